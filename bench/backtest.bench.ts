@@ -1,4 +1,7 @@
-/** A backtest over a million stored events, alone and beside ingest; and that ingest beside the same without a backtest. */
+/**
+ * A backtest over a million stored events, alone and beside ingest; and that ingest beside the same
+ * without a backtest.
+ */
 import { call, eventBodies, setUp } from "./lib/prism-setup.ts";
 import { startPrism } from "./lib/processes.ts";
 import { report, round, SECONDS } from "./lib/report.ts";

@@ -1,7 +1,9 @@
 /**
- * Ten thousand clients that connect at once, each a user of its own with a token that the server has not seen yet: a hundred handshakes under way
- * at a time, the next one as soon as one is done. Beside it bare uWebSockets.js, which lets everybody in, in turns. Meanwhile others send
- * events at a steady pace; what they feel stands beside what they felt before, for the clients take time from them on the bare server too.
+ * Ten thousand clients that connect at once, each a user of its own with a token that the server
+ * has not seen yet: a hundred handshakes under way at a time, the next one as soon as one is done.
+ * Beside it bare uWebSockets.js, which lets everybody in, in turns. Meanwhile others send events at
+ * a steady pace; what they feel stands beside what they felt before, for the clients take time from
+ * them on the bare server too.
  */
 import type { Follows } from "./lib/clients/client.ts";
 import { chosenProtocols, PROTOCOLS, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
@@ -61,7 +63,8 @@ async function onPrism(workload: Workload, { dir, peopleFile }: Crowd): Promise<
 
 async function onBare(workload: Workload): Promise<Storm> {
   const server = await startProgram("lib/bare-publish.ts", [], { cpus: "0" });
-  // What is published there is published to all ten thousand; Prism's events have nobody who follows them.
+  // What is published there is published to all ten thousand; Prism's events have nobody who
+  // follows them.
   return storm(server, workload, onePerson(server.dir, "nobody", ""), {}, "/unheard");
 }
 

@@ -1,6 +1,7 @@
 /**
- * What connections cost in memory while nothing happens: ten thousand of each protocol, of as many users, each following what its client would (its
- * user's own stream, or the project `default`), after long enough for heartbeats to have gone by. Beside them bare uWebSockets.js.
+ * What connections cost in memory while nothing happens: ten thousand of each protocol, of as many
+ * users, each following what its client would (its user's own stream, or the project `default`),
+ * after long enough for heartbeats to have gone by. Beside them bare uWebSockets.js.
  */
 import { chosenProtocols, PROTOCOLS, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
 import { PUSHER_ENVIRONMENT } from "./lib/clients/pusher.ts";

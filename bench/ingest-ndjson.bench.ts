@@ -1,4 +1,7 @@
-/** NDJSON ingest through the whole pipeline beside raw better-sqlite3 batch inserts of the same rows into the same tables, in turns. */
+/**
+ * NDJSON ingest through the whole pipeline beside raw better-sqlite3 batch inserts of the same rows
+ * into the same tables, in turns.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,7 +52,10 @@ async function ndjson(): Promise<number> {
   return requestsPerSecond * LINES;
 }
 
-/** One synchronous loop, one durable commit for each thousand events with what the one in a hundred brings. @returns events a second */
+/**
+ * One synchronous loop, one durable commit for each thousand events with what the one in a hundred
+ * brings. @returns events a second
+ */
 function rawInserts(): number {
   const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
   const db = openForWriting({ file: join(dir, "raw.db"), busyTimeoutMs: 0 });

@@ -1,4 +1,7 @@
-/** A hundred thousand jobs that do nothing: enqueued one by one, then drained, beside plainjob, a queue on the same SQLite binding. */
+/**
+ * A hundred thousand jobs that do nothing: enqueued one by one, then drained, beside plainjob, a
+ * queue on the same SQLite binding.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

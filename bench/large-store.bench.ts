@@ -1,4 +1,7 @@
-/** Ingest into a store that already holds two million events, beside the same load on an empty one, in turns. */
+/**
+ * Ingest into a store that already holds two million events, beside the same load on an empty one,
+ * in turns.
+ */
 import { join } from "node:path";
 import { uuidv7 } from "../src/core/ids.ts";
 import { openForWriting } from "../src/store/sqlite/connection.ts";
@@ -47,8 +50,9 @@ async function ingest(stored: number): Promise<number> {
 }
 
 /**
- * Puts old events in beside the running server, below the numbers it will give: a benchmark may do what a feature must not. They are spread
- * over types, so that the index by type is as wide as in a store that has grown for weeks.
+ * Puts old events in beside the running server, below the numbers it will give: a benchmark may do
+ * what a feature must not. They are spread over types, so that the index by type is as wide as in a
+ * store that has grown for weeks.
  */
 function fill(file: string, projectId: string, count: number): void {
   const db = openForWriting({ file, busyTimeoutMs: 5000 });

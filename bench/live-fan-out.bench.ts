@@ -1,8 +1,9 @@
 /**
- * A thousand events of one project to a thousand and to ten thousand connections, stored and live, beside bare uWebSockets.js that publishes
- * messages of the same size for each request, in turns. In both, requests wait until every client has had what was sent some requests
- * before: what piles up in the kernel would else be measured. With the rates stands what a message costs the server's own processor time, which
- * also compares where the clients are the slower side.
+ * A thousand events of one project to a thousand and to ten thousand connections, stored and live,
+ * beside bare uWebSockets.js that publishes messages of the same size for each request, in turns.
+ * In both, requests wait until every client has had what was sent some requests before: what piles
+ * up in the kernel would else be measured. With the rates stands what a message costs the server's
+ * own processor time, which also compares where the clients are the slower side.
  */
 import { chosenProtocols, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
 import { onePerson } from "./lib/crowd.ts";
@@ -16,7 +17,10 @@ const [EVENTS = 1000] = numbersFrom("BENCH_EVENTS", [1000]);
 const BATCH = 10;
 /** Requests under way, so that a commit is waited for while the batch before it is sent. */
 const REQUESTS = 2;
-/** Events that a client may be behind: 40 KB, which is less than where Prism turns from its socket to its log. */
+/**
+ * Events that a client may be behind: 40 KB, which is less than where Prism turns from its socket
+ * to its log.
+ */
 const WINDOW = 50;
 /** What an event of this benchmark is on the wire of /ws. */
 const MESSAGE_BYTES = 790;

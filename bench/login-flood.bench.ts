@@ -1,6 +1,7 @@
 /**
- * Event ingest while 32 clients log in as fast as they can, beside the same server without them. Each has an account and an address of its own and
- * the right password, so that nothing but the hashing itself slows it down; the request limits are off.
+ * Event ingest while 32 clients log in as fast as they can, beside the same server without them.
+ * Each has an account and an address of its own and the right password, so that nothing but the
+ * hashing itself slows it down; the request limits are off.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";

@@ -1,6 +1,7 @@
 /**
- * How long one logout holds the main loop of the server beside connected native sockets of other users: processor time of the main thread in the
- * second after it, less that of a second without a logout. It is all there is to do, so no single turn of the loop takes longer.
+ * How long one logout holds the main loop of the server beside connected native sockets of other
+ * users: processor time of the main thread in the second after it, less that of a second without a
+ * logout. It is all there is to do, so no single turn of the loop takes longer.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { makeCrowd } from "./lib/crowd.ts";
@@ -62,7 +63,10 @@ async function logOut(server: Server, token: string): Promise<void> {
   if (status !== 204) throw new Error(`a logout was answered ${status}`);
 }
 
-/** Processor time of the thread that runs the loop, in ms (proc_pid_schedstat: the first field, in ns). */
+/**
+ * Processor time of the thread that runs the loop, in ms (proc_pid_schedstat: the first field, in
+ * ns).
+ */
 function mainThreadMs(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "latin1").split(" ")[0]) / 1e6;
 }

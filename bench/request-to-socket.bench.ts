@@ -1,7 +1,9 @@
 /**
- * How long it takes from a request to the message at a socket: single events at a fixed pace, with a hundred rules of which one fires for one event
- * in a hundred; an event of the project, and the notification it brings about on its recipient's own stream. Beside it bare uWebSockets.js,
- * which publishes each body as it is and stores nothing, at the same pace, in turns. Times count from when a request was due.
+ * How long it takes from a request to the message at a socket: single events at a fixed pace, with
+ * a hundred rules of which one fires for one event in a hundred; an event of the project, and the
+ * notification it brings about on its recipient's own stream. Beside it bare uWebSockets.js, which
+ * publishes each body as it is and stores nothing, at the same pace, in turns. Times count from
+ * when a request was due.
  */
 import { chosenProtocols, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
 import { PUSHER_ENVIRONMENT } from "./lib/clients/pusher.ts";

@@ -1,7 +1,8 @@
 /**
- * What rules cost. First one rule: Prism's closures beside the same condition as plain JavaScript (`new Function`) and as
- * expr-eval's own evaluator. Then many: RuleIndex beside asking every rule, for shapes of rules that a real set is a mixture of.
- * Figures of one run belong together; the machine's speed is in all of them.
+ * What rules cost. First one rule: Prism's closures beside the same condition as plain JavaScript
+ * (`new Function`) and as expr-eval's own evaluator. Then many: RuleIndex beside asking every rule,
+ * for shapes of rules that a real set is a mixture of. Figures of one run belong together; the
+ * machine's speed is in all of them.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";

@@ -1,4 +1,7 @@
-/** Time from launching the executable to its first answer, and its memory after a quiet while, beside a bare uWebSockets.js server on the same Node. */
+/**
+ * Time from launching the executable to its first answer, and its memory after a quiet while,
+ * beside a bare uWebSockets.js server on the same Node.
+ */
 
 import { spawn } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
@@ -13,7 +16,8 @@ const PORT = 39_871;
 const root = join(import.meta.dirname, "..");
 
 const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
-// As somebody who has downloaded it: how a file was written decides how much of it is mapped, by 15 MiB.
+// As somebody who has downloaded it: how a file was written decides how much of it is mapped, by 15
+// MiB.
 const executable = join(dir, "prism");
 copyFileSync(join(root, "dist/prism"), executable);
 const prism = await measure(

@@ -1,6 +1,7 @@
 /**
- * Ingest while every event matches a rule that holds all but three of them back, beside events that match nothing, on the same server. First at a
- * fixed pace, where what one event takes is felt: ten thousand events within four seconds. Then as many as it takes, where the rate is the figure.
+ * Ingest while every event matches a rule that holds all but three of them back, beside events that
+ * match nothing, on the same server. First at a fixed pace, where what one event takes is felt: ten
+ * thousand events within four seconds. Then as many as it takes, where the rate is the figure.
  */
 import { call, type Setup, setUp } from "./lib/prism-setup.ts";
 import { type Server, startPrism } from "./lib/processes.ts";
@@ -55,7 +56,10 @@ report(
   ],
 );
 
-/** Each round has a server of its own, and takes quiet and storm in turns first: what comes second finds a larger log. */
+/**
+ * Each round has a server of its own, and takes quiet and storm in turns first: what comes second
+ * finds a larger log.
+ */
 async function rounds<T>(
   load: (server: Server, setup: Setup, type: string, isWarmUp: boolean) => Promise<T>,
 ): Promise<Pair<T>> {

@@ -1,4 +1,7 @@
-/** Ten thousand timers that are due within ten seconds: how late each runs, beside Node's own setTimeout and plainjob, in the same process one after the other. */
+/**
+ * Ten thousand timers that are due within ten seconds: how late each runs, beside Node's own
+ * setTimeout and plainjob, in the same process one after the other.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,6 +1,7 @@
 /**
- * The reference for the live layer: uWebSockets.js that greets each socket, publishes a batch of messages of a given size to all of them for each
- * `GET /go`, and the body of each `POST /events`, parsed, before it answers 202; of other POSTs nobody hears. Nothing else.
+ * The reference for the live layer: uWebSockets.js that greets each socket, publishes a batch of
+ * messages of a given size to all of them for each `GET /go`, and the body of each `POST /events`,
+ * parsed, before it answers 202; of other POSTs nobody hears. Nothing else.
  */
 import { uWS } from "../../src/http/uws.ts";
 

@@ -4,12 +4,17 @@ import { join } from "node:path";
 /** One processor for whatever makes load, so that it does not wander onto the server's. */
 export const LOAD_CPU = "1";
 
-/** No load takes as long; a message that never comes would else be waited for until somebody looks. */
+/**
+ * No load takes as long; a message that never comes would else be waited for until somebody looks.
+ */
 const LIMIT_MS = 600_000;
 
 /** A load generator in a process of its own, which says in lines how far it is. */
 export interface ClientProcess {
-  /** Resolves with what follows the word in the first line that begins with it; rejects when the process ends before. */
+  /**
+   * Resolves with what follows the word in the first line that begins with it; rejects when the
+   * process ends before.
+   */
   said(word: string): Promise<string>;
   /** Calls back with what follows the word in each line that begins with it, from now on. */
   on(word: string, listener: (rest: string) => void): void;

@@ -14,7 +14,10 @@ export interface Crowd {
 
 const USERS_PER_COMMIT = 200;
 
-/** Makes users, each with a session and an access token as a login gives it, but without the cost of hashing passwords. The directory goes with the process. */
+/**
+ * Makes users, each with a session and an access token as a login gives it, but without the cost of
+ * hashing passwords. The directory goes with the process.
+ */
 export async function makeCrowd(users: number): Promise<Crowd> {
   const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
   process.once("exit", () => rmSync(dir, { recursive: true, force: true }));

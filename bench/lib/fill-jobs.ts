@@ -10,7 +10,10 @@ export interface Filling {
   runAt(n: number): number;
 }
 
-/** Puts jobs into a data directory that no server holds, without waiting for the disk: a benchmark may do what a feature must not. */
+/**
+ * Puts jobs into a data directory that no server holds, without waiting for the disk: a benchmark
+ * may do what a feature must not.
+ */
 export function fillJobs(file: string, { count, state, runAt }: Filling): void {
   const db = openForWriting({ file, busyTimeoutMs: 5000 });
   db.pragma("synchronous = OFF");

@@ -1,4 +1,7 @@
-/** Clients that log in again and again until stdin ends. Arguments: base URL, number of clients, password. Prints `ready`, then `done <logins>`. */
+/**
+ * Clients that log in again and again until stdin ends. Arguments: base URL, number of clients,
+ * password. Prints `ready`, then `done <logins>`.
+ */
 const [url = "", clients = "1", password = ""] = process.argv.slice(2);
 let isOver = false;
 let logins = 0;

@@ -1,15 +1,18 @@
 /**
- * POST requests at a fixed pace, whatever the answers take (an open loop): each is due at its time, and counts from then on, also while it waits
- * for a free connection or for this process. Sockets may listen meanwhile; what they get is timed from when the request that says it was due.
- * Its argument is a {@link PacedPlan} as JSON. Prints `ready 0` when the sockets follow, begins at once, and prints `result <PacedResult as JSON>`.
- * It is over before its count when its input ends.
+ * POST requests at a fixed pace, whatever the answers take (an open loop): each is due at its time,
+ * and counts from then on, also while it waits for a free connection or for this process. Sockets
+ * may listen meanwhile; what they get is timed from when the request that says it was due. Its
+ * argument is a {@link PacedPlan} as JSON. Prints `ready 0` when the sockets follow, begins at
+ * once, and prints `result <PacedResult as JSON>`. It is over before its count when its input ends.
  */
 import { connect, type Socket } from "node:net";
 import { PROTOCOLS } from "./clients/protocols.ts";
 import { percentile } from "./percentile.ts";
 import type { Latency, PacedPlan, PacedResult } from "./run-paced.ts";
 
-/** In the bodies, before the number of the request and a semicolon; what is published says it again. */
+/**
+ * In the bodies, before the number of the request and a semicolon; what is published says it again.
+ */
 const MARK = "mark-";
 const NEWLINE = "\r\n";
 /** After the last answer, for messages that are still on their way. */
@@ -32,7 +35,10 @@ let beganAt = 0;
 let lastAnswerAt = 0;
 let isReported = false;
 
-/** Sends what has become due. Requests that fall into one turn of the timer go out together, counted from their own times. */
+/**
+ * Sends what has become due. Requests that fall into one turn of the timer go out together, counted
+ * from their own times.
+ */
 function tick(): void {
   const due = Math.floor(((performance.now() - beganAt) * plan.perSecond) / 1000) + 1;
   while (!isStopping && sent < due && sent < plan.count) send(sent++);

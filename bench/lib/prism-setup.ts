@@ -18,7 +18,10 @@ export async function setUp(server: Server): Promise<Setup> {
   return { token, apiKey: project.apiKey, projectId: project.id, userId };
 }
 
-/** Rules of which one in a hundred events fires exactly one; the others have a required equality that seldom holds. */
+/**
+ * Rules of which one in a hundred events fires exactly one; the others have a required equality
+ * that seldom holds.
+ */
 export async function addRules(server: Server, { token, userId }: Setup, count: number): Promise<void> {
   await call(server, "POST", "/api/v1/rules", token, {
     name: "fires",

@@ -24,7 +24,10 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Processors as taskset takes them; none given: all. */
   readonly cpus?: string;
-  /** An existing data directory, which is then the caller's to remove; without it a new one, removed at the stop. */
+  /**
+   * An existing data directory, which is then the caller's to remove; without it a new one, removed
+   * at the stop.
+   */
   readonly dir?: string;
 }
 
@@ -103,10 +106,15 @@ export function residentMiB(pid: number): number {
   return Number(stdout.trim()) / 1024;
 }
 
-/** Linux counts processor time in hundredths of a second for whoever asks (proc(5), `_SC_CLK_TCK`). */
+/**
+ * Linux counts processor time in hundredths of a second for whoever asks (proc(5), `_SC_CLK_TCK`).
+ */
 const TICKS_PER_SECOND = 100;
 
-/** Processor time that all threads of a process have had, in seconds (proc_pid_stat(5), fields 14 and 15). */
+/**
+ * Processor time that all threads of a process have had, in seconds (proc_pid_stat(5), fields 14
+ * and 15).
+ */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   // The second field is a name in parentheses, which may have spaces.

@@ -44,7 +44,10 @@ export async function runPaced(options: PacedOptions): Promise<PacedResult> {
   return resultOf(start(options));
 }
 
-/** Starts a load that goes on, for at most `count` requests, until it is told to stop, beside something else. */
+/**
+ * Starts a load that goes on, for at most `count` requests, until it is told to stop, beside
+ * something else.
+ */
 export async function startProbe(options: PacedOptions): Promise<{ stop(): Promise<PacedResult> }> {
   const client = start(options);
   await client.said("ready");

@@ -44,7 +44,10 @@ export interface Connects extends Waits {
 /** Connections that stand, and what they get. */
 export interface Swarm {
   readonly connects: Connects;
-  /** Resolves when every connection has had so many messages, rounded down to a multiple of `reportEvery`. */
+  /**
+   * Resolves when every connection has had so many messages, rounded down to a multiple of
+   * `reportEvery`.
+   */
   reached(messages: number): Promise<void>;
   /** Milliseconds from the first message to the last one of all. */
   done(): Promise<number>;
@@ -63,7 +66,10 @@ const SOCKETS_PER_ADDRESS = 500;
 /** Prism lets 20 of an address in that have not said yet who they are (Socket.IO, Pusher). */
 const IN_FLIGHT_PER_ADDRESS = 10;
 
-/** Opens connections from processes pinned to the processor for load, and waits until all of them follow. */
+/**
+ * Opens connections from processes pinned to the processor for load, and waits until all of them
+ * follow.
+ */
 export async function startSwarm(options: SwarmOptions): Promise<Swarm> {
   return (await loadSwarm(options)).connect();
 }
@@ -138,7 +144,9 @@ class Progress {
   }
 }
 
-/** The worst percentiles of several processes stand for all: none of them hides what another saw. */
+/**
+ * The worst percentiles of several processes stand for all: none of them hides what another saw.
+ */
 function together(sockets: number, all: readonly Connecting[]): Connects {
   const ms = Math.max(...all.map(({ readyAt }) => readyAt)) - Math.min(...all.map(({ startedAt }) => startedAt));
   return {

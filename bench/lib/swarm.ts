@@ -1,7 +1,9 @@
 /**
- * Many live connections of one protocol in one process. Its argument is a {@link SwarmPlan} as JSON. Prints `loaded 0` and begins when it is told
- * anything; prints `ready <Connecting as JSON>` when all follow, `reached <n>` whenever all have had n messages, `done <when the first message came> <when the last one did>`, in epoch ms. It holds the
- * connections until its input ends, and fails when one of them is lost.
+ * Many live connections of one protocol in one process. Its argument is a {@link SwarmPlan} as
+ * JSON. Prints `loaded 0` and begins when it is told anything; prints `ready <Connecting as JSON>`
+ * when all follow, `reached <n>` whenever all have had n messages, `done <when the first message
+ * came> <when the last one did>`, in epoch ms. It holds the connections until its input ends, and
+ * fails when one of them is lost.
  */
 import { readFileSync } from "node:fs";
 import type { Listener, Target } from "./clients/client.ts";

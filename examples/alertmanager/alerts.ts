@@ -7,7 +7,10 @@ export interface AlertEvent extends EventInput {
   readonly dedupeKey: string;
 }
 
-/** One state of one rule of Grafana's old alerting, which says neither when it began nor how often it was so before. */
+/**
+ * One state of one rule of Grafana's old alerting, which says neither when it began nor how often
+ * it was so before.
+ */
 export interface LegacyAlert {
   readonly rule: string;
   readonly state: string;
@@ -45,8 +48,8 @@ const LEVELS: Readonly<Record<string, Level>> = {
 };
 
 /**
- * Reads the body of a webhook: of Alertmanager (version 4), of Grafana's unified alerting, which sends the same with members of its own, or of
- * Grafana's legacy alerting. @throws UnknownPayload
+ * Reads the body of a webhook: of Alertmanager (version 4), of Grafana's unified alerting, which
+ * sends the same with members of its own, or of Grafana's legacy alerting. @throws UnknownPayload
  */
 export function readPayload(body: unknown): Payload {
   if (!isObject(body)) throw new UnknownPayload("the body is no JSON object");
@@ -81,7 +84,8 @@ function readAlert(alert: JsonObject, group: JsonObject, sender: string): AlertE
     type: isResolved ? "alert.resolved" : "alert.firing",
     level: isResolved ? "info" : ((severity === null ? undefined : LEVELS[severity]) ?? "error"),
     source: sender,
-    // A firing alert is sent again and again while it lasts: all of that is one event, and the end of it another.
+    // A firing alert is sent again and again while it lasts: all of that is one event, and the end
+    // of it another.
     dedupeKey: `${sender}:${fingerprint}:${startsAt ?? "-"}:${isResolved ? "resolved" : "firing"}`,
     ...((endsAt ?? startsAt) === null ? {} : { occurredAt: endsAt ?? startsAt ?? "" }),
     payload: {

@@ -4,11 +4,17 @@ import { readPayload, UnknownPayload } from "./alerts.ts";
 
 /** What Prometheus' Alertmanager and Grafana are told to call. */
 const PATH = "/hooks/alertmanager";
-/** A token of the module's own, for senders that are to have no API key. Not set: there is no such route. */
+/**
+ * A token of the module's own, for senders that are to have no API key. Not set: there is no such
+ * route.
+ */
 const TOKEN = process.env["ALERTMANAGER_TOKEN"];
 const MIN_TOKEN_LENGTH = 16;
 
-/** Turns the webhooks of Alertmanager and Grafana into events: `alert.firing` and `alert.resolved`, each alert once. */
+/**
+ * Turns the webhooks of Alertmanager and Grafana into events: `alert.firing` and `alert.resolved`,
+ * each alert once.
+ */
 const alertmanager: AppModule = {
   name: "alertmanager",
   version: "1.0.0",
@@ -50,7 +56,8 @@ async function receive(req: ModuleRequest, services: CoreServices, project: Pick
     services.log.debug({ events: stored.length }, "alerts received");
     return { events: stored };
   } catch (error) {
-    // With 4xx the sender gives up, which is right for what it can never send better; with 5xx it tries again.
+    // With 4xx the sender gives up, which is right for what it can never send better; with 5xx it
+    // tries again.
     if (error instanceof UnknownPayload) return req.reply(400, { error: error.message });
     throw error;
   }
@@ -63,7 +70,10 @@ async function eventsOf(body: unknown, services: CoreServices): Promise<readonly
   return [alert.toEvent(await episodeOf(alert.rule, alert.state, services))];
 }
 
-/** Legacy Grafana sends a state again as a reminder: that is no new episode, another state is. One writer at a time sees what was last. */
+/**
+ * Legacy Grafana sends a state again as a reminder: that is no new episode, another state is. One
+ * writer at a time sees what was last.
+ */
 function episodeOf(rule: string, state: string, { db, kv }: CoreServices): Promise<number> {
   const key = `legacy:${createHash("sha256").update(rule).digest("hex")}`;
   return db.write(async (trx) => {

@@ -6,7 +6,10 @@ const MIN_SECRET_LENGTH = 16;
 const MAX_BYTES = 25 * 1024 * 1024;
 const MAX_TEXT = 500;
 
-/** Turns GitHub's webhooks into events: `github.<event>` or `github.<event>.<action>`, each delivery once. */
+/**
+ * Turns GitHub's webhooks into events: `github.<event>` or `github.<event>.<action>`, each delivery
+ * once.
+ */
 const github: AppModule = {
   name: "github",
   version: "1.0.0",
@@ -34,7 +37,10 @@ const github: AppModule = {
   },
 };
 
-/** The signature is one of the bytes, so it is checked before anything reads them; in a time that does not depend on how much of it is right. */
+/**
+ * The signature is one of the bytes, so it is checked before anything reads them; in a time that
+ * does not depend on how much of it is right.
+ */
 function isSigned(req: ModuleRequest, secret: string): boolean {
   const expected = `sha256=${createHmac("sha256", secret).update(req.rawBody).digest("hex")}`;
   const given = req.headers["x-hub-signature-256"] ?? "";

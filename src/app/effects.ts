@@ -47,7 +47,10 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery }: Service
   };
 }
 
-/** @param change null: anybody's rights may be others, as after a command that wrote beside the server */
+/**
+ * @param change null: anybody's rights may be others, as after a command that wrote beside the
+ * server
+ */
 export function forgetRights({ access, live, pipeline }: Core, change: RightsChange | null): void {
   const { principals, projects, reads } = access;
   if (change === null) principals.forgetAll();

@@ -35,8 +35,8 @@ import type { Feature } from "../module/feature.ts";
 import type { Parts } from "./parts.ts";
 
 /**
- * The features of Prism with what each of them needs. They are registered in the order of their names, and their routes keep that order in the
- * router and in the API's description.
+ * The features of Prism with what each of them needs. They are registered in the order of their
+ * names, and their routes keep that order in the router and in the API's description.
  */
 export function builtInFeatures(parts: Parts): Feature[] {
   const features = [

@@ -4,7 +4,8 @@ import { noteCertificate } from "../http/tls.ts";
 import type { Parts } from "./parts.ts";
 
 /**
- * Starts what runs by itself, in order: modules before requests, requests before jobs. @returns once everything runs
+ * Starts what runs by itself, in order: modules before requests, requests before jobs. @returns
+ * once everything runs
  * @throws ListenRefused
  */
 export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> {

@@ -31,7 +31,10 @@ export interface Access {
   readonly reads: ReadCaches;
 }
 
-/** Makes what every installation has, and the configured administrator. @throws ConfigRefused, after closing the store */
+/**
+ * Makes what every installation has, and the configured administrator. @throws ConfigRefused, after
+ * closing the store
+ */
 export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueueMail"]): Promise<Access> {
   const { config, database, reader, audit, clock, log, publicUrl } = base;
   const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");

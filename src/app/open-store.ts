@@ -85,7 +85,10 @@ export function openBase(options: BaseOptions): Base {
   };
 }
 
-/** Opens the store for the server that holds the data directory. @throws DataDirRefused, UnsealError when the encryption key is another one */
+/**
+ * Opens the store for the server that holds the data directory. @throws DataDirRefused, UnsealError
+ * when the encryption key is another one
+ */
 function openServerStore({ config, log, onFatal }: BaseOptions, box: SealedBox, metrics: Metrics): Store {
   const commits = metrics.histogram(
     "prism_commit_duration_seconds",

@@ -36,7 +36,8 @@ class ForeignWrites {
   async #ask(): Promise<void> {
     const version = await this.#port.dataVersion().catch(() => null);
     if (version === null) return;
-    // The first answer counts as a change: what was committed between the reading of the caches and now would never be noticed.
+    // The first answer counts as a change: what was committed between the reading of the caches and
+    // now would never be noticed.
     const hasChanged = version !== this.#version;
     this.#version = version;
     if (hasChanged) this.#onWrite();

@@ -25,7 +25,10 @@ export interface SealedValue {
   readonly sealed: Uint8Array;
 }
 
-/** Everything that is encrypted at rest. A test finds each use of {@link SealedBox.seal} in this list. */
+/**
+ * Everything that is encrypted at rest. A test finds each use of {@link SealedBox.seal} in this
+ * list.
+ */
 export const SEALED_COLUMNS: readonly SealedColumn[] = [
   sealedColumn("settings", "value", sealedSettingPlace, {
     id: "key",
@@ -85,8 +88,9 @@ export interface Resealed {
 }
 
 /**
- * Seals with the current key what earlier ones have sealed, in transactions of a few hundred values, each with its record in the audit trail.
- * What is done already is known by its key id, so whoever is interrupted begins again and goes on where it was.
+ * Seals with the current key what earlier ones have sealed, in transactions of a few hundred
+ * values, each with its record in the audit trail. What is done already is known by its key id, so
+ * whoever is interrupted begins again and goes on where it was.
  */
 export async function reseal(
   parts: { readonly database: Database; readonly audit: AuditService; readonly box: SealedBox },

@@ -28,7 +28,10 @@ export interface App {
   readonly firstAdmin: FirstAdmin;
   /** Takes over the settings that may change while it runs. */
   reload(config: Config): void;
-  /** Stops in order: no new requests, those under way are answered, sockets told to come back, jobs ended, the database closed. */
+  /**
+   * Stops in order: no new requests, those under way are answered, sockets told to come back, jobs
+   * ended, the database closed.
+   */
   stop(): Promise<void>;
 }
 

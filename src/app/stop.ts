@@ -6,12 +6,15 @@ import type { Parts } from "./parts.ts";
 /** How long links that were asked for may delay a stop; they can be asked for again. */
 const LINK_LIMIT_MS = 5000;
 
-/** How long after `shutdownMs` the last commits, the audit head and the move of the WAL may take. */
+/**
+ * How long after `shutdownMs` the last commits, the audit head and the move of the WAL may take.
+ */
 const LAST_STEPS_MS = 2000;
 
 /**
- * Stops in order: no new connections, requests under way are answered, sockets are told to reconnect, jobs end, the database is closed. Kept
- * connections stay open until nothing more comes on them: what a client has sent before it could know of the stop is answered 503.
+ * Stops in order: no new connections, requests under way are answered, sockets are told to
+ * reconnect, jobs end, the database is closed. Kept connections stay open until nothing more comes
+ * on them: what a client has sent before it could know of the stop is answered 503.
  */
 export async function stop({ base, core, http, services, upkeep }: Parts): Promise<void> {
   const { bus, store } = base;
@@ -30,7 +33,8 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   const lastLeft = (): number => Math.max(0, deadline + LAST_STEPS_MS - Date.now());
   const answered = kernel.requests.drain();
   const quiet = lastRequests(kernel.requests, listener, shutdownMs);
-  // An event stream is a request under way: it ends with the sockets, so the requests cannot be waited for first.
+  // An event stream is a request under way: it ends with the sockets, so the requests cannot be
+  // waited for first.
   await Promise.all([within(left(), answered), connections.drain(Math.min(1000, left()))]);
   upkeep.retention.stop();
   await within(left(), services.schedules.stop());

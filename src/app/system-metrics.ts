@@ -25,7 +25,10 @@ function registerProcessMetrics(metrics: Metrics): void {
 
 const DESCRIPTORS = "/proc/self/fd";
 
-/** The directory's size is their number since Linux 6.2; before, its names are counted. 0 where the system does not tell. */
+/**
+ * The directory's size is their number since Linux 6.2; before, its names are counted. 0 where the
+ * system does not tell.
+ */
 function openDescriptors(): number {
   try {
     return statSync(DESCRIPTORS).size || readdirSync(DESCRIPTORS).length;
@@ -55,7 +58,10 @@ export interface SystemMetricsParts {
   readonly consumers: EventConsumers;
 }
 
-/** Gauges and counts that the parts of the program keep anyway, read when somebody asks for /metrics (contract 13). */
+/**
+ * Gauges and counts that the parts of the program keep anyway, read when somebody asks for /metrics
+ * (contract 13).
+ */
 export function registerSystemMetrics(parts: SystemMetricsParts): void {
   const { metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers } = parts;
   const lag = monitorEventLoopDelay({ resolution: 20 });

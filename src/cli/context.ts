@@ -24,8 +24,8 @@ export interface Context {
 }
 
 /**
- * What a command does with the secrets. `generate`: it may be the first, and makes what development may go without; `require`: they must
- * be there and be good; `none`: it never looks at them.
+ * What a command does with the secrets. `generate`: it may be the first, and makes what development
+ * may go without; `require`: they must be there and be good; `none`: it never looks at them.
  */
 export type SecretsUse = "generate" | "require" | "none";
 
@@ -48,8 +48,8 @@ export function contextOf(command: Command): Context {
 }
 
 /**
- * Whether a command that can do both talks to a server: when one is named. A data directory named by a flag is nearer than a server
- * named by the environment.
+ * Whether a command that can do both talks to a server: when one is named. A data directory named
+ * by a flag is nearer than a server named by the environment.
  * @throws CommandError 2 when flags name both.
  */
 export function isOnline({ flags }: Context): boolean {
@@ -59,7 +59,10 @@ export function isOnline({ flags }: Context): boolean {
   return flags.dataDir === undefined && isSet(process.env["PRISM_URL"]);
 }
 
-/** For commands that only work on the data directory: silence about `--url` would change the wrong database. @throws CommandError 2 */
+/**
+ * For commands that only work on the data directory: silence about `--url` would change the wrong
+ * database. @throws CommandError 2
+ */
 export function refuseUrl({ flags }: Context, command: string): void {
   if (flags.url !== undefined)
     throw new CommandError(EXIT.usage, `prism ${command} works on the data directory and takes no --url`);

@@ -17,7 +17,8 @@ const LOCK_WAIT_MS = 3000;
 const LOCK_RETRY_MS = 50;
 
 /**
- * Takes the lock on the data directory, which is made where there is none, and on its database, and finishes a restore that was interrupted there.
+ * Takes the lock on the data directory, which is made where there is none, and on its database, and
+ * finishes a restore that was interrupted there.
  * @throws CommandError 4 when another process holds it, DataDirRefused
  */
 export function lockDataDir(places: DataPlaces): DataDirLock {
@@ -44,8 +45,8 @@ function tryLock(places: DataPlaces): DataDirLock | undefined {
 }
 
 /**
- * Makes the database where there is none and brings it up to date where it is behind, under the lock. One that is current is left alone, so
- * that this works beside a running server.
+ * Makes the database where there is none and brings it up to date where it is behind, under the
+ * lock. One that is current is left alone, so that this works beside a running server.
  * @throws CommandError 3 where a database is gone, 4; SchemaRefused
  */
 export async function ensureDatabase(config: Config): Promise<void> {
@@ -67,15 +68,20 @@ export async function ensureDatabase(config: Config): Promise<void> {
 }
 
 /**
- * Makes the database where there never was one, and brings it up to date where it is behind. The caller holds the lock.
- * @returns the migrations that were applied. @throws CommandError 3 where a database is gone, SchemaRefused
+ * Makes the database where there never was one, and brings it up to date where it is behind. The
+ * caller holds the lock.
+ * @returns the migrations that were applied. @throws CommandError 3 where a database is gone,
+ * SchemaRefused
  */
 export function makeCurrent(config: Config): readonly string[] {
   requireNotLost(config);
   return migrateFile(config.databaseFile);
 }
 
-/** @returns the migrations that the database lacks. @throws CommandError 4 where there is none; SchemaRefused */
+/**
+ * @returns the migrations that the database lacks. @throws CommandError 4 where there is none;
+ * SchemaRefused
+ */
 export function requireSomeDatabase(config: Config): readonly string[] {
   const { databaseFile } = config;
   if (isRestorePending(config)) lockDataDir(config).release();
@@ -99,7 +105,10 @@ function held(places: DataPlaces): CommandError {
   return new CommandError(EXIT.unreachable, `another Prism holds ${what}`);
 }
 
-/** What says that a data directory had a database, where there is none or an empty file now; null where nothing is missing. */
+/**
+ * What says that a data directory had a database, where there is none or an empty file now; null
+ * where nothing is missing.
+ */
 export function lostDatabase({ dataDir, databaseFile }: Pick<Config, "dataDir" | "databaseFile">): string | null {
   if ((statSync(databaseFile, { throwIfNoEntry: false })?.size ?? 0) > 0) return null;
   const backups = join(dataDir, BACKUPS_DIR);
@@ -110,7 +119,9 @@ export function lostDatabase({ dataDir, databaseFile }: Pick<Config, "dataDir" |
   return `there is no database at ${databaseFile}, but ${signs.join(" and ")} ${signs.length === 1 ? "is" : "are"} of one`;
 }
 
-/** For commands that make a database where there is none. @throws CommandError 3 where there was one */
+/**
+ * For commands that make a database where there is none. @throws CommandError 3 where there was one
+ */
 export function requireNotLost(places: Pick<Config, "dataDir" | "databaseFile">): void {
   const lost = lostDatabase(places);
   if (lost !== null)
@@ -120,7 +131,10 @@ export function requireNotLost(places: Pick<Config, "dataDir" | "databaseFile">)
     );
 }
 
-/** The database for reading only: beside a running server or without one, and without changing a byte. @throws what SQLite throws */
+/**
+ * The database for reading only: beside a running server or without one, and without changing a
+ * byte. @throws what SQLite throws
+ */
 export function openReadStore(file: string): { readonly db: ReadDb; close(): void } {
   const connection = openForReading(file);
   const statements = new StatementCache(connection);

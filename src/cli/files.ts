@@ -4,7 +4,10 @@ import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 
-/** The text that a flag names: `@file`, `-` for stdin, else the value itself. @throws CommandError 2 for a file that cannot be read. */
+/**
+ * The text that a flag names: `@file`, `-` for stdin, else the value itself. @throws CommandError 2
+ * for a file that cannot be read.
+ */
 export async function readInput(given: string, flag: string): Promise<string> {
   if (given === "-") return readStdin();
   return given.startsWith("@") ? readTextFile(given.slice(1), flag) : given;
@@ -50,7 +53,8 @@ interface Destination {
 }
 
 /**
- * Writes text as fast as it is taken. A file appears under its name when it is whole; until then, and if it never is, under another.
+ * Writes text as fast as it is taken. A file appears under its name when it is whole; until then,
+ * and if it never is, under another.
  * @throws CommandError 1 when the file cannot be written
  */
 export async function writeRows(
@@ -66,7 +70,8 @@ export async function writeRows(
   try {
     await writeFile((stream) => pipeline([source, ...steps, stream]), file);
   } catch (error) {
-    // Only the file is used by system calls of this process; a database and a server fail with errors of their own.
+    // Only the file is used by system calls of this process; a database and a server fail with
+    // errors of their own.
     if (!(error instanceof Error && "syscall" in error)) throw error;
     throw new CommandError(EXIT.failure, `${file} cannot be written: ${error.message}`, { cause: error });
   }

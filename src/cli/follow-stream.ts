@@ -33,7 +33,10 @@ type ConnectionEnd =
   | { readonly kind: "unreachable"; readonly reason: string };
 
 const HANDSHAKE_LIMIT_MS = 10_000;
-/** The server pings after 30 s of silence; a connection that brings nothing for this long is dead, whatever the network says. */
+/**
+ * The server pings after 30 s of silence; a connection that brings nothing for this long is dead,
+ * whatever the network says.
+ */
 const SILENCE_LIMIT_MS = 75_000;
 
 interface ConnectionOptions extends Pick<FollowOptions, "server" | "stream" | "from" | "filter"> {
@@ -107,9 +110,10 @@ interface FollowOptions {
 }
 
 /**
- * Follows a stream over as many connections as it takes, each entry once and in order: a new connection begins behind the last entry that
- * was handed over.
- * @throws CommandError 4 when the first connection fails, ServerRefused when the token or its right has ended
+ * Follows a stream over as many connections as it takes, each entry once and in order: a new
+ * connection begins behind the last entry that was handed over.
+ * @throws CommandError 4 when the first connection fails, ServerRefused when the token or its right
+ * has ended
  */
 export async function followStream(options: FollowOptions): Promise<void> {
   const position = new Position(options.from);
@@ -184,7 +188,10 @@ class Position {
     return true;
   }
 
-  /** A gap that leads back means that the server has another history now, which is then followed from its beginning. */
+  /**
+   * A gap that leads back means that the server has another history now, which is then followed
+   * from its beginning.
+   */
   passGap(from: number, to: number): void {
     if (to < from) this.#start = "earliest";
     else if (typeof this.#start === "number") this.#start = Math.max(this.#start, to);
@@ -218,7 +225,10 @@ function finalFailure(end: ConnectionEnd, wasConnected: boolean, { base }: Serve
   }
 }
 
-/** Close codes after which a client must not come back (contract 5.1), by the HTTP status that means the same. */
+/**
+ * Close codes after which a client must not come back (contract 5.1), by the HTTP status that means
+ * the same.
+ */
 const FINAL_CLOSE_CODES: Readonly<Record<number, number>> = {
   1009: 413,
   4400: 400,

@@ -20,7 +20,10 @@ import { cliLog, endOnInterrupt, endOnStray, endQuietlyOnBrokenPipe, reportFailu
 
 const LINGER_MS = 1000;
 
-/** Runs one command line. Sets the process's exit code; long-running commands go on after this resolves. */
+/**
+ * Runs one command line. Sets the process's exit code; long-running commands go on after this
+ * resolves.
+ */
 export async function main(argv: readonly string[]): Promise<void> {
   // What Prism writes is for its owner: the database, its log, secrets and exports alike.
   process.umask(0o077);
@@ -32,7 +35,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     await program.parseAsync([...argv]);
   } catch (error) {
     process.exitCode = reportFailure(error);
-    // A thread or a timer that a failed start leaves behind must not keep the process; what closes in order has time to.
+    // A thread or a timer that a failed start leaves behind must not keep the process; what closes
+    // in order has time to.
     setTimeout(() => process.exit(), LINGER_MS).unref();
   }
 }

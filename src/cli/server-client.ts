@@ -41,7 +41,10 @@ export class ServerClient {
     return readJson<T>(await this.#request("GET", path, query, undefined, AbortSignal.timeout(REPLY_LIMIT_MS)));
   }
 
-  /** @param signal gives the request up. @throws ServerRefused, CommandError 4 when no server answers */
+  /**
+   * @param signal gives the request up. @throws ServerRefused, CommandError 4 when no server
+   * answers
+   */
   async post<T>(path: string, body: unknown, limitMs = REPLY_LIMIT_MS, signal?: AbortSignal): Promise<T> {
     const json = JSON.stringify(body);
     const limit = AbortSignal.timeout(limitMs);
@@ -60,7 +63,10 @@ export class ServerClient {
     return readJson<T>(await this.#request("POST", path, query, bytes, AbortSignal.timeout(REPLY_LIMIT_MS)));
   }
 
-  /** The lines of an answer that says how far it is, each as it arrives. @throws CommandError 4 also when it ends before its end */
+  /**
+   * The lines of an answer that says how far it is, each as it arrives. @throws CommandError 4 also
+   * when it ends before its end
+   */
   async *postLines<T>(path: string, body: unknown): AsyncIterable<T> {
     const response = await this.#request("POST", path, {}, JSON.stringify(body), undefined, "application/x-ndjson");
     let rest = "";
@@ -71,7 +77,10 @@ export class ServerClient {
     }
   }
 
-  /** The text of an answer that may be long, as it arrives. @throws CommandError 4 also when it ends before its end. */
+  /**
+   * The text of an answer that may be long, as it arrives. @throws CommandError 4 also when it ends
+   * before its end.
+   */
   async *stream(path: string, query: Query = {}): AsyncIterable<string> {
     yield* this.#textOf(await this.#request("GET", path, query, undefined, undefined));
   }
@@ -137,10 +146,11 @@ export class ServerClient {
 }
 
 /**
- * The server of `--url` or PRISM_URL; without them the one that `serve` would start here, with its settings. In development that one
- * hands out a token, so none has to be given.
+ * The server of `--url` or PRISM_URL; without them the one that `serve` would start here, with its
+ * settings. In development that one hands out a token, so none has to be given.
  * @param useDevToken false for programs that run longer than such a token is valid
- * @throws CommandError 2 for no URL, for a token that cannot be one, or a file of PRISM_TOKEN_FILE that cannot be read
+ * @throws CommandError 2 for no URL, for a token that cannot be one, or a file of PRISM_TOKEN_FILE
+ * that cannot be read
  * @throws ConfigRefused for settings that `serve` would refuse, where no URL is given
  */
 export async function serverOf({ flags, out, loadConfig }: Context, useDevToken = true): Promise<ServerClient> {
@@ -159,7 +169,10 @@ export async function serverOf({ flags, out, loadConfig }: Context, useDevToken 
   return new ServerClient(base.replace(/\/+$/, ""), token, out);
 }
 
-/** The token that a development server gives to this machine; undefined where none answers, so that the command itself reports why. */
+/**
+ * The token that a development server gives to this machine; undefined where none answers, so that
+ * the command itself reports why.
+ */
 async function devToken(base: string): Promise<string | undefined> {
   try {
     const response = await fetch(`${base}/dev/token`, {

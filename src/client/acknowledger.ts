@@ -10,7 +10,10 @@ interface Waiter {
 /** Ten a second at most: the server takes 50 messages of a connection. */
 const PAUSE_MS = 100;
 
-/** Tells the server how far a stream was handled: the last offset counts, so only that is sent, one at a time. */
+/**
+ * Tells the server how far a stream was handled: the last offset counts, so only that is sent, one
+ * at a time.
+ */
 export class Acknowledger {
   readonly #surroundings: Surroundings;
   readonly #send: (offset: number) => boolean;
@@ -20,7 +23,9 @@ export class Acknowledger {
   #pause: unknown = null;
   #waiters: Waiter[] = [];
 
-  /** @param send says it to the server. @returns false while there is no subscription to say it of */
+  /**
+   * @param send says it to the server. @returns false while there is no subscription to say it of
+   */
   constructor(surroundings: Surroundings, send: (offset: number) => boolean) {
     this.#surroundings = surroundings;
     this.#send = send;

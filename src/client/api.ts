@@ -161,7 +161,10 @@ export class PrismApi {
     });
   }
 
-  /** Opens one live connection within a minute. @param stream the only one that may be followed with it; absent: all that the caller may. */
+  /**
+   * Opens one live connection within a minute. @param stream the only one that may be followed with
+   * it; absent: all that the caller may.
+   */
   ticket(stream?: string): Promise<Ticket> {
     return this.#request({
       method: "POST",

@@ -24,14 +24,17 @@ const VERDICTS: Readonly<Record<number, Verdict>> = {
   4404: "end",
 };
 
-/** By the WebSocket's close code (docs/realtime.md); a code that is not listed says that the line broke. @internal */
+/**
+ * By the WebSocket's close code (docs/realtime.md); a code that is not listed says that the line
+ * broke. @internal
+ */
 export function verdictOf(closeCode: number): Verdict {
   return VERDICTS[closeCode] ?? "again";
 }
 
 /**
- * Waits between connections: a random part of a limit that doubles each time ("full jitter"), so that the clients of a server that
- * restarts do not come back all at once.
+ * Waits between connections: a random part of a limit that doubles each time ("full jitter"), so
+ * that the clients of a server that restarts do not come back all at once.
  * @internal
  */
 export class Backoff {

@@ -18,13 +18,19 @@ export interface PrismClientOptions extends CredentialOptions {
   /** Keeps offsets; without it they are forgotten with the client. */
   readonly storage?: OffsetStorage;
   readonly reconnect?: ReconnectOptions;
-  /** Entries of a stream that may wait for their handlers; the rest stays with the server until there is room. Default 1000. */
+  /**
+   * Entries of a stream that may wait for their handlers; the rest stays with the server until
+   * there is room. Default 1000.
+   */
   readonly maxQueued?: number;
   /** Time and chance. */
   readonly surroundings?: Surroundings;
 }
 
-/** Something that did not go well. What the client does about it is said by its code, see {@link PrismError}. */
+/**
+ * Something that did not go well. What the client does about it is said by its code, see {@link
+ * PrismError}.
+ */
 export interface Problem {
   readonly error: PrismError;
   /** The stream that it is about. */
@@ -48,8 +54,9 @@ interface Target {
 const DEFAULT_MAX_QUEUED = 1000;
 
 /**
- * A client of Prism's live streams and of what belongs to them over HTTP. It connects with the first subscription, comes back whenever the
- * connection is lost, and goes on in each stream behind the last entry: nothing is missed, nothing is handled out of order.
+ * A client of Prism's live streams and of what belongs to them over HTTP. It connects with the
+ * first subscription, comes back whenever the connection is lost, and goes on in each stream behind
+ * the last entry: nothing is missed, nothing is handled out of order.
  */
 export class PrismClient {
   /** The requests. They need a token: with `getTicket` alone there is none. */
@@ -110,9 +117,10 @@ export class PrismClient {
   }
 
   /**
-   * Follows a stream: `user:me`, `project:<id>`, `channel:<name>`, `tasks:me`, `messages:me` (docs/realtime.md). Add handlers to what is
-   * returned before anything is awaited, or entries may come that nobody handles. An offset that the storage has goes before
-   * `options.from`. A stream that is refused is told as an `error`.
+   * Follows a stream: `user:me`, `project:<id>`, `channel:<name>`, `tasks:me`, `messages:me`
+   * (docs/realtime.md). Add handlers to what is returned before anything is awaited, or entries may
+   * come that nobody handles. An offset that the storage has goes before `options.from`. A stream
+   * that is refused is told as an `error`.
    * @throws TypeError for a stream that is followed already.
    */
   subscribe<const Stream extends string>(stream: Stream, options: SubscribeOptions = {}): Subscription<Stream> {
@@ -137,7 +145,9 @@ export class PrismClient {
     return subscription;
   }
 
-  /** Ends all subscriptions and the connection. Resolved when the handlers that run have returned. */
+  /**
+   * Ends all subscriptions and the connection. Resolved when the handlers that run have returned.
+   */
   async close(): Promise<void> {
     const target = globalThis as Target;
     target.removeEventListener?.("online", this.#nudge);

@@ -23,7 +23,10 @@ export interface ConnectionParts {
   readonly credentials: Credentials;
   readonly reconnect: ReconnectOptions;
   readonly surroundings: Surroundings;
-  /** Shows a token to the server, whose answer a failed handshake hides. @throws PrismError as the server refuses it */
+  /**
+   * Shows a token to the server, whose answer a failed handshake hides. @throws PrismError as the
+   * server refuses it
+   */
   tryToken(token: string): Promise<void>;
   changed(state: ConnectionState): void;
   welcome(userId: string | null): void;
@@ -38,7 +41,10 @@ const RENEW_AGAIN_MS = 10_000;
 /** When the machine says that its network is back. */
 const PROBE_LIMIT_MS = 5000;
 
-/** Holds a connection as long as that makes sense: opens it, renews its token, and opens it again. @internal */
+/**
+ * Holds a connection as long as that makes sense: opens it, renews its token, and opens it again.
+ * @internal
+ */
 export class Connection {
   readonly #parts: ConnectionParts;
   readonly #backoff: Backoff;
@@ -127,7 +133,8 @@ export class Connection {
         ended: (end) => this.#lineEnded(end),
       });
     } catch (error) {
-      // A token that no header field can hold, or an address that is none: it would be the same again.
+      // A token that no header field can hold, or an address that is none: it would be the same
+      // again.
       this.#end(new PrismError("CONNECTION_FAILED", "The WebSocket could not be made", { cause: error }));
     }
   }
@@ -170,7 +177,10 @@ export class Connection {
     }
   }
 
-  /** A handshake that failed says to a browser neither status nor reason: a request with the same token does. */
+  /**
+   * A handshake that failed says to a browser neither status nor reason: a request with the same
+   * token does.
+   */
   #askWhy(token: string, otherwise: PrismError): void {
     const era = this.#nextEra();
     this.#parts.tryToken(token).then(

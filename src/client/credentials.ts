@@ -7,13 +7,13 @@ export interface CredentialOptions {
   /** Access token, service token or API key, for as long as it lasts. */
   readonly token?: string;
   /**
-   * Gives a token whenever one is needed, and a new one when the last ends or was refused. null: there is none, stay away.
-   * One call at a time; the token is kept until another is needed.
+   * Gives a token whenever one is needed, and a new one when the last ends or was refused. null:
+   * there is none, stay away. One call at a time; the token is kept until another is needed.
    */
   readonly getToken?: (reason: TokenReason) => string | null | Promise<string | null>;
   /**
-   * Gives a ticket for each connection (`POST /api/v1/realtime/ticket`), in place of a token: for pages that never hold one. null: there
-   * is none, stay away.
+   * Gives a ticket for each connection (`POST /api/v1/realtime/ticket`), in place of a token: for
+   * pages that never hold one. null: there is none, stay away.
    */
   readonly getTicket?: () => string | null | Promise<string | null>;
 }

@@ -13,11 +13,12 @@ export interface PrismErrorInit extends ErrorOptions {
 }
 
 /**
- * What went wrong, by a stable `code`. The server's own codes are those of its API, such as `TOKEN_EXPIRED` or `CHANNEL_FORBIDDEN`. The
- * client adds:
+ * What went wrong, by a stable `code`. The server's own codes are those of its API, such as
+ * `TOKEN_EXPIRED` or `CHANNEL_FORBIDDEN`. The client adds:
  *
  * - `CONNECTION_FAILED`: no connection, or it broke off; tried again unless the client has ended.
- * - `CONNECTION_CLOSED`: the server closed for good; `status` holds the WebSocket close code (4400, 4401, 4403, 4404).
+ * - `CONNECTION_CLOSED`: the server closed for good; `status` holds the WebSocket close code (4400,
+ *   4401, 4403, 4404).
  * - `NO_TOKEN`: there is no credential: none was given, or `getToken` or `getTicket` answered null.
  * - `NO_WEBSOCKET`: the platform has none, and none was given.
  * - `CREDENTIALS_FAILED`: `getToken` or `getTicket` threw; tried again.

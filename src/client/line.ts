@@ -25,7 +25,10 @@ const CONNECT_LIMIT_MS = 10_000;
 const DEFAULT_HEARTBEAT_MS = 30_000;
 const BROKEN = 1006;
 
-/** One WebSocket. What does not answer counts as gone: a line that is only half open never tells so by itself. */
+/**
+ * One WebSocket. What does not answer counts as gone: a line that is only half open never tells so
+ * by itself.
+ */
 export class Line {
   readonly #socket: WebSocketLike;
   readonly #surroundings: Surroundings;

@@ -10,7 +10,10 @@ export class Listeners<Events> {
     return () => listeners.delete(listener);
   }
 
-  /** A listener that throws does not keep the others from hearing: its error is thrown where nobody is in between. */
+  /**
+   * A listener that throws does not keep the others from hearing: its error is thrown where nobody
+   * is in between.
+   */
   tell<Name extends keyof Events>(name: Name, value: Events[Name]): void {
     for (const listener of [...(this.#byName.get(name) ?? [])]) {
       try {

@@ -5,12 +5,16 @@ import type { EntriesOf, Entry, Gap } from "./views.ts";
 import type { ClientMessage, EventFilter, ServerMessage, Surroundings } from "./wire.ts";
 
 export interface SubscribeOptions {
-  /** Where to begin if no offset is stored: behind an offset, with everything kept, or (default) with what comes from now on. */
+  /**
+   * Where to begin if no offset is stored: behind an offset, with everything kept, or (default)
+   * with what comes from now on.
+   */
   readonly from?: number | "latest" | "earliest";
   readonly filter?: EventFilter;
   /**
-   * For one's own `user:` stream. Absent: a notification counts as delivered when the server has sent it. `auto`: when its handlers have
-   * returned. `manual`: when {@link Subscription.ack} says so.
+   * For one's own `user:` stream. Absent: a notification counts as delivered when the server has
+   * sent it. `auto`: when its handlers have returned. `manual`: when {@link Subscription.ack} says
+   * so.
    */
   readonly ack?: "auto" | "manual";
 }
@@ -21,7 +25,10 @@ export interface OffsetStorage {
   set(key: string, value: string): void | Promise<void>;
 }
 
-/** Returned or resolved, it has handled the entry. Thrown or rejected, it is called again with the same one, after a while. */
+/**
+ * Returned or resolved, it has handled the entry. Thrown or rejected, it is called again with the
+ * same one, after a while.
+ */
 export type Handler<Value> = (value: Value) => void | Promise<void>;
 
 /** Any of a stream's entries. */
@@ -62,8 +69,9 @@ const RESERVED = new Set(["event", "gap"]);
 const FINAL = new Set(["CHANNEL_FORBIDDEN", "VALIDATION_FAILED", "RATE_LIMITED", "FORBIDDEN"]);
 
 /**
- * One stream: its handlers, and how far they are. Entries are handled one after the other, in their order; the offset moves on when all
- * handlers of an entry have returned. After a reconnect the stream goes on behind the last entry received.
+ * One stream: its handlers, and how far they are. Entries are handled one after the other, in their
+ * order; the offset moves on when all handlers of an entry have returned. After a reconnect the
+ * stream goes on behind the last entry received.
  */
 export class Subscription<Stream extends string = string> {
   /** As it was asked for. */
@@ -118,14 +126,17 @@ export class Subscription<Stream extends string = string> {
   }
 
   /**
-   * Says that everything up to an offset, by default what was handled, has reached the user. Resolved when the server knows; over a
-   * reconnect it is said again.
+   * Says that everything up to an offset, by default what was handled, has reached the user.
+   * Resolved when the server knows; over a reconnect it is said again.
    */
   ack(offset: number | null = this.#offset): Promise<void> {
     return offset === null ? Promise.resolve() : this.#acks.wait(offset);
   }
 
-  /** Ends the subscription. Resolved when the handler that runs, if any, has returned; entries behind it are not handled. */
+  /**
+   * Ends the subscription. Resolved when the handler that runs, if any, has returned; entries
+   * behind it are not handled.
+   */
   close(): Promise<void> {
     if (this.#link && this.#resolved !== null) {
       this.#link.say({ op: "unsubscribe", id: this.#link.nextId(), stream: this.#resolved });
@@ -179,7 +190,10 @@ export class Subscription<Stream extends string = string> {
     this.#queue.push({ kind: "gap", offset: to, gap: { stream, from, to }, isReset }, 0);
   }
 
-  /** The name that `me` stands for is known, or has become another's: what was received for the one before is of no use. */
+  /**
+   * The name that `me` stands for is known, or has become another's: what was received for the one
+   * before is of no use.
+   */
   async #becomes(name: string, link: Link): Promise<void> {
     this.#queue.clear();
     this.#acks.reset();
@@ -221,7 +235,8 @@ export class Subscription<Stream extends string = string> {
     if (this.#received === null) {
       const { from = "latest" } = this.#options;
       this.#received = from === "latest" ? offset : from === "earliest" ? 0 : from;
-      // Kept like an entry's: what comes while this client is away must not be missed because nothing came before.
+      // Kept like an entry's: what comes while this client is away must not be missed because
+      // nothing came before.
       this.#queue.push({ kind: "begin", offset: this.#received }, 0);
     }
     this.#acks.subscribed();

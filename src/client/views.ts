@@ -1,4 +1,7 @@
-/** What the server sends, as far as its shape is fixed (docs/realtime.md). Instants are RFC 3339 texts. */
+/**
+ * What the server sends, as far as its shape is fixed (docs/realtime.md). Instants are RFC 3339
+ * texts.
+ */
 
 /** A notification as its recipient sees it. */
 export interface Notification {
@@ -115,8 +118,9 @@ export interface Entry<Type extends string = string, Data = unknown> {
 }
 
 /**
- * Nothing of the stream can be read again in (from, to]: it was removed. The stream goes on behind `to`. A `to` below `from` says that
- * the server's data is another's than that from which the offset came: everything kept follows.
+ * Nothing of the stream can be read again in (from, to]: it was removed. The stream goes on behind
+ * `to`. A `to` below `from` says that the server's data is another's than that from which the
+ * offset came: everything kept follows.
  */
 export interface Gap {
   readonly stream: string;

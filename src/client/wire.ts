@@ -59,7 +59,9 @@ export type ClientMessage =
   | { readonly op: "ping"; readonly id: string }
   | { readonly op: "auth"; readonly id: string; readonly token: string };
 
-/** What this client needs of a WebSocket: browsers', Node's own since 22, and that of `ws` have it. */
+/**
+ * What this client needs of a WebSocket: browsers', Node's own since 22, and that of `ws` have it.
+ */
 export interface WebSocketLike {
   addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
   addEventListener(
@@ -77,7 +79,10 @@ export type WebSocketConstructor = new (url: string, protocols: string[]) => Web
 
 /** Time and chance, for tests. */
 export interface Surroundings {
-  /** Milliseconds that have passed since some instant. Whatever the clock of the machine is set to, it does not go back. */
+  /**
+   * Milliseconds that have passed since some instant. Whatever the clock of the machine is set to,
+   * it does not go back.
+   */
   now(): number;
   /** In [0, 1). */
   random(): number;

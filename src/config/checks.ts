@@ -4,7 +4,8 @@ import { type ConfigValues, OPTIONS } from "./options.ts";
 /** Limits that must fit together. @returns what is wrong. */
 export function checkLimits({ ingest }: ConfigValues): string[] {
   const { highWaterBytes, maxBodyBytes } = ingest;
-  // One request holds its body and the events read from it; below twice the body a legal request could never be taken.
+  // One request holds its body and the events read from it; below twice the body a legal request
+  // could never be taken.
   if (highWaterBytes >= 2 * maxBodyBytes) return [];
   return [
     `ingest.highWaterBytes is ${highWaterBytes}; it must be at least ${2 * maxBodyBytes}, twice ingest.maxBodyBytes (${maxBodyBytes}). Raise it, or lower ingest.maxBodyBytes`,
@@ -85,13 +86,16 @@ const MIN_SECRET_BYTES = 32;
 const MIN_BCRYPT_COST = 12;
 /** Fewer different bytes than this are a pattern, not a secret. */
 const MIN_DIFFERENT = 8;
-/** What example files and tutorials put where a secret belongs, and a random generator hardly ever writes. */
+/**
+ * What example files and tutorials put where a secret belongs, and a random generator hardly ever
+ * writes.
+ */
 const PLACEHOLDER =
   /secret|password|placeholder|example|change[-_ ]?(me|this|it\b|in\b)|^(your|dev|test|default|dummy)[-_ ]|^replace|^<.*>$|x{6}/i;
 
 /**
- * What production does not accept (contract section 11): a JWT secret or encryption key that is missing, short, or a placeholder of
- * some example file.
+ * What production does not accept (contract section 11): a JWT secret or encryption key that is
+ * missing, short, or a placeholder of some example file.
  * @param missing keys of the secrets that were not configured.
  */
 export function checkProduction(config: ConfigValues, missing: readonly string[]): string[] {

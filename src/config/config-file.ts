@@ -6,7 +6,8 @@ import { OPTIONS } from "./options.ts";
 
 /**
  * The settings of a configuration file by dotted key, unchecked. An editor's `$schema` is let pass.
- * @param path the file that somebody named; without it prism.config.json of the working directory counts, if there is one.
+ * @param path the file that somebody named; without it prism.config.json of the working directory
+ * counts, if there is one.
  * @param problems takes what is wrong with the file, and its unknown names.
  */
 export function readConfigFile(
@@ -50,7 +51,10 @@ function collect(
   }
 }
 
-/** What was probably meant: the same name written flat or in another place, or a near one in the same place. */
+/**
+ * What was probably meant: the same name written flat or in another place, or a near one in the
+ * same place.
+ */
 function hint(name: string, tree: OptionTree, prefix: string): string {
   const keys = flattenOptions(OPTIONS).map(([key]) => key);
   if (name.includes(".") && keys.includes(name)) return `; write it nested: ${nested(name)}`;

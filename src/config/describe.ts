@@ -3,8 +3,8 @@ import { environmentName, flattenOptions, isOption, maskCredentials, type Option
 import { OPTIONS } from "./options.ts";
 
 /**
- * The content of prism.config.example.json: every setting that has a default, at its default. `npm run config:docs` writes the file, and a test
- * compares it with this.
+ * The content of prism.config.example.json: every setting that has a default, at its default. `npm
+ * run config:docs` writes the file, and a test compares it with this.
  */
 export function exampleConfig(tree: OptionTree = OPTIONS): Record<string, unknown> {
   const example: Record<string, unknown> = {};
@@ -54,7 +54,10 @@ function shown(value: unknown): unknown {
   return typeof value === "string" ? maskCredentials(value) : (value ?? null);
 }
 
-/** The settings as a Markdown table; `npm run config:docs` writes it into docs/configuration.md, and a test compares them. */
+/**
+ * The settings as a Markdown table; `npm run config:docs` writes it into docs/configuration.md, and
+ * a test compares them.
+ */
 export function configTable(): string {
   const rows = flattenOptions(OPTIONS).map(([key, option]) => {
     const fallback = option.fallback === undefined ? "–" : `\`${JSON.stringify(option.fallback)}\``;

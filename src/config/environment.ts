@@ -17,8 +17,8 @@ interface Variable {
 }
 
 /**
- * The first of some variables that is set, or the content of the file that `<name>_FILE` points at, without the white space around it.
- * Empty counts as absent, as compose files leave variables.
+ * The first of some variables that is set, or the content of the file that `<name>_FILE` points at,
+ * without the white space around it. Empty counts as absent, as compose files leave variables.
  */
 export function readVariable(
   names: readonly string[],
@@ -65,7 +65,10 @@ export function unknownVariables(environment: Environment): string[] {
     });
 }
 
-/** Variables of the seeds' environment files that this program takes note of without using them: it says so once at start. */
+/**
+ * Variables of the seeds' environment files that this program takes note of without using them: it
+ * says so once at start.
+ */
 const IGNORED: readonly { readonly names: RegExp; readonly why: string }[] = [
   { names: /^REDIS_(URL|HOST|PORT|PASSWORD)$/, why: "Prism needs no Redis; its broker is embedded" },
   {
@@ -82,7 +85,10 @@ export function ignoredSeedVariables(environment: Readonly<Record<string, string
   });
 }
 
-/** A database URL of another engine is ignored (D33). @returns the warning, or undefined when the URL or path is one of SQLite. */
+/**
+ * A database URL of another engine is ignored (D33). @returns the warning, or undefined when the
+ * URL or path is one of SQLite.
+ */
 export function foreignDatabaseUrl(url: string): string | undefined {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
   if (scheme === undefined || scheme === "file" || scheme === "sqlite" || scheme.length === 1) return undefined;

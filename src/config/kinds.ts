@@ -47,7 +47,9 @@ export function boolean(): Kind<boolean> {
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Milliseconds as a number, or a text such as `15m`, `7d`, `250ms`; a bare number is milliseconds. */
+/**
+ * Milliseconds as a number, or a text such as `15m`, `7d`, `250ms`; a bare number is milliseconds.
+ */
 export function duration(minMs: number, maxMs: number): Kind<number> {
   const range = `from ${durationSetting(minMs)} to ${durationSetting(maxMs)}`;
   const message = `must be a duration ${range}: a number of milliseconds, or a text with the unit ms, s, m, h or d`;
@@ -90,7 +92,9 @@ export function list<T>(item: v.GenericSchema<unknown, T>): Kind<readonly T[]> {
   };
 }
 
-/** A text for which `test` holds; anything else, other types too, is refused with the same words. */
+/**
+ * A text for which `test` holds; anything else, other types too, is refused with the same words.
+ */
 function textThat(message: string, test: (value: string) => boolean): v.GenericSchema<unknown, string> {
   return v.pipe(v.string(message), v.check(test, message));
 }

@@ -103,7 +103,10 @@ export const INGEST_OPTIONS = {
   ),
 };
 
-/** How many of what people make by themselves there may be. What exists already stays when a limit is lowered. */
+/**
+ * How many of what people make by themselves there may be. What exists already stays when a limit
+ * is lowered.
+ */
 export const LIMIT_OPTIONS = {
   rulesPerProject: option(
     k.integer(1, 1_000_000),

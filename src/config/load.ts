@@ -53,9 +53,15 @@ export interface ConfigSources {
   readonly workingDir: string;
   /** `--config`; without it prism.config.json of the working directory, if there is one. */
   readonly configFile?: string | undefined;
-  /** Make the secrets that development may go without, and keep them in the data directory. Commands that only talk to a server do not. */
+  /**
+   * Make the secrets that development may go without, and keep them in the data directory. Commands
+   * that only talk to a server do not.
+   */
   readonly generateSecrets: boolean;
-  /** Whether production is refused without good secrets (default). Commands that only read need none. */
+  /**
+   * Whether production is refused without good secrets (default). Commands that only read need
+   * none.
+   */
   readonly checkSecrets?: boolean;
 }
 
@@ -67,7 +73,9 @@ interface Places {
   readonly file: ReadonlyMap<string, unknown>;
 }
 
-/** Flags > environment > .env > file > defaults. @throws ConfigRefused with every problem there is */
+/**
+ * Flags > environment > .env > file > defaults. @throws ConfigRefused with every problem there is
+ */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const problems: string[] = [];
   const { flags, environment, workingDir, configFile } = sources;
@@ -134,7 +142,10 @@ function pickAll(
   return { values, origins };
 }
 
-/** The value of one option from the first place that has it, checked; its default where that is wrong, and a problem more. */
+/**
+ * The value of one option from the first place that has it, checked; its default where that is
+ * wrong, and a problem more.
+ */
 function pick(key: string, option: Option<unknown>, places: Places, problems: string[]): [unknown, Origin] {
   const check = (value: unknown, name: string): unknown => {
     const result = v.safeParse(option.kind.schema, value);
@@ -177,7 +188,10 @@ function deepFreeze<T extends object>(value: T): T {
   return Object.freeze(value);
 }
 
-/** The settings in force without the secret ones, nested as in prism.config.json: what code that is not the program's own may see. Frozen. */
+/**
+ * The settings in force without the secret ones, nested as in prism.config.json: what code that is
+ * not the program's own may see. Frozen.
+ */
 export function publicConfig(config: Config, tree: OptionTree = OPTIONS): Readonly<Record<string, unknown>> {
   return publicPart(config as unknown as Record<string, unknown>, tree);
 }
@@ -192,7 +206,10 @@ function publicPart(values: Readonly<Record<string, unknown>>, tree: OptionTree)
   return Object.freeze(shown);
 }
 
-/** Seals with the configured key and opens what earlier ones sealed. @throws ConfigRefused where no key is configured */
+/**
+ * Seals with the configured key and opens what earlier ones sealed. @throws ConfigRefused where no
+ * key is configured
+ */
 export function sealedBoxOf({ secrets, previousEncryptionKeys }: Config): SealedBox {
   return new SealedBox([secrets.encryptionKey, ...previousEncryptionKeys]);
 }

@@ -9,8 +9,9 @@ const MAX_WAITING_BYTES = 262_144;
 const RETRY_MS = 50;
 
 /**
- * Writes the log's lines at once and in order, so that the last line before a crash is there. A pipe that is not read must not stop the
- * process: what does not fit waits, and beyond a limit is lost and counted. The first line that is written afterwards says how many.
+ * Writes the log's lines at once and in order, so that the last line before a crash is there. A
+ * pipe that is not read must not stop the process: what does not fit waits, and beyond a limit is
+ * lost and counted. The first line that is written afterwards says how many.
  */
 class LineWriter {
   readonly #fd: number;
@@ -21,7 +22,8 @@ class LineWriter {
 
   constructor(fd: number) {
     this.#fd = fd;
-    // Node opens stdout on first use; of pipes and sockets the descriptor does not block from then on.
+    // Node opens stdout on first use; of pipes and sockets the descriptor does not block from then
+    // on.
     if (fd === 1) void process.stdout.writable;
     process.on("exit", () => this.#flush());
   }
@@ -80,7 +82,10 @@ class LineWriter {
 const MASK = "***";
 const DEPTH = 8;
 
-/** Names of members whose value never reaches a log, and endings of such names; without their hyphens and underscores, in lower case. */
+/**
+ * Names of members whose value never reaches a log, and endings of such names; without their
+ * hyphens and underscores, in lower case.
+ */
 const NAMES = new Set(["authorization", "cookie", "token", "password", "secret", "key", "ticket"]);
 const ENDINGS = [
   "authorization",
@@ -94,7 +99,10 @@ const ENDINGS = [
   "encryptionkey",
 ];
 
-/** The fields of a log line with the values of sensitive members masked, wherever they stand. Errors become plain objects. */
+/**
+ * The fields of a log line with the values of sensitive members masked, wherever they stand. Errors
+ * become plain objects.
+ */
 export function redactFields(fields: object): Record<string, unknown> {
   return redactMembers(fields, DEPTH);
 }
@@ -114,7 +122,10 @@ function redact(value: unknown, depth: number): unknown {
   return redactMembers(value, depth - 1);
 }
 
-/** Errors, also those that the engine does not count as such: SqliteError is made by a function, DOMException has its members on the prototype. */
+/**
+ * Errors, also those that the engine does not count as such: SqliteError is made by a function,
+ * DOMException has its members on the prototype.
+ */
 function isErrorLike(value: object): value is Error {
   if (types.isNativeError(value) || value instanceof Error) return true;
   const { message, stack } = value as Partial<Error>;
@@ -157,11 +168,15 @@ function isSensitive(name: string): boolean {
   return NAMES.has(plain) || ENDINGS.some((ending) => plain.endsWith(ending));
 }
 
-// Prism's own tokens, JWTs, credentials of a header, and the members of a query or fragment that may carry a secret.
+// Prism's own tokens, JWTs, credentials of a header, and the members of a query or fragment that
+// may carry a secret.
 const IN_TEXT =
   /\b(pr[krst]_)[\w-]{20,}|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]+|\b((?:bearer|apikey|basic) +)[\w.~+/=-]{8,}|([?&#](?:\w*token|ticket|key|secret|password)=)[^&\s"\\]+/gi;
 
-/** A finished log line, or any text, without what looks like a secret: messages and stacks quote what they were given. */
+/**
+ * A finished log line, or any text, without what looks like a secret: messages and stacks quote
+ * what they were given.
+ */
 export function redactText(text: string): string {
   return maskCredentials(text).replace(
     IN_TEXT,
@@ -174,7 +189,10 @@ const STDOUT = 1;
 
 export interface LoggerOptions {
   readonly level: "error" | "warn" | "info" | "debug";
-  /** Patterns as of the `debug` package: `prism:*`, `prism:http,prism:rules`, `-prism:http`; `dms:*` means every namespace (S4). */
+  /**
+   * Patterns as of the `debug` package: `prism:*`, `prism:http,prism:rules`, `-prism:http`; `dms:*`
+   * means every namespace (S4).
+   */
   readonly debug?: string | undefined;
   readonly destination?: DestinationStream | undefined;
 }
@@ -185,8 +203,9 @@ export interface ReloadableLogger extends Logger {
 }
 
 /**
- * pino, one JSON object per line, written at once: a line that is lost in a crash is the one that would have explained it. Secrets are kept out
- * by not logging them; what slips in all the same is masked by its name, and by its look.
+ * pino, one JSON object per line, written at once: a line that is lost in a crash is the one that
+ * would have explained it. Secrets are kept out by not logging them; what slips in all the same is
+ * masked by its name, and by its look.
  */
 export function createLogger(options: LoggerOptions): ReloadableLogger {
   const target = options.destination ?? new LineWriter(STDOUT);

@@ -1,4 +1,7 @@
-/** The name that takes the fewest edits to get from `wrong`, if it is near enough to have been meant. */
+/**
+ * The name that takes the fewest edits to get from `wrong`, if it is near enough to have been
+ * meant.
+ */
 export function nearestName(wrong: string, names: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(wrong.length / 3)) + 1;

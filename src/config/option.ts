@@ -70,7 +70,10 @@ function wordsOf(key: string): string[] {
   return key.replace(/([a-z0-9])([A-Z])/g, "$1.$2").split(/[.-]/);
 }
 
-/** `postgres://user:password@host/db` without the name and the password: a URL of a seed's environment may be shown, they may not. */
+/**
+ * `postgres://user:password@host/db` without the name and the password: a URL of a seed's
+ * environment may be shown, they may not.
+ */
 export function maskCredentials(text: string): string {
   return text.replace(/:\/\/[^\s/"@]+@/g, "://***@");
 }

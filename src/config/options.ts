@@ -9,7 +9,10 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** Every setting of Prism (contract section 11). Flags, environment names, the example file, `doctor` and the docs derive from this tree. */
+/**
+ * Every setting of Prism (contract section 11). Flags, environment names, the example file,
+ * `doctor` and the docs derive from this tree.
+ */
 export const OPTIONS = {
   env: option(
     k.oneOf("development", "test", "production"),
@@ -315,7 +318,10 @@ export type ConfigValues = ValuesOf<typeof OPTIONS>;
 /** What each push to Apple needs. */
 const NEEDED = ["keyFile", "keyId", "teamId", "bundleId"] as const;
 
-/** @returns a warning where some of the settings for APNs are there and others are not; nothing is sent to Apple then. */
+/**
+ * @returns a warning where some of the settings for APNs are there and others are not; nothing is
+ * sent to Apple then.
+ */
 export function apnsGaps(apns: ConfigValues["apns"]): string | undefined {
   const missing = NEEDED.filter((name) => apns[name] === undefined);
   if (missing.length === 0 || missing.length === NEEDED.length) return undefined;

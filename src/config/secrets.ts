@@ -7,8 +7,9 @@ import { ConfigRefused } from "./option.ts";
 import type { ConfigValues } from "./options.ts";
 
 /**
- * The secrets in force. They are never logged; `doctor` shows where each came from and nothing else. A command that may go without a secret
- * fails when it asks for one all the same: nothing is ever signed or sealed with a made-up key.
+ * The secrets in force. They are never logged; `doctor` shows where each came from and nothing
+ * else. A command that may go without a secret fails when it asks for one all the same: nothing is
+ * ever signed or sealed with a made-up key.
  */
 export class Secrets {
   readonly #access: string | undefined;
@@ -27,7 +28,10 @@ export class Secrets {
     return this.#access;
   }
 
-  /** HMAC key of the hashes of refresh tokens; without one of its own derived from the access secret (D16). @throws ConfigRefused */
+  /**
+   * HMAC key of the hashes of refresh tokens; without one of its own derived from the access secret
+   * (D16). @throws ConfigRefused
+   */
   get refresh(): string {
     if (this.#refresh !== undefined) return this.#refresh;
     return Buffer.from(hkdfSync("sha256", this.access, "", "prism refresh tokens", 32)).toString("base64");
@@ -58,8 +62,9 @@ export function missingSecrets({ auth, encryptionKey }: ConfigValues): string[] 
 }
 
 /**
- * Secrets from the configuration; what is missing comes from `<dataDir>/secrets.json` (mode 0600), where it was generated at an earlier
- * start or, if allowed, is generated now. Production never gets one from there.
+ * Secrets from the configuration; what is missing comes from `<dataDir>/secrets.json` (mode 0600),
+ * where it was generated at an earlier start or, if allowed, is generated now. Production never
+ * gets one from there.
  * @throws ConfigRefused when the file is damaged
  */
 export function resolveSecrets(config: ConfigValues, generate: boolean): Secrets {
@@ -82,7 +87,10 @@ function keptSecrets(dataDir: string, generate: boolean): KeptSecrets {
   return readSecrets(path);
 }
 
-/** Written aside and then linked: a crash cannot leave half a key that would lock the database for ever, and of two processes one wins. */
+/**
+ * Written aside and then linked: a crash cannot leave half a key that would lock the database for
+ * ever, and of two processes one wins.
+ */
 function makeSecrets(path: string): void {
   const made = { jwtSecret: randomBytes(32).toString("base64"), encryptionKey: randomBytes(32).toString("base64") };
   const aside = `${path}.${process.pid}`;

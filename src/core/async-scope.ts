@@ -7,9 +7,10 @@ interface Visit<T> {
 }
 
 /**
- * A value that follows a call through everything it awaits, and ends with it: what was started inside and outlives the call is without it.
- * While nobody is inside, Node's asynchronous hooks are switched off: they cost every callback and promise of the process, the hot path's
- * too, which needs no such value.
+ * A value that follows a call through everything it awaits, and ends with it: what was started
+ * inside and outlives the call is without it. While nobody is inside, Node's asynchronous hooks are
+ * switched off: they cost every callback and promise of the process, the hot path's too, which
+ * needs no such value.
  */
 export class AsyncScope<T> {
   readonly #storage = new AsyncLocalStorage<Visit<T>>();

@@ -1,6 +1,6 @@
 /**
- * A token bucket. It refills evenly in elapsed time: a clock that is set, forward or back, gives and takes nothing. The instants are
- * `Clock.elapsed()`.
+ * A token bucket. It refills evenly in elapsed time: a clock that is set, forward or back, gives
+ * and takes nothing. The instants are `Clock.elapsed()`.
  */
 export class Bucket {
   /** Tokens of a full bucket. */
@@ -20,8 +20,8 @@ export class Bucket {
   }
 
   /**
-   * Takes `count` tokens if there are that many. More than it can hold is taken from a full bucket, which then is in debt: refusing that
-   * would tell the caller to retry what never succeeds.
+   * Takes `count` tokens if there are that many. More than it can hold is taken from a full bucket,
+   * which then is in debt: refusing that would tell the caller to retry what never succeeds.
    */
   take(count: number, now: number): boolean {
     this.refill(now);

@@ -20,9 +20,11 @@ interface Subscription {
 }
 
 /**
- * Signals inside the process: at most once, gone with it. What must survive is an event of the log. `emit` never throws to the emitter;
- * handlers run after it has returned, on behalf of the emitter's caller, in the order they subscribed, and one that fails or never ends harms
- * no other. They are outside of the emitter's transaction, which they could not join. `a:*` hears every `a:…`.
+ * Signals inside the process: at most once, gone with it. What must survive is an event of the log.
+ * `emit` never throws to the emitter; handlers run after it has returned, on behalf of the
+ * emitter's caller, in the order they subscribed, and one that fails or never ends harms no other.
+ * They are outside of the emitter's transaction, which they could not join. `a:*` hears every
+ * `a:…`.
  */
 export class Bus {
   readonly #log: Logger;
@@ -79,7 +81,10 @@ export class Bus {
     };
   }
 
-  /** Whether anybody hears events whose name begins so, up to a colon: asked before making many of them. @param prefix such as `event:` */
+  /**
+   * Whether anybody hears events whose name begins so, up to a colon: asked before making many of
+   * them. @param prefix such as `event:`
+   */
   hasSubscribers(prefix: string): boolean {
     for (const name of this.#subscriptions.keys()) if (name.startsWith(prefix)) return true;
     return false;

@@ -34,8 +34,8 @@ export function currentCaller(): Caller {
 }
 
 /**
- * The `actor` of an audit row (JSON) and its `userId`. A command names the account of the operating system that ran it; what a module does for
- * somebody is that one's doing, through the module.
+ * The `actor` of an audit row (JSON) and its `userId`. A command names the account of the operating
+ * system that ran it; what a module does for somebody is that one's doing, through the module.
  */
 export function actorOf({ principal, process, module }: Caller): {
   readonly actor: string;

@@ -9,7 +9,10 @@ export const DAY_MS = 86_400_000;
 /** Where time comes from. Injected, so that tests can jump an hour or sleep for a day. */
 export interface Clock {
   now(): EpochMs;
-  /** Milliseconds that have passed since some instant. Nobody can set it; it stands while the machine sleeps. */
+  /**
+   * Milliseconds that have passed since some instant. Nobody can set it; it stands while the
+   * machine sleeps.
+   */
   elapsed(): number;
 }
 
@@ -18,7 +21,10 @@ export const systemClock: Clock = { now: () => Date.now(), elapsed: () => perfor
 let lastMs = Number.NaN;
 let lastText = "";
 
-/** RFC 3339 in UTC with milliseconds. The last text is kept: the items of one batch share their instant. */
+/**
+ * RFC 3339 in UTC with milliseconds. The last text is kept: the items of one batch share their
+ * instant.
+ */
 export function toRfc3339(at: EpochMs): string {
   if (at !== lastMs) {
     lastText = new Date(at).toISOString();
@@ -32,11 +38,13 @@ export function toRfc3339OrNull(at: EpochMs | null): string | null {
   return at === null ? null : new Date(at).toISOString();
 }
 
-// RFC 3339 section 5.6: date-time with a mandatory offset; the separator may be a space by its note.
+// RFC 3339 section 5.6: date-time with a mandatory offset; the separator may be a space by its
+// note.
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
 /**
- * Reads an RFC 3339 date-time with offset, down to the millisecond; a leap second counts as the second after.
+ * Reads an RFC 3339 date-time with offset, down to the millisecond; a leap second counts as the
+ * second after.
  * @returns undefined when the text is not one, the 30th of February included.
  */
 export function parseRfc3339(text: string): EpochMs | undefined {
@@ -71,7 +79,10 @@ export function epochOf(at: Moment | EpochMs): EpochMs {
   return epochMs;
 }
 
-/** Whether a text names a zone of the IANA database, such as `Europe/Berlin`. Offsets (`+02:00`), which newer engines take as well, are none. */
+/**
+ * Whether a text names a zone of the IANA database, such as `Europe/Berlin`. Offsets (`+02:00`),
+ * which newer engines take as well, are none.
+ */
 export function isTimezone(name: string): boolean {
   if (!/^[A-Za-z]/.test(name)) return false;
   try {
@@ -87,8 +98,9 @@ const MAX_FORMATTERS = 100;
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
 /**
- * How far the clocks of a zone are ahead of UTC at an instant, in milliseconds. The wall clock's time, written as if it were UTC, is the
- * instant plus this. @throws RangeError when there is no such zone.
+ * How far the clocks of a zone are ahead of UTC at an instant, in milliseconds. The wall clock's
+ * time, written as if it were UTC, is the instant plus this. @throws RangeError when there is no
+ * such zone.
  */
 export function zoneOffsetMs(timezone: string, at: EpochMs): number {
   const text = formatterOf(timezone).format(at);
@@ -100,8 +112,9 @@ export function zoneOffsetMs(timezone: string, at: EpochMs): number {
 }
 
 /**
- * The first instant within `(from, to]` that has another offset than `from` has, to the second; undefined when both ends have the same one.
- * The span is to be a day or so: no zone sets its clocks twice in that.
+ * The first instant within `(from, to]` that has another offset than `from` has, to the second;
+ * undefined when both ends have the same one. The span is to be a day or so: no zone sets its
+ * clocks twice in that.
  */
 export function offsetChange(timezone: string, from: EpochMs, to: EpochMs): EpochMs | undefined {
   const before = zoneOffsetMs(timezone, from);

@@ -2,8 +2,8 @@
 const FORMULA = /^(?:[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20])/;
 
 /**
- * One line of CSV (RFC 4180). A cell that a spreadsheet would take for a formula is preceded by an apostrophe (OWASP, "CSV Injection").
- * Null is an empty cell.
+ * One line of CSV (RFC 4180). A cell that a spreadsheet would take for a formula is preceded by an
+ * apostrophe (OWASP, "CSV Injection"). Null is an empty cell.
  */
 export function csvLine(cells: readonly (string | number | boolean | null)[]): string {
   return `${cells.map(cell).join(",")}\r\n`;
@@ -28,8 +28,8 @@ export interface CsvRecord {
 }
 
 /**
- * Reads CSV (RFC 4180) record by record, from text that arrives in pieces. Quoted cells may hold commas, quotes and line breaks.
- * The header is the first record.
+ * Reads CSV (RFC 4180) record by record, from text that arrives in pieces. Quoted cells may hold
+ * commas, quotes and line breaks. The header is the first record.
  */
 export class CsvReader {
   #cells: string[] = [];

@@ -23,7 +23,10 @@ export class DataDirRefused extends Error {
   }
 }
 
-/** Makes the directory, readable by its owner only, and checks that it can be written. @throws DataDirRefused */
+/**
+ * Makes the directory, readable by its owner only, and checks that it can be written. @throws
+ * DataDirRefused
+ */
 export function prepareDataDir(dataDir: string): void {
   try {
     makeDir(dataDir);
@@ -42,7 +45,10 @@ export function prepareDataDir(dataDir: string): void {
   }
 }
 
-/** Not `recursive`: Node's own way up never ends where a file system answers ENOENT to every mkdir, as /proc does. */
+/**
+ * Not `recursive`: Node's own way up never ends where a file system answers ENOENT to every mkdir,
+ * as /proc does.
+ */
 function makeDir(dir: string): void {
   if (existsSync(dir)) return;
   if (dirname(dir) !== dir) makeDir(dirname(dir));
@@ -52,8 +58,9 @@ function makeDir(dir: string): void {
 }
 
 /**
- * Makes a database file that only its owner may read (contract 12.8), before SQLite makes it with the usual mode; what SQLite puts beside it
- * takes its mode over. One that exists is left alone: opening and closing it by path would drop SQLite's locks.
+ * Makes a database file that only its owner may read (contract 12.8), before SQLite makes it with
+ * the usual mode; what SQLite puts beside it takes its mode over. One that exists is left alone:
+ * opening and closing it by path would drop SQLite's locks.
  * @throws DataDirRefused
  */
 export function createDatabaseFile(file: string): void {
@@ -79,7 +86,9 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
-/** Waits until a directory's names are on disk: what was renamed is found there after a power loss. */
+/**
+ * Waits until a directory's names are on disk: what was renamed is found there after a power loss.
+ */
 export function syncDir(dir: string): void {
   // Windows opens no directories, and keeps its names in order itself.
   if (process.platform !== "win32") sync(dir, "r");

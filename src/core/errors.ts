@@ -1,4 +1,7 @@
-/** Every code that Prism answers with, and its HTTP status. Codes are API: clients, logs, metrics and tests rely on them. */
+/**
+ * Every code that Prism answers with, and its HTTP status. Codes are API: clients, logs, metrics
+ * and tests rely on them.
+ */
 export const STATUS_OF = {
   VALIDATION_FAILED: 400,
   MALFORMED_JSON: 400,
@@ -91,7 +94,10 @@ export const STATUS_OF = {
 export type ErrorCode = keyof typeof STATUS_OF;
 export const ERROR_CODES = Object.keys(STATUS_OF) as ErrorCode[];
 
-/** One entry of `error.details`: where in the input (`path`, dotted, '' for the whole) and what. Further members are allowed. */
+/**
+ * One entry of `error.details`: where in the input (`path`, dotted, '' for the whole) and what.
+ * Further members are allowed.
+ */
 export interface ErrorDetail {
   readonly path?: string;
   readonly code?: string;
@@ -117,8 +123,9 @@ interface PrismErrorOptions extends ErrorOptions {
 }
 
 /**
- * An expected failure. `code` is stable and public, `message` is for people and may be reworded. Services throw it;
- * only the HTTP kernel answers with statuses. Misuse by our own code is a TypeError, never this class.
+ * An expected failure. `code` is stable and public, `message` is for people and may be reworded.
+ * Services throw it; only the HTTP kernel answers with statuses. Misuse by our own code is a
+ * TypeError, never this class.
  */
 export class PrismError extends Error {
   readonly code: ErrorCode;
@@ -134,21 +141,32 @@ export class PrismError extends Error {
   }
 }
 
-/** Closes a `switch` over a union: a new member of the union does not compile until every switch has decided about it. */
+/**
+ * Closes a `switch` over a union: a new member of the union does not compile until every switch has
+ * decided about it.
+ */
 export function assertNever(value: never): never {
   throw new TypeError(`unexpected value ${JSON.stringify(value)}`);
 }
 
-/** More than the configuration allows. @param what subject and number, such as "A project has 1000 active rules" @param setting its dotted name */
+/**
+ * More than the configuration allows. @param what subject and number, such as "A project has 1000
+ * active rules" @param setting its dotted name
+ */
 export function limitReached(what: string, setting: string, limit: number): PrismError {
   const message = `${what}; the setting ${setting} allows ${limit}`;
   return new PrismError("LIMIT_REACHED", message, { details: [{ path: "", code: "LIMIT", message, setting, limit }] });
 }
 
-/** `code` of errors of Node that pass when files or connections are closed; the last one: a thread could not begin. */
+/**
+ * `code` of errors of Node that pass when files or connections are closed; the last one: a thread
+ * could not begin.
+ */
 const CODES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ERR_WORKER_INIT_FAILED"]);
 
-/** Whether something failed because the process has no free file descriptor: it can be tried again. */
+/**
+ * Whether something failed because the process has no free file descriptor: it can be tried again.
+ */
 export function isOutOfDescriptors(error: unknown): error is Error & { readonly code: string } {
   return error instanceof Error && "code" in error && CODES.has(error.code);
 }

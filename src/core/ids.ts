@@ -8,7 +8,10 @@ const POOL_BYTES = 8192;
 const pool = new Uint8Array(POOL_BYTES);
 let poolAt = POOL_BYTES;
 
-/** One random byte, drawn from a pool that is refilled 8 KiB at a time: a call into OpenSSL costs more than an id. */
+/**
+ * One random byte, drawn from a pool that is refilled 8 KiB at a time: a call into OpenSSL costs
+ * more than an id.
+ */
 function randomByte(): number {
   if (poolAt === POOL_BYTES) {
     randomFillSync(pool);
@@ -23,8 +26,9 @@ let prefix = "";
 let counter = 0;
 
 /**
- * A UUIDv7 (RFC 9562 section 5.7), lower case. The ids of a process grow strictly: within a millisecond `rand_a` and the first
- * six bits of `rand_b` are a counter (section 6.2, method 1), and while the clock stands or goes back the last instant is kept.
+ * A UUIDv7 (RFC 9562 section 5.7), lower case. The ids of a process grow strictly: within a
+ * millisecond `rand_a` and the first six bits of `rand_b` are a counter (section 6.2, method 1),
+ * and while the clock stands or goes back the last instant is kept.
  */
 export function uuidv7(now: number = Date.now()): string {
   if (now > lastMs) {
@@ -50,7 +54,9 @@ export function uuidOf(at: number, name: string): string {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** True for the canonical lower-case form of any UUID version; anything else is not an id of Prism. */
+/**
+ * True for the canonical lower-case form of any UUID version; anything else is not an id of Prism.
+ */
 export function isUuid(text: string): boolean {
   return text.length === 36 && UUID.test(text);
 }

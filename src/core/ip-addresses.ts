@@ -18,7 +18,10 @@ export function parseCidr(text: string): Cidr | undefined {
   return prefix > bits ? undefined : { address, prefix, family: version === 4 ? "ipv4" : "ipv6" };
 }
 
-/** A set of ranges that answers whether an address lies inside. IPv4 addresses mapped into IPv6 count as IPv4. */
+/**
+ * A set of ranges that answers whether an address lies inside. IPv4 addresses mapped into IPv6
+ * count as IPv4.
+ */
 export class CidrSet {
   readonly #blocks = new BlockList();
   readonly isEmpty: boolean;
@@ -49,8 +52,9 @@ export function unmapIpv4(address: string): string {
 }
 
 /**
- * The text form of the 4 or 16 bytes that a socket gives. IPv4 mapped into IPv6 comes out as IPv4; IPv6 is written out in full,
- * lower case, without zero compression: enough to compare and to count by.
+ * The text form of the 4 or 16 bytes that a socket gives. IPv4 mapped into IPv6 comes out as IPv4;
+ * IPv6 is written out in full, lower case, without zero compression: enough to compare and to count
+ * by.
  */
 export function addressText(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
@@ -66,7 +70,10 @@ export function addressText(bytes: Uint8Array): string {
   return groups.join(":");
 }
 
-/** What the IANA registry of special-purpose addresses (RFC 6890) keeps from the Internet, and what clouds put among public addresses for their machines alone. */
+/**
+ * What the IANA registry of special-purpose addresses (RFC 6890) keeps from the Internet, and what
+ * clouds put among public addresses for their machines alone.
+ */
 const NOT_PUBLIC_V4 = new CidrSet([
   "0.0.0.0/8",
   "10.0.0.0/8",
@@ -88,13 +95,21 @@ const NOT_PUBLIC_V4 = new CidrSet([
   "168.63.129.16",
 ]);
 
-/** Global unicast (RFC 4291 section 2.4): loopback, link-local, unique local, multicast, mapped and translated IPv4 all lie outside. */
+/**
+ * Global unicast (RFC 4291 section 2.4): loopback, link-local, unique local, multicast, mapped and
+ * translated IPv4 all lie outside.
+ */
 const GLOBAL_UNICAST_V6 = new CidrSet(["2000::/3"]);
 
-/** Teredo and other assignments of protocols, documentation, 6to4, which carries any IPv4 address. */
+/**
+ * Teredo and other assignments of protocols, documentation, 6to4, which carries any IPv4 address.
+ */
 const NOT_PUBLIC_V6 = new CidrSet(["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"]);
 
-/** Whether an address is one of the Internet at large. @returns false for a text that is no address, and for IPv4 mapped into IPv6. */
+/**
+ * Whether an address is one of the Internet at large. @returns false for a text that is no address,
+ * and for IPv4 mapped into IPv6.
+ */
 export function isPublicAddress(address: string): boolean {
   // A zone (fe80::1%eth0) names an interface of this machine.
   if (address.includes("%")) return false;

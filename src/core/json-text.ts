@@ -14,9 +14,10 @@ const COMMA = 0x2c;
 const COLON = 0x3a;
 
 /**
- * What one pass over a JSON text tells: its nesting, counted before any parser runs, and where the members of an outermost object
- * or the elements of an outermost array stand, so that a part can be kept exactly as it was written. The text need not be JSON:
- * the depth holds for any input, the places only mean something once a parser has accepted the text.
+ * What one pass over a JSON text tells: its nesting, counted before any parser runs, and where the
+ * members of an outermost object or the elements of an outermost array stand, so that a part can be
+ * kept exactly as it was written. The text need not be JSON: the depth holds for any input, the
+ * places only mean something once a parser has accepted the text.
  */
 export interface JsonOutline {
   /** Deepest nesting of arrays and objects. Counting stops above the limit. */
@@ -92,8 +93,8 @@ export function outlineJson(text: string, depthLimit: number): JsonOutline {
 }
 
 /**
- * The index behind the JSON value that begins at `start`, by its brackets and quotes alone: whether it is JSON is for the parser to say.
- * A scalar ends before the next comma, bracket or whitespace.
+ * The index behind the JSON value that begins at `start`, by its brackets and quotes alone: whether
+ * it is JSON is for the parser to say. A scalar ends before the next comma, bracket or whitespace.
  */
 export function jsonValueEnd(text: string, start: number): number {
   let depth = 0;
@@ -110,7 +111,10 @@ export function jsonValueEnd(text: string, start: number): number {
   return text.length;
 }
 
-/** UTF-8 bytes as text; undefined when they are not UTF-8 or begin with a byte order mark (RFC 8259 section 8.1 lets us refuse it). */
+/**
+ * UTF-8 bytes as text; undefined when they are not UTF-8 or begin with a byte order mark (RFC 8259
+ * section 8.1 lets us refuse it).
+ */
 export function decodeUtf8(bytes: Buffer): string | undefined {
   if (bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return undefined;
   return isUtf8(bytes) ? bytes.toString("utf8") : undefined;
@@ -123,8 +127,9 @@ export function jsonErrorPosition(error: unknown): number | undefined {
 }
 
 /**
- * Removes the whitespace between the tokens of a valid JSON text; strings and the digits of numbers stay as they were written. By hand: a
- * regular expression that skips strings runs out of stack on a string of some megabytes.
+ * Removes the whitespace between the tokens of a valid JSON text; strings and the digits of numbers
+ * stay as they were written. By hand: a regular expression that skips strings runs out of stack on
+ * a string of some megabytes.
  */
 export function minifyJson(text: string): string {
   let out = "";
@@ -141,12 +146,13 @@ export function minifyJson(text: string): string {
   return copied === 0 ? text : out + text.slice(copied);
 }
 
-// A pair, a surrogate that stands alone (kept in the group), or any other escape, which is stepped over.
+// A pair, a surrogate that stands alone (kept in the group), or any other escape, which is stepped
+// over.
 const ESCAPE = /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(u[dD][89a-fA-F][\da-fA-F]{2})|.)/gs;
 
 /**
- * Replaces escaped surrogates that have no partner in a valid JSON text by U+FFFD: SQLite and every reader in another language
- * would otherwise hold a string that is not Unicode.
+ * Replaces escaped surrogates that have no partner in a valid JSON text by U+FFFD: SQLite and every
+ * reader in another language would otherwise hold a string that is not Unicode.
  */
 export function replaceLoneSurrogates(text: string): string {
   if (!/\\u[dD][89a-fA-F]/.test(text)) return text;

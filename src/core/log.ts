@@ -1,7 +1,13 @@
-/** Structured fields of one log line; see docs/operating.md for the fixed names (requestId, route, status, durationMs, …). */
+/**
+ * Structured fields of one log line; see docs/operating.md for the fixed names (requestId, route,
+ * status, durationMs, …).
+ */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** What every part of Prism logs through; made by src/config/logger.ts. Never give it a payload, a message's content or a secret. */
+/**
+ * What every part of Prism logs through; made by src/config/logger.ts. Never give it a payload, a
+ * message's content or a secret.
+ */
 export interface Logger {
   error(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;

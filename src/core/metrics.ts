@@ -1,4 +1,7 @@
-/** Prometheus text exposition format 0.0.4. Own code: a series is a plain number that the hot path bumps without a look-up. */
+/**
+ * Prometheus text exposition format 0.0.4. Own code: a series is a plain number that the hot path
+ * bumps without a look-up.
+ */
 
 export interface Counter {
   add(by?: number): void;
@@ -26,7 +29,10 @@ export const SECONDS_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
 export class Metrics {
   readonly #families = new Map<string, Family>();
 
-  /** @returns a function that gives the series of a set of labels, made at first use. Keep the label values bounded. */
+  /**
+   * @returns a function that gives the series of a set of labels, made at first use. Keep the label
+   * values bounded.
+   */
   counter(name: string, help: string): (labels?: Labels) => Counter {
     const series = new Map<string, { value: number; add(by?: number): void }>();
     this.#register({

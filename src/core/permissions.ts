@@ -1,4 +1,7 @@
-/** Every permission (contract 4.3). `own` rights of an active user (notifications:own) need no permission and have none here. */
+/**
+ * Every permission (contract 4.3). `own` rights of an active user (notifications:own) need no
+ * permission and have none here.
+ */
 export const PERMISSIONS = [
   "users:read",
   "users:approve",
@@ -43,8 +46,9 @@ export type Permission = (typeof PERMISSIONS)[number];
 const CUSTOM = "custom:";
 
 /**
- * A role's permissions as they are stored. Names that Prism does not know are kept for other programs and grant nothing here: a later version
- * may know such a name, so one that the role holds as custom stays custom.
+ * A role's permissions as they are stored. Names that Prism does not know are kept for other
+ * programs and grant nothing here: a later version may know such a name, so one that the role holds
+ * as custom stays custom.
  * @param held what the role has stored.
  */
 export function storedPermissions(given: readonly string[], held: readonly string[]): string[] {
@@ -66,8 +70,9 @@ export function isCustomPermission(stored: string): boolean {
 }
 
 /**
- * What every active user may do without a permission, and a service token only if it was made for it: the account itself (profile, preferences,
- * push devices, logins), and the user's own notifications. No role holds these.
+ * What every active user may do without a permission, and a service token only if it was made for
+ * it: the account itself (profile, preferences, push devices, logins), and the user's own
+ * notifications. No role holds these.
  */
 export const OWN_SCOPES = ["account:own", "notifications:own"] as const;
 
@@ -101,7 +106,10 @@ export type KeyScope = (typeof KEY_SCOPES)[number];
 
 export const DEFAULT_KEY_SCOPES: readonly KeyScope[] = ["events:write", "events:read"];
 
-/** Built-in roles and their permissions as the contract's table gives them. Admin has every permission, always. */
+/**
+ * Built-in roles and their permissions as the contract's table gives them. Admin has every
+ * permission, always.
+ */
 export const BUILT_IN_ROLES: Readonly<Record<string, readonly Permission[]>> = {
   Admin: PERMISSIONS,
   RuleManager: [

@@ -1,11 +1,17 @@
 import type { EpochMs } from "./clock.ts";
 import type { KeyScope, Permission } from "./permissions.ts";
 
-/** Who is calling. Permissions are those of this moment: they are read from the database, never from a token. */
+/**
+ * Who is calling. Permissions are those of this moment: they are read from the database, never from
+ * a token.
+ */
 export type Principal = UserPrincipal | KeyPrincipal;
 
 export interface UserPrincipal {
-  /** Names the principal for ever, as one and the same string: the scope of idempotency keys, the owner of rate buckets and connections. */
+  /**
+   * Names the principal for ever, as one and the same string: the scope of idempotency keys, the
+   * owner of rate buckets and connections.
+   */
   readonly key: string;
   /** `service`: the user's personal token, which carries a subset of the user's permissions. */
   readonly kind: "user" | "service";
@@ -21,8 +27,8 @@ export interface UserPrincipal {
   /** The login that the access token came from. */
   readonly sessionId: string | null;
   /**
-   * What a service token was made for, held or not; null: everything. It bounds what {@link permissions} knows nothing of: what a role in a
-   * project adds, and what every user may do.
+   * What a service token was made for, held or not; null: everything. It bounds what {@link
+   * permissions} knows nothing of: what a role in a project adds, and what every user may do.
    */
   readonly tokenScopes: ReadonlySet<string> | null;
   /** When the credential ends; infinity for one without end. */

@@ -40,7 +40,8 @@ export async function withinOr<T>(limitMs: number, work: Promise<T>, late: () =>
 }
 
 /**
- * Ends as the work does, or when the signal aborts; the work goes on all the same, for others may wait for it too.
+ * Ends as the work does, or when the signal aborts; the work goes on all the same, for others may
+ * wait for it too.
  * @throws `error`, by default the signal's reason
  */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, error?: Error): Promise<T> {
@@ -58,7 +59,10 @@ const TURN_MS = 5;
 export class LoopTurns {
   #untilMs = performance.now() + TURN_MS;
 
-  /** To be awaited between the parts of the computation; returns at once until the turn of the loop has taken 5 ms. */
+  /**
+   * To be awaited between the parts of the computation; returns at once until the turn of the loop
+   * has taken 5 ms.
+   */
   async pause(): Promise<void> {
     if (performance.now() < this.#untilMs) return;
     await setImmediate();

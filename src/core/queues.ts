@@ -19,7 +19,10 @@ export const QUEUES = [
 /** A module has a queue of its own. */
 export type ModuleQueue = `module:${string}`;
 
-/** Attempts by a channel that is left to workers elsewhere (`delivery.workers`) stand in a queue of their own, in front of which nobody here stands. */
+/**
+ * Attempts by a channel that is left to workers elsewhere (`delivery.workers`) stand in a queue of
+ * their own, in front of which nobody here stands.
+ */
 export type WorkerQueue = `workers:${WorkerChannel}`;
 
 export type QueueName = (typeof QUEUES)[number] | ModuleQueue | WorkerQueue;
@@ -32,7 +35,10 @@ export function isWorkerQueue(name: string): name is WorkerQueue {
   return name.startsWith("workers:") && isWorkerChannel(name.slice("workers:".length));
 }
 
-/** Where attempts by the channel stand while the server makes them; the queue that a worker names to be given them. */
+/**
+ * Where attempts by the channel stand while the server makes them; the queue that a worker names to
+ * be given them.
+ */
 export function deliveryQueue(channel: string): "notification-delivery" | "push-notification" {
   return channel === "fcm" || channel === "apns" ? "push-notification" : "notification-delivery";
 }
@@ -47,7 +53,10 @@ export function parentOf(name: QueueName): QueueName | undefined {
   return isWorkerQueue(name) ? parentQueue(name) : undefined;
 }
 
-/** Names by which S2 knows a queue stand for it (D32). @returns undefined for a name that no queue can have. */
+/**
+ * Names by which S2 knows a queue stand for it (D32). @returns undefined for a name that no queue
+ * can have.
+ */
 export function parseQueueName(text: string): QueueName | undefined {
   if (/^module:[a-z][a-z0-9-]{1,63}$/.test(text)) return text as ModuleQueue;
   if (isWorkerQueue(text)) return text;

@@ -3,7 +3,10 @@ import { setPriority } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 
-/** What the prelude of the packed executable (src/prelude.cjs) installs before the bundle runs; absent when run from source. */
+/**
+ * What the prelude of the packed executable (src/prelude.cjs) installs before the bundle runs;
+ * absent when run from source.
+ */
 interface PackedRuntime {
   asset(name: string): Buffer;
   native(name: string): unknown;
@@ -16,12 +19,18 @@ declare global {
 
 const packed = globalThis.__packed;
 
-/** A file that travels with the program, by the name build.mjs gives it: from the executable, or from the source tree. */
+/**
+ * A file that travels with the program, by the name build.mjs gives it: from the executable, or
+ * from the source tree.
+ */
 export function readAsset(name: string, sourcePath: string): Buffer {
   return packed ? packed.asset(name) : readFileSync(join(import.meta.dirname, "../..", sourcePath));
 }
 
-/** Imports a file that is no part of the program: from the packed executable too, whose own `import` knows nothing of the disk. */
+/**
+ * Imports a file that is no part of the program: from the packed executable too, whose own `import`
+ * knows nothing of the disk.
+ */
 export function importFile(url: string): Promise<unknown> {
   return packed ? packed.importFile(url) : import(url);
 }
@@ -35,19 +44,26 @@ export function startThread(role: ThreadRole, data: unknown): Worker {
   return new Worker(code, { eval: true, workerData });
 }
 
-/** From source, a thread needs a TypeScript loader of its own: Node 20 does not pass on the main thread's. Compiled tests need none. */
+/**
+ * From source, a thread needs a TypeScript loader of its own: Node 20 does not pass on the main
+ * thread's. Compiled tests need none.
+ */
 function sourceWorker(): string {
   if (!import.meta.url.endsWith(".ts"))
     return `import(${JSON.stringify(new URL("../worker.js", import.meta.url).href)});`;
   const entry = new URL("../worker.ts", import.meta.url).href;
-  // Looked up from here: a thread made of text would look in the working directory, where there need be none.
+  // Looked up from here: a thread made of text would look in the working directory, where there
+  // need be none.
   const loader = import.meta.resolve("tsx/esm/api");
   return `import(${JSON.stringify(loader)}).then(({ register }) => (register(), import(${JSON.stringify(entry)})));`;
 }
 
 const NICENESS = 10;
 
-/** Lets other threads have the processor first: on Linux each thread has a priority of its own (setpriority(2)). */
+/**
+ * Lets other threads have the processor first: on Linux each thread has a priority of its own
+ * (setpriority(2)).
+ */
 export function yieldToOthers(): void {
   if (process.platform !== "linux") return;
   try {
@@ -58,12 +74,18 @@ export function yieldToOthers(): void {
   }
 }
 
-/** Says of an error in a callback that nobody waits for whether it was dealt with: then it does not end the process. */
+/**
+ * Says of an error in a callback that nobody waits for whether it was dealt with: then it does not
+ * end the process.
+ */
 type StrayClaim = (error: unknown) => boolean;
 
 const claims = new Set<StrayClaim>();
 
-/** From now on `claim` is asked of every such error, in the asynchronous context of the callback that threw or the promise that was rejected. */
+/**
+ * From now on `claim` is asked of every such error, in the asynchronous context of the callback
+ * that threw or the promise that was rejected.
+ */
 export function claimStrays(claim: StrayClaim): void {
   claims.add(claim);
 }

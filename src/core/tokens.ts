@@ -1,14 +1,17 @@
 import { createHash, hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { crc32 } from "node:zlib";
 
-/** `prk_` API keys of projects, `prt_` service tokens, `prs_` setup tokens. The checksum at the end lets secret scanners and typing errors be told apart from keys. */
+/**
+ * `prk_` API keys of projects, `prt_` service tokens, `prs_` setup tokens. The checksum at the end
+ * lets secret scanners and typing errors be told apart from keys.
+ */
 export type TokenKind = "prk" | "prt" | "prs";
 
 const SECRET_BYTES = 32;
 
 /**
- * A new secret: kind, 256 random bits in base64url, and the CRC-32 of both in hex.
- * `prefix` (8 characters of the secret) may be shown and stored in clear; `hash` is what the database holds.
+ * A new secret: kind, 256 random bits in base64url, and the CRC-32 of both in hex. `prefix` (8
+ * characters of the secret) may be shown and stored in clear; `hash` is what the database holds.
  */
 export function createToken(kind: TokenKind): { token: string; prefix: string; hash: string } {
   const secret = randomBytes(SECRET_BYTES).toString("base64url");
@@ -16,7 +19,10 @@ export function createToken(kind: TokenKind): { token: string; prefix: string; h
   return { token, prefix: secret.slice(0, 8), hash: hashToken(token) };
 }
 
-/** True when the text has the form of a token of this kind, its checksum included. Says nothing about its being known. */
+/**
+ * True when the text has the form of a token of this kind, its checksum included. Says nothing
+ * about its being known.
+ */
 export function isTokenOf(kind: TokenKind, text: string): boolean {
   if (!text.startsWith(`${kind}_`) || text.length !== kind.length + 1 + 43 + 8) return false;
   return checksum(text.slice(0, -8)) === text.slice(-8);
@@ -31,7 +37,10 @@ export function sha256Hex(data: string | Uint8Array): string {
   return hash("sha256", data, "hex");
 }
 
-/** Compares two secrets in a time that depends on neither's content: both are hashed first, so their lengths do not show either. */
+/**
+ * Compares two secrets in a time that depends on neither's content: both are hashed first, so their
+ * lengths do not show either.
+ */
 export function secretsEqual(left: string, right: string): boolean {
   return timingSafeEqual(createHash("sha256").update(left).digest(), createHash("sha256").update(right).digest());
 }

@@ -16,8 +16,9 @@ export function recentlyUsed<K extends string, V extends {}>(maxEntries: number)
 }
 
 /**
- * A bounded cache whose entries end after `ttlMs`. When full, the entry that was not used for longest goes. Invalidation on write
- * is the caller's: the time to live only bounds what a missed invalidation could cost.
+ * A bounded cache whose entries end after `ttlMs`. When full, the entry that was not used for
+ * longest goes. Invalidation on write is the caller's: the time to live only bounds what a missed
+ * invalidation could cost.
  */
 export class TtlCache<K extends string, V extends {}> {
   readonly #entries: LRUCache<K, V>;
@@ -29,7 +30,8 @@ export class TtlCache<K extends string, V extends {}> {
   constructor({ maxEntries, ttlMs, clock, weight }: TtlCacheOptions<V>) {
     this.#ttlMs = ttlMs;
     this.#clock = clock;
-    // No `max`: for that lru-cache allocates all entries at once. The size of an entry bounds their number too.
+    // No `max`: for that lru-cache allocates all entries at once. The size of an entry bounds their
+    // number too.
     const maxSize = weight?.maxBytes ?? maxEntries;
     const leastSize = Math.max(1, Math.floor(maxSize / maxEntries));
     this.#entries = new LRUCache({
@@ -48,7 +50,9 @@ export class TtlCache<K extends string, V extends {}> {
     return value;
   }
 
-  /** @param until ends the entry before its time to live, for values that carry an end of their own. */
+  /**
+   * @param until ends the entry before its time to live, for values that carry an end of their own.
+   */
   set(key: K, value: V, until = Number.POSITIVE_INFINITY): void {
     // lru-cache serves an entry in its last millisecond too.
     const ttl = Math.min(this.#ttlMs, until - this.#clock.now()) - 1;

@@ -3,7 +3,10 @@ export const LEVELS = ["debug", "info", "warn", "error", "fatal"] as const;
 
 export type Level = (typeof LEVELS)[number];
 
-/** The outside channels that a worker elsewhere can send by (D35). What goes to an app at Pusher goes from the server. */
+/**
+ * The outside channels that a worker elsewhere can send by (D35). What goes to an app at Pusher
+ * goes from the server.
+ */
 export const WORKER_CHANNELS = ["email", "webhook", "fcm", "apns"] as const;
 export type WorkerChannel = (typeof WORKER_CHANNELS)[number];
 
@@ -12,8 +15,9 @@ export function isWorkerChannel(name: string): name is WorkerChannel {
 }
 
 /**
- * How tokens of another issuer may be signed when its public keys are known, and which keys each may be checked with (RFC 7518 section 3.1, RFC 8037).
- * HS256 is none of them: a public key must not count as a secret.
+ * How tokens of another issuer may be signed when its public keys are known, and which keys each
+ * may be checked with (RFC 7518 section 3.1, RFC 8037). HS256 is none of them: a public key must
+ * not count as a secret.
  */
 export const KEY_KIND_OF = {
   RS256: "RSA",

@@ -5,10 +5,16 @@ import type { Principal } from "../core/principal.ts";
 import type { Exchange, FoundRoute } from "./exchange.ts";
 
 const REFUSED_LINES_PER_SECOND = 10;
-/** W3C Trace Context section 3.2.2: version, trace id, parent id, flags; a version ff and an id of zeros are invalid. */
+/**
+ * W3C Trace Context section 3.2.2: version, trace id, parent id, flags; a version ff and an id of
+ * zeros are invalid.
+ */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/;
 
-/** One log line and two metrics per request. The series of a route are looked up once and kept beside it. */
+/**
+ * One log line and two metrics per request. The series of a route are looked up once and kept
+ * beside it.
+ */
 export class AccessLog {
   readonly #log: Logger;
   readonly #requests: (labels: { route: string; method: string; status: string }) => Counter;
@@ -38,8 +44,9 @@ export class AccessLog {
   }
 
   /**
-   * The cause of an answer that is ours to explain; the client learns its code only. Every unforeseen failure is written; of the others, with
-   * which a full disk or a busy database answers everybody alike, at most ten a second.
+   * The cause of an answer that is ours to explain; the client learns its code only. Every
+   * unforeseen failure is written; of the others, with which a full disk or a busy database answers
+   * everybody alike, at most ten a second.
    */
   recordFailure(exchange: Exchange, error: PrismError): void {
     const isForeseen = error.code !== "INTERNAL";

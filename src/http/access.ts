@@ -4,7 +4,10 @@ import type { Principal, UserPrincipal } from "../core/principal.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Access } from "./route.ts";
 
-/** The one check of what a route demands of its caller. @throws UNAUTHORIZED_ROLE, SCOPE_MISSING, FORBIDDEN */
+/**
+ * The one check of what a route demands of its caller. @throws UNAUTHORIZED_ROLE, SCOPE_MISSING,
+ * FORBIDDEN
+ */
 export function requireAccess(access: Access, principal: Principal): void {
   if (access === "public") return;
   if (principal.kind === "apiKey") {
@@ -54,7 +57,9 @@ export function callerOf({ principal }: Exchange): Principal {
   return principal;
 }
 
-/** The user who sent a request, in person or by a service token. @throws FORBIDDEN for an API key */
+/**
+ * The user who sent a request, in person or by a service token. @throws FORBIDDEN for an API key
+ */
 export function userOf(exchange: Exchange): UserPrincipal {
   const principal = callerOf(exchange);
   if (principal.kind === "apiKey") throw new PrismError("FORBIDDEN", "API keys cannot be used here");
@@ -67,7 +72,10 @@ const EXPOSED =
 const REQUEST_HEADERS =
   "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-API-Key, X-Correlation-Id, X-Request-Id";
 
-/** Which browser origins may call (contract 12.2): an exact list; in development without a list, any port of this machine. */
+/**
+ * Which browser origins may call (contract 12.2): an exact list; in development without a list, any
+ * port of this machine.
+ */
 export class CorsPolicy {
   readonly #origins: ReadonlySet<string>;
   readonly #allowLocalhost: boolean;
@@ -90,7 +98,10 @@ export class CorsPolicy {
       : "Vary: Origin\r\n";
   }
 
-  /** Answers OPTIONS of a path that exists. A browser of an origin that is not listed finds no permission in it. */
+  /**
+   * Answers OPTIONS of a path that exists. A browser of an origin that is not listed finds no
+   * permission in it.
+   */
   preflight(exchange: Exchange, allowed: readonly string[]): void {
     exchange.send(204, null, {
       Allow: allowed.join(", "),

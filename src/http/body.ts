@@ -4,7 +4,10 @@ import { addressGroup } from "./client-address.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Route } from "./route.ts";
 
-/** Part of the budget that requests without valid credentials share. The rest is for callers that are known. */
+/**
+ * Part of the budget that requests without valid credentials share. The rest is for callers that
+ * are known.
+ */
 const ANONYMOUS_SHARE = 1 / 8;
 /** Enough for the largest body of a public route, however small the budget is. */
 const ANONYMOUS_FLOOR_BYTES = 2_097_152;
@@ -16,15 +19,19 @@ interface BodyAccount {
   bytes: number;
 }
 
-/** What a request's body is counted by: its principal, its signer, or without valid credentials its address. */
+/**
+ * What a request's body is counted by: its principal, its signer, or without valid credentials its
+ * address.
+ */
 function accountKey({ principal, signerKey, clientAddress }: Exchange): { key: string; isAnonymous: boolean } {
   const key = principal?.key ?? signerKey;
   return key === null ? { key: `ip:${addressGroup(clientAddress)}`, isAnonymous: true } : { key, isAnonymous: false };
 }
 
 /**
- * The bytes of all request bodies at hand. One caller may hold at most as much as is still free: alone it gets half of the budget, and
- * however much callers take, the next one finds room. Callers without valid credentials share an eighth, by the same rule.
+ * The bytes of all request bodies at hand. One caller may hold at most as much as is still free:
+ * alone it gets half of the budget, and however much callers take, the next one finds room. Callers
+ * without valid credentials share an eighth, by the same rule.
  */
 class BodyBudget {
   readonly #totalBytes: number;
@@ -76,7 +83,10 @@ class BodyBudget {
 }
 
 const DEFAULT_BODY_BYTES = 1_048_576;
-/** Of a public route: logins and their like are small. The public routes of modules take what other routes take. */
+/**
+ * Of a public route: logins and their like are small. The public routes of modules take what other
+ * routes take.
+ */
 const PUBLIC_BODY_BYTES = 16_384;
 
 /** Bytes that a body of the route may have. */
@@ -116,8 +126,8 @@ function requireBodyType(exchange: Exchange, route: Route): void {
 }
 
 /**
- * The library closes a silent connection after 8 to 12 s, for it looks every 4 s: what is to be answered before that has to be found
- * within 8 s, the tick included.
+ * The library closes a silent connection after 8 to 12 s, for it looks every 4 s: what is to be
+ * answered before that has to be found within 8 s, the tick included.
  */
 const STALL_MS = 7500;
 const TICK_MS = 250;
@@ -139,14 +149,18 @@ export interface BodyTimes {
 }
 
 /**
- * Reads request bodies within their limits: bytes of one body, bytes of one caller and of all, time without a chunk. uWebSockets itself
- * closes a connection that sends nothing for 10 s or less than 16 KB/s, without an answer; a body that stalls is answered 408 before that.
+ * Reads request bodies within their limits: bytes of one body, bytes of one caller and of all, time
+ * without a chunk. uWebSockets itself closes a connection that sends nothing for 10 s or less than
+ * 16 KB/s, without an answer; a body that stalls is answered 408 before that.
  */
 export class BodyReader {
   readonly budget: BodyBudget;
   readonly #times: BodyTimes;
   readonly #readings = new Set<Reading>();
-  /** Begun in this turn of the loop. Nearly all bodies are complete before it ends, and need no watching. */
+  /**
+   * Begun in this turn of the loop. Nearly all bodies are complete before it ends, and need no
+   * watching.
+   */
   readonly #fresh: Reading[] = [];
   readonly #watchFresh = (): void => {
     for (const reading of this.#fresh) if (!reading.isOver) this.#readings.add(reading);
@@ -160,12 +174,18 @@ export class BodyReader {
     this.#times = times;
   }
 
-  /** What the bodies being read and inflated hold at the moment, and those that their handlers still keep. */
+  /**
+   * What the bodies being read and inflated hold at the moment, and those that their handlers still
+   * keep.
+   */
   get bufferedBytes(): number {
     return this.budget.usedBytes;
   }
 
-  /** To be called before the request's callback returns. @throws PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE by the head alone */
+  /**
+   * To be called before the request's callback returns. @throws PAYLOAD_TOO_LARGE,
+   * UNSUPPORTED_MEDIA_TYPE by the head alone
+   */
   read(exchange: Exchange, route: Route, sink: BodySink): void {
     const limit = bodyLimitOf(route);
     if (Number(exchange.header("content-length")) > limit) throw tooLarge(limit);
@@ -178,8 +198,9 @@ export class BodyReader {
   }
 
   /**
-   * Keeps a body's bytes counted for a handler that goes on using it after its call has returned. @returns what gives them back; calling
-   * it again changes nothing. @throws OVERLOADED when its caller would hold too many bytes.
+   * Keeps a body's bytes counted for a handler that goes on using it after its call has returned.
+   * @returns what gives them back; calling it again changes nothing. @throws OVERLOADED when its
+   * caller would hold too many bytes.
    */
   hold(exchange: Exchange, bytes: number): () => void {
     const account = this.budget.accountOf(exchange);
@@ -196,8 +217,9 @@ export class BodyReader {
   }
 
   /**
-   * Inflates one layer of gzip as a stream that stops at the limit, and at a ratio of 100:1 once 64 KiB have come out: a bomb costs
-   * what it was allowed to, not what it claims. Rejects with PAYLOAD_TOO_LARGE, OVERLOADED, or MALFORMED_JSON when it is not gzip.
+   * Inflates one layer of gzip as a stream that stops at the limit, and at a ratio of 100:1 once 64
+   * KiB have come out: a bomb costs what it was allowed to, not what it claims. Rejects with
+   * PAYLOAD_TOO_LARGE, OVERLOADED, or MALFORMED_JSON when it is not gzip.
    */
   inflate(exchange: Exchange, body: Buffer, limitBytes: number): Promise<Buffer> {
     const account = this.budget.accountOf(exchange);
@@ -286,7 +308,10 @@ class Reading {
     if (!this.isOver) this.#end();
   }
 
-  /** Copies the chunk, for the addon takes it back. @returns false when the caller would hold too many bytes. */
+  /**
+   * Copies the chunk, for the addon takes it back. @returns false when the caller would hold too
+   * many bytes.
+   */
   #append(chunk: ArrayBuffer): boolean {
     if (chunk.byteLength === 0) return true;
     const needed = this.#bytes + chunk.byteLength;

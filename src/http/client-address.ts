@@ -4,8 +4,9 @@ import type { AddressReader } from "./exchange.ts";
 import { headerOf } from "./headers.ts";
 
 /**
- * Whose request this is: the peer, or, when the peer is a trusted proxy, the first address outside the trusted ranges in
- * X-Forwarded-For, read from the right (what stands further left was written by the client).
+ * Whose request this is: the peer, or, when the peer is a trusted proxy, the first address outside
+ * the trusted ranges in X-Forwarded-For, read from the right (what stands further left was written
+ * by the client).
  * @param onUntrusted is called for the first peer that sends the header without being trusted.
  */
 export function clientAddressReader(
@@ -34,14 +35,16 @@ export function clientAddressReader(
 }
 
 /**
- * An address as {@link addressText} writes it, whichever way it was spelled: two spellings must not count as two callers.
+ * An address as {@link addressText} writes it, whichever way it was spelled: two spellings must not
+ * count as two callers.
  * @returns undefined for what is no address.
  */
 export function canonicalAddress(text: string): string | undefined {
   const version = isIP(text);
   if (version === 4) return text;
   if (version === 0 || text.includes("%")) return undefined;
-  // The URL parser (WHATWG URL section 3.5) reads every form and gives lower-case hexadecimal groups.
+  // The URL parser (WHATWG URL section 3.5) reads every form and gives lower-case hexadecimal
+  // groups.
   const [head = "", tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split("::");
   const left = groupsOf(head);
   const right = groupsOf(tail ?? "");

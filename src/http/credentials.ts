@@ -5,13 +5,19 @@ import type { Principal } from "../core/principal.ts";
 import type { Exchange } from "./exchange.ts";
 import { parseQuery } from "./input.ts";
 
-/** What a caller showed. `bearer` is an access token or a service token, told apart by its prefix; a `ticket` is spent by being looked at. */
+/**
+ * What a caller showed. `bearer` is an access token or a service token, told apart by its prefix; a
+ * `ticket` is spent by being looked at.
+ */
 export interface Credential {
   readonly kind: "bearer" | "apiKey" | "ticket";
   readonly secret: string;
 }
 
-/** Turns a credential into who is calling, at this moment: at once, for a socket must be upgraded in the callback of its request. */
+/**
+ * Turns a credential into who is calling, at this moment: at once, for a socket must be upgraded in
+ * the callback of its request.
+ */
 export interface Authenticator {
   /** @throws TOKEN_EXPIRED, TOKEN_INVALID, INVALID_API_KEY, ACCOUNT_DISABLED, ACCOUNT_PENDING, … */
   authenticate(credential: Credential): Principal;
@@ -21,8 +27,9 @@ export interface Authenticator {
 export const MAX_SECRET_LENGTH = 8192;
 
 /**
- * The one credential of a request: `Authorization`, `X-API-Key`, and where `allowQuery` says so `?token=`, `?ticket=` or the WebSocket subprotocol
- * `bearer.<token>`. @returns null when none was sent. @throws AMBIGUOUS_CREDENTIALS, UNAUTHENTICATED for a scheme we do not know.
+ * The one credential of a request: `Authorization`, `X-API-Key`, and where `allowQuery` says so
+ * `?token=`, `?ticket=` or the WebSocket subprotocol `bearer.<token>`. @returns null when none was
+ * sent. @throws AMBIGUOUS_CREDENTIALS, UNAUTHENTICATED for a scheme we do not know.
  */
 export function readCredential(exchange: Exchange, allowQuery = false): Credential | null {
   const authorization = exchange.header("authorization");
@@ -50,7 +57,10 @@ export function readCredential(exchange: Exchange, allowQuery = false): Credenti
   return credential;
 }
 
-/** The ticket in the query; undefined when there is none. @throws VALIDATION_FAILED for a query that cannot be read */
+/**
+ * The ticket in the query; undefined when there is none. @throws VALIDATION_FAILED for a query that
+ * cannot be read
+ */
 export function ticketOf(exchange: Exchange): string | undefined {
   return exchange.queryText.includes("ticket=") ? parseQuery(exchange.queryText)["ticket"] : undefined;
 }
@@ -86,7 +96,10 @@ function tokensBesideHeaders(exchange: Exchange): string[] {
 
 const TOKEN_PROTOCOL = "bearer.";
 
-/** Shows in the log, at debug, who each credential is found to be, or with which code it is refused; never the credential. */
+/**
+ * Shows in the log, at debug, who each credential is found to be, or with which code it is refused;
+ * never the credential.
+ */
 export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenticator {
   return {
     authenticate(credential) {

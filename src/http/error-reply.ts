@@ -61,7 +61,10 @@ export function statusLine(status: number): string {
   return LINES.get(status) ?? `${status} Unknown`;
 }
 
-/** What was not foreseen becomes INTERNAL with a constant message: its words may name files, SQL or data. */
+/**
+ * What was not foreseen becomes INTERNAL with a constant message: its words may name files, SQL or
+ * data.
+ */
 export function toPrismError(error: unknown): PrismError {
   if (error instanceof PrismError) return error;
   if (isOutOfDescriptors(error))
@@ -76,7 +79,10 @@ export function errorBody(error: PrismError, requestId: string) {
   return { error: { code, message, requestId, ...(details ? { details: shownDetails(details) } : {}) } };
 }
 
-/** The one place where the details of all errors are bounded: an answer must not grow with what was wrong in the request. */
+/**
+ * The one place where the details of all errors are bounded: an answer must not grow with what was
+ * wrong in the request.
+ */
 function shownDetails(details: readonly ErrorDetail[]): readonly ErrorDetail[] {
   return details
     .slice(0, MAX_ERROR_DETAILS)
@@ -98,7 +104,10 @@ export function errorHeaders(error: PrismError): Record<string, string> {
   return headers;
 }
 
-/** After these the rest of what the client sends cannot be used: the connection ends with the answer. */
+/**
+ * After these the rest of what the client sends cannot be used: the connection ends with the
+ * answer.
+ */
 export function endsConnection(error: PrismError): boolean {
   const status = STATUS_OF[error.code];
   return status === 408 || status === 411 || status === 413 || error.code === "SHUTTING_DOWN";

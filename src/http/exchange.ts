@@ -14,8 +14,9 @@ const MAX_HEAD_BYTES = 16_384;
 const FIELD_EXTRA_BYTES = 4;
 
 /**
- * What one write may have: uWebSockets before 20.77 loses the bytes of a chunk that does not fit its cork buffer of 16 KiB when the socket
- * takes nothing any more, not even the chunk's head. The head goes out later without them, and the client finds the body broken.
+ * What one write may have: uWebSockets before 20.77 loses the bytes of a chunk that does not fit
+ * its cork buffer of 16 KiB when the socket takes nothing any more, not even the chunk's head. The
+ * head goes out later without them, and the client finds the body broken.
  */
 const MAX_WRITE_BYTES = 16_000;
 /** UTF-8 takes at most this many bytes for a unit of UTF-16. */
@@ -35,21 +36,28 @@ export interface FoundRoute {
   };
 }
 
-/** Called once when an exchange is over. `status` is 0 when no whole answer was given: the client went away, or `error` broke it off. */
+/**
+ * Called once when an exchange is over. `status` is 0 when no whole answer was given: the client
+ * went away, or `error` broke it off.
+ */
 export type EndListener = (exchange: Exchange, status: number, error?: unknown) => void;
 
 /** Works out the client's address from the peer's and, behind trusted proxies, the headers. */
 export type AddressReader = (res: HttpResponse, headers: readonly string[]) => string;
 
-/** Filled by the header loop of {@link Exchange.read}: one function for all requests, in place of a closure for each. */
+/**
+ * Filled by the header loop of {@link Exchange.read}: one function for all requests, in place of a
+ * closure for each.
+ */
 let collecting: string[] = [];
 const collectHeader = (name: string, value: string): void => {
   collecting.push(name, value);
 };
 
 /**
- * One request and its answer. uWebSockets' request object is gone when its callback returns, so everything needed is read at once;
- * its response object may be used until it is answered or aborted, which this class keeps track of.
+ * One request and its answer. uWebSockets' request object is gone when its callback returns, so
+ * everything needed is read at once; its response object may be used until it is answered or
+ * aborted, which this class keeps track of.
  */
 export class Exchange {
   readonly res: HttpResponse;
@@ -82,7 +90,10 @@ export class Exchange {
   #isStreaming = false;
   #isInCallback = true;
   #isChunked = false;
-  /** The client asks that the connection ends with the answer. The library ends it, and does not say so. */
+  /**
+   * The client asks that the connection ends with the answer. The library ends it, and does not say
+   * so.
+   */
   #isLast = false;
   #isPutOff = false;
 
@@ -119,7 +130,10 @@ export class Exchange {
     return new Exchange(res, parts, readAddress, onEnd);
   }
 
-  /** Asked for at need, for it takes a call into the addon; '' once the exchange is over, unless it was asked for before. */
+  /**
+   * Asked for at need, for it takes a call into the addon; '' once the exchange is over, unless it
+   * was asked for before.
+   */
   get clientAddress(): string {
     if (this.#clientAddress === null) {
       if (this.#isOver) return "";
@@ -128,7 +142,10 @@ export class Exchange {
     return this.#clientAddress;
   }
 
-  /** The value of a field, '' when absent; of a repeated one the values joined by commas (RFC 9110 section 5.2). @param name in lower case. */
+  /**
+   * The value of a field, '' when absent; of a repeated one the values joined by commas (RFC 9110
+   * section 5.2). @param name in lower case.
+   */
   header(name: string): string {
     return headerOf(this.#headers, name);
   }
@@ -139,9 +156,10 @@ export class Exchange {
   }
 
   /**
-   * Refuses what the library's parser lets through (contract 12.5): it only measures a head that comes in pieces, takes any
-   * Transfer-Encoding for `chunked`, and accepts fields twice that frame the message or name the host. Two readings of where a request
-   * ends are how one is smuggled past a proxy (RFC 9112 section 11.2). @throws URI_TOO_LONG, HEADERS_TOO_LARGE, BadHead
+   * Refuses what the library's parser lets through (contract 12.5): it only measures a head that
+   * comes in pieces, takes any Transfer-Encoding for `chunked`, and accepts fields twice that frame
+   * the message or name the host. Two readings of where a request ends are how one is smuggled past
+   * a proxy (RFC 9112 section 11.2). @throws URI_TOO_LONG, HEADERS_TOO_LARGE, BadHead
    */
   refuseBadHead(): void {
     const headers = this.#headers;
@@ -195,12 +213,18 @@ export class Exchange {
     return this.#isOver;
   }
 
-  /** True when the head of an answer has gone out whose body follows bit by bit: no other answer can be given any more. */
+  /**
+   * True when the head of an answer has gone out whose body follows bit by bit: no other answer can
+   * be given any more.
+   */
   get isStreaming(): boolean {
     return this.#isStreaming;
   }
 
-  /** The callback in which the request arrived is about to return; from now on writes are corked by us. */
+  /**
+   * The callback in which the request arrived is about to return; from now on writes are corked by
+   * us.
+   */
   leaveCallback(): void {
     this.#isInCallback = false;
   }
@@ -241,8 +265,9 @@ export class Exchange {
   }
 
   /**
-   * The connection of a chunked request ends with its answer, which waits until the library has read all that came with the request. The
-   * library takes chunk extensions for digits of the size: what follows such a body may be a part of it, and must not become a request.
+   * The connection of a chunked request ends with its answer, which waits until the library has
+   * read all that came with the request. The library takes chunk extensions for digits of the size:
+   * what follows such a body may be a part of it, and must not become a request.
    */
   #write(status: number, body: string | Uint8Array | null, lines: string, fixedHeaders: string, close: boolean): void {
     if (this.#isOver) return;
@@ -252,8 +277,9 @@ export class Exchange {
       return;
     }
     if (close && this.#isInCallback) {
-      // Behind an answer that is given here the library goes on reading: what came with the request becomes another request, and that the
-      // connection was to end is forgotten. While the answer is owed, anything that follows makes the library close by itself.
+      // Behind an answer that is given here the library goes on reading: what came with the request
+      // becomes another request, and that the connection was to end is forgotten. While the answer
+      // is owed, anything that follows makes the library close by itself.
       setImmediate(() => this.#write(status, body, lines, fixedHeaders, close));
       return;
     }
@@ -274,7 +300,8 @@ export class Exchange {
     res.writeStatus(statusLine(status));
     // The first header's name is the call's; the rest of the lines ride in its value.
     res.writeHeader("X-Request-Id", this.#headerBlock(lines, fixedHeaders));
-    // Else clients that keep connections ask the next thing over one that is about to end (RFC 9112 section 9.6).
+    // Else clients that keep connections ask the next thing over one that is about to end (RFC 9112
+    // section 9.6).
     if (this.#isLast) res.writeHeader("Connection", "close");
     if (status === 204 || status === 304) this.#endWithoutBody(close);
     else if (this.method === "HEAD") {
@@ -284,8 +311,9 @@ export class Exchange {
   }
 
   /**
-   * Given a length other than 0, `endWithoutBody` waits for that many bytes: an answer given in the request's callback then aborts the
-   * process, a later one leaves the connection unusable. `undefined` counts as such a length.
+   * Given a length other than 0, `endWithoutBody` waits for that many bytes: an answer given in the
+   * request's callback then aborts the process, a later one leaves the connection unusable.
+   * `undefined` counts as such a length.
    */
   #endWithoutBody(close: boolean): void {
     if (close) this.res.endWithoutBody(0, true);
@@ -298,9 +326,10 @@ export class Exchange {
   }
 
   /**
-   * Turns the connection into a WebSocket; from here on it is not an exchange any more. In the callback of the request only, which is corked:
-   * behind it the library would have to be corked by us, and when that ends it takes the new socket for a response still, reads its state
-   * from memory that is something else now, and closes it if the bits fall so (uWebSockets issue 1928).
+   * Turns the connection into a WebSocket; from here on it is not an exchange any more. In the
+   * callback of the request only, which is corked: behind it the library would have to be corked by
+   * us, and when that ends it takes the new socket for a response still, reads its state from
+   * memory that is something else now, and closes it if the bits fall so (uWebSockets issue 1928).
    */
   upgrade(data: object, protocol: string, context: us_socket_context_t): void {
     if (!this.#isInCallback) throw new TypeError("a socket is upgraded in the callback of its request");
@@ -316,8 +345,9 @@ export class Exchange {
   }
 
   /**
-   * Starts an answer whose body is written bit by bit with {@link write}; the caller ends it with {@link finishStream}. An answer to
-   * HEAD has no body: the exchange is then over, and nothing must be written.
+   * Starts an answer whose body is written bit by bit with {@link write}; the caller ends it with
+   * {@link finishStream}. An answer to HEAD has no body: the exchange is then over, and nothing
+   * must be written.
    */
   startStream(status: number, headers: Readonly<Record<string, string>>, fixedHeaders = API_HEADERS): void {
     const lines = headerLines(headers);
@@ -335,7 +365,10 @@ export class Exchange {
     else this.res.cork(begin);
   }
 
-  /** Writes a part of a body. @returns false when the client does not take all of it yet: the library holds the rest. */
+  /**
+   * Writes a part of a body. @returns false when the client does not take all of it yet: the
+   * library holds the rest.
+   */
   write(part: string | Uint8Array): boolean {
     if (fitsOneWrite(part)) return this.#writeCorked(part);
     const bytes = typeof part === "string" ? Buffer.from(part) : part;
@@ -354,7 +387,10 @@ export class Exchange {
     return isTaken;
   }
 
-  /** Ends the connection in the middle of an answer, so that half a body does not look like a whole one. */
+  /**
+   * Ends the connection in the middle of an answer, so that half a body does not look like a whole
+   * one.
+   */
   breakOff(error: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -363,7 +399,10 @@ export class Exchange {
     this.#onEnd(this, 0, error);
   }
 
-  /** The last byte of an answer whose length was said before has been written: the library ends it by itself. */
+  /**
+   * The last byte of an answer whose length was said before has been written: the library ends it
+   * by itself.
+   */
   streamEnded(status: number): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -392,7 +431,10 @@ function headerLines(headers: Readonly<Record<string, string>>): string {
   return headers["Cache-Control"] === undefined ? `${lines}Cache-Control: no-store\r\n` : lines;
 }
 
-/** A head that the connection must not survive: where the next request begins is not known. Answered 400 and closed. */
+/**
+ * A head that the connection must not survive: where the next request begins is not known. Answered
+ * 400 and closed.
+ */
 export class BadHead extends PrismError {
   constructor(message: string) {
     super("VALIDATION_FAILED", message);

@@ -1,6 +1,7 @@
 /**
- * Header lines that are the same in every answer of a class, made once. uWebSockets writes a header's value as it is, so a value may
- * carry further lines: one call into the addon for a dozen headers (MEASURED: the single calls cost 5 % of the throughput).
+ * Header lines that are the same in every answer of a class, made once. uWebSockets writes a
+ * header's value as it is, so a value may carry further lines: one call into the addon for a dozen
+ * headers (MEASURED: the single calls cost 5 % of the throughput).
  */
 
 const COMMON = [
@@ -34,12 +35,18 @@ export const MEDIA_HEADERS = [
 
 export const JSON_TYPE = "application/json; charset=utf-8";
 
-/** Removes what could end a header line. Names and values of ours are constants; this guards what came from outside. */
+/**
+ * Removes what could end a header line. Names and values of ours are constants; this guards what
+ * came from outside.
+ */
 export function headerValue(value: string): string {
   return value.replace(/[^\t\x20-\x7e\x80-\xff]/g, "");
 }
 
-/** @returns the field's value; of a repeated field the values joined as RFC 9110 section 5.3 has it, so that none goes unseen. */
+/**
+ * @returns the field's value; of a repeated field the values joined as RFC 9110 section 5.3 has it,
+ * so that none goes unseen.
+ */
 export function headerOf(headers: readonly string[], name: string): string {
   let value: string | undefined;
   for (let i = 0; i < headers.length; i += 2) {

@@ -21,7 +21,10 @@ interface StoredRow {
   readonly expiresAt: number;
 }
 
-/** A request that may be repeated safely: `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header, contract 4.1, D44). */
+/**
+ * A request that may be repeated safely: `Idempotency-Key`
+ * (draft-ietf-httpapi-idempotency-key-header, contract 4.1, D44).
+ */
 export interface IdempotentRequest {
   readonly scope: string;
   readonly key: string;
@@ -31,8 +34,8 @@ export interface IdempotentRequest {
 }
 
 /**
- * Remembers the answers to requests that carry an Idempotency-Key. That a request is under way is known in memory only; its answer is stored
- * in the transaction of its effect.
+ * Remembers the answers to requests that carry an Idempotency-Key. That a request is under way is
+ * known in memory only; its answer is stored in the transaction of its effect.
  */
 export class Idempotency {
   readonly #clock: Clock;
@@ -49,7 +52,8 @@ export class Idempotency {
   }
 
   /**
-   * Begins a request. @returns null when it carries no key; the first answer when it is a repetition; else what to {@link end} later.
+   * Begins a request. @returns null when it carries no key; the first answer when it is a
+   * repetition; else what to {@link end} later.
    * @throws VALIDATION_FAILED for a malformed key, IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_REUSED
    */
   begin(exchange: Exchange, principal: Principal, body: string | Uint8Array): IdempotentRequest | Reply | null {
@@ -76,7 +80,10 @@ export class Idempotency {
     return { scope, key, fingerprint, itemsDone: Number(stored?.response ?? 0) };
   }
 
-  /** A row whose time is over counts for nothing, the number of items done in it included: it may be another batch's. */
+  /**
+   * A row whose time is over counts for nothing, the number of items done in it included: it may be
+   * another batch's.
+   */
   #find(scope: string, key: string): StoredRow | undefined {
     const stored = this.#stored.get(scope, key);
     return stored && stored.expiresAt > this.#clock.now() ? stored : undefined;
@@ -87,7 +94,9 @@ export class Idempotency {
     this.#running.delete(`${request.scope} ${request.key}`);
   }
 
-  /** The row to store with the effect. An answer that is too large is kept without its `results`. */
+  /**
+   * The row to store with the effect. An answer that is too large is kept without its `results`.
+   */
   row(request: IdempotentRequest, status: number | null, response: string | null): IdempotencyRow {
     const now = this.#clock.now();
     const { scope, key, fingerprint } = request;
@@ -105,7 +114,10 @@ export class Idempotency {
       .execute();
   }
 
-  /** Runs a request whose effect is one transaction, which may share its commit; the answer is stored in it. 5xx and 429 are not kept: they are thrown. */
+  /**
+   * Runs a request whose effect is one transaction, which may share its commit; the answer is
+   * stored in it. 5xx and 429 are not kept: they are thrown.
+   */
   async run(
     exchange: Exchange,
     principal: Principal,

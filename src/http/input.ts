@@ -13,7 +13,10 @@ const MAX_SHOWN_LENGTH = 40;
 /** Members whose value is never repeated in an error. */
 const PRIVATE = /password|secret|token|key|code|content|note|fcm|apns|auth/i;
 
-/** What is wrong with a member and, where that helps, what it was: "must be a whole number from 0 to 1000, not -1". */
+/**
+ * What is wrong with a member and, where that helps, what it was: "must be a whole number from 0 to
+ * 1000, not -1".
+ */
 function issueText(issue: v.BaseIssue<unknown>): string {
   const { message } = issue;
   if (!message.startsWith("must be") || message.includes(", not ")) return message;
@@ -70,7 +73,10 @@ function shownValue({ input, path, message, requirement }: v.BaseIssue<unknown>)
 
 export const MAX_JSON_DEPTH = 32;
 
-/** Checks one part of a request. @param at names the part in the details: `body`, `query`. @throws VALIDATION_FAILED with every problem. */
+/**
+ * Checks one part of a request. @param at names the part in the details: `body`, `query`. @throws
+ * VALIDATION_FAILED with every problem.
+ */
 export function checkShape<T>(shape: Shape<T>, value: unknown, at: "body" | "query" | "path"): T {
   const result = v.safeParse(shape, value, { message: defaultText });
   if (result.success) return result.output;
@@ -119,7 +125,10 @@ export function parseJson(body: Buffer): unknown {
   return parseJsonText(jsonText(body));
 }
 
-/** The text of a JSON body. @throws MALFORMED_JSON for what is not UTF-8, begins with a byte order mark, or nests too deep. */
+/**
+ * The text of a JSON body. @throws MALFORMED_JSON for what is not UTF-8, begins with a byte order
+ * mark, or nests too deep.
+ */
 function jsonText(body: Buffer): string {
   const text = decodeUtf8(body);
   if (text === undefined)
@@ -143,7 +152,8 @@ export function parseJsonText(text: string): unknown {
 }
 
 /**
- * Query parameters as an object without prototype. `+` is a space (WHATWG URL, application/x-www-form-urlencoded).
+ * Query parameters as an object without prototype. `+` is a space (WHATWG URL,
+ * application/x-www-form-urlencoded).
  * @throws VALIDATION_FAILED when a parameter stands twice or is not percent-encoded UTF-8.
  */
 export function parseQuery(text: string): Readonly<Record<string, string>> {
@@ -184,9 +194,10 @@ export function mayRepeat(route: Route, given: unknown): route is Change {
 }
 
 /**
- * A body of PUT or PATCH that its own shape refuses. Clients send back what GET gave them, with members that only the server sets: those that
- * equal the current value are left out, and so are members that GET's shape marks `readOnly`, which change by themselves. What else is wrong
- * is refused. Asking for the resource costs a read, so it is done for refused bodies only.
+ * A body of PUT or PATCH that its own shape refuses. Clients send back what GET gave them, with
+ * members that only the server sets: those that equal the current value are left out, and so are
+ * members that GET's shape marks `readOnly`, which change by themselves. What else is wrong is
+ * refused. Asking for the resource costs a read, so it is done for refused bodies only.
  */
 export async function withoutRepeated(
   router: Router,
@@ -209,7 +220,10 @@ export async function withoutRepeated(
   throw refusalOf(result.issues, "body", current);
 }
 
-/** The GET route of the resource that a route changes. @returns null where there is none, or the caller may not use it. */
+/**
+ * The GET route of the resource that a route changes. @returns null where there is none, or the
+ * caller may not use it.
+ */
 function readingOf(router: Router, exchange: Exchange, route: Route): Match | null {
   const path = route.resource === undefined ? exchange.path : filledIn(route.resource, exchange.params);
   const match = router.find("GET", path);

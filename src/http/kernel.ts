@@ -38,9 +38,9 @@ export interface KernelParts {
 }
 
 /**
- * The way of a request, in the order of contract 4.1: head, route (404, 405), credentials (401), permission (403), rate (429), size and
- * type, JSON, schema, handler, answer. Each step throws a PrismError or hands on to the next; {@link HttpKernel.fail} is the one place
- * that writes errors.
+ * The way of a request, in the order of contract 4.1: head, route (404, 405), credentials (401),
+ * permission (403), rate (429), size and type, JSON, schema, handler, answer. Each step throws a
+ * PrismError or hands on to the next; {@link HttpKernel.fail} is the one place that writes errors.
  */
 export class HttpKernel implements BodySink {
   readonly #parts: KernelParts;
@@ -61,7 +61,10 @@ export class HttpKernel implements BodySink {
     this.leave(exchange);
   }
 
-  /** Reads a request that another protocol goes on with (WebSocket upgrades); it must be answered or upgraded like any other. */
+  /**
+   * Reads a request that another protocol goes on with (WebSocket upgrades); it must be answered or
+   * upgraded like any other.
+   */
   open(res: HttpResponse, req: HttpRequest): Exchange {
     this.requests.began();
     const exchange = Exchange.read(res, req, this.#parts.readAddress, this.#onEnd);
@@ -138,14 +141,19 @@ export class HttpKernel implements BodySink {
       throw new PrismError("LENGTH_REQUIRED", `A ${method} request takes no chunked body`);
   }
 
-  /** Who is calling, from the headers. @throws UNAUTHENTICATED and what the authenticator throws. */
+  /**
+   * Who is calling, from the headers. @throws UNAUTHENTICATED and what the authenticator throws.
+   */
   authenticate(exchange: Exchange, allowQuery = false): Principal {
     const credential = readCredential(exchange, allowQuery);
     if (!credential) throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
     return this.#parts.authenticator.authenticate(credential);
   }
 
-  /** Spends the ticket of an upgrade that failed, maybe before anybody looked at it: a second attempt needs a second one. */
+  /**
+   * Spends the ticket of an upgrade that failed, maybe before anybody looked at it: a second
+   * attempt needs a second one.
+   */
   spendTicket(exchange: Exchange): void {
     try {
       const ticket = ticketOf(exchange);
@@ -155,14 +163,20 @@ export class HttpKernel implements BodySink {
     }
   }
 
-  /** A signed request counts as its signer's, one that is not signed well as its address's. @throws RATE_LIMITED and what the signer's check throws */
+  /**
+   * A signed request counts as its signer's, one that is not signed well as its address's. @throws
+   * RATE_LIMITED and what the signer's check throws
+   */
   #limitSigner(exchange: Exchange, signer: (exchange: Exchange) => string): void {
     const key = this.#countedIfRefused(exchange, () => signer(exchange));
     exchange.signerKey = key;
     this.#limitKey(exchange, key, this.#parts.limits().key);
   }
 
-  /** Callers without valid credentials are counted by their address. @throws RATE_LIMITED and what the check throws */
+  /**
+   * Callers without valid credentials are counted by their address. @throws RATE_LIMITED and what
+   * the check throws
+   */
   #countedIfRefused<T>(exchange: Exchange, check: () => T): T {
     try {
       return check();
@@ -173,8 +187,8 @@ export class HttpKernel implements BodySink {
   }
 
   /**
-   * Counts a request that no route takes, against its caller or, without valid credentials, its address. Paths of health checks stay free, whatever
-   * the method. @throws RATE_LIMITED
+   * Counts a request that no route takes, against its caller or, without valid credentials, its
+   * address. Paths of health checks stay free, whatever the method. @throws RATE_LIMITED
    */
   #countUnrouted(exchange: Exchange): void {
     if (this.#isUnlimited(exchange.path)) return;
@@ -196,7 +210,10 @@ export class HttpKernel implements BodySink {
     }
   }
 
-  /** Counts a request without valid credentials. @throws RATE_LIMITED when its address has sent too many. */
+  /**
+   * Counts a request without valid credentials. @throws RATE_LIMITED when its address has sent too
+   * many.
+   */
   limitAddress(exchange: Exchange): void {
     const limits = this.#parts.limits();
     if (!limits.enabled) return;
@@ -345,7 +362,10 @@ export class HttpKernel implements BodySink {
 const EMPTY_BODY = Buffer.alloc(0);
 const EMPTY_OBJECT = Buffer.from("{}");
 
-/** What stands in the body, unchecked; of a route that reads the bytes itself, those. No body counts as `{}`. @throws MALFORMED_JSON */
+/**
+ * What stands in the body, unchecked; of a route that reads the bytes itself, those. No body counts
+ * as `{}`. @throws MALFORMED_JSON
+ */
 function bodyValue(route: Route, body: Buffer): unknown {
   if (route.raw) return body.length === 0 && route.raw.exact !== true ? EMPTY_OBJECT : body;
   if (!route.body) return undefined;

@@ -1,4 +1,7 @@
-/** The port cannot be had, or the address is another machine's: uWebSockets does not tell which. The message says which, and what to do. */
+/**
+ * The port cannot be had, or the address is another machine's: uWebSockets does not tell which. The
+ * message says which, and what to do.
+ */
 export class ListenRefused extends Error {
   /** @param isExtra one of `extraPorts`. */
   constructor(host: string, port: number, isExtra = false) {

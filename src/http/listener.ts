@@ -14,11 +14,14 @@ interface Port {
 }
 
 /**
- * The sockets of the server, one for each port. What features put on it is remembered: the library binds a certificate to the app that was made with it, so a new
- * certificate means a new app on the same ports, which takes the new connections, while the old one goes on with its own (contract 12.14).
+ * The sockets of the server, one for each port. What features put on it is remembered: the library
+ * binds a certificate to the app that was made with it, so a new certificate means a new app on the
+ * same ports, which takes the new connections, while the old one goes on with its own (contract
+ * 12.14).
  *
- * The library's other way, certificates by server name, is of no use here: `removeServerName` frees the routes that open connections of
- * that name still read (the next request on one ends the process), and clients that name no server never see such a certificate.
+ * The library's other way, certificates by server name, is of no use here: `removeServerName` frees
+ * the routes that open connections of that name still read (the next request on one ends the
+ * process), and clients that name no server never see such a certificate.
  */
 export class HttpListener {
   #tls: TlsFiles | null;
@@ -48,7 +51,10 @@ export class HttpListener {
     return this.#certificate;
   }
 
-  /** Connections that were accepted, less those that ended; one that became a WebSocket stays counted. */
+  /**
+   * Connections that were accepted, less those that ended; one that became a WebSocket stays
+   * counted.
+   */
   get openConnections(): number {
     return this.#connections;
   }
@@ -63,7 +69,10 @@ export class HttpListener {
     this.#connections += change;
   }
 
-  /** Features put their protocols on the server, before it listens. @param put is called again for every app that a new certificate makes. */
+  /**
+   * Features put their protocols on the server, before it listens. @param put is called again for
+   * every app that a new certificate makes.
+   */
   mount(put: (app: TemplatedApp) => void): void {
     this.#mounts.push(put);
     put(this.#apps[0]);
@@ -75,9 +84,11 @@ export class HttpListener {
   }
 
   /**
-   * Listening is exclusive: without it uWebSockets shares a taken port, and two servers each get half of the traffic. With TLS the port must be one
-   * that a second app of ours can share later, so it is only tried exclusively, and then taken shared.
-   * @param port 0 for a free one. @param extraPorts on which the same is served. @returns the port. @throws ListenRefused
+   * Listening is exclusive: without it uWebSockets shares a taken port, and two servers each get
+   * half of the traffic. With TLS the port must be one that a second app of ours can share later,
+   * so it is only tried exclusively, and then taken shared.
+   * @param port 0 for a free one. @param extraPorts on which the same is served. @returns the port.
+   * @throws ListenRefused
    */
   listen(host: string, port: number, extraPorts: readonly number[] = []): number {
     this.#host = host;
@@ -99,8 +110,10 @@ export class HttpListener {
   }
 
   /**
-   * Reads the certificate's files anew; connections made from now on get it, those that are open stay as they are.
-   * @param tls where the files are now. @returns false when they hold what is in use already. @throws TlsRefused; then nothing has changed.
+   * Reads the certificate's files anew; connections made from now on get it, those that are open
+   * stay as they are.
+   * @param tls where the files are now. @returns false when they hold what is in use already.
+   * @throws TlsRefused; then nothing has changed.
    */
   renewCertificate(tls: TlsFiles): boolean {
     const certificate = readCertificate(tls);
@@ -122,8 +135,9 @@ export class HttpListener {
   }
 
   /**
-   * What waits in the queue of a socket that is closed is reset by the kernel, so it is closed when the loop has just emptied it: a whole turn later.
-   * A connection whose TCP handshake is under way at that moment still is, and its client tries again; Linux spares it that with
+   * What waits in the queue of a socket that is closed is reset by the kernel, so it is closed when
+   * the loop has just emptied it: a whole turn later. A connection whose TCP handshake is under way
+   * at that moment still is, and its client tries again; Linux spares it that with
    * `net.ipv4.tcp_migrate_req=1`.
    */
   #retire(socket: us_listen_socket): void {
@@ -140,7 +154,10 @@ export class HttpListener {
     this.stopListening();
   }
 
-  /** Listens again on the ports that {@link pause} has left; one that another process has taken is left to it. */
+  /**
+   * Listens again on the ports that {@link pause} has left; one that another process has taken is
+   * left to it.
+   */
   resume(): void {
     if (this.#isClosed) return;
     const app = this.#apps[this.#apps.length - 1] ?? this.#apps[0];
@@ -216,7 +233,10 @@ export class ActiveRequests {
     return this.#lastAt;
   }
 
-  /** Connections that became WebSockets since the start: the library reports their beginning, but not their end. */
+  /**
+   * Connections that became WebSockets since the start: the library reports their beginning, but
+   * not their end.
+   */
   get upgraded(): number {
     return this.#upgraded;
   }
@@ -251,8 +271,9 @@ const SHARE = 0.05;
 const QUIET_CHECK_MS = 10;
 
 /**
- * Resolves when the connections of a server that drains may be closed: there are none, or no request has come on them for a while. A connection
- * that is closed while a request is on its way leaves the client without an answer.
+ * Resolves when the connections of a server that drains may be closed: there are none, or no
+ * request has come on them for a while. A connection that is closed while a request is on its way
+ * leaves the client without an answer.
  * @param shutdownMs how long the whole stop may take
  */
 export async function lastRequests(
@@ -283,8 +304,9 @@ interface Accepting {
 }
 
 /**
- * Without free file descriptors a connection that waits cannot be accepted, and the loop is woken for it again and again. Until some are free,
- * the server does not listen: clients are refused, the connections there are go on.
+ * Without free file descriptors a connection that waits cannot be accepted, and the loop is woken
+ * for it again and again. Until some are free, the server does not listen: clients are refused, the
+ * connections there are go on.
  */
 export class DescriptorWatch {
   readonly #accepting: Accepting;

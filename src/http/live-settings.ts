@@ -2,7 +2,9 @@ import type { Config } from "../config/load.ts";
 import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../core/queues.ts";
 import { CorsPolicy } from "./access.ts";
 
-/** The settings that SIGHUP changes while the server runs. What uses one reads it here, each time. */
+/**
+ * The settings that SIGHUP changes while the server runs. What uses one reads it here, each time.
+ */
 export class LiveSettings {
   #config: Config;
   #cors: CorsPolicy;
@@ -49,7 +51,10 @@ export class LiveSettings {
     return this.#config.retention;
   }
 
-  /** A module's queue has the settings of `queues.module`, one for workers those of the queue that it is a part of. */
+  /**
+   * A module's queue has the settings of `queues.module`, one for workers those of the queue that
+   * it is a part of.
+   */
   queue(name: QueueName): QueueSettings {
     const { queues } = this.#config;
     if (isWorkerQueue(name)) return queues[parentQueue(name)];

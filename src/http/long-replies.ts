@@ -15,13 +15,17 @@ interface SizedFile {
   readonly etag: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly fixedHeaders: string;
-  /** Opens the bytes of a range. What it throws is answered like any other error, for nothing has been sent by then. */
+  /**
+   * Opens the bytes of a range. What it throws is answered like any other error, for nothing has
+   * been sent by then.
+   */
   open(range: ByteRange): Promise<Readable>;
 }
 
 /**
- * Answers with a file, or the range of it that is asked for (RFC 9110 section 14), as fast as the client takes it and never more than one
- * chunk in memory. An error in the middle cuts the connection.
+ * Answers with a file, or the range of it that is asked for (RFC 9110 section 14), as fast as the
+ * client takes it and never more than one chunk in memory. An error in the middle cuts the
+ * connection.
  */
 export async function fileReply(exchange: Exchange, file: SizedFile): Promise<typeof ANSWERS_LATER> {
   const { size, etag, fixedHeaders } = file;
@@ -76,7 +80,10 @@ async function pumpSized(exchange: Exchange, source: Readable, status: number, l
   }
 }
 
-/** Writes a part of a body of `length` bytes, as fast as the client takes it. @returns false when the client has gone away. */
+/**
+ * Writes a part of a body of `length` bytes, as fast as the client takes it. @returns false when
+ * the client has gone away.
+ */
 function writeSized(exchange: Exchange, chunk: Uint8Array, length: number): Promise<boolean> {
   const { res } = exchange;
   return new Promise((resolve) => {
@@ -94,11 +101,15 @@ function writeSized(exchange: Exchange, chunk: Uint8Array, length: number): Prom
   });
 }
 
-/** Longer answers are given to the library bit by bit, as the client takes them, and count with the bytes that their caller has at hand. */
+/**
+ * Longer answers are given to the library bit by bit, as the client takes them, and count with the
+ * bytes that their caller has at hand.
+ */
 export const LARGE_REPLY_LENGTH = 65_536;
 
 /**
- * Answers with long JSON text. A client that does not read holds its own share of the budget, not the memory of all.
+ * Answers with long JSON text. A client that does not read holds its own share of the budget, not
+ * the memory of all.
  * @throws OVERLOADED when the caller has too many bytes at hand already
  */
 export async function largeReply(
@@ -130,8 +141,9 @@ interface StreamOptions {
 }
 
 /**
- * Answers with a body that is made bit by bit, as fast as the client takes it; gzip where the client accepts it. The source is ended when the
- * client goes away. An error in the middle cuts the connection, so that half a body does not look like a whole one.
+ * Answers with a body that is made bit by bit, as fast as the client takes it; gzip where the
+ * client accepts it. The source is ended when the client goes away. An error in the middle cuts the
+ * connection, so that half a body does not look like a whole one.
  */
 export function streamReply(
   exchange: Exchange,
@@ -197,7 +209,10 @@ async function* gather(source: AsyncIterable<string>): AsyncIterable<string> {
   if (chunk !== "") yield chunk;
 }
 
-/** Whichever end stops first, `pipeline` ends the other: a reader who is gone must not leave the source waiting for ever. */
+/**
+ * Whichever end stops first, `pipeline` ends the other: a reader who is gone must not leave the
+ * source waiting for ever.
+ */
 function gzipped(source: AsyncIterable<string>): AsyncIterable<Buffer> {
   return pipeline(Readable.from(source), createGzip(), () => undefined) as AsyncIterable<Buffer>;
 }

@@ -5,7 +5,8 @@ const STATE_LENGTH = 16;
 
 /**
  * The entity tag of a version (RFC 9110 section 8.8.3).
- * @param state names what the answer shows besides and no version counts, see {@link stateOf}; empty for nothing.
+ * @param state names what the answer shows besides and no version counts, see {@link stateOf};
+ * empty for nothing.
  */
 export function tagOf(version: number, state = ""): string {
   return state === "" ? `"${version}"` : `"${version}.${state}"`;
@@ -27,8 +28,9 @@ export function isAmongTags(tag: string, field: string): boolean {
 }
 
 /**
- * Whether `If-Match` names the version, by the strong comparison of RFC 9110 section 13.1.1. The state in a tag does not count: who changes
- * a rule must have seen its last version, not the last event it matched.
+ * Whether `If-Match` names the version, by the strong comparison of RFC 9110 section 13.1.1. The
+ * state in a tag does not count: who changes a rule must have seen its last version, not the last
+ * event it matched.
  */
 function isVersionAmongTags(version: number, field: string): boolean {
   return tagsOf(field).some((given) => given === "*" || withoutState(given) === tagOf(version));
@@ -42,7 +44,10 @@ function tagsOf(field: string): string[] {
   return field.split(",").map((part) => part.trim());
 }
 
-/** @throws VERSION_CONFLICT when the caller's copy is not the current one; without `If-Match` the last write wins. */
+/**
+ * @throws VERSION_CONFLICT when the caller's copy is not the current one; without `If-Match` the
+ * last write wins.
+ */
 export function requireVersion(ifMatch: string, version: number): void {
   if (ifMatch !== "" && !isVersionAmongTags(version, ifMatch)) {
     throw new PrismError("VERSION_CONFLICT", `The resource is at version ${version}`);
@@ -56,8 +61,9 @@ export interface ByteRange {
 }
 
 /**
- * What a `Range` field asks for of a body (RFC 9110 section 14.2). @returns null for the whole body: no field, another unit, several ranges, or
- * what is no range at all; "unsatisfiable" for one that lies behind the end.
+ * What a `Range` field asks for of a body (RFC 9110 section 14.2). @returns null for the whole
+ * body: no field, another unit, several ranges, or what is no range at all; "unsatisfiable" for one
+ * that lies behind the end.
  */
 export function parseRange(field: string, size: number): ByteRange | "unsatisfiable" | null {
   const match = /^bytes=\s*(\d{0,15})-(\d{0,15})\s*$/.exec(field);

@@ -32,8 +32,9 @@ const WITH_BODY: readonly ErrorCode[] = [
 const WRITES: readonly ErrorCode[] = ["DATABASE_UNAVAILABLE", "STORAGE_FULL"];
 
 /**
- * The OpenAPI 3.1 document of what the router serves. Everything in it comes from the routes themselves; paths are absolute, aliases are
- * marked with `x-alias-of`. @throws when a schema has no form in JSON Schema.
+ * The OpenAPI 3.1 document of what the router serves. Everything in it comes from the routes
+ * themselves; paths are absolute, aliases are marked with `x-alias-of`. @throws when a schema has
+ * no form in JSON Schema.
  */
 export function openApiDocument(mounts: readonly Mount[], version: string, limits: Config["rateLimit"]): Json {
   const paths: Record<string, Record<string, Json>> = {};
@@ -112,7 +113,10 @@ function sortedByName(schemas: NamedSchemas): NamedSchemas {
   return Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Canonical paths of resources with a version: something else can be done there that another version refuses. */
+/**
+ * Canonical paths of resources with a version: something else can be done there that another
+ * version refuses.
+ */
 function versionedPaths(mounts: readonly Mount[]): ReadonlySet<string> {
   const changing = mounts.filter(({ route }) => route.errors?.includes("VERSION_CONFLICT"));
   return new Set(changing.map(({ route }) => route.path));
@@ -261,7 +265,10 @@ function failures(route: Route): Json {
   );
 }
 
-/** A schema of somebody else's: valibot's is converted where that is possible; of any other nothing is known but that it takes some JSON. */
+/**
+ * A schema of somebody else's: valibot's is converted where that is possible; of any other nothing
+ * is known but that it takes some JSON.
+ */
 function foreignSchemaOf(schema: unknown, typeMode: "input" | "output"): ReturnType<typeof schemaOf> {
   const { "~standard": standard } = schema as { "~standard"?: { vendor?: unknown } };
   if (standard?.vendor !== "valibot") return {};
@@ -281,7 +288,8 @@ function schemaOf(
   const { $schema: _dialect, ...converted } = toJsonSchema(schema, {
     typeMode,
     target: "draft-2020-12",
-    // Checks and transforms in code have no JSON Schema form; the metadata beside them says what they demand.
+    // Checks and transforms in code have no JSON Schema form; the metadata beside them says what
+    // they demand.
     ignoreActions: ["check", "transform", "to_lower_case"],
     overrideSchema: ({ valibotSchema, jsonSchema }) => {
       const name = nameOf(valibotSchema);

@@ -67,7 +67,8 @@ export function readPage(query: PageQuery, position: Position, defaultLimit = DE
 }
 
 /**
- * A page by number has a fixed number of rows: cut short, the rows that are left out would be on no page.
+ * A page by number has a fixed number of rows: cut short, the rows that are left out would be on no
+ * page.
  * @throws VALIDATION_FAILED for a page by number or offset whose rows are too large together.
  */
 export function requireCursor({ wantsTotal }: PageRequest): void {
@@ -80,8 +81,9 @@ export function requireCursor({ wantsTotal }: PageRequest): void {
 }
 
 /**
- * A list as it is answered. `rows` holds one more than the limit when there is more, or is cut. The page ends at {@link MAX_PAGE_BYTES}; `nextCursor` then
- * begins with the first row that is left out. @throws VALIDATION_FAILED as {@link requireCursor}
+ * A list as it is answered. `rows` holds one more than the limit when there is more, or is cut. The
+ * page ends at {@link MAX_PAGE_BYTES}; `nextCursor` then begins with the first row that is left
+ * out. @throws VALIDATION_FAILED as {@link requireCursor}
  */
 export function pageBody<R, V>(
   request: PageRequest,

@@ -19,8 +19,9 @@ export function requireAllowed(bucket: Bucket, message: string, count = 1): void
 }
 
 /**
- * Token buckets by caller, in memory. Bounded: when the table is full, buckets that are full again go; if that makes no room, the oldest goes, and
- * the newcomer is also counted with its coarse group, so that being forgotten gives nobody more than the group has. Map keys are hashed with a
+ * Token buckets by caller, in memory. Bounded: when the table is full, buckets that are full again
+ * go; if that makes no room, the oldest goes, and the newcomer is also counted with its coarse
+ * group, so that being forgotten gives nobody more than the group has. Map keys are hashed with a
  * seed of the process, so that nobody outside can choose keys that collide.
  */
 export class RateLimiter {

@@ -12,23 +12,43 @@ export type Access =
   | {
       /** What a user must hold; absent: any active user. */
       readonly permission?: Permission;
-      /** The permission may also come from a role in the project the request is about; the handler asks for it with that project. */
+      /**
+       * The permission may also come from a role in the project the request is about; the handler
+       * asks for it with that project.
+       */
       readonly within?: "project";
-      /** Without a permission: the scopes of which a service token needs one; absent: service tokens are refused. */
+      /**
+       * Without a permission: the scopes of which a service token needs one; absent: service tokens
+       * are refused.
+       */
       readonly tokenScopes?: readonly TokenScope[];
-      /** A service token may call, whatever it is scoped for: what it gets allows nothing that the token does not. */
+      /**
+       * A service token may call, whatever it is scoped for: what it gets allows nothing that the
+       * token does not.
+       */
       readonly anyToken?: true;
       /** What an API key must be scoped for; absent: API keys are refused. */
       readonly keyScope?: KeyScope;
-      /** An API key may call, whatever it is scoped for: what it gets allows nothing that the key does not. */
+      /**
+       * An API key may call, whatever it is scoped for: what it gets allows nothing that the key
+       * does not.
+       */
       readonly anyKey?: true;
-      /** The credential may stand in `?token=`, for clients that cannot set headers: upgrades and event streams only. */
+      /**
+       * The credential may stand in `?token=`, for clients that cannot set headers: upgrades and
+       * event streams only.
+       */
       readonly queryToken?: true;
-      /** Lets a request in that shows something else than a caller's credentials (the metrics token, the development gate). */
+      /**
+       * Lets a request in that shows something else than a caller's credentials (the metrics token,
+       * the development gate).
+       */
       readonly admits?: (exchange: Exchange) => boolean;
       /**
-       * The request is signed, as the protocol it speaks has it, and no credential of Prism's counts: who holds the secret may do all of it.
-       * @returns what its requests are counted by, up to as many as those of an API key. @throws SIGNATURE_INVALID, NOT_FOUND
+       * The request is signed, as the protocol it speaks has it, and no credential of Prism's
+       * counts: who holds the secret may do all of it.
+       * @returns what its requests are counted by, up to as many as those of an API key. @throws
+       * SIGNATURE_INVALID, NOT_FOUND
        */
       readonly signer?: (exchange: Exchange) => string;
     };
@@ -56,8 +76,8 @@ export interface Input<P, Q, B> {
 export type Shape<T> = v.GenericSchema<unknown, T>;
 
 /**
- * A route, said once: matching, validation, authorisation, rate limits, 405, HEAD, CORS and the OpenAPI document all come from here.
- * `path` is absolute; `:name` is a parameter.
+ * A route, said once: matching, validation, authorisation, rate limits, 405, HEAD, CORS and the
+ * OpenAPI document all come from here. `path` is absolute; `:name` is a parameter.
  */
 export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly method: Method;
@@ -68,7 +88,10 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly access: Access;
   readonly params?: Shape<P>;
   readonly query?: Shape<Q>;
-  /** Absent: the route takes no body. With `raw` the handler reads the bytes itself and the shape only documents them. */
+  /**
+   * Absent: the route takes no body. With `raw` the handler reads the bytes itself and the shape
+   * only documents them.
+   */
   readonly body?: Shape<B>;
   /** Of PUT and PATCH: the path whose GET shows what is changed, where it is another one. */
   readonly resource?: string;
@@ -87,27 +110,37 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly errors?: readonly ErrorCode[];
   /** Not counted against the limits for callers without credentials (health checks). */
   readonly unlimited?: boolean;
-  /** Counts a request before its body is read; of a public route in place of the limit for addresses. @throws RATE_LIMITED */
+  /**
+   * Counts a request before its body is read; of a public route in place of the limit for
+   * addresses. @throws RATE_LIMITED
+   */
   readonly limit?: (exchange: Exchange) => void;
-  /** Attempts to log in and their like: counted by address, and `name` by the account's name too. The handler counts; this documents it. */
+  /**
+   * Attempts to log in and their like: counted by address, and `name` by the account's name too.
+   * The handler counts; this documents it.
+   */
   readonly attempts?: "address" | "name";
   /** Files come in here, counted by user; the handler counts. */
   readonly uploads?: true;
   /** Accepted requests are logged at debug, refused ones at most ten a second (ingest). */
   readonly quiet?: boolean;
-  /** A list that answers with an ETag, which else only what has a version does; for the OpenAPI document. */
+  /**
+   * A list that answers with an ETag, which else only what has a version does; for the OpenAPI
+   * document.
+   */
   readonly tagged?: true;
   /** The loaded module whose route it is. */
   readonly module?: string;
   /** Left out of the OpenAPI document: a protocol of its own. */
   readonly undocumented?: boolean;
   /**
-   * What a loaded module says of its input and output: schemas of any library, for the OpenAPI document alone. The module's own handler checks
-   * them.
+   * What a loaded module says of its input and output: schemas of any library, for the OpenAPI
+   * document alone. The module's own handler checks them.
    */
   readonly described?: { readonly query?: unknown; readonly body?: unknown; readonly response?: unknown };
   /**
-   * @returns what is sent as JSON with `status` (200 unless said), undefined for 204, a {@link Reply}, or {@link ANSWERS_LATER}.
+   * @returns what is sent as JSON with `status` (200 unless said), undefined for 204, a {@link
+   * Reply}, or {@link ANSWERS_LATER}.
    */
   handle(exchange: Exchange, input: Input<P, Q, B>): unknown;
 }
@@ -144,8 +177,9 @@ export class RawJson {
 
 /**
  * A resource with a version: answers `ETag: "<version>"`, and 304 where the client has it already.
- * @param state what `stateOf` makes of the members that change without a new version, or differ from caller to caller: the tag is then
- * `"<version>.<state>"`, so that nobody is told to go on showing old ones. `If-Match` takes it with and without.
+ * @param state what `stateOf` makes of the members that change without a new version, or differ
+ * from caller to caller: the tag is then `"<version>.<state>"`, so that nobody is told to go on
+ * showing old ones. `If-Match` takes it with and without.
  */
 export function versioned(version: number, body: unknown, { status = 200, state = "" } = {}): Reply {
   return new Reply(status, body, { ETag: tagOf(version, state), "Cache-Control": "private, no-cache" });

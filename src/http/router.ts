@@ -8,7 +8,10 @@ export interface Mount {
   readonly isAlias: boolean;
   /** Names of the parameters in the order they stand in the path. */
   readonly parameterNames: readonly string[];
-  /** What the handler knows them by: an alias's have the names of the canonical path's in the same places. */
+  /**
+   * What the handler knows them by: an alias's have the names of the canonical path's in the same
+   * places.
+   */
   readonly givenNames: readonly string[];
 }
 
@@ -26,7 +29,10 @@ interface Node {
   methods: Methods | null;
 }
 
-/** Routes by path and method. Nothing is taken out of one: whoever has other routes makes another table. */
+/**
+ * Routes by path and method. Nothing is taken out of one: whoever has other routes makes another
+ * table.
+ */
 class RouteTable {
   readonly mounts: Mount[] = [];
   readonly #static = new Map<string, Methods>();
@@ -65,9 +71,10 @@ class RouteTable {
 }
 
 /**
- * Finds the route of a path. A literal segment wins over a parameter; nothing is normalised: a trailing or double slash or another
- * case is another path. Paths without parameters are found by one look-up. The routes of loaded modules are a table of their own, which is
- * replaced whole: a request finds all of the old ones or all of the new ones.
+ * Finds the route of a path. A literal segment wins over a parameter; nothing is normalised: a
+ * trailing or double slash or another case is another path. Paths without parameters are found by
+ * one look-up. The routes of loaded modules are a table of their own, which is replaced whole: a
+ * request finds all of the old ones or all of the new ones.
  */
 export class Router {
   readonly #own = new RouteTable();
@@ -79,8 +86,8 @@ export class Router {
   }
 
   /**
-   * From now on these are the routes of loaded modules, in place of those that were. Their paths must not meet any of the program's own: see
-   * {@link meets}.
+   * From now on these are the routes of loaded modules, in place of those that were. Their paths
+   * must not meet any of the program's own: see {@link meets}.
    */
   replaceLoaded(routes: readonly Route[]): void {
     const table = new RouteTable();
@@ -88,7 +95,10 @@ export class Router {
     this.#loaded = routes.length === 0 ? null : table;
   }
 
-  /** Another one for each set of routes of loaded modules: what was made of the routes is out of date when it differs. */
+  /**
+   * Another one for each set of routes of loaded modules: what was made of the routes is out of
+   * date when it differs.
+   */
   get loadedState(): unknown {
     return this.#loaded;
   }
@@ -102,7 +112,10 @@ export class Router {
     return this.#own.mounts.find((mount) => pathsMeet(mount.path, path))?.path;
   }
 
-  /** @returns undefined when no route has this path; the methods that are allowed when the path exists without this one. */
+  /**
+   * @returns undefined when no route has this path; the methods that are allowed when the path
+   * exists without this one.
+   */
   find(method: string, path: string): Match | { readonly allowed: readonly string[] } | undefined {
     const values: string[] = [];
     const methods = this.#methodsAt(path, values);
@@ -124,7 +137,10 @@ export class Router {
   }
 }
 
-/** Whether some path fits both patterns: segment by segment they are equal, or one of the two is a parameter. */
+/**
+ * Whether some path fits both patterns: segment by segment they are equal, or one of the two is a
+ * parameter.
+ */
 export function pathsMeet(a: string, b: string): boolean {
   const left = a.split("/");
   const right = b.split("/");

@@ -6,22 +6,25 @@ import { MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
 import { isUuid } from "../core/ids.ts";
 
 /**
- * The shapes that requests are made of. Each carries, as metadata before its transforms, what the OpenAPI document says of it: a transform
- * has no form in JSON Schema.
+ * The shapes that requests are made of. Each carries, as metadata before its transforms, what the
+ * OpenAPI document says of it: a transform has no form in JSON Schema.
  */
 
 const PLAIN_PROTOTYPE: object = Object.create(null) as object;
 
 /**
- * An object with exactly these members; an unknown one is an error. The entries have no prototype, so that a member called `constructor`
- * is as unknown as any other.
+ * An object with exactly these members; an unknown one is an error. The entries have no prototype,
+ * so that a member called `constructor` is as unknown as any other.
  */
 export function object<const E extends v.ObjectEntries>(entries: E): v.StrictObjectSchema<E, undefined> {
   const schema = v.strictObject(Object.assign(Object.create(PLAIN_PROTOTYPE), entries) as E);
   return refusingArrays(namingAllUnknown(schema));
 }
 
-/** valibot stops at the first unknown member; here each is an issue, up to as many as an error shows. */
+/**
+ * valibot stops at the first unknown member; here each is an issue, up to as many as an error
+ * shows.
+ */
 function namingAllUnknown<E extends v.ObjectEntries>(
   schema: v.StrictObjectSchema<E, undefined>,
 ): v.StrictObjectSchema<E, undefined> {
@@ -39,13 +42,17 @@ function namingAllUnknown<E extends v.ObjectEntries>(
   return { ...schema, "~run": run };
 }
 
-/** An object with these members, and any others of the client's own, which are kept as they came (contract 12.15). */
+/**
+ * An object with these members, and any others of the client's own, which are kept as they came
+ * (contract 12.15).
+ */
 export function openObject<const E extends v.ObjectEntries>(entries: E): v.LooseObjectSchema<E, undefined> {
   return refusingArrays(v.looseObject(entries), keepLeftOut);
 }
 
 /**
- * To valibot's object schemas an array is an object whose members are its indexes: an empty one would pass where no member is required.
+ * To valibot's object schemas an array is an object whose members are its indexes: an empty one
+ * would pass where no member is required.
  * @param finish is given what came and what was made of it.
  */
 function refusingArrays<S extends v.GenericSchema & { readonly reference: (...parts: never[]) => unknown }>(
@@ -81,7 +88,10 @@ function isJsonObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A member of an answer that changes by itself: a change that sends back an old value of it is not refused. */
+/**
+ * A member of an answer that changes by itself: a change that sends back an old value of it is not
+ * refused.
+ */
 export function selfChanging<const S extends v.GenericSchema>(schema: S) {
   return v.pipe(schema, v.metadata({ readOnly: true }));
 }
@@ -123,7 +133,10 @@ export const instant = v.pipe(
   v.number("must be an RFC 3339 date-time with offset, such as 2026-01-31T08:00:00Z"),
 );
 
-/** A JSON object kept as it came, members named `__proto__` or `constructor` included (valibot's `record` drops them). */
+/**
+ * A JSON object kept as it came, members named `__proto__` or `constructor` included (valibot's
+ * `record` drops them).
+ */
 export function jsonObject(maxBytes: number) {
   return v.pipe(
     v.custom<Readonly<Record<string, unknown>>>(isJsonObject, "must be a JSON object"),
@@ -174,7 +187,8 @@ export function queryList<T extends string>(item: v.GenericSchema<string, T>) {
 const names = new Map<v.GenericSchema, string>();
 
 /**
- * Gives the shape of an answer a name: the OpenAPI document has it once, under `components.schemas`, and answers that hold it refer to it.
+ * Gives the shape of an answer a name: the OpenAPI document has it once, under
+ * `components.schemas`, and answers that hold it refer to it.
  * @throws TypeError when another schema has the name
  */
 export function named<S extends v.GenericSchema>(name: string, schema: S): S {
@@ -198,14 +212,19 @@ export function pageOf<T extends v.GenericSchema>(item: T) {
   });
 }
 
-/** Channels a notification may go out by. `in_app` is the live streams and the list; the others need a device or a provider. */
+/**
+ * Channels a notification may go out by. `in_app` is the live streams and the list; the others need
+ * a device or a provider.
+ */
 export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "email", "webhook"] as const;
 export type Channel = (typeof CHANNELS)[number];
 
 /** What a rule uses that names no channel. */
 export const DEFAULT_CHANNELS: readonly Channel[] = ["in_app", "pusher", "fcm", "apns"];
 
-/** From this priority on a notification ignores quiet hours, and a push wakes the device at once. */
+/**
+ * From this priority on a notification ignores quiet hours, and a push wakes the device at once.
+ */
 export const URGENT_PRIORITY = 500;
 
 /** The channels that this server has. */
@@ -217,7 +236,10 @@ const MAX_ACTION_BYTES = 4096;
 
 export const ChannelList = v.pipe(v.array(v.picklist(CHANNELS)), v.minLength(1, "must name at least one channel"));
 
-/** What a client offers to do with a notification. Members besides these are the client's own and kept. */
+/**
+ * What a client offers to do with a notification. Members besides these are the client's own and
+ * kept.
+ */
 export const Action = v.pipe(
   openObject({ type: text(50, 1), url: v.optional(text(2048, 1)), label: v.optional(text(100)) }),
   v.check(
@@ -233,8 +255,9 @@ export function requireServed(channels: readonly Channel[] | undefined, served: 
 }
 
 /**
- * Links that a notification carries are opened by browsers and apps: only http, https and the app schemes that the operator has listed
- * (contract 12.7). @throws VALIDATION_FAILED @param path of the member, for the error.
+ * Links that a notification carries are opened by browsers and apps: only http, https and the app
+ * schemes that the operator has listed (contract 12.7). @throws VALIDATION_FAILED @param path of
+ * the member, for the error.
  */
 export function requireLink(url: string | undefined, path: string, { notifications }: Config): void {
   if (url === undefined) return;

@@ -16,7 +16,10 @@ export interface Certificate {
   readonly digest: string;
 }
 
-/** The certificate files cannot be used. The message says which and why, and holds nothing of the key. */
+/**
+ * The certificate files cannot be used. The message says which and why, and holds nothing of the
+ * key.
+ */
 export class TlsRefused extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -24,15 +27,19 @@ export class TlsRefused extends Error {
   }
 }
 
-/** AEAD with forward secrecy for TLS 1.2; TLS 1.3 has suites of its own, all of which are (D47). OpenSSL's cipher list format. */
+/**
+ * AEAD with forward secrecy for TLS 1.2; TLS 1.3 has suites of its own, all of which are (D47).
+ * OpenSSL's cipher list format.
+ */
 export const TLS_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 /** A year, as RFC 6797 has it; hosts beneath this one are not ours to speak for. */
 export const HSTS_LINE = "Strict-Transport-Security: max-age=31536000\r\n";
 
 /**
- * Reads and checks the files before the library is given them: all it says about bad ones is that they are. An expired certificate is let pass, for
- * a server that does not start helps nobody; `doctor` and the log say so. @throws TlsRefused
+ * Reads and checks the files before the library is given them: all it says about bad ones is that
+ * they are. An expired certificate is let pass, for a server that does not start helps nobody;
+ * `doctor` and the log say so. @throws TlsRefused
  */
 export function readCertificate({ certFile, keyFile }: TlsFiles): Certificate {
   const cert = readPem(certFile, "tls.certFile");
@@ -43,12 +50,16 @@ export function readCertificate({ certFile, keyFile }: TlsFiles): Certificate {
   );
   if (!leaf.checkPrivateKey(privateKey))
     throw new TlsRefused(`the private key in ${keyFile} is not that of the certificate in ${certFile}`);
-  // What follows the first certificate must be readable, too, and OpenSSL must find the key strong enough.
+  // What follows the first certificate must be readable, too, and OpenSSL must find the key strong
+  // enough.
   parse(`the certificates in ${certFile} cannot be used`, () => createSecureContext({ cert, key }));
   return { leaf, digest: createHash("sha256").update(cert).update("\0").update(key).digest("hex") };
 }
 
-/** Says which certificate clients get from now on, and when it will do no more. @param certificate null where there is no TLS. */
+/**
+ * Says which certificate clients get from now on, and when it will do no more. @param certificate
+ * null where there is no TLS.
+ */
 export function noteCertificate(certificate: Certificate | null, log: Logger): void {
   if (!certificate) return;
   const { subject, validTo, fingerprint256 } = certificate.leaf;

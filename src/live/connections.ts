@@ -6,7 +6,10 @@ import { addressGroup } from "../http/client-address.ts";
 import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";
 
-/** Why a socket was closed (contract 5.1). A client should connect again after 1011, 1012 and 4008, after 4429 later, after `expired` with a newer token, and not after the others. */
+/**
+ * Why a socket was closed (contract 5.1). A client should connect again after 1011, 1012 and 4008,
+ * after 4429 later, after `expired` with a newer token, and not after the others.
+ */
 export const CLOSE = {
   tooBig: 1009,
   internal: 1011,
@@ -40,7 +43,10 @@ export interface RealtimeAccess {
 export interface Connection {
   readonly transport: Transport;
   readonly address: string;
-  /** Null: nobody yet, or nobody at all. The registry is told who it is by {@link Connections.identify}. */
+  /**
+   * Null: nobody yet, or nobody at all. The registry is told who it is by {@link
+   * Connections.identify}.
+   */
   readonly principal: Principal | null;
   /** Called about twice a second: pings, and ends what has been silent, slow or expired. */
   tick(now: EpochMs): void;
@@ -69,10 +75,16 @@ interface ConnectionsParts {
 export const PENDING_LIMIT_MS = 10_000;
 /** The longest message of a connection that has yet to say who it is. */
 export const MAX_PENDING_MESSAGE_BYTES = 4096;
-/** The wheel: connections are looked at a slot at a time, so that a hundred thousand of them never hold the loop for long. */
+/**
+ * The wheel: connections are looked at a slot at a time, so that a hundred thousand of them never
+ * hold the loop for long.
+ */
 const SLOTS = 10;
 const SLOT_EVERY_MS = 50;
-/** Connections whose rights are asked for again in one turn of the loop: each may be another caller's, who is read from the tables. */
+/**
+ * Connections whose rights are asked for again in one turn of the loop: each may be another
+ * caller's, who is read from the tables.
+ */
 const RECHECKS_PER_TURN = 100;
 const WARN_EVERY_MS = 60_000;
 /** Connections are told to go in this many parts while the server drains. */
@@ -87,7 +99,9 @@ interface Entry {
   userId: string | null;
 }
 
-/** All live connections: limits, the one timer for all of them, changes of rights, and the drain. */
+/**
+ * All live connections: limits, the one timer for all of them, changes of rights, and the drain.
+ */
 export class Connections {
   readonly #parts: ConnectionsParts;
   readonly #slots: readonly Set<Connection>[] = Array.from({ length: SLOTS }, () => new Set<Connection>());
@@ -109,7 +123,10 @@ export class Connections {
   #turn = 0;
   /** Changes of rights that the next tick looks up, by caller. */
   #changes: RightsChange[] = [];
-  /** Changes that concern callers who are found only by looking at every connection, a slot a tick; null: all callers. */
+  /**
+   * Changes that concern callers who are found only by looking at every connection, a slot a tick;
+   * null: all callers.
+   */
   #scanned: (RightsChange | null)[] = [];
   #slotsToScan = 0;
   #scanTurn = 0;
@@ -159,7 +176,8 @@ export class Connections {
   }
 
   /**
-   * A connection has said who it is, to be called before its `principal` changes; nothing happens when it is counted as theirs already.
+   * A connection has said who it is, to be called before its `principal` changes; nothing happens
+   * when it is counted as theirs already.
    * @throws RATE_LIMITED when the caller has too many; the connection stays as it was.
    */
   identify(connection: Connection, principal: Principal): void {
@@ -213,8 +231,9 @@ export class Connections {
   }
 
   /**
-   * The rights of connections that this concerns are read again: those of one caller at the next tick, those of a role's or a project's people
-   * within half a second; of tens of thousands the last a little later. @param change null: anybody's rights may be others
+   * The rights of connections that this concerns are read again: those of one caller at the next
+   * tick, those of a role's or a project's people within half a second; of tens of thousands the
+   * last a little later. @param change null: anybody's rights may be others
    */
   noteRightsChanged(change: RightsChange | null): void {
     if (change && callerOf(change) !== null) this.#changes.push(change);
@@ -224,7 +243,10 @@ export class Connections {
     }
   }
 
-  /** Tells all connections to go, spread over the time, so that their clients do not come back at once. */
+  /**
+   * Tells all connections to go, spread over the time, so that their clients do not come back at
+   * once.
+   */
   async drain(limitMs: number): Promise<void> {
     clearInterval(this.#timer);
     const all = [...this.#entries.keys()];

@@ -15,12 +15,16 @@ export interface PageReader {
   readPage(): boolean;
 }
 
-/** A page is bounded in rows and bytes, and takes up to a few milliseconds: so many of them leave room for everything else in a loop turn. */
+/**
+ * A page is bounded in rows and bytes, and takes up to a few milliseconds: so many of them leave
+ * room for everything else in a loop turn.
+ */
 const PAGES_PER_TURN = 4;
 
 /**
- * Who may read when: in a turn of the loop so many pages are read by all together, and connections take turns, so that neither many of them nor
- * one with many subscriptions keeps the others waiting, or those who send. A page is read at once while the turn has any left and nobody waits.
+ * Who may read when: in a turn of the loop so many pages are read by all together, and connections
+ * take turns, so that neither many of them nor one with many subscriptions keeps the others
+ * waiting, or those who send. A page is read at once while the turn has any left and nobody waits.
  */
 export class ReadingTurns {
   /** Whose turn it is stands first; of its readers likewise. */
@@ -28,7 +32,10 @@ export class ReadingTurns {
   #pagesLeft = PAGES_PER_TURN;
   #isTurnCounted = false;
 
-  /** Reads on for as long as the reader would, now or in later turns. A reader that waits already keeps its place. */
+  /**
+   * Reads on for as long as the reader would, now or in later turns. A reader that waits already
+   * keeps its place.
+   */
   request(reader: PageReader): void {
     if (this.#waiting.size === 0) {
       while (this.#pagesLeft > 0) {
@@ -102,8 +109,9 @@ export interface Broadcaster {
 }
 
 /**
- * Where committed rows become live entries. The history of a stream is its table; the hub holds only who listens, and how far everything
- * has been announced: a replay never reads beyond that, so that what is replayed and what comes live meet without a gap or a reordering.
+ * Where committed rows become live entries. The history of a stream is its table; the hub holds
+ * only who listens, and how far everything has been announced: a replay never reads beyond that, so
+ * that what is replayed and what comes live meet without a gap or a reordering.
  */
 export class Hub {
   readonly history: StreamHistory;
@@ -139,7 +147,10 @@ export class Hub {
     return this.#listeners.has(name) || this.#followers.has(name);
   }
 
-  /** To be called after the commit, in the order of the counter: whatever lies below the entry has been published, or nobody heard it. */
+  /**
+   * To be called after the commit, in the order of the counter: whatever lies below the entry has
+   * been published, or nobody heard it.
+   */
   publish(stream: StreamRef, entry: StreamEntry): void {
     this.#publish(streamName(stream), counterOf(stream), entry);
   }
@@ -153,13 +164,17 @@ export class Hub {
     this.advance(counter, entry.offset - 1);
     const followers = this.#followers.get(name);
     if (followers) for (const broadcaster of followers) broadcaster.broadcast(name, entry);
-    // Before the listeners hear it: one that turns live while they do has read up to here from the table.
+    // Before the listeners hear it: one that turns live while they do has read up to here from the
+    // table.
     this.advance(counter, entry.offset);
     const listeners = this.#listeners.get(name);
     if (listeners) for (const listener of [...listeners]) listener.live(entry);
   }
 
-  /** Tells those who follow the stream through broadcasts now. Nothing of it is kept: who has fallen behind does not hear of it. */
+  /**
+   * Tells those who follow the stream through broadcasts now. Nothing of it is kept: who has fallen
+   * behind does not hear of it.
+   */
   broadcastTransient(stream: StreamRef, entry: Omit<StreamEntry, "offset">): void {
     const name = streamName(stream);
     for (const broadcaster of this.#followers.get(name) ?? []) broadcaster.broadcast(name, { ...entry, offset: 0 });

@@ -30,7 +30,10 @@ const BURST_REFILL_MS = 2000;
 /** What WebSocket.send returns when the message was not taken. */
 export const SEND_DROPPED = 2;
 
-/** What a {@link LiveSocket} writes to: a WebSocket, or what stands for one where a protocol has other ways besides. */
+/**
+ * What a {@link LiveSocket} writes to: a WebSocket, or what stands for one where a protocol has
+ * other ways besides.
+ */
 export type Channel = Pick<
   WebSocket<unknown>,
   "send" | "end" | "close" | "cork" | "ping" | "getBufferedAmount" | "subscribe" | "unsubscribe" | "publish"
@@ -43,11 +46,17 @@ export interface SocketProtocol {
   gapText(stream: string, gap: StreamGap): string;
   /** What is said before a close, and its code; absent: nothing, and the code of {@link CLOSE}. */
   closing?(reason: CloseReason): Closing;
-  /** What is said to a client that has been silent too long; absent: nothing, and no close frame either. */
+  /**
+   * What is said to a client that has been silent too long; absent: nothing, and no close frame
+   * either.
+   */
   readonly silent?: Closing;
   /** A connection may stay without saying who it is; absent: it is closed after a while. */
   readonly staysAnonymous?: true;
-  /** The longest message of a connection that is still pending; absent: {@link MAX_PENDING_MESSAGE_BYTES}. */
+  /**
+   * The longest message of a connection that is still pending; absent: {@link
+   * MAX_PENDING_MESSAGE_BYTES}.
+   */
   readonly maxPendingMessageBytes?: number;
   /** A notice that the credential ends soon; absent where the protocol has none. */
   expiringText?(expiresAt: EpochMs): string;
@@ -73,13 +82,19 @@ export interface SocketParts {
 export interface SubscribeOptions {
   readonly from: From;
   readonly accepts?: ((entry: StreamEntry) => boolean) | undefined;
-  /** Called when the socket has taken an entry. With it every entry is written to this socket by itself. */
+  /**
+   * Called when the socket has taken an entry. With it every entry is written to this socket by
+   * itself.
+   */
   readonly onTaken?: ((entry: StreamEntry) => void) | undefined;
   /** Called whenever everything up to now has been sent. */
   readonly onCaughtUp?: (() => void) | undefined;
 }
 
-/** One WebSocket: what it follows, how far it has got, and whether it is still well. The protocol decides what is said. */
+/**
+ * One WebSocket: what it follows, how far it has got, and whether it is still well. The protocol
+ * decides what is said.
+ */
 export class LiveSocket implements Connection, Follower {
   readonly transport: Transport;
   readonly address: string;
@@ -90,7 +105,10 @@ export class LiveSocket implements Connection, Follower {
   id: string | null = null;
   #principal: Principal | null;
   #isOpen = true;
-  /** Messages of the conversation that wait until the socket takes more. Entries of streams never wait: they can be read again. */
+  /**
+   * Messages of the conversation that wait until the socket takes more. Entries of streams never
+   * wait: they can be read again.
+   */
   #backlog: string[] = [];
   #backlogBytes = 0;
   /** Since when the socket takes no more, or when it last wrote something although it does not. */
@@ -103,7 +121,10 @@ export class LiveSocket implements Connection, Follower {
   #hasBeenWarned = false;
   readonly #messages: Bucket;
 
-  /** @param principal null where the protocol has callers say later who they are, see {@link identify}. */
+  /**
+   * @param principal null where the protocol has callers say later who they are, see {@link
+   * identify}.
+   */
   constructor(ws: Channel, principal: Principal | null, address: string, parts: SocketParts) {
     this.#ws = ws;
     this.#parts = parts;
@@ -120,20 +141,29 @@ export class LiveSocket implements Connection, Follower {
     return this.#principal;
   }
 
-  /** @throws TypeError while nobody has said who it is: a protocol that authenticates before the upgrade has no such moment. */
+  /**
+   * @throws TypeError while nobody has said who it is: a protocol that authenticates before the
+   * upgrade has no such moment.
+   */
   get caller(): Principal {
     if (!this.#principal) throw new TypeError("the connection is nobody's");
     return this.#principal;
   }
 
-  /** It is known now whose the connection is. @throws RATE_LIMITED when they have too many; it stays as it was. */
+  /**
+   * It is known now whose the connection is. @throws RATE_LIMITED when they have too many; it stays
+   * as it was.
+   */
   identify(principal: Principal): void {
     this.#parts.connections.identify(this, principal);
     this.#principal = principal;
     this.#hasBeenWarned = false;
   }
 
-  /** Sends one message of the conversation, as soon as the client takes it. One that lets too many wait is closed. */
+  /**
+   * Sends one message of the conversation, as soon as the client takes it. One that lets too many
+   * wait is closed.
+   */
   send(text: string): void {
     if (!this.#isOpen || this.#tryWrite(text)) return;
     this.#backlog.push(text);
@@ -159,7 +189,10 @@ export class LiveSocket implements Connection, Follower {
     });
   }
 
-  /** Follows a stream; a second time, with other options. `announce` runs before anything of the stream is sent. */
+  /**
+   * Follows a stream; a second time, with other options. `announce` runs before anything of the
+   * stream is sent.
+   */
   subscribe(stream: StreamRef, options: SubscribeOptions, announce: () => void): void {
     const name = streamName(stream);
     this.#subscriptions.get(name)?.end();
@@ -195,7 +228,10 @@ export class LiveSocket implements Connection, Follower {
     return bytes > (protocol.maxPendingMessageBytes ?? MAX_PENDING_MESSAGE_BYTES) && connections.isPending(this);
   }
 
-  /** A message or a ping came in. @returns false when it was one too many; the socket is then closed. */
+  /**
+   * A message or a ping came in. @returns false when it was one too many; the socket is then
+   * closed.
+   */
   receive(): boolean {
     const now = this.#parts.clock.elapsed();
     this.#heardAt = now;
@@ -209,7 +245,10 @@ export class LiveSocket implements Connection, Follower {
     this.#heardAt = this.#parts.clock.elapsed();
   }
 
-  /** A pong came in. One that nobody asked for counts as a message, and so does a ping: the library tells each, and answers it. */
+  /**
+   * A pong came in. One that nobody asked for counts as a message, and so does a ping: the library
+   * tells each, and answers it.
+   */
   ponged(): void {
     if (!this.#isPongDue) {
       this.receive();
@@ -222,7 +261,8 @@ export class LiveSocket implements Connection, Follower {
   /** uWebSockets has written some of what was buffered. */
   drained(): void {
     this.#blockedSince = null;
-    // A slow client reads what lies before the ping first: that it takes something says that it lives.
+    // A slow client reads what lies before the ping first: that it takes something says that it
+    // lives.
     this.#heardAt = this.#parts.clock.elapsed();
     let written = 0;
     for (const text of this.#backlog) {
@@ -235,8 +275,9 @@ export class LiveSocket implements Connection, Follower {
   }
 
   /**
-   * uWebSockets has thrown something away, maybe more than it says: only the client knows what it has, so it is to come back and resume.
-   * The socket cannot be closed in here, for it is being written to.
+   * uWebSockets has thrown something away, maybe more than it says: only the client knows what it
+   * has, so it is to come back and resume. The socket cannot be closed in here, for it is being
+   * written to.
    */
   dropped(): void {
     setImmediate(() => this.close("tooSlow"));
@@ -364,7 +405,9 @@ export class LiveSocket implements Connection, Follower {
     };
   }
 
-  /** Whether entries may be written: the socket takes more, and nothing of the conversation waits. */
+  /**
+   * Whether entries may be written: the socket takes more, and nothing of the conversation waits.
+   */
   #isReady(): boolean {
     return this.#isOpen && this.#backlog.length === 0 && this.#hasRoom();
   }

@@ -1,4 +1,7 @@
-/** Who is connected. A user counts as present for a moment after the last connection closed: a page that reloads is not gone. */
+/**
+ * Who is connected. A user counts as present for a moment after the last connection closed: a page
+ * that reloads is not gone.
+ */
 export class Presence {
   static readonly GRACE_MS = 5000;
   readonly #connections = new Map<string, number>();

@@ -10,7 +10,10 @@ export type StreamRef =
   | { readonly kind: "messages"; readonly userId: string }
   /** A named channel of a project; null: of the default project. */
   | { readonly kind: "channel"; readonly projectId: string | null; readonly name: string }
-  /** What was triggered on a channel of the embedded Pusher server. No client of another protocol can name it. */
+  /**
+   * What was triggered on a channel of the embedded Pusher server. No client of another protocol
+   * can name it.
+   */
   | { readonly kind: "pusher"; readonly channel: string }
   /** What operators want to know at once. */
   | { readonly kind: "system" };
@@ -25,7 +28,10 @@ export function counterOf(stream: StreamRef): StreamCounter {
   return stream.kind === "project" ? "events" : "log";
 }
 
-/** What stands in `stream_gaps` for all streams of a counter, as `*` does for all there are. No stream has such a name. */
+/**
+ * What stands in `stream_gaps` for all streams of a counter, as `*` does for all there are. No
+ * stream has such a name.
+ */
 export function everyStreamOf(counter: StreamCounter): string {
   return `${counter}:*`;
 }
@@ -45,7 +51,10 @@ export interface StreamEntry {
   readonly sentBy?: string | number;
 }
 
-/** Nothing of the stream can be read again in (from, to]; it goes on behind `to`. A `to` below `from` leads back to the oldest kept. */
+/**
+ * Nothing of the stream can be read again in (from, to]; it goes on behind `to`. A `to` below
+ * `from` leads back to the oldest kept.
+ */
 export interface StreamGap {
   readonly from: number;
   readonly to: number;
@@ -84,12 +93,18 @@ export function streamName(stream: StreamRef): string {
   }
 }
 
-/** What a channel may be called: letters, digits and `_ - = @ , . ;`, as Pusher has it, and colons; up to 128 characters. */
+/**
+ * What a channel may be called: letters, digits and `_ - = @ , . ;`, as Pusher has it, and colons;
+ * up to 128 characters.
+ */
 export const CHANNEL_NAME = /^[\w\-=@,.;:]{1,128}$/;
 
 export const MAX_STREAM_LENGTH = 160;
 
-/** @returns undefined for a text that names no stream of this program. `user:me` and its like are resolved by {@link resolveStreamName}. */
+/**
+ * @returns undefined for a text that names no stream of this program. `user:me` and its like are
+ * resolved by {@link resolveStreamName}.
+ */
 export function parseStreamName(name: string): StreamRef | undefined {
   if (name === SYSTEM) return { kind: "system" };
   const colon = name.indexOf(":");
@@ -124,7 +139,10 @@ export interface ProjectNames {
   find(ref: string): string | undefined;
 }
 
-/** {@link parseStreamName}, with `me` for the caller, slugs for projects, and one name for channels of the default project. */
+/**
+ * {@link parseStreamName}, with `me` for the caller, slugs for projects, and one name for channels
+ * of the default project.
+ */
 export function resolveStreamName(name: string, { userId, projects }: NameContext): StreamRef | undefined {
   const isOwn = userId !== null && /^(user|tasks|messages):me$/.test(name);
   const stream = parseStreamName(isOwn ? name.replace(/me$/, userId) : withProjectId(name, projects));
@@ -174,7 +192,8 @@ function typeMatcher(pattern: string): (type: string) => boolean {
   return (type) => type.startsWith(prefix);
 }
 
-// An event's level stands before anything that a producer may write freely, so no payload can pretend another.
+// An event's level stands before anything that a producer may write freely, so no payload can
+// pretend another.
 const LEVEL = /"level":"([a-z]+)"/;
 
 function levelOf(entry: StreamEntry): string {

@@ -6,16 +6,28 @@ import type { StreamEntry, StreamGap, StreamRef } from "./stream.ts";
 export interface Sink {
   /** Whose it is: what one connection follows shares its turns of reading. */
   readonly connection: object;
-  /** Whether the connection can take more now. While it cannot, the subscription waits for {@link Subscription.drained}. */
+  /**
+   * Whether the connection can take more now. While it cannot, the subscription waits for {@link
+   * Subscription.drained}.
+   */
   isReady(): boolean;
-  /** @returns false when the connection cannot take it now; the subscription reads it again from the table later. */
+  /**
+   * @returns false when the connection cannot take it now; the subscription reads it again from the
+   * table later.
+   */
   entry(entry: StreamEntry): boolean;
   gap(gap: StreamGap): void;
-  /** Everything up to now has been sent: what follows comes live. Called each time that this becomes so. */
+  /**
+   * Everything up to now has been sent: what follows comes live. Called each time that this becomes
+   * so.
+   */
   caughtUp?(): void;
   /** The history could not be read: the connection is to be ended. */
   failed(error: unknown): void;
-  /** Joins or leaves the protocol's broadcasts of the stream; absent where every connection is written to by itself. */
+  /**
+   * Joins or leaves the protocol's broadcasts of the stream; absent where every connection is
+   * written to by itself.
+   */
   readonly group?: { join(): void; leave(): void };
 }
 
@@ -23,18 +35,25 @@ export interface Sink {
 export type From = number | "latest" | "earliest";
 
 /**
- * A subscription is in one of two modes until it ends. Catching up: it reads pages from the stream's table, as fast as the connection takes
- * them and its turns come, up to what the hub has announced. Live: entries are handed to it, or to its protocol's broadcast. It turns live in
- * the same loop turn in which a page ends the history, so nothing falls between; it falls back to catching up when the connection takes no more.
+ * A subscription is in one of two modes until it ends. Catching up: it reads pages from the
+ * stream's table, as fast as the connection takes them and its turns come, up to what the hub has
+ * announced. Live: entries are handed to it, or to its protocol's broadcast. It turns live in the
+ * same loop turn in which a page ends the history, so nothing falls between; it falls back to
+ * catching up when the connection takes no more.
  */
 export class Subscription implements Listener, PageReader {
   readonly stream: StreamRef;
   readonly #hub: Hub;
   readonly #sink: Sink;
   readonly #accepts: (entry: StreamEntry) => boolean;
-  /** Up to here the subscriber needs nothing more. With a group it stands still while live: the hub's head is the truth then. */
+  /**
+   * Up to here the subscriber needs nothing more. With a group it stands still while live: the
+   * hub's head is the truth then.
+   */
   #lastSent: number;
-  /** Where the last gap that was told ends: it is told once, however often its range is read again. */
+  /**
+   * Where the last gap that was told ends: it is told once, however often its range is read again.
+   */
   #toldUpTo = 0;
   /** A gap that stands before everything, whatever its offsets. */
   #firstGap: StreamGap | null = null;
@@ -55,7 +74,8 @@ export class Subscription implements Listener, PageReader {
     const head = hub.head(stream);
     this.#lastSent = from === "latest" ? head : from === "earliest" ? 0 : from;
     if (this.#lastSent > head) {
-      // The client has seen a future that this server does not have: another data directory, or one restored from a backup.
+      // The client has seen a future that this server does not have: another data directory, or one
+      // restored from a backup.
       this.#firstGap = { from: this.#lastSent, to: 0 };
       this.#lastSent = 0;
     }
@@ -93,7 +113,10 @@ export class Subscription implements Listener, PageReader {
     if (!this.#send(entry)) this.#fallBehind();
   }
 
-  /** The connection takes no more, though what was broadcast so far has reached it: it reads the rest once there is room. */
+  /**
+   * The connection takes no more, though what was broadcast so far has reached it: it reads the
+   * rest once there is room.
+   */
   fallBehind(): void {
     if (this.#mode !== "live") return;
     if (this.#sink.group) this.#lastSent = this.#hub.head(this.stream);
@@ -115,7 +138,8 @@ export class Subscription implements Listener, PageReader {
     const upTo = this.#hub.head(this.stream);
     const { entries, isEnd } = history.read(this.stream, this.#lastSent, upTo);
     const end = isEnd ? upTo : (entries.at(-1)?.offset ?? upTo);
-    // Asked for after the entries: what another connection removes in between is then told, and not missed in silence.
+    // Asked for after the entries: what another connection removes in between is then told, and not
+    // missed in silence.
     const gaps = history.gaps(this.stream, this.#lastSent, end);
     for (const entry of entries) {
       this.#tellGaps(gaps, entry.offset);
@@ -166,7 +190,10 @@ function everything(): boolean {
   return true;
 }
 
-/** Where to begin, from a query or a `Last-Event-ID` header; absent is now. @throws VALIDATION_FAILED */
+/**
+ * Where to begin, from a query or a `Last-Event-ID` header; absent is now. @throws
+ * VALIDATION_FAILED
+ */
 export function parseFrom(text: string | undefined): From {
   if (text === undefined || text === "" || text === "latest") return "latest";
   if (text === "earliest") return "earliest";

@@ -17,9 +17,11 @@ export interface Follower {
 }
 
 /**
- * Sends to all sockets of a protocol that follow a stream with one publish of uWebSockets. What a socket has no room for beyond
- * `maxBackpressure` uWebSockets drops, several messages for one call of `dropped`, and to unsubscribe inside that call corrupts its memory.
- * So it must not come to that: whenever as many bytes have been broadcast as a socket may have buffered, those that are slow leave first.
+ * Sends to all sockets of a protocol that follow a stream with one publish of uWebSockets. What a
+ * socket has no room for beyond `maxBackpressure` uWebSockets drops, several messages for one call
+ * of `dropped`, and to unsubscribe inside that call corrupts its memory. So it must not come to
+ * that: whenever as many bytes have been broadcast as a socket may have buffered, those that are
+ * slow leave first.
  */
 export class TopicBroadcaster implements Broadcaster {
   readonly #app: Pick<TemplatedApp, "publish">;
@@ -27,7 +29,9 @@ export class TopicBroadcaster implements Broadcaster {
   readonly #prefix: string;
   readonly #entryText: (stream: string, entry: StreamEntry) => string;
   readonly #followers = new Map<string, Set<Follower>>();
-  /** Streams with broadcasts since the followers were last looked at, and how many bytes these were. */
+  /**
+   * Streams with broadcasts since the followers were last looked at, and how many bytes these were.
+   */
   readonly #unchecked = new Set<string>();
   #uncheckedBytes = 0;
 

@@ -1,7 +1,10 @@
 import type { Route } from "../http/route.ts";
 import type * as api from "./module-api.ts";
 
-/** A feature of Prism: a module as outsiders write one, whose server also takes a definition of a route. */
+/**
+ * A feature of Prism: a module as outsiders write one, whose server also takes a definition of a
+ * route.
+ */
 export interface Feature extends Pick<api.AppModule, "name" | "version"> {
   /** Adds the feature's routes and handlers. Nothing of the server answers yet. */
   register(server: FeatureServer, services: api.CoreServices): Promise<void> | void;

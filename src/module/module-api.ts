@@ -1,6 +1,7 @@
 /**
- * What a module is, and what it is given: the interface of contract section 9, for features of Prism itself and for anybody's. Outsiders get
- * these types as `prism/module`; docs/modules.md is the guide.
+ * What a module is, and what it is given: the interface of contract section 9, for features of
+ * Prism itself and for anybody's. Outsiders get these types as `prism/module`; docs/modules.md is
+ * the guide.
  */
 import type { Kysely, Transaction } from "kysely";
 import type { DateTime } from "luxon";
@@ -44,19 +45,31 @@ export type {
 
 /** A feature: what a module's `index.js` exports as its default. */
 export interface AppModule {
-  /** `^[a-z][a-z0-9-]{1,63}$`, unique. Names its queue, its rows, its schedules and its lines in the log. */
+  /**
+   * `^[a-z][a-z0-9-]{1,63}$`, unique. Names its queue, its rows, its schedules and its lines in the
+   * log.
+   */
   readonly name: string;
   /** semver */
   readonly version: string;
   readonly requires?: ModuleRequirements;
-  /** Adds the module's routes and handlers; at most 10 s. A module that throws or rejects here is `failed`, and nothing of it remains. */
+  /**
+   * Adds the module's routes and handlers; at most 10 s. A module that throws or rejects here is
+   * `failed`, and nothing of it remains.
+   */
   register(server: ModuleServer, services: CoreServices): Promise<void> | void;
-  /** Gives back what `register` took: intervals, sockets, files. Before a reload, a disable and the end of the server; at most 5 s. */
+  /**
+   * Gives back what `register` took: intervals, sockets, files. Before a reload, a disable and the
+   * end of the server; at most 5 s.
+   */
   dispose?(): Promise<void> | void;
 }
 
 export interface ModuleRequirements {
-  /** Versions of Prism: comparators such as `>=0.1`, `^1.2.0`, `~1.2`, `1.x`, joined by spaces (all) and `||` (any). */
+  /**
+   * Versions of Prism: comparators such as `>=0.1`, `^1.2.0`, `~1.2`, `1.x`, joined by spaces (all)
+   * and `||` (any).
+   */
   readonly prism?: string;
   /** Names of modules that are active before this one is registered. */
   readonly modules?: readonly string[];
@@ -121,7 +134,10 @@ export interface NotificationService {
     when: { readonly at?: string | Date; readonly delayMs?: number },
     options?: InTransaction,
   ): Promise<{ jobId: string }>;
-  /** @returns whether it was cancelled: false when it has been sent, or was not scheduled by this module. */
+  /**
+   * @returns whether it was cancelled: false when it has been sent, or was not scheduled by this
+   * module.
+   */
   cancel(jobId: string, options?: InTransaction): Promise<boolean>;
   /** What a user was told, newest first. @throws USER_NOT_FOUND */
   history(userId: string, page?: PageInput): Promise<Page<NotificationView>>;
@@ -148,7 +164,10 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
-/** A notification as its recipient sees it; docs of `GET /api/v1/notifications` have the other members. */
+/**
+ * A notification as its recipient sees it; docs of `GET /api/v1/notifications` have the other
+ * members.
+ */
 export interface NotificationView {
   readonly id: string;
   readonly userId: string;
@@ -168,11 +187,15 @@ export interface NotificationView {
 
 export interface Scheduler {
   /**
-   * Puts a job into the module's own queue, `module:<name>`, which is also what `default` and the module's name stand for. @returns the job, or
-   * the unfinished one with the same `dedupeKey`. @throws QUEUE_NOT_FOUND for any other queue, OVERLOADED, PAYLOAD_TOO_LARGE
+   * Puts a job into the module's own queue, `module:<name>`, which is also what `default` and the
+   * module's name stand for. @returns the job, or the unfinished one with the same `dedupeKey`.
+   * @throws QUEUE_NOT_FOUND for any other queue, OVERLOADED, PAYLOAD_TOO_LARGE
    */
   add(queue: string, kind: string, payload: Json, options?: JobOptions & InTransaction): Promise<{ jobId: string }>;
-  /** Makes or changes the module's schedule of this name. Saying the same again keeps it, its next run included. @throws INVALID_CRON */
+  /**
+   * Makes or changes the module's schedule of this name. Saying the same again keeps it, its next
+   * run included. @throws INVALID_CRON
+   */
   cron(
     name: string,
     pattern: string,
@@ -180,12 +203,15 @@ export interface Scheduler {
     payload: Json,
     options?: { readonly timezone?: string; readonly missed?: "skip" | "once" | "all" } & InTransaction,
   ): Promise<{ scheduleId: string }>;
-  /** Does the module's jobs of this kind, at least once each. What it resolves to is kept as the job's result. */
+  /**
+   * Does the module's jobs of this kind, at least once each. What it resolves to is kept as the
+   * job's result.
+   */
   handle(kind: string, handler: JobHandler): void;
   /**
    * Cancels a job that waits, or ends a schedule.
-   * @param id a job's id, a schedule's id, or the name that {@link cron} was given. @returns whether it was there: a running or finished job, and what
-   * is another module's, is not
+   * @param id a job's id, a schedule's id, or the name that {@link cron} was given. @returns
+   * whether it was there: a running or finished job, and what is another module's, is not
    */
   cancel(id: string, options?: InTransaction): Promise<boolean>;
   /** One of the module's own jobs. */
@@ -193,8 +219,9 @@ export interface Scheduler {
 }
 
 /**
- * An error that it throws fails the attempt, and the job is tried again with growing pauses. With `permanent: true` on the error it is not;
- * with `retryAfterMs` on it the next attempt is not before that.
+ * An error that it throws fails the attempt, and the job is tried again with growing pauses. With
+ * `permanent: true` on the error it is not; with `retryAfterMs` on it the next attempt is not
+ * before that.
  */
 export type JobHandler = (job: RunningJobView, signal: AbortSignal) => Promise<Json | undefined> | Promise<void>;
 
@@ -231,7 +258,10 @@ export interface RunningJobView extends JobView {
 }
 
 export interface TimerService {
-  /** Runs `action` after a delay, once. What becomes of a timer that waits under the same label: {@link TimerOptions.onConflict}. */
+  /**
+   * Runs `action` after a delay, once. What becomes of a timer that waits under the same label:
+   * {@link TimerOptions.onConflict}.
+   */
   after(label: string, delayMs: number, action: TimerAction, options?: TimerOptions): Promise<{ jobId: string }>;
   at(label: string, at: string | Date, action: TimerAction, options?: TimerOptions): Promise<{ jobId: string }>;
   every(
@@ -240,14 +270,18 @@ export interface TimerService {
     action: TimerAction,
     options?: TimerOptions & { readonly timezone?: string },
   ): Promise<{ scheduleId: string }>;
-  /** Cancels the module's timer of a job id or schedule id, or all its timers with a label. @returns whether any waited */
+  /**
+   * Cancels the module's timer of a job id or schedule id, or all its timers with a label. @returns
+   * whether any waited
+   */
   cancel(jobIdOrLabel: string, options?: InTransaction): Promise<boolean>;
 }
 
 export interface TimerOptions extends InTransaction {
   /**
-   * What becomes of a timer of the module that waits under the same label: it stays and no new one is made (`keep`), it is cancelled (`replace`), both
-   * wait (`add`), or the call throws NAME_TAKEN (`fail`). Default while `register` runs: `keep`, so that each start may say the same. Default
+   * What becomes of a timer of the module that waits under the same label: it stays and no new one
+   * is made (`keep`), it is cancelled (`replace`), both wait (`add`), or the call throws NAME_TAKEN
+   * (`fail`). Default while `register` runs: `keep`, so that each start may say the same. Default
    * later: `add`; `every` then keeps a timer with the same action, pattern and zone.
    */
   readonly onConflict?: "keep" | "replace" | "add" | "fail";
@@ -265,7 +299,10 @@ export type TimerAction =
   | { readonly type: "message"; readonly channel: string; readonly payload: Json };
 
 export interface EventBus {
-  /** Tells everybody who listens, after this call has returned. It never throws. Nothing of it outlives the process. */
+  /**
+   * Tells everybody who listens, after this call has returned. It never throws. Nothing of it
+   * outlives the process.
+   */
   emit(event: string, payload?: unknown): void;
   /** `a:*` hears every `a:…`. @returns what ends it; the end of the module does so, too. */
   on(
@@ -276,19 +313,23 @@ export interface EventBus {
     ) => void | Promise<void>,
   ): () => void;
   once(event: string, handler: (payload: unknown) => void | Promise<void>): () => void;
-  /** Stores an event; resolves when it is on disk and decided. Not within a transaction. @throws VALIDATION_FAILED, ID_CONFLICT, OVERLOADED */
+  /**
+   * Stores an event; resolves when it is on disk and decided. Not within a transaction. @throws
+   * VALIDATION_FAILED, ID_CONFLICT, OVERLOADED
+   */
   ingest(event: EventInput): Promise<{ id: string; seq: number }>;
   /**
-   * Reads the event log from where this reader has come to; a new one begins with what comes from now on. Batches come one at a time and in
-   * order; one whose handler throws comes again, so each event comes at least once. @returns what ends it; its place is kept.
+   * Reads the event log from where this reader has come to; a new one begins with what comes from
+   * now on. Batches come one at a time and in order; one whose handler throws comes again, so each
+   * event comes at least once. @returns what ends it; its place is kept.
    */
   consume(name: string, handler: (batch: StoredEvent[]) => Promise<void>, options?: ConsumeOptions): () => void;
 }
 
 export interface ConsumeOptions {
   /**
-   * After so many failures in a row the events of the batch come one at a time, and one that fails by itself is skipped with a line in the log.
-   * Default: no event is ever skipped.
+   * After so many failures in a row the events of the batch come one at a time, and one that fails
+   * by itself is skipped with a line in the log. Default: no event is ever skipped.
    */
   readonly maxAttempts?: number;
 }
@@ -330,14 +371,18 @@ export interface Database {
   /** Sees every commit whose promise is settled. */
   readonly read: Kysely<Schema>;
   /**
-   * One transaction, alone with the writer: `fn` awaits its own queries only, and gives `{ trx }` to whatever else it calls. Rolled back when it
-   * throws, or after 5 s. Resolves when it is on disk.
+   * One transaction, alone with the writer: `fn` awaits its own queries only, and gives `{ trx }`
+   * to whatever else it calls. Rolled back when it throws, or after 5 s. Resolves when it is on
+   * disk.
    */
   write<T>(fn: (trx: Transaction<Schema>) => Promise<T>): Promise<T>;
 }
 
 export interface AuditService {
-  /** Actor, address and request id come from the running request or job. Metadata are ids and counts; never text of people, never secrets. */
+  /**
+   * Actor, address and request id come from the running request or job. Metadata are ids and
+   * counts; never text of people, never secrets.
+   */
   record(
     entry: {
       readonly action: string;
@@ -351,21 +396,26 @@ export interface AuditService {
 
 export interface RealtimeService {
   /**
-   * Appends to a stream such as `channel:<name>` or `user:<id>` (also by external id or username), for those who follow it now or read on later.
-   * Data: at most 64 KiB.
+   * Appends to a stream such as `channel:<name>` or `user:<id>` (also by external id or username),
+   * for those who follow it now or read on later. Data: at most 64 KiB.
    */
   publish(stream: string, type: string, data: Json, options?: InTransaction): Promise<{ offset: number }>;
   /** Whether the user (by id, external id or username) has a live connection of any kind. */
   isLive(userId: string): boolean;
   /**
-   * From now on `allows` says which users may subscribe to the channels of the embedded Pusher server whose names begin with `prefix`, such as
-   * `presence-room-`; of several the longest decides. It is asked at subscribing and again whenever the user's rights change, answers at once, and lets nobody
-   * in when it throws. @returns what ends it; the end of the module does so, too. @throws TypeError for a prefix that is taken, or Prism's own
+   * From now on `allows` says which users may subscribe to the channels of the embedded Pusher
+   * server whose names begin with `prefix`, such as `presence-room-`; of several the longest
+   * decides. It is asked at subscribing and again whenever the user's rights change, answers at
+   * once, and lets nobody in when it throws. @returns what ends it; the end of the module does so,
+   * too. @throws TypeError for a prefix that is taken, or Prism's own
    */
   authorizeChannel(prefix: string, allows: (principal: Principal, channel: string) => boolean): () => void;
 }
 
-/** What a module keeps: JSON by key, its own alone. Keys have up to 256 characters, values up to 256 KiB. */
+/**
+ * What a module keeps: JSON by key, its own alone. Keys have up to 256 characters, values up to 256
+ * KiB.
+ */
 export interface ModuleStore {
   get(key: string): Promise<Json | undefined>;
   set(key: string, value: Json, options?: InTransaction): Promise<void>;

@@ -16,13 +16,19 @@ export interface ModuleServer {
   delete<T>(path: string, options: RouteOptions, handler: RouteHandler<T>): void;
 }
 
-/** What it returns is the answer: JSON with 200, nothing (undefined) with 204, or a {@link Reply}. What it throws is answered as 500 INTERNAL. */
+/**
+ * What it returns is the answer: JSON with 200, nothing (undefined) with 204, or a {@link Reply}.
+ * What it throws is answered as 500 INTERNAL.
+ */
 export type RouteHandler<T> = (req: ModuleRequest) => T | Promise<T>;
 
 export interface RouteOptions {
   /** Anybody may call; `req.user` is null. Without it a caller must be authenticated. */
   readonly public?: boolean;
-  /** What the caller must hold. An API key passes where the permission is one of its scopes; without a permission API keys are refused. */
+  /**
+   * What the caller must hold. An API key passes where the permission is one of its scopes; without
+   * a permission API keys are refused.
+   */
   readonly permission?: Permission;
   /** Further paths of the same route, with the same parameters. */
   readonly aliases?: readonly string[];
@@ -31,24 +37,36 @@ export interface RouteOptions {
   readonly body?: AnySchema;
   /** For the OpenAPI document. */
   readonly response?: AnySchema;
-  /** Codes that the handler answers with: an error that it throws with such a `code` is answered so, with the error's message. */
+  /**
+   * Codes that the handler answers with: an error that it throws with such a `code` is answered so,
+   * with the error's message.
+   */
   readonly errors?: readonly ErrorCode[];
-  /** Content types that are taken, `*` for any; default: `application/json`. JSON arrives as its value, a form as an object, text as a string, else bytes. */
+  /**
+   * Content types that are taken, `*` for any; default: `application/json`. JSON arrives as its
+   * value, a form as an object, text as a string, else bytes.
+   */
   readonly bodyTypes?: readonly string[];
-  /** Gives the handler `req.rawBody`, the bytes as they came: what a webhook's signature is made of. */
+  /**
+   * Gives the handler `req.rawBody`, the bytes as they came: what a webhook's signature is made of.
+   */
   readonly rawBody?: boolean;
   /** Bytes that a body may have; default: 1 MiB, at most the setting `modules.maxBodyBytes`. */
   readonly maxBytes?: number;
   /**
-   * Requests of one caller to this route, beside Prism's own limit for that caller. On a public route requests of one address, in place of Prism's
-   * limit for addresses. At most the setting `modules.maxRequestsPerMinute`.
+   * Requests of one caller to this route, beside Prism's own limit for that caller. On a public
+   * route requests of one address, in place of Prism's limit for addresses. At most the setting
+   * `modules.maxRequestsPerMinute`.
    */
   readonly rateLimit?: { readonly max: number; readonly windowMs: number };
   /** One line for the OpenAPI document. */
   readonly summary?: string;
 }
 
-/** Any schema with the Standard Schema interface, version 1 (standardschema.dev): valibot, zod, arktype and others. */
+/**
+ * Any schema with the Standard Schema interface, version 1 (standardschema.dev): valibot, zod,
+ * arktype and others.
+ */
 export interface AnySchema {
   readonly "~standard": {
     readonly version: 1;
@@ -68,7 +86,10 @@ export interface SchemaIssue {
 }
 
 export interface ModuleRequest {
-  /** Of the path; where the route has a schema for them, what that made of them. The same holds for `query` and `body`. */
+  /**
+   * Of the path; where the route has a schema for them, what that made of them. The same holds for
+   * `query` and `body`.
+   */
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly body: unknown;
@@ -82,7 +103,10 @@ export interface ModuleRequest {
   readonly id: string;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
-  /** An answer that is more than a body. With a `Content-Type` of your own a string or bytes are sent as they are. */
+  /**
+   * An answer that is more than a body. With a `Content-Type` of your own a string or bytes are
+   * sent as they are.
+   */
   reply(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): Reply;
 }
 

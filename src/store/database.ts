@@ -12,15 +12,19 @@ import { commitError, failureOf } from "./sqlite/sqlite-errors.ts";
 export type Trx = Transaction<Schema>;
 export type ReadDb = Kysely<Schema>;
 
-/** Last argument of every service method that writes: joins the caller's transaction instead of opening one. */
+/**
+ * Last argument of every service method that writes: joins the caller's transaction instead of
+ * opening one.
+ */
 export interface InTransaction {
   readonly trx?: Trx | undefined;
 }
 
 /**
- * With `sharesCommit` several transactions that wait at the same time are written one after the other and go to disk together: each is answered
- * after that, and rolled back by itself if it fails. In its tables it sees what those before it wrote, but their effects have not
- * been applied yet: only for callbacks that decide nothing by memory which those change.
+ * With `sharesCommit` several transactions that wait at the same time are written one after the
+ * other and go to disk together: each is answered after that, and rolled back by itself if it
+ * fails. In its tables it sees what those before it wrote, but their effects have not been applied
+ * yet: only for callbacks that decide nothing by memory which those change.
  */
 export interface WriteOptions {
   readonly sharesCommit?: boolean;
@@ -32,8 +36,9 @@ export interface DatabaseParts extends WriteParts {
 }
 
 /**
- * The database as features see it. `read` sees every commit whose promise is settled; `scan` does the same in another thread, for
- * reads that may look at many rows; `write` is the only way to change anything outside the hot paths.
+ * The database as features see it. `read` sees every commit whose promise is settled; `scan` does
+ * the same in another thread, for reads that may look at many rows; `write` is the only way to
+ * change anything outside the hot paths.
  */
 export class Database {
   readonly read: ReadDb;
@@ -54,10 +59,11 @@ export class Database {
   }
 
   /**
-   * Runs `fn` in one transaction, alone with the writer; what it resolves to is returned once everything is on disk. `fn` awaits its
-   * own queries and nothing else: while it runs, nobody can store an event. It is rolled back when it throws, or after 5 s.
-   * @throws TypeError when called inside another transaction, for it would wait for itself. PrismError STORAGE_FULL, DATABASE_UNAVAILABLE,
-   * SHUTTING_DOWN.
+   * Runs `fn` in one transaction, alone with the writer; what it resolves to is returned once
+   * everything is on disk. `fn` awaits its own queries and nothing else: while it runs, nobody can
+   * store an event. It is rolled back when it throws, or after 5 s.
+   * @throws TypeError when called inside another transaction, for it would wait for itself.
+   * PrismError STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN.
    */
   async write<T>(fn: (trx: Trx) => Promise<T>, { sharesCommit = false }: WriteOptions = {}): Promise<T> {
     this.requireOutside();
@@ -69,7 +75,9 @@ export class Database {
     }
   }
 
-  /** @throws TypeError inside a transaction: a write that does not join it would wait for itself. */
+  /**
+   * @throws TypeError inside a transaction: a write that does not join it would wait for itself.
+   */
   requireOutside(): void {
     if (this.#running.get()) throw new TypeError("a write inside a transaction must be given its trx");
   }
@@ -113,8 +121,9 @@ function scopeOf(trx: Trx): TransactionScope {
 }
 
 /**
- * Says with a change of rows what memory must learn of it: see {@link Effect}. Effects are applied when the transaction is on disk, before
- * anything later is granted the writer, in the order of the calls.
+ * Says with a change of rows what memory must learn of it: see {@link Effect}. Effects are applied
+ * when the transaction is on disk, before anything later is granted the writer, in the order of the
+ * calls.
  */
 export function addEffect(trx: Trx, effect: Effect): void {
   scopeOf(trx).effects.push(effect);

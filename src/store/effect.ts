@@ -3,8 +3,9 @@ import type { JobRow, NotificationRow, RecipientRow } from "./commit/write-set.t
 import type { DeliveryState, JobState, OutsideChannel } from "./schema.ts";
 
 /**
- * What the memory of the server must learn from a commit. An effect is plain data that names what changed: it is collected with the
- * transaction, goes through the writer with it, and is applied after the commit, before the write resolves.
+ * What the memory of the server must learn from a commit. An effect is plain data that names what
+ * changed: it is collected with the transaction, goes through the writer with it, and is applied
+ * after the commit, before the write resolves.
  */
 export type EffectOf<T extends EffectType> = { [K in T]: { readonly type: K } & EffectData[K] }[T];
 export type Effect = EffectOf<EffectType>;

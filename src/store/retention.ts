@@ -10,9 +10,15 @@ const SLICE_ROWS = 500;
 export interface RetentionRule<Key> {
   /** The table, for the log. */
   readonly name: string;
-  /** Up to `limit` keys of rows whose time is over at `now`. It runs in the scan thread and may look at the whole table. */
+  /**
+   * Up to `limit` keys of rows whose time is over at `now`. It runs in the scan thread and may look
+   * at the whole table.
+   */
   find(scan: ReadDb, now: number, limit: number): Promise<readonly Key[]>;
-  /** Removes those of them whose time is still over, with what belongs to them. @returns how many rows went. */
+  /**
+   * Removes those of them whose time is still over, with what belongs to them. @returns how many
+   * rows went.
+   */
   remove(trx: Trx, keys: readonly Key[], now: number): Promise<number>;
 }
 
@@ -40,7 +46,8 @@ export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): Named
         const keys = await rule.find(database.scan, now, rows);
         const gone = keys.length === 0 ? 0 : await database.write((trx) => rule.remove(trx, keys, now));
         removed += gone;
-        // What another stream or page still holds is found next time; rows that changed meanwhile are nobody's any more.
+        // What another stream or page still holds is found next time; rows that changed meanwhile
+        // are nobody's any more.
         if (gone === 0) return removed;
       }
     },
@@ -56,7 +63,8 @@ export interface SweepContext {
 /**
  * Sweeps every table once. One that fails does not keep the others.
  * @param signal ends the sweep with the transaction under way.
- * @returns rows that were removed, by table; tables without any are left out. @throws Error that names the tables that failed
+ * @returns rows that were removed, by table; tables without any are left out. @throws Error that
+ * names the tables that failed
  */
 export async function sweepAll(
   { database, clock, log }: SweepContext,

@@ -20,7 +20,10 @@ type ScanReply =
   | { readonly id: number; readonly ok: true; readonly rows: unknown[] }
   | { readonly id: number; readonly ok: false; readonly code: string; readonly message: string };
 
-/** Reads that may scan, on a read-only connection of their own. Each request is one short read: a long one would keep the WAL from restarting. */
+/**
+ * Reads that may scan, on a read-only connection of their own. Each request is one short read: a
+ * long one would keep the WAL from restarting.
+ */
 export function runScanThread({ file }: ScanThreadData): void {
   const port = parentPort;
   if (!port) throw new TypeError("scans run in a thread of their own");
@@ -52,8 +55,9 @@ interface WaitingScan {
 }
 
 /**
- * The reads that wait for the scan thread, one queue for each caller. The callers take turns, so that one who asks for many delays the others
- * by one read each. What Prism does by itself (retention, digests) is one caller more, without a limit.
+ * The reads that wait for the scan thread, one queue for each caller. The callers take turns, so
+ * that one who asks for many delays the others by one read each. What Prism does by itself
+ * (retention, digests) is one caller more, without a limit.
  */
 class ScanTurns<T extends WaitingScan> {
   /** In the order of turns. */
@@ -109,8 +113,8 @@ interface Scan extends WaitingScan {
 }
 
 /**
- * The thread for reads that scan: starts on first use, stops after a minute without any, and starts again when it has died. It is given one read
- * at a time; the others wait in {@link ScanTurns}.
+ * The thread for reads that scan: starts on first use, stops after a minute without any, and starts
+ * again when it has died. It is given one read at a time; the others wait in {@link ScanTurns}.
  */
 export class Scanner {
   readonly #file: string;
@@ -134,7 +138,8 @@ export class Scanner {
 
   /**
    * Rows of one statement that reads, on behalf of the current caller.
-   * @throws ThreadError with SQLite's code; RATE_LIMITED when enough reads of the caller wait; REQUEST_TIMEOUT when its client has gone away
+   * @throws ThreadError with SQLite's code; RATE_LIMITED when enough reads of the caller wait;
+   * REQUEST_TIMEOUT when its client has gone away
    */
   async query(sql: string, parameters: readonly unknown[]): Promise<unknown[]> {
     if (this.#isClosed) throw new ThreadError(THREAD_GONE, "the store is closed");

@@ -96,8 +96,9 @@ export type {
 };
 
 /**
- * The tables as Kysely sees them (contract section 3). JSON columns are text, booleans 0 or 1, instants integer epoch ms.
- * They stand in schema/, by what they are about; the DDL is in migrations/; a test compares the two column by column.
+ * The tables as Kysely sees them (contract section 3). JSON columns are text, booleans 0 or 1,
+ * instants integer epoch ms. They stand in schema/, by what they are about; the DDL is in
+ * migrations/; a test compares the two column by column.
  */
 export interface Schema {
   settings: SettingsTable;

@@ -6,10 +6,16 @@ import { sha256Hex } from "../core/tokens.ts";
 export const AUDIT_KEY_SETTING = "audit.key";
 export const AUDIT_KEY_PLACE = "settings.value.audit.key";
 const KEY_BYTES = 32;
-/** Sealed together with the key once a signed `audit.head` was written: without the encryption key it cannot be taken away. */
+/**
+ * Sealed together with the key once a signed `audit.head` was written: without the encryption key
+ * it cannot be taken away.
+ */
 const HEAD_MARK = Buffer.from([1]);
 
-/** The key of the audit chain: 32 random bytes made at first use, kept under the encryption key. @throws UnsealError when that is another one. */
+/**
+ * The key of the audit chain: 32 random bytes made at first use, kept under the encryption key.
+ * @throws UnsealError when that is another one.
+ */
 export function loadAuditKey(connection: Sqlite, box: SealedBox): Uint8Array {
   const stored = storedValue(connection);
   if (stored) return box.open(AUDIT_KEY_PLACE, stored).subarray(0, KEY_BYTES);
@@ -22,7 +28,10 @@ export function loadAuditKey(connection: Sqlite, box: SealedBox): Uint8Array {
   return box.open(AUDIT_KEY_PLACE, settled).subarray(0, KEY_BYTES);
 }
 
-/** Whether a signed `audit.head` was written for this database, so that one must exist. @throws UnsealError */
+/**
+ * Whether a signed `audit.head` was written for this database, so that one must exist. @throws
+ * UnsealError
+ */
 export function isHeadRequired(connection: Sqlite, box: SealedBox): boolean {
   const stored = storedValue(connection);
   return stored !== undefined && box.open(AUDIT_KEY_PLACE, stored).length > KEY_BYTES;
@@ -30,7 +39,8 @@ export function isHeadRequired(connection: Sqlite, box: SealedBox): boolean {
 
 /**
  * The stored value of the key with the mark that a signed head is required.
- * @returns null where it has the mark, or where another encryption key has sealed it: a rotation may be under way.
+ * @returns null where it has the mark, or where another encryption key has sealed it: a rotation
+ * may be under way.
  */
 export function markedAuditKey(stored: Uint8Array, box: SealedBox): Buffer | null {
   if (!box.keyId.equals(stored.subarray(0, KEY_ID_BYTES))) return null;
@@ -57,7 +67,10 @@ export function sealedSettingPlace(key: string): string {
 /** Ids of the keys that the server which ran last can open with, as a JSON list. */
 export const SERVER_KEYS_SETTING = "encryption.serverKeys";
 
-/** Leaves word of the keys of this server, for a command that would seal beside it with one that it does not have. */
+/**
+ * Leaves word of the keys of this server, for a command that would seal beside it with one that it
+ * does not have.
+ */
 export function noteServerKeys(connection: Sqlite, box: SealedBox): void {
   connection
     .prepare(
@@ -67,15 +80,20 @@ export function noteServerKeys(connection: Sqlite, box: SealedBox): void {
     .run(SERVER_KEYS_SETTING, JSON.stringify(box.keyIds), Date.now());
 }
 
-/** Says that every stored fingerprint is a keyed one; earlier versions stored the plain SHA-256 of the body. */
+/**
+ * Says that every stored fingerprint is a keyed one; earlier versions stored the plain SHA-256 of
+ * the body.
+ */
 const KEYED_SETTING = "idempotency.keyed";
 
 /** Makes the fingerprints of request bodies that carry an Idempotency-Key. */
 export type BodyFingerprint = (body: string | Uint8Array) => string;
 
 /**
- * Fingerprints under a key that the database holds in sealed form only: a body cannot be guessed from the file.
- * @param auditKey stays the same when the encryption key is rotated, so requests can be repeated across a rotation.
+ * Fingerprints under a key that the database holds in sealed form only: a body cannot be guessed
+ * from the file.
+ * @param auditKey stays the same when the encryption key is rotated, so requests can be repeated
+ * across a rotation.
  */
 export function bodyFingerprint(auditKey: Uint8Array): BodyFingerprint {
   const keyed = keyedDigest(auditKey);
@@ -83,8 +101,8 @@ export function bodyFingerprint(auditKey: Uint8Array): BodyFingerprint {
 }
 
 /**
- * Replaces the plain SHA-256 values that earlier versions stored, once. The new value is made of the old one, so a request that was sent
- * before the upgrade is still recognised after it.
+ * Replaces the plain SHA-256 values that earlier versions stored, once. The new value is made of
+ * the old one, so a request that was sent before the upgrade is still recognised after it.
  */
 export function keyStoredFingerprints(connection: Sqlite, auditKey: Uint8Array): void {
   if (connection.prepare("select 1 from settings where key = ?").get(KEYED_SETTING)) return;

@@ -20,9 +20,15 @@ import { BEAT_SQL, Beats, lostCommits, notedBeat, storedBeat, WriteHealth } from
 export interface StoreOptions {
   readonly file: string;
   readonly box: SealedBox;
-  /** Where the writing connection lives; `adaptive` begins in the main thread and gives it one of its own once there is much to do. */
+  /**
+   * Where the writing connection lives; `adaptive` begins in the main thread and gives it one of
+   * its own once there is much to do.
+   */
   readonly writer: "main" | "thread" | "adaptive";
-  /** True for the server, which holds the data directory's lock and gives the offsets; false for a command that writes beside it (D35). */
+  /**
+   * True for the server, which holds the data directory's lock and gives the offsets; false for a
+   * command that writes beside it (D35).
+   */
   readonly isOwner: boolean;
   /** Where the server notes, outside the database, how far it has got. */
   readonly beatFile?: string | undefined;
@@ -35,7 +41,10 @@ export interface StoreOptions {
   readonly onWriterDeath: (error: Error) => void;
 }
 
-/** The open database: the committer, Kysely for features, and a prepared-statement reader for the hot paths. */
+/**
+ * The open database: the committer, Kysely for features, and a prepared-statement reader for the
+ * hot paths.
+ */
 export interface Store {
   readonly committer: Committer;
   readonly database: Database;
@@ -52,15 +61,20 @@ export interface Store {
   canWrite(): Promise<boolean>;
   sizes(): { databaseBytes: number; walBytes: number };
   /**
-   * Waits for what has the writer, leaves the counters' positions, moves the WAL into the database, closes everything.
-   * @param limitMs after this long what is left is left to the end of the process: the next start reads the WAL, so nothing is lost.
+   * Waits for what has the writer, leaves the counters' positions, moves the WAL into the database,
+   * closes everything.
+   * @param limitMs after this long what is left is left to the end of the process: the next start
+   * reads the WAL, so nothing is lost.
    */
   close(limitMs?: number): Promise<void>;
 }
 
 const BUSY_TIMEOUT_MS = 5000;
 
-/** Opens the store. The schema must be current. @throws DataDirRefused, UnsealError when the encryption key is another one */
+/**
+ * Opens the store. The schema must be current. @throws DataDirRefused, UnsealError when the
+ * encryption key is another one
+ */
 export function openStore(options: StoreOptions): Store {
   const { file, log, isOwner } = options;
   const { auditKey, sequences, warnings, lastBeat } = prepare(options);
@@ -126,7 +140,10 @@ interface Prepared {
   readonly lastBeat: number;
 }
 
-/** What must be read before the counters and the audit chain can be used; on a connection that is closed again. */
+/**
+ * What must be read before the counters and the audit chain can be used; on a connection that is
+ * closed again.
+ */
 function prepare({ file, box, isOwner, beatFile, log }: StoreOptions): Prepared {
   const connection = openForWriting({ file, busyTimeoutMs: BUSY_TIMEOUT_MS });
   try {
@@ -150,7 +167,10 @@ function prepare({ file, box, isOwner, beatFile, log }: StoreOptions): Prepared 
   }
 }
 
-/** Where that cannot be written, on a full disk for instance, the next start takes the next block of numbers, as after a crash. */
+/**
+ * Where that cannot be written, on a full disk for instance, the next start takes the next block of
+ * numbers, as after a crash.
+ */
 function leaveSequences({ file, log }: StoreOptions, sequences: Sequences): void {
   try {
     const connection = openForWriting({ file, busyTimeoutMs: BUSY_TIMEOUT_MS });

@@ -6,7 +6,10 @@ import { PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { CommitFailure } from "./commit/write-set.ts";
 
-/** A failed commit counts for this long, even when others succeed: a full disk refuses large ones only. */
+/**
+ * A failed commit counts for this long, even when others succeed: a full disk refuses large ones
+ * only.
+ */
 const FAILURE_HOLDS_MS = 5000;
 
 /** What became of the latest commits of a process. Times are those of a monotonic clock in ms. */
@@ -49,7 +52,9 @@ export class WriteRecord {
   }
 }
 
-/** Why the database cannot be written. `gone`: its file was removed or replaced while it was open. */
+/**
+ * Why the database cannot be written. `gone`: its file was removed or replaced while it was open.
+ */
 export type WriteProblem = "full" | "readonly" | "failed" | "gone";
 
 interface WriteHealthParts {
@@ -60,7 +65,10 @@ interface WriteHealthParts {
   probe(): Promise<boolean>;
 }
 
-/** While commits succeed no probe is needed; an idle server writes at most this often for those who ask. */
+/**
+ * While commits succeed no probe is needed; an idle server writes at most this often for those who
+ * ask.
+ */
 const TRUSTED_MS = 5000;
 
 const MESSAGES: Readonly<Record<WriteProblem, string>> = {
@@ -71,8 +79,8 @@ const MESSAGES: Readonly<Record<WriteProblem, string>> = {
 };
 
 /**
- * Whether commits reach the disk. Real commits answer that while there are any, so that load alone never looks like a failure; on an idle
- * server a small commit does.
+ * Whether commits reach the disk. Real commits answer that while there are any, so that load alone
+ * never looks like a failure; on an idle server a small commit does.
  */
 export class WriteHealth {
   readonly #parts: WriteHealthParts;
@@ -91,7 +99,10 @@ export class WriteHealth {
     return problem;
   }
 
-  /** Writes if the latest commits do not tell. Waits in line for the writer: the caller bounds the time. */
+  /**
+   * Writes if the latest commits do not tell. Waits in line for the writer: the caller bounds the
+   * time.
+   */
   async check(): Promise<WriteProblem | null> {
     const { record, probe } = this.#parts;
     if (this.known() === null && record.sinceCommitMs < TRUSTED_MS) return null;
@@ -153,7 +164,9 @@ export function notedBeat(beatFile: string, databaseFile: string): number {
   return noted?.database === realpathSync(databaseFile) ? noted.beat : 0;
 }
 
-/** Says that acknowledged commits are missing; null when the database holds the beat that was noted. */
+/**
+ * Says that acknowledged commits are missing; null when the database holds the beat that was noted.
+ */
 export function lostCommits(connection: Sqlite, beatFile: string, databaseFile: string): string | null {
   if (notedBeat(beatFile, databaseFile) <= storedBeat(connection)) return null;
   return "the database lacks commits that an earlier server acknowledged: its log (-wal) was removed, or an older copy was put in its place";
@@ -170,7 +183,10 @@ interface BeatsParts {
   commit(beat: number): Promise<void>;
 }
 
-/** Counts beats in the database and notes each one outside of it, once it is on disk: what is missing later is noticed at the next start. */
+/**
+ * Counts beats in the database and notes each one outside of it, once it is on disk: what is
+ * missing later is noticed at the next start.
+ */
 export class Beats {
   readonly #parts: BeatsParts;
   #last: number;
@@ -222,7 +238,10 @@ function parse(beatFile: string): NotedBeat | null {
 
 const CHECK_EVERY_MS = 1000;
 
-/** Refuses to store more while one of the disks that are written has less room than the operator wants kept free; looks again every second, so it recovers by itself. */
+/**
+ * Refuses to store more while one of the disks that are written has less room than the operator
+ * wants kept free; looks again every second, so it recovers by itself.
+ */
 export class StorageGuard {
   readonly #dirs: readonly string[];
   readonly #minFreeBytes: number;

@@ -43,7 +43,9 @@ before(async () => {
 });
 after(() => rmSync(template, { recursive: true }));
 
-/** A working directory with a data directory that has one user, and the archive that was made of it. */
+/**
+ * A working directory with a data directory that has one user, and the archive that was made of it.
+ */
 function madeDir(t: TestContext): { cwd: string; data: string; archive: string } {
   const cwd = temporaryDir(t);
   for (const name of ["data", "archive.tar"]) cpSync(join(template, name), join(cwd, name), { recursive: true });

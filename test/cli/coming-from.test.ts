@@ -37,7 +37,10 @@ const PROMISED = {
   S4: "POST /auth/login, POST /messages, GET /messages, GET /messages/:id/status, GET /health, GET /health/db, GET /health/redis, NODE_ENV, PORT, DATABASE_URL, REDIS_URL, JWT_SECRET, npm run prisma:generate, npm run prisma:migrate:dev, npm run prisma:migrate:deploy, npm run prisma:reset, npm run db:backup, npm run db:restore, npm run db:check, npm run redis:check, npm run queue:status, npm run lint, npm run type-check, npm run test:coverage, npm run deploy:production, DEBUG",
 } as const;
 
-/** Table rows, items of lists and paragraphs that state something; a table of two columns belongs to the paragraph before it. */
+/**
+ * Table rows, items of lists and paragraphs that state something; a table of two columns belongs to
+ * the paragraph before it.
+ */
 function statements(): string[] {
   const blocks = source.split(/\n(?=\n|- |\| )/).map((block) => block.trim());
   return blocks.filter((block) => {

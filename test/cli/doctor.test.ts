@@ -259,7 +259,10 @@ test("a port that something else holds is a FAIL", async (t) => {
   assert.match(saying(report, "port"), new RegExp(`${port} is taken by another program`));
 });
 
-/** What somebody with the file and a SQLite shell could do: the triggers are in the way of Prism only. */
+/**
+ * What somebody with the file and a SQLite shell could do: the triggers are in the way of Prism
+ * only.
+ */
 function tamper(file: string, sql: string): void {
   const db = new SqliteDatabase(file);
   db.pragma("foreign_keys = OFF");

@@ -93,7 +93,10 @@ test("S4-16, S4-17, S4-18, S4-42, S4-43: db:migrate, db:seed, db:check, redis:ch
     PRISM_ENCRYPTION_KEY: Buffer.alloc(32, "a key").toString("base64"),
     JWT_SECRET: Buffer.alloc(32, "a secret").toString("base64"),
   };
-  /** The script's last part: what stands before it installs and builds, which has been done where tests run. */
+  /**
+   * The script's last part: what stands before it installs and builds, which has been done where
+   * tests run.
+   */
   const run = (name: string, ...more: string[]): { status: number | null; stdout: string; stderr: string } => {
     const call = callsOf(scripts[name] ?? "").at(-1);
     assert.equal(call?.program, "bin/prism.ts", name);

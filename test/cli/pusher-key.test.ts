@@ -17,7 +17,10 @@ interface ShownApp {
   readonly useTLS: boolean;
 }
 
-/** The status of an event that Pusher's own library triggers with what was shown. @param url of the server, whose port is any */
+/**
+ * The status of an event that Pusher's own library triggers with what was shown. @param url of the
+ * server, whose port is any
+ */
 async function triggered({ appId, key, secret, host, useTLS }: ShownApp, url: string): Promise<number> {
   const pusher = new Pusher({ appId, key, secret, host, port: new URL(url).port, useTLS });
   const refused = (error: unknown): number => (error as { status: number }).status;

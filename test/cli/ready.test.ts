@@ -16,7 +16,10 @@ interface LockedPackage {
 /** An npm that cannot reach its registry; `called` is what it was asked for. */
 const OFFLINE_NPM = `require("node:fs").writeFileSync("called", process.argv[2]); process.exit(1);`;
 
-/** A checkout whose lock file wants `wanted` and in which npm has installed `installed`. @returns its root */
+/**
+ * A checkout whose lock file wants `wanted` and in which npm has installed `installed`. @returns
+ * its root
+ */
 function checkout(
   t: TestContext,
   wanted: Readonly<Record<string, LockedPackage>>,

@@ -60,7 +60,10 @@ function addDevices(t: TestContext, file: string, box: SealedBox, count: number,
   })();
 }
 
-/** A data directory that was used with the old key: an administrator, an audit trail, two devices that a client has registered. */
+/**
+ * A data directory that was used with the old key: an administrator, an audit trail, two devices
+ * that a client has registered.
+ */
 async function usedDir(
   t: TestContext,
 ): Promise<{ cwd: string; dir: string; file: string; env: Record<string, string> }> {

@@ -7,7 +7,10 @@ import { eventually } from "../helpers/eventually.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const built = join(root, "dist/prism");
-/** The executable where it is made of these very sources: it starts in an eighth of the time that the loader takes. Else the sources. */
+/**
+ * The executable where it is made of these very sources: it starts in an eighth of the time that
+ * the loader takes. Else the sources.
+ */
 const PROGRAM = isCurrent()
   ? [built]
   : [process.execPath, "--import", import.meta.resolve("tsx"), join(root, "bin/prism.ts")];

@@ -16,7 +16,10 @@ interface Seeded {
 
 const env = { PRISM_AUTH_BCRYPT_COST: "4" };
 
-/** What people and producers have put in, whatever its state: rows of these tables come from somebody's doing alone. */
+/**
+ * What people and producers have put in, whatever its state: rows of these tables come from
+ * somebody's doing alone.
+ */
 const TABLES = [
   "users",
   "user_roles",

@@ -29,7 +29,10 @@ async function serve(t: TestContext, env: Readonly<Record<string, string>> = {})
   return { server, cwd, port: Number(new URL(base).port), token };
 }
 
-/** An ingest whose body has not come whole: it is under way until {@link rest} is sent. The server has its beginning when this returns. */
+/**
+ * An ingest whose body has not come whole: it is under way until {@link rest} is sent. The server
+ * has its beginning when this returns.
+ */
 async function beginIngest(
   t: TestContext,
   { port, token }: Served,

@@ -156,7 +156,8 @@ test("tail", async (t) => {
 
 test("tail goes on over restarts of the server without losing or doubling an event", async (t) => {
   const dir = temporaryDir(t);
-  // Given from the first start on: a socket that was bound to port 0 keeps its port from being bound again for a minute.
+  // Given from the first start on: a socket that was bound to port 0 keeps its port from being
+  // bound again for a minute.
   const settings = { port: String(await lastingPort()) };
   let prism = await TestPrism.start({ dir, settings });
   t.after(() => prism.stop());

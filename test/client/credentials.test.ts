@@ -10,7 +10,10 @@ import { type Observed, startClient, stateIs, subscribed } from "./support/start
 
 const LIFE_MS = 15 * 60_000;
 
-/** Time passes for the server, to which the client says something now and then: it must not seem to have gone. */
+/**
+ * Time passes for the server, to which the client says something now and then: it must not seem to
+ * have gone.
+ */
 async function pass(clock: FakeClock, client: PrismClient, ms: number): Promise<void> {
   for (let left = ms; left > 0; left -= 30_000) {
     clock.advance(Math.min(left, 30_000));

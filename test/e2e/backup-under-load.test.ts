@@ -40,7 +40,10 @@ async function get<T>({ url, token }: Served, path: string): Promise<T> {
   return (await (await fetch(url + path, { headers: { Authorization: `Bearer ${token}` } })).json()) as T;
 }
 
-/** Sends singles and batches until it is told to stop. Every third event fires; every seq that was acknowledged is known. */
+/**
+ * Sends singles and batches until it is told to stop. Every third event fires; every seq that was
+ * acknowledged is known.
+ */
 class Load {
   readonly acknowledged = new Set<number>();
   readonly #served: Served;
@@ -77,7 +80,8 @@ class Load {
           "/events",
           events,
         );
-        // A batch may be sealed in two sets with others between them; its first and last are certain.
+        // A batch may be sealed in two sets with others between them; its first and last are
+        // certain.
         this.acknowledged.add(firstSeq).add(lastSeq);
       }
     }
@@ -111,7 +115,9 @@ function openRestored(t: TestContext, file: string): Sqlite {
   return db;
 }
 
-/** Everything that one commit wrote is there, and nothing of a later one. @returns the last event */
+/**
+ * Everything that one commit wrote is there, and nothing of a later one. @returns the last event
+ */
 function requireOneCommitPoint(restored: Sqlite, live: Sqlite, { before }: Archive): number {
   const seqs = column<number>(restored, "select seq from events order by seq");
   const last = seqs.length;
@@ -181,7 +187,10 @@ test("S4-17, S4-18 backed up under ingest load and restored elsewhere: exactly t
   await checkServer(t, cwd, data, dir, last);
 });
 
-/** A server on the restored data: the trail verifies, new events come behind all old numbers, and a client that knows later ones is told. */
+/**
+ * A server on the restored data: the trail verifies, new events come behind all old numbers, and a
+ * client that knows later ones is told.
+ */
 async function checkServer(t: TestContext, cwd: string, data: string, dir: string, last: number): Promise<void> {
   cpSync(join(data, "secrets.json"), join(dir, "secrets.json"));
   const served = await serve(t, cwd, dir);

@@ -21,7 +21,10 @@ const PROJECTS = 65;
 const SILENCE_LIMIT_MS = 100_000;
 const WARM_UP_ROUNDS = 2;
 const ROUNDS = 3;
-/** What the rounds may add: the heap of a process that has just worked differs by some megabytes from one moment to the next. */
+/**
+ * What the rounds may add: the heap of a process that has just worked differs by some megabytes
+ * from one moment to the next.
+ */
 const MAX_GROWTH_BYTES = 64 * 1024 * 1024;
 
 test("bad input: each gets its documented answer, nothing is stored, the server lives and its memory stays flat", async (t) => {
@@ -106,7 +109,9 @@ async function prepare(prism: PrismBinary): Promise<{ target: Target; projects: 
 
 type Contents = Readonly<Record<string, readonly string[]>>;
 
-/** Every row of every table, but for when a key or token was last used, which is noted now and then. */
+/**
+ * Every row of every table, but for when a key or token was last used, which is noted now and then.
+ */
 function contentsOf(prism: PrismBinary): Contents {
   const db = new SqliteDatabase(join(prism.dir, "data/prism.db"), { readonly: true });
   try {

@@ -16,7 +16,10 @@ function environment(dir: string): NodeJS.ProcessEnv {
   return { PATH: process.env["PATH"], HOME: dir, PRISM_DATA_DIR: join(dir, "data"), PRISM_MIN_FREE_BYTES: "0" };
 }
 
-/** The scripts install what is stale: that would take node_modules from all tests that run beside this one, and end half-way at its limit. */
+/**
+ * The scripts install what is stale: that would take node_modules from all tests that run beside
+ * this one, and end half-way at its limit.
+ */
 function requireInstalled(): void {
   const { status } = spawnSync(process.execPath, [join(root, "scripts/ready.mjs"), "check"]);
   assert.equal(status, 0, "node_modules is not what package-lock.json says: run node scripts/ready.mjs");

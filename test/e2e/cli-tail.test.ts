@@ -31,7 +31,8 @@ test("tail shows every acknowledged event once, in order, over kill -9 of the se
   for (let kill = 1; kill <= KILLS; kill++) {
     for (let count = 0; count < 20; count++) await send();
     await tail.until(new RegExp(`"n":${sent}\\b`));
-    // Some are answered before the kill and some are not; what is not may have been stored all the same.
+    // Some are answered before the kill and some are not; what is not may have been stored all the
+    // same.
     const flight = Array.from({ length: 20 }, () => send().catch(() => undefined));
     await flight[0];
     await prism.kill();

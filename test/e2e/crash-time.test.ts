@@ -182,7 +182,10 @@ function messagesDelivered(db: Sqlite, ids: readonly string[], recipientId: stri
   onceEach(entries, ids, "a live entry");
 }
 
-/** One job for each nominal time, whatever crashed; times that passed while nothing ran are made up for once at most. */
+/**
+ * One job for each nominal time, whatever crashed; times that passed while nothing ran are made up
+ * for once at most.
+ */
 function everySecondOnce(db: Sqlite): void {
   const rows = db
     .prepare<[], { runAt: number; n: number }>(

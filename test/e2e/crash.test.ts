@@ -21,7 +21,10 @@ function isDue(n: number): boolean {
   return n % 3 === 0;
 }
 
-/** Producers that send on through every crash, as a careful one does: what was not acknowledged is sent again under the same id. */
+/**
+ * Producers that send on through every crash, as a careful one does: what was not acknowledged is
+ * sent again under the same id.
+ */
 class Producers {
   readonly acknowledged = new Set<string>();
   readonly unsure: Outgoing[] = [];

@@ -7,7 +7,10 @@ import { type CliOptions, eachCase, jsonLines, RunningCli, runCli, runJson } fro
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
-/** Everything that a newcomer does with the downloaded file, in the order of the README, with nothing else in the folder. */
+/**
+ * Everything that a newcomer does with the downloaded file, in the order of the README, with
+ * nothing else in the folder.
+ */
 
 const version = (
   JSON.parse(readFileSync(join(import.meta.dirname, "../../package.json"), "utf8")) as { version: string }

@@ -22,7 +22,10 @@ export function githubEvents(id: () => string): GithubEvent[] {
   );
 }
 
-/** What stands at a path of a payload; undefined where it ends before. Plain JavaScript, with no word of Prism's language in it. */
+/**
+ * What stands at a path of a payload; undefined where it ends before. Plain JavaScript, with no
+ * word of Prism's language in it.
+ */
 function at(payload: unknown, ...path: string[]): unknown {
   return path.reduce<unknown>((value, name) => (value as Record<string, unknown> | null | undefined)?.[name], payload);
 }
@@ -81,7 +84,9 @@ export const GITHUB_RULES: readonly {
   },
 ];
 
-/** Names of the rules that fire, in the order the notifications are made: by priority, then by age. */
+/**
+ * Names of the rules that fire, in the order the notifications are made: by priority, then by age.
+ */
 export function firing({ type, payload }: Pick<GithubEvent, "type" | "payload">): string[] {
   return GITHUB_RULES.map((rule, age) => ({ rule, age }))
     .filter(({ rule }) => rule.fires(type, payload) === true)

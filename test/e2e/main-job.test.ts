@@ -94,7 +94,10 @@ function follow(prism: PrismBinary, seen: Notification[]): WebSocket {
   return socket;
 }
 
-/** Sends the payloads again under new ids, one by one and in small batches, and kills the process while requests are under way. */
+/**
+ * Sends the payloads again under new ids, one by one and in small batches, and kills the process
+ * while requests are under way.
+ */
 async function loadUntilKilled(prism: PrismBinary): Promise<{ sent: GithubEvent[]; acknowledged: Set<string> }> {
   const sent = githubEvents(randomUUID);
   const acknowledged = new Set<string>();

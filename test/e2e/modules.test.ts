@@ -13,7 +13,10 @@ interface ModuleState {
   readonly error: string | null;
 }
 
-/** What outsiders write: ECMAScript and CommonJS, with files beside them, and one that cannot be loaded. */
+/**
+ * What outsiders write: ECMAScript and CommonJS, with files beside them, and one that cannot be
+ * loaded.
+ */
 const FILES: Readonly<Record<string, string>> = {
   "esm/index.mjs": `import { greeting } from "./lib/greeting.mjs";
 import { hostname } from "node:os";

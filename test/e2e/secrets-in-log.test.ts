@@ -124,7 +124,9 @@ class FullRun {
     assert.equal(await this.#cli.ended(), 0);
   }
 
-  /** Only the terminal shows the setup token, and only once: it is looked for in everything else. */
+  /**
+   * Only the terminal shows the setup token, and only once: it is looked for in everything else.
+   */
   withoutSetupToken(): string {
     return this.log.replace(/Setup token, shown this once: \S+/, "");
   }

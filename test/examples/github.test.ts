@@ -22,7 +22,10 @@ const payloads = documented.flatMap(({ name, examples }) => examples.map((payloa
 const JSON_TYPE = "application/json";
 const FORM_TYPE = "application/x-www-form-urlencoded";
 
-/** The same payload as different senders write it: what a route parses and writes again is other bytes. */
+/**
+ * The same payload as different senders write it: what a route parses and writes again is other
+ * bytes.
+ */
 const ENCODINGS: readonly { readonly name: string; readonly type: string; write(payload: unknown): string }[] = [
   { name: "compact", type: JSON_TYPE, write: (payload) => JSON.stringify(payload) },
   { name: "indented", type: JSON_TYPE, write: (payload) => `${JSON.stringify(payload, null, 2)}\n` },

@@ -8,7 +8,10 @@ const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrom
 /** A browser that starts on a busy machine is slow: its own limits of 30 s are too short. */
 const PATIENCE_MS = 120_000;
 
-/** A browser that ends with the test. @returns undefined where none is installed, which the test's output says. @throws where `CI` is set and none is installed */
+/**
+ * A browser that ends with the test. @returns undefined where none is installed, which the test's
+ * output says. @throws where `CI` is set and none is installed
+ */
 export async function startBrowser(t: TestContext): Promise<Browser | undefined> {
   const executablePath = findBrowser();
   if (executablePath === undefined) {

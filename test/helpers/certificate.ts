@@ -7,7 +7,10 @@ export interface TestCertificate {
   readonly key: string;
 }
 
-/** Makes a certificate for localhost and 127.0.0.1 (RFC 5280, ECDSA on P-256), without a program or package that would have to be there. */
+/**
+ * Makes a certificate for localhost and 127.0.0.1 (RFC 5280, ECDSA on P-256), without a program or
+ * package that would have to be there.
+ */
 export function makeCertificate({
   validTo = new Date(Date.now() + 86_400_000),
 }: {
@@ -36,7 +39,8 @@ export function installCertificate({ cert, key }: TestCertificate, certFile: str
 }
 
 function toBeSigned(publicKey: KeyObject, from: Date, to: Date): Buffer {
-  // Each has a name of its own: who trusts several finds the right one by it. What clients compare is the alternative names.
+  // Each has a name of its own: who trusts several finds the right one by it. What clients compare
+  // is the alternative names.
   const serial = randomBytes(8);
   const commonName = Buffer.from(`prism test ${serial.toString("hex")}`);
   const name = sequence(tag(0x31, sequence(oid("550403"), tag(0x0c, commonName))));

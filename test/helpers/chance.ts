@@ -1,12 +1,18 @@
 import { randomInt } from "node:crypto";
 import type { TestContext } from "node:test";
 
-/** What chance decides in this process follows from this number; with the same one in the environment it decides the same. */
+/**
+ * What chance decides in this process follows from this number; with the same one in the
+ * environment it decides the same.
+ */
 export const TEST_SEED = Number(process.env["TEST_SEED"] ?? randomInt(1, 2 ** 31));
 
 const MIN_RUNS = 200;
 
-/** How often a property that deserves `all` runs is tried: a tenth of that, unless the environment has TEST_ALL_RUNS. */
+/**
+ * How often a property that deserves `all` runs is tried: a tenth of that, unless the environment
+ * has TEST_ALL_RUNS.
+ */
 export function runs(all: number): number {
   return process.env["TEST_ALL_RUNS"] ? all : Math.max(MIN_RUNS, Math.round(all / 10));
 }

@@ -6,8 +6,9 @@ import type { TestPrism } from "./prism.ts";
 import { temporaryDir } from "./store.ts";
 
 /**
- * The data directory as `kill -9` would leave it at this moment, copied to a new directory that a second server can start on. Taken while
- * nothing writes, and by another process: closing a descriptor of the database in this one would drop SQLite's locks.
+ * The data directory as `kill -9` would leave it at this moment, copied to a new directory that a
+ * second server can start on. Taken while nothing writes, and by another process: closing a
+ * descriptor of the database in this one would drop SQLite's locks.
  */
 export async function crashImage(t: TestContext, prism: TestPrism): Promise<string> {
   const dir = temporaryDir(t);

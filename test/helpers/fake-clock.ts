@@ -1,6 +1,9 @@
 import type { Clock } from "../../src/core/clock.ts";
 
-/** A clock that stands until it is told to move. It starts at a real instant: tokens and ids are judged by it. */
+/**
+ * A clock that stands until it is told to move. It starts at a real instant: tokens and ids are
+ * judged by it.
+ */
 export class FakeClock implements Clock {
   #now: number;
   #elapsed = 0;

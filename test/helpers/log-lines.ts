@@ -11,7 +11,10 @@ export class LogLines implements Logger {
   readonly lines: LogLine[] = [];
   readonly #isDebug: boolean;
 
-  /** @param level "info" as an operator usually has it; lines that cost nothing at that level are kept at each */
+  /**
+   * @param level "info" as an operator usually has it; lines that cost nothing at that level are
+   * kept at each
+   */
   constructor(level: "info" | "debug" = "info") {
     this.#isDebug = level === "debug";
   }

@@ -33,7 +33,10 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A real server in this process, on a real SQLite file in a temporary directory, with the administrator's token in hand. */
+/**
+ * A real server in this process, on a real SQLite file in a temporary directory, with the
+ * administrator's token in hand.
+ */
 export class TestPrism {
   readonly dir: string;
   readonly #options: PrismOptions;
@@ -69,14 +72,20 @@ export class TestPrism {
     return this.app.parts;
   }
 
-  /** To be called after the test wrote rights by itself: everything that is kept of them is read again. */
+  /**
+   * To be called after the test wrote rights by itself: everything that is kept of them is read
+   * again.
+   */
   readonly rightsChanged = (): void => forgetRights(this.parts.core, null);
 
   get services(): App["services"] {
     return this.app.services;
   }
 
-  /** What is to be done first when the test ends, while the server is still there: hooks of a test run in the order in which they were set. */
+  /**
+   * What is to be done first when the test ends, while the server is still there: hooks of a test
+   * run in the order in which they were set.
+   */
   readonly farewells: (() => void)[] = [];
 
   /** A second time is harmless: what a test ends itself is ended again behind it. */
@@ -115,7 +124,10 @@ export class TestPrism {
     return this.request<T>("DELETE", path, undefined, options);
   }
 
-  /** As the administrator, unless `options` says otherwise. A string or bytes are sent as they are, anything else as JSON. */
+  /**
+   * As the administrator, unless `options` says otherwise. A string or bytes are sent as they are,
+   * anything else as JSON.
+   */
   async request<T = Record<string, unknown>>(
     method: string,
     path: string,
@@ -153,7 +165,8 @@ export async function startPrism(t: TestContext, options: PrismOptions = {}): Pr
 
 async function run(dir: string, { settings, clock, log = silentLogger }: PrismOptions): Promise<[App, DataDirLock]> {
   const { config } = loadConfig({
-    // Without a storm limit each match of a rule notifies; a stop does not wait long for what a test left open.
+    // Without a storm limit each match of a rule notifies; a stop does not wait long for what a
+    // test left open.
     flags: {
       port: "0",
       dataDir: dir,

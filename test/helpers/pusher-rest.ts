@@ -12,7 +12,10 @@ export interface SignedOptions {
   readonly at?: number;
 }
 
-/** Path and query of a request that the app's secret has signed; written down here once more, from Pusher's documentation. */
+/**
+ * Path and query of a request that the app's secret has signed; written down here once more, from
+ * Pusher's documentation.
+ */
 export function signedTarget(
   { key, secret }: Omit<PusherApp, "appId">,
   path: string,

@@ -5,8 +5,8 @@ import type { TestPrism } from "./prism.ts";
 import { openBeside } from "./store.ts";
 
 /**
- * Waits until the server has looked for the writes of other processes: the first time it lets go of all that it keeps. From then on only what
- * the test writes does that.
+ * Waits until the server has looked for the writes of other processes: the first time it lets go of
+ * all that it keeps. From then on only what the test writes does that.
  */
 export async function quietCaches(t: TestContext, prism: TestPrism): Promise<void> {
   const { profiles } = prism.parts.core.access.reads;

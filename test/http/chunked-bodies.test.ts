@@ -36,7 +36,8 @@ function routes(seen: string[]): Route[] {
 
 test("nothing that follows a chunked body on its connection becomes a request", async (t) => {
   const smuggled = requestText("GET", "/hidden", ["X-Request-Id: smuggled"]);
-  // By RFC 9112 a last chunk with an extension, and a second request with the body `smuggled`. The library reads a chunk of 186 bytes.
+  // By RFC 9112 a last chunk with an extension, and a second request with the body `smuggled`. The
+  // library reads a chunk of 186 bytes.
   const second = requestText("POST", "/echo", ["X-Pad: "], undefined);
   const fill = "x".repeat(Math.max(0, 186 - second.length));
   for (const [name, bytes] of [

@@ -46,7 +46,9 @@ function allowOf(mounts: readonly Mount[]): string {
 /** A path that exists, its parameters filled with something that is none. */
 const filled = (path: string): string => path.replace(/:\w+/g, "none");
 
-/** The connection is as good as new: another request on it is answered, and nothing else had come. */
+/**
+ * The connection is as good as new: another request on it is answered, and nothing else had come.
+ */
 async function goesOn(connection: RawConnection): Promise<void> {
   connection.send(requestText("GET", "/health/live"));
   assert.equal((await connection.reply()).status, 200, "the next request on the connection");

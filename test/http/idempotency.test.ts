@@ -134,7 +134,8 @@ for (const kind of KINDS) {
     await begun;
     const first = send(prism, kind, body, keyed("k"));
     const outcomes: string[] = [];
-    // The two travel on connections of their own: until the first has arrived, the second is the first.
+    // The two travel on connections of their own: until the first has arrived, the second is the
+    // first.
     const others = Array.from({ length: 4 }, () => send(prism, kind, body, keyed("k")));
     const settled = others.map((other) => other.then(({ outcome }) => outcomes.push(outcome)));
     await Promise.race(settled);

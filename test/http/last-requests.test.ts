@@ -27,7 +27,8 @@ test("requests on kept connections are answered while the server stops", async (
     '{"type":"a"}',
   );
   const kept = await keptConnections(t, prism, request);
-  // What comes in the first tenth of a second, while the server is at work on its stop, and after that.
+  // What comes in the first tenth of a second, while the server is at work on its stop, and after
+  // that.
   const send = (group: number): void => {
     for (const [i, connection] of kept.entries()) if (i % GROUPS === group) connection.send(request);
   };

@@ -8,8 +8,9 @@ import { type BareKernel, startBareKernel } from "./support/bare-kernel.ts";
 import { errorCodeOf, exchangeRaw, RawConnection, type RawReply, requestText } from "./support/raw-connection.ts";
 
 /**
- * The head of a request is read by uWebSockets before anything of ours is asked. What it answers by itself, what it lets through and what it
- * leaves unanswered is pinned here: the kernel is built upon it (contract 12.5).
+ * The head of a request is read by uWebSockets before anything of ours is asked. What it answers by
+ * itself, what it lets through and what it leaves unanswered is pinned here: the kernel is built
+ * upon it (contract 12.5).
  */
 
 const SILENCE_LIMIT_MS = 100_000;

@@ -14,7 +14,10 @@ import { temporaryDir } from "../helpers/store.ts";
 
 const page = readFileSync(fileURLToPath(new URL("../../docs/proxies.md", import.meta.url)), "utf8");
 
-/** The documented configuration, with the ports of the test and every file in a directory of its own. */
+/**
+ * The documented configuration, with the ports of the test and every file in a directory of its
+ * own.
+ */
 async function startNginx(t: TestContext, upstream: number): Promise<string> {
   const documented = /```nginx\n([\s\S]*?)```/.exec(page)?.[1] ?? "";
   assert.ok(documented, "the page has a configuration");

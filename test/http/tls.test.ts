@@ -18,7 +18,10 @@ interface Answer {
   readonly text: string;
 }
 
-/** A server that speaks TLS, in a process of its own, and clients that trust its certificates and no others. */
+/**
+ * A server that speaks TLS, in a process of its own, and clients that trust its certificates and no
+ * others.
+ */
 class TlsServer {
   readonly dir: string;
   readonly cli: RunningCli;
@@ -71,7 +74,10 @@ class TlsServer {
     return { status: response.statusCode, headers: response.headers, text, body: isJson ? JSON.parse(text) : {} };
   }
 
-  /** Shakes hands anew. @returns the fingerprint of the certificate that the server shows, and what was agreed on. */
+  /**
+   * Shakes hands anew. @returns the fingerprint of the certificate that the server shows, and what
+   * was agreed on.
+   */
   async handshake(options: tls.ConnectionOptions = {}): Promise<{ fingerprint: string; protocol: string | null }> {
     const socket = tls.connect({ host: "127.0.0.1", port: this.port, ca: this.ca, ...options });
     try {

@@ -45,7 +45,8 @@ for (const protocol of PROTOCOLS.filter(({ resumes }) => resumes === false)) {
       offsets.toSorted((a, b) => a - b),
     );
 
-    // Nobody has followed the notifications, so none of them counts as delivered until it is read here.
+    // Nobody has followed the notifications, so none of them counts as delivered until it is read
+    // here.
     assert.equal((await missed(server, "ack=true")).length, 34);
     await server.notifications.publish();
     const isDone = async () => (await missed(server, "")).map(({ title }) => title).join() === "35";

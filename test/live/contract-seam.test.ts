@@ -39,7 +39,9 @@ function seamTest(protocol: LiveProtocol, writer: "main" | "thread"): void {
   });
 }
 
-/** Offsets in the order in which they first came; a duplicate is an offset that was there before. */
+/**
+ * Offsets in the order in which they first came; a duplicate is an offset that was there before.
+ */
 function offsetsWithoutRepetition(client: LiveClient): number[] {
   return [...new Set(client.items.map((item) => (item.kind === "entry" ? item.offset : Number.NaN)))];
 }

@@ -9,8 +9,9 @@ import { LiveServer, range, UNLIKE_PROTOCOLS } from "./support/live-server.ts";
 import { nativeProtocol } from "./support/native-protocol.ts";
 
 /**
- * More than the kernel takes for a client that does not read, so that the server's own limits are met. Little more: uWebSockets cuts an event
- * stream by itself when its client takes nothing for about 10 s, and a busy machine needs as long for 24 MiB.
+ * More than the kernel takes for a client that does not read, so that the server's own limits are
+ * met. Little more: uWebSockets cuts an event stream by itself when its client takes nothing for
+ * about 10 s, and a busy machine needs as long for 24 MiB.
  */
 const TOTAL_BYTES = maxSendBufferBytes() + 1_500_000;
 const PADDING_BYTES = 20_000;

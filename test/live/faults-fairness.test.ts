@@ -11,7 +11,10 @@ import { adminOf, RAW_PROTOCOLS, RAW_SETTINGS } from "./support/raw-protocols.ts
 import { frame, RawSocket } from "./support/raw-socket.ts";
 import { WebSocketClient } from "./support/web-socket-client.ts";
 
-/** Pages of history that all subscriptions together may read in a loop turn, twice: two turns may fall between two looks. */
+/**
+ * Pages of history that all subscriptions together may read in a loop turn, twice: two turns may
+ * fall between two looks.
+ */
 const MAX_PAGES = 8;
 
 /** Counts pages that are read without the loop turning in between. */
@@ -46,7 +49,8 @@ test("many who read a whole store at once, by every protocol, leave room for ing
   const sentAt = performance.now();
   await server.feed.publish();
   await eventually("it comes at once to who is live", () => live.items.length === 1);
-  // Reading takes several seconds; a disk that takes as long for one commit says nothing about fairness.
+  // Reading takes several seconds; a disk that takes as long for one commit says nothing about
+  // fairness.
   assert.ok(
     clients.some((client) => numbersOf(client).length < 2000) || performance.now() - sentAt > 3000,
     "before the others have read everything",
@@ -70,7 +74,8 @@ test("who subscribes to the whole of a stream again and again costs no more than
   assert.ok(native);
   const socket = await native.open(t, adminOf(prism));
   const stream = `project:${server.projectId}`;
-  // Nothing of what is there: it is read and not sent, so that no slowness of the socket spares the server anything.
+  // Nothing of what is there: it is read and not sent, so that no slowness of the socket spares the
+  // server anything.
   const again = frame(
     JSON.stringify({ op: "subscribe", id: "again", stream, from: "earliest", filter: { type: "x.*" } }),
   );

@@ -31,7 +31,9 @@ const BROKEN: Readonly<Record<string, (text: string) => readonly Buffer[]>> = {
   ],
 };
 
-/** Close frames that say nothing, or what none may say: they are answered by one that names no code. */
+/**
+ * Close frames that say nothing, or what none may say: they are answered by one that names no code.
+ */
 const CLOSES: Readonly<Record<string, Buffer>> = {
   "no code": Buffer.alloc(0),
   "half a code": Buffer.from([3]),
@@ -83,7 +85,8 @@ for (const protocol of RAW_PROTOCOLS) {
     test("a frame without its mask is never taken for what it says", async (t) => {
       const prism = await startPrism(t, { settings: RAW_SETTINGS });
       const socket = await protocol.open(t, adminOf(prism));
-      // The library reads the first bytes of the payload as the mask: what comes out is noise, and what comes behind stands at a wrong place.
+      // The library reads the first bytes of the payload as the mask: what comes out is noise, and
+      // what comes behind stands at a wrong place.
       for (let i = 0; i < 3; i++) socket.send(frame(protocol.ping, { isMasked: false }));
       assert.equal(await socket.closed(), 1006);
       assert.ok(!socket.texts.some((text) => text.includes(protocol.pong)));

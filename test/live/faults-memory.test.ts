@@ -18,7 +18,10 @@ const BOMB_BYTES = 256 * MIB;
 /** A message may have so many bytes, and the library drops the connection at four times as many. */
 const MAX_MESSAGE_BYTES = 64 * KIB;
 
-/** The payload of a compressed message: the end that every one has stays away (RFC 7692 section 7.2.1). */
+/**
+ * The payload of a compressed message: the end that every one has stays away (RFC 7692 section
+ * 7.2.1).
+ */
 function deflated(bytes: Buffer): Buffer {
   const whole = deflateRawSync(bytes, { level: 9, finishFlush: 2 });
   return whole.subarray(0, -4);

@@ -12,7 +12,10 @@ const SETTINGS = { ...RAW_SETTINGS, "realtime.maxPendingPerIp": String(MAX_PENDI
 const LIMIT_MS = 10_000;
 const MAX_BYTES = 4096;
 
-/** What each protocol answers to a client that has not authenticated; and a message of that client's, of so many bytes. */
+/**
+ * What each protocol answers to a client that has not authenticated; and a message of that
+ * client's, of so many bytes.
+ */
 const PENDING = [
   {
     transport: "pusher",

@@ -10,7 +10,8 @@ import { frame, OPCODE } from "./support/raw-socket.ts";
 
 const PER_PROTOCOL = 40;
 
-// One feed at a time: a client of Socket.IO hears its user's notifications whatever else it follows.
+// One feed at a time: a client of Socket.IO hears its user's notifications whatever else it
+// follows.
 for (const follows of ["project", "tasks", "user"] as const) {
   test(`${follows}: when hundreds come back at once after a restart, each hears what it has missed, then what is new`, async (t) => {
     const server = await LiveServer.start(t, { settings: { "realtime.maxPerUser": "1000" } });

@@ -14,8 +14,9 @@ import { liveCount, RAW_PROTOCOLS, RAW_SETTINGS, withToken } from "./support/raw
 import { frame, HANDSHAKE } from "./support/raw-socket.ts";
 
 /**
- * Limits that the library keeps by its own clock: 10 s for a request's head, 16 s for the end of a socket that has been closed; it looks at its
- * timers every 4 s. All of these tests wait at the same time.
+ * Limits that the library keeps by its own clock: 10 s for a request's head, 16 s for the end of a
+ * socket that has been closed; it looks at its timers every 4 s. All of these tests wait at the
+ * same time.
  */
 const LIMIT_MS = 100_000;
 const DRIP_EVERY_MS = 50;
@@ -29,7 +30,8 @@ describe("peers that take their time", { concurrency: true }, () => {
     const stuck = await Promise.all(Array.from({ length: 200 }, () => RawConnection.open(t, port)));
     for (const client of stuck) client.send(head.slice(0, -2));
     const dripping = await Promise.all(Array.from({ length: 20 }, () => RawConnection.open(t, port)));
-    // A piece that ends inside the request line is answered 505 by this version of the library (uWebSockets issue 1776).
+    // A piece that ends inside the request line is answered 505 by this version of the library
+    // (uWebSockets issue 1776).
     let sent = head.indexOf("\r\n") + 2;
     for (const client of dripping) client.send(head.slice(0, sent));
     const stop = drip(t, () => {

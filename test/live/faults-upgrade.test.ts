@@ -39,7 +39,8 @@ test("an upgrade with a body is refused and its connection closed: what is a bod
 for (const protocol of RAW_PROTOCOLS) {
   test(`${protocol.name}: what is sent ahead of the answer is not heard, what is sent behind it is`, async (t) => {
     const prism = await startPrism(t, { settings: RAW_SETTINGS });
-    // RFC 6455 section 4.1: the client waits. The library drops what came in one piece with the request.
+    // RFC 6455 section 4.1: the client waits. The library drops what came in one piece with the
+    // request.
     for (const ahead of [frame(protocol.ping), Buffer.from(requestText("GET", "/health"))]) {
       const eager = await RawConnection.open(t, prism.app.port);
       const head = requestText("GET", withToken(protocol.path, prism.adminToken), HANDSHAKE);
@@ -103,7 +104,8 @@ test("an upgrade may come in pieces, but for its first line: the library takes a
     await eventually("the welcome", () => client.unread.includes("welcome"));
     client.destroy();
   }
-  // Known there as issue 1776. Where this fails it is mended, and docs/architecture.md says too much.
+  // Known there as issue 1776. Where this fails it is mended, and docs/architecture.md says too
+  // much.
   const client = await RawConnection.open(t, prism.app.port);
   await client.sendAlone(head.slice(0, firstLine - 4));
   client.send(head.slice(firstLine - 4));

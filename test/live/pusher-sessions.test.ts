@@ -126,7 +126,8 @@ test("a connection lives as long as the login that it was bound by, and not as l
     await eventually("it still answers", () => raw.client.all({ event: "pusher:pong" }).length === times);
   }
   clock.advance(30_000);
-  // The official client comes back after this code and asks its auth route again, which lets a newer login in.
+  // The official client comes back after this code and asks its auth route again, which lets a
+  // newer login in.
   assert.deepEqual(await endOf(raw.client), [4200, 4200]);
 });
 

@@ -25,7 +25,8 @@ function tryOut(t: TestContext, prism: TestPrism, path: string): Promise<RawSock
   return RawSocket.open(t, prism.app.port, path.replace("transport=polling", "transport=websocket"));
 }
 
-// What the protocol's own suite asks for (github.com/socketio/engine.io-protocol, test-suite), with the messages of Socket.IO.
+// What the protocol's own suite asks for (github.com/socketio/engine.io-protocol, test-suite), with
+// the messages of Socket.IO.
 test("the handshake tells the session, its upgrades and its times", async (t) => {
   const prism = await startPrism(t);
   const { text } = await prism.get(PATH, { token: null });

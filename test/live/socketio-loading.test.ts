@@ -5,7 +5,10 @@ import { test } from "node:test";
 
 const root = join(import.meta.dirname, "../..");
 
-/** Loads the server, then what opens Socket.IO in it, and says after each whether the library is there. A process of its own has loaded nothing else. */
+/**
+ * Loads the server, then what opens Socket.IO in it, and says after each whether the library is
+ * there. A process of its own has loaded nothing else.
+ */
 const SCRIPT = `
   import { createRequire } from "node:module";
   const { cache } = createRequire(import.meta.url);

@@ -96,7 +96,8 @@ test("5.1: the stream system tells what begins and what is over, live and later"
     await next.expect({ type: "server.stopping" });
     await next.expect({ type: "queue.paused" });
     const types = told(next).map(([type]) => type);
-    // Paused before the stop is told by the look before it, or not; by the one after the start it is.
+    // Paused before the stop is told by the look before it, or not; by the one after the start it
+    // is.
     assert.equal(types.at(-1), "queue.paused");
   });
 });

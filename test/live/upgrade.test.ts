@@ -51,8 +51,9 @@ test("while the server drains nobody new is let in: a socket opened then would n
   await restarted;
 });
 
-// The allocator fills freed memory with bytes in which uWebSockets, where it mistakes a new socket for a response (see Exchange.upgrade),
-// reads that the connection is to be closed: what happens once in hundreds of upgrades otherwise happens once in twenty.
+// The allocator fills freed memory with bytes in which uWebSockets, where it mistakes a new socket
+// for a response (see Exchange.upgrade), reads that the connection is to be closed: what happens
+// once in hundreds of upgrades otherwise happens once in twenty.
 test("sockets opened with tokens that were never seen before all stay open", async (t) => {
   const server = await SpawnedServer.start(t, { MALLOC_PERTURB_: "16" });
   const { url } = server.target;

@@ -118,7 +118,8 @@ test("S1-03: a user's stream is resumed by offset: from the beginning, behind on
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");
-  // More than a page of the history, other users' between them, and entries of both tables the stream is made of.
+  // More than a page of the history, other users' between them, and entries of both tables the
+  // stream is made of.
   for (let i = 1; i <= 120; i++) {
     const id = await notify(prism, uma, `${i}`);
     if (i % 20 === 0) {

@@ -6,7 +6,9 @@ import { TestSource } from "./support/write-sets.ts";
 
 const BUSY = 250;
 
-/** As many events as make the writer move, in sets of their own and in transactions between them. */
+/**
+ * As many events as make the writer move, in sets of their own and in transactions between them.
+ */
 async function beBusy(store: TestStore, events = BUSY): Promise<void> {
   const source = new TestSource(store.committer);
   for (let i = 0; i < events; i++) {

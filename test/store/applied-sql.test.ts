@@ -7,7 +7,10 @@ import { whyNotTheSame } from "./support/applied-sql.ts";
 import { recordSql } from "./support/recorded-sql.ts";
 
 const ROOT = join(process.cwd(), "src");
-/** Where a commit is applied: what it decides by itself would differ between two databases that get the same commits. */
+/**
+ * Where a commit is applied: what it decides by itself would differ between two databases that get
+ * the same commits.
+ */
 const APPLIER = ["store/commit/apply-write-set.ts", "store/commit/writing-connection.ts"];
 const CHANCE = /\bDate\b|performance\.|Math\.random|\brandom[A-Z]\w*|\buuidv7\b|\bhrtime\b|\bclock\b/;
 

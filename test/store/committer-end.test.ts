@@ -7,7 +7,10 @@ import { column, openBeside, openTestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
 import { failureOfOutcome, TestSource, WRITTEN } from "./support/write-sets.ts";
 
-/** Gives the thread that a message was posted to last: nothing else can make a writer die that does nothing wrong. */
+/**
+ * Gives the thread that a message was posted to last: nothing else can make a writer die that does
+ * nothing wrong.
+ */
 function threadInUse(t: TestContext): () => Worker {
   let last: Worker | null = null;
   const { postMessage } = Worker.prototype;

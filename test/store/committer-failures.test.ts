@@ -9,7 +9,10 @@ import { testBothWriters } from "./support/both-writers.ts";
 import { TwoSlots } from "./support/two-slots.ts";
 import { effectsOf, eventColumns, failureOfOutcome, jobRow, TestSource, WRITTEN } from "./support/write-sets.ts";
 
-/** Makes the commit of every set that holds an event of type `refused-at-commit` fail at its very end, when its rows are written. */
+/**
+ * Makes the commit of every set that holds an event of type `refused-at-commit` fail at its very
+ * end, when its rows are written.
+ */
 function refuseAtCommit(store: TestStore, t: Parameters<typeof openBeside>[0]): void {
   openBeside(t, store.file).exec(`
     create table orphans (parent integer references events (seq) deferrable initially deferred);

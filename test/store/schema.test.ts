@@ -12,7 +12,10 @@ interface Column {
   readonly isGenerated: boolean;
 }
 
-/** The tables of src/store/schema.ts and its folder, read from their text: its types are gone when it runs. */
+/**
+ * The tables of src/store/schema.ts and its folder, read from their text: its types are gone when
+ * it runs.
+ */
 function declaredTables(): Map<string, Column[]> {
   const folder = join(import.meta.dirname, "../../src/store");
   const files = ["schema.ts", ...readdirSync(join(folder, "schema")).map((name) => join("schema", name))];

@@ -1,11 +1,20 @@
-/** One live connection of a protocol, as the load generators see it: what it says as it starts, and what it hears. */
+/**
+ * One live connection of a protocol, as the load generators see it: what it says as it starts, and
+ * what it hears.
+ */
 
-/** What a connection follows: events of a project, what is the user's own (his notifications, his tasks), or nothing. */
+/**
+ * What a connection follows: events of a project, what is the user's own (his notifications, his
+ * tasks), or nothing.
+ */
 export type Follows = "project" | "user" | "nothing";
 
 export interface Target {
   readonly port: number;
-  /** Address of this machine that the connection comes from: each has ports of its own, and a server counts by address. */
+  /**
+   * Address of this machine that the connection comes from: each has ports of its own, and a server
+   * counts by address.
+   */
   readonly from: string;
   readonly token: string;
   readonly userId: string;
@@ -18,7 +27,10 @@ export interface Listener {
   welcomed(): void;
   /** What the target follows is subscribed to; with `nothing`, right after the welcome. */
   following(): void;
-  /** A message of what is followed lies in [from, to), during the call: to cut it out would cost more than to count it. */
+  /**
+   * A message of what is followed lies in [from, to), during the call: to cut it out would cost
+   * more than to count it.
+   */
   message(bytes: Buffer, from: number, to: number): void;
   /** The connection could not be made, or has ended. */
   ended(why: string): void;

@@ -1,4 +1,7 @@
-/** Every protocol that live connections speak, and the bare server's. To add one: its client, and its line here. */
+/**
+ * Every protocol that live connections speak, and the bare server's. To add one: its client, and
+ * its line here.
+ */
 import { type Follows, greeted, type OpenClient, type Target } from "./client.ts";
 import { openEventStream } from "./event-stream-client.ts";
 import { openPusher } from "./pusher.ts";

@@ -1,4 +1,7 @@
-/** Pusher's protocol 7 (contract 5.5): the user's own private channel, with a signature from `pusher-auth`. */
+/**
+ * Pusher's protocol 7 (contract 5.5): the user's own private channel, with a signature from
+ * `pusher-auth`.
+ */
 import { Agent, request } from "node:http";
 import { greeted, type OpenClient, type Target } from "./client.ts";
 import { webSocketClient } from "./web-socket-client.ts";

@@ -1,4 +1,7 @@
-/** Socket.IO 4 over Engine.IO 4, in the packets that its clients send (contract 5.6): one conversation, two transports. */
+/**
+ * Socket.IO 4 over Engine.IO 4, in the packets that its clients send (contract 5.6): one
+ * conversation, two transports.
+ */
 import { Agent, request } from "node:http";
 import type { Listener, OpenClient, Said, Target } from "./client.ts";
 import { webSocketClient } from "./web-socket-client.ts";
@@ -7,7 +10,9 @@ const PATH = "/socket.io/?EIO=4&transport=";
 /** Between packets of one answer to a poll. */
 const SEPARATOR = "\x1e";
 const PACKET = { open: "0", ping: "2", pong: "3", connect: "40", refused: "44", disconnect: "41", ack: "430" } as const;
-/** Where an event's name begins, and its first letter, which no other of the contract's names has. */
+/**
+ * Where an event's name begins, and its first letter, which no other of the contract's names has.
+ */
 const EVENT_AT = '42["'.length;
 const EVENT_BYTE = "e".charCodeAt(0);
 
@@ -19,7 +24,8 @@ function hear(packet: string, target: Target): Said | undefined {
     return { isFollowing: true };
   }
   if (packet.startsWith(PACKET.connect)) {
-    // The room of its user every socket is in by itself; a project is asked for, with an acknowledgement.
+    // The room of its user every socket is in by itself; a project is asked for, with an
+    // acknowledgement.
     if (target.follows !== "project") return { isWelcome: true, isFollowing: true };
     return {
       isWelcome: true,
@@ -29,7 +35,10 @@ function hear(packet: string, target: Target): Said | undefined {
   return packet.startsWith(PACKET.open) ? { say: `40${JSON.stringify({ token: target.token })}` } : undefined;
 }
 
-/** A socket that follows a project hears what is its user's too; only the project's `42["event",…]` is what was asked for. */
+/**
+ * A socket that follows a project hears what is its user's too; only the project's `42["event",…]`
+ * is what was asked for.
+ */
 function listenerOf({ follows }: Target, listener: Listener): Listener {
   if (follows !== "project") return listener;
   return {
@@ -50,7 +59,10 @@ export const openSocketIoPolling: OpenClient = (target, listener) => {
     .catch((error: unknown) => listener.ended(String(error)));
 };
 
-/** Connections for polls and what is said between them, shared by all clients, as a browser shares its own between pages. */
+/**
+ * Connections for polls and what is said between them, shared by all clients, as a browser shares
+ * its own between pages.
+ */
 const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
 
 class PollingClient {

@@ -1,19 +1,26 @@
 /**
- * A WebSocket client as cheap as it can be: a plain socket, frames taken apart by their lengths (RFC 6455 section 5.2) and decoded only where
- * the conversation of the protocol is in them, so that what is measured is the server.
+ * A WebSocket client as cheap as it can be: a plain socket, frames taken apart by their lengths
+ * (RFC 6455 section 5.2) and decoded only where the conversation of the protocol is in them, so
+ * that what is measured is the server.
  */
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import type { Listener, OpenClient, Said, Target } from "./client.ts";
 
-/** A WebSocket protocol: where it is, and how the conversation goes until the connection follows something, and stays alive after. */
+/**
+ * A WebSocket protocol: where it is, and how the conversation goes until the connection follows
+ * something, and stays alive after.
+ */
 export interface SocketWords {
   path(target: Target): string;
   /** @returns nothing for what needs no answer. Throws at a refusal. */
   hear(text: string, target: Target): Said | undefined;
 }
 
-/** Messages of streams are longer; shorter ones are the conversation's, such as pings of Socket.IO and Pusher. */
+/**
+ * Messages of streams are longer; shorter ones are the conversation's, such as pings of Socket.IO
+ * and Pusher.
+ */
 const CONVERSATION_BYTES = 64;
 const TEXT = 1;
 const CLOSE = 8;
@@ -56,7 +63,8 @@ class WebSocketClient {
       this.#frame((this.#buffered[at] as number) & 15, at + headBytes(this.#buffered[at + 1] as number), end);
       at = end;
     }
-    // A copy of the rest: a slice would hold on to the whole chunk, of which ten thousand are a lot.
+    // A copy of the rest: a slice would hold on to the whole chunk, of which ten thousand are a
+    // lot.
     this.#buffered = Buffer.from(this.#buffered.subarray(at));
   }
 
@@ -104,7 +112,10 @@ class WebSocketClient {
       );
   }
 
-  /** Masked with zeros, which leaves the body as it is (RFC 6455 section 5.3 asks for a mask, not for a good one). */
+  /**
+   * Masked with zeros, which leaves the body as it is (RFC 6455 section 5.3 asks for a mask, not
+   * for a good one).
+   */
   #send(kind: number, body: Buffer): void {
     const head =
       body.length < 126

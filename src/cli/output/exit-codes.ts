@@ -51,7 +51,10 @@ export class ServerRefused extends Error {
   }
 }
 
-/** The exit code and the words for an error that ended a command; undefined for one that nobody foresaw. */
+/**
+ * The exit code and the words for an error that ended a command; undefined for one that nobody
+ * foresaw.
+ */
 export function describeFailure(error: unknown): { exitCode: number; message: string } | undefined {
   if (error instanceof CommandError) return { exitCode: error.exitCode, message: error.message };
   if (error instanceof ConfigRefused) {
@@ -110,7 +113,10 @@ function withDetails(message: string, details: readonly ErrorDetail[] = []): str
   return [message, ...lines].join("\n");
 }
 
-/** The refusal of an import, with lines for each of its problems that are about one of the `things` in the file; any other error as it is. */
+/**
+ * The refusal of an import, with lines for each of its problems that are about one of the `things`
+ * in the file; any other error as it is.
+ */
 export function importRefusal(
   error: unknown,
   things: "rules" | "users",

@@ -4,7 +4,9 @@ import { nearestName } from "../../config/nearest.ts";
 import { parseRfc3339 } from "../../core/clock.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
-/** @returns milliseconds of a text such as `5s`, `1.5h`, `250 ms`; a bare number is milliseconds. */
+/**
+ * @returns milliseconds of a text such as `5s`, `1.5h`, `250 ms`; a bare number is milliseconds.
+ */
 export function durationFlag(text: string): number {
   const durationMs = parseDuration(text);
   if (durationMs === undefined)
@@ -12,7 +14,10 @@ export function durationFlag(text: string): number {
   return durationMs;
 }
 
-/** @returns epoch ms of an RFC 3339 time, of a day (its beginning in UTC), or of a duration before now. */
+/**
+ * @returns epoch ms of an RFC 3339 time, of a day (its beginning in UTC), or of a duration before
+ * now.
+ */
 export function pastFlag(text: string): number {
   return instant(text, -1);
 }
@@ -79,7 +84,10 @@ export function collectFlag(text: string, before: readonly string[] | undefined)
   return [...(before ?? []), text];
 }
 
-/** `prism help key rotate`: the help of a command however deep it lies, which Commander's own does not reach. */
+/**
+ * `prism help key rotate`: the help of a command however deep it lies, which Commander's own does
+ * not reach.
+ */
 export function addHelp(program: Command): void {
   program
     .command("help")

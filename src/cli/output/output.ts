@@ -26,7 +26,10 @@ export class Output {
     if (text !== "") stdout.write(`${text}\n`);
   }
 
-  /** {@link result} again and again: with --json a line each, on a terminal in the place of the one before. */
+  /**
+   * {@link result} again and again: with --json a line each, on a terminal in the place of the one
+   * before.
+   */
   frame(value: unknown, human: () => readonly string[]): void {
     const home = stdout.isTTY && !this.json ? "\u001b[H\u001b[J" : "";
     stdout.write(`${home}${this.json ? JSON.stringify(value) : human().join("\n")}\n`);
@@ -62,7 +65,10 @@ export class Output {
     return this.#paint("33", text);
   }
 
-  /** Tells on a terminal how far something is that takes more than a second; silent elsewhere. The caller ends it. */
+  /**
+   * Tells on a terminal how far something is that takes more than a second; silent elsewhere. The
+   * caller ends it.
+   */
   progress(label: string): Progress {
     return new Progress(label, process.stderr.isTTY === true && !this.#quiet && !this.json);
   }
@@ -85,7 +91,8 @@ export class Progress {
 
   constructor(label: string, isShown: boolean) {
     this.#label = label;
-    // Drawn by a timer and not by the updates, so that work which cannot be counted shows that it goes on, too.
+    // Drawn by a timer and not by the updates, so that work which cannot be counted shows that it
+    // goes on, too.
     this.#timer = isShown ? setInterval(() => this.#draw(), REDRAW_MS).unref() : null;
   }
 
@@ -126,17 +133,24 @@ export function table(headings: readonly string[], rows: readonly (readonly (str
   );
 }
 
-// Control characters of both blocks and the marks that turn the direction of text: what somebody sent must not steer the reader's terminal.
+// Control characters of both blocks and the marks that turn the direction of text: what somebody
+// sent must not steer the reader's terminal.
 const UNPRINTABLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
-/** Text from outside as it may be shown on a terminal: one line, without anything a terminal would obey. */
+/**
+ * Text from outside as it may be shown on a terminal: one line, without anything a terminal would
+ * obey.
+ */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) =>
     character === "\n" || character === "\t" ? " " : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
 
-/** The log of a command that runs on: JSON, one object per line; on the terminal of a developer, lines for people. */
+/**
+ * The log of a command that runs on: JSON, one object per line; on the terminal of a developer,
+ * lines for people.
+ */
 export function openLog(out: Output, { env, debug, log: { level } }: Config): ReloadableLogger {
   const isForPeople = env === "development" && process.stdout.isTTY === true && !out.json;
   return createLogger({ level, debug, ...(isForPeople ? { destination: prettyLog(out) } : {}) });

@@ -8,8 +8,9 @@ import { printable } from "./output.ts";
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Runs work that leaves files lying about until it is done; whatever ends the process meanwhile, they are removed first. It then ends by the signal itself,
- * which a shell shows as 130: `process.exit` would wait for a thread that SQLite keeps busy, for minutes perhaps.
+ * Runs work that leaves files lying about until it is done; whatever ends the process meanwhile,
+ * they are removed first. It then ends by the signal itself, which a shell shows as 130:
+ * `process.exit` would wait for a thread that SQLite keeps busy, for minutes perhaps.
  */
 export async function cleaningUp<T>(cleanUp: () => void, work: () => Promise<T>): Promise<T> {
   const others = SIGNALS.map((signal) => [signal, process.listeners(signal)] as const);
@@ -35,7 +36,10 @@ export async function cleaningUp<T>(cleanUp: () => void, work: () => Promise<T>)
 
 let log: Logger | undefined;
 
-/** What `DEBUG=prism:cli` shows of the command line itself: JSON lines on stderr, for results are on stdout. */
+/**
+ * What `DEBUG=prism:cli` shows of the command line itself: JSON lines on stderr, for results are on
+ * stdout.
+ */
 export function cliLog(): Logger {
   const { DEBUG, PRISM_DEBUG } = process.env;
   const destination = { write: (line: string) => void process.stderr.write(line) };
@@ -80,8 +84,8 @@ export function endQuietlyOnBrokenPipe(): void {
 }
 
 /**
- * An error in a callback that nobody waits for ends the process as any other does, unless somebody answers for it. A later call replaces an
- * earlier one's `report`.
+ * An error in a callback that nobody waits for ends the process as any other does, unless somebody
+ * answers for it. A later call replaces an earlier one's `report`.
  */
 export function endOnStray(report: (error: Error) => unknown): void {
   process.removeAllListeners("uncaughtException");

@@ -4,7 +4,10 @@ import { CommandError, EXIT } from "./exit-codes.ts";
 
 const MAX_LABEL = 100;
 
-/** The name of a token or key as it is kept. @throws CommandError 7 when it is empty or longer than 100 characters */
+/**
+ * The name of a token or key as it is kept. @throws CommandError 7 when it is empty or longer than
+ * 100 characters
+ */
 export function requireLabel(text: string, flag: string): string {
   const label = cleanText(text).trim();
   if (label === "" || codePointLength(label) > MAX_LABEL)
@@ -29,7 +32,10 @@ export function ageText(ms: number): string {
   return `${Math.floor(ms / 1000)} s`;
 }
 
-/** A time as the clock on the wall of this terminal shows it, with its offset: `2026-03-29 03:00:05.250 +02:00`. */
+/**
+ * A time as the clock on the wall of this terminal shows it, with its offset: `2026-03-29
+ * 03:00:05.250 +02:00`.
+ */
 export function localTime(rfc3339: string): string {
   const at = new Date(rfc3339);
   const offset = -at.getTimezoneOffset();

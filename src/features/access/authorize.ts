@@ -38,13 +38,18 @@ const GLOBAL: ReadonlySet<string> = new Set<Permission & ProjectRight>([
   "realtime:publish",
 ]);
 
-/** What a service token must have been made for before it may act as an owner or look at keys: no permission is called like these. */
+/**
+ * What a service token must have been made for before it may act as an owner or look at keys: no
+ * permission is called like these.
+ */
 const MANAGING_SCOPE = "projects:create";
 
 /**
- * Whether the caller has a right in a project (D27, D56): rights add up. A global permission holds in the default project and in every project
- * the caller is a member of; `projects:all` makes the caller an owner everywhere; every active user is a viewer of the default project. A key
- * has its scopes, in its own project; a service token no more than its scopes, however high its user stands in the project.
+ * Whether the caller has a right in a project (D27, D56): rights add up. A global permission holds
+ * in the default project and in every project the caller is a member of; `projects:all` makes the
+ * caller an owner everywhere; every active user is a viewer of the default project. A key has its
+ * scopes, in its own project; a service token no more than its scopes, however high its user stands
+ * in the project.
  */
 export function hasProjectRight(
   principal: Principal,
@@ -89,7 +94,10 @@ export class Projects {
     );
   }
 
-  /** @returns the project's id. @throws PROJECT_NOT_FOUND, also for one that the caller may not see; UNAUTHORIZED_ROLE, SCOPE_MISSING */
+  /**
+   * @returns the project's id. @throws PROJECT_NOT_FOUND, also for one that the caller may not see;
+   * UNAUTHORIZED_ROLE, SCOPE_MISSING
+   */
   require(principal: Principal, ref: string, right: ProjectRight): string {
     const id = this.#resolve(ref);
     if (id === undefined || !this.has(principal, id, "project:read"))
@@ -113,7 +121,9 @@ export class Projects {
     return this.#resolve(id) === id;
   }
 
-  /** Whether the reference is the id of a project that the caller could see until it was deleted. */
+  /**
+   * Whether the reference is the id of a project that the caller could see until it was deleted.
+   */
   isGoneFor(principal: Principal, ref: string): boolean {
     if (principal.kind === "apiKey") return false;
     const seesAll = principal.permissions.has("projects:all") ? 1 : 0;
@@ -125,7 +135,10 @@ export class Projects {
     return [this.defaultId, ...principal.memberships.keys()].some((id) => this.has(principal, id, right));
   }
 
-  /** The project a key belongs to, or the one a user names; a user who names none means the default one. */
+  /**
+   * The project a key belongs to, or the one a user names; a user who names none means the default
+   * one.
+   */
   refOf(principal: Principal, given: string | undefined): string {
     return given ?? (principal.kind === "apiKey" ? principal.projectId : this.defaultId);
   }
@@ -149,7 +162,10 @@ export class Projects {
   }
 }
 
-/** Who gives rights away. Nobody gives what they lack; who works on the data directory lacks nothing. */
+/**
+ * Who gives rights away. Nobody gives what they lack; who works on the data directory lacks
+ * nothing.
+ */
 export interface Granter {
   readonly userId: string | null;
   readonly permissions: ReadonlySet<string>;
@@ -205,15 +221,19 @@ export async function heldRoles(userId: string, db: ReadDb): Promise<RoleRow[]> 
 }
 
 /**
- * Who manages users must not reach those who may do more: an account that is taken over gives what was not granted. That holds for one's own
- * account as well, by a service token that carries less than its user may do.
+ * Who manages users must not reach those who may do more: an account that is taken over gives what
+ * was not granted. That holds for one's own account as well, by a service token that carries less
+ * than its user may do.
  * @throws PRIVILEGE_ESCALATION when the user holds a permission that the granter lacks
  */
 export async function requireMayManage(userId: string, granter: Granter, trx: Trx): Promise<void> {
   requireHeld(permissionsOf(await heldRoles(userId, trx)), granter, "id");
 }
 
-/** Replaces the roles of a user. @returns the ids of roles that were added and removed. @throws ROLE_NOT_FOUND, PRIVILEGE_ESCALATION */
+/**
+ * Replaces the roles of a user. @returns the ids of roles that were added and removed. @throws
+ * ROLE_NOT_FOUND, PRIVILEGE_ESCALATION
+ */
 export async function replaceRoles(
   userId: string,
   names: readonly string[],
@@ -246,8 +266,9 @@ interface Reauthorizing {
 }
 
 /**
- * Asks for a right once more, with the writer in hand: while the caller waited for it the project may have been deleted, the member removed,
- * the account or token ended. The role is read from the table, in the transaction of the change that it allows.
+ * Asks for a right once more, with the writer in hand: while the caller waited for it the project
+ * may have been deleted, the member removed, the account or token ended. The role is read from the
+ * table, in the transaction of the change that it allows.
  * @returns the project as it is now. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, TOKEN_INVALID
  */
 export async function reauthorize(
@@ -266,7 +287,10 @@ export async function reauthorize(
   return row;
 }
 
-/** Makes a change of a project in a transaction that asks for the right once more, see {@link reauthorize}. */
+/**
+ * Makes a change of a project in a transaction that asks for the right once more, see {@link
+ * reauthorize}.
+ */
 export function changeProject<T>(
   ctx: Reauthorizing & { readonly db: Database },
   principal: UserPrincipal,

@@ -9,7 +9,10 @@ import { PasswordHasher } from "./passwords/hasher.ts";
 import { LoginBackoff } from "./sessions/login-backoff.ts";
 import { AccountMail, type AccountMailParts } from "./sessions/mail-links.ts";
 
-/** What changes a record of this feature: the time, and the audit trail, which has an entry of each change. */
+/**
+ * What changes a record of this feature: the time, and the audit trail, which has an entry of each
+ * change.
+ */
 export interface RecordContext {
   readonly audit: AuditTrail;
   readonly clock: Clock;
@@ -59,7 +62,10 @@ export function openAccounts({ publicUrl, enqueueMail, ...given }: AccountOption
   };
 }
 
-/** Adds the entry of a change to the audit trail, in the transaction of the change. @param byUser whose doing it is where the request does not say */
+/**
+ * Adds the entry of a change to the audit trail, in the transaction of the change. @param byUser
+ * whose doing it is where the request does not say
+ */
 export async function recordChange(
   { audit }: Pick<RecordContext, "audit">,
   action: string,

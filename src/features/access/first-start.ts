@@ -25,8 +25,9 @@ export interface Bootstrapped {
 }
 
 /**
- * Makes what every installation has: the built-in roles, the default project, and in development the administrator `dev`. Running it again
- * changes nothing, but for the permissions of Admin, which are always all there are.
+ * Makes what every installation has: the built-in roles, the default project, and in development
+ * the administrator `dev`. Running it again changes nothing, but for the permissions of Admin,
+ * which are always all there are.
  */
 export async function bootstrap(
   database: Database,
@@ -99,8 +100,9 @@ async function make(trx: Trx, audit: AuditService, now: number, isDevelopment: b
 }
 
 /**
- * Whether somebody can administer this server: an active user who holds Admin. The administrator that development makes counts there only:
- * elsewhere it gets no token from `/dev/token`, and is nobody unless it was given a password or a service token.
+ * Whether somebody can administer this server: an active user who holds Admin. The administrator
+ * that development makes counts there only: elsewhere it gets no token from `/dev/token`, and is
+ * nobody unless it was given a password or a service token.
  */
 export async function hasAdmin(db: ReadDb, isDevelopment: boolean): Promise<boolean> {
   let query = db
@@ -132,8 +134,9 @@ export async function hasAdmin(db: ReadDb, isDevelopment: boolean): Promise<bool
 const KEY = "setup.tokenHash";
 
 /**
- * The secret that makes the first account of a production server its Admin (D51): good once, until there is an Admin. The database holds its
- * SHA-256. @returns null when one was made before, which nobody can show again.
+ * The secret that makes the first account of a production server its Admin (D51): good once, until
+ * there is an Admin. The database holds its SHA-256. @returns null when one was made before, which
+ * nobody can show again.
  */
 async function makeSetupToken(trx: Trx, now: number): Promise<string | null> {
   const known = await trx.selectFrom("settings").select("key").where("key", "=", KEY).executeTakeFirst();
@@ -162,15 +165,19 @@ interface FirstAdminParts {
 }
 
 /**
- * How the first Admin comes to be. `exists`: there is one; `setupToken`: whoever registers with it becomes one, and it is to be shown now, for it
- * can never be shown again; `awaited`: it was shown at an earlier start.
+ * How the first Admin comes to be. `exists`: there is one; `setupToken`: whoever registers with it
+ * becomes one, and it is to be shown now, for it can never be shown again; `awaited`: it was shown
+ * at an earlier start.
  */
 export type FirstAdmin =
   | { readonly state: "exists" }
   | { readonly state: "setupToken"; readonly token: string }
   | { readonly state: "awaited" };
 
-/** Makes a setup token while there is no Admin, outside development (D51). Called when nothing can keep it from being shown any more. */
+/**
+ * Makes a setup token while there is no Admin, outside development (D51). Called when nothing can
+ * keep it from being shown any more.
+ */
 export async function awaitFirstAdmin(
   parts: Pick<FirstAdminParts, "config" | "database" | "clock" | "log">,
 ): Promise<FirstAdmin> {
@@ -183,7 +190,10 @@ export async function awaitFirstAdmin(
   return token === null ? { state: "awaited" } : { state: "setupToken", token };
 }
 
-/** Makes the Admin of `auth.bootstrapAdmin` at a start without users (D14). @throws ConfigRefused for settings that cannot be an account */
+/**
+ * Makes the Admin of `auth.bootstrapAdmin` at a start without users (D14). @throws ConfigRefused
+ * for settings that cannot be an account
+ */
 export async function makeConfiguredAdmin(parts: FirstAdminParts): Promise<void> {
   const { config, database, audit, clock, passwords, log } = parts;
   const { email, password } = config.auth.bootstrapAdmin;

@@ -24,15 +24,20 @@ interface Kept<T> {
 }
 
 /**
- * Answers made of one account's rows, kept until that account's rows are written. Writes are counted, those of all accounts by one count; a value
- * is as good as the count at which its reading **began**. A reading that a commit overtakes therefore is never kept, and one that was kept
- * before it is never found again: the effect `answers-changed` is applied before the write resolves.
+ * Answers made of one account's rows, kept until that account's rows are written. Writes are
+ * counted, those of all accounts by one count; a value is as good as the count at which its reading
+ * **began**. A reading that a commit overtakes therefore is never kept, and one that was kept
+ * before it is never found again: the effect `answers-changed` is applied before the write
+ * resolves.
  */
 export class OwnerCache<T extends Owned> {
   readonly #entries: TtlCache<string, Kept<T>>;
   readonly #maxOwners: number;
   #writes = 0;
-  /** The count at each account's last write; where none is noted, at the last that concerned everybody. */
+  /**
+   * The count at each account's last write; where none is noted, at the last that concerned
+   * everybody.
+   */
   readonly #lastWrites = new Map<string, number>();
   #lastWriteOfAll = 0;
   #hits = 0;
@@ -44,7 +49,10 @@ export class OwnerCache<T extends Owned> {
     this.#maxOwners = maxEntries;
   }
 
-  /** What is kept under the key, else what `load` reads, which is kept if no write has come between. @param key `kind:id…` */
+  /**
+   * What is kept under the key, else what `load` reads, which is kept if no write has come between.
+   * @param key `kind:id…`
+   */
   async read<R extends T | undefined>(key: string, load: () => Promise<R>): Promise<T | R> {
     const kept = this.#entries.get(key);
     if (kept && kept.version >= this.#lastWrite(kept.value.ownerId)) {
@@ -94,7 +102,10 @@ export interface KeptAnswer extends Owned {
   readonly etag: string;
 }
 
-/** The reads that are kept in memory (contract 13, Caching), besides those of {@link Principals} for credentials and rights. */
+/**
+ * The reads that are kept in memory (contract 13, Caching), besides those of {@link Principals} for
+ * credentials and rights.
+ */
 export class ReadCaches {
   readonly tasks: OwnerCache<KeptAnswer>;
   readonly profiles: OwnerCache<KeptAnswer>;

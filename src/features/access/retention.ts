@@ -50,7 +50,10 @@ function goneDevices(db: ReadDb | Trx, now: number) {
   return db.selectFrom("push_devices").select("id").where("disabledAt", "<=", daysBefore(now, DEVICE_DAYS));
 }
 
-/** A removed account keeps its row, for what names its id stays readable; who it was is forgotten (contract 12.18). */
+/**
+ * A removed account keeps its row, for what names its id stays readable; who it was is forgotten
+ * (contract 12.18).
+ */
 const removedUsers: RetentionRule<string> = {
   name: "users",
   async find(scan, now, limit) {

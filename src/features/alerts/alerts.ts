@@ -88,8 +88,9 @@ interface AlertPayload extends ErrorBurst {
 }
 
 /**
- * Errors in quick succession: one job per project at a time tells its people, in the app and by mail, and then the project is silent for a while.
- * The notification, the mark of the silence and the job's own end are one transaction: a restart neither loses an alert nor repeats one.
+ * Errors in quick succession: one job per project at a time tells its people, in the app and by
+ * mail, and then the project is silent for a while. The notification, the mark of the silence and
+ * the job's own end are one transaction: a restart neither loses an alert nor repeats one.
  */
 export class Alerts {
   readonly #context: AlertsContext;

@@ -93,7 +93,10 @@ const PAGE = 5000;
 const MAX_HELD = 100_000;
 /** Of projects that have had an error; then those whose window is over are forgotten. */
 const MAX_WINDOWS = 10_000;
-/** Behind this a job that should have told an alert may be gone: cancelled, say. If it still waits, its key stands for the new one. */
+/**
+ * Behind this a job that should have told an alert may be gone: cancelled, say. If it still waits,
+ * its key stands for the new one.
+ */
 const BUSY_MS = 300_000;
 
 interface NotedError {
@@ -104,7 +107,10 @@ interface NotedError {
 
 /** A burst that is to be told. */
 export interface RaisedBurst extends ErrorBurst {
-  /** It happened while the project was silent, which ends at `runAt`; then all errors of the silence are told. */
+  /**
+   * It happened while the project was silent, which ends at `runAt`; then all errors of the silence
+   * are told.
+   */
   readonly isFollowUp: boolean;
   readonly runAt: EpochMs;
 }
@@ -113,8 +119,9 @@ export interface RaisedBurst extends ErrorBurst {
 type Raise = (projectId: string, burst: RaisedBurst) => Promise<void>;
 
 /**
- * Counts the errors of each project as they are committed: a look at level and type of an event costs ingest nothing that can be measured,
- * and the log is not read again. What had happened before a start is read once, in the scan thread.
+ * Counts the errors of each project as they are committed: a look at level and type of an event
+ * costs ingest nothing that can be measured, and the log is not read again. What had happened
+ * before a start is read once, in the scan thread.
  */
 export class ErrorWatch implements Observer {
   readonly #context: AlertsContext;
@@ -228,7 +235,8 @@ export class ErrorWatch implements Observer {
     const now = clock.now();
     const toldAt = this.#toldAt.get(projectId) ?? Number.NEGATIVE_INFINITY;
     const isFollowUp = isSilent(now, toldAt, cooldownMs);
-    // The distance counts: after the clock was set back, a job that is gone must not silence the project until that time comes again.
+    // The distance counts: after the clock was set back, a job that is gone must not silence the
+    // project until that time comes again.
     if (Math.abs(now - (this.#busy.get(projectId) ?? Number.NEGATIVE_INFINITY)) < BUSY_MS) return;
     this.#busy.set(projectId, now);
     if (!isFollowUp) this.#untold.set(projectId, ErrorSum.of(burst));

@@ -1,6 +1,8 @@
 import type { EpochMs } from "../../core/clock.ts";
 
-/** A number of errors is enough to know where an alert began; so many of the newest are named in it. */
+/**
+ * A number of errors is enough to know where an alert began; so many of the newest are named in it.
+ */
 const SAMPLES = 5;
 
 /** Errors in quick succession: as many as there had to be, within the time there was. */
@@ -57,7 +59,10 @@ export class ErrorWindow {
   }
 }
 
-/** All errors of a project since those it was last told of: a number, and the newest, however many there are. */
+/**
+ * All errors of a project since those it was last told of: a number, and the newest, however many
+ * there are.
+ */
 export class ErrorSum {
   #count = 0;
   #firstAt: EpochMs = 0;

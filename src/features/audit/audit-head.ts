@@ -10,7 +10,10 @@ import type { Database } from "../../store/database.ts";
 import { AUDIT_KEY_SETTING, isHeadRequired, markedAuditKey } from "../../store/sealed-settings.ts";
 import type { AuditHead, AuditService } from "./audit-log.ts";
 
-/** A head as a file or a log line has it; `mac` is null in the form of earlier versions and of the log. */
+/**
+ * A head as a file or a log line has it; `mac` is null in the form of earlier versions and of the
+ * log.
+ */
 export interface NotedHead extends AuditHead {
   readonly mac: string | null;
 }
@@ -24,7 +27,10 @@ interface HeadFacts {
   hashAt(seq: number): string | undefined;
 }
 
-/** The head of the chain as it was noted last, outside the database; null when none was, or when the file is damaged. */
+/**
+ * The head of the chain as it was noted last, outside the database; null when none was, or when the
+ * file is damaged.
+ */
 export async function readAuditHead(dataDir: string): Promise<NotedHead | null> {
   const text = await readFile(auditHeadFile(dataDir), "utf8").catch(() => "");
   return parseAuditHead(text.trim());
@@ -74,8 +80,9 @@ interface AuditHeadParts {
 }
 
 /**
- * Notes the head of the audit chain outside the database: in the log and, signed, in `<dataDir>/audit.head`, at start, hourly and at the
- * stop. A file that is missing, not signed or contradicted by the trail is left as it is, as evidence, until a start accepts it.
+ * Notes the head of the audit chain outside the database: in the log and, signed, in
+ * `<dataDir>/audit.head`, at start, hourly and at the stop. A file that is missing, not signed or
+ * contradicted by the trail is left as it is, as evidence, until a start accepts it.
  */
 export class AuditHeadKeeper {
   readonly #parts: AuditHeadParts;
@@ -95,7 +102,10 @@ export class AuditHeadKeeper {
     return this.#warning;
   }
 
-  /** @param isAccepted an operator takes the trail as it is: what is wrong is recorded in it, and its head is noted. */
+  /**
+   * @param isAccepted an operator takes the trail as it is: what is wrong is recorded in it, and
+   * its head is noted.
+   */
   async start(isAccepted: boolean): Promise<void> {
     if (isAccepted) await this.#accept();
     await this.#note();
@@ -108,7 +118,10 @@ export class AuditHeadKeeper {
     await this.#note();
   }
 
-  /** Compares the file with the trail as both are now. @returns words for an operator, null when they agree */
+  /**
+   * Compares the file with the trail as both are now. @returns words for an operator, null when
+   * they agree
+   */
   async problem(): Promise<string | null> {
     const { dataDir, reader, box, auditKey } = this.#parts;
     const isRequired = isHeadRequired(reader, box);
@@ -147,14 +160,18 @@ export class AuditHeadKeeper {
   async #write(head: AuditHead): Promise<void> {
     const { dataDir, auditKey } = this.#parts;
     const file = auditHeadFile(dataDir);
-    // On disk before and after it takes the name of the old one: a power cut leaves one of the two, whole.
+    // On disk before and after it takes the name of the old one: a power cut leaves one of the two,
+    // whole.
     await writeFile(`${file}.new`, auditHeadLine(auditKey, head), { mode: 0o600, flush: true });
     await rename(`${file}.new`, file);
     await syncDirLater(dataDir);
     await this.#require();
   }
 
-  /** From now on a signed head must exist. After it was written: a crash in between must not accuse anyone. */
+  /**
+   * From now on a signed head must exist. After it was written: a crash in between must not accuse
+   * anyone.
+   */
   async #require(): Promise<void> {
     const { reader, box, database } = this.#parts;
     if (isHeadRequired(reader, box)) return;

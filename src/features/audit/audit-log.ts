@@ -31,7 +31,10 @@ export class AuditService {
     this.#clock = clock;
   }
 
-  /** Records in the transaction of the change when given its `trx`, which is how a change and its record cannot part; else by itself. */
+  /**
+   * Records in the transaction of the change when given its `trx`, which is how a change and its
+   * record cannot part; else by itself.
+   */
   async record(entry: AuditEntry, options: InTransaction = {}): Promise<void> {
     const row = auditRow(entry, this.#clock.now());
     await this.#database.writeIn(options, async (trx) => this.#database.audit(trx, row));
@@ -84,7 +87,10 @@ interface SeqBounds {
   readonly toSeq: number;
 }
 
-/** The numbers of the log are in the order of time (contract 3), so those of a time are found by halving, without reading the rest. */
+/**
+ * The numbers of the log are in the order of time (contract 3), so those of a time are found by
+ * halving, without reading the rest.
+ */
 export async function seqBounds(db: ReadDb, { from, to }: AuditSelection): Promise<SeqBounds> {
   return {
     fromSeq: from === undefined ? 0 : await firstSeqSince(db, from - CLOCK_STEP_MS),
@@ -185,11 +191,15 @@ export interface AuditVerdict {
   readonly ok: boolean;
   readonly checked: number;
   readonly firstBad?: { readonly seq: number; readonly id: string };
-  /** Rows are missing at the beginning, without a checkpoint that accounts for them, or at the end. */
+  /**
+   * Rows are missing at the beginning, without a checkpoint that accounts for them, or at the end.
+   */
   readonly truncated?: boolean;
 }
 
-/** The row that stands for those that retention has removed; its metadata names the last of them. */
+/**
+ * The row that stands for those that retention has removed; its metadata names the last of them.
+ */
 export const CHECKPOINT_ACTION = "audit.checkpoint";
 
 /** A row of the chain by its number, noted outside the database. */
@@ -199,10 +209,13 @@ export interface AuditHead {
 }
 
 /**
- * Recomputes the chain. Each row must follow the one before it, carry the hash of its own content, and be the one that a head names; the last
- * must be the last that was ever given. The first must be the first of all, or follow the row that a checkpoint further on names: such a row is made by retention
- * alone and vouched for by its own hash. A part of the log is checked from its first row on, whose own link is taken as given.
- * @param heads of the chain as noted elsewhere: whoever can write the database cannot change them with it.
+ * Recomputes the chain. Each row must follow the one before it, carry the hash of its own content,
+ * and be the one that a head names; the last must be the last that was ever given. The first must
+ * be the first of all, or follow the row that a checkpoint further on names: such a row is made by
+ * retention alone and vouched for by its own hash. A part of the log is checked from its first row
+ * on, whose own link is taken as given.
+ * @param heads of the chain as noted elsewhere: whoever can write the database cannot change them
+ * with it.
  */
 export async function verifyAudit(
   db: ReadDb,
@@ -243,7 +256,10 @@ function accountsFor({ action, metadata }: AuditLogRow, removed: AuditHead): boo
   return seq === removed.seq && hash === removed.hash;
 }
 
-/** The rows from the first to the last of a time, without a hole: a clock that was set back leaves other times between them. */
+/**
+ * The rows from the first to the last of a time, without a hole: a clock that was set back leaves
+ * other times between them.
+ */
 async function* rowsOfTime(db: ReadDb, { from, to }: Pick<AuditSelection, "from" | "to">): AsyncIterable<AuditLogRow> {
   const first = from === undefined ? 0 : await edgeSeq(db, { from }, "asc");
   const last = to === undefined ? Number.MAX_SAFE_INTEGER : await edgeSeq(db, { to }, "desc");

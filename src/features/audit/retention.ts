@@ -19,8 +19,9 @@ export interface AuditSweepParts {
 }
 
 /**
- * Removes the oldest rows of the audit trail, whole days (UTC) only, so that there is a checkpoint a day. Only from the beginning, in slices; each
- * slice adds a checkpoint at the end of the chain, in the same transaction, that names the last row removed: what is left can be verified, and what
+ * Removes the oldest rows of the audit trail, whole days (UTC) only, so that there is a checkpoint
+ * a day. Only from the beginning, in slices; each slice adds a checkpoint at the end of the chain,
+ * in the same transaction, that names the last row removed: what is left can be verified, and what
  * is gone without a checkpoint is missed.
  */
 export function auditSweep({ audit, dataDir, days }: AuditSweepParts): NamedSweep {
@@ -37,7 +38,8 @@ export function auditSweep({ audit, dataDir, days }: AuditSweepParts): NamedSwee
         .limit(1)
         .executeTakeFirst();
       if (!oldest || oldest.timestamp >= before) return 0;
-      // The row that is noted outside the database stays, or the note could not be compared with anything.
+      // The row that is noted outside the database stays, or the note could not be compared with
+      // anything.
       const noted = (await readAuditHead(dataDir))?.seq ?? Number.MAX_SAFE_INTEGER;
       let removed = 0;
       for (let inSlice = SLICE; inSlice === SLICE && !isStopped(); removed += inSlice)
@@ -55,7 +57,8 @@ async function removeSlice(trx: Trx, audit: AuditService, before: number, noted:
     .orderBy("seq")
     .limit(SLICE + 1)
     .execute();
-  // Never the last row of all: the next one follows its hash. And none behind a younger one: a clock that was wrong removes nothing.
+  // Never the last row of all: the next one follows its hash. And none behind a younger one: a
+  // clock that was wrong removes nothing.
   const young = oldest.findIndex((row, at) => row.timestamp >= before || row.seq >= noted || at === oldest.length - 1);
   const old = oldest.slice(0, Math.min(young, SLICE));
   const last = old.at(-1);

@@ -13,8 +13,9 @@ import {
 } from "./manifest.ts";
 
 /*
- * The part of the tar format that an archive of a few plain files needs: POSIX ustar headers (IEEE 1003.1, pax, "ustar Interchange Format"),
- * and GNU's binary sizes from 8 GiB on. Every tar program reads what is written here; read back is nothing but that.
+ * The part of the tar format that an archive of a few plain files needs: POSIX ustar headers (IEEE
+ * 1003.1, pax, "ustar Interchange Format"), and GNU's binary sizes from 8 GiB on. Every tar program
+ * reads what is written here; read back is nothing but that.
  */
 
 export const TAR_BLOCK = 512;
@@ -63,7 +64,10 @@ export function tarHeader({ name, bytes }: TarEntry, at: number): Buffer {
   return header;
 }
 
-/** Reads a header. @returns null for an empty block. @throws TarRefused for a link, a device, a directory, and all that is not a plain file */
+/**
+ * Reads a header. @returns null for an empty block. @throws TarRefused for a link, a device, a
+ * directory, and all that is not a plain file
+ */
 export function readTarHeader(block: Buffer): TarEntry | null {
   if (block.every((byte) => byte === 0)) return null;
   if (block.toString("latin1", 257, 265) !== "ustar\x0000") throw new TarRefused("it is not a tar archive of Prism");
@@ -145,7 +149,8 @@ export async function measure(source: ArchiveSource): Promise<MeasuredSource> {
 }
 
 /**
- * Writes manifest and members to a new file and waits until they are on disk. @param at epoch ms, for the members' times.
+ * Writes manifest and members to a new file and waits until they are on disk. @param at epoch ms,
+ * for the members' times.
  * @throws ArchiveRefused when a file has changed since it was measured
  */
 export async function writeArchive(
@@ -193,8 +198,9 @@ function chunksOf({ content }: ArchiveSource): AsyncIterable<Buffer> | Iterable<
 }
 
 /**
- * An archive that may be anybody's. The manifest says which members there are, in which order and how large: whatever else stands in the file, and
- * whatever is not exactly so, makes it damaged. Only names that the manifest may have become paths.
+ * An archive that may be anybody's. The manifest says which members there are, in which order and
+ * how large: whatever else stands in the file, and whatever is not exactly so, makes it damaged.
+ * Only names that the manifest may have become paths.
  */
 export class ArchiveReader {
   readonly manifest: Manifest;
@@ -209,7 +215,10 @@ export class ArchiveReader {
     this.manifest = signed.manifest;
   }
 
-  /** Reads the manifest and compares the file's size with it. @throws ArchiveRefused, and what opening a file throws */
+  /**
+   * Reads the manifest and compares the file's size with it. @throws ArchiveRefused, and what
+   * opening a file throws
+   */
   static async open(file: string): Promise<ArchiveReader> {
     const handle = await open(file, "r");
     try {
@@ -252,7 +261,10 @@ export class ArchiveReader {
     return Buffer.concat(chunks);
   }
 
-  /** Writes the members but the keys, each file new and for its owner only. @param pathOf where a member goes. @throws ArchiveRefused */
+  /**
+   * Writes the members but the keys, each file new and for its owner only. @param pathOf where a
+   * member goes. @throws ArchiveRefused
+   */
   async unpack(pathOf: (name: string) => string, onBytes: (bytes: number) => void): Promise<void> {
     for (const [index, member] of this.manifest.members.entries()) {
       if (member.name === KEYS_MEMBER) continue;

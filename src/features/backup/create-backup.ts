@@ -58,19 +58,23 @@ export interface Backup extends WrittenArchive {
 const OVERHEAD_BYTES = 1_048_576;
 const LOOK_EVERY_MS = 200;
 
-/** Where a backup works until it is whole: beside the archive, so that a rename is all that is left. */
+/**
+ * Where a backup works until it is whole: beside the archive, so that a rename is all that is left.
+ */
 export function workDirOf(file: string): string {
   return join(dirname(file), `.${basename(file)}.${process.pid}.partial`);
 }
 
 /**
- * Writes an archive of the database as one commit left it, and of the sounds. It gets its name when it is whole, on disk, and recorded in the audit
- * trail; until then, and if it never is, everything stands in {@link workDirOf}, which is removed in the end.
+ * Writes an archive of the database as one commit left it, and of the sounds. It gets its name when
+ * it is whole, on disk, and recorded in the audit trail; until then, and if it never is, everything
+ * stands in {@link workDirOf}, which is removed in the end.
  * @throws ArchiveRefused, UnsealError, and what SQLite and the file system throw
  */
 export async function createBackup(parts: BackupParts): Promise<Backup> {
   const { config, file, verify, clock } = parts;
-  // Before the long work: with another key, or with a schema that no restore takes, it would end in vain.
+  // Before the long work: with another key, or with a schema that no restore takes, it would end in
+  // vain.
   requireAuditKey(config.databaseFile, sealedBoxOf(config));
   requireRestorableSchema(config.databaseFile);
   const expected = snapshotBytes(config.databaseFile);
@@ -101,7 +105,9 @@ export async function createBackup(parts: BackupParts): Promise<Backup> {
   }
 }
 
-/** @throws ArchiveRefused when there is something under the name: an archive is never written over. */
+/**
+ * @throws ArchiveRefused when there is something under the name: an archive is never written over.
+ */
 export function requireNew(file: string): void {
   if (existsSync(file))
     throw new ArchiveRefused(
@@ -181,7 +187,10 @@ async function keysMember({ secrets, previousEncryptionKeys }: Config, passphras
   return { name: KEYS_MEMBER, content: await sealKeys(keys, passphrase) };
 }
 
-/** Plain files of names that an archive may have; sounds are stored under generated ones, and nothing else belongs there. */
+/**
+ * Plain files of names that an archive may have; sounds are stored under generated ones, and
+ * nothing else belongs there.
+ */
 function soundsIn(dataDir: string): ArchiveSource[] {
   const dir = join(dataDir, SOUNDS_DIR);
   if (!existsSync(dir)) return [];

@@ -6,8 +6,9 @@ import { SealedBox } from "../../core/sealed-box.ts";
 import { secretsEqual } from "../../core/tokens.ts";
 
 /**
- * Why an archive is not made or not taken. `damaged`: it is not what was written, or never was one; `untrusted`: nothing proves who made it;
- * `newer`: a later version did; `passphrase`: the wrong one; `space`: there is no room for it; `exists`: something is where it would go.
+ * Why an archive is not made or not taken. `damaged`: it is not what was written, or never was one;
+ * `untrusted`: nothing proves who made it; `newer`: a later version did; `passphrase`: the wrong
+ * one; `space`: there is no room for it; `exists`: something is where it would go.
  */
 export type ArchiveProblem = "damaged" | "untrusted" | "newer" | "passphrase" | "space" | "exists";
 
@@ -47,7 +48,10 @@ export const DATABASE_MEMBER = "prism.db";
 export const KEYS_MEMBER = "keys.enc";
 
 const FORMAT = 1;
-/** Fixed names, and files of generated names in one folder: nothing that could lead out of a directory. */
+/**
+ * Fixed names, and files of generated names in one folder: nothing that could lead out of a
+ * directory.
+ */
 const MEMBER_NAME = /^(?:prism\.db|keys\.enc|sounds\/[A-Za-z0-9][A-Za-z0-9._-]{0,79})$/;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -56,7 +60,10 @@ const text = v.pipe(v.string(), v.maxLength(200));
 
 const Member = v.strictObject({ name: v.pipe(v.string(), v.regex(MEMBER_NAME)), bytes: count, sha256: hex(64) });
 
-/** What an archive says of itself. Sizes bound what is unpacked; each member must be exactly what its hash says. */
+/**
+ * What an archive says of itself. Sizes bound what is unpacked; each member must be exactly what
+ * its hash says.
+ */
 const Manifest = v.strictObject({
   format: v.literal(FORMAT),
   id: v.pipe(v.string(), v.uuid()),
@@ -108,7 +115,8 @@ export function readManifest(bytes: Buffer): ReadManifest {
 }
 
 /**
- * Whether somebody who has one of the keys made the archive. What is compared is what was read, written anew: nothing can be read that was not signed.
+ * Whether somebody who has one of the keys made the archive. What is compared is what was read,
+ * written anew: nothing can be read that was not signed.
  * @throws ArchiveRefused
  */
 export function requireSigned({ manifest, hmac }: ReadManifest, keys: readonly Uint8Array[]): void {
@@ -158,11 +166,18 @@ const MAGIC = Buffer.from("prism keys 1\n");
 const SALT_BYTES = 16;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-/** 128 MiB and about half a second a guess (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html). Part of the format. */
+/**
+ * 128 MiB and about half a second a guess
+ * (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html). Part of the
+ * format.
+ */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
 const MIN_BYTES = MAGIC.length + SALT_BYTES + NONCE_BYTES + TAG_BYTES;
 
-/** Magic ‖ salt ‖ nonce ‖ AES-256-GCM of the keys' JSON ‖ tag, under a key that scrypt makes of the passphrase. */
+/**
+ * Magic ‖ salt ‖ nonce ‖ AES-256-GCM of the keys' JSON ‖ tag, under a key that scrypt makes of the
+ * passphrase.
+ */
 export async function sealKeys(keys: CarriedKeys, passphrase: string): Promise<Buffer> {
   const [salt, nonce] = [randomBytes(SALT_BYTES), randomBytes(NONCE_BYTES)];
   const cipher = createCipheriv("aes-256-gcm", await derive(passphrase, salt), nonce).setAAD(MAGIC);

@@ -21,9 +21,12 @@ import type { Manifest } from "./manifest.ts";
 import { ArchiveRefused } from "./manifest.ts";
 
 /**
- * Whether a database that came from an archive may be used: its schema is this program's, the file is whole, references lead somewhere, and the chain of the
- * audit trail is unbroken. The schema comes first: before it is known, nothing of the file is used but SQLite's own tables. Long looks are in a thread.
- * @returns the migrations it has. @throws ArchiveRefused, SchemaRefused, UnsealError when it was made with another encryption key
+ * Whether a database that came from an archive may be used: its schema is this program's, the file
+ * is whole, references lead somewhere, and the chain of the audit trail is unbroken. The schema
+ * comes first: before it is known, nothing of the file is used but SQLite's own tables. Long looks
+ * are in a thread.
+ * @returns the migrations it has. @throws ArchiveRefused, SchemaRefused, UnsealError when it was
+ * made with another encryption key
  */
 export async function checkDatabase(file: string, box: SealedBox): Promise<readonly string[]> {
   try {
@@ -77,10 +80,16 @@ async function checkContent(scanner: Scanner, auditKey: Uint8Array): Promise<voi
   throw new ArchiveRefused("damaged", `the chain of the audit trail does not hold: ${where}`);
 }
 
-/** How far the counters of all streams go on behind what they had reached: no number of the old data is given to something else. */
+/**
+ * How far the counters of all streams go on behind what they had reached: no number of the old data
+ * is given to something else.
+ */
 export const OFFSET_JUMP = 1_000_000;
 
-/** Queues whose jobs reach people and systems outside. What was sent after the backup would be sent again, unasked. */
+/**
+ * Queues whose jobs reach people and systems outside. What was sent after the backup would be sent
+ * again, unasked.
+ */
 const OUTWARD_QUEUES: readonly QueueName[] = ["notification-delivery", "push-notification", "alert", "digest"];
 
 /** Where the counters stood. */
@@ -116,8 +125,10 @@ export interface Prepared {
 }
 
 /**
- * Makes a checked database ready for a server: brings it up to date, and in one transaction with its `backup.restore` record ends sessions, links and
- * leases, moves the counters on, tells every stream of the gap, and pauses the queues that lead outside. Everything is in the file itself afterwards.
+ * Makes a checked database ready for a server: brings it up to date, and in one transaction with
+ * its `backup.restore` record ends sessions, links and leases, moves the counters on, tells every
+ * stream of the gap, and pauses the queues that lead outside. Everything is in the file itself
+ * afterwards.
  * @throws UnsealError, and what SQLite throws
  */
 export async function prepareRestored(restored: RestoredDatabase): Promise<Prepared> {
@@ -177,7 +188,8 @@ function change(
         action: "backup.restore",
         resourceType: "backup",
         resourceId: manifest.id,
-        // With the head of the trail that is replaced, the restored one says what it took the place of.
+        // With the head of the trail that is replaced, the restored one says what it took the place
+        // of.
         metadata: { createdAt: manifest.createdAt, ...offsets, jobs: returned, replaced: headText(replaced) },
       },
       { trx },
@@ -191,8 +203,9 @@ function headText(replaced: ReplacedData | null): string | null {
 }
 
 /**
- * Jobs that ran when the copy was made run again; the attempt counts, as it does after a crash. What has no attempt left is ended by the next start of
- * the server, which tells the features concerned.
+ * Jobs that ran when the copy was made run again; the attempt counts, as it does after a crash.
+ * What has no attempt left is ended by the next start of the server, which tells the features
+ * concerned.
  */
 async function dropLeases(trx: Trx, now: number): Promise<number> {
   const running = await runningJobs(trx).execute();
@@ -209,7 +222,10 @@ async function moveCounters(trx: Trx, offsets: Positions, now: number): Promise<
     for (const key of [`sequence.${name}`, `sequence.${name}.last`]) await keep(trx, key, offsets[name], now);
 }
 
-/** Nothing behind the last entry that was restored can be read again, whatever the clients have seen of it. */
+/**
+ * Nothing behind the last entry that was restored can be read again, whatever the clients have seen
+ * of it.
+ */
 async function noteGaps(trx: Trx, offsets: Positions): Promise<void> {
   const last = await sql<Positions>`select
     coalesce((select max(seq) from events), 0) as events,
@@ -228,7 +244,10 @@ async function noteGaps(trx: Trx, offsets: Positions): Promise<void> {
   }
 }
 
-/** @returns the queues that wait for `queue resume`. What a module does nobody knows, so its queue counts as leading outside. */
+/**
+ * @returns the queues that wait for `queue resume`. What a module does nobody knows, so its queue
+ * counts as leading outside.
+ */
 async function pauseOutward(trx: Trx, now: number): Promise<readonly string[]> {
   const { rows } = await sql<{ queue: string }>`
     select distinct queue from jobs where finishedAt is null and queue >= 'module:' and queue < 'module;'

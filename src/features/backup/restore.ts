@@ -57,7 +57,10 @@ export interface Restored extends Prepared {
 /** Unpacked members need a little more than their own bytes. */
 const OVERHEAD_BYTES = 1_048_576;
 
-/** Looks at all of an archive as a restore would. @param work a new folder, which the caller removes. @throws ArchiveRefused, SchemaRefused, UnsealError */
+/**
+ * Looks at all of an archive as a restore would. @param work a new folder, which the caller
+ * removes. @throws ArchiveRefused, SchemaRefused, UnsealError
+ */
 export async function checkArchive(options: ArchiveOptions, work: string): Promise<CheckedArchive> {
   return withArchive(options, async (reader, box) => {
     mkdirSync(work, { recursive: true, mode: 0o700 });
@@ -72,8 +75,10 @@ export function stagedName(): string {
 }
 
 /**
- * Puts an archive's data in the place of what is there. The caller holds the data directory's lock. Until everything is unpacked, checked and ready the old
- * data is not touched; afterwards it stands in a folder beside the new. @throws ArchiveRefused, SchemaRefused, UnsealError, and what SQLite throws
+ * Puts an archive's data in the place of what is there. The caller holds the data directory's lock.
+ * Until everything is unpacked, checked and ready the old data is not touched; afterwards it stands
+ * in a folder beside the new. @throws ArchiveRefused, SchemaRefused, UnsealError, and what SQLite
+ * throws
  */
 export async function restore(options: RestoreOptions): Promise<Restored> {
   const { places, clock } = options;
@@ -151,7 +156,10 @@ async function unpackChecked(
   return checkDatabase(pathOf(DATABASE_MEMBER), box);
 }
 
-/** What the next verification compares the trail with, the keys, and a folder of sounds where there was one, for it belongs to the old database. */
+/**
+ * What the next verification compares the trail with, the keys, and a folder of sounds where there
+ * was one, for it belongs to the old database.
+ */
 function writeBesides({ dataDir }: DataPlaces, folder: string, headLine: string, keys: CarriedKeys | null): void {
   const write = (name: string, text: string): void =>
     writeFileSync(join(folder, name), text, { mode: 0o600, flush: true });
@@ -190,7 +198,10 @@ async function readReplaced({ dataDir, databaseFile }: DataPlaces): Promise<Repl
   }
 }
 
-/** Each restore keeps what it replaced by itself: a second one, of the right archive this time, must not cost the data that the first put aside. */
+/**
+ * Each restore keeps what it replaced by itself: a second one, of the right archive this time, must
+ * not cost the data that the first put aside.
+ */
 function keptName(now: EpochMs): string {
   return `${toRfc3339(now).replace(/[-:.]/g, "")}.before-restore`;
 }

@@ -5,9 +5,11 @@ import { SOUNDS_DIR, syncDir } from "../../core/data-dir.ts";
 import { beatFileOf } from "../../store/write-health.ts";
 
 /*
- * How restored data takes the place of old data. First everything new stands whole, checked and on disk in a folder of its own; then a marker is
- * written, and from that moment the new data counts: each file is moved, the old ones into a folder that is kept, and the marker goes. Whoever takes the
- * data directory's lock next finishes what a crash has interrupted. So there is the old data before the marker, and the new after it.
+ * How restored data takes the place of old data. First everything new stands whole, checked and on
+ * disk in a folder of its own; then a marker is written, and from that moment the new data counts:
+ * each file is moved, the old ones into a folder that is kept, and the marker goes. Whoever takes
+ * the data directory's lock next finishes what a crash has interrupted. So there is the old data
+ * before the marker, and the new after it.
  */
 
 /** Where an installation's data is. */
@@ -35,7 +37,8 @@ export function isRestorePending({ dataDir }: Pick<DataPlaces, "dataDir">): bool
 }
 
 /**
- * Lets the staged data count, and moves it into place. The caller holds the data directory's lock, and nobody has the databases open.
+ * Lets the staged data count, and moves it into place. The caller holds the data directory's lock,
+ * and nobody has the databases open.
  * @param onStep told before each step, for tests that interrupt there.
  */
 export function commitRestore(places: DataPlaces, marker: Marker, onStep?: (what: string) => void): void {
@@ -47,7 +50,10 @@ export function commitRestore(places: DataPlaces, marker: Marker, onStep?: (what
   finishRestore(places, onStep);
 }
 
-/** Does what is left of a restore whose data counts. Done again after any interruption, it ends the same. @returns whether there was one */
+/**
+ * Does what is left of a restore whose data counts. Done again after any interruption, it ends the
+ * same. @returns whether there was one
+ */
 export function finishRestore(places: DataPlaces, onStep: (what: string) => void = () => undefined): boolean {
   if (!isRestorePending(places)) return false;
   const { dataDir, databaseFile } = places;
@@ -67,7 +73,8 @@ export function finishRestore(places: DataPlaces, onStep: (what: string) => void
     }
     move(fresh, file);
   };
-  // A log beside another database than its own would be played into it: both are gone before the new one comes.
+  // A log beside another database than its own would be played into it: both are gone before the
+  // new one comes.
   swap(databaseFile, [`${databaseFile}-wal`, `${databaseFile}-shm`, databaseFile]);
   for (const name of BESIDES) swap(join(dataDir, name), [join(dataDir, name)]);
   // It tells how far the replaced database had got.
@@ -87,7 +94,8 @@ export function finishRestore(places: DataPlaces, onStep: (what: string) => void
 
 function readMarker(dataDir: string): Marker {
   const { staged, kept } = JSON.parse(readFileSync(join(dataDir, MARKER), "utf8")) as Marker;
-  // The names that a restore gives, and no others: one of the folders is removed with all that is in it.
+  // The names that a restore gives, and no others: one of the folders is removed with all that is
+  // in it.
   if (!/^\.restore-\d+\.partial$/.test(String(staged)) || !/^[\dA-Za-z]+\.before-restore$/.test(String(kept)))
     throw new Error(`${join(dataDir, MARKER)} is damaged`);
   return { staged, kept };

@@ -7,8 +7,9 @@ const PLAIN = /^(-?)(\d{1,15})(?:\.(\d{1,4}))?$/;
 export type MoneyUnits = bigint;
 
 /**
- * An amount as somebody writes it: a decimal text, or a JSON number, which counts as its shortest decimal form. A number whose units pass 2^53 - 1 may
- * have been rounded before it came here (D57). @returns undefined for what is not exactly an amount.
+ * An amount as somebody writes it: a decimal text, or a JSON number, which counts as its shortest
+ * decimal form. A number whose units pass 2^53 - 1 may have been rounded before it came here (D57).
+ * @returns undefined for what is not exactly an amount.
  */
 export function parseMoney(value: string | number): MoneyUnits | undefined {
   const [match, sign, whole = "", fraction = ""] = PLAIN.exec(String(value)) ?? [];
@@ -25,7 +26,10 @@ export function moneyOf(text: string): MoneyUnits {
   return units;
 }
 
-/** The one text of an amount: no leading zeros, none behind the last digit of the fraction, and no minus before nothing. */
+/**
+ * The one text of an amount: no leading zeros, none behind the last digit of the fraction, and no
+ * minus before nothing.
+ */
 export function moneyText(units: MoneyUnits): string {
   const digits = String(units < 0n ? -units : units).padStart(SCALE + 1, "0");
   const fraction = digits.slice(-SCALE).replace(/0+$/, "");

@@ -78,7 +78,10 @@ interface Verdict {
   readonly event: BucketEvent | null;
 }
 
-/** Below its threshold: told when it goes there, and again each `renotifyMs`. Back at it or above: told once (contract 8.3). */
+/**
+ * Below its threshold: told when it goes there, and again each `renotifyMs`. Back at it or above:
+ * told once (contract 8.3).
+ */
 function judge(bucket: BucketRow, now: EpochMs): Verdict {
   const { state, lastAlertAt, renotifyMs } = bucket;
   if (moneyOf(bucket.currentBalance) >= moneyOf(bucket.threshold))
@@ -119,8 +122,9 @@ interface TellPayload {
   readonly bucket: { readonly bucketId: string; readonly name: string; readonly [amount: string]: string };
 }
 
-// What a bucket has become, and the job that makes an event of it, are one transaction; the event has the id of that job and is one commit with its
-// end. So each crossing is one event, whatever crashes.
+// What a bucket has become, and the job that makes an event of it, are one transaction; the event
+// has the id of that job and is one commit with its end. So each crossing is one event, whatever
+// crashes.
 
 /** Takes over the interval of the configuration, where there is something to watch. */
 export async function startMonitoring(context: TransferBucketsContext): Promise<void> {
@@ -130,7 +134,10 @@ export async function startMonitoring(context: TransferBucketsContext): Promise<
   if (await hasBuckets(db.read)) await db.write((trx) => startChecks(context, trx));
 }
 
-/** Sees to it that the balances are checked. While there are no buckets nothing is, see {@link endChecks}. */
+/**
+ * Sees to it that the balances are checked. While there are no buckets nothing is, see {@link
+ * endChecks}.
+ */
 async function startChecks(context: TransferBucketsContext, trx: Trx): Promise<void> {
   const { schedules, config } = context;
   const everyMs = config.buckets.checkMs;
@@ -141,7 +148,10 @@ async function endChecks(context: TransferBucketsContext, trx: Trx): Promise<voi
   if (!(await hasBuckets(trx))) await context.schedules.remove(SCHEDULE, { trx });
 }
 
-/** A bucket as it is to be written, judged at once; what there is to tell follows as a job of the same transaction. */
+/**
+ * A bucket as it is to be written, judged at once; what there is to tell follows as a job of the
+ * same transaction.
+ */
 async function judged(context: TransferBucketsContext, bucket: BucketRow, trx: Trx): Promise<BucketRow> {
   const { jobs, clock } = context;
   const now = clock.now();
@@ -158,7 +168,10 @@ async function judged(context: TransferBucketsContext, bucket: BucketRow, trx: T
   return row;
 }
 
-/** Most buckets are as they were: only the others are written, each in a transaction that reads it again. */
+/**
+ * Most buckets are as they were: only the others are written, each in a transaction that reads it
+ * again.
+ */
 async function checkAll(
   context: TransferBucketsContext,
   signal: AbortSignal,

@@ -29,9 +29,10 @@ import type { TargetCall } from "./target-queues.ts";
 import { limitsOf } from "./target-queues.ts";
 
 /**
- * Makes an attempt at one delivery: a transaction that says it has begun, the call, and a transaction in which delivery and job end or wait together.
- * A crash in between has it made again, with the same id (at least once). What goes to one target goes in the order of the notifications: an attempt
- * waits for the one before it.
+ * Makes an attempt at one delivery: a transaction that says it has begun, the call, and a
+ * transaction in which delivery and job end or wait together. A crash in between has it made again,
+ * with the same id (at least once). What goes to one target goes in the order of the notifications:
+ * an attempt waits for the one before it.
  */
 export async function attemptDelivery(
   context: DeliveryContext,
@@ -130,7 +131,10 @@ async function send(
   await recordDelivered(context, job, found, accepted);
 }
 
-/** Checks what may have changed since the plan was made. @returns undefined when the attempt has ended by that, or waits. */
+/**
+ * Checks what may have changed since the plan was made. @returns undefined when the attempt has
+ * ended by that, or waits.
+ */
 export async function routeOf(
   context: DeliveryContext,
   job: AttemptJob,
@@ -171,7 +175,10 @@ function obstacleOf(
   return null;
 }
 
-/** An operator has moved the job, or a crash has cut its last attempt short: the delivery goes with it. */
+/**
+ * An operator has moved the job, or a crash has cut its last attempt short: the delivery goes with
+ * it.
+ */
 export async function followJob(context: DeliveryContext, trx: Trx, { jobId, state, error }: MovedJob): Promise<void> {
   const { clock } = context;
   const delivery = await trx.selectFrom("deliveries").selectAll().where("id", "=", jobId).executeTakeFirst();

@@ -12,7 +12,10 @@ export const PROJECT_RECIPIENT = "";
 export interface Target {
   /** {@link PROJECT_RECIPIENT} for a target of a project. */
   readonly userId: string;
-  /** Id of the device or webhook; '' where a user has one target only. Stored as `deliveries.target`. */
+  /**
+   * Id of the device or webhook; '' where a user has one target only. Stored as
+   * `deliveries.target`.
+   */
   readonly target: string;
 }
 
@@ -20,7 +23,9 @@ export interface Target {
 export interface Attempt {
   readonly delivery: Selectable<DeliveriesTable>;
   readonly notification: NotificationFacts;
-  /** Offset of the recipient's own entry, which the message carries so that the app can catch up. */
+  /**
+   * Offset of the recipient's own entry, which the message carries so that the app can catch up.
+   */
   readonly offset: number;
 }
 
@@ -34,37 +39,59 @@ export interface Accepted {
 export type Answer = { readonly accepted: Accepted } | { readonly failure: unknown };
 
 /**
- * A channel that leads out of the program: it knows where a user is reached, and how. When, how often and whether at all is decided by plan.ts and
- * attempt.ts. An attempt has three steps: `prepare` puts the message together, `call` hands it to the provider, `interpret` notes what the answer
- * says of the target. One contract suite runs over all channels (test/features/delivery/contract-*.test.ts).
+ * A channel that leads out of the program: it knows where a user is reached, and how. When, how
+ * often and whether at all is decided by plan.ts and attempt.ts. An attempt has three steps:
+ * `prepare` puts the message together, `call` hands it to the provider, `interpret` notes what the
+ * answer says of the target. One contract suite runs over all channels
+ * (test/features/delivery/contract-*.test.ts).
  *
- * `call` resolves when the provider has taken responsibility. It throws RetryLater when the provider names a time, PermanentError when trying
- * again cannot help, {@link TargetGone} when the target is gone, {@link ProviderDown} when it is not about this message at all, and anything else to be tried
- * again with backoff; several of those in a row say that the provider is down, an answer about one message such as RetryLater does not.
- * The delivery's id is sent along as the message's id, the same for every attempt (at least once).
+ * `call` resolves when the provider has taken responsibility. It throws RetryLater when the
+ * provider names a time, PermanentError when trying again cannot help, {@link TargetGone} when the
+ * target is gone, {@link ProviderDown} when it is not about this message at all, and anything else
+ * to be tried again with backoff; several of those in a row say that the provider is down, an
+ * answer about one message such as RetryLater does not. The delivery's id is sent along as the
+ * message's id, the same for every attempt (at least once).
  */
 export interface Channel<M extends object = object> extends ChannelCalls<M> {
   readonly name: OutsideChannel;
-  /** Whether each target is a provider of its own, such as a webhook's host: one that is down then says nothing of the others. */
+  /**
+   * Whether each target is a provider of its own, such as a webhook's host: one that is down then
+   * says nothing of the others.
+   */
   readonly perTargetCircuit?: boolean;
-  /** The targets of these users for this notification. Short look-ups by index: it runs while others wait for the writer. */
+  /**
+   * The targets of these users for this notification. Short look-ups by index: it runs while others
+   * wait for the writer.
+   */
   targets(userIds: readonly string[], notification: NotificationFacts, db: ReadDb | Trx): Promise<readonly Target[]>;
-  /** All that the call needs besides the provider's settings, as JSON. @throws TargetGone, PermanentError, Error to be tried again */
+  /**
+   * All that the call needs besides the provider's settings, as JSON. @throws TargetGone,
+   * PermanentError, Error to be tried again
+   */
   prepare(attempt: Attempt): Promise<M>;
-  /** Notes what an answer says of the target. @returns what the attempt ends with, which may be more than the call knew */
+  /**
+   * Notes what an answer says of the target. @returns what the attempt ends with, which may be more
+   * than the call knew
+   */
   interpret?(attempt: Attempt, answer: Answer): Promise<Answer>;
-  /** Where targets belong to users: the owner of this one, and its host. @returns undefined when the target is gone */
+  /**
+   * Where targets belong to users: the owner of this one, and its host. @returns undefined when the
+   * target is gone
+   */
   sourceOf?(target: string): Promise<TargetSource | undefined>;
   /** Makes a target that is gone unusable, in the transaction that records it. */
   disable?(target: string, trx: Trx): Promise<void>;
 }
 
 /**
- * The part of a channel that talks to the provider: it has the provider's settings, and nothing of the server's. A worker elsewhere makes the calls
- * with the same code.
+ * The part of a channel that talks to the provider: it has the provider's settings, and nothing of
+ * the server's. A worker elsewhere makes the calls with the same code.
  */
 export interface ChannelCalls<M extends object = object> {
-  /** Whether this process has the settings of the provider; without them nothing is planned for the channel. */
+  /**
+   * Whether this process has the settings of the provider; without them nothing is planned for the
+   * channel.
+   */
   readonly isConfigured: boolean;
   /** @param message as {@link Channel.prepare} made it, once it was JSON */
   call(message: M, signal: AbortSignal): Promise<Accepted>;
@@ -115,23 +142,33 @@ export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
 }
 
-/** The provider cannot be used as it is configured, or refuses everything: it is paused, and the message waits. */
+/**
+ * The provider cannot be used as it is configured, or refuses everything: it is paused, and the
+ * message waits.
+ */
 export class ProviderDown extends Error {
   override readonly name = "ProviderDown";
 }
 
 /** Channels have shorter limits of their own; this one is for what hangs all the same. */
 const LIMIT_MS = 60_000;
-/** What a provider is left with when this process stops: an answer that comes now saves a second message after the next start. */
+/**
+ * What a provider is left with when this process stops: an answer that comes now saves a second
+ * message after the next start.
+ */
 const GRACE_MS = 2000;
 
-/** A call was given up because this process stops: its job is handed back, and whether the provider has the message is not known. */
+/**
+ * A call was given up because this process stops: its job is handed back, and whether the provider
+ * has the message is not known.
+ */
 export class StoppedCall extends Error {
   override readonly name = "StoppedCall";
 }
 
 /**
- * Makes a call, and gives up when it takes too long, or soon after this process has been asked to stop.
+ * Makes a call, and gives up when it takes too long, or soon after this process has been asked to
+ * stop.
  * @throws what it throws, StoppedCall, and Error for the limit
  */
 export async function callWithin<T>(call: (signal: AbortSignal) => Promise<T>, stop: AbortSignal): Promise<T> {

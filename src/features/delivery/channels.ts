@@ -6,7 +6,10 @@ import type { Channel } from "./channel.ts";
 /** All channels of a notification: `in_app` is the recipient's own row. */
 export type AnyChannel = OutsideChannel | "in_app";
 
-/** Every server may be asked for these, for rules that name no channel use them; where one is not configured it simply leads nowhere. */
+/**
+ * Every server may be asked for these, for rules that name no channel use them; where one is not
+ * configured it simply leads nowhere.
+ */
 const ALWAYS_ACCEPTED: ReadonlySet<string> = new Set(["in_app", "pusher", "fcm", "apns"]);
 
 /** The channels that lead out of the program, by name. All are added before the server listens. */
@@ -16,7 +19,10 @@ export class Channels {
   readonly #external = new Map<string, boolean>();
   readonly #workers: ReadonlySet<OutsideChannel>;
 
-  /** @param workers channels by which workers elsewhere send, and this process does not (`delivery.workers`) */
+  /**
+   * @param workers channels by which workers elsewhere send, and this process does not
+   * (`delivery.workers`)
+   */
   constructor(workers: readonly WorkerChannel[] = []) {
     this.#workers = new Set(workers);
   }
@@ -28,7 +34,9 @@ export class Channels {
     this.#external.clear();
   }
 
-  /** A channel that can be used: by this server, or by workers elsewhere, who have what it needs. */
+  /**
+   * A channel that can be used: by this server, or by workers elsewhere, who have what it needs.
+   */
   get(name: OutsideChannel): Channel | undefined {
     const channel = this.#byName.get(name);
     return channel && this.#canUse(channel) ? channel : undefined;
@@ -54,7 +62,10 @@ export class Channels {
     return ALWAYS_ACCEPTED.has(name) || (name !== "in_app" && this.get(name) !== undefined);
   }
 
-  /** Whether a notification with these channels can leave the program. @param names a JSON list, as it is stored */
+  /**
+   * Whether a notification with these channels can leave the program. @param names a JSON list, as
+   * it is stored
+   */
   hasExternalChannel(names: string | null): boolean {
     if (names === null) return false;
     let isExternal = this.#external.get(names);

@@ -5,14 +5,18 @@ import type { OutsideChannel } from "../../store/schema.ts";
 import { PermanentError, RetryLater } from "../jobs/index.ts";
 import { type Channel, ProviderDown, TargetGone } from "./channel.ts";
 
-/** So many failures in a row, none of them about one message alone, and the provider is taken to be down. */
+/**
+ * So many failures in a row, none of them about one message alone, and the provider is taken to be
+ * down.
+ */
 const FAILURES_TO_OPEN = 5;
 const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 600_000;
 
 /**
- * Keeps a provider that is down from being called for every message. `closed`: everything goes. `open`: nothing goes until the pause is over.
- * `half-open`: one attempt goes; if the provider answers the circuit closes, if not it opens for twice as long.
+ * Keeps a provider that is down from being called for every message. `closed`: everything goes.
+ * `open`: nothing goes until the pause is over. `half-open`: one attempt goes; if the provider
+ * answers the circuit closes, if not it opens for twice as long.
  */
 export class CircuitBreaker {
   readonly channel: OutsideChannel;
@@ -43,7 +47,10 @@ export class CircuitBreaker {
     return this.#isReached;
   }
 
-  /** Asks to make an attempt; its end must then be noted. @returns 0 if it may be made now, else how long to wait. */
+  /**
+   * Asks to make an attempt; its end must then be noted. @returns 0 if it may be made now, else how
+   * long to wait.
+   */
   waitMs(): number {
     if (this.#openUntil === null) return 0;
     const left = Math.ceil(this.#openUntil - this.#clock.elapsed());
@@ -123,8 +130,9 @@ export class Circuits {
   }
 
   /**
-   * Of a host that targets of several users may share. It counts only whether the host answered: what it answers to one of them says nothing of the
-   * others. Its pauses are short, so that a user whose calls hang there cannot keep others from it for long.
+   * Of a host that targets of several users may share. It counts only whether the host answered:
+   * what it answers to one of them says nothing of the others. Its pauses are short, so that a user
+   * whose calls hang there cannot keep others from it for long.
    */
   ofHost(channel: OutsideChannel, host: string): CircuitBreaker {
     return this.#get(`${channel} host ${host}`, channel, LONGEST_HOST_PAUSE_MS);
@@ -140,7 +148,10 @@ export class Circuits {
     return circuit;
   }
 
-  /** Whether a channel's own provider answered when it was called last; null: it was not called since the start. */
+  /**
+   * Whether a channel's own provider answered when it was called last; null: it was not called
+   * since the start.
+   */
   isReached(channel: OutsideChannel): boolean | null {
     return this.#circuits.get(channel)?.isReached ?? null;
   }

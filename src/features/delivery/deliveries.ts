@@ -17,7 +17,9 @@ export type DeliveryReason =
   | "rate limited"
   /** Waits: the provider is paused. */
   | "provider paused"
-  /** Waits: for earlier calls of the same target, or for a worker that its host or owner may use. */
+  /**
+   * Waits: for earlier calls of the same target, or for a worker that its host or owner may use.
+   */
   | "behind earlier ones"
   /** Waits: the channel is left to workers elsewhere, and none has taken it yet. */
   | "for a worker"
@@ -57,7 +59,9 @@ export function isOver({ delivery }: DeliveryFacts): boolean {
   return delivery.state === "delivered" || delivery.state === "skipped";
 }
 
-/** @returns undefined where one of them is gone: there is nothing to send, or no one to send it to. */
+/**
+ * @returns undefined where one of them is gone: there is nothing to send, or no one to send it to.
+ */
 export async function findDelivery(id: string, db: ReadDb): Promise<DeliveryFacts | undefined> {
   const delivery = await db.selectFrom("deliveries").selectAll().where("id", "=", id).executeTakeFirst();
   if (!delivery) return undefined;
@@ -106,7 +110,10 @@ export interface MergePayload {
   readonly userId: string;
 }
 
-/** The job of one delivery, in the queue of its channel. Its id is the delivery's: code that moves the job finds the delivery. */
+/**
+ * The job of one delivery, in the queue of its channel. Its id is the delivery's: code that moves
+ * the job finds the delivery.
+ */
 export function attemptJob(
   { id }: { readonly id: string },
   { priority, correlationId }: { readonly priority: number; readonly correlationId: string },
@@ -125,7 +132,10 @@ export function attemptJob(
   };
 }
 
-/** The job that makes one message of what came to a user too fast, after the longest wait for a token. */
+/**
+ * The job that makes one message of what came to a user too fast, after the longest wait for a
+ * token.
+ */
 export function mergeJob(userId: string, now: EpochMs): Job {
   return {
     queue: "notification-delivery",

@@ -10,8 +10,8 @@ export const MAX_WAIT_MS = 5 * MINUTE_MS;
 const MAX_USERS = 50_000;
 
 /**
- * The rates at which notifications are sent: one bucket per user, one for all. Where a bucket is empty, its next token is taken and waited
- * for. In memory: after a restart the buckets are full.
+ * The rates at which notifications are sent: one bucket per user, one for all. Where a bucket is
+ * empty, its next token is taken and waited for. In memory: after a restart the buckets are full.
  */
 export class DeliveryLimits {
   readonly #clock: Clock;
@@ -24,7 +24,10 @@ export class DeliveryLimits {
     this.#settings = settings;
   }
 
-  /** Takes a token for one notification of a user. @returns how long to wait for it; null when that would be too long, and none was taken. */
+  /**
+   * Takes a token for one notification of a user. @returns how long to wait for it; null when that
+   * would be too long, and none was taken.
+   */
   take(userId: string): number | null {
     const { perUser, perUserBurst, global } = this.#settings();
     const now = this.#clock.elapsed();

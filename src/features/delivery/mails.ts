@@ -26,8 +26,8 @@ export function mailPlace(id: string): string {
 }
 
 /**
- * Has a mail sent by a job that is part of the transaction. The content is sealed in a row of its own: jobs are shown to operators, and it may hold
- * a secret. @throws OVERLOADED
+ * Has a mail sent by a job that is part of the transaction. The content is sealed in a row of its
+ * own: jobs are shown to operators, and it may hold a secret. @throws OVERLOADED
  */
 export async function enqueueMail(
   { box, jobs, clock }: Pick<DeliveryContext, "box" | "jobs" | "clock">,
@@ -114,7 +114,10 @@ async function postpone(
   return COMPLETED;
 }
 
-/** @returns undefined when its link has expired. @throws PermanentError when no configured key opens it */
+/**
+ * @returns undefined when its link has expired. @throws PermanentError when no configured key opens
+ * it
+ */
 async function openMail(
   { database, box, clock }: Pick<DeliveryContext, "database" | "box" | "clock">,
   id: string,

@@ -15,14 +15,16 @@ const MAX_MERGED = 10_000;
 const RATE_LIMITED: DeliveryReason = "rate limited";
 
 /**
- * Makes one message of the notifications that came to a user faster than they may leave the program. All of them are in the list; what is sent says
- * how many. One that waited alone is sent as it is.
+ * Makes one message of the notifications that came to a user faster than they may leave the
+ * program. All of them are in the list; what is sent says how many. One that waited alone is sent
+ * as it is.
  */
 export async function mergeDeliveries(context: DeliveryContext, job: RunningJob): Promise<typeof COMPLETED> {
   const { userId } = job.payload as MergePayload;
   const { database, jobs, clock } = context;
   const merged = await database.write(async (trx) => {
-    // Read in the transaction: until it ends this job's key holds for what is planned, and no other job would come for that.
+    // Read in the transaction: until it ends this job's key holds for what is planned, and no other
+    // job would come for that.
     const waiting = await waitingOf(userId, trx);
     const isAlone = waiting.every(({ notificationId }) => notificationId === waiting[0]?.notificationId);
     await jobs.complete(job, trx, { deliveries: waiting.length });

@@ -33,8 +33,9 @@ export interface DeliveryServices {
 }
 
 /**
- * Starts what of a notification leaves the program. The commit that makes a notification leaves one job (plan.ts); that one plans a delivery for each
- * recipient and target, with a job of its own; each attempt at it is a call between two transactions (attempt.ts).
+ * Starts what of a notification leaves the program. The commit that makes a notification leaves one
+ * job (plan.ts); that one plans a delivery for each recipient and target, with a job of its own;
+ * each attempt at it is a call between two transactions (attempt.ts).
  */
 export function openDelivery(parts: DeliveryParts): DeliveryServices {
   const { database, jobs, audit, box, clock, presence, settings, notify, channels } = parts;
@@ -92,8 +93,8 @@ function handleJobs(context: DeliveryContext, { runner, jobControl, workerLeases
 }
 
 /**
- * Makes deferred jobs ready that their targets can take, those of one turn of the event loop in one transaction. Those that cannot be recalled come
- * back by themselves.
+ * Makes deferred jobs ready that their targets can take, those of one turn of the event loop in one
+ * transaction. Those that cannot be recalled come back by themselves.
  */
 function recalling(jobs: JobService, log: Logger): (jobIds: readonly string[]) => void {
   let waiting: string[] = [];

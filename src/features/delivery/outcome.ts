@@ -32,7 +32,10 @@ export interface AttemptRoute {
   readonly circuit: CircuitBreaker;
 }
 
-/** Counted before the call: a crash in it must still use up an attempt. @returns the delivery as it is now */
+/**
+ * Counted before the call: a crash in it must still use up an attempt. @returns the delivery as it
+ * is now
+ */
 export async function recordBegin(
   { database, clock, log }: OutcomeContext,
   { delivery }: DeliveryFacts,
@@ -149,8 +152,9 @@ async function fail(
 }
 
 /**
- * Records that a notification has nothing more to do by a channel: one audit row a channel, with counts. To be called in the transaction in which a
- * delivery ends, and in the one in which planning does.
+ * Records that a notification has nothing more to do by a channel: one audit row a channel, with
+ * counts. To be called in the transaction in which a delivery ends, and in the one in which
+ * planning does.
  */
 export async function recordCompletion(
   { audit, clock }: Pick<DeliveryContext, "audit" | "clock">,

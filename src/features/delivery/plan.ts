@@ -42,8 +42,9 @@ interface Plan {
 }
 
 /**
- * Plans the deliveries of a notification, in slices of one transaction each. A second run finds what the first has written, and adds what is missing.
- * Preferences, quiet hours and limits are applied when the plan is made; what may change until the attempt is checked again there.
+ * Plans the deliveries of a notification, in slices of one transaction each. A second run finds
+ * what the first has written, and adds what is missing. Preferences, quiet hours and limits are
+ * applied when the plan is made; what may change until the attempt is checked again there.
  */
 export async function planDeliveries(
   context: DeliveryContext,

@@ -44,7 +44,10 @@ export type Preferences = v.InferOutput<typeof Preferences>;
 /** From this priority on quiet hours do not hold a notification. */
 export const URGENT = 500;
 
-/** As preferences name them: users do not choose the push service of a device, and Pusher is one more live connection. */
+/**
+ * As preferences name them: users do not choose the push service of a device, and Pusher is one
+ * more live connection.
+ */
 const NAMED = {
   pusher: "in_app",
   fcm: "push",
@@ -100,8 +103,9 @@ interface QuietHours {
 }
 
 /**
- * When the quiet hours that hold at an instant end; null when none do. They are what the wall clock shows: where a gap skips their end they end
- * with the gap, and an hour that comes twice is quiet as often as it lies within them.
+ * When the quiet hours that hold at an instant end; null when none do. They are what the wall clock
+ * shows: where a gap skips their end they end with the gap, and an hour that comes twice is quiet
+ * as often as it lies within them.
  */
 export function quietUntil(at: EpochMs, timezone: string, hours: QuietHours): EpochMs | null {
   const to = msOfDay(hours.to);

@@ -26,7 +26,10 @@ import {
   recordFailure,
 } from "./outcome.ts";
 
-/** What a worker elsewhere gets of an attempt: all that its one call needs besides the provider's settings. */
+/**
+ * What a worker elsewhere gets of an attempt: all that its one call needs besides the provider's
+ * settings.
+ */
 export interface DispatchedAttempt {
   readonly deliveryId: string;
   readonly channel: OutsideChannel;
@@ -38,9 +41,10 @@ export interface DispatchedAttempt {
 const Result = v.object({ providerId: v.optional(v.pipe(v.string(), v.maxLength(255))) });
 
 /**
- * Has workers elsewhere make the calls of attempts. The server decides and prepares before the call, and does after it what it does after its own:
- * circuits, tokens and webhooks that are gone, limits and order are one for all, however many workers there are. Also of channels that are not left
- * to workers any more: one may hold an attempt still.
+ * Has workers elsewhere make the calls of attempts. The server decides and prepares before the
+ * call, and does after it what it does after its own: circuits, tokens and webhooks that are gone,
+ * limits and order are one for all, however many workers there are. Also of channels that are not
+ * left to workers any more: one may hold an attempt still.
  */
 export function serveWorkers(context: DeliveryContext, workerLeases: WorkerLeases): void {
   const handler: RemoteHandler = {
@@ -166,8 +170,9 @@ const LOOKED_AT = 256;
 const MAX_CLAIMED = 32;
 
 /**
- * Claims attempts by one channel for a worker elsewhere. What goes to one target goes in the order in which it was due, one at a time, whichever process makes
- * the calls: an attempt waits while the one before it is under way.
+ * Claims attempts by one channel for a worker elsewhere. What goes to one target goes in the order
+ * in which it was due, one at a time, whichever process makes the calls: an attempt waits while the
+ * one before it is under way.
  */
 async function claimAttempts(trx: Trx, claim: JobClaim): Promise<ClaimedJob[]> {
   const seqs = await freeOf(trx, claim.queue, Math.min(claim.limit, MAX_CLAIMED), claim.oldestFirst);
@@ -192,7 +197,10 @@ async function freeOf(trx: Trx, queue: string, limit: number, oldestFirst: boole
   return free;
 }
 
-/** Literal states: with bound values SQLite could not use the partial index of what runs, which is little. */
+/**
+ * Literal states: with bound values SQLite could not use the partial index of what runs, which is
+ * little.
+ */
 async function calledNow(trx: Trx, queue: string): Promise<Set<string>> {
   const { rows } = await sql<{ userId: string; target: string }>`
     select d.userId, d.target from jobs j cross join deliveries d on d.id = j.id

@@ -4,7 +4,8 @@ import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 const MAX_WAIT_MS = DAY_MS;
 
 /**
- * How long a server asks to wait, in milliseconds from now (RFC 9110 section 10.2.3): seconds or a date, a day at most.
+ * How long a server asks to wait, in milliseconds from now (RFC 9110 section 10.2.3): seconds or a
+ * date, a day at most.
  * @returns undefined where the field is missing or is neither.
  */
 export function readRetryAfter(field: string | undefined, now: EpochMs): number | undefined {

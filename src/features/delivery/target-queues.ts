@@ -15,8 +15,8 @@ interface LaneFacts {
 }
 
 /**
- * The parts of a queue's workers that one channel may hold. Together they leave some for the jobs that plan deliveries, so a channel that hangs
- * never keeps another one waiting.
+ * The parts of a queue's workers that one channel may hold. Together they leave some for the jobs
+ * that plan deliveries, so a channel that hangs never keeps another one waiting.
  */
 const SHARES: ReadonlyMap<string, number> = new Map([
   ["webhook", 3 / 8],
@@ -91,7 +91,10 @@ export interface TargetCall<T> {
   readonly target: string;
   readonly limits: readonly SharedLimit[];
   run(): Promise<T>;
-  /** Puts the job back for so many milliseconds, or until it is recalled; it holds no worker meanwhile. */
+  /**
+   * Puts the job back for so many milliseconds, or until it is recalled; it holds no worker
+   * meanwhile.
+   */
   defer(waitMs: number): Promise<T>;
 }
 
@@ -122,9 +125,10 @@ interface Target {
 }
 
 /**
- * Calls each target once at a time, in the order in which attempts came, and lets no channel, host or owner hold more workers than its limits
- * say. An attempt that would have to wait is deferred: its job goes back into the table and is recalled as soon as the target can take it, so a
- * line drains as fast as the target answers.
+ * Calls each target once at a time, in the order in which attempts came, and lets no channel, host
+ * or owner hold more workers than its limits say. An attempt that would have to wait is deferred:
+ * its job goes back into the table and is recalled as soon as the target can take it, so a line
+ * drains as fast as the target answers.
  */
 export class TargetQueues {
   readonly #clock: Clock;
@@ -159,7 +163,10 @@ export class TargetQueues {
     this.#trim(target);
   }
 
-  /** Workers that attempts under these limits hold: calls, and attempts that wait for one. For tests and metrics. */
+  /**
+   * Workers that attempts under these limits hold: calls, and attempts that wait for one. For tests
+   * and metrics.
+   */
   heldBy(limit: SharedLimit): number {
     return this.#bulkheads.of(limit).held;
   }

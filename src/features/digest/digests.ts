@@ -45,8 +45,9 @@ interface DigestPayload {
 }
 
 /**
- * Sends the people of a project once a day what happened in it. A project that wants it has a schedule, which follows its settings; the notification
- * and the end of the digest's own job are one transaction, by the key `digest:<projectId>:<date>`.
+ * Sends the people of a project once a day what happened in it. A project that wants it has a
+ * schedule, which follows its settings; the notification and the end of the digest's own job are
+ * one transaction, by the key `digest:<projectId>:<date>`.
  */
 export function startDigests(context: DigestContext): Promise<void> {
   context.runner.handle(SEND, (job) => sendDigest(context, job));
@@ -55,7 +56,10 @@ export function startDigests(context: DigestContext): Promise<void> {
   return adoptSettings(context);
 }
 
-/** Takes over the pattern and zone of the configuration, and what projects said while the server was down. @throws ConfigRefused */
+/**
+ * Takes over the pattern and zone of the configuration, and what projects said while the server was
+ * down. @throws ConfigRefused
+ */
 async function adoptSettings(context: DigestContext): Promise<void> {
   const { db, config } = context;
   requirePattern(config.digest.cron);

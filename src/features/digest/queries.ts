@@ -49,7 +49,10 @@ export async function activitySince(
   return { events, rules };
 }
 
-/** Those of the users who have something to read. Digests themselves do not count: else one would be a reason for the next. */
+/**
+ * Those of the users who have something to read. Digests themselves do not count: else one would be
+ * a reason for the next.
+ */
 export async function withUnread(scan: ReadDb, userIds: readonly string[]): Promise<ReadonlySet<string>> {
   const rows = await scan
     .selectFrom("notification_recipients as r")

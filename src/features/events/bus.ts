@@ -35,7 +35,8 @@ export class IngestService {
   }
 
   /**
-   * Stores an event; resolves when it is on disk. @param finish a running job that is completed in the same commit.
+   * Stores an event; resolves when it is on disk. @param finish a running job that is completed in
+   * the same commit.
    * @throws VALIDATION_FAILED, ID_CONFLICT, OVERLOADED, STORAGE_FULL
    */
   async ingest(event: InternalEvent, finish?: JobFinish): Promise<{ id: string; seq: number }> {
@@ -71,7 +72,10 @@ export function idConflict(): PrismError {
   return new PrismError("ID_CONFLICT", "Another project has an event with this id");
 }
 
-/** An event as ingest would make it of this object; a type may be left out. @throws VALIDATION_FAILED */
+/**
+ * An event as ingest would make it of this object; a type may be left out. @throws
+ * VALIDATION_FAILED
+ */
 export function trialEvent(value: Readonly<Record<string, unknown>>, projectId: string, now: number): RuleEvent {
   const text = JSON.stringify({ type: "test", ...value });
   return readEvent(
@@ -95,16 +99,24 @@ interface EventLogParts {
   readonly consumers: EventConsumers;
 }
 
-/** The bus, and beside it the log of events: what is emitted is gone with the process, what is ingested is kept. */
+/**
+ * The bus, and beside it the log of events: what is emitted is gone with the process, what is
+ * ingested is kept.
+ */
 export class EventBus extends Bus {
   #log: EventLogParts | null = null;
 
-  /** The log is there from now on: it is made later than the bus, on which it tells what it stores. */
+  /**
+   * The log is there from now on: it is made later than the bus, on which it tells what it stores.
+   */
   connect(log: EventLogParts): void {
     this.#log = log;
   }
 
-  /** @throws TypeError inside a transaction, for it would wait for itself; PROJECT_NOT_FOUND, VALIDATION_FAILED, ID_CONFLICT, OVERLOADED */
+  /**
+   * @throws TypeError inside a transaction, for it would wait for itself; PROJECT_NOT_FOUND,
+   * VALIDATION_FAILED, ID_CONFLICT, OVERLOADED
+   */
   async ingest({ projectId: ref, correlationId, ...event }: EventInput): Promise<{ id: string; seq: number }> {
     const { database, ingest, projects } = this.#required();
     database.requireOutside();
@@ -114,7 +126,10 @@ export class EventBus extends Bus {
     return ingest.ingest({ ...event, projectId, correlationId: correlation });
   }
 
-  /** A reader of the log with a place of its own. @returns what ends it. @throws TypeError for a name in use */
+  /**
+   * A reader of the log with a place of its own. @returns what ends it. @throws TypeError for a
+   * name in use
+   */
   consume(name: string, handler: BatchHandler, options?: ConsumeOptions): () => Promise<void> {
     return this.#required().consumers.consume(name, handler, options);
   }
@@ -126,8 +141,8 @@ export class EventBus extends Bus {
 }
 
 /**
- * Emits what has been committed as `event:<type>` and `notification:created`, and wakes the consumers of the event log. Each is made only
- * while something listens.
+ * Emits what has been committed as `event:<type>` and `notification:created`, and wakes the
+ * consumers of the event log. Each is made only while something listens.
  */
 export function tellBus(announcer: Announcer, bus: Bus, consumers: EventConsumers): void {
   announcer.observe({

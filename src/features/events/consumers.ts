@@ -25,9 +25,10 @@ const BATCH_BYTES = 1_048_576;
 const BACKOFF = { backoffBaseMs: 500, backoffCapMs: 60_000 };
 
 /**
- * Named readers of the event log, each with a place of its own in the table. What is on disk up to the announced head is read, so
- * nothing is passed over; the place moves on when a batch is done, so what a crash or an error cuts short comes again. Commits wake a reader
- * that has read everything: none asks while nothing happens.
+ * Named readers of the event log, each with a place of its own in the table. What is on disk up to
+ * the announced head is read, so nothing is passed over; the place moves on when a batch is done,
+ * so what a crash or an error cuts short comes again. Commits wake a reader that has read
+ * everything: none asks while nothing happens.
  */
 export class EventConsumers {
   readonly #parts: ConsumerParts;
@@ -43,7 +44,10 @@ export class EventConsumers {
     );
   }
 
-  /** A reader without a place in the table begins behind the last event there is. @returns what ends it. @throws TypeError for a name in use */
+  /**
+   * A reader without a place in the table begins behind the last event there is. @returns what ends
+   * it. @throws TypeError for a name in use
+   */
   consume(name: string, handler: BatchHandler, { maxAttempts = Infinity }: ConsumeOptions = {}): () => Promise<void> {
     if (this.#consumers.has(name)) throw new TypeError(`there is a consumer ${name} already`);
     const consumer = new Consumer(this.#parts, name, handler, maxAttempts, (after, upTo) => this.#read(after, upTo));
@@ -155,7 +159,10 @@ class Consumer {
     }
   }
 
-  /** One batch. @param isApart each event by itself, and one that fails then is passed over. @returns whether there may be more. */
+  /**
+   * One batch. @param isApart each event by itself, and one that fails then is passed over.
+   * @returns whether there may be more.
+   */
   async #step(isApart: boolean): Promise<boolean> {
     this.#doneUpTo ??= await this.#place();
     const upTo = this.#parts.head();
@@ -194,7 +201,10 @@ class Consumer {
     await database.write((trx) => trx.updateTable("event_consumers").set(row).where("name", "=", this.name).execute());
   }
 
-  /** An event that the handler fails at by itself is passed over, so that it does not hold up all that come after it. */
+  /**
+   * An event that the handler fails at by itself is passed over, so that it does not hold up all
+   * that come after it.
+   */
   async #one(event: StoredEvent): Promise<void> {
     if (this.#isEnded) throw new Error("the consumer has ended");
     try {

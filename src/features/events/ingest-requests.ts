@@ -71,8 +71,9 @@ interface ItemResult {
 }
 
 /**
- * One request with many events. They go into the pipeline in their order and may be spread over several commits; the answer goes out after the
- * last. Of a batch that carried an Idempotency-Key and was cut short by a crash, the items that were done are not sent again.
+ * One request with many events. They go into the pipeline in their order and may be spread over
+ * several commits; the answer goes out after the last. Of a batch that carried an Idempotency-Key
+ * and was cut short by a crash, the items that were done are not sent again.
  */
 export class BatchIngest implements EventOwner {
   isAbandoned = false;
@@ -105,7 +106,10 @@ export class BatchIngest implements EventOwner {
     });
   }
 
-  /** Hands the events in, or answers at once when there are none to hand in. @throws OVERLOADED, STORAGE_FULL */
+  /**
+   * Hands the events in, or answers at once when there are none to hand in. @throws OVERLOADED,
+   * STORAGE_FULL
+   */
   start(pipeline: EventPipeline): void {
     pipeline.requireRoom(this.#events.reduce((bytes, event) => bytes + event.bytes, 0));
     for (const event of this.#events) pipeline.accept(event, this);

@@ -53,7 +53,10 @@ export function ingest(
   }
 }
 
-/** Asks for room before the body is looked at: under load a refusal must cost far less than what it refuses. */
+/**
+ * Asks for room before the body is looked at: under load a refusal must cost far less than what it
+ * refuses.
+ */
 function receive(
   context: IngestContext,
   request: IngestRequest,
@@ -167,7 +170,10 @@ function takeEventRate(
   requireAllowed(state, "Too many events", count);
 }
 
-/** A client that sends again at once would have the loop receive bodies instead of storing events: its answer waits this long. */
+/**
+ * A client that sends again at once would have the loop receive bodies instead of storing events:
+ * its answer waits this long.
+ */
 const REFUSAL_DELAY_MS = 250;
 
 async function refuseLater(error: PrismError): Promise<never> {
@@ -178,7 +184,10 @@ async function refuseLater(error: PrismError): Promise<never> {
 const SAMPLE_BYTES = 2048;
 const TYPE_MEMBER = '"type"';
 
-/** About what the batch's events will hold while they wait. Every event names its type once; long bodies are judged by their beginning. */
+/**
+ * About what the batch's events will hold while they wait. Every event names its type once; long
+ * bodies are judged by their beginning.
+ */
 function aboutPendingBytes(body: Buffer): number {
   const sample = body.subarray(0, SAMPLE_BYTES);
   let events = 0;
@@ -187,20 +196,27 @@ function aboutPendingBytes(body: Buffer): number {
   return body.length + Math.ceil(events * scale) * EVENT_OVERHEAD_BYTES;
 }
 
-/** A parsed batch can take twenty times the memory of its text, so few are read at a time; the rest wait as text. */
+/**
+ * A parsed batch can take twenty times the memory of its text, so few are read at a time; the rest
+ * wait as text.
+ */
 const READ_AT_ONCE = 2;
 /** What a batch that waits costs besides its text. */
 const WAITING_BYTES = 2048;
 
-/** Events that wait for the writer, beyond which no further batch is read: two write sets, so that the writer never waits for one. */
+/**
+ * Events that wait for the writer, beyond which no further batch is read: two write sets, so that
+ * the writer never waits for one.
+ */
 const READ_AHEAD_BYTES = 8 * 1024 * 1024;
 
 type ReadAhead = Pick<EventPipeline, "unsealedBytes" | "onTaken">;
 
 /**
- * Lets few batches be read at a time, in the order in which they came, and none while enough events wait for the writer. What waits counts
- * with the bodies that are being received: beyond their limit a batch is refused. So the memory of all batches together has a bound, however
- * many are sent at once.
+ * Lets few batches be read at a time, in the order in which they came, and none while enough events
+ * wait for the writer. What waits counts with the bodies that are being received: beyond their
+ * limit a batch is refused. So the memory of all batches together has a bound, however many are
+ * sent at once.
  */
 export class BatchGate {
   readonly #bodies: Pick<BodyReader, "hold">;
@@ -219,7 +235,10 @@ export class BatchGate {
     return this.#waiting.length;
   }
 
-  /** Runs `read` when it is the batch's turn. @param bytes of the body, counted until `read` has ended. @throws OVERLOADED */
+  /**
+   * Runs `read` when it is the batch's turn. @param bytes of the body, counted until `read` has
+   * ended. @throws OVERLOADED
+   */
   async pass<T>(exchange: Exchange, bytes: number, read: () => Promise<T>): Promise<T> {
     const release = this.#bodies.hold(exchange, bytes + WAITING_BYTES);
     try {

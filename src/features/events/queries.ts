@@ -119,8 +119,9 @@ export function isErrorEvent({ type, level }: { readonly type: string; readonly 
 export const IS_ERROR_ROW = sql<boolean>`(level in ('error', 'fatal') or type = 'error' or type glob 'error.*' or type glob '*.error')`;
 
 /**
- * The offset from which on events were received at an instant or later; behind the last event when none was. Offsets are in the order of receipt, so that
- * this is found in some forty look-ups, without an index on the time.
+ * The offset from which on events were received at an instant or later; behind the last event when
+ * none was. Offsets are in the order of receipt, so that this is found in some forty look-ups,
+ * without an index on the time.
  */
 export async function firstSeqSince(db: ReadDb, at: number): Promise<number> {
   const last = await db
@@ -144,7 +145,10 @@ export async function firstSeqSince(db: ReadDb, at: number): Promise<number> {
   return low;
 }
 
-/** Removes events of a project, ascending, with what belongs to them, and says in the project's stream that they are gone. */
+/**
+ * Removes events of a project, ascending, with what belongs to them, and says in the project's
+ * stream that they are gone.
+ */
 export async function removeEvents(trx: Trx, projectId: string, seqs: readonly number[]): Promise<void> {
   const [first] = seqs;
   const last = seqs.at(-1);
@@ -174,7 +178,10 @@ async function keptBetween(trx: Trx, projectId: string, first: number, last: num
   return rows.map(({ seq }) => seq);
 }
 
-/** Notes that nothing of the project's stream can be read again in (from, to]. Gaps without an event of the project between them become one. */
+/**
+ * Notes that nothing of the project's stream can be read again in (from, to]. Gaps without an event
+ * of the project between them become one.
+ */
 async function addGap(trx: Trx, projectId: string, from: number, to: number): Promise<void> {
   const stream = `project:${projectId}`;
   const before = await nearestEvent(trx, projectId, "max", from + 1);

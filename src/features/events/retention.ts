@@ -9,7 +9,10 @@ import type { AuditTrail } from "../audit/index.ts";
 import type { JobService, RunningJob } from "../jobs/index.ts";
 import { removeEvents } from "./queries.ts";
 
-/** What one transaction removes: events, rows with their decisions, and bytes of payload, for a large text is many pages to give back. */
+/**
+ * What one transaction removes: events, rows with their decisions, and bytes of payload, for a
+ * large text is many pages to give back.
+ */
 const SLICE_EVENTS = 500;
 const SLICE_ROWS = 2000;
 const SLICE_BYTES = 4_194_304;
@@ -27,8 +30,8 @@ interface OldEvent {
 }
 
 /**
- * Removes events when the days of their project are over. An event that no rule was asked about yet stays, and so does one whose
- * failure is open: somebody may still have it processed.
+ * Removes events when the days of their project are over. An event that no rule was asked about yet
+ * stays, and so does one whose failure is open: somebody may still have it processed.
  * @param days for projects that say nothing; 0 keeps everything.
  */
 export function eventSweep(days: () => number): NamedSweep {
@@ -92,7 +95,10 @@ function oldest(scan: ReadDb, projectId: string, after: number): Promise<OldEven
     .execute();
 }
 
-/** Offsets are in the order of receipt: behind the first event that is kept there is nothing to find. */
+/**
+ * Offsets are in the order of receipt: behind the first event that is kept there is nothing to
+ * find.
+ */
 function firstOld(events: readonly OldEvent[], before: number): readonly OldEvent[] {
   const kept = events.findIndex(({ receivedAt }) => receivedAt > before);
   return kept === -1 ? events : events.slice(0, kept);
@@ -185,7 +191,10 @@ interface DeletePayload {
   readonly before: number;
 }
 
-/** Removes events at once or by a job, in short transactions. @returns how many were removed, or the job that removes them. */
+/**
+ * Removes events at once or by a job, in short transactions. @returns how many were removed, or the
+ * job that removes them.
+ */
 export async function deleteProjectEvents(
   ctx: DeletionContext,
   principal: UserPrincipal,

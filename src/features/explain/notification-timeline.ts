@@ -15,7 +15,9 @@ export interface Whose {
   readonly also: string | null;
 }
 
-/** A notification on its way to its people: recipients, channels, attempts, read and acknowledged. */
+/**
+ * A notification on its way to its people: recipients, channels, attempts, read and acknowledged.
+ */
 export async function notificationTimeline(
   db: ReadDb,
   notification: queries.Notification,

@@ -31,7 +31,10 @@ export function findNotifications(db: ReadDb, ids: readonly string[]): Promise<N
   return db.selectFrom("notifications").selectAll().where("id", "in", ids).orderBy("id").execute();
 }
 
-/** What rules decided on an event, with each rule as it was then. @param ruleId of one rule alone; null: of all */
+/**
+ * What rules decided on an event, with each rule as it was then. @param ruleId of one rule alone;
+ * null: of all
+ */
 export function decisionsOf(db: ReadDb, eventSeq: number, ruleId: string | null) {
   let query = db
     .selectFrom("decisions as d")
@@ -66,7 +69,10 @@ export async function outcomesOf(db: ReadDb, eventSeq: number): Promise<Partial<
   return Object.fromEntries(rows.map(({ outcome, n }) => [outcome, n]));
 }
 
-/** Rules that could have met an event and left no decision on it: of its project or of every one, not deleted before it. */
+/**
+ * Rules that could have met an event and left no decision on it: of its project or of every one,
+ * not deleted before it.
+ */
 function silent(db: ReadDb, { seq, projectId }: Pick<EventsTable, "seq" | "projectId">, at: number) {
   return db
     .selectFrom("rules")
@@ -85,7 +91,10 @@ function silent(db: ReadDb, { seq, projectId }: Pick<EventsTable, "seq" | "proje
     );
 }
 
-/** {@link silent} rules as they were at a time, the first of them in rule order; without a version those that came later. */
+/**
+ * {@link silent} rules as they were at a time, the first of them in rule order; without a version
+ * those that came later.
+ */
 export function silentRules(db: ReadDb, event: Pick<EventsTable, "seq" | "projectId">, at: number, limit: number) {
   return silent(db, event, at)
     .leftJoin("rule_versions as v", (on) =>
@@ -146,7 +155,9 @@ function storms(db: ReadDb) {
 
 export type Storm = NonNullable<Awaited<ReturnType<typeof stormAround>>>;
 
-/** Matches of a rule in the time before an event, itself included; of rules whose window has no key. */
+/**
+ * Matches of a rule in the time before an event, itself included; of rules whose window has no key.
+ */
 export function matchesBefore(
   db: ReadDb,
   ruleId: string,
@@ -191,7 +202,9 @@ export async function recipientCounts(db: ReadDb, notificationId: string) {
   return row ?? { recipients: 0, delivered: 0, read: 0, acknowledged: 0 };
 }
 
-/** The first recipients of a notification, by offset. @param userId of one user alone; null: of all */
+/**
+ * The first recipients of a notification, by offset. @param userId of one user alone; null: of all
+ */
 export function recipientsOf(db: ReadDb, notificationId: string, userId: string | null, limit: number) {
   let query = db
     .selectFrom("notification_recipients as r")

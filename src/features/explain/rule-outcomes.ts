@@ -197,7 +197,10 @@ function definitionOf(json: string | null): Definition | null {
 
 const MAX_KEY_LENGTH = 256;
 
-/** The value of a key's template, as the rule saw it; '' where it has none or cannot be read any more. */
+/**
+ * The value of a key's template, as the rule saw it; '' where it has none or cannot be read any
+ * more.
+ */
 function keyOf(template: string | undefined, event: RuleEvent): string {
   if (template === undefined) return "";
   try {
@@ -240,5 +243,7 @@ function cut(text: string): string {
   return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH)}…`;
 }
 
-/** Stands between what a rule made of the event and why it could not have reached the user anyway. */
+/**
+ * Stands between what a rule made of the event and why it could not have reached the user anyway.
+ */
 export const OUT_OF_REACH = "; and the user would not have been told: ";

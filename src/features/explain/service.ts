@@ -35,7 +35,10 @@ interface Asked {
   readonly userId: string | null;
 }
 
-/** @throws EVENT_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees the event, but not whom it reached */
+/**
+ * @throws EVENT_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees the event, but
+ * not whom it reached
+ */
 export async function explainEvent(
   context: ExplainOwn,
   principal: UserPrincipal,
@@ -55,7 +58,10 @@ export async function explainEvent(
   return explain(context, { kind: "event", id, event, only, userId }, rules, null);
 }
 
-/** @throws NOTIFICATION_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees it, but not the event behind it */
+/**
+ * @throws NOTIFICATION_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees it, but
+ * not the event behind it
+ */
 export async function explainNotification(
   context: ExplainOwn,
   principal: UserPrincipal,
@@ -100,7 +106,10 @@ async function decidedRules(
   return explainEach(rows, (row) => decidedRule(outcomes, row, incoming));
 }
 
-/** Leaves out the traces that would make an answer too large: one can have 0.4 MB, and an answer has up to a hundred of each kind. */
+/**
+ * Leaves out the traces that would make an answer too large: one can have 0.4 MB, and an answer has
+ * up to a hundred of each kind.
+ */
 async function explainEach<Row>(
   rows: readonly Row[],
   explainRow: (row: Row) => ExplainedRule | Promise<ExplainedRule>,

@@ -113,7 +113,10 @@ function readText(recipient: RecipientView): string {
 
 const PUSH = ["fcm", "apns"] as const;
 
-/** What decides whether rules reach a user: what is held now, and since when. What was taken away since is not known any more. */
+/**
+ * What decides whether rules reach a user: what is held now, and since when. What was taken away
+ * since is not known any more.
+ */
 export interface Eligibility {
   readonly person: queries.Person;
   readonly roles: Awaited<ReturnType<typeof queries.rolesOf>>;

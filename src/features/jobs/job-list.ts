@@ -17,8 +17,9 @@ import type { JobFilters, JobQuery } from "./schema.ts";
 import { type AttemptLine, type JobLine, jobDetail, jobView } from "./view.ts";
 
 /**
- * Among so many jobs a page is looked for at a time where no index helps: with ten million that have ended, rows which hardly any job passes
- * are found over several pages, none of which takes long.
+ * Among so many jobs a page is looked for at a time where no index helps: with ten million that
+ * have ended, rows which hardly any job passes are found over several pages, none of which takes
+ * long.
  */
 const SEARCHED_AT_ONCE = 100_000;
 
@@ -60,7 +61,9 @@ function rowsOf({ read, scan }: Database, request: PageRequest, filters: JobFilt
   return selectLines(isPlain ? read : scan, filters, range, { limit: request.limit + 1, offset: request.offset });
 }
 
-/** A list leaves longer payloads, results and progress out, for a page has up to a thousand jobs. */
+/**
+ * A list leaves longer payloads, results and progress out, for a page has up to a thousand jobs.
+ */
 const LISTED_BYTES = 4096;
 /** A clock that is set back by up to this much hides no job from a selection by time. */
 const CLOCK_STEP_MS = 86_400_000;
@@ -95,7 +98,10 @@ const COLUMNS = [
   "createdAt",
 ] as const;
 
-/** The states whose jobs a partial index holds, with its condition word for word: a bound value could be any, and would use none. */
+/**
+ * The states whose jobs a partial index holds, with its condition word for word: a bound value
+ * could be any, and would use none.
+ */
 const INDEXED: readonly { readonly states: readonly JobState[]; readonly holds: RawBuilder<boolean> }[] = [
   { states: ["ready"], holds: sql`state = 'ready'` },
   { states: ["scheduled", "retrying"], holds: sql`state in ('scheduled', 'retrying')` },
@@ -103,7 +109,10 @@ const INDEXED: readonly { readonly states: readonly JobState[]; readonly holds: 
   { states: ["dead"], holds: sql`state = 'dead'` },
 ];
 
-/** Whether only jobs are asked for that stand in one of the partial indexes, however many others there are. */
+/**
+ * Whether only jobs are asked for that stand in one of the partial indexes, however many others
+ * there are.
+ */
 function isByIndex({ state }: JobFilters): boolean {
   return state?.every((each) => INDEXED.some(({ states }) => states.includes(each))) === true;
 }
@@ -121,7 +130,10 @@ async function wholeRange(db: ReadDb): Promise<SeqRange> {
   return { first: first?.seq ?? 1, last: last?.seq ?? 0 };
 }
 
-/** Jobs are numbered as they are made, so those of a time are found by halving, without reading the rest. */
+/**
+ * Jobs are numbered as they are made, so those of a time are found by halving, without reading the
+ * rest.
+ */
 async function rangeOf(db: ReadDb, { from, to }: Pick<JobFilters, "from" | "to">): Promise<SeqRange> {
   const whole = await wholeRange(db);
   const first = from === undefined ? whole.first : await firstSince(db, whole, from - CLOCK_STEP_MS);

@@ -23,8 +23,8 @@ interface Pending {
 }
 
 /**
- * Puts jobs that belong to no transaction into the table, those of one loop turn in one commit. For jobs without a dedupe key, which no row
- * can refuse.
+ * Puts jobs that belong to no transaction into the table, those of one loop turn in one commit. For
+ * jobs without a dedupe key, which no row can refuse.
  */
 export class JobEnqueuer implements SetSource {
   readonly #committer: Committer;
@@ -37,7 +37,10 @@ export class JobEnqueuer implements SetSource {
     this.#onEnqueued = onEnqueued;
   }
 
-  /** Resolves when the job is on disk. @throws OVERLOADED, STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN */
+  /**
+   * Resolves when the job is on disk. @throws OVERLOADED, STORAGE_FULL, DATABASE_UNAVAILABLE,
+   * SHUTTING_DOWN
+   */
   async add(row: JobRow): Promise<void> {
     if (this.#pending.length >= MAX_PENDING)
       throw new PrismError("OVERLOADED", "Too many jobs wait for the writer", { retryAfterMs: 1000 });
@@ -85,7 +88,9 @@ export class LostLease extends Error {
   }
 }
 
-/** The job that stands in the table: the new one, or the unfinished one that held its dedupe key. */
+/**
+ * The job that stands in the table: the new one, or the unfinished one that held its dedupe key.
+ */
 export interface EnqueuedJob {
   readonly jobId: string;
   readonly runAt: number;
@@ -101,7 +106,10 @@ export interface JobServiceParts extends JobsContext {
   readonly begun?: BegunJobs;
 }
 
-/** Puts jobs into the table in the transaction of what causes them, or with others in one commit, and completes them in the transaction of their effect. */
+/**
+ * Puts jobs into the table in the transaction of what causes them, or with others in one commit,
+ * and completes them in the transaction of their effect.
+ */
 export class JobService {
   readonly #parts: JobServiceParts;
   readonly #enqueuer: JobEnqueuer;
@@ -111,7 +119,10 @@ export class JobService {
     this.#enqueuer = new JobEnqueuer(parts.committer, (rows) => parts.runner.enqueued(rows));
   }
 
-  /** @returns the new job, or the unfinished one of the queue that holds the dedupe key. @throws OVERLOADED when too many wait in the queue. */
+  /**
+   * @returns the new job, or the unfinished one of the queue that holds the dedupe key. @throws
+   * OVERLOADED when too many wait in the queue.
+   */
   async enqueue(
     job: Omit<NewJob, "maxAttempts"> & { readonly maxAttempts?: number },
     options: InTransaction = {},
@@ -135,7 +146,10 @@ export class JobService {
     });
   }
 
-  /** Puts jobs into the table that nothing can have put there before: their keys are new. @throws OVERLOADED when too many wait in a queue. */
+  /**
+   * Puts jobs into the table that nothing can have put there before: their keys are new. @throws
+   * OVERLOADED when too many wait in a queue.
+   */
   async enqueueNew(jobs: readonly Omit<NewJob, "maxAttempts">[], trx: Trx): Promise<void> {
     if (jobs.length === 0) return;
     const { runner, clock, settingsOf } = this.#parts;
@@ -146,7 +160,10 @@ export class JobService {
     addEffect(trx, jobsAdded(rows));
   }
 
-  /** Has a running job wait without its attempt being counted: what it needs is not there. The handler then resolves to COMPLETED. @throws LostLease */
+  /**
+   * Has a running job wait without its attempt being counted: what it needs is not there. The
+   * handler then resolves to COMPLETED. @throws LostLease
+   */
   postpone(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, runAt: number): Promise<void> {
     return this.#putBack(job, trx, { queue: job.claimed.queue, state: "scheduled", runAt });
   }
@@ -160,20 +177,27 @@ export class JobService {
     });
   }
 
-  /** Has a running job wait in another queue, as if nobody had tried it: who claims from that one runs it. @throws LostLease */
+  /**
+   * Has a running job wait in another queue, as if nobody had tried it: who claims from that one
+   * runs it. @throws LostLease
+   */
   moveTo(queue: QueueName, job: Pick<RunningJob, "id" | "claimed">, trx: Trx): Promise<void> {
     return this.#putBack(job, trx, { queue, state: "ready", runAt: job.claimed.runAt });
   }
 
-  /** Completes a running job within the transaction that did its work: effect and completion are one. @throws LostLease */
+  /**
+   * Completes a running job within the transaction that did its work: effect and completion are
+   * one. @throws LostLease
+   */
   async complete(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, result?: unknown): Promise<void> {
     const text = result === undefined ? null : JSON.stringify(result);
     await this.#end(job.claimed, trx, { outcome: "succeeded", result: text });
   }
 
   /**
-   * Ends a running attempt as failed, within the transaction of what the handler has to say about it; what becomes of the job is what would
-   * have become of it had the handler thrown. The handler then resolves to COMPLETED. @param worker who made the attempt. @throws LostLease
+   * Ends a running attempt as failed, within the transaction of what the handler has to say about
+   * it; what becomes of the job is what would have become of it had the handler thrown. The handler
+   * then resolves to COMPLETED. @param worker who made the attempt. @throws LostLease
    */
   async fail(
     job: Pick<RunningJob, "id" | "kind" | "label" | "claimed">,
@@ -193,8 +217,10 @@ export class JobService {
   }
 
   /**
-   * Takes over what workers that are gone left running: an attempt that had begun counts, and a job without attempts left is dead. Of workers
-   * elsewhere each had begun. Those whose lease still runs keep theirs. To be called by a starting server, which holds the data directory's lock. @returns how many jobs were found.
+   * Takes over what workers that are gone left running: an attempt that had begun counts, and a job
+   * without attempts left is dead. Of workers elsewhere each had begun. Those whose lease still
+   * runs keep theirs. To be called by a starting server, which holds the data directory's lock.
+   * @returns how many jobs were found.
    */
   async reclaim(): Promise<number> {
     const { database, clock, begun } = this.#parts;

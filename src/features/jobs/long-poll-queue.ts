@@ -22,8 +22,9 @@ interface Waiter<T> {
 }
 
 /**
- * Claims that wait until a job of one of their queues is ready: whoever waits longest is first. Nobody asks the database before something may be
- * ready, and then one after the other, so that a job wakes one of them and not all.
+ * Claims that wait until a job of one of their queues is ready: whoever waits longest is first.
+ * Nobody asks the database before something may be ready, and then one after the other, so that a
+ * job wakes one of them and not all.
  */
 export class LongPollQueue<T> {
   readonly #hasReady: (queue: string) => boolean;
@@ -38,7 +39,10 @@ export class LongPollQueue<T> {
     this.#hasReady = hasReady;
   }
 
-  /** @returns what `attempt` finds at once, or once it finds something; empty after `waitMs`. @throws OVERLOADED when too many wait. */
+  /**
+   * @returns what `attempt` finds at once, or once it finds something; empty after `waitMs`.
+   * @throws OVERLOADED when too many wait.
+   */
   async wait(options: WaitOptions, attempt: () => Promise<T[]>): Promise<T[]> {
     if (options.waitMs === 0) return attempt();
     if (this.#waiting >= MAX_WAITING)

@@ -7,10 +7,14 @@ import type { JobState } from "../../store/schema.ts";
 import { endOfFailure, finishOf, type JobEnd } from "./runner/attempt-end.ts";
 import type { JobRunner } from "./runner/runner.ts";
 
-/** A job that was moved by somebody else than its handler: an operator, or the loss of its worker. */
+/**
+ * A job that was moved by somebody else than its handler: an operator, or the loss of its worker.
+ */
 export interface MovedJob {
   readonly jobId: string;
-  /** What it is now: `cancelled`, `ready` again, or with its last attempt lost `retrying` or `dead`. */
+  /**
+   * What it is now: `cancelled`, `ready` again, or with its last attempt lost `retrying` or `dead`.
+   */
   readonly state: JobState;
   /** Why, where it is a failure. */
   readonly error: string | null;
@@ -19,11 +23,17 @@ export interface MovedJob {
 /** Runs inside the transaction that moves the job; what it throws rolls that back. */
 export type MovedHook = (trx: Trx, job: MovedJob) => Promise<void>;
 
-/** Lets features that keep a state of their own beside their jobs' follow what happens to these outside of their handlers. */
+/**
+ * Lets features that keep a state of their own beside their jobs' follow what happens to these
+ * outside of their handlers.
+ */
 export class JobHooks {
   readonly #hooks = new Map<string, MovedHook>();
 
-  /** @returns a function that takes the hook away again. @throws TypeError when the kind has a hook already. */
+  /**
+   * @returns a function that takes the hook away again. @throws TypeError when the kind has a hook
+   * already.
+   */
   add(kind: string, hook: MovedHook): () => void {
     if (this.#hooks.has(kind)) throw new TypeError(`jobs of kind ${kind} have a hook already`);
     this.#hooks.set(kind, hook);
@@ -54,8 +64,9 @@ export interface LostContext {
 const LOST_LAST_ATTEMPT = new Error("the process ended during the last attempt");
 
 /**
- * Takes running jobs from workers that are gone (contract 8.2): they are ready at once. An attempt that had begun counts, and with none left it is
- * one that failed. The caller tells the runner when it is on disk.
+ * Takes running jobs from workers that are gone (contract 8.2): they are ready at once. An attempt
+ * that had begun counts, and with none left it is one that failed. The caller tells the runner when
+ * it is on disk.
  * @returns `waiting`: ready again, or in a next queue for another attempt
  */
 export async function requeueLostJobs(

@@ -25,7 +25,8 @@ interface QueueMetrics {
 }
 
 /**
- * Attempts at jobs, counted as they end. Queues are few: the program's own, and one for each module.
+ * Attempts at jobs, counted as they end. Queues are few: the program's own, and one for each
+ * module.
  * @returns what counts one
  */
 function attemptMetrics(metrics: Metrics): (attempt: AttemptFacts) => void {
@@ -80,7 +81,10 @@ export interface JobServices {
   readonly workerLeases: WorkerLeases;
 }
 
-/** The job table's runner, and what features and operators use of it. Queues that were paused are paused again. */
+/**
+ * The job table's runner, and what features and operators use of it. Queues that were paused are
+ * paused again.
+ */
 export function openJobs(parts: JobParts): JobServices {
   const { database, audit, committer, reader, clock, log, metrics, settings, dataDir, onDead } = parts;
   const begun = new BegunJobs(join(dataDir, BEGUN_FILE));

@@ -54,8 +54,9 @@ export interface OperatorContext extends JobsContext {
 export function jobControl(context: OperatorContext) {
   return {
     /**
-     * `hook` runs in the transaction in which an operator cancels or retries a job of the kind, alone or with its queue, or in which a starting
-     * server finds that its last attempt was lost. @returns a function that takes it away again.
+     * `hook` runs in the transaction in which an operator cancels or retries a job of the kind,
+     * alone or with its queue, or in which a starting server finds that its last attempt was lost.
+     * @returns a function that takes it away again.
      */
     whenEnded: (kind: string, hook: MovedHook) => context.hooks.add(kind, hook),
     cancel: cancelJob.bind(null, context),
@@ -67,7 +68,10 @@ export function jobControl(context: OperatorContext) {
 
 export type JobControl = ReturnType<typeof jobControl>;
 
-/** What an operator does to a queue. Long work goes in slices of one transaction each, every one with its audit row. */
+/**
+ * What an operator does to a queue. Long work goes in slices of one transaction each, every one
+ * with its audit row.
+ */
 export function queueControl(context: OperatorContext) {
   return {
     pause: setPaused.bind(null, context, true),
@@ -79,7 +83,10 @@ export function queueControl(context: OperatorContext) {
 
 export type QueueControl = ReturnType<typeof queueControl>;
 
-/** Ends a job that waits. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE while it runs, INVALID_STATE when it has ended */
+/**
+ * Ends a job that waits. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE while it runs, INVALID_STATE
+ * when it has ended
+ */
 async function cancelJob(context: OperatorContext, jobId: string, options: InTransaction = {}): Promise<void> {
   await changeJob(context, "job.cancel", jobId, options, async (trx, job) => {
     if (job.state === "running")
@@ -92,7 +99,8 @@ async function cancelJob(context: OperatorContext, jobId: string, options: InTra
 }
 
 /**
- * Retries a dead or cancelled job with all attempts of its queue; its history is kept. A job of messages begins again in `messages`.
+ * Retries a dead or cancelled job with all attempts of its queue; its history is kept. A job of
+ * messages begins again in `messages`.
  * @throws JOB_NOT_FOUND, INVALID_STATE, OVERLOADED
  */
 async function retryJob(context: OperatorContext, jobId: string, options: InTransaction = {}): Promise<void> {
@@ -158,7 +166,10 @@ async function requireFreeKey(trx: Trx, queue: QueueName, dedupeKey: string): Pr
   throw new PrismError("INVALID_STATE", `Job ${holder.id} has the same dedupe key and has not ended; it does the work`);
 }
 
-/** Until a queue is resumed, also over a restart, none of its jobs begins; what runs continues, and jobs are taken in. */
+/**
+ * Until a queue is resumed, also over a restart, none of its jobs begins; what runs continues, and
+ * jobs are taken in.
+ */
 async function setPaused(
   { database, clock, audit }: OperatorContext,
   isPaused: boolean,
@@ -181,8 +192,10 @@ async function setPaused(
 }
 
 /**
- * Retries the queue's dead jobs. Those whose dedupe key an unfinished job holds stay dead, for that one does the work.
- * @returns how many were requeued. @throws OVERLOADED when too many wait; what was requeued until then stays so.
+ * Retries the queue's dead jobs. Those whose dedupe key an unfinished job holds stay dead, for that
+ * one does the work.
+ * @returns how many were requeued. @throws OVERLOADED when too many wait; what was requeued until
+ * then stays so.
  */
 async function requeueDead(context: OperatorContext, queue: QueueName): Promise<number> {
   let requeued = 0;
@@ -232,13 +245,18 @@ async function requeueSlice(
   return { requeued: free.length, last };
 }
 
-/** Cancels all that waits in the queue: scheduled, ready and retrying. What runs continues. @returns how many were cancelled. */
+/**
+ * Cancels all that waits in the queue: scheduled, ready and retrying. What runs continues. @returns
+ * how many were cancelled.
+ */
 async function drainQueue(context: OperatorContext, queue: QueueName): Promise<number> {
   if (DEAD_LETTER_QUEUES.has(queue)) return 0;
   return (await drainWaiting(context, queue)) + (await drainReady(context, queue));
 }
 
-/** They are in the order of their time among those of all queues, so the scanning thread finds them. */
+/**
+ * They are in the order of their time among those of all queues, so the scanning thread finds them.
+ */
 async function drainWaiting(context: OperatorContext, queue: QueueName): Promise<number> {
   let cancelled = 0;
   for (let after = { runAt: Number.MIN_SAFE_INTEGER, seq: 0 }; ; ) {

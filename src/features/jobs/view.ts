@@ -16,19 +16,28 @@ export const MASK = "***";
 
 const WORDS = ["title", "message", "body", "data"];
 
-/** Whether the caller may read what a timer or a scheduled notification says: its creator, and those who may read all notifications. */
+/**
+ * Whether the caller may read what a timer or a scheduled notification says: its creator, and those
+ * who may read all notifications.
+ */
 export function mayReadWords({ userId, permissions }: UserPrincipal, createdBy: string | null): boolean {
   return createdBy === userId || permissions.has("notifications:read_all");
 }
 
-/** The payload of a timer's or scheduled notification's job without what it says. Other payloads stay as they are. */
+/**
+ * The payload of a timer's or scheduled notification's job without what it says. Other payloads
+ * stay as they are.
+ */
 function withoutWords(payload: unknown): unknown {
   if (!isObject(payload)) return payload;
   if (isObject(payload["notification"])) return { ...payload, notification: maskWords(payload["notification"]) };
   return isObject(payload["action"]) ? { ...payload, action: actionWithoutWords(payload["action"]) } : payload;
 }
 
-/** A timer's action without what it says: of a notification its texts and data, of anything else the whole payload. */
+/**
+ * A timer's action without what it says: of a notification its texts and data, of anything else the
+ * whole payload.
+ */
 export function actionWithoutWords<A extends object>(action: A): A {
   const { type, payload } = action as { type?: unknown; payload?: unknown };
   const masked = type === "notify" && isObject(payload) ? maskWords(payload) : MASK;
@@ -55,8 +64,8 @@ export type JobLine = Omit<Selectable<JobsTable>, "payload" | "fence"> & {
 export type AttemptLine = Omit<Selectable<JobAttemptsTable>, "jobId">;
 
 /**
- * A job as the caller sees it. What is named or looks like a secret is masked, as in the log, and what other people's timers and scheduled
- * notifications say.
+ * A job as the caller sees it. What is named or looks like a secret is masked, as in the log, and
+ * what other people's timers and scheduled notifications say.
  */
 export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, caller: UserPrincipal) {
   const payload = masked(job.payload);
@@ -73,7 +82,10 @@ export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, calle
   };
 }
 
-/** @param failed the attempts that did not succeed; the one that did, or that is under way, stands in the job itself. */
+/**
+ * @param failed the attempts that did not succeed; the one that did, or that is under way, stands
+ * in the job itself.
+ */
 export function jobDetail(job: JobLine, failed: readonly AttemptLine[], caller: UserPrincipal) {
   const attempts = failed.map((attempt) => ({
     ...attempt,
@@ -113,7 +125,10 @@ export interface QueueParts {
 
 export type QueueView = ReturnType<typeof viewOf>;
 
-/** The program's queues, those of modules which are loaded, those left to workers, and all others that are paused or have jobs which are unfinished or dead. */
+/**
+ * The program's queues, those of modules which are loaded, those left to workers, and all others
+ * that are paused or have jobs which are unfinished or dead.
+ */
 export async function queueViews(parts: QueueParts) {
   const { db, runner, channels } = parts;
   const counts = await countJobs(db.scan);

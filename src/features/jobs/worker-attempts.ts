@@ -35,8 +35,8 @@ export interface FailedAttempt extends HeldAttempt {
 export type HeldJob = ClaimedJob & { readonly workerId: string };
 
 /**
- * The running job of an attempt. @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over or was never a worker's, FORBIDDEN when the worker
- * is another token's
+ * The running job of an attempt. @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over or
+ * was never a worker's, FORBIDDEN when the worker is another token's
  */
 export async function requireHeld(trx: Trx, { jobId, fence, tokenId }: HeldAttempt): Promise<HeldJob> {
   const row = isUuid(jobId) ? await findJob(trx, jobId) : undefined;
@@ -57,13 +57,17 @@ export function notYours(): PrismError {
 }
 
 /**
- * What the server itself does about the jobs of a queue that workers elsewhere run: what comes before the work, and what comes of it. The worker gets
- * only what the work in between needs. Of a queue without such a handler, as a module's, it gets the job as it was made.
+ * What the server itself does about the jobs of a queue that workers elsewhere run: what comes
+ * before the work, and what comes of it. The worker gets only what the work in between needs. Of a
+ * queue without such a handler, as a module's, it gets the job as it was made.
  */
 export interface RemoteHandler {
   /** Chooses and claims. */
   claim(trx: Trx, claim: JobClaim): Promise<ClaimedJob[]>;
-  /** @returns what the worker is handed in place of the payload; undefined when the job has ended without it, or waits again */
+  /**
+   * @returns what the worker is handed in place of the payload; undefined when the job has ended
+   * without it, or waits again
+   */
   begin(job: HeldJob): Promise<object | undefined>;
   /** Ends the job in the transaction of what the result means. @throws LostLease */
   complete(job: HeldJob, result: unknown): Promise<AttemptFacts["outcome"]>;
@@ -101,7 +105,10 @@ export function howManyFit(jobs: readonly ClaimedJob[]): number {
   return first === -1 ? jobs.length : first;
 }
 
-/** Has the server do its part of claimed jobs. @returns those that are to be handed out, with what the worker needs of them as their payload */
+/**
+ * Has the server do its part of claimed jobs. @returns those that are to be handed out, with what
+ * the worker needs of them as their payload
+ */
 export async function beginAll<J extends ClaimedJob>(
   { database, jobs, handlers, clock, log }: AttemptsContext,
   workerId: string,
@@ -125,7 +132,10 @@ export async function beginAll<J extends ClaimedJob>(
   return begun.flat();
 }
 
-/** @returns the job's queue. @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over, FORBIDDEN when it is another token's */
+/**
+ * @returns the job's queue. @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over,
+ * FORBIDDEN when it is another token's
+ */
 export function completeHeld(context: AttemptsContext, attempt: HeldAttempt, result: unknown): Promise<string> {
   const { database, jobs } = context;
   return end(context, attempt, async (job, handler) => {
@@ -177,7 +187,9 @@ function errorOf({ error, isPermanent, retryAfterMs, fault }: FailedAttempt): Er
   return retryAfterMs > 0 ? new RetryLater(error, retryAfterMs) : new Error(error);
 }
 
-/** Puts claimed jobs back as if nobody had tried them; those whose attempt is over stay as they are. */
+/**
+ * Puts claimed jobs back as if nobody had tried them; those whose attempt is over stay as they are.
+ */
 export async function giveBack(context: AttemptsContext, trx: Trx, jobs: readonly ClaimedJob[]): Promise<void> {
   const returned: ClaimedJob[] = [];
   for (const job of jobs) {

@@ -29,9 +29,15 @@ const LEASE_MS = 60_000;
 /** A claim that finds nothing is no reason to write, unless the lease is older than this. */
 const FRESH_MS = 20_000;
 const MAX_WORKERS = 10_000;
-/** Jobs of one transaction when a lease has run out: nobody waits for the writer longer than for a slice. */
+/**
+ * Jobs of one transaction when a lease has run out: nobody waits for the writer longer than for a
+ * slice.
+ */
 const SLICE = 100;
-/** The runner makes jobs ready a moment before their time. One that has longer to wait was due by a clock that has been set back. */
+/**
+ * The runner makes jobs ready a moment before their time. One that has longer to wait was due by a
+ * clock that has been set back.
+ */
 const MAX_AHEAD_MS = 200;
 const TRY_AGAIN_MS = 1000;
 
@@ -50,7 +56,10 @@ export interface ClaimRequest {
   readonly waitMs: number;
   /** The worker has gone away. */
   readonly signal: AbortSignal;
-  /** Called before anything is claimed, for a claim may have waited long. @throws what its answer is to be when it may no more */
+  /**
+   * Called before anything is claimed, for a claim may have waited long. @throws what its answer is
+   * to be when it may no more
+   */
   requireStill(): void;
 }
 
@@ -79,13 +88,17 @@ export function isRemoteQueue(queue: QueueName): boolean {
 }
 
 /**
- * Workers elsewhere: processes that claim jobs over HTTP and keep them as long as they renew their lease. The server's own runner is none of them;
- * its lease is the lock on the data directory. A lease belongs to the token that registered the worker.
+ * Workers elsewhere: processes that claim jobs over HTTP and keep them as long as they renew their
+ * lease. The server's own runner is none of them; its lease is the lock on the data directory. A
+ * lease belongs to the token that registered the worker.
  */
 export class WorkerLeases {
   readonly #parts: WorkerLeasesParts;
   readonly #leaseMs: number;
-  /** Of workers that are alive; read from the table at the start, for they go on over a restart of the server. */
+  /**
+   * Of workers that are alive; read from the table at the start, for they go on over a restart of
+   * the server.
+   */
   readonly #leases = new Map<string, Lease>();
   readonly #waiters = new LongPollQueue<LeasedJob>((queue) => this.#hasReady(queue as QueueName));
   /** Claims of each queue that brought something. */
@@ -119,7 +132,8 @@ export class WorkerLeases {
 
   /**
    * Gives a worker jobs to run, and a new lease for all that it has. Without any it waits for one.
-   * @throws FORBIDDEN when the worker is another token's; OVERLOADED when there are too many workers, or too many wait.
+   * @throws FORBIDDEN when the worker is another token's; OVERLOADED when there are too many
+   * workers, or too many wait.
    */
   async claim(request: ClaimRequest): Promise<readonly LeasedJob[]> {
     await this.#takeBackExpired();
@@ -131,8 +145,9 @@ export class WorkerLeases {
   }
 
   /**
-   * @param inHand the jobs that the worker knows it has: others that it was given longer ago than a lease lasts never reached it, and are taken
-   * back. @returns until when it keeps its jobs. @throws INVALID_STATE when its lease has run out, FORBIDDEN when it is another token's
+   * @param inHand the jobs that the worker knows it has: others that it was given longer ago than a
+   * lease lasts never reached it, and are taken back. @returns until when it keeps its jobs.
+   * @throws INVALID_STATE when its lease has run out, FORBIDDEN when it is another token's
    */
   async renew(workerId: string, tokenId: string, inHand?: readonly string[]): Promise<EpochMs> {
     await this.#takeBackExpired();
@@ -145,7 +160,10 @@ export class WorkerLeases {
     });
   }
 
-  /** @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over, FORBIDDEN when it is another token's */
+  /**
+   * @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over, FORBIDDEN when it is another
+   * token's
+   */
   async complete(attempt: HeldAttempt, result: unknown): Promise<void> {
     await this.#takeBackExpired();
     this.wake(await completeHeld(this.#attempts, attempt, result));
@@ -157,13 +175,19 @@ export class WorkerLeases {
     this.wake(await failHeld(this.#attempts, attempt));
   }
 
-  /** A worker that stops did not end the attempt, which then does not count. @throws as {@link complete} */
+  /**
+   * A worker that stops did not end the attempt, which then does not count. @throws as {@link
+   * complete}
+   */
   async handBack(attempt: HeldAttempt): Promise<void> {
     await this.#takeBackExpired();
     await this.#parts.database.write(async (trx) => giveBack(this.#attempts, trx, [await requireHeld(trx, attempt)]));
   }
 
-  /** From now on the jobs of the queue are begun and ended by `handler`. @throws TypeError when the queue has one already */
+  /**
+   * From now on the jobs of the queue are begun and ended by `handler`. @throws TypeError when the
+   * queue has one already
+   */
   handle(queue: QueueName, handler: RemoteHandler): void {
     if (this.#handlers.has(queue)) throw new TypeError(`jobs of ${queue} have a handler already`);
     this.#handlers.set(queue, handler);
@@ -172,13 +196,16 @@ export class WorkerLeases {
   /** Jobs of the queue may be ready that were not; null: of any queue. */
   wake(queue: string | null): void {
     this.#waiters.wake(queue);
-    // Who waits for attempts of this queue waits under their channel's name: it may have been paused until now.
+    // Who waits for attempts of this queue waits under their channel's name: it may have been
+    // paused until now.
     if (queue === null) return;
     for (const name of this.#handlers.keys())
       if (isWorkerQueue(name) && parentQueue(name) === queue) this.#waiters.wake(name);
   }
 
-  /** Whoever waits for a job is told that there is none. Leases go on: a starting server finds them. */
+  /**
+   * Whoever waits for a job is told that there is none. Leases go on: a starting server finds them.
+   */
   stop(): void {
     this.#isStopped = true;
     if (this.#timer) clearTimeout(this.#timer);
@@ -234,7 +261,10 @@ export class WorkerLeases {
     return this.#parts.clock.elapsed() < lease.endsAt - this.#leaseMs + FRESH_MS;
   }
 
-  /** Registers the worker, or renews its lease. @returns until when. @throws FORBIDDEN, INVALID_STATE, OVERLOADED */
+  /**
+   * Registers the worker, or renews its lease. @returns until when. @throws FORBIDDEN,
+   * INVALID_STATE, OVERLOADED
+   */
   async #leaseIn(trx: Trx, worker: RemoteWorker): Promise<EpochMs> {
     const { clock } = this.#parts;
     const { id, host, tokenId } = worker;
@@ -292,7 +322,10 @@ export class WorkerLeases {
     this.#timer.unref();
   }
 
-  /** Ends the leases that have run out. Never rejects: what cannot be written is tried again. @param isWoken the timer has run. */
+  /**
+   * Ends the leases that have run out. Never rejects: what cannot be written is tried again. @param
+   * isWoken the timer has run.
+   */
   async #takeBackExpired(isWoken = false): Promise<void> {
     if (isWoken) this.#timer = null;
     if (isWoken || this.#parts.clock.elapsed() >= this.#nextEnd)

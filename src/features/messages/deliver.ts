@@ -67,7 +67,10 @@ export function stepsOf(message: TrackedMessage): Step[] {
   return [...steps, ...waited, { status: shownStatus, at }];
 }
 
-/** The delay is over: the message waits for a worker. Nothing is written at that moment, since the job says so. */
+/**
+ * The delay is over: the message waits for a worker. Nothing is written at that moment, since the
+ * job says so.
+ */
 function queuedStep({ jobRunAt, createdAt }: Pick<TrackedMessage, "jobRunAt" | "createdAt">): Step {
   return { status: "queued", at: Math.max(createdAt, jobRunAt ?? createdAt) };
 }
@@ -85,8 +88,9 @@ interface Move extends Changes {
 }
 
 /**
- * Writes what a message is from now on, with its place in the history, and tells whoever may know of it: both sides once it is delivered, before
- * that its sender. @returns the message as it is now.
+ * Writes what a message is from now on, with its place in the history, and tells whoever may know
+ * of it: both sides once it is delivered, before that its sender. @returns the message as it is
+ * now.
  */
 export async function moveTo<M extends MessageRow>(
   context: MessagesContext,
@@ -129,8 +133,9 @@ export function handleDeliveries(context: MessagesContext): void {
 }
 
 /**
- * An attempt is two transactions: one that says it has begun, and one in which the message is delivered, both sides are told, and the job is done;
- * or in which it failed, and waits for its next attempt or is dead.
+ * An attempt is two transactions: one that says it has begun, and one in which the message is
+ * delivered, both sides are told, and the job is done; or in which it failed, and waits for its
+ * next attempt or is dead.
  */
 async function attempt(context: MessagesContext, job: RunningJob): Promise<typeof COMPLETED> {
   const { db } = context;
@@ -203,8 +208,8 @@ async function fail(
 }
 
 /**
- * An operator has moved the job, or a crash has cut its attempt short: the message goes with it. One that was cancelled is not delivered any
- * more, whoever wants its job tried again.
+ * An operator has moved the job, or a crash has cut its attempt short: the message goes with it.
+ * One that was cancelled is not delivered any more, whoever wants its job tried again.
  */
 async function follow(context: MessagesContext, trx: Trx, { jobId, state, error }: MovedJob): Promise<void> {
   const at = context.clock.now();

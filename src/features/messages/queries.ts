@@ -8,14 +8,19 @@ import type { JobState, MessageStatus, MessagesTable } from "../../store/schema.
 import { countOf } from "../../store/sqlite/list-queries.ts";
 import type { BOXES } from "./schema.ts";
 
-/** Whether what somebody has sent or received is there for this caller: for the person always, for a service token only when it was made for it. */
+/**
+ * Whether what somebody has sent or received is there for this caller: for the person always, for a
+ * service token only when it was made for it.
+ */
 export function mayUseMessages({ tokenScopes, permissions }: UserPrincipal): boolean {
   return tokenScopes === null || permissions.has("messages:own");
 }
 
 export type MessageRow = Selectable<MessagesTable>;
 
-/** Where a message's content is at home: a sealed one that was moved to another row does not open. */
+/**
+ * Where a message's content is at home: a sealed one that was moved to another row does not open.
+ */
 export function contentPlace(id: string): string {
   return `messages.content.${id}`;
 }
@@ -24,7 +29,10 @@ export function sealContent(box: SealedBox, id: string, content: string): Buffer
   return box.seal(contentPlace(id), Buffer.from(content));
 }
 
-/** @returns null when no configured key opens it: everything else of the message is there all the same. */
+/**
+ * @returns null when no configured key opens it: everything else of the message is there all the
+ * same.
+ */
 export function openContent(box: SealedBox, { id, content }: Pick<MessageRow, "id" | "content">): string | null {
   try {
     return box.open(contentPlace(id), content).toString();
@@ -64,7 +72,10 @@ export interface Step {
   readonly at: number;
 }
 
-/** A message, and what its job is doing. `status` is what stands in its row, `shownStatus` what it is at this moment. */
+/**
+ * A message, and what its job is doing. `status` is what stands in its row, `shownStatus` what it
+ * is at this moment.
+ */
 export interface TrackedMessage extends MessageRow {
   readonly shownStatus: MessageStatus;
   readonly jobState: JobState | null;
@@ -74,8 +85,9 @@ export interface TrackedMessage extends MessageRow {
 }
 
 /**
- * Until it is over, a message is where its job is: what a worker or an operator does to that needs no row of its own, and a message whose
- * handler could not write is told right. One whose job is gone without having delivered it is dead.
+ * Until it is over, a message is where its job is: what a worker or an operator does to that needs
+ * no row of its own, and a message whose handler could not write is told right. One whose job is
+ * gone without having delivered it is dead.
  */
 const SHOWN_STATUS = sql<MessageStatus>`case
   when m.status in ('delivered', 'read', 'cancelled') then m.status
@@ -213,8 +225,8 @@ function old(db: ReadDb | Trx, now: number) {
 }
 
 /**
- * Messages of an account that was removed which nobody else has: they never reached anybody, or the account they reached was removed as well. What
- * somebody else has received, or sent, is his.
+ * Messages of an account that was removed which nobody else has: they never reached anybody, or the
+ * account they reached was removed as well. What somebody else has received, or sent, is his.
  */
 function nobodys(db: ReadDb | Trx, now: number) {
   const removed = db.selectFrom("users").select("id").where("deletedAt", "<=", daysBefore(now, REMOVED_USER_DAYS));

@@ -17,11 +17,16 @@ import type { ListQuery, SendBody } from "./schema.ts";
 /** Messages of one sender in a minute (contract 8.7). */
 const MESSAGES_PER_MINUTE = 60;
 
-/** Counts the messages that were accepted, by sender: what is refused, or only repeated, costs nothing. */
+/**
+ * Counts the messages that were accepted, by sender: what is refused, or only repeated, costs
+ * nothing.
+ */
 export class SendingRate {
   readonly #context: MessagesContext;
   readonly #limiter: RateLimiter;
-  /** Messages by sender that were let through and are not counted yet: their commit is under way. */
+  /**
+   * Messages by sender that were let through and are not counted yet: their commit is under way.
+   */
   readonly #pending = new Map<string, number>();
 
   constructor(context: MessagesContext) {
@@ -29,7 +34,10 @@ export class SendingRate {
     this.#limiter = new RateLimiter(context.clock);
   }
 
-  /** Runs the request that sends one message. @param send calls `require` (RATE_LIMITED) once the message is known to be a new one. */
+  /**
+   * Runs the request that sends one message. @param send calls `require` (RATE_LIMITED) once the
+   * message is known to be a new one.
+   */
   async run<T>(exchange: Exchange, senderId: string, send: (require: () => void) => Promise<T>): Promise<T> {
     let isPending = false;
     try {
@@ -62,10 +70,16 @@ export class SendingRate {
   }
 }
 
-/** Who asks is to a message: its sender, its recipient after it was delivered, or somebody who may read what is not content. */
+/**
+ * Who asks is to a message: its sender, its recipient after it was delivered, or somebody who may
+ * read what is not content.
+ */
 type Part = "sender" | "recipient" | "reader";
 
-/** Message, job and record are one transaction. @throws RECIPIENT_NOT_FOUND, RATE_LIMITED, VALIDATION_FAILED, OVERLOADED */
+/**
+ * Message, job and record are one transaction. @throws RECIPIENT_NOT_FOUND, RATE_LIMITED,
+ * VALIDATION_FAILED, OVERLOADED
+ */
 export function sendMessage(
   context: MessagesContext,
   rate: SendingRate,
@@ -208,7 +222,8 @@ export function readMessage(context: MessagesContext, principal: UserPrincipal, 
 }
 
 /**
- * Withdraws a message that waits, also between two attempts. What its job is cancelled by writes its status.
+ * Withdraws a message that waits, also between two attempts. What its job is cancelled by writes
+ * its status.
  * @throws MESSAGE_NOT_FOUND for everybody but the sender, MESSAGE_NOT_CANCELLABLE
  */
 export async function cancelMessage(context: MessagesContext, principal: UserPrincipal, id: string) {

@@ -12,14 +12,16 @@ import * as queries from "./queries.ts";
 import type { WebviewActionView, WebviewBody } from "./schema.ts";
 
 /*
- * What a recipient does with a notification. Each change is an entry of the user's own stream, so that all devices show the same; doing it again
- * changes nothing and publishes nothing.
+ * What a recipient does with a notification. Each change is an entry of the user's own stream, so
+ * that all devices show the same; doing it again changes nothing and publishes nothing.
  */
 
 /** The user whose notification is changed, and what that user may see of it. */
 type Reader = Pick<UserPrincipal, "userId" | "permissions">;
 
-/** Rows that one transaction of read-all looks at: ingest waits for it no longer than for a commit. */
+/**
+ * Rows that one transaction of read-all looks at: ingest waits for it no longer than for a commit.
+ */
 const READ_SLICE = 1000;
 
 export function markNotificationRead(context: NotificationsContext, principal: UserPrincipal, id: string) {
@@ -103,8 +105,9 @@ export async function deleteNotification(
 }
 
 /**
- * Everything up to this moment, or created before a time; what arrives meanwhile stays unread. In slices of a transaction each, oldest first,
- * and the stream says with each how far it has come: if it is cut short, asking again reads the rest.
+ * Everything up to this moment, or created before a time; what arrives meanwhile stays unread. In
+ * slices of a transaction each, oldest first, and the stream says with each how far it has come: if
+ * it is cut short, asking again reads the rest.
  */
 export async function readAllNotifications(
   context: NotificationsContext,

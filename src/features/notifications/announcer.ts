@@ -16,8 +16,8 @@ export interface Observer {
 }
 
 /**
- * Step 7 of the pipeline: committed rows become live entries. To be called in the order of commits, which is the order of offsets. Text is
- * made only for streams with listeners.
+ * Step 7 of the pipeline: committed rows become live entries. To be called in the order of commits,
+ * which is the order of offsets. Text is made only for streams with listeners.
  */
 export class Announcer {
   readonly #hub: Hub;
@@ -31,7 +31,10 @@ export class Announcer {
     this.#soundUrlOf = soundUrlOf;
   }
 
-  /** Notified of everything that is committed, in order; once a set, so that the hot path pays nothing without observers. */
+  /**
+   * Notified of everything that is committed, in order; once a set, so that the hot path pays
+   * nothing without observers.
+   */
   observe(observer: Observer): void {
     this.#observers.push(observer);
   }
@@ -87,7 +90,9 @@ export class Announcer {
 /** Rows looked up at a time when a client acknowledges many. */
 const PAGE_ROWS = 1000;
 
-/** Marks of live delivery: they go to disk with the next write set, not in a commit of their own. */
+/**
+ * Marks of live delivery: they go to disk with the next write set, not in a commit of their own.
+ */
 export class DeliveryMarks {
   readonly #database: Database;
   readonly #committer: Committer;

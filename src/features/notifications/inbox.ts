@@ -56,7 +56,9 @@ const READ_AT_ONCE = 2000;
 /** An id in JSON, with its quotes and comma. */
 const ID_BYTES = 39;
 
-/** @throws UNAUTHORIZED_ROLE for another user's list without the right to read it, USER_NOT_FOUND */
+/**
+ * @throws UNAUTHORIZED_ROLE for another user's list without the right to read it, USER_NOT_FOUND
+ */
 export function listInbox(
   context: NotificationsContext,
   principal: UserPrincipal,
@@ -76,7 +78,10 @@ export function userHistory(
   return inboxPage(context, principal, ownerOf(context, principal, userRef), query);
 }
 
-/** What the user would see, for code without a principal. @throws USER_NOT_FOUND, INVALID_CURSOR, VALIDATION_FAILED */
+/**
+ * What the user would see, for code without a principal. @throws USER_NOT_FOUND, INVALID_CURSOR,
+ * VALIDATION_FAILED
+ */
 export async function historyAsUser(
   context: NotificationsContext,
   userRef: string,
@@ -101,8 +106,9 @@ export async function getNotification(context: NotificationsContext, principal: 
 }
 
 /**
- * What has not reached the user, or comes after an offset, or at or after a time. With `ack` exactly what the page shows is marked delivered on
- * disk before this resolves: asking again gives the next page.
+ * What has not reached the user, or comes after an offset, or at or after a time. With `ack`
+ * exactly what the page shows is marked delivered on disk before this resolves: asking again gives
+ * the next page.
  */
 export async function listMissed(
   context: NotificationsContext,
@@ -177,7 +183,10 @@ async function inboxPage(
   );
 }
 
-/** The rows up to where their recipients fill a page: a notification may have as many as there are users. */
+/**
+ * The rows up to where their recipients fill a page: a notification may have as many as there are
+ * users.
+ */
 async function withRecipients(
   context: NotificationsContext,
   { rows, isCut }: FittingRows<queries.InboxRow>,

@@ -53,7 +53,10 @@ export function readBusNotify(payload: unknown): BusNotification {
   return { recipients: [userId], title, message: message ?? body ?? "" };
 }
 
-/** A notification that a user or code sends, in place of a rule. Text is clean already; `action` and `data` are plain JSON. */
+/**
+ * A notification that a user or code sends, in place of a rule. Text is clean already; `action` and
+ * `data` are plain JSON.
+ */
 export interface NotifyInput {
   /** References to users, 1 to 1000. */
   readonly recipients: readonly string[];
@@ -67,7 +70,10 @@ export interface NotifyInput {
   readonly correlationId?: string;
   /** Set when only the members of this project may be reached. */
   readonly projectId?: string | null;
-  /** The sender's own: while a notification with this key is stored, it is returned in place of a new one. */
+  /**
+   * The sender's own: while a notification with this key is stored, it is returned in place of a
+   * new one.
+   */
   readonly dedupeKey?: string | undefined;
   /** By which it may go out besides the live streams; absent: all that this server has. */
   readonly channels?: readonly Channel[] | undefined;
@@ -102,7 +108,10 @@ interface Scheduling {
 export interface ServedChannels {
   /** Whether a rule or a request may name the channel. */
   accepts(name: Channel): boolean;
-  /** Whether a notification with these channels can leave the program. @param names a JSON list, as it is stored */
+  /**
+   * Whether a notification with these channels can leave the program. @param names a JSON list, as
+   * it is stored
+   */
   hasExternalChannel(names: string | null): boolean;
 }
 
@@ -117,9 +126,15 @@ interface NotifierParts {
   readonly channels: ServedChannels;
 }
 
-/** Sends notifications that no rule decided: from the API, timers, modules. Rows, offsets and audit are one transaction; live entries follow it. */
+/**
+ * Sends notifications that no rule decided: from the API, timers, modules. Rows, offsets and audit
+ * are one transaction; live entries follow it.
+ */
 export class Notifier {
-  /** The program's own subscriber to the bus event `notify`. A timer sends by itself and skips this one on the bus. */
+  /**
+   * The program's own subscriber to the bus event `notify`. A timer sends by itself and skips this
+   * one on the bus.
+   */
   readonly onBus: BusHandler = async (payload, { correlationId }) => {
     await this.send({ ...readBusNotify(payload), correlationId });
   };
@@ -135,7 +150,10 @@ export class Notifier {
     this.#inbox = inbox;
   }
 
-  /** @returns the id of the new notification, or of the one that holds the dedupe key. @throws RECIPIENT_NOT_FOUND */
+  /**
+   * @returns the id of the new notification, or of the one that holds the dedupe key. @throws
+   * RECIPIENT_NOT_FOUND
+   */
   async send(given: GivenNotification, options: InTransaction = {}): Promise<{ id: string }> {
     const input = asNotifyInput(given);
     const { database, directory } = this.#parts;
@@ -164,7 +182,9 @@ export class Notifier {
     });
   }
 
-  /** {@link send}, later; a time that is past is now. @throws RECIPIENT_NOT_FOUND, VALIDATION_FAILED */
+  /**
+   * {@link send}, later; a time that is past is now. @throws RECIPIENT_NOT_FOUND, VALIDATION_FAILED
+   */
   async schedule(
     given: GivenNotification,
     { at, delayMs = 0 }: When,
@@ -192,7 +212,8 @@ export class Notifier {
   }
 
   /**
-   * Stores a notification, and has it go out live and by its channels. Of a rule with more recipients than one transaction writes, a job writes them.
+   * Stores a notification, and has it go out live and by its channels. Of a rule with more
+   * recipients than one transaction writes, a job writes them.
    * @param targets of the rule, where there is one
    */
   async store(
@@ -221,7 +242,10 @@ export class Notifier {
     );
   }
 
-  /** Writes recipients and notifies them live: for rules that reach many, whose job continues with {@link deliverJob}. */
+  /**
+   * Writes recipients and notifies them live: for rules that reach many, whose job continues with
+   * {@link deliverJob}.
+   */
   async addRecipients(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
     const { database } = this.#parts;
     const told: Told[] = userIds.map((userId) => ({

@@ -51,7 +51,10 @@ export interface InboxPage {
   readonly offset: number;
 }
 
-/** Whether an index serves these filters: for every other one the whole inbox may have to be looked at. */
+/**
+ * Whether an index serves these filters: for every other one the whole inbox may have to be looked
+ * at.
+ */
 export function isInboxIndexed({ status = "all", ruleId, from, to }: Filters): boolean {
   const isServed = status === "all" || status === "unread" || status === "undelivered";
   return isServed && ruleId === undefined && from === undefined && to === undefined;
@@ -83,8 +86,9 @@ export function listInbox(
 }
 
 /**
- * Offsets of what a user has not read, or not received, from the partial index of those alone: SQLite would rather read the inbox than look
- * each row up from there. The conditions are its own word for word, `delivered` with a literal.
+ * Offsets of what a user has not read, or not received, from the partial index of those alone:
+ * SQLite would rather read the inbox than look each row up from there. The conditions are its own
+ * word for word, `delivered` with a literal.
  */
 function openSeqs(db: ReadDb | Trx, userId: string, status: "unread" | "undelivered") {
   const query = db
@@ -102,7 +106,8 @@ export function countInbox(db: ReadDb, userId: string, filters: Filters): Promis
 export type MissedSince = { readonly seq: number } | { readonly at: number } | null;
 
 /**
- * Oldest first: what a client that was away has not seen, but for what has expired. @param after the offset behind which the page begins.
+ * Oldest first: what a client that was away has not seen, but for what has expired. @param after
+ * the offset behind which the page begins.
  * @param now epoch ms
  */
 export function listMissed(
@@ -185,7 +190,10 @@ export async function recipientsOf(
   return all;
 }
 
-/** Recipients who acknowledged it or opened something from it. @param userId of one user alone; null: of all. */
+/**
+ * Recipients who acknowledged it or opened something from it. @param userId of one user alone;
+ * null: of all.
+ */
 export function responsesTo(db: ReadDb, notificationId: string, userId: string | null, limit: number) {
   let query = db
     .selectFrom("notification_recipients")
@@ -218,8 +226,10 @@ type Mark = "readAt" | "acknowledgedAt" | "openedAt" | "deletedAt";
 type Response = Partial<Pick<InboxRow, "acknowledgeNote" | "webviewAction">>;
 
 /**
- * Sets times that are not set yet, for the first time counts, and stores the recipient's response in the place of an earlier one.
- * @param row as this transaction has found it. @returns the row as it is then; the same object when nothing changed
+ * Sets times that are not set yet, for the first time counts, and stores the recipient's response
+ * in the place of an earlier one.
+ * @param row as this transaction has found it. @returns the row as it is then; the same object when
+ * nothing changed
  */
 export async function mark(
   trx: Trx,

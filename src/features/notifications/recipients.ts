@@ -32,8 +32,8 @@ export function handleRecipients(runner: JobRunner, context: RecipientsContext):
 }
 
 /**
- * Writes the recipients of a rule that has many, in slices of one transaction each, after those that are there: a second run continues where the first
- * was cut short.
+ * Writes the recipients of a rule that has many, in slices of one transaction each, after those
+ * that are there: a second run continues where the first was cut short.
  */
 async function writeRecipients(
   context: RecipientsContext,
@@ -72,7 +72,8 @@ async function writeRecipients(
 }
 
 /**
- * While the job wrote recipients, no mark could say that the notification has reached all of them. If it has by now, no later mark will.
+ * While the job wrote recipients, no mark could say that the notification has reached all of them.
+ * If it has by now, no later mark will.
  */
 async function recordDelivered({ audit, clock }: RecipientsContext, notificationId: string, trx: Trx): Promise<void> {
   const { recipients, deliveredAt } = await trx
@@ -89,7 +90,10 @@ async function recordDelivered({ audit, clock }: RecipientsContext, notification
   );
 }
 
-/** Marks a notification as delivered if all its recipients have it, live or by an external channel. @returns whether it was marked now. */
+/**
+ * Marks a notification as delivered if all its recipients have it, live or by an external channel.
+ * @returns whether it was marked now.
+ */
 export async function markNotificationDelivered(trx: Trx, id: string, at: number): Promise<boolean> {
   const { numAffectedRows } = await trx.executeQuery(CompiledQuery.raw(MARK_NOTIFICATION, [{ id, at }]));
   return Number(numAffectedRows ?? 0) > 0;

@@ -9,8 +9,9 @@ const SLICE_RECIPIENTS = 100;
 const PAUSE_MS = 10;
 
 /**
- * Removes notifications when their days are over, with what their recipients have of them and the attempts to deliver them, and says in the recipients'
- * streams that they are gone. @param days 0 keeps everything.
+ * Removes notifications when their days are over, with what their recipients have of them and the
+ * attempts to deliver them, and says in the recipients' streams that they are gone. @param days 0
+ * keeps everything.
  */
 export function notificationSweep(days: () => number): NamedSweep {
   return {

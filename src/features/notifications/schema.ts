@@ -191,7 +191,9 @@ export interface EventFacts extends Omit<EventsTable, "payload"> {
   readonly payload: string;
 }
 
-/** An event as every client sees it, as JSON text: the payload's own text is put in as it is stored. */
+/**
+ * An event as every client sees it, as JSON text: the payload's own text is put in as it is stored.
+ */
 export function eventJson(event: EventFacts): string {
   const head = JSON.stringify({
     id: event.id,
@@ -224,7 +226,10 @@ export const UNTOUCHED = { delivered: 0, readAt: null, acknowledgedAt: null, ope
 /** What an app opened from a notification. */
 export type WebviewActionView = v.InferOutput<typeof WebviewAction>;
 
-/** A notification as one recipient sees it, with the members that clients of S0 read: `body`, `userId`, `read`. */
+/**
+ * A notification as one recipient sees it, with the members that clients of S0 read: `body`,
+ * `userId`, `read`.
+ */
 export function notificationView(
   notification: NotificationFacts,
   recipient: RecipientFacts,

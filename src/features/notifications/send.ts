@@ -12,7 +12,10 @@ import type { NotifyInput, When } from "./notifier.ts";
 import * as queries from "./queries.ts";
 import { MAX_DELAY_MS, type SendBody, UNTOUCHED } from "./schema.ts";
 
-/** POST /notifications: a notification that no rule decided, sent now or later. A key reaches the members of its project only. */
+/**
+ * POST /notifications: a notification that no rule decided, sent now or later. A key reaches the
+ * members of its project only.
+ */
 export async function sendNotification(
   context: NotificationsContext,
   exchange: Exchange,
@@ -51,8 +54,9 @@ export async function sendNotification(
 const UNDELIVERED = { delivered: 0, deliveredAt: null, pusherEventSent: 0, recipientDelivered: 0 } as const;
 
 /**
- * For all recipients, from the first one's side. A repeated `dedupeKey` finds one that was sent before: what its recipients have
- * done with it since is shown to users who may read it all, others get the answer of the first time again.
+ * For all recipients, from the first one's side. A repeated `dedupeKey` finds one that was sent
+ * before: what its recipients have done with it since is shown to users who may read it all, others
+ * get the answer of the first time again.
  */
 async function asSenderSees(trx: Trx, id: string, principal: Principal, context: NotificationsContext) {
   const row = await queries.findAnywhere(trx, id);
@@ -64,7 +68,10 @@ async function asSenderSees(trx: Trx, id: string, principal: Principal, context:
   return inboxItemView(first, { recipients: all.recipients, acknowledgedBy: [] }, context);
 }
 
-/** When a request wants its notification sent; null for now. @throws VALIDATION_FAILED for an instant too far ahead */
+/**
+ * When a request wants its notification sent; null for now. @throws VALIDATION_FAILED for an
+ * instant too far ahead
+ */
 function readWhen({ sendAt, delayMs }: Pick<SendBody, "sendAt" | "delayMs">, now: number): When | null {
   if (sendAt === undefined && delayMs === undefined) return null;
   if (sendAt !== undefined && sendAt > now + MAX_DELAY_MS) {

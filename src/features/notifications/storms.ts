@@ -51,8 +51,9 @@ interface StormPayload {
 }
 
 /**
- * Handles storms: while matches of a rule are held back its recipients have one notice that says how many, kept up to date, and when it is over a
- * summary. A storm is never silent, and never loud: the notice sounds once.
+ * Handles storms: while matches of a rule are held back its recipients have one notice that says
+ * how many, kept up to date, and when it is over a summary. A storm is never silent, and never
+ * loud: the notice sounds once.
  */
 export function handleStorms(context: StormContext): void {
   const { runner, jobControl, bus, database } = context;
@@ -75,7 +76,10 @@ async function abandon({ clock }: StormContext, trx: Trx, jobId: string): Promis
   addEffect(trx, { type: "storm-closed", ruleId: batch.ruleId, key: batch.key });
 }
 
-/** Each run is one transaction: what is sent, what is remembered of it, this job's end and the next one's beginning. */
+/**
+ * Each run is one transaction: what is sent, what is remembered of it, this job's end and the next
+ * one's beginning.
+ */
 async function report(context: StormContext, job: RunningJob): Promise<typeof COMPLETED> {
   const { batchId } = job.payload as StormPayload;
   const { database, jobs, clock, throttle } = context;
@@ -151,8 +155,8 @@ async function send(
 }
 
 /**
- * Changes the text of a notification, for all its recipients. Live streams carry it to no more of them than a rule notifies at once; the others see it
- * in their list.
+ * Changes the text of a notification, for all its recipients. Live streams carry it to no more of
+ * them than a rule notifies at once; the others see it in their list.
  */
 async function updateNotice(
   { realtime }: StormContext,
@@ -204,7 +208,10 @@ async function remember(
   await trx.updateTable("suppressed_batches").set(told).where("id", "=", id).execute();
 }
 
-/** Dedupe keys of what the storm holds back, one more than are counted at most; none where the storm is of one key. */
+/**
+ * Dedupe keys of what the storm holds back, one more than are counted at most; none where the storm
+ * is of one key.
+ */
 async function keysOf(trx: Trx, { id }: Batch): Promise<string[]> {
   const rows = await trx
     .selectFrom("suppressed_keys")

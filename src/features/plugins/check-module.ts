@@ -9,7 +9,8 @@ export function isVersion(text: string): boolean {
 }
 
 /**
- * Whether a version lies in a range as npm writes them. A pre-release counts as the release that it leads to.
+ * Whether a version lies in a range as npm writes them. A pre-release counts as the release that it
+ * leads to.
  * @returns undefined for a range that cannot be read.
  */
 export function isInRange(version: string, range: string): boolean | undefined {
@@ -20,7 +21,10 @@ export function isInRange(version: string, range: string): boolean | undefined {
 
 const MODULE_NAME = /^[a-z][a-z0-9-]{1,63}$/;
 
-/** What `import` gave for a module's file: its default export, which must be a module. @throws ModuleFailure */
+/**
+ * What `import` gave for a module's file: its default export, which must be a module. @throws
+ * ModuleFailure
+ */
 export function checkModule(imported: unknown): AppModule {
   const module = defaultOf(imported);
   if (typeof module !== "object" || module === null) throw new ModuleFailure("the default export is not a module");
@@ -36,7 +40,9 @@ export function checkModule(imported: unknown): AppModule {
   return module as AppModule;
 }
 
-/** A CommonJS file's default is its `module.exports`, whose own `default` a compiler may have made. */
+/**
+ * A CommonJS file's default is its `module.exports`, whose own `default` a compiler may have made.
+ */
 function defaultOf(imported: unknown): unknown {
   const { default: first } = imported as { default?: unknown };
   const second = typeof first === "object" && first !== null && "default" in first ? first.default : undefined;

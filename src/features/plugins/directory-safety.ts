@@ -6,8 +6,10 @@ const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
 
 /**
- * Why somebody else could change what runs here: the path must belong to root or the user of this process, and nobody else may write it.
- * @param path as {@link Stats} were read of it. @returns undefined when all is well; also on Windows, whose rights are not these.
+ * Why somebody else could change what runs here: the path must belong to root or the user of this
+ * process, and nobody else may write it.
+ * @param path as {@link Stats} were read of it. @returns undefined when all is well; also on
+ * Windows, whose rights are not these.
  */
 export function unsafeReason(path: string, { uid, mode }: Pick<Stats, "uid" | "mode">): string | undefined {
   const own = process.getuid?.();
@@ -18,8 +20,8 @@ export function unsafeReason(path: string, { uid, mode }: Pick<Stats, "uid" | "m
 }
 
 /**
- * The same of every directory from here to the root. One with the sticky bit, such as /tmp, may be open to everybody: nobody but the owner
- * of an entry can replace it there.
+ * The same of every directory from here to the root. One with the sticky bit, such as /tmp, may be
+ * open to everybody: nobody but the owner of an entry can replace it there.
  * @param path a real path, without links. @returns the first reason there is.
  */
 export function findUnsafeParent(path: string): string | undefined {

@@ -13,7 +13,8 @@ export function requiredModules(module: AppModule): readonly string[] {
 
 /**
  * The order in which modules are registered: by name, each behind what it requires.
- * @returns those that can be, and why each of the others cannot: it requires itself through others, or one that is not there.
+ * @returns those that can be, and why each of the others cannot: it requires itself through others,
+ * or one that is not there.
  */
 export function registrationOrder(
   modules: readonly AppModule[],
@@ -54,7 +55,10 @@ export interface ImportedModule {
   readonly copy: string;
 }
 
-/** Imports modules from copies of their folders: the engine never reads a path twice, and so each copy has one of its own. */
+/**
+ * Imports modules from copies of their folders: the engine never reads a path twice, and so each
+ * copy has one of its own.
+ */
 export class ModuleImporter {
   readonly #copiesDir: string;
   readonly #isStrict: boolean;
@@ -66,7 +70,10 @@ export class ModuleImporter {
     this.#isStrict = isStrict;
   }
 
-  /** @throws ModuleFailure with what is wrong, in the words of whoever found it. Nothing remains of the copy then. */
+  /**
+   * @throws ModuleFailure with what is wrong, in the words of whoever found it. Nothing remains of
+   * the copy then.
+   */
   async import({ path, folder, entry }: ModuleFolder): Promise<ImportedModule> {
     this.#last++;
     const copy = join(this.#copiesDir, `${folder}-${this.#last}`);

@@ -45,8 +45,9 @@ const STACK_LINES = 50;
 type ModuleAction = "module.enable" | "module.disable" | "module.reload";
 
 /**
- * The modules of the modules directory: found, imported from copies, registered in order, each isolated from the others. Changes are made one
- * after the other. A module's state: `loading` → `active` or `failed`; `disabled` until enabled.
+ * The modules of the modules directory: found, imported from copies, registered in order, each
+ * isolated from the others. Changes are made one after the other. A module's state: `loading` →
+ * `active` or `failed`; `disabled` until enabled.
  */
 export class LoadedModules {
   readonly #context: ModulesContext;
@@ -60,7 +61,10 @@ export class LoadedModules {
     this.#lifecycle = new ModuleLifecycle(context);
   }
 
-  /** Loads what is there, and makes the modules directory where there is none. Nothing that a module does makes it throw. */
+  /**
+   * Loads what is there, and makes the modules directory where there is none. Nothing that a module
+   * does makes it throw.
+   */
   start(): Promise<void> {
     if (!this.#hasDirectory()) return Promise.resolve();
     return this.#alone(() => this.#loadAll());
@@ -83,7 +87,10 @@ export class LoadedModules {
     });
   }
 
-  /** Ends it, now and at every start, until it is enabled. @throws MODULE_NOT_FOUND, INVALID_STATE also while another requires it */
+  /**
+   * Ends it, now and at every start, until it is enabled. @throws MODULE_NOT_FOUND, INVALID_STATE
+   * also while another requires it
+   */
   disable(name: string): Promise<ModuleView> {
     return this.#alone(async () => {
       const slot = this.#require(name);
@@ -102,7 +109,8 @@ export class LoadedModules {
   }
 
   /**
-   * Takes over what its folder holds now; also of one that was put there since the start. The one that runs goes on where that fails.
+   * Takes over what its folder holds now; also of one that was put there since the start. The one
+   * that runs goes on where that fails.
    * @throws MODULE_NOT_FOUND, INVALID_STATE for a disabled one and the program's own
    */
   reload(name: string): Promise<ModuleView> {
@@ -232,7 +240,10 @@ export class LoadedModules {
     slot.setState("disabled", null, row.updatedAt);
   }
 
-  /** A folder that was put there since: one of those that are there, for a name can come from a request. */
+  /**
+   * A folder that was put there since: one of those that are there, for a name can come from a
+   * request.
+   */
   #discover(folder: string): ModuleSlot | undefined {
     const found = findModules(this.#context.modulesDir).modules.find((each) => each.folder === folder);
     if (!found) return undefined;
@@ -276,8 +287,9 @@ export class LoadedModules {
   }
 
   /**
-   * From the first import on: what a module leaves uncaught is its own, and does not end the process. That holds until the process ends: timers
-   * that a module has not cleared fail while the server stops.
+   * From the first import on: what a module leaves uncaught is its own, and does not end the
+   * process. That holds until the process ends: timers that a module has not cleared fail while the
+   * server stops.
    */
   #watch(): void {
     const { watchdog, scope, log } = this.#context;

@@ -8,8 +8,9 @@ import { withinOr } from "../../core/promises.ts";
 type Place = string;
 
 /**
- * Where in a module's own code an error comes from: the first line of its stack that is in the copy, or for a syntax error, whose stack does not
- * name the file, the place where the parser stops. @param copy the folder that the module was imported from.
+ * Where in a module's own code an error comes from: the first line of its stack that is in the
+ * copy, or for a syntax error, whose stack does not name the file, the place where the parser
+ * stops. @param copy the folder that the module was imported from.
  */
 function placeOf(error: unknown, copy: string): Place | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -46,7 +47,10 @@ const EXPORT_LIST = /^[ \t]*export\s*\{[^}]*\};?/gm;
 const EXPORT_DEFAULT = /^([ \t]*)export default/gm;
 const EXPORT = /^([ \t]*)export(?=\s)/gm;
 
-/** Line and column where the text stops being JavaScript with this message; what only a module may say is blanked out, so nothing moves. */
+/**
+ * Line and column where the text stops being JavaScript with this message; what only a module may
+ * say is blanked out, so nothing moves.
+ */
 function parsedTo(text: string, message: string): string | undefined {
   const blank = (found: string): string => found.replace(/[^\n]/g, " ");
   const script = text
@@ -68,7 +72,10 @@ function parsedTo(text: string, message: string): string | undefined {
   }
 }
 
-/** Why a module is not active. The message is for operators: it names what is wrong and, where there is one, the next step. */
+/**
+ * Why a module is not active. The message is for operators: it names what is wrong and, where there
+ * is one, the next step.
+ */
 export class ModuleFailure extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -76,7 +83,10 @@ export class ModuleFailure extends Error {
   }
 }
 
-/** What a module's own code has thrown, with where it did. @param copy the folder that the module was imported from. */
+/**
+ * What a module's own code has thrown, with where it did. @param copy the folder that the module
+ * was imported from.
+ */
 export function failureOf(error: unknown, copy: string): ModuleFailure {
   const place = placeOf(error, copy);
   const text = failureText(error);

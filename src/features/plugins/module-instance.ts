@@ -32,8 +32,9 @@ export function conflict(what: string): ModuleFailure {
 }
 
 /**
- * Whose code is running. It follows a module's calls through everything they start, also what they do not wait for, so that an uncaught error
- * has an owner. Nothing is watched until the first module is loaded: Node's asynchronous hooks cost every callback of the process something.
+ * Whose code is running. It follows a module's calls through everything they start, also what they
+ * do not wait for, so that an uncaught error has an owner. Nothing is watched until the first
+ * module is loaded: Node's asynchronous hooks cost every callback of the process something.
  */
 export class ModuleScope {
   readonly #storage = new AsyncLocalStorage<string>();
@@ -56,8 +57,8 @@ export class ModuleScope {
   }
 
   /**
-   * Runs the program's own code for a module: what that starts for itself is not the module's. The promise is the module's: if it is rejected
-   * and not awaited, that is the module's fault.
+   * Runs the program's own code for a module: what that starts for itself is not the module's. The
+   * promise is the module's: if it is rejected and not awaited, that is the module's fault.
    */
   async leave<T>(fn: () => Promise<T>): Promise<T> {
     return await this.#storage.exit(fn);
@@ -77,8 +78,9 @@ export interface InstanceParts {
 }
 
 /**
- * One registration of a module: `registering` → `active` → `ended` → `closed`. What it added is undone at its end and its routes answer 503; what
- * still runs goes on, with all services, and {@link idle} waits for that. Once it is closed its services refuse every call.
+ * One registration of a module: `registering` → `active` → `ended` → `closed`. What it added is
+ * undone at its end and its routes answer 503; what still runs goes on, with all services, and
+ * {@link idle} waits for that. Once it is closed its services refuse every call.
  */
 export class ModuleInstance {
   readonly module: AppModule;
@@ -104,7 +106,10 @@ export class ModuleInstance {
     return this.#state === "registering";
   }
 
-  /** Has the module add its routes and handlers. @throws what it throws, or ModuleFailure; nothing of it remains then */
+  /**
+   * Has the module add its routes and handlers. @throws what it throws, or ModuleFailure; nothing
+   * of it remains then
+   */
   async register(): Promise<void> {
     const { module } = this;
     const { scope, clock, caps, hold } = this.#parts;
@@ -149,7 +154,10 @@ export class ModuleInstance {
     return this.#parts.scope.leave(work);
   }
 
-  /** `undo` is called when this instance ends. @returns what calls it at once. @throws ModuleFailure when this instance has ended */
+  /**
+   * `undo` is called when this instance ends. @returns what calls it at once. @throws ModuleFailure
+   * when this instance has ended
+   */
   added(undo: () => unknown): () => void {
     this.requireAlive();
     this.#undo.add(undo);
@@ -171,12 +179,18 @@ export class ModuleInstance {
     await Promise.all(undo.map((each) => each()));
   }
 
-  /** From now on the services refuse what code of this instance still calls: a timer it has not cleared, a handler that took too long. */
+  /**
+   * From now on the services refuse what code of this instance still calls: a timer it has not
+   * cleared, a handler that took too long.
+   */
   close(): void {
     this.#state = "closed";
   }
 
-  /** @param call the method of a service, such as `kv.set`; the first refused one is logged. @throws InstanceEnded */
+  /**
+   * @param call the method of a service, such as `kv.set`; the first refused one is logged. @throws
+   * InstanceEnded
+   */
   requireOpen(call: string): void {
     if (this.#state !== "closed") return;
     const { name, version } = this.module;
@@ -189,7 +203,10 @@ export class ModuleInstance {
     throw new InstanceEnded(name, call);
   }
 
-  /** Resolves when nothing of the module's runs any more, or after so long. @returns whether nothing does. */
+  /**
+   * Resolves when nothing of the module's runs any more, or after so long. @returns whether nothing
+   * does.
+   */
   async idle(limitMs: number): Promise<boolean> {
     if (this.#running === 0) return true;
     await within(limitMs, new Promise<void>((resolve) => this.#whenIdle.push(resolve)));

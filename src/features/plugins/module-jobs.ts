@@ -40,7 +40,8 @@ export function queueOf(module: string): ModuleQueue {
 }
 
 /**
- * A module's jobs and schedules: in its own queue, with kinds and names that begin with its own, so that none of them can be another's.
+ * A module's jobs and schedules: in its own queue, with kinds and names that begin with its own, so
+ * that none of them can be another's.
  * @param onCron called with each schedule that is made.
  */
 export function moduleScheduler(owner: JobOwner, parts: ModuleJobParts, onCron: (name: string) => void): Scheduler {
@@ -156,7 +157,10 @@ function requireOwn(queue: string, module: string): void {
   throw new PrismError("QUEUE_NOT_FOUND", `The jobs of the module ${module} run in its own queue, ${queueOf(module)}`);
 }
 
-/** What an outsider's error says of further attempts: it has not the classes that the program's own handlers throw. */
+/**
+ * What an outsider's error says of further attempts: it has not the classes that the program's own
+ * handlers throw.
+ */
 export function jobFailure(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof PermanentError || error instanceof RetryLater) return error;
   const { permanent, retryAfterMs } = error as { permanent?: unknown; retryAfterMs?: unknown };

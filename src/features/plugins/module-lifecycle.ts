@@ -37,7 +37,9 @@ export interface ModulesContext {
 /** How long a module's running work may delay its end. */
 const IDLE_LIMIT_MS = 5000;
 
-/** Starts, ends and replaces instances of modules. A failure in one is the state of that one alone. */
+/**
+ * Starts, ends and replaces instances of modules. A failure in one is the state of that one alone.
+ */
 export class ModuleLifecycle {
   slots: ModuleSlot[] = [];
   readonly #context: ModulesContext;
@@ -86,7 +88,10 @@ export class ModuleLifecycle {
     this.#context.log.error(facts, "a module was not loaded");
   }
 
-  /** Replaces the running instance by what its folder holds now. If that fails, the former code goes on. */
+  /**
+   * Replaces the running instance by what its folder holds now. If that fails, the former code goes
+   * on.
+   */
   async replace(slot: ModuleSlot): Promise<void> {
     const { clock, log } = this.#context;
     const failure = await this.#tryReplace(slot);
@@ -98,7 +103,8 @@ export class ModuleLifecycle {
   }
 
   /**
-   * Ends the instance: what it added goes, what runs may end, what it took it gives back. Its routes answer 503 until {@link route} is called.
+   * Ends the instance: what it added goes, what runs may end, what it took it gives back. Its
+   * routes answer 503 until {@link route} is called.
    * @param isLast at the end of the server, whose runner ends jobs itself.
    */
   async end(slot: ModuleSlot, isLast = false): Promise<void> {
@@ -128,7 +134,10 @@ export class ModuleLifecycle {
     return scope.run(slot.name, () => importer.import(slot.folder));
   }
 
-  /** @returns why the former code goes on, or, if it cannot, why the module has failed; null when the new code has taken over. */
+  /**
+   * @returns why the former code goes on, or, if it cannot, why the module has failed; null when
+   * the new code has taken over.
+   */
   async #tryReplace(slot: ModuleSlot): Promise<ModuleFailure | null> {
     const { importer, modulesDir } = this.#context;
     const { imported: former } = slot;

@@ -11,7 +11,10 @@ export function isSchema(value: unknown): value is AnySchema {
   return standard?.version === 1 && typeof standard.validate === "function";
 }
 
-/** Checks one part of a request with a schema of any library. @returns what the schema made of it. @throws VALIDATION_FAILED */
+/**
+ * Checks one part of a request with a schema of any library. @returns what the schema made of it.
+ * @throws VALIDATION_FAILED
+ */
 async function checkInput(schema: AnySchema, value: unknown, at: "path" | "query" | "body"): Promise<unknown> {
   const result = await schema["~standard"].validate(value);
   if (!result.issues) return result.value;
@@ -41,8 +44,9 @@ export class ModuleBody {
   }
 
   /**
-   * JSON as its value, a form as an object of texts (lists where a name is repeated), text as a text, anything else as bytes; without a body `{}`.
-   * Read once it is asked for, so that a route can check a signature before it. @throws MALFORMED_JSON, PAYLOAD_TOO_LARGE
+   * JSON as its value, a form as an object of texts (lists where a name is repeated), text as a
+   * text, anything else as bytes; without a body `{}`. Read once it is asked for, so that a route
+   * can check a signature before it. @throws MALFORMED_JSON, PAYLOAD_TOO_LARGE
    */
   get value(): unknown {
     this.#value ??= { of: this.bytes.length === 0 ? {} : this.#read() };
@@ -80,7 +84,8 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
  * What a handler is given, with its schemas' results in place of what was sent.
- * @param body the value of a JSON body, or the body itself of a route that takes other types. @throws VALIDATION_FAILED
+ * @param body the value of a JSON body, or the body itself of a route that takes other types.
+ * @throws VALIDATION_FAILED
  */
 export async function readModuleRequest(
   exchange: Exchange,
@@ -165,7 +170,10 @@ class Request implements ModuleRequest {
   }
 }
 
-/** Turns what a handler gave into what the kernel answers. @throws TypeError for what has no JSON form */
+/**
+ * Turns what a handler gave into what the kernel answers. @throws TypeError for what has no JSON
+ * form
+ */
 export function moduleAnswer(exchange: Exchange, value: unknown): unknown {
   if (!(value instanceof Reply)) {
     requireJson(value);
@@ -186,7 +194,10 @@ function requireJson(value: unknown): void {
   if (typeof value === "function" || typeof value === "symbol") throw new TypeError(`a ${typeof value} is no answer`);
 }
 
-/** The names that the kernel asks for, in its own writing: two fields of one name would both be sent. */
+/**
+ * The names that the kernel asks for, in its own writing: two fields of one name would both be
+ * sent.
+ */
 function sameNames(headers: Readonly<Record<string, string>>): Record<string, string> {
   const known = ["Content-Type", "Cache-Control", "ETag"];
   const nameOf = (name: string): string => known.find((each) => each.toLowerCase() === name.toLowerCase()) ?? name;

@@ -45,7 +45,10 @@ export interface RouteParts {
   readonly clock: Clock;
   /** What the options of a route may ask for; absent: anything. */
   readonly caps?: RouteCaps | undefined;
-  /** Counts the bytes of a body that a handler keeps. @returns what gives them back. @throws OVERLOADED */
+  /**
+   * Counts the bytes of a body that a handler keeps. @returns what gives them back. @throws
+   * OVERLOADED
+   */
   hold(exchange: Exchange, bytes: number): () => void;
   /** Adds a route of the module. @throws what stands against it */
   add(route: Route): void;
@@ -55,7 +58,10 @@ export interface RouteParts {
   call<T>(code: () => T): T;
 }
 
-/** What a module is given to put its routes on: each becomes a route of the program, which checks, limits and documents it like its own. */
+/**
+ * What a module is given to put its routes on: each becomes a route of the program, which checks,
+ * limits and documents it like its own.
+ */
 export function moduleServer(parts: RouteParts): ModuleServer {
   const on =
     (method: Method) =>
@@ -110,8 +116,9 @@ function rawOf({ rawBody, bodyTypes }: RouteOptions): Route["raw"] {
 }
 
 /**
- * @throws what the handler throws; PrismError for one of the codes that the route says it answers with. What a service does not accept is the
- * handler's mistake and not the client's: it is no PrismError then, and so answered as INTERNAL.
+ * @throws what the handler throws; PrismError for one of the codes that the route says it answers
+ * with. What a service does not accept is the handler's mistake and not the client's: it is no
+ * PrismError then, and so answered as INTERNAL.
  */
 async function called(handler: () => unknown, errors: readonly ErrorCode[]): Promise<unknown> {
   try {
@@ -125,7 +132,10 @@ async function called(handler: () => unknown, errors: readonly ErrorCode[]): Pro
   }
 }
 
-/** An API key may call where its scopes say so: a permission that is no scope, or none at all, is for people. */
+/**
+ * An API key may call where its scopes say so: a permission that is no scope, or none at all, is
+ * for people.
+ */
 function accessOf({ public: isPublic, permission }: RouteOptions): Access {
   if (isPublic === true) return "public";
   const held = PERMISSIONS.find((each) => each === permission);

@@ -43,7 +43,10 @@ export interface ModuleServiceParts extends ModuleJobParts {
   readonly directory: UserDirectory;
 }
 
-/** What a registration made that outlives the process: what the next one does not make again is removed. */
+/**
+ * What a registration made that outlives the process: what the next one does not make again is
+ * removed.
+ */
 export interface DurableRegistrations {
   /** Ids of their jobs and schedules. */
   readonly timers: Set<string>;
@@ -54,7 +57,10 @@ export function nothingDurable(): DurableRegistrations {
   return { timers: new Set(), schedules: new Set() };
 }
 
-/** Methods that answer at once; all others return a promise, which is rejected once the instance has ended. */
+/**
+ * Methods that answer at once; all others return a promise, which is rejected once the instance has
+ * ended.
+ */
 const IMMEDIATE = new Set([
   "events.emit",
   "events.on",
@@ -65,7 +71,10 @@ const IMMEDIATE = new Set([
   "realtime.authorizeChannel",
 ]);
 
-/** What these send is the module's and not the caller's, whose rights do not bound it. All others act for the caller, through the module. */
+/**
+ * What these send is the module's and not the caller's, whose rights do not bound it. All others
+ * act for the caller, through the module.
+ */
 const OWN_BEHALF = new Set([
   "notify.send",
   "notify.schedule",
@@ -79,8 +88,9 @@ const OWN_BEHALF = new Set([
 ]);
 
 /**
- * The services for one instance of a module. All that it writes, starts and logs carries its name, also where its code runs for a request; what it
- * adds ends with the instance. The services of an ended instance throw MODULE_UNAVAILABLE, except `time`, `log` and `config`.
+ * The services for one instance of a module. All that it writes, starts and logs carries its name,
+ * also where its code runs for a request; what it adds ends with the instance. The services of an
+ * ended instance throw MODULE_UNAVAILABLE, except `time`, `log` and `config`.
  */
 export function moduleServices(
   instance: ModuleInstance,
@@ -120,7 +130,10 @@ export function moduleServices(
   };
 }
 
-/** The services that each feature of the program has of its own. They end with the process, and the queue is served once it handles jobs. */
+/**
+ * The services that each feature of the program has of its own. They end with the process, and the
+ * queue is served once it handles jobs.
+ */
 export function featureServices(name: string, parts: ModuleJobParts): Pick<api.CoreServices, "scheduler" | "kv"> {
   const owner: JobOwner = {
     name,
@@ -137,7 +150,10 @@ export function featureServices(name: string, parts: ModuleJobParts): Pick<api.C
   return { scheduler: { ...scheduler, handle }, kv: moduleStore(name, parts.database, parts.clock) };
 }
 
-/** The same service for one instance: each method first checks that the instance has not ended, and then leaves the module's code. */
+/**
+ * The same service for one instance: each method first checks that the instance has not ended, and
+ * then leaves the module's code.
+ */
 function guard<T extends object>(instance: ModuleInstance, name: string, service: T): T {
   const module = instance.name;
   const methods = Object.entries(service).map(([method, call]: [string, (...args: unknown[]) => unknown]) => {
@@ -208,7 +224,8 @@ function timers(
     const { isRegistering } = instance;
     const added = await adding;
     const { jobId, label, isOther } = added;
-    // One from an earlier start is kept by design; a second one of the same registration is most likely a mistake.
+    // One from an earlier start is kept by design; a second one of the same registration is most
+    // likely a mistake.
     if (isRegistering && isOther && made.has(jobId))
       log.warn(
         { module, label, jobId },

@@ -38,7 +38,10 @@ export interface ModuleRow {
   readonly updatedAt: number;
 }
 
-/** What is known of one module: its folder, its code, its running instance, and what operators want of it. */
+/**
+ * What is known of one module: its folder, its code, its running instance, and what operators want
+ * of it.
+ */
 export class ModuleSlot {
   folder: ModuleFolder;
   /** The folder's until the module's own is known. */
@@ -56,7 +59,10 @@ export class ModuleSlot {
   /** Its routes when it was last active. */
   places: readonly RoutePlace[] = [];
 
-  /** @param rows of earlier starts: what one of them says of the folder holds until its code is read. */
+  /**
+   * @param rows of earlier starts: what one of them says of the folder holds until its code is
+   * read.
+   */
   constructor(folder: ModuleFolder, rows: readonly ModuleRow[] = []) {
     this.folder = folder;
     this.name = folder.folder;
@@ -84,7 +90,10 @@ function placesOf({ method, access, ...route }: Route): RoutePlace[] {
   return pathsOf(route).map((path) => ({ method, path, isPublic: access === "public" }));
 }
 
-/** @throws ModuleFailure MODULE_ROUTE_CONFLICT when some request to this path could be meant for the program, or for another active module. */
+/**
+ * @throws ModuleFailure MODULE_ROUTE_CONFLICT when some request to this path could be meant for the
+ * program, or for another active module.
+ */
 export function assertRoutesFree(path: string, slot: ModuleSlot, slots: readonly ModuleSlot[], router: Router): void {
   const reserved = RESERVED.find((each) => path === each || path.startsWith(`${each}/`));
   if (reserved !== undefined) throw conflict(`${path} is below ${reserved}, which is Prism's own`);
@@ -97,7 +106,10 @@ export function assertRoutesFree(path: string, slot: ModuleSlot, slots: readonly
   }
 }
 
-/** The routes of all modules. Active ones come first: one that is not active keeps no path from them. */
+/**
+ * The routes of all modules. Active ones come first: one that is not active keeps no path from
+ * them.
+ */
 export function routesOf(slots: readonly ModuleSlot[], router: Router): Route[] {
   const routes = slots.flatMap(({ instance }) => instance?.routes ?? []);
   const taken = routes.flatMap(pathsOf);

@@ -22,7 +22,10 @@ interface FoundModules {
   readonly empty: readonly { readonly folder: string; readonly reason: string }[];
 }
 
-/** What stands in the modules directory; nothing where there is none. Names with a leading dot, and node_modules, are nobody's. */
+/**
+ * What stands in the modules directory; nothing where there is none. Names with a leading dot, and
+ * node_modules, are nobody's.
+ */
 export function findModules(modulesDir: string): FoundModules {
   if (!existsSync(modulesDir)) return { modules: [], empty: [] };
   const folders = readdirSync(modulesDir)
@@ -70,8 +73,9 @@ interface Entry {
 }
 
 /**
- * Copies a module's folder to where it is imported from: a path that the engine has not seen yet, so that all its files are read anew, and that
- * nobody else writes. @param isStrict as of {@link moduleFiles}. @throws ModuleFailure
+ * Copies a module's folder to where it is imported from: a path that the engine has not seen yet,
+ * so that all its files are read anew, and that nobody else writes. @param isStrict as of {@link
+ * moduleFiles}. @throws ModuleFailure
  */
 export async function copyModule(from: string, to: string, isStrict: boolean): Promise<void> {
   for await (const { path, name, stats } of moduleFiles(from, isStrict)) {
@@ -82,12 +86,14 @@ export async function copyModule(from: string, to: string, isStrict: boolean): P
 
 /**
  * What a module's folder holds, each directory before what is in it.
- * @param isStrict as in production: others must not be able to change anything, nor may links lead out of the folder.
+ * @param isStrict as in production: others must not be able to change anything, nor may links lead
+ * out of the folder.
  * @throws ModuleFailure for what is not safe, has no end, or is too much
  */
 export async function* moduleFiles(folder: string, isStrict: boolean): AsyncGenerator<Entry> {
   const root = await realpath(folder);
-  // The modules directory itself must be safe without its sticky bit, and so must the folder where a link leads to.
+  // The modules directory itself must be safe without its sticky bit, and so must the folder where
+  // a link leads to.
   const reason = isStrict ? (findUnsafeParent(await realpath(dirname(folder))) ?? findUnsafeParent(root)) : undefined;
   if (reason !== undefined) throw new ModuleFailure(`not loaded: ${reason}`);
   const sums = { files: 0, bytes: 0 };
@@ -100,7 +106,9 @@ export async function* moduleFiles(folder: string, isStrict: boolean): AsyncGene
   }
 }
 
-/** @param above real paths of the folders that this one is in: one that links to those has no end. */
+/**
+ * @param above real paths of the folders that this one is in: one that links to those has no end.
+ */
 async function* tree(folder: Entry, above: readonly string[], root: string, isStrict: boolean): AsyncGenerator<Entry> {
   if (above.includes(folder.path)) throw new ModuleFailure(`${folder.path} contains a link to itself`);
   yield folder;
@@ -111,7 +119,10 @@ async function* tree(folder: Entry, above: readonly string[], root: string, isSt
   }
 }
 
-/** @throws ModuleFailure for a link that leaves the module, and what others can write, where that is refused */
+/**
+ * @throws ModuleFailure for a link that leaves the module, and what others can write, where that is
+ * refused
+ */
 async function entryAt(path: string, name: string, root: string, isStrict: boolean): Promise<Entry> {
   const own = await lstat(path);
   const target = own.isSymbolicLink() ? await realpath(path) : path;
@@ -124,7 +135,10 @@ async function entryAt(path: string, name: string, root: string, isStrict: boole
   return { path: target, name, stats };
 }
 
-/** An editor or a compiler writes several files: they are one change when no further one comes for so long. */
+/**
+ * An editor or a compiler writes several files: they are one change when no further one comes for
+ * so long.
+ */
 const QUIET_MS = 200;
 
 /** Watches the modules directory while a module is being developed. */

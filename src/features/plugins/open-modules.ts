@@ -31,7 +31,10 @@ export interface ModulesServices {
   own(name: string): ReturnType<typeof featureServices>;
 }
 
-/** What loads modules, and what only they use: readers of the event log, committed rows as events of the bus. */
+/**
+ * What loads modules, and what only they use: readers of the event log, committed rows as events of
+ * the bus.
+ */
 export function openModules({ router, hub, bodies, announcer, builtIn, ...parts }: ModulesParts): ModulesServices {
   const { config, database, reader, clock, bus, ingest, projects } = parts;
   const log = parts.log.namespace("modules");

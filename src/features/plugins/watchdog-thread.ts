@@ -24,8 +24,9 @@ export const CELL = {
 const LOOK_MS = 500;
 
 /**
- * Looks whether the main thread's loop still turns, and says once when it does not: an endless loop in a module lets nothing else say so. Written to
- * the process's own output at once, for a logger would wait for the main thread.
+ * Looks whether the main thread's loop still turns, and says once when it does not: an endless loop
+ * in a module lets nothing else say so. Written to the process's own output at once, for a logger
+ * would wait for the main thread.
  */
 export function runWatchdogThread({ cells, name, blockedMs }: WatchdogThreadData): void {
   parentPort?.postMessage("watching");

@@ -7,7 +7,10 @@ const BEAT_MS = 250;
 /** The loop counts as blocked when it has not turned for so long. */
 const BLOCKED_MS = 5000;
 
-/** Watches from a thread of its own whether modules let the event loop turn. It runs only while modules are loaded. */
+/**
+ * Watches from a thread of its own whether modules let the event loop turn. It runs only while
+ * modules are loaded.
+ */
 export class Watchdog {
   readonly #log: Logger;
   readonly #blockedMs: number;

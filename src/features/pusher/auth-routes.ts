@@ -50,7 +50,10 @@ const PATH = "/api/v1/users/me/pusher-auth";
 const USER_PATH = "/api/v1/users/me/pusher-user-auth";
 const FORM_OR_JSON = { types: ["application/json", "application/x-www-form-urlencoded"], gzip: false } as const;
 
-/** What lets a client of Pusher into private and presence channels (contract 4.5, 5.5, D4): GET reads the query, POST a form or JSON. */
+/**
+ * What lets a client of Pusher into private and presence channels (contract 4.5, 5.5, D4): GET
+ * reads the query, POST a form or JSON.
+ */
 export function pusherAuthRoutes({ projects, channelAuthorizers, pusher, pusherRegistry, config }: PusherOwn): Route[] {
   const common = {
     path: PATH,
@@ -97,7 +100,10 @@ export function pusherAuthRoutes({ projects, channelAuthorizers, pusher, pusherR
   ];
 }
 
-/** What lets a client of Pusher sign in as the caller: for `sendToUser`, watchlists, and the end of all of a user's connections. */
+/**
+ * What lets a client of Pusher sign in as the caller: for `sendToUser`, watchlists, and the end of
+ * all of a user's connections.
+ */
 export function pusherUserAuthRoute({ pusher, pusherRegistry }: PusherOwn): Route {
   return route({
     path: USER_PATH,
@@ -122,7 +128,10 @@ export function pusherUserAuthRoute({ pusher, pusherRegistry }: PusherOwn): Rout
   });
 }
 
-/** Who is connected is for those to know who may list users. @throws UNAUTHORIZED_ROLE, VALIDATION_FAILED */
+/**
+ * Who is connected is for those to know who may list users. @throws UNAUTHORIZED_ROLE,
+ * VALIDATION_FAILED
+ */
 function readWatchlist(principal: UserPrincipal, given: string | readonly string[]): readonly string[] {
   if (!principal.permissions.has("users:read"))
     throw missingPermission("users:read", "without it sign in without a watchlist");
@@ -133,8 +142,9 @@ function readWatchlist(principal: UserPrincipal, given: string | readonly string
 }
 
 /**
- * Binds the socket to the caller; it ends with their session. An id that is not of this server is signed as well: it may be a socket of Pusher's
- * own server. @throws CHANNEL_FORBIDDEN when it is another user's
+ * Binds the socket to the caller; it ends with their session. An id that is not of this server is
+ * signed as well: it may be a socket of Pusher's own server. @throws CHANNEL_FORBIDDEN when it is
+ * another user's
  */
 function bind(registry: PusherRegistry, principal: UserPrincipal, socketId: string): void {
   registry.find(socketId)?.bind(principal);

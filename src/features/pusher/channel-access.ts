@@ -11,13 +11,19 @@ import {
 } from "../../live/protocols/pusher/pusher-channel.ts";
 import type { Projects } from "../access/index.ts";
 
-/** Whether a user may subscribe to a channel, as a module says. Asked often: it reads what it knows, and waits for nothing. */
+/**
+ * Whether a user may subscribe to a channel, as a module says. Asked often: it reads what it knows,
+ * and waits for nothing.
+ */
 export type AllowsChannel = (principal: UserPrincipal, channel: string) => boolean;
 
 const GUARDED = /^(private|presence)-./;
 const ENCRYPTED = "private-encrypted-";
 
-/** Who decides about private and presence channels in place of the permission: modules, each for names that begin alike (contract 5.5). */
+/**
+ * Who decides about private and presence channels in place of the permission: modules, each for
+ * names that begin alike (contract 5.5).
+ */
 export class ChannelAuthorizers {
   readonly #byPrefix = new Map<string, AllowsChannel>();
   readonly #log: Logger;
@@ -26,7 +32,10 @@ export class ChannelAuthorizers {
     this.#log = log;
   }
 
-  /** @returns what takes it away. @throws TypeError for a prefix that is taken, is Prism's own, or adds nothing to `private-`, `private-encrypted-` or `presence-` */
+  /**
+   * @returns what takes it away. @throws TypeError for a prefix that is taken, is Prism's own, or
+   * adds nothing to `private-`, `private-encrypted-` or `presence-`
+   */
   add(prefix: string, allows: AllowsChannel): () => void {
     if (!PUSHER_CHANNEL.test(prefix) || !GUARDED.test(prefix) || prefix === ENCRYPTED)
       throw new TypeError("a prefix must begin with private-, private-encrypted- or presence-, and go on");
@@ -38,7 +47,10 @@ export class ChannelAuthorizers {
     };
   }
 
-  /** What the one with the longest fitting prefix says; undefined when there is none. One that fails lets nobody in. */
+  /**
+   * What the one with the longest fitting prefix says; undefined when there is none. One that fails
+   * lets nobody in.
+   */
   verdict(principal: UserPrincipal, channel: string): boolean | undefined {
     let found: readonly [prefix: string, allows: AllowsChannel] | undefined;
     for (const each of this.#byPrefix) {
@@ -63,9 +75,10 @@ export interface ChannelRights {
 }
 
 /**
- * Whether a user may be let into a channel: into their own, into those of projects they are members of, into others as a module says, or with
- * realtime:publish where none does. A service token gets in as its user only with notifications:own; so it does into the channel of `sendToUser`.
- * Public channels need no signature, so they get none.
+ * Whether a user may be let into a channel: into their own, into those of projects they are members
+ * of, into others as a module says, or with realtime:publish where none does. A service token gets
+ * in as its user only with notifications:own; so it does into the channel of `sendToUser`. Public
+ * channels need no signature, so they get none.
  */
 export function maySubscribe(
   principal: UserPrincipal,

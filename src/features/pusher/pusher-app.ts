@@ -40,7 +40,10 @@ export function configuredPusherApp({ pusher }: Pick<Config, "pusher">): PusherA
   return { appId, key, secret };
 }
 
-/** This server's own app, made where there is none yet and kept under the encryption key. @throws UnsealError */
+/**
+ * This server's own app, made where there is none yet and kept under the encryption key. @throws
+ * UnsealError
+ */
 export async function ownPusherApp({ database, box, clock }: OwnAppParts): Promise<PusherApp> {
   const kept = await keptApp(database.read, box);
   if (kept) return kept;
@@ -55,8 +58,9 @@ export async function ownPusherApp({ database, box, clock }: OwnAppParts): Promi
 }
 
 /**
- * Gives this server's own app another secret. Id and key stay, which pages in browsers have. For whoever holds the data directory: a running server
- * would go on with the secret that it has read. @throws UnsealError
+ * Gives this server's own app another secret. Id and key stay, which pages in browsers have. For
+ * whoever holds the data directory: a running server would go on with the secret that it has read.
+ * @throws UnsealError
  */
 export async function rotatePusherSecret(parts: OwnAppParts & { readonly audit: AuditService }): Promise<PusherApp> {
   const { database, box, clock, audit } = parts;
@@ -100,7 +104,8 @@ function makeSecret(): string {
 }
 
 /**
- * What lets one socket into one channel: key and HMAC-SHA-256 (contract 5.5; pusher.com/docs/channels/library_auth_reference/auth-signatures).
+ * What lets one socket into one channel: key and HMAC-SHA-256 (contract 5.5;
+ * pusher.com/docs/channels/library_auth_reference/auth-signatures).
  * @param channelData of a presence channel, exactly as it is sent along
  */
 export function signChannel(
@@ -114,14 +119,18 @@ export function signChannel(
 }
 
 /**
- * What lets one socket sign in as a user (pusher.com/docs/channels/library_auth_reference/auth-signatures).
+ * What lets one socket sign in as a user
+ * (pusher.com/docs/channels/library_auth_reference/auth-signatures).
  * @param userData JSON text, exactly as it is sent along
  */
 export function signUser({ key, secret }: PusherApp, socketId: string, userData: string): string {
   return `${key}:${createHmac("sha256", secret).update(`${socketId}::user::${userData}`).digest("hex")}`;
 }
 
-/** The key of one encrypted channel, in base64, as Pusher's server libraries derive it from the master key. */
+/**
+ * The key of one encrypted channel, in base64, as Pusher's server libraries derive it from the
+ * master key.
+ */
 export function sharedSecretOf(masterKey: Uint8Array, channel: string): string {
   return createHash("sha256").update(channel).update(masterKey).digest("base64");
 }
@@ -157,7 +166,10 @@ export interface PusherOwn {
   readonly pusherRegistry: PusherRegistry;
   /** Stores entries and sends them to the channels' followers. */
   readonly realtime: { publishAll(entries: readonly TriggeredEntry[], options: InTransaction): Promise<unknown> };
-  /** Calls a URL of Pusher's webhooks. @throws PermanentError where the URL is refused, Error to be tried again */
+  /**
+   * Calls a URL of Pusher's webhooks. @throws PermanentError where the URL is refused, Error to be
+   * tried again
+   */
   callWebhook(url: string, request: WebhookRequest): Promise<{ readonly status: number }>;
 }
 

@@ -39,11 +39,14 @@ interface SignedParts {
 const MAX_SKEW_MS = 600_000;
 
 /**
- * The one check of who calls the REST API of the Pusher protocol: `auth_signature` must be the HMAC-SHA-256 of method, path and all other parameters,
- * decoded and sorted (contract 5.5; pusher.com/docs/channels/library_auth_reference/rest-api/#authentication). What the signature does not cover is
- * the body: that is `body_md5`'s, see {@link requireBody}. As at Pusher nothing notes what was signed before: whoever can read a request can send it again
- * for as long as its timestamp is good, so the API wants TLS.
- * @returns the parameters. @throws SIGNATURE_INVALID, and VALIDATION_FAILED when a parameter stands twice or is not percent-encoded UTF-8
+ * The one check of who calls the REST API of the Pusher protocol: `auth_signature` must be the
+ * HMAC-SHA-256 of method, path and all other parameters, decoded and sorted (contract 5.5;
+ * pusher.com/docs/channels/library_auth_reference/rest-api/#authentication). What the signature
+ * does not cover is the body: that is `body_md5`'s, see {@link requireBody}. As at Pusher nothing
+ * notes what was signed before: whoever can read a request can send it again for as long as its
+ * timestamp is good, so the API wants TLS.
+ * @returns the parameters. @throws SIGNATURE_INVALID, and VALIDATION_FAILED when a parameter stands
+ * twice or is not percent-encoded UTF-8
  */
 export function requireSignature(
   { key, secret }: PusherApp,
@@ -100,7 +103,10 @@ function channelInfos(
   return Object.fromEntries([...channels].map((channel) => [channel, channelInfo(registry, channel, attributes)]));
 }
 
-/** The last event of a cache channel, and for how many seconds more it is sent to new subscribers: null where there is none. @throws VALIDATION_FAILED for a channel that is no cache channel */
+/**
+ * The last event of a cache channel, and for how many seconds more it is sent to new subscribers:
+ * null where there is none. @throws VALIDATION_FAILED for a channel that is no cache channel
+ */
 function cachedInfo(hub: Hub, channel: string, ttlMs: number, now: number) {
   if (!isCacheChannel(channel))
     throw new PrismError("VALIDATION_FAILED", "Only cache channels have a last event: their names begin with cache-");
@@ -108,7 +114,10 @@ function cachedInfo(hub: Hub, channel: string, ttlMs: number, now: number) {
   return entry ? { data: textOf(entry), ttl: Math.ceil((entry.at + ttlMs - now) / 1000) } : null;
 }
 
-/** The log keeps the text of an event as a JSON string; of what a module publishes it has the value itself. */
+/**
+ * The log keeps the text of an event as a JSON string; of what a module publishes it has the value
+ * itself.
+ */
 function textOf({ data }: StreamEntry): string {
   const value: unknown = JSON.parse(data);
   return typeof value === "string" ? value : data;
@@ -129,8 +138,9 @@ const CLOSING_EVERY_MS = 20;
 const BODY = { raw: { types: ["application/json"], gzip: false }, maxBodyBytes: MAX_BODY_BYTES } as const;
 
 /**
- * The REST API of the embedded Pusher server (contract 5.5): any server library for Pusher Channels triggers events here and asks who is there. A
- * protocol of its own, with its own signature in place of credentials. With `pusher.mode` remote all of this is Pusher's, and not here.
+ * The REST API of the embedded Pusher server (contract 5.5): any server library for Pusher Channels
+ * triggers events here and asks who is there. A protocol of its own, with its own signature in
+ * place of credentials. With `pusher.mode` remote all of this is Pusher's, and not here.
  */
 export function pusherFeature(own: PusherOwn): Feature {
   return {
@@ -273,7 +283,10 @@ function userRoutes(context: PusherContext): Route[] {
   ];
 }
 
-/** The body of a signed request, which is raw: its bytes are signed. @throws SIGNATURE_INVALID, MALFORMED_JSON, VALIDATION_FAILED */
+/**
+ * The body of a signed request, which is raw: its bytes are signed. @throws SIGNATURE_INVALID,
+ * MALFORMED_JSON, VALIDATION_FAILED
+ */
 function signedBody<T>(shape: v.GenericSchema<unknown, T>, exchange: Exchange, body: unknown): T {
   const bytes = body as Buffer;
   requireBody(parseQuery(exchange.queryText), bytes);

@@ -22,7 +22,10 @@ const UNKEPT = /\p{Cs}|\p{Cc}/u;
 export const ChannelName = pattern(PUSHER_CHANNEL, "must be 1 to 164 letters, digits or any of _ - = @ , . ;");
 export const SocketId = pattern(/^\d{1,20}\.\d{1,20}$/, "must be a socket id such as 1234.5678");
 
-/** What an event goes to: a channel, or `#server-to-user-<id>` for a user, as `sendToUser` of the libraries has it. */
+/**
+ * What an event goes to: a channel, or `#server-to-user-<id>` for a user, as `sendToUser` of the
+ * libraries has it.
+ */
 const Target = v.pipe(
   v.string("must be a string"),
   v.check(

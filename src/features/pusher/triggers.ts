@@ -26,8 +26,9 @@ const MAX_BYTES = 1_048_576;
 const MAX_WAITING_BYTES = 16_777_216;
 
 /**
- * Events of the REST API on their way into the log and to the sockets. Those of one call are in one transaction, and so are those of all calls that
- * come while another transaction is written: under load many share one write to the disk, and alone each is written at once.
+ * Events of the REST API on their way into the log and to the sockets. Those of one call are in one
+ * transaction, and so are those of all calls that come while another transaction is written: under
+ * load many share one write to the disk, and alone each is written at once.
  */
 export class Triggers {
   readonly #context: Pick<PusherContext, "db" | "realtime">;
@@ -39,7 +40,10 @@ export class Triggers {
     this.#context = context;
   }
 
-  /** Resolves when all of them are on disk; or none is. @throws OVERLOADED, STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN */
+  /**
+   * Resolves when all of them are on disk; or none is. @throws OVERLOADED, STORAGE_FULL,
+   * DATABASE_UNAVAILABLE, SHUTTING_DOWN
+   */
   add(events: readonly TriggeredEvent[]): Promise<void> {
     const correlationId = currentCaller().correlationId ?? uuidv7();
     const entries = events.map((event) => entryOf(event, correlationId));

@@ -16,8 +16,8 @@ const MAX_DEPARTURES = 100_000;
 const RETURN_OF = { channel_vacated: "channel_occupied", member_removed: "member_added" } as const;
 
 /**
- * Holds `channel_vacated` and `member_removed` back for three seconds, so that a page that reloads tells webhooks nothing: a return within that time
- * cancels both.
+ * Holds `channel_vacated` and `member_removed` back for three seconds, so that a page that reloads
+ * tells webhooks nothing: a return within that time cancels both.
  */
 class Departures {
   readonly #tell: (happening: PusherHappening) => void;
@@ -95,8 +95,9 @@ interface Batch {
 type Feed = Pick<PusherContext, "db" | "scheduler" | "config" | "log" | "clock" | "pusher" | "callWebhook">;
 
 /**
- * Pusher's own webhooks: batches of what happens in channels. A batch is sent at once and costs no write; one that fails becomes a job of this module,
- * which is tried for about five minutes, also after a restart.
+ * Pusher's own webhooks: batches of what happens in channels. A batch is sent at once and costs no
+ * write; one that fails becomes a job of this module, which is tried for about five minutes, also
+ * after a restart.
  */
 export class PusherWebhooks {
   readonly #feed: Feed;
@@ -130,7 +131,10 @@ export class PusherWebhooks {
     if (!this.#departures.take(happening)) this.#add(happening);
   }
 
-  /** Nothing waits any more: those who have left while the server stops are gone. Resolves when all of it is sent or a job. */
+  /**
+   * Nothing waits any more: those who have left while the server stops are gone. Resolves when all
+   * of it is sent or a job.
+   */
   async close(): Promise<void> {
     this.#departures.close();
     this.#stop.abort(new Error("the server is stopping"));
@@ -212,7 +216,10 @@ export class PusherWebhooks {
     this.#dropped = 0;
   }
 
-  /** @throws PermanentError where the URL is refused, Error to be tried again. Neither names the URL, which may hold a secret. */
+  /**
+   * @throws PermanentError where the URL is refused, Error to be tried again. Neither names the
+   * URL, which may hold a secret.
+   */
   async #send({ url, time_ms, events }: Batch, signal: AbortSignal): Promise<{ status: number }> {
     const { key, secret } = this.#feed.pusher;
     const body = Buffer.from(JSON.stringify({ time_ms, events }));

@@ -7,10 +7,16 @@ const TRUSTED_SETTING = "clock.trustedAt";
 const DOUBTED_SETTING = "clock.doubtedAt";
 /** A clock that is further ahead of the last trusted time may be wrong. */
 const MAX_GAP_MS = 7 * DAY_MS;
-/** How long a server runs on a clock in doubt before it is believed: time for an operator, or NTP, to set it. */
+/**
+ * How long a server runs on a clock in doubt before it is believed: time for an operator, or NTP,
+ * to set it.
+ */
 const DOUBT_MS = DAY_MS;
 
-/** What is known of the clock. `trustedAt`: a time that it showed and that was believed. `doubtedAt`: the first one that was not. */
+/**
+ * What is known of the clock. `trustedAt`: a time that it showed and that was believed.
+ * `doubtedAt`: the first one that was not.
+ */
 export interface ClockFacts {
   readonly trustedAt: EpochMs | null;
   readonly doubtedAt: EpochMs | null;
@@ -41,7 +47,10 @@ export interface ClockTrustParts {
   isTrusted(): boolean;
 }
 
-/** Keeps retention from removing everything because a clock is wrong. To be made before a server writes its first row. */
+/**
+ * Keeps retention from removing everything because a clock is wrong. To be made before a server
+ * writes its first row.
+ */
 export class ClockTrust {
   readonly #parts: ClockTrustParts;
   #facts: ClockFacts;
@@ -86,7 +95,9 @@ export class ClockTrust {
   }
 }
 
-/** As the last server has left them; before there was one, the newest rows tell the last time known. */
+/**
+ * As the last server has left them; before there was one, the newest rows tell the last time known.
+ */
 export function storedClockFacts(reader: Sqlite): ClockFacts {
   const setting = reader.prepare<[string], number>("select value from settings where key = ?").pluck();
   const newest = [

@@ -83,7 +83,10 @@ interface RetentionParts extends SweepsParts {
   readonly schedules: Schedules;
 }
 
-/** Removes what is no longer kept, by jobs of the queue `retention`: a paused queue stops it, and its schedule can be run at any time. */
+/**
+ * Removes what is no longer kept, by jobs of the queue `retention`: a paused queue stops it, and
+ * its schedule can be run at any time.
+ */
 export class RetentionJob {
   readonly #schedules: Schedules;
   readonly #log: Logger;
@@ -111,7 +114,10 @@ export class RetentionJob {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
-  /** Makes the schedule, and a job now: runs that were missed while the server was down are not made up for at its start. */
+  /**
+   * Makes the schedule, and a job now: runs that were missed while the server was down are not made
+   * up for at its start.
+   */
   async begin(): Promise<void> {
     const { id, active } = await this.#schedules.put({
       name: SCHEDULE,

@@ -28,7 +28,10 @@ import {
 
 const PROGRESS_EVERY_MS = 200;
 
-/** Decides stored events again on a connection that only reads. The thread that started this one ends it. */
+/**
+ * Decides stored events again on a connection that only reads. The thread that started this one
+ * ends it.
+ */
 export function runBacktestThread({ file, plan }: BacktestThreadData): void {
   const port = parentPort;
   if (!port) throw new TypeError("backtests run in a thread of their own");
@@ -92,7 +95,9 @@ const RULE_ID = "tried";
 /** What became of an event; null: the condition was false. */
 type ReplayOutcome = Verdict["outcome"] | "error" | null;
 
-/** One rule over events of the past, decided by the engine of the present. Its memory begins empty. */
+/**
+ * One rule over events of the past, decided by the engine of the present. Its memory begins empty.
+ */
 class Replay {
   readonly #condition: Condition;
   readonly #rule: JudgedRule;
@@ -206,7 +211,10 @@ const PAGE_BYTES = 4_194_304;
 /** By how much clocks are set back, at most, before events are missed at the edges of a time. */
 const CLOCK_STEP_MS = 3_600_000;
 
-/** The events of a project in the order of their numbers. Each page is a short read, so that the WAL can restart. */
+/**
+ * The events of a project in the order of their numbers. Each page is a short read, so that the WAL
+ * can restart.
+ */
 class EventPages {
   readonly #projectId: string;
   readonly #page;

@@ -78,7 +78,9 @@ interface BacktestRun {
   cancel(): void;
 }
 
-/** Runs rules over stored events beside the server, each in a thread that can be ended at any time. */
+/**
+ * Runs rules over stored events beside the server, each in a thread that can be ended at any time.
+ */
 export class Backtests {
   readonly #file: string;
   readonly #running = new Set<BacktestRun>();
@@ -143,7 +145,10 @@ interface Prepared {
   readonly rule: RuleRow | null;
 }
 
-/** Answers with one document, or with lines of progress and the answer as the last. A client that goes away ends it. */
+/**
+ * Answers with one document, or with lines of progress and the answer as the last. A client that
+ * goes away ends it.
+ */
 export async function answerBacktest(
   context: RulesContext,
   backtests: Backtests,
@@ -190,7 +195,10 @@ async function* progressLines(
   }
 }
 
-/** @throws INVALID_CONDITION, INVALID_TEMPLATE, RULE_NOT_FOUND, PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VALIDATION_FAILED */
+/**
+ * @throws INVALID_CONDITION, INVALID_TEMPLATE, RULE_NOT_FOUND, PROJECT_NOT_FOUND,
+ * UNAUTHORIZED_ROLE, VALIDATION_FAILED
+ */
 async function prepare(context: RulesContext, principal: UserPrincipal, input: BacktestRule): Promise<Prepared> {
   const { projects, clock, settings } = context;
   const rule =

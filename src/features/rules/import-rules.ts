@@ -22,7 +22,10 @@ type GivenRule = ImportRules["rules"][number];
 export interface Importer {
   /** Null for the command line, which imports for no user. */
   readonly userId: string | null;
-  /** Undefined: what a rule without `projectId` means for the importer. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
+  /**
+   * Undefined: what a rule without `projectId` means for the importer. @throws PROJECT_NOT_FOUND,
+   * UNAUTHORIZED_ROLE
+   */
   projectOf(ref: string | null | undefined, trx: Trx): Promise<string | null>;
   /** The id of an active user. */
   userOf(ref: string, trx: Trx): Promise<string | undefined>;
@@ -38,9 +41,11 @@ interface Step {
 }
 
 /**
- * Stores rules, all or none, in one transaction. A rule is known by its name in its project; one that is there already and equal is left alone, one
- * that differs is changed with `update` only, and members that are missing stay as they are. Every rule is checked before the first is stored.
- * @throws PrismError with the code of the first problem; `details` has all of them, each with its place: `rules.3.condition`
+ * Stores rules, all or none, in one transaction. A rule is known by its name in its project; one
+ * that is there already and equal is left alone, one that differs is changed with `update` only,
+ * and members that are missing stay as they are. Every rule is checked before the first is stored.
+ * @throws PrismError with the code of the first problem; `details` has all of them, each with its
+ * place: `rules.3.condition`
  */
 export function importRules(
   db: Database,

@@ -1,7 +1,10 @@
 import { DAY_MS } from "../../core/clock.ts";
 import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
 
-/** The longest window that a rule can have, and the hour in which a clock that was set back may come to it again. */
+/**
+ * The longest window that a rule can have, and the hour in which a clock that was set back may come
+ * to it again.
+ */
 const WINDOW_MS = DAY_MS + 3_600_000;
 const BATCH_DAYS = 7;
 

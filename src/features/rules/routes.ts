@@ -120,7 +120,8 @@ function serve(server: FeatureServer, context: RulesContext): void {
     async handle(exchange, { params }) {
       const { version, body } = await service.getRule(context, userOf(exchange), params.id);
       const { stats, soundUrl, broken } = body;
-      // Totals, which no version counts; a rule that has met no event has none. And a link that is another from time to time.
+      // Totals, which no version counts; a rule that has met no event has none. And a link that is
+      // another from time to time.
       const isUnmet = stats.lastMatchedAt === null && stats.errors === 0;
       const hasState = !isUnmet || soundUrl !== null || broken !== null;
       const state = hasState ? stateOf({ stats, soundUrl, broken }) : "";

@@ -8,8 +8,9 @@ import type { ReadDb, Trx } from "../../store/database.ts";
 import type { Projects } from "../access/index.ts";
 import * as queries from "./queries.ts";
 
-// Who may see and write which rules. A rule with `projectId` null acts on the events of every project. A caller with `rules:write` but without
-// `projects:all` may reduce such a rule (switch it off, delete it, narrow it to a project), but never make one: it would show events of projects
+// Who may see and write which rules. A rule with `projectId` null acts on the events of every
+// project. A caller with `rules:write` but without `projects:all` may reduce such a rule (switch it
+// off, delete it, narrow it to a project), but never make one: it would show events of projects
 // that the caller may not read.
 
 /** @throws RULE_NOT_FOUND, also for a rule that the caller may not see. */
@@ -45,8 +46,9 @@ export function visibleProjects(projects: Projects, principal: UserPrincipal): q
 }
 
 /**
- * The project of a new rule. @param ref id or slug; null: every project; undefined: every project for holders of `projects:all`, the default
- * project for everyone else. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE
+ * The project of a new rule. @param ref id or slug; null: every project; undefined: every project
+ * for holders of `projects:all`, the default project for everyone else. @throws PROJECT_NOT_FOUND,
+ * UNAUTHORIZED_ROLE
  */
 export function projectOf(projects: Projects, principal: UserPrincipal, ref: string | null | undefined): string | null {
   if (typeof ref === "string") return projects.require(principal, ref, "rules:write");
@@ -68,8 +70,9 @@ export function projectAfter(
 }
 
 /**
- * A changed rule as the caller may store it. Without `projects:all` a rule for every project whose content changes becomes one of the default
- * project, as long as there is no other project that would lose it. @throws UNAUTHORIZED_ROLE where there is one
+ * A changed rule as the caller may store it. Without `projects:all` a rule for every project whose
+ * content changes becomes one of the default project, as long as there is no other project that
+ * would lose it. @throws UNAUTHORIZED_ROLE where there is one
  */
 export async function allowedRow(
   { defaultId }: Projects,
@@ -97,8 +100,8 @@ function hasRight(
 }
 
 /**
- * An active rule that breaks through quiet hours needs the right to send notifications: a project's owner may otherwise wake people who have only
- * agreed to be its members. @throws UNAUTHORIZED_ROLE
+ * An active rule that breaks through quiet hours needs the right to send notifications: a project's
+ * owner may otherwise wake people who have only agreed to be its members. @throws UNAUTHORIZED_ROLE
  */
 export function requirePriority({ permissions }: UserPrincipal, { priority, active }: queries.RuleRow): void {
   if (priority < URGENT_PRIORITY || active === 0 || permissions.has("notifications:send")) return;

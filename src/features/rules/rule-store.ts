@@ -15,7 +15,10 @@ import type { CreateRule, UpdateRule } from "./schema.ts";
 import { throttleSettings } from "./throttle/throttle.ts";
 import { definitionView } from "./view.ts";
 
-/** What checking and storing rules needs, in a running server and on its data directory alike. The caller checks rights. */
+/**
+ * What checking and storing rules needs, in a running server and on its data directory alike. The
+ * caller checks rights.
+ */
 export interface RuleStoreContext {
   readonly clock: Clock;
   readonly audit: AuditTrail;
@@ -26,7 +29,10 @@ export interface RuleStoreContext {
   readonly rules: Pick<RuleBook, "patternRefusal">;
 }
 
-/** A new rule as it is to be stored. @throws INVALID_CONDITION, INVALID_TEMPLATE, ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND, and the like */
+/**
+ * A new rule as it is to be stored. @throws INVALID_CONDITION, INVALID_TEMPLATE, ROLE_NOT_FOUND,
+ * RECIPIENT_NOT_FOUND, and the like
+ */
 export async function newRow(
   context: RuleStoreContext,
   trx: Trx,
@@ -88,7 +94,10 @@ export async function changedRow(
   };
 }
 
-/** Rule, version and audit row are one transaction. @param by whose doing it is, for the history of versions. */
+/**
+ * Rule, version and audit row are one transaction. @param by whose doing it is, for the history of
+ * versions.
+ */
 export async function insertRule(
   context: RuleStoreContext,
   trx: Trx,
@@ -111,7 +120,10 @@ export async function replaceRule(
   await recordVersion(context, row, by, "rule.update", trx);
 }
 
-/** Checks rules that were stored in this transaction against the limits on active ones. @throws LIMIT_REACHED */
+/**
+ * Checks rules that were stored in this transaction against the limits on active ones. @throws
+ * LIMIT_REACHED
+ */
 export async function requireRoom(
   { settings }: RuleStoreContext,
   trx: Trx,
@@ -127,7 +139,10 @@ export async function requireRoom(
       throw limitReached("A user has too many active rules", "limits.rulesPerUser", rulesPerUser);
 }
 
-/** @throws INVALID_CONDITION where the patterns of these rules, stored together, do not fit into the limits */
+/**
+ * @throws INVALID_CONDITION where the patterns of these rules, stored together, do not fit into the
+ * limits
+ */
 export function requirePatternRoom({ rules }: RuleStoreContext, rows: readonly queries.RuleRow[]): void {
   const byProject = new Map<string | null, { size: number; ids: string[] }>();
   for (const { id, projectId, condition, active } of rows) {
@@ -205,9 +220,11 @@ function asTemplate(name: string): string {
 type Targets = Pick<queries.RuleRow, "targetRoles" | "targetUsers">;
 
 /**
- * Whom a rule is to reach, as it is stored: ids, for a role that is renamed stays meant. What is not given stays and is not asked about again,
- * so that a rule can be renamed after one of its users was disabled; a rule that moves to another project has its users asked for there.
- * @param old the rule as it was; null for a new one. @throws ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND, VALIDATION_FAILED without any recipient
+ * Whom a rule is to reach, as it is stored: ids, for a role that is renamed stays meant. What is
+ * not given stays and is not asked about again, so that a rule can be renamed after one of its
+ * users was disabled; a rule that moves to another project has its users asked for there.
+ * @param old the rule as it was; null for a new one. @throws ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND,
+ * VALIDATION_FAILED without any recipient
  */
 async function resolveTargets(
   trx: Trx,

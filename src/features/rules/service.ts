@@ -82,7 +82,9 @@ export async function updateRule(
   return readRule(context, id);
 }
 
-/** All of them or none. @throws as {@link createRule}, with the place of each problem in `details` */
+/**
+ * All of them or none. @throws as {@link createRule}, with the place of each problem in `details`
+ */
 export function importAs(context: RulesContext, principal: UserPrincipal, input: ImportRules): Promise<ImportReply> {
   const { db, users } = context;
   const mayReadUsers = principal.permissions.has("users:read");
@@ -138,7 +140,10 @@ export async function listRules(context: RulesContext, principal: UserPrincipal,
   );
 }
 
-/** Versions from a time when the rule was of a project whose rules the caller may not read are left out. */
+/**
+ * Versions from a time when the rule was of a project whose rules the caller may not read are left
+ * out.
+ */
 export async function listVersions(context: RulesContext, principal: UserPrincipal, id: string, query: VersionsQuery) {
   await visibleRule(context.projects, principal, id, context.db.read);
   const { db } = context;
@@ -155,7 +160,10 @@ export async function listVersions(context: RulesContext, principal: UserPrincip
   return pageBody({ ...request, isCut }, rows, view, (row) => [row.version], total);
 }
 
-/** Totals since the rule exists, or counted from the stored decisions of a time; by day the last 30 days unless a time is given. */
+/**
+ * Totals since the rule exists, or counted from the stored decisions of a time; by day the last 30
+ * days unless a time is given.
+ */
 export async function ruleStats(
   context: RulesContext,
   principal: UserPrincipal,

@@ -23,7 +23,10 @@ export type RuleTestResult = ConditionTrace & {
   readonly message?: string;
 };
 
-/** Tries a condition on an event without storing anything; over HTTP and `prism rules test`. @throws INVALID_CONDITION, INVALID_TEMPLATE */
+/**
+ * Tries a condition on an event without storing anything; over HTTP and `prism rules test`. @throws
+ * INVALID_CONDITION, INVALID_TEMPLATE
+ */
 export function testRule({ condition, event, templates }: RuleTest): RuleTestResult {
   const trace = compileCondition(condition).trace(event);
   const render = (source: string | undefined, field: string, max: number) =>
@@ -37,7 +40,10 @@ export function testRule({ condition, event, templates }: RuleTest): RuleTestRes
   };
 }
 
-/** An event of the log, to try a condition on. @throws EVENT_NOT_FOUND, also where the caller may not read events. */
+/**
+ * An event of the log, to try a condition on. @throws EVENT_NOT_FOUND, also where the caller may
+ * not read events.
+ */
 export async function readableEvent(
   { db, projects }: RulesContext,
   principal: Principal,

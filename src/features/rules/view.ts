@@ -3,7 +3,10 @@ import type { SoundUrlOf } from "../sounds/index.ts";
 import type { BrokenRule } from "./deciding/rule-book.ts";
 import type { RuleRow, RuleWithStats, STATS } from "./queries.ts";
 
-/** A rule as clients see it; which rules are broken is known to a running server. Roles are stored by id, so that one that is renamed stays meant; they are shown by name. */
+/**
+ * A rule as clients see it; which rules are broken is known to a running server. Roles are stored
+ * by id, so that one that is renamed stays meant; they are shown by name.
+ */
 export function ruleView(
   row: RuleWithStats,
   roles: ReadonlyMap<string, string>,

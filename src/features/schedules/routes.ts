@@ -47,7 +47,10 @@ async function createSchedule(
   });
 }
 
-/** A user who changes what the jobs of a user's schedule do becomes the one in whose name they do it. */
+/**
+ * A user who changes what the jobs of a user's schedule do becomes the one in whose name they do
+ * it.
+ */
 async function updateSchedule(
   { db, schedules, audit }: SchedulesContext,
   principal: UserPrincipal,

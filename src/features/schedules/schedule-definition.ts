@@ -57,8 +57,9 @@ export function scheduleOf({ payload, active, ...row }: ScheduleRow): Schedule {
 type Definition = Omit<ScheduleRow, "id" | "version" | "lastRunAt" | "nextRunAt" | "createdAt" | "updatedAt">;
 
 /**
- * What is asked for, on top of what there is: members that are missing stay. Whoever gives a pattern to a schedule with an interval, or the
- * other way round, replaces the one by the other. @throws VALIDATION_FAILED, INVALID_TIMEZONE, PAYLOAD_TOO_LARGE
+ * What is asked for, on top of what there is: members that are missing stay. Whoever gives a
+ * pattern to a schedule with an interval, or the other way round, replaces the one by the other.
+ * @throws VALIDATION_FAILED, INVALID_TIMEZONE, PAYLOAD_TOO_LARGE
  */
 export function definitionOf(input: ScheduleChanges, old: ScheduleRow | null, timezone: string): Definition {
   const { name = old?.name, queue = old?.queue, kind = old?.kind } = input;
@@ -119,7 +120,10 @@ export function firstRunAt({ cron, everyMs, timezone, active }: Definition, now:
 
 type Times = Pick<ScheduleRow, "cron" | "everyMs" | "timezone">;
 
-/** The schedule's times. @param from where its intervals begin: a time of theirs. @throws INVALID_CRON for a pattern that nobody has checked */
+/**
+ * The schedule's times. @param from where its intervals begin: a time of theirs. @throws
+ * INVALID_CRON for a pattern that nobody has checked
+ */
 export function timesFrom({ cron, everyMs, timezone }: Times, from: EpochMs): Recurrence {
   if (cron !== null) return new Recurrence({ cron, timezone });
   if (everyMs !== null) return new Recurrence({ everyMs, timezone, from });

@@ -8,8 +8,9 @@ import { type CaughtUp, type FiringContext, fireDueSchedules } from "./schedule-
 const TRY_AGAIN_MS = 1000;
 
 /**
- * When the clock is set back, the times of patterns between its new and its old reading have been served and do not come again. Times
- * that lie further ahead than this are a correction: the clock was wrong before, and the schedule follows the new one.
+ * When the clock is set back, the times of patterns between its new and its old reading have been
+ * served and do not come again. Times that lie further ahead than this are a correction: the clock
+ * was wrong before, and the schedule follows the new one.
  */
 export const SERVED_AHEAD_MS = 10_800_000;
 
@@ -20,7 +21,10 @@ export interface EngineContext extends FiringContext {
   readonly reader: Sqlite;
 }
 
-/** Fires schedules on time. It knows when the next one is due, so that nothing asks the table before. */
+/**
+ * Fires schedules on time. It knows when the next one is due, so that nothing asks the table
+ * before.
+ */
 export class ScheduleEngine {
   readonly #context: EngineContext;
   readonly #due: DueTimer;
@@ -44,7 +48,10 @@ export class ScheduleEngine {
     });
   }
 
-  /** From now on schedules fire: also those whose time passed while nobody ran, as each of them wants it. */
+  /**
+   * From now on schedules fire: also those whose time passed while nobody ran, as each of them
+   * wants it.
+   */
   async start(): Promise<void> {
     await this.#follow(0);
     this.#isRunning = true;
@@ -65,7 +72,10 @@ export class ScheduleEngine {
     if (!this.#working) this.#due.arm();
   }
 
-  /** Looks at the clock, as it does by itself when something is due, and once a minute; fires what is due. */
+  /**
+   * Looks at the clock, as it does by itself when something is due, and once a minute; fires what
+   * is due.
+   */
   look(): Promise<void> {
     this.#due.disarm();
     this.#isWanted = true;
@@ -104,8 +114,8 @@ export class ScheduleEngine {
   }
 
   /**
-   * Brings next times in line with a clock that was set back: by so much while we watched, or while nobody did (0). Intervals take the time
-   * that they take. @param byMs by how much.
+   * Brings next times in line with a clock that was set back: by so much while we watched, or while
+   * nobody did (0). Intervals take the time that they take. @param byMs by how much.
    */
   async #follow(byMs: number): Promise<void> {
     const { database, clock } = this.#context;
@@ -114,7 +124,8 @@ export class ScheduleEngine {
       await database.write((trx) =>
         trx
           .updateTable("schedules")
-          // A step of whole intervals would give times that there have been, and a time comes once: it names its job.
+          // A step of whole intervals would give times that there have been, and a time comes once:
+          // it names its job.
           .set({ nextRunAt: sql`nextRunAt - ${byMs} + (case when ${byMs} % everyMs = 0 then 1 else 0 end)` })
           .where("everyMs", "is not", null)
           .where("nextRunAt", "is not", null)
@@ -134,7 +145,10 @@ export class ScheduleEngine {
     await this.#correctPatterns(now);
   }
 
-  /** Schedules with a pattern that would wait for a time which is far ahead, though the pattern has an earlier one. */
+  /**
+   * Schedules with a pattern that would wait for a time which is far ahead, though the pattern has
+   * an earlier one.
+   */
   async #correctPatterns(now: EpochMs): Promise<void> {
     const { database } = this.#context;
     const servedUntil = now + SERVED_AHEAD_MS;

@@ -10,7 +10,10 @@ import type { IngestService } from "../events/index.ts";
 import { COMPLETED, finishOf, type JobRunner, type NewJob, newJobRow } from "../jobs/index.ts";
 import { type ScheduleRow, timesFrom } from "./schedule-definition.ts";
 
-/** A run whose time passed longer ago than this has been missed (contract 8.4); until then it is late. */
+/**
+ * A run whose time passed longer ago than this has been missed (contract 8.4); until then it is
+ * late.
+ */
 const LATE_MS = 30_000;
 
 /** Jobs that one transaction makes for one schedule. */
@@ -19,8 +22,9 @@ const MAX_JOBS = 200;
 const MAX_COUNTED = 1000;
 
 /**
- * Why something did not run: its time passed while nobody could make it and the schedule makes up for nothing, or for no more; a job of the
- * schedule had not ended; the clock left its time out; too many jobs wait in the queue.
+ * Why something did not run: its time passed while nobody could make it and the schedule makes up
+ * for nothing, or for no more; a job of the schedule had not ended; the clock left its time out;
+ * too many jobs wait in the queue.
  */
 type SkipReason = "missed" | "catch-up" | "overlap" | "dst" | "overloaded";
 
@@ -39,7 +43,10 @@ interface FiringPlan {
   readonly skipped: readonly Skipped[];
   /** Not past, unless there is more to be done. */
   readonly nextRunAt: EpochMs | null;
-  /** Missed runs that have been made up for, those of earlier plans of the same catching up included. */
+  /**
+   * Missed runs that have been made up for, those of earlier plans of the same catching up
+   * included.
+   */
   readonly caughtUp: number;
 }
 
@@ -80,7 +87,8 @@ function planFiring(schedule: DueSchedule, { now, maxCatchUp, caughtUp: before, 
   };
   const planDue = (at: EpochMs): void => {
     if (overlap === "allow" || (!isBusy && runs.length === 0)) runs.push(at);
-    // Who is content with one run for all that were missed is content with it for the last seconds too.
+    // Who is content with one run for all that were missed is content with it for the last seconds
+    // too.
     else if (missed !== "once" || caughtUp === 0) skip("overlap", at);
   };
   const plan = (next: EpochMs | null): FiringPlan => ({
@@ -119,7 +127,10 @@ export interface FiringContext {
   maxCatchUp(): number;
 }
 
-/** Of schedules that have more missed runs than one transaction makes up for: how many have been made up for, by id. */
+/**
+ * Of schedules that have more missed runs than one transaction makes up for: how many have been
+ * made up for, by id.
+ */
 export type CaughtUp = Map<string, number>;
 
 type DueSchedule = ScheduleRow & { readonly nextRunAt: EpochMs };
@@ -138,8 +149,9 @@ interface Prepared {
 }
 
 /**
- * Makes the jobs of the schedules that are due first. The jobs of a firing, the jobs that report what was skipped, and the schedule's next time
- * are one transaction: a crash neither loses nor repeats a run.
+ * Makes the jobs of the schedules that are due first. The jobs of a firing, the jobs that report
+ * what was skipped, and the schedule's next time are one transaction: a crash neither loses nor
+ * repeats a run.
  */
 export async function fireDueSchedules(context: FiringContext, caughtUp: CaughtUp): Promise<void> {
   const { database, clock, log } = context;
@@ -185,7 +197,10 @@ export async function runNow(
   return row;
 }
 
-/** What a firing writes. A schedule that this version cannot read must not keep the others: it stops. */
+/**
+ * What a firing writes. A schedule that this version cannot read must not keep the others: it
+ * stops.
+ */
 function prepare(context: FiringContext, schedule: DueSchedule, situation: Situation): Prepared {
   const { id: scheduleId, name, lastRunAt } = schedule;
   try {
@@ -229,7 +244,8 @@ function jobRow(
 ): JobRow {
   const queue = name as QueueName;
   const maxAttempts = ownAttempts ?? settingsOf(queue).maxAttempts;
-  // Many recurring timers of one user are often due at the same second: timers that run once come first.
+  // Many recurring timers of one user are often due at the same second: timers that run once come
+  // first.
   const priority = queue === "timers" && createdBy !== null ? -1 : 0;
   const work = { queue, kind, payload, runAt, maxAttempts, priority };
   return newJobRow({ ...work, label, createdBy, module, scheduleId, ...more }, clock.now());
@@ -248,7 +264,8 @@ function skippedRow(
 
 async function insert(rows: readonly JobRow[], trx: Trx): Promise<void> {
   if (rows.length === 0) return;
-  // Without a time that comes again, because the clock was set far back, while its job has not ended.
+  // Without a time that comes again, because the clock was set far back, while its job has not
+  // ended.
   await insertJobs(trx, rows);
   addEffect(trx, jobsAdded(rows));
 }
@@ -287,8 +304,8 @@ export interface SkippedContext {
 }
 
 /**
- * Makes an event of the default project for runs that were skipped, so that a rule can notify users. The event has the id of its job and is one
- * commit with its end: it is stored once.
+ * Makes an event of the default project for runs that were skipped, so that a rule can notify
+ * users. The event has the id of its job and is one commit with its end: it is stored once.
  */
 export function reportSkippedRuns({ runner, ingest, clock, defaultProjectId }: SkippedContext): void {
   runner.handle(SKIPPED_KIND, async (job) => {

@@ -42,8 +42,9 @@ export interface ScheduleRun {
 export type PayloadResolver = (payload: unknown, creator: UserPrincipal, trx: Trx) => Promise<unknown>;
 
 /**
- * What recurs: definitions that make jobs, by the wall clock of a zone or by elapsed time (contract 8.4, 8.5). Each firing is one
- * transaction. What is said of a schedule here is in force with the commit.
+ * What recurs: definitions that make jobs, by the wall clock of a zone or by elapsed time (contract
+ * 8.4, 8.5). Each firing is one transaction. What is said of a schedule here is in force with the
+ * commit.
  */
 export class Schedules {
   readonly #parts: ScheduleParts;
@@ -70,12 +71,18 @@ export class Schedules {
     return this.#engine.stop();
   }
 
-  /** Looks at the clock now. It does so by itself whenever something is due, and at least once a minute. */
+  /**
+   * Looks at the clock now. It does so by itself whenever something is due, and at least once a
+   * minute.
+   */
   look(): Promise<void> {
     return this.#engine.look();
   }
 
-  /** Says that operators may have jobs of this kind made, as long as it has a handler. @returns a function that takes it back. */
+  /**
+   * Says that operators may have jobs of this kind made, as long as it has a handler. @returns a
+   * function that takes it back.
+   */
   offer(queue: QueueName, kind: string, resolve: PayloadResolver = async (payload) => payload): () => void {
     const key = `${queue} ${kind}`;
     this.#kinds.set(key, resolve);
@@ -84,7 +91,10 @@ export class Schedules {
     };
   }
 
-  /** @throws VALIDATION_FAILED for a kind that is not offered: it has no handler, or only the program makes its jobs. */
+  /**
+   * @throws VALIDATION_FAILED for a kind that is not offered: it has no handler, or only the
+   * program makes its jobs.
+   */
   requireKind(queueName: string, kind: string): { readonly queue: QueueName; readonly resolve: PayloadResolver } {
     const queue = parseQueueName(queueName);
     const resolve = queue && this.#kinds.get(`${queue} ${kind}`);
@@ -95,15 +105,20 @@ export class Schedules {
     });
   }
 
-  /** @throws NAME_TAKEN, INVALID_CRON, INVALID_TIMEZONE, VALIDATION_FAILED, PAYLOAD_TOO_LARGE, LIMIT_REACHED */
+  /**
+   * @throws NAME_TAKEN, INVALID_CRON, INVALID_TIMEZONE, VALIDATION_FAILED, PAYLOAD_TOO_LARGE,
+   * LIMIT_REACHED
+   */
   create(input: ScheduleInput, options: InTransaction = {}): Promise<Schedule> {
     return this.#parts.database.writeIn(options, (trx) => this.#create(input, trx));
   }
 
   /**
-   * Sees to it that there is such a schedule, for code that says at every start what it wants. What is unchanged is kept, its next time
-   * included, so that runs missed in between are made up for; and so is what an operator has made of `active`, unless it is given.
-   * @throws NAME_TAKEN when the name is somebody else's: of another module, or of a user; and as {@link create}
+   * Sees to it that there is such a schedule, for code that says at every start what it wants. What
+   * is unchanged is kept, its next time included, so that runs missed in between are made up for;
+   * and so is what an operator has made of `active`, unless it is given.
+   * @throws NAME_TAKEN when the name is somebody else's: of another module, or of a user; and as
+   * {@link create}
    */
   put(input: ScheduleInput, options: InTransaction = {}): Promise<Schedule> {
     return this.#parts.database.writeIn(options, async (trx) => {
@@ -115,8 +130,10 @@ export class Schedules {
   }
 
   /**
-   * Changes what is given. Another pattern, interval or zone begins to count now, and so does a schedule that is made active.
-   * @param ifMatch the version that the caller has seen, as in `If-Match`; empty for whatever it is.
+   * Changes what is given. Another pattern, interval or zone begins to count now, and so does a
+   * schedule that is made active.
+   * @param ifMatch the version that the caller has seen, as in `If-Match`; empty for whatever it
+   * is.
    * @throws SCHEDULE_NOT_FOUND, VERSION_CONFLICT, and as {@link create}
    */
   update(
@@ -152,7 +169,8 @@ export class Schedules {
 
   /**
    * Makes a job of the schedule now, whatever its times are and whether or not it is active.
-   * @throws SCHEDULE_NOT_FOUND, INVALID_STATE while a job of it has not ended and they may not overlap, OVERLOADED
+   * @throws SCHEDULE_NOT_FOUND, INVALID_STATE while a job of it has not ended and they may not
+   * overlap, OVERLOADED
    */
   run(id: string, options: InTransaction = {}): Promise<ScheduleRun> {
     return this.#parts.database.writeIn(options, async (trx) => {
@@ -175,13 +193,19 @@ export class Schedules {
     return row && scheduleOf(row);
   }
 
-  /** The next times of a schedule, those that are skipped among them; none of one that is not active. */
+  /**
+   * The next times of a schedule, those that are skipped among them; none of one that is not
+   * active.
+   */
   nextRuns(schedule: Timed, count: number): Occurrence[] {
     const { nextRunAt } = schedule;
     return (nextRunAt !== null && readableTimes(schedule, nextRunAt)?.preview(nextRunAt - 1, count)) || [];
   }
 
-  /** When it runs next: in the table stands the next time that something is to be done, and that can be to say that nothing runs. */
+  /**
+   * When it runs next: in the table stands the next time that something is to be done, and that can
+   * be to say that nothing runs.
+   */
   nextRunOf(schedule: Timed): EpochMs | null {
     const { nextRunAt } = schedule;
     return (nextRunAt !== null && readableTimes(schedule, nextRunAt)?.nextRun(nextRunAt - 1)) || null;

@@ -19,7 +19,10 @@ interface SoundLinkParts {
 
 export const MEDIA_PATH = "/media/sounds";
 
-/** Links to sounds that work without credentials until their time is over: signed with HMAC-SHA-256 over the sound and the time. */
+/**
+ * Links to sounds that work without credentials until their time is over: signed with HMAC-SHA-256
+ * over the sound and the time.
+ */
 class SoundLinks {
   readonly #parts: SoundLinkParts;
   readonly #key: Buffer;
@@ -35,8 +38,9 @@ class SoundLinks {
   }
 
   /**
-   * A link in something that is looked at again and again: the same for the whole of a period as long as links are good, and good for one more,
-   * so that what shows it has one form for that time.
+   * A link in something that is looked at again and again: the same for the whole of a period as
+   * long as links are good, and good for one more, so that what shows it has one form for that
+   * time.
    */
   steadyLink(id: string): string {
     const { clock, ttlMs } = this.#parts;

@@ -32,7 +32,10 @@ export function countSounds(db: ReadDb): Promise<number> {
   return countOf(db.selectFrom("sounds").where("deletedAt", "is", null));
 }
 
-/** The name of a sound as it is stored. Case does not tell names apart. @returns undefined when there is none */
+/**
+ * The name of a sound as it is stored. Case does not tell names apart. @returns undefined when
+ * there is none
+ */
 export async function storedName(db: ReadDb | Trx, filename: string): Promise<string | undefined> {
   const found = await db
     .selectFrom("sounds")

@@ -27,14 +27,18 @@ interface SignedLink {
   readonly sig: string;
 }
 
-/** Answers a signed link with the sound. @throws SIGNATURE_INVALID, LINK_EXPIRED, SOUND_NOT_FOUND, OVERLOADED */
+/**
+ * Answers a signed link with the sound. @throws SIGNATURE_INVALID, LINK_EXPIRED, SOUND_NOT_FOUND,
+ * OVERLOADED
+ */
 async function sendSound(context: SoundsContext, exchange: Exchange, { id, exp, sig }: SignedLink): Promise<symbol> {
   const { clock, config } = context;
   const { links, filesOf } = context.sounds;
   const expiresAt = links.check(id, exp, sig);
   const { filename, mime, bytes, sha256, storage, storageKey } = await requireStoredSound(context.db.read, id);
   const maxAge = Math.max(0, Math.floor((expiresAt - clock.now()) / 1000));
-  // Whoever has the link may have the sound; a cache that others share may keep it where the operator has put one.
+  // Whoever has the link may have the sound; a cache that others share may keep it where the
+  // operator has put one.
   const reach = config.storage.cdnUrl === undefined ? "private" : "public";
   return fileReply(exchange, {
     size: bytes,

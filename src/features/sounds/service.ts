@@ -39,7 +39,9 @@ export interface RemovePayload {
   readonly storageKey: string;
 }
 
-/** The file first and its row behind it: what a row names is there. @throws NAME_TAKEN, OVERLOADED */
+/**
+ * The file first and its row behind it: what a row names is there. @throws NAME_TAKEN, OVERLOADED
+ */
 export async function storeSound(ctx: SoundsContext, sound: UploadedSound, createdBy: string) {
   const { db, clock, audit, sounds } = ctx;
   const { files } = sounds;
@@ -100,7 +102,10 @@ export async function requireStoredSound(db: ReadDb | Trx, id: string): Promise<
   return row;
 }
 
-/** The bytes go after the commit, by a job that tries until they are gone. @throws SOUND_NOT_FOUND, SOUND_IN_USE */
+/**
+ * The bytes go after the commit, by a job that tries until they are gone. @throws SOUND_NOT_FOUND,
+ * SOUND_IN_USE
+ */
 export async function removeSound(
   { db, clock, audit, jobs }: SoundsContext,
   id: string,

@@ -7,7 +7,10 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { ByteRange } from "../../http/negotiation.ts";
 
-/** Where the bytes of sounds are kept. Keys are made by this program; a file's own name is never one. */
+/**
+ * Where the bytes of sounds are kept. Keys are made by this program; a file's own name is never
+ * one.
+ */
 export interface SoundFiles {
   readonly kind: "local" | "s3";
   /** Resolves when the bytes will survive a crash. */
@@ -20,7 +23,9 @@ export interface SoundFiles {
 
 const PARTIAL = ".partial";
 
-/** Sounds in a folder of the data directory, each under its id (contract 12.13), for its owner only. */
+/**
+ * Sounds in a folder of the data directory, each under its id (contract 12.13), for its owner only.
+ */
 export class LocalSounds implements SoundFiles {
   readonly kind = "local";
   readonly #dir: string;
@@ -64,7 +69,10 @@ export class LocalSounds implements SoundFiles {
     await rm(this.#pathOf(key), { force: true });
   }
 
-  /** Removes what a crash has left of files. Only at a start, when nobody uploads. @returns how many there were */
+  /**
+   * Removes what a crash has left of files. Only at a start, when nobody uploads. @returns how many
+   * there were
+   */
   async sweep(): Promise<number> {
     const names = await readdir(this.#dir).catch((error: unknown) => {
       if (isMissing(error)) return [];
@@ -116,7 +124,10 @@ const FOLDER = "sounds";
 /** SHA-256 of nothing. */
 const NO_CONTENT = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/** Sounds in a bucket of S3, or of a service that speaks it: requests with Signature Version 4, the hash of the content among what is signed. */
+/**
+ * Sounds in a bucket of S3, or of a service that speaks it: requests with Signature Version 4, the
+ * hash of the content among what is signed.
+ */
 export class S3Sounds implements SoundFiles {
   readonly kind = "s3";
   readonly #bucket: Bucket;

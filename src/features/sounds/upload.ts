@@ -54,7 +54,9 @@ export const SoundView = named(
   }),
 );
 
-/** A kind of audio file that can be stored: what it is called on the wire, and how its names end. */
+/**
+ * A kind of audio file that can be stored: what it is called on the wire, and how its names end.
+ */
 interface AudioKind {
   readonly mime: string;
   readonly extension: "mp3" | "ogg" | "wav";
@@ -70,7 +72,10 @@ const OGG_AUDIO = ["\x01vorbis", "OpusHead", "\x7fFLAC", "Speex   "];
 const OGG_HEADER_BYTES = 27;
 const MIN_BYTES = 32;
 
-/** What the bytes are, by their content alone. @returns undefined for what is not audio of a known kind */
+/**
+ * What the bytes are, by their content alone. @returns undefined for what is not audio of a known
+ * kind
+ */
 export function audioKindOf(bytes: Buffer): AudioKind | undefined {
   if (bytes.length < MIN_BYTES) return undefined;
   if (isWav(bytes)) return WAV;
@@ -97,7 +102,10 @@ function isMp3(bytes: Buffer): boolean {
   return version >= 2 && version <= 4 && size.every((part) => part < 0x80);
 }
 
-/** Eleven bits of sync, then a version, layer, bit rate and sampling rate that there are (ISO 11172-3 section 2.4.1.3). */
+/**
+ * Eleven bits of sync, then a version, layer, bit rate and sampling rate that there are (ISO
+ * 11172-3 section 2.4.1.3).
+ */
 function isFrame(bytes: Buffer, at: number): boolean {
   const [sync = 0, second = 0, third = 0] = bytes.subarray(at, at + 3);
   const version = (second >> 3) & 3;
@@ -139,8 +147,9 @@ const END_OF_HEAD = Buffer.from("\r\n\r\n");
 const BOUNDARY = /^[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]$/;
 
 /**
- * The one file of a form (RFC 7578), in a part called `name`, and nothing else. Strict: what browsers and HTTP libraries send, no nesting, no
- * transfer encodings, no text before the first boundary.
+ * The one file of a form (RFC 7578), in a part called `name`, and nothing else. Strict: what
+ * browsers and HTTP libraries send, no nesting, no transfer encodings, no text before the first
+ * boundary.
  * @param contentType the request's field, with its boundary
  * @throws VALIDATION_FAILED
  */

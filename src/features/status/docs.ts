@@ -39,7 +39,9 @@ function asset(
   };
 }
 
-/** What /docs consists of; everything comes from the program itself, so it works without internet. */
+/**
+ * What /docs consists of; everything comes from the program itself, so it works without internet.
+ */
 export const DOCS_PAGES: ReadonlyMap<string, Page> = new Map([
   ["/docs", asset("docs", "html")],
   ["/docs/init.js", asset("docs", "js")],
@@ -68,7 +70,10 @@ export function jsonPage(read: () => string, stateOf: () => unknown): Page {
   };
 }
 
-/** Answers with a page, compressed where the client takes it, or says that it is still the same; made and compressed once, when it is first asked for, and again when it has changed. */
+/**
+ * Answers with a page, compressed where the client takes it, or says that it is still the same;
+ * made and compressed once, when it is first asked for, and again when it has changed.
+ */
 export function pageHandler(page: Page): (exchange: Exchange) => Promise<typeof ANSWERS_LATER> {
   let plain: Buffer | undefined;
   let tag = "";

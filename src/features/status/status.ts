@@ -17,7 +17,10 @@ import type { PusherApp } from "../pusher/index.ts";
 import type { RuleBook } from "../rules/index.ts";
 
 const PROBE_EVERY_MS = 1000;
-/** A database that lets itself be waited for longer than this is no use to clients, and whoever probes has given up. */
+/**
+ * A database that lets itself be waited for longer than this is no use to clients, and whoever
+ * probes has given up.
+ */
 const PATIENCE_MS = 2000;
 
 interface Probe {
@@ -43,14 +46,18 @@ interface RunningProbe {
   readonly result: Promise<Probe>;
 }
 
-/** The answer to a probe: 503 where the thing does not work, with the time after which asking again is worth it. */
+/**
+ * The answer to a probe: 503 where the thing does not work, with the time after which asking again
+ * is worth it.
+ */
 export function probeReply(isWell: boolean, body: unknown): Reply {
   return isWell ? new Reply(200, body) : new Reply(503, body, { "Retry-After": "1" });
 }
 
 /**
- * Whether the server can do its work. The database is asked at most once a second and by one probe at a time, however often health is
- * requested; it is written for that only when no other commit has told how it is.
+ * Whether the server can do its work. The database is asked at most once a second and by one probe
+ * at a time, however often health is requested; it is written for that only when no other commit
+ * has told how it is.
  */
 export class Health {
   readonly #parts: HealthParts;
@@ -174,13 +181,19 @@ function pusherStatus(parts: StatusParts) {
   return { mode, key, connected: mode === "embedded" || channelStatus(parts, "pusher").connected };
 }
 
-/** Whether a channel can be used, and whether its provider answered when it was called last; null: nothing was sent since the start. */
+/**
+ * Whether a channel can be used, and whether its provider answered when it was called last; null:
+ * nothing was sent since the start.
+ */
 function channelStatus({ channels, circuits }: StatusParts, channel: OutsideChannel) {
   const isOn = channels.get(channel) !== undefined;
   return { mode: isOn ? "on" : "off", connected: isOn ? circuits.isReached(channel) : false };
 }
 
-/** In WAL mode nothing but a checkpoint writes the database file itself (sqlite.org/wal.html), so its last change was one. */
+/**
+ * In WAL mode nothing but a checkpoint writes the database file itself (sqlite.org/wal.html), so
+ * its last change was one.
+ */
 function lastCheckpoint(databaseFile: string): string | null {
   const stat = statSync(databaseFile, { throwIfNoEntry: false });
   return stat ? toRfc3339(Math.floor(stat.mtimeMs)) : null;

@@ -12,7 +12,10 @@ import type { Principals } from "../access/index.ts";
 import { mayUseMessages } from "../messages/index.ts";
 import { type ChannelRights, isPublicChannel, maySubscribe } from "../pusher/index.ts";
 
-/** Who may follow which stream (contract 5.1): users their own, and the events of projects they may read. */
+/**
+ * Who may follow which stream (contract 5.1): users their own, and the events of projects they may
+ * read.
+ */
 export function realtimeAccess(principals: Principals, rights: ChannelRights): RealtimeAccess {
   return {
     check: (principal, stream) => check(rights, principal, stream),
@@ -85,9 +88,10 @@ const MAX_TICKETS = 100_000;
 const TICKET_BYTES = 32;
 
 /**
- * Tickets stand in for a credential in the URL of a live connection, where browsers let nothing else stand (D38, contract 5.1): one is good once,
- * for a minute, for what the credential allows that it was got with. Held in memory as SHA-256; a restart voids them. When there are too
- * many the oldest go.
+ * Tickets stand in for a credential in the URL of a live connection, where browsers let nothing
+ * else stand (D38, contract 5.1): one is good once, for a minute, for what the credential allows
+ * that it was got with. Held in memory as SHA-256; a restart voids them. When there are too many
+ * the oldest go.
  */
 export class RealtimeTickets {
   readonly #tickets: TtlCache<string, Principal>;
@@ -98,7 +102,10 @@ export class RealtimeTickets {
     this.#tickets = new TtlCache({ maxEntries: maxTickets, ttlMs: LIFE_MS, clock });
   }
 
-  /** @param stream the only one that may be followed with it; absent: every stream that the principal may follow. */
+  /**
+   * @param stream the only one that may be followed with it; absent: every stream that the
+   * principal may follow.
+   */
   issue(principal: Principal, stream?: string): { readonly ticket: string; readonly expiresAt: EpochMs } {
     const ticket = randomBytes(TICKET_BYTES).toString("base64url");
     const expiresAt = Math.min(this.#clock.now() + LIFE_MS, principal.expiresAt);
@@ -107,7 +114,10 @@ export class RealtimeTickets {
     return { ticket, expiresAt };
   }
 
-  /** Spends a ticket. @returns who got it, as they were then; undefined when it is unknown, spent, or too old. */
+  /**
+   * Spends a ticket. @returns who got it, as they were then; undefined when it is unknown, spent,
+   * or too old.
+   */
   redeem(ticket: string): Principal | undefined {
     const hash = hashToken(ticket);
     const principal = this.#tickets.get(hash);

@@ -48,7 +48,10 @@ export class RealtimeService {
     this.#channelAuthorizers = channelAuthorizers;
   }
 
-  /** Appends to a stream, which may be given by its name. It goes out when the transaction is on disk. @throws TypeError for no such stream */
+  /**
+   * Appends to a stream, which may be given by its name. It goes out when the transaction is on
+   * disk. @throws TypeError for no such stream
+   */
   async publish(
     to: LoggedStream | string,
     type: string,
@@ -60,7 +63,10 @@ export class RealtimeService {
     return { offset };
   }
 
-  /** {@link publish} of several, in their order, in one transaction and one statement. @returns their offsets. */
+  /**
+   * {@link publish} of several, in their order, in one transaction and one statement. @returns
+   * their offsets.
+   */
   async publishAll(entries: readonly NewEntry[], options: InTransaction = {}): Promise<number[]> {
     const at = this.#clock.now();
     const ownCorrelationId = currentCaller().correlationId ?? uuidv7();
@@ -96,7 +102,10 @@ export class RealtimeService {
     return this.#presence.isLive(userId);
   }
 
-  /** From now on `allows` says who may subscribe to channels of Pusher's whose names begin so. @returns what ends it. @throws TypeError */
+  /**
+   * From now on `allows` says who may subscribe to channels of Pusher's whose names begin so.
+   * @returns what ends it. @throws TypeError
+   */
   authorizeChannel(prefix: string, allows: AllowsChannel): () => void {
     return this.#channelAuthorizers.add(prefix, allows);
   }
@@ -118,7 +127,10 @@ export function announceEntry(
   hub.publishLogged(stream, except === undefined ? entry : { ...entry, except });
 }
 
-/** What the history makes of a row that does not say everything; empty while nobody follows the stream. */
+/**
+ * What the history makes of a row that does not say everything; empty while nobody follows the
+ * stream.
+ */
 function fullText(hub: Hub, name: string, offset: number): string {
   const stream = hub.isFollowed(name) ? parseStreamName(name) : undefined;
   const [entry] = stream ? hub.history.read(stream, offset - 1, offset).entries : [];

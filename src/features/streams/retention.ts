@@ -13,7 +13,10 @@ interface LogKey {
   readonly stream: string;
 }
 
-/** @param noted of which of them the stream is to say that they are gone. @returns how many rows were removed. */
+/**
+ * @param noted of which of them the stream is to say that they are gone. @returns how many rows
+ * were removed.
+ */
 async function removeLog(trx: Trx, keys: readonly LogKey[], noted = keys): Promise<number> {
   const seqs = keys.map(({ seq }) => seq);
   const { numDeletedRows } = await trx.deleteFrom("stream_log").where("seq", "in", seqs).executeTakeFirst();
@@ -29,8 +32,9 @@ async function removeLog(trx: Trx, keys: readonly LogKey[], noted = keys): Promi
 }
 
 /**
- * {@link removeLog} of what is days old. Nobody comes back to a channel of Pusher's with an offset, and whoever triggers names as many as they like: notes of
- * what is gone would outlive all of them, for nobody to read.
+ * {@link removeLog} of what is days old. Nobody comes back to a channel of Pusher's with an offset,
+ * and whoever triggers names as many as they like: notes of what is gone would outlive all of them,
+ * for nobody to read.
  */
 function removeOldLog(trx: Trx, keys: readonly LogKey[]): Promise<number> {
   return removeLog(

@@ -53,7 +53,9 @@ function requireStream(principal: Principal, name: string, projects: ProjectName
   return stream;
 }
 
-/** Also said of streams that there are, as on the socket: whoever may not use them learns nothing. */
+/**
+ * Also said of streams that there are, as on the socket: whoever may not use them learns nothing.
+ */
 function noSuchStream(): PrismError {
   return new PrismError("CHANNEL_FORBIDDEN", "You may not use this stream, or there is none");
 }
@@ -68,7 +70,10 @@ const TicketBody = object({
   ),
 });
 
-/** `POST /realtime/ticket` (contract 4.12): a credential for one live connection, for clients that can only put it into a URL. */
+/**
+ * `POST /realtime/ticket` (contract 4.12): a credential for one live connection, for clients that
+ * can only put it into a URL.
+ */
 function ticketRoute({ realtimeAccess, tickets, projects }: RealtimeContext): Route {
   return route({
     method: "POST",
@@ -100,9 +105,15 @@ const PublishBody = object({
   data: v.pipe(jsonValue(65_536), v.description("Any JSON, sent as it came")),
 });
 
-/** `POST /realtime/publish` (contract 4.12): an entry of a channel, kept and sent to whoever follows it. */
+/**
+ * `POST /realtime/publish` (contract 4.12): an entry of a channel, kept and sent to whoever follows
+ * it.
+ */
 function publishRoute({ db, idempotency, projects, realtime, storage }: RealtimeContext): Route {
-  /** @throws CHANNEL_FORBIDDEN for what is no channel, or one of a project in which the caller may not publish */
+  /**
+   * @throws CHANNEL_FORBIDDEN for what is no channel, or one of a project in which the caller may
+   * not publish
+   */
   function channelOf(principal: Principal, name: string): LoggedStream {
     const stream = requireStream(principal, name, projects);
     if (stream.kind !== "channel") throw noSuchStream();
@@ -143,7 +154,10 @@ const StreamQuery = object({
   from: v.optional(v.string()),
 });
 
-/** Live streams over HTTP (contract 5.3). The WebSocket protocols stand on the socket itself, see src/realtime. */
+/**
+ * Live streams over HTTP (contract 5.3). The WebSocket protocols stand on the socket itself, see
+ * src/realtime.
+ */
 export function realtimeFeature(own: RealtimeOwn): Feature {
   return {
     name: "realtime",
@@ -176,7 +190,8 @@ function serve(server: FeatureServer, context: RealtimeContext): void {
       handle(exchange, { params, query }) {
         requireOrigin(context, exchange);
         const principal = callerOf(exchange);
-        // 204 is what makes an EventSource stay away (WHATWG HTML section 9.2.3); anything else may be tried again.
+        // 204 is what makes an EventSource stay away (WHATWG HTML section 9.2.3); anything else may
+        // be tried again.
         if (projects.isGoneFor(principal, params.projectId)) return undefined;
         const projectId = projects.require(principal, params.projectId, "events:read");
         requireTicketFor(principal, { kind: "project", projectId });

@@ -37,7 +37,10 @@ interface EntryViews {
   notification(row: InboxRow): string;
 }
 
-/** A row of the log, and the message that it is about: none of a change of status, or of a message that is gone. */
+/**
+ * A row of the log, and the message that it is about: none of a change of status, or of a message
+ * that is gone.
+ */
 interface MessageLogRow extends Omit<MessageRow, "id"> {
   readonly seq: number;
   readonly type: string;
@@ -48,8 +51,9 @@ interface MessageLogRow extends Omit<MessageRow, "id"> {
 }
 
 /**
- * Streams read from their tables: project streams from `events`; user streams from the recipients' rows and `stream_log`, merged by offset; all
- * others from `stream_log`, which of a message has the id alone.
+ * Streams read from their tables: project streams from `events`; user streams from the recipients'
+ * rows and `stream_log`, merged by offset; all others from `stream_log`, which of a message has the
+ * id alone.
  */
 export class TableHistory implements StreamHistory {
   readonly #events;
@@ -116,7 +120,10 @@ export class TableHistory implements StreamHistory {
   }
 }
 
-/** Reads until the page is full in rows or bytes, so that a page of large rows does not fill the memory. */
+/**
+ * Reads until the page is full in rows or bytes, so that a page of large rows does not fill the
+ * memory.
+ */
 function mapPage<T>(rows: Iterable<T>, map: (row: T) => StreamEntry): StreamPage {
   const entries: StreamEntry[] = [];
   let bytes = 0;
@@ -129,7 +136,9 @@ function mapPage<T>(rows: Iterable<T>, map: (row: T) => StreamEntry): StreamPage
   return { entries, isEnd: entries.length < PAGE_ROWS };
 }
 
-/** Two pages of one counter as one, in order; it ends where the first of them that has more ends. */
+/**
+ * Two pages of one counter as one, in order; it ends where the first of them that has more ends.
+ */
 function mergePages(left: StreamPage, right: StreamPage): StreamPage {
   const limits = [left, right].filter((page) => !page.isEnd).map((page) => page.entries.at(-1)?.offset ?? 0);
   const upTo = Math.min(...limits, Number.MAX_SAFE_INTEGER);
@@ -170,8 +179,9 @@ function messageEntry({ id, ...row }: MessageLogRow, box: SealedBox): StreamEntr
 const USER_STREAM = "user:";
 
 /**
- * Notes in a stream of `stream_log` that entries are gone (contract 3, `stream_gaps`). A gap reaches from the last entry that is kept, so the
- * gaps of neighbours become one, and there are never more of them than entries that are kept. To be called in the transaction that has removed
+ * Notes in a stream of `stream_log` that entries are gone (contract 3, `stream_gaps`). A gap
+ * reaches from the last entry that is kept, so the gaps of neighbours become one, and there are
+ * never more of them than entries that are kept. To be called in the transaction that has removed
  * them. @param seqs offsets that were removed.
  */
 export async function noteRemoved(trx: Trx, stream: string, seqs: readonly number[]): Promise<void> {
@@ -188,7 +198,10 @@ export async function noteRemoved(trx: Trx, stream: string, seqs: readonly numbe
   }
 }
 
-/** The removed offsets as runs without a kept entry between them: where each begins, and its last. A user's notifications are entries too. */
+/**
+ * The removed offsets as runs without a kept entry between them: where each begins, and its last. A
+ * user's notifications are entries too.
+ */
 async function runsOf(trx: Trx, stream: string, seqs: readonly number[]): Promise<ReadonlyMap<number, number>> {
   const userId = stream.startsWith(USER_STREAM) ? stream.slice(USER_STREAM.length) : "";
   const { rows } = await sql<{ seq: number; kept: number }>`

@@ -11,7 +11,9 @@ import { type TasksContext, type TasksOwn, taskView } from "./service.ts";
 const PATH = "/api/v1/tasks";
 const ALIAS = "/api/tasks";
 
-/** What people have to do (contract 4.10). The socket that tells of changes stands in src/realtime. */
+/**
+ * What people have to do (contract 4.10). The socket that tells of changes stands in src/realtime.
+ */
 export function tasksFeature(own: TasksOwn): Feature {
   return { name: "tasks", version: "1.0.0", register: (server, { realtime }) => serve(server, { ...own, realtime }) };
 }

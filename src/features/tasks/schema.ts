@@ -6,7 +6,10 @@ import { instant, integer, named, object, queryInteger, queryList, text } from "
 export const STATUSES = ["TODO", "IN_PROGRESS", "DONE", "CANCELLED"] as const;
 
 const MAX_PRIORITY = 1000;
-/** Tasks of one answer: as many as most people have, so that a client which asks without a page has them all. */
+/**
+ * Tasks of one answer: as many as most people have, so that a client which asks without a page has
+ * them all.
+ */
 export const MAX_TASKS = 1000;
 const status = v.picklist(STATUSES, `must be one of ${STATUSES.join(", ")}`);
 

@@ -52,7 +52,10 @@ interface TaskSort {
 /** Where a task without a due date stands among the others. */
 const NEVER = Number.MAX_SAFE_INTEGER;
 
-/** Whether an index gives these tasks in this order: for anything else all tasks of the user may have to be looked at. */
+/**
+ * Whether an index gives these tasks in this order: for anything else all tasks of the user may
+ * have to be looked at.
+ */
 function isIndexed({ status, priority, q }: TaskFilter, { field }: TaskSort): boolean {
   if (priority !== undefined || q !== undefined) return false;
   if (status === undefined) return field === "createdAt" || field === "updatedAt";
@@ -76,7 +79,8 @@ function taskRows(db: ReadDb, filter: TaskFilter, sort: TaskSort, page: PageRequ
   let query = filtered(db, filter).selectAll();
   if (page.after) {
     const [value, id] = page.after;
-    // As row values, for which SQLite goes to the place in the index (sqlite.org/rowvalue.html, section 3.1).
+    // As row values, for which SQLite goes to the place in the index (sqlite.org/rowvalue.html,
+    // section 3.1).
     query = query.where(
       sort.descending
         ? sql<boolean>`(${column}, "id") < (${value}, ${id})`
@@ -105,10 +109,14 @@ async function replaceTask(trx: Trx, { id, ...columns }: TaskRow): Promise<void>
 
 type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
 
-// A task belongs to one user, who alone changes it. A task and its entry in the stream `tasks:<userId>` are one transaction. Reads are cached by
-// owner (`OwnerCache`); searches are not, since the same search is rarely repeated.
+// A task belongs to one user, who alone changes it. A task and its entry in the stream
+// `tasks:<userId>` are one transaction. Reads are cached by owner (`OwnerCache`); searches are not,
+// since the same search is rarely repeated.
 
-/** A page of somebody's tasks, newest first unless the query says otherwise. @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND, INVALID_CURSOR */
+/**
+ * A page of somebody's tasks, newest first unless the query says otherwise. @throws
+ * UNAUTHORIZED_ROLE, USER_NOT_FOUND, INVALID_CURSOR
+ */
 export function listTasks(
   context: TasksContext,
   principal: UserPrincipal,
@@ -209,7 +217,8 @@ export async function deleteTask(context: TasksContext, principal: UserPrincipal
 /** @param task as it is now; of a deletion, as it was last. */
 async function announce(context: TasksContext, change: TaskChange, task: TaskRow, trx: Trx): Promise<void> {
   const { realtime } = context;
-  // Before the entry goes out: whoever hears of the change and reads at once must not be given what was kept.
+  // Before the entry goes out: whoever hears of the change and reads at once must not be given what
+  // was kept.
   addEffect(trx, { type: "answers-changed", of: "tasks", userId: task.userId });
   await realtime.publish(`tasks:${task.userId}`, change, taskView(task), { trx });
 }
@@ -243,7 +252,10 @@ async function requireOwn(principal: UserPrincipal, id: string, trx: Trx): Promi
   return task;
 }
 
-/** @throws UNAUTHORIZED_ROLE for somebody else's tasks without the right to read them, USER_NOT_FOUND */
+/**
+ * @throws UNAUTHORIZED_ROLE for somebody else's tasks without the right to read them,
+ * USER_NOT_FOUND
+ */
 function requireOwner(context: TasksContext, { userId, permissions }: UserPrincipal, ref: string): string {
   const ownerId = context.users.findAny(ref);
   if (ownerId === userId) return userId;

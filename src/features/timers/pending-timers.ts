@@ -16,7 +16,10 @@ import { SCHEDULED_KIND, type ScheduledPayload } from "./timer-firing.ts";
 /** Of the jobs and schedules that are timers. */
 export const TIMER_KIND = "timer";
 
-/** Which of what waits is meant: timers, or whatever will notify somebody (timers that do so among it). */
+/**
+ * Which of what waits is meant: timers, or whatever will notify somebody (timers that do so among
+ * it).
+ */
 export type Pending = "timers" | "notifications";
 
 /** Who made something that waits. */
@@ -47,12 +50,18 @@ export interface PendingContext {
   readonly schedules: Schedules;
 }
 
-/** What is to happen later, for the users who asked for it: one list of jobs and schedules, and one way to cancel any of it. */
+/**
+ * What is to happen later, for the users who asked for it: one list of jobs and schedules, and one
+ * way to cancel any of it.
+ */
 export function pendingTimers(context: PendingContext) {
   return {
     list: listPending.bind(null, context.database),
     cancel: cancelPending.bind(null, context),
-    /** {@link cancelPending}, where it is no error that nothing waits. @returns whether something did. */
+    /**
+     * {@link cancelPending}, where it is no error that nothing waits. @returns whether something
+     * did.
+     */
     cancelIfWaiting: (...args: Cancel) =>
       cancelPending(context, ...args).then(
         () => true,
@@ -70,7 +79,8 @@ const NOT_WAITING: ReadonlySet<string> = new Set(["JOB_NOT_FOUND", "JOB_NOT_CANC
 
 /**
  * Newest first; one row more than the page holds when there are more.
- * @param createdBy by whom; null: by anyone. @param page its position is the id of the last one seen.
+ * @param createdBy by whom; null: by anyone. @param page its position is the id of the last one
+ * seen.
  */
 async function listPending(
   { read, scan }: Database,
@@ -92,7 +102,10 @@ async function listPending(
 
 type Cancel = [pending: Pending, id: string, isOwn: (owner: Owner) => boolean, options?: InTransaction];
 
-/** @param isOwn whether this one may be cancelled: all others do not exist. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE */
+/**
+ * @param isOwn whether this one may be cancelled: all others do not exist. @throws JOB_NOT_FOUND,
+ * JOB_NOT_CANCELLABLE
+ */
 async function cancelPending(
   { database, jobControl, schedules, audit }: PendingContext,
   ...[pending, id, isOwn, options = {}]: Cancel
@@ -168,7 +181,10 @@ async function find(trx: Trx, id: string): Promise<Found | undefined> {
   return schedule && { ...schedule, state: "scheduled", isSchedule: true };
 }
 
-/** A timer is one whatever it does; what notifies is a scheduled notification, whatever it was made as. */
+/**
+ * A timer is one whatever it does; what notifies is a scheduled notification, whatever it was made
+ * as.
+ */
 function isMeant(pending: Pending, { kind, payload }: Found): boolean {
   if (pending === "timers") return kind === TIMER_KIND;
   return kind === SCHEDULED_KIND || (JSON.parse(payload) as TimerPayload).action.type === "notify";

@@ -211,7 +211,8 @@ export function scheduledRoutes(pendingTimers: PendingTimers): Route[] {
     route({
       method: "DELETE",
       path: `${SCHEDULED_PATH}/:jobId`,
-      // Called as the GET of the same path calls it, for OpenAPI knows a path by one text; the handler is given `jobId`.
+      // Called as the GET of the same path calls it, for OpenAPI knows a path by one text; the
+      // handler is given `jobId`.
       aliases: ["/notifications/:userId"],
       summary: "Call a scheduled notification off, or a timer that will notify somebody",
       tag: "Notifications",

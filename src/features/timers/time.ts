@@ -12,7 +12,10 @@ export interface TimeParts {
   readonly timezone: string;
 }
 
-/** What time it is, and what that is on people's clocks: Luxon with the program's clock and the users' zones. */
+/**
+ * What time it is, and what that is on people's clocks: Luxon with the program's clock and the
+ * users' zones.
+ */
 export class TimeService {
   /** The zone that is meant where none is named. */
   readonly timezone: string;
@@ -33,9 +36,10 @@ export class TimeService {
   }
 
   /**
-   * A moment in a zone. It is an instant, so there is exactly one answer, also on the days on which clocks are set: a local time that a gap skips
-   * comes out moved forward by the gap when it is given with the offset from before; of a local time that comes twice the offset says which
-   * one it is. @throws VALIDATION_FAILED, INVALID_TIMEZONE
+   * A moment in a zone. It is an instant, so there is exactly one answer, also on the days on which
+   * clocks are set: a local time that a gap skips comes out moved forward by the gap when it is
+   * given with the offset from before; of a local time that comes twice the offset says which one
+   * it is. @throws VALIDATION_FAILED, INVALID_TIMEZONE
    */
   convert(at: Moment, zone: string): DateTime {
     return this.#inZone(epochOf(at), zone);

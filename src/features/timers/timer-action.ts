@@ -26,13 +26,19 @@ import { NOTIFY_EVENT } from "../notifications/index.ts";
 
 const KEY = "key:";
 
-/** How a row names who made it (`createdBy`): a user by id, an API key as `key:<id>`, the program and its modules as null. */
+/**
+ * How a row names who made it (`createdBy`): a user by id, an API key as `key:<id>`, the program
+ * and its modules as null.
+ */
 export function creatorIdOf(principal: Principal | null): string | null {
   if (!principal) return null;
   return principal.kind === "apiKey" ? principal.key : principal.userId;
 }
 
-/** {@link creatorIdOf} the other way, with the rights of this moment. @throws ACCOUNT_DISABLED and its like, TOKEN_INVALID, INVALID_API_KEY */
+/**
+ * {@link creatorIdOf} the other way, with the rights of this moment. @throws ACCOUNT_DISABLED and
+ * its like, TOKEN_INVALID, INVALID_API_KEY
+ */
 export function creatorOf(createdBy: string | null, principals: Principals): Principal | null {
   if (createdBy === null) return null;
   return createdBy.startsWith(KEY) ? principals.ofKey(createdBy.slice(KEY.length)) : principals.ofUser(createdBy);
@@ -44,9 +50,11 @@ const TIMERS_PER_LEVEL = 50;
 export type TimerSettings = Config["limits"];
 
 /**
- * Checks that one more timer may wait, and says where it queues: the more unfinished timers a creator has, the later his
- * next one comes among those that are due, so that the many timers of one do not delay the few of another.
- * @param createdBy null: the program and its modules, which have no limit. @param dedupeKey of a timer that may wait already
+ * Checks that one more timer may wait, and says where it queues: the more unfinished timers a
+ * creator has, the later his next one comes among those that are due, so that the many timers of
+ * one do not delay the few of another.
+ * @param createdBy null: the program and its modules, which have no limit. @param dedupeKey of a
+ * timer that may wait already
  * @returns the priority of its job. @throws LIMIT_REACHED
  */
 export async function timerPriority(
@@ -63,7 +71,8 @@ export async function timerPriority(
 }
 
 /**
- * Checks the next runs of a recurring timer: a pattern that runs more often than once a minute does so in any minute it runs.
+ * Checks the next runs of a recurring timer: a pattern that runs more often than once a minute does
+ * so in any minute it runs.
  * @param runs instants, ascending. @throws VALIDATION_FAILED
  */
 export function requireInterval(runs: readonly { readonly at: EpochMs }[], minRepeatMs: number): void {
@@ -141,7 +150,10 @@ export const TimerActionBody = v.variant("type", [
   }),
 ]);
 
-/** The same of code: a notification can go to several people and be everything that one which is sent at once can. */
+/**
+ * The same of code: a notification can go to several people and be everything that one which is
+ * sent at once can.
+ */
 const AnyTimerAction = v.variant("type", [
   object({
     type: v.literal("notify"),
@@ -192,7 +204,10 @@ export interface MessageAction {
   readonly payload: unknown;
 }
 
-/** Whether its people and its sound are there is asked in a transaction. @throws VALIDATION_FAILED, NOT_CONFIGURED */
+/**
+ * Whether its people and its sound are there is asked in a transaction. @throws VALIDATION_FAILED,
+ * NOT_CONFIGURED
+ */
 export function readTimerAction(input: unknown, channels: ServedChannels): TimerAction {
   const action = checkShape(AnyTimerAction, input, "body");
   if (action.type === "event") return { ...action, payload: action.payload ?? {}, persist: action.persist === true };
@@ -215,7 +230,10 @@ function requireOne<T>(members: Readonly<Record<string, T | undefined>>, other: 
   });
 }
 
-/** An event that makes a notification (D19) needs what the notification needs. @throws UNAUTHORIZED_ROLE */
+/**
+ * An event that makes a notification (D19) needs what the notification needs. @throws
+ * UNAUTHORIZED_ROLE
+ */
 export function requireTimerRights(principal: UserPrincipal, action: TimerAction, directory: UserDirectory): void {
   const need = (permission: Permission): void => {
     if (!principal.permissions.has(permission)) throw missingPermission(permission);

@@ -44,7 +44,10 @@ interface ScheduledContext extends Pick<FiringContext, "database" | "jobs" | "ru
   send(input: NotifyInput, options: InTransaction): Promise<{ id: string }>;
 }
 
-/** From now on jobs of scheduled notifications send them. Who may send, and to whom, is checked when one is made and again when it is sent. */
+/**
+ * From now on jobs of scheduled notifications send them. Who may send, and to whom, is checked when
+ * one is made and again when it is sent.
+ */
 export function handleScheduledNotifications(context: ScheduledContext): void {
   const send = async (job: RunningJob): Promise<unknown> => {
     const { notification } = job.payload as ScheduledPayload;
@@ -62,7 +65,10 @@ export function handleScheduledNotifications(context: ScheduledContext): void {
   context.runner.handle(SCHEDULED_KIND, send, { notesBegin: true });
 }
 
-/** A time that is past is now. @returns the job, or the waiting one of this sender that holds the dedupe key. @throws RECIPIENT_NOT_FOUND */
+/**
+ * A time that is past is now. @returns the job, or the waiting one of this sender that holds the
+ * dedupe key. @throws RECIPIENT_NOT_FOUND
+ */
 export async function scheduleNotification(
   { database, directory, jobs, limits }: Pick<ScheduledContext, "database" | "directory" | "jobs" | "limits">,
   input: NotifyInput,
@@ -116,7 +122,10 @@ async function sendOnce(
 
 type SentByJob = Pick<NotifyInput, "recipients"> & Required<Pick<NotifyInput, "scheduledJobId" | "correlationId">>;
 
-/** What the creator may not do any more fails for good. @param message what that is. @throws PermanentError FORBIDDEN */
+/**
+ * What the creator may not do any more fails for good. @param message what that is. @throws
+ * PermanentError FORBIDDEN
+ */
 function whoMay<P>(message: string, check: () => P): P {
   try {
     return check();
@@ -127,7 +136,8 @@ function whoMay<P>(message: string, check: () => P): P {
 }
 
 /**
- * Those of the recipients at the time of making who can still be reached: the others have left since.
+ * Those of the recipients at the time of making who can still be reached: the others have left
+ * since.
  * @throws PermanentError RECIPIENT_NOT_FOUND when none is left
  */
 function stillReachable(
@@ -163,8 +173,9 @@ export interface TimerPayload {
 }
 
 /**
- * Does what a timer was made for. What leaves rows (a notification, an event that persists, an entry of a channel) is committed with the
- * completion of the job: exactly once. The bus follows, at most once.
+ * Does what a timer was made for. What leaves rows (a notification, an event that persists, an
+ * entry of a channel) is committed with the completion of the job: exactly once. The bus follows,
+ * at most once.
  */
 export async function fireTimer(context: FiringContext, job: RunningJob): Promise<unknown> {
   const { action } = job.payload as TimerPayload;
@@ -207,7 +218,8 @@ async function emit(context: FiringContext, job: RunningJob, action: EventAction
   if (isNotify) await sendBusNotify(context, job, action);
   if (persist) {
     const end = { outcome: "succeeded", result: null } as const;
-    // The id is the job's, so a second run after a crash between commit and answer finds the event there.
+    // The id is the job's, so a second run after a crash between commit and answer finds the event
+    // there.
     await ingest.ingest(
       {
         id: job.id,
@@ -227,7 +239,8 @@ async function emit(context: FiringContext, job: RunningJob, action: EventAction
 }
 
 /**
- * Sends what the event `notify` asks for, with the end of the job; an event that persists ends the job itself.
+ * Sends what the event `notify` asks for, with the end of the job; an event that persists ends the
+ * job itself.
  * @throws PermanentError with the code of what is wrong: no other attempt would help
  */
 async function sendBusNotify(

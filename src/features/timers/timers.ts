@@ -54,18 +54,23 @@ export interface Timer {
   readonly runAt: EpochMs | null;
   readonly state: string;
   readonly action: TimerAction;
-  /** Whether this is a timer that waited already and was made with another action or other times. */
+  /**
+   * Whether this is a timer that waited already and was made with another action or other times.
+   */
   readonly isOther: boolean;
 }
 
 export interface TimerOptions extends InTransaction {
   /** While a timer of this creator with this key waits, it stands for the new one. */
   readonly dedupeKey?: string | undefined;
-  /** The module whose timer this is; its label is then its key (D20), unless `onConflict` is `add`. */
+  /**
+   * The module whose timer this is; its label is then its key (D20), unless `onConflict` is `add`.
+   */
   readonly module?: string | undefined;
   /**
-   * When the key is held: the waiting timer stays (default), gives way to the new one, both wait, or it is an error. `keepSame` keeps a recurring
-   * timer with the same action and times, and adds any other.
+   * When the key is held: the waiting timer stays (default), gives way to the new one, both wait,
+   * or it is an error. `keepSame` keeps a recurring timer with the same action and times, and adds
+   * any other.
    */
   readonly onConflict?: "keep" | "replace" | "add" | "fail" | "keepSame" | undefined;
 }
@@ -82,18 +87,22 @@ export interface TimersContext extends FiringContext {
 const ScheduledTimer = object({ action: TimerActionBody });
 
 /**
- * Jobs and schedules whose work is an action: `services.timer`. Rights are checked when a timer is made and again each time it fires
- * ({@link fireTimer}).
+ * Jobs and schedules whose work is an action: `services.timer`. Rights are checked when a timer is
+ * made and again each time it fires ({@link fireTimer}).
  */
 export function timerService(context: TimersContext) {
   context.runner.handle(TIMER_KIND, (job) => fireTimer(context, job), { notesBegin: true });
-  // A timer that an operator schedules is checked as any other: its form, its recipients, and the rights of its creator.
+  // A timer that an operator schedules is checked as any other: its form, its recipients, and the
+  // rights of its creator.
   context.schedules.offer("timers", TIMER_KIND, async (payload, creator, trx) => {
     const { action } = checkShape(ScheduledTimer, payload, "body");
     return { action: await resolveReferences(context, readTimerAction(action, context.channels), creator, trx) };
   });
   return {
-    /** What a request or code gives as an action, checked. @throws VALIDATION_FAILED, SOUND_NOT_FOUND, NOT_CONFIGURED */
+    /**
+     * What a request or code gives as an action, checked. @throws VALIDATION_FAILED,
+     * SOUND_NOT_FOUND, NOT_CONFIGURED
+     */
     read: (input: unknown) => readTimerAction(input, context.channels),
     /** {@link runAt}, after a delay, which is elapsed time: no clock change moves it. */
     after: (label: string, delayMs: number, action: GivenAction, options?: TimerOptions) =>
@@ -108,7 +117,8 @@ export type TimerService = ReturnType<typeof timerService>;
 
 /**
  * Runs an action at an instant; one that is past is now.
- * @throws VALIDATION_FAILED, LIMIT_REACHED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND, NOT_CONFIGURED, OVERLOADED
+ * @throws VALIDATION_FAILED, LIMIT_REACHED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND,
+ * SOUND_NOT_FOUND, NOT_CONFIGURED, OVERLOADED
  */
 async function runAt(
   context: TimersContext,
@@ -148,7 +158,10 @@ async function runAt(
   });
 }
 
-/** Runs an action again and again, by a cron pattern. @throws INVALID_CRON, INVALID_TIMEZONE, and as {@link runAt} */
+/**
+ * Runs an action again and again, by a cron pattern. @throws INVALID_CRON, INVALID_TIMEZONE, and as
+ * {@link runAt}
+ */
 async function runEvery(
   context: TimersContext,
   label: string,
@@ -196,7 +209,8 @@ async function runEvery(
 }
 
 /**
- * Cancels a timer: by its id, or all that wait with a label. A module reaches its own, all other code those of the user it runs for.
+ * Cancels a timer: by its id, or all that wait with a label. A module reaches its own, all other
+ * code those of the user it runs for.
  * @returns whether any waited
  */
 async function cancelTimer(
@@ -238,7 +252,8 @@ async function resolveReferences(
 }
 
 /**
- * What becomes of a module's timers that wait under the label, also those without its key. @returns the one that stays in place of the new one.
+ * What becomes of a module's timers that wait under the label, also those without its key. @returns
+ * the one that stays in place of the new one.
  * @throws NAME_TAKEN
  */
 async function heldByLabel(
@@ -257,7 +272,10 @@ async function heldByLabel(
   return onConflict === "keep" ? waiting[0] : undefined;
 }
 
-/** The recurring timers that hold the key: the schedule of this name first, then those of the module with the label. */
+/**
+ * The recurring timers that hold the key: the schedule of this name first, then those of the module
+ * with the label.
+ */
 async function schedulesHolding(
   { schedules }: TimersContext,
   name: string,
@@ -271,7 +289,10 @@ async function schedulesHolding(
   return [...(named ? [named] : []), ...rows.filter(({ id }) => id !== named?.id).map(scheduleOf)];
 }
 
-/** Takes the key from the timer that holds it: one that waits is cancelled, one that runs continues without it. */
+/**
+ * Takes the key from the timer that holds it: one that waits is cancelled, one that runs continues
+ * without it.
+ */
 async function releaseHeldKey({ jobControl }: TimersContext, key: string, trx: Trx): Promise<void> {
   const [held] = await holdersOf(trx, "timers", [key]);
   if (held?.state === "running") await releaseKey(trx, held.id);
@@ -284,7 +305,10 @@ function creatorNow(module: string | undefined): UserPrincipal | null {
   return module === undefined && principal && principal.kind !== "apiKey" ? principal : null;
 }
 
-/** Of each creator's own: nobody is told of, or kept from, a timer by the key that somebody else chose. */
+/**
+ * Of each creator's own: nobody is told of, or kept from, a timer by the key that somebody else
+ * chose.
+ */
 function keyOf(
   label: string,
   creator: UserPrincipal | null,
@@ -295,7 +319,10 @@ function keyOf(
   return dedupeKey === undefined ? `module:${module} label ${label}` : `module:${module} ${dedupeKey}`;
 }
 
-/** Whether a timer that waits makes room for the new one, or is an error; in all other cases it stays in its place. */
+/**
+ * Whether a timer that waits makes room for the new one, or is an error; in all other cases it
+ * stays in its place.
+ */
 function isNewWanted({ onConflict }: TimerOptions): boolean {
   return onConflict === "replace" || onConflict === "fail";
 }

@@ -9,7 +9,10 @@ import { type From, type Sink, Subscription } from "../subscription.ts";
 import { MAX_BUFFERED_BYTES } from "../topic-broadcaster.ts";
 
 const PING_EVERY_MS = 15_000;
-/** uWebSockets itself cuts an answer that makes no progress for 10 s; nothing in its interface changes that. */
+/**
+ * uWebSockets itself cuts an answer that makes no progress for 10 s; nothing in its interface
+ * changes that.
+ */
 const STUCK_LIMIT_MS = 30_000;
 
 export interface EventStreamParts {
@@ -20,7 +23,10 @@ export interface EventStreamParts {
   readonly log: Logger;
 }
 
-/** Answers a request with a stream of server-sent events (WHATWG HTML, section 9.2) of one stream. @throws OVERLOADED, RATE_LIMITED */
+/**
+ * Answers a request with a stream of server-sent events (WHATWG HTML, section 9.2) of one stream.
+ * @throws OVERLOADED, RATE_LIMITED
+ */
 export function serveEventStream(
   parts: EventStreamParts,
   exchange: Exchange,
@@ -47,7 +53,10 @@ class EventStream implements Connection {
   readonly #subscription: Subscription;
   #isOpen = true;
   #pingedAt: number;
-  /** Bytes written since the library began to hold some back; it does not say how many of them it still holds. */
+  /**
+   * Bytes written since the library began to hold some back; it does not say how many of them it
+   * still holds.
+   */
   #heldBytes = 0;
   /** Since when it holds something back, or when it last got rid of some of it. */
   #blockedSince: number | null = null;
@@ -100,7 +109,8 @@ class EventStream implements Connection {
       return;
     }
     this.principal = principal;
-    // The client comes back and learns by the status whether it may not, or whether there is nothing any more.
+    // The client comes back and learns by the status whether it may not, or whether there is
+    // nothing any more.
     if (this.#parts.access.check(principal, this.#stream) !== "allowed") this.#end();
   }
 
@@ -108,7 +118,10 @@ class EventStream implements Connection {
     this.#end();
   }
 
-  /** What the library holds back it writes along with something new only: a comment, which the client ignores. */
+  /**
+   * What the library holds back it writes along with something new only: a comment, which the
+   * client ignores.
+   */
   #writable(): void {
     if (!this.#isOpen) return;
     this.#blockedSince = null;
@@ -116,7 +129,10 @@ class EventStream implements Connection {
     this.#subscription.drained();
   }
 
-  /** Cut, not ended: what the library holds would stay in memory until the client reads it, and it does not. */
+  /**
+   * Cut, not ended: what the library holds would stay in memory until the client reads it, and it
+   * does not.
+   */
   #giveUp(): void {
     this.#parts.connections.noteSlow();
     this.#exchange.res.close();
@@ -157,7 +173,10 @@ class EventStream implements Connection {
   }
 }
 
-/** Without a name, so that `EventSource.onmessage` gets it; only gaps and the end of a token have one. */
+/**
+ * Without a name, so that `EventSource.onmessage` gets it; only gaps and the end of a token have
+ * one.
+ */
 function entryText(entry: StreamEntry): string {
   return `id: ${entry.offset}\ndata: ${entry.data}\n\n`;
 }

@@ -126,7 +126,10 @@ class NativeSession implements Session {
     );
   }
 
-  /** The connection stays. The request id is the upgrade's: it is what the log knows this connection by. */
+  /**
+   * The connection stays. The request id is the upgrade's: it is what the log knows this connection
+   * by.
+   */
   #refuse(id: string | undefined, thrown: unknown): void {
     const error = toPrismError(thrown);
     if (error.code === "INTERNAL") {

@@ -12,7 +12,10 @@ import { beforeUpgrade } from "./upgrade.ts";
 
 export interface PulseParts extends SocketRouteParts {
   readonly authenticator: Authenticator;
-  /** The project by id or slug, if this caller may follow it. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, SCOPE_MISSING */
+  /**
+   * The project by id or slug, if this caller may follow it. @throws PROJECT_NOT_FOUND,
+   * UNAUTHORIZED_ROLE, SCOPE_MISSING
+   */
   projectFor(principal: Principal, idOrSlug: string): string;
 }
 
@@ -24,7 +27,10 @@ export const pulseProtocol: SocketProtocol = {
   expiringText: (expiresAt) => JSON.stringify({ type: "auth_expiring", expiresAt: toRfc3339(expiresAt) }),
 };
 
-/** Puts `/realtime/:projectId` (S1) on the server: one socket, one project, subscribed from the start. */
+/**
+ * Puts `/realtime/:projectId` (S1) on the server: one socket, one project, subscribed from the
+ * start.
+ */
 export function servePulseSocket(parts: PulseParts): void {
   serveSocketRoute(parts, {
     paths: ["/realtime/:projectId", "/api/v1/realtime/:projectId"],

@@ -27,7 +27,10 @@ function readClientMessage(bytes: Buffer, isBinary: boolean): object | CloseReas
   }
 }
 
-/** Beyond this the library drops the connection (1006); between our own limit and this the client gets 1009. */
+/**
+ * Beyond this the library drops the connection (1006); between our own limit and this the client
+ * gets 1009.
+ */
 export const LIBRARY_MAX_MESSAGE_BYTES = 262_144;
 /** The library's own guard, should the heartbeat of ours fail. */
 export const IDLE_TIMEOUT_S = 60;
@@ -53,7 +56,10 @@ interface SocketRoute<T, P extends Principal | null> {
   readonly paths: readonly string[];
   readonly protocol: SocketProtocol;
   readonly authenticate: Authenticate<P>;
-  /** What the session starts with, from the request. It may throw a PrismError to refuse the upgrade. */
+  /**
+   * What the session starts with, from the request. It may throw a PrismError to refuse the
+   * upgrade.
+   */
   prepare(exchange: Exchange, upgraded: Upgraded<P>): T;
   open(socket: LiveSocket, start: T): Session;
 }
@@ -101,7 +107,8 @@ export function serveSocketRoute<T, P extends Principal | null>(
       ping: (ws) => ws.getUserData().socket?.receive(),
       close(ws) {
         const { socket, session } = ws.getUserData();
-        // First of all it takes no more: what the session tells others may end some of them, who tell others in turn.
+        // First of all it takes no more: what the session tells others may end some of them, who
+        // tell others in turn.
         socket?.closed();
         session?.closed?.();
       },

@@ -13,7 +13,8 @@ export const TOKEN = v.pipe(v.string("must be a string"), v.maxLength(MAX_SECRET
 
 /**
  * Continues a connection with a new token of the same caller.
- * @param announce gets the token's end (RFC 3339; null: never) before the connection closes for what the token does not allow.
+ * @param announce gets the token's end (RFC 3339; null: never) before the connection closes for
+ * what the token does not allow.
  * @throws FORBIDDEN for another caller's token, TOKEN_EXPIRED …
  */
 export function renewToken(
@@ -47,7 +48,9 @@ interface Subscribe {
   readonly accepts?: ((entry: StreamEntry) => boolean) | undefined;
   /** The client says itself what it has got. */
   readonly isAcknowledging?: boolean;
-  /** Called once, when all that was missed has been sent. @param replayed how many entries that was. */
+  /**
+   * Called once, when all that was missed has been sent. @param replayed how many entries that was.
+   */
   readonly onReplayed?: (replayed: number, head: number) => void;
 }
 
@@ -64,7 +67,8 @@ export class StreamRequests {
   }
 
   /**
-   * Follows a stream; a second time, with other options. `announce` is given its resolved name and head, and runs before anything of it is sent.
+   * Follows a stream; a second time, with other options. `announce` is given its resolved name and
+   * head, and runs before anything of it is sent.
    * @throws CHANNEL_FORBIDDEN, RATE_LIMITED
    */
   subscribe(asked: Subscribe, announce: (stream: string, offset: number) => void): void {
@@ -101,7 +105,10 @@ export class StreamRequests {
     return streamName(stream);
   }
 
-  /** Everything of the caller's own stream up to an offset has been handled. @returns the resolved name. @throws CHANNEL_FORBIDDEN */
+  /**
+   * Everything of the caller's own stream up to an offset has been handled. @returns the resolved
+   * name. @throws CHANNEL_FORBIDDEN
+   */
   async acknowledge(name: string, offset: number): Promise<string> {
     const stream = this.#streamOf(name);
     const principal = this.#socket.caller;
@@ -120,8 +127,8 @@ export class StreamRequests {
   }
 
   /**
-   * What a socket has taken counts as delivered, unless its client says so itself. User streams are written to each socket by itself, to know that
-   * it was taken.
+   * What a socket has taken counts as delivered, unless its client says so itself. User streams are
+   * written to each socket by itself, to know that it was taken.
    */
   #takenBy(stream: StreamRef, isAcknowledging: boolean): ((entry: StreamEntry) => void) | undefined {
     if (stream.kind !== "user") return undefined;

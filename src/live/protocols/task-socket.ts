@@ -14,11 +14,17 @@ import { beforeUpgrade } from "./upgrade.ts";
 
 export interface TaskSocketParts extends SocketRouteParts {
   readonly authenticator: Authenticator;
-  /** The caller's own tasks, if he may follow them. @throws FORBIDDEN for an API key, UNAUTHORIZED_ROLE, CHANNEL_FORBIDDEN */
+  /**
+   * The caller's own tasks, if he may follow them. @throws FORBIDDEN for an API key,
+   * UNAUTHORIZED_ROLE, CHANNEL_FORBIDDEN
+   */
   tasksOf(principal: Principal): StreamRef;
 }
 
-/** What a client may say. Applications add members of their own, such as the time of a PING; they are ignored. */
+/**
+ * What a client may say. Applications add members of their own, such as the time of a PING; they
+ * are ignored.
+ */
 const ClientMessage = v.variant("type", [
   openObject({ type: v.literal("PING") }),
   openObject({ type: v.literal("SUBSCRIBE_TASKS"), since: v.optional(integer(0, Number.MAX_SAFE_INTEGER)) }),
@@ -38,7 +44,10 @@ export const taskProtocol: SocketProtocol = {
   expiringText: (expiresAt) => JSON.stringify({ type: "AUTH_EXPIRING", expiresAt: toRfc3339(expiresAt) }),
 };
 
-/** Puts `/ws/updates` (S3) on the server: one socket, the caller's own tasks, once they are subscribed to. */
+/**
+ * Puts `/ws/updates` (S3) on the server: one socket, the caller's own tasks, once they are
+ * subscribed to.
+ */
 export function serveTaskSocket(parts: TaskSocketParts): void {
   serveSocketRoute(parts, {
     paths: ["/ws/updates"],

@@ -25,7 +25,10 @@ export interface Upgraded<P extends Principal | null = Principal> {
 const SUBPROTOCOL = "prism.v1";
 const WEBSOCKET_VERSION = "13";
 
-/** Who opens a socket, as a protocol learns it: before the upgrade, or null where the caller says it later. */
+/**
+ * Who opens a socket, as a protocol learns it: before the upgrade, or null where the caller says it
+ * later.
+ */
 export type Authenticate<P extends Principal | null> = (kernel: HttpKernel, exchange: Exchange) => P;
 
 /** The credential is in the request. @throws UNAUTHENTICATED, TOKEN_EXPIRED … */
@@ -35,13 +38,16 @@ export function beforeUpgrade(kernel: HttpKernel, exchange: Exchange): Principal
   return principal;
 }
 
-/** The protocol authenticates by its own messages, if at all; until then the connection is pending. */
+/**
+ * The protocol authenticates by its own messages, if at all; until then the connection is pending.
+ */
 export function insideProtocol(): null {
   return null;
 }
 
 /**
- * Answers an upgrade request: everything is checked before it, so that a refusal is an HTTP status and never an open socket.
+ * Answers an upgrade request: everything is checked before it, so that a refusal is an HTTP status
+ * and never an open socket.
  * @param prepare gives what the socket starts with. It may throw a PrismError to refuse.
  */
 export function upgrade<T extends object, P extends Principal | null>(
@@ -73,22 +79,28 @@ export function upgrade<T extends object, P extends Principal | null>(
 }
 
 /**
- * The library leaves the body of an upgrade where it is: what comes behind the head would be read as frames, though a proxy took it for the
- * request's (RFC 9110 section 7.8). @throws BadHead
+ * The library leaves the body of an upgrade where it is: what comes behind the head would be read
+ * as frames, though a proxy took it for the request's (RFC 9110 section 7.8). @throws BadHead
  */
 function refuseBody(exchange: Exchange): void {
   const hasLength = Number(exchange.header("content-length")) !== 0;
   if (hasLength || exchange.header("transfer-encoding") !== "") throw new BadHead("An upgrade has no body");
 }
 
-/** @throws ORIGIN_REFUSED for a page of a foreign origin: browsers let any page open sockets to anywhere. */
+/**
+ * @throws ORIGIN_REFUSED for a page of a foreign origin: browsers let any page open sockets to
+ * anywhere.
+ */
 export function requireOrigin(parts: Pick<UpgradeParts, "allowsOrigin">, exchange: Exchange): void {
   const origin = exchange.header("origin");
   if (origin !== "" && !parts.allowsOrigin(origin))
     throw new PrismError("ORIGIN_REFUSED", "This origin may not connect");
 }
 
-/** The route that a plain request to this path would take: it names the upgrade in the log, and reads the path's parameters. */
+/**
+ * The route that a plain request to this path would take: it names the upgrade in the log, and
+ * reads the path's parameters.
+ */
 function takeRoute({ router }: Pick<UpgradeParts, "router">, exchange: Exchange): void {
   const match = router.find("GET", exchange.path);
   if (!match || "allowed" in match) throw new PrismError("NOT_FOUND", "No such route");
@@ -101,7 +113,10 @@ function requireRunning(kernel: HttpKernel): void {
   if (kernel.requests.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
 }
 
-/** uWebSockets takes any request with a key for an upgrade, and speaks one version whatever is asked for (RFC 6455 section 4.2.2). @throws UPGRADE_REQUIRED */
+/**
+ * uWebSockets takes any request with a key for an upgrade, and speaks one version whatever is asked
+ * for (RFC 6455 section 4.2.2). @throws UPGRADE_REQUIRED
+ */
 function requireVersion(exchange: Exchange): void {
   const upgrades = exchange.header("upgrade").toLowerCase().split(",");
   if (!upgrades.some((protocol) => protocol.trim() === "websocket"))
@@ -111,7 +126,10 @@ function requireVersion(exchange: Exchange): void {
   throw new PrismError("UPGRADE_REQUIRED", `The WebSocket version must be ${WEBSOCKET_VERSION}`);
 }
 
-/** Of what the client offers only the name is answered; its token stays unsaid (RFC 6455 section 4.2.2). */
+/**
+ * Of what the client offers only the name is answered; its token stays unsaid (RFC 6455 section
+ * 4.2.2).
+ */
 function answeredProtocol(exchange: Exchange): string {
   const offered = exchange.header("sec-websocket-protocol").split(",");
   return offered.some((protocol) => protocol.trim() === SUBPROTOCOL) ? SUBPROTOCOL : "";

@@ -18,12 +18,16 @@ import { undecidedRows } from "./write-set.ts";
 
 type Value = string | number | null;
 
-/** Rows of one statement: 3.2 µs an event in place of 4.0 with a statement each; more rows save nothing more. */
+/**
+ * Rows of one statement: 3.2 µs an event in place of 4.0 with a statement each; more rows save
+ * nothing more.
+ */
 const EVENTS_AT_ONCE = 16;
 
 /**
- * Turns a write set into SQL on the writing connection. Statements are compiled once. Every method must run inside a
- * transaction that the caller has begun; order: events, effects, sums, jobs, and the audit rows last.
+ * Turns a write set into SQL on the writing connection. Statements are compiled once. Every method
+ * must run inside a transaction that the caller has begun; order: events, effects, sums, jobs, and
+ * the audit rows last.
  */
 export class WriteSetApplier {
   readonly #connection: Sqlite;
@@ -63,7 +67,8 @@ export class WriteSetApplier {
       );
     }
     if (set.suppression) this.#applySuppression(set.suppression);
-    // The sums were made before SQL refused: what was rolled back is taken out again, and counted when it is decided anew.
+    // The sums were made before SQL refused: what was rolled back is taken out again, and counted
+    // when it is decided anew.
     for (const i of failedEffects) for (const row of set.effects[i]?.decisions ?? []) this.#uncount(row);
     for (const row of set.idempotency) {
       sql.idempotency.run(row.scope, row.key, row.fingerprint, row.status, row.response, row.createdAt, row.expiresAt);
@@ -127,7 +132,8 @@ export class WriteSetApplier {
     const failed: number[] = [];
     for (let from = 0; from < all.length; ) {
       let to = from + 1;
-      // A storm is thousands of decisions and nothing else: one savepoint for them all, unless one is refused.
+      // A storm is thousands of decisions and nothing else: one savepoint for them all, unless one
+      // is refused.
       if (isDecisionOnly(all[from])) while (isDecisionOnly(all[to])) to++;
       const run = all.slice(from, to);
       if (run.length === 1 || this.#tryInSavepoint(run) !== null) {
@@ -158,7 +164,8 @@ export class WriteSetApplier {
       sql.release.run();
       return null;
     } catch (error) {
-      // SQLITE_FULL and its like have rolled back the whole transaction, or will do so with the next row: the set fails.
+      // SQLITE_FULL and its like have rolled back the whole transaction, or will do so with the
+      // next row: the set fails.
       if (!this.#connection.inTransaction || failureOf(error) !== "internal") throw error;
       sql.rollbackTo.run();
       sql.release.run();
@@ -186,7 +193,8 @@ export class WriteSetApplier {
         row.notificationId,
         row.at,
       );
-      // The key of decisions is what makes a notification of (rule, event) once: whoever decided it a second time has nothing to write.
+      // The key of decisions is what makes a notification of (rule, event) once: whoever decided it
+      // a second time has nothing to write.
       if (changes === 0) throw new Error(`rule ${row.ruleId} has decided event ${row.eventSeq} already`);
     }
     for (const row of effects.notifications) {
@@ -234,7 +242,8 @@ function prepareAll(connection: Sqlite) {
     sixteenEvents: connection.prepare<[Value[]]>(insertEventsText(EVENTS_AT_ONCE)),
     markProcessed: prepare("update events set processedAt = ? where seq = ? and processedAt is null"),
     clearProcessed: prepare("update events set processedAt = null where seq = ?"),
-    // A reprocessed event may meet a rule again that had nobody to tell: only that outcome gives way.
+    // A reprocessed event may meet a rule again that had nobody to tell: only that outcome gives
+    // way.
     decision: prepare(
       `insert into decisions (eventSeq, ruleId, ruleVersion, outcome, notificationId, at) values (?, ?, ?, ?, ?, ?)
        on conflict (eventSeq, ruleId) do update set ruleVersion = excluded.ruleVersion, outcome = excluded.outcome,

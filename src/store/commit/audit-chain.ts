@@ -13,8 +13,9 @@ export const GENESIS_HASH = "0".repeat(64);
 type ChainedRow = Omit<AuditLogTable, "seq" | "hash"> & { readonly seq: number };
 
 /**
- * hash = HMAC-SHA-256(audit key, previous hash ‖ canonical JSON of the row), in hex (contract 12.9). Canonical: an array of the columns in
- * the order of the table, JSON columns as the text that is stored, no whitespace.
+ * hash = HMAC-SHA-256(audit key, previous hash ‖ canonical JSON of the row), in hex (contract
+ * 12.9). Canonical: an array of the columns in the order of the table, JSON columns as the text
+ * that is stored, no whitespace.
  */
 export function auditHash(key: Uint8Array, row: ChainedRow): string {
   return createHmac("sha256", key)
@@ -40,7 +41,10 @@ function chainedColumns(row: Omit<ChainedRow, "prevHash">): [number, ...(string 
   ];
 }
 
-/** Appends to the chain. Lives on the writing connection: the previous hash is read inside the transaction that adds to it. */
+/**
+ * Appends to the chain. Lives on the writing connection: the previous hash is read inside the
+ * transaction that adds to it.
+ */
 export class AuditChain {
   readonly #key: Uint8Array;
   readonly #last;
@@ -77,7 +81,8 @@ export class AuditChain {
 }
 
 /**
- * Adds one row to the audit trail, in a transaction of its own; also beside a running server (D35), and in a database whose schema is behind.
+ * Adds one row to the audit trail, in a transaction of its own; also beside a running server (D35),
+ * and in a database whose schema is behind.
  * @throws UnsealError when the encryption key is another one, and what SQLite throws
  */
 export function appendAudit(file: string, box: SealedBox, row: AuditRow): void {
@@ -90,7 +95,10 @@ export function appendAudit(file: string, box: SealedBox, row: AuditRow): void {
   }
 }
 
-/** That a row could be added: the trail's key is there, or is made now, and opens with ours. @throws UnsealError, and what SQLite throws */
+/**
+ * That a row could be added: the trail's key is there, or is made now, and opens with ours. @throws
+ * UnsealError, and what SQLite throws
+ */
 export function requireAuditKey(file: string, box: SealedBox): void {
   const connection = openForWriting({ file, busyTimeoutMs: 5000 });
   try {

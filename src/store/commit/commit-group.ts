@@ -1,6 +1,9 @@
 import { type Deferred, deferred } from "../../core/promises.ts";
 
-/** Transactions of one commit: the first ones wait for the others no longer than for a commit of their own. */
+/**
+ * Transactions of one commit: the first ones wait for the others no longer than for a commit of
+ * their own.
+ */
 const MAX_MEMBERS = 64;
 export const MAX_OPEN_MS = 15;
 
@@ -10,8 +13,9 @@ interface Ended {
 }
 
 /**
- * Transactions that run one after the other and share one commit. Each has the writer alone while it runs; when it has ended it waits until the
- * commit of all is on disk. One that fails takes back only what it wrote itself.
+ * Transactions that run one after the other and share one commit. Each has the writer alone while
+ * it runs; when it has ended it waits until the commit of all is on disk. One that fails takes back
+ * only what it wrote itself.
  */
 export class CommitGroup {
   readonly #openedAt = performance.now();
@@ -22,7 +26,10 @@ export class CommitGroup {
   /** The writer has a transaction open for it. */
   hasTransaction = false;
 
-  /** @param sharesCommit false: it has one transaction only. @param maxOpenMs after which none joins any more */
+  /**
+   * @param sharesCommit false: it has one transaction only. @param maxOpenMs after which none joins
+   * any more
+   */
   constructor(sharesCommit: boolean, maxOpenMs: number) {
     this.#sharesCommit = sharesCommit;
     this.#maxOpenMs = maxOpenMs;
@@ -43,7 +50,10 @@ export class CommitGroup {
     this.#granted++;
   }
 
-  /** A transaction has written all it has to. Resolves when it is on disk. @param afterCommit called then, in the order of the calls */
+  /**
+   * A transaction has written all it has to. Resolves when it is on disk. @param afterCommit called
+   * then, in the order of the calls
+   */
   ended(afterCommit: () => void): Promise<void> {
     const onDisk = deferred<void>();
     this.#ended.push({ afterCommit, onDisk });

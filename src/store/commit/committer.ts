@@ -22,7 +22,8 @@ export interface SealedSet {
 /** Whoever has rows to write on a hot path. */
 export interface SetSource {
   /**
-   * Decides and numbers what is pending, in one synchronous turn, seeing everything committed or on its way before it.
+   * Decides and numbers what is pending, in one synchronous turn, seeing everything committed or on
+   * its way before it.
    * @returns null when there is nothing to write after all.
    */
   seal(): SealedSet | null;
@@ -53,12 +54,15 @@ const MARKS_RETRY_MS = 1000;
 const MAX_MARKS = 100_000;
 
 /**
- * The one door to disk. It grants the writer to write sets and to transactions, first come, first served; but after each commit of transactions a
- * waiting set comes first, so that a line of them never holds up ingest. A transaction runs alone, sets may be several in flight. Transactions
- * that wait together may share a commit, see {@link CommitGroup}. Offsets are drawn by the holder only, so the order of grants is the order of commits, of offsets and of decisions.
+ * The one door to disk. It grants the writer to write sets and to transactions, first come, first
+ * served; but after each commit of transactions a waiting set comes first, so that a line of them
+ * never holds up ingest. A transaction runs alone, sets may be several in flight. Transactions that
+ * wait together may share a commit, see {@link CommitGroup}. Offsets are drawn by the holder only,
+ * so the order of grants is the order of commits, of offsets and of decisions.
  *
- * Failure: when a set fails, the writer refuses the later sets of its epoch; once all have been answered the next epoch begins.
- * Sources and settle functions must not throw: the writer's order would be lost, so the process ends.
+ * Failure: when a set fails, the writer refuses the later sets of its epoch; once all have been
+ * answered the next epoch begins. Sources and settle functions must not throw: the writer's order
+ * would be lost, so the process ends.
  */
 export class Committer {
   readonly sequences: Sequences;
@@ -67,7 +71,10 @@ export class Committer {
   readonly #port: WriterPort;
   readonly #onCommit: OnCommit;
   readonly #epochListeners: (() => void)[] = [];
-  /** Sets are sealed and settled for many callers at once, on behalf of none: not in the asynchronous context of whoever asked first. */
+  /**
+   * Sets are sealed and settled for many callers at once, on behalf of none: not in the
+   * asynchronous context of whoever asked first.
+   */
   readonly #context = new AsyncResource("prism.committer");
   #sets: SetTicket[] = [];
   #transactions: TransactionTicket[] = [];
@@ -98,12 +105,18 @@ export class Committer {
     port.onRoom = () => this.#schedulePump();
   }
 
-  /** `fn` runs when a set has failed and all sets decided on top of it have failed with it: memory that ran ahead of the tables must be read anew. */
+  /**
+   * `fn` runs when a set has failed and all sets decided on top of it have failed with it: memory
+   * that ran ahead of the tables must be read anew.
+   */
   whenEpochFails(fn: () => void): void {
     this.#epochListeners.push(fn);
   }
 
-  /** Asks for a slot for this source. It is granted at the earliest at the end of this loop turn, so that what arrives together is written together. */
+  /**
+   * Asks for a slot for this source. It is granted at the earliest at the end of this loop turn, so
+   * that what arrives together is written together.
+   */
   wantSet(source: SetSource): void {
     if (this.#isClosed || this.#wanted.has(source)) return;
     this.#wanted.add(source);
@@ -118,7 +131,8 @@ export class Committer {
 
   /**
    * Waits for the writer; the caller is then alone with it until {@link releaseTransaction}.
-   * @param sharesCommit whether other such transactions may commit with it. @throws SHUTTING_DOWN, OVERLOADED to requests when too many wait
+   * @param sharesCommit whether other such transactions may commit with it. @throws SHUTTING_DOWN,
+   * OVERLOADED to requests when too many wait
    */
   async acquireTransaction(sharesCommit = false): Promise<CommitGroup> {
     this.requireOpen();
@@ -136,7 +150,10 @@ export class Committer {
     return !(this.#group?.hasRoom && this.#transactions[0]?.sharesCommit);
   }
 
-  /** The holder is done with the writer: another transaction of the same commit is next, or the commit is made. */
+  /**
+   * The holder is done with the writer: another transaction of the same commit is next, or the
+   * commit is made.
+   */
   releaseTransaction(): void {
     const group = this.#group;
     if (!group) return;
@@ -184,7 +201,10 @@ export class Committer {
     }
   }
 
-  /** A recipient was told: one flag, written with the next set, at the latest {@link MARKS_DELAY_MS} from now. */
+  /**
+   * A recipient was told: one flag, written with the next set, at the latest {@link MARKS_DELAY_MS}
+   * from now.
+   */
   markDelivered(mark: DeliveredMark): void {
     // To lose a flag costs a second delivery at the most.
     if (this.#isClosed || this.#marks.length >= MAX_MARKS) return;
@@ -192,7 +212,10 @@ export class Committer {
     this.#armMarks(MARKS_DELAY_MS);
   }
 
-  /** {@link markDelivered} of several; resolves when they are on disk. @throws SHUTTING_DOWN, STORAGE_FULL and the like. */
+  /**
+   * {@link markDelivered} of several; resolves when they are on disk. @throws SHUTTING_DOWN,
+   * STORAGE_FULL and the like.
+   */
   async storeDelivered(marks: readonly DeliveredMark[]): Promise<void> {
     this.requireOpen();
     if (marks.length === 0) return;
@@ -226,8 +249,8 @@ export class Committer {
   }
 
   /**
-   * The end: resolves when what has the writer is done with it and the last flags are written. What still waits for the writer is dropped,
-   * for nobody was told that it is stored.
+   * The end: resolves when what has the writer is done with it and the last flags are written. What
+   * still waits for the writer is dropped, for nobody was told that it is stored.
    */
   async close(): Promise<void> {
     this.#wanted.clear();
@@ -291,7 +314,8 @@ export class Committer {
       const sealed = ticket.source.seal();
       if (!sealed) continue;
       this.#send(sealed);
-      // Written at once, in this thread: whoever else waits for the event loop comes before the next set.
+      // Written at once, in this thread: whoever else waits for the event loop comes before the
+      // next set.
       if (this.#setsInFlight === 0) return;
     }
     if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();

@@ -2,22 +2,33 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { uuidOf } from "../../core/ids.ts";
 import type { AuditRow, DeliveredMark } from "./write-set.ts";
 
-/** Notifications whose recipients are being told; more are looked at from their first recipient on. */
+/**
+ * Notifications whose recipients are being told; more are looked at from their first recipient on.
+ */
 const MAX_REMEMBERED = 1000;
 
-/** The flags' part of a write set: that recipients were told, and with the last of them their notification (contract 7, step 9). */
+/**
+ * The flags' part of a write set: that recipients were told, and with the last of them their
+ * notification (contract 7, step 9).
+ */
 export class DeliveryStatements {
   readonly #sql;
-  /** The first recipient who had not been told when a notification was looked at last: all before that one have been. */
+  /**
+   * The first recipient who had not been told when a notification was looked at last: all before
+   * that one have been.
+   */
   readonly #firstOpen = new Map<string, string>();
 
   constructor(connection: Sqlite) {
     this.#sql = prepareAll(connection);
   }
 
-  /** @returns an audit row for each notification that has reached everybody now (contract 12.10). */
+  /**
+   * @returns an audit row for each notification that has reached everybody now (contract 12.10).
+   */
   apply(marks: readonly DeliveredMark[]): AuditRow[] {
-    // Each notification is asked about once, not with every mark: that would look at all its recipients for each of them.
+    // Each notification is asked about once, not with every mark: that would look at all its
+    // recipients for each of them.
     const touched = new Map<string, number>();
     for (const { userId, seq, at, byPusher } of marks) {
       if (byPusher) this.#sql.sentByPusher.run(userId, seq);
@@ -33,8 +44,9 @@ export class DeliveryStatements {
   }
 
   /**
-   * Whether somebody is still to be told, or to be written. It goes on where it found one last, so that the recipients of one notification
-   * are not read again with each set of marks. If that finds nobody, the update has the last word: a set may have been rolled back.
+   * Whether somebody is still to be told, or to be written. It goes on where it found one last, so
+   * that the recipients of one notification are not read again with each set of marks. If that
+   * finds nobody, the update has the last word: a set may have been rolled back.
    */
   #hasOpen(notificationId: string): boolean {
     if (this.#sql.beingWritten.get(notificationId)) return true;
@@ -73,7 +85,10 @@ interface DeliveredNotification {
   readonly at: number;
 }
 
-/** A notification is delivered when each of its recipients has it: live, or by a channel that leads out. */
+/**
+ * A notification is delivered when each of its recipients has it: live, or by a channel that leads
+ * out.
+ */
 export const MARK_NOTIFICATION = `update notifications set delivered = 1, deliveredAt = @at where id = @id and delivered = 0 and not exists
   (select 1 from notification_recipients r where r.notificationId = notifications.id and r.delivered = 0 and not ${REACHED_OUTSIDE})`;
 

@@ -5,8 +5,8 @@ import { ADD_ATTEMPT, CLAIM_THESE, CLAIMS, endOf, entersHistory, inClaimOrder, R
 import type { ClaimedJob, JobClaim, JobFinish, JobRow } from "./write-set.ts";
 
 /*
- * Every change of the job table that is made in a transaction. Only this file and job-sql.ts write `jobs` and `job_attempts`. The caller
- * tells the runner after the commit.
+ * Every change of the job table that is made in a transaction. Only this file and job-sql.ts write
+ * `jobs` and `job_attempts`. The caller tells the runner after the commit.
  */
 
 export type StoredJob = Selectable<JobsTable>;
@@ -67,7 +67,10 @@ export async function claimThese(
   return inClaimOrder(await rowsOf(trx, CLAIM_THESE, { workerId, now, seqs: JSON.stringify(seqs) }));
 }
 
-/** Ends an attempt, as a write set of the runner does. @returns false when the claim has passed to another worker, and nothing was changed */
+/**
+ * Ends an attempt, as a write set of the runner does. @returns false when the claim has passed to
+ * another worker, and nothing was changed
+ */
 export async function endAttempt(trx: Trx, finish: JobFinish): Promise<boolean> {
   const { sql: text, parameters } = endOf(finish);
   if ((await run(trx, text, parameters)) === 0) return false;
@@ -77,17 +80,24 @@ export async function endAttempt(trx: Trx, finish: JobFinish): Promise<boolean> 
 
 /** Running jobs. */
 export function runningJobs(trx: Trx) {
-  // A literal: for a bound value SQLite would read every job there is instead of the index of the running ones.
+  // A literal: for a bound value SQLite would read every job there is instead of the index of the
+  // running ones.
   return trx.selectFrom("jobs").selectAll().where("state", "=", sql.lit("running"));
 }
 
-/** The worker of a running job is gone, and the job with attempts left is ready again. The attempt counts. */
+/**
+ * The worker of a running job is gone, and the job with attempts left is ready again. The attempt
+ * counts.
+ */
 export async function requeueLost(trx: Trx, job: StoredJob, now: number): Promise<void> {
   await trx.updateTable("jobs").set({ state: "ready", workerId: null }).where("seq", "=", job.seq).execute();
   await addLostAttempt(trx, job, now);
 }
 
-/** The worker of a running job is gone in its last attempt: it ends as one that failed, and its history says that it was lost. */
+/**
+ * The worker of a running job is gone in its last attempt: it ends as one that failed, and its
+ * history says that it was lost.
+ */
 export async function endLost(
   trx: Trx,
   job: StoredJob,

@@ -1,14 +1,18 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { SequenceEnd } from "./write-set.ts";
 
-/** `events`: event seq, the offset of project streams. `streams`: the offset that user, task, message and channel streams share. */
+/**
+ * `events`: event seq, the offset of project streams. `streams`: the offset that user, task,
+ * message and channel streams share.
+ */
 export type SequenceName = "events" | "streams";
 
 const BLOCK = 100_000;
 
 /**
- * A counter kept in memory. The end of the block it draws from is stored before a number of the block can be seen outside; after a
- * crash the next block begins, so that no number is ever given twice, whatever was deleted since. Only the holder of the writer draws.
+ * A counter kept in memory. The end of the block it draws from is stored before a number of the
+ * block can be seen outside; after a crash the next block begins, so that no number is ever given
+ * twice, whatever was deleted since. Only the holder of the writer draws.
  */
 export class Sequence {
   readonly name: SequenceName;
@@ -59,7 +63,10 @@ export class Sequences {
   }
 }
 
-/** Reads where the counters go on. A graceful stop leaves `sequence.<name>.last`; without it the next block begins. */
+/**
+ * Reads where the counters go on. A graceful stop leaves `sequence.<name>.last`; without it the
+ * next block begins.
+ */
 export function readSequences(connection: Sqlite): Sequences {
   const setting = connection.prepare<[string], { value: number }>("select value from settings where key = ?");
   const read = (name: SequenceName): Sequence => {

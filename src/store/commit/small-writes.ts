@@ -9,7 +9,10 @@ const ROOM_SQL = `insert into settings (key, value, updatedAt) values ('store.pr
   on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt`;
 const NO_ROOM_SQL = "update settings set value = 0 where key = 'store.probe'";
 
-/** The store's own commits of a row or two, in turn with everything else. They change nothing that features read. */
+/**
+ * The store's own commits of a row or two, in turn with everything else. They change nothing that
+ * features read.
+ */
 export class SmallWrites {
   readonly #committer: Committer;
   readonly #port: WriterPort;

@@ -20,7 +20,10 @@ type WriterReply =
 /** Says, while a set is being written, that only the disk is still waited for. */
 const SYNCING = "syncing";
 
-/** The writer thread's whole life: one connection, requests in, replies out. Waiting for the disk or for a lock stops nobody else. */
+/**
+ * The writer thread's whole life: one connection, requests in, replies out. Waiting for the disk or
+ * for a lock stops nobody else.
+ */
 export function runWriterThread(data: WriterThreadData): void {
   const port = parentPort;
   if (!port) throw new TypeError("the writer runs in a thread of its own");
@@ -42,11 +45,13 @@ function answer(connection: WritingConnection, request: ThreadRequest, onSync: (
 }
 
 /**
- * The writing connection in a thread of its own, for machines with two cores or more: the event loop never waits for the disk.
+ * The writing connection in a thread of its own, for machines with two cores or more: the event
+ * loop never waits for the disk.
  *
- * Two sets may be on their way, so that the thread does not idle between two syncs; the second is taken when the first begins to wait for the
- * disk, not before: until then it can still grow (0.347 of a bare echo at 64 connections, against 0.333 when it is taken at once and 0.329 when
- * it is taken after the first).
+ * Two sets may be on their way, so that the thread does not idle between two syncs; the second is
+ * taken when the first begins to wait for the disk, not before: until then it can still grow (0.347
+ * of a bare echo at 64 connections, against 0.333 when it is taken at once and 0.329 when it is
+ * taken after the first).
  */
 export class ThreadWriter extends WriterPort {
   onRoom: (() => void) | null = null;
@@ -59,7 +64,10 @@ export class ThreadWriter extends WriterPort {
   #dead: Error | null = null;
   #isClosing = false;
 
-  /** @param onDeath called once if the thread ends without having been asked to; nothing can be written any more. */
+  /**
+   * @param onDeath called once if the thread ends without having been asked to; nothing can be
+   * written any more.
+   */
   constructor(data: WriterThreadData, onDeath: (error: Error) => void) {
     super();
     this.#thread = startThread("writer", data);
@@ -122,7 +130,8 @@ export class ThreadWriter extends WriterPort {
       done(deathReply(this.#dead));
       return;
     }
-    // In this order: what cannot be cloned throws, and nobody would ever answer whoever waits for it.
+    // In this order: what cannot be cloned throws, and nobody would ever answer whoever waits for
+    // it.
     this.#thread.postMessage(request);
     this.#waiting.push(done);
   }

@@ -21,7 +21,10 @@ import type { Committer } from "./committer.ts";
 import type { AuditRow } from "./write-set.ts";
 import type { WriterPort } from "./writers.ts";
 
-/** Gives Kysely a way to run one query. Everything else about SQLite (adapter, compiler) is Kysely's own. */
+/**
+ * Gives Kysely a way to run one query. Everything else about SQLite (adapter, compiler) is Kysely's
+ * own.
+ */
 export function kyselyOver(driver: Driver): Kysely<Schema> {
   const dialect: Dialect = {
     createAdapter: () => new SqliteAdapter(),
@@ -53,7 +56,9 @@ class RunConnection implements DatabaseConnection {
   }
 }
 
-/** For reading only: every query stands alone, and a transaction or a write is a mistake of ours. */
+/**
+ * For reading only: every query stands alone, and a transaction or a write is a mistake of ours.
+ */
 export class ReadDriver implements Driver {
   readonly #connection: RunConnection;
 
@@ -81,8 +86,9 @@ const SLOW_TRANSACTION_MS = 10;
 const TRANSACTION_LIMIT_MS = 5000;
 
 /**
- * What a transaction gathers besides its statements. `open` → `ended` with the first word of commit or rollback, or → `expired` when it has
- * held the writer for too long; from then on it takes nothing more.
+ * What a transaction gathers besides its statements. `open` → `ended` with the first word of commit
+ * or rollback, or → `expired` when it has held the writer for too long; from then on it takes
+ * nothing more.
  */
 export class TransactionScope {
   /** Written last, in the transaction. */
@@ -117,7 +123,10 @@ export interface WriteParts {
   readonly log: Logger;
 }
 
-/** Kysely's transactions on the writing connection, in turn with the write sets: acquiring joins the committer's queue. */
+/**
+ * Kysely's transactions on the writing connection, in turn with the write sets: acquiring joins the
+ * committer's queue.
+ */
 export class WriteDriver implements Driver {
   readonly #parts: WriteParts;
   readonly #scope: () => TransactionScope | undefined;
@@ -236,7 +245,10 @@ class WriteConnection implements DatabaseConnection {
     await this.#rollBack();
   }
 
-  /** Takes back what this transaction wrote; with it goes what shares the commit only where SQLite has rolled back everything. */
+  /**
+   * Takes back what this transaction wrote; with it goes what shares the commit only where SQLite
+   * has rolled back everything.
+   */
   async #rollBack(): Promise<void> {
     const { port } = this.#parts;
     if (this.#isFirst) {
@@ -250,7 +262,10 @@ class WriteConnection implements DatabaseConnection {
     });
   }
 
-  /** Hands the writer on. Running again changes nothing: a transaction that ran over time has been released already. */
+  /**
+   * Hands the writer on. Running again changes nothing: a transaction that ran over time has been
+   * released already.
+   */
   release(): void {
     if (this.#released) return;
     this.#released = true;
@@ -278,7 +293,10 @@ class WriteConnection implements DatabaseConnection {
     }
   }
 
-  /** The callback may never come back, so the writer is taken from it: rolled back and released here. */
+  /**
+   * The callback may never come back, so the writer is taken from it: rolled back and released
+   * here.
+   */
   async #expire(): Promise<void> {
     this.#scope.state = "expired";
     this.#parts.log.error(

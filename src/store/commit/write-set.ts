@@ -11,11 +11,15 @@ import type {
 import type { EventColumns } from "./event-columns.ts";
 
 /**
- * All that one commit writes, as plain data: it crosses to the writer thread by structured clone, and it is what a distributed
- * store would be given. Whatever belongs together is in one set; a set is written whole or not at all (but see {@link Effects}).
+ * All that one commit writes, as plain data: it crosses to the writer thread by structured clone,
+ * and it is what a distributed store would be given. Whatever belongs together is in one set; a set
+ * is written whole or not at all (but see {@link Effects}).
  */
 export interface WriteSet {
-  /** A failed set takes every later set of its epoch with it: they were decided on top of what it would have written. */
+  /**
+   * A failed set takes every later set of its epoch with it: they were decided on top of what it
+   * would have written.
+   */
   readonly epoch: number;
   readonly events: EventColumns;
   readonly effects: Effects[];
@@ -31,9 +35,9 @@ export interface WriteSet {
 }
 
 /**
- * What follows from one event. It is written in a savepoint of its own after all events of the set; if SQL refuses it, a
- * failure and a job that tries again are written in its place, the event's `processedAt` is null, and the set goes on: one bad event never
- * blocks the rest.
+ * What follows from one event. It is written in a savepoint of its own after all events of the set;
+ * if SQL refuses it, a failure and a job that tries again are written in its place, the event's
+ * `processedAt` is null, and the set goes on: one bad event never blocks the rest.
  */
 export interface Effects {
   readonly eventSeq: number;
@@ -53,14 +57,19 @@ export interface Effects {
   readonly retry: RetryPlan;
 }
 
-/** When an event is to be decided again that could not be, and how often. One object may stand in all effects of a set. */
+/**
+ * When an event is to be decided again that could not be, and how often. One object may stand in
+ * all effects of a set.
+ */
 export interface RetryPlan {
   readonly at: number;
   readonly runAt: number;
   readonly maxAttempts: number;
 }
 
-/** The last rule that was asked about an event that is decided in slices; null once all have been. */
+/**
+ * The last rule that was asked about an event that is decided in slices; null once all have been.
+ */
 export interface SliceMark {
   readonly after: Omit<EventSlicesTable, "eventSeq"> | null;
 }
@@ -88,7 +97,9 @@ export type NotificationRow = Pick<
 
 export type RecipientRow = Pick<NotificationRecipientsTable, "notificationId" | "userId" | "seq">;
 
-/** Increments of one rule's totals; `lastMatchedAt` and `lastError` replace what is stored when set. */
+/**
+ * Increments of one rule's totals; `lastMatchedAt` and `lastError` replace what is stored when set.
+ */
 export interface RuleStatSum {
   readonly ruleId: string;
   readonly matched: number;
@@ -192,12 +203,18 @@ export interface JobWork {
   readonly finish: readonly JobFinish[];
   /** Makes every waiting job that is due by this instant ready. */
   readonly promoteDueAt: number | null;
-  /** Behind the promotion: the wall clock was set back, and now says `now`. Waiting jobs that were made in what is the future now go with it. */
+  /**
+   * Behind the promotion: the wall clock was set back, and now says `now`. Waiting jobs that were
+   * made in what is the future now go with it.
+   */
   readonly setBack: ClockStep | null;
   readonly claim: readonly JobClaim[];
 }
 
-/** A step back of the wall clock. What was made between `madeFrom` and `now`, by the clock as it is, was made after it. */
+/**
+ * A step back of the wall clock. What was made between `madeFrom` and `now`, by the clock as it is,
+ * was made after it.
+ */
 interface ClockStep {
   readonly byMs: number;
   readonly madeFrom: number;
@@ -220,7 +237,10 @@ export interface JobProgress {
   readonly progress: string;
 }
 
-/** The end of one attempt. It is written only while `fence` is still the job's: a worker that lost its lease cannot write. */
+/**
+ * The end of one attempt. It is written only while `fence` is still the job's: a worker that lost
+ * its lease cannot write.
+ */
 export type JobFinish = {
   readonly id: string;
   readonly fence: number;
@@ -239,7 +259,10 @@ export type JobFinish = {
       readonly maxAttempts: number;
     }
   | { readonly outcome: "dead"; readonly error: string; readonly queue: string }
-  /** Not counted. With `runAt` it waits until then, without it is ready; in another queue if one is given. */
+  /**
+   * Not counted. With `runAt` it waits until then, without it is ready; in another queue if one is
+   * given.
+   */
   | { readonly outcome: "returned"; readonly runAt?: number; readonly queue?: string }
 );
 
@@ -261,10 +284,16 @@ export interface ClaimedJob {
   readonly correlationId: string | null;
 }
 
-/** An audit row before the chain: `seq`, `prevHash` and `hash` are given by the writing connection, last in the transaction. */
+/**
+ * An audit row before the chain: `seq`, `prevHash` and `hash` are given by the writing connection,
+ * last in the transaction.
+ */
 export type AuditRow = Omit<AuditLogTable, "seq" | "prevHash" | "hash">;
 
-/** The end of the block a counter may draw from, stored before any number of the block can be seen outside. */
+/**
+ * The end of the block a counter may draw from, stored before any number of the block can be seen
+ * outside.
+ */
 export interface SequenceEnd {
   readonly name: string;
   readonly end: number;
@@ -272,7 +301,10 @@ export interface SequenceEnd {
   readonly at: number;
 }
 
-/** Why nothing was written: `broken` is a disk or file that fails, `closed` a writer that is gone, `internal` a mistake of ours. */
+/**
+ * Why nothing was written: `broken` is a disk or file that fails, `closed` a writer that is gone,
+ * `internal` a mistake of ours.
+ */
 export type CommitFailure = "full" | "busy" | "readonly" | "broken" | "closed" | "internal";
 
 /** `superseded`: an earlier set of the epoch failed, for that reason. */
@@ -288,7 +320,10 @@ export function eventJobKey(eventSeq: number): string {
   return `event:${eventSeq}`;
 }
 
-/** What stands for an event that could not be decided: the failure, and the job that tries again. Made only when it comes to that. */
+/**
+ * What stands for an event that could not be decided: the failure, and the job that tries again.
+ * Made only when it comes to that.
+ */
 export function undecidedRows({ eventSeq, correlationId, retry }: Effects): {
   readonly failure: FailureRow;
   readonly job: JobRow;

@@ -4,12 +4,17 @@ import { failureOf } from "../sqlite/sqlite-errors.ts";
 import type { CommitOutcome, WriteSet } from "./write-set.ts";
 import type { TransactionRows, WritingConnection } from "./writing-connection.ts";
 
-/** The end of a transaction. Its effects are not for SQLite: they are the part of the commit that memory is kept current by. */
+/**
+ * The end of a transaction. Its effects are not for SQLite: they are the part of the commit that
+ * memory is kept current by.
+ */
 export interface TransactionEnd extends TransactionRows {
   readonly effects: readonly Effect[];
 }
 
-/** What a writing connection is asked besides write sets. Every request is answered once, in order. */
+/**
+ * What a writing connection is asked besides write sets. Every request is answered once, in order.
+ */
 export type WriterRequest =
   | { readonly op: "query"; readonly sql: string; readonly parameters: readonly unknown[] }
   | { readonly op: "commit"; readonly end: TransactionEnd }
@@ -17,15 +22,19 @@ export type WriterRequest =
   | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "dataVersion" | "checkpoint" | "close" };
 
 /**
- * The way to the writing connection, in this thread or another. Takes and gives data only: this is also the seam for a store on
- * other machines. The committer makes sure that calls of a transaction and write sets never interleave.
+ * The way to the writing connection, in this thread or another. Takes and gives data only: this is
+ * also the seam for a store on other machines. The committer makes sure that calls of a transaction
+ * and write sets never interleave.
  */
 export abstract class WriterPort {
   /** Called when there is room again while sets are still on their way. */
   abstract onRoom: (() => void) | null;
   /** Whether a set may be sent now. */
   abstract hasRoom(): boolean;
-  /** Writes a set. `done` is called once, in the order of the calls; from the main thread's writer mostly before this returns. */
+  /**
+   * Writes a set. `done` is called once, in the order of the calls; from the main thread's writer
+   * mostly before this returns.
+   */
   abstract commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void;
   /** What the methods below ask by. */
   abstract ask(request: WriterRequest): Promise<unknown>;
@@ -48,12 +57,18 @@ export abstract class WriterPort {
     await this.ask({ op: "rollback" });
   }
 
-  /** Within a transaction: what follows can be rolled back by itself, until {@link endPart} or {@link rollbackPart}. */
+  /**
+   * Within a transaction: what follows can be rolled back by itself, until {@link endPart} or
+   * {@link rollbackPart}.
+   */
   async beginPart(): Promise<void> {
     await this.ask({ op: "beginPart" });
   }
 
-  /** Keeps what was written since the transaction or its last part began, for one commit with what follows. */
+  /**
+   * Keeps what was written since the transaction or its last part began, for one commit with what
+   * follows.
+   */
   async endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
     await this.ask({ op: "endPart", end, isFirst });
   }
@@ -92,10 +107,16 @@ export function perform(connection: WritingConnection, request: WriterRequest): 
   }
 }
 
-/** A command beside the server may hold the file for a moment: ask again this often, for this long, without stopping the event loop. */
+/**
+ * A command beside the server may hold the file for a moment: ask again this often, for this long,
+ * without stopping the event loop.
+ */
 const BUSY_RETRY_MS = 5;
 
-/** The writing connection in the main thread, for machines with one core. Its `busy_timeout` must be 0. */
+/**
+ * The writing connection in the main thread, for machines with one core. Its `busy_timeout` must be
+ * 0.
+ */
 export class LocalWriter extends WriterPort {
   /** A set is answered before the call returns, unless another process holds the file. */
   onRoom: (() => void) | null = null;
@@ -175,18 +196,25 @@ export interface AdaptiveParts {
   readonly local: WriterPort;
   /** Starts the thread, with a connection of its own. */
   openThread(): WriterPort;
-  /** Runs `fn` while nobody else has the writer: no set in flight, no transaction open. Rejects when the store is being closed. */
+  /**
+   * Runs `fn` while nobody else has the writer: no set in flight, no transaction open. Rejects when
+   * the store is being closed.
+   */
   alone(fn: () => Promise<void>): Promise<void>;
   /** @param error why it stays where it is, if it does. */
   onMoved(error: Error | null): void;
 }
 
-/** More than any `data_version`: those of two connections cannot be compared, so what comes from the thread must not look like what came before. */
+/**
+ * More than any `data_version`: those of two connections cannot be compared, so what comes from the
+ * thread must not look like what came before.
+ */
 const THREAD_VERSIONS = 2 ** 40;
 
 /**
- * The writing connection where it serves best: in the main thread while there is little to do, which is quick to start and small in memory, and
- * in a thread of its own from the first busy second, or the first slow commit, on. It does not move back.
+ * The writing connection where it serves best: in the main thread while there is little to do,
+ * which is quick to start and small in memory, and in a thread of its own from the first busy
+ * second, or the first slow commit, on. It does not move back.
  */
 export class AdaptiveWriter extends WriterPort {
   readonly #parts: AdaptiveParts;
@@ -275,7 +303,9 @@ export class AdaptiveWriter extends WriterPort {
     );
   }
 
-  /** The thread opens the file first, which takes a while; only the change itself needs the writer. */
+  /**
+   * The thread opens the file first, which takes a while; only the change itself needs the writer.
+   */
   async #moveToThread(): Promise<void> {
     const { local, openThread, alone } = this.#parts;
     const thread = openThread();

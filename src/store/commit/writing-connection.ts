@@ -7,15 +7,19 @@ import { WriteSetApplier } from "./apply-write-set.ts";
 import { AuditChain } from "./audit-chain.ts";
 import type { AuditRow, CommitFailure, CommitOutcome, SequenceEnd, WriteSet } from "./write-set.ts";
 
-/** What a feature's transaction adds at its end: the numbers it drew and the audit rows, which come last. */
+/**
+ * What a feature's transaction adds at its end: the numbers it drew and the audit rows, which come
+ * last.
+ */
 export interface TransactionRows {
   readonly audit: readonly AuditRow[];
   readonly sequenceEnds: readonly SequenceEnd[];
 }
 
 /**
- * The one writing connection: write sets and the transactions of `Database.write`, one after the other. It is used by the
- * committer in the main thread, or lives in the writer thread; who may use it when is decided in committer.ts.
+ * The one writing connection: write sets and the transactions of `Database.write`, one after the
+ * other. It is used by the committer in the main thread, or lives in the writer thread; who may use
+ * it when is decided in committer.ts.
  */
 export class WritingConnection {
   readonly #connection: Sqlite;
@@ -50,7 +54,8 @@ export class WritingConnection {
 
   /**
    * Writes a set in one transaction; never throws. When it returns `ok`, the rows are on disk.
-   * @param hasBegun the caller has already called {@link begin} for it. @param onSync called when the rows are written and the disk is next.
+   * @param hasBegun the caller has already called {@link begin} for it. @param onSync called when
+   * the rows are written and the disk is next.
    */
   commitSet(
     set: WriteSet,
@@ -76,7 +81,10 @@ export class WritingConnection {
     }
   }
 
-  /** A disk that fails may refuse the rollback too; then the next `begin` says so, and nothing is written by mistake. */
+  /**
+   * A disk that fails may refuse the rollback too; then the next `begin` says so, and nothing is
+   * written by mistake.
+   */
   #rollbackAfter(): void {
     try {
       this.rollback();
@@ -87,13 +95,19 @@ export class WritingConnection {
     this.#explained(() => this.#begin.run());
   }
 
-  /** @throws when there is no transaction: SQLite ends one by itself after some errors, and the rest must not be written without it. */
+  /**
+   * @throws when there is no transaction: SQLite ends one by itself after some errors, and the rest
+   * must not be written without it.
+   */
   query(sql: string, parameters: readonly unknown[]): QueryRows {
     this.#requireTransaction();
     return this.#explained(() => this.#statements.run(sql, parameters));
   }
 
-  /** @throws SchemaRefused when the transaction has changed the schema in a way that a restore would refuse */
+  /**
+   * @throws SchemaRefused when the transaction has changed the schema in a way that a restore would
+   * refuse
+   */
   commit(end: TransactionRows): void {
     this.#requireTransaction();
     const version = this.#schemaVersionNow.get() ?? 0;
@@ -126,7 +140,10 @@ export class WritingConnection {
     return withDiskReason(error, () => diskProblem(dirname(this.#connection.name)));
   }
 
-  /** Transactions that share a commit are parts of one: a savepoint each, but for the first, which needs none. */
+  /**
+   * Transactions that share a commit are parts of one: a savepoint each, but for the first, which
+   * needs none.
+   */
   beginPart(): void {
     // Outside of a transaction a savepoint would begin one.
     this.#requireTransaction();
@@ -147,7 +164,10 @@ export class WritingConnection {
     this.#endPart.run();
   }
 
-  /** SQLite may have rolled back by itself (https://www.sqlite.org/lang_transaction.html, "Response To Errors"). */
+  /**
+   * SQLite may have rolled back by itself (https://www.sqlite.org/lang_transaction.html, "Response
+   * To Errors").
+   */
   rollback(): void {
     if (this.#connection.inTransaction) this.#rollback.run();
   }
@@ -156,12 +176,17 @@ export class WritingConnection {
     if (!this.#connection.inTransaction) throw new Error("the transaction has been rolled back");
   }
 
-  /** Grows when another process has written; our own commits do not change it (https://www.sqlite.org/pragma.html#pragma_data_version). */
+  /**
+   * Grows when another process has written; our own commits do not change it
+   * (https://www.sqlite.org/pragma.html#pragma_data_version).
+   */
   dataVersion(): number {
     return Number(this.#connection.pragma("data_version", { simple: true }));
   }
 
-  /** Moves the whole write-ahead log into the database file and empties it, if no reader holds it. */
+  /**
+   * Moves the whole write-ahead log into the database file and empties it, if no reader holds it.
+   */
   checkpoint(): void {
     this.#connection.pragma("wal_checkpoint(TRUNCATE)");
   }

@@ -1,4 +1,7 @@
-/** The event log, the rules and what they decided, and what follows: notifications, streams, messages, tasks, deliveries. */
+/**
+ * The event log, the rules and what they decided, and what follows: notifications, streams,
+ * messages, tasks, deliveries.
+ */
 import type { Generated } from "kysely";
 import type { Level } from "../../core/vocabulary.ts";
 import type { Flag } from "./system.ts";

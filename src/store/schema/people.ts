@@ -97,7 +97,10 @@ export interface PushDevicesTable {
   lastUsedAt: number | null;
   createdAt: number;
   updatedAt: number;
-  /** The login that it was registered in; null for a service token's, and for those from before logins were noted. */
+  /**
+   * The login that it was registered in; null for a service token's, and for those from before
+   * logins were noted.
+   */
   sessionId: string | null;
 }
 

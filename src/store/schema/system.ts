@@ -1,4 +1,7 @@
-/** The job table and its schedules; what Prism keeps of itself: settings, audit trail, idempotency, modules, migrations. */
+/**
+ * The job table and its schedules; what Prism keeps of itself: settings, audit trail, idempotency,
+ * modules, migrations.
+ */
 import type { Generated } from "kysely";
 
 /** A column that answers a question: SQLite has no booleans. */

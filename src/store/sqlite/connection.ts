@@ -3,18 +3,25 @@ import { createDatabaseFile } from "../../core/data-dir.ts";
 
 export interface WritingOptions {
   readonly file: string;
-  /** How long SQLite itself waits for another process's lock. 0 on the event loop, where waiting would stop everything. */
+  /**
+   * How long SQLite itself waits for another process's lock. 0 on the event loop, where waiting
+   * would stop everything.
+   */
   readonly busyTimeoutMs: number;
   /** The database may not grow beyond this many bytes; then SQLITE_FULL. */
   readonly maxBytes?: number | undefined;
 }
 
-/** To become a WAL database, or to stay one while the last other connection closes, needs the file alone for a moment. */
+/**
+ * To become a WAL database, or to stay one while the last other connection closes, needs the file
+ * alone for a moment.
+ */
 const OPENING_TIMEOUT_MS = 5000;
 
 /**
- * Opens the database for writing. WAL with `synchronous=FULL`: when COMMIT returns, the transaction is on disk
- * (https://www.sqlite.org/pragma.html#pragma_synchronous); readers never wait. @throws DataDirRefused
+ * Opens the database for writing. WAL with `synchronous=FULL`: when COMMIT returns, the transaction
+ * is on disk (https://www.sqlite.org/pragma.html#pragma_synchronous); readers never wait. @throws
+ * DataDirRefused
  */
 export function openForWriting({ file, busyTimeoutMs, maxBytes }: WritingOptions): Sqlite {
   createDatabaseFile(file);
@@ -43,7 +50,10 @@ export function openForReading(file: string): Sqlite {
 
 const MAX_STATEMENTS = 500;
 
-/** Prepared statements of one connection by their SQL text. Bounded: the one prepared longest ago goes first. */
+/**
+ * Prepared statements of one connection by their SQL text. Bounded: the one prepared longest ago
+ * goes first.
+ */
 export class StatementCache {
   readonly #connection: Sqlite;
   readonly #statements = new Map<string, Statement<unknown[]>>();

@@ -11,8 +11,9 @@ export interface LockedPlaces {
 }
 
 /**
- * The exclusive lock on a data directory and on its database, which may be in another directory: two SQLite files whose locks the kernel
- * frees when the process dies, so that a crash leaves nothing to clean up. The database itself is never locked or opened for this.
+ * The exclusive lock on a data directory and on its database, which may be in another directory:
+ * two SQLite files whose locks the kernel frees when the process dies, so that a crash leaves
+ * nothing to clean up. The database itself is never locked or opened for this.
  */
 export class DataDirLock {
   readonly #connections: readonly Sqlite[];
@@ -38,8 +39,9 @@ export class DataDirLock {
   }
 
   /**
-   * Which of the two another process holds, as words for a message. Takes no lock that could keep a server from starting, and makes no file.
-   * Not for the holder itself: closing the file here would drop its lock (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+   * Which of the two another process holds, as words for a message. Takes no lock that could keep a
+   * server from starting, and makes no file. Not for the holder itself: closing the file here would
+   * drop its lock (https://www.sqlite.org/howtocorrupt.html, section 2.2).
    */
   static heldPlace(places: LockedPlaces): string | undefined {
     const [ofDataDir, ofDatabase] = lockFilesOf(places);

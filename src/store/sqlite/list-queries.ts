@@ -36,7 +36,10 @@ export const FITTING_BYTES = 4_194_304;
 /** Which columns of a list can be large. */
 export interface RowBytes {
   readonly bytes: RawBuilder<number>;
-  /** The largest row that the limits of its columns allow: pages that are small in any case are not measured. */
+  /**
+   * The largest row that the limits of its columns allow: pages that are small in any case are not
+   * measured.
+   */
   readonly largest: number;
 }
 
@@ -65,8 +68,9 @@ export function countFitting(sizes: readonly number[], limitBytes = FITTING_BYTE
 }
 
 /**
- * The first rows of a query whose large columns hold up to {@link FITTING_BYTES} together. The sizes are read first, so that no more than a page
- * is in memory. @param query ordered, with its offset. @param limit of rows
+ * The first rows of a query whose large columns hold up to {@link FITTING_BYTES} together. The
+ * sizes are read first, so that no more than a page is in memory. @param query ordered, with its
+ * offset. @param limit of rows
  */
 export async function fittingRows<DB, TB extends keyof DB, O>(
   query: SelectQueryBuilder<DB, TB, O>,
@@ -81,7 +85,10 @@ export async function fittingRows<DB, TB extends keyof DB, O>(
   return { rows, isCut: rows.length < sizes.length };
 }
 
-/** Whether a column holds a text anywhere, ASCII letters without regard to case; `%` and `_` stand for themselves. */
+/**
+ * Whether a column holds a text anywhere, ASCII letters without regard to case; `%` and `_` stand
+ * for themselves.
+ */
 export function holdsText(column: string, text: string): RawBuilder<boolean> {
   const pattern = `%${text.replace(/[\\%_]/g, "\\$&")}%`;
   return sql<boolean>`${sql.ref(column)} like ${pattern} escape '\\'`;

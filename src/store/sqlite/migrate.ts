@@ -15,7 +15,10 @@ interface MigrationStatus {
   readonly pending: readonly string[];
 }
 
-/** The database cannot be brought to this program's schema: it is newer, or a released migration has changed. */
+/**
+ * The database cannot be brought to this program's schema: it is newer, or a released migration has
+ * changed.
+ */
 export class SchemaRefused extends Error {
   constructor(message: string) {
     super(message);
@@ -25,11 +28,12 @@ export class SchemaRefused extends Error {
 
 /**
  * Which migrations a database has.
- * @throws SchemaRefused when it holds one that this program does not know, one whose text has changed since it was applied, or traces of
- * one that it has no record of.
+ * @throws SchemaRefused when it holds one that this program does not know, one whose text has
+ * changed since it was applied, or traces of one that it has no record of.
  */
 export function migrationStatus(connection: Sqlite, migrations: readonly Migration[] = MIGRATIONS): MigrationStatus {
-  // One snapshot: a migration that another process commits between two reads would look like one without a record.
+  // One snapshot: a migration that another process commits between two reads would look like one
+  // without a record.
   return connection.transaction(() => readStatus(connection, migrations)).deferred();
 }
 
@@ -64,7 +68,10 @@ function readStatus(connection: Sqlite, migrations: readonly Migration[]): Migra
   };
 }
 
-/** @throws SchemaRefused when something that a migration makes is there although it was never recorded */
+/**
+ * @throws SchemaRefused when something that a migration makes is there although it was never
+ * recorded
+ */
 function requireNoTrace(connection: Sqlite, { name, sql }: Migration): void {
   const hasObject = connection.prepare("select 1 from sqlite_schema where name = ?");
   const hasColumn = connection.prepare("select 1 from pragma_table_info(?) where name = ?");
@@ -85,7 +92,8 @@ function requireNoTrace(connection: Sqlite, { name, sql }: Migration): void {
 }
 
 /**
- * Applies what is pending, forward only, each migration in one transaction. The caller holds the data directory's lock.
+ * Applies what is pending, forward only, each migration in one transaction. The caller holds the
+ * data directory's lock.
  * @returns the names applied now. @throws SchemaRefused, and what SQLite throws.
  */
 export function migrateUp(connection: Sqlite, migrations: readonly Migration[] = MIGRATIONS): readonly string[] {
@@ -106,7 +114,10 @@ export function migrateUp(connection: Sqlite, migrations: readonly Migration[] =
   return pending;
 }
 
-/** Opens, or makes, the database file and brings its schema up to date. @returns the migrations applied. @throws SchemaRefused */
+/**
+ * Opens, or makes, the database file and brings its schema up to date. @returns the migrations
+ * applied. @throws SchemaRefused
+ */
 export function migrateFile(file: string): readonly string[] {
   const connection = openForWriting({ file, busyTimeoutMs: 5000 });
   try {
@@ -119,7 +130,10 @@ export function migrateFile(file: string): readonly string[] {
   }
 }
 
-/** Where a database file stands, without changing it; one that does not exist lacks everything. @throws SchemaRefused */
+/**
+ * Where a database file stands, without changing it; one that does not exist lacks everything.
+ * @throws SchemaRefused
+ */
 export function migrationStatusOf(file: string): MigrationStatus {
   if (!existsSync(file)) return { applied: [], pending: MIGRATIONS.map(({ name }) => name) };
   const connection = openForReading(file);
@@ -142,8 +156,9 @@ interface SchemaRow {
 }
 
 /**
- * That a database from outside has the schema that this program's migrations make, up to some point of theirs, and nothing else: a table that is a
- * view, or a trigger that somebody has put in, would act with the rights of whoever uses the database. Modules may have plain tables of their own.
+ * That a database from outside has the schema that this program's migrations make, up to some point
+ * of theirs, and nothing else: a table that is a view, or a trigger that somebody has put in, would
+ * act with the rights of whoever uses the database. Modules may have plain tables of their own.
  * @returns the names of the migrations it has, in their order. @throws SchemaRefused
  */
 export function requireOwnSchema(connection: Sqlite, migrations: readonly Migration[] = MIGRATIONS): readonly string[] {
@@ -164,7 +179,10 @@ export function requireOwnSchema(connection: Sqlite, migrations: readonly Migrat
   return names;
 }
 
-/** The `schema_version` (https://www.sqlite.org/pragma.html#pragma_schema_version) that was found to hold nothing foreign. */
+/**
+ * The `schema_version` (https://www.sqlite.org/pragma.html#pragma_schema_version) that was found to
+ * hold nothing foreign.
+ */
 const CHECKED_SETTING = "schema.checked";
 
 /** What a module may make; part of messages. */
@@ -175,7 +193,10 @@ export function schemaVersion(connection: Sqlite): number {
   return Number(connection.pragma("schema_version", { simple: true }));
 }
 
-/** Says that the schema is this program's own as it is now, so that {@link foreignSchema} need not compare it. */
+/**
+ * Says that the schema is this program's own as it is now, so that {@link foreignSchema} need not
+ * compare it.
+ */
 function noteOwnSchema(connection: Sqlite): void {
   connection
     .prepare(
@@ -186,8 +207,8 @@ function noteOwnSchema(connection: Sqlite): void {
 }
 
 /**
- * What a restore would refuse in the schema of a database that is up to date; null when nothing. Compares only when the schema has changed
- * since it was last found in order, for that takes 10 ms.
+ * What a restore would refuse in the schema of a database that is up to date; null when nothing.
+ * Compares only when the schema has changed since it was last found in order, for that takes 10 ms.
  */
 export function foreignSchema(connection: Sqlite): string | null {
   const checked = connection.prepare<[string], number>("select value from settings where key = ?").pluck();
@@ -202,7 +223,10 @@ export function foreignSchema(connection: Sqlite): string | null {
   }
 }
 
-/** @throws SchemaRefused when the schema has changed between the two views of a database in something that is no module's. */
+/**
+ * @throws SchemaRefused when the schema has changed between the two views of a database in
+ * something that is no module's.
+ */
 export function requireModuleChanges(before: Sqlite, after: Sqlite): void {
   const [old, now] = [rowsOf(before), rowsOf(after)];
   const changed = [...now].find(([key, sql]) => old.get(key) !== sql || !old.has(key))?.[0];
@@ -223,13 +247,19 @@ function schemaOf(migrations: readonly Migration[]): ReadonlyMap<string, string 
   }
 }
 
-/** A table that a module has made, or an index on it: `module_<name>_…` in any letter case. A virtual table is none: it runs code. */
+/**
+ * A table that a module has made, or an index on it: `module_<name>_…` in any letter case. A
+ * virtual table is none: it runs code.
+ */
 function isModules({ type, tbl_name, sql }: SchemaRow): boolean {
   if (!/^module_[a-z0-9]+_[a-z0-9_]+$/i.test(tbl_name)) return false;
   return type === "index" || (type === "table" && /^create table /i.test(sql ?? ""));
 }
 
-/** Every object but the statistics that SQLite keeps for itself, as `type name` with its text; an index names its table too. */
+/**
+ * Every object but the statistics that SQLite keeps for itself, as `type name` with its text; an
+ * index names its table too.
+ */
 function rowsOf(connection: Sqlite): ReadonlyMap<string, string | null> {
   const rows = connection.prepare<[], SchemaRow>("select type, name, tbl_name, sql from sqlite_schema").all();
   return new Map(

@@ -11,9 +11,11 @@ export interface SnapshotThreadData {
 type SnapshotReply = { readonly ok: true } | { readonly ok: false; readonly code: string; readonly message: string };
 
 /**
- * Copies the database as one commit left it, beside a server that goes on writing: one `VACUUM INTO` on a reading connection, in a thread. The page-wise
- * backup API begins anew at every commit of another connection and would never end under load; and nobody may open or close the file by path while
- * it is in use, for closing a descriptor drops SQLite's locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+ * Copies the database as one commit left it, beside a server that goes on writing: one `VACUUM
+ * INTO` on a reading connection, in a thread. The page-wise backup API begins anew at every commit
+ * of another connection and would never end under load; and nobody may open or close the file by
+ * path while it is in use, for closing a descriptor drops SQLite's locks
+ * (https://www.sqlite.org/howtocorrupt.html, section 2.2).
  * @param into a file that is empty or not there yet. @throws ThreadError with SQLite's code
  */
 export async function snapshotDatabase(data: SnapshotThreadData): Promise<void> {

@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { PrismError } from "../../core/errors.ts";
 import type { CommitFailure } from "../commit/write-set.ts";
 
-/** An error that happened in another thread; `code` as better-sqlite3 gives it, '' where it was none of SQLite's. */
+/**
+ * An error that happened in another thread; `code` as better-sqlite3 gives it, '' where it was none
+ * of SQLite's.
+ */
 export class ThreadError extends Error {
   readonly code: string;
 
@@ -23,7 +26,10 @@ const BUSY = /^SQLITE_(BUSY|LOCKED)/;
 const READONLY = /^SQLITE_(READONLY|CANTOPEN|PERM)/;
 const BROKEN = /^SQLITE_(IOERR|CORRUPT|NOTADB|NOMEM|PROTOCOL)/;
 
-/** Sorts an error of SQLite by what it means to a caller. What SQL itself refuses, a constraint above all, is `internal`. */
+/**
+ * Sorts an error of SQLite by what it means to a caller. What SQL itself refuses, a constraint
+ * above all, is `internal`.
+ */
 export function failureOf(error: unknown): CommitFailure {
   const code = sqliteCode(error);
   if (FULL.test(code)) return "full";
@@ -34,8 +40,8 @@ export function failureOf(error: unknown): CommitFailure {
 }
 
 /**
- * A write that the file system refused, with the code of its reason: a quota counts as a full disk, and SQLite does not tell it from a
- * read-only file system. Other errors pass.
+ * A write that the file system refused, with the code of its reason: a quota counts as a full disk,
+ * and SQLite does not tell it from a read-only file system. Other errors pass.
  * @param look writes into the database's directory.
  */
 export function withDiskReason(error: unknown, look: () => "full" | "readonly" | "failed" | null): unknown {
@@ -50,7 +56,10 @@ export function sqliteCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
-/** The public error for a commit that did not happen. The engine's words go to the log as its cause, never to a client. */
+/**
+ * The public error for a commit that did not happen. The engine's words go to the log as its cause,
+ * never to a client.
+ */
 export function commitError(failure: CommitFailure, cause: unknown): PrismError {
   switch (failure) {
     case "full":
@@ -80,8 +89,8 @@ const READONLY_ERRNO = new Set(["EROFS", "EACCES", "EPERM"]);
 const PROBE_BYTES = 4096;
 
 /**
- * Writes a small file into a directory, waits for the disk, and removes it: SQLite has one code for a full quota, a read-only file system
- * and a broken disk. @returns null when it worked.
+ * Writes a small file into a directory, waits for the disk, and removes it: SQLite has one code for
+ * a full quota, a read-only file system and a broken disk. @returns null when it worked.
  */
 export function diskProblem(dir: string): DiskProblem | null {
   const file = join(dir, `.write-probe-${process.pid}.partial`);

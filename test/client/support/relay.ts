@@ -2,7 +2,10 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, connect as dial, type Server, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 
-/** A network between client and server: one address, whatever port the server has at the moment, and lines that can be cut or go silent. */
+/**
+ * A network between client and server: one address, whatever port the server has at the moment, and
+ * lines that can be cut or go silent.
+ */
 export class Relay {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
@@ -54,7 +57,9 @@ export class Relay {
     this.#isDown = false;
   }
 
-  /** The lines that there are stay, and carry nothing any more: nobody is told. Later ones are good. */
+  /**
+   * The lines that there are stay, and carry nothing any more: nobody is told. Later ones are good.
+   */
   silence(): void {
     this.#isSilent = true;
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();

@@ -15,7 +15,10 @@ export interface Given extends Partial<ConfigSources> {
   readonly files?: Readonly<Record<string, unknown>>;
 }
 
-/** Loads from an empty directory of its own, that holds only what is given; no secret is made unless asked for. @throws ConfigRefused */
+/**
+ * Loads from an empty directory of its own, that holds only what is given; no secret is made unless
+ * asked for. @throws ConfigRefused
+ */
 export function load(t: TestContext, { files = {}, ...sources }: Given = {}): LoadedConfig {
   const workingDir = sources.workingDir ?? mkdtempSync(join(tmpdir(), "prism-config-"));
   if (!sources.workingDir) t.after(() => rmSync(workingDir, { recursive: true, force: true }));

@@ -2,7 +2,10 @@ import { type BadRequest, INVALID, type Outcome, RequestMaker, randomFrom, type 
 
 const refused = (detail: string): Outcome => ({ status: 422, code: "INVALID_CONDITION", detail });
 
-/** Contract 6.1 and 6.3: each way in which a condition can be wrong, by the code that its detail has. */
+/**
+ * Contract 6.1 and 6.3: each way in which a condition can be wrong, by the code that its detail
+ * has.
+ */
 const CONDITIONS: Readonly<Record<string, readonly string[]>> = {
   SYNTAX: [
     " ",
@@ -160,7 +163,10 @@ function damagedConditions(count: number): string[] {
   return [...found];
 }
 
-/** Conditions and templates that no rule can have; each is sent to be stored, and some to be tried as well. */
+/**
+ * Conditions and templates that no rule can have; each is sent to be stored, and some to be tried
+ * as well.
+ */
 export function badConditions(target: Target): BadRequest[] {
   const make = new RequestMaker(target);
   const rule = { name: "n", targetRoles: ["Admin"] };

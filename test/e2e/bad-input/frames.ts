@@ -145,7 +145,10 @@ export function frameOutcome({ port, token }: Target, { path, messages }: BadFra
 
 const MASK = Buffer.from([1, 2, 3, 4]);
 
-/** A frame bit by bit (RFC 6455 section 5.2). @param first its first byte: FIN, the reserved bits, the opcode. */
+/**
+ * A frame bit by bit (RFC 6455 section 5.2). @param first its first byte: FIN, the reserved bits,
+ * the opcode.
+ */
 function frame(first: number, payload: Buffer, isMasked = true): Buffer {
   const length = payload.length < 126 ? [payload.length] : [126, payload.length >> 8, payload.length & 0xff];
   length[0] = (length[0] ?? 0) | (isMasked ? 0x80 : 0);

@@ -114,7 +114,10 @@ const shapes = ({ project, rule }: Target): readonly Shape[] => [
   },
 ];
 
-/** What a member takes besides the values of its kind. A `time` takes none: its form is neither text nor number alone. */
+/**
+ * What a member takes besides the values of its kind. A `time` takes none: its form is neither text
+ * nor number alone.
+ */
 const SPECIAL: Readonly<Record<string, readonly string[]>> = {
   source: ["an empty text"],
   // The rule has roles.
@@ -324,7 +327,10 @@ function wrongFields(make: RequestMaker): BadRequest[] {
   ];
 }
 
-/** Bodies cut or changed at places that chance picks, with a fixed seed; only those that are no JSON any more. */
+/**
+ * Bodies cut or changed at places that chance picks, with a fixed seed; only those that are no JSON
+ * any more.
+ */
 function damagedBodies(make: RequestMaker, count: number): BadRequest[] {
   const random = randomFrom(20_260_101);
   const good = JSON.stringify({
@@ -357,7 +363,10 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Requests made from lists: every member, parameter, id and method that cannot be, and bodies damaged by chance. */
+/**
+ * Requests made from lists: every member, parameter, id and method that cannot be, and bodies
+ * damaged by chance.
+ */
 export function generatedRequests(target: Target): BadRequest[] {
   const make = new RequestMaker(target);
   return [

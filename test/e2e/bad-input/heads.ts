@@ -18,7 +18,10 @@ const UPGRADE = ["Connection: Upgrade", "Upgrade: websocket"];
 const KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 const VERSION = "Sec-WebSocket-Version: 13";
 
-/** Two readings of where a request ends, which is how one is smuggled past a proxy: never is the second one served. */
+/**
+ * Two readings of where a request ends, which is how one is smuggled past a proxy: never is the
+ * second one served.
+ */
 function smuggling(make: RequestMaker): BadRequest[] {
   const second = "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n";
   const framed = (name: string, lines: readonly string[], body: string, outcome: Outcome) =>

@@ -13,7 +13,10 @@ interface Made {
   keyId: string;
 }
 
-/** What the changes work on: a project with a key, a rule, a notification, a decided event, a second user. */
+/**
+ * What the changes work on: a project with a key, a rule, a notification, a decided event, a second
+ * user.
+ */
 async function world(t: TestContext) {
   const prism = await startPrism(t);
   const { parts } = prism;

@@ -25,7 +25,10 @@ async function servedTrail(t: TestContext): Promise<Trail> {
   return { prism, log, headFile: join(prism.dir, "audit.head") };
 }
 
-/** What an attacker without the encryption key does to a database: the last five rows go, with every trace in it. @returns the head that is left */
+/**
+ * What an attacker without the encryption key does to a database: the last five rows go, with every
+ * trace in it. @returns the head that is left
+ */
 function cutOff(dir: string): string {
   const db = new SqliteDatabase(databaseIn(dir));
   try {

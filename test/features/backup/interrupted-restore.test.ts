@@ -64,7 +64,8 @@ test("interrupted at any step, a restore leaves the old data or, once finished b
       outcomes.push(whose(dir));
       continue;
     }
-    // The next command is interrupted as well, at each of its steps, and the one after that finishes.
+    // The next command is interrupted as well, at each of its steps, and the one after that
+    // finishes.
     const places = { dataDir: dir, databaseFile: join(dir, "prism.db") };
     for (let again = 1; isRestorePending(places); again++) {
       let next = 0;

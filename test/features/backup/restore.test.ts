@@ -133,7 +133,8 @@ test("every counter goes on a million behind what it had reached, in the old dat
   const old = { events: last(prism.dir, "events"), streams: last(prism.dir, "streams") };
   assert.equal(old.events, 8);
   const { offsets } = await restoreInto(prism.dir, file, { keys: keysOf(prism) });
-  // The copy was made beside a server, which draws from blocks of 100 000 (src/store/commit/sequences.ts).
+  // The copy was made beside a server, which draws from blocks of 100 000
+  // (src/store/commit/sequences.ts).
   assert.deepEqual(offsets, { events: 100_000 + OFFSET_JUMP, streams: 100_000 + OFFSET_JUMP });
 
   const again = await restoreInto(prism.dir, file, { keys: keysOf(prism) });

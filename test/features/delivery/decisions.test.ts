@@ -19,7 +19,8 @@ async function open(t: TestContext, settings: Record<string, string> = {}) {
   const fcm = await FcmServer.start(t);
   const { credentials, endpoint = "", tokenEndpoint = "" } = fcm.options;
   const world = await DeliveryWorld.open(t, {
-    // From midnight on {@link passTo} takes the same time whenever the test is run, and no token ends on the way.
+    // From midnight on {@link passTo} takes the same time whenever the test is run, and no token
+    // ends on the way.
     clock: new FakeClock(Math.ceil(Date.now() / DAY_MS) * DAY_MS),
     settings: {
       ...peer.settings,

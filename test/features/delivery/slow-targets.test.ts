@@ -14,7 +14,10 @@ async function notify(prism: TestPrism, recipient: string, channels: readonly st
   assert.equal(code, 201, text);
 }
 
-/** Two users with webhooks on a host each, and a mail server. With a clock that stands, nothing comes back by time alone. */
+/**
+ * Two users with webhooks on a host each, and a mail server. With a clock that stands, nothing
+ * comes back by time alone.
+ */
 async function world(t: TestContext) {
   const [slowHost, quickHost, mail] = [await WebPeer.start(t), await WebPeer.start(t), await mailPeer(t)];
   const prism = await startPrism(t, {

@@ -6,7 +6,10 @@ import { FakeClock } from "../../helpers/fake-clock.ts";
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Attempts at targets. Each call lasts until the test ends it; a deferred attempt comes back when it is recalled. */
+/**
+ * Attempts at targets. Each call lasts until the test ends it; a deferred attempt comes back when
+ * it is recalled.
+ */
 class World {
   readonly clock = new FakeClock();
   readonly began: string[] = [];

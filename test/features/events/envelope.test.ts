@@ -139,7 +139,10 @@ test("the hand-written check and the schema that the API document is made of agr
   );
 });
 
-/** What S2's producers send, and what becomes of it: the envelope, and the payload that keeps the original. */
+/**
+ * What S2's producers send, and what becomes of it: the envelope, and the payload that keeps the
+ * original.
+ */
 const FOREIGN: readonly {
   event: Record<string, unknown>;
   envelope?: Record<string, unknown>;

@@ -133,7 +133,10 @@ function storedKeys(prism: TestPrism): string[] {
   return reader.prepare<[], string>("select dedupeKey from events").pluck().all().sort();
 }
 
-/** What the rule made of the events that are decided, by plain counting. On a busy machine some wait, and on a full disk they go on waiting. */
+/**
+ * What the rule made of the events that are decided, by plain counting. On a busy machine some
+ * wait, and on a full disk they go on waiting.
+ */
 function assertDecided(prism: TestPrism): void {
   const due = scalarOf<number>(prism, "select count(*) from events where processedAt > 0 and payload ->> 'n' % 10 = 0");
   assert.equal(countOf(prism, "decisions"), due);

@@ -19,8 +19,9 @@ const CASABLANCA = "Africa/Casablanca";
 type Case = readonly [zone: string, day: string, pattern: string, times: readonly string[]];
 
 /**
- * What patterns with fixed hours have on a day of the zone: instants, and wall times that do not happen. The instants come from another
- * implementation of the zones (Python's zoneinfo), minute by minute.
+ * What patterns with fixed hours have on a day of the zone: instants, and wall times that do not
+ * happen. The instants come from another implementation of the zones (Python's zoneinfo), minute by
+ * minute.
  */
 const FIXED_HOURS: readonly Case[] = [
   [NEW_YORK, "2026-03-08", "30 2 * * *", ["03-08T07:00Z moved 03:00"]],

@@ -97,7 +97,9 @@ function naiveTimes({ minute, hour, weekday }: Pattern, zone: string, from: numb
 
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
-/** The wall clock, as if it showed UTC: read field by field, where the program asks for the offset. */
+/**
+ * The wall clock, as if it showed UTC: read field by field, where the program asks for the offset.
+ */
 function wallAt(zone: string, at: number): number {
   const options = { timeZone: zone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric" } as const;
   const formatter =

@@ -15,7 +15,10 @@ const NO_JOB = "0198c0de-0000-7000-8000-000000000000";
 
 type Action = "cancel" | "retry" | "promote" | "delete";
 
-/** What each action makes of a job in each state: the state it is in then, or the code of the refusal. */
+/**
+ * What each action makes of a job in each state: the state it is in then, or the code of the
+ * refusal.
+ */
 const TABLE: Readonly<Record<Action, Readonly<Record<(typeof JOB_STATES)[number], string>>>> = {
   cancel: {
     scheduled: "cancelled",

@@ -46,7 +46,8 @@ test("a job that is made for later runs when its time has come, and not before",
   assert.equal(helper.stateOf(id), "scheduled");
   await pass(4500);
   assert.deepEqual([helper.stateOf(id), runs], ["scheduled", []]);
-  // It is claimed a moment ahead, so as not to run a commit too late; it does not begin before its time.
+  // It is claimed a moment ahead, so as not to run a commit too late; it does not begin before its
+  // time.
   await pass(499);
   assert.deepEqual(runs, []);
   await pass(1);

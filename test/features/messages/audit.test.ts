@@ -6,7 +6,10 @@ import { Mailbox, PATH } from "./support/mailbox.ts";
 
 const LATER = { recipientId: "vic", content: "for your eyes only", delayMs: 86_400_000 };
 
-/** So that no job is under way, which the proof waits for, messages are sent and withdrawn as they are proven. */
+/**
+ * So that no job is under way, which the proof waits for, messages are sent and withdrawn as they
+ * are proven.
+ */
 const CHANGES: readonly Change<Mailbox>[] = [
   {
     action: "message.send",

@@ -7,8 +7,8 @@ import { codeOf, Mailbox, PATH, type PageBody, type Person } from "./support/mai
 const HOUR = 3_600_000;
 
 /**
- * What three people have sent each other, by name: `uv1`, `uv2` from Uma to Vic and `vu1` back, `wu1` from Wim to Uma, all delivered; `uv-later`
- * and `vu-later` wait.
+ * What three people have sent each other, by name: `uv1`, `uv2` from Uma to Vic and `vu1` back,
+ * `wu1` from Wim to Uma, all delivered; `uv-later` and `vu-later` wait.
  */
 async function correspondence(t: test.TestContext) {
   const clock = new FakeClock();

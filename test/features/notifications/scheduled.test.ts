@@ -337,7 +337,8 @@ test("a crash between the commit and the answer: the repeated request is the sam
   assert.equal(countOf(next, "jobs"), 1);
   pass(LATER_MS, next);
   await sent(next, first.body.jobId);
-  // What a kill between the commit of the effect and whatever follows leaves: the notification is there, and so is the end of the job.
+  // What a kill between the commit of the effect and whatever follows leaves: the notification is
+  // there, and so is the end of the job.
   const last = await startPrism(t, { clock, dir: await crashImage(t, next) });
   assert.equal(stateOf(last, first.body.jobId), "succeeded");
   pass(LATER_MS, last);

@@ -21,7 +21,9 @@ async function reload(prism: TestPrism, name: string): Promise<ModuleState> {
   return body;
 }
 
-/** A reply while the module is being replaced: the client may send the request again a second later. */
+/**
+ * A reply while the module is being replaced: the client may send the request again a second later.
+ */
 function assertReplaced({ body, headers }: Awaited<ReturnType<TestPrism["get"]>>): void {
   const { error } = body as { error?: { code: string } };
   assert.deepEqual([error?.code, headers.get("retry-after")], ["MODULE_UNAVAILABLE", "1"]);

@@ -7,7 +7,10 @@ import { temporaryDir } from "../../helpers/store.ts";
 
 const root = join(import.meta.dirname, "../../..");
 
-/** A folder of somebody's own, with Prism and what its types refer to installed as npm would: nothing else of this checkout is in reach. */
+/**
+ * A folder of somebody's own, with Prism and what its types refer to installed as npm would:
+ * nothing else of this checkout is in reach.
+ */
 function outside(t: TestContext): string {
   const dir = temporaryDir(t);
   const prism = join(dir, "node_modules/prism");

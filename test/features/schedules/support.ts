@@ -49,7 +49,10 @@ export class ScheduleWorld {
     return this.schedules.look();
   }
 
-  /** The times of the jobs that schedules have made, since {@link START}, with `m` for whole minutes and `h` for whole hours. */
+  /**
+   * The times of the jobs that schedules have made, since {@link START}, with `m` for whole minutes
+   * and `h` for whole hours.
+   */
   runs(scheduleId?: string): string[] {
     const rows = rowsOf<{ scheduleId: string; runAt: number }>(
       this.prism,

@@ -22,7 +22,10 @@ interface Exposition {
   readonly samples: readonly Sample[];
 }
 
-/** Reads text format 0.0.4 as strictly as Prometheus does. @throws on the first line that is none of it */
+/**
+ * Reads text format 0.0.4 as strictly as Prometheus does. @throws on the first line that is none of
+ * it
+ */
 function parseExposition(text: string): Exposition {
   assert.ok(text.endsWith("\n"));
   const types = new Map<string, string>();

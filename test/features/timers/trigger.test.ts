@@ -27,7 +27,9 @@ after(() => prism.stop());
 
 const stateOf = (jobId: string) => scalarOf<string>(prism, "select state from jobs where id = ?", jobId);
 
-/** Lets time pass: the runner waits by the real clock, and looks at the other when it hears of jobs. */
+/**
+ * Lets time pass: the runner waits by the real clock, and looks at the other when it hears of jobs.
+ */
 function pass(ms: number): void {
   clock.advance(ms);
   prism.parts.core.jobs.runner.enqueued([]);

@@ -30,7 +30,10 @@ const numberOf = (value: unknown): number | undefined => (typeof value === "numb
 const lengthOf = (value: unknown): number | undefined => (typeof value === "string" ? [...value].length : undefined);
 const countOf = (value: unknown): number | undefined => (Array.isArray(value) ? value.length : undefined);
 
-/** Keywords of JSON Schema 2020-12 that Prism's document uses. Another one in a schema is an error: nothing is passed over unseen. */
+/**
+ * Keywords of JSON Schema 2020-12 that Prism's document uses. Another one in a schema is an error:
+ * nothing is passed over unseen.
+ */
 const CHECKS: Readonly<Record<string, Check>> = {
   description: () => [],
   readOnly: () => [],
@@ -95,7 +98,10 @@ export function problemsOf(schema: Schema, value: unknown, at = "$"): string[] {
   });
 }
 
-/** Keywords that {@link problemsOf} does not know, types and formats that do not exist, anywhere in the schema. */
+/**
+ * Keywords that {@link problemsOf} does not know, types and formats that do not exist, anywhere in
+ * the schema.
+ */
 export function schemaFaults(schema: unknown, at = "$"): string[] {
   if (!isObject(schema)) return [`${at} is no schema`];
   const { type, format, properties = {}, items, anyOf = [], oneOf = [], additionalProperties, required = [] } = schema;
@@ -129,7 +135,10 @@ export function inlined(schema: Schema, schemas: Readonly<Record<string, Schema>
   return value(schema) as Schema;
 }
 
-/** The same schema, with every object that lists its members allowing no others: to see that answers hold nothing that is not documented. */
+/**
+ * The same schema, with every object that lists its members allowing no others: to see that answers
+ * hold nothing that is not documented.
+ */
 export function closed(schema: Schema): Schema {
   const { properties, items, anyOf, ...rest } = schema;
   return {

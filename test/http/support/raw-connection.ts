@@ -13,7 +13,10 @@ export interface RawReply {
 
 const NO_BODY = new Set([100, 101, 204, 304]);
 
-/** A TCP connection to the server that sends exactly what it is told: no client library tidies anything up. */
+/**
+ * A TCP connection to the server that sends exactly what it is told: no client library tidies
+ * anything up.
+ */
 export class RawConnection {
   readonly #socket: Socket;
   #received = Buffer.alloc(0);
@@ -43,7 +46,10 @@ export class RawConnection {
     if (!this.#isClosed) this.#socket.write(bytes);
   }
 
-  /** Hands the bytes over and waits until they have left this process, so that the next ones travel by themselves. */
+  /**
+   * Hands the bytes over and waits until they have left this process, so that the next ones travel
+   * by themselves.
+   */
   async sendAlone(bytes: string | Uint8Array): Promise<void> {
     await new Promise<void>((resolve) => this.#socket.write(bytes, () => resolve()));
     await new Promise((resolve) => setTimeout(resolve, 2));
@@ -86,7 +92,9 @@ export class RawConnection {
     return this.#isClosed;
   }
 
-  /** Waits for the next whole answer. @param method of the request: an answer to HEAD has no body. */
+  /**
+   * Waits for the next whole answer. @param method of the request: an answer to HEAD has no body.
+   */
   async reply(method = "GET"): Promise<RawReply> {
     const taken = await eventually("an answer", () => takeReply(this.#received, method, this.#isClosed));
     this.#received = this.#received.subarray(taken.length);

@@ -2,7 +2,10 @@ import type { TestPrism } from "../../helpers/prism.ts";
 
 export type RowCounts = Readonly<Record<string, number>>;
 
-/** How many rows each table holds, as readers see it. @param except tables that may change meanwhile. */
+/**
+ * How many rows each table holds, as readers see it. @param except tables that may change
+ * meanwhile.
+ */
 export function rowCounts(prism: TestPrism, except: readonly string[] = []): RowCounts {
   const { reader } = prism.parts.base.store;
   const names = reader

@@ -5,7 +5,10 @@ import { notificationSweep } from "../../../src/features/notifications/retention
 import { noteRemoved } from "../../../src/features/streams/stream-history.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 
-/** What a stream gets, numbered 1, 2, 3 …, so that what a client got can be compared with what was sent. */
+/**
+ * What a stream gets, numbered 1, 2, 3 …, so that what a client got can be compared with what was
+ * sent.
+ */
 export interface Feed {
   readonly count: number;
   /** The offset of the last one. */

@@ -32,7 +32,9 @@ export interface Target {
 export interface LiveClient {
   /** What came, in its order. */
   readonly items: readonly Item[];
-  /** The offset that the server named on letting the client in; null where the protocol names none. */
+  /**
+   * The offset that the server named on letting the client in; null where the protocol names none.
+   */
   readonly head: number | null;
   /** How it ended, in the protocol's words, see {@link Ends}; pending while it has not. */
   readonly end: Promise<string>;
@@ -57,11 +59,20 @@ export interface Ends {
 export interface LiveProtocol {
   readonly name: string;
   readonly transport: Transport;
-  /** The events of the project, or the tasks or notifications of whoever connects. A notification's number is its title, as a task's is. */
+  /**
+   * The events of the project, or the tasks or notifications of whoever connects. A notification's
+   * number is its title, as a task's is.
+   */
   readonly follows: "project" | "tasks" | "user";
-  /** Said of a protocol whose clients cannot name an offset; they ask for `/notifications/missed` in its place. */
+  /**
+   * Said of a protocol whose clients cannot name an offset; they ask for `/notifications/missed` in
+   * its place.
+   */
   readonly resumes?: false;
-  /** Said of a protocol that a login lets in: a client stays as long as that, whatever becomes of the access token, and keys are of no use. */
+  /**
+   * Said of a protocol that a login lets in: a client stays as long as that, whatever becomes of
+   * the access token, and keys are of no use.
+   */
   readonly letsIn?: "logins";
   readonly ends: Ends;
   /** @throws Refused */

@@ -43,7 +43,10 @@ export const RESUMING_PROTOCOLS = PROTOCOLS.filter(({ resumes }) => resumes !== 
 /** The protocols that a token lets in for as long as it lasts. */
 export const TOKEN_PROTOCOLS = PROTOCOLS.filter(({ letsIn }) => letsIn !== "logins");
 
-/** The protocols whose clients say who they are before there is a connection; of the others only a few may be about to at a time. */
+/**
+ * The protocols whose clients say who they are before there is a connection; of the others only a
+ * few may be about to at a time.
+ */
 export const UPFRONT_PROTOCOLS = PROTOCOLS.filter(
   ({ transport }) => transport !== "pusher" && transport !== "socketio",
 );
@@ -91,7 +94,10 @@ export class LiveServer {
     return { url: this.prism.url, projectId: this.projectId, token: this.prism.adminToken };
   }
 
-  /** What a client of this protocol hears. @param userId whose client it is, if not the administrator's. */
+  /**
+   * What a client of this protocol hears. @param userId whose client it is, if not the
+   * administrator's.
+   */
   feedOf({ follows }: LiveProtocol, userId = this.userId): Feed {
     if (follows === "project") return this.feed;
     if (userId === this.userId) return follows === "tasks" ? this.tasks : this.notifications;

@@ -7,7 +7,10 @@ import { PusherClient } from "./pusher-client.ts";
 /** A master key of encrypted channels, in base64. */
 export const MASTER_KEY = Buffer.alloc(32, 7).toString("base64");
 
-/** Pusher's server library as another backend uses it: it has the app's secret, and users of its own. */
+/**
+ * Pusher's server library as another backend uses it: it has the app's secret, and users of its
+ * own.
+ */
 export function backendOf(prism: TestPrism): Pusher {
   const { appId, key, secret } = prism.parts.core.live.pusher;
   const address = { host: "127.0.0.1", port: String(prism.app.port), useTLS: false };

@@ -2,7 +2,10 @@ import { type EventView, type Item, type LiveProtocol, Refused } from "./live-cl
 import { liveClient } from "./native-protocol.ts";
 import { type Message, WebSocketClient } from "./web-socket-client.ts";
 
-/** The embedded Pusher server (contract 5.5): the client joins the project's private channel, signed for by the auth route. */
+/**
+ * The embedded Pusher server (contract 5.5): the client joins the project's private channel, signed
+ * for by the auth route.
+ */
 export const pusherProtocol: LiveProtocol = {
   name: "Pusher",
   transport: "pusher",

@@ -6,7 +6,10 @@ import { frame, RawSocket } from "./raw-socket.ts";
 /** Where a raw client goes, and as whom. */
 export interface RawTarget {
   readonly port: number;
-  /** Access token, service token or API key that may read the project `default`, and tasks where those are followed. */
+  /**
+   * Access token, service token or API key that may read the project `default`, and tasks where
+   * those are followed.
+   */
   readonly token: string;
 }
 
@@ -16,7 +19,10 @@ export interface RawProtocol {
   readonly transport: LiveProtocol["transport"];
   /** Where it is served, without a credential; a query may follow. */
   readonly path: string;
-  /** Opens a socket as whoever the token is. It has been let in when this returns. @param headers lines of the upgrade request. */
+  /**
+   * Opens a socket as whoever the token is. It has been let in when this returns. @param headers
+   * lines of the upgrade request.
+   */
   open(t: TestContext, target: RawTarget, headers?: readonly string[]): Promise<RawSocket>;
   /** Whether it is the frames of WebSocket that ask whether a client lives. */
   readonly hasPingFrames: boolean;
@@ -54,7 +60,9 @@ function environmentName(key: string): string {
   return `PRISM_${key.replaceAll(/[.]/g, "_").replaceAll(/[A-Z]/g, "_$&").toUpperCase()}`;
 }
 
-/** The path with a credential in its query, for protocols that look there; others are not harmed. */
+/**
+ * The path with a credential in its query, for protocols that look there; others are not harmed.
+ */
 export function withToken(path: string, token: string): string {
   return `${path}${path.includes("?") ? "&" : "?"}token=${token}`;
 }
@@ -82,7 +90,10 @@ function byUrl(
   };
 }
 
-/** Pusher's: everything is said inside, and whoever follows a channel for everybody may stay without saying who it is. */
+/**
+ * Pusher's: everything is said inside, and whoever follows a channel for everybody may stay without
+ * saying who it is.
+ */
 const PUSHER_PATH = `/app/${PUSHER_KEY}?protocol=7`;
 const pusher: RawProtocol = {
   name: "Pusher",

@@ -31,7 +31,9 @@ export function dataOf<T = Record<string, unknown>>({ data }: Message): T {
   return JSON.parse(data) as T;
 }
 
-/** A signature by Pusher's own server library: that of another backend which has the app's secret. */
+/**
+ * A signature by Pusher's own server library: that of another backend which has the app's secret.
+ */
 export function signByLibrary(
   prism: TestPrism,
   socketId: string,

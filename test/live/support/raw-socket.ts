@@ -2,7 +2,9 @@ import type { TestContext } from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { RawConnection, requestText } from "../../http/support/raw-connection.ts";
 
-/** What a WebSocket upgrade asks for (RFC 6455 section 4.1); the credential is the caller's to add. */
+/**
+ * What a WebSocket upgrade asks for (RFC 6455 section 4.1); the credential is the caller's to add.
+ */
 export const HANDSHAKE: readonly string[] = [
   "Connection: Upgrade",
   "Upgrade: websocket",
@@ -22,7 +24,10 @@ export interface FrameOptions {
   readonly saidLength?: number;
 }
 
-/** A frame as a client sends it (RFC 6455 section 5.2), masked with zeros; whatever is wrong about it is the caller's wish. */
+/**
+ * A frame as a client sends it (RFC 6455 section 5.2), masked with zeros; whatever is wrong about
+ * it is the caller's wish.
+ */
 export function frame(payload: string | Buffer = "", options: FrameOptions = {}): Buffer {
   const { opcode = OPCODE.text, isLast = true, reserved = 0, isMasked = true } = options;
   const bytes = Buffer.from(payload);
@@ -48,7 +53,10 @@ export interface ServerFrame {
   readonly payload: Buffer;
 }
 
-/** A WebSocket over a TCP connection that no library tidies up: it answers no ping, closes nothing, and sends what it is told. */
+/**
+ * A WebSocket over a TCP connection that no library tidies up: it answers no ping, closes nothing,
+ * and sends what it is told.
+ */
 export class RawSocket {
   readonly connection: RawConnection;
   readonly #frames: ServerFrame[] = [];
@@ -79,7 +87,10 @@ export class RawSocket {
     return this.frames.filter(({ opcode }) => opcode === OPCODE.text).map(({ payload }) => payload.toString());
   }
 
-  /** The code that the server closed with; 1005 when it named none, 1006 when the connection ended without a word, null while it is open. */
+  /**
+   * The code that the server closed with; 1005 when it named none, 1006 when the connection ended
+   * without a word, null while it is open.
+   */
   get closeCode(): number | null {
     const close = this.frames.find(({ opcode }) => opcode === OPCODE.close);
     if (close) return close.payload.length < 2 ? 1005 : close.payload.readUInt16BE();

@@ -20,7 +20,10 @@ export type ClientOptions = Partial<ManagerOptions & SocketOptions>;
 export class SocketIoClient {
   readonly socket: Socket;
   readonly events: { readonly name: string; readonly payload: Payload }[] = [];
-  /** Why it was disconnected: the code and the reason that the server gave, and whether the library would come back by itself. */
+  /**
+   * Why it was disconnected: the code and the reason that the server gave, and whether the library
+   * would come back by itself.
+   */
   readonly end: Promise<string>;
   readonly refusals: Payload[] = [];
 

@@ -74,7 +74,10 @@ async function letIn(
   }
 }
 
-/** As the protocols that answer with a status have it: by the code of `connect_error`, or by asking again where the library hides the answer. */
+/**
+ * As the protocols that answer with a status have it: by the code of `connect_error`, or by asking
+ * again where the library hides the answer.
+ */
 async function refusalOf(
   { url }: Target,
   refusal: Payload | undefined,
@@ -92,7 +95,10 @@ async function refusalOf(
   return reply.ok ? undefined : new Refused(reply.status, await reply.text(), Object.fromEntries(reply.headers));
 }
 
-/** @param wanted what the stream that is followed has; every client hears its own notifications as well. */
+/**
+ * @param wanted what the stream that is followed has; every client hears its own notifications as
+ * well.
+ */
 function liveClient(client: SocketIoClient, wanted: "event" | "notification", head: number): LiveClient {
   const items: Item[] = [];
   let eventsRead = 0;
@@ -132,7 +138,10 @@ type Transport =
   | { readonly name: "websocket"; readonly ws: { pause(): void; resume(): void } }
   | { readonly name: "polling"; readonly _polling: boolean; _poll?: () => void };
 
-/** Stops reading without a word to the server: a socket is left unread, a poll is not followed by another. */
+/**
+ * Stops reading without a word to the server: a socket is left unread, a poll is not followed by
+ * another.
+ */
 function reading({ socket }: SocketIoClient): { stop(): void; goOn(): void } {
   const transport = socket.io.engine.transport as unknown as Transport;
   if (transport.name === "websocket") return { stop: () => transport.ws.pause(), goOn: () => transport.ws.resume() };

@@ -2,7 +2,10 @@ import { EventSource, type EventSourceFetchInit, type FetchLikeResponse } from "
 import type { EventView, Item, LiveClient, LiveProtocol } from "./live-client.ts";
 import { Refused } from "./live-client.ts";
 
-/** `GET /realtime/:projectId/sse` (contract 5.3), with an EventSource that is not let to connect again. */
+/**
+ * `GET /realtime/:projectId/sse` (contract 5.3), with an EventSource that is not let to connect
+ * again.
+ */
 export const sseProtocol: LiveProtocol = {
   name: "SSE",
   transport: "sse",

@@ -2,7 +2,9 @@ import type { Item, LiveProtocol } from "./live-client.ts";
 import { liveClient, nativeProtocol } from "./native-protocol.ts";
 import { type Message, WebSocketClient } from "./web-socket-client.ts";
 
-/** S3's `/ws/updates` (contract 5.4): the client subscribes to its own tasks when it is connected. */
+/**
+ * S3's `/ws/updates` (contract 5.4): the client subscribes to its own tasks when it is connected.
+ */
 export const taskProtocol: LiveProtocol = {
   name: "task socket",
   transport: "tasks",

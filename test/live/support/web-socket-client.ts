@@ -62,7 +62,9 @@ export class WebSocketClient {
     return client;
   }
 
-  /** A socket of `/ws` that has been welcomed. @param token access token, service token or API key. */
+  /**
+   * A socket of `/ws` that has been welcomed. @param token access token, service token or API key.
+   */
   static async welcomed(t: TestContext, wsUrl: string, token: string): Promise<WebSocketClient> {
     const client = await WebSocketClient.openFor(t, `${wsUrl}/ws`, { headers: { Authorization: `Bearer ${token}` } });
     await client.expect({ op: "welcome" });

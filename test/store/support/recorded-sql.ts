@@ -2,8 +2,8 @@ import SqliteDatabase from "better-sqlite3";
 import { Scanner } from "../../../src/store/scanner.ts";
 
 /**
- * Every statement that this process compiles from now on, those of the scan thread included. To be called before a server starts, which must
- * have its writer in the main thread.
+ * Every statement that this process compiles from now on, those of the scan thread included. To be
+ * called before a server starts, which must have its writer in the main thread.
  */
 export function recordSql(): Set<string> {
   const seen = new Set<string>();
@@ -20,7 +20,10 @@ export function recordSql(): Set<string> {
   return seen;
 }
 
-/** The lines of SQLite's plan for a statement, whose parameters stay open as they are when it is compiled. */
+/**
+ * The lines of SQLite's plan for a statement, whose parameters stay open as they are when it is
+ * compiled.
+ */
 export function planOf(connection: SqliteDatabase.Database, sql: string): string[] {
   const names = [...sql.matchAll(/[@:]([A-Za-z]\w*)/g)].map(([, name]) => [name, null]);
   const marks = sql.replaceAll(/'[^']*'/g, "").split("?").length - 1;

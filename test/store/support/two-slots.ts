@@ -2,8 +2,8 @@ import type { CommitOutcome, WriteSet } from "../../../src/store/commit/write-se
 import { WriterPort, type WriterRequest } from "../../../src/store/commit/writers.ts";
 
 /**
- * Either writer with two sets on their way at any time, each handed over a turn later: what a thread does when the disk is slow, without a
- * slow disk.
+ * Either writer with two sets on their way at any time, each handed over a turn later: what a
+ * thread does when the disk is slow, without a slow disk.
  */
 export class TwoSlots extends WriterPort {
   onRoom: (() => void) | null = null;

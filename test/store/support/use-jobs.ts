@@ -2,7 +2,10 @@ import type { TestPrism } from "../../helpers/prism.ts";
 
 const DAY_MS = 86_400_000;
 
-/** Does everything that an operator does to jobs and queues. @returns the requests that look at them. */
+/**
+ * Does everything that an operator does to jobs and queues. @returns the requests that look at
+ * them.
+ */
 export async function useJobs(
   prism: TestPrism,
   post: (path: string) => Promise<unknown>,

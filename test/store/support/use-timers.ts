@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { makeUser } from "../../helpers/people.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 
-/** Uses every route of timers, channels and scheduled notifications, each list from all sides, as somebody who sees all and as one who sees his own. */
+/**
+ * Uses every route of timers, channels and scheduled notifications, each list from all sides, as
+ * somebody who sees all and as one who sees his own.
+ */
 export async function useTimers(prism: TestPrism): Promise<void> {
   const rita = await makeUser(prism, "timer-rita", ["RuleManager"]);
   const uma = await makeUser(prism, "timer-uma", ["User"]);

@@ -6,7 +6,10 @@ import { findUser, userFields } from "../../../features/access/users/queries.ts"
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 
-/** Lists and look-ups of users, tokens, keys and projects for the command line. What it shows is never a secret or the hash of one. */
+/**
+ * Lists and look-ups of users, tokens, keys and projects for the command line. What it shows is
+ * never a secret or the hash of one.
+ */
 
 export interface UserSelection {
   readonly email?: string | undefined;
@@ -53,7 +56,10 @@ function userView(user: Selectable<Schema["users"]>, roles: readonly string[]) {
   return { ...userFields({ ...user, roles }), lastLoginAt: toRfc3339OrNull(user.lastLoginAt) };
 }
 
-/** The user whom an id, an external id, a username or a mail address means (D18). @throws USER_NOT_FOUND */
+/**
+ * The user whom an id, an external id, a username or a mail address means (D18). @throws
+ * USER_NOT_FOUND
+ */
 export async function findUserRef(db: ReadDb | Trx, ref: string) {
   const users = await db
     .selectFrom("users")
@@ -88,7 +94,10 @@ export async function findProjectRef(db: ReadDb | Trx, ref: string): Promise<{ i
   return project;
 }
 
-/** Service tokens, oldest first. @param userId of one user only. @param all those that have ended, too. */
+/**
+ * Service tokens, oldest first. @param userId of one user only. @param all those that have ended,
+ * too.
+ */
 export async function listTokens(
   db: ReadDb | Trx,
   { userId, all, now }: ListOptions & { userId?: string | undefined },
@@ -115,7 +124,10 @@ export async function listTokens(
     .filter(({ state }) => all || state === "active");
 }
 
-/** API keys, oldest first. @param projectId of one project only. @param all those that have ended, too. */
+/**
+ * API keys, oldest first. @param projectId of one project only. @param all those that have ended,
+ * too.
+ */
 export async function listKeys(
   db: ReadDb | Trx,
   { projectId, all, now }: ListOptions & { projectId?: string | undefined },
@@ -149,7 +161,10 @@ interface ListOptions {
   readonly now: number;
 }
 
-/** The project a key belongs to. @param expected id or slug it must have, if given. @throws API_KEY_NOT_FOUND, PROJECT_NOT_FOUND */
+/**
+ * The project a key belongs to. @param expected id or slug it must have, if given. @throws
+ * API_KEY_NOT_FOUND, PROJECT_NOT_FOUND
+ */
 export async function projectOfKey(db: ReadDb | Trx, keyId: string, expected: string | undefined): Promise<string> {
   const key = await db.selectFrom("api_keys").select("projectId").where("id", "=", keyId).executeTakeFirst();
   const isElsewhere = expected !== undefined && (await findProjectRef(db, expected)).id !== key?.projectId;

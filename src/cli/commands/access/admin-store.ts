@@ -34,15 +34,19 @@ export interface AdminStore extends UserContext {
   readonly audit: AuditService;
   readonly defaultProjectId: string;
   readonly config: Config;
-  /** What happens to accounts, and their passwords. Made when asked for, and ended with the command. */
+  /**
+   * What happens to accounts, and their passwords. Made when asked for, and ended with the command.
+   */
   accounts(): Promise<AccountContext>;
 }
 
 /**
- * Runs `work` on the data directory's database, in the name of whoever runs the command. The database is made and migrated first where that
- * is needed. Beside a running server this is safe: what `work` writes touches no table that holds an offset or a job, and the server
- * notices the commit (D35).
- * @throws CommandError 2 for `--url`, 4 when the database is held or cannot be used; ConfigRefused, SchemaRefused, UnsealError
+ * Runs `work` on the data directory's database, in the name of whoever runs the command. The
+ * database is made and migrated first where that is needed. Beside a running server this is safe:
+ * what `work` writes touches no table that holds an offset or a job, and the server notices the
+ * commit (D35).
+ * @throws CommandError 2 for `--url`, 4 when the database is held or cannot be used; ConfigRefused,
+ * SchemaRefused, UnsealError
  */
 export async function withAdminStore<T>(
   context: Context,
@@ -55,7 +59,10 @@ export async function withAdminStore<T>(
   return withStore(context, config, work);
 }
 
-/** {@link withAdminStore} on a database that must be there. @throws CommandError 3, 4 where it is not, or is behind. */
+/**
+ * {@link withAdminStore} on a database that must be there. @throws CommandError 3, 4 where it is
+ * not, or is behind.
+ */
 export async function withExistingStore<T>(context: Context, work: (store: AdminStore) => Promise<T>): Promise<T> {
   const { config } = context.loadConfig("require");
   requireDatabase(config);

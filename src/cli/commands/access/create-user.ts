@@ -9,7 +9,10 @@ import { collectFlag } from "../../output/flag-values.ts";
 import { printable } from "../../output/output.ts";
 import { readNewPassword } from "./prompt.ts";
 
-/** Roles as they are called, in whatever case they were given, each once. @throws CommandError 6 naming the nearest role */
+/**
+ * Roles as they are called, in whatever case they were given, each once. @throws CommandError 6
+ * naming the nearest role
+ */
 export function knownRoles(given: readonly string[], known: readonly string[]): string[] {
   const roles = given.map((name) => {
     const found = known.find((each) => each.toLowerCase() === name.toLowerCase());

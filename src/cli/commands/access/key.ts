@@ -108,7 +108,9 @@ function addCreateKey(key: Command): void {
     });
 }
 
-/** The key alone on stdout, so that a shell can take it; with --json with all that is known of it. */
+/**
+ * The key alone on stdout, so that a shell can take it; with --json with all that is known of it.
+ */
 function showIssuedKey({ out }: Context, issued: IssuedKey, projectId: string): void {
   const { id, name, prefix, scopes, expiresAt, key } = issued;
   out.result({ id, projectId, name, prefix, scopes, expiresAt: toRfc3339OrNull(expiresAt), key }, () => key);

@@ -32,8 +32,9 @@ export async function confirm(
 }
 
 /**
- * A new password: asked for twice at the terminal, or with `--stdin` all that stdin holds, without the line's end. Never an argument, for whoever
- * lists processes reads those. @throws CommandError 2 where there is no terminal, 7 for two that differ or an empty one
+ * A new password: asked for twice at the terminal, or with `--stdin` all that stdin holds, without
+ * the line's end. Never an argument, for whoever lists processes reads those. @throws CommandError
+ * 2 where there is no terminal, 7 for two that differ or an empty one
  */
 export async function readNewPassword(
   fromStdin: boolean,
@@ -45,8 +46,10 @@ export async function readNewPassword(
 }
 
 /**
- * The passphrase of an archive's keys, as {@link readNewPassword} reads; a known one is asked for once.
- * @throws CommandError 2 where there is no terminal, 7 for two that differ, an empty one, or a new one that is too short
+ * The passphrase of an archive's keys, as {@link readNewPassword} reads; a known one is asked for
+ * once.
+ * @throws CommandError 2 where there is no terminal, 7 for two that differ, an empty one, or a new
+ * one that is too short
  */
 export async function readPassphrase(
   { fromStdin, isNew }: { readonly fromStdin: boolean; readonly isNew: boolean },
@@ -80,7 +83,10 @@ function requireTerminal(terminal: Terminal, what: string): Terminal {
   throw new CommandError(EXIT.usage, `there is no terminal to ask for the ${what}; give it by --stdin`);
 }
 
-/** Asks one question after the other; nothing that is typed is shown. @throws CommandError 2 when the input ends before the answers do */
+/**
+ * Asks one question after the other; nothing that is typed is shown. @throws CommandError 2 when
+ * the input ends before the answers do
+ */
 function askUnseen(questions: readonly string[], { input, output }: Terminal): Promise<string[]> {
   const decoder = new StringDecoder("utf8");
   const answers: string[] = [];

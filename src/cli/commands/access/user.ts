@@ -18,8 +18,9 @@ interface NamedUser {
 }
 
 /**
- * Changes the account that `ref` means (id, external id, username or mail address) and shows it as it is then. A running server counts it within
- * 250 ms. @throws USER_NOT_FOUND, and what `change` throws
+ * Changes the account that `ref` means (id, external id, username or mail address) and shows it as
+ * it is then. A running server counts it within 250 ms. @throws USER_NOT_FOUND, and what `change`
+ * throws
  */
 async function changeUser(
   context: Context,

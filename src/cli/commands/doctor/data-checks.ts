@@ -25,7 +25,10 @@ export function openDoctorDatabase(file: string): { readonly db: DoctorDatabase;
   return { db, close: () => scanner.close() };
 }
 
-/** What SQLite finds wrong with the file (https://www.sqlite.org/pragma.html#pragma_quick_check); empty when nothing. */
+/**
+ * What SQLite finds wrong with the file (https://www.sqlite.org/pragma.html#pragma_quick_check);
+ * empty when nothing.
+ */
 export async function quickCheck(db: DoctorDatabase, deep: boolean): Promise<string[]> {
   const query = deep
     ? sql<Record<string, string>>`pragma integrity_check`
@@ -82,7 +85,10 @@ const QUEUES = "queues";
 /** A job that waits for so long behind its time is worth a word. */
 const OVERDUE_MS = 60_000;
 
-/** What an operator should look at in the queues: jobs that failed for good, queues that stand still, and jobs that are late. */
+/**
+ * What an operator should look at in the queues: jobs that failed for good, queues that stand
+ * still, and jobs that are late.
+ */
 export async function checkQueues(db: DoctorDatabase, isServed: boolean, now = Date.now()): Promise<Check[]> {
   const counts = await countJobs(db);
   const paused = await pausedQueueNames(db);
@@ -156,8 +162,8 @@ function spareText(spare: number, archives: readonly string[]): string {
 const MODULES = "modules";
 
 /**
- * Whether what stands in the modules directory can be loaded; in production nobody else may be able to change it (contract 9). Nothing where there
- * is none.
+ * Whether what stands in the modules directory can be loaded; in production nobody else may be able
+ * to change it (contract 9). Nothing where there is none.
  */
 export async function checkModulesDir({ modulesDir, env }: Config): Promise<Check[]> {
   if (!existsSync(modulesDir)) return [];

@@ -61,7 +61,10 @@ function hasSettings(connection: Sqlite): boolean {
   return connection.prepare("select 1 from sqlite_schema where name = 'settings'").get() !== undefined;
 }
 
-/** Whether the file is what SQLite wrote. @param deep compares the indexes with their tables as well. */
+/**
+ * Whether the file is what SQLite wrote. @param deep compares the indexes with their tables as
+ * well.
+ */
 export async function checkIntegrity(db: DoctorDatabase, { databaseFile }: Config, deep: boolean): Promise<Check[]> {
   const problems = await quickCheck(db, deep);
   if (problems.length > 0) {
@@ -92,7 +95,10 @@ export function checkMigrations({ databaseFile }: Config): Check[] {
   return [warn("migrations", `missing: ${pending.join(", ")}`, "prism migrate, or the next start of the server")];
 }
 
-/** Whether a backup could be restored: it holds the tables of the migrations and those of modules, and nothing else. */
+/**
+ * Whether a backup could be restored: it holds the tables of the migrations and those of modules,
+ * and nothing else.
+ */
 export function checkSchema({ databaseFile }: Config): Check[] {
   try {
     reading(databaseFile, requireOwnSchema);
@@ -105,7 +111,8 @@ export function checkSchema({ databaseFile }: Config): Check[] {
 }
 
 /**
- * The chain of the audit trail, whose key also tells whether the encryption key is the database's own.
+ * The chain of the audit trail, whose key also tells whether the encryption key is the database's
+ * own.
  * @param anchor a head of the chain that was noted elsewhere.
  */
 export async function checkAudit(db: DoctorDatabase, config: Config, anchor: AuditHead | undefined): Promise<Check[]> {
@@ -158,7 +165,10 @@ function brokenChain({ firstBad }: AuditVerdict): string {
     : "the first or the last rows are gone, and no checkpoint accounts for them";
 }
 
-/** A clock that runs behind what is stored would order new rows before old ones; one that jumped ahead keeps retention waiting. */
+/**
+ * A clock that runs behind what is stored would order new rows before old ones; one that jumped
+ * ahead keeps retention waiting.
+ */
 export async function checkClock(db: DoctorDatabase | null, config: Config): Promise<Check[]> {
   const now = Date.now();
   if (now < EARLIEST) return [fail("clock", `says ${toRfc3339(now)}`, "set the clock")];

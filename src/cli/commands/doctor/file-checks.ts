@@ -7,7 +7,10 @@ import { type DiskProblem, diskProblem } from "../../../store/sqlite/sqlite-erro
 import { archivesIn, archiveTime, BACKUPS_DIR } from "../server/archives.ts";
 import { bytesText, type Check, fail, pass, warn } from "./check.ts";
 
-/** Nobody but the owner reads the data directory and what is secret in it. @param fix takes the rights of others away. */
+/**
+ * Nobody but the owner reads the data directory and what is secret in it. @param fix takes the
+ * rights of others away.
+ */
 export function checkPermissions({ dataDir, databaseFile }: Config, fix: boolean): Check[] {
   if (!existsSync(dataDir))
     return [warn("permissions", `there is no data directory ${dataDir} yet; the first start makes it`)];
@@ -45,7 +48,10 @@ function repair(path: string, mode: number): Check {
   }
 }
 
-/** Whether the disks of the data directory and of the database, where that is another one, take what is written. */
+/**
+ * Whether the disks of the data directory and of the database, where that is another one, take what
+ * is written.
+ */
 export function checkDisk(config: Config): Check[] {
   const dirs = [config.dataDir, dirname(config.databaseFile)].map(nearestDirectory);
   const seen = new Set<number>();
@@ -106,7 +112,10 @@ export function archivesOf(dataDir: string): string[] {
   return existsSync(dir) ? archivesIn(dir).map((name) => join(dir, name)) : [];
 }
 
-/** Whether the newest archive is new enough; nothing where there are none, for they may be kept elsewhere. */
+/**
+ * Whether the newest archive is new enough; nothing where there are none, for they may be kept
+ * elsewhere.
+ */
 export function checkBackups({ dataDir }: Config, now = Date.now()): Check[] {
   const dir = join(dataDir, BACKUPS_DIR);
   const [newest] = existsSync(dir) ? archivesIn(dir) : [];
@@ -118,7 +127,10 @@ export function checkBackups({ dataDir }: Config, now = Date.now()): Check[] {
   return [pass("backups", said)];
 }
 
-/** Files and folders that a backup, a restore or an export has left which was killed. @param fix removes them. */
+/**
+ * Files and folders that a backup, a restore or an export has left which was killed. @param fix
+ * removes them.
+ */
 export function checkLeftovers(config: Config, fix: boolean, now = Date.now()): Check[] {
   const { dataDir, databaseFile } = config;
   if (isRestorePending(config)) {

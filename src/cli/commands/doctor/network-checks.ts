@@ -11,7 +11,10 @@ import { type Check, fail, pass, warn } from "./check.ts";
 
 const ANSWER_LIMIT_MS = 2000;
 
-/** Whether a server could listen, on every port that it shall, or the one that runs on this data directory does. */
+/**
+ * Whether a server could listen, on every port that it shall, or the one that runs on this data
+ * directory does.
+ */
 export async function checkPort(config: Config, isServed: boolean): Promise<Check[]> {
   const main = config.port === 0 ? pass("port", "any free one is taken at start") : await checkOne(config, isServed);
   const extra = config.extraPorts.map((port) => checkOne({ ...config, port }, isServed, "PRISM_EXTRA_PORTS"));
@@ -63,7 +66,8 @@ function askPrism(config: Config): Promise<FoundServer | undefined> {
         () => resolve(undefined),
       );
     };
-    // Who it is, not whether its certificate names this address, is what is asked here; nothing secret is sent.
+    // Who it is, not whether its certificate names this address, is what is asked here; nothing
+    // secret is sent.
     const request = tlsFilesOf(config)
       ? https.get({ ...options, rejectUnauthorized: false }, read)
       : http.get(options, read);
@@ -78,7 +82,9 @@ function serverIn(body: unknown): FoundServer | undefined {
   return { version, database: typeof database === "string" ? database : "ok" };
 }
 
-/** Certificates are renewed a month before their end; when this little is left, that has not worked. */
+/**
+ * Certificates are renewed a month before their end; when this little is left, that has not worked.
+ */
 const RENEW_BEFORE_DAYS = 14;
 
 /** Whether clients will take the certificate; nothing where TLS is off. */
@@ -88,7 +94,9 @@ export function checkTls(config: Config, now = Date.now()): Check[] {
   return [...checkKeyMode(files.keyFile), ...checkCertificate(config, files, now)];
 }
 
-/** Who can read the key can pose as the server. A group of its own, such as `ssl-cert`, is usual. */
+/**
+ * Who can read the key can pose as the server. A group of its own, such as `ssl-cert`, is usual.
+ */
 function checkKeyMode(keyFile: string): Check[] {
   const mode = (statSync(keyFile, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
   if (process.platform === "win32" || (mode & 0o007) === 0) return [];

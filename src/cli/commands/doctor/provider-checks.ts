@@ -14,12 +14,18 @@ import { bucketOf } from "../../../features/sounds/open-sounds.ts";
 import { reasonOf as failureReason } from "../../server-client.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
 
-/** Whether the bucket of the sounds and the app at Pusher can be used: nothing is said of what is not configured, and nobody is told anything. */
+/**
+ * Whether the bucket of the sounds and the app at Pusher can be used: nothing is said of what is
+ * not configured, and nobody is told anything.
+ */
 export async function checkProviders(config: Config, isDeep: boolean): Promise<Check[]> {
   return [...(await checkBucket(config, isDeep)), ...(await checkPusher(config, isDeep))];
 }
 
-/** Puts a few bytes there and takes them away: what this server may do with the bucket is known by doing it. */
+/**
+ * Puts a few bytes there and takes them away: what this server may do with the bucket is known by
+ * doing it.
+ */
 async function checkBucket(config: Config, isDeep: boolean): Promise<Check[]> {
   const bucketFetch = (maxBodyBytes: number) =>
     new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { maxBodyBytes });
@@ -61,7 +67,10 @@ function reasonOf(error: unknown): string {
   return cause instanceof Error ? `${message}: ${cause.message}` : message;
 }
 
-/** Whether push could be sent: nothing is said of a provider that is not configured. Nobody is told anything. */
+/**
+ * Whether push could be sent: nothing is said of a provider that is not configured. Nobody is told
+ * anything.
+ */
 export async function checkPush(config: Config, isDeep: boolean): Promise<Check[]> {
   const [fcm, apns] = [fcmOptionsOf(config), apnsOptionsOf(config)];
   const checks = await Promise.all([
@@ -94,8 +103,10 @@ async function checkProvider(
 }
 
 /**
- * Whether mail could be sent: the server is reached, speaks TLS where it must, and takes the credentials.
- * @param sends also a real message, from the sender's address to itself: whether mail arrives only that address can tell
+ * Whether mail could be sent: the server is reached, speaks TLS where it must, and takes the
+ * credentials.
+ * @param sends also a real message, from the sender's address to itself: whether mail arrives only
+ * that address can tell
  */
 export async function checkSmtp(config: Config, sends: boolean): Promise<Check[]> {
   const { auth } = config;

@@ -59,7 +59,10 @@ const SHOWN_VALUES = 6;
 /** Rules that did not match: the first of them with what they saw. */
 const SHOWN_SILENT = 10;
 
-/** The way of an event or a notification in the order in which it happened, for somebody who was woken by it. The answer comes last. */
+/**
+ * The way of an event or a notification in the order in which it happened, for somebody who was
+ * woken by it. The answer comes last.
+ */
 function explainText(view: ExplainView, out: Output): string[] {
   const parts = [
     eventLines(view, out),

@@ -11,7 +11,10 @@ import type { Context } from "../../context.ts";
 import { findProjectRef } from "../access/account-queries.ts";
 import { type AdminStore, withExistingStore } from "../access/admin-store.ts";
 
-/** Imports into the data directory's database. A running server counts it within 250 ms. @throws CommandError 3, 4, and as {@link importRules} */
+/**
+ * Imports into the data directory's database. A running server counts it within 250 ms. @throws
+ * CommandError 3, 4, and as {@link importRules}
+ */
 export function importOffline(context: Context, body: unknown): Promise<ImportReply> {
   const checked = checkShape(ImportRules, body, "body");
   return withExistingStore(context, (store) => {

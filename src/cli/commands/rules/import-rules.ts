@@ -65,7 +65,10 @@ function projectOf(filed: FiledRule | undefined): string {
   return projectId ?? "(all)";
 }
 
-/** A problem with its place in the file, and under a condition or template a caret at the place that is meant. */
+/**
+ * A problem with its place in the file, and under a condition or template a caret at the place that
+ * is meant.
+ */
 function problemLines({ path = "", message, ...more }: ErrorDetail, filed: readonly FiledRule[]): string[] {
   const [, at = "", member] = /^rules\.(\d+)(?:\.(.*))?$/.exec(path) ?? [];
   const { place, rule } = filed[Number(at)] ?? { place: path, rule: undefined };

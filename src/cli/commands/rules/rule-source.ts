@@ -75,11 +75,16 @@ interface RuleSet {
   readonly rules: readonly ShownRule[];
   /** Slug of a project; the id itself where it is not to be read. */
   readonly slugs: ReadonlyMap<string, string>;
-  /** External id, username or mail address of a user; of those that may not be read there is none. */
+  /**
+   * External id, username or mail address of a user; of those that may not be read there is none.
+   */
   readonly users: ReadonlyMap<string, string>;
 }
 
-/** Rules of all projects, or of one: from a server as far as the token may read, else from the data directory. @throws CommandError, PrismError */
+/**
+ * Rules of all projects, or of one: from a server as far as the token may read, else from the data
+ * directory. @throws CommandError, PrismError
+ */
 export async function readRules(
   context: Context,
   project: string | undefined,
@@ -164,7 +169,9 @@ export interface FiledRule {
   readonly rule: unknown;
 }
 
-/** A rule as it means the same elsewhere: the body of `POST /rules`, with names in the place of ids. */
+/**
+ * A rule as it means the same elsewhere: the body of `POST /rules`, with names in the place of ids.
+ */
 export function portableRule(shown: ShownRule, { slugs, users }: RuleSet): Readonly<Record<string, unknown>> {
   const { projectId, targetUsers } = shown;
   return {
@@ -174,13 +181,19 @@ export function portableRule(shown: ShownRule, { slugs, users }: RuleSet): Reado
   };
 }
 
-/** The text of a file of rules: one document to be read and compared by people too, or a rule a line. */
+/**
+ * The text of a file of rules: one document to be read and compared by people too, or a rule a
+ * line.
+ */
 export function textOfRules(rules: readonly object[], format: "json" | "ndjson"): string {
   if (format === "ndjson") return rules.map((rule) => `${JSON.stringify(rule)}\n`).join("");
   return `${JSON.stringify({ ...HEAD, rules }, null, 2)}\n`;
 }
 
-/** Rules as `rules export` and `export rules` write them: a document, a list, a rule, or a rule a line. @throws CommandError 7 */
+/**
+ * Rules as `rules export` and `export rules` write them: a document, a list, a rule, or a rule a
+ * line. @throws CommandError 7
+ */
 export function rulesOfText(text: string): readonly FiledRule[] {
   const [value, problem] = parsed(text);
   if (problem === undefined)

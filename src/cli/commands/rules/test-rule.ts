@@ -11,7 +11,8 @@ import { findRuleDraft, type RuleDraft } from "./rule-source.ts";
 const WINDOW = 76;
 
 /**
- * The line of a text in which a position lies, and under it a caret at the place. Of a long line the part around the place is shown.
+ * The line of a text in which a position lies, and under it a caret at the place. Of a long line
+ * the part around the place is shown.
  * @param position 0-based, in UTF-16 units.
  */
 export function caretLines(text: string, position: number): [string, string] {
@@ -25,7 +26,10 @@ export function caretLines(text: string, position: number): [string, string] {
   return [before + line.slice(from, from + WINDOW).trimEnd() + after, `${" ".repeat(before.length + column - from)}^`];
 }
 
-/** Warnings about a condition, each with the place under it that is meant where the condition is at hand. */
+/**
+ * Warnings about a condition, each with the place under it that is meant where the condition is at
+ * hand.
+ */
 export function warningLines(warnings: readonly Omit<ConditionWarning, "code">[], condition: string): string[] {
   return warnings.flatMap(({ message, line, column, position }) => [
     `warning, line ${line}, column ${column}: ${message}`,

@@ -19,7 +19,10 @@ export interface SeededAccount {
   readonly password: string | null;
 }
 
-/** Makes those of the accounts that are not there, each with a password of its own; one that is there, closed ones too, stays as it is. */
+/**
+ * Makes those of the accounts that are not there, each with a password of its own; one that is
+ * there, closed ones too, stays as it is.
+ */
 export async function seedAccounts(
   store: AdminStore,
   wanted: readonly SampleAccount[],
@@ -55,7 +58,9 @@ export interface SeededKind {
 
 export interface Filled {
   readonly kinds: readonly SeededKind[];
-  /** The first key of the demo's project, shown this once; null where the project was there before. */
+  /**
+   * The first key of the demo's project, shown this once; null where the project was there before.
+   */
   readonly apiKey: string | null;
 }
 
@@ -63,8 +68,8 @@ export interface Filled {
 const BATCH = 500;
 
 /**
- * Fills a running server as its clients would, over HTTP: what is made is checked, decided and told like anything else. What is there by its name
- * is left as it is.
+ * Fills a running server as its clients would, over HTTP: what is made is checked, decided and told
+ * like anything else. What is there by its name is left as it is.
  */
 export class SeedFill {
   readonly #app: App;
@@ -232,7 +237,10 @@ export class SeedFill {
     ];
   }
 
-  /** A client in the name of an account. Its token ends with the server's life, a few seconds from now. */
+  /**
+   * A client in the name of an account. Its token ends with the server's life, a few seconds from
+   * now.
+   */
   #as(username: string): Promise<ServerClient> {
     const known = this.#clients.get(username);
     if (known) return known;
@@ -265,7 +273,9 @@ export class SeedFill {
   }
 }
 
-/** One after the other, so that they stand in their order. @returns for each whether it was made. */
+/**
+ * One after the other, so that they stand in their order. @returns for each whether it was made.
+ */
 async function eachOf<T>(wanted: readonly T[], make: (item: T) => Promise<boolean>): Promise<boolean[]> {
   const made: boolean[] = [];
   for (const item of wanted) made.push(await make(item));

@@ -1,6 +1,9 @@
 import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
 
-/** What `prism seed` puts into a database. Everything has a name by which it is known again, so that a second run makes nothing anew. */
+/**
+ * What `prism seed` puts into a database. Everything has a name by which it is known again, so that
+ * a second run makes nothing anew.
+ */
 
 /** How much there is to be of what can be counted. */
 export interface SeedAmounts {
@@ -192,7 +195,9 @@ const PATHS = ["/checkout", "/search", "/internal/export", "/orders"] as const;
 /** Few enough that nobody is alarmed by them, whatever the number of events. */
 const MAX_ERRORS = 5;
 
-/** @param at 0-based. @param of how many there are to be: the last one is now, the first a day ago. */
+/**
+ * @param at 0-based. @param of how many there are to be: the last one is now, the first a day ago.
+ */
 export function sampleEvent(at: number, of: number, now: number) {
   const turn = Math.floor(at / 4);
   const shared = {

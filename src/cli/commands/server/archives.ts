@@ -29,7 +29,10 @@ export function archivesIn(dir: string): string[] {
     .reverse();
 }
 
-/** Archives by the encryption key that was current when they were made: they can be restored with that key only. */
+/**
+ * Archives by the encryption key that was current when they were made: they can be restored with
+ * that key only.
+ */
 interface ArchiveKeys {
   /** Names of archives that need a previous key, newest first. */
   readonly previous: readonly string[];
@@ -37,7 +40,10 @@ interface ArchiveKeys {
   readonly unknown: readonly string[];
 }
 
-/** Looks at the archives in the directory where they go by default; those that cannot be read are left out. */
+/**
+ * Looks at the archives in the directory where they go by default; those that cannot be read are
+ * left out.
+ */
 export async function archiveKeys(config: Config): Promise<ArchiveKeys> {
   const dir = join(config.dataDir, BACKUPS_DIR);
   const { keyId, keyIds } = sealedBoxOf(config);

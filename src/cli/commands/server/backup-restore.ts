@@ -32,7 +32,10 @@ export interface BackupFlags {
   readonly keep?: number;
 }
 
-/** @param given the archive, or a directory for it. @throws CommandError, ArchiveRefused, ConfigRefused, SchemaRefused, UnsealError */
+/**
+ * @param given the archive, or a directory for it. @throws CommandError, ArchiveRefused,
+ * ConfigRefused, SchemaRefused, UnsealError
+ */
 export async function makeBackup(context: Context, given: string | undefined, flags: BackupFlags): Promise<void> {
   refuseUrl(context, "backup");
   const { out } = context;
@@ -85,7 +88,10 @@ function freeName(folder: string): string {
   return join(folder, archiveName(at));
 }
 
-/** Removes what is older than the newest `keep`; never the one that was just made, whatever the clock says. */
+/**
+ * Removes what is older than the newest `keep`; never the one that was just made, whatever the
+ * clock says.
+ */
 function removeOlder(file: string, keep: number): string[] {
   const dir = dirname(file);
   const others = archivesIn(dir).filter((name) => name !== basename(file));
@@ -162,7 +168,9 @@ async function check({ out }: Context, archive: ArchiveOptions): Promise<void> {
   }
 }
 
-/** What an archive is found to be; a disk without room or a wrong passphrase says nothing about it. */
+/**
+ * What an archive is found to be; a disk without room or a wrong passphrase says nothing about it.
+ */
 function isFinding(error: unknown): boolean {
   if (error instanceof ArchiveRefused) return error.problem !== "space" && error.problem !== "passphrase";
   return error instanceof SchemaRefused || error instanceof UnsealError;

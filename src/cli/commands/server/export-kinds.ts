@@ -17,7 +17,10 @@ export interface RowSource {
   close(): Promise<void> | void;
 }
 
-/** The text of an export, row by row. JSON is one array, CSV has a header row. @param onRow called for each row. */
+/**
+ * The text of an export, row by row. JSON is one array, CSV has a header row. @param onRow called
+ * for each row.
+ */
 export async function* formatRows(source: RowSource, format: ExportFormat, onRow: () => void): AsyncIterable<string> {
   if (format === "csv") yield csvLine(source.columns);
   let separator = "[\n";
@@ -31,7 +34,10 @@ export async function* formatRows(source: RowSource, format: ExportFormat, onRow
   if (format === "json") yield separator === "[\n" ? "[]\n" : "\n]\n";
 }
 
-/** A row that is an object of the API. In CSV a notification's `me`, the recipient's own state, is spread over its columns. */
+/**
+ * A row that is an object of the API. In CSV a notification's `me`, the recipient's own state, is
+ * spread over its columns.
+ */
 export function objectRow(value: Readonly<Record<string, unknown>>, columns: readonly string[]): ExportRow {
   return {
     json: () => JSON.stringify(value),
@@ -54,7 +60,10 @@ export type ExportKind = (typeof EXPORT_KINDS)[number];
 export const EXPORT_FORMATS = ["ndjson", "csv", "json"] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
-/** Which rows. Times are epoch ms; events are selected by receipt, everything else by when it was made. */
+/**
+ * Which rows. Times are epoch ms; events are selected by receipt, everything else by when it was
+ * made.
+ */
 export interface ExportSelection {
   readonly from?: number | undefined;
   /** Exclusive. */
@@ -68,7 +77,10 @@ export interface ExportWish extends ExportSelection {
   readonly format: ExportFormat;
 }
 
-/** Columns in CSV of what the API shows as an object; members that are objects or lists stand in their cell as JSON. */
+/**
+ * Columns in CSV of what the API shows as an object; members that are objects or lists stand in
+ * their cell as JSON.
+ */
 export const OBJECT_COLUMNS = {
   notifications: [
     "offset",

@@ -19,7 +19,10 @@ import { findProjectRef, listUsers } from "../access/account-queries.ts";
 import { withExistingStore } from "../access/admin-store.ts";
 import { type ExportWish, isSelected, OBJECT_COLUMNS, objectRow, type RowSource } from "./export-kinds.ts";
 
-/** Pages of the exports that are made on the data directory: each a short read of its own, behind the last row of the one before. */
+/**
+ * Pages of the exports that are made on the data directory: each a short read of its own, behind
+ * the last row of the one before.
+ */
 
 const PAGE = 1000;
 
@@ -77,7 +80,10 @@ export async function* scanNotifications(db: ReadDb, { from, to, projectId }: Ro
   }
 }
 
-/** Rows of the data directory's database. Exporting the audit trail is recorded in it first. @throws CommandError 3, 4, PROJECT_NOT_FOUND */
+/**
+ * Rows of the data directory's database. Exporting the audit trail is recorded in it first. @throws
+ * CommandError 3, 4, PROJECT_NOT_FOUND
+ */
 export async function offlineRows(context: Context, wish: ExportWish): Promise<RowSource> {
   const { config } = context.loadConfig("none");
   requireDatabase(config);

@@ -50,7 +50,10 @@ async function events(server: ServerClient, wish: ExportWish): Promise<Omit<RowS
   return { columns: [], rows: await begun(rows) };
 }
 
-/** The server records the export. It gives CSV, in which nothing is lost: no cell of the trail holds an empty text. */
+/**
+ * The server records the export. It gives CSV, in which nothing is lost: no cell of the trail holds
+ * an empty text.
+ */
 async function audit(server: ServerClient, wish: ExportWish): Promise<Omit<RowSource, "close">> {
   return csvRows([csvRecords(server.stream("/api/v1/audit/export", timesOf(wish)))]);
 }

@@ -63,7 +63,10 @@ function showStatus(context: Context, config: Config): void {
   }
 }
 
-/** `applied` and `pending` of the database as it is now; what was applied just now stands in `appliedNow` as well. */
+/**
+ * `applied` and `pending` of the database as it is now; what was applied just now stands in
+ * `appliedNow` as well.
+ */
 function report({ out }: Context, { databaseFile }: Config, appliedNow: readonly string[]): void {
   const { applied, pending } = migrationStatusOf(databaseFile);
   out.result({ applied: applied.map(({ name }) => name), pending, appliedNow }, () =>

@@ -10,9 +10,10 @@ import { withExistingStore } from "../access/admin-store.ts";
 import { archiveKeys, archivesText } from "./archives.ts";
 
 /**
- * `key rotate --encryption`: everything at rest comes under the current encryption key. Beside a running server too, if that has the key: it opens by
- * key id, and seals with the same one.
- * @throws CommandError 4 beside a server without the key, 1 when something is left that no configured key opens
+ * `key rotate --encryption`: everything at rest comes under the current encryption key. Beside a
+ * running server too, if that has the key: it opens by key id, and seals with the same one.
+ * @throws CommandError 4 beside a server without the key, 1 when something is left that no
+ * configured key opens
  */
 export async function rotateEncryption(context: Context): Promise<void> {
   refuseUrl(context, "key rotate");

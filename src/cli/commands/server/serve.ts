@@ -18,7 +18,10 @@ import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts"
 import { openLog } from "../../output/output.ts";
 import { endOnStray, interrupt } from "../../output/process-ends.ts";
 
-/** What a reload finds changed, by dotted key: what is in force from now on, and what waits for the next start. */
+/**
+ * What a reload finds changed, by dotted key: what is in force from now on, and what waits for the
+ * next start.
+ */
 interface ChangedSettings {
   readonly inForce: readonly string[];
   readonly needRestart: readonly string[];
@@ -116,7 +119,10 @@ function forgetLost(config: Config): void {
   for (const file of [join(config.dataDir, "audit.head"), beatFileOf(config.dataDir)]) rmSync(file, { force: true });
 }
 
-/** @throws SchemaRefused for a newer database, CommandError for an older one that may not be migrated. */
+/**
+ * @throws SchemaRefused for a newer database, CommandError for an older one that may not be
+ * migrated.
+ */
 function migrate(file: string, mayMigrate: boolean, log: Logger): void {
   if (!mayMigrate) {
     const pending = pendingMigrations(file);

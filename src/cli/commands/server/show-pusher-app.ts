@@ -16,8 +16,10 @@ import { type AdminStore, withAdminStore } from "../access/admin-store.ts";
 const NAME = "key pusher";
 
 /**
- * `key pusher`: what a library for Pusher needs to talk to this server or to the app at Pusher. A secret that is configured is not shown.
- * @throws CommandError 7 for `rotate` of an app that is configured, 4 while a server holds the data directory; ConfigRefused, SchemaRefused, UnsealError
+ * `key pusher`: what a library for Pusher needs to talk to this server or to the app at Pusher. A
+ * secret that is configured is not shown.
+ * @throws CommandError 7 for `rotate` of an app that is configured, 4 while a server holds the data
+ * directory; ConfigRefused, SchemaRefused, UnsealError
  */
 export async function showPusherApp(context: Context, { rotate }: { readonly rotate: boolean }): Promise<void> {
   refuseUrl(context, NAME);
@@ -36,7 +38,10 @@ async function ownApp(context: Context): Promise<PusherApp> {
   return withAdminStore(context, NAME, (store) => ownPusherApp(partsOf(store)));
 }
 
-/** @throws CommandError 4 while a server holds the data directory: it would go on with the old secret. */
+/**
+ * @throws CommandError 4 while a server holds the data directory: it would go on with the old
+ * secret.
+ */
 async function rotatedApp(context: Context, config: Config): Promise<PusherApp> {
   return withDataDirLock(config, () => {
     makeCurrent(config);

@@ -17,8 +17,9 @@ interface Look {
 }
 
 /**
- * Shows a look once, or with `isWatched` one every second until the command is interrupted: on a terminal drawn anew, with --json one line
- * each. A server that goes away meanwhile is waited for. @throws what the first look throws
+ * Shows a look once, or with `isWatched` one every second until the command is interrupted: on a
+ * terminal drawn anew, with --json one line each. A server that goes away meanwhile is waited for.
+ * @throws what the first look throws
  */
 export async function show(out: Output, isWatched: boolean, look: () => Promise<Look>): Promise<void> {
   const { value, human } = await look();
@@ -104,7 +105,10 @@ async function streamOf(server: ServerClient, { stream, notifications, project }
   return stream ?? (notifications ? "user:me" : `project:${await projectIdOf(server, project)}`);
 }
 
-/** The event or notification itself, so that what reads an export reads this too; `type` and `offset` are the entry's. */
+/**
+ * The event or notification itself, so that what reads an export reads this too; `type` and
+ * `offset` are the entry's.
+ */
 function lineOf({ offset, type, ts, data }: Entry): Record<string, unknown> {
   return { offset, type, ts, ...(data as object) };
 }

@@ -22,7 +22,10 @@ import type {
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type LeasedJob, ServerOnly, type Work } from "./worker-link.ts";
 
-/** The instance of the module in the server does these; a worker has only to let them pass while the module registers. */
+/**
+ * The instance of the module in the server does these; a worker has only to let them pass while the
+ * module registers.
+ */
 const LEFT_TO_SERVER = new Set([
   "scheduler.cron",
   "timer.after",
@@ -35,9 +38,10 @@ const LEFT_TO_SERVER = new Set([
 ]);
 
 /**
- * What a module is given in a worker: `scheduler.handle`, `time` but for users' own, `log` and `config`. Everything else stands on the database or on
- * live connections, which are the server's alone: while the module registers, what its instance in the server does is passed over; whatever it
- * asks for besides is refused by name.
+ * What a module is given in a worker: `scheduler.handle`, `time` but for users' own, `log` and
+ * `config`. Everything else stands on the database or on live connections, which are the server's
+ * alone: while the module registers, what its instance in the server does is passed over; whatever
+ * it asks for besides is refused by name.
  */
 export function moduleStand(name: string, config: Config, log: Logger) {
   const handlers = new Map<string, JobHandler>();
@@ -110,7 +114,10 @@ interface Loaded {
   readonly handlers: ReadonlyMap<string, JobHandler>;
 }
 
-/** Loads the modules whose queues are served. @throws CommandError 3 for one that is not there, or cannot run here */
+/**
+ * Loads the modules whose queues are served. @throws CommandError 3 for one that is not there, or
+ * cannot run here
+ */
 export async function moduleWork(names: readonly string[], config: Config, log: Logger): Promise<Work> {
   const copies = mkdtempSync(join(tmpdir(), "prism-worker-"));
   const loaded = new Map<string, Loaded>();
@@ -150,7 +157,10 @@ async function load(name: string, importer: ModuleImporter, config: Config, log:
   return { module, handlers };
 }
 
-/** A folder may be called otherwise than its module; the code of others is read only where none has the name. */
+/**
+ * A folder may be called otherwise than its module; the code of others is read only where none has
+ * the name.
+ */
 async function find(
   name: string,
   folders: readonly ModuleFolder[],

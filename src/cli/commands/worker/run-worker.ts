@@ -19,7 +19,9 @@ export interface WorkerFlags {
   readonly modulesDir?: string;
 }
 
-/** Runs until a signal ends it. @throws CommandError, ServerRefused when the server takes it no more */
+/**
+ * Runs until a signal ends it. @throws CommandError, ServerRefused when the server takes it no more
+ */
 export async function runWorker(context: Context, { queues, concurrency, modulesDir }: WorkerFlags): Promise<void> {
   if (context.flags.dataDir !== undefined)
     throw new CommandError(
@@ -72,7 +74,10 @@ function isOpenLine(base: string): boolean {
   return protocol === "http:" && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host);
 }
 
-/** The channels of the queues that this process can send by. @throws CommandError 3 for a queue of which it can send nothing */
+/**
+ * The channels of the queues that this process can send by. @throws CommandError 3 for a queue of
+ * which it can send nothing
+ */
 function channelsOf(queues: readonly ServedQueue[], { channels }: ChannelWork): readonly WorkerChannel[] {
   for (const queue of queues) {
     const all = WORKER_CHANNELS.filter((channel) => deliveryQueue(channel) === queue);
@@ -91,7 +96,10 @@ interface Facts {
   readonly workerId: string;
 }
 
-/** Says that the worker works, once the server has answered; and by which channels, whenever that changes. */
+/**
+ * Says that the worker works, once the server has answered; and by which channels, whenever that
+ * changes.
+ */
 function announcer({ out }: Context, log: Logger, { wanted, ...facts }: Facts): (claimed: Claimed) => void {
   let last: string | null = null;
   return ({ channels }) => {

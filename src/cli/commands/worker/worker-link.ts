@@ -29,9 +29,12 @@ export interface LeasedJob {
 /** What a worker does with the jobs of some queues. */
 export interface Work {
   /**
-   * Runs a job, at least once. @returns its result. @throws RetryLater, PermanentError, TargetGone or ProviderDown for what they say,
-   * {@link ServerOnly} for a job that this process can never run, anything else to be tried again. It ends soon after the signal has aborted, with whatever it likes
-   * @param stopping aborts when the worker begins to stop; a job that need not be ended then may throw StoppedCall, and is handed back
+   * Runs a job, at least once. @returns its result. @throws RetryLater, PermanentError, TargetGone
+   * or ProviderDown for what they say, {@link ServerOnly} for a job that this process can never
+   * run, anything else to be tried again. It ends soon after the signal has aborted, with whatever
+   * it likes
+   * @param stopping aborts when the worker begins to stop; a job that need not be ended then may
+   * throw StoppedCall, and is handed back
    */
   run(job: LeasedJob, signal: AbortSignal, stopping: AbortSignal): Promise<unknown>;
   close(): Promise<void>;
@@ -43,12 +46,17 @@ export interface ChannelWork extends Work {
   readonly channels: readonly WorkerChannel[];
 }
 
-/** The job needs what only the server has: it is handed back, and no other of its queue is claimed. */
+/**
+ * The job needs what only the server has: it is handed back, and no other of its queue is claimed.
+ */
 export class ServerOnly extends Error {
   override readonly name = "ServerOnly";
 }
 
-/** What a server hands out of an attempt. What is in the message is between `prepare` and `call` of the channel. */
+/**
+ * What a server hands out of an attempt. What is in the message is between `prepare` and `call` of
+ * the channel.
+ */
 const Handed = v.object({
   deliveryId: v.string(),
   channel: v.picklist(WORKER_CHANNELS),
@@ -83,7 +91,10 @@ const MAX_CLAIMED = 100;
 const MAX_ERROR = 4000;
 /** What the server keeps of a result. */
 const MAX_RESULT_BYTES = 16_384;
-/** Between attempts to reach a server that is away; the same jitter as of jobs, so that many workers do not come back at once. */
+/**
+ * Between attempts to reach a server that is away; the same jitter as of jobs, so that many workers
+ * do not come back at once.
+ */
 const AWAY = { backoffBaseMs: 500, backoffCapMs: 15_000 };
 
 export interface Claimed {
@@ -153,8 +164,9 @@ function failureOf(error: unknown) {
 }
 
 /**
- * What a failed request means to a worker. `away`: the server is restarting, out of reach or busy, and the same may be said again. `over`: what it
- * was about is the worker's no more. `end`: nothing that it says will be heard again.
+ * What a failed request means to a worker. `away`: the server is restarting, out of reach or busy,
+ * and the same may be said again. `over`: what it was about is the worker's no more. `end`: nothing
+ * that it says will be heard again.
  */
 export function verdictOf(error: unknown): "away" | "over" | "end" {
   if (error instanceof CommandError) return error.exitCode === EXIT.unreachable ? "away" : "end";

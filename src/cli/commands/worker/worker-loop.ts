@@ -17,7 +17,10 @@ import {
 } from "./worker-link.ts";
 
 const RENEW_EVERY_MS = 20_000;
-/** An answer that is on its way when the worker stops brings jobs that are better handed back at once than missed for a minute. */
+/**
+ * An answer that is on its way when the worker stops brings jobs that are better handed back at
+ * once than missed for a minute.
+ */
 const LAST_CLAIM_MS = 250;
 /** Of the time that a stop has, for handing back what has not ended. */
 const HAND_BACK_MS = 3000;
@@ -43,8 +46,9 @@ interface Hand {
 type GivenUp = "stopping" | "lost";
 
 /**
- * Claims, runs, tells; renews the lease of all it has in hand. `running` → `stopping` (nothing is claimed, what runs goes on) → `handing back` → ended.
- * A server that is away is waited for; what is in hand goes on meanwhile, and its end is told when the server is there again.
+ * Claims, runs, tells; renews the lease of all it has in hand. `running` → `stopping` (nothing is
+ * claimed, what runs goes on) → `handing back` → ended. A server that is away is waited for; what
+ * is in hand goes on meanwhile, and its end is told when the server is there again.
  */
 export class WorkerLoop {
   readonly #parts: WorkerLoopParts;
@@ -175,7 +179,9 @@ export class WorkerLoop {
     return () => this.#parts.link.handBack(job);
   }
 
-  /** Nothing more is claimed where this job was from. Without any queue left there is nothing to do. */
+  /**
+   * Nothing more is claimed where this job was from. Without any queue left there is nothing to do.
+   */
   #withdraw(queue: string, error: ServerOnly): void {
     const { log } = this.#parts;
     if (!this.#queues.includes(queue)) return;

@@ -28,8 +28,9 @@ export interface AccessTokenOptions {
 }
 
 /**
- * Access tokens: JWT (RFC 7519) signed with HS256, the algorithm pinned. Claims that were verified once are kept until they end, by the
- * token's SHA-256: what may change (the account, its rights) is looked up at each request anyway.
+ * Access tokens: JWT (RFC 7519) signed with HS256, the algorithm pinned. Claims that were verified
+ * once are kept until they end, by the token's SHA-256: what may change (the account, its rights)
+ * is looked up at each request anyway.
  */
 export class AccessTokens {
   readonly #key: SigningKey;
@@ -84,8 +85,9 @@ export class AccessTokens {
   }
 
   /**
-   * The payload, if the signature is ours (RFC 7515 section 5.2). Checked by node:crypto, for it answers at once and jose does not: a WebSocket
-   * has to be upgraded in the callback of its request, or uWebSockets may close it right away (uWebSockets issue 1928).
+   * The payload, if the signature is ours (RFC 7515 section 5.2). Checked by node:crypto, for it
+   * answers at once and jose does not: a WebSocket has to be upgraded in the callback of its
+   * request, or uWebSockets may close it right away (uWebSockets issue 1928).
    */
   #signedPayload(token: string): JWTPayload {
     try {

@@ -43,8 +43,9 @@ interface IssuerKeysParts {
 }
 
 /**
- * The public keys of an issuer (JWKS, RFC 7517), fetched in the background, so that a token is checked at once: at the start, every ten minutes, and
- * when a token names a key that is not there, at most twice a minute. While the issuer is away its last keys count for a day.
+ * The public keys of an issuer (JWKS, RFC 7517), fetched in the background, so that a token is
+ * checked at once: at the start, every ten minutes, and when a token names a key that is not there,
+ * at most twice a minute. While the issuer is away its last keys count for a day.
  */
 export class IssuerKeys {
   readonly #parts: IssuerKeysParts;
@@ -84,7 +85,10 @@ export class IssuerKeys {
     return fitting.length === 1 ? fitting[0]?.key : undefined;
   }
 
-  /** Looks for a key that is not there. @returns false when the issuer has answered just now: it has no such key. */
+  /**
+   * Looks for a key that is not there. @returns false when the issuer has answered just now: it has
+   * no such key.
+   */
   askAgain(): boolean {
     const isDue = this.#parts.clock.elapsed() - this.#begunAt >= PAUSE_MS;
     if (!this.#isFetching && isDue) void this.#refresh();
@@ -120,7 +124,9 @@ export class IssuerKeys {
   }
 }
 
-/** The keys of a key set that signatures can be checked with. @throws Error for what is no key set */
+/**
+ * The keys of a key set that signatures can be checked with. @throws Error for what is no key set
+ */
 export function usableKeys(text: string): IssuerKey[] {
   const { keys } = { keys: undefined, ...(JSON.parse(text) as { keys?: unknown }) };
   if (!Array.isArray(keys)) throw new Error("the answer is no key set");
@@ -152,7 +158,10 @@ export async function fetchKeySet(url: string, closing?: AbortSignal): Promise<s
   return Buffer.concat(chunks).toString();
 }
 
-/** A key that signatures can be checked with; undefined for any other. Only the public members of its kind are read. */
+/**
+ * A key that signatures can be checked with; undefined for any other. Only the public members of
+ * its kind are read.
+ */
 function keyOf(given: unknown): IssuerKey | undefined {
   const { kid, kty, crv, alg, use, key_ops: operations, n, e, x, y } = { ...(given as JsonWebKey) };
   if (use !== undefined && use !== "sig") return undefined;
@@ -171,7 +180,10 @@ function keyOf(given: unknown): IssuerKey | undefined {
 
 const CACHE_ENTRIES = 50_000;
 const RETRY_AFTER_MS = 1000;
-/** Of access and ID tokens (RFC 9068 section 2.1); the same issuer signs other things too, such as logout tokens. */
+/**
+ * Of access and ID tokens (RFC 9068 section 2.1); the same issuer signs other things too, such as
+ * logout tokens.
+ */
 const TYPES: readonly unknown[] = ["jwt", "at+jwt", "application/at+jwt"];
 
 /** What a token of the issuer says of its user. */
@@ -195,15 +207,19 @@ export interface IssuerTokensOptions {
   readonly isUserEmail: boolean;
   readonly clockSkewMs: number;
   readonly clock: Clock;
-  /** What signatures are checked with: one secret for HS256, or public keys for the algorithms. Never both. */
+  /**
+   * What signatures are checked with: one secret for HS256, or public keys for the algorithms.
+   * Never both.
+   */
   readonly keys:
     | { readonly kind: "secret"; readonly secret: string }
     | { readonly kind: "jwks"; readonly jwks: IssuerKeys; readonly algorithms: readonly IssuerAlgorithm[] };
 }
 
 /**
- * Checks JWTs that another program signs (RFC 7519, RFC 8725). The header chooses among the configured keys and algorithms and nothing else: keys and
- * addresses in it are not looked at. Answers at once, for sockets are upgraded in the callback of their request.
+ * Checks JWTs that another program signs (RFC 7519, RFC 8725). The header chooses among the
+ * configured keys and algorithms and nothing else: keys and addresses in it are not looked at.
+ * Answers at once, for sockets are upgraded in the callback of their request.
  */
 export class IssuerTokens {
   readonly #options: IssuerTokensOptions;
@@ -268,7 +284,8 @@ export class IssuerTokens {
       if (start !== undefined && !(Number(start) * 1000 <= now + clockSkewMs)) throw invalid("it has not begun");
     if (!(exp * 1000 > now - clockSkewMs)) throw new PrismError("TOKEN_EXPIRED", "The access token has expired");
     const isConfirmed = payload["email_verified"] === true;
-    // A program that shares its secret knows its addresses; an issuer on the Internet lets people type them.
+    // A program that shares its secret knows its addresses; an issuer on the Internet lets people
+    // type them.
     const mayOmit = keys.kind === "secret" && payload["email_verified"] === undefined;
     if (isUserEmail && !isConfirmed && !mayOmit) throw invalid("its mail address is not confirmed");
     const ref = textOf(payload[userClaim]);

@@ -53,15 +53,17 @@ interface PrincipalsParts {
 }
 
 /**
- * Turns credentials into principals as they are at this moment. What it reads is cached; a change of users, roles, members, keys or
- * tokens carries the effect `rights-changed`, so that a right that was taken fails on the very next request.
+ * Turns credentials into principals as they are at this moment. What it reads is cached; a change
+ * of users, roles, members, keys or tokens carries the effect `rights-changed`, so that a right
+ * that was taken fails on the very next request.
  */
 export class Principals implements Authenticator {
   readonly #parts: PrincipalsParts;
   readonly #users: TtlCache<string, UserRecord>;
   /**
-   * By the key itself: a hash for each request would cost the hot path a twentieth of its rate. The look-up compares nothing byte by byte
-   * before the engine's seeded hash of the whole text is equal, and an unknown key is only ever compared by its SHA-256.
+   * By the key itself: a hash for each request would cost the hot path a twentieth of its rate. The
+   * look-up compares nothing byte by byte before the engine's seeded hash of the whole text is
+   * equal, and an unknown key is only ever compared by its SHA-256.
    */
   readonly #keys: TtlCache<string, KeyPrincipal>;
   readonly #tokens: TtlCache<string, TokenRow>;
@@ -117,7 +119,10 @@ export class Principals implements Authenticator {
     return this.#accessPrincipal(isForeign ? issuer.verify(secret) : accessTokens.verify(secret));
   }
 
-  /** The same caller for as long as the login lives that its token came from: what is opened with it outlives the token. */
+  /**
+   * The same caller for as long as the login lives that its token came from: what is opened with it
+   * outlives the token.
+   */
   forLogin(principal: UserPrincipal): UserPrincipal {
     const session = principal.sessionId === null ? undefined : this.#session(principal.sessionId);
     return session ? { ...principal, expiresAt: session.expiresAt } : principal;
@@ -153,12 +158,18 @@ export class Principals implements Authenticator {
     return now;
   }
 
-  /** An account's rights, for what runs on its behalf later. @throws ACCOUNT_DISABLED and its like, TOKEN_INVALID when it is gone. */
+  /**
+   * An account's rights, for what runs on its behalf later. @throws ACCOUNT_DISABLED and its like,
+   * TOKEN_INVALID when it is gone.
+   */
   ofUser(userId: string): UserPrincipal {
     return this.#userPrincipal(userId, Number.POSITIVE_INFINITY);
   }
 
-  /** {@link ofUser} for an API key, by its id. @throws INVALID_API_KEY when it was revoked or has expired */
+  /**
+   * {@link ofUser} for an API key, by its id. @throws INVALID_API_KEY when it was revoked or has
+   * expired
+   */
   ofKey(keyId: string): KeyPrincipal {
     const row = this.#sql.keyById.get(keyId);
     if (!row || (row.expiresAt !== null && row.expiresAt <= this.#parts.clock.now()))

@@ -51,7 +51,8 @@ class IssuerUsers {
 
   /**
    * The id of the account, whatever its status.
-   * @throws TOKEN_INVALID where there is none; OVERLOADED while one is made, for a socket cannot wait for it
+   * @throws TOKEN_INVALID where there is none; OVERLOADED while one is made, for a socket cannot
+   * wait for it
    */
   idOf(identity: IssuerIdentity): string {
     const { userField, provisionRoles } = this.#parts;
@@ -81,7 +82,8 @@ class IssuerUsers {
       });
     this.#underWay.add(ref);
     try {
-      // An address that another account has, or that cannot be kept, is left out: who is meant says the claim.
+      // An address that another account has, or that cannot be kept, is left out: who is meant says
+      // the claim.
       if (userField === "email" || email === undefined) await make(user);
       else await make({ ...user, email }).catch(() => make(user));
     } catch (error) {

@@ -12,7 +12,10 @@ export type HashAnswer =
   | { readonly ok: true; readonly value: string | boolean }
   | { readonly ok: false; readonly message: string };
 
-/** bcrypt's synchronous calls in a thread of their own: its asynchronous ones would take libuv's pool from signatures, files and names. */
+/**
+ * bcrypt's synchronous calls in a thread of their own: its asynchronous ones would take libuv's
+ * pool from signatures, files and names.
+ */
 export function runHashThread(): void {
   const port = parentPort;
   if (!port) throw new TypeError("passwords are hashed in a thread of their own");
@@ -32,8 +35,9 @@ function perform(task: HashTask): HashAnswer {
 }
 
 /**
- * Takes the time of `cost`, also where the hash is of a time when the cost was lower, so that an old account does not show: each step up doubles
- * the rounds, and 2^a + 2^a + 2^(a+1) + … + 2^(b-1) = 2^b.
+ * Takes the time of `cost`, also where the hash is of a time when the cost was lower, so that an
+ * old account does not show: each step up doubles the rounds, and 2^a + 2^a + 2^(a+1) + … + 2^(b-1)
+ * = 2^b.
  */
 export function compareAtCost(input: string, hash: string, cost: number): boolean {
   const isRight = bcrypt.compareSync(input, hash);

@@ -23,8 +23,9 @@ interface Waiting {
 }
 
 /**
- * Hashes and checks passwords with bcrypt, in threads that start with the first password and stop after a minute without one. Bounded: what
- * would wait behind 256 others is refused, so that a flood of logins costs memory and time of its own only.
+ * Hashes and checks passwords with bcrypt, in threads that start with the first password and stop
+ * after a minute without one. Bounded: what would wait behind 256 others is refused, so that a
+ * flood of logins costs memory and time of its own only.
  */
 export class PasswordHasher {
   readonly #cost: number;
@@ -51,7 +52,8 @@ export class PasswordHasher {
   }
 
   /**
-   * @param hash null when there is no such account, or it has no password: the answer is false, and takes as long as a wrong password.
+   * @param hash null when there is no such account, or it has no password: the answer is false, and
+   * takes as long as a wrong password.
    * @throws OVERLOADED, VALIDATION_FAILED for what no password may be
    */
   async verify(password: string, hash: string | null): Promise<boolean> {

@@ -10,8 +10,9 @@ export const MAX_HASH_COST = 16;
 const LONG_PASSWORD_KEY = "prism-pw-v1";
 
 /**
- * What bcrypt is given for a password (D17): the NFKC text where it fits in 72 bytes, so that hashes from elsewhere verify; of a longer one
- * base64(HMAC-SHA-256), so that nothing is cut off unsaid. @throws VALIDATION_FAILED for what no password may be
+ * What bcrypt is given for a password (D17): the NFKC text where it fits in 72 bytes, so that
+ * hashes from elsewhere verify; of a longer one base64(HMAC-SHA-256), so that nothing is cut off
+ * unsaid. @throws VALIDATION_FAILED for what no password may be
  */
 export function bcryptInput(password: string): string {
   const text = password.normalize("NFKC");
@@ -39,7 +40,8 @@ export function nobodysHash(cost: number): string {
 
 /**
  * Refuses a new password that is short, is one of the most used, or says the account's own name.
- * @param names mail address, username, phone: what anybody may know. @throws WEAK_PASSWORD, VALIDATION_FAILED
+ * @param names mail address, username, phone: what anybody may know. @throws WEAK_PASSWORD,
+ * VALIDATION_FAILED
  */
 export function requireStrong(
   password: string,
@@ -67,7 +69,10 @@ function weak(message: string): PrismError {
   });
 }
 
-/** Among the most used passwords of published leaks, and what administrators type first; lower case. Short ones matter where `passwordMin` is low. */
+/**
+ * Among the most used passwords of published leaks, and what administrators type first; lower case.
+ * Short ones matter where `passwordMin` is low.
+ */
 export const WEAK_PASSWORDS: ReadonlySet<string> = new Set(
   `
 123456 password 123456789 12345678 12345 qwerty 1234567 111111 1234567890 123123 abc123 1234 password1 iloveyou 1q2w3e4r 000000 qwerty123

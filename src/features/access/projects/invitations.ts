@@ -25,7 +25,10 @@ interface NewInvitation {
   readonly invitedBy: string;
 }
 
-/** An invitation by mail address is open for a week, until it is accepted, declined or revoked; this is one that is, with what the invited person is shown. */
+/**
+ * An invitation by mail address is open for a week, until it is accepted, declined or revoked; this
+ * is one that is, with what the invited person is shown.
+ */
 export interface OpenInvitation extends NewInvitation {
   readonly id: string;
   readonly createdAt: number;
@@ -35,8 +38,8 @@ export interface OpenInvitation extends NewInvitation {
 }
 
 /**
- * Makes an invitation. Its address is not in the audit trail: it names a person who may have no account. One that the address has in this project gets the new role, a new link and a
- * new week.
+ * Makes an invitation. Its address is not in the audit trail: it names a person who may have no
+ * account. One that the address has in this project gets the new role, a new link and a new week.
  */
 export async function createInvitation(
   ctx: RecordContext,
@@ -118,7 +121,10 @@ async function closeInvitation(
   await recordChange(ctx, action, "project", projectId, { invitationId: id }, trx);
 }
 
-/** Ends what a user has sent in a project: a removed owner must not come back by an invitation of their own. */
+/**
+ * Ends what a user has sent in a project: a removed owner must not come back by an invitation of
+ * their own.
+ */
 export async function revokeInvitationsOf(
   ctx: RecordContext,
   projectId: string,
@@ -168,7 +174,8 @@ export function inviteLimiter(clock: Clock): RateLimiter {
 
 /**
  * Invites a mail address, by mail where mail can be sent; otherwise the answer has the link.
- * @throws VALIDATION_FAILED, RATE_LIMITED (20 an hour of one inviter, 5 to one address), LIMIT_REACHED (100 are open)
+ * @throws VALIDATION_FAILED, RATE_LIMITED (20 an hour of one inviter, 5 to one address),
+ * LIMIT_REACHED (100 are open)
  */
 export async function inviteToProject(
   ctx: ProjectsContext,
@@ -229,7 +236,10 @@ export async function acceptOwnInvitation(ctx: ProjectsContext, principal: UserP
   });
 }
 
-/** As {@link acceptOwnInvitation}, with the token of a link: whoever has the link may come in, under any address. @throws LINK_EXPIRED */
+/**
+ * As {@link acceptOwnInvitation}, with the token of a link: whoever has the link may come in, under
+ * any address. @throws LINK_EXPIRED
+ */
 export async function acceptInvitationLink(ctx: ProjectsContext, principal: UserPrincipal, token: string) {
   return ctx.db.write(async (trx) => {
     const invitation = await invitationOfToken(ctx, token, trx);
@@ -245,7 +255,9 @@ export async function declineInvitation(ctx: ProjectsContext, principal: UserPri
   );
 }
 
-/** What a link is about, for a page that shows it before anyone has logged in. @throws LINK_EXPIRED */
+/**
+ * What a link is about, for a page that shows it before anyone has logged in. @throws LINK_EXPIRED
+ */
 export async function invitationOfLink(ctx: ProjectsContext, token: string) {
   const { email, ...invitation } = await invitationOfToken(ctx, token, ctx.db.read);
   return { ...invitedViewOf({ ...invitation, email }), email, registration: ctx.config.auth.registration };
@@ -275,8 +287,9 @@ async function requireOwnInvitation(
 }
 
 /**
- * The caller's address, as far as it is known to be theirs. Where anybody registers under any address without confirming it, and for an
- * address that users changed by themselves, the link in the mail is the only way in.
+ * The caller's address, as far as it is known to be theirs. Where anybody registers under any
+ * address without confirming it, and for an address that users changed by themselves, the link in
+ * the mail is the only way in.
  */
 async function ownAddress(ctx: ProjectsContext, userId: string, db: ReadDb | Trx): Promise<string | null> {
   const { registration, requireEmailVerification } = ctx.config.auth;

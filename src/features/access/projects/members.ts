@@ -26,9 +26,11 @@ export async function membersPage(
 }
 
 /**
- * Invites a mail address, adds a user at once, or changes the role of a member. A user is added without being asked only by a caller who may
- * read users: anyone else could reach people through a project's rules, and would learn which accounts exist.
- * @throws USER_NOT_FOUND, LAST_ADMIN, UNAUTHORIZED_ROLE, VALIDATION_FAILED, and what {@link inviteToProject} throws
+ * Invites a mail address, adds a user at once, or changes the role of a member. A user is added
+ * without being asked only by a caller who may read users: anyone else could reach people through a
+ * project's rules, and would learn which accounts exist.
+ * @throws USER_NOT_FOUND, LAST_ADMIN, UNAUTHORIZED_ROLE, VALIDATION_FAILED, and what {@link
+ * inviteToProject} throws
  */
 export async function addMember(
   ctx: ProjectsContext,
@@ -77,7 +79,10 @@ export async function changeMember(
   );
 }
 
-/** Owners remove anyone; every member may leave. @throws USER_NOT_FOUND for a user who is no member, LAST_ADMIN */
+/**
+ * Owners remove anyone; every member may leave. @throws USER_NOT_FOUND for a user who is no member,
+ * LAST_ADMIN
+ */
 export async function removeMember(
   ctx: ProjectsContext,
   principal: UserPrincipal,

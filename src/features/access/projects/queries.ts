@@ -164,7 +164,10 @@ export interface ProjectPerson {
 /** As many as one notification may tell. */
 const MAX_PEOPLE = 1000;
 
-/** The active members of a project, its owner among them. The default project may have none: its people are then the administrators. */
+/**
+ * The active members of a project, its owner among them. The default project may have none: its
+ * people are then the administrators.
+ */
 export async function projectPeople(
   db: ReadDb | Trx,
   projectId: string,

@@ -12,7 +12,9 @@ const timezone = v.pipe(
   v.check(isTimezone, "must be an IANA time zone such as Europe/Berlin"),
 );
 
-/** Members besides these are the owners' own and kept. A member that is null is none, or removed. */
+/**
+ * Members besides these are the owners' own and kept. A member that is null is none, or removed.
+ */
 const Settings = openObject({
   alertThreshold: v.nullish(
     v.pipe(integer(1, 1_000_000), v.description("Errors in quick succession before the members are alerted")),

@@ -62,10 +62,15 @@ function mergedSettings(stored: string, given: Settings = {}): string {
 type ProjectRow = Selectable<Schema["projects"]>;
 type KeyRow = Selectable<Schema["api_keys"]>;
 
-/** Scopes that reach beyond the project are only given by those who hold the permission themselves. */
+/**
+ * Scopes that reach beyond the project are only given by those who hold the permission themselves.
+ */
 const GUARDED_SCOPES: readonly KeyScope[] = ["notifications:send", "realtime:publish"];
 
-/** The scope of a service token that lets it do what a key of each scope can do. Following a project is reading its events. */
+/**
+ * The scope of a service token that lets it do what a key of each scope can do. Following a project
+ * is reading its events.
+ */
 const TOKEN_SCOPES: Readonly<Record<KeyScope, Permission>> = {
   "events:write": "events:write",
   "events:read": "events:read",
@@ -93,7 +98,10 @@ export async function projectsPage(ctx: ProjectsContext, principal: UserPrincipa
   );
 }
 
-/** Its first key has the default scopes; made by a service token only those that the token has, and without any there is no key. */
+/**
+ * Its first key has the default scopes; made by a service token only those that the token has, and
+ * without any there is no key.
+ */
 export async function createProject(
   ctx: ProjectsContext,
   principal: UserPrincipal,
@@ -302,12 +310,16 @@ function issuedView({ expiresAt, ...key }: IssuedKey) {
   return { ...key, expiresAt: toRfc3339OrNull(expiresAt) };
 }
 
-/** More keys, or more rules, than this get no audit rows of their own: a transaction is short, for ingest waits for it. */
+/**
+ * More keys, or more rules, than this get no audit rows of their own: a transaction is short, for
+ * ingest waits for it.
+ */
 const MAX_ROWS = 100;
 
 /**
- * Ends a project with its keys, rules and webhooks, in one transaction; its events are removed by a job. All that ends has its audit row;
- * of more than 100 keys, or rules, the project's own row has the count and the first 100 ids instead.
+ * Ends a project with its keys, rules and webhooks, in one transaction; its events are removed by a
+ * job. All that ends has its audit row; of more than 100 keys, or rules, the project's own row has
+ * the count and the first 100 ids instead.
  * @throws PROJECT_NOT_FOUND, also for the second of two deletions at the same time; DEFAULT_PROJECT
  */
 export async function deleteProject(context: ProjectsContext, principal: UserPrincipal, ref: string): Promise<void> {

@@ -68,7 +68,10 @@ async function createRole(ctx: RolesContext, input: RoleInput & { readonly name:
   });
 }
 
-/** @param ifMatch the header. @throws ROLE_NOT_FOUND, ROLE_BUILTIN, NAME_TAKEN, PRIVILEGE_ESCALATION, VERSION_CONFLICT */
+/**
+ * @param ifMatch the header. @throws ROLE_NOT_FOUND, ROLE_BUILTIN, NAME_TAKEN,
+ * PRIVILEGE_ESCALATION, VERSION_CONFLICT
+ */
 async function updateRole(ctx: RolesContext, id: string, input: RoleInput, ifMatch: string, granter: Granter) {
   const { db, clock } = ctx;
   return db.write(async (trx) => {
@@ -102,7 +105,10 @@ async function updateRole(ctx: RolesContext, id: string, input: RoleInput, ifMat
   });
 }
 
-/** @param reassignTo the role that its users get instead. @throws ROLE_NOT_FOUND, ROLE_BUILTIN, ROLE_IN_USE, PRIVILEGE_ESCALATION */
+/**
+ * @param reassignTo the role that its users get instead. @throws ROLE_NOT_FOUND, ROLE_BUILTIN,
+ * ROLE_IN_USE, PRIVILEGE_ESCALATION
+ */
 async function removeRole(
   ctx: RolesContext,
   id: string,

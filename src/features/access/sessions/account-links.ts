@@ -15,13 +15,16 @@ import {
 } from "./mail-links.ts";
 import type { ClientInfo } from "./sessions.ts";
 
-/** One mail of a kind in this time, and so many links that are good at once: an address must not be filled with mail. */
+/**
+ * One mail of a kind in this time, and so many links that are good at once: an address must not be
+ * filled with mail.
+ */
 const PAUSE_MS = 60_000;
 const MAX_LINKS = 5;
 
 /*
- * What the links in mails do. A request for such a mail is answered before anything is looked up: neither the answer nor its time tells
- * whether there is an account.
+ * What the links in mails do. A request for such a mail is answered before anything is looked up:
+ * neither the answer nor its time tells whether there is an account.
  */
 
 /** Sends another confirmation link to an account that waits for one. Returns at once. */
@@ -39,7 +42,10 @@ export async function linksIdle(ctx: AccountContext): Promise<void> {
   await Promise.all(ctx.linksUnderWay);
 }
 
-/** @returns what the account is now: active, or pending where somebody has yet to approve it. @throws LINK_EXPIRED */
+/**
+ * @returns what the account is now: active, or pending where somebody has yet to approve it.
+ * @throws LINK_EXPIRED
+ */
 export async function verifyEmail(ctx: AccountContext, token: string): Promise<UserStatus> {
   const { db, config } = ctx;
   return db.write(async (trx) => {
@@ -56,7 +62,10 @@ export async function verifyEmail(ctx: AccountContext, token: string): Promise<U
   });
 }
 
-/** Sets the password of the account that a link was sent to; all its sessions end. @throws LINK_EXPIRED, WEAK_PASSWORD, OVERLOADED */
+/**
+ * Sets the password of the account that a link was sent to; all its sessions end. @throws
+ * LINK_EXPIRED, WEAK_PASSWORD, OVERLOADED
+ */
 export async function resetPassword(
   ctx: AccountContext,
   token: string,
@@ -75,7 +84,8 @@ export async function resetPassword(
       await consumeOneTimeToken(ctx.clock, token, "reset_password", trx);
     },
   });
-  // The mailbox has shown who is here: guesses, from here or elsewhere, do not keep the owner waiting.
+  // The mailbox has shown who is here: guesses, from here or elsewhere, do not keep the owner
+  // waiting.
   for (const name of [account.email, account.username, account.phone])
     if (name !== null) backoff.trust(name, client.ip);
 }
@@ -115,7 +125,8 @@ async function makeLink(
   await db.write(async (trx) => {
     const { count, isRecent } = await openOneTimeTokens(ctx.clock, account.id, kind, PAUSE_MS, trx);
     if (isRecent || count >= MAX_LINKS) return;
-    // Earlier links stay good: a stranger who asks for one more must not spoil the one that its owner is about to open.
+    // Earlier links stay good: a stranger who asks for one more must not spoil the one that its
+    // owner is about to open.
     const token = await addOneTimeToken(ctx.clock, account.id, kind, trx);
     await mail.send(kind === "verify_email" ? "verify-email" : "reset-password", email, token, trx);
   });

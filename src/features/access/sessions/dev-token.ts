@@ -19,8 +19,9 @@ const FORWARDING_PREFIXES = [
 const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
- * Who may have an administrator's token for the asking, and read the metrics without one (D10): a process on this machine that asks directly.
- * Everything that a proxy, a browser page of another origin or a rebound host name would show, closes it.
+ * Who may have an administrator's token for the asking, and read the metrics without one (D10): a
+ * process on this machine that asks directly. Everything that a proxy, a browser page of another
+ * origin or a rebound host name would show, closes it.
  */
 export class DevGate {
   readonly #config: Config;
@@ -51,13 +52,19 @@ export class DevGate {
     return LOOPBACK_HOST.test(name) || this.#hosts.has(name);
   }
 
-  /** Only a page of this very server is not foreign: another port of this machine may serve anybody's. The host has been checked before. */
+  /**
+   * Only a page of this very server is not foreign: another port of this machine may serve
+   * anybody's. The host has been checked before.
+   */
   #isOwnOrigin(origin: string, host: string): boolean {
     return origin === "" || origin === `http://${host}`;
   }
 }
 
-/** A server that clients call by the name of another host gives no development token, to this machine neither. */
+/**
+ * A server that clients call by the name of another host gives no development token, to this
+ * machine neither.
+ */
 export function hasLocalPublicUrl({ publicUrl }: Pick<Config, "publicUrl">): boolean {
   return publicUrl === undefined || LOOPBACK_HOST.test(new URL(publicUrl).hostname);
 }
@@ -66,11 +73,17 @@ function isForwarding(name: string): boolean {
   return FORWARDING_NAMES.has(name) || FORWARDING_PREFIXES.some((prefix) => name.startsWith(prefix));
 }
 
-/** `GET /dev/token` (D10). The token belongs to a session like any other, so that logging out ends it. */
+/**
+ * `GET /dev/token` (D10). The token belongs to a session like any other, so that logging out ends
+ * it.
+ */
 export function devTokenRoute({ config, users, audit, log, db, devUserId, accounts }: AuthContext): Route {
   const gate = new DevGate(config);
 
-  /** An unknown user is made as for a notification, so that a client can connect before its first one. @throws NOT_FOUND */
+  /**
+   * An unknown user is made as for a notification, so that a client can connect before its first
+   * one. @throws NOT_FOUND
+   */
   async function userOf(ref: string | undefined, trx: Trx): Promise<string> {
     if (ref !== undefined)
       return users.recipient(ref, trx, null, "user").catch(() => {

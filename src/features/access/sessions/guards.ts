@@ -34,8 +34,9 @@ export type AuthContext = AuthOwn & Pick<CoreServices, "audit" | "log">;
 type Purpose = "login" | "mail";
 
 /**
- * The limits `rateLimit.auth` and `rateLimit.authName`, a minute: attempts by address, and failed logins by name, existing or not. A pair of
- * name and address that has logged in lately is counted by itself, so that strangers cannot use its attempts up.
+ * The limits `rateLimit.auth` and `rateLimit.authName`, a minute: attempts by address, and failed
+ * logins by name, existing or not. A pair of name and address that has logged in lately is counted
+ * by itself, so that strangers cannot use its attempts up.
  */
 export class AuthLimits {
   readonly #limiter: RateLimiter;
@@ -46,7 +47,10 @@ export class AuthLimits {
     this.#settings = settings;
   }
 
-  /** Counts an attempt of an address; IPv6 by /64, and with a wider limit by /48. @throws RATE_LIMITED */
+  /**
+   * Counts an attempt of an address; IPv6 by /64, and with a wider limit by /48. @throws
+   * RATE_LIMITED
+   */
   take(exchange: Exchange, purpose: Purpose): void {
     const { enabled, auth } = this.#settings.rateLimit;
     if (!enabled) return;
@@ -84,15 +88,23 @@ export class AuthLimits {
   }
 }
 
-/** In front of a token whose cookie ends with the browser: the cookie of the next refresh is of the same kind. */
+/**
+ * In front of a token whose cookie ends with the browser: the cookie of the next refresh is of the
+ * same kind.
+ */
 const UNTIL_BROWSER_ENDS = "~";
 
-/** The cookie that holds a refresh token (contract 4.4). Nothing but refresh and logout reads it. */
+/**
+ * The cookie that holds a refresh token (contract 4.4). Nothing but refresh and logout reads it.
+ */
 export class RefreshCookie {
   readonly #name: string;
   readonly #attributes: string;
 
-  /** @param isSecure whether clients reach this server over https: the `__Host-` prefix then keeps other hosts from setting it (RFC 6265bis 4.1.3.2). */
+  /**
+   * @param isSecure whether clients reach this server over https: the `__Host-` prefix then keeps
+   * other hosts from setting it (RFC 6265bis 4.1.3.2).
+   */
   constructor(isSecure: boolean) {
     this.#name = isSecure ? "__Host-prism_refresh" : "prism_refresh";
     this.#attributes = `HttpOnly; SameSite=Strict; Path=/${isSecure ? "; Secure" : ""}`;
@@ -127,8 +139,9 @@ export class RefreshCookie {
 }
 
 /**
- * A request that a cookie vouches for must come from a page that may send it (contract 12.3; the headers are described in the Fetch standard). The
- * own origin is what the configuration says, never what `Host` claims. Clients that are no browsers send neither header and pass.
+ * A request that a cookie vouches for must come from a page that may send it (contract 12.3; the
+ * headers are described in the Fetch standard). The own origin is what the configuration says,
+ * never what `Host` claims. Clients that are no browsers send neither header and pass.
  * @throws ORIGIN_REFUSED
  */
 export function requireOwnOrigin(exchange: Exchange, allowsOrigin: (origin: string) => boolean): void {

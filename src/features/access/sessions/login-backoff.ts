@@ -33,12 +33,14 @@ export interface LoginAttempt {
 }
 
 /**
- * Slows down password guessing. Failures are counted in memory by login name as typed, existing or not, and right and wrong passwords are
- * answered alike. After five failures a (name, address) pair waits one second, doubling to a quarter of an hour. A name is closed after fifty
- * failures in a quarter of an hour, an address after thirty.
+ * Slows down password guessing. Failures are counted in memory by login name as typed, existing or
+ * not, and right and wrong passwords are answered alike. After five failures a (name, address) pair
+ * waits one second, doubling to a quarter of an hour. A name is closed after fifty failures in a
+ * quarter of an hour, an address after thirty.
  *
- * A pair that has succeeded in the last thirty days is known: only its own failures count for it, so that guesses from elsewhere never
- * close an account to its owner. Time is elapsed time: a clock that is set closes nothing.
+ * A pair that has succeeded in the last thirty days is known: only its own failures count for it,
+ * so that guesses from elsewhere never close an account to its owner. Time is elapsed time: a clock
+ * that is set closes nothing.
  */
 export class LoginBackoff {
   readonly #clock: Clock;
@@ -55,7 +57,10 @@ export class LoginBackoff {
     this.#knownPairs = recentlyUsed(maxEntries);
   }
 
-  /** An attempt begins; it counts as failed from now on, so that guesses sent side by side count too. @throws RATE_LIMITED */
+  /**
+   * An attempt begins; it counts as failed from now on, so that guesses sent side by side count
+   * too. @throws RATE_LIMITED
+   */
   begin(name: string, address: string): LoginAttempt {
     const now = this.#clock.elapsed();
     const isKnown = this.isKnown(name, address);
@@ -87,7 +92,10 @@ export class LoginBackoff {
     return at !== undefined && at > this.#clock.elapsed() - KNOWN_PAIR_MS;
   }
 
-  /** The owner of the name was at this address: the pair is known from now on, and its failures are forgotten. */
+  /**
+   * The owner of the name was at this address: the pair is known from now on, and its failures are
+   * forgotten.
+   */
   trust(name: string, address: string): void {
     this.#pairs.delete(pairKey(name, address));
     this.recall(name, address);
@@ -143,7 +151,10 @@ function pairKey(name: string, address: string): string {
   return `${name}\t${addressGroup(address)}`;
 }
 
-/** What an address is counted by, with the failures that close it: an IPv6 address also by the wider network it is in. */
+/**
+ * What an address is counted by, with the failures that close it: an IPv6 address also by the wider
+ * network it is in.
+ */
 function networksOf(address: string): { readonly key: string; readonly limit: number }[] {
   const own = { key: addressGroup(address), limit: ADDRESS_FAILURES };
   if (!address.includes(":")) return [own];
@@ -152,7 +163,9 @@ function networksOf(address: string): { readonly key: string; readonly limit: nu
 
 const KEY = "auth.unlock";
 
-/** Asks the server on this database, if one runs, to forget failed logins: it counts them in memory. */
+/**
+ * Asks the server on this database, if one runs, to forget failed logins: it counts them in memory.
+ */
 export async function requestUnlock(trx: Trx, now: number): Promise<void> {
   const value = uuidv7();
   await trx

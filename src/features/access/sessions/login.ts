@@ -37,7 +37,10 @@ import {
   rotateSession,
 } from "./sessions.ts";
 
-/** @property projectInviteToken of the link of an invitation to a project: the account is made confirmed, and joins the project. */
+/**
+ * @property projectInviteToken of the link of an invitation to a project: the account is made
+ * confirmed, and joins the project.
+ */
 export type Registration = v.InferOutput<typeof RegisterBody>;
 
 /** What a client gets that has shown who it is (D12). */
@@ -51,8 +54,8 @@ export interface Login {
 
 /**
  * @returns the login as well where the account is active at once and the policy is `open`.
- * @throws REGISTRATION_CLOSED, FORBIDDEN (setup token), LINK_EXPIRED (invitation), WEAK_PASSWORD, INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN,
- * PHONE_TAKEN, OVERLOADED
+ * @throws REGISTRATION_CLOSED, FORBIDDEN (setup token), LINK_EXPIRED (invitation), WEAK_PASSWORD,
+ * INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, OVERLOADED
  */
 export async function register(
   ctx: AccountContext,
@@ -112,7 +115,10 @@ async function makeAccount(
   return { userId: id, status, email, verifyToken };
 }
 
-/** The invitation of a link, which is for the address that registers. @throws LINK_EXPIRED, VALIDATION_FAILED */
+/**
+ * The invitation of a link, which is for the address that registers. @throws LINK_EXPIRED,
+ * VALIDATION_FAILED
+ */
 async function requireInvitation(
   ctx: AccountContext,
   { email = "" }: Registration,
@@ -126,7 +132,10 @@ async function requireInvitation(
   });
 }
 
-/** The account that an invitation opens. An administrator may have closed it since. @throws LINK_EXPIRED */
+/**
+ * The account that an invitation opens. An administrator may have closed it since. @throws
+ * LINK_EXPIRED
+ */
 async function invitedAccount(ctx: AccountContext, inviteToken: string, db: ReadDb) {
   const userId = await ownerOfOneTimeToken(ctx.clock, inviteToken, "invite", db);
   const account = await accountOf(userId, db);
@@ -136,8 +145,8 @@ async function invitedAccount(ctx: AccountContext, inviteToken: string, db: Read
 
 /**
  * A wrong password, an unknown name and an account without password answer alike and take as long.
- * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED for what is no password; ACCOUNT_PENDING, ACCOUNT_DISABLED and
- * ACCOUNT_UNVERIFIED for the right password only
+ * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED for what is no password;
+ * ACCOUNT_PENDING, ACCOUNT_DISABLED and ACCOUNT_UNVERIFIED for the right password only
  */
 export async function login(
   ctx: AccountContext,
@@ -154,10 +163,12 @@ export async function login(
     throw accountError(user.status);
   }
   const isOutdated = user.passwordHash !== null && passwords.isOutdated(user.passwordHash);
-  // Somebody who is right is not sent away because there is no room to hash anew: the next login will.
+  // Somebody who is right is not sent away because there is no room to hash anew: the next login
+  // will.
   const newHash = isOutdated ? await passwords.hash(password).catch(() => null) : null;
   const session = await db.write(async (trx) => {
-    // As it stands now: while the password was checked the account may have been closed, or got another password.
+    // As it stands now: while the password was checked the account may have been closed, or got
+    // another password.
     const now = await accountOf(user.id, trx);
     if (!now || now.passwordChangedAt !== user.passwordChangedAt)
       throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");
@@ -170,8 +181,8 @@ export async function login(
 }
 
 /**
- * Whether the owner of a login name has logged in from this address in the last thirty days. Remembered over restarts: sessions keep
- * their address.
+ * Whether the owner of a login name has logged in from this address in the last thirty days.
+ * Remembered over restarts: sessions keep their address.
  */
 export async function isKnownClient(
   { backoff, db, clock }: AccountContext,
@@ -189,8 +200,10 @@ export async function isKnownClient(
 }
 
 /**
- * One guess at a password, counted as failed until it turns out right. What bcrypt is not asked about is no guess.
- * @param find the account. @returns the account whose password it is; null when there is none. @throws RATE_LIMITED, OVERLOADED, VALIDATION_FAILED
+ * One guess at a password, counted as failed until it turns out right. What bcrypt is not asked
+ * about is no guess.
+ * @param find the account. @returns the account whose password it is; null when there is none.
+ * @throws RATE_LIMITED, OVERLOADED, VALIDATION_FAILED
  */
 async function guessPassword<A extends { readonly id: string; readonly passwordHash: string | null }>(
   ctx: AccountContext,
@@ -224,7 +237,10 @@ export async function continueLogin(ctx: AccountContext, refreshToken: string, c
   return loginOf(ctx, await rotateSession(ctx, refreshToken, client));
 }
 
-/** @param session `id` null: the credential belongs to no session. @param all ends every session of the user. */
+/**
+ * @param session `id` null: the credential belongs to no session. @param all ends every session of
+ * the user.
+ */
 export async function logout(
   ctx: AccountContext,
   { id, userId }: { readonly id: string | null; readonly userId: string },
@@ -279,7 +295,10 @@ export async function requirePassword(
   if (!account) throw new PrismError("INVALID_CREDENTIALS", "The password is not right");
 }
 
-/** Sets a new password; all sessions end but the one to keep. @throws WEAK_PASSWORD, OVERLOADED, USER_NOT_FOUND */
+/**
+ * Sets a new password; all sessions end but the one to keep. @throws WEAK_PASSWORD, OVERLOADED,
+ * USER_NOT_FOUND
+ */
 export async function setPassword(
   ctx: AccountContext,
   userId: string,

@@ -32,7 +32,10 @@ export async function addOneTimeToken(clock: Clock, userId: string, kind: OneTim
   return token;
 }
 
-/** @returns the user it was made for. @throws LINK_EXPIRED when it is unknown, used, or too old: which of them is nobody's business */
+/**
+ * @returns the user it was made for. @throws LINK_EXPIRED when it is unknown, used, or too old:
+ * which of them is nobody's business
+ */
 export async function consumeOneTimeToken(clock: Clock, token: string, kind: OneTimeKind, trx: Trx): Promise<string> {
   const now = clock.now();
   const found = await trx
@@ -48,7 +51,10 @@ export async function consumeOneTimeToken(clock: Clock, token: string, kind: One
   return found.userId;
 }
 
-/** The user a token was made for, as long as it is good: to refuse early what would be refused anyway. @throws LINK_EXPIRED */
+/**
+ * The user a token was made for, as long as it is good: to refuse early what would be refused
+ * anyway. @throws LINK_EXPIRED
+ */
 export async function ownerOfOneTimeToken(clock: Clock, token: string, kind: OneTimeKind, db: ReadDb): Promise<string> {
   const found = await db
     .selectFrom("one_time_tokens")
@@ -139,8 +145,8 @@ export interface AccountMailParts {
 }
 
 /**
- * The mails that accounts need. Each is enqueued in the transaction that makes its link, and sent in the background: how long a mail server takes
- * would tell who has an account.
+ * The mails that accounts need. Each is enqueued in the transaction that makes its link, and sent
+ * in the background: how long a mail server takes would tell who has an account.
  */
 export class AccountMail {
   readonly #parts: AccountMailParts;
@@ -167,7 +173,10 @@ export class AccountMail {
     await this.#enqueue({ to, subject, lines, lifeMs }, trx);
   }
 
-  /** @param invitation whose names are chosen by users: only what cannot make a link of its own is shown. */
+  /**
+   * @param invitation whose names are chosen by users: only what cannot make a link of its own is
+   * shown.
+   */
   async projectInvitation(
     to: string,
     { projectName, inviterName }: { readonly projectName: string; readonly inviterName: string },

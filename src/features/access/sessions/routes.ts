@@ -27,7 +27,10 @@ import {
 } from "./schema.ts";
 import { clientOf, listSessions, sessionOfRefreshToken, sessionOwner } from "./sessions.ts";
 
-/** How the refresh token goes to the client: in a cookie that pages cannot read, or, for clients without cookies, in the body. */
+/**
+ * How the refresh token goes to the client: in a cookie that pages cannot read, or, for clients
+ * without cookies, in the body.
+ */
 type TokenDelivery = "cookie" | "body";
 
 /** The answer to everything that logs in (D12). */
@@ -175,7 +178,10 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
   ];
 }
 
-/** The session that a request to log out means; null when there is none any more, which is what was wanted. @throws ORIGIN_REFUSED */
+/**
+ * The session that a request to log out means; null when there is none any more, which is what was
+ * wanted. @throws ORIGIN_REFUSED
+ */
 async function logoutSession(
   { accounts, db, kernel, allowsOrigin }: AuthContext,
   exchange: Exchange,
@@ -184,7 +190,8 @@ async function logoutSession(
 ): Promise<{ readonly id: string | null; readonly userId: string } | null> {
   const bearer = await sessionOfBearer(kernel, exchange);
   if (bearer) return bearer;
-  // An access token that has expired does not say that the login is over: the refresh token beside it would live on.
+  // An access token that has expired does not say that the login is over: the refresh token beside
+  // it would live on.
   const fromCookie = given === undefined ? cookie.read(exchange) : undefined;
   if (fromCookie !== undefined) requireOwnOrigin(exchange, allowsOrigin);
   const token = given ?? fromCookie;

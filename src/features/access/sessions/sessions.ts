@@ -13,7 +13,10 @@ export interface ClientInfo {
   readonly userAgent: string;
 }
 
-/** What a session remembers of the client that opened it. @param device how the client calls itself, in place of its user agent. */
+/**
+ * What a session remembers of the client that opened it. @param device how the client calls itself,
+ * in place of its user agent.
+ */
 export function clientOf(exchange: Exchange, device?: string): ClientInfo {
   return { ip: exchange.clientAddress, userAgent: device ?? exchange.header("user-agent") };
 }
@@ -43,8 +46,9 @@ const TOKEN_BYTES = 32;
 const MAX_AGENT_LENGTH = 256;
 
 /*
- * Logins that last: each session is a chain of single-use refresh tokens. A second use of one means that somebody else has it, so the whole
- * session ends (RFC 9700 section 4.14.2). Tokens are opaque and stored as HMAC-SHA-256 under the refresh secret.
+ * Logins that last: each session is a chain of single-use refresh tokens. A second use of one means
+ * that somebody else has it, so the whole session ends (RFC 9700 section 4.14.2). Tokens are opaque
+ * and stored as HMAC-SHA-256 under the refresh secret.
  */
 
 export async function openSession(
@@ -74,7 +78,8 @@ export async function openSession(
 
 /**
  * Takes a refresh token and gives the next one.
- * @throws UNAUTHENTICATED (unknown), TOKEN_EXPIRED, SESSION_REVOKED, REFRESH_REUSED (the session has been ended), ACCOUNT_DISABLED and its like
+ * @throws UNAUTHENTICATED (unknown), TOKEN_EXPIRED, SESSION_REVOKED, REFRESH_REUSED (the session
+ * has been ended), ACCOUNT_DISABLED and its like
  */
 export async function rotateSession(
   ctx: SessionContext,
@@ -253,7 +258,10 @@ function hashRefreshToken(ctx: SessionContext, refreshToken: string): string {
   return createHmac("sha256", ctx.config.secrets.refresh).update(refreshToken).digest("hex");
 }
 
-/** Whether the user has logged in from this address, or its IPv6 network, and used that session since. */
+/**
+ * Whether the user has logged in from this address, or its IPv6 network, and used that session
+ * since.
+ */
 export async function hasSessionFrom(userId: string, address: string, sinceAt: number, db: ReadDb): Promise<boolean> {
   const group = addressGroup(address);
   const found = await db

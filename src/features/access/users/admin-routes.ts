@@ -77,9 +77,11 @@ async function userFor({ db, pusherRegistry }: UsersContext, id: string, viewer:
 }
 
 /**
- * Makes an account. Without a password it is active with the first use of its invitation, which goes out by mail, or, where no mail can be
- * sent, is returned once for the administrator to hand over. An account that is made disabled is not invited.
- * @throws EMAIL_TAKEN and its like, WEAK_PASSWORD, INVALID_TIMEZONE, ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, OVERLOADED
+ * Makes an account. Without a password it is active with the first use of its invitation, which
+ * goes out by mail, or, where no mail can be sent, is returned once for the administrator to hand
+ * over. An account that is made disabled is not invited.
+ * @throws EMAIL_TAKEN and its like, WEAK_PASSWORD, INVALID_TIMEZONE, ROLE_NOT_FOUND,
+ * PRIVILEGE_ESCALATION, OVERLOADED
  */
 async function inviteUser(ctx: UsersContext, account: NewAccount, creator: UserPrincipal) {
   const { db, accounts, config } = ctx;
@@ -152,7 +154,10 @@ export function importRoute({ accounts }: UsersContext): Route {
   });
 }
 
-/** Spreadsheets begin their files with a byte order mark. @throws MALFORMED_JSON for what is not UTF-8 */
+/**
+ * Spreadsheets begin their files with a byte order mark. @throws MALFORMED_JSON for what is not
+ * UTF-8
+ */
 function textOf(body: Buffer): string {
   const hasMark = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
   const text = decodeUtf8(hasMark ? body.subarray(BYTE_ORDER_MARK_BYTES) : body);

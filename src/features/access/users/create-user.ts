@@ -15,7 +15,10 @@ export type LoginNames = UserNames & { readonly login?: string | undefined };
 type Column = "email" | "username" | "phone";
 
 export interface LoginName {
-  /** In the form that names are stored in, so that no other spelling of it counts apart: what failures are counted by. */
+  /**
+   * In the form that names are stored in, so that no other spelling of it counts apart: what
+   * failures are counted by.
+   */
   readonly key: string;
   /** Where to look for it, in this order. */
   readonly columns: readonly Column[];
@@ -50,14 +53,18 @@ export function loginNameOf(names: LoginNames): LoginName {
   }
   const text = String(names[kind]);
   const phone = plainPhone(text);
-  // A plus sign begins neither an address that we take nor a username: a number is a number whatever it is called.
+  // A plus sign begins neither an address that we take nor a username: a number is a number
+  // whatever it is called.
   if (kind === "phone" || (kind === "login" && isPhone(phone))) return { key: phone, columns: ["phone"] };
   // No username has an @: clients with one field for both send the address as a username.
   if (kind === "username" && text.includes("@")) return { key: plainName(text), columns: ["email"] };
   return { key: plainName(text), columns: kind === "login" ? ["email", "username"] : [kind] };
 }
 
-/** The account of a login name, whatever its status; undefined when there is none. Both take the same queries. */
+/**
+ * The account of a login name, whatever its status; undefined when there is none. Both take the
+ * same queries.
+ */
 export async function findByLoginName({ key, columns }: LoginName, db: ReadDb) {
   const found = await Promise.all(
     columns.map((column) =>
@@ -84,13 +91,17 @@ export interface NewServiceToken {
   readonly expiresAt?: number | undefined;
 }
 
-/** Without what separates addresses in a mail's head (RFC 5322 section 3.2.3): one address is one address. */
+/**
+ * Without what separates addresses in a mail's head (RFC 5322 section 3.2.3): one address is one
+ * address.
+ */
 const EMAIL = /^[^\s@\p{Cc}\p{Cf}\p{Cs},;:<>()[\]\\"]{1,64}@[^\s@\p{Cc}\p{Cf}\p{Cs},;:<>()[\]\\"]{1,190}$/u;
 const USERNAME = /^[a-z0-9][a-z0-9._-]{2,63}$/;
 
 /**
  * @param by how the account came to be, for the audit trail.
- * @throws VALIDATION_FAILED, INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT, ROLE_NOT_FOUND
+ * @throws VALIDATION_FAILED, INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN,
+ * ID_CONFLICT, ROLE_NOT_FOUND
  */
 export async function createUser(
   ctx: UserContext,
@@ -135,7 +146,10 @@ export async function createUser(
   return { id, email: names.email ?? null };
 }
 
-/** Somebody who was invited takes the account over: with a password of their own, and what else they say of themselves. */
+/**
+ * Somebody who was invited takes the account over: with a password of their own, and what else they
+ * say of themselves.
+ */
 export async function activateInvited(
   ctx: RecordContext,
   userId: string,
@@ -161,7 +175,10 @@ export async function activateInvited(
   await recordChange(ctx, "user.register", "user", userId, { by: "invitation" }, trx);
 }
 
-/** @returns the token, which is shown this once. @throws SCOPE_MISSING for a scope that no permission has. */
+/**
+ * @returns the token, which is shown this once. @throws SCOPE_MISSING for a scope that no
+ * permission has.
+ */
 export async function createServiceToken(
   ctx: RecordContext,
   { userId, name, scopes, expiresAt }: NewServiceToken,
@@ -257,7 +274,10 @@ const TAKEN = {
   externalId: ["ID_CONFLICT", "external id"],
 } as const;
 
-/** @param owner who may have the names already. @throws EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT */
+/**
+ * @param owner who may have the names already. @throws EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN,
+ * ID_CONFLICT
+ */
 export async function requireFree(
   names: { readonly [C in keyof typeof TAKEN]?: string | null | undefined },
   owner: string | null,

@@ -13,7 +13,10 @@ import { usersWith, writeUser } from "./queries.ts";
 import { ImportedAccount } from "./schema.ts";
 import { keepingAdmin, rehearse, updateUserIn } from "./user-lifecycle.ts";
 
-/** What happens to an account that is there already and differs; one that is equal is left alone in any case. */
+/**
+ * What happens to an account that is there already and differs; one that is equal is left alone in
+ * any case.
+ */
 export const EXISTING = ["refuse", "skip", "update"] as const;
 
 export interface ImportOptions {
@@ -59,9 +62,11 @@ interface Context {
 }
 
 /**
- * Brings accounts in, all or none, in one transaction. An account is known by its id; one without by its external id, then its mail address, then
- * its username. Nobody is invited and no mail goes out.
- * @throws PrismError with the code of the first problem; `details` has all of them, with `path` (`users.3.email`) and `line`. LAST_ADMIN
+ * Brings accounts in, all or none, in one transaction. An account is known by its id; one without
+ * by its external id, then its mail address, then its username. Nobody is invited and no mail goes
+ * out.
+ * @throws PrismError with the code of the first problem; `details` has all of them, with `path`
+ * (`users.3.email`) and `line`. LAST_ADMIN
  */
 export async function importAccounts(
   ctx: AccountContext,
@@ -229,7 +234,9 @@ export interface FiledAccount {
   readonly value: unknown;
 }
 
-/** Accounts of one request or file: they are one transaction, and nothing else is stored during it. */
+/**
+ * Accounts of one request or file: they are one transaction, and nothing else is stored during it.
+ */
 export const MAX_IMPORTED_ACCOUNTS = 1000;
 
 const PIECE_LENGTH = 65_536;
@@ -239,7 +246,8 @@ const BYTE_ORDER_MARK = "\ufeff";
 const READ_ONLY = new Set(["permissions", "createdAt", "updatedAt", "lastLoginAt", "pushTokens", "pusherChannels"]);
 
 /**
- * The accounts of a text: a JSON list or `{"users": [...]}`, an object a line, or CSV whose first line names the members.
+ * The accounts of a text: a JSON list or `{"users": [...]}`, an object a line, or CSV whose first
+ * line names the members.
  * @throws MALFORMED_JSON, VALIDATION_FAILED with the line, BATCH_TOO_LARGE
  */
 export async function readAccounts(text: string, format: AccountFormat): Promise<readonly FiledAccount[]> {
@@ -305,7 +313,10 @@ async function readCsv(text: string): Promise<FiledAccount[]> {
   return rows.map((row) => ({ line: row.line, value: accountOfCells(members, row) }));
 }
 
-/** Empty cells are absent members; several roles have semicolons between them, or are a JSON list as in exports. */
+/**
+ * Empty cells are absent members; several roles have semicolons between them, or are a JSON list as
+ * in exports.
+ */
 function accountOfCells(members: readonly string[], { cells, line }: CsvRecord): Readonly<Record<string, unknown>> {
   if (cells.length !== members.length)
     throw unreadable(`has ${cells.length} cells, and the first line names ${members.length}`, line);

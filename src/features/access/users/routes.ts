@@ -118,7 +118,10 @@ function serve(server: FeatureServer, context: UsersContext): void {
   for (const each of [...own, ...adminRoutes(context), importRoute(context)]) server.route(each);
 }
 
-/** Service tokens of one's own: for programs that act for a person, with no more than that person may do. Only a login makes them. */
+/**
+ * Service tokens of one's own: for programs that act for a person, with no more than that person
+ * may do. Only a login makes them.
+ */
 function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
   const tag = "Users";
   return [
@@ -158,7 +161,8 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
         const expiresAt = expiresInMs === undefined ? undefined : clock.now() + expiresInMs;
         const wanted = { userId, name, scopes: [...new Set(scopes)], expiresAt };
         const made = await db.write(async (trx) => {
-          // The account may have been closed meanwhile: what is revoked with it must be all there is.
+          // The account may have been closed meanwhile: what is revoked with it must be all there
+          // is.
           const { status } = await findUser(trx, userId);
           if (status !== "active") throw accountError(status);
           return createServiceToken({ audit, clock }, wanted, trx);

@@ -34,7 +34,10 @@ const timezone = v.pipe(
 
 const locale = pattern(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$/, "must be a language tag such as en or de-AT");
 
-/** Of another program. A cost above the limit would keep a hashing thread for many seconds at each login. */
+/**
+ * Of another program. A cost above the limit would keep a hashing thread for many seconds at each
+ * login.
+ */
 const passwordHash = v.pipe(
   v.string("must be a string"),
   v.maxLength(60, "must be a bcrypt hash"),

@@ -46,7 +46,9 @@ export class UserDirectory {
     return user?.status === "active" ? user.id : undefined;
   }
 
-  /** @returns the id of a user, active or not: to read what belongs to somebody who was shut out. */
+  /**
+   * @returns the id of a user, active or not: to read what belongs to somebody who was shut out.
+   */
   findAny(ref: string): string | undefined {
     return this.#lookUp(ref)?.id;
   }
@@ -58,9 +60,10 @@ export class UserDirectory {
   }
 
   /**
-   * The ids that references stand for, without duplicates, in their order. Unknown ones are made (without password) where the configuration
-   * says so. @param projectId only the members of this project can be reached; null for everybody. @param path the member that holds the
-   * references, for the error. @throws RECIPIENT_NOT_FOUND
+   * The ids that references stand for, without duplicates, in their order. Unknown ones are made
+   * (without password) where the configuration says so. @param projectId only the members of this
+   * project can be reached; null for everybody. @param path the member that holds the references,
+   * for the error. @throws RECIPIENT_NOT_FOUND
    */
   async recipients(
     refs: readonly string[],
@@ -73,7 +76,10 @@ export class UserDirectory {
     return [...ids];
   }
 
-  /** {@link recipients} of one reference. @param path the member that holds it. @throws RECIPIENT_NOT_FOUND */
+  /**
+   * {@link recipients} of one reference. @param path the member that holds it. @throws
+   * RECIPIENT_NOT_FOUND
+   */
   async recipient(ref: string, trx: Trx, projectId: string | null, path: string): Promise<string> {
     const id = this.find(ref) ?? (await this.#provision(ref, trx));
     if (id !== undefined && this.#isReachable(id, projectId)) return id;
@@ -95,7 +101,10 @@ export class UserDirectory {
     );
   }
 
-  /** A user who can only be told things: no password, no role, known by the reference as external id. */
+  /**
+   * A user who can only be told things: no password, no role, known by the reference as external
+   * id.
+   */
   async #provision(ref: string, trx: Trx): Promise<string | undefined> {
     const { clock, timezone, audit, unknownRecipient } = this.#parts;
     const externalId = cleanText(ref);

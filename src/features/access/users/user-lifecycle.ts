@@ -12,7 +12,10 @@ import { namesOf, requireFree, requireTimezone } from "./create-user.ts";
 import { usersWith, writeUser } from "./queries.ts";
 import type { PatchBody } from "./schema.ts";
 
-/** What may be changed of an account; absent members stay as they are. Roles are names of those held from now on. */
+/**
+ * What may be changed of an account; absent members stay as they are. Roles are names of those held
+ * from now on.
+ */
 export type UserPatch = v.InferOutput<typeof PatchBody> & { readonly locale?: string | undefined };
 
 const COLUMNS = ["name", "email", "username", "phone", "externalId", "timezone", "locale", "status"] as const;
@@ -20,12 +23,16 @@ const COLUMNS = ["name", "email", "username", "phone", "externalId", "timezone",
 type Account = { readonly [C in (typeof COLUMNS)[number]]: string | null } & { readonly status: UserStatus };
 
 /*
- * An account from its approval to its end: `pending` → `active` (approved) or `disabled` (rejected), `active` ↔ `disabled`, `unverified` →
- * either. Each change, its roles and its audit rows are one transaction; an account that is closed loses its sessions, tokens and links in it,
+ * An account from its approval to its end: `pending` → `active` (approved) or `disabled`
+ * (rejected), `active` ↔ `disabled`, `unverified` → either. Each change, its roles and its audit
+ * rows are one transaction; an account that is closed loses its sessions, tokens and links in it,
  * and its sockets as soon as it is on disk.
  */
 
-/** @param roles what is held from now on. @throws USER_NOT_FOUND, INVALID_STATE, ROLE_NOT_FOUND, PRIVILEGE_ESCALATION */
+/**
+ * @param roles what is held from now on. @throws USER_NOT_FOUND, INVALID_STATE, ROLE_NOT_FOUND,
+ * PRIVILEGE_ESCALATION
+ */
 export async function approveUser(
   ctx: AccountContext,
   id: string,
@@ -42,7 +49,8 @@ export async function approveUser(
 }
 
 /**
- * @param isReasonGiven stands in the audit trail; the words do not, for they may name somebody (contract 12.9).
+ * @param isReasonGiven stands in the audit trail; the words do not, for they may name somebody
+ * (contract 12.9).
  * @throws USER_NOT_FOUND, INVALID_STATE, PRIVILEGE_ESCALATION
  */
 export async function rejectUser(
@@ -73,8 +81,9 @@ export async function updateUser(ctx: AccountContext, id: string, patch: UserPat
 /**
  * {@link update} as a part of a transaction of {@link keepingAdmin}.
  * @returns the members that were changed.
- * @throws USER_NOT_FOUND, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT, INVALID_STATE (activating who waits for approval),
- * ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, INVALID_TIMEZONE, VALIDATION_FAILED
+ * @throws USER_NOT_FOUND, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT, INVALID_STATE
+ * (activating who waits for approval), ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, INVALID_TIMEZONE,
+ * VALIDATION_FAILED
  */
 export async function updateUserIn(
   ctx: AccountContext,
@@ -107,7 +116,10 @@ export async function updateUserIn(
   return changed;
 }
 
-/** A soft delete (D39): what names the user stays readable, the account opens nothing any more. @throws USER_NOT_FOUND, LAST_ADMIN */
+/**
+ * A soft delete (D39): what names the user stays readable, the account opens nothing any more.
+ * @throws USER_NOT_FOUND, LAST_ADMIN
+ */
 export async function removeUser(ctx: AccountContext, id: string, granter: Granter): Promise<void> {
   await changeManaged(ctx, id, granter, async (_user, now, trx) => {
     await revokeCredentials(ctx, id, now, trx);
@@ -119,7 +131,10 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
   });
 }
 
-/** Changes accounts in one transaction. @throws LAST_ADMIN when no active administrator is left, and what `work` throws */
+/**
+ * Changes accounts in one transaction. @throws LAST_ADMIN when no active administrator is left, and
+ * what `work` throws
+ */
 export async function keepingAdmin<T>(ctx: AccountContext, work: (trx: Trx) => Promise<T>): Promise<T> {
   return ctx.db.write((trx) => requireAdminKept(ctx, work, trx));
 }
@@ -182,7 +197,10 @@ async function revokeCredentials(ctx: AccountContext, userId: string, now: numbe
   for (const { id } of tokens) addEffect(trx, { type: "rights-changed", of: "token", tokenId: id, userId });
 }
 
-/** An address that users give themselves is not known to be theirs; one that another person gives them is. */
+/**
+ * An address that users give themselves is not known to be theirs; one that another person gives
+ * them is.
+ */
 function chosenBy({ userId }: Granter, id: string, { email }: Pick<UserPatch, "email">): { hasChosenEmail?: 0 | 1 } {
   return email === undefined ? {} : { hasChosenEmail: userId === id ? 1 : 0 };
 }
@@ -191,7 +209,10 @@ function requirePending({ status }: Account): void {
   if (status !== "pending") throw new PrismError("INVALID_STATE", `The account is ${status}, not pending`);
 }
 
-/** The columns that will not be as they were, in the form they are stored in. @throws VALIDATION_FAILED, INVALID_TIMEZONE */
+/**
+ * The columns that will not be as they were, in the form they are stored in. @throws
+ * VALIDATION_FAILED, INVALID_TIMEZONE
+ */
 function changedValues(user: Account, patch: UserPatch) {
   requireTimezone(patch.timezone);
   const { email, username, phone } = namesOf({ ...patch, phone: patch.phone ?? undefined });

@@ -201,7 +201,9 @@ async function recordAudit(
 const MAX_TESTS = 8;
 const RETRY_AFTER_MS = 1000;
 
-/** Calls webhooks so that users see whether they work. The result is not counted: it is no delivery. */
+/**
+ * Calls webhooks so that users see whether they work. The result is not counted: it is no delivery.
+ */
 export class WebhookTester {
   readonly #context: WebhooksContext;
   #running = 0;

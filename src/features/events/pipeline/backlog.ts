@@ -46,7 +46,10 @@ const PAGE_BYTES = 4_194_304;
 
 interface Retry {
   readonly seq: number;
-  /** Where the last slice ended; after a crash the job begins again, without the rules that have decided. */
+  /**
+   * Where the last slice ended; after a crash the job begins again, without the rules that have
+   * decided.
+   */
   readonly askedTo: RulePosition | null;
   resolve(): void;
   reject(error: unknown): void;
@@ -89,9 +92,11 @@ class Outcome {
 }
 
 /**
- * Step 5: the consumer `rule-engine`, which decides events that were stored undecided, in `seq` order, from committed rows only, in sets
- * that take turns with ingest's. Its truth is the partial index of unprocessed events without an open failure, not a cursor; what it keeps
- * in memory only says which of them are in sets on their way. While it is behind, ingest leaves all deciding to it, so order holds.
+ * Step 5: the consumer `rule-engine`, which decides events that were stored undecided, in `seq`
+ * order, from committed rows only, in sets that take turns with ingest's. Its truth is the partial
+ * index of unprocessed events without an open failure, not a cursor; what it keeps in memory only
+ * says which of them are in sets on their way. While it is behind, ingest leaves all deciding to
+ * it, so order holds.
  */
 export class Backlog implements SetSource {
   readonly #parts: BacklogParts;
@@ -107,7 +112,10 @@ export class Backlog implements SetSource {
   #sealedUpTo = 0;
   #setsDeciding = 0;
   #retries: Retry[] = [];
-  /** A slice of the oldest event is on its way: the tables do not know yet which of its rules remain. */
+  /**
+   * A slice of the oldest event is on its way: the tables do not know yet which of its rules
+   * remain.
+   */
   #isSlicing = false;
 
   constructor(parts: BacklogParts) {
@@ -140,14 +148,17 @@ export class Backlog implements SetSource {
   }
 
   /**
-   * All that was stored undecided is in sets on their way. Storing more undecided events now would keep the backlog from ever ending, while deciding costs
-   * twice as much as it would with the event; so ingest waits these few milliseconds: see {@link whenEnded}.
+   * All that was stored undecided is in sets on their way. Storing more undecided events now would
+   * keep the backlog from ever ending, while deciding costs twice as much as it would with the
+   * event; so ingest waits these few milliseconds: see {@link whenEnded}.
    */
   get isEnding(): boolean {
     return this.#isEnding;
   }
 
-  /** `fn` runs when nothing waits any more, or when so much does that waiting for it is of no use. */
+  /**
+   * `fn` runs when nothing waits any more, or when so much does that waiting for it is of no use.
+   */
   whenEnded(fn: () => void): void {
     this.#whenEnded.push(fn);
   }
@@ -186,8 +197,9 @@ export class Backlog implements SetSource {
   }
 
   /**
-   * Decides one event again, on behalf of a job: rules that have decided it are left out, unless they had no recipients and now have some.
-   * Resolves when that is on disk. @throws EVENT_NOT_FOUND, and what makes the event poison again, which is then recorded.
+   * Decides one event again, on behalf of a job: rules that have decided it are left out, unless
+   * they had no recipients and now have some. Resolves when that is on disk. @throws
+   * EVENT_NOT_FOUND, and what makes the event poison again, which is then recorded.
    */
   decideAgain(seq: number): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -234,7 +246,10 @@ export class Backlog implements SetSource {
     return tried;
   }
 
-  /** Rows are read now, not when the job asked: the event may have been deleted since, and other rules may have decided. */
+  /**
+   * Rows are read now, not when the job asked: the event may have been deleted since, and other
+   * rules may have decided.
+   */
   #decideRetry(retry: Retry, stats: RuleStats, now: number, outcome: Outcome): TriedAgain | null {
     const { decider } = this.#parts;
     const row = this.#one.get(retry.seq);
@@ -297,7 +312,8 @@ export class Backlog implements SetSource {
       }
       this.#sealedUpTo = row.seq;
     }
-    // The index holds nothing more. Ingest may decide again, unless it has undecided events on their way.
+    // The index holds nothing more. Ingest may decide again, unless it has undecided events on
+    // their way.
     if (events === 0 && this.#setsStoring === 0 && this.#setsDeciding === 0) this.#isBehind = false;
     this.#setEnding(this.#isBehind);
     return page.processed;

@@ -26,8 +26,9 @@ export const EventTypePattern = v.pipe(
 );
 
 /**
- * One event as a producer sends it: what the OpenAPI document says. {@link readEnvelope} is the same by hand, for it runs once per event; a
- * property test holds the two together. Unknown members are allowed for.
+ * One event as a producer sends it: what the OpenAPI document says. {@link readEnvelope} is the
+ * same by hand, for it runs once per event; a property test holds the two together. Unknown members
+ * are allowed for.
  */
 export const EventInput = v.object({
   type: v.pipe(
@@ -72,7 +73,10 @@ export class Envelope {
   unknown: string[] | null = null;
 }
 
-/** @param isLenient whether members of other systems are mapped. @throws VALIDATION_FAILED with everything that is wrong. */
+/**
+ * @param isLenient whether members of other systems are mapped. @throws VALIDATION_FAILED with
+ * everything that is wrong.
+ */
 export function readEnvelope(value: Record<string, unknown>, isLenient = false): Envelope {
   const envelope = new Envelope();
   let problems: ErrorDetail[] | null = null;
@@ -152,7 +156,10 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** What other systems call the five levels, in lower case. Numbers are left out: scales run in both directions. */
+/**
+ * What other systems call the five levels, in lower case. Numbers are left out: scales run in both
+ * directions.
+ */
 const LEVEL_SYNONYMS = new Map<string, Level>([
   ["trace", "debug"],
   ["debug", "debug"],
@@ -174,14 +181,18 @@ const LEVEL_SYNONYMS = new Map<string, Level>([
   ["panic", "fatal"],
 ]);
 
-/** Smaller numbers are seconds since 1970, larger ones milliseconds: as milliseconds it is March 1973, as seconds the year 5138. */
+/**
+ * Smaller numbers are seconds since 1970, larger ones milliseconds: as milliseconds it is March
+ * 1973, as seconds the year 5138.
+ */
 const FIRST_MS = 100_000_000_000;
 /** The last instant of a Date. */
 const LAST_MS = 8_640_000_000_000_000;
 
 /**
- * Reads a member of an event that another system uses in its own way, for `ingest.lenient`. What can be mapped fills the envelope; the member
- * itself goes into the payload as it was sent. @returns whether the event can be taken with it.
+ * Reads a member of an event that another system uses in its own way, for `ingest.lenient`. What
+ * can be mapped fills the envelope; the member itself goes into the payload as it was sent.
+ * @returns whether the event can be taken with it.
  */
 function takeForeign(envelope: Envelope, name: string, value: unknown): boolean {
   switch (name) {

@@ -17,13 +17,21 @@ import type { Backlog, BacklogParts } from "./backlog.ts";
 
 /** The request or call that handed an event in and waits for its result. */
 export interface EventOwner {
-  /** The owner has been answered with an error already: what of it still waits is not to be stored. */
+  /**
+   * The owner has been answered with an error already: what of it still waits is not to be stored.
+   */
   readonly isAbandoned: boolean;
   /** Whether {@link rowsFor} is to be asked. */
   readonly hasRows: boolean;
-  /** Asked once per write set, when its events are numbered: what must be on disk with them. `results` are those of this owner's events. */
+  /**
+   * Asked once per write set, when its events are numbered: what must be on disk with them.
+   * `results` are those of this owner's events.
+   */
   rowsFor(results: readonly EventResult[]): OwnerRows;
-  /** The event's commit is on disk, or it needed none. Called once per event, in the order they were handed in. */
+  /**
+   * The event's commit is on disk, or it needed none. Called once per event, in the order they were
+   * handed in.
+   */
   settled(event: IncomingEvent, result: EventResult): void;
   /** Nothing of the set that held this event was stored. Called once per event. */
   failed(event: IncomingEvent, error: PrismError): void;
@@ -46,8 +54,8 @@ interface PipelineParts extends BacklogParts {
 /** Events of one write set. */
 const MAX_SET_EVENTS = 1000;
 /**
- * While older events wait to be decided: fewer than the backlog decides in its turn, for else a stream of large requests would keep it behind for
- * ever.
+ * While older events wait to be decided: fewer than the backlog decides in its turn, for else a
+ * stream of large requests would keep it behind for ever.
  */
 const MAX_SET_EVENTS_BEHIND = 200;
 /** And about as many bytes: more would hold the loop while it is cloned. */
@@ -59,8 +67,9 @@ interface Pending {
 }
 
 /**
- * The way of an event, from top to bottom: {@link accept} takes it in; {@link seal} settles duplicates, numbers and decides, in one turn of
- * the loop while this pipeline holds the writer; the committer puts the set on disk; {@link #settle} answers, announces and wakes the job runner.
+ * The way of an event, from top to bottom: {@link accept} takes it in; {@link seal} settles
+ * duplicates, numbers and decides, in one turn of the loop while this pipeline holds the writer;
+ * the committer puts the set on disk; {@link #settle} answers, announces and wakes the job runner.
  */
 export class EventPipeline implements SetSource {
   readonly #parts: PipelineParts;
@@ -90,19 +99,24 @@ export class EventPipeline implements SetSource {
     this.#taken = fn;
   }
 
-  /** @throws OVERLOADED when this many more bytes may not wait, STORAGE_FULL when the disk is. To be called before {@link accept}. */
+  /**
+   * @throws OVERLOADED when this many more bytes may not wait, STORAGE_FULL when the disk is. To be
+   * called before {@link accept}.
+   */
   requireRoom(bytes: number): void {
     this.#parts.requireSpace();
     const waitingBytes = this.pendingBytes;
-    // When nothing waits, any request that its own limits allow is taken: a refusal would last for ever.
+    // When nothing waits, any request that its own limits allow is taken: a refusal would last for
+    // ever.
     if (waitingBytes > 0 && waitingBytes + bytes > this.#parts.highWaterBytes) {
       throw new PrismError("OVERLOADED", "The writer is behind; nothing was stored", { retryAfterMs: 1000 });
     }
   }
 
   /**
-   * {@link requireRoom} for events that are not read yet: the bytes count as waiting until they are given back. @returns what gives them
-   * back; calling it again changes nothing. @throws OVERLOADED, STORAGE_FULL
+   * {@link requireRoom} for events that are not read yet: the bytes count as waiting until they are
+   * given back. @returns what gives them back; calling it again changes nothing. @throws
+   * OVERLOADED, STORAGE_FULL
    */
   reserve(bytes: number): () => void {
     this.requireRoom(bytes);
@@ -196,7 +210,9 @@ export class EventPipeline implements SetSource {
     };
   }
 
-  /** Steps 6 and 7, when the commit is on disk; or the same error for every owner when it is not. */
+  /**
+   * Steps 6 and 7, when the commit is on disk; or the same error for every owner when it is not.
+   */
   #settle(outcome: CommitOutcome, set: SetInFlight): void {
     const { announcer, backlog, decider, metrics, onJobs } = this.#parts;
     for (const event of set.stored) this.#duplicates.delete(event);
@@ -281,8 +297,9 @@ interface Known {
 }
 
 /**
- * Which events are already there: earlier in the set, in sets on their way, or in the database, asked in this order. The unique indexes
- * are the proof that nothing is stored twice; this is what makes it never come to that.
+ * Which events are already there: earlier in the set, in sets on their way, or in the database,
+ * asked in this order. The unique indexes are the proof that nothing is stored twice; this is what
+ * makes it never come to that.
  */
 class Duplicates {
   readonly #byId = new Map<string, Known>();
@@ -297,7 +314,9 @@ class Duplicates {
     );
   }
 
-  /** @returns the event that this one repeats; "conflict" when its id belongs to another project. */
+  /**
+   * @returns the event that this one repeats; "conflict" when its id belongs to another project.
+   */
   find(event: IncomingEvent): Known | "conflict" | null {
     if (event.isGivenId) {
       const known = this.#byId.get(event.id) ?? this.#storedId.get(event.id);
@@ -309,7 +328,9 @@ class Duplicates {
     );
   }
 
-  /** The event has its number and is on its way. Ids made here cannot be repeated before the answer. */
+  /**
+   * The event has its number and is on its way. Ids made here cannot be repeated before the answer.
+   */
   add(event: IncomingEvent): void {
     if (event.isGivenId) this.#byId.set(event.id, event);
     if (event.dedupeKey !== null) this.#byDedupeKey.set(dedupeIndex(event), event);

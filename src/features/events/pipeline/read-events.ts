@@ -13,9 +13,11 @@ import { IncomingEvent } from "../../rules/index.ts";
 import { foreignTime, isPlainObject, readEnvelope } from "./event-envelope.ts";
 
 /**
- * An item's text may have this many times the units that its payload may have bytes, and the room of an envelope besides: the payload is
- * measured without the whitespace between its tokens, and an indented one has two or three times as much of that as of itself; the longest
- * envelope (256 + 100 + 100 code points as surrogate escapes of 12 units each) has 6 KiB. What is longer is refused before it is parsed.
+ * An item's text may have this many times the units that its payload may have bytes, and the room
+ * of an envelope besides: the payload is measured without the whitespace between its tokens, and an
+ * indented one has two or three times as much of that as of itself; the longest envelope (256 + 100
+ * + 100 code points as surrogate escapes of 12 units each) has 6 KiB. What is longer is refused
+ * before it is parsed.
  */
 const TEXT_PER_PAYLOAD = 6;
 const ENVELOPE_UNITS = 16_384;
@@ -58,15 +60,17 @@ export function requireItemLength(text: string, { maxEventBytes }: EventLimits):
   if (text.length > maxEventBytes * TEXT_PER_PAYLOAD + ENVELOPE_UNITS) throw payloadTooLarge(maxEventBytes);
 }
 
-/** Asked before the text is parsed; a name that stands twice counts twice. @throws VALIDATION_FAILED */
+/**
+ * Asked before the text is parsed; a name that stands twice counts twice. @throws VALIDATION_FAILED
+ */
 function requireFewMembers({ kind, keyStarts }: JsonOutline): void {
   if (kind !== "object" || keyStarts.length <= MAX_UNKNOWN_MEMBERS + OWN_MEMBERS) return;
   throw invalid("", `has more than ${MAX_UNKNOWN_MEMBERS} members that belong into its payload`);
 }
 
 /**
- * Reads one event: checks the envelope, folds unknown members into the payload, and keeps the payload's own text, so that what is
- * stored is what was sent, its numbers to the last digit.
+ * Reads one event: checks the envelope, folds unknown members into the payload, and keeps the
+ * payload's own text, so that what is stored is what was sent, its numbers to the last digit.
  * @throws PrismError VALIDATION_FAILED, PAYLOAD_TOO_LARGE, and what `projectOf` throws.
  */
 export function readEvent(source: EventSource, limits: EventLimits): IncomingEvent {
@@ -90,7 +94,8 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
     type: given.type,
     level: given.level,
     source: given.source,
-    // The text is the truth. Where it says something else than the parser was given, it is read again: a decision made later reads it too.
+    // The text is the truth. Where it says something else than the parser was given, it is read
+    // again: a decision made later reads it too.
     payload:
       given.unknown || payloadText !== sentText
         ? (JSON.parse(payloadText) as Record<string, unknown>)
@@ -156,7 +161,10 @@ function foldedText(
   return `{${members.join(",")}}`;
 }
 
-/** Where each member stands, by its name as the parser reads it: an escape can write one name in two ways. Of repeated ones the last, as kept. */
+/**
+ * Where each member stands, by its name as the parser reads it: an escape can write one name in two
+ * ways. Of repeated ones the last, as kept.
+ */
 function keysOf({ text, outline }: EventSource): ReadonlyMap<string, number> {
   const places = new Map<string, number>();
   for (const [i, start] of outline.keyStarts.entries()) {
@@ -189,7 +197,10 @@ const CHECK_EVERY_UNITS = 65_536;
 
 type ReadItem = (text: string) => IncomingEvent;
 
-/** Splits and reads a batch. @param texts the items as they stand in the body, in order; empty ones are skipped. */
+/**
+ * Splits and reads a batch. @param texts the items as they stand in the body, in order; empty ones
+ * are skipped.
+ */
 export async function readBatch(
   texts: Iterable<string>,
   maxItems: number,
@@ -225,7 +236,10 @@ export async function readBatch(
   return items;
 }
 
-/** The lines of NDJSON without the whitespace around them; blank ones are empty: a body of nothing else must not hold the loop either. */
+/**
+ * The lines of NDJSON without the whitespace around them; blank ones are empty: a body of nothing
+ * else must not hold the loop either.
+ */
 export function* ndjsonLines(text: string): Iterable<string> {
   let start = 0;
   while (start < text.length) {
@@ -236,7 +250,10 @@ export function* ndjsonLines(text: string): Iterable<string> {
   }
 }
 
-/** The elements of a JSON array, one by one, without parsing the whole. @throws MALFORMED_JSON where commas or brackets are amiss. */
+/**
+ * The elements of a JSON array, one by one, without parsing the whole. @throws MALFORMED_JSON where
+ * commas or brackets are amiss.
+ */
 export function* arrayElements(text: string): Iterable<string> {
   let at = skipSpace(text, skipSpace(text, 0) + 1);
   if (text[at] === "]") return requireEnd(text, at + 1);
@@ -251,7 +268,10 @@ export function* arrayElements(text: string): Iterable<string> {
   }
 }
 
-/** An item's text as a value with its outline. @throws MALFORMED_JSON; VALIDATION_FAILED for more members than an event may have. */
+/**
+ * An item's text as a value with its outline. @throws MALFORMED_JSON; VALIDATION_FAILED for more
+ * members than an event may have.
+ */
 export function parseItem(text: string): { value: unknown; outline: JsonOutline } {
   const outline = outlineJson(text, MAX_JSON_DEPTH);
   if (outline.depth > MAX_JSON_DEPTH) throw tooDeep();
@@ -270,7 +290,9 @@ function skipSpace(text: string, from: number): number {
   return at;
 }
 
-/** Where in the array the body stops being JSON; a position counts from the beginning of the item. */
+/**
+ * Where in the array the body stops being JSON; a position counts from the beginning of the item.
+ */
 function inItem(index: number, { message, details }: PrismError): PrismError {
   const found = details ?? [{ message }];
   return new PrismError("MALFORMED_JSON", message, {

@@ -15,7 +15,10 @@ export type JobEnd = JobFinish extends infer F ? (F extends JobFinish ? Omit<F, 
 export type FailedEnd = Extract<JobEnd, { outcome: "retrying" | "dead" }>;
 type AttemptRef = Pick<JobFinish, "id" | "fence" | "attempt" | "workerId" | "startedAt" | "now">;
 
-/** What becomes of a job whose attempt failed (contract 8.2): it waits and is tried again, goes on in the next queue, or is dead. */
+/**
+ * What becomes of a job whose attempt failed (contract 8.2): it waits and is tried again, goes on
+ * in the next queue, or is dead.
+ */
 export function endOfFailure(
   job: Pick<ClaimedJob, "queue" | "attempts" | "maxAttempts">,
   thrown: unknown,
@@ -39,7 +42,10 @@ export function endOfFailure(
   };
 }
 
-/** A job that finds too little disk space waits, and its attempt does not count. @returns null for any other failure */
+/**
+ * A job that finds too little disk space waits, and its attempt does not count. @returns null for
+ * any other failure
+ */
 export function endWithoutSpace(thrown: unknown, now: number): { outcome: "returned"; runAt: number } | null {
   const isFull = thrown instanceof PrismError && thrown.code === "STORAGE_FULL";
   return isFull ? { outcome: "returned", runAt: now + NO_SPACE_WAIT_MS } : null;
@@ -51,7 +57,10 @@ function deadLetterOf(queue: string): string {
   return next === undefined ? queue : deadLetterOf(next);
 }
 
-/** What is kept of a handler's result or progress: a note for people, so one that is too long is left out rather than failed. */
+/**
+ * What is kept of a handler's result or progress: a note for people, so one that is too long is
+ * left out rather than failed.
+ */
 export function noteText(value: unknown, { id, kind }: Pick<ClaimedJob, "id" | "kind">, log: Logger): string | null {
   const text = value === undefined ? null : (JSON.stringify(value) ?? null);
   if (text === null || Buffer.byteLength(text) <= MAX_NOTE_BYTES) return text;
@@ -59,7 +68,10 @@ export function noteText(value: unknown, { id, kind }: Pick<ClaimedJob, "id" | "
   return null;
 }
 
-/** The end of an attempt, with the fence that makes it count only while the job is still this worker's. */
+/**
+ * The end of an attempt, with the fence that makes it count only while the job is still this
+ * worker's.
+ */
 export function finishOf<E extends JobEnd>(
   job: Pick<ClaimedJob, "id" | "fence" | "attempts" | "startedAt">,
   workerId: string,
@@ -78,7 +90,10 @@ export function retryDelayMs(attempt: number, baseMs = RETRY_BASE_MS, capMs = RE
   return Math.min(baseMs * 2 ** Math.min(attempt - 1, 40), capMs);
 }
 
-/** Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): many jobs that failed together do not come back together. */
+/**
+ * Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): many jobs that failed
+ * together do not come back together.
+ */
 export function jitteredDelayMs(
   attempt: number,
   { backoffBaseMs, backoffCapMs }: Pick<QueueSettings, "backoffBaseMs" | "backoffCapMs">,

@@ -1,8 +1,8 @@
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 
 /**
- * Longer waits are armed again: setTimeout takes 31 bits of milliseconds, and it counts elapsed time, so that a clock that is set forward, or
- * a machine that slept, is noticed within this time.
+ * Longer waits are armed again: setTimeout takes 31 bits of milliseconds, and it counts elapsed
+ * time, so that a clock that is set forward, or a machine that slept, is noticed within this time.
  */
 const MAX_WAIT_MS = 60_000;
 /** How often the clock is read, so that little is made between a step of it and its notice. */
@@ -10,11 +10,16 @@ const READ_CLOCK_EVERY_MS = 1000;
 /** Less than this is the drift that is corrected all the time, and the inaccuracy of timers. */
 export const CLOCK_TOLERANCE_MS = 1000;
 
-/** What happened to the wall clock: by how much it was set back, and what it would say had it not been. */
+/**
+ * What happened to the wall clock: by how much it was set back, and what it would say had it not
+ * been.
+ */
 export interface SetBack {
   readonly byMs: number;
   readonly wouldBe: EpochMs;
-  /** What was made from this instant on, by the clock as it is, may have been made after the step. */
+  /**
+   * What was made from this instant on, by the clock as it is, may have been made after the step.
+   */
   readonly madeFrom: EpochMs;
 }
 
@@ -31,8 +36,9 @@ export interface DueTimerOptions {
 }
 
 /**
- * Wakes its owner when the next of something that waits is due, so that nothing asks the table before; and notices when the wall clock is set
- * back, by comparing it with the time that has passed. A clock that is set forward, or a sleep of the machine, needs no correction.
+ * Wakes its owner when the next of something that waits is due, so that nothing asks the table
+ * before; and notices when the wall clock is set back, by comparing it with the time that has
+ * passed. A clock that is set forward, or a sleep of the machine, needs no correction.
  */
 export class DueTimer {
   readonly #options: DueTimerOptions;

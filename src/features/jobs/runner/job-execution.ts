@@ -33,9 +33,11 @@ interface BegunNote {
 }
 
 /**
- * Notes which jobs have begun, so that after a crash only their attempts count. A claim is in the database, but a note for each job there would be
- * a commit each. The notes are a file that is written without a sync: a process that dies leaves it to the next one. After a power cut it may be
- * out of date, and then an attempt is not counted. A note is overwritten by the next one in its slot.
+ * Notes which jobs have begun, so that after a crash only their attempts count. A claim is in the
+ * database, but a note for each job there would be a commit each. The notes are a file that is
+ * written without a sync: a process that dies leaves it to the next one. After a power cut it may
+ * be out of date, and then an attempt is not counted. A note is overwritten by the next one in its
+ * slot.
  */
 export class BegunJobs {
   readonly #file: number;
@@ -129,8 +131,8 @@ interface RegisteredHandler extends HandlerOptions {
 }
 
 /**
- * Runs claimed jobs: finds the handler of the kind, and says how the attempt ended. Jobs whose handler is at work are `active` until they end or
- * {@link stop} gives up waiting for them.
+ * Runs claimed jobs: finds the handler of the kind, and says how the attempt ended. Jobs whose
+ * handler is at work are `active` until they end or {@link stop} gives up waiting for them.
  */
 export class JobExecution {
   readonly #options: ExecutionOptions;
@@ -147,7 +149,10 @@ export class JobExecution {
     setMaxListeners(0, this.#stop.signal);
   }
 
-  /** @returns a function that takes the handler away again. @throws TypeError when the kind has a handler already. */
+  /**
+   * @returns a function that takes the handler away again. @throws TypeError when the kind has a
+   * handler already.
+   */
   handle(kind: string, run: JobHandler, options: HandlerOptions = {}): () => void {
     if (this.#handlers.has(kind)) throw new TypeError(`jobs of kind ${kind} have a handler already`);
     const registered = { run, ...options };
@@ -177,7 +182,10 @@ export class JobExecution {
     if (this.#active.size === 0) this.#whenIdle?.();
   }
 
-  /** Signals the stop to running handlers and waits for them. @returns the jobs that are still running after `limitMs` */
+  /**
+   * Signals the stop to running handlers and waits for them. @returns the jobs that are still
+   * running after `limitMs`
+   */
   async stop(limitMs: number): Promise<ClaimedJob[]> {
     this.#stop.abort(new Error("the server is stopping"));
     const idle = new Promise<void>((resolve) => {

@@ -3,7 +3,10 @@ import { uuidv7 } from "../../../core/ids.ts";
 import type { QueueName } from "../../../core/queues.ts";
 import type { ClaimedJob, JobFinish, JobRow } from "../../../store/commit/write-set.ts";
 
-/** Where the jobs of a queue go on when their attempts there are used up (D31); of all others they are dead where they are. */
+/**
+ * Where the jobs of a queue go on when their attempts there are used up (D31); of all others they
+ * are dead where they are.
+ */
 export const NEXT_QUEUE: ReadonlyMap<string, QueueName> = new Map([
   ["messages", "messages-retry"],
   ["messages-retry", "messages-dead-letter"],
@@ -39,7 +42,10 @@ export interface NewJob {
 
 export const MAX_PAYLOAD_BYTES = 262_144;
 
-/** The row of a job that is to be enqueued: ready when it is due, else scheduled. @throws PAYLOAD_TOO_LARGE */
+/**
+ * The row of a job that is to be enqueued: ready when it is due, else scheduled. @throws
+ * PAYLOAD_TOO_LARGE
+ */
 export function newJobRow(job: NewJob, now: number): JobRow {
   const payload = JSON.stringify(job.payload);
   if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES) {
@@ -69,7 +75,10 @@ export class PermanentError extends Error {
   override readonly name = "PermanentError";
 }
 
-/** Thrown by a handler when the other side has said when to come back: the next attempt is not before that. */
+/**
+ * Thrown by a handler when the other side has said when to come back: the next attempt is not
+ * before that.
+ */
 export class RetryLater extends Error {
   readonly retryAfterMs: number;
 
@@ -89,17 +98,26 @@ export interface RunningJob {
   readonly label: string | null;
   readonly createdBy: string | null;
   readonly correlationId: string;
-  /** From now on the attempt counts, also when the process dies. For handlers with `notesBegin`; of all others it counts from their begin. */
+  /**
+   * From now on the attempt counts, also when the process dies. For handlers with `notesBegin`; of
+   * all others it counts from their begin.
+   */
   begun(): void;
-  /** Notes how far the work is, for people who look at the job; kept with the next commit of the runner. @param value JSON of at most 16 KiB. */
+  /**
+   * Notes how far the work is, for people who look at the job; kept with the next commit of the
+   * runner. @param value JSON of at most 16 KiB.
+   */
   progress(value: unknown): void;
-  /** The row as it was claimed, for a handler that completes the job in the transaction of its effect. */
+  /**
+   * The row as it was claimed, for a handler that completes the job in the transaction of its
+   * effect.
+   */
   readonly claimed: ClaimedJob;
 }
 
 /**
- * Does the work of one kind of job; runs at least once. Resolves to a result to keep, or to {@link COMPLETED} when it has completed the
- * job itself, in the transaction of its effect.
+ * Does the work of one kind of job; runs at least once. Resolves to a result to keep, or to {@link
+ * COMPLETED} when it has completed the job itself, in the transaction of its effect.
  */
 export type JobHandler = (job: RunningJob, signal: AbortSignal) => Promise<unknown>;
 
@@ -107,8 +125,9 @@ export const COMPLETED = Symbol("completed");
 
 export interface HandlerOptions {
   /**
-   * The handler says itself when code begins that could end the process ({@link RunningJob.begun}); before that an attempt that is lost in a crash
-   * does not count. For handlers that only write rows, or wait for something first.
+   * The handler says itself when code begins that could end the process ({@link RunningJob.begun});
+   * before that an attempt that is lost in a crash does not count. For handlers that only write
+   * rows, or wait for something first.
    */
   readonly notesBegin?: boolean;
 }

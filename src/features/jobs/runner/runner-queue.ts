@@ -5,8 +5,9 @@ import { STARVATION_STRIDE } from "../../../store/commit/job-sql.ts";
 import type { ClaimedJob, JobClaim } from "../../../store/commit/write-set.ts";
 
 /**
- * Jobs that end at once are claimed further ahead: as many as run in this time, but no more than so many. Whatever comes with a higher priority
- * waits no longer than that, and so few attempts are lost when the process dies.
+ * Jobs that end at once are claimed further ahead: as many as run in this time, but no more than so
+ * many. Whatever comes with a higher priority waits no longer than that, and so few attempts are
+ * lost when the process dies.
  */
 const AHEAD_MS = 10;
 const MAX_AHEAD = 1500;
@@ -24,10 +25,16 @@ export interface RunnerQueueParts {
   readonly parent?: RunnerQueue | undefined;
 }
 
-/** A job is held back for its time no longer than this: when it has longer to wait, the clock has been set back, and it was due by the clock as it was. */
+/**
+ * A job is held back for its time no longer than this: when it has longer to wait, the clock has
+ * been set back, and it was due by the clock as it was.
+ */
 const MAX_HELD_MS = 200;
 
-/** What the runner knows of one queue: how many of its jobs are in its hands, and whether there may be more to claim. */
+/**
+ * What the runner knows of one queue: how many of its jobs are in its hands, and whether there may
+ * be more to claim.
+ */
 export class RunnerQueue {
   readonly name: QueueName;
   /** Due, and not yet begun. */

@@ -15,7 +15,10 @@ import { RunnerQueue } from "./runner-queue.ts";
 import { type CountWaiting, WaitingCounts } from "./waiting-counts.ts";
 
 const TRY_AGAIN_MS = 1000;
-/** Waiting jobs are claimed this much before their time, so that they do not run a commit later than they should: twice what a commit takes. */
+/**
+ * Waiting jobs are claimed this much before their time, so that they do not run a commit later than
+ * they should: twice what a commit takes.
+ */
 const MIN_AHEAD_MS = 10;
 const MAX_AHEAD_MS = 100;
 /** What the last commits say of the next: an average that forgets. */
@@ -44,8 +47,9 @@ interface SetInFlight extends Pick<JobWork, "progress" | "finish" | "promoteDueA
 }
 
 /**
- * Runs the job table. It knows what is ready (it is told of each job after its commit) and when the next job is due, so an idle server
- * asks the database nothing. Claims and completions of a loop turn go in one write set.
+ * Runs the job table. It knows what is ready (it is told of each job after its commit) and when the
+ * next job is due, so an idle server asks the database nothing. Claims and completions of a loop
+ * turn go in one write set.
  */
 export class JobRunner implements SetSource {
   readonly workerId = uuidv7();
@@ -89,19 +93,27 @@ export class JobRunner implements SetSource {
     for (const name of QUEUES) this.#addQueue(name, true);
   }
 
-  /** @returns a function that takes the handler away again. @throws TypeError when the kind has a handler already. */
+  /**
+   * @returns a function that takes the handler away again. @throws TypeError when the kind has a
+   * handler already.
+   */
   handle(kind: string, handler: JobHandler, options?: HandlerOptions): () => void {
     return this.#execution.handle(kind, handler, options);
   }
 
-  /** Runs the jobs of a module's queue from now on, or those of one that was left to workers; until somebody does they wait. */
+  /**
+   * Runs the jobs of a module's queue from now on, or those of one that was left to workers; until
+   * somebody does they wait.
+   */
   serve(name: QueueName): void {
     const queue = this.#queues.get(name) ?? this.#addQueue(name, true);
     queue.isServed = true;
     this.#wake(queue);
   }
 
-  /** Claims no more of the queue and gives back what has not begun; what runs goes on to its end. */
+  /**
+   * Claims no more of the queue and gives back what has not begun; what runs goes on to its end.
+   */
   withdraw(name: QueueName): void {
     const queue = this.#queues.get(name);
     if (!queue) return;
@@ -124,7 +136,10 @@ export class JobRunner implements SetSource {
     this.#parts.onReady?.(name);
   }
 
-  /** The program's queues, and those of modules that were served or paused since the start; of those for workers the paused ones. */
+  /**
+   * The program's queues, and those of modules that were served or paused since the start; of those
+   * for workers the paused ones.
+   */
   get queueNames(): QueueName[] {
     return [...this.#queues.keys()].filter((name) => parentOf(name) === undefined || this.isPaused(name));
   }
@@ -133,7 +148,10 @@ export class JobRunner implements SetSource {
     return (this.#queues.get(name) ?? this.#queues.get(parentOf(name) ?? name))?.isPaused ?? false;
   }
 
-  /** From now on jobs run: those that are ready, those whose time passed while nobody ran, and those to come. */
+  /**
+   * From now on jobs run: those that are ready, those whose time passed while nobody ran, and those
+   * to come.
+   */
   start(): void {
     this.#isRunning = true;
     void this.#waiting.count();
@@ -180,8 +198,9 @@ export class JobRunner implements SetSource {
   }
 
   /**
-   * Hands running jobs their signal and waits for them; gives back what has not begun at once, and what is still at work in the end. None of
-   * these attempts counts. @param limitMs how long to wait.
+   * Hands running jobs their signal and waits for them; gives back what has not begun at once, and
+   * what is still at work in the end. None of these attempts counts. @param limitMs how long to
+   * wait.
    */
   async stop(limitMs: number): Promise<void> {
     this.#isRunning = false;
@@ -191,7 +210,10 @@ export class JobRunner implements SetSource {
     this.#parts.begun?.close();
   }
 
-  /** While the server was down the clock was set back by as much as the newest job seems to be made in the future, or more. */
+  /**
+   * While the server was down the clock was set back by as much as the newest job seems to be made
+   * in the future, or more.
+   */
   #lookBack(): void {
     const now = this.#parts.clock.now();
     const newest = this.#newest.get()?.madeAt ?? 0;
@@ -226,9 +248,10 @@ export class JobRunner implements SetSource {
   }
 
   /**
-   * By which instant waiting jobs are due, or nearly so; null: none is. When the clock was set back, that is what was due by the clock as it
-   * was: waiting jobs that were made in what is the future now are set back with it. So delays and retries take the time they were given, and
-   * a glitch that went forward and back leaves nothing that waits for it.
+   * By which instant waiting jobs are due, or nearly so; null: none is. When the clock was set
+   * back, that is what was due by the clock as it was: waiting jobs that were made in what is the
+   * future now are set back with it. So delays and retries take the time they were given, and a
+   * glitch that went forward and back leaves nothing that waits for it.
    */
   #promoteDueAt(now: EpochMs, setBack: SetBack | null): EpochMs | null {
     if (!this.#isRunning) return null;

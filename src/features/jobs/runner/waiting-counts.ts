@@ -6,12 +6,16 @@ import type { ReadDb } from "../../../store/database.ts";
 const MAX_WAITING_JOBS = 1_000_000;
 const RECOUNT_EVERY_MS = 60_000;
 
-/** Counts the waiting jobs of each queue in the table, off the main thread: of a million it takes half a second. */
+/**
+ * Counts the waiting jobs of each queue in the table, off the main thread: of a million it takes
+ * half a second.
+ */
 export type CountWaiting = () => Promise<readonly Pick<JobCount, "queue" | "n">[]>;
 
 /**
- * How many jobs of each queue wait: scheduled, retrying or ready. Counted when the server starts and kept from then on. What is kept may be too
- * high, for a job whose dedupe key is held is counted and not inserted; so a queue that looks full is counted again. Until the first count is
+ * How many jobs of each queue wait: scheduled, retrying or ready. Counted when the server starts
+ * and kept from then on. What is kept may be too high, for a job whose dedupe key is held is
+ * counted and not inserted; so a queue that looks full is counted again. Until the first count is
  * there, no queue is full.
  */
 export class WaitingCounts {
@@ -80,13 +84,17 @@ export interface JobCount {
 const RECENT_MS = 2000;
 
 /**
- * The states that count, as the predicates of their partial indexes: one query over all of them would read every finished job there is, and a
- * bound value could be any, so SQLite would use no partial index.
+ * The states that count, as the predicates of their partial indexes: one query over all of them
+ * would read every finished job there is, and a bound value could be any, so SQLite would use no
+ * partial index.
  */
 const WAITING = [sql<boolean>`state = 'ready'`, sql<boolean>`state in ('scheduled', 'retrying')`];
 const COUNTED = [...WAITING, sql<boolean>`state = 'running'`, sql<boolean>`state = 'dead'`];
 
-/** Unfinished and dead jobs; states without any are left out. @param db the scanning connection, where others wait: there may be many. */
+/**
+ * Unfinished and dead jobs; states without any are left out. @param db the scanning connection,
+ * where others wait: there may be many.
+ */
 export async function countJobs(db: ReadDb): Promise<readonly JobCount[]> {
   const groups = await Promise.all(
     COUNTED.map((states) =>

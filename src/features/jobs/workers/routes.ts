@@ -247,7 +247,10 @@ function channelsOf({ channels }: WorkersContext, { channels: named }: Pick<Clai
   return (named ?? WORKER_CHANNELS).filter((channel) => channels.isForWorkers(channel));
 }
 
-/** Where the jobs stand: attempts by channel, so that a worker without a mail server is given none that needs one. */
+/**
+ * Where the jobs stand: attempts by channel, so that a worker without a mail server is given none
+ * that needs one.
+ */
 function queuesOf(
   { channels }: WorkersContext,
   named: readonly QueueName[],
@@ -267,7 +270,10 @@ function serviceOf(exchange: Exchange): ServicePrincipal {
   return { ...principal, tokenId: principal.tokenId };
 }
 
-/** While a claim waited its token may have been revoked, or the right been taken. @throws TOKEN_INVALID, UNAUTHORIZED_ROLE */
+/**
+ * While a claim waited its token may have been revoked, or the right been taken. @throws
+ * TOKEN_INVALID, UNAUTHORIZED_ROLE
+ */
 function requireStill({ principals }: WorkersContext, principal: UserPrincipal): void {
   const current = principals.refresh(principal);
   if (!current || current.kind === "apiKey") throw new PrismError("TOKEN_INVALID", "The service token has ended");

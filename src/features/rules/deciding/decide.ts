@@ -36,14 +36,20 @@ export interface Decision {
   readonly effects: Effects;
   /** One row per user who hears of it, for the live streams. */
   readonly told: readonly Told[];
-  /** Further rules remain: this is a slice, and the event stays undecided until those after this position have been asked. */
+  /**
+   * Further rules remain: this is a slice, and the event stays undecided until those after this
+   * position have been asked.
+   */
   readonly askedTo: RulePosition | null;
 }
 
 /** What rules have decided on an event before: they are left out. */
 export interface Earlier {
   readonly outcomes: ReadonlyMap<string, DecisionOutcome>;
-  /** The event is decided again, out of its turn; otherwise it is the rest of an event that is decided in slices. */
+  /**
+   * The event is decided again, out of its turn; otherwise it is the rest of an event that is
+   * decided in slices.
+   */
   readonly isLate: boolean;
   /** Where an earlier slice ended. */
   readonly askedTo: RulePosition | null;
@@ -72,7 +78,10 @@ export interface DeciderParts {
   readonly channels: { hasExternalChannel(channels: string | null): boolean };
 }
 
-/** Decides events. Pure but for the offsets it draws and the totals it adds to; the caller must hold the writer. */
+/**
+ * Decides events. Pure but for the offsets it draws and the totals it adds to; the caller must hold
+ * the writer.
+ */
 export class Decider {
   readonly #parts: DeciderParts;
   #stormJobs: JobRow[] = [];
@@ -83,10 +92,13 @@ export class Decider {
   }
 
   /**
-   * Decides one event: every active rule that matches leaves a decision, and a notification where it has recipients.
-   * Of an event with many or costly rules this is one {@link Slice}; the next call, with where this one ended, goes on.
-   * @param earlier what earlier slices or attempts have stored of this event. A rule that had no recipients and now has some is decided again.
-   * @returns null when no rule has anything to decide. @throws what a template or a look-up throws: the event is then {@link poisoned}.
+   * Decides one event: every active rule that matches leaves a decision, and a notification where
+   * it has recipients. Of an event with many or costly rules this is one {@link Slice}; the next
+   * call, with where this one ended, goes on.
+   * @param earlier what earlier slices or attempts have stored of this event. A rule that had no
+   * recipients and now has some is decided again.
+   * @returns null when no rule has anything to decide. @throws what a template or a look-up throws:
+   * the event is then {@link poisoned}.
    */
   decide(event: IncomingEvent, stats: RuleStats, now: number, earlier: Earlier | null = null): Decision | null {
     const after = earlier?.askedTo ?? null;
@@ -191,7 +203,9 @@ export class Decider {
     return { effects: written, told, askedTo };
   }
 
-  /** What suppression and dedupe have counted since the last call: to be written with the decisions. */
+  /**
+   * What suppression and dedupe have counted since the last call: to be written with the decisions.
+   */
   takeSuppression(): SuppressionRows | null {
     const rows = this.#parts.throttle.take();
     const jobs = this.#stormJobs;
@@ -199,13 +213,19 @@ export class Decider {
     return rows && { ...rows, jobs };
   }
 
-  /** The database refused some effects of a set that has settled: what was remembered of them as told is forgotten. @param failed their indexes */
+  /**
+   * The database refused some effects of a set that has settled: what was remembered of them as
+   * told is forgotten. @param failed their indexes
+   */
   refused(effects: readonly Effects[], failed: readonly number[]): void {
     for (const i of failed)
       for (const notification of effects[i]?.notifications ?? []) this.#parts.throttle.refused(notification);
   }
 
-  /** The effects of an event that could not be decided: it stays stored, the failure is recorded, and a job tries again. */
+  /**
+   * The effects of an event that could not be decided: it stays stored, the failure is recorded,
+   * and a job tries again.
+   */
   poisoned(event: IncomingEvent, error: unknown, now: number): Effects {
     return { ...this.noEffects(event, now), poison: messageOf(error) };
   }
@@ -245,7 +265,10 @@ export class Decider {
   }
 }
 
-/** The jobs that a set has written with its events' effects. @param refused indexes of effects in whose place there is a job that tries again. */
+/**
+ * The jobs that a set has written with its events' effects. @param refused indexes of effects in
+ * whose place there is a job that tries again.
+ */
 export function enqueuedBy(
   effects: readonly Effects[],
   refused: ReadonlySet<number>,
@@ -278,7 +301,10 @@ export function recipientsJob(
 
 export const DELIVER_JOB = "notification.deliver";
 
-/** The job that plans what of a notification goes out besides the live streams; made when all its recipients are written. */
+/**
+ * The job that plans what of a notification goes out besides the live streams; made when all its
+ * recipients are written.
+ */
 export function deliverJob({ id, priority, correlationId, createdAt }: NotificationRow): Omit<NewJob, "maxAttempts"> {
   return {
     queue: "notification-delivery",

@@ -12,7 +12,10 @@ export type EventResult =
 /** What an event holds in memory besides the text of its payload. */
 export const EVENT_OVERHEAD_BYTES = 400;
 
-/** A checked event on its way to the database. A class, so that all of them have one shape for the engine. */
+/**
+ * A checked event on its way to the database. A class, so that all of them have one shape for the
+ * engine.
+ */
 export class IncomingEvent implements RuleEvent {
   readonly id: string;
   /** The producer chose the id, so another event may have it. */

@@ -59,9 +59,10 @@ export const MAX_DIRECT_RECIPIENTS = 200;
 const IS_ACTIVE = "u.status = 'active' and u.deletedAt is null";
 
 /**
- * Whom a rule reaches: holders of its roles and the users it names; where it is bound to a project, that project's members only, which for
- * `default` are all users. One look-up per role, each along an index in the order of ids and ended by its limit: what it costs does not
- * grow with the number of users. `cross join` keeps SQLite from turning the order round.
+ * Whom a rule reaches: holders of its roles and the users it names; where it is bound to a project,
+ * that project's members only, which for `default` are all users. One look-up per role, each along
+ * an index in the order of ids and ended by its limit: what it costs does not grow with the number
+ * of users. `cross join` keeps SQLite from turning the order round.
  */
 const HOLDERS = `
   select u.id from user_roles r cross join users u on u.id = r.userId
@@ -85,8 +86,8 @@ interface Page {
 export type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId">;
 
 /**
- * The active rules, compiled and indexed, and whom each reaches. A copy of tables: kept current by the effects
- * `rules-changed` ({@link changed}) and `rights-changed` ({@link forgetRecipients}).
+ * The active rules, compiled and indexed, and whom each reaches. A copy of tables: kept current by
+ * the effects `rules-changed` ({@link changed}) and `rights-changed` ({@link forgetRecipients}).
  */
 export class RuleBook {
   readonly #index = new RuleIndex<ActiveRule>();
@@ -124,7 +125,10 @@ export class RuleBook {
     this.reload();
   }
 
-  /** Compares all active rules with their tables and reads what has changed; for changes made beside the server. */
+  /**
+   * Compares all active rules with their tables and reads what has changed; for changes made beside
+   * the server.
+   */
   reload(): void {
     const rows = this.#active.all();
     const ids = new Set(rows.map((row) => row.id));
@@ -166,7 +170,8 @@ export class RuleBook {
       this.#measureLater(rule);
       this.#log.debug({ ruleId: row.id, projectId: row.projectId, version: row.version }, "a rule is in force");
     } catch (error) {
-      // It was checked when it was stored, so this is a rule of another version of the program. The others go on.
+      // It was checked when it was stored, so this is a rule of another version of the program. The
+      // others go on.
       this.#break(row, reasonOf(error));
     }
   }
@@ -189,7 +194,10 @@ export class RuleBook {
     return this.#quota.refusalOf(projectId, size, replaced);
   }
 
-  /** Rules that match, in rule order; null where asking all of them is too much for one turn of the loop: see {@link walk}. */
+  /**
+   * Rules that match, in rule order; null where asking all of them is too much for one turn of the
+   * loop: see {@link walk}.
+   */
   match(event: IncomingEvent, onError: OnRuleError): ActiveRule[] | null {
     return this.#index.match(event, onError, (rule, steps) => this.#noteCost(rule, steps, event));
   }
@@ -199,13 +207,19 @@ export class RuleBook {
     return this.#index.walk(event, after, onError, (rule, steps) => this.#noteCost(rule, steps, event));
   }
 
-  /** A condition failed on an event. One that takes too long on ten events within a minute is evaluated no more. */
+  /**
+   * A condition failed on an event. One that takes too long on ten events within a minute is
+   * evaluated no more.
+   */
   noteError({ row }: ActiveRule, error: unknown, { receivedAt }: IncomingEvent): void {
     if (!(error instanceof ConditionTooCostly)) return;
     if (this.#strikes.add(row.id, receivedAt)) this.#breakCostly(row);
   }
 
-  /** The costliest rules of a project that takes more than its share are evaluated no more: events of other projects wait for them. */
+  /**
+   * The costliest rules of a project that takes more than its share are evaluated no more: events
+   * of other projects wait for them.
+   */
   #noteCost({ row }: ActiveRule, steps: number, event: IncomingEvent): void {
     for (const costliest of this.#work.add(row, steps, event)) this.#breakCostly(costliest);
   }
@@ -259,7 +273,10 @@ export class RuleBook {
     this.#quota.delete(id);
   }
 
-  /** Ids of the users a rule reaches, ascending; one more than {@link MAX_DIRECT_RECIPIENTS} at most, which says that there are too many. */
+  /**
+   * Ids of the users a rule reaches, ascending; one more than {@link MAX_DIRECT_RECIPIENTS} at
+   * most, which says that there are too many.
+   */
   recipientsOf({ row }: ActiveRule): readonly string[] {
     let ids = this.#recipients.get(row.id);
     if (!ids) {

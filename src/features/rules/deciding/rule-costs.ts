@@ -21,7 +21,10 @@ interface Count {
 export class RuleStrikes {
   readonly #counts = new Map<string, Count>();
 
-  /** @param at receipt of the event, epoch ms. @returns whether the rule has had as many within a minute as a rule may have. */
+  /**
+   * @param at receipt of the event, epoch ms. @returns whether the rule has had as many within a
+   * minute as a rule may have.
+   */
   add(ruleId: string, at: number): boolean {
     const known = this.#counts.get(ruleId);
     const count = known && Math.abs(at - known.sinceMs) < WINDOW_MS ? known : { sinceMs: at, strikes: 0 };
@@ -35,7 +38,10 @@ export class RuleStrikes {
   }
 }
 
-/** Conditions of a project may take this much of one event uncounted, in steps: such events are limited by their rate only. */
+/**
+ * Conditions of a project may take this much of one event uncounted, in steps: such events are
+ * limited by their rate only.
+ */
 const FREE_EVENT_STEPS = 262_144;
 
 interface RuleSum {
@@ -51,7 +57,10 @@ interface ProjectSum {
   eventSteps: number;
 }
 
-/** Adds up, for a minute at a time, what the costly conditions of each project take. Rules of every project are a project of their own. */
+/**
+ * Adds up, for a minute at a time, what the costly conditions of each project take. Rules of every
+ * project are a project of their own.
+ */
 export class RuleWork {
   readonly #limitSteps: number;
   readonly #clock: Clock;
@@ -67,7 +76,8 @@ export class RuleWork {
 
   /**
    * To be called for a costly evaluation. A rule that is returned no longer counts.
-   * @returns the rules that have taken the most, as many as bring the project back to its limit; usually none
+   * @returns the rules that have taken the most, as many as bring the project back to its limit;
+   * usually none
    */
   add(row: RuleRow, steps: number, { seq }: IncomingEvent): RuleRow[] {
     const sum = this.#sumOf(row.projectId);
@@ -114,8 +124,9 @@ export class RuleWork {
 }
 
 /**
- * Makes the listener that stores and audits that a rule is no longer evaluated because its condition takes too long. It holds for this
- * version of the rule: a restart does not evaluate it again, a change does.
+ * Makes the listener that stores and audits that a rule is no longer evaluated because its
+ * condition takes too long. It holds for this version of the rule: a restart does not evaluate it
+ * again, a change does.
  */
 export function recordCostlyRules(database: Database, audit: AuditService, log: Logger): (row: RuleRow) => void {
   return (row) => {
@@ -174,7 +185,8 @@ export class PatternQuota {
 
   /**
    * Whether patterns of this size fit beside those of the other rules.
-   * @param replaced ids of rules that are replaced. @returns the reason why not, which names limit and value, or null
+   * @param replaced ids of rules that are replaced. @returns the reason why not, which names limit
+   * and value, or null
    */
   refusalOf(projectId: string | null, size: number, replaced: readonly string[]): string | null {
     const parts = replaced.map((id) => this.#parts.get(id)).filter((part) => part?.projectId === projectId);
@@ -182,7 +194,9 @@ export class PatternQuota {
     return size > freed ? this.refusal(projectId, size - freed) : null;
   }
 
-  /** @returns why `more` does not fit into the limits, naming limit and value; null where it fits. */
+  /**
+   * @returns why `more` does not fit into the limits, naming limit and value; null where it fits.
+   */
   refusal(projectId: string | null, more: number): string | null {
     const { patternsPerProject, patterns } = this.#limits;
     const sum = (this.#byProject.get(projectId) ?? 0) + more;
@@ -201,7 +215,10 @@ export class PatternQuota {
   }
 }
 
-/** Counts the patterns of the active rules that are stored, where no server runs that counts them. Broken rules do not count. */
+/**
+ * Counts the patterns of the active rules that are stored, where no server runs that counts them.
+ * Broken rules do not count.
+ */
 export function storedPatterns(reader: Sqlite, limits: PatternLimits): PatternQuota {
   const quota = new PatternQuota(limits);
   const rules = reader.prepare<[], Pick<RuleRow, "id" | "projectId" | "condition">>(

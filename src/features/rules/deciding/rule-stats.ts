@@ -42,7 +42,9 @@ const COUNTED_AS = {
   "no recipients": "noRecipients",
 } as const satisfies Record<DecisionOutcome, keyof RuleStatSum>;
 
-/** The totals are those of the rows: a decision that takes the place of another counts in its place. */
+/**
+ * The totals are those of the rows: a decision that takes the place of another counts in its place.
+ */
 export function countDecisions(
   decisions: readonly DecisionRow[],
   earlier: ReadonlyMap<string, DecisionOutcome> | null,
@@ -66,7 +68,10 @@ const SUPPRESSED = ["suppressed", "deduped", "cooled"] as const;
 
 export type PipelineMetrics = ReturnType<typeof pipelineMetrics>;
 
-/** What became of events and what the rules made of them, counted when it is on disk. The labels are fixed words. */
+/**
+ * What became of events and what the rules made of them, counted when it is on disk. The labels are
+ * fixed words.
+ */
 export function pipelineMetrics(metrics: Metrics) {
   const events = metrics.counter("prism_ingest_events_total", "Events that were sent, by what became of them");
   const rejected = events({ result: "rejected" });

@@ -50,8 +50,8 @@ const LARGE_EVENT_BYTES = 16_384;
 const LARGE_TIMED_FROM_RULES = 2;
 
 /**
- * How much of one event is decided in one turn of the loop. The rules beyond it are decided in later turns, in the same order:
- * a thousand rules on one event delay each other, but nothing else.
+ * How much of one event is decided in one turn of the loop. The rules beyond it are decided in
+ * later turns, in the same order: a thousand rules on one event delay each other, but nothing else.
  */
 export class Slice {
   readonly #until = performance.now() + SLICE_MS;

@@ -14,7 +14,10 @@ export function compileCondition(source: string): Condition {
   return condition;
 }
 
-/** A condition whose patterns were checked when it was stored: they are compiled when they are needed. @throws InvalidCondition */
+/**
+ * A condition whose patterns were checked when it was stored: they are compiled when they are
+ * needed. @throws InvalidCondition
+ */
 export function readCondition(source: string): Condition {
   return new Condition(source);
 }
@@ -40,7 +43,8 @@ export class Condition {
   readonly #hasPatterns: boolean;
 
   constructor(source: string) {
-    // The tree is not kept: ten thousand of them are memory, and a trace can afford to read the source again.
+    // The tree is not kept: ten thousand of them are memory, and a trace can afford to read the
+    // source again.
     const root = parseCondition(source);
     this.source = source;
     this.facts = factsOf(root);
@@ -49,18 +53,27 @@ export class Condition {
     this.#hasPatterns = source.includes("matches");
   }
 
-  /** @throws ConditionTooCostly where the event makes the condition do too much, InvalidCondition for a pattern of {@link readCondition}. */
+  /**
+   * @throws ConditionTooCostly where the event makes the condition do too much, InvalidCondition
+   * for a pattern of {@link readCondition}.
+   */
   test(event: RuleEvent): boolean {
     evaluationBudget.begin();
     return this.#evaluate(event) === true;
   }
 
-  /** {@link test} with what `evaluationBudget` has left, for several conditions that share one budget. */
+  /**
+   * {@link test} with what `evaluationBudget` has left, for several conditions that share one
+   * budget.
+   */
   testWithin(event: RuleEvent): boolean {
     return this.#evaluate(event) === true;
   }
 
-  /** Compiles the patterns. @returns their size together, equal patterns once. @throws InvalidCondition */
+  /**
+   * Compiles the patterns. @returns their size together, equal patterns once. @throws
+   * InvalidCondition
+   */
   measure(): number {
     return this.#hasPatterns ? measurePatterns(this.source, parseCondition(this.source)) : 0;
   }

@@ -1,6 +1,9 @@
 import { PrismError } from "../../../core/errors.ts";
 
-/** A source that does not read. `details[0]` is `{path, code, message, position, line, column, expected}`; `path` names the field. */
+/**
+ * A source that does not read. `details[0]` is `{path, code, message, position, line, column,
+ * expected}`; `path` names the field.
+ */
 class InvalidSource extends PrismError {
   /** 0-based index, in UTF-16 units, of the character where reading stopped. */
   readonly position: number;
@@ -30,8 +33,9 @@ export class InvalidTemplate extends InvalidSource {
 type RefusalCode = "SYNTAX" | "UNKNOWN_NAME" | "UNSAFE_NAME" | "LIMIT" | "TYPE" | "REGEX";
 
 /**
- * Why a condition or template is not accepted, thrown by whichever step of reading it finds out. It stays inside this folder:
- * `compileCondition` and `compileTemplate` turn it into their public errors.
+ * Why a condition or template is not accepted, thrown by whichever step of reading it finds out. It
+ * stays inside this folder: `compileCondition` and `compileTemplate` turn it into their public
+ * errors.
  */
 export class Refusal extends Error {
   readonly code: RefusalCode;

@@ -1,8 +1,9 @@
 import { isList, type JsonObject, timestampText, toValue, type Value } from "./evaluate/values.ts";
 
 /**
- * What a rule sees of an event. Times are epoch ms here and RFC 3339 strings inside the language, made only when a rule asks.
- * `payload` is the output of JSON.parse: it may hold any own key, `__proto__` among them, as data.
+ * What a rule sees of an event. Times are epoch ms here and RFC 3339 strings inside the language,
+ * made only when a rule asks. `payload` is the output of JSON.parse: it may hold any own key,
+ * `__proto__` among them, as data.
  */
 export interface RuleEvent {
   readonly id: string;
@@ -22,8 +23,9 @@ export type EnvelopeMember = keyof RuleEvent;
 export type Segment = string | number;
 
 /**
- * Steps from the event to a value. The first one is always an envelope member: `event.amount` is held as `["payload", "amount"]`,
- * so that two spellings of one place are one path. Empty for `event` itself.
+ * Steps from the event to a value. The first one is always an envelope member: `event.amount` is
+ * held as `["payload", "amount"]`, so that two spellings of one place are one path. Empty for
+ * `event` itself.
  */
 export type Path = readonly Segment[];
 
@@ -55,8 +57,9 @@ export function isEnvelopeMember(segment: string | number): segment is EnvelopeM
 }
 
 /**
- * Makes the function that reads `path`: null for what is missing. Only own members of objects, elements of lists, and the `length` of
- * lists and strings can be reached; a list has no named members and an object no indexes.
+ * Makes the function that reads `path`: null for what is missing. Only own members of objects,
+ * elements of lists, and the `length` of lists and strings can be reached; a list has no named
+ * members and an object no indexes.
  */
 export function compilePath(path: Path): Read {
   const [member, first, ...rest] = path;
@@ -101,7 +104,9 @@ function has(value: Value, segment: Segment): boolean {
   return typeof segment === "string" && Object.hasOwn(value, segment);
 }
 
-/** `event` itself, as the object a rule sees: its envelope, whatever else the program keeps with it. */
+/**
+ * `event` itself, as the object a rule sees: its envelope, whatever else the program keeps with it.
+ */
 function wholeEvent(event: RuleEvent): Value {
   return Object.fromEntries(Object.entries(ENVELOPE).map(([member, read]) => [member, read(event)]));
 }

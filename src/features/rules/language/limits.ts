@@ -1,6 +1,7 @@
 /**
- * Every bound of the rule language. Characters are Unicode code points, units are UTF-16 units.
- * A rule is written once and run millions of times by people who did not write it, so all of them are checked before it is stored.
+ * Every bound of the rule language. Characters are Unicode code points, units are UTF-16 units. A
+ * rule is written once and run millions of times by people who did not write it, so all of them are
+ * checked before it is stored.
  */
 export const LIMITS = {
   sourceCharacters: 4096,
@@ -13,7 +14,10 @@ export const LIMITS = {
   arguments: 8,
   pathSegments: 16,
   patternCharacters: 256,
-  /** Size of one compiled `matches` pattern: its instructions, and one for every 256 bounds of its character classes. */
+  /**
+   * Size of one compiled `matches` pattern: its instructions, and one for every 256 bounds of its
+   * character classes.
+   */
   patternSize: 512,
   /** Size of all patterns of a condition together; equal patterns count once. */
   conditionPatternSize: 2048,
@@ -22,8 +26,9 @@ export const LIMITS = {
   /** Longest string that `dec`, `number` and `time` look at. */
   convertedUnits: 64,
   /**
-   * Work of one condition on one event, and of all conditions in one turn of the loop. The slowest step measured takes 12 ns (a pattern
-   * whose automaton does not fit into its memory, on a text of 16 384 units): 13 ms at most. A made text counts by its length: 1 MiB.
+   * Work of one condition on one event, and of all conditions in one turn of the loop. The slowest
+   * step measured takes 12 ns (a pattern whose automaton does not fit into its memory, on a text of
+   * 16 384 units): 13 ms at most. A made text counts by its length: 1 MiB.
    */
   evaluationSteps: 1_048_576,
   splitParts: 256,

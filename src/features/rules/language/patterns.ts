@@ -17,7 +17,9 @@ export class Pattern {
     return this.#program(false).size;
   }
 
-  /** Whether some part of `text` matches. @throws ConditionTooCostly, Refusal LIMIT, RE2JSException */
+  /**
+   * Whether some part of `text` matches. @throws ConditionTooCostly, Refusal LIMIT, RE2JSException
+   */
   test(text: string): boolean {
     const program = this.#pooled?.program ?? this.#program(true);
     const pooled = this.#pooled;
@@ -53,8 +55,8 @@ interface PooledProgram {
 }
 
 /**
- * Compiled patterns. Equal patterns are one program; a program is made when it is first needed and dropped when others need its
- * memory, however many rules there are.
+ * Compiled patterns. Equal patterns are one program; a program is made when it is first needed and
+ * dropped when others need its memory, however many rules there are.
  */
 export class PatternPool {
   #limitBytes: number;
@@ -120,12 +122,18 @@ export class PatternPool {
 /** Of this thread. */
 export const patternPool = new PatternPool(DEFAULT_LIMIT_BYTES);
 
-/** What an automaton may keep. With the library's 8 MiB the worst patterns take four times as long, not less. */
+/**
+ * What an automaton may keep. With the library's 8 MiB the worst patterns take four times as long,
+ * not less.
+ */
 const AUTOMATON_BYTES = 65_536;
 /** Room for this many states, also for patterns of Unicode classes, whose states are large. */
 const AUTOMATON_STATES = 24;
 const POINTER_BYTES = 8;
-/** Measured: an instruction with its part in the tables of the engines, and a bound of a character class. */
+/**
+ * Measured: an instruction with its part in the tables of the engines, and a bound of a character
+ * class.
+ */
 const INSTRUCTION_BYTES = 400;
 const BOUND_BYTES = 8;
 const BOUNDS_PER_SIZE = 256;
@@ -141,7 +149,10 @@ class Program {
   /** Of the program without its automaton, estimated. */
   readonly ownBytes: number;
   readonly #re2: Re2;
-  /** Linear in the text whatever the size: a literal, or a pattern that is never in two states at once. */
+  /**
+   * Linear in the text whatever the size: a literal, or a pattern that is never in two states at
+   * once.
+   */
   readonly isPlain: boolean;
   #automaton: Re2["dfa"] | null = null;
   /** Of the search that runs. */
@@ -181,7 +192,10 @@ class Program {
     return this.#re2.match(text);
   }
 
-  /** The automaton with its memory bounded. When that is full it gives up, and begins with empty memory the next time. */
+  /**
+   * The automaton with its memory bounded. When that is full it gives up, and begins with empty
+   * memory the next time.
+   */
   #openAutomaton(): Re2["dfa"] {
     const automaton = this.#re2.dfa;
     const bytes = Math.max(AUTOMATON_BYTES, AUTOMATON_STATES * POINTER_BYTES * automaton.numClasses);
@@ -215,8 +229,9 @@ const REPEAT = /\{([0-9]{1,4})(,([0-9]{0,4}))?\}/y;
 const ESCAPE = /\\(?:[pP](?:\{[^}]*\}|.)|x\{[^}]*\}|x..|[0-7]{1,3}|.)/suy;
 
 /**
- * Estimates the size that `pattern` compiles to, from its text and within a factor of about two, in linear time. Compiling to find
- * out takes 100 ms and 60 MB for the worst pattern of 256 characters.
+ * Estimates the size that `pattern` compiles to, from its text and within a factor of about two, in
+ * linear time. Compiling to find out takes 100 ms and 60 MB for the worst pattern of 256
+ * characters.
  */
 export function estimateSize(pattern: string): number {
   const outer: number[] = [];

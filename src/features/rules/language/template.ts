@@ -13,7 +13,9 @@ const LEAST_UNITS = 128;
 const OPENING = "{{";
 const CLOSING = "}}";
 
-/** @param field name of the member that holds the template, for the error. @throws InvalidTemplate */
+/**
+ * @param field name of the member that holds the template, for the error. @throws InvalidTemplate
+ */
 export function compileTemplate(source: string, field: string): Template {
   try {
     return new Template(source, readParts(source));
@@ -33,8 +35,10 @@ export class Template {
   }
 
   /**
-   * Fills the placeholders in; what is null or missing leaves nothing. What is filled in is text and is not read again.
-   * @param maxCodePoints (≥ 1) length of the field the text is for; a longer text is cut and ends in `…`.
+   * Fills the placeholders in; what is null or missing leaves nothing. What is filled in is text
+   * and is not read again.
+   * @param maxCodePoints (≥ 1) length of the field the text is for; a longer text is cut and ends
+   * in `…`.
    */
   render(event: RuleEvent, maxCodePoints: number): string {
     let text = "";
@@ -110,7 +114,8 @@ function isJson(tokens: TokenList, index: number): boolean {
   return token.kind === "name" && token.name === "json";
 }
 
-// Cut before each step: what is over the limit is cut from the text in the end, and a filter must not make more of it.
+// Cut before each step: what is over the limit is cut from the text in the end, and a filter must
+// not make more of it.
 function fill(read: Read, asJson: boolean, filters: readonly Filter[], event: RuleEvent, limitUnits: number): string {
   let value = plainValue(bounded(read(event), limitUnits), asJson);
   for (const filter of filters) value = filter(bounded(value, limitUnits));
@@ -136,7 +141,10 @@ function jsonOf(value: object): string {
   return text;
 }
 
-/** Changes a value on its way into the text. Null means "nothing to show" and passes through every filter but `default`. */
+/**
+ * Changes a value on its way into the text. Null means "nothing to show" and passes through every
+ * filter but `default`.
+ */
 type Filter = (value: Value) => Value;
 
 const FILTERS: Readonly<Record<"upper" | "lower" | "date", Filter>> = {
@@ -153,7 +161,10 @@ interface FilterReading {
   readonly next: number;
 }
 
-/** @param index of the token after the `|`: a name, or `default:'text'`. @throws Refusal UNKNOWN_NAME, SYNTAX */
+/**
+ * @param index of the token after the `|`: a name, or `default:'text'`. @throws Refusal
+ * UNKNOWN_NAME, SYNTAX
+ */
 function readFilter(tokens: TokenList, index: number): FilterReading {
   const token = tokens.at(index);
   if (token.kind !== "name") {

@@ -19,12 +19,18 @@ interface TraceEntry {
   readonly hint?: string;
 }
 
-/** Why a condition decided as it did. JSON-safe, and some hundred KiB at most whatever the event holds. */
+/**
+ * Why a condition decided as it did. JSON-safe, and some hundred KiB at most whatever the event
+ * holds.
+ */
 export interface ConditionTrace {
   readonly matched: boolean;
   /** Of the whole condition; only `true` matches. */
   readonly value: ShownValue;
-  /** Paths, calls, arithmetic and comparisons in the order of evaluation; what was short-circuited is absent. */
+  /**
+   * Paths, calls, arithmetic and comparisons in the order of evaluation; what was short-circuited
+   * is absent.
+   */
   readonly trace: readonly TraceEntry[];
   /** Why the evaluation stopped, where it did; then `matched` is false and `trace` ends there. */
   readonly error?: string;
@@ -45,7 +51,10 @@ const TRACED: ReadonlySet<Node["kind"]> = new Set([
   "choice",
 ]);
 
-/** Evaluates `source` for `event` by the same closures as ever, writing down what they give. @throws InvalidCondition */
+/**
+ * Evaluates `source` for `event` by the same closures as ever, writing down what they give. @throws
+ * InvalidCondition
+ */
 export function traceCondition(source: string, event: RuleEvent): ConditionTrace {
   const display = new ValueDisplay();
   const trace: TraceEntry[] = [];
@@ -70,7 +79,10 @@ export function traceCondition(source: string, event: RuleEvent): ConditionTrace
   }
 }
 
-/** Why a comparison or an arithmetic step gave nothing. @param values of the nodes that were evaluated before it. */
+/**
+ * Why a comparison or an arithmetic step gave nothing. @param values of the nodes that were
+ * evaluated before it.
+ */
 function hintOf(node: Node, value: Value, values: ReadonlyMap<Node, Value>): string | null {
   if (node.kind !== "compare" && node.kind !== "in" && node.kind !== "arithmetic") return null;
   const left = knownValue(node.left, values);
@@ -103,7 +115,10 @@ function textOrder({ operator }: NodeOf<"compare">, left: Value, right: Value): 
   return "these texts are ordered by character, not as numbers; write dec(x) on both sides";
 }
 
-/** A value made fit for JSON and for people: decimals as text, long texts cut, large lists and objects abridged. */
+/**
+ * A value made fit for JSON and for people: decimals as text, long texts cut, large lists and
+ * objects abridged.
+ */
 type ShownValue = null | boolean | number | string | readonly ShownValue[] | { readonly [member: string]: ShownValue };
 
 const KEY_CHARACTERS = 100;
@@ -112,7 +127,10 @@ const DEPTH = 4;
 /** Elements and members that all values of one display show together. */
 const TOTAL_MEMBERS = 1000;
 
-/** Shows the values of one trace, within one bound for all of them: a payload of 256 KiB can be read by 500 paths. */
+/**
+ * Shows the values of one trace, within one bound for all of them: a payload of 256 KiB can be read
+ * by 500 paths.
+ */
 class ValueDisplay {
   #membersLeft = TOTAL_MEMBERS;
   readonly #members = new Map<JsonObject, readonly string[]>();

@@ -33,7 +33,10 @@ export function mayBe(type: ValueType, node: Node): boolean {
   return node.kind === "literal" ? typeOf(node.value) === type : typesOf(node).has(type);
 }
 
-/** The types that `node` can have, whatever the event holds: a member of the payload can be anything that JSON has. */
+/**
+ * The types that `node` can have, whatever the event holds: a member of the payload can be anything
+ * that JSON has.
+ */
 export function typesOf(node: Node): Types {
   switch (node.kind) {
     case "literal":
@@ -92,7 +95,10 @@ export interface Mismatch {
 
 type Operator = ComparisonSymbol | ArithmeticSymbol | "in";
 
-/** Why `left operator right` is never true, or null, for values of these types. @returns null where it can be something else */
+/**
+ * Why `left operator right` is never true, or null, for values of these types. @returns null where
+ * it can be something else
+ */
 export function mismatchOf(operator: Operator, left: ValueType, right: ValueType): Mismatch | null {
   if (left === "null" || right === "null") return null;
   switch (operator) {
@@ -109,7 +115,10 @@ export function mismatchOf(operator: Operator, left: ValueType, right: ValueType
   }
 }
 
-/** The mismatch that all possible pairs have; null where some pair has none, or nothing but null is possible. */
+/**
+ * The mismatch that all possible pairs have; null where some pair has none, or nothing but null is
+ * possible.
+ */
 export function sureMismatch(operator: Operator, left: Types, right: Types): Mismatch | null {
   let first: Mismatch | null = null;
   for (const leftType of left) {

@@ -14,7 +14,9 @@ interface Firing {
 /** What is known of firings before the first one that is noted. */
 type EarlierFiring = (ruleId: string, dedupeKey: string | null) => Firing | null;
 
-/** When each rule, or each of its dedupe keys, fired last; for rules with a dedupe or a cooldown. */
+/**
+ * When each rule, or each of its dedupe keys, fired last; for rules with a dedupe or a cooldown.
+ */
 export class LastFired {
   readonly #known = new Map<string, Firing | null>();
   readonly #earlier: EarlierFiring;
@@ -38,7 +40,8 @@ export class LastFired {
 
   /**
    * The one whose event came last stays: another may be decided behind it, out of its turn.
-   * @param isAsked whether the rule asks for it as it is now. What it asked for before is kept right all the same: it may do so again.
+   * @param isAsked whether the rule asks for it as it is now. What it asked for before is kept
+   * right all the same: it may do so again.
    */
   note(ruleId: string, dedupeKey: string | null, firing: Firing, isAsked: boolean): void {
     const name = nameOf(ruleId, dedupeKey);
@@ -75,17 +78,26 @@ const CANDIDATES = 100;
 const YOUNGEST = `select n.id as notificationId, coalesce(e.receivedAt, n.createdAt) as at, coalesce(e.seq, 0) as seq
   from notifications n left join events e on e.id = n.eventId`;
 
-/** What was counted, held back and told before a throttle begins, or of rules and keys that it has no room for. */
+/**
+ * What was counted, held back and told before a throttle begins, or of rules and keys that it has
+ * no room for.
+ */
 export interface ThrottleHistory {
   buckets(ruleId: string, key: string): Iterable<Bucket>;
   storm(ruleId: string, key: string): StormRow | null;
   readonly firing: EarlierFiring;
 }
 
-/** Nothing was before: for deciding on events of the past without the tables of what was decided on them. */
+/**
+ * Nothing was before: for deciding on events of the past without the tables of what was decided on
+ * them.
+ */
 export const EMPTY_HISTORY: ThrottleHistory = { buckets: () => [], storm: () => null, firing: () => null };
 
-/** What the tables hold. An event that retention has removed since is taken as received when its notification was made. */
+/**
+ * What the tables hold. An event that retention has removed since is taken as received when its
+ * notification was made.
+ */
 export class StoredHistory implements ThrottleHistory {
   readonly #byKey;
   readonly #byRule;

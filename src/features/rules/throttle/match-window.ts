@@ -10,8 +10,9 @@ export interface Bucket {
 }
 
 /**
- * How many matches lie in the last `windowMs`, in ten buckets of which the present one is not over. It is a function of the instants that were
- * added and nothing else: counting the same events later, or reading the buckets back from their table, gives the same window.
+ * How many matches lie in the last `windowMs`, in ten buckets of which the present one is not over.
+ * It is a function of the instants that were added and nothing else: counting the same events
+ * later, or reading the buckets back from their table, gives the same window.
  */
 export class MatchWindow {
   readonly #widthMs: number;
@@ -42,7 +43,10 @@ export class MatchWindow {
     return this.#newest * this.#widthMs;
   }
 
-  /** Whether an instant is so far before the last one that a match at it resets the window: the clock was set back. */
+  /**
+   * Whether an instant is so far before the last one that a match at it resets the window: the
+   * clock was set back.
+   */
   isBehind(at: EpochMs): boolean {
     return this.#numberAt(at) < this.#newest;
   }
@@ -54,7 +58,10 @@ export class MatchWindow {
     return this.newestAt;
   }
 
-  /** The bucket of an instant. A clock that was set back a little continues with the newest bucket; one that was set back far resets the window. */
+  /**
+   * The bucket of an instant. A clock that was set back a little continues with the newest bucket;
+   * one that was set back far resets the window.
+   */
   #numberAt(at: EpochMs): number {
     const number = Math.floor(at / this.#widthMs);
     return number < this.#newest && number > this.#newest - BUCKETS ? this.#newest : number;

@@ -80,10 +80,12 @@ interface KeyState {
 }
 
 /**
- * Decides which matches fire: suppression in a sliding window, dedupe, cooldown. A rule's own suppression counts every match and is asked
- * first; the default one counts per dedupe key, and not what dedupe joins. A function of the events in their order and of
- * their own instants, so that deciding later, or again on stored events, comes to the same. Over tables, what it remembers is a cache that already
- * holds what sets on their way will write: {@link reset} after such a set has failed.
+ * Decides which matches fire: suppression in a sliding window, dedupe, cooldown. A rule's own
+ * suppression counts every match and is asked first; the default one counts per dedupe key, and not
+ * what dedupe joins. A function of the events in their order and of their own instants, so that
+ * deciding later, or again on stored events, comes to the same. Over tables, what it remembers is a
+ * cache that already holds what sets on their way will write: {@link reset} after such a set has
+ * failed.
  */
 export class Throttle {
   readonly #states = new Map<string, KeyState>();
@@ -97,7 +99,9 @@ export class Throttle {
   #stormKeys = new Map<string, StormKey>();
   #repeats = new Map<string, number>();
 
-  /** @param capacity rules and keys that are remembered; what the others did has to be in `history`. */
+  /**
+   * @param capacity rules and keys that are remembered; what the others did has to be in `history`.
+   */
   constructor(history: ThrottleHistory, defaults: DefaultSuppression, capacity = MAX_STATES) {
     this.#history = history;
     this.#defaults = defaults;
@@ -111,16 +115,18 @@ export class Throttle {
   }
 
   /**
-   * Says what becomes of a match, and changes nothing yet: another rule may still make the event poisonous.
-   * @param isLate the event is decided again, out of its turn: it counts with the newest matches, because an instant long past would
-   * reset their window. @throws what a key's template throws
+   * Says what becomes of a match, and changes nothing yet: another rule may still make the event
+   * poisonous.
+   * @param isLate the event is decided again, out of its turn: it counts with the newest matches,
+   * because an instant long past would reset their window. @throws what a key's template throws
    */
   judge(rule: JudgedRule, event: IncomingEvent, isLate = false): Verdict {
     const { suppression: own, dedupe } = rule.throttling;
     const suppression = own ?? this.#defaults();
     const at = event.receivedAt;
     const dedupeKey = dedupe?.key.render(event, MAX_KEY_LENGTH) ?? null;
-    // Under the default each dedupe key has a window of its own: a storm of one never holds back the first match of another.
+    // Under the default each dedupe key has a window of its own: a storm of one never holds back
+    // the first match of another.
     const key = own ? (own.key?.render(event, MAX_KEY_LENGTH) ?? "") : (dedupeKey ?? "");
     const early = own ? null : this.#dedupeOrCooldown(rule, dedupeKey, at);
     if (early?.outcome === "deduped") return { rule, key, dedupeKey, countsAt: null, ...early };
@@ -144,7 +150,10 @@ export class Throttle {
     return last && isWithin(at, last.at, cooldownMs) ? COOLED : null;
   }
 
-  /** Takes a verdict over into what is remembered and written. @returns the storm that begins with it; null mostly. */
+  /**
+   * Takes a verdict over into what is remembered and written. @returns the storm that begins with
+   * it; null mostly.
+   */
   apply(verdict: Verdict, event: IncomingEvent, notificationId: string | null): StormRow | null {
     const { rule, key, dedupeKey, countsAt, outcome } = verdict;
     const ruleId = rule.row.id;
@@ -157,7 +166,8 @@ export class Throttle {
     }
     if (!suppression || countsAt === null) return null;
     const state = this.#stateOf(ruleId, key, suppression.windowMs);
-    // To the end of the line: what was counted lately may not be in the tables yet, and must not be the one that goes.
+    // To the end of the line: what was counted lately may not be in the tables yet, and must not be
+    // the one that goes.
     const name = nameOf(ruleId, key);
     this.#states.delete(name);
     this.#states.set(name, state);
@@ -166,7 +176,10 @@ export class Throttle {
     return outcome === "suppressed" ? this.#hold(state, verdict, event) : null;
   }
 
-  /** The database refused a notification, so it must not hold back later matches. To be called when its set is committed. */
+  /**
+   * The database refused a notification, so it must not hold back later matches. To be called when
+   * its set is committed.
+   */
   refused({ id, ruleId, dedupeKey }: Pick<NotificationRow, "id" | "ruleId" | "dedupeKey">): void {
     if (ruleId !== null) this.#lastFired.forget(ruleId, dedupeKey, id);
   }
@@ -189,7 +202,10 @@ export class Throttle {
     return rows;
   }
 
-  /** Matches of the rule and key in its window at an instant, and how many of them may fire. The caller must hold the writer. */
+  /**
+   * Matches of the rule and key in its window at an instant, and how many of them may fire. The
+   * caller must hold the writer.
+   */
   windowCount(
     ruleId: string,
     throttling: ThrottleSettings,
@@ -246,7 +262,10 @@ export class Throttle {
     return before ? null : storm;
   }
 
-  /** The clock was set back: the stored counts of the key are deleted, as they are gone from its window. */
+  /**
+   * The clock was set back: the stored counts of the key are deleted, as they are gone from its
+   * window.
+   */
   #resetWindow(ruleId: string, key: string): void {
     for (const [name, sum] of this.#windows) if (sum.ruleId === ruleId && sum.key === key) this.#windows.delete(name);
     this.#resetWindows.set(nameOf(ruleId, key), { ruleId, key });

@@ -40,8 +40,9 @@ export function invalidCron(message: string, options?: ErrorOptions): PrismError
 }
 
 /**
- * Whether a text is a cron pattern, field by field. The library reads `5*` as 5 and counts days from 0 when it complains, so what it is given
- * has been checked, and who wrote it is told which field is wrong and why.
+ * Whether a text is a cron pattern, field by field. The library reads `5*` as 5 and counts days
+ * from 0 when it complains, so what it is given has been checked, and who wrote it is told which
+ * field is wrong and why.
  * @returns the pattern with its blanks set right. @throws INVALID_CRON
  */
 export function checkCronText(text: string): string {

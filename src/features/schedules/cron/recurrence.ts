@@ -2,7 +2,10 @@ import { CronPattern } from "croner";
 import { DAY_MS, type EpochMs, offsetChange, zoneOffsetMs } from "../../../core/clock.ts";
 import { checkCronText, invalidCron } from "./cron-text.ts";
 
-/** Which seconds of which days a pattern names, on a calendar without time zones. Lists are in ascending order. */
+/**
+ * Which seconds of which days a pattern names, on a calendar without time zones. Lists are in
+ * ascending order.
+ */
 interface CronFields {
   readonly seconds: readonly number[];
   readonly minutes: readonly number[];
@@ -25,14 +28,15 @@ interface CronFields {
 }
 
 /**
- * After so many months every combination of month, day, weekday and leap year has come: 28 years, and 12 more around a century that is no
- * leap year. Whoever searches longer searches in vain.
+ * After so many months every combination of month, day, weekday and leap year has come: 28 years,
+ * and 12 more around a century that is no leap year. Whoever searches longer searches in vain.
  */
 const HORIZON_MONTHS = 41 * 12;
 const LAST_OF_MONTH = 1 << 5;
 
 /**
- * The next time by the wall clock that the fields name, strictly after another. Such times are written as if the clock showed UTC.
+ * The next time by the wall clock that the fields name, strictly after another. Such times are
+ * written as if the clock showed UTC.
  * @returns undefined when there is none.
  */
 export function nextWallTime(fields: CronFields, after: EpochMs): EpochMs | undefined {
@@ -114,8 +118,9 @@ function daysIn(year: number, month: number): number {
 }
 
 /**
- * What becomes of a pattern's times when clocks are set (contract 8.5). `once`: one hour, one minute, one second; in a gap it runs when the gap
- * ends, in an overlap the first time. `each`: some hours; in a gap it does not run, in an overlap in both passes. `interval`: every hour; it
+ * What becomes of a pattern's times when clocks are set (contract 8.5). `once`: one hour, one
+ * minute, one second; in a gap it runs when the gap ends, in an overlap the first time. `each`:
+ * some hours; in a gap it does not run, in an overlap in both passes. `interval`: every hour; it
  * runs by elapsed time.
  */
 type DstRule = "once" | "each" | "interval";
@@ -125,14 +130,20 @@ interface Cron extends CronFields {
   readonly rule: DstRule;
 }
 
-/** What is special about a time: `moved` runs at the end of a gap, `skipped` does not run, `repeated` is the second pass of an overlap. */
+/**
+ * What is special about a time: `moved` runs at the end of a gap, `skipped` does not run,
+ * `repeated` is the second pass of an overlap.
+ */
 export type DstMark = "moved" | "skipped" | "repeated";
 
 /** A time that a pattern names. */
 export interface Occurrence {
   /** When it runs; of one that is skipped when the gap ends in which it would have been. */
   readonly at: EpochMs;
-  /** The wall clock at that time, as if it showed UTC; of one that is skipped the time that no clock shows. */
+  /**
+   * The wall clock at that time, as if it showed UTC; of one that is skipped the time that no clock
+   * shows.
+   */
   readonly local: EpochMs;
   readonly dst: DstMark | null;
 }
@@ -143,7 +154,10 @@ const MARGIN_MS = 1.5 * DAY_MS;
 /** Leap days on a certain weekday come within this. */
 const SOME_LEAP_CYCLE = Date.UTC(2000, 0, 1);
 
-/** Patterns that are kept: to read one takes a tenth of a millisecond, and schedules that are due together often have the same. */
+/**
+ * Patterns that are kept: to read one takes a tenth of a millisecond, and schedules that are due
+ * together often have the same.
+ */
 const MAX_KEPT = 500;
 const kept = new Map<string, Cron>();
 
@@ -192,9 +206,10 @@ function positions(flags: readonly number[]): number[] {
 }
 
 /**
- * All times of a pattern in a time zone strictly after an instant, in the order of their instants: croner reads the pattern, the calendar finds
- * its wall times, and this says when each of them is. A gap or an overlap is looked for only near what the pattern names,
- * so a pattern that is due in years costs no more than one that is due in days.
+ * All times of a pattern in a time zone strictly after an instant, in the order of their instants:
+ * croner reads the pattern, the calendar finds its wall times, and this says when each of them is.
+ * A gap or an overlap is looked for only near what the pattern names, so a pattern that is due in
+ * years costs no more than one that is due in days.
  */
 export function* cronTimes(cron: Cron, zone: string, from: EpochMs): Generator<Occurrence, undefined> {
   let offset = zoneOffsetMs(zone, from);
@@ -272,8 +287,8 @@ type RecurrenceRule =
   | { readonly everyMs: number; readonly timezone: string; readonly from: EpochMs };
 
 /**
- * A pattern all of whose times fall into the gaps of its zone runs never. Who looks for a run gives up behind so many, which is more than a
- * gap can hold.
+ * A pattern all of whose times fall into the gaps of its zone runs never. Who looks for a run gives
+ * up behind so many, which is more than a gap can hold.
  */
 const MAX_SKIPPED = 10_000;
 
@@ -288,12 +303,17 @@ export class Recurrence {
     this.#cron = "cron" in rule ? readCron(rule.cron) : null;
   }
 
-  /** All times strictly after an instant, the skipped ones among them; there is no end to them, mostly. */
+  /**
+   * All times strictly after an instant, the skipped ones among them; there is no end to them,
+   * mostly.
+   */
   after(from: EpochMs): Generator<Occurrence, undefined> {
     return this.#cron ? cronTimes(this.#cron, this.#rule.timezone, from) : this.#intervals(from);
   }
 
-  /** The next time strictly after an instant, also one that is skipped: then somebody is to be told. */
+  /**
+   * The next time strictly after an instant, also one that is skipped: then somebody is to be told.
+   */
   next(from: EpochMs): EpochMs | null {
     return this.after(from).next().value?.at ?? null;
   }
@@ -326,7 +346,10 @@ export class Recurrence {
   }
 }
 
-/** The times of a pattern that somebody asks for. @throws INVALID_CRON, also for one that never runs in this zone */
+/**
+ * The times of a pattern that somebody asks for. @throws INVALID_CRON, also for one that never runs
+ * in this zone
+ */
 export function recurrenceOf(rule: RecurrenceRule, now: EpochMs): Recurrence {
   const recurrence = new Recurrence(rule);
   if (recurrence.nextRun(now) === null) throw invalidCron(`in ${rule.timezone} none of its times ever comes`);

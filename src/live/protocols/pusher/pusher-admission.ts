@@ -29,7 +29,10 @@ const MAX_MEMBERS = 100;
 const MAX_CHANNEL_DATA_LENGTH = 2048;
 const MAX_USER_DATA_LENGTH = 10_240;
 
-/** Decides which channels a socket may join, and as whom it may sign in: the signature, and the rights of a user of ours. */
+/**
+ * Decides which channels a socket may join, and as whom it may sign in: the signature, and the
+ * rights of a user of ours.
+ */
 export class Admission {
   readonly #parts: AdmissionParts;
 
@@ -37,7 +40,10 @@ export class Admission {
     this.#parts = parts;
   }
 
-  /** @returns whom a presence channel is to show. @throws VALIDATION_FAILED, CHANNEL_FORBIDDEN, RATE_LIMITED */
+  /**
+   * @returns whom a presence channel is to show. @throws VALIDATION_FAILED, CHANNEL_FORBIDDEN,
+   * RATE_LIMITED
+   */
   admit(socket: PusherSocket, { channel, auth, channel_data }: v.InferOutput<typeof ToSubscribe>): Member | null {
     const { registry } = this.#parts;
     if (!isChannelName(channel)) throw new PrismError("VALIDATION_FAILED", "The channel's name is not valid");
@@ -67,8 +73,9 @@ export class Admission {
   }
 
   /**
-   * A user of ours needs the right, too, and as it is now. A connection that is nobody's was let in by whoever holds the secret: another backend
-   * with users of its own, who knows whom it signs for. @throws CHANNEL_FORBIDDEN
+   * A user of ours needs the right, too, and as it is now. A connection that is nobody's was let in
+   * by whoever holds the secret: another backend with users of its own, who knows whom it signs
+   * for. @throws CHANNEL_FORBIDDEN
    */
   requireRight(principal: UserPrincipal | null, channel: string): void {
     if (!principal) {

@@ -36,7 +36,9 @@ export function isCacheChannel(channel: string): boolean {
   return CACHE.test(channel);
 }
 
-/** Whether a user may sign in with this id: 1 to 128 characters, none of them a control character. */
+/**
+ * Whether a user may sign in with this id: 1 to 128 characters, none of them a control character.
+ */
 export function isUserId(id: string): boolean {
   return id !== "" && id.length <= MAX_USER_ID_LENGTH && !UNKEPT.test(id);
 }
@@ -57,7 +59,10 @@ export function isChannelName(channel: string): boolean {
   return userId === undefined ? PUSHER_CHANNEL.test(channel) : isUserId(userId);
 }
 
-/** Whether the channel carries what is Prism's own, so that no signature stands in for a user of ours. */
+/**
+ * Whether the channel carries what is Prism's own, so that no signature stands in for a user of
+ * ours.
+ */
 export function isOwnChannel(channel: string): boolean {
   return channel.startsWith(USER) || channel.startsWith(PROJECT);
 }
@@ -67,7 +72,9 @@ export function projectOfChannel(channel: string): string | undefined {
   return channel.startsWith(PROJECT) ? channel.slice(PROJECT.length) : undefined;
 }
 
-/** The streams that a channel carries: what is triggered on it, behind what it stands for in Prism. */
+/**
+ * The streams that a channel carries: what is triggered on it, behind what it stands for in Prism.
+ */
 export function streamsOf(channel: string): StreamRef[] {
   const triggered = { kind: "pusher", channel } as const;
   if (channel.startsWith(USER)) return [{ kind: "user", userId: channel.slice(USER.length) }, triggered];
@@ -90,8 +97,9 @@ export function channelOf(stream: string): string {
 }
 
 /**
- * The event that a cache channel sends to a new subscriber: the last one that was triggered and announced, from the log, so it needs no memory and
- * survives a restart. @param since epoch ms; an older event has expired. @returns undefined for a cache miss
+ * The event that a cache channel sends to a new subscriber: the last one that was triggered and
+ * announced, from the log, so it needs no memory and survives a restart. @param since epoch ms; an
+ * older event has expired. @returns undefined for a cache miss
  */
 export function cachedEntry(hub: Hub, channel: string, since: number): StreamEntry | undefined {
   const stream = { kind: "pusher", channel } as const;

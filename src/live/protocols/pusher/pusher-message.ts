@@ -12,8 +12,9 @@ export const MAX_DATA_BYTES = 10_240;
 export const MAX_WATCHLIST = 100;
 
 /**
- * Pusher's codes (pusher.com/docs/channels/library_auth_reference/pusher-websockets-protocol): a client stays away after 4000 to 4099, comes back in a
- * second after 4100 to 4199 and at once after 4200 to 4299; with the others it may stay.
+ * Pusher's codes (pusher.com/docs/channels/library_auth_reference/pusher-websockets-protocol): a
+ * client stays away after 4000 to 4099, comes back in a second after 4100 to 4199 and at once after
+ * 4200 to 4299; with the others it may stay.
  */
 export const PUSHER_CODE = {
   unknownKey: 4001,
@@ -53,7 +54,10 @@ export const ChannelData = v.object({
 
 export const ToSignIn = v.object({ auth: v.string(), user_data: v.string() });
 
-/** Who signs in: the content of `user_data`. Members that a backend adds for its own clients are ignored. */
+/**
+ * Who signs in: the content of `user_data`. Members that a backend adds for its own clients are
+ * ignored.
+ */
 export const UserData = v.object({
   id: v.pipe(
     v.union([v.string(), v.pipe(v.number(), v.safeInteger())]),
@@ -89,7 +93,10 @@ export function closing(code: number, message: string): Closing {
   return { code, text: errorText(code, message) };
 }
 
-/** The data of what a client sends to other clients, as a JSON string. @returns undefined when they are too large */
+/**
+ * The data of what a client sends to other clients, as a JSON string. @returns undefined when they
+ * are too large
+ */
 export function clientData(data: unknown): string | undefined {
   const text = typeof data === "string" ? data : JSON.stringify(data ?? null);
   return isTooLarge(text) ? undefined : JSON.stringify(text);
@@ -101,7 +108,8 @@ const CLOSINGS: Readonly<Record<CloseReason, Closing>> = {
   restart: closing(PUSHER_CODE.restart, "The server stops; connect again"),
   idle: closing(PUSHER_CODE.idle, "Nothing was subscribed to in time"),
   unauthenticated: closing(PUSHER_CODE.unauthorised, "The session has ended"),
-  // The client comes back and asks its auth route again: a newer token gets its channels back, an ended one gets none.
+  // The client comes back and asks its auth route again: a newer token gets its channels back, an
+  // ended one gets none.
   expired: closing(PUSHER_CODE.restart, "The token has ended; connect again"),
   forbidden: closing(PUSHER_CODE.unauthorised, "The connection may not follow one of its channels any more"),
   notFound: closing(PUSHER_CODE.unauthorised, "What one of the connection's channels stands for is gone"),
@@ -138,7 +146,10 @@ function eventData({ data, offset }: StreamEntry): string {
   return `{"offset":${offset},${data.slice(1)}`;
 }
 
-/** An entry of a user's stream: the object with `offset`; of a larger one than Pusher would take, where it can be fetched. */
+/**
+ * An entry of a user's stream: the object with `offset`; of a larger one than Pusher would take,
+ * where it can be fetched.
+ */
 function userData({ data, offset, type }: StreamEntry): string {
   const isWhole = !isTooLarge(data);
   // Nearly all are, and a notification says itself where it stands.

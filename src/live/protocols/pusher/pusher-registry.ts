@@ -92,7 +92,10 @@ class PusherUsers {
   }
 }
 
-/** As in the auth route, whoever signed: a connection of a user of ours watches while that user may list users. */
+/**
+ * As in the auth route, whoever signed: a connection of a user of ours watches while that user may
+ * list users.
+ */
 function mayWatch({ principal }: PusherSocket): boolean {
   return principal === null || principal.permissions.has("users:read");
 }
@@ -123,7 +126,10 @@ export interface PusherSocket {
   readonly socketId: string;
   /** Whose it is, since the auth route has been asked for it; null: nobody of ours. */
   readonly principal: UserPrincipal | null;
-  /** The auth route is about to sign for this socket. @throws RATE_LIMITED, CHANNEL_FORBIDDEN when it is somebody else's already */
+  /**
+   * The auth route is about to sign for this socket. @throws RATE_LIMITED, CHANNEL_FORBIDDEN when
+   * it is somebody else's already
+   */
   bind(principal: UserPrincipal): void;
   /** Sends a message of the server's own; a client that does not read is ended in the end. */
   send(text: string): void;
@@ -202,7 +208,9 @@ export class PusherRegistry {
     return true;
   }
 
-  /** @returns the member who is gone from the channel with it, and of whom the others are to hear. */
+  /**
+   * @returns the member who is gone from the channel with it, and of whom the others are to hear.
+   */
   leave(channel: string, socket: PusherSocket): Member | undefined {
     const entry = this.#channels.get(channel);
     const member = entry?.sockets.get(socket);

@@ -36,7 +36,10 @@ import type { Member, PusherRegistry, PusherSocket } from "./pusher-registry.ts"
 interface PusherSessionParts extends SocketRouteParts, AdmissionParts {
   /** For how long the last event of a cache channel is sent to new subscribers. */
   readonly cacheTtlMs: number;
-  /** The caller for as long as the login lives: a connection outlives the access token that it was bound with. */
+  /**
+   * The caller for as long as the login lives: a connection outlives the access token that it was
+   * bound with.
+   */
   forLogin(principal: UserPrincipal): UserPrincipal;
   /** A recipient's entry has reached a client. */
   markDelivered(userId: string, offset: number): void;
@@ -79,7 +82,8 @@ class PusherSession implements Session, PusherSocket {
     const { registry } = this.#parts;
     const bound = this.principal;
     if (bound && bound.key !== principal.key) throw forbidden("The connection is another user's");
-    // It stays the login's that it was first: else a second one would keep it open when the first logs out.
+    // It stays the login's that it was first: else a second one would keep it open when the first
+    // logs out.
     if (bound) return;
     const signedIn = registry.users.userOf(this);
     if (signedIn && signedIn.id !== principal.userId) throw forbidden("The connection has signed in as another user");
@@ -178,7 +182,9 @@ class PusherSession implements Session, PusherSocket {
       this.#socket.subscribe(stream, { from: "latest", onTaken: this.#takenOf(stream) }, () => {});
   }
 
-  /** What was announced so far, from the log: what is committed and not announced yet comes live. */
+  /**
+   * What was announced so far, from the log: what is committed and not announced yet comes live.
+   */
   #sendCached(channel: string): void {
     const { hub, clock, registry, cacheTtlMs } = this.#parts;
     const stream = { kind: "pusher", channel } as const;
@@ -189,7 +195,10 @@ class PusherSession implements Session, PusherSocket {
     registry.note({ name: "cache_miss", channel });
   }
 
-  /** What is said of a new subscription: who is there, and of channels that can be read on elsewhere, from where. */
+  /**
+   * What is said of a new subscription: who is there, and of channels that can be read on
+   * elsewhere, from where.
+   */
   #succeeded(channel: string, { kind }: StreamRef, offset: number): unknown {
     if (isPresenceChannel(channel)) {
       const members = this.#parts.registry.members(channel);
@@ -268,7 +277,10 @@ class PusherSession implements Session, PusherSocket {
     this.send(said(event, data, channel));
   }
 
-  /** What a client is told of a failure. The request id is the upgrade's: it is what the log knows this connection by. */
+  /**
+   * What a client is told of a failure. The request id is the upgrade's: it is what the log knows
+   * this connection by.
+   */
   #messageOf(thrown: unknown): string {
     const error = toPrismError(thrown);
     if (error.code === "INTERNAL")
@@ -299,7 +311,10 @@ const MAX_PROTOCOL = 7;
 /** What is wrong with a connection as a whole: a code of Pusher and what to say, or nothing. */
 type Refusal = readonly [code: number, message: string] | null;
 
-/** Puts the WebSocket side of the embedded Pusher server on the server: `/app/:key`, protocols 5 to 7 (contract 5.5). */
+/**
+ * Puts the WebSocket side of the embedded Pusher server on the server: `/app/:key`, protocols 5 to
+ * 7 (contract 5.5).
+ */
 export function servePusherSocket(parts: PusherParts): void {
   serveSocketRoute(parts, {
     paths: ["/app/:key"],

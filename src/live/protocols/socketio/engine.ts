@@ -33,7 +33,10 @@ const PING_EVERY_MS = 30_000;
 /** For the client: without a ping in both times together it gives up. */
 const PING_ANSWER_MS = 30_000;
 const UPGRADE_LIMIT_MS = 10_000;
-/** How often a poll is answered while a WebSocket is tried out: the client ends its polls before it goes over. */
+/**
+ * How often a poll is answered while a WebSocket is tried out: the client ends its polls before it
+ * goes over.
+ */
 const RELEASE_POLL_MS = 100;
 /** What `WebSocket.send` returns for a message that it has sent. */
 const SENT = 1;
@@ -45,8 +48,8 @@ export interface Engine {
 }
 
 /**
- * Socket.IO over our own engine, by `Server.bind`. The library is loaded here: a server whose clients speak other protocols starts sooner without
- * it, and is smaller.
+ * Socket.IO over our own engine, by `Server.bind`. The library is loaded here: a server whose
+ * clients speak other protocols starts sooner without it, and is smaller.
  */
 export async function openEngine(): Promise<Engine> {
   const { Server } = await import("socket.io");
@@ -66,15 +69,19 @@ interface EngineEvents {
   drain: [];
   /** The session goes on over a WebSocket. */
   upgrade: [];
-  /** It ends while it polls: the packets that wait for a poll, which learns why by them; empty for none. */
+  /**
+   * It ends while it polls: the packets that wait for a poll, which learns why by them; empty for
+   * none.
+   */
   unsent: [packets: string];
   close: [reason: string];
 }
 
 /**
- * One client's session of Engine.IO 4, as `Server.bind` asks for it: heartbeat, polls, and the change from polls to a WebSocket. It is `open` until the
- * client goes away, breaks the protocol or {@link end} is called, then `closed`. Packets of streams are written to it past Socket.IO, which would
- * make objects of them.
+ * One client's session of Engine.IO 4, as `Server.bind` asks for it: heartbeat, polls, and the
+ * change from polls to a WebSocket. It is `open` until the client goes away, breaks the protocol or
+ * {@link end} is called, then `closed`. Packets of streams are written to it past Socket.IO, which
+ * would make objects of them.
  */
 export class EngineSession extends EventEmitter<EngineEvents> {
   readonly id = randomBytes(15).toString("base64url");
@@ -156,13 +163,19 @@ export class EngineSession extends EventEmitter<EngineEvents> {
     if (this.poll && this.#waiting.length > 0) this.#answer(this.poll);
   }
 
-  /** Calls when everything sent so far is on its way: at once over a WebSocket, and never for what no poll comes for. */
+  /**
+   * Calls when everything sent so far is on its way: at once over a WebSocket, and never for what
+   * no poll comes for.
+   */
   whenTaken(taken: () => void): void {
     if (this.#ws || this.#waiting.length === 0) taken();
     else this.#untaken.push(taken);
   }
 
-  /** The client polls. A second poll beside one that waits is a mistake of its, and ends the session. */
+  /**
+   * The client polls. A second poll beside one that waits is a mistake of its, and ends the
+   * session.
+   */
   takePoll(poll: Exchange): void {
     if (this.poll) {
       this.end();
@@ -297,14 +310,18 @@ export function answerPoll(poll: Exchange, packets: string): void {
 
 const HAS_ATTACHMENTS = /^4[56]/;
 /**
- * Engine.IO: close, ping (the probe of an upgrade), pong, upgrade, noop, attachment; Socket.IO in a message: connect, disconnect, event, acknowledgement,
- * and the last two with attachments. Names of namespaces hold nothing that JSON is outlined by.
+ * Engine.IO: close, ping (the probe of an upgrade), pong, upgrade, noop, attachment; Socket.IO in a
+ * message: connect, disconnect, event, acknowledgement, and the last two with attachments. Names of
+ * namespaces hold nothing that JSON is outlined by.
  */
 const PACKET = /^(?:[12356]|b|4(?:[0-3]|[56]\d{1,2}-)(?:\/[^",[\]{}\\]*(?:,|$))?(?!\/))/;
 
 /** Checks the packets of a session before the engine and Socket.IO's parser read them. */
 export class PacketGate {
-  /** Of the last packet with attachments, as far as it has come. The parser keeps the parts until the last one is there. */
+  /**
+   * Of the last packet with attachments, as far as it has come. The parser keeps the parts until
+   * the last one is there.
+   */
   #keptBytes = 0;
 
   /** @returns why the session is to be ended, null for a packet that may pass. */

@@ -11,8 +11,8 @@ export interface HandshakeParts {
 }
 
 /**
- * The first request of a session, with its credential. Socket.IO authenticates by its own message, which may bring another credential or rely on
- * this one.
+ * The first request of a session, with its credential. Socket.IO authenticates by its own message,
+ * which may bring another credential or rely on this one.
  */
 export class HandshakeRequest {
   readonly address: string;
@@ -43,7 +43,8 @@ export class HandshakeRequest {
   }
 
   /**
-   * Who it is, by the token of the message or the credential of the request. The same one twice is one.
+   * Who it is, by the token of the message or the credential of the request. The same one twice is
+   * one.
    * @throws UNAUTHENTICATED, AMBIGUOUS_CREDENTIALS, TOKEN_EXPIRED …
    */
   authenticate(token: string | null | undefined): Principal {
@@ -61,7 +62,10 @@ export class HandshakeRequest {
 
 const PROTOCOL = "4";
 
-/** @returns the session that a request is of. @throws VALIDATION_FAILED for another protocol or transport than the request's */
+/**
+ * @returns the session that a request is of. @throws VALIDATION_FAILED for another protocol or
+ * transport than the request's
+ */
 export function readSessionId(exchange: Exchange, transport: "polling" | "websocket"): string | undefined {
   const query = parseQuery(exchange.queryText);
   if (query["EIO"] !== PROTOCOL)

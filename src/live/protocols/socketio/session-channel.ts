@@ -4,12 +4,16 @@ import type { Channel } from "../../live-socket.ts";
 import { DISCONNECT, type EngineSession } from "./engine.ts";
 import { closingOf, inNamespace, isFinal, MAIN_NAMESPACE } from "./socketio-message.ts";
 
-/** What a write returns that has not gone to a WebSocket; uWebSockets returns the same for a message that it has sent. */
+/**
+ * What a write returns that has not gone to a WebSocket; uWebSockets returns the same for a message
+ * that it has sent.
+ */
 const NOT_DROPPED = 1;
 
 /**
- * Topics of all sessions, whatever they are carried by: those with a WebSocket follow topics of uWebSockets in the main namespace, each app its own (a
- * new certificate makes another app beside the old one); those that poll, and other namespaces, are written to one by one.
+ * Topics of all sessions, whatever they are carried by: those with a WebSocket follow topics of
+ * uWebSockets in the main namespace, each app its own (a new certificate makes another app beside
+ * the old one); those that poll, and other namespaces, are written to one by one.
  */
 export class SocketIoTopics implements Pick<TemplatedApp, "publish"> {
   readonly #apps: TemplatedApp[] = [];
@@ -45,16 +49,23 @@ export class SocketIoTopics implements Pick<TemplatedApp, "publish"> {
 }
 
 /**
- * What the live connection of one namespace writes to. Topics of uWebSockets carry packets of the main namespace, so only that one follows them, and
- * only over a WebSocket; to all others packets are written one by one.
+ * What the live connection of one namespace writes to. Topics of uWebSockets carry packets of the
+ * main namespace, so only that one follows them, and only over a WebSocket; to all others packets
+ * are written one by one.
  */
 export class SessionChannel implements Channel {
   readonly #engine: EngineSession;
-  /** Namespaces that the client has joined, those of other channels included: it understands events of these only. */
+  /**
+   * Namespaces that the client has joined, those of other channels included: it understands events
+   * of these only.
+   */
   readonly #namespaces: Set<string>;
   readonly #topics: SocketIoTopics;
   readonly #followed = new Set<string>();
-  /** Null while the client is in no namespace that this channel writes to: it would take an event for a mistake. */
+  /**
+   * Null while the client is in no namespace that this channel writes to: it would take an event
+   * for a mistake.
+   */
   #namespace: string | null = null;
 
   constructor(engine: EngineSession, namespaces: Set<string>, topics: SocketIoTopics) {
@@ -94,7 +105,10 @@ export class SessionChannel implements Channel {
     return this.#engine.bufferedBytes;
   }
 
-  /** All namespaces end with the session. Each learns why, and whether to come back; this one has been told why already. */
+  /**
+   * All namespaces end with the session. Each learns why, and whether to come back; this one has
+   * been told why already.
+   */
   end(code = 1000, reason: RecognizedString = ""): void {
     const { text } = closingOf(reason as CloseReason);
     const names = [...this.#namespaces];

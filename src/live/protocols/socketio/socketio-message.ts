@@ -32,8 +32,9 @@ export type ClientEvent = keyof typeof CLIENT_EVENTS;
 export type MessageOf<E extends ClientEvent> = v.InferOutput<(typeof CLIENT_EVENTS)[E]>;
 
 /**
- * After these the client library does not come back by itself: it would be refused again. After `expired` it does, once: the application may hold a
- * newer token, and a dead one is answered by `connect_error`, after which the library stays away.
+ * After these the client library does not come back by itself: it would be refused again. After
+ * `expired` it does, once: the application may hold a newer token, and a dead one is answered by
+ * `connect_error`, after which the library stays away.
  */
 const FINAL: ReadonlySet<string> = new Set<CloseReason>([
   "tooBig",
@@ -57,7 +58,10 @@ export function eventText(name: string, payload: string): string {
 /** The namespace whose packets do not name it. */
 export const MAIN_NAMESPACE = "/";
 
-/** @param packet an Engine.IO message with a packet of the main namespace. @returns the same packet of another one. */
+/**
+ * @param packet an Engine.IO message with a packet of the main namespace. @returns the same packet
+ * of another one.
+ */
 export function inNamespace(namespace: string, packet: string): string {
   if (namespace === MAIN_NAMESPACE) return packet;
   return `${packet.slice(0, EVENT_PREFIX.length)}${namespace},${packet.slice(EVENT_PREFIX.length)}`;
@@ -112,7 +116,10 @@ const CHANGE = /^notification\.[a-z]+$/;
 /** Entries that are sent as they are, with where they stand. */
 const COUNTED: ReadonlySet<string> = new Set(["unread-count", "message", "message:status"]);
 
-/** What happened to a notification names the offset of that one; the payload says where this entry stands. */
+/**
+ * What happened to a notification names the offset of that one; the payload says where this entry
+ * stands.
+ */
 function withOwnOffset({ data, offset }: StreamEntry): string {
   return JSON.stringify({ ...(JSON.parse(data) as object), offset });
 }

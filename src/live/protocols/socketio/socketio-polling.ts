@@ -17,12 +17,16 @@ const SHARED = {
   tag: "Realtime",
   access: "public",
   undocumented: true,
-  // Sessions are counted as connections are, their packets as messages; what is neither is counted here.
+  // Sessions are counted as connections are, their packets as messages; what is neither is counted
+  // here.
   unlimited: true,
   quiet: true,
 } as const;
 
-/** Requests of Socket.IO clients that poll, as routes: the kernel reads their bodies and counts them, the engine answers. */
+/**
+ * Requests of Socket.IO clients that poll, as routes: the kernel reads their bodies and counts
+ * them, the engine answers.
+ */
 export function pollingRoutes(server: SocketIoServer): readonly Route[] {
   const { parts, sessions } = server;
 
@@ -91,7 +95,8 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
           const packets = packetsOf(session, body as unknown as Buffer);
           if (packets.every((packet) => session.admits(packet, Buffer.byteLength(packet))))
             for (const packet of packets) session.engine.receive(packet);
-          // Of a session that has been ended, too: its poll says why, for to the client library an error here is one of the network.
+          // Of a session that has been ended, too: its poll says why, for to the client library an
+          // error here is one of the network.
           exchange.send(200, "ok", { "Content-Type": "text/html" });
           return ANSWERS_LATER;
         }),

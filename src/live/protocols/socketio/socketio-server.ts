@@ -24,7 +24,10 @@ export interface SocketIoParts extends SessionParts, UpgradeParts {
   readonly namespaces: readonly string[];
 }
 
-/** How long the last packets of a session wait for a poll; a later one learns only that there is no such session. */
+/**
+ * How long the last packets of a session wait for a poll; a later one learns only that there is no
+ * such session.
+ */
 const CLOSE_REASON_MS = 10_000;
 const MAX_PENDING_CLOSES = 10_000;
 const MAX_PENDING_CLOSE_BYTES = 16_777_216;
@@ -34,19 +37,24 @@ interface SocketData {
   /** Null for one that is to carry a session which began by polling. */
   readonly request: HandshakeRequest | null;
   session: SocketIoSession | null;
-  /** Null before it is open, and once it is closed: the library's object must not be touched then. */
+  /**
+   * Null before it is open, and once it is closed: the library's object must not be touched then.
+   */
   ws: WebSocket<SocketData> | null;
 }
 
 /**
- * Socket.IO on our servers: one engine, whatever app a client came by. Requests are in `socketio-polling.ts`, WebSockets here.
+ * Socket.IO on our servers: one engine, whatever app a client came by. Requests are in
+ * `socketio-polling.ts`, WebSockets here.
  */
 export class SocketIoServer {
   readonly parts: SocketIoParts;
   readonly sessions = new Map<string, SocketIoSession>();
   #engine: Engine | null = null;
   #opening: Promise<Engine> | null = null;
-  /** By session that has ended: what the next poll is answered with, its last packets or nothing. */
+  /**
+   * By session that has ended: what the next poll is answered with, its last packets or nothing.
+   */
   readonly #pendingCloses: TtlCache<string, string>;
   readonly #topics = new SocketIoTopics();
   readonly #shared: SocketParts;
@@ -85,7 +93,8 @@ export class SocketIoServer {
   }
 
   /**
-   * Runs `begin` at once, or when the engine has been loaded, which the first sessions wait for. They are counted meanwhile.
+   * Runs `begin` at once, or when the engine has been loaded, which the first sessions wait for.
+   * They are counted meanwhile.
    * @param address of the client
    */
   whenOpen(address: string, begin: (engine: Engine) => void): void {
@@ -110,7 +119,10 @@ export class SocketIoServer {
     return engine;
   }
 
-  /** A session begins whose client has yet to say who it is. @param socket null where it begins with a poll */
+  /**
+   * A session begins whose client has yet to say who it is. @param socket null where it begins with
+   * a poll
+   */
   begin({ begin }: Engine, request: HandshakeRequest, socket: SocketData | null): EngineSession {
     const engine = new EngineSession(request.address, socket?.ws ?? null);
     const namespaces = new Set<string>();
@@ -134,8 +146,9 @@ export class SocketIoServer {
   }
 
   /**
-   * Answers a poll of a session that has ended: with its last packets, and the next one with the end. The client library hands packets on in a later
-   * turn of its loop, and forgets them when the end comes in the same answer. @returns false when there is no such session either.
+   * Answers a poll of a session that has ended: with its last packets, and the next one with the
+   * end. The client library hands packets on in a later turn of its loop, and forgets them when the
+   * end comes in the same answer. @returns false when there is no such session either.
    */
   replyWithCloseReason(poll: Exchange, sid: string): boolean {
     const packets = this.#pendingCloses.get(sid);

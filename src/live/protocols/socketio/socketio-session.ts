@@ -40,7 +40,10 @@ interface ConversationParts extends SessionParts {
 type Answer = Readonly<Record<string, unknown>>;
 type Reply = (answer: Answer) => void;
 
-/** What a client says and is told in one namespace: its requests, its subscriptions, and who it is there. */
+/**
+ * What a client says and is told in one namespace: its requests, its subscriptions, and who it is
+ * there.
+ */
 class SocketIoConversation {
   readonly live: LiveSocket;
   readonly channel: SessionChannel;
@@ -173,7 +176,10 @@ function errorBodyOf(
 interface SessionOf {
   readonly engine: EngineSession;
   readonly request: HandshakeRequest;
-  /** Opens a live connection over the engine's. @param principal null for the first one: the client has yet to say who it is. */
+  /**
+   * Opens a live connection over the engine's. @param principal null for the first one: the client
+   * has yet to say who it is.
+   */
   openLine(principal: Principal | null): Line;
 }
 
@@ -187,8 +193,9 @@ interface Membership {
 }
 
 /**
- * One client, from its handshake on, over whatever carries it. Each namespace that it joins has its own caller, live connection and subscriptions. The
- * first live connection lasts as long as the session: it counts the messages of all namespaces, and the session ends with its token.
+ * One client, from its handshake on, over whatever carries it. Each namespace that it joins has its
+ * own caller, live connection and subscriptions. The first live connection lasts as long as the
+ * session: it counts the messages of all namespaces, and the session ends with its token.
  */
 export class SocketIoSession {
   readonly engine: EngineSession;
@@ -224,7 +231,10 @@ export class SocketIoSession {
     return this.#parts.request.address;
   }
 
-  /** A packet has come in; a buffer is an attachment. @returns false when the session has been ended for it. */
+  /**
+   * A packet has come in; a buffer is an attachment. @returns false when the session has been ended
+   * for it.
+   */
   admits(packet: string | Buffer, bytes: number): boolean {
     if (!this.live.receive()) return false;
     for (const { conversation } of this.#members.values()) conversation.live.heard();
@@ -234,7 +244,10 @@ export class SocketIoSession {
     return reason === null;
   }
 
-  /** The client asks for a namespace. @throws UNAUTHENTICATED, TOKEN_EXPIRED, RATE_LIMITED, VALIDATION_FAILED … */
+  /**
+   * The client asks for a namespace. @throws UNAUTHENTICATED, TOKEN_EXPIRED, RATE_LIMITED,
+   * VALIDATION_FAILED …
+   */
   join({ nsp: { name }, handshake: { auth } }: Socket): void {
     if (this.#members.has(name)) throw new PrismError("INVALID_STATE", "The namespace has been joined already");
     if (this.#members.size >= MAX_NAMESPACES) {
@@ -275,7 +288,10 @@ export class SocketIoSession {
     for (const conversation of conversations) conversation.closed();
   }
 
-  /** The first live connection if no namespace uses it, else another one. @throws RATE_LIMITED, OVERLOADED */
+  /**
+   * The first live connection if no namespace uses it, else another one. @throws RATE_LIMITED,
+   * OVERLOADED
+   */
   #conversationOf(principal: Principal): SocketIoConversation {
     for (const { conversation } of this.#members.values()) {
       if (conversation !== this.#first) continue;
@@ -286,7 +302,10 @@ export class SocketIoSession {
     return this.#first;
   }
 
-  /** The client has left a namespace; the connection stays for the others, and for those that it may yet join. */
+  /**
+   * The client has left a namespace; the connection stays for the others, and for those that it may
+   * yet join.
+   */
   #leave(name: string, { conversation }: Membership): void {
     if (!this.#members.delete(name)) return;
     conversation.leave();

@@ -8,7 +8,8 @@ import { openHookWorld } from "./support.ts";
 test("S2-123: two workers share a queue, and nothing is done twice", async (t) => {
   const { world, peer, ids, worker } = await openHookWorld(t, 12);
   const held: ServerResponse[] = [];
-  // The first is answered when the second is there: each worker does one at a time, so two are at work.
+  // The first is answered when the second is there: each worker does one at a time, so two are at
+  // work.
   peer.answer = (response) => {
     held.push(response);
     if (held.length >= 2) for (const each of held.splice(0)) each.writeHead(204).end();

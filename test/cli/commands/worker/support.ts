@@ -7,7 +7,10 @@ import { status, WebPeer } from "../../../features/delivery/support/web-peer.ts"
 import { eventually } from "../../../helpers/eventually.ts";
 import { type WorkerOptions, WorkerProcess, type WorkToken, workToken } from "../../../helpers/worker-process.ts";
 
-/** A server that leaves mail to workers, a mail server that only workers know, and somebody to write to. */
+/**
+ * A server that leaves mail to workers, a mail server that only workers know, and somebody to write
+ * to.
+ */
 export interface MailWorld {
   readonly world: DeliveryWorld;
   readonly peer: Peer;

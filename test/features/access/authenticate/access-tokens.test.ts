@@ -48,7 +48,8 @@ test("S0-06, S3-09, S4-33: an access token counts when Prism signed it for this 
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const publicPem = rsa.publicKey.export({ type: "spki", format: "pem" }) as string;
   const input = encoded(changed(good, { alg: "RS256" }));
-  // 43 characters hold 258 bits, two more than the signature has: the last one's lowest say nothing.
+  // 43 characters hold 258 bits, two more than the signature has: the last one's lowest say
+  // nothing.
   const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   const otherBits = signature.slice(0, -1) + BASE64[BASE64.indexOf(signature.slice(-1)) ^ 1];
   const flipped = `${signature.startsWith("A") ? "B" : "A"}${signature.slice(1)}`;

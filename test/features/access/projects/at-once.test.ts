@@ -33,7 +33,9 @@ async function setUp() {
   return { id: body.id, path, owner, other, key };
 }
 
-/** Sends the request while `change` holds the writer, and is committed before the request gets it. */
+/**
+ * Sends the request while `change` holds the writer, and is committed before the request gets it.
+ */
 async function behind(
   { id: projectId, owner }: Awaited<ReturnType<typeof setUp>>,
   change: (trx: Trx) => Promise<unknown>,

@@ -16,7 +16,9 @@ const linkIn = ({ text }: ReceivedMail): string => /(https?:\S+#token=[\w-]+)/.e
 /** A link of this server as a browser on this machine opens it. */
 const here = (prism: TestPrism, link: string): string => prism.url + link.slice(link.indexOf("/account/"));
 
-/** A tab that has failed if the page has: an error, a blocked resource, or a request to elsewhere. */
+/**
+ * A tab that has failed if the page has: an error, a blocked resource, or a request to elsewhere.
+ */
 async function openTab(t: TestContext, prism: TestPrism): Promise<{ tab: Page; problems: string[] } | undefined> {
   const browser = await startBrowser(t);
   if (!browser) return undefined;

@@ -205,7 +205,10 @@ test("S2-92, S4-34: attempts to log in are limited by address and by name, and t
   assert.equal((await attempt("eve"))[0], "401 INVALID_CREDENTIALS");
 });
 
-/** A server that believes the first address of `X-Forwarded-For`, so that a test can call from anywhere. */
+/**
+ * A server that believes the first address of `X-Forwarded-For`, so that a test can call from
+ * anywhere.
+ */
 function startBehindProxy(t: TestContext, clock: FakeClock) {
   const settings = { "rateLimit.enabled": "true", trustedProxies: "127.0.0.0/8" };
   return startAccounts(t, { clock, settings });

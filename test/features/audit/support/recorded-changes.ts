@@ -33,7 +33,10 @@ const TABLES = [
   "settings",
 ] as const;
 
-/** How far the counters have come is nobody's change: the stream `system` may be written to at any time. */
+/**
+ * How far the counters have come is nobody's change: the stream `system` may be written to at any
+ * time.
+ */
 const SELECT: Readonly<Record<string, string>> = {
   settings: "select * from settings where key not like 'sequence.%' and key <> 'store.beat' order by 1, 2",
 };
@@ -65,7 +68,10 @@ function contents(prism: TestPrism): Record<string, string> {
   );
 }
 
-/** Proves of each change that it leaves one record, in the transaction of the change: where the record is refused, there is no change. */
+/**
+ * Proves of each change that it leaves one record, in the transaction of the change: where the
+ * record is refused, there is no change.
+ */
 export async function eachLeavesItsRecord<World extends { readonly prism: TestPrism }>(
   t: TestContext,
   world: World,

@@ -69,7 +69,10 @@ export function craft(t: TestContext, { members, key = TEST_KEY, change, tail }:
   return file;
 }
 
-/** A database as a server has left it, with a trail of three rows and `change` applied by a SQLite shell, as bytes. */
+/**
+ * A database as a server has left it, with a trail of three rows and `change` applied by a SQLite
+ * shell, as bytes.
+ */
 export async function databaseBytes(t: TestContext, change?: (db: Sqlite) => void): Promise<Buffer> {
   const store = openTestStore(t);
   for (const action of ["one", "two", "three"])

@@ -34,7 +34,10 @@ export interface ApnsPush {
   readonly connection: number;
 }
 
-/** Besides what happens to any connection: the stream is given back unread, or the connection ends with the answer. */
+/**
+ * Besides what happens to any connection: the stream is given back unread, or the connection ends
+ * with the answer.
+ */
 export type ApnsFault = Fault | "refused" | "goaway";
 
 /** A refusal in Apple's words. */
@@ -42,7 +45,10 @@ export function apnsError(status: number, reason: string, timestamp?: number): A
   return { status, json: { reason, ...(timestamp === undefined ? {} : { timestamp }) } };
 }
 
-/** A server that speaks as Apple's push service does: HTTP/2 over TLS, provider tokens that are checked as Apple does. */
+/**
+ * A server that speaks as Apple's push service does: HTTP/2 over TLS, provider tokens that are
+ * checked as Apple does.
+ */
 export class ApnsServer {
   readonly pushes: ApnsPush[] = [];
   readonly sessions: ServerHttp2Session[] = [];

@@ -45,7 +45,10 @@ export const FCM_REFUSALS = {
   ),
 } as const;
 
-/** A server that speaks as Google's token server and FCM do. Grants are checked as Google does: signature, issuer, audience, scope. */
+/**
+ * A server that speaks as Google's token server and FCM do. Grants are checked as Google does:
+ * signature, issuer, audience, scope.
+ */
 export class FcmServer {
   readonly requests: FcmRequest[] = [];
   readonly grants: unknown[] = [];

@@ -8,7 +8,10 @@ function reply(responseCode: number, message: string): Error {
   return Object.assign(new Error(message), { responseCode });
 }
 
-/** A real SMTP server that does with the next mails as it is told. It wants a login, so that it can refuse one. */
+/**
+ * A real SMTP server that does with the next mails as it is told. It wants a login, so that it can
+ * refuse one.
+ */
 export async function mailPeer(t: TestContext): Promise<Peer> {
   const answers: Answer[] = [];
   const seen: string[] = [];

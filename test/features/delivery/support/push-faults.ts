@@ -1,4 +1,7 @@
-/** An answer of a provider that is not the usual one; what the text ones do is done to the connection. */
+/**
+ * An answer of a provider that is not the usual one; what the text ones do is done to the
+ * connection.
+ */
 export type Fault =
   | { readonly status: number; readonly json?: unknown; readonly headers?: Readonly<Record<string, string>> }
   /** Nothing is ever answered. */

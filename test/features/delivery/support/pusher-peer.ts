@@ -22,7 +22,10 @@ export interface PusherPeer extends Peer {
 
 const STATUS = { later: 429, refuse: 400, deny: 401 } as const;
 
-/** Pusher's REST API (pusher.com/docs/channels/library_auth_reference/rest-api): whatever is not signed as it says is answered 401. */
+/**
+ * Pusher's REST API (pusher.com/docs/channels/library_auth_reference/rest-api): whatever is not
+ * signed as it says is answered 401.
+ */
 export async function pusherPeer(t: TestContext): Promise<PusherPeer> {
   const answers: Answer[] = [];
   const seen: string[] = [];

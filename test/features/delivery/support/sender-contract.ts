@@ -10,8 +10,9 @@ import { WorkerProcess, workToken } from "../../../helpers/worker-process.ts";
 import { DeliveryWorld } from "./delivery-world.ts";
 
 /**
- * What a peer does with a message: takes it; says not now; refuses this message; says the place is gone; refuses our credentials; breaks off without an
- * answer; or takes it, but not before it is told to go on.
+ * What a peer does with a message: takes it; says not now; refuses this message; says the place is
+ * gone; refuses our credentials; breaks off without an answer; or takes it, but not before it is
+ * told to go on.
  */
 export type Answer = "accept" | "later" | "refuse" | "gone" | "deny" | "drop" | "slow";
 
@@ -19,7 +20,10 @@ export type Answer = "accept" | "later" | "refuse" | "gone" | "deny" | "drop" | 
 export interface Peer {
   /** What the next messages are answered; after that all are accepted. */
   answer(...answers: readonly Answer[]): void;
-  /** Stable ids of all messages that came as far as the peer, accepted or not, as the protocol carries them. */
+  /**
+   * Stable ids of all messages that came as far as the peer, accepted or not, as the protocol
+   * carries them.
+   */
   readonly seen: readonly string[];
   /** Texts of the messages that were accepted. */
   readonly accepted: readonly string[];
@@ -38,7 +42,10 @@ export interface SenderContract {
   peer(t: TestContext): Promise<Peer>;
   /** Gives a user one place to be reached at. */
   place(prism: TestPrism, userId: string): Promise<void>;
-  /** Whether the place of the user can still be used. Absent: places of the channel cannot be disabled. */
+  /**
+   * Whether the place of the user can still be used. Absent: places of the channel cannot be
+   * disabled.
+   */
   isUsable?(prism: TestPrism, userId: string): boolean | Promise<boolean>;
 }
 
@@ -51,7 +58,10 @@ interface Contract extends SenderContract {
   open(t: TestContext): Promise<{ world: DeliveryWorld; peer: Peer; id: string; send(body?: object): Promise<string> }>;
 }
 
-/** The one suite that all channels run: from a notification to the peer's answer and what becomes of it. */
+/**
+ * The one suite that all channels run: from a notification to the peer's answer and what becomes of
+ * it.
+ */
 export function senderContract(given: SenderContract, by: By = "server"): void {
   const { channel } = given;
   const contract: Contract = {
@@ -78,7 +88,10 @@ export function senderContract(given: SenderContract, by: By = "server"): void {
   if (given.answers.includes("slow") && by === "server") survivesRestart(contract);
 }
 
-/** A server that has none of the provider's settings, and the command that has them; what users may name as hosts both must let out. */
+/**
+ * A server that has none of the provider's settings, and the command that has them; what users may
+ * name as hosts both must let out.
+ */
 async function openForWorker(t: TestContext, { channel }: SenderContract, { settings }: Peer): Promise<DeliveryWorld> {
   const hosts = Object.entries(settings).filter(([key]) => key.startsWith("webhooks."));
   const world = await DeliveryWorld.open(t, {

@@ -73,7 +73,10 @@ export class WebhookWorld {
     return read.selectFrom("webhooks").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
   }
 
-  /** A notification to these users, in their order. @param event the type of the event that has made it */
+  /**
+   * A notification to these users, in their order. @param event the type of the event that has made
+   * it
+   */
   async notification({
     users,
     projectId = null,

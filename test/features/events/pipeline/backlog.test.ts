@@ -21,7 +21,9 @@ const storm = (count: number) => Array.from({ length: count }, (_, i) => ({ type
 const undecided = (prism: TestPrism) =>
   scalarOf<number>(prism, "select count(*) from events where processedAt is null");
 
-/** Every event met every rule once, and the notifications came in the order of events and of rules. */
+/**
+ * Every event met every rule once, and the notifications came in the order of events and of rules.
+ */
 function assertDecidedInOrder(prism: TestPrism): void {
   const events = scalarOf<number>(prism, "select count(*) from events where type = 's'") ?? 0;
   assert.deepEqual(

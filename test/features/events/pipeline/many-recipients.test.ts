@@ -100,7 +100,8 @@ test("a notification whose recipients come in slices counts as delivered once, w
     );
     for (const { userId, seq } of open) committer.markDelivered({ userId, seq, at: Date.now() });
   };
-  // Whoever is written is told at once, so that nobody of those so far is left when the next slice comes.
+  // Whoever is written is told at once, so that nobody of those so far is left when the next slice
+  // comes.
   const add = notify.addRecipients.bind(notify);
   const seen: unknown[] = [];
   notify.addRecipients = async (notification, userIds, trx) => {

@@ -36,7 +36,9 @@ const steps = fc.array(
 /** A rule with a suppression of its own, and one that the default holds for. */
 type Kind = "own" | "default";
 
-/** What the gate should say, written the long way: every match is kept, and counted again each time. */
+/**
+ * What the gate should say, written the long way: every match is kept, and counted again each time.
+ */
 class Naive {
   readonly #kind: Kind;
   readonly #windows = new Map<string, NaiveWindow>();
@@ -71,7 +73,10 @@ class NaiveWindow {
     return isHeld;
   }
 
-  /** A clock that goes back a little stands still for the window; one that goes back far begins a new one. */
+  /**
+   * A clock that goes back a little stands still for the window; one that goes back far begins a
+   * new one.
+   */
   #bucketOf(at: number): number {
     const newest = this.#matches.at(-1) ?? Number.NEGATIVE_INFINITY;
     const bucket = Math.floor(at / WIDTH_MS);

@@ -56,7 +56,9 @@ export interface Job {
   readonly dedupeKey: string;
 }
 
-/** A job as a feature makes it; by default tomorrow's, of kind `test` in `digest`. @returns its id. */
+/**
+ * A job as a feature makes it; by default tomorrow's, of kind `test` in `digest`. @returns its id.
+ */
 export async function makeJob({ parts }: TestPrism, job: Partial<Job> = {}): Promise<string> {
   const { delayMs = DAY_MS, ...more } = job;
   const { jobId } = await parts.core.jobs.jobs.enqueue({

@@ -56,7 +56,10 @@ export function queueSettings(settings: Partial<QueueSettings> = {}): QueueSetti
   return { concurrency: 2, maxAttempts: 3, backoffBaseMs: RETRY_BASE_MS, backoffCapMs: RETRY_CAP_MS, ...settings };
 }
 
-/** A runner as the server makes it, on a store of its own, with a clock that stands. It is stopped before its store is closed. */
+/**
+ * A runner as the server makes it, on a store of its own, with a clock that stands. It is stopped
+ * before its store is closed.
+ */
 export class TestRunner {
   readonly store: TestStore;
   readonly clock: FakeClock;

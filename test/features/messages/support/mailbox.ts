@@ -64,7 +64,10 @@ export interface Refused {
   readonly error: { readonly code: string; readonly details?: readonly { readonly path: string }[] };
 }
 
-/** A server and three people who may write to each other: Uma sends, Vic receives, Wim has nothing to do with it. */
+/**
+ * A server and three people who may write to each other: Uma sends, Vic receives, Wim has nothing
+ * to do with it.
+ */
 export class Mailbox {
   readonly prism: TestPrism;
   readonly uma: Person;
@@ -118,7 +121,10 @@ export class Mailbox {
     return this.#until(id, status, as, () => undefined);
   }
 
-  /** @param between what is done before it is asked again. @throws Error that says how the message was last seen. */
+  /**
+   * @param between what is done before it is asked again. @throws Error that says how the message
+   * was last seen.
+   */
   async #until(id: string, status: string, as: Person, between: (found: StatusBody) => void): Promise<StatusBody> {
     let last: StatusBody | undefined;
     const ask = async (): Promise<StatusBody | null> => {
@@ -155,7 +161,8 @@ export class Mailbox {
   }
 
   /**
-   * What the person was told so far, from the history of the stream: a socket that has been open longer is closed when the clock makes a leap.
+   * What the person was told so far, from the history of the stream: a socket that has been open
+   * longer is closed when the clock makes a leap.
    */
   async told(t: TestContext, person: Person, isAll: (told: Told[]) => boolean): Promise<Told[]> {
     const { accessTokens } = this.prism.parts.core.access;

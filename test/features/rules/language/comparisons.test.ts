@@ -26,7 +26,8 @@ interface Case {
   readonly results: Results;
 }
 
-// Every row of the table of operands in contract 6.3, with both sides as paths, as literals and mixed where both are possible.
+// Every row of the table of operands in contract 6.3, with both sides as paths, as literals and
+// mixed where both are possible.
 const CASES: readonly Case[] = [
   { name: "a null value and a number", left: "event.none", right: "1", results: NEVER },
   { name: "a missing value and a number", left: "event.missing", right: "event.one", results: NEVER },

@@ -19,7 +19,10 @@ import { estimateSize, PatternPool } from "../../../../src/features/rules/langua
 import { makeEvent } from "./support/event.ts";
 import { refusalOf } from "./support/refusals.ts";
 
-/** Bounds of time are wide: a machine under load is ten times as slow as the one they were measured on. */
+/**
+ * Bounds of time are wide: a machine under load is ten times as slow as the one they were measured
+ * on.
+ */
 const EVALUATION_MS = 1000;
 
 const random = (length: number, letters: string, seed: number): string =>
@@ -112,7 +115,10 @@ test("a pattern's size is estimated before it is compiled, never far below what 
     assert.ok(estimateSize(source) >= least && estimateSize(source) <= 4 * least, `${source}: ${estimateSize(source)}`);
 });
 
-/** Asks all rules in turns, as the backlog does. @returns what matched, and how many steps each turn took at most */
+/**
+ * Asks all rules in turns, as the backlog does. @returns what matched, and how many steps each turn
+ * took at most
+ */
 function walkAll(
   index: RuleIndex<string>,
   event: RuleEvent,

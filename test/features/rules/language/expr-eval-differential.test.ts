@@ -7,8 +7,9 @@ import { SEED } from "./support/arbitraries.ts";
 import { type Ast, type BinaryOperator, print } from "./support/ast.ts";
 import { makeEvent } from "./support/event.ts";
 
-// The subset that means the same to expr-eval's own evaluator: members that are there, numbers that stay finite, operands of `and`,
-// `or`, `not` that are booleans, no null, no decimals, no functions of ours. `==` is JavaScript's === in both.
+// The subset that means the same to expr-eval's own evaluator: members that are there, numbers that
+// stay finite, operands of `and`, `or`, `not` that are booleans, no null, no decimals, no functions
+// of ours. `==` is JavaScript's === in both.
 const PAYLOAD = {
   zero: 0,
   one: 1,

@@ -29,7 +29,8 @@ function tryCondition(source: string, each = makeEvent()): boolean {
   }
 }
 
-// Words of the language and of what surrounds it, in any order: nearly conditions, which reach further in than noise.
+// Words of the language and of what surrounds it, in any order: nearly conditions, which reach
+// further in than noise.
 const WORDS = [
   ...[
     "event",

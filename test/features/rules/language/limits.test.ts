@@ -100,7 +100,8 @@ test("a source of 10 MB is refused at its first character too many", () => {
   assert.deepEqual([refused.code, refused.position], ["LIMIT", 4096]);
 });
 
-// Bounds of what an event brings: `source` is true of the text at the bound, and false or null of one unit more.
+// Bounds of what an event brings: `source` is true of the text at the bound, and false or null of
+// one unit more.
 for (const { name, source, length } of [
   { name: "matches", source: "matches(event.s, 'x$')", length: 16_384 },
   { name: "contains", source: "contains(event.s, 'x')", length: 16_384 },

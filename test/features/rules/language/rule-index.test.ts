@@ -109,7 +109,8 @@ test("the index may be changed from onError", () => {
   assert.equal(index.size, 0);
 });
 
-// What each shape of condition is filed under, seen from outside: an event that cannot match asks none of the rules.
+// What each shape of condition is filed under, seen from outside: an event that cannot match asks
+// none of the rules.
 for (const { name, source, miss } of [
   { name: "an equality", source: "event.user == 'u1' and event.amount > 1", miss: '{"user":"u2","amount":5}' },
   { name: "an equality written the other way", source: "'u1' == event.user", miss: '{"user":"u2"}' },

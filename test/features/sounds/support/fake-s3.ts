@@ -16,7 +16,10 @@ export interface FakeS3 {
   fail(...statuses: readonly number[]): void;
 }
 
-/** A service that speaks as much S3 as is used here, and checks each Signature Version 4 by the words of its specification. */
+/**
+ * A service that speaks as much S3 as is used here, and checks each Signature Version 4 by the
+ * words of its specification.
+ */
 export async function fakeS3(t: TestContext): Promise<FakeS3> {
   const objects = new Map<string, { bytes: Buffer; type: string }>();
   const calls: string[] = [];

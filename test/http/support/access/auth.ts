@@ -8,7 +8,10 @@ const sessionAt = (id: string): string => `/api/v1/auth/sessions/${id}`;
 
 const ownSession = scoped(["account:own", "users:manage"]);
 
-/** Contract 4.4. The matrix calls with a forwarding header, which closes what is open to this machine in development (D10). */
+/**
+ * Contract 4.4. The matrix calls with a forwarding header, which closes what is open to this
+ * machine in development (D10).
+ */
 export const AUTH: Table = {
   "GET /dev/token": [{ ...open("/dev/token"), served: [404, "NOT_FOUND"] }],
   "POST /api/v1/auth/register": [{ ...open("/api/v1/auth/register"), served: [400, "VALIDATION_FAILED"] }],

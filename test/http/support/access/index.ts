@@ -22,7 +22,10 @@ import { USERS } from "./users.ts";
 import { WEBHOOKS } from "./webhooks.ts";
 import { WORKERS } from "./workers.ts";
 
-/** Who may call what, from the contract's tables (4.3 to 4.12, 5.3) and not from the code, by method and canonical path. */
+/**
+ * Who may call what, from the contract's tables (4.3 to 4.12, 5.3) and not from the code, by method
+ * and canonical path.
+ */
 export const ACCESS: Table = {
   ...OPERATIONS,
   ...AUTH,

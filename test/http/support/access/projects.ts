@@ -15,7 +15,9 @@ const members = scoped(SEEING, inShop({ from: "viewer", hidden: "PROJECT_NOT_FOU
 
 const deleters = scoped(["events:delete"], inShop({ from: "owner", hidden: "PROJECT_NOT_FOUND" }));
 
-/** A project of its own, in which the caller is what it is in the shop: it will be gone afterwards. */
+/**
+ * A project of its own, in which the caller is what it is in the shop: it will be gone afterwards.
+ */
 async function deleteProject({ prism, shop: id }: AccessWorld, who: Known, isServed: boolean): Promise<Request> {
   if (!isServed || who.kind !== "user") return { path: `/api/v1/projects/${id}` };
   const { body } = await prism.post<{ id: string }>("/api/v1/projects", { name: "short lived" });
@@ -39,7 +41,8 @@ function invite({ prism, shop: projectId, keeper }: AccessWorld): Promise<{ id: 
 /** Contract 4.6. */
 export const PROJECTS: Table = {
   "GET /api/v1/projects": [{ refusal: scoped(SEEING, anyUser), request: at("/api/v1/projects") }],
-  // Let in, and then told that the slug is taken: a caller who owned a project would have rights that its role does not give.
+  // Let in, and then told that the slug is taken: a caller who owned a project would have rights
+  // that its role does not give.
   "POST /api/v1/projects": [
     {
       refusal: may("projects:create"),
@@ -47,7 +50,8 @@ export const PROJECTS: Table = {
       served: [409, "NAME_TAKEN"],
     },
   ],
-  // Beyond the contract: a key with events:read may read its own project, which is how the command line finds it.
+  // Beyond the contract: a key with events:read may read its own project, which is how the command
+  // line finds it.
   "GET /api/v1/projects/:id": [
     {
       refusal: scoped(SEEING, inShop({ from: "viewer", hidden: "PROJECT_NOT_FOUND", scope: "events:read" })),
@@ -100,7 +104,8 @@ export const PROJECTS: Table = {
   "GET /api/v1/users/me/invitations": [{ refusal: scoped(["account:own"]), request: at(INVITATIONS) }],
   "POST /api/v1/users/me/invitations": [
     {
-      // Let in, and then told that the link is not good: a caller who became a member would have more rights.
+      // Let in, and then told that the link is not good: a caller who became a member would have
+      // more rights.
       refusal: scoped(["account:own"]),
       request: at(INVITATIONS, { token: "t" }),
       served: [410, "LINK_EXPIRED"],

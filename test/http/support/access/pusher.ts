@@ -38,8 +38,8 @@ function rows(request: (channel: string) => { readonly path: string; readonly bo
 }
 
 /**
- * The REST API: a signature by the app's secret lets in, whoever else the request says that it comes from; without it nobody is, an Admin
- * included.
+ * The REST API: a signature by the app's secret lets in, whoever else the request says that it
+ * comes from; without it nobody is, an Admin included.
  */
 function signedRows(method: string, rest: string, body?: unknown): Row[] {
   const pathIn = (appId: string): string => `/apps/${appId}${rest}`;

@@ -58,7 +58,10 @@ export const holds = (who: Known, permission: Permission): boolean =>
 
 export const anyUser: Rule = (who) => (who.kind === "key" ? NO_KEYS : null);
 
-/** A service token needs one of these scopes where no permission is asked for; then the rule decides. */
+/**
+ * A service token needs one of these scopes where no permission is asked for; then the rule
+ * decides.
+ */
 export function scoped(scopes: readonly string[], rule: Rule = anyUser): Rule {
   return (who) => {
     if (who.kind === "key" || who.scopes === null || scopes.some((scope) => who.scopes?.includes(scope)))
@@ -88,7 +91,9 @@ export function may(permission: Permission, scope?: string): Rule {
   };
 }
 
-/** What somebody else owns: holders of a permission reach it, to all other users it does not exist. */
+/**
+ * What somebody else owns: holders of a permission reach it, to all other users it does not exist.
+ */
 export function ownersAnd(permission: Permission, hidden: string): Rule {
   return (who) => anyUser(who) ?? (holds(who, permission) ? null : [404, hidden]);
 }
@@ -105,7 +110,10 @@ export interface InProject {
   readonly refused?: Refusal;
 }
 
-/** D56: members see the project, `projects:all` sees all; rights by role in the project and by permission add up. */
+/**
+ * D56: members see the project, `projects:all` sees all; rights by role in the project and by
+ * permission add up.
+ */
 export function inShop({ from, or, scope, hidden, refused = NO_ROLE }: InProject): Rule {
   return (who) => {
     if (who.kind === "key") {

@@ -11,7 +11,10 @@ const writeRules: InProject = {
   hidden: "RULE_NOT_FOUND",
 };
 
-/** Members of the shop without `rules:read` see no rule; those with it and without `rules:write` are told so. */
+/**
+ * Members of the shop without `rules:read` see no rule; those with it and without `rules:write` are
+ * told so.
+ */
 const changeRule: Rule = (who) =>
   inShop({ ...readRules, hidden: "RULE_NOT_FOUND", refused: [404, "RULE_NOT_FOUND"] })(who) ?? inShop(writeRules)(who);
 const seeRule = inShop({ ...readRules, hidden: "RULE_NOT_FOUND", refused: [404, "RULE_NOT_FOUND"] });

@@ -7,7 +7,9 @@ import type { AccessWorld } from "./world.ts";
 
 const spare = ({ spare: id }: AccessWorld): string => `/api/v1/users/${id}`;
 
-/** A request about an account of its own, which waits for approval: it will not do so afterwards. */
+/**
+ * A request about an account of its own, which waits for approval: it will not do so afterwards.
+ */
 const aboutOneWaiting =
   (suffix: string, body?: object): Row["request"] =>
   async (world, _who, isServed) => ({

@@ -4,7 +4,10 @@ import { makeCallers } from "./callers.ts";
 import type { Caller } from "./known.ts";
 import { idOf, join, leave, makeRole, makeRule, makeServiceToken, makeTask } from "./makers.ts";
 
-/** What the routes of the matrix are about: the project `shop`, what is in it, and what belongs to its keeper. */
+/**
+ * What the routes of the matrix are about: the project `shop`, what is in it, and what belongs to
+ * its keeper.
+ */
 export interface AccessWorld {
   readonly prism: TestPrism;
   readonly shop: string;

@@ -1,6 +1,6 @@
 /**
- * What one client was given of the numbers 1, 2, 3 …, and what was wrong with that. An entry may come twice, under its own offset only;
- * whoever keeps an offset ignores what is not above it.
+ * What one client was given of the numbers 1, 2, 3 …, and what was wrong with that. An entry may
+ * come twice, under its own offset only; whoever keeps an offset ignores what is not above it.
  */
 export class Ledger {
   readonly #numbers = new Map<number, number>();

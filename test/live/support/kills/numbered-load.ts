@@ -12,8 +12,8 @@ const TRY_AGAIN_MS = 20;
 const REQUEST_LIMIT_MS = 5000;
 
 /**
- * Writes events and tasks numbered 1, 2, 3 …, one request after the other. What was not answered is sent again until it is: ids of events and
- * keys of tasks make that harmless.
+ * Writes events and tasks numbered 1, 2, 3 …, one request after the other. What was not answered is
+ * sent again until it is: ids of events and keys of tasks make that harmless.
  */
 export class NumberedLoad {
   readonly #target: LoadTarget;

@@ -7,10 +7,16 @@ interface Told {
 }
 
 const TRY_AGAIN_MS = 50;
-/** A connection that was refused is tried again by the library after 15 s, then 30 s, then 60 s: an application that has no time begins anew. */
+/**
+ * A connection that was refused is tried again by the library after 15 s, then 30 s, then 60 s: an
+ * application that has no time begins anew.
+ */
 const UNAVAILABLE_AFTER_MS = 700;
 
-/** `pusher-js`, which connects again by itself, and reads over HTTP what it missed before it believes what comes live. */
+/**
+ * `pusher-js`, which connects again by itself, and reads over HTTP what it missed before it
+ * believes what comes live.
+ */
 class PusherFollower implements Follower {
   readonly ledger = new Ledger();
   readonly #target: FollowTarget;

@@ -3,7 +3,9 @@ import { Random, TEST_SEED } from "../../../helpers/chance.ts";
 import type { Message } from "../web-socket-client.ts";
 import { type Follower, type FollowerKind, type FollowTarget, Ledger } from "./ledger.ts";
 
-/** The words of a protocol over a plain WebSocket, whose library does not connect again by itself. */
+/**
+ * The words of a protocol over a plain WebSocket, whose library does not connect again by itself.
+ */
 interface Words {
   path(target: FollowTarget, offset: number | null): string;
   /** What is said as soon as the server says this. */

@@ -1,7 +1,10 @@
 import { io, type Socket } from "socket.io-client";
 import { type FollowerKind, type FollowTarget, Ledger } from "./ledger.ts";
 
-/** How it is carried: by one or the other, or as the library does unless told otherwise, which changes over on the way. */
+/**
+ * How it is carried: by one or the other, or as the library does unless told otherwise, which
+ * changes over on the way.
+ */
 const CARRIERS: Readonly<Record<string, string[]>> = {
   websocket: ["websocket"],
   polling: ["polling"],

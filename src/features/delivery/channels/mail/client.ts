@@ -52,8 +52,8 @@ const AUTOMATIC = { "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppres
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
 /**
- * Sends mail over SMTP. TLS with a valid certificate is required (RFC 8314 section 4.1) unless the server is on this machine or the configuration says
- * otherwise.
+ * Sends mail over SMTP. TLS with a valid certificate is required (RFC 8314 section 4.1) unless the
+ * server is on this machine or the configuration says otherwise.
  */
 export class MailClient implements ChannelCalls<Mail> {
   readonly #options: SmtpOptions | null;
@@ -77,7 +77,10 @@ export class MailClient implements ChannelCalls<Mail> {
     }
   }
 
-  /** Resolves when the server has taken the mail, to its Message-ID. @throws NOT_CONFIGURED, and what SMTP says */
+  /**
+   * Resolves when the server has taken the mail, to its Message-ID. @throws NOT_CONFIGURED, and
+   * what SMTP says
+   */
   async send({ id, to: address, ...mail }: Mail): Promise<string> {
     const transport = await this.#connect();
     // Given whole: as text it would be read as a list, and a comma in it would add a recipient.
@@ -98,7 +101,10 @@ export class MailClient implements ChannelCalls<Mail> {
     return /@([\w.-]+)>?\s*$/.exec(this.#options?.from ?? "")?.[1] ?? "prism";
   }
 
-  /** Whether the server can be reached and takes our credentials. @throws NOT_CONFIGURED, and what SMTP says */
+  /**
+   * Whether the server can be reached and takes our credentials. @throws NOT_CONFIGURED, and what
+   * SMTP says
+   */
   async check(): Promise<void> {
     await (await this.#connect()).verify();
   }
@@ -121,7 +127,8 @@ export class MailClient implements ChannelCalls<Mail> {
       port,
       secure,
       requireTLS: !secure && !allowPlain && !isOnThisMachine,
-      // Mail servers on the same machine mostly offer TLS with a certificate of their own making, which proves nothing and protects nothing there.
+      // Mail servers on the same machine mostly offer TLS with a certificate of their own making,
+      // which proves nothing and protects nothing there.
       ...(isOnThisMachine ? { tls: { rejectUnauthorized: false } } : {}),
       ...(user === undefined ? {} : { auth: { user, pass: pass ?? "" } }),
       connectionTimeout: timeoutMs,
@@ -145,8 +152,9 @@ interface SmtpError extends Error {
 const TRY_AGAIN_MS = 60_000;
 
 /**
- * What a failed mail means (RFC 5321 section 4.2.1: 4xx may be tried again, 5xx may not). A refused recipient or text is the message's own; a
- * refused login or sender concerns every mail. Anything else did not get as far as an answer and is tried again.
+ * What a failed mail means (RFC 5321 section 4.2.1: 4xx may be tried again, 5xx may not). A refused
+ * recipient or text is the message's own; a refused login or sender concerns every mail. Anything
+ * else did not get as far as an answer and is tried again.
  */
 export function mailFailure(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));

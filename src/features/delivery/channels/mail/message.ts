@@ -5,7 +5,10 @@ import type { Mail } from "./client.ts";
 /** From this priority on a mail is marked as important, as quiet hours let it through. */
 const IMPORTANT_PRIORITY = 500;
 const IMPORTANT = { Importance: "high", "X-Priority": "1" } as const;
-/** Kinds whose text is the program's own: times in it are instants, shown to each reader in their own zone. */
+/**
+ * Kinds whose text is the program's own: times in it are instants, shown to each reader in their
+ * own zone.
+ */
 const OWN_KINDS: ReadonlySet<string> = new Set(["alert", "digest", "aggregate"]);
 const INSTANT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 
@@ -19,7 +22,10 @@ export interface MailReader {
 
 type Shown = Pick<NotificationFacts, "title" | "message" | "action" | "kind" | "priority">;
 
-/** A notification as a mail: its title is the subject, its message the text; a link of its action and one to the server are below. */
+/**
+ * A notification as a mail: its title is the subject, its message the text; a link of its action
+ * and one to the server are below.
+ */
 export function mailOf(
   { title, message, action, kind, priority }: Shown,
   id: string,
@@ -68,7 +74,10 @@ function linkOf(action: string | null): Link | null {
   return { url, label: typeof label === "string" && label !== "" ? label : "Open" };
 }
 
-/** One column without styles of its own but a width: every client shows it, also without images or a network. */
+/**
+ * One column without styles of its own but a width: every client shows it, also without images or a
+ * network.
+ */
 function htmlOf(title: string, message: string, links: readonly Link[]): string {
   const paragraphs = message
     .split(/\n{2,}/)

@@ -24,8 +24,9 @@ interface Unsubscription {
 export const UNSUBSCRIBE_PATH = "/account/unsubscribe";
 
 /**
- * Headers that let a mail program end mails of this kind to this user without a login: RFC 2369 section 3.2 and RFC 8058. None without a
- * `publicUrl`; one click needs https (RFC 8058 section 3.1). The link has no end: all that it can do is to switch mails off.
+ * Headers that let a mail program end mails of this kind to this user without a login: RFC 2369
+ * section 3.2 and RFC 8058. None without a `publicUrl`; one click needs https (RFC 8058 section
+ * 3.1). The link has no end: all that it can do is to switch mails off.
  * @param mailto a further way, such as `<mailto:…>`
  */
 export function unsubscribeHeaders(
@@ -72,7 +73,10 @@ interface UnsubscribeContext {
 const MAX_BODY_BYTES = 4096;
 const OneClick = v.object({ "List-Unsubscribe": v.literal("One-Click") });
 
-/** What a mail program sends when its user ends mails of a kind by one click (RFC 8058), and the button of the page at the same address. */
+/**
+ * What a mail program sends when its user ends mails of a kind by one click (RFC 8058), and the
+ * button of the page at the same address.
+ */
 export function unsubscribeRoute(context: UnsubscribeContext): Route {
   return route({
     method: "POST",
@@ -95,7 +99,9 @@ export function unsubscribeRoute(context: UnsubscribeContext): Route {
   });
 }
 
-/** A program that only follows or fetches links does not send this body. @throws VALIDATION_FAILED */
+/**
+ * A program that only follows or fetches links does not send this body. @throws VALIDATION_FAILED
+ */
 async function requireOneClick(exchange: Exchange, body: Uint8Array): Promise<void> {
   const headers = { "Content-Type": exchange.header("content-type") ?? "" };
   const form = await new Response(body, { headers }).formData().catch(() => null);

@@ -21,9 +21,15 @@ import {
 } from "./http.ts";
 import type { PushMessage } from "./message.ts";
 
-/** A connection that was quiet for so long may be dead without notice: the next message opens another. */
+/**
+ * A connection that was quiet for so long may be dead without notice: the next message opens
+ * another.
+ */
 const IDLE_MS = 5 * 60_000;
-/** The error code with which a server gives a stream back that it has not looked at (RFC 9113 section 7). */
+/**
+ * The error code with which a server gives a stream back that it has not looked at (RFC 9113
+ * section 7).
+ */
 const REFUSED_STREAM = 7;
 
 interface ApnsConnectionOptions {
@@ -47,8 +53,9 @@ class Unprocessed extends Error {
 }
 
 /**
- * One kept connection to Apple over HTTP/2 (RFC 9113). When Apple says that it ends (GOAWAY) or it does not answer, new requests open another, and those
- * under way on the old one come to their end there. A request that the server has certainly not processed goes out again, once.
+ * One kept connection to Apple over HTTP/2 (RFC 9113). When Apple says that it ends (GOAWAY) or it
+ * does not answer, new requests open another, and those under way on the old one come to their end
+ * there. A request that the server has certainly not processed goes out again, once.
  */
 class ApnsConnection {
   readonly #options: ApnsConnectionOptions;
@@ -150,7 +157,8 @@ function read(stream: ClientHttp2Stream, body: string): Promise<ApnsReply> {
     stream.on("end", () => {
       if (status !== 0) resolve({ status, retryAfter, text: Buffer.concat(chunks).toString() });
     });
-    // RFC 9113 section 8.7: a refused stream was not processed, and neither was one after the last that a GOAWAY names.
+    // RFC 9113 section 8.7: a refused stream was not processed, and neither was one after the last
+    // that a GOAWAY names.
     stream.on("error", (error) =>
       reject(stream.rstCode === REFUSED_STREAM ? new Unprocessed(error.message, { cause: error }) : error),
     );
@@ -185,7 +193,10 @@ const BAD_TOKEN = new Set(["400 BadDeviceToken", "400 DeviceTokenNotForTopic", "
 /** Refused with 400, and not because of this message. */
 const BAD_SETTINGS = new Set(["BadTopic", "TopicDisallowed", "MissingTopic"]);
 
-/** What Apple says of a refusal (https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns). */
+/**
+ * What Apple says of a refusal
+ * (https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns).
+ */
 const Refusal = v.object({ reason: v.string(), timestamp: v.optional(v.number()) });
 
 /** Apple's push service, with tokens in place of certificates. */
@@ -273,8 +284,10 @@ interface ApnsKeyOptions {
 }
 
 /**
- * Signs a provider token (https://developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns). The key is read
- * again for each, so that a changed file needs no restart. @throws ProviderDown when the key cannot be used
+ * Signs a provider token
+ * (https://developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns).
+ * The key is read again for each, so that a changed file needs no restart. @throws ProviderDown
+ * when the key cannot be used
  */
 async function signToken({ keyFile, keyId, teamId }: ApnsKeyOptions, clock: Clock) {
   const key = await readApnsKey(keyFile);

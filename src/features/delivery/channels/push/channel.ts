@@ -19,8 +19,9 @@ import { type PushMessage, pushMessageOf } from "./message.ts";
 const MAX_VERDICTS = 1000;
 
 /**
- * Push to the devices of one provider. A token that the provider calls bad disables its device, unless it was registered
- * again since; but where most of the last tokens are called bad, the provider is what is wrong, and devices that were disabled meanwhile are back.
+ * Push to the devices of one provider. A token that the provider calls bad disables its device,
+ * unless it was registered again since; but where most of the last tokens are called bad, the
+ * provider is what is wrong, and devices that were disabled meanwhile are back.
  */
 export class PushChannel implements Channel<PushMessage> {
   readonly name: "fcm" | "apns";
@@ -29,7 +30,10 @@ export class PushChannel implements Channel<PushMessage> {
   readonly #devices: PushDevices;
   readonly #clock: Clock;
   readonly #health = new TokenHealth();
-  /** Until when a device must have been registered for the verdict about its token to hold, epoch ms by device. */
+  /**
+   * Until when a device must have been registered for the verdict about its token to hold, epoch ms
+   * by device.
+   */
   readonly #verdicts = new Map<string, number>();
   /** Disabled by answers that are still watched. */
   readonly #disabled = new Set<string>();
@@ -71,7 +75,10 @@ export class PushChannel implements Channel<PushMessage> {
     if (device) this.#devices.noteUse(id, device.lastUsedAt);
   }
 
-  /** @returns what a bad token means: that the device is gone, that it has another one now, or that the provider is not to be believed */
+  /**
+   * @returns what a bad token means: that the device is gone, that it has another one now, or that
+   * the provider is not to be believed
+   */
   async #badToken({ delivery }: Attempt, error: TargetGone): Promise<Error> {
     const id = delivery.target;
     const { message, since } = error;
@@ -127,8 +134,9 @@ export class PushChannel implements Channel<PushMessage> {
 const WATCHED = 50;
 
 /**
- * How the last 50 tokens of a provider did, the newest answer about each. Where more than half of them are bad, it is not the devices: the key belongs
- * to another project, or the app to the other environment.
+ * How the last 50 tokens of a provider did, the newest answer about each. Where more than half of
+ * them are bad, it is not the devices: the key belongs to another project, or the app to the other
+ * environment.
  */
 class TokenHealth {
   /** By device, oldest answer first. */

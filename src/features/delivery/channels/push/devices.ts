@@ -11,7 +11,10 @@ import type { DeliveryContext } from "../../context.ts";
 
 export type PushContext = Pick<DeliveryContext, "database" | "box" | "clock" | "log">;
 
-/** `lastUsedAt` is for people who look at a device: the day is enough, and a storm of pushes does not become one of writes. */
+/**
+ * `lastUsedAt` is for people who look at a device: the day is enough, and a storm of pushes does
+ * not become one of writes.
+ */
 const USED_EVERY_MS = DAY_MS;
 const MAX_USED = 10_000;
 const USED_A_WRITE = 500;
@@ -40,7 +43,9 @@ export class PushDevices {
       .execute();
   }
 
-  /** @returns undefined when the device is gone, disabled, or has another token. @throws UnsealError */
+  /**
+   * @returns undefined when the device is gone, disabled, or has another token. @throws UnsealError
+   */
   async open(id: string): Promise<{ readonly token: string } | undefined> {
     const found = await this.find(id);
     return found && { token: this.#parts.box.open(`push_devices.token.${id}`, found.sealed).toString() };
@@ -144,9 +149,10 @@ export interface PushDeviceContext {
 }
 
 /**
- * The devices that push goes to. A token names one device, of the user who registered it last. One registered as `fcm` or `apns` is the device
- * of the caller's login and is removed when that login ends; a list names devices of several logins, which stay.
- * The form `{fcm, apns}` sets or removes the device `default` of each kind; `{devices}` is the whole list.
+ * The devices that push goes to. A token names one device, of the user who registered it last. One
+ * registered as `fcm` or `apns` is the device of the caller's login and is removed when that login
+ * ends; a list names devices of several logins, which stay. The form `{fcm, apns}` sets or removes
+ * the device `default` of each kind; `{devices}` is the whole list.
  */
 export async function replaceDevices(
   ctx: PushDeviceContext,

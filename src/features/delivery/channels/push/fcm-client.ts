@@ -45,7 +45,8 @@ interface FcmAccessOptions {
 }
 
 /**
- * Asks for an access token by the JWT bearer grant (RFC 7523). The key is read again for each, so that a changed file needs no restart.
+ * Asks for an access token by the JWT bearer grant (RFC 7523). The key is read again for each, so
+ * that a changed file needs no restart.
  * @throws ProviderDown, RetryLater, or what was in the way
  */
 async function fetchAccess(
@@ -111,7 +112,10 @@ interface FcmCredentials {
   readonly tokenUri: string;
 }
 
-/** Reads a service account's file. @throws ProviderDown, saying what is wrong with it and nothing of what it holds */
+/**
+ * Reads a service account's file. @throws ProviderDown, saying what is wrong with it and nothing of
+ * what it holds
+ */
 export async function readFcmCredentials(path: string): Promise<FcmCredentials> {
   const wrong = (what: string): ProviderDown => new ProviderDown(`fcm.credentials (${path}) ${what}`);
   const text = await readKeyFile("fcm.credentials", path);
@@ -150,7 +154,10 @@ const QUOTA_PAUSE_MS = 60_000;
 /** No device has this token; with `validate_only` nothing would be sent either. */
 const UNUSED_TOKEN = "prism-doctor";
 
-/** The HTTP v1 API of Firebase Cloud Messaging (https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages/send). */
+/**
+ * The HTTP v1 API of Firebase Cloud Messaging
+ * (https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages/send).
+ */
 export class FcmClient implements ChannelCalls<PushMessage> {
   readonly isConfigured = true;
   readonly #options: FcmOptions;
@@ -220,7 +227,10 @@ export class FcmClient implements ChannelCalls<PushMessage> {
     throw new PermanentError(said);
   }
 
-  /** `projects/{project}/messages/{id}`: FCM's name of the message. Without it something else than FCM has answered. */
+  /**
+   * `projects/{project}/messages/{id}`: FCM's name of the message. Without it something else than
+   * FCM has answered.
+   */
   #nameOf(json: unknown): string {
     const name: unknown = Object(json).name;
     if (typeof name !== "string" || name === "") throw tryAgain("FCM answered 200 without a message name", undefined);
@@ -228,7 +238,10 @@ export class FcmClient implements ChannelCalls<PushMessage> {
   }
 }
 
-/** The error body of Google's APIs, with the details that FCM adds (https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode). */
+/**
+ * The error body of Google's APIs, with the details that FCM adds
+ * (https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode).
+ */
 const Refusal = v.object({
   error: v.object({
     status: v.optional(v.string(), "UNKNOWN"),

@@ -5,7 +5,9 @@ import { RetryLater } from "../../../jobs/index.ts";
 import { ProviderDown, TargetGone } from "../../channel.ts";
 import { readRetryAfter } from "../../retry-after.ts";
 
-/** How long an attempt waits for the provider; its own attempts to reach a device go on without us. */
+/**
+ * How long an attempt waits for the provider; its own attempts to reach a device go on without us.
+ */
 export const PUSH_TIMEOUT_MS = 30_000;
 /** Answers are a few hundred bytes; what is longer is of no provider. */
 export const MAX_ANSWER_BYTES = 65_536;
@@ -30,7 +32,10 @@ export interface PostReply {
   readonly retryAfterMs: number | undefined;
 }
 
-/** One POST over Node's own client, which keeps connections. Redirects are not followed. @throws what was in the way, or the signal's reason */
+/**
+ * One POST over Node's own client, which keeps connections. Redirects are not followed. @throws
+ * what was in the way, or the signal's reason
+ */
 export async function postText(options: PostOptions): Promise<PostReply> {
   const { url, headers, body, timeoutMs, signal } = options;
   const timeout = AbortSignal.timeout(timeoutMs);
@@ -96,7 +101,10 @@ export function notReached(provider: string, error: unknown): Error {
   return new Error(`${provider} was not reached: ${words}`, { cause: error });
 }
 
-/** A provider that only says that no device has the token takes everything else. For checks with an unused token. @throws any other error */
+/**
+ * A provider that only says that no device has the token takes everything else. For checks with an
+ * unused token. @throws any other error
+ */
 export function unlessUnusedToken(error: unknown): void {
   if (!(error instanceof TargetGone)) throw error;
 }
@@ -107,7 +115,10 @@ interface Renewable {
   readonly renewAt: number;
 }
 
-/** A provider's access token, kept until it is to be renewed; callers that ask while one is on its way wait for that one. */
+/**
+ * A provider's access token, kept until it is to be renewed; callers that ask while one is on its
+ * way wait for that one.
+ */
 export class KeptToken<T extends Renewable> {
   readonly #clock: Clock;
   readonly #make: () => Promise<T>;
@@ -119,7 +130,10 @@ export class KeptToken<T extends Renewable> {
     this.#make = make;
   }
 
-  /** @param refused a token that the provider did not take; another one is given. @throws what making one throws */
+  /**
+   * @param refused a token that the provider did not take; another one is given. @throws what
+   * making one throws
+   */
   async get(refused?: string): Promise<T> {
     const held = this.#held;
     if (held && held.token !== refused && this.#clock.elapsed() < held.renewAt) return held;
@@ -131,7 +145,9 @@ export class KeptToken<T extends Renewable> {
   }
 }
 
-/** The text of a file with a key. @param option its name in the configuration. @throws ProviderDown */
+/**
+ * The text of a file with a key. @param option its name in the configuration. @throws ProviderDown
+ */
 export async function readKeyFile(option: string, path: string): Promise<string> {
   return readFile(path, "utf8").catch((error: unknown) => {
     const code = error instanceof Error && "code" in error ? String(error.code) : "error";

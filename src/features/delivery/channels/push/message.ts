@@ -18,7 +18,10 @@ const FCM_MAX_TTL_MS = 28 * DAY_MS;
 const APNS_KEPT_MS = 30 * DAY_MS;
 const MAX_COLLAPSE_ID_BYTES = 64;
 
-/** An attempt at a push in the form of the channel's provider. It needs none of the provider's settings. */
+/**
+ * An attempt at a push in the form of the channel's provider. It needs none of the provider's
+ * settings.
+ */
 export function pushMessageOf(channel: "fcm" | "apns", attempt: Attempt, token: string, now: EpochMs): PushMessage {
   const { notification, offset } = attempt;
   return channel === "fcm"
@@ -27,8 +30,9 @@ export function pushMessageOf(channel: "fcm" | "apns", attempt: Attempt, token: 
 }
 
 /**
- * The body of `messages:send` of the FCM HTTP v1 API. An attempt that comes twice is shown once: Android replaces the notification with the same tag,
- * iOS the one with the same collapse id. FCM's own collapse key does not count for messages that it shows itself.
+ * The body of `messages:send` of the FCM HTTP v1 API. An attempt that comes twice is shown once:
+ * Android replaces the notification with the same tag, iOS the one with the same collapse id. FCM's
+ * own collapse key does not count for messages that it shows itself.
  */
 function fcmBody(notification: NotificationFacts, offset: number, now: number, token: string): string {
   const { id, title, message, action } = notification;
@@ -63,7 +67,10 @@ function secondsLeft(expiresAt: number, now: number): number {
   return Math.floor(Math.min(Math.max(0, expiresAt - now), FCM_MAX_TTL_MS) / 1000);
 }
 
-/** The JSON of one push (https://developer.apple.com/documentation/usernotifications/generating-a-remote-notification). */
+/**
+ * The JSON of one push
+ * (https://developer.apple.com/documentation/usernotifications/generating-a-remote-notification).
+ */
 function apnsPayload(notification: NotificationFacts, offset: number): string {
   const { id, title, message, sound, action } = notification;
   return fitPush(message, action === null ? null : (JSON.parse(action) as unknown), (body, data) =>
@@ -76,7 +83,10 @@ function apnsPayload(notification: NotificationFacts, offset: number): string {
   );
 }
 
-/** The headers of one push, the same for each attempt at it; the app's topic and the provider token are the client's to add. */
+/**
+ * The headers of one push, the same for each attempt at it; the app's topic and the provider token
+ * are the client's to add.
+ */
 function apnsHeaders({ delivery, notification }: Attempt): Record<string, string> {
   const { id, priority, createdAt, expiresAt } = notification;
   return {
@@ -95,13 +105,16 @@ function collapseId(id: string): string {
 
 /** What both providers take at the most. */
 const MAX_PUSH_BYTES = 4096;
-/** An action may leave the text this much room, or it stays out: the app finds it under the notification's id. */
+/**
+ * An action may leave the text this much room, or it stays out: the app finds it under the
+ * notification's id.
+ */
 const MIN_TEXT_BYTES = 512;
 const CUT = "…";
 
 /**
- * The message as it is sent, within what providers take. A text that is too long ends early, with a mark; an action that would leave it no room is
- * left out.
+ * The message as it is sent, within what providers take. A text that is too long ends early, with a
+ * mark; an action that would leave it no room is left out.
  * @param build makes the message's JSON of a text and an action.
  */
 function fitPush<A>(text: string, action: A | null, build: (text: string, action: A | null) => string): string {

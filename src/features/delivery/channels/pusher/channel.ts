@@ -11,7 +11,10 @@ type PusherContext = Pick<DeliveryParts, "database" | "sounds" | "log"> & Pusher
 const MAX_DATA_BYTES = 10_240;
 const EVENT = "notification";
 
-/** Notifications to an app at Pusher: the event `notification` on each recipient's private channel, with `pusher.mode` remote. */
+/**
+ * Notifications to an app at Pusher: the event `notification` on each recipient's private channel,
+ * with `pusher.mode` remote.
+ */
 export function pusherChannel(context: PusherContext): Channel<PusherEvent> {
   const client = new PusherClient(context);
   const batches = new PusherBatches((events) => client.send(events));
@@ -38,7 +41,10 @@ function eventOf(context: PusherContext, attempt: Attempt): PusherEvent {
   return { channel: userChannel(attempt.delivery.userId), name: EVENT, data: dataOf(context, attempt) };
 }
 
-/** The notification as its recipient sees it, as JSON; of one that is too large, the path where it can be fetched. */
+/**
+ * The notification as its recipient sees it, as JSON; of one that is too large, the path where it
+ * can be fetched.
+ */
 function dataOf({ sounds }: PusherContext, { delivery, notification, offset }: Attempt): string {
   const recipient = { ...UNTOUCHED, userId: delivery.userId, seq: offset };
   const view = notificationView(notification, recipient, null, sounds.urlOf);
@@ -49,7 +55,10 @@ function dataOf({ sounds }: PusherContext, { delivery, notification, offset }: A
   return JSON.stringify({ id, truncated: true, fetch: `/api/v1/notifications/${id}` });
 }
 
-/** Once a notification, however many it reaches. Pusher has the event by now: a mark that cannot be written fails nothing. */
+/**
+ * Once a notification, however many it reaches. Pusher has the event by now: a mark that cannot be
+ * written fails nothing.
+ */
 async function recordSent({ database, log }: PusherContext, { notification }: Attempt): Promise<void> {
   if (notification.pusherEventSent === 1) return;
   const { id } = notification;

@@ -27,7 +27,10 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Gathers events that come at about the same time, so that ten of them are one request. Each add resolves or rejects with its batch. */
+/**
+ * Gathers events that come at about the same time, so that ten of them are one request. Each add
+ * resolves or rejects with its batch.
+ */
 export class PusherBatches {
   readonly #send: (events: readonly PusherEvent[]) => Promise<void>;
   #waiting: Waiting[] = [];
@@ -81,7 +84,9 @@ const TIMEOUT_MS = 10_000;
 /** What Pusher asks for when it is sent too much and does not say how long to wait. */
 const RATE_LIMIT_MS = 10_000;
 
-/** The REST API of Pusher Channels, through Pusher's own library, to addresses that were checked. */
+/**
+ * The REST API of Pusher Channels, through Pusher's own library, to addresses that were checked.
+ */
 export class PusherClient {
   readonly #parts: PusherClientParts;
   readonly #url: URL;
@@ -92,7 +97,10 @@ export class PusherClient {
     this.#url = new URL(endpoint ?? `https://api-${cluster}.pusher.com`);
   }
 
-  /** Up to ten events in one request. @throws PermanentError, RetryLater, ProviderDown, Error to be tried again */
+  /**
+   * Up to ten events in one request. @throws PermanentError, RetryLater, ProviderDown, Error to be
+   * tried again
+   */
   async send(events: readonly PusherEvent[]): Promise<void> {
     await this.#call((pusher) => pusher.triggerBatch(events.map((event) => ({ ...event }))));
   }
@@ -104,7 +112,8 @@ export class PusherClient {
 
   async #call(fn: (pusher: Pusher) => Promise<unknown>): Promise<void> {
     const agent = await this.#agent();
-    // The library's own limit hands a signal to its HTTP client, which knows signals by a name that bundling changes.
+    // The library's own limit hands a signal to its HTTP client, which knows signals by a name that
+    // bundling changes.
     const limit = setTimeout(() => agent.destroy(), TIMEOUT_MS);
     try {
       await fn(await this.#pusher(agent));
@@ -155,7 +164,10 @@ async function agentFor(url: URL, addresses: readonly ResolvedAddress[]): Promis
   return agent;
 }
 
-/** By what the REST API says of its statuses. The library's own error names the URL with its signature, so nothing of it is passed on. */
+/**
+ * By what the REST API says of its statuses. The library's own error names the URL with its
+ * signature, so nothing of it is passed on.
+ */
 function failureOf(error: unknown): Error {
   const { status, error: cause } = Object(error) as { status?: unknown; error?: unknown };
   if (typeof status !== "number") return new Error(`Pusher cannot be reached${codeOf(cause)}`);

@@ -27,9 +27,9 @@ export interface WebhookContext extends SigningParts, WebhookHealthContext {
 const WITHOUT_EVENT = "notification";
 
 /**
- * Notifications as calls of webhooks. A user's own webhooks are called for each notification of that user; a project's once for each
- * notification of the project, whoever its recipients are: such a delivery has no user, and shows the notification as its first recipient by id
- * has it.
+ * Notifications as calls of webhooks. A user's own webhooks are called for each notification of
+ * that user; a project's once for each notification of the project, whoever its recipients are:
+ * such a delivery has no user, and shows the notification as its first recipient by id has it.
  */
 export function webhookChannel(context: WebhookContext, calls: ChannelCalls<SignedCall>): Channel<SignedCall> {
   return {
@@ -87,7 +87,10 @@ async function prepare(context: WebhookContext, { delivery, notification }: Atte
   }
 }
 
-/** Counts the failure where it is the webhook's. An answer that says when to come back, or that the webhook is gone, is no failure. */
+/**
+ * Counts the failure where it is the webhook's. An answer that says when to come back, or that the
+ * webhook is gone, is no failure.
+ */
 async function interpret(context: WebhookContext, { delivery }: Attempt, answer: Answer): Promise<Answer> {
   const { target } = delivery;
   if ("accepted" in answer) {

@@ -7,7 +7,9 @@ import { post, type SignedCall } from "./message.ts";
 import { HostUnknown } from "./outside-hosts.ts";
 import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
 
-/** Posts signed requests to webhooks, to addresses that this process checks by its own `webhooks.*`. */
+/**
+ * Posts signed requests to webhooks, to addresses that this process checks by its own `webhooks.*`.
+ */
 export class WebhookClient implements ChannelCalls<SignedCall> {
   readonly isConfigured = true;
   readonly #fetch: SafeFetch;

@@ -26,7 +26,10 @@ export function asPrevious(box: SealedBox, { id, secret }: Pick<WebhooksTable, "
   return box.seal(secretPlace("previousSecret", id), box.open(secretPlace("secret", id), secret));
 }
 
-/** The keys that sign at this moment: the new one first, and during a rotation the old one. @throws UnsealError */
+/**
+ * The keys that sign at this moment: the new one first, and during a rotation the old one. @throws
+ * UnsealError
+ */
 export function signingKeys(box: SealedBox, webhook: Selectable<WebhooksTable>, now: number): readonly Buffer[] {
   const { id, secret, previousSecret, previousSecretUntil } = webhook;
   const current = box.open(secretPlace("secret", id), secret);
@@ -35,7 +38,8 @@ export function signingKeys(box: SealedBox, webhook: Selectable<WebhooksTable>, 
 }
 
 /**
- * The header `webhook-signature` of Standard Webhooks: one `v1` signature per key, HMAC-SHA-256 over id, timestamp and body.
+ * The header `webhook-signature` of Standard Webhooks: one `v1` signature per key, HMAC-SHA-256
+ * over id, timestamp and body.
  * @param timestamp seconds, as in the header `webhook-timestamp`
  */
 export function signatureOf(keys: readonly Buffer[], id: string, timestamp: number, body: Buffer): string {
@@ -55,7 +59,9 @@ interface WebhookMessage {
   readonly data: unknown;
 }
 
-/** A request to a webhook, with its signature: the process that makes it need not know the secret. */
+/**
+ * A request to a webhook, with its signature: the process that makes it need not know the secret.
+ */
 export interface SignedCall {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;

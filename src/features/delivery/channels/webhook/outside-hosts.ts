@@ -13,8 +13,9 @@ const TRIES = 2;
 const ABSENT: ReadonlySet<string> = new Set(["ENOTFOUND", "ENODATA"]);
 
 /**
- * All addresses of a host: of the hosts file, else of DNS. DNS is asked by c-ares, which takes no thread: names whose name servers do not answer
- * keep no other look-up waiting. Only names that DNS does not know are left to the system, for its search domains and other sources.
+ * All addresses of a host: of the hosts file, else of DNS. DNS is asked by c-ares, which takes no
+ * thread: names whose name servers do not answer keep no other look-up waiting. Only names that DNS
+ * does not know are left to the system, for its search domains and other sources.
  * @throws what the resolver says when there is none
  */
 async function resolveHost(host: string): Promise<readonly ResolvedAddress[]> {
@@ -73,8 +74,8 @@ export function outsideRulesOf({ env, webhooks }: Pick<Config, "env" | "webhooks
 }
 
 /**
- * The hosts that URLs of users may lead this server to: public addresses by https, on a few ports; to the operator's
- * own ranges anyhow. A name is as good as its worst address.
+ * The hosts that URLs of users may lead this server to: public addresses by https, on a few ports;
+ * to the operator's own ranges anyhow. A name is as good as its worst address.
  */
 export class OutsideHosts {
   readonly #rules: OutsideRules;
@@ -90,8 +91,8 @@ export class OutsideHosts {
   }
 
   /**
-   * The addresses to connect to for this URL, each of them checked. They are good for the connection that is made next: the name may lead
-   * elsewhere a moment later.
+   * The addresses to connect to for this URL, each of them checked. They are good for the
+   * connection that is made next: the name may lead elsewhere a moment later.
    * @throws URL_REFUSED with a {@link HostUnknown} as its cause where the name has no address now
    */
   async require(text: string): Promise<{ readonly url: URL; readonly addresses: readonly ResolvedAddress[] }> {
@@ -111,7 +112,10 @@ export class OutsideHosts {
     return addresses;
   }
 
-  /** The error does not contain the address: what a name means inside the operator's network is not for users. */
+  /**
+   * The error does not contain the address: what a name means inside the operator's network is not
+   * for users.
+   */
   #requireAddress({ protocol, port }: URL, address: string): void {
     if (this.#own.has(address)) return;
     if (!isPublicAddress(address)) throw refused(NO_PUBLIC_ADDRESS);

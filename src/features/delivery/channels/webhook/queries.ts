@@ -33,7 +33,10 @@ export async function typeOfEvent(db: ReadDb | Trx, eventId: string): Promise<st
   return row?.type;
 }
 
-/** A recipient's part in a notification. @param userId null: of any recipient, the same one each time */
+/**
+ * A recipient's part in a notification. @param userId null: of any recipient, the same one each
+ * time
+ */
 export function findRecipient(
   db: ReadDb,
   notificationId: string,
@@ -87,7 +90,10 @@ export type DisabledReason = "gone" | "failures";
 /** Failed attempts in a row after which a webhook is disabled. */
 export const MAX_FAILURES = 50;
 
-/** Counts what fails in a row, and disables a webhook that has failed too often. @returns whether it is disabled by that. */
+/**
+ * Counts what fails in a row, and disables a webhook that has failed too often. @returns whether it
+ * is disabled by that.
+ */
 export async function recordFailure(context: WebhookHealthContext, id: string): Promise<boolean> {
   return context.database.write(async (trx) => {
     const row = await trx

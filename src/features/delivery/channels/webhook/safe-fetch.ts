@@ -39,8 +39,9 @@ export class RequestTimeout extends Error {
 }
 
 /**
- * Requests to hosts that users have named: to checked addresses only, without following redirects, bounded in time and size. Each
- * has a connection of its own, for one that is kept was checked at another time.
+ * Requests to hosts that users have named: to checked addresses only, without following redirects,
+ * bounded in time and size. Each has a connection of its own, for one that is kept was checked at
+ * another time.
  */
 export class SafeFetch {
   readonly #hosts: OutsideHosts;
@@ -58,7 +59,10 @@ export class SafeFetch {
     this.#ca = ca;
   }
 
-  /** Whether requests to this URL are let out at this moment. @throws URL_REFUSED, also when its name is not resolved in time */
+  /**
+   * Whether requests to this URL are let out at this moment. @throws URL_REFUSED, also when its
+   * name is not resolved in time
+   */
   async check(url: string): Promise<void> {
     try {
       await limited(this.#timeoutMs, undefined, (limit) => unlessAborted(this.#hosts.require(url), limit));
@@ -71,8 +75,8 @@ export class SafeFetch {
   }
 
   /**
-   * Resolves with whatever status the other side gives. The status is the answer: a body that is cut short by its size, the time or the
-   * connection makes `isWhole` false and fails nothing.
+   * Resolves with whatever status the other side gives. The status is the answer: a body that is
+   * cut short by its size, the time or the connection makes `isWhole` false and fails nothing.
    * @throws URL_REFUSED, RequestTimeout, the signal's reason, and what the connection says
    */
   request(url: string, request: SafeRequest): Promise<SafeAnswer> {
@@ -87,7 +91,10 @@ export class SafeFetch {
     });
   }
 
-  /** Of https the name in the URL is also the one that the certificate must have: `servername` follows it. */
+  /**
+   * Of https the name in the URL is also the one that the certificate must have: `servername`
+   * follows it.
+   */
   #optionsOf(
     addresses: readonly ResolvedAddress[],
     { method, headers, body }: SafeRequest,

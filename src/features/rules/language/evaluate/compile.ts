@@ -5,12 +5,16 @@ import { compileCompare, compileIn } from "./compare.ts";
 import { ARITHMETIC, FUNCTIONS, isInspected, type LanguageFunction } from "./functions.ts";
 import type { Value } from "./values.ts";
 
-/** Called with the value of each node that is evaluated, in that order; what is short-circuited is left out. */
+/**
+ * Called with the value of each node that is evaluated, in that order; what is short-circuited is
+ * left out.
+ */
 type Observer = (node: Node, value: Value) => void;
 
 /**
- * Compiles a tree to one closure per node. Closures, not `new Function`: they cost 30 ns more per rule, need no code from strings,
- * and run where that is forbidden. The closure throws ConditionTooCostly when one event makes it do more than `evaluationBudget` has left.
+ * Compiles a tree to one closure per node. Closures, not `new Function`: they cost 30 ns more per
+ * rule, need no code from strings, and run where that is forbidden. The closure throws
+ * ConditionTooCostly when one event makes it do more than `evaluationBudget` has left.
  */
 export function compileTree(root: Node, observe?: Observer): Read {
   const compile = (node: Node): Read => {
@@ -167,7 +171,10 @@ const DECIMAL_STEPS = 30;
 const WHOLE_EVENT_STEPS = 200;
 const INSTANT_STEPS = 40;
 
-/** What evaluating a condition costs apart from long texts and lists, at most. @returns steps, a whole number */
+/**
+ * What evaluating a condition costs apart from long texts and lists, at most. @returns steps, a
+ * whole number
+ */
 export function fixedSteps(root: Node): number {
   let steps = 0;
   for (const node of nodesOf(root)) steps += stepsOf(node);

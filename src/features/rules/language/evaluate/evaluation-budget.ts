@@ -12,8 +12,9 @@ export class ConditionTooCostly extends PrismError {
 }
 
 /**
- * Counts, in steps of about 10 ns, what evaluations do whose price grows with the event: texts that are searched or made, lists.
- * Texts and lists up to {@link FREE_UNITS} are part of a condition's fixed price, which costs nothing to count.
+ * Counts, in steps of about 10 ns, what evaluations do whose price grows with the event: texts that
+ * are searched or made, lists. Texts and lists up to {@link FREE_UNITS} are part of a condition's
+ * fixed price, which costs nothing to count.
  */
 class EvaluationBudget {
   /** A small integer at all times: V8 would allocate for anything else. */
@@ -24,7 +25,9 @@ class EvaluationBudget {
     this.leftSteps = steps;
   }
 
-  /** To be called before the work is done. @param steps a whole number @throws ConditionTooCostly */
+  /**
+   * To be called before the work is done. @param steps a whole number @throws ConditionTooCostly
+   */
   charge(steps: number): void {
     this.leftSteps -= steps;
     if (this.leftSteps < 0) throw new ConditionTooCostly();

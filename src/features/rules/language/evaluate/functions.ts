@@ -17,7 +17,10 @@ import {
 /** A function of the language: total (a wrong type gives null or false, never an exception). */
 export type LanguageFunction = (...args: Value[]) => Value;
 
-/** JSON's number, leading zeros allowed. Number() alone would also take "", " 1 ", "0x10" and "Infinity". */
+/**
+ * JSON's number, leading zeros allowed. Number() alone would also take "", " 1 ", "0x10" and
+ * "Infinity".
+ */
 const NUMBER = /^-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
 
 const abs = ofNumber(Math.abs);
@@ -53,7 +56,10 @@ export function numberOf(value: Value): number | null {
   return finite(Number(value));
 }
 
-/** `string(x)` of a string, number, boolean or decimal; numbers as JSON writes them. Null for null, lists and objects. */
+/**
+ * `string(x)` of a string, number, boolean or decimal; numbers as JSON writes them. Null for null,
+ * lists and objects.
+ */
 export function scalarText(value: Value): string | null {
   switch (typeof value) {
     case "string":
@@ -71,8 +77,9 @@ export function scalarText(value: Value): string | null {
 type Arithmetic = (left: Value, right: Value) => Value;
 
 /**
- * `+ - * / %` of two numbers, `+ - *` of decimals and numbers too. Null for every other pair of types, for a divisor 0, for a result
- * that is not finite and for one that is no decimal of four places.
+ * `+ - * / %` of two numbers, `+ - *` of decimals and numbers too. Null for every other pair of
+ * types, for a divisor 0, for a result that is not finite and for one that is no decimal of four
+ * places.
  */
 export const ARITHMETIC: Readonly<Record<ArithmeticSymbol, Arithmetic>> = {
   "+": (left, right) => {
@@ -96,7 +103,8 @@ function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-// Lengths and positions inside strings are UTF-16 units, as everywhere in JavaScript and in `.length`.
+// Lengths and positions inside strings are UTF-16 units, as everywhere in JavaScript and in
+// `.length`.
 
 function lower(text: Value): Value {
   if (!isInspected(text)) return null;
@@ -131,7 +139,10 @@ function contains(whole: Value, part: Value): Value {
   return whole.includes(part);
 }
 
-/** `aaaa…` is compared nearly whole at every position of a text of many `a`: 11 ms for 8000 in 16 384. */
+/**
+ * `aaaa…` is compared nearly whole at every position of a text of many `a`: 11 ms for 8000 in 16
+ * 384.
+ */
 function searchSteps(wholeUnits: number, partUnits: number): number {
   return (wholeUnits >>> 2) + ((Math.max(0, wholeUnits - partUnits) * partUnits) >>> 6);
 }
@@ -148,7 +159,10 @@ function endsWith(text: Value, end: Value): Value {
   return text.endsWith(end);
 }
 
-/** Null counts as ""; any other value that is no string makes the whole null: `string(x)` says what is meant. */
+/**
+ * Null counts as ""; any other value that is no string makes the whole null: `string(x)` says what
+ * is meant.
+ */
 function concat(...parts: readonly Value[]): Value {
   let made = "";
   for (const part of parts) {
@@ -160,7 +174,10 @@ function concat(...parts: readonly Value[]): Value {
   return made;
 }
 
-/** `count` units from `start` on, as many as there are. A negative number counts as 0, a broken one is cut. */
+/**
+ * `count` units from `start` on, as many as there are. A negative number counts as 0, a broken one
+ * is cut.
+ */
 function substr(text: Value, start: Value, count: Value): Value {
   const whole = text ?? "";
   if (typeof whole !== "string" || typeof start !== "number" || typeof count !== "number") return null;

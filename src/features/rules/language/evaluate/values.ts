@@ -1,6 +1,9 @@
 import { LIMITS } from "../limits.ts";
 
-/** A value inside the language. Numbers are finite. A bigint is a decimal in units of 1e-4, and nothing else: JSON has none. */
+/**
+ * A value inside the language. Numbers are finite. A bigint is a decimal in units of 1e-4, and
+ * nothing else: JSON has none.
+ */
 export type Value = null | boolean | number | string | bigint | readonly unknown[] | JsonObject;
 
 /** Members are `unknown`: whatever is read from one passes `toValue` first. */
@@ -9,8 +12,9 @@ export interface JsonObject {
 }
 
 /**
- * Takes a member of the payload, or an element of any list, in. JSON.parse gives Infinity for `1e999`, which is stored as null: read as null from the start, an
- * event is decided the same way now and in a replay.
+ * Takes a member of the payload, or an element of any list, in. JSON.parse gives Infinity for
+ * `1e999`, which is stored as null: read as null from the start, an event is decided the same way
+ * now and in a replay.
  */
 export function toValue(member: unknown): Value {
   switch (typeof member) {
@@ -40,8 +44,10 @@ const PLAIN = /^(-?)([0-9]+)(?:\.([0-9]+))?$/;
 const SCIENTIFIC = /^(-?)([0-9]+)(?:\.([0-9]+))?(?:e([+-][0-9]+))?$/;
 
 /**
- * `dec(x)`: the exact value of a decimal string or number in 1e-4 units. A number counts as its shortest decimal form.
- * @returns null for what DECIMAL(19,4) cannot hold exactly, for other notations, and for other types.
+ * `dec(x)`: the exact value of a decimal string or number in 1e-4 units. A number counts as its
+ * shortest decimal form.
+ * @returns null for what DECIMAL(19,4) cannot hold exactly, for other notations, and for other
+ * types.
  */
 export function toDecimal(value: Value): bigint | null {
   if (typeof value === "bigint") return value;
@@ -91,14 +97,18 @@ function inRange(units: bigint): bigint | null {
 
 /** Order of a decimal and a finite number, exact: negative, 0 or positive. */
 export function compareToNumber(units: bigint, value: number): number {
-  // Only these: the double nearest to 1e23 is 99999999999999991611392, but its shortest form, which counts, is 1e23.
+  // Only these: the double nearest to 1e23 is 99999999999999991611392, but its shortest form, which
+  // counts, is 1e23.
   if (Number.isSafeInteger(value)) return sign(units - BigInt(value) * UNIT);
   const { digits, exponent } = shortestForm(value);
   const shift = exponent + SCALE;
   return shift < 0 ? sign(units * 10n ** BigInt(-shift) - digits) : sign(units - digits * 10n ** BigInt(shift));
 }
 
-/** `value` as digits × 10^exponent, by the shortest decimal that reads back as the same double (ECMA-262 Number::toString). */
+/**
+ * `value` as digits × 10^exponent, by the shortest decimal that reads back as the same double
+ * (ECMA-262 Number::toString).
+ */
 function shortestForm(value: number): { readonly digits: bigint; readonly exponent: number } {
   const [, sign, whole = "0", fraction = "", power = "0"] = SCIENTIFIC.exec(String(value)) ?? [];
   const digits = BigInt(whole + fraction);
@@ -109,7 +119,9 @@ function sign(difference: bigint): number {
   return difference === 0n ? 0 : difference < 0n ? -1 : 1;
 }
 
-/** The shortest plain decimal: no trailing zeros after the point, no point without digits after it. */
+/**
+ * The shortest plain decimal: no trailing zeros after the point, no point without digits after it.
+ */
 export function decimalText(units: bigint): string {
   const digits = String(units < 0n ? -units : units).padStart(SCALE + 1, "0");
   const fraction = digits.slice(-SCALE).replace(/0+$/, "");
@@ -121,8 +133,8 @@ const RFC_3339 =
   /^([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))$/;
 
 /**
- * `time(s)`: epoch ms of an RFC 3339 date-time, its fraction cut to milliseconds. A leap second counts as the first of the next
- * minute, as in POSIX time.
+ * `time(s)`: epoch ms of an RFC 3339 date-time, its fraction cut to milliseconds. A leap second
+ * counts as the first of the next minute, as in POSIX time.
  * @returns null for anything else: other types, days no month has, local times without an offset.
  */
 export function toEpochMs(value: Value): number | null {
@@ -147,8 +159,8 @@ let lastMs = 0;
 let lastText = new Date(0).toISOString();
 
 /**
- * RFC 3339 form of epoch ms, in UTC. The last one is kept: all rules that ask for a time of one event ask in a row, and making the
- * text costs more than the rest of a usual rule.
+ * RFC 3339 form of epoch ms, in UTC. The last one is kept: all rules that ask for a time of one
+ * event ask in a row, and making the text costs more than the rest of a usual rule.
  */
 export function timestampText(epochMs: number): string {
   if (epochMs !== lastMs) {
@@ -158,7 +170,10 @@ export function timestampText(epochMs: number): string {
   return lastText;
 }
 
-/** Index of the unit that follows the first `count` code points of `text`, or -1 where the text has no more than these. */
+/**
+ * Index of the unit that follows the first `count` code points of `text`, or -1 where the text has
+ * no more than these.
+ */
 export function unitsOfCodePoints(text: string, count: number): number {
   if (text.length <= count) return -1;
   let at = 0;
@@ -168,13 +183,19 @@ export function unitsOfCodePoints(text: string, count: number): number {
   return at < text.length ? at : -1;
 }
 
-/** Cuts `text` to at most `count` (≥ 1) code points, the last of them `…` where something was left out. */
+/**
+ * Cuts `text` to at most `count` (≥ 1) code points, the last of them `…` where something was left
+ * out.
+ */
 export function cutText(text: string, count: number): string {
   if (unitsOfCodePoints(text, count) === -1) return text;
   return `${text.slice(0, unitsOfCodePoints(text, count - 1))}…`;
 }
 
-/** `text` with U+FFFD for every surrogate that stands alone, so that it can be written as UTF-8 and read back equal. */
+/**
+ * `text` with U+FFFD for every surrogate that stands alone, so that it can be written as UTF-8 and
+ * read back equal.
+ */
 export function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, "\ufffd");
 }

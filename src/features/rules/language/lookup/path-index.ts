@@ -7,8 +7,8 @@ import { constantOf, type Node, type NodeOf, scalarOf } from "../parse/tree.ts";
 type Scalar = string | number | boolean;
 
 /**
- * Something that must hold of an event for a condition to be true. It need not be enough: the condition still decides. Facts exist so
- * that an index can leave a rule out without asking it.
+ * Something that must hold of an event for a condition to be true. It need not be enough: the
+ * condition still decides. Facts exist so that an index can leave a rule out without asking it.
  */
 export type Fact =
   | { readonly kind: "equals"; readonly path: Path; readonly values: readonly Scalar[] }
@@ -16,7 +16,10 @@ export type Fact =
   /** The value is a number, and ≥ or ≤ the bound. */
   | { readonly kind: "atLeast" | "atMost"; readonly path: Path; readonly bound: number };
 
-/** The facts `node` being true implies, in source order: those of all sides of an `and`, and what all sides of an `or` agree on. */
+/**
+ * The facts `node` being true implies, in source order: those of all sides of an `and`, and what
+ * all sides of an `or` agree on.
+ */
 export function factsOf(node: Node): readonly Fact[] {
   switch (node.kind) {
     case "path":
@@ -52,8 +55,8 @@ function ofPathCompare(path: Path, operator: ComparisonSymbol, other: Node): rea
 function ofIn({ left, right }: NodeOf<"in">): readonly Fact[] {
   const constants = constantOf(right);
   if (left.kind !== "path" || !Array.isArray(constants)) return [];
-  // Nothing equals null, so that a list of nulls alone gives a fact that never holds: as the condition never does.
-  // Each once, -0 being 0: an entry that is filed twice would be found twice.
+  // Nothing equals null, so that a list of nulls alone gives a fact that never holds: as the
+  // condition never does. Each once, -0 being 0: an entry that is filed twice would be found twice.
   const values = new Set<Scalar>(constants.filter((constant) => constant !== null));
   return [{ kind: "equals", path: left.path, values: [...values] }];
 }
@@ -65,7 +68,10 @@ function ofCall({ name, args }: NodeOf<"call">): readonly Fact[] {
   return typeof prefix === "string" ? [{ kind: "prefix", path: text.path, prefix }] : [];
 }
 
-/** `a == 1 or a == 2` says what `a in [1, 2]` says. Facts of other kinds are not united: a range over two bounds finds little. */
+/**
+ * `a == 1 or a == 2` says what `a in [1, 2]` says. Facts of other kinds are not united: a range
+ * over two bounds finds little.
+ */
 function ofOr({ operands }: NodeOf<"or">): readonly Fact[] {
   const [first, ...others] = operands.map(equalsByPath);
   if (first === undefined) return [];
@@ -91,7 +97,10 @@ function equalsByPath(node: Node): ReadonlyMap<string, Extract<Fact, { kind: "eq
   return byPath;
 }
 
-/** Entries filed under facts about one path. The path is read once per event, however many entries ask about it. */
+/**
+ * Entries filed under facts about one path. The path is read once per event, however many entries
+ * ask about it.
+ */
 export class PathIndex<E> {
   readonly #read: Read;
   readonly #byValue = new Map<Scalar, E[]>();
@@ -204,7 +213,10 @@ interface Threshold<E> {
   readonly entry: E;
 }
 
-/** Entries by the number a value must reach, in ascending order: those a value reaches stand at the front. */
+/**
+ * Entries by the number a value must reach, in ascending order: those a value reaches stand at the
+ * front.
+ */
 class ThresholdList<E> {
   readonly #thresholds: Threshold<E>[] = [];
 

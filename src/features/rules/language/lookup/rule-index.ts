@@ -19,9 +19,10 @@ interface Filed<R> {
 }
 
 /**
- * Finds the rules that match an event without asking all of them. Each project has an index of its own, in which a rule is filed under one
- * fact its condition implies; an event looks up its own values and asks only the rules it finds there.
- * 10 000 rules about 200 types cost a few microseconds an event, against some hundred for asking each (bench/rule-match.bench.ts).
+ * Finds the rules that match an event without asking all of them. Each project has an index of its
+ * own, in which a rule is filed under one fact its condition implies; an event looks up its own
+ * values and asks only the rules it finds there. 10 000 rules about 200 types cost a few
+ * microseconds an event, against some hundred for asking each (bench/rule-match.bench.ts).
  */
 export class RuleIndex<R> {
   readonly #filed = new Map<string, Filed<R>>();
@@ -32,7 +33,10 @@ export class RuleIndex<R> {
     return this.#filed.size;
   }
 
-  /** Adds a rule, in place of the one that has `key`. @param projectId null for every project. @param rule what `match` gives back. */
+  /**
+   * Adds a rule, in place of the one that has `key`. @param projectId null for every project.
+   * @param rule what `match` gives back.
+   */
   add(key: string, condition: IndexedCondition, order: RuleOrder, projectId: string | null, rule: R): void {
     this.remove(key);
     const entry: Entry<R> = { key, condition, priority: order.priority, createdAt: order.createdAt, projectId, rule };
@@ -54,9 +58,11 @@ export class RuleIndex<R> {
 
   /**
    * The rules whose conditions are true of `event`, in rule order.
-   * @param onError is called for each rule whose condition threw; it counts as not matched, and the others are asked all the same.
+   * @param onError is called for each rule whose condition threw; it counts as not matched, and the
+   * others are asked all the same.
    * @param onCost is called for each costly evaluation.
-   * @returns null where the conditions are too costly to be asked in one turn of the loop: see {@link walk}
+   * @returns null where the conditions are too costly to be asked in one turn of the loop: see
+   * {@link walk}
    */
   match(event: RuleEvent, onError: (rule: R, error: unknown) => void, onCost: OnCost<R> = ignoreCost): R[] | null {
     const candidates = this.#candidates(event);
@@ -77,7 +83,10 @@ export class RuleIndex<R> {
     return matched.sort(inRuleOrder).map(({ rule }) => rule);
   }
 
-  /** Asks the rules that come after a position in rule order, for one turn of the loop. @param onError and onCost as for {@link match} */
+  /**
+   * Asks the rules that come after a position in rule order, for one turn of the loop. @param
+   * onError and onCost as for {@link match}
+   */
   walk(
     event: RuleEvent,
     after: RulePosition,
@@ -108,8 +117,9 @@ type OnCost<R> = (rule: R, steps: number) => void;
 const COSTLY_STEPS = 1024;
 
 /**
- * One turn of asking rules about an event in rule order; iterating gives those that match. It ends when what a turn may do is used up:
- * a condition that has too little left is asked first in the next turn, and only one that exceeds a whole turn by itself is an error.
+ * One turn of asking rules about an event in rule order; iterating gives those that match. It ends
+ * when what a turn may do is used up: a condition that has too little left is asked first in the
+ * next turn, and only one that exceeds a whole turn by itself is an error.
  */
 export class RuleWalk<R> implements Iterable<R> {
   /** The last rule that was asked; while a rule is given to the caller, the one before it. */
@@ -161,12 +171,17 @@ export class RuleWalk<R> implements Iterable<R> {
   }
 }
 
-/** What an evaluation has taken; work that was refused was not done. @param leftSteps when it began */
+/**
+ * What an evaluation has taken; work that was refused was not done. @param leftSteps when it began
+ */
 function takenSteps(leftSteps: number): number {
   return leftSteps - Math.max(evaluationBudget.leftSteps, 0);
 }
 
-/** Whether a condition failed only because others had used up the turn before it. @param leftSteps when it began */
+/**
+ * Whether a condition failed only because others had used up the turn before it. @param leftSteps
+ * when it began
+ */
 function isForNextTurn(error: unknown, leftSteps: number): boolean {
   return error instanceof ConditionTooCostly && leftSteps < LIMITS.evaluationSteps;
 }
@@ -236,8 +251,8 @@ class ProjectRuleIndex<E> {
   }
 
   /**
-   * The rarest equality, else a prefix, else a threshold. How rare a value is among events is not known; how many rules wait for it
-   * already is, and that is what an event with this value pays.
+   * The rarest equality, else a prefix, else a threshold. How rare a value is among events is not
+   * known; how many rules wait for it already is, and that is what an event with this value pays.
    */
   #choose(facts: readonly Fact[]): Fact | undefined {
     let rarest: Fact | undefined;

@@ -20,10 +20,11 @@ interface Item {
 }
 
 /**
- * Turns a checked sequence into a tree, with the precedence that expr-eval finds. Its instructions carry no places; but operands
- * name their token, so that every item knows its tokens, and an operator is the token before or between its operands.
- * @throws Refusal SYNTAX for a comparison or a bare `not` that is compared, LIMIT for operators that nest too deep, and what
- * `buildCall` refuses.
+ * Turns a checked sequence into a tree, with the precedence that expr-eval finds. Its instructions
+ * carry no places; but operands name their token, so that every item knows its tokens, and an
+ * operator is the token before or between its operands.
+ * @throws Refusal SYNTAX for a comparison or a bare `not` that is compared, LIMIT for operators
+ * that nest too deep, and what `buildCall` refuses.
  */
 export function buildTree(tokens: TokenList, sequence: Sequence): Node {
   return new TreeBuilder(tokens, sequence).build(orderByPrecedence(sequence.spelling)).node;
@@ -227,8 +228,9 @@ interface Call extends Extent {
 }
 
 /**
- * @throws Refusal TYPE for a wrong number of arguments (at the first one too many, or at the closing parenthesis), for `exists` of
- * anything but a path and a `matches` whose pattern is no literal; LIMIT for the length of the pattern.
+ * @throws Refusal TYPE for a wrong number of arguments (at the first one too many, or at the
+ * closing parenthesis), for `exists` of anything but a path and a `matches` whose pattern is no
+ * literal; LIMIT for the length of the pattern.
  */
 function buildCall({ name, args, start, end }: Call): Node {
   checkCount({ name, args, start, end });
@@ -289,8 +291,8 @@ function argument(args: readonly Node[], index: number): Node {
 }
 
 /**
- * One step of expr-eval's postfix form. `value` of an `expression` is the branch that may be left out: the right side of `and` and
- * `or`, the two sides of `? :`.
+ * One step of expr-eval's postfix form. `value` of an `expression` is the branch that may be left
+ * out: the right side of `and` and `or`, the two sides of `? :`.
  */
 type Instruction =
   | { readonly type: "IVAR"; readonly value: string }
@@ -302,8 +304,10 @@ const UNARY = ["-", "not"];
 const parser = makeParser();
 
 /**
- * Puts the operands and operators of a checked sequence into postfix order by precedence, with expr-eval.
- * @param spelling words separated by spaces, of which every operand is a plain variable: no text of a rule's author reaches it.
+ * Puts the operands and operators of a checked sequence into postfix order by precedence, with
+ * expr-eval.
+ * @param spelling words separated by spaces, of which every operand is a plain variable: no text of
+ * a rule's author reaches it.
  */
 function orderByPrecedence(spelling: string): readonly Instruction[] {
   const expression = parser.parse(spelling) as unknown as { readonly tokens: readonly Instruction[] };
@@ -314,8 +318,9 @@ function makeParser(): Parser {
   const made = new Parser({
     operators: { assignment: false, fndef: false, concatenate: false, factorial: false, power: false },
   });
-  // The parser asks these tables with `in`. Its own are plain objects full of names (`sin`, `length`, `PI`, and all that is
-  // inherited), each of which would read as an operator or a constant.
+  // The parser asks these tables with `in`. Its own are plain objects full of names (`sin`,
+  // `length`, `PI`, and all that is inherited), each of which would read as an operator or a
+  // constant.
   return Object.assign(made, {
     unaryOps: table(UNARY),
     binaryOps: table([...BINARY]),

@@ -11,7 +11,8 @@ interface PathReading {
 
 /**
  * Reads `event`, then `.name` and `[key]` as often as they follow.
- * @throws Refusal UNKNOWN_NAME where that is not `event`, UNSAFE_NAME, LIMIT past 16 segments, SYNTAX for anything else that is not a key.
+ * @throws Refusal UNKNOWN_NAME where that is not `event`, UNSAFE_NAME, LIMIT past 16 segments,
+ * SYNTAX for anything else that is not a key.
  */
 export function readPath(tokens: TokenList, index: number): PathReading {
   checkRoot(tokens, index);
@@ -95,7 +96,10 @@ function refuseUnsafe(name: string, position: number): void {
 /** A member name, and what follows it with dashes and without spaces. */
 const DASHED = /\.([A-Za-z_$][A-Za-z0-9_$]*(?:-[A-Za-z0-9_$]+)+)/g;
 
-/** @returns `["content-type"]` where token `index` is a part of `event.content-type`; undefined where no name has dashes. */
+/**
+ * @returns `["content-type"]` where token `index` is a part of `event.content-type`; undefined
+ * where no name has dashes.
+ */
 export function dashedName(tokens: TokenList, index: number): string | undefined {
   if (!tokens.isSymbol(index - 1, "-")) return undefined;
   const { start } = tokens.at(index);

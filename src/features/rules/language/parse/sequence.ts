@@ -6,20 +6,32 @@ import { dashedName, readPath } from "./path.ts";
 import { isRefusedName, type SymbolName, type TokenList } from "./tokens.ts";
 import { FUNCTION_NAMES, isFunctionName, type Literal, OTHER_NAMES } from "./tree.ts";
 
-/** What stands where a value is wanted and holds no expression of its own. `last` is the index of its last token. */
+/**
+ * What stands where a value is wanted and holds no expression of its own. `last` is the index of
+ * its last token.
+ */
 export type Operand = { readonly last: number } & (
   | { readonly kind: "path"; readonly path: Path }
   | { readonly kind: "literal"; readonly value: Literal }
   | { readonly kind: "emptyList" }
 );
 
-/** A checked order of tokens: what the parser is given to find the precedence, and what the tree is then built from. */
+/**
+ * A checked order of tokens: what the parser is given to find the precedence, and what the tree is
+ * then built from.
+ */
 export interface Sequence {
-  /** The condition with each operand and function name written as `t` and the index of its first token. */
+  /**
+   * The condition with each operand and function name written as `t` and the index of its first
+   * token.
+   */
   readonly spelling: string;
   /** By index of the first token. */
   readonly operands: ReadonlyMap<number, Operand>;
-  /** Index of the closing bracket by that of the function name, of the list's or the group's opening bracket. */
+  /**
+   * Index of the closing bracket by that of the function name, of the list's or the group's opening
+   * bracket.
+   */
   readonly closings: ReadonlyMap<number, number>;
   /** Indexes of the parentheses that only group. */
   readonly groups: ReadonlySet<number>;
@@ -47,9 +59,10 @@ export const BINARY: ReadonlySet<SymbolName> = new Set<SymbolName>([
 ]);
 
 /**
- * Checks that operands and operators take turns, that brackets and `?:` close, that names are known, and the limits that can be
- * counted from left to right. The parser alone would let two operands stand side by side, read a lone `not` as a variable, and say
- * of other mistakes neither where they are nor what should be there.
+ * Checks that operands and operators take turns, that brackets and `?:` close, that names are
+ * known, and the limits that can be counted from left to right. The parser alone would let two
+ * operands stand side by side, read a lone `not` as a variable, and say of other mistakes neither
+ * where they are nor what should be there.
  * @throws Refusal at the first token that cannot stand where it does.
  */
 export function checkSequence(tokens: TokenList): Sequence {

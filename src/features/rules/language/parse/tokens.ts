@@ -2,7 +2,10 @@ import { Refusal } from "../errors.ts";
 import { cutText, unitsOfCodePoints, wellFormed } from "../evaluate/values.ts";
 import { LIMITS } from "../limits.ts";
 
-/** Words that are operators or values, never names. A payload member named like one is reached with brackets. */
+/**
+ * Words that are operators or values, never names. A payload member named like one is reached with
+ * brackets.
+ */
 const KEYWORDS = ["and", "or", "not", "in", "true", "false", "null"] as const;
 
 type Keyword = (typeof KEYWORDS)[number];
@@ -13,8 +16,9 @@ function isKeyword(word: string): word is Keyword {
   return keywords.has(word);
 }
 
-// Reading them would be harmless here, since nothing inherited can be read. They are refused so that a rule which
-// tries is seen by the one who writes it, and so that no later change of the evaluator can make them work.
+// Reading them would be harmless here, since nothing inherited can be read. They are refused so
+// that a rule which tries is seen by the one who writes it, and so that no later change of the
+// evaluator can make them work.
 const refusedNames: ReadonlySet<string> = new Set([
   "__proto__",
   "prototype",
@@ -28,7 +32,9 @@ const refusedNames: ReadonlySet<string> = new Set([
   "hasOwnProperty",
 ]);
 
-/** Whether the language refuses `name` wherever a name can stand: identifier, member, string key. */
+/**
+ * Whether the language refuses `name` wherever a name can stand: identifier, member, string key.
+ */
 export function isRefusedName(name: string): boolean {
   return refusedNames.has(name);
 }
@@ -66,7 +72,10 @@ type Token = Place &
     | { readonly kind: "end" }
   );
 
-/** Tokens of one condition or placeholder. The last is always `end`, so that a reader can look one ahead without a check. */
+/**
+ * Tokens of one condition or placeholder. The last is always `end`, so that a reader can look one
+ * ahead without a check.
+ */
 export class TokenList {
   readonly source: string;
   readonly #tokens: readonly Token[];
@@ -126,10 +135,12 @@ const MEANT: Readonly<Record<string, { readonly write: string; readonly expected
 const SPELLINGS: Readonly<Record<string, SymbolName>> = { "&&": "and", "||": "or", "!": "not" };
 
 /**
- * Splits `source` into tokens. It knows characters, strings, numbers and their limits, and nothing of what may follow what.
+ * Splits `source` into tokens. It knows characters, strings, numbers and their limits, and nothing
+ * of what may follow what.
  * @param from index of the first unit to read; positions stay those of the whole source.
  * @param closing where this stands between two tokens, reading ends: the `}}` of a placeholder.
- * @throws Refusal SYNTAX for what is no token, LIMIT for too many tokens, too long a string, too large a number.
+ * @throws Refusal SYNTAX for what is no token, LIMIT for too many tokens, too long a string, too
+ * large a number.
  */
 export function tokenize(source: string, from = 0, closing?: string): TokenList {
   const tokens: Token[] = [];
@@ -142,7 +153,8 @@ export function tokenize(source: string, from = 0, closing?: string): TokenList 
     tokens.push(token);
     at = skipSpace(source, token.end);
   }
-  // What is missing at the end is missing after the last token, not after the spaces and lines that follow it.
+  // What is missing at the end is missing after the last token, not after the spaces and lines that
+  // follow it.
   const end = closing === undefined ? (tokens.at(-1)?.end ?? from) : at;
   return new TokenList(source, tokens, end);
 }
@@ -170,7 +182,8 @@ function readToken(source: string, start: number): Token {
 
 function readNumber(source: string, start: number, text: string): Token {
   const end = start + text.length;
-  // `0x10`, `1e` and `5px` would otherwise be a number and a name side by side, with a message about a missing operator.
+  // `0x10`, `1e` and `5px` would otherwise be a number and a name side by side, with a message
+  // about a missing operator.
   if (matchAt(NAME, source, end) !== undefined) {
     throw new Refusal("SYNTAX", end, "a number cannot be followed directly by a letter");
   }
@@ -214,7 +227,10 @@ function matchAt(sticky: RegExp, source: string, at: number): string | undefined
 
 const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\", "'": "'", '"': '"', n: "\n", t: "\t", r: "\r" };
 
-/** @throws Refusal SYNTAX for an unknown escape (at its backslash) or a missing quote (at the opening one), LIMIT for a long value. */
+/**
+ * @throws Refusal SYNTAX for an unknown escape (at its backslash) or a missing quote (at the
+ * opening one), LIMIT for a long value.
+ */
 function readString(source: string, start: number): Token {
   const quote = source.charAt(start);
   let value = "";

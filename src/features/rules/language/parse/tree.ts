@@ -91,7 +91,10 @@ export type Literal = null | boolean | number | string;
 /** Functions whose arguments are values, all of them wanted; the others are nodes of their own. */
 export type PlainFunctionName = Exclude<FunctionName, "exists" | "matches" | "if" | "coalesce">;
 
-/** A condition that has passed every check. `a and b and c` is one node; arithmetic leans to the left. */
+/**
+ * A condition that has passed every check. `a and b and c` is one node; arithmetic leans to the
+ * left.
+ */
 export type Node = Extent &
   (
     | { readonly kind: "literal"; readonly value: Literal }
@@ -120,8 +123,8 @@ export type Node = Extent &
 export type NodeOf<Kind extends Node["kind"]> = Extract<Node, { readonly kind: Kind }>;
 
 /**
- * What `node` is worth for every event, where that stands in the source: a literal, a negated number, a list of such.
- * `undefined` for everything else.
+ * What `node` is worth for every event, where that stands in the source: a literal, a negated
+ * number, a list of such. `undefined` for everything else.
  */
 export function constantOf(node: Node): Literal | readonly Literal[] | undefined {
   switch (node.kind) {

@@ -28,7 +28,10 @@ export class IssuerKey {
     return new IssuerKey(id, algorithm, jwk, privateKey);
   }
 
-  /** @param claims beside a good issuer and audience; undefined removes one. @param header beside `alg` and `kid`. */
+  /**
+   * @param claims beside a good issuer and audience; undefined removes one. @param header beside
+   * `alg` and `kid`.
+   */
   token(claims: Claims, header: Claims = {}): Promise<string> {
     const payload = { iss: ISSUER, aud: AUDIENCE, ...claims };
     return new SignJWT(payload).setProtectedHeader({ alg: this.algorithm, kid: this.id, ...header }).sign(this.#key);

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { type PrismOptions, type Reply, startPrism, type TestPrism } from "../../../../helpers/prism.ts";
 
-/** Passwords are hashed at the lowest cost, and attempts are not limited unless a test is about that. */
+/**
+ * Passwords are hashed at the lowest cost, and attempts are not limited unless a test is about
+ * that.
+ */
 const SETTINGS = { "auth.bcryptCost": "4", "rateLimit.enabled": "false" };
 
 export const PASSWORD = "correct horse battery";

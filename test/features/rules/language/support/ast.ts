@@ -1,6 +1,6 @@
 /**
- * Conditions as the tests write them: a tree of their own, so that printing, parsing and evaluating can be checked against something
- * that shares no line with src/rules.
+ * Conditions as the tests write them: a tree of their own, so that printing, parsing and evaluating
+ * can be checked against something that shares no line with src/rules.
  */
 type Literal = null | boolean | number | string;
 

@@ -4,8 +4,8 @@ import { callFunction } from "./naive-functions.ts";
 import { compare, Decimal, equals, isNumber, type NaiveValue } from "./naive-values.ts";
 
 /**
- * The language read off the contract's tables (6.2, 6.3), as plainly as can be and without a thought of speed: what the compiled
- * closures are compared with.
+ * The language read off the contract's tables (6.2, 6.3), as plainly as can be and without a
+ * thought of speed: what the compiled closures are compared with.
  */
 export function evaluate(ast: Ast, event: RuleEvent): NaiveValue {
   switch (ast.kind) {

@@ -2,7 +2,10 @@ import { Decimal, equals, isNumber, type NaiveValue } from "./naive-values.ts";
 
 type Text = (text: string) => NaiveValue;
 
-/** The functions of contract 6.2, but for `if`, `exists` and `now`, which are not about values alone. */
+/**
+ * The functions of contract 6.2, but for `if`, `exists` and `now`, which are not about values
+ * alone.
+ */
 export function callFunction(name: string, args: readonly NaiveValue[]): NaiveValue {
   const [a = null, b = null, c = null] = args;
   switch (name) {
@@ -96,7 +99,10 @@ function substr(text: NaiveValue, start: NaiveValue, count: NaiveValue): NaiveVa
   return units.slice(0, Math.max(0, Math.trunc(count))).join("");
 }
 
-/** The patterns of the tests mean the same to JavaScript, but for an inline flag and for characters beyond U+FFFF. */
+/**
+ * The patterns of the tests mean the same to JavaScript, but for an inline flag and for characters
+ * beyond U+FFFF.
+ */
 function asRegExp(pattern: string): RegExp {
   return pattern.startsWith("(?i)") ? new RegExp(pattern.slice(4), "iu") : new RegExp(pattern, "u");
 }

@@ -52,7 +52,8 @@ function binary(operator: BinaryOperator, left: Ast, right: Ast): Ast {
 }
 
 /**
- * The one form of conditions that mean and read the same: a path begins with its envelope member, and `if(c, a, b)` is `c ? a : b`.
+ * The one form of conditions that mean and read the same: a path begins with its envelope member,
+ * and `if(c, a, b)` is `c ? a : b`.
  */
 export function canonical(ast: Ast): Ast {
   switch (ast.kind) {

@@ -8,7 +8,10 @@ interface Refused {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-/** What `source` is refused with. @throws where it is not refused, or with anything but InvalidCondition. */
+/**
+ * What `source` is refused with. @throws where it is not refused, or with anything but
+ * InvalidCondition.
+ */
 export function refusalOf(source: string): Refused {
   try {
     compileCondition(source);
