@@ -1,16 +1,15 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
-/** One stay inside the scope. */
+/** One call of {@link AsyncScope.run}. */
 interface Visit<T> {
   readonly value: T;
   isOver: boolean;
 }
 
 /**
- * A value that follows a call through everything it awaits, and ends with it: what was started
- * inside and outlives the call is without it. While nobody is inside, Node's asynchronous hooks are
- * switched off: they cost every callback and promise of the process, the hot path's too, which
- * needs no such value.
+ * A value that follows a call through everything it awaits. Work that outlives the call loses the
+ * value. Without an active call Node's asynchronous hooks are disabled, because they slow every
+ * callback and promise of the process.
  */
 export class AsyncScope<T> {
   readonly #storage = new AsyncLocalStorage<Visit<T>>();

@@ -1,13 +1,13 @@
 /**
- * A token bucket. It refills evenly in elapsed time: a clock that is set, forward or back, gives
- * and takes nothing. The instants are `Clock.elapsed()`.
+ * A token bucket that refills evenly in elapsed time (`Clock.elapsed()`), so that setting the clock
+ * changes nothing.
  */
 export class Bucket {
   /** Tokens of a full bucket. */
   readonly limit: number;
-  /** In which an empty bucket fills. */
+  /** Time in which an empty bucket fills. */
   readonly windowMs: number;
-  /** Whether the last {@link take} was served. */
+  /** Result of the last {@link take}. */
   isAllowed = true;
   #tokens: number;
   #at: number;
@@ -20,8 +20,8 @@ export class Bucket {
   }
 
   /**
-   * Takes `count` tokens if there are that many. More than it can hold is taken from a full bucket,
-   * which then is in debt: refusing that would tell the caller to retry what never succeeds.
+   * Takes `count` tokens if that many are left. A request for more than the capacity is served by a
+   * full bucket, which then goes negative: otherwise the caller would retry for ever.
    */
   take(count: number, now: number): boolean {
     this.refill(now);
@@ -30,27 +30,29 @@ export class Bucket {
     return this.isAllowed;
   }
 
-  /** Takes tokens of the future: {@link waitMs} from before says when they are there. */
+  /**
+   * Takes tokens in advance. Call {@link waitMs} first for the time at which they are available.
+   */
   borrow(count: number): void {
     this.#tokens -= count;
   }
 
-  /** What was taken is given back: it should not have counted. */
+  /** Returns tokens of an operation that must not count. */
   giveBack(count: number): void {
     this.#tokens = Math.min(this.limit, this.#tokens + count);
   }
 
-  /** How much could be taken at the last refill; below 0 of a bucket in debt. */
+  /** Tokens left at the last refill; negative after borrowing. */
   get remaining(): number {
     return this.#tokens;
   }
 
-  /** How long after the last refill {@link take} would give `count` tokens, in ms. */
+  /** Milliseconds after the last refill until {@link take} succeeds for `count` tokens. */
   waitMs(count: number): number {
     return Math.max(0, ((Math.min(count, this.limit) - this.#tokens) * this.windowMs) / this.limit);
   }
 
-  /** Forgetting a full bucket changes nothing. */
+  /** A full bucket can be dropped: a new one is equal to it. */
   get isFull(): boolean {
     return this.#tokens >= this.limit;
   }

@@ -11,26 +11,25 @@ export interface BusMeta {
 export type BusHandler = (payload: unknown, meta: BusMeta) => void | Promise<void>;
 
 interface Subscription {
-  /** Handlers are called in the order in which they subscribed, to whatever pattern. */
+  /** Handlers run in the order of their subscription, across patterns. */
   readonly order: number;
   readonly handler: BusHandler;
-  /** The module that has subscribed; absent: Prism itself. */
+  /** The module that subscribed; undefined for Prism itself. */
   readonly module: string | undefined;
   isActive: boolean;
 }
 
 /**
- * Signals inside the process: at most once, gone with it. What must survive is an event of the log.
- * `emit` never throws to the emitter; handlers run after it has returned, on behalf of the
- * emitter's caller, in the order they subscribed, and one that fails or never ends harms no other.
- * They are outside of the emitter's transaction, which they could not join. `a:*` hears every
- * `a:…`.
+ * In-process signals, delivered at most once and not stored; use events of the log for anything
+ * that must survive. `emit` never throws. Handlers run after it returns, on behalf of the emitter's
+ * caller, in the order of their subscription and outside the emitter's transaction. A handler that
+ * fails or hangs does not affect the others. `a:*` receives every `a:…`.
  */
 export class Bus {
   readonly #log: Logger;
   readonly #subscriptions = new Map<string, Set<Subscription>>();
   readonly #running = new Set<Promise<void>>();
-  /** The asynchronous context that the bus was made in: no transaction is open there. */
+  /** The asynchronous context in which the bus was created: no transaction is open there. */
   readonly #outside = new AsyncResource("PrismBus");
   #lastOrder = 0;
 
@@ -43,8 +42,9 @@ export class Bus {
   }
 
   /**
-   * {@link emit}, for who wants to know when every handler has been called. @returns how many were.
-   * @param done a handler whose work the caller has done: it is not called.
+   * {@link emit} that resolves when every handler has been called. @returns the number of handlers
+   * called.
+   * @param done a handler to skip, because the caller has done its work.
    */
   async deliver(
     event: string,
@@ -59,7 +59,7 @@ export class Bus {
     await Promise.resolve();
     let called = 0;
     for (const subscription of subscriptions) {
-      // Whoever has unsubscribed meanwhile, or was called once already, hears nothing more.
+      // The handler may have unsubscribed since the emit, or be a `once` that has run.
       if (!subscription.isActive) continue;
       called++;
       this.#call(subscription, payload, { event, correlationId }, caller);
@@ -82,16 +82,16 @@ export class Bus {
   }
 
   /**
-   * Whether anybody hears events whose name begins so, up to a colon: asked before making many of
-   * them. @param prefix such as `event:`
+   * Whether an event whose name starts with the prefix has a subscriber. Lets callers skip making
+   * such events. @param prefix such as `event:`
    */
   hasSubscribers(prefix: string): boolean {
     for (const name of this.#subscriptions.keys()) if (name.startsWith(prefix)) return true;
     return false;
   }
 
-  /** Whether anybody hears this event. */
-  isHeard(event: string): boolean {
+  /** Whether the event has a subscriber. */
+  hasSubscriber(event: string): boolean {
     return this.#matching(event).length > 0;
   }
 
@@ -103,7 +103,7 @@ export class Bus {
     return off;
   }
 
-  /** Resolves when the handlers that run now have ended. */
+  /** Resolves when the handlers that are running now have finished. */
   async idle(): Promise<void> {
     await Promise.all(this.#running);
   }

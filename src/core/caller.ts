@@ -2,17 +2,19 @@ import { userInfo } from "node:os";
 import { AsyncScope } from "./async-scope.ts";
 import type { Principal } from "./principal.ts";
 
-/** On whose behalf code runs, and by which request: what an audit row says of its cause. */
+/**
+ * The identity on whose behalf code runs, and the request that caused it. Audit rows store both.
+ */
 export interface Caller {
   readonly principal: Principal | null;
-  /** How an audit row names a caller that is no principal. */
+  /** Name in audit rows of a caller without a principal. */
   readonly process: "request" | "job" | "cli" | "system";
   readonly ip: string | null;
   readonly requestId: string | null;
   readonly correlationId: string | null;
-  /** True when nobody waits for the result any more: the client has gone away. */
+  /** True when the client has disconnected, so that the result is no longer needed. */
   isGone?(): boolean;
-  /** The loaded module whose code runs; absent for Prism's own. */
+  /** The module whose code is running; undefined for Prism's own code. */
   readonly module?: string;
 }
 
@@ -24,7 +26,7 @@ export const COMMAND_LINE: Caller = { ...SYSTEM, process: "cli" };
 
 const current = new AsyncScope<Caller>();
 
-/** Runs `fn`, and all that it awaits, on behalf of the caller. */
+/** Runs `fn`, and everything it awaits, on behalf of the caller. */
 export function runAs<T>(caller: Caller, fn: () => T): T {
   return current.run(caller, fn);
 }

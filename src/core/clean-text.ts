@@ -1,21 +1,21 @@
-// Control characters but \n and \t, and the bidirectional marks, overrides and isolates (Unicode TR
+// Control characters except \n and \t, and bidirectional marks, overrides and isolates (Unicode TR
 // 36 section 2.4).
 const REMOVED = /(?![\n\t])\p{Cc}|[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]/gu;
-// With the u flag a pair is one code point, so only a lone half is of the category Surrogate.
+// With the u flag a surrogate pair is one code point, so only a lone half matches.
 const LONE_SURROGATE = /\p{Cs}/gu;
 const PLAIN = /^[\t\n -~]*$/;
 
 /**
- * Text as Prism keeps it (contract 12.7): NFC, without control characters, bidirectional overrides
- * and lone surrogates.
+ * Text in the form Prism stores: NFC, without control characters, bidirectional overrides and lone
+ * surrogates.
  */
 export function cleanText(text: string): string {
   if (PLAIN.test(text)) return text;
-  // Normalised last: what stood on both sides of a removed character may compose.
+  // Normalised last: the characters on both sides of a removed one may compose.
   return text.replace(LONE_SURROGATE, "").replace(REMOVED, "").normalize("NFC");
 }
 
-/** Length in Unicode code points, which is what every limit on a text counts. */
+/** Length in Unicode code points, the unit of every limit on texts. */
 export function codePointLength(text: string): number {
   let length = text.length;
   for (let i = 0; i < text.length - 1; i++) {

@@ -6,12 +6,11 @@ export type EpochMs = number;
 
 export const DAY_MS = 86_400_000;
 
-/** Where time comes from. Injected, so that tests can jump an hour or sleep for a day. */
+/** Source of time. Injected, so that tests can advance it by an hour or a day. */
 export interface Clock {
   now(): EpochMs;
   /**
-   * Milliseconds that have passed since some instant. Nobody can set it; it stands while the
-   * machine sleeps.
+   * Monotonic milliseconds since an arbitrary instant. Does not advance while the machine sleeps.
    */
   elapsed(): number;
 }
@@ -22,7 +21,7 @@ let lastMs = Number.NaN;
 let lastText = "";
 
 /**
- * RFC 3339 in UTC with milliseconds. The last text is kept: the items of one batch share their
+ * RFC 3339 in UTC with milliseconds. Caches the last text: the items of a batch share their
  * instant.
  */
 export function toRfc3339(at: EpochMs): string {
@@ -33,19 +32,18 @@ export function toRfc3339(at: EpochMs): string {
   return lastText;
 }
 
-/** {@link toRfc3339} for columns that may be empty. */
+/** {@link toRfc3339} for nullable columns. */
 export function toRfc3339OrNull(at: EpochMs | null): string | null {
   return at === null ? null : new Date(at).toISOString();
 }
 
-// RFC 3339 section 5.6: date-time with a mandatory offset; the separator may be a space by its
-// note.
+// RFC 3339 section 5.6: date-time with a mandatory offset. Its note allows a space as separator.
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
 /**
- * Reads an RFC 3339 date-time with offset, down to the millisecond; a leap second counts as the
- * second after.
- * @returns undefined when the text is not one, the 30th of February included.
+ * Parses an RFC 3339 date-time with offset, to the millisecond. A leap second counts as the
+ * following second.
+ * @returns undefined for an invalid text or date, such as 30 February.
  */
 export function parseRfc3339(text: string): EpochMs | undefined {
   const match = RFC3339.exec(text);
@@ -56,22 +54,22 @@ export function parseRfc3339(text: string): EpochMs | undefined {
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined;
   if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return undefined;
   if (Number(offsetHours ?? 0) > 23 || Number(offsetMinutes ?? 0) > 59) return undefined;
-  // Date.UTC reads the years 0 to 99 as 1900 to 1999; no event is that old.
+  // Date.UTC maps the years 0 to 99 to 1900 to 1999; no event is that old.
   if (Number(year) < 100) return undefined;
   const offsetMs = (Number(offsetHours ?? 0) * 60 + Number(offsetMinutes ?? 0)) * 60_000 * (sign === "-" ? -1 : 1);
   const milliseconds = Number((fraction ?? "").padEnd(3, "0").slice(0, 3));
   return at + Number(second) * 1000 + milliseconds - offsetMs;
 }
 
-/** A moment: an RFC 3339 date-time (UTC where it says no offset), a Date, or Luxon's own. */
+/** An RFC 3339 date-time (UTC without an offset), a Date, or a Luxon DateTime. */
 export type Moment = string | Date | DateTime;
 
-/** {@link parseRfc3339}, where a text without offset is UTC. */
+/** {@link parseRfc3339} that reads a text without offset as UTC. */
 export function parseMoment(text: string): EpochMs | undefined {
   return parseRfc3339(text) ?? parseRfc3339(`${text}Z`);
 }
 
-/** @throws VALIDATION_FAILED for what is no moment. */
+/** @throws VALIDATION_FAILED for an invalid moment. */
 export function epochOf(at: Moment | EpochMs): EpochMs {
   const epochMs = typeof at === "string" ? parseMoment(at) : at.valueOf();
   if (epochMs === undefined || !Number.isFinite(epochMs))
@@ -80,8 +78,8 @@ export function epochOf(at: Moment | EpochMs): EpochMs {
 }
 
 /**
- * Whether a text names a zone of the IANA database, such as `Europe/Berlin`. Offsets (`+02:00`),
- * which newer engines take as well, are none.
+ * Whether the text names an IANA time zone, such as `Europe/Berlin`. Offsets (`+02:00`), which
+ * newer engines accept too, are refused.
  */
 export function isTimezone(name: string): boolean {
   if (!/^[A-Za-z]/.test(name)) return false;
@@ -92,19 +90,18 @@ export function isTimezone(name: string): boolean {
   }
 }
 
-/** Formatters that are kept: each is some 30 KB, and there are some 400 zones. */
+/** Limit of cached formatters: each takes about 30 KB, and there are about 400 zones. */
 const MAX_FORMATTERS = 100;
 
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
 /**
- * How far the clocks of a zone are ahead of UTC at an instant, in milliseconds. The wall clock's
- * time, written as if it were UTC, is the instant plus this. @throws RangeError when there is no
- * such zone.
+ * Offset of a time zone from UTC at an instant, in milliseconds; positive east of Greenwich.
+ * @throws RangeError for an unknown zone.
  */
 export function zoneOffsetMs(timezone: string, at: EpochMs): number {
   const text = formatterOf(timezone).format(at);
-  // "3/8/2026, GMT-05:00", "3/8/2026, GMT"; zones of long ago have seconds.
+  // Such as "3/8/2026, GMT-05:00" or "3/8/2026, GMT"; historical offsets include seconds.
   const [, sign, hours, minutes, seconds = 0] = /GMT(?:([+-])(\d+):(\d+)(?::(\d+))?)?$/.exec(text) ?? [];
   if (sign === undefined) return 0;
   const ms = (Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)) * 1000;
@@ -112,9 +109,9 @@ export function zoneOffsetMs(timezone: string, at: EpochMs): number {
 }
 
 /**
- * The first instant within `(from, to]` that has another offset than `from` has, to the second;
- * undefined when both ends have the same one. The span is to be a day or so: no zone sets its
- * clocks twice in that.
+ * The first instant in `(from, to]` whose offset differs from that of `from`, to the second;
+ * undefined when both ends have the same offset. Use spans of about a day: no zone changes its
+ * offset twice in that time.
  */
 export function offsetChange(timezone: string, from: EpochMs, to: EpochMs): EpochMs | undefined {
   const before = zoneOffsetMs(timezone, from);

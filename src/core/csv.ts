@@ -1,15 +1,15 @@
-/** What begins a formula, also in full width and after spaces, which some programs pass over. */
+/** First characters of a formula, in full width too. Some programs skip leading spaces. */
 const FORMULA = /^(?:[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20])/;
 
 /**
- * One line of CSV (RFC 4180). A cell that a spreadsheet would take for a formula is preceded by an
- * apostrophe (OWASP, "CSV Injection"). Null is an empty cell.
+ * One line of CSV (RFC 4180). An apostrophe precedes a cell that a spreadsheet would read as a
+ * formula (OWASP, "CSV Injection"). Null is an empty cell.
  */
 export function csvLine(cells: readonly (string | number | boolean | null)[]): string {
   return `${cells.map(cell).join(",")}\r\n`;
 }
 
-/** A cell as it was before {@link csvLine} put an apostrophe before it. */
+/** Undoes the apostrophe of {@link csvLine}. */
 export function plainCell(cell: string): string {
   return cell.startsWith("'") && FORMULA.test(cell.slice(1)) ? cell.slice(1) : cell;
 }
@@ -23,23 +23,25 @@ function cell(value: string | number | boolean | null): string {
 
 export interface CsvRecord {
   readonly cells: string[];
-  /** 1-based line on which the record begins. */
+  /** 1-based line on which the record starts. */
   readonly line: number;
 }
 
 /**
- * Reads CSV (RFC 4180) record by record, from text that arrives in pieces. Quoted cells may hold
- * commas, quotes and line breaks. The header is the first record.
+ * Parses CSV (RFC 4180) from chunks of text. Quoted cells may contain commas, quotes and line
+ * breaks. The first record is the header.
  */
 export class CsvReader {
   #cells: string[] = [];
   #cell = "";
-  /** `quote`: a quote inside a quoted cell, which ends it unless another one follows. */
+  /**
+   * `quote`: after a quote in a quoted cell, which closes the cell unless another quote follows.
+   */
   #state: "plain" | "quoted" | "quote" = "plain";
   #line = 1;
   #beginsAt = 1;
 
-  /** The records that this piece ends. */
+  /** @returns the records that this chunk completes. */
   push(chunk: string): CsvRecord[] {
     const records: CsvRecord[] = [];
     for (const character of chunk) {
@@ -57,17 +59,17 @@ export class CsvReader {
     return records;
   }
 
-  /** What is left when no more pieces come: a record without a line break at its end. */
+  /** @returns the last record when the text does not end with a line break. */
   end(): CsvRecord[] {
     return this.#cells.length > 0 || this.#cell !== "" ? [this.#endRecord()] : [];
   }
 
-  /** Whether a quoted cell is open: the text breaks off in it, or a quote is missing. */
+  /** Whether a quoted cell is open: the text is truncated or a quote is missing. */
   get isQuoteOpen(): boolean {
     return this.#state === "quoted";
   }
 
-  /** 1-based line on which the record under way begins. */
+  /** 1-based line on which the current record starts. */
   get line(): number {
     return this.#beginsAt;
   }

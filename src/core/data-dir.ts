@@ -12,10 +12,10 @@ import {
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** Folder of the data directory that holds sounds. */
+/** Subfolder of the data directory for sounds. */
 export const SOUNDS_DIR = "sounds";
 
-/** The data directory cannot be used. The message names it, and what to do. */
+/** The data directory cannot be used. The message names it and the next step. */
 export class DataDirRefused extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -23,10 +23,7 @@ export class DataDirRefused extends Error {
   }
 }
 
-/**
- * Makes the directory, readable by its owner only, and checks that it can be written. @throws
- * DataDirRefused
- */
+/** Creates the directory with mode 0700 and checks that it is writable. @throws DataDirRefused */
 export function prepareDataDir(dataDir: string): void {
   try {
     makeDir(dataDir);
@@ -46,21 +43,21 @@ export function prepareDataDir(dataDir: string): void {
 }
 
 /**
- * Not `recursive`: Node's own way up never ends where a file system answers ENOENT to every mkdir,
- * as /proc does.
+ * Not `recursive`: Node's search for a parent never ends where mkdir always answers ENOENT, as in
+ * /proc.
  */
 function makeDir(dir: string): void {
   if (existsSync(dir)) return;
   if (dirname(dir) !== dir) makeDir(dirname(dir));
   mkdirSync(dir, { mode: 0o700 });
-  // The umask may have taken a right from the owner.
+  // The umask may have removed permissions of the owner.
   chmodSync(dir, 0o700);
 }
 
 /**
- * Makes a database file that only its owner may read (contract 12.8), before SQLite makes it with
- * the usual mode; what SQLite puts beside it takes its mode over. One that exists is left alone:
- * opening and closing it by path would drop SQLite's locks.
+ * Creates the database file with mode 0600 before SQLite creates it with the default mode. SQLite
+ * gives its -wal and -shm files the same mode. An existing file is not touched: opening and closing
+ * it would drop SQLite's locks.
  * @throws DataDirRefused
  */
 export function createDatabaseFile(file: string): void {
@@ -86,15 +83,13 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
-/**
- * Waits until a directory's names are on disk: what was renamed is found there after a power loss.
- */
+/** Flushes the directory, so that a rename in it survives a power loss. */
 export function syncDir(dir: string): void {
-  // Windows opens no directories, and keeps its names in order itself.
+  // Windows cannot open directories and needs no such flush.
   if (process.platform !== "win32") sync(dir, "r");
 }
 
-/** {@link syncDir} for a server, whose event loop must not wait for a disk. */
+/** Asynchronous {@link syncDir}, for the event loop of a server. */
 export async function syncDirLater(dir: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(dir, "r");
@@ -105,7 +100,7 @@ export async function syncDirLater(dir: string): Promise<void> {
   }
 }
 
-/** Waits until a file's content is on disk. Not for a database that is in use. */
+/** Flushes a file. Not for a database in use. */
 export function syncFile(file: string): void {
   sync(file, "r+");
 }

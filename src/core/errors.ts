@@ -1,6 +1,6 @@
 /**
- * Every code that Prism answers with, and its HTTP status. Codes are API: clients, logs, metrics
- * and tests rely on them.
+ * Every error code and its HTTP status. Codes are API: clients, logs, metrics and tests rely on
+ * them.
  */
 export const STATUS_OF = {
   VALIDATION_FAILED: 400,
@@ -95,7 +95,7 @@ export type ErrorCode = keyof typeof STATUS_OF;
 export const ERROR_CODES = Object.keys(STATUS_OF) as ErrorCode[];
 
 /**
- * One entry of `error.details`: where in the input (`path`, dotted, '' for the whole) and what.
+ * One entry of `error.details`: the dotted path of the input ('' for all of it) and the problem.
  * Further members are allowed.
  */
 export interface ErrorDetail {
@@ -105,27 +105,26 @@ export interface ErrorDetail {
   readonly [extra: string]: unknown;
 }
 
-/** Entries of `error.details` that a client is told: what is wrong with the rest is seldom news. */
+/** Limit of `error.details`: more entries rarely help. */
 export const MAX_ERROR_DETAILS = 50;
 
-/** Names in a path are the client's own, and can be as long as its body. */
+/** Names in a path come from the client and can be as long as its body. */
 const MAX_PATH_LENGTH = 256;
 
-/** A detail's path as it is shown: cut, and not within a character. */
+/** A detail's path, truncated between characters. */
 export function shownPath(path: string): string {
   return path.length <= MAX_PATH_LENGTH ? path : `${path.slice(0, MAX_PATH_LENGTH).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 interface PrismErrorOptions extends ErrorOptions {
   readonly details?: readonly ErrorDetail[];
-  /** When the caller may try again, in milliseconds from now; becomes `Retry-After`. */
+  /** Milliseconds until the caller may retry; sent as `Retry-After`. */
   readonly retryAfterMs?: number;
 }
 
 /**
- * An expected failure. `code` is stable and public, `message` is for people and may be reworded.
- * Services throw it; only the HTTP kernel answers with statuses. Misuse by our own code is a
- * TypeError, never this class.
+ * An expected failure. `code` is stable and public; `message` is for people and may change. Only
+ * the HTTP kernel maps it to a status. Misuse by our own code is a TypeError.
  */
 export class PrismError extends Error {
   readonly code: ErrorCode;
@@ -142,16 +141,15 @@ export class PrismError extends Error {
 }
 
 /**
- * Closes a `switch` over a union: a new member of the union does not compile until every switch has
- * decided about it.
+ * Ends a `switch` over a union, so that a new member does not compile until each switch handles it.
  */
 export function assertNever(value: never): never {
   throw new TypeError(`unexpected value ${JSON.stringify(value)}`);
 }
 
 /**
- * More than the configuration allows. @param what subject and number, such as "A project has 1000
- * active rules" @param setting its dotted name
+ * A configured limit is reached. @param what subject and number, such as "A project has 1000 active
+ * rules" @param setting its dotted name
  */
 export function limitReached(what: string, setting: string, limit: number): PrismError {
   const message = `${what}; the setting ${setting} allows ${limit}`;
@@ -159,14 +157,11 @@ export function limitReached(what: string, setting: string, limit: number): Pris
 }
 
 /**
- * `code` of errors of Node that pass when files or connections are closed; the last one: a thread
- * could not begin.
+ * Codes of Node for a lack of file descriptors; the last one means that a thread could not start.
  */
 const CODES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ERR_WORKER_INIT_FAILED"]);
 
-/**
- * Whether something failed because the process has no free file descriptor: it can be tried again.
- */
+/** Whether an operation failed for lack of file descriptors and can be retried. */
 export function isOutOfDescriptors(error: unknown): error is Error & { readonly code: string } {
   return error instanceof Error && "code" in error && CODES.has(error.code);
 }

@@ -8,10 +8,7 @@ const POOL_BYTES = 8192;
 const pool = new Uint8Array(POOL_BYTES);
 let poolAt = POOL_BYTES;
 
-/**
- * One random byte, drawn from a pool that is refilled 8 KiB at a time: a call into OpenSSL costs
- * more than an id.
- */
+/** One random byte from a pool of 8 KiB: a call into OpenSSL costs more than an id. */
 function randomByte(): number {
   if (poolAt === POOL_BYTES) {
     randomFillSync(pool);
@@ -26,16 +23,16 @@ let prefix = "";
 let counter = 0;
 
 /**
- * A UUIDv7 (RFC 9562 section 5.7), lower case. The ids of a process grow strictly: within a
- * millisecond `rand_a` and the first six bits of `rand_b` are a counter (section 6.2, method 1),
- * and while the clock stands or goes back the last instant is kept.
+ * A UUIDv7 (RFC 9562 section 5.7), lower case. The ids of a process increase strictly: within a
+ * millisecond `rand_a` and the first six bits of `rand_b` are a counter (section 6.2, method 1).
+ * While the clock stops or runs backwards, the last instant is used.
  */
 export function uuidv7(now: number = Date.now()): string {
   if (now > lastMs) {
     const hex = now.toString(16).padStart(12, "0");
     prefix = `${hex.slice(0, 8)}-${hex.slice(8)}-7`;
     lastMs = now;
-    // The top bit stays free, so that at least 2^17 ids fit into a millisecond.
+    // The top bit is 0 at first, so that at least 2^17 ids fit into a millisecond.
     counter = ((randomByte() << 16) | (randomByte() << 8) | randomByte()) & ((1 << (COUNTER_BITS - 1)) - 1);
   } else if (++counter >>> COUNTER_BITS) {
     return uuidv7(lastMs + 1);
@@ -45,7 +42,7 @@ export function uuidv7(now: number = Date.now()): string {
   return `${prefix}${HEX3[counter >>> 6]}-${HEX2[0x80 | (counter & 63)]}${HEX2[randomByte()]}-${tail}`;
 }
 
-/** A UUIDv7 that is the same wherever it is made of the same instant and name. */
+/** A deterministic UUIDv7 of an instant and a name. */
 export function uuidOf(at: number, name: string): string {
   const time = at.toString(16).padStart(12, "0");
   const hash = sha256Hex(name);
@@ -55,7 +52,7 @@ export function uuidOf(at: number, name: string): string {
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /**
- * True for the canonical lower-case form of any UUID version; anything else is not an id of Prism.
+ * Whether the text is a UUID of any version in canonical lower case. Prism accepts no other ids.
  */
 export function isUuid(text: string): boolean {
   return text.length === 36 && UUID.test(text);

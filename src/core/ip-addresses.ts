@@ -6,11 +6,11 @@ interface Cidr {
   readonly family: "ipv4" | "ipv6";
 }
 
-/** An address, or a range in CIDR notation (RFC 4632, RFC 4291 section 2.3). */
+/** Parses an address or a CIDR range (RFC 4632, RFC 4291 section 2.3). */
 export function parseCidr(text: string): Cidr | undefined {
   const [address = "", prefixText, ...rest] = text.split("/");
   const version = isIP(address);
-  // A zone (fe80::1%eth0) names an interface of one machine; a range cannot hold it.
+  // A zone (fe80::1%eth0) names an interface of this machine; a range cannot contain it.
   if (version === 0 || rest.length > 0 || address.includes("%")) return undefined;
   const bits = version === 4 ? 32 : 128;
   const prefix = prefixText === undefined ? bits : Number(prefixText);
@@ -18,15 +18,12 @@ export function parseCidr(text: string): Cidr | undefined {
   return prefix > bits ? undefined : { address, prefix, family: version === 4 ? "ipv4" : "ipv6" };
 }
 
-/**
- * A set of ranges that answers whether an address lies inside. IPv4 addresses mapped into IPv6
- * count as IPv4.
- */
+/** A set of address ranges. IPv4-mapped IPv6 addresses count as IPv4. */
 export class CidrSet {
   readonly #blocks = new BlockList();
   readonly isEmpty: boolean;
 
-  /** @throws TypeError for a text that is not a range; the configuration has checked it before. */
+  /** @throws TypeError for an invalid range; the configuration is checked earlier. */
   constructor(ranges: readonly string[]) {
     this.isEmpty = ranges.length === 0;
     for (const range of ranges) {
@@ -36,7 +33,7 @@ export class CidrSet {
     }
   }
 
-  /** @returns false for a text that is no address: it may come from a header. */
+  /** @returns false for an invalid address, for example from a header. */
   has(address: string): boolean {
     const plain = unmapIpv4(address);
     if (this.isEmpty || isIP(plain) === 0) return false;
@@ -52,9 +49,8 @@ export function unmapIpv4(address: string): string {
 }
 
 /**
- * The text form of the 4 or 16 bytes that a socket gives. IPv4 mapped into IPv6 comes out as IPv4;
- * IPv6 is written out in full, lower case, without zero compression: enough to compare and to count
- * by.
+ * Text form of the 4 or 16 bytes of a socket's address. IPv4-mapped IPv6 becomes IPv4. IPv6 is
+ * lower case without zero compression, which is enough as a key.
  */
 export function addressText(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
@@ -71,15 +67,15 @@ export function addressText(bytes: Uint8Array): string {
 }
 
 /**
- * What the IANA registry of special-purpose addresses (RFC 6890) keeps from the Internet, and what
- * clouds put among public addresses for their machines alone.
+ * Special-purpose addresses of the IANA registry (RFC 6890), and public addresses that clouds
+ * reserve for their own machines.
  */
 const NOT_PUBLIC_V4 = new CidrSet([
   "0.0.0.0/8",
   "10.0.0.0/8",
   "100.64.0.0/10",
   "127.0.0.0/8",
-  // Link-local, the metadata services of most clouds among it.
+  // Link-local; includes the metadata services of most clouds.
   "169.254.0.0/16",
   "172.16.0.0/12",
   "192.0.0.0/24",
@@ -91,24 +87,23 @@ const NOT_PUBLIC_V4 = new CidrSet([
   "203.0.113.0/24",
   "224.0.0.0/4",
   "240.0.0.0/4",
-  // Azure's own, for every virtual machine.
+  // Azure's platform address, reachable from each virtual machine.
   "168.63.129.16",
 ]);
 
 /**
- * Global unicast (RFC 4291 section 2.4): loopback, link-local, unique local, multicast, mapped and
- * translated IPv4 all lie outside.
+ * Global unicast (RFC 4291 section 2.4). Excludes loopback, link-local, unique local, multicast,
+ * mapped and translated IPv4.
  */
 const GLOBAL_UNICAST_V6 = new CidrSet(["2000::/3"]);
 
 /**
- * Teredo and other assignments of protocols, documentation, 6to4, which carries any IPv4 address.
+ * Teredo and other protocol assignments, documentation, and 6to4, which embeds any IPv4 address.
  */
 const NOT_PUBLIC_V6 = new CidrSet(["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"]);
 
 /**
- * Whether an address is one of the Internet at large. @returns false for a text that is no address,
- * and for IPv4 mapped into IPv6.
+ * Whether the address is public. @returns false for an invalid address and for IPv4-mapped IPv6.
  */
 export function isPublicAddress(address: string): boolean {
   // A zone (fe80::1%eth0) names an interface of this machine.

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 
-/** Anything JSON can say. */
+/** Any JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 const QUOTE = 0x22;
@@ -14,28 +14,28 @@ const COMMA = 0x2c;
 const COLON = 0x3a;
 
 /**
- * What one pass over a JSON text tells: its nesting, counted before any parser runs, and where the
- * members of an outermost object or the elements of an outermost array stand, so that a part can be
- * kept exactly as it was written. The text need not be JSON: the depth holds for any input, the
- * places only mean something once a parser has accepted the text.
+ * Result of one pass over a JSON text: its nesting depth, counted before any parser runs, and the
+ * positions of the members of the outermost object or the elements of the outermost array, so that
+ * parts can be copied byte for byte. The depth is valid for any input, the positions only for valid
+ * JSON.
  */
-export interface JsonOutline {
+export interface JsonSpans {
   /** Deepest nesting of arrays and objects. Counting stops above the limit. */
   depth: number;
   kind: "object" | "array" | "other";
-  /** Of an object: its keys as written, quotes included. */
+  /** Positions of an object's keys, quotes included. */
   keyStarts: number[];
   keyEnds: number[];
   valueStarts: number[];
   valueEnds: number[];
-  /** Whitespace stands between tokens inside a nested value. */
+  /** A nested value contains whitespace between tokens. */
   innerSpace: boolean;
-  /** Some string holds a `\\u` escape. */
+  /** A string contains a `\u` escape. */
   unicodeEscape: boolean;
 }
 
-export function outlineJson(text: string, depthLimit: number): JsonOutline {
-  const outline: JsonOutline = {
+export function scanJson(text: string, depthLimit: number): JsonSpans {
+  const outline: JsonSpans = {
     depth: 0,
     kind: "other",
     keyStarts: [],
@@ -93,8 +93,8 @@ export function outlineJson(text: string, depthLimit: number): JsonOutline {
 }
 
 /**
- * The index behind the JSON value that begins at `start`, by its brackets and quotes alone: whether
- * it is JSON is for the parser to say. A scalar ends before the next comma, bracket or whitespace.
+ * Index after the JSON value that starts at `start`, found by brackets and quotes only, without
+ * validation. A scalar ends before the next comma, bracket or whitespace.
  */
 export function jsonValueEnd(text: string, start: number): number {
   let depth = 0;
@@ -112,24 +112,24 @@ export function jsonValueEnd(text: string, start: number): number {
 }
 
 /**
- * UTF-8 bytes as text; undefined when they are not UTF-8 or begin with a byte order mark (RFC 8259
- * section 8.1 lets us refuse it).
+ * Decodes UTF-8; undefined for invalid bytes or a leading byte order mark (RFC 8259 section 8.1
+ * permits the refusal).
  */
 export function decodeUtf8(bytes: Buffer): string | undefined {
   if (bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return undefined;
   return isUtf8(bytes) ? bytes.toString("utf8") : undefined;
 }
 
-/** Where the engine's message says the parser stopped, if it says so. */
+/** Position of a syntax error, if the engine's message contains it. */
 export function jsonErrorPosition(error: unknown): number | undefined {
   const match = error instanceof SyntaxError ? /position (\d+)/.exec(error.message) : null;
   return match ? Number(match[1]) : undefined;
 }
 
 /**
- * Removes the whitespace between the tokens of a valid JSON text; strings and the digits of numbers
- * stay as they were written. By hand: a regular expression that skips strings runs out of stack on
- * a string of some megabytes.
+ * Removes whitespace between the tokens of a valid JSON text; strings and numbers keep their
+ * spelling. Not a regular expression, because one that skips strings overflows the stack on a
+ * string of several megabytes.
  */
 export function minifyJson(text: string): string {
   let out = "";
@@ -146,13 +146,12 @@ export function minifyJson(text: string): string {
   return copied === 0 ? text : out + text.slice(copied);
 }
 
-// A pair, a surrogate that stands alone (kept in the group), or any other escape, which is stepped
-// over.
+// A surrogate pair, a lone surrogate (captured), or any other escape (skipped).
 const ESCAPE = /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(u[dD][89a-fA-F][\da-fA-F]{2})|.)/gs;
 
 /**
- * Replaces escaped surrogates that have no partner in a valid JSON text by U+FFFD: SQLite and every
- * reader in another language would otherwise hold a string that is not Unicode.
+ * Replaces escaped lone surrogates in a valid JSON text by U+FFFD. SQLite and other languages would
+ * read invalid Unicode otherwise.
  */
 export function replaceLoneSurrogates(text: string): string {
   if (!/\\u[dD][89a-fA-F]/.test(text)) return text;

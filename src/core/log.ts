@@ -1,11 +1,11 @@
 /**
- * Structured fields of one log line; see docs/operating.md for the fixed names (requestId, route,
+ * Structured fields of a log line; docs/operating.md lists the fixed names (requestId, route,
  * status, durationMs, …).
  */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /**
- * What every part of Prism logs through; made by src/config/logger.ts. Never give it a payload, a
+ * The logger of every part of Prism; created by src/config/logger.ts. Never log a payload, a
  * message's content or a secret.
  */
 export interface Logger {
@@ -13,15 +13,15 @@ export interface Logger {
   warn(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
   debug(fields: LogFields, message: string): void;
-  /** Whether debug lines are written, for places where making the fields would cost something. */
+  /** Whether debug lines are written. Check it before building expensive fields. */
   isDebug(): boolean;
-  /** A logger whose lines carry `ns: "prism:<name>"`, the name that `DEBUG` selects by. */
+  /** A logger whose lines carry `ns: "prism:<name>"`; `DEBUG` selects by it. */
   namespace(name: string): Logger;
 }
 
 const nothing = (): void => undefined;
 
-/** For tests and for commands that print their own messages. */
+/** For tests, and for commands that print their own messages. */
 export const silentLogger: Logger = {
   error: nothing,
   warn: nothing,

@@ -1,6 +1,6 @@
 /**
- * Prometheus text exposition format 0.0.4. Own code: a series is a plain number that the hot path
- * bumps without a look-up.
+ * Prometheus text exposition format 0.0.4. Own code, because the hot path increments a series as a
+ * plain number without a look-up.
  */
 
 export interface Counter {
@@ -13,7 +13,7 @@ export interface Histogram {
 }
 
 type Labels = Readonly<Record<string, string>>;
-/** Gives one number, or one per set of labels. */
+/** Returns one number, or one per set of labels. */
 type Read = () => number | Iterable<readonly [Labels, number]>;
 
 interface Family {
@@ -23,15 +23,15 @@ interface Family {
   render(lines: string[]): void;
 }
 
-/** From 0.5 ms to 10 s: request and commit times of this program lie inside. */
+/** Covers the request and commit times of this program, 0.5 ms to 10 s. */
 export const SECONDS_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 
 export class Metrics {
   readonly #families = new Map<string, Family>();
 
   /**
-   * @returns a function that gives the series of a set of labels, made at first use. Keep the label
-   * values bounded.
+   * @returns a function that returns the series of a set of labels and creates it on first use.
+   * Keep label values bounded.
    */
   counter(name: string, help: string): (labels?: Labels) => Counter {
     const series = new Map<string, { value: number; add(by?: number): void }>();
@@ -80,12 +80,12 @@ export class Metrics {
     };
   }
 
-  /** A value that is read when somebody asks. */
+  /** A value that is read at each scrape. */
   gauge(name: string, help: string, read: Read): void {
     this.#read("gauge", name, help, read);
   }
 
-  /** A count that something else keeps, read when somebody asks. */
+  /** A counter kept elsewhere, read at each scrape. */
   counterOf(name: string, help: string, read: Read): void {
     this.#read("counter", name, help, read);
   }

@@ -1,7 +1,4 @@
-/**
- * Every permission (contract 4.3). `own` rights of an active user (notifications:own) need no
- * permission and have none here.
- */
+/** Every permission. An active user's own resources (notifications:own) need none of them. */
 export const PERMISSIONS = [
   "users:read",
   "users:approve",
@@ -42,14 +39,15 @@ export const PERMISSIONS = [
 
 export type Permission = (typeof PERMISSIONS)[number];
 
-/** How a role keeps a permission that is none of Prism's. No permission of Prism's begins so. */
+/**
+ * Prefix under which a role stores an unknown permission. No permission of Prism starts with it.
+ */
 const CUSTOM = "custom:";
 
 /**
- * A role's permissions as they are stored. Names that Prism does not know are kept for other
- * programs and grant nothing here: a later version may know such a name, so one that the role holds
- * as custom stays custom.
- * @param held what the role has stored.
+ * A role's permissions in stored form. Unknown names are kept for other programs and grant nothing.
+ * A later version of Prism may know such a name, so one that is stored as custom stays custom.
+ * @param held the role's stored permissions.
  */
 export function storedPermissions(given: readonly string[], held: readonly string[]): string[] {
   const known: readonly string[] = PERMISSIONS;
@@ -60,7 +58,7 @@ export function storedPermissions(given: readonly string[], held: readonly strin
   return [...new Set(stored)];
 }
 
-/** A role's permissions as clients know them. */
+/** A role's permissions as clients see them. */
 export function shownPermissions(stored: readonly string[]): string[] {
   return stored.map((name) => (isCustomPermission(name) ? name.slice(CUSTOM.length) : name));
 }
@@ -70,18 +68,18 @@ export function isCustomPermission(stored: string): boolean {
 }
 
 /**
- * What every active user may do without a permission, and a service token only if it was made for
- * it: the account itself (profile, preferences, push devices, logins), and the user's own
- * notifications. No role holds these.
+ * Scopes of every active user, without any permission: the account itself (profile, preferences,
+ * push devices, logins) and the user's own notifications. A service token has them only if it was
+ * created with them. No role holds them.
  */
 export const OWN_SCOPES = ["account:own", "notifications:own"] as const;
 
-/** What a service token may be made for. */
+/** Scopes a service token can have. */
 export const TOKEN_SCOPES = [...PERMISSIONS, ...OWN_SCOPES] as const;
 
 export type TokenScope = (typeof TOKEN_SCOPES)[number];
 
-/** Scopes that let a service token see which projects its user is in, and their members. */
+/** Scopes that let a service token read the projects of its user, and their members. */
 export const PROJECT_SCOPES: readonly TokenScope[] = [
   "projects:create",
   "projects:all",
@@ -93,7 +91,7 @@ export const PROJECT_SCOPES: readonly TokenScope[] = [
   "realtime:publish",
 ];
 
-/** What an API key of a project may be allowed to do. */
+/** Scopes of an API key of a project. */
 export const KEY_SCOPES = [
   "events:write",
   "events:read",
@@ -106,10 +104,7 @@ export type KeyScope = (typeof KEY_SCOPES)[number];
 
 export const DEFAULT_KEY_SCOPES: readonly KeyScope[] = ["events:write", "events:read"];
 
-/**
- * Built-in roles and their permissions as the contract's table gives them. Admin has every
- * permission, always.
- */
+/** Built-in roles and their permissions. Admin always has every permission. */
 export const BUILT_IN_ROLES: Readonly<Record<string, readonly Permission[]>> = {
   Admin: PERMISSIONS,
   RuleManager: [

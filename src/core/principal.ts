@@ -2,15 +2,15 @@ import type { EpochMs } from "./clock.ts";
 import type { KeyScope, Permission } from "./permissions.ts";
 
 /**
- * Who is calling. Permissions are those of this moment: they are read from the database, never from
- * a token.
+ * The authenticated caller. Permissions are read from the database at each request, never from a
+ * token.
  */
 export type Principal = UserPrincipal | KeyPrincipal;
 
 export interface UserPrincipal {
   /**
-   * Names the principal for ever, as one and the same string: the scope of idempotency keys, the
-   * owner of rate buckets and connections.
+   * Permanent, unique name of the principal: the scope of its idempotency keys, and the owner of
+   * its rate limits and connections.
    */
   readonly key: string;
   /** `service`: the user's personal token, which carries a subset of the user's permissions. */
@@ -18,22 +18,22 @@ export interface UserPrincipal {
   readonly userId: string;
   readonly name: string;
   readonly permissions: ReadonlySet<Permission>;
-  /** Ids of the roles that the user holds. */
+  /** Ids of the user's roles. */
   readonly roleIds: ReadonlySet<string>;
-  /** Role by project of which the user is a member. */
+  /** The user's role per project. */
   readonly memberships: ReadonlyMap<string, "owner" | "editor" | "viewer">;
-  /** The service token's id. */
+  /** Id of the service token. */
   readonly tokenId: string | null;
-  /** The login that the access token came from. */
+  /** The login session of the access token. */
   readonly sessionId: string | null;
   /**
-   * What a service token was made for, held or not; null: everything. It bounds what {@link
-   * permissions} knows nothing of: what a role in a project adds, and what every user may do.
+   * Scopes of a service token, granted or not; null: all. Bounds what {@link permissions} does not
+   * cover: rights from a role in a project, and the scopes of every user.
    */
   readonly tokenScopes: ReadonlySet<string> | null;
-  /** When the credential ends; infinity for one without end. */
+  /** When the credential expires; Infinity if it does not. */
   readonly expiresAt: EpochMs;
-  /** Of a live connection that was opened with a ticket for one stream: its name. */
+  /** Name of the only stream a connection may follow, if a ticket for it opened the connection. */
   readonly onlyStream?: string;
 }
 
@@ -43,14 +43,14 @@ export interface KeyPrincipal {
   readonly keyId: string;
   readonly projectId: string;
   readonly scopes: ReadonlySet<KeyScope>;
-  /** Requests a minute, and events a minute, in place of the general limits. */
+  /** Requests per minute and events per minute, in place of the general limits. */
   readonly rateLimit: number | null;
   readonly expiresAt: EpochMs;
-  /** As of {@link UserPrincipal}. */
+  /** See {@link UserPrincipal}. */
   readonly onlyStream?: string;
 }
 
-/** Whose rights are others than before. */
+/** The subject whose rights changed. */
 export type RightsChange =
   | { readonly of: "user"; readonly userId: string }
   | { readonly of: "session"; readonly sessionId: string; readonly userId: string }

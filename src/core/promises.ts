@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 
-/** A promise with its two ends in hand. Node 20 has no `Promise.withResolvers`. */
+/** A promise with its resolve and reject functions. Node 20 has no `Promise.withResolvers`. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   resolve(value: T): void;
@@ -21,12 +21,12 @@ function unset(): never {
   throw new TypeError("a promise executor runs synchronously");
 }
 
-/** Resolves when the work is done, or the time is up; the work goes on all the same. */
+/** Resolves when the work is done or the time is up. The work is not cancelled. */
 export function within(limitMs: number, work: Promise<unknown>): Promise<void> {
   return withinOr<unknown>(limitMs, work, () => undefined) as Promise<void>;
 }
 
-/** Ends as the work does, or once the time is up as `late` does; the work goes on all the same. */
+/** Settles like the work, or with `late` once the time is up. The work is not cancelled. */
 export async function withinOr<T>(limitMs: number, work: Promise<T>, late: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<void>((resolve) => {
@@ -40,8 +40,8 @@ export async function withinOr<T>(limitMs: number, work: Promise<T>, late: () =>
 }
 
 /**
- * Ends as the work does, or when the signal aborts; the work goes on all the same, for others may
- * wait for it too.
+ * Settles like the work, or rejects when the signal aborts. The work is not cancelled: others may
+ * wait for it.
  * @throws `error`, by default the signal's reason
  */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, error?: Error): Promise<T> {
@@ -55,13 +55,13 @@ export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, error?: 
 
 const TURN_MS = 5;
 
-/** Lets other work run while a long computation goes on. */
+/** Yields to the event loop during a long computation. */
 export class LoopTurns {
   #untilMs = performance.now() + TURN_MS;
 
   /**
-   * To be awaited between the parts of the computation; returns at once until the turn of the loop
-   * has taken 5 ms.
+   * Await between steps of the computation. Returns at once until the current turn of the loop has
+   * taken 5 ms.
    */
   async pause(): Promise<void> {
     if (performance.now() < this.#untilMs) return;

@@ -1,6 +1,6 @@
 import { isWorkerChannel, type WorkerChannel } from "./vocabulary.ts";
 
-/** The queues of this program (contract 8.3). */
+/** The built-in queues. */
 export const QUEUES = [
   "event-processing",
   "notification-delivery",
@@ -16,12 +16,12 @@ export const QUEUES = [
   "timers",
 ] as const;
 
-/** A module has a queue of its own. */
+/** Each module has its own queue. */
 export type ModuleQueue = `module:${string}`;
 
 /**
- * Attempts by a channel that is left to workers elsewhere (`delivery.workers`) stand in a queue of
- * their own, in front of which nobody here stands.
+ * Attempts of a channel in `delivery.workers` go to a separate queue that this process never claims
+ * from.
  */
 export type WorkerQueue = `workers:${WorkerChannel}`;
 
@@ -36,26 +36,25 @@ export function isWorkerQueue(name: string): name is WorkerQueue {
 }
 
 /**
- * Where attempts by the channel stand while the server makes them; the queue that a worker names to
- * be given them.
+ * Queue of a channel's attempts when the server makes them. Remote workers claim by this name too.
  */
 export function deliveryQueue(channel: string): "notification-delivery" | "push-notification" {
   return channel === "fcm" || channel === "apns" ? "push-notification" : "notification-delivery";
 }
 
-/** The queue whose settings and pause hold for a worker queue, too. */
+/** The queue whose settings and pause also apply to a worker queue. */
 export function parentQueue(name: WorkerQueue): ReturnType<typeof deliveryQueue> {
   return deliveryQueue(name.slice("workers:".length));
 }
 
-/** {@link parentQueue}; undefined for a queue that is no part of another. */
+/** {@link parentQueue}; undefined for a queue without a parent. */
 export function parentOf(name: QueueName): QueueName | undefined {
   return isWorkerQueue(name) ? parentQueue(name) : undefined;
 }
 
 /**
- * Names by which S2 knows a queue stand for it (D32). @returns undefined for a name that no queue
- * can have.
+ * Parses a queue name. The suffix `-queue` is accepted and ignored. @returns undefined for an
+ * invalid name.
  */
 export function parseQueueName(text: string): QueueName | undefined {
   if (/^module:[a-z][a-z0-9-]{1,63}$/.test(text)) return text as ModuleQueue;
@@ -64,9 +63,9 @@ export function parseQueueName(text: string): QueueName | undefined {
   return QUEUES.find((queue) => queue === name);
 }
 
-/** What a queue is given; read anew at each use, for a reload may change it. */
+/** Settings of a queue. Read at each use: a reload may change them. */
 export interface QueueSettings {
-  /** Jobs that run at a time; 0 parks what is there. */
+  /** Jobs that run at once; 0 stops claiming. */
   readonly concurrency: number;
   readonly maxAttempts: number;
   readonly backoffBaseMs: number;

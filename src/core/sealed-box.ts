@@ -2,11 +2,11 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-/** What a sealed value begins with: the first bytes of a hash of its key. */
+/** A sealed value starts with the first bytes of a hash of its key. */
 export const KEY_ID_BYTES = 4;
 const HEADER_BYTES = KEY_ID_BYTES + NONCE_BYTES;
 
-/** Thrown when a sealed value was made with another key, belongs elsewhere, or was changed. */
+/** A sealed value was made with another key, belongs to another row, or was changed. */
 export class UnsealError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -23,18 +23,18 @@ export class SealedBox {
   readonly #current: Uint8Array;
   readonly #keys: ReadonlyMap<string, Uint8Array>;
 
-  /** @param keys 32 bytes each; the first one seals, all of them open. */
+  /** @param keys 32 bytes each. The first one seals; each of them opens. */
   constructor(keys: readonly [Uint8Array, ...Uint8Array[]]) {
     this.#current = keys[0];
     this.#keys = new Map(keys.map((key) => [keyId(key).toString("hex"), key]));
   }
 
-  /** Of the key that seals. */
+  /** Id of the key that seals. */
   get keyId(): Buffer {
     return keyId(this.#current);
   }
 
-  /** Of the keys that open, in hex, in their order; they tell nothing of the keys. */
+  /** Ids of all keys in hex, in order. They reveal nothing about the keys. */
   get keyIds(): readonly string[] {
     return [...this.#keys.keys()];
   }

@@ -2,8 +2,8 @@ import { createHash, hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { crc32 } from "node:zlib";
 
 /**
- * `prk_` API keys of projects, `prt_` service tokens, `prs_` setup tokens. The checksum at the end
- * lets secret scanners and typing errors be told apart from keys.
+ * `prk_`: API key of a project; `prt_`: service token; `prs_`: setup token. The checksum at the end
+ * lets secret scanners recognise them and typing errors be detected.
  */
 export type TokenKind = "prk" | "prt" | "prs";
 
@@ -11,7 +11,7 @@ const SECRET_BYTES = 32;
 
 /**
  * A new secret: kind, 256 random bits in base64url, and the CRC-32 of both in hex. `prefix` (8
- * characters of the secret) may be shown and stored in clear; `hash` is what the database holds.
+ * characters) may be shown and stored in clear text; the database stores `hash`.
  */
 export function createToken(kind: TokenKind): { token: string; prefix: string; hash: string } {
   const secret = randomBytes(SECRET_BYTES).toString("base64url");
@@ -20,15 +20,15 @@ export function createToken(kind: TokenKind): { token: string; prefix: string; h
 }
 
 /**
- * True when the text has the form of a token of this kind, its checksum included. Says nothing
- * about its being known.
+ * Whether the text has the form of a token of this kind, with a correct checksum. The token may
+ * still be unknown.
  */
 export function isTokenOf(kind: TokenKind, text: string): boolean {
   if (!text.startsWith(`${kind}_`) || text.length !== kind.length + 1 + 43 + 8) return false;
   return checksum(text.slice(0, -8)) === text.slice(-8);
 }
 
-/** SHA-256 in hex. A secret of 256 random bits needs no slow hash. */
+/** SHA-256 in hex. A secret with 256 random bits needs no slow hash. */
 export function hashToken(token: string): string {
   return sha256Hex(token);
 }
@@ -38,8 +38,8 @@ export function sha256Hex(data: string | Uint8Array): string {
 }
 
 /**
- * Compares two secrets in a time that depends on neither's content: both are hashed first, so their
- * lengths do not show either.
+ * Constant-time comparison of two secrets. Both are hashed first, so that their lengths do not leak
+ * either.
  */
 export function secretsEqual(left: string, right: string): boolean {
   return timingSafeEqual(createHash("sha256").update(left).digest(), createHash("sha256").update(right).digest());

@@ -5,20 +5,19 @@ export interface TtlCacheOptions<V> {
   readonly maxEntries: number;
   readonly ttlMs: number;
   readonly clock: Clock;
-  /** For values of very different sizes: the size of one, and how large all may be together. */
+  /** For values of very different sizes: the size of one, and the limit of all. */
   readonly weight?: { readonly maxBytes: number; bytesOf(value: V): number };
 }
 
-/** A bounded map. When full, the entry that was not used for longest goes. */
+/** A bounded map that evicts the least recently used entry. */
 export function recentlyUsed<K extends string, V extends {}>(maxEntries: number): LRUCache<K, V> {
-  // No `max`: for that lru-cache allocates all entries at once.
+  // No `max`: lru-cache would allocate all entries at once.
   return new LRUCache({ maxSize: maxEntries, sizeCalculation: () => 1 });
 }
 
 /**
- * A bounded cache whose entries end after `ttlMs`. When full, the entry that was not used for
- * longest goes. Invalidation on write is the caller's: the time to live only bounds what a missed
- * invalidation could cost.
+ * A bounded cache whose entries expire after `ttlMs` and that evicts the least recently used entry.
+ * Callers invalidate on write; the time to live only bounds the effect of a missed invalidation.
  */
 export class TtlCache<K extends string, V extends {}> {
   readonly #entries: LRUCache<K, V>;
@@ -30,8 +29,8 @@ export class TtlCache<K extends string, V extends {}> {
   constructor({ maxEntries, ttlMs, clock, weight }: TtlCacheOptions<V>) {
     this.#ttlMs = ttlMs;
     this.#clock = clock;
-    // No `max`: for that lru-cache allocates all entries at once. The size of an entry bounds their
-    // number too.
+    // No `max`: lru-cache would allocate all entries at once. The minimum size bounds their number
+    // too.
     const maxSize = weight?.maxBytes ?? maxEntries;
     const leastSize = Math.max(1, Math.floor(maxSize / maxEntries));
     this.#entries = new LRUCache({
@@ -50,11 +49,9 @@ export class TtlCache<K extends string, V extends {}> {
     return value;
   }
 
-  /**
-   * @param until ends the entry before its time to live, for values that carry an end of their own.
-   */
+  /** @param until expiry of the value itself, if it is earlier than its time to live. */
   set(key: K, value: V, until = Number.POSITIVE_INFINITY): void {
-    // lru-cache serves an entry in its last millisecond too.
+    // lru-cache still serves an entry in its last millisecond.
     const ttl = Math.min(this.#ttlMs, until - this.#clock.now()) - 1;
     if (ttl > 0) this.#entries.set(key, value, { ttl });
     else this.#entries.delete(key);
@@ -64,7 +61,7 @@ export class TtlCache<K extends string, V extends {}> {
     this.#entries.delete(key);
   }
 
-  /** Deletes every entry whose value is meant; asks all of them. */
+  /** Deletes the entries that match; visits all of them. */
   deleteWhere(isMeant: (value: V) => boolean): void {
     for (const [key, value] of this.#entries.entries()) if (isMeant(value)) this.#entries.delete(key);
   }
@@ -77,7 +74,7 @@ export class TtlCache<K extends string, V extends {}> {
     return this.#entries.size;
   }
 
-  /** The weights of what is kept together, each at least its share of the entries. */
+  /** Sum of the entries' sizes, each at least its share of the capacity. */
   get bytes(): number {
     return this.#entries.calculatedSize;
   }

@@ -1,11 +1,11 @@
-/** How severe an event is, least first. */
+/** Severity of an event, lowest first. */
 export const LEVELS = ["debug", "info", "warn", "error", "fatal"] as const;
 
 export type Level = (typeof LEVELS)[number];
 
 /**
- * The outside channels that a worker elsewhere can send by (D35). What goes to an app at Pusher
- * goes from the server.
+ * External channels that a remote worker can send through. Messages to a Pusher app are sent by the
+ * server.
  */
 export const WORKER_CHANNELS = ["email", "webhook", "fcm", "apns"] as const;
 export type WorkerChannel = (typeof WORKER_CHANNELS)[number];
@@ -15,9 +15,8 @@ export function isWorkerChannel(name: string): name is WorkerChannel {
 }
 
 /**
- * How tokens of another issuer may be signed when its public keys are known, and which keys each
- * may be checked with (RFC 7518 section 3.1, RFC 8037). HS256 is none of them: a public key must
- * not count as a secret.
+ * Algorithms accepted for tokens of external issuers, and the type of key for each (RFC 7518
+ * section 3.1, RFC 8037). HS256 is excluded: a public key must not be used as a secret.
  */
 export const KEY_KIND_OF = {
   RS256: "RSA",
@@ -32,12 +31,12 @@ export const KEY_KIND_OF = {
 export type IssuerAlgorithm = keyof typeof KEY_KIND_OF;
 export const ISSUER_ALGORITHMS = Object.keys(KEY_KIND_OF) as IssuerAlgorithm[];
 
-/** Stands for any namespace of Socket.IO. */
+/** Matches every Socket.IO namespace. */
 export const ANY_NAMESPACE = "*";
-/** What URLs have without escapes. */
+/** URL characters that need no escape. */
 const NAME = /^\/[\w.~:@/-]{1,64}$/;
 
-/** Whether clients of Socket.IO may call a namespace so. */
+/** Whether Socket.IO clients can use the namespace name. */
 export function isNamespaceName(name: string): boolean {
   return NAME.test(name);
 }

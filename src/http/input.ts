@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { type Caller, runAs } from "../core/caller.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
-import { decodeUtf8, jsonErrorPosition, outlineJson } from "../core/json-text.ts";
+import { decodeUtf8, jsonErrorPosition, scanJson } from "../core/json-text.ts";
 import { requireAccess } from "./access.ts";
 import type { Exchange } from "./exchange.ts";
 import { RawJson, Reply, type Route, type Shape } from "./route.ts";
@@ -133,7 +133,7 @@ function jsonText(body: Buffer): string {
   const text = decodeUtf8(body);
   if (text === undefined)
     throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
-  if (outlineJson(text, MAX_JSON_DEPTH).depth > MAX_JSON_DEPTH) throw tooDeep();
+  if (scanJson(text, MAX_JSON_DEPTH).depth > MAX_JSON_DEPTH) throw tooDeep();
   return text;
 }
 

@@ -6,8 +6,8 @@ import {
   jsonErrorPosition,
   jsonValueEnd,
   minifyJson,
-  outlineJson,
   replaceLoneSurrogates,
+  scanJson,
 } from "../../src/core/json-text.ts";
 
 const DEEP = Number.MAX_SAFE_INTEGER;
@@ -35,7 +35,7 @@ test("the outline of an object gives each key and each value exactly as they wer
   fc.assert(
     fc.property(fc.dictionary(anyText, json), spaces, (object, space) => {
       const text = spread(object, space);
-      const outline = outlineJson(text, DEEP);
+      const outline = scanJson(text, DEEP);
       assert.equal(outline.kind, "object");
       const keys = outline.keyStarts.map((start, i) => JSON.parse(text.slice(start, outline.keyEnds[i])));
       const values = outline.valueStarts.map((start, i) => JSON.parse(text.slice(start, outline.valueEnds[i])));
@@ -52,7 +52,7 @@ test("the outline of an array gives each element exactly as it was written", () 
   fc.assert(
     fc.property(fc.array(json), spaces, (array, space) => {
       const text = spread(array, space);
-      const outline = outlineJson(text, DEEP);
+      const outline = scanJson(text, DEEP);
       assert.equal(outline.kind, "array");
       assert.deepEqual(
         outline.valueStarts.map((start, i) => JSON.parse(text.slice(start, outline.valueEnds[i]))),
@@ -65,16 +65,16 @@ test("the outline of an array gives each element exactly as it was written", () 
 test("the depth of an outline is that of the value", () => {
   fc.assert(
     fc.property(json, spaces, (value, space) => {
-      assert.equal(outlineJson(spread(value, space), DEEP).depth, depthOf(value));
+      assert.equal(scanJson(spread(value, space), DEEP).depth, depthOf(value));
     }),
   );
 });
 
 test("the depth holds for any text, and counting stops above the limit", () => {
-  fc.assert(fc.property(anyText, (text) => assert.ok(outlineJson(text, DEEP).depth <= text.length)));
-  assert.equal(outlineJson("[".repeat(1_000_000), 32).depth, 33);
-  assert.equal(outlineJson('"[[[["', 32).depth, 0, "brackets inside a string do not count");
-  assert.equal(outlineJson('["\\"[[["]', 32).depth, 1, "nor behind an escaped quote");
+  fc.assert(fc.property(anyText, (text) => assert.ok(scanJson(text, DEEP).depth <= text.length)));
+  assert.equal(scanJson("[".repeat(1_000_000), 32).depth, 33);
+  assert.equal(scanJson('"[[[["', 32).depth, 0, "brackets inside a string do not count");
+  assert.equal(scanJson('["\\"[[["]', 32).depth, 1, "nor behind an escaped quote");
 });
 
 test("an outline says whether a nested value holds whitespace and a string an escape", async (t) => {
@@ -86,7 +86,7 @@ test("an outline says whether a nested value holds whitespace and a string an es
     { name: "an escaped backslash before a u", text: '{"a":"\\\\u0041"}', innerSpace: false, unicodeEscape: false },
   ])
     await t.test(name, () => {
-      const outline = outlineJson(text, DEEP);
+      const outline = scanJson(text, DEEP);
       assert.deepEqual([outline.innerSpace, outline.unicodeEscape], [innerSpace, unicodeEscape]);
     });
 });

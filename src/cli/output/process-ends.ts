@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import { createLogger } from "../../config/logger.ts";
 import type { Logger } from "../../core/log.ts";
-import { isStrayClaimed } from "../../core/runtime.ts";
+import { isUncaughtHandled } from "../../core/runtime.ts";
 import { CommandError, describeFailure, EXIT } from "./exit-codes.ts";
 import { printable } from "./output.ts";
 
@@ -90,7 +90,7 @@ export function endQuietlyOnBrokenPipe(): void {
 export function endOnStray(report: (error: Error) => unknown): void {
   process.removeAllListeners("uncaughtException");
   process.on("uncaughtException", (error) => {
-    if (isStrayClaimed(error)) return;
+    if (isUncaughtHandled(error)) return;
     report(error);
     process.exit(EXIT.failure);
   });

@@ -3,7 +3,7 @@ import { currentCaller } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { outlineJson } from "../../core/json-text.ts";
+import { scanJson } from "../../core/json-text.ts";
 import type { ConsumeOptions, EventInput } from "../../module/module-api.ts";
 import type { JobFinish } from "../../store/commit/write-set.ts";
 import type { Database } from "../../store/database.ts";
@@ -45,7 +45,7 @@ export class IngestService {
     const incoming = readEvent(
       {
         text,
-        outline: outlineJson(text, Number.MAX_SAFE_INTEGER),
+        outline: scanJson(text, Number.MAX_SAFE_INTEGER),
         value: JSON.parse(text),
         receivedAt: this.#clock.now(),
         newId: null,
@@ -81,7 +81,7 @@ export function trialEvent(value: Readonly<Record<string, unknown>>, projectId: 
   return readEvent(
     {
       text,
-      outline: outlineJson(text, Number.MAX_SAFE_INTEGER),
+      outline: scanJson(text, Number.MAX_SAFE_INTEGER),
       value: JSON.parse(text),
       receivedAt: now,
       newId: uuidv7(now),
@@ -158,7 +158,7 @@ function emitEvents(bus: Bus, events: readonly IncomingEvent[]): void {
   if (!bus.hasSubscribers("event:")) return;
   for (const event of events) {
     const name = `event:${event.type}`;
-    if (!bus.isHeard(name)) continue;
+    if (!bus.hasSubscriber(name)) continue;
     const stored = { ...event, payload: event.payloadText, correlationId: event.givenCorrelationId };
     bus.emit(name, JSON.parse(eventJson(stored)) as unknown, event.correlationId);
   }
@@ -166,7 +166,7 @@ function emitEvents(bus: Bus, events: readonly IncomingEvent[]): void {
 
 /** Once per notification; of one that reaches many, once per page of its recipients. */
 function emitNotifications(bus: Bus, told: readonly Told[]): void {
-  if (!bus.isHeard("notification:created")) return;
+  if (!bus.hasSubscriber("notification:created")) return;
   const pages = new Map<string, Told[]>();
   for (const each of told) {
     const page = pages.get(each.notification.id);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { claimStrays } from "../../core/runtime.ts";
+import { captureUncaught } from "../../core/runtime.ts";
 import { registrationOrder, requiredModules } from "./import-module.ts";
 import { ModuleFailure } from "./module-failure.ts";
 import { InstanceEnded } from "./module-instance.ts";
@@ -298,7 +298,7 @@ export class LoadedModules {
     this.#isClaimed = true;
     // A module's own line is below Prism's in a stack: the usual ten lines end before it.
     Error.stackTraceLimit = Math.max(Error.stackTraceLimit, STACK_LINES);
-    claimStrays((error) => {
+    captureUncaught((error) => {
       if (error instanceof InstanceEnded) return true;
       const module = scope.current ?? this.#ofStack(error);
       if (module === undefined) return false;

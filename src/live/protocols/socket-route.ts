@@ -1,6 +1,6 @@
 import type { TemplatedApp, WebSocket } from "uWebSockets.js";
 import type { Clock } from "../../core/clock.ts";
-import { decodeUtf8, outlineJson } from "../../core/json-text.ts";
+import { decodeUtf8, scanJson } from "../../core/json-text.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
@@ -18,7 +18,7 @@ const MAX_MESSAGE_BYTES = 65_536;
 function readClientMessage(bytes: Buffer, isBinary: boolean): object | CloseReason {
   if (bytes.length > MAX_MESSAGE_BYTES) return "tooBig";
   const text = isBinary ? undefined : decodeUtf8(bytes);
-  if (text === undefined || outlineJson(text, MAX_JSON_DEPTH).depth > MAX_JSON_DEPTH) return "malformed";
+  if (text === undefined || scanJson(text, MAX_JSON_DEPTH).depth > MAX_JSON_DEPTH) return "malformed";
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null && !Array.isArray(value) ? value : "malformed";

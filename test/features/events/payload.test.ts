@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { outlineJson } from "../../../src/core/json-text.ts";
+import { scanJson } from "../../../src/core/json-text.ts";
 import { readEvent } from "../../../src/features/events/pipeline/read-events.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { scalarOf } from "../../helpers/tables.ts";
@@ -203,7 +203,7 @@ test("what is stored means what was sent, for any payload and any unknown member
         const event = readEvent(
           {
             text,
-            outline: outlineJson(text, Number.MAX_SAFE_INTEGER),
+            outline: scanJson(text, Number.MAX_SAFE_INTEGER),
             value: JSON.parse(text),
             receivedAt: 0,
             newId: null,

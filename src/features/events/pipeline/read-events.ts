@@ -1,13 +1,7 @@
 import { DAY_MS } from "../../../core/clock.ts";
 import { PrismError, shownPath } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import {
-  type JsonOutline,
-  jsonValueEnd,
-  minifyJson,
-  outlineJson,
-  replaceLoneSurrogates,
-} from "../../../core/json-text.ts";
+import { type JsonSpans, jsonValueEnd, minifyJson, replaceLoneSurrogates, scanJson } from "../../../core/json-text.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
 import { IncomingEvent } from "../../rules/index.ts";
 import { foreignTime, isPlainObject, readEnvelope } from "./event-envelope.ts";
@@ -43,7 +37,7 @@ export type BatchItem = IncomingEvent | ItemError;
 interface EventSource {
   /** The JSON text of the event, and where its members stand in it. */
   readonly text: string;
-  readonly outline: JsonOutline;
+  readonly outline: JsonSpans;
   /** What the parser made of the text. */
   readonly value: unknown;
   readonly receivedAt: number;
@@ -63,7 +57,7 @@ export function requireItemLength(text: string, { maxEventBytes }: EventLimits):
 /**
  * Asked before the text is parsed; a name that stands twice counts twice. @throws VALIDATION_FAILED
  */
-function requireFewMembers({ kind, keyStarts }: JsonOutline): void {
+function requireFewMembers({ kind, keyStarts }: JsonSpans): void {
   if (kind !== "object" || keyStarts.length <= MAX_UNKNOWN_MEMBERS + OWN_MEMBERS) return;
   throw invalid("", `has more than ${MAX_UNKNOWN_MEMBERS} members that belong into its payload`);
 }
@@ -272,8 +266,8 @@ export function* arrayElements(text: string): Iterable<string> {
  * An item's text as a value with its outline. @throws MALFORMED_JSON; VALIDATION_FAILED for more
  * members than an event may have.
  */
-export function parseItem(text: string): { value: unknown; outline: JsonOutline } {
-  const outline = outlineJson(text, MAX_JSON_DEPTH);
+export function parseItem(text: string): { value: unknown; outline: JsonSpans } {
+  const outline = scanJson(text, MAX_JSON_DEPTH);
   if (outline.depth > MAX_JSON_DEPTH) throw tooDeep();
   requireFewMembers(outline);
   return { value: parseJsonText(text), outline };

@@ -2,7 +2,7 @@ import type { WebSocket } from "uWebSockets.js";
 import { randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
 import type { Server as SocketIo } from "socket.io";
-import { outlineJson } from "../../../core/json-text.ts";
+import { scanJson } from "../../../core/json-text.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { MAX_JSON_DEPTH } from "../../../http/input.ts";
 import type { CloseReason } from "../../connections.ts";
@@ -333,6 +333,6 @@ export class PacketGate {
     else if (HAS_ATTACHMENTS.test(packet)) this.#keptBytes = bytes;
     if ((isAttachment ? this.#keptBytes : bytes) > limitBytes) return "tooBig";
     if (isAttachment) return null;
-    return outlineJson(packet, MAX_JSON_DEPTH).depth > MAX_JSON_DEPTH ? "malformed" : null;
+    return scanJson(packet, MAX_JSON_DEPTH).depth > MAX_JSON_DEPTH ? "malformed" : null;
   }
 }
