@@ -9,7 +9,7 @@ import type { Services } from "./open-services.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
 
-/** A command that writes beside the server is noticed within this time (D35). */
+/** A command that writes beside the server is noticed within this time. */
 const ASK_EVERY_MS = 250;
 
 /** Notices commits of other processes, so that what a command changed counts here at once. */

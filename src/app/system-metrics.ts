@@ -59,8 +59,8 @@ export interface SystemMetricsParts {
 }
 
 /**
- * Gauges and counts that the parts of the program keep anyway, read when somebody asks for /metrics
- * (contract 13).
+ * Gauges and counts that the parts of the program keep anyway, read when somebody asks for
+ * /metrics.
  */
 export function registerSystemMetrics(parts: SystemMetricsParts): void {
   const { metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers } = parts;

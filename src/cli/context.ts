@@ -3,7 +3,7 @@ import { type ConfigSources, type LoadedConfig, loadConfig } from "../config/loa
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { Output } from "./output/output.ts";
 
-/** Flags that every command takes (contract 10.1). */
+/** Flags that every command takes (docs/cli.md). */
 export interface GlobalFlags {
   readonly config?: string;
   readonly dataDir?: string;

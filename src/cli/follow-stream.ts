@@ -16,7 +16,7 @@ export interface Entry {
   readonly data: unknown;
 }
 
-/** What a server says on `/ws` (contract 5.2), as far as a reader of one stream listens. */
+/** What a server says on `/ws` (docs/realtime.md), as far as a reader of one stream listens. */
 type ServerMessage =
   | { readonly op: "welcome" }
   | { readonly op: "subscribed"; readonly offset: number }
@@ -226,8 +226,8 @@ function finalFailure(end: ConnectionEnd, wasConnected: boolean, { base }: Serve
 }
 
 /**
- * Close codes after which a client must not come back (contract 5.1), by the HTTP status that means
- * the same.
+ * Close codes after which a client must not come back (docs/realtime.md), by the HTTP status that
+ * means the same.
  */
 const FINAL_CLOSE_CODES: Readonly<Record<number, number>> = {
   1009: 413,

@@ -94,7 +94,7 @@ const PLACEHOLDER =
   /secret|password|placeholder|example|change[-_ ]?(me|this|it\b|in\b)|^(your|dev|test|default|dummy)[-_ ]|^replace|^<.*>$|x{6}/i;
 
 /**
- * What production does not accept (contract section 11): a JWT secret or encryption key that is
+ * What production does not accept (docs/configuration.md): a JWT secret or encryption key that is
  * missing, short, or a placeholder of some example file.
  * @param missing keys of the secrets that were not configured.
  */

@@ -86,7 +86,7 @@ export function ignoredSeedVariables(environment: Readonly<Record<string, string
 }
 
 /**
- * A database URL of another engine is ignored (D33). @returns the warning, or undefined when the
+ * A database URL of another engine is ignored. @returns the warning, or undefined when the
  * URL or path is one of SQLite.
  */
 export function foreignDatabaseUrl(url: string): string | undefined {

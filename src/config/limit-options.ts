@@ -3,7 +3,7 @@ import { option, optional } from "./option.ts";
 
 const HOUR = 3_600_000;
 
-/** The queues of the job table (contract 8.3). Their order is the order in which they are shown. */
+/** The queues of the job table (docs/jobs.md). Their order is the order in which they are shown. */
 export const QUEUE_OPTIONS = {
   "event-processing": queue(4, 8, "poison events and reprocessing"),
   "notification-delivery": queue(16, 8, "recipients of rules that reach many, attempts on outside channels"),

@@ -191,7 +191,7 @@ export interface LoggerOptions {
   readonly level: "error" | "warn" | "info" | "debug";
   /**
    * Patterns as of the `debug` package: `prism:*`, `prism:http,prism:rules`, `-prism:http`; `dms:*`
-   * means every namespace (S4).
+   * means every namespace.
    */
   readonly debug?: string | undefined;
   readonly destination?: DestinationStream | undefined;

@@ -10,7 +10,7 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /**
- * Every setting of Prism (contract section 11). Flags, environment names, the example file,
+ * Every setting of Prism. Flags, environment names, the example file,
  * `doctor` and the docs derive from this tree.
  */
 export const OPTIONS = {

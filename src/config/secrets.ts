@@ -29,8 +29,8 @@ export class Secrets {
   }
 
   /**
-   * HMAC key of the hashes of refresh tokens; without one of its own derived from the access secret
-   * (D16). @throws ConfigRefused
+   * HMAC key of the hashes of refresh tokens; without one of its own derived from the access
+   * secret. @throws ConfigRefused
    */
   get refresh(): string {
     if (this.#refresh !== undefined) return this.#refresh;

@@ -15,9 +15,9 @@ export class UnsealError extends Error {
 }
 
 /**
- * Encryption at rest (contract 12.8): AES-256-GCM with a random 96-bit nonce. A sealed value is key
- * id (4 bytes) ‖ nonce ‖ ciphertext ‖ tag; `place` (table, column and row) is authenticated with
- * it, so that a value moved to another row does not open.
+ * Encryption at rest (docs/security.md): AES-256-GCM with a random 96-bit nonce. A sealed value is
+ * key id (4 bytes) ‖ nonce ‖ ciphertext ‖ tag; `place` (table, column and row) is authenticated
+ * with it, so that a value moved to another row does not open.
  */
 export class SealedBox {
   readonly #current: Uint8Array;

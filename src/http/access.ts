@@ -73,8 +73,8 @@ const REQUEST_HEADERS =
   "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-API-Key, X-Correlation-Id, X-Request-Id";
 
 /**
- * Which browser origins may call (contract 12.2): an exact list; in development without a list, any
- * port of this machine.
+ * Which browser origins may call (docs/security.md): an exact list; in development without a list,
+ * any port of this machine.
  */
 export class CorsPolicy {
   readonly #origins: ReadonlySet<string>;

@@ -89,7 +89,7 @@ function shownDetails(details: readonly ErrorDetail[]): readonly ErrorDetail[] {
     .map((detail) => (detail.path === undefined ? detail : { ...detail, path: shownPath(detail.path) }));
 }
 
-/** Header fields that belong to a code (contract 4.2). */
+/** Header fields that belong to a code (docs/http.md). */
 export function errorHeaders(error: PrismError): Record<string, string> {
   const status = STATUS_OF[error.code];
   const headers: Record<string, string> = {};

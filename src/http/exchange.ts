@@ -156,7 +156,7 @@ export class Exchange {
   }
 
   /**
-   * Refuses what the library's parser lets through (contract 12.5): it only measures a head that
+   * Refuses what the library's parser lets through (docs/http.md): it only measures a head that
    * comes in pieces, takes any Transfer-Encoding for `chunked`, and accepts fields twice that frame
    * the message or name the host. Two readings of where a request ends are how one is smuggled past
    * a proxy (RFC 9112 section 11.2). @throws URI_TOO_LONG, HEADERS_TOO_LARGE, BadHead

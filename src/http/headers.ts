@@ -11,7 +11,7 @@ const COMMON = [
   "X-Frame-Options: DENY",
 ];
 
-/** JSON answers (contract 12.1); what concerns HTML only is left to {@link DOCUMENT_HEADERS}. */
+/** JSON answers (docs/security.md); what concerns HTML only is left to {@link DOCUMENT_HEADERS}. */
 export const API_HEADERS = [...COMMON, "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'"].join(
   "\r\n",
 );

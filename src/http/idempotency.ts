@@ -23,7 +23,7 @@ interface StoredRow {
 
 /**
  * A request that may be repeated safely: `Idempotency-Key`
- * (draft-ietf-httpapi-idempotency-key-header, contract 4.1, D44).
+ * (draft-ietf-httpapi-idempotency-key-header; docs/http.md).
  */
 export interface IdempotentRequest {
   readonly scope: string;

@@ -38,7 +38,7 @@ export interface KernelParts {
 }
 
 /**
- * The way of a request, in the order of contract 4.1: head, route (404, 405), credentials (401),
+ * The steps of a request, in this order (docs/http.md): head, route (404, 405), credentials (401),
  * permission (403), rate (429), size and type, JSON, schema, handler, answer. Each step throws a
  * PrismError or hands on to the next; {@link HttpKernel.fail} is the one place that writes errors.
  */

@@ -16,8 +16,7 @@ interface Port {
 /**
  * The sockets of the server, one for each port. What features put on it is remembered: the library
  * binds a certificate to the app that was made with it, so a new certificate means a new app on the
- * same ports, which takes the new connections, while the old one goes on with its own (contract
- * 12.14).
+ * same ports, which takes the new connections, while the old one goes on with its own.
  *
  * The library's other way, certificates by server name, is of no use here: `removeServerName` frees
  * the routes that open connections of that name still read (the next request on one ends the

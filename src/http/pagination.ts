@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { PrismError } from "../core/errors.ts";
 import { pattern, queryInteger } from "./shapes.ts";
 
-/** The query members of a list (D36): `page`+`limit`, `limit`+`offset`, or `cursor`. */
+/** The query members of a list: `page`+`limit`, `limit`+`offset`, or `cursor`. */
 export function pageEntries(maxLimit = 100) {
   return {
     limit: v.optional(queryInteger(1, maxLimit)),

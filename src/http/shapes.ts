@@ -43,8 +43,7 @@ function namingAllUnknown<E extends v.ObjectEntries>(
 }
 
 /**
- * An object with these members, and any others of the client's own, which are kept as they came
- * (contract 12.15).
+ * An object with these members, and any others of the client's own, which are kept as they came.
  */
 export function openObject<const E extends v.ObjectEntries>(entries: E): v.LooseObjectSchema<E, undefined> {
   return refusingArrays(v.looseObject(entries), keepLeftOut);
@@ -96,7 +95,7 @@ export function selfChanging<const S extends v.GenericSchema>(schema: S) {
   return v.pipe(schema, v.metadata({ readOnly: true }));
 }
 
-/** Text of `min` to `max` code points, normalised first (contract 12.7). */
+/** Text of `min` to `max` code points, normalised first. */
 export function text(max: number, min = 0) {
   const message = min === 0 ? `must be at most ${max} characters long` : `must be ${min} to ${max} characters long`;
   return v.pipe(
@@ -256,7 +255,7 @@ export function requireServed(channels: readonly Channel[] | undefined, served: 
 
 /**
  * Links that a notification carries are opened by browsers and apps: only http, https and the app
- * schemes that the operator has listed (contract 12.7). @throws VALIDATION_FAILED @param path of
+ * schemes that the operator has listed. @throws VALIDATION_FAILED @param path of
  * the member, for the error.
  */
 export function requireLink(url: string | undefined, path: string, { notifications }: Config): void {

@@ -28,7 +28,7 @@ export class TlsRefused extends Error {
 }
 
 /**
- * AEAD with forward secrecy for TLS 1.2; TLS 1.3 has suites of its own, all of which are (D47).
+ * AEAD with forward secrecy for TLS 1.2; TLS 1.3 has suites of its own, all of which are.
  * OpenSSL's cipher list format.
  */
 export const TLS_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20";

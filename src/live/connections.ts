@@ -7,8 +7,8 @@ import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";
 
 /**
- * Why a socket was closed (contract 5.1). A client should connect again after 1011, 1012 and 4008,
- * after 4429 later, after `expired` with a newer token, and not after the others.
+ * Why a socket was closed (docs/realtime.md). A client should connect again after 1011, 1012 and
+ * 4008, after 4429 later, after `expired` with a newer token, and not after the others.
  */
 export const CLOSE = {
   tooBig: 1009,

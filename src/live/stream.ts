@@ -2,7 +2,7 @@ import type { EpochMs } from "../core/clock.ts";
 import { isUuid } from "../core/ids.ts";
 import type { Level } from "../core/vocabulary.ts";
 
-/** The name of a stream and what it says (contract 5.1). */
+/** The name of a stream and what it says (docs/realtime.md). */
 export type StreamRef =
   | { readonly kind: "user"; readonly userId: string }
   | { readonly kind: "project"; readonly projectId: string }

@@ -1,5 +1,5 @@
 /**
- * What a module is, and what it is given: the interface of contract section 9, for features of
+ * What a module is, and what it is given: the interface of docs/modules.md, for features of
  * Prism itself and for anybody's. Outsiders get these types as `prism/module`; docs/modules.md is
  * the guide.
  */

@@ -96,7 +96,7 @@ export type {
 };
 
 /**
- * The tables as Kysely sees them (contract section 3). JSON columns are text, booleans 0 or 1,
+ * The tables as Kysely sees them. JSON columns are text, booleans 0 or 1,
  * instants integer epoch ms. They stand in schema/, by what they are about; the DDL is in
  * migrations/; a test compares the two column by column.
  */

@@ -27,7 +27,7 @@ export interface StoreOptions {
   readonly writer: "main" | "thread" | "adaptive";
   /**
    * True for the server, which holds the data directory's lock and gives the offsets; false for a
-   * command that writes beside it (D35).
+   * command that writes beside it.
    */
   readonly isOwner: boolean;
   /** Where the server notes, outside the database, how far it has got. */

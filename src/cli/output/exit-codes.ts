@@ -8,7 +8,7 @@ import { TlsRefused } from "../../http/tls.ts";
 import { SchemaRefused } from "../../store/sqlite/migrate.ts";
 import { failureOf, sqliteCode } from "../../store/sqlite/sqlite-errors.ts";
 
-/** What a command's exit says (contract 10.1). */
+/** What a command's exit says (docs/cli.md). */
 export const EXIT = {
   done: 0,
   failure: 1,

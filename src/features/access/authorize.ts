@@ -45,7 +45,7 @@ const GLOBAL: ReadonlySet<string> = new Set<Permission & ProjectRight>([
 const MANAGING_SCOPE = "projects:create";
 
 /**
- * Whether the caller has a right in a project (D27, D56): rights add up. A global permission holds
+ * Whether the caller has a right in a project: rights add up. A global permission holds
  * in the default project and in every project the caller is a member of; `projects:all` makes the
  * caller an owner everywhere; every active user is a viewer of the default project. A key has its
  * scopes, in its own project; a service token no more than its scopes, however high its user stands

@@ -134,7 +134,7 @@ export async function hasAdmin(db: ReadDb, isDevelopment: boolean): Promise<bool
 const KEY = "setup.tokenHash";
 
 /**
- * The secret that makes the first account of a production server its Admin (D51): good once, until
+ * The secret that makes the first account of a production server its Admin: good once, until
  * there is an Admin. The database holds its SHA-256. @returns null when one was made before, which
  * nobody can show again.
  */
@@ -175,7 +175,7 @@ export type FirstAdmin =
   | { readonly state: "awaited" };
 
 /**
- * Makes a setup token while there is no Admin, outside development (D51). Called when nothing can
+ * Makes a setup token while there is no Admin, outside development. Called when nothing can
  * keep it from being shown any more.
  */
 export async function awaitFirstAdmin(
@@ -191,7 +191,7 @@ export async function awaitFirstAdmin(
 }
 
 /**
- * Makes the Admin of `auth.bootstrapAdmin` at a start without users (D14). @throws ConfigRefused
+ * Makes the Admin of `auth.bootstrapAdmin` at a start without users. @throws ConfigRefused
  * for settings that cannot be an account
  */
 export async function makeConfiguredAdmin(parts: FirstAdminParts): Promise<void> {

@@ -103,7 +103,7 @@ export interface KeptAnswer extends Owned {
 }
 
 /**
- * The reads that are kept in memory (contract 13, Caching), besides those of {@link Principals} for
+ * The reads that are kept in memory, besides those of {@link Principals} for
  * credentials and rights.
  */
 export class ReadCaches {

@@ -51,8 +51,7 @@ function goneDevices(db: ReadDb | Trx, now: number) {
 }
 
 /**
- * A removed account keeps its row, for what names its id stays readable; who it was is forgotten
- * (contract 12.18).
+ * A removed account keeps its row, for what names its id stays readable; who it was is forgotten.
  */
 const removedUsers: RetentionRule<string> = {
   name: "users",

@@ -11,7 +11,7 @@ import type { AuditLogTable } from "../../store/schema.ts";
 import { bytesOf, fittingRows, type RowBytes } from "../../store/sqlite/list-queries.ts";
 
 export interface AuditEntry {
-  /** `resource.verb` as listed in contract 12.10. */
+  /** `resource.verb` (docs/security.md). */
   readonly action: string;
   readonly resourceType?: string;
   readonly resourceId?: string;
@@ -88,7 +88,7 @@ interface SeqBounds {
 }
 
 /**
- * The numbers of the log are in the order of time (contract 3), so those of a time are found by
+ * The numbers of the log are in the order of time, so those of a time are found by
  * halving, without reading the rest.
  */
 export async function seqBounds(db: ReadDb, { from, to }: AuditSelection): Promise<SeqBounds> {
@@ -175,7 +175,7 @@ export const AUDIT_COLUMNS = [
   "hash",
 ] as const;
 
-/** The audit trail as CSV: header row, then one line per row (contract 4.11). */
+/** The audit trail as CSV: header row, then one line per row. */
 export async function* auditCsv(db: ReadDb, selection: AuditSelection): AsyncIterable<string> {
   yield csvLine(AUDIT_COLUMNS);
   for await (const row of scanAudit(db, selection)) yield csvLine(auditCells(row));

@@ -63,7 +63,7 @@ type AuditContext = AuditOwn & Pick<CoreServices, "audit">;
 
 const tag = "Audit";
 
-/** The audit trail: reading, exporting, verifying (contract 4.11, 12.9). */
+/** The audit trail: reading, exporting, verifying. */
 export function auditFeature(own: AuditOwn): Feature {
   return { name: "audit", version: "1.0.0", register: (server, { audit }) => serve(server, { ...own, audit }) };
 }

@@ -1,5 +1,5 @@
 const SCALE = 4;
-/** 999999999999999.9999, the largest DECIMAL(19,4) (D24). */
+/** 999999999999999.9999, the largest DECIMAL(19,4). */
 const LARGEST_UNITS = 10n ** 19n - 1n;
 const PLAIN = /^(-?)(\d{1,15})(?:\.(\d{1,4}))?$/;
 
@@ -8,7 +8,7 @@ export type MoneyUnits = bigint;
 
 /**
  * An amount as somebody writes it: a decimal text, or a JSON number, which counts as its shortest
- * decimal form. A number whose units pass 2^53 - 1 may have been rounded before it came here (D57).
+ * decimal form. A number whose units pass 2^53 - 1 may have been rounded before it came here.
  * @returns undefined for what is not exactly an amount.
  */
 export function parseMoney(value: string | number): MoneyUnits | undefined {

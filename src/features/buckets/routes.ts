@@ -9,7 +9,7 @@ import { type BucketRow, bucketView, type TransferBucketsContext, type TransferB
 
 const PATH = "/api/v1/transfer-buckets";
 
-/** Balances that are watched (contract 4.11). */
+/** Balances that are watched. */
 export function transferBucketsFeature(own: TransferBucketsOwn): Feature {
   return {
     name: "transfer-buckets",

@@ -9,7 +9,7 @@ const MAX_RENOTIFY_MS = 2_592_000_000;
 const MONEY =
   'must be an amount of up to 15 digits and 4 decimals, such as "1250.75"; as a JSON number only where that holds it exactly';
 
-/** An amount (D57); gives its one text. */
+/** An amount; gives its one text. */
 const money = v.pipe(
   v.union([v.string(), v.number()], MONEY),
   v.metadata({ description: 'Decimal text such as "1250.75", or a number that is exactly that' }),

@@ -80,7 +80,7 @@ interface Verdict {
 
 /**
  * Below its threshold: told when it goes there, and again each `renotifyMs`. Back at it or above:
- * told once (contract 8.3).
+ * told once.
  */
 function judge(bucket: BucketRow, now: EpochMs): Verdict {
   const { state, lastAlertAt, renotifyMs } = bucket;

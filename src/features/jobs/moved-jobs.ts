@@ -64,7 +64,7 @@ export interface LostContext {
 const LOST_LAST_ATTEMPT = new Error("the process ended during the last attempt");
 
 /**
- * Takes running jobs from workers that are gone (contract 8.2): they are ready at once. An attempt
+ * Takes running jobs from workers that are gone (docs/jobs.md): they are ready at once. An attempt
  * that had begun counts, and with none left it is one that failed. The caller tells the runner when
  * it is on disk.
  * @returns `waiting`: ready again, or in a next queue for another attempt

@@ -142,7 +142,7 @@ export async function queueViews(parts: QueueParts) {
   return [...names].map((name) => viewOf(parts, name, counts));
 }
 
-/** @param ref a queue's name, or the one by which S2 knows it. @throws QUEUE_NOT_FOUND */
+/** @param ref a queue's name, with or without the suffix `-queue`. @throws QUEUE_NOT_FOUND */
 export async function queueView(parts: QueueParts, ref: string) {
   const name = parseQueueName(ref);
   const view = (await queueViews(parts)).find((queue) => queue.name === name);

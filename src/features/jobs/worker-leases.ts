@@ -24,7 +24,7 @@ import {
   tellReturned,
 } from "./worker-attempts.ts";
 
-/** How long a worker keeps its jobs without a word from it (contract 4.12). */
+/** How long a worker keeps its jobs without a word from it. */
 const LEASE_MS = 60_000;
 /** A claim that finds nothing is no reason to write, unless the lease is older than this. */
 const FRESH_MS = 20_000;
@@ -78,11 +78,11 @@ interface Lease {
 
 export interface WorkerLeasesParts extends JobsContext, Omit<AttemptsContext, "handlers"> {
   readonly reader: Sqlite;
-  /** Default: as the contract has it. */
+  /** Default: a minute. */
   readonly leaseMs?: number;
 }
 
-/** Whether workers elsewhere may run jobs of the queue (D35): outside channels and modules. */
+/** Whether workers elsewhere may run jobs of the queue: outside channels and modules. */
 export function isRemoteQueue(queue: QueueName): boolean {
   return queue === "notification-delivery" || queue === "push-notification" || isModuleQueue(queue);
 }

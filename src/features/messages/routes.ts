@@ -12,7 +12,7 @@ const own = { tag, access: { tokenScopes: ["messages:own"] } } as const;
 const reads = { tag, access: { tokenScopes: ["messages:own", "messages:read_all"] } } as const;
 const PATH = "/api/v1/messages";
 
-/** Delayed messages from one user to another (contract 4.10, 8.7). */
+/** Delayed messages from one user to another. */
 export function messagesFeature(given: MessagesOwn): Feature {
   return {
     name: "messages",

@@ -14,7 +14,7 @@ import * as queries from "./queries.ts";
 import { mayUseMessages, messageView, metadataView, sealContent } from "./queries.ts";
 import type { ListQuery, SendBody } from "./schema.ts";
 
-/** Messages of one sender in a minute (contract 8.7). */
+/** Messages of one sender in a minute. */
 const MESSAGES_PER_MINUTE = 60;
 
 /**
@@ -137,7 +137,7 @@ async function storeMessage(context: MessagesContext, trx: Trx, senderId: string
   return { id, status: row.status, delayMs, senderId, recipientId, ...at };
 }
 
-/** D30: `sendAt`, else `delayMs`, else what is configured. @throws VALIDATION_FAILED */
+/** `sendAt`, otherwise `delayMs`, otherwise the configured delay. @throws VALIDATION_FAILED */
 function delayOf(context: MessagesContext, { sendAt, delayMs }: SendBody, now: number): number {
   const { defaultDelayMs, maxDelayMs } = context.settings.messages;
   // A default that was configured above the maximum is the operator's own word.

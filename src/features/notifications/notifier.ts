@@ -266,7 +266,7 @@ export class Notifier {
   }
 }
 
-/** The members of the contract's form that have two names, by those of the program. */
+/** Members with two names on the wire, by the name used in the program. */
 function asNotifyInput(given: GivenNotification): NotifyInput {
   const { userId, body, ...input } = given as NotifyInput & api.NotifyInput;
   return {

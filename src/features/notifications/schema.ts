@@ -227,8 +227,8 @@ export const UNTOUCHED = { delivered: 0, readAt: null, acknowledgedAt: null, ope
 export type WebviewActionView = v.InferOutput<typeof WebviewAction>;
 
 /**
- * A notification as one recipient sees it, with the members that clients of S0 read: `body`,
- * `userId`, `read`.
+ * A notification as one recipient sees it, with the members that older clients read
+ * (docs/coming-from.md): `body`, `userId`, `read`.
  */
 export function notificationView(
   notification: NotificationFacts,

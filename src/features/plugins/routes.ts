@@ -14,7 +14,7 @@ const PATH = "/api/v1/modules";
 
 const Name = object({ name: v.string() });
 
-/** The modules of the modules directory, as operators see and turn them (contract 4.12, 9). */
+/** The modules of the modules directory, as operators see and turn them. */
 export function modulesFeature(own: ModulesOwn): Feature {
   return { name: "modules", version: "1.0.0", register: (server) => serve(server, own) };
 }

@@ -51,7 +51,7 @@ const USER_PATH = "/api/v1/users/me/pusher-user-auth";
 const FORM_OR_JSON = { types: ["application/json", "application/x-www-form-urlencoded"], gzip: false } as const;
 
 /**
- * What lets a client of Pusher into private and presence channels (contract 4.5, 5.5, D4): GET
+ * What lets a client of Pusher into private and presence channels (docs/pusher.md): GET
  * reads the query, POST a form or JSON.
  */
 export function pusherAuthRoutes({ projects, channelAuthorizers, pusher, pusherRegistry, config }: PusherOwn): Route[] {

@@ -22,7 +22,7 @@ const ENCRYPTED = "private-encrypted-";
 
 /**
  * Who decides about private and presence channels in place of the permission: modules, each for
- * names that begin alike (contract 5.5).
+ * names that begin alike.
  */
 export class ChannelAuthorizers {
   readonly #byPrefix = new Map<string, AllowsChannel>();

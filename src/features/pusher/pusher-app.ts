@@ -104,7 +104,7 @@ function makeSecret(): string {
 }
 
 /**
- * What lets one socket into one channel: key and HMAC-SHA-256 (contract 5.5;
+ * What lets one socket into one channel: key and HMAC-SHA-256 (docs/pusher.md;
  * pusher.com/docs/channels/library_auth_reference/auth-signatures).
  * @param channelData of a presence channel, exactly as it is sent along
  */

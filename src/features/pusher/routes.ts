@@ -40,7 +40,7 @@ const MAX_SKEW_MS = 600_000;
 
 /**
  * The one check of who calls the REST API of the Pusher protocol: `auth_signature` must be the
- * HMAC-SHA-256 of method, path and all other parameters, decoded and sorted (contract 5.5;
+ * HMAC-SHA-256 of method, path and all other parameters, decoded and sorted (docs/pusher.md;
  * pusher.com/docs/channels/library_auth_reference/rest-api/#authentication). What the signature
  * does not cover is the body: that is `body_md5`'s, see {@link requireBody}. As at Pusher nothing
  * notes what was signed before: whoever can read a request can send it again for as long as its
@@ -138,7 +138,7 @@ const CLOSING_EVERY_MS = 20;
 const BODY = { raw: { types: ["application/json"], gzip: false }, maxBodyBytes: MAX_BODY_BYTES } as const;
 
 /**
- * The REST API of the embedded Pusher server (contract 5.5): any server library for Pusher Channels
+ * The REST API of the embedded Pusher server: any server library for Pusher Channels
  * triggers events here and asks who is there. A protocol of its own, with its own signature in
  * place of credentials. With `pusher.mode` remote all of this is Pusher's, and not here.
  */

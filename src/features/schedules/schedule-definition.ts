@@ -7,7 +7,7 @@ import type { SchedulesTable } from "../../store/schema.ts";
 import { MAX_PAYLOAD_BYTES } from "../jobs/index.ts";
 import { Recurrence, recurrenceOf } from "./cron/recurrence.ts";
 
-/** What happens to runs whose time passed while nobody could make them (contract 8.4). */
+/** What happens to runs whose time passed while nobody could make them (docs/schedules.md). */
 export const MISSED = ["skip", "once", "all"] as const;
 /** What happens to a run while a job of the schedule has not ended. */
 export const OVERLAP = ["skip", "allow"] as const;

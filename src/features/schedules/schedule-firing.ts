@@ -11,8 +11,8 @@ import { COMPLETED, finishOf, type JobRunner, type NewJob, newJobRow } from "../
 import { type ScheduleRow, timesFrom } from "./schedule-definition.ts";
 
 /**
- * A run whose time passed longer ago than this has been missed (contract 8.4); until then it is
- * late.
+ * A run whose time passed longer ago than this has been missed (docs/schedules.md); until then it
+ * is late.
  */
 const LATE_MS = 30_000;
 

@@ -42,9 +42,9 @@ export interface ScheduleRun {
 export type PayloadResolver = (payload: unknown, creator: UserPrincipal, trx: Trx) => Promise<unknown>;
 
 /**
- * What recurs: definitions that make jobs, by the wall clock of a zone or by elapsed time (contract
- * 8.4, 8.5). Each firing is one transaction. What is said of a schedule here is in force with the
- * commit.
+ * What recurs: definitions that make jobs, by the wall clock of a zone or by elapsed time
+ * (docs/schedules.md). Each firing is one transaction. What is said of a schedule here is in force
+ * with the commit.
  */
 export class Schedules {
   readonly #parts: ScheduleParts;

@@ -69,7 +69,7 @@ const TYPES: readonly BodyType[] = [
   "audio/vnd.wave",
 ];
 
-/** Files that notifications sound with (contract 4.11). */
+/** Files that notifications sound with. */
 export function soundsFeature(own: SoundsOwn): Feature {
   return {
     name: "sounds",

@@ -24,7 +24,7 @@ export interface SoundFiles {
 const PARTIAL = ".partial";
 
 /**
- * Sounds in a folder of the data directory, each under its id (contract 12.13), for its owner only.
+ * Sounds in a folder of the data directory, each under its id, for its owner only.
  */
 export class LocalSounds implements SoundFiles {
   readonly kind = "local";

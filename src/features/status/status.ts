@@ -142,7 +142,7 @@ export interface StatusParts {
   warnings(): readonly string[];
 }
 
-/** What an operator looks at first (contract 4.12). */
+/** What an operator looks at first. */
 export async function systemStatus({ clock, startedAt, store, storage, backlog }: HealthParts, parts: StatusParts) {
   const { config, circuits, loaded, connections, consumers, rules, pipeline } = parts;
   const { databaseBytes, walBytes } = store.sizes();

@@ -31,11 +31,11 @@ export interface NoticeParts {
 }
 
 /**
- * Writes the stream `system` (contract 5.1): what an operator wants to know at once. Once a second
- * it looks at what is paused, full or failed, and tells what has begun and what is over since; what
- * holds when the server starts is told then. Jobs that died are told with the next look, so that a
- * thousand of them are one transaction. A notice that cannot be written is written with a later
- * look.
+ * Writes the stream `system` (docs/realtime.md): what an operator wants to know at once. Once a
+ * second it looks at what is paused, full or failed, and tells what has begun and what is over
+ * since; what holds when the server starts is told then. Jobs that died are told with the next
+ * look, so that a thousand of them are one transaction. A notice that cannot be written is written
+ * with a later look.
  */
 export class SystemNotices {
   readonly #parts: NoticeParts;

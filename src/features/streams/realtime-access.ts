@@ -13,8 +13,8 @@ import { mayUseMessages } from "../messages/index.ts";
 import { type ChannelRights, isPublicChannel, maySubscribe } from "../pusher/index.ts";
 
 /**
- * Who may follow which stream (contract 5.1): users their own, and the events of projects they may
- * read.
+ * Who may follow which stream (docs/realtime.md): users their own, and the events of projects they
+ * may read.
  */
 export function realtimeAccess(principals: Principals, rights: ChannelRights): RealtimeAccess {
   return {
@@ -89,7 +89,7 @@ const TICKET_BYTES = 32;
 
 /**
  * Tickets stand in for a credential in the URL of a live connection, where browsers let nothing
- * else stand (D38, contract 5.1): one is good once, for a minute, for what the credential allows
+ * else stand (docs/realtime.md): one is good once, for a minute, for what the credential allows
  * that it was got with. Held in memory as SHA-256; a restart voids them. When there are too many
  * the oldest go.
  */

@@ -71,7 +71,7 @@ const TicketBody = object({
 });
 
 /**
- * `POST /realtime/ticket` (contract 4.12): a credential for one live connection, for clients that
+ * `POST /realtime/ticket`: a credential for one live connection, for clients that
  * can only put it into a URL.
  */
 function ticketRoute({ realtimeAccess, tickets, projects }: RealtimeContext): Route {
@@ -106,7 +106,7 @@ const PublishBody = object({
 });
 
 /**
- * `POST /realtime/publish` (contract 4.12): an entry of a channel, kept and sent to whoever follows
+ * `POST /realtime/publish`: an entry of a channel, kept and sent to whoever follows
  * it.
  */
 function publishRoute({ db, idempotency, projects, realtime, storage }: RealtimeContext): Route {
@@ -155,8 +155,8 @@ const StreamQuery = object({
 });
 
 /**
- * Live streams over HTTP (contract 5.3). The WebSocket protocols stand on the socket itself, see
- * src/realtime.
+ * Live streams over HTTP (docs/realtime.md). The WebSocket protocols stand on the socket itself,
+ * see src/realtime.
  */
 export function realtimeFeature(own: RealtimeOwn): Feature {
   return {

@@ -179,7 +179,7 @@ function messageEntry({ id, ...row }: MessageLogRow, box: SealedBox): StreamEntr
 const USER_STREAM = "user:";
 
 /**
- * Notes in a stream of `stream_log` that entries are gone (contract 3, `stream_gaps`). A gap
+ * Notes in a stream of `stream_log` that entries are gone. A gap
  * reaches from the last entry that is kept, so the gaps of neighbours become one, and there are
  * never more of them than entries that are kept. To be called in the transaction that has removed
  * them. @param seqs offsets that were removed.

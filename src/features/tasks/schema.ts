@@ -2,7 +2,6 @@ import * as v from "valibot";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, named, object, queryInteger, queryList, text } from "../../http/shapes.ts";
 
-/** D46. */
 export const STATUSES = ["TODO", "IN_PROGRESS", "DONE", "CANCELLED"] as const;
 
 const MAX_PRIORITY = 1000;

@@ -122,7 +122,7 @@ const channelName = v.pipe(
   v.regex(CHANNEL_NAME, "must be 1 to 128 letters, digits or any of _ - = @ , . ; :"),
 );
 
-/** What a timer is asked to do in a request (contract 4.10). */
+/** What a timer is asked to do in a request. */
 export const TimerActionBody = v.variant("type", [
   object({
     type: v.literal("notify"),
@@ -176,7 +176,7 @@ const AnyTimerAction = v.variant("type", [
 ]);
 export type TimerActionInput = v.InferInput<typeof AnyTimerAction>;
 
-/** What a timer does when its time has come (contract 8.6), as it is stored. */
+/** What a timer does when its time has come (docs/timers.md), as it is stored. */
 export type TimerAction = NotifyAction | EventAction | MessageAction;
 
 type NotifyInput = Extract<v.InferOutput<typeof AnyTimerAction>, { type: "notify" }>["payload"];
@@ -184,7 +184,7 @@ type NotifyInput = Extract<v.InferOutput<typeof AnyTimerAction>, { type: "notify
 export interface NotifyAction {
   readonly type: "notify";
   readonly payload: Omit<NotifyInput, "userId" | "recipients" | "body" | "message"> & {
-    /** References (D18) when the timer is made; stored as the ids they stood for. */
+    /** User references (docs/http.md) when the timer is made; stored as ids. */
     readonly recipients: readonly string[];
     readonly message: string;
   };
@@ -231,7 +231,7 @@ function requireOne<T>(members: Readonly<Record<string, T | undefined>>, other: 
 }
 
 /**
- * An event that makes a notification (D19) needs what the notification needs. @throws
+ * An event that makes a notification needs what the notification needs. @throws
  * UNAUTHORIZED_ROLE
  */
 export function requireTimerRights(principal: UserPrincipal, action: TimerAction, directory: UserDirectory): void {

@@ -64,7 +64,7 @@ export interface TimerOptions extends InTransaction {
   /** While a timer of this creator with this key waits, it stands for the new one. */
   readonly dedupeKey?: string | undefined;
   /**
-   * The module whose timer this is; its label is then its key (D20), unless `onConflict` is `add`.
+   * The module whose timer this is; its label is then its key, unless `onConflict` is `add`.
    */
   readonly module?: string | undefined;
   /**

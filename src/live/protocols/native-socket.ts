@@ -18,7 +18,7 @@ const id = v.optional(v.pipe(v.string(), v.maxLength(MAX_ID_LENGTH)));
 const stream = v.pipe(v.string(), v.maxLength(MAX_STREAM_LENGTH));
 const offset = integer(0, Number.MAX_SAFE_INTEGER);
 
-/** What a client may say (contract 5.2). */
+/** What a client may say (docs/realtime.md). */
 const CLIENT_MESSAGE = v.variant("op", [
   object({
     op: v.literal("subscribe"),
@@ -66,7 +66,7 @@ export function serveNativeSocket(parts: NativeParts): void {
   });
 }
 
-/** The conversation of one client (contract 5.2). */
+/** The conversation of one client (docs/realtime.md). */
 class NativeSession implements Session {
   readonly #socket: LiveSocket;
   readonly #requestId: string;

@@ -19,7 +19,7 @@ export interface PulseParts extends SocketRouteParts {
   projectFor(principal: Principal, idOrSlug: string): string;
 }
 
-/** PulseBoard's own framing (contract 5.3). */
+/** PulseBoard's own framing (docs/realtime.md). */
 export const pulseProtocol: SocketProtocol = {
   transport: "pulse",
   entryText: (_stream, entry) => `{"type":"event","offset":${entry.offset},"event":${entry.data}}`,
@@ -28,8 +28,8 @@ export const pulseProtocol: SocketProtocol = {
 };
 
 /**
- * Puts `/realtime/:projectId` (S1) on the server: one socket, one project, subscribed from the
- * start.
+ * Puts `/realtime/:projectId` (docs/realtime.md) on the server: one socket, one project, subscribed
+ * from the start.
  */
 export function servePulseSocket(parts: PulseParts): void {
   serveSocketRoute(parts, {

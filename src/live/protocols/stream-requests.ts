@@ -56,7 +56,9 @@ interface Subscribe {
 
 const MAX_SUBSCRIPTIONS = 64;
 
-/** What the clients of a protocol with many streams ask for, whatever its words (contract 5.1). */
+/**
+ * What the clients of a protocol with many streams ask for, whatever its words (docs/realtime.md).
+ */
 export class StreamRequests {
   readonly #socket: LiveSocket;
   readonly #parts: StreamRequestParts;

@@ -45,8 +45,8 @@ export const taskProtocol: SocketProtocol = {
 };
 
 /**
- * Puts `/ws/updates` (S3) on the server: one socket, the caller's own tasks, once they are
- * subscribed to.
+ * Puts `/ws/updates` (docs/tasks.md) on the server: one socket, the caller's own tasks, once they
+ * are subscribed to.
  */
 export function serveTaskSocket(parts: TaskSocketParts): void {
   serveSocketRoute(parts, {

@@ -13,9 +13,9 @@ export const GENESIS_HASH = "0".repeat(64);
 type ChainedRow = Omit<AuditLogTable, "seq" | "hash"> & { readonly seq: number };
 
 /**
- * hash = HMAC-SHA-256(audit key, previous hash ‖ canonical JSON of the row), in hex (contract
- * 12.9). Canonical: an array of the columns in the order of the table, JSON columns as the text
- * that is stored, no whitespace.
+ * hash = HMAC-SHA-256(audit key, previous hash ‖ canonical JSON of the row), in hex
+ * (docs/security.md). Canonical: an array of the columns in the order of the table, JSON columns as
+ * the text that is stored, no whitespace.
  */
 export function auditHash(key: Uint8Array, row: ChainedRow): string {
   return createHmac("sha256", key)
@@ -81,7 +81,7 @@ export class AuditChain {
 }
 
 /**
- * Adds one row to the audit trail, in a transaction of its own; also beside a running server (D35),
+ * Adds one row to the audit trail, in a transaction of its own; also beside a running server,
  * and in a database whose schema is behind.
  * @throws UnsealError when the encryption key is another one, and what SQLite throws
  */

@@ -9,7 +9,7 @@ const MAX_REMEMBERED = 1000;
 
 /**
  * The flags' part of a write set: that recipients were told, and with the last of them their
- * notification (contract 7, step 9).
+ * notification.
  */
 export class DeliveryStatements {
   readonly #sql;
@@ -24,7 +24,7 @@ export class DeliveryStatements {
   }
 
   /**
-   * @returns an audit row for each notification that has reached everybody now (contract 12.10).
+   * @returns an audit row for each notification that has reached everybody now.
    */
   apply(marks: readonly DeliveredMark[]): AuditRow[] {
     // Each notification is asked about once, not with every mark: that would look at all its
@@ -102,7 +102,7 @@ function prepareAll(connection: Sqlite) {
       `update notifications set pusherEventSent = 1 where pusherEventSent = 0 and id =
        (select notificationId from notification_recipients where userId = ? and seq = ?)`,
     ),
-    // Rules that reach many have their recipients written by a job (contract 7, step 5).
+    // Rules that reach many have their recipients written by a job.
     beingWritten: connection.prepare<[string], { yes: 1 }>(
       `select 1 as yes from jobs where queue = 'notification-delivery' and dedupeKey = 'recipients:' || ? and finishedAt is null`,
     ),

@@ -57,7 +57,7 @@ function userView(user: Selectable<Schema["users"]>, roles: readonly string[]) {
 }
 
 /**
- * The user whom an id, an external id, a username or a mail address means (D18). @throws
+ * The user whom an id, an external id, a username or a mail address means. @throws
  * USER_NOT_FOUND
  */
 export async function findUserRef(db: ReadDb | Trx, ref: string) {

@@ -44,7 +44,7 @@ export interface AdminStore extends UserContext {
  * Runs `work` on the data directory's database, in the name of whoever runs the command. The
  * database is made and migrated first where that is needed. Beside a running server this is safe:
  * what `work` writes touches no table that holds an offset or a job, and the server notices the
- * commit (D35).
+ * commit.
  * @throws CommandError 2 for `--url`, 4 when the database is held or cannot be used; ConfigRefused,
  * SchemaRefused, UnsealError
  */

@@ -76,7 +76,7 @@ function checkSecrets({ origins }: LoadedConfig): Check[] {
   return [pass("secrets", `${generated.join(" and ")}: generated at the first start and kept in secrets.json`)];
 }
 
-/** There is nothing to reach; whoever runs redis:check is told so (D34). */
+/** There is nothing to reach; whoever runs redis:check is told so. */
 export function checkRedis(warnings: readonly string[]): Check[] {
   const ignored = warnings.find((warning) => warning.startsWith("REDIS_"));
   return [

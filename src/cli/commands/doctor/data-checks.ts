@@ -163,7 +163,7 @@ const MODULES = "modules";
 
 /**
  * Whether what stands in the modules directory can be loaded; in production nobody else may be able
- * to change it (contract 9). Nothing where there is none.
+ * to change it (docs/modules.md). Nothing where there is none.
  */
 export async function checkModulesDir({ modulesDir, env }: Config): Promise<Check[]> {
   if (!existsSync(modulesDir)) return [];

@@ -12,7 +12,7 @@ import { PermanentError, RetryLater } from "../../../features/jobs/runner/job.ts
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import type { ServerClient } from "../../server-client.ts";
 
-/** A job as a server hands it out (contract 4.12). */
+/** A job as a server hands it out. */
 export interface LeasedJob {
   readonly id: string;
   readonly queue: string;
@@ -86,7 +86,7 @@ export function channelWork(config: Config): ChannelWork {
 /** How long a claim waits at the server for a job; each renews the lease, which lasts a minute. */
 export const CLAIM_WAIT_MS = 20_000;
 const CLAIM_LIMIT_MS = CLAIM_WAIT_MS + 30_000;
-/** Of a claim (contract 4.12). */
+/** Of a claim. */
 const MAX_CLAIMED = 100;
 const MAX_ERROR = 4000;
 /** What the server keeps of a result. */

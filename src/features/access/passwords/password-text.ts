@@ -10,7 +10,7 @@ export const MAX_HASH_COST = 16;
 const LONG_PASSWORD_KEY = "prism-pw-v1";
 
 /**
- * What bcrypt is given for a password (D17): the NFKC text where it fits in 72 bytes, so that
+ * What bcrypt is given for a password: the NFKC text where it fits in 72 bytes, so that
  * hashes from elsewhere verify; of a longer one base64(HMAC-SHA-256), so that nothing is cut off
  * unsaid. @throws VALIDATION_FAILED for what no password may be
  */

@@ -33,7 +33,7 @@ import {
 const tag = "Projects";
 const PATH = "/api/v1/projects";
 
-/** Projects, their members and keys, and the removal of their events (contract 4.6). */
+/** Projects, their members and keys, and the removal of their events. */
 export function projectsFeature(own: ProjectsOwn): Feature {
   return {
     name: "projects",

@@ -229,7 +229,7 @@ const Reassign = object({
   reassignTo: v.optional(v.pipe(v.string(), v.maxLength(64), v.description("Id of the role to hold instead"))),
 });
 
-/** Bundles of permissions that users are given (contract 4.3, 4.5). */
+/** Bundles of permissions that users are given. */
 export function rolesFeature(own: RolesOwn): Feature {
   return { name: "roles", version: "1.0.0", register: (server, { audit }) => serve(server, { ...own, audit }) };
 }

@@ -19,7 +19,7 @@ const FORWARDING_PREFIXES = [
 const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
- * Who may have an administrator's token for the asking, and read the metrics without one (D10): a
+ * Who may have an administrator's token for the asking, and read the metrics without one: a
  * process on this machine that asks directly. Everything that a proxy, a browser page of another
  * origin or a rebound host name would show, closes it.
  */
@@ -74,7 +74,7 @@ function isForwarding(name: string): boolean {
 }
 
 /**
- * `GET /dev/token` (D10). The token belongs to a session like any other, so that logging out ends
+ * `GET /dev/token`. The token belongs to a session like any other, so that logging out ends
  * it.
  */
 export function devTokenRoute({ config, users, audit, log, db, devUserId, accounts }: AuthContext): Route {

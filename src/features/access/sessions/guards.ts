@@ -95,7 +95,8 @@ export class AuthLimits {
 const UNTIL_BROWSER_ENDS = "~";
 
 /**
- * The cookie that holds a refresh token (contract 4.4). Nothing but refresh and logout reads it.
+ * The cookie that holds a refresh token (docs/security.md). Nothing but refresh and logout reads
+ * it.
  */
 export class RefreshCookie {
   readonly #name: string;
@@ -139,7 +140,7 @@ export class RefreshCookie {
 }
 
 /**
- * A request that a cookie vouches for must come from a page that may send it (contract 12.3; the
+ * A request that a cookie vouches for must come from a page that may send it (docs/security.md; the
  * headers are described in the Fetch standard). The own origin is what the configuration says,
  * never what `Host` claims. Clients that are no browsers send neither header and pass.
  * @throws ORIGIN_REFUSED

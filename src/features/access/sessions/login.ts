@@ -43,7 +43,7 @@ import {
  */
 export type Registration = v.InferOutput<typeof RegisterBody>;
 
-/** What a client gets that has shown who it is (D12). */
+/** What a client gets that has shown who it is. */
 export interface Login {
   readonly userId: string;
   readonly accessToken: string;

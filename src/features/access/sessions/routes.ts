@@ -33,7 +33,7 @@ import { clientOf, listSessions, sessionOfRefreshToken, sessionOwner } from "./s
  */
 type TokenDelivery = "cookie" | "body";
 
-/** The answer to everything that logs in (D12). */
+/** The answer to everything that logs in. */
 async function loginReply(
   { db, clock, pusherRegistry }: AuthContext,
   cookie: RefreshCookie,
@@ -75,7 +75,7 @@ const open = { tag: "Authentication", access: "public" } as const;
 
 const LoginView = v.object({ ...loginEntries, user: UserView });
 
-/** Registering, logging in and out (contract 4.4). */
+/** Registering, logging in and out. */
 function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
   const { accounts, allowsOrigin, db, config } = context;
   const cookie = new RefreshCookie(isHttps(config));
@@ -256,7 +256,7 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
   ];
 }
 
-/** What the links in mails lead to, and asking for such mails (contract 4.4). */
+/** What the links in mails lead to, and asking for such mails. */
 function linkRoutes({ accounts }: AuthContext, limits: AuthLimits): Route[] {
   /** Answered alike and at once whether or not there is such an account. */
   const mailRoute = (path: string, summary: string, send: (email: string) => void): Route =>
@@ -314,7 +314,7 @@ function linkRoutes({ accounts }: AuthContext, limits: AuthLimits): Route[] {
   ];
 }
 
-/** How people show who they are (contract 4.4). */
+/** How people show who they are. */
 export function authFeature(own: AuthOwn): Feature {
   return {
     name: "auth",

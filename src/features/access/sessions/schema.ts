@@ -48,7 +48,7 @@ export const ResetBody = object({ token: linkToken, password });
 
 export const UserStatusView = v.picklist(["pending", "active", "disabled", "unverified"]);
 
-/** What a login answers (D12, D13). */
+/** The response to a login. `expiresIn` is in seconds (RFC 6749 section 5.1). */
 export const loginEntries = {
   token: v.string(),
   accessToken: v.string(),

@@ -169,7 +169,7 @@ const params = v.object({ id: v.string() });
 const TAKEN = ["EMAIL_TAKEN", "USERNAME_TAKEN", "PHONE_TAKEN", "ID_CONFLICT"] as const;
 const RIGHTS = ["ROLE_NOT_FOUND", "PRIVILEGE_ESCALATION"] as const;
 
-/** What administrators do with accounts (contract 4.5). */
+/** What administrators do with accounts. */
 export function adminRoutes(context: UsersContext): Route[] {
   const { accounts } = context;
   const managing = { tag: "Users", access: { permission: "users:manage" } } as const;

@@ -9,7 +9,7 @@ import { type RecordContext, recordChange } from "../context.ts";
 import { usersWith, writeUser } from "./queries.ts";
 import type { ImportedAccount } from "./schema.ts";
 
-/** How a login names its account (D11): exactly one of these. */
+/** How a login names its account: exactly one of these. */
 export type LoginNames = UserNames & { readonly login?: string | undefined };
 
 type Column = "email" | "username" | "phone";

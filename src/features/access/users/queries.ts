@@ -9,7 +9,7 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 
-/** A user as clients see it (contract 4.4): never a hash, a token or lock data. */
+/** A user as clients see it: never a hash, a token or lock data. */
 export const UserView = named(
   "User",
   v.object({

@@ -26,7 +26,7 @@ import { updateUser } from "./user-lifecycle.ts";
 
 type OwnChange = v.InferOutput<typeof OwnBody>;
 
-/** What everybody does with the account that is theirs (contract 4.5). */
+/** What everybody does with the account that is theirs. */
 function ownRoutes(context: UsersContext): Route[] {
   const { db, principals, pusherRegistry, reads } = context;
   const { accounts } = context;

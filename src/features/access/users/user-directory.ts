@@ -19,7 +19,7 @@ export interface DirectoryParts {
   readonly defaultProjectId: string;
 }
 
-/** Finds the people that callers mean (D18): `me`, an id, an external id, a username. */
+/** Finds the people that callers mean (docs/http.md): `me`, an id, an external id, a username. */
 export class UserDirectory {
   readonly #parts: DirectoryParts;
   readonly #find;

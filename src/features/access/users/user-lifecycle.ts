@@ -50,7 +50,7 @@ export async function approveUser(
 
 /**
  * @param isReasonGiven stands in the audit trail; the words do not, for they may name somebody
- * (contract 12.9).
+ * (docs/security.md).
  * @throws USER_NOT_FOUND, INVALID_STATE, PRIVILEGE_ESCALATION
  */
 export async function rejectUser(
@@ -117,7 +117,7 @@ export async function updateUserIn(
 }
 
 /**
- * A soft delete (D39): what names the user stays readable, the account opens nothing any more.
+ * A soft delete: what names the user stays readable, the account opens nothing any more.
  * @throws USER_NOT_FOUND, LAST_ADMIN
  */
 export async function removeUser(ctx: AccountContext, id: string, granter: Granter): Promise<void> {

@@ -16,7 +16,7 @@ export type FailedEnd = Extract<JobEnd, { outcome: "retrying" | "dead" }>;
 type AttemptRef = Pick<JobFinish, "id" | "fence" | "attempt" | "workerId" | "startedAt" | "now">;
 
 /**
- * What becomes of a job whose attempt failed (contract 8.2): it waits and is tried again, goes on
+ * What becomes of a job whose attempt failed (docs/jobs.md): it waits and is tried again, goes on
  * in the next queue, or is dead.
  */
 export function endOfFailure(

@@ -4,7 +4,7 @@ import type { QueueName } from "../../../core/queues.ts";
 import type { ClaimedJob, JobFinish, JobRow } from "../../../store/commit/write-set.ts";
 
 /**
- * Where the jobs of a queue go on when their attempts there are used up (D31); of all others they
+ * Where the jobs of a queue go on when their attempts there are used up; of all others they
  * are dead where they are.
  */
 export const NEXT_QUEUE: ReadonlyMap<string, QueueName> = new Map([

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Clock } from "../../../core/clock.ts";
 import type { ReadDb } from "../../../store/database.ts";
 
-/** Jobs of a queue that may wait (contract 8.3). */
+/** Jobs of a queue that may wait. */
 const MAX_WAITING_JOBS = 1_000_000;
 const RECOUNT_EVERY_MS = 60_000;
 

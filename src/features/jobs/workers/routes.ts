@@ -162,7 +162,7 @@ const ends = {
   errors: ["JOB_NOT_FOUND", "INVALID_STATE", "FORBIDDEN"],
 } as const;
 
-/** Workers elsewhere, which claim jobs over HTTP with a service token (contract 4.12, D35). */
+/** Workers elsewhere, which claim jobs over HTTP with a service token. */
 export function workersFeature(own: WorkersOwn): Feature {
   return { name: "workers", version: "1.0.0", register: (server, { events }) => serve(server, { ...own, events }) };
 }

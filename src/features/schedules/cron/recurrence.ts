@@ -118,7 +118,7 @@ function daysIn(year: number, month: number): number {
 }
 
 /**
- * What becomes of a pattern's times when clocks are set (contract 8.5). `once`: one hour, one
+ * What becomes of a pattern's times when clocks are set (docs/schedules.md). `once`: one hour, one
  * minute, one second; in a gap it runs when the gap ends, in an overlap the first time. `each`:
  * some hours; in a gap it does not run, in an overlap in both passes. `interval`: every hour; it
  * runs by elapsed time.

@@ -1,7 +1,7 @@
 import type { Hub } from "../../hub.ts";
 import type { StreamEntry, StreamRef } from "../../stream.ts";
 
-/** What a channel may be called (contract 5.5, as Pusher has it). */
+/** Channel names, as Pusher allows them. */
 export const PUSHER_CHANNEL = /^[A-Za-z0-9_\-=@,.;]{1,164}$/;
 
 const USER = "private-user-";

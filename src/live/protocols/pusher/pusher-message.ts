@@ -5,7 +5,7 @@ import type { Closing, SocketProtocol } from "../../live-socket.ts";
 import type { StreamEntry } from "../../stream.ts";
 import { channelOf, isUserId } from "./pusher-channel.ts";
 
-/** What Pusher takes as the data of one event (contract 5.5). */
+/** What Pusher takes as the data of one event (docs/pusher.md). */
 export const MAX_DATA_BYTES = 10_240;
 
 /** Users that one user may watch, as at Pusher. */

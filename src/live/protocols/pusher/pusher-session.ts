@@ -313,7 +313,7 @@ type Refusal = readonly [code: number, message: string] | null;
 
 /**
  * Puts the WebSocket side of the embedded Pusher server on the server: `/app/:key`, protocols 5 to
- * 7 (contract 5.5).
+ * 7 (docs/pusher.md).
  */
 export function servePusherSocket(parts: PusherParts): void {
   serveSocketRoute(parts, {

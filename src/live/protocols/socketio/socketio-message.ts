@@ -20,7 +20,7 @@ export const Handshake = openObject({
   ack: v.nullish(v.boolean("must be true or false")),
 });
 
-/** What a client may say (contract 5.6): the one argument of each event. */
+/** What a client may say (docs/socketio.md): the one argument of each event. */
 export const CLIENT_EVENTS = {
   subscribe: object({ stream, from: v.optional(v.union([offset, v.picklist(["latest", "earliest"])])) }),
   unsubscribe: object({ stream }),
