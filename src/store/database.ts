@@ -21,10 +21,10 @@ export interface InTransaction {
 }
 
 /**
- * With `sharesCommit` several transactions that wait at the same time are written one after the
- * other and go to disk together: each is answered after that, and rolled back by itself if it
- * fails. In its tables it sees what those before it wrote, but their effects have not been applied
- * yet: only for callbacks that decide nothing by memory which those change.
+ * With `sharesCommit` transactions that wait at the same time run one after the other and share one
+ * sync to disk. Each is answered after that, and rolled back alone if it fails. It sees the rows of
+ * those before it, but their effects are not applied yet: use it only for callbacks that decide
+ * nothing by such memory.
  */
 export interface WriteOptions {
   readonly sharesCommit?: boolean;
@@ -36,9 +36,9 @@ export interface DatabaseParts extends WriteParts {
 }
 
 /**
- * The database as features see it. `read` sees every commit whose promise is settled; `scan` does
- * the same in another thread, for reads that may look at many rows; `write` is the only way to
- * change anything outside the hot paths.
+ * The database as features see it. `read` sees every commit whose promise has settled; `scan` does
+ * the same in another thread, for reads of many rows; `write` is the only way to change data
+ * outside the hot paths.
  */
 export class Database {
   readonly read: ReadDb;
@@ -59,11 +59,11 @@ export class Database {
   }
 
   /**
-   * Runs `fn` in one transaction, alone with the writer; what it resolves to is returned once
-   * everything is on disk. `fn` awaits its own queries and nothing else: while it runs, nobody can
-   * store an event. It is rolled back when it throws, or after 5 s.
-   * @throws TypeError when called inside another transaction, for it would wait for itself.
-   * PrismError STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN.
+   * Runs `fn` in one transaction with exclusive use of the writer, and resolves with its result
+   * once it is on disk. `fn` awaits its own queries and nothing else, because no event can be
+   * stored meanwhile. It is rolled back when it throws, or after 5 s.
+   * @throws TypeError inside another transaction, which would deadlock. PrismError STORAGE_FULL,
+   * DATABASE_UNAVAILABLE, SHUTTING_DOWN.
    */
   async write<T>(fn: (trx: Trx) => Promise<T>, { sharesCommit = false }: WriteOptions = {}): Promise<T> {
     this.requireOutside();
@@ -75,9 +75,7 @@ export class Database {
     }
   }
 
-  /**
-   * @throws TypeError inside a transaction: a write that does not join it would wait for itself.
-   */
+  /** @throws TypeError inside a transaction: a write that does not join it would deadlock. */
   requireOutside(): void {
     if (this.#running.get()) throw new TypeError("a write inside a transaction must be given its trx");
   }
@@ -89,24 +87,26 @@ export class Database {
     });
   }
 
-  /** {@link write}, or within the transaction the caller has open. */
+  /** {@link write}, or part of the caller's open transaction. */
   writeIn<T>({ trx }: InTransaction, fn: (trx: Trx) => Promise<T>, options?: WriteOptions): Promise<T> {
     return trx ? fn(trx) : this.write(fn, options);
   }
 
-  /** Adds an audit row to the transaction; it gets its place in the chain at the end. */
+  /** Adds an audit row to the transaction. It is chained at the end. */
   audit(trx: Trx, row: AuditRow): void {
     scopeOf(trx).audit.push(row);
   }
 
-  /** From now on `apply` keeps the memory of this process current. It must not throw. */
+  /**
+   * Registers the function that applies effects to the memory of this process. It must not throw.
+   */
   whenCommitted(apply: (effect: Effect) => void): void {
     this.#onEffect = apply;
   }
 
   /** Draws the next offset of the user, task, message and channel streams. */
   nextOffset(trx: Trx): number {
-    scopeOf(trx); // Only the holder of the writer draws.
+    scopeOf(trx); // Only the holder of the writer may draw.
     return this.#committer.sequences.streams.next();
   }
 }
@@ -121,15 +121,14 @@ function scopeOf(trx: Trx): TransactionScope {
 }
 
 /**
- * Says with a change of rows what memory must learn of it: see {@link Effect}. Effects are applied
- * when the transaction is on disk, before anything later is granted the writer, in the order of the
- * calls.
+ * Adds an {@link Effect} to the transaction: what changed, for memory. Effects are applied in order
+ * once the transaction is on disk, before the writer is granted again.
  */
 export function addEffect(trx: Trx, effect: Effect): void {
   scopeOf(trx).effects.push(effect);
 }
 
-/** Errors of SQLite get their public code; everything else passes. */
+/** Maps errors of SQLite to public codes; passes others through. */
 function publicError(error: unknown): unknown {
   if (error instanceof PrismError || error instanceof TypeError) return error;
   const failure: CommitFailure = failureOf(error);

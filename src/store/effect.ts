@@ -3,44 +3,44 @@ import type { JobRow, NotificationRow, RecipientRow } from "./commit/write-set.t
 import type { DeliveryState, JobState, OutsideChannel } from "./schema.ts";
 
 /**
- * What the memory of the server must learn from a commit. An effect is plain data that names what
- * changed: it is collected with the transaction, goes through the writer with it, and is applied
- * after the commit, before the write resolves.
+ * What the server's memory must know about a commit: plain data that names what changed. Effects
+ * are collected with the transaction, pass through the writer with it, and are applied after the
+ * commit, before the write resolves.
  */
 export type EffectOf<T extends EffectType> = { [K in T]: { readonly type: K } & EffectData[K] }[T];
 export type Effect = EffectOf<EffectType>;
 export type EffectType = keyof EffectData;
 
-/** What each type of effect does in memory. */
+/** The function that applies each type of effect. */
 export type EffectTable = { readonly [K in EffectType]: (effect: EffectOf<K>) => void };
 
 interface EffectData {
   "rights-changed": RightsChange;
-  /** Answers that are kept of a user's rows. */
+  /** Cached answers about a user's rows. */
   "answers-changed": { readonly of: "tasks" | "profile"; readonly userId: string };
   /** Rules that are new, changed or deleted. */
   "rules-changed": { readonly ruleIds: readonly string[] };
   "jobs-added": { readonly jobs: readonly EnqueuedRow[] };
-  /** Jobs that waited in the queue and do not any more. */
+  /** Jobs that no longer wait in the queue. */
   "jobs-removed": { readonly queue: string; readonly count: number };
   "jobs-died": { readonly jobs: readonly DeadJob[] };
   "queue-changed": { readonly queue: string; readonly isPaused: boolean };
   "worker-leased": LeasedWorker;
   "schedules-changed": object;
   entry: LoggedEntry;
-  notified: { readonly told: readonly Told[] };
+  notified: { readonly told: readonly NotifiedRecipient[] };
   "storm-closed": { readonly ruleId: string; readonly key: string };
   "delivery-outcome": DeliveryOutcome;
-  /** A delivery waits no more for its turn at its target. */
+  /** A delivery no longer waits for its target. */
   "turn-ended": { readonly target: string; readonly jobId: string };
   /** An event of the bus. */
   announced: { readonly event: string; readonly data: unknown };
 }
 
-/** A job as it has just been written. */
+/** A job as just written. */
 export type EnqueuedRow = Pick<JobRow, "queue" | "runAt"> & { readonly state: JobState };
 
-/** A job that has failed for good. */
+/** A job that has failed permanently. */
 export interface DeadJob {
   readonly id: string;
   readonly queue: string;
@@ -49,7 +49,7 @@ export interface DeadJob {
   readonly error: string;
 }
 
-/** A worker elsewhere, and how long it may keep what it claims. */
+/** A remote worker, and the expiry of its lease. */
 export interface LeasedWorker {
   readonly id: string;
   readonly tokenId: string;
@@ -63,16 +63,19 @@ export interface LoggedEntry {
   readonly stream: string;
   readonly offset: number;
   readonly entryType: string;
-  /** JSON text; null: the table keeps less than followers get, and the reader makes the rest. */
+  /**
+   * JSON text; null when the table stores less than followers receive, and the reader builds the
+   * rest.
+   */
   readonly data: string | null;
   readonly at: number;
   readonly correlationId: string;
-  /** Id of the connection that it came from, which does not get it live. */
+  /** Id of the publishing connection, which does not receive it live. */
   readonly except?: string;
 }
 
-/** One user who gets one notification. */
-export interface Told {
+/** One recipient of one notification. */
+export interface NotifiedRecipient {
   readonly notification: NotificationRow;
   readonly recipient: RecipientRow;
 }
@@ -80,16 +83,16 @@ export interface Told {
 export interface DeliveryOutcome {
   readonly channel: OutsideChannel;
   readonly state: Extract<DeliveryState, "delivered" | "failed" | "dead" | "skipped">;
-  /** From the notification to its delivery; of one that is delivered. */
+  /** Time from notification to delivery, if it is delivered. */
   readonly latencyMs?: number;
 }
 
-/** What the job runner needs to know of new rows. */
+/** What the job runner needs to know about new rows. */
 export function jobsAdded(rows: readonly EnqueuedRow[]): EffectOf<"jobs-added"> {
   return { type: "jobs-added", jobs: rows.map(({ queue, state, runAt }) => ({ queue, state, runAt })) };
 }
 
 export function applyEffect<T extends EffectType>(table: EffectTable, effect: EffectOf<T>): void {
-  // The mapped types say that the function takes this effect.
+  // The mapped types guarantee that the function takes this effect.
   table[effect.type](effect);
 }

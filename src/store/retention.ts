@@ -3,40 +3,40 @@ import { type Clock, DAY_MS } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Database, ReadDb, Trx } from "./database.ts";
 
-/** Rows of one transaction: ingest waits for it no longer than for a commit. */
+/** Rows per transaction: ingest then waits no longer than for a commit. */
 const SLICE_ROWS = 500;
 
-/** What is no longer kept of one table. */
+/** A rule that removes expired rows of one table. */
 export interface RetentionRule<Key> {
-  /** The table, for the log. */
+  /** Table name, for the log. */
   readonly name: string;
   /**
-   * Up to `limit` keys of rows whose time is over at `now`. It runs in the scan thread and may look
-   * at the whole table.
+   * Returns up to `limit` keys of rows that have expired at `now`. Runs in the scan thread and may
+   * read the whole table.
    */
   find(scan: ReadDb, now: number, limit: number): Promise<readonly Key[]>;
   /**
-   * Removes those of them whose time is still over, with what belongs to them. @returns how many
-   * rows went.
+   * Removes those that are still expired, with their dependent rows. @returns the number of removed
+   * rows.
    */
   remove(trx: Trx, keys: readonly Key[], now: number): Promise<number>;
 }
 
-/** @returns the instant before which something that is kept for so many days may go. */
+/** @returns the instant before which rows that are kept for this many days expire. */
 export function daysBefore(now: number, days: number): number {
   return now - days * DAY_MS;
 }
 
-/** Removes what is over at `now`. @returns how many rows went. */
+/** Removes rows that have expired at `now`. @returns the number of removed rows. */
 type Sweep = (database: Database, now: number, isStopped: () => boolean) => Promise<number>;
 
-/** A sweep, and the table for the log. */
+/** A sweep, and its table for the log. */
 export interface NamedSweep {
   readonly name: string;
   readonly sweep: Sweep;
 }
 
-/** Names a rule and how it is swept: in transactions of few rows, each after a turn of the loop. */
+/** Names a rule and its sweep: transactions of few rows, each in a separate turn of the loop. */
 export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): NamedSweep {
   return {
     name: rule.name,
@@ -46,8 +46,8 @@ export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): Named
         const keys = await rule.find(database.scan, now, rows);
         const gone = keys.length === 0 ? 0 : await database.write((trx) => rule.remove(trx, keys, now));
         removed += gone;
-        // What another stream or page still holds is found next time; rows that changed meanwhile
-        // are nobody's any more.
+        // Rows that are held elsewhere are found next time; rows that changed meanwhile no longer
+        // match.
         if (gone === 0) return removed;
       }
     },
@@ -61,10 +61,10 @@ export interface SweepContext {
 }
 
 /**
- * Sweeps every table once. One that fails does not keep the others.
- * @param signal ends the sweep with the transaction under way.
- * @returns rows that were removed, by table; tables without any are left out. @throws Error that
- * names the tables that failed
+ * Sweeps every table once. A failure does not stop the others.
+ * @param signal ends the sweep after the current transaction.
+ * @returns removed rows by table; tables without any are left out. @throws Error that names the
+ * failed tables
  */
 export async function sweepAll(
   { database, clock, log }: SweepContext,

@@ -21,8 +21,8 @@ type ScanReply =
   | { readonly id: number; readonly ok: false; readonly code: string; readonly message: string };
 
 /**
- * Reads that may scan, on a read-only connection of their own. Each request is one short read: a
- * long one would keep the WAL from restarting.
+ * Main function of the scan thread: reads on its own read-only connection. Each request is one
+ * short read; a long one would keep the WAL from restarting.
  */
 export function runScanThread({ file }: ScanThreadData): void {
   const port = parentPort;
@@ -44,26 +44,26 @@ export function runScanThread({ file }: ScanThreadData): void {
   });
 }
 
-/** Scans of one caller that may wait. A page of a console asks for a few lists at once. */
+/** Limit of waiting scans per caller. A page of a console requests a few lists at once. */
 const MAX_WAITING = 16;
 
 /** A read that waits for the scan thread. */
 interface WaitingScan {
   readonly caller: Caller;
-  /** It will not be run: its client has gone away. */
+  /** Rejects the read because its client has disconnected. */
   drop(): void;
 }
 
 /**
- * The reads that wait for the scan thread, one queue for each caller. The callers take turns, so
- * that one who asks for many delays the others by one read each. What Prism does by itself
- * (retention, digests) is one caller more, without a limit.
+ * Reads that wait for the scan thread, one queue per caller. Callers take turns, so that many reads
+ * of one delay the others by one read each. Prism's own reads (retention, digests) count as one
+ * caller, without a limit.
  */
 class ScanTurns<T extends WaitingScan> {
   /** In the order of turns. */
   readonly #queues = new Map<string, T[]>();
 
-  /** @throws RATE_LIMITED when enough reads of the caller wait */
+  /** @throws RATE_LIMITED when too many reads of the caller wait */
   add(scan: T): void {
     const key = turnKey(scan.caller);
     const queue = this.#queues.get(key) ?? [];
@@ -73,7 +73,7 @@ class ScanTurns<T extends WaitingScan> {
     this.#queues.set(key, queue);
   }
 
-  /** The next read whose client is still there. */
+  /** The next read whose client is still connected. */
   next(): T | undefined {
     for (const [key, queue] of this.#queues) {
       this.#withoutGone(queue);
@@ -86,7 +86,7 @@ class ScanTurns<T extends WaitingScan> {
     return undefined;
   }
 
-  /** @returns how many are left. */
+  /** @returns the number of remaining reads. */
   #withoutGone(queue: T[]): number {
     const left = queue.filter((scan) => {
       const isGone = scan.caller.isGone?.() === true;
@@ -113,8 +113,8 @@ interface Scan extends WaitingScan {
 }
 
 /**
- * The thread for reads that scan: starts on first use, stops after a minute without any, and starts
- * again when it has died. It is given one read at a time; the others wait in {@link ScanTurns}.
+ * The thread for reads that scan. It starts on first use, stops after an idle minute, and restarts
+ * after a crash. It runs one read at a time; the others wait in {@link ScanTurns}.
  */
 export class Scanner {
   readonly #file: string;
@@ -126,7 +126,7 @@ export class Scanner {
   #idleTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  /** @param idleMs how long the thread is kept without a query. */
+  /** @param idleMs how long an idle thread is kept. */
   constructor(file: string, idleMs = IDLE_MS) {
     this.#file = file;
     this.#idleMs = idleMs;
@@ -137,9 +137,9 @@ export class Scanner {
   }
 
   /**
-   * Rows of one statement that reads, on behalf of the current caller.
-   * @throws ThreadError with SQLite's code; RATE_LIMITED when enough reads of the caller wait;
-   * REQUEST_TIMEOUT when its client has gone away
+   * Runs a reading statement for the current caller.
+   * @throws ThreadError with SQLite's code; RATE_LIMITED when too many reads of the caller wait;
+   * REQUEST_TIMEOUT when its client has disconnected
    */
   async query(sql: string, parameters: readonly unknown[]): Promise<unknown[]> {
     if (this.#isClosed) throw new ThreadError(THREAD_GONE, "the store is closed");
@@ -170,7 +170,7 @@ export class Scanner {
     if (this.#thread) this.#stopLater();
   }
 
-  /** @returns false when the read cannot be sent; it is then refused. */
+  /** @returns false when the read cannot be sent; it is rejected. */
   #send({ request, answer }: Scan): boolean {
     try {
       this.#start().postMessage(request);
@@ -191,7 +191,7 @@ export class Scanner {
     this.#keepAlive();
     const thread = this.#thread;
     this.#thread = null;
-    // At once, not when the thread has ended: what is asked meanwhile belongs to the next one.
+    // At once, not when the thread has ended: later reads belong to the next thread.
     this.#failAll(new ThreadError(THREAD_GONE, "the scan thread was stopped"));
     await thread?.terminate();
   }

@@ -96,9 +96,9 @@ export type {
 };
 
 /**
- * The tables as Kysely sees them. JSON columns are text, booleans 0 or 1,
- * instants integer epoch ms. They stand in schema/, by what they are about; the DDL is in
- * migrations/; a test compares the two column by column.
+ * The tables as Kysely sees them. JSON columns are text, booleans 0 or 1, instants integer epoch
+ * ms. They are grouped in schema/; the DDL is in migrations/; a test compares the two column by
+ * column.
  */
 export interface Schema {
   settings: SettingsTable;
@@ -145,6 +145,6 @@ export interface Schema {
   idempotency_keys: IdempotencyKeysTable;
   audit_log: AuditLogTable;
   migrations: MigrationsTable;
-  /** SQLite's own: the last number each AUTOINCREMENT table has given. */
+  /** SQLite's own: the last number of each AUTOINCREMENT table. */
   sqlite_sequence: { name: string; seq: number };
 }

@@ -7,14 +7,14 @@ export const AUDIT_KEY_SETTING = "audit.key";
 export const AUDIT_KEY_PLACE = "settings.value.audit.key";
 const KEY_BYTES = 32;
 /**
- * Sealed together with the key once a signed `audit.head` was written: without the encryption key
- * it cannot be taken away.
+ * Sealed with the key once a signed `audit.head` was written: without the encryption key the mark
+ * cannot be removed.
  */
 const HEAD_MARK = Buffer.from([1]);
 
 /**
- * The key of the audit chain: 32 random bytes made at first use, kept under the encryption key.
- * @throws UnsealError when that is another one.
+ * The key of the audit chain: 32 random bytes made on first use, sealed under the encryption key.
+ * @throws UnsealError when the encryption key is another one.
  */
 export function loadAuditKey(connection: Sqlite, box: SealedBox): Uint8Array {
   const stored = storedValue(connection);
@@ -38,9 +38,9 @@ export function isHeadRequired(connection: Sqlite, box: SealedBox): boolean {
 }
 
 /**
- * The stored value of the key with the mark that a signed head is required.
- * @returns null where it has the mark, or where another encryption key has sealed it: a rotation
- * may be under way.
+ * The stored key with the mark that requires a signed head.
+ * @returns null when it has the mark, or when another encryption key sealed it: a rotation may be
+ * running.
  */
 export function markedAuditKey(stored: Uint8Array, box: SealedBox): Buffer | null {
   if (!box.keyId.equals(stored.subarray(0, KEY_ID_BYTES))) return null;
@@ -53,18 +53,18 @@ function storedValue(connection: Sqlite): Buffer | undefined {
   return read.get(AUDIT_KEY_SETTING);
 }
 
-/** The credentials of this server's own Pusher app. */
+/** Credentials of this server's own Pusher app. */
 export const PUSHER_APP_SETTING = "pusher.app";
 
-/** Rows of `settings` whose values are sealed. */
+/** Rows of `settings` with sealed values. */
 export const SEALED_SETTINGS = [AUDIT_KEY_SETTING, PUSHER_APP_SETTING] as const;
 
-/** What is authenticated with the sealed value of a setting. */
+/** The data authenticated with a sealed setting. */
 export function sealedSettingPlace(key: string): string {
   return `settings.value.${key}`;
 }
 
-/** Ids of the keys that the server which ran last can open with, as a JSON list. */
+/** Ids of the keys that the last server could open, as a JSON list. */
 export const SERVER_KEYS_SETTING = "encryption.serverKeys";
 
 /**
@@ -75,25 +75,25 @@ export function noteServerKeys(connection: Sqlite, box: SealedBox): void {
   connection
     .prepare(
       `insert into settings (key, value, updatedAt) values (?, ?, ?)
-       on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt where value is not excluded.value`,
+       on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt
+         where value is not excluded.value`,
     )
     .run(SERVER_KEYS_SETTING, JSON.stringify(box.keyIds), Date.now());
 }
 
 /**
- * Says that every stored fingerprint is a keyed one; earlier versions stored the plain SHA-256 of
- * the body.
+ * Set when every stored fingerprint is keyed; earlier versions stored the plain SHA-256 of the
+ * body.
  */
 const KEYED_SETTING = "idempotency.keyed";
 
-/** Makes the fingerprints of request bodies that carry an Idempotency-Key. */
+/** Computes the fingerprint of a request body that carries an Idempotency-Key. */
 export type BodyFingerprint = (body: string | Uint8Array) => string;
 
 /**
- * Fingerprints under a key that the database holds in sealed form only: a body cannot be guessed
- * from the file.
- * @param auditKey stays the same when the encryption key is rotated, so requests can be repeated
- * across a rotation.
+ * Keyed fingerprints, with a key that the database holds only in sealed form: the file does not
+ * reveal bodies.
+ * @param auditKey survives a rotation of the encryption key, so requests can be repeated across it.
  */
 export function bodyFingerprint(auditKey: Uint8Array): BodyFingerprint {
   const keyed = keyedDigest(auditKey);
@@ -101,8 +101,8 @@ export function bodyFingerprint(auditKey: Uint8Array): BodyFingerprint {
 }
 
 /**
- * Replaces the plain SHA-256 values that earlier versions stored, once. The new value is made of
- * the old one, so a request that was sent before the upgrade is still recognised after it.
+ * Replaces the plain SHA-256 values of earlier versions, once. The new value derives from the old
+ * one, so a request sent before the upgrade is still recognised.
  */
 export function keyStoredFingerprints(connection: Sqlite, auditKey: Uint8Array): void {
   if (connection.prepare("select 1 from settings where key = ?").get(KEYED_SETTING)) return;

@@ -21,8 +21,8 @@ export interface StoreOptions {
   readonly file: string;
   readonly box: SealedBox;
   /**
-   * Where the writing connection lives; `adaptive` begins in the main thread and gives it one of
-   * its own once there is much to do.
+   * Thread of the writing connection. `adaptive` starts in the main thread and moves to its own
+   * thread under load.
    */
   readonly writer: "main" | "thread" | "adaptive";
   /**
@@ -30,41 +30,41 @@ export interface StoreOptions {
    * command that writes beside it.
    */
   readonly isOwner: boolean;
-  /** Where the server notes, outside the database, how far it has got. */
+  /** File outside the database in which the server records its progress. */
   readonly beatFile?: string | undefined;
   readonly maxBytes?: number | undefined;
   /** How long another process's lock on the file is waited for before a write fails. */
   readonly busyTimeoutMs?: number | undefined;
   readonly log: Logger;
   readonly onCommit: OnCommit;
-  /** The writer thread is gone: nothing can be stored any more, and the process should end. */
+  /** The writer thread has died: nothing can be stored, and the process should exit. */
   readonly onWriterDeath: (error: Error) => void;
 }
 
 /**
- * The open database: the committer, Kysely for features, and a prepared-statement reader for the
- * hot paths.
+ * The open database: the committer, Kysely for features, and a reader with prepared statements for
+ * the hot paths.
  */
 export interface Store {
   readonly committer: Committer;
   readonly database: Database;
   readonly port: WriterPort;
-  /** Read-only, in the main thread: short look-ups only. */
+  /** Read-only, in the main thread: for short look-ups only. */
   readonly reader: Sqlite;
-  /** Verifies the audit chain; other keys are derived from it. */
+  /** Verifies the audit chain; other keys derive from it. */
   readonly auditKey: Uint8Array;
-  /** What the start has found out about the database that an operator must know. */
+  /** Findings at start that an operator must know. */
   readonly warnings: readonly string[];
   /** Whether commits reach the disk. */
   readonly health: WriteHealth;
-  /** Commits a row that needs room. @returns whether it is on disk */
+  /** Commits a row that needs space. @returns whether it is on disk */
   canWrite(): Promise<boolean>;
   sizes(): { databaseBytes: number; walBytes: number };
   /**
-   * Waits for what has the writer, leaves the counters' positions, moves the WAL into the database,
-   * closes everything.
-   * @param limitMs after this long what is left is left to the end of the process: the next start
-   * reads the WAL, so nothing is lost.
+   * Waits for the current holder of the writer, stores the counters' positions, moves the WAL into
+   * the database, closes everything.
+   * @param limitMs time after which the rest is left to the next start, which reads the WAL, so
+   * nothing is lost.
    */
   close(limitMs?: number): Promise<void>;
 }
@@ -117,7 +117,7 @@ export function openStore(options: StoreOptions): Store {
         await scanner.close();
         reader.close();
         if (isOwner && !isOver) await port.checkpoint().catch(() => undefined);
-        // Closing the last connection would move the WAL, too.
+        // Closing the last connection would move the WAL too.
         if (isOver) return;
         await port.close();
         if (isOwner) leaveSequences(options, sequences);
@@ -125,7 +125,7 @@ export function openStore(options: StoreOptions): Store {
       if (limitMs === undefined) return closing;
       await within(limitMs, closing).finally(() => {
         isOver = true;
-        // What is still at work must not keep the process.
+        // Pending work must not keep the process alive.
         port.unref();
       });
       closing.catch(() => undefined);
@@ -140,10 +140,7 @@ interface Prepared {
   readonly lastBeat: number;
 }
 
-/**
- * What must be read before the counters and the audit chain can be used; on a connection that is
- * closed again.
- */
+/** Reads the counters and the audit chain on a temporary connection. */
 function prepare({ file, box, isOwner, beatFile, log }: StoreOptions): Prepared {
   const connection = openForWriting({ file, busyTimeoutMs: BUSY_TIMEOUT_MS });
   try {
@@ -168,7 +165,7 @@ function prepare({ file, box, isOwner, beatFile, log }: StoreOptions): Prepared 
 }
 
 /**
- * Where that cannot be written, on a full disk for instance, the next start takes the next block of
+ * If this cannot be written, on a full disk for instance, the next start uses the next block of
  * numbers, as after a crash.
  */
 function leaveSequences({ file, log }: StoreOptions, sequences: Sequences): void {
@@ -189,13 +186,13 @@ function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptivePa
   const openThread = (onDeath: (error: Error) => void): WriterPort =>
     new ThreadWriter({ options: { file, maxBytes, busyTimeoutMs }, auditKey }, onDeath);
   if (writer === "thread") return openThread(onWriterDeath);
-  // SQLite's own waiting would stop the event loop.
+  // Waiting inside SQLite would block the event loop.
   const connection = openForWriting({ file, maxBytes, busyTimeoutMs: 0 });
   const local = new LocalWriter(new WritingConnection(connection, auditKey), busyTimeoutMs);
   if (writer === "main") return local;
   const adaptive: AdaptiveWriter = new AdaptiveWriter({
     local,
-    // A thread that dies before it is relied on has broken nothing.
+    // A thread that dies before it is used has broken nothing.
     openThread: () =>
       openThread((error) => {
         if (adaptive.isInThread) onWriterDeath(error);

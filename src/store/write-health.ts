@@ -7,12 +7,11 @@ import type { Logger } from "../core/log.ts";
 import type { CommitFailure } from "./commit/write-set.ts";
 
 /**
- * A failed commit counts for this long, even when others succeed: a full disk refuses large ones
- * only.
+ * How long a failed commit counts, even when others succeed: a full disk refuses only large ones.
  */
 const FAILURE_HOLDS_MS = 5000;
 
-/** What became of the latest commits of a process. Times are those of a monotonic clock in ms. */
+/** Outcomes of a process's latest commits. Times are monotonic, in ms. */
 export class WriteRecord {
   readonly #now: () => number;
   #committedAt = Number.NEGATIVE_INFINITY;
@@ -24,7 +23,7 @@ export class WriteRecord {
     this.#now = now;
   }
 
-  /** How many commits there were; what waits in line makes progress while it grows. */
+  /** Number of commits. While it grows, waiting writes make progress. */
   get commits(): number {
     return this.#commits;
   }
@@ -33,7 +32,7 @@ export class WriteRecord {
     return this.#now() - this.#committedAt;
   }
 
-  /** Why nothing can be written, as far as the latest commits tell; null when they succeeded. */
+  /** Why nothing can be written, judged by the latest commits; null when they succeeded. */
   get failure(): CommitFailure | null {
     const isOver = this.#committedAt > this.#failedAt && this.#now() - this.#failedAt >= FAILURE_HOLDS_MS;
     return isOver ? null : this.#failure;
@@ -44,7 +43,7 @@ export class WriteRecord {
     this.#committedAt = this.#now();
   }
 
-  /** What SQL refuses, and a lock that another process holds, says nothing about the disk. */
+  /** A refusal by SQL or a lock of another process says nothing about the disk. */
   failed(failure: CommitFailure): void {
     if (failure === "internal" || failure === "busy") return;
     this.#failedAt = this.#now();
@@ -52,23 +51,18 @@ export class WriteRecord {
   }
 }
 
-/**
- * Why the database cannot be written. `gone`: its file was removed or replaced while it was open.
- */
+/** Why the database cannot be written. `gone`: its file was removed or replaced while open. */
 export type WriteProblem = "full" | "readonly" | "failed" | "gone";
 
 interface WriteHealthParts {
   readonly file: string;
   readonly record: WriteRecord;
   readonly log: Logger;
-  /** Commits something. @returns whether it is on disk. */
+  /** Makes a commit. @returns whether it is on disk. */
   probe(): Promise<boolean>;
 }
 
-/**
- * While commits succeed no probe is needed; an idle server writes at most this often for those who
- * ask.
- */
+/** While commits succeed no probe is needed; an idle server writes at most once in this time. */
 const TRUSTED_MS = 5000;
 
 const MESSAGES: Readonly<Record<WriteProblem, string>> = {
@@ -79,8 +73,8 @@ const MESSAGES: Readonly<Record<WriteProblem, string>> = {
 };
 
 /**
- * Whether commits reach the disk. Real commits answer that while there are any, so that load alone
- * never looks like a failure; on an idle server a small commit does.
+ * Whether commits reach the disk. Real commits answer that, so that load never looks like a
+ * failure; an idle server makes a small commit.
  */
 export class WriteHealth {
   readonly #parts: WriteHealthParts;
@@ -92,7 +86,7 @@ export class WriteHealth {
     this.#identity = identityOf(parts.file);
   }
 
-  /** What is known without writing anything. A change is logged. */
+  /** The known state, without writing. A change is logged. */
   known(): WriteProblem | null {
     const problem = this.#isGone() ? "gone" : problemOf(this.#parts.record.failure);
     if (problem !== this.#told) this.#tell(problem);
@@ -100,7 +94,7 @@ export class WriteHealth {
   }
 
   /**
-   * Writes if the latest commits do not tell. Waits in line for the writer: the caller bounds the
+   * Writes if the latest commits give no answer. It queues for the writer: the caller limits the
    * time.
    */
   async check(): Promise<WriteProblem | null> {
@@ -128,27 +122,27 @@ function problemOf(failure: WriteRecord["failure"]): WriteProblem | null {
   return failure === "full" || failure === "readonly" ? failure : "failed";
 }
 
-/** Device and number of a file; asking for them opens nothing. */
+/** Device and inode of a file, without opening it. */
 function identityOf(file: string): string {
   const stat = statSync(file, { throwIfNoEntry: false });
   return stat ? `${stat.dev}:${stat.ino}` : "none";
 }
 
-/** The row that counts the beats of a database. */
+/** The setting that counts the beats of a database. */
 const BEAT_SETTING = "store.beat";
-/** While something is committed, one commit in this time is a beat. */
+/** Interval of beats while commits are made. */
 const BEAT_EVERY_MS = 2000;
 
 export const BEAT_SQL = `insert into settings (key, value, updatedAt) values ('store.beat', ?, ?)
   on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt`;
 
-/** What a server notes outside the database: this beat of this file was on disk. */
+/** Recorded outside the database: this beat of this file was on disk. */
 interface NotedBeat {
   readonly database: string;
   readonly beat: number;
 }
 
-/** Where the beat is noted; it belongs to the database and goes with it. */
+/** The file that records the beat. It belongs to the database and moves with it. */
 export function beatFileOf(dataDir: string): string {
   return join(dataDir, "store.beat");
 }
@@ -158,34 +152,36 @@ export function storedBeat(connection: Sqlite): number {
   return read.get(BEAT_SETTING) ?? 0;
 }
 
-/** The beat that was noted for a database; 0 when none was, or for another file. */
+/** The recorded beat of a database; 0 for none, or for another file. */
 export function notedBeat(beatFile: string, databaseFile: string): number {
   const noted = parse(beatFile);
   return noted?.database === realpathSync(databaseFile) ? noted.beat : 0;
 }
 
 /**
- * Says that acknowledged commits are missing; null when the database holds the beat that was noted.
+ * A message that acknowledged commits are missing; null when the database contains the recorded
+ * beat.
  */
 export function lostCommits(connection: Sqlite, beatFile: string, databaseFile: string): string | null {
   if (notedBeat(beatFile, databaseFile) <= storedBeat(connection)) return null;
-  return "the database lacks commits that an earlier server acknowledged: its log (-wal) was removed, or an older copy was put in its place";
+  const cause = "its log (-wal) was removed, or the file was replaced by an older copy";
+  return `the database lacks commits that an earlier server acknowledged: ${cause}`;
 }
 
 interface BeatsParts {
   readonly databaseFile: string;
   readonly beatFile: string;
-  /** The beat to go on from. */
+  /** The beat to continue from. */
   readonly last: number;
-  /** How many commits this process has made. */
+  /** Number of commits of this process. */
   commits(): number;
-  /** Commits the number of a beat; resolves when it is on disk. */
+  /** Commits a beat; resolves when it is on disk. */
   commit(beat: number): Promise<void>;
 }
 
 /**
- * Counts beats in the database and notes each one outside of it, once it is on disk: what is
- * missing later is noticed at the next start.
+ * Counts beats in the database and records each one outside of it once it is on disk, so that the
+ * next start notices lost commits.
  */
 export class Beats {
   readonly #parts: BeatsParts;
@@ -201,7 +197,7 @@ export class Beats {
     this.#timer.unref();
   }
 
-  /** Waits for the note under way. */
+  /** Waits for the current record. */
   async stop(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     await this.#running;
@@ -210,7 +206,7 @@ export class Beats {
   #look(): void {
     if (this.#parts.commits() === this.#commits) return;
     this.#commits = this.#parts.commits();
-    // Where it cannot be written, the commits before it have said so.
+    // If it cannot be written, the commits before it have reported that.
     this.#running = this.#running.then(() => this.#beat()).catch(() => undefined);
   }
 
@@ -221,7 +217,7 @@ export class Beats {
     this.#last = beat;
     this.#commits = this.#parts.commits();
     const noted: NotedBeat = { database: realpathSync(databaseFile), beat };
-    // Not synced: a note that is lost is an older one, and that claims less.
+    // Not synced: a lost record leaves an older one, which claims less.
     await writeFile(`${beatFile}.new`, `${JSON.stringify(noted)}\n`, { mode: 0o600 });
     await rename(`${beatFile}.new`, beatFile);
   }
@@ -239,8 +235,8 @@ function parse(beatFile: string): NotedBeat | null {
 const CHECK_EVERY_MS = 1000;
 
 /**
- * Refuses to store more while one of the disks that are written has less room than the operator
- * wants kept free; looks again every second, so it recovers by itself.
+ * Refuses to store more while a written disk has less free space than configured. Checks every
+ * second, so it recovers without help.
  */
 export class StorageGuard {
   readonly #dirs: readonly string[];
@@ -266,7 +262,7 @@ export class StorageGuard {
     if (this.#timer) clearInterval(this.#timer);
   }
 
-  /** Of the disk that has the least. */
+  /** Of the disk with the least free space. */
   get freeBytes(): number {
     return this.#freeBytes;
   }

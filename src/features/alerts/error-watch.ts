@@ -115,7 +115,7 @@ export interface RaisedBurst extends ErrorBurst {
   readonly runAt: EpochMs;
 }
 
-/** Told of a burst; it resolves when the alert's job is in the table. */
+/** NotifiedRecipient of a burst; it resolves when the alert's job is in the table. */
 type Raise = (projectId: string, burst: RaisedBurst) => Promise<void>;
 
 /**

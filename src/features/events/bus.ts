@@ -7,7 +7,7 @@ import { scanJson } from "../../core/json-text.ts";
 import type { ConsumeOptions, EventInput } from "../../module/module-api.ts";
 import type { JobFinish } from "../../store/commit/write-set.ts";
 import type { Database } from "../../store/database.ts";
-import type { Told } from "../../store/effect.ts";
+import type { NotifiedRecipient } from "../../store/effect.ts";
 import type { Projects } from "../access/index.ts";
 import { type Announcer, eventJson } from "../notifications/index.ts";
 import type { IncomingEvent, RuleEvent } from "../rules/index.ts";
@@ -165,9 +165,9 @@ function emitEvents(bus: Bus, events: readonly IncomingEvent[]): void {
 }
 
 /** Once per notification; of one that reaches many, once per page of its recipients. */
-function emitNotifications(bus: Bus, told: readonly Told[]): void {
+function emitNotifications(bus: Bus, told: readonly NotifiedRecipient[]): void {
   if (!bus.hasSubscriber("notification:created")) return;
-  const pages = new Map<string, Told[]>();
+  const pages = new Map<string, NotifiedRecipient[]>();
   for (const each of told) {
     const page = pages.get(each.notification.id);
     if (page) page.push(each);

@@ -5,9 +5,9 @@ import { type Definition, type ExplainedRule, OUT_OF_REACH } from "./rule-outcom
 import type { ExplainView, NotificationView, RecipientView, RuleView } from "./schema.ts";
 
 /** Why one user was told by a rule, or was not. */
-type Told = NonNullable<RuleView["user"]>;
+type NotifiedRecipient = NonNullable<RuleView["user"]>;
 
-type UserReasons = NonNullable<ExplainView["user"]> & { readonly byRule: ReadonlyMap<string, Told> };
+type UserReasons = NonNullable<ExplainView["user"]> & { readonly byRule: ReadonlyMap<string, NotifiedRecipient> };
 
 /** @param at when the event came; null where there is none. */
 export async function reasonsFor(
@@ -18,7 +18,7 @@ export async function reasonsFor(
   at: number | null,
 ): Promise<UserReasons> {
   const { id } = eligibility.person;
-  const byRule = new Map<string, Told>();
+  const byRule = new Map<string, NotifiedRecipient>();
   const reasons: string[] = [];
   const ofRules = new Set<string>();
   for (const rule of rules) {
@@ -47,7 +47,7 @@ async function ruleReason(
   { view, definition }: ExplainedRule,
   notification: NotificationView | undefined,
   at: number | null,
-): Promise<Told> {
+): Promise<NotifiedRecipient> {
   const mine = notification?.recipients.find(({ userId }) => userId === eligibility.person.id);
   if (mine && view.outcome === "deduped")
     return { told: true, reason: `told by the earlier notification ${notification?.id}: ${readText(mine)}` };

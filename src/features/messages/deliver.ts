@@ -122,7 +122,7 @@ export interface MessageJob {
   readonly messageId: string;
 }
 
-/** Told to the sender in place of what went wrong inside of Prism; the job has the error itself. */
+/** NotifiedRecipient to the sender in place of what went wrong inside of Prism; the job has the error itself. */
 const INTERNAL = "the delivery failed";
 
 /** From now on messages are delivered, and follow their jobs when operators move these. */

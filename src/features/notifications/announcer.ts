@@ -4,7 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Hub } from "../../live/hub.ts";
 import type { Committer } from "../../store/commit/committer.ts";
 import type { Database } from "../../store/database.ts";
-import type { Told } from "../../store/effect.ts";
+import type { NotifiedRecipient } from "../../store/effect.ts";
 import type { IncomingEvent, PipelineMetrics } from "../rules/index.ts";
 import type { SoundUrlOf } from "../sounds/index.ts";
 import { eventJson, notificationView, UNTOUCHED } from "./schema.ts";
@@ -12,7 +12,7 @@ import { eventJson, notificationView, UNTOUCHED } from "./schema.ts";
 /** Notified of what has been committed. It must not throw, nor take long. */
 export interface Observer {
   events(events: readonly IncomingEvent[]): void;
-  notifications(told: readonly Told[]): void;
+  notifications(told: readonly NotifiedRecipient[]): void;
 }
 
 /**
@@ -48,7 +48,7 @@ export class Announcer {
     for (const observer of this.#observers) observer.events(events);
   }
 
-  notifications(told: readonly Told[]): void {
+  notifications(told: readonly NotifiedRecipient[]): void {
     this.#metrics.notified(told.length);
     for (const each of told) this.#notification(each);
     const last = told.at(-1);
@@ -68,7 +68,7 @@ export class Announcer {
     });
   }
 
-  #notification({ notification, recipient }: Told): void {
+  #notification({ notification, recipient }: NotifiedRecipient): void {
     const stream = { kind: "user", userId: recipient.userId } as const;
     if (!this.#hub.hasListeners(stream)) return;
     const view = notificationView(

@@ -10,7 +10,7 @@ import type * as api from "../../module/module-api.ts";
 import { notificationRow } from "../../store/commit/notification-row.ts";
 import type { NotificationRow } from "../../store/commit/write-set.ts";
 import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
-import type { Told } from "../../store/effect.ts";
+import type { NotifiedRecipient } from "../../store/effect.ts";
 import type { NotificationKind } from "../../store/schema.ts";
 import type { UserDirectory } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
@@ -248,7 +248,7 @@ export class Notifier {
    */
   async addRecipients(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
     const { database } = this.#parts;
-    const told: Told[] = userIds.map((userId) => ({
+    const told: NotifiedRecipient[] = userIds.map((userId) => ({
       notification,
       recipient: { notificationId: notification.id, userId, seq: database.nextOffset(trx) },
     }));

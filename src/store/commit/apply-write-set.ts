@@ -18,16 +18,13 @@ import { undecidedRows } from "./write-set.ts";
 
 type Value = string | number | null;
 
-/**
- * Rows of one statement: 3.2 µs an event in place of 4.0 with a statement each; more rows save
- * nothing more.
- */
+/** Rows per statement: 3.2 µs an event instead of 4.0 with one row each. More rows gain nothing. */
 const EVENTS_AT_ONCE = 16;
 
 /**
- * Turns a write set into SQL on the writing connection. Statements are compiled once. Every method
- * must run inside a transaction that the caller has begun; order: events, effects, sums, jobs, and
- * the audit rows last.
+ * Applies a write set on the writing connection. Statements are prepared once. Every method runs
+ * inside a transaction opened by the caller, in this order: events, effects, sums, jobs, audit
+ * rows.
  */
 export class WriteSetApplier {
   readonly #connection: Sqlite;
@@ -35,7 +32,7 @@ export class WriteSetApplier {
   readonly #jobs: JobStatements;
   readonly #deliveries: DeliveryStatements;
   readonly #sql;
-  /** Bound at once, and used again. */
+  /** Bound synchronously, then reused. */
   readonly #eventValues: Value[] = new Array<Value>(EVENTS_AT_ONCE * EVENT_WIDTH).fill(null);
 
   constructor(connection: Sqlite, audit: AuditChain) {
@@ -67,9 +64,9 @@ export class WriteSetApplier {
       );
     }
     if (set.suppression) this.#applySuppression(set.suppression);
-    // The sums were made before SQL refused: what was rolled back is taken out again, and counted
-    // when it is decided anew.
-    for (const i of failedEffects) for (const row of set.effects[i]?.decisions ?? []) this.#uncount(row);
+    // The sums already include decisions that SQL refused. Subtract them: they are counted when the
+    // event is decided again.
+    for (const i of failedEffects) for (const row of set.effects[i]?.decisions ?? []) this.#subtractFromStats(row);
     for (const row of set.idempotency) {
       sql.idempotency.run(row.scope, row.key, row.fingerprint, row.status, row.response, row.createdAt, row.expiresAt);
     }
@@ -93,8 +90,11 @@ export class WriteSetApplier {
     for (const job of jobs) this.#jobs.insert(job);
   }
 
-  /** A decision that would have replaced an earlier one had been counted in its place. */
-  #uncount({ eventSeq, ruleId, outcome }: DecisionRow): void {
+  /**
+   * Subtracts a decision from the sums. One that would have replaced an earlier decision was
+   * counted in its stead.
+   */
+  #subtractFromStats({ eventSeq, ruleId, outcome }: DecisionRow): void {
     const isNew = this.#sql.earlierDecision.get(eventSeq, ruleId) === undefined ? 1 : 0;
     const is = (counted: DecisionOutcome): number => (outcome === counted ? 1 : 0);
     this.#sql.uncount.run(
@@ -127,13 +127,13 @@ export class WriteSetApplier {
     }
   }
 
-  /** @returns the indexes of those that SQL refused, and in whose place failures stand. */
+  /** @returns the indexes of the effects that SQL refused; a failure row is written for each. */
   #applyAllEffects(all: readonly Effects[]): number[] {
     const failed: number[] = [];
     for (let from = 0; from < all.length; ) {
       let to = from + 1;
-      // A storm is thousands of decisions and nothing else: one savepoint for them all, unless one
-      // is refused.
+      // A storm produces thousands of decisions and nothing else: they share one savepoint unless
+      // one is refused.
       if (isDecisionOnly(all[from])) while (isDecisionOnly(all[to])) to++;
       const run = all.slice(from, to);
       if (run.length === 1 || this.#tryInSavepoint(run) !== null) {
@@ -144,7 +144,7 @@ export class WriteSetApplier {
     return failed;
   }
 
-  /** @returns false when SQL refused the effects and a failure stands in their place. */
+  /** @returns false when SQL refused the effects and a failure row was written. */
   #applyOne(effects: Effects): boolean {
     if (effects.poison !== null) {
       this.#applyFailure(effects, effects.poison);
@@ -155,7 +155,7 @@ export class WriteSetApplier {
     return error === null;
   }
 
-  /** All of them or none. @returns what SQL says against it. */
+  /** Applies all of them or none. @returns SQL's error message, if any. */
   #tryInSavepoint(run: readonly Effects[]): string | null {
     const sql = this.#sql;
     sql.savepoint.run();
@@ -164,7 +164,7 @@ export class WriteSetApplier {
       sql.release.run();
       return null;
     } catch (error) {
-      // SQLITE_FULL and its like have rolled back the whole transaction, or will do so with the
+      // After SQLITE_FULL and similar errors the whole transaction is rolled back, now or with the
       // next row: the set fails.
       if (!this.#connection.inTransaction || failureOf(error) !== "internal") throw error;
       sql.rollbackTo.run();
@@ -176,7 +176,7 @@ export class WriteSetApplier {
   #applyFailure(effects: Effects, error: string): void {
     const { failure, job } = undecidedRows(effects);
     this.#sql.clearProcessed.run(effects.eventSeq);
-    // An unfinished job on this event stands for both, and stays the one that the failure names.
+    // If an unfinished job of this event exists, it serves both, and the failure keeps its id.
     const jobId = this.#jobs.insert(job) ? failure.jobId : null;
     this.#sql.failure.run(failure.consumer, failure.eventSeq, failure.attempts, error, jobId, failure.createdAt);
   }
@@ -193,8 +193,8 @@ export class WriteSetApplier {
         row.notificationId,
         row.at,
       );
-      // The key of decisions is what makes a notification of (rule, event) once: whoever decided it
-      // a second time has nothing to write.
+      // The unique key of decisions makes a notification per (rule, event) happen once: a second
+      // decision writes nothing.
       if (changes === 0) throw new Error(`rule ${row.ruleId} has decided event ${row.eventSeq} already`);
     }
     for (const row of effects.notifications) {
@@ -242,8 +242,8 @@ function prepareAll(connection: Sqlite) {
     sixteenEvents: connection.prepare<[Value[]]>(insertEventsText(EVENTS_AT_ONCE)),
     markProcessed: prepare("update events set processedAt = ? where seq = ? and processedAt is null"),
     clearProcessed: prepare("update events set processedAt = null where seq = ?"),
-    // A reprocessed event may meet a rule again that had nobody to tell: only that outcome gives
-    // way.
+    // A reprocessed event may meet a rule that had no recipients before: only that outcome is
+    // replaced.
     decision: prepare(
       `insert into decisions (eventSeq, ruleId, ruleVersion, outcome, notificationId, at) values (?, ?, ?, ?, ?, ?)
        on conflict (eventSeq, ruleId) do update set ruleVersion = excluded.ruleVersion, outcome = excluded.outcome,
@@ -252,7 +252,8 @@ function prepareAll(connection: Sqlite) {
     slice: prepare("insert or replace into event_slices (eventSeq, priority, createdAt, ruleId) values (?, ?, ?, ?)"),
     endSlices: prepare("delete from event_slices where eventSeq = ?"),
     notification: prepare(
-      `insert into notifications (id, ruleId, eventId, projectId, kind, title, message, sound, action, data, priority, dedupeKey,
+      `insert into notifications (id, ruleId, eventId, projectId, kind, title, message, sound, action, data,
+        priority, dedupeKey,
        correlationId, createdAt, channels) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     recipient: prepare("insert into notification_recipients (notificationId, userId, seq) values (?, ?, ?)"),
@@ -265,12 +266,15 @@ function prepareAll(connection: Sqlite) {
       "update event_failures set resolvedAt = ? where consumer = ? and eventSeq = ? and resolvedAt is null",
     ),
     ruleStats: prepare(
-      `insert into rule_stats (ruleId, matched, fired, suppressed, deduped, cooled, noRecipients, errors, lastMatchedAt, lastError)
+      `insert into rule_stats (ruleId, matched, fired, suppressed, deduped, cooled, noRecipients, errors,
+        lastMatchedAt, lastError)
        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (ruleId) do update set matched = matched + excluded.matched, fired = fired + excluded.fired,
-       suppressed = suppressed + excluded.suppressed, deduped = deduped + excluded.deduped, cooled = cooled + excluded.cooled,
+       suppressed = suppressed + excluded.suppressed, deduped = deduped + excluded.deduped,
+         cooled = cooled + excluded.cooled,
        noRecipients = noRecipients + excluded.noRecipients, errors = errors + excluded.errors,
-       lastMatchedAt = coalesce(excluded.lastMatchedAt, lastMatchedAt), lastError = coalesce(excluded.lastError, lastError)`,
+       lastMatchedAt = coalesce(excluded.lastMatchedAt, lastMatchedAt),
+         lastError = coalesce(excluded.lastError, lastError)`,
     ),
     forgetWindow: prepare("delete from suppression_windows where ruleId = ? and key = ?"),
     window: prepare(
@@ -280,17 +284,20 @@ function prepareAll(connection: Sqlite) {
     storm: prepare(
       `insert into suppressed_batches (id, ruleId, key, count, firstSeq, lastSeq, samples, startedAt, lastAt, jobId)
        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       on conflict (id) do update set count = excluded.count, lastSeq = excluded.lastSeq, samples = excluded.samples, lastAt = excluded.lastAt`,
+       on conflict (id) do update set count = excluded.count, lastSeq = excluded.lastSeq,
+         samples = excluded.samples, lastAt = excluded.lastAt`,
     ),
     stormKey: prepare("insert into suppressed_keys (batchId, key) values (?, ?) on conflict do nothing"),
     repeats: prepare("update notifications set aggregateCount = aggregateCount + ? where id = ?"),
     earlierDecision: prepare("select 1 from decisions where eventSeq = ? and ruleId = ?"),
     uncount: prepare(
-      `update rule_stats set matched = matched - ?, fired = fired - ?, suppressed = suppressed - ?, deduped = deduped - ?, cooled = cooled - ?,
+      `update rule_stats set matched = matched - ?, fired = fired - ?, suppressed = suppressed - ?,
+        deduped = deduped - ?, cooled = cooled - ?,
        noRecipients = noRecipients - ? where ruleId = ?`,
     ),
     idempotency: prepare(
-      `insert into idempotency_keys (scope, key, fingerprint, status, response, createdAt, expiresAt) values (?, ?, ?, ?, ?, ?, ?)
+      `insert into idempotency_keys (scope, key, fingerprint, status, response, createdAt, expiresAt)
+        values (?, ?, ?, ?, ?, ?, ?)
        on conflict (scope, key) do update set fingerprint = excluded.fingerprint, status = excluded.status,
        response = excluded.response, createdAt = excluded.createdAt, expiresAt = excluded.expiresAt`,
     ),

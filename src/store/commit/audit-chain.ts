@@ -6,10 +6,10 @@ import { loadAuditKey } from "../sealed-settings.ts";
 import { openForWriting } from "../sqlite/connection.ts";
 import type { AuditRow } from "./write-set.ts";
 
-/** What the first row of the log follows. */
+/** Previous hash of the first row. */
 export const GENESIS_HASH = "0".repeat(64);
 
-/** Everything a link's hash covers; the order of the members is part of the format. */
+/** The columns that a link's hash covers. Their order is part of the format. */
 type ChainedRow = Omit<AuditLogTable, "seq" | "hash"> & { readonly seq: number };
 
 /**
@@ -24,7 +24,7 @@ export function auditHash(key: Uint8Array, row: ChainedRow): string {
     .digest("hex");
 }
 
-/** The columns that a hash covers, in the order of the table. */
+/** The hashed columns in table order. */
 function chainedColumns(row: Omit<ChainedRow, "prevHash">): [number, ...(string | number | null)[]] {
   return [
     row.seq,
@@ -42,8 +42,8 @@ function chainedColumns(row: Omit<ChainedRow, "prevHash">): [number, ...(string 
 }
 
 /**
- * Appends to the chain. Lives on the writing connection: the previous hash is read inside the
- * transaction that adds to it.
+ * Appends to the audit chain on the writing connection. The previous hash is read inside the
+ * transaction that appends.
  */
 export class AuditChain {
   readonly #key: Uint8Array;
@@ -60,12 +60,13 @@ export class AuditChain {
       "select seq from sqlite_sequence where name = 'audit_log'",
     );
     this.#insert = connection.prepare<[number, ...(string | number | null)[]]>(
-      `insert into audit_log (seq, id, action, userId, actor, resourceType, resourceId, metadata, ip, requestId, timestamp, prevHash, hash)
+      `insert into audit_log (seq, id, action, userId, actor, resourceType, resourceId, metadata, ip,
+        requestId, timestamp, prevHash, hash)
        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
   }
 
-  /** To be called last in an open transaction. */
+  /** Call it last in an open transaction. */
   append(rows: readonly AuditRow[]): void {
     if (rows.length === 0) return;
     const last = this.#last.get();
@@ -96,8 +97,8 @@ export function appendAudit(file: string, box: SealedBox, row: AuditRow): void {
 }
 
 /**
- * That a row could be added: the trail's key is there, or is made now, and opens with ours. @throws
- * UnsealError, and what SQLite throws
+ * Checks that a row could be appended: the trail's key exists, or is created now, and our
+ * encryption key opens it. @throws UnsealError, and errors of SQLite
  */
 export function requireAuditKey(file: string, box: SealedBox): void {
   const connection = openForWriting({ file, busyTimeoutMs: 5000 });

@@ -1,7 +1,7 @@
 import { type Deferred, deferred } from "../../core/promises.ts";
 
 /**
- * Transactions of one commit: the first ones wait for the others no longer than for a commit of
+ * Limit of transactions in one commit, so that the first ones wait no longer than for a commit of
  * their own.
  */
 const MAX_MEMBERS = 64;
@@ -13,9 +13,9 @@ interface Ended {
 }
 
 /**
- * Transactions that run one after the other and share one commit. Each has the writer alone while
- * it runs; when it has ended it waits until the commit of all is on disk. One that fails takes back
- * only what it wrote itself.
+ * Transactions that run one after the other and share one commit. Each has exclusive use of the
+ * writer while it runs, then waits until the shared commit is on disk. A failed one rolls back only
+ * its own writes.
  */
 export class CommitGroup {
   readonly #openedAt = performance.now();
@@ -23,12 +23,12 @@ export class CommitGroup {
   readonly #maxOpenMs: number;
   #granted = 0;
   #ended: Ended[] = [];
-  /** The writer has a transaction open for it. */
+  /** The writer has an open transaction for the group. */
   hasTransaction = false;
 
   /**
-   * @param sharesCommit false: it has one transaction only. @param maxOpenMs after which none joins
-   * any more
+   * @param sharesCommit false limits the group to one transaction. @param maxOpenMs time after
+   * which no further transaction joins
    */
   constructor(sharesCommit: boolean, maxOpenMs: number) {
     this.#sharesCommit = sharesCommit;
@@ -41,7 +41,7 @@ export class CommitGroup {
     return this.#sharesCommit && this.#granted < MAX_MEMBERS && isYoung;
   }
 
-  /** The transaction that runs now is the first. */
+  /** The running transaction is the first of the group. */
   get isFirst(): boolean {
     return this.#granted === 1;
   }
@@ -51,8 +51,8 @@ export class CommitGroup {
   }
 
   /**
-   * A transaction has written all it has to. Resolves when it is on disk. @param afterCommit called
-   * then, in the order of the calls
+   * The running transaction has written everything. Resolves when it is on disk. @param afterCommit
+   * called then, in the order of the calls
    */
   ended(afterCommit: () => void): Promise<void> {
     const onDisk = deferred<void>();

@@ -10,32 +10,32 @@ import type { Sequences } from "./sequences.ts";
 import type { CommitFailure, CommitOutcome, DeliveredMark, WriteSet } from "./write-set.ts";
 import type { WriterPort } from "./writers.ts";
 
-/** What a source gives when it is granted a slot; the committer adds the rest. */
+/** What a source returns when it is granted a slot; the committer adds the rest. */
 export type SetContent = Omit<WriteSet, "epoch" | "delivered" | "sequenceEnds">;
 
 export interface SealedSet {
   readonly content: SetContent;
-  /** Called once when the set is on disk, or when it is known that it never will be. */
+  /** Called once, when the set is on disk or has failed. */
   settle(outcome: CommitOutcome): void;
 }
 
-/** Whoever has rows to write on a hot path. */
+/** A producer of write sets on a hot path. */
 export interface SetSource {
   /**
-   * Decides and numbers what is pending, in one synchronous turn, seeing everything committed or on
-   * its way before it.
-   * @returns null when there is nothing to write after all.
+   * Decides and numbers the pending items in one synchronous turn, on top of everything committed
+   * or in flight.
+   * @returns null when there is nothing to write.
    */
   seal(): SealedSet | null;
-  /** Called in place of {@link seal} when the committer closes first. */
+  /** Called instead of {@link seal} when the committer closes first. */
   dropped?(error: PrismError): void;
 }
 
-/** Called after a set is on disk: how long it took and how many events it held. */
+/** Called after a set is on disk, with its duration and its number of events. */
 export type OnCommit = (durationMs: number, events: number) => void;
 
 interface SetTicket {
-  /** Tickets are numbered in the order in which they were asked for. */
+  /** Tickets are numbered in the order of the requests. */
   readonly order: number;
   readonly source: SetSource;
 }
@@ -46,7 +46,7 @@ interface TransactionTicket {
   readonly grant: Deferred<CommitGroup>;
 }
 
-/** Transactions of requests that may wait: some seconds' worth. */
+/** Limit of waiting transactions of requests: some seconds' worth. */
 const MAX_WAITING_TRANSACTIONS = 2000;
 
 const MARKS_DELAY_MS = 50;
@@ -54,26 +54,26 @@ const MARKS_RETRY_MS = 1000;
 const MAX_MARKS = 100_000;
 
 /**
- * The one door to disk. It grants the writer to write sets and to transactions, first come, first
- * served; but after each commit of transactions a waiting set comes first, so that a line of them
- * never holds up ingest. A transaction runs alone, sets may be several in flight. Transactions that
- * wait together may share a commit, see {@link CommitGroup}. Offsets are drawn by the holder only,
- * so the order of grants is the order of commits, of offsets and of decisions.
+ * The only way to disk. It grants the writer to write sets and transactions in the order of their
+ * requests; after each commit of transactions a waiting set goes first, so that transactions never
+ * block ingest. A transaction has the writer alone; several sets may be in flight. Waiting
+ * transactions may share a commit, see {@link CommitGroup}. Only the holder draws offsets, so
+ * grants, commits, offsets and decisions have the same order.
  *
- * Failure: when a set fails, the writer refuses the later sets of its epoch; once all have been
- * answered the next epoch begins. Sources and settle functions must not throw: the writer's order
- * would be lost, so the process ends.
+ * When a set fails, the writer refuses the later sets of its epoch. Once all have been answered the
+ * next epoch starts. Sources and their callbacks must not throw: the order would be lost, so the
+ * process exits.
  */
 export class Committer {
   readonly sequences: Sequences;
-  /** What became of the latest sets and transactions. */
+  /** Outcomes of the latest sets and transactions. */
   readonly record = new WriteRecord();
   readonly #port: WriterPort;
   readonly #onCommit: OnCommit;
   readonly #epochListeners: (() => void)[] = [];
   /**
-   * Sets are sealed and settled for many callers at once, on behalf of none: not in the
-   * asynchronous context of whoever asked first.
+   * Sets are sealed and completed for many callers at once, so not in the asynchronous context of
+   * the first one.
    */
   readonly #context = new AsyncResource("prism.committer");
   #sets: SetTicket[] = [];
@@ -85,7 +85,7 @@ export class Committer {
   #setsInFlight = 0;
   readonly #maxOpenMs: number;
   #group: CommitGroup | null = null;
-  /** The group waits for its next transaction to be granted. */
+  /** The group waits for its next transaction. */
   #isBetweenMembers = false;
   #epoch = 1;
   #epochFailed = false;
@@ -106,16 +106,16 @@ export class Committer {
   }
 
   /**
-   * `fn` runs when a set has failed and all sets decided on top of it have failed with it: memory
-   * that ran ahead of the tables must be read anew.
+   * Registers `fn` to run after a set and all sets decided on top of it have failed: memory that is
+   * ahead of the tables must be reloaded.
    */
   whenEpochFails(fn: () => void): void {
     this.#epochListeners.push(fn);
   }
 
   /**
-   * Asks for a slot for this source. It is granted at the earliest at the end of this loop turn, so
-   * that what arrives together is written together.
+   * Requests a slot for this source. It is granted at the end of this loop turn at the earliest, so
+   * that items that arrive together are written together.
    */
   wantSet(source: SetSource): void {
     if (this.#isClosed || this.#wanted.has(source)) return;
@@ -124,15 +124,15 @@ export class Committer {
     this.#schedulePump();
   }
 
-  /** @throws SHUTTING_DOWN when nothing more will be written */
+  /** @throws SHUTTING_DOWN after close */
   requireOpen(): void {
     if (this.#isClosed) throw shuttingDown();
   }
 
   /**
-   * Waits for the writer; the caller is then alone with it until {@link releaseTransaction}.
-   * @param sharesCommit whether other such transactions may commit with it. @throws SHUTTING_DOWN,
-   * OVERLOADED to requests when too many wait
+   * Waits for exclusive use of the writer, until {@link releaseTransaction}.
+   * @param sharesCommit whether other such transactions may commit with it. @throws SHUTTING_DOWN;
+   * OVERLOADED for requests when too many wait
    */
   async acquireTransaction(sharesCommit = false): Promise<CommitGroup> {
     this.requireOpen();
@@ -145,20 +145,17 @@ export class Committer {
     return grant.promise;
   }
 
-  /** Whether the transaction that has the writer is the last of its commit. */
+  /** Whether the current transaction is the last of its commit. */
   get isLastOfCommit(): boolean {
     return !(this.#group?.hasRoom && this.#transactions[0]?.sharesCommit);
   }
 
-  /**
-   * The holder is done with the writer: another transaction of the same commit is next, or the
-   * commit is made.
-   */
+  /** Releases the writer: the next transaction of the same commit runs, or the commit is made. */
   releaseTransaction(): void {
     const group = this.#group;
     if (!group) return;
     if (group.hasTransaction && !this.isLastOfCommit) {
-      // In a turn of its own: others may wait for the event loop.
+      // In a separate turn, so that other work of the event loop runs.
       this.#isBetweenMembers = true;
       this.#schedulePump();
     } else void this.#endGroup(group);
@@ -176,7 +173,7 @@ export class Committer {
     this.#schedulePump();
   }
 
-  /** Runs `fn` while nothing else uses the writer. @throws SHUTTING_DOWN */
+  /** Runs `fn` with exclusive use of the writer. @throws SHUTTING_DOWN */
   async alone<T>(fn: () => Promise<T>): Promise<T> {
     await this.acquireTransaction();
     try {
@@ -186,7 +183,7 @@ export class Committer {
     }
   }
 
-  /** The last one could not commit for all: it was rolled back. */
+  /** The last transaction could not commit the group, which was rolled back. */
   async #commitGroup(group: CommitGroup): Promise<void> {
     const sequenceEnds = this.sequences.unstoredEnds();
     try {
@@ -202,19 +199,19 @@ export class Committer {
   }
 
   /**
-   * A recipient was told: one flag, written with the next set, at the latest {@link MARKS_DELAY_MS}
-   * from now.
+   * Records that a recipient was notified: a flag that is written with the next set, {@link
+   * MARKS_DELAY_MS} from now at the latest.
    */
   markDelivered(mark: DeliveredMark): void {
-    // To lose a flag costs a second delivery at the most.
+    // Losing a flag costs at most a second delivery.
     if (this.#isClosed || this.#marks.length >= MAX_MARKS) return;
     this.#marks.push(mark);
     this.#armMarks(MARKS_DELAY_MS);
   }
 
   /**
-   * {@link markDelivered} of several; resolves when they are on disk. @throws SHUTTING_DOWN,
-   * STORAGE_FULL and the like.
+   * {@link markDelivered} for several; resolves when they are on disk. @throws SHUTTING_DOWN,
+   * STORAGE_FULL and similar.
    */
   async storeDelivered(marks: readonly DeliveredMark[]): Promise<void> {
     this.requireOpen();
@@ -241,7 +238,7 @@ export class Committer {
     }, delayMs);
   }
 
-  /** Resolves when nothing waits and nothing is in flight. */
+  /** Resolves when nothing is waiting or in flight. */
   async settled(): Promise<void> {
     if (this.#disarmMarks()) this.wantSet(this.#marksSource);
     if (this.#isIdle()) return;
@@ -249,8 +246,8 @@ export class Committer {
   }
 
   /**
-   * The end: resolves when what has the writer is done with it and the last flags are written. What
-   * still waits for the writer is dropped, for nobody was told that it is stored.
+   * Closes. Resolves when the current holder is done and the last flags are written. Waiting
+   * requests are rejected; none of them has been acknowledged.
    */
   async close(): Promise<void> {
     this.#wanted.clear();
@@ -314,8 +311,8 @@ export class Committer {
       const sealed = ticket.source.seal();
       if (!sealed) continue;
       this.#send(sealed);
-      // Written at once, in this thread: whoever else waits for the event loop comes before the
-      // next set.
+      // The set was written synchronously in this thread: other work of the event loop runs before
+      // the next one.
       if (this.#setsInFlight === 0) return;
     }
     if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
@@ -343,7 +340,7 @@ export class Committer {
   #failed(failure: CommitFailure, delivered: readonly DeliveredMark[]): void {
     this.record.failed(failure);
     this.#epochFailed = true;
-    // Flags that SQL itself refuses would spoil every later set.
+    // Flags that SQL refuses would make every later set fail.
     if (failure === "internal" || failure === "closed" || this.#isClosed || delivered.length === 0) return;
     this.#marks = [...delivered, ...this.#marks].slice(-MAX_MARKS);
     this.#armMarks(MARKS_RETRY_MS);
@@ -360,7 +357,7 @@ function shuttingDown(): PrismError {
   return new PrismError("SHUTTING_DOWN", "The server is stopping; nothing was stored", { retryAfterMs: 5000 });
 }
 
-/** Content without a row; a source fills in what it has. */
+/** Content without rows; a source fills in its own. */
 export function emptyContent(): SetContent {
   return {
     events: eventColumns([]),

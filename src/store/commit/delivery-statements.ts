@@ -2,20 +2,18 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { uuidOf } from "../../core/ids.ts";
 import type { AuditRow, DeliveredMark } from "./write-set.ts";
 
-/**
- * Notifications whose recipients are being told; more are looked at from their first recipient on.
- */
+/** Limit of notifications whose position is kept; others are read from their first recipient. */
 const MAX_REMEMBERED = 1000;
 
 /**
- * The flags' part of a write set: that recipients were told, and with the last of them their
- * notification.
+ * Writes the delivered flags of a write set: recipients, and their notification with the last of
+ * them.
  */
 export class DeliveryStatements {
   readonly #sql;
   /**
-   * The first recipient who had not been told when a notification was looked at last: all before
-   * that one have been.
+   * The first recipient without a flag when the notification was last checked; all before it have
+   * one.
    */
   readonly #firstOpen = new Map<string, string>();
 
@@ -23,12 +21,10 @@ export class DeliveryStatements {
     this.#sql = prepareAll(connection);
   }
 
-  /**
-   * @returns an audit row for each notification that has reached everybody now.
-   */
+  /** @returns an audit row for each notification that has now reached all its recipients. */
   apply(marks: readonly DeliveredMark[]): AuditRow[] {
-    // Each notification is asked about once, not with every mark: that would look at all its
-    // recipients for each of them.
+    // Checks each notification once, not with every mark, which would read all its recipients each
+    // time.
     const touched = new Map<string, number>();
     for (const { userId, seq, at, byPusher } of marks) {
       if (byPusher) this.#sql.sentByPusher.run(userId, seq);
@@ -44,9 +40,9 @@ export class DeliveryStatements {
   }
 
   /**
-   * Whether somebody is still to be told, or to be written. It goes on where it found one last, so
-   * that the recipients of one notification are not read again with each set of marks. If that
-   * finds nobody, the update has the last word: a set may have been rolled back.
+   * Whether a recipient is missing the flag or is not yet written. It resumes at the last known
+   * position, so that recipients are not read again with each set of marks. The final update checks
+   * again, because a set may have been rolled back.
    */
   #hasOpen(notificationId: string): boolean {
     if (this.#sql.beingWritten.get(notificationId)) return true;
@@ -76,21 +72,21 @@ export class DeliveryStatements {
   }
 }
 
-/** A recipient has a notification that came by a channel which leads out of the program, too. */
+/** A recipient also counts as reached through an external channel. */
 const REACHED_OUTSIDE = `exists (
-  select 1 from deliveries d where d.notificationId = r.notificationId and d.userId = r.userId and d.state = 'delivered')`;
+  select 1 from deliveries d where d.notificationId = r.notificationId and d.userId = r.userId
+    and d.state = 'delivered')`;
 
 interface DeliveredNotification {
   readonly id: string;
   readonly at: number;
 }
 
-/**
- * A notification is delivered when each of its recipients has it: live, or by a channel that leads
- * out.
- */
-export const MARK_NOTIFICATION = `update notifications set delivered = 1, deliveredAt = @at where id = @id and delivered = 0 and not exists
-  (select 1 from notification_recipients r where r.notificationId = notifications.id and r.delivered = 0 and not ${REACHED_OUTSIDE})`;
+/** A notification is delivered when each recipient has it, live or through an external channel. */
+export const MARK_NOTIFICATION = `update notifications set delivered = 1, deliveredAt = @at where id = @id
+  and delivered = 0 and not exists
+  (select 1 from notification_recipients r where r.notificationId = notifications.id and r.delivered = 0
+    and not ${REACHED_OUTSIDE})`;
 
 function prepareAll(connection: Sqlite) {
   return {
@@ -102,12 +98,14 @@ function prepareAll(connection: Sqlite) {
       `update notifications set pusherEventSent = 1 where pusherEventSent = 0 and id =
        (select notificationId from notification_recipients where userId = ? and seq = ?)`,
     ),
-    // Rules that reach many have their recipients written by a job.
+    // For rules with many recipients a job writes the recipients.
     beingWritten: connection.prepare<[string], { yes: 1 }>(
-      `select 1 as yes from jobs where queue = 'notification-delivery' and dedupeKey = 'recipients:' || ? and finishedAt is null`,
+      `select 1 as yes from jobs where queue = 'notification-delivery' and dedupeKey = 'recipients:' || ?
+        and finishedAt is null`,
     ),
     open: connection.prepare<[string, string], { userId: string }>(
-      `select userId from notification_recipients r where notificationId = ? and userId >= ? and delivered = 0 and not ${REACHED_OUTSIDE}
+      `select userId from notification_recipients r where notificationId = ? and userId >= ?
+        and delivered = 0 and not ${REACHED_OUTSIDE}
        order by userId limit 1`,
     ),
     notification: connection.prepare<[DeliveredNotification]>(MARK_NOTIFICATION),

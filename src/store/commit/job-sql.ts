@@ -3,9 +3,9 @@ import { assertNever } from "../../core/errors.ts";
 import type { ClaimedJob, JobClaim, JobFinish, JobRow, JobWork } from "./write-set.ts";
 
 /*
- * The statements by which a job is made, claimed and ended. Write sets run them in the writer
- * ({@link JobStatements}), transactions run the same texts (job-table.ts). Parameters are named
- * after the members of what they write: a JobRow, a JobClaim, a JobFinish.
+ * The statements that create, claim and finish jobs. Write sets run them in the writer ({@link
+ * JobStatements}), transactions run the same texts (job-table.ts). Parameters are named after the
+ * members of the written object: a JobRow, a JobClaim, a JobFinish.
  */
 
 const COLUMNS = [
@@ -27,92 +27,96 @@ const COLUMNS = [
 ] as const satisfies readonly (keyof JobRow)[];
 
 /**
- * A job whose dedupe key an unfinished job of its queue holds is not inserted: the earlier one does
- * the work of both.
+ * Skips a job whose dedupe key is held by an unfinished job of its queue: the earlier one does the
+ * work of both.
  */
 const INSERT = `
   insert into jobs (${COLUMNS.join(", ")}) values (${COLUMNS.map(() => "?").join(", ")})
   on conflict (queue, dedupeKey) where dedupeKey is not null and finishedAt is null do nothing`;
 
 const CLAIMED =
-  "seq, id, queue, kind, payload, priority, attempts, maxAttempts, fence, runAt, startedAt, label, createdBy, correlationId";
+  "seq, id, queue, kind, payload, priority, attempts, maxAttempts, fence, runAt, startedAt, " +
+  "label, createdBy, correlationId";
 
 const CLAIM = `
-  update jobs set state = 'running', workerId = @workerId, fence = fence + 1, attempts = attempts + 1, startedAt = max(@now, runAt)`;
+  update jobs set state = 'running', workerId = @workerId, fence = fence + 1, attempts = attempts + 1,
+    startedAt = max(@now, runAt)`;
 
-// A claim repeats the partial index's predicate word for word: otherwise SQLite cannot use it.
+// Repeats the partial index's predicate literally: otherwise SQLite cannot use the index.
 const BY_PRIORITY =
   "select seq from jobs where queue = @queue and state = 'ready' order by priority desc, runAt, seq limit @limit";
 
 /*
- * From the priority whose first job waits longest. It steps from priority to priority along the
- * index: to sort all that is ready by age took 45 ms of the writer's time with a million jobs,
+ * Finds the priority whose first job waits longest, by stepping along the index from priority to
+ * priority. Sorting all ready jobs by age took 45 ms of the writer's time with a million jobs,
  * against 0.2.
  */
 const LEVELS = `
   with recursive level (priority) as (
     select max(priority) from jobs where queue = @queue and state = 'ready'
     union all
-    select (select max(j.priority) from jobs j where j.queue = @queue and j.state = 'ready' and j.priority < level.priority)
+    select (select max(j.priority) from jobs j where j.queue = @queue and j.state = 'ready'
+      and j.priority < level.priority)
     from level where level.priority is not null
   )`;
 const BY_AGE = `
   select seq from jobs where queue = @queue and state = 'ready' and priority = (
     select level.priority from level where level.priority is not null order by
-    (select min(j.runAt) from jobs j where j.queue = @queue and j.state = 'ready' and j.priority = level.priority) limit 1
+    (select min(j.runAt) from jobs j where j.queue = @queue and j.state = 'ready'
+      and j.priority = level.priority) limit 1
   ) order by runAt, seq limit @limit`;
 
-/** Claims by priority, and now and then by age, so that no job starves. */
+/** Claims by priority, and periodically by age, so that no job starves. */
 export const CLAIMS = {
   byPriority: `${CLAIM} where seq in (${BY_PRIORITY}) returning ${CLAIMED}`,
   byAge: `${LEVELS}${CLAIM} where seq in (${BY_AGE}) returning ${CLAIMED}`,
 } as const;
 
-/** What such a claim would take, in its order. Parameters `queue` and `limit`. */
+/** The jobs a claim would take, in its order. Parameters `queue` and `limit`. */
 export const READY = { byPriority: BY_PRIORITY, byAge: `${LEVELS}${BY_AGE}` } as const;
 
 /**
- * Claims jobs that {@link READY} has found: `seqs` is a JSON list. Parameters `workerId`, `now` and
+ * Claims jobs found by {@link READY}: `seqs` is a JSON list. Parameters `workerId`, `now` and
  * `seqs`.
  */
-export const CLAIM_THESE = `${CLAIM} where seq in (select value from json_each(@seqs)) and state = 'ready' returning ${CLAIMED}`;
+export const CLAIM_THESE = `${CLAIM} where seq in (select value from json_each(@seqs))
+  and state = 'ready' returning ${CLAIMED}`;
 
-/** Every tenth claim takes what waits longest, whatever its priority. */
+/** Every tenth claim takes the jobs that wait longest, whatever their priority. */
 export const STARVATION_STRIDE = 10;
 
 /**
- * SQLite returns rows in no particular order; a claim's jobs are given in the order in which they
- * are due to run.
+ * SQLite returns rows in no particular order; jobs of a claim are sorted by the time they are due.
  */
 export function inClaimOrder(claimed: readonly ClaimedJob[]): ClaimedJob[] {
   return [...claimed].sort((a, b) => b.priority - a.priority || a.runAt - b.runAt || a.seq - b.seq);
 }
 
-/** An attempt ends only once, and only by the worker that still has the claim. */
+/** An attempt is finished once, and only by the worker that still holds the claim. */
 const HELD = "where id = @id and fence = @fence and state = 'running'";
 
 const SUCCEED = `update jobs set state = 'succeeded', finishedAt = @now, result = @result, lastError = null ${HELD}`;
-// A dedupe key holds in its queue: a job that moves on gives it up.
+// A dedupe key belongs to a queue: a job that moves to another one loses it.
 const MOVE = "dedupeKey = iif(queue = @queue, dedupeKey, null), queue = @queue";
 const RETRY = `
   update jobs set state = 'retrying', runAt = @runAt, lastError = @error, maxAttempts = @maxAttempts, ${MOVE} ${HELD}`;
 const BURY = `update jobs set state = 'dead', finishedAt = @now, lastError = @error, ${MOVE} ${HELD}`;
-// As if it had not been tried.
+// Releases the job without counting the attempt.
 const GIVE_BACK = `
-  update jobs set state = @state, queue = coalesce(@queue, queue), runAt = coalesce(@runAt, runAt), attempts = attempts - 1, workerId = null
+  update jobs set state = @state, queue = coalesce(@queue, queue), runAt = coalesce(@runAt, runAt),
+    attempts = attempts - 1, workerId = null
   ${HELD}`;
 
 /**
- * Adds an attempt to a job's history. It is numbered after those that are there, which an
- * operator's retry leaves: that one counts attempts from 1 again.
+ * Adds an attempt to a job's history, numbered after the existing ones. An operator's retry keeps
+ * them, although the job then counts attempts from 1 again.
  */
 export const ADD_ATTEMPT = `
   insert into job_attempts (jobId, attempt, startedAt, endedAt, outcome, error, worker)
-  select @id, max(@attempt, coalesce(max(attempt), 0) + 1), @startedAt, @now, @outcome, @error, @workerId from job_attempts where jobId = @id`;
+  select @id, max(@attempt, coalesce(max(attempt), 0) + 1), @startedAt, @now, @outcome, @error, @workerId
+    from job_attempts where jobId = @id`;
 
-/**
- * The update that ends an attempt. It changes no row when the claim has passed to another worker.
- */
+/** The update that finishes an attempt. It changes no row when another worker holds the claim. */
 export function endOf(finish: JobFinish): { readonly sql: string; readonly parameters: object } {
   switch (finish.outcome) {
     case "succeeded":
@@ -132,8 +136,8 @@ export function endOf(finish: JobFinish): { readonly sql: string; readonly param
 }
 
 /**
- * Whether the end of an attempt enters the job's history: the job's own row tells of one that
- * succeeded, and one that was given back did not count.
+ * Whether the attempt enters the job's history. The job row itself records a success, and a
+ * released attempt does not count.
  */
 export function entersHistory({ outcome }: JobFinish): boolean {
   return outcome === "retrying" || outcome === "dead";
@@ -141,17 +145,16 @@ export function entersHistory({ outcome }: JobFinish): boolean {
 
 const PROGRESS = `update jobs set progress = @progress ${HELD}`;
 const PROMOTE = "update jobs set state = 'ready' where state in ('scheduled', 'retrying') and runAt <= @dueAt";
-// By the clock as it was: what was made after the step has its time by the clock as it is.
+// Compares with the old clock: rows made after the step have times of the new one.
 const PROMOTE_MADE_BEFORE = `
   ${PROMOTE} and (max(createdAt, coalesce(startedAt, 0)) not between @madeFrom and @now or runAt <= @now)`;
-// A job's attempt counts as its making: then its next one was set.
+// A job's attempt counts as its creation, because it set the next run.
 const SET_BACK = `
   update jobs set runAt = runAt - @byMs, createdAt = min(createdAt, @now), startedAt = min(startedAt, @now)
   where state in ('scheduled', 'retrying') and max(createdAt, coalesce(startedAt, 0)) > @now`;
 
 /**
- * The job table's part of a write set: progress and ends of attempts, new jobs, what is due,
- * claims.
+ * The job table's part of a write set: progress, finished attempts, new jobs, promotions, claims.
  */
 export class JobStatements {
   readonly #insert;
@@ -184,8 +187,7 @@ export class JobStatements {
 
   /** @returns whether it was inserted: see {@link INSERT}. */
   insert(job: JobRow): boolean {
-    // In the order of COLUMNS. Member by member: to look them up by name, as for all other
-    // statements, takes 0.3 us more a job.
+    // In the order of COLUMNS. Not by name, as elsewhere: that costs 0.3 µs more per job.
     const { changes } = this.#insert.run(
       job.id,
       job.queue,
@@ -212,7 +214,7 @@ export class JobStatements {
   }
 }
 
-/** Binds by position: an insert by name takes better-sqlite3 2.6 us, by position 1.7. */
+/** Binds by position: an insert by name takes better-sqlite3 2.6 µs, by position 1.7. */
 function prepareByPosition(connection: Sqlite, text: string): (parameters: object) => number {
   const names: string[] = [];
   const positional = text.replace(/@(\w+)/g, (_, name: string) => {

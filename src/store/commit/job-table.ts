@@ -5,13 +5,13 @@ import { ADD_ATTEMPT, CLAIM_THESE, CLAIMS, endOf, entersHistory, inClaimOrder, R
 import type { ClaimedJob, JobClaim, JobFinish, JobRow } from "./write-set.ts";
 
 /*
- * Every change of the job table that is made in a transaction. Only this file and job-sql.ts write
- * `jobs` and `job_attempts`. The caller tells the runner after the commit.
+ * Every change of the job table made in a transaction. Only this file and job-sql.ts write `jobs`
+ * and `job_attempts`. The caller notifies the runner after the commit.
  */
 
 export type StoredJob = Selectable<JobsTable>;
 
-/** SQLite binds 32 766 values a statement. */
+/** SQLite binds up to 32 766 values per statement. */
 const ROWS_AT_ONCE = 500;
 const WAITING: readonly JobState[] = ["scheduled", "ready", "retrying"];
 
@@ -23,7 +23,7 @@ export function findJob(db: ReadDb | Trx, id: string): Promise<StoredJob | undef
   return db.selectFrom("jobs").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
-/** Unfinished jobs of a queue that hold one of these dedupe keys. */
+/** Unfinished jobs of a queue that hold one of the dedupe keys. */
 export function holdersOf(db: ReadDb | Trx, queue: string, dedupeKeys: readonly string[]): Promise<StoredJob[]> {
   return db
     .selectFrom("jobs")
@@ -34,7 +34,7 @@ export function holdersOf(db: ReadDb | Trx, queue: string, dedupeKeys: readonly 
     .execute();
 }
 
-/** A job whose dedupe key an unfinished job of its queue holds is left out. */
+/** Inserts jobs; skips those whose dedupe key is held by an unfinished job of their queue. */
 export async function insertJobs(trx: Trx, rows: readonly JobRow[]): Promise<void> {
   for (let at = 0; at < rows.length; at += ROWS_AT_ONCE)
     await trx
@@ -48,7 +48,7 @@ export async function claimJobs(trx: Trx, { oldestFirst, ...claim }: JobClaim): 
   return inClaimOrder(await rowsOf(trx, oldestFirst ? CLAIMS.byAge : CLAIMS.byPriority, claim));
 }
 
-/** Numbers of the jobs that a claim would take, in its order. */
+/** Sequence numbers of the jobs a claim would take, in its order. */
 export async function claimable(
   trx: Trx,
   { queue, limit, oldestFirst }: Pick<JobClaim, "queue" | "limit" | "oldestFirst">,
@@ -58,7 +58,7 @@ export async function claimable(
   return rows.map(({ seq }) => seq);
 }
 
-/** Claims those of the jobs that are still ready. */
+/** Claims the jobs that are still ready. */
 export async function claimThese(
   trx: Trx,
   seqs: readonly number[],
@@ -68,8 +68,8 @@ export async function claimThese(
 }
 
 /**
- * Ends an attempt, as a write set of the runner does. @returns false when the claim has passed to
- * another worker, and nothing was changed
+ * Finishes an attempt, as a write set of the runner does. @returns false when another worker holds
+ * the claim and nothing changed
  */
 export async function endAttempt(trx: Trx, finish: JobFinish): Promise<boolean> {
   const { sql: text, parameters } = endOf(finish);
@@ -80,24 +80,17 @@ export async function endAttempt(trx: Trx, finish: JobFinish): Promise<boolean> 
 
 /** Running jobs. */
 export function runningJobs(trx: Trx) {
-  // A literal: for a bound value SQLite would read every job there is instead of the index of the
-  // running ones.
+  // A literal: with a bound value SQLite would read all jobs instead of the index of running ones.
   return trx.selectFrom("jobs").selectAll().where("state", "=", sql.lit("running"));
 }
 
-/**
- * The worker of a running job is gone, and the job with attempts left is ready again. The attempt
- * counts.
- */
+/** Makes a running job whose worker is lost ready again. The attempt counts. */
 export async function requeueLost(trx: Trx, job: StoredJob, now: number): Promise<void> {
   await trx.updateTable("jobs").set({ state: "ready", workerId: null }).where("seq", "=", job.seq).execute();
   await addLostAttempt(trx, job, now);
 }
 
-/**
- * The worker of a running job is gone in its last attempt: it ends as one that failed, and its
- * history says that it was lost.
- */
+/** Fails a running job whose worker is lost in its last attempt; its history says so. */
 export async function endLost(
   trx: Trx,
   job: StoredJob,
@@ -108,7 +101,7 @@ export async function endLost(
   await addLostAttempt(trx, job, finish.now);
 }
 
-/** A running job has no worker any more, until a starting server ends its attempt. */
+/** Clears the worker of a running job. A starting server then ends its attempt. */
 export async function removeWorker(trx: Trx, { seq }: Pick<StoredJob, "seq">): Promise<void> {
   await trx.updateTable("jobs").set({ workerId: null }).where("seq", "=", seq).execute();
 }
@@ -119,7 +112,7 @@ async function addLostAttempt(trx: Trx, job: StoredJob, now: number): Promise<vo
   await run(trx, ADD_ATTEMPT, { id, attempt, startedAt, now, outcome: "lost", error: null, workerId });
 }
 
-/** Makes jobs in one of the states ready now. @returns those that were. */
+/** Makes jobs in one of the states ready now. @returns the changed jobs. */
 export function makeReady(
   trx: Trx,
   ids: readonly string[],
@@ -135,7 +128,7 @@ export function makeReady(
     .execute();
 }
 
-/** Cancels those of a queue's jobs that still wait. @returns which they are. */
+/** Cancels waiting jobs of a queue. @returns the cancelled jobs. */
 export function cancelWaiting(
   trx: Trx,
   queue: string,
@@ -152,7 +145,7 @@ export function cancelWaiting(
     .execute();
 }
 
-/** Dead or cancelled jobs start again, with all attempts of the queue; their history is kept. */
+/** Restarts dead or cancelled jobs with all attempts of the queue; keeps their history. */
 export async function restartJobs(
   trx: Trx,
   seqs: readonly number[],
@@ -166,12 +159,12 @@ export async function restartJobs(
     .execute();
 }
 
-/** The job gives up its dedupe key, which another one is to have. */
+/** Removes the job's dedupe key, so that another job can take it. */
 export async function releaseKey(trx: Trx, id: string): Promise<void> {
   await trx.updateTable("jobs").set({ dedupeKey: null }).where("id", "=", id).execute();
 }
 
-/** With their attempts. */
+/** Deletes jobs and their attempts. */
 export async function deleteJobs(trx: Trx, ids: readonly string[]): Promise<void> {
   await trx.deleteFrom("job_attempts").where("jobId", "in", ids).execute();
   await trx.deleteFrom("jobs").where("id", "in", ids).execute();

@@ -3,10 +3,10 @@ import type { NotificationRow } from "./write-set.ts";
 
 type Required = "kind" | "title" | "message" | "channels" | "createdAt";
 
-/** The members of a new notification that are not empty. */
+/** The members of a new notification that are set. */
 export type NewNotification = Pick<NotificationRow, Required> & Partial<Omit<NotificationRow, Required | "id">>;
 
-/** The row of a new notification. Its correlation id is its own id unless one is given. */
+/** The row of a new notification. Its correlation id defaults to its own id. */
 export function notificationRow(given: NewNotification): NotificationRow {
   const id = uuidv7();
   return {

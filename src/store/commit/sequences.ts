@@ -2,17 +2,17 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { SequenceEnd } from "./write-set.ts";
 
 /**
- * `events`: event seq, the offset of project streams. `streams`: the offset that user, task,
- * message and channel streams share.
+ * `events`: event seq, the offset of project streams. `streams`: the offset shared by user, task,
+ * message and channel streams.
  */
 export type SequenceName = "events" | "streams";
 
 const BLOCK = 100_000;
 
 /**
- * A counter kept in memory. The end of the block it draws from is stored before a number of the
- * block can be seen outside; after a crash the next block begins, so that no number is ever given
- * twice, whatever was deleted since. Only the holder of the writer draws.
+ * A counter in memory that reserves blocks of numbers. The end of a block is stored before any of
+ * its numbers becomes visible. After a crash the next block is used, so no number is ever given
+ * twice. Only the holder of the writer draws.
  */
 export class Sequence {
   readonly name: SequenceName;
@@ -25,7 +25,7 @@ export class Sequence {
     this.#storedEnd = storedEnd;
   }
 
-  /** The number given last. */
+  /** The last number given. */
   get last(): number {
     return this.#last;
   }
@@ -34,7 +34,7 @@ export class Sequence {
     return ++this.#last;
   }
 
-  /** What must be stored with the numbers drawn since the last {@link stored}. */
+  /** The row to store with the numbers drawn since the last {@link stored}. */
   unstoredEnd(): SequenceEnd | null {
     if (this.#last <= this.#storedEnd) return null;
     return { name: this.name, end: Math.ceil(this.#last / BLOCK) * BLOCK, at: Date.now() };
@@ -64,8 +64,8 @@ export class Sequences {
 }
 
 /**
- * Reads where the counters go on. A graceful stop leaves `sequence.<name>.last`; without it the
- * next block begins.
+ * Reads the counters' positions. A graceful stop leaves `sequence.<name>.last`; without it the next
+ * block is used.
  */
 export function readSequences(connection: Sqlite): Sequences {
   const setting = connection.prepare<[string], { value: number }>("select value from settings where key = ?");
@@ -77,12 +77,12 @@ export function readSequences(connection: Sqlite): Sequences {
   return new Sequences(read("events"), read("streams"));
 }
 
-/** From here on a crash costs the rest of the block. To be called once the counters are in use. */
+/** Call it once the counters are in use: from now on a crash skips the rest of the block. */
 export function markSequencesInUse(connection: Sqlite): void {
   connection.prepare("delete from settings where key in ('sequence.events.last', 'sequence.streams.last')").run();
 }
 
-/** Leaves the exact positions for the next start. To be called when nothing will draw any more. */
+/** Stores the exact positions for the next start. Call it when nothing draws any more. */
 export function markSequencesClean(connection: Sqlite, sequences: Sequences): void {
   const write = connection.prepare(
     `insert into settings (key, value, updatedAt) values (?, ?, ?)

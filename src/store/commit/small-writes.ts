@@ -4,14 +4,14 @@ import type { WriterPort } from "./writers.ts";
 
 type Statement = readonly [sql: string, parameters: readonly unknown[]];
 
-/** Larger than a page, so that it takes room which the database does not use yet. */
+/** Larger than a page, so that it needs new space. */
 const ROOM_SQL = `insert into settings (key, value, updatedAt) values ('store.probe', zeroblob(8192), ?)
   on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt`;
 const NO_ROOM_SQL = "update settings set value = 0 where key = 'store.probe'";
 
 /**
- * The store's own commits of a row or two, in turn with everything else. They change nothing that
- * features read.
+ * Small commits of the store itself, queued like all others. They change nothing that features
+ * read.
  */
 export class SmallWrites {
   readonly #committer: Committer;
@@ -22,7 +22,7 @@ export class SmallWrites {
     this.#port = port;
   }
 
-  /** @throws SHUTTING_DOWN, and what SQLite throws */
+  /** @throws SHUTTING_DOWN, and errors of SQLite */
   commit(statements: readonly Statement[]): Promise<void> {
     const { record } = this.#committer;
     return this.#committer.alone(async () => {
@@ -39,7 +39,7 @@ export class SmallWrites {
     });
   }
 
-  /** Whether a commit that needs room reaches the disk. */
+  /** Whether a commit that needs space reaches the disk. */
   async probe(): Promise<boolean> {
     try {
       await this.commit([

@@ -17,12 +17,12 @@ type WriterReply =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly failure: CommitFailure; readonly code: string; readonly message: string };
 
-/** Says, while a set is being written, that only the disk is still waited for. */
+/** Sent while a set is written, when only the sync to disk remains. */
 const SYNCING = "syncing";
 
 /**
- * The writer thread's whole life: one connection, requests in, replies out. Waiting for the disk or
- * for a lock stops nobody else.
+ * Main function of the writer thread: one connection, requests in, replies out. Waiting for the
+ * disk blocks no other thread.
  */
 export function runWriterThread(data: WriterThreadData): void {
   const port = parentPort;
@@ -45,29 +45,25 @@ function answer(connection: WritingConnection, request: ThreadRequest, onSync: (
 }
 
 /**
- * The writing connection in a thread of its own, for machines with two cores or more: the event
- * loop never waits for the disk.
+ * The writing connection in a thread, for machines with two cores or more: the event loop never
+ * waits for the disk.
  *
- * Two sets may be on their way, so that the thread does not idle between two syncs; the second is
- * taken when the first begins to wait for the disk, not before: until then it can still grow (0.347
- * of a bare echo at 64 connections, against 0.333 when it is taken at once and 0.329 when it is
- * taken after the first).
+ * Two sets may be in flight, so that the thread does not idle between two syncs. The second one is
+ * taken when the first starts to sync, because until then it can still grow (0.347 of a bare echo
+ * at 64 connections, against 0.333 when taken at once and 0.329 after the first).
  */
 export class ThreadWriter extends WriterPort {
   onRoom: (() => void) | null = null;
   #setsInFlight = 0;
-  /** The set in flight has been written and waits for the disk. */
+  /** The set in flight is written and waits for the disk. */
   #isSyncing = false;
   readonly #thread: Worker;
-  /** Who waits for a reply, oldest first: the thread answers in the order it was asked. */
+  /** Pending requests, oldest first: the thread answers in order. */
   readonly #waiting: ((reply: WriterReply) => void)[] = [];
   #dead: Error | null = null;
   #isClosing = false;
 
-  /**
-   * @param onDeath called once if the thread ends without having been asked to; nothing can be
-   * written any more.
-   */
+  /** @param onDeath called once if the thread ends unasked; nothing can be written any more. */
   constructor(data: WriterThreadData, onDeath: (error: Error) => void) {
     super();
     this.#thread = startThread("writer", data);
@@ -130,8 +126,8 @@ export class ThreadWriter extends WriterPort {
       done(deathReply(this.#dead));
       return;
     }
-    // In this order: what cannot be cloned throws, and nobody would ever answer whoever waits for
-    // it.
+    // In this order: postMessage throws for data that cannot be cloned, and the waiter would never
+    // be answered.
     this.#thread.postMessage(request);
     this.#waiting.push(done);
   }

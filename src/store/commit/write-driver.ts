@@ -22,8 +22,8 @@ import type { AuditRow } from "./write-set.ts";
 import type { WriterPort } from "./writers.ts";
 
 /**
- * Gives Kysely a way to run one query. Everything else about SQLite (adapter, compiler) is Kysely's
- * own.
+ * Kysely over a driver that runs one query at a time, with Kysely's own SQLite adapter and
+ * compiler.
  */
 export function kyselyOver(driver: Driver): Kysely<Schema> {
   const dialect: Dialect = {
@@ -37,7 +37,7 @@ export function kyselyOver(driver: Driver): Kysely<Schema> {
 
 type Run = (sql: string, parameters: readonly unknown[]) => QueryRows | Promise<QueryRows>;
 
-/** A connection as Kysely wants it, over a function that runs one statement. */
+/** A Kysely connection over a function that runs one statement. */
 class RunConnection implements DatabaseConnection {
   readonly #run: Run;
 
@@ -56,9 +56,7 @@ class RunConnection implements DatabaseConnection {
   }
 }
 
-/**
- * For reading only: every query stands alone, and a transaction or a write is a mistake of ours.
- */
+/** Read-only: a transaction or a write through it is a programming error. */
 export class ReadDriver implements Driver {
   readonly #connection: RunConnection;
 
@@ -86,16 +84,15 @@ const SLOW_TRANSACTION_MS = 10;
 const TRANSACTION_LIMIT_MS = 5000;
 
 /**
- * What a transaction gathers besides its statements. `open` → `ended` with the first word of commit
- * or rollback, or → `expired` when it has held the writer for too long; from then on it takes
- * nothing more.
+ * State of a transaction besides its statements. `open` → `ended` on commit or rollback, or →
+ * `expired` when it holds the writer for too long. Only `open` accepts statements.
  */
 export class TransactionScope {
-  /** Written last, in the transaction. */
+  /** Audit rows, written last in the transaction. */
   readonly audit: AuditRow[] = [];
-  /** What memory learns of it once it is on disk, in this order. */
+  /** Effects to apply in this order once it is on disk. */
   readonly effects: Effect[] = [];
-  /** Rejects when the writer has been taken away, which the callback may never notice. */
+  /** Rejects when the writer was withdrawn, which the callback may never notice. */
   readonly expiry: Deferred<never> = deferred<never>();
   state: "open" | "ended" | "expired" = "open";
   /** Whether other transactions may commit with it. */
@@ -123,10 +120,7 @@ export interface WriteParts {
   readonly log: Logger;
 }
 
-/**
- * Kysely's transactions on the writing connection, in turn with the write sets: acquiring joins the
- * committer's queue.
- */
+/** Kysely's transactions on the writing connection. Acquiring joins the committer's queue. */
 export class WriteDriver implements Driver {
   readonly #parts: WriteParts;
   readonly #scope: () => TransactionScope | undefined;
@@ -174,13 +168,13 @@ class WriteConnection implements DatabaseConnection {
   #startedAt = 0;
   #limit: NodeJS.Timeout | null = null;
   #released = false;
-  /** Written, and waiting for the commit or past it. */
+  /** Written; waits for the commit or is committed. */
   #hasEnded = false;
   readonly #group: CommitGroup;
   readonly #isFirst: boolean;
-  /** The last error of a statement: why SQLite may have rolled back everything. */
+  /** The last error of a statement, which may explain a rollback by SQLite. */
   #lastError: unknown;
-  /** Names the transaction in the log; it holds no value, for values are bound. */
+  /** Names the transaction in the log. It contains no values: they are bound. */
   #firstQuery: string | null = null;
 
   constructor(parts: WriteParts, scope: TransactionScope, group: CommitGroup, onEffect: (effect: Effect) => void) {
@@ -246,8 +240,8 @@ class WriteConnection implements DatabaseConnection {
   }
 
   /**
-   * Takes back what this transaction wrote; with it goes what shares the commit only where SQLite
-   * has rolled back everything.
+   * Rolls back this transaction. The others of its commit are lost only if SQLite rolled back
+   * everything.
    */
   async #rollBack(): Promise<void> {
     const { port } = this.#parts;
@@ -262,10 +256,7 @@ class WriteConnection implements DatabaseConnection {
     });
   }
 
-  /**
-   * Hands the writer on. Running again changes nothing: a transaction that ran over time has been
-   * released already.
-   */
+  /** Releases the writer. Idempotent: an expired transaction was released already. */
   release(): void {
     if (this.#released) return;
     this.#released = true;
@@ -280,7 +271,7 @@ class WriteConnection implements DatabaseConnection {
     return this.#connection.streamQuery<R>();
   }
 
-  /** The change is on disk: a mistake in applying an effect must not look like a failed write. */
+  /** The change is on disk: an error while applying an effect must not look like a failed write. */
   #apply(effect: Effect): void {
     try {
       this.#onEffect(effect);
@@ -293,10 +284,7 @@ class WriteConnection implements DatabaseConnection {
     }
   }
 
-  /**
-   * The callback may never come back, so the writer is taken from it: rolled back and released
-   * here.
-   */
+  /** The callback may never return, so the transaction is rolled back and released here. */
   async #expire(): Promise<void> {
     this.#scope.state = "expired";
     this.#parts.log.error(

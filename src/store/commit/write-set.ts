@@ -11,19 +11,15 @@ import type {
 import type { EventColumns } from "./event-columns.ts";
 
 /**
- * All that one commit writes, as plain data: it crosses to the writer thread by structured clone,
- * and it is what a distributed store would be given. Whatever belongs together is in one set; a set
- * is written whole or not at all (but see {@link Effects}).
+ * The content of one commit as plain data: it is cloned to the writer thread, and a distributed
+ * store would replicate it. A set is written completely or not at all (except for {@link Effects}).
  */
 export interface WriteSet {
-  /**
-   * A failed set takes every later set of its epoch with it: they were decided on top of what it
-   * would have written.
-   */
+  /** A failed set fails every later set of its epoch, because they were decided on top of it. */
   readonly epoch: number;
   readonly events: EventColumns;
   readonly effects: Effects[];
-  /** Events stored earlier, decided now without any effect. */
+  /** Events stored earlier that are now decided without any effect. */
   readonly processed: { readonly seqs: readonly number[]; readonly at: number } | null;
   readonly ruleStats: readonly RuleStatSum[];
   readonly suppression: SuppressionRows | null;
@@ -35,31 +31,31 @@ export interface WriteSet {
 }
 
 /**
- * What follows from one event. It is written in a savepoint of its own after all events of the set;
- * if SQL refuses it, a failure and a job that tries again are written in its place, the event's
- * `processedAt` is null, and the set goes on: one bad event never blocks the rest.
+ * The consequences of one event. They are written in a savepoint after all events of the set. If
+ * SQL refuses them, a failure and a retry job are written instead, the event's `processedAt` is
+ * null, and the set continues: one bad event never blocks the rest.
  */
 export interface Effects {
   readonly eventSeq: number;
   readonly correlationId: string;
-  /** Why the event could not be decided; the failure is then written at once. */
+  /** Why the event could not be decided; the failure is written at once. */
   readonly poison: string | null;
-  /** For an event stored earlier: set `processedAt` with the effects, if nobody else has. */
+  /** For an event stored earlier: sets `processedAt` with the effects, unless it is set. */
   readonly processedAt: number | null;
   readonly decisions: readonly DecisionRow[];
   readonly notifications: readonly NotificationRow[];
   readonly recipients: readonly RecipientRow[];
   readonly jobs: readonly JobRow[];
-  /** How far the rules have been asked; null where the event is not decided in slices. */
+  /** Progress through the rules; null for an event that is decided at once. */
   readonly slice: SliceMark | null;
-  /** Closes the open failure of this consumer on this event. */
+  /** Closes the open failure of this consumer for this event. */
   readonly resolves: { readonly consumer: string; readonly at: number } | null;
   readonly retry: RetryPlan;
 }
 
 /**
- * When an event is to be decided again that could not be, and how often. One object may stand in
- * all effects of a set.
+ * When and how often to retry an event that could not be decided. One object may be shared by all
+ * effects of a set.
  */
 export interface RetryPlan {
   readonly at: number;
@@ -67,9 +63,7 @@ export interface RetryPlan {
   readonly maxAttempts: number;
 }
 
-/**
- * The last rule that was asked about an event that is decided in slices; null once all have been.
- */
+/** The last rule asked about an event that is decided in slices; null after the last one. */
 export interface SliceMark {
   readonly after: Omit<EventSlicesTable, "eventSeq"> | null;
 }
@@ -98,7 +92,8 @@ export type NotificationRow = Pick<
 export type RecipientRow = Pick<NotificationRecipientsTable, "notificationId" | "userId" | "seq">;
 
 /**
- * Increments of one rule's totals; `lastMatchedAt` and `lastError` replace what is stored when set.
+ * Increments of one rule's totals. `lastMatchedAt` and `lastError` replace the stored values when
+ * set.
  */
 export interface RuleStatSum {
   readonly ruleId: string;
@@ -113,19 +108,19 @@ export interface RuleStatSum {
   readonly lastError: string | null;
 }
 
-/** What suppression and dedupe have counted over a write set. */
+/** Counters of suppression and dedupe over a write set. */
 export interface SuppressionRows {
-  /** Windows of which the table is to forget what it has, before anything is added. */
+  /** Windows to reset in the table before counts are added. */
   readonly resetWindows: readonly WindowName[];
-  /** Added to what the table has. */
+  /** Counts to add to the table. */
   readonly windows: readonly WindowCount[];
-  /** As they now stand. */
+  /** Current values. */
   readonly storms: readonly StormRow[];
   /** Dedupe keys of matches that a storm holds back; each is stored once. */
   readonly keys: readonly StormKey[];
-  /** Further events that earlier notifications stand for. */
+  /** Further events represented by earlier notifications. */
   readonly repeats: readonly { readonly notificationId: string; readonly count: number }[];
-  /** One for each storm that begins. */
+  /** One for each storm that starts. */
   readonly jobs: readonly JobRow[];
 }
 
@@ -152,12 +147,12 @@ export interface StormRow {
   readonly count: number;
   readonly firstSeq: number;
   readonly lastSeq: number;
-  /** Receipt of the first and the last event. */
+  /** Times of receipt of the first and the last event. */
   readonly startedAt: number;
   readonly lastAt: number;
   /** Ids of the first events. */
   readonly samples: readonly string[];
-  /** The job that tells of it. */
+  /** The job that sends the summary. */
   readonly jobId: string;
 }
 
@@ -175,7 +170,7 @@ export interface DeliveredMark {
   readonly userId: string;
   readonly seq: number;
   readonly at: number;
-  /** It went out as an event of Pusher's protocol. */
+  /** It was sent as an event of the Pusher protocol. */
   readonly byPusher?: boolean;
 }
 
@@ -204,16 +199,16 @@ export interface JobWork {
   /** Makes every waiting job that is due by this instant ready. */
   readonly promoteDueAt: number | null;
   /**
-   * Behind the promotion: the wall clock was set back, and now says `now`. Waiting jobs that were
-   * made in what is the future now go with it.
+   * After the promotion: the wall clock was set back to `now`. Waiting jobs created at what is now
+   * a future time move with it.
    */
   readonly setBack: ClockStep | null;
   readonly claim: readonly JobClaim[];
 }
 
 /**
- * A step back of the wall clock. What was made between `madeFrom` and `now`, by the clock as it is,
- * was made after it.
+ * A backward step of the wall clock. Rows with a creation time between `madeFrom` and `now`, by the
+ * new clock, were made after it.
  */
 interface ClockStep {
   readonly byMs: number;
@@ -226,11 +221,11 @@ export interface JobClaim {
   readonly limit: number;
   readonly workerId: string;
   readonly now: number;
-  /** Takes those that wait longest whatever their priority, so that none starves. */
+  /** Takes the jobs that wait longest whatever their priority, so that none starves. */
   readonly oldestFirst: boolean;
 }
 
-/** How far a running job has come, as JSON. */
+/** Progress of a running job, as JSON. */
 export interface JobProgress {
   readonly id: string;
   readonly fence: number;
@@ -238,8 +233,8 @@ export interface JobProgress {
 }
 
 /**
- * The end of one attempt. It is written only while `fence` is still the job's: a worker that lost
- * its lease cannot write.
+ * The end of one attempt. It is written only while the job has this `fence`: a worker that lost its
+ * lease cannot write.
  */
 export type JobFinish = {
   readonly id: string;
@@ -250,7 +245,7 @@ export type JobFinish = {
   readonly now: number;
 } & (
   | { readonly outcome: "succeeded"; readonly result: string | null }
-  /** In another queue than the job came from when its attempts there are used up. */
+  /** The queue of a job without attempts left, if it changes. */
   | {
       readonly outcome: "retrying";
       readonly runAt: number;
@@ -260,13 +255,13 @@ export type JobFinish = {
     }
   | { readonly outcome: "dead"; readonly error: string; readonly queue: string }
   /**
-   * Not counted. With `runAt` it waits until then, without it is ready; in another queue if one is
-   * given.
+   * Attempt not counted. With `runAt` the job waits until then, without it is ready; `queue` moves
+   * it.
    */
   | { readonly outcome: "returned"; readonly runAt?: number; readonly queue?: string }
 );
 
-/** A job as a worker is given it. */
+/** A job as a worker receives it. */
 export interface ClaimedJob {
   readonly seq: number;
   readonly id: string;
@@ -285,44 +280,41 @@ export interface ClaimedJob {
 }
 
 /**
- * An audit row before the chain: `seq`, `prevHash` and `hash` are given by the writing connection,
- * last in the transaction.
+ * An audit row before the chain. The writing connection adds `seq`, `prevHash` and `hash`, last in
+ * the transaction.
  */
 export type AuditRow = Omit<AuditLogTable, "seq" | "prevHash" | "hash">;
 
-/**
- * The end of the block a counter may draw from, stored before any number of the block can be seen
- * outside.
- */
+/** End of the block a counter may draw from, stored before any of its numbers becomes visible. */
 export interface SequenceEnd {
   readonly name: string;
   readonly end: number;
-  /** When it was drawn from. */
+  /** Time of the draw. */
   readonly at: number;
 }
 
 /**
- * Why nothing was written: `broken` is a disk or file that fails, `closed` a writer that is gone,
- * `internal` a mistake of ours.
+ * Why nothing was written: `broken` is a failing disk or file, `closed` a stopped writer,
+ * `internal` a programming error.
  */
 export type CommitFailure = "full" | "busy" | "readonly" | "broken" | "closed" | "internal";
 
-/** `superseded`: an earlier set of the epoch failed, for that reason. */
+/** `superseded`: an earlier set of the epoch failed for that reason. */
 export type CommitOutcome =
   | { readonly ok: true; readonly failedEffects: readonly number[]; readonly claimed: readonly ClaimedJob[] }
   | { readonly ok: false; readonly failure: CommitFailure; readonly superseded: boolean; readonly message: string };
 
-/** The consumer of events that decides by rules, as `event_failures` has it. */
+/** The consumer of events that evaluates rules, as named in `event_failures`. */
 export const RULE_ENGINE = "rule-engine";
 
-/** The key of the one unfinished job that decides an event. */
+/** Dedupe key of the one unfinished job that decides an event. */
 export function eventJobKey(eventSeq: number): string {
   return `event:${eventSeq}`;
 }
 
 /**
- * What stands for an event that could not be decided: the failure, and the job that tries again.
- * Made only when it comes to that.
+ * Rows for an event that could not be decided: the failure and the retry job. Created only when
+ * needed.
  */
 export function undecidedRows({ eventSeq, correlationId, retry }: Effects): {
   readonly failure: FailureRow;

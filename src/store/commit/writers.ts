@@ -4,17 +4,12 @@ import { failureOf } from "../sqlite/sqlite-errors.ts";
 import type { CommitOutcome, WriteSet } from "./write-set.ts";
 import type { TransactionRows, WritingConnection } from "./writing-connection.ts";
 
-/**
- * The end of a transaction. Its effects are not for SQLite: they are the part of the commit that
- * memory is kept current by.
- */
+/** The end of a transaction. Its effects are not stored: they keep memory current. */
 export interface TransactionEnd extends TransactionRows {
   readonly effects: readonly Effect[];
 }
 
-/**
- * What a writing connection is asked besides write sets. Every request is answered once, in order.
- */
+/** Requests to a writing connection besides write sets. Each is answered once, in order. */
 export type WriterRequest =
   | { readonly op: "query"; readonly sql: string; readonly parameters: readonly unknown[] }
   | { readonly op: "commit"; readonly end: TransactionEnd }
@@ -22,23 +17,23 @@ export type WriterRequest =
   | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "dataVersion" | "checkpoint" | "close" };
 
 /**
- * The way to the writing connection, in this thread or another. Takes and gives data only: this is
- * also the seam for a store on other machines. The committer makes sure that calls of a transaction
- * and write sets never interleave.
+ * The interface to the writing connection, in this thread or another. It takes and returns data
+ * only, so it is also the seam for a store on other machines. The committer never interleaves
+ * transactions and write sets.
  */
 export abstract class WriterPort {
-  /** Called when there is room again while sets are still on their way. */
+  /** Called when another set can be sent while sets are in flight. */
   abstract onRoom: (() => void) | null;
   /** Whether a set may be sent now. */
   abstract hasRoom(): boolean;
   /**
-   * Writes a set. `done` is called once, in the order of the calls; from the main thread's writer
-   * mostly before this returns.
+   * Writes a set. `done` is called once, in the order of the calls; the main thread's writer
+   * usually calls it before this returns.
    */
   abstract commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void;
-  /** What the methods below ask by. */
+  /** Sends a request of the methods below. */
   abstract ask(request: WriterRequest): Promise<unknown>;
-  /** Lets the process end although the writer was not closed. */
+  /** Lets the process exit although the writer was not closed. */
   abstract unref(): void;
 
   async begin(): Promise<void> {
@@ -58,15 +53,15 @@ export abstract class WriterPort {
   }
 
   /**
-   * Within a transaction: what follows can be rolled back by itself, until {@link endPart} or
-   * {@link rollbackPart}.
+   * Starts a part of the transaction that can be rolled back alone, until {@link endPart} or {@link
+   * rollbackPart}.
    */
   async beginPart(): Promise<void> {
     await this.ask({ op: "beginPart" });
   }
 
   /**
-   * Keeps what was written since the transaction or its last part began, for one commit with what
+   * Keeps the writes since the transaction or its last part started, to be committed with what
    * follows.
    */
   async endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
@@ -91,7 +86,7 @@ export abstract class WriterPort {
   }
 }
 
-/** Does what a writer is asked, on the connection. */
+/** Executes a request on the connection. */
 export function perform(connection: WritingConnection, request: WriterRequest): QueryRows | number | undefined {
   switch (request.op) {
     case "query":
@@ -172,7 +167,7 @@ export class LocalWriter extends WriterPort {
     return perform(this.#connection, request);
   }
 
-  /** A connection of this thread keeps no process. */
+  /** A connection of this thread does not keep the process alive. */
   unref(): void {}
 
   #tryBegin(): Error | null {
@@ -185,23 +180,23 @@ export class LocalWriter extends WriterPort {
   }
 }
 
-/** Events in one second that make a thread worth its 8 MB. */
+/** Events per second that justify a thread and its 8 MB. */
 const BUSY_EVENTS = 200;
-/** A commit that holds the event loop this long, whatever the load. */
+/** A commit that blocks the event loop for this long moves the writer, whatever the load. */
 const SLOW_COMMIT_MS = 10;
 const WINDOW_MS = 1000;
 
 export interface AdaptiveParts {
-  /** Where it begins: in the main thread. */
+  /** The initial writer, in the main thread. */
   readonly local: WriterPort;
-  /** Starts the thread, with a connection of its own. */
+  /** Starts the thread with its own connection. */
   openThread(): WriterPort;
   /**
-   * Runs `fn` while nobody else has the writer: no set in flight, no transaction open. Rejects when
-   * the store is being closed.
+   * Runs `fn` with exclusive use of the writer: no set in flight, no open transaction. Rejects when
+   * the store is closing.
    */
   alone(fn: () => Promise<void>): Promise<void>;
-  /** @param error why it stays where it is, if it does. */
+  /** @param error why the writer stays in the main thread, if it does. */
   onMoved(error: Error | null): void;
 }
 
@@ -212,9 +207,9 @@ export interface AdaptiveParts {
 const THREAD_VERSIONS = 2 ** 40;
 
 /**
- * The writing connection where it serves best: in the main thread while there is little to do,
- * which is quick to start and small in memory, and in a thread of its own from the first busy
- * second, or the first slow commit, on. It does not move back.
+ * Starts with the writing connection in the main thread, which starts quickly and needs little
+ * memory, and moves it to a thread after the first busy second or slow commit. It does not move
+ * back.
  */
 export class AdaptiveWriter extends WriterPort {
   readonly #parts: AdaptiveParts;
@@ -222,7 +217,7 @@ export class AdaptiveWriter extends WriterPort {
   #move: Promise<void> | null = null;
   #onRoom: (() => void) | null = null;
   #windowStart = 0;
-  /** Opened by the move, also while that is under way. */
+  /** Set as soon as the move starts. */
   #thread: WriterPort | null = null;
   #windowEvents = 0;
 
@@ -303,9 +298,7 @@ export class AdaptiveWriter extends WriterPort {
     );
   }
 
-  /**
-   * The thread opens the file first, which takes a while; only the change itself needs the writer.
-   */
+  /** The thread opens the file first, which takes time; only the switch needs the writer. */
   async #moveToThread(): Promise<void> {
     const { local, openThread, alone } = this.#parts;
     const thread = openThread();
@@ -313,7 +306,7 @@ export class AdaptiveWriter extends WriterPort {
     try {
       await thread.dataVersion();
       await alone(async () => {
-        // It may have died while the writer was waited for.
+        // The thread may have died while the move waited for the writer.
         await thread.dataVersion();
         local.onRoom = null;
         thread.onRoom = this.#onRoom;

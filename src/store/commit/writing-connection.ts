@@ -7,19 +7,15 @@ import { WriteSetApplier } from "./apply-write-set.ts";
 import { AuditChain } from "./audit-chain.ts";
 import type { AuditRow, CommitFailure, CommitOutcome, SequenceEnd, WriteSet } from "./write-set.ts";
 
-/**
- * What a feature's transaction adds at its end: the numbers it drew and the audit rows, which come
- * last.
- */
+/** What a transaction adds at its end: the numbers it drew, and the audit rows, which come last. */
 export interface TransactionRows {
   readonly audit: readonly AuditRow[];
   readonly sequenceEnds: readonly SequenceEnd[];
 }
 
 /**
- * The one writing connection: write sets and the transactions of `Database.write`, one after the
- * other. It is used by the committer in the main thread, or lives in the writer thread; who may use
- * it when is decided in committer.ts.
+ * The single writing connection: write sets and the transactions of `Database.write`, one after the
+ * other. The committer decides about its use; it lives in the main thread or in the writer thread.
  */
 export class WritingConnection {
   readonly #connection: Sqlite;
@@ -54,8 +50,8 @@ export class WritingConnection {
 
   /**
    * Writes a set in one transaction; never throws. When it returns `ok`, the rows are on disk.
-   * @param hasBegun the caller has already called {@link begin} for it. @param onSync called when
-   * the rows are written and the disk is next.
+   * @param hasBegun the caller has already called {@link begin}. @param onSync called when the rows
+   * are written and the sync is next.
    */
   commitSet(
     set: WriteSet,
@@ -82,7 +78,7 @@ export class WritingConnection {
   }
 
   /**
-   * A disk that fails may refuse the rollback too; then the next `begin` says so, and nothing is
+   * A failing disk may refuse the rollback too. The next `begin` then reports it, and nothing is
    * written by mistake.
    */
   #rollbackAfter(): void {
@@ -96,8 +92,8 @@ export class WritingConnection {
   }
 
   /**
-   * @throws when there is no transaction: SQLite ends one by itself after some errors, and the rest
-   * must not be written without it.
+   * @throws without a transaction: SQLite ends it after some errors, and further statements must
+   * not run outside it.
    */
   query(sql: string, parameters: readonly unknown[]): QueryRows {
     this.#requireTransaction();
@@ -105,7 +101,7 @@ export class WritingConnection {
   }
 
   /**
-   * @throws SchemaRefused when the transaction has changed the schema in a way that a restore would
+   * @throws SchemaRefused when the transaction changed the schema in a way that a restore would
    * refuse
    */
   commit(end: TransactionRows): void {
@@ -118,7 +114,7 @@ export class WritingConnection {
     this.#schemaVersion = version;
   }
 
-  /** Another connection still sees the schema as it was before the transaction. */
+  /** Another connection still sees the schema from before the transaction. */
   #checkSchema(): void {
     const before = openForReading(this.#connection.name);
     try {
@@ -140,12 +136,9 @@ export class WritingConnection {
     return withDiskReason(error, () => diskProblem(dirname(this.#connection.name)));
   }
 
-  /**
-   * Transactions that share a commit are parts of one: a savepoint each, but for the first, which
-   * needs none.
-   */
+  /** Transactions that share a commit are savepoints, except for the first, which needs none. */
   beginPart(): void {
-    // Outside of a transaction a savepoint would begin one.
+    // Outside a transaction a savepoint would start one.
     this.#requireTransaction();
     this.#beginPart.run();
   }
@@ -157,7 +150,7 @@ export class WritingConnection {
     if (!isFirst) this.#endPart.run();
   }
 
-  /** @throws when there is no transaction any more: the earlier parts are lost, too */
+  /** @throws when the transaction is gone: the earlier parts are lost too */
   rollbackPart(): void {
     this.#requireTransaction();
     this.#rollbackToPart.run();
@@ -165,8 +158,8 @@ export class WritingConnection {
   }
 
   /**
-   * SQLite may have rolled back by itself (https://www.sqlite.org/lang_transaction.html, "Response
-   * To Errors").
+   * SQLite may have rolled back already (https://www.sqlite.org/lang_transaction.html, "Response To
+   * Errors").
    */
   rollback(): void {
     if (this.#connection.inTransaction) this.#rollback.run();
@@ -185,7 +178,8 @@ export class WritingConnection {
   }
 
   /**
-   * Moves the whole write-ahead log into the database file and empties it, if no reader holds it.
+   * Moves the whole write-ahead log into the database file and empties it, unless a reader holds
+   * it.
    */
   checkpoint(): void {
     this.#connection.pragma("wal_checkpoint(TRUNCATE)");

@@ -1,6 +1,6 @@
 /**
- * The event log, the rules and what they decided, and what follows: notifications, streams,
- * messages, tasks, deliveries.
+ * The event log, rules and their decisions, and the consequences: notifications, streams, messages,
+ * tasks, deliveries.
  */
 import type { Generated } from "kysely";
 import type { Level } from "../../core/vocabulary.ts";
@@ -33,7 +33,7 @@ export interface EventFailuresTable {
   resolvedAt: number | null;
 }
 
-/** How far the rules of an event have been asked that is decided in slices. */
+/** Progress through the rules of an event that is decided in slices. */
 export interface EventSlicesTable {
   eventSeq: Generated<number>;
   priority: number;
@@ -70,7 +70,7 @@ export interface RulesTable {
   suppression: string | null;
   dedupe: string | null;
   cooldownMs: Generated<number>;
-  /** The version that was found too costly; it is not evaluated. */
+  /** The version that was found too costly and is not evaluated. */
   tooCostlyVersion: number | null;
 }
 
@@ -171,7 +171,7 @@ export interface NotificationRecipientsTable {
   openedAt: number | null;
   deletedAt: number | null;
   acknowledgeNote: string | null;
-  /** JSON text: the last one, with its time. */
+  /** JSON text: the last action, with its time. */
   webviewAction: string | null;
 }
 
@@ -238,7 +238,7 @@ export interface TasksTable {
 
 // Deliveries, and what is watched besides events
 
-/** Channels that lead out of the program; `in_app` is the recipient's row itself. */
+/** External channels; `in_app` is the recipient's row itself. */
 export type OutsideChannel = "pusher" | "fcm" | "apns" | "email" | "webhook";
 export type DeliveryState = "queued" | "sending" | "delivered" | "failed" | "dead" | "skipped";
 

@@ -1,4 +1,4 @@
-/** People and what they may do: accounts, roles, tokens, sessions, projects and their keys. */
+/** Users and their rights: accounts, roles, tokens, sessions, projects and their keys. */
 import type { Generated } from "kysely";
 import type { Flag } from "./system.ts";
 
@@ -32,7 +32,7 @@ export interface UsersTable {
   deletedAt: number | null;
   createdAt: number;
   updatedAt: number;
-  /** Whether the user gave themselves the address: it is not known to be theirs. */
+  /** Whether the user entered the address, so that it is not verified. */
   hasChosenEmail: Generated<Flag>;
 }
 
@@ -98,8 +98,8 @@ export interface PushDevicesTable {
   createdAt: number;
   updatedAt: number;
   /**
-   * The login that it was registered in; null for a service token's, and for those from before
-   * logins were noted.
+   * The login session that registered it; null for a service token, and for rows older than this
+   * column.
    */
   sessionId: string | null;
 }
@@ -144,7 +144,7 @@ export interface ApiKeysTable {
 export interface ProjectInvitationsTable {
   id: string;
   projectId: string;
-  /** As login names are stored: normalised, in lower case. */
+  /** Normalised like login names, in lower case. */
   email: string;
   role: ProjectRole;
   /** SHA-256 of the link's token. */
@@ -153,6 +153,6 @@ export interface ProjectInvitationsTable {
   createdAt: number;
   expiresAt: number;
   endedAt: number | null;
-  /** The member that came of it; null while it is open, and when it was revoked or declined. */
+  /** The member who accepted; null while it is open, and when it was revoked or declined. */
   acceptedBy: string | null;
 }

@@ -1,10 +1,10 @@
 /**
- * The job table and its schedules; what Prism keeps of itself: settings, audit trail, idempotency,
+ * The job table and its schedules, and Prism's own data: settings, audit trail, idempotency,
  * modules, migrations.
  */
 import type { Generated } from "kysely";
 
-/** A column that answers a question: SQLite has no booleans. */
+/** A boolean: SQLite has none. */
 export type Flag = 0 | 1;
 
 export const JOB_STATES = ["scheduled", "ready", "running", "retrying", "succeeded", "dead", "cancelled"] as const;
@@ -53,7 +53,7 @@ export interface WorkersTable {
   host: string;
   startedAt: number;
   leaseUntil: number;
-  /** The service token that registered it, and that alone may go on. */
+  /** The service token that registered it; no other may renew it. */
   tokenId: string | null;
 }
 
@@ -94,7 +94,7 @@ export interface ModulesTable {
   state: "loading" | "active" | "failed" | "disabled";
   error: string | null;
   enabled: Generated<Flag>;
-  /** Where its routes were when it was last active: they answer 503 while it is not. */
+  /** Its routes when it was last active; they answer 503 while it is not. */
   routes: Generated<string>;
   updatedAt: number;
 }

@@ -3,25 +3,22 @@ import { createDatabaseFile } from "../../core/data-dir.ts";
 
 export interface WritingOptions {
   readonly file: string;
-  /**
-   * How long SQLite itself waits for another process's lock. 0 on the event loop, where waiting
-   * would stop everything.
-   */
+  /** How long SQLite waits for a lock. 0 on the event loop, which must not block. */
   readonly busyTimeoutMs: number;
-  /** The database may not grow beyond this many bytes; then SQLITE_FULL. */
+  /** Size limit of the database; beyond it SQLITE_FULL. */
   readonly maxBytes?: number | undefined;
 }
 
 /**
- * To become a WAL database, or to stay one while the last other connection closes, needs the file
- * alone for a moment.
+ * Becoming a WAL database, or staying one while the last other connection closes, briefly needs
+ * exclusive use of the file.
  */
 const OPENING_TIMEOUT_MS = 5000;
 
 /**
- * Opens the database for writing. WAL with `synchronous=FULL`: when COMMIT returns, the transaction
- * is on disk (https://www.sqlite.org/pragma.html#pragma_synchronous); readers never wait. @throws
- * DataDirRefused
+ * Opens the database for writing, in WAL mode with `synchronous=FULL`: when COMMIT returns, the
+ * transaction is on disk (https://www.sqlite.org/pragma.html#pragma_synchronous). Readers never
+ * wait. @throws DataDirRefused
  */
 export function openForWriting({ file, busyTimeoutMs, maxBytes }: WritingOptions): Sqlite {
   createDatabaseFile(file);
@@ -40,7 +37,7 @@ export function openForWriting({ file, busyTimeoutMs, maxBytes }: WritingOptions
   return connection;
 }
 
-/** Opens the database for reading only. Each statement sees the last commit before it began. */
+/** Opens the database for reading only. Each statement sees the last commit before it started. */
 export function openForReading(file: string): Sqlite {
   const connection = new SqliteDatabase(file, { readonly: true, fileMustExist: true, timeout: 1000 });
   connection.pragma("trusted_schema = OFF");
@@ -50,10 +47,7 @@ export function openForReading(file: string): Sqlite {
 
 const MAX_STATEMENTS = 500;
 
-/**
- * Prepared statements of one connection by their SQL text. Bounded: the one prepared longest ago
- * goes first.
- */
+/** Prepared statements of one connection by SQL text. Bounded: evicts the one prepared first. */
 export class StatementCache {
   readonly #connection: Sqlite;
   readonly #statements = new Map<string, Statement<unknown[]>>();
@@ -75,7 +69,7 @@ export class StatementCache {
     return statement;
   }
 
-  /** Runs any statement. `rows` is empty for those that return none. */
+  /** Runs any statement. `rows` is empty for statements that return none. */
   run(sql: string, parameters: readonly unknown[]): QueryRows {
     const statement = this.get(sql);
     if (statement.reader) return { rows: statement.all(...parameters), changes: 0 };

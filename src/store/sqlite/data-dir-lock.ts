@@ -4,16 +4,16 @@ import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
 import { createDatabaseFile } from "../../core/data-dir.ts";
 import { failureOf } from "./sqlite-errors.ts";
 
-/** What one server has for itself. */
+/** Files that one server uses exclusively. */
 export interface LockedPlaces {
   readonly dataDir: string;
   readonly databaseFile: string;
 }
 
 /**
- * The exclusive lock on a data directory and on its database, which may be in another directory:
- * two SQLite files whose locks the kernel frees when the process dies, so that a crash leaves
- * nothing to clean up. The database itself is never locked or opened for this.
+ * The exclusive lock on a data directory and on its database, which may be in another directory. It
+ * consists of two SQLite files whose locks the kernel releases when the process dies, so a crash
+ * needs no clean-up. The database itself is never locked or opened for this.
  */
 export class DataDirLock {
   readonly #connections: readonly Sqlite[];
@@ -62,7 +62,7 @@ function lockFilesOf({ dataDir, databaseFile }: LockedPlaces): readonly [string,
   return [join(dataDir, "prism.lock"), `${realFile(databaseFile)}.lock`];
 }
 
-/** The same path for every way that leads to a file, whether or not it exists yet. */
+/** One canonical path per file, whether or not it exists yet. */
 function realFile(file: string): string {
   try {
     return realpathSync(file);

@@ -1,14 +1,14 @@
 import { type RawBuilder, type SelectQueryBuilder, sql } from "kysely";
 
-/** Which rows of a list, as http/pagination.ts reads it from a request. */
+/** The requested rows of a list, as http/pagination.ts reads them. */
 interface Page {
-  /** What the cursor holds: the position of the row before this page. */
+  /** Content of the cursor: the position of the row before this page. */
   readonly after: readonly (string | number)[] | null;
   readonly limit: number;
   readonly offset: number;
 }
 
-/** How many rows a query finds, whatever it selects of them. */
+/** Number of rows of a query, whatever columns it selects. */
 export async function countOf<DB, TB extends keyof DB, O>(query: SelectQueryBuilder<DB, TB, O>): Promise<number> {
   const { n } = await query
     .clearSelect()
@@ -18,7 +18,9 @@ export async function countOf<DB, TB extends keyof DB, O>(query: SelectQueryBuil
   return n;
 }
 
-/** A page of rows and the first of the next one, newest first: ids are in the order of time. */
+/**
+ * A page of rows and the first one of the next page, newest first: ids are in the order of time.
+ */
 export function newestFirst<DB, TB extends keyof DB, O>(
   query: SelectQueryBuilder<DB, TB, O>,
   { after, limit, offset }: Page,
@@ -30,16 +32,13 @@ export function newestFirst<DB, TB extends keyof DB, O>(
     .offset(offset);
 }
 
-/** Of the large columns of a page's rows together; a row that is larger is a page of its own. */
+/** Limit for the large columns of a page's rows together. A larger row is a page of its own. */
 export const FITTING_BYTES = 4_194_304;
 
 /** Which columns of a list can be large. */
 export interface RowBytes {
   readonly bytes: RawBuilder<number>;
-  /**
-   * The largest row that the limits of its columns allow: pages that are small in any case are not
-   * measured.
-   */
+  /** The largest possible row: pages that are small in any case are not measured. */
   readonly largest: number;
 }
 
@@ -49,7 +48,7 @@ export interface FittingRows<R> {
   readonly isCut: boolean;
 }
 
-/** Bytes of these columns; read from the row's header, without the pages of long values. */
+/** Size of these columns, read from the row's header without the pages of long values. */
 export function bytesOf(...columns: readonly string[]): RawBuilder<number> {
   return sql<number>`${sql.join(
     columns.map((column) => sql`ifnull(octet_length(${sql.ref(column)}), 0)`),
@@ -57,7 +56,7 @@ export function bytesOf(...columns: readonly string[]): RawBuilder<number> {
   )}`;
 }
 
-/** How many of the rows fit, at least one. @param sizes in bytes */
+/** Number of rows that fit, at least one. @param sizes in bytes */
 export function countFitting(sizes: readonly number[], limitBytes = FITTING_BYTES): number {
   let total = 0;
   for (const [count, size] of sizes.entries()) {
@@ -68,9 +67,9 @@ export function countFitting(sizes: readonly number[], limitBytes = FITTING_BYTE
 }
 
 /**
- * The first rows of a query whose large columns hold up to {@link FITTING_BYTES} together. The
- * sizes are read first, so that no more than a page is in memory. @param query ordered, with its
- * offset. @param limit of rows
+ * The first rows of a query whose large columns hold up to {@link FITTING_BYTES} together. Sizes
+ * are read first, so that memory holds no more than a page. @param query ordered, with its offset.
+ * @param limit of rows
  */
 export async function fittingRows<DB, TB extends keyof DB, O>(
   query: SelectQueryBuilder<DB, TB, O>,
@@ -85,10 +84,7 @@ export async function fittingRows<DB, TB extends keyof DB, O>(
   return { rows, isCut: rows.length < sizes.length };
 }
 
-/**
- * Whether a column holds a text anywhere, ASCII letters without regard to case; `%` and `_` stand
- * for themselves.
- */
+/** Whether a column contains a text, ignoring ASCII case; `%` and `_` are literal. */
 export function holdsText(column: string, text: string): RawBuilder<boolean> {
   const pattern = `%${text.replace(/[\\%_]/g, "\\$&")}%`;
   return sql<boolean>`${sql.ref(column)} like ${pattern} escape '\\'`;

@@ -5,7 +5,7 @@ import { openForReading, openForWriting } from "./connection.ts";
 import { MIGRATIONS } from "./migrations.gen.ts";
 
 export interface Migration {
-  /** `NNNN_name`; the numbers are the order. */
+  /** `NNNN_name`; the numbers give the order. */
   readonly name: string;
   readonly sql: string;
 }
@@ -16,8 +16,8 @@ interface MigrationStatus {
 }
 
 /**
- * The database cannot be brought to this program's schema: it is newer, or a released migration has
- * changed.
+ * The database cannot be migrated to this program's schema: it is newer, or a released migration
+ * has changed.
  */
 export class SchemaRefused extends Error {
   constructor(message: string) {
@@ -27,13 +27,12 @@ export class SchemaRefused extends Error {
 }
 
 /**
- * Which migrations a database has.
- * @throws SchemaRefused when it holds one that this program does not know, one whose text has
- * changed since it was applied, or traces of one that it has no record of.
+ * The migrations of a database.
+ * @throws SchemaRefused when it holds an unknown one, one whose text has changed since, or traces
+ * of one without a record.
  */
 export function migrationStatus(connection: Sqlite, migrations: readonly Migration[] = MIGRATIONS): MigrationStatus {
-  // One snapshot: a migration that another process commits between two reads would look like one
-  // without a record.
+  // One snapshot: a migration committed between two reads would look like one without a record.
   return connection.transaction(() => readStatus(connection, migrations)).deferred();
 }
 
@@ -68,10 +67,7 @@ function readStatus(connection: Sqlite, migrations: readonly Migration[]): Migra
   };
 }
 
-/**
- * @throws SchemaRefused when something that a migration makes is there although it was never
- * recorded
- */
+/** @throws SchemaRefused when an object of the migration exists although it was never recorded */
 function requireNoTrace(connection: Sqlite, { name, sql }: Migration): void {
   const hasObject = connection.prepare("select 1 from sqlite_schema where name = ?");
   const hasColumn = connection.prepare("select 1 from pragma_table_info(?) where name = ?");
@@ -86,21 +82,21 @@ function requireNoTrace(connection: Sqlite, { name, sql }: Migration): void {
     .map(([, table, column]) => `column ${table}.${column}`);
   const [trace] = [...made, ...added];
   if (trace === undefined) return;
-  throw new SchemaRefused(
-    `the database has the ${trace} of the migration ${name}, but no record that it was applied: rows of its table migrations are gone; go back to a backup with prism restore`,
-  );
+  const problem = `the database has the ${trace} of the migration ${name}, but no record that it was applied`;
+  throw new SchemaRefused(`${problem}: rows of its table migrations are missing; restore a backup with prism restore`);
 }
 
 /**
- * Applies what is pending, forward only, each migration in one transaction. The caller holds the
- * data directory's lock.
- * @returns the names applied now. @throws SchemaRefused, and what SQLite throws.
+ * Applies pending migrations, forward only, each in one transaction. The caller holds the data
+ * directory's lock.
+ * @returns the applied names. @throws SchemaRefused, and errors of SQLite.
  */
 export function migrateUp(connection: Sqlite, migrations: readonly Migration[] = MIGRATIONS): readonly string[] {
   const { pending } = migrationStatus(connection, migrations);
   if (pending.length === 0) return [];
   connection.exec(
-    "create table if not exists migrations (name text primary key, checksum text not null, appliedAt integer not null) strict, without rowid",
+    "create table if not exists migrations (name text primary key, checksum text not null, " +
+      "appliedAt integer not null) strict, without rowid",
   );
   const record = connection.prepare("insert into migrations (name, checksum, appliedAt) values (?, ?, ?)");
   for (const { name, sql } of migrations.filter((migration) => pending.includes(migration.name))) {
@@ -115,14 +111,14 @@ export function migrateUp(connection: Sqlite, migrations: readonly Migration[] =
 }
 
 /**
- * Opens, or makes, the database file and brings its schema up to date. @returns the migrations
- * applied. @throws SchemaRefused
+ * Opens or creates the database file and migrates it. @returns the applied migrations. @throws
+ * SchemaRefused
  */
 export function migrateFile(file: string): readonly string[] {
   const connection = openForWriting({ file, busyTimeoutMs: 5000 });
   try {
     const applied = migrateUp(connection);
-    // Of a new database it is known what it holds.
+    // The content of a new database is known.
     if (applied.length === MIGRATIONS.length) noteOwnSchema(connection);
     return applied;
   } finally {
@@ -131,7 +127,7 @@ export function migrateFile(file: string): readonly string[] {
 }
 
 /**
- * Where a database file stands, without changing it; one that does not exist lacks everything.
+ * The state of a database file, read only; a missing file lacks all migrations.
  * @throws SchemaRefused
  */
 export function migrationStatusOf(file: string): MigrationStatus {
@@ -156,10 +152,10 @@ interface SchemaRow {
 }
 
 /**
- * That a database from outside has the schema that this program's migrations make, up to some point
- * of theirs, and nothing else: a table that is a view, or a trigger that somebody has put in, would
- * act with the rights of whoever uses the database. Modules may have plain tables of their own.
- * @returns the names of the migrations it has, in their order. @throws SchemaRefused
+ * Checks that a database from outside has exactly the schema of this program's migrations, up to
+ * some point. A view in place of a table, or a foreign trigger, would act with the rights of the
+ * database's users. Modules may have plain tables.
+ * @returns the names of its migrations, in order. @throws SchemaRefused
  */
 export function requireOwnSchema(connection: Sqlite, migrations: readonly Migration[] = MIGRATIONS): readonly string[] {
   const { applied } = migrationStatus(connection, migrations);
@@ -180,22 +176,22 @@ export function requireOwnSchema(connection: Sqlite, migrations: readonly Migrat
 }
 
 /**
- * The `schema_version` (https://www.sqlite.org/pragma.html#pragma_schema_version) that was found to
- * hold nothing foreign.
+ * The last `schema_version` (https://www.sqlite.org/pragma.html#pragma_schema_version) that was
+ * found free of foreign objects.
  */
 const CHECKED_SETTING = "schema.checked";
 
-/** What a module may make; part of messages. */
+/** What a module may create; part of messages. */
 const ALLOWED_FORM = "modules may make tables named module_<name>_… and indexes on them, and nothing else";
 
-/** Counts the changes of a database's schema. */
+/** Counts the schema changes of a database. */
 export function schemaVersion(connection: Sqlite): number {
   return Number(connection.pragma("schema_version", { simple: true }));
 }
 
 /**
- * Says that the schema is this program's own as it is now, so that {@link foreignSchema} need not
- * compare it.
+ * Records the current schema as this program's own, so that {@link foreignSchema} need not compare
+ * it.
  */
 function noteOwnSchema(connection: Sqlite): void {
   connection
@@ -207,8 +203,8 @@ function noteOwnSchema(connection: Sqlite): void {
 }
 
 /**
- * What a restore would refuse in the schema of a database that is up to date; null when nothing.
- * Compares only when the schema has changed since it was last found in order, for that takes 10 ms.
+ * Objects in the schema of a current database that a restore would refuse; null for none. Compares
+ * only after a schema change, because it takes 10 ms.
  */
 export function foreignSchema(connection: Sqlite): string | null {
   const checked = connection.prepare<[string], number>("select value from settings where key = ?").pluck();
@@ -224,8 +220,8 @@ export function foreignSchema(connection: Sqlite): string | null {
 }
 
 /**
- * @throws SchemaRefused when the schema has changed between the two views of a database in
- * something that is no module's.
+ * @throws SchemaRefused when something other than a module's objects differs between the two views
+ * of the schema.
  */
 export function requireModuleChanges(before: Sqlite, after: Sqlite): void {
   const [old, now] = [rowsOf(before), rowsOf(after)];
@@ -248,8 +244,8 @@ function schemaOf(migrations: readonly Migration[]): ReadonlyMap<string, string 
 }
 
 /**
- * A table that a module has made, or an index on it: `module_<name>_…` in any letter case. A
- * virtual table is none: it runs code.
+ * A table of a module or an index on it: `module_<name>_…` in any letter case. Virtual tables are
+ * excluded: they run code.
  */
 function isModules({ type, tbl_name, sql }: SchemaRow): boolean {
   if (!/^module_[a-z0-9]+_[a-z0-9_]+$/i.test(tbl_name)) return false;
@@ -257,8 +253,8 @@ function isModules({ type, tbl_name, sql }: SchemaRow): boolean {
 }
 
 /**
- * Every object but the statistics that SQLite keeps for itself, as `type name` with its text; an
- * index names its table too.
+ * Every object except SQLite's statistics, as `type name` with its text; an index names its table
+ * too.
  */
 function rowsOf(connection: Sqlite): ReadonlyMap<string, string | null> {
   const rows = connection.prepare<[], SchemaRow>("select type, name, tbl_name, sql from sqlite_schema").all();

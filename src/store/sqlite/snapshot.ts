@@ -11,12 +11,12 @@ export interface SnapshotThreadData {
 type SnapshotReply = { readonly ok: true } | { readonly ok: false; readonly code: string; readonly message: string };
 
 /**
- * Copies the database as one commit left it, beside a server that goes on writing: one `VACUUM
- * INTO` on a reading connection, in a thread. The page-wise backup API begins anew at every commit
- * of another connection and would never end under load; and nobody may open or close the file by
- * path while it is in use, for closing a descriptor drops SQLite's locks
+ * Copies the database as of one commit, beside a server that continues to write: one `VACUUM INTO`
+ * on a reading connection, in a thread. The page-wise backup API restarts at every commit of
+ * another connection and would never finish under load. The file must not be opened or closed by
+ * path while it is in use, because closing a descriptor drops SQLite's locks
  * (https://www.sqlite.org/howtocorrupt.html, section 2.2).
- * @param into a file that is empty or not there yet. @throws ThreadError with SQLite's code
+ * @param into a file that is empty or does not exist. @throws ThreadError with SQLite's code
  */
 export async function snapshotDatabase(data: SnapshotThreadData): Promise<void> {
   const thread = startThread("snapshot", data);
@@ -51,7 +51,7 @@ function copy(file: string, into: string): SnapshotReply {
   }
 }
 
-/** About how large a snapshot will be. */
+/** Approximate size of a snapshot. */
 export function snapshotBytes(file: string): number {
   const connection = openForReading(file);
   try {

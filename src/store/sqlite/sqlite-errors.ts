@@ -3,10 +3,7 @@ import { join } from "node:path";
 import { PrismError } from "../../core/errors.ts";
 import type { CommitFailure } from "../commit/write-set.ts";
 
-/**
- * An error that happened in another thread; `code` as better-sqlite3 gives it, '' where it was none
- * of SQLite's.
- */
+/** An error from another thread; `code` is better-sqlite3's, '' for other errors. */
 export class ThreadError extends Error {
   readonly code: string;
 
@@ -17,7 +14,7 @@ export class ThreadError extends Error {
   }
 }
 
-/** The `code` of a {@link ThreadError} when the thread is not there any more. */
+/** The `code` of a {@link ThreadError} when the thread has ended. */
 export const THREAD_GONE = "THREAD_GONE";
 
 // The shared-memory file cannot grow on a full disk (https://www.sqlite.org/rescode.html).
@@ -27,8 +24,7 @@ const READONLY = /^SQLITE_(READONLY|CANTOPEN|PERM)/;
 const BROKEN = /^SQLITE_(IOERR|CORRUPT|NOTADB|NOMEM|PROTOCOL)/;
 
 /**
- * Sorts an error of SQLite by what it means to a caller. What SQL itself refuses, a constraint
- * above all, is `internal`.
+ * Classifies an error of SQLite for callers. A refusal by SQL, such as a constraint, is `internal`.
  */
 export function failureOf(error: unknown): CommitFailure {
   const code = sqliteCode(error);
@@ -40,8 +36,8 @@ export function failureOf(error: unknown): CommitFailure {
 }
 
 /**
- * A write that the file system refused, with the code of its reason: a quota counts as a full disk,
- * and SQLite does not tell it from a read-only file system. Other errors pass.
+ * Adds the cause to a write that the file system refused: a quota counts as a full disk, and SQLite
+ * does not distinguish it from a read-only file system. Other errors pass through.
  * @param look writes into the database's directory.
  */
 export function withDiskReason(error: unknown, look: () => "full" | "readonly" | "failed" | null): unknown {
@@ -51,14 +47,14 @@ export function withDiskReason(error: unknown, look: () => "full" | "readonly" |
   return problem === "readonly" ? new ThreadError("SQLITE_READONLY", error.message) : error;
 }
 
-/** `SQLITE_…` of an error of better-sqlite3, '' of any other. */
+/** `SQLITE_…` of an error of better-sqlite3, '' for others. */
 export function sqliteCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
 /**
- * The public error for a commit that did not happen. The engine's words go to the log as its cause,
- * never to a client.
+ * The public error of a failed commit. SQLite's message goes to the log as its cause, never to a
+ * client.
  */
 export function commitError(failure: CommitFailure, cause: unknown): PrismError {
   switch (failure) {
@@ -81,7 +77,7 @@ export function commitError(failure: CommitFailure, cause: unknown): PrismError 
   }
 }
 
-/** Why a disk takes no bytes. */
+/** Why a disk refuses writes. */
 export type DiskProblem = "full" | "readonly" | "failed";
 
 const FULL_ERRNO = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
@@ -89,8 +85,8 @@ const READONLY_ERRNO = new Set(["EROFS", "EACCES", "EPERM"]);
 const PROBE_BYTES = 4096;
 
 /**
- * Writes a small file into a directory, waits for the disk, and removes it: SQLite has one code for
- * a full quota, a read-only file system and a broken disk. @returns null when it worked.
+ * Writes, syncs and removes a small file, because SQLite uses one code for a full quota, a
+ * read-only file system and a broken disk. @returns null when it worked.
  */
 export function diskProblem(dir: string): DiskProblem | null {
   const file = join(dir, `.write-probe-${process.pid}.partial`);
@@ -110,7 +106,7 @@ export function diskProblem(dir: string): DiskProblem | null {
   }
 }
 
-/** Sorts an error of the file system by what it means to an operator. */
+/** Classifies an error of the file system for operators. */
 export function sortErrno(code: string): DiskProblem {
   if (FULL_ERRNO.has(code)) return "full";
   return READONLY_ERRNO.has(code) ? "readonly" : "failed";

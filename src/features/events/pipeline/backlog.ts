@@ -10,7 +10,7 @@ import {
   type SuppressionRows,
 } from "../../../store/commit/write-set.ts";
 import type { Database } from "../../../store/database.ts";
-import type { EnqueuedRow, Told } from "../../../store/effect.ts";
+import type { EnqueuedRow, NotifiedRecipient } from "../../../store/effect.ts";
 import type { DecisionOutcome, EventsTable, Flag } from "../../../store/schema.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
 import type { JobRunner } from "../../jobs/index.ts";
@@ -37,7 +37,7 @@ export interface BacklogParts {
   readonly clock: Clock;
   readonly metrics: PipelineMetrics;
   readonly log: Logger;
-  /** Told of jobs that have been committed. */
+  /** NotifiedRecipient of jobs that have been committed. */
   onJobs(jobs: readonly EnqueuedRow[]): void;
 }
 
@@ -83,9 +83,9 @@ interface Page {
 /** The effects of a set with those who hear of them, side by side. */
 class Outcome {
   readonly effects: Effects[] = [];
-  readonly told: (readonly Told[])[] = [];
+  readonly told: (readonly NotifiedRecipient[])[] = [];
 
-  add(effects: Effects, told: readonly Told[] = []): void {
+  add(effects: Effects, told: readonly NotifiedRecipient[] = []): void {
     this.effects.push(effects);
     this.told.push(told);
   }

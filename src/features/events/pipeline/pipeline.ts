@@ -10,7 +10,7 @@ import type {
   JobFinish,
   SuppressionRows,
 } from "../../../store/commit/write-set.ts";
-import type { Told } from "../../../store/effect.ts";
+import type { NotifiedRecipient } from "../../../store/effect.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
 import { Budget, type EventResult, enqueuedBy, type IncomingEvent, RuleStats } from "../../rules/index.ts";
 import type { Backlog, BacklogParts } from "./backlog.ts";
@@ -149,7 +149,7 @@ export class EventPipeline implements SetSource {
     const results: EventResult[] = [];
     const stored: IncomingEvent[] = [];
     const effects: Effects[] = [];
-    const told: (readonly Told[])[] = [];
+    const told: (readonly NotifiedRecipient[])[] = [];
     const stats = new RuleStats();
     const budget = new Budget(backlog.isBehind);
 
@@ -269,7 +269,7 @@ interface SetInFlight {
   readonly results: readonly EventResult[];
   readonly stored: readonly IncomingEvent[];
   readonly effects: readonly Effects[];
-  readonly told: readonly (readonly Told[])[];
+  readonly told: readonly (readonly NotifiedRecipient[])[];
   readonly stats: RuleStats;
   readonly suppression: SuppressionRows | null;
   readonly isLeavingSome: boolean;

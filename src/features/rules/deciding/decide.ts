@@ -13,7 +13,7 @@ import type {
   StormRow,
   SuppressionRows,
 } from "../../../store/commit/write-set.ts";
-import type { EnqueuedRow, Told } from "../../../store/effect.ts";
+import type { EnqueuedRow, NotifiedRecipient } from "../../../store/effect.ts";
 import type { DecisionOutcome } from "../../../store/schema.ts";
 import { type NewJob, newJobRow } from "../../jobs/index.ts";
 import { cutText, inRuleOrder, RULES_START, type RulePosition, type Template } from "../language/language.ts";
@@ -35,7 +35,7 @@ const TRY_AGAIN_MS = 1000;
 export interface Decision {
   readonly effects: Effects;
   /** One row per user who hears of it, for the live streams. */
-  readonly told: readonly Told[];
+  readonly told: readonly NotifiedRecipient[];
   /**
    * Further rules remain: this is a slice, and the event stays undecided until those after this
    * position have been asked.
@@ -179,7 +179,7 @@ export class Decider {
     const notifications: NotificationRow[] = [];
     const recipients: RecipientRow[] = [];
     const jobs: JobRow[] = [];
-    const told: Told[] = [];
+    const told: NotifiedRecipient[] = [];
     for (const { rule, users, verdict, notification } of decided) {
       const storm = verdict && throttle.apply(verdict, event, notification?.id ?? null);
       if (storm) this.#stormJobs.push(this.#stormJob(storm, rule, now));
