@@ -76,13 +76,19 @@ export function openBase(options: BaseOptions): Base {
     database,
     committer,
     reader,
-    storage: new StorageGuard(directories, config.minFreeBytes, log.namespace("store")),
+    storage: new StorageGuard(directories, config.minFreeBytes, log.namespace("store"), limitOf(config, store)),
     audit: new AuditService(database, clock),
     bus: new EventBus(log.namespace("bus")),
     warnings,
     listening,
     publicUrl: () => publicUrlOf(config, listening.port),
   };
+}
+
+function limitOf({ maxDbBytes }: Config, store: Store) {
+  if (maxDbBytes === undefined) return null;
+  const { record } = store.committer;
+  return { maxBytes: maxDbBytes, usedBytes: () => store.usedBytes(), refusals: () => record.limited };
 }
 
 /**

@@ -197,7 +197,7 @@ export const OPTIONS = {
   minFreeBytes: option(k.integer(0, 1e15), 268_435_456, "free disk space below which ingest answers 507"),
   maxDbBytes: optional(
     k.integer(65_536, 1e15),
-    "size in bytes that the database may not pass; then ingest answers 507",
+    "size in bytes that the database may not pass; an eighth of it, 64 MiB at most, is kept for logins, deletes and retention, and ingest answers 507 when the rest is used",
   ),
   notifications: {
     unknownRecipient: optional(

@@ -13,7 +13,7 @@ import { WritingConnection } from "./commit/writing-connection.ts";
 import { Database } from "./database.ts";
 import { Scanner } from "./scanner.ts";
 import { keyStoredFingerprints, loadAuditKey, noteServerKeys } from "./sealed-settings.ts";
-import { openForReading, openForWriting, StatementCache } from "./sqlite/connection.ts";
+import { openForReading, openForWriting, PageUsage, StatementCache } from "./sqlite/connection.ts";
 import { foreignSchema } from "./sqlite/migrate.ts";
 import { BEAT_SQL, Beats, lostCommits, notedBeat, storedBeat, WriteHealth } from "./write-health.ts";
 
@@ -60,6 +60,8 @@ export interface Store {
   /** Commits a row that needs space. @returns whether it is on disk */
   canWrite(): Promise<boolean>;
   sizes(): { databaseBytes: number; walBytes: number };
+  /** Bytes of the database that are in use: its pages without the free ones. */
+  usedBytes(): number;
   /**
    * Waits for the current holder of the writer, stores the counters' positions, moves the WAL into
    * the database, closes everything.
@@ -85,6 +87,7 @@ export function openStore(options: StoreOptions): Store {
   };
   const committer: Committer = new Committer(port, sequences, onCommit);
   const reader = openForReading(file);
+  const usage = new PageUsage(reader);
   const scanner = new Scanner(file);
   const database = new Database({ committer, port, reader: new StatementCache(reader), scanner, log });
   const writes = new SmallWrites(committer, port);
@@ -109,6 +112,7 @@ export function openStore(options: StoreOptions): Store {
     health,
     canWrite: () => writes.probe(),
     sizes: () => ({ databaseBytes: fileBytes(file), walBytes: fileBytes(`${file}-wal`) }),
+    usedBytes: () => usage.usedBytes(),
     async close(limitMs) {
       let isOver = false;
       const closing = (async () => {
@@ -188,7 +192,7 @@ function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptivePa
   if (writer === "thread") return openThread(onWriterDeath);
   // Waiting inside SQLite would block the event loop.
   const connection = openForWriting({ file, maxBytes, busyTimeoutMs: 0 });
-  const local = new LocalWriter(new WritingConnection(connection, auditKey), busyTimeoutMs);
+  const local = new LocalWriter(new WritingConnection(connection, auditKey, maxBytes), busyTimeoutMs);
   if (writer === "main") return local;
   const adaptive: AdaptiveWriter = new AdaptiveWriter({
     local,

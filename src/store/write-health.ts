@@ -5,6 +5,8 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { CommitFailure } from "./commit/write-set.ts";
+import { ingestLimitBytes, ingestResumesBytes } from "./sqlite/connection.ts";
+import { databaseLimitReached } from "./sqlite/sqlite-errors.ts";
 
 /**
  * How long a failed commit counts, even when others succeed: a full disk refuses only large ones.
@@ -18,6 +20,7 @@ export class WriteRecord {
   #failedAt = Number.NEGATIVE_INFINITY;
   #failure: CommitFailure | null = null;
   #commits = 0;
+  #limited = 0;
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
@@ -26,6 +29,11 @@ export class WriteRecord {
   /** Number of commits. While it grows, waiting writes make progress. */
   get commits(): number {
     return this.#commits;
+  }
+
+  /** How many sets of ingest did not fit below the limit. */
+  get limited(): number {
+    return this.#limited;
   }
 
   get sinceCommitMs(): number {
@@ -43,9 +51,10 @@ export class WriteRecord {
     this.#committedAt = this.#now();
   }
 
-  /** A refusal by SQL or a lock of another process says nothing about the disk. */
+  /** A refusal by SQL, the limit of ingest or a lock of another process says nothing about the disk. */
   failed(failure: CommitFailure): void {
-    if (failure === "internal" || failure === "busy") return;
+    if (failure === "limit") this.#limited++;
+    if (failure === "internal" || failure === "busy" || failure === "limit") return;
     this.#failedAt = this.#now();
     this.#failure = failure;
   }
@@ -233,23 +242,39 @@ function parse(beatFile: string): NotedBeat | null {
 }
 
 const CHECK_EVERY_MS = 1000;
+/** Ingest asks before each request; the pages of the database are counted at most this often. */
+const COUNT_EVERY_MS = 20;
+
+/** The size limit of the database, `maxDbBytes`. */
+interface DatabaseLimit {
+  readonly maxBytes: number;
+  usedBytes(): number;
+  /** How many sets of ingest did not fit. */
+  refusals(): number;
+}
 
 /**
- * Refuses to store more while a written disk has less free space than configured. Checks every
- * second, so it recovers without help.
+ * Refuses to store more while a written disk has less free space than configured, or the database
+ * has used the part of `maxDbBytes` that ingest may fill. Checks every second, so it recovers
+ * without help.
  */
 export class StorageGuard {
   readonly #dirs: readonly string[];
   readonly #minFreeBytes: number;
+  readonly #database: DatabaseLimit | null;
   readonly #log: Logger;
   #timer: NodeJS.Timeout | null = null;
   #freeBytes = Number.POSITIVE_INFINITY;
+  #isOverLimit = false;
+  #countedAt = Number.NEGATIVE_INFINITY;
+  #refusals = 0;
 
   /** @param dirs of the database and of the data directory, which may be on different disks. */
-  constructor(dirs: readonly string[], minFreeBytes: number, log: Logger) {
+  constructor(dirs: readonly string[], minFreeBytes: number, log: Logger, database: DatabaseLimit | null = null) {
     this.#dirs = [...new Set(dirs)];
     this.#minFreeBytes = minFreeBytes;
     this.#log = log;
+    this.#database = database;
   }
 
   async start(): Promise<void> {
@@ -267,26 +292,52 @@ export class StorageGuard {
     return this.#freeBytes;
   }
 
+  /** Why ingest is refused; null while it is not. */
+  get problem(): "disk" | "limit" | null {
+    if (this.#freeBytes < this.#minFreeBytes) return "disk";
+    return this.#isOverLimit ? "limit" : null;
+  }
+
   get isFull(): boolean {
-    return this.#freeBytes < this.#minFreeBytes;
+    return this.problem !== null;
   }
 
   /** @throws STORAGE_FULL */
   requireSpace(): void {
-    if (this.isFull) throw new PrismError("STORAGE_FULL", "The disk has too little free space; nothing was stored");
+    if (this.#freeBytes < this.#minFreeBytes)
+      throw new PrismError("STORAGE_FULL", "The disk has too little free space; nothing was stored");
+    if (this.#database === null) return;
+    if (this.#isOverLimit || performance.now() - this.#countedAt >= COUNT_EVERY_MS) this.#count(this.#database);
+    if (this.#isOverLimit) throw databaseLimitReached();
+  }
+
+  #count({ maxBytes, usedBytes, refusals }: DatabaseLimit): void {
+    const limitBytes = ingestLimitBytes(maxBytes);
+    const [used, refused] = [usedBytes(), refusals()];
+    const wasOver = this.#isOverLimit;
+    const hasRefused = refused !== this.#refusals;
+    this.#refusals = refused;
+    this.#isOverLimit = used >= (wasOver || hasRefused ? ingestResumesBytes(maxBytes) : limitBytes);
+    this.#countedAt = performance.now();
+    if (wasOver === this.#isOverLimit) return;
+    const fields = { usedBytes: used, limitBytes, maxDbBytes: maxBytes };
+    if (wasOver) this.#log.info(fields, "the database is below its size limit again: everything is accepted");
+    else this.#log.error(fields, "the database has reached its size limit: what would fill it is refused with 507");
   }
 
   async #check(): Promise<void> {
-    const wasFull = this.isFull;
+    if (this.#database) this.#count(this.#database);
+    const wasFull = this.#freeBytes < this.#minFreeBytes;
     try {
       const disks = await Promise.all(this.#dirs.map((dir) => statfs(dir)));
       this.#freeBytes = Math.min(...disks.map(({ bavail, bsize }) => bavail * bsize));
     } catch (error) {
       this.#log.warn({ err: error }, "the free disk space cannot be read");
     }
-    if (this.isFull === wasFull) return;
+    const isFull = this.#freeBytes < this.#minFreeBytes;
+    if (isFull === wasFull) return;
     const fields = { freeBytes: this.#freeBytes, minFreeBytes: this.#minFreeBytes };
-    if (this.isFull)
+    if (isFull)
       this.#log.error(
         fields,
         "too little free disk space: events, notifications and timers are refused with 507 until there is more",

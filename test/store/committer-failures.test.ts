@@ -190,40 +190,48 @@ testBothWriters(
   },
 );
 
-testBothWriters("a full database fails every set as full until there is room again", async (t, writer) => {
-  const store = openTestStore(t, { writer, maxBytes: 1_000_000 });
-  const source = new TestSource(store.committer);
-  const payload = JSON.stringify({ text: "x".repeat(100_000) });
-  let stored = 0;
-  for (;;) {
-    const { outcome } = await source.writeEvent({ payload });
-    if (!outcome.ok) {
-      assert.equal(failureOfOutcome(outcome), "full");
-      break;
+testBothWriters(
+  "a database at its limit refuses every set of events until there is room again, and takes other writes",
+  async (t, writer) => {
+    const store = openTestStore(t, { writer, maxBytes: 1_000_000 });
+    const source = new TestSource(store.committer);
+    const payload = JSON.stringify({ text: "x".repeat(100_000) });
+    let stored = 0;
+    for (;;) {
+      const { outcome } = await source.writeEvent({ payload });
+      if (!outcome.ok) {
+        assert.equal(failureOfOutcome(outcome), "limit");
+        break;
+      }
+      stored++;
     }
-    stored++;
-  }
-  assert.ok(stored > 0);
-  assert.equal(failureOfOutcome((await source.writeEvent({ payload })).outcome), "full");
-  assert.deepEqual(
-    column(store.reader, "select count(*) from events"),
-    [stored],
-    "nothing of the failed sets is there",
-  );
-  await store.database.write((trx) => trx.deleteFrom("events").where("seq", "<=", 2).execute());
-  assert.deepEqual((await source.writeEvent({ payload })).outcome, WRITTEN);
-});
+    assert.ok(stored > 0);
+    assert.equal(failureOfOutcome((await source.writeEvent({ payload })).outcome), "limit");
+    assert.deepEqual(
+      column(store.reader, "select count(*) from events"),
+      [stored],
+      "nothing of the failed sets is there",
+    );
+    assert.equal(await store.canWrite(), true, "the reserve is there for other writes");
+    assert.equal(store.health.known(), null);
+    await store.database.write((trx) => trx.deleteFrom("events").where("seq", "<=", 2).execute());
+    assert.deepEqual((await source.writeEvent({ payload })).outcome, WRITTEN);
+  },
+);
 
-testBothWriters("a full database in the middle of the effects fails the whole set, not the item", async (t, writer) => {
-  const store = openTestStore(t, { writer, maxBytes: 1_000_000 });
-  const huge = jobRow({ payload: JSON.stringify({ text: "x".repeat(2_000_000) }) });
-  const outcome = await new TestSource(store.committer).write(() => ({
-    events: eventColumns([{ seq: 1 }]),
-    effects: [{ ...effectsOf(1, 10), jobs: [huge] }],
-  }));
-  assert.equal(failureOfOutcome(outcome), "full");
-  assert.deepEqual(column(store.reader, "select count(*) from events"), [0]);
-});
+testBothWriters(
+  "a limit that is reached in the middle of the effects fails the whole set, not the item",
+  async (t, writer) => {
+    const store = openTestStore(t, { writer, maxBytes: 1_000_000 });
+    const huge = jobRow({ payload: JSON.stringify({ text: "x".repeat(2_000_000) }) });
+    const outcome = await new TestSource(store.committer).write(() => ({
+      events: eventColumns([{ seq: 1 }]),
+      effects: [{ ...effectsOf(1, 10), jobs: [huge] }],
+    }));
+    assert.equal(failureOfOutcome(outcome), "limit");
+    assert.deepEqual(column(store.reader, "select count(*) from events"), [0]);
+  },
+);
 
 testBothWriters("a read-only database fails sets and transactions as unavailable", async (t, writer) => {
   const store = openTestStore(t, { writer });

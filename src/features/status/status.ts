@@ -154,6 +154,8 @@ export async function systemStatus({ clock, startedAt, store, storage, backlog }
       sizeBytes: databaseBytes,
       walBytes,
       lastCheckpointAt: lastCheckpoint(config.databaseFile),
+      usedBytes: store.usedBytes(),
+      limitBytes: config.maxDbBytes ?? null,
       freeDiskBytes: Number.isFinite(storage.freeBytes) ? storage.freeBytes : null,
     },
     mysql: { mode: "embedded" },

@@ -27,7 +27,7 @@ const SYNCING = "syncing";
 export function runWriterThread(data: WriterThreadData): void {
   const port = parentPort;
   if (!port) throw new TypeError("the writer runs in a thread of its own");
-  const connection = new WritingConnection(openForWriting(data.options), data.auditKey);
+  const connection = new WritingConnection(openForWriting(data.options), data.auditKey, data.options.maxBytes);
   port.on("message", (request: ThreadRequest) => {
     port.postMessage(answer(connection, request, () => port.postMessage(SYNCING)));
     if (request.op === "close") port.close();

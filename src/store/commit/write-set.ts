@@ -294,10 +294,11 @@ export interface SequenceEnd {
 }
 
 /**
- * Why nothing was written: `broken` is a failing disk or file, `closed` a stopped writer,
- * `internal` a programming error.
+ * Why nothing was written: `limit` is a set of ingest that would fill what `maxDbBytes` keeps for
+ * other writes, `broken` a failing disk or file, `closed` a stopped writer, `internal` a programming
+ * error.
  */
-export type CommitFailure = "full" | "busy" | "readonly" | "broken" | "closed" | "internal";
+export type CommitFailure = "full" | "limit" | "busy" | "readonly" | "broken" | "closed" | "internal";
 
 /** `superseded`: an earlier set of the epoch failed for that reason. */
 export type CommitOutcome =

@@ -1,8 +1,8 @@
 import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
-import { openForReading, type QueryRows, StatementCache } from "../sqlite/connection.ts";
+import { IngestLimit, openForReading, type QueryRows, StatementCache } from "../sqlite/connection.ts";
 import { requireModuleChanges, schemaVersion } from "../sqlite/migrate.ts";
-import { diskProblem, failureOf, withDiskReason } from "../sqlite/sqlite-errors.ts";
+import { diskProblem, failureOf, limitReached, withDiskReason } from "../sqlite/sqlite-errors.ts";
 import { WriteSetApplier } from "./apply-write-set.ts";
 import { AuditChain } from "./audit-chain.ts";
 import type { AuditRow, CommitFailure, CommitOutcome, SequenceEnd, WriteSet } from "./write-set.ts";
@@ -22,6 +22,7 @@ export class WritingConnection {
   readonly #applier: WriteSetApplier;
   readonly #audit: AuditChain;
   readonly #statements: StatementCache;
+  readonly #limit: IngestLimit | null;
   readonly #begin;
   readonly #commit;
   readonly #rollback;
@@ -33,8 +34,10 @@ export class WritingConnection {
   #failedEpoch = -1;
   #failure: CommitFailure = "internal";
 
-  constructor(connection: Sqlite, auditKey: Uint8Array) {
+  /** @param maxBytes the database's size limit, of which ingest may fill a part. */
+  constructor(connection: Sqlite, auditKey: Uint8Array, maxBytes?: number) {
     this.#connection = connection;
+    this.#limit = maxBytes === undefined ? null : new IngestLimit(connection, maxBytes);
     this.#audit = new AuditChain(connection, auditKey);
     this.#applier = new WriteSetApplier(connection, this.#audit);
     this.#statements = new StatementCache(connection);
@@ -63,18 +66,27 @@ export class WritingConnection {
     }
     try {
       if (!hasBegun) this.#begin.run();
+      if (this.#limit && isIngest(set) && !this.#limit.enter()) throw limitReached();
       const written = this.#applier.apply(set);
       onSync?.();
       this.#commit.run();
       return { ok: true, ...written };
     } catch (thrown) {
-      const error = this.#withReason(thrown);
+      const error = this.#isOverLimit(thrown) ? limitReached() : this.#withReason(thrown);
       this.#failedEpoch = set.epoch;
       this.#failure = failureOf(error);
       this.#rollbackAfter();
       const message = error instanceof Error ? error.message : String(error);
       return { ok: false, failure: this.#failure, superseded: false, message };
+    } finally {
+      this.#limit?.leave();
     }
+  }
+
+  /** Whether SQLite found no room because of the limit of ingest, and not because of the disk. */
+  #isOverLimit(error: unknown): boolean {
+    if (this.#limit?.isOn !== true || failureOf(error) !== "full") return false;
+    return diskProblem(dirname(this.#connection.name)) === null;
   }
 
   /**
@@ -188,4 +200,8 @@ export class WritingConnection {
   close(): void {
     this.#connection.close();
   }
+}
+
+function isIngest({ events, effects }: WriteSet): boolean {
+  return events.seq.length > 0 || effects.length > 0;
 }

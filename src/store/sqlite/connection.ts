@@ -37,6 +37,71 @@ export function openForWriting({ file, busyTimeoutMs, maxBytes }: WritingOptions
   return connection;
 }
 
+/** At most this much of `maxDbBytes` is kept for writes other than ingest. */
+const MAX_RESERVE_BYTES = 67_108_864;
+
+/**
+ * How much of `maxDbBytes` ingest may fill. The rest is kept for deletes, retention, logins and the
+ * audit trail, which need pages of their own before they free any.
+ */
+export function ingestLimitBytes(maxBytes: number): number {
+  return maxBytes - Math.min(MAX_RESERVE_BYTES, Math.floor(maxBytes / 8));
+}
+
+/** Where ingest resumes after it was refused: one deleted row does not reopen it. */
+export function ingestResumesBytes(maxBytes: number): number {
+  const limitBytes = ingestLimitBytes(maxBytes);
+  return limitBytes - (maxBytes - limitBytes) / 4;
+}
+
+/** How many bytes of a database are in use: its pages without the free ones. */
+export class PageUsage {
+  readonly pageBytes: number;
+  readonly #pages: Statement<[], number>;
+  readonly #freePages: Statement<[], number>;
+
+  constructor(connection: Sqlite) {
+    this.pageBytes = Number(connection.pragma("page_size", { simple: true }));
+    this.#pages = connection.prepare<[], number>("pragma page_count").pluck();
+    this.#freePages = connection.prepare<[], number>("pragma freelist_count").pluck();
+  }
+
+  usedBytes(): number {
+    return ((this.#pages.get() ?? 0) - (this.#freePages.get() ?? 0)) * this.pageBytes;
+  }
+}
+
+/** Keeps the sets of ingest below {@link ingestLimitBytes}, on the writing connection. */
+export class IngestLimit {
+  readonly #usage: PageUsage;
+  readonly #limitBytes: number;
+  readonly #narrow: Statement<unknown[]>;
+  readonly #wide: Statement<unknown[]>;
+  isOn = false;
+
+  constructor(connection: Sqlite, maxBytes: number) {
+    this.#usage = new PageUsage(connection);
+    this.#limitBytes = ingestLimitBytes(maxBytes);
+    const setPages = (bytes: number) =>
+      connection.prepare(`pragma max_page_count = ${Math.max(1, Math.floor(bytes / this.#usage.pageBytes))}`);
+    this.#narrow = setPages(this.#limitBytes);
+    this.#wide = setPages(maxBytes);
+  }
+
+  /** From now on the file grows to the limit of ingest only. @returns false when it is reached. */
+  enter(): boolean {
+    if (this.#usage.usedBytes() >= this.#limitBytes) return false;
+    this.#narrow.get();
+    this.isOn = true;
+    return true;
+  }
+
+  leave(): void {
+    if (this.isOn) this.#wide.get();
+    this.isOn = false;
+  }
+}
+
 /** Opens the database for reading only. Each statement sees the last commit before it started. */
 export function openForReading(file: string): Sqlite {
   const connection = new SqliteDatabase(file, { readonly: true, fileMustExist: true, timeout: 1000 });

@@ -14,6 +14,13 @@ export class ThreadError extends Error {
   }
 }
 
+/** The `code` of a {@link ThreadError} when ingest has filled its part of `maxDbBytes`. */
+const LIMIT_REACHED = "DATABASE_LIMIT";
+
+export function limitReached(): ThreadError {
+  return new ThreadError(LIMIT_REACHED, "ingest has filled its part of maxDbBytes");
+}
+
 /** The `code` of a {@link ThreadError} when the thread has ended. */
 export const THREAD_GONE = "THREAD_GONE";
 
@@ -32,6 +39,7 @@ export function failureOf(error: unknown): CommitFailure {
   if (BUSY.test(code)) return "busy";
   if (READONLY.test(code)) return "readonly";
   if (BROKEN.test(code)) return "broken";
+  if (code === LIMIT_REACHED) return "limit";
   return code === THREAD_GONE ? "closed" : "internal";
 }
 
@@ -60,6 +68,8 @@ export function commitError(failure: CommitFailure, cause: unknown): PrismError 
   switch (failure) {
     case "full":
       return new PrismError("STORAGE_FULL", "The disk or the database is full; nothing was stored", { cause });
+    case "limit":
+      return databaseLimitReached(cause);
     case "busy":
       return new PrismError("DATABASE_UNAVAILABLE", "The database is busy; nothing was stored", {
         cause,
@@ -75,6 +85,11 @@ export function commitError(failure: CommitFailure, cause: unknown): PrismError 
     case "internal":
       return new PrismError("INTERNAL", "Internal error", { cause });
   }
+}
+
+/** The public error for a write that would fill what `maxDbBytes` keeps for others. */
+export function databaseLimitReached(cause?: unknown): PrismError {
+  return new PrismError("STORAGE_FULL", "The database has reached its size limit; nothing was stored", { cause });
 }
 
 /** Why a disk refuses writes. */

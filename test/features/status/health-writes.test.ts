@@ -20,10 +20,27 @@ async function healthOf(prism: TestPrism): Promise<[number, number, number, stri
   return [health.status, ready.status, db.status, health.body.status, health.body.checks.database];
 }
 
-test("a database that has reached maxDbBytes is told by every health route", async (t) => {
+test("a database that has reached maxDbBytes makes the server degraded; it stays ready, and recovers after a delete", async (t) => {
   const prism = await startPrism(t, { settings: { maxDbBytes: "1500000" } });
-  const event = { type: "a", payload: { text: "x".repeat(200_000) } };
+  const event = { type: "a", payload: { text: "x".repeat(30_000) } };
   await eventually("507", async () => (await prism.post("/api/v1/events", event)).status === 507);
+  await eventually("degraded", async () => (await healthOf(prism))[3] === "degraded");
+  assert.deepEqual(await healthOf(prism), [200, 200, 200, "degraded", "ok"]);
+  const { body } = await prism.get<{ database: { usedBytes: number; limitBytes: number } }>("/api/v1/status");
+  assert.equal(body.database.limitBytes, 1_500_000);
+  assert.ok(body.database.usedBytes > 1_200_000 && body.database.usedBytes < 1_500_000);
+
+  assert.equal((await prism.delete("/api/v1/projects/default/events")).status, 200);
+  await eventually("recovery", async () => (await healthOf(prism))[3] === "ok");
+  assert.equal((await prism.post("/api/v1/events", event)).status, 202);
+});
+
+test("a database without a free page is reported by every health route", async (t) => {
+  const prism = await startPrism(t, { settings: { maxDbBytes: "1500000" } });
+  const name = (n: number) => `${n} ${"x".repeat(60)}`;
+  const rule = { condition: "false", targetUsers: ["me"], description: "x".repeat(3000) };
+  for (let n = 0, status = 201; status === 201; n++)
+    status = (await prism.post("/api/v1/rules", { ...rule, name: name(n) })).status;
   await eventually("health", async () => (await healthOf(prism))[0] === 503);
   assert.deepEqual(await healthOf(prism), [503, 503, 503, "unavailable", "full"]);
 });

@@ -14,7 +14,7 @@ import {
 } from "../../../features/audit/audit-log.ts";
 import { clockWarning, storedClockFacts } from "../../../features/retention/clock-trust.ts";
 import { isHeadRequired, loadAuditKey } from "../../../store/sealed-settings.ts";
-import { openForReading } from "../../../store/sqlite/connection.ts";
+import { ingestLimitBytes, ingestResumesBytes, openForReading, PageUsage } from "../../../store/sqlite/connection.ts";
 import { migrationStatusOf, requireOwnSchema, SchemaRefused } from "../../../store/sqlite/migrate.ts";
 import { beatFileOf, lostCommits } from "../../../store/write-health.ts";
 import { lostDatabase } from "../../data-dir.ts";
@@ -79,6 +79,17 @@ export async function checkIntegrity(db: DoctorDatabase, { databaseFile }: Confi
   }
   const size = bytesText(statSync(databaseFile).size);
   return [pass("database", `${size}, ${deep ? "integrity check" : "quick check"} found nothing`)];
+}
+
+/** How near the database is to the part of `maxDbBytes` that ingest may fill. */
+function checkLimit({ databaseFile, maxDbBytes }: Config): Check[] {
+  if (maxDbBytes === undefined) return [];
+  const limitBytes = ingestLimitBytes(maxDbBytes);
+  const usedBytes = reading(databaseFile, (connection) => new PageUsage(connection).usedBytes());
+  const said = `${bytesText(usedBytes)} used; events are refused at ${bytesText(limitBytes)} of maxDbBytes ${bytesText(maxDbBytes)}`;
+  const remedy = "delete events, shorten retention.days, or raise maxDbBytes";
+  if (usedBytes >= ingestResumesBytes(maxDbBytes)) return [fail("size limit", said, remedy)];
+  return [usedBytes >= 0.8 * limitBytes ? warn("size limit", said, remedy) : pass("size limit", said)];
 }
 
 export async function checkForeignKeys(db: DoctorDatabase): Promise<Check[]> {
@@ -202,6 +213,7 @@ export async function checkDatabase(
   return [
     ...integrity,
     ...migrations,
+    ...(await attempt("size limit", async () => checkLimit(config))),
     ...(await attempt("schema", async () => checkSchema(config))),
     ...(await attempt("foreign keys", () => checkForeignKeys(db))),
     ...(await attempt("encryption", () => checkEncryption(db, config))),
