@@ -29,10 +29,7 @@ export function openForWriting({ file, busyTimeoutMs, maxBytes }: WritingOptions
   connection.pragma("recursive_triggers = ON");
   connection.pragma("trusted_schema = OFF");
   connection.pragma("temp_store = MEMORY");
-  if (maxBytes !== undefined) {
-    const pageBytes = Number(connection.pragma("page_size", { simple: true }));
-    connection.pragma(`max_page_count = ${Math.max(1, Math.floor(maxBytes / pageBytes))}`);
-  }
+  if (maxBytes !== undefined) limitPages(connection, maxBytes);
   connection.pragma(`busy_timeout = ${busyTimeoutMs}`);
   return connection;
 }
@@ -56,50 +53,53 @@ export function ingestResumesBytes(maxBytes: number): number {
 
 /** How many bytes of a database are in use: its pages without the free ones. */
 export class PageUsage {
-  readonly pageBytes: number;
+  readonly #pageBytes: number;
   readonly #pages: Statement<[], number>;
   readonly #freePages: Statement<[], number>;
 
   constructor(connection: Sqlite) {
-    this.pageBytes = Number(connection.pragma("page_size", { simple: true }));
+    this.#pageBytes = Number(connection.pragma("page_size", { simple: true }));
     this.#pages = connection.prepare<[], number>("pragma page_count").pluck();
     this.#freePages = connection.prepare<[], number>("pragma freelist_count").pluck();
   }
 
   usedBytes(): number {
-    return ((this.#pages.get() ?? 0) - (this.#freePages.get() ?? 0)) * this.pageBytes;
+    return ((this.#pages.get() ?? 0) - (this.#freePages.get() ?? 0)) * this.#pageBytes;
   }
 }
 
 /** Keeps the sets of ingest below {@link ingestLimitBytes}, on the writing connection. */
 export class IngestLimit {
+  readonly #connection: Sqlite;
   readonly #usage: PageUsage;
+  readonly #maxBytes: number;
   readonly #limitBytes: number;
-  readonly #narrow: Statement<unknown[]>;
-  readonly #wide: Statement<unknown[]>;
   isOn = false;
 
   constructor(connection: Sqlite, maxBytes: number) {
+    this.#connection = connection;
     this.#usage = new PageUsage(connection);
+    this.#maxBytes = maxBytes;
     this.#limitBytes = ingestLimitBytes(maxBytes);
-    const setPages = (bytes: number) =>
-      connection.prepare(`pragma max_page_count = ${Math.max(1, Math.floor(bytes / this.#usage.pageBytes))}`);
-    this.#narrow = setPages(this.#limitBytes);
-    this.#wide = setPages(maxBytes);
   }
 
   /** From now on the file grows to the limit of ingest only. @returns false when it is reached. */
   enter(): boolean {
     if (this.#usage.usedBytes() >= this.#limitBytes) return false;
-    this.#narrow.get();
+    limitPages(this.#connection, this.#limitBytes);
     this.isOn = true;
     return true;
   }
 
   leave(): void {
-    if (this.isOn) this.#wide.get();
+    if (this.isOn) limitPages(this.#connection, this.#maxBytes);
     this.isOn = false;
   }
+}
+
+function limitPages(connection: Sqlite, maxBytes: number): void {
+  const pageBytes = Number(connection.pragma("page_size", { simple: true }));
+  connection.pragma(`max_page_count = ${Math.max(1, Math.floor(maxBytes / pageBytes))}`);
 }
 
 /** Opens the database for reading only. Each statement sees the last commit before it started. */
