@@ -38,7 +38,7 @@ export class Bucket {
   }
 
   /** Returns tokens of an operation that must not count. */
-  giveBack(count: number): void {
+  refund(count: number): void {
     this.#tokens = Math.min(this.limit, this.#tokens + count);
   }
 

@@ -204,7 +204,7 @@ export class TargetQueues {
     const now = this.#clock.elapsed();
     target.tookMs = now - (target.busySince ?? now);
     target.busySince = null;
-    this.#giveBack(target);
+    this.#release(target);
     const next = target.line.shift();
     if (next) this.#begin(target);
     next?.go(true);
@@ -213,7 +213,7 @@ export class TargetQueues {
     this.#trim(target);
   }
 
-  #giveBack(target: Target): void {
+  #release(target: Target): void {
     for (const limit of target.limits) this.#bulkheads.of(limit).held--;
   }
 
@@ -239,7 +239,7 @@ export class TargetQueues {
     target.deferred = new Map([...entries, ...target.deferred]);
     this.#deferredCount += line.length;
     for (const { go } of line) {
-      this.#giveBack(target);
+      this.#release(target);
       go(false);
     }
     this.#recallWaiting(target);

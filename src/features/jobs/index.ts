@@ -1,4 +1,4 @@
-/** What other features may use of `jobs`. */
+/** The part of `jobs` that other features may use. */
 
 export { type EnqueuedJob, type JobService, LostLease, requireRoom } from "./job-service.ts";
 export type { MovedJob } from "./moved-jobs.ts";

@@ -17,9 +17,8 @@ import type { JobFilters, JobQuery } from "./schema.ts";
 import { type AttemptLine, type JobLine, jobDetail, jobView } from "./view.ts";
 
 /**
- * Among so many jobs a page is looked for at a time where no index helps: with ten million that
- * have ended, rows which hardly any job passes are found over several pages, none of which takes
- * long.
+ * A page reads at most this many jobs when no index helps. With ten million finished jobs, a rare
+ * match is found over several pages, and none of them is slow.
  */
 const SEARCHED_AT_ONCE = 100_000;
 
@@ -52,7 +51,7 @@ async function searched(db: Database, request: PageRequest, filters: JobFilters,
   const first = isByIndex(filters) ? range.first : Math.max(range.first, range.last + 1 - SEARCHED_AT_ONCE);
   const { rows, isCut } = await rowsOf(db, request, filters, { first, last: range.last });
   const body = pageBody({ ...request, isCut }, rows, view, ({ seq }) => [seq]);
-  // Nothing more among these, but there are older ones that have not been looked at.
+  // No match in this range, but older jobs remain.
   return body.nextCursor === null && first > range.first ? { ...body, nextCursor: cursorOf([first]) } : body;
 }
 
@@ -61,15 +60,13 @@ function rowsOf({ read, scan }: Database, request: PageRequest, filters: JobFilt
   return selectLines(isPlain ? read : scan, filters, range, { limit: request.limit + 1, offset: request.offset });
 }
 
-/**
- * A list leaves longer payloads, results and progress out, for a page has up to a thousand jobs.
- */
+/** A list omits longer payloads, results and progress, because a page has up to a thousand jobs. */
 const LISTED_BYTES = 4096;
-/** A clock that is set back by up to this much hides no job from a selection by time. */
+/** A clock set back by up to this much hides no job from a selection by time. */
 const CLOCK_STEP_MS = 86_400_000;
 const MAX_HISTORY = 100;
 
-/** Jobs are looked for among the numbers from `first` to `last`. */
+/** The range of job numbers to search, inclusive. */
 interface SeqRange {
   readonly first: number;
   readonly last: number;
@@ -99,8 +96,8 @@ const COLUMNS = [
 ] as const;
 
 /**
- * The states whose jobs a partial index holds, with its condition word for word: a bound value
- * could be any, and would use none.
+ * The states covered by a partial index, with its predicate as a literal: SQLite cannot use the
+ * index with a bound value.
  */
 const INDEXED: readonly { readonly states: readonly JobState[]; readonly holds: RawBuilder<boolean> }[] = [
   { states: ["ready"], holds: sql`state = 'ready'` },
@@ -109,15 +106,12 @@ const INDEXED: readonly { readonly states: readonly JobState[]; readonly holds: 
   { states: ["dead"], holds: sql`state = 'dead'` },
 ];
 
-/**
- * Whether only jobs are asked for that stand in one of the partial indexes, however many others
- * there are.
- */
+/** Whether a partial index covers all requested states. */
 function isByIndex({ state }: JobFilters): boolean {
   return state?.every((each) => INDEXED.some(({ states }) => states.includes(each))) === true;
 }
 
-/** One look-up each: asked for both together, SQLite would read the whole table. */
+/** One look-up each: in one query SQLite would read the whole table. */
 async function wholeRange(db: ReadDb): Promise<SeqRange> {
   const first = await db
     .selectFrom("jobs")
@@ -130,10 +124,7 @@ async function wholeRange(db: ReadDb): Promise<SeqRange> {
   return { first: first?.seq ?? 1, last: last?.seq ?? 0 };
 }
 
-/**
- * Jobs are numbered as they are made, so those of a time are found by halving, without reading the
- * rest.
- */
+/** Jobs are numbered in the order of their creation, so a time range is found by binary search. */
 async function rangeOf(db: ReadDb, { from, to }: Pick<JobFilters, "from" | "to">): Promise<SeqRange> {
   const whole = await wholeRange(db);
   const first = from === undefined ? whole.first : await firstSince(db, whole, from - CLOCK_STEP_MS);
@@ -159,7 +150,7 @@ async function firstSince(db: ReadDb, { first, last }: SeqRange, at: number): Pr
   return low;
 }
 
-/** Jobs that pass the filters, unordered and unlimited. */
+/** Jobs that match the filters, unordered and unlimited. */
 function selected(db: ReadDb, filters: JobFilters, { first, last }: SeqRange) {
   const { queue, kind, state, label, q, from, to } = filters;
   let query = db.selectFrom("jobs").where("seq", ">=", first).where("seq", "<=", last);
@@ -225,7 +216,7 @@ function findLine(db: ReadDb, id: string): Promise<JobLine | undefined> {
     .executeTakeFirst();
 }
 
-/** The newest attempts that did not succeed, oldest of them first. */
+/** The latest failed attempts, oldest first. */
 async function attemptsOf(db: ReadDb, jobId: string): Promise<AttemptLine[]> {
   const rows = await db
     .selectFrom("job_attempts")

@@ -13,7 +13,7 @@ import { type NewJob, newJobRow, type RunningJob } from "./runner/job.ts";
 import type { BegunJobs } from "./runner/job-execution.ts";
 import type { JobRunner } from "./runner/runner.ts";
 
-/** Rows of one write set: the writer is not held longer than for a set of events. */
+/** Rows per write set, so that the writer is not held longer than for a set of events. */
 const ROWS_PER_SET = 1000;
 const MAX_PENDING = 100_000;
 
@@ -23,15 +23,15 @@ interface Pending {
 }
 
 /**
- * Puts jobs that belong to no transaction into the table, those of one loop turn in one commit. For
- * jobs without a dedupe key, which no row can refuse.
+ * Inserts jobs that belong to no transaction; those of one loop turn share a commit. For jobs
+ * without a dedupe key, which cannot be refused.
  */
 export class JobEnqueuer implements SetSource {
   readonly #committer: Committer;
   readonly #onEnqueued: (rows: readonly JobRow[]) => void;
   #pending: Pending[] = [];
 
-  /** @param onEnqueued told of rows when they are on disk. */
+  /** @param onEnqueued called with the rows when they are on disk. */
   constructor(committer: Committer, onEnqueued: (rows: readonly JobRow[]) => void) {
     this.#committer = committer;
     this.#onEnqueued = onEnqueued;
@@ -77,10 +77,10 @@ export class JobEnqueuer implements SetSource {
   }
 }
 
-/** A queue that is full does not empty within a second. */
+/** A full queue does not empty within a second. */
 const FULL_RETRY_MS = 60_000;
 
-/** The claim on the job has passed to somebody else: what was done must be rolled back. */
+/** Another worker holds the claim on the job: the work must be rolled back. */
 export class LostLease extends Error {
   constructor() {
     super("the job's lease was lost");
@@ -88,9 +88,7 @@ export class LostLease extends Error {
   }
 }
 
-/**
- * The job that stands in the table: the new one, or the unfinished one that held its dedupe key.
- */
+/** The stored job: the new one, or the unfinished one that holds its dedupe key. */
 export interface EnqueuedJob {
   readonly jobId: string;
   readonly runAt: number;
@@ -102,13 +100,13 @@ export interface EnqueuedJob {
 
 export interface JobServiceParts extends JobsContext {
   readonly committer: Committer;
-  /** Which attempts of this server had begun when it ended; absent: all. */
+  /** Attempts of this server that had started when it ended; undefined: all. */
   readonly begun?: BegunJobs;
 }
 
 /**
- * Puts jobs into the table in the transaction of what causes them, or with others in one commit,
- * and completes them in the transaction of their effect.
+ * Inserts jobs in the transaction of their cause, or with others in one commit, and completes them
+ * in the transaction of their effect.
  */
 export class JobService {
   readonly #parts: JobServiceParts;
@@ -147,8 +145,8 @@ export class JobService {
   }
 
   /**
-   * Puts jobs into the table that nothing can have put there before: their keys are new. @throws
-   * OVERLOADED when too many wait in a queue.
+   * Inserts jobs with new keys, which cannot exist yet. @throws OVERLOADED when too many wait in a
+   * queue.
    */
   async enqueueNew(jobs: readonly Omit<NewJob, "maxAttempts">[], trx: Trx): Promise<void> {
     if (jobs.length === 0) return;
@@ -161,14 +159,14 @@ export class JobService {
   }
 
   /**
-   * Has a running job wait without its attempt being counted: what it needs is not there. The
-   * handler then resolves to COMPLETED. @throws LostLease
+   * Makes a running job wait without counting its attempt, because something it needs is missing.
+   * The handler then resolves to COMPLETED. @throws LostLease
    */
   postpone(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, runAt: number): Promise<void> {
-    return this.#putBack(job, trx, { queue: job.claimed.queue, state: "scheduled", runAt });
+    return this.#releaseRunning(job, trx, { queue: job.claimed.queue, state: "scheduled", runAt });
   }
 
-  /** Makes postponed jobs ready now; those that have begun or ended meanwhile stay as they are. */
+  /** Makes postponed jobs ready now, except those that have started or ended. */
   async recall(jobIds: readonly string[]): Promise<void> {
     await this.#parts.database.write(async (trx) => {
       const recalled = await makeReady(trx, jobIds, ["scheduled"], this.#parts.clock.now());
@@ -177,27 +175,21 @@ export class JobService {
     });
   }
 
-  /**
-   * Has a running job wait in another queue, as if nobody had tried it: who claims from that one
-   * runs it. @throws LostLease
-   */
+  /** Moves a running job to another queue without counting its attempt. @throws LostLease */
   moveTo(queue: QueueName, job: Pick<RunningJob, "id" | "claimed">, trx: Trx): Promise<void> {
-    return this.#putBack(job, trx, { queue, state: "ready", runAt: job.claimed.runAt });
+    return this.#releaseRunning(job, trx, { queue, state: "ready", runAt: job.claimed.runAt });
   }
 
-  /**
-   * Completes a running job within the transaction that did its work: effect and completion are
-   * one. @throws LostLease
-   */
+  /** Completes a running job in the transaction of its effect. @throws LostLease */
   async complete(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, result?: unknown): Promise<void> {
     const text = result === undefined ? null : JSON.stringify(result);
     await this.#end(job.claimed, trx, { outcome: "succeeded", result: text });
   }
 
   /**
-   * Ends a running attempt as failed, within the transaction of what the handler has to say about
-   * it; what becomes of the job is what would have become of it had the handler thrown. The handler
-   * then resolves to COMPLETED. @param worker who made the attempt. @throws LostLease
+   * Fails a running attempt in the transaction of its consequences. The job is retried or dead as
+   * if the handler had thrown. The handler then resolves to COMPLETED. @param worker the owner of
+   * the attempt. @throws LostLease
    */
   async fail(
     job: Pick<RunningJob, "id" | "kind" | "label" | "claimed">,
@@ -217,10 +209,10 @@ export class JobService {
   }
 
   /**
-   * Takes over what workers that are gone left running: an attempt that had begun counts, and a job
-   * without attempts left is dead. Of workers elsewhere each had begun. Those whose lease still
-   * runs keep theirs. To be called by a starting server, which holds the data directory's lock.
-   * @returns how many jobs were found.
+   * Requeues the jobs of lost workers. An attempt that had started counts, and a job without
+   * attempts left is dead; attempts of remote workers have always started. Jobs under a valid lease
+   * stay. Called by a starting server, which holds the data directory's lock.
+   * @returns the number of lost jobs.
    */
   async reclaim(): Promise<number> {
     const { database, clock, begun } = this.#parts;
@@ -248,8 +240,8 @@ export class JobService {
     });
   }
 
-  /** A running job waits again, as if nobody had tried it. */
-  async #putBack(
+  /** Makes a running job wait again without counting the attempt. */
+  async #releaseRunning(
     { claimed }: Pick<RunningJob, "claimed">,
     trx: Trx,
     place: { readonly queue: string; readonly state: "ready" | "scheduled"; readonly runAt: number },
@@ -265,7 +257,7 @@ export class JobService {
   }
 }
 
-/** @throws OVERLOADED when so many jobs wait in the queue that no more may. */
+/** @throws OVERLOADED when the queue is full. */
 export function requireRoom(runner: JobRunner, queue: QueueName): void {
   if (runner.isFull(queue))
     throw new PrismError("OVERLOADED", `Too many jobs wait in ${queue}`, { retryAfterMs: FULL_RETRY_MS });

@@ -7,24 +7,23 @@ const MAX_WAITING = 1000;
 export interface WaitOptions {
   readonly queues: readonly string[];
   readonly waitMs: number;
-  /** Whoever asked has gone. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
 }
 
-/** A claim that has found nothing yet. `isTrying` → waiting → woken and trying again … → ended. */
+/** A claim without jobs yet. `isTrying` → waiting → woken and retrying … → ended. */
 interface Waiter<T> {
   readonly queues: readonly string[];
   readonly answer: Deferred<T[]>;
   attempt(): Promise<T[]>;
   isTrying: boolean;
-  /** It ends with what it finds now. */
+  /** It ends with the result of the current attempt. */
   isLate: boolean;
 }
 
 /**
- * Claims that wait until a job of one of their queues is ready: whoever waits longest is first.
- * Nobody asks the database before something may be ready, and then one after the other, so that a
- * job wakes one of them and not all.
+ * Long polls for jobs of one or more queues, longest wait first. The database is queried only when
+ * a job may be ready, for one waiter at a time, so that a job wakes one of them and not all.
  */
 export class LongPollQueue<T> {
   readonly #hasReady: (queue: string) => boolean;
@@ -34,13 +33,14 @@ export class LongPollQueue<T> {
   #isServing = false;
   #isStopped = false;
 
-  /** @param hasReady whether there is a job of the queue to claim. */
+  /** @param hasReady whether the queue has a job to claim. */
   constructor(hasReady: (queue: string) => boolean) {
     this.#hasReady = hasReady;
   }
 
   /**
-   * @returns what `attempt` finds at once, or once it finds something; empty after `waitMs`.
+   * Waits for a non-empty result. @returns the first non-empty result of `attempt`; empty after
+   * `waitMs`.
    * @throws OVERLOADED when too many wait.
    */
   async wait(options: WaitOptions, attempt: () => Promise<T[]>): Promise<T[]> {
@@ -50,7 +50,7 @@ export class LongPollQueue<T> {
     const waiter: Waiter<T> = {
       queues: options.queues,
       answer: deferred<T[]>(),
-      // Whoever wakes it may do so at the end of a transaction, of which a claim is no part.
+      // Bound to the caller's context: wake may be called at the end of a transaction.
       attempt: AsyncResource.bind(attempt),
       isTrying: false,
       isLate: this.#isStopped || options.signal.aborted,
@@ -69,22 +69,22 @@ export class LongPollQueue<T> {
     }
   }
 
-  /** Jobs of the queue may be ready that were not; null: of any queue. */
+  /** Jobs of the queue may have become ready; null: of any queue. */
   wake(queue: string | null): void {
     if (this.#waiting === 0) return;
     const queues = queue === null ? this.#byQueue.keys() : this.#byQueue.has(queue) ? [queue] : [];
     for (const each of queues) this.#woken.add(each);
-    // Where the table cannot be read, whoever waits has waited in vain and asks again.
+    // If the table cannot be read, waiters time out and poll again.
     this.#serve().catch(() => undefined);
   }
 
-  /** Those who wait are answered that there is nothing; from now on nobody waits. */
+  /** Answers all waiters with an empty result and accepts no new ones. */
   stop(): void {
     this.#isStopped = true;
     for (const waiters of [...this.#byQueue.values()]) for (const waiter of [...waiters]) this.#end(waiter);
   }
 
-  /** What became ready during its first attempt passed it by. */
+  /** A job may have become ready during the first attempt. */
   #wakeFor(waiter: Waiter<T>): void {
     for (const queue of waiter.queues) if (this.#byQueue.get(queue)?.has(waiter)) this.wake(queue);
   }
@@ -93,7 +93,7 @@ export class LongPollQueue<T> {
     if (this.#isServing) return;
     this.#isServing = true;
     try {
-      // What is woken meanwhile is met as well: it stands behind.
+      // Includes queues that are woken during the loop: a Set iterates over added entries.
       for (const queue of this.#woken) {
         this.#woken.delete(queue);
         for (const waiter of this.#byQueue.get(queue) ?? []) {
@@ -137,7 +137,7 @@ export class LongPollQueue<T> {
     }
   }
 
-  /** A second time changes nothing. */
+  /** Idempotent. */
   #leave(waiter: Waiter<T>): void {
     let wasIn = false;
     for (const queue of waiter.queues) {

@@ -7,33 +7,26 @@ import type { JobState } from "../../store/schema.ts";
 import { endOfFailure, finishOf, type JobEnd } from "./runner/attempt-end.ts";
 import type { JobRunner } from "./runner/runner.ts";
 
-/**
- * A job that was moved by somebody else than its handler: an operator, or the loss of its worker.
- */
+/** A job that was changed by an operator or by the loss of its worker, not by its handler. */
 export interface MovedJob {
   readonly jobId: string;
   /**
-   * What it is now: `cancelled`, `ready` again, or with its last attempt lost `retrying` or `dead`.
+   * Its new state: `cancelled`, `ready`, or after the loss of its last attempt `retrying` or
+   * `dead`.
    */
   readonly state: JobState;
-  /** Why, where it is a failure. */
+  /** The reason of a failure. */
   readonly error: string | null;
 }
 
-/** Runs inside the transaction that moves the job; what it throws rolls that back. */
+/** Runs inside the transaction that changes the job; an error rolls it back. */
 export type MovedHook = (trx: Trx, job: MovedJob) => Promise<void>;
 
-/**
- * Lets features that keep a state of their own beside their jobs' follow what happens to these
- * outside of their handlers.
- */
+/** Notifies features that keep their own state per job of changes made outside its handler. */
 export class JobHooks {
   readonly #hooks = new Map<string, MovedHook>();
 
-  /**
-   * @returns a function that takes the hook away again. @throws TypeError when the kind has a hook
-   * already.
-   */
+  /** @returns a function that removes the hook. @throws TypeError when the kind already has one. */
   add(kind: string, hook: MovedHook): () => void {
     if (this.#hooks.has(kind)) throw new TypeError(`jobs of kind ${kind} have a hook already`);
     this.#hooks.set(kind, hook);
@@ -47,7 +40,7 @@ export class JobHooks {
   }
 }
 
-/** What puts jobs into the table, ends them, or moves them needs. */
+/** Dependencies of inserting, finishing and moving jobs. */
 export interface JobsContext extends Omit<LostContext, "hadBegun"> {
   readonly database: Database;
   readonly runner: JobRunner;
@@ -56,7 +49,7 @@ export interface JobsContext extends Omit<LostContext, "hadBegun"> {
 
 export interface LostContext {
   readonly hooks: JobHooks;
-  /** Whether the handler of a lost attempt had begun; absent: each had. */
+  /** Whether the handler of a lost attempt had started; undefined: always. */
   hadBegun?(job: StoredJob): boolean;
   settingsOf(queue: QueueName): QueueSettings;
 }
@@ -64,9 +57,9 @@ export interface LostContext {
 const LOST_LAST_ATTEMPT = new Error("the process ended during the last attempt");
 
 /**
- * Takes running jobs from workers that are gone (docs/jobs.md): they are ready at once. An attempt
- * that had begun counts, and with none left it is one that failed. The caller tells the runner when
- * it is on disk.
+ * Requeues running jobs of lost workers (docs/jobs.md): they are ready at once. An attempt that had
+ * started counts; without attempts left the job has failed. The caller notifies the runner after
+ * the commit.
  * @returns `waiting`: ready again, or in a next queue for another attempt
  */
 export async function requeueLostJobs(

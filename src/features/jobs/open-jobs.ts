@@ -25,9 +25,8 @@ interface QueueMetrics {
 }
 
 /**
- * Attempts at jobs, counted as they end. Queues are few: the program's own, and one for each
- * module.
- * @returns what counts one
+ * Counts job attempts as they end. There are few queues: the built-in ones and one per module.
+ * @returns the function that counts one attempt
  */
 function attemptMetrics(metrics: Metrics): (attempt: AttemptFacts) => void {
   const durations = metrics.histogram("prism_job_duration_seconds", "Time of one attempt by queue", SECONDS_BUCKETS);
@@ -37,7 +36,7 @@ function attemptMetrics(metrics: Metrics): (attempt: AttemptFacts) => void {
     SECONDS_BUCKETS,
   );
   const attempts = metrics.counter("prism_job_attempts_total", "Attempts at jobs by queue and outcome");
-  // Found by name once: to render the labels of each attempt would cost more than to count it.
+  // Cached by name: rendering the labels costs more than counting.
   const queues = new Map<QueueName, QueueMetrics>();
   const newQueue = (queue: QueueName): QueueMetrics => {
     const of = { duration: durations({ queue }), lateness: lateness({ queue }), outcomes: new Map() };
@@ -70,7 +69,7 @@ export interface JobParts {
   onDead(job: DeadJob): void;
 }
 
-/** In the data directory, beside the database. */
+/** File in the data directory. */
 const BEGUN_FILE = "jobs.begun";
 
 export interface JobServices {
@@ -82,8 +81,8 @@ export interface JobServices {
 }
 
 /**
- * The job table's runner, and what features and operators use of it. Queues that were paused are
- * paused again.
+ * Opens the runner of the job table, and the services of features and operators. Paused queues stay
+ * paused.
  */
 export function openJobs(parts: JobParts): JobServices {
   const { database, audit, committer, reader, clock, log, metrics, settings, dataDir, onDead } = parts;

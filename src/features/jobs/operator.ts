@@ -21,42 +21,42 @@ import { requireRoom } from "./job-service.ts";
 import type { JobsContext, MovedHook } from "./moved-jobs.ts";
 import { DEAD_LETTER_QUEUES, firstQueue } from "./runner/job.ts";
 
-/** Jobs of one transaction: nobody waits for the writer longer than for a slice. */
+/** Jobs per transaction, so that others wait for the writer no longer than for one slice. */
 const SLICE = 250;
 
-/** Where it is kept that a queue is paused, in `settings`. */
+/** Prefix of the `settings` that record paused queues. */
 const PAUSED = "queue.paused:";
-/** A range of keys that holds them all: `;` is the character behind `:`. */
+/** Key range of the prefix: `;` follows `:`. */
 export const PAUSED_KEYS = { from: PAUSED, to: "queue.paused;" } as const;
 
 export function pausedKey(queue: QueueName): string {
   return `${PAUSED}${queue}`;
 }
 
-/** The queue that such a key pauses; undefined where no queue can have the name. */
+/** The queue of such a key; undefined for an invalid name. */
 export function queueOfKey(key: string): QueueName | undefined {
   return parseQueueName(key.slice(PAUSED.length));
 }
 
-/** The queues that were paused and not resumed. */
+/** The queues that are paused. */
 export function pausedQueues(reader: Sqlite): QueueName[] {
   const statement = reader.prepare<[string, string]>("select key from settings where key >= ? and key < ?").pluck();
   const keys = statement.all(PAUSED_KEYS.from, PAUSED_KEYS.to) as string[];
   return keys.map(queueOfKey).filter((name) => name !== undefined);
 }
 
-/** What an operator's work on jobs and queues needs. */
+/** Dependencies of operator actions on jobs and queues. */
 export interface OperatorContext extends JobsContext {
   readonly audit: AuditService;
 }
 
-/** What an operator does to one job; each change is one transaction with its audit row. */
+/** Operator actions on one job. Each is one transaction with its audit row. */
 export function jobControl(context: OperatorContext) {
   return {
     /**
      * `hook` runs in the transaction in which an operator cancels or retries a job of the kind,
-     * alone or with its queue, or in which a starting server finds that its last attempt was lost.
-     * @returns a function that takes it away again.
+     * alone or with its queue, or in which a starting server finds its last attempt lost.
+     * @returns a function that removes the hook.
      */
     whenEnded: (kind: string, hook: MovedHook) => context.hooks.add(kind, hook),
     cancel: cancelJob.bind(null, context),
@@ -68,10 +68,7 @@ export function jobControl(context: OperatorContext) {
 
 export type JobControl = ReturnType<typeof jobControl>;
 
-/**
- * What an operator does to a queue. Long work goes in slices of one transaction each, every one
- * with its audit row.
- */
+/** Operator actions on a queue. Long work is sliced into transactions, each with its audit row. */
 export function queueControl(context: OperatorContext) {
   return {
     pause: setPaused.bind(null, context, true),
@@ -84,13 +81,13 @@ export function queueControl(context: OperatorContext) {
 export type QueueControl = ReturnType<typeof queueControl>;
 
 /**
- * Ends a job that waits. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE while it runs, INVALID_STATE
+ * Cancels a waiting job. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE while it runs, INVALID_STATE
  * when it has ended
  */
 async function cancelJob(context: OperatorContext, jobId: string, options: InTransaction = {}): Promise<void> {
   await changeJob(context, "job.cancel", jobId, options, async (trx, job) => {
     if (job.state === "running")
-      throw new PrismError("JOB_NOT_CANCELLABLE", "The job is running; only jobs that wait can be cancelled");
+      throw new PrismError("JOB_NOT_CANCELLABLE", "The job is running; only waiting jobs can be cancelled");
     requireState(job, ["scheduled", "ready", "retrying"], "cancelled");
     await cancelWaiting(trx, job.queue, [job.seq], context.clock.now());
     await context.hooks.tell(trx, job.kind, { jobId, state: "cancelled", error: null });
@@ -99,8 +96,8 @@ async function cancelJob(context: OperatorContext, jobId: string, options: InTra
 }
 
 /**
- * Retries a dead or cancelled job with all attempts of its queue; its history is kept. A job of
- * messages begins again in `messages`.
+ * Retries a dead or cancelled job with all attempts of its queue; keeps its history. A job of a
+ * messages queue restarts in `messages`.
  * @throws JOB_NOT_FOUND, INVALID_STATE, OVERLOADED
  */
 async function retryJob(context: OperatorContext, jobId: string, options: InTransaction = {}): Promise<void> {
@@ -117,19 +114,19 @@ async function retryJob(context: OperatorContext, jobId: string, options: InTran
   });
 }
 
-/** Runs a job now that waits for its time. @throws JOB_NOT_FOUND, INVALID_STATE */
+/** Runs a scheduled job now. @throws JOB_NOT_FOUND, INVALID_STATE */
 async function promoteJob(context: OperatorContext, jobId: string, options: InTransaction = {}): Promise<void> {
   await changeJob(context, "job.promote", jobId, options, async (trx, job) => {
     requireState(job, ["scheduled", "retrying"], "promoted");
     const runAt = context.clock.now();
     await makeReady(trx, [jobId], ["scheduled", "retrying"], runAt);
-    // It was counted as waiting, and is again.
+    // It was counted as waiting and is counted again.
     addEffect(trx, { type: "jobs-removed", queue: job.queue, count: 1 });
     addEffect(trx, jobsAdded([{ queue: job.queue, state: "ready", runAt }]));
   });
 }
 
-/** Removes a job that has ended, with its history. @throws JOB_NOT_FOUND, INVALID_STATE */
+/** Deletes a finished job with its history. @throws JOB_NOT_FOUND, INVALID_STATE */
 async function deleteJob(context: OperatorContext, jobId: string, options: InTransaction = {}): Promise<void> {
   await changeJob(context, "job.delete", jobId, options, async (trx, job) => {
     requireState(job, ["succeeded", "dead", "cancelled"], "deleted");
@@ -159,16 +156,16 @@ function requireState({ state }: StoredJob, states: readonly JobState[], verb: s
     throw new PrismError("INVALID_STATE", `The job is ${state}; only ${states.join(", ")} jobs can be ${verb}`);
 }
 
-/** Another job may have taken the key since this one ended. @throws INVALID_STATE */
+/** Another job may have taken the key in the meantime. @throws INVALID_STATE */
 async function requireFreeKey(trx: Trx, queue: QueueName, dedupeKey: string): Promise<void> {
   const [holder] = await holdersOf(trx, queue, [dedupeKey]);
   if (!holder) return;
-  throw new PrismError("INVALID_STATE", `Job ${holder.id} has the same dedupe key and has not ended; it does the work`);
+  throw new PrismError("INVALID_STATE", `Job ${holder.id} has the same dedupe key and is unfinished; it does the work`);
 }
 
 /**
- * Until a queue is resumed, also over a restart, none of its jobs begins; what runs continues, and
- * jobs are taken in.
+ * Pauses or resumes a queue, across restarts. While it is paused no job starts; running jobs
+ * continue, and new jobs are accepted.
  */
 async function setPaused(
   { database, clock, audit }: OperatorContext,
@@ -192,10 +189,9 @@ async function setPaused(
 }
 
 /**
- * Retries the queue's dead jobs. Those whose dedupe key an unfinished job holds stay dead, for that
- * one does the work.
- * @returns how many were requeued. @throws OVERLOADED when too many wait; what was requeued until
- * then stays so.
+ * Retries the queue's dead jobs. A job whose dedupe key is held by an unfinished one stays dead.
+ * @returns the number of requeued jobs. @throws OVERLOADED when too many wait; jobs requeued so far
+ * stay so.
  */
 async function requeueDead(context: OperatorContext, queue: QueueName): Promise<number> {
   let requeued = 0;
@@ -208,7 +204,7 @@ async function requeueDead(context: OperatorContext, queue: QueueName): Promise<
   }
 }
 
-/** A job that dies again meanwhile has a number up to `after`, and is not met twice. */
+/** A job that dies again has a number up to `after` and is not retried twice. */
 async function requeueSlice(
   { clock, hooks, settingsOf, audit }: OperatorContext,
   trx: Trx,
@@ -219,7 +215,7 @@ async function requeueSlice(
     .selectFrom("jobs")
     .select(["seq", "id", "kind", "dedupeKey"])
     .where("queue", "=", queue)
-    // A literal: with a bound value SQLite could not use the partial index.
+    // A literal: SQLite could not use the partial index with a bound value.
     .where("state", "=", sql.lit("dead"))
     .where("seq", ">", after)
     .orderBy("seq")
@@ -246,17 +242,15 @@ async function requeueSlice(
 }
 
 /**
- * Cancels all that waits in the queue: scheduled, ready and retrying. What runs continues. @returns
- * how many were cancelled.
+ * Cancels all waiting jobs of the queue: scheduled, ready and retrying. Running jobs continue.
+ * @returns the number of cancelled jobs.
  */
 async function drainQueue(context: OperatorContext, queue: QueueName): Promise<number> {
   if (DEAD_LETTER_QUEUES.has(queue)) return 0;
   return (await drainWaiting(context, queue)) + (await drainReady(context, queue));
 }
 
-/**
- * They are in the order of their time among those of all queues, so the scanning thread finds them.
- */
+/** Waiting jobs are sorted by time across all queues, so the scan thread selects them. */
 async function drainWaiting(context: OperatorContext, queue: QueueName): Promise<number> {
   let cancelled = 0;
   for (let after = { runAt: Number.MIN_SAFE_INTEGER, seq: 0 }; ; ) {
@@ -279,7 +273,7 @@ async function drainWaiting(context: OperatorContext, queue: QueueName): Promise
 
 async function drainReady(context: OperatorContext, queue: QueueName): Promise<number> {
   const { read } = context.database;
-  // What is made from now on is not meant.
+  // Excludes jobs created from now on.
   const newest = await read
     .selectFrom("jobs")
     .select((e) => e.fn.max("seq").as("seq"))
@@ -299,7 +293,7 @@ async function drainReady(context: OperatorContext, queue: QueueName): Promise<n
   }
 }
 
-/** Some may have begun, ended or been cancelled since they were found. */
+/** Some may have started, ended or been cancelled since the scan. */
 async function cancelSlice(
   { database, clock, hooks, audit }: OperatorContext,
   queue: QueueName,

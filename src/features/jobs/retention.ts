@@ -7,7 +7,7 @@ const FINISHED_DAYS = 7;
 const DEAD_DAYS = 30;
 const GONE_WORKER_MS = 3_600_000;
 
-/** With their attempts. */
+/** Finished jobs and their attempts. */
 const jobs: RetentionRule<string> = {
   name: "jobs",
   async find(scan, now, limit) {
@@ -15,7 +15,7 @@ const jobs: RetentionRule<string> = {
     return rows.map(({ id }) => id);
   },
   async remove(trx, ids, now) {
-    // An operator may have had a dead one tried again.
+    // An operator may have retried a dead one.
     const rows = await endedJobs(trx, now).where("id", "in", ids).execute();
     const gone = rows.map(({ id }) => id);
     if (gone.length === 0) return 0;
@@ -32,7 +32,7 @@ function endedJobs(db: ReadDb | Trx, now: number) {
     .where((e) => e.or([e("state", "<>", "dead"), e("finishedAt", "<=", daysBefore(now, DEAD_DAYS))]));
 }
 
-/** Workers elsewhere whose lease ended an hour ago; not while a job is still in their name. */
+/** Remote workers whose lease expired an hour ago and that hold no job. */
 function goneWorkers(db: ReadDb | Trx, now: number) {
   const held = sql<boolean>`exists (select 1 from jobs where jobs.workerId = workers.id and jobs.state = 'running')`;
   return db

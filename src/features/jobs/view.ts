@@ -17,16 +17,16 @@ export const MASK = "***";
 const WORDS = ["title", "message", "body", "data"];
 
 /**
- * Whether the caller may read what a timer or a scheduled notification says: its creator, and those
- * who may read all notifications.
+ * Whether the caller may read the texts of a timer or scheduled notification: its creator, and
+ * users who may read all notifications.
  */
 export function mayReadWords({ userId, permissions }: UserPrincipal, createdBy: string | null): boolean {
   return createdBy === userId || permissions.has("notifications:read_all");
 }
 
 /**
- * The payload of a timer's or scheduled notification's job without what it says. Other payloads
- * stay as they are.
+ * Masks the texts in the payload of a timer's or scheduled notification's job. Other payloads are
+ * unchanged.
  */
 function withoutWords(payload: unknown): unknown {
   if (!isObject(payload)) return payload;
@@ -34,10 +34,7 @@ function withoutWords(payload: unknown): unknown {
   return isObject(payload["action"]) ? { ...payload, action: actionWithoutWords(payload["action"]) } : payload;
 }
 
-/**
- * A timer's action without what it says: of a notification its texts and data, of anything else the
- * whole payload.
- */
+/** Masks a timer's action: texts and data of a notification, otherwise the whole payload. */
 export function actionWithoutWords<A extends object>(action: A): A {
   const { type, payload } = action as { type?: unknown; payload?: unknown };
   const masked = type === "notify" && isObject(payload) ? maskWords(payload) : MASK;
@@ -56,7 +53,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 export type JobLine = Omit<Selectable<JobsTable>, "payload" | "fence"> & {
-  /** JSON text; null where it was left out. */
+  /** JSON text; null if it was left out. */
   readonly payload: string | null;
   readonly payloadBytes: number;
 };
@@ -64,8 +61,8 @@ export type JobLine = Omit<Selectable<JobsTable>, "payload" | "fence"> & {
 export type AttemptLine = Omit<Selectable<JobAttemptsTable>, "jobId">;
 
 /**
- * A job as the caller sees it. What is named or looks like a secret is masked, as in the log, and
- * what other people's timers and scheduled notifications say.
+ * A job as the caller sees it. Masks names and values that look like secrets, as in the log, and
+ * the texts of other users' timers and scheduled notifications.
  */
 export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, caller: UserPrincipal) {
   const payload = masked(job.payload);
@@ -82,10 +79,7 @@ export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, calle
   };
 }
 
-/**
- * @param failed the attempts that did not succeed; the one that did, or that is under way, stands
- * in the job itself.
- */
+/** @param failed the failed attempts; the successful or running one is part of the job. */
 export function jobDetail(job: JobLine, failed: readonly AttemptLine[], caller: UserPrincipal) {
   const attempts = failed.map((attempt) => ({
     ...attempt,
@@ -102,14 +96,14 @@ function lastAttempt({ state: outcome, startedAt, finishedAt, workerId }: JobLin
   return [{ attempt: before + 1, ...times, outcome, error: null, worker: workerId ?? "" }];
 }
 
-/** @param json as it is stored. */
+/** @param json as stored. */
 function masked(json: string | null): unknown {
   if (json === null) return null;
   const { value } = redactFields({ value: JSON.parse(json) as unknown });
   return JSON.parse(redactText(JSON.stringify(value)));
 }
 
-/** Which channels are left to workers, and the queues of their attempts. */
+/** Channels of remote workers, and the queues of their attempts. */
 export interface WorkerChannels {
   isForWorkers(channel: WorkerChannel): boolean;
   queueOf(channel: WorkerChannel): QueueName;
@@ -126,8 +120,8 @@ export interface QueueParts {
 export type QueueView = ReturnType<typeof viewOf>;
 
 /**
- * The program's queues, those of modules which are loaded, those left to workers, and all others
- * that are paused or have jobs which are unfinished or dead.
+ * The built-in queues, those of loaded modules and of remote workers, and all others that are
+ * paused or have unfinished or dead jobs.
  */
 export async function queueViews(parts: QueueParts) {
   const { db, runner, channels } = parts;
@@ -164,7 +158,7 @@ function viewOf({ clock, runner, settings }: QueueParts, name: QueueName, counts
     retrying: of("retrying")?.n ?? 0,
     dead: of("dead")?.n ?? 0,
     paused: runner.isPaused(name),
-    /** How long the first of those that are ready could have run; null when none is. */
+    /** Waiting time of the oldest ready job; null for none. */
     oldestReadyAgeMs: oldest === undefined ? null : Math.max(0, clock.now() - oldest),
     concurrency,
     maxAttempts,

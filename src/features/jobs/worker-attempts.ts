@@ -20,7 +20,7 @@ export interface HeldAttempt {
   readonly tokenId: string;
 }
 
-/** Whose fault it is that an attempt has failed, where it is not about this one alone. */
+/** Cause of a failed attempt that affects more than this attempt. */
 export type Fault = "target" | "provider";
 
 export interface FailedAttempt extends HeldAttempt {
@@ -47,7 +47,7 @@ export async function requireHeld(trx: Trx, { jobId, fence, tokenId }: HeldAttem
       ? undefined
       : await trx.selectFrom("workers").select("tokenId").where("id", "=", workerId).executeTakeFirst();
   if (state !== "running" || row.fence !== fence || workerId === null || startedAt === null || !worker)
-    throw new PrismError("INVALID_STATE", "The job is not this worker's any more; leave it");
+    throw new PrismError("INVALID_STATE", "The worker no longer holds this job; abandon it");
   if (worker.tokenId !== tokenId) throw notYours();
   return { ...row, workerId, startedAt };
 }
@@ -57,30 +57,27 @@ export function notYours(): PrismError {
 }
 
 /**
- * What the server itself does about the jobs of a queue that workers elsewhere run: what comes
- * before the work, and what comes of it. The worker gets only what the work in between needs. Of a
- * queue without such a handler, as a module's, it gets the job as it was made.
+ * The server's part of jobs that remote workers run: preparation and the handling of results. The
+ * worker receives only what the work needs. Without such a handler, as for a module's queue, it
+ * receives the stored payload.
  */
 export interface RemoteHandler {
-  /** Chooses and claims. */
+  /** Selects and claims jobs. */
   claim(trx: Trx, claim: JobClaim): Promise<ClaimedJob[]>;
-  /**
-   * @returns what the worker is handed in place of the payload; undefined when the job has ended
-   * without it, or waits again
-   */
+  /** @returns the payload for the worker; undefined when the job has ended or waits again */
   begin(job: HeldJob): Promise<object | undefined>;
-  /** Ends the job in the transaction of what the result means. @throws LostLease */
+  /** Completes the job in the transaction of its result. @throws LostLease */
   complete(job: HeldJob, result: unknown): Promise<AttemptFacts["outcome"]>;
-  /** Ends the attempt in the transaction of what its failure means. @throws LostLease */
+  /** Fails the attempt in the transaction of its failure. @throws LostLease */
   fail(job: HeldJob, failure: FailedAttempt): Promise<AttemptFacts["outcome"]>;
-  /** These jobs are nobody's any more: their workers have handed them back, or are gone. */
+  /** The workers of these jobs have released them or are lost. */
   returned(trx: Trx, jobIds: readonly string[]): Promise<void>;
 }
 
 type Outcome = AttemptFacts["outcome"];
 
 export interface AttemptsContext {
-  /** Of queues. */
+  /** By queue. */
   readonly handlers: ReadonlyMap<string, RemoteHandler>;
   readonly database: Database;
   readonly jobs: JobService;
@@ -89,13 +86,13 @@ export interface AttemptsContext {
   onAttempt(attempt: AttemptFacts): void;
 }
 
-/** What could not be begun is tried again after so long. */
+/** Delay before another try to dispatch a job. */
 const TRY_AGAIN_MS = 1000;
 
-/** Payloads of one claim; what would be more is left to the next. */
+/** Limit for the payloads of one claim; further jobs are left to the next. */
 const MAX_CLAIMED_BYTES = 1_048_576;
 
-/** How many of the jobs fit into one answer; one always does. */
+/** Number of jobs that fit into one answer, at least one. */
 export function howManyFit(jobs: readonly ClaimedJob[]): number {
   let bytes = 0;
   const first = jobs.findIndex(({ payload }, at) => {
@@ -106,8 +103,7 @@ export function howManyFit(jobs: readonly ClaimedJob[]): number {
 }
 
 /**
- * Has the server do its part of claimed jobs. @returns those that are to be handed out, with what
- * the worker needs of them as their payload
+ * Runs the server's part of claimed jobs. @returns the jobs to dispatch, with the worker's payload
  */
 export async function beginAll<J extends ClaimedJob>(
   { database, jobs, handlers, clock, log }: AttemptsContext,
@@ -156,7 +152,7 @@ export function failHeld(context: AttemptsContext, attempt: FailedAttempt): Prom
   });
 }
 
-/** The end's own transaction asks for the fence again. */
+/** The final transaction checks the fence again. */
 async function end(
   { database, handlers, clock, onAttempt }: AttemptsContext,
   attempt: HeldAttempt,
@@ -171,12 +167,12 @@ async function end(
     onAttempt({ queue: job.queue as QueueName, outcome, durationMs, latenessMs });
   } catch (error) {
     if (!(error instanceof LostLease)) throw error;
-    throw new PrismError("INVALID_STATE", "The job is not this worker's any more; leave it", { cause: error });
+    throw new PrismError("INVALID_STATE", "The worker no longer holds this job; abandon it", { cause: error });
   }
   return job.queue;
 }
 
-/** The audit trail has what the server does for a job under the job, and under no request. */
+/** Audit rows of the server's part name the job, not a request. */
 function asJob<T>({ id, correlationId }: ClaimedJob, work: () => Promise<T>): Promise<T> {
   const caller = { principal: null, ip: null, requestId: null, correlationId: correlationId ?? id };
   return runAs({ ...caller, process: "job" }, work);
@@ -187,10 +183,8 @@ function errorOf({ error, isPermanent, retryAfterMs, fault }: FailedAttempt): Er
   return retryAfterMs > 0 ? new RetryLater(error, retryAfterMs) : new Error(error);
 }
 
-/**
- * Puts claimed jobs back as if nobody had tried them; those whose attempt is over stay as they are.
- */
-export async function giveBack(context: AttemptsContext, trx: Trx, jobs: readonly ClaimedJob[]): Promise<void> {
+/** Releases claimed jobs without counting the attempt, except those whose attempt is over. */
+export async function releaseJobs(context: AttemptsContext, trx: Trx, jobs: readonly ClaimedJob[]): Promise<void> {
   const returned: ClaimedJob[] = [];
   for (const job of jobs) {
     const finish = finishOf(job, "", context.clock.now(), { outcome: "returned" });

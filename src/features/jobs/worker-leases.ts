@@ -15,33 +15,33 @@ import {
   completeHeld,
   type FailedAttempt,
   failHeld,
-  giveBack,
   type HeldAttempt,
   howManyFit,
   notYours,
   type RemoteHandler,
+  releaseJobs,
   requireHeld,
   tellReturned,
 } from "./worker-attempts.ts";
 
-/** How long a worker keeps its jobs without a word from it. */
+/** Duration of a worker's lease without renewal. */
 const LEASE_MS = 60_000;
-/** A claim that finds nothing is no reason to write, unless the lease is older than this. */
+/** An empty claim renews the lease only if it is older than this. */
 const FRESH_MS = 20_000;
 const MAX_WORKERS = 10_000;
 /**
- * Jobs of one transaction when a lease has run out: nobody waits for the writer longer than for a
- * slice.
+ * Jobs per transaction when a lease expires, so that others wait for the writer no longer than for
+ * a slice.
  */
 const SLICE = 100;
 /**
- * The runner makes jobs ready a moment before their time. One that has longer to wait was due by a
- * clock that has been set back.
+ * The runner makes jobs ready shortly before they are due. A longer wait means that the clock was
+ * set back.
  */
 const MAX_AHEAD_MS = 200;
 const TRY_AGAIN_MS = 1000;
 
-/** A process elsewhere that runs jobs, and the service token that stands for it. */
+/** A remote process that runs jobs, with its service token. */
 export interface RemoteWorker {
   readonly id: string;
   readonly host: string;
@@ -50,15 +50,15 @@ export interface RemoteWorker {
 
 export interface ClaimRequest {
   readonly worker: RemoteWorker;
-  /** Looked at in this order. */
+  /** Tried in this order. */
   readonly queues: readonly QueueName[];
   readonly max: number;
   readonly waitMs: number;
-  /** The worker has gone away. */
+  /** Aborts when the worker disconnects. */
   readonly signal: AbortSignal;
   /**
-   * Called before anything is claimed, for a claim may have waited long. @throws what its answer is
-   * to be when it may no more
+   * Called before anything is claimed, because a claim may have waited long. @throws when the
+   * caller has lost its permission
    */
   requireStill(): void;
 }
@@ -69,10 +69,10 @@ export interface LeasedJob extends ClaimedJob {
 
 interface Lease {
   readonly worker: RemoteWorker;
-  /** By {@link Clock.elapsed}: a wall clock that is set makes it neither shorter nor longer. */
+  /** By {@link Clock.elapsed}: setting the wall clock changes nothing. */
   readonly endsAt: number;
   readonly leaseUntil: EpochMs;
-  /** It has run out, and its jobs are being taken back. */
+  /** Expired; its jobs are being requeued. */
   isOver: boolean;
 }
 
@@ -82,31 +82,30 @@ export interface WorkerLeasesParts extends JobsContext, Omit<AttemptsContext, "h
   readonly leaseMs?: number;
 }
 
-/** Whether workers elsewhere may run jobs of the queue: outside channels and modules. */
+/** Whether remote workers may run jobs of the queue: external channels and modules. */
 export function isRemoteQueue(queue: QueueName): boolean {
   return queue === "notification-delivery" || queue === "push-notification" || isModuleQueue(queue);
 }
 
 /**
- * Workers elsewhere: processes that claim jobs over HTTP and keep them as long as they renew their
- * lease. The server's own runner is none of them; its lease is the lock on the data directory. A
- * lease belongs to the token that registered the worker.
+ * Leases of remote workers: processes that claim jobs over HTTP and keep them while they renew
+ * their lease. The server's own runner needs none; it holds the lock on the data directory. A lease
+ * belongs to the token that registered the worker.
  */
 export class WorkerLeases {
   readonly #parts: WorkerLeasesParts;
   readonly #leaseMs: number;
   /**
-   * Of workers that are alive; read from the table at the start, for they go on over a restart of
-   * the server.
+   * Live workers. Read from the table at the start, because leases survive a restart of the server.
    */
   readonly #leases = new Map<string, Lease>();
   readonly #waiters = new LongPollQueue<LeasedJob>((queue) => this.#hasReady(queue as QueueName));
-  /** Claims of each queue that brought something. */
+  /** Successful claims by queue. */
   readonly #claims = new Map<string, number>();
   readonly #readyOf;
   readonly #handlers = new Map<string, RemoteHandler>();
   readonly #attempts: AttemptsContext;
-  /** No lease ends before. */
+  /** No lease expires earlier. */
   #nextEnd = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | null = null;
   #ending: Promise<void> | null = null;
@@ -131,31 +130,31 @@ export class WorkerLeases {
   }
 
   /**
-   * Gives a worker jobs to run, and a new lease for all that it has. Without any it waits for one.
+   * Claims jobs for a worker and renews its lease. Without ready jobs it waits for one.
    * @throws FORBIDDEN when the worker is another token's; OVERLOADED when there are too many
-   * workers, or too many wait.
+   * workers or waiting claims.
    */
   async claim(request: ClaimRequest): Promise<readonly LeasedJob[]> {
-    await this.#takeBackExpired();
+    await this.#requeueExpired();
     const jobs = await this.#waiters.wait(request, () => this.#claimNow(request));
     await this.#untilDue(jobs);
     if (jobs.length === 0 || !request.signal.aborted) return jobs;
-    await this.#giveBack(jobs);
+    await this.#release(jobs);
     return [];
   }
 
   /**
-   * @param inHand the jobs that the worker knows it has: others that it was given longer ago than a
-   * lease lasts never reached it, and are taken back. @returns until when it keeps its jobs.
-   * @throws INVALID_STATE when its lease has run out, FORBIDDEN when it is another token's
+   * @param inHand the jobs the worker knows it holds. Other jobs dispatched more than a lease ago
+   * never reached it and are requeued. @returns the new expiry.
+   * @throws INVALID_STATE when the lease has expired, FORBIDDEN when it is another token's
    */
   async renew(workerId: string, tokenId: string, inHand?: readonly string[]): Promise<EpochMs> {
-    await this.#takeBackExpired();
+    await this.#requeueExpired();
     return this.#parts.database.write(async (trx) => {
       const lease = this.#leases.get(workerId);
       if (!lease) throw leaseOver();
       if (lease.worker.tokenId !== tokenId) throw notYours();
-      if (inHand) await this.#takeBackUnknown(trx, workerId, inHand);
+      if (inHand) await this.#requeueUnknown(trx, workerId, inHand);
       return this.#leaseIn(trx, lease.worker);
     });
   }
@@ -165,47 +164,43 @@ export class WorkerLeases {
    * token's
    */
   async complete(attempt: HeldAttempt, result: unknown): Promise<void> {
-    await this.#takeBackExpired();
+    await this.#requeueExpired();
     this.wake(await completeHeld(this.#attempts, attempt, result));
   }
 
-  /** What becomes of the job is what would have become of it here. @throws as {@link complete} */
+  /** The job is retried or dead as if it had failed in the server. @throws as {@link complete} */
   async fail(attempt: FailedAttempt): Promise<void> {
-    await this.#takeBackExpired();
+    await this.#requeueExpired();
     this.wake(await failHeld(this.#attempts, attempt));
   }
 
   /**
-   * A worker that stops did not end the attempt, which then does not count. @throws as {@link
+   * Releases the job of a worker that stops; the attempt does not count. @throws as {@link
    * complete}
    */
-  async handBack(attempt: HeldAttempt): Promise<void> {
-    await this.#takeBackExpired();
-    await this.#parts.database.write(async (trx) => giveBack(this.#attempts, trx, [await requireHeld(trx, attempt)]));
+  async release(attempt: HeldAttempt): Promise<void> {
+    await this.#requeueExpired();
+    await this.#parts.database.write(async (trx) =>
+      releaseJobs(this.#attempts, trx, [await requireHeld(trx, attempt)]),
+    );
   }
 
-  /**
-   * From now on the jobs of the queue are begun and ended by `handler`. @throws TypeError when the
-   * queue has one already
-   */
+  /** Registers the handler of a queue's jobs. @throws TypeError when the queue already has one */
   handle(queue: QueueName, handler: RemoteHandler): void {
     if (this.#handlers.has(queue)) throw new TypeError(`jobs of ${queue} have a handler already`);
     this.#handlers.set(queue, handler);
   }
 
-  /** Jobs of the queue may be ready that were not; null: of any queue. */
+  /** Jobs of the queue may have become ready; null: of any queue. */
   wake(queue: string | null): void {
     this.#waiters.wake(queue);
-    // Who waits for attempts of this queue waits under their channel's name: it may have been
-    // paused until now.
+    // Waiters use the channel's queue name; the parent queue may have been paused.
     if (queue === null) return;
     for (const name of this.#handlers.keys())
       if (isWorkerQueue(name) && parentQueue(name) === queue) this.#waiters.wake(name);
   }
 
-  /**
-   * Whoever waits for a job is told that there is none. Leases go on: a starting server finds them.
-   */
+  /** Answers waiting claims with no jobs. Leases stay: a starting server finds them. */
   stop(): void {
     this.#isStopped = true;
     if (this.#timer) clearTimeout(this.#timer);
@@ -221,7 +216,7 @@ export class WorkerLeases {
       request.requireStill();
       const claimed = await this.#claimOnce(request);
       const begun = await beginAll(this.#attempts, request.worker.id, claimed);
-      // What has ended before it was handed out has made room for what comes behind it.
+      // Jobs that ended before dispatch made room for further ones.
       if (begun.length > 0 || claimed.length === 0 || request.signal.aborted) return begun;
     }
   }
@@ -235,7 +230,7 @@ export class WorkerLeases {
       const leaseUntil = await this.#leaseIn(trx, worker);
       const claimed: ClaimedJob[] = [];
       for (const queue of ready) {
-        // An operator may have paused it while the writer was awaited.
+        // An operator may have paused it while this waited for the writer.
         if (claimed.length === max || runner.isPaused(queue)) continue;
         const claims = (this.#claims.get(queue) ?? 0) + 1;
         const oldestFirst = claims % STARVATION_STRIDE === 0;
@@ -248,7 +243,7 @@ export class WorkerLeases {
         addEffect(trx, { type: "jobs-removed", queue, count: jobs.length });
       }
       const fitting = howManyFit(claimed);
-      await giveBack(this.#attempts, trx, claimed.slice(fitting));
+      await releaseJobs(this.#attempts, trx, claimed.slice(fitting));
       return claimed.slice(0, fitting).map((job) => ({ ...job, leaseUntil }));
     });
   }
@@ -262,7 +257,7 @@ export class WorkerLeases {
   }
 
   /**
-   * Registers the worker, or renews its lease. @returns until when. @throws FORBIDDEN,
+   * Registers the worker or renews its lease. @returns the expiry. @throws FORBIDDEN,
    * INVALID_STATE, OVERLOADED
    */
   async #leaseIn(trx: Trx, worker: RemoteWorker): Promise<EpochMs> {
@@ -278,7 +273,7 @@ export class WorkerLeases {
     const leaseUntil = now + this.#leaseMs;
     await trx
       .insertInto("workers")
-      // Only it knows the number of its process, and nobody here needs it.
+      // A remote process id is unknown and not needed.
       .values({ id, pid: 0, host, tokenId, startedAt: now, leaseUntil })
       .onConflict((conflict) => conflict.column("id").doUpdateSet({ host, leaseUntil }))
       .execute();
@@ -286,26 +281,26 @@ export class WorkerLeases {
     return leaseUntil;
   }
 
-  /** A lease has been given or renewed. */
+  /** A lease was given or renewed. */
   leased({ leaseUntil, id, host, tokenId }: LeasedWorker): void {
     const { clock, log } = this.#parts;
-    if (!this.#leases.has(id)) log.info({ workerId: id, host }, "a worker elsewhere has a lease");
+    if (!this.#leases.has(id)) log.info({ workerId: id, host }, "a remote worker has a lease");
     const worker = { id, host, tokenId };
     this.#leases.set(id, { worker, endsAt: clock.elapsed() + this.#leaseMs, leaseUntil, isOver: false });
     if (!this.#timer) this.#arm();
   }
 
-  /** Whoever claimed them has gone away, and does not know of them. */
-  async #giveBack(jobs: readonly ClaimedJob[]): Promise<void> {
+  /** The client that claimed them has disconnected and does not know them. */
+  async #release(jobs: readonly ClaimedJob[]): Promise<void> {
     const { database, log } = this.#parts;
     try {
-      await database.write((trx) => giveBack(this.#attempts, trx, jobs));
+      await database.write((trx) => releaseJobs(this.#attempts, trx, jobs));
     } catch (error) {
-      log.warn({ jobs: jobs.length, err: error }, "jobs whose worker has gone away wait until its lease runs out");
+      log.warn({ jobs: jobs.length, err: error }, "releasing jobs of a disconnected worker failed; they wait until its lease expires");
     }
   }
 
-  /** Jobs are ready a moment before their time; nobody begins them before it. */
+  /** Jobs are ready shortly before they are due; dispatch waits for the due time. */
   async #untilDue(jobs: readonly ClaimedJob[]): Promise<void> {
     const inMs = Math.max(0, ...jobs.map(({ runAt }) => runAt)) - this.#parts.clock.now();
     if (inMs > 0 && inMs <= MAX_AHEAD_MS) await new Promise((resolve) => setTimeout(resolve, inMs + 1));
@@ -318,15 +313,15 @@ export class WorkerLeases {
     const ends = [...this.#leases.values()].map((lease) => (lease.isOver ? elapsed + TRY_AGAIN_MS : lease.endsAt));
     this.#nextEnd = ends.reduce((first, end) => Math.min(first, end), Number.POSITIVE_INFINITY);
     if (this.#isStopped || ends.length === 0) return;
-    this.#timer = setTimeout(() => void this.#takeBackExpired(true), Math.max(0, this.#nextEnd - elapsed));
+    this.#timer = setTimeout(() => void this.#requeueExpired(true), Math.max(0, this.#nextEnd - elapsed));
     this.#timer.unref();
   }
 
   /**
-   * Ends the leases that have run out. Never rejects: what cannot be written is tried again. @param
-   * isWoken the timer has run.
+   * Ends expired leases. Never rejects: failed writes are retried. @param isWoken the timer has
+   * fired.
    */
-  async #takeBackExpired(isWoken = false): Promise<void> {
+  async #requeueExpired(isWoken = false): Promise<void> {
     if (isWoken) this.#timer = null;
     if (isWoken || this.#parts.clock.elapsed() >= this.#nextEnd)
       this.#ending ??= this.#endExpired().finally(() => {
@@ -343,39 +338,39 @@ export class WorkerLeases {
       const { id, host } = lease.worker;
       lease.isOver = true;
       try {
-        const jobs = await this.#takeBackAll(lease);
+        const jobs = await this.#requeueAll(lease);
         if (this.#leases.get(id) !== lease) continue;
         this.#leases.delete(id);
-        log.warn({ workerId: id, host, jobs }, "the lease of a worker elsewhere has run out; its jobs run again");
+        log.warn({ workerId: id, host, jobs }, "the lease of a remote worker has expired; its jobs run again");
       } catch (error) {
-        log.warn({ workerId: id, err: error }, "jobs of a worker that is gone could not be taken back; trying again");
+        log.warn({ workerId: id, err: error }, "requeueing the jobs of a lost worker failed, retrying");
       }
     }
     this.#arm();
   }
 
-  /** @returns how many jobs it had. */
-  async #takeBackAll(lease: Lease): Promise<number> {
+  /** @returns the number of its jobs. */
+  async #requeueAll(lease: Lease): Promise<number> {
     for (let all = 0; ; ) {
       const taken = await this.#parts.database.write(async (trx) => {
-        // A claim that held the writer before has given the worker a new lease.
+        // A claim that had the writer before has renewed the lease.
         if (this.#leases.get(lease.worker.id) !== lease) return 0;
         const rows = await runningOf(trx, lease.worker.id).orderBy("seq").limit(SLICE).execute();
-        return this.#takeBackIn(trx, rows);
+        return this.#requeueInTransaction(trx, rows);
       });
       all += taken;
       if (taken < SLICE) return all;
     }
   }
 
-  async #takeBackUnknown(trx: Trx, workerId: string, inHand: readonly string[]): Promise<void> {
+  async #requeueUnknown(trx: Trx, workerId: string, inHand: readonly string[]): Promise<void> {
     const before = this.#parts.clock.now() - this.#leaseMs;
     let unknown = runningOf(trx, workerId).where("startedAt", "<=", before);
     if (inHand.length > 0) unknown = unknown.where("id", "not in", inHand);
-    await this.#takeBackIn(trx, await unknown.orderBy("seq").limit(SLICE).execute());
+    await this.#requeueInTransaction(trx, await unknown.orderBy("seq").limit(SLICE).execute());
   }
 
-  async #takeBackIn(trx: Trx, rows: Parameters<typeof requeueLostJobs>[1]): Promise<number> {
+  async #requeueInTransaction(trx: Trx, rows: Parameters<typeof requeueLostJobs>[1]): Promise<number> {
     const { clock } = this.#parts;
     const { waiting, dead } = await requeueLostJobs(trx, rows, clock.now(), this.#parts);
     await tellReturned(this.#attempts, trx, rows);
@@ -390,5 +385,5 @@ function runningOf(trx: Trx, workerId: string) {
 }
 
 function leaseOver(): PrismError {
-  return new PrismError("INVALID_STATE", "The worker's lease has run out; leave its jobs and claim anew");
+  return new PrismError("INVALID_STATE", "The worker's lease has expired; abandon its jobs and claim again");
 }

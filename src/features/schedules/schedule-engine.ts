@@ -103,7 +103,7 @@ export class ScheduleEngine {
     const setBack = this.#due.takeSetBack();
     if (setBack)
       await this.#follow(setBack.byMs).catch((error: unknown) => {
-        this.#due.putBack(setBack);
+        this.#due.returnSetBack(setBack);
         throw error;
       });
     this.#due.read();

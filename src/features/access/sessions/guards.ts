@@ -77,7 +77,7 @@ export class AuthLimits {
     const ofAddress = exchange.rate;
     const ofName = this.#takeOne(exchange, `name:${name}`, authName, "names");
     if (ofAddress && ofAddress.remaining <= ofName.remaining) exchange.rate = ofAddress;
-    return () => ofName.giveBack(1);
+    return () => ofName.refund(1);
   }
 
   #takeOne(exchange: Exchange, key: string, limit: number, coarseKey = ""): Bucket {

@@ -78,7 +78,7 @@ export class LoginBackoff {
     counted.push(ofPair);
     for (const failures of counted) failures.count++;
     ofPair.at = now;
-    const withdrawn = (): void => takeBack(counted);
+    const withdrawn = (): void => forget(counted);
     const succeeded = (): void => {
       withdrawn();
       this.trust(name, address);
@@ -142,7 +142,7 @@ function closedFor(failures: Failures | undefined, limit: number, now: number): 
   return failures && failures.count >= limit ? failures.at + WINDOW_MS - now : 0;
 }
 
-function takeBack(counted: readonly Failures[]): void {
+function forget(counted: readonly Failures[]): void {
   for (const failures of counted) if (failures.count > 0) failures.count--;
 }
 

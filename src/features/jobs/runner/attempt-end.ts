@@ -4,20 +4,20 @@ import type { QueueName, QueueSettings } from "../../../core/queues.ts";
 import type { ClaimedJob, JobFinish } from "../../../store/commit/write-set.ts";
 import { DEAD_LETTER_QUEUES, NEXT_QUEUE, PermanentError, RetryLater } from "./job.ts";
 
-/** The space is measured every second; a job that asks is two small writes. */
+/** Free space is measured every second; a job that waits for it costs two small writes. */
 const NO_SPACE_WAIT_MS = 10_000;
 const MAX_ERROR_LENGTH = 4000;
-/** Of what a handler leaves for people to read: its result, and how far it has come. */
+/** Limit of a job's result or progress, which is kept for people to read. */
 const MAX_NOTE_BYTES = 16_384;
 
-/** How an attempt ended, without whose attempt it was. */
+/** The end of an attempt, without its owner. */
 export type JobEnd = JobFinish extends infer F ? (F extends JobFinish ? Omit<F, keyof AttemptRef> : never) : never;
 export type FailedEnd = Extract<JobEnd, { outcome: "retrying" | "dead" }>;
 type AttemptRef = Pick<JobFinish, "id" | "fence" | "attempt" | "workerId" | "startedAt" | "now">;
 
 /**
- * What becomes of a job whose attempt failed (docs/jobs.md): it waits and is tried again, goes on
- * in the next queue, or is dead.
+ * The next state of a job whose attempt failed (docs/jobs.md): it waits for a retry, moves to the
+ * next queue, or is dead.
  */
 export function endOfFailure(
   job: Pick<ClaimedJob, "queue" | "attempts" | "maxAttempts">,
@@ -43,7 +43,7 @@ export function endOfFailure(
 }
 
 /**
- * A job that finds too little disk space waits, and its attempt does not count. @returns null for
+ * A job that fails for lack of disk space waits, and its attempt does not count. @returns null for
  * any other failure
  */
 export function endWithoutSpace(thrown: unknown, now: number): { outcome: "returned"; runAt: number } | null {
@@ -51,27 +51,24 @@ export function endWithoutSpace(thrown: unknown, now: number): { outcome: "retur
   return isFull ? { outcome: "returned", runAt: now + NO_SPACE_WAIT_MS } : null;
 }
 
-/** Where the dead jobs of a queue lie. */
+/** The dead letter queue of a queue. */
 function deadLetterOf(queue: string): string {
   const next = NEXT_QUEUE.get(queue);
   return next === undefined ? queue : deadLetterOf(next);
 }
 
 /**
- * What is kept of a handler's result or progress: a note for people, so one that is too long is
- * left out rather than failed.
+ * Serialises a handler's result or progress. One that is too long is omitted, because it must not
+ * fail the job.
  */
 export function noteText(value: unknown, { id, kind }: Pick<ClaimedJob, "id" | "kind">, log: Logger): string | null {
   const text = value === undefined ? null : (JSON.stringify(value) ?? null);
   if (text === null || Buffer.byteLength(text) <= MAX_NOTE_BYTES) return text;
-  log.warn({ jobId: id, kind }, `what the job says of itself is longer than ${MAX_NOTE_BYTES} bytes and is not kept`);
+  log.warn({ jobId: id, kind }, `the job's result or progress exceeds ${MAX_NOTE_BYTES} bytes and is not stored`);
   return null;
 }
 
-/**
- * The end of an attempt, with the fence that makes it count only while the job is still this
- * worker's.
- */
+/** The end of an attempt, with the fence that ignores it once another worker holds the job. */
 export function finishOf<E extends JobEnd>(
   job: Pick<ClaimedJob, "id" | "fence" | "attempts" | "startedAt">,
   workerId: string,
@@ -81,18 +78,18 @@ export function finishOf<E extends JobEnd>(
   return { id: job.id, fence: job.fence, attempt: job.attempts, startedAt: job.startedAt, workerId, now, ...end };
 }
 
-/** Delay before attempt n+1: doubling from the base to the cap. */
+/** Delay before the next attempt: doubles from the base to the cap. */
 export const RETRY_BASE_MS = 1000;
 export const RETRY_CAP_MS = 900_000;
 
-/** The longest the delay after this failed attempt can be. @param attempt counts from 1. */
+/** Longest possible delay after this failed attempt. @param attempt counts from 1. */
 export function retryDelayMs(attempt: number, baseMs = RETRY_BASE_MS, capMs = RETRY_CAP_MS): number {
   return Math.min(baseMs * 2 ** Math.min(attempt - 1, 40), capMs);
 }
 
 /**
- * Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): many jobs that failed
- * together do not come back together.
+ * Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"), so that jobs that failed
+ * together are not retried together.
  */
 export function jitteredDelayMs(
   attempt: number,

@@ -1,44 +1,42 @@
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 
 /**
- * Longer waits are armed again: setTimeout takes 31 bits of milliseconds, and it counts elapsed
- * time, so that a clock that is set forward, or a machine that slept, is noticed within this time.
+ * Longer waits are split: setTimeout takes 31 bits of milliseconds, and it counts elapsed time, so
+ * a clock set forward or a machine that slept is noticed within this time.
  */
 const MAX_WAIT_MS = 60_000;
-/** How often the clock is read, so that little is made between a step of it and its notice. */
+/** How often the clock is read, so that a step is noticed before many rows are made. */
 const READ_CLOCK_EVERY_MS = 1000;
-/** Less than this is the drift that is corrected all the time, and the inaccuracy of timers. */
+/** Smaller differences are clock drift and timer inaccuracy. */
 export const CLOCK_TOLERANCE_MS = 1000;
 
-/**
- * What happened to the wall clock: by how much it was set back, and what it would say had it not
- * been.
- */
+/** A backward step of the wall clock: its size, and the time the clock would show without it. */
 export interface SetBack {
   readonly byMs: number;
   readonly wouldBe: EpochMs;
   /**
-   * What was made from this instant on, by the clock as it is, may have been made after the step.
+   * Rows with a creation time after this instant, by the new clock, may have been made after the
+   * step.
    */
   readonly madeFrom: EpochMs;
 }
 
 export interface DueTimerOptions {
   readonly clock: Clock;
-  /** When the next one is due; null when none waits. */
+  /** When the next item is due; null for none. */
   readonly readNext: () => EpochMs | null;
-  /** Something is due, or the clock was set back. */
+  /** Called when an item is due, or the clock was set back. */
   readonly wake: () => void;
-  /** The clock was set back by so much; for the log. */
+  /** Called with the size of a backward step; for the log. */
   readonly onSetBack: (byMs: number) => void;
-  /** By how much `wake` comes before its time. */
+  /** How long before the due time `wake` is called. */
   readonly aheadMs?: () => number;
 }
 
 /**
- * Wakes its owner when the next of something that waits is due, so that nothing asks the table
- * before; and notices when the wall clock is set back, by comparing it with the time that has
- * passed. A clock that is set forward, or a sleep of the machine, needs no correction.
+ * Wakes its owner when the next waiting item is due, so that the table is not polled. Detects
+ * backward steps of the wall clock by comparing it with elapsed time. Forward steps and sleep need
+ * no correction.
  */
 export class DueTimer {
   readonly #options: DueTimerOptions;
@@ -46,10 +44,10 @@ export class DueTimer {
   #timer: NodeJS.Timeout | null = null;
   #reading: NodeJS.Timeout | null = null;
   #isRunning = false;
-  /** The last reading of both clocks. */
+  /** Last reading of both clocks. */
   #wall: EpochMs;
   #elapsed: number;
-  /** The wall clock was set back, and the owner has not been given it yet. */
+  /** A backward step that the owner has not taken yet. */
   #setBack: SetBack | null = null;
 
   constructor(options: DueTimerOptions) {
@@ -71,17 +69,17 @@ export class DueTimer {
     if (this.#reading) clearInterval(this.#reading);
   }
 
-  /** Asks when the next one is due. */
+  /** Reads when the next item is due. */
   read(): void {
     this.#nextAt = this.#options.readNext() ?? Number.POSITIVE_INFINITY;
   }
 
-  /** One that has been committed is due then. */
+  /** An item with this due time was committed. */
   note(at: EpochMs): void {
     this.#nextAt = Math.min(this.#nextAt, at);
   }
 
-  /** The next look is at this time, whatever waits. */
+  /** Wakes at this time, whatever is due. */
   retryAt(at: EpochMs): void {
     this.#nextAt = at;
   }
@@ -102,19 +100,19 @@ export class DueTimer {
     this.#timer = null;
   }
 
-  /** Whether the next one is due, or nearly so. */
+  /** Whether the next item is due or nearly due. */
   isDue(now: EpochMs): boolean {
     return this.#nextAt - this.#aheadMs <= now;
   }
 
-  /** The wall clock; the owner is woken when it was set back. */
+  /** The wall clock. Wakes the owner when it was set back. */
   now(): EpochMs {
     const wall = this.#readClock();
     if (this.#setBack && this.#isRunning) this.#options.wake();
     return wall;
   }
 
-  /** @returns the steps back since the last call, added up; null when there was none */
+  /** @returns the sum of backward steps since the last call; null for none */
   takeSetBack(): SetBack | null {
     this.#readClock();
     const setBack = this.#setBack;
@@ -132,13 +130,13 @@ export class DueTimer {
     this.#elapsed = elapsed;
     if (byMs > CLOCK_TOLERANCE_MS) {
       onSetBack(byMs);
-      this.putBack({ byMs, wouldBe: wall + byMs, madeFrom: Math.floor(wall - sinceMs) });
+      this.returnSetBack({ byMs, wouldBe: wall + byMs, madeFrom: Math.floor(wall - sinceMs) });
     }
     return wall;
   }
 
-  /** A step that could not be taken account of, or that the caller has found out about. */
-  putBack(step: SetBack): void {
+  /** Returns a step that could not be handled, or adds one that the caller detected. */
+  returnSetBack(step: SetBack): void {
     const earlier = this.#setBack ?? { byMs: 0, wouldBe: 0, madeFrom: step.madeFrom };
     this.#setBack = {
       byMs: step.byMs + earlier.byMs,

@@ -18,42 +18,41 @@ import {
 
 const SLOT_BYTES = 16;
 
-/** A claimed job as a note names it. */
+/** Identifies a claimed job in a note. */
 interface ClaimedKey {
   readonly seq: number;
   readonly fence: number;
 }
 
-/** A job whose handler may begin. */
+/** A job whose handler may start. */
 interface BegunNote {
-  /** To be called before code runs that could end the process. */
+  /** Call it before code runs that could end the process. */
   begin(): void;
-  /** The handler has ended, however it did. */
+  /** The handler has returned or thrown. */
   end(): void;
 }
 
 /**
- * Notes which jobs have begun, so that after a crash only their attempts count. A claim is in the
- * database, but a note for each job there would be a commit each. The notes are a file that is
- * written without a sync: a process that dies leaves it to the next one. After a power cut it may
- * be out of date, and then an attempt is not counted. A note is overwritten by the next one in its
- * slot.
+ * Records which attempts have started, so that only those count after a crash. The claim is in the
+ * database, but recording the start there would cost a commit each. The notes are in a file that is
+ * written without a sync, which survives the death of the process. After a power failure it may be
+ * stale, and an attempt is not counted. A slot is reused by the next note.
  */
 export class BegunJobs {
   readonly #file: number;
-  /** Those that had begun when the last process ended. */
+  /** Attempts that had started when the last process ended. */
   readonly #before: ReadonlySet<string>;
   readonly #free: number[] = [];
   #slots = 0;
   #isClosed = false;
 
-  /** @throws what the file system says when the file cannot be opened */
+  /** @throws errors of the file system when the file cannot be opened */
   constructor(path: string) {
     this.#before = readNotes(path);
     this.#file = openSync(path, "w", 0o600);
   }
 
-  /** Whether the attempt of a process that is gone had begun. */
+  /** Whether the attempt of an earlier process had started. */
   hadBegun({ seq, fence }: ClaimedKey): boolean {
     return this.#before.has(keyOf(seq, fence));
   }
@@ -73,7 +72,7 @@ export class BegunJobs {
     };
   }
 
-  /** Nothing is noted any more. Running again changes nothing. */
+  /** Stops recording. Idempotent. */
   close(): void {
     if (!this.#isClosed) closeSync(this.#file);
     this.#isClosed = true;
@@ -87,7 +86,7 @@ export class BegunJobs {
     try {
       writeSync(this.#file, note, 0, SLOT_BYTES, slot * SLOT_BYTES);
     } catch {
-      // On a full disk the attempt is not counted; the job must still run.
+      // On a full disk the attempt is not counted, but the job must still run.
     }
   }
 }
@@ -109,7 +108,7 @@ function readNotes(path: string): Set<string> {
   return notes;
 }
 
-/** Progress notes are written this much later, the last one of each job. */
+/** Delay before progress is written; only the latest note of each job is. */
 const PROGRESS_DELAY_MS = 100;
 
 interface ExecutionOptions {
@@ -118,11 +117,11 @@ interface ExecutionOptions {
   readonly log: Logger;
   readonly begun?: BegunJobs | undefined;
   settingsOf(queue: QueueName): QueueSettings;
-  /** The wall clock, watched for steps. */
+  /** The wall clock, checked for steps. */
   now(): EpochMs;
-  /** An attempt has ended; `finish` is null when its handler has written that itself. */
+  /** An attempt has ended; `finish` is null when its handler has written the end. */
   ended(job: ClaimedJob, finish: JobFinish | null, facts: AttemptFacts): void;
-  /** There is progress to be written. */
+  /** Progress is waiting to be written. */
   progressed(): void;
 }
 
@@ -131,8 +130,8 @@ interface RegisteredHandler extends HandlerOptions {
 }
 
 /**
- * Runs claimed jobs: finds the handler of the kind, and says how the attempt ended. Jobs whose
- * handler is at work are `active` until they end or {@link stop} gives up waiting for them.
+ * Runs claimed jobs with the handler of their kind and reports the result. Jobs are `active` until
+ * their handler ends or {@link stop} times out.
  */
 export class JobExecution {
   readonly #options: ExecutionOptions;
@@ -150,8 +149,7 @@ export class JobExecution {
   }
 
   /**
-   * @returns a function that takes the handler away again. @throws TypeError when the kind has a
-   * handler already.
+   * @returns a function that removes the handler. @throws TypeError when the kind already has one.
    */
   handle(kind: string, run: JobHandler, options: HandlerOptions = {}): () => void {
     if (this.#handlers.has(kind)) throw new TypeError(`jobs of kind ${kind} have a handler already`);
@@ -175,7 +173,7 @@ export class JobExecution {
       const { id: jobId, kind, attempts: attempt } = claimed;
       log.debug({ jobId, kind, attempt, ...facts }, "an attempt has ended");
     }
-    // A stop has given the job back meanwhile.
+    // A stop has released the job in the meantime.
     if (!this.#active.delete(claimed.id)) return;
     this.#progress.delete(claimed.id);
     this.#options.ended(claimed, finish, facts);
@@ -183,8 +181,8 @@ export class JobExecution {
   }
 
   /**
-   * Signals the stop to running handlers and waits for them. @returns the jobs that are still
-   * running after `limitMs`
+   * Aborts running handlers and waits for them. @returns the jobs that are still running after
+   * `limitMs`
    */
   async stop(limitMs: number): Promise<ClaimedJob[]> {
     this.#stop.abort(new Error("the server is stopping"));
@@ -204,12 +202,12 @@ export class JobExecution {
     return progress;
   }
 
-  /** Notes that could not be written; newer ones of the same job stay. */
-  putBackProgress(progress: readonly JobProgress[]): void {
+  /** Returns notes that could not be written; newer ones of the same job win. */
+  returnProgress(progress: readonly JobProgress[]): void {
     for (const each of progress) if (!this.#progress.has(each.id)) this.#progress.set(each.id, each);
   }
 
-  /** @returns how the attempt ended; null when the handler has written that itself. */
+  /** @returns the end of the attempt; null when the handler has written it. */
   async #attempt(claimed: ClaimedJob): Promise<JobFinish | null> {
     const { begun, log } = this.#options;
     const note = begun?.noteOf(claimed);

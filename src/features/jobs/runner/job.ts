@@ -3,31 +3,28 @@ import { uuidv7 } from "../../../core/ids.ts";
 import type { QueueName } from "../../../core/queues.ts";
 import type { ClaimedJob, JobFinish, JobRow } from "../../../store/commit/write-set.ts";
 
-/**
- * Where the jobs of a queue go on when their attempts there are used up; of all others they
- * are dead where they are.
- */
+/** The next queue of jobs without attempts left. Jobs of other queues are dead. */
 export const NEXT_QUEUE: ReadonlyMap<string, QueueName> = new Map([
   ["messages", "messages-retry"],
   ["messages-retry", "messages-dead-letter"],
 ]);
 
-/** Where a job that is tried anew begins again. */
+/** The queue in which a retried job restarts. */
 export function firstQueue(queue: QueueName): QueueName {
   for (const [from, to] of NEXT_QUEUE) if (to === queue) return firstQueue(from as QueueName);
   return queue;
 }
 
-/** Queues in which nothing runs: a job that comes here is dead. */
+/** Queues that never run: a job that enters one is dead. */
 export const DEAD_LETTER_QUEUES: ReadonlySet<string> = new Set(["messages-dead-letter"]);
 
 export interface NewJob {
-  /** Given by whoever has to name the job before it is made. */
+  /** Set by callers that need the id before the job is created. */
   readonly id?: string;
   readonly queue: QueueName;
   readonly kind: string;
   readonly payload: unknown;
-  /** Epoch ms; a past instant runs at once. */
+  /** Epoch ms; past instants mean now. */
   readonly runAt: number;
   readonly maxAttempts: number;
   readonly priority?: number;
@@ -36,16 +33,13 @@ export interface NewJob {
   readonly createdBy?: string | null;
   readonly correlationId?: string | null;
   readonly module?: string | null;
-  /** The schedule that makes it. */
+  /** The schedule that creates the job. */
   readonly scheduleId?: string | null;
 }
 
 export const MAX_PAYLOAD_BYTES = 262_144;
 
-/**
- * The row of a job that is to be enqueued: ready when it is due, else scheduled. @throws
- * PAYLOAD_TOO_LARGE
- */
+/** The row of a new job: ready when it is due, otherwise scheduled. @throws PAYLOAD_TOO_LARGE */
 export function newJobRow(job: NewJob, now: number): JobRow {
   const payload = JSON.stringify(job.payload);
   if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES) {
@@ -70,15 +64,12 @@ export function newJobRow(job: NewJob, now: number): JobRow {
   };
 }
 
-/** Thrown by a handler when trying again cannot help: the job is dead at once. */
+/** Thrown by a handler when a retry cannot help: the job is dead at once. */
 export class PermanentError extends Error {
   override readonly name = "PermanentError";
 }
 
-/**
- * Thrown by a handler when the other side has said when to come back: the next attempt is not
- * before that.
- */
+/** Thrown by a handler when the other side named a time: the next attempt is not earlier. */
 export class RetryLater extends Error {
   readonly retryAfterMs: number;
 
@@ -89,7 +80,7 @@ export class RetryLater extends Error {
   }
 }
 
-/** What a handler is given. */
+/** Argument of a handler. */
 export interface RunningJob {
   readonly id: string;
   readonly kind: string;
@@ -99,25 +90,22 @@ export interface RunningJob {
   readonly createdBy: string | null;
   readonly correlationId: string;
   /**
-   * From now on the attempt counts, also when the process dies. For handlers with `notesBegin`; of
-   * all others it counts from their begin.
+   * From now on the attempt counts, even if the process dies. For handlers with `notesBegin`;
+   * others count from their start.
    */
   begun(): void;
   /**
-   * Notes how far the work is, for people who look at the job; kept with the next commit of the
-   * runner. @param value JSON of at most 16 KiB.
+   * Records progress for people who look at the job; written with the next commit of the runner.
+   * @param value JSON of at most 16 KiB.
    */
   progress(value: unknown): void;
-  /**
-   * The row as it was claimed, for a handler that completes the job in the transaction of its
-   * effect.
-   */
+  /** The claimed row, for a handler that completes the job in the transaction of its effect. */
   readonly claimed: ClaimedJob;
 }
 
 /**
- * Does the work of one kind of job; runs at least once. Resolves to a result to keep, or to {@link
- * COMPLETED} when it has completed the job itself, in the transaction of its effect.
+ * Runs one kind of job, at least once. Resolves to a result to keep, or to {@link COMPLETED} when
+ * it has completed the job in the transaction of its effect.
  */
 export type JobHandler = (job: RunningJob, signal: AbortSignal) => Promise<unknown>;
 
@@ -125,14 +113,14 @@ export const COMPLETED = Symbol("completed");
 
 export interface HandlerOptions {
   /**
-   * The handler says itself when code begins that could end the process ({@link RunningJob.begun});
-   * before that an attempt that is lost in a crash does not count. For handlers that only write
-   * rows, or wait for something first.
+   * The handler reports itself when code starts that could end the process ({@link
+   * RunningJob.begun}). Before that, an attempt lost in a crash does not count. For handlers that
+   * only write rows, or first wait.
    */
   readonly notesBegin?: boolean;
 }
 
-/** How an attempt ended, how long it took, and how long after its time it began. */
+/** Outcome, duration and delay of an attempt. */
 export interface AttemptFacts {
   readonly queue: QueueName;
   readonly outcome: JobFinish["outcome"];

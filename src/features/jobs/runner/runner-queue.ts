@@ -5,15 +5,14 @@ import { STARVATION_STRIDE } from "../../../store/commit/job-sql.ts";
 import type { ClaimedJob, JobClaim } from "../../../store/commit/write-set.ts";
 
 /**
- * Jobs that end at once are claimed further ahead: as many as run in this time, but no more than so
- * many. Whatever comes with a higher priority waits no longer than that, and so few attempts are
- * lost when the process dies.
+ * Short jobs are claimed ahead: as many as run in this time, up to a limit. A job of higher
+ * priority waits no longer than this, and few attempts are lost when the process dies.
  */
 const AHEAD_MS = 10;
 const MAX_AHEAD = 1500;
-/** Less than what is ahead: the next claim is under way while the jobs of the last one run. */
+/** Less than the jobs claimed ahead, so that the next claim runs while jobs of the last one run. */
 const MAX_PER_CLAIM = 500;
-/** What the last attempts say of the next: an average that forgets. */
+/** Weight of past attempts in the moving average. */
 const MEMORY = 0.9;
 
 export interface RunnerQueueParts {
@@ -21,40 +20,37 @@ export interface RunnerQueueParts {
   readonly settings: QueueSettings;
   readonly isServed: boolean;
   run(job: ClaimedJob): Promise<void>;
-  /** While that one is paused, this one is, too. */
+  /** A paused parent pauses this queue too. */
   readonly parent?: RunnerQueue | undefined;
 }
 
 /**
- * A job is held back for its time no longer than this: when it has longer to wait, the clock has
- * been set back, and it was due by the clock as it was.
+ * Longest time a claimed job is held until it is due. A longer one means that the clock was set
+ * back and the job was due by the old clock.
  */
 const MAX_HELD_MS = 200;
 
-/**
- * What the runner knows of one queue: how many of its jobs are in its hands, and whether there may
- * be more to claim.
- */
+/** The runner's state of one queue: claimed jobs, and whether more may be ready. */
 export class RunnerQueue {
   readonly name: QueueName;
-  /** Due, and not yet begun. */
+  /** Due and not started. */
   readonly #tasks: fastq.queueAsPromised<ClaimedJob, void>;
-  /** Somebody can run its jobs; a module's only while the module is loaded. */
+  /** A process can run its jobs; for a module only while it is loaded. */
   isServed: boolean;
-  /** An operator wants nothing more of it to begin. */
+  /** An operator has paused it. */
   #isPaused = false;
   readonly #parent: RunnerQueue | undefined;
-  /** There may be ready jobs in the table that have not been claimed. */
+  /** The table may hold ready jobs that are not claimed. */
   mayHaveReady = true;
-  /** Claimed and not yet finished, with what the claims on their way may bring. */
+  /** Claimed and not finished, plus the limits of claims in flight. */
   claimed = 0;
-  /** The last claim got all it asked for: the next need not wait for its answer. */
+  /** The last claim was filled: the next one need not wait for its answer. */
   #isBusy = false;
-  /** Claimed a moment before their time. */
+  /** Claimed shortly before they are due. */
   readonly #held = new Map<ClaimedJob, NodeJS.Timeout>();
   readonly #clock: Clock;
   #concurrency = 0;
-  /** How long an attempt takes; at first as if it were long. */
+  /** Average duration of attempts; starts high. */
   #averageMs = AHEAD_MS;
   #claims = 0;
 
@@ -75,10 +71,10 @@ export class RunnerQueue {
     this.#isPaused = isPaused;
   }
 
-  /** Jobs at work go on. */
+  /** Running jobs continue. */
   configure({ concurrency }: QueueSettings): void {
     this.#concurrency = concurrency;
-    // fastq takes no 0; from a queue in which nothing may run nothing is claimed.
+    // fastq accepts no 0; with a concurrency of 0 nothing is claimed.
     this.#tasks.concurrency = Math.max(1, concurrency);
     this.mayHaveReady = true;
   }
@@ -87,12 +83,12 @@ export class RunnerQueue {
     this.#averageMs = this.#averageMs * MEMORY + durationMs * (1 - MEMORY);
   }
 
-  /** How many more jobs may be claimed: enough that none waits for a commit. */
+  /** How many more jobs to claim, so that no worker waits for a commit. */
   get room(): number {
     if (!this.isServed || this.isPaused) return 0;
     const perWorker = Math.max(2, Math.floor(AHEAD_MS / this.#averageMs));
     const ahead = Math.max(this.#concurrency * 2, Math.min(this.#concurrency * perWorker, MAX_AHEAD));
-    // What is held for its time keeps nobody waiting.
+    // Jobs held until they are due do not use a worker.
     return Math.min(ahead - this.claimed + this.#held.size, 2 * MAX_AHEAD - this.#held.size);
   }
 
@@ -104,25 +100,25 @@ export class RunnerQueue {
     const limit = Math.min(this.room, MAX_PER_CLAIM);
     this.claimed += limit;
     const oldestFirst = ++this.#claims % STARVATION_STRIDE === 0;
-    // By age only the jobs of one priority are taken: the others are asked for behind it.
+    // A claim by age takes jobs of one priority only: ask again for the others.
     this.mayHaveReady = this.#isBusy || oldestFirst;
     return { queue: this.name, limit, workerId, now, oldestFirst };
   }
 
-  /** A claim has been answered. */
+  /** A claim was answered. */
   answered({ limit }: JobClaim, jobs: number): void {
     this.claimed -= limit - jobs;
     this.#isBusy = jobs === limit;
     if (this.#isBusy) this.mayHaveReady = true;
   }
 
-  /** A claim could not be made. */
+  /** A claim failed. */
   refused({ limit }: JobClaim): void {
     this.claimed -= limit;
     this.mayHaveReady = true;
   }
 
-  /** Runs a claimed job, not before its time. */
+  /** Runs a claimed job when it is due. */
   begin(job: ClaimedJob): void {
     const inMs = job.runAt - this.#clock.now();
     if (inMs <= 0 || inMs > MAX_HELD_MS) {
@@ -136,7 +132,7 @@ export class RunnerQueue {
     this.#held.set(job, timer);
   }
 
-  /** Takes back what was claimed and has not begun. */
+  /** Takes the claimed jobs that have not started. */
   takeWaiting(): ClaimedJob[] {
     const waiting = [...this.#held.keys(), ...this.#tasks.getQueue()];
     for (const timer of this.#held.values()) clearTimeout(timer);

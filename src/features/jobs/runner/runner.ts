@@ -16,12 +16,12 @@ import { type CountWaiting, WaitingCounts } from "./waiting-counts.ts";
 
 const TRY_AGAIN_MS = 1000;
 /**
- * Waiting jobs are claimed this much before their time, so that they do not run a commit later than
- * they should: twice what a commit takes.
+ * Waiting jobs are claimed this long before they are due, twice the duration of a commit, so that
+ * they start on time.
  */
 const MIN_AHEAD_MS = 10;
 const MAX_AHEAD_MS = 100;
-/** What the last commits say of the next: an average that forgets. */
+/** Weight of past commits in the moving average. */
 const MEMORY = 0.9;
 
 export interface RunnerParts {
@@ -32,13 +32,13 @@ export interface RunnerParts {
   settingsOf(queue: QueueName): QueueSettings;
   readonly countWaiting: CountWaiting;
   readonly begun?: BegunJobs;
-  /** Jobs that may wait in one queue; default: a million. */
+  /** Limit of waiting jobs per queue; default: a million. */
   readonly maxWaiting?: number;
   /** Called when an attempt has ended. */
   onAttempt?(attempt: AttemptFacts): void;
-  /** Called for each job that is dead, after the commit that says so. */
+  /** Called for each dead job after its commit. */
   onDead?(job: DeadJob): void;
-  /** Called when jobs of the queue may be ready which were not; null: of any queue. */
+  /** Called when jobs of the queue may have become ready; null: of any queue. */
   onReady?(queue: string | null): void;
 }
 
@@ -47,9 +47,9 @@ interface SetInFlight extends Pick<JobWork, "progress" | "finish" | "promoteDueA
 }
 
 /**
- * Runs the job table. It knows what is ready (it is told of each job after its commit) and when the
- * next job is due, so an idle server asks the database nothing. Claims and completions of a loop
- * turn go in one write set.
+ * Runs the job table. Commits notify it of new jobs, and it knows when the next one is due, so an
+ * idle server does not query the database. Claims and completions of a loop turn share one write
+ * set.
  */
 export class JobRunner implements SetSource {
   readonly workerId = uuidv7();
@@ -60,7 +60,7 @@ export class JobRunner implements SetSource {
   readonly #newest;
   readonly #waiting: WaitingCounts;
   #finished: JobFinish[] = [];
-  /** Jobs that the next commit, or the one under way, declares dead. */
+  /** Jobs that the next or current commit makes dead. */
   readonly #dying = new Map<string, DeadJob>();
   #isRunning = false;
   #commitMs = MIN_AHEAD_MS / 2;
@@ -94,17 +94,13 @@ export class JobRunner implements SetSource {
   }
 
   /**
-   * @returns a function that takes the handler away again. @throws TypeError when the kind has a
-   * handler already.
+   * @returns a function that removes the handler. @throws TypeError when the kind already has one.
    */
   handle(kind: string, handler: JobHandler, options?: HandlerOptions): () => void {
     return this.#execution.handle(kind, handler, options);
   }
 
-  /**
-   * Runs the jobs of a module's queue from now on, or those of one that was left to workers; until
-   * somebody does they wait.
-   */
+  /** Starts to run the jobs of a module's queue, or of a worker queue; until then they wait. */
   serve(name: QueueName): void {
     const queue = this.#queues.get(name) ?? this.#addQueue(name, true);
     queue.isServed = true;
@@ -112,20 +108,20 @@ export class JobRunner implements SetSource {
   }
 
   /**
-   * Claims no more of the queue and gives back what has not begun; what runs goes on to its end.
+   * Stops claiming from the queue and releases jobs that have not started; running jobs continue.
    */
   withdraw(name: QueueName): void {
     const queue = this.#queues.get(name);
     if (!queue) return;
     queue.isServed = false;
-    this.#giveBackWaiting(queue);
+    this.#releaseWaiting(queue);
   }
 
-  /** From now on nothing of the queue begins, but what was handed out; what runs goes on. */
+  /** Pauses the queue: claimed jobs and running ones continue. */
   pause(name: QueueName): void {
     const queue = this.#queues.get(name) ?? this.#addQueue(name, false);
     queue.isPaused = true;
-    this.#giveBackWaiting(queue);
+    this.#releaseWaiting(queue);
   }
 
   resume(name: QueueName): void {
@@ -137,8 +133,8 @@ export class JobRunner implements SetSource {
   }
 
   /**
-   * The program's queues, and those of modules that were served or paused since the start; of those
-   * for workers the paused ones.
+   * The built-in queues, the module queues served or paused since the start, and the paused worker
+   * queues.
    */
   get queueNames(): QueueName[] {
     return [...this.#queues.keys()].filter((name) => parentOf(name) === undefined || this.isPaused(name));
@@ -148,10 +144,7 @@ export class JobRunner implements SetSource {
     return (this.#queues.get(name) ?? this.#queues.get(parentOf(name) ?? name))?.isPaused ?? false;
   }
 
-  /**
-   * From now on jobs run: those that are ready, those whose time passed while nobody ran, and those
-   * to come.
-   */
+  /** Starts to run jobs, including those that became due while no server ran. */
   start(): void {
     this.#isRunning = true;
     void this.#waiting.count();
@@ -160,23 +153,23 @@ export class JobRunner implements SetSource {
     this.#parts.committer.wantSet(this);
   }
 
-  /** Asks anew how many jobs each queue may run at a time. Those at work go on. */
+  /** Reads the concurrency of each queue again. Running jobs continue. */
   reload(): void {
     for (const queue of this.#queues.values()) queue.configure(this.#parts.settingsOf(queue.name));
     if (this.#isRunning) this.#parts.committer.wantSet(this);
   }
 
-  /** Jobs of the queue that wait: scheduled, retrying or ready. */
+  /** Number of waiting jobs of the queue: scheduled, retrying or ready. */
   waitingIn(queue: string): number {
     return this.#waiting.of(queue);
   }
 
-  /** Whether so many jobs wait in the queue that no more may be made. */
+  /** Whether the queue is full. */
   isFull(queue: QueueName): boolean {
     return this.#waiting.isFull(queue);
   }
 
-  /** Jobs that have just been committed, waiting or ready. */
+  /** New jobs were committed, waiting or ready. */
   enqueued(jobs: readonly EnqueuedRow[]): void {
     for (const job of jobs) {
       this.#waiting.add(job.queue, 1);
@@ -192,27 +185,26 @@ export class JobRunner implements SetSource {
     this.#due.arm();
   }
 
-  /** So many jobs of the queue, which waited, have just been ended by somebody else. */
+  /** This many waiting jobs of the queue were ended elsewhere. */
   removed(queue: string, jobs: number): void {
     this.#waiting.add(queue, -jobs);
   }
 
   /**
-   * Hands running jobs their signal and waits for them; gives back what has not begun at once, and
-   * what is still at work in the end. None of these attempts counts. @param limitMs how long to
-   * wait.
+   * Aborts running jobs and waits for them. Releases jobs that have not started at once, and those
+   * still running at the end. None of these attempts counts. @param limitMs how long to wait.
    */
   async stop(limitMs: number): Promise<void> {
     this.#isRunning = false;
     this.#due.stop();
-    for (const queue of this.#queues.values()) this.#giveBackWaiting(queue);
-    for (const job of await this.#execution.stop(limitMs)) this.#giveBack(job);
+    for (const queue of this.#queues.values()) this.#releaseWaiting(queue);
+    for (const job of await this.#execution.stop(limitMs)) this.#release(job);
     this.#parts.begun?.close();
   }
 
   /**
-   * While the server was down the clock was set back by as much as the newest job seems to be made
-   * in the future, or more.
+   * The clock was set back while the server was down, if the newest job appears to be made in the
+   * future.
    */
   #lookBack(): void {
     const now = this.#parts.clock.now();
@@ -220,7 +212,7 @@ export class JobRunner implements SetSource {
     if (newest <= now + CLOCK_TOLERANCE_MS) return;
     const byMs = newest - now;
     this.#parts.log.warn({ byMs }, "the clock was set back while the server was down; jobs that wait go with it");
-    this.#due.putBack({ byMs, wouldBe: newest, madeFrom: now });
+    this.#due.returnSetBack({ byMs, wouldBe: newest, madeFrom: now });
   }
 
   seal(): SealedSet | null {
@@ -248,10 +240,10 @@ export class JobRunner implements SetSource {
   }
 
   /**
-   * By which instant waiting jobs are due, or nearly so; null: none is. When the clock was set
-   * back, that is what was due by the clock as it was: waiting jobs that were made in what is the
-   * future now are set back with it. So delays and retries take the time they were given, and a
-   * glitch that went forward and back leaves nothing that waits for it.
+   * The instant up to which waiting jobs are due, or nearly due; null: none is. After a backward
+   * step of the clock, jobs due by the old clock are promoted, and waiting jobs created in what is
+   * now the future move back with it. So delays and retries take the intended time, and a clock
+   * that jumps forward and back leaves no job waiting for the wrong time.
    */
   #promoteDueAt(now: EpochMs, setBack: SetBack | null): EpochMs | null {
     if (!this.#isRunning) return null;
@@ -266,8 +258,8 @@ export class JobRunner implements SetSource {
   #settle(outcome: CommitOutcome, { progress, finish, promoteDueAt, setBack, claim }: SetInFlight): void {
     if (!outcome.ok) {
       this.#finished.unshift(...finish);
-      this.#execution.putBackProgress(progress);
-      if (setBack) this.#due.putBack(setBack);
+      this.#execution.returnProgress(progress);
+      if (setBack) this.#due.returnSetBack(setBack);
       for (const each of claim) this.#queueOf(each.queue).refused(each);
       this.#parts.log.warn({ failure: outcome.failure }, "jobs could not be claimed or completed; trying again");
       setTimeout(() => this.#parts.committer.wantSet(this), TRY_AGAIN_MS).unref();
@@ -283,8 +275,8 @@ export class JobRunner implements SetSource {
       this.#waiting.add(queue.name, -jobs.length);
       for (const job of jobs) {
         if (this.#isRunning && queue.isServed && !queue.isPaused) queue.begin(job);
-        // A stop has come between the claim and its answer.
-        else this.#giveBack(job);
+        // The runner stopped between the claim and its answer.
+        else this.#release(job);
       }
     }
     if (!this.#isRunning) return;
@@ -305,7 +297,7 @@ export class JobRunner implements SetSource {
     if (this.#isRunning && queue.mayHaveReady) this.#parts.committer.wantSet(this);
   }
 
-  /** A job that somebody else has just declared dead, in a transaction of its own. */
+  /** A job was made dead by another transaction. */
   died(job: DeadJob): void {
     this.#parts.onDead?.(job);
   }
@@ -316,8 +308,8 @@ export class JobRunner implements SetSource {
     if (dead) this.died(dead);
   }
 
-  /** As if it had not been tried. */
-  #giveBack(job: ClaimedJob): void {
+  /** Releases the job without counting the attempt. */
+  #release(job: ClaimedJob): void {
     const end = finishOf(job, this.workerId, this.#due.now(), { outcome: "returned" });
     this.#finish(this.#queueOf(job.queue), end);
   }
@@ -330,9 +322,9 @@ export class JobRunner implements SetSource {
     this.#parts.committer.wantSet(this);
   }
 
-  #giveBackWaiting(queue: RunnerQueue): void {
+  #releaseWaiting(queue: RunnerQueue): void {
     const waiting = queue.takeWaiting();
-    for (const job of waiting) this.#giveBack(job);
+    for (const job of waiting) this.#release(job);
     if (waiting.length > 0) queue.mayHaveReady = true;
   }
 

@@ -2,28 +2,25 @@ import { sql } from "kysely";
 import type { Clock } from "../../../core/clock.ts";
 import type { ReadDb } from "../../../store/database.ts";
 
-/** Jobs of a queue that may wait. */
+/** Limit of waiting jobs per queue. */
 const MAX_WAITING_JOBS = 1_000_000;
 const RECOUNT_EVERY_MS = 60_000;
 
-/**
- * Counts the waiting jobs of each queue in the table, off the main thread: of a million it takes
- * half a second.
- */
+/** Counts the waiting jobs of each queue, off the main thread: a million take half a second. */
 export type CountWaiting = () => Promise<readonly Pick<JobCount, "queue" | "n">[]>;
 
 /**
- * How many jobs of each queue wait: scheduled, retrying or ready. Counted when the server starts
- * and kept from then on. What is kept may be too high, for a job whose dedupe key is held is
- * counted and not inserted; so a queue that looks full is counted again. Until the first count is
- * there, no queue is full.
+ * The number of waiting jobs of each queue: scheduled, retrying or ready. Counted at the start and
+ * kept current afterwards. The number may be too high, because a job that is skipped for its dedupe
+ * key is counted, so a queue that looks full is counted again. Until the first count is done, no
+ * queue is full.
  */
 export class WaitingCounts {
   readonly #clock: Clock;
   readonly #limit: number;
   readonly #countWaiting: CountWaiting;
   #counts = new Map<string, number>();
-  /** What has changed since the count that is under way was asked for; null while none is. */
+  /** Changes since the running count started; null when none runs. */
   #since: Map<string, number> | null = null;
   #countedAt = Number.NEGATIVE_INFINITY;
 
@@ -33,7 +30,7 @@ export class WaitingCounts {
     this.#limit = limit;
   }
 
-  /** Counts the table. A count that fails leaves what is known. */
+  /** Counts the table. A failed count keeps the old numbers. */
   async count(): Promise<void> {
     if (this.#since) return;
     const since = new Map<string, number>();
@@ -41,11 +38,11 @@ export class WaitingCounts {
     this.#countedAt = this.#clock.elapsed();
     try {
       const counted = await this.#countWaiting();
-      // What changed meanwhile may be counted twice; a limit of a million need not be exact.
+      // Changes during the count may be counted twice; a limit of a million need not be exact.
       this.#counts = new Map(counted.map(({ queue, n }) => [queue, n]));
       for (const [queue, n] of since) this.#add(this.#counts, queue, n);
     } catch {
-      // The database is being closed, or cannot be read; then nobody can enqueue either.
+      // The database is closing or cannot be read, so no job can be enqueued either.
     } finally {
       this.#since = null;
     }
@@ -71,7 +68,7 @@ export class WaitingCounts {
   }
 }
 
-/** How many jobs of a queue are in a state, and since when the first of them could run. */
+/** Number of a queue's jobs in a state, and when the first of them was due. */
 export interface JobCount {
   readonly queue: string;
   readonly state: string;
@@ -80,20 +77,19 @@ export interface JobCount {
   readonly oldest: number;
 }
 
-/** How old counts may be that nobody waits for. */
+/** Maximum age of cached counts. */
 const RECENT_MS = 2000;
 
 /**
- * The states that count, as the predicates of their partial indexes: one query over all of them
- * would read every finished job there is, and a bound value could be any, so SQLite would use no
- * partial index.
+ * The counted states, as literal predicates of their partial indexes. One query over all states
+ * would read every finished job, and with a bound value SQLite would use no partial index.
  */
 const WAITING = [sql<boolean>`state = 'ready'`, sql<boolean>`state in ('scheduled', 'retrying')`];
 const COUNTED = [...WAITING, sql<boolean>`state = 'running'`, sql<boolean>`state = 'dead'`];
 
 /**
- * Unfinished and dead jobs; states without any are left out. @param db the scanning connection,
- * where others wait: there may be many.
+ * Unfinished and dead jobs; states without any are left out. @param db use the scan connection:
+ * there may be many.
  */
 export async function countJobs(db: ReadDb): Promise<readonly JobCount[]> {
   const groups = await Promise.all(
@@ -109,10 +105,10 @@ export async function countJobs(db: ReadDb): Promise<readonly JobCount[]> {
   return groups.flat();
 }
 
-/** As many are counted at once in the main thread: it takes a few milliseconds. */
+/** Up to this many are counted in the main thread, which takes a few milliseconds. */
 const COUNTED_AT_ONCE = 10_000;
 
-/** Jobs that wait, by queue. Many are counted by `scan`; a thread is not started for few. */
+/** Waiting jobs by queue. Many are counted by `scan`; few do not justify its thread. */
 export async function countWaitingJobs(read: ReadDb, scan: ReadDb): ReturnType<CountWaiting> {
   const waiting = new Map<string, number>();
   for (const states of WAITING) {
@@ -133,7 +129,7 @@ function countByQueue(scan: ReadDb, states: (typeof WAITING)[number]) {
     .execute();
 }
 
-/** {@link countJobs} for callers that ask again and again: counted at most every two seconds. */
+/** {@link countJobs} for frequent callers: counts at most every two seconds. */
 export function recentJobCounts(scan: ReadDb, clock: Clock): () => Promise<readonly JobCount[]> {
   let recent: Promise<readonly JobCount[]> | null = null;
   let countedAt = 0;

@@ -110,7 +110,7 @@ const CompleteBody = object({
 const failEntries = object({
   fence,
   error: v.optional(text(4000, 1)),
-  handBack: v.optional(
+  release: v.optional(
     v.pipe(
       v.literal(true),
       v.description("In place of an error, from a worker that stops: ready again, as if nobody had tried"),
@@ -138,7 +138,7 @@ const failEntries = object({
 
 const FailBody = v.pipe(
   failEntries,
-  v.check(({ error, handBack }) => (error === undefined) !== (handBack === undefined), "give error or handBack"),
+  v.check(({ error, release }) => (error === undefined) !== (release === undefined), "give error or release"),
 );
 
 /** What the feature needs besides the services of every module. */
@@ -232,7 +232,7 @@ function serve(server: FeatureServer, context: WorkersContext): void {
         const { tokenId } = serviceOf(exchange);
         const { fence, error, permanent: isPermanent = false, retryAfterMs = 0, fault, since } = body;
         const attempt = { jobId: params.id, fence, tokenId };
-        if (error === undefined) await workerLeases.handBack(attempt);
+        if (error === undefined) await workerLeases.release(attempt);
         else await workerLeases.fail({ ...attempt, error, isPermanent, retryAfterMs, fault, since });
         return {};
       },
