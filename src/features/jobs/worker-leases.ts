@@ -296,7 +296,10 @@ export class WorkerLeases {
     try {
       await database.write((trx) => releaseJobs(this.#attempts, trx, jobs));
     } catch (error) {
-      log.warn({ jobs: jobs.length, err: error }, "releasing jobs of a disconnected worker failed; they wait until its lease expires");
+      log.warn(
+        { jobs: jobs.length, err: error },
+        "releasing jobs of a disconnected worker failed; they wait until its lease expires",
+      );
     }
   }
 

@@ -55,7 +55,7 @@ test("a lease runs out by itself, though nobody asks", async (t) => {
     helper.rows().map(({ attempts }) => attempts),
     ids.map(() => 1),
   );
-  assert.ok(helper.store.log.lines.some((line) => JSON.stringify(line).includes("has run out")));
+  assert.ok(helper.store.log.lines.some((line) => JSON.stringify(line).includes("has expired")));
 });
 
 test("what cannot be written when a lease runs out is tried again", async (t) => {

@@ -147,8 +147,8 @@ export class WorkerLink {
     await this.#server.post(`/api/v1/jobs/${id}/fail`, { fence, ...failureOf(error) });
   }
 
-  async release({ id, fence }: LeasedJob): Promise<void> {
-    await this.#server.post(`/api/v1/jobs/${id}/fail`, { fence, release: true });
+  async handBack({ id, fence }: LeasedJob): Promise<void> {
+    await this.#server.post(`/api/v1/jobs/${id}/fail`, { fence, handBack: true });
   }
 }
 

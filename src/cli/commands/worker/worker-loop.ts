@@ -176,7 +176,7 @@ export class WorkerLoop {
   }
 
   #handingBack(job: LeasedJob): () => Promise<void> {
-    return () => this.#parts.link.release(job);
+    return () => this.#parts.link.handBack(job);
   }
 
   /**

@@ -110,7 +110,7 @@ const CompleteBody = object({
 const failEntries = object({
   fence,
   error: v.optional(text(4000, 1)),
-  release: v.optional(
+  handBack: v.optional(
     v.pipe(
       v.literal(true),
       v.description("In place of an error, from a worker that stops: ready again, as if nobody had tried"),
@@ -138,7 +138,7 @@ const failEntries = object({
 
 const FailBody = v.pipe(
   failEntries,
-  v.check(({ error, release }) => (error === undefined) !== (release === undefined), "give error or release"),
+  v.check(({ error, handBack }) => (error === undefined) !== (handBack === undefined), "give error or handBack"),
 );
 
 /** What the feature needs besides the services of every module. */
