@@ -2,11 +2,11 @@ import { type RawBuilder, sql } from "kysely";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { KEY_ID_BYTES, UnsealError } from "../core/sealed-box.ts";
 import type { AuditService } from "../features/audit/index.ts";
-import { mailPlace, secretPlace } from "../features/delivery/index.ts";
+import { mailSealContext, secretSealContext } from "../features/delivery/index.ts";
 import { contentPlace } from "../features/messages/index.ts";
 import type { Database, ReadDb, Trx } from "../store/database.ts";
 import type { Schema } from "../store/schema.ts";
-import { SEALED_SETTINGS, sealedSettingPlace } from "../store/sealed-settings.ts";
+import { SEALED_SETTINGS, settingSealContext } from "../store/sealed-settings.ts";
 
 /** A column whose values are sealed, each under its own place. */
 export interface SealedColumn {
@@ -30,17 +30,17 @@ export interface SealedValue {
  * list.
  */
 export const SEALED_COLUMNS: readonly SealedColumn[] = [
-  sealedColumn("settings", "value", sealedSettingPlace, {
+  sealedColumn("settings", "value", settingSealContext, {
     id: "key",
     where: sql`key in (${sql.join(SEALED_SETTINGS)})`,
   }),
   sealedColumn("push_devices", "token", (id) => `push_devices.token.${id}`),
   sealedColumn("messages", "content", contentPlace),
-  sealedColumn("webhooks", "secret", (id) => secretPlace("secret", id)),
-  sealedColumn("webhooks", "previousSecret", (id) => secretPlace("previousSecret", id), {
+  sealedColumn("webhooks", "secret", (id) => secretSealContext("secret", id)),
+  sealedColumn("webhooks", "previousSecret", (id) => secretSealContext("previousSecret", id), {
     where: sql`previousSecret is not null`,
   }),
-  sealedColumn("sealed_mails", "content", mailPlace),
+  sealedColumn("sealed_mails", "content", mailSealContext),
 ];
 
 interface ColumnOptions {

@@ -16,7 +16,7 @@ export class UnsealError extends Error {
 
 /**
  * Encryption at rest (docs/security.md): AES-256-GCM with a random 96-bit nonce. A sealed value is
- * key id (4 bytes) ‖ nonce ‖ ciphertext ‖ tag; `place` (table, column and row) is authenticated
+ * key id (4 bytes) ‖ nonce ‖ ciphertext ‖ tag; `context` (table, column and row) is authenticated
  * with it, so that a value moved to another row does not open.
  */
 export class SealedBox {
@@ -39,21 +39,21 @@ export class SealedBox {
     return [...this.#keys.keys()];
   }
 
-  seal(place: string, plain: Uint8Array): Buffer {
+  seal(context: string, plain: Uint8Array): Buffer {
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv("aes-256-gcm", this.#current, nonce);
-    cipher.setAAD(Buffer.from(place));
+    cipher.setAAD(Buffer.from(context));
     return Buffer.concat([keyId(this.#current), nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
   }
 
   /** @throws UnsealError */
-  open(place: string, sealed: Uint8Array): Buffer {
+  open(context: string, sealed: Uint8Array): Buffer {
     const bytes = Buffer.from(sealed);
     const key = this.#keys.get(bytes.subarray(0, KEY_ID_BYTES).toString("hex"));
     if (!key || bytes.length < HEADER_BYTES + TAG_BYTES)
       throw new UnsealError("sealed with a key that is not configured");
     const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(KEY_ID_BYTES, HEADER_BYTES));
-    decipher.setAAD(Buffer.from(place));
+    decipher.setAAD(Buffer.from(context));
     decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
     try {
       return Buffer.concat([decipher.update(bytes.subarray(HEADER_BYTES, -TAG_BYTES)), decipher.final()]);

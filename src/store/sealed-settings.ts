@@ -60,7 +60,7 @@ export const PUSHER_APP_SETTING = "pusher.app";
 export const SEALED_SETTINGS = [AUDIT_KEY_SETTING, PUSHER_APP_SETTING] as const;
 
 /** The data authenticated with a sealed setting. */
-export function sealedSettingPlace(key: string): string {
+export function settingSealContext(key: string): string {
   return `settings.value.${key}`;
 }
 

@@ -29,10 +29,9 @@ import type { TargetCall } from "./target-queues.ts";
 import { limitsOf } from "./target-queues.ts";
 
 /**
- * Makes an attempt at one delivery: a transaction that says it has begun, the call, and a
- * transaction in which delivery and job end or wait together. A crash in between has it made again,
- * with the same id (at least once). What goes to one target goes in the order of the notifications:
- * an attempt waits for the one before it.
+ * Makes an attempt at one delivery: a transaction that records the start, the call, and a
+ * transaction that updates delivery and job together. After a crash in between it is repeated with
+ * the same id (at least once). Attempts to one target run in the order of the notifications.
  */
 export async function attemptDelivery(
   context: DeliveryContext,
@@ -47,7 +46,7 @@ export async function attemptDelivery(
   if (isOver(planned) || channels.isForWorkers(channel)) {
     queues.forget(keyOf(planned.delivery), job.id);
     if (isOver(planned)) return undefined;
-    // Planned before the channel was left to workers.
+    // Planned before the channel was assigned to remote workers.
     await database.write((trx) => jobs.moveTo(channels.queueOf(channel), job, trx));
     return COMPLETED;
   }
@@ -119,7 +118,7 @@ async function send(
   try {
     accepted = await callWithin((limit) => callChannel(channel, { delivery, notification, offset }, limit), signal);
   } catch (error) {
-    // The server stops, and the job is given back: it begins again with the same id.
+    // The server is stopping: the job is released and restarts with the same id.
     if (signal.aborted) throw error;
     if (error instanceof NoAnswer) host?.failed(error);
     else host?.answered();
@@ -132,8 +131,8 @@ async function send(
 }
 
 /**
- * Checks what may have changed since the plan was made. @returns undefined when the attempt has
- * ended by that, or waits.
+ * Checks what may have changed since planning. @returns undefined when the attempt has ended or was
+ * deferred.
  */
 export async function routeOf(
   context: DeliveryContext,
@@ -162,7 +161,7 @@ export async function routeOf(
   return undefined;
 }
 
-/** Why nothing is to be sent any more. */
+/** Why the delivery must not be sent any more. */
 function obstacleOf(
   { delivery, notification, recipient, user }: DeliveryFacts,
   now: EpochMs,
@@ -176,8 +175,7 @@ function obstacleOf(
 }
 
 /**
- * An operator has moved the job, or a crash has cut its last attempt short: the delivery goes with
- * it.
+ * An operator changed the job, or a crash ended its last attempt: updates the delivery accordingly.
  */
 export async function followJob(context: DeliveryContext, trx: Trx, { jobId, state, error }: MovedJob): Promise<void> {
   const { clock } = context;
@@ -191,7 +189,7 @@ export async function followJob(context: DeliveryContext, trx: Trx, { jobId, sta
   await recordCompletion(context, delivery.notificationId, delivery.channel, trx);
 }
 
-/** One target of one user: its calls are made in order. */
+/** Key of one target of one user, whose calls run in order. */
 function keyOf({ userId, channel, target }: DeliveryFacts["delivery"]): string {
   return `${userId} ${channel} ${target}`;
 }

@@ -9,7 +9,7 @@ import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.t
 import { SafeFetch } from "./channels/webhook/safe-fetch.ts";
 
 /**
- * The calls of the channels that a worker elsewhere can make, by the configuration of this process.
+ * The calls of the channels that a remote worker can make, with the configuration of this process.
  * None reads a key or opens a connection before the first message.
  */
 export function channelCalls(config: Config, clock: Clock) {

@@ -8,7 +8,7 @@ export type NotificationFacts = Selectable<NotificationsTable>;
 /** User id of project-level deliveries. They skip preferences, quiet hours and per-user limits. */
 export const PROJECT_RECIPIENT = "";
 
-/** Where a user is reached by a channel: a device, a webhook, a mail address. */
+/** An address of a user on a channel: a device, a webhook, a mail address. */
 export interface Target {
   /** {@link PROJECT_RECIPIENT} for a target of a project. */
   readonly userId: string;
@@ -23,90 +23,84 @@ export interface Target {
 export interface Attempt {
   readonly delivery: Selectable<DeliveriesTable>;
   readonly notification: NotificationFacts;
-  /**
-   * Offset of the recipient's own entry, which the message carries so that the app can catch up.
-   */
+  /** Offset of the recipient's entry; the message carries it so that the app can catch up. */
   readonly offset: number;
 }
 
-/** What the provider said when it took the message. */
+/** The provider's answer to an accepted message. */
 export interface Accepted {
-  /** The provider's own id of it. */
+  /** The provider's id of the message. */
   readonly providerId?: string;
 }
 
-/** How a call ended. */
+/** The result of a call. */
 export type Answer = { readonly accepted: Accepted } | { readonly failure: unknown };
 
 /**
- * A channel that leads out of the program: it knows where a user is reached, and how. When, how
- * often and whether at all is decided by plan.ts and attempt.ts. An attempt has three steps:
- * `prepare` puts the message together, `call` hands it to the provider, `interpret` notes what the
- * answer says of the target. One contract suite runs over all channels
- * (test/features/delivery/contract-*.test.ts).
+ * An external channel: it knows the targets of users and how to reach them. plan.ts and attempt.ts
+ * decide whether, when and how often to send. An attempt has three steps: `prepare` builds the
+ * message, `call` sends it to the provider, `interpret` handles what the answer says about the
+ * target. One contract suite runs over all channels (test/features/delivery/contract-*.test.ts).
  *
  * `call` resolves when the provider has taken responsibility. It throws RetryLater when the
- * provider names a time, PermanentError when trying again cannot help, {@link TargetGone} when the
- * target is gone, {@link ProviderDown} when it is not about this message at all, and anything else
- * to be tried again with backoff; several of those in a row say that the provider is down, an
- * answer about one message such as RetryLater does not. The delivery's id is sent along as the
- * message's id, the same for every attempt (at least once).
+ * provider names a time, PermanentError when a retry cannot help, {@link TargetGone} when the
+ * target no longer exists, {@link ProviderDown} when the problem is not this message, and any other
+ * error for a retry with backoff. Several such errors in a row open the circuit; RetryLater and
+ * other answers about one message do not. The delivery id is sent as the message id, the same for
+ * every attempt (at least once).
  */
 export interface Channel<M extends object = object> extends ChannelCalls<M> {
   readonly name: OutsideChannel;
   /**
-   * Whether each target is a provider of its own, such as a webhook's host: one that is down then
-   * says nothing of the others.
+   * Whether each target is its own provider, such as a webhook's host, so that a failing one says
+   * nothing about the others.
    */
   readonly perTargetCircuit?: boolean;
   /**
-   * The targets of these users for this notification. Short look-ups by index: it runs while others
-   * wait for the writer.
+   * The targets of these users for this notification. Only short indexed look-ups: it runs inside a
+   * transaction.
    */
   targets(userIds: readonly string[], notification: NotificationFacts, db: ReadDb | Trx): Promise<readonly Target[]>;
   /**
-   * All that the call needs besides the provider's settings, as JSON. @throws TargetGone,
-   * PermanentError, Error to be tried again
+   * Builds everything the call needs except the provider's settings, as JSON. @throws TargetGone,
+   * PermanentError, or Error for a retry
    */
   prepare(attempt: Attempt): Promise<M>;
-  /**
-   * Notes what an answer says of the target. @returns what the attempt ends with, which may be more
-   * than the call knew
-   */
+  /** Handles what an answer says about the target. @returns the final answer of the attempt */
   interpret?(attempt: Attempt, answer: Answer): Promise<Answer>;
   /**
-   * Where targets belong to users: the owner of this one, and its host. @returns undefined when the
-   * target is gone
+   * Owner and host of a target that belongs to a user. @returns undefined when the target no longer
+   * exists
    */
   sourceOf?(target: string): Promise<TargetSource | undefined>;
-  /** Makes a target that is gone unusable, in the transaction that records it. */
+  /** Disables a target that no longer exists, in the transaction that records it. */
   disable?(target: string, trx: Trx): Promise<void>;
 }
 
 /**
- * The part of a channel that talks to the provider: it has the provider's settings, and nothing of
- * the server's. A worker elsewhere makes the calls with the same code.
+ * The part of a channel that talks to the provider. It uses the provider's settings and nothing of
+ * the server, so remote workers run the same code.
  */
 export interface ChannelCalls<M extends object = object> {
   /**
-   * Whether this process has the settings of the provider; without them nothing is planned for the
+   * Whether this process has the provider's settings; without them nothing is planned for the
    * channel.
    */
   readonly isConfigured: boolean;
-  /** @param message as {@link Channel.prepare} made it, once it was JSON */
+  /** @param message the result of {@link Channel.prepare}, parsed from JSON */
   call(message: M, signal: AbortSignal): Promise<Accepted>;
   close?(): Promise<void> | void;
 }
 
-/** Who can make a channel's calls slow, besides the provider that the operator has configured. */
+/** Parties that can make a channel's calls slow, besides the configured provider. */
 export interface TargetSource {
-  /** Name and port of the host that is called. */
+  /** Name and port of the called host. */
   readonly host: string;
-  /** The user or the project that owns the target. */
+  /** The user or project that owns the target. */
   readonly owner: string;
 }
 
-/** Makes an attempt in this process. @throws what it has failed with */
+/** Makes an attempt in this process. @throws the error of a failed attempt */
 export async function callChannel(channel: Channel, attempt: Attempt, signal: AbortSignal): Promise<Accepted> {
   const message = await channel.prepare(attempt);
   const answer = await answerOf(channel, message, signal);
@@ -119,16 +113,16 @@ async function answerOf(channel: Channel, message: object, signal: AbortSignal):
   try {
     return { accepted: await channel.call(message, signal) };
   } catch (error) {
-    // A call that was given up says nothing of its target.
+    // An aborted call says nothing about its target.
     if (signal.aborted) throw error;
     return { failure: error };
   }
 }
 
-/** The target does not exist any more: it is disabled, and the delivery is dead. */
+/** The target no longer exists: it is disabled, and the delivery is dead. */
 export class TargetGone extends Error {
   override readonly name = "TargetGone";
-  /** Epoch ms at which the provider knew, where it says so. */
+  /** Epoch ms at which the provider noticed, if it says so. */
   readonly since: number | undefined;
 
   constructor(message: string, { since, ...options }: ErrorOptions & { readonly since?: number } = {}) {
@@ -137,39 +131,38 @@ export class TargetGone extends Error {
   }
 }
 
-/** The host did not answer at all: it could not be reached, or not in time. */
+/** The host did not answer: unreachable or too slow. */
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
 }
 
 /**
- * The provider cannot be used as it is configured, or refuses everything: it is paused, and the
+ * The provider cannot be used with this configuration, or refuses everything: it is paused, and the
  * message waits.
  */
 export class ProviderDown extends Error {
   override readonly name = "ProviderDown";
 }
 
-/** Channels have shorter limits of their own; this one is for what hangs all the same. */
+/** Channels have shorter limits; this one ends calls that hang anyway. */
 const LIMIT_MS = 60_000;
 /**
- * What a provider is left with when this process stops: an answer that comes now saves a second
- * message after the next start.
+ * Extra time for calls when this process stops: an answer in this time avoids a duplicate after the
+ * restart.
  */
 const GRACE_MS = 2000;
 
 /**
- * A call was given up because this process stops: its job is handed back, and whether the provider
- * has the message is not known.
+ * A call was abandoned because this process is stopping: its job is released, and it is unknown
+ * whether the provider has the message.
  */
 export class StoppedCall extends Error {
   override readonly name = "StoppedCall";
 }
 
 /**
- * Makes a call, and gives up when it takes too long, or soon after this process has been asked to
- * stop.
- * @throws what it throws, StoppedCall, and Error for the limit
+ * Makes a call with a time limit, shortened when this process is asked to stop.
+ * @throws errors of the call, StoppedCall, and Error for the limit
  */
 export async function callWithin<T>(call: (signal: AbortSignal) => Promise<T>, stop: AbortSignal): Promise<T> {
   const controller = new AbortController();

@@ -3,56 +3,54 @@ import { isWorkerChannel, type WorkerChannel } from "../../core/vocabulary.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { Channel } from "./channel.ts";
 
-/** All channels of a notification: `in_app` is the recipient's own row. */
+/** All channels of a notification; `in_app` is the recipient's own row. */
 export type AnyChannel = OutsideChannel | "in_app";
 
 /**
- * Every server may be asked for these, for rules that name no channel use them; where one is not
- * configured it simply leads nowhere.
+ * Accepted on every server, because rules without channels use them; unconfigured ones have no
+ * effect.
  */
 const ALWAYS_ACCEPTED: ReadonlySet<string> = new Set(["in_app", "pusher", "fcm", "apns"]);
 
-/** The channels that lead out of the program, by name. All are added before the server listens. */
+/** The external channels by name. All are added before the server listens. */
 export class Channels {
   readonly #byName = new Map<OutsideChannel, Channel>();
-  /** By the JSON text of the channels: there are as many as rules think of. */
+  /** By the JSON text of the channels: rules use few combinations. */
   readonly #external = new Map<string, boolean>();
   readonly #workers: ReadonlySet<OutsideChannel>;
 
   /**
-   * @param workers channels by which workers elsewhere send, and this process does not
+   * @param workers channels of remote workers, which this process does not send through
    * (`delivery.workers`)
    */
   constructor(workers: readonly WorkerChannel[] = []) {
     this.#workers = new Set(workers);
   }
 
-  /** @throws TypeError when there is one of that name already. */
+  /** @throws TypeError for a duplicate name. */
   add(channel: Channel): void {
     if (this.#byName.has(channel.name)) throw new TypeError(`the channel ${channel.name} was added already`);
     this.#byName.set(channel.name, channel);
     this.#external.clear();
   }
 
-  /**
-   * A channel that can be used: by this server, or by workers elsewhere, who have what it needs.
-   */
+  /** A channel that can be used, by this server or by remote workers. */
   get(name: OutsideChannel): Channel | undefined {
     const channel = this.#byName.get(name);
     return channel && this.#canUse(channel) ? channel : undefined;
   }
 
-  /** A channel, whether or not it can be used. */
+  /** A channel, configured or not. */
   of(name: OutsideChannel): Channel | undefined {
     return this.#byName.get(name);
   }
 
-  /** Whether workers elsewhere make the calls of the channel. */
+  /** Whether remote workers make the calls of the channel. */
   isForWorkers(channel: OutsideChannel): channel is WorkerChannel {
     return this.#workers.has(channel);
   }
 
-  /** The queue of attempts by the channel. */
+  /** The queue of the channel's attempts. */
   queueOf(channel: OutsideChannel): QueueName {
     return this.isForWorkers(channel) && isWorkerChannel(channel) ? `workers:${channel}` : deliveryQueue(channel);
   }
@@ -63,8 +61,8 @@ export class Channels {
   }
 
   /**
-   * Whether a notification with these channels can leave the program. @param names a JSON list, as
-   * it is stored
+   * Whether a notification with these channels may need external delivery. @param names a JSON
+   * list, as stored
    */
   hasExternalChannel(names: string | null): boolean {
     if (names === null) return false;
@@ -76,7 +74,7 @@ export class Channels {
     return isExternal;
   }
 
-  /** The usable channels of a notification. @param names a JSON list, as it is stored */
+  /** The usable channels of a notification. @param names a JSON list, as stored */
   forChannels(names: string | null): readonly Channel[] {
     if (names === null) return [];
     const named = new Set(JSON.parse(names) as AnyChannel[]);
@@ -92,5 +90,5 @@ export class Channels {
   }
 }
 
-/** Lists of six names have few orders that are in use. */
+/** Only few orders of the six names are in use. */
 const MAX_REMEMBERED = 1000;

@@ -5,18 +5,15 @@ import type { OutsideChannel } from "../../store/schema.ts";
 import { PermanentError, RetryLater } from "../jobs/index.ts";
 import { type Channel, ProviderDown, TargetGone } from "./channel.ts";
 
-/**
- * So many failures in a row, none of them about one message alone, and the provider is taken to be
- * down.
- */
+/** Consecutive failures, none about one message alone, after which the provider counts as down. */
 const FAILURES_TO_OPEN = 5;
 const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 600_000;
 
 /**
- * Keeps a provider that is down from being called for every message. `closed`: everything goes.
- * `open`: nothing goes until the pause is over. `half-open`: one attempt goes; if the provider
- * answers the circuit closes, if not it opens for twice as long.
+ * Stops calls to a failing provider. `closed`: all calls pass. `open`: none until the pause is
+ * over. `half-open`: one attempt passes; success closes the circuit, failure opens it for twice as
+ * long.
  */
 export class CircuitBreaker {
   readonly channel: OutsideChannel;
@@ -42,14 +39,14 @@ export class CircuitBreaker {
     return this.#openUntil > this.#clock.elapsed() || this.#isTrying ? "open" : "half-open";
   }
 
-  /** Whether the provider answered when it was called last; null: it was not called yet. */
+  /** Whether the last call got an answer; null before the first call. */
   get isReached(): boolean | null {
     return this.#isReached;
   }
 
   /**
-   * Asks to make an attempt; its end must then be noted. @returns 0 if it may be made now, else how
-   * long to wait.
+   * Requests an attempt, whose result must then be reported. @returns 0 if it may run now,
+   * otherwise the time to wait.
    */
   waitMs(): number {
     if (this.#openUntil === null) return 0;
@@ -60,7 +57,7 @@ export class CircuitBreaker {
     return 0;
   }
 
-  /** The provider has answered, whatever it said about the message. */
+  /** The provider answered, whatever it said about the message. */
   answered(): void {
     if (this.#openUntil !== null) this.#log.info({ channel: this.channel }, "a provider answers again");
     this.#isReached = true;
@@ -70,14 +67,14 @@ export class CircuitBreaker {
     this.#isTrying = false;
   }
 
-  /** The provider could not be reached, or could not do its work. */
+  /** The provider could not be reached or failed. */
   failed(error: Error): void {
     this.#isReached = false;
     this.#failures++;
     if (this.#isTrying || this.#failures >= FAILURES_TO_OPEN) this.open(error);
   }
 
-  /** What a call has failed with: of the provider, of this message alone, or of the way there. */
+  /** Reports a failed call: caused by the provider, this message, or the network. */
   refused(error: unknown): void {
     const cause = error instanceof Error ? error : new Error(String(error));
     if (error instanceof ProviderDown) this.open(cause);
@@ -86,12 +83,12 @@ export class CircuitBreaker {
     else this.failed(cause);
   }
 
-  /** Neither: an attempt that was given up before it came to anything. */
+  /** Reports an attempt that was abandoned without a result. */
   abandoned(): void {
     this.#isTrying = false;
   }
 
-  /** A pause begins, unless one is under way. */
+  /** Starts a pause unless one is running. */
   open(error: Error): void {
     const isTrial = this.#isTrying;
     this.#isTrying = false;
@@ -105,11 +102,11 @@ export class CircuitBreaker {
   }
 }
 
-/** Circuits that are kept in memory; the one that was used longest ago goes. */
+/** Limit of circuits in memory; evicts the least recently used. */
 const MAX_CIRCUITS = 1000;
 const LONGEST_HOST_PAUSE_MS = 60_000;
 
-/** One circuit a provider: providers are paused one by one, never the queue. */
+/** One circuit per provider: providers are paused individually, never the queue. */
 export class Circuits {
   readonly #circuits = new Map<string, CircuitBreaker>();
   readonly #clock: Clock;
@@ -130,9 +127,9 @@ export class Circuits {
   }
 
   /**
-   * Of a host that targets of several users may share. It counts only whether the host answered:
-   * what it answers to one of them says nothing of the others. Its pauses are short, so that a user
-   * whose calls hang there cannot keep others from it for long.
+   * The circuit of a host that targets of several users may share. Counts only whether the host
+   * answered, because its answer to one says nothing about the others. Its pauses are short, so
+   * that a user whose calls hang cannot block others for long.
    */
   ofHost(channel: OutsideChannel, host: string): CircuitBreaker {
     return this.#get(`${channel} host ${host}`, channel, LONGEST_HOST_PAUSE_MS);
@@ -140,7 +137,7 @@ export class Circuits {
 
   #get(key: string, channel: OutsideChannel, longestPauseMs?: number): CircuitBreaker {
     const circuit = this.#circuits.get(key) ?? new CircuitBreaker(channel, this.#clock, this.#log, longestPauseMs);
-    // Last in the map: the first ones were used longest ago.
+    // Moves it to the end of the map: the first ones are the least recently used.
     this.#circuits.delete(key);
     this.#circuits.set(key, circuit);
     const [oldest] = this.#circuits.keys();
@@ -148,15 +145,12 @@ export class Circuits {
     return circuit;
   }
 
-  /**
-   * Whether a channel's own provider answered when it was called last; null: it was not called
-   * since the start.
-   */
+  /** Whether the last call of a channel's provider got an answer; null before the first call. */
   isReached(channel: OutsideChannel): boolean | null {
     return this.#circuits.get(channel)?.isReached ?? null;
   }
 
-  /** What does not let everything through now. */
+  /** Circuits that are not closed. */
   paused(): readonly CircuitBreaker[] {
     return [...this.#circuits.values()].filter(({ state }) => state !== "closed");
   }

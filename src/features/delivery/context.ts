@@ -17,12 +17,12 @@ import type { Circuits } from "./circuits.ts";
 import type { DeliveryLimits } from "./limits.ts";
 import type { TargetQueues } from "./target-queues.ts";
 
-/** A notification may wait for hours: until quiet hours end, or a provider comes back. */
+/** A notification may wait for hours, for quiet hours to end or a provider to recover. */
 const LATENCY_BUCKETS = [...SECONDS_BUCKETS, 30, 60, 300, 1800, 3600, 21_600, 86_400];
 
 type DeliveryResult = Extract<DeliveryState, "delivered" | "failed" | "dead" | "skipped">;
 
-/** Attempts at deliveries, counted as they end. */
+/** Metrics of delivery attempts. */
 export class DeliveryMetrics {
   readonly #total;
   readonly #latency;
@@ -46,7 +46,7 @@ export class DeliveryMetrics {
   }
 }
 
-/** What the steps of a delivery work with. */
+/** Dependencies of the steps of a delivery. */
 export interface DeliveryContext {
   readonly database: Database;
   readonly jobs: JobService;
@@ -61,11 +61,11 @@ export interface DeliveryContext {
   readonly circuits: Circuits;
   readonly limits: DeliveryLimits;
   readonly metrics: DeliveryMetrics;
-  /** Attempts of this process, in order by target. */
+  /** This process's attempts, ordered by target. */
   readonly queues: TargetQueues;
 }
 
-/** What the feature is opened with. */
+/** Dependencies for opening the feature. */
 export interface DeliveryParts extends Omit<DeliveryContext, "circuits" | "limits" | "metrics" | "queues"> {
   readonly config: Config;
   readonly metrics: Metrics;

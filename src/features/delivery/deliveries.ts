@@ -7,37 +7,35 @@ import type { NewJob } from "../jobs/index.ts";
 import { type NotificationFacts, PROJECT_RECIPIENT } from "./channel.ts";
 import { MAX_WAIT_MS } from "./limits.ts";
 
-/** Why a delivery waits or was skipped: `deliveries.reason`, which explain reads. */
+/** Why a delivery waits or was skipped: `deliveries.reason`, shown by explain. */
 export type DeliveryReason =
-  /** Waits: for the end of the user's quiet hours. */
+  /** Waits for the end of the user's quiet hours. */
   | "quiet hours"
-  /** Waits: the user is connected, and may see it there in time. */
+  /** Waits because the user is connected and may see it live. */
   | "connected"
-  /** Waits: over the limit; sent as one with others, unless it is alone. */
+  /** Waits because it exceeds the limit; merged with others, unless it is alone. */
   | "rate limited"
-  /** Waits: the provider is paused. */
+  /** Waits for a paused provider. */
   | "provider paused"
-  /**
-   * Waits: for earlier calls of the same target, or for a worker that its host or owner may use.
-   */
+  /** Waits for earlier calls of the same target, or for a worker that its host or owner may use. */
   | "behind earlier ones"
-  /** Waits: the channel is left to workers elsewhere, and none has taken it yet. */
+  /** Waits for a remote worker to claim it. */
   | "for a worker"
-  /** Skipped: one message represents it and others that came too fast. */
+  /** Skipped: one message represents it and others that exceeded the limit. */
   | "merged"
   /** Skipped: the user has seen it live. */
   | "delivered live"
-  /** Skipped: the user does not want this kind by this channel. */
+  /** Skipped: the user has switched off this kind on this channel. */
   | "channel off"
   | "below minimum priority"
   | "expired"
   | "deleted by recipient"
   | "recipient not active"
   | "channel not configured"
-  /** Skipped: by an operator. */
+  /** Skipped by an operator. */
   | "cancelled";
 
-/** A delivery, and all that its attempt depends on. */
+/** A delivery and everything its attempt depends on. */
 export interface DeliveryFacts {
   readonly delivery: Selectable<DeliveriesTable>;
   readonly notification: NotificationFacts;
@@ -47,21 +45,19 @@ export interface DeliveryFacts {
   readonly offset: number;
 }
 
-/** Of a delivery to a project: nothing that a recipient does ends it. */
+/** A delivery to a project: nothing a recipient does ends it. */
 const OF_PROJECT = {
   recipient: { delivered: 0, deletedAt: null },
   user: { status: "active", deletedAt: null, timezone: "UTC", prefs: "{}" },
   offset: 0,
 } as const;
 
-/** Whether nothing more is to be done for it. */
+/** Whether the delivery needs no further work. */
 export function isOver({ delivery }: DeliveryFacts): boolean {
   return delivery.state === "delivered" || delivery.state === "skipped";
 }
 
-/**
- * @returns undefined where one of them is gone: there is nothing to send, or no one to send it to.
- */
+/** @returns undefined when its notification or recipient is gone. */
 export async function findDelivery(id: string, db: ReadDb): Promise<DeliveryFacts | undefined> {
   const delivery = await db.selectFrom("deliveries").selectAll().where("id", "=", id).executeTakeFirst();
   if (!delivery) return undefined;
@@ -110,10 +106,7 @@ export interface MergePayload {
   readonly userId: string;
 }
 
-/**
- * The job of one delivery, in the queue of its channel. Its id is the delivery's: code that moves
- * the job finds the delivery.
- */
+/** The job of one delivery, in the queue of its channel. Both have the same id. */
 export function attemptJob(
   { id }: { readonly id: string },
   { priority, correlationId }: { readonly priority: number; readonly correlationId: string },
@@ -133,8 +126,8 @@ export function attemptJob(
 }
 
 /**
- * The job that makes one message of what came to a user too fast, after the longest wait for a
- * token.
+ * The job that merges a user's rate-limited notifications into one message, after the longest wait
+ * for a token.
  */
 export function mergeJob(userId: string, now: EpochMs): Job {
   return {

@@ -4,14 +4,14 @@ import type { Clock } from "../../core/clock.ts";
 import { recentlyUsed } from "../../core/ttl-cache.ts";
 
 const MINUTE_MS = 60_000;
-/** What would have to wait longer is merged. */
+/** Notifications with a longer wait are merged. */
 export const MAX_WAIT_MS = 5 * MINUTE_MS;
-/** Of more users, the buckets that were not used for longest count as full. */
+/** Limit of buckets in memory; least recently used ones are dropped and count as full. */
 const MAX_USERS = 50_000;
 
 /**
- * The rates at which notifications are sent: one bucket per user, one for all. Where a bucket is
- * empty, its next token is taken and waited for. In memory: after a restart the buckets are full.
+ * Rate limits of notifications: one bucket per user, one for all. With an empty bucket the next
+ * token is borrowed and waited for. In memory only: after a restart the buckets are full.
  */
 export class DeliveryLimits {
   readonly #clock: Clock;
@@ -25,8 +25,8 @@ export class DeliveryLimits {
   }
 
   /**
-   * Takes a token for one notification of a user. @returns how long to wait for it; null when that
-   * would be too long, and none was taken.
+   * Takes a token for one notification of a user. @returns the wait for it; null when that is too
+   * long and none was taken.
    */
   take(userId: string): number | null {
     const { perUser, perUserBurst, global } = this.#settings();
@@ -43,7 +43,7 @@ export class DeliveryLimits {
   }
 }
 
-/** The bucket as it is now; another one where there is none yet, or a setting has changed. */
+/** The refilled bucket; a new one if there is none or the settings changed. */
 function refilled(bucket: Bucket | undefined, burst: number, perMinute: number, now: number): Bucket {
   const windowMs = (burst * MINUTE_MS) / perMinute;
   const isSame = bucket?.limit === burst && bucket.windowMs === windowMs;

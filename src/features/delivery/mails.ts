@@ -11,23 +11,23 @@ import { limitsOf } from "./target-queues.ts";
 
 export const MAIL_JOB = "mail";
 const QUEUE = "notification-delivery";
-/** Someone waits for the link: before notifications of ordinary priority. */
+/** A person is waiting for the link: sent before notifications of ordinary priority. */
 const PRIORITY = 500;
 
-/** A mail that belongs to no notification, such as one with a link of an account. */
+/** A mail without a notification, such as one with a link for an account. */
 export interface DirectMail extends Pick<Mail, "to" | "subject" | "text"> {
-  /** When its link expires: it is not sent after that, and its text not kept. */
+  /** Expiry of its link. After that it is not sent, and its text is deleted. */
   readonly expiresAt: EpochMs;
 }
 
-/** What seals the content of a mail. */
-export function mailPlace(id: string): string {
+/** Seal context of a mail's content. */
+export function mailSealContext(id: string): string {
   return `sealed_mails.content.${id}`;
 }
 
 /**
- * Has a mail sent by a job that is part of the transaction. The content is sealed in a row of its
- * own: jobs are shown to operators, and it may hold a secret. @throws OVERLOADED
+ * Enqueues a mail as a job in the transaction. The content is sealed in a separate row, because
+ * operators can see jobs and it may hold a secret. @throws OVERLOADED
  */
 export async function enqueueMail(
   { box, jobs, clock }: Pick<DeliveryContext, "box" | "jobs" | "clock">,
@@ -35,13 +35,13 @@ export async function enqueueMail(
   trx: Trx,
 ): Promise<void> {
   const id = uuidv7();
-  const content = box.seal(mailPlace(id), Buffer.from(JSON.stringify(mail)));
+  const content = box.seal(mailSealContext(id), Buffer.from(JSON.stringify(mail)));
   await trx.insertInto("sealed_mails").values({ id, content, expiresAt }).execute();
   const job = { id, queue: QUEUE, kind: MAIL_JOB, payload: {}, runAt: clock.now(), priority: PRIORITY } as const;
   await jobs.enqueue(job, { trx });
 }
 
-/** Sends the mail of a job, in the share of the workers that the channel has. */
+/** Sends the mail of a job, within the channel's share of workers. */
 export function sendMail(
   context: DeliveryContext,
   job: RunningJob,
@@ -50,7 +50,7 @@ export function sendMail(
   const { clock, settings, queues } = context;
   return queues.call({
     jobId: job.id,
-    // Each mail is its own target: mails to several addresses need not wait for each other.
+    // Each mail is its own target: mails to different addresses need not wait for each other.
     target: `mail ${job.id}`,
     limits: limitsOf({ channel: "email" }, settings.queue(QUEUE).concurrency),
     run: () => attemptMail(context, job, signal),
@@ -58,7 +58,7 @@ export function sendMail(
   });
 }
 
-/** An error makes the job try again with backoff, as with any other job. */
+/** An error is retried with backoff, like that of any job. */
 async function attemptMail(
   context: DeliveryContext,
   job: RunningJob,
@@ -90,7 +90,7 @@ async function attemptMail(
   return COMPLETED;
 }
 
-/** @throws the error with which the runner ends the attempt */
+/** @throws the error that ends the attempt */
 async function failed(
   context: DeliveryContext,
   job: RunningJob,
@@ -124,7 +124,7 @@ async function openMail(
 ): Promise<Mail | undefined> {
   const row = await findMail(database.read, id, clock.now());
   try {
-    return row && (JSON.parse(box.open(mailPlace(id), row.content).toString()) as Mail);
+    return row && (JSON.parse(box.open(mailSealContext(id), row.content).toString()) as Mail);
   } catch (error) {
     throw error instanceof UnsealError ? new PermanentError(error.message, { cause: error }) : error;
   }

@@ -7,24 +7,23 @@ import type { DeliveryContext } from "./context.ts";
 import { attemptJob, type DeliveryReason, type MergePayload, mergeJob, updateDelivery } from "./deliveries.ts";
 import { recordCompletion } from "./outcome.ts";
 
-/** Titles that the one message names. */
+/** Number of titles in the merged message. */
 const NAMED_TITLES = 5;
 const TITLE_LENGTH = 100;
-/** Deliveries that one message represents at most. */
+/** Limit of deliveries that one message represents. */
 const MAX_MERGED = 10_000;
 const RATE_LIMITED: DeliveryReason = "rate limited";
 
 /**
- * Makes one message of the notifications that came to a user faster than they may leave the
- * program. All of them are in the list; what is sent says how many. One that waited alone is sent
- * as it is.
+ * Merges a user's notifications that exceed the rate limit into one message with their number. All
+ * of them stay in the user's list. A single one is sent unchanged.
  */
 export async function mergeDeliveries(context: DeliveryContext, job: RunningJob): Promise<typeof COMPLETED> {
   const { userId } = job.payload as MergePayload;
   const { database, jobs, clock } = context;
   const merged = await database.write(async (trx) => {
-    // Read in the transaction: until it ends this job's key holds for what is planned, and no other
-    // job would come for that.
+    // Read in the transaction: until it ends, this job holds the dedupe key, and no other merge job
+    // would be created.
     const waiting = await waitingOf(userId, trx);
     const isAlone = waiting.every(({ notificationId }) => notificationId === waiting[0]?.notificationId);
     await jobs.complete(job, trx, { deliveries: waiting.length });
@@ -66,7 +65,7 @@ async function sendOne(
     .updateTable("deliveries")
     .set({ state: "skipped", reason, updatedAt: clock.now() })
     .where("userId", "=", userId)
-    .where("reason", "=", sql.lit(RATE_LIMITED)) // literals, as in the partial index
+    .where("reason", "=", sql.lit(RATE_LIMITED)) // Literals, to match the partial index.
     .where("state", "=", sql.lit("queued"))
     .where("id", "<=", waiting.at(-1)?.id ?? "")
     .execute();
@@ -74,7 +73,7 @@ async function sendOne(
   if (isActive) await notify.send({ ...contentOf(waiting), recipients: [userId] }, { trx });
 }
 
-/** Each notification by itself, after the commit: they may be many, and this is bookkeeping. */
+/** One transaction per notification, after the commit: they may be many. */
 async function recordMerged(context: DeliveryContext, waiting: readonly Waiting[]): Promise<void> {
   const { database } = context;
   const done = new Map(waiting.map((each) => [`${each.notificationId} ${each.channel}`, each] as const));
@@ -97,7 +96,7 @@ function waitingOf(userId: string, trx: Trx): Promise<Waiting[]> {
     .innerJoin("notifications as n", "n.id", "d.notificationId")
     .select(["d.id", "d.notificationId", "d.channel", "n.title", "n.priority", "n.correlationId"])
     .where("d.userId", "=", userId)
-    .where("d.reason", "=", sql.lit(RATE_LIMITED)) // literals, as in the partial index
+    .where("d.reason", "=", sql.lit(RATE_LIMITED)) // Literals, to match the partial index.
     .where("d.state", "=", sql.lit("queued"))
     .orderBy("d.id")
     .limit(MAX_MERGED)
@@ -111,7 +110,11 @@ function contentOf(waiting: readonly Waiting[]) {
   return {
     kind: "aggregate" as const,
     title: `${titles.size} notifications`,
-    message: `They came faster than they may be sent, so this one message stands for them:\n${named.join("\n")}${more > 0 ? `\nand ${more} more.` : ""}`,
+    message: [
+      "They exceed the rate limit, so this message replaces them:",
+      ...named,
+      ...(more > 0 ? [`and ${more} more.`] : []),
+    ].join("\n"),
     priority: Math.max(...waiting.map(({ priority }) => priority)),
     channels: [...new Set(waiting.map(({ channel }) => channel))],
     data: { merged: titles.size },

@@ -20,10 +20,10 @@ import { planDeliveries } from "./plan.ts";
 import { serveWorkers } from "./remote.ts";
 import { TargetQueues } from "./target-queues.ts";
 
-/** What effects keep current. */
+/** Memory that effects keep current. */
 export interface DeliveryMemory {
   readonly results: DeliveryMetrics;
-  /** The attempt does not wait for its target any more: those after it need not wait for it. */
+  /** The attempt no longer waits for its target. */
   endTurn(target: string, jobId: string): void;
 }
 
@@ -33,9 +33,9 @@ export interface DeliveryServices {
 }
 
 /**
- * Starts what of a notification leaves the program. The commit that makes a notification leaves one
- * job (plan.ts); that one plans a delivery for each recipient and target, with a job of its own;
- * each attempt at it is a call between two transactions (attempt.ts).
+ * Starts external delivery. The commit that creates a notification adds one job (plan.ts). That job
+ * plans a delivery with its own job for each recipient and target. Each attempt is a call between
+ * two transactions (attempt.ts).
  */
 export function openDelivery(parts: DeliveryParts): DeliveryServices {
   const { database, jobs, audit, box, clock, presence, settings, notify, channels } = parts;
@@ -66,7 +66,7 @@ export function openDelivery(parts: DeliveryParts): DeliveryServices {
   return { circuits, memory: { results: metrics, endTurn: (target, jobId) => queues.forget(target, jobId) } };
 }
 
-/** All channels are added; those that are not configured are never planned for. */
+/** Adds all channels; unconfigured ones are never planned for. */
 function addChannels(parts: DeliveryParts, log: Logger): void {
   const { config, clock, channels, database, sounds, pusher: app } = parts;
   const calls = channelCalls(config, clock);
@@ -87,14 +87,14 @@ function handleJobs(context: DeliveryContext, { runner, jobControl, workerLeases
   jobControl.whenEnded(ATTEMPT_JOB, (trx, moved) => followJob(context, trx, moved));
   serveWorkers(context, workerLeases);
   for (const channel of WORKER_CHANNELS) {
-    // What was left to workers until the last start.
+    // Attempts that belonged to remote workers until the last restart.
     if (!context.channels.isForWorkers(channel)) runner.serve(`workers:${channel}`);
   }
 }
 
 /**
- * Makes deferred jobs ready that their targets can take, those of one turn of the event loop in one
- * transaction. Those that cannot be recalled come back by themselves.
+ * Makes deferred jobs ready when their targets can take them, in one transaction per turn of the
+ * event loop. Jobs that cannot be recalled become ready by themselves.
  */
 function recalling(jobs: JobService, log: Logger): (jobIds: readonly string[]) => void {
   let waiting: string[] = [];

@@ -9,33 +9,30 @@ import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
 import { type DeliveryFacts, type DeliveryReason, updateDelivery } from "./deliveries.ts";
 
-/** A message that has waited for a paused provider this long is not sent any more. */
+/** A message that has waited this long for a paused provider is dropped. */
 const LONGEST_PAUSE_MS = DAY_MS;
 const ERROR_LENGTH = 1000;
-/** Nothing here is decided by what follows another attempt's commit. */
+/** Safe to share commits: no decision here depends on the effects of another attempt's commit. */
 const SHARED = { sharesCommit: true } as const;
 
 type OutcomeContext = Pick<DeliveryContext, "database" | "jobs" | "audit" | "clock" | "log">;
 
-/** The job of an attempt, run by this server's runner or claimed by a worker elsewhere. */
+/** The job of an attempt, run by this server or claimed by a remote worker. */
 export interface AttemptJob extends Pick<RunningJob, "id" | "kind" | "label" | "claimed"> {
-  /** Absent: the server itself. */
+  /** Undefined: the server itself. */
   readonly worker?: string;
 }
 
-/** How the job of an attempt ended, as the metrics of jobs have it. */
+/** The outcome of an attempt's job, as in the metrics of jobs. */
 export type AttemptOutcome = RunnerFacts["outcome"];
 
-/** What an attempt goes by. The circuit has let it through, and needs to know how it ended. */
+/** The route of an attempt. Its circuit has let it through and must be given the result. */
 export interface AttemptRoute {
   readonly channel: Channel;
   readonly circuit: CircuitBreaker;
 }
 
-/**
- * Counted before the call: a crash in it must still use up an attempt. @returns the delivery as it
- * is now
- */
+/** Counted before the call: a crash must still use up an attempt. @returns the updated delivery */
 export async function recordBegin(
   { database, clock, log }: OutcomeContext,
   { delivery }: DeliveryFacts,
@@ -87,7 +84,7 @@ export async function recordFailure(
   return fail(context, job, found, permanent, async (trx) => channel.disable?.(target, trx));
 }
 
-/** A provider that is paused is waited for, without using up attempts, but not for ever. */
+/** Waits for a paused provider without using up attempts, up to a limit. */
 export async function waitForProvider(
   context: OutcomeContext,
   job: AttemptJob,
@@ -152,9 +149,8 @@ async function fail(
 }
 
 /**
- * Records that a notification has nothing more to do by a channel: one audit row a channel, with
- * counts. To be called in the transaction in which a delivery ends, and in the one in which
- * planning does.
+ * Records that a channel has completed a notification: one audit row per channel, with counts. Call
+ * it in the transaction in which planning or a delivery ends.
  */
 export async function recordCompletion(
   { audit, clock }: Pick<DeliveryContext, "audit" | "clock">,
@@ -183,7 +179,8 @@ export async function recordCompletion(
 async function isOpen(notificationId: string, channel: OutsideChannel, trx: Trx): Promise<boolean> {
   const { rows } = await sql<{ open: 0 | 1 }>`
     select exists (
-      select 1 from deliveries where notificationId = ${notificationId} and channel = ${channel} and state in ('queued', 'sending', 'failed')
+      select 1 from deliveries where notificationId = ${notificationId} and channel = ${channel}
+        and state in ('queued', 'sending', 'failed')
     ) or exists (
       select 1 from jobs where queue = 'notification-delivery' and finishedAt is null
         and dedupeKey in ('deliver:' || ${notificationId}, 'recipients:' || ${notificationId})

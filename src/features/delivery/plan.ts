@@ -10,12 +10,12 @@ import { attemptJob, type DeliveryReason, mergeJob } from "./deliveries.ts";
 import { recordCompletion } from "./outcome.ts";
 import { heldUntil, isPush, type Preferences, refusal } from "./preferences.ts";
 
-/** Recipients of one transaction: ingest waits for it no longer than for a few commits. */
+/** Recipients per transaction: ingest waits no longer than for a few commits. */
 const RECIPIENTS_AT_ONCE = 250;
-/** SQLite binds 32 766 values a statement. */
+/** SQLite binds up to 32 766 values per statement. */
 const ROWS_AT_ONCE = 500;
 
-/** What decides about the deliveries of a user. */
+/** The user's data that decides about deliveries. */
 interface Reader {
   readonly timezone: string;
   readonly prefs: Preferences;
@@ -28,23 +28,23 @@ type Row = Insertable<DeliveriesTable> & Pick<DeliveriesTable, "id" | "userId" |
 
 interface Decision extends Pick<Row, "state"> {
   readonly reason: DeliveryReason | null;
-  /** Absent: it has no attempt now. */
+  /** Undefined: no attempt for now. */
   readonly runAt?: EpochMs;
 }
 
 /** The deliveries of one slice of recipients. */
 interface Plan {
   readonly rows: Row[];
-  /** When those that wait are due, by the delivery's id. */
+  /** Due times of waiting deliveries, by delivery id. */
   readonly runAt: Map<string, EpochMs>;
   /** Users over their limit. */
   readonly rateLimited: Set<string>;
 }
 
 /**
- * Plans the deliveries of a notification, in slices of one transaction each. A second run finds
- * what the first has written, and adds what is missing. Preferences, quiet hours and limits are
- * applied when the plan is made; what may change until the attempt is checked again there.
+ * Plans the deliveries of a notification, in slices of one transaction each. Running again adds
+ * only what is missing. It applies preferences, quiet hours and limits; the attempt checks again
+ * what may have changed.
  */
 export async function planDeliveries(
   context: DeliveryContext,
@@ -102,7 +102,7 @@ async function planOf(
   const readers = new Map<string, Reader>(
     recipients.map(({ userId, timezone, prefs }) => [userId, { timezone, prefs: JSON.parse(prefs) as Preferences }]),
   );
-  /** One token a user and notification, however many targets it goes to. */
+  /** One token per user and notification, for any number of targets. */
   const waits = new Map<string, number | null>();
   for (const channel of channels) {
     for (const target of await channel.targets([...readers.keys()], notification, context.database.read)) {
@@ -122,7 +122,7 @@ async function planOf(
   return plan;
 }
 
-/** What represents many is not counted: it is there so that there are fewer. */
+/** A merged message is not counted: it exists to reduce the number. */
 function takeToken({ limits }: DeliveryContext, userId: string, { kind }: NotificationFacts): number | null {
   const isFree = kind === "aggregate" || kind === "digest" || userId === PROJECT_RECIPIENT;
   return isFree ? 0 : limits.take(userId);
@@ -156,7 +156,7 @@ function addRow(
   if (dueAt !== undefined) runAt.set(id, dueAt);
 }
 
-/** A delivery that is there already keeps its job: only what is new gets one. */
+/** An existing delivery keeps its job: only new ones get one. */
 async function storePlan(
   { jobs, clock, channels }: DeliveryContext,
   { rows, runAt, rateLimited }: Plan,

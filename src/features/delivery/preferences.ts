@@ -19,7 +19,7 @@ const channelsByKind = {
 
 export const NOTIFICATION_KINDS = Object.keys(channelsByKind) as NotificationKind[];
 
-/** How and when a user wants notifications. Stored as sent; absent members mean the default. */
+/** How and when a user wants notifications. Stored as sent; missing members mean the default. */
 export const Preferences = object({
   channels: v.optional(
     v.pipe(
@@ -41,12 +41,12 @@ export const Preferences = object({
 });
 export type Preferences = v.InferOutput<typeof Preferences>;
 
-/** From this priority on quiet hours do not hold a notification. */
+/** Quiet hours do not hold notifications of this priority and above. */
 export const URGENT = 500;
 
 /**
- * As preferences name them: users do not choose the push service of a device, and Pusher is one
- * more live connection.
+ * Names in preferences: users do not choose the push service of a device, and Pusher counts as a
+ * live connection.
  */
 const NAMED = {
   pusher: "in_app",
@@ -63,24 +63,24 @@ export function refusal(prefs: Preferences, channel: OutsideChannel, { kind, pri
   const wanted = prefs.channels?.[kind];
   if (wanted && !wanted.includes(NAMED[channel])) return "channel off";
   if (channel === "email" && !wantsMail(prefs, kind)) return "channel off";
-  // A digest has a setting of its own.
+  // Digests have their own setting.
   return kind !== "digest" && priority < (prefs.minPriority ?? 0) ? "below minimum priority" : null;
 }
 
-/** Whether a user takes mails of a kind. */
+/** Whether a user accepts mails of a kind. */
 export function wantsMail({ channels, emailAlerts, digest }: Preferences, kind: NotificationKind): boolean {
   if (kind === "alert" && emailAlerts === false) return false;
   if (kind === "digest" && digest === false) return false;
   return channels?.[kind]?.includes("email") ?? true;
 }
 
-/** The same preferences without mails of a kind; its other channels stay. */
+/** The preferences without mails of a kind; its other channels stay. */
 export function withoutMail(prefs: Preferences, kind: NotificationKind): Preferences {
   const others = (prefs.channels?.[kind] ?? CHANNELS).filter((channel) => channel !== "email");
   return { ...prefs, channels: { ...prefs.channels, [kind]: others } };
 }
 
-/** Until when a notification waits for the end of the user's quiet hours; null when it does not. */
+/** End of the quiet hours that hold a notification; null when none do. */
 export function heldUntil(
   prefs: Preferences,
   timezone: string,
@@ -96,16 +96,16 @@ export function isPush(channel: OutsideChannel): boolean {
   return NAMED[channel] === "push";
 }
 
-/** Times of day such as 22:00, on the user's own clock; `to` before `from` is on the next day. */
+/** Times of day such as 22:00 in the user's time zone; `to` before `from` is on the next day. */
 interface QuietHours {
   readonly from: string;
   readonly to: string;
 }
 
 /**
- * When the quiet hours that hold at an instant end; null when none do. They are what the wall clock
- * shows: where a gap skips their end they end with the gap, and an hour that comes twice is quiet
- * as often as it lies within them.
+ * End of the quiet hours at an instant; null outside them. They follow the wall clock: when a
+ * daylight-saving gap skips their end they end with the gap, and a repeated hour is quiet each time
+ * it is within them.
  */
 export function quietUntil(at: EpochMs, timezone: string, hours: QuietHours): EpochMs | null {
   const to = msOfDay(hours.to);
@@ -114,19 +114,19 @@ export function quietUntil(at: EpochMs, timezone: string, hours: QuietHours): Ep
     const end = now + modulo(to - wallMs(now, timezone));
     const change = offsetChange(timezone, now, end);
     if (change === undefined) return end;
-    // The clocks are set before that: asked again from there on.
+    // The offset changes before that: continue from the change.
     now = change;
   }
   return now === at ? null : now;
 }
 
-/** From a time to the same time is no time at all. */
+/** Equal times mean no quiet hours. */
 function isQuiet(at: EpochMs, timezone: string, { from, to }: QuietHours): boolean {
   const start = msOfDay(from);
   return modulo(wallMs(at, timezone) - start) < modulo(msOfDay(to) - start);
 }
 
-/** What the wall clock shows, since midnight. */
+/** Wall clock time since midnight. */
 function wallMs(at: EpochMs, timezone: string): number {
   return modulo(at + zoneOffsetMs(timezone, at));
 }

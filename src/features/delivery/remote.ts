@@ -27,7 +27,7 @@ import {
 } from "./outcome.ts";
 
 /**
- * What a worker elsewhere gets of an attempt: all that its one call needs besides the provider's
+ * An attempt as a remote worker receives it: everything the call needs besides the provider's
  * settings.
  */
 export interface DispatchedAttempt {
@@ -37,14 +37,14 @@ export interface DispatchedAttempt {
   readonly message: object;
 }
 
-/** What a worker says of a call that was accepted. */
+/** A worker's report of an accepted call. */
 const Result = v.object({ providerId: v.optional(v.pipe(v.string(), v.maxLength(255))) });
 
 /**
- * Has workers elsewhere make the calls of attempts. The server decides and prepares before the
- * call, and does after it what it does after its own: circuits, tokens and webhooks that are gone,
- * limits and order are one for all, however many workers there are. Also of channels that are not
- * left to workers any more: one may hold an attempt still.
+ * Lets remote workers make the calls of attempts. The server decides and prepares before a call and
+ * handles the result, as for its own calls: circuits, tokens, disabled webhooks, limits and order
+ * are shared by all workers. Also serves channels no longer assigned to workers, because one may
+ * still hold an attempt.
  */
 export function serveWorkers(context: DeliveryContext, workerLeases: WorkerLeases): void {
   const handler: RemoteHandler = {
@@ -151,7 +151,7 @@ function attemptJobOf(held: HeldJob): AttemptJob {
   return { id, kind, label, worker, claimed: held };
 }
 
-/** The provider's name of the message is for people to look up: anything else is left out. */
+/** The provider's id is for people only: an invalid one is ignored. */
 function acceptedOf(result: unknown): Accepted {
   const { success, output } = v.safeParse(Result, result);
   return success && output.providerId !== undefined ? { providerId: output.providerId } : {};
@@ -164,22 +164,21 @@ function errorOf({ error, isPermanent, retryAfterMs, fault, since }: FailedAttem
   return retryAfterMs > 0 ? new RetryLater(error, retryAfterMs) : new Error(error);
 }
 
-/** How far a claim looks past attempts whose target is being called. */
+/** How many attempts to busy targets a claim skips at most. */
 const LOOKED_AT = 256;
-/** Attempts of one claim: each is decided before the claim is answered. */
+/** Attempts per claim: each is prepared before the claim is answered. */
 const MAX_CLAIMED = 32;
 
 /**
- * Claims attempts by one channel for a worker elsewhere. What goes to one target goes in the order
- * in which it was due, one at a time, whichever process makes the calls: an attempt waits while the
- * one before it is under way.
+ * Claims attempts of one channel for a remote worker. Attempts to one target run in the order they
+ * were due, one at a time, in whichever process: an attempt waits for the one before it.
  */
 async function claimAttempts(trx: Trx, claim: JobClaim): Promise<ClaimedJob[]> {
   const seqs = await freeOf(trx, claim.queue, Math.min(claim.limit, MAX_CLAIMED), claim.oldestFirst);
   return seqs.length === 0 ? [] : claimThese(trx, seqs, claim);
 }
 
-/** The next attempts to targets of which none is being called, one each. */
+/** The next attempts to idle targets, one per target. */
 async function freeOf(trx: Trx, queue: string, limit: number, oldestFirst: boolean): Promise<number[]> {
   const ready = await claimable(trx, { queue, limit: LOOKED_AT, oldestFirst });
   if (ready.length === 0) return [];
@@ -187,7 +186,7 @@ async function freeOf(trx: Trx, queue: string, limit: number, oldestFirst: boole
   const targets = await targetsOf(trx, ready);
   const free: number[] = [];
   for (const seq of ready) {
-    // An attempt without a delivery has no target: the job only needs to be ended.
+    // An attempt without a delivery has no target: its job only needs to be ended.
     const target = targets.get(seq);
     if (target !== undefined && taken.has(target)) continue;
     if (target !== undefined) taken.add(target);
@@ -198,8 +197,7 @@ async function freeOf(trx: Trx, queue: string, limit: number, oldestFirst: boole
 }
 
 /**
- * Literal states: with bound values SQLite could not use the partial index of what runs, which is
- * little.
+ * Literal states: with bound values SQLite could not use the small partial index of running jobs.
  */
 async function calledNow(trx: Trx, queue: string): Promise<Set<string>> {
   const { rows } = await sql<{ userId: string; target: string }>`

@@ -3,10 +3,7 @@ import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.t
 
 const DELIVERY_DAYS = 30;
 
-/**
- * What has come to its end; what waits, for a time that a sender chose or a provider to come back,
- * stays.
- */
+/** Finished deliveries. Those that wait for a sender's time or a provider stay. */
 function endedDeliveries(db: ReadDb | Trx, now: number) {
   return db
     .selectFrom("deliveries")

@@ -1,12 +1,12 @@
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 
-/** Longer waits are cut to this. */
+/** Limit of the delay. */
 const MAX_WAIT_MS = DAY_MS;
 
 /**
- * How long a server asks to wait, in milliseconds from now (RFC 9110 section 10.2.3): seconds or a
- * date, a day at most.
- * @returns undefined where the field is missing or is neither.
+ * Parses Retry-After, seconds or a date, as milliseconds from now (RFC 9110 section 10.2.3), at
+ * most a day.
+ * @returns undefined for a missing or invalid field.
  */
 export function readRetryAfter(field: string | undefined, now: EpochMs): number | undefined {
   const text = field?.trim() ?? "";

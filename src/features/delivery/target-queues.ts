@@ -1,22 +1,22 @@
 import type { Clock } from "../../core/clock.ts";
 
-/** A limit of concurrent attempts that several targets share: of a channel, a host or an owner. */
+/** A limit of concurrent attempts shared by targets of a channel, a host or an owner. */
 export interface SharedLimit {
   readonly key: string;
   readonly limit: number;
 }
 
-/** The limits of the targets that share a queue's workers. */
+/** The limits of targets that share a queue's workers. */
 interface LaneFacts {
   readonly channel: string;
-  /** Absent where the operator has configured the provider: then no user can make it slow. */
+  /** Undefined when the operator configured the provider: no user can make it slow. */
   readonly host?: string | undefined;
   readonly owner?: string | undefined;
 }
 
 /**
- * The parts of a queue's workers that one channel may hold. Together they leave some for the jobs
- * that plan deliveries, so a channel that hangs never keeps another one waiting.
+ * Share of a queue's workers that one channel may hold. Together they leave some for planning jobs,
+ * so a hanging channel never blocks another one.
  */
 const SHARES: ReadonlyMap<string, number> = new Map([
   ["webhook", 3 / 8],
@@ -26,7 +26,7 @@ const SHARES: ReadonlyMap<string, number> = new Map([
   ["apns", 3 / 4],
 ]);
 
-/** The limits that hold for an attempt, in a queue with so many workers. Each is at least 1. */
+/** The limits of an attempt in a queue with this many workers. Each is at least 1. */
 export function limitsOf({ channel, host, owner }: LaneFacts, concurrency: number): SharedLimit[] {
   const share = Math.max(1, Math.floor(concurrency * (SHARES.get(channel) ?? 1 / 4)));
   const limits: SharedLimit[] = [{ key: channel, limit: share }];
@@ -35,7 +35,7 @@ export function limitsOf({ channel, host, owner }: LaneFacts, concurrency: numbe
   return limits;
 }
 
-/** What is held of one {@link SharedLimit}, and who waits for it, longest first. */
+/** Usage of one {@link SharedLimit}, and its waiters, longest wait first. */
 class Bulkhead<W> {
   limit: number;
   held = 0;
@@ -65,34 +65,34 @@ class Bulkheads<W> {
     return bulkhead;
   }
 
-  /** Forgets those that nothing uses. */
+  /** Removes unused ones. */
   trim(limits: readonly SharedLimit[]): void {
     for (const { key } of limits) if (this.#byKey.get(key)?.isUnused) this.#byKey.delete(key);
   }
 }
 
-/** Attempts wait with a worker in hand only for a call that ends this soon. */
-const PATIENCE_MS = 250;
-/** Attempts to one target that may wait so. */
-const MAX_LINE = 3;
-/** A deferred attempt comes back by itself after this time, should it not be recalled before. */
+/** An attempt holds its worker while it waits for a call that ends within this time. */
+const QUEUE_WAIT_MS = 250;
+/** Limit of such waiting attempts per target. */
+const MAX_WAITING = 3;
+/** A deferred attempt becomes ready after this time unless it is recalled earlier. */
 const DEFERRED_MS = 30_000;
-/** One that has not come back this much later was cancelled or is elsewhere. */
+/** If it does not return within this extra time, it was cancelled or runs elsewhere. */
 const GRACE_MS = 5_000;
-/** A recalled attempt is on its way for two commits: quick targets have so many on their way. */
+/** A recall takes two commits, so a quick target has several in flight. */
 const MAX_RECALLED = 8;
-/** Deferred attempts whose order is kept. */
+/** Limit of deferred attempts whose order is kept. */
 const MAX_DEFERRED = 50_000;
 
-/** An attempt that wants to call a target. */
+/** An attempt to call a target. */
 export interface TargetCall<T> {
   readonly jobId: string;
-  /** Calls to one target are made one after the other. */
+  /** Calls to one target are serialised. */
   readonly target: string;
   readonly limits: readonly SharedLimit[];
   run(): Promise<T>;
   /**
-   * Puts the job back for so many milliseconds, or until it is recalled; it holds no worker
+   * Returns the job to the table for this long, or until it is recalled; it holds no worker
    * meanwhile.
    */
   defer(waitMs: number): Promise<T>;
@@ -100,35 +100,35 @@ export interface TargetCall<T> {
 
 interface Deferred {
   readonly returnAt: number;
-  /** The job waits in the table: before that it cannot be recalled. */
+  /** The job is stored in the table: it cannot be recalled earlier. */
   isStored: boolean;
   isRecalled: boolean;
 }
 
 interface Waiting {
   readonly jobId: string;
-  /** Called with false when the attempt has to be deferred after all. */
+  /** Called with false when the attempt must be deferred. */
   go(isNext: boolean): void;
 }
 
 interface Target {
   readonly key: string;
   limits: readonly SharedLimit[];
-  /** Since when a call is under way, by elapsed time; null while none is. */
+  /** Start of the current call in elapsed time; null while idle. */
   busySince: number | null;
-  /** How long the last call took. */
+  /** Duration of the last call. */
   tookMs: number;
   line: Waiting[];
-  /** In the order in which they came, by job. */
+  /** In order of arrival, by job. */
   deferred: Map<string, Deferred>;
   timer: NodeJS.Timeout | null;
 }
 
 /**
- * Calls each target once at a time, in the order in which attempts came, and lets no channel, host
- * or owner hold more workers than its limits say. An attempt that would have to wait is deferred:
- * its job goes back into the table and is recalled as soon as the target can take it, so a line
- * drains as fast as the target answers.
+ * Serialises the calls to each target in order of arrival, and keeps each channel, host and owner
+ * within its limits of workers. An attempt that would wait too long is deferred: its job returns to
+ * the table and is recalled when the target can take it, so a queue drains as fast as the target
+ * answers.
  */
 export class TargetQueues {
   readonly #clock: Clock;
@@ -146,7 +146,7 @@ export class TargetQueues {
   async call<T>(call: TargetCall<T>): Promise<T> {
     const target = this.#targetOf(call);
     const turn = this.#enter(target, call.jobId);
-    // Without a pause between the two: the target could be forgotten in it.
+    // No await in between: the target could be removed meanwhile.
     if (turn === false || !(await turn)) return this.#defer(target, call);
     try {
       return await call.run();
@@ -155,7 +155,7 @@ export class TargetQueues {
     }
   }
 
-  /** A deferred attempt will not come back: those after it need not wait for it. */
+  /** A deferred attempt will not return: those after it need not wait for it. */
   forget(key: string, jobId: string): void {
     const target = this.#targets.get(key);
     if (!target || !this.#remove(target, jobId)) return;
@@ -164,14 +164,13 @@ export class TargetQueues {
   }
 
   /**
-   * Workers that attempts under these limits hold: calls, and attempts that wait for one. For tests
-   * and metrics.
+   * Workers held under this limit: calls, and attempts that wait for one. For tests and metrics.
    */
   heldBy(limit: SharedLimit): number {
     return this.#bulkheads.of(limit).held;
   }
 
-  /** @returns whether the target is the caller's now. */
+  /** @returns whether the caller now owns the target. */
   #enter(target: Target, jobId: string): boolean | Promise<boolean> {
     this.#dropLost(target);
     const [first] = target.deferred.keys();
@@ -182,7 +181,7 @@ export class TargetQueues {
       this.#begin(target);
       return true;
     }
-    if (target.line.length >= MAX_LINE || this.#isSlow(target)) return false;
+    if (target.line.length >= MAX_WAITING || this.#isSlow(target)) return false;
     this.#hold(target, jobId);
     return new Promise((resolve) => {
       target.line.push({ jobId, go: resolve });
@@ -217,23 +216,23 @@ export class TargetQueues {
     for (const limit of target.limits) this.#bulkheads.of(limit).held--;
   }
 
-  /** Sends the line away when the call under way takes long. */
+  /** Defers the waiting attempts when the current call takes long. */
   #watchLine(target: Target): void {
     if (target.timer) return;
-    const leftMs = (target.busySince ?? 0) + PATIENCE_MS - this.#clock.elapsed();
+    const leftMs = (target.busySince ?? 0) + QUEUE_WAIT_MS - this.#clock.elapsed();
     target.timer = setTimeout(
       () => {
         target.timer = null;
         if (target.line.length === 0) return;
-        if (this.#busyMs(target) < PATIENCE_MS) this.#watchLine(target);
-        else this.#sendLineAway(target);
+        if (this.#busyMs(target) < QUEUE_WAIT_MS) this.#watchLine(target);
+        else this.#deferLine(target);
       },
       Math.max(1, leftMs),
     ).unref();
   }
 
-  /** They came before those that are deferred already. */
-  #sendLineAway(target: Target): void {
+  /** They arrived before those already deferred. */
+  #deferLine(target: Target): void {
     const line = target.line.splice(0);
     const entries = line.map(({ jobId }) => [jobId, this.#newDeferred()] as const);
     target.deferred = new Map([...entries, ...target.deferred]);
@@ -249,7 +248,7 @@ export class TargetQueues {
     const entry = this.#noteDeferred(target, jobId);
     const full = this.#fullLimit(target);
     if (full) this.#bulkheads.of(full).waiting.add(target);
-    // One more each, so that their order in the table is theirs here.
+    // Increasing waits, so that they keep this order in the table.
     const waitMs = DEFERRED_MS + target.deferred.size;
     try {
       return await defer(waitMs);
@@ -263,7 +262,7 @@ export class TargetQueues {
     }
   }
 
-  /** One that comes back too early keeps its position. */
+  /** One that returns too early keeps its position. */
   #noteDeferred(target: Target, jobId: string): Deferred | undefined {
     const known = target.deferred.get(jobId);
     if (!known && this.#deferredCount >= MAX_DEFERRED) return undefined;
@@ -277,7 +276,7 @@ export class TargetQueues {
     return { returnAt: this.#clock.elapsed() + DEFERRED_MS, isStored: false, isRecalled: false };
   }
 
-  /** Recalls as many deferred attempts as the target can take by the time they are back. */
+  /** Recalls as many deferred attempts as the target can take by the time they return. */
   #recallNext(target: Target): void {
     if (target.deferred.size === 0) return;
     const full = this.#fullLimit(target);
@@ -297,13 +296,13 @@ export class TargetQueues {
     if (jobIds.length > 0) this.#recall(jobIds);
   }
 
-  /** 1 where the call takes long: what comes back then would only be deferred again. */
+  /** 1 when calls take long: further attempts would only be deferred again. */
   #recallDepth(target: Target): number {
     if (this.#isSlow(target)) return 1;
-    return Math.max(2, Math.min(MAX_RECALLED, Math.floor(PATIENCE_MS / Math.max(1, target.tookMs))));
+    return Math.max(2, Math.min(MAX_RECALLED, Math.floor(QUEUE_WAIT_MS / Math.max(1, target.tookMs))));
   }
 
-  /** There is room again under a limit of this target: others may wait for it. */
+  /** A limit of this target has room again: recalls others that wait for it. */
   #recallWaiting({ limits }: Target): void {
     for (const limit of limits) {
       const bulkhead = this.#bulkheads.of(limit);
@@ -321,7 +320,7 @@ export class TargetQueues {
   }
 
   #isSlow(target: Target): boolean {
-    return Math.max(target.tookMs, this.#busyMs(target)) >= PATIENCE_MS;
+    return Math.max(target.tookMs, this.#busyMs(target)) >= QUEUE_WAIT_MS;
   }
 
   #busyMs({ busySince }: Target): number {
@@ -344,7 +343,7 @@ export class TargetQueues {
 
   #targetOf({ target: key, limits }: Pick<TargetCall<unknown>, "target" | "limits">): Target {
     const known = this.#targets.get(key);
-    // Limits may only change while nothing of the target is held.
+    // Limits may only change while the target is idle.
     if (known && known.busySince === null && known.line.length === 0) known.limits = limits;
     if (known) return known;
     const target: Target = { key, limits, busySince: null, tookMs: 0, line: [], deferred: new Map(), timer: null };
@@ -352,7 +351,7 @@ export class TargetQueues {
     return target;
   }
 
-  /** Keeps nothing of a target that nothing calls and nothing waits for. */
+  /** Removes a target without calls and waiters. */
   #trim(target: Target): void {
     const { key, limits, busySince, line, deferred, timer } = target;
     if (deferred.size === 0) for (const limit of limits) this.#bulkheads.of(limit).waiting.delete(target);

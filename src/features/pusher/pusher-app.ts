@@ -7,7 +7,7 @@ import type { Hub } from "../../live/hub.ts";
 import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../store/database.ts";
-import { PUSHER_APP_SETTING, sealedSettingPlace } from "../../store/sealed-settings.ts";
+import { PUSHER_APP_SETTING, settingSealContext } from "../../store/sealed-settings.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
@@ -76,12 +76,12 @@ export async function rotatePusherSecret(parts: OwnAppParts & { readonly audit: 
 async function keptApp(db: ReadDb, box: SealedBox): Promise<PusherApp | undefined> {
   const row = await db.selectFrom("settings").select("value").where("key", "=", PUSHER_APP_SETTING).executeTakeFirst();
   if (!row) return undefined;
-  const json = box.open(sealedSettingPlace(PUSHER_APP_SETTING), row.value as Uint8Array).toString("utf8");
+  const json = box.open(settingSealContext(PUSHER_APP_SETTING), row.value as Uint8Array).toString("utf8");
   return JSON.parse(json) as PusherApp;
 }
 
 async function keepApp(trx: Trx, box: SealedBox, clock: Clock, app: PusherApp): Promise<void> {
-  const value = box.seal(sealedSettingPlace(PUSHER_APP_SETTING), Buffer.from(JSON.stringify(app)));
+  const value = box.seal(settingSealContext(PUSHER_APP_SETTING), Buffer.from(JSON.stringify(app)));
   const row = { key: PUSHER_APP_SETTING, value, updatedAt: clock.now() };
   await trx
     .insertInto("settings")

@@ -51,7 +51,7 @@ class SoundLinks {
   check(id: string, exp: string, sig: string): EpochMs {
     // Always computed and compared, whatever was sent.
     if (!secretsEqual(sig, this.#sign(id, exp)))
-      throw new PrismError("SIGNATURE_INVALID", "The link is not one of this server");
+      throw new PrismError("SIGNATURE_INVALID", "The link was not signed by this server");
     const expiresAt = Number(exp);
     if (expiresAt <= this.#parts.clock.now())
       throw new PrismError("LINK_EXPIRED", "The link is not good any more; ask for a new one");

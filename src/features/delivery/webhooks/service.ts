@@ -24,7 +24,7 @@ import {
   webhookView,
 } from "./schema.ts";
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface WebhooksOwn {
   readonly db: Database;
   readonly clock: Clock;
@@ -35,10 +35,10 @@ export interface WebhooksOwn {
   readonly settings: LiveSettings;
 }
 
-/** Changes of webhooks and their audit rows are one transaction. */
+/** A webhook's change and its audit row share a transaction. */
 export type WebhooksContext = WebhooksOwn & Pick<CoreServices, "audit"> & { readonly fetch: SafeFetch };
 
-/** A webhook, and its secret where it has just been made. */
+/** A webhook, with its secret if that was just created. */
 export interface Changed {
   readonly webhook: WebhookRow;
   readonly secret?: string;
@@ -111,7 +111,7 @@ export async function updateWebhook(
   const { db, clock, storage } = context;
   storage.requireSpace();
   await getWebhook(context, principal, id);
-  // Not within the transaction: a name is resolved.
+  // Outside the transaction: it resolves a name.
   if (input.url !== undefined) await context.fetch.check(input.url);
   return db.write(async (trx) => {
     const old = await existingWebhook(context, principal, id, trx);
@@ -142,7 +142,7 @@ export async function deleteWebhook(context: WebhooksContext, principal: UserPri
   });
 }
 
-/** Records that a user is about to test the webhook. @throws WEBHOOK_NOT_FOUND */
+/** Records that a user starts a test of the webhook. @throws WEBHOOK_NOT_FOUND */
 export function beginTest(context: WebhooksContext, principal: UserPrincipal, id: string): Promise<WebhookRow> {
   return context.db.write(async (trx) => {
     const webhook = await existingWebhook(context, principal, id, trx);
@@ -197,12 +197,13 @@ async function recordAudit(
   await context.audit.record({ action, resourceType: "webhook", resourceId: id, metadata }, { trx });
 }
 
-/** Tests under way at the same time: each holds a request open for up to ten seconds. */
+/** Limit of concurrent tests: each holds a request open for up to ten seconds. */
 const MAX_TESTS = 8;
 const RETRY_AFTER_MS = 1000;
 
 /**
- * Calls webhooks so that users see whether they work. The result is not counted: it is no delivery.
+ * Calls webhooks on behalf of users who test them. The result is not counted, because it is not a
+ * delivery.
  */
 export class WebhookTester {
   readonly #context: WebhooksContext;

@@ -8,7 +8,7 @@ import { unsubscribeHeaders } from "./unsubscribe.ts";
 
 type MailContext = Pick<DeliveryParts, "database" | "config">;
 
-/** Notifications as mail, to the address of the account. */
+/** Sends notifications as mail to the address of the account. */
 export function mailChannel(context: MailContext, calls: ChannelCalls<Mail>): Channel<Mail> {
   return {
     name: "email",
@@ -30,7 +30,7 @@ async function targetsOf(userIds: readonly string[], db: ReadDb | Trx): Promise<
   return rows.map(({ id }) => ({ userId: id, target: "" }));
 }
 
-/** The address is the current one: users who changed it meanwhile are reached at the new one. */
+/** Uses the current address, in case the user has changed it since. */
 async function prepare({ database, config }: MailContext, { delivery, notification }: Attempt): Promise<Mail> {
   const { userId } = delivery;
   const user = await database.read
@@ -38,7 +38,7 @@ async function prepare({ database, config }: MailContext, { delivery, notificati
     .select(["email", "timezone"])
     .where("id", "=", userId)
     .executeTakeFirst();
-  if (!user?.email) throw new TargetGone("the account has no mail address any more");
+  if (!user?.email) throw new TargetGone("the account no longer has a mail address");
   const { kind } = notification;
   const isDigest = kind === "digest";
   const postscript = isDigest ? `\n\n${digestPostscript(await countUnread(database.scan, userId))}` : "";
@@ -49,7 +49,7 @@ async function prepare({ database, config }: MailContext, { delivery, notificati
   return { to: user.email, ...mail, headers: { ...mail.headers, ...unsubscribe } };
 }
 
-/** Notifications that the user has not read; digests do not count. */
+/** The user's unread notifications, without digests. */
 async function countUnread(scan: ReadDb, userId: string): Promise<number> {
   const { count } = await scan
     .selectFrom("notification_recipients as r")

@@ -12,7 +12,7 @@ export interface SmtpOptions {
   readonly from: string;
   /** TLS from the first byte (port 465); otherwise STARTTLS. */
   readonly secure: boolean;
-  /** Lets credentials and mails go out without TLS. */
+  /** Permits credentials and mails without TLS. */
   readonly allowPlain: boolean;
   /** For connecting, the greeting and each answer. */
   readonly timeoutMs?: number;
@@ -20,7 +20,7 @@ export interface SmtpOptions {
 
 const SMTPS_PORT = 465;
 
-/** @returns null where no mail server is configured. */
+/** @returns null when no mail server is configured. */
 export function smtpOptionsOf({ smtp }: Config): SmtpOptions | null {
   const { host, port, user, pass, allowPlain } = smtp;
   if (host === undefined) return null;
@@ -40,26 +40,26 @@ export interface Mail {
   readonly subject: string;
   readonly text: string;
   readonly html?: string;
-  /** What comes before the @ of its Message-ID; by default one is made up. */
+  /** The part before the @ of its Message-ID; default: random. */
   readonly id?: string;
-  /** Further headers, never with text of users. */
+  /** Further headers, never with text from users. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 const TIMEOUT_MS = 30_000;
-/** So that no holiday answer comes back: RFC 3834 section 5, and Exchange's own header. */
+/** Suppresses automatic replies (RFC 3834 section 5, and Exchange's own header). */
 const AUTOMATIC = { "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All" } as const;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
 /**
- * Sends mail over SMTP. TLS with a valid certificate is required (RFC 8314 section 4.1) unless the
- * server is on this machine or the configuration says otherwise.
+ * Sends mail over SMTP. Requires TLS with a valid certificate (RFC 8314 section 4.1) unless the
+ * server is on this machine or the configuration permits otherwise.
  */
 export class MailClient implements ChannelCalls<Mail> {
   readonly #options: SmtpOptions | null;
   #transport: Transporter | null = null;
 
-  /** @param options null: no mail server is configured. */
+  /** @param options null when no mail server is configured. */
   constructor(options: SmtpOptions | null) {
     this.#options = options;
   }
@@ -68,7 +68,7 @@ export class MailClient implements ChannelCalls<Mail> {
     return this.#options !== null;
   }
 
-  /** The server's 250 means that it has taken responsibility (RFC 5321 section 4.2.5). */
+  /** A 250 reply means that the server has taken responsibility (RFC 5321 section 4.2.5). */
   async call(mail: Mail): Promise<Accepted> {
     try {
       return { providerId: await this.send(mail) };
@@ -77,16 +77,13 @@ export class MailClient implements ChannelCalls<Mail> {
     }
   }
 
-  /**
-   * Resolves when the server has taken the mail, to its Message-ID. @throws NOT_CONFIGURED, and
-   * what SMTP says
-   */
+  /** Sends a mail and resolves to its Message-ID. @throws NOT_CONFIGURED, and SMTP errors */
   async send({ id, to: address, ...mail }: Mail): Promise<string> {
     const transport = await this.#connect();
-    // Given whole: as text it would be read as a list, and a comma in it would add a recipient.
+    // As an object: a text would be parsed as a list, and a comma would add a recipient.
     const to = { name: "", address };
     const messageId = id === undefined ? {} : { messageId: `<${id}@${this.#domain}>` };
-    // A line break in a subject would begin a header of its own; no library's habit is relied on.
+    // A line break in a subject would start another header; do not rely on the library here.
     const subject = mail.subject.replaceAll(/\s+/g, " ").trim();
     const headers = { ...AUTOMATIC, ...mail.headers };
     const from = this.#options?.from;
@@ -96,14 +93,14 @@ export class MailClient implements ChannelCalls<Mail> {
     return sent.messageId;
   }
 
-  /** The right side of our Message-IDs: the sender's domain. */
+  /** Domain of our Message-IDs: the sender's. */
   get #domain(): string {
     return /@([\w.-]+)>?\s*$/.exec(this.#options?.from ?? "")?.[1] ?? "prism";
   }
 
   /**
-   * Whether the server can be reached and takes our credentials. @throws NOT_CONFIGURED, and what
-   * SMTP says
+   * Checks that the server is reachable and accepts the credentials. @throws NOT_CONFIGURED, and
+   * SMTP errors
    */
   async check(): Promise<void> {
     await (await this.#connect()).verify();
@@ -127,8 +124,7 @@ export class MailClient implements ChannelCalls<Mail> {
       port,
       secure,
       requireTLS: !secure && !allowPlain && !isOnThisMachine,
-      // Mail servers on the same machine mostly offer TLS with a certificate of their own making,
-      // which proves nothing and protects nothing there.
+      // Local mail servers usually have a self-signed certificate, and no attacker is in between.
       ...(isOnThisMachine ? { tls: { rejectUnauthorized: false } } : {}),
       ...(user === undefined ? {} : { auth: { user, pass: pass ?? "" } }),
       connectionTimeout: timeoutMs,
@@ -141,7 +137,7 @@ export class MailClient implements ChannelCalls<Mail> {
   }
 }
 
-/** What nodemailer says of an SMTP session that failed. */
+/** nodemailer's error of a failed SMTP session. */
 interface SmtpError extends Error {
   readonly code?: string;
   readonly responseCode?: number;
@@ -152,9 +148,9 @@ interface SmtpError extends Error {
 const TRY_AGAIN_MS = 60_000;
 
 /**
- * What a failed mail means (RFC 5321 section 4.2.1: 4xx may be tried again, 5xx may not). A refused
- * recipient or text is the message's own; a refused login or sender concerns every mail. Anything
- * else did not get as far as an answer and is tried again.
+ * Classifies a failed mail (RFC 5321 section 4.2.1: 4xx may be retried, 5xx may not). A refused
+ * recipient or text concerns this message; a refused login or sender concerns every mail. Other
+ * errors came before an answer and are retried.
  */
 export function mailFailure(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));

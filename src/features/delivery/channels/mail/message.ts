@@ -2,29 +2,26 @@ import { zoneOffsetMs } from "../../../../core/clock.ts";
 import type { NotificationFacts } from "../../channel.ts";
 import type { Mail } from "./client.ts";
 
-/** From this priority on a mail is marked as important, as quiet hours let it through. */
+/** Mails of this priority and above are marked as important. Quiet hours use the same limit. */
 const IMPORTANT_PRIORITY = 500;
 const IMPORTANT = { Importance: "high", "X-Priority": "1" } as const;
-/**
- * Kinds whose text is the program's own: times in it are instants, shown to each reader in their
- * own zone.
- */
+/** Kinds with Prism's own text: their times are instants, shown in each reader's time zone. */
 const OWN_KINDS: ReadonlySet<string> = new Set(["alert", "digest", "aggregate"]);
 const INSTANT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 
-/** What a mail says besides the notification. */
+/** Data of a mail besides the notification. */
 export interface MailReader {
-  /** IANA zone. */
+  /** IANA time zone. */
   readonly timezone: string;
-  /** Where the server is reached, for a link below; absent: none. */
+  /** Address of the server for the link at the end; undefined: no link. */
   readonly serverUrl?: string | undefined;
 }
 
 type Shown = Pick<NotificationFacts, "title" | "message" | "action" | "kind" | "priority">;
 
 /**
- * A notification as a mail: its title is the subject, its message the text; a link of its action
- * and one to the server are below.
+ * A notification as a mail: its title is the subject, its message the text. Links to its action and
+ * to the server follow.
  */
 export function mailOf(
   { title, message, action, kind, priority }: Shown,
@@ -43,13 +40,14 @@ export function mailOf(
   };
 }
 
-/** What a digest says to one reader. */
+/** The closing line of a digest. */
 export function digestPostscript(unread: number): string {
   const waiting = unread === 1 ? "1 notification" : `${unread} notifications`;
-  return `You have ${unread === 0 ? "read everything" : `${waiting} that you have not read`}.\n\nTo have no more digests, set \`digest\` to false in your preferences.`;
+  const state = unread === 0 ? "read everything" : `${waiting} that you have not read`;
+  return `You have ${state}.\n\nTo stop these digests, set \`digest\` to false in your preferences.`;
 }
 
-/** Times of a text as the clock of the zone shows them. */
+/** Converts the instants of a text to times in the zone. */
 export function inZone(text: string, timezone: string): string {
   return text.replaceAll(INSTANT, (instant) => {
     const at = Date.parse(instant);
@@ -75,8 +73,7 @@ function linkOf(action: string | null): Link | null {
 }
 
 /**
- * One column without styles of its own but a width: every client shows it, also without images or a
- * network.
+ * One column with no style but a width: every mail client shows it, also without images or network.
  */
 function htmlOf(title: string, message: string, links: readonly Link[]): string {
   const paragraphs = message
@@ -103,7 +100,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Text as it may stand between tags and in quoted attributes. */
+/** Escapes text for element content and quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }

@@ -20,13 +20,13 @@ interface Unsubscription {
   readonly kind: NotificationKind;
 }
 
-/** GET shows a page, POST ends the mails. */
+/** GET shows a page, POST unsubscribes. */
 export const UNSUBSCRIBE_PATH = "/account/unsubscribe";
 
 /**
- * Headers that let a mail program end mails of this kind to this user without a login: RFC 2369
- * section 3.2 and RFC 8058. None without a `publicUrl`; one click needs https (RFC 8058 section
- * 3.1). The link has no end: all that it can do is to switch mails off.
+ * Headers that let a mail program unsubscribe its user from this kind of mails without a login: RFC
+ * 2369 section 3.2 and RFC 8058. None without a `publicUrl`; one click needs https (RFC 8058
+ * section 3.1). The link never expires: it can only switch mails off.
  * @param mailto a further way, such as `<mailto:…>`
  */
 export function unsubscribeHeaders(
@@ -49,7 +49,7 @@ function readUnsubscribeToken(config: LinkConfig, token: string): Unsubscription
   const kind = NOTIFICATION_KINDS.find((each) => each === kindText);
   const expected = sign(config, `${userId}.${kindText}`);
   if (!secretsEqual(signature, expected) || kind === undefined)
-    throw new PrismError("SIGNATURE_INVALID", "The link is not one of this server");
+    throw new PrismError("SIGNATURE_INVALID", "The link was not signed by this server");
   return { userId, kind };
 }
 
@@ -57,7 +57,7 @@ function tokenOf(config: LinkConfig, { userId, kind }: Unsubscription): string {
   return `${userId}.${kind}.${sign(config, `${userId}.${kind}`)}`;
 }
 
-/** The key serves this purpose alone. */
+/** The key has no other use. */
 function sign({ secrets }: LinkConfig, text: string): string {
   const key = Buffer.from(hkdfSync("sha256", secrets.access, "", "prism unsubscribe links", 32));
   return createHmac("sha256", key).update(text).digest("base64url");
@@ -74,8 +74,8 @@ const MAX_BODY_BYTES = 4096;
 const OneClick = v.object({ "List-Unsubscribe": v.literal("One-Click") });
 
 /**
- * What a mail program sends when its user ends mails of a kind by one click (RFC 8058), and the
- * button of the page at the same address.
+ * The POST of a mail program for one-click unsubscription (RFC 8058), and of the button on the page
+ * at the same address.
  */
 export function unsubscribeRoute(context: UnsubscribeContext): Route {
   return route({
@@ -100,7 +100,8 @@ export function unsubscribeRoute(context: UnsubscribeContext): Route {
 }
 
 /**
- * A program that only follows or fetches links does not send this body. @throws VALIDATION_FAILED
+ * A program that only follows or prefetches links does not send this body. @throws
+ * VALIDATION_FAILED
  */
 async function requireOneClick(exchange: Exchange, body: Uint8Array): Promise<void> {
   const headers = { "Content-Type": exchange.header("content-type") ?? "" };
@@ -111,7 +112,7 @@ async function requireOneClick(exchange: Exchange, body: Uint8Array): Promise<vo
     });
 }
 
-/** A second time changes nothing; nor does it for an account that was removed. */
+/** Idempotent; has no effect for a deleted account. */
 async function endMails({ db, clock, audit }: UnsubscribeContext, { userId, kind }: Unsubscription): Promise<void> {
   await db.write(async (trx) => {
     const user = await trx
@@ -124,7 +125,7 @@ async function endMails({ db, clock, audit }: UnsubscribeContext, { userId, kind
     if (!user || !wantsMail(prefs, kind)) return;
     const changed = JSON.stringify(withoutMail(prefs, kind));
     await trx.updateTable("users").set({ prefs: changed, updatedAt: clock.now() }).where("id", "=", userId).execute();
-    // The link names the user; who holds it is not known.
+    // The link names the user; its holder is not authenticated.
     const entry = { action: "user.unsubscribe", resourceType: "user", resourceId: userId, metadata: { kind } } as const;
     await audit.record(entry, { trx });
     addEffect(trx, { type: "answers-changed", of: "profile", userId });

@@ -21,23 +21,17 @@ import {
 } from "./http.ts";
 import type { PushMessage } from "./message.ts";
 
-/**
- * A connection that was quiet for so long may be dead without notice: the next message opens
- * another.
- */
+/** A connection idle for this long may be dead: the next message opens another one. */
 const IDLE_MS = 5 * 60_000;
-/**
- * The error code with which a server gives a stream back that it has not looked at (RFC 9113
- * section 7).
- */
+/** Error code of a stream that the server has not processed (RFC 9113 section 7). */
 const REFUSED_STREAM = 7;
 
 interface ApnsConnectionOptions {
   /** https, or http for HTTP/2 without TLS. */
   readonly origin: string;
-  /** For the whole exchange, the last byte of the answer included. */
+  /** For the whole exchange, including the last byte of the answer. */
   readonly timeoutMs: number;
-  /** Certificates to trust besides the system's; in PEM. */
+  /** Additional trusted certificates, in PEM. */
   readonly ca?: string | undefined;
 }
 
@@ -47,20 +41,20 @@ interface ApnsReply {
   readonly text: string;
 }
 
-/** The server has not looked at the request: it may go out again at once. */
+/** The server has not processed the request: it can be repeated at once. */
 class Unprocessed extends Error {
   override readonly name = "Unprocessed";
 }
 
 /**
- * One kept connection to Apple over HTTP/2 (RFC 9113). When Apple says that it ends (GOAWAY) or it
- * does not answer, new requests open another, and those under way on the old one come to their end
- * there. A request that the server has certainly not processed goes out again, once.
+ * A persistent HTTP/2 connection to Apple (RFC 9113). After a GOAWAY or a timeout new requests open
+ * another connection, and those in flight finish on the old one. A request that the server has
+ * certainly not processed is repeated once.
  */
 class ApnsConnection {
   readonly #options: ApnsConnectionOptions;
   readonly #open = new Set<ClientHttp2Session>();
-  /** Where a session has ended, its socket may still wait for Apple's end of it. */
+  /** The socket of a closed session may still wait for Apple to close its side. */
   readonly #sockets = new Set<Socket>();
   #current: ClientHttp2Session | null = null;
   #isClosed = false;
@@ -69,7 +63,7 @@ class ApnsConnection {
     this.#options = options;
   }
 
-  /** @throws what was in the way, or the signal's reason */
+  /** @throws network errors, or the signal's reason */
   async post(headers: OutgoingHttpHeaders, body: string, signal?: AbortSignal): Promise<ApnsReply> {
     try {
       return await this.#exchange(headers, body, signal);
@@ -105,7 +99,7 @@ class ApnsConnection {
   }
 
   async #session(): Promise<ClientHttp2Session> {
-    // Loaded with the first message: a server without apps needs it never.
+    // Loaded with the first message: most servers never need it.
     const { connect } = await import("node:http2");
     if (this.#isClosed) throw new Error("the server stops");
     if (this.#current && !this.#current.closed && !this.#current.destroyed) return this.#current;
@@ -113,7 +107,7 @@ class ApnsConnection {
     const session = connect(origin, ca === undefined ? {} : { ca });
     this.#current = session;
     this.#open.add(session);
-    // Each request hears of it by itself.
+    // Each request receives the error itself.
     session.on("error", () => undefined);
     session.on("goaway", () => this.#retire(session));
     session.on("close", () => this.#open.delete(session));
@@ -125,7 +119,7 @@ class ApnsConnection {
     return session;
   }
 
-  /** Takes no more requests; ends with the last that is under way. */
+  /** Accepts no more requests; closes after the last one in flight. */
   #retire(session: ClientHttp2Session): void {
     if (this.#current === session) this.#current = null;
     if (!session.closed) session.close();
@@ -157,8 +151,8 @@ function read(stream: ClientHttp2Stream, body: string): Promise<ApnsReply> {
     stream.on("end", () => {
       if (status !== 0) resolve({ status, retryAfter, text: Buffer.concat(chunks).toString() });
     });
-    // RFC 9113 section 8.7: a refused stream was not processed, and neither was one after the last
-    // that a GOAWAY names.
+    // RFC 9113 section 8.7: a refused stream was not processed, nor was one after the last stream
+    // named by a GOAWAY.
     stream.on("error", (error) =>
       reject(stream.rstCode === REFUSED_STREAM ? new Unprocessed(error.message, { cause: error }) : error),
     );
@@ -171,14 +165,14 @@ export interface ApnsOptions extends ApnsKeyOptions {
   readonly bundleId: string;
   readonly endpoint: string;
   readonly timeoutMs?: number;
-  /** Certificates to trust in place of the system's; in PEM. */
+  /** Trusted certificates in place of the system's; in PEM. */
   readonly ca?: string;
 }
 
 const PRODUCTION = "https://api.push.apple.com";
 const SANDBOX = "https://api.sandbox.push.apple.com";
 
-/** @returns null where APNs is not configured. */
+/** @returns null when APNs is not configured. */
 export function apnsOptionsOf({ apns, env }: Config): ApnsOptions | null {
   const { keyFile, keyId, teamId, bundleId, production = env === "production" } = apns;
   if (keyFile === undefined || keyId === undefined || teamId === undefined || bundleId === undefined) return null;
@@ -188,18 +182,18 @@ export function apnsOptionsOf({ apns, env }: Config): ApnsOptions | null {
 /** No device has this token. */
 const UNUSED_TOKEN = "0".repeat(64);
 
-/** What Apple says of a token that is no good, by status. */
+/** Apple's answers for an invalid token, with their status. */
 const BAD_TOKEN = new Set(["400 BadDeviceToken", "400 DeviceTokenNotForTopic", "410 Unregistered", "410 ExpiredToken"]);
-/** Refused with 400, and not because of this message. */
+/** Refusals with status 400 that do not concern this message. */
 const BAD_SETTINGS = new Set(["BadTopic", "TopicDisallowed", "MissingTopic"]);
 
 /**
- * What Apple says of a refusal
+ * Body of a refusal
  * (https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns).
  */
 const Refusal = v.object({ reason: v.string(), timestamp: v.optional(v.number()) });
 
-/** Apple's push service, with tokens in place of certificates. */
+/** Apple's push service, with token-based authentication. */
 export class ApnsClient implements ChannelCalls<PushMessage> {
   readonly isConfigured = true;
   readonly #options: ApnsOptions;
@@ -252,7 +246,7 @@ export class ApnsClient implements ChannelCalls<PushMessage> {
   }
 
   #answer({ status, text, retryAfter }: ApnsReply, token: string): Accepted {
-    // The apns-id is the delivery's own: Apple has no other name for it.
+    // The apns-id is the delivery's id: Apple assigns no other.
     if (status === 200) return {};
     const { reason, timestamp } = refusalOf(text) ?? { reason: "without a reason" };
     const said = `APNs answered ${status} ${reasonOf(reason, token)}`;
@@ -273,11 +267,11 @@ function refusalOf(text: string): v.InferOutput<typeof Refusal> | undefined {
   }
 }
 
-/** Apple refuses tokens older than an hour, and new ones more often than every twenty minutes. */
+/** Apple refuses tokens older than an hour, and renewals within twenty minutes. */
 const RENEW_AFTER_MS = 40 * 60_000;
 
 interface ApnsKeyOptions {
-  /** Path of the key, as Apple gives it (.p8). */
+  /** Path of the key file from Apple (.p8). */
   readonly keyFile: string;
   readonly keyId: string;
   readonly teamId: string;
@@ -286,8 +280,8 @@ interface ApnsKeyOptions {
 /**
  * Signs a provider token
  * (https://developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns).
- * The key is read again for each, so that a changed file needs no restart. @throws ProviderDown
- * when the key cannot be used
+ * Reads the key each time, so that a changed file needs no restart. @throws ProviderDown when the
+ * key cannot be used
  */
 async function signToken({ keyFile, keyId, teamId }: ApnsKeyOptions, clock: Clock) {
   const key = await readApnsKey(keyFile);
@@ -299,9 +293,9 @@ async function signToken({ keyFile, keyId, teamId }: ApnsKeyOptions, clock: Cloc
   return { token, renewAt: clock.elapsed() + RENEW_AFTER_MS };
 }
 
-/** @throws ProviderDown, saying what is wrong with the file and nothing of what it holds */
+/** @throws ProviderDown that names the problem without the file's content */
 export async function readApnsKey(path: string): Promise<KeyObject> {
   const key = privateKeyOf(await readKeyFile("apns.keyFile", path));
   if (key?.asymmetricKeyDetails?.namedCurve === "prime256v1") return key;
-  throw new ProviderDown(`apns.keyFile (${path}) is not a key of Apple's: it must be an EC key on P-256 in PEM (.p8)`);
+  throw new ProviderDown(`apns.keyFile (${path}) is not an Apple key: it must be an EC key on P-256 in PEM (.p8)`);
 }

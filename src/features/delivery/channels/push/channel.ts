@@ -15,13 +15,13 @@ import {
 import { type PushContext, PushDevices } from "./devices.ts";
 import { type PushMessage, pushMessageOf } from "./message.ts";
 
-/** Verdicts that wait for the transaction that disables their device. */
+/** Limit of verdicts that wait for the transaction that disables their device. */
 const MAX_VERDICTS = 1000;
 
 /**
- * Push to the devices of one provider. A token that the provider calls bad disables its device,
- * unless it was registered again since; but where most of the last tokens are called bad, the
- * provider is what is wrong, and devices that were disabled meanwhile are back.
+ * Push to the devices of one provider. A token the provider calls invalid disables its device,
+ * unless it was registered again since. If most recent tokens are called invalid, the provider is
+ * at fault, and the devices it disabled are enabled again.
  */
 export class PushChannel implements Channel<PushMessage> {
   readonly name: "fcm" | "apns";
@@ -30,12 +30,9 @@ export class PushChannel implements Channel<PushMessage> {
   readonly #devices: PushDevices;
   readonly #clock: Clock;
   readonly #health = new TokenHealth();
-  /**
-   * Until when a device must have been registered for the verdict about its token to hold, epoch ms
-   * by device.
-   */
+  /** Latest registration for which a verdict about the token holds, epoch ms by device. */
   readonly #verdicts = new Map<string, number>();
-  /** Disabled by answers that are still watched. */
+  /** Devices disabled by answers that are still monitored. */
   readonly #disabled = new Set<string>();
 
   constructor(name: "fcm" | "apns", calls: ChannelCalls<PushMessage>, context: PushContext) {
@@ -76,24 +73,25 @@ export class PushChannel implements Channel<PushMessage> {
   }
 
   /**
-   * @returns what a bad token means: that the device is gone, that it has another one now, or that
-   * the provider is not to be believed
+   * @returns the meaning of an invalid token: the device is gone, it has a new token, or the
+   * provider is not trusted
    */
   async #badToken({ delivery }: Attempt, error: TargetGone): Promise<Error> {
     const id = delivery.target;
     const { message, since } = error;
     const device = await this.#devices.find(id);
     if (device && since !== undefined && device.registeredAt > since)
-      // An answer about this message alone: it says nothing against the provider.
+      // Concerns this message only, not the provider.
       return new RetryLater(`${message}, but the device was registered again since`, 0);
     this.#health.note(id, true);
     if (this.#health.isDoubtful) {
-      await this.#takeBack();
+      await this.#enableDisabled();
       return new ProviderDown(
-        `${message}, and so were most of the last tokens: no device is disabled; compare the settings ${this.name}.* with the app's`,
+        `${message}, like most recent tokens: no device is disabled; ` +
+          `compare the settings ${this.name}.* with the app's`,
       );
     }
-    // The delivery was touched last when the attempt began.
+    // The attempt's start was the last change of the delivery.
     this.#judge(id, since ?? delivery.updatedAt);
     return error;
   }
@@ -121,8 +119,8 @@ export class PushChannel implements Channel<PushMessage> {
     this.#verdicts.set(id, registeredUntil);
   }
 
-  /** Enables devices again that were disabled before the answers about them came under doubt. */
-  async #takeBack(): Promise<void> {
+  /** Enables the devices that were disabled before the provider's answers came under suspicion. */
+  async #enableDisabled(): Promise<void> {
     const ids = [...this.#disabled];
     if (ids.length === 0) return;
     await this.#devices.enable(ids);
@@ -130,12 +128,12 @@ export class PushChannel implements Channel<PushMessage> {
   }
 }
 
-/** The last tokens of a provider that are watched. */
+/** Number of recent tokens monitored per provider. */
 const WATCHED = 50;
 
 /**
- * How the last 50 tokens of a provider did, the newest answer about each. Where more than half of
- * them are bad, it is not the devices: the key belongs to another project, or the app to the other
+ * The latest answer for each of a provider's last 50 tokens. If more than half are invalid, the
+ * devices are not the cause: the key belongs to another project, or the app to the other
  * environment.
  */
 class TokenHealth {

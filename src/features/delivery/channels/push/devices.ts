@@ -12,14 +12,14 @@ import type { DeliveryContext } from "../../context.ts";
 export type PushContext = Pick<DeliveryContext, "database" | "box" | "clock" | "log">;
 
 /**
- * `lastUsedAt` is for people who look at a device: the day is enough, and a storm of pushes does
- * not become one of writes.
+ * `lastUsedAt` is for people: a resolution of a day keeps a storm of pushes from becoming a storm
+ * of writes.
  */
 const USED_EVERY_MS = DAY_MS;
 const MAX_USED = 10_000;
 const USED_A_WRITE = 500;
 
-/** The devices of one provider, as its channel needs them. */
+/** The devices of one provider. */
 export class PushDevices {
   readonly #kind: "fcm" | "apns";
   readonly #parts: PushContext;
@@ -61,7 +61,7 @@ export class PushDevices {
       .executeTakeFirst();
   }
 
-  /** @param notAfter a device that was registered after this instant (epoch ms) stays. */
+  /** @param notAfter keeps a device that was registered after this instant (epoch ms). */
   async disable(id: string, notAfter: number | undefined, trx: Trx): Promise<void> {
     const { clock } = this.#parts;
     const query = trx.updateTable("push_devices").set({ disabledAt: clock.now() }).where("id", "=", id);
@@ -69,7 +69,7 @@ export class PushDevices {
     profilesChanged(trx, await bounded.returning("userId").execute());
   }
 
-  /** Takes back what was done to these devices. */
+  /** Enables these devices again. */
   async enable(ids: readonly string[]): Promise<void> {
     await this.#parts.database.write(async (trx) => {
       const enabled = trx.updateTable("push_devices").set({ disabledAt: null }).where("id", "in", ids);
@@ -77,7 +77,7 @@ export class PushDevices {
     });
   }
 
-  /** Notes that a device was reached, soon and together with others. */
+  /** Records that a device was reached; batched. */
   noteUse(id: string, lastUsedAt: EpochMs | null): void {
     if (lastUsedAt !== null && lastUsedAt > this.#parts.clock.now() - USED_EVERY_MS) return;
     if (this.#used.size < MAX_USED) this.#used.add(id);
@@ -86,7 +86,7 @@ export class PushDevices {
     });
   }
 
-  /** Waits for what was noted. */
+  /** Waits for pending records. */
   async close(): Promise<void> {
     await this.#writing;
   }
@@ -101,14 +101,14 @@ export class PushDevices {
           trx.updateTable("push_devices").set({ lastUsedAt: clock.now() }).where("id", "in", ids).execute(),
         );
       } catch (error) {
-        // The next push to the device notes it again.
+        // The next push to the device records it again.
         log.warn({ error, devices: ids.length }, "could not record last success of devices");
       }
     }
   }
 }
 
-/** A profile says whether its user can be reached by push. */
+/** A profile shows whether its user can be reached by push. */
 function profilesChanged(trx: Trx, owners: readonly { readonly userId: string }[]): void {
   for (const { userId } of owners) addEffect(trx, { type: "answers-changed", of: "profile", userId });
 }
@@ -149,10 +149,10 @@ export interface PushDeviceContext {
 }
 
 /**
- * The devices that push goes to. A token names one device, of the user who registered it last. One
- * registered as `fcm` or `apns` is the device of the caller's login and is removed when that login
- * ends; a list names devices of several logins, which stay. The form `{fcm, apns}` sets or removes
- * the device `default` of each kind; `{devices}` is the whole list.
+ * The devices that receive push. A token names one device, of the user who registered it last. One
+ * registered as `fcm` or `apns` belongs to the caller's login session and is removed with it; a
+ * list names devices of several sessions, which stay. The form `{fcm, apns}` sets or removes the
+ * device `default` of each kind; `{devices}` is the whole list.
  */
 export async function replaceDevices(
   ctx: PushDeviceContext,
@@ -191,7 +191,7 @@ function devicesOf(userId: string, db: ReadDb) {
     .execute();
 }
 
-/** @param owner `sessionId`: the login that the device ends with. */
+/** @param owner `sessionId`: the login session the device is removed with. */
 async function putDevice(
   { box, clock }: PushDeviceContext,
   { userId, sessionId }: Pick<UserPrincipal, "userId" | "sessionId">,
@@ -208,7 +208,7 @@ async function putDevice(
     .execute();
   profilesChanged(trx, moved);
   const now = clock.now();
-  // What is on its way to a device that says its token again still finds it.
+  // Deliveries in flight to a device that registers the same token again still find it.
   const same = await trx
     .updateTable("push_devices")
     .set({ disabledAt: null, updatedAt: now, sessionId })
@@ -240,7 +240,7 @@ async function removeDevice(userId: string, kind: Kind, trx: Trx): Promise<void>
     .execute();
 }
 
-/** A colon stands in no kind. */
+/** No kind contains a colon. */
 function nameOf(kind: string, device: string): string {
   return `${kind}:${device}`;
 }

@@ -23,7 +23,7 @@ import type { PushMessage } from "./message.ts";
 const SCOPE = "https://www.googleapis.com/auth/firebase.messaging";
 const GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ASSERTION_S = 3600;
-/** A token is renewed this long before its end, or at half of its life if that is short. */
+/** A token is renewed this long before it expires, or halfway if it is short-lived. */
 const RENEW_BEFORE_MS = 5 * 60_000;
 
 const Grant = v.object({ access_token: v.pipe(v.string(), v.minLength(1)), expires_in: v.number() });
@@ -37,17 +37,17 @@ interface FcmAccess {
 
 interface FcmAccessOptions {
   readonly credentials: string;
-  /** In place of what the credentials say. */
+  /** Overrides the endpoint of the credentials. */
   readonly tokenEndpoint?: string | undefined;
   readonly timeoutMs: number;
-  /** The server stops. */
+  /** Aborts when the server stops. */
   readonly closing: AbortSignal;
 }
 
 /**
- * Asks for an access token by the JWT bearer grant (RFC 7523). The key is read again for each, so
- * that a changed file needs no restart.
- * @throws ProviderDown, RetryLater, or what was in the way
+ * Requests an access token by the JWT bearer grant (RFC 7523). Reads the key each time, so that a
+ * changed file needs no restart.
+ * @throws ProviderDown, RetryLater, or a network error
  */
 async function fetchAccess(
   { credentials: path, tokenEndpoint, timeoutMs, closing }: FcmAccessOptions,
@@ -94,7 +94,7 @@ function oauthError(json: unknown): string {
 
 const DEFAULT_TOKEN_URI = "https://oauth2.googleapis.com/token";
 
-/** What Google's file of a service account holds, as far as it is used. */
+/** The used members of Google's service account file. */
 const ServiceAccount = v.object({
   type: v.literal("service_account"),
   project_id: v.pipe(v.string(), v.regex(/^[\w.:-]{1,100}$/)),
@@ -113,8 +113,8 @@ interface FcmCredentials {
 }
 
 /**
- * Reads a service account's file. @throws ProviderDown, saying what is wrong with it and nothing of
- * what it holds
+ * Reads a service account file. @throws ProviderDown that names the problem without the file's
+ * content
  */
 export async function readFcmCredentials(path: string): Promise<FcmCredentials> {
   const wrong = (what: string): ProviderDown => new ProviderDown(`fcm.credentials (${path}) ${what}`);
@@ -135,23 +135,23 @@ export async function readFcmCredentials(path: string): Promise<FcmCredentials> 
 }
 
 export interface FcmOptions {
-  /** Path of the service account's file. */
+  /** Path of the service account file. */
   readonly credentials: string;
   readonly endpoint?: string | undefined;
   readonly tokenEndpoint?: string | undefined;
   readonly timeoutMs?: number;
 }
 
-/** @returns null where FCM is not configured. */
+/** @returns null when FCM is not configured. */
 export function fcmOptionsOf({ fcm }: Config): FcmOptions | null {
   const { credentials, endpoint, tokenEndpoint } = fcm;
   return credentials === undefined ? null : { credentials, endpoint, tokenEndpoint };
 }
 
 const ENDPOINT = "https://fcm.googleapis.com";
-/** What FCM asks for where it has sent no Retry-After with a 429. */
+/** The delay FCM documents for a 429 without Retry-After. */
 const QUOTA_PAUSE_MS = 60_000;
-/** No device has this token; with `validate_only` nothing would be sent either. */
+/** No device has this token; `validate_only` prevents sending in any case. */
 const UNUSED_TOKEN = "prism-doctor";
 
 /**
@@ -194,7 +194,7 @@ export class FcmClient implements ChannelCalls<PushMessage> {
     const reply = await this.#postAs(access, body, signal);
     const refusal = reply.status === 401 ? fcmRefusal(reply.json) : undefined;
     if (refusal === undefined || refusal.code === "THIRD_PARTY_AUTH_ERROR") return this.#answer(reply, token);
-    // A key that was replaced ends its tokens early.
+    // Replacing a key revokes its tokens early.
     const renewed = await unlessAborted(this.#access.get(access.token), signal);
     return this.#answer(await this.#postAs(renewed, body, signal), token);
   }
@@ -228,8 +228,8 @@ export class FcmClient implements ChannelCalls<PushMessage> {
   }
 
   /**
-   * `projects/{project}/messages/{id}`: FCM's name of the message. Without it something else than
-   * FCM has answered.
+   * `projects/{project}/messages/{id}`, FCM's id of the message. An answer without it does not come
+   * from FCM.
    */
   #nameOf(json: unknown): string {
     const name: unknown = Object(json).name;
@@ -239,7 +239,7 @@ export class FcmClient implements ChannelCalls<PushMessage> {
 }
 
 /**
- * The error body of Google's APIs, with the details that FCM adds
+ * The error body of Google's APIs, with FCM's details
  * (https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode).
  */
 const Refusal = v.object({
@@ -260,14 +260,14 @@ const Refusal = v.object({
 });
 
 interface FcmRefusal {
-  /** FCM's own code, else that of Google's APIs. */
+  /** FCM's own code, or that of Google's APIs. */
   readonly code: string;
   readonly message: string;
-  /** Whether it is the token that is not as it must be. */
+  /** Whether the refusal concerns the token. */
   readonly namesToken: boolean;
 }
 
-/** Reads what a refusal says; an answer that is none of Google's says nothing. */
+/** Parses a refusal; an answer in another format gives empty values. */
 function fcmRefusal(json: unknown): FcmRefusal {
   const { success, output } = v.safeParse(Refusal, json);
   if (!success) return { code: "UNKNOWN", message: "no reason was given", namesToken: false };

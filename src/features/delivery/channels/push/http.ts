@@ -5,36 +5,34 @@ import { RetryLater } from "../../../jobs/index.ts";
 import { ProviderDown, TargetGone } from "../../channel.ts";
 import { readRetryAfter } from "../../retry-after.ts";
 
-/**
- * How long an attempt waits for the provider; its own attempts to reach a device go on without us.
- */
+/** Time limit for the provider's answer; its own attempts to reach a device continue without us. */
 export const PUSH_TIMEOUT_MS = 30_000;
-/** Answers are a few hundred bytes; what is longer is of no provider. */
+/** Answers have a few hundred bytes; longer ones do not come from a provider. */
 export const MAX_ANSWER_BYTES = 65_536;
 
 export interface PostOptions {
-  /** What the server is called in an error. */
+  /** Name of the server in errors. */
   readonly provider: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  /** For the whole exchange, the last byte of the answer included. */
+  /** For the whole exchange, including the last byte of the answer. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
-  /** Epoch ms, for a Retry-After that is a date. */
+  /** Epoch ms, for a Retry-After with a date. */
   readonly now: number;
 }
 
 export interface PostReply {
   readonly status: number;
-  /** undefined where the body is none. */
+  /** undefined when the body is not JSON. */
   readonly json: unknown;
   readonly retryAfterMs: number | undefined;
 }
 
 /**
- * One POST over Node's own client, which keeps connections. Redirects are not followed. @throws
- * what was in the way, or the signal's reason
+ * One POST with Node's client, which keeps connections alive. Does not follow redirects. @throws
+ * network errors, or the signal's reason
  */
 export async function postText(options: PostOptions): Promise<PostReply> {
   const { url, headers, body, timeoutMs, signal } = options;
@@ -83,17 +81,17 @@ export function parseJson(text: string): unknown {
 
 const MAX_REASON = 200;
 
-/** A provider's own words, short and without the token. */
+/** The provider's own message, shortened and without the token. */
 export function reasonOf(words: string, token: string): string {
   return words.replaceAll(token, "***").replace(/\s+/g, " ").slice(0, MAX_REASON);
 }
 
-/** To be tried again: when the provider says, else with backoff. */
+/** An error for a retry: at the provider's time, otherwise with backoff. */
 export function tryAgain(message: string, retryAfterMs: number | undefined): Error {
   return retryAfterMs === undefined ? new Error(message) : new RetryLater(message, retryAfterMs);
 }
 
-/** Why a provider was not reached, in the words of the cause that lies deepest. */
+/** Why a provider was not reached, from the innermost cause. */
 export function notReached(provider: string, error: unknown): Error {
   let cause = error;
   while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
@@ -102,8 +100,7 @@ export function notReached(provider: string, error: unknown): Error {
 }
 
 /**
- * A provider that only says that no device has the token takes everything else. For checks with an
- * unused token. @throws any other error
+ * Passes if the provider's only objection is the unused token of a check. @throws any other error
  */
 export function unlessUnusedToken(error: unknown): void {
   if (!(error instanceof TargetGone)) throw error;
@@ -115,10 +112,7 @@ interface Renewable {
   readonly renewAt: number;
 }
 
-/**
- * A provider's access token, kept until it is to be renewed; callers that ask while one is on its
- * way wait for that one.
- */
+/** A provider's access token, cached until its renewal. Concurrent callers share one request. */
 export class KeptToken<T extends Renewable> {
   readonly #clock: Clock;
   readonly #make: () => Promise<T>;
@@ -131,8 +125,8 @@ export class KeptToken<T extends Renewable> {
   }
 
   /**
-   * @param refused a token that the provider did not take; another one is given. @throws what
-   * making one throws
+   * @param refused a token the provider refused; a new one is fetched. @throws errors of the
+   * request
    */
   async get(refused?: string): Promise<T> {
     const held = this.#held;
@@ -145,9 +139,7 @@ export class KeptToken<T extends Renewable> {
   }
 }
 
-/**
- * The text of a file with a key. @param option its name in the configuration. @throws ProviderDown
- */
+/** Reads a key file. @param option its name in the configuration. @throws ProviderDown */
 export async function readKeyFile(option: string, path: string): Promise<string> {
   return readFile(path, "utf8").catch((error: unknown) => {
     const code = error instanceof Error && "code" in error ? String(error.code) : "error";
@@ -155,7 +147,7 @@ export async function readKeyFile(option: string, path: string): Promise<string>
   });
 }
 
-/** @returns undefined where the text is no private key in PEM */
+/** @returns undefined when the text is not a private key in PEM */
 export function privateKeyOf(pem: string): KeyObject | undefined {
   try {
     return createPrivateKey(pem);

@@ -3,24 +3,24 @@ import { DAY_MS, type EpochMs } from "../../../../core/clock.ts";
 import { URGENT_PRIORITY } from "../../../../http/shapes.ts";
 import type { Attempt, NotificationFacts } from "../../channel.ts";
 
-/** One message to one token, in the provider's form. */
+/** One message to one token, in the provider's format. */
 export interface PushMessage {
   readonly token: string;
-  /** What the message adds to the request's head. */
+  /** Headers of this message. */
   readonly headers: Readonly<Record<string, string>>;
   /** JSON text. */
   readonly body: string;
 }
 
-/** FCM keeps a message for four weeks at the most. */
+/** FCM keeps a message for at most four weeks. */
 const FCM_MAX_TTL_MS = 28 * DAY_MS;
-/** How long Apple keeps a notification that does not expire by itself; it keeps none longer. */
+/** Apple's longest time to keep a notification; used for those without expiry. */
 const APNS_KEPT_MS = 30 * DAY_MS;
 const MAX_COLLAPSE_ID_BYTES = 64;
 
 /**
- * An attempt at a push in the form of the channel's provider. It needs none of the provider's
- * settings.
+ * Builds the push message of an attempt in the format of the channel's provider. Needs none of the
+ * provider's settings.
  */
 export function pushMessageOf(channel: "fcm" | "apns", attempt: Attempt, token: string, now: EpochMs): PushMessage {
   const { notification, offset } = attempt;
@@ -30,9 +30,9 @@ export function pushMessageOf(channel: "fcm" | "apns", attempt: Attempt, token: 
 }
 
 /**
- * The body of `messages:send` of the FCM HTTP v1 API. An attempt that comes twice is shown once:
- * Android replaces the notification with the same tag, iOS the one with the same collapse id. FCM's
- * own collapse key does not count for messages that it shows itself.
+ * The body of FCM's HTTP v1 `messages:send`. A repeated attempt is shown once: Android replaces the
+ * notification with the same tag, iOS the one with the same collapse id. FCM's own collapse key
+ * does not apply to messages it displays itself.
  */
 function fcmBody(notification: NotificationFacts, offset: number, now: number, token: string): string {
   const { id, title, message, action } = notification;
@@ -43,7 +43,7 @@ function fcmBody(notification: NotificationFacts, offset: number, now: number, t
     apns: applePart(notification),
   });
   const fitted = fitPush(message, action, (body, data) => JSON.stringify(build(body, data)));
-  // The token is none of the 4 KiB.
+  // The token does not count towards the 4 KiB.
   return `{"message":{"token":${JSON.stringify(token)},${fitted.slice(1)}}`;
 }
 
@@ -51,7 +51,7 @@ function androidPart({ id, sound, priority, expiresAt }: NotificationFacts, now:
   return {
     priority: priority >= URGENT_PRIORITY ? "HIGH" : "NORMAL",
     ...(expiresAt === null ? {} : { ttl: `${secondsLeft(expiresAt, now)}s` }),
-    // Android names a sound of the app without the ending of its file.
+    // Android names a sound of the app without its file extension.
     notification: { tag: id, ...(sound === null ? {} : { sound: sound.replace(/\.[^.]+$/, "") }) },
   };
 }
@@ -84,15 +84,15 @@ function apnsPayload(notification: NotificationFacts, offset: number): string {
 }
 
 /**
- * The headers of one push, the same for each attempt at it; the app's topic and the provider token
- * are the client's to add.
+ * The headers of one push, the same for each attempt; the client adds the app's topic and the
+ * provider token.
  */
 function apnsHeaders({ delivery, notification }: Attempt): Record<string, string> {
   const { id, priority, createdAt, expiresAt } = notification;
   return {
     "apns-id": delivery.id,
     "apns-push-type": "alert",
-    // An attempt that comes twice is shown once.
+    // A repeated attempt is shown once.
     "apns-collapse-id": collapseId(id),
     "apns-expiration": String(Math.floor((expiresAt ?? createdAt + APNS_KEPT_MS) / 1000)),
     "apns-priority": priority >= URGENT_PRIORITY ? "10" : "5",
@@ -103,19 +103,19 @@ function collapseId(id: string): string {
   return Buffer.byteLength(id) <= MAX_COLLAPSE_ID_BYTES ? id : createHash("sha256").update(id).digest("hex");
 }
 
-/** What both providers take at the most. */
+/** Size limit of both providers. */
 const MAX_PUSH_BYTES = 4096;
 /**
- * An action may leave the text this much room, or it stays out: the app finds it under the
+ * Minimum room for the text. An action that leaves less is omitted; the app can fetch it by the
  * notification's id.
  */
 const MIN_TEXT_BYTES = 512;
 const CUT = "…";
 
 /**
- * The message as it is sent, within what providers take. A text that is too long ends early, with a
- * mark; an action that would leave it no room is left out.
- * @param build makes the message's JSON of a text and an action.
+ * The message within the providers' size limit. A long text is truncated with an ellipsis; an
+ * action that leaves it too little room is omitted.
+ * @param build builds the message's JSON from a text and an action.
  */
 function fitPush<A>(text: string, action: A | null, build: (text: string, action: A | null) => string): string {
   const room = Math.min(Buffer.byteLength(JSON.stringify(text)), MIN_TEXT_BYTES);

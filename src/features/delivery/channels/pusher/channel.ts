@@ -7,13 +7,13 @@ import { PusherBatches, PusherClient, type PusherClientParts, type PusherEvent }
 
 type PusherContext = Pick<DeliveryParts, "database" | "sounds" | "log"> & PusherClientParts;
 
-/** What Pusher takes as the data of one event. */
+/** Pusher's size limit for the data of one event. */
 const MAX_DATA_BYTES = 10_240;
 const EVENT = "notification";
 
 /**
- * Notifications to an app at Pusher: the event `notification` on each recipient's private channel,
- * with `pusher.mode` remote.
+ * Sends notifications to an app at Pusher: the event `notification` on each recipient's private
+ * channel, with `pusher.mode` remote.
  */
 export function pusherChannel(context: PusherContext): Channel<PusherEvent> {
   const client = new PusherClient(context);
@@ -21,7 +21,7 @@ export function pusherChannel(context: PusherContext): Channel<PusherEvent> {
   return {
     name: "pusher",
     isConfigured: context.config.pusher.mode === "remote",
-    // Every user has a channel; its listeners are known to Pusher only.
+    // Every user has a channel; only Pusher knows its subscribers.
     targets: (userIds) => Promise.resolve(userIds.map((userId) => ({ userId, target: "" }))),
     prepare: (attempt) => Promise.resolve(eventOf(context, attempt)),
     async call(event, signal) {
@@ -42,13 +42,13 @@ function eventOf(context: PusherContext, attempt: Attempt): PusherEvent {
 }
 
 /**
- * The notification as its recipient sees it, as JSON; of one that is too large, the path where it
- * can be fetched.
+ * The notification as its recipient sees it, as JSON. A large one contains only the path to fetch
+ * it.
  */
 function dataOf({ sounds }: PusherContext, { delivery, notification, offset }: Attempt): string {
   const recipient = { ...UNTOUCHED, userId: delivery.userId, seq: offset };
   const view = notificationView(notification, recipient, null, sounds.urlOf);
-  // A batch has no ids of its own: clients that get an attempt twice know it by the delivery's.
+  // A batch has no ids: clients detect a repeated attempt by the delivery id.
   const data = JSON.stringify({ ...view, deliveryId: delivery.id });
   if (Buffer.byteLength(data) <= MAX_DATA_BYTES) return data;
   const { id } = notification;
@@ -56,8 +56,8 @@ function dataOf({ sounds }: PusherContext, { delivery, notification, offset }: A
 }
 
 /**
- * Once a notification, however many it reaches. Pusher has the event by now: a mark that cannot be
- * written fails nothing.
+ * Records it once per notification. Pusher already has the event, so a failed write is not an
+ * error.
  */
 async function recordSent({ database, log }: PusherContext, { notification }: Attempt): Promise<void> {
   if (notification.pusherEventSent === 1) return;
@@ -68,6 +68,6 @@ async function recordSent({ database, log }: PusherContext, { notification }: At
       trx.updateTable("notifications").set(mark).where("id", "=", id).where("pusherEventSent", "=", 0).execute(),
     )
     .catch((error: unknown) =>
-      log.warn({ err: error, notificationId: id }, "it could not be recorded that Pusher has the event"),
+      log.warn({ err: error, notificationId: id }, "recording that Pusher accepted the event failed"),
     );
 }

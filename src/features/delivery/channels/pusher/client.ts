@@ -8,7 +8,7 @@ import type { PusherApp } from "../../../pusher/index.ts";
 import { ProviderDown } from "../../channel.ts";
 import { HostUnknown, type OutsideHosts, type ResolvedAddress } from "../webhook/outside-hosts.ts";
 
-/** One event for one channel, as the REST API takes it. */
+/** One event for one channel, in the format of the REST API. */
 export interface PusherEvent {
   readonly channel: string;
   readonly name: string;
@@ -16,7 +16,7 @@ export interface PusherEvent {
   readonly data: string;
 }
 
-/** Events of one call of `batch_events`. */
+/** Limit of events per call of `batch_events`. */
 const MAX_BATCH = 10;
 /** How long the first event of a batch waits for others. */
 const GATHER_MS = 5;
@@ -27,10 +27,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/**
- * Gathers events that come at about the same time, so that ten of them are one request. Each add
- * resolves or rejects with its batch.
- */
+/** Batches events that arrive together, up to ten per request. Each add settles with its batch. */
 export class PusherBatches {
   readonly #send: (events: readonly PusherEvent[]) => Promise<void>;
   #waiting: Waiting[] = [];
@@ -49,7 +46,7 @@ export class PusherBatches {
     });
   }
 
-  /** Sends what waits, and resolves when all answers are there. */
+  /** Sends the pending batch and resolves when all answers have arrived. */
   async close(): Promise<void> {
     this.#flush();
     await Promise.all(this.#underWay);
@@ -81,12 +78,10 @@ export interface PusherClientParts {
 }
 
 const TIMEOUT_MS = 10_000;
-/** What Pusher asks for when it is sent too much and does not say how long to wait. */
+/** Pusher's documented delay after a rate limit without Retry-After. */
 const RATE_LIMIT_MS = 10_000;
 
-/**
- * The REST API of Pusher Channels, through Pusher's own library, to addresses that were checked.
- */
+/** The REST API of Pusher Channels, through Pusher's library, to checked addresses. */
 export class PusherClient {
   readonly #parts: PusherClientParts;
   readonly #url: URL;
@@ -98,22 +93,22 @@ export class PusherClient {
   }
 
   /**
-   * Up to ten events in one request. @throws PermanentError, RetryLater, ProviderDown, Error to be
-   * tried again
+   * Sends up to ten events in one request. @throws PermanentError, RetryLater, ProviderDown, or
+   * Error for a retry
    */
   async send(events: readonly PusherEvent[]): Promise<void> {
     await this.#call((pusher) => pusher.triggerBatch(events.map((event) => ({ ...event }))));
   }
 
-  /** Asks for the channels of the app, which sends nothing. @throws what is wrong */
+  /** Lists the channels of the app, which sends nothing. @throws the error found */
   async check(): Promise<void> {
     await this.#call((pusher) => pusher.get({ path: "/channels" }));
   }
 
   async #call(fn: (pusher: Pusher) => Promise<unknown>): Promise<void> {
     const agent = await this.#agent();
-    // The library's own limit hands a signal to its HTTP client, which knows signals by a name that
-    // bundling changes.
+    // The library's own limit passes a signal to its HTTP client, which recognises signals by a
+    // class name that bundling changes.
     const limit = setTimeout(() => agent.destroy(), TIMEOUT_MS);
     try {
       await fn(await this.#pusher(agent));
@@ -143,7 +138,7 @@ export class PusherClient {
   }
 }
 
-/** Connects to these addresses of this host and to nothing else, wherever a redirect leads. */
+/** Connects only to these addresses of this host, wherever a redirect points. */
 async function agentFor(url: URL, addresses: readonly ResolvedAddress[]): Promise<Agent> {
   const lookup: LookupFunction = (host, { all }, done) => {
     const [first] = addresses;
@@ -151,13 +146,13 @@ async function agentFor(url: URL, addresses: readonly ResolvedAddress[]): Promis
     else if (all) done(null, [...addresses]);
     else done(null, first.address, first.family);
   };
-  // Loaded with the first call, as the library is.
+  // Loaded with the first call, like the library.
   const { Agent: AgentOf } = await (url.protocol === "https:" ? import("node:https") : import("node:http"));
   const agent = new AgentOf({ lookup });
   const name = url.hostname.replace(/^\[|\]$/g, "");
   const connect = agent.createConnection.bind(agent);
   agent.createConnection = (options, done) => {
-    // An address in a URL is not looked up.
+    // An IP address in a URL is not resolved.
     if (options.host !== name) throw new Error("the Pusher app redirects elsewhere");
     return connect(options, done);
   };
@@ -165,8 +160,8 @@ async function agentFor(url: URL, addresses: readonly ResolvedAddress[]): Promis
 }
 
 /**
- * By what the REST API says of its statuses. The library's own error names the URL with its
- * signature, so nothing of it is passed on.
+ * Classifies an error by the documented statuses of the REST API. The library's error contains the
+ * signed URL, so none of it is passed on.
  */
 function failureOf(error: unknown): Error {
   const { status, error: cause } = Object(error) as { status?: unknown; error?: unknown };

@@ -23,13 +23,13 @@ export interface WebhookContext extends SigningParts, WebhookHealthContext {
   readonly sounds: Pick<SoundServices, "urlOf">;
 }
 
-/** The type by which webhooks are chosen for notifications that no event has made. */
+/** Event type that selects webhooks for notifications without an event. */
 const WITHOUT_EVENT = "notification";
 
 /**
- * Notifications as calls of webhooks. A user's own webhooks are called for each notification of
- * that user; a project's once for each notification of the project, whoever its recipients are:
- * such a delivery has no user, and shows the notification as its first recipient by id has it.
+ * Sends notifications as webhook calls. A user's webhooks are called for each of the user's
+ * notifications; a project's once per notification of the project. Such a delivery has no user and
+ * shows the notification as its first recipient by id sees it.
  */
 export function webhookChannel(context: WebhookContext, calls: ChannelCalls<SignedCall>): Channel<SignedCall> {
   return {
@@ -77,7 +77,7 @@ async function prepare(context: WebhookContext, { delivery, notification }: Atte
   if (webhook.active === 0) throw new TargetGone("the webhook is disabled");
   const userId = delivery.userId === PROJECT_RECIPIENT ? null : delivery.userId;
   const recipient = await queries.findRecipient(database.read, notification.id, userId);
-  if (!recipient) throw new PermanentError("the notification has no recipient any more");
+  if (!recipient) throw new PermanentError("the notification has no recipients left");
   const data = notificationView(notification, recipient, null, sounds.urlOf);
   try {
     return signedCall(context, webhook, { id: delivery.id, at: notification.createdAt, data });
@@ -88,8 +88,8 @@ async function prepare(context: WebhookContext, { delivery, notification }: Atte
 }
 
 /**
- * Counts the failure where it is the webhook's. An answer that says when to come back, or that the
- * webhook is gone, is no failure.
+ * Counts failures of the webhook. An answer with a retry time, or that the webhook is gone, is not
+ * counted.
  */
 async function interpret(context: WebhookContext, { delivery }: Attempt, answer: Answer): Promise<Answer> {
   const { target } = delivery;

@@ -8,7 +8,8 @@ import { HostUnknown } from "./outside-hosts.ts";
 import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
 
 /**
- * Posts signed requests to webhooks, to addresses that this process checks by its own `webhooks.*`.
+ * Posts signed requests to webhooks, to addresses checked by the `webhooks.*` settings of this
+ * process.
  */
 export class WebhookClient implements ChannelCalls<SignedCall> {
   readonly isConfigured = true;
@@ -28,7 +29,7 @@ export class WebhookClient implements ChannelCalls<SignedCall> {
     return {};
   }
 
-  /** @throws what another status than 2xx means */
+  /** @throws the error for a status other than 2xx */
   #requireTaken({ status, headers }: SafeAnswer): void {
     if (status >= 200 && status < 300) return;
     const says = `the webhook answered ${status}`;
@@ -39,7 +40,7 @@ export class WebhookClient implements ChannelCalls<SignedCall> {
   }
 }
 
-/** A URL that is refused stays refused, but for a name without an address at the moment. */
+/** A refused URL stays refused, except when its name does not resolve at the moment. */
 function asOutcome(error: unknown): Error {
   const message = error instanceof Error ? error.message : String(error);
   const isRefused =

@@ -6,35 +6,35 @@ import type { SealedBox } from "../../../../core/sealed-box.ts";
 import type { WebhooksTable } from "../../../../store/schema.ts";
 import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
 
-/** As Standard Webhooks writes secrets, so that scanners know them. */
+/** The prefix of secrets in Standard Webhooks, known to secret scanners. */
 const PREFIX = "whsec_";
 const SECRET_BYTES = 32;
 
-/** Column and row of a webhook's sealed secret. */
-export function secretPlace(column: "secret" | "previousSecret", webhookId: string): string {
+/** Seal context of a webhook's secret: column and row. */
+export function secretSealContext(column: "secret" | "previousSecret", webhookId: string): string {
   return `webhooks.${column}.${webhookId}`;
 }
 
 /** @returns `text` is shown once, `sealed` is stored */
 export function newSecret(box: SealedBox, webhookId: string): { readonly text: string; readonly sealed: Buffer } {
   const key = randomBytes(SECRET_BYTES);
-  return { text: PREFIX + key.toString("base64"), sealed: box.seal(secretPlace("secret", webhookId), key) };
+  return { text: PREFIX + key.toString("base64"), sealed: box.seal(secretSealContext("secret", webhookId), key) };
 }
 
-/** The secret in force, to be kept beside the one that takes its place. @throws UnsealError */
+/** Seals the current secret as the previous one, for a rotation. @throws UnsealError */
 export function asPrevious(box: SealedBox, { id, secret }: Pick<WebhooksTable, "id" | "secret">): Buffer {
-  return box.seal(secretPlace("previousSecret", id), box.open(secretPlace("secret", id), secret));
+  return box.seal(secretSealContext("previousSecret", id), box.open(secretSealContext("secret", id), secret));
 }
 
 /**
- * The keys that sign at this moment: the new one first, and during a rotation the old one. @throws
+ * The current signing keys: the new one first, then the old one during a rotation. @throws
  * UnsealError
  */
 export function signingKeys(box: SealedBox, webhook: Selectable<WebhooksTable>, now: number): readonly Buffer[] {
   const { id, secret, previousSecret, previousSecretUntil } = webhook;
-  const current = box.open(secretPlace("secret", id), secret);
+  const current = box.open(secretSealContext("secret", id), secret);
   if (previousSecret === null || previousSecretUntil === null || previousSecretUntil <= now) return [current];
-  return [current, box.open(secretPlace("previousSecret", id), previousSecret)];
+  return [current, box.open(secretSealContext("previousSecret", id), previousSecret)];
 }
 
 /**
@@ -51,21 +51,19 @@ export function signatureOf(keys: readonly Buffer[], id: string, timestamp: numb
 export type WebhookRow = Selectable<WebhooksTable>;
 
 interface WebhookMessage {
-  /** The same for every attempt: by it the other side knows what it has had. */
+  /** The same for every attempt, so that receivers can deduplicate. */
   readonly id: string;
-  /** Epoch ms; of the notification, not of the attempt. */
+  /** Epoch ms of the notification, not of the attempt. */
   readonly at: number;
-  /** A notification as its recipient sees it. */
+  /** The notification as its recipient sees it. */
   readonly data: unknown;
 }
 
-/**
- * A request to a webhook, with its signature: the process that makes it need not know the secret.
- */
+/** A signed request to a webhook. The process that sends it need not know the secret. */
 export interface SignedCall {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** JSON text, to be sent byte for byte: the signature is over it. */
+  /** JSON text, sent byte for byte because the signature covers it. */
   readonly body: string;
 }
 
@@ -74,7 +72,7 @@ export interface SigningParts {
   readonly clock: Clock;
 }
 
-/** The request of one attempt, signed by Standard Webhooks at this moment. @throws UnsealError */
+/** The request of one attempt, signed now by Standard Webhooks. @throws UnsealError */
 export function signedCall({ box, clock }: SigningParts, webhook: WebhookRow, message: WebhookMessage): SignedCall {
   const { id, at, data } = message;
   const now = clock.now();
@@ -93,12 +91,12 @@ export function signedCall({ box, clock }: SigningParts, webhook: WebhookRow, me
   };
 }
 
-/** @throws as SafeFetch.request does */
+/** @throws the errors of SafeFetch.request */
 export function post(fetch: SafeFetch, { url, headers, body }: SignedCall, signal?: AbortSignal): Promise<SafeAnswer> {
   return fetch.request(url, { method: "POST", headers, body: Buffer.from(body), ...(signal ? { signal } : {}) });
 }
 
-/** Posts one message to a webhook. @throws as SafeFetch.request does; UnsealError */
+/** Posts one message to a webhook. @throws the errors of SafeFetch.request; UnsealError */
 export async function callWebhook(
   parts: SigningParts & { readonly fetch: SafeFetch },
   webhook: WebhookRow,

@@ -6,17 +6,17 @@ import { PrismError } from "../../../../core/errors.ts";
 import { CidrSet, isPublicAddress } from "../../../../core/ip-addresses.ts";
 
 const HOSTS_FILE = "/etc/hosts";
-/** A name server gets one more chance. */
+/** Leaves time for one retry of a name server. */
 const TIMEOUT_MS = 3000;
 const TRIES = 2;
-/** There is no such name, or it has no address of this family. */
+/** The name does not exist, or has no address of this family. */
 const ABSENT: ReadonlySet<string> = new Set(["ENOTFOUND", "ENODATA"]);
 
 /**
- * All addresses of a host: of the hosts file, else of DNS. DNS is asked by c-ares, which takes no
- * thread: names whose name servers do not answer keep no other look-up waiting. Only names that DNS
- * does not know are left to the system, for its search domains and other sources.
- * @throws what the resolver says when there is none
+ * All addresses of a host: from the hosts file, otherwise from DNS. c-ares queries DNS without a
+ * thread, so that slow name servers do not block other look-ups. Only names unknown to DNS go to
+ * the system resolver, for its search domains and other sources.
+ * @throws the resolver's error when there is none
  */
 async function resolveHost(host: string): Promise<readonly ResolvedAddress[]> {
   const own = addressesIn(await readFile(HOSTS_FILE, "utf8").catch(() => ""), host);
@@ -30,7 +30,7 @@ async function resolveHost(host: string): Promise<readonly ResolvedAddress[]> {
   return lookup(host, { all: true, verbatim: true });
 }
 
-/** @param text lines of an address and the names that it has, as in hosts(5) */
+/** @param text lines of an address and its names, as in hosts(5) */
 export function addressesIn(text: string, host: string): ResolvedAddress[] {
   const name = host.toLowerCase();
   return text
@@ -48,7 +48,7 @@ function isAbsent(error: unknown): boolean {
   return error instanceof Error && "code" in error && ABSENT.has(String(error.code));
 }
 
-/** The addresses of a host name, all of them. */
+/** Resolves a host name to all its addresses. */
 export type Resolver = (host: string) => Promise<readonly ResolvedAddress[]>;
 
 export interface ResolvedAddress {
@@ -57,7 +57,7 @@ export interface ResolvedAddress {
 }
 
 export interface OutsideRules {
-  /** Lets http go to public addresses: development only. */
+  /** Permits http to public addresses: development only. */
   readonly allowsHttp: boolean;
   readonly allowPorts: readonly number[];
   readonly allowPrivateCidrs: readonly string[];
@@ -65,7 +65,7 @@ export interface OutsideRules {
 
 const PORTS: readonly number[] = [443, 80, 8443];
 const MAX_URL_LENGTH = 2048;
-/** One text for both: which names exist in the operator's network is not for users to know. */
+/** One text for both cases: users must not learn which names exist in the operator's network. */
 const NO_PUBLIC_ADDRESS =
   "the host has no address, or one that is not public (webhooks.allowPrivateCidrs allows more addresses)";
 
@@ -74,8 +74,8 @@ export function outsideRulesOf({ env, webhooks }: Pick<Config, "env" | "webhooks
 }
 
 /**
- * The hosts that URLs of users may lead this server to: public addresses by https, on a few ports;
- * to the operator's own ranges anyhow. A name is as good as its worst address.
+ * The hosts that URLs of users may point to: public addresses by https on a few ports, and the
+ * operator's own ranges. A name is refused if any of its addresses is.
  */
 export class OutsideHosts {
   readonly #rules: OutsideRules;
@@ -91,9 +91,9 @@ export class OutsideHosts {
   }
 
   /**
-   * The addresses to connect to for this URL, each of them checked. They are good for the
-   * connection that is made next: the name may lead elsewhere a moment later.
-   * @throws URL_REFUSED with a {@link HostUnknown} as its cause where the name has no address now
+   * Resolves and checks the addresses for this URL. Use them for the next connection only: the name
+   * may change.
+   * @throws URL_REFUSED, with {@link HostUnknown} as its cause when the name does not resolve now
    */
   async require(text: string): Promise<{ readonly url: URL; readonly addresses: readonly ResolvedAddress[] }> {
     const url = readUrl(text);
@@ -113,8 +113,7 @@ export class OutsideHosts {
   }
 
   /**
-   * The error does not contain the address: what a name means inside the operator's network is not
-   * for users.
+   * The error omits the address: users must not learn how the operator's network resolves names.
    */
   #requireAddress({ protocol, port }: URL, address: string): void {
     if (this.#own.has(address)) return;
@@ -125,7 +124,7 @@ export class OutsideHosts {
   }
 }
 
-/** The name of a host has no address at this moment, which may be another in a minute. */
+/** The host name does not resolve at the moment, which may change within a minute. */
 export class HostUnknown extends Error {
   override readonly name = "HostUnknown";
 

@@ -6,7 +6,7 @@ import { countOf, newestFirst } from "../../../../store/sqlite/list-queries.ts";
 import type { DeliveryContext } from "../../context.ts";
 import type { WebhookRow } from "./message.ts";
 
-/** What says whether a webhook is called. */
+/** The fields that decide whether a webhook is called. */
 export interface Hook {
   readonly id: string;
   readonly userId: string | null;
@@ -18,7 +18,7 @@ export function findWebhook(db: ReadDb | Trx, id: string): Promise<WebhookRow | 
   return db.selectFrom("webhooks").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
-/** The active webhooks of these users' own. */
+/** The active webhooks owned by these users. */
 export function hooksOfUsers(db: ReadDb | Trx, userIds: readonly string[]): Promise<Hook[]> {
   return activeHooks(db).where("userId", "in", userIds).execute();
 }
@@ -34,8 +34,7 @@ export async function typeOfEvent(db: ReadDb | Trx, eventId: string): Promise<st
 }
 
 /**
- * A recipient's part in a notification. @param userId null: of any recipient, the same one each
- * time
+ * A recipient's row of a notification. @param userId null: any recipient, the same one each time
  */
 export function findRecipient(
   db: ReadDb,
@@ -84,15 +83,15 @@ function ownedBy(db: ReadDb | Trx, owner: WebhookOwner) {
 
 export type WebhookHealthContext = Pick<DeliveryContext, "database" | "audit" | "clock" | "log">;
 
-/** Why a webhook is not called until a user switches it on again. */
+/** Why a webhook is disabled until a user enables it. */
 export type DisabledReason = "gone" | "failures";
 
-/** Failed attempts in a row after which a webhook is disabled. */
+/** Consecutive failures after which a webhook is disabled. */
 export const MAX_FAILURES = 50;
 
 /**
- * Counts what fails in a row, and disables a webhook that has failed too often. @returns whether it
- * is disabled by that.
+ * Counts consecutive failures and disables a webhook with too many. @returns whether this disabled
+ * it.
  */
 export async function recordFailure(context: WebhookHealthContext, id: string): Promise<boolean> {
   return context.database.write(async (trx) => {
@@ -106,14 +105,14 @@ export async function recordFailure(context: WebhookHealthContext, id: string): 
   });
 }
 
-/** Writes nothing while nothing has failed, which is nearly always. */
+/** Writes only after a failure, which is rare. */
 export async function recordSuccess({ database }: WebhookHealthContext, id: string): Promise<void> {
   const row = await database.read.selectFrom("webhooks").select("failures").where("id", "=", id).executeTakeFirst();
   if (!row || row.failures === 0) return;
   await database.write((trx) => trx.updateTable("webhooks").set({ failures: 0 }).where("id", "=", id).execute());
 }
 
-/** @returns whether it was in use until now. */
+/** @returns whether it was active. */
 export async function disableWebhook(
   { audit, clock, log }: WebhookHealthContext,
   id: string,

@@ -7,7 +7,7 @@ import type { OutsideHosts, ResolvedAddress } from "./outside-hosts.ts";
 export interface SafeFetchOptions {
   readonly timeoutMs?: number;
   readonly maxBodyBytes?: number;
-  /** Certificate authorities in PEM, in place of those that Node.js knows. */
+  /** Trusted certificate authorities in PEM, in place of Node's. */
   readonly ca?: string;
 }
 
@@ -21,7 +21,7 @@ export interface SafeRequest {
 export interface SafeAnswer {
   readonly status: number;
   readonly headers: IncomingMessage["headers"];
-  /** The beginning of it, where it is longer than was to be read or did not come in time. */
+  /** Its first bytes, if it is too long or did not arrive in time. */
   readonly body: Buffer;
   readonly isWhole: boolean;
 }
@@ -29,7 +29,7 @@ export interface SafeAnswer {
 const TIMEOUT_MS = 10_000;
 const MAX_BODY_BYTES = 65_536;
 
-/** Nothing has answered in time. */
+/** No answer in time. */
 export class RequestTimeout extends Error {
   override readonly name = "RequestTimeout";
 
@@ -39,9 +39,8 @@ export class RequestTimeout extends Error {
 }
 
 /**
- * Requests to hosts that users have named: to checked addresses only, without following redirects,
- * bounded in time and size. Each has a connection of its own, for one that is kept was checked at
- * another time.
+ * Requests to hosts named by users: only to checked addresses, without redirects, limited in time
+ * and size. Each uses a new connection, because a kept one was checked at another time.
  */
 export class SafeFetch {
   readonly #hosts: OutsideHosts;
@@ -60,8 +59,8 @@ export class SafeFetch {
   }
 
   /**
-   * Whether requests to this URL are let out at this moment. @throws URL_REFUSED, also when its
-   * name is not resolved in time
+   * Checks whether requests to this URL are permitted now. @throws URL_REFUSED, also when its name
+   * does not resolve in time
    */
   async check(url: string): Promise<void> {
     try {
@@ -75,14 +74,14 @@ export class SafeFetch {
   }
 
   /**
-   * Resolves with whatever status the other side gives. The status is the answer: a body that is
-   * cut short by its size, the time or the connection makes `isWhole` false and fails nothing.
-   * @throws URL_REFUSED, RequestTimeout, the signal's reason, and what the connection says
+   * Resolves with any status. A body truncated by size, time or the connection sets `isWhole` to
+   * false and is not an error.
+   * @throws URL_REFUSED, RequestTimeout, the signal's reason, and connection errors
    */
   request(url: string, request: SafeRequest): Promise<SafeAnswer> {
     return limited(this.#timeoutMs, request.signal, async (limit) => {
       const target = await unlessAborted(this.#hosts.require(url), limit);
-      // Loaded with the first call: a server that makes none starts sooner.
+      // Loaded with the first call, for a quicker start.
       const client = await (target.url.protocol === "https:" ? import("node:https") : import("node:http"));
       limit.throwIfAborted();
       const call = client.request(target.url, this.#optionsOf(target.addresses, request)).end(request.body);
@@ -91,10 +90,7 @@ export class SafeFetch {
     });
   }
 
-  /**
-   * Of https the name in the URL is also the one that the certificate must have: `servername`
-   * follows it.
-   */
+  /** For https the certificate must match the name in the URL, through `servername`. */
   #optionsOf(
     addresses: readonly ResolvedAddress[],
     { method, headers, body }: SafeRequest,
@@ -123,7 +119,7 @@ export class SafeFetch {
           call.destroy();
         };
         failed = () => settle(false);
-        // Of a body that is there and has not been read yet, the response's own end tells.
+        // If the body has not been read yet, the response's own end completes it.
         closed = () => undefined;
         response.on("data", (chunk: Buffer) => {
           chunks.push(chunk);
@@ -138,12 +134,12 @@ export class SafeFetch {
   }
 }
 
-/** Where several addresses were tried, Node.js says what each of them did, and nothing itself. */
+/** With several addresses Node.js reports an error per address and none for the whole. */
 function firstOf(error: Error): unknown {
   return error instanceof AggregateError ? (error.errors[0] ?? error) : error;
 }
 
-/** Gives a socket these addresses, whatever the name means by now. */
+/** A look-up that always returns these addresses. */
 function only(addresses: readonly ResolvedAddress[]): LookupFunction {
   return (host, options, done) => {
     const [first] = addresses;
@@ -153,7 +149,7 @@ function only(addresses: readonly ResolvedAddress[]): LookupFunction {
   };
 }
 
-/** Runs work with a signal that aborts with the caller's, or when the time is up. */
+/** Runs work with a signal that aborts with the caller's, or after a time limit. */
 async function limited<T>(
   timeoutMs: number,
   signal: AbortSignal | undefined,
