@@ -1,7 +1,7 @@
 // One executable: esbuild bundles -> SEA blob with addons and assets (packed by @yao-pkg/pkg) -> dist/prism
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import * as esbuild from "esbuild";
@@ -23,10 +23,18 @@ const ASSETS = {
   "web/account.css": "src/web/account.css",
   "web/docs.html": "src/web/docs.html",
   "web/docs.js": "src/web/docs.js",
+  "web/manual.css": "src/web/manual.css",
   "web/prism-client.js": "dist/prism-client/index.js",
   "web/swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
   "web/swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
+  ...Object.fromEntries(manualFiles().map((file) => [file, file])),
 };
+
+/** The pages of `prism docs` and /docs, under their names in the repository. */
+function manualFiles() {
+  const pages = readdirSync(join(root, "docs"), { recursive: true }).filter((name) => name.endsWith(".md"));
+  return ["README.md", "CHANGELOG.md", ...pages.map((name) => `docs/${name.replaceAll("\\", "/")}`)];
+}
 
 /** Replaces the packages that look for their addon on disk, and the optional ones that are not there. */
 const packedNatives = {

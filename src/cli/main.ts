@@ -8,6 +8,7 @@ import { addExplain } from "./commands/rules/explain.ts";
 import { addRules } from "./commands/rules/rules.ts";
 import { addTrigger } from "./commands/rules/trigger.ts";
 import { addBackup, addRestore } from "./commands/server/backup.ts";
+import { addDocs } from "./commands/server/docs.ts";
 import { addDoctor } from "./commands/server/doctor.ts";
 import { addExport } from "./commands/server/export.ts";
 import { addMigrate } from "./commands/server/migrate.ts";
@@ -100,6 +101,7 @@ Examples:
   addToken(program);
   addKey(program);
   program.commandsGroup("Help:");
+  addDocs(program);
   addHelp(program);
   return program;
 }

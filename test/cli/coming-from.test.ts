@@ -56,18 +56,41 @@ test("every row and sentence of docs/coming-from.md names a test, and that test 
   for (const statement of said) {
     const links = [...statement.matchAll(/<!-- test (\S+?)#(.+?) -->/g)];
     assert.ok(links.length > 0, `no test: ${statement}`);
-    for (const [, path = "", title = ""] of links) {
-      const file = join(root, `test/${path}.test.ts`);
-      assert.ok(existsSync(file), `${path}: ${statement}`);
-      const text = readFileSync(file, "utf8");
-      const titles = [...text.matchAll(/\b(?:test|eachCase)\(\s*(?:t, )?(["`])(.*?)\1,/gs)].map(
-        ([, , each = ""]) => each,
-      );
-      assert.ok(
-        titles.some((each) => each.includes(title)),
-        `${path} has no test of the title: ${title}`,
-      );
-    }
+    for (const [, path = "", title = ""] of links) requireTest(path, title, statement);
+  }
+});
+
+/** Fails unless a test file has a test with these words or this id in its title. */
+function requireTest(path: string, title: string, where: string): void {
+  const file = join(root, `test/${path}.test.ts`);
+  assert.ok(existsSync(file), `${path}: ${where}`);
+  const text = readFileSync(file, "utf8");
+  const titles = [...text.matchAll(/(?:\b(?:test|eachCase)\(\s*(?:t, )?|\bname: )(["`])(.*?)\1,/gs)].map(
+    ([, , each = ""]) => each,
+  );
+  const isId = /^S\d-\d+$/.test(title);
+  assert.ok(
+    titles.some((each) => (isId ? new RegExp(`\\b${title}\\b`).test(each) : each.includes(title))),
+    `${path} has no test of the title: ${title}`,
+  );
+}
+
+/** How many promises each of the replaced programs makes. */
+const PROMISES = { S0: 52, S1: 45, S2: 135, S3: 39, S4: 45 } as const;
+
+test("docs/promises.md has every promise once, with a test that exists or a reason why there is none", () => {
+  const [kept = "", others = ""] = readFileSync(join(root, "docs/promises.md"), "utf8").split("## Without a test");
+  const tested = [...kept.matchAll(/^\| (S\d-\d+) \| (.+?) \| (.+) \|$/gm)];
+  const untested = [...others.matchAll(/^\| (S\d-\d+) \| (.+?) \| (.{10,}) \|$/gm)];
+  const expected = Object.entries(PROMISES).flatMap(([seed, count]) =>
+    Array.from({ length: count }, (_, index) => `${seed}-${String(index + 1).padStart(2, "0")}`),
+  );
+  const listed = [...tested, ...untested].map(([, id = ""]) => id);
+  assert.deepEqual(listed.sort(), expected.sort());
+  for (const [, id = "", , tests = ""] of tested) {
+    const links = [...tests.matchAll(/`([^`#]+)#([^`]+)`/g)];
+    assert.ok(links.length > 0, id);
+    for (const [, path = "", title = ""] of links) requireTest(path, title, id);
   }
 });
 

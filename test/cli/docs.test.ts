@@ -5,6 +5,8 @@ import test from "node:test";
 import type { Command } from "commander";
 import { buildProgram } from "../../src/cli/main.ts";
 import { EXIT } from "../../src/cli/output/exit-codes.ts";
+import { topics } from "../../src/features/status/manual.ts";
+import { runCli, runJson } from "./run-cli.ts";
 
 const root = join(import.meta.dirname, "../..");
 const program = buildProgram();
@@ -110,3 +112,35 @@ function followed(words: readonly string[]): Command | undefined {
   }
   return command === program ? undefined : command;
 }
+
+test("prism docs lists the topics, and prints each of them for a terminal of 80 columns", async () => {
+  const options = { cwd: root };
+  const all = topics();
+  assert.deepEqual(await runJson(["docs"], options), all);
+  const list = await runCli(["docs"], options);
+  for (const { name, summary } of all)
+    assert.ok(list.stdout.includes(`  ${name} `) && list.stdout.includes(summary.replaceAll("`", "")), name);
+  const page = await runCli(["docs", "jobs"], options);
+  assert.deepEqual([page.status, page.stderr], [0, ""]);
+  assert.match(page.stdout, /^Jobs and queues\n={15}\n/);
+  assert.match(page.stdout, /^succeeded and cancelled jobs are kept 7 days|- Retention:/m);
+  for (const line of page.stdout.split("\n")) assert.ok(line.length <= 80, line);
+  const { topic, markdown } = await runJson<{ topic: string; markdown: string }>(["docs", "jobs.md"], options);
+  assert.deepEqual([topic, markdown], ["jobs", readFileSync(join(root, "docs/jobs.md"), "utf8")]);
+});
+
+test("prism docs search finds words in any case; an unknown topic or word is exit code 6", async () => {
+  const options = { cwd: root };
+  const found = await runJson<{ topic: string; section: string; line: string }[]>(
+    ["docs", "search", "dead LETTER"],
+    options,
+  );
+  assert.ok(found.some(({ topic, section }) => topic === "glossary" && section === "Jobs and time"));
+  for (const [args, status] of [
+    [["docs", "nothing"], EXIT.notFound],
+    [["docs", "search", "xyzzy-nowhere"], EXIT.notFound],
+    [["docs", "search"], EXIT.usage],
+    [["docs", "rules", "more"], EXIT.usage],
+  ] as const)
+    assert.equal((await runCli(args, options)).status, status, args.join(" "));
+});

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import test from "node:test";
 import type { Browser, Locator } from "playwright-core";
 import { openPage, startBrowser } from "../helpers/browser.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
-const PAGE = "/docs";
+const PAGE = "/docs/api";
 const POLICY = {
   "default-src": "'none'",
   "script-src": "'self'",
@@ -14,7 +16,7 @@ const POLICY = {
   "frame-ancestors": "'none'",
 };
 
-test("S2-117: /docs is served whole from the executable, with nothing from elsewhere and nothing inline", async (t) => {
+test("S2-117: the API page is served whole from the executable, with nothing from elsewhere and nothing inline", async (t) => {
   const prism = new PrismBinary(t);
   await prism.start();
   const page = await fetch(prism.url + PAGE);
@@ -43,7 +45,7 @@ test("S2-117: /docs is served whole from the executable, with nothing from elsew
   }
 });
 
-test("S2-117: /docs shows every operation in a browser that reaches this server only, without an error", async (t) => {
+test("S2-117: the API page shows every operation in a browser that reaches this server only, without an error", async (t) => {
   const browser = await startBrowser(t);
   if (!browser) return;
   const prism = new PrismBinary(t);
@@ -118,3 +120,27 @@ const SCROLL_ON = `new Promise((resolve) => {
   window.scrollBy(0, clientHeight / 2);
   requestAnimationFrame(() => requestAnimationFrame(() => resolve(scrollTop + clientHeight >= scrollHeight - 1)));
 })`;
+
+test("the executable prints its documentation and shows it in a browser, on a phone and in the dark", async (t) => {
+  const prism = new PrismBinary(t);
+  const printed = spawnSync(join(prism.dir, "prism"), ["docs", "rules"], { cwd: prism.dir, encoding: "utf8" });
+  assert.equal(printed.status, 0, printed.stderr);
+  assert.match(printed.stdout, /^The rule language\n=+\n/);
+  const browser = await startBrowser(t);
+  if (!browser) return;
+  await prism.start();
+  const page = await openPage(browser);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(`${prism.url}/docs`);
+  await page.getByRole("link", { name: "rules", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "The rule language" }).waitFor();
+  assert.equal(
+    await page.evaluate<number>("document.documentElement.scrollWidth"),
+    390,
+    "no page wider than the phone",
+  );
+  const background = "getComputedStyle(document.querySelector('pre')).backgroundColor";
+  const light = await page.evaluate<string>(background);
+  await page.emulateMedia({ colorScheme: "dark" });
+  assert.notEqual(await page.evaluate<string>(background), light);
+});

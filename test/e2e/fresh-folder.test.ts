@@ -22,7 +22,7 @@ interface Exported {
   readonly payload: { readonly amount: number };
 }
 
-test("the executable in an empty folder, from the first command to the last", async (t) => {
+test("S0-01, S1-14, S1-22, S4-04: the executable in an empty folder, from the first command to the last", async (t) => {
   const prism = new PrismBinary(t);
   const cwd = prism.dir;
   const options: CliOptions = { cwd, executable: join(cwd, "prism"), env: { PORT: "0" } };

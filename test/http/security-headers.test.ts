@@ -43,6 +43,7 @@ test("S2-90: every answer carries exactly the security headers of its class, and
     ["metrics", requestText("GET", "/metrics"), API],
     ["an export", requestText("GET", "/api/v1/events/export", [credential]), API],
     ["the documentation's page", requestText("GET", "/docs"), PAGE],
+    ["the API page", requestText("GET", "/docs/api"), PAGE],
     ["its script", requestText("GET", "/docs/init.js"), PAGE],
   ] as const) {
     await t.test(name, async (t) => {

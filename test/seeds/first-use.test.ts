@@ -58,7 +58,7 @@ HOST=127.0.0.1
 `,
 } as const;
 
-test("the .env file of each README starts a server, S4's with the key that production needs", async (t) => {
+test("S4-07: the .env file of each README starts a server, S4's with the key that production needs", async (t) => {
   for (const [seed, text] of Object.entries(ENV_FILES)) {
     const cwd = temporaryDir(t);
     writeFileSync(join(cwd, ".env"), text);

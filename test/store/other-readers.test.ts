@@ -6,7 +6,7 @@ import { startPrism } from "../helpers/prism.ts";
 
 const COUNT = 40;
 
-test("another program may read the database and copy it with VACUUM INTO while the server takes events", async (t) => {
+test("S1-13, S1-42: another program may read the database and copy it with VACUUM INTO while the server takes events", async (t) => {
   const prism = await startPrism(t);
   const other = new SqliteDatabase(join(prism.dir, "prism.db"), { readonly: true });
   t.after(() => other.close());

@@ -129,7 +129,7 @@ function ask(scanner: Scanner, caller: Caller, name: string, done: string[]): Pr
   });
 }
 
-test("callers take turns: many reads of one delay another by one read", async (t) => {
+test("S2-113, S3-06: callers take turns: many reads of one delay another by one read", async (t) => {
   const scanner = scannerOf(t, temporaryDatabase(t));
   const done: string[] = [];
   const [alice, bob] = [callerOf("alice"), callerOf("bob")];

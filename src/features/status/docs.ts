@@ -1,5 +1,6 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { PrismError } from "../../core/errors.ts";
 import { readAsset } from "../../core/runtime.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { API_HEADERS, DOCUMENT_HEADERS } from "../../http/headers.ts";
@@ -7,6 +8,7 @@ import { acceptsGzip, isAmongTags, weakTagOf } from "../../http/negotiation.ts";
 import { ANSWERS_LATER } from "../../http/route.ts";
 import { ACCOUNT_PAGE_NAMES } from "../access/index.ts";
 import { UNSUBSCRIBE_PATH } from "../delivery/index.ts";
+import { readPage } from "./manual.ts";
 
 const compress = promisify(gzip);
 
@@ -39,15 +41,37 @@ function asset(
   };
 }
 
-/**
- * What /docs consists of; everything comes from the program itself, so it works without internet.
- */
-export const DOCS_PAGES: ReadonlyMap<string, Page> = new Map([
-  ["/docs", asset("docs", "html")],
+/** The API page; everything comes from the program itself, so it works without internet. */
+export const API_PAGES: ReadonlyMap<string, Page> = new Map([
+  ["/docs/api", asset("docs", "html")],
   ["/docs/init.js", asset("docs", "js")],
   ["/docs/swagger-ui.css", asset("swagger-ui", "css", "node_modules/swagger-ui-dist/swagger-ui.css")],
   ["/docs/swagger-ui-bundle.js", asset("swagger-ui-bundle", "js", "node_modules/swagger-ui-dist/swagger-ui-bundle.js")],
 ]);
+
+export const MANUAL_STYLE = asset("manual", "css");
+
+/**
+ * Pages of docs/ as HTML. A page is rendered when it is first requested. @throws NOT_FOUND for a
+ * topic without a page
+ */
+export function manualHandler(): (exchange: Exchange, topic: string) => Promise<typeof ANSWERS_LATER> {
+  const handlers = new Map<string, ReturnType<typeof pageHandler>>();
+  return async (exchange, topic) => {
+    const known = handlers.get(topic) ?? (await manualPageHandler(topic));
+    handlers.set(topic, known);
+    return known(exchange);
+  };
+}
+
+async function manualPageHandler(topic: string): Promise<ReturnType<typeof pageHandler>> {
+  const markdown = readPage(topic);
+  if (markdown === undefined) throw new PrismError("NOT_FOUND", "No such page");
+  // Late: most servers are never asked for a page.
+  const { manualPage } = await import("./manual-page.ts");
+  const html = Buffer.from(manualPage(topic, markdown));
+  return pageHandler({ contentType: CONTENT_TYPES.html, fixedHeaders: DOCUMENT_HEADERS, read: () => html });
+}
 
 /** What the links in account mails open: one page, which shows the part that its path names. */
 export const ACCOUNT_PAGES: ReadonlyMap<string, Page> = new Map([

@@ -14,7 +14,8 @@ import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
 import { DevGate } from "../access/index.ts";
 import { type JobCount, type JobRunner, recentJobCounts } from "../jobs/index.ts";
-import { ACCOUNT_PAGES, CLIENT_SCRIPT, DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
+import { ACCOUNT_PAGES, API_PAGES, CLIENT_SCRIPT, jsonPage, MANUAL_STYLE, manualHandler, pageHandler } from "./docs.ts";
+import { INDEX } from "./manual.ts";
 import { Health, type HealthParts, probeReply, type StatusParts, systemStatus } from "./status.ts";
 import { type NoticeParts, SystemNotices } from "./system-notices.ts";
 
@@ -198,17 +199,42 @@ function serveDocs(server: FeatureServer, { config, router, settings }: DocsPart
       handle: pageHandler(document),
     }),
   );
-  for (const [path, page] of DOCS_PAGES) {
+  for (const [path, page] of [...API_PAGES, ["/docs/manual.css", MANUAL_STYLE] as const]) {
     server.route(
       route({
         method: "GET",
         path,
-        summary: "The API's documentation as a page",
+        summary: "The API reference as a page",
+        tag,
+        access,
+        undocumented: path !== "/docs/api",
+        response: { contentType: "text/html", description: "The API reference, served by the program itself" },
+        handle: pageHandler(page),
+      }),
+    );
+  }
+  serveManual(server, access);
+}
+
+/** The pages of docs/, which `prism docs` prints, as HTML. */
+function serveManual(server: FeatureServer, access: "public" | { readonly anyToken: true }): void {
+  const handle = manualHandler();
+  for (const [path, prefix] of [
+    ["/docs", INDEX],
+    ["/docs/:topic", ""],
+    ["/docs/decisions/:topic", "decisions/"],
+  ] as const) {
+    server.route(
+      route({
+        method: "GET",
+        path,
+        summary: "The documentation as pages",
         tag,
         access,
         undocumented: path !== "/docs",
-        response: { contentType: "text/html", description: "Swagger UI, served from the program itself" },
-        handle: pageHandler(page),
+        errors: path === "/docs" ? [] : ["NOT_FOUND"],
+        response: { contentType: "text/html", description: "A page of the documentation" },
+        handle: (exchange) => handle(exchange, prefix === INDEX ? INDEX : prefix + exchange.params["topic"]),
       }),
     );
   }

@@ -1,7 +1,6 @@
 import { may } from "./refusals.ts";
 import { at, open, type Table } from "./row.ts";
 
-/** Contract 4.12. */
 export const OPERATIONS: Table = {
   "GET /health": [open("/health")],
   "GET /health/live": [open("/health/live")],
@@ -10,6 +9,10 @@ export const OPERATIONS: Table = {
   "GET /health/redis": [open("/health/redis")],
   "GET /api/v1/openapi.json": [open("/api/v1/openapi.json")],
   "GET /docs": [open("/docs")],
+  "GET /docs/:topic": [open("/docs/rules")],
+  "GET /docs/decisions/:topic": [open("/docs/decisions/http")],
+  "GET /docs/api": [open("/docs/api")],
+  "GET /docs/manual.css": [open("/docs/manual.css")],
   "GET /docs/init.js": [open("/docs/init.js")],
   "GET /docs/swagger-ui.css": [open("/docs/swagger-ui.css")],
   "GET /docs/swagger-ui-bundle.js": [

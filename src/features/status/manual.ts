@@ -1,0 +1,80 @@
+import { posix } from "node:path";
+import { readAsset } from "../../core/runtime.ts";
+
+/** A page of docs/, by the name that `prism docs <name>` and `/docs/<name>` take. */
+export interface Topic {
+  readonly name: string;
+  readonly summary: string;
+  /** Heading of the index under which it is listed. */
+  readonly group: string;
+}
+
+/** The index: every page with one line about it. */
+export const INDEX = "index";
+const FILES: Readonly<Record<string, string>> = {
+  [INDEX]: "docs/README.md",
+  readme: "README.md",
+  changelog: "CHANGELOG.md",
+  decisions: "docs/decisions/README.md",
+};
+const NAME = /^[a-z][a-z-]*(?:\/[a-z][a-z-]*)?$/;
+
+/** The repository's file of a topic; the executable has it under the same name. */
+function fileOf(topic: string): string {
+  return FILES[topic] ?? `docs/${topic}.md`;
+}
+
+/** The topics that the index lists, in its order. */
+export function topics(): Topic[] {
+  const found: Topic[] = [];
+  let group = "";
+  for (const line of readPage(INDEX)?.split("\n") ?? []) {
+    if (line.startsWith("## ")) group = line.slice("## ".length);
+    const [, name, summary] = /^- \[([a-z-]+)\]\(\S+\): (.+)$/.exec(line) ?? [];
+    if (name && summary) found.push({ name, summary, group });
+  }
+  return found;
+}
+
+/** @returns the Markdown of a page; undefined for a topic that does not exist. */
+export function readPage(topic: string): string | undefined {
+  if (!NAME.test(topic)) return undefined;
+  try {
+    return readAsset(fileOf(topic), fileOf(topic)).toString("utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The topic that a link of a page leads to. @returns undefined for links to other sites and to
+ * files that are not pages.
+ * @param from the topic of the page that has the link
+ */
+export function linkedTopic(href: string, from: string): { topic: string; anchor: string } | undefined {
+  if (/^[a-z]+:/.test(href)) return undefined;
+  const [path = "", anchor = ""] = href.split("#");
+  if (path === "") return { topic: from, anchor };
+  const file = posix.join(posix.dirname(fileOf(from)), path);
+  const special = Object.keys(FILES).find((topic) => FILES[topic] === file);
+  const [, topic = special] = special ? [] : (/^docs\/(.+)\.md$/.exec(file) ?? []);
+  return topic === undefined ? undefined : { topic, anchor };
+}
+
+/**
+ * Gives the headings of one page their anchors, as code hosts do: lower case, hyphens for spaces,
+ * no punctuation, a number after a repeated one.
+ */
+export function anchors(): (heading: string) => string {
+  const used = new Map<string, number>();
+  return (heading) => {
+    const slug = heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+      .trim()
+      .replace(/\s/g, "-");
+    const count = used.get(slug) ?? 0;
+    used.set(slug, count + 1);
+    return count === 0 ? slug : `${slug}-${count}`;
+  };
+}
