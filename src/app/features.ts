@@ -220,9 +220,11 @@ function operatorFeatures({ base, core, http, services, upkeep }: Parts): Featur
   const { circuits, realtime } = services;
   const { loaded, consumers } = services.modules;
   const { auditHead } = upkeep;
-  const { kernel, router } = http;
+  const { forwards, kernel, router } = http;
   const warnings = () =>
-    [...base.warnings, ...store.warnings, clockTrust.warning, auditHead.warning].filter((text) => text !== null);
+    [...base.warnings, ...store.warnings, clockTrust.warning, auditHead.warning, forwards.warning].filter(
+      (text) => text !== null,
+    );
   return [
     auditFeature({ db, dataDir: config.dataDir, auditKey: store.auditKey, auditHead }),
     modulesFeature({ loaded }),

@@ -1,7 +1,7 @@
 import { tlsFilesOf } from "../config/public-url.ts";
 import { AccessLog } from "../http/access-log.ts";
 import { BodyReader } from "../http/body.ts";
-import { clientAddressReader } from "../http/client-address.ts";
+import { clientAddressReader, UntrustedForwards } from "../http/client-address.ts";
 import { tracedAuthenticator } from "../http/credentials.ts";
 import { HttpKernel } from "../http/kernel.ts";
 import { HttpListener } from "../http/listener.ts";
@@ -18,6 +18,7 @@ export interface Http {
   /** Counts the bytes of all bodies at hand. */
   readonly bodies: BodyReader;
   readonly kernel: HttpKernel;
+  readonly forwards: UntrustedForwards;
 }
 
 export function openHttp({ config, settings, clock, log, metrics }: Base, { principals }: Access): Http {
@@ -25,22 +26,18 @@ export function openHttp({ config, settings, clock, log, metrics }: Base, { prin
   const router = new Router();
   const bodies = new BodyReader(config.ingest.highWaterBytes);
   const httpLog = log.namespace("http");
+  const forwards = new UntrustedForwards(httpLog);
   const kernel = new HttpKernel({
     router,
     bodies,
     authenticator: tracedAuthenticator(principals, log.namespace("auth")),
     limiter: new RateLimiter(clock),
     accessLog: new AccessLog(httpLog, metrics),
-    readAddress: clientAddressReader(config.trustedProxies, (peer) =>
-      httpLog.warn(
-        { peer },
-        "X-Forwarded-For from a peer that is not in trustedProxies; its clients count as one address",
-      ),
-    ),
+    readAddress: clientAddressReader(config.trustedProxies, (peer) => forwards.add(peer)),
     acceptsChunked: config.chunkedBodies,
     ...(listener.isTls ? { transportHeaders: HSTS_LINE } : {}),
     cors: () => settings.cors,
     limits: () => settings.rateLimit,
   });
-  return { listener, router, bodies, kernel };
+  return { listener, router, bodies, kernel, forwards };
 }

@@ -7,7 +7,7 @@ import type { Feature, FeatureServer } from "../module/feature.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import { allowsOrigin, builtInFeatures } from "./features.ts";
 import type { Parts } from "./parts.ts";
-import { registerSystemMetrics } from "./system-metrics.ts";
+import { registerSystemMetrics, registerUpkeepMetrics } from "./system-metrics.ts";
 
 /** Puts the features, their jobs, metrics and sockets on the server, which does not answer yet. */
 export async function registerFeatures(parts: Parts): Promise<void> {
@@ -62,13 +62,14 @@ function handleOwnJobs({ base, core, services }: Parts): void {
   handleRecipients(runner, { db, clock, audit, jobs, rules, channels, notify: services.notify });
 }
 
-function registerMetrics({ base, core, services }: Parts): void {
-  const { metrics, startedAt, store } = base;
+function registerMetrics({ base, core, http, services }: Parts): void {
+  const { config, metrics, startedAt, storage, store } = base;
   const { principals, reads } = core.access;
   const { backlog, events: pipeline } = core.pipeline;
   const { connections } = core.live;
   const { consumers } = services.modules;
   registerSystemMetrics({ metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers });
+  registerUpkeepMetrics({ metrics, config, storage, store, http });
 }
 
 function mountSockets(parts: Parts): void {

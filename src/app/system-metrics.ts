@@ -1,11 +1,17 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
-import type { Metrics } from "../core/metrics.ts";
+import type { Config } from "../config/load.ts";
+import type { Labels, Metrics } from "../core/metrics.ts";
 import { VERSION } from "../core/runtime.ts";
 import type { Principals, ReadCaches } from "../features/access/index.ts";
 import type { Backlog, EventConsumers, EventPipeline } from "../features/events/index.ts";
 import type { Connections } from "../live/connections.ts";
 import type { Store } from "../store/store.ts";
+import type { StorageGuard } from "../store/write-health.ts";
+import type { Http } from "./open-http.ts";
+
+/** Those of prom-client. */
+const GC_BUCKETS = [0.001, 0.01, 0.1, 1, 2, 5];
 
 /** What dashboards for Node processes expect, under the names of prom-client. */
 function registerProcessMetrics(metrics: Metrics): void {
@@ -16,11 +22,10 @@ function registerProcessMetrics(metrics: Metrics): void {
   metrics.gauge("nodejs_heap_size_total_bytes", "Heap that is reserved", () => process.memoryUsage().heapTotal);
   metrics.gauge("nodejs_heap_size_used_bytes", "Heap that is used", () => process.memoryUsage().heapUsed);
   metrics.gauge("nodejs_external_memory_bytes", "Memory outside of the heap", () => process.memoryUsage().external);
-  let gcSeconds = 0;
+  const gc = metrics.histogram("nodejs_gc_duration_seconds", "Time spent collecting garbage", GC_BUCKETS)();
   new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) gcSeconds += duration / 1000;
+    for (const { duration } of list.getEntries()) gc.observe(duration / 1000);
   }).observe({ entryTypes: ["gc"] });
-  metrics.counterOf("nodejs_gc_duration_seconds_sum", "Time spent collecting garbage", () => gcSeconds);
 }
 
 const DESCRIPTORS = "/proc/self/fd";
@@ -100,4 +105,42 @@ export function registerSystemMetrics(parts: SystemMetricsParts): void {
     return (user + kernel) / 1e6;
   });
   registerProcessMetrics(metrics);
+}
+
+interface UpkeepMetricsParts {
+  readonly metrics: Metrics;
+  readonly config: Config;
+  readonly storage: StorageGuard;
+  readonly store: Store;
+  readonly http: Http;
+}
+
+/** What alerts on disks, backups and certificates need. A figure that does not exist has no sample. */
+export function registerUpkeepMetrics({ metrics, config, storage, store, http }: UpkeepMetricsParts): void {
+  const { maxDbBytes } = config;
+  const { listener, forwards } = http;
+  metrics.gauge("prism_disk_free_bytes", "Free space of the disk that has the least", () =>
+    known(Number.isFinite(storage.freeBytes) ? storage.freeBytes : null),
+  );
+  metrics.gauge("prism_db_used_bytes", "Pages of the database that are in use", () => store.usedBytes());
+  metrics.gauge("prism_db_limit_bytes", "The setting maxDbBytes", () => known(maxDbBytes ?? null));
+  metrics.gauge("prism_last_backup_timestamp_seconds", "When the newest backup was made, since 1970", () =>
+    known(inSeconds(store.lastBackupAt())),
+  );
+  metrics.gauge("prism_certificate_expiry_timestamp_seconds", "When the TLS certificate expires, since 1970", () =>
+    known(listener.certificate && inSeconds(Date.parse(listener.certificate.leaf.validTo))),
+  );
+  metrics.counterOf(
+    "prism_untrusted_forwarded_total",
+    "Requests with X-Forwarded-For from a peer that is not in trustedProxies",
+    () => forwards.count,
+  );
+}
+
+function known(value: number | null): number | readonly (readonly [Labels, number])[] {
+  return value ?? [];
+}
+
+function inSeconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1000;
 }

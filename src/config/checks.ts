@@ -1,6 +1,9 @@
 import { environmentName, flattenOptions } from "./option.ts";
 import { type ConfigValues, OPTIONS } from "./options.ts";
 
+/** The settings with the address that the server listens on. */
+type Config = ConfigValues & { readonly host: string };
+
 /** Limits that must fit together. @returns what is wrong. */
 export function checkLimits({ ingest }: ConfigValues): string[] {
   const { highWaterBytes, maxBodyBytes } = ingest;
@@ -10,6 +13,43 @@ export function checkLimits({ ingest }: ConfigValues): string[] {
   return [
     `ingest.highWaterBytes is ${highWaterBytes}; it must be at least ${2 * maxBodyBytes}, twice ingest.maxBodyBytes (${maxBodyBytes}). Raise it, or lower ingest.maxBodyBytes`,
   ];
+}
+
+/**
+ * What a server accepts but an operator should know. `serve` logs each once, `doctor` shows each as
+ * WARN.
+ */
+export function serverWarnings(
+  config: Pick<Config, "env" | "host" | "publicUrl" | "smtp" | "tls" | "trustedProxies" | "rateLimit">,
+): string[] {
+  const isProduction = config.env === "production";
+  const warnings: string[] = [];
+  if (isProduction && !config.rateLimit.enabled) warnings.push("rateLimit.enabled is false: nothing limits requests");
+  if (isProduction && isPlainOnNetwork(config))
+    warnings.push(
+      `plain HTTP on ${config.host}: passwords and tokens cross the network unencrypted; set tls.certFile and tls.keyFile, or HOST=127.0.0.1 with a proxy in front, or publicUrl (https) and trustedProxies for a proxy on another host`,
+    );
+  const isReachable = isProduction || !isLoopback(config.host);
+  if (config.smtp.host !== undefined && config.publicUrl === undefined && isReachable)
+    warnings.push(
+      "smtp.host is set without publicUrl: links in mails lead to localhost; set publicUrl to the address that users open",
+    );
+  return warnings;
+}
+
+/** A proxy on another host, which speaks TLS to clients, needs both settings. */
+function isPlainOnNetwork({
+  host,
+  tls,
+  publicUrl,
+  trustedProxies,
+}: Pick<Config, "host" | "tls" | "publicUrl" | "trustedProxies">): boolean {
+  if (tls.certFile !== undefined || isLoopback(host)) return false;
+  return !(publicUrl?.startsWith("https:") === true && trustedProxies.length > 0);
+}
+
+function isLoopback(host: string): boolean {
+  return LOOPBACK_HOST.test(host.includes(":") ? `[${host}]` : host);
 }
 
 const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;

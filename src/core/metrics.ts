@@ -12,7 +12,7 @@ export interface Histogram {
   observe(value: number): void;
 }
 
-type Labels = Readonly<Record<string, string>>;
+export type Labels = Readonly<Record<string, string>>;
 /** Returns one number, or one per set of labels. */
 type Read = () => number | Iterable<readonly [Labels, number]>;
 

@@ -29,6 +29,20 @@ export function importFile(url: string): Promise<unknown> {
   return packed ? packed.importFile(url) : import(url);
 }
 
+/** Last day of security fixes by major version (https://github.com/nodejs/release#release-schedule). */
+const NODE_SUPPORT_ENDS: Readonly<Record<string, string>> = {
+  "20": "2026-04-30",
+  "22": "2027-04-30",
+  "24": "2028-04-30",
+};
+
+/** @returns why an operator should replace the Node.js that the program carries; null if not. */
+export function nodeWarning(now: number, version = process.versions.node): string | null {
+  const until = NODE_SUPPORT_ENDS[version.split(".", 1)[0] ?? ""];
+  if (until === undefined || now < Date.parse(`${until}T23:59:59Z`)) return null;
+  return `the program carries Node.js ${version}, which gets no security fixes since ${until}; install a build with a newer one`;
+}
+
 /** The threads of this program; src/worker.ts starts them. */
 export type ThreadRole = "writer" | "scan" | "snapshot" | "hash" | "watchdog" | "backtest";
 

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { addressText, CidrSet } from "../core/ip-addresses.ts";
+import type { Logger } from "../core/log.ts";
 import type { AddressReader } from "./exchange.ts";
 import { headerOf } from "./headers.ts";
 
@@ -7,21 +8,17 @@ import { headerOf } from "./headers.ts";
  * Whose request this is: the peer, or, when the peer is a trusted proxy, the first address outside
  * the trusted ranges in X-Forwarded-For, read from the right (what stands further left was written
  * by the client).
- * @param onUntrusted is called for the first peer that sends the header without being trusted.
+ * @param onUntrusted is called for each request with that header from a peer that is not trusted.
  */
 export function clientAddressReader(
   trustedProxies: readonly string[],
   onUntrusted: (peer: string) => void = () => undefined,
 ): AddressReader {
   const trusted = new CidrSet(trustedProxies);
-  let isNoted = false;
   return (res, headers) => {
     const peer = addressText(new Uint8Array(res.getRemoteAddress()));
     if (!trusted.has(peer)) {
-      if (!isNoted && headerOf(headers, "x-forwarded-for") !== "") {
-        isNoted = true;
-        onUntrusted(peer);
-      }
+      if (headerOf(headers, "x-forwarded-for") !== "") onUntrusted(peer);
       return peer;
     }
     const hops = headerOf(headers, "x-forwarded-for").split(",");
@@ -67,4 +64,36 @@ export function addressGroup(address: string): string {
 export function coarseAddressGroup(address: string): string {
   if (!address.includes(":")) return address.split(".").slice(0, 2).join(".");
   return address.split(":").slice(0, 3).join(":");
+}
+
+/** Counts requests with X-Forwarded-For from peers that are not in `trustedProxies`. */
+export class UntrustedForwards {
+  readonly #log: Logger;
+  #peer: string | null = null;
+  #count = 0;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** For operators; null while there was none. */
+  get warning(): string | null {
+    if (this.#peer === null) return null;
+    return `${this.#count} requests had X-Forwarded-For from a peer that is not trusted, first ${this.#peer}: all its clients count as one address; add it to trustedProxies if it is your proxy`;
+  }
+
+  /** Only the first is logged. */
+  add(peer: string): void {
+    this.#count++;
+    if (this.#peer !== null) return;
+    this.#peer = peer;
+    this.#log.warn(
+      { peer },
+      "X-Forwarded-For from a peer that is not in trustedProxies; its clients count as one address",
+    );
+  }
 }

@@ -62,6 +62,8 @@ export interface Store {
   sizes(): { databaseBytes: number; walBytes: number };
   /** Bytes of the database that are in use: its pages without the free ones. */
   usedBytes(): number;
+  /** When the newest backup was made, as the audit trail records it; null when there is none. */
+  lastBackupAt(): number | null;
   /**
    * Waits for the current holder of the writer, stores the counters' positions, moves the WAL into
    * the database, closes everything.
@@ -113,6 +115,7 @@ export function openStore(options: StoreOptions): Store {
     canWrite: () => writes.probe(),
     sizes: () => ({ databaseBytes: fileBytes(file), walBytes: fileBytes(`${file}-wal`) }),
     usedBytes: () => usage.usedBytes(),
+    lastBackupAt: () => lastBackupAt(reader),
     async close(limitMs) {
       let isOver = false;
       const closing = (async () => {
@@ -208,6 +211,12 @@ function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptivePa
     },
   });
   return adaptive;
+}
+
+/** Only the newest row is looked at: the index on `action` has the rows in the order of `seq`. */
+export function lastBackupAt(connection: Sqlite): number | null {
+  const sql = "select timestamp from audit_log where action = 'backup.create' order by seq desc limit 1";
+  return connection.prepare<[], number>(sql).pluck().get() ?? null;
 }
 
 function fileBytes(path: string): number {

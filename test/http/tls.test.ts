@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { request as plainRequest } from "node:http";
 import https from "node:https";
@@ -122,6 +123,10 @@ test("S4-03 S4-36 TLS by configuration, and certificates that are renewed under 
     const health = await server.request("/health");
     assert.deepEqual([health.status, health.body["status"]], [200, "ok"]);
     assert.equal(health.headers["strict-transport-security"], "max-age=31536000");
+    const metrics = await server.request("/metrics");
+    const [, expiresAt] = /^prism_certificate_expiry_timestamp_seconds (\d+)$/m.exec(metrics.text) ?? [];
+    const { validTo } = new X509Certificate(server.ca[0] ?? "");
+    assert.equal(Number(expiresAt) * 1000, Date.parse(validTo));
     const missing = await server.request("/nowhere");
     assert.deepEqual([missing.status, missing.headers["strict-transport-security"]], [404, "max-age=31536000"]);
     await assert.rejects(server.handshake({ ca: [makeCertificate().cert] }), { code: /SELF_SIGNED|UNABLE_TO_VERIFY/ });

@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import test, { after, before } from "node:test";
+import { systemClock } from "../../../src/core/clock.ts";
+import { createBackup } from "../../../src/features/backup/create-backup.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, TestPrism } from "../../helpers/prism.ts";
+import { temporaryDir } from "../../helpers/store.ts";
 
 let prism: TestPrism;
 before(async () => {
@@ -99,10 +104,55 @@ test("/metrics is Prometheus text with every figure of this version", async () =
     ["process_max_fds", "gauge"],
     ["prism_build_info", "gauge"],
     ["prism_suppressed_total", "counter"],
+    ["prism_disk_free_bytes", "gauge"],
+    ["prism_db_used_bytes", "gauge"],
+    ["prism_db_limit_bytes", "gauge"],
+    ["prism_last_backup_timestamp_seconds", "gauge"],
+    ["prism_certificate_expiry_timestamp_seconds", "gauge"],
+    ["prism_untrusted_forwarded_total", "counter"],
     ["nodejs_heap_size_used_bytes", "gauge"],
-    ["nodejs_gc_duration_seconds_sum", "counter"],
+    ["nodejs_gc_duration_seconds", "histogram"],
   ] as const)
     assert.equal(types.get(name), type, name);
+});
+
+test("promtool accepts /metrics without a remark", async () => {
+  await prism.post("/events", { type: "seen" });
+  const { text } = await prism.get("/metrics");
+  const { status, stdout, stderr, error } = spawnSync("promtool", ["check", "metrics"], {
+    input: text,
+    encoding: "utf8",
+  });
+  assert.equal(error, undefined, "promtool is not installed: apt-get install prometheus");
+  assert.deepEqual([status, stdout + stderr], [0, ""]);
+});
+
+test("free disk, size limit, last backup and certificate are figures where they exist, and have no sample otherwise", async (t) => {
+  const settings = { maxDbBytes: "8000000" };
+  const server = await startPrism(t, { settings });
+  const before = await read(server);
+  const samplesOf = (exposition: Exposition, name: string) => exposition.samples.filter((each) => each.name === name);
+  assert.ok(totalOf(before, "prism_disk_free_bytes") > 0);
+  const used = totalOf(before, "prism_db_used_bytes");
+  assert.ok(used > 100_000 && used < 8_000_000);
+  assert.equal(totalOf(before, "prism_db_limit_bytes"), 8_000_000);
+  assert.deepEqual(samplesOf(before, "prism_last_backup_timestamp_seconds"), []);
+  assert.deepEqual(samplesOf(before, "prism_certificate_expiry_timestamp_seconds"), []);
+  assert.deepEqual(samplesOf(await read(), "prism_db_limit_bytes"), []);
+
+  const { config } = server.parts.base;
+  const startedAt = Date.now();
+  const file = join(temporaryDir(t), "a.tar");
+  await createBackup({
+    config,
+    clock: systemClock,
+    file,
+    passphrase: undefined,
+    verify: false,
+    onBytes: () => undefined,
+  });
+  const madeAt = totalOf(await read(server), "prism_last_backup_timestamp_seconds") * 1000;
+  assert.ok(madeAt >= startedAt && madeAt <= Date.now());
 });
 
 test("events, matches and notifications are counted when they are stored, and refused ones as refused", async () => {

@@ -1,3 +1,4 @@
+import { serverWarnings } from "../../../config/checks.ts";
 import { type DescribedOption, describeConfig } from "../../../config/describe.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { ConfigRefused } from "../../../config/option.ts";
@@ -61,9 +62,7 @@ export function checkConfig(load: () => LoadedConfig): ConfigFinding {
   const checks = [
     pass("configuration", `${config.env}; ${given.length} of ${settings.length} settings are not at their default`),
     ...warnings.map((warning) => warn("configuration", warning)),
-    ...(config.env === "production" && !config.rateLimit.enabled
-      ? [warn("configuration", "rateLimit.enabled is false: nothing limits requests")]
-      : []),
+    ...serverWarnings(config).map((warning) => warn("configuration", warning)),
     ...checkSecrets(loaded),
   ];
   return { loaded, checks, settings };

@@ -2,12 +2,14 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { App } from "../../../app/start.ts";
+import { serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import type { ReloadableLogger } from "../../../config/logger.ts";
 import { flattenOptions } from "../../../config/option.ts";
 import { OPTIONS } from "../../../config/options.ts";
 import { localUrlOf, tlsFilesOf } from "../../../config/public-url.ts";
 import type { Logger } from "../../../core/log.ts";
+import { nodeWarning } from "../../../core/runtime.ts";
 import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../../../store/sqlite/migrate.ts";
@@ -84,14 +86,14 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   const { port, host, dev, modulesDir } = flags;
   const overrides = { port, host, env: dev ? "development" : undefined, modulesDir };
   const load = (): LoadedConfig => context.loadConfig("generate", overrides);
-  const { config, warnings } = load();
+  const loaded = load();
+  const { config } = loaded;
   const log = openLog(context.out, config);
   endOnStray((error) => log.error({ err: error }, "unexpected failure; ending"));
   ignoreSignals(log);
   const lock = lockDataDir(config);
+  const warnings = warningsOf(loaded);
   for (const warning of warnings) log.warn({}, warning);
-  if (config.env === "production" && !config.rateLimit.enabled)
-    log.warn({}, "rateLimit.enabled is false: nothing limits requests");
   if (flags.newDatabase === true) forgetLost(config);
   else requireNotLost(config);
   migrate(config.databaseFile, flags.migrate !== false, log);
@@ -111,6 +113,11 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   stopOnSignals(app, lock, log);
   reloadOnSignal(app, config, load, log);
   announce(context, config, app, log);
+}
+
+function warningsOf({ config, warnings }: LoadedConfig): string[] {
+  const ofNode = nodeWarning(Date.now());
+  return [...warnings, ...serverWarnings(config), ...(ofNode === null ? [] : [ofNode])];
 }
 
 /** What was noted about a database that is gone would accuse the new one. */
