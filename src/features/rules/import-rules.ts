@@ -125,8 +125,7 @@ async function stepOf(
   projectId: string | null,
   { update, importer, roles }: { update: boolean; importer: Importer; roles: ReadonlyMap<string, string> },
 ): Promise<Step> {
-  const [stored, another] = await queries.rulesByName(trx, projectId, rule.name);
-  if (another) throw refused("NAME_TAKEN", "name", "several rules there have this name; rename all but one of them");
+  const stored = await queries.ruleByName(trx, projectId, rule.name);
   if (!stored) {
     const created = await newRow(context, trx, projectId, rule, importer.userId);
     importer.requireStorable?.(created);

@@ -129,13 +129,10 @@ export function findRule(db: ReadDb | Trx, id: string): Promise<RuleWithStats | 
   return withStats(stored(db)).where("rules.id", "=", id).executeTakeFirst();
 }
 
-/**
- * Rules of a project, or with null of every project, that have this name; nothing keeps two from
- * having the same.
- */
-export function rulesByName(db: Trx, projectId: string | null, name: string): Promise<RuleWithStats[]> {
-  const named = withStats(stored(db)).where("rules.name", "=", name).orderBy("rules.createdAt");
-  return named.where("rules.projectId", projectId === null ? "is" : "=", projectId).execute();
+/** The rule of a project, or with null of all projects, that has this name. */
+export function ruleByName(db: Trx, projectId: string | null, name: string): Promise<RuleWithStats | undefined> {
+  const named = withStats(stored(db)).where("rules.name", "=", name);
+  return named.where("rules.projectId", projectId === null ? "is" : "=", projectId).executeTakeFirst();
 }
 
 export async function hasProjectBesides(db: Trx, projectId: string): Promise<boolean> {

@@ -21,6 +21,7 @@ const WRITE_ERRORS = [
   "RECIPIENT_NOT_FOUND",
   "NOT_CONFIGURED",
   "LIMIT_REACHED",
+  "NAME_TAKEN",
 ] as const;
 
 /** The rules that decide who hears of an event. */
@@ -93,7 +94,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
     access: write,
     body: s.ImportRules,
     response: s.ImportView,
-    errors: [...WRITE_ERRORS, "NAME_TAKEN"],
+    errors: WRITE_ERRORS,
     handle: (exchange, { body }) => service.importAs(context, userOf(exchange), body),
   });
   server.route({

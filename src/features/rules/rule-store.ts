@@ -95,8 +95,8 @@ export async function changedRow(
 }
 
 /**
- * Rule, version and audit row are one transaction. @param by whose doing it is, for the history of
- * versions.
+ * Rule, version and audit row are one transaction. @param by id of the user who makes it, for the
+ * history of versions. @throws NAME_TAKEN
  */
 export async function insertRule(
   context: RuleStoreContext,
@@ -104,11 +104,12 @@ export async function insertRule(
   row: queries.RuleRow,
   by: string | null,
 ): Promise<void> {
+  await requireFreeName(trx, row);
   await trx.insertInto("rules").values(row).execute();
   await recordVersion(context, row, by, "rule.create", trx);
 }
 
-/** {@link insertRule}, in the place of what is stored under the row's id. */
+/** {@link insertRule}, replacing the stored rule of the same id. */
 export async function replaceRule(
   context: RuleStoreContext,
   trx: Trx,
@@ -116,8 +117,17 @@ export async function replaceRule(
   by: string | null,
 ): Promise<void> {
   const { id, createdAt: _c, createdBy: _b, ...changes } = row;
+  await requireFreeName(trx, row);
   await trx.updateTable("rules").set(changes).where("id", "=", id).execute();
   await recordVersion(context, row, by, "rule.update", trx);
+}
+
+/** A name means one rule in its project: exports, imports and commands rely on it. @throws NAME_TAKEN */
+async function requireFreeName(trx: Trx, { id, projectId, name }: queries.RuleRow): Promise<void> {
+  const other = await queries.ruleByName(trx, projectId, name);
+  if (other === undefined || other.id === id) return;
+  const message = `the project has a rule of this name (${other.id}); change that one, or choose another name`;
+  throw new PrismError("NAME_TAKEN", `name: ${message}`, { details: [{ path: "name", code: "NAME_TAKEN", message }] });
 }
 
 /**

@@ -24,9 +24,10 @@ async function open(t: TestContext, settings: Record<string, string> = {}) {
       ...settings,
     },
   });
+  let doors = 0;
   const tell = async (...targetUsers: string[]): Promise<string> => {
     const rule = {
-      name: "door",
+      name: `door ${++doors}`,
       condition: `event.to == '${targetUsers[0]}'`,
       targetUsers,
       channels: ["in_app", "fcm", "email"],
@@ -42,7 +43,7 @@ async function open(t: TestContext, settings: Record<string, string> = {}) {
   };
   const reasons = async (subject: string, userId: string): Promise<readonly string[]> => {
     const { body } = await world.prism.get<ExplainView>(`/api/v1/explain/${subject}?userId=${userId}`);
-    return body.user?.reasons ?? [];
+    return (body.user?.reasons ?? []).map((reason) => reason.replace(/^door \d+:/, "door:"));
   };
   const says = async (subject: string, userId: string, reason: string): Promise<void> => {
     let said: readonly string[] = [];

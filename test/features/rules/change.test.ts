@@ -16,12 +16,13 @@ test("S2-25: PUT and PATCH change the members that are given and leave the other
     await t.test(method, async () => {
       const { body: before } = await prism.post<Rule>("/api/v1/rules", {
         ...RULE,
+        name: `old ${method}`,
         targetRoles: ["Auditor"],
         action: { type: "open" },
         priority: 3,
       });
       const path = `/api/v1/rules/${before.id}`;
-      const change = { name: "new", condition: "event.n > 1", active: false, action: null, targetUsers: [] };
+      const change = { name: `new ${method}`, condition: "event.n > 1", active: false, action: null, targetUsers: [] };
       const { status, headers, body } = await prism.request<Rule>(method, path, change);
       assert.deepEqual([status, headers.get("etag")], [200, '"2"']);
       const { updatedAt, ...shown } = body;

@@ -100,7 +100,7 @@ test("a condition that takes too long on an event stops, and its rule is broken 
   assert.equal(tried.body.matched, false);
   assert.match(tried.body.error, /takes too long/);
 
-  const { body: slow } = await prism.post<View>("/api/v1/rules", { ...RULE, condition, priority: 5 });
+  const { body: slow } = await prism.post<View>("/api/v1/rules", { ...RULE, name: "slow", condition, priority: 5 });
   const { body: good } = await prism.post<View>("/api/v1/rules", { ...RULE, condition: "exists(event.a)" });
   await prism.post("/api/v1/events", { type: "x", a: TEXT });
   assert.match((await view(prism, slow.id)).stats.lastError ?? "", /takes too long/);

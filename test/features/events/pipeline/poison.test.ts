@@ -142,7 +142,10 @@ test("what SQL refuses has told nobody: neither a dedupe nor a cooldown holds ba
   const ruleIds: string[] = [];
   for (const restraint of [{ dedupe: { key: "{{event.host}}", windowMs: 60_000 } }, { cooldownMs: 60_000 }]) {
     const rule = { condition: "event.type == 'y'", targetUsers: ["me"], titleTemplate: "bad", ...restraint };
-    const { body } = await prism.post<{ id: string }>("/api/v1/rules", { name: "restrained", ...rule });
+    const { body } = await prism.post<{ id: string }>("/api/v1/rules", {
+      name: `restrained ${ruleIds.length}`,
+      ...rule,
+    });
     ruleIds.push(body.id);
   }
   await prism.post("/api/v1/events", { type: "y", host: "a" });

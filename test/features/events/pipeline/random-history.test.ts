@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
+import { uuidv7 } from "../../../../src/core/ids.ts";
 import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
@@ -108,7 +109,7 @@ async function apply(prism: TestPrism, model: Model, step: Exclude<Step, { do: "
     }
     case "make rule": {
       const targets = step.hasRecipients ? { targetUsers: ["me"] } : { targetRoles: ["Auditor"] };
-      const made = { name: "r", condition: CONDITIONS[step.condition]?.text, ...targets };
+      const made = { name: uuidv7(), condition: CONDITIONS[step.condition]?.text, ...targets };
       await settled(prism);
       const { body } = await prism.post<{ id: string }>("/api/v1/rules", made);
       const outcome = step.hasRecipients ? "fired" : "no recipients";

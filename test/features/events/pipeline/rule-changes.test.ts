@@ -19,7 +19,12 @@ const versionsBySeq = (prism: TestPrism) =>
 test("a rule that fails on an event counts as not matched, adds to its errors and stops no other", async (t) => {
   const prism = await startPrism(t);
   const greedy = `concat(${Array(8).fill("event.text").join(", ")}) != ''`;
-  const { body: bad } = await prism.post<{ id: string }>("/api/v1/rules", { ...RULE, condition: greedy, priority: 9 });
+  const { body: bad } = await prism.post<{ id: string }>("/api/v1/rules", {
+    ...RULE,
+    name: "greedy",
+    condition: greedy,
+    priority: 9,
+  });
   const { body: good } = await prism.post<{ id: string }>("/api/v1/rules", RULE);
   const { body: event } = await prism.post<{ seq: number }>("/api/v1/events", { type: "x", text: "y".repeat(200_000) });
   await prism.post("/api/v1/events", { type: "x", text: "short" });
@@ -73,8 +78,8 @@ test("a change is in force for every event whose commit comes behind the answer,
 
 test("a deleted rule decides nothing from the answer on, and neither does one that was switched off", async (t) => {
   const prism = await startPrism(t);
-  const { body: off } = await prism.post<{ id: string }>("/api/v1/rules", RULE);
-  const { body: gone } = await prism.post<{ id: string }>("/api/v1/rules", RULE);
+  const { body: off } = await prism.post<{ id: string }>("/api/v1/rules", { ...RULE, name: "off" });
+  const { body: gone } = await prism.post<{ id: string }>("/api/v1/rules", { ...RULE, name: "gone" });
   const fired = async () => {
     const before = countOf(prism, "decisions");
     await prism.post("/api/v1/events", { type: "x" });

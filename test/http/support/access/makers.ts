@@ -13,9 +13,8 @@ export function makeRole(prism: TestPrism): Promise<string> {
 }
 
 export function makeRule(prism: TestPrism, projectId: string): Promise<string> {
-  return idOf(
-    prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'never'", targetRoles: ["Admin"], projectId }),
-  );
+  const rule = { name: uuidv7(), condition: "event.type == 'never'", targetRoles: ["Admin"], projectId };
+  return idOf(prism.post("/api/v1/rules", rule));
 }
 
 export async function makeKey(

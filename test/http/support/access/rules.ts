@@ -1,3 +1,4 @@
+import { uuidv7 } from "../../../../src/core/ids.ts";
 import { makeRule } from "./makers.ts";
 import { type InProject, inShop, may } from "./refusals.ts";
 import { at, inWorld, type Rule, type Table } from "./row.ts";
@@ -21,6 +22,11 @@ const seeRule = inShop({ ...readRules, hidden: "RULE_NOT_FOUND", refused: [404, 
 
 const CONDITION = "event.type == 'never'";
 const NEW_RULE = { name: "r", condition: CONDITION, targetRoles: ["Admin"] };
+/** Of another name each time: a project has one rule of a name. */
+const newRule = (more: object) => ({
+  path: "/api/v1/rules",
+  body: { ...NEW_RULE, name: uuidv7(), active: false, ...more },
+});
 
 /** Contract 4.8. */
 export const RULES: Table = {
@@ -33,16 +39,16 @@ export const RULES: Table = {
   "POST /api/v1/rules": [
     {
       refusal: inShop({ ...writeRules, hidden: "PROJECT_NOT_FOUND" }),
-      request: (world) => ({ path: "/api/v1/rules", body: { ...NEW_RULE, active: false, projectId: world.shop } }),
+      request: (world) => newRule({ projectId: world.shop }),
     },
     {
       // For every project: the permission alone is not enough.
       refusal: (who) => may("rules:write")(who) ?? may("projects:all")(who),
-      request: at("/api/v1/rules", { ...NEW_RULE, active: false, projectId: null }),
+      request: () => newRule({ projectId: null }),
     },
     {
       refusal: may("rules:write"),
-      request: at("/api/v1/rules", { ...NEW_RULE, active: false }),
+      request: () => newRule({}),
     },
   ],
   "POST /api/v1/rules/import": [

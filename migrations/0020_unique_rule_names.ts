@@ -1,0 +1,17 @@
+/**
+ * A rule's name is unique in its project, and among the rules of all projects. Of several rules with one name the oldest keeps it; each later one gets
+ * its number, "disk full (2)", or its id where another rule has that name already. Versions of before keep the name they had.
+ */
+export const sql = /* sql */ `
+update rules set name = substr(name, 1, 240) || ' (' || n || ')' from (
+  select id as sameId, row_number() over (partition by coalesce(projectId, ''), name order by createdAt, id) as n from rules where deletedAt is null
+) where id = sameId and n > 1 and not exists (
+  select 1 from rules other where other.name = substr(rules.name, 1, 240) || ' (' || n || ')' and other.projectId is rules.projectId and other.deletedAt is null
+);
+
+update rules set name = substr(name, 1, 210) || ' (' || id || ')' from (
+  select id as sameId, row_number() over (partition by coalesce(projectId, ''), name order by createdAt, id) as n from rules where deletedAt is null
+) where id = sameId and n > 1;
+
+create unique index rules_unique_name on rules (coalesce(projectId, ''), name) where deletedAt is null;
+`;
