@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, s
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import * as esbuild from "esbuild";
+import { adaptAddon, addonFile } from "./scripts/adapt-uws.mjs";
 import { writeClientPackage } from "./scripts/client-package.mjs";
 import { writeModuleTypes } from "./scripts/module-types.mjs";
 
@@ -75,13 +76,14 @@ report();
 /** The addons for exactly this platform and Node; loaded here once, so that a machine where they do not run says so now. */
 function findNatives() {
   const abi = process.versions.modules;
+  adaptAddon();
   const files = {
-    "uws.node": join(root, `node_modules/uWebSockets.js/uws_${process.platform}_${process.arch}_${abi}.node`),
+    "uws.node": addonFile(),
     "bcrypt.node": join(root, `node_modules/bcrypt/prebuilds/${process.platform}-${process.arch}/bcrypt.${libc()}node`),
     "better_sqlite3.node": join(root, "node_modules/better-sqlite3/build/Release/better_sqlite3.node"),
   };
   for (const [name, file] of Object.entries(files)) {
-    const remedy = `Build with Node 20 (see .nvmrc); this is Node ${process.versions.node} on ${process.platform}-${process.arch}.`;
+    const remedy = `Build with Node 24 (see .nvmrc); this is Node ${process.versions.node} on ${process.platform}-${process.arch}.`;
     if (!existsSync(file)) fail(`${name}: there is no addon for this platform and Node (ABI ${abi}).\n${remedy}`);
     try {
       process.dlopen({ exports: {} }, file);

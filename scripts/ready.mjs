@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { adaptAddon } from "./adapt-uws.mjs";
 
 // Not import.meta.dirname: this file must run on older versions of Node up to the check below.
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -15,6 +16,7 @@ if (major < 20 || (major === 20 && minor < 15)) {
 
 if (process.argv.includes("check")) process.exit(isInstalled() ? 0 : 1);
 installIfStale();
+adaptAddon();
 if (process.argv.includes("build")) buildIfStale();
 else {
   execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
@@ -63,6 +65,7 @@ function buildIfStale() {
     "build.mjs",
     "package-lock.json",
     "package.json",
+    "scripts/adapt-uws.mjs",
     "scripts/client-package.mjs",
     "scripts/collect.mjs",
     "scripts/module-types.mjs",

@@ -13,6 +13,9 @@ const vm = require("node:vm");
 const worker = require("node:worker_threads");
 const { unsafeReason, findUnsafeParent } = require("./features/plugins/directory-safety.ts");
 
+// Until the command line sets its handlers: by default Node opens its debugger at this signal.
+if (worker.isMainThread) process.on("SIGUSR1", () => {});
+
 const loaded = new Map();
 
 function native(name) {

@@ -17,7 +17,14 @@ import { addServe } from "./commands/server/serve.ts";
 import { addTail } from "./commands/server/tail.ts";
 import { addWorker } from "./commands/server/worker.ts";
 import { addHelp } from "./output/flag-values.ts";
-import { cliLog, endOnInterrupt, endOnStray, endQuietlyOnBrokenPipe, reportFailure } from "./output/process-ends.ts";
+import {
+  cliLog,
+  endOnInterrupt,
+  endOnStray,
+  endQuietlyOnBrokenPipe,
+  keepDebuggerClosed,
+  reportFailure,
+} from "./output/process-ends.ts";
 
 const LINGER_MS = 1000;
 
@@ -28,6 +35,7 @@ const LINGER_MS = 1000;
 export async function main(argv: readonly string[]): Promise<void> {
   // What Prism writes is for its owner: the database, its log, secrets and exports alike.
   process.umask(0o077);
+  keepDebuggerClosed();
   endOnInterrupt();
   endQuietlyOnBrokenPipe();
   endOnStray(reportFailure);

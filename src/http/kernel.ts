@@ -336,9 +336,9 @@ export class HttpKernel implements BodySink {
     }
     if (status >= 500) this.#parts.accessLog.recordFailure(exchange, error);
     if (exchange.isOver) return;
-    // What still arrives of the body is of no use to anybody.
+    // The rest of the body is not needed.
     exchange.onAbort?.();
-    const close = endsConnection(error) || error instanceof BadHead;
+    const close = (endsConnection(error) && !isRestDropped(exchange, status)) || error instanceof BadHead;
     const headers = errorHeaders(error);
     if (error.code === "UNSUPPORTED_MEDIA_TYPE" && exchange.header("content-encoding") !== "")
       headers["Accept-Encoding"] = "gzip";
@@ -357,6 +357,17 @@ export class HttpKernel implements BodySink {
       this.fail(exchange, error);
     }
   }
+}
+
+/** Of a body that is too large the library reads and drops the rest up to this length. */
+const MAX_DROPPED_BYTES = 33_554_432;
+
+/**
+ * Whether the connection stays open after a 413. Closed with unread bytes it would be reset, and a
+ * proxy that still sends the body would answer 502 instead (RFC 9112 section 9.6).
+ */
+function isRestDropped(exchange: Exchange, status: number): boolean {
+  return status === 413 && !exchange.isChunked && Number(exchange.header("content-length")) <= MAX_DROPPED_BYTES;
 }
 
 const EMPTY_BODY = Buffer.alloc(0);

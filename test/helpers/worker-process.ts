@@ -65,6 +65,10 @@ export class WorkerProcess {
     return worker;
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** Its log lines, whole ones. */
   get lines(): readonly LogLine[] {
     return this.stdout

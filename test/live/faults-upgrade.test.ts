@@ -110,5 +110,5 @@ test("an upgrade may come in pieces, but for its first line: the library takes a
   await client.sendAlone(head.slice(0, firstLine - 4));
   client.send(head.slice(firstLine - 4));
   await client.closed();
-  assert.match(client.unread, /^HTTP\/1.1 505 /);
+  assert.match(client.unread, /^HTTP\/1.1 426 /);
 });

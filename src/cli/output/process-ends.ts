@@ -73,6 +73,17 @@ export function interrupt(): void {
   process.exit(EXIT.interrupted);
 }
 
+/** Without a handler SIGUSR1 opens Node's debugger to every user of this machine. */
+export function keepDebuggerClosed(): void {
+  process.on("SIGUSR1", () => undefined);
+}
+
+/** For processes that run on: signals with no meaning here leave a line in the log. */
+export function ignoreSignals(log: Logger): void {
+  for (const signal of ["SIGUSR1", "SIGUSR2", "SIGALRM"] as const)
+    process.on(signal, () => log.info({ signal }, "this signal has no effect"));
+}
+
 /** `prism export … | head` is no failure: whoever read has seen enough. */
 export function endQuietlyOnBrokenPipe(): void {
   for (const stream of [process.stdout, process.stderr]) {

@@ -18,7 +18,7 @@ import { type Context, contextOf, refuseUrl } from "../../context.ts";
 import { lockDataDir, lostDatabase, requireNotLost } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { openLog } from "../../output/output.ts";
-import { endOnStray, interrupt } from "../../output/process-ends.ts";
+import { endOnStray, ignoreSignals, interrupt } from "../../output/process-ends.ts";
 
 /**
  * What a reload finds changed, by dotted key: what is in force from now on, and what waits for the
@@ -176,12 +176,6 @@ function announceFirstAdmin(out: Context["out"], { firstAdmin }: App, base: stri
   } else if (firstAdmin.state === "awaited") {
     out.note(`No administrator yet. Register with the setup token that the first start has shown, ${orByCommand}`);
   }
-}
-
-/** Without a handler SIGUSR1 opens Node's inspector, and the others end the process at once. */
-function ignoreSignals(log: Logger): void {
-  for (const signal of ["SIGUSR1", "SIGUSR2", "SIGALRM"] as const)
-    process.on(signal, () => log.info({ signal }, "this signal has no effect; SIGHUP reloads the configuration"));
 }
 
 function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {

@@ -5,7 +5,7 @@ import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts
 import type { Context } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { Output, openLog } from "../../output/output.ts";
-import { endOnStray, interrupt } from "../../output/process-ends.ts";
+import { endOnStray, ignoreSignals, interrupt } from "../../output/process-ends.ts";
 import { serverOf } from "../../server-client.ts";
 import type { ChannelWork, LeasedJob, Work } from "./worker-link.ts";
 import { type Claimed, channelWork, WorkerLink } from "./worker-link.ts";
@@ -122,6 +122,7 @@ function announcer({ out }: Context, log: Logger, { wanted, ...facts }: Facts): 
 }
 
 function stopOnSignals(loop: WorkerLoop, log: Logger): void {
+  ignoreSignals(log);
   let isStopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (isStopping) process.exit(EXIT.failure);
@@ -130,6 +131,7 @@ function stopOnSignals(loop: WorkerLoop, log: Logger): void {
     loop.stop();
   };
   process.on("SIGTERM", stop);
+  process.on("SIGQUIT", stop);
   process.off("SIGINT", interrupt);
   process.on("SIGINT", stop);
 }
