@@ -76,11 +76,17 @@ test("F8: nginx with its default HTTP/1.0 upstream gets 426 and JSON that names 
   assert.deepEqual(JSON.parse(body), { error: { code: "UPGRADE_REQUIRED", message: "Use HTTP/1.1" } });
 });
 
-test("a forwarded header from a peer that is not trusted is in the log once", async (t) => {
+test("a forwarded header from a peer that is not trusted is in the log once, counted, and a warning of the status", async (t) => {
   const log = new LogLines();
   const prism = await startPrism(t, { log });
   for (let i = 0; i < 3; i++)
     await prism.get("/api/v1/rules", { token: null, headers: { "X-Forwarded-For": "192.0.2.1" } });
   const text = JSON.stringify(log);
   assert.equal(text.split("trustedProxies").length - 1, 1, text);
+  assert.match((await prism.get("/metrics")).text, /^prism_untrusted_forwarded_total 3$/m);
+  const { body } = await prism.get<{ warnings: readonly string[] }>("/api/v1/status");
+  assert.match(
+    body.warnings.join("\n"),
+    /3 requests had X-Forwarded-For from a peer that is not trusted.*127\.0\.0\.1/,
+  );
 });
