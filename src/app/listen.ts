@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import type { Config } from "../config/load.ts";
 import { tlsFilesOf } from "../config/public-url.ts";
+import { CONTROL_SOCKET } from "../core/listening.ts";
 import { noteCertificate } from "../http/tls.ts";
 import type { Parts } from "./parts.ts";
 
@@ -17,6 +19,7 @@ export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> 
   if (reclaimed > 0) log.info({ jobs: reclaimed }, "jobs of a process that is gone will run again");
   await services.modules.loaded.start();
   base.listening.port = openPort(parts);
+  openControl(parts);
   noteCertificate(http.listener.certificate, log);
   upkeep.descriptors.start();
 }
@@ -40,6 +43,16 @@ function openPort({ base: { config, store }, http: { listener } }: Parts): numbe
     listener.close();
     void store.close();
     throw error;
+  }
+}
+
+/** A file system without sockets does not keep the server from its ports. */
+function openControl({ base: { config, log }, http: { listener } }: Parts): void {
+  const path = join(config.dataDir, CONTROL_SOCKET);
+  try {
+    listener.listenControl(path);
+  } catch (error) {
+    log.warn({ path, err: error }, "no control socket: commands reach this server by HTTP only, with a token");
   }
 }
 

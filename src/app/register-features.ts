@@ -96,5 +96,5 @@ function mountSockets(parts: Parts): void {
     allowsOrigin: (origin) => allowsOrigin(parts, origin),
   });
   listener.mount(mount);
-  listener.serve((res, req) => kernel.handle(res, req));
+  listener.serve((res, req, isControl) => kernel.handle(res, req, isControl));
 }

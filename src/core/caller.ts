@@ -51,6 +51,7 @@ export function actorOf({ principal, process, module }: Caller): {
   }
   if (principal.kind === "apiKey")
     return { actor: JSON.stringify({ type: "apiKey", id: principal.keyId, ...by }), userId: null };
+  if (principal.kind === "operator") return { actor: JSON.stringify({ type: "operator", ...by }), userId: null };
   const token = principal.tokenId === null ? {} : { tokenId: principal.tokenId };
   const actor = { type: principal.kind, id: principal.userId, ...token, ...by };
   return { actor: JSON.stringify(actor), userId: principal.userId };

@@ -1,11 +1,14 @@
 import type { EpochMs } from "./clock.ts";
-import type { KeyScope, Permission } from "./permissions.ts";
+import { type KeyScope, PERMISSIONS, type Permission } from "./permissions.ts";
 
 /**
  * The authenticated caller. Permissions are read from the database at each request, never from a
  * token.
  */
-export type Principal = UserPrincipal | KeyPrincipal;
+export type Principal = PermissionHolder | KeyPrincipal;
+
+/** A caller with permissions of its own; an API key has scopes instead. */
+export type PermissionHolder = UserPrincipal | OperatorPrincipal;
 
 export interface UserPrincipal {
   /**
@@ -36,6 +39,39 @@ export interface UserPrincipal {
   /** Name of the only stream a connection may follow, if a ticket for it opened the connection. */
   readonly onlyStream?: string;
 }
+
+/**
+ * The operator of this server: a request on the control socket. Holds every permission and has no
+ * account, so that routes about the caller's own things refuse it.
+ */
+export interface OperatorPrincipal {
+  readonly key: "operator";
+  readonly kind: "operator";
+  readonly userId: null;
+  readonly name: "operator";
+  readonly permissions: ReadonlySet<Permission>;
+  readonly roleIds: ReadonlySet<string>;
+  readonly memberships: ReadonlyMap<string, "owner" | "editor" | "viewer">;
+  readonly tokenId: null;
+  readonly sessionId: null;
+  readonly tokenScopes: null;
+  readonly expiresAt: EpochMs;
+  readonly onlyStream?: string;
+}
+
+export const OPERATOR: OperatorPrincipal = {
+  key: "operator",
+  kind: "operator",
+  userId: null,
+  name: "operator",
+  permissions: new Set(PERMISSIONS),
+  roleIds: new Set(),
+  memberships: new Map(),
+  tokenId: null,
+  sessionId: null,
+  tokenScopes: null,
+  expiresAt: Number.POSITIVE_INFINITY,
+};
 
 export interface KeyPrincipal {
   readonly key: string;

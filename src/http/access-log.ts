@@ -120,5 +120,6 @@ function fieldsOf(exchange: Exchange, status: number, durationMs: number): Recor
 
 function callerFields(principal: Principal | null): Record<string, unknown> {
   if (!principal) return {};
+  if (principal.kind === "operator") return { actor: principal.key };
   return principal.kind === "apiKey" ? { keyId: principal.keyId } : { userId: principal.userId };
 }

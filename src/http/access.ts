@@ -1,6 +1,6 @@
 import { PrismError } from "../core/errors.ts";
 import type { TokenScope } from "../core/permissions.ts";
-import type { Principal, UserPrincipal } from "../core/principal.ts";
+import type { PermissionHolder, Principal, UserPrincipal } from "../core/principal.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Access } from "./route.ts";
 
@@ -29,12 +29,12 @@ export function requireAccess(access: Access, principal: Principal): void {
 }
 
 /** Whether the caller is no service token, or one with one of these scopes. */
-export function hasTokenScope({ tokenScopes }: UserPrincipal, wanted: readonly TokenScope[]): boolean {
+export function hasTokenScope({ tokenScopes }: PermissionHolder, wanted: readonly TokenScope[]): boolean {
   return tokenScopes === null || wanted.some((scope) => tokenScopes.has(scope));
 }
 
 /** @throws SCOPE_MISSING; FORBIDDEN where no scope lets a service token in */
-function requireTokenScope(principal: UserPrincipal, wanted: readonly TokenScope[]): void {
+function requireTokenScope(principal: PermissionHolder, wanted: readonly TokenScope[]): void {
   if (hasTokenScope(principal, wanted)) return;
   const [scope] = wanted;
   if (scope === undefined) throw new PrismError("FORBIDDEN", "Service tokens cannot be used here; log in");
@@ -58,9 +58,21 @@ export function callerOf({ principal }: Exchange): Principal {
 }
 
 /**
- * The user who sent a request, in person or by a service token. @throws FORBIDDEN for an API key
+ * The user who sent a request, in person or by a service token: of routes about the caller's own
+ * things. @throws FORBIDDEN for an API key and for the operator
  */
 export function userOf(exchange: Exchange): UserPrincipal {
+  return requireAccount(holderOf(exchange));
+}
+
+/** @throws FORBIDDEN for the operator, who has no account */
+export function requireAccount(principal: PermissionHolder): UserPrincipal {
+  if (principal.kind !== "operator") return principal;
+  throw new PrismError("FORBIDDEN", "The operator has no account; name a user, or use that user's token");
+}
+
+/** The caller of a route that asks for permissions. @throws FORBIDDEN for an API key */
+export function holderOf(exchange: Exchange): PermissionHolder {
   const principal = callerOf(exchange);
   if (principal.kind === "apiKey") throw new PrismError("FORBIDDEN", "API keys cannot be used here");
   return principal;

@@ -126,7 +126,7 @@ export function requestCaller(exchange: Exchange): Caller {
   return {
     principal,
     process: "request",
-    ip: exchange.clientAddress,
+    ip: exchange.isControl ? null : exchange.clientAddress,
     requestId,
     correlationId,
     isGone: () => exchange.isOver,

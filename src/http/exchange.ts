@@ -67,6 +67,8 @@ export class Exchange {
   /** Names (lower case) and values in turn. */
   readonly #headers: string[];
   readonly requestId: string;
+  /** It came by the control socket: without a credential the caller is the operator. */
+  readonly isControl: boolean;
   /** `X-Correlation-Id` of the caller, if it sent one. */
   readonly givenCorrelationId: string | null;
   /** We made the request id: no other request has it, so it may name what the request makes. */
@@ -102,6 +104,7 @@ export class Exchange {
     parts: { method: string; path: string; queryText: string; headers: string[] },
     readAddress: AddressReader,
     onEnd: EndListener,
+    isControl: boolean,
   ) {
     this.res = res;
     this.method = parts.method;
@@ -110,6 +113,7 @@ export class Exchange {
     this.#headers = parts.headers;
     this.#readAddress = readAddress;
     this.#onEnd = onEnd;
+    this.isControl = isControl;
     const requestId = this.header("x-request-id");
     this.isOwnRequestId = !ID.test(requestId);
     this.requestId = this.isOwnRequestId ? uuidv7() : requestId;
@@ -117,7 +121,13 @@ export class Exchange {
     this.givenCorrelationId = ID.test(correlationId) ? correlationId : null;
   }
 
-  static read(res: HttpResponse, req: HttpRequest, readAddress: AddressReader, onEnd: EndListener): Exchange {
+  static read(
+    res: HttpResponse,
+    req: HttpRequest,
+    readAddress: AddressReader,
+    onEnd: EndListener,
+    isControl = false,
+  ): Exchange {
     const headers: string[] = [];
     collecting = headers;
     req.forEach(collectHeader);
@@ -127,14 +137,15 @@ export class Exchange {
       queryText: req.getQuery() ?? "",
       headers,
     };
-    return new Exchange(res, parts, readAddress, onEnd);
+    return new Exchange(res, parts, readAddress, onEnd, isControl);
   }
 
   /**
    * Asked for at need, for it takes a call into the addon; '' once the exchange is over, unless it
-   * was asked for before.
+   * was asked for before. '' also on the control socket, whatever X-Forwarded-For says.
    */
   get clientAddress(): string {
+    if (this.isControl) return "";
     if (this.#clientAddress === null) {
       if (this.#isOver) return "";
       this.#clientAddress = this.#readAddress(this.res, this.#headers);

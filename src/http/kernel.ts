@@ -2,7 +2,7 @@ import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import type { Config } from "../config/load.ts";
 import { runAs } from "../core/caller.ts";
 import { PrismError, STATUS_OF } from "../core/errors.ts";
-import type { Principal } from "../core/principal.ts";
+import { OPERATOR, type Principal } from "../core/principal.ts";
 import type { CorsPolicy } from "./access.ts";
 import { requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
@@ -51,8 +51,9 @@ export class HttpKernel implements BodySink {
     this.#parts = parts;
   }
 
-  handle(res: HttpResponse, req: HttpRequest): void {
-    const exchange = this.open(res, req);
+  /** @param isControl the request came by the control socket. */
+  handle(res: HttpResponse, req: HttpRequest, isControl = false): void {
+    const exchange = this.open(res, req, isControl);
     try {
       this.#route(exchange);
     } catch (error) {
@@ -65,10 +66,10 @@ export class HttpKernel implements BodySink {
    * Reads a request that another protocol goes on with (WebSocket upgrades); it must be answered or
    * upgraded like any other.
    */
-  open(res: HttpResponse, req: HttpRequest): Exchange {
+  open(res: HttpResponse, req: HttpRequest, isControl = false): Exchange {
     this.requests.began();
-    const exchange = Exchange.read(res, req, this.#parts.readAddress, this.#onEnd);
-    if (this.#parts.transportHeaders !== undefined) exchange.extraHeaders = this.#parts.transportHeaders;
+    const exchange = Exchange.read(res, req, this.#parts.readAddress, this.#onEnd, isControl);
+    if (!isControl && this.#parts.transportHeaders !== undefined) exchange.extraHeaders = this.#parts.transportHeaders;
     return exchange;
   }
 
@@ -86,6 +87,8 @@ export class HttpKernel implements BodySink {
 
   #route(exchange: Exchange): void {
     exchange.refuseBadHead();
+    if (exchange.isControl && exchange.header("origin") !== "")
+      throw new PrismError("ORIGIN_REFUSED", "No web page may use the control socket");
     this.#parts.cors().apply(exchange);
     if (exchange.isChunked) this.#requireLength(exchange);
     const { router, cors } = this.#parts;
@@ -142,10 +145,12 @@ export class HttpKernel implements BodySink {
   }
 
   /**
-   * Who is calling, from the headers. @throws UNAUTHENTICATED and what the authenticator throws.
+   * Who is calling, from the headers; without a credential on the control socket the operator.
+   * @throws UNAUTHENTICATED and what the authenticator throws.
    */
   authenticate(exchange: Exchange, allowQuery = false): Principal {
     const credential = readCredential(exchange, allowQuery);
+    if (!credential && exchange.isControl) return OPERATOR;
     if (!credential) throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
     return this.#parts.authenticator.authenticate(credential);
   }
@@ -243,6 +248,7 @@ export class HttpKernel implements BodySink {
   }
 
   #takeRate(exchange: Exchange, key: string, limit: number, coarseKey: string): void {
+    if (exchange.isControl) return;
     const state = this.#parts.limiter.take(key, limit, 1, coarseKey);
     exchange.rate = state;
     requireAllowed(state, "Too many requests");

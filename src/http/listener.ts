@@ -2,10 +2,14 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "
 import { close, open } from "node:fs";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { promisify } from "node:util";
+import { ListenRefused } from "../core/listening.ts";
 import type { Logger } from "../core/log.ts";
-import { ListenRefused } from "./listen-refused.ts";
+import { ControlSocket } from "./control-socket.ts";
 import { type Certificate, readCertificate, TLS_CIPHERS, type TlsFiles, TlsRefused } from "./tls.ts";
 import { uWS } from "./uws.ts";
+
+/** Puts a protocol on an app. `isControl`: the app serves the control socket, not a port. */
+type Mount = (app: TemplatedApp, isControl: boolean) => void;
 
 /** A port that is listened on. */
 interface Port {
@@ -14,9 +18,10 @@ interface Port {
 }
 
 /**
- * The sockets of the server, one for each port. What features put on it is remembered: the library
- * binds a certificate to the app that was made with it, so a new certificate means a new app on the
- * same ports, which takes the new connections, while the old one goes on with its own.
+ * The sockets of the server, one for each port, and the control socket, which has an app of its
+ * own. What features put on it is remembered: the library binds a certificate to the app that was
+ * made with it, so a new certificate means a new app on the same ports, which takes the new
+ * connections, while the old one goes on with its own.
  *
  * The library's other way, certificates by server name, is of no use here: `removeServerName` frees
  * the routes that open connections of that name still read (the next request on one ends the
@@ -25,9 +30,12 @@ interface Port {
 export class HttpListener {
   #tls: TlsFiles | null;
   #certificate: Certificate | null;
-  readonly #mounts: ((app: TemplatedApp) => void)[] = [];
+  readonly #mounts: Mount[] = [];
   /** The last one takes new connections. */
   readonly #apps: [TemplatedApp, ...TemplatedApp[]];
+  /** Always plain: who may open the socket is said by the file system. */
+  readonly #control: TemplatedApp;
+  #controlSocket: ControlSocket | null = null;
   #host = "";
   #ports: readonly Port[] = [];
   #paused: readonly number[] = [];
@@ -39,6 +47,7 @@ export class HttpListener {
     this.#tls = tls;
     this.#certificate = tls ? readCertificate(tls) : null;
     this.#apps = [this.#makeApp(tls)];
+    this.#control = this.#makeApp(null);
   }
 
   get isTls(): boolean {
@@ -72,14 +81,15 @@ export class HttpListener {
    * Features put their protocols on the server, before it listens. @param put is called again for
    * every app that a new certificate makes.
    */
-  mount(put: (app: TemplatedApp) => void): void {
+  mount(put: Mount): void {
     this.#mounts.push(put);
-    put(this.#apps[0]);
+    put(this.#apps[0], false);
+    put(this.#control, true);
   }
 
   /** Every request that no WebSocket route takes. To be mounted last. */
-  serve(handle: (res: HttpResponse, req: HttpRequest) => void): void {
-    this.mount((app) => app.any("/*", handle));
+  serve(handle: (res: HttpResponse, req: HttpRequest, isControl: boolean) => void): void {
+    this.mount((app, isControl) => app.any("/*", (res, req) => handle(res, req, isControl)));
   }
 
   /**
@@ -94,6 +104,14 @@ export class HttpListener {
     const taken = this.#take(port, false);
     for (const extra of extraPorts) this.#take(extra, true);
     return taken;
+  }
+
+  /**
+   * Listens on a Unix socket, too, that only this account may open. The caller holds the lock on
+   * its directory. @throws ControlSocketRefused
+   */
+  listenControl(path: string): void {
+    this.#controlSocket = new ControlSocket(this.#control, path);
   }
 
   #take(port: number, isExtra: boolean): number {
@@ -118,7 +136,7 @@ export class HttpListener {
     const certificate = readCertificate(tls);
     if (certificate.digest === this.#certificate?.digest || this.#ports.length === 0) return false;
     const app = this.#makeApp(tls);
-    for (const put of this.#mounts) put(app);
+    for (const put of this.#mounts) put(app, false);
     const ports = this.#ports.map(({ number }) => {
       const socket = listenOn(app, this.#host, number, SHARED_PORT);
       if (socket) return { number, socket };
@@ -159,6 +177,7 @@ export class HttpListener {
    */
   resume(): void {
     if (this.#isClosed) return;
+    this.#controlSocket?.open();
     const app = this.#apps[this.#apps.length - 1] ?? this.#apps[0];
     for (const number of this.#paused) {
       const socket = listenOn(app, this.#host, number, this.isTls ? SHARED_PORT : EXCLUSIVE_PORT);
@@ -171,13 +190,14 @@ export class HttpListener {
   stopListening(): void {
     for (const { socket } of this.#ports) uWS.us_listen_socket_close(socket);
     this.#ports = [];
+    this.#controlSocket?.close();
   }
 
   /** Ends every connection. */
   close(): void {
     this.#ports = [];
     this.#isClosed = true;
-    for (const app of this.#apps) app.close();
+    for (const app of [...this.#apps, this.#control]) app.close();
   }
 }
 

@@ -152,6 +152,7 @@ export class Connections {
     if (this.#entries.size >= maxConnections) {
       throw new PrismError("OVERLOADED", "Too many live connections", { retryAfterMs: 5000 });
     }
+    if (principal?.kind === "operator") return;
     const group = addressGroup(address);
     const isFull = (this.#byAddress.get(group) ?? 0) >= maxPerIp;
     const isPendingFull = !principal && (this.#pendingByAddress.get(group) ?? 0) >= maxPendingPerIp;
@@ -315,8 +316,9 @@ export class Connections {
   }
 
   /** @throws RATE_LIMITED */
-  #requireRoomOf({ key }: Principal): void {
-    if ((this.#byPrincipal.get(key)?.length ?? 0) >= this.#parts.limits.maxPerUser) throw tooMany();
+  #requireRoomOf({ key, kind }: Principal): void {
+    if (kind !== "operator" && (this.#byPrincipal.get(key)?.length ?? 0) >= this.#parts.limits.maxPerUser)
+      throw tooMany();
   }
 
   #own(connection: Connection, entry: Entry, principal: Principal): void {
@@ -324,7 +326,7 @@ export class Connections {
     const others = this.#byPrincipal.get(principal.key);
     if (others) others.push(connection);
     else this.#byPrincipal.set(principal.key, [connection]);
-    if (principal.kind === "apiKey") return;
+    if (principal.kind === "apiKey" || principal.userId === null) return;
     entry.userId = principal.userId;
     this.#parts.presence.joined(principal.userId);
   }

@@ -124,6 +124,13 @@ export type Principal =
       readonly permissions: ReadonlySet<Permission>;
     }
   | {
+      /** The operator of the server, by the control socket: holds every permission, has no account. */
+      readonly kind: "operator";
+      readonly userId: null;
+      readonly name: string;
+      readonly permissions: ReadonlySet<Permission>;
+    }
+  | {
       readonly kind: "apiKey";
       readonly keyId: string;
       readonly projectId: string;

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { WebSocket } from "ws";
 import type { Mount } from "../../src/http/router.ts";
+import { overSocket } from "../helpers/control.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { ACCESS } from "./support/access/index.ts";
-import { ANYBODY, type Caller, ROLES } from "./support/access/known.ts";
+import { ANYBODY, type Caller, type Known, ROLES } from "./support/access/known.ts";
 import { UPGRADES } from "./support/access/realtime.ts";
 import { HOLDERS } from "./support/access/refusals.ts";
 import type { Refusal, Row } from "./support/access/row.ts";
@@ -39,6 +40,32 @@ test("S2-97, S2-20, S2-21, S2-22, S0-22: every route admits exactly those whom t
   }
 });
 
+test("the operator, by the control socket, may do what an Admin may, but for what is about the caller's own account", async (t) => {
+  const prism = await startPrism(t, { settings: SETTINGS });
+  const world = await makeAccessWorld(prism);
+  const refused = new Set<string>();
+  for (const { route, path, isAlias } of prism.parts.http.router.mounts) {
+    if (isAlias) continue;
+    const key = `${route.method} ${path}`;
+    await t.test(key, async () => {
+      for (const row of ACCESS[key] ?? []) {
+        const expected = row.isPublic ? null : row.refusal(OPERATOR);
+        const request = await row.request(world, OPERATOR, expected === null && !ABOUT_ME.has(key));
+        const reply = await overSocket(prism.dir, request.method ?? route.method, request.path, request.body);
+        const { error } = reply.body as { error?: { code: string; message: string } };
+        if (error?.message.startsWith("The operator has no account")) refused.add(key);
+        else
+          assert.deepEqual(
+            [reply.status, error?.code],
+            expected ?? row.served ?? [reply.status, undefined],
+            reply.text,
+          );
+      }
+    });
+  }
+  assert.deepEqual([...refused].sort(), [...ABOUT_ME].sort());
+});
+
 test("S2-97, S1-39: a WebSocket is opened for exactly those who may follow, and everybody else gets an HTTP status", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
   const world = await makeAccessWorld(prism);
@@ -66,6 +93,53 @@ test("S2-97, S2-21: the built-in roles have the permissions of the contract's ta
     assert.deepEqual([...found].sort(), expected.sort(), role);
   }
 });
+
+/** Holds every permission, is a member of no project. */
+const OPERATOR: Known = { kind: "user", role: "Admin", member: null, id: "", scopes: null };
+/** Routes about what is the caller's own; of some only requests that name nobody, or `me`. */
+const ABOUT_ME = new Set([
+  "GET /api/v1/auth/sessions",
+  "DELETE /api/v1/auth/sessions/:id",
+  "POST /api/v1/messages",
+  "GET /api/v1/messages",
+  "GET /api/v1/notifications",
+  "POST /api/v1/notifications",
+  "GET /api/v1/notifications/user/:userId",
+  "GET /api/v1/notifications/missed",
+  "GET /api/v1/notifications/unread-count",
+  "POST /api/v1/notifications/read-all",
+  "PATCH /api/v1/notifications/:id/read",
+  "PUT /api/v1/notifications/:id/acknowledge",
+  "POST /api/v1/notifications/:id/webview-action",
+  "DELETE /api/v1/notifications/:id",
+  "GET /api/v1/users/me/preferences",
+  "PUT /api/v1/users/me/preferences",
+  "PUT /api/v1/users/me/push-tokens",
+  "GET /api/v1/users/me/invitations",
+  "POST /api/v1/users/me/invitations",
+  "POST /api/v1/users/me/invitations/:invitationId/accept",
+  "DELETE /api/v1/users/me/invitations/:invitationId",
+  "POST /api/v1/projects/:id/members",
+  "GET /api/v1/users/me/pusher-auth",
+  "POST /api/v1/users/me/pusher-auth",
+  "POST /api/v1/users/me/pusher-user-auth",
+  "GET /api/v1/tasks",
+  "POST /api/v1/tasks",
+  "PUT /api/v1/tasks/:id",
+  "PATCH /api/v1/tasks/:id",
+  "DELETE /api/v1/tasks/:id",
+  "GET /api/v1/time/convert",
+  "POST /api/v1/time/trigger",
+  "GET /api/v1/users/me",
+  "PUT /api/v1/users/me",
+  "PATCH /api/v1/profile",
+  "PUT /api/v1/users/me/password",
+  "GET /api/v1/users/me/tokens",
+  "POST /api/v1/users/me/tokens",
+  "DELETE /api/v1/users/me/tokens/:id",
+  "GET /api/v1/webhooks",
+  "POST /api/v1/webhooks",
+]);
 
 /** `open`, or the status and code of the refusal. */
 function upgradeOutcome(url: string, headers: Readonly<Record<string, string>>): Promise<string> {

@@ -1,9 +1,9 @@
 import { ConfigRefused } from "../../config/option.ts";
 import { DataDirRefused } from "../../core/data-dir.ts";
 import { type ErrorDetail, PrismError, STATUS_OF } from "../../core/errors.ts";
+import { ListenRefused } from "../../core/listening.ts";
 import { UnsealError } from "../../core/sealed-box.ts";
 import { type ArchiveProblem, ArchiveRefused } from "../../features/backup/manifest.ts";
-import { ListenRefused } from "../../http/listen-refused.ts";
 import { TlsRefused } from "../../http/tls.ts";
 import { SchemaRefused } from "../../store/sqlite/migrate.ts";
 import { failureOf, sqliteCode } from "../../store/sqlite/sqlite-errors.ts";

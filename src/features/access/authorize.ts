@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { PrismError } from "../../core/errors.ts";
 import { isCustomPermission, PERMISSIONS, type Permission } from "../../core/permissions.ts";
-import type { Principal, UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";
@@ -68,7 +68,7 @@ export function hasProjectRight(
   return role !== undefined && (isGlobal || BY_ROLE[role].has(right));
 }
 
-function isInScope({ tokenScopes }: UserPrincipal, right: ProjectRight): boolean {
+function isInScope({ tokenScopes }: PermissionHolder, right: ProjectRight): boolean {
   if (tokenScopes === null || right === "project:read") return true;
   return tokenScopes.has(GLOBAL.has(right) ? right : MANAGING_SCOPE);
 }
@@ -127,7 +127,7 @@ export class Projects {
   isGoneFor(principal: Principal, ref: string): boolean {
     if (principal.kind === "apiKey") return false;
     const seesAll = principal.permissions.has("projects:all") ? 1 : 0;
-    return this.#wasMember.get({ id: ref, userId: principal.userId, seesAll }) !== undefined;
+    return this.#wasMember.get({ id: ref, userId: principal.userId ?? "", seesAll }) !== undefined;
   }
 
   hasAnywhere(principal: Principal, right: ProjectRight): boolean {
@@ -173,7 +173,7 @@ export interface Granter {
 
 export const COMMAND_LINE_GRANTER: Granter = { userId: null, permissions: new Set(PERMISSIONS) };
 
-export function granterOf({ userId, permissions }: UserPrincipal): Granter {
+export function granterOf({ userId, permissions }: PermissionHolder): Granter {
   return { userId, permissions };
 }
 
@@ -273,7 +273,7 @@ interface Reauthorizing {
  */
 export async function reauthorize(
   { projects, principals }: Reauthorizing,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   projectId: string,
   right: ProjectRight,
   trx: Trx,
@@ -282,7 +282,7 @@ export async function reauthorize(
   if (!row) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
   const current = principals.refresh(principal);
   if (!current || current.kind === "apiKey") throw new PrismError("TOKEN_INVALID", "The credential has ended");
-  const role = await queries.roleOf(trx, projectId, current.userId);
+  const role = current.userId === null ? undefined : await queries.roleOf(trx, projectId, current.userId);
   projects.require({ ...current, memberships: new Map(role ? [[projectId, role]] : []) }, projectId, right);
   return row;
 }
@@ -293,7 +293,7 @@ export async function reauthorize(
  */
 export function changeProject<T>(
   ctx: Reauthorizing & { readonly db: Database },
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   projectId: string,
   right: ProjectRight,
   change: (trx: Trx, project: Awaited<ReturnType<typeof reauthorize>>) => Promise<T>,

@@ -1,4 +1,4 @@
-import { userOf } from "../../http/access.ts";
+import { holderOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { type Reply, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
@@ -52,7 +52,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     response: s.BucketView,
     errors: ["NAME_TAKEN", ...IDEMPOTENCY_ERRORS],
     handle: (exchange, { body }) =>
-      context.idempotency.run(exchange, userOf(exchange), body, context.db, async (trx) =>
+      context.idempotency.run(exchange, holderOf(exchange), body, context.db, async (trx) =>
         answer(await service.createBucket(context, body, trx), 201),
       ),
   });
@@ -69,7 +69,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     // request.
     handle(exchange, { params: { id }, body }) {
       const ifMatch = exchange.header("if-match");
-      return context.idempotency.run(exchange, userOf(exchange), { id, ...body }, context.db, async (trx) =>
+      return context.idempotency.run(exchange, holderOf(exchange), { id, ...body }, context.db, async (trx) =>
         answer(await service.setThreshold(context, id, ifMatch, body, trx)),
       );
     },
@@ -85,7 +85,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
     handle(exchange, { params: { id }, body }) {
       const ifMatch = exchange.header("if-match");
-      return context.idempotency.run(exchange, userOf(exchange), { id, ...body }, context.db, async (trx) =>
+      return context.idempotency.run(exchange, holderOf(exchange), { id, ...body }, context.db, async (trx) =>
         answer(await service.setBalance(context, id, ifMatch, body, trx)),
       );
     },

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { sql } from "kysely";
 import type { Clock } from "../../core/clock.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import { daysBefore, type NamedSweep, type RetentionRule, sweepOf } from "../../store/retention.ts";
 import { type Principals, type Projects, reauthorize } from "../access/index.ts";
@@ -197,7 +197,7 @@ interface DeletePayload {
  */
 export async function deleteProjectEvents(
   ctx: DeletionContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   ref: string,
   before: number | undefined,
 ): Promise<{ deleted: number } | { jobId: string }> {

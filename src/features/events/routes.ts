@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { callerOf, userOf } from "../../http/access.ts";
+import { callerOf, holderOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { streamReply } from "../../http/long-replies.ts";
 import { Reply } from "../../http/route.ts";
@@ -37,7 +37,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
     response: v.union([v.object({ deleted: v.number() }), v.object({ jobId: v.string() })]),
     errors: ["PROJECT_NOT_FOUND"],
     async handle(exchange, { params, query }) {
-      const result = await deleteProjectEvents(context, userOf(exchange), params.id, query.before);
+      const result = await deleteProjectEvents(context, holderOf(exchange), params.id, query.before);
       return new Reply("jobId" in result ? 202 : 200, result);
     },
   });

@@ -1,4 +1,4 @@
-import { userOf } from "../../http/access.ts";
+import { holderOf } from "../../http/access.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import * as s from "./schema.ts";
 import { type ExplainOwn, explainEvent, explainNotification } from "./service.ts";
@@ -21,7 +21,7 @@ function serve(server: FeatureServer, context: ExplainOwn): void {
     query: s.Query,
     response: s.ExplainView,
     errors: ["EVENT_NOT_FOUND", "USER_NOT_FOUND"],
-    handle: (exchange, { params, query }) => explainEvent(context, userOf(exchange), params.id, query.userId),
+    handle: (exchange, { params, query }) => explainEvent(context, holderOf(exchange), params.id, query.userId),
   });
   server.route({
     method: "GET",
@@ -33,6 +33,6 @@ function serve(server: FeatureServer, context: ExplainOwn): void {
     query: s.Query,
     response: s.ExplainView,
     errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
-    handle: (exchange, { params, query }) => explainNotification(context, userOf(exchange), params.id, query.userId),
+    handle: (exchange, { params, query }) => explainNotification(context, holderOf(exchange), params.id, query.userId),
   });
 }

@@ -1,7 +1,7 @@
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { LoopTurns } from "../../core/promises.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
@@ -41,7 +41,7 @@ interface Asked {
  */
 export async function explainEvent(
   context: ExplainOwn,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   userRef: string | undefined,
 ): Promise<ExplainView> {
@@ -64,7 +64,7 @@ export async function explainEvent(
  */
 export async function explainNotification(
   context: ExplainOwn,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   userRef: string | undefined,
 ): Promise<ExplainView> {

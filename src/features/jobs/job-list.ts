@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from "kysely";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { cursorOf, isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
 import type { Database, ReadDb } from "../../store/database.ts";
 import type { JobState } from "../../store/schema.ts";
@@ -25,7 +25,7 @@ const SEARCHED_AT_ONCE = 100_000;
 type View = (job: JobLine) => ReturnType<typeof jobView>;
 
 /** Newest first. */
-export async function listJobs(db: Database, caller: UserPrincipal, query: JobQuery) {
+export async function listJobs(db: Database, caller: PermissionHolder, query: JobQuery) {
   const { limit, page, offset, cursor, ...filters } = query;
   const request = readPage({ limit, page, offset, cursor }, ["number"]);
   const { first, last } = await rangeOf(db.read, filters);
@@ -35,7 +35,7 @@ export async function listJobs(db: Database, caller: UserPrincipal, query: JobQu
 }
 
 /** @throws JOB_NOT_FOUND */
-export async function getJob({ read }: Database, caller: UserPrincipal, id: string) {
+export async function getJob({ read }: Database, caller: PermissionHolder, id: string) {
   const job = isUuid(id) ? await findLine(read, id) : undefined;
   if (!job) throw new PrismError("JOB_NOT_FOUND", "No such job");
   return jobDetail(job, await attemptsOf(read, id), caller);

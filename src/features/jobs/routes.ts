@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { QueueName } from "../../core/queues.ts";
-import { userOf } from "../../http/access.ts";
+import { holderOf } from "../../http/access.ts";
 import { Reply, route } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
@@ -59,7 +59,7 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       query: JobQuery,
       response: pageOf(JobView),
       errors: ["INVALID_CURSOR"],
-      handle: (exchange, { query }) => listJobs(db, userOf(exchange), query),
+      handle: (exchange, { query }) => listJobs(db, holderOf(exchange), query),
     }),
   );
   server.route(
@@ -71,7 +71,7 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       params: JobParams,
       response: JobDetail,
       errors: ["JOB_NOT_FOUND"],
-      handle: (exchange, { params }) => getJob(db, userOf(exchange), params.id),
+      handle: (exchange, { params }) => getJob(db, holderOf(exchange), params.id),
     }),
   );
   for (const [action, summary, errors] of JOB_ACTIONS)
@@ -86,7 +86,7 @@ function serve(server: FeatureServer, context: JobsOwn): void {
         errors: ["JOB_NOT_FOUND", "INVALID_STATE", ...errors],
         async handle(exchange, { params }) {
           await jobControl[action](params.id);
-          return getJob(db, userOf(exchange), params.id);
+          return getJob(db, holderOf(exchange), params.id);
         },
       }),
     );

@@ -2,7 +2,7 @@ import type { Selectable } from "kysely";
 import { redactFields, redactText } from "../../config/logger.ts";
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { parseQueueName, QUEUES, type QueueName } from "../../core/queues.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../../core/vocabulary.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
@@ -20,7 +20,7 @@ const WORDS = ["title", "message", "body", "data"];
  * Whether the caller may read the texts of a timer or scheduled notification: its creator, and
  * users who may read all notifications.
  */
-export function mayReadWords({ userId, permissions }: UserPrincipal, createdBy: string | null): boolean {
+export function mayReadWords({ userId, permissions }: PermissionHolder, createdBy: string | null): boolean {
   return createdBy === userId || permissions.has("notifications:read_all");
 }
 
@@ -64,7 +64,7 @@ export type AttemptLine = Omit<Selectable<JobAttemptsTable>, "jobId">;
  * A job as the caller sees it. Masks names and values that look like secrets, as in the log, and
  * the texts of other users' timers and scheduled notifications.
  */
-export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, caller: UserPrincipal) {
+export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, caller: PermissionHolder) {
   const payload = masked(job.payload);
   return {
     ...job,
@@ -80,7 +80,7 @@ export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, calle
 }
 
 /** @param failed the failed attempts; the successful or running one is part of the job. */
-export function jobDetail(job: JobLine, failed: readonly AttemptLine[], caller: UserPrincipal) {
+export function jobDetail(job: JobLine, failed: readonly AttemptLine[], caller: PermissionHolder) {
   const attempts = failed.map((attempt) => ({
     ...attempt,
     error: attempt.error === null ? null : redactText(attempt.error),

@@ -1,6 +1,6 @@
 import { type Selectable, sql } from "kysely";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { type SealedBox, UnsealError } from "../../core/sealed-box.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
@@ -12,7 +12,7 @@ import type { BOXES } from "./schema.ts";
  * Whether what somebody has sent or received is there for this caller: for the person always, for a
  * service token only when it was made for it.
  */
-export function mayUseMessages({ tokenScopes, permissions }: UserPrincipal): boolean {
+export function mayUseMessages({ tokenScopes, permissions }: PermissionHolder): boolean {
   return tokenScopes === null || permissions.has("messages:own");
 }
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { userOf } from "../../http/access.ts";
+import { holderOf, userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
@@ -47,7 +47,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
     query: s.ListQuery,
     response: pageOf(s.MessageView),
     errors: ["UNAUTHORIZED_ROLE", "INVALID_CURSOR", "USER_NOT_FOUND"],
-    handle: (exchange, { query }) => service.listMessages(context, userOf(exchange), query),
+    handle: (exchange, { query }) => service.listMessages(context, holderOf(exchange), query),
   });
   server.route({
     method: "GET",
@@ -58,7 +58,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
     params: s.Params,
     response: s.MessageView,
     errors: ["MESSAGE_NOT_FOUND"],
-    handle: (exchange, { params }) => service.getMessage(context, userOf(exchange), params.id),
+    handle: (exchange, { params }) => service.getMessage(context, holderOf(exchange), params.id),
   });
   server.route({
     method: "GET",
@@ -69,7 +69,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
     params: s.Params,
     response: s.StatusView,
     errors: ["MESSAGE_NOT_FOUND"],
-    handle: (exchange, { params }) => service.messageStatus(context, userOf(exchange), params.id),
+    handle: (exchange, { params }) => service.messageStatus(context, holderOf(exchange), params.id),
   });
   server.route({
     method: "PATCH",
@@ -79,7 +79,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
     params: s.Params,
     response: s.MessageView,
     errors: ["MESSAGE_NOT_FOUND"],
-    handle: (exchange, { params }) => service.readMessage(context, userOf(exchange), params.id),
+    handle: (exchange, { params }) => service.readMessage(context, holderOf(exchange), params.id),
   });
   server.route({
     method: "DELETE",
@@ -90,6 +90,6 @@ function serve(server: FeatureServer, context: MessagesContext): void {
     status: 200,
     response: v.object({ status: v.literal("cancelled") }),
     errors: ["MESSAGE_NOT_FOUND", "MESSAGE_NOT_CANCELLABLE"],
-    handle: (exchange, { params }) => service.cancelMessage(context, userOf(exchange), params.id),
+    handle: (exchange, { params }) => service.cancelMessage(context, holderOf(exchange), params.id),
   });
 }

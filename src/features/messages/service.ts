@@ -2,7 +2,7 @@ import { currentCaller } from "../../core/caller.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
@@ -156,7 +156,7 @@ function delayOf(context: MessagesContext, { sendAt, delayMs }: SendBody, now: n
  */
 export async function listMessages(
   context: MessagesContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   { userId: ref = "me", box = "all", with: other, status, ...page }: ListQuery,
 ) {
   const { db, users } = context;
@@ -185,13 +185,13 @@ export async function listMessages(
 }
 
 /** @throws MESSAGE_NOT_FOUND */
-export async function getMessage(context: MessagesContext, principal: UserPrincipal, id: string) {
+export async function getMessage(context: MessagesContext, principal: PermissionHolder, id: string) {
   const { message, part } = await findVisible(context.db.read, principal, id);
   return part === "reader" ? metadataView(asShown(message)) : shownView(context, message);
 }
 
 /** Where a message is and how it came there. @throws MESSAGE_NOT_FOUND */
-export async function messageStatus(context: MessagesContext, principal: UserPrincipal, id: string) {
+export async function messageStatus(context: MessagesContext, principal: PermissionHolder, id: string) {
   const { message } = await findVisible(context.db.read, principal, id);
   const { shownStatus, queue, attempts, deliverAt, deliveredAt, readAt, lastError } = message;
   const isOver = deliveredAt !== null || shownStatus === "cancelled";
@@ -209,7 +209,7 @@ export async function messageStatus(context: MessagesContext, principal: UserPri
 }
 
 /** The first time counts. @throws MESSAGE_NOT_FOUND for everybody but the recipient */
-export function readMessage(context: MessagesContext, principal: UserPrincipal, id: string) {
+export function readMessage(context: MessagesContext, principal: PermissionHolder, id: string) {
   const { db, clock } = context;
   return db.write(async (trx) => {
     const { message } = await findVisible(trx, principal, id);
@@ -226,7 +226,7 @@ export function readMessage(context: MessagesContext, principal: UserPrincipal, 
  * its status.
  * @throws MESSAGE_NOT_FOUND for everybody but the sender, MESSAGE_NOT_CANCELLABLE
  */
-export async function cancelMessage(context: MessagesContext, principal: UserPrincipal, id: string) {
+export async function cancelMessage(context: MessagesContext, principal: PermissionHolder, id: string) {
   const { db, audit, jobControl } = context;
   await db.write(async (trx) => {
     const { message, part } = await findVisible(trx, principal, id);
@@ -246,7 +246,7 @@ export async function cancelMessage(context: MessagesContext, principal: UserPri
 /** @throws MESSAGE_NOT_FOUND, also for the recipient before the delivery */
 async function findVisible(
   db: ReadDb | Trx,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
 ): Promise<{ readonly message: queries.TrackedMessage; readonly part: Part }> {
   const message = isUuid(id) ? await queries.findMessage(db, id) : undefined;
@@ -259,7 +259,7 @@ function shownView(context: MessagesContext, message: queries.TrackedMessage) {
   return messageView(context.box, asShown(message));
 }
 
-function partOf(message: queries.TrackedMessage, principal: UserPrincipal): Part | undefined {
+function partOf(message: queries.TrackedMessage, principal: PermissionHolder): Part | undefined {
   const { userId, permissions } = principal;
   if (mayUseMessages(principal)) {
     if (message.senderId === userId) return "sender";

@@ -3,7 +3,7 @@ import type { Config } from "../../config/load.ts";
 import { type Clock, parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import { checkShape } from "../../http/input.ts";
@@ -61,7 +61,7 @@ const ID_BYTES = 39;
  */
 export function listInbox(
   context: NotificationsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   { userId = "me", ...query }: ListQuery,
 ) {
   const isOwn = context.users.findAny(userId) === principal.userId;
@@ -71,7 +71,7 @@ export function listInbox(
 
 export function userHistory(
   context: NotificationsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   userRef: string,
   query: Pick<ListQuery, "status" | "limit" | "page" | "offset" | "cursor">,
 ) {
@@ -93,13 +93,14 @@ export async function historyAsUser(
   return inboxPage(context, NO_PERMISSIONS, userId, query);
 }
 
-export async function getNotification(context: NotificationsContext, principal: UserPrincipal, id: string) {
+export async function getNotification(context: NotificationsContext, principal: PermissionHolder, id: string) {
   const { db } = context;
   const seesAll = principal.permissions.has("notifications:read_all");
-  const own = isUuid(id) ? await queries.findInInbox(db.read, principal.userId, id) : undefined;
+  const { userId } = principal;
+  const own = isUuid(id) && userId !== null ? await queries.findInInbox(db.read, userId, id) : undefined;
   const row = own ?? (seesAll && isUuid(id) ? await queries.findAnywhere(db.read, id) : undefined);
   if (!row) throw noSuchNotification();
-  const deliveries = await queries.deliveriesOf(db.read, id, principal.userId);
+  const deliveries = await queries.deliveriesOf(db.read, id, userId ?? "");
   const view = inboxItemView(row, seesAll ? await queries.allRecipients(db.read, id) : null, context);
   const responses = await queries.responsesTo(db.read, id, seesAll ? null : principal.userId, MAX_RESPONSES);
   return { ...view, deliveries: deliveries.map(deliveryView), responses: responses.map(responseView) };
@@ -156,7 +157,7 @@ export async function unreadCount(context: NotificationsContext, principal: User
 
 async function inboxPage(
   context: NotificationsContext,
-  principal: Pick<UserPrincipal, "permissions">,
+  principal: Pick<PermissionHolder, "permissions">,
   userId: string,
   query: Filters & Pick<ListQuery, "limit" | "page" | "offset" | "cursor">,
 ) {
@@ -222,7 +223,7 @@ async function* recipientsOf(
 }
 
 /** @throws USER_NOT_FOUND, also for another user without the right to read all */
-function ownerOf(context: NotificationsContext, principal: UserPrincipal, ref: string): string {
+function ownerOf(context: NotificationsContext, principal: PermissionHolder, ref: string): string {
   const userId = context.users.findAny(ref);
   const isAllowed = userId === principal.userId || principal.permissions.has("notifications:read_all");
   if (userId === undefined || !isAllowed) throw noSuchUser();
@@ -259,7 +260,7 @@ function deliveryView({ createdAt, updatedAt, deliveredAt, ...delivery }: querie
 const PageQuery = object(pageEntries());
 
 /** Reading another user's inbox uses that user's permissions, not the caller's. */
-const NO_PERMISSIONS: Pick<UserPrincipal, "permissions"> = { permissions: new Set() };
+const NO_PERMISSIONS: Pick<PermissionHolder, "permissions"> = { permissions: new Set() };
 
 /** Members that are given, as they would stand in a query. */
 function asQuery(page: PageInput): Record<string, string> {

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { callerOf, userOf } from "../../http/access.ts";
+import { callerOf, holderOf, userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { route } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
@@ -44,7 +44,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       query: s.ListQuery,
       response: pageOf(s.NotificationView),
       errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
-      handle: (exchange, { query }) => inbox.listInbox(context, userOf(exchange), query),
+      handle: (exchange, { query }) => inbox.listInbox(context, holderOf(exchange), query),
     }),
     route({
       method: "POST",
@@ -70,7 +70,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       query: s.HistoryQuery,
       response: pageOf(s.NotificationView),
       errors: ["USER_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { params, query }) => inbox.userHistory(context, userOf(exchange), params.userId, query),
+      handle: (exchange, { params, query }) => inbox.userHistory(context, holderOf(exchange), params.userId, query),
     }),
     route({
       method: "GET",
@@ -107,7 +107,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       params: s.Params,
       response: s.NotificationDetail,
       errors: ["NOTIFICATION_NOT_FOUND"],
-      handle: (exchange, { params }) => inbox.getNotification(context, userOf(exchange), params.id),
+      handle: (exchange, { params }) => inbox.getNotification(context, holderOf(exchange), params.id),
     }),
     route({
       method: "PATCH",

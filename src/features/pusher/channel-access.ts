@@ -1,5 +1,5 @@
 import type { Logger } from "../../core/log.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { hasTokenScope } from "../../http/access.ts";
 import {
   isOwnChannel,
@@ -81,13 +81,14 @@ export interface ChannelRights {
  * channels need no signature, so they get none.
  */
 export function maySubscribe(
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   channel: string,
   { projects, authorizers }: ChannelRights,
 ): boolean {
   if (isPublicChannel(channel)) return false;
   const projectId = projectOfChannel(channel);
   if (projectId !== undefined) return projects.exists(projectId) && projects.has(principal, projectId, "events:read");
+  if (principal.kind === "operator") return !isOwnChannel(channel) && userOfChannel(channel) === undefined;
   const isForUser = hasTokenScope(principal, ["notifications:own"]);
   const userId = userOfChannel(channel);
   if (userId !== undefined) return isForUser && userId === principal.userId;

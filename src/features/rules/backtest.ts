@@ -1,10 +1,10 @@
 import type { Worker } from "node:worker_threads";
 import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { type Deferred, deferred } from "../../core/promises.ts";
 import { startThread } from "../../core/runtime.ts";
-import { userOf } from "../../http/access.ts";
+import { holderOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { streamReply } from "../../http/long-replies.ts";
 import { type ANSWERS_LATER, Reply } from "../../http/route.ts";
@@ -156,7 +156,7 @@ export async function answerBacktest(
   input: BacktestRule,
 ): Promise<Reply | typeof ANSWERS_LATER> {
   const startedAt = context.clock.elapsed();
-  const prepared = await prepare(context, userOf(exchange), input);
+  const prepared = await prepare(context, holderOf(exchange), input);
   if (exchange.isOver) return new Reply(204);
   const isLive = exchange.header("accept").includes(NDJSON);
   const steps = new Steps();
@@ -199,7 +199,7 @@ async function* progressLines(
  * @throws INVALID_CONDITION, INVALID_TEMPLATE, RULE_NOT_FOUND, PROJECT_NOT_FOUND,
  * UNAUTHORIZED_ROLE, VALIDATION_FAILED
  */
-async function prepare(context: RulesContext, principal: UserPrincipal, input: BacktestRule): Promise<Prepared> {
+async function prepare(context: RulesContext, principal: PermissionHolder, input: BacktestRule): Promise<Prepared> {
   const { projects, clock, settings } = context;
   const rule =
     input.ruleId === undefined ? null : await visibleRule(projects, principal, input.ruleId, context.db.read);

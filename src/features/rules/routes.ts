@@ -1,5 +1,5 @@
 import { PrismError } from "../../core/errors.ts";
-import { callerOf, missingPermission, userOf } from "../../http/access.ts";
+import { callerOf, holderOf, missingPermission } from "../../http/access.ts";
 import { stateOf } from "../../http/negotiation.ts";
 import { versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
@@ -50,7 +50,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
     response: s.RuleWithWarnings,
     errors: WRITE_ERRORS,
     async handle(exchange, { body }) {
-      const { version, body: rule } = await service.createRule(context, userOf(exchange), body);
+      const { version, body: rule } = await service.createRule(context, holderOf(exchange), body);
       return versioned(version, rule, { status: 201 });
     },
   });
@@ -63,7 +63,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
     query: s.ListRules,
     response: pageOf(s.RuleView),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-    handle: (exchange, { query }) => service.listRules(context, userOf(exchange), query),
+    handle: (exchange, { query }) => service.listRules(context, holderOf(exchange), query),
   });
   server.route({
     method: "POST",
@@ -95,7 +95,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
     body: s.ImportRules,
     response: s.ImportView,
     errors: WRITE_ERRORS,
-    handle: (exchange, { body }) => service.importAs(context, userOf(exchange), body),
+    handle: (exchange, { body }) => service.importAs(context, holderOf(exchange), body),
   });
   server.route({
     method: "POST",
@@ -119,7 +119,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
     response: s.RuleWithWarnings,
     errors: ["RULE_NOT_FOUND"],
     async handle(exchange, { params }) {
-      const { version, body } = await service.getRule(context, userOf(exchange), params.id);
+      const { version, body } = await service.getRule(context, holderOf(exchange), params.id);
       const { stats, soundUrl, broken } = body;
       // Totals, which no version counts; a rule that has met no event has none. And a link that is
       // another from time to time.
@@ -143,7 +143,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
       async handle(exchange, { params, body }) {
         const updated = await service.updateRule(
           context,
-          userOf(exchange),
+          holderOf(exchange),
           params.id,
           exchange.header("if-match"),
           body,
@@ -160,7 +160,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
     access: write,
     params: s.RuleParams,
     errors: ["RULE_NOT_FOUND"],
-    handle: (exchange, { params }) => service.deleteRule(context, userOf(exchange), params.id),
+    handle: (exchange, { params }) => service.deleteRule(context, holderOf(exchange), params.id),
   });
   server.route({
     method: "GET",
@@ -172,7 +172,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
     query: s.VersionsQuery,
     response: pageOf(s.VersionView),
     errors: ["RULE_NOT_FOUND", "INVALID_CURSOR"],
-    handle: (exchange, { params, query }) => service.listVersions(context, userOf(exchange), params.id, query),
+    handle: (exchange, { params, query }) => service.listVersions(context, holderOf(exchange), params.id, query),
   });
   server.route({
     method: "GET",
@@ -184,6 +184,6 @@ function serve(server: FeatureServer, context: RulesContext): void {
     query: s.StatsQuery,
     response: s.StatsView,
     errors: ["RULE_NOT_FOUND"],
-    handle: (exchange, { params, query }) => service.ruleStats(context, userOf(exchange), params.id, query),
+    handle: (exchange, { params, query }) => service.ruleStats(context, holderOf(exchange), params.id, query),
   });
 }

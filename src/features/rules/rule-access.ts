@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { URGENT_PRIORITY } from "../../http/shapes.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
@@ -16,7 +16,7 @@ import * as queries from "./queries.ts";
 /** @throws RULE_NOT_FOUND, also for a rule that the caller may not see. */
 export async function visibleRule(
   projects: Projects,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   db: ReadDb | Trx,
 ): Promise<queries.RuleWithStats> {
@@ -29,7 +29,7 @@ export async function visibleRule(
 /** @throws RULE_NOT_FOUND, UNAUTHORIZED_ROLE */
 export async function writableRule(
   projects: Projects,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   trx: Trx,
 ): Promise<queries.RuleWithStats> {
@@ -38,7 +38,7 @@ export async function writableRule(
   return rule;
 }
 
-export function visibleProjects(projects: Projects, principal: UserPrincipal): queries.VisibleProjects {
+export function visibleProjects(projects: Projects, principal: PermissionHolder): queries.VisibleProjects {
   const withGlobal = principal.permissions.has("rules:read");
   if (withGlobal && seesAllProjects(principal)) return { projectIds: null, withGlobal };
   const candidates = new Set([projects.defaultId, ...principal.memberships.keys()]);
@@ -50,7 +50,11 @@ export function visibleProjects(projects: Projects, principal: UserPrincipal): q
  * for holders of `projects:all`, the default project for everyone else. @throws PROJECT_NOT_FOUND,
  * UNAUTHORIZED_ROLE
  */
-export function projectOf(projects: Projects, principal: UserPrincipal, ref: string | null | undefined): string | null {
+export function projectOf(
+  projects: Projects,
+  principal: PermissionHolder,
+  ref: string | null | undefined,
+): string | null {
   if (typeof ref === "string") return projects.require(principal, ref, "rules:write");
   if (!principal.permissions.has("rules:write"))
     throw missingPermission("rules:write", "or a projectId of a project that you own");
@@ -62,7 +66,7 @@ export function projectOf(projects: Projects, principal: UserPrincipal, ref: str
 /** The project of a changed rule; undefined leaves it. @throws as {@link projectOf} */
 export function projectAfter(
   projects: Projects,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   old: queries.RuleRow,
   ref: string | null | undefined,
 ): string | null {
@@ -76,7 +80,7 @@ export function projectAfter(
  */
 export async function allowedRow(
   { defaultId }: Projects,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   old: queries.RuleRow,
   row: queries.RuleRow,
   trx: Trx,
@@ -92,7 +96,7 @@ export async function allowedRow(
 
 function hasRight(
   projects: Projects,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   projectId: string | null,
   right: "rules:read" | "rules:write",
 ): boolean {
@@ -103,12 +107,12 @@ function hasRight(
  * An active rule that breaks through quiet hours needs the right to send notifications: a project's
  * owner may otherwise wake people who have only agreed to be its members. @throws UNAUTHORIZED_ROLE
  */
-export function requirePriority({ permissions }: UserPrincipal, { priority, active }: queries.RuleRow): void {
+export function requirePriority({ permissions }: PermissionHolder, { priority, active }: queries.RuleRow): void {
   if (priority < URGENT_PRIORITY || active === 0 || permissions.has("notifications:send")) return;
   throw missingPermission("notifications:send", `or a priority below ${URGENT_PRIORITY}`);
 }
 
-function seesAllProjects(principal: UserPrincipal): boolean {
+function seesAllProjects(principal: PermissionHolder): boolean {
   return principal.permissions.has("projects:all");
 }
 

@@ -1,7 +1,7 @@
 import type { Config } from "../../config/load.ts";
 import { type Clock, DAY_MS, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireVersion } from "../../http/negotiation.ts";
@@ -47,7 +47,7 @@ export type RulesContext = RulesOwn & Pick<CoreServices, "events" | "audit">;
 
 // A rule, its version and its audit row are one transaction.
 
-export async function createRule(context: RulesContext, principal: UserPrincipal, input: CreateRule) {
+export async function createRule(context: RulesContext, principal: PermissionHolder, input: CreateRule) {
   const projectId = projectOf(context.projects, principal, input.projectId);
   const id = await context.db.write(async (trx) => {
     const row = await newRow(context, trx, projectId, input, principal.userId);
@@ -62,7 +62,7 @@ export async function createRule(context: RulesContext, principal: UserPrincipal
 
 export async function updateRule(
   context: RulesContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   ifMatch: string,
   input: UpdateRule,
@@ -85,7 +85,7 @@ export async function updateRule(
 /**
  * All of them or none. @throws as {@link createRule}, with the place of each problem in `details`
  */
-export function importAs(context: RulesContext, principal: UserPrincipal, input: ImportRules): Promise<ImportReply> {
+export function importAs(context: RulesContext, principal: PermissionHolder, input: ImportRules): Promise<ImportReply> {
   const { db, users } = context;
   const mayReadUsers = principal.permissions.has("users:read");
   return importRules(db, context, input, {
@@ -97,7 +97,7 @@ export function importAs(context: RulesContext, principal: UserPrincipal, input:
   });
 }
 
-export async function deleteRule(context: RulesContext, principal: UserPrincipal, id: string): Promise<void> {
+export async function deleteRule(context: RulesContext, principal: PermissionHolder, id: string): Promise<void> {
   const { db, clock, audit } = context;
   await db.write(async (trx) => {
     const rule = await writableRule(context.projects, principal, id, trx);
@@ -110,12 +110,12 @@ export async function deleteRule(context: RulesContext, principal: UserPrincipal
   });
 }
 
-export async function getRule(context: RulesContext, principal: UserPrincipal, id: string) {
+export async function getRule(context: RulesContext, principal: PermissionHolder, id: string) {
   await visibleRule(context.projects, principal, id, context.db.read);
   return readRule(context, id);
 }
 
-export async function listRules(context: RulesContext, principal: UserPrincipal, query: ListRules) {
+export async function listRules(context: RulesContext, principal: PermissionHolder, query: ListRules) {
   const { db, projects, sounds, rules } = context;
   const sort = readSort(query.sort ?? "-createdAt");
   const request = readPage(query, [sort.field === "name" ? "string" : "number", "string"]);
@@ -144,7 +144,12 @@ export async function listRules(context: RulesContext, principal: UserPrincipal,
  * Versions from a time when the rule was of a project whose rules the caller may not read are left
  * out.
  */
-export async function listVersions(context: RulesContext, principal: UserPrincipal, id: string, query: VersionsQuery) {
+export async function listVersions(
+  context: RulesContext,
+  principal: PermissionHolder,
+  id: string,
+  query: VersionsQuery,
+) {
   await visibleRule(context.projects, principal, id, context.db.read);
   const { db } = context;
   const request = readPage(query, ["number"]);
@@ -166,7 +171,7 @@ export async function listVersions(context: RulesContext, principal: UserPrincip
  */
 export async function ruleStats(
   context: RulesContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   { from, to }: { from?: number | undefined; to?: number | undefined },
 ) {

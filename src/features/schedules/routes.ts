@@ -1,9 +1,9 @@
 import type { Config } from "../../config/load.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { parseQueueName } from "../../core/queues.ts";
-import { userOf } from "../../http/access.ts";
+import { holderOf } from "../../http/access.ts";
 import { stateOf } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { route, versioned } from "../../http/route.ts";
@@ -34,7 +34,7 @@ type SchedulesContext = SchedulesOwn & Pick<CoreServices, "audit">;
 
 async function createSchedule(
   { db, storage, schedules, audit }: SchedulesContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   input: CreateSchedule,
 ): Promise<Schedule> {
   storage.requireSpace();
@@ -53,7 +53,7 @@ async function createSchedule(
  */
 async function updateSchedule(
   { db, schedules, audit }: SchedulesContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   ifMatch: string,
   input: UpdateSchedule,
@@ -111,7 +111,7 @@ function filtered(db: ReadDb, { active, queue, module }: ListSchedules) {
 
 async function newWork(
   schedules: Schedules,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   old: Schedule,
   { queue: name, kind, payload }: { queue: string; kind: string; payload: unknown },
   trx: Trx,
@@ -190,7 +190,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       status: 201,
       response: s.ScheduleView,
       errors: [...INVALID, ...ACTION, "LIMIT_REACHED"],
-      handle: async (exchange, { body }) => reply(await createSchedule(context, userOf(exchange), body), 201),
+      handle: async (exchange, { body }) => reply(await createSchedule(context, holderOf(exchange), body), 201),
     }),
   );
   server.route(
@@ -230,7 +230,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       response: s.ScheduleView,
       errors: ["SCHEDULE_NOT_FOUND", "VERSION_CONFLICT", ...INVALID, ...ACTION],
       async handle(exchange, { params, body }) {
-        return reply(await updateSchedule(context, userOf(exchange), params.id, exchange.header("if-match"), body));
+        return reply(await updateSchedule(context, holderOf(exchange), params.id, exchange.header("if-match"), body));
       },
     }),
   );

@@ -2,7 +2,7 @@ import { currentCaller } from "../../core/caller.ts";
 import type { EpochMs } from "../../core/clock.ts";
 import { limitReached, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { parseQueueName, type QueueName } from "../../core/queues.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { addEffect, type InTransaction, type Trx } from "../../store/database.ts";
@@ -39,7 +39,7 @@ export interface ScheduleRun {
 }
 
 /** Checks what the jobs of a schedule are to be given. @returns what is stored of it. */
-export type PayloadResolver = (payload: unknown, creator: UserPrincipal, trx: Trx) => Promise<unknown>;
+export type PayloadResolver = (payload: unknown, creator: PermissionHolder, trx: Trx) => Promise<unknown>;
 
 /**
  * What recurs: definitions that make jobs, by the wall clock of a zone or by elapsed time

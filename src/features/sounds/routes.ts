@@ -1,4 +1,4 @@
-import { userOf } from "../../http/access.ts";
+import { holderOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import { fileReply } from "../../http/long-replies.ts";
@@ -103,7 +103,7 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
     response: s.SoundView,
     errors: ["INVALID_AUDIO", "NAME_TAKEN", "OVERLOADED", "RATE_LIMITED"],
     async handle(exchange, { query, body }) {
-      const { userId, key } = userOf(exchange);
+      const { userId, key } = holderOf(exchange);
       take(key);
       storage.requireSpace();
       const sound = s.readUpload(exchange, body as unknown as Buffer, query.filename);

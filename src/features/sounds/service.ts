@@ -42,7 +42,7 @@ export interface RemovePayload {
 /**
  * The file first and its row behind it: what a row names is there. @throws NAME_TAKEN, OVERLOADED
  */
-export async function storeSound(ctx: SoundsContext, sound: UploadedSound, createdBy: string) {
+export async function storeSound(ctx: SoundsContext, sound: UploadedSound, createdBy: string | null) {
   const { db, clock, audit, sounds } = ctx;
   const { files } = sounds;
   // Before the bytes are stored, so that a name that is taken costs nothing.

@@ -48,7 +48,7 @@ export interface LiveSocketParts {
 }
 
 /** What puts every WebSocket protocol on the server; to be called for each app that listens. */
-export function liveSockets(own: LiveSocketParts): (app: TemplatedApp) => void {
+export function liveSockets(own: LiveSocketParts): (app: TemplatedApp, isControl: boolean) => void {
   const { config, clock, kernel, router, hub, connections, principals, projects, marks } = own;
   const parts = {
     kernel,
@@ -71,7 +71,7 @@ export function liveSockets(own: LiveSocketParts): (app: TemplatedApp) => void {
     },
     tasksOf(principal: Principal): StreamRef {
       requireAccess({ permission: "tasks:own" }, principal);
-      const stream = { kind: "tasks", userId: principal.kind === "apiKey" ? "" : principal.userId } as const;
+      const stream = { kind: "tasks", userId: accountOf(principal) } as const;
       requireTicketFor(principal, stream);
       return stream;
     },
@@ -81,7 +81,7 @@ export function liveSockets(own: LiveSocketParts): (app: TemplatedApp) => void {
       { address, requestId }: { readonly address: string; readonly requestId: string },
     ): Promise<void> {
       requireAccess({}, principal);
-      const userId = principal.kind === "apiKey" ? "" : principal.userId;
+      const userId = accountOf(principal);
       requireTicketFor(principal, { kind: "user", userId });
       const caller = { principal, process: "request", ip: address, requestId, correlationId: requestId } as const;
       await runAs(caller, () => own.markRead(id, userId));
@@ -89,13 +89,18 @@ export function liveSockets(own: LiveSocketParts): (app: TemplatedApp) => void {
   };
   const socketIo = new SocketIoServer({ ...parts, namespaces: config.realtime.socketioNamespaces });
   for (const route of pollingRoutes(socketIo)) router.add(route);
-  return (app) => {
-    serveNativeSocket({ ...parts, app });
-    servePulseSocket({ ...parts, app });
-    serveTaskSocket({ ...parts, app });
-    socketIo.mount(app);
-    if (config.pusher.mode === "embedded") servePusherSocket({ ...parts, ...pusherParts(own), app });
+  return (app, isControl) => {
+    serveNativeSocket({ ...parts, app, isControl });
+    servePulseSocket({ ...parts, app, isControl });
+    serveTaskSocket({ ...parts, app, isControl });
+    socketIo.mount(app, isControl);
+    if (config.pusher.mode === "embedded") servePusherSocket({ ...parts, ...pusherParts(own), app, isControl });
   };
+}
+
+/** The user whose own stream a caller means; '' for one without an account, who has none. */
+function accountOf(principal: Principal): string {
+  return principal.kind === "apiKey" ? "" : (principal.userId ?? "");
 }
 
 type PusherNames = "registry" | "cacheTtlMs" | "isKey" | "isSigned" | "isUserSigned" | "forLogin" | "markDelivered";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Permission } from "../../core/permissions.ts";
-import type { Principal, UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { hashToken } from "../../core/tokens.ts";
 import { TtlCache } from "../../core/ttl-cache.ts";
 import { hasTokenScope } from "../../http/access.ts";
@@ -70,7 +70,7 @@ function mayFollowGuarded(principal: Principal, channel: string, rights: Channel
   return principal.kind !== "apiKey" && maySubscribe(principal, channel, rights);
 }
 
-function isOwn(principal: Principal, userId: string): principal is UserPrincipal {
+function isOwn(principal: Principal, userId: string): principal is PermissionHolder {
   return principal.kind !== "apiKey" && principal.userId === userId;
 }
 

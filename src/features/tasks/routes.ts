@@ -1,4 +1,4 @@
-import { userOf } from "../../http/access.ts";
+import { holderOf, userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { RawJson, Reply, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
@@ -32,7 +32,7 @@ function serve(server: FeatureServer, context: TasksContext): void {
     response: pageOf(s.TaskView),
     tagged: true,
     errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
-    handle: async (exchange, { query }) => answer(await service.listTasks(context, userOf(exchange), query)),
+    handle: async (exchange, { query }) => answer(await service.listTasks(context, holderOf(exchange), query)),
   });
   server.route({
     ...one,
@@ -42,7 +42,7 @@ function serve(server: FeatureServer, context: TasksContext): void {
     summary: "A task: its owner's, with tasks:own, or anybody's with tasks:all",
     response: s.TaskView,
     errors: ["TASK_NOT_FOUND", "UNAUTHORIZED_ROLE"],
-    handle: async (exchange, { params }) => answer(await service.getTask(context, userOf(exchange), params.id)),
+    handle: async (exchange, { params }) => answer(await service.getTask(context, holderOf(exchange), params.id)),
   });
   server.route({
     ...own,
@@ -71,7 +71,13 @@ function serve(server: FeatureServer, context: TasksContext): void {
       response: s.TaskView,
       errors: ["TASK_NOT_FOUND", "VERSION_CONFLICT"],
       async handle(exchange, { params, body }) {
-        const task = await service.updateTask(context, userOf(exchange), params.id, exchange.header("if-match"), body);
+        const task = await service.updateTask(
+          context,
+          holderOf(exchange),
+          params.id,
+          exchange.header("if-match"),
+          body,
+        );
         return versioned(task.version, taskView(task));
       },
     });
@@ -82,7 +88,7 @@ function serve(server: FeatureServer, context: TasksContext): void {
     method: "DELETE",
     summary: "Delete a task of the caller's",
     errors: ["TASK_NOT_FOUND"],
-    handle: (exchange, { params }) => service.deleteTask(context, userOf(exchange), params.id),
+    handle: (exchange, { params }) => service.deleteTask(context, holderOf(exchange), params.id),
   });
 }
 

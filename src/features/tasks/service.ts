@@ -2,9 +2,9 @@ import { type Selectable, sql } from "kysely";
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { sha256Hex } from "../../core/tokens.ts";
-import { missingPermission } from "../../http/access.ts";
+import { missingPermission, requireAccount } from "../../http/access.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion, tagOf } from "../../http/negotiation.ts";
 import { isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
@@ -119,7 +119,7 @@ type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
  */
 export function listTasks(
   context: TasksContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   { userId: ref = "me", ...query }: ListTasks,
 ): Promise<KeptAnswer> {
   const userId = requireOwner(context, principal, ref);
@@ -133,7 +133,7 @@ export function listTasks(
 }
 
 /** @throws UNAUTHORIZED_ROLE, TASK_NOT_FOUND, also for a task that the caller may not see */
-export async function getTask(context: TasksContext, principal: UserPrincipal, id: string): Promise<KeptAnswer> {
+export async function getTask(context: TasksContext, principal: PermissionHolder, id: string): Promise<KeptAnswer> {
   const { permissions } = principal;
   if (!permissions.has("tasks:own") && !permissions.has("tasks:all")) throw missingPermission("tasks:own");
   const { reads } = context;
@@ -172,7 +172,7 @@ export async function createTask(
 /** @throws TASK_NOT_FOUND, FORBIDDEN for a task that the caller may see only, VERSION_CONFLICT */
 export function updateTask(
   context: TasksContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   ifMatch: string,
   input: UpdateTask,
@@ -202,7 +202,7 @@ export function updateTask(
 }
 
 /** A soft delete: the row stays, nobody is shown it again. @throws TASK_NOT_FOUND, FORBIDDEN */
-export async function deleteTask(context: TasksContext, principal: UserPrincipal, id: string): Promise<void> {
+export async function deleteTask(context: TasksContext, principal: PermissionHolder, id: string): Promise<void> {
   const { db, clock } = context;
   await db.write(
     async (trx) => {
@@ -245,10 +245,11 @@ async function keptTask(context: TasksContext, id: string): Promise<KeptAnswer |
   return task && keptAnswer(task.userId, JSON.stringify(taskView(task)), tagOf(task.version));
 }
 
-async function requireOwn(principal: UserPrincipal, id: string, trx: Trx): Promise<TaskRow> {
+async function requireOwn(principal: PermissionHolder, id: string, trx: Trx): Promise<TaskRow> {
+  const { userId } = requireAccount(principal);
   const task = isUuid(id) ? await findTask(trx, id) : undefined;
   if (!task || !maySee(principal, task.userId)) throw noSuchTask();
-  if (task.userId !== principal.userId) throw new PrismError("FORBIDDEN", "Only the task's owner may change it");
+  if (task.userId !== userId) throw new PrismError("FORBIDDEN", "Only the task's owner may change it");
   return task;
 }
 
@@ -256,10 +257,9 @@ async function requireOwn(principal: UserPrincipal, id: string, trx: Trx): Promi
  * @throws UNAUTHORIZED_ROLE for somebody else's tasks without the right to read them,
  * USER_NOT_FOUND
  */
-function requireOwner(context: TasksContext, { userId, permissions }: UserPrincipal, ref: string): string {
+function requireOwner(context: TasksContext, { userId, permissions }: PermissionHolder, ref: string): string {
   const ownerId = context.users.findAny(ref);
-  if (ownerId === userId) return userId;
-  if (!permissions.has("tasks:all")) throw missingPermission("tasks:all");
+  if (ownerId !== userId && !permissions.has("tasks:all")) throw missingPermission("tasks:all");
   if (ownerId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
   return ownerId;
 }
@@ -279,7 +279,7 @@ export function taskView(task: TaskRow) {
   };
 }
 
-function maySee({ userId, permissions }: UserPrincipal, ownerId: string): boolean {
+function maySee({ userId, permissions }: PermissionHolder, ownerId: string): boolean {
   return permissions.has("tasks:all") || (ownerId === userId && permissions.has("tasks:own"));
 }
 

@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { parseMoment, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
-import { callerOf, userOf } from "../../http/access.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
+import { callerOf, holderOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
@@ -45,7 +45,7 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
       response: s.NowView,
       errors: ["INVALID_TIMEZONE"],
       handle(exchange, { query }) {
-        userOf(exchange);
+        holderOf(exchange);
         const local = time.now(query.zone);
         const epochMs = local.toMillis();
         const now = toRfc3339(epochMs);
@@ -71,7 +71,7 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
       errors: ["USER_NOT_FOUND", "INVALID_TIMEZONE"],
       async handle(exchange, { query }) {
         const at = readDatetime(query.datetime);
-        const userId = query.zone === undefined ? requireUser(userOf(exchange), query.userId ?? "me") : null;
+        const userId = query.zone === undefined ? requireUser(holderOf(exchange), query.userId ?? "me") : null;
         const local = userId === null ? time.convert(at, query.zone ?? "") : await time.forUser(at, userId);
         return {
           datetime: toRfc3339(local.toMillis()),
@@ -86,7 +86,7 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
   ];
 
   /** @throws USER_NOT_FOUND, also for somebody else without the right to look at users */
-  function requireUser(principal: UserPrincipal, ref: string): string {
+  function requireUser(principal: PermissionHolder, ref: string): string {
     const userId = users.findAny(ref);
     const isAllowed = userId === principal.userId || principal.permissions.has("users:read");
     if (userId === undefined || !isAllowed) throw new PrismError("USER_NOT_FOUND", "No such user");
@@ -134,7 +134,7 @@ function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeOwn
       ],
       handle(exchange, { body }) {
         timer.read(body.action);
-        return idempotency.run(exchange, userOf(exchange), body, db, async (trx) => {
+        return idempotency.run(exchange, holderOf(exchange), body, db, async (trx) => {
           storage.requireSpace();
           const made = await make(body, { trx, dedupeKey: body.dedupeKey });
           const { label, runAt, action, state, isOther: _, ...ids } = made;
@@ -152,7 +152,7 @@ function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeOwn
       response: pageOf(s.TimerView),
       errors: ["INVALID_CURSOR"],
       async handle(exchange, { query }) {
-        const principal = userOf(exchange);
+        const principal = holderOf(exchange);
         const createdBy = seesAll(principal) ? null : principal.userId;
         return listPage(pendingTimers, "timers", createdBy, query, (row) => s.timerView(row, principal));
       },
@@ -167,7 +167,7 @@ function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeOwn
       response: v.object({ cancelled: v.boolean() }),
       errors: ["JOB_NOT_FOUND", "JOB_NOT_CANCELLABLE"],
       async handle(exchange, { params }) {
-        const principal = userOf(exchange);
+        const principal = holderOf(exchange);
         const isOwn = ({ createdBy }: Owner): boolean => seesAll(principal) || createdBy === principal.userId;
         await pendingTimers.cancel("timers", params.jobId, isOwn);
         return { cancelled: true };
@@ -184,7 +184,7 @@ function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeOwn
   }
 }
 
-function seesAll(principal: UserPrincipal): boolean {
+function seesAll(principal: PermissionHolder): boolean {
   return principal.permissions.has("timers:any");
 }
 
@@ -203,7 +203,7 @@ export function scheduledRoutes(pendingTimers: PendingTimers): Route[] {
       response: pageOf(s.ScheduledView),
       errors: ["INVALID_CURSOR"],
       async handle(exchange, { query }) {
-        const principal = userOf(exchange);
+        const principal = holderOf(exchange);
         const createdBy = principal.permissions.has("jobs:read") ? null : principal.userId;
         return listPage(pendingTimers, "notifications", createdBy, query, (row) => s.scheduledView(row, principal));
       },

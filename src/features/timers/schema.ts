@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, named, object, pattern, text } from "../../http/shapes.ts";
 import { actionWithoutWords, MASK, mayReadWords } from "../jobs/index.ts";
@@ -118,7 +118,7 @@ export const ScheduledView = v.object({
 });
 
 /** A timer as the caller sees it. */
-export function timerView(row: PendingRow, caller: UserPrincipal): v.InferOutput<typeof TimerView> {
+export function timerView(row: PendingRow, caller: PermissionHolder): v.InferOutput<typeof TimerView> {
   const { action } = row.payload as TimerPayload;
   return {
     ...pendingView(row),
@@ -129,7 +129,7 @@ export function timerView(row: PendingRow, caller: UserPrincipal): v.InferOutput
 }
 
 /** A scheduled notification as the caller sees it. */
-export function scheduledView(row: PendingRow, caller: UserPrincipal): v.InferOutput<typeof ScheduledView> {
+export function scheduledView(row: PendingRow, caller: PermissionHolder): v.InferOutput<typeof ScheduledView> {
   const { title, message, recipients } = wordsOf(row.payload);
   return {
     ...pendingView(row),

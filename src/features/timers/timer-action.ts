@@ -4,7 +4,7 @@ import type { Config } from "../../config/load.ts";
 import type { EpochMs } from "../../core/clock.ts";
 import { limitReached, PrismError } from "../../core/errors.ts";
 import type { Permission } from "../../core/permissions.ts";
-import type { Principal, UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { checkShape } from "../../http/input.ts";
 import {
@@ -234,7 +234,7 @@ function requireOne<T>(members: Readonly<Record<string, T | undefined>>, other: 
  * An event that makes a notification needs what the notification needs. @throws
  * UNAUTHORIZED_ROLE
  */
-export function requireTimerRights(principal: UserPrincipal, action: TimerAction, directory: UserDirectory): void {
+export function requireTimerRights(principal: PermissionHolder, action: TimerAction, directory: UserDirectory): void {
   const need = (permission: Permission): void => {
     if (!principal.permissions.has(permission)) throw missingPermission(permission);
   };

@@ -3,7 +3,7 @@ import type { EpochMs } from "../../core/clock.ts";
 import { epochOf, type Moment } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import { checkShape } from "../../http/input.ts";
 import type { ServedChannels } from "../../http/shapes.ts";
@@ -235,7 +235,7 @@ async function cancelTimer(
 async function resolveReferences(
   { directory }: TimersContext,
   action: TimerAction,
-  creator: UserPrincipal | null,
+  creator: PermissionHolder | null,
   trx: Trx,
 ): Promise<TimerAction> {
   // Before an unknown reference makes a user: it is another user in any case.
@@ -300,7 +300,7 @@ async function releaseHeldKey({ jobControl }: TimersContext, key: string, trx: T
 }
 
 /** The user for whom code runs; null for modules and the program itself. */
-function creatorNow(module: string | undefined): UserPrincipal | null {
+function creatorNow(module: string | undefined): PermissionHolder | null {
   const { principal } = currentCaller();
   return module === undefined && principal && principal.kind !== "apiKey" ? principal : null;
 }
@@ -311,7 +311,7 @@ function creatorNow(module: string | undefined): UserPrincipal | null {
  */
 function keyOf(
   label: string,
-  creator: UserPrincipal | null,
+  creator: PermissionHolder | null,
   { module, dedupeKey, onConflict }: Omit<TimerOptions, "trx">,
 ): string | null {
   if (onConflict === "add" || onConflict === "keepSame") return null;

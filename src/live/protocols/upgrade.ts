@@ -10,6 +10,8 @@ export interface UpgradeParts {
   readonly kernel: HttpKernel;
   readonly router: Router;
   readonly connections: Connections;
+  /** The requests come by the control socket. */
+  readonly isControl?: boolean;
   /** Whether a browser page of this origin may open live connections. */
   allowsOrigin(origin: string): boolean;
 }
@@ -59,7 +61,7 @@ export function upgrade<T extends object, P extends Principal | null>(
   prepare: (exchange: Exchange, upgraded: Upgraded<P>) => T,
 ): void {
   const { kernel, connections } = parts;
-  const exchange = kernel.open(res, req);
+  const exchange = kernel.open(res, req, parts.isControl);
   try {
     exchange.refuseBadHead();
     refuseBody(exchange);
@@ -93,7 +95,7 @@ function refuseBody(exchange: Exchange): void {
  */
 export function requireOrigin(parts: Pick<UpgradeParts, "allowsOrigin">, exchange: Exchange): void {
   const origin = exchange.header("origin");
-  if (origin !== "" && !parts.allowsOrigin(origin))
+  if (origin !== "" && (exchange.isControl || !parts.allowsOrigin(origin)))
     throw new PrismError("ORIGIN_REFUSED", "This origin may not connect");
 }
 

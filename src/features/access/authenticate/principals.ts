@@ -144,6 +144,7 @@ export class Principals implements Authenticator {
       const row = this.#sql.keyById.get(principal.keyId);
       return row ? keyPrincipalOf(row) : null;
     }
+    if (principal.kind === "operator") return principal;
     if (principal.tokenId === null) return this.#accessPrincipal(principal);
     const row = this.#sql.tokenById.get(principal.tokenId);
     return row ? this.#servicePrincipal(row) : null;

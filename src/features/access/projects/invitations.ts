@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import { type Clock, toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import type { UserPrincipal } from "../../../core/principal.ts";
+import type { PermissionHolder, UserPrincipal } from "../../../core/principal.ts";
 import { hashToken } from "../../../core/tokens.ts";
+import { requireAccount } from "../../../http/access.ts";
 import { RateLimiter, requireAllowed } from "../../../http/rate-limiter.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
@@ -174,23 +175,24 @@ export function inviteLimiter(clock: Clock): RateLimiter {
 
 /**
  * Invites a mail address, by mail where mail can be sent; otherwise the answer has the link.
- * @throws VALIDATION_FAILED, RATE_LIMITED (20 an hour of one inviter, 5 to one address),
+ * @throws VALIDATION_FAILED, FORBIDDEN for the operator, RATE_LIMITED (20 an hour of one inviter, 5 to one address),
  * LIMIT_REACHED (100 are open)
  */
 export async function inviteToProject(
   ctx: ProjectsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   projectId: string,
   address: string,
   role: ProjectRole,
 ) {
   const { mail } = ctx.accounts;
   const email = namesOf({ email: address }).email ?? "";
-  limitInvitations(ctx, principal.userId, email);
+  const { userId: invitedBy } = requireAccount(principal);
+  limitInvitations(ctx, invitedBy, email);
   const { invitation, token } = await changeProject(ctx, principal, projectId, "project:manage", async (trx) => {
     if ((await invitationsOfProject(ctx, projectId, MAX_OPEN, trx)).length >= MAX_OPEN)
       throw new PrismError("LIMIT_REACHED", `${MAX_OPEN} invitations of this project are open; revoke some`);
-    const { id, token } = await createInvitation(ctx, { projectId, email, role, invitedBy: principal.userId }, trx);
+    const { id, token } = await createInvitation(ctx, { projectId, email, role, invitedBy }, trx);
     const invitation = await requireInvitation(ctx, id, projectId, trx);
     if (mail.isConfigured) await mail.projectInvitation(email, invitation, token, trx);
     return { invitation, token };
@@ -201,7 +203,7 @@ export async function inviteToProject(
 }
 
 /** What is open of a project, for its owners. */
-export async function listInvitations(ctx: ProjectsContext, principal: UserPrincipal, ref: string) {
+export async function listInvitations(ctx: ProjectsContext, principal: PermissionHolder, ref: string) {
   const projectId = ctx.projects.require(principal, ref, "project:manage");
   return { data: (await invitationsOfProject(ctx, projectId, MAX_OPEN, ctx.db.read)).map(invitationView) };
 }
@@ -209,7 +211,7 @@ export async function listInvitations(ctx: ProjectsContext, principal: UserPrinc
 /** @throws INVITATION_NOT_FOUND */
 export async function revokeInvitation(
   ctx: ProjectsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   ref: string,
   id: string,
 ): Promise<void> {

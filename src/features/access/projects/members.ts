@@ -1,6 +1,6 @@
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { UserPrincipal } from "../../../core/principal.ts";
+import type { PermissionHolder } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
@@ -14,7 +14,7 @@ import type { ProjectsContext } from "./service.ts";
 
 export async function membersPage(
   { db, projects }: ProjectsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   ref: string,
   query: ListMembers,
 ) {
@@ -34,7 +34,7 @@ export async function membersPage(
  */
 export async function addMember(
   ctx: ProjectsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   ref: string,
   { email, userId: userRef, role }: AddMember,
 ) {
@@ -66,7 +66,7 @@ export async function addMember(
 /** @throws USER_NOT_FOUND for somebody who is no member, LAST_ADMIN */
 export async function changeMember(
   ctx: ProjectsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   ref: string,
   userRef: string,
   role: ProjectRole,
@@ -85,7 +85,7 @@ export async function changeMember(
  */
 export async function removeMember(
   ctx: ProjectsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   ref: string,
   userRef: string,
 ): Promise<void> {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { PROJECT_SCOPES } from "../../../core/permissions.ts";
-import { callerOf, userOf } from "../../../http/access.ts";
+import { callerOf, holderOf, userOf } from "../../../http/access.ts";
 import { stateOf } from "../../../http/negotiation.ts";
 import { Reply, type Route, route, versioned } from "../../../http/route.ts";
 import { object, pageOf } from "../../../http/shapes.ts";
@@ -55,7 +55,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     query: s.ListProjects,
     response: pageOf(s.ProjectView),
     errors: ["INVALID_CURSOR"],
-    handle: (exchange, { query }) => projectsPage(context, userOf(exchange), query),
+    handle: (exchange, { query }) => projectsPage(context, holderOf(exchange), query),
   });
   server.route({
     method: "POST",
@@ -69,7 +69,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     status: 201,
     response: s.CreatedProjectView,
     errors: ["NAME_TAKEN"],
-    handle: (exchange, { body }) => createProject(context, userOf(exchange), body),
+    handle: (exchange, { body }) => createProject(context, holderOf(exchange), body),
   });
   server.route({
     method: "GET",
@@ -97,7 +97,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     response: s.ProjectView,
     errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
     async handle(exchange, { params, body }) {
-      const updated = await updateProject(context, userOf(exchange), params.id, exchange.header("if-match"), body);
+      const updated = await updateProject(context, holderOf(exchange), params.id, exchange.header("if-match"), body);
       return versioned(updated.version, updated.body);
     },
   });
@@ -109,7 +109,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     ...managing,
     params: s.ProjectParams,
     errors: ["PROJECT_NOT_FOUND", "DEFAULT_PROJECT"],
-    handle: (exchange, { params }) => deleteProject(context, userOf(exchange), params.id),
+    handle: (exchange, { params }) => deleteProject(context, holderOf(exchange), params.id),
   });
   server.route({
     method: "GET",
@@ -120,7 +120,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     query: s.ListMembers,
     response: pageOf(s.MemberView),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-    handle: (exchange, { params, query }) => membersPage(context, userOf(exchange), params.id, query),
+    handle: (exchange, { params, query }) => membersPage(context, holderOf(exchange), params.id, query),
   });
   server.route({
     method: "POST",
@@ -135,7 +135,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     response: v.union([s.MemberView, s.InvitationView]),
     errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN", "LIMIT_REACHED"],
     async handle(exchange, { params, body }) {
-      const made = await addMember(context, userOf(exchange), params.id, body);
+      const made = await addMember(context, holderOf(exchange), params.id, body);
       return new Reply("expiresAt" in made ? 202 : 201, made);
     },
   });
@@ -149,7 +149,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     response: s.MemberView,
     errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
     handle: (exchange, { params, body }) =>
-      changeMember(context, userOf(exchange), params.id, params.userId, body.role),
+      changeMember(context, holderOf(exchange), params.id, params.userId, body.role),
   });
   server.route({
     method: "DELETE",
@@ -158,7 +158,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     ...managing,
     params: s.MemberParams,
     errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
-    handle: (exchange, { params }) => removeMember(context, userOf(exchange), params.id, params.userId),
+    handle: (exchange, { params }) => removeMember(context, holderOf(exchange), params.id, params.userId),
   });
   server.route({
     method: "GET",
@@ -168,7 +168,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     params: s.ProjectParams,
     response: v.object({ data: v.array(s.KeyView) }),
     errors: ["PROJECT_NOT_FOUND"],
-    handle: (exchange, { params }) => projectKeys(context, userOf(exchange), params.id),
+    handle: (exchange, { params }) => projectKeys(context, holderOf(exchange), params.id),
   });
   server.route({
     method: "POST",
@@ -180,7 +180,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     status: 201,
     response: s.IssuedKeyView,
     errors: ["PROJECT_NOT_FOUND", "PRIVILEGE_ESCALATION"],
-    handle: (exchange, { params, body }) => createProjectKey(context, userOf(exchange), params.id, body),
+    handle: (exchange, { params, body }) => createProjectKey(context, holderOf(exchange), params.id, body),
   });
   server.route({
     method: "POST",
@@ -193,7 +193,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     response: s.IssuedKeyView,
     errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND", "PRIVILEGE_ESCALATION"],
     handle: (exchange, { params, body }) =>
-      rotateProjectKey(context, userOf(exchange), params.id, params.keyId, body.graceMs ?? 0),
+      rotateProjectKey(context, holderOf(exchange), params.id, params.keyId, body.graceMs ?? 0),
   });
   server.route({
     method: "DELETE",
@@ -202,7 +202,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     ...managing,
     params: s.KeyParams,
     errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND"],
-    handle: (exchange, { params }) => revokeProjectKey(context, userOf(exchange), params.id, params.keyId),
+    handle: (exchange, { params }) => revokeProjectKey(context, holderOf(exchange), params.id, params.keyId),
   });
 }
 
@@ -223,7 +223,7 @@ function invitationRoutes(context: ProjectsContext): Route[] {
       params: s.ProjectParams,
       response: v.object({ data: v.array(s.InvitationView) }),
       errors: ["PROJECT_NOT_FOUND"],
-      handle: (exchange, { params }) => listInvitations(context, userOf(exchange), params.id),
+      handle: (exchange, { params }) => listInvitations(context, holderOf(exchange), params.id),
     }),
     route({
       ...managing,
@@ -233,7 +233,7 @@ function invitationRoutes(context: ProjectsContext): Route[] {
       params: s.InvitationParams,
       status: 204,
       errors: ["PROJECT_NOT_FOUND", "INVITATION_NOT_FOUND"],
-      handle: (exchange, { params }) => revokeInvitation(context, userOf(exchange), params.id, params.invitationId),
+      handle: (exchange, { params }) => revokeInvitation(context, holderOf(exchange), params.id, params.invitationId),
     }),
     route({
       ...own,

@@ -5,7 +5,7 @@ import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES, type KeyScope, type Permission } from "../../../core/permissions.ts";
-import type { Principal, UserPrincipal } from "../../../core/principal.ts";
+import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import type { LiveSettings } from "../../../http/live-settings.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
@@ -82,7 +82,7 @@ const TOKEN_SCOPES: Readonly<Record<KeyScope, Permission>> = {
 /** A slug has 64 characters; the rest is for a number. */
 const MAX_SLUG_BASE = 56;
 
-export async function projectsPage(ctx: ProjectsContext, principal: UserPrincipal, query: ListProjects) {
+export async function projectsPage(ctx: ProjectsContext, principal: PermissionHolder, query: ListProjects) {
   const { db, projects } = ctx;
   const request = readPage(query, ["string"]);
   const memberId = principal.permissions.has("projects:all") ? null : principal.userId;
@@ -104,7 +104,7 @@ export async function projectsPage(ctx: ProjectsContext, principal: UserPrincipa
  */
 export async function createProject(
   ctx: ProjectsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   { name, slug, settings }: CreateProject,
 ) {
   const { db, audit, clock, events } = ctx;
@@ -122,14 +122,15 @@ export async function createProject(
       updatedAt: now,
     };
     await trx.insertInto("projects").values(row).execute();
-    await trx
-      .insertInto("project_members")
-      .values({ projectId: row.id, userId: principal.userId, role: "owner", createdAt: now })
-      .execute();
+    const { userId } = principal;
+    if (userId !== null) {
+      const owner = { projectId: row.id, userId, role: "owner", createdAt: now } as const;
+      await trx.insertInto("project_members").values(owner).execute();
+      addEffect(trx, { type: "rights-changed", of: "user", userId });
+    }
     await audit.record({ action: "project.create", resourceType: "project", resourceId: row.id }, { trx });
     const first = { projectId: row.id, name: "default", scopes, createdBy: principal.userId };
     const key = scopes.length === 0 ? undefined : await createKey(ctx, first, trx);
-    addEffect(trx, { type: "rights-changed", of: "user", userId: principal.userId });
     return { row, key };
   });
   events.emit("project:changed", { id: created.row.id });
@@ -156,7 +157,7 @@ export async function getProject(ctx: ProjectsContext, principal: Principal, ref
 
 export async function updateProject(
   ctx: ProjectsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   ref: string,
   ifMatch: string,
   { name, settings }: UpdateProject,
@@ -183,7 +184,12 @@ export async function updateProject(
   return { version: row.version, body: projectView(ctx, row, principal) };
 }
 
-export async function createProjectKey(ctx: ProjectsContext, principal: UserPrincipal, ref: string, input: CreateKey) {
+export async function createProjectKey(
+  ctx: ProjectsContext,
+  principal: PermissionHolder,
+  ref: string,
+  input: CreateKey,
+) {
   const { scopes = DEFAULT_KEY_SCOPES, name = "key" } = input;
   const issued = await changeAsOwner(ctx, principal, ref, (projectId, trx) => {
     requireMayGive(principal, scopes);
@@ -192,14 +198,14 @@ export async function createProjectKey(ctx: ProjectsContext, principal: UserPrin
   return issuedView(issued);
 }
 
-export async function projectKeys({ db, projects }: ProjectsContext, principal: UserPrincipal, ref: string) {
+export async function projectKeys({ db, projects }: ProjectsContext, principal: PermissionHolder, ref: string) {
   const keys = await queries.listKeys(db.read, projects.require(principal, ref, "keys:read"));
   return { data: keys.map(keyView) };
 }
 
 export async function rotateProjectKey(
   ctx: ProjectsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   ref: string,
   keyId: string,
   graceMs: number,
@@ -216,7 +222,7 @@ export async function rotateProjectKey(
 
 export async function revokeProjectKey(
   ctx: ProjectsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   ref: string,
   keyId: string,
 ): Promise<void> {
@@ -229,7 +235,7 @@ export async function revokeProjectKey(
 /** A change that only an owner may make. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
 async function changeAsOwner<T>(
   ctx: ProjectsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   ref: string,
   change: (projectId: string, trx: Trx) => Promise<T>,
 ) {
@@ -259,13 +265,13 @@ function projectView(ctx: ProjectsContext, row: ProjectRow, principal: Principal
 }
 
 /** @throws PRIVILEGE_ESCALATION */
-function requireMayGive(principal: UserPrincipal, scopes: readonly KeyScope[]): void {
+function requireMayGive(principal: PermissionHolder, scopes: readonly KeyScope[]): void {
   const refused = scopes.find((scope) => !mayGive(principal, scope));
   if (refused) throw new PrismError("PRIVILEGE_ESCALATION", `Only somebody who holds ${refused} may give it to a key`);
 }
 
 /** A key goes on when the token that made it has ended: it may do no more than the token. */
-function mayGive({ permissions, tokenScopes }: UserPrincipal, scope: KeyScope): boolean {
+function mayGive({ permissions, tokenScopes }: PermissionHolder, scope: KeyScope): boolean {
   const needed = TOKEN_SCOPES[scope];
   return (!GUARDED_SCOPES.includes(scope) || permissions.has(needed)) && tokenScopes?.has(needed) !== false;
 }
@@ -322,7 +328,7 @@ const MAX_ROWS = 100;
  * the count and the first 100 ids instead.
  * @throws PROJECT_NOT_FOUND, also for the second of two deletions at the same time; DEFAULT_PROJECT
  */
-export async function deleteProject(context: ProjectsContext, principal: UserPrincipal, ref: string): Promise<void> {
+export async function deleteProject(context: ProjectsContext, principal: PermissionHolder, ref: string): Promise<void> {
   const { audit, clock, projects, jobs } = context;
   const id = projects.require(principal, ref, "project:manage");
   if (id === projects.defaultId) throw new PrismError("DEFAULT_PROJECT", "The default project cannot be deleted");

@@ -6,7 +6,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { type Permission, shownPermissions, storedPermissions } from "../../../core/permissions.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
-import { userOf } from "../../../http/access.ts";
+import { holderOf } from "../../../http/access.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
 import { Reply, versioned } from "../../../http/route.ts";
 import { named, object, text } from "../../../http/shapes.ts";
@@ -274,7 +274,7 @@ function serve(server: FeatureServer, context: RolesContext): void {
     response: RoleView,
     errors: ["NAME_TAKEN", "PRIVILEGE_ESCALATION"],
     async handle(exchange, { body }) {
-      const role = await createRole(context, body, granterOf(userOf(exchange)));
+      const role = await createRole(context, body, granterOf(holderOf(exchange)));
       return versioned(role.version, roleView(role), { status: 201 });
     },
   });
@@ -288,7 +288,7 @@ function serve(server: FeatureServer, context: RolesContext): void {
     response: RoleView,
     errors: ["ROLE_NOT_FOUND", "ROLE_BUILTIN", "NAME_TAKEN", "PRIVILEGE_ESCALATION", "VERSION_CONFLICT"],
     async handle(exchange, { params: { id }, body }) {
-      const role = await updateRole(context, id, body, exchange.header("if-match"), granterOf(userOf(exchange)));
+      const role = await updateRole(context, id, body, exchange.header("if-match"), granterOf(holderOf(exchange)));
       return versioned(role.version, roleView(role));
     },
   });
@@ -302,7 +302,7 @@ function serve(server: FeatureServer, context: RolesContext): void {
     status: 204,
     errors: ["ROLE_NOT_FOUND", "ROLE_BUILTIN", "ROLE_IN_USE", "PRIVILEGE_ESCALATION"],
     async handle(exchange, { params: { id }, query: { reassignTo } }) {
-      await removeRole(context, id, reassignTo, granterOf(userOf(exchange)));
+      await removeRole(context, id, reassignTo, granterOf(holderOf(exchange)));
       return new Reply(204);
     },
   });

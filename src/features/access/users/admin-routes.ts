@@ -4,8 +4,8 @@ import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { decodeUtf8 } from "../../../core/json-text.ts";
-import type { UserPrincipal } from "../../../core/principal.ts";
-import { hasTokenScope, userOf } from "../../../http/access.ts";
+import type { PermissionHolder } from "../../../core/principal.ts";
+import { hasTokenScope, holderOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { Reply, type Route, route } from "../../../http/route.ts";
@@ -54,7 +54,7 @@ async function usersPage(
   { db, pusherRegistry }: UsersContext,
   filter: UserFilter,
   query: Parameters<typeof readPage>[0],
-  viewer: UserPrincipal,
+  viewer: PermissionHolder,
 ) {
   const request = readPage(query, ["string"]);
   const rows = await listUsers(db.scan, filter, request);
@@ -71,7 +71,7 @@ async function usersPage(
 }
 
 /** @throws USER_NOT_FOUND */
-async function userFor({ db, pusherRegistry }: UsersContext, id: string, viewer: UserPrincipal) {
+async function userFor({ db, pusherRegistry }: UsersContext, id: string, viewer: PermissionHolder) {
   const details = await detailsOfUsers(db.read, pusherRegistry, maySeeDetails(viewer, id) ? [id] : []);
   return userView(await findUser(db.read, id), details.get(id));
 }
@@ -83,7 +83,7 @@ async function userFor({ db, pusherRegistry }: UsersContext, id: string, viewer:
  * @throws EMAIL_TAKEN and its like, WEAK_PASSWORD, INVALID_TIMEZONE, ROLE_NOT_FOUND,
  * PRIVILEGE_ESCALATION, OVERLOADED
  */
-async function inviteUser(ctx: UsersContext, account: NewAccount, creator: UserPrincipal) {
+async function inviteUser(ctx: UsersContext, account: NewAccount, creator: PermissionHolder) {
   const { db, accounts, config } = ctx;
   const { mail, passwords } = accounts;
   const { password, roles = ["User"], ...user } = account;
@@ -111,7 +111,7 @@ function bothPasswords(): PrismError {
   return new PrismError("VALIDATION_FAILED", message, { details: [{ path: "passwordHash", code: "VALUE", message }] });
 }
 
-function maySeeDetails({ userId, permissions }: UserPrincipal, id: string): boolean {
+function maySeeDetails({ userId, permissions }: PermissionHolder, id: string): boolean {
   return id === userId || permissions.has("users:manage");
 }
 
@@ -149,7 +149,7 @@ export function importRoute({ accounts }: UsersContext): Route {
       // Read before anything is awaited: the bytes are not ours for longer.
       const text = textOf(body as unknown as Buffer);
       const filed = await readAccounts(text, FORMATS[type.trim()] ?? "json");
-      return importAccounts(accounts, filed, { existing, dryRun }, granterOf(userOf(exchange)));
+      return importAccounts(accounts, filed, { existing, dryRun }, granterOf(holderOf(exchange)));
     },
   });
 }
@@ -184,7 +184,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       query: ListQuery,
       response: pageOf(UserView),
       errors: ["INVALID_CURSOR"],
-      handle: (exchange, { query }) => usersPage(context, query, query, userOf(exchange)),
+      handle: (exchange, { query }) => usersPage(context, query, query, holderOf(exchange)),
     }),
     route({
       ...approving,
@@ -194,7 +194,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       query: PendingQuery,
       response: pageOf(UserView),
       errors: ["INVALID_CURSOR"],
-      handle: (exchange, { query }) => usersPage(context, { status: "pending" }, query, userOf(exchange)),
+      handle: (exchange, { query }) => usersPage(context, { status: "pending" }, query, holderOf(exchange)),
     }),
     route({
       ...managing,
@@ -205,7 +205,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       status: 201,
       response: v.object({ ...UserView.entries, inviteUrl: v.optional(v.string()) }),
       errors: [...TAKEN, ...RIGHTS, "INVALID_TIMEZONE", "WEAK_PASSWORD", "OVERLOADED"],
-      handle: (exchange, { body }) => inviteUser(context, body, userOf(exchange)),
+      handle: (exchange, { body }) => inviteUser(context, body, holderOf(exchange)),
     }),
     route({
       method: "GET",
@@ -217,7 +217,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       response: UserView,
       errors: ["USER_NOT_FOUND"],
       handle(exchange, { params: { id } }) {
-        const viewer = userOf(exchange);
+        const viewer = holderOf(exchange);
         const isOwn = id === viewer.userId && hasTokenScope(viewer, ["account:own"]);
         if (!isOwn && !viewer.permissions.has("users:read")) throw noSuchUser();
         return userFor(context, known(id), viewer);
@@ -234,7 +234,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       errors: ["USER_NOT_FOUND", ...TAKEN, ...RIGHTS, "INVALID_TIMEZONE", "INVALID_STATE", "LAST_ADMIN"],
       async handle(exchange, { params: { id }, body }) {
         await updateUser(accounts, known(id), body, granter(exchange));
-        return userFor(context, id, userOf(exchange));
+        return userFor(context, id, holderOf(exchange));
       },
     }),
     route({
@@ -261,7 +261,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       errors: ["USER_NOT_FOUND", "INVALID_STATE", ...RIGHTS],
       async handle(exchange, { params: { id }, body }) {
         await approveUser(accounts, known(id), body.roles ?? ["User"], granter(exchange));
-        return userFor(context, id, userOf(exchange));
+        return userFor(context, id, holderOf(exchange));
       },
     }),
     route({
@@ -275,14 +275,14 @@ export function adminRoutes(context: UsersContext): Route[] {
       errors: ["USER_NOT_FOUND", "INVALID_STATE", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id }, body }) {
         await rejectUser(accounts, known(id), Boolean(body.reason), granter(exchange));
-        return userFor(context, id, userOf(exchange));
+        return userFor(context, id, holderOf(exchange));
       },
     }),
   ];
 }
 
 function granter(exchange: Exchange) {
-  return granterOf(userOf(exchange));
+  return granterOf(holderOf(exchange));
 }
 
 /** @throws USER_NOT_FOUND for what no user is called */

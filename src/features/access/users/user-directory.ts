@@ -4,6 +4,7 @@ import { cleanText } from "../../../core/clean-text.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
+import { requireAccount } from "../../../http/access.ts";
 import { addEffect, type Database, type Trx } from "../../../store/database.ts";
 import type { AuditService } from "../../audit/index.ts";
 import { recordChange } from "../context.ts";
@@ -56,7 +57,8 @@ export class UserDirectory {
   #lookUp(ref: string): { readonly id: string; readonly status: string } | undefined {
     if (ref !== "me") return this.#find.get({ ref });
     const { principal } = currentCaller();
-    return principal && principal.kind !== "apiKey" ? { id: principal.userId, status: "active" } : undefined;
+    if (!principal || principal.kind === "apiKey") return undefined;
+    return { id: requireAccount(principal).userId, status: "active" };
   }
 
   /**

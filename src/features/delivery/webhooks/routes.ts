@@ -1,4 +1,4 @@
-import { userOf } from "../../../http/access.ts";
+import { holderOf } from "../../../http/access.ts";
 import { stateOf } from "../../../http/negotiation.ts";
 import { route, versioned } from "../../../http/route.ts";
 import { pageOf } from "../../../http/shapes.ts";
@@ -46,7 +46,7 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       query: s.ListWebhooks,
       response: pageOf(s.WebhookView),
       errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { query }) => service.listWebhooks(context, userOf(exchange), query),
+      handle: (exchange, { query }) => service.listWebhooks(context, holderOf(exchange), query),
     }),
     route({
       method: "POST",
@@ -57,7 +57,7 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       status: 201,
       response: s.WebhookWithSecret,
       errors: ["PROJECT_NOT_FOUND", "URL_REFUSED", "LIMIT_REACHED"],
-      handle: async (exchange, { body }) => reply(await service.createWebhook(context, userOf(exchange), body), 201),
+      handle: async (exchange, { body }) => reply(await service.createWebhook(context, holderOf(exchange), body), 201),
     }),
     route({
       method: "GET",
@@ -67,7 +67,7 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       response: s.WebhookView,
       errors: ["WEBHOOK_NOT_FOUND"],
       handle: async (exchange, { params }) =>
-        reply({ webhook: await service.getWebhook(context, userOf(exchange), params.id) }),
+        reply({ webhook: await service.getWebhook(context, holderOf(exchange), params.id) }),
     }),
     route({
       method: "PUT",
@@ -78,7 +78,7 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       response: s.WebhookWithSecret,
       errors: ["WEBHOOK_NOT_FOUND", "VERSION_CONFLICT", "URL_REFUSED"],
       handle: async (exchange, { params, body }) =>
-        reply(await service.updateWebhook(context, userOf(exchange), params.id, exchange.header("if-match"), body)),
+        reply(await service.updateWebhook(context, holderOf(exchange), params.id, exchange.header("if-match"), body)),
     }),
     route({
       method: "DELETE",
@@ -86,7 +86,7 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       summary: "Delete a webhook; what was to be sent to it is not sent any more",
       ...one,
       errors: ["WEBHOOK_NOT_FOUND"],
-      handle: (exchange, { params }) => service.deleteWebhook(context, userOf(exchange), params.id),
+      handle: (exchange, { params }) => service.deleteWebhook(context, holderOf(exchange), params.id),
     }),
     route({
       method: "POST",
@@ -95,7 +95,7 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       ...one,
       response: s.TestView,
       errors: ["WEBHOOK_NOT_FOUND", "URL_REFUSED", "OVERLOADED"],
-      handle: (exchange, { params }) => tester.run(userOf(exchange), params.id),
+      handle: (exchange, { params }) => tester.run(holderOf(exchange), params.id),
     }),
   ];
   for (const each of routes) server.route(each);

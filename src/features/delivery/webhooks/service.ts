@@ -2,8 +2,9 @@ import type { Config } from "../../../config/load.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import type { UserPrincipal } from "../../../core/principal.ts";
+import type { PermissionHolder } from "../../../core/principal.ts";
 import type { SealedBox } from "../../../core/sealed-box.ts";
+import { requireAccount } from "../../../http/access.ts";
 import type { LiveSettings } from "../../../http/live-settings.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
@@ -47,7 +48,7 @@ export interface Changed {
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
 export async function listWebhooks(
   context: WebhooksContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   { projectId, ...query }: ListWebhooks,
 ) {
   const { db, clock } = context;
@@ -60,14 +61,14 @@ export async function listWebhooks(
 }
 
 /** @throws WEBHOOK_NOT_FOUND, also for one that is not the caller's */
-export function getWebhook(context: WebhooksContext, principal: UserPrincipal, id: string): Promise<WebhookRow> {
+export function getWebhook(context: WebhooksContext, principal: PermissionHolder, id: string): Promise<WebhookRow> {
   return existingWebhook(context, principal, id, context.db.read);
 }
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED, LIMIT_REACHED */
 export async function createWebhook(
   context: WebhooksContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   { url, eventTypes, active, projectId }: CreateWebhook,
 ): Promise<Changed> {
   const { db, clock, storage, settings, box } = context;
@@ -103,7 +104,7 @@ export async function createWebhook(
 /** @throws WEBHOOK_NOT_FOUND, VERSION_CONFLICT, URL_REFUSED */
 export async function updateWebhook(
   context: WebhooksContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   ifMatch: string,
   input: UpdateWebhook,
@@ -134,7 +135,7 @@ export async function updateWebhook(
 }
 
 /** @throws WEBHOOK_NOT_FOUND */
-export async function deleteWebhook(context: WebhooksContext, principal: UserPrincipal, id: string): Promise<void> {
+export async function deleteWebhook(context: WebhooksContext, principal: PermissionHolder, id: string): Promise<void> {
   await context.db.write(async (trx) => {
     const webhook = await existingWebhook(context, principal, id, trx);
     await queries.deleteWebhook(trx, id);
@@ -143,7 +144,7 @@ export async function deleteWebhook(context: WebhooksContext, principal: UserPri
 }
 
 /** Records that a user starts a test of the webhook. @throws WEBHOOK_NOT_FOUND */
-export function beginTest(context: WebhooksContext, principal: UserPrincipal, id: string): Promise<WebhookRow> {
+export function beginTest(context: WebhooksContext, principal: PermissionHolder, id: string): Promise<WebhookRow> {
   return context.db.write(async (trx) => {
     const webhook = await existingWebhook(context, principal, id, trx);
     await recordAudit(context, "webhook.test", webhook, trx);
@@ -163,16 +164,16 @@ function rotationOf(context: WebhooksContext, old: WebhookRow, graceMs: number) 
 
 function ownerOf(
   context: WebhooksContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   projectRef: string | undefined,
 ): queries.WebhookOwner {
-  if (projectRef === undefined) return { userId: principal.userId };
+  if (projectRef === undefined) return { userId: requireAccount(principal).userId };
   return { projectId: context.projects.require(principal, projectRef, "events:read") };
 }
 
 async function existingWebhook(
   context: WebhooksContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   db: ReadDb | Trx,
 ): Promise<WebhookRow> {
@@ -181,8 +182,8 @@ async function existingWebhook(
   return webhook;
 }
 
-function mayUse(context: WebhooksContext, principal: UserPrincipal, { projectId, userId }: WebhookRow): boolean {
-  if (projectId === null) return userId === principal.userId;
+function mayUse(context: WebhooksContext, principal: PermissionHolder, { projectId, userId }: WebhookRow): boolean {
+  if (projectId === null) return userId === principal.userId || principal.kind === "operator";
   return context.projects.has(principal, projectId, "events:read");
 }
 
@@ -214,7 +215,7 @@ export class WebhookTester {
   }
 
   /** @throws WEBHOOK_NOT_FOUND, URL_REFUSED, OVERLOADED */
-  async run(principal: UserPrincipal, id: string): Promise<TestView> {
+  async run(principal: PermissionHolder, id: string): Promise<TestView> {
     if (this.#running >= MAX_TESTS)
       throw new PrismError("OVERLOADED", "Too many webhooks are being tested", { retryAfterMs: RETRY_AFTER_MS });
     this.#running++;
@@ -225,13 +226,13 @@ export class WebhookTester {
     }
   }
 
-  async #call(principal: UserPrincipal, id: string): Promise<TestView> {
+  async #call(principal: PermissionHolder, id: string): Promise<TestView> {
     const { clock } = this.#context;
     const webhook = await beginTest(this.#context, principal, id);
     const webhookId = uuidv7();
     const at = clock.now();
     try {
-      const data = testNotification(webhookId, principal.userId, webhook.projectId, at);
+      const data = testNotification(webhookId, principal.userId ?? "", webhook.projectId, at);
       const { status } = await callWebhook(this.#context, webhook, { id: webhookId, at, data });
       const delivered = status >= 200 && status < 300;
       return { webhookId, delivered, status, error: delivered ? null : `the webhook answered ${status}` };

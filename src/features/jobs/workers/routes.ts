@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { Principal, UserPrincipal } from "../../../core/principal.ts";
+import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import { deliveryQueue, isModuleQueue, parseQueueName, type QueueName } from "../../../core/queues.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts";
-import { missingPermission, userOf } from "../../../http/access.ts";
+import { holderOf, missingPermission } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { route } from "../../../http/route.ts";
 import { integer, jsonValue, object, text, uuid } from "../../../http/shapes.ts";
@@ -240,7 +240,7 @@ function serve(server: FeatureServer, context: WorkersContext): void {
   );
 }
 
-type ServicePrincipal = UserPrincipal & { readonly tokenId: string };
+type ServicePrincipal = PermissionHolder & { readonly tokenId: string };
 
 /** The channels that the worker can send by and that this server leaves to workers. */
 function channelsOf({ channels }: WorkersContext, { channels: named }: Pick<Claim, "channels">): WorkerChannel[] {
@@ -265,7 +265,7 @@ function queuesOf(
 
 /** A lease is bound to a token, and a login has none. @throws FORBIDDEN */
 function serviceOf(exchange: Exchange): ServicePrincipal {
-  const principal = userOf(exchange);
+  const principal = holderOf(exchange);
   if (principal.tokenId === null) throw new PrismError("FORBIDDEN", "Workers use a service token");
   return { ...principal, tokenId: principal.tokenId };
 }
@@ -274,7 +274,7 @@ function serviceOf(exchange: Exchange): ServicePrincipal {
  * While a claim waited its token may have been revoked, or the right been taken. @throws
  * TOKEN_INVALID, UNAUTHORIZED_ROLE
  */
-function requireStill({ principals }: WorkersContext, principal: UserPrincipal): void {
+function requireStill({ principals }: WorkersContext, principal: PermissionHolder): void {
   const current = principals.refresh(principal);
   if (!current || current.kind === "apiKey") throw new PrismError("TOKEN_INVALID", "The service token has ended");
   if (!current.permissions.has(PERMISSION)) throw missingPermission(PERMISSION);

@@ -297,7 +297,7 @@ function newSocketId(registry: PusherRegistry): string {
 }
 
 function userOrNull(principal: Principal | null): UserPrincipal | null {
-  return principal && principal.kind !== "apiKey" ? principal : null;
+  return principal && "userId" in principal && principal.userId !== null ? principal : null;
 }
 
 export interface PusherParts extends PusherSessionParts {

@@ -72,7 +72,7 @@ export class SocketIoServer {
   }
 
   /** To be called for each app that listens. */
-  mount(app: TemplatedApp): void {
+  mount(app: TemplatedApp, isControl: boolean): void {
     this.#topics.add(app);
     app.ws<SocketData>(SOCKETIO_PATH, {
       maxPayloadLength: LIBRARY_MAX_MESSAGE_BYTES,
@@ -80,7 +80,7 @@ export class SocketIoServer {
       idleTimeout: IDLE_TIMEOUT_S,
       sendPingsAutomatically: false,
       compression: this.parts.compression ? uWS.SHARED_COMPRESSOR : uWS.DISABLED,
-      upgrade: (res, req, context) => this.#upgrade(res, req, context),
+      upgrade: (res, req, context) => this.#upgrade(res, req, context, isControl),
       open: (ws) => this.#opened(ws),
       message: (ws, message, isBinary) => receive(ws, Buffer.from(message), isBinary),
       drain: (ws) => carriedBy(ws)?.engine.emit("drain"),
@@ -159,10 +159,10 @@ export class SocketIoServer {
     return true;
   }
 
-  #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
+  #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t, isControl: boolean): void {
     // A session that polls is counted already.
     const connections = req.getQuery("sid") === undefined ? this.parts.connections : NO_LIMIT;
-    upgrade({ ...this.parts, connections }, res, req, context, insideProtocol, (exchange): SocketData => {
+    upgrade({ ...this.parts, connections, isControl }, res, req, context, insideProtocol, (exchange): SocketData => {
       const sid = readSessionId(exchange, "websocket");
       if (sid === undefined) return { request: new HandshakeRequest(exchange, this.parts), session: null, ws: null };
       const session = this.sessions.get(sid);
