@@ -24,6 +24,7 @@ import {
   endQuietlyOnBrokenPipe,
   keepDebuggerClosed,
   reportFailure,
+  wantsJson,
 } from "./output/process-ends.ts";
 
 const LINGER_MS = 1000;
@@ -68,7 +69,11 @@ export function buildProgram(): Command {
     .option("--log-level <level>", "error, warn, info or debug")
     // The settings that commands inherit must stand before the commands are added.
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "prism: ")) })
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, "prism: ")),
+      // With --json reportFailure prints the error, and nothing else is on stderr.
+      ...(wantsJson() ? { writeErr: () => undefined } : {}),
+    })
     .showSuggestionAfterError()
     .helpCommand(false)
     // Without the arguments: a token may be among them.

@@ -51,35 +51,72 @@ export class ServerRefused extends Error {
   }
 }
 
-/**
- * The exit code and the words for an error that ended a command; undefined for one that nobody
- * foresaw.
- */
-export function describeFailure(error: unknown): { exitCode: number; message: string } | undefined {
-  if (error instanceof CommandError) return { exitCode: error.exitCode, message: error.message };
+/** Why a command failed. */
+export interface Failure {
+  readonly exitCode: number;
+  /** Stable: that of the API's error where a server or a handler refused, one of the CLI otherwise. */
+  readonly code: string;
+  /** For people: with the code and the details, which may be further lines. */
+  readonly message: string;
+  /** The message alone. */
+  readonly summary: string;
+  readonly details: readonly ErrorDetail[];
+}
+
+function failure(exitCode: number, code: string, summary: string, details: readonly ErrorDetail[] = []): Failure {
+  return { exitCode, code, message: summary, summary, details };
+}
+
+/** Why an error ended a command; undefined for an unexpected error. */
+export function describeFailure(error: unknown): Failure | undefined {
+  if (error instanceof CommandError) return ofCommand(error);
   if (error instanceof ConfigRefused) {
     const list = error.problems.map((problem) => `  - ${problem}`).join("\n");
-    return { exitCode: EXIT.refused, message: `the configuration is not valid:\n${list}` };
+    const details = error.problems.map((message) => ({ message }));
+    const summary = "the configuration is not valid";
+    return { ...failure(EXIT.refused, "CONFIG_REFUSED", summary, details), message: `${summary}:\n${list}` };
   }
-  if (error instanceof SchemaRefused || error instanceof TlsRefused)
-    return { exitCode: EXIT.refused, message: error.message };
-  if (error instanceof UnsealError) return { exitCode: EXIT.refused, message: OTHER_KEY };
-  if (error instanceof ListenRefused || error instanceof DataDirRefused)
-    return { exitCode: EXIT.unreachable, message: error.message };
-  if (error instanceof ArchiveRefused) return { exitCode: EXIT_OF_ARCHIVE[error.problem], message: error.message };
+  if (error instanceof SchemaRefused) return failure(EXIT.refused, "SCHEMA_REFUSED", error.message);
+  if (error instanceof TlsRefused) return failure(EXIT.refused, "TLS_REFUSED", error.message);
+  if (error instanceof UnsealError) return failure(EXIT.refused, "WRONG_ENCRYPTION_KEY", OTHER_KEY);
+  if (error instanceof ListenRefused) return failure(EXIT.unreachable, "LISTEN_REFUSED", error.message);
+  if (error instanceof DataDirRefused) return failure(EXIT.unreachable, "DATA_DIR_REFUSED", error.message);
+  if (error instanceof ArchiveRefused)
+    return failure(EXIT_OF_ARCHIVE[error.problem], `ARCHIVE_${error.problem.toUpperCase()}`, error.message);
   if (failureOf(error) === "full" || (error instanceof PrismError && error.code === "STORAGE_FULL"))
-    return { exitCode: EXIT.unreachable, message: DISK_FULL };
-  if (error instanceof PrismError || error instanceof ServerRefused) {
-    const status = error instanceof ServerRefused ? error.status : STATUS_OF[error.code];
-    const exitCode = exitCodeOf(status, error.code);
-    return { exitCode, message: withDetails(`${error.message} (${error.code})`, error.details) };
-  }
+    return failure(EXIT.unreachable, "STORAGE_FULL", DISK_FULL);
+  if (error instanceof PrismError || error instanceof ServerRefused) return ofApi(error);
   if (sqliteCode(error).startsWith("SQLITE_") && error instanceof Error)
-    return {
-      exitCode: EXIT.unreachable,
-      message: `the database cannot be used: ${error.message}; prism doctor looks closer`,
-    };
+    return failure(
+      EXIT.unreachable,
+      "DATABASE_UNAVAILABLE",
+      `the database cannot be used: ${error.message}; prism doctor looks closer`,
+    );
   return undefined;
+}
+
+/** The code of the API is kept where its refusal is the cause. */
+function ofCommand({ exitCode, message, cause }: CommandError): Failure {
+  const inner = cause instanceof PrismError || cause instanceof ServerRefused ? ofApi(cause) : undefined;
+  return failure(exitCode, inner?.code ?? CODE_OF_EXIT[exitCode] ?? "FAILED", message, inner?.details);
+}
+
+const CODE_OF_EXIT: Readonly<Record<number, string>> = {
+  [EXIT.failure]: "FAILED",
+  [EXIT.usage]: "USAGE",
+  [EXIT.refused]: "REFUSED",
+  [EXIT.unreachable]: "UNREACHABLE",
+  [EXIT.unauthorised]: "UNAUTHORISED",
+  [EXIT.notFound]: "NOT_FOUND",
+  [EXIT.conflict]: "CONFLICT",
+  [EXIT.checkFailed]: "CHECK_FAILED",
+};
+
+function ofApi(error: PrismError | ServerRefused): Failure {
+  const { code, details = [] } = error;
+  const status = error instanceof ServerRefused ? error.status : STATUS_OF[error.code];
+  const message = withDetails(`${error.message} (${code})`, details);
+  return { ...failure(exitCodeOf(status, code), code, error.message, details), message };
 }
 
 const EXIT_OF_ARCHIVE: Readonly<Record<ArchiveProblem, number>> = {

@@ -2,7 +2,7 @@ import { CommanderError } from "commander";
 import { createLogger } from "../../config/logger.ts";
 import type { Logger } from "../../core/log.ts";
 import { isUncaughtHandled } from "../../core/runtime.ts";
-import { CommandError, describeFailure, EXIT } from "./exit-codes.ts";
+import { CommandError, describeFailure, EXIT, type Failure } from "./exit-codes.ts";
 import { printable } from "./output.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -47,21 +47,39 @@ export function cliLog(): Logger {
   return log;
 }
 
-/** Says on stderr why a command failed. @returns its exit code. */
+/** Whether errors are wanted as JSON. Commander may fail before it has read the flags. */
+export function wantsJson(argv: readonly string[] = process.argv): boolean {
+  const end = argv.indexOf("--");
+  return argv.slice(0, end === -1 ? undefined : end).includes("--json");
+}
+
+/** Prints on stderr why a command failed. @returns its exit code. */
 export function reportFailure(error: unknown): number {
-  // Commander has said it already.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  const found = error instanceof CommanderError ? usageFailure(error) : (describeFailure(error) ?? unexpected(error));
+  if (found === null) return EXIT.done;
   cliLog().debug({ err: error }, "the command failed");
-  const { exitCode, message } = describeFailure(error) ?? unforeseen(error);
-  // What a server or a stored rule says is part of some messages.
-  process.stderr.write(`prism: ${message.split("\n").map(printable).join("\n")}\n`);
+  const { exitCode, code, message, summary, details } = found;
+  if (wantsJson()) {
+    const body = { code, message: summary, details, exitCode };
+    process.stderr.write(`${JSON.stringify({ error: body })}\n`);
+  } else if (!(error instanceof CommanderError)) {
+    // Texts of a server or of a stored rule are part of some messages.
+    process.stderr.write(`prism: ${message.split("\n").map(printable).join("\n")}\n`);
+  }
   return exitCode;
 }
 
-/** What nobody foresaw: its message in one line; where it is from is for those who ask. */
-function unforeseen(error: unknown): { exitCode: number; message: string } {
+/** Commander has printed it for people. @returns null for --help and --version. */
+function usageFailure({ exitCode, code, message }: CommanderError): Failure | null {
+  if (exitCode === 0) return null;
+  const summary = code === "commander.help" ? "give a command; prism help lists them" : message.replace(/^error: /, "");
+  return { exitCode: EXIT.usage, code: "USAGE", message: summary, summary, details: [] };
+}
+
+function unexpected(error: unknown): Failure {
   const [line = ""] = (error instanceof Error ? error.message || error.name : String(error)).split("\n");
-  return { exitCode: EXIT.failure, message: `unexpected: ${line}; DEBUG=prism:cli shows where it is from` };
+  const message = `unexpected: ${line}; DEBUG=prism:cli shows where it is from`;
+  return { exitCode: EXIT.failure, code: "UNEXPECTED", message, summary: message, details: [] };
 }
 
 /** Ctrl-C ends every command at once; the server takes {@link interrupt} off and ends in order. */
