@@ -29,8 +29,8 @@ import {
 const PROGRESS_EVERY_MS = 200;
 
 /**
- * Decides stored events again on a connection that only reads. The thread that started this one
- * ends it.
+ * Main function of the backtest thread: decides stored events again on a read-only connection. The
+ * starting thread ends it.
  */
 export function runBacktestThread({ file, plan }: BacktestThreadData): void {
   const port = parentPort;
@@ -59,7 +59,7 @@ function backtest(
   const defaults = plan.defaults && { ...plan.defaults, mode: "suppress" as const, key: null };
   const tried = new Replay(rule, () => defaults);
   const inForce = stored && new Replay(stored, () => defaults);
-  // What came shortly before decides about the first ones: it is gone through, and not counted.
+  // Earlier events can affect the first ones: they are replayed and not counted.
   const memoryMs = Math.max(tried.memoryMs, inForce?.memoryMs ?? 0);
   const beginning = from === null ? null : from - memoryMs;
   const range = events.range(beginning);
@@ -88,22 +88,20 @@ function backtest(
 }
 
 const TITLE_LENGTH = 255;
-/** Keys of windows and dedupes that are remembered. No table holds the others. */
+/** Limit of window and dedupe keys in memory. No table holds others. */
 const MAX_KEYS = 200_000;
 const RULE_ID = "tried";
 
-/** What became of an event; null: the condition was false. */
+/** The outcome of an event; null: the condition was false. */
 type ReplayOutcome = Verdict["outcome"] | "error" | null;
 
-/**
- * One rule over events of the past, decided by the engine of the present. Its memory begins empty.
- */
+/** Replays one rule over past events with the current engine. Its memory starts empty. */
 class Replay {
   readonly #condition: Condition;
   readonly #rule: JudgedRule;
   readonly #title: Template | null;
   readonly #throttle: Throttle;
-  /** The longest time by which an earlier event can decide about a later one. */
+  /** Longest time for which an earlier event can affect a later one. */
   readonly memoryMs: number;
 
   /** @throws INVALID_CONDITION, INVALID_TEMPLATE */
@@ -117,7 +115,7 @@ class Replay {
     this.memoryMs = Math.max(windowMs, throttling.dedupe?.windowMs ?? 0, throttling.cooldownMs);
   }
 
-  /** Decides on the next event, in the order of their numbers. */
+  /** Decides the next event, in the order of their numbers. */
   decide(event: IncomingEvent): ReplayOutcome {
     try {
       if (!this.#condition.test(event)) return null;
@@ -129,7 +127,7 @@ class Replay {
     }
   }
 
-  /** What the rule would be called with this event. */
+  /** The rule's title for this event. */
   title(event: IncomingEvent): string | null {
     if (this.#title === null) return null;
     return cutText(cleanText(this.#title.render(event, TITLE_LENGTH)), TITLE_LENGTH);
@@ -160,7 +158,7 @@ class Tally {
     this.#diff = withDiff ? { added: 0, removed: 0 } : null;
   }
 
-  /** @param titleOf is asked of samples only. */
+  /** @param titleOf is called for samples only. */
   add(event: IncomingEvent, outcome: ReplayOutcome, stored: ReplayOutcome, titleOf: () => string | null): void {
     this.#scanned++;
     this.#firstAt ??= event.receivedAt;
@@ -208,12 +206,12 @@ function noMatches(): Counts {
 
 const PAGE_EVENTS = 500;
 const PAGE_BYTES = 4_194_304;
-/** By how much clocks are set back, at most, before events are missed at the edges of a time. */
+/** Largest backward step of the clock that loses no events at the edges of a time range. */
 const CLOCK_STEP_MS = 3_600_000;
 
 /**
- * The events of a project in the order of their numbers. Each page is a short read, so that the WAL
- * can restart.
+ * A project's events in the order of their numbers. Each page is a short read, so that the WAL can
+ * restart.
  */
 class EventPages {
   readonly #projectId: string;
@@ -240,18 +238,18 @@ class EventPages {
       .pluck();
   }
 
-  /** The first number that can belong to an instant, and the last that is stored. */
+  /** The first number that can belong to an instant, and the last stored one. */
   range(from: EpochMs | null): { first: number; last: number } {
     const last = this.#last.get(this.#projectId)?.seq ?? 0;
     return { first: from === null ? 0 : this.#firstAt(from - CLOCK_STEP_MS, last), last };
   }
 
-  /** Events of a range, however old. */
+  /** Number of events in a range, whatever their age. */
   count({ first, last }: { first: number; last: number }): number {
     return this.#count.get(this.#projectId, first, last) ?? 0;
   }
 
-  /** Pages until the events are clearly of a time behind `to`. */
+  /** Pages until the events are clearly later than `to`. */
   *pages({ first, last }: { first: number; last: number }, to: EpochMs): Iterable<readonly EventsTable[]> {
     for (let after = first - 1; ; ) {
       const page = this.#read(after, last);
@@ -274,7 +272,7 @@ class EventPages {
     return page;
   }
 
-  /** Numbers rise with time, but for a clock that was set: halving finds the place. */
+  /** Numbers increase with time, unless the clock was set: binary search. */
   #firstAt(at: EpochMs, last: number): number {
     let low = 0;
     let high = last;

@@ -15,23 +15,23 @@ import { throttlingColumns } from "./rule-store.ts";
 import type { BacktestReply, BacktestRule } from "./schema.ts";
 import type { RulesContext } from "./service.ts";
 
-/** What is tried on stored events: of a rule what decides, as it is stored. */
+/** The deciding members of a rule, as stored. */
 export interface TriedRule extends Pick<RuleRow, "condition" | "suppression" | "dedupe" | "cooldownMs"> {
-  /** For samples; null where there is no rule. */
+  /** For samples; null without a rule. */
   readonly titleTemplate: string | null;
 }
 
-/** What a backtest is to do. JSON-safe: it goes to a thread. */
+/** The input of a backtest. JSON-safe, because it is sent to a thread. */
 export interface BacktestPlan {
   readonly projectId: string;
-  /** By receipt; null: from the first event that is stored. */
+  /** By time of receipt; null: from the first stored event. */
   readonly from: EpochMs | null;
   readonly to: EpochMs;
   readonly samples: number;
   readonly rule: TriedRule;
-  /** The version in force, to which the difference is told. */
+  /** The current version to compare with. */
   readonly stored: TriedRule | null;
-  /** What holds of rules that say nothing of storms; null: nothing does. */
+  /** Default suppression for rules without their own; null: none. */
   readonly defaults: { readonly count: number; readonly windowMs: number } | null;
 }
 
@@ -42,20 +42,20 @@ export interface BacktestProgress {
 
 export type BacktestSample = Omit<BacktestReply["samples"][number], "receivedAt"> & { readonly receivedAt: EpochMs };
 
-/** Matches, and what became of them. */
+/** Matches by outcome. */
 export type BacktestCounts = Readonly<Record<"matched" | "fired" | "suppressed" | "deduped" | "cooled", number>>;
 
 export interface BacktestOutcome extends BacktestCounts {
   readonly scanned: number;
-  /** Events on which the condition or a key stopped. */
+  /** Events on which the condition or a key failed. */
   readonly errors: number;
-  /** Receipt of the first and the last event that was looked at; null where there was none. */
+  /** Time of receipt of the first and the last event read; null without any. */
   readonly firstAt: EpochMs | null;
   readonly lastAt: EpochMs | null;
   /** Days in UTC. */
   readonly perDay: readonly (BacktestCounts & { readonly day: string })[];
   readonly samples: readonly BacktestSample[];
-  /** Events that would be told and are not, and the other way round. */
+  /** Events that would newly notify, and events that no longer would. */
   readonly diff: { readonly added: number; readonly removed: number } | null;
 }
 
@@ -69,18 +69,16 @@ export type BacktestMessage =
   | { readonly kind: "outcome"; readonly outcome: BacktestOutcome }
   | { readonly kind: "failed"; readonly message: string };
 
-/** At a time: each has a thread of its own. */
+/** Limit of concurrent backtests: each has a thread. */
 const MAX_RUNNING = 2;
 
 interface BacktestRun {
   readonly outcome: Promise<BacktestOutcome>;
-  /** Ends the run at once; its outcome is rejected. */
+  /** Ends the run at once; its outcome rejects. */
   cancel(): void;
 }
 
-/**
- * Runs rules over stored events beside the server, each in a thread that can be ended at any time.
- */
+/** Runs rules over stored events beside the server, each in a thread that can be terminated. */
 export class Backtests {
   readonly #file: string;
   readonly #running = new Set<BacktestRun>();
@@ -89,12 +87,12 @@ export class Backtests {
     this.#file = file;
   }
 
-  /** How many are under way. */
+  /** Number of running backtests. */
   get size(): number {
     return this.#running.size;
   }
 
-  /** @throws OVERLOADED when enough are under way */
+  /** @throws OVERLOADED when too many are running */
   start(plan: BacktestPlan, onProgress: (progress: BacktestProgress) => void): BacktestRun {
     if (this.#running.size >= MAX_RUNNING)
       throw new PrismError("OVERLOADED", `${MAX_RUNNING} backtests are under way; try again when one has ended`);
@@ -107,14 +105,14 @@ export class Backtests {
       }),
       cancel: () => answer.reject(new PrismError("OVERLOADED", "The backtest was called off")),
     };
-    // A caller that cancels may not wait for the outcome.
+    // A caller that cancels may not await the outcome.
     run.outcome.catch(() => undefined);
     this.#running.add(run);
     listen(thread, answer, onProgress);
     return run;
   }
 
-  /** The program ends: so do they. */
+  /** Terminates all runs when the program ends. */
   stop(): void {
     for (const run of this.#running) run.cancel();
   }
@@ -136,7 +134,7 @@ function listen(
 
 const NDJSON = "application/x-ndjson";
 const DEFAULT_SAMPLES = 5;
-/** Users whom a rule reaches are counted so far. */
+/** Recipients are counted up to this number. */
 const COUNTED_USERS = 10_000;
 const PAGE_USERS = 500;
 
@@ -146,8 +144,8 @@ interface Prepared {
 }
 
 /**
- * Answers with one document, or with lines of progress and the answer as the last. A client that
- * goes away ends it.
+ * Answers with one document, or with lines of progress and the result as the last. A client that
+ * disconnects ends the run.
  */
 export async function answerBacktest(
   context: RulesContext,
@@ -267,7 +265,7 @@ function triedOf({ condition, suppression, dedupe, cooldownMs, titleTemplate }: 
   return { condition, suppression, dedupe, cooldownMs, titleTemplate };
 }
 
-/** Progress on its way to a reader: of what has not been read, only the newest. */
+/** Progress for a reader: keeps only the latest unread step. */
 class Steps {
   #newest: BacktestProgress | null = null;
   #isOver = false;
@@ -283,7 +281,7 @@ class Steps {
     this.#wake();
   }
 
-  /** @returns null when no more comes */
+  /** @returns null at the end */
   async next(): Promise<BacktestProgress | null> {
     while (this.#newest === null && !this.#isOver)
       await new Promise<void>((resolve) => {

@@ -18,7 +18,7 @@ import { definitionView } from "./view.ts";
 
 type GivenRule = ImportRules["rules"][number];
 
-/** Who imports: on whose behalf rules are made, and what their references mean to that one. */
+/** The importing caller: creator of the rules, and resolver of their references. */
 export interface Importer {
   /** Null for the command line, which imports for no user. */
   readonly userId: string | null;

@@ -1,4 +1,4 @@
-/** What other features may use of `rules`. */
+/** The part of `rules` that other features may use. */
 
 export {
   DELIVER_JOB,

@@ -13,14 +13,14 @@ import {
 
 export type RuleRow = Selectable<RulesTable>;
 type StatsColumns = Omit<Selectable<RuleStatsTable>, "ruleId">;
-/** A rule with its totals, which are null while it has never matched. */
+/** A rule with its totals; null before its first match. */
 export type RuleWithStats = RuleRow & { [K in keyof StatsColumns]: StatsColumns[K] | null };
 
-/** Whose rules a caller may see. */
+/** The projects whose rules a caller may see. */
 export interface VisibleProjects {
-  /** Null: those of all projects. */
+  /** Null: all projects. */
   readonly projectIds: readonly string[] | null;
-  /** Whether rules for every project are seen as well. */
+  /** Whether rules for every project are included. */
   readonly withGlobal: boolean;
 }
 
@@ -157,7 +157,7 @@ export async function roleNames(db: ReadDb | Trx): Promise<ReadonlyMap<string, s
   return new Map(roles.map(({ id, name }) => [id, name]));
 }
 
-/** Each version belongs to the project that it names: a rule may have moved. */
+/** A version belongs to the project it names: a rule may have moved. */
 function visibleVersions(db: ReadDb, ruleId: string, { projectIds, withGlobal }: VisibleProjects) {
   const query = db.selectFrom("rule_versions").where("ruleId", "=", ruleId);
   if (projectIds === null) return query;

@@ -1,10 +1,7 @@
 import { DAY_MS } from "../../core/clock.ts";
 import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
 
-/**
- * The longest window that a rule can have, and the hour in which a clock that was set back may come
- * to it again.
- */
+/** The longest window of a rule, plus an hour for a clock that was set back. */
 const WINDOW_MS = DAY_MS + 3_600_000;
 const BATCH_DAYS = 7;
 
@@ -64,5 +61,5 @@ const closedBatches: RetentionRule<string> = {
   },
 };
 
-/** What storms leave behind. */
+/** Removes the rows of finished storms. */
 export const SUPPRESSION_SWEEPS = [sweepOf(windows), sweepOf(keysOfClosed), sweepOf(closedBatches)];

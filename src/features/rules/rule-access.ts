@@ -8,10 +8,10 @@ import type { ReadDb, Trx } from "../../store/database.ts";
 import type { Projects } from "../access/index.ts";
 import * as queries from "./queries.ts";
 
-// Who may see and write which rules. A rule with `projectId` null acts on the events of every
-// project. A caller with `rules:write` but without `projects:all` may reduce such a rule (switch it
-// off, delete it, narrow it to a project), but never make one: it would show events of projects
-// that the caller may not read.
+// Access to rules. A rule with `projectId` null acts on the events of every project. A caller with
+// `rules:write` but without `projects:all` may restrict such a rule (disable it, delete it, move it
+// to a project) but not create one: it would reveal events of projects that the caller may not
+// read.
 
 /** @throws RULE_NOT_FOUND, also for a rule that the caller may not see. */
 export async function visibleRule(
@@ -75,8 +75,8 @@ export function projectAfter(
 
 /**
  * A changed rule as the caller may store it. Without `projects:all` a rule for every project whose
- * content changes becomes one of the default project, as long as there is no other project that
- * would lose it. @throws UNAUTHORIZED_ROLE where there is one
+ * content changes becomes one of the default project, unless another project would lose it. @throws
+ * UNAUTHORIZED_ROLE in that case
  */
 export async function allowedRow(
   { defaultId }: Projects,
@@ -90,7 +90,8 @@ export async function allowedRow(
   if (!(await queries.hasProjectBesides(trx, defaultId))) return { ...row, projectId: defaultId };
   throw missingPermission(
     "projects:all",
-    'this rule acts on every project; send projectId "default" with the change to make it a rule of the default project',
+    "this rule acts on every project; " +
+      'send projectId "default" with the change to make it a rule of the default project',
   );
 }
 
@@ -104,8 +105,8 @@ function hasRight(
 }
 
 /**
- * An active rule that breaks through quiet hours needs the right to send notifications: a project's
- * owner may otherwise wake people who have only agreed to be its members. @throws UNAUTHORIZED_ROLE
+ * An active rule that ignores quiet hours requires the permission to send notifications: otherwise
+ * a project's owner could wake people who only agreed to be members. @throws UNAUTHORIZED_ROLE
  */
 export function requirePriority({ permissions }: PermissionHolder, { priority, active }: queries.RuleRow): void {
   if (priority < URGENT_PRIORITY || active === 0 || permissions.has("notifications:send")) return;
@@ -116,7 +117,7 @@ function seesAllProjects(principal: PermissionHolder): boolean {
   return principal.permissions.has("projects:all");
 }
 
-/** What decides which events a rule shows to whom. */
+/** The members that decide who sees which events. */
 function contentOf(row: queries.RuleRow) {
   const { condition, targetRoles, targetUsers, channels, titleTemplate, messageTemplate, action } = row;
   const { suppression, dedupe } = row;

@@ -15,10 +15,7 @@ import type { CreateRule, UpdateRule } from "./schema.ts";
 import { throttleSettings } from "./throttle/throttle.ts";
 import { definitionView } from "./view.ts";
 
-/**
- * What checking and storing rules needs, in a running server and on its data directory alike. The
- * caller checks rights.
- */
+/** Dependencies of checking and storing rules. The caller checks permissions. */
 export interface RuleStoreContext {
   readonly clock: Clock;
   readonly audit: AuditTrail;
@@ -30,8 +27,8 @@ export interface RuleStoreContext {
 }
 
 /**
- * A new rule as it is to be stored. @throws INVALID_CONDITION, INVALID_TEMPLATE, ROLE_NOT_FOUND,
- * RECIPIENT_NOT_FOUND, and the like
+ * Builds the row of a new rule. @throws INVALID_CONDITION, INVALID_TEMPLATE, ROLE_NOT_FOUND,
+ * RECIPIENT_NOT_FOUND, and similar
  */
 export async function newRow(
   context: RuleStoreContext,
@@ -65,7 +62,7 @@ export async function newRow(
   };
 }
 
-/** A stored rule as it is to become; members that are missing stay. @throws as {@link newRow} */
+/** Builds the changed row of a rule; missing members stay. @throws as {@link newRow} */
 export async function changedRow(
   context: RuleStoreContext,
   trx: Trx,
@@ -131,8 +128,7 @@ async function requireFreeName(trx: Trx, { id, projectId, name }: queries.RuleRo
 }
 
 /**
- * Checks rules that were stored in this transaction against the limits on active ones. @throws
- * LIMIT_REACHED
+ * Checks stored rules of this transaction against the limits of active ones. @throws LIMIT_REACHED
  */
 export async function requireRoom(
   { settings }: RuleStoreContext,
@@ -149,10 +145,7 @@ export async function requireRoom(
       throw limitReached("A user has too many active rules", "limits.rulesPerUser", rulesPerUser);
 }
 
-/**
- * @throws INVALID_CONDITION where the patterns of these rules, stored together, do not fit into the
- * limits
- */
+/** @throws INVALID_CONDITION when the patterns of these rules together exceed the limits */
 export function requirePatternRoom({ rules }: RuleStoreContext, rows: readonly queries.RuleRow[]): void {
   const byProject = new Map<string | null, { size: number; ids: string[] }>();
   for (const { id, projectId, condition, active } of rows) {
@@ -204,7 +197,7 @@ function templates(titleTemplate: string, messageTemplate: string): { titleTempl
 
 const UNTHROTTLED = { suppression: null, dedupe: null, cooldownMs: 0 };
 
-/** What keeps the rule from telling too much, as it is stored. @throws INVALID_TEMPLATE */
+/** The throttle settings of a rule, as stored. @throws INVALID_TEMPLATE */
 export function throttlingColumns(
   input: Pick<CreateRule, "suppression" | "dedupe" | "cooldownMs">,
   old: Pick<queries.RuleRow, "suppression" | "dedupe" | "cooldownMs"> = UNTHROTTLED,
@@ -222,7 +215,7 @@ function textOrNull(value: object | null): string | null {
   return value && JSON.stringify(value);
 }
 
-/** A rule's name as a title that says just that, braces and all. */
+/** Escapes a rule's name, so that the title shows it literally. */
 function asTemplate(name: string): string {
   return name.replaceAll("{{", "{ {");
 }
@@ -230,10 +223,10 @@ function asTemplate(name: string): string {
 type Targets = Pick<queries.RuleRow, "targetRoles" | "targetUsers">;
 
 /**
- * Whom a rule is to reach, as it is stored: ids, for a role that is renamed stays meant. What is
- * not given stays and is not asked about again, so that a rule can be renamed after one of its
- * users was disabled; a rule that moves to another project has its users asked for there.
- * @param old the rule as it was; null for a new one. @throws ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND,
+ * The recipients of a rule as stored: ids, so that a renamed role keeps its meaning. Members that
+ * are not given stay unchecked, so that a rule can be renamed after one of its users was disabled;
+ * a rule that moves to another project has its users checked there.
+ * @param old the previous rule; null for a new one. @throws ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND,
  * VALIDATION_FAILED without any recipient
  */
 async function resolveTargets(
@@ -271,7 +264,7 @@ async function roleIds(trx: Trx, refs: readonly string[]): Promise<string[]> {
   return [...new Set(ids)];
 }
 
-/** The id of a role that is meant by id or by name, in whatever case. */
+/** Resolves a role by id or name, ignoring case. */
 export function roleId(names: ReadonlyMap<string, string>, ref: string): string | undefined {
   if (names.has(ref)) return ref;
   const wanted = ref.toLowerCase();

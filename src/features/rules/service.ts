@@ -28,7 +28,7 @@ import { changedRow, insertRule, newRow, replaceRule, requirePatternRoom, requir
 import type { CreateRule, ImportReply, ImportRules, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
 import { countsView, ruleView } from "./view.ts";
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface RulesOwn {
   readonly db: Database;
   readonly clock: Clock;
@@ -39,7 +39,7 @@ export interface RulesOwn {
   readonly users: UserDirectory;
   readonly settings: LiveSettings;
   readonly sounds: SoundServices;
-  /** An event as ingest would make it of this object. @throws VALIDATION_FAILED */
+  /** Builds an event as ingest would. @throws VALIDATION_FAILED */
   trialEvent(value: Readonly<Record<string, unknown>>, projectId: string, now: number): RuleEvent;
 }
 
@@ -92,7 +92,7 @@ export function importAs(context: RulesContext, principal: PermissionHolder, inp
     userId: principal.userId,
     projectOf: async (ref) => projectOf(context.projects, principal, ref),
     requireStorable: (row) => requirePriority(principal, row),
-    // A caller who may not read users must not learn whose a mail address is.
+    // A caller who may not read users must not learn who owns a mail address.
     userOf: async (ref, trx) => users.find(ref) ?? (mayReadUsers ? queries.activeUserByEmail(trx, ref) : undefined),
   });
 }
@@ -141,8 +141,8 @@ export async function listRules(context: RulesContext, principal: PermissionHold
 }
 
 /**
- * Versions from a time when the rule was of a project whose rules the caller may not read are left
- * out.
+ * Omits versions from a time when the rule belonged to a project whose rules the caller may not
+ * read.
  */
 export async function listVersions(
   context: RulesContext,
@@ -166,8 +166,8 @@ export async function listVersions(
 }
 
 /**
- * Totals since the rule exists, or counted from the stored decisions of a time; by day the last 30
- * days unless a time is given.
+ * Totals of the rule's lifetime, or counts of stored decisions in a time range; by day the last 30
+ * days unless a range is given.
  */
 export async function ruleStats(
   context: RulesContext,

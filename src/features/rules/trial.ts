@@ -24,8 +24,8 @@ export type RuleTestResult = ConditionTrace & {
 };
 
 /**
- * Tries a condition on an event without storing anything; over HTTP and `prism rules test`. @throws
- * INVALID_CONDITION, INVALID_TEMPLATE
+ * Tests a condition on an event without storing anything; used by HTTP and `prism rules test`.
+ * @throws INVALID_CONDITION, INVALID_TEMPLATE
  */
 export function testRule({ condition, event, templates }: RuleTest): RuleTestResult {
   const trace = compileCondition(condition).trace(event);
@@ -41,8 +41,8 @@ export function testRule({ condition, event, templates }: RuleTest): RuleTestRes
 }
 
 /**
- * An event of the log, to try a condition on. @throws EVENT_NOT_FOUND, also where the caller may
- * not read events.
+ * A stored event to test a condition on. @throws EVENT_NOT_FOUND, also if the caller may not read
+ * events.
  */
 export async function readableEvent(
   { db, projects }: RulesContext,

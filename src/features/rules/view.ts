@@ -4,8 +4,8 @@ import type { BrokenRule } from "./deciding/rule-book.ts";
 import type { RuleRow, RuleWithStats, STATS } from "./queries.ts";
 
 /**
- * A rule as clients see it; which rules are broken is known to a running server. Roles are stored
- * by id, so that one that is renamed stays meant; they are shown by name.
+ * A rule as clients see it. Only a running server knows which rules are broken. Roles are stored by
+ * id, so that a renamed one keeps its meaning, and shown by name.
  */
 export function ruleView(
   row: RuleWithStats,
@@ -26,7 +26,7 @@ export function ruleView(
   };
 }
 
-/** What a version of a rule consists of. */
+/** The content of a version of a rule. */
 export function definitionView(row: RuleRow, roles: ReadonlyMap<string, string>) {
   return {
     projectId: row.projectId,

@@ -24,34 +24,31 @@ import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, type Targets } f
 import { countDecisions, type RuleStats } from "./rule-stats.ts";
 import { Slice } from "./turn-limits.ts";
 
-/** One list stands for all that are empty, and crosses to the writer once. */
+/** One shared empty list: it is cloned to the writer once. */
 const NONE: readonly never[] = [];
 const TITLE_LENGTH = 255;
 const MESSAGE_LENGTH = 4000;
-/** Between a failure and the first new attempt. */
+/** Delay between a failure and the first retry. */
 const TRY_AGAIN_MS = 1000;
 
-/** What the rules make of one event. Sealed with it, so that both are on disk or neither. */
+/** The result of the rules for one event. Sealed with it, so that both are on disk or neither. */
 export interface Decision {
   readonly effects: Effects;
-  /** One row per user who hears of it, for the live streams. */
+  /** One row per notified user, for the live streams. */
   readonly told: readonly NotifiedRecipient[];
   /**
-   * Further rules remain: this is a slice, and the event stays undecided until those after this
+   * Further rules remain: this is a slice, and the event stays undecided until the rules after this
    * position have been asked.
    */
   readonly askedTo: RulePosition | null;
 }
 
-/** What rules have decided on an event before: they are left out. */
+/** Earlier decisions on an event; their rules are skipped. */
 export interface Earlier {
   readonly outcomes: ReadonlyMap<string, DecisionOutcome>;
-  /**
-   * The event is decided again, out of its turn; otherwise it is the rest of an event that is
-   * decided in slices.
-   */
+  /** The event is decided again later; otherwise this is the next slice of an event. */
   readonly isLate: boolean;
-  /** Where an earlier slice ended. */
+  /** Position after the last slice. */
   readonly askedTo: RulePosition | null;
 }
 
@@ -60,7 +57,7 @@ interface RuleError {
   readonly error: unknown;
 }
 
-/** What one turn has made of the rules of an event. */
+/** The result of one turn over the rules of an event. */
 interface Turn {
   readonly decided: readonly Decided[];
   readonly errors: readonly RuleError[];
@@ -74,13 +71,13 @@ export interface DeciderParts {
   /** The offset of user streams. */
   readonly offsets: Sequence;
   settingsOf(queue: QueueName): QueueSettings;
-  /** Whether a notification with these channels can leave the program. */
+  /** Whether a notification with these channels may need external delivery. */
   readonly channels: { hasExternalChannel(channels: string | null): boolean };
 }
 
 /**
- * Decides events. Pure but for the offsets it draws and the totals it adds to; the caller must hold
- * the writer.
+ * Decides events. Pure except for the offsets it draws and the totals it updates; the caller must
+ * hold the writer.
  */
 export class Decider {
   readonly #parts: DeciderParts;
@@ -92,19 +89,19 @@ export class Decider {
   }
 
   /**
-   * Decides one event: every active rule that matches leaves a decision, and a notification where
-   * it has recipients. Of an event with many or costly rules this is one {@link Slice}; the next
-   * call, with where this one ended, goes on.
-   * @param earlier what earlier slices or attempts have stored of this event. A rule that had no
-   * recipients and now has some is decided again.
-   * @returns null when no rule has anything to decide. @throws what a template or a look-up throws:
+   * Decides one event: every active rule that matches leaves a decision, and a notification if it
+   * has recipients. For an event with many or costly rules the result is one {@link Slice}; the
+   * next call continues after it.
+   * @param earlier stored results of earlier slices or attempts. A rule that had no recipients and
+   * now has some is decided again.
+   * @returns null when no rule has anything to decide. @throws errors of a template or a look-up:
    * the event is then {@link poisoned}.
    */
   decide(event: IncomingEvent, stats: RuleStats, now: number, earlier: Earlier | null = null): Decision | null {
     const after = earlier?.askedTo ?? null;
     const turn = after ? this.#decideAfter(after, event, now, earlier) : this.#decideWhole(event, now, earlier);
     const { decided, errors, askedTo } = turn;
-    // Counted and remembered when nothing can throw any more: a poisonous event adds nothing.
+    // Counted only when nothing can throw any more: a failed event adds nothing.
     this.#countErrors(errors, event, stats);
     if (decided.length === 0 && askedTo === null && after === null) return null;
     const decision = this.#decisionOf(event, turn, after !== null, now);
@@ -112,21 +109,21 @@ export class Decider {
     return decision;
   }
 
-  /** Asks all rules at once, as nearly every event is decided. */
+  /** Asks all rules at once, as for nearly every event. */
   #decideWhole(event: IncomingEvent, now: number, earlier: Earlier | null): Turn {
     const errors: RuleError[] = [];
     const rules = this.#parts.book.match(event, (rule, error) => errors.push({ rule, error }));
-    // Too much for one turn: the next ones ask them in order.
+    // Too much for one turn: the next turns ask the rules in order.
     if (rules === null) return { decided: NONE, errors: NONE, askedTo: RULES_START };
     const { decided, isFull } = this.#slice(rules, event, now, earlier);
     const last = decided.at(-1);
     if (!isFull || !last) return { decided, errors, askedTo: null };
     const askedTo = positionOf(last.rule);
-    // The others are asked again with the rules that remain.
+    // The others are asked again with the remaining rules.
     return { decided, askedTo, errors: errors.filter(({ rule }) => inRuleOrder(positionOf(rule), askedTo) <= 0) };
   }
 
-  /** Asks the rules that earlier slices have left, as far as one turn goes. */
+  /** Asks the rules after the earlier slices, for one turn. */
   #decideAfter(after: RulePosition, event: IncomingEvent, now: number, earlier: Earlier | null): Turn {
     const errors: RuleError[] = [];
     const walk = this.#parts.book.walk(event, after, (rule, error) => errors.push({ rule, error }));
@@ -143,7 +140,7 @@ export class Decider {
     }
   }
 
-  /** Judges rules in their order until the slice is full. */
+  /** Judges rules in order until the slice is full. */
   #slice(
     rules: Iterable<ActiveRule>,
     event: IncomingEvent,
@@ -203,9 +200,7 @@ export class Decider {
     return { effects: written, told, askedTo };
   }
 
-  /**
-   * What suppression and dedupe have counted since the last call: to be written with the decisions.
-   */
+  /** Counts of suppression and dedupe since the last call, to be written with the decisions. */
   takeSuppression(): SuppressionRows | null {
     const rows = this.#parts.throttle.take();
     const jobs = this.#stormJobs;
@@ -214,8 +209,8 @@ export class Decider {
   }
 
   /**
-   * The database refused some effects of a set that has settled: what was remembered of them as
-   * told is forgotten. @param failed their indexes
+   * The database refused some effects of a completed set: removes their notifications from memory.
+   * @param failed their indexes
    */
   refused(effects: readonly Effects[], failed: readonly number[]): void {
     for (const i of failed)
@@ -224,13 +219,13 @@ export class Decider {
 
   /**
    * The effects of an event that could not be decided: it stays stored, the failure is recorded,
-   * and a job tries again.
+   * and a job retries.
    */
   poisoned(event: IncomingEvent, error: unknown, now: number): Effects {
     return { ...this.noEffects(event, now), poison: messageOf(error) };
   }
 
-  /** Nothing follows from the event; the frame that everything else is put into. */
+  /** Effects of an event without consequences, as the base of all others. */
   noEffects(event: IncomingEvent, now: number): Effects {
     return {
       eventSeq: event.seq,
@@ -247,7 +242,7 @@ export class Decider {
     };
   }
 
-  /** The same object for all events of a set: it crosses to the writer once. */
+  /** One object for all events of a set: it is cloned to the writer once. */
   #retryAt(now: number): RetryPlan {
     if (this.#retry.at !== now) {
       const { maxAttempts } = this.#parts.settingsOf("event-processing");
@@ -266,8 +261,8 @@ export class Decider {
 }
 
 /**
- * The jobs that a set has written with its events' effects. @param refused indexes of effects in
- * whose place there is a job that tries again.
+ * The jobs that a set wrote with its events' effects. @param refused indexes of effects that were
+ * replaced by a retry job.
  */
 export function enqueuedBy(
   effects: readonly Effects[],
@@ -283,7 +278,7 @@ export function enqueuedBy(
   return jobs;
 }
 
-/** The job that writes the recipients of a rule that reaches many. */
+/** The job that writes the recipients of a rule with many of them. */
 export function recipientsJob(
   { id, correlationId, createdAt }: NotificationRow,
   { targetUsers, targetRoles, projectId, priority }: Targets & Pick<RuleRow, "priority">,
@@ -302,8 +297,8 @@ export function recipientsJob(
 export const DELIVER_JOB = "notification.deliver";
 
 /**
- * The job that plans what of a notification goes out besides the live streams; made when all its
- * recipients are written.
+ * The job that plans external delivery of a notification; created when all its recipients are
+ * written.
  */
 export function deliverJob({ id, priority, correlationId, createdAt }: NotificationRow): Omit<NewJob, "maxAttempts"> {
   return {
@@ -319,7 +314,7 @@ export function deliverJob({ id, priority, correlationId, createdAt }: Notificat
 
 export const STORM_JOB = "suppression.storm";
 
-/** The job that tells of a storm; there is one at a time. */
+/** The job that sends the summary of a storm; one at a time. */
 export function stormJob(batchId: string, priority: number, runAt: number): Omit<NewJob, "maxAttempts"> {
   return {
     queue: "alert-suppression",
@@ -331,7 +326,7 @@ export function stormJob(batchId: string, priority: number, runAt: number): Omit
   };
 }
 
-/** A rule that matched, and what becomes of it; no verdict where it has no recipients. */
+/** A matching rule and its outcome; no verdict if it has no recipients. */
 interface Decided {
   readonly rule: ActiveRule;
   readonly users: readonly string[];
@@ -349,7 +344,7 @@ export function sliceMark(askedTo: RulePosition | null): SliceMark {
   return { after: { priority: askedTo.priority, createdAt: askedTo.createdAt, ruleId: askedTo.key } };
 }
 
-/** The notification it names is the one that was made, or the earlier one that stands for it. */
+/** Refers to the new notification, or to the earlier one that represents the match. */
 function decisionRow(
   event: IncomingEvent,
   { row }: ActiveRule,
@@ -386,7 +381,7 @@ function notificationOf(
   });
 }
 
-/** Normalising can make a text longer, so it is cut once more behind it. */
+/** Normalising can lengthen a text, so it is truncated again. */
 function rendered(template: Template, event: IncomingEvent, length: number): string {
   return cutText(cleanText(template.render(event, length)), length);
 }

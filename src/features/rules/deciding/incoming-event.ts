@@ -4,18 +4,15 @@ import type { RuleEvent } from "../language/language.ts";
 
 type EventFields = Omit<IncomingEvent, "seq" | "processedAt" | "correlationId" | "bytes">;
 
-/** What became of an event once its commit is on disk, or failed. */
+/** The result of an event once its commit is on disk or has failed. */
 export type EventResult =
   | { readonly status: "accepted" | "duplicate"; readonly id: string; readonly seq: number }
   | { readonly status: "conflict" };
 
-/** What an event holds in memory besides the text of its payload. */
+/** Memory of an event besides its payload text. */
 export const EVENT_OVERHEAD_BYTES = 400;
 
-/**
- * A checked event on its way to the database. A class, so that all of them have one shape for the
- * engine.
- */
+/** A validated event before it is stored. A class, so that all have one shape for the engine. */
 export class IncomingEvent implements RuleEvent {
   readonly id: string;
   /** The producer chose the id, so another event may have it. */
@@ -25,15 +22,15 @@ export class IncomingEvent implements RuleEvent {
   readonly level: Level;
   readonly source: string | null;
   readonly payload: Record<string, unknown>;
-  /** What is stored: the payload as it was written, without whitespace between tokens. */
+  /** The stored form: the payload as written, without whitespace between tokens. */
   readonly payloadText: string;
   readonly dedupeKey: string | null;
   readonly occurredAt: number;
   readonly receivedAt: number;
   readonly givenCorrelationId: string | null;
-  /** Given when the event is sealed. */
+  /** Set when the event is sealed. */
   seq = 0;
-  /** When its rules were decided; null while they are not. */
+  /** When its rules were decided; null before. */
   processedAt: number | null = null;
 
   constructor(fields: EventFields) {
@@ -55,13 +52,13 @@ export class IncomingEvent implements RuleEvent {
     return this.givenCorrelationId ?? this.id;
   }
 
-  /** About what it holds in memory while it waits. */
+  /** Approximate memory while it waits. */
   get bytes(): number {
     return this.payloadText.length + EVENT_OVERHEAD_BYTES;
   }
 }
 
-/** An event as it was when it came in. */
+/** Restores an event from its row. */
 export function storedEvent(row: EventsTable): IncomingEvent {
   const event = new IncomingEvent({
     ...row,

@@ -17,7 +17,7 @@ import { type ThrottleSettings, throttleSettings } from "../throttle/throttle.ts
 import type { IncomingEvent } from "./incoming-event.ts";
 import { type PatternLimits, PatternQuota, RuleStrikes, RuleWork } from "./rule-costs.ts";
 
-/** A rule as the pipeline runs it. */
+/** A rule as the pipeline evaluates it. */
 export interface ActiveRule {
   readonly row: RuleRow;
   readonly condition: Condition;
@@ -35,7 +35,8 @@ export interface BrokenRule {
 const TOO_COSTLY: BrokenRule = {
   code: "TOO_COSTLY",
   message:
-    "the condition took too long: on ten events within a minute, or it took the most when the rules of its project went over limits.ruleStepsPerMinute",
+    "the condition is too slow: on ten events within a minute, " +
+    "or it was the slowest when its project exceeded limits.ruleStepsPerMinute",
 };
 
 type OnRuleError = (rule: ActiveRule, error: unknown) => void;
@@ -46,23 +47,23 @@ export interface RuleBookParts {
   readonly limits: PatternLimits & { readonly ruleStepsPerMinute: number };
   readonly clock: Clock;
   readonly log: Logger;
-  /** Called for a rule that is left out from now on because its condition takes too long. */
+  /** Called for a rule that is no longer evaluated because its condition is too costly. */
   onTooCostly(row: RuleRow): void;
 }
 
-/** Compiling patterns takes this much of a turn of the loop, and one condition more. */
+/** Compiling patterns takes at most this much of a turn of the loop, plus one condition. */
 const MEASURE_MS = 5;
 
-/** A rule that reaches more users than this has its recipients written by a job. */
+/** For a rule with more recipients a job writes them. */
 export const MAX_DIRECT_RECIPIENTS = 200;
 
 const IS_ACTIVE = "u.status = 'active' and u.deletedAt is null";
 
 /**
- * Whom a rule reaches: holders of its roles and the users it names; where it is bound to a project,
- * that project's members only, which for `default` are all users. One look-up per role, each along
- * an index in the order of ids and ended by its limit: what it costs does not grow with the number
- * of users. `cross join` keeps SQLite from turning the order round.
+ * The recipients of a rule: holders of its roles and the users it names. For a rule of a project
+ * only members of that project count; for `default` all users do. One look-up per role, along an
+ * index in the order of ids and ended by its limit, so the cost does not grow with the number of
+ * users. `cross join` keeps SQLite from reversing the order.
  */
 const HOLDERS = `
   select u.id from user_roles r cross join users u on u.id = r.userId
@@ -74,7 +75,8 @@ const HOLDERS_IN_PROJECT = `
 const NAMED = `
   select u.id from json_each(@users) j cross join users u on u.id = j.value
   where u.id > @after and ${IS_ACTIVE}
-    and (@projectId is null or exists (select 1 from project_members m where m.projectId = @projectId and m.userId = u.id))
+    and (@projectId is null or exists (
+      select 1 from project_members m where m.projectId = @projectId and m.userId = u.id))
   order by u.id limit @limit`;
 
 interface Page {
@@ -86,12 +88,15 @@ interface Page {
 export type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId">;
 
 /**
- * The active rules, compiled and indexed, and whom each reaches. A copy of tables: kept current by
+ * The active rules, compiled and indexed, and their recipients. A copy of tables, kept current by
  * the effects `rules-changed` ({@link changed}) and `rights-changed` ({@link forgetRecipients}).
  */
 export class RuleBook {
   readonly #index = new RuleIndex<ActiveRule>();
-  /** What has been read of each rule, one that does not compile included: it is reported once. */
+  /**
+   * The version read of each rule, including rules that do not compile, so that each is reported
+   * once.
+   */
   readonly #versions = new Map<string, number>();
   readonly #recipients = new Map<string, readonly string[]>();
   readonly #defaultProjectId: string;
@@ -99,7 +104,7 @@ export class RuleBook {
   readonly #strikes = new RuleStrikes();
   readonly #work: RuleWork;
   readonly #broken = new Map<string, BrokenRule>();
-  /** Rules whose patterns have not been compiled and counted yet. */
+  /** Rules whose patterns are not compiled and counted yet. */
   readonly #unmeasured = new Map<string, ActiveRule>();
   readonly #log: Logger;
   readonly #onTooCostly: RuleBookParts["onTooCostly"];
@@ -142,14 +147,14 @@ export class RuleBook {
     this.#log.debug({ rules: this.#versions.size, broken: this.#broken.size }, "the active rules are read");
   }
 
-  /** Reads a rule that was made, changed or deleted. */
+  /** Reads a new, changed or deleted rule. */
   changed(id: string): void {
     const row = this.#one.get(id);
     if (row) this.put(row);
     else this.remove(id);
   }
 
-  /** Takes a rule as it now is; one that is not active goes. Running it again changes nothing. */
+  /** Stores the current version of a rule; removes an inactive one. Idempotent. */
   put(row: RuleRow): void {
     this.remove(row.id);
     if (row.active === 0 || row.deletedAt !== null) return;
@@ -170,8 +175,8 @@ export class RuleBook {
       this.#measureLater(rule);
       this.#log.debug({ ruleId: row.id, projectId: row.projectId, version: row.version }, "a rule is in force");
     } catch (error) {
-      // It was checked when it was stored, so this is a rule of another version of the program. The
-      // others go on.
+      // It was valid when stored, so it comes from another version of the program. The other rules
+      // continue.
       this.#break(row, reasonOf(error));
     }
   }
@@ -184,7 +189,7 @@ export class RuleBook {
     this.#strikes.forget(id);
   }
 
-  /** Why an active rule is not evaluated; null for one that is, and for one that is not active. */
+  /** Why an active rule is not evaluated; null for evaluated and for inactive ones. */
   brokenOf(id: string): BrokenRule | null {
     return this.#broken.get(id) ?? null;
   }
@@ -195,7 +200,7 @@ export class RuleBook {
   }
 
   /**
-   * Rules that match, in rule order; null where asking all of them is too much for one turn of the
+   * Rules that match, in rule order; null when asking all of them is too much for one turn of the
    * loop: see {@link walk}.
    */
   match(event: IncomingEvent, onError: OnRuleError): ActiveRule[] | null {
@@ -208,8 +213,8 @@ export class RuleBook {
   }
 
   /**
-   * A condition failed on an event. One that takes too long on ten events within a minute is
-   * evaluated no more.
+   * Records that a condition failed on an event. One that is too slow on ten events within a minute
+   * is no longer evaluated.
    */
   noteError({ row }: ActiveRule, error: unknown, { receivedAt }: IncomingEvent): void {
     if (!(error instanceof ConditionTooCostly)) return;
@@ -217,21 +222,21 @@ export class RuleBook {
   }
 
   /**
-   * The costliest rules of a project that takes more than its share are evaluated no more: events
-   * of other projects wait for them.
+   * The costliest rules of a project over its limit are no longer evaluated, because they delay
+   * events of other projects.
    */
   #noteCost({ row }: ActiveRule, steps: number, event: IncomingEvent): void {
     for (const costliest of this.#work.add(row, steps, event)) this.#breakCostly(costliest);
   }
 
-  /** A rule that was changed since its evaluation stays. */
+  /** A rule changed since its evaluation stays. */
   #breakCostly(row: RuleRow): void {
     if (this.#broken.has(row.id) || this.#versions.get(row.id) !== row.version) return;
     this.#break(row, TOO_COSTLY);
     this.#onTooCostly(row);
   }
 
-  /** Patterns are compiled in slices: ten thousand rules must not hold the start, nor the loop. */
+  /** Patterns are compiled in slices: ten thousand rules must not block the start or the loop. */
   #measureLater(rule: ActiveRule): void {
     if (this.#unmeasured.size === 0) setImmediate(() => this.#measureSome());
     this.#unmeasured.set(rule.row.id, rule);
@@ -274,8 +279,8 @@ export class RuleBook {
   }
 
   /**
-   * Ids of the users a rule reaches, ascending; one more than {@link MAX_DIRECT_RECIPIENTS} at
-   * most, which says that there are too many.
+   * Ids of the rule's recipients, ascending; at most {@link MAX_DIRECT_RECIPIENTS} and one more,
+   * which means too many.
    */
   recipientsOf({ row }: ActiveRule): readonly string[] {
     let ids = this.#recipients.get(row.id);
@@ -286,7 +291,7 @@ export class RuleBook {
     return ids;
   }
 
-  /** The first users a rule reaches whose id is greater than `after`, ascending. */
+  /** The rule's next recipients with an id greater than `after`, ascending. */
   recipientPage(rule: Targets, after: string, limit: number): string[] {
     const projectId = rule.projectId === this.#defaultProjectId ? null : rule.projectId;
     const page = { projectId, after, limit };
@@ -301,7 +306,7 @@ export class RuleBook {
     this.#recipients.clear();
   }
 
-  /** Rules in force. */
+  /** Number of rules in force. */
   get size(): number {
     return this.#index.size;
   }

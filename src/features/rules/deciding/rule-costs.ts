@@ -17,13 +17,13 @@ interface Count {
   strikes: number;
 }
 
-/** Counts the events on which a rule's condition took too long. */
+/** Counts the events on which a rule's condition was too slow. */
 export class RuleStrikes {
   readonly #counts = new Map<string, Count>();
 
   /**
-   * @param at receipt of the event, epoch ms. @returns whether the rule has had as many within a
-   * minute as a rule may have.
+   * @param at time of receipt of the event, epoch ms. @returns whether the rule has reached the
+   * limit within a minute.
    */
   add(ruleId: string, at: number): boolean {
     const known = this.#counts.get(ruleId);
@@ -39,8 +39,8 @@ export class RuleStrikes {
 }
 
 /**
- * Conditions of a project may take this much of one event uncounted, in steps: such events are
- * limited by their rate only.
+ * Steps per event that conditions of a project may take uncounted: such events are limited by their
+ * rate only.
  */
 const FREE_EVENT_STEPS = 262_144;
 
@@ -52,14 +52,14 @@ interface RuleSum {
 interface ProjectSum {
   steps: number;
   readonly rules: Map<string, RuleSum>;
-  /** The event that was asked last, and what it has taken so far. */
+  /** The last event, and its steps so far. */
   eventSeq: number;
   eventSteps: number;
 }
 
 /**
- * Adds up, for a minute at a time, what the costly conditions of each project take. Rules of every
- * project are a project of their own.
+ * Sums the cost of each project's conditions, per minute. Rules for every project count as one
+ * project.
  */
 export class RuleWork {
   readonly #limitSteps: number;
@@ -67,7 +67,7 @@ export class RuleWork {
   readonly #projects = new Map<string | null, ProjectSum>();
   #sinceMs: number;
 
-  /** @param limitSteps that the conditions of one project may take in a minute */
+  /** @param limitSteps limit of one project per minute */
   constructor(limitSteps: number, clock: Clock) {
     this.#limitSteps = limitSteps;
     this.#clock = clock;
@@ -75,9 +75,8 @@ export class RuleWork {
   }
 
   /**
-   * To be called for a costly evaluation. A rule that is returned no longer counts.
-   * @returns the rules that have taken the most, as many as bring the project back to its limit;
-   * usually none
+   * Records a costly evaluation. Returned rules no longer count.
+   * @returns the costliest rules, as many as bring the project below its limit; usually none
    */
   add(row: RuleRow, steps: number, { seq }: IncomingEvent): RuleRow[] {
     const sum = this.#sumOf(row.projectId);
@@ -125,7 +124,7 @@ export class RuleWork {
 
 /**
  * Makes the listener that stores and audits that a rule is no longer evaluated because its
- * condition takes too long. It holds for this version of the rule: a restart does not evaluate it
+ * condition is too costly. Applies to this version of the rule: a restart does not evaluate it
  * again, a change does.
  */
 export function recordCostlyRules(database: Database, audit: AuditService, log: Logger): (row: RuleRow) => void {
@@ -145,11 +144,11 @@ function storeTooCostly(database: Database, audit: AuditService, { id, version, 
   });
 }
 
-/** How large the compiled patterns of rules may be, in instructions. */
+/** Limits for the compiled patterns of rules, in instructions. */
 export interface PatternLimits {
-  /** Of one project's active rules together. */
+  /** For the active rules of one project. */
   readonly patternsPerProject: number;
-  /** Of all active rules of the server. */
+  /** For all active rules of the server. */
   readonly patterns: number;
 }
 
@@ -184,8 +183,8 @@ export class PatternQuota {
   }
 
   /**
-   * Whether patterns of this size fit beside those of the other rules.
-   * @param replaced ids of rules that are replaced. @returns the reason why not, which names limit
+   * Checks whether patterns of this size fit.
+   * @param replaced ids of rules that are replaced. @returns the reason for a refusal, with limit
    * and value, or null
    */
   refusalOf(projectId: string | null, size: number, replaced: readonly string[]): string | null {
@@ -194,14 +193,15 @@ export class PatternQuota {
     return size > freed ? this.refusal(projectId, size - freed) : null;
   }
 
-  /**
-   * @returns why `more` does not fit into the limits, naming limit and value; null where it fits.
-   */
+  /** @returns the reason why `more` exceeds a limit, with limit and value; null when it fits. */
   refusal(projectId: string | null, more: number): string | null {
     const { patternsPerProject, patterns } = this.#limits;
     const sum = (this.#byProject.get(projectId) ?? 0) + more;
     if (sum > patternsPerProject)
-      return `the patterns of this project's rules compile to ${sum}; limits.patternsPerProject is ${patternsPerProject}`;
+      return (
+        `the patterns of this project's rules compile to ${sum}; ` +
+        `limits.patternsPerProject is ${patternsPerProject}`
+      );
     if (this.#total + more > patterns)
       return `the patterns of all rules compile to ${this.#total + more}; limits.patterns is ${patterns}`;
     return null;
@@ -216,8 +216,7 @@ export class PatternQuota {
 }
 
 /**
- * Counts the patterns of the active rules that are stored, where no server runs that counts them.
- * Broken rules do not count.
+ * Counts the patterns of stored active rules, without a running server. Broken rules do not count.
  */
 export function storedPatterns(reader: Sqlite, limits: PatternLimits): PatternQuota {
   const quota = new PatternQuota(limits);
@@ -232,7 +231,7 @@ export function storedPatterns(reader: Sqlite, limits: PatternLimits): PatternQu
   return quota;
 }
 
-/** @returns 0 for a condition that cannot be compiled */
+/** @returns 0 for a condition that does not compile */
 function sizeOf(condition: string): number {
   try {
     return readCondition(condition).measure();

@@ -5,7 +5,7 @@ import type { EventResult } from "./incoming-event.ts";
 
 type Sum = { -readonly [K in keyof RuleStatSum]: RuleStatSum[K] };
 
-/** Rule totals gathered over a write set. */
+/** Rule totals of a write set. */
 export class RuleStats {
   readonly #sums = new Map<string, Sum>();
 
@@ -42,9 +42,7 @@ const COUNTED_AS = {
   "no recipients": "noRecipients",
 } as const satisfies Record<DecisionOutcome, keyof RuleStatSum>;
 
-/**
- * The totals are those of the rows: a decision that takes the place of another counts in its place.
- */
+/** Totals match the rows: a decision that replaces another one replaces its count. */
 export function countDecisions(
   decisions: readonly DecisionRow[],
   earlier: ReadonlyMap<string, DecisionOutcome> | null,
@@ -60,18 +58,15 @@ export function countDecisions(
   }
 }
 
-/** From 10 µs, which a small set without matching rules takes, to a second. */
+/** From 10 µs, for a small set without matching rules, to a second. */
 const DECIDING_BUCKETS = [0.00001, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1];
 
-/** Why a match makes no notification, as the totals of a rule name it. */
+/** Why a match creates no notification, as named in a rule's totals. */
 const SUPPRESSED = ["suppressed", "deduped", "cooled"] as const;
 
 export type PipelineMetrics = ReturnType<typeof pipelineMetrics>;
 
-/**
- * What became of events and what the rules made of them, counted when it is on disk. The labels are
- * fixed words.
- */
+/** Counts the outcomes of events and rules once they are on disk. Labels are fixed words. */
 export function pipelineMetrics(metrics: Metrics) {
   const events = metrics.counter("prism_ingest_events_total", "Events that were sent, by what became of them");
   const rejected = events({ result: "rejected" });
@@ -116,7 +111,7 @@ export function pipelineMetrics(metrics: Metrics) {
         for (const reason of SUPPRESSED) reasons[reason].add(row[reason]);
       }
     },
-    /** @param startedAt as of `performance.now()`. */
+    /** @param startedAt from `performance.now()`. */
     deciding: (startedAt: number) => deciding.observe((performance.now() - startedAt) / 1000),
     notified: (count: number) => notifications.add(count),
   };

@@ -1,31 +1,31 @@
 import type { Effects } from "../../../store/commit/write-set.ts";
 
-/** What deciding may take of one seal before the rest is left to the consumer. */
+/** Time for deciding in one seal; the rest is left to the consumer. */
 const DECIDE_BUDGET_MS = 5;
 const DECIDE_BUDGET_ROWS = 2000;
 
-/** How much deciding one seal may do: ingest never waits for a storm. */
+/** The decisions allowed in one seal, so that ingest never waits for a storm. */
 export class Budget {
   readonly #until: number;
   #rows = 0;
   #isFirst = true;
   #isSpent: boolean;
 
-  /** @param isSpent nothing may be decided here at all: older events wait for their turn. */
+  /** @param isSpent nothing may be decided here: older events come first. */
   constructor(isSpent: boolean) {
     this.#isSpent = isSpent;
     this.#until = performance.now() + DECIDE_BUDGET_MS;
   }
 
-  /** To be asked before each event. Once spent it stays so, for events are decided in order. */
+  /** Call it before each event. Once spent it stays spent, because events are decided in order. */
   isSpent(): boolean {
-    // One is always decided, however busy the machine: an event on its own has nothing to wait for.
+    // One event is always decided, however busy the machine is.
     if (this.#isFirst) this.#isFirst = false;
     else if (!this.#isSpent && performance.now() > this.#until) this.#isSpent = true;
     return this.#isSpent;
   }
 
-  /** Nothing more is decided in this seal. */
+  /** Ends deciding in this seal. */
   end(): void {
     this.#isFirst = false;
     this.#isSpent = true;
@@ -37,21 +37,21 @@ export class Budget {
   }
 }
 
-/** Rules that one slice decides. */
+/** Limit of rules per slice. */
 const SLICE_RULES = 500;
-/** Notifications and recipients that one slice makes. One rule has at most 200 recipients more. */
+/** Limit of notifications and recipients per slice. One rule adds at most 200 recipients. */
 export const SLICE_ROWS = 500;
-/** Time that one slice takes of the loop, looked at after the first rules. */
+/** Time limit of a slice, checked after the first rules. */
 const SLICE_MS = 10;
-/** A small event of few rules is decided whole, even when the machine is busy for a moment. */
+/** A small event with few rules is decided in one slice, even when the machine is briefly busy. */
 const TIMED_FROM_RULES = 16;
-/** A template can render a large payload as a whole: a millisecond for each rule. */
+/** A template can render a large payload completely: a millisecond per rule. */
 const LARGE_EVENT_BYTES = 16_384;
 const LARGE_TIMED_FROM_RULES = 2;
 
 /**
- * How much of one event is decided in one turn of the loop. The rules beyond it are decided in
- * later turns, in the same order: a thousand rules on one event delay each other, but nothing else.
+ * Limits the deciding of one event per turn of the loop. The remaining rules are decided in later
+ * turns, in the same order: a thousand rules on one event delay each other and nothing more.
  */
 export class Slice {
   readonly #until = performance.now() + SLICE_MS;
@@ -63,7 +63,7 @@ export class Slice {
     this.#timedFrom = eventBytes > LARGE_EVENT_BYTES ? LARGE_TIMED_FROM_RULES : TIMED_FROM_RULES;
   }
 
-  /** A rule was decided. @param recipients rows of a notification; 0 for a rule that made none. */
+  /** A rule was decided. @param recipients rows of its notification; 0 without one. */
   add(recipients: number): void {
     this.#rules++;
     if (recipients > 0) this.#rows += recipients + 1;

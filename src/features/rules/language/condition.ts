@@ -7,7 +7,7 @@ import { measurePatterns, parseCondition } from "./parse/parse-condition.ts";
 import { type ConditionTrace, traceCondition } from "./trace.ts";
 import { type ConditionWarning, warningsOf } from "./warnings.ts";
 
-/** @throws InvalidCondition for every string that is no condition. */
+/** @throws InvalidCondition for an invalid condition. */
 export function compileCondition(source: string): Condition {
   const condition = readCondition(source);
   condition.measure();
@@ -15,14 +15,14 @@ export function compileCondition(source: string): Condition {
 }
 
 /**
- * A condition whose patterns were checked when it was stored: they are compiled when they are
- * needed. @throws InvalidCondition
+ * Reads a condition that was checked when stored: its patterns are compiled when needed. @throws
+ * InvalidCondition
  */
 export function readCondition(source: string): Condition {
   return new Condition(source);
 }
 
-/** What an author should know of a condition; nothing of one that cannot be read. */
+/** Warnings for the author of a condition; none for an invalid one. */
 export function conditionWarnings(source: string): ConditionWarning[] {
   try {
     return [...warningsOf(source, parseCondition(source))];
@@ -32,19 +32,19 @@ export function conditionWarnings(source: string): ConditionWarning[] {
   }
 }
 
-/** A condition that is ready to decide. */
+/** A compiled condition. */
 export class Condition {
   readonly source: string;
-  /** What must hold of an event for the condition to be true of it; for an index. */
+  /** Facts that hold for every matching event; for an index. */
   readonly facts: readonly Fact[];
-  /** What an evaluation costs on an event of short texts and lists, in steps. */
+  /** Cost of an evaluation on an event with short texts and lists, in steps. */
   readonly fixedSteps: number;
   readonly #evaluate: Read;
   readonly #hasPatterns: boolean;
 
   constructor(source: string) {
-    // The tree is not kept: ten thousand of them are memory, and a trace can afford to read the
-    // source again.
+    // The tree is not kept, to save memory with ten thousand rules; a trace can parse the source
+    // again.
     const root = parseCondition(source);
     this.source = source;
     this.facts = factsOf(root);
@@ -54,31 +54,28 @@ export class Condition {
   }
 
   /**
-   * @throws ConditionTooCostly where the event makes the condition do too much, InvalidCondition
-   * for a pattern of {@link readCondition}.
+   * @throws ConditionTooCostly for an event that is too expensive, InvalidCondition for a pattern
+   * of {@link readCondition}.
    */
   test(event: RuleEvent): boolean {
     evaluationBudget.begin();
     return this.#evaluate(event) === true;
   }
 
-  /**
-   * {@link test} with what `evaluationBudget` has left, for several conditions that share one
-   * budget.
-   */
+  /** {@link test} with the rest of `evaluationBudget`, for conditions that share a budget. */
   testWithin(event: RuleEvent): boolean {
     return this.#evaluate(event) === true;
   }
 
   /**
-   * Compiles the patterns. @returns their size together, equal patterns once. @throws
+   * Compiles the patterns. @returns their total size; equal patterns count once. @throws
    * InvalidCondition
    */
   measure(): number {
     return this.#hasPatterns ? measurePatterns(this.source, parseCondition(this.source)) : 0;
   }
 
-  /** Decides again and tells how, for people: 1000 times the price of `test`. */
+  /** Evaluates again and explains the result for people; about 1000 times the cost of `test`. */
   trace(event: RuleEvent): ConditionTrace {
     return traceCondition(this.source, event);
   }

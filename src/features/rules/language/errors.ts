@@ -1,11 +1,11 @@
 import { PrismError } from "../../../core/errors.ts";
 
 /**
- * A source that does not read. `details[0]` is `{path, code, message, position, line, column,
- * expected}`; `path` names the field.
+ * Invalid source. `details[0]` is `{path, code, message, position, line, column, expected}`; `path`
+ * names the field.
  */
 class InvalidSource extends PrismError {
-  /** 0-based index, in UTF-16 units, of the character where reading stopped. */
+  /** 0-based index, in UTF-16 units, of the character at which reading stopped. */
   readonly position: number;
   readonly expected: readonly string[];
 
@@ -33,15 +33,14 @@ export class InvalidTemplate extends InvalidSource {
 type RefusalCode = "SYNTAX" | "UNKNOWN_NAME" | "UNSAFE_NAME" | "LIMIT" | "TYPE" | "REGEX";
 
 /**
- * Why a condition or template is not accepted, thrown by whichever step of reading it finds out. It
- * stays inside this folder: `compileCondition` and `compileTemplate` turn it into their public
- * errors.
+ * Why a condition or template is refused, thrown by any step of reading it. Internal to this
+ * folder: `compileCondition` and `compileTemplate` convert it to their public errors.
  */
 export class Refusal extends Error {
   readonly code: RefusalCode;
-  /** 0-based index, in UTF-16 units, of the place in the source. */
+  /** 0-based index in the source, in UTF-16 units. */
   readonly position: number;
-  /** What could stand there, for people; empty where no short list would be true. */
+  /** What is allowed there, for people; empty if no short list is correct. */
   readonly expected: readonly string[];
 
   constructor(code: RefusalCode, position: number, message: string, expected: readonly string[] = []) {
@@ -52,7 +51,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Line and column, both from 1, of the unit `position` in `source`. */
+/** 1-based line and column of the index `position` in `source`. */
 export function placeOf(source: string, position: number): { readonly line: number; readonly column: number } {
   const linesBefore = source.slice(0, position).split("\n");
   return { line: linesBefore.length, column: (linesBefore.at(-1) ?? "").length + 1 };

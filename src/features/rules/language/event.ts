@@ -1,9 +1,9 @@
 import { isList, type JsonObject, timestampText, toValue, type Value } from "./evaluate/values.ts";
 
 /**
- * What a rule sees of an event. Times are epoch ms here and RFC 3339 strings inside the language,
- * made only when a rule asks. `payload` is the output of JSON.parse: it may hold any own key,
- * `__proto__` among them, as data.
+ * The part of an event that rules see. Times are epoch ms here and RFC 3339 strings in the
+ * language, converted on demand. `payload` is the output of JSON.parse: any own key, even
+ * `__proto__`, is data.
  */
 export interface RuleEvent {
   readonly id: string;
@@ -23,9 +23,9 @@ export type EnvelopeMember = keyof RuleEvent;
 export type Segment = string | number;
 
 /**
- * Steps from the event to a value. The first one is always an envelope member: `event.amount` is
- * held as `["payload", "amount"]`, so that two spellings of one place are one path. Empty for
- * `event` itself.
+ * Steps from the event to a value. The first one is always an envelope member: `event.amount`
+ * becomes `["payload", "amount"]`, so that two spellings of a path are equal. Empty for `event`
+ * itself.
  */
 export type Path = readonly Segment[];
 
@@ -46,20 +46,20 @@ const ENVELOPE_MEMBERS = Object.keys(ENVELOPE) as EnvelopeMember[];
 const envelopeMembers: ReadonlySet<unknown> = new Set(ENVELOPE_MEMBERS);
 const byLowerCase = new Map(ENVELOPE_MEMBERS.map((member) => [member.toLowerCase(), member]));
 
-/** The envelope member that `name` is in other letters. */
+/** The envelope member whose name equals `name` in another case. */
 export function envelopeMemberLike(name: string): EnvelopeMember | undefined {
   return byLowerCase.get(name.toLowerCase());
 }
 
-/** Whether `event.<segment>` is the envelope's; any other first segment reads the payload. */
+/** Whether `event.<segment>` is an envelope member; any other first segment reads the payload. */
 export function isEnvelopeMember(segment: string | number): segment is EnvelopeMember {
   return envelopeMembers.has(segment);
 }
 
 /**
- * Makes the function that reads `path`: null for what is missing. Only own members of objects,
- * elements of lists, and the `length` of lists and strings can be reached; a list has no named
- * members and an object no indexes.
+ * Compiles a reader of `path`: null for a missing value. It reads own members of objects, elements
+ * of lists, and the `length` of lists and strings; a list has no named members, an object no
+ * indexes.
  */
 export function compilePath(path: Path): Read {
   const [member, first, ...rest] = path;
@@ -72,7 +72,7 @@ export function compilePath(path: Path): Read {
   return (event) => step(envelope(event), first);
 }
 
-/** Makes the function that tells whether `path` is there, even with the value null. */
+/** Compiles a test for the presence of `path`, even with the value null. */
 export function compileExists(path: Path): (event: RuleEvent) => boolean {
   const last = path.at(-1);
   if (last === undefined || path.length === 1) return () => true;
@@ -80,7 +80,7 @@ export function compileExists(path: Path): (event: RuleEvent) => boolean {
   return (event) => has(read(event), last);
 }
 
-// Nearly every path of nearly every rule: one member of the payload.
+// The most common path: one member of the payload.
 function readPayload(member: string): Read {
   return ({ payload }) => (Object.hasOwn(payload, member) ? toValue(payload[member]) : null);
 }
@@ -104,9 +104,7 @@ function has(value: Value, segment: Segment): boolean {
   return typeof segment === "string" && Object.hasOwn(value, segment);
 }
 
-/**
- * `event` itself, as the object a rule sees: its envelope, whatever else the program keeps with it.
- */
+/** `event` itself as rules see it: its envelope, without the program's other members. */
 function wholeEvent(event: RuleEvent): Value {
   return Object.fromEntries(Object.entries(ENVELOPE).map(([member, read]) => [member, read(event)]));
 }

@@ -3,7 +3,7 @@ import { Refusal } from "./errors.ts";
 import { evaluationBudget, FREE_UNITS } from "./evaluate/evaluation-budget.ts";
 import { LIMITS } from "./limits.ts";
 
-/** The pattern of a `matches`, compiled when it is first needed. */
+/** The pattern of a `matches`, compiled on first use. */
 export class Pattern {
   readonly source: string;
   #pooled: PooledProgram | null = null;
@@ -12,14 +12,12 @@ export class Pattern {
     this.source = source;
   }
 
-  /** Compiles the pattern and tells its size. @throws Refusal LIMIT, RE2JSException */
+  /** Compiles the pattern and returns its size. @throws Refusal LIMIT, RE2JSException */
   measure(): number {
     return this.#program(false).size;
   }
 
-  /**
-   * Whether some part of `text` matches. @throws ConditionTooCostly, Refusal LIMIT, RE2JSException
-   */
+  /** Whether a part of `text` matches. @throws ConditionTooCostly, Refusal LIMIT, RE2JSException */
   test(text: string): boolean {
     const program = this.#pooled?.program ?? this.#program(true);
     const pooled = this.#pooled;
@@ -47,28 +45,28 @@ const DEFAULT_LIMIT_BYTES = 67_108_864;
 
 interface PooledProgram {
   readonly source: string;
-  /** Null once it was dropped to make room. */
+  /** Null after it was dropped to free memory. */
   program: Program | null;
-  /** What is counted for it. */
+  /** Its counted size. */
   bytes: number;
   wasUsed: boolean;
 }
 
 /**
- * Compiled patterns. Equal patterns are one program; a program is made when it is first needed and
+ * Compiled patterns. Equal patterns share one program. A program is compiled on first use and
  * dropped when others need its memory, however many rules there are.
  */
 export class PatternPool {
   #limitBytes: number;
   #usedBytes = 0;
-  /** In the order in which they are looked at when there is no room. */
+  /** In the order in which they are considered for eviction. */
   readonly #pooled = new Map<string, PooledProgram>();
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
   }
 
-  /** Memory that all programs may take together, estimated. The one in use is kept in any case. */
+  /** Limit of the estimated memory of all programs. The one in use is always kept. */
   set limitBytes(bytes: number) {
     this.#limitBytes = bytes;
     this.#makeRoom(null);
@@ -82,7 +80,7 @@ export class PatternPool {
     return this.#pooled.get(source);
   }
 
-  /** Compiles a pattern that {@link find} does not find. @throws Refusal LIMIT, RE2JSException */
+  /** Compiles a pattern that is not in the pool. @throws Refusal LIMIT, RE2JSException */
   compile(source: string): PooledProgram {
     const program = new Program(source);
     const pooled = { source, program, bytes: program.ownBytes, wasUsed: true };
@@ -92,7 +90,7 @@ export class PatternPool {
     return pooled;
   }
 
-  /** Counts what a program in the pool takes by now. */
+  /** Updates the counted size of a program in the pool. */
   recount(pooled: PooledProgram): void {
     if (pooled.program === null) return;
     const bytes = pooled.program.ownBytes + pooled.program.automatonBytes;
@@ -102,7 +100,7 @@ export class PatternPool {
     this.#makeRoom(pooled);
   }
 
-  /** Drops programs that have not been used since they were last looked at. */
+  /** Drops programs that were not used since the last check. */
   #makeRoom(kept: PooledProgram | null): void {
     let turns = 2 * this.#pooled.size;
     for (const pooled of this.#pooled.values()) {
@@ -119,20 +117,19 @@ export class PatternPool {
   }
 }
 
-/** Of this thread. */
+/** One per thread. */
 export const patternPool = new PatternPool(DEFAULT_LIMIT_BYTES);
 
 /**
- * What an automaton may keep. With the library's 8 MiB the worst patterns take four times as long,
- * not less.
+ * Memory limit of an automaton. With the library's 8 MiB the worst patterns take four times as
+ * long, not less.
  */
 const AUTOMATON_BYTES = 65_536;
-/** Room for this many states, also for patterns of Unicode classes, whose states are large. */
+/** Minimum number of states, also for patterns of Unicode classes, whose states are large. */
 const AUTOMATON_STATES = 24;
 const POINTER_BYTES = 8;
 /**
- * Measured: an instruction with its part in the tables of the engines, and a bound of a character
- * class.
+ * Measured: an instruction with its share of the engines' tables, and a bound of a character class.
  */
 const INSTRUCTION_BYTES = 400;
 const BOUND_BYTES = 8;
@@ -142,24 +139,23 @@ const BYTES_PER_STEP = 2;
 
 type Re2 = ReturnType<RE2JS["re2"]>;
 
-/** A compiled pattern that charges what a search costs. */
+/** A compiled pattern that charges the cost of searches. */
 class Program {
   /** See `LIMITS.patternSize`. */
   readonly size: number;
-  /** Of the program without its automaton, estimated. */
+  /** Estimated size of the program without its automaton. */
   readonly ownBytes: number;
   readonly #re2: Re2;
   /**
-   * Linear in the text whatever the size: a literal, or a pattern that is never in two states at
-   * once.
+   * Linear in the text for any size: a literal, or a pattern that is never in two states at once.
    */
   readonly isPlain: boolean;
   #automaton: Re2["dfa"] | null = null;
-  /** Of the search that runs. */
+  /** Length of the text being searched. */
   #textUnits = 0;
   #bytesBefore = 0;
 
-  /** @throws Refusal LIMIT for a pattern that is too large, RE2JSException for one that is none. */
+  /** @throws Refusal LIMIT for a pattern that is too large, RE2JSException for an invalid one. */
   constructor(source: string) {
     if (estimateSize(source) > 4 * LIMITS.patternSize) throw tooLarge();
     this.#re2 = RE2JS.compile(source).re2();
@@ -172,17 +168,17 @@ class Program {
     this.isPlain = this.#re2.onepass !== null || this.#re2.prefixComplete;
   }
 
-  /** What compiling costs, in steps. */
+  /** Cost of compiling, in steps. */
   get loadSteps(): number {
     return Math.ceil(this.ownBytes / BYTES_PER_STEP);
   }
 
-  /** Bytes that the automaton keeps. It grows with the texts it sees, up to a limit. */
+  /** Size of the automaton. It grows with the texts, up to a limit. */
   get automatonBytes(): number {
     return this.#automaton ? this.#automaton.maxMem - this.#automaton.memBudget : 0;
   }
 
-  /** Whether some part of `text` matches. @throws ConditionTooCostly */
+  /** Whether a part of `text` matches. @throws ConditionTooCostly */
   test(text: string): boolean {
     if (text.length > FREE_UNITS) evaluationBudget.charge(text.length);
     if (this.isPlain) return this.#re2.match(text);
@@ -193,7 +189,7 @@ class Program {
   }
 
   /**
-   * The automaton with its memory bounded. When that is full it gives up, and begins with empty
+   * Opens the automaton with bounded memory. When that is full it gives up and starts with empty
    * memory the next time.
    */
   #openAutomaton(): Re2["dfa"] {
@@ -210,7 +206,7 @@ class Program {
       if (found === null) automaton.clearCache();
       if (builtBytes > 0) evaluationBudget.charge(Math.ceil(builtBytes / BYTES_PER_STEP));
       if (found === null) {
-        // The library goes on step by step: 12 ns for each unit of text and instruction, at worst.
+        // The library falls back to single steps: at worst 12 ns per unit of text and instruction.
         evaluationBudget.charge(this.#textUnits * this.size);
       }
       return found;
@@ -223,15 +219,14 @@ function tooLarge(): Refusal {
   return new Refusal("LIMIT", 0, "this pattern is too costly; write smaller repetition counts");
 }
 
-/** Size of a character class of Unicode properties: `\pL` has some 1300 bounds. */
+/** Size of a character class of Unicode properties: `\pL` has about 1300 bounds. */
 const PROPERTY_SIZE = 6;
 const REPEAT = /\{([0-9]{1,4})(,([0-9]{0,4}))?\}/y;
 const ESCAPE = /\\(?:[pP](?:\{[^}]*\}|.)|x\{[^}]*\}|x..|[0-7]{1,3}|.)/suy;
 
 /**
- * Estimates the size that `pattern` compiles to, from its text and within a factor of about two, in
- * linear time. Compiling to find out takes 100 ms and 60 MB for the worst pattern of 256
- * characters.
+ * Estimates the compiled size of `pattern` from its text in linear time, within a factor of about
+ * two. Compiling the worst pattern of 256 characters would take 100 ms and 60 MB.
  */
 export function estimateSize(pattern: string): number {
   const outer: number[] = [];
@@ -241,7 +236,7 @@ export function estimateSize(pattern: string): number {
     const { size, end, kind } = atomAt(pattern, at);
     at = end;
     if (kind === "repeat") {
-      // What is repeated is part of the sum once already.
+      // The repeated part is already counted once.
       sum += last * (size - 1);
       last *= size;
     } else if (kind === "open") {
@@ -296,7 +291,7 @@ function classAt(pattern: string, from: number): Atom {
   let size = 1;
   let at = from + 1;
   if (pattern[at] === "^") at += 1;
-  // A bracket that comes first is a member.
+  // A bracket in first position is a member.
   if (pattern[at] === "]") at += 1;
   while (at < pattern.length && pattern[at] !== "]") {
     if (pattern[at] === "\\") {

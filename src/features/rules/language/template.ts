@@ -13,9 +13,7 @@ const LEAST_UNITS = 128;
 const OPENING = "{{";
 const CLOSING = "}}";
 
-/**
- * @param field name of the member that holds the template, for the error. @throws InvalidTemplate
- */
+/** @param field name of the template's member, for the error. @throws InvalidTemplate */
 export function compileTemplate(source: string, field: string): Template {
   try {
     return new Template(source, readParts(source));
@@ -24,7 +22,7 @@ export function compileTemplate(source: string, field: string): Template {
   }
 }
 
-/** A text with `{{ path | filter }}` in it. */
+/** A text with `{{ path | filter }}` placeholders. */
 export class Template {
   readonly source: string;
   readonly #parts: readonly Part[];
@@ -35,14 +33,13 @@ export class Template {
   }
 
   /**
-   * Fills the placeholders in; what is null or missing leaves nothing. What is filled in is text
-   * and is not read again.
-   * @param maxCodePoints (≥ 1) length of the field the text is for; a longer text is cut and ends
-   * in `…`.
+   * Fills the placeholders; null and missing values become empty text. Values are not parsed again.
+   * @param maxCodePoints (≥ 1) limit of the text's field; a longer text is truncated and ends in
+   * `…`.
    */
   render(event: RuleEvent, maxCodePoints: number): string {
     let text = "";
-    // No code point has more than two units: whatever is over this would be cut.
+    // A code point has at most two units: anything longer would be truncated.
     const limitUnits = Math.max(LEAST_UNITS, 2 * maxCodePoints + 2);
     for (const part of this.#parts) {
       text += typeof part === "string" ? part : part(event, limitUnits);
@@ -74,10 +71,10 @@ function readParts(source: string): readonly Part[] {
   return parts;
 }
 
-/** Makes the text of a placeholder; what is over `limitUnits` (≥ 64) in length may be missing. */
+/** Produces the text of a placeholder; anything beyond `limitUnits` (≥ 64) may be missing. */
 type Fill = (event: RuleEvent, limitUnits: number) => string;
 
-/** Reads what is between the braces. @throws Refusal SYNTAX, UNKNOWN_NAME, UNSAFE_NAME, LIMIT */
+/** Reads the content of the braces. @throws Refusal SYNTAX, UNKNOWN_NAME, UNSAFE_NAME, LIMIT */
 function readPlaceholder(tokens: TokenList): Fill {
   const { path, next } = readPath(tokens, 0);
   const read = compilePath(path);
@@ -114,8 +111,8 @@ function isJson(tokens: TokenList, index: number): boolean {
   return token.kind === "name" && token.name === "json";
 }
 
-// Cut before each step: what is over the limit is cut from the text in the end, and a filter must
-// not make more of it.
+// Truncates before each step: the rest would be truncated in the end, and a filter must not
+// multiply it.
 function fill(read: Read, asJson: boolean, filters: readonly Filter[], event: RuleEvent, limitUnits: number): string {
   let value = plainValue(bounded(read(event), limitUnits), asJson);
   for (const filter of filters) value = filter(bounded(value, limitUnits));
@@ -132,7 +129,7 @@ function plainValue(value: Value, asJson: boolean): Value {
   return asJson ? JSON.stringify(value) : value;
 }
 
-/** A payload of 256 KiB takes milliseconds, and a thousand rules can ask for the same one. */
+/** A payload of 256 KiB takes milliseconds, and a thousand rules can use the same one. */
 const jsonTexts = new WeakMap<object, string>();
 
 function jsonOf(value: object): string {
@@ -142,8 +139,8 @@ function jsonOf(value: object): string {
 }
 
 /**
- * Changes a value on its way into the text. Null means "nothing to show" and passes through every
- * filter but `default`.
+ * Transforms a value before it is inserted. Null means "nothing to show" and passes every filter
+ * except `default`.
  */
 type Filter = (value: Value) => Value;
 
@@ -197,7 +194,7 @@ function isFilterName(name: string): name is keyof typeof FILTERS {
   return Object.hasOwn(FILTERS, name);
 }
 
-/** `2026-01-31 08:15:00 UTC` of an RFC 3339 string or of epoch ms; null for everything else. */
+/** `2026-01-31 08:15:00 UTC` of an RFC 3339 string or of epoch ms; null otherwise. */
 function dateText(value: Value): string | null {
   const epochMs = typeof value === "number" ? value : toEpochMs(value);
   if (epochMs === null || Math.abs(epochMs) > LATEST_MS) return null;

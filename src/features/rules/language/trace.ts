@@ -10,29 +10,28 @@ import { mismatchOf, typeOf } from "./types.ts";
 interface TraceEntry {
   /** 0-based index of the part in the condition, in UTF-16 units. */
   readonly pos: number;
-  /** The part as written, cut to 200 characters. */
+  /** The part as written, truncated to 200 characters. */
   readonly text: string;
   readonly value: ShownValue;
-  /** Of a decimal, whose value is shown as text. */
+  /** Set for a decimal, whose value is shown as text. */
   readonly type?: "decimal";
-  /** What is wrong where values of these types give nothing, and what to write instead. */
+  /** Why values of these types give no result, and what to write instead. */
   readonly hint?: string;
 }
 
 /**
- * Why a condition decided as it did. JSON-safe, and some hundred KiB at most whatever the event
- * holds.
+ * An explanation of a condition's result. JSON-safe, and at most some hundred KiB for any event.
  */
 export interface ConditionTrace {
   readonly matched: boolean;
-  /** Of the whole condition; only `true` matches. */
+  /** Value of the whole condition; only `true` matches. */
   readonly value: ShownValue;
   /**
-   * Paths, calls, arithmetic and comparisons in the order of evaluation; what was short-circuited
-   * is absent.
+   * Paths, calls, arithmetic and comparisons in the order of evaluation, without short-circuited
+   * ones.
    */
   readonly trace: readonly TraceEntry[];
-  /** Why the evaluation stopped, where it did; then `matched` is false and `trace` ends there. */
+  /** Why the evaluation stopped; then `matched` is false and `trace` ends there. */
   readonly error?: string;
 }
 
@@ -52,7 +51,7 @@ const TRACED: ReadonlySet<Node["kind"]> = new Set([
 ]);
 
 /**
- * Evaluates `source` for `event` by the same closures as ever, writing down what they give. @throws
+ * Evaluates `source` for `event` with the usual closures and records their values. @throws
  * InvalidCondition
  */
 export function traceCondition(source: string, event: RuleEvent): ConditionTrace {
@@ -80,8 +79,8 @@ export function traceCondition(source: string, event: RuleEvent): ConditionTrace
 }
 
 /**
- * Why a comparison or an arithmetic step gave nothing. @param values of the nodes that were
- * evaluated before it.
+ * Why a comparison or arithmetic step gave no result. @param values of the nodes evaluated before
+ * it.
  */
 function hintOf(node: Node, value: Value, values: ReadonlyMap<Node, Value>): string | null {
   if (node.kind !== "compare" && node.kind !== "in" && node.kind !== "arithmetic") return null;
@@ -94,7 +93,7 @@ function hintOf(node: Node, value: Value, values: ReadonlyMap<Node, Value>): str
   return node.kind === "compare" ? textOrder(node, left, right) : null;
 }
 
-/** Comparisons with a constant never evaluate it. */
+/** Comparisons do not evaluate their constant side. */
 function knownValue(node: Node, values: ReadonlyMap<Node, Value>): Value {
   return values.get(node) ?? constantOf(node) ?? null;
 }
@@ -108,7 +107,7 @@ function whyNothing({ operator }: NodeOf<"arithmetic">, left: Value, right: Valu
     : "the result is too large";
 }
 
-/** `"9" < "1000"` is false, and so is what the author meant, or not: by chance. */
+/** `"9" < "1000"` is false because texts are compared, which the author may not expect. */
 function textOrder({ operator }: NodeOf<"compare">, left: Value, right: Value): string | null {
   if (operator === "==" || operator === "!=" || typeof left !== "string" || typeof right !== "string") return null;
   if (numberOf(left) === null || numberOf(right) === null) return null;
@@ -116,20 +115,19 @@ function textOrder({ operator }: NodeOf<"compare">, left: Value, right: Value): 
 }
 
 /**
- * A value made fit for JSON and for people: decimals as text, long texts cut, large lists and
- * objects abridged.
+ * A value for JSON and people: decimals as text, long texts truncated, large lists and objects
+ * abridged.
  */
 type ShownValue = null | boolean | number | string | readonly ShownValue[] | { readonly [member: string]: ShownValue };
 
 const KEY_CHARACTERS = 100;
 const MEMBERS = 20;
 const DEPTH = 4;
-/** Elements and members that all values of one display show together. */
+/** Limit of elements and members in all values of one display. */
 const TOTAL_MEMBERS = 1000;
 
 /**
- * Shows the values of one trace, within one bound for all of them: a payload of 256 KiB can be read
- * by 500 paths.
+ * Shows the values of one trace within one limit for all: 500 paths can read a payload of 256 KiB.
  */
 class ValueDisplay {
   #membersLeft = TOTAL_MEMBERS;
@@ -163,7 +161,7 @@ class ValueDisplay {
       return [cutText(wellFormed(member), KEY_CHARACTERS), this.show(toValue(object[member]), depth + 1)];
     });
     if (count < members.length) shown.push(["…", more(members.length - count)]);
-    // Defines members instead of assigning them: one named __proto__ stays a member.
+    // Defines members instead of assigning them, so that __proto__ stays a member.
     return Object.fromEntries(shown);
   }
 

@@ -28,15 +28,12 @@ export function typeOf(value: Value): ValueType {
   }
 }
 
-/** Whether some event could give `node` a value of `type`. */
+/** Whether `node` can have a value of `type` for some event. */
 export function mayBe(type: ValueType, node: Node): boolean {
   return node.kind === "literal" ? typeOf(node.value) === type : typesOf(node).has(type);
 }
 
-/**
- * The types that `node` can have, whatever the event holds: a member of the payload can be anything
- * that JSON has.
- */
+/** The possible types of `node` for any event: a member of the payload can have any JSON type. */
 export function typesOf(node: Node): Types {
   switch (node.kind) {
     case "literal":
@@ -78,7 +75,7 @@ function union(nodes: readonly Node[]): Types {
   return new Set(nodes.flatMap((node) => [...typesOf(node)]));
 }
 
-/** Why two values give nothing together, and what to write instead. */
+/** Why two values give no result together, and what to write instead. */
 export interface Mismatch {
   readonly code:
     | "LIST_COMPARED"
@@ -96,7 +93,7 @@ export interface Mismatch {
 type Operator = ComparisonSymbol | ArithmeticSymbol | "in";
 
 /**
- * Why `left operator right` is never true, or null, for values of these types. @returns null where
+ * Why `left operator right` is never true, or is null, for values of these types. @returns null if
  * it can be something else
  */
 export function mismatchOf(operator: Operator, left: ValueType, right: ValueType): Mismatch | null {
@@ -115,10 +112,7 @@ export function mismatchOf(operator: Operator, left: ValueType, right: ValueType
   }
 }
 
-/**
- * The mismatch that all possible pairs have; null where some pair has none, or nothing but null is
- * possible.
- */
+/** The mismatch shared by all possible pairs; null if a pair has none, or only null is possible. */
 export function sureMismatch(operator: Operator, left: Types, right: Types): Mismatch | null {
   let first: Mismatch | null = null;
   for (const leftType of left) {
@@ -126,7 +120,7 @@ export function sureMismatch(operator: Operator, left: Types, right: Types): Mis
       if (leftType === "null" || rightType === "null") continue;
       const mismatch = mismatchOf(operator, leftType, rightType);
       if (mismatch === null) return null;
-      // A text is what most authors meant; the rarer types come later.
+      // Most authors mean a text; the rarer types come later.
       if (first === null || mismatch.code === "TEXT_AND_NUMBER" || mismatch.code === "TEXT_ADDED") first = mismatch;
     }
   }

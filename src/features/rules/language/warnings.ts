@@ -5,7 +5,7 @@ import { envelopeMemberLike } from "./event.ts";
 import { type Node, type NodeOf, nodesOf, signatureOf } from "./parse/tree.ts";
 import { type Mismatch, sureMismatch, typesOf } from "./types.ts";
 
-/** Something in a condition that is allowed and can never do what it seems to. */
+/** A valid part of a condition that cannot do what it appears to. */
 export interface ConditionWarning {
   readonly code: Mismatch["code"] | "TEXT_ORDER" | "UNREADABLE" | "WRONG_ARGUMENT" | "SIMILAR_NAME";
   readonly message: string;
@@ -19,7 +19,7 @@ type Found = Pick<ConditionWarning, "code" | "message">;
 
 const MOST = 20;
 
-/** What an author of `source` should know, in source order, at most 20. @param root its tree */
+/** Warnings for the author of `source`, in source order, at most 20. @param root its tree */
 export function warningsOf(source: string, root: Node): readonly ConditionWarning[] {
   const found: ConditionWarning[] = [];
   for (const node of nodesOf(root)) {

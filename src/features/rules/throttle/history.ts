@@ -3,26 +3,27 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { StormRow } from "../../../store/commit/write-set.ts";
 import type { Bucket } from "./match-window.ts";
 
-/** The last notification of a rule, by the receipt of its event. */
+/** The last notification of a rule, by the time of receipt of its event. */
 interface Firing {
   readonly at: EpochMs;
   readonly notificationId: string;
-  /** The event's; 0 where that is gone. */
+  /** The event's number; 0 if the event is deleted. */
   readonly seq: number;
 }
 
-/** What is known of firings before the first one that is noted. */
+/** Returns firings before the first one in memory. */
 type EarlierFiring = (ruleId: string, dedupeKey: string | null) => Firing | null;
 
 /**
- * When each rule, or each of its dedupe keys, fired last; for rules with a dedupe or a cooldown.
+ * The last firing of each rule, or of each of its dedupe keys; for rules with a dedupe or a
+ * cooldown.
  */
 export class LastFired {
   readonly #known = new Map<string, Firing | null>();
   readonly #earlier: EarlierFiring;
   readonly #capacity: number;
 
-  /** @param capacity rules and keys that are remembered; of the others `earlier` has to know. */
+  /** @param capacity limit of rules and keys in memory; `earlier` must know the others. */
   constructor(earlier: EarlierFiring, capacity: number) {
     this.#earlier = earlier;
     this.#capacity = capacity;
@@ -39,19 +40,19 @@ export class LastFired {
   }
 
   /**
-   * The one whose event came last stays: another may be decided behind it, out of its turn.
-   * @param isAsked whether the rule asks for it as it is now. What it asked for before is kept
-   * right all the same: it may do so again.
+   * Keeps the firing with the later event: another may be decided late.
+   * @param isAsked whether the rule needs it with its current settings. Older entries are kept
+   * current all the same: the rule may need them again.
    */
   note(ruleId: string, dedupeKey: string | null, firing: Firing, isAsked: boolean): void {
     const name = nameOf(ruleId, dedupeKey);
     const known = this.#known.get(name);
     if ((isAsked || known !== undefined) && (known?.seq ?? 0) <= firing.seq) this.#put(name, firing);
-    // Without a key a rule is asked for its firings of all keys.
+    // A rule without a key needs its firings of all keys.
     if (dedupeKey !== null) this.note(ruleId, null, firing, false);
   }
 
-  /** A firing was not written after all. What came before it has been by now. */
+  /** A firing was not written. Earlier ones are stored by now. */
   forget(ruleId: string, dedupeKey: string | null, notificationId: string): void {
     const name = nameOf(ruleId, dedupeKey);
     if (this.#known.get(name)?.notificationId === notificationId) this.#known.delete(name);
@@ -62,7 +63,7 @@ export class LastFired {
     this.#known.clear();
   }
 
-  /** The oldest goes first: what it told has long been written. */
+  /** Evicts the oldest entry, which has long been written. */
   #put(name: string, firing: Firing | null): void {
     this.#known.delete(name);
     if (this.#known.size >= this.#capacity) this.#known.delete(this.#known.keys().next().value ?? "");
@@ -79,8 +80,8 @@ const YOUNGEST = `select n.id as notificationId, coalesce(e.receivedAt, n.create
   from notifications n left join events e on e.id = n.eventId`;
 
 /**
- * What was counted, held back and told before a throttle begins, or of rules and keys that it has
- * no room for.
+ * What a throttle needs from the past: from before it started, or for rules and keys it has no room
+ * for.
  */
 export interface ThrottleHistory {
   buckets(ruleId: string, key: string): Iterable<Bucket>;
@@ -88,15 +89,12 @@ export interface ThrottleHistory {
   readonly firing: EarlierFiring;
 }
 
-/**
- * Nothing was before: for deciding on events of the past without the tables of what was decided on
- * them.
- */
+/** No history: for replaying past events without their stored decisions. */
 export const EMPTY_HISTORY: ThrottleHistory = { buckets: () => [], storm: () => null, firing: () => null };
 
 /**
- * What the tables hold. An event that retention has removed since is taken as received when its
- * notification was made.
+ * History from the tables. An event deleted by retention counts as received when its notification
+ * was created.
  */
 export class StoredHistory implements ThrottleHistory {
   readonly #byKey;
@@ -133,7 +131,7 @@ export class StoredHistory implements ThrottleHistory {
   }
 }
 
-/** The clock may have been set back in between: of the youngest, the one whose event came last. */
+/** The clock may have been set back: of the latest firings, takes the one with the last event. */
 function lastOf(youngest: readonly Firing[]): Firing | null {
   return youngest.reduce<Firing | null>((last, each) => (last === null || each.seq > last.seq ? each : last), null);
 }

@@ -1,23 +1,23 @@
 import type { EpochMs } from "../../../core/clock.ts";
 
-/** Sub-buckets of a window: matches are counted to a tenth of it. */
+/** Buckets of a window: matches are counted with a resolution of a tenth. */
 export const BUCKETS = 10;
 
-/** Matches of one bucket, by the instant the bucket begins. */
+/** Matches of one bucket, by the start of the bucket. */
 export interface Bucket {
   readonly bucketStart: EpochMs;
   readonly count: number;
 }
 
 /**
- * How many matches lie in the last `windowMs`, in ten buckets of which the present one is not over.
- * It is a function of the instants that were added and nothing else: counting the same events
- * later, or reading the buckets back from their table, gives the same window.
+ * The number of matches in the last `windowMs`, in ten buckets including the current one. Depends
+ * only on the added instants: counting the same events later, or reading the buckets from their
+ * table, gives the same window.
  */
 export class MatchWindow {
   readonly #widthMs: number;
   readonly #counts = new Array<number>(BUCKETS).fill(0);
-  /** Number of the newest bucket since 1970; those before it lie behind it in the ring. */
+  /** Number of the newest bucket since 1970; older ones precede it in the ring. */
   #newest = Number.NEGATIVE_INFINITY;
   #sum = 0;
 
@@ -29,7 +29,7 @@ export class MatchWindow {
     }
   }
 
-  /** Matches in the window as it stands at an instant, which may lie behind the last one. */
+  /** Matches in the window at an instant, which may be earlier than the last one. */
   sumAt(at: EpochMs): number {
     const number = this.#numberAt(at);
     if (this.#isOutside(number)) return 0;
@@ -38,20 +38,20 @@ export class MatchWindow {
     return sum;
   }
 
-  /** Where the newest bucket begins. */
+  /** Start of the newest bucket. */
   get newestAt(): EpochMs {
     return this.#newest * this.#widthMs;
   }
 
   /**
-   * Whether an instant is so far before the last one that a match at it resets the window: the
-   * clock was set back.
+   * Whether an instant is so far before the last one that a match resets the window: the clock was
+   * set back.
    */
   isBehind(at: EpochMs): boolean {
     return this.#numberAt(at) < this.#newest;
   }
 
-  /** Counts a match. @returns where its bucket begins. */
+  /** Counts a match. @returns the start of its bucket. */
   add(at: EpochMs): EpochMs {
     this.#moveTo(this.#numberAt(at));
     this.#put(1);
@@ -59,8 +59,8 @@ export class MatchWindow {
   }
 
   /**
-   * The bucket of an instant. A clock that was set back a little continues with the newest bucket;
-   * one that was set back far resets the window.
+   * The bucket of an instant. After a small backward step of the clock the newest bucket continues;
+   * after a large one the window is reset.
    */
   #numberAt(at: EpochMs): number {
     const number = Math.floor(at / this.#widthMs);

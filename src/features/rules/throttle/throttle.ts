@@ -16,12 +16,12 @@ import type { CreateRule } from "../schema.ts";
 import { LastFired, StoredHistory, type ThrottleHistory } from "./history.ts";
 import { MatchWindow } from "./match-window.ts";
 
-/** As it is stored. */
+/** As stored. */
 export type SuppressionSetting = NonNullable<CreateRule["suppression"]>;
 
-/** How a rule is kept from telling too much: read once, when the rule comes into force. */
+/** Throttle settings of a rule, parsed once when the rule takes effect. */
 export interface ThrottleSettings {
-  /** Null: what the configuration says for rules that say nothing. */
+  /** Null: the configured default for rules without their own. */
   readonly suppression: (Omit<SuppressionSetting, "key"> & { readonly key: Template | null }) | null;
   readonly dedupe: { readonly key: Template; readonly windowMs: number } | null;
   /** 0: none. */
@@ -42,13 +42,13 @@ export function throttleSettings(row: Pick<RuleRow, "suppression" | "dedupe" | "
   };
 }
 
-/** What is judged of a rule that matched. */
+/** The part of a matching rule that is judged. */
 export interface JudgedRule {
   readonly row: { readonly id: string };
   readonly throttling: ThrottleSettings;
 }
 
-/** What becomes of a match. */
+/** The outcome of a match. */
 export type Verdict = {
   readonly rule: JudgedRule;
   readonly key: string;
@@ -65,7 +65,7 @@ type Held = { outcome: "cooled" } | { outcome: "deduped"; notificationId: string
 const COOLED = { outcome: "cooled" } as const;
 const FIRED = { outcome: "fired" } as const;
 
-/** For rules that say nothing of storms; null: nothing is held back then. */
+/** Default suppression for rules without their own; null: none. */
 export type DefaultSuppression = () => NonNullable<ThrottleSettings["suppression"]> | null;
 
 const MAX_KEY_LENGTH = 256;
@@ -75,17 +75,16 @@ const MAX_SAMPLES = 5;
 interface KeyState {
   readonly windowMs: number;
   readonly window: MatchWindow;
-  /** What is being held back; null while nothing is. */
+  /** The storm being held back; null for none. */
   storm: StormRow | null;
 }
 
 /**
  * Decides which matches fire: suppression in a sliding window, dedupe, cooldown. A rule's own
- * suppression counts every match and is asked first; the default one counts per dedupe key, and not
- * what dedupe joins. A function of the events in their order and of their own instants, so that
- * deciding later, or again on stored events, comes to the same. Over tables, what it remembers is a
- * cache that already holds what sets on their way will write: {@link reset} after such a set has
- * failed.
+ * suppression counts every match and comes first; the default one counts per dedupe key, without
+ * matches joined by dedupe. It depends only on the events' order and instants, so that deciding
+ * later, or again on stored events, gives the same result. Over tables its memory is a cache that
+ * includes the sets in flight: {@link reset} it after such a set has failed.
  */
 export class Throttle {
   readonly #states = new Map<string, KeyState>();
@@ -99,9 +98,7 @@ export class Throttle {
   #stormKeys = new Map<string, StormKey>();
   #repeats = new Map<string, number>();
 
-  /**
-   * @param capacity rules and keys that are remembered; what the others did has to be in `history`.
-   */
+  /** @param capacity limit of rules and keys in memory; `history` must know the others. */
   constructor(history: ThrottleHistory, defaults: DefaultSuppression, capacity = MAX_STATES) {
     this.#history = history;
     this.#defaults = defaults;
@@ -109,24 +106,24 @@ export class Throttle {
     this.#lastFired = new LastFired(history.firing, capacity);
   }
 
-  /** The throttle of the running program, which continues from what its tables hold. */
+  /** The throttle of the running program, which continues from the tables. */
   static overTables(reader: Sqlite, defaults: DefaultSuppression): Throttle {
     return new Throttle(new StoredHistory(reader), defaults);
   }
 
   /**
-   * Says what becomes of a match, and changes nothing yet: another rule may still make the event
-   * poisonous.
-   * @param isLate the event is decided again, out of its turn: it counts with the newest matches,
-   * because an instant long past would reset their window. @throws what a key's template throws
+   * Returns the outcome of a match without changing anything: another rule may still fail the
+   * event.
+   * @param isLate the event is decided again later: it counts with the newest matches, because an
+   * old instant would reset their window. @throws errors of a key's template
    */
   judge(rule: JudgedRule, event: IncomingEvent, isLate = false): Verdict {
     const { suppression: own, dedupe } = rule.throttling;
     const suppression = own ?? this.#defaults();
     const at = event.receivedAt;
     const dedupeKey = dedupe?.key.render(event, MAX_KEY_LENGTH) ?? null;
-    // Under the default each dedupe key has a window of its own: a storm of one never holds back
-    // the first match of another.
+    // With the default each dedupe key has its own window: a storm of one never holds back the
+    // first match of another.
     const key = own ? (own.key?.render(event, MAX_KEY_LENGTH) ?? "") : (dedupeKey ?? "");
     const early = own ? null : this.#dedupeOrCooldown(rule, dedupeKey, at);
     if (early?.outcome === "deduped") return { rule, key, dedupeKey, countsAt: null, ...early };
@@ -137,7 +134,7 @@ export class Throttle {
     return { ...base, ...((own ? this.#dedupeOrCooldown(rule, dedupeKey, at) : early) ?? FIRED) };
   }
 
-  /** What dedupe and cooldown make of a match; null when they let it through. */
+  /** Applies dedupe and cooldown to a match; null when it passes. */
   #dedupeOrCooldown(
     { row, throttling: { dedupe, cooldownMs } }: JudgedRule,
     dedupeKey: string | null,
@@ -151,8 +148,8 @@ export class Throttle {
   }
 
   /**
-   * Takes a verdict over into what is remembered and written. @returns the storm that begins with
-   * it; null mostly.
+   * Records a verdict in memory and in the rows to write. @returns the storm that it starts;
+   * usually null.
    */
   apply(verdict: Verdict, event: IncomingEvent, notificationId: string | null): StormRow | null {
     const { rule, key, dedupeKey, countsAt, outcome } = verdict;
@@ -166,8 +163,7 @@ export class Throttle {
     }
     if (!suppression || countsAt === null) return null;
     const state = this.#stateOf(ruleId, key, suppression.windowMs);
-    // To the end of the line: what was counted lately may not be in the tables yet, and must not be
-    // the one that goes.
+    // Moves it to the end: recent counts may not be in the tables yet and must not be evicted.
     const name = nameOf(ruleId, key);
     this.#states.delete(name);
     this.#states.set(name, state);
@@ -177,14 +173,14 @@ export class Throttle {
   }
 
   /**
-   * The database refused a notification, so it must not hold back later matches. To be called when
-   * its set is committed.
+   * The database refused a notification, so it must not hold back later matches. Call it when its
+   * set is committed.
    */
   refused({ id, ruleId, dedupeKey }: Pick<NotificationRow, "id" | "ruleId" | "dedupeKey">): void {
     if (ruleId !== null) this.#lastFired.forget(ruleId, dedupeKey, id);
   }
 
-  /** What has to be on disk with the decisions since the last call. */
+  /** Rows to write with the decisions since the last call. */
   take(): Omit<SuppressionRows, "jobs"> | null {
     if (this.#windows.size === 0 && this.#repeats.size === 0) return null;
     const rows = {
@@ -203,7 +199,7 @@ export class Throttle {
   }
 
   /**
-   * Matches of the rule and key in its window at an instant, and how many of them may fire. The
+   * Matches of the rule and key in the window at an instant, and how many of them may fire. The
    * caller must hold the writer.
    */
   windowCount(
@@ -224,7 +220,7 @@ export class Throttle {
     if (state) state.storm = null;
   }
 
-  /** Forgets everything: the tables are read again. */
+  /** Clears the memory: the tables are read again. */
   reset(): void {
     this.#states.clear();
     this.#lastFired.clear();
@@ -262,10 +258,7 @@ export class Throttle {
     return before ? null : storm;
   }
 
-  /**
-   * The clock was set back: the stored counts of the key are deleted, as they are gone from its
-   * window.
-   */
+  /** The clock was set back: deletes the stored counts of the key along with its window. */
   #resetWindow(ruleId: string, key: string): void {
     for (const [name, sum] of this.#windows) if (sum.ruleId === ruleId && sum.key === key) this.#windows.delete(name);
     this.#resetWindows.set(nameOf(ruleId, key), { ruleId, key });
@@ -285,10 +278,10 @@ export class Throttle {
     const state: KeyState = {
       windowMs,
       window: new MatchWindow(windowMs, this.#history.buckets(ruleId, key)),
-      // A rule whose window was changed goes on with the storm it has.
+      // A rule with a changed window continues its storm.
       storm: known?.storm ?? this.#history.storm(ruleId, key),
     };
-    // The one that has counted nothing for longest goes; whatever it counted has long been written.
+    // Evicts the entry that counted least recently; its counts have long been written.
     if (this.#states.size >= this.#capacity) this.#states.delete(this.#states.keys().next().value ?? "");
     this.#states.set(name, state);
     return state;
@@ -299,7 +292,7 @@ function nameOf(ruleId: string, key: string): string {
   return `${ruleId} ${key}`;
 }
 
-/** Also where the clock was set back in between. */
+/** Also when the clock was set back in between. */
 function isWithin(at: EpochMs, last: EpochMs, windowMs: number): boolean {
   return Math.abs(at - last) < windowMs;
 }

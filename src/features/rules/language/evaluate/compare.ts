@@ -7,8 +7,7 @@ import { compareToNumber, isList, toValue, type Value } from "./values.ts";
 
 /** @param left, right the compiled sides of `node`. */
 export function compileCompare(node: NodeOf<"compare">, left: Read, right: Read): Read {
-  // Before other constants: in `null != 5` it is the null that makes the comparison a test for
-  // null.
+  // Before other constants: in `null != 5` the null makes it a test for null.
   if (isNullLiteral(node.right)) return nullTest(node.operator, left);
   if (isNullLiteral(node.left)) return nullTest(node.operator, right);
   const rightConstant = scalarOf(node.right);
@@ -18,7 +17,7 @@ export function compileCompare(node: NodeOf<"compare">, left: Read, right: Read)
   return compareTwo(node.operator, left, right);
 }
 
-/** Of two values of the event, which can be long texts. */
+/** Compares two values of the event, which can be long texts. */
 function compareTwo(operator: ComparisonSymbol, left: Read, right: Read): Read {
   const compare = COMPARISONS[operator];
   if (operator === "==" || operator === "!=") return equalTwo(compare, operator === "==", left, right);
@@ -41,8 +40,8 @@ function equalTwo(compare: Comparison, isWanted: boolean, left: Read, right: Rea
 }
 
 /**
- * `read operator constant`. Nearly every comparison of every rule has a constant side, whose type
- * decides here, once, what would otherwise be asked for each event.
+ * `read operator constant`. Nearly every comparison has a constant side. Its type is decided once
+ * here instead of for each event.
  */
 function compareWith(operator: ComparisonSymbol, read: Read, constant: Literal, other: Node): Read {
   const mayBeMixed = typeof constant === "number" && mayBe("decimal", other);
@@ -67,7 +66,7 @@ function isNullLiteral(node: Node): boolean {
 }
 
 /**
- * Only a written `null` asks for null; a value that happens to be null makes every comparison
+ * Only a literal `null` tests for null; a value that happens to be null makes every comparison
  * false.
  */
 function nullTest(operator: ComparisonSymbol, read: Read): Read {
@@ -118,8 +117,8 @@ export function compileIn(node: NodeOf<"in">, left: Read, right: Read): Read {
 type Comparison = (left: Value, right: Value) => boolean;
 
 /**
- * The six comparisons. A null on either side makes each of them false; types are never converted,
- * except that a decimal and a number compare exactly; lists and objects equal nothing.
+ * The six comparisons. A null on either side makes each of them false. Types are never converted,
+ * except that a decimal and a number compare exactly. Lists and objects equal nothing.
  */
 const COMPARISONS: Readonly<Record<ComparisonSymbol, Comparison>> = {
   "==": isEqual,
@@ -146,10 +145,7 @@ function isEqual(left: Value, right: Value): boolean {
   return typeof left === "bigint" || typeof right === "bigint" ? order(left, right) === 0 : false;
 }
 
-/**
- * Negative, 0 or positive where the values have an order; NaN, which is none of these, where they
- * have not.
- */
+/** Negative, 0 or positive for ordered values; NaN otherwise. */
 function order(left: Value, right: Value): number {
   switch (typeof left) {
     case "number":
@@ -166,16 +162,15 @@ function order(left: Value, right: Value): number {
 }
 
 /**
- * Order by code point. JavaScript's own `<` compares UTF-16 units, by which every character above
- * U+FFFF comes before U+E000: two programs reading the same rule would not agree.
+ * Orders by code point. JavaScript's `<` compares UTF-16 units, which puts characters above U+FFFF
+ * before U+E000, so other implementations would disagree.
  */
 function compareCodePoints(left: string, right: string): number {
   const shared = Math.min(left.length, right.length);
   let at = 0;
   while (at < shared && left.charCodeAt(at) === right.charCodeAt(at)) at += 1;
   if (at === shared) return left.length - right.length;
-  // Where the units differ in the second half of a pair, the code points differ from its first half
-  // on.
+  // If the second halves of two pairs differ, the code points differ from the first half on.
   const from = at > 0 && isHighSurrogate(left.charCodeAt(at - 1)) ? at - 1 : at;
   const difference = codePointAt(left, from) - codePointAt(right, from);
   return difference === 0 ? codePointAt(left, at) - codePointAt(right, at) : difference;
@@ -190,7 +185,7 @@ function codePointAt(text: string, at: number): number {
 }
 
 const FREE_ELEMENTS = 16;
-/** Comparing a decimal with a number that is not whole takes about half a microsecond. */
+/** Comparing a decimal with a fractional number takes about half a microsecond. */
 const DECIMAL_STEPS = 50;
 
 /** Whether an element of `list` equals `value`. @throws ConditionTooCostly */

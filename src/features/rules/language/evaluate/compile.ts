@@ -5,16 +5,13 @@ import { compileCompare, compileIn } from "./compare.ts";
 import { ARITHMETIC, FUNCTIONS, isInspected, type LanguageFunction } from "./functions.ts";
 import type { Value } from "./values.ts";
 
-/**
- * Called with the value of each node that is evaluated, in that order; what is short-circuited is
- * left out.
- */
+/** Called with the value of each evaluated node, in order; short-circuited nodes are skipped. */
 type Observer = (node: Node, value: Value) => void;
 
 /**
- * Compiles a tree to one closure per node. Closures, not `new Function`: they cost 30 ns more per
- * rule, need no code from strings, and run where that is forbidden. The closure throws
- * ConditionTooCostly when one event makes it do more than `evaluationBudget` has left.
+ * Compiles a tree to one closure per node. Closures instead of `new Function`: they cost 30 ns more
+ * per rule and run where code from strings is forbidden. The closure throws ConditionTooCostly when
+ * an event exceeds the rest of `evaluationBudget`.
  */
 export function compileTree(root: Node, observe?: Observer): Read {
   const compile = (node: Node): Read => {
@@ -124,7 +121,7 @@ function constant(value: Value): Read {
 
 function bind(apply: LanguageFunction, args: readonly Read[]): Read {
   const [first, second, third] = args;
-  // An array of arguments per call would cost more than most of the functions.
+  // An array of arguments per call would cost more than most functions.
   if (first !== undefined && args.length === 1) return (event) => apply(first(event));
   if (first !== undefined && second !== undefined && third === undefined) {
     return (event) => apply(first(event), second(event));
@@ -167,13 +164,12 @@ const SLOW_CALLS: ReadonlyMap<string, number> = new Map(Object.entries(CALL_STEP
 const OTHER_CALL_STEPS = 10;
 const MATCHES_STEPS = 50;
 const DECIMAL_STEPS = 30;
-/** `event` is made into an object, and an instant into text. */
+/** `event` is converted to an object, and an instant to text. */
 const WHOLE_EVENT_STEPS = 200;
 const INSTANT_STEPS = 40;
 
 /**
- * What evaluating a condition costs apart from long texts and lists, at most. @returns steps, a
- * whole number
+ * Upper bound of a condition's cost without long texts and lists. @returns steps, a whole number
  */
 export function fixedSteps(root: Node): number {
   let steps = 0;

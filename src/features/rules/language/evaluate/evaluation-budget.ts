@@ -1,7 +1,7 @@
 import { PrismError } from "../../../../core/errors.ts";
 import { LIMITS } from "../limits.ts";
 
-/** A condition that needs more steps than were left. */
+/** A condition exceeds the steps that were left. */
 export class ConditionTooCostly extends PrismError {
   constructor() {
     super(
@@ -12,30 +12,27 @@ export class ConditionTooCostly extends PrismError {
 }
 
 /**
- * Counts, in steps of about 10 ns, what evaluations do whose price grows with the event: texts that
- * are searched or made, lists. Texts and lists up to {@link FREE_UNITS} are part of a condition's
- * fixed price, which costs nothing to count.
+ * Counts, in steps of about 10 ns, the work that grows with the event: searching or building texts
+ * and lists. Texts and lists up to {@link FREE_UNITS} are part of a condition's fixed cost.
  */
 class EvaluationBudget {
-  /** A small integer at all times: V8 would allocate for anything else. */
+  /** Always a small integer: V8 would allocate for other numbers. */
   leftSteps: number = LIMITS.evaluationSteps;
 
-  /** Begins to count again. @param steps that the next evaluations may take together */
+  /** Resets the budget. @param steps limit for the next evaluations together */
   begin(steps: number = LIMITS.evaluationSteps): void {
     this.leftSteps = steps;
   }
 
-  /**
-   * To be called before the work is done. @param steps a whole number @throws ConditionTooCostly
-   */
+  /** Call it before the work. @param steps a whole number @throws ConditionTooCostly */
   charge(steps: number): void {
     this.leftSteps -= steps;
     if (this.leftSteps < 0) throw new ConditionTooCostly();
   }
 }
 
-/** Of this thread: evaluations are synchronous, so there is one at a time. */
+/** One per thread: evaluations are synchronous. */
 export const evaluationBudget = new EvaluationBudget();
 
-/** Length of a text, in UTF-16 units, up to which looking at it or making it is not charged. */
+/** Length of a text in UTF-16 units up to which reading or building it is free. */
 export const FREE_UNITS = 64;

@@ -14,11 +14,11 @@ import {
   type Value,
 } from "./values.ts";
 
-/** A function of the language: total (a wrong type gives null or false, never an exception). */
+/** A function of the language. It never throws: a wrong type gives null or false. */
 export type LanguageFunction = (...args: Value[]) => Value;
 
 /**
- * JSON's number, leading zeros allowed. Number() alone would also take "", " 1 ", "0x10" and
+ * JSON's number, with leading zeros allowed. Number() alone would also accept "", " 1 ", "0x10" and
  * "Infinity".
  */
 const NUMBER = /^-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
@@ -48,7 +48,7 @@ function ofNumbers(choose: (left: number, right: number) => number): NumberFunct
   };
 }
 
-/** `number(x)`: a number from a string that is one, or the double nearest to a decimal. */
+/** `number(x)`: a number from a numeric string, or the double nearest to a decimal. */
 export function numberOf(value: Value): number | null {
   if (typeof value === "number") return value;
   if (typeof value === "bigint") return Number(decimalText(value));
@@ -57,8 +57,8 @@ export function numberOf(value: Value): number | null {
 }
 
 /**
- * `string(x)` of a string, number, boolean or decimal; numbers as JSON writes them. Null for null,
- * lists and objects.
+ * `string(x)` of a string, number, boolean or decimal; numbers as in JSON. Null for null, lists and
+ * objects.
  */
 export function scalarText(value: Value): string | null {
   switch (typeof value) {
@@ -77,8 +77,8 @@ export function scalarText(value: Value): string | null {
 type Arithmetic = (left: Value, right: Value) => Value;
 
 /**
- * `+ - * / %` of two numbers, `+ - *` of decimals and numbers too. Null for every other pair of
- * types, for a divisor 0, for a result that is not finite and for one that is no decimal of four
+ * `+ - * / %` of two numbers, and `+ - *` of decimals and numbers. Null for other types, for a
+ * divisor of 0, for a result that is not finite, and for one that does not fit a decimal of four
  * places.
  */
 export const ARITHMETIC: Readonly<Record<ArithmeticSymbol, Arithmetic>> = {
@@ -94,7 +94,7 @@ export const ARITHMETIC: Readonly<Record<ArithmeticSymbol, Arithmetic>> = {
     if (typeof left === "number" && typeof right === "number") return finite(left * right);
     return multiplyDecimals(left, right);
   },
-  // A divisor 0 needs no test of its own: the result is infinite or NaN.
+  // A divisor of 0 gives infinity or NaN.
   "/": (left, right) => (typeof left === "number" && typeof right === "number" ? finite(left / right) : null),
   "%": (left, right) => (typeof left === "number" && typeof right === "number" ? finite(left % right) : null),
 };
@@ -103,8 +103,7 @@ function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-// Lengths and positions inside strings are UTF-16 units, as everywhere in JavaScript and in
-// `.length`.
+// String lengths and positions are UTF-16 units, as in JavaScript and in `.length`.
 
 function lower(text: Value): Value {
   if (!isInspected(text)) return null;
@@ -122,7 +121,7 @@ function upper(text: Value): Value {
 
 function trim(text: Value): Value {
   if (typeof text !== "string") return null;
-  // What remains is a view of the text: no unit is copied.
+  // The result is a view of the text: no unit is copied.
   if (text.length > FREE_UNITS) evaluationBudget.charge(text.length >>> 3);
   return text.trim();
 }
@@ -131,7 +130,7 @@ function length(value: Value): Value {
   return typeof value === "string" || isList(value) ? value.length : null;
 }
 
-/** A part of a string, or an element of a list. */
+/** Whether a string contains a part, or a list an element. */
 function contains(whole: Value, part: Value): Value {
   if (isList(whole)) return holds(whole, part);
   if (!isInspected(whole) || !isInspected(part)) return false;
@@ -160,8 +159,8 @@ function endsWith(text: Value, end: Value): Value {
 }
 
 /**
- * Null counts as ""; any other value that is no string makes the whole null: `string(x)` says what
- * is meant.
+ * Null counts as "". Any other value that is not a string makes the result null; use `string(x)` to
+ * convert.
  */
 function concat(...parts: readonly Value[]): Value {
   let made = "";
@@ -174,10 +173,7 @@ function concat(...parts: readonly Value[]): Value {
   return made;
 }
 
-/**
- * `count` units from `start` on, as many as there are. A negative number counts as 0, a broken one
- * is cut.
- */
+/** Up to `count` units from `start`. A negative number counts as 0, a fraction is truncated. */
 function substr(text: Value, start: Value, count: Value): Value {
   const whole = text ?? "";
   if (typeof whole !== "string" || typeof start !== "number" || typeof count !== "number") return null;
@@ -187,7 +183,7 @@ function substr(text: Value, start: Value, count: Value): Value {
   return made;
 }
 
-/** The first 256 parts; the rest is left out. */
+/** The first 256 parts; the rest is dropped. */
 function split(text: Value, separator: Value): Value {
   const whole = text ?? "";
   const between = separator ?? "";
@@ -196,12 +192,12 @@ function split(text: Value, separator: Value): Value {
   return whole.split(between, LIMITS.splitParts);
 }
 
-/** Whether a function that looks at every unit may look at this value. */
+/** Whether a function that reads every unit accepts this value. */
 export function isInspected(value: Value): value is string {
   return typeof value === "string" && value.length <= LIMITS.inspectedUnits;
 }
 
-/** What the functions of the language do; `now` is not among them, since it asks the event. */
+/** The functions of the language, except `now`, which reads the event. */
 export const FUNCTIONS: Readonly<Record<Exclude<PlainFunctionName, "now">, LanguageFunction>> = {
   lower,
   upper,

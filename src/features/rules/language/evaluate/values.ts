@@ -1,20 +1,19 @@
 import { LIMITS } from "../limits.ts";
 
 /**
- * A value inside the language. Numbers are finite. A bigint is a decimal in units of 1e-4, and
- * nothing else: JSON has none.
+ * A value of the language. Numbers are finite. A bigint is always a decimal in units of 1e-4: JSON
+ * has none.
  */
 export type Value = null | boolean | number | string | bigint | readonly unknown[] | JsonObject;
 
-/** Members are `unknown`: whatever is read from one passes `toValue` first. */
+/** Members are `unknown`: each passes `toValue` when it is read. */
 export interface JsonObject {
   readonly [member: string]: unknown;
 }
 
 /**
- * Takes a member of the payload, or an element of any list, in. JSON.parse gives Infinity for
- * `1e999`, which is stored as null: read as null from the start, an event is decided the same way
- * now and in a replay.
+ * Converts a member of the payload or an element of a list. JSON.parse gives Infinity for `1e999`,
+ * which is stored as null. Reading it as null from the start gives the same decision in a replay.
  */
 export function toValue(member: unknown): Value {
   switch (typeof member) {
@@ -44,10 +43,10 @@ const PLAIN = /^(-?)([0-9]+)(?:\.([0-9]+))?$/;
 const SCIENTIFIC = /^(-?)([0-9]+)(?:\.([0-9]+))?(?:e([+-][0-9]+))?$/;
 
 /**
- * `dec(x)`: the exact value of a decimal string or number in 1e-4 units. A number counts as its
+ * `dec(x)`: the exact value of a decimal string or number in units of 1e-4. A number counts as its
  * shortest decimal form.
- * @returns null for what DECIMAL(19,4) cannot hold exactly, for other notations, and for other
- * types.
+ * @returns null for a value that DECIMAL(19,4) cannot hold exactly, for other notations, and for
+ * other types.
  */
 export function toDecimal(value: Value): bigint | null {
   if (typeof value === "bigint") return value;
@@ -78,7 +77,10 @@ export const multiplyDecimals = ofDecimals((left, right) => {
 
 type DecimalArithmetic = (left: Value, right: Value) => bigint | null;
 
-/** Of two decimals, or one and a number; exact, or null. */
+/**
+ * Applies an exact operation to decimals, or to a decimal and a number; null if the result is not
+ * exact.
+ */
 function ofDecimals(apply: (left: bigint, right: bigint) => bigint | null): DecimalArithmetic {
   return (left, right) => {
     if (typeof left !== "bigint" && typeof right !== "bigint") return null;
@@ -95,10 +97,10 @@ function inRange(units: bigint): bigint | null {
   return units >= -LARGEST && units <= LARGEST ? units : null;
 }
 
-/** Order of a decimal and a finite number, exact: negative, 0 or positive. */
+/** Exact order of a decimal and a finite number: negative, 0 or positive. */
 export function compareToNumber(units: bigint, value: number): number {
-  // Only these: the double nearest to 1e23 is 99999999999999991611392, but its shortest form, which
-  // counts, is 1e23.
+  // Safe integers only: the double nearest to 1e23 is 99999999999999991611392, but its shortest
+  // form, which counts, is 1e23.
   if (Number.isSafeInteger(value)) return sign(units - BigInt(value) * UNIT);
   const { digits, exponent } = shortestForm(value);
   const shift = exponent + SCALE;
@@ -106,8 +108,8 @@ export function compareToNumber(units: bigint, value: number): number {
 }
 
 /**
- * `value` as digits × 10^exponent, by the shortest decimal that reads back as the same double
- * (ECMA-262 Number::toString).
+ * `value` as digits × 10^exponent, by the shortest decimal that parses to the same double (ECMA-262
+ * Number::toString).
  */
 function shortestForm(value: number): { readonly digits: bigint; readonly exponent: number } {
   const [, sign, whole = "0", fraction = "", power = "0"] = SCIENTIFIC.exec(String(value)) ?? [];
@@ -119,23 +121,20 @@ function sign(difference: bigint): number {
   return difference === 0n ? 0 : difference < 0n ? -1 : 1;
 }
 
-/**
- * The shortest plain decimal: no trailing zeros after the point, no point without digits after it.
- */
+/** The shortest plain decimal: no trailing zeros, and no point without digits after it. */
 export function decimalText(units: bigint): string {
   const digits = String(units < 0n ? -units : units).padStart(SCALE + 1, "0");
   const fraction = digits.slice(-SCALE).replace(/0+$/, "");
   return `${units < 0n ? "-" : ""}${digits.slice(0, -SCALE)}${fraction === "" ? "" : `.${fraction}`}`;
 }
 
-// RFC 3339 section 5.6, which allows t and z in lower case and any number of fraction digits.
-const RFC_3339 =
-  /^([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))$/;
+// RFC 3339 section 5.6, which permits lower case t and z and any number of fraction digits.
+const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
 /**
- * `time(s)`: epoch ms of an RFC 3339 date-time, its fraction cut to milliseconds. A leap second
- * counts as the first of the next minute, as in POSIX time.
- * @returns null for anything else: other types, days no month has, local times without an offset.
+ * `time(s)`: epoch ms of an RFC 3339 date-time, truncated to milliseconds. A leap second counts as
+ * the first second of the next minute, as in POSIX time.
+ * @returns null for other types, invalid days, and local times without an offset.
  */
 export function toEpochMs(value: Value): number | null {
   if (typeof value !== "string" || value.length > LIMITS.convertedUnits) return null;
@@ -146,7 +145,7 @@ export function toEpochMs(value: Value): number | null {
   const offsetMinute = Number(match[10] ?? 0);
   if (hour > 23 || minute > 59 || second > 60 || offsetHour > 23 || offsetMinute > 59) return null;
 
-  // Date.UTC would read the years 0000 to 0099 as 1900 to 1999.
+  // Date.UTC maps the years 0000 to 0099 to 1900 to 1999.
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return null;
@@ -159,8 +158,8 @@ let lastMs = 0;
 let lastText = new Date(0).toISOString();
 
 /**
- * RFC 3339 form of epoch ms, in UTC. The last one is kept: all rules that ask for a time of one
- * event ask in a row, and making the text costs more than the rest of a usual rule.
+ * Epoch ms as RFC 3339 in UTC. Caches the last result: rules that read a time of one event follow
+ * each other, and formatting costs more than the rest of a typical rule.
  */
 export function timestampText(epochMs: number): string {
   if (epochMs !== lastMs) {
@@ -171,8 +170,7 @@ export function timestampText(epochMs: number): string {
 }
 
 /**
- * Index of the unit that follows the first `count` code points of `text`, or -1 where the text has
- * no more than these.
+ * Index of the unit after the first `count` code points of `text`, or -1 if the text is not longer.
  */
 export function unitsOfCodePoints(text: string, count: number): number {
   if (text.length <= count) return -1;
@@ -183,19 +181,13 @@ export function unitsOfCodePoints(text: string, count: number): number {
   return at < text.length ? at : -1;
 }
 
-/**
- * Cuts `text` to at most `count` (≥ 1) code points, the last of them `…` where something was left
- * out.
- */
+/** Truncates `text` to at most `count` (≥ 1) code points, ending in `…` if something was cut. */
 export function cutText(text: string, count: number): string {
   if (unitsOfCodePoints(text, count) === -1) return text;
   return `${text.slice(0, unitsOfCodePoints(text, count - 1))}…`;
 }
 
-/**
- * `text` with U+FFFD for every surrogate that stands alone, so that it can be written as UTF-8 and
- * read back equal.
- */
+/** Replaces lone surrogates in `text` by U+FFFD, so that it survives UTF-8 encoding. */
 export function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, "\ufffd");
 }

@@ -7,18 +7,18 @@ import { constantOf, type Node, type NodeOf, scalarOf } from "../parse/tree.ts";
 type Scalar = string | number | boolean;
 
 /**
- * Something that must hold of an event for a condition to be true. It need not be enough: the
- * condition still decides. Facts exist so that an index can leave a rule out without asking it.
+ * A necessary condition on an event for a rule to match. It need not be sufficient: the rule's
+ * condition still decides. An index uses facts to skip rules.
  */
 export type Fact =
   | { readonly kind: "equals"; readonly path: Path; readonly values: readonly Scalar[] }
   | { readonly kind: "prefix"; readonly path: Path; readonly prefix: string }
-  /** The value is a number, and ≥ or ≤ the bound. */
+  /** The value is a number ≥ or ≤ the bound. */
   | { readonly kind: "atLeast" | "atMost"; readonly path: Path; readonly bound: number };
 
 /**
- * The facts `node` being true implies, in source order: those of all sides of an `and`, and what
- * all sides of an `or` agree on.
+ * The facts that follow from `node` being true, in source order: those of all sides of an `and`,
+ * and those shared by all sides of an `or`.
  */
 export function factsOf(node: Node): readonly Fact[] {
   switch (node.kind) {
@@ -55,8 +55,8 @@ function ofPathCompare(path: Path, operator: ComparisonSymbol, other: Node): rea
 function ofIn({ left, right }: NodeOf<"in">): readonly Fact[] {
   const constants = constantOf(right);
   if (left.kind !== "path" || !Array.isArray(constants)) return [];
-  // Nothing equals null, so that a list of nulls alone gives a fact that never holds: as the
-  // condition never does. Each once, -0 being 0: an entry that is filed twice would be found twice.
+  // Nothing equals null, so a list of nulls gives a fact that never holds, like its condition. Each
+  // value once, with -0 as 0: an entry added twice would be found twice.
   const values = new Set<Scalar>(constants.filter((constant) => constant !== null));
   return [{ kind: "equals", path: left.path, values: [...values] }];
 }
@@ -69,8 +69,8 @@ function ofCall({ name, args }: NodeOf<"call">): readonly Fact[] {
 }
 
 /**
- * `a == 1 or a == 2` says what `a in [1, 2]` says. Facts of other kinds are not united: a range
- * over two bounds finds little.
+ * `a == 1 or a == 2` equals `a in [1, 2]`. Other kinds of facts are not united: a range over two
+ * bounds is not selective.
  */
 function ofOr({ operands }: NodeOf<"or">): readonly Fact[] {
   const [first, ...others] = operands.map(equalsByPath);
@@ -97,17 +97,14 @@ function equalsByPath(node: Node): ReadonlyMap<string, Extract<Fact, { kind: "eq
   return byPath;
 }
 
-/**
- * Entries filed under facts about one path. The path is read once per event, however many entries
- * ask about it.
- */
+/** Entries by facts about one path. The path is read once per event for all entries. */
 export class PathIndex<E> {
   readonly #read: Read;
   readonly #byValue = new Map<Scalar, E[]>();
-  /** By length, then by text: one slice and one lookup per length that is in use. */
+  /** By length, then by text: one slice and one look-up per length in use. */
   readonly #byPrefix = new Map<number, Map<string, E[]>>();
   readonly #atLeast = new ThresholdList<E>();
-  /** `x <= b` is held as `-x >= -b`. */
+  /** `x <= b` is stored as `-x >= -b`. */
   readonly #atMost = new ThresholdList<E>();
   #size = 0;
 
@@ -137,7 +134,7 @@ export class PathIndex<E> {
     }
   }
 
-  /** Undoes `add` of the same fact and entry. */
+  /** Reverts `add` of the same fact and entry. */
   remove(fact: Fact, entry: E): void {
     this.#size -= 1;
     switch (fact.kind) {
@@ -159,12 +156,12 @@ export class PathIndex<E> {
     }
   }
 
-  /** The most entries that one event can meet under `values`: how far from rare they are. */
+  /** Largest number of entries that one event can find under `values`, a measure of selectivity. */
   maxBucketSize(values: readonly Scalar[]): number {
     return values.reduce<number>((most, value) => Math.max(most, this.#byValue.get(value)?.length ?? 0), 0);
   }
 
-  /** Appends to `found`, once, each entry whose fact holds of `event`. */
+  /** Appends to `found`, once, each entry whose fact holds for `event`. */
   collect(event: RuleEvent, found: E[]): void {
     const value = this.#read(event);
     if (value === null || typeof value === "object" || typeof value === "bigint") return;
@@ -213,10 +210,7 @@ interface Threshold<E> {
   readonly entry: E;
 }
 
-/**
- * Entries by the number a value must reach, in ascending order: those a value reaches stand at the
- * front.
- */
+/** Entries by the number a value must reach, ascending: the matching ones are at the front. */
 class ThresholdList<E> {
   readonly #thresholds: Threshold<E>[] = [];
 
@@ -224,7 +218,7 @@ class ThresholdList<E> {
     this.#thresholds.splice(this.#firstFrom(bound), 0, { bound, entry });
   }
 
-  /** Removes `entry` from under `bound`; nothing happens where it is not there. */
+  /** Removes `entry` from `bound`, if it is there. */
   remove(bound: number, entry: E): void {
     for (let at = this.#firstFrom(bound); this.#thresholds[at]?.bound === bound; at += 1) {
       if (this.#thresholds[at]?.entry === entry) {
@@ -242,7 +236,7 @@ class ThresholdList<E> {
     }
   }
 
-  /** Index of the first threshold that is not below `bound`. */
+  /** Index of the first threshold not below `bound`. */
   #firstFrom(bound: number): number {
     let low = 0;
     let high = this.#thresholds.length;

@@ -19,14 +19,14 @@ interface Filed<R> {
 }
 
 /**
- * Finds the rules that match an event without asking all of them. Each project has an index of its
- * own, in which a rule is filed under one fact its condition implies; an event looks up its own
- * values and asks only the rules it finds there. 10 000 rules about 200 types cost a few
- * microseconds an event, against some hundred for asking each (bench/rule-match.bench.ts).
+ * Finds the rules that match an event without asking all of them. Each project has its own index,
+ * in which a rule is stored under one fact its condition implies. An event looks up its own values
+ * and asks only those rules. 10 000 rules about 200 types cost a few microseconds per event,
+ * compared with several hundred for asking each (bench/rule-match.bench.ts).
  */
 export class RuleIndex<R> {
   readonly #filed = new Map<string, Filed<R>>();
-  /** By project; under null the rules of every project. */
+  /** By project; null holds the rules for every project. */
   readonly #projects = new Map<string | null, ProjectRuleIndex<Entry<R>>>();
 
   get size(): number {
@@ -34,8 +34,8 @@ export class RuleIndex<R> {
   }
 
   /**
-   * Adds a rule, in place of the one that has `key`. @param projectId null for every project.
-   * @param rule what `match` gives back.
+   * Adds a rule, replacing the one with `key`. @param projectId null for every project.
+   * @param rule returned by `match`.
    */
   add(key: string, condition: IndexedCondition, order: RuleOrder, projectId: string | null, rule: R): void {
     this.remove(key);
@@ -45,7 +45,7 @@ export class RuleIndex<R> {
     this.#filed.set(key, { entry, fact: project.add(condition.facts, entry) });
   }
 
-  /** @returns whether there was a rule `key`. */
+  /** @returns whether `key` existed. */
   remove(key: string): boolean {
     const filed = this.#filed.get(key);
     if (filed === undefined) return false;
@@ -57,12 +57,11 @@ export class RuleIndex<R> {
   }
 
   /**
-   * The rules whose conditions are true of `event`, in rule order.
+   * The rules whose conditions are true for `event`, in rule order.
    * @param onError is called for each rule whose condition threw; it counts as not matched, and the
-   * others are asked all the same.
+   * others continue.
    * @param onCost is called for each costly evaluation.
-   * @returns null where the conditions are too costly to be asked in one turn of the loop: see
-   * {@link walk}
+   * @returns null when the conditions are too costly for one turn of the loop: see {@link walk}
    */
   match(event: RuleEvent, onError: (rule: R, error: unknown) => void, onCost: OnCost<R> = ignoreCost): R[] | null {
     const candidates = this.#candidates(event);
@@ -84,8 +83,8 @@ export class RuleIndex<R> {
   }
 
   /**
-   * Asks the rules that come after a position in rule order, for one turn of the loop. @param
-   * onError and onCost as for {@link match}
+   * Asks the rules after a position in rule order, for one turn of the loop. @param onError and
+   * onCost as for {@link match}
    */
   walk(
     event: RuleEvent,
@@ -110,19 +109,19 @@ interface AskedRule<R> extends RulePosition {
   readonly rule: R;
 }
 
-/** Is called for each evaluation that took more than {@link COSTLY_STEPS}. */
+/** Called for each evaluation that took more than {@link COSTLY_STEPS}. */
 type OnCost<R> = (rule: R, steps: number) => void;
 
-/** 10 us: a condition on short texts and lists takes less. */
+/** 10 µs: a condition on short texts and lists takes less. */
 const COSTLY_STEPS = 1024;
 
 /**
- * One turn of asking rules about an event in rule order; iterating gives those that match. It ends
- * when what a turn may do is used up: a condition that has too little left is asked first in the
- * next turn, and only one that exceeds a whole turn by itself is an error.
+ * One turn of asking rules about an event in rule order; iterates over those that match. It ends
+ * when the budget of the turn is used up. A condition that lacks budget is asked first in the next
+ * turn; only one that exceeds a whole turn is an error.
  */
 export class RuleWalk<R> implements Iterable<R> {
-  /** The last rule that was asked; while a rule is given to the caller, the one before it. */
+  /** The last rule asked; while the caller has a rule, the one before it. */
   last: RulePosition | null = null;
   /** Whether all rules have been asked. */
   isComplete = false;
@@ -144,7 +143,7 @@ export class RuleWalk<R> implements Iterable<R> {
   }
 
   *[Symbol.iterator](): Generator<R> {
-    // Kept here: what the caller does between two rules may evaluate conditions too.
+    // Kept here, because the caller may evaluate conditions between two rules.
     let leftSteps: number = LIMITS.evaluationSteps;
     for (const asked of this.#rules) {
       if (leftSteps <= 0) return;
@@ -171,28 +170,26 @@ export class RuleWalk<R> implements Iterable<R> {
   }
 }
 
-/**
- * What an evaluation has taken; work that was refused was not done. @param leftSteps when it began
- */
+/** Steps of an evaluation; refused work was not done. @param leftSteps budget at its start */
 function takenSteps(leftSteps: number): number {
   return leftSteps - Math.max(evaluationBudget.leftSteps, 0);
 }
 
 /**
- * Whether a condition failed only because others had used up the turn before it. @param leftSteps
- * when it began
+ * Whether a condition failed only because others had used up the turn. @param leftSteps budget at
+ * its start
  */
 function isForNextTurn(error: unknown, leftSteps: number): boolean {
   return error instanceof ConditionTooCostly && leftSteps < LIMITS.evaluationSteps;
 }
 
-/** What decides which rule comes first: priority descending, then createdAt, then key. */
+/** Rule order: priority descending, then createdAt, then key. */
 interface RuleOrder {
   readonly priority: number;
   readonly createdAt: number;
 }
 
-/** Where a rule is in rule order. */
+/** Position of a rule in rule order. */
 export interface RulePosition extends RuleOrder {
   readonly key: string;
 }
@@ -200,7 +197,7 @@ export interface RulePosition extends RuleOrder {
 /** Before all rules. */
 export const RULES_START: RulePosition = { priority: Number.MAX_SAFE_INTEGER, createdAt: 0, key: "" };
 
-/** @returns negative where `left` comes first. */
+/** @returns negative if `left` comes first. */
 export function inRuleOrder(left: RulePosition, right: RulePosition): number {
   return (
     right.priority - left.priority ||
@@ -209,17 +206,17 @@ export function inRuleOrder(left: RulePosition, right: RulePosition): number {
   );
 }
 
-/** The rules of one project, or of every project, each filed under one of the facts it implies. */
+/** The rules of one project, or those for every project, each under one of its facts. */
 class ProjectRuleIndex<E> {
   readonly #paths = new Map<string, PathIndex<E>>();
-  /** Entries that imply nothing an index can use: every event asks them. */
+  /** Entries without a usable fact: every event asks them. */
   readonly #unfiled: E[] = [];
 
   get isEmpty(): boolean {
     return this.#paths.size === 0 && this.#unfiled.length === 0;
   }
 
-  /** @returns the fact `entry` is filed under, which `remove` wants back. */
+  /** @returns the fact of `entry`, needed by `remove`. */
   add(facts: readonly Fact[], entry: E): Fact | undefined {
     const fact = this.#choose(facts);
     if (fact === undefined) {
@@ -251,8 +248,9 @@ class ProjectRuleIndex<E> {
   }
 
   /**
-   * The rarest equality, else a prefix, else a threshold. How rare a value is among events is not
-   * known; how many rules wait for it already is, and that is what an event with this value pays.
+   * Chooses the most selective equality, otherwise a prefix, otherwise a threshold. How rare a
+   * value is among events is unknown, but the number of rules under it is known, and that is the
+   * cost of an event with this value.
    */
   #choose(facts: readonly Fact[]): Fact | undefined {
     let rarest: Fact | undefined;
@@ -269,7 +267,7 @@ class ProjectRuleIndex<E> {
   }
 }
 
-/** Events of one type are the least of all events that a rule about a type ever wants. */
+/** A rule about a type wants only a small part of all events. */
 function isType(path: Path): boolean {
   return path.length === 1 && path[0] === "type";
 }

@@ -8,23 +8,23 @@ import { BINARY, type Operand, type Sequence } from "./sequence.ts";
 import type { ArithmeticSymbol, ComparisonSymbol, TokenList } from "./tokens.ts";
 import { type Extent, type FunctionName, isFunctionName, type Node, signatureOf } from "./tree.ts";
 
-/** A node, and what of its spelling the checks need. */
+/** A node, and the parts of its spelling that the checks need. */
 interface Item {
   readonly node: Node;
-  /** Indexes of its first and last token, parentheses around it included. */
+  /** Indexes of its first and last token, including its parentheses. */
   readonly first: number;
   readonly last: number;
   readonly isParenthesised: boolean;
-  /** How deep operators nest in it; 0 for an operand. */
+  /** Nesting depth of its operators; 0 for an operand. */
   readonly depth: number;
 }
 
 /**
- * Turns a checked sequence into a tree, with the precedence that expr-eval finds. Its instructions
- * carry no places; but operands name their token, so that every item knows its tokens, and an
- * operator is the token before or between its operands.
+ * Builds a tree from a checked sequence, with expr-eval's precedence. Its instructions have no
+ * positions, but operands name their token, so every item knows its tokens, and an operator is the
+ * token before or between its operands.
  * @throws Refusal SYNTAX for a comparison or a bare `not` that is compared, LIMIT for operators
- * that nest too deep, and what `buildCall` refuses.
+ * nested too deeply, and the errors of `buildCall`.
  */
 export function buildTree(tokens: TokenList, sequence: Sequence): Node {
   return new TreeBuilder(tokens, sequence).build(orderByPrecedence(sequence.spelling)).node;
@@ -109,7 +109,7 @@ class TreeBuilder {
           ? { kind: "in", ...sides }
           : { kind: "compare", operator: operator as ComparisonSymbol, ...sides };
     }
-    // A chain of equal rank is one level: fifty conjuncts do not nest.
+    // A chain of equal rank is one level: fifty conjuncts are not nested.
     const nested = continues ? [{ depth: left.depth - 1 }, right] : [left, right];
     return this.#nest(sign, nested, left.first, right.last, node);
   }
@@ -146,7 +146,7 @@ class TreeBuilder {
     return this.#nest(first, args, first, last, node);
   }
 
-  /** @param sign the operator's token, where a mistake is reported. */
+  /** @param sign the operator's token, at which an error is reported. */
   #nest(sign: number, within: readonly { readonly depth: number }[], first: number, last: number, node: Node): Item {
     const depth = 1 + Math.max(0, ...within.map((item) => item.depth));
     if (depth > LIMITS.depth) {
@@ -155,7 +155,7 @@ class TreeBuilder {
     return { node, first, last, isParenthesised: false, depth };
   }
 
-  /** Takes in the parentheses that stand around `item` and around nothing else. */
+  /** Extends `item` by the parentheses directly around it. */
   #group(item: Item): Item {
     let { first, last } = item;
     while (this.#sequence.groups.has(first - 1) && this.#sequence.closings.get(first - 1) === last + 1) {
@@ -206,7 +206,7 @@ function isSameChain(operator: string, left: Node): boolean {
   return isSum(operator) ? isSum(left.operator) : isProduct(operator) && isProduct(left.operator);
 }
 
-/** The index that an operand or a function name carries in the spelling: `t12` is token 12. */
+/** The index in the spelling of an operand or function name: `t12` is token 12. */
 function tokenOf(word: string): number {
   return Number(word.slice(1));
 }
@@ -228,8 +228,8 @@ interface Call extends Extent {
 }
 
 /**
- * @throws Refusal TYPE for a wrong number of arguments (at the first one too many, or at the
- * closing parenthesis), for `exists` of anything but a path and a `matches` whose pattern is no
+ * @throws Refusal TYPE for a wrong number of arguments (at the first extra one, or at the closing
+ * parenthesis), for `exists` of anything but a path, and for `matches` with a pattern that is not a
  * literal; LIMIT for the length of the pattern.
  */
 function buildCall({ name, args, start, end }: Call): Node {
@@ -260,7 +260,7 @@ function checkCount({ name, args, end }: Call): void {
   if (args.length >= min && args.length <= max) return;
   const wanted = min === max ? `${min}` : `${min} to ${max}`;
   const message = `${name} takes ${wanted} argument${max === 1 ? "" : "s"}, not ${args.length}`;
-  // Too few: the place is the parenthesis that closes the call.
+  // Too few arguments: report it at the closing parenthesis.
   throw new Refusal("TYPE", args[max]?.start ?? end - 1, message);
 }
 
@@ -273,7 +273,7 @@ function matchesOf(subject: Node, literal: Node, extent: Extent): Node {
   return { kind: "matches", subject, pattern: patternOf(literal), patternAt: literal.start, ...extent };
 }
 
-/** The pattern is compiled later: `checkPatterns`. */
+/** `checkPatterns` compiles the pattern later. */
 function patternOf({ start, ...node }: Node): Pattern {
   if (node.kind !== "literal" || typeof node.value !== "string") {
     throw new Refusal("TYPE", start, "the pattern of matches must be a string literal", ["string"]);
@@ -291,8 +291,8 @@ function argument(args: readonly Node[], index: number): Node {
 }
 
 /**
- * One step of expr-eval's postfix form. `value` of an `expression` is the branch that may be left
- * out: the right side of `and` and `or`, the two sides of `? :`.
+ * One step of expr-eval's postfix form. `value` of an `expression` is a branch that may be skipped:
+ * the right side of `and` and `or`, the two sides of `? :`.
  */
 type Instruction =
   | { readonly type: "IVAR"; readonly value: string }
@@ -304,10 +304,9 @@ const UNARY = ["-", "not"];
 const parser = makeParser();
 
 /**
- * Puts the operands and operators of a checked sequence into postfix order by precedence, with
- * expr-eval.
- * @param spelling words separated by spaces, of which every operand is a plain variable: no text of
- * a rule's author reaches it.
+ * Converts the operands and operators of a checked sequence to postfix order with expr-eval.
+ * @param spelling words separated by spaces; every operand is a plain variable, so no text of a
+ * rule's author reaches expr-eval.
  */
 function orderByPrecedence(spelling: string): readonly Instruction[] {
   const expression = parser.parse(spelling) as unknown as { readonly tokens: readonly Instruction[] };
@@ -318,9 +317,9 @@ function makeParser(): Parser {
   const made = new Parser({
     operators: { assignment: false, fndef: false, concatenate: false, factorial: false, power: false },
   });
-  // The parser asks these tables with `in`. Its own are plain objects full of names (`sin`,
-  // `length`, `PI`, and all that is inherited), each of which would read as an operator or a
-  // constant.
+  // The parser looks names up in these tables with `in`. The default ones are plain objects with
+  // many names (`sin`, `length`, `PI`, and everything inherited), each of which would be read as an
+  // operator or a constant.
   return Object.assign(made, {
     unaryOps: table(UNARY),
     binaryOps: table([...BINARY]),
@@ -336,7 +335,7 @@ function table(names: readonly string[]): Record<string, () => never> {
   return made;
 }
 
-// Only the names count: expr-eval parses, its evaluator is never asked.
+// Only the names count: expr-eval parses and never evaluates.
 function neverCalled(): never {
   throw new TypeError("the evaluator of expr-eval is not in use");
 }

@@ -9,11 +9,10 @@ import { tokenize } from "./tokens.ts";
 import { type Node, type NodeOf, nodesOf } from "./tree.ts";
 
 /**
- * Reads a condition. The steps, each of which may assume what the one before has checked:
- * characters to tokens, order of tokens, precedence (expr-eval) and tree, type of the whole.
- * Patterns are not compiled: see {@link measurePatterns}.
- * @throws InvalidCondition for every string that is no condition; nothing else, and in time linear
- * in the source's length.
+ * Parses a condition in steps, each relying on the one before: characters to tokens, order of
+ * tokens, precedence (expr-eval) and tree, type of the result. Patterns are not compiled: see
+ * {@link measurePatterns}.
+ * @throws InvalidCondition for an invalid condition, and nothing else. Takes linear time.
  */
 export function parseCondition(source: string): Node {
   return refusing(source, () => {
@@ -33,8 +32,8 @@ export function parseCondition(source: string): Node {
 }
 
 /**
- * Compiles the patterns of a condition. @returns their size together, equal patterns once. @throws
- * InvalidCondition
+ * Compiles the patterns of a condition. @returns their total size; equal patterns count once.
+ * @throws InvalidCondition
  */
 export function measurePatterns(source: string, root: Node): number {
   return refusing(source, () => checkPatterns(root));

@@ -10,9 +10,9 @@ interface PathReading {
 }
 
 /**
- * Reads `event`, then `.name` and `[key]` as often as they follow.
- * @throws Refusal UNKNOWN_NAME where that is not `event`, UNSAFE_NAME, LIMIT past 16 segments,
- * SYNTAX for anything else that is not a key.
+ * Reads `event` and any number of `.name` and `[key]`.
+ * @throws Refusal UNKNOWN_NAME for another name, UNSAFE_NAME, LIMIT past 16 segments, SYNTAX for an
+ * invalid key.
  */
 export function readPath(tokens: TokenList, index: number): PathReading {
   checkRoot(tokens, index);
@@ -32,7 +32,7 @@ export function readPath(tokens: TokenList, index: number): PathReading {
   return { path: canonical(segments), next };
 }
 
-/** Names a path in one string; equal for two paths exactly when these read the same place. */
+/** A canonical name of a path: equal for equal paths only. */
 export function pathKey(path: Path): string {
   return JSON.stringify(path);
 }
@@ -93,12 +93,12 @@ function refuseUnsafe(name: string, position: number): void {
   if (isRefusedName(name)) throw new Refusal("UNSAFE_NAME", position, `the name ${name} is refused everywhere`);
 }
 
-/** A member name, and what follows it with dashes and without spaces. */
+/** A member name followed by dashes and names without spaces. */
 const DASHED = /\.([A-Za-z_$][A-Za-z0-9_$]*(?:-[A-Za-z0-9_$]+)+)/g;
 
 /**
- * @returns `["content-type"]` where token `index` is a part of `event.content-type`; undefined
- * where no name has dashes.
+ * @returns `["content-type"]` if token `index` is part of `event.content-type`; undefined without
+ * dashes.
  */
 export function dashedName(tokens: TokenList, index: number): string | undefined {
   if (!tokens.isSymbol(index - 1, "-")) return undefined;

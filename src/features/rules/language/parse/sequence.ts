@@ -6,20 +6,14 @@ import { dashedName, readPath } from "./path.ts";
 import { isRefusedName, type SymbolName, type TokenList } from "./tokens.ts";
 import { FUNCTION_NAMES, isFunctionName, type Literal, OTHER_NAMES } from "./tree.ts";
 
-/**
- * What stands where a value is wanted and holds no expression of its own. `last` is the index of
- * its last token.
- */
+/** An operand without an expression inside. `last` is the index of its last token. */
 export type Operand = { readonly last: number } & (
   | { readonly kind: "path"; readonly path: Path }
   | { readonly kind: "literal"; readonly value: Literal }
   | { readonly kind: "emptyList" }
 );
 
-/**
- * A checked order of tokens: what the parser is given to find the precedence, and what the tree is
- * then built from.
- */
+/** A checked order of tokens: input of the precedence parser and of the tree. */
 export interface Sequence {
   /**
    * The condition with each operand and function name written as `t` and the index of its first
@@ -29,11 +23,11 @@ export interface Sequence {
   /** By index of the first token. */
   readonly operands: ReadonlyMap<number, Operand>;
   /**
-   * Index of the closing bracket by that of the function name, of the list's or the group's opening
-   * bracket.
+   * Index of the closing bracket by that of the function name, or of the opening bracket of a list
+   * or group.
    */
   readonly closings: ReadonlyMap<number, number>;
-  /** Indexes of the parentheses that only group. */
+  /** Indexes of parentheses that only group. */
   readonly groups: ReadonlySet<number>;
 }
 
@@ -42,7 +36,7 @@ interface Frame {
   /** Index of the token the closing bracket belongs to in `closings`. */
   readonly opener: number;
   items: number;
-  /** Of `?` that still want their `:`. */
+  /** Number of `?` without their `:` yet. */
   choices: number;
 }
 
@@ -59,11 +53,11 @@ export const BINARY: ReadonlySet<SymbolName> = new Set<SymbolName>([
 ]);
 
 /**
- * Checks that operands and operators take turns, that brackets and `?:` close, that names are
- * known, and the limits that can be counted from left to right. The parser alone would let two
- * operands stand side by side, read a lone `not` as a variable, and say of other mistakes neither
- * where they are nor what should be there.
- * @throws Refusal at the first token that cannot stand where it does.
+ * Checks that operands and operators alternate, that brackets and `?:` close, that names are known,
+ * and the limits that can be counted from left to right. The parser alone would accept two operands
+ * in a row, read a lone `not` as a variable, and report other errors without position and
+ * expectation.
+ * @throws Refusal at the first invalid token.
  */
 export function checkSequence(tokens: TokenList): Sequence {
   return new SequenceReader(tokens).read();
@@ -98,7 +92,7 @@ class SequenceReader {
     };
   }
 
-  /** @returns whether an operand is still wanted. */
+  /** @returns whether an operand is still expected. */
   #readOperand(): boolean {
     const index = this.#index;
     const token = this.#tokens.at(index);
@@ -175,7 +169,7 @@ class SequenceReader {
     return false;
   }
 
-  /** @returns whether an operand is wanted next. */
+  /** @returns whether an operand is expected next. */
   #readOperator(): boolean {
     const token = this.#tokens.at(this.#index);
     if (token.kind !== "symbol") throw this.#unexpected();
@@ -227,7 +221,7 @@ class SequenceReader {
     this.#frame = this.#frames.pop() ?? this.#frame;
   }
 
-  /** At a comma: the item after it is one more. */
+  /** Counts the item after a comma. */
   #nextItem(frame: Frame): void {
     frame.items += 1;
     const most = frame.kind === "list" ? LIMITS.listElements : LIMITS.arguments;
@@ -250,7 +244,7 @@ class SequenceReader {
 const SHORT_NAME = 4;
 
 function unknownFunction(name: string, quoted: string): string {
-  // Two edits make any short name of any other.
+  // Two edits turn any short name into any other.
   const similar = name.length < SHORT_NAME ? undefined : nearestName(name, FUNCTION_NAMES);
   const nearest = OTHER_NAMES.get(name.toLowerCase()) ?? similar;
   return `there is no function ${quoted}${nearest === undefined ? "" : `; write ${nearest}`}`;

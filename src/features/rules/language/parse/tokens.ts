@@ -3,7 +3,7 @@ import { cutText, unitsOfCodePoints, wellFormed } from "../evaluate/values.ts";
 import { LIMITS } from "../limits.ts";
 
 /**
- * Words that are operators or values, never names. A payload member named like one is reached with
+ * Words that are operators or values, never names. A payload member with such a name needs
  * brackets.
  */
 const KEYWORDS = ["and", "or", "not", "in", "true", "false", "null"] as const;
@@ -16,9 +16,9 @@ function isKeyword(word: string): word is Keyword {
   return keywords.has(word);
 }
 
-// Reading them would be harmless here, since nothing inherited can be read. They are refused so
-// that a rule which tries is seen by the one who writes it, and so that no later change of the
-// evaluator can make them work.
+// Reading these names is harmless today, because nothing inherited can be read. They are refused so
+// that the author sees the attempt, and so that no later change of the evaluator can make them
+// work.
 const refusedNames: ReadonlySet<string> = new Set([
   "__proto__",
   "prototype",
@@ -32,14 +32,12 @@ const refusedNames: ReadonlySet<string> = new Set([
   "hasOwnProperty",
 ]);
 
-/**
- * Whether the language refuses `name` wherever a name can stand: identifier, member, string key.
- */
+/** Whether the language refuses `name` as an identifier, member or string key. */
 export function isRefusedName(name: string): boolean {
   return refusedNames.has(name);
 }
 
-/** Operators in their one spelling: `&&`, `||` and `!` are read as `and`, `or` and `not`. */
+/** Operators in canonical spelling: `&&`, `||` and `!` are read as `and`, `or` and `not`. */
 export type SymbolName =
   | Keyword
   | ComparisonSymbol
@@ -58,7 +56,7 @@ export type ComparisonSymbol = "==" | "!=" | "<" | "<=" | ">" | ">=";
 export type ArithmeticSymbol = "+" | "-" | "*" | "/" | "%";
 
 interface Place {
-  /** Of the first unit and of the one after the last, in the source. */
+  /** Start and exclusive end in the source. */
   readonly start: number;
   readonly end: number;
 }
@@ -73,8 +71,8 @@ type Token = Place &
   );
 
 /**
- * Tokens of one condition or placeholder. The last is always `end`, so that a reader can look one
- * ahead without a check.
+ * Tokens of one condition or placeholder. The last is always `end`, so that a reader can look ahead
+ * without a check.
  */
 export class TokenList {
   readonly source: string;
@@ -102,7 +100,7 @@ export class TokenList {
     return token.kind === "symbol" && token.symbol === symbol;
   }
 
-  /** The token as it stands in the source, shortened for a message; `the end` for the end. */
+  /** The token as written, shortened for a message; `the end` for the end. */
   quote(index: number): string {
     const token = this.at(index);
     if (token.kind === "end") return "the end";
@@ -114,7 +112,7 @@ export class TokenList {
 const NAME = /[A-Za-z_$][A-Za-z0-9_$]*/y;
 const NUMBER = /[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const SPACE = /[ \t\r\n]+/y;
-// Longer before shorter: `<=` must not be read as `<`.
+// Longer operators first: `<=` must not be read as `<`.
 const SYMBOL = /&&|\|\||==|!=|<=|>=|[<>!+\-*/%()[\],.?:|]/y;
 
 /** Operators of other languages, which would otherwise be read in part. */
@@ -135,11 +133,11 @@ const MEANT: Readonly<Record<string, { readonly write: string; readonly expected
 const SPELLINGS: Readonly<Record<string, SymbolName>> = { "&&": "and", "||": "or", "!": "not" };
 
 /**
- * Splits `source` into tokens. It knows characters, strings, numbers and their limits, and nothing
- * of what may follow what.
- * @param from index of the first unit to read; positions stay those of the whole source.
- * @param closing where this stands between two tokens, reading ends: the `}}` of a placeholder.
- * @throws Refusal SYNTAX for what is no token, LIMIT for too many tokens, too long a string, too
+ * Splits `source` into tokens. It checks characters, strings, numbers and their limits, not the
+ * order of tokens.
+ * @param from index of the first unit to read; positions refer to the whole source.
+ * @param closing ends reading between two tokens: the `}}` of a placeholder.
+ * @throws Refusal SYNTAX for an invalid token, LIMIT for too many tokens, too long a string, too
  * large a number.
  */
 export function tokenize(source: string, from = 0, closing?: string): TokenList {
@@ -153,8 +151,7 @@ export function tokenize(source: string, from = 0, closing?: string): TokenList 
     tokens.push(token);
     at = skipSpace(source, token.end);
   }
-  // What is missing at the end is missing after the last token, not after the spaces and lines that
-  // follow it.
+  // A missing token is reported after the last one, not after trailing whitespace.
   const end = closing === undefined ? (tokens.at(-1)?.end ?? from) : at;
   return new TokenList(source, tokens, end);
 }
@@ -182,8 +179,8 @@ function readToken(source: string, start: number): Token {
 
 function readNumber(source: string, start: number, text: string): Token {
   const end = start + text.length;
-  // `0x10`, `1e` and `5px` would otherwise be a number and a name side by side, with a message
-  // about a missing operator.
+  // `0x10`, `1e` and `5px` would otherwise be a number followed by a name, reported as a missing
+  // operator.
   if (matchAt(NAME, source, end) !== undefined) {
     throw new Refusal("SYNTAX", end, "a number cannot be followed directly by a letter");
   }
@@ -195,7 +192,7 @@ function readNumber(source: string, start: number, text: string): Token {
 function foreignOperator(operator: string, at: number): Refusal {
   const meant = MEANT[operator];
   const message = `there is no ${operator}${meant ? `; ${meant.write}` : ""}`;
-  // Of `===` the last character is the one too many.
+  // In `===` the last character is the extra one.
   const position = operator.length === 3 ? at + 2 : at;
   return new Refusal("SYNTAX", position, message, meant ? [meant.expected] : []);
 }

@@ -2,16 +2,16 @@ import type { Path } from "../event.ts";
 import type { Pattern } from "../patterns.ts";
 import type { ArithmeticSymbol, ComparisonSymbol } from "./tokens.ts";
 
-/** What a value is called in messages. */
+/** Types of values, as named in messages. */
 export type ValueType = "null" | "boolean" | "number" | "decimal" | "text" | "list" | "object";
 
 interface Signature {
-  /** Fewest and most arguments. */
+  /** Minimum and maximum number of arguments. */
   readonly min: number;
   readonly max: number;
-  /** Of each argument; the last is for all that follow. Absent for functions that take anything. */
+  /** Types of each argument; the last entry is for all further ones. Undefined for any type. */
   readonly takes?: readonly (readonly ValueType[])[];
-  /** `argument`: the type of whichever argument it chooses. */
+  /** `argument`: the type of the selected argument. */
   readonly result: ValueType | "argument";
 }
 
@@ -21,7 +21,7 @@ const TEXT_OR_LIST = ["text", "list"] as const;
 const SCALAR = ["text", "number", "boolean", "decimal"] as const;
 const NUMERIC = ["text", "number", "decimal"] as const;
 
-/** Every function of the language. A name that is not here is refused as unknown. */
+/** Every function of the language. Other names are refused. */
 const SIGNATURES = {
   exists: { min: 1, max: 1, result: "boolean" },
   lower: { min: 1, max: 1, takes: [TEXT], result: "text" },
@@ -54,7 +54,7 @@ export type FunctionName = keyof typeof SIGNATURES;
 
 export const FUNCTION_NAMES = Object.keys(SIGNATURES) as readonly FunctionName[];
 
-/** What functions are called elsewhere, in lower case. */
+/** Names of functions in other languages, in lower case. */
 export const OTHER_NAMES: ReadonlyMap<string, FunctionName> = new Map([
   ["len", "length"],
   ["size", "length"],
@@ -79,21 +79,21 @@ export function signatureOf(name: FunctionName): Signature {
   return SIGNATURES[name];
 }
 
-/** Where an expression stands in the source, without parentheses around it; in UTF-16 units. */
+/** Extent of an expression in the source, without its parentheses; in UTF-16 units. */
 export interface Extent {
   readonly start: number;
   readonly end: number;
 }
 
-/** A value that is written in the source. */
+/** A value written in the source. */
 export type Literal = null | boolean | number | string;
 
-/** Functions whose arguments are values, all of them wanted; the others are nodes of their own. */
+/** Functions that evaluate all their arguments; the others have their own nodes. */
 export type PlainFunctionName = Exclude<FunctionName, "exists" | "matches" | "if" | "coalesce">;
 
 /**
- * A condition that has passed every check. `a and b and c` is one node; arithmetic leans to the
- * left.
+ * A condition that has passed every check. `a and b and c` is one node; arithmetic is
+ * left-associative.
  */
 export type Node = Extent &
   (
@@ -106,7 +106,7 @@ export type Node = Extent &
         readonly kind: "matches";
         readonly subject: Node;
         readonly pattern: Pattern;
-        /** Of the literal, in the source. */
+        /** Position of the literal in the source. */
         readonly patternAt: number;
       }
     | { readonly kind: "coalesce"; readonly args: readonly Node[] }
@@ -123,8 +123,7 @@ export type Node = Extent &
 export type NodeOf<Kind extends Node["kind"]> = Extract<Node, { readonly kind: Kind }>;
 
 /**
- * What `node` is worth for every event, where that stands in the source: a literal, a negated
- * number, a list of such. `undefined` for everything else.
+ * The constant value of `node`: a literal, a negated number, a list of such. `undefined` otherwise.
  */
 export function constantOf(node: Node): Literal | readonly Literal[] | undefined {
   switch (node.kind) {
@@ -177,7 +176,7 @@ function childrenOf(node: Node): readonly Node[] {
   }
 }
 
-/** `node` and all nodes below it, each before its children. */
+/** `node` and all nodes below it, parents first. */
 export function* nodesOf(node: Node): Generator<Node> {
   yield node;
   for (const child of childrenOf(node)) yield* nodesOf(child);
