@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type App, startApp } from "../../src/app/start.ts";
 import { loadConfig } from "../../src/config/load.ts";
+import { generateSecrets } from "../../src/config/secrets.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { migrateFile } from "../../src/store/sqlite/migrate.ts";
 
@@ -17,10 +18,10 @@ export async function startEmbedded(settings: Readonly<Record<string, string>> =
   const dataDir = dir ?? mkdtempSync(join(tmpdir(), "prism-bench-"));
   const { config } = loadConfig({
     flags: { port: "0", dataDir, ...settings },
-    environment: {},
+    environment: { PRISM_CONFIG_DIR: dataDir },
     workingDir: dataDir,
-    generateSecrets: true,
   });
+  generateSecrets(config);
   migrateFile(config.databaseFile);
   const app = await startApp({
     config,

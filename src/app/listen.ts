@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config } from "../config/load.ts";
 import { tlsFilesOf } from "../config/public-url.ts";
-import { CONTROL_SOCKET } from "../core/listening.ts";
+import { CONTROL_SOCKET, ListenRefused } from "../core/listening.ts";
 import { noteCertificate } from "../http/tls.ts";
 import type { Parts } from "./parts.ts";
 
@@ -18,7 +18,7 @@ export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> 
   const reclaimed = await core.jobs.jobs.reclaim();
   if (reclaimed > 0) log.info({ jobs: reclaimed }, "jobs of a process that is gone will run again");
   await services.modules.loaded.start();
-  base.listening.port = openPort(parts);
+  base.listening.port = await openPort(parts);
   openControl(parts);
   noteCertificate(http.listener.certificate, log);
   upkeep.descriptors.start();
@@ -36,13 +36,15 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
   base.bus.emit("system:ready");
 }
 
-function openPort({ base: { config, store }, http: { listener } }: Parts): number {
+async function openPort({ base: { config, store }, http: { listener } }: Parts): Promise<number> {
   try {
     return listener.listen(config.host, config.port, config.extraPorts);
   } catch (error) {
+    // Before the ports that were taken are free again: one of them may be named twice.
+    const refusal = error instanceof ListenRefused ? await error.explained() : error;
     listener.close();
     void store.close();
-    throw error;
+    throw refusal;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type ConfigSources, type LoadedConfig, loadConfig } from "../config/load.ts";
+import { type ConfigSources, type LoadedConfig, loadConfig, type SecretsUse } from "../config/load.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { Output } from "./output/output.ts";
 
@@ -19,15 +19,12 @@ export interface GlobalFlags {
 export interface Context {
   readonly flags: GlobalFlags;
   readonly out: Output;
-  /** @param overrides values of the command's own flags, by dotted key. @throws ConfigRefused */
+  /**
+   * @param secrets those that the command needs; production is refused without them.
+   * @param overrides values of the command's own flags, by dotted key. @throws ConfigRefused
+   */
   loadConfig(secrets: SecretsUse, overrides?: ConfigSources["flags"]): LoadedConfig;
 }
-
-/**
- * What a command does with the secrets. `generate`: it may be the first, and makes what development
- * may go without; `require`: they must be there and be good; `none`: it never looks at them.
- */
-export type SecretsUse = "generate" | "require" | "none";
 
 export function contextOf(command: Command): Context {
   const flags = command.optsWithGlobals<GlobalFlags>();
@@ -41,8 +38,7 @@ export function contextOf(command: Command): Context {
         environment: process.env,
         workingDir: process.cwd(),
         configFile: flags.config ?? process.env["PRISM_CONFIG"],
-        generateSecrets: secrets === "generate",
-        checkSecrets: secrets !== "none",
+        secrets,
       }),
   };
 }

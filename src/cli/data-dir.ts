@@ -1,10 +1,13 @@
 import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
-import type { Config } from "../config/load.ts";
+import { dirname, join } from "node:path";
+import { sudoAs } from "../config/config-file.ts";
+import { type Config, type LoadedConfig, sealedBoxOf, sourceOf } from "../config/load.ts";
+import { generateSecrets } from "../config/secrets.ts";
 import { prepareDataDir } from "../core/data-dir.ts";
 import { type DataPlaces, finishRestore, isRestorePending } from "../features/backup/swap.ts";
 import { kyselyOver, ReadDriver } from "../store/commit/write-driver.ts";
 import type { ReadDb } from "../store/database.ts";
+import { hasAuditKey } from "../store/sealed-settings.ts";
 import { openForReading, StatementCache } from "../store/sqlite/connection.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
@@ -13,9 +16,6 @@ import { archivesIn, BACKUPS_DIR } from "./commands/server/archives.ts";
 import type { Context } from "./context.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 
-const LOCK_WAIT_MS = 3000;
-const LOCK_RETRY_MS = 50;
-
 /**
  * Takes the lock on the data directory, which is made where there is none, and on its database, and
  * finishes a restore that was interrupted there.
@@ -23,8 +23,9 @@ const LOCK_RETRY_MS = 50;
  */
 export function lockDataDir(places: DataPlaces): DataDirLock {
   prepareDataDir(places.dataDir);
-  const lock = tryLock(places);
+  const lock = DataDirLock.tryAcquire(places);
   if (!lock) throw held(places);
+  finishRestore(places);
   return lock;
 }
 
@@ -38,71 +39,92 @@ export async function withDataDirLock<T>(places: DataPlaces, work: () => T | Pro
   }
 }
 
-function tryLock(places: DataPlaces): DataDirLock | undefined {
-  const lock = DataDirLock.tryAcquire(places);
-  if (lock) finishRestore(places);
-  return lock;
+interface DatabaseUse {
+  /** The database is opened afterwards, which takes its encryption key. */
+  readonly opens?: boolean;
+  /** A new database may take the position of one that is gone. */
+  readonly replacesLost?: boolean;
 }
 
 /**
- * Makes the database where there is none and brings it up to date where it is behind, under the
- * lock. One that is current is left alone, so that this works beside a running server.
- * @throws CommandError 3 where a database is gone, 4; SchemaRefused
- */
-export async function ensureDatabase(config: Config): Promise<void> {
-  const { dataDir, databaseFile } = config;
-  const deadline = Date.now() + LOCK_WAIT_MS;
-  while (isRestorePending(config) || !isCurrent(databaseFile)) {
-    prepareDataDir(dataDir);
-    const lock = tryLock(config);
-    if (lock) {
-      try {
-        makeCurrent(config);
-      } finally {
-        lock.release();
-      }
-    } else if (Date.now() > deadline) throw held(config);
-    // Another command may be making it at this very moment; a server would have done so before.
-    else await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
-  }
-}
-
-/**
- * Makes the database where there never was one, and brings it up to date where it is behind. The
- * caller holds the lock.
+ * For `serve`, `migrate` and `seed`: makes the database where there never was one, with the secrets
+ * that development may go without, and applies the migrations that are missing. The caller holds
+ * the lock.
  * @returns the migrations that were applied. @throws CommandError 3 where a database is gone,
  * SchemaRefused
  */
-export function makeCurrent(config: Config): readonly string[] {
-  requireNotLost(config);
-  return migrateFile(config.databaseFile);
+export function makeCurrent(
+  { out }: Pick<Context, "out">,
+  loaded: LoadedConfig,
+  use: DatabaseUse = {},
+): readonly string[] {
+  const { config } = loaded;
+  if (!use.replacesLost) requireNotLost(config);
+  if (isUnused(config.databaseFile)) generateSecrets(config);
+  // Without its key a database is refused before it is changed.
+  if (use.opens) sealedBoxOf(config);
+  const isNew = isEmpty(config.databaseFile);
+  const applied = migrateFile(config.databaseFile);
+  if (isNew) out.note(`made a new database in ${config.dataDir} (${sourceOf("dataDir", loaded)})`);
+  return applied;
 }
 
 /**
- * @returns the migrations that the database lacks. @throws CommandError 4 where there is none;
- * SchemaRefused
+ * @returns the migrations that the database lacks. @throws CommandError 4 where there is none or
+ * this user cannot reach it, 3 where one is gone; SchemaRefused
  */
-export function requireSomeDatabase(config: Config): readonly string[] {
-  const { databaseFile } = config;
+export function requireSomeDatabase(loaded: LoadedConfig): readonly string[] {
+  const { config } = loaded;
   if (isRestorePending(config)) lockDataDir(config).release();
-  if (existsSync(databaseFile)) return pendingMigrations(databaseFile);
-  throw new CommandError(EXIT.unreachable, `there is no database at ${databaseFile}; is --data-dir the right one?`);
+  if (!isEmpty(config.databaseFile)) return pendingMigrations(config.databaseFile);
+  requireNotLost(config);
+  throw new CommandError(EXIT.unreachable, missingDatabase(loaded));
+}
+
+/** Where a database was looked for and not found, and what to do about it. */
+export function missingDatabase(loaded: LoadedConfig): string {
+  const { dataDir, databaseFile } = loaded.config;
+  const what = `there is no database at ${databaseFile} (data directory ${dataDir}, ${sourceOf("dataDir", loaded)})`;
+  return `${what}; name another directory with --data-dir or PRISM_DATA_DIR, or make a database there: prism serve`;
 }
 
 /** @throws CommandError 4 where there is no database, 3 where it is behind; SchemaRefused */
-export function requireDatabase(config: Config): void {
-  const pending = requireSomeDatabase(config);
+export function requireDatabase(loaded: LoadedConfig): void {
+  const pending = requireSomeDatabase(loaded);
   if (pending.length > 0)
     throw new CommandError(EXIT.refused, `the database lacks ${pending.join(", ")}; run prism migrate`);
 }
 
-function isCurrent(file: string): boolean {
-  return existsSync(file) && pendingMigrations(file).length === 0;
+/**
+ * Whether there is no file, or nothing in it. @throws CommandError 4 where this user may not look
+ */
+function isEmpty(file: string): boolean {
+  try {
+    return statSync(file).size === 0;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (code === "ENOENT" || code === "ENOTDIR") return true;
+    const nextStep = `run the command as the service's user: ${sudoAs(dirname(file))}`;
+    throw new CommandError(EXIT.unreachable, `${file} cannot be opened (${code}); ${nextStep}`, { cause: error });
+  }
+}
+
+/** Whether nothing was ever sealed in the database, so that a new key loses nothing. */
+export function isUnused(file: string): boolean {
+  if (isEmpty(file)) return true;
+  const connection = openForReading(file);
+  try {
+    return !hasAuditKey(connection);
+  } finally {
+    connection.close();
+  }
 }
 
 function held(places: DataPlaces): CommandError {
-  const what = DataDirLock.heldPlace(places) ?? `the data directory ${places.dataDir}`;
-  return new CommandError(EXIT.unreachable, `another Prism holds ${what}`);
+  const place = DataDirLock.heldPlace(places);
+  const what = place?.what ?? `the data directory ${places.dataDir}`;
+  const pid = place?.pid === undefined ? "" : ` (pid ${place.pid})`;
+  return new CommandError(EXIT.unreachable, `another Prism holds ${what}${pid}`);
 }
 
 /**
@@ -110,7 +132,7 @@ function held(places: DataPlaces): CommandError {
  * where nothing is missing.
  */
 export function lostDatabase({ dataDir, databaseFile }: Pick<Config, "dataDir" | "databaseFile">): string | null {
-  if ((statSync(databaseFile, { throwIfNoEntry: false })?.size ?? 0) > 0) return null;
+  if (!isEmpty(databaseFile)) return null;
   const backups = join(dataDir, BACKUPS_DIR);
   // secrets.json is no sign: a first start that was killed leaves it before there is a database.
   const signs = [join(dataDir, "audit.head"), beatFileOf(dataDir)].filter((file) => existsSync(file));
@@ -146,9 +168,9 @@ export function openReadStore(file: string): { readonly db: ReadDb; close(): voi
 
 /** Reads the database of the data directory. @throws CommandError 3, 4; SchemaRefused */
 export async function withReadStore<T>(context: Context, read: (db: ReadDb) => Promise<T>): Promise<T> {
-  const { config } = context.loadConfig("none");
-  requireDatabase(config);
-  const { db, close } = openReadStore(config.databaseFile);
+  const loaded = context.loadConfig("none");
+  requireDatabase(loaded);
+  const { db, close } = openReadStore(loaded.config.databaseFile);
   try {
     return await read(db);
   } finally {

@@ -56,7 +56,7 @@ export function buildProgram(): Command {
   const program = new Command("prism")
     .description("Self-hosted alerting, notification and scheduling: one executable on SQLite")
     .version(VERSION)
-    .option("--config <file>", "configuration file (default: prism.config.json here, if there is one)")
+    .option("--config <file>", "configuration file (default: ./prism.config.json, then /etc/prism/prism.config.json)")
     .option("--data-dir <dir>", "directory of the database")
     .option("--url <base>", "a running server, for commands that talk to one (or PRISM_URL)")
     .option(

@@ -1,3 +1,4 @@
+import { decodeKey32 } from "./kinds.ts";
 import { environmentName, flattenOptions } from "./option.ts";
 import { type ConfigValues, OPTIONS } from "./options.ts";
 
@@ -134,22 +135,13 @@ const PLACEHOLDER =
   /secret|password|placeholder|example|change[-_ ]?(me|this|it\b|in\b)|^(your|dev|test|default|dummy)[-_ ]|^replace|^<.*>$|x{6}/i;
 
 /**
- * What production does not accept (docs/configuration.md): a JWT secret or encryption key that is
- * missing, short, or a placeholder of some example file.
- * @param missing keys of the secrets that were not configured.
+ * What production does not accept: secrets that are short, repetitive, equal, or a placeholder of
+ * an example file.
+ * @param use `encryption`: only the encryption key is looked at.
  */
-export function checkProduction(config: ConfigValues, missing: readonly string[]): string[] {
+export function checkProduction(config: ConfigValues, use: "all" | "encryption"): string[] {
   if (config.env !== "production") return [];
-  const problems = missing.map((key) => `${variableOf(key)} (${key}) is required in production; ${HOW_TO_MAKE[key]}`);
-  for (const [key, secret] of [
-    ["auth.jwtSecret", config.auth.jwtSecret],
-    ["auth.accessSecret", config.auth.accessSecret],
-    ["auth.refreshSecret", config.auth.refreshSecret],
-    ["auth.trusted.secret", config.auth.trusted.secret],
-  ] as const) {
-    const problem = secret === undefined ? undefined : weakness(secret);
-    if (problem) problems.push(`${variableOf(key)} (${key}) ${problem}; ${HOW_TO_MAKE["auth.jwtSecret"]}`);
-  }
+  const problems = use === "all" ? weakSecrets(config) : [];
   if (config.encryptionKey && new Set(config.encryptionKey).size < MIN_DIFFERENT)
     problems.push(
       `${variableOf("encryptionKey")} (encryptionKey) repeats too few bytes; ${HOW_TO_MAKE["encryptionKey"]}`,
@@ -163,6 +155,33 @@ export function checkProduction(config: ConfigValues, missing: readonly string[]
   ] as const)
     if (endpoint !== undefined) problems.push(`${key} is for tests; production sends to the provider itself`);
   return problems;
+}
+
+/** @param missing keys of the secrets that were not configured. */
+export function missingInProduction({ env }: ConfigValues, missing: readonly string[]): string[] {
+  if (env !== "production") return [];
+  return missing.map((key) => `${variableOf(key)} (${key}) is required in production; ${HOW_TO_MAKE[key]}`);
+}
+
+function weakSecrets({ auth, encryptionKey }: ConfigValues): string[] {
+  const problems: string[] = [];
+  for (const [key, secret] of [
+    ["auth.jwtSecret", auth.jwtSecret],
+    ["auth.accessSecret", auth.accessSecret],
+    ["auth.refreshSecret", auth.refreshSecret],
+    ["auth.trusted.secret", auth.trusted.secret],
+  ] as const) {
+    if (secret === undefined) continue;
+    const isShared = encryptionKey !== undefined && isSameKey(secret, encryptionKey);
+    const problem = isShared ? "has the value of PRISM_ENCRYPTION_KEY" : weakness(secret);
+    if (problem) problems.push(`${variableOf(key)} (${key}) ${problem}; ${HOW_TO_MAKE["auth.jwtSecret"]}`);
+  }
+  return problems;
+}
+
+function isSameKey(secret: string, key: Uint8Array): boolean {
+  const decoded = decodeKey32(secret);
+  return decoded !== undefined && Buffer.compare(decoded, key) === 0;
 }
 
 function weakness(secret: string): string | undefined {

@@ -1,32 +1,83 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { nearestName } from "./nearest.ts";
 import { flattenOptions, isOption, type OptionTree } from "./option.ts";
 import { OPTIONS } from "./options.ts";
 
+export interface ConfigFile {
+  /** Null where no file exists. */
+  readonly path: string | null;
+  /** Where relative paths in it begin. */
+  readonly baseDir: string;
+  /** By dotted key, unchecked. */
+  readonly settings: ReadonlyMap<string, unknown>;
+}
+
+interface ConfigFilePlaces {
+  /** The file that was named; it must exist. */
+  readonly named: string | undefined;
+  readonly workingDir: string;
+  /** Directory of the system's configuration. */
+  readonly configDir: string;
+}
+
 /**
- * The settings of a configuration file by dotted key, unchecked. An editor's `$schema` is let pass.
- * @param path the file that somebody named; without it prism.config.json of the working directory
- * counts, if there is one.
+ * The one configuration file that is used: the named one, prism.config.json of the working
+ * directory, or that of the system, whichever is found first. `$schema` is ignored.
  * @param problems takes what is wrong with the file, and its unknown names.
  */
-export function readConfigFile(
-  path: string | undefined,
-  workingDir: string,
-  problems: string[],
-): ReadonlyMap<string, unknown> {
-  const file = path ?? join(workingDir, "prism.config.json");
-  const found = new Map<string, unknown>();
-  if (path === undefined && !existsSync(file)) return found;
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(readFileSync(file, "utf8"));
-  } catch (error) {
-    problems.push(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-    return found;
+export function readConfigFile({ named, workingDir, configDir }: ConfigFilePlaces, problems: string[]): ConfigFile {
+  const candidates = named === undefined ? [workingDir, configDir].map((dir) => join(dir, FILE_NAME)) : [named];
+  for (const path of candidates) {
+    const text = readText(path, named === undefined, problems);
+    if (text === null) continue;
+    const settings = new Map<string, unknown>();
+    if (text !== undefined) parse(path, text, settings, problems);
+    const isSystemFile = named === undefined && path === join(configDir, FILE_NAME);
+    return { path, baseDir: isSystemFile ? configDir : workingDir, settings };
   }
-  collect(parsed, OPTIONS, "", found, problems);
-  return found;
+  return { path: null, baseDir: workingDir, settings: new Map() };
+}
+
+const FILE_NAME = "prism.config.json";
+
+/** @returns null where there is no file, undefined where it cannot be read. */
+function readText(path: string, mayBeAbsent: boolean, problems: string[]): string | null | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (mayBeAbsent && (code === "ENOENT" || code === "ENOTDIR")) return null;
+    const nextStep = code === "EACCES" ? `; run the command as a user who may read it: ${sudoAs(path)}` : "";
+    problems.push(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}${nextStep}`);
+    return undefined;
+  }
+}
+
+function parse(path: string, text: string, settings: Map<string, unknown>, problems: string[]): void {
+  try {
+    collect(JSON.parse(text), OPTIONS, "", settings, problems);
+  } catch (error) {
+    problems.push(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** `sudo -u prism prism …`, with the owner of the first of these paths that this user can see. */
+export function sudoAs(...paths: readonly string[]): string {
+  const owner = paths.map(ownerOf).find((name) => name !== undefined);
+  return owner === undefined ? "sudo -u <owner> prism …" : `sudo -u ${owner} prism …`;
+}
+
+function ownerOf(path: string): string | undefined {
+  try {
+    const { uid } = statSync(path);
+    const line = readFileSync("/etc/passwd", "utf8")
+      .split("\n")
+      .find((entry) => entry.split(":")[2] === String(uid));
+    return line?.split(":")[0] ?? `'#${uid}'`;
+  } catch {
+    return undefined;
+  }
 }
 
 function collect(

@@ -8,7 +8,7 @@ import { OPTIONS } from "./options.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Names of the environment that begin with PRISM_ and are no settings. */
-const OTHER_VARIABLES = ["PRISM_URL", "PRISM_TOKEN", "PRISM_CONFIG", "PRISM_CACHE_DIR"];
+const OTHER_VARIABLES = ["PRISM_URL", "PRISM_TOKEN", "PRISM_CONFIG", "PRISM_CONFIG_DIR", "PRISM_CACHE_DIR"];
 
 /** What a variable says; `text` is undefined when the file it points at cannot be read. */
 interface Variable {
@@ -50,6 +50,31 @@ export function readDotEnv(workingDir: string, problems: string[]): Environment 
     problems.push(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
     return {};
   }
+}
+
+/** `secrets.env` of the system's configuration: the variables of the service that are secret. */
+export interface SecretsFile {
+  readonly path: string;
+  readonly variables: Environment;
+  /** Why this user cannot read it, such as EACCES; commands that need no secret go on. */
+  readonly unreadable: string | null;
+}
+
+/** @returns null where there is no such file. */
+export function readSecretsFile(configDir: string): SecretsFile | null {
+  const path = join(configDir, "secrets.env");
+  try {
+    return { path, variables: parseEnv(readFileSync(path, "utf8")), unreadable: null };
+  } catch (error) {
+    const code = codeOf(error);
+    return ABSENT.includes(code) ? null : { path, variables: {}, unreadable: code };
+  }
+}
+
+const ABSENT = ["ENOENT", "ENOTDIR"];
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
 /** One sentence for each variable that looks like a setting and is none. */

@@ -1,15 +1,24 @@
 import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { SealedBox } from "../core/sealed-box.ts";
-import { checkLimits, checkProduction, checkProviders, checkTrusted, unusedProviders } from "./checks.ts";
-import { readConfigFile } from "./config-file.ts";
+import {
+  checkLimits,
+  checkProduction,
+  checkProviders,
+  checkTrusted,
+  missingInProduction,
+  unusedProviders,
+} from "./checks.ts";
+import { readConfigFile, sudoAs } from "./config-file.ts";
 import {
   databasePath,
   type Environment,
   foreignDatabaseUrl,
   ignoredSeedVariables,
   readDotEnv,
+  readSecretsFile,
   readVariable,
+  type SecretsFile,
   unknownVariables,
 } from "./environment.ts";
 import {
@@ -28,7 +37,7 @@ import { missingSecrets, resolveSecrets, type Secrets } from "./secrets.ts";
 export { ConfigRefused };
 
 /** Where a value came from, as `doctor` shows it. */
-export type Origin = "flag" | "environment" | ".env" | "file" | "default" | "generated";
+export type Origin = "flag" | "environment" | ".env" | "secrets.env" | "file" | "default" | "generated";
 
 /** The settings a server runs with; frozen. What depends on other settings is worked out. */
 export interface Config extends ConfigValues {
@@ -43,86 +52,137 @@ export interface LoadedConfig {
   readonly config: Config;
   /** By dotted key. */
   readonly origins: ReadonlyMap<string, Origin>;
+  readonly files: ConfigFiles;
   readonly warnings: readonly string[];
 }
+
+/** The files that were used. */
+export interface ConfigFiles {
+  /** Null where no configuration file was found. */
+  readonly config: string | null;
+  readonly secrets: SecretsFile | null;
+}
+
+/** Which secrets production must have: a command asks for those that it uses. */
+export type SecretsUse = "all" | "encryption" | "none";
 
 export interface ConfigSources {
   /** Values of the command line by dotted key, as text. */
   readonly flags: Readonly<Record<string, string | undefined>>;
   readonly environment: Environment;
   readonly workingDir: string;
-  /** `--config`; without it prism.config.json of the working directory, if there is one. */
+  /** `--config`; without it prism.config.json of the working directory or of PRISM_CONFIG_DIR. */
   readonly configFile?: string | undefined;
-  /**
-   * Make the secrets that development may go without, and keep them in the data directory. Commands
-   * that only talk to a server do not.
-   */
-  readonly generateSecrets: boolean;
-  /**
-   * Whether production is refused without good secrets (default). Commands that only read need
-   * none.
-   */
-  readonly checkSecrets?: boolean;
+  /** Default: all, each of which production is refused without. */
+  readonly secrets?: SecretsUse;
 }
 
-/** The places where a setting is looked for, the first that has it wins. */
+/** Directory of the system's configuration, unless PRISM_CONFIG_DIR names another. */
+const SYSTEM_CONFIG_DIR = "/etc/prism";
+
+/** Where a setting is looked up; the first that has it wins. */
 interface Places {
   readonly flags: ConfigSources["flags"];
-  readonly environment: Environment;
-  readonly dotEnv: Environment;
+  readonly environments: readonly (readonly [origin: Origin, environment: Environment])[];
   readonly file: ReadonlyMap<string, unknown>;
 }
 
 /**
- * Flags > environment > .env > file > defaults. @throws ConfigRefused with every problem there is
+ * Flags > environment > .env > secrets.env > file > defaults. Writes nothing. @throws ConfigRefused
+ * with every problem there is
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const problems: string[] = [];
-  const { flags, environment, workingDir, configFile } = sources;
-  const file = readConfigFile(configFile, workingDir, problems);
+  const { flags, environment, workingDir, configFile, secrets: use = "all" } = sources;
+  const configDir = resolve(workingDir, environment["PRISM_CONFIG_DIR"] || SYSTEM_CONFIG_DIR);
+  const file = readConfigFile({ named: configFile, workingDir, configDir }, problems);
   const dotEnv = readDotEnv(workingDir, problems);
-  const { values, origins } = pickAll({ flags, environment, dotEnv, file }, problems);
+  const secretsFile = readSecretsFile(configDir);
+  const environments = [
+    ["environment", environment],
+    [".env", dotEnv],
+    ["secrets.env", secretsFile?.variables ?? {}],
+  ] as const;
+  const overridden: string[] = [];
+  const { values, origins } = pickAll({ flags, environments, file: file.settings }, problems, overridden);
   const given = nest(OPTIONS, values) as unknown as ConfigValues;
   const missing = missingSecrets(given).filter((key) => origins.get(key) === "default");
-  if (sources.checkSecrets !== false) problems.push(...checkProduction(given, missing));
+  problems.push(...checkSecretsFor(use, given, missing, secretsFile));
   if ((given.tls.certFile === undefined) !== (given.tls.keyFile === undefined))
     problems.push("tls.certFile and tls.keyFile belong together; set both, or neither");
   problems.push(...checkLimits(given), ...checkProviders(given), ...checkTrusted(given));
-  // Before any secret is made and kept: what is refused leaves nothing behind.
   if (problems.length > 0) throw new ConfigRefused(problems);
 
-  const dataDir = resolve(workingDir, given.dataDir);
-  const secrets = resolveSecrets({ ...given, dataDir }, sources.generateSecrets);
+  const at: PathResolver = (key, path) => resolve(origins.get(key) === "file" ? file.baseDir : workingDir, path);
+  const dataDir = at("dataDir", given.dataDir);
+  const secrets = resolveSecrets({ ...given, dataDir }, unreadableHint(secretsFile, dataDir));
   for (const key of missing) origins.set(key, "generated");
-  const seen = { ...dotEnv, ...environment };
+  const seen = { ...secretsFile?.variables, ...dotEnv, ...environment };
   const warnings = [
+    ...overridden,
     ...unknownVariables(seen),
     ...ignoredSeedVariables(seen),
     ...unusedProviders(given),
     ...(given.databaseUrl === undefined ? [] : [foreignDatabaseUrl(given.databaseUrl)]),
     apnsGaps(given.apns),
   ].filter((warning) => warning !== undefined);
-  return { config: derive(given, dataDir, workingDir, secrets), origins, warnings };
+  const files = { config: file.path, secrets: secretsFile };
+  return { config: derive(given, dataDir, at, secrets), origins, files, warnings };
 }
 
-function derive(given: ConfigValues, dataDir: string, workingDir: string, secrets: Secrets): Config {
+/** A path of the setting `key`, made absolute. */
+type PathResolver = (key: string, path: string) => string;
+
+function checkSecretsFor(
+  use: SecretsUse,
+  given: ConfigValues,
+  missing: readonly string[],
+  file: SecretsFile | null,
+): string[] {
+  if (use === "none") return [];
+  const hint = unreadableHint(file, given.dataDir);
+  const needed = use === "all" ? missing : missing.filter((key) => key === "encryptionKey");
+  // The advice to generate a secret would be wrong where the service has one already.
+  const isHidden = hint !== "" && given.env === "production";
+  const absent = isHidden ? needed.map((key) => `${key} is not configured${hint}`) : missingInProduction(given, needed);
+  return [...absent, ...checkProduction(given, use)];
+}
+
+/** Why a secret may be missing that the service has: its file is not for this user. */
+function unreadableHint(file: SecretsFile | null, dataDir: string): string {
+  if (file === null || file.unreadable === null) return "";
+  const sudo = sudoAs(dataDir, file.path);
+  return `; ${file.path} cannot be read (${file.unreadable}), run the command as the service's user: ${sudo}`;
+}
+
+/**
+ * Where a setting is from, in the words of a message: `--data-dir`, `PRISM_DATA_DIR`,
+ * `dataDir in /etc/prism/prism.config.json` or `the default`.
+ */
+export function sourceOf(key: string, { origins, files }: Pick<LoadedConfig, "origins" | "files">): string {
+  const origin = origins.get(key) ?? "default";
+  if (origin === "flag") return `from ${flagName(key)}`;
+  if (origin === "environment") return `from ${environmentName(key)}`;
+  if (origin === "file") return `from ${key} in ${files.config}`;
+  if (origin === ".env" || origin === "secrets.env") return `from ${environmentName(key)} in ${origin}`;
+  return "the default, in the working directory";
+}
+
+function derive(given: ConfigValues, dataDir: string, at: PathResolver, secrets: Secrets): Config {
   const isProduction = given.env === "production";
   const url = given.databaseUrl;
-  const { certFile, keyFile } = given.tls;
-  const { fcm, apns } = given;
+  const { fcm, apns, tls } = given;
   const usesUrl = url !== undefined && foreignDatabaseUrl(url) === undefined;
+  const fileAt = (key: string, path: string | undefined) => (path === undefined ? undefined : at(key, path));
   return deepFreeze({
     ...given,
     dataDir,
-    tls: {
-      certFile: certFile === undefined ? undefined : resolve(workingDir, certFile),
-      keyFile: keyFile === undefined ? undefined : resolve(workingDir, keyFile),
-    },
-    fcm: { ...fcm, credentials: fcm.credentials === undefined ? undefined : resolve(workingDir, fcm.credentials) },
-    apns: { ...apns, keyFile: apns.keyFile === undefined ? undefined : resolve(workingDir, apns.keyFile) },
+    tls: { certFile: fileAt("tls.certFile", tls.certFile), keyFile: fileAt("tls.keyFile", tls.keyFile) },
+    fcm: { ...fcm, credentials: fileAt("fcm.credentials", fcm.credentials) },
+    apns: { ...apns, keyFile: fileAt("apns.keyFile", apns.keyFile) },
     host: given.host ?? (isProduction ? "0.0.0.0" : "127.0.0.1"),
-    databaseFile: usesUrl ? resolve(workingDir, databasePath(url)) : join(dataDir, "prism.db"),
-    modulesDir: given.modulesDir === undefined ? join(dataDir, "modules") : resolve(workingDir, given.modulesDir),
+    databaseFile: usesUrl ? at("databaseUrl", databasePath(url)) : join(dataDir, "prism.db"),
+    modulesDir: fileAt("modulesDir", given.modulesDir) ?? join(dataDir, "modules"),
     unknownRecipient: given.notifications.unknownRecipient ?? (given.env === "development" ? "provision" : "reject"),
     secrets,
   });
@@ -131,45 +191,61 @@ function derive(given: ConfigValues, dataDir: string, workingDir: string, secret
 function pickAll(
   places: Places,
   problems: string[],
+  overridden: string[],
 ): { values: Readonly<Record<string, unknown>>; origins: Map<string, Origin> } {
   const values: Record<string, unknown> = {};
   const origins = new Map<string, Origin>();
   for (const [key, option] of flattenOptions(OPTIONS)) {
-    const [value, origin] = pick(key, option, places, problems);
-    values[key] = value;
-    origins.set(key, origin);
+    const [first, ...others] = findValues(key, option, places, problems);
+    values[key] = first ? checked(option, first, problems) : option.fallback;
+    origins.set(key, first?.origin ?? "default");
+    const wrong: string[] = [];
+    for (const other of others) checked(option, other, wrong);
+    overridden.push(...wrong.map((problem) => `${problem}; ${first?.name} overrides it`));
   }
   return { values, origins };
 }
 
-/**
- * The value of one option from the first place that has it, checked; its default where that is
- * wrong, and a problem more.
- */
-function pick(key: string, option: Option<unknown>, places: Places, problems: string[]): [unknown, Origin] {
-  const check = (value: unknown, name: string): unknown => {
-    const result = v.safeParse(option.kind.schema, value);
-    if (result.success) return result.output;
-    const given = option.secret ? "" : `, not ${maskCredentials(JSON.stringify(value))}`;
-    problems.push(`${name} ${result.issues[0].message}${given}`);
-    return option.fallback;
-  };
+interface FoundValue {
+  readonly origin: Origin;
+  /** How a message calls it. */
+  readonly name: string;
+  /** Undefined where a file that holds it cannot be read. */
+  readonly value: unknown;
+}
+
+/** The values of one option, the one that counts first. */
+function findValues(key: string, option: Option<unknown>, places: Places, problems: string[]): FoundValue[] {
+  const { kind, seed } = option;
+  const found: FoundValue[] = [];
   const flag = places.flags[key];
-  if (flag !== undefined) return [check(option.kind.fromText(flag), flagName(key)), "flag"];
-  for (const [origin, environment] of [
-    ["environment", places.environment],
-    [".env", places.dotEnv],
-  ] as const) {
-    const variable = readVariable([environmentName(key), ...option.seed], environment, problems);
+  if (flag !== undefined) found.push({ origin: "flag", name: flagName(key), value: kind.fromText(flag) });
+  for (const [origin, environment] of places.environments) {
+    // A file that cannot be read matters where its value would count.
+    const variable = readVariable([environmentName(key), ...seed], environment, found.length === 0 ? problems : []);
     if (!variable) continue;
     const { name, text } = variable;
-    return [text === undefined ? option.fallback : check(option.kind.fromText(text), name), origin];
+    found.push({ origin, name, value: text === undefined ? undefined : kind.fromText(text) });
   }
   if (places.file.has(key)) {
     const value = places.file.get(key);
-    return [check(typeof value === "string" ? option.kind.fromText(value) : value, key), "file"];
+    found.push({ origin: "file", name: key, value: typeof value === "string" ? kind.fromText(value) : value });
   }
-  return [option.fallback, "default"];
+  return found;
+}
+
+/** The value, or the default where it is wrong, with one more problem. */
+function checked(
+  { kind, fallback, secret }: Option<unknown>,
+  { name, value }: FoundValue,
+  problems: string[],
+): unknown {
+  if (value === undefined) return fallback;
+  const result = v.safeParse(kind.schema, value);
+  if (result.success) return result.output;
+  const given = secret ? "" : `, not ${maskCredentials(JSON.stringify(value))}`;
+  problems.push(`${name} ${result.issues[0].message}${given}`);
+  return fallback;
 }
 
 function nest(tree: OptionTree, values: Readonly<Record<string, unknown>>, prefix = ""): Record<string, unknown> {

@@ -2,30 +2,34 @@ import { hkdfSync, randomBytes } from "node:crypto";
 import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { prepareDataDir } from "../core/data-dir.ts";
+import { sudoAs } from "./config-file.ts";
 import { decodeKey32 } from "./kinds.ts";
 import { ConfigRefused } from "./option.ts";
 import type { ConfigValues } from "./options.ts";
 
 /**
  * The secrets in force. They are never logged; `doctor` shows where each came from and nothing
- * else. A command that may go without a secret fails when it asks for one all the same: nothing is
- * ever signed or sealed with a made-up key.
+ * else. A command that needs none never asks; one that asks for a secret that is not configured
+ * fails: nothing is ever signed or sealed with a made-up key.
  */
 export class Secrets {
-  readonly #access: string | undefined;
-  readonly #refresh: string | undefined;
-  readonly #encryptionKey: Uint8Array | undefined;
+  readonly #given: GivenSecrets;
+  readonly #kept: () => KeptSecrets;
+  readonly #absent: string;
 
-  constructor(access: string | undefined, refresh: string | undefined, encryptionKey: Uint8Array | undefined) {
-    this.#access = access;
-    this.#refresh = refresh;
-    this.#encryptionKey = encryptionKey;
+  /**
+   * @param kept reads those that were generated with the database, when one is needed.
+   * @param absent ends the message about a secret that is not configured.
+   */
+  constructor(given: GivenSecrets, kept: () => KeptSecrets, absent: string) {
+    this.#given = given;
+    this.#kept = kept;
+    this.#absent = absent;
   }
 
   /** HMAC key of access tokens. @throws ConfigRefused */
   get access(): string {
-    if (this.#access === undefined) throw notConfigured("auth.jwtSecret (JWT_SECRET)");
-    return this.#access;
+    return this.#given.access ?? this.#kept().jwtSecret ?? this.#refuse("auth.jwtSecret (JWT_SECRET)");
   }
 
   /**
@@ -33,19 +37,27 @@ export class Secrets {
    * secret. @throws ConfigRefused
    */
   get refresh(): string {
-    if (this.#refresh !== undefined) return this.#refresh;
+    if (this.#given.refresh !== undefined) return this.#given.refresh;
     return Buffer.from(hkdfSync("sha256", this.access, "", "prism refresh tokens", 32)).toString("base64");
   }
 
   /** Encrypts at rest. @throws ConfigRefused */
   get encryptionKey(): Uint8Array {
-    if (this.#encryptionKey === undefined) throw notConfigured("encryptionKey (PRISM_ENCRYPTION_KEY)");
-    return this.#encryptionKey;
+    const { encryptionKey } = this.#given;
+    return encryptionKey ?? decodeKey32(this.#kept().encryptionKey ?? "") ?? this.#refuse(ENCRYPTION_KEY);
+  }
+
+  #refuse(name: string): never {
+    throw new ConfigRefused([`${name} is not configured${this.#absent}`]);
   }
 }
 
-function notConfigured(name: string): ConfigRefused {
-  return new ConfigRefused([`${name} is not configured, and the data directory holds none that was generated`]);
+const ENCRYPTION_KEY = "encryptionKey (PRISM_ENCRYPTION_KEY)";
+
+interface GivenSecrets {
+  readonly access: string | undefined;
+  readonly refresh: string | undefined;
+  readonly encryptionKey: Uint8Array | undefined;
 }
 
 interface KeptSecrets {
@@ -54,37 +66,45 @@ interface KeptSecrets {
 }
 
 /** Keys of the secrets that were not configured. */
-export function missingSecrets({ auth, encryptionKey }: ConfigValues): string[] {
+export function missingSecrets({ auth, encryptionKey }: Pick<ConfigValues, "auth" | "encryptionKey">): string[] {
   return [
     ...(auth.accessSecret === undefined && auth.jwtSecret === undefined ? ["auth.jwtSecret"] : []),
     ...(encryptionKey === undefined ? ["encryptionKey"] : []),
   ];
 }
 
+const KEPT_FILE = "secrets.json";
+
 /**
  * Secrets from the configuration; what is missing comes from `<dataDir>/secrets.json` (mode 0600),
- * where it was generated at an earlier start or, if allowed, is generated now. Production never
- * gets one from there.
- * @throws ConfigRefused when the file is damaged
+ * which is made with a new database. Production uses none from there.
+ * @param hint what else may explain a secret that is not configured.
  */
-export function resolveSecrets(config: ConfigValues, generate: boolean): Secrets {
-  const mayKeep = missingSecrets(config).length > 0 && config.env !== "production";
-  const kept = mayKeep ? keptSecrets(config.dataDir, generate) : {};
-  return new Secrets(
-    config.auth.accessSecret ?? config.auth.jwtSecret ?? kept.jwtSecret,
-    config.auth.refreshSecret,
-    config.encryptionKey ?? decodeKey32(kept.encryptionKey ?? ""),
-  );
+export function resolveSecrets(config: ConfigValues, hint: string): Secrets {
+  const { auth, encryptionKey, env, dataDir } = config;
+  const file = join(dataDir, KEPT_FILE);
+  const mayKeep = missingSecrets(config).length > 0 && env !== "production";
+  let read: KeptSecrets | undefined;
+  const kept = (): KeptSecrets => {
+    // Read when a secret is needed: a new database makes the file after the settings are loaded.
+    if (read === undefined && mayKeep && existsSync(file)) read = readSecrets(file);
+    return read ?? {};
+  };
+  const absent = mayKeep ? `, and there is no ${file}, which is made with a new database only` : "";
+  const access = auth.accessSecret ?? auth.jwtSecret;
+  return new Secrets({ access, refresh: auth.refreshSecret, encryptionKey }, kept, absent + hint);
 }
 
-function keptSecrets(dataDir: string, generate: boolean): KeptSecrets {
-  const path = join(dataDir, "secrets.json");
-  if (!existsSync(path)) {
-    if (!generate) return {};
-    prepareDataDir(dataDir);
-    makeSecrets(path);
-  }
-  return readSecrets(path);
+/**
+ * Generates what development may go without. Only with a new database: a key made for one that
+ * exists could open nothing in it.
+ */
+export function generateSecrets(config: Pick<ConfigValues, "auth" | "encryptionKey" | "env" | "dataDir">): void {
+  if (config.env === "production" || missingSecrets(config).length === 0) return;
+  const file = join(config.dataDir, KEPT_FILE);
+  if (existsSync(file)) return;
+  prepareDataDir(config.dataDir);
+  makeSecrets(file);
 }
 
 /**
@@ -105,11 +125,20 @@ function makeSecrets(path: string): void {
 }
 
 function readSecrets(path: string): KeptSecrets {
-  const kept = parse(readFileSync(path, "utf8"));
+  const kept = parse(readText(path));
   if (typeof kept?.jwtSecret === "string" && decodeKey32(String(kept.encryptionKey)) !== undefined) return kept;
   throw new ConfigRefused([
     `${path} is damaged; restore it from a backup: without its encryptionKey nothing that is sealed in the database can be read`,
   ]);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    throw new ConfigRefused([`${path} cannot be read (${code}); run the command as its owner: ${sudoAs(path)}`]);
+  }
 }
 
 function parse(text: string): KeptSecrets | undefined {

@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync } from "node:fs";
+import { createServer } from "node:net";
 import { basename, dirname, join } from "node:path";
 
 /** Where a running server answers, in its data directory. */
@@ -31,18 +32,46 @@ export function withSocketPath<T>(path: string, use: (path: string) => T): T {
   }
 }
 
-/**
- * The port cannot be had, or the address is another machine's: uWebSockets does not tell which. The
- * message says which, and what to do.
- */
+/** The server cannot listen. The message says why, and what to do. */
 export class ListenRefused extends Error {
-  /** @param isExtra one of `extraPorts`. */
-  constructor(host: string, port: number, isExtra = false) {
-    const choice = isExtra ? "in extraPorts or PRISM_EXTRA_PORTS" : "with --port or PORT (0 takes a free one)";
-    const reason = "the port is taken or not allowed, or this machine has no such address";
-    super(`cannot listen on ${host}:${port}: ${reason}; choose another ${choice}`);
+  readonly host: string;
+  readonly port: number;
+  readonly isExtra: boolean;
+
+  /**
+   * @param isExtra one of `extraPorts`. @param problem the system's code, which uWebSockets does not
+   * give.
+   */
+  constructor(host: string, port: number, isExtra = false, problem = "") {
+    const byPort = isExtra ? "in extraPorts or PRISM_EXTRA_PORTS" : "with --port or PORT (0 takes a free one)";
+    const { why, choice = byPort } = REASONS[problem] ?? { why: `the system refuses it ${problem}`.trim() };
+    super(`cannot listen on ${host}:${port}: ${why}; choose another ${choice}`);
     this.name = "ListenRefused";
+    this.host = host;
+    this.port = port;
+    this.isExtra = isExtra;
   }
+
+  /** The same refusal with its reason, which an attempt with Node's own socket tells. */
+  async explained(): Promise<ListenRefused> {
+    const { host, port, isExtra } = this;
+    return new ListenRefused(host, port, isExtra, await tryListen(host, port));
+  }
+}
+
+const REASONS: Readonly<Record<string, { readonly why: string; readonly choice?: string }>> = {
+  EADDRINUSE: { why: "the port is taken" },
+  EACCES: { why: "this user may not listen on that port (below 1024 it takes CAP_NET_BIND_SERVICE)" },
+  EADDRNOTAVAIL: { why: "this machine has no such address", choice: "with --host or HOST" },
+};
+
+/** @returns the system's code for why not; undefined when it would work. */
+export function tryListen(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
+  });
 }
 
 /** The control socket cannot be listened on. */

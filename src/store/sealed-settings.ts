@@ -28,6 +28,12 @@ export function loadAuditKey(connection: Sqlite, box: SealedBox): Uint8Array {
   return box.open(AUDIT_KEY_PLACE, settled).subarray(0, KEY_BYTES);
 }
 
+/** Whether something was ever sealed in the database; one that no core has opened has no key. */
+export function hasAuditKey(connection: Sqlite): boolean {
+  const isMigrated = connection.prepare("select 1 from sqlite_schema where name = 'settings'").get() !== undefined;
+  return isMigrated && storedValue(connection) !== undefined;
+}
+
 /**
  * Whether a signed `audit.head` was written for this database, so that one must exist. @throws
  * UnsealError

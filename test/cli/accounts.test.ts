@@ -4,7 +4,7 @@ import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { isTokenOf } from "../../src/core/tokens.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { databaseIn, eachCase, runCli, runJson } from "./run-cli.ts";
+import { databaseIn, eachCase, makeDatabase, runCli, runJson } from "./run-cli.ts";
 
 interface User {
   readonly id: string;
@@ -27,11 +27,12 @@ interface Key {
   readonly scopes: string[];
 }
 
-test("user, token and key make the database where there is none, and work on it without a server", async (t) => {
+test("user, token and key work on a new database without a server", async (t) => {
   const cwd = temporaryDir(t);
   const env = { USER: "operator" };
+  await makeDatabase({ cwd });
 
-  await t.test("S1-23: the first command makes, migrates and furnishes the database", async () => {
+  await t.test("S1-23: the first command furnishes the database", async () => {
     const args = ["user", "create", "--username", "Ann", "--email", "Ann@Example.org", "--name", "Ann Lee"];
     const user = await runJson<User & { email: string }>([...args, "--role", "admin", "--role", "Admin"], { cwd, env });
     assert.deepEqual(
@@ -169,8 +170,9 @@ test("user, token and key make the database where there is none, and work on it 
   });
 });
 
-test("two commands that find no database make it once", async (t) => {
+test("two commands that find a new database furnish it once", async (t) => {
   const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
   const results = await Promise.all(
     ["ann", "bob"].map((name) => runCli(["user", "create", "--username", name], { cwd })),
   );
@@ -198,6 +200,7 @@ test("production refuses to make secrets up", async (t) => {
 
 test("a database that was made with another encryption key ends with 3 and says so", async (t) => {
   const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
   await runJson(["user", "create", "--username", "ann"], { cwd });
   const env = { PRISM_ENCRYPTION_KEY: Buffer.alloc(32, "another key").toString("base64") };
   const { status, stderr } = await runCli(["user", "list"], { cwd, env });

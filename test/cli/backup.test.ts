@@ -23,7 +23,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { column, temporaryDir } from "../helpers/store.ts";
 import { rowsOf } from "../helpers/tables.ts";
-import { databaseIn, eachCase, RunningCli, runCli, runJson } from "./run-cli.ts";
+import { databaseIn, eachCase, makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 interface Made {
   readonly file: string;
@@ -38,6 +38,7 @@ const template = mkdtempSync(join(tmpdir(), "prism-backup-"));
 const PASSPHRASE = "correct horse battery";
 
 before(async () => {
+  await makeDatabase({ cwd: template });
   await runJson(["user", "create", "--username", "ann", "--role", "Admin"], { cwd: template });
   await runJson(["backup", "archive.tar"], { cwd: template });
 });

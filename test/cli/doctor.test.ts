@@ -17,7 +17,7 @@ import test, { after, before, type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { databaseIn, runCli, runJson } from "./run-cli.ts";
+import { databaseIn, makeDatabase, runCli, runJson } from "./run-cli.ts";
 
 interface Check {
   readonly name: string;
@@ -55,6 +55,7 @@ async function examine(cwd: string, args: readonly string[] = [], env: Record<st
 const template = mkdtempSync(join(tmpdir(), "prism-doctor-"));
 
 before(async () => {
+  await makeDatabase({ cwd: template });
   await runJson(["user", "create", "--username", "ann", "--role", "Admin"], { cwd: template });
   await runJson(["token", "create", "--user", "ann"], { cwd: template });
 });
@@ -118,11 +119,11 @@ test("S4-42: doctor finds a made data directory in order and shows the configura
   assert.doesNotMatch(human.stdout + JSON.stringify(report), /a-metrics-token/);
 });
 
-test("before the first start doctor warns, and neither fails nor makes anything", async (t) => {
+test("before the first start doctor fails for want of a database, and makes nothing", async (t) => {
   const cwd = temporaryDir(t);
   const { status, found } = await examine(cwd);
-  assert.equal(status, 0);
-  assert.deepEqual([found.get("permissions"), found.get("database")], ["WARN", "WARN"]);
+  assert.equal(status, 8);
+  assert.deepEqual([found.get("permissions"), found.get("database")], ["WARN", "FAIL"]);
   assert.equal(existsSync(join(cwd, "data")), false);
 });
 
@@ -205,7 +206,7 @@ test("a newer database, and another encryption key, are FAILs", async (t) => {
 });
 
 test("a configuration that is not valid is a FAIL with every problem, and what is ignored is a WARN", async (t) => {
-  const cwd = temporaryDir(t);
+  const { cwd } = madeDir(t);
   const bad = await examine(cwd, [], { PORT: "many", PRISM_SHUTDOWN_MS: "soon" });
   assert.deepEqual([bad.status, bad.report.ok], [8, false]);
   assert.match(saying(bad.report, "configuration"), /PORT must be[\s\S]*PRISM_SHUTDOWN_MS must be/);

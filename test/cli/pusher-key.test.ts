@@ -4,7 +4,7 @@ import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import Pusher from "pusher";
 import { temporaryDir } from "../helpers/store.ts";
-import { databaseIn, eachCase, RunningCli, runCli, runJson } from "./run-cli.ts";
+import { databaseIn, eachCase, makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 interface ShownApp {
   readonly mode: string;
@@ -31,6 +31,7 @@ const CONFIGURED = { PUSHER_APP_ID: "4711", PUSHER_KEY: "key-of-shop", PUSHER_SE
 
 test("S2-03: key pusher shows the app before the first start, and the server takes a library with it", async (t) => {
   const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
   const app = await runJson<ShownApp>(["key", "pusher"], { cwd });
   const { appId, key, secret, ...rest } = app;
   assert.match(`${appId} ${key} ${secret}`, /^\d{6,7} [0-9a-f]{20} [0-9a-f]{32}$/);
@@ -63,6 +64,7 @@ test("S2-03: key pusher shows the app before the first start, and the server tak
 test("S2-55: key pusher --rotate gives the app another secret and leaves a record; the old secret has ended", async (t) => {
   const cwd = temporaryDir(t);
   const rotate = () => runJson<ShownApp>(["key", "pusher", "--rotate"], { cwd });
+  await makeDatabase({ cwd });
   const first = await rotate();
   const { secret, ...rest } = await rotate();
   assert.notEqual(secret, first.secret);
@@ -90,6 +92,7 @@ test("S2-55: key pusher --rotate gives the app another secret and leaves a recor
 
 test("people read a member a line, and what it is for on stderr", async (t) => {
   const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
   const { stdout, stderr } = await runCli(["key", "pusher"], { cwd });
   const quiet = await runCli(["key", "pusher", "--quiet"], { cwd });
   assert.match(
@@ -142,6 +145,7 @@ test("an app that is configured is shown without its secret, which only its oper
 
 test("key pusher refuses a server's URL, and a database of another encryption key", async (t) => {
   const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
   const before = await runJson<ShownApp>(["key", "pusher"], { cwd });
   const PRISM_ENCRYPTION_KEY = Buffer.alloc(32, "another key").toString("base64");
   const cases = [

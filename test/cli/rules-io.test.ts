@@ -7,7 +7,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { databaseIn, eachCase, jsonLines, runCli, runJson } from "./run-cli.ts";
+import { databaseIn, eachCase, jsonLines, makeDatabase, runCli, runJson } from "./run-cli.ts";
 
 interface Imported {
   readonly created: number;
@@ -179,6 +179,7 @@ test("users whom the token may not read stand by id, and are not found by mail a
 
 test("rules import is all or nothing, and says where each problem is", async (t) => {
   const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
   const made = await runCli(["user", "create", "--username", "ann", "--role", "Admin"], { cwd });
   assert.equal(made.status, 0, made.stderr);
   const rule = { name: "One", condition: "event.a == 1", targetRoles: ["Admin"] };

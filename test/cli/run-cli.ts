@@ -51,6 +51,12 @@ export async function runJson<T>(args: readonly string[], options: CliOptions): 
   return JSON.parse(stdout) as T;
 }
 
+/** Makes the database of a directory, which only serve, migrate and seed do. */
+export async function makeDatabase(options: CliOptions): Promise<void> {
+  const { status, stderr } = await runCli(["migrate"], options);
+  if (status !== 0) throw new Error(`prism migrate ended with ${status}: ${stderr}`);
+}
+
 /** Runs named cases, each a subtest, two at a time: every one waits for a process of its own. */
 export async function eachCase<C extends { readonly name: string }>(
   t: TestContext,
@@ -114,7 +120,14 @@ function spawnCli(args: readonly string[], { cwd, env, executable }: CliOptions)
   const [program = built, ...first] = executable ? [executable] : PROGRAM;
   return spawn(program, [...first, ...args], {
     cwd,
-    env: { PATH: process.env["PATH"], HOME: cwd, PRISM_MIN_FREE_BYTES: "0", ...env },
+    // The configuration of the machine that runs the tests is not theirs.
+    env: {
+      PATH: process.env["PATH"],
+      HOME: cwd,
+      PRISM_CONFIG_DIR: join(cwd, "etc"),
+      PRISM_MIN_FREE_BYTES: "0",
+      ...env,
+    },
     stdio: ["pipe", "pipe", "pipe"],
   });
 }

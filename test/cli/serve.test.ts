@@ -89,6 +89,10 @@ test("serve that cannot start says why in plain words", async (t) => {
   const db = new SqliteDatabase(databaseIn(join(cwd, "newer")));
   db.prepare("insert into migrations (name, checksum, appliedAt) values ('9999_later', 'x', 1)").run();
   db.close();
+  mkdirSync(join(cwd, "behind"), { mode: 0o700 });
+  const behind = new SqliteDatabase(databaseIn(join(cwd, "behind")));
+  behind.pragma("user_version = 1");
+  behind.close();
   const other = createServer().listen(0, "127.0.0.1");
   t.after(() => other.close());
   await new Promise((resolve) => other.once("listening", resolve));
@@ -99,7 +103,13 @@ test("serve that cannot start says why in plain words", async (t) => {
       name: "port taken",
       args: ["--port", String(port)],
       status: 4,
-      says: new RegExp(`127\\.0\\.0\\.1:${port}.*--port`),
+      says: new RegExp(`127\\.0\\.0\\.1:${port}: the port is taken; choose another with --port`),
+    },
+    {
+      name: "an address of another machine",
+      args: ["--host", "192.0.2.1", "--data-dir", "elsewhere"],
+      status: 4,
+      says: /192\.0\.2\.1:0: this machine has no such address; choose another with --host/,
     },
     {
       name: "directory not writable",
@@ -115,9 +125,15 @@ test("serve that cannot start says why in plain words", async (t) => {
     },
     {
       name: "database behind and --no-migrate",
-      args: ["--no-migrate", "--data-dir", "fresh"],
+      args: ["--no-migrate", "--data-dir", "behind"],
       status: 3,
       says: /the database lacks \d{4}_\w+.*run prism migrate/,
+    },
+    {
+      name: "no database and --no-migrate",
+      args: ["--no-migrate", "--data-dir", "fresh"],
+      status: 4,
+      says: /there is no database at \S+\/fresh\/prism\.db/,
     },
     {
       name: "configuration not valid: every problem at once",

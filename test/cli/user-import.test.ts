@@ -5,7 +5,7 @@ import test from "node:test";
 import bcrypt from "bcrypt";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { runCli, runJson } from "./run-cli.ts";
+import { makeDatabase, runCli, runJson } from "./run-cli.ts";
 
 const env = { PRISM_AUTH_BCRYPT_COST: "4" };
 const HASH = bcrypt.hashSync("correct horse battery", 4);
@@ -14,6 +14,7 @@ const CSV = `externalId,username,passwordHash,roles\n1,ann,${HASH},Viewer;User\n
 test("prism user import brings a file in without a server, and reads what export users writes", async (t) => {
   const cwd = temporaryDir(t);
   const options = { cwd, env };
+  await makeDatabase(options);
   writeFileSync(join(cwd, "users.csv"), CSV);
   const dry = await runCli(["user", "import", "users.csv", "--dry-run"], options);
   assert.deepEqual([dry.status, dry.stderr], [0, "Would be: 2 created, 0 updated, 0 unchanged, 0 skipped\n"]);
@@ -58,6 +59,7 @@ test("prism user import sends the file to a server that is named, and keeps its 
 
 test("prism user create takes an id, an external id and a phone number", async (t) => {
   const options = { cwd: temporaryDir(t), env };
+  await makeDatabase(options);
   const id = "0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60";
   const args = ["user", "create", "--id", id, "--external-id", "1", "--phone", "+49 30 1234567"];
   const user = await runJson<Record<string, unknown>>(args, options);

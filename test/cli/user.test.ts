@@ -3,7 +3,7 @@ import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { temporaryDir } from "../helpers/store.ts";
-import { databaseIn, eachCase, runCli, runJson } from "./run-cli.ts";
+import { databaseIn, eachCase, makeDatabase, runCli, runJson } from "./run-cli.ts";
 
 interface User {
   readonly id: string;
@@ -18,6 +18,7 @@ const PASSWORD = "correct horse battery";
 test("S2-97: accounts are administered without a server: approve, disable, enable, role, passwd, delete, unlock", async (t) => {
   const cwd = temporaryDir(t);
   const options = { cwd, env };
+  await makeDatabase(options);
   const run = (...args: string[]) => runCli(["user", ...args], options);
   const json = <T = User>(...args: string[]) => runJson<T>(["user", ...args], options);
   const ann = await json("create", "--username", "ann", "--email", "ann@example.org", "--status", "pending");

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { sourceOf } from "../../src/config/load.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { GOOD_SECRETS, load, problemsOf } from "./support/load.ts";
 
@@ -89,4 +91,57 @@ test("what depends on other settings is worked out, and nothing can be changed a
   assert.deepEqual([testing.host, testing.unknownRecipient], ["127.0.0.1", "reject"]);
   for (const object of [config, config.auth, config.log, config.queues.timers, config.auth.devTokenCidrs])
     assert.ok(Object.isFrozen(object));
+});
+
+test("without a file in the working directory the one of the system is used, and its paths begin there", (t) => {
+  const workingDir = temporaryDir(t);
+  const etc = join(workingDir, "etc");
+  mkdirSync(etc);
+  const text = JSON.stringify({
+    env: "test",
+    port: 4007,
+    dataDir: "data",
+    tls: { certFile: "a.pem", keyFile: "b.pem" },
+  });
+  writeFileSync(join(etc, "prism.config.json"), text);
+  const ofSystem = load(t, { workingDir });
+  const { env, port, dataDir, tls } = ofSystem.config;
+  assert.deepEqual([env, port, dataDir, tls.certFile], ["test", 4007, join(etc, "data"), join(etc, "a.pem")]);
+  assert.equal(ofSystem.files.config, join(etc, "prism.config.json"));
+  assert.equal(sourceOf("dataDir", ofSystem), `from dataDir in ${join(etc, "prism.config.json")}`);
+  const byFlag = load(t, { workingDir, flags: { dataDir: "other" } });
+  assert.deepEqual(
+    [byFlag.config.dataDir, sourceOf("dataDir", byFlag)],
+    [join(workingDir, "other"), "from --data-dir"],
+  );
+  // One file is used: the nearest.
+  const nearest = load(t, { workingDir, files: FILE });
+  assert.deepEqual([nearest.config.port, nearest.config.env], [4003, "development"]);
+  assert.equal(nearest.files.config, join(workingDir, "prism.config.json"));
+});
+
+test("secrets.env of the system is read below the environment and .env, and above the file", (t) => {
+  const workingDir = temporaryDir(t);
+  const etc = join(workingDir, "etc");
+  mkdirSync(etc);
+  writeFileSync(join(etc, "prism.config.json"), '{"port": 4007, "log": {"level": "debug"}}');
+  writeFileSync(join(etc, "secrets.env"), `JWT_SECRET=${GOOD_SECRETS.JWT_SECRET}\nPORT=4008\nSMTP_PASS='it is'\n`);
+  const { config, origins, files } = load(t, { workingDir });
+  assert.deepEqual(
+    [config.port, config.smtp.pass, config.log.level, config.secrets.access],
+    [4008, "it is", "debug", GOOD_SECRETS.JWT_SECRET],
+  );
+  assert.deepEqual([origins.get("port"), files.secrets?.unreadable], ["secrets.env", null]);
+  assert.equal(load(t, { workingDir, environment: { PORT: "4009" } }).config.port, 4009);
+  assert.equal(load(t, { workingDir, files: { ".env": "PORT=4010\n" } }).config.port, 4010);
+});
+
+test("a wrong value that another one overrides is a warning", (t) => {
+  const files = { "prism.config.json": { port: "many", log: { level: "loud" } } };
+  const { config, warnings } = load(t, { flags: { port: "4011" }, environment: { LOG_LEVEL: "warn" }, files });
+  assert.deepEqual([config.port, config.log.level], [4011, "warn"]);
+  assert.deepEqual(warnings, [
+    'port must be a whole number from 0 to 65535, not "many"; --port overrides it',
+    'log.level must be one of error, warn, info, debug, not "loud"; LOG_LEVEL overrides it',
+  ]);
 });

@@ -9,7 +9,6 @@ test("all problems are listed at once: flags, environment, file, and the secrets
   const workingDir = temporaryDir(t);
   const problems = problemsOf(t, {
     workingDir,
-    generateSecrets: true,
     flags: { port: "99999" },
     environment: {
       NODE_ENV: "production",

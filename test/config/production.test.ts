@@ -8,7 +8,7 @@ const production = (environment: Readonly<Record<string, string>>): { environmen
 });
 
 test("S0-19, S4-28: production without secrets is refused, each with the variable and how to make it", (t) => {
-  assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "production" }, generateSecrets: true }), [
+  assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "production" } }), [
     "JWT_SECRET (auth.jwtSecret) is required in production; set it, in the environment or in .env, to the output of: openssl rand -base64 48",
     "PRISM_ENCRYPTION_KEY (encryptionKey) is required in production; set it, in the environment or in .env, to the output of: openssl rand -base64 32",
   ]);
@@ -77,7 +77,7 @@ test("what the named commands make is never refused", (t) => {
 test("development and test take any secret; commands that need none are not refused for it", (t) => {
   assert.equal(load(t, { environment: { JWT_SECRET: "dev-secret" } }).config.secrets.access, "dev-secret");
   assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "test", JWT_SECRET: "change-me" } }), []);
-  assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "production" }, checkSecrets: false }), []);
+  assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "production" }, secrets: "none" }), []);
 });
 
 test("passwords that are cheap to guess are refused in production, and let pass in tests", (t) => {
@@ -100,4 +100,26 @@ test("other push providers than the real ones are for tests", (t) => {
     "fcm.tokenEndpoint is for tests; production sends to the provider itself",
     "apns.endpoint is for tests; production sends to the provider itself",
   ]);
+});
+
+test("one value does not serve as both secrets, in whatever form it is written", (t) => {
+  const key = randomBytes(32);
+  for (const [jwt, encryption] of [
+    [key.toString("base64"), key.toString("base64")],
+    [key.toString("hex"), key.toString("base64")],
+  ] as const) {
+    const problems = problemsOf(t, production({ JWT_SECRET: jwt, PRISM_ENCRYPTION_KEY: encryption }));
+    assert.equal(problems.length, 1);
+    assert.match(problems[0] ?? "", /^JWT_SECRET \(auth\.jwtSecret\) has the value of PRISM_ENCRYPTION_KEY;/);
+  }
+});
+
+test("a command is refused only without the secrets that it uses", (t) => {
+  const { PRISM_ENCRYPTION_KEY } = GOOD_SECRETS;
+  const environment = { NODE_ENV: "production", PRISM_ENCRYPTION_KEY };
+  assert.deepEqual(problemsOf(t, { environment, secrets: "encryption" }), []);
+  assert.match(problemsOf(t, { environment }).join(), /^JWT_SECRET \(auth\.jwtSecret\) is required/);
+  const without = problemsOf(t, { environment: { NODE_ENV: "production" }, secrets: "encryption" });
+  assert.equal(without.length, 1);
+  assert.match(without[0] ?? "", /^PRISM_ENCRYPTION_KEY/);
 });

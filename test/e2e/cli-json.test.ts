@@ -8,7 +8,6 @@ interface Step {
   readonly args: readonly string[];
   /** Members of the document, or of each line, in any order. */
   readonly members: readonly string[];
-  readonly status?: number;
   /** Where `<key>` or `<token>` in later arguments comes from. */
   readonly remember?: "key" | "token";
 }
@@ -17,8 +16,8 @@ const EVENT = '{"type":"payment","amount":1500}';
 
 /** In the order of a first day; each is what docs/cli.md gives as the shape. */
 const STEPS: readonly Step[] = [
-  { args: ["migrate", "status"], members: ["applied", "pending", "appliedNow"], status: 8 },
   { args: ["migrate"], members: ["applied", "pending", "appliedNow"] },
+  { args: ["migrate", "status"], members: ["applied", "pending", "appliedNow"] },
   { args: ["migrate", "reset", "--dry-run"], members: ["wouldDelete"] },
   { args: ["migrate", "reset", "--yes"], members: ["applied", "pending", "appliedNow"] },
   {
@@ -73,11 +72,11 @@ test("--json: one document, or an object a line, with the members that the manua
   const options: CliOptions = { cwd: prism.dir, executable: join(prism.dir, "prism"), env: { PORT: "0" } };
   const remembered = new Map<string, string>();
   const secrets: string[] = [];
-  for (const { args, members, status = 0, remember } of STEPS) {
+  for (const { args, members, remember } of STEPS) {
     const given = args.map((argument) => remembered.get(argument) ?? argument);
     const result = await runCli([...given, "--json"], options);
     const name = `prism ${given.join(" ")}`;
-    assert.equal(result.status, status, `${name}: ${result.stderr}`);
+    assert.equal(result.status, 0, `${name}: ${result.stderr}`);
     const lines = result.stdout.trimEnd().split("\n");
     assert.ok(args[0] === "export" || lines.length === 1, name);
     for (const line of lines) {

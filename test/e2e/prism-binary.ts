@@ -129,6 +129,7 @@ export class PrismBinary {
     return {
       PATH: process.env["PATH"],
       HOME: this.dir,
+      PRISM_CONFIG_DIR: join(this.dir, "etc"),
       PRISM_MIN_FREE_BYTES: "0",
       PRISM_SUPPRESSION_ENFORCE_DEFAULT: "false",
       ...this.#options.env,

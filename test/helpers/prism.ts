@@ -5,6 +5,7 @@ import type { TestContext } from "node:test";
 import { forgetRights } from "../../src/app/effects.ts";
 import { type App, startApp } from "../../src/app/start.ts";
 import { loadConfig } from "../../src/config/load.ts";
+import { generateSecrets } from "../../src/config/secrets.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { type Logger, silentLogger } from "../../src/core/log.ts";
 import { DataDirLock } from "../../src/store/sqlite/data-dir-lock.ts";
@@ -178,12 +179,12 @@ async function run(dir: string, { settings, clock, log = silentLogger }: PrismOp
       "auth.bcryptCost": settings?.["env"] === "production" ? "12" : "4",
       ...settings,
     },
-    environment: {},
+    environment: { PRISM_CONFIG_DIR: dir },
     workingDir: dir,
-    generateSecrets: true,
   });
   const lock = DataDirLock.tryAcquire(config);
   if (!lock) throw new Error(`${dir} is in use`);
+  generateSecrets(config);
   migrateFile(config.databaseFile);
   const app = await startApp({
     config,

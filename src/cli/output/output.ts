@@ -11,12 +11,12 @@ interface OutputOptions {
 /** What a command says: results on stdout, everything else on stderr. */
 export class Output {
   readonly json: boolean;
-  readonly #quiet: boolean;
+  readonly quiet: boolean;
   readonly #color: boolean;
 
   constructor(options: OutputOptions) {
     this.json = options.json;
-    this.#quiet = options.quiet;
+    this.quiet = options.quiet;
     this.#color = options.color;
   }
 
@@ -42,7 +42,7 @@ export class Output {
 
   /** A message for the person at the terminal. */
   note(text: string): void {
-    if (!this.#quiet) process.stderr.write(`${text}\n`);
+    if (!this.quiet) process.stderr.write(`${text}\n`);
   }
 
   bold(text: string): string {
@@ -70,7 +70,7 @@ export class Output {
    * caller ends it.
    */
   progress(label: string): Progress {
-    return new Progress(label, process.stderr.isTTY === true && !this.#quiet && !this.json);
+    return new Progress(label, process.stderr.isTTY === true && !this.quiet && !this.json);
   }
 
   #paint(code: string, text: string): string {

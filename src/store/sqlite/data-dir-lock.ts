@@ -1,4 +1,4 @@
-import { existsSync, readlinkSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
 import { createDatabaseFile } from "../../core/data-dir.ts";
@@ -8,6 +8,14 @@ import { failureOf } from "./sqlite-errors.ts";
 export interface LockedPlaces {
   readonly dataDir: string;
   readonly databaseFile: string;
+}
+
+/** What another process holds. */
+export interface HeldPlace {
+  /** As words for a message. */
+  readonly what: string;
+  /** Undefined where the kernel does not tell, such as in another container. */
+  readonly pid: number | undefined;
 }
 
 /**
@@ -39,14 +47,15 @@ export class DataDirLock {
   }
 
   /**
-   * Which of the two another process holds, as words for a message. Takes no lock that could keep a
+   * Which of the two another process holds, and which process that is. Takes no lock that could keep a
    * server from starting, and makes no file. Not for the holder itself: closing the file here would
    * drop its lock (https://www.sqlite.org/howtocorrupt.html, section 2.2).
    */
-  static heldPlace(places: LockedPlaces): string | undefined {
+  static heldPlace(places: LockedPlaces): HeldPlace | undefined {
     const [ofDataDir, ofDatabase] = lockFilesOf(places);
-    if (isLocked(ofDataDir)) return `the data directory ${places.dataDir}`;
-    return isLocked(ofDatabase) ? `the database ${places.databaseFile}` : undefined;
+    if (isLocked(ofDataDir)) return { what: `the data directory ${places.dataDir}`, pid: holderOf(ofDataDir) };
+    if (!isLocked(ofDatabase)) return undefined;
+    return { what: `the database ${places.databaseFile}`, pid: holderOf(ofDatabase) };
   }
 
   static isHeld(places: LockedPlaces): boolean {
@@ -107,5 +116,23 @@ function isLocked(file: string): boolean {
     throw error;
   } finally {
     connection.close();
+  }
+}
+
+/** The first of the bytes of a database file that SQLite locks (https://www.sqlite.org/fileformat.html). */
+const PENDING_BYTE = 0x40000000;
+
+/**
+ * The process that has the file locked for writing, by Linux's list of locks (proc_locks(5)): a
+ * crash leaves nothing stale in it.
+ */
+function holderOf(file: string): number | undefined {
+  try {
+    const { ino } = statSync(file);
+    const lock = new RegExp(`^\\d+: POSIX +ADVISORY +WRITE +(\\d+) \\S+:${ino} ${PENDING_BYTE} `, "m");
+    const pid = Number(lock.exec(readFileSync("/proc/locks", "utf8"))?.[1]);
+    return pid > 0 ? pid : undefined;
+  } catch {
+    return undefined;
   }
 }

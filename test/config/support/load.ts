@@ -24,7 +24,12 @@ export function load(t: TestContext, { files = {}, ...sources }: Given = {}): Lo
   if (!sources.workingDir) t.after(() => rmSync(workingDir, { recursive: true, force: true }));
   for (const [name, content] of Object.entries(files))
     writeFileSync(join(workingDir, name), typeof content === "string" ? content : JSON.stringify(content));
-  return loadConfig({ flags: {}, environment: {}, generateSecrets: false, ...sources, workingDir });
+  return loadConfig({
+    flags: {},
+    ...sources,
+    environment: { PRISM_CONFIG_DIR: join(workingDir, "etc"), ...sources.environment },
+    workingDir,
+  });
 }
 
 /** What is wrong with a configuration; empty when nothing is. */

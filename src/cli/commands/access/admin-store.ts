@@ -12,7 +12,7 @@ import { AuditService } from "../../../features/audit/audit-log.ts";
 import type { Database } from "../../../store/database.ts";
 import { openStore, type Store } from "../../../store/store.ts";
 import { type Context, refuseUrl } from "../../context.ts";
-import { ensureDatabase, requireDatabase } from "../../data-dir.ts";
+import { requireDatabase } from "../../data-dir.ts";
 
 export {
   findProjectRef,
@@ -41,12 +41,11 @@ export interface AdminStore extends UserContext {
 }
 
 /**
- * Runs `work` on the data directory's database, in the name of whoever runs the command. The
- * database is made and migrated first where that is needed. Beside a running server this is safe:
- * what `work` writes touches no table that holds an offset or a job, and the server notices the
- * commit.
- * @throws CommandError 2 for `--url`, 4 when the database is held or cannot be used; ConfigRefused,
- * SchemaRefused, UnsealError
+ * Runs `work` on the data directory's database, in the name of the operator. Beside a running
+ * server this is safe: what `work` writes touches no table that holds an offset or a job, and the
+ * server notices the commit.
+ * @throws CommandError 2 for `--url`, 4 where there is no database; ConfigRefused, SchemaRefused,
+ * UnsealError
  */
 export async function withAdminStore<T>(
   context: Context,
@@ -54,9 +53,7 @@ export async function withAdminStore<T>(
   work: (store: AdminStore) => Promise<T>,
 ): Promise<T> {
   refuseUrl(context, command);
-  const { config } = context.loadConfig("generate");
-  await ensureDatabase(config);
-  return withStore(context, config, work);
+  return withExistingStore(context, work);
 }
 
 /**
@@ -64,9 +61,9 @@ export async function withAdminStore<T>(
  * not, or is behind.
  */
 export async function withExistingStore<T>(context: Context, work: (store: AdminStore) => Promise<T>): Promise<T> {
-  const { config } = context.loadConfig("require");
-  requireDatabase(config);
-  return withStore(context, config, work);
+  const loaded = context.loadConfig("all");
+  requireDatabase(loaded);
+  return withStore(context, loaded.config, work);
 }
 
 async function withStore<T>(context: Context, config: Config, work: (store: AdminStore) => Promise<T>): Promise<T> {

@@ -1,7 +1,11 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import { serverWarnings } from "../../../config/checks.ts";
 import { type DescribedOption, describeConfig } from "../../../config/describe.ts";
-import type { LoadedConfig } from "../../../config/load.ts";
-import { ConfigRefused } from "../../../config/option.ts";
+import type { Config, ConfigFiles, LoadedConfig } from "../../../config/load.ts";
+import { ConfigRefused, flattenOptions } from "../../../config/option.ts";
+import { OPTIONS } from "../../../config/options.ts";
+import { isUnused } from "../../data-dir.ts";
 
 /** What one look at the installation found. */
 export interface Check {
@@ -56,11 +60,11 @@ export function checkConfig(load: () => LoadedConfig): ConfigFinding {
     const checks = error.problems.map((problem) => fail("configuration", problem));
     return { loaded: null, checks, settings: [] };
   }
-  const { config, origins, warnings } = loaded;
+  const { config, origins, files, warnings } = loaded;
   const settings = describeConfig(config, origins);
   const given = settings.filter(({ origin }) => origin !== "default" && origin !== "generated");
   const checks = [
-    pass("configuration", `${config.env}; ${given.length} of ${settings.length} settings are not at their default`),
+    pass("configuration", `${config.env}; ${filesText(files)}; ${given.length} of ${settings.length} settings are set`),
     ...warnings.map((warning) => warn("configuration", warning)),
     ...serverWarnings(config).map((warning) => warn("configuration", warning)),
     ...checkSecrets(loaded),
@@ -68,11 +72,39 @@ export function checkConfig(load: () => LoadedConfig): ConfigFinding {
   return { loaded, checks, settings };
 }
 
+function filesText({ config, secrets }: ConfigFiles): string {
+  const file = config ?? "no configuration file";
+  if (secrets === null) return file;
+  return `${file} and ${secrets.path}${secrets.unreadable === null ? "" : ` (not readable: ${secrets.unreadable})`}`;
+}
+
 /** That production has good ones is part of a valid configuration. */
-function checkSecrets({ origins }: LoadedConfig): Check[] {
+function checkSecrets({ config, origins, files }: LoadedConfig): Check[] {
   const generated = ["auth.jwtSecret", "encryptionKey"].filter((key) => origins.get(key) === "generated");
-  if (generated.length === 0) return [pass("secrets", "configured")];
-  return [pass("secrets", `${generated.join(" and ")}: generated at the first start and kept in secrets.json`)];
+  const where = join(config.dataDir, "secrets.json");
+  const said = generated.length === 0 ? "configured" : `${generated.join(" and ")}: generated, kept in ${where}`;
+  return [unusableKey(config) ?? pass("secrets", said), ...openSecrets(files, origins)];
+}
+
+function unusableKey({ databaseFile, secrets }: Config): Check | undefined {
+  try {
+    // A key that is missing is made with a new database.
+    if (isUnused(databaseFile)) return undefined;
+    return secrets.encryptionKey ? undefined : fail("secrets", "the encryption key is empty");
+  } catch (error) {
+    return fail("secrets", error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Files with secrets in them that every user of this machine may read. */
+function openSecrets({ config, secrets }: ConfigFiles, origins: LoadedConfig["origins"]): Check[] {
+  const hasSecret = flattenOptions(OPTIONS).some(([key, { secret }]) => secret && origins.get(key) === "file");
+  const files = [secrets?.path ?? null, hasSecret ? config : null].filter((path) => path !== null);
+  return files
+    .filter((path) => (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o007)
+    .map((path) =>
+      warn("secrets", `${path} holds secrets and every user of this machine can read it`, `chmod 640 ${path}`),
+    );
 }
 
 /** There is nothing to reach; whoever runs redis:check is told so. */

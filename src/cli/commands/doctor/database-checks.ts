@@ -1,7 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Config } from "../../../config/load.ts";
-import { sealedBoxOf } from "../../../config/load.ts";
+import { type Config, type LoadedConfig, sealedBoxOf } from "../../../config/load.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { type SealedBox, UnsealError } from "../../../core/sealed-box.ts";
 import { auditHeadProblem, type NotedHead, readAuditHead } from "../../../features/audit/audit-head.ts";
@@ -17,7 +16,7 @@ import { isHeadRequired, loadAuditKey } from "../../../store/sealed-settings.ts"
 import { ingestLimitBytes, ingestResumesBytes, openForReading, PageUsage } from "../../../store/sqlite/connection.ts";
 import { migrationStatusOf, requireOwnSchema, SchemaRefused } from "../../../store/sqlite/migrate.ts";
 import { beatFileOf, lostCommits } from "../../../store/write-health.ts";
-import { lostDatabase } from "../../data-dir.ts";
+import { lostDatabase, missingDatabase } from "../../data-dir.ts";
 import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
 import type { DoctorDatabase } from "./data-checks.ts";
 import {
@@ -36,12 +35,12 @@ const EARLIEST = Date.UTC(2025, 0, 1);
 const SHOWN_PROBLEMS = 5;
 
 /** Whether there is a database to look into. */
-export function checkDatabaseFile(config: Config): Check[] {
+export function checkDatabaseFile(loaded: LoadedConfig): Check[] {
+  const { config } = loaded;
   const { dataDir, databaseFile } = config;
   const lost = lostDatabase(config);
   if (lost !== null) return [fail("database", lost, "prism restore brings an archive back")];
-  if (!existsSync(databaseFile))
-    return [warn("database", `there is no database at ${databaseFile} yet`, "prism serve or prism migrate makes it")];
+  if (!existsSync(databaseFile)) return [fail("database", missingDatabase(loaded))];
   const missing = reading(databaseFile, (connection) =>
     hasSettings(connection) ? lostCommits(connection, beatFileOf(dataDir), databaseFile) : null,
   );

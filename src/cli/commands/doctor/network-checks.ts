@@ -1,11 +1,12 @@
 import { statSync } from "node:fs";
 import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
-import { createServer, isIP } from "node:net";
+import { isIP } from "node:net";
 import { json } from "node:stream/consumers";
 import type { Config } from "../../../config/load.ts";
 import { tlsFilesOf } from "../../../config/public-url.ts";
 import { DAY_MS } from "../../../core/clock.ts";
+import { tryListen } from "../../../core/listening.ts";
 import { readCertificate, type TlsFiles, TlsRefused } from "../../../http/tls.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
 
@@ -36,15 +37,6 @@ async function checkOne(config: Config, isServed: boolean, setting = "PORT"): Pr
   if (found.database !== "ok")
     return fail("port", `the running server on ${port} cannot write the database: ${found.database}`, "see its log");
   return pass("port", `${port} is held by the running server, version ${found.version}`);
-}
-
-/** @returns why not; undefined when it would work. */
-function tryListen(host: string, port: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
-  });
 }
 
 interface FoundServer {

@@ -39,8 +39,9 @@ export interface BackupFlags {
 export async function makeBackup(context: Context, given: string | undefined, flags: BackupFlags): Promise<void> {
   refuseUrl(context, "backup");
   const { out } = context;
-  const { config } = context.loadConfig("require");
-  requireSomeDatabase(config);
+  const loaded = context.loadConfig("encryption");
+  const { config } = loaded;
+  requireSomeDatabase(loaded);
   const file = targetOf(config.dataDir, given);
   if (flags.keep !== undefined && archiveTime(basename(file)) === undefined)
     throw new CommandError(EXIT.usage, `--keep needs a directory that exists, and ${file} is none`);
@@ -65,10 +66,9 @@ export async function makeBackup(context: Context, given: string | undefined, fl
 function reportBackup({ out }: Context, { file, bytes, sha256, manifest }: Backup, { keep }: BackupFlags): void {
   const removed = keep === undefined ? [] : removeOlder(file, keep);
   const schema = manifest.schema.at(-1)?.name ?? null;
-  out.result({ file, bytes, sha256, schema, ...(keep === undefined ? {} : { removed }) }, () => [
-    file,
-    `${bytesText(bytes)}, SHA-256 ${sha256}`,
-  ]);
+  const said = { file, bytes, sha256, schema, ...(keep === undefined ? {} : { removed }) };
+  // With --quiet a timer sends no mail about a backup that was made.
+  out.result(said, () => (out.quiet ? [] : [file, `${bytesText(bytes)}, SHA-256 ${sha256}`]));
   if (removed.length > 0) out.note(`${removed.length} older ${removed.length === 1 ? "archive" : "archives"} removed`);
 }
 
@@ -126,7 +126,7 @@ export async function restoreArchive(context: Context, given: string, flags: Res
   if (flags.check && (flags.to !== undefined || flags.yes))
     throw new CommandError(EXIT.usage, "--check changes nothing; give it without --to and --yes");
   // What comes with the archive is asked for no keys of its own here.
-  const loaded = context.loadConfig(flags.includeSecrets ? "none" : "require");
+  const loaded = context.loadConfig(flags.includeSecrets ? "none" : "encryption");
   const passphrase = await passphraseOf(flags, false);
   const { secrets, previousEncryptionKeys } = loaded.config;
   const keys = flags.includeSecrets ? [] : [secrets.encryptionKey, ...previousEncryptionKeys];

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import type { DescribedOption } from "../../../config/describe.ts";
-import type { Config, LoadedConfig } from "../../../config/load.ts";
+import type { LoadedConfig } from "../../../config/load.ts";
 import { parseAuditHead } from "../../../features/audit/audit-head.ts";
 import type { AuditHead } from "../../../features/audit/audit-log.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
@@ -46,7 +46,14 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
   refuseUrl(context, "doctor");
   const { out } = context;
   const { checkConfig } = await import("../doctor/check.ts");
-  const { loaded, checks: ofConfig, settings } = checkConfig(() => context.loadConfig("require"));
+  const {
+    loaded,
+    checks: ofConfig,
+    settings,
+  } = checkConfig(() =>
+    // No check of the database or of Redis uses a token.
+    context.loadConfig(flags.db || flags.redis ? "encryption" : "all"),
+  );
   const isPart = flags.db === true || flags.redis === true;
   const checks = [...(isPart && loaded ? [] : ofConfig), ...(loaded ? await checkAll(out, loaded, flags) : [])];
   const failed = checks.filter(({ status }) => status === "FAIL").length;
@@ -60,7 +67,8 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
 }
 
 /** What the flags ask for; everything, if they ask for nothing. */
-async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: Flags): Promise<readonly Check[]> {
+async function checkAll(out: Output, loaded: LoadedConfig, flags: Flags): Promise<readonly Check[]> {
+  const { config, warnings } = loaded;
   const [{ attempt, checkRedis }, files, network, providers, { checkModulesDir }, { DataDirLock }] = await Promise.all([
     import("../doctor/check.ts"),
     import("../doctor/file-checks.ts"),
@@ -86,7 +94,7 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
       ["leftovers", () => files.checkLeftovers(config, fix)],
       ["modules", () => checkModulesDir(config)],
     ]);
-  if (isWhole || flags.db) checks.push(...(await checkDatabaseOf(out, config, flags, isWhole, isServed)));
+  if (isWhole || flags.db) checks.push(...(await checkDatabaseOf(out, loaded, flags, isWhole, isServed)));
   if (isWhole || flags.redis) checks.push(...checkRedis(warnings));
   if (isWhole)
     await run([
@@ -103,17 +111,18 @@ type MaybeAsync<T> = T | Promise<T>;
 
 async function checkDatabaseOf(
   out: Output,
-  config: Config,
+  loaded: LoadedConfig,
   { deep = false, anchor }: Flags,
   isWhole: boolean,
   isServed: boolean,
 ): Promise<readonly Check[]> {
+  const { config } = loaded;
   const [{ attempt }, databases, { checkModuleStates, openDoctorDatabase }] = await Promise.all([
     import("../doctor/check.ts"),
     import("../doctor/database-checks.ts"),
     import("../doctor/data-checks.ts"),
   ]);
-  const checks = [...(await attempt("database", async () => databases.checkDatabaseFile(config)))];
+  const checks = [...(await attempt("database", async () => databases.checkDatabaseFile(loaded)))];
   if (!existsSync(config.databaseFile)) return [...checks, ...(await databases.checkClock(null, config))];
   const { db, close } = openDoctorDatabase(config.databaseFile);
   const progress = out.progress("looking into the database");

@@ -85,8 +85,9 @@ export async function* scanNotifications(db: ReadDb, { from, to, projectId }: Ro
  * CommandError 3, 4, PROJECT_NOT_FOUND
  */
 export async function offlineRows(context: Context, wish: ExportWish): Promise<RowSource> {
-  const { config } = context.loadConfig("none");
-  requireDatabase(config);
+  const loaded = context.loadConfig("none");
+  const { config } = loaded;
+  requireDatabase(loaded);
   if (wish.kind === "audit") await recordAuditExport(context, wish);
   const { db, close } = openReadStore(config.databaseFile);
   try {

@@ -1,12 +1,13 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Argument, type Command } from "commander";
-import type { Config } from "../../../config/load.ts";
+import type { Config, LoadedConfig } from "../../../config/load.ts";
+import { generateSecrets } from "../../../config/secrets.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { migrateFile, migrationStatusOf } from "../../../store/sqlite/migrate.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
-import { makeCurrent, withDataDirLock } from "../../data-dir.ts";
+import { makeCurrent, requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
 import { confirm } from "../access/prompt.ts";
@@ -40,23 +41,24 @@ Examples:
     .action(async (action: "up" | "status" | "reset", flags: Flags, command: Command) => {
       const context = contextOf(command);
       refuseUrl(context, "migrate");
-      const { config } = context.loadConfig("none");
-      if (action === "status") showStatus(context, config);
-      else if (action === "up") await up(context, config, flags);
-      else await reset(context, config, flags);
+      const loaded = context.loadConfig("none");
+      if (action === "status") showStatus(context, loaded);
+      else if (action === "up") await up(context, loaded, flags);
+      else await reset(context, loaded.config, flags);
     });
 }
 
-async function up(context: Context, config: Config, { dryRun }: Flags): Promise<void> {
+async function up(context: Context, loaded: LoadedConfig, { dryRun }: Flags): Promise<void> {
+  const { config } = loaded;
   // A running server holds the lock; where nothing is missing, there is nothing to keep it from.
   const isCurrent = existsSync(config.databaseFile) && migrationStatusOf(config.databaseFile).pending.length === 0;
   if (dryRun || isCurrent) return report(context, config, []);
-  await withDataDirLock(config, () => report(context, config, makeCurrent(config)));
+  await withDataDirLock(config, () => report(context, config, makeCurrent(context, loaded)));
 }
 
-function showStatus(context: Context, config: Config): void {
-  report(context, config, []);
-  const { pending } = migrationStatusOf(config.databaseFile);
+function showStatus(context: Context, loaded: LoadedConfig): void {
+  const pending = requireSomeDatabase(loaded);
+  report(context, loaded.config, []);
   if (pending.length > 0) {
     const what = pending.length === 1 ? "1 migration is" : `${pending.length} migrations are`;
     throw new CommandError(EXIT.checkFailed, `${what} missing; run prism migrate`);
@@ -102,6 +104,7 @@ async function reset(context: Context, config: Config, { dryRun, yes, force }: F
     throw new CommandError(EXIT.usage, "nothing was deleted; add --yes to do it without being asked");
   await withDataDirLock(config, () => {
     for (const file of files) rmSync(file, { force: true });
+    generateSecrets(config);
     report(context, config, migrateFile(databaseFile));
   });
 }

@@ -5,6 +5,7 @@ import type { Database } from "../../../store/database.ts";
 import { SERVER_KEYS_SETTING } from "../../../store/sealed-settings.ts";
 import { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { type Context, refuseUrl } from "../../context.ts";
+import { requireDatabase } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { withExistingStore } from "../access/admin-store.ts";
 import { archiveKeys, archivesText } from "./archives.ts";
@@ -17,7 +18,9 @@ import { archiveKeys, archivesText } from "./archives.ts";
  */
 export async function rotateEncryption(context: Context): Promise<void> {
   refuseUrl(context, "key rotate");
-  const { config } = context.loadConfig("require");
+  const loaded = context.loadConfig("encryption");
+  requireDatabase(loaded);
+  const { config } = loaded;
   const box = sealedBoxOf(config);
   const { out } = context;
   const progress = out.progress("encrypting anew");

@@ -43,12 +43,13 @@ Examples:
 
 async function seed(context: Context, { demo = false, yes = false, ...given }: Flags): Promise<void> {
   refuseUrl(context, "seed");
-  const { config } = context.loadConfig("generate");
+  const loaded = context.loadConfig("all");
+  const { config } = loaded;
   const amounts = { ...(demo ? DEMO : PLAIN), ...given };
   if (config.env === "production" && !yes && !(await confirm(`Put accounts and samples into ${config.databaseFile}?`)))
     throw new CommandError(EXIT.usage, "this is production and nothing was made; --yes does it without asking");
   await withDataDirLock(config, async () => {
-    makeCurrent(config);
+    makeCurrent(context, loaded, { opens: true });
     const accounts = await seedAccounts(context, amounts);
     const usernames = accounts.map(({ username }) => username);
     const filled = await fill(context, config, usernames, amounts, demo).catch((error: unknown) => {

@@ -12,10 +12,9 @@ import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
 import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
-import { migrateFile, pendingMigrations } from "../../../store/sqlite/migrate.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
-import { lockDataDir, lostDatabase, requireNotLost } from "../../data-dir.ts";
+import { lockDataDir, lostDatabase, makeCurrent, requireSomeDatabase } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { openLog } from "../../output/output.ts";
 import { endOnStray, ignoreSignals, interrupt } from "../../output/process-ends.ts";
@@ -85,7 +84,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   refuseUrl(context, "serve");
   const { port, host, dev, modulesDir } = flags;
   const overrides = { port, host, env: dev ? "development" : undefined, modulesDir };
-  const load = (): LoadedConfig => context.loadConfig("generate", overrides);
+  const load = (): LoadedConfig => context.loadConfig("all", overrides);
   const loaded = load();
   const { config } = loaded;
   const log = openLog(context.out, config);
@@ -95,8 +94,9 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   const warnings = warningsOf(loaded);
   for (const warning of warnings) log.warn({}, warning);
   if (flags.newDatabase === true) forgetLost(config);
-  else requireNotLost(config);
-  migrate(config.databaseFile, flags.migrate !== false, log);
+  if (flags.migrate === false) requireCurrent(loaded);
+  const applied = makeCurrent(context, loaded, { opens: true, replacesLost: flags.newDatabase === true });
+  if (applied.length > 0) log.info({ applied }, "database migrated");
 
   const { startApp } = await import("../../../app/start.ts");
   const app = await startApp({
@@ -126,21 +126,14 @@ function forgetLost(config: Config): void {
   for (const file of [join(config.dataDir, "audit.head"), beatFileOf(config.dataDir)]) rmSync(file, { force: true });
 }
 
-/**
- * @throws SchemaRefused for a newer database, CommandError for an older one that may not be
- * migrated.
- */
-function migrate(file: string, mayMigrate: boolean, log: Logger): void {
-  if (!mayMigrate) {
-    const pending = pendingMigrations(file);
-    if (pending.length === 0) return;
-    throw new CommandError(
-      EXIT.refused,
-      `the database lacks ${pending.join(", ")}; run prism migrate, or serve without --no-migrate`,
-    );
-  }
-  const applied = migrateFile(file);
-  if (applied.length > 0) log.info({ applied }, "database migrated");
+/** @throws SchemaRefused for a newer database, CommandError 3 for an older one, 4 for none */
+function requireCurrent(loaded: LoadedConfig): void {
+  const pending = requireSomeDatabase(loaded);
+  if (pending.length === 0) return;
+  throw new CommandError(
+    EXIT.refused,
+    `the database lacks ${pending.join(", ")}; run prism migrate, or serve without --no-migrate`,
+  );
 }
 
 function announce({ out }: Context, config: Config, app: App, log: Logger): void {

@@ -1,5 +1,4 @@
-import type { Config } from "../../../config/load.ts";
-import { sealedBoxOf } from "../../../config/load.ts";
+import { type Config, type LoadedConfig, sealedBoxOf } from "../../../config/load.ts";
 import { localUrlOf } from "../../../config/public-url.ts";
 import { systemClock } from "../../../core/clock.ts";
 import {
@@ -9,7 +8,7 @@ import {
   rotatePusherSecret,
 } from "../../../features/pusher/pusher-app.ts";
 import { type Context, refuseUrl } from "../../context.ts";
-import { makeCurrent, withDataDirLock } from "../../data-dir.ts";
+import { requireDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type AdminStore, withAdminStore } from "../access/admin-store.ts";
 
@@ -23,10 +22,11 @@ const NAME = "key pusher";
  */
 export async function showPusherApp(context: Context, { rotate }: { readonly rotate: boolean }): Promise<void> {
   refuseUrl(context, NAME);
-  const { config } = context.loadConfig("generate");
+  const loaded = context.loadConfig("all");
+  const { config } = loaded;
   const configured = configuredPusherApp(config);
   if (!configured)
-    return showOwn(context, config, rotate ? await rotatedApp(context, config) : await ownApp(context), rotate);
+    return showOwn(context, config, rotate ? await rotatedApp(context, loaded) : await ownApp(context), rotate);
   if (!rotate) return showConfigured(context, config, configured);
   throw new CommandError(
     EXIT.conflict,
@@ -42,9 +42,9 @@ async function ownApp(context: Context): Promise<PusherApp> {
  * @throws CommandError 4 while a server holds the data directory: it would go on with the old
  * secret.
  */
-async function rotatedApp(context: Context, config: Config): Promise<PusherApp> {
-  return withDataDirLock(config, () => {
-    makeCurrent(config);
+async function rotatedApp(context: Context, loaded: LoadedConfig): Promise<PusherApp> {
+  requireDatabase(loaded);
+  return withDataDirLock(loaded.config, () => {
     return withAdminStore(context, NAME, (store) => rotatePusherSecret(partsOf(store)));
   });
 }

@@ -148,7 +148,7 @@ test("D17: a password of up to 1024 bytes counts whole; what no password may be 
 });
 
 test("S2-93: a hash is bcrypt of cost 12 unless the operator says otherwise, and made anew at login when the cost has changed", async (t) => {
-  const { config } = loadConfig({ flags: {}, environment: {}, workingDir: "/nowhere", generateSecrets: false });
+  const { config } = loadConfig({ flags: {}, environment: {}, workingDir: "/nowhere" });
   assert.equal(config.auth.bcryptCost, 12);
 
   const prism = await startAccounts(t, { settings: { "auth.bcryptCost": "6" } });

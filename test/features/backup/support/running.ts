@@ -19,9 +19,8 @@ export function backUp(t: TestContext, prism: TestPrism, options: Partial<Backup
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   const { config } = loadConfig({
     flags: { dataDir: prism.dir, minFreeBytes: "0" },
-    environment: {},
+    environment: { PRISM_CONFIG_DIR: prism.dir },
     workingDir: prism.dir,
-    generateSecrets: false,
   });
   const file = join(dir, "archive.tar");
   return createBackup({ config, clock: systemClock, file, verify: false, onBytes: () => undefined, ...options });
