@@ -131,7 +131,7 @@ test("the program of docs/socketio.md goes on over a restart, and says that it h
   const numbers = () => program.lines.filter((line) => /^\d+$/.test(line)).map(Number);
   const has = (line: string) =>
     eventually(line, () => program.lines.includes(line), PATIENCE_MS).catch(() => assert.fail(program.state));
-  await has(`${userId}: 0 missed, all told`);
+  await has(`${userId}: 0 missed, all sent`);
   await server.notifications.publish(3);
   await has("3");
   await server.restart();
