@@ -15,14 +15,16 @@ import type { BatchHandler, EventConsumers } from "./consumers.ts";
 import type { EventPipeline } from "./pipeline/pipeline.ts";
 import { type EventLimits, readEvent } from "./pipeline/read-events.ts";
 
-/** An event made inside the process. @see EventInput */
+/** An event created inside the process. @see EventInput */
 export interface InternalEvent extends Omit<EventInput, "payload" | "level"> {
   readonly payload?: Readonly<Record<string, unknown>>;
   readonly projectId: string;
   readonly level?: string;
 }
 
-/** Events of timers, modules and features, on the same way as those of producers. */
+/**
+ * Ingests events of timers, modules and features, through the same pipeline as those of producers.
+ */
 export class IngestService {
   readonly #pipeline: EventPipeline;
   readonly #limits: EventLimits;
@@ -35,8 +37,8 @@ export class IngestService {
   }
 
   /**
-   * Stores an event; resolves when it is on disk. @param finish a running job that is completed in
-   * the same commit.
+   * Stores an event; resolves when it is on disk. @param finish a running job to complete in the
+   * same commit.
    * @throws VALIDATION_FAILED, ID_CONFLICT, OVERLOADED, STORAGE_FULL
    */
   async ingest(event: InternalEvent, finish?: JobFinish): Promise<{ id: string; seq: number }> {
@@ -72,10 +74,7 @@ export function idConflict(): PrismError {
   return new PrismError("ID_CONFLICT", "Another project has an event with this id");
 }
 
-/**
- * An event as ingest would make it of this object; a type may be left out. @throws
- * VALIDATION_FAILED
- */
+/** Builds an event as ingest would; the type may be omitted. @throws VALIDATION_FAILED */
 export function trialEvent(value: Readonly<Record<string, unknown>>, projectId: string, now: number): RuleEvent {
   const text = JSON.stringify({ type: "test", ...value });
   return readEvent(
@@ -100,21 +99,18 @@ interface EventLogParts {
 }
 
 /**
- * The bus, and beside it the log of events: what is emitted is gone with the process, what is
- * ingested is kept.
+ * The bus and the event log: emitted signals are gone with the process, ingested events are stored.
  */
 export class EventBus extends Bus {
   #log: EventLogParts | null = null;
 
-  /**
-   * The log is there from now on: it is made later than the bus, on which it tells what it stores.
-   */
+  /** Connects the log, which is created after the bus and announces stored events on it. */
   connect(log: EventLogParts): void {
     this.#log = log;
   }
 
   /**
-   * @throws TypeError inside a transaction, for it would wait for itself; PROJECT_NOT_FOUND,
+   * @throws TypeError inside a transaction, which would deadlock; PROJECT_NOT_FOUND,
    * VALIDATION_FAILED, ID_CONFLICT, OVERLOADED
    */
   async ingest({ projectId: ref, correlationId, ...event }: EventInput): Promise<{ id: string; seq: number }> {
@@ -127,8 +123,8 @@ export class EventBus extends Bus {
   }
 
   /**
-   * A reader of the log with a place of its own. @returns what ends it. @throws TypeError for a
-   * name in use
+   * Starts a reader of the log with its own position. @returns a function that ends it. @throws
+   * TypeError for a name in use
    */
   consume(name: string, handler: BatchHandler, options?: ConsumeOptions): () => Promise<void> {
     return this.#required().consumers.consume(name, handler, options);
@@ -141,8 +137,8 @@ export class EventBus extends Bus {
 }
 
 /**
- * Emits what has been committed as `event:<type>` and `notification:created`, and wakes the
- * consumers of the event log. Each is made only while something listens.
+ * Emits committed data as `event:<type>` and `notification:created`, and wakes the consumers of the
+ * event log. Emits only what has listeners.
  */
 export function tellBus(announcer: Announcer, bus: Bus, consumers: EventConsumers): void {
   announcer.observe({
@@ -164,7 +160,7 @@ function emitEvents(bus: Bus, events: readonly IncomingEvent[]): void {
   }
 }
 
-/** Once per notification; of one that reaches many, once per page of its recipients. */
+/** Once per notification; for one with many recipients, once per page of them. */
 function emitNotifications(bus: Bus, told: readonly NotifiedRecipient[]): void {
   if (!bus.hasSubscriber("notification:created")) return;
   const pages = new Map<string, NotifiedRecipient[]>();

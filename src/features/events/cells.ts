@@ -1,7 +1,7 @@
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { EventsTable } from "../../store/schema.ts";
 
-/** The columns of an event in CSV; over HTTP and from the command line alike. */
+/** The columns of an event in CSV, for HTTP and the command line. */
 export const EVENT_COLUMNS = [
   "seq",
   "id",

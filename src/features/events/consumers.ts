@@ -13,27 +13,27 @@ export interface ConsumerParts {
   readonly reader: Sqlite;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The `seq` of the last event whose commit has been announced. */
+  /** The `seq` of the last event whose commit was announced. */
   head(): number;
 }
 
 export type BatchHandler = (batch: StoredEvent[]) => Promise<void>;
 
-/** A batch has at most so many events, and about so many bytes. */
+/** Limits of a batch: events, and approximate bytes. */
 const BATCH_EVENTS = 200;
 const BATCH_BYTES = 1_048_576;
 const BACKOFF = { backoffBaseMs: 500, backoffCapMs: 60_000 };
 
 /**
- * Named readers of the event log, each with a place of its own in the table. What is on disk up to
- * the announced head is read, so nothing is passed over; the place moves on when a batch is done,
- * so what a crash or an error cuts short comes again. Commits wake a reader that has read
- * everything: none asks while nothing happens.
+ * Named readers of the event log, each with a stored position. They read what is on disk up to the
+ * announced head, so no event is skipped. The position moves after a batch is done, so a batch
+ * interrupted by a crash or an error is repeated. Commits wake a reader that is up to date; there
+ * is no polling.
  */
 export class EventConsumers {
   readonly #parts: ConsumerParts;
   readonly #consumers = new Map<string, Consumer>();
-  /** Readers that were ended and still work on their last batch, by name. */
+  /** Ended readers that still process their last batch, by name. */
   readonly #ending = new Map<string, Promise<void>>();
   readonly #events;
 
@@ -45,8 +45,8 @@ export class EventConsumers {
   }
 
   /**
-   * A reader without a place in the table begins behind the last event there is. @returns what ends
-   * it. @throws TypeError for a name in use
+   * A new reader starts after the last event. @returns a function that ends it. @throws TypeError
+   * for a name in use
    */
   consume(name: string, handler: BatchHandler, { maxAttempts = Infinity }: ConsumeOptions = {}): () => Promise<void> {
     if (this.#consumers.has(name)) throw new TypeError(`there is a consumer ${name} already`);
@@ -56,17 +56,17 @@ export class EventConsumers {
     return () => this.#end(name, consumer);
   }
 
-  /** Events have been committed. */
+  /** Events were committed. */
   wake(): void {
     for (const consumer of this.#consumers.values()) consumer.wake();
   }
 
-  /** How many numbers of the log each has before it. */
+  /** Number of log entries each reader has not read. */
   lags(): { name: string; lag: number }[] {
     return [...this.#consumers.values()].map(({ name, lag }) => ({ name, lag }));
   }
 
-  /** Resolves when every batch under way has ended. */
+  /** Resolves when all running batches have ended. */
   async stop(): Promise<void> {
     await Promise.all([...this.#consumers].map(([name, consumer]) => this.#end(name, consumer)));
     await Promise.all(this.#ending.values());
@@ -98,11 +98,11 @@ class Consumer {
   readonly name: string;
   readonly #parts: ConsumerParts;
   readonly #handler: BatchHandler;
-  /** Failures in a row after which the events of a batch are handed over one at a time. */
+  /** Consecutive failures after which a batch is processed one event at a time. */
   readonly #maxAttempts: number;
   readonly #read: (after: number, upTo: number) => StoredEvent[];
   readonly #startsAt: number;
-  /** Nothing up to here is left to read; null until the table was asked. */
+  /** Everything up to this position is read; null before the table was queried. */
   #doneUpTo: number | null = null;
   #isEnded = false;
   #wakeUp: Deferred<void> = deferred();
@@ -127,7 +127,7 @@ class Consumer {
     return Math.max(0, this.#parts.head() - (this.#doneUpTo ?? this.#startsAt));
   }
 
-  /** @param before what must have ended first. */
+  /** @param before work that must end first. */
   start(before: Promise<void>): void {
     this.#run = before.then(() => this.#work());
   }
@@ -160,7 +160,7 @@ class Consumer {
   }
 
   /**
-   * One batch. @param isApart each event by itself, and one that fails then is passed over.
+   * Processes one batch. @param isApart one event at a time; a failing one is skipped.
    * @returns whether there may be more.
    */
   async #step(isApart: boolean): Promise<boolean> {
@@ -169,7 +169,7 @@ class Consumer {
     const batch = upTo > this.#doneUpTo ? this.#read(this.#doneUpTo, upTo) : [];
     const last = batch.at(-1);
     if (!last || this.#isEnded) {
-      // Numbers without an event: deleted ones, and those that a crash has skipped.
+      // Numbers without an event: deleted, or skipped by a crash.
       if (!last) this.#doneUpTo = Math.max(upTo, this.#doneUpTo);
       return false;
     }
@@ -180,7 +180,7 @@ class Consumer {
     return true;
   }
 
-  /** Where the consumer has come to; a new one begins at the head. */
+  /** The consumer's position; a new one starts at the head. */
   async #place(): Promise<number> {
     const { database, clock } = this.#parts;
     const row = { name: this.name, cursor: this.#startsAt, updatedAt: clock.now() };
@@ -201,10 +201,7 @@ class Consumer {
     await database.write((trx) => trx.updateTable("event_consumers").set(row).where("name", "=", this.name).execute());
   }
 
-  /**
-   * An event that the handler fails at by itself is passed over, so that it does not hold up all
-   * that come after it.
-   */
+  /** Skips an event that fails alone, so that it does not block the following ones. */
   async #one(event: StoredEvent): Promise<void> {
     if (this.#isEnded) throw new Error("the consumer has ended");
     try {
@@ -218,7 +215,7 @@ class Consumer {
     }
   }
 
-  /** Only the end cuts it short, not what is committed meanwhile. */
+  /** Only the end interrupts it, not further commits. */
   async #pause(ms: number): Promise<void> {
     const until = performance.now() + ms;
     while (!this.#isEnded && performance.now() < until) {

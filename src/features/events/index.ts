@@ -1,4 +1,4 @@
-/** What other features may use of `events`. */
+/** The part of `events` that other features may use. */
 
 export { EventBus, IngestService, tellBus, trialEvent } from "./bus.ts";
 export { EventConsumers } from "./consumers.ts";

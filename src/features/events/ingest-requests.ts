@@ -9,7 +9,7 @@ import type { EventOwner, EventPipeline, OwnerRows } from "./pipeline/pipeline.t
 import { type BatchItem, type ItemError, itemError } from "./pipeline/read-events.ts";
 import type { EventsContext } from "./service.ts";
 
-/** A request with events, authenticated. */
+/** An authenticated request with events. */
 export interface IngestRequest {
   readonly exchange: Exchange;
   readonly principal: Principal;
@@ -19,7 +19,7 @@ export interface IngestRequest {
 
 type AnswerContext = Pick<EventsContext, "kernel" | "idempotency">;
 
-/** The request's Idempotency-Key, if it has one, is no longer in use. */
+/** Releases the request's Idempotency-Key, if it has one. */
 export function endIdempotent(
   { idempotency }: Pick<AnswerContext, "idempotency">,
   { idempotent }: IngestRequest,
@@ -27,7 +27,7 @@ export function endIdempotent(
   if (idempotent) idempotency.end(idempotent);
 }
 
-/** One request with one event: answered when the event's commit is on disk. */
+/** A request with one event: answered when the event is on disk. */
 export class SingleIngest implements EventOwner {
   readonly isAbandoned = false;
   readonly hasRows: boolean;
@@ -59,7 +59,8 @@ export class SingleIngest implements EventOwner {
 
   /** Ids and times need no escaping. */
   #body(result: Exclude<EventResult, { status: "conflict" }>): string {
-    return `{"id":"${result.id}","seq":${result.seq},"status":"${result.status}","receivedAt":"${toRfc3339(this.#request.receivedAt)}"}`;
+    const receivedAt = toRfc3339(this.#request.receivedAt);
+    return `{"id":"${result.id}","seq":${result.seq},"status":"${result.status}","receivedAt":"${receivedAt}"}`;
   }
 }
 
@@ -71,9 +72,9 @@ interface ItemResult {
 }
 
 /**
- * One request with many events. They go into the pipeline in their order and may be spread over
- * several commits; the answer goes out after the last. Of a batch that carried an Idempotency-Key
- * and was cut short by a crash, the items that were done are not sent again.
+ * A request with many events. They enter the pipeline in order and may be spread over several
+ * commits; the answer follows the last one. When a batch with an Idempotency-Key was interrupted by
+ * a crash, its stored items are not sent again.
  */
 export class BatchIngest implements EventOwner {
   isAbandoned = false;
@@ -107,7 +108,7 @@ export class BatchIngest implements EventOwner {
   }
 
   /**
-   * Hands the events in, or answers at once when there are none to hand in. @throws OVERLOADED,
+   * Passes the events to the pipeline, or answers at once without any. @throws OVERLOADED,
    * STORAGE_FULL
    */
   start(pipeline: EventPipeline): void {

@@ -23,7 +23,7 @@ const ERRORS_ONLY_OVER_LINES = 1000;
 
 export interface IngestContext extends EventsContext {
   readonly gate: BatchGate;
-  /** Of events, by API key. */
+  /** Limits events per API key. */
   readonly limiter: RateLimiter;
 }
 
@@ -54,8 +54,8 @@ export function ingest(
 }
 
 /**
- * Asks for room before the body is looked at: under load a refusal must cost far less than what it
- * refuses.
+ * Checks for room before reading the body: under load a refusal must be much cheaper than the work
+ * it refuses.
  */
 function receive(
   context: IngestContext,
@@ -109,13 +109,13 @@ async function receiveBatch(
   free: () => void,
 ): Promise<typeof ANSWERS_LATER> {
   const { config, pipelineMetrics, pipeline, projects } = context;
-  // The client has gone away while the batch waited. Nothing of it has been stored.
+  // The client disconnected while the batch waited. Nothing of it is stored.
   if (request.exchange.isOver) {
     free();
     endIdempotent(context, request);
     return ANSWERS_LATER;
   }
-  // A caller who may write nowhere gets one error, not one for each item.
+  // A caller without any writable project gets one error, not one per item.
   if (!projects.hasAnywhere(request.principal, "events:write")) throw missingPermission("events:write");
   const texts = isNdjson ? ndjsonLines(text) : arrayElements(text);
   const items = await readBatch(
@@ -171,8 +171,8 @@ function takeEventRate(
 }
 
 /**
- * A client that sends again at once would have the loop receive bodies instead of storing events:
- * its answer waits this long.
+ * Delays the refusal, so that a client that retries at once does not keep the loop busy with
+ * bodies.
  */
 const REFUSAL_DELAY_MS = 250;
 
@@ -185,8 +185,8 @@ const SAMPLE_BYTES = 2048;
 const TYPE_MEMBER = '"type"';
 
 /**
- * About what the batch's events will hold while they wait. Every event names its type once; long
- * bodies are judged by their beginning.
+ * Estimates the memory of the batch's events while they wait. Each event contains "type" once; for
+ * a long body the count is extrapolated from its start.
  */
 function aboutPendingBytes(body: Buffer): number {
   const sample = body.subarray(0, SAMPLE_BYTES);
@@ -197,26 +197,25 @@ function aboutPendingBytes(body: Buffer): number {
 }
 
 /**
- * A parsed batch can take twenty times the memory of its text, so few are read at a time; the rest
+ * A parsed batch can take twenty times the memory of its text, so few are parsed at once; the rest
  * wait as text.
  */
 const READ_AT_ONCE = 2;
-/** What a batch that waits costs besides its text. */
+/** Memory of a waiting batch besides its text. */
 const WAITING_BYTES = 2048;
 
 /**
- * Events that wait for the writer, beyond which no further batch is read: two write sets, so that
- * the writer never waits for one.
+ * No further batch is parsed while this much waits for the writer: two write sets, so that the
+ * writer never idles.
  */
 const READ_AHEAD_BYTES = 8 * 1024 * 1024;
 
 type ReadAhead = Pick<EventPipeline, "unsealedBytes" | "onTaken">;
 
 /**
- * Lets few batches be read at a time, in the order in which they came, and none while enough events
- * wait for the writer. What waits counts with the bodies that are being received: beyond their
- * limit a batch is refused. So the memory of all batches together has a bound, however many are
- * sent at once.
+ * Limits how many batches are parsed at once, in order of arrival, and parses none while enough
+ * events wait for the writer. Waiting batches count with the bodies being received; beyond that
+ * limit a batch is refused. This bounds the memory of all batches together.
  */
 export class BatchGate {
   readonly #bodies: Pick<BodyReader, "hold">;
@@ -230,14 +229,14 @@ export class BatchGate {
     ahead.onTaken(() => this.#admit());
   }
 
-  /** Batches that wait for their turn. */
+  /** Number of waiting batches. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
   /**
-   * Runs `read` when it is the batch's turn. @param bytes of the body, counted until `read` has
-   * ended. @throws OVERLOADED
+   * Runs `read` when it is the batch's turn. @param bytes size of the body, counted until `read`
+   * ends. @throws OVERLOADED
    */
   async pass<T>(exchange: Exchange, bytes: number, read: () => Promise<T>): Promise<T> {
     const release = this.#bodies.hold(exchange, bytes + WAITING_BYTES);

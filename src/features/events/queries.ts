@@ -8,7 +8,7 @@ export interface EventSelection extends EventFilters {
   readonly projectId: string;
 }
 
-/** Events of a project that pass the filters, unordered and unlimited: the start of every list. */
+/** Events of a project that match the filters, unordered and unlimited: the base of every list. */
 function selected(db: ReadDb, selection: EventSelection) {
   const { projectId, type, level, source, from, to, afterSeq, processed } = selection;
   let query = db.selectFrom("events").where("projectId", "=", projectId);
@@ -32,21 +32,21 @@ function selected(db: ReadDb, selection: EventSelection) {
   return query;
 }
 
-/** The first text behind all that begin with the prefix, in the order of bytes. */
+/** The first text after all texts with the prefix, in byte order. */
 function prefixEnd(pattern: string): string {
   return `${pattern.slice(0, -1)}\u{10ffff}`;
 }
 
-/** Where an event is, and the bytes of its payload. */
+/** An event's number, and the size of its payload. */
 export interface EventSize {
   readonly seq: number;
   readonly bytes: number;
 }
 
-// Read from the row's header: the pages of a large payload are not touched.
+// Read from the row's header, without the pages of a large payload.
 const payloadBytes = sql<number>`octet_length(payload)`.as("bytes");
 
-/** The events of a page, newest first, without what they hold. */
+/** The events of a page, newest first, without their content. */
 export function sizesOfPage(
   db: ReadDb,
   selection: EventSelection,
@@ -57,7 +57,7 @@ export function sizesOfPage(
   return query.orderBy("seq", "desc").limit(page.limit).offset(page.offset).execute();
 }
 
-/** The events of the selection from `first` to `last`, oldest first. */
+/** The selected events from `first` to `last`, oldest first. */
 export function eventsBetween(
   db: ReadDb,
   selection: EventSelection,
@@ -75,7 +75,7 @@ export function countEvents(db: ReadDb, selection: EventSelection): Promise<numb
   return countOf(selected(db, selection));
 }
 
-/** The events of an export's page, oldest first, without what they hold. */
+/** The events of an export's page, oldest first, without their content. */
 export function sizesAfter(db: ReadDb, selection: EventSelection, after: number, limit: number): Promise<EventSize[]> {
   return selected(db, selection)
     .select(["seq", payloadBytes])
@@ -89,7 +89,7 @@ export function findEvent(db: ReadDb, id: string): Promise<EventsTable | undefin
   return db.selectFrom("events").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
-/** Ids of the notifications that an event made. */
+/** Ids of the notifications created by an event. */
 export async function notificationsOf(db: ReadDb, eventSeq: number): Promise<string[]> {
   const rows = await db
     .selectFrom("decisions")
@@ -109,19 +109,20 @@ export function openFailure(db: ReadDb, eventSeq: number) {
     .executeTakeFirst();
 }
 
-/** What counts as an error: by its level, or by a type that says so. */
+/** Whether an event counts as an error, by its level or type. */
 export function isErrorEvent({ type, level }: { readonly type: string; readonly level: string }): boolean {
   if (level === "error" || level === "fatal") return true;
   return type === "error" || type.startsWith("error.") || type.endsWith(".error");
 }
 
-/** {@link isErrorEvent} of a row of `events`. */
-export const IS_ERROR_ROW = sql<boolean>`(level in ('error', 'fatal') or type = 'error' or type glob 'error.*' or type glob '*.error')`;
+/** {@link isErrorEvent} for a row of `events`. */
+export const IS_ERROR_ROW = sql<boolean>`(level in ('error', 'fatal') or type = 'error'
+  or type glob 'error.*' or type glob '*.error')`;
 
 /**
- * The offset from which on events were received at an instant or later; behind the last event when
- * none was. Offsets are in the order of receipt, so that this is found in some forty look-ups,
- * without an index on the time.
+ * The offset of the first event received at or after an instant; after the last event if there is
+ * none. Offsets are in the order of receipt, so binary search takes about forty look-ups without an
+ * index on the time.
  */
 export async function firstSeqSince(db: ReadDb, at: number): Promise<number> {
   const last = await db
@@ -146,8 +147,8 @@ export async function firstSeqSince(db: ReadDb, at: number): Promise<number> {
 }
 
 /**
- * Removes events of a project, ascending, with what belongs to them, and says in the project's
- * stream that they are gone.
+ * Removes events of a project, ascending, with their dependent rows, and announces the gap in the
+ * project's stream.
  */
 export async function removeEvents(trx: Trx, projectId: string, seqs: readonly number[]): Promise<void> {
   const [first] = seqs;
@@ -157,7 +158,7 @@ export async function removeEvents(trx: Trx, projectId: string, seqs: readonly n
   await trx.deleteFrom("event_failures").where("eventSeq", "in", seqs).execute();
   await trx.deleteFrom("event_slices").where("eventSeq", "in", seqs).execute();
   await trx.deleteFrom("events").where("seq", "in", seqs).execute();
-  // Where the clock was set back, an event between them may have been received later and stays.
+  // If the clock was set back, an event in between may have been received later and stays.
   let from = first - 1;
   for (const seq of await keptBetween(trx, projectId, first, last)) {
     if (seq - 1 > from) await addGap(trx, projectId, from, seq - 1);
@@ -179,8 +180,7 @@ async function keptBetween(trx: Trx, projectId: string, first: number, last: num
 }
 
 /**
- * Notes that nothing of the project's stream can be read again in (from, to]. Gaps without an event
- * of the project between them become one.
+ * Records that the project's stream has no entries left in (from, to]. Adjacent gaps are merged.
  */
 async function addGap(trx: Trx, projectId: string, from: number, to: number): Promise<void> {
   const stream = `project:${projectId}`;
@@ -203,7 +203,7 @@ async function addGap(trx: Trx, projectId: string, from: number, to: number): Pr
   await trx.insertInto("stream_gaps").values(merged).execute();
 }
 
-/** The project's last event before a seq, or its first behind it. */
+/** The project's last event before a seq, or its first after it. */
 async function nearestEvent(trx: Trx, projectId: string, end: "min" | "max", seq: number): Promise<number | undefined> {
   const isBefore = end === "max";
   const row = await trx

@@ -10,13 +10,13 @@ import type { JobService, RunningJob } from "../jobs/index.ts";
 import { removeEvents } from "./queries.ts";
 
 /**
- * What one transaction removes: events, rows with their decisions, and bytes of payload, for a
- * large text is many pages to give back.
+ * Limits of one transaction: events, dependent rows, and bytes of payload, because a large text
+ * frees many pages.
  */
 const SLICE_EVENTS = 500;
 const SLICE_ROWS = 2000;
 const SLICE_BYTES = 4_194_304;
-/** Between two transactions, so that ingest has the writer for most of the time. */
+/** Pause between transactions, so that ingest has the writer most of the time. */
 const PAUSE_MS = 10;
 
 const RESOLVED_DAYS = 30;
@@ -30,9 +30,9 @@ interface OldEvent {
 }
 
 /**
- * Removes events when the days of their project are over. An event that no rule was asked about yet
- * stays, and so does one whose failure is open: somebody may still have it processed.
- * @param days for projects that say nothing; 0 keeps everything.
+ * Removes events after the retention time of their project. Undecided events stay, and so do events
+ * with an open failure, because they may still be processed.
+ * @param days default for projects without a setting; 0 keeps everything.
  */
 export function eventSweep(days: () => number): NamedSweep {
   return {
@@ -46,7 +46,7 @@ export function eventSweep(days: () => number): NamedSweep {
   };
 }
 
-/** Projects whose events are not kept for ever, deleted ones too. */
+/** Projects with a retention time, including deleted ones. */
 async function projectDays(scan: ReadDb, days: number): Promise<{ id: string; days: number }[]> {
   const rows = await scan.selectFrom("projects").select(["id", "settings"]).execute();
   return rows
@@ -78,7 +78,7 @@ async function sweepProject(
   return removed;
 }
 
-/** What may go of an event: its rules were asked, and nothing of it failed for good. */
+/** Events that may be removed: decided, and without an open failure. */
 const IS_OVER = sql<0 | 1>`("processedAt" is not null and not exists (
   select 1 from event_failures f where f.eventSeq = events.seq and f.resolvedAt is null))`;
 
@@ -95,10 +95,7 @@ function oldest(scan: ReadDb, projectId: string, after: number): Promise<OldEven
     .execute();
 }
 
-/**
- * Offsets are in the order of receipt: behind the first event that is kept there is nothing to
- * find.
- */
+/** Offsets are in the order of receipt: nothing after the first kept event has expired. */
 function firstOld(events: readonly OldEvent[], before: number): readonly OldEvent[] {
   const kept = events.findIndex(({ receivedAt }) => receivedAt > before);
   return kept === -1 ? events : events.slice(0, kept);
@@ -116,7 +113,7 @@ function firstOf(events: readonly OldEvent[]): readonly OldEvent[] {
   return end === -1 ? events : events.slice(0, Math.max(1, end));
 }
 
-/** Asked again: somebody may have had one processed anew meanwhile. */
+/** Checked again: an event may have been reprocessed in the meantime. */
 async function removeOver(trx: Trx, projectId: string, seqs: readonly number[]): Promise<number> {
   const rows = await trx
     .selectFrom("events")
@@ -172,7 +169,7 @@ async function oldestEvents(db: ReadDb, projectId: string, before: number, limit
   return rows.map(({ seq }) => seq);
 }
 
-/** More than this many are removed by a job. */
+/** A job removes more than this many. */
 const MAX_AT_ONCE = 10_000;
 
 export const DELETE_EVENTS_KIND = "project.events.delete";
@@ -192,8 +189,8 @@ interface DeletePayload {
 }
 
 /**
- * Removes events at once or by a job, in short transactions. @returns how many were removed, or the
- * job that removes them.
+ * Removes events at once or by a job, in short transactions. @returns the number of removed events,
+ * or the job.
  */
 export async function deleteProjectEvents(
   ctx: DeletionContext,
@@ -231,7 +228,7 @@ export async function deleteProjectEvents(
   return { deleted: seqs.length };
 }
 
-/** The job that removes them. */
+/** Runs the job that removes events. */
 export async function runDeletion(
   { db }: DeletionContext,
   job: RunningJob,

@@ -25,7 +25,7 @@ import type { EventPipeline } from "./pipeline/pipeline.ts";
 import * as queries from "./queries.ts";
 import type { EventFilters, ExportQuery, ListQuery } from "./schema.ts";
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface EventsOwn {
   readonly db: Database;
   readonly clock: Clock;
@@ -45,9 +45,9 @@ export interface EventsOwn {
 export type EventsContext = EventsOwn & Pick<CoreServices, "audit">;
 
 const EXPORT_PAGE = 1000;
-/** Of the payloads of an export's page. */
+/** Limit for the payloads of an export's page. */
 const EXPORT_BYTES = 1_048_576;
-/** Beyond this the payloads of a page are read in the scan thread. */
+/** Payloads of larger pages are read in the scan thread. */
 const LARGE_PAGE_BYTES = 262_144;
 
 export async function listEvents(
@@ -86,7 +86,7 @@ export async function getEvent(context: EventsContext, principal: Principal, id:
 }
 
 /**
- * Evaluates the event's rules again, by a job. Rules that have decided it are left out, unless they
+ * Evaluates the event's rules again by a job. Rules that have decided it are skipped, unless they
  * had no recipients.
  */
 export async function reprocessEvent(
@@ -117,7 +117,7 @@ export async function reprocessEvent(
   });
 }
 
-/** Lines of an export, oldest first; each page is a short read of its own in the scan thread. */
+/** Lines of an export, oldest first; each page is a short read in the scan thread. */
 export function exportEvents(
   context: EventsContext,
   principal: Principal,
@@ -155,7 +155,7 @@ function filtersOf(query: EventFilters): EventFilters {
   return { type, level, source, from, to, afterSeq, processed };
 }
 
-/** Whether an index finds the page at once; every other read could look at the whole project. */
+/** Whether an index finds the page; any other read could visit the whole project. */
 function isIndexed({ level, source, from, to, processed, type }: EventFilters): boolean {
   const isOneType = type === undefined || (type.length === 1 && !type[0]?.endsWith("*"));
   return isOneType && [level, source, from, to, processed].every((filter) => filter === undefined);
@@ -174,7 +174,7 @@ function fitting(
   return { taken, bytes: taken.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-/** The events that the sizes name, oldest first. */
+/** Reads the events of the given sizes, oldest first. */
 async function readEvents(
   db: ReadDb,
   selection: queries.EventSelection,

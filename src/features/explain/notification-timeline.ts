@@ -7,17 +7,15 @@ import { nameOf } from "./user-reasons.ts";
 
 const LISTED_RECIPIENTS = 50;
 
-/** Whose part of a notification is shown. */
+/** Selects the recipients of a notification that are shown. */
 export interface Whose {
-  /** Nobody else's; null: everybody's. */
+  /** Only this user; null: all. */
   readonly only: string | null;
-  /** Shown even where only the first are. */
+  /** Shown even if only the first ones are. */
   readonly also: string | null;
 }
 
-/**
- * A notification on its way to its people: recipients, channels, attempts, read and acknowledged.
- */
+/** The timeline of a notification: recipients, channels, attempts, read and acknowledged. */
 export async function notificationTimeline(
   db: ReadDb,
   notification: queries.Notification,
@@ -48,14 +46,14 @@ export async function notificationTimeline(
   };
 }
 
-/** A rolling notice is named by its storm; a summary says which events it was. */
+/** The storm of a notice by id; a summary lists its events. */
 function stormOf(db: ReadDb, { id, kind, ruleId, data }: queries.Notification) {
   if (kind !== "aggregate" || ruleId === null) return undefined;
   const firstSeq = data === null ? undefined : (JSON.parse(data) as Record<string, unknown>)["firstSeq"];
   return typeof firstSeq === "number" ? queries.stormFrom(db, ruleId, firstSeq) : queries.stormOfNotice(db, id);
 }
 
-/** How many others there are is not for everybody. */
+/** Hides the number of other recipients. */
 function ownCounts(recipients: readonly RecipientView[]): NotificationView["counts"] {
   const count = (is: (recipient: RecipientView) => boolean) => recipients.filter(is).length;
   return {

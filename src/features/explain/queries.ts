@@ -3,9 +3,9 @@ import type { ReadDb } from "../../store/database.ts";
 import type { DecisionOutcome, EventsTable } from "../../store/schema.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
 
-/** Rules, recipients and events that one explanation shows; the others are counted. */
+/** Limit of rules, recipients and events shown in one explanation; the rest is counted. */
 export const LISTED = 100;
-/** Matches of a window that are counted. */
+/** Limit of counted matches of a window. */
 const COUNTED = 100_000;
 
 export function findEvent(db: ReadDb, id: string): Promise<EventsTable | undefined> {
@@ -32,8 +32,8 @@ export function findNotifications(db: ReadDb, ids: readonly string[]): Promise<N
 }
 
 /**
- * What rules decided on an event, with each rule as it was then. @param ruleId of one rule alone;
- * null: of all
+ * The decisions on an event, with each rule's version of that time. @param ruleId one rule; null:
+ * all
  */
 export function decisionsOf(db: ReadDb, eventSeq: number, ruleId: string | null) {
   let query = db
@@ -70,7 +70,7 @@ export async function outcomesOf(db: ReadDb, eventSeq: number): Promise<Partial<
 }
 
 /**
- * Rules that could have met an event and left no decision on it: of its project or of every one,
+ * Rules that could have matched an event and left no decision: of its project or for every project,
  * not deleted before it.
  */
 function silent(db: ReadDb, { seq, projectId }: Pick<EventsTable, "seq" | "projectId">, at: number) {
@@ -92,8 +92,8 @@ function silent(db: ReadDb, { seq, projectId }: Pick<EventsTable, "seq" | "proje
 }
 
 /**
- * {@link silent} rules as they were at a time, the first of them in rule order; without a version
- * those that came later.
+ * {@link silent} rules as of a time, the first ones in rule order; rules created later have no
+ * version.
  */
 export function silentRules(db: ReadDb, event: Pick<EventsTable, "seq" | "projectId">, at: number, limit: number) {
   return silent(db, event, at)
@@ -127,7 +127,7 @@ export function countSilent(db: ReadDb, event: Pick<EventsTable, "seq" | "projec
   return countOf(silent(db, event, at));
 }
 
-/** The storm that held an event back, or told of by a notification. */
+/** The storm that held an event back or includes it. */
 export function stormAround(db: ReadDb, ruleId: string, key: string, seq: number) {
   return storms(db)
     .where("ruleId", "=", ruleId)
@@ -137,12 +137,12 @@ export function stormAround(db: ReadDb, ruleId: string, key: string, seq: number
     .executeTakeFirst();
 }
 
-/** The storm that a rolling notice is about. */
+/** The storm of a rolling notice. */
 export function stormOfNotice(db: ReadDb, noticeId: string) {
   return storms(db).where("noticeId", "=", noticeId).executeTakeFirst();
 }
 
-/** The storm that began with an event; a summary names it. */
+/** The storm that started with an event; a summary names it. */
 export function stormFrom(db: ReadDb, ruleId: string, firstSeq: number) {
   return storms(db).where("ruleId", "=", ruleId).where("firstSeq", "=", firstSeq).executeTakeFirst();
 }
@@ -155,9 +155,7 @@ function storms(db: ReadDb) {
 
 export type Storm = NonNullable<Awaited<ReturnType<typeof stormAround>>>;
 
-/**
- * Matches of a rule in the time before an event, itself included; of rules whose window has no key.
- */
+/** Matches of a rule before an event, including it; for rules whose window has no key. */
 export function matchesBefore(
   db: ReadDb,
   ruleId: string,
@@ -176,7 +174,7 @@ export function matchesBefore(
   return countOf(db.selectFrom(matches.as("m")));
 }
 
-/** When the rule, or its dedupe key, had told somebody last. */
+/** The last firing of the rule, or of its dedupe key. */
 export function lastFiring(db: ReadDb, ruleId: string, dedupeKey: string | null, before: number) {
   let query = db
     .selectFrom("notifications")
@@ -202,9 +200,7 @@ export async function recipientCounts(db: ReadDb, notificationId: string) {
   return row ?? { recipients: 0, delivered: 0, read: 0, acknowledged: 0 };
 }
 
-/**
- * The first recipients of a notification, by offset. @param userId of one user alone; null: of all
- */
+/** The first recipients of a notification, by offset. @param userId one user; null: all */
 export function recipientsOf(db: ReadDb, notificationId: string, userId: string | null, limit: number) {
   let query = db
     .selectFrom("notification_recipients as r")
@@ -218,7 +214,7 @@ export function recipientsOf(db: ReadDb, notificationId: string, userId: string 
 
 export type Recipient = Awaited<ReturnType<typeof recipientsOf>>[number];
 
-/** How many deliveries of a notification are in which state, for what reason. */
+/** Number of a notification's deliveries by state and reason. */
 export function channelCounts(db: ReadDb, notificationId: string, userId: string | null) {
   let query = db
     .selectFrom("deliveries")
@@ -242,7 +238,7 @@ export function deliveriesTo(db: ReadDb, notificationId: string, userIds: readon
 
 export type Delivery = Awaited<ReturnType<typeof deliveriesTo>>[number];
 
-/** Attempts of jobs that did not succeed; one that does leaves no row. */
+/** Failed attempts of jobs; a successful one leaves no row. */
 export function attemptsOfJobs(db: ReadDb, jobIds: readonly string[]) {
   return db
     .selectFrom("job_attempts")
@@ -256,7 +252,7 @@ export function attemptsOfJobs(db: ReadDb, jobIds: readonly string[]) {
 
 export type Attempt = Awaited<ReturnType<typeof attemptsOfJobs>>[number];
 
-/** The job that is still to write a notification's recipients. */
+/** Whether the job that writes a notification's recipients is unfinished. */
 export async function isAddressing(db: ReadDb, notificationId: string): Promise<boolean> {
   const row = await db
     .selectFrom("jobs")

@@ -13,7 +13,7 @@ import type { Outcome, RuleView, StormView } from "./schema.ts";
 
 type Trace = NonNullable<RuleView["trace"]>;
 
-/** A rule's part in the way of an event, and the version that met it. */
+/** A rule's outcome for an event, and the version that decided. */
 export interface ExplainedRule {
   readonly view: RuleView;
   readonly definition: Definition | null;
@@ -24,7 +24,7 @@ interface OutcomeContext {
   readonly defaults: ReturnType<DefaultSuppression>;
 }
 
-/** A rule that left a decision. */
+/** A rule with a decision. */
 export async function decidedRule(
   { db, defaults }: OutcomeContext,
   row: queries.DecidedRule,
@@ -53,7 +53,7 @@ export async function decidedRule(
   }
 }
 
-/** A rule that left none. @param state whether the event has been decided at all. */
+/** A rule without a decision. @param state whether the event has been decided at all. */
 export function silentRule(
   row: queries.SilentRule,
   event: IncomingEvent,
@@ -100,7 +100,9 @@ async function suppressedView(
     : "";
   return {
     ...view,
-    reason: `held back: more than ${countText(limit, "match", "matches")}${keyText} within ${briefDuration(windowMs)}${stormText}`,
+    reason:
+      `held back: more than ${countText(limit, "match", "matches")}${keyText} ` +
+      `within ${briefDuration(windowMs)}${stormText}`,
     suppression: { limit, windowMs, key, matchesInWindow, storm: storm ? stormView(storm) : null },
   };
 }
@@ -176,12 +178,12 @@ export function stormView({ id, key, count, startedAt, lastAt, closedAt, noticeI
   };
 }
 
-/** What a stored version of a rule says; versions from before a member existed lack it. */
+/** The content of a stored rule version; old versions lack newer members. */
 export interface Definition {
   readonly projectId: string | null;
   readonly name: string;
   readonly condition: string;
-  /** Names as they were then. */
+  /** Names at that time. */
   readonly targetRoles: readonly string[];
   readonly targetUsers: readonly string[];
   readonly channels: readonly string[];
@@ -197,10 +199,7 @@ function definitionOf(json: string | null): Definition | null {
 
 const MAX_KEY_LENGTH = 256;
 
-/**
- * The value of a key's template, as the rule saw it; '' where it has none or cannot be read any
- * more.
- */
+/** The value of a key's template for the event; '' without one, or if it can no longer be read. */
 function keyOf(template: string | undefined, event: RuleEvent): string {
   if (template === undefined) return "";
   try {
@@ -213,7 +212,7 @@ function keyOf(template: string | undefined, event: RuleEvent): string {
 const SHOWN_VALUES = 4;
 const SHOWN_LENGTH = 80;
 
-/** `60 s`, `5 min`, `24 h`: in the largest unit that comes out even. */
+/** `60 s`, `5 min`, `24 h`: in the largest unit without a fraction. */
 function briefDuration(ms: number): string {
   for (const [unit, size] of [
     ["h", 3_600_000],
@@ -228,13 +227,13 @@ export function countText(count: number, one: string, many = `${one}s`): string 
   return count === 1 ? `1 ${one}` : `${count} ${many}`;
 }
 
-/** What a condition saw: its paths and comparisons with what each was worth. */
+/** The values of a condition's paths and comparisons. */
 function valuesText({ trace, error }: NonNullable<RuleView["trace"]>): string {
   const paths = trace.filter(({ text }) => /^event\.[\w.[\]"-]+$/.test(text));
   const said = (paths.length > 0 ? paths : trace).map(
     ({ text, value }) => `${cut(text)} was ${cut(JSON.stringify(value))}`,
   );
-  // A condition may ask for one path several times.
+  // A condition may read one path several times.
   const values = [...new Set(said)].slice(0, SHOWN_VALUES);
   return [...values, ...(error === undefined ? [] : [`it stopped: ${error}`])].join(", ");
 }
@@ -243,7 +242,5 @@ function cut(text: string): string {
   return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH)}…`;
 }
 
-/**
- * Stands between what a rule made of the event and why it could not have reached the user anyway.
- */
-export const OUT_OF_REACH = "; and the user would not have been told: ";
+/** Joins the rule's outcome and the reason why it could not have notified the user. */
+export const OUT_OF_REACH = "; and the user would not have been notified: ";

@@ -15,7 +15,7 @@ import { countText, decidedRule, type ExplainedRule, OUT_OF_REACH, silentRule } 
 import type { ExplainView, NotificationView } from "./schema.ts";
 import { readEligibility, reasonsFor } from "./user-reasons.ts";
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface ExplainOwn {
   readonly db: Database;
   readonly projects: Projects;
@@ -23,21 +23,21 @@ export interface ExplainOwn {
   readonly settings: LiveSettings;
 }
 
-/** Of all traces of decided rules in an answer, and of all others. */
+/** Limit for the traces of decided rules in an answer, and for those of other rules. */
 const MAX_TRACE_BYTES = 4_194_304;
 
 interface Asked {
   readonly kind: "event" | "notification";
   readonly id: string;
   readonly event: EventsTable | undefined;
-  /** Whose part alone is shown; null: everything. */
+  /** Shows only this user's part; null: everything. */
   readonly only: string | null;
   readonly userId: string | null;
 }
 
 /**
- * @throws EVENT_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees the event, but
- * not whom it reached
+ * @throws EVENT_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for a caller who may see the event but
+ * not its recipients
  */
 export async function explainEvent(
   context: ExplainOwn,
@@ -59,8 +59,8 @@ export async function explainEvent(
 }
 
 /**
- * @throws NOTIFICATION_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees it, but
- * not the event behind it
+ * @throws NOTIFICATION_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for a caller who may see it but
+ * not its event
  */
 export async function explainNotification(
   context: ExplainOwn,
@@ -86,7 +86,7 @@ export async function explainNotification(
   return explain(context, { kind: "notification", id, event, only, userId }, rules, notification);
 }
 
-/** Who is asked about: for somebody who sees the own part alone, always that one. */
+/** The user in question; always the caller if only the own part is visible. */
 function userOf({ users }: ExplainOwn, ref: string | undefined, only: string | null): string | null {
   if (ref === undefined) return only;
   const userId = users.findAny(ref);
@@ -107,8 +107,8 @@ async function decidedRules(
 }
 
 /**
- * Leaves out the traces that would make an answer too large: one can have 0.4 MB, and an answer has
- * up to a hundred of each kind.
+ * Omits traces that would make the answer too large: one can have 0.4 MB, and an answer has up to a
+ * hundred of each kind.
  */
 async function explainEach<Row>(
   rows: readonly Row[],
@@ -173,7 +173,7 @@ async function explain(
   return { ...parts, answer: answerOf(parts) };
 }
 
-/** With the rules that left no decision, each with the reason. */
+/** Adds the rules without a decision, each with the reason. */
 async function withSilent(
   context: ExplainOwn,
   event: EventsTable,
@@ -223,7 +223,7 @@ function eventView(event: EventsTable, { state, failure }: State) {
   };
 }
 
-/** Of the rules only those that told the reader, without what they saw in the event. */
+/** Only the rules that notified the caller, without the values of the event. */
 function ownPart(rules: readonly ExplainedRule[], notifications: readonly NotificationView[]): ExplainedRule[] {
   const ids = new Set(notifications.map(({ id }) => id));
   return rules
@@ -246,16 +246,16 @@ function noSuchNotification(): PrismError {
 
 type Parts = Omit<ExplainView, "answer">;
 
-/** Outcomes of rules whose condition was false, or was not asked. */
+/** Outcomes of rules whose condition was false or not evaluated. */
 const UNMATCHED: ReadonlySet<string> = new Set(["condition false", "inactive", "later"]);
 
-/** All of it in one sentence: about the user where one is asked about, else about everybody. */
+/** The answer in one sentence, about the user in question or about all recipients. */
 function answerOf(parts: Parts): string {
   const { user, event, subject } = parts;
   if (user) return userAnswer(parts, user);
   if (subject.kind === "notification") return notificationAnswer(parts);
   if (event?.state === "failed")
-    return `The event is stored, but could not be decided (${event.failure?.lastError ?? "no reason was kept"}); it is tried again.`;
+    return `The event is stored, but could not be decided (${event.failure?.lastError ?? "unknown reason"}); it is retried.`;
   if (event?.state === "waiting" && parts.notifications.length === 0)
     return "The event is stored and waits to be decided; nobody has been told yet.";
   if (event?.state === "waiting")
@@ -265,10 +265,10 @@ function answerOf(parts: Parts): string {
 
 function userAnswer({ rules, rulesLeftOut }: Parts, { name, told, reasons }: NonNullable<Parts["user"]>): string {
   const answers = rules.filter(({ user }) => user?.told === told);
-  // A rule that could have told the user says more than one that never does.
+  // Prefers rules that could have notified the user.
   const inReach = answers.filter(({ user }) => !user?.reason.includes(OUT_OF_REACH));
   const byRule = inReach[0] ?? answers[0];
-  // Of several rules that did not match no single one is the reason.
+  // When several rules did not match, no single one is the reason.
   if (rules.length > 1 && inReach.length !== 1 && rules.every(({ outcome }) => UNMATCHED.has(outcome)))
     return `${name} was not told: ${noneOf(rules.length + rulesLeftOut).toLowerCase()}.`;
   const reason = byRule?.user ? `${byRule.name}: ${byRule.user.reason}` : (reasons[0] ?? "");
@@ -278,7 +278,9 @@ function userAnswer({ rules, rulesLeftOut }: Parts, { name, told, reasons }: Non
 function notificationAnswer({ notifications: [notification], event }: Parts): string {
   if (!notification) return "The notification is no longer stored.";
   const { counts, kind, storm, aggregateCount } = notification;
-  const people = `${countText(counts.recipients, "person", "people")}: ${counts.delivered} reached live, ${counts.read} read it, ${counts.acknowledged} acknowledged it`;
+  const people =
+    `${countText(counts.recipients, "person", "people")}: ${counts.delivered} reached live, ` +
+    `${counts.read} read it, ${counts.acknowledged} acknowledged it`;
   if (storm) return `It says that ${storm.heldBack} matches were held back, and went to ${people}.`;
   const repeats = aggregateCount > 1 ? ` It stands for ${aggregateCount} events.` : "";
   const origin =

@@ -4,12 +4,12 @@ import * as queries from "./queries.ts";
 import { type Definition, type ExplainedRule, OUT_OF_REACH } from "./rule-outcomes.ts";
 import type { ExplainView, NotificationView, RecipientView, RuleView } from "./schema.ts";
 
-/** Why one user was told by a rule, or was not. */
+/** Why a rule notified a user, or did not. */
 type NotifiedRecipient = NonNullable<RuleView["user"]>;
 
 type UserReasons = NonNullable<ExplainView["user"]> & { readonly byRule: ReadonlyMap<string, NotifiedRecipient> };
 
-/** @param at when the event came; null where there is none. */
+/** @param at time of the event; null without one. */
 export async function reasonsFor(
   db: ReadDb,
   eligibility: Eligibility,
@@ -63,7 +63,7 @@ async function ruleReason(
   }
 }
 
-/** The rule told somebody, but not this one. */
+/** The rule notified others, but not this user. */
 async function unreached(
   db: ReadDb,
   { notificationId }: RuleView,
@@ -77,7 +77,7 @@ async function unreached(
   return "is in its reach now, but was not when the event was decided";
 }
 
-/** Held back, but the rolling notice says so. */
+/** Held back, but included in the rolling notice. */
 async function noticed(db: ReadDb, eligibility: Eligibility, { suppression }: RuleView): Promise<string> {
   const noticeId = suppression?.storm?.noticeId ?? null;
   if (noticeId === null) return "";
@@ -99,7 +99,7 @@ function channelLines(
   return channelReasons(eligibility, definition.channels, mine).map((line) => `${view.name}: ${line}`);
 }
 
-/** How far a notification has come with one recipient. */
+/** Whether a recipient has received, read or acknowledged a notification. */
 function readText(recipient: RecipientView): string {
   const { acknowledgedAt, readAt, deletedAt, delivered, deliveredAt } = recipient;
   if (acknowledgedAt !== null) return `acknowledged at ${acknowledgedAt}`;
@@ -114,8 +114,8 @@ function readText(recipient: RecipientView): string {
 const PUSH = ["fcm", "apns"] as const;
 
 /**
- * What decides whether rules reach a user: what is held now, and since when. What was taken away
- * since is not known any more.
+ * What decides whether rules reach a user: current roles and memberships, and since when. Former
+ * ones are unknown.
  */
 export interface Eligibility {
   readonly person: queries.Person;
@@ -125,7 +125,7 @@ export interface Eligibility {
   readonly defaultProjectId: string;
 }
 
-/** @param projectId where membership counts; null where nothing is about a project. */
+/** @param projectId the project of the membership; null without one. */
 export async function readEligibility(
   db: ReadDb,
   userId: string,
@@ -142,7 +142,7 @@ export async function readEligibility(
   return { person, roles, devices, memberSince: member?.since ?? null, defaultProjectId };
 }
 
-/** Why a rule could not reach the user at an instant; null where it could. */
+/** Why a rule could not reach the user at an instant; null if it could. */
 function missing(
   { person, roles, memberSince, defaultProjectId }: Eligibility,
   { projectId, targetRoles, targetUsers }: Definition,
@@ -175,7 +175,7 @@ function deliveryReasons({ deliveries }: RecipientView): string[] {
     });
 }
 
-/** {@link deliveryReasons}, and why there is no delivery by others of the rule's channels. */
+/** {@link deliveryReasons}, and why other channels of the rule have no delivery. */
 function channelReasons(
   { person, devices: all }: Eligibility,
   channels: readonly string[],

@@ -12,16 +12,14 @@ import * as queries from "./queries.ts";
 import type { WebviewActionView, WebviewBody } from "./schema.ts";
 
 /*
- * What a recipient does with a notification. Each change is an entry of the user's own stream, so
- * that all devices show the same; doing it again changes nothing and publishes nothing.
+ * Actions of a recipient on a notification. Each change is an entry of the user's stream, so that
+ * all devices agree; repeating it changes and publishes nothing.
  */
 
-/** The user whose notification is changed, and what that user may see of it. */
+/** The user whose notification changes, and that user's permissions. */
 type Reader = Pick<UserPrincipal, "userId" | "permissions">;
 
-/**
- * Rows that one transaction of read-all looks at: ingest waits for it no longer than for a commit.
- */
+/** Rows per transaction of read-all: ingest waits no longer than for a commit. */
 const READ_SLICE = 1000;
 
 export function markNotificationRead(context: NotificationsContext, principal: UserPrincipal, id: string) {
@@ -40,7 +38,7 @@ export async function markReadAsUser(
   await markRead(context, { userId, permissions: new Set() }, id, options);
 }
 
-/** Also reads it. The first time is kept, and the last note. */
+/** Also marks it read. Keeps the first time and the last note. */
 export function acknowledgeNotification(
   context: NotificationsContext,
   principal: UserPrincipal,
@@ -65,7 +63,7 @@ export function acknowledgeNotification(
   });
 }
 
-/** The app opened something from it. */
+/** Records that the app opened something from the notification. */
 export async function recordWebviewAction(
   context: NotificationsContext,
   principal: UserPrincipal,
@@ -105,9 +103,9 @@ export async function deleteNotification(
 }
 
 /**
- * Everything up to this moment, or created before a time; what arrives meanwhile stays unread. In
- * slices of a transaction each, oldest first, and the stream says with each how far it has come: if
- * it is cut short, asking again reads the rest.
+ * Marks everything up to this moment, or up to a creation time, as read; later ones stay unread.
+ * Runs in slices of one transaction each, oldest first, and publishes the progress of each in the
+ * stream: after an interruption, repeating it continues.
  */
 export async function readAllNotifications(
   context: NotificationsContext,
@@ -136,7 +134,7 @@ function markRead(context: NotificationsContext, reader: Reader, id: string, opt
   return change(context, reader, id, read, options);
 }
 
-/** @returns the offset behind which the next slice begins, null behind the last. */
+/** @returns the offset after which the next slice starts; null after the last one. */
 function readSlice(
   context: NotificationsContext,
   userId: string,
@@ -144,7 +142,7 @@ function readSlice(
 ): Promise<{ after: number | null; end: number; updated: number }> {
   const { db, clock, realtime, committer } = context;
   return db.write(async (trx) => {
-    // As of the first slice: only the holder of the writer knows what has been given.
+    // Read in the first slice: only the holder of the writer knows the last offset.
     const last = end ?? committer.sequences.streams.last;
     const seqs = await queries.unreadSeqs(trx, userId, { after, upTo: last, limit: READ_SLICE + 1 });
     const isLast = seqs.length <= READ_SLICE;
@@ -160,7 +158,7 @@ function readSlice(
   });
 }
 
-/** @throws NOTIFICATION_NOT_FOUND, also for one of another user, or a deleted one. */
+/** @throws NOTIFICATION_NOT_FOUND, also for one of another user or a deleted one. */
 async function change(
   context: NotificationsContext,
   principal: Reader,
@@ -213,7 +211,7 @@ async function recordAudit(
   await context.audit.record({ action, resourceType: "notification", resourceId: id, metadata }, { trx });
 }
 
-/** Whether this is what the app opened last, whenever that was. */
+/** Whether the app opened the same thing last, at any time. */
 function isSameAction(stored: string | null, { at: _at, ...action }: WebviewActionView): boolean {
   if (stored === null) return false;
   const { at: _stored, ...last } = JSON.parse(stored) as WebviewActionView;

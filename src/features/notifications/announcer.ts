@@ -9,15 +9,15 @@ import type { IncomingEvent, PipelineMetrics } from "../rules/index.ts";
 import type { SoundUrlOf } from "../sounds/index.ts";
 import { eventJson, notificationView, UNTOUCHED } from "./schema.ts";
 
-/** Notified of what has been committed. It must not throw, nor take long. */
+/** Receives committed data. It must be quick and must not throw. */
 export interface Observer {
   events(events: readonly IncomingEvent[]): void;
   notifications(told: readonly NotifiedRecipient[]): void;
 }
 
 /**
- * Step 7 of the pipeline: committed rows become live entries. To be called in the order of commits,
- * which is the order of offsets. Text is made only for streams with listeners.
+ * Step 7 of the pipeline: publishes committed rows as live entries. Call it in the order of
+ * commits, which is the order of offsets. Serialises only for streams with listeners.
  */
 export class Announcer {
   readonly #hub: Hub;
@@ -32,8 +32,8 @@ export class Announcer {
   }
 
   /**
-   * Notified of everything that is committed, in order; once a set, so that the hot path pays
-   * nothing without observers.
+   * Registers an observer of all commits, in order; called once per set, so that the hot path is
+   * unaffected without observers.
    */
   observe(observer: Observer): void {
     this.#observers.push(observer);
@@ -87,12 +87,10 @@ export class Announcer {
   }
 }
 
-/** Rows looked up at a time when a client acknowledges many. */
+/** Rows per query when a client acknowledges many. */
 const PAGE_ROWS = 1000;
 
-/**
- * Marks of live delivery: they go to disk with the next write set, not in a commit of their own.
- */
+/** Marks of live delivery. They are written with the next write set, not in their own commit. */
 export class DeliveryMarks {
   readonly #database: Database;
   readonly #committer: Committer;
@@ -114,7 +112,7 @@ export class DeliveryMarks {
     this.#committer.markDelivered({ userId, seq, at: this.#clock.now(), byPusher: true });
   }
 
-  /** Everything of the user's own stream up to an offset has been handled by a client. */
+  /** A client has handled the user's stream up to an offset. */
   async upTo(userId: string, offset: number): Promise<void> {
     for (let after = 0; ; await setImmediate()) {
       const seqs = await this.#undelivered(userId, after, offset);
@@ -131,7 +129,7 @@ export class DeliveryMarks {
       .where("userId", "=", userId)
       .where("seq", ">", after)
       .where("seq", "<=", upTo)
-      .where("delivered", "=", sql.lit<0>(0)) // a literal, as in the partial undelivered index
+      .where("delivered", "=", sql.lit<0>(0)) // A literal, to match the partial index.
       .where("deletedAt", "is", null)
       .orderBy("seq")
       .limit(PAGE_ROWS)

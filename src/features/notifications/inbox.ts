@@ -29,13 +29,13 @@ import {
   type WebviewActionView,
 } from "./schema.ts";
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface NotificationsOwn {
   readonly db: Database;
   readonly clock: Clock;
   readonly config: Config;
   readonly committer: Committer;
-  /** Routes of notifications that are sent later; they come between this feature's own. */
+  /** Routes of scheduled notifications, inserted between this feature's own. */
   readonly scheduledRoutes: readonly Route[];
   readonly channels: ServedChannels;
   readonly users: UserDirectory;
@@ -49,16 +49,14 @@ export interface NotificationsOwn {
 export type NotificationsContext = NotificationsOwn & Pick<CoreServices, "events" | "audit">;
 
 const DEFAULT_MISSED = 100;
-/** Unread notifications that are counted at once; the scan thread counts those who have more. */
+/** Unread notifications are counted here up to this number, and by the scan thread beyond it. */
 const COUNTED_AT_ONCE = 10_000;
-/** Recipients that are read without letting other work run; of a single notification all are. */
+/** Limit of recipients read without yielding; a single notification is read completely. */
 const READ_AT_ONCE = 2000;
-/** An id in JSON, with its quotes and comma. */
+/** Size of an id in JSON, with its quotes and comma. */
 const ID_BYTES = 39;
 
-/**
- * @throws UNAUTHORIZED_ROLE for another user's list without the right to read it, USER_NOT_FOUND
- */
+/** @throws UNAUTHORIZED_ROLE for another user's list without the permission, USER_NOT_FOUND */
 export function listInbox(
   context: NotificationsContext,
   principal: PermissionHolder,
@@ -79,7 +77,7 @@ export function userHistory(
 }
 
 /**
- * What the user would see, for code without a principal. @throws USER_NOT_FOUND, INVALID_CURSOR,
+ * The user's list, for code without a principal. @throws USER_NOT_FOUND, INVALID_CURSOR,
  * VALIDATION_FAILED
  */
 export async function historyAsUser(
@@ -107,9 +105,8 @@ export async function getNotification(context: NotificationsContext, principal: 
 }
 
 /**
- * What has not reached the user, or comes after an offset, or at or after a time. With `ack`
- * exactly what the page shows is marked delivered on disk before this resolves: asking again gives
- * the next page.
+ * Notifications that have not reached the user, or those after an offset or a time. With `ack` the
+ * page is marked delivered on disk before this resolves, so repeating the call gives the next page.
  */
 export async function listMissed(
   context: NotificationsContext,
@@ -120,7 +117,7 @@ export async function listMissed(
   const request = readPage({ limit, cursor }, ["number"]);
   const after = request.after ? Number(request.after[0]) : 0;
   const behind = readSince(since);
-  // No index finds a time: the inbox is read from its beginning.
+  // No index finds a time: the inbox is read from its start.
   const source = behind !== null && "at" in behind ? db.scan : db.read;
   const { rows, isCut } = await queries.listMissed(source, principal.userId, behind, {
     after,
@@ -134,7 +131,7 @@ export async function listMissed(
   return { ...page, data: marked.map(view), page: null };
 }
 
-/** @returns the rows as they are afterwards. */
+/** @returns the updated rows. */
 async function markDelivered(
   context: NotificationsContext,
   userId: string,
@@ -185,8 +182,7 @@ async function inboxPage(
 }
 
 /**
- * The rows up to where their recipients fill a page: a notification may have as many as there are
- * users.
+ * The rows whose recipients fit into a page: a notification may have as many as there are users.
  */
 async function withRecipients(
   context: NotificationsContext,
@@ -204,7 +200,7 @@ async function withRecipients(
   return { all, rows, isCut };
 }
 
-/** In the order of the ids, as many at once as a short query can read: mostly all of a page. */
+/** In the order of the ids, in short queries: usually one for a whole page. */
 async function* recipientsOf(
   { db }: NotificationsContext,
   ids: readonly string[],
@@ -222,7 +218,7 @@ async function* recipientsOf(
   }
 }
 
-/** @throws USER_NOT_FOUND, also for another user without the right to read all */
+/** @throws USER_NOT_FOUND, also for another user without the permission to read all */
 function ownerOf(context: NotificationsContext, principal: PermissionHolder, ref: string): string {
   const userId = context.users.findAny(ref);
   const isAllowed = userId === principal.userId || principal.permissions.has("notifications:read_all");
@@ -262,7 +258,7 @@ const PageQuery = object(pageEntries());
 /** Reading another user's inbox uses that user's permissions, not the caller's. */
 const NO_PERMISSIONS: Pick<PermissionHolder, "permissions"> = { permissions: new Set() };
 
-/** Members that are given, as they would stand in a query. */
+/** The given members in the form of a query. */
 function asQuery(page: PageInput): Record<string, string> {
   const given = Object.entries(page).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given.map(([name, value]) => [name, String(value)]));

@@ -1,4 +1,4 @@
-/** What other features may use of `notifications`. */
+/** The part of `notifications` that other features may use. */
 
 export { Announcer, DeliveryMarks, type Observer } from "./announcer.ts";
 export { NOTIFY_EVENT, Notifier, type NotifyInput, readBusNotify, type ScheduledNotification } from "./notifier.ts";

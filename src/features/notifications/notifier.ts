@@ -18,7 +18,7 @@ import type { JobService } from "../jobs/index.ts";
 import { deliverJob, MAX_DIRECT_RECIPIENTS, recipientsJob } from "../rules/index.ts";
 import type { Announcer } from "./announcer.ts";
 
-/** Reading and marking notifications, for code without a principal. */
+/** Reads and marks notifications, for code without a principal. */
 interface InboxService {
   /** @throws USER_NOT_FOUND */
   history(userRef: string, page: api.PageInput): Promise<api.Page<api.NotificationView>>;
@@ -26,10 +26,10 @@ interface InboxService {
   markRead(id: string, userRef: string, options?: InTransaction): Promise<void>;
 }
 
-/** The bus event that reaches a user. */
+/** The bus event that sends a notification to a user. */
 export const NOTIFY_EVENT = "notify";
 
-/** As a timer's body has it, so that the paths of what is wrong are those of the request. */
+/** The same shape as a timer's body, so that error paths match the request. */
 const BusNotify = v.object({
   action: v.object({
     payload: v.object({
@@ -47,15 +47,15 @@ interface BusNotification {
   readonly message: string;
 }
 
-/** What the payload of the event `notify` asks for. @throws VALIDATION_FAILED */
+/** Parses the payload of the event `notify`. @throws VALIDATION_FAILED */
 export function readBusNotify(payload: unknown): BusNotification {
   const { userId, title, body, message } = checkShape(BusNotify, { action: { payload } }, "body").action.payload;
   return { recipients: [userId], title, message: message ?? body ?? "" };
 }
 
 /**
- * A notification that a user or code sends, in place of a rule. Text is clean already; `action` and
- * `data` are plain JSON.
+ * A notification sent by a user or code instead of a rule. Texts are clean; `action` and `data` are
+ * plain JSON.
  */
 export interface NotifyInput {
   /** References to users, 1 to 1000. */
@@ -68,23 +68,23 @@ export interface NotifyInput {
   readonly priority?: number | undefined;
   readonly kind?: NotificationKind;
   readonly correlationId?: string;
-  /** Set when only the members of this project may be reached. */
+  /** Restricts recipients to members of this project. */
   readonly projectId?: string | null;
   /**
-   * The sender's own: while a notification with this key is stored, it is returned in place of a
+   * Chosen by the sender: while a notification with this key is stored, it is returned instead of a
    * new one.
    */
   readonly dedupeKey?: string | undefined;
-  /** By which it may go out besides the live streams; absent: all that this server has. */
+  /** Channels besides the live streams; undefined: all channels of this server. */
   readonly channels?: readonly Channel[] | undefined;
-  /** The job that sends it, where one does. */
+  /** The job that sends it, if any. */
   readonly scheduledJobId?: string;
 }
 
-/** A notification as code writes it, the program's or a module's. */
+/** A notification as code of Prism or of a module writes it. */
 type GivenNotification = NotifyInput | api.NotifyInput;
 
-/** When something is to happen: at an instant, or so much later. Neither: now. */
+/** An instant or a delay; neither: now. */
 export interface When {
   readonly at?: Moment | EpochMs | undefined;
   readonly delayMs?: number | undefined;
@@ -100,17 +100,17 @@ export interface ScheduledNotification {
 /** Sends notifications later. */
 interface Scheduling {
   schedule(input: NotifyInput, runAt: EpochMs, options: InTransaction): Promise<ScheduledNotification>;
-  /** @returns whether it waited */
+  /** @returns whether it was waiting */
   cancel(jobId: string, options: InTransaction): Promise<boolean>;
 }
 
-/** What a feature below delivery knows of the channels that this server can send by. */
+/** What features below delivery know about the available channels. */
 export interface ServedChannels {
   /** Whether a rule or a request may name the channel. */
   accepts(name: Channel): boolean;
   /**
-   * Whether a notification with these channels can leave the program. @param names a JSON list, as
-   * it is stored
+   * Whether a notification with these channels may need external delivery. @param names a JSON
+   * list, as stored
    */
   hasExternalChannel(names: string | null): boolean;
 }
@@ -127,13 +127,13 @@ interface NotifierParts {
 }
 
 /**
- * Sends notifications that no rule decided: from the API, timers, modules. Rows, offsets and audit
- * are one transaction; live entries follow it.
+ * Sends notifications without a rule: from the API, timers, modules. Rows, offsets and audit share
+ * a transaction; live entries follow it.
  */
 export class Notifier {
   /**
-   * The program's own subscriber to the bus event `notify`. A timer sends by itself and skips this
-   * one on the bus.
+   * Prism's subscriber of the bus event `notify`. A timer sends its notification itself and skips
+   * this subscriber.
    */
   readonly onBus: BusHandler = async (payload, { correlationId }) => {
     await this.send({ ...readBusNotify(payload), correlationId });
@@ -145,13 +145,13 @@ export class Notifier {
     this.#parts = parts;
   }
 
-  /** Gives modules the inbox, when the feature registers. */
+  /** Connects the inbox, for modules, when the feature registers. */
   provideInbox(inbox: InboxService): void {
     this.#inbox = inbox;
   }
 
   /**
-   * @returns the id of the new notification, or of the one that holds the dedupe key. @throws
+   * @returns the id of the new notification, or of the one with the dedupe key. @throws
    * RECIPIENT_NOT_FOUND
    */
   async send(given: GivenNotification, options: InTransaction = {}): Promise<{ id: string }> {
@@ -183,7 +183,8 @@ export class Notifier {
   }
 
   /**
-   * {@link send}, later; a time that is past is now. @throws RECIPIENT_NOT_FOUND, VALIDATION_FAILED
+   * {@link send} at a later time; past instants mean now. @throws RECIPIENT_NOT_FOUND,
+   * VALIDATION_FAILED
    */
   async schedule(
     given: GivenNotification,
@@ -196,7 +197,7 @@ export class Notifier {
     return this.#parts.scheduling.schedule(input, Math.max(runAt, now), options);
   }
 
-  /** Cancels a scheduled notification, also one of a timer. @returns whether it waited */
+  /** Cancels a scheduled notification, including one of a timer. @returns whether it was waiting */
   cancel(jobId: string, options: InTransaction = {}): Promise<boolean> {
     return this.#parts.scheduling.cancel(jobId, options);
   }
@@ -212,9 +213,9 @@ export class Notifier {
   }
 
   /**
-   * Stores a notification, and has it go out live and by its channels. Of a rule with more
+   * Stores a notification and sends it live and through its channels. For a rule with more
    * recipients than one transaction writes, a job writes them.
-   * @param targets of the rule, where there is one
+   * @param targets the rule's, if there is a rule
    */
   async store(
     row: NotificationRow,
@@ -243,8 +244,8 @@ export class Notifier {
   }
 
   /**
-   * Writes recipients and notifies them live: for rules that reach many, whose job continues with
-   * {@link deliverJob}.
+   * Writes recipients and notifies them live, for the job of a rule with many recipients, which
+   * continues with {@link deliverJob}.
    */
   async addRecipients(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
     const { database } = this.#parts;
@@ -266,7 +267,7 @@ export class Notifier {
   }
 }
 
-/** Members with two names on the wire, by the name used in the program. */
+/** Maps members with two names in the API to the name used here. */
 function asNotifyInput(given: GivenNotification): NotifyInput {
   const { userId, body, ...input } = given as NotifyInput & api.NotifyInput;
   return {

@@ -4,7 +4,7 @@ import type { DeliveriesTable, NotificationRecipientsTable, NotificationsTable }
 import { bytesOf, countOf, type FittingRows, fittingRows, type RowBytes } from "../../store/sqlite/list-queries.ts";
 import type { Filters } from "./schema.ts";
 
-/** A notification with one recipient's part in it. */
+/** A notification with the row of one recipient. */
 export type InboxRow = Selectable<NotificationsTable> &
   Omit<Selectable<NotificationRecipientsTable>, "delivered" | "deliveredAt"> & { recipientDelivered: 0 | 1 };
 
@@ -12,7 +12,7 @@ function inbox(db: ReadDb | Trx, userId: string) {
   return received(db).where("r.userId", "=", userId).where("r.deletedAt", "is", null);
 }
 
-/** Notifications with each recipient's part in them. */
+/** Notifications joined with their recipients' rows. */
 function received(db: ReadDb | Trx) {
   return db
     .selectFrom("notification_recipients as r")
@@ -51,16 +51,13 @@ export interface InboxPage {
   readonly offset: number;
 }
 
-/**
- * Whether an index serves these filters: for every other one the whole inbox may have to be looked
- * at.
- */
+/** Whether an index serves these filters; otherwise the whole inbox may have to be read. */
 export function isInboxIndexed({ status = "all", ruleId, from, to }: Filters): boolean {
   const isServed = status === "all" || status === "unread" || status === "undelivered";
   return isServed && ruleId === undefined && from === undefined && to === undefined;
 }
 
-/** The message is shown under two names. */
+/** The message is returned under two names. */
 const INBOX_BYTES: RowBytes = {
   bytes: bytesOf("n.title", "n.message", "n.message", "n.data", "n.action", "r.webviewAction", "r.acknowledgeNote"),
   largest: 65_536,
@@ -86,9 +83,9 @@ export function listInbox(
 }
 
 /**
- * Offsets of what a user has not read, or not received, from the partial index of those alone:
- * SQLite would rather read the inbox than look each row up from there. The conditions are its own
- * word for word, `delivered` with a literal.
+ * Offsets of a user's unread or undelivered rows, from the partial index of those: SQLite would
+ * otherwise read the whole inbox. The conditions repeat the index's literally, including the
+ * literal for `delivered`.
  */
 function openSeqs(db: ReadDb | Trx, userId: string, status: "unread" | "undelivered") {
   const query = db
@@ -106,8 +103,8 @@ export function countInbox(db: ReadDb, userId: string, filters: Filters): Promis
 export type MissedSince = { readonly seq: number } | { readonly at: number } | null;
 
 /**
- * Oldest first: what a client that was away has not seen, but for what has expired. @param after
- * the offset behind which the page begins.
+ * Oldest first: what a disconnected client has not seen, without expired ones. @param after the
+ * offset after which the page starts.
  * @param now epoch ms
  */
 export function listMissed(
@@ -146,7 +143,7 @@ export function findInInbox(db: ReadDb | Trx, userId: string, notificationId: st
   return inbox(db, userId).where("r.notificationId", "=", notificationId).executeTakeFirst();
 }
 
-/** The part of the recipient with the lowest offset, for users who may read all. */
+/** The row of the recipient with the lowest offset, for callers who may read all. */
 export function findAnywhere(db: ReadDb | Trx, notificationId: string): Promise<InboxRow | undefined> {
   return received(db).where("r.notificationId", "=", notificationId).orderBy("r.seq").limit(1).executeTakeFirst();
 }
@@ -156,14 +153,14 @@ export interface AllRecipients {
   readonly acknowledgedBy: readonly string[];
 }
 
-/** All recipients of a notification, and those of them who acknowledged it. */
+/** All recipients of a notification, and those who acknowledged it. */
 export async function allRecipients(db: ReadDb | Trx, notificationId: string): Promise<AllRecipients> {
   const found = await recipientsOf(db, [notificationId], null);
   return found?.get(notificationId) ?? { recipients: [], acknowledgedBy: [] };
 }
 
 /**
- * {@link allRecipients} of several notifications, by id in the order given.
+ * {@link allRecipients} of several notifications, in the order of the ids.
  * @param limit null: none. @returns undefined when they have more recipients than the limit
  */
 export async function recipientsOf(
@@ -191,8 +188,7 @@ export async function recipientsOf(
 }
 
 /**
- * Recipients who acknowledged it or opened something from it. @param userId of one user alone;
- * null: of all.
+ * Recipients who acknowledged it or opened something from it. @param userId one user; null: all.
  */
 export function responsesTo(db: ReadDb, notificationId: string, userId: string | null, limit: number) {
   let query = db
@@ -206,17 +202,17 @@ export function responsesTo(db: ReadDb, notificationId: string, userId: string |
 
 export type ResponseRow = Awaited<ReturnType<typeof responsesTo>>[number];
 
-/** Rows of a user's inbox by their offsets, oldest first. */
+/** Rows of a user's inbox by offset, oldest first. */
 export function inboxRows(db: ReadDb, userId: string, seqs: readonly number[]): Promise<InboxRow[]> {
   return inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq").execute();
 }
 
-/** By the index of what is unread alone. */
+/** Counts by the partial index of unread rows. */
 export function countUnread(db: ReadDb | Trx, userId: string): Promise<number> {
   return countOf(openSeqs(db, userId, "unread"));
 }
 
-/** {@link countUnread}, but it stops counting at `limit`. */
+/** {@link countUnread} that stops at `limit`. */
 export function countUnreadUpTo(db: ReadDb, userId: string, limit: number): Promise<number> {
   return countOf(db.selectFrom(openSeqs(db, userId, "unread").limit(limit).as("u")));
 }
@@ -226,10 +222,9 @@ type Mark = "readAt" | "acknowledgedAt" | "openedAt" | "deletedAt";
 type Response = Partial<Pick<InboxRow, "acknowledgeNote" | "webviewAction">>;
 
 /**
- * Sets times that are not set yet, for the first time counts, and stores the recipient's response
- * in the place of an earlier one.
- * @param row as this transaction has found it. @returns the row as it is then; the same object when
- * nothing changed
+ * Sets times that are not set yet, because the first one counts, and replaces the recipient's
+ * earlier response.
+ * @param row as read in this transaction. @returns the new row; the same object if nothing changed
  */
 export async function mark(
   trx: Trx,
@@ -263,7 +258,9 @@ export async function unreadSeqs(
   return rows.map(({ seq }) => seq);
 }
 
-/** Marks these as read, or those of them that were made before a time. @returns how many were. */
+/**
+ * Marks these as read, or only those created before a time. @returns the number of changed rows.
+ */
 export async function markRead(
   trx: Trx,
   userId: string,
@@ -296,7 +293,7 @@ const DELIVERY_COLUMNS = [
 ] as const;
 export type DeliveryRow = Pick<Selectable<DeliveriesTable>, (typeof DELIVERY_COLUMNS)[number]>;
 
-/** A user's deliveries of a notification: one for each of his places. */
+/** A user's deliveries of a notification, one per target. */
 export function deliveriesOf(db: ReadDb, notificationId: string, userId: string): Promise<DeliveryRow[]> {
   return db
     .selectFrom("deliveries")

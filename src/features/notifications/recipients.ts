@@ -26,14 +26,14 @@ export interface RecipientsContext {
   readonly notify: Notifier;
 }
 
-/** Handles the job that the pipeline leaves for a rule with many recipients. */
+/** Registers the handler of the job that writes the recipients of a rule with many of them. */
 export function handleRecipients(runner: JobRunner, context: RecipientsContext): void {
   runner.handle("notification.recipients", (job, signal) => writeRecipients(context, job, signal));
 }
 
 /**
- * Writes the recipients of a rule that has many, in slices of one transaction each, after those
- * that are there: a second run continues where the first was cut short.
+ * Writes a rule's recipients in slices of one transaction each, after the existing ones: a second
+ * run continues an interrupted one.
  */
 async function writeRecipients(
   context: RecipientsContext,
@@ -72,8 +72,8 @@ async function writeRecipients(
 }
 
 /**
- * While the job wrote recipients, no mark could say that the notification has reached all of them.
- * If it has by now, no later mark will.
+ * While recipients were being written, no mark could complete the notification. If all have it by
+ * now, no later mark would.
  */
 async function recordDelivered({ audit, clock }: RecipientsContext, notificationId: string, trx: Trx): Promise<void> {
   const { recipients, deliveredAt } = await trx
@@ -91,7 +91,8 @@ async function recordDelivered({ audit, clock }: RecipientsContext, notification
 }
 
 /**
- * Marks a notification as delivered if all its recipients have it, live or by an external channel.
+ * Marks a notification as delivered if all its recipients have it, live or through an external
+ * channel.
  * @returns whether it was marked now.
  */
 export async function markNotificationDelivered(trx: Trx, id: string, at: number): Promise<boolean> {

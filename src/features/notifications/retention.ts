@@ -4,14 +4,13 @@ import { daysBefore, type NamedSweep } from "../../store/retention.ts";
 import { noteRemoved } from "../streams/index.ts";
 
 const SLICE_NOTIFICATIONS = 100;
-/** Of one transaction. Each of their users may need a note in his stream that an entry is gone. */
+/** Limit per transaction. Each recipient may need a stream entry about the removal. */
 const SLICE_RECIPIENTS = 100;
 const PAUSE_MS = 10;
 
 /**
- * Removes notifications when their days are over, with what their recipients have of them and the
- * attempts to deliver them, and says in the recipients' streams that they are gone. @param days 0
- * keeps everything.
+ * Removes expired notifications with their recipients' rows and deliveries, and announces it in the
+ * recipients' streams. @param days 0 keeps everything.
  */
 export function notificationSweep(days: () => number): NamedSweep {
   return {
@@ -29,7 +28,7 @@ export function notificationSweep(days: () => number): NamedSweep {
   };
 }
 
-/** Ids are in the order of time: behind the first that is kept there is nothing to find. */
+/** Ids are in the order of time: nothing after the first kept one has expired. */
 async function oldest(scan: ReadDb, before: number): Promise<string[]> {
   const rows = await scan
     .selectFrom("notifications")
@@ -41,7 +40,7 @@ async function oldest(scan: ReadDb, before: number): Promise<string[]> {
   return rows.slice(0, kept === -1 ? rows.length : kept).map(({ id }) => id);
 }
 
-/** One that told many goes in many transactions, itself with the last of its recipients. */
+/** One with many recipients takes many transactions; it is removed with the last recipient. */
 async function remove(database: Database, ids: readonly string[], isStopped: () => boolean): Promise<number> {
   for (; !isStopped(); await setTimeout(PAUSE_MS)) {
     const isDone = await database.write(async (trx) => {

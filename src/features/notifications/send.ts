@@ -13,8 +13,8 @@ import * as queries from "./queries.ts";
 import { MAX_DELAY_MS, type SendBody, UNTOUCHED } from "./schema.ts";
 
 /**
- * POST /notifications: a notification that no rule decided, sent now or later. A key reaches the
- * members of its project only.
+ * POST /notifications: a notification without a rule, now or later. A key reaches the members of
+ * its project only.
  */
 export async function sendNotification(
   context: NotificationsContext,
@@ -54,9 +54,9 @@ export async function sendNotification(
 const UNDELIVERED = { delivered: 0, deliveredAt: null, pusherEventSent: 0, recipientDelivered: 0 } as const;
 
 /**
- * For all recipients, from the first one's side. A repeated `dedupeKey` finds one that was sent
- * before: what its recipients have done with it since is shown to users who may read it all, others
- * get the answer of the first time again.
+ * The notification for all recipients, as the sender sees it. A repeated `dedupeKey` finds an
+ * earlier one: callers who may read all see its recipients' responses, others get the original
+ * answer.
  */
 async function asSenderSees(trx: Trx, id: string, principal: Principal, context: NotificationsContext) {
   const row = await queries.findAnywhere(trx, id);
@@ -69,8 +69,8 @@ async function asSenderSees(trx: Trx, id: string, principal: Principal, context:
 }
 
 /**
- * When a request wants its notification sent; null for now. @throws VALIDATION_FAILED for an
- * instant too far ahead
+ * The requested time of sending; null for now. @throws VALIDATION_FAILED for an instant too far
+ * ahead
  */
 function readWhen({ sendAt, delayMs }: Pick<SendBody, "sendAt" | "delayMs">, now: number): When | null {
   if (sendAt === undefined && delayMs === undefined) return null;

@@ -21,11 +21,11 @@ import {
 import type { RealtimeService } from "../streams/index.ts";
 import type { Notifier } from "./notifier.ts";
 
-/** A notice is brought up to date no more often than this. */
+/** Minimum time between updates of a notice. */
 const UPDATE_EVERY_MS = 5000;
 const TITLE_LENGTH = 255;
 const SAMPLE_LENGTH = 200;
-/** Dedupe keys that a notice lists, and how many are counted beyond them. */
+/** Limit of dedupe keys that a notice lists, and limit of keys counted beyond them. */
 const LISTED_KEYS = 20;
 const COUNTED_KEYS = 1000;
 const KEY_LENGTH = 80;
@@ -51,9 +51,8 @@ interface StormPayload {
 }
 
 /**
- * Handles storms: while matches of a rule are held back its recipients have one notice that says
- * how many, kept up to date, and when it is over a summary. A storm is never silent, and never
- * loud: the notice sounds once.
+ * Registers the handlers of storms. While matches of a rule are held back, its recipients have one
+ * notice with the current number, and a summary at the end. The notice makes a sound only once.
  */
 export function handleStorms(context: StormContext): void {
   const { runner, jobControl, bus, database } = context;
@@ -67,7 +66,7 @@ export function handleStorms(context: StormContext): void {
   });
 }
 
-/** Ends a storm without a job: an open storm would keep the rule silent for ever. */
+/** Ends a storm without a job: an open storm would hold the rule back for ever. */
 async function abandon({ clock }: StormContext, trx: Trx, jobId: string): Promise<void> {
   const job = await trx.selectFrom("jobs").select("payload").where("id", "=", jobId).executeTakeFirst();
   const batch = job && (await openBatch(trx, (JSON.parse(job.payload) as StormPayload).batchId));
@@ -76,10 +75,7 @@ async function abandon({ clock }: StormContext, trx: Trx, jobId: string): Promis
   addEffect(trx, { type: "storm-closed", ruleId: batch.ruleId, key: batch.key });
 }
 
-/**
- * Each run is one transaction: what is sent, what is remembered of it, this job's end and the next
- * one's beginning.
- */
+/** Each run is one transaction: what is sent, its record, the end of this job and the next one. */
 async function report(context: StormContext, job: RunningJob): Promise<typeof COMPLETED> {
   const { batchId } = job.payload as StormPayload;
   const { database, jobs, clock, throttle } = context;
@@ -131,7 +127,7 @@ async function end(context: StormContext, trx: Trx, rule: RuleRow, batch: Batch)
   addEffect(trx, { type: "storm-closed", ruleId: batch.ruleId, key: batch.key });
 }
 
-/** To all whom the rule reaches now. @returns the notification's id. */
+/** Sends to all current recipients of the rule. @returns the notification's id. */
 async function send(
   { rules, notifier, clock }: StormContext,
   trx: Trx,
@@ -155,8 +151,8 @@ async function send(
 }
 
 /**
- * Changes the text of a notification, for all its recipients. Live streams carry it to no more of
- * them than a rule notifies at once; the others see it in their list.
+ * Changes the text of a notification for all recipients. Live streams notify at most as many of
+ * them as a rule does directly; the others see it in their list.
  */
 async function updateNotice(
   { realtime }: StormContext,
@@ -195,7 +191,7 @@ function openBatch(trx: Trx, id: string): Promise<Batch | undefined> {
     .executeTakeFirst();
 }
 
-/** Also one that is inactive or deleted by now: what it held back is reported all the same. */
+/** Includes inactive and deleted rules: what they held back is reported all the same. */
 function ruleOf(trx: Trx, id: string): Promise<RuleRow | undefined> {
   return trx.selectFrom("rules").selectAll().where("id", "=", id).executeTakeFirst();
 }
@@ -209,8 +205,8 @@ async function remember(
 }
 
 /**
- * Dedupe keys of what the storm holds back, one more than are counted at most; none where the storm
- * is of one key.
+ * Dedupe keys held back by the storm, up to one more than the limit; none if the storm has a single
+ * key.
  */
 async function keysOf(trx: Trx, { id }: Batch): Promise<string[]> {
   const rows = await trx
@@ -226,7 +222,9 @@ async function keysOf(trx: Trx, { id }: Batch): Promise<string[]> {
 function noticeText(rule: RuleRow, batch: Batch, keys: readonly string[]) {
   return {
     title: cutText(`${rule.name}: ${batch.count} held back${keyText(batch)}`, TITLE_LENGTH),
-    message: `The rule matches more often than it may tell. ${batch.count} further matches since ${toRfc3339(batch.startedAt)} are held back; a summary follows when it is over.${keysText(keys)}`,
+    message:
+      `The rule matches more often than its limit. ${batch.count} further matches since ` +
+      `${toRfc3339(batch.startedAt)} are held back; a summary follows at the end.${keysText(keys)}`,
   };
 }
 
@@ -239,7 +237,9 @@ function summaryText(
   const list = samples.map(({ title }) => `\n- ${title}`).join("");
   return {
     title: cutText(`${rule.name}: over, ${batch.count} were held back${keyText(batch)}`, TITLE_LENGTH),
-    message: `From ${toRfc3339(batch.startedAt)} to ${toRfc3339(batch.lastAt)} the rule held back ${batch.count} matches.${keysText(keys)}${list === "" ? "" : `\nAmong them:${list}`}`,
+    message:
+      `From ${toRfc3339(batch.startedAt)} to ${toRfc3339(batch.lastAt)} the rule held back ` +
+      `${batch.count} matches.${keysText(keys)}${list === "" ? "" : `\nAmong them:${list}`}`,
   };
 }
 

@@ -56,7 +56,7 @@ test("explain says why a user was not told", async (t) => {
       roleless,
       low,
       false,
-      /amount was 5; and the user would not have been told: holds none/,
+      /amount was 5; and the user would not have been notified: holds none/,
     ],
   ] as const)
     await t.test(name, async () => {

@@ -37,7 +37,7 @@ export interface BacklogParts {
   readonly clock: Clock;
   readonly metrics: PipelineMetrics;
   readonly log: Logger;
-  /** NotifiedRecipient of jobs that have been committed. */
+  /** Called with jobs that were committed. */
   onJobs(jobs: readonly EnqueuedRow[]): void;
 }
 
@@ -47,7 +47,7 @@ const PAGE_BYTES = 4_194_304;
 interface Retry {
   readonly seq: number;
   /**
-   * Where the last slice ended; after a crash the job begins again, without the rules that have
+   * Position after the last slice. After a crash the job restarts without the rules that have
    * decided.
    */
   readonly askedTo: RulePosition | null;
@@ -55,7 +55,7 @@ interface Retry {
   reject(error: unknown): void;
 }
 
-/** A retry that is in a set, and what made its event poison again. */
+/** A retry in a set, and the error if it failed again. */
 interface TriedAgain {
   readonly retry: Retry;
   readonly error: unknown;
@@ -67,7 +67,7 @@ interface SetInFlight {
   readonly stats: RuleStats;
   readonly suppression: SuppressionRows | null;
   readonly tried: readonly TriedAgain[];
-  /** The last event of the page goes on with the next set. */
+  /** The last event of the page continues in the next set. */
   readonly isPartial: boolean;
 }
 
@@ -80,7 +80,7 @@ interface Page {
   readonly budget: Budget;
 }
 
-/** The effects of a set with those who hear of them, side by side. */
+/** The effects of a set and their notified recipients. */
 class Outcome {
   readonly effects: Effects[] = [];
   readonly told: (readonly NotifiedRecipient[])[] = [];
@@ -92,11 +92,10 @@ class Outcome {
 }
 
 /**
- * Step 5: the consumer `rule-engine`, which decides events that were stored undecided, in `seq`
- * order, from committed rows only, in sets that take turns with ingest's. Its truth is the partial
- * index of unprocessed events without an open failure, not a cursor; what it keeps in memory only
- * says which of them are in sets on their way. While it is behind, ingest leaves all deciding to
- * it, so order holds.
+ * Step 5: the consumer `rule-engine`. It decides events that were stored undecided, in `seq` order,
+ * from committed rows only, in sets that alternate with ingest's. It relies on the partial index of
+ * unprocessed events without an open failure, not on a cursor; memory only records which of them
+ * are in flight. While it is behind, ingest leaves all deciding to it, so the order holds.
  */
 export class Backlog implements SetSource {
   readonly #parts: BacklogParts;
@@ -107,14 +106,13 @@ export class Backlog implements SetSource {
   #isBehind: boolean;
   #isEnding = false;
   #whenEnded: (() => void)[] = [];
-  /** Ingest sets on their way which hold undecided events. */
+  /** Ingest sets in flight with undecided events. */
   #setsStoring = 0;
   #sealedUpTo = 0;
   #setsDeciding = 0;
   #retries: Retry[] = [];
   /**
-   * A slice of the oldest event is on its way: the tables do not know yet which of its rules
-   * remain.
+   * A slice of the oldest event is in flight: the tables do not know yet which of its rules remain.
    */
   #isSlicing = false;
 
@@ -122,7 +120,8 @@ export class Backlog implements SetSource {
     this.#parts = parts;
     this.#unprocessed = parts.reader.prepare<[number], EventsTable>(
       `select * from events where processedAt is null and seq > ? and not exists
-       (select 1 from event_failures f where f.consumer = '${RULE_ENGINE}' and f.eventSeq = events.seq and f.resolvedAt is null)
+       (select 1 from event_failures f where f.consumer = '${RULE_ENGINE}' and f.eventSeq = events.seq
+         and f.resolvedAt is null)
        order by seq`,
     );
     this.#one = parts.reader.prepare<[number], EventsTable & { hasFailed: Flag }>(
@@ -138,7 +137,7 @@ export class Backlog implements SetSource {
     this.#isBehind = this.#unprocessed.get(0) !== undefined;
   }
 
-  /** To be called once the server runs: decides what an earlier process left. */
+  /** Call it once the server runs: decides the events of an earlier process. */
   start(): void {
     if (this.#isBehind) this.#parts.committer.wantSet(this);
   }
@@ -148,17 +147,15 @@ export class Backlog implements SetSource {
   }
 
   /**
-   * All that was stored undecided is in sets on their way. Storing more undecided events now would
-   * keep the backlog from ever ending, while deciding costs twice as much as it would with the
-   * event; so ingest waits these few milliseconds: see {@link whenEnded}.
+   * All undecided events are in sets in flight. Storing more undecided events now would keep the
+   * backlog from ending, while deciding later costs twice as much; so ingest waits these few
+   * milliseconds: see {@link whenEnded}.
    */
   get isEnding(): boolean {
     return this.#isEnding;
   }
 
-  /**
-   * `fn` runs when nothing waits any more, or when so much does that waiting for it is of no use.
-   */
+  /** `fn` runs when the backlog is empty, or when it is too long to wait for. */
   whenEnded(fn: () => void): void {
     this.#whenEnded.push(fn);
   }
@@ -168,7 +165,7 @@ export class Backlog implements SetSource {
     if (!isEnding) for (const fn of this.#whenEnded.splice(0)) fn();
   }
 
-  /** Undecided events that are stored, for `prism_consumer_lag`. Counts at most 100 000. */
+  /** Number of stored undecided events, for `prism_consumer_lag`. Counts up to 100 000. */
   lag(): number {
     if (!this.#isBehind) return 0;
     const count = this.#parts.reader.prepare<[], { n: number }>(
@@ -177,19 +174,19 @@ export class Backlog implements SetSource {
     return count.get()?.n ?? 0;
   }
 
-  /** An ingest set with undecided events has been sealed. */
+  /** An ingest set with undecided events was sealed. */
   storing(): void {
     this.#isBehind = true;
     this.#setsStoring++;
   }
 
-  /** It has settled. */
+  /** That set is committed or has failed. */
   stored(): void {
     this.#setsStoring--;
     this.#parts.committer.wantSet(this);
   }
 
-  /** Sets ahead of the tables have failed: look at the index from its beginning. */
+  /** Sets ahead of the tables have failed: read the index from its start. */
   reset(): void {
     this.#sealedUpTo = 0;
     this.#setEnding(false);
@@ -197,9 +194,9 @@ export class Backlog implements SetSource {
   }
 
   /**
-   * Decides one event again, on behalf of a job: rules that have decided it are left out, unless
-   * they had no recipients and now have some. Resolves when that is on disk. @throws
-   * EVENT_NOT_FOUND, and what makes the event poison again, which is then recorded.
+   * Decides one event again for a job. Rules that have decided it are skipped, unless they had no
+   * recipients and now have some. Resolves when the result is on disk. @throws EVENT_NOT_FOUND, and
+   * the error if deciding fails again, which is then recorded.
    */
   decideAgain(seq: number): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -233,7 +230,7 @@ export class Backlog implements SetSource {
     };
   }
 
-  /** As many as the budget lets: the others have the next set. */
+  /** Decides retries within the budget; the others wait for the next set. */
   #decideRetries(stats: RuleStats, now: number, outcome: Outcome): TriedAgain[] {
     const tried: TriedAgain[] = [];
     const budget = new Budget(false);
@@ -247,8 +244,8 @@ export class Backlog implements SetSource {
   }
 
   /**
-   * Rows are read now, not when the job asked: the event may have been deleted since, and other
-   * rules may have decided.
+   * Reads the rows now, not when the job asked: the event may have been deleted, and other rules
+   * may have decided.
    */
   #decideRetry(retry: Retry, stats: RuleStats, now: number, outcome: Outcome): TriedAgain | null {
     const { decider } = this.#parts;
@@ -257,7 +254,7 @@ export class Backlog implements SetSource {
       retry.reject(new PrismError("EVENT_NOT_FOUND", "No such event"));
       return null;
     }
-    // Not decided at all: the page decides it in its turn, after older events.
+    // Undecided: the page decides it in order, after older events.
     if (row.processedAt === null && row.hasFailed === 0) {
       retry.resolve();
       return null;
@@ -268,7 +265,7 @@ export class Backlog implements SetSource {
       const decision = decider.decide(event, stats, now, earlier);
       const { askedTo = null } = decision ?? {};
       const effects = decision?.effects ?? decider.noEffects(event, now);
-      // What the failed attempt may have left is removed at the end.
+      // The remains of the failed attempt are removed at the end.
       const over = { processedAt: now, resolves: { consumer: RULE_ENGINE, at: now }, slice: sliceMark(null) };
       outcome.add({ ...effects, ...(askedTo ? { slice: null } : over) }, decision?.told);
       return { retry, error: null, askedTo };
@@ -303,7 +300,7 @@ export class Backlog implements SetSource {
       }
       events++;
       bytes += row.payload.length;
-      // Only the oldest event can have been decided in part.
+      // Only the oldest event can be partly decided.
       const isPartial = this.#decideNext(storedEvent(row), events === 1 ? this.#earlierOf(row.seq) : null, page);
       if (isPartial) {
         this.#isSlicing = true;
@@ -312,8 +309,8 @@ export class Backlog implements SetSource {
       }
       this.#sealedUpTo = row.seq;
     }
-    // The index holds nothing more. Ingest may decide again, unless it has undecided events on
-    // their way.
+    // The index is empty. Ingest may decide again, unless undecided events of its own are in
+    // flight.
     if (events === 0 && this.#setsStoring === 0 && this.#setsDeciding === 0) this.#isBehind = false;
     this.#setEnding(this.#isBehind);
     return page.processed;
@@ -374,14 +371,17 @@ export class Backlog implements SetSource {
   }
 }
 
-/** A job on one event: after a failure, or because a user wants its rules evaluated again. */
+/**
+ * Payload of a job that decides one event: after a failure, or because a user requested a new
+ * evaluation.
+ */
 export interface EventJobPayload {
   readonly eventSeq: number;
-  /** Also where the event has been decided. */
+  /** Also if the event is already decided. */
   readonly again?: true;
 }
 
-/** Handles the jobs that decide an event again. */
+/** Registers the handler of jobs that decide an event again. */
 export function handleEventJobs(db: Database, runner: JobRunner, backlog: Backlog): void {
   runner.handle("event.process", async (job) => {
     const { eventSeq, again } = job.payload as EventJobPayload;
@@ -390,7 +390,7 @@ export function handleEventJobs(db: Database, runner: JobRunner, backlog: Backlo
       .select("processedAt")
       .where("seq", "=", eventSeq)
       .executeTakeFirst();
-    // Deleted since, or decided by a run of this job that a crash cut short after its commit.
+    // Deleted, or decided by a run of this job that crashed after its commit.
     if (!event || (event.processedAt !== null && again !== true)) return;
     await backlog.decideAgain(eventSeq);
   });

@@ -5,7 +5,7 @@ import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import { LEVELS, type Level } from "../../../core/vocabulary.ts";
 import { instant, jsonObject, text } from "../../../http/shapes.ts";
 
-/** Nearly every type: what needs no closer look. */
+/** Matches nearly every type, without a closer check. */
 const PLAIN_TYPE = /^[A-Za-z0-9_.:\-/]{1,100}$/;
 const TYPE_LENGTH = 100;
 const TYPE_RULE = `must be 1 to ${TYPE_LENGTH} characters long, without line breaks and tabs`;
@@ -19,16 +19,16 @@ const anyUuid = v.pipe(
   v.regex(UUID, "must be a UUID"),
 );
 
-/** Which events are meant: those of a type, or of all types that begin alike. */
+/** Selects events of one type, or of all types with a prefix. */
 export const EventTypePattern = v.pipe(
   text(TYPE_LENGTH + 1, 1),
   v.regex(/^[^*]*\*?$/, "must be an event type, or the beginning of one followed by *"),
 );
 
 /**
- * One event as a producer sends it: what the OpenAPI document says. {@link readEnvelope} is the
- * same by hand, for it runs once per event; a property test holds the two together. Unknown members
- * are allowed for.
+ * One event as a producer sends it, for the OpenAPI document. {@link readEnvelope} implements it by
+ * hand, because it runs once per event; a property test compares the two. Unknown members are
+ * allowed.
  */
 export const EventInput = v.object({
   type: v.pipe(
@@ -59,7 +59,7 @@ export const EventInput = v.object({
   ),
 });
 
-/** The members of an event that are not its payload's, checked. */
+/** The checked members of an event, without those of its payload. */
 export class Envelope {
   type = "";
   payload: Record<string, unknown> | undefined = undefined;
@@ -69,13 +69,13 @@ export class Envelope {
   id: string | undefined = undefined;
   dedupeKey: string | null = null;
   projectId: string | undefined = undefined;
-  /** Names of members that an event does not have. */
+  /** Names of unknown members. */
   unknown: string[] | null = null;
 }
 
 /**
- * @param isLenient whether members of other systems are mapped. @throws VALIDATION_FAILED with
- * everything that is wrong.
+ * @param isLenient whether members of other systems are mapped. @throws VALIDATION_FAILED with all
+ * problems.
  */
 export function readEnvelope(value: Record<string, unknown>, isLenient = false): Envelope {
   const envelope = new Envelope();
@@ -94,7 +94,7 @@ export function readEnvelope(value: Record<string, unknown>, isLenient = false):
   return envelope;
 }
 
-/** @returns what is wrong with the member, null when nothing is. */
+/** @returns the member's problem, or null. */
 function readMember(envelope: Envelope, name: string, value: unknown): string | null {
   switch (name) {
     case "type":
@@ -157,7 +157,7 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 }
 
 /**
- * What other systems call the five levels, in lower case. Numbers are left out: scales run in both
+ * Names of the five levels in other systems, in lower case. No numbers: scales run in both
  * directions.
  */
 const LEVEL_SYNONYMS = new Map<string, Level>([
@@ -182,26 +182,26 @@ const LEVEL_SYNONYMS = new Map<string, Level>([
 ]);
 
 /**
- * Smaller numbers are seconds since 1970, larger ones milliseconds: as milliseconds it is March
- * 1973, as seconds the year 5138.
+ * Smaller numbers are seconds since 1970, larger ones milliseconds. The limit is March 1973 in
+ * milliseconds and the year 5138 in seconds.
  */
 const FIRST_MS = 100_000_000_000;
 /** The last instant of a Date. */
 const LAST_MS = 8_640_000_000_000_000;
 
 /**
- * Reads a member of an event that another system uses in its own way, for `ingest.lenient`. What
- * can be mapped fills the envelope; the member itself goes into the payload as it was sent.
- * @returns whether the event can be taken with it.
+ * Maps a member with another system's meaning, for `ingest.lenient`. Its value fills the envelope
+ * where possible; the member itself goes into the payload unchanged.
+ * @returns whether the event is acceptable with it.
  */
 function takeForeign(envelope: Envelope, name: string, value: unknown): boolean {
   switch (name) {
     case "level":
-      // No text of an object: its own toString would be called.
+      // Never converts an object to text: its own toString would be called.
       envelope.level = (typeof value === "string" && LEVEL_SYNONYMS.get(value.trim().toLowerCase())) || "info";
       break;
     case "id":
-      // Not a dedupe key: such an id often names the subject of many events.
+      // Not used as a dedupe key: such an id often names the subject of many events.
       envelope.id = undefined;
       break;
     case "source":
@@ -213,7 +213,7 @@ function takeForeign(envelope: Envelope, name: string, value: unknown): boolean 
       if (typeof value !== "number" || envelope.occurredAt === undefined) return false;
       break;
     case "payload":
-      // An empty payload, and nothing to keep of it.
+      // An empty payload; the member is dropped.
       return value === null;
     default:
       return false;
@@ -223,7 +223,7 @@ function takeForeign(envelope: Envelope, name: string, value: unknown): boolean 
   return true;
 }
 
-/** The time of an event that names it `timestamp`. */
+/** The time of an event with a member `timestamp`. */
 export function foreignTime(value: Record<string, unknown>, receivedAt: number, aheadMs: number): number | undefined {
   const at = instantOf(value["timestamp"]);
   return at === undefined || at > receivedAt + aheadMs ? undefined : at;

@@ -15,25 +15,22 @@ import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
 import { Budget, type EventResult, enqueuedBy, type IncomingEvent, RuleStats } from "../../rules/index.ts";
 import type { Backlog, BacklogParts } from "./backlog.ts";
 
-/** The request or call that handed an event in and waits for its result. */
+/** The request or call that submitted an event and waits for its result. */
 export interface EventOwner {
-  /**
-   * The owner has been answered with an error already: what of it still waits is not to be stored.
-   */
+  /** The owner was already answered with an error: its waiting events must not be stored. */
   readonly isAbandoned: boolean;
-  /** Whether {@link rowsFor} is to be asked. */
+  /** Whether {@link rowsFor} must be called. */
   readonly hasRows: boolean;
   /**
-   * Asked once per write set, when its events are numbered: what must be on disk with them.
+   * Called once per write set after its events are numbered: returns rows to commit with them.
    * `results` are those of this owner's events.
    */
   rowsFor(results: readonly EventResult[]): OwnerRows;
   /**
-   * The event's commit is on disk, or it needed none. Called once per event, in the order they were
-   * handed in.
+   * The event is on disk, or needed no commit. Called once per event, in the order of submission.
    */
   settled(event: IncomingEvent, result: EventResult): void;
-  /** Nothing of the set that held this event was stored. Called once per event. */
+  /** Nothing of the event's set was stored. Called once per event. */
   failed(event: IncomingEvent, error: PrismError): void;
 }
 
@@ -45,20 +42,20 @@ export interface OwnerRows {
 interface PipelineParts extends BacklogParts {
   readonly backlog: Backlog;
   readonly highWaterBytes: number;
-  /** What the rules made of each batch. */
+  /** Logs the result of the rules for each batch. */
   readonly rulesLog: Logger;
-  /** @throws STORAGE_FULL while the disk has too little room. */
+  /** @throws STORAGE_FULL while the disk has too little space. */
   requireSpace(): void;
 }
 
-/** Events of one write set. */
+/** Limit of events per write set. */
 const MAX_SET_EVENTS = 1000;
 /**
- * While older events wait to be decided: fewer than the backlog decides in its turn, for else a
- * stream of large requests would keep it behind for ever.
+ * Limit while older events wait to be decided: fewer than the backlog decides in its turn,
+ * otherwise a stream of large requests would keep it behind for ever.
  */
 const MAX_SET_EVENTS_BEHIND = 200;
-/** And about as many bytes: more would hold the loop while it is cloned. */
+/** Approximate limit of bytes per write set: cloning more would block the loop. */
 const MAX_SET_BYTES = 4 * 1024 * 1024;
 
 interface Pending {
@@ -67,9 +64,9 @@ interface Pending {
 }
 
 /**
- * The way of an event, from top to bottom: {@link accept} takes it in; {@link seal} settles
- * duplicates, numbers and decides, in one turn of the loop while this pipeline holds the writer;
- * the committer puts the set on disk; {@link #settle} answers, announces and wakes the job runner.
+ * The steps of an event, top to bottom: {@link accept} queues it; {@link seal} finds duplicates,
+ * numbers and decides in one turn of the loop while this pipeline holds the writer; the committer
+ * writes the set; {@link #settle} answers, announces and wakes the job runner.
  */
 export class EventPipeline implements SetSource {
   readonly #parts: PipelineParts;
@@ -84,29 +81,29 @@ export class EventPipeline implements SetSource {
     this.#duplicates = new Duplicates(parts.reader);
   }
 
-  /** Bytes that wait for the writer, batches that are not read yet included. */
+  /** Bytes waiting for the writer, including unparsed batches. */
   get pendingBytes(): number {
     return this.#pendingBytes + this.#reservedBytes;
   }
 
-  /** Bytes of {@link pendingBytes} whose events are read. */
+  /** Part of {@link pendingBytes} whose events are parsed. */
   get unsealedBytes(): number {
     return this.#pendingBytes;
   }
 
-  /** @param fn is called whenever events have gone to the writer. */
+  /** @param fn called whenever events were sealed for the writer. */
   onTaken(fn: () => void): void {
     this.#taken = fn;
   }
 
   /**
-   * @throws OVERLOADED when this many more bytes may not wait, STORAGE_FULL when the disk is. To be
-   * called before {@link accept}.
+   * Call it before {@link accept}. @throws OVERLOADED when this many more bytes exceed the limit,
+   * STORAGE_FULL when the disk is full.
    */
   requireRoom(bytes: number): void {
     this.#parts.requireSpace();
     const waitingBytes = this.pendingBytes;
-    // When nothing waits, any request that its own limits allow is taken: a refusal would last for
+    // With nothing waiting, any request within its own limits is accepted: a refusal would last for
     // ever.
     if (waitingBytes > 0 && waitingBytes + bytes > this.#parts.highWaterBytes) {
       throw new PrismError("OVERLOADED", "The writer is behind; nothing was stored", { retryAfterMs: 1000 });
@@ -114,9 +111,8 @@ export class EventPipeline implements SetSource {
   }
 
   /**
-   * {@link requireRoom} for events that are not read yet: the bytes count as waiting until they are
-   * given back. @returns what gives them back; calling it again changes nothing. @throws
-   * OVERLOADED, STORAGE_FULL
+   * {@link requireRoom} for unparsed events: counts the bytes as waiting until released. @returns
+   * an idempotent release function. @throws OVERLOADED, STORAGE_FULL
    */
   reserve(bytes: number): () => void {
     this.requireRoom(bytes);
@@ -128,7 +124,7 @@ export class EventPipeline implements SetSource {
     };
   }
 
-  /** Step 1: a checked event waits for the next seal. */
+  /** Step 1: queues a checked event for the next seal. */
   accept(event: IncomingEvent, owner: EventOwner): void {
     this.#pending.push({ event, owner });
     this.#pendingBytes += event.bytes;
@@ -210,9 +206,7 @@ export class EventPipeline implements SetSource {
     };
   }
 
-  /**
-   * Steps 6 and 7, when the commit is on disk; or the same error for every owner when it is not.
-   */
+  /** Steps 6 and 7 after the commit; after a failure the same error for every owner. */
   #settle(outcome: CommitOutcome, set: SetInFlight): void {
     const { announcer, backlog, decider, metrics, onJobs } = this.#parts;
     for (const event of set.stored) this.#duplicates.delete(event);
@@ -277,7 +271,7 @@ interface SetInFlight {
 
 const CONFLICT: EventResult = { status: "conflict" };
 
-/** The events of one owner stand side by side: they are handed in together. */
+/** An owner's events are adjacent: they are submitted together. */
 function ownerRows(taken: readonly Pending[], results: readonly EventResult[]): OwnerRows[] {
   const rows: OwnerRows[] = [];
   for (let from = 0; from < taken.length; ) {
@@ -297,9 +291,9 @@ interface Known {
 }
 
 /**
- * Which events are already there: earlier in the set, in sets on their way, or in the database,
- * asked in this order. The unique indexes are the proof that nothing is stored twice; this is what
- * makes it never come to that.
+ * Finds events that already exist: earlier in the set, in sets in flight, or in the database, in
+ * this order. The unique indexes guarantee that nothing is stored twice; this check makes conflicts
+ * with them rare.
  */
 class Duplicates {
   readonly #byId = new Map<string, Known>();
@@ -314,9 +308,7 @@ class Duplicates {
     );
   }
 
-  /**
-   * @returns the event that this one repeats; "conflict" when its id belongs to another project.
-   */
+  /** @returns the event that this one repeats; "conflict" if its id belongs to another project. */
   find(event: IncomingEvent): Known | "conflict" | null {
     if (event.isGivenId) {
       const known = this.#byId.get(event.id) ?? this.#storedId.get(event.id);
@@ -328,9 +320,7 @@ class Duplicates {
     );
   }
 
-  /**
-   * The event has its number and is on its way. Ids made here cannot be repeated before the answer.
-   */
+  /** The event is numbered and in flight. Generated ids cannot be repeated before the answer. */
   add(event: IncomingEvent): void {
     if (event.isGivenId) this.#byId.set(event.id, event);
     if (event.dedupeKey !== null) this.#byDedupeKey.set(dedupeIndex(event), event);

@@ -7,15 +7,14 @@ import { IncomingEvent } from "../../rules/index.ts";
 import { foreignTime, isPlainObject, readEnvelope } from "./event-envelope.ts";
 
 /**
- * An item's text may have this many times the units that its payload may have bytes, and the room
- * of an envelope besides: the payload is measured without the whitespace between its tokens, and an
- * indented one has two or three times as much of that as of itself; the longest envelope (256 + 100
- * + 100 code points as surrogate escapes of 12 units each) has 6 KiB. What is longer is refused
- * before it is parsed.
+ * Limit of an item's text as a multiple of the payload limit, plus room for an envelope. The
+ * payload is measured without whitespace between tokens, and an indented one has two or three times
+ * its size of that. The longest envelope (256 + 100 + 100 code points as surrogate escapes of 12
+ * units each) has 6 KiB. Longer texts are refused before parsing.
  */
 const TEXT_PER_PAYLOAD = 6;
 const ENVELOPE_UNITS = 16_384;
-/** Members of an event besides its own eight that are folded into its payload. */
+/** Limit of unknown members that are folded into an event's payload. */
 const MAX_UNKNOWN_MEMBERS = 1000;
 const OWN_MEMBERS = 8;
 
@@ -24,24 +23,24 @@ export interface EventLimits {
   readonly lenient: boolean;
 }
 
-/** What is wrong with one event of a request. */
+/** The problem with one event of a request. */
 export interface ItemError {
   readonly code: PrismError["code"];
   readonly message: string;
   readonly path: string;
 }
 
-/** One item of a batch: an event to store, or what is wrong with it. */
+/** One item of a batch: an event to store, or its error. */
 export type BatchItem = IncomingEvent | ItemError;
 
 interface EventSource {
-  /** The JSON text of the event, and where its members stand in it. */
+  /** The JSON text of the event, and the positions of its members. */
   readonly text: string;
   readonly outline: JsonSpans;
-  /** What the parser made of the text. */
+  /** The parsed text. */
   readonly value: unknown;
   readonly receivedAt: number;
-  /** Becomes the event's id where it has none of its own. */
+  /** Becomes the event's id if it has none. */
   readonly newId: string | null;
   /** The caller's correlation id; null: the event's id. */
   readonly correlationId: string | null;
@@ -49,13 +48,13 @@ interface EventSource {
   projectOf(given: string | undefined): string;
 }
 
-/** Asked before anything of the text is read. @throws PAYLOAD_TOO_LARGE */
+/** Checked before any of the text is read. @throws PAYLOAD_TOO_LARGE */
 export function requireItemLength(text: string, { maxEventBytes }: EventLimits): void {
   if (text.length > maxEventBytes * TEXT_PER_PAYLOAD + ENVELOPE_UNITS) throw payloadTooLarge(maxEventBytes);
 }
 
 /**
- * Asked before the text is parsed; a name that stands twice counts twice. @throws VALIDATION_FAILED
+ * Checked before the text is parsed; a repeated name counts each time. @throws VALIDATION_FAILED
  */
 function requireFewMembers({ kind, keyStarts }: JsonSpans): void {
   if (kind !== "object" || keyStarts.length <= MAX_UNKNOWN_MEMBERS + OWN_MEMBERS) return;
@@ -64,8 +63,8 @@ function requireFewMembers({ kind, keyStarts }: JsonSpans): void {
 
 /**
  * Reads one event: checks the envelope, folds unknown members into the payload, and keeps the
- * payload's own text, so that what is stored is what was sent, its numbers to the last digit.
- * @throws PrismError VALIDATION_FAILED, PAYLOAD_TOO_LARGE, and what `projectOf` throws.
+ * payload's text, so that numbers are stored digit by digit as sent.
+ * @throws PrismError VALIDATION_FAILED, PAYLOAD_TOO_LARGE, and errors of `projectOf`.
  */
 export function readEvent(source: EventSource, limits: EventLimits): IncomingEvent {
   const { value, receivedAt } = source;
@@ -88,8 +87,8 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
     type: given.type,
     level: given.level,
     source: given.source,
-    // The text is the truth. Where it says something else than the parser was given, it is read
-    // again: a decision made later reads it too.
+    // The text is authoritative. If it differs from the parsed value it is parsed again, because a
+    // later decision reads it too.
     payload:
       given.unknown || payloadText !== sentText
         ? (JSON.parse(payloadText) as Record<string, unknown>)
@@ -139,7 +138,7 @@ function readPayloadText(
   return outline.innerSpace ? minifyJson(sent) : sent;
 }
 
-/** The payload with the unknown members behind its own. */
+/** The payload with the unknown members after its own. */
 function foldedText(
   source: EventSource,
   payload: Record<string, unknown> | undefined,
@@ -156,8 +155,8 @@ function foldedText(
 }
 
 /**
- * Where each member stands, by its name as the parser reads it: an escape can write one name in two
- * ways. Of repeated ones the last, as kept.
+ * Positions of the members by parsed name: escapes can spell one name in several ways. The last of
+ * repeated ones counts, as in the parsed value.
  */
 function keysOf({ text, outline }: EventSource): ReadonlyMap<string, number> {
   const places = new Map<string, number>();
@@ -184,7 +183,7 @@ function valueText({ text, outline }: EventSource, place: number | undefined): s
   return text.slice(outline.valueStarts[place], outline.valueEnds[place]);
 }
 
-/** Reading a batch gives the loop back this often: a large one must not delay other requests. */
+/** A batch yields to the loop this often: a large one must not delay other requests. */
 const TURN_MS = 4;
 const CHECK_EVERY = 32;
 const CHECK_EVERY_UNITS = 65_536;
@@ -192,8 +191,8 @@ const CHECK_EVERY_UNITS = 65_536;
 type ReadItem = (text: string) => IncomingEvent;
 
 /**
- * Splits and reads a batch. @param texts the items as they stand in the body, in order; empty ones
- * are skipped.
+ * Splits and parses a batch. @param texts the items in the order of the body; empty ones are
+ * skipped.
  */
 export async function readBatch(
   texts: Iterable<string>,
@@ -221,7 +220,7 @@ export async function readBatch(
       items.push(readItem(text));
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;
-      // In an array what is not JSON spoils the body; in NDJSON it is one line's fault.
+      // Invalid JSON in an array invalidates the body; in NDJSON it affects one line.
       if (error.code === "MALFORMED_JSON" && !isNdjson) throw inItem(items.length, error);
       items.push(itemError(error));
     }
@@ -231,8 +230,8 @@ export async function readBatch(
 }
 
 /**
- * The lines of NDJSON without the whitespace around them; blank ones are empty: a body of nothing
- * else must not hold the loop either.
+ * The lines of NDJSON, trimmed. Blank lines are yielded as empty, so that a body of only those does
+ * not block the loop either.
  */
 export function* ndjsonLines(text: string): Iterable<string> {
   let start = 0;
@@ -245,8 +244,8 @@ export function* ndjsonLines(text: string): Iterable<string> {
 }
 
 /**
- * The elements of a JSON array, one by one, without parsing the whole. @throws MALFORMED_JSON where
- * commas or brackets are amiss.
+ * The elements of a JSON array, one by one, without parsing the whole. @throws MALFORMED_JSON for
+ * misplaced commas or brackets.
  */
 export function* arrayElements(text: string): Iterable<string> {
   let at = skipSpace(text, skipSpace(text, 0) + 1);
@@ -263,8 +262,8 @@ export function* arrayElements(text: string): Iterable<string> {
 }
 
 /**
- * An item's text as a value with its outline. @throws MALFORMED_JSON; VALIDATION_FAILED for more
- * members than an event may have.
+ * Parses an item and finds the positions of its members. @throws MALFORMED_JSON; VALIDATION_FAILED
+ * for more members than an event may have.
  */
 export function parseItem(text: string): { value: unknown; outline: JsonSpans } {
   const outline = scanJson(text, MAX_JSON_DEPTH);
@@ -284,9 +283,7 @@ function skipSpace(text: string, from: number): number {
   return at;
 }
 
-/**
- * Where in the array the body stops being JSON; a position counts from the beginning of the item.
- */
+/** Where the array stops being JSON; positions count from the start of the item. */
 function inItem(index: number, { message, details }: PrismError): PrismError {
   const found = details ?? [{ message }];
   return new PrismError("MALFORMED_JSON", message, {
