@@ -234,6 +234,32 @@ test("what cannot be done is said, with its exit code, and leaves nothing", asyn
   assert.deepEqual(leftovers(cwd, data), []);
 });
 
+test("after a restore one command resumes all queues, and queues of workers that are not used are not listed", async (t) => {
+  const { cwd, archive } = madeDir(t);
+  await runCli(["restore", archive, "--yes"], { cwd });
+  const doctor = await runCli(["doctor"], { cwd, env: { PORT: "0" } });
+  const [, hint = ""] = /paused: .*; prism (queue resume --all) runs their jobs$/m.exec(doctor.stdout) ?? [];
+  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd });
+  const [, url = ""] = await server.until(/Prism is ready: (http:\/\/[^:]+:\d+)/);
+  const { token } = (await (await fetch(`${url}/dev/token`)).json()) as { token: string };
+  const env = { PRISM_URL: url, PRISM_TOKEN: token };
+  const namesOf = ({ queues }: { queues: { name: string; paused: boolean }[] }) => queues.map(({ name }) => name);
+  const before = await runJson<{ queues: { name: string; paused: boolean }[] }>(["queue", "status"], { cwd, env });
+  assert.deepEqual(
+    namesOf(before).filter((name) => name.startsWith("workers:")),
+    [],
+  );
+  const paused = before.queues.filter((queue) => queue.paused).map(({ name }) => name);
+  assert.deepEqual(paused, ["notification-delivery", "push-notification", "alert", "digest"]);
+
+  const args = hint.split(" ");
+  assert.deepEqual(namesOf(await runJson(args, { cwd, env })), paused);
+  const after = await runJson<{ queues: { paused: boolean }[] }>(["queue", "status"], { cwd, env });
+  assert.ok(after.queues.every((queue) => !queue.paused));
+  assert.equal((await runCli(args, { cwd, env })).stdout, "no queue is paused\n");
+  assert.match((await runCli(["queue", "resume"], { cwd, env })).stderr, /^prism: give --queue <name>, or --all\n$/);
+});
+
 test("S4-18: restore --check looks and changes nothing; restore brings the data back and keeps what was there", async (t) => {
   const { cwd, data, archive } = madeDir(t);
   await runJson(["user", "create", "--username", "late"], { cwd });
@@ -251,7 +277,7 @@ test("S4-18: restore --check looks and changes nothing; restore brings the data 
   assert.equal(status, 0, stderr);
   const [, kept = ""] = /kept in (\S+\.before-restore)$/m.exec(stdout) ?? [];
   assert.deepEqual([users(data), users(kept)], [["ann"], ["ann", "late"]]);
-  assert.match(stderr, /log in again[\s\S]*Paused until prism queue resume: notification-delivery/);
+  assert.match(stderr, /log in again[\s\S]*Paused until prism queue resume --all: notification-delivery/);
   const doctor = await runCli(["doctor", "--db"], { cwd });
   assert.equal(doctor.status, 0, doctor.stdout);
   assert.deepEqual(leftovers(cwd, data), []);

@@ -48,8 +48,8 @@ test("doctor tells of dead jobs, paused queues and jobs that are overdue, by que
   await makeJob(prism, { queue: "retention", delayMs: 0 });
   await makeJob(prism, { queue: "module:weather", delayMs: 0 });
   const dead =
-    "WARN | dead jobs: 1 in alert, 1 in digest | prism queue dead shows them, prism queue retry tries them anew";
-  const paused = "WARN | paused: retention | prism queue resume lets their jobs run";
+    "WARN | dead jobs: 1 in alert, 1 in digest | prism queue dead lists them, prism queue retry --queue <name> retries them";
+  const paused = "WARN | paused: retention | prism queue resume --all runs their jobs";
   const late = "WARN | jobs are overdue in module:weather for 3 h";
   assert.deepEqual(await queuesOf(dir), [
     dead,

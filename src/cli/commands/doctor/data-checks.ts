@@ -102,12 +102,12 @@ function deadJobs(counts: readonly JobCount[]): Check[] {
   const dead = counts.filter(({ state }) => state === "dead");
   if (dead.length === 0) return [];
   const shown = dead.map(({ queue, n }) => `${n} in ${queue}`).join(", ");
-  return [warn(QUEUES, `dead jobs: ${shown}`, "prism queue dead shows them, prism queue retry tries them anew")];
+  return [warn(QUEUES, `dead jobs: ${shown}`, "prism queue dead lists them, prism queue retry --queue <name> retries them")];
 }
 
 function pausedOnes(paused: readonly string[]): Check[] {
   if (paused.length === 0) return [];
-  return [warn(QUEUES, `paused: ${paused.join(", ")}`, "prism queue resume lets their jobs run")];
+  return [warn(QUEUES, `paused: ${paused.join(", ")}`, "prism queue resume --all runs their jobs")];
 }
 
 /** What a paused queue holds is late because somebody wanted it so. */

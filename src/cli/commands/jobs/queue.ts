@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { QueueView } from "../../../features/jobs/view.ts";
 import { JOB_STATES, type JobState } from "../../../store/schema.ts";
-import { contextOf } from "../../context.ts";
+import { type Context, contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
@@ -283,20 +283,50 @@ function addDrainQueue(queue: Command): void {
 }
 
 function addPauseQueue(queue: Command): void {
-  for (const [action, description] of [
-    ["pause", "begin none of a queue's jobs until it is resumed, also after a restart; what runs goes on"],
-    ["resume", "run the jobs of a paused queue"],
-  ] as const)
-    queue
-      .command(action)
-      .description(description)
-      .requiredOption("--queue <name>", "the queue")
-      .addHelpText("after", `\nExample:\n  $ prism queue ${action} --queue notification-delivery`)
-      .action(async (flags: { readonly queue: string }, command: Command) => {
-        const context = contextOf(command);
-        const changed = await (await serverOf(context)).post<QueueView>(queuePath(flags.queue, `/${action}`), {});
-        context.out.result(changed, () => queuesTable([changed]));
-      });
+  queue
+    .command("pause")
+    .description("start none of a queue's jobs until it is resumed, also after a restart; running jobs continue")
+    .requiredOption("--queue <name>", "the queue")
+    .addHelpText("after", "\nExample:\n  $ prism queue pause --queue notification-delivery")
+    .action(async (flags: { readonly queue: string }, command: Command) => {
+      const context = contextOf(command);
+      const changed = await (await serverOf(context)).post<QueueView>(queuePath(flags.queue, "/pause"), {});
+      context.out.result(changed, () => queuesTable([changed]));
+    });
+}
+
+interface ResumeFlags {
+  readonly queue?: string;
+  readonly all?: boolean;
+}
+
+function addResumeQueue(queue: Command): void {
+  queue
+    .command("resume")
+    .description("run the jobs of a paused queue, or of all of them")
+    .option("--queue <name>", "the queue")
+    .addOption(new Option("--all", "every paused queue, as after a restore").conflicts("queue"))
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ prism queue resume --all\n  $ prism queue resume --queue notification-delivery",
+    )
+    .action(async (flags: ResumeFlags, command: Command) => {
+      const context = contextOf(command);
+      if (flags.queue === undefined && flags.all !== true)
+        throw new CommandError(EXIT.usage, "give --queue <name>, or --all");
+      const server = await serverOf(context);
+      if (flags.queue === undefined) return resumeAll(context, server);
+      const changed = await server.post<QueueView>(queuePath(flags.queue, "/resume"), {});
+      context.out.result(changed, () => queuesTable([changed]));
+    });
+}
+
+async function resumeAll({ out }: Context, server: ServerClient): Promise<void> {
+  const { queues } = await server.get<{ queues: QueueView[] }>("/api/v1/queues");
+  const resumed: QueueView[] = [];
+  for (const { name, paused } of queues)
+    if (paused) resumed.push(await server.post<QueueView>(queuePath(name, "/resume"), {}));
+  out.result({ queues: resumed }, () => (resumed.length === 0 ? ["no queue is paused"] : queuesTable(resumed)));
 }
 
 /** Queues and jobs of a running server. */
@@ -311,6 +341,7 @@ export function addQueue(program: Command): void {
   addQueueStatus(queue);
   addListJobs(queue);
   addPauseQueue(queue);
+  addResumeQueue(queue);
   addRetryJobs(queue);
   addCancelJob(queue);
   addDrainQueue(queue);

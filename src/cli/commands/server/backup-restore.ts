@@ -220,7 +220,7 @@ function reportRestore({ out }: Context, file: string, places: DataPlaces, resto
   out.note(
     `Everybody has to log in again. Streams go on at ${offsets.events} (events) and ${offsets.streams} (all others).`,
   );
-  out.note(`Paused until prism queue resume: ${paused.join(", ")}.`);
+  out.note(`Paused until prism queue resume --all: ${paused.join(", ")}.`);
 }
 
 /** A database is of no use without its keys, and where those are depends. */

@@ -49,7 +49,7 @@ export function addRestore(program: Command): void {
       "after",
       `
 The old data is kept beside the new, in a folder *.before-restore. Everybody has to log in again; streams go on behind a gap; queues that lead outside are
-paused until prism queue resume. Interrupted, it leaves the old data or the new, never a mixture.
+paused until prism queue resume --all. Interrupted, it leaves the old data or the new, never a mixture.
 
 Examples:
   $ prism restore backups/prism-20260131T080000Z.tar --check

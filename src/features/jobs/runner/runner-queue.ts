@@ -63,6 +63,11 @@ export class RunnerQueue {
     this.configure(settings);
   }
 
+  /** Paused by its own name, whatever its parent is. */
+  get isPausedItself(): boolean {
+    return this.#isPaused;
+  }
+
   get isPaused(): boolean {
     return this.#isPaused || this.#parent?.isPaused === true;
   }

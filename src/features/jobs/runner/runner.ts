@@ -133,11 +133,13 @@ export class JobRunner implements SetSource {
   }
 
   /**
-   * The built-in queues, the module queues served or paused since the start, and the paused worker
-   * queues.
+   * The built-in queues, the module queues served or paused since the start, and the worker queues
+   * that are paused by their own name.
    */
   get queueNames(): QueueName[] {
-    return [...this.#queues.keys()].filter((name) => parentOf(name) === undefined || this.isPaused(name));
+    return [...this.#queues.values()]
+      .filter(({ name, isPausedItself }) => parentOf(name) === undefined || isPausedItself)
+      .map(({ name }) => name);
   }
 
   isPaused(name: QueueName): boolean {
