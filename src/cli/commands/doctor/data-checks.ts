@@ -102,7 +102,9 @@ function deadJobs(counts: readonly JobCount[]): Check[] {
   const dead = counts.filter(({ state }) => state === "dead");
   if (dead.length === 0) return [];
   const shown = dead.map(({ queue, n }) => `${n} in ${queue}`).join(", ");
-  return [warn(QUEUES, `dead jobs: ${shown}`, "prism queue dead lists them, prism queue retry --queue <name> retries them")];
+  return [
+    warn(QUEUES, `dead jobs: ${shown}`, "prism queue dead lists them, prism queue retry --queue <name> retries them"),
+  ];
 }
 
 function pausedOnes(paused: readonly string[]): Check[] {
