@@ -19,18 +19,19 @@ async function compile(root, folder, file) {
   // Files that a module reads beside itself stay where they are. In src, `import.meta.url` finds the compiled entry of threads.
   const literals = { "import.meta.dirname": JSON.stringify(dirname(source)) };
   if (!file.startsWith("src/")) literals["import.meta.url"] = JSON.stringify(pathToFileURL(source).href);
-  const { code } = await esbuild.transform(readFileSync(source, "utf8").replace(RELATIVE_IMPORT, "$1$2.js$3"), {
+  const { code, map } = await esbuild.transform(readFileSync(source, "utf8").replace(RELATIVE_IMPORT, "$1$2.js$3"), {
     loader: "ts",
     format: "esm",
     target: "node20",
     define: literals,
     sourcefile: source,
-    sourcemap: "inline",
+    sourcemap: "external",
     sourcesContent: false,
   });
   const output = join(folder, file.replace(/\.ts$/, ".js"));
   mkdirSync(dirname(output), { recursive: true });
   writeFileSync(output, code);
+  writeFileSync(`${output}.map`, map);
 }
 
 function find(root, folder) {

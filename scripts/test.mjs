@@ -1,21 +1,28 @@
-// Runs the test files whose path contains one of the arguments; all of them without arguments. Node 20's runner takes no patterns.
-// TEST_SEED=<number> in the environment repeats what chance decided in a run that printed it, fast-check's values too;
-// TEST_ALL_RUNS=1 tries each property as often as its test says, in place of a tenth of that.
-import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+// Runs the test files whose path contains one of the arguments; all of them without arguments.
+// Node 20's runner takes no patterns.
+// TEST_SEED=<number> in the environment repeats what chance decided in a run that printed it,
+// fast-check's values too; TEST_ALL_RUNS=1 tries each property as often as its test says, in place
+// of a tenth of that. TMPDIR is where the tests make their databases; without it, memory if it has
+// room, because a commit waits for the disk.
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { availableParallelism, freemem } from "node:os";
 import { join, relative } from "node:path";
 import { compileTests } from "./compile-tests.mjs";
 
-/** Test files of one process: loading the program costs each process half a second of processor time. */
-const FILES_PER_PROCESS = 8;
-/** A process of these folders runs for a minute, so it gets fewer files and starts first. */
+/**
+ * Test files of one process: loading the program costs each process half a second of processor
+ * time. The last processes get fewer, so that no processor is idle at the end.
+ */
+const MOST_FILES = 12;
+const FEWEST_FILES = 3;
+/** Files of these folders wait for processes and clocks: they start first, a few per process. */
 const SLOW_FOLDERS = ["test/e2e/", "test/live/", "test/cli/", "test/features/plugins/"];
-const FILES_PER_SLOW_PROCESS = 3;
-/** A test that waits for something that never comes fails. The limit holds for a process, so for all of its files together. */
-const LIMIT = "--test-timeout=900000";
-/** Repeats failures at the end, for logs that keep only the last page. */
-const REPORTER = "--test-reporter=spec";
+const MOST_SLOW_FILES = 4;
+/** Of a process, so of all its files together: a test that waits for ever fails before CI ends. */
+const LIMIT = "--test-timeout=240000";
+const REPORTER = `--test-reporter=${join(import.meta.dirname, "test-reporter.mjs")}`;
+const NEEDED_BYTES = 2 ** 30;
 
 const root = join(import.meta.dirname, "..");
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
@@ -27,29 +34,56 @@ if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(", ")}`);
   process.exit(1);
 }
-// Most tests wait for a disk, a clock or a process: one process more than there are processors keeps them busy.
-const concurrency = `--test-concurrency=${availableParallelism() + 1}`;
+// Most tests wait for a disk, a clock or a process: one process more than there are processors
+// keeps them busy.
+const processes = availableParallelism() + 1;
 // The folder belongs to this run alone: another run may be under way.
 const folder = join(root, ".build", "tests", String(process.pid));
 await compileTests(root, folder);
-const { status, signal } = spawnSync(
+const scratch = memoryFolder();
+const environment = scratch ? { ...process.env, TMPDIR: scratch } : process.env;
+const runner = spawn(
   process.execPath,
-  ["--enable-source-maps", "--test", concurrency, LIMIT, REPORTER, ...flags, ...writeGroups()],
-  { cwd: root, stdio: "inherit" },
+  ["--test", `--test-concurrency=${processes}`, LIMIT, REPORTER, ...flags, ...writeGroups()],
+  { cwd: root, stdio: "inherit", env: environment },
 );
-rmSync(folder, { recursive: true, force: true });
-if (signal) console.error(`ended by ${signal}`);
-process.exit(status ?? 1);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => runner.kill(signal));
+runner.on("close", (status, signal) => {
+  rmSync(folder, { recursive: true, force: true });
+  if (scratch) rmSync(scratch, { recursive: true, force: true });
+  if (signal) console.error(`ended by ${signal}`);
+  process.exit(status ?? 1);
+});
 
-/** Writes one file per process that imports its test files. The runner sorts by name, so the number makes the slow ones start first. */
+/** A folder in memory for this run's databases, if there is room and programs can run in it. */
+function memoryFolder() {
+  if (process.env.TMPDIR || process.platform !== "linux") return null;
+  try {
+    const { bavail, bsize } = statfsSync("/dev/shm");
+    if (bavail * bsize < NEEDED_BYTES || freemem() < 2 * NEEDED_BYTES) return null;
+    const path = mkdtempSync("/dev/shm/prism-tests-");
+    const program = join(path, "runs");
+    writeFileSync(program, "#!/bin/sh\n", { mode: 0o700 });
+    if (spawnSync(program).status === 0) return path;
+    rmSync(path, { recursive: true });
+    return null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Writes one file per process that imports its test files. The runner sorts by name, so the number
+ * makes the slow ones start first.
+ */
 function writeGroups() {
   mkdirSync(join(folder, "groups"));
   const isSlow = (file) => SLOW_FOLDERS.some((name) => file.startsWith(name));
   const groups = [
-    ...chunks(files.filter(isSlow), FILES_PER_SLOW_PROCESS),
-    ...chunks(
+    ...grouped(files.filter(isSlow), MOST_SLOW_FILES),
+    ...grouped(
       files.filter((file) => !isSlow(file)),
-      FILES_PER_PROCESS,
+      MOST_FILES,
     ),
   ];
   const setUp = process.env.TEST_SEED
@@ -64,10 +98,16 @@ function writeGroups() {
   });
 }
 
-function chunks(all, size) {
-  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
-    all.slice(index * size, (index + 1) * size),
-  );
+/** Cuts a list into groups of at most `most`, which become smaller towards the end. */
+function grouped(all, most) {
+  const groups = [];
+  for (let at = 0; at < all.length; ) {
+    const share = Math.ceil((all.length - at) / (2 * processes));
+    const size = Math.max(FEWEST_FILES, Math.min(most, share));
+    groups.push(all.slice(at, at + size));
+    at += size;
+  }
+  return groups;
 }
 
 function find(path) {

@@ -15,15 +15,14 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before, type TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
 import SqliteDatabase from "better-sqlite3";
 import { sha256Hex } from "../../src/core/tokens.ts";
 import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
-import { eventually } from "../helpers/eventually.ts";
+import { ChildOutput } from "../helpers/child-output.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { column, temporaryDir } from "../helpers/store.ts";
 import { rowsOf } from "../helpers/tables.ts";
-import { databaseIn, eachCase, makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
+import { commandLine, databaseIn, eachCase, makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 interface Made {
   readonly file: string;
@@ -33,7 +32,6 @@ interface Made {
   readonly removed?: readonly string[];
 }
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const template = mkdtempSync(join(tmpdir(), "prism-backup-"));
 const PASSPHRASE = "correct horse battery";
 
@@ -385,20 +383,26 @@ function grown(t: TestContext): { cwd: string; data: string } {
 
 test("Ctrl-C and SIGTERM end a backup at once, with nothing left; so does a disk that takes no more", async (t) => {
   const { cwd } = grown(t);
-  const program = [process.execPath, "--import", import.meta.resolve("tsx"), join(root, "bin/prism.ts")];
+  const [program, args] = commandLine(["backup", "a.tar"]);
   const env = { PATH: process.env["PATH"], HOME: cwd, PRISM_MIN_FREE_BYTES: "0" };
   const work = (): string[] => readdirSync(cwd).filter((name) => name.endsWith(".partial"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    const child = spawn(program[0] ?? "", [...program.slice(1), "backup", "a.tar"], { cwd, env, stdio: "ignore" });
-    const ended = new Promise((resolve) => child.once("close", (_, by) => resolve(by)));
-    await eventually("it has begun", () => work().length > 0, 60_000);
+    const child = spawn(program, args, { cwd, env, stdio: "ignore" });
+    const output = new ChildOutput(child);
+    await output.until("a backup in progress", () => work().length > 0);
     child.kill(signal);
-    assert.equal(await ended, signal, "which a shell shows as 128 and its number");
+    assert.equal((await output.ended).signal, signal, "which a shell shows as 128 and its number");
     assert.deepEqual([work(), existsSync(join(cwd, "a.tar"))], [[], false]);
   }
   const limited = join(cwd, "limited.sh");
   // 4 MiB a file: as if the disk were full.
-  writeFileSync(limited, `#!/bin/sh\nulimit -f 8192\nexec ${program.map((part) => `'${part}'`).join(" ")} "$@"\n`);
+  writeFileSync(
+    limited,
+    `#!/bin/sh\nulimit -f 8192\nexec ${commandLine([])
+      .flat()
+      .map((part) => `'${part}'`)
+      .join(" ")} "$@"\n`,
+  );
   chmodSync(limited, 0o700);
   const { status, stderr } = await runCli(["backup", "a.tar"], { cwd, executable: limited });
   assert.deepEqual([status, /a\.tar cannot be written: the disk is full/.test(stderr)], [1, true], stderr);

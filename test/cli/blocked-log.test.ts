@@ -4,21 +4,18 @@ import { once } from "node:events";
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { commandLine } from "./run-cli.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 /** More log than a pipe or a socket and the writer's own queue take together. */
 const REQUESTS = 2500;
 
 async function serve(t: TestContext, stdout: number | "pipe"): Promise<{ child: ChildProcess; url: string }> {
   const dir = temporaryDir(t);
   const port = await lastingPort();
-  const program = ["--import", "tsx", join(root, "bin/prism.ts"), "serve", "--data-dir", dir, "--port", String(port)];
-  const child = spawn(process.execPath, program, {
-    cwd: root,
+  const child = spawn(...commandLine(["serve", "--data-dir", dir, "--port", String(port)]), {
     env: { ...process.env, PRISM_RATE_LIMIT_ENABLED: "false" },
     stdio: ["ignore", stdout, "ignore"],
   });

@@ -6,10 +6,11 @@ import { join } from "node:path";
 import test from "node:test";
 import { gunzipSync } from "node:zlib";
 import { csvRecords } from "../../src/cli/output/text.ts";
+import { ChildOutput } from "../helpers/child-output.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { jsonLines, runCli, runJson } from "./run-cli.ts";
+import { commandLine, jsonLines, runCli, runJson } from "./run-cli.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -181,26 +182,10 @@ test("export, from the data directory and from the server, gives the same rows",
   await t.test("a reader who has seen enough ends it quietly", async () => {
     const events = Array.from({ length: 2000 }, (_, n) => ({ type: "filler", payload: { n, text: "x".repeat(200) } }));
     await prism.post("/events", events);
-    const shell = spawn(
-      "sh",
-      [
-        "-c",
-        `${process.execPath} --import "$1" "$2" export events --data-dir "$3" | head -n 1`,
-        "sh",
-        import.meta.resolve("tsx"),
-        join(import.meta.dirname, "../../bin/prism.ts"),
-        prism.dir,
-      ],
-      { cwd },
-    );
-    let [stdout, stderr] = ["", ""];
-    shell.stdout.on("data", (chunk: Buffer) => {
-      stdout += chunk.toString();
-    });
-    shell.stderr.on("data", (chunk: Buffer) => {
-      stderr += chunk.toString();
-    });
-    await new Promise((resolve) => shell.once("close", resolve));
+    const [program, args] = commandLine(["export", "events", "--data-dir", prism.dir]);
+    const shell = new ChildOutput(spawn("sh", ["-c", '"$0" "$@" | head -n 1', program, ...args], { cwd }));
+    await shell.ended;
+    const { stdout, stderr } = shell;
     assert.equal(jsonLines(stdout).length, 1);
     assert.equal(stderr, "");
   });

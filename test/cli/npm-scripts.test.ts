@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
 import { temporaryDir } from "../helpers/store.ts";
-import { runCli } from "./run-cli.ts";
+import { commandLine, runCli } from "./run-cli.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
@@ -100,8 +100,7 @@ test("S4-16, S4-17, S4-18, S4-42, S4-43: db:migrate, db:seed, db:check, redis:ch
   const run = (name: string, ...more: string[]): { status: number | null; stdout: string; stderr: string } => {
     const call = callsOf(scripts[name] ?? "").at(-1);
     assert.equal(call?.program, "bin/prism.ts", name);
-    const args = ["--import", "tsx", call.program, ...call.args, ...more];
-    return spawnSync(process.execPath, args, { cwd: root, env, encoding: "utf8" });
+    return spawnSync(...commandLine([...call.args, ...more]), { cwd: root, env, encoding: "utf8" });
   };
   const migrated = run("db:migrate");
   assert.equal(migrated.status, 0, migrated.stderr);

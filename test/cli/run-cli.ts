@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { eventually } from "../helpers/eventually.ts";
+import { ChildOutput } from "../helpers/child-output.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const built = join(root, "dist/prism");
@@ -34,14 +34,11 @@ export interface CliResult {
 /** Runs a command to its end, with nothing of this shell's settings. */
 export async function runCli(args: readonly string[], options: CliOptions): Promise<CliResult> {
   const child = spawnCli(args, options);
+  const output = new ChildOutput(child);
   // A command that never reads it closes it first.
   child.stdin?.on("error", () => undefined).end(options.input ?? "");
-  const [stdout, stderr, status] = await Promise.all([
-    textOf(child.stdout),
-    textOf(child.stderr),
-    new Promise<number | null>((resolve) => child.once("close", resolve)),
-  ]);
-  return { status, stdout, stderr };
+  const { code: status } = await output.ended;
+  return { status, stdout: output.stdout, stderr: output.stderr };
 }
 
 /** The JSON document that a command printed. @throws when it failed or printed something else */
@@ -77,48 +74,49 @@ export function jsonLines<T>(text: string): T[] {
     .map((line) => JSON.parse(line) as T);
 }
 
-/** A command that goes on until it is stopped, killed when the test ends. */
+/** A command that runs until it is stopped, killed when the test ends. */
 export class RunningCli {
-  stdout = "";
-  stderr = "";
   readonly #child: ChildProcess;
-  readonly #ended: Promise<number | null>;
+  readonly #output: ChildOutput;
 
   constructor(t: TestContext, args: readonly string[], options: CliOptions) {
     this.#child = spawnCli(args, options);
-    this.#child.stdout?.on("data", (chunk: Buffer) => {
-      this.stdout += chunk.toString();
-    });
-    this.#child.stderr?.on("data", (chunk: Buffer) => {
-      this.stderr += chunk.toString();
-    });
-    this.#ended = new Promise((resolve) => this.#child.once("close", resolve));
-    t.after(async () => {
-      this.#child.kill("SIGKILL");
-      await this.#ended;
-    });
+    this.#output = new ChildOutput(this.#child);
+    t.after(() => this.#output.stop());
   }
 
-  /** Waits until both outputs together say something. */
+  get stdout(): string {
+    return this.#output.stdout;
+  }
+
+  get stderr(): string {
+    return this.#output.stderr;
+  }
+
+  /** Waits until both outputs together match. @throws when the command ends before */
   async until(pattern: RegExp): Promise<RegExpExecArray> {
-    return eventually(`${pattern} in:\n${this.stdout}${this.stderr}`, () =>
-      pattern.exec(`${this.stdout}\n${this.stderr}`),
-    );
+    return this.#output.until(String(pattern), () => pattern.exec(`${this.stdout}\n${this.stderr}`));
   }
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
 
-  /** @returns the exit code; null when a signal ended it. */
-  ended(): Promise<number | null> {
-    return this.#ended;
+  /** @returns the exit code; null when a signal ended it. @throws when it could not be started */
+  async ended(): Promise<number | null> {
+    return (await this.#output.ended).code;
   }
 }
 
+/** Program and arguments that run a command, for tests that start it in their own way. */
+export function commandLine(args: readonly string[]): [string, string[]] {
+  const [program = built, ...first] = PROGRAM;
+  return [program, [...first, ...args]];
+}
+
 function spawnCli(args: readonly string[], { cwd, env, executable }: CliOptions): ChildProcess {
-  const [program = built, ...first] = executable ? [executable] : PROGRAM;
-  return spawn(program, [...first, ...args], {
+  const [program, all] = executable ? [executable, args] : commandLine(args);
+  return spawn(program, all, {
     cwd,
     // The configuration of the machine that runs the tests is not theirs.
     env: {
@@ -130,12 +128,6 @@ function spawnCli(args: readonly string[], { cwd, env, executable }: CliOptions)
     },
     stdio: ["pipe", "pipe", "pipe"],
   });
-}
-
-async function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
-  let text = "";
-  for await (const chunk of stream ?? []) text += chunk.toString();
-  return text;
 }
 
 /** How the file of a data directory's database is called. */

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawn, spawnSync } from "node:child_process";
 import { utimesSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { eventually } from "../helpers/eventually.ts";
+import { ChildOutput } from "../helpers/child-output.ts";
 import { temporaryDir } from "../helpers/store.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -27,33 +26,33 @@ function requireInstalled(): void {
 
 /** `npm run …` at the root of the checkout, with all that it starts ended when the test ends. */
 class NpmScript {
-  output = "";
-  readonly #child: ChildProcess;
+  readonly #output: ChildOutput;
 
   constructor(t: TestContext, args: readonly string[], dir: string) {
     requireInstalled();
-    this.#child = spawn("npm", ["run", ...args], {
+    const child = spawn("npm", ["run", ...args], {
       cwd: root,
       env: environment(dir),
       stdio: ["ignore", "pipe", "pipe"],
       // npm, its shell, the watcher and the server are a group of their own, to be ended together.
       detached: true,
     });
-    for (const stream of [this.#child.stdout, this.#child.stderr])
-      stream?.on("data", (chunk: Buffer) => {
-        this.output += chunk.toString();
-      });
+    this.#output = new ChildOutput(child);
     t.after(async () => {
-      if (this.#child.exitCode !== null) return;
-      process.kill(-(this.#child.pid ?? 0), "SIGKILL");
-      await once(this.#child, "close");
+      if (child.pid === undefined || child.exitCode !== null) return;
+      process.kill(-child.pid, "SIGKILL");
+      await this.#output.ended;
     });
+  }
+
+  get output(): string {
+    return this.#output.all;
   }
 
   /** The address that the server says it is ready at, the `times`-th time. */
   async ready(times = 1): Promise<string> {
-    return eventually(
-      `ready ${times} times in:\n${this.output}`,
+    return this.#output.until(
+      `ready ${times} times`,
       () => [...this.output.matchAll(/Prism is ready: (\S+)/g)][times - 1]?.[1],
       START_LIMIT_MS,
     );

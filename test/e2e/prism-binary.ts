@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { ChildOutput } from "../helpers/child-output.ts";
 
 const built = join(import.meta.dirname, "../../dist/prism");
 
@@ -16,7 +17,7 @@ export class PrismBinary {
   readonly dir: string;
   readonly #options: BinaryOptions;
   #child: ChildProcess | null = null;
-  output = "";
+  #output: ChildOutput | null = null;
   url = "";
   token = "";
 
@@ -33,27 +34,25 @@ export class PrismBinary {
 
   /** Starts the server and fetches a token. @param onPort 0: one that is free. */
   async start(onPort = 0): Promise<void> {
-    this.output = "";
     const args = ["serve", "--port", String(onPort), ...(this.#options.args ?? [])];
-    const child = spawn(join(this.dir, "prism"), args, {
+    this.#child = spawn(join(this.dir, "prism"), args, {
       cwd: this.dir,
       env: this.#env(),
       stdio: ["ignore", "pipe", "pipe"],
     });
-    this.#child = child;
-    const port = await new Promise<string>((resolve, reject) => {
-      const read = (chunk: Buffer): void => {
-        this.output += chunk.toString();
-        const ready = /Prism is ready: http:\/\/[^:]+:(\d+)/.exec(this.output);
-        if (ready?.[1]) resolve(ready[1]);
-      };
-      child.stdout?.on("data", read);
-      child.stderr?.on("data", read);
-      child.once("exit", (code) => reject(new Error(`prism ended with ${code}:\n${this.output}`)));
-    });
+    const output = new ChildOutput(this.#child);
+    this.#output = output;
+    const [, port] = await output.until("prism is ready", () =>
+      /Prism is ready: http:\/\/[^:]+:(\d+)/.exec(output.all),
+    );
     this.url = `http://127.0.0.1:${port}`;
     const { token } = (await (await fetch(`${this.url}/dev/token`)).json()) as { token: string };
     this.token = token;
+  }
+
+  /** What the server printed since it was started last. */
+  get output(): string {
+    return this.#output?.all ?? "";
   }
 
   get pid(): number {
@@ -62,19 +61,18 @@ export class PrismBinary {
 
   /** SIGKILL: no chance to say goodbye. */
   async kill(): Promise<void> {
-    await this.#end("SIGKILL");
+    await this.#output?.stop();
   }
 
   /** Resolves when the process has ended by itself. */
   async ended(): Promise<void> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    await new Promise((resolve) => child.once("exit", resolve));
+    await this.#output?.ended;
   }
 
   /** SIGTERM. @returns the exit code. */
   async stop(): Promise<number | null> {
-    return this.#end("SIGTERM");
+    await this.#output?.stop("SIGTERM");
+    return (await this.#output?.ended)?.code ?? null;
   }
 
   /** Runs a command of the executable to its end. */
@@ -114,14 +112,6 @@ export class PrismBinary {
       cursor = page.body.nextCursor;
     } while (cursor);
     return items;
-  }
-
-  async #end(signal: NodeJS.Signals): Promise<number | null> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
-    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-    child.kill(signal);
-    return ended;
   }
 
   #env(): NodeJS.ProcessEnv {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -10,6 +10,7 @@ import type { Clock } from "../../src/core/clock.ts";
 import { type Logger, silentLogger } from "../../src/core/log.ts";
 import { DataDirLock } from "../../src/store/sqlite/data-dir-lock.ts";
 import { migrateFile } from "../../src/store/sqlite/migrate.ts";
+import { createMigratedFile } from "./store.ts";
 
 export interface PrismOptions {
   /** Settings by dotted key, as on the command line. */
@@ -185,7 +186,8 @@ async function run(dir: string, { settings, clock, log = silentLogger }: PrismOp
   const lock = DataDirLock.tryAcquire(config);
   if (!lock) throw new Error(`${dir} is in use`);
   generateSecrets(config);
-  migrateFile(config.databaseFile);
+  if (existsSync(config.databaseFile)) migrateFile(config.databaseFile);
+  else createMigratedFile(config.databaseFile);
   const app = await startApp({
     config,
     log,

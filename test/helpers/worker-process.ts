@@ -5,13 +5,11 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { environmentName } from "../../src/config/option.ts";
 import { makeServiceToken } from "../http/support/access/makers.ts";
-import { eventually } from "./eventually.ts";
+import { ChildOutput } from "./child-output.ts";
 import { makeUser } from "./people.ts";
 import type { TestPrism } from "./prism.ts";
 
 const built = join(import.meta.dirname, "../../dist/prism");
-/** A machine that does much else at once is slow. */
-const PATIENCE_MS = 60_000;
 
 export interface WorkerOptions {
   readonly queues: string;
@@ -31,9 +29,7 @@ interface LogLine {
 /** The command `prism worker` as it is built, in an otherwise empty folder. */
 export class WorkerProcess {
   readonly #child: ChildProcess;
-  readonly #ended: Promise<number | null>;
-  stdout = "";
-  stderr = "";
+  readonly #output: ChildOutput;
 
   constructor(t: TestContext, { queues, url, token, settings = {}, args = [] }: WorkerOptions) {
     if (!existsSync(built)) throw new Error("dist/prism is not built; run npm run build, or npm test which does");
@@ -45,17 +41,19 @@ export class WorkerProcess {
       env,
       stdio: ["ignore", "pipe", "pipe"],
     });
-    this.#child.stdout?.on("data", (chunk: Buffer) => {
-      this.stdout += chunk.toString();
-    });
-    this.#child.stderr?.on("data", (chunk: Buffer) => {
-      this.stderr += chunk.toString();
-    });
-    this.#ended = new Promise((resolve) => this.#child.once("close", resolve));
+    this.#output = new ChildOutput(this.#child);
     t.after(async () => {
       await this.kill();
       rmSync(dir, { recursive: true, force: true });
     });
+  }
+
+  get stdout(): string {
+    return this.#output.stdout;
+  }
+
+  get stderr(): string {
+    return this.#output.stderr;
   }
 
   /** Waits until it works. */
@@ -77,13 +75,11 @@ export class WorkerProcess {
       .map((line) => JSON.parse(line) as LogLine);
   }
 
-  /** Waits for a line of its log that says so. */
+  /** Waits for a line of its log that contains `words`. */
   async untilSays(words: string): Promise<LogLine> {
-    const ask = (): LogLine | undefined => {
-      if (this.#child.exitCode !== null) throw new Error(`it ended with ${this.#child.exitCode}: ${this.stderr}`);
-      return this.lines.find(({ msg }) => msg.includes(words));
-    };
-    return eventually(`the worker says ${words}`, ask, PATIENCE_MS);
+    return this.#output.until(`"${words}" in the worker's log`, () =>
+      this.lines.find(({ msg }) => msg.includes(words)),
+    );
   }
 
   signal(name: NodeJS.Signals): void {
@@ -91,20 +87,19 @@ export class WorkerProcess {
   }
 
   /** @returns its exit code */
-  ended(): Promise<number | null> {
-    return this.#ended;
+  async ended(): Promise<number | null> {
+    return (await this.#output.ended).code;
   }
 
   /** SIGTERM. @returns its exit code */
   async stop(): Promise<number | null> {
     this.signal("SIGTERM");
-    return this.#ended;
+    return this.ended();
   }
 
   /** SIGKILL: no chance to say goodbye. */
   async kill(): Promise<void> {
-    this.signal("SIGKILL");
-    await this.#ended;
+    await this.#output.stop();
   }
 }
 

@@ -1,0 +1,57 @@
+// Node's spec reporter, which repeats failures at the end, for logs that keep only the last page.
+// Positions in compiled files become those in the sources: here, because Node would read the source
+// map of every file in every test process for it.
+import { readFileSync } from "node:fs";
+import { SourceMap } from "node:module";
+import { Readable } from "node:stream";
+import { spec as Spec } from "node:test/reporters";
+
+const COMPILED = /(?:file:\/\/)?(\/[^\s():]+\/\.build\/tests\/[^\s():]+\.js):(\d+):(\d+)/g;
+const maps = new Map();
+
+export default async function* report(events) {
+  yield* Readable.from(withSources(events)).pipe(new Spec());
+}
+
+async function* withSources(events) {
+  for await (const event of events) {
+    const { data } = event;
+    if (data?.file && data.line) Object.assign(data, originalOf(data.file, data.line, data.column));
+    mapStacks(data?.details?.error);
+    yield event;
+  }
+}
+
+/** Rewrites the stacks of an error, its causes and its parts. */
+function mapStacks(error) {
+  if (typeof error !== "object" || error === null) return;
+  if (typeof error.stack === "string") {
+    const stack = error.stack.replace(COMPILED, (_, path, line, column) => {
+      const original = originalOf(path, Number(line), Number(column));
+      return `${original.file}:${original.line}:${original.column}`;
+    });
+    Object.defineProperty(error, "stack", { value: stack, writable: true, configurable: true });
+  }
+  mapStacks(error.cause);
+  if (Array.isArray(error.errors)) error.errors.forEach(mapStacks);
+}
+
+function originalOf(path, line, column) {
+  const file = path.replace(/^file:\/\//, "");
+  const entry = mapOf(file)?.findEntry(line - 1, column - 1);
+  if (entry?.originalSource === undefined) return { file, line, column };
+  return { file: entry.originalSource, line: entry.originalLine + 1, column: entry.originalColumn + 1 };
+}
+
+function mapOf(file) {
+  if (!maps.has(file)) maps.set(file, readMap(`${file}.map`));
+  return maps.get(file);
+}
+
+function readMap(path) {
+  try {
+    return new SourceMap(JSON.parse(readFileSync(path, "utf8")));
+  } catch {
+    return null;
+  }
+}
