@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { deserialize, serialize } from "node:v8";
 import { uuidv7 } from "../../src/core/ids.ts";
 import type { QueueName } from "../../src/core/queues.ts";
-import { openSession } from "../../src/features/access/sessions/sessions.ts";
 import type { StreamEntry, StreamRef } from "../../src/live/stream.ts";
 import type { JobRow } from "../../src/store/commit/write-set.ts";
 import { addEffect, type Trx } from "../../src/store/database.ts";
@@ -12,15 +10,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../helpers/tables.ts";
-import { WebSocketClient } from "../live/support/web-socket-client.ts";
-
-/** Writes rows without any service, with an effect that names them. */
-function commit(prism: TestPrism, effect: Effect, write: (trx: Trx) => Promise<unknown>): Promise<void> {
-  return prism.parts.base.database.write(async (trx) => {
-    await write(trx);
-    addEffect(trx, effect);
-  });
-}
+import { commit, roleId, session } from "./support/effects.ts";
 
 interface Case {
   readonly name: string;
@@ -35,17 +25,6 @@ interface Case {
 
 const statusOf = async (prism: TestPrism, path: string, token: string): Promise<number> =>
   (await prism.get(path, { token })).status;
-
-const roleId = (prism: TestPrism, name: string): string =>
-  scalarOf<string>(prism, "select id from roles where name = ?", name) ?? "";
-
-async function session(prism: TestPrism, userId: string): Promise<{ id: string; token: string }> {
-  const { access } = prism.parts.core;
-  const { id } = await prism.parts.base.database.write((trx) =>
-    openSession(access.accounts, userId, { ip: "127.0.0.1", userAgent: "test" }, trx),
-  );
-  return { id, token: (await access.accessTokens.issue(userId, id)).token };
-}
 
 const waitingJob = (): JobRow => ({
   id: uuidv7(),
@@ -373,70 +352,4 @@ test("what is counted, announced or dead is known once, after the commit", async
   const { text } = await prism.get("/metrics");
   assert.match(text, /prism_delivery_total\{channel="email",result="skipped"\} 1/);
   assert.match(text, /prism_delivery_latency_seconds_count\{channel="email"\} 1/);
-});
-
-test("effects go through the writer with their commit, as plain data", async (t) => {
-  const prism = await startPrism(t);
-  const { port } = prism.parts.base.store;
-  const committed: Effect[] = [];
-  const [commitOf, endPartOf] = [port.commit.bind(port), port.endPart.bind(port)];
-  port.commit = (end) => {
-    committed.push(...end.effects);
-    return commitOf(end);
-  };
-  port.endPart = (end, isFirst) => {
-    committed.push(...end.effects);
-    return endPartOf(end, isFirst);
-  };
-  const ann = await makeUser(prism, "ann", ["User"]);
-  const { token } = await session(prism, ann.id);
-  await prism.post("/api/v1/tasks", { title: "x" }, { token });
-  await prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'x'", targetUsers: ["ann"] });
-  await prism.post("/api/v1/notifications", { recipients: ["ann"], title: "t", message: "m" });
-  await prism.post("/api/v1/queues/timers/pause", {});
-  await prism.post("/api/v1/auth/logout", {}, { token });
-  const types = new Set(committed.map(({ type }) => type));
-  for (const type of [
-    "rights-changed",
-    "answers-changed",
-    "entry",
-    "rules-changed",
-    "notified",
-    "queue-changed",
-  ] as const)
-    assert.ok(types.has(type), type);
-  assert.deepEqual(deserialize(serialize(committed)), committed);
-});
-
-test("a logout re-reads the rights of its own connections and of no other", async (t) => {
-  const prism = await startPrism(t);
-  const [ann, bob] = [await makeUser(prism, "ann", ["User"]), await makeUser(prism, "bob", ["User"])];
-  const ended = await session(prism, ann.id);
-  const [second, bobs] = [await session(prism, ann.id), await session(prism, bob.id)];
-  const client = await WebSocketClient.welcomed(t, prism.wsUrl, ended.token);
-  for (const token of [second.token, bobs.token, prism.adminToken])
-    await WebSocketClient.welcomed(t, prism.wsUrl, token);
-  const access = prism.parts.core.live.realtimeAccess;
-  const refresh = access.refresh.bind(access);
-  const reread: string[] = [];
-  access.refresh = (principal) => {
-    reread.push(principal.kind === "apiKey" ? principal.key : `${principal.userId} ${principal.sessionId}`);
-    return refresh(principal);
-  };
-  // What the making of the users has changed is looked up by then.
-  const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
-  await commit(prism, { type: "rights-changed", of: "user", userId: me.id }, async () => undefined);
-  await eventually("the administrator's socket", () => reread.some((one) => one.startsWith(me.id)));
-  reread.length = 0;
-  await prism.post("/api/v1/auth/logout", {}, { token: ended.token });
-  await client.end;
-  assert.deepEqual(reread, [`${ann.id} ${ended.id}`]);
-  // A role's holders, and no one else.
-  reread.length = 0;
-  const id = roleId(prism, "User");
-  await commit(prism, { type: "rights-changed", of: "role", roleId: id }, (trx) =>
-    trx.updateTable("roles").set({ version: 2 }).where("id", "=", id).execute(),
-  );
-  await eventually("both holders", () => reread.length >= 2);
-  assert.deepEqual(reread.sort(), [`${ann.id} ${second.id}`, `${bob.id} ${bobs.id}`].sort());
 });

@@ -1,54 +1,22 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import test, { after, before } from "node:test";
 import type { CoreServices, StoredEvent } from "../../../src/module/module-api.ts";
 import { eventually } from "../../helpers/eventually.ts";
-import { makeUser } from "../../helpers/people.ts";
-import { TestPrism } from "../../helpers/prism.ts";
+import type { TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
-import { WebSocketClient } from "../../live/support/web-socket-client.ts";
-import { moduleText } from "./support/module-dir.ts";
+import { type Probe, startProbe } from "./support/probe.ts";
 
 let prism: TestPrism;
-let root: string;
-/** What a module is given. */
-let given: CoreServices;
-let uma: { id: string; token: string };
-
-const world = globalThis as { probeServices?: CoreServices; probeJobs?: unknown[] };
+let given: Probe["given"];
+let uma: Probe["uma"];
+let jobs: Probe["jobs"];
+let stop: Probe["stop"];
 
 before(async () => {
-  root = mkdtempSync(join(tmpdir(), "prism-services-"));
-  mkdirSync(join(root, "modules/probe"), { recursive: true });
-  const text = moduleText(
-    "probe",
-    `
-    globalThis.probeServices = services;
-    globalThis.probeJobs = [];
-    services.scheduler.handle("note", async (job) => {
-      globalThis.probeJobs.push(job);
-      job.progress({ at: 1 });
-      if (job.payload.fail === "permanent") throw Object.assign(new Error("never again"), { permanent: true });
-      if (job.payload.fail === "later") throw Object.assign(new Error("not now"), { retryAfterMs: 3_600_000 });
-      return { did: job.payload };
-    });
-    server.post("/probe/audit", async (req) => { await services.audit.record({ action: "probe.done", resourceType: "thing", resourceId: "7", metadata: { n: 1 } }); });
-  `,
-  );
-  writeFileSync(join(root, "modules/probe/index.mjs"), text);
-  prism = await TestPrism.start({ settings: { modulesDir: join(root, "modules"), "modules.hotReload": "false" } });
-  if (!world.probeServices) throw new Error("the module was not loaded");
-  given = world.probeServices;
-  uma = await makeUser(prism, "uma", ["User"]);
+  ({ prism, given, uma, jobs, stop } = await startProbe());
 });
 
-after(async () => {
-  await prism.stop();
-  rmSync(prism.dir, { recursive: true, force: true });
-  rmSync(root, { recursive: true, force: true });
-});
+after(() => stop());
 
 test("a module is given the services of the contract, and no more", () => {
   assert.deepEqual(Object.keys(given).sort(), [
@@ -115,14 +83,14 @@ test("S0-45: notify sends and schedules, cancels, tells the history and marks re
 });
 
 test("S0-46: scheduler runs the module's jobs in its own queue, now, later and by cron", async () => {
-  world.probeJobs = [];
+  jobs.length = 0;
   const { jobId } = await given.scheduler.add("default", "note", { n: 1 }, { priority: 7 });
   const done = await eventually("the job is done", async () => {
     const job = await given.scheduler.get(jobId);
     return job?.state === "succeeded" ? job : undefined;
   });
   assert.deepEqual([done.queue, done.kind, done.result, done.attempts], ["module:probe", "note", { did: { n: 1 } }, 1]);
-  const [seen] = world.probeJobs as { kind: string; state: string; payload: unknown }[];
+  const [seen] = jobs as { kind: string; state: string; payload: unknown }[];
   assert.deepEqual([seen?.kind, seen?.state, seen?.payload], ["note", "running", { n: 1 }]);
   const later = await given.scheduler.add("probe", "note", {}, { delayMs: 3_600_000, dedupeKey: "one" });
   assert.equal((await given.scheduler.add("module:probe", "note", {}, { dedupeKey: "one" })).jobId, later.jobId);
@@ -360,69 +328,4 @@ test("audit rows name the caller and the module; what no request caused names th
     [{ type: "user", id: uma.id, module: "probe" }, "req-7", "7"],
   );
   assert.deepEqual(JSON.parse(row("probe.alone")?.actor ?? "{}"), { type: "module", name: "probe" });
-});
-
-test("S3-39: realtime publishes to streams of users and channels, whose followers hear it, and knows who is there", async (t) => {
-  const client = await WebSocketClient.welcomed(t, prism.wsUrl, uma.token);
-  await client.ask({ op: "subscribe", id: "s", stream: "channel:live" });
-  await given.realtime.publish("channel:live", "note", { n: 0 });
-  assert.deepEqual((await client.expect({ op: "event" }))["data"], { n: 0 });
-  assert.equal(given.realtime.isLive(uma.id), true);
-  const one = await given.realtime.publish("channel:probe", "note", { n: 1 });
-  const two = await given.realtime.publish(`user:${uma.id}`, "note", { n: 2 });
-  assert.ok(two.offset > one.offset);
-  assert.deepEqual(rowsOf(prism, "select type, data from stream_log where seq = ?", one.offset), [
-    { type: "note", data: '{"n":1}' },
-  ]);
-  assert.equal(given.realtime.isLive("nobody"), false);
-  await prism.parts.base.database.write((trx) =>
-    trx.updateTable("users").set({ externalId: "crm-7" }).where("id", "=", uma.id).execute(),
-  );
-  for (const reference of ["crm-7", "uma"]) {
-    assert.equal(given.realtime.isLive(reference), true, reference);
-    const { offset } = await given.realtime.publish(`user:${reference}`, "note", {});
-    assert.deepEqual(rowsOf(prism, "select stream from stream_log where seq = ?", offset), [
-      { stream: `user:${uma.id}` },
-    ]);
-    assert.ok((await given.time.forUser("2026-01-01T12:00:00Z", reference)).isValid);
-  }
-  await assert.rejects(given.realtime.publish("user:nobody", "note", {}), TypeError);
-  await assert.rejects(given.time.forUser("2026-01-01T12:00:00Z", "nobody"), { code: "USER_NOT_FOUND" });
-  await assert.rejects(given.realtime.publish("project:x", "note", {}), TypeError);
-  await assert.rejects(given.realtime.publish(`channel:probe`, "note", "x".repeat(70_000)), {
-    code: "PAYLOAD_TOO_LARGE",
-  });
-});
-
-test("kv keeps JSON by key, the module's alone", async () => {
-  await given.kv.set("k", { a: [1, null, "ü"] });
-  assert.deepEqual(await given.kv.get("k"), { a: [1, null, "ü"] });
-  await given.kv.set("k", null);
-  assert.equal(await given.kv.get("k"), null);
-  await given.kv.delete("k");
-  assert.equal(await given.kv.get("k"), undefined);
-  await prism.parts.base.database.write((trx) =>
-    trx.insertInto("module_kv").values({ module: "other", key: "mine", value: "1", updatedAt: 0 }).execute(),
-  );
-  assert.equal(await given.kv.get("mine"), undefined);
-  for (const key of ["team:b", "team:a", "team:ü", "teams", "tea"]) await given.kv.set(key, key.length);
-  const keys = async (...args: Parameters<typeof given.kv.list>) =>
-    (await given.kv.list(...args)).map(({ key, value }) => `${key} ${String(value)}`);
-  assert.deepEqual(await keys("team:"), ["team:a 6", "team:b 6", "team:ü 6"]);
-  assert.deepEqual(await keys("team:", { after: "team:a", limit: 1 }), ["team:b 6"]);
-  assert.deepEqual(await keys("tea", { limit: 1 }), ["tea 3"]);
-  assert.deepEqual(await keys("mine"), []);
-  await assert.rejects(given.kv.list("", { limit: 1001 }), TypeError);
-  await assert.rejects(given.kv.set("x".repeat(257), 1), TypeError);
-  await assert.rejects(given.kv.set("big", "x".repeat(262_145)), { code: "PAYLOAD_TOO_LARGE" });
-});
-
-test("config shows the settings in force and no secret", () => {
-  const text = JSON.stringify(given.config);
-  const { secrets } = prism.parts.base.config;
-  for (const secret of [secrets.access, secrets.refresh])
-    assert.ok(!text.includes(Buffer.from(secret).toString("base64")) && !text.includes(Buffer.from(secret).toString()));
-  assert.equal(given.config["env"], "development");
-  assert.equal((given.config["auth"] as Record<string, unknown>)["jwtSecret"], undefined);
-  assert.ok(Object.isFrozen(given.config) && Object.isFrozen(given.config["auth"]));
 });
