@@ -224,6 +224,7 @@ test("what cannot be done is said, with its exit code, and leaves nothing", asyn
       assert.deepEqual([status, stdout], [c.status, ""], stderr);
       assert.match(stderr, c.says);
     },
+    1,
   );
   // The executable unpacks its addons into the home directory.
   const found = readdirSync(cwd).filter((name) => name !== ".cache");

@@ -54,14 +54,18 @@ export async function makeDatabase(options: CliOptions): Promise<void> {
   if (status !== 0) throw new Error(`prism migrate ended with ${status}: ${stderr}`);
 }
 
-/** Runs named cases, each a subtest, two at a time: every one waits for a process of its own. */
+/**
+ * Runs named cases, each a subtest. @param atOnce 1 where they would wait for each other, as
+ * commands do that lock the same data directory
+ */
 export async function eachCase<C extends { readonly name: string }>(
   t: TestContext,
   what: string,
   cases: readonly C[],
   run: (c: C) => Promise<void>,
+  atOnce = 2,
 ): Promise<void> {
-  await t.test(what, { concurrency: 2 }, async (group) => {
+  await t.test(what, { concurrency: atOnce }, async (group) => {
     await Promise.all(cases.map((c) => group.test(c.name, () => run(c))));
   });
 }
