@@ -25,6 +25,7 @@ export type {
   Gap,
   Level,
   Notification,
+  NotificationAction,
   PrismEvent,
   UnreadCount,
   UserEntries,

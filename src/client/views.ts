@@ -3,6 +3,14 @@
  * texts.
  */
 
+/** An action that an app offers with a notification; other members are kept. */
+export interface NotificationAction {
+  readonly type: string;
+  readonly url?: string | undefined;
+  readonly label?: string | undefined;
+  readonly [other: string]: unknown;
+}
+
 /** A notification as its recipient sees it. */
 export interface Notification {
   readonly id: string;
@@ -16,7 +24,7 @@ export interface Notification {
   readonly body: string;
   readonly sound: string | null;
   readonly soundUrl: string | null;
-  readonly action: Readonly<Record<string, unknown>> | null;
+  readonly action: NotificationAction | null;
   readonly data: Readonly<Record<string, unknown>> | null;
   readonly priority: number;
   readonly recipients: readonly string[];

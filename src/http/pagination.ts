@@ -1,14 +1,19 @@
 import * as v from "valibot";
 import { PrismError } from "../core/errors.ts";
-import { pattern, queryInteger } from "./shapes.ts";
+import { doc, pattern, queryInteger } from "./shapes.ts";
 
 /** The query members of a list: `page`+`limit`, `limit`+`offset`, or `cursor`. */
-export function pageEntries(maxLimit = 100) {
+export function pageEntries(maxLimit = 100, defaultLimit = DEFAULT_LIMIT) {
   return {
-    limit: v.optional(queryInteger(1, maxLimit)),
-    page: v.optional(queryInteger(1, 100_000)),
-    offset: v.optional(queryInteger(0, 100_000)),
-    cursor: v.optional(pattern(/^[A-Za-z0-9_-]{1,512}$/, "must be a cursor that this server gave")),
+    limit: v.optional(doc(queryInteger(1, maxLimit), `Entries per page; default ${defaultLimit}`)),
+    page: v.optional(doc(queryInteger(1, 100_000), "Page number, from 1; not together with `offset` or `cursor`")),
+    offset: v.optional(doc(queryInteger(0, 100_000), "Entries to skip; not together with `page` or `cursor`")),
+    cursor: v.optional(
+      doc(
+        pattern(/^[A-Za-z0-9_-]{1,512}$/, "must be a cursor that this server gave"),
+        "`nextCursor` of the page before; not together with `page` or `offset`",
+      ),
+    ),
   };
 }
 

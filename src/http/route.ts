@@ -80,10 +80,16 @@ export type Shape<T> = v.GenericSchema<unknown, T>;
  * OpenAPI document all come from here. `path` is absolute; `:name` is a parameter.
  */
 export interface Route<P = unknown, Q = unknown, B = unknown> {
+  /** The `operationId`, such as `createRule`. A route of a loaded module has none. */
+  readonly id?: string;
   readonly method: Method;
   readonly path: string;
   readonly aliases?: readonly string[];
   readonly summary: string;
+  /** Sentences for the API page besides the summary; access and limits are added to them. */
+  readonly details?: string;
+  /** The description of a success; absent: that of the response's shape. */
+  readonly returns?: string;
   readonly tag: string;
   readonly access: Access;
   readonly params?: Shape<P>;

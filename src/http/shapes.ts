@@ -183,32 +183,63 @@ export function queryList<T extends string>(item: v.GenericSchema<string, T>) {
   );
 }
 
-const names = new Map<v.GenericSchema, string>();
+/** The schema with a description for the OpenAPI document. */
+export function doc<S extends v.GenericSchema>(schema: S, text: string): S {
+  return v.pipe(schema, v.description(text)) as unknown as S;
+}
+
+const examples = new WeakMap<object, unknown>();
+
+/** Gives a request body an example that works when it is sent unchanged (see the API page). */
+export function example<S extends v.GenericSchema>(schema: S, value: v.InferInput<S>): S {
+  examples.set(schema, value);
+  return schema;
+}
+
+export function exampleOf(schema: object): unknown {
+  return examples.get(schema);
+}
+
+const names = new Map<unknown, { readonly name: string; readonly text: string }>();
 
 /**
- * Gives the shape of an answer a name: the OpenAPI document has it once, under
- * `components.schemas`, and answers that hold it refer to it.
+ * Names a shape: the OpenAPI document has it once, under `components.schemas`, and the operations
+ * refer to it.
+ * @param text what a value of the shape is, as a noun phrase.
  * @throws TypeError when another schema has the name
  */
-export function named<S extends v.GenericSchema>(name: string, schema: S): S {
-  for (const taken of names.values()) if (taken === name) throw new TypeError(`two schemas are named ${name}`);
-  names.set(schema, name);
+export function named<S extends v.GenericSchema>(name: string, text: string, schema: S): S {
+  for (const taken of names.values()) if (taken.name === name) throw new TypeError(`two schemas have the name ${name}`);
+  names.set(schema, { name, text });
   return schema;
 }
 
 export function nameOf(schema: unknown): string | undefined {
-  return names.get(schema as v.GenericSchema);
+  return names.get(schema)?.name;
 }
 
-/** The shape of a list's answer. */
+/** The text of a named shape. */
+export function textOf(schema: unknown): string | undefined {
+  return names.get(schema)?.text;
+}
+
+const pages = new Map<unknown, v.GenericSchema>();
+
+/** The response shape of a list; the page of a named shape `Rule` has the name `RulePage`. */
 export function pageOf<T extends v.GenericSchema>(item: T) {
-  return v.object({
-    data: v.array(item),
-    page: v.nullable(v.number()),
-    limit: v.number(),
-    total: v.optional(v.number()),
-    nextCursor: v.nullable(v.string()),
+  const page = v.object({
+    data: doc(v.array(item), "The entries of this page"),
+    page: doc(v.nullable(v.number()), "Number of this page, from 1; null when the page was read by cursor"),
+    limit: doc(v.number(), "Largest number of entries on a page"),
+    total: v.optional(doc(v.number(), "Number of all entries; only with `page` or `offset`")),
+    nextCursor: doc(v.nullable(v.string()), "Pass it as `cursor` to read the next page; null on the last page"),
   });
+  const name = nameOf(item);
+  if (name === undefined) return page;
+  const known = pages.get(item) as typeof page | undefined;
+  if (known) return known;
+  pages.set(item, page);
+  return named(`${name}Page`, `One page of \`${name}\` objects`, page);
 }
 
 /**
@@ -233,14 +264,25 @@ export interface ServedChannels {
 
 const MAX_ACTION_BYTES = 4096;
 
-export const ChannelList = v.pipe(v.array(v.picklist(CHANNELS)), v.minLength(1, "must name at least one channel"));
+export const ChannelList = doc(
+  v.pipe(v.array(v.picklist(CHANNELS)), v.minLength(1, "must name at least one channel")),
+  "Channels to send by",
+);
 
 /**
  * What a client offers to do with a notification. Members besides these are the client's own and
  * kept.
  */
 export const Action = v.pipe(
-  openObject({ type: text(50, 1), url: v.optional(text(2048, 1)), label: v.optional(text(100)) }),
+  named(
+    "Action",
+    "An action that the app offers with a notification; other members are kept",
+    openObject({
+      type: doc(text(50, 1), "Kind of action, such as `open`"),
+      url: v.optional(doc(text(2048, 1), "Link: http, https or a scheme of `notifications.appSchemes`")),
+      label: v.optional(doc(text(100), "Text of the button")),
+    }),
+  ),
   v.check(
     (value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_ACTION_BYTES,
     `must be at most ${MAX_ACTION_BYTES} bytes`,

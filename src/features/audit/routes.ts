@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { streamReply } from "../../http/long-replies.ts";
 import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import { route } from "../../http/route.ts";
-import { instant, named, object, pageOf, pattern } from "../../http/shapes.ts";
+import { doc, instant, named, object, pageOf, pattern } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
@@ -11,13 +11,18 @@ import { type AuditHeadKeeper, readAuditHead } from "./audit-head.ts";
 import { AUDIT_BYTES, auditCsv, auditRows, auditView, lastAuditSeq, seqBounds, verifyAudit } from "./audit-log.ts";
 
 const filters = {
-  from: v.optional(instant),
-  to: v.optional(instant),
-  userId: v.optional(v.pipe(v.string(), v.maxLength(64))),
-  action: v.optional(pattern(/^[a-z]+(\.[a-z_]+|\.\*)?$/, "must be an action such as rule.create, or rule.*")),
-  resourceType: v.optional(v.pipe(v.string(), v.maxLength(50))),
-  resourceId: v.optional(v.pipe(v.string(), v.maxLength(64))),
-  requestId: v.optional(v.pipe(v.string(), v.maxLength(128))),
+  from: v.optional(doc(instant, "At or after")),
+  to: v.optional(doc(instant, "Before")),
+  userId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id of the acting user")),
+  action: v.optional(
+    doc(
+      pattern(/^[a-z]+(\.[a-z_]+|\.\*)?$/, "must be an action such as rule.create, or rule.*"),
+      "Action such as `rule.create`, or `rule.*`",
+    ),
+  ),
+  resourceType: v.optional(doc(v.pipe(v.string(), v.maxLength(50)), "Kind of the changed resource, such as `rule`")),
+  resourceId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id of the changed resource")),
+  requestId: v.optional(doc(v.pipe(v.string(), v.maxLength(128)), "Id of the request")),
 };
 
 const ListQuery = object({ ...filters, ...pageEntries(1000) });
@@ -27,6 +32,7 @@ type AuditFilters = v.InferOutput<typeof ExportQuery>;
 
 const AuditView = named(
   "AuditRow",
+  "A row of the audit trail",
   v.object({
     seq: v.number(),
     id: v.string(),
@@ -44,12 +50,16 @@ const AuditView = named(
   }),
 );
 
-const VerifyReply = v.object({
-  ok: v.boolean(),
-  checked: v.number(),
-  firstBad: v.optional(v.object({ seq: v.number(), id: v.string() })),
-  truncated: v.optional(v.boolean()),
-});
+const VerifyReply = named(
+  "AuditVerification",
+  "The result of the check",
+  v.object({
+    ok: v.boolean(),
+    checked: v.number(),
+    firstBad: v.optional(v.object({ seq: v.number(), id: v.string() })),
+    truncated: v.optional(v.boolean()),
+  }),
+);
 
 /** What the feature needs besides the services of every module. */
 interface AuditOwn {
@@ -74,7 +84,8 @@ function serve(server: FeatureServer, context: AuditContext): void {
     route({
       method: "GET",
       path: "/api/v1/audit",
-      summary: "What was done by whom, newest first",
+      id: "listAuditRows",
+      summary: "List audit rows, newest first",
       tag,
       access: { permission: "audit:read" },
       query: ListQuery,
@@ -95,7 +106,8 @@ function serve(server: FeatureServer, context: AuditContext): void {
     route({
       method: "GET",
       path: "/api/v1/audit/export",
-      summary: "The audit trail as CSV, oldest first; the export itself is recorded",
+      id: "exportAudit",
+      summary: "Download the audit trail as CSV, oldest first; the export is audited",
       tag,
       access: { permission: "audit:export" },
       query: ExportQuery,
@@ -115,7 +127,8 @@ function serve(server: FeatureServer, context: AuditContext): void {
     route({
       method: "GET",
       path: "/api/v1/audit/verify",
-      summary: "Recompute the hash chain and name the first row that was changed, if one was",
+      id: "verifyAudit",
+      summary: "Recompute the hash chain and return the first changed row, if any",
       tag,
       access: { permission: "audit:read" },
       query: VerifyQuery,

@@ -1,13 +1,16 @@
 import * as v from "valibot";
 import { DAY_MS, type EpochMs, offsetChange, zoneOffsetMs } from "../../core/clock.ts";
-import { integer, object, pattern } from "../../http/shapes.ts";
+import { doc, example, integer, named, object, pattern } from "../../http/shapes.ts";
 import type { NotificationKind, OutsideChannel } from "../../store/schema.ts";
 import type { NotificationFacts } from "./channel.ts";
 import type { DeliveryReason } from "./deliveries.ts";
 
-const clockTime = pattern(/^([01]\d|2[0-3]):[0-5]\d$/, "must be a time of day such as 22:30");
+const clockTime = doc(
+  pattern(/^([01]\d|2[0-3]):[0-5]\d$/, "must be a time of day such as 22:30"),
+  "Local time such as 22:30",
+);
 const CHANNELS = ["in_app", "push", "email", "webhook"] as const;
-const channels = v.optional(v.pipe(v.array(v.picklist(CHANNELS)), v.maxLength(4)));
+const channels = v.optional(doc(v.pipe(v.array(v.picklist(CHANNELS)), v.maxLength(4)), "Channels for this kind"));
 const channelsByKind = {
   rule: channels,
   direct: channels,
@@ -19,26 +22,26 @@ const channelsByKind = {
 
 export const NOTIFICATION_KINDS = Object.keys(channelsByKind) as NotificationKind[];
 
-/** How and when a user wants notifications. Stored as sent; missing members mean the default. */
-export const Preferences = object({
-  channels: v.optional(
-    v.pipe(
-      object(channelsByKind),
-      v.description("By kind, by which channels it may come besides the list of notifications; absent: by all"),
-    ),
+/** How and when a user wants notifications. Stored as sent; absent members mean the default. */
+export const Preferences = example(
+  named(
+    "Preferences",
+    "The notification preferences of a user",
+    object({
+      channels: v.optional(doc(object(channelsByKind), "Channels by kind of notification; default: all")),
+      quietHours: v.optional(
+        doc(
+          v.nullable(object({ from: clockTime, to: clockTime })),
+          "Local times between which push and email wait; priority 500 and above is sent",
+        ),
+      ),
+      minPriority: v.optional(doc(integer(0, 1000), "Lower priorities are only listed, not sent")),
+      emailAlerts: v.optional(doc(v.boolean(), "Whether alerts are also sent by email; default true")),
+      digest: v.optional(doc(v.boolean(), "Whether the daily digest is sent; default true")),
+    }),
   ),
-  quietHours: v.optional(
-    v.pipe(
-      v.nullable(object({ from: clockTime, to: clockTime })),
-      v.description("Local times between which push and mail wait, unless the priority is 500 or more"),
-    ),
-  ),
-  minPriority: v.optional(
-    v.pipe(integer(0, 1000), v.description("What is less important stays in the list of notifications")),
-  ),
-  emailAlerts: v.optional(v.boolean()),
-  digest: v.optional(v.boolean()),
-});
+  { quietHours: { from: "22:00", to: "07:00" }, minPriority: 10, channels: { digest: ["email"] } },
+);
 export type Preferences = v.InferOutput<typeof Preferences>;
 
 /** Quiet hours do not hold notifications of this priority and above. */

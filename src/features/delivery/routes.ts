@@ -33,7 +33,8 @@ function preferenceRoutes(context: PreferencesOwn): Route[] {
     route({
       method: "GET",
       path: "/api/v1/users/me/preferences",
-      summary: "How and when the caller wants to be told",
+      id: "getPreferences",
+      summary: "Get the caller's notification preferences",
       tag: "Users",
       access: { tokenScopes: ["account:own"] },
       response: Preferences,
@@ -44,7 +45,8 @@ function preferenceRoutes(context: PreferencesOwn): Route[] {
     route({
       method: "PUT",
       path: "/api/v1/users/me/preferences",
-      summary: "Say how and when one wants to be told",
+      id: "updatePreferences",
+      summary: "Update the caller's notification preferences",
       tag: "Users",
       access: { tokenScopes: ["account:own"] },
       body: Preferences,
@@ -62,7 +64,9 @@ function preferenceRoutes(context: PreferencesOwn): Route[] {
     route({
       method: "PUT",
       path: "/api/v1/users/me/push-tokens",
-      summary: "Name the devices that push goes to; tokens are kept encrypted and never shown",
+      id: "setPushTokens",
+      summary: "Set the caller's push devices; tokens are stored encrypted and never returned",
+      returns: "The devices of the caller",
       tag: "Users",
       access: { tokenScopes: ["account:own"] },
       body: PushBody,

@@ -3,7 +3,7 @@ import { callerOf, holderOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { streamReply } from "../../http/long-replies.ts";
 import { Reply } from "../../http/route.ts";
-import { object, pageOf } from "../../http/shapes.ts";
+import { doc, object, pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { ingest, openIngest } from "./ingest.ts";
 import { DELETE_EVENTS_KIND, deleteProjectEvents, runDeletion } from "./retention.ts";
@@ -28,10 +28,12 @@ function serve(server: FeatureServer, context: EventsContext): void {
     method: "DELETE",
     path: "/api/v1/projects/:id/events",
     aliases: ["/projects/:id/events"],
-    summary: "Delete a project's events (owner); more than 10 000 are deleted by a job",
+    id: "deleteProjectEvents",
+    summary: "Delete the events of a project (owner); a job deletes more than 10 000",
+    returns: "Number of deleted events, or the job that deletes them (202)",
     tag: "Projects",
     access: { tokenScopes: ["events:delete"] },
-    params: object({ id: v.string() }),
+    params: object({ id: doc(v.string(), "Id or slug of the project") }),
     query: s.DeleteEvents,
     otherStatuses: [202],
     response: v.union([v.object({ deleted: v.number() }), v.object({ jobId: v.string() })]),
@@ -45,7 +47,9 @@ function serve(server: FeatureServer, context: EventsContext): void {
     method: "POST",
     path: "/api/v1/events",
     aliases: ["/events", "/ingest", "/api/ingest", "/api/v1/ingest"],
-    summary: "Store events: one object, an array, or NDJSON",
+    id: "sendEvents",
+    summary: "Send events: one object, an array, or NDJSON",
+    returns: "What was stored, rejected or known before",
     tag,
     access: { permission: "events:write", within: "project", keyScope: "events:write" },
     query: s.IngestQuery,
@@ -71,7 +75,8 @@ function serve(server: FeatureServer, context: EventsContext): void {
     method: "GET",
     path: "/api/v1/events",
     aliases: ["/events"],
-    summary: "Events of a project, newest first",
+    id: "listEvents",
+    summary: "List the events of a project, newest first",
     tag,
     access: read,
     query: s.ListQuery,
@@ -82,6 +87,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
   server.route({
     method: "GET",
     path: "/api/v1/events/export",
+    id: "exportEvents",
     summary: "Download events as NDJSON or CSV, oldest first",
     tag,
     access: read,
@@ -98,10 +104,11 @@ function serve(server: FeatureServer, context: EventsContext): void {
   server.route({
     method: "GET",
     path: "/api/v1/events/:id",
-    summary: "One event with the notifications it made",
+    id: "getEvent",
+    summary: "Get an event with the notifications it caused",
     tag,
     access: read,
-    params: object({ id: v.string() }),
+    params: object({ id: doc(v.string(), "Id of the event") }),
     response: s.EventDetail,
     errors: ["EVENT_NOT_FOUND"],
     handle: (exchange, { params }) => getEvent(context, callerOf(exchange), params.id),
@@ -109,10 +116,12 @@ function serve(server: FeatureServer, context: EventsContext): void {
   server.route({
     method: "POST",
     path: "/api/v1/events/:id/reprocess",
-    summary: "Ask the rules about an event again; those that have told somebody of it are left out",
+    id: "reprocessEvent",
+    summary: "Re-evaluate an event; rules that already notified are skipped",
+    returns: "The job that evaluates the event",
     tag,
     access: { permission: "jobs:manage" },
-    params: object({ id: v.string() }),
+    params: object({ id: doc(v.string(), "Id of the event") }),
     body: s.ReprocessBody,
     status: 202,
     response: v.object({ jobId: v.string() }),

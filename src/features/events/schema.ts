@@ -1,63 +1,92 @@
 import * as v from "valibot";
 import { LEVELS } from "../../core/vocabulary.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, named, object, queryBoolean, queryInteger, queryList, text } from "../../http/shapes.ts";
+import {
+  doc,
+  example,
+  instant,
+  named,
+  object,
+  queryBoolean,
+  queryInteger,
+  queryList,
+  text,
+} from "../../http/shapes.ts";
 import { EventInput, EventTypePattern } from "./pipeline/event-envelope.ts";
 
 const filters = {
   projectId: v.optional(
-    v.pipe(v.string(), v.maxLength(64), v.description("Id or slug; default: the key's project, for users default")),
+    doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of the project; default: that of the API key, or `default`"),
   ),
-  type: v.optional(queryList(EventTypePattern)),
-  level: v.optional(queryList(v.picklist(LEVELS))),
-  source: v.optional(text(100)),
-  from: v.optional(instant),
-  to: v.optional(instant),
-  afterSeq: v.optional(queryInteger(0, Number.MAX_SAFE_INTEGER)),
-  processed: v.optional(queryBoolean),
+  type: v.optional(doc(queryList(EventTypePattern), "Types, or prefixes such as `order.*`, separated by commas")),
+  level: v.optional(doc(queryList(v.picklist(LEVELS)), "Levels, separated by commas")),
+  source: v.optional(doc(text(100), "Source of the event")),
+  from: v.optional(doc(instant, "Received at or after")),
+  to: v.optional(doc(instant, "Received before")),
+  afterSeq: v.optional(doc(queryInteger(0, Number.MAX_SAFE_INTEGER), "Only events after this sequence number")),
+  processed: v.optional(doc(queryBoolean, "Only evaluated, or only pending events")),
 };
 
 export const ListQuery = object({ ...filters, ...pageEntries(1000) });
 export type ListQuery = v.InferOutput<typeof ListQuery>;
 
-export const ExportQuery = object({ ...filters, format: v.optional(v.picklist(["ndjson", "csv"])) });
+export const ExportQuery = object({
+  ...filters,
+  format: v.optional(doc(v.picklist(["ndjson", "csv"]), "Default `ndjson`")),
+});
 export type ExportQuery = v.InferOutput<typeof ExportQuery>;
 
 export type EventFilters = Omit<v.InferOutput<typeof ListQuery>, "projectId" | "limit" | "page" | "offset" | "cursor">;
 
-export const ReprocessBody = object({
-  rulesOnly: v.optional(
-    v.pipe(v.boolean("must be true or false"), v.description("Rules are the only consumer so far")),
-  ),
+export const ReprocessBody = example(
+  object({
+    rulesOnly: v.optional(doc(v.boolean("must be true or false"), "Rules are the only consumer so far")),
+  }),
+  { rulesOnly: true },
+);
+
+export const IngestQuery = object({
+  results: v.optional(doc(v.picklist(["all", "errors"]), "Results in the answer to a batch; default `all`")),
 });
 
-export const IngestQuery = object({ results: v.optional(v.picklist(["all", "errors"])) });
-
 /** One event, or an array of events; as NDJSON one event per line. */
-export const IngestBody = v.union([EventInput, v.array(EventInput)]);
+export const IngestBody = example(v.union([EventInput, v.array(EventInput)]), {
+  type: "payment.failed",
+  level: "error",
+  source: "billing",
+  payload: { orderId: "A-1001", amount: 1200, reason: "card declined" },
+});
 
 export const IngestReply = v.union([
-  v.object({
-    id: v.string(),
-    seq: v.number(),
-    status: v.picklist(["accepted", "duplicate"]),
-    receivedAt: v.string(),
-  }),
-  v.object({
-    accepted: v.number(),
-    duplicates: v.number(),
-    rejected: v.number(),
-    firstSeq: v.nullable(v.number()),
-    lastSeq: v.nullable(v.number()),
-    results: v.array(
-      v.object({
-        index: v.number(),
-        id: v.optional(v.string()),
-        status: v.picklist(["accepted", "duplicate", "rejected"]),
-        error: v.optional(v.object({ code: v.string(), message: v.string(), path: v.string() })),
-      }),
-    ),
-  }),
+  named(
+    "StoredEvent",
+    "The answer to a single event",
+    v.object({
+      id: v.string(),
+      seq: v.number(),
+      status: v.picklist(["accepted", "duplicate"]),
+      receivedAt: v.string(),
+    }),
+  ),
+  named(
+    "StoredBatch",
+    "The answer to a batch of events",
+    v.object({
+      accepted: v.number(),
+      duplicates: v.number(),
+      rejected: v.number(),
+      firstSeq: v.nullable(v.number()),
+      lastSeq: v.nullable(v.number()),
+      results: v.array(
+        v.object({
+          index: v.number(),
+          id: v.optional(v.string()),
+          status: v.picklist(["accepted", "duplicate", "rejected"]),
+          error: v.optional(v.object({ code: v.string(), message: v.string(), path: v.string() })),
+        }),
+      ),
+    }),
+  ),
 ]);
 
 const eventEntries = {
@@ -75,19 +104,23 @@ const eventEntries = {
   payload: v.record(v.string(), v.unknown()),
 };
 
-export const EventView = named("Event", v.object(eventEntries));
+export const EventView = named("Event", "A stored event", v.object(eventEntries));
 
-export const EventDetail = v.object({
-  ...eventEntries,
-  notifications: v.array(v.string()),
-  failure: v.optional(
-    v.object({
-      consumer: v.string(),
-      attempts: v.number(),
-      lastError: v.nullable(v.string()),
-      jobId: v.nullable(v.string()),
-    }),
-  ),
-});
+export const EventDetail = named(
+  "EventDetail",
+  "An event with the notifications that it caused",
+  v.object({
+    ...eventEntries,
+    notifications: v.array(v.string()),
+    failure: v.optional(
+      v.object({
+        consumer: v.string(),
+        attempts: v.number(),
+        lastError: v.nullable(v.string()),
+        jobId: v.nullable(v.string()),
+      }),
+    ),
+  }),
+);
 
-export const DeleteEvents = object({ before: v.optional(instant) });
+export const DeleteEvents = object({ before: v.optional(doc(instant, "Only events received before; default: all")) });

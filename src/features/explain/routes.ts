@@ -14,7 +14,8 @@ function serve(server: FeatureServer, context: ExplainOwn): void {
   server.route({
     method: "GET",
     path: "/api/v1/explain/event/:id",
-    summary: "What became of an event: rules, notifications, recipients, channels. Recipients see their own part",
+    id: "explainEvent",
+    summary: "Explain an event: rules, notifications, recipients, channels; recipients see their own part",
     tag,
     access: { tokenScopes: ["notifications:own", "notifications:read_all"] },
     params: s.Params,
@@ -26,7 +27,8 @@ function serve(server: FeatureServer, context: ExplainOwn): void {
   server.route({
     method: "GET",
     path: "/api/v1/explain/notification/:id",
-    summary: "Where a notification comes from and what became of it. Recipients see their own part",
+    id: "explainNotification",
+    summary: "Explain a notification: its cause and its deliveries; recipients see their own part",
     tag,
     access: { tokenScopes: ["notifications:own", "notifications:read_all"] },
     params: s.Params,

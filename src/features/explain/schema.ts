@@ -1,13 +1,10 @@
 import * as v from "valibot";
-import { object, text } from "../../http/shapes.ts";
+import { doc, named, object, text } from "../../http/shapes.ts";
 
-export const Params = object({ id: v.string() });
+export const Params = object({ id: doc(v.string(), "Id of the event or notification") });
 export const Query = object({
   userId: v.optional(
-    v.pipe(
-      text(128, 1),
-      v.description("Also says why this user was told or was not: an id, `me`, a username or an external id"),
-    ),
+    doc(text(128, 1), "Also explains why this user was notified or not: id, username, external id or `me`"),
   ),
 });
 
@@ -30,17 +27,17 @@ const time = v.nullable(v.string());
 const StormView = v.object({
   id: v.string(),
   key: v.string(),
-  heldBack: v.pipe(v.number(), v.description("Matches held back so far, or in all when it is over")),
+  heldBack: doc(v.number(), "Suppressed matches so far"),
   startedAt: v.string(),
   lastAt: v.string(),
   closedAt: time,
-  noticeId: v.pipe(v.nullable(v.string()), v.description("The rolling notice that tells of it")),
+  noticeId: doc(v.nullable(v.string()), "Notification that summarizes it"),
 });
 
 const RuleView = v.object({
   ruleId: v.string(),
   name: v.string(),
-  version: v.pipe(v.nullable(v.number()), v.description("The version that met the event; null: there was none yet")),
+  version: doc(v.nullable(v.number()), "Version that evaluated the event; null when none did"),
   outcome: v.picklist(OUTCOMES),
   reason: v.string(),
   at: time,
@@ -67,20 +64,15 @@ const RuleView = v.object({
       limit: v.number(),
       windowMs: v.number(),
       key: v.string(),
-      matchesInWindow: v.pipe(
-        v.nullable(v.number()),
-        v.description(
-          "Matches in the time of the window before the event, itself included; null where each key has its own",
-        ),
-      ),
+      matchesInWindow: doc(v.nullable(v.number()), "Matches in the window up to this event; null with a key"),
       storm: v.nullable(StormView),
     }),
   ),
-  earlier: v.pipe(
+  earlier: doc(
     v.nullable(
       v.object({ notificationId: v.string(), createdAt: v.string(), title: v.string(), aggregateCount: v.number() }),
     ),
-    v.description("The notification that stands for this match, or after which the rule is silent"),
+    "The notification that suppressed this match",
   ),
   user: v.nullable(v.object({ told: v.boolean(), reason: v.string() })),
 });
@@ -137,42 +129,43 @@ const NotificationView = v.object({
   channels: v.array(
     v.object({ channel: v.string(), state: v.string(), reason: v.nullable(v.string()), count: v.number() }),
   ),
-  storm: v.pipe(v.nullable(StormView), v.description("What a notice of a storm is about")),
+  storm: doc(v.nullable(StormView), "The storm that the notification summarizes"),
   recipients: v.array(RecipientView),
   recipientsLeftOut: v.number(),
 });
 
-/** Everything that became of an event, or that led to a notification and came of it. */
-export const ExplainView = v.object({
-  subject: v.object({ kind: v.picklist(["event", "notification"]), id: v.string() }),
-  scope: v.pipe(v.picklist(["full", "own"]), v.description("`own`: the caller's own part alone")),
-  answer: v.pipe(v.string(), v.description("All of it in one sentence")),
-  event: v.nullable(
-    v.object({
-      id: v.string(),
-      seq: v.number(),
-      projectId: v.string(),
-      type: v.string(),
-      level: v.string(),
-      source: v.nullable(v.string()),
-      occurredAt: v.string(),
-      receivedAt: v.string(),
-      state: v.picklist(["decided", "waiting", "failed"]),
-      decidedAt: time,
-      failure: v.nullable(
-        v.object({ attempts: v.number(), lastError: v.nullable(v.string()), jobId: v.nullable(v.string()) }),
-      ),
-    }),
-  ),
-  counts: v.pipe(
-    v.record(v.string(), v.number()),
-    v.description("Rules by outcome, those that are left out of `rules` included where they have a decision"),
-  ),
-  rules: v.array(RuleView),
-  rulesLeftOut: v.number(),
-  notifications: v.array(NotificationView),
-  user: v.nullable(v.object({ id: v.string(), name: v.string(), told: v.boolean(), reasons: v.array(v.string()) })),
-});
+/** The timeline of an event or a notification. */
+export const ExplainView = named(
+  "Explanation",
+  "The path from event to delivery",
+  v.object({
+    subject: v.object({ kind: v.picklist(["event", "notification"]), id: v.string() }),
+    scope: doc(v.picklist(["full", "own"]), "`own`: only the part of the caller"),
+    answer: doc(v.string(), "Summary in one sentence"),
+    event: v.nullable(
+      v.object({
+        id: v.string(),
+        seq: v.number(),
+        projectId: v.string(),
+        type: v.string(),
+        level: v.string(),
+        source: v.nullable(v.string()),
+        occurredAt: v.string(),
+        receivedAt: v.string(),
+        state: v.picklist(["decided", "waiting", "failed"]),
+        decidedAt: time,
+        failure: v.nullable(
+          v.object({ attempts: v.number(), lastError: v.nullable(v.string()), jobId: v.nullable(v.string()) }),
+        ),
+      }),
+    ),
+    counts: doc(v.record(v.string(), v.number()), "Number of rules by outcome, including those left out of `rules`"),
+    rules: v.array(RuleView),
+    rulesLeftOut: v.number(),
+    notifications: v.array(NotificationView),
+    user: v.nullable(v.object({ id: v.string(), name: v.string(), told: v.boolean(), reasons: v.array(v.string()) })),
+  }),
+);
 
 export type ExplainView = v.InferOutput<typeof ExplainView>;
 export type RuleView = v.InferOutput<typeof RuleView>;

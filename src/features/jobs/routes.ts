@@ -32,13 +32,13 @@ const actsOnQueue = {
 
 /** What an operator does to one job, and the errors that it can have besides those of all. */
 const JOB_ACTIONS = [
-  ["retry", "Try a dead or cancelled job anew, with all attempts of its queue", ["OVERLOADED"]],
-  ["cancel", "Cancel a job that waits", ["JOB_NOT_CANCELLABLE"]],
-  ["promote", "Run a job now that waits for its time, or for its next attempt", []],
+  ["retry", "Retry a dead or cancelled job, with all attempts of its queue", ["OVERLOADED"]],
+  ["cancel", "Cancel a job that is not running", ["JOB_NOT_CANCELLABLE"]],
+  ["promote", "Run a scheduled or retrying job now", []],
 ] as const;
 const QUEUE_ACTIONS = [
-  ["pause", "Begin none of the queue's jobs, also after a restart, until it is resumed; what runs goes on"],
-  ["resume", "Run the jobs of a paused queue"],
+  ["pause", "Pause a queue until it is resumed, also across restarts; running jobs continue"],
+  ["resume", "Resume a paused queue"],
 ] as const;
 
 /** Queues and jobs for those who operate the server. */
@@ -54,8 +54,8 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       ...reads,
       method: "GET",
       path: PATH,
-      summary:
-        "Jobs, newest first; with filters a page may hold fewer than the limit, or none, and still have a next one",
+      id: "listJobs",
+      summary: "List jobs, newest first; a filtered page may hold fewer entries than the limit",
       query: JobQuery,
       response: pageOf(JobView),
       errors: ["INVALID_CURSOR"],
@@ -67,7 +67,8 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       ...reads,
       method: "GET",
       path: `${PATH}/:id`,
-      summary: "One job with its attempts",
+      id: "getJob",
+      summary: "Get a job with its attempts",
       params: JobParams,
       response: JobDetail,
       errors: ["JOB_NOT_FOUND"],
@@ -80,6 +81,7 @@ function serve(server: FeatureServer, context: JobsOwn): void {
         ...acts,
         method: "POST",
         path: `${PATH}/:id/${action}`,
+        id: `${action}Job`,
         summary,
         body: NoBody,
         response: JobDetail,
@@ -95,7 +97,8 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       ...acts,
       method: "DELETE",
       path: `${PATH}/:id`,
-      summary: "Remove a job that has ended, with its attempts",
+      id: "deleteJob",
+      summary: "Delete a finished job with its attempts",
       status: 204,
       errors: ["JOB_NOT_FOUND", "INVALID_STATE"],
       async handle(_exchange, { params }) {
@@ -116,7 +119,9 @@ function serveQueues(server: FeatureServer, context: JobsOwn): void {
       ...reads,
       method: "GET",
       path: QUEUES_PATH,
-      summary: "All queues with what waits, runs and is dead in them",
+      id: "listQueues",
+      summary: "List all queues with their job counts",
+      returns: "All queues",
       response: v.object({ queues: v.array(QueueView) }),
       handle: async () => ({ queues: await queueViews(context) }),
     }),
@@ -126,7 +131,8 @@ function serveQueues(server: FeatureServer, context: JobsOwn): void {
       ...reads,
       method: "GET",
       path: `${QUEUES_PATH}/:name`,
-      summary: "One queue",
+      id: "getQueue",
+      summary: "Get a queue with its job counts",
       params: QueueParams,
       response: QueueView,
       errors: ["QUEUE_NOT_FOUND"],
@@ -138,6 +144,7 @@ function serveQueues(server: FeatureServer, context: JobsOwn): void {
       route({
         ...actsOnQueue,
         path: `${QUEUES_PATH}/:name/${action}`,
+        id: `${action}Queue`,
         summary,
         response: QueueView,
         async handle(_exchange, { params }) {
@@ -150,7 +157,9 @@ function serveQueues(server: FeatureServer, context: JobsOwn): void {
     route({
       ...actsOnQueue,
       path: `${QUEUES_PATH}/:name/requeue-dead`,
-      summary: "Try all dead jobs of the queue anew; those whose dedupe key another job holds stay dead",
+      id: "requeueDeadJobs",
+      summary: "Retry all dead jobs of a queue; a job with a dedupe key in use stays dead",
+      returns: "The number of requeued jobs",
       response: v.object({ requeued: v.number() }),
       errors: ["QUEUE_NOT_FOUND", "OVERLOADED"],
       handle: async (_exchange, { params }) => ({
@@ -162,7 +171,9 @@ function serveQueues(server: FeatureServer, context: JobsOwn): void {
     route({
       ...actsOnQueue,
       path: `${QUEUES_PATH}/:name/drain`,
-      summary: "Cancel all that waits in the queue: scheduled, ready and retrying jobs; what runs goes on",
+      id: "drainQueue",
+      summary: "Cancel all scheduled, ready and retrying jobs of a queue; running jobs continue",
+      returns: "The number of cancelled jobs",
       response: v.object({ cancelled: v.number() }),
       handle: async (_exchange, { params }) => ({ cancelled: await queueControl.drain(await nameOf(params.name)) }),
     }),

@@ -1,40 +1,39 @@
 import * as v from "valibot";
 import { parseQueueName } from "../../core/queues.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, named, object, pattern, queryList, text } from "../../http/shapes.ts";
+import { doc, instant, named, object, pattern, queryList, text } from "../../http/shapes.ts";
 import { JOB_STATES } from "../../store/schema.ts";
 
 const queueName = v.pipe(
   v.string(),
-  v.description("Name of a queue; the names that end in -queue stand for the same"),
+  v.description("Name of a queue, also with the suffix `-queue`"),
   v.transform((name): string | undefined => parseQueueName(name)),
   v.string("must be the name of a queue"),
 );
 
 export const JobQuery = object({
   queue: v.optional(queueName),
-  kind: v.optional(pattern(/^[\w.:-]{1,128}$/, "must be a kind of job, such as timer")),
-  state: v.optional(queryList(v.picklist(JOB_STATES, `must be one of ${JOB_STATES.join(", ")}`))),
-  label: v.optional(text(128, 1)),
-  q: v.optional(v.pipe(text(128, 1), v.description("Text in the label, the kind, or the last error"))),
-  from: v.optional(instant),
-  to: v.optional(instant),
+  kind: v.optional(
+    doc(pattern(/^[\w.:-]{1,128}$/, "must be a kind of job, such as timer"), "Kind of job, such as `timer`"),
+  ),
+  state: v.optional(
+    doc(queryList(v.picklist(JOB_STATES, `must be one of ${JOB_STATES.join(", ")}`)), "States, separated by commas"),
+  ),
+  label: v.optional(doc(text(128, 1), "Label, exactly")),
+  q: v.optional(doc(text(128, 1), "Part of the label, the kind or the last error")),
+  from: v.optional(doc(instant, "Created at or after")),
+  to: v.optional(doc(instant, "Created before")),
   ...pageEntries(1000),
 });
 export type JobQuery = v.InferOutput<typeof JobQuery>;
 export type JobFilters = Omit<JobQuery, "limit" | "page" | "offset" | "cursor">;
 
-export const JobParams = object({ id: v.string() });
-export const QueueParams = object({ name: v.string() });
+export const JobParams = object({ id: doc(v.string(), "Id of the job") });
+export const QueueParams = object({ name: doc(v.string(), "Name of the queue") });
 /** Of actions that need no more than their path. */
 export const NoBody = object({});
 
-const anyJson = v.pipe(
-  v.unknown(),
-  v.description(
-    "JSON, in which members that are named like secrets show as ***; null in a list where it is longer than 4 KiB",
-  ),
-);
+const anyJson = doc(v.unknown(), "JSON with secrets masked as ***; null in lists when longer than 4 KiB");
 
 const jobEntries = {
   id: v.string(),
@@ -61,13 +60,14 @@ const jobEntries = {
   createdAt: v.string(),
 };
 
-export const JobView = named("Job", v.object(jobEntries));
+export const JobView = named("Job", "A job", v.object(jobEntries));
 
 export const JobDetail = named(
   "JobDetail",
+  "A job with its attempts",
   v.object({
     ...jobEntries,
-    history: v.pipe(
+    history: doc(
       v.array(
         v.object({
           attempt: v.number(),
@@ -78,13 +78,14 @@ export const JobDetail = named(
           worker: v.string(),
         }),
       ),
-      v.description("Attempts, numbered over all retries; at most the newest 100"),
+      "Attempts, numbered across retries; the newest 100",
     ),
   }),
 );
 
 export const QueueView = named(
   "Queue",
+  "A queue with its job counts",
   v.object({
     name: v.string(),
     ready: v.number(),

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, integer, named, object, text } from "../../http/shapes.ts";
+import { doc, example, instant, integer, named, object, text } from "../../http/shapes.ts";
 
 /** The longest that `messages.maxDelayMs` can allow. */
 const MAX_DELAY_MS = 31_536_000_000;
@@ -12,52 +12,54 @@ export const BOXES = ["inbox", "sent", "all"] as const;
 
 const reference = text(128, 1);
 
-export const SendBody = v.pipe(
-  object({
-    recipientId: v.optional(v.pipe(reference, v.description("Id, external id or username; `me` for yourself"))),
-    recipient_id: v.optional(v.pipe(reference, v.description("Another name of recipientId"))),
-    content: text(10_000, 1),
-    sendAt: v.optional(v.pipe(instant, v.description("When to deliver; what has passed is delivered at once"))),
-    delayMs: v.optional(
-      v.pipe(integer(0, MAX_DELAY_MS), v.description("Milliseconds from now; sendAt counts where both are given")),
+export const SendBody = example(
+  v.pipe(
+    object({
+      recipientId: v.optional(doc(reference, "Id, external id or username; `me` for the caller")),
+      recipient_id: v.optional(doc(reference, "Another name of `recipientId`")),
+      content: doc(text(10_000, 1), "Text of the message"),
+      sendAt: v.optional(doc(instant, "Time to deliver it; a past time means now")),
+      delayMs: v.optional(doc(integer(0, MAX_DELAY_MS), "Delay from now; `sendAt` takes precedence")),
+    }),
+    v.check(
+      (value) => (value.recipientId === undefined) !== (value.recipient_id === undefined),
+      "give recipientId or recipient_id",
     ),
-  }),
-  v.check(
-    (value) => (value.recipientId === undefined) !== (value.recipient_id === undefined),
-    "give recipientId or recipient_id",
   ),
+  { recipientId: "me", content: "Stand-up in ten minutes", delayMs: 600_000 },
 );
 export type SendBody = v.InferOutput<typeof SendBody>;
 
 export const ListQuery = object({
-  box: v.optional(v.pipe(v.picklist(BOXES), v.description("Default: all"))),
-  with: v.optional(v.pipe(v.string(), v.maxLength(128), v.description("Only messages from or to this user"))),
-  status: v.optional(v.picklist(STATUSES)),
+  box: v.optional(doc(v.picklist(BOXES), "Received or sent messages; default `all`")),
+  with: v.optional(doc(v.pipe(v.string(), v.maxLength(128)), "Only messages from or to this user")),
+  status: v.optional(doc(v.picklist(STATUSES), "Only messages in this state")),
   userId: v.optional(
-    v.pipe(
-      v.string(),
-      v.maxLength(128),
-      v.description("Somebody else's list, without content; needs messages:read_all"),
-    ),
+    doc(v.pipe(v.string(), v.maxLength(128)), "Another user, without content; needs `messages:read_all`"),
   ),
   ...pageEntries(),
 });
 export type ListQuery = v.InferOutput<typeof ListQuery>;
 
-export const Params = object({ id: v.string() });
+export const Params = object({ id: doc(v.string(), "Id of the message") });
 
-export const SentView = v.object({
-  id: v.string(),
-  status: v.literal("scheduled"),
-  deliverAt: v.string(),
-  delayMs: v.number(),
-  senderId: v.string(),
-  recipientId: v.string(),
-  createdAt: v.string(),
-});
+export const SentView = named(
+  "SentMessage",
+  "The accepted message",
+  v.object({
+    id: v.string(),
+    status: v.literal("scheduled"),
+    deliverAt: v.string(),
+    delayMs: v.number(),
+    senderId: v.string(),
+    recipientId: v.string(),
+    createdAt: v.string(),
+  }),
+);
 
 export const MessageView = named(
   "Message",
+  "A message",
   v.object({
     id: v.string(),
     senderId: v.string(),
@@ -74,22 +76,23 @@ export const MessageView = named(
     createdAt: v.string(),
     updatedAt: v.string(),
     content: v.optional(
-      v.pipe(
-        v.nullable(v.string()),
-        v.description("Absent for who is neither sender nor recipient; null when its encryption key is not configured"),
-      ),
+      doc(v.nullable(v.string()), "Only for sender and recipient; null when the encryption key is missing"),
     ),
   }),
 );
 
-export const StatusView = v.object({
-  id: v.string(),
-  status: v.picklist(STATUSES),
-  queue: v.pipe(v.nullable(v.string()), v.description("Where its job is; null once it is over")),
-  attempts: v.number(),
-  deliverAt: v.string(),
-  deliveredAt: v.nullable(v.string()),
-  readAt: v.nullable(v.string()),
-  lastError: v.optional(v.string()),
-  history: v.array(v.object({ status: v.picklist(STATUSES), at: v.string() })),
-});
+export const StatusView = named(
+  "MessageStatus",
+  "Delivery status and history of a message",
+  v.object({
+    id: v.string(),
+    status: v.picklist(STATUSES),
+    queue: doc(v.nullable(v.string()), "Queue of its job; null when finished"),
+    attempts: v.number(),
+    deliverAt: v.string(),
+    deliveredAt: v.nullable(v.string()),
+    readAt: v.nullable(v.string()),
+    lastError: v.optional(v.string()),
+    history: v.array(v.object({ status: v.picklist(STATUSES), at: v.string() })),
+  }),
+);

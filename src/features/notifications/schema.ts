@@ -5,6 +5,8 @@ import { pageEntries } from "../../http/pagination.ts";
 import {
   Action,
   ChannelList,
+  doc,
+  example,
   instant,
   integer,
   jsonObject,
@@ -22,18 +24,16 @@ export const MAX_DELAY_MS = 31_536_000_000;
 const STATUSES = ["unread", "read", "acknowledged", "undelivered", "all"] as const;
 
 const filters = {
-  status: v.optional(v.picklist(STATUSES)),
-  ruleId: v.optional(v.pipe(v.string(), v.maxLength(64))),
-  from: v.optional(instant),
-  to: v.optional(instant),
-  after: v.optional(v.pipe(queryInteger(0, Number.MAX_SAFE_INTEGER), v.description("Only those behind this offset"))),
+  status: v.optional(doc(v.picklist(STATUSES), "Only notifications in this state; default `all`")),
+  ruleId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id of the rule that sent it")),
+  from: v.optional(doc(instant, "Created at or after")),
+  to: v.optional(doc(instant, "Created before")),
+  after: v.optional(doc(queryInteger(0, Number.MAX_SAFE_INTEGER), "Only entries after this offset")),
 };
 
 export const ListQuery = object({
   ...filters,
-  userId: v.optional(
-    v.pipe(v.string(), v.maxLength(128), v.description("Somebody else's; needs notifications:read_all")),
-  ),
+  userId: v.optional(doc(v.pipe(v.string(), v.maxLength(128)), "Another user; needs `notifications:read_all`")),
   ...pageEntries(),
 });
 export type ListQuery = v.InferOutput<typeof ListQuery>;
@@ -42,58 +42,62 @@ export type Filters = Omit<ListQuery, "userId" | "limit" | "page" | "offset" | "
 export const HistoryQuery = object({ status: filters.status, ...pageEntries() });
 
 export const MissedQuery = object({
-  since: v.optional(
-    v.pipe(v.string(), v.maxLength(40), v.description("An offset, or a time; default: everything undelivered")),
-  ),
+  since: v.optional(doc(v.pipe(v.string(), v.maxLength(40)), "An offset or a time; default: all that is undelivered")),
   limit: pageEntries().limit,
   cursor: pageEntries().cursor,
-  ack: v.optional(v.pipe(queryBoolean, v.description("What is shown is marked delivered before the answer"))),
+  ack: v.optional(doc(queryBoolean, "Marks the returned entries as delivered")),
 });
 export type MissedQuery = v.InferOutput<typeof MissedQuery>;
 
-export const UserParams = object({ userId: v.string() });
-export const Params = object({ id: v.string() });
+export const UserParams = object({ userId: doc(v.string(), "Id, external id or username, or `me`") });
+export const Params = object({ id: doc(v.string(), "Id of the notification") });
 
-export const SendBody = v.pipe(
-  object({
-    recipients: v.optional(v.pipe(v.array(text(128, 1)), v.minLength(1), v.maxLength(1000))),
-    userId: v.optional(text(128, 1)),
-    title: text(255, 1),
-    message: v.optional(text(4000, 1)),
-    body: v.optional(v.pipe(text(4000, 1), v.description("Another name of message"))),
-    sound: v.optional(v.nullable(text(255, 1))),
-    action: v.optional(v.nullable(Action)),
-    data: v.optional(v.nullable(jsonObject(16_384))),
-    priority: v.optional(integer(0, 1000)),
-    channels: v.optional(ChannelList),
-    dedupeKey: v.optional(
-      v.pipe(
-        text(256, 1),
-        v.description("The sender's own: the notification that holds it is answered in place of a new one"),
+export const SendBody = example(
+  v.pipe(
+    object({
+      recipients: v.optional(
+        doc(
+          v.pipe(v.array(text(128, 1)), v.minLength(1), v.maxLength(1000)),
+          "Ids, external ids or usernames; this or `userId`",
+        ),
       ),
-    ),
-    sendAt: v.optional(
-      v.pipe(instant, v.description("Later: at this instant, within a year; one that is past is now")),
-    ),
-    delayMs: v.optional(v.pipe(integer(0, MAX_DELAY_MS), v.description("Later: milliseconds from now, up to a year"))),
-  }),
-  v.check((value) => (value.recipients === undefined) !== (value.userId === undefined), "give recipients or userId"),
-  v.check((value) => (value.message === undefined) !== (value.body === undefined), "give message or body"),
-  v.check((value) => value.sendAt === undefined || value.delayMs === undefined, "give sendAt or delayMs"),
+      userId: v.optional(doc(text(128, 1), "Id, external id or username; `me` for the caller")),
+      title: doc(text(255, 1), "Title"),
+      message: v.optional(doc(text(4000, 1), "Text; this or `body`")),
+      body: v.optional(doc(text(4000, 1), "Another name of `message`")),
+      sound: v.optional(doc(v.nullable(text(255, 1)), "Id or file name of a sound")),
+      action: v.optional(doc(v.nullable(Action), "Action that the app offers")),
+      data: v.optional(doc(v.nullable(jsonObject(16_384)), "Data for the app")),
+      priority: v.optional(doc(integer(0, 1000), "Higher is more urgent; default 0")),
+      channels: v.optional(ChannelList),
+      dedupeKey: v.optional(doc(text(256, 1), "Key of the sender; a repeated key returns the existing notification")),
+      sendAt: v.optional(doc(instant, "Time to send it, within a year; a past time means now")),
+      delayMs: v.optional(doc(integer(0, MAX_DELAY_MS), "Delay from now, up to a year")),
+    }),
+    v.check((value) => (value.recipients === undefined) !== (value.userId === undefined), "give recipients or userId"),
+    v.check((value) => (value.message === undefined) !== (value.body === undefined), "give message or body"),
+    v.check((value) => value.sendAt === undefined || value.delayMs === undefined, "give sendAt or delayMs"),
+  ),
+  { userId: "me", title: "Backup finished", message: "42 GB in 12 minutes", priority: 100 },
 );
 export type SendBody = v.InferOutput<typeof SendBody>;
 
 /** The answer to a notification that is sent later. */
-export const ScheduledReply = v.object({ jobId: v.string(), runAt: v.string() });
+export const ScheduledReply = named(
+  "ScheduledSend",
+  "The job that will send the notification",
+  v.object({ jobId: v.string(), runAt: v.string() }),
+);
 
 export const DeliveryView = named(
   "Delivery",
+  "A delivery of a notification by one channel",
   v.object({
     id: v.string(),
     channel: v.picklist(["pusher", "fcm", "apns", "email", "webhook"]),
-    target: v.pipe(v.string(), v.description("Id of the device or webhook; empty where there is one place only")),
+    target: doc(v.string(), "Id of the device or webhook; empty for channels with a single target"),
     state: v.picklist(["queued", "sending", "delivered", "failed", "dead", "skipped"]),
-    reason: v.pipe(v.nullable(v.string()), v.description("Why it waits or was skipped")),
+    reason: doc(v.nullable(v.string()), "Reason why it is pending or skipped"),
     attempts: v.number(),
     lastError: v.nullable(v.string()),
     createdAt: v.string(),
@@ -102,17 +106,24 @@ export const DeliveryView = named(
   }),
 );
 
-export const ReadAllBody = object({ before: v.optional(instant) });
+export const ReadAllBody = example(
+  object({ before: v.optional(doc(instant, "Only notifications created before; default: all")) }),
+  {},
+);
 
-export const AcknowledgeBody = object({
-  note: v.optional(v.pipe(text(500), v.description("Stored with your acknowledgement; a later one replaces it"))),
-});
+export const AcknowledgeBody = example(
+  object({ note: v.optional(doc(text(500), "Stored with the acknowledgement; a later note replaces it")) }),
+  { note: "On it" },
+);
 
-export const WebviewBody = object({
-  action: v.optional(text(100, 1)),
-  url: v.optional(text(2048, 1)),
-  metadata: v.optional(jsonObject(4096)),
-});
+export const WebviewBody = example(
+  object({
+    action: v.optional(doc(text(100, 1), "Kind of action; default `open`")),
+    url: v.optional(doc(text(2048, 1), "Link that was opened")),
+    metadata: v.optional(doc(jsonObject(4096), "Data of the app")),
+  }),
+  { action: "open", url: "https://example.com/orders/A-1001" },
+);
 export type WebviewBody = v.InferOutput<typeof WebviewBody>;
 
 const WebviewAction = v.object({
@@ -124,6 +135,7 @@ const WebviewAction = v.object({
 
 export const NotificationView = named(
   "Notification",
+  "A notification as its recipient sees it",
   v.object({
     id: v.string(),
     ruleId: v.nullable(v.string()),
@@ -135,7 +147,7 @@ export const NotificationView = named(
     body: v.string(),
     sound: v.nullable(v.string()),
     soundUrl: v.nullable(v.string()),
-    action: v.nullable(v.record(v.string(), v.unknown())),
+    action: v.nullable(Action),
     data: v.nullable(v.record(v.string(), v.unknown())),
     priority: v.number(),
     recipients: v.array(v.string()),
@@ -174,14 +186,13 @@ const ResponseView = v.object({
 /** One notification, with what of it went to the caller outside of the list. */
 export const NotificationDetail = named(
   "NotificationDetail",
+  "A notification with its deliveries and responses",
   v.object({
     ...NotificationView.entries,
     deliveries: v.array(DeliveryView),
-    responses: v.pipe(
+    responses: doc(
       v.array(ResponseView),
-      v.description(
-        `Who acknowledged it or opened something from it, at most ${MAX_RESPONSES}: your own, with notifications:read_all everyone's`,
-      ),
+      `Responses of recipients, at most ${MAX_RESPONSES}; those of others need notifications:read_all`,
     ),
   }),
 );

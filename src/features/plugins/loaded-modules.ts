@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { captureUncaught } from "../../core/runtime.ts";
+import { doc, named } from "../../http/shapes.ts";
 import { registrationOrder, requiredModules } from "./import-module.ts";
 import { ModuleFailure } from "./module-failure.ts";
 import { InstanceEnded } from "./module-instance.ts";
@@ -20,23 +21,21 @@ import {
 import { findModules, moduleAt, whyEmpty } from "./modules-directory.ts";
 
 /** A module as operators see it. */
-export const ModuleView = v.object({
-  name: v.string(),
-  version: v.pipe(v.nullable(v.string()), v.description("Null while its code could not be read")),
-  state: v.picklist(MODULE_STATES),
-  enabled: v.boolean(),
-  builtIn: v.pipe(v.boolean(), v.description("A part of Prism, which is always active")),
-  folder: v.pipe(v.nullable(v.string()), v.description("Its folder in the modules directory")),
-  error: v.pipe(
-    v.nullable(v.string()),
-    v.description("Why it is not active; of an active one, why its last reload changed nothing"),
-  ),
-  routes: v.pipe(
-    v.array(v.string()),
-    v.description("Method and path of each, aliases included; 503 while it is not active"),
-  ),
-  updatedAt: v.nullable(v.string()),
-});
+export const ModuleView = named(
+  "Module",
+  "A module",
+  v.object({
+    name: v.string(),
+    version: doc(v.nullable(v.string()), "Null when its code cannot be read"),
+    state: v.picklist(MODULE_STATES),
+    enabled: v.boolean(),
+    builtIn: doc(v.boolean(), "A part of Prism, which is always active"),
+    folder: doc(v.nullable(v.string()), "Its folder in the modules directory"),
+    error: doc(v.nullable(v.string()), "Reason why it is not active, or why its last reload failed"),
+    routes: doc(v.array(v.string()), "Method and path of each; they answer 503 while it is not active"),
+    updatedAt: v.nullable(v.string()),
+  }),
+);
 export type ModuleView = v.InferOutput<typeof ModuleView>;
 
 const STACK_LINES = 50;

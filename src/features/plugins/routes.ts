@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { route } from "../../http/route.ts";
-import { object } from "../../http/shapes.ts";
+import { doc, object } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { type LoadedModules, ModuleView } from "./loaded-modules.ts";
 
@@ -12,7 +12,7 @@ interface ModulesOwn {
 const tag = "Modules";
 const PATH = "/api/v1/modules";
 
-const Name = object({ name: v.string() });
+const Name = object({ name: doc(v.string(), "Name of the module") });
 
 /** The modules of the modules directory, as operators see and turn them. */
 export function modulesFeature(own: ModulesOwn): Feature {
@@ -25,7 +25,9 @@ function serve(server: FeatureServer, context: ModulesOwn): void {
     route({
       method: "GET",
       path: PATH,
-      summary: "Modules by name, Prism's own included",
+      id: "listModules",
+      summary: "List modules by name, built-in ones included",
+      returns: "All modules",
       tag,
       access: { permission: "system:status" },
       response: v.object({ data: v.array(ModuleView) }),
@@ -33,17 +35,15 @@ function serve(server: FeatureServer, context: ModulesOwn): void {
     }),
   );
   for (const [verb, summary] of [
-    ["enable", "Load a disabled module, and load it at every start"],
-    ["disable", "End a module; its routes answer 503 until it is enabled, also after a restart"],
-    [
-      "reload",
-      "Load what the module's folder holds now; where that fails the former instance goes on, and `error` says why",
-    ],
+    ["enable", "Load a disabled module, now and at every start"],
+    ["disable", "Unload a module; its routes answer 503 until it is enabled, also across restarts"],
+    ["reload", "Load the current files of a module; on failure the running instance stays and `error` has the reason"],
   ] as const) {
     server.route(
       route({
         method: "POST",
         path: `${PATH}/:name/${verb}`,
+        id: `${verb}Module`,
         summary,
         tag,
         access: { permission: "modules:manage" },

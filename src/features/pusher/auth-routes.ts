@@ -6,6 +6,7 @@ import { missingPermission, userOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { checkShape, parseJson, parseQuery } from "../../http/input.ts";
 import { type Route, route } from "../../http/route.ts";
+import { doc, example, named } from "../../http/shapes.ts";
 import { isEncryptedChannel, isPresenceChannel, isUserId } from "../../live/protocols/pusher/pusher-channel.ts";
 import { MAX_WATCHLIST } from "../../live/protocols/pusher/pusher-message.ts";
 import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
@@ -14,37 +15,44 @@ import { type PusherOwn, sharedSecretOf, signChannel, signUser } from "./pusher-
 import { ChannelName, SocketId } from "./schema.ts";
 
 /** What Pusher's clients send; whatever they send besides is theirs. */
-const AuthRequest = v.object({
-  socket_id: SocketId,
-  channel_name: ChannelName,
+const AuthRequest = example(v.object({ socket_id: SocketId, channel_name: ChannelName }), {
+  socket_id: "1234.5678",
+  channel_name: "private-project-default",
 });
 type AuthRequest = v.InferOutput<typeof AuthRequest>;
 
 /** What Pusher's clients send to sign in. */
-const SignInRequest = v.object({
-  socket_id: SocketId,
-  watchlist: v.optional(
-    v.pipe(
-      v.union([v.string(), v.array(v.string())], "must be a list of user ids, or a text with commas"),
-      v.description("Ids of up to 100 users whose coming and going the connection hears of; it needs users:read"),
+const SignInRequest = example(
+  v.object({
+    socket_id: SocketId,
+    watchlist: v.optional(
+      doc(
+        v.union([v.string(), v.array(v.string())], "must be a list of user ids, or a text with commas"),
+        "Ids of up to 100 users to watch for online and offline events; needs `users:read`",
+      ),
     ),
-  ),
-});
+  }),
+  { socket_id: "1234.5678" },
+);
 
-const SignInReply = v.object({
-  auth: v.pipe(v.string(), v.description("<key>:<HMAC-SHA-256 in hex>")),
-  user_data: v.pipe(v.string(), v.description("Who the user is, as it was signed")),
-});
+const SignInReply = named(
+  "PusherSignIn",
+  "The signature for the connection",
+  v.object({
+    auth: doc(v.string(), "<key>:<HMAC-SHA-256 in hex>"),
+    user_data: doc(v.string(), "User data that was signed"),
+  }),
+);
 
-const AuthReply = v.object({
-  auth: v.pipe(v.string(), v.description("<key>:<HMAC-SHA-256 in hex>")),
-  channel_data: v.optional(
-    v.pipe(v.string(), v.description("Of a presence channel: who the member is, as it was signed")),
-  ),
-  shared_secret: v.optional(
-    v.pipe(v.string(), v.description("Of an encrypted channel: the key of its events, in base64")),
-  ),
-});
+const AuthReply = named(
+  "PusherAuth",
+  "The signature for the channel",
+  v.object({
+    auth: doc(v.string(), "<key>:<HMAC-SHA-256 in hex>"),
+    channel_data: v.optional(doc(v.string(), "Only for a presence channel: member data that was signed")),
+    shared_secret: v.optional(doc(v.string(), "Only for an encrypted channel: key of its events, in base64")),
+  }),
+);
 
 const PATH = "/api/v1/users/me/pusher-auth";
 const USER_PATH = "/api/v1/users/me/pusher-user-auth";
@@ -57,8 +65,8 @@ const FORM_OR_JSON = { types: ["application/json", "application/x-www-form-urlen
 export function pusherAuthRoutes({ projects, channelAuthorizers, pusher, pusherRegistry, config }: PusherOwn): Route[] {
   const common = {
     path: PATH,
-    summary: "The signature with which a Pusher client subscribes to a private or presence channel",
-    tag: "Users",
+    summary: "Sign the subscription of a Pusher client to a private or presence channel",
+    tag: "Pusher",
     access: { anyToken: true },
     response: AuthReply,
     errors: ["CHANNEL_FORBIDDEN", "VALIDATION_FAILED", "RATE_LIMITED"],
@@ -84,12 +92,14 @@ export function pusherAuthRoutes({ projects, channelAuthorizers, pusher, pusherR
   return [
     route({
       ...common,
+      id: "getPusherAuth",
       method: "GET",
       query: AuthRequest,
       handle: (exchange, { query }) => sign(userOf(exchange), query),
     }),
     route({
       ...common,
+      id: "createPusherAuth",
       method: "POST",
       aliases: ["/pusher/auth"],
       body: AuthRequest,
@@ -109,8 +119,9 @@ export function pusherUserAuthRoute({ pusher, pusherRegistry }: PusherOwn): Rout
     path: USER_PATH,
     aliases: ["/pusher/user-auth"],
     method: "POST",
-    summary: "The signature with which a Pusher client signs in as the caller",
-    tag: "Users",
+    id: "createPusherUserAuth",
+    summary: "Sign in a Pusher client as the caller",
+    tag: "Pusher",
     access: { tokenScopes: ["notifications:own"] },
     body: SignInRequest,
     raw: FORM_OR_JSON,

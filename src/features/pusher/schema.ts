@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { pattern } from "../../http/shapes.ts";
+import { doc, pattern } from "../../http/shapes.ts";
 import { isChannelName, PUSHER_CHANNEL } from "../../live/protocols/pusher/pusher-channel.ts";
 
 /** What may be asked of a channel: its members, of a presence channel, and the sockets in it. */
@@ -19,8 +19,14 @@ const RESERVED_NAME = /^pusher(_internal)?:/;
 /** A lone surrogate or a control character: nothing that the log keeps as it came. */
 const UNKEPT = /\p{Cs}|\p{Cc}/u;
 
-export const ChannelName = pattern(PUSHER_CHANNEL, "must be 1 to 164 letters, digits or any of _ - = @ , . ;");
-export const SocketId = pattern(/^\d{1,20}\.\d{1,20}$/, "must be a socket id such as 1234.5678");
+export const ChannelName = doc(
+  pattern(PUSHER_CHANNEL, "must be 1 to 164 letters, digits or any of _ - = @ , . ;"),
+  "Name of the channel",
+);
+export const SocketId = doc(
+  pattern(/^\d{1,20}\.\d{1,20}$/, "must be a socket id such as 1234.5678"),
+  "Socket id of the connection",
+);
 
 /**
  * What an event goes to: a channel, or `#server-to-user-<id>` for a user, as `sendToUser` of the

@@ -42,7 +42,8 @@ function serve(server: FeatureServer, context: RulesContext): void {
   server.route({
     method: "POST",
     path: PATH,
-    summary: "Make a rule",
+    id: "createRule",
+    summary: "Create a rule",
     tag,
     access: write,
     body: s.CreateRule,
@@ -57,7 +58,8 @@ function serve(server: FeatureServer, context: RulesContext): void {
   server.route({
     method: "GET",
     path: PATH,
-    summary: "Rules, newest first",
+    id: "listRules",
+    summary: "List rules, newest first",
     tag,
     access: read,
     query: s.ListRules,
@@ -68,7 +70,8 @@ function serve(server: FeatureServer, context: RulesContext): void {
   server.route({
     method: "POST",
     path: `${PATH}/test`,
-    summary: "Try a condition on an event; nothing is stored",
+    id: "testRule",
+    summary: "Test a condition against an event; nothing is stored",
     tag,
     access: read,
     body: s.TestRule,
@@ -89,7 +92,8 @@ function serve(server: FeatureServer, context: RulesContext): void {
   server.route({
     method: "POST",
     path: `${PATH}/import`,
-    summary: "Make and change many rules, all or none; a rule is known by its name in its project",
+    id: "importRules",
+    summary: "Create and update many rules, all or none; rules match by name within a project",
     tag,
     access: write,
     body: s.ImportRules,
@@ -100,8 +104,9 @@ function serve(server: FeatureServer, context: RulesContext): void {
   server.route({
     method: "POST",
     path: `${PATH}/backtest`,
-    summary:
-      "What a rule would have made of stored events; nothing is stored. As NDJSON with progress before the answer",
+    id: "backtestRule",
+    details: "With `Accept: application/x-ndjson` the answer is NDJSON with progress before the result.",
+    summary: "Evaluate a rule against stored events; nothing is stored",
     tag,
     access: read,
     body: s.BacktestRule,
@@ -112,7 +117,8 @@ function serve(server: FeatureServer, context: RulesContext): void {
   server.route({
     method: "GET",
     path: `${PATH}/:id`,
-    summary: "A rule with its totals",
+    id: "getRule",
+    summary: "Get a rule with its counters",
     tag,
     access: read,
     params: s.RuleParams,
@@ -133,7 +139,9 @@ function serve(server: FeatureServer, context: RulesContext): void {
     server.route({
       method,
       path: `${PATH}/:id`,
-      summary: "Change a rule; members that are missing stay. In force for every event committed after the answer",
+      id: method === "PUT" ? "updateRule" : "patchRule",
+      summary: "Update a rule; absent members keep their values",
+      details: "The change applies to every event that is stored after the answer.",
       tag,
       access: write,
       params: s.RuleParams,
@@ -155,6 +163,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
   server.route({
     method: "DELETE",
     path: `${PATH}/:id`,
+    id: "deleteRule",
     summary: "Delete a rule; its decisions and notifications stay",
     tag,
     access: write,
@@ -165,7 +174,8 @@ function serve(server: FeatureServer, context: RulesContext): void {
   server.route({
     method: "GET",
     path: `${PATH}/:id/versions`,
-    summary: "What the rule was, version by version, newest first: in the projects whose rules the caller may read",
+    id: "listRuleVersions",
+    summary: "List the versions of a rule, newest first",
     tag,
     access: read,
     params: s.RuleParams,
@@ -177,7 +187,8 @@ function serve(server: FeatureServer, context: RulesContext): void {
   server.route({
     method: "GET",
     path: `${PATH}/:id/stats`,
-    summary: "How often the rule matched and fired, in all and by day",
+    id: "getRuleStats",
+    summary: "Count how often a rule matched and fired, in total and per day",
     tag,
     access: read,
     params: s.RuleParams,

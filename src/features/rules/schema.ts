@@ -4,6 +4,8 @@ import {
   Action,
   CHANNELS,
   ChannelList,
+  doc,
+  example,
   instant,
   integer,
   jsonObject,
@@ -16,66 +18,60 @@ import {
 } from "../../http/shapes.ts";
 
 const entries = {
-  name: text(255, 1),
-  description: text(4000),
-  condition: v.pipe(
-    v.string("must be a string"),
-    v.minLength(1, "must not be empty"),
-    v.description("See docs/rules.md"),
+  name: doc(text(255, 1), "Name shown in lists"),
+  description: doc(text(4000), "Purpose of the rule"),
+  condition: doc(
+    v.pipe(v.string("must be a string"), v.minLength(1, "must not be empty")),
+    "Expression over the event; see /docs/rules",
   ),
-  targetRoles: v.pipe(
-    v.array(text(100, 1)),
-    v.maxLength(32),
-    v.description("Names or ids of roles; their active holders hear of it"),
-  ),
-  targetUsers: v.pipe(v.array(text(128, 1)), v.maxLength(1000)),
+  targetRoles: doc(v.pipe(v.array(text(100, 1)), v.maxLength(32)), "Names or ids of roles; notifies active holders"),
+  targetUsers: doc(v.pipe(v.array(text(128, 1)), v.maxLength(1000)), "Ids or usernames of users to notify"),
   channels: ChannelList,
-  titleTemplate: text(255, 1),
-  messageTemplate: text(4000, 1),
-  sound: v.nullable(text(255, 1)),
-  action: v.nullable(Action),
-  priority: v.pipe(
+  titleTemplate: doc(text(255, 1), "Template of the title"),
+  messageTemplate: doc(text(4000, 1), "Template of the message"),
+  sound: doc(v.nullable(text(255, 1)), "Id or file name of a sound"),
+  action: doc(v.nullable(Action), "Action that the app offers"),
+  priority: doc(
     integer(-2_147_483_648, 2_147_483_647),
-    v.description("The larger, the more urgent: from 500 on quiet hours do not hold it, from 600 on push is urgent"),
+    "Higher is more urgent: 500 and above ignores quiet hours and sends push with high priority",
   ),
-  active: v.boolean("must be true or false"),
-  suppression: v.nullable(
-    object({
-      count: v.pipe(
-        integer(1, 1_000_000),
-        v.description("Matches in the window after which further ones are held back"),
+  active: doc(v.boolean("must be true or false"), "False disables the rule; default true"),
+  suppression: doc(
+    v.nullable(
+      named(
+        "Suppression",
+        "Limit on the notifications of a rule per window",
+        object({
+          count: doc(integer(1, 1_000_000), "Notifications per window; further matches are suppressed"),
+          windowMs: doc(integer(1000, 86_400_000), "Length of the window"),
+          mode: v.optional(
+            doc(v.picklist(["suppress", "batch"]), "Default `suppress`; `batch` adds samples of suppressed events"),
+          ),
+          key: v.optional(doc(text(256, 1), "Template; each value has its own window")),
+        }),
       ),
-      windowMs: integer(1000, 86_400_000),
-      mode: v.optional(
-        v.pipe(
-          v.picklist(["suppress", "batch"]),
-          v.description("Default `suppress`; `batch` tells samples of what was held back as well"),
-        ),
+    ),
+    "Limit on notifications per window",
+  ),
+  dedupe: doc(
+    v.nullable(
+      named(
+        "Dedupe",
+        "Suppression of repeated notifications of the same value",
+        object({
+          key: doc(text(256, 1), "Template; an equal value within the window sends no second notification"),
+          windowMs: doc(integer(1000, 30 * 86_400_000), "How long a value counts as a duplicate"),
+        }),
       ),
-      key: v.optional(v.pipe(text(256, 1), v.description("Template; each value has a window of its own"))),
-    }),
+    ),
+    "Repeats that send no notification",
   ),
-  dedupe: v.nullable(
-    object({
-      key: v.pipe(
-        text(256, 1),
-        v.description("Template; while a notification of the same value is younger, it stands for both"),
-      ),
-      windowMs: integer(1000, 30 * 86_400_000),
-    }),
-  ),
-  cooldownMs: v.pipe(
-    integer(0, 30 * 86_400_000),
-    v.description("Silence after the rule, or its dedupe key, has fired"),
-  ),
+  cooldownMs: doc(integer(0, 30 * 86_400_000), "Quiet period after the rule, or its dedupe key, fired"),
   projectId: v.nullable(
-    v.pipe(
-      v.string(),
-      v.maxLength(64),
-      v.description(
-        "Id or slug; null: events of every project, which needs `projects:all`. Absent in a new rule: every project for callers with " +
-          "`projects:all`, the default project for all others",
-      ),
+    doc(
+      v.pipe(v.string(), v.maxLength(64)),
+      "Id or slug; null for events of all projects (needs `projects:all`). " +
+        "Default of a new rule: null for callers with `projects:all`, otherwise the default project",
     ),
   ),
 };
@@ -86,11 +82,21 @@ function optional<E extends v.ObjectEntries>(members: E): Optional<E> {
   return Object.fromEntries(Object.entries(members).map(([name, member]) => [name, v.optional(member)])) as Optional<E>;
 }
 
-export const CreateRule = object({ ...optional(entries), name: entries.name, condition: entries.condition });
+const requiredEntries = { name: entries.name, condition: entries.condition };
+export const CreateRule = example(object({ ...optional(entries), ...requiredEntries }), {
+  name: "Large payment failed",
+  condition: "event.type == 'payment.failed' && event.amount >= 1000",
+  targetRoles: ["Admin"],
+  titleTemplate: "Payment of {{ event.amount }} failed",
+  messageTemplate: "Order {{ event.orderId }}: {{ event.reason | default:'no reason given' }}",
+  priority: 500,
+  suppression: { count: 5, windowMs: 60_000 },
+  projectId: "default",
+});
 export type CreateRule = v.InferOutput<typeof CreateRule>;
 
 /** Members that are missing stay as they are. */
-export const UpdateRule = object(optional(entries));
+export const UpdateRule = example(object(optional(entries)), { priority: 600, active: true });
 export type UpdateRule = v.InferOutput<typeof UpdateRule>;
 
 /** What one transaction takes. */
@@ -102,39 +108,44 @@ const flag = v.pipe(
   v.transform((value) => Boolean(value)),
 );
 
-export const ImportRules = object({
-  rules: v.pipe(
-    v.array(
-      object({
-        ...CreateRule.entries,
-        active: v.optional(flag),
-        targetUsers: v.optional(
-          v.pipe(
-            v.array(text(255, 1)),
-            v.maxLength(1000),
-            v.description("Ids, external ids or usernames; for callers who may read users mail addresses, too"),
-          ),
+export const ImportRules = example(
+  object({
+    rules: doc(
+      v.pipe(
+        v.array(
+          object({
+            ...CreateRule.entries,
+            active: v.optional(doc(flag, "False or 0 disables the rule; default true")),
+            targetUsers: v.optional(
+              doc(
+                v.pipe(v.array(text(255, 1)), v.maxLength(1000)),
+                "Ids, external ids or usernames; with `users:read` also email addresses",
+              ),
+            ),
+          }),
         ),
-      }),
+        v.minLength(1, "must hold at least one rule"),
+        v.maxLength(MAX_IMPORTED, `must be at most ${MAX_IMPORTED} rules`),
+      ),
+      "Rules; those with a known name in the project are updated or compared",
     ),
-    v.minLength(1, "must hold at least one rule"),
-    v.maxLength(MAX_IMPORTED, `must be at most ${MAX_IMPORTED} rules`),
-  ),
-  update: v.optional(
-    v.pipe(
-      v.boolean("must be true or false"),
-      v.description(
-        "Changes rules that are there under the same name in the same project; without it they must be equal",
+    update: v.optional(
+      doc(
+        v.boolean("must be true or false"),
+        "Updates rules of the same name and project; otherwise they must be equal",
       ),
     ),
-  ),
-  dryRun: v.optional(
-    v.pipe(v.boolean("must be true or false"), v.description("Checks everything and says what would be done")),
-  ),
-});
+    dryRun: v.optional(doc(v.boolean("must be true or false"), "Checks everything and stores nothing")),
+  }),
+  {
+    rules: [{ name: "Disk almost full", condition: "event.type == 'disk.full'", targetRoles: ["Admin"] }],
+    update: true,
+    dryRun: true,
+  },
+);
 export type ImportRules = v.InferOutput<typeof ImportRules>;
 
-const warnings = v.pipe(
+const warnings = doc(
   v.array(
     v.object({
       code: v.string(),
@@ -144,75 +155,85 @@ const warnings = v.pipe(
       column: v.number(),
     }),
   ),
-  v.description("What is allowed in the condition and can never do what it seems to"),
+  "Parts of the condition that are valid but can never match",
 );
 
-export const ImportView = v.object({
-  created: v.number(),
-  updated: v.number(),
-  unchanged: v.number(),
-  dryRun: v.boolean(),
-  rules: v.array(
-    v.object({
-      id: v.pipe(v.nullable(v.string()), v.description("Null for a rule that a dry run would make")),
-      name: v.string(),
-      projectId: v.nullable(v.string()),
-      outcome: v.picklist(["created", "updated", "unchanged"]),
-      warnings,
-    }),
-  ),
-});
+export const ImportView = named(
+  "RuleImport",
+  "What the import did, or would do",
+  v.object({
+    created: v.number(),
+    updated: v.number(),
+    unchanged: v.number(),
+    dryRun: v.boolean(),
+    rules: v.array(
+      v.object({
+        id: doc(v.nullable(v.string()), "Null for a rule that a dry run would create"),
+        name: v.string(),
+        projectId: v.nullable(v.string()),
+        outcome: v.picklist(["created", "updated", "unchanged"]),
+        warnings,
+      }),
+    ),
+  }),
+);
 
 export type ImportReply = v.InferOutput<typeof ImportView>;
 
 export const SORTS = ["name", "priority", "createdAt", "updatedAt"] as const;
 
 export const ListRules = object({
-  active: v.optional(queryBoolean),
-  q: v.optional(text(100)),
-  projectId: v.optional(v.pipe(v.string(), v.maxLength(64))),
-  createdBy: v.optional(uuid),
-  targetRole: v.optional(text(100, 1)),
-  sort: v.optional(v.picklist(SORTS.flatMap((field) => [field, `-${field}` as const]))),
+  active: v.optional(doc(queryBoolean, "Only enabled or only disabled rules")),
+  q: v.optional(doc(text(100), "Part of the name")),
+  projectId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of the project")),
+  createdBy: v.optional(doc(uuid, "Id of the author")),
+  targetRole: v.optional(doc(text(100, 1), "Name or id of a role that the rule notifies")),
+  sort: v.optional(doc(v.picklist(SORTS.flatMap((field) => [field, `-${field}` as const])), "Order; `-` descends")),
   ...pageEntries(),
 });
 export type ListRules = v.InferOutput<typeof ListRules>;
 
-export const TestRule = object({
-  condition: v.string("must be a string"),
-  event: v.optional(jsonObject(262_144)),
-  eventId: v.optional(uuid),
-  templates: v.optional(
-    object({
-      title: v.optional(v.pipe(v.string(), v.maxLength(255))),
-      message: v.optional(v.pipe(v.string(), v.maxLength(4000))),
-    }),
-  ),
-});
-export type TestRule = v.InferOutput<typeof TestRule>;
-
-export const BacktestRule = v.pipe(
+export const TestRule = example(
   object({
-    condition: v.optional(entries.condition),
-    ruleId: v.optional(
-      v.pipe(
-        uuid,
-        v.description("A stored rule: what is not given is taken from it, and the answer has the difference"),
+    condition: doc(v.string("must be a string"), "Expression over the event; see /docs/rules"),
+    event: v.optional(doc(jsonObject(262_144), "Event to test, not stored; this or `eventId`")),
+    eventId: v.optional(doc(uuid, "Id of a stored event; this or `event`")),
+    templates: v.optional(
+      doc(
+        object({
+          title: v.optional(doc(v.pipe(v.string(), v.maxLength(255)), "Template of the title")),
+          message: v.optional(doc(v.pipe(v.string(), v.maxLength(4000)), "Template of the message")),
+        }),
+        "Templates to render with the event",
       ),
     ),
-    suppression: v.optional(entries.suppression),
-    dedupe: v.optional(entries.dedupe),
-    cooldownMs: v.optional(entries.cooldownMs),
-    projectId: v.optional(
-      v.pipe(v.string(), v.maxLength(64), v.description("Id or slug; default: the rule's, else `default`")),
-    ),
-    from: v.optional(v.pipe(instant, v.description("By receipt; default: the first event that is stored"))),
-    to: v.optional(v.pipe(instant, v.description("Exclusive; default: now"))),
-    samples: v.optional(
-      v.pipe(integer(0, 20), v.description("Events that would be told, the first of them; default 5")),
-    ),
   }),
-  v.check(({ condition, ruleId }) => condition !== undefined || ruleId !== undefined, "give condition or ruleId"),
+  {
+    condition: "event.type == 'payment.failed' && event.amount >= 1000",
+    event: { type: "payment.failed", payload: { amount: 1200, orderId: "A-1001" } },
+    templates: { title: "Payment of {{ event.amount }} failed" },
+  },
+);
+export type TestRule = v.InferOutput<typeof TestRule>;
+
+export const BacktestRule = example(
+  v.pipe(
+    object({
+      condition: v.optional(entries.condition),
+      ruleId: v.optional(doc(uuid, "A stored rule: source of absent members, and compared with in `diff`")),
+      suppression: v.optional(entries.suppression),
+      dedupe: v.optional(entries.dedupe),
+      cooldownMs: v.optional(entries.cooldownMs),
+      projectId: v.optional(
+        doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug; default: that of the rule, or `default`"),
+      ),
+      from: v.optional(doc(instant, "Receipt of the first event; default: the oldest stored event")),
+      to: v.optional(doc(instant, "Receipt of the last event, exclusive; default: now")),
+      samples: v.optional(doc(integer(0, 20), "Number of sample events in the result; default 5")),
+    }),
+    v.check(({ condition, ruleId }) => condition !== undefined || ruleId !== undefined, "give condition or ruleId"),
+  ),
+  { condition: "event.level == 'error'", suppression: { count: 5, windowMs: 60_000 }, projectId: "default" },
 );
 export type BacktestRule = v.InferOutput<typeof BacktestRule>;
 
@@ -224,48 +245,47 @@ const backtestCounts = {
   cooled: v.number(),
 };
 
-export const BacktestReply = v.object({
-  scanned: v.number(),
-  ...backtestCounts,
-  errors: v.pipe(v.number(), v.description("Events on which the condition or a key stopped")),
-  from: v.pipe(
-    v.nullable(v.string()),
-    v.description("Receipt of the first event that was looked at; null: there was none"),
-  ),
-  to: v.nullable(v.string()),
-  perDay: v.array(v.object({ day: v.string(), ...backtestCounts })),
-  samples: v.array(
-    v.object({
-      eventId: v.string(),
-      seq: v.number(),
-      type: v.string(),
-      receivedAt: v.string(),
-      title: v.nullable(v.string()),
-    }),
-  ),
-  wouldReach: v.object({
-    users: v.pipe(
-      v.nullable(v.number()),
-      v.description("Whom the rule reaches now, counted to 10 000; null without ruleId"),
+export const BacktestReply = named(
+  "BacktestResult",
+  "What the rule would have done",
+  v.object({
+    scanned: v.number(),
+    ...backtestCounts,
+    errors: doc(v.number(), "Events on which the condition or a key failed"),
+    from: doc(v.nullable(v.string()), "Receipt of the first evaluated event; null without any"),
+    to: v.nullable(v.string()),
+    perDay: v.array(v.object({ day: v.string(), ...backtestCounts })),
+    samples: v.array(
+      v.object({
+        eventId: v.string(),
+        seq: v.number(),
+        type: v.string(),
+        receivedAt: v.string(),
+        title: v.nullable(v.string()),
+      }),
     ),
-  }),
-  diff: v.optional(
-    v.pipe(
-      v.object({ added: v.number(), removed: v.number() }),
-      v.description(
-        "With ruleId: events that would be told and the stored version does not tell, and the other way round",
+    wouldReach: v.object({
+      users: doc(v.nullable(v.number()), "Current recipients, counted up to 10 000; null without `ruleId`"),
+    }),
+    diff: v.optional(
+      doc(
+        v.object({ added: v.number(), removed: v.number() }),
+        "With `ruleId`: notifications gained and lost against the stored version",
       ),
     ),
-  ),
-  warnings,
-  tookMs: v.number(),
-});
+    warnings,
+    tookMs: v.number(),
+  }),
+);
 export type BacktestReply = v.InferOutput<typeof BacktestReply>;
 
-export const RuleParams = object({ id: v.string() });
+export const RuleParams = object({ id: doc(v.string(), "Id of the rule") });
 export const VersionsQuery = object(pageEntries());
 export type VersionsQuery = v.InferOutput<typeof VersionsQuery>;
-export const StatsQuery = object({ from: v.optional(instant), to: v.optional(instant) });
+export const StatsQuery = object({
+  from: v.optional(doc(instant, "Start; default: 30 days ago, or without limit when `to` is given")),
+  to: v.optional(doc(instant, "End; default: now")),
+});
 
 const counts = {
   ...backtestCounts,
@@ -277,6 +297,7 @@ const counts = {
 
 export const RuleView = named(
   "Rule",
+  "A rule with its counters",
   v.object({
     id: v.string(),
     projectId: v.nullable(v.string()),
@@ -290,20 +311,20 @@ export const RuleView = named(
     messageTemplate: v.string(),
     sound: v.nullable(v.string()),
     soundUrl: selfChanging(v.nullable(v.string())),
-    action: v.nullable(v.record(v.string(), v.unknown())),
+    action: v.nullable(Action),
     priority: v.number(),
     active: v.boolean(),
-    suppression: v.nullable(v.record(v.string(), v.unknown())),
-    dedupe: v.nullable(v.record(v.string(), v.unknown())),
+    suppression: entries.suppression,
+    dedupe: entries.dedupe,
     cooldownMs: v.number(),
     version: v.number(),
     createdBy: v.nullable(v.string()),
     createdAt: v.string(),
     updatedAt: v.string(),
     broken: selfChanging(
-      v.pipe(
+      doc(
         v.nullable(v.object({ code: v.string(), message: v.string() })),
-        v.description("Why an active rule is not evaluated; null for every other rule"),
+        "Reason why an enabled rule is not evaluated, or null",
       ),
     ),
     stats: selfChanging(v.object(counts)),
@@ -311,15 +332,24 @@ export const RuleView = named(
 );
 
 /** One rule, with what its author should know. */
-export const RuleWithWarnings = named("RuleWithWarnings", v.object({ ...RuleView.entries, warnings }));
+export const RuleWithWarnings = named(
+  "RuleWithWarnings",
+  "A rule with warnings about its condition",
+  v.object({ ...RuleView.entries, warnings }),
+);
 
-export const StatsView = v.object({
-  ...counts,
-  perDay: v.array(v.object({ day: v.string(), matched: v.number(), fired: v.number() })),
-});
+export const StatsView = named(
+  "RuleStats",
+  "Counters of a rule",
+  v.object({
+    ...counts,
+    perDay: v.array(v.object({ day: v.string(), matched: v.number(), fired: v.number() })),
+  }),
+);
 
 export const VersionView = named(
   "RuleVersion",
+  "One version of a rule",
   v.object({
     version: v.number(),
     definition: v.record(v.string(), v.unknown()),
@@ -328,20 +358,24 @@ export const VersionView = named(
   }),
 );
 
-export const TestReply = v.object({
-  matched: v.boolean(),
-  value: v.unknown(),
-  trace: v.array(
-    v.object({
-      pos: v.number(),
-      text: v.string(),
-      value: v.unknown(),
-      type: v.optional(v.pipe(v.literal("decimal"), v.description("Of a decimal, whose value is shown as text"))),
-      hint: v.optional(v.pipe(v.string(), v.description("Why values of these types give nothing, and what to write"))),
-    }),
-  ),
-  warnings,
-  error: v.optional(v.string()),
-  title: v.optional(v.string()),
-  message: v.optional(v.string()),
-});
+export const TestReply = named(
+  "RuleTest",
+  "Result of the condition, step by step",
+  v.object({
+    matched: v.boolean(),
+    value: v.unknown(),
+    trace: v.array(
+      v.object({
+        pos: v.number(),
+        text: v.string(),
+        value: v.unknown(),
+        type: v.optional(doc(v.literal("decimal"), "Present for a decimal, shown as text")),
+        hint: v.optional(doc(v.string(), "Why these types do not compare, and what to write")),
+      }),
+    ),
+    warnings,
+    error: v.optional(v.string()),
+    title: v.optional(v.string()),
+    message: v.optional(v.string()),
+  }),
+);

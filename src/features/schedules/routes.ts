@@ -172,7 +172,8 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
     route({
       method: "GET",
       path: PATH,
-      summary: "Schedules, newest first",
+      id: "listSchedules",
+      summary: "List schedules, newest first",
       ...reads,
       query: s.ListSchedules,
       response: pageOf(s.ScheduleView),
@@ -184,7 +185,8 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
     route({
       method: "POST",
       path: PATH,
-      summary: "Make a schedule: a job again and again, by a cron pattern or an interval",
+      id: "createSchedule",
+      summary: "Create a schedule that enqueues a job by a cron pattern or an interval",
       ...manages,
       body: s.CreateSchedule,
       status: 201,
@@ -197,7 +199,8 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
     route({
       method: "POST",
       path: `${PATH}/preview`,
-      summary: "The next times of a cron pattern, and what the setting of clocks does to them; nothing is stored",
+      id: "previewSchedule",
+      summary: "Preview the next runs of a cron pattern, with daylight-saving changes; nothing is stored",
       ...reads,
       body: s.PreviewBody,
       response: s.PreviewView,
@@ -211,7 +214,8 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
     route({
       method: "GET",
       path: `${PATH}/:id`,
-      summary: "A schedule with its next times",
+      id: "getSchedule",
+      summary: "Get a schedule with its next runs",
       ...reads,
       params: s.ScheduleParams,
       response: s.ScheduleView,
@@ -223,7 +227,8 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
     route({
       method: "PUT",
       path: `${PATH}/:id`,
-      summary: "Change a schedule; members that are missing stay. Another pattern, interval or zone counts from now on",
+      id: "updateSchedule",
+      summary: "Update a schedule; a new pattern, interval or zone applies from now on",
       ...manages,
       params: s.ScheduleParams,
       body: s.UpdateSchedule,
@@ -238,7 +243,8 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
     route({
       method: "DELETE",
       path: `${PATH}/:id`,
-      summary: "Delete a schedule; jobs that it has made go on",
+      id: "deleteSchedule",
+      summary: "Delete a schedule; jobs that it enqueued continue",
       ...manages,
       params: s.ScheduleParams,
       errors: ["SCHEDULE_NOT_FOUND"],
@@ -249,7 +255,8 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
     route({
       method: "POST",
       path: `${PATH}/:id/run`,
-      summary: "Make a job of the schedule now",
+      id: "runSchedule",
+      summary: "Run a schedule now",
       ...manages,
       params: s.ScheduleParams,
       status: 201,

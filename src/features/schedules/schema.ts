@@ -2,6 +2,8 @@ import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import {
+  doc,
+  example,
   integer,
   jsonObject,
   named,
@@ -20,88 +22,83 @@ const MAX_PREVIEW = 50;
 /** Next times that a schedule shows with itself. */
 export const SHOWN_RUNS = 5;
 
-const zone = v.pipe(text(64, 1), v.description("IANA zone, such as Europe/Berlin; default: the server's"));
+const zone = doc(text(64, 1), "IANA time zone, such as Europe/Berlin; default: that of the server");
 const pattern = text(512, 1);
 
 const entries = {
-  name: text(128, 1),
-  cron: v.pipe(
-    v.nullable(pattern),
-    v.description("Five or six fields, or a name such as @daily; see docs/schedules.md"),
-  ),
-  everyMs: v.pipe(
-    v.nullable(integer(MIN_EVERY_MS, MAX_EVERY_MS)),
-    v.description("In place of cron: so many milliseconds of elapsed time"),
-  ),
+  name: doc(text(128, 1), "Unique name"),
+  cron: doc(v.nullable(pattern), "Five or six fields, or a name such as @daily; see /docs/schedules"),
+  everyMs: doc(v.nullable(integer(MIN_EVERY_MS, MAX_EVERY_MS)), "Interval instead of `cron`"),
   timezone: zone,
-  queue: text(80, 1),
-  kind: v.pipe(
-    text(128, 1),
-    v.description("A kind of job that has a handler: timer in the queue timers, or a module's"),
-  ),
-  payload: v.pipe(jsonObject(MAX_PAYLOAD_BYTES), v.description("What each job is given; of a timer {action}")),
-  label: v.nullable(text(128)),
-  missed: v.pipe(
-    v.picklist(MISSED),
-    v.description("What happens to runs that were missed by more than 30 seconds; default once"),
-  ),
-  overlap: v.pipe(
-    v.picklist(OVERLAP),
-    v.description("What happens to a run while a job of the schedule has not ended; default skip"),
-  ),
-  active: v.boolean("must be true or false"),
-  maxAttempts: v.pipe(v.nullable(integer(1, 100)), v.description("Of each job; default: the queue's")),
+  queue: doc(text(80, 1), "Queue of the jobs, such as `timers`"),
+  kind: doc(text(128, 1), "Kind of the jobs: `timer` in the queue `timers`, or a kind of a module"),
+  payload: doc(jsonObject(MAX_PAYLOAD_BYTES), "Payload of each job; of a timer `{action}`"),
+  label: doc(v.nullable(text(128)), "Label of the jobs"),
+  missed: doc(v.picklist(MISSED), "Handling of runs missed by more than 30 seconds; default `once`"),
+  overlap: doc(v.picklist(OVERLAP), "Handling of a run while a job of the schedule is unfinished; default `skip`"),
+  active: doc(v.boolean("must be true or false"), "False pauses the schedule; default true"),
+  maxAttempts: doc(v.nullable(integer(1, 100)), "Attempts of each job; default: that of the queue"),
 };
 
 const { name, queue, kind, ...settings } = entries;
 
-export const CreateSchedule = object({ name, queue, kind, ...optional(settings) });
+export const CreateSchedule = example(object({ name, queue, kind, ...optional(settings) }), {
+  name: "daily stand-up",
+  cron: "0 9 * * 1-5",
+  queue: "timers",
+  kind: "timer",
+  payload: { action: { type: "notify", payload: { userId: "me", title: "Stand-up", message: "In ten minutes" } } },
+});
 export type CreateSchedule = v.InferOutput<typeof CreateSchedule>;
 
 /** Members that are missing stay as they are. */
-export const UpdateSchedule = object(optional(entries));
+export const UpdateSchedule = example(object(optional(entries)), { cron: "30 9 * * 1-5", active: true });
 export type UpdateSchedule = v.InferOutput<typeof UpdateSchedule>;
 
-export const PreviewBody = object({
-  cron: pattern,
-  timezone: v.optional(zone),
-  count: v.optional(integer(1, MAX_PREVIEW)),
-});
+export const PreviewBody = example(
+  object({
+    cron: doc(pattern, "Cron pattern"),
+    timezone: v.optional(zone),
+    count: v.optional(doc(integer(1, MAX_PREVIEW), "Number of runs; default 10")),
+  }),
+  { cron: "0 9 * * 1-5", timezone: "Europe/Berlin", count: 5 },
+);
 
-export const ScheduleParams = object({ id: v.string() });
+export const ScheduleParams = object({ id: doc(v.string(), "Id of the schedule") });
 
 export const ListSchedules = object({
-  active: v.optional(queryBoolean),
-  queue: v.optional(text(80, 1)),
-  module: v.optional(text(64, 1)),
-  runs: v.optional(
-    v.pipe(queryInteger(0, MAX_PREVIEW), v.description(`Next times of each schedule; default ${SHOWN_RUNS}`)),
-  ),
+  active: v.optional(doc(queryBoolean, "Only active or only paused schedules")),
+  queue: v.optional(doc(text(80, 1), "Queue of the jobs")),
+  module: v.optional(doc(text(64, 1), "Name of the module that owns it")),
+  runs: v.optional(doc(queryInteger(0, MAX_PREVIEW), `Next runs of each schedule; default ${SHOWN_RUNS}`)),
   ...pageEntries(),
 });
 export type ListSchedules = v.InferOutput<typeof ListSchedules>;
 
 const NextRun = v.object({
-  at: v.pipe(v.string(), v.description("When it runs; of one that is skipped when the clock has been set")),
-  local: v.pipe(v.string(), v.description("What the clock shows then; of one that is skipped what it never shows")),
+  at: doc(v.string(), "Time of the run; of a skipped one the time of the clock change"),
+  local: doc(v.string(), "Local time; of a skipped run one that the clock never shows"),
   dst: v.optional(
-    v.pipe(
+    doc(
       v.picklist(["moved", "skipped", "repeated"]),
-      v.description(
-        "What the setting of the clock does to it: it runs behind the gap, does not run, or runs in the second pass",
-      ),
+      "Effect of the clock change: run after the gap, not run, or run in the second pass",
     ),
   ),
 });
 
-export const PreviewView = v.object({
-  cron: v.string(),
-  timezone: v.string(),
-  nextRuns: v.array(NextRun),
-});
+export const PreviewView = named(
+  "SchedulePreview",
+  "The next runs",
+  v.object({
+    cron: v.string(),
+    timezone: v.string(),
+    nextRuns: v.array(NextRun),
+  }),
+);
 
 export const ScheduleView = named(
   "Schedule",
+  "A schedule with its next runs",
   v.object({
     id: v.string(),
     name: v.string(),
@@ -119,7 +116,7 @@ export const ScheduleView = named(
     module: v.nullable(v.string()),
     createdBy: v.nullable(v.string()),
     version: v.number(),
-    lastRunAt: selfChanging(v.pipe(v.nullable(v.string()), v.description("The time of the last run that made a job"))),
+    lastRunAt: selfChanging(doc(v.nullable(v.string()), "Time of the last run")),
     nextRunAt: selfChanging(v.nullable(v.string())),
     nextRuns: selfChanging(v.array(NextRun)),
     createdAt: v.string(),
@@ -128,7 +125,11 @@ export const ScheduleView = named(
 );
 export type ScheduleView = v.InferOutput<typeof ScheduleView>;
 
-export const RunView = v.object({ jobId: v.string(), runAt: v.string(), state: v.string() });
+export const RunView = named(
+  "ScheduleRun",
+  "The enqueued job",
+  v.object({ jobId: v.string(), runAt: v.string(), state: v.string() }),
+);
 
 export function scheduleView(schedules: Schedules, schedule: Schedule, runs = SHOWN_RUNS): ScheduleView {
   const { lastRunAt, createdAt, updatedAt, ...rest } = schedule;

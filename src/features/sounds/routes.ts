@@ -91,7 +91,8 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
   server.route({
     method: "POST",
     path: PATH,
-    summary: "Store a sound, as the part `file` of a form or as the body itself; MP3, Ogg or WAV, up to 5 MiB",
+    id: "uploadSound",
+    summary: "Upload an MP3, Ogg or WAV file of up to 5 MiB, as form part `file` or as the body",
     tag,
     access: { permission: "sounds:write" },
     query: s.UploadQuery,
@@ -118,7 +119,8 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
   server.route({
     method: "GET",
     path: PATH,
-    summary: "The sounds there are, newest first, with links that work without credentials for a while",
+    id: "listSounds",
+    summary: "List sounds, newest first, with temporary links that need no credentials",
     tag,
     access: { permission: "sounds:read" },
     query: s.ListQuery,
@@ -129,7 +131,8 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
   server.route({
     method: "GET",
     path: `${PATH}/:id`,
-    summary: "A sound, with a link that works without credentials for a while",
+    id: "getSound",
+    summary: "Get a sound with a temporary link that needs no credentials",
     tag,
     access: { permission: "sounds:read" },
     params: s.SoundParams,
@@ -141,6 +144,7 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
   server.route({
     method: "DELETE",
     path: `${PATH}/:id`,
+    id: "deleteSound",
     summary: "Delete a sound that no rule uses, or any with force=true",
     tag,
     access: { permission: "sounds:write" },
@@ -152,7 +156,8 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
   server.route({
     method: "GET",
     path: `${MEDIA_PATH}/:id`,
-    summary: "The bytes of a sound, by the link that /sounds gives; ranges are served",
+    id: "downloadSound",
+    summary: "Download a sound by its temporary link; ranges are supported",
     tag,
     access: "public",
     params: s.SoundParams,

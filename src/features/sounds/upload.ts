@@ -4,43 +4,43 @@ import { sha256Hex } from "../../core/tokens.ts";
 import { tooLarge } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { named, object, pattern, queryBoolean, queryInteger } from "../../http/shapes.ts";
+import { doc, named, object, pattern, queryBoolean, queryInteger } from "../../http/shapes.ts";
 import { MAX_SOUND_BYTES } from "./open-sounds.ts";
 
 const MIN_TTL_MS = 60_000;
 const MAX_TTL_MS = 86_400_000;
 
-const ttlMs = v.optional(queryInteger(MIN_TTL_MS, MAX_TTL_MS));
+const ttlMs = v.optional(doc(queryInteger(MIN_TTL_MS, MAX_TTL_MS), "Lifetime of the links; default one hour"));
 
 const NAME = "must be 1 to 128 letters of A to Z, digits, spaces or any of _ . -";
 export const soundName = pattern(/^[\w .-]{1,128}$/, NAME);
 
 export const UploadQuery = object({
-  filename: v.optional(v.pipe(soundName, v.description("What the sound is called; a form brings a name of its own"))),
+  filename: v.optional(doc(soundName, "File name of the sound; a form has its own")),
 });
 
 /** Documents the body, which is read as bytes. */
 export const Upload = v.object({
-  file: v.pipe(
-    v.string(),
-    v.metadata({ format: "binary" }),
-    v.description("The one part of a form. Or the body itself is the file, with its type, and ?filename="),
-  ),
+  file: doc(v.pipe(v.string(), v.metadata({ format: "binary" })), "The file, as the only part of the form"),
 });
 
-export const SoundParams = object({ id: v.string() });
+export const SoundParams = object({ id: doc(v.string(), "Id of the sound") });
 export const ListQuery = object({ ttlMs, ...pageEntries() });
 export type ListQuery = v.InferOutput<typeof ListQuery>;
 export const GetQuery = object({ ttlMs });
 export const DeleteQuery = object({
-  force: v.optional(v.pipe(queryBoolean, v.description("Also where rules sound it; they are silent then"))),
+  force: v.optional(doc(queryBoolean, "Also when rules use it; they play no sound then")),
 });
 
 /** What is wrong with either is a bad link, whatever it is. */
-export const MediaQuery = object({ exp: v.optional(v.string()), sig: v.optional(v.string()) });
+export const MediaQuery = object({
+  exp: v.optional(doc(v.string(), "Expiry, from the link")),
+  sig: v.optional(doc(v.string(), "Signature, from the link")),
+});
 
 export const SoundView = named(
   "Sound",
+  "A sound with a temporary link",
   v.object({
     id: v.string(),
     filename: v.string(),

@@ -70,7 +70,9 @@ function serveHealth(server: FeatureServer, parts: HealthParts): void {
       ...PROBE,
       path: "/health",
       aliases: ["/api/v1/health"],
-      summary: "Whether the server can do its work; 503 when it cannot",
+      id: "getHealth",
+      summary: "Check whether the server can work; 503 when it cannot",
+      returns: "State of the server and its parts",
       otherStatuses: [503],
       response: v.object({
         status: v.picklist(["ok", "degraded", "unavailable"]),
@@ -87,7 +89,9 @@ function serveHealth(server: FeatureServer, parts: HealthParts): void {
     route({
       ...PROBE,
       path: "/health/live",
-      summary: "200 while the event loop runs",
+      id: "getLiveness",
+      summary: "Answer 200 while the event loop runs",
+      returns: "The server runs",
       response: v.object({ status: v.literal("ok") }),
       handle: () => ({ status: "ok" }),
     }),
@@ -96,7 +100,9 @@ function serveHealth(server: FeatureServer, parts: HealthParts): void {
     route({
       ...PROBE,
       path: "/health/ready",
-      summary: "503 while starting, stopping, or when the database cannot be written",
+      id: "getReadiness",
+      summary: "Answer 503 while the server starts or stops, or cannot write the database",
+      returns: "Whether requests are accepted",
       otherStatuses: [503],
       response: v.object({ status: v.picklist(["ok", "unavailable"]) }),
       async handle() {
@@ -109,7 +115,9 @@ function serveHealth(server: FeatureServer, parts: HealthParts): void {
     route({
       ...PROBE,
       path: "/health/db",
-      summary: "The database, asked at most once a second; 503 when it cannot be written",
+      id: "getDatabaseHealth",
+      summary: "Check the database, at most once a second; 503 when it cannot be written",
+      returns: "State of the database",
       otherStatuses: [503],
       response: v.object({ status: v.picklist(["ok", "failed"]), latencyMs: v.number() }),
       async handle() {
@@ -122,7 +130,9 @@ function serveHealth(server: FeatureServer, parts: HealthParts): void {
     route({
       ...PROBE,
       path: "/health/redis",
-      summary: "The embedded broker, for probes that ask for Redis",
+      id: "getBrokerHealth",
+      summary: "Check the embedded broker, for probes that expect Redis",
+      returns: "State of the broker",
       response: v.object({ status: v.literal("ok"), mode: v.literal("embedded"), latencyMs: v.number() }),
       handle: () => ({ status: "ok", mode: "embedded", latencyMs: 0 }),
     }),
@@ -134,7 +144,9 @@ function serveStatus(server: FeatureServer, health: HealthParts, parts: StatusPa
     route({
       method: "GET",
       path: "/api/v1/status",
-      summary: "Database, queues, live connections, consumers",
+      id: "getStatus",
+      summary: "Get the state of database, queues, live connections and consumers",
+      returns: "State of the parts of the server",
       tag,
       access: { permission: "system:status" },
       response: v.record(v.string(), v.unknown()),
@@ -164,7 +176,8 @@ function serveMetrics(server: FeatureServer, { config, metrics, runner, db, cloc
     route({
       method: "GET",
       path: "/metrics",
-      summary: "Prometheus metrics; besides system:status for the metrics token, and in development on this machine",
+      id: "getMetrics",
+      summary: "Get metrics in the Prometheus format",
       tag,
       access: { permission: "system:status", admits },
       response: { contentType: "text/plain", description: "Prometheus text format 0.0.4" },
@@ -192,7 +205,9 @@ function serveDocs(server: FeatureServer, { config, router, settings }: DocsPart
       method: "GET",
       path: "/api/v1/openapi.json",
       aliases: ["/openapi.json"],
-      summary: "This document",
+      id: "getOpenApiDocument",
+      summary: "Get this document",
+      returns: "The OpenAPI document",
       tag,
       access,
       response: v.looseObject({ openapi: v.string(), info: v.looseObject({}), paths: v.looseObject({}) }),
@@ -262,7 +277,8 @@ function serveClient(server: FeatureServer): void {
     route({
       method: "GET",
       path: "/prism-client.js",
-      summary: "The client library for browsers, as an ES module",
+      id: "getClientLibrary",
+      summary: "Get the client library for browsers as an ES module",
       tag,
       access: "public",
       response: { contentType: "text/javascript", description: "The package prism-client of this version" },

@@ -7,7 +7,7 @@ import type { Principal } from "../../core/principal.ts";
 import { callerOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
 import { ANSWERS_LATER, Reply, type Route, route } from "../../http/route.ts";
-import { jsonValue, object, text } from "../../http/shapes.ts";
+import { doc, example, jsonValue, object, text } from "../../http/shapes.ts";
 import type { Connections, RealtimeAccess } from "../../live/connections.ts";
 import type { Hub } from "../../live/hub.ts";
 import { serveEventStream } from "../../live/protocols/event-stream.ts";
@@ -60,15 +60,17 @@ function noSuchStream(): PrismError {
   return new PrismError("CHANNEL_FORBIDDEN", "You may not use this stream, or there is none");
 }
 
-const TicketBody = object({
-  stream: v.optional(
-    v.pipe(
-      v.string("must be a string"),
-      v.maxLength(MAX_STREAM_LENGTH),
-      v.description("The only stream that may be followed with it, such as user:me; absent: all that the caller may"),
+const TicketBody = example(
+  object({
+    stream: v.optional(
+      doc(
+        v.pipe(v.string("must be a string"), v.maxLength(MAX_STREAM_LENGTH)),
+        "Stream that the ticket opens, such as `user:me`; default: all streams of the caller",
+      ),
     ),
-  ),
-});
+  }),
+  { stream: "user:me" },
+);
 
 /**
  * `POST /realtime/ticket`: a credential for one live connection, for clients that
@@ -78,7 +80,9 @@ function ticketRoute({ realtimeAccess, tickets, projects }: RealtimeContext): Ro
   return route({
     method: "POST",
     path: "/api/v1/realtime/ticket",
-    summary: "A ticket that opens one live connection as ?ticket=, within a minute",
+    id: "createTicket",
+    summary: "Create a ticket that opens one live connection as ?ticket=, within a minute",
+    returns: "The ticket",
     tag: "Realtime",
     access: { anyKey: true, anyToken: true },
     body: TicketBody,
@@ -95,15 +99,17 @@ function ticketRoute({ realtimeAccess, tickets, projects }: RealtimeContext): Ro
   });
 }
 
-const PublishBody = object({
-  stream: v.pipe(
-    v.string("must be a string"),
-    v.maxLength(MAX_STREAM_LENGTH),
-    v.description("channel:<name> of the project default, or channel:<projectId>/<name>"),
-  ),
-  type: v.pipe(text(64, 1), v.description("What followers tell entries apart by")),
-  data: v.pipe(jsonValue(65_536), v.description("Any JSON, sent as it came")),
-});
+const PublishBody = example(
+  object({
+    stream: doc(
+      v.pipe(v.string("must be a string"), v.maxLength(MAX_STREAM_LENGTH)),
+      "`channel:<name>` of the default project, or `channel:<projectId>/<name>`",
+    ),
+    type: doc(text(64, 1), "Type of the entry"),
+    data: doc(jsonValue(65_536), "Any JSON, sent unchanged"),
+  }),
+  { stream: "channel:news", type: "shop.opened", data: { text: "The shop is open" } },
+);
 
 /**
  * `POST /realtime/publish`: an entry of a channel, kept and sent to whoever follows
@@ -125,7 +131,9 @@ function publishRoute({ db, idempotency, projects, realtime, storage }: Realtime
   return route({
     method: "POST",
     path: "/api/v1/realtime/publish",
-    summary: "Publish to a channel; followers get it live, or later by its offset",
+    id: "publish",
+    summary: "Publish to a channel; subscribers receive it live, or later by its offset",
+    returns: "The offset of the entry",
     tag: "Realtime",
     access: { permission: "realtime:publish", keyScope: "realtime:publish" },
     body: PublishBody,
@@ -146,12 +154,10 @@ function publishRoute({ db, idempotency, projects, realtime, storage }: Realtime
 const tag = "Realtime";
 
 const StreamQuery = object({
-  token: v.optional(
-    v.pipe(v.string(), v.description("For clients that cannot set headers: access token, service token or API key")),
-  ),
-  ticket: v.optional(v.pipe(v.string(), v.description("In place of a token: from POST /api/v1/realtime/ticket"))),
-  lastEventId: v.optional(v.string()),
-  from: v.optional(v.string()),
+  token: v.optional(doc(v.string(), "Access token, service token or API key, for clients that cannot set headers")),
+  ticket: v.optional(doc(v.string(), "Ticket of `POST /api/v1/realtime/ticket` instead of a token")),
+  lastEventId: v.optional(doc(v.string(), "Offset after which to resume, as the header `Last-Event-ID`")),
+  from: v.optional(doc(v.string(), "Offset after which to start")),
 });
 
 /**
@@ -176,10 +182,11 @@ function serve(server: FeatureServer, context: RealtimeContext): void {
       method: "GET",
       path: "/api/v1/realtime/:projectId/sse",
       aliases: ["/realtime/:projectId/sse"],
-      summary: "The events of a project as server-sent events, resumable by Last-Event-ID",
+      id: "streamEvents",
+      summary: "Stream the events of a project as server-sent events; resume with Last-Event-ID",
       tag,
       access: { permission: "events:read", within: "project", keyScope: "events:read", queryToken: true },
-      params: object({ projectId: v.string() }),
+      params: object({ projectId: doc(v.string(), "Id or slug of the project") }),
       query: StreamQuery,
       otherStatuses: [204],
       response: {

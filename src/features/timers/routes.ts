@@ -29,7 +29,7 @@ interface TimeOwn {
 
 type TimeContext = TimeOwn & Pick<CoreServices, "time">;
 
-const tag = "Time";
+const tag = "Timers";
 
 /** What time it is, here and on other clocks. */
 function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Route[] {
@@ -38,7 +38,8 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
       method: "GET",
       path: "/api/v1/time/now",
       aliases: ["/time/now"],
-      summary: "What time it is, in UTC and in a zone",
+      id: "getTime",
+      summary: "Get the current time in UTC and in a time zone",
       tag,
       access: { anyToken: true },
       query: s.NowQuery,
@@ -63,7 +64,8 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
       method: "GET",
       path: "/api/v1/time/convert",
       aliases: ["/time/convert"],
-      summary: "A time on the clock of a user, or of a zone",
+      id: "convertTime",
+      summary: "Convert a time to the time zone of a user or to a named one",
       tag,
       access: { anyToken: true },
       query: s.ConvertQuery,
@@ -116,8 +118,8 @@ function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeOwn
       method: "POST",
       path: "/api/v1/time/trigger",
       aliases: ["/time/trigger"],
-      summary:
-        "Notify somebody, emit an event or publish to a channel, later or again and again; it survives a restart",
+      id: "createTimer",
+      summary: "Create a timer, one-shot or recurring, that notifies, emits an event or publishes",
       tag,
       access: { permission: "timers:create" },
       body: s.TriggerBody,
@@ -145,7 +147,8 @@ function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeOwn
     route({
       method: "GET",
       path: "/api/v1/timers",
-      summary: "Your timers that have not ended, newest first; everybody's with timers:any",
+      id: "listTimers",
+      summary: "List the caller's pending timers, newest first; with timers:any those of all users",
       tag,
       access: { tokenScopes: ["timers:create", "timers:any"] },
       query: s.PendingQuery,
@@ -160,7 +163,9 @@ function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeOwn
     route({
       method: "DELETE",
       path: "/api/v1/timers/:jobId",
-      summary: "Call a timer off; a recurring one goes by its schedule's id",
+      id: "cancelTimer",
+      summary: "Cancel a timer; a recurring one by the id of its schedule",
+      returns: "Whether it was cancelled",
       tag,
       access: { tokenScopes: ["timers:create", "timers:any"] },
       params: s.PendingParams,
@@ -196,7 +201,8 @@ export function scheduledRoutes(pendingTimers: PendingTimers): Route[] {
     route({
       method: "GET",
       path: SCHEDULED_PATH,
-      summary: "What you have scheduled to notify somebody, newest first; everybody's with jobs:read",
+      id: "listScheduledNotifications",
+      summary: "List the caller's scheduled notifications, newest first; with jobs:read those of all users",
       tag: "Notifications",
       access: { tokenScopes: ["notifications:send", "timers:create", "jobs:read"] },
       query: s.PendingQuery,
@@ -211,10 +217,11 @@ export function scheduledRoutes(pendingTimers: PendingTimers): Route[] {
     route({
       method: "DELETE",
       path: `${SCHEDULED_PATH}/:jobId`,
-      // Called as the GET of the same path calls it, for OpenAPI knows a path by one text; the
-      // handler is given `jobId`.
-      aliases: ["/notifications/:userId"],
-      summary: "Call a scheduled notification off, or a timer that will notify somebody",
+      // OpenAPI knows a path by one text, so its GET names the parameter alike.
+      aliases: ["/notifications/:id"],
+      id: "cancelScheduledNotification",
+      summary: "Cancel a scheduled notification, or a timer that notifies",
+      returns: "The cancelled job",
       tag: "Notifications",
       access: {
         keyScope: "notifications:send",

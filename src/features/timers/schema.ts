@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, integer, named, object, pattern, text } from "../../http/shapes.ts";
+import { doc, example, instant, integer, named, object, pattern, text } from "../../http/shapes.ts";
 import { actionWithoutWords, MASK, mayReadWords } from "../jobs/index.ts";
 import type { PendingRow } from "./pending-timers.ts";
 import { TimerActionBody } from "./timer-action.ts";
@@ -10,73 +10,84 @@ import type { TimerPayload } from "./timer-firing.ts";
 
 export const MAX_DELAY_MS = 31_536_000_000;
 
-const zone = v.pipe(v.string(), v.maxLength(64), v.description("IANA zone, such as Europe/Berlin"));
+const zone = doc(v.pipe(v.string(), v.maxLength(64)), "IANA zone, such as Europe/Berlin");
 
 export const NowQuery = object({ zone: v.optional(zone) });
 
-export const NowView = v.object({
-  now: v.string(),
-  iso: v.string(),
-  epochMs: v.number(),
-  timezone: v.string(),
-  local: v.string(),
-  offsetMinutes: v.number(),
-});
+export const NowView = named(
+  "CurrentTime",
+  "The current time",
+  v.object({
+    now: v.string(),
+    iso: v.string(),
+    epochMs: v.number(),
+    timezone: v.string(),
+    local: v.string(),
+    offsetMinutes: v.number(),
+  }),
+);
 
 export const ConvertQuery = v.pipe(
   object({
-    datetime: v.pipe(
-      pattern(/^.{1,64}$/, "must be a date-time"),
-      v.description("RFC 3339 date-time; without an offset it is UTC"),
-    ),
-    userId: v.optional(v.pipe(text(128, 1), v.description("Into the zone of this user; default: yours"))),
+    datetime: doc(pattern(/^.{1,64}$/, "must be a date-time"), "RFC 3339 date-time; without an offset UTC"),
+    userId: v.optional(doc(text(128, 1), "Use the time zone of this user; default: the caller")),
     zone: v.optional(zone),
   }),
   v.check((value) => value.userId === undefined || value.zone === undefined, "give userId or zone"),
 );
 
-export const ConvertView = v.object({
-  datetime: v.string(),
-  userId: v.nullable(v.string()),
-  timezone: v.string(),
-  converted: v.string(),
-  offsetMinutes: v.number(),
-  isDst: v.boolean(),
-});
-
-export const TriggerBody = v.pipe(
-  object({
-    label: v.pipe(text(128, 1), v.description("What people call it; need not be unique")),
-    delayMs: v.optional(v.pipe(integer(0, MAX_DELAY_MS), v.description("Milliseconds from now, up to a year"))),
-    runAt: v.optional(v.pipe(instant, v.description("An instant; one that is past is now"))),
-    cron: v.optional(v.pipe(text(128, 1), v.description("Again and again: a cron pattern of 5 or 6 fields"))),
-    timezone: v.optional(v.pipe(zone, v.description("The zone whose clock `cron` means; default: the server's"))),
-    action: TimerActionBody,
-    dedupeKey: v.optional(
-      v.pipe(
-        text(256, 1),
-        v.description("Yours: while a timer that holds it waits, it is answered in place of a new one"),
-      ),
-    ),
+export const ConvertView = named(
+  "ConvertedTime",
+  "The converted time",
+  v.object({
+    datetime: v.string(),
+    userId: v.nullable(v.string()),
+    timezone: v.string(),
+    converted: v.string(),
+    offsetMinutes: v.number(),
+    isDst: v.boolean(),
   }),
-  v.check(
-    ({ delayMs, runAt, cron }) => [delayMs, runAt, cron].filter((value) => value !== undefined).length === 1,
-    "give exactly one of delayMs, runAt and cron",
+);
+
+export const TriggerBody = example(
+  v.pipe(
+    object({
+      label: doc(text(128, 1), "Name shown in lists; need not be unique"),
+      delayMs: v.optional(doc(integer(0, MAX_DELAY_MS), "Delay from now, up to a year")),
+      runAt: v.optional(doc(instant, "Time to run; a past time means now")),
+      cron: v.optional(doc(text(128, 1), "Cron pattern of 5 or 6 fields; makes the timer recurring")),
+      timezone: v.optional(doc(zone, "Time zone of `cron`; default: that of the server")),
+      action: doc(TimerActionBody, "What the timer does"),
+      dedupeKey: v.optional(doc(text(256, 1), "Key of the caller; a repeated key returns the pending timer")),
+    }),
+    v.check(
+      ({ delayMs, runAt, cron }) => [delayMs, runAt, cron].filter((value) => value !== undefined).length === 1,
+      "give exactly one of delayMs, runAt and cron",
+    ),
+    v.check(({ timezone, cron }) => timezone === undefined || cron !== undefined, "timezone belongs to cron"),
   ),
-  v.check(({ timezone, cron }) => timezone === undefined || cron !== undefined, "timezone belongs to cron"),
+  {
+    label: "Stand-up",
+    delayMs: 600_000,
+    action: { type: "notify", payload: { userId: "me", title: "Stand-up", message: "In ten minutes" } },
+  },
 );
 export type TriggerBody = v.InferOutput<typeof TriggerBody>;
 
 const type = v.picklist(["notify", "event", "message"]);
 
-export const TriggerView = v.object({
-  jobId: v.string(),
-  scheduleId: v.optional(v.string()),
-  label: v.string(),
-  runAt: v.nullable(v.string()),
-  action: v.object({ type }),
-  state: v.string(),
-});
+export const TriggerView = named(
+  "CreatedTimer",
+  "The timer",
+  v.object({
+    jobId: v.string(),
+    scheduleId: v.optional(v.string()),
+    label: v.string(),
+    runAt: v.nullable(v.string()),
+    action: v.object({ type }),
+    state: v.string(),
+  }),
+);
 
 /** What timers and scheduled notifications show alike. */
 const pendingEntries = {
@@ -92,10 +103,13 @@ const pendingEntries = {
 
 export const PendingQuery = object(pageEntries());
 
-export const PendingParams = object({ jobId: v.string() });
+export const PendingParams = object({
+  jobId: doc(v.string(), "Id of the job, or of the schedule of a recurring timer"),
+});
 
 export const TimerView = named(
   "Timer",
+  "A pending timer",
   v.object({
     ...pendingEntries,
     label: v.string(),
@@ -108,14 +122,18 @@ export const TimerView = named(
   }),
 );
 
-export const ScheduledView = v.object({
-  ...pendingEntries,
-  kind: v.picklist(["direct", "timer"]),
-  label: v.nullable(v.string()),
-  title: v.string(),
-  message: v.string(),
-  recipients: v.array(v.string()),
-});
+export const ScheduledView = named(
+  "ScheduledNotification",
+  "A scheduled notification",
+  v.object({
+    ...pendingEntries,
+    kind: v.picklist(["direct", "timer"]),
+    label: v.nullable(v.string()),
+    title: v.string(),
+    message: v.string(),
+    recipients: v.array(v.string()),
+  }),
+);
 
 /** A timer as the caller sees it. */
 export function timerView(row: PendingRow, caller: PermissionHolder): v.InferOutput<typeof TimerView> {

@@ -10,6 +10,7 @@ import { checkShape } from "../../http/input.ts";
 import {
   Action,
   ChannelList,
+  doc,
   integer,
   jsonObject,
   jsonValue,
@@ -104,11 +105,11 @@ const MAX_PAYLOAD_BYTES = 65_536;
 const MAX_DATA_BYTES = 16_384;
 
 const notifyEntries = {
-  title: text(255, 1),
-  body: v.optional(v.pipe(text(4000, 1), v.description("The text; `message` is another name of it"))),
-  message: v.optional(text(4000, 1)),
-  data: v.optional(v.nullable(jsonObject(MAX_DATA_BYTES))),
-  sound: v.optional(v.nullable(text(255, 1))),
+  title: doc(text(255, 1), "Title"),
+  body: v.optional(doc(text(4000, 1), "Another name of `message`")),
+  message: v.optional(doc(text(4000, 1), "Text; this or `body`")),
+  data: v.optional(doc(v.nullable(jsonObject(MAX_DATA_BYTES)), "Data for the app")),
+  sound: v.optional(doc(v.nullable(text(255, 1)), "Id or file name of a sound")),
   channels: v.optional(ChannelList),
 };
 
@@ -125,28 +126,25 @@ const channelName = v.pipe(
 /** What a timer is asked to do in a request. */
 export const TimerActionBody = v.variant("type", [
   object({
-    type: v.literal("notify"),
-    payload: object({
-      userId: v.pipe(text(128, 1), v.description("Whom: me, an id, an external id or a username")),
-      ...notifyEntries,
-    }),
+    type: doc(v.literal("notify"), "Sends a notification"),
+    payload: doc(
+      object({
+        userId: doc(text(128, 1), "Id, external id or username; `me` for the caller"),
+        ...notifyEntries,
+      }),
+      "The notification",
+    ),
   }),
   object({
-    type: v.literal("event"),
-    event: v.pipe(
-      eventName,
-      v.description("Emitted on the event bus; `notify` notifies the user that its payload names"),
-    ),
-    payload: v.optional(jsonObject(MAX_PAYLOAD_BYTES)),
-    persist: v.optional(v.pipe(v.boolean(), v.description("Also an event of the project default"))),
+    type: doc(v.literal("event"), "Emits an event"),
+    event: doc(eventName, "Name on the event bus; `notify` notifies the user of its payload"),
+    payload: v.optional(doc(jsonObject(MAX_PAYLOAD_BYTES), "Payload of the event")),
+    persist: v.optional(doc(v.boolean(), "Also stores it in the default project, where rules evaluate it")),
   }),
   object({
-    type: v.literal("message"),
-    channel: v.pipe(
-      channelName,
-      v.description("Bus event `msg:<channel>`, and an entry of the stream `channel:<channel>`"),
-    ),
-    payload: v.optional(jsonObject(MAX_PAYLOAD_BYTES)),
+    type: doc(v.literal("message"), "Publishes to a channel"),
+    channel: doc(channelName, "Channel: bus event `msg:<channel>` and stream `channel:<channel>`"),
+    payload: v.optional(doc(jsonObject(MAX_PAYLOAD_BYTES), "Payload of the message")),
   }),
 ]);
 

@@ -3,7 +3,8 @@ import { PROJECT_SCOPES } from "../../../core/permissions.ts";
 import { callerOf, holderOf, userOf } from "../../../http/access.ts";
 import { stateOf } from "../../../http/negotiation.ts";
 import { Reply, type Route, route, versioned } from "../../../http/route.ts";
-import { object, pageOf } from "../../../http/shapes.ts";
+import { pageOf } from "../../../http/shapes.ts";
+
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import {
   acceptInvitationLink,
@@ -50,7 +51,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     method: "GET",
     path: PATH,
     aliases: ["/projects"],
-    summary: "The projects you are a member of",
+    id: "listProjects",
+    summary: "List the projects that the caller is a member of",
     ...reading,
     query: s.ListProjects,
     response: pageOf(s.ProjectView),
@@ -61,8 +63,11 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     method: "POST",
     path: PATH,
     aliases: ["/projects"],
-    summary:
-      "Make a project; you become its owner, and its first API key is in the answer. A service token gives the key no scope it lacks itself; one with neither events:write nor events:read makes no key",
+    id: "createProject",
+    summary: "Create a project with its first API key; the caller becomes the owner",
+    details:
+      "A service token grants the key no scope that it lacks; with neither `events:write` nor `events:read` " +
+      "no key is created.",
     tag,
     access: { permission: "projects:create" },
     body: s.CreateProject,
@@ -75,7 +80,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     method: "GET",
     path: `${PATH}/:id`,
     aliases: ["/projects/:id"],
-    summary: "A project by id or slug",
+    id: "getProject",
+    summary: "Get a project by id or slug",
     tag,
     access: { keyScope: "events:read", tokenScopes: PROJECT_SCOPES },
     params: s.ProjectParams,
@@ -90,7 +96,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
   server.route({
     method: "PATCH",
     path: `${PATH}/:id`,
-    summary: "Rename a project or change its settings (owner): settings that are missing stay, null removes one",
+    id: "updateProject",
+    summary: "Rename a project or update its settings (owner); null removes a setting",
     ...managing,
     params: s.ProjectParams,
     body: s.UpdateProject,
@@ -105,6 +112,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     method: "DELETE",
     path: `${PATH}/:id`,
     aliases: ["/projects/:id"],
+    id: "deleteProject",
     summary: "Delete a project with its events, keys and rules (owner)",
     ...managing,
     params: s.ProjectParams,
@@ -114,7 +122,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
   server.route({
     method: "GET",
     path: `${PATH}/:id/members`,
-    summary: "The members of a project",
+    id: "listProjectMembers",
+    summary: "List the members of a project",
     ...reading,
     params: s.ProjectParams,
     query: s.ListMembers,
@@ -125,8 +134,9 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
   server.route({
     method: "POST",
     path: `${PATH}/:id/members`,
-    summary:
-      "Invite a mail address to the project (202), add a user by id at once (201, needs users:read), or change a member's role (owner)",
+    id: "addProjectMember",
+    summary: "Invite an email address (202), add a user by id (201, needs users:read), or change a role (owner)",
+    returns: "The member, or the invitation (202)",
     ...managing,
     params: s.ProjectParams,
     body: s.AddMember,
@@ -142,7 +152,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
   server.route({
     method: "PATCH",
     path: `${PATH}/:id/members/:userId`,
-    summary: "Change a member's role (owner)",
+    id: "updateProjectMember",
+    summary: "Change the role of a member (owner)",
     ...managing,
     params: s.MemberParams,
     body: s.ChangeMember,
@@ -154,7 +165,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
   server.route({
     method: "DELETE",
     path: `${PATH}/:id/members/:userId`,
-    summary: "Remove a member (owner), or leave the project as me",
+    id: "removeProjectMember",
+    summary: "Remove a member (owner), or leave the project with `me`",
     ...managing,
     params: s.MemberParams,
     errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
@@ -163,7 +175,9 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
   server.route({
     method: "GET",
     path: `${PATH}/:id/keys`,
-    summary: "A project's API keys, without their secrets (editor)",
+    id: "listApiKeys",
+    summary: "List the API keys of a project, without their secrets (editor)",
+    returns: "The API keys",
     ...managing,
     params: s.ProjectParams,
     response: v.object({ data: v.array(s.KeyView) }),
@@ -173,7 +187,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
   server.route({
     method: "POST",
     path: `${PATH}/:id/keys`,
-    summary: "Make an API key (owner); a service token gives only scopes that it has itself",
+    id: "createApiKey",
+    summary: "Create an API key (owner); a service token grants only scopes that it has",
     ...managing,
     params: s.ProjectParams,
     body: s.CreateKey,
@@ -185,7 +200,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
   server.route({
     method: "POST",
     path: `${PATH}/:id/keys/:keyId/rotate`,
-    summary: "A new key in place of an old one, which ends after the grace (owner)",
+    id: "rotateApiKey",
+    summary: "Replace an API key; the old one works until the grace period ends (owner)",
     ...managing,
     params: s.KeyParams,
     body: s.RotateKey,
@@ -198,7 +214,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
   server.route({
     method: "DELETE",
     path: `${PATH}/:id/keys/:keyId`,
-    summary: "Revoke an API key (owner): it is refused from the next request on",
+    id: "revokeApiKey",
+    summary: "Revoke an API key (owner); the next request with it is refused",
     ...managing,
     params: s.KeyParams,
     errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND"],
@@ -219,7 +236,9 @@ function invitationRoutes(context: ProjectsContext): Route[] {
       ...managing,
       method: "GET",
       path: OF_PROJECT,
-      summary: "The invitations to a project that are open (owner)",
+      id: "listProjectInvitations",
+      summary: "List the open invitations to a project (owner)",
+      returns: "The open invitations",
       params: s.ProjectParams,
       response: v.object({ data: v.array(s.InvitationView) }),
       errors: ["PROJECT_NOT_FOUND"],
@@ -229,7 +248,8 @@ function invitationRoutes(context: ProjectsContext): Route[] {
       ...managing,
       method: "DELETE",
       path: `${OF_PROJECT}/:invitationId`,
-      summary: "Revoke an invitation (owner): its link opens nothing any more",
+      id: "revokeProjectInvitation",
+      summary: "Revoke an invitation to a project (owner)",
       params: s.InvitationParams,
       status: 204,
       errors: ["PROJECT_NOT_FOUND", "INVITATION_NOT_FOUND"],
@@ -239,7 +259,9 @@ function invitationRoutes(context: ProjectsContext): Route[] {
       ...own,
       method: "GET",
       path: OWN,
-      summary: "The invitations to projects that are open to the caller's mail address",
+      id: "listMyInvitations",
+      summary: "List the open project invitations to the caller's email address",
+      returns: "The open invitations",
       response: v.object({ data: v.array(s.InvitedView) }),
       handle: (exchange) => ownInvitations(context, userOf(exchange)),
     }),
@@ -247,8 +269,9 @@ function invitationRoutes(context: ProjectsContext): Route[] {
       ...own,
       method: "POST",
       path: OWN,
-      summary: "Accept an invitation with the token of its link",
-      body: object({ token: s.invitationToken }),
+      id: "acceptInvitationByToken",
+      summary: "Accept a project invitation with the token of its link",
+      body: s.InvitationToken,
       response: s.InvitedView,
       errors: ["LINK_EXPIRED"],
       handle: (exchange, { body }) => acceptInvitationLink(context, userOf(exchange), body.token),
@@ -257,7 +280,8 @@ function invitationRoutes(context: ProjectsContext): Route[] {
       ...own,
       method: "POST",
       path: `${OWN}/:invitationId/accept`,
-      summary: "Accept an invitation to the caller's mail address",
+      id: "acceptInvitation",
+      summary: "Accept a project invitation to the caller's email address",
       params: s.OwnInvitationParams,
       response: s.InvitedView,
       errors: ["INVITATION_NOT_FOUND"],
@@ -267,7 +291,8 @@ function invitationRoutes(context: ProjectsContext): Route[] {
       ...own,
       method: "DELETE",
       path: `${OWN}/:invitationId`,
-      summary: "Decline an invitation to the caller's mail address",
+      id: "declineInvitation",
+      summary: "Decline a project invitation to the caller's email address",
       params: s.OwnInvitationParams,
       status: 204,
       errors: ["INVITATION_NOT_FOUND"],
@@ -276,10 +301,12 @@ function invitationRoutes(context: ProjectsContext): Route[] {
     route({
       method: "POST",
       path: "/api/v1/auth/project-invitation",
-      summary: "What the link of an invitation is about: project, role, inviter, and how accounts are made here",
+      id: "getInvitationByToken",
+      summary: "Get the invitation of a mailed link: project, role, inviter and registration policy",
+      returns: "The invitation",
       tag: "Authentication",
       access: "public",
-      body: object({ token: s.invitationToken }),
+      body: s.InvitationToken,
       response: v.object({
         ...s.InvitedView.entries,
         email: v.string(),

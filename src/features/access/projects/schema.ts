@@ -3,100 +3,132 @@ import { isTimezone } from "../../../core/clock.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { KEY_SCOPES } from "../../../core/permissions.ts";
 import { pageEntries } from "../../../http/pagination.ts";
-import { instant, integer, named, object, openObject, pattern, selfChanging, text } from "../../../http/shapes.ts";
+import {
+  doc,
+  example,
+  instant,
+  integer,
+  named,
+  object,
+  openObject,
+  pattern,
+  selfChanging,
+  text,
+} from "../../../http/shapes.ts";
 
 const ROLES = ["owner", "editor", "viewer"] as const;
 
-const timezone = v.pipe(
-  v.string("must be a string"),
-  v.check(isTimezone, "must be an IANA time zone such as Europe/Berlin"),
+const timezone = doc(
+  v.pipe(v.string("must be a string"), v.check(isTimezone, "must be an IANA time zone such as Europe/Berlin")),
+  "IANA time zone",
 );
 
 /**
  * Members besides these are the owners' own and kept. A member that is null is none, or removed.
  */
 const Settings = openObject({
-  alertThreshold: v.nullish(
-    v.pipe(integer(1, 1_000_000), v.description("Errors in quick succession before the members are alerted")),
-  ),
-  retentionDays: v.nullish(integer(1, 3650)),
-  emailAlerts: v.nullish(v.boolean()),
+  alertThreshold: v.nullish(doc(integer(1, 1_000_000), "Number of errors in the window that alerts the members")),
+  retentionDays: v.nullish(doc(integer(1, 3650), "Days that events are kept")),
+  emailAlerts: v.nullish(doc(v.boolean(), "Whether alerts are also sent by email")),
   digest: v.nullish(
-    v.pipe(
+    doc(
       v.union([v.boolean(), object({ timezone })], "must be true, false or an object with a timezone"),
-      v.description("Whether the members are told once a day what happened, and by the clock of which zone"),
+      "Daily digest for the members, optionally in a time zone",
     ),
   ),
 });
 
-export const ListProjects = object({ q: v.optional(text(100)), ...pageEntries() });
+export const ListProjects = object({ q: v.optional(doc(text(100), "Part of the name or slug")), ...pageEntries() });
 export type ListProjects = v.InferOutput<typeof ListProjects>;
 
-export const CreateProject = object({
-  name: text(255, 1),
-  slug: v.optional(
-    v.pipe(
-      pattern(/^[a-z0-9-]{1,64}$/, "must be 1 to 64 of a-z, 0-9 and dash"),
-      // It would stand for one project as its slug, and for another as its id.
-      v.check((slug) => !isUuid(slug), "must not be a UUID"),
+export const CreateProject = example(
+  object({
+    name: doc(text(255, 1), "Name"),
+    slug: v.optional(
+      doc(
+        v.pipe(
+          pattern(/^[a-z0-9-]{1,64}$/, "must be 1 to 64 of a-z, 0-9 and dash"),
+          // It would stand for one project as its slug, and for another as its id.
+          v.check((slug) => !isUuid(slug), "must not be a UUID"),
+        ),
+        "Short name for paths; default: made from the name",
+      ),
     ),
-  ),
-  settings: v.optional(Settings),
-});
+    settings: v.optional(doc(Settings, "Settings; other members are kept")),
+  }),
+  { name: "Billing", settings: { retentionDays: 90 } },
+);
 export type CreateProject = v.InferOutput<typeof CreateProject>;
 
-export const UpdateProject = object({ name: v.optional(text(255, 1)), settings: v.optional(Settings) });
+export const UpdateProject = example(
+  object({
+    name: v.optional(doc(text(255, 1), "Name")),
+    settings: v.optional(doc(Settings, "Settings to change; null removes one")),
+  }),
+  { settings: { retentionDays: 30, digest: true } },
+);
 export type UpdateProject = v.InferOutput<typeof UpdateProject>;
 
-export const ProjectParams = object({ id: v.string() });
-export const KeyParams = object({ id: v.string(), keyId: v.string() });
+const projectId = doc(v.string(), "Id or slug of the project");
+export const ProjectParams = object({ id: projectId });
+export const KeyParams = object({ id: projectId, keyId: doc(v.string(), "Id of the API key") });
 
 export const ListMembers = object(pageEntries());
 export type ListMembers = v.InferOutput<typeof ListMembers>;
-export const MemberParams = object({ id: v.string(), userId: v.string() });
+export const MemberParams = object({ id: projectId, userId: doc(v.string(), "Id of the user") });
 
-export const AddMember = object({
-  email: v.optional(v.pipe(text(255, 1), v.description("A mail address, which is sent an invitation"))),
-  userId: v.optional(
-    v.pipe(
-      text(255, 1),
-      v.description("Id, external id or username of an active user (needs users:read), or a mail address"),
-    ),
-  ),
-  role: v.picklist(ROLES),
-});
+export const AddMember = example(
+  object({
+    email: v.optional(doc(text(255, 1), "Email address to invite; this or `userId`")),
+    userId: v.optional(doc(text(255, 1), "Id, external id or username (needs `users:read`), or an email address")),
+    role: doc(v.picklist(ROLES), "Role in the project"),
+  }),
+  { userId: "viewer", role: "editor" },
+);
 export type AddMember = v.InferOutput<typeof AddMember>;
 
-export const InvitationParams = object({ id: v.string(), invitationId: v.string() });
-export const OwnInvitationParams = object({ invitationId: v.string() });
-export const invitationToken = v.pipe(v.string("must be a string"), v.minLength(1), v.maxLength(128));
+const invitationId = doc(v.string(), "Id of the invitation");
+export const InvitationParams = object({ id: projectId, invitationId });
+export const OwnInvitationParams = object({ invitationId });
+const token = v.pipe(v.string("must be a string"), v.minLength(1), v.maxLength(128));
+export const InvitationToken = example(object({ token: doc(token, "Token of the mailed link") }), {
+  token: "the-token-of-the-link",
+});
 
 export const InvitationView = named(
   "ProjectInvitation",
+  "An open invitation to a project",
   v.object({
     id: v.string(),
     email: v.string(),
     role: v.picklist(ROLES),
-    invitedBy: v.pipe(v.string(), v.description("Id of the user who invited")),
+    invitedBy: doc(v.string(), "Id of the user who invited"),
     createdAt: v.string(),
     expiresAt: v.string(),
-    inviteUrl: v.optional(v.pipe(v.string(), v.description("Only in the first answer, where no mail can be sent"))),
+    inviteUrl: v.optional(doc(v.string(), "Only in the first answer, and only without a mail server")),
   }),
 );
 
-export const InvitedView = v.object({
-  id: v.string(),
-  projectId: v.string(),
-  projectName: v.string(),
-  role: v.picklist(ROLES),
-  invitedBy: v.pipe(v.string(), v.description("Name of the user who invited")),
-  expiresAt: v.string(),
-});
+export const InvitedView = named(
+  "ReceivedInvitation",
+  "An invitation of the caller",
+  v.object({
+    id: v.string(),
+    projectId: v.string(),
+    projectName: v.string(),
+    role: v.picklist(ROLES),
+    invitedBy: doc(v.string(), "Name of the user who invited"),
+    expiresAt: v.string(),
+  }),
+);
 
-export const ChangeMember = object({ role: v.picklist(ROLES) });
+export const ChangeMember = example(object({ role: doc(v.picklist(ROLES), "Role in the project") }), {
+  role: "viewer",
+});
 
 export const MemberView = named(
   "ProjectMember",
+  "A member of a project",
   v.object({
     userId: v.string(),
     username: v.nullable(v.string()),
@@ -106,22 +138,28 @@ export const MemberView = named(
   }),
 );
 
-export const CreateKey = object({
-  name: v.optional(text(100, 1)),
-  scopes: v.optional(v.pipe(v.array(v.picklist(KEY_SCOPES)), v.minLength(1))),
-  expiresAt: v.optional(instant),
-  rateLimit: v.optional(
-    v.pipe(
-      integer(1, 1e9),
-      v.description(
-        "Requests a minute, and events a minute, of this key; rateLimit.key and rateLimit.keyEvents are the most it can have",
+export const CreateKey = example(
+  object({
+    name: v.optional(doc(text(100, 1), "Name")),
+    scopes: v.optional(
+      doc(
+        v.pipe(v.array(v.picklist(KEY_SCOPES)), v.minLength(1)),
+        "What the key may do; default: send and read events",
       ),
     ),
-  ),
-});
+    expiresAt: v.optional(doc(instant, "End of its validity; default: none")),
+    rateLimit: v.optional(
+      doc(integer(1, 1e9), "Requests and events per minute, up to `rateLimit.key` and `rateLimit.keyEvents`"),
+    ),
+  }),
+  { name: "billing service", scopes: ["events:write"] },
+);
 export type CreateKey = v.InferOutput<typeof CreateKey>;
 
-export const RotateKey = object({ graceMs: v.optional(integer(0, 604_800_000)) });
+export const RotateKey = example(
+  object({ graceMs: v.optional(doc(integer(0, 604_800_000), "Time for which the old key still works; default 0")) }),
+  { graceMs: 3_600_000 },
+);
 
 const keyEntries = {
   id: v.string(),
@@ -133,6 +171,7 @@ const keyEntries = {
 
 export const KeyView = named(
   "ApiKey",
+  "An API key, without its secret",
   v.object({
     ...keyEntries,
     lastUsedAt: v.nullable(v.string()),
@@ -140,10 +179,11 @@ export const KeyView = named(
   }),
 );
 
-export const IssuedKeyView = v.object({
-  ...keyEntries,
-  key: v.pipe(v.string(), v.description("Shown this once")),
-});
+export const IssuedKeyView = named(
+  "IssuedApiKey",
+  "The new API key with its secret",
+  v.object({ ...keyEntries, key: doc(v.string(), "Secret, returned only once") }),
+);
 
 const projectEntries = {
   id: v.string(),
@@ -156,13 +196,18 @@ const projectEntries = {
   createdAt: v.string(),
 };
 
-export const ProjectView = named("Project", v.object(projectEntries));
-export const CreatedProjectView = v.object({
-  ...projectEntries,
-  apiKey: v.optional(v.pipe(v.string(), v.description("Shown this once"))),
-});
+export const ProjectView = named("Project", "A project", v.object(projectEntries));
+export const CreatedProjectView = named(
+  "CreatedProject",
+  "The new project with its first API key",
+  v.object({
+    ...projectEntries,
+    apiKey: v.optional(doc(v.string(), "Secret of its first API key, returned only once")),
+  }),
+);
 export const ProjectDetail = named(
   "ProjectDetail",
+  "A project with its keys and event count",
   v.object({
     ...projectEntries,
     eventCount: selfChanging(v.number()),

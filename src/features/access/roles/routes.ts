@@ -9,7 +9,7 @@ import { sha256Hex } from "../../../core/tokens.ts";
 import { holderOf } from "../../../http/access.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
 import { Reply, versioned } from "../../../http/route.ts";
-import { named, object, text } from "../../../http/shapes.ts";
+import { doc, example, named, object, text } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
 import type { Database } from "../../../store/database.ts";
@@ -187,30 +187,38 @@ function builtIn(message: string): PrismError {
   return new PrismError("ROLE_BUILTIN", message);
 }
 
-const roleName = v.pipe(
-  text(100, 1),
-  v.check(
-    (name) => name.trim() === name && !/[\n\t]/.test(name),
-    "must be one line that neither begins nor ends with a space",
+const roleName = doc(
+  v.pipe(
+    text(100, 1),
+    v.check(
+      (name) => name.trim() === name && !/[\n\t]/.test(name),
+      "must be one line that neither begins nor ends with a space",
+    ),
+    // Rules name roles by name or id.
+    v.check((name) => !isUuid(name), "must not be a UUID"),
   ),
-  // Rules name roles by name or id.
-  v.check((name) => !isUuid(name), "must not be a UUID"),
+  "Name",
 );
-const permissions = v.pipe(
-  v.array(
-    v.pipe(text(100, 1), v.description("A permission of Prism, or a name of another program that grants nothing here")),
+const permissions = doc(
+  v.pipe(
+    v.array(doc(text(100, 1), "A permission of Prism, or a name of another program that has no effect here")),
+    v.maxLength(128, "must be at most 128 permissions"),
   ),
-  v.maxLength(128, "must be at most 128 permissions"),
+  "Permissions",
 );
-const CreateBody = object({ name: roleName, permissions, description: v.optional(text(2000)) });
-const UpdateBody = object({
-  name: v.optional(roleName),
-  permissions: v.optional(permissions),
-  description: v.optional(text(2000)),
+const description = v.optional(doc(text(2000), "Purpose of the role"));
+const CreateBody = example(object({ name: roleName, permissions, description }), {
+  name: "On call",
+  permissions: ["events:read", "rules:read", "notifications:own"],
+  description: "Reads events and rules",
+});
+const UpdateBody = example(object({ name: v.optional(roleName), permissions: v.optional(permissions), description }), {
+  description: "Reads events and rules, day and night",
 });
 
 const RoleView = named(
   "Role",
+  "A role",
   v.object({
     id: v.string(),
     name: v.string(),
@@ -223,10 +231,10 @@ const RoleView = named(
   }),
 );
 
-const params = v.object({ id: v.string() });
+const params = v.object({ id: doc(v.string(), "Id or name of the role") });
 /** In the query: the body of a DELETE has no meaning (RFC 9110 section 9.3.5). */
 const Reassign = object({
-  reassignTo: v.optional(v.pipe(v.string(), v.maxLength(64), v.description("Id of the role to hold instead"))),
+  reassignTo: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id of the role that its holders get instead")),
 });
 
 /** Bundles of permissions that users are given. */
@@ -242,7 +250,9 @@ function serve(server: FeatureServer, context: RolesContext): void {
     ...reads,
     method: "GET",
     path: "/api/v1/roles",
-    summary: "All roles",
+    id: "listRoles",
+    summary: "List all roles",
+    returns: "All roles",
     tagged: true,
     response: v.object({ data: v.array(RoleView) }),
     async handle() {
@@ -255,7 +265,8 @@ function serve(server: FeatureServer, context: RolesContext): void {
     ...reads,
     method: "GET",
     path: "/api/v1/roles/:id",
-    summary: "One role",
+    id: "getRole",
+    summary: "Get a role",
     params,
     response: RoleView,
     errors: ["ROLE_NOT_FOUND"],
@@ -268,7 +279,8 @@ function serve(server: FeatureServer, context: RolesContext): void {
     ...writes,
     method: "POST",
     path: "/api/v1/roles",
-    summary: "Make a role out of permissions that the caller holds",
+    id: "createRole",
+    summary: "Create a role with permissions that the caller has",
     body: CreateBody,
     status: 201,
     response: RoleView,
@@ -282,7 +294,8 @@ function serve(server: FeatureServer, context: RolesContext): void {
     ...writes,
     method: "PUT",
     path: "/api/v1/roles/:id",
-    summary: "Change a role; it counts at once for all who hold it",
+    id: "updateRole",
+    summary: "Update a role; the change applies to its holders at once",
     params,
     body: UpdateBody,
     response: RoleView,
@@ -296,7 +309,8 @@ function serve(server: FeatureServer, context: RolesContext): void {
     ...writes,
     method: "DELETE",
     path: "/api/v1/roles/:id",
-    summary: "Remove a role; those who hold it can be given another one, and no rule may name it",
+    id: "deleteRole",
+    summary: "Delete a role that no rule uses; its holders can get another one",
     params,
     query: Reassign,
     status: 204,

@@ -4,7 +4,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { CidrSet } from "../../../core/ip-addresses.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type Route, route } from "../../../http/route.ts";
-import { object } from "../../../http/shapes.ts";
+import { doc, object } from "../../../http/shapes.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { AuthContext } from "./guards.ts";
 import { clientOf, openSession } from "./sessions.ts";
@@ -96,10 +96,16 @@ export function devTokenRoute({ config, users, audit, log, db, devUserId, accoun
   return route({
     method: "GET",
     path: "/dev/token",
-    summary: "Development only: an access token of the administrator dev, for callers on this machine",
+    id: "getDevToken",
+    summary: "Get an access token of the administrator; only in development and on this machine",
+    returns: "The access token",
     tag: "Authentication",
     access: "public",
-    query: object({ user: v.optional(v.pipe(v.string(), v.maxLength(128))) }),
+    query: object({
+      user: v.optional(
+        doc(v.pipe(v.string(), v.maxLength(128)), "User to act as; created when unknown; default `dev`"),
+      ),
+    }),
     response: v.object({ token: v.string() }),
     errors: ["NOT_FOUND"],
     async handle(exchange, { query }) {

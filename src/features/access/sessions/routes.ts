@@ -6,6 +6,7 @@ import { isUuid } from "../../../core/ids.ts";
 import { hasTokenScope, userOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { Reply, type Route, route } from "../../../http/route.ts";
+import { doc, named } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import { loginNameOf } from "../users/create-user.ts";
 import { findUser, ownDetails, UserView, userView } from "../users/queries.ts";
@@ -73,7 +74,16 @@ async function loginReply(
 
 const open = { tag: "Authentication", access: "public" } as const;
 
-const LoginView = v.object({ ...loginEntries, user: UserView });
+const LoginView = named(
+  "LoginTokens",
+  "The access token and the account",
+  v.object({ ...loginEntries, user: UserView }),
+);
+const RegisterView = named(
+  "Registration",
+  "The account, with an access token when it is active",
+  v.object({ ...v.partial(v.object(loginEntries)).entries, user: UserView, status: UserStatusView }),
+);
 
 /** Registering, logging in and out. */
 function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
@@ -84,12 +94,13 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       method: "POST",
       path: "/api/v1/auth/register",
       aliases: ["/auth/register", "/api/auth/register"],
-      summary: "Make an account of one's own; whether it is active at once is the server's policy",
+      id: "register",
+      summary: "Register an account; the server's policy decides whether it is active at once",
       ...open,
       attempts: "address",
       body: RegisterBody,
       status: 201,
-      response: v.object({ ...v.partial(v.object(loginEntries)).entries, user: UserView, status: UserStatusView }),
+      response: RegisterView,
       errors: [
         "REGISTRATION_CLOSED",
         "INVALID_TIMEZONE",
@@ -112,6 +123,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       method: "POST",
       path: "/api/v1/auth/login",
       aliases: ["/auth/login", "/api/auth/login"],
+      id: "login",
       summary: "Log in with a password",
       ...open,
       attempts: "name",
@@ -132,7 +144,8 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       method: "POST",
       path: "/api/v1/auth/refresh",
       aliases: ["/auth/refresh", "/api/auth/refresh"],
-      summary: "Take a refresh token, from the cookie or the body, and give new tokens; each is good once",
+      id: "refreshTokens",
+      summary: "Exchange a refresh token, from the cookie or the body, for new tokens",
       ...open,
       body: RefreshBody,
       response: LoginView,
@@ -163,8 +176,8 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       method: "POST",
       path: "/api/v1/auth/logout",
       aliases: ["/auth/logout", "/api/auth/logout"],
-      summary:
-        "End the session of the access token or of the cookie, or all sessions; its tokens and sockets end at once",
+      id: "logout",
+      summary: "End the current session, or all sessions, with their tokens and sockets",
       ...open,
       body: LogoutBody,
       status: 204,
@@ -214,7 +227,9 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
     route({
       method: "GET",
       path: "/api/v1/auth/sessions",
-      summary: "The caller's logins that have not ended",
+      id: "listSessions",
+      summary: "List the caller's active sessions",
+      returns: "The active sessions",
       tag: "Authentication",
       access: { tokenScopes: ["account:own"] },
       response: v.object({ data: v.array(SessionView) }),
@@ -236,10 +251,11 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
     route({
       method: "DELETE",
       path: "/api/v1/auth/sessions/:id",
-      summary: "End a login: one of the caller's own, or with users:manage anybody's",
+      id: "deleteSession",
+      summary: "End a session of the caller, or with users:manage of any user",
       tag: "Authentication",
       access: { tokenScopes: ["account:own", "users:manage"] },
-      params: v.object({ id: v.string() }),
+      params: v.object({ id: doc(v.string(), "Id of the session") }),
       status: 204,
       errors: ["SESSION_NOT_FOUND"],
       async handle(exchange, { params }) {
@@ -258,12 +274,14 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
 
 /** What the links in mails lead to, and asking for such mails. */
 function linkRoutes({ accounts }: AuthContext, limits: AuthLimits): Route[] {
-  /** Answered alike and at once whether or not there is such an account. */
-  const mailRoute = (path: string, summary: string, send: (email: string) => void): Route =>
+  /** The answer and its time are the same whether or not the account exists. */
+  const mailRoute = (id: string, path: string, summary: string, send: (email: string) => void): Route =>
     route({
       method: "POST",
       path,
+      id,
       summary,
+      returns: "Accepted, whether or not the account exists",
       ...open,
       attempts: "address",
       body: EmailBody,
@@ -280,7 +298,9 @@ function linkRoutes({ accounts }: AuthContext, limits: AuthLimits): Route[] {
     route({
       method: "POST",
       path: "/api/v1/auth/verify-email",
-      summary: "Confirm a mail address with the token of the link that was sent there",
+      id: "verifyEmail",
+      summary: "Confirm an email address with the token of the mailed link",
+      returns: "The status of the account",
       ...open,
       body: LinkBody,
       response: v.object({ status: UserStatusView }),
@@ -290,19 +310,22 @@ function linkRoutes({ accounts }: AuthContext, limits: AuthLimits): Route[] {
       },
     }),
     mailRoute(
+      "resendVerification",
       "/api/v1/auth/resend-verification",
-      "Ask for another link to confirm a mail address; the answer is the same whether or not an account waits for one",
+      "Send the confirmation link again; the answer does not reveal whether the account exists",
       (email) => resendVerification(accounts, email),
     ),
     mailRoute(
+      "forgotPassword",
       "/api/v1/auth/forgot-password",
-      "Ask for a link to choose a new password; the answer is the same whether or not there is an account",
+      "Send a link to reset the password; the answer does not reveal whether the account exists",
       (email) => forgotPassword(accounts, email),
     ),
     route({
       method: "POST",
       path: "/api/v1/auth/reset-password",
-      summary: "Choose a new password with the token of the link that was sent; all sessions of the account end",
+      id: "resetPassword",
+      summary: "Set a new password with the token of the mailed link; all sessions of the account end",
       ...open,
       body: ResetBody,
       status: 204,

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { named, object, text } from "../../../http/shapes.ts";
+import { doc, example, named, object, text } from "../../../http/shapes.ts";
 
 const MAX_PASSWORD_LENGTH = 1024;
 
@@ -12,39 +12,63 @@ export const password = v.pipe(
 
 const name = v.pipe(v.string("must be a string"), v.minLength(1), v.maxLength(255));
 const linkToken = v.pipe(v.string("must be a string"), v.minLength(1), v.maxLength(128));
-const tokenDelivery = v.optional(v.picklist(["cookie", "body"], "must be cookie or body"));
-
-export const RegisterBody = object({
-  email: v.optional(name),
-  username: v.optional(name),
-  phone: v.optional(name),
-  password,
-  name: v.optional(text(255)),
-  timezone: v.optional(name),
-  inviteToken: v.optional(linkToken),
-  setupToken: v.optional(linkToken),
-  projectInviteToken: v.optional(linkToken),
-});
-
-export const LoginBody = object({
-  login: v.optional(name),
-  email: v.optional(name),
-  username: v.optional(name),
-  phone: v.optional(name),
-  password,
-  tokenDelivery,
-  device: v.optional(text(100)),
-  rememberMe: v.optional(
-    v.pipe(v.boolean("must be true or false"), v.description("false: the cookie ends with the browser; default true")),
+const tokenDelivery = v.optional(
+  doc(
+    v.picklist(["cookie", "body"], "must be cookie or body"),
+    "Where the refresh token is returned; default `cookie`",
   ),
+);
+const email = doc(name, "Email address");
+const loginNames = {
+  email: v.optional(email),
+  username: v.optional(doc(name, "Username")),
+  phone: v.optional(doc(name, "Phone number in E.164 form")),
+};
+const newPassword = doc(password, "New password");
+const refreshToken = v.optional(doc(linkToken, "Refresh token; default: that of the cookie"));
+
+export const RegisterBody = example(
+  object({
+    ...loginNames,
+    password: newPassword,
+    name: v.optional(doc(text(255), "Display name")),
+    timezone: v.optional(doc(name, "IANA time zone such as Europe/Berlin")),
+    inviteToken: v.optional(doc(linkToken, "Token of an invitation to this server")),
+    setupToken: v.optional(doc(linkToken, "Token for the first account, from the log of a new server")),
+    projectInviteToken: v.optional(doc(linkToken, "Token of an invitation to a project")),
+  }),
+  { username: "alan", email: "alan@example.com", password: "correct horse battery staple", name: "Alan Turing" },
+);
+
+export const LoginBody = example(
+  object({
+    login: v.optional(doc(name, "Email address, username or phone number")),
+    ...loginNames,
+    password: doc(password, "Password"),
+    tokenDelivery,
+    device: v.optional(doc(text(100), "Name of the device, shown in the list of sessions")),
+    rememberMe: v.optional(
+      doc(v.boolean("must be true or false"), "False: the cookie ends with the browser; default true"),
+    ),
+  }),
+  { login: "admin", password: "correct horse battery staple" },
+);
+
+export const RefreshBody = example(object({ refreshToken, tokenDelivery }), {});
+export const LogoutBody = example(
+  object({ all: v.optional(doc(v.boolean(), "True: all sessions of the account; default false")), refreshToken }),
+  {},
+);
+
+const mailedToken = doc(linkToken, "Token of the mailed link");
+export const EmailBody = example(named("AccountEmail", "The email address of an account", object({ email })), {
+  email: "alan@example.com",
 });
-
-export const RefreshBody = object({ refreshToken: v.optional(linkToken), tokenDelivery });
-export const LogoutBody = object({ all: v.optional(v.boolean()), refreshToken: v.optional(linkToken) });
-
-export const EmailBody = object({ email: name });
-export const LinkBody = object({ token: linkToken });
-export const ResetBody = object({ token: linkToken, password });
+export const LinkBody = example(object({ token: mailedToken }), { token: "the-token-of-the-link" });
+export const ResetBody = example(object({ token: mailedToken, password: newPassword }), {
+  token: "the-token-of-the-link",
+  password: "correct horse battery staple",
+});
 
 export const UserStatusView = v.picklist(["pending", "active", "disabled", "unverified"]);
 
@@ -53,12 +77,13 @@ export const loginEntries = {
   token: v.string(),
   accessToken: v.string(),
   tokenType: v.literal("Bearer"),
-  expiresIn: v.pipe(v.number(), v.description("Seconds")),
+  expiresIn: doc(v.number(), "Lifetime of the access token in seconds"),
   refreshToken: v.optional(v.string()),
 };
 
 export const SessionView = named(
   "Session",
+  "A login session",
   v.object({
     id: v.string(),
     ip: v.string(),

@@ -9,7 +9,7 @@ import { hasTokenScope, holderOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { Reply, type Route, route } from "../../../http/route.ts";
-import { object, pageOf, queryBoolean } from "../../../http/shapes.ts";
+import { doc, example, named, object, pageOf, queryBoolean } from "../../../http/shapes.ts";
 import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
 import type { Database } from "../../../store/database.ts";
@@ -120,24 +120,31 @@ const BYTE_ORDER_MARK_BYTES = 3;
 
 const Query = object({
   existing: v.optional(
-    v.pipe(
+    doc(
       v.picklist(EXISTING, "must be refuse, skip or update"),
-      v.description("What to do with an account that is there and differs; default refuse"),
+      "Handling of an existing account that differs; default `refuse`",
     ),
   ),
-  dryRun: v.optional(queryBoolean),
+  dryRun: v.optional(doc(queryBoolean, "Checks everything and stores nothing")),
 });
 
-/** Brings accounts of another program in. */
+const ImportBody = example(
+  v.union([v.array(ImportedAccount), object({ users: doc(v.array(ImportedAccount), "Accounts") })]),
+  [{ externalId: "crm-4711", username: "linus", email: "linus@example.com", name: "Linus", status: "active" }],
+);
+
+/** Imports accounts of another program. */
 export function importRoute({ accounts }: UsersContext): Route {
   return route({
     method: "POST",
     path: "/api/v1/users/import",
-    summary: "Bring accounts in with their ids and bcrypt hashes, all or none: JSON, an object a line, or CSV",
+    id: "importUsers",
+    summary: "Import accounts with ids and bcrypt hashes, all or none: JSON, NDJSON or CSV",
+    returns: "What was imported, or would be",
     tag: "Users",
     access: { permission: "users:manage" },
     query: Query,
-    body: v.union([v.array(ImportedAccount), object({ users: v.array(ImportedAccount) })]),
+    body: ImportBody,
     raw: { types: ["application/json", "application/x-ndjson", "text/csv"], gzip: false },
     response: Imported,
     errors: [
@@ -165,7 +172,15 @@ function textOf(body: Buffer): string {
   return text;
 }
 
-const params = v.object({ id: v.string() });
+const params = v.object({ id: doc(v.string(), "Id of the user") });
+const CreatedUser = named(
+  "CreatedUser",
+  "The new account",
+  v.object({
+    ...UserView.entries,
+    inviteUrl: v.optional(doc(v.string(), "Link of the invitation; only without a mail server")),
+  }),
+);
 const TAKEN = ["EMAIL_TAKEN", "USERNAME_TAKEN", "PHONE_TAKEN", "ID_CONFLICT"] as const;
 const RIGHTS = ["ROLE_NOT_FOUND", "PRIVILEGE_ESCALATION"] as const;
 
@@ -178,7 +193,8 @@ export function adminRoutes(context: UsersContext): Route[] {
     route({
       method: "GET",
       path: "/api/v1/users",
-      summary: "Users, newest first",
+      id: "listUsers",
+      summary: "List users, newest first",
       tag: "Users",
       access: { permission: "users:read" },
       query: ListQuery,
@@ -190,7 +206,8 @@ export function adminRoutes(context: UsersContext): Route[] {
       ...approving,
       method: "GET",
       path: "/api/v1/users/pending",
-      summary: "Accounts that wait for approval",
+      id: "listPendingUsers",
+      summary: "List accounts that wait for approval",
       query: PendingQuery,
       response: pageOf(UserView),
       errors: ["INVALID_CURSOR"],
@@ -200,17 +217,19 @@ export function adminRoutes(context: UsersContext): Route[] {
       ...managing,
       method: "POST",
       path: "/api/v1/users",
-      summary: "Make an account; without a password its owner is invited to choose one",
+      id: "createUser",
+      summary: "Create an account; without a password its owner is invited to choose one",
       body: CreateBody,
       status: 201,
-      response: v.object({ ...UserView.entries, inviteUrl: v.optional(v.string()) }),
+      response: CreatedUser,
       errors: [...TAKEN, ...RIGHTS, "INVALID_TIMEZONE", "WEAK_PASSWORD", "OVERLOADED"],
       handle: (exchange, { body }) => inviteUser(context, body, holderOf(exchange)),
     }),
     route({
       method: "GET",
       path: "/api/v1/users/:id",
-      summary: "One user: oneself, or with users:read anybody",
+      id: "getUser",
+      summary: "Get the caller's account, or with users:read any account",
       tag: "Users",
       access: { tokenScopes: ["account:own", "users:read"] },
       params,
@@ -227,7 +246,8 @@ export function adminRoutes(context: UsersContext): Route[] {
       ...managing,
       method: "PATCH",
       path: "/api/v1/users/:id",
-      summary: "Change an account; disabling it ends its sessions and tokens at once",
+      id: "updateUser",
+      summary: "Update an account; disabling it ends its sessions and tokens at once",
       params,
       body: PatchBody,
       response: UserView,
@@ -241,7 +261,8 @@ export function adminRoutes(context: UsersContext): Route[] {
       ...managing,
       method: "DELETE",
       path: "/api/v1/users/:id",
-      summary: "Remove an account; what it did stays readable",
+      id: "deleteUser",
+      summary: "Delete an account; its past actions stay readable",
       params,
       status: 204,
       errors: ["USER_NOT_FOUND", "LAST_ADMIN", "PRIVILEGE_ESCALATION"],
@@ -254,7 +275,8 @@ export function adminRoutes(context: UsersContext): Route[] {
       ...approving,
       method: "POST",
       path: "/api/v1/users/:id/approve",
-      summary: "Let a pending account in, with roles",
+      id: "approveUser",
+      summary: "Approve a pending account and assign roles",
       params,
       body: ApproveBody,
       response: UserView,
@@ -268,7 +290,8 @@ export function adminRoutes(context: UsersContext): Route[] {
       ...approving,
       method: "POST",
       path: "/api/v1/users/:id/reject",
-      summary: "Turn a pending account down; the audit trail says whether a reason was given, not which",
+      id: "rejectUser",
+      summary: "Reject a pending account; the audit trail records only whether a reason was given",
       params,
       body: RejectBody,
       response: UserView,

@@ -12,6 +12,7 @@ import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 /** A user as clients see it: never a hash, a token or lock data. */
 export const UserView = named(
   "User",
+  "A user account",
   v.object({
     id: v.string(),
     email: v.nullable(v.string()),

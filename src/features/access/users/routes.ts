@@ -8,7 +8,7 @@ import { userOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, pageEntries, readPage } from "../../../http/pagination.ts";
 import { type Input, RawJson, Reply, type Route, route } from "../../../http/route.ts";
-import { object, pageOf } from "../../../http/shapes.ts";
+import { doc, named, object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import type { Schema } from "../../../store/schema.ts";
@@ -26,7 +26,10 @@ import { updateUser } from "./user-lifecycle.ts";
 
 type OwnChange = v.InferOutput<typeof OwnBody>;
 
-/** What everybody does with the account that is theirs. */
+/** Paths of earlier clients. */
+const PROFILE_PATHS = ["/api/profile", "/api/v1/profile"];
+
+/** Routes of the caller's own account. */
 function ownRoutes(context: UsersContext): Route[] {
   const { db, principals, pusherRegistry, reads } = context;
   const { accounts } = context;
@@ -58,7 +61,7 @@ function ownRoutes(context: UsersContext): Route[] {
   const isOther = async (email: string, userId: string): Promise<boolean> =>
     namesOf({ email }).email !== (await findUser(db.read, userId)).email;
   const changing = {
-    summary: "Change the caller's own account",
+    summary: "Update the caller's account",
     tag,
     access: { tokenScopes: ["account:own"] },
     body: OwnBody,
@@ -71,8 +74,9 @@ function ownRoutes(context: UsersContext): Route[] {
     route({
       method: "GET",
       path: "/api/v1/users/me",
-      aliases: ["/api/profile", "/api/v1/profile"],
-      summary: "The caller's own account",
+      aliases: PROFILE_PATHS,
+      id: "getMe",
+      summary: "Get the caller's account",
       tag,
       access: { tokenScopes: ["account:own"] },
       response: UserView,
@@ -89,12 +93,13 @@ function ownRoutes(context: UsersContext): Route[] {
         return view({ ...user, permissions: held });
       },
     }),
-    route({ ...changing, method: "PUT", path: "/api/v1/users/me", aliases: ["/api/profile", "/api/v1/profile"] }),
-    route({ ...changing, method: "PATCH", path: "/api/v1/profile", aliases: ["/api/profile"] }),
+    route({ ...changing, id: "updateMe", method: "PUT", path: "/api/v1/users/me", aliases: PROFILE_PATHS }),
+    route({ ...changing, id: "patchProfile", method: "PATCH", path: "/api/v1/profile", aliases: ["/api/profile"] }),
     route({
       method: "PUT",
       path: "/api/v1/users/me/password",
-      summary: "Choose a new password; the caller's other sessions end",
+      id: "changePassword",
+      summary: "Change the caller's password; other sessions end",
       tag,
       access: {},
       body: PasswordBody,
@@ -122,13 +127,16 @@ function serve(server: FeatureServer, context: UsersContext): void {
  * Service tokens of one's own: for programs that act for a person, with no more than that person
  * may do. Only a login makes them.
  */
+const NewToken = v.object({ id: v.string(), token: v.string() });
+
 function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
   const tag = "Users";
   return [
     route({
       method: "GET",
       path: "/api/v1/users/me/tokens",
-      summary: "The caller's service tokens that have not been revoked",
+      id: "listServiceTokens",
+      summary: "List the caller's service tokens",
       tag,
       access: {},
       query: object(pageEntries()),
@@ -146,12 +154,13 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
     route({
       method: "POST",
       path: "/api/v1/users/me/tokens",
-      summary: "Make a service token; it is shown this once",
+      id: "createServiceToken",
+      summary: "Create a service token; its secret is returned only once",
       tag,
       access: {},
       body: TokenBody,
       status: 201,
-      response: v.object({ id: v.string(), token: v.string() }),
+      response: named("IssuedServiceToken", "The new service token with its secret", NewToken),
       errors: ["SCOPE_MISSING"],
       async handle(exchange, { body: { name, scopes, expiresInMs } }) {
         const { userId, permissions } = userOf(exchange);
@@ -173,10 +182,11 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
     route({
       method: "DELETE",
       path: "/api/v1/users/me/tokens/:id",
-      summary: "Revoke a service token; it is refused from the next request on",
+      id: "revokeServiceToken",
+      summary: "Revoke a service token; the next request with it is refused",
       tag,
       access: {},
-      params: v.object({ id: v.string() }),
+      params: v.object({ id: doc(v.string(), "Id of the service token") }),
       status: 204,
       errors: ["TOKEN_NOT_FOUND"],
       async handle(exchange, { params: { id } }) {

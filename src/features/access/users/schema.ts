@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { DAY_MS } from "../../../core/clock.ts";
 import { TOKEN_SCOPES } from "../../../core/permissions.ts";
 import { pageEntries } from "../../../http/pagination.ts";
-import { integer, named, object, pattern, text, uuid } from "../../../http/shapes.ts";
+import { doc, example, integer, named, object, pattern, text, uuid } from "../../../http/shapes.ts";
 import { costOf, MAX_HASH_COST, MIN_HASH_COST } from "../passwords/password-text.ts";
 import { password } from "../sessions/schema.ts";
 
@@ -17,35 +17,47 @@ const loginName = v.pipe(
   v.maxLength(255, "must be at most 255 characters long"),
 );
 
-const loginNames = {
-  email: v.optional(loginName),
-  username: v.optional(loginName),
-  phone: v.optional(loginName),
-};
-
-const roleNames = v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(16, "must be at most 16 roles"));
-
-/** Which zones there are says the domain, with a code of its own. */
-const timezone = v.pipe(
-  v.string("must be a string"),
-  v.maxLength(64, "must be at most 64 characters long"),
-  v.description("IANA time zone such as Europe/Berlin"),
+const email = doc(loginName, "Email address");
+const username = doc(loginName, "Name to log in with");
+const phone = doc(loginName, "Phone number in E.164 form");
+const loginNames = { email: v.optional(email), username: v.optional(username), phone: v.optional(phone) };
+const userId = doc(uuid, "UUID of the account; default: a new one");
+const externalId = doc(text(128, 1), "Id in another system");
+const accountStatus = doc(
+  v.picklist(STATUSES, "must be pending, active, disabled or unverified"),
+  "Default: active with a password, otherwise pending",
 );
 
-const locale = pattern(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$/, "must be a language tag such as en or de-AT");
+const roleNames = doc(
+  v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(16, "must be at most 16 roles")),
+  "Names of roles",
+);
+
+/** Which zones there are says the domain, with a code of its own. */
+const timezone = doc(
+  v.pipe(v.string("must be a string"), v.maxLength(64, "must be at most 64 characters long")),
+  "IANA time zone such as Europe/Berlin",
+);
+
+const locale = doc(
+  pattern(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$/, "must be a language tag such as en or de-AT"),
+  "Language tag such as en or de-AT",
+);
 
 /**
  * Of another program. A cost above the limit would keep a hashing thread for many seconds at each
  * login.
  */
-const passwordHash = v.pipe(
-  v.string("must be a string"),
-  v.maxLength(60, "must be a bcrypt hash"),
-  v.check(
-    (hash) => isCostAllowed(costOf(hash)),
-    `must be a bcrypt hash ($2a$, $2b$ or $2y$) of cost ${MIN_HASH_COST} to ${MAX_HASH_COST}`,
+const passwordHash = doc(
+  v.pipe(
+    v.string("must be a string"),
+    v.maxLength(60, "must be a bcrypt hash"),
+    v.check(
+      (hash) => isCostAllowed(costOf(hash)),
+      `must be a bcrypt hash ($2a$, $2b$ or $2y$) of cost ${MIN_HASH_COST} to ${MAX_HASH_COST}`,
+    ),
   ),
-  v.description("bcrypt hash of another program"),
+  "bcrypt hash of another program",
 );
 
 function isCostAllowed(cost: number | undefined): boolean {
@@ -54,13 +66,13 @@ function isCostAllowed(cost: number | undefined): boolean {
 
 /** An account of another program, to be brought in. */
 export const ImportedAccount = object({
-  id: v.optional(uuid),
-  externalId: v.optional(text(128, 1)),
+  id: v.optional(userId),
+  externalId: v.optional(externalId),
   ...loginNames,
-  name: v.optional(text(255, 1)),
+  name: v.optional(doc(text(255, 1), "Display name")),
   passwordHash: v.optional(passwordHash),
   roles: v.optional(roleNames),
-  status: v.optional(v.picklist(STATUSES, "must be pending, active, disabled or unverified")),
+  status: v.optional(accountStatus),
   timezone: v.optional(timezone),
   locale: v.optional(locale),
 });
@@ -68,67 +80,91 @@ export type ImportedAccount = v.InferOutput<typeof ImportedAccount>;
 
 export const ListQuery = object({
   ...pageEntries(),
-  q: v.optional(text(100, 1)),
-  status: v.optional(v.picklist(STATUSES, "must be pending, active, disabled or unverified")),
-  role: v.optional(v.pipe(v.string(), v.maxLength(100), v.description("Name of a role"))),
+  q: v.optional(doc(text(100, 1), "Part of a name or email address")),
+  status: v.optional(doc(v.picklist(STATUSES, "must be pending, active, disabled or unverified"), "Only this status")),
+  role: v.optional(doc(v.pipe(v.string(), v.maxLength(100)), "Name of a role")),
 });
 
 export const PendingQuery = object(pageEntries());
 
-export const CreateBody = object({
-  id: v.optional(uuid),
-  ...loginNames,
-  externalId: v.optional(text(128, 1)),
-  password: v.optional(password),
-  passwordHash: v.optional(passwordHash),
-  name: v.optional(text(255)),
-  timezone: v.optional(timezone),
-  roles: v.optional(roleNames),
-  status: v.optional(v.picklist(STATUSES)),
+export const CreateBody = example(
+  object({
+    id: v.optional(userId),
+    ...loginNames,
+    externalId: v.optional(externalId),
+    password: v.optional(doc(password, "Password; without one the owner is invited to choose it")),
+    passwordHash: v.optional(passwordHash),
+    name: v.optional(doc(text(255), "Display name")),
+    timezone: v.optional(timezone),
+    roles: v.optional(roleNames),
+    status: v.optional(accountStatus),
+  }),
+  { username: "grace", email: "grace@example.com", name: "Grace Hopper", roles: ["Operator"] },
+);
+
+export const PatchBody = example(
+  object({
+    name: v.optional(doc(text(255, 1), "Display name")),
+    email: v.optional(email),
+    username: v.optional(username),
+    phone: v.optional(v.nullable(phone)),
+    status: v.optional(doc(v.picklist(["active", "disabled"], "must be active or disabled"), "Status")),
+    roles: v.optional(roleNames),
+    timezone: v.optional(timezone),
+    externalId: v.optional(v.nullable(externalId)),
+  }),
+  { name: "Grace Hopper", timezone: "America/New_York" },
+);
+
+export const ApproveBody = example(
+  object({
+    roles: v.optional(
+      doc(v.pipe(roleNames, v.minLength(1, "must be at least one role")), "Names of roles; default `User`"),
+    ),
+  }),
+  { roles: ["User"] },
+);
+export const RejectBody = example(object({ reason: v.optional(doc(text(500), "Reason; not stored")) }), {
+  reason: "Unknown applicant",
 });
 
-export const PatchBody = object({
-  name: v.optional(text(255, 1)),
-  email: v.optional(loginName),
-  username: v.optional(loginName),
-  phone: v.optional(v.nullable(loginName)),
-  status: v.optional(v.picklist(["active", "disabled"], "must be active or disabled")),
-  roles: v.optional(roleNames),
-  timezone: v.optional(timezone),
-  externalId: v.optional(v.nullable(text(128, 1))),
+const currentPassword = doc(password, "Current password");
+export const OwnBody = example(
+  object({
+    name: v.optional(doc(text(255, 1), "Display name")),
+    email: v.optional(doc(loginName, "Email address; needs `currentPassword`")),
+    phone: v.optional(v.nullable(phone)),
+    timezone: v.optional(timezone),
+    locale: v.optional(locale),
+    currentPassword: v.optional(currentPassword),
+  }),
+  { name: "Ada Admin", timezone: "Europe/Berlin", locale: "en" },
+);
+
+export const PasswordBody = example(object({ currentPassword, password: doc(password, "New password") }), {
+  currentPassword: "correct horse battery staple",
+  password: "a longer horse battery staple",
 });
 
-export const ApproveBody = object({
-  roles: v.optional(v.pipe(roleNames, v.minLength(1, "must be at least one role"))),
-});
-export const RejectBody = object({ reason: v.optional(text(500)) });
-
-export const OwnBody = object({
-  name: v.optional(text(255, 1)),
-  email: v.optional(loginName),
-  phone: v.optional(v.nullable(loginName)),
-  timezone: v.optional(timezone),
-  locale: v.optional(locale),
-  currentPassword: v.optional(password),
-});
-
-export const PasswordBody = object({
-  currentPassword: password,
-  password,
-});
-
-export const TokenBody = object({
-  name: text(100, 1),
-  scopes: v.pipe(
-    v.array(v.picklist(TOKEN_SCOPES, "must be a permission, account:own or notifications:own")),
-    v.minLength(1),
-    v.maxLength(64),
-  ),
-  expiresInMs: v.optional(integer(1000, 3650 * DAY_MS)),
-});
+export const TokenBody = example(
+  object({
+    name: doc(text(100, 1), "Name"),
+    scopes: doc(
+      v.pipe(
+        v.array(v.picklist(TOKEN_SCOPES, "must be a permission, account:own or notifications:own")),
+        v.minLength(1),
+        v.maxLength(64),
+      ),
+      "Permissions of the caller that the token carries",
+    ),
+    expiresInMs: v.optional(doc(integer(1000, 3650 * DAY_MS), "Time until it expires; default: never")),
+  }),
+  { name: "deploy script", scopes: ["events:write", "notifications:send"], expiresInMs: 2_592_000_000 },
+);
 
 export const TokenView = named(
   "ServiceToken",
+  "A service token, without its secret",
   v.object({
     id: v.string(),
     name: v.string(),

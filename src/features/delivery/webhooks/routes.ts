@@ -41,7 +41,8 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
     route({
       method: "GET",
       path: PATH,
-      summary: "One's own webhooks, or a project's, newest first",
+      id: "listWebhooks",
+      summary: "List the webhooks of the caller or of a project, newest first",
       ...common,
       query: s.ListWebhooks,
       response: pageOf(s.WebhookView),
@@ -51,7 +52,8 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
     route({
       method: "POST",
       path: PATH,
-      summary: "Make a webhook: one's own, or a project's; its secret is shown this once",
+      id: "createWebhook",
+      summary: "Create a webhook for the caller or a project; its secret is returned only once",
       ...common,
       body: s.CreateWebhook,
       status: 201,
@@ -62,7 +64,8 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
     route({
       method: "GET",
       path: `${PATH}/:id`,
-      summary: "A webhook, without its secret",
+      id: "getWebhook",
+      summary: "Get a webhook, without its secret",
       ...one,
       response: s.WebhookView,
       errors: ["WEBHOOK_NOT_FOUND"],
@@ -72,7 +75,8 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
     route({
       method: "PUT",
       path: `${PATH}/:id`,
-      summary: "Change a webhook, switch it on again, or give it a new secret; members that are missing stay",
+      id: "updateWebhook",
+      summary: "Update a webhook, enable it again, or rotate its secret",
       ...one,
       body: s.UpdateWebhook,
       response: s.WebhookWithSecret,
@@ -83,7 +87,8 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
     route({
       method: "DELETE",
       path: `${PATH}/:id`,
-      summary: "Delete a webhook; what was to be sent to it is not sent any more",
+      id: "deleteWebhook",
+      summary: "Delete a webhook with its pending deliveries",
       ...one,
       errors: ["WEBHOOK_NOT_FOUND"],
       handle: (exchange, { params }) => service.deleteWebhook(context, holderOf(exchange), params.id),
@@ -91,7 +96,9 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
     route({
       method: "POST",
       path: `${PATH}/:id/test`,
-      summary: "Call a webhook with a notification that is none, and say what came of it",
+      id: "testWebhook",
+      summary: "Send a test notification to a webhook and return the result",
+      returns: "The result of the call",
       ...one,
       response: s.TestView,
       errors: ["WEBHOOK_NOT_FOUND", "URL_REFUSED", "OVERLOADED"],

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { pageEntries } from "../../../http/pagination.ts";
-import { integer, named, object, selfChanging, text } from "../../../http/shapes.ts";
+import { doc, example, integer, named, object, selfChanging, text } from "../../../http/shapes.ts";
 import { EventTypePattern } from "../../events/index.ts";
 import type { WebhookRow } from "../channels/webhook/message.ts";
 
@@ -10,75 +10,68 @@ const MAX_GRACE_MS = 604_800_000;
 /** How long the old secret goes on signing beside a new one, unless the caller says otherwise. */
 export const DEFAULT_GRACE_MS = 86_400_000;
 
-const url = v.pipe(text(2048, 1), v.description("https, to a public address; see docs/webhooks.md"));
-const eventTypes = v.pipe(
-  v.array(EventTypePattern),
-  v.minLength(1, "must name at least one type"),
-  v.maxLength(MAX_PATTERNS, `must be at most ${MAX_PATTERNS} types`),
-  v.description(
-    'Which notifications it is called for, by the type of their event; those without an event count as notification. Default ["*"]',
-  ),
-);
-const active = v.boolean("must be true or false");
-const projectId = v.optional(
+const url = doc(text(2048, 1), "https URL of a public address; see /docs/webhooks");
+const eventTypes = doc(
   v.pipe(
-    text(64, 1),
-    v.description("Id or slug: the project's webhook, called for each of its notifications; default: one's own"),
+    v.array(EventTypePattern),
+    v.minLength(1, "must name at least one type"),
+    v.maxLength(MAX_PATTERNS, `must be at most ${MAX_PATTERNS} types`),
   ),
+  'Event types or prefixes that it is called for; `notification` for those without an event. Default ["*"]',
 );
+const active = doc(v.boolean("must be true or false"), "False disables it; default true");
+const projectId = v.optional(doc(text(64, 1), "Id or slug of the project; default: a webhook of the caller"));
 
-export const CreateWebhook = object({
-  url,
-  projectId,
-  eventTypes: v.optional(eventTypes),
-  active: v.optional(active),
-});
+export const CreateWebhook = example(
+  object({ url, projectId, eventTypes: v.optional(eventTypes), active: v.optional(active) }),
+  { url: "https://hooks.example.com/prism", eventTypes: ["order.*", "payment.failed"] },
+);
 export type CreateWebhook = v.InferOutput<typeof CreateWebhook>;
 
 /** Members that are missing stay as they are. */
-export const UpdateWebhook = v.pipe(
-  object({
-    url: v.optional(url),
-    eventTypes: v.optional(eventTypes),
-    active: v.optional(v.pipe(active, v.description("true also forgets what has failed"))),
-    rotateSecret: v.optional(v.pipe(active, v.description("true: a new secret, which the answer shows once"))),
-    graceMs: v.optional(
-      v.pipe(
-        integer(0, MAX_GRACE_MS),
-        v.description(`With rotateSecret: how long the old secret signs too; default ${DEFAULT_GRACE_MS}`),
+export const UpdateWebhook = example(
+  v.pipe(
+    object({
+      url: v.optional(url),
+      eventTypes: v.optional(eventTypes),
+      active: v.optional(doc(active, "True enables it again and resets its failures")),
+      rotateSecret: v.optional(doc(active, "True: returns a new secret, only this once")),
+      graceMs: v.optional(
+        doc(
+          integer(0, MAX_GRACE_MS),
+          `With rotateSecret: time for which the old secret also signs; default ${DEFAULT_GRACE_MS}`,
+        ),
       ),
+    }),
+    v.check(
+      ({ rotateSecret, graceMs }) => graceMs === undefined || rotateSecret === true,
+      "graceMs goes with rotateSecret: true",
     ),
-  }),
-  v.check(
-    ({ rotateSecret, graceMs }) => graceMs === undefined || rotateSecret === true,
-    "graceMs goes with rotateSecret: true",
   ),
+  { eventTypes: ["*"], active: true },
 );
 export type UpdateWebhook = v.InferOutput<typeof UpdateWebhook>;
 
-export const WebhookParams = object({ id: v.string() });
+export const WebhookParams = object({ id: doc(v.string(), "Id of the webhook") });
 
 export const ListWebhooks = object({ projectId, ...pageEntries() });
 export type ListWebhooks = v.InferOutput<typeof ListWebhooks>;
 
 export const WebhookView = named(
   "Webhook",
+  "A webhook, without its secret",
   v.object({
     id: v.string(),
     projectId: v.nullable(v.string()),
-    userId: v.pipe(v.nullable(v.string()), v.description("Whose it is; null for a project's")),
+    userId: doc(v.nullable(v.string()), "Whose it is; null for a project's"),
     url: v.string(),
     eventTypes: v.array(v.string()),
     active: v.boolean(),
-    failures: selfChanging(
-      v.pipe(v.number(), v.description("Attempts that have failed in a row; the 50th disables the webhook")),
-    ),
+    failures: selfChanging(doc(v.number(), "Attempts that have failed in a row; the 50th disables the webhook")),
     disabledAt: selfChanging(
-      v.pipe(v.nullable(v.string()), v.description("When it was disabled for its failures, or for answering 410")),
+      doc(v.nullable(v.string()), "When it was disabled for its failures, or for answering 410"),
     ),
-    previousSecretUntil: selfChanging(
-      v.pipe(v.nullable(v.string()), v.description("Until when a secret of before signs too")),
-    ),
+    previousSecretUntil: selfChanging(doc(v.nullable(v.string()), "Until when a secret of before signs too")),
     createdBy: v.nullable(v.string()),
     version: v.number(),
     createdAt: v.string(),
@@ -90,17 +83,18 @@ export type WebhookView = v.InferOutput<typeof WebhookView>;
 /** Of a webhook that is made or is given a new secret. */
 export const WebhookWithSecret = named(
   "WebhookWithSecret",
+  "A webhook; with its secret when it is new",
   v.object({
     ...WebhookView.entries,
-    secret: v.optional(v.pipe(v.string(), v.description("whsec_ and 32 bytes in base64; shown this once"))),
+    secret: v.optional(doc(v.string(), "whsec_ and 32 bytes in base64; shown this once")),
   }),
 );
 
 export const TestView = v.object({
-  webhookId: v.pipe(v.string(), v.description("The header webhook-id of the call")),
-  delivered: v.pipe(v.boolean(), v.description("Whether the answer was 2xx")),
-  status: v.pipe(v.nullable(v.number()), v.description("What the other side answered; null for nothing")),
-  error: v.pipe(v.nullable(v.string()), v.description("Why it was not delivered")),
+  webhookId: doc(v.string(), "The header webhook-id of the call"),
+  delivered: doc(v.boolean(), "Whether the answer was 2xx"),
+  status: doc(v.nullable(v.number()), "What the other side answered; null for nothing"),
+  error: doc(v.nullable(v.string()), "Why it was not delivered"),
 });
 export type TestView = v.InferOutput<typeof TestView>;
 

@@ -3,7 +3,7 @@ import { cleanText, codePointLength } from "../../../core/clean-text.ts";
 import { parseRfc3339 } from "../../../core/clock.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import { LEVELS, type Level } from "../../../core/vocabulary.ts";
-import { instant, jsonObject, text } from "../../../http/shapes.ts";
+import { doc, instant, jsonObject, named, text } from "../../../http/shapes.ts";
 
 /** Matches nearly every type, without a closer check. */
 const PLAIN_TYPE = /^[A-Za-z0-9_.:\-/]{1,100}$/;
@@ -30,34 +30,35 @@ export const EventTypePattern = v.pipe(
  * hand, because it runs once per event; a property test compares the two. Unknown members are
  * allowed.
  */
-export const EventInput = v.object({
-  type: v.pipe(
-    v.string("must be a string"),
-    v.metadata({ minLength: 1, maxLength: TYPE_LENGTH }),
-    v.transform(typeText),
-    v.check(isType, TYPE_RULE),
-    v.description("Dotted name, such as order.failed"),
-  ),
-  payload: v.optional(
-    v.pipe(jsonObject(Number.MAX_SAFE_INTEGER), v.description("Any JSON object; kept as it was written")),
-  ),
-  source: v.optional(v.nullable(text(100))),
-  level: v.optional(
-    v.pipe(
-      v.picklist(LEVELS, LEVEL_RULE),
-      v.description("Names of other systems, such as WARNING or critical, are understood unless ingest.lenient is off"),
+export const EventInput = named(
+  "EventInput",
+  "An event to store",
+  v.object({
+    type: doc(
+      v.pipe(
+        v.string("must be a string"),
+        v.metadata({ minLength: 1, maxLength: TYPE_LENGTH }),
+        v.transform(typeText),
+        v.check(isType, TYPE_RULE),
+      ),
+      "Dotted name, such as order.failed",
     ),
-  ),
-  occurredAt: v.optional(v.pipe(instant, v.description("Default: time of receipt; at most 24 hours ahead"))),
-  id: v.optional(v.pipe(anyUuid, v.description("Makes a repetition harmless: the same id is stored once"))),
-  dedupeKey: v.optional(v.nullable(text(256, 1))),
-  projectId: v.optional(
-    v.pipe(
-      v.string("must be a string"),
-      v.description("Id or slug; of callers with a user's rights, default: default"),
+    payload: v.optional(doc(jsonObject(Number.MAX_SAFE_INTEGER), "Any JSON object, stored unchanged")),
+    source: v.optional(doc(v.nullable(text(100)), "Program or host that sent it")),
+    level: v.optional(
+      doc(
+        v.picklist(LEVELS, LEVEL_RULE),
+        "Default info; names such as WARNING or critical are mapped unless `ingest.lenient` is off",
+      ),
     ),
-  ),
-});
+    occurredAt: v.optional(doc(instant, "Time of the event, at most 24 hours ahead; default: time of receipt")),
+    id: v.optional(doc(anyUuid, "UUID of the event; a repeated id is stored once")),
+    dedupeKey: v.optional(doc(v.nullable(text(256, 1)), "A repeated key is a duplicate and not stored")),
+    projectId: v.optional(
+      doc(v.string("must be a string"), "Id or slug of the project; default: that of the API key, or `default`"),
+    ),
+  }),
+);
 
 /** The checked members of an event, without those of its payload. */
 export class Envelope {

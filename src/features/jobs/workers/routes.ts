@@ -7,7 +7,7 @@ import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts
 import { holderOf, missingPermission } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { route } from "../../../http/route.ts";
-import { integer, jsonValue, object, text, uuid } from "../../../http/shapes.ts";
+import { doc, example, integer, jsonValue, named, object, text, uuid } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
 import type { WorkerChannels } from "../view.ts";
@@ -28,117 +28,108 @@ function remoteQueueOf(name: string): string | undefined {
   return queue !== undefined && isRemoteQueue(queue) ? queue : undefined;
 }
 
-const workerId = v.pipe(uuid, v.description("Made by the worker when it starts, and its own as long as it runs"));
+const workerId = doc(uuid, "UUID that the worker generates when it starts");
 
-const ClaimBody = object({
-  workerId,
-  host: v.pipe(text(255, 1), v.description("Where it runs, for people who look for it")),
-  queues: v.pipe(
-    v.array(remoteQueue),
-    v.minLength(1, "must name a queue"),
-    v.maxLength(50, "must be at most 50 queues"),
-    v.description("Looked at in this order"),
-    v.transform((names) => [...new Set(names)] as QueueName[]),
-  ),
-  channels: v.optional(
-    v.pipe(
-      v.array(v.picklist(WORKER_CHANNELS, `must be one of ${WORKER_CHANNELS.join(", ")}`)),
-      v.maxLength(WORKER_CHANNELS.length, "must name each channel once"),
-      v.description(
-        "Of the first two queues only attempts by these channels: those that the worker can send by; default all",
+const ClaimBody = example(
+  object({
+    workerId,
+    host: doc(text(255, 1), "Host name of the worker, shown to operators"),
+    queues: v.pipe(
+      v.array(remoteQueue),
+      v.minLength(1, "must name a queue"),
+      v.maxLength(50, "must be at most 50 queues"),
+      v.description("Queues, in order of preference"),
+      v.transform((names) => [...new Set(names)] as QueueName[]),
+    ),
+    channels: v.optional(
+      doc(
+        v.pipe(
+          v.array(v.picklist(WORKER_CHANNELS, `must be one of ${WORKER_CHANNELS.join(", ")}`)),
+          v.maxLength(WORKER_CHANNELS.length, "must name each channel once"),
+        ),
+        "Channels that the worker can send by; default: all",
       ),
     ),
-  ),
-  max: v.optional(v.pipe(integer(1, 100), v.description("How many jobs at most; default 1"))),
-  waitMs: v.optional(
-    v.pipe(integer(0, 30_000), v.description("How long to wait for a job when none is ready; default 0")),
-  ),
-});
+    max: v.optional(doc(integer(1, 100), "Largest number of jobs; default 1")),
+    waitMs: v.optional(doc(integer(0, 30_000), "Long poll: time to wait for a job; default 0")),
+  }),
+  { workerId: "0198c0de-0000-7000-8000-00000000a001", host: "worker-1", queues: ["notification-delivery"], max: 10 },
+);
 type Claim = v.InferOutput<typeof ClaimBody>;
 
-const Claimed = v.object({
-  jobs: v.array(
-    v.object({
-      id: v.string(),
-      queue: v.string(),
-      kind: v.string(),
-      payload: v.pipe(
-        v.unknown(),
-        v.description(
-          "Of a module's job: JSON, as it was made with it. Of delivery.attempt {deliveryId, channel, message}: what the call of the channel's provider needs",
-        ),
-      ),
-      attempt: v.number(),
-      maxAttempts: v.number(),
-      fence: v.pipe(v.number(), v.description("Names this attempt; to be sent with its end")),
-      leaseUntil: v.string(),
-      label: v.optional(v.string()),
-      correlationId: v.string(),
-      runAt: v.pipe(v.string(), v.description("When it was due")),
-    }),
-  ),
-  channels: v.pipe(
-    v.array(v.string()),
-    v.description("Of the channels that the worker can send by those that this server leaves to workers"),
-  ),
-});
+const Claimed = named(
+  "ClaimedJobs",
+  "The claimed jobs; none when the wait ended",
+  v.object({
+    jobs: v.array(
+      v.object({
+        id: v.string(),
+        queue: v.string(),
+        kind: v.string(),
+        payload: doc(v.unknown(), "Of a module's job its JSON; of `delivery.attempt` `{deliveryId, channel, message}`"),
+        attempt: v.number(),
+        maxAttempts: v.number(),
+        fence: doc(v.number(), "Number of this attempt; send it with complete and fail"),
+        leaseUntil: v.string(),
+        label: v.optional(v.string()),
+        correlationId: v.string(),
+        runAt: doc(v.string(), "Due time"),
+      }),
+    ),
+    channels: doc(v.array(v.string()), "Channels of the worker that this server leaves to workers"),
+  }),
+);
 
-const RenewBody = object({
-  workerId,
-  jobs: v.optional(
-    v.pipe(
-      v.array(uuid),
-      v.maxLength(1000, "must be at most 1000 jobs"),
-      v.description(
-        "The jobs it has in hand. Others that it was given more than a minute ago never reached it, and are taken back",
+const RenewBody = example(
+  object({
+    workerId,
+    jobs: v.optional(
+      doc(
+        v.pipe(v.array(uuid), v.maxLength(1000, "must be at most 1000 jobs")),
+        "Ids of the jobs that the worker runs; others that were claimed over a minute ago are released",
       ),
     ),
-  ),
-});
+  }),
+  { workerId: "0198c0de-0000-7000-8000-00000000a001", jobs: [] },
+);
 
-const Renewed = v.object({ leaseUntil: v.string() });
+const Renewed = named("RenewedLeases", "The new end of the leases", v.object({ leaseUntil: v.string() }));
 
-const AttemptParams = object({ id: v.string() });
+const AttemptParams = object({ id: doc(v.string(), "Id of the job") });
 
-const fence = v.pipe(integer(1, Number.MAX_SAFE_INTEGER), v.description("As the claim gave it"));
+const fence = doc(integer(1, Number.MAX_SAFE_INTEGER), "`fence` of the claim");
 
-const CompleteBody = object({
-  fence,
-  result: v.optional(v.pipe(jsonValue(16_384), v.description("JSON of at most 16 KiB, kept for people to read"))),
-});
+const CompleteBody = example(
+  object({
+    fence,
+    result: v.optional(doc(jsonValue(16_384), "JSON of at most 16 KiB, shown to operators")),
+  }),
+  { fence: 1, result: { sent: true } },
+);
 
 const failEntries = object({
   fence,
-  error: v.optional(text(4000, 1)),
-  handBack: v.optional(
-    v.pipe(
-      v.literal(true),
-      v.description("In place of an error, from a worker that stops: ready again, as if nobody had tried"),
-    ),
-  ),
-  permanent: v.optional(v.pipe(v.boolean(), v.description("Trying again cannot help: the job is dead; default false"))),
+  error: v.optional(doc(text(4000, 1), "Error text; this or `handBack`")),
+  handBack: v.optional(doc(v.literal(true), "Releases the job instead; the attempt is not counted")),
+  permanent: v.optional(doc(v.boolean(), "A retry cannot succeed, the job is dead; default false")),
   fault: v.optional(
-    v.pipe(
+    doc(
       v.picklist(["target", "provider"], "must be target or provider"),
-      v.description(
-        "It is not about this attempt alone: the place is gone and is disabled, or the provider refuses everything and is paused",
-      ),
+      "`target`: the target is gone and is disabled; `provider`: the provider refuses all and is paused",
     ),
   ),
   since: v.optional(
-    v.pipe(
-      integer(0, Number.MAX_SAFE_INTEGER),
-      v.description("Epoch ms at which the provider knew that the place is gone, where it says so"),
-    ),
+    doc(integer(0, Number.MAX_SAFE_INTEGER), "Epoch ms at which the target was gone, as the provider reports"),
   ),
-  retryAfterMs: v.optional(
-    v.pipe(integer(0, DAY_MS), v.description("The next attempt is not before that; the queue's backoff may be longer")),
-  ),
+  retryAfterMs: v.optional(doc(integer(0, DAY_MS), "Earliest next attempt; the backoff of the queue may be longer")),
 });
 
-const FailBody = v.pipe(
-  failEntries,
-  v.check(({ error, handBack }) => (error === undefined) !== (handBack === undefined), "give error or handBack"),
+const FailBody = example(
+  v.pipe(
+    failEntries,
+    v.check(({ error, handBack }) => (error === undefined) !== (handBack === undefined), "give error or handBack"),
+  ),
+  { fence: 1, error: "connection refused" },
 );
 
 /** What the feature needs besides the services of every module. */
@@ -154,7 +145,7 @@ interface WorkersOwn {
 type WorkersContext = WorkersOwn & Pick<CoreServices, "events">;
 
 const PERMISSION = "jobs:work";
-const works = { tag: "Jobs", access: { permission: PERMISSION }, method: "POST", maxBodyBytes: 65_536 } as const;
+const works = { tag: "Workers", access: { permission: PERMISSION }, method: "POST", maxBodyBytes: 65_536 } as const;
 const ends = {
   ...works,
   params: AttemptParams,
@@ -174,7 +165,8 @@ function serve(server: FeatureServer, context: WorkersContext): void {
     route({
       ...works,
       path: "/api/v1/workers/claim",
-      summary: "Take jobs to run, and a lease of a minute for all that the worker has; without any, wait for one",
+      id: "claimJobs",
+      summary: "Claim jobs with a lease of one minute, or wait for one",
       body: ClaimBody,
       response: Claimed,
       errors: ["FORBIDDEN", "INVALID_STATE", "OVERLOADED"],
@@ -198,7 +190,8 @@ function serve(server: FeatureServer, context: WorkersContext): void {
     route({
       ...works,
       path: "/api/v1/workers/renew",
-      summary: "Keep the worker's jobs for another minute",
+      id: "renewLeases",
+      summary: "Renew the leases of a worker's jobs for one minute",
       body: RenewBody,
       response: Renewed,
       errors: ["FORBIDDEN", "INVALID_STATE"],
@@ -212,7 +205,9 @@ function serve(server: FeatureServer, context: WorkersContext): void {
     route({
       ...ends,
       path: "/api/v1/jobs/:id/complete",
-      summary: "The attempt has succeeded",
+      id: "completeJob",
+      summary: "Report that an attempt succeeded",
+      returns: "Accepted",
       body: CompleteBody,
       async handle(exchange, { params, body }) {
         const { tokenId } = serviceOf(exchange);
@@ -225,8 +220,9 @@ function serve(server: FeatureServer, context: WorkersContext): void {
     route({
       ...ends,
       path: "/api/v1/jobs/:id/fail",
-      summary:
-        "The attempt has failed: the job is tried again later, or is dead; or the worker stops and hands it back",
+      id: "failJob",
+      summary: "Report that an attempt failed, or release the job",
+      returns: "Accepted",
       body: FailBody,
       async handle(exchange, { params, body }) {
         const { tokenId } = serviceOf(exchange);

@@ -6,7 +6,7 @@ import { PrismError } from "../../../../core/errors.ts";
 import { secretsEqual } from "../../../../core/tokens.ts";
 import type { Exchange } from "../../../../http/exchange.ts";
 import { type Route, route } from "../../../../http/route.ts";
-import { object } from "../../../../http/shapes.ts";
+import { doc, example, object } from "../../../../http/shapes.ts";
 import { addEffect, type Database } from "../../../../store/database.ts";
 import type { NotificationKind } from "../../../../store/schema.ts";
 import type { AuditTrail } from "../../../audit/index.ts";
@@ -71,7 +71,9 @@ interface UnsubscribeContext {
 }
 
 const MAX_BODY_BYTES = 4096;
-const OneClick = v.object({ "List-Unsubscribe": v.literal("One-Click") });
+const OneClick = example(v.object({ "List-Unsubscribe": doc(v.literal("One-Click"), "As RFC 8058 requires") }), {
+  "List-Unsubscribe": "One-Click",
+});
 
 /**
  * The POST of a mail program for one-click unsubscription (RFC 8058), and of the button on the page
@@ -81,10 +83,12 @@ export function unsubscribeRoute(context: UnsubscribeContext): Route {
   return route({
     method: "POST",
     path: UNSUBSCRIBE_PATH,
-    summary: "End mails of one kind to one user, by the signed link of a mail (RFC 8058)",
+    id: "unsubscribe",
+    summary: "Unsubscribe a user from one kind of email by the signed link of a mail (RFC 8058)",
+    returns: "The kind of email that is off",
     tag: "Users",
     access: "public",
-    query: object({ token: v.pipe(v.string(), v.maxLength(200)) }),
+    query: object({ token: doc(v.pipe(v.string(), v.maxLength(200)), "Token of the link") }),
     body: OneClick,
     raw: { types: ["application/x-www-form-urlencoded", "multipart/form-data"], gzip: false },
     maxBodyBytes: MAX_BODY_BYTES,

@@ -4,7 +4,7 @@ import { uuidv7 } from "../../../../core/ids.ts";
 import type { UserPrincipal } from "../../../../core/principal.ts";
 import type { SealedBox } from "../../../../core/sealed-box.ts";
 import { sha256Hex } from "../../../../core/tokens.ts";
-import { named, object, pattern, text } from "../../../../http/shapes.ts";
+import { doc, example, named, object, pattern, text } from "../../../../http/shapes.ts";
 import { addEffect, type Database, type ReadDb, type Trx } from "../../../../store/database.ts";
 import type { Target } from "../../channel.ts";
 import type { DeliveryContext } from "../../context.ts";
@@ -113,30 +113,39 @@ function profilesChanged(trx: Trx, owners: readonly { readonly userId: string }[
   for (const { userId } of owners) addEffect(trx, { type: "answers-changed", of: "profile", userId });
 }
 
-const fcmToken = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
-const apnsToken = pattern(/^[0-9a-fA-F]{64,200}$/, "must be 64 to 200 hexadecimal digits");
-const device = v.pipe(text(64, 1));
+const fcmToken = doc(v.pipe(v.string(), v.minLength(1), v.maxLength(4096)), "Registration token of FCM");
+const apnsToken = doc(pattern(/^[0-9a-fA-F]{64,200}$/, "must be 64 to 200 hexadecimal digits"), "Device token of APNs");
+const device = doc(text(64, 1), "Name of the device");
+const FCM = doc(v.literal("fcm"), "Push service");
+const APNS = doc(v.literal("apns"), "Push service");
 
-export const PushBody = v.union(
-  [
-    object({ fcm: v.optional(v.nullable(fcmToken)), apns: v.optional(v.nullable(apnsToken)) }),
-    object({
-      devices: v.pipe(
-        v.array(
-          v.variant("kind", [
-            object({ kind: v.literal("fcm"), device, token: fcmToken }),
-            object({ kind: v.literal("apns"), device, token: apnsToken }),
-          ]),
+export const PushBody = example(
+  v.union(
+    [
+      object({ fcm: v.optional(v.nullable(fcmToken)), apns: v.optional(v.nullable(apnsToken)) }),
+      object({
+        devices: doc(
+          v.pipe(
+            v.array(
+              v.variant("kind", [
+                object({ kind: FCM, device, token: fcmToken }),
+                object({ kind: APNS, device, token: apnsToken }),
+              ]),
+            ),
+            v.maxLength(20, "must be at most 20 devices"),
+          ),
+          "The whole list; others are removed",
         ),
-        v.maxLength(20, "must be at most 20 devices"),
-      ),
-    }),
-  ],
-  "must be {fcm, apns} or {devices: [{kind, device, token}]} and nothing else",
+      }),
+    ],
+    "must be {fcm, apns} or {devices: [{kind, device, token}]} and nothing else",
+  ),
+  { devices: [{ kind: "fcm", device: "phone", token: "the-registration-token" }] },
 );
 
 export const DeviceView = named(
   "PushDevice",
+  "A push device of a user",
   v.object({ kind: v.picklist(["fcm", "apns"]), device: v.string(), createdAt: v.string() }),
 );
 
