@@ -86,7 +86,7 @@ async function look(browser: Browser, url: string): Promise<Look> {
   await blocks.first().waitFor();
   // Of a long document the page draws only what is in view.
   const shown = new Set<string>();
-  const opened = page.locator("#operations-Rules-post_rules");
+  const opened = page.locator("#operations-Rules-createRule");
   let hasOpened = false;
   for (let isEnd = false; !isEnd; ) {
     for (const operation of await operationsOf(blocks)) shown.add(operation);

@@ -10,18 +10,26 @@ import { makeAccessWorld } from "./support/access/world.ts";
 import { closed, inlined, problemsOf, type Schema, schemaFaults } from "./support/json-schema.ts";
 
 interface Content {
-  readonly [type: string]: { readonly schema: Schema };
+  readonly [type: string]: { readonly schema: Schema; readonly example?: unknown };
 }
 
 interface Operation {
   readonly operationId: string;
   readonly summary: string;
+  readonly description: string;
   readonly tags: readonly string[];
   readonly security: readonly Readonly<Record<string, readonly string[]>>[];
-  readonly parameters: readonly { name: string; in: string; required: boolean; schema: Schema }[];
+  readonly parameters: readonly {
+    readonly name: string;
+    readonly in: string;
+    readonly required: boolean;
+    readonly description?: string;
+    readonly schema: Schema;
+  }[];
   readonly requestBody?: { readonly required: boolean; readonly content: Content };
   readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Content }>>;
   readonly "x-alias-of"?: string;
+  readonly "x-permission"?: string;
   readonly "x-rate-limit"?: Readonly<Record<string, number>>;
 }
 
@@ -29,6 +37,7 @@ interface Document {
   readonly openapi: string;
   readonly info: Readonly<Record<string, unknown>>;
   readonly servers: readonly { readonly url: string }[];
+  readonly tags: readonly { readonly name: string; readonly description: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: {
     readonly securitySchemes: Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -118,7 +127,10 @@ test("S2-117: the document is OpenAPI 3.1, each operation with its id, parameter
   const document = await documentOf(prism);
   assert.match(document.openapi, /^3\.1\.\d+$/);
   assert.deepEqual([document.info["title"], document.info["version"]], ["Prism", VERSION]);
-  assert.deepEqual(document.servers, [{ url: "/" }]);
+  assert.deepEqual(
+    document.servers.map(({ url }) => url),
+    ["/"],
+  );
   for (const [name, schema] of Object.entries(document.components.schemas))
     assert.deepEqual(schemaFaults(inlined(schema, document.components.schemas)), [], name);
   for (const [name, scheme] of Object.entries(document.components.securitySchemes)) {
@@ -131,7 +143,10 @@ test("S2-117: the document is OpenAPI 3.1, each operation with its id, parameter
     "ids are unique",
   );
   for (const { name, path, method, operation } of operations) {
-    await t.test(name, () => checkOperation(document, path, method, operation));
+    await t.test(name, () => {
+      checkOperation(document, path, method, operation);
+      checkTexts(document, operation);
+    });
   }
 });
 
@@ -145,10 +160,13 @@ test("the main resources have one named schema each, which answers refer to", as
     ...["RuleWithWarnings", "Schedule", "ServiceToken", "Session", "Sound", "Task", "Timer", "TransferBucket", "User"],
     ...["Webhook", "WebhookWithSecret"],
   ];
-  for (const name of names) assert.equal(schemas[name]?.["type"], "object", name);
+  for (const name of [...names, "RulePage", "CreateRule"]) assert.equal(schemas[name]?.["type"], "object", name);
   const listed = document.paths["/api/v1/rules"]?.["get"]?.responses["200"]?.content?.["application/json"]?.schema;
-  const properties = (listed?.["properties"] ?? {}) as Schema;
-  assert.deepEqual(properties["data"], { type: "array", items: { $ref: "#/components/schemas/Rule" } });
+  assert.deepEqual(listed, { $ref: "#/components/schemas/RulePage" });
+  const { data } = (schemas["RulePage"]?.["properties"] ?? {}) as Readonly<Record<string, Schema>>;
+  assert.deepEqual(data?.["items"], { $ref: "#/components/schemas/Rule" });
+  const made = document.paths["/api/v1/rules"]?.["post"]?.requestBody?.content["application/json"]?.schema;
+  assert.deepEqual(made, { $ref: "#/components/schemas/CreateRule" });
   const own = document.paths["/api/v1/users/me"]?.["get"]?.responses["200"]?.content?.["application/json"]?.schema;
   assert.deepEqual(own, { $ref: "#/components/schemas/User" });
   const written = JSON.stringify(document.paths);
@@ -177,8 +195,8 @@ function checkOperation(document: Document, path: string, method: string, operat
   }
   if (operation.requestBody) {
     assert.ok(["post", "put", "patch"].includes(method), "only these have a body");
-    // Bodies are what a client writes, and refer to no answer.
-    for (const { schema } of Object.values(operation.requestBody.content)) assert.deepEqual(schemaFaults(schema), []);
+    for (const { schema } of Object.values(operation.requestBody.content))
+      assert.deepEqual(schemaFaults(inlined(schema, document.components.schemas)), []);
   }
   const statuses = Object.keys(operation.responses);
   assert.ok(
@@ -199,16 +217,98 @@ function checkOperation(document: Document, path: string, method: string, operat
   }
   const original = operation["x-alias-of"];
   if (original !== undefined) {
-    const { operationId: _own, "x-alias-of": _alias, parameters, ...rest } = operation;
+    const { operationId, "x-alias-of": _alias, parameters, tags, description, ...rest } = operation;
     const {
-      operationId: _other,
+      operationId: canonicalId,
       parameters: originals,
+      tags: _tags,
+      description: canonicalDescription,
       ...canonical
     } = document.paths[original]?.[method] ?? ({} as Operation);
+    assert.deepEqual(tags, ["Aliases"], "in a group of their own");
+    assert.ok(operationId.startsWith(`${canonicalId}At`), operationId);
+    assert.equal(description, `Alias of \`${method.toUpperCase()} ${original}\`.\n\n${canonicalDescription}`);
     assert.deepEqual(rest, canonical, "an alias is its canonical operation");
     assert.equal(parameters.length, originals?.length);
   }
 }
+
+/** Words for what a reader must know: no operation, parameter, body member or success is without. */
+function checkTexts(document: Document, operation: Operation): void {
+  const { operationId, summary, description, tags, parameters, requestBody, responses } = operation;
+  assert.match(operationId, /^[a-z]+[A-Z]\w+$|^(register|login|logout|publish|unsubscribe)$|At[A-Z]/, operationId);
+  assert.match(summary, /^[A-Z][a-z-]+ .*[^.]$/, "an imperative without a full stop");
+  assert.match(description, /\*\*Access:\*\* .+\.\n\n\*\*Rate limit:\*\* .+\.$/s);
+  const permission = operation["x-permission"];
+  if (permission !== undefined) assert.ok(description.includes(`permission \`${permission}\``), permission);
+  for (const count of Object.values(operation["x-rate-limit"] ?? {}))
+    assert.match(description, new RegExp(`[ :]${count} per `), "each limit");
+  for (const tag of tags)
+    assert.ok(
+      document.tags.some(({ name }) => name === tag),
+      tag,
+    );
+  for (const parameter of parameters) assert.match(parameter.description ?? "", /\w{3}/, parameter.name);
+  for (const [type, { schema, example }] of Object.entries(requestBody?.content ?? {})) {
+    const body = inlined(schema, document.components.schemas);
+    assert.deepEqual(undescribed(body), [], type);
+    const isFile = operation.summary.startsWith("Upload");
+    assert.equal(example !== undefined, !isFile, `an example of ${type}`);
+    if (example !== undefined) assert.deepEqual(problemsOf(body, example), []);
+  }
+  for (const [status, response] of Object.entries(responses)) {
+    if (Number(status) >= 300) continue;
+    assert.match(response.description, /^\w.{5,}/, `${status} in words`);
+  }
+  assert.ok(
+    Object.keys(responses).some((status) => status.startsWith("4")),
+    "an answer of 400 or more",
+  );
+}
+
+/** Paths of members without a description. */
+function undescribed(schema: Schema, at = ""): string[] {
+  const {
+    properties = {},
+    items,
+    anyOf = [],
+    oneOf = [],
+  } = schema as {
+    readonly properties?: Readonly<Record<string, Schema>>;
+    readonly items?: Schema;
+    readonly anyOf?: readonly Schema[];
+    readonly oneOf?: readonly Schema[];
+  };
+  const members = Object.entries(properties).flatMap(([name, member]) => [
+    ...(member["description"] === undefined ? [`${at}.${name}`] : []),
+    ...undescribed(member, `${at}.${name}`),
+  ]);
+  return [...members, ...[...anyOf, ...oneOf, ...(items ? [items] : [])].flatMap((each) => undescribed(each, at))];
+}
+
+test("groups of operations have a description and an order: what people use first, aliases last", async (t) => {
+  const prism = await startPrism(t);
+  const { tags, info, paths } = await documentOf(prism);
+  const names = tags.map(({ name }) => name);
+  assert.deepEqual(names.slice(0, 3), ["Events", "Rules", "Notifications"]);
+  assert.deepEqual(names.slice(-2), ["Audit", "Aliases"]);
+  for (const { name, description } of tags) assert.ok(description.length > 10, name);
+  assert.deepEqual(info["contact"], { name: "The Prism authors" });
+  assert.deepEqual(info["license"], { name: "MIT", identifier: "MIT" });
+  for (const text of ["/api/v1/auth/login", "/dev/token", "/docs/realtime", "/docs/socketio", "/docs/pusher"])
+    assert.ok(String(info["description"]).includes(text), text);
+  const used = Object.values(paths).flatMap((methods) => Object.values(methods).flatMap((each) => each.tags));
+  assert.deepEqual(new Set(used), new Set(names), "no group is empty");
+});
+
+test("a path parameter has the name of what it is", async (t) => {
+  const prism = await startPrism(t);
+  const { paths } = await documentOf(prism);
+  const parameter = (method: string) =>
+    paths["/notifications/{id}"]?.[method]?.parameters.find((each) => each.in === "path")?.description;
+  assert.equal(parameter("get"), "Id, external id or username, or `me`");
+  assert.equal(parameter("delete"), "Id of the job, or of the schedule of a recurring timer");
+});
 
 /** Contract 12.4, the limit `auth`. */
 const ATTEMPTS: Readonly<Record<string, object>> = {
@@ -268,7 +368,7 @@ test("S2-117: what the document says of bodies and answers is what the server ta
           const known = caller.kind === "refused" ? ANYBODY : caller;
           const isServed = caller.kind !== "refused" && row.refusal(caller) === null;
           const { path, body, method = route.method } = await row.request(world, known, isServed);
-          if (body !== undefined) checkBody(operation, body);
+          if (body !== undefined) checkBody(document, operation, body);
           const reply = await prism.request(method, path, body, { token: null, headers: caller.headers });
           checkAnswer(document, operation, reply, method);
         }
@@ -278,7 +378,7 @@ test("S2-117: what the document says of bodies and answers is what the server ta
   await t.test("the second success of a route is documented as well", async () => {
     const at = (path: string, method: string) => document.paths[path]?.[method]?.responses ?? {};
     assert.deepEqual(at("/api/v1/realtime/{projectId}/sse", "get")["204"], {
-      description: "Nothing, and nothing to come",
+      description: "Nothing now, and nothing to follow",
     });
     assert.equal("202" in at("/api/v1/projects/{id}/events", "delete"), true);
     assert.equal("503" in at("/health", "get"), true);
@@ -292,10 +392,10 @@ test("S2-117: what the document says of bodies and answers is what the server ta
   });
 });
 
-function checkBody({ requestBody }: Operation, body: unknown): void {
+function checkBody(document: Document, { requestBody }: Operation, body: unknown): void {
   const schema = requestBody?.content["application/json"]?.schema;
   assert.ok(schema, "a body that is not documented");
-  assert.deepEqual(problemsOf(schema, body), []);
+  assert.deepEqual(problemsOf(inlined(schema, document.components.schemas), body), []);
 }
 
 interface Answer {
@@ -321,7 +421,7 @@ function checkAnswer(document: Document, operation: Operation, reply: Answer, me
   const { schemas } = document.components;
   const schema = inlined(documented.content?.["application/json"]?.schema ?? {}, schemas);
   // The document names only the members of its own that every OpenAPI document has.
-  const isDocument = operation.summary === "This document";
+  const isDocument = operation.operationId === "getOpenApiDocument";
   assert.deepEqual(problemsOf(isDocument ? schema : closed(schema), reply.body), []);
 }
 

@@ -257,7 +257,7 @@ test("S1-05, S2-100: every alias of the contract is bound to the handler of its 
     ["POST", "/api/ingest", "/api/v1/events"],
     ["POST", "/api/v1/ingest", "/api/v1/events"],
     ["GET", "/events", "/api/v1/events"],
-    ["GET", "/notifications/:userId", "/api/v1/notifications/user/:userId"],
+    ["GET", "/notifications/:id", "/api/v1/notifications/user/:userId"],
     ["PATCH", "/notifications/:id/read", "/api/v1/notifications/:id/read"],
     ["POST", "/time/trigger", "/api/v1/time/trigger"],
     ["GET", "/realtime/:projectId/sse", "/api/v1/realtime/:projectId/sse"],

@@ -7,7 +7,7 @@ import { VERSION } from "../../core/runtime.ts";
 import { secretsEqual } from "../../core/tokens.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
-import { openApiDocument } from "../../http/openapi.ts";
+import { openApiDocument } from "../../http/openapi/document.ts";
 import { ANSWERS_LATER, route } from "../../http/route.ts";
 import type { Router } from "../../http/router.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
@@ -178,6 +178,7 @@ function serveMetrics(server: FeatureServer, { config, metrics, runner, db, cloc
       path: "/metrics",
       id: "getMetrics",
       summary: "Get metrics in the Prometheus format",
+      details: "Also with the metrics token, and without credentials on the machine of a server in development.",
       tag,
       access: { permission: "system:status", admits },
       response: { contentType: "text/plain", description: "Prometheus text format 0.0.4" },
@@ -219,7 +220,8 @@ function serveDocs(server: FeatureServer, { config, router, settings }: DocsPart
       route({
         method: "GET",
         path,
-        summary: "The API reference as a page",
+        id: "getApiPage",
+        summary: "Get the API reference as a page",
         tag,
         access,
         undocumented: path !== "/docs/api",
@@ -243,7 +245,8 @@ function serveManual(server: FeatureServer, access: "public" | { readonly anyTok
       route({
         method: "GET",
         path,
-        summary: "The documentation as pages",
+        id: "getDocumentation",
+        summary: "Get the index of the documentation as a page",
         tag,
         access,
         undocumented: path !== "/docs",
@@ -281,7 +284,7 @@ function serveClient(server: FeatureServer): void {
       summary: "Get the client library for browsers as an ES module",
       tag,
       access: "public",
-      response: { contentType: "text/javascript", description: "The package prism-client of this version" },
+      response: { contentType: "text/javascript", description: "The library prism-client of this version" },
       handle: pageHandler(CLIENT_SCRIPT),
     }),
   );

@@ -97,5 +97,5 @@ test("a RuleManager cannot make a rule that shows events of projects that it may
 test("OpenAPI says what a rule without projectId means", async (t) => {
   const prism = await startPrism(t);
   const { text } = await prism.get("/openapi.json");
-  assert.match(text, /the default project for all others/);
+  assert.match(text, /otherwise the default project/);
 });

@@ -127,7 +127,11 @@ function serve(server: FeatureServer, context: UsersContext): void {
  * Service tokens of one's own: for programs that act for a person, with no more than that person
  * may do. Only a login makes them.
  */
-const NewToken = v.object({ id: v.string(), token: v.string() });
+const IssuedToken = named(
+  "IssuedServiceToken",
+  "The new service token with its secret",
+  v.object({ id: v.string(), token: v.string() }),
+);
 
 function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
   const tag = "Users";
@@ -160,7 +164,7 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
       access: {},
       body: TokenBody,
       status: 201,
-      response: named("IssuedServiceToken", "The new service token with its secret", NewToken),
+      response: IssuedToken,
       errors: ["SCOPE_MISSING"],
       async handle(exchange, { body: { name, scopes, expiresInMs } }) {
         const { userId, permissions } = userOf(exchange);

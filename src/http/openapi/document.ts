@@ -1,7 +1,7 @@
-import type { Config } from "../config/load.ts";
-import { ALIASES, type Json, operation } from "./openapi-operation.ts";
-import type { Components } from "./openapi-schema.ts";
-import type { Mount } from "./router.ts";
+import type { Config } from "../../config/load.ts";
+import type { Mount } from "../router.ts";
+import { ALIASES, type Json, operation } from "./operation.ts";
+import type { Components } from "./schema.ts";
 
 /**
  * The OpenAPI 3.1 document of the routes. Everything but its introduction comes from the routes

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import * as v from "valibot";
-import { nameOf, textOf } from "./shapes.ts";
+import { nameOf, textOf } from "../shapes.ts";
 
 /** A schema of the document. */
 export type ApiSchema = JsonSchema & { properties?: Record<string, JsonSchema>; required?: string[] };

@@ -1,10 +1,10 @@
 import type * as v from "valibot";
-import type { Config } from "../config/load.ts";
-import { type ErrorCode, STATUS_OF } from "../core/errors.ts";
-import { addComponent, type Components, descriptionOf, foreignSchemaOf, schemaOf } from "./openapi-schema.ts";
-import type { Access, Route } from "./route.ts";
-import type { Mount } from "./router.ts";
-import { exampleOf, nameOf, textOf } from "./shapes.ts";
+import type { Config } from "../../config/load.ts";
+import { type ErrorCode, STATUS_OF } from "../../core/errors.ts";
+import type { Access, Route } from "../route.ts";
+import type { Mount } from "../router.ts";
+import { exampleOf, nameOf, textOf } from "../shapes.ts";
+import { addComponent, type Components, descriptionOf, foreignSchemaOf, schemaOf } from "./schema.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
