@@ -7,7 +7,7 @@ import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";
 import * as queries from "./projects/queries.ts";
 
-/** What can be done inside a project. Those that are also global permissions have the same name. */
+/** Rights inside a project. Those that are also global permissions have the same name. */
 export type ProjectRight =
   | "project:read"
   | "project:manage"
@@ -39,17 +39,16 @@ const GLOBAL: ReadonlySet<string> = new Set<Permission & ProjectRight>([
 ]);
 
 /**
- * What a service token must have been made for before it may act as an owner or look at keys: no
- * permission is called like these.
+ * The scope a service token needs to act as an owner or to see keys. No permission has this
+ * meaning.
  */
 const MANAGING_SCOPE = "projects:create";
 
 /**
- * Whether the caller has a right in a project: rights add up. A global permission holds
- * in the default project and in every project the caller is a member of; `projects:all` makes the
- * caller an owner everywhere; every active user is a viewer of the default project. A key has its
- * scopes, in its own project; a service token no more than its scopes, however high its user stands
- * in the project.
+ * Whether the caller has a right in a project. Rights add up. A global permission applies in the
+ * default project and in every project the caller is a member of; `projects:all` makes the caller
+ * an owner everywhere; every active user is a viewer of the default project. A key has its scopes
+ * in its own project. A service token has no more than its scopes, whatever its user's role.
  */
 export function hasProjectRight(
   principal: Principal,
@@ -75,7 +74,7 @@ function isInScope({ tokenScopes }: PermissionHolder, right: ProjectRight): bool
 
 const MAX_REFS = 10_000;
 
-/** Finds projects by id or slug and says what a caller may do in them. */
+/** Finds projects by id or slug and checks the caller's rights in them. */
 export class Projects {
   readonly defaultId: string;
   readonly #find;
@@ -121,9 +120,7 @@ export class Projects {
     return this.#resolve(id) === id;
   }
 
-  /**
-   * Whether the reference is the id of a project that the caller could see until it was deleted.
-   */
+  /** Whether the reference is the id of a deleted project that the caller could see. */
   isGoneFor(principal: Principal, ref: string): boolean {
     if (principal.kind === "apiKey") return false;
     const seesAll = principal.permissions.has("projects:all") ? 1 : 0;
@@ -135,10 +132,7 @@ export class Projects {
     return [this.defaultId, ...principal.memberships.keys()].some((id) => this.has(principal, id, right));
   }
 
-  /**
-   * The project a key belongs to, or the one a user names; a user who names none means the default
-   * one.
-   */
+  /** The project of a key, or the one a user names; the default project if a user names none. */
   refOf(principal: Principal, given: string | undefined): string {
     return given ?? (principal.kind === "apiKey" ? principal.projectId : this.defaultId);
   }
@@ -163,8 +157,8 @@ export class Projects {
 }
 
 /**
- * Who gives rights away. Nobody gives what they lack; who works on the data directory lacks
- * nothing.
+ * A caller that grants rights. Callers can only grant what they hold; the operator holds
+ * everything.
  */
 export interface Granter {
   readonly userId: string | null;
@@ -183,7 +177,7 @@ export interface RoleRow {
   readonly permissions: string;
 }
 
-/** @throws ROLE_NOT_FOUND, naming the one that is missing */
+/** @throws ROLE_NOT_FOUND with the name of the missing role */
 export async function rolesByName(names: readonly string[], trx: Trx): Promise<RoleRow[]> {
   const roles = new Map<string, RoleRow>();
   for (const [at, name] of names.entries()) {
@@ -202,11 +196,11 @@ export async function rolesByName(names: readonly string[], trx: Trx): Promise<R
   return [...roles.values()];
 }
 
-/** @throws PRIVILEGE_ESCALATION when a permission is among them that the granter lacks */
+/** @throws PRIVILEGE_ESCALATION for a permission that the granter lacks */
 export function requireHeld(permissions: readonly string[], granter: Granter, path: string): void {
   const lacking = permissions.filter((each) => !granter.permissions.has(each) && !isCustomPermission(each));
   if (lacking.length === 0) return;
-  throw new PrismError("PRIVILEGE_ESCALATION", "Nobody grants a permission they lack", {
+  throw new PrismError("PRIVILEGE_ESCALATION", "You cannot grant a permission that you do not hold", {
     details: lacking.map((permission) => ({ path, code: "PRIVILEGE_ESCALATION", message: `you lack ${permission}` })),
   });
 }
@@ -221,9 +215,8 @@ export async function heldRoles(userId: string, db: ReadDb): Promise<RoleRow[]> 
 }
 
 /**
- * Who manages users must not reach those who may do more: an account that is taken over gives what
- * was not granted. That holds for one's own account as well, by a service token that carries less
- * than its user may do.
+ * A manager of users must not control users with more rights: taking over their accounts would be
+ * an escalation. This includes the own account through a service token with fewer rights.
  * @throws PRIVILEGE_ESCALATION when the user holds a permission that the granter lacks
  */
 export async function requireMayManage(userId: string, granter: Granter, trx: Trx): Promise<void> {
@@ -231,7 +224,7 @@ export async function requireMayManage(userId: string, granter: Granter, trx: Tr
 }
 
 /**
- * Replaces the roles of a user. @returns the ids of roles that were added and removed. @throws
+ * Replaces the roles of a user. @returns the ids of added and removed roles. @throws
  * ROLE_NOT_FOUND, PRIVILEGE_ESCALATION
  */
 export async function replaceRoles(
@@ -266,10 +259,9 @@ interface Reauthorizing {
 }
 
 /**
- * Asks for a right once more, with the writer in hand: while the caller waited for it the project
- * may have been deleted, the member removed, the account or token ended. The role is read from the
- * table, in the transaction of the change that it allows.
- * @returns the project as it is now. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, TOKEN_INVALID
+ * Checks a right again in the transaction of the change: while the caller waited for the writer the
+ * project may have been deleted, the member removed, the account or token revoked.
+ * @returns the current project. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, TOKEN_INVALID
  */
 export async function reauthorize(
   { projects, principals }: Reauthorizing,
@@ -281,16 +273,13 @@ export async function reauthorize(
   const row = await queries.findProject(trx, projectId);
   if (!row) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
   const current = principals.refresh(principal);
-  if (!current || current.kind === "apiKey") throw new PrismError("TOKEN_INVALID", "The credential has ended");
+  if (!current || current.kind === "apiKey") throw new PrismError("TOKEN_INVALID", "The credential is no longer valid");
   const role = current.userId === null ? undefined : await queries.roleOf(trx, projectId, current.userId);
   projects.require({ ...current, memberships: new Map(role ? [[projectId, role]] : []) }, projectId, right);
   return row;
 }
 
-/**
- * Makes a change of a project in a transaction that asks for the right once more, see {@link
- * reauthorize}.
- */
+/** Changes a project in a transaction that checks the right again, see {@link reauthorize}. */
 export function changeProject<T>(
   ctx: Reauthorizing & { readonly db: Database },
   principal: PermissionHolder,

@@ -10,7 +10,7 @@ import { LoginBackoff } from "./sessions/login-backoff.ts";
 import { AccountMail, type AccountMailParts } from "./sessions/mail-links.ts";
 
 /**
- * What changes a record of this feature: the time, and the audit trail, which has an entry of each
+ * Dependencies of changing a record: the clock and the audit trail, which has an entry for each
  * change.
  */
 export interface RecordContext {
@@ -18,18 +18,18 @@ export interface RecordContext {
   readonly clock: Clock;
 }
 
-/** What accounts and logins are changed with. */
+/** Dependencies of changing accounts and sessions. */
 export interface AccountContext extends RecordContext {
   readonly db: Database;
   readonly config: Config;
-  /** Of users who name none. */
+  /** Default for users without their own. */
   readonly timezone: string;
   readonly accessTokens: AccessTokens;
   readonly passwords: PasswordHasher;
   readonly backoff: LoginBackoff;
   readonly mail: AccountMail;
   readonly log: Logger;
-  /** Links that were asked for and are not enqueued yet: their requests are answered before. */
+  /** Requested links that are not enqueued yet; their requests are answered earlier. */
   readonly linksUnderWay: Set<Promise<void>>;
 }
 
@@ -63,8 +63,8 @@ export function openAccounts({ publicUrl, enqueueMail, ...given }: AccountOption
 }
 
 /**
- * Adds the entry of a change to the audit trail, in the transaction of the change. @param byUser
- * whose doing it is where the request does not say
+ * Adds an entry to the audit trail, in the transaction of the change. @param byUser the acting
+ * user, if the request does not identify one
  */
 export async function recordChange(
   { audit }: Pick<RecordContext, "audit">,

@@ -25,9 +25,8 @@ export interface Bootstrapped {
 }
 
 /**
- * Makes what every installation has: the built-in roles, the default project, and in development
- * the administrator `dev`. Running it again changes nothing, but for the permissions of Admin,
- * which are always all there are.
+ * Creates what every installation has: the built-in roles, the default project, and in development
+ * the administrator `dev`. Idempotent, except that Admin always gets every permission.
  */
 export async function bootstrap(
   database: Database,
@@ -70,7 +69,7 @@ async function make(trx: Trx, audit: AuditService, now: number, isDevelopment: b
   for (const [name, permissions] of Object.entries(BUILT_IN_ROLES)) {
     const json = JSON.stringify(permissions);
     const insert = trx.insertInto("roles").values({ id: uuidv7(), name, permissions: json, builtin: 1, ...stamps });
-    // Operators may edit the other built-in roles; what they chose stays.
+    // Operators may edit the other built-in roles; their changes stay.
     await insert
       .onConflict((conflict) =>
         name === "Admin"
@@ -100,9 +99,8 @@ async function make(trx: Trx, audit: AuditService, now: number, isDevelopment: b
 }
 
 /**
- * Whether somebody can administer this server: an active user who holds Admin. The administrator
- * that development makes counts there only: elsewhere it gets no token from `/dev/token`, and is
- * nobody unless it was given a password or a service token.
+ * Whether an active user holds Admin. The development administrator counts in development only:
+ * elsewhere `/dev/token` is closed, and it has no credential unless it was given one.
  */
 export async function hasAdmin(db: ReadDb, isDevelopment: boolean): Promise<boolean> {
   let query = db
@@ -134,9 +132,9 @@ export async function hasAdmin(db: ReadDb, isDevelopment: boolean): Promise<bool
 const KEY = "setup.tokenHash";
 
 /**
- * The secret that makes the first account of a production server its Admin: good once, until
- * there is an Admin. The database holds its SHA-256. @returns null when one was made before, which
- * nobody can show again.
+ * The secret that makes the first account of a production server its Admin: valid once, until there
+ * is an Admin. The database stores its SHA-256. @returns null when one was created before, which
+ * cannot be shown again.
  */
 async function makeSetupToken(trx: Trx, now: number): Promise<string | null> {
   const known = await trx.selectFrom("settings").select("key").where("key", "=", KEY).executeTakeFirst();
@@ -146,7 +144,7 @@ async function makeSetupToken(trx: Trx, now: number): Promise<string | null> {
   return token;
 }
 
-/** @throws FORBIDDEN when the token is another, or there is an Admin already */
+/** @throws FORBIDDEN for a wrong token, or if there is an Admin */
 export async function useSetupToken(token: string, trx: Trx): Promise<void> {
   const row = await trx.selectFrom("settings").select("value").where("key", "=", KEY).executeTakeFirst();
   const isTooLate = await hasAdmin(trx, false);
@@ -165,9 +163,9 @@ interface FirstAdminParts {
 }
 
 /**
- * How the first Admin comes to be. `exists`: there is one; `setupToken`: whoever registers with it
- * becomes one, and it is to be shown now, for it can never be shown again; `awaited`: it was shown
- * at an earlier start.
+ * The state of the first Admin. `exists`: there is one; `setupToken`: the first registration with
+ * it becomes Admin, and it must be shown now because it is not stored; `awaited`: it was shown at
+ * an earlier start.
  */
 export type FirstAdmin =
   | { readonly state: "exists" }
@@ -175,8 +173,8 @@ export type FirstAdmin =
   | { readonly state: "awaited" };
 
 /**
- * Makes a setup token while there is no Admin, outside development. Called when nothing can
- * keep it from being shown any more.
+ * Creates a setup token while there is no Admin, outside development. Call it when nothing can
+ * prevent it from being shown.
  */
 export async function awaitFirstAdmin(
   parts: Pick<FirstAdminParts, "config" | "database" | "clock" | "log">,
@@ -185,14 +183,14 @@ export async function awaitFirstAdmin(
   const isDevelopment = config.env === "development";
   if (isDevelopment || (await hasAdmin(database.read, isDevelopment))) return { state: "exists" };
   const token = await database.write((trx) => makeSetupToken(trx, clock.now()));
-  // The token itself is for the terminal: logs are kept and read by many.
+  // The token itself is printed to the terminal only: logs are stored and widely readable.
   log.warn({ isShownNow: token !== null }, "there is no administrator yet; register with the setup token");
   return token === null ? { state: "awaited" } : { state: "setupToken", token };
 }
 
 /**
- * Makes the Admin of `auth.bootstrapAdmin` at a start without users. @throws ConfigRefused
- * for settings that cannot be an account
+ * Creates the Admin of `auth.bootstrapAdmin` at a start without users. @throws ConfigRefused for
+ * settings that are not a valid account
  */
 export async function makeConfiguredAdmin(parts: FirstAdminParts): Promise<void> {
   const { config, database, audit, clock, passwords, log } = parts;
@@ -214,10 +212,10 @@ export async function makeConfiguredAdmin(parts: FirstAdminParts): Promise<void>
   }
 }
 
-/** What is wrong with the setting itself, and not with the database. */
+/** Errors caused by the setting, not by the database. */
 const REFUSED: ReadonlySet<string> = new Set(["VALIDATION_FAILED", "WEAK_PASSWORD"]);
 
-/** Whether anybody was ever made, the administrator of development aside. */
+/** Whether any user was ever created, except the development administrator. */
 async function hasUsers(db: ReadDb): Promise<boolean> {
   const user = await db
     .selectFrom("users")

@@ -1,4 +1,4 @@
-/** What other features may use of `access`. */
+/** The part of `access` that other features may use. */
 
 export { AccessTokens } from "./authenticate/access-tokens.ts";
 export { Principals, UsageMarks } from "./authenticate/principals.ts";

@@ -3,7 +3,7 @@ import { TtlCache } from "../../core/ttl-cache.ts";
 
 interface Owned {
   readonly ownerId: string;
-  /** About what it takes in memory. */
+  /** Approximate memory. */
   readonly bytes: number;
 }
 
@@ -13,30 +13,32 @@ interface OwnerCacheOptions {
   readonly clock: Clock;
 }
 
-/** Of all that is kept, and of one value: a single large answer must not push out everybody's. */
+/**
+ * Limit for all entries, and for one of them: a large answer must not evict the entries of all
+ * users.
+ */
 const MAX_BYTES = 16_777_216;
 const MAX_VALUE_BYTES = 1_048_576;
 
 interface Kept<T> {
   readonly value: T;
-  /** How many writes had been counted when its reading began. */
+  /** Number of writes counted when its reading started. */
   readonly version: number;
 }
 
 /**
- * Answers made of one account's rows, kept until that account's rows are written. Writes are
- * counted, those of all accounts by one count; a value is as good as the count at which its reading
- * **began**. A reading that a commit overtakes therefore is never kept, and one that was kept
- * before it is never found again: the effect `answers-changed` is applied before the write
- * resolves.
+ * Caches answers built from one account's rows until those rows are written. Writes of all accounts
+ * share one counter; a value has the counter at which its reading **started**. So a reading
+ * overtaken by a commit is never cached, and an earlier one is never found: the effect
+ * `answers-changed` is applied before the write resolves.
  */
 export class OwnerCache<T extends Owned> {
   readonly #entries: TtlCache<string, Kept<T>>;
   readonly #maxOwners: number;
   #writes = 0;
   /**
-   * The count at each account's last write; where none is noted, at the last that concerned
-   * everybody.
+   * The counter at each account's last write; without an entry, at the last write that affected
+   * all.
    */
   readonly #lastWrites = new Map<string, number>();
   #lastWriteOfAll = 0;
@@ -50,7 +52,7 @@ export class OwnerCache<T extends Owned> {
   }
 
   /**
-   * What is kept under the key, else what `load` reads, which is kept if no write has come between.
+   * Returns the cached value, or the result of `load`, which is cached if no write came in between.
    * @param key `kind:id…`
    */
   async read<R extends T | undefined>(key: string, load: () => Promise<R>): Promise<T | R> {
@@ -95,17 +97,14 @@ export class OwnerCache<T extends Owned> {
   }
 }
 
-/** An answer as it is sent. */
+/** An answer as sent. */
 export interface KeptAnswer extends Owned {
   readonly json: string;
-  /** The tag that it is sent with; empty for none. */
+  /** Its ETag; empty for none. */
   readonly etag: string;
 }
 
-/**
- * The reads that are kept in memory, besides those of {@link Principals} for
- * credentials and rights.
- */
+/** Cached reads, besides those of {@link Principals} for credentials and rights. */
 export class ReadCaches {
   readonly tasks: OwnerCache<KeptAnswer>;
   readonly profiles: OwnerCache<KeptAnswer>;
@@ -124,6 +123,6 @@ export class ReadCaches {
 
 /** @param etag of the answer; empty for none. */
 export function keptAnswer(ownerId: string, json: string, etag = ""): KeptAnswer {
-  // UTF-16 at the most.
+  // UTF-16 at most.
   return { ownerId, json, etag, bytes: json.length * 2 };
 }

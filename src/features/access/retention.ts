@@ -8,7 +8,7 @@ const INVITATION_DAYS = 30;
 const REMOVED_USER_DAYS = 30;
 const REVOKED_DAYS = 90;
 
-/** What belongs to these rows goes by the foreign key. */
+/** Dependent rows are removed through the foreign key. */
 function expired(table: "sessions" | "project_invitations", days: number): RetentionRule<string> {
   return {
     name: table,
@@ -39,7 +39,7 @@ const devices: RetentionRule<string> = {
   name: "push_devices",
   find: async (scan, now, limit) => (await goneDevices(scan, now).limit(limit).execute()).map(({ id }) => id),
   async remove(trx, ids, now) {
-    // Its owner may have sent it again meanwhile.
+    // Its owner may have registered it again in the meantime.
     const gone = (await goneDevices(trx, now).where("id", "in", ids).execute()).map(({ id }) => id);
     if (gone.length > 0) await trx.deleteFrom("push_devices").where("id", "in", gone).execute();
     return gone.length;
@@ -51,7 +51,8 @@ function goneDevices(db: ReadDb | Trx, now: number) {
 }
 
 /**
- * A removed account keeps its row, for what names its id stays readable; who it was is forgotten.
+ * A deleted account keeps its row, because other rows refer to its id; its personal data is
+ * removed.
  */
 const removedUsers: RetentionRule<string> = {
   name: "users",
@@ -72,10 +73,10 @@ const removedUsers: RetentionRule<string> = {
     return (await known.limit(limit).execute()).map(({ id }) => id);
   },
   async remove(trx, ids, now) {
-    const nobody = { name: "", email: null, username: null, phone: null, externalId: null, prefs: "{}" };
+    const noName = { name: "", email: null, username: null, phone: null, externalId: null, prefs: "{}" };
     const { numUpdatedRows } = await trx
       .updateTable("users")
-      .set({ ...nobody, timezone: "UTC", locale: "en", updatedAt: now })
+      .set({ ...noName, timezone: "UTC", locale: "en", updatedAt: now })
       .where("id", "in", ids)
       .executeTakeFirst();
     return Number(numUpdatedRows);

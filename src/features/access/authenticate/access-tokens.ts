@@ -12,7 +12,7 @@ const CACHE_ENTRIES = 50_000;
 
 export interface AccessClaims {
   readonly userId: string;
-  /** The session that the token came from; null of one that was made without. */
+  /** The token's session; null for a token without one. */
   readonly sessionId: string | null;
   /** Epoch ms. */
   readonly expiresAt: number;
@@ -20,7 +20,7 @@ export interface AccessClaims {
 
 export interface AccessTokenOptions {
   readonly secret: string;
-  /** Secrets of before: they sign nothing, what they have signed is good until it ends. */
+  /** Former secrets: tokens signed with them stay valid until they expire. */
   readonly previousSecrets?: readonly string[];
   readonly audience: string;
   readonly expiresMs: number;
@@ -28,9 +28,9 @@ export interface AccessTokenOptions {
 }
 
 /**
- * Access tokens: JWT (RFC 7519) signed with HS256, the algorithm pinned. Claims that were verified
- * once are kept until they end, by the token's SHA-256: what may change (the account, its rights)
- * is looked up at each request anyway.
+ * Access tokens: JWT (RFC 7519) signed with HS256, with the algorithm pinned. Verified claims are
+ * cached until they expire, by the token's SHA-256; the account and its rights are looked up at
+ * each request.
  */
 export class AccessTokens {
   readonly #key: SigningKey;
@@ -65,7 +65,7 @@ export class AccessTokens {
     return { token, expiresAt };
   }
 
-  /** Whether the token names a key of Prism's own; says nothing about its being good. */
+  /** Whether the token claims Prism's own key; it may still be invalid. */
   isOwn(token: string): boolean {
     try {
       return this.#keys.has(decodeProtectedHeader(token).kid ?? "");
@@ -85,9 +85,9 @@ export class AccessTokens {
   }
 
   /**
-   * The payload, if the signature is ours (RFC 7515 section 5.2). Checked by node:crypto, for it
-   * answers at once and jose does not: a WebSocket has to be upgraded in the callback of its
-   * request, or uWebSockets may close it right away (uWebSockets issue 1928).
+   * The payload, if the signature is ours (RFC 7515 section 5.2). Uses node:crypto because it is
+   * synchronous and jose is not: a WebSocket must be upgraded in the callback of its request
+   * (uWebSockets issue 1928).
    */
   #signedPayload(token: string): JWTPayload {
     try {
@@ -99,12 +99,12 @@ export class AccessTokens {
       const expected = Buffer.from(createHmac("sha256", key.bytes).update(token.slice(0, dot)).digest("base64url"));
       if (signature.length === expected.length && timingSafeEqual(signature, expected)) return decodeJwt(token);
     } catch {
-      // Not a JWT; its words are of no use to anybody.
+      // Not a JWT; the parser's message helps no caller.
     }
     throw invalid();
   }
 
-  /** What the payload claims, if it is for us and for now (RFC 7519 section 4.1). */
+  /** The payload's claims, if they are valid for us and now (RFC 7519 section 4.1). */
   #claimsOf({ iss, aud, sub, sid, jti, iat, exp, nbf }: JWTPayload): AccessClaims {
     const now = Math.floor(this.#options.clock.now() / 1000);
     const isForUs = iss === ISSUER && [aud].flat().includes(this.#options.audience);

@@ -19,9 +19,9 @@ const MAX_BYTES = 262_144;
 const MAX_KEYS = 64;
 const TIMEOUT_MS = 5000;
 const REFRESH_MS = 10 * 60_000;
-/** After a failure, and between two fetches that unknown keys ask for. */
+/** Pause after a failure, and between two fetches for unknown keys. */
 const PAUSE_MS = 30_000;
-/** Keys of an issuer that cannot be reached count for this long. */
+/** The last keys of an unreachable issuer stay valid this long. */
 const STALE_MS = DAY_MS;
 const MIN_RSA_BITS = 2048;
 const MAX_RSA_BITS = 8192;
@@ -29,7 +29,7 @@ const MAX_RSA_BITS = 8192;
 interface IssuerKey {
   readonly id: string | undefined;
   readonly kind: string;
-  /** Of the key set: the only algorithm that it is for. */
+  /** The only algorithm the key set allows for the key. */
   readonly algorithm: string | undefined;
   readonly key: KeyObject;
 }
@@ -38,14 +38,14 @@ interface IssuerKeysParts {
   readonly url: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Called when the keys are other ones than before. */
+  /** Called when the keys have changed. */
   changed(): void;
 }
 
 /**
- * The public keys of an issuer (JWKS, RFC 7517), fetched in the background, so that a token is
- * checked at once: at the start, every ten minutes, and when a token names a key that is not there,
- * at most twice a minute. While the issuer is away its last keys count for a day.
+ * An issuer's public keys (JWKS, RFC 7517), fetched in the background so that tokens are checked
+ * synchronously: at the start, every ten minutes, and when a token names an unknown key, at most
+ * twice a minute. While the issuer is unreachable its last keys are valid for a day.
  */
 export class IssuerKeys {
   readonly #parts: IssuerKeysParts;
@@ -55,7 +55,7 @@ export class IssuerKeys {
   #timer: NodeJS.Timeout | undefined;
   #isFetching = false;
   #hasFailed = false;
-  /** Of `clock.elapsed()`. */
+  /** By `clock.elapsed()`. */
   #begunAt = Number.NEGATIVE_INFINITY;
   #loadedAt = Number.NEGATIVE_INFINITY;
 
@@ -63,7 +63,7 @@ export class IssuerKeys {
     this.#parts = parts;
   }
 
-  /** Fetches the keys for the first time; the start does not wait for them. */
+  /** Fetches the keys for the first time, without delaying the start. */
   start(): void {
     void this.#refresh();
   }
@@ -73,7 +73,7 @@ export class IssuerKeys {
     this.#closing.abort();
   }
 
-  /** @param id `kid` of the token; a token without one is checked with the only key that fits. */
+  /** @param id `kid` of the token; without one, the only suitable key is used. */
   find(id: string | undefined, algorithm: IssuerAlgorithm): KeyObject | undefined {
     if (this.#parts.clock.elapsed() - this.#loadedAt > STALE_MS) return undefined;
     const fitting = this.#keys.filter(
@@ -86,8 +86,8 @@ export class IssuerKeys {
   }
 
   /**
-   * Looks for a key that is not there. @returns false when the issuer has answered just now: it has
-   * no such key.
+   * Fetches again for an unknown key. @returns false when the issuer answered recently: it has no
+   * such key.
    */
   askAgain(): boolean {
     const isDue = this.#parts.clock.elapsed() - this.#begunAt >= PAUSE_MS;
@@ -124,9 +124,7 @@ export class IssuerKeys {
   }
 }
 
-/**
- * The keys of a key set that signatures can be checked with. @throws Error for what is no key set
- */
+/** The usable keys of a key set. @throws Error for an invalid key set */
 export function usableKeys(text: string): IssuerKey[] {
   const { keys } = { keys: undefined, ...(JSON.parse(text) as { keys?: unknown }) };
   if (!Array.isArray(keys)) throw new Error("the answer is no key set");
@@ -136,7 +134,7 @@ export function usableKeys(text: string): IssuerKey[] {
     .filter((key) => key !== undefined);
 }
 
-/** The text of a key set, fetched within bounds. @throws Error that says what was in the way */
+/** Fetches a key set, with limits. @throws Error that describes the failure */
 export async function fetchKeySet(url: string, closing?: AbortSignal): Promise<string> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const response = await fetch(url, {
@@ -158,10 +156,7 @@ export async function fetchKeySet(url: string, closing?: AbortSignal): Promise<s
   return Buffer.concat(chunks).toString();
 }
 
-/**
- * A key that signatures can be checked with; undefined for any other. Only the public members of
- * its kind are read.
- */
+/** A usable public key, or undefined. Reads only the public members of its kind. */
 function keyOf(given: unknown): IssuerKey | undefined {
   const { kid, kty, crv, alg, use, key_ops: operations, n, e, x, y } = { ...(given as JsonWebKey) };
   if (use !== undefined && use !== "sig") return undefined;
@@ -181,45 +176,42 @@ function keyOf(given: unknown): IssuerKey | undefined {
 const CACHE_ENTRIES = 50_000;
 const RETRY_AFTER_MS = 1000;
 /**
- * Of access and ID tokens (RFC 9068 section 2.1); the same issuer signs other things too, such as
- * logout tokens.
+ * Types of access and ID tokens (RFC 9068 section 2.1); the issuer signs others too, such as logout
+ * tokens.
  */
 const TYPES: readonly unknown[] = ["jwt", "at+jwt", "application/at+jwt"];
 
-/** What a token of the issuer says of its user. */
+/** A user as described by the issuer's token. */
 export interface IssuerIdentity {
-  /** Content of the claim that names the user. */
+  /** Value of the claim that names the user. */
   readonly ref: string;
   readonly name: string | undefined;
-  /** An address that the issuer has confirmed. */
+  /** A verified address. */
   readonly email: string | undefined;
   /** Epoch ms. */
   readonly expiresAt: number;
 }
 
 export interface IssuerTokensOptions {
-  /** Absent: tokens carry no `iss`. */
+  /** Undefined: tokens carry no `iss`. */
   readonly issuer: string | undefined;
-  /** Absent: tokens carry no `aud`. */
+  /** Undefined: tokens carry no `aud`. */
   readonly audience: string | undefined;
   readonly userClaim: string;
-  /** Whether the claim is a mail address, which then must be confirmed. */
+  /** Whether the claim is a mail address, which must then be verified. */
   readonly isUserEmail: boolean;
   readonly clockSkewMs: number;
   readonly clock: Clock;
-  /**
-   * What signatures are checked with: one secret for HS256, or public keys for the algorithms.
-   * Never both.
-   */
+  /** One secret for HS256, or public keys for the other algorithms. Never both. */
   readonly keys:
     | { readonly kind: "secret"; readonly secret: string }
     | { readonly kind: "jwks"; readonly jwks: IssuerKeys; readonly algorithms: readonly IssuerAlgorithm[] };
 }
 
 /**
- * Checks JWTs that another program signs (RFC 7519, RFC 8725). The header chooses among the
- * configured keys and algorithms and nothing else: keys and addresses in it are not looked at.
- * Answers at once, for sockets are upgraded in the callback of their request.
+ * Checks JWTs of another issuer (RFC 7519, RFC 8725). The header only selects among the configured
+ * keys and algorithms; keys and URLs in it are ignored. Synchronous, because sockets are upgraded
+ * in the callback of their request.
  */
 export class IssuerTokens {
   readonly #options: IssuerTokensOptions;
@@ -272,7 +264,7 @@ export class IssuerTokens {
     });
   }
 
-  /** What the payload claims, if it is for us and for now (RFC 7519 section 4.1). */
+  /** The payload's claims, if they are valid for us and now (RFC 7519 section 4.1). */
   #identityOf(payload: JWTPayload): IssuerIdentity {
     const { audience, clock, clockSkewMs, userClaim, isUserEmail, keys } = this.#options;
     const { aud, exp, nbf, iat } = payload;
@@ -284,8 +276,7 @@ export class IssuerTokens {
       if (start !== undefined && !(Number(start) * 1000 <= now + clockSkewMs)) throw invalid("it has not begun");
     if (!(exp * 1000 > now - clockSkewMs)) throw new PrismError("TOKEN_EXPIRED", "The access token has expired");
     const isConfirmed = payload["email_verified"] === true;
-    // A program that shares its secret knows its addresses; an issuer on the Internet lets people
-    // type them.
+    // A program that shares its secret knows its addresses; a public issuer lets users enter them.
     const mayOmit = keys.kind === "secret" && payload["email_verified"] === undefined;
     if (isUserEmail && !isConfirmed && !mayOmit) throw invalid("its mail address is not confirmed");
     const ref = textOf(payload[userClaim]);
@@ -316,13 +307,13 @@ function decode(token: string) {
   }
 }
 
-/** Programs number their users: a whole number is its digits. */
+/** Some programs number their users: an integer counts as its digits. */
 function textOf(claim: unknown): string | undefined {
   if (Number.isSafeInteger(claim)) return String(claim);
   return typeof claim === "string" && claim !== "" && claim.length <= 255 ? claim : undefined;
 }
 
-/** @param reason said only of what the issuer has signed. */
+/** @param reason included only for tokens signed by the issuer. */
 function invalid(reason?: string): PrismError {
   const message = "The access token is not valid";
   return new PrismError("TOKEN_INVALID", reason === undefined ? message : `${message}: ${reason}`);

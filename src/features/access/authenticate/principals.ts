@@ -44,26 +44,26 @@ interface SessionRow {
 interface PrincipalsParts {
   readonly reader: Sqlite;
   readonly accessTokens: AccessTokens;
-  /** Of another program, where one is configured. */
+  /** Checks tokens of another issuer, if one is configured. */
   readonly issuer?: Pick<TrustedIssuer, "verify"> | undefined;
   readonly clock: Clock;
-  /** Of live connections; each is good once. */
+  /** Tickets of live connections; each is valid once. */
   readonly tickets: { redeem(ticket: string): Principal | undefined };
   readonly cache: { readonly ttlMs: number; readonly maxEntries: number };
 }
 
 /**
- * Turns credentials into principals as they are at this moment. What it reads is cached; a change
- * of users, roles, members, keys or tokens carries the effect `rights-changed`, so that a right
- * that was taken fails on the very next request.
+ * Resolves credentials to principals with their current rights. Results are cached; changes of
+ * users, roles, members, keys or tokens carry the effect `rights-changed`, so that a revoked right
+ * fails on the next request.
  */
 export class Principals implements Authenticator {
   readonly #parts: PrincipalsParts;
   readonly #users: TtlCache<string, UserRecord>;
   /**
-   * By the key itself: a hash for each request would cost the hot path a twentieth of its rate. The
-   * look-up compares nothing byte by byte before the engine's seeded hash of the whole text is
-   * equal, and an unknown key is only ever compared by its SHA-256.
+   * Keyed by the API key itself: hashing each request would cost the hot path a twentieth of its
+   * rate. The look-up compares bytes only after the engine's seeded hash of the whole text matches,
+   * and an unknown key is only compared by its SHA-256.
    */
   readonly #keys: TtlCache<string, KeyPrincipal>;
   readonly #tokens: TtlCache<string, TokenRow>;
@@ -91,11 +91,13 @@ export class Principals implements Authenticator {
          where m.userId = ? and p.deletedAt is null`,
       ),
       key: reader.prepare<[string], KeyRow>(
-        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt from api_keys k join projects p on p.id = k.projectId
+        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt
+         from api_keys k join projects p on p.id = k.projectId
          where k.hash = ? and k.revokedAt is null and p.deletedAt is null`,
       ),
       keyById: reader.prepare<[string], KeyRow>(
-        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt from api_keys k join projects p on p.id = k.projectId
+        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt
+         from api_keys k join projects p on p.id = k.projectId
          where k.id = ? and k.revokedAt is null and p.deletedAt is null`,
       ),
       session: reader.prepare<[string], SessionRow>(
@@ -120,15 +122,16 @@ export class Principals implements Authenticator {
   }
 
   /**
-   * The same caller for as long as the login lives that its token came from: what is opened with it
-   * outlives the token.
+   * The same caller for the lifetime of the token's login session: connections outlive the token.
    */
   forLogin(principal: UserPrincipal): UserPrincipal {
     const session = principal.sessionId === null ? undefined : this.#session(principal.sessionId);
     return session ? { ...principal, expiresAt: session.expiresAt } : principal;
   }
 
-  /** A principal as it is now; null when its key, token or account has ended. */
+  /**
+   * The principal with its current rights; null if its key, token or account is no longer valid.
+   */
   refresh(principal: Principal): Principal | null {
     try {
       const now = this.#asOfNow(principal);
@@ -150,7 +153,7 @@ export class Principals implements Authenticator {
     return row ? this.#servicePrincipal(row) : null;
   }
 
-  /** What it was got with may have ended since. @throws TOKEN_INVALID */
+  /** The credential of the ticket may have been revoked since. @throws TOKEN_INVALID */
   #ticketPrincipal(ticket: string): Principal {
     const principal = this.#parts.tickets.redeem(ticket);
     const now = principal && this.refresh(principal);
@@ -160,25 +163,22 @@ export class Principals implements Authenticator {
   }
 
   /**
-   * An account's rights, for what runs on its behalf later. @throws ACCOUNT_DISABLED and its like,
-   * TOKEN_INVALID when it is gone.
+   * The rights of an account, for work done later on its behalf. @throws ACCOUNT_DISABLED and
+   * similar, TOKEN_INVALID if it is deleted.
    */
   ofUser(userId: string): UserPrincipal {
     return this.#userPrincipal(userId, Number.POSITIVE_INFINITY);
   }
 
-  /**
-   * {@link ofUser} for an API key, by its id. @throws INVALID_API_KEY when it was revoked or has
-   * expired
-   */
+  /** {@link ofUser} for an API key, by id. @throws INVALID_API_KEY if it is revoked or expired */
   ofKey(keyId: string): KeyPrincipal {
     const row = this.#sql.keyById.get(keyId);
     if (!row || (row.expiresAt !== null && row.expiresAt <= this.#parts.clock.now()))
-      throw new PrismError("INVALID_API_KEY", "The API key is not valid any more");
+      throw new PrismError("INVALID_API_KEY", "The API key is no longer valid");
     return keyPrincipalOf(row);
   }
 
-  /** Reads again, with the next request, what a change of rights concerns. */
+  /** Drops cached entries affected by a change of rights. */
   forget(change: RightsChange): void {
     switch (change.of) {
       case "user":
@@ -212,7 +212,7 @@ export class Principals implements Authenticator {
     this.#sessions.clear();
   }
 
-  /** Keys and tokens that were used since the last call, with the time of last use. */
+  /** Keys and tokens used since the last call, with the time of last use. */
   takeUsed(): { keys: [string, number][]; tokens: [string, number][] } {
     const used = { keys: [...this.#usedKeys], tokens: [...this.#usedTokens] };
     this.#usedKeys.clear();
@@ -242,7 +242,7 @@ export class Principals implements Authenticator {
     return principal;
   }
 
-  /** @throws SESSION_REVOKED when the login has ended, whatever the token's own end */
+  /** @throws SESSION_REVOKED when the login session has ended, even if the token has not expired */
   #accessPrincipal({ userId, sessionId, expiresAt }: AccessClaims): UserPrincipal {
     const principal = this.#userPrincipal(userId, expiresAt);
     if (sessionId === null) return principal;
@@ -336,10 +336,10 @@ function keyPrincipalOf(row: KeyRow): KeyPrincipal {
   };
 }
 
-/** Each key and token is written at most once a minute, all of them in one transaction. */
+/** Each key and token is written at most once a minute, all in one transaction. */
 const FLUSH_EVERY_MS = 60_000;
 
-/** Keeps `lastUsedAt` of keys and tokens. */
+/** Writes `lastUsedAt` of keys and tokens. */
 export class UsageMarks {
   readonly #database: Database;
   readonly #principals: Principals;
@@ -374,7 +374,7 @@ export class UsageMarks {
   }
 }
 
-/** Why an account that exists may not be used. Said only to who has proven to be its owner. */
+/** Why an existing account may not be used. Returned only to callers that have proven to own it. */
 export function accountError(status: Exclude<UserStatus, "active">): PrismError {
   switch (status) {
     case "pending":

@@ -24,9 +24,9 @@ interface IssuerUsersParts {
   readonly making: UserContext;
   readonly clock: Clock;
   readonly log: Logger;
-  /** What the claim is compared with. */
+  /** The field the claim is compared with. */
   readonly userField: "externalId" | "id" | "email";
-  /** Roles of an account that the first token of a user makes; null: none is made. */
+  /** Roles of an account created for a user's first token; null: none is created. */
   readonly provisionRoles: readonly string[] | null;
 }
 
@@ -50,9 +50,9 @@ class IssuerUsers {
   }
 
   /**
-   * The id of the account, whatever its status.
-   * @throws TOKEN_INVALID where there is none; OVERLOADED while one is made, for a socket cannot
-   * wait for it
+   * The id of the account, in any status.
+   * @throws TOKEN_INVALID without one; OVERLOADED while it is created, because a socket cannot wait
+   * for that
    */
   idOf(identity: IssuerIdentity): string {
     const { userField, provisionRoles } = this.#parts;
@@ -82,8 +82,8 @@ class IssuerUsers {
       });
     this.#underWay.add(ref);
     try {
-      // An address that another account has, or that cannot be kept, is left out: who is meant says
-      // the claim.
+      // An address that another account has, or that is invalid, is omitted: the claim identifies
+      // the user.
       if (userField === "email" || email === undefined) await make(user);
       else await make({ ...user, email }).catch(() => make(user));
     } catch (error) {
@@ -103,7 +103,7 @@ interface TrustedIssuerParts {
   readonly log: Logger;
 }
 
-/** Another program whose tokens count here as those of an account. */
+/** Another issuer whose tokens authenticate accounts here. */
 export interface TrustedIssuer {
   /** @throws TOKEN_INVALID, TOKEN_EXPIRED, OVERLOADED */
   verify(token: string): AccessClaims;
@@ -111,7 +111,7 @@ export interface TrustedIssuer {
   stop(): void;
 }
 
-/** The issuer of `auth.trusted`; undefined where none is configured. */
+/** The issuer of `auth.trusted`; undefined if none is configured. */
 export function openTrustedIssuer(parts: TrustedIssuerParts): TrustedIssuer | undefined {
   const { config, reader, database, clock, audit, log } = parts;
   const { trusted } = config.auth;

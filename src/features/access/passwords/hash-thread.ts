@@ -1,9 +1,9 @@
 import { parentPort } from "node:worker_threads";
 import bcrypt from "bcrypt";
 import { yieldToOthers } from "../../../core/runtime.ts";
-import { costOf, nobodysHash } from "./password-text.ts";
+import { costOf, decoyHash } from "./password-text.ts";
 
-/** One task at a time: the pool sends the next when it has the answer. */
+/** One task at a time: the pool sends the next one after the answer. */
 export type HashTask =
   | { readonly op: "hash"; readonly input: string; readonly cost: number }
   | { readonly op: "compare"; readonly input: string; readonly hash: string; readonly cost: number };
@@ -13,8 +13,8 @@ export type HashAnswer =
   | { readonly ok: false; readonly message: string };
 
 /**
- * bcrypt's synchronous calls in a thread of their own: its asynchronous ones would take libuv's
- * pool from signatures, files and names.
+ * Main function of a hash thread. It uses bcrypt's synchronous calls: the asynchronous ones would
+ * take libuv's pool from signatures, files and look-ups.
  */
 export function runHashThread(): void {
   const port = parentPort;
@@ -35,12 +35,11 @@ function perform(task: HashTask): HashAnswer {
 }
 
 /**
- * Takes the time of `cost`, also where the hash is of a time when the cost was lower, so that an
- * old account does not show: each step up doubles the rounds, and 2^a + 2^a + 2^(a+1) + … + 2^(b-1)
- * = 2^b.
+ * Takes the time of `cost` even for a hash with a lower cost, so that timing does not reveal old
+ * accounts: each step doubles the rounds, and 2^a + 2^a + 2^(a+1) + … + 2^(b-1) = 2^b.
  */
 export function compareAtCost(input: string, hash: string, cost: number): boolean {
   const isRight = bcrypt.compareSync(input, hash);
-  for (let step = costOf(hash) ?? cost; step < cost; step++) bcrypt.compareSync(input, nobodysHash(step));
+  for (let step = costOf(hash) ?? cost; step < cost; step++) bcrypt.compareSync(input, decoyHash(step));
   return isRight;
 }

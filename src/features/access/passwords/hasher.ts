@@ -4,7 +4,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { type Deferred, deferred } from "../../../core/promises.ts";
 import { startThread } from "../../../core/runtime.ts";
 import type { HashAnswer, HashTask } from "./hash-thread.ts";
-import { bcryptInput, costOf, nobodysHash } from "./password-text.ts";
+import { bcryptInput, costOf, decoyHash } from "./password-text.ts";
 
 const MAX_WAITING = 256;
 const IDLE_MS = 60_000;
@@ -23,9 +23,9 @@ interface Waiting {
 }
 
 /**
- * Hashes and checks passwords with bcrypt, in threads that start with the first password and stop
- * after a minute without one. Bounded: what would wait behind 256 others is refused, so that a
- * flood of logins costs memory and time of its own only.
+ * Hashes and checks passwords with bcrypt, in threads that start on first use and stop after an
+ * idle minute. At most 256 tasks wait; further ones are refused, so that a flood of logins has a
+ * bounded cost.
  */
 export class PasswordHasher {
   readonly #cost: number;
@@ -46,26 +46,26 @@ export class PasswordHasher {
     this.#idleMs = idleMs;
   }
 
-  /** @throws OVERLOADED, VALIDATION_FAILED for what no password may be */
+  /** @throws OVERLOADED, VALIDATION_FAILED for an invalid password */
   async hash(password: string): Promise<string> {
     return (await this.#run({ op: "hash", input: bcryptInput(password), cost: this.#cost })) as string;
   }
 
   /**
-   * @param hash null when there is no such account, or it has no password: the answer is false, and
-   * takes as long as a wrong password.
-   * @throws OVERLOADED, VALIDATION_FAILED for what no password may be
+   * @param hash null for an unknown account or one without a password: the answer is false and
+   * takes as long as for a wrong password.
+   * @throws OVERLOADED, VALIDATION_FAILED for an invalid password
    */
   async verify(password: string, hash: string | null): Promise<boolean> {
     const input = bcryptInput(password);
     const cost = this.#cost;
-    // What PHP calls 2y is 2b; the library knows the one name only.
+    // PHP's prefix 2y means 2b, the only one the library knows.
     const known = hash !== null && costOf(hash) !== undefined ? hash.replace(/^\$2y/, "$2b") : null;
-    const isRight = await this.#run({ op: "compare", input, hash: known ?? nobodysHash(cost), cost });
+    const isRight = await this.#run({ op: "compare", input, hash: known ?? decoyHash(cost), cost });
     return known !== null && isRight === true;
   }
 
-  /** Whether the hash was made at another cost than is configured now. */
+  /** Whether the hash has another cost than configured. */
   isOutdated(hash: string): boolean {
     return costOf(hash) !== this.#cost;
   }

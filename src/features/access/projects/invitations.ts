@@ -20,15 +20,15 @@ const MAX_OF_USER = 100;
 
 interface NewInvitation {
   readonly projectId: string;
-  /** As login names are stored. */
+  /** Normalised like login names. */
   readonly email: string;
   readonly role: ProjectRole;
   readonly invitedBy: string;
 }
 
 /**
- * An invitation by mail address is open for a week, until it is accepted, declined or revoked; this
- * is one that is, with what the invited person is shown.
+ * An open invitation, as shown to the invited person. It is open for a week, until it is accepted,
+ * declined or revoked.
  */
 export interface OpenInvitation extends NewInvitation {
   readonly id: string;
@@ -39,8 +39,9 @@ export interface OpenInvitation extends NewInvitation {
 }
 
 /**
- * Makes an invitation. Its address is not in the audit trail: it names a person who may have no
- * account. One that the address has in this project gets the new role, a new link and a new week.
+ * Creates an invitation. The audit trail omits its address, which may belong to a person without an
+ * account. An existing invitation of the address in this project gets the new role, a new link and
+ * a new week.
  */
 export async function createInvitation(
   ctx: RecordContext,
@@ -93,7 +94,7 @@ export async function invitationOfToken(ctx: RecordContext, token: string, db: R
   return found;
 }
 
-/** Makes the user a member. A user who is one keeps the role. */
+/** Makes the user a member. A current member keeps the role. */
 export async function acceptInvitation(
   ctx: RecordContext,
   { id, projectId, role }: OpenInvitation,
@@ -123,8 +124,8 @@ async function closeInvitation(
 }
 
 /**
- * Ends what a user has sent in a project: a removed owner must not come back by an invitation of
- * their own.
+ * Revokes the invitations a user sent in a project: a removed owner must not return through one of
+ * them.
  */
 export async function revokeInvitationsOf(
   ctx: RecordContext,
@@ -174,9 +175,9 @@ export function inviteLimiter(clock: Clock): RateLimiter {
 }
 
 /**
- * Invites a mail address, by mail where mail can be sent; otherwise the answer has the link.
- * @throws VALIDATION_FAILED, FORBIDDEN for the operator, RATE_LIMITED (20 an hour of one inviter, 5 to one address),
- * LIMIT_REACHED (100 are open)
+ * Invites a mail address, by mail if mail is configured; otherwise the answer contains the link.
+ * @throws VALIDATION_FAILED, FORBIDDEN for the operator, RATE_LIMITED (20 an hour per inviter, 5
+ * per address), LIMIT_REACHED (100 open)
  */
 export async function inviteToProject(
   ctx: ProjectsContext,
@@ -202,7 +203,7 @@ export async function inviteToProject(
   return { ...view, inviteUrl: mail.link("project-invitation", token) };
 }
 
-/** What is open of a project, for its owners. */
+/** The open invitations of a project, for its owners. */
 export async function listInvitations(ctx: ProjectsContext, principal: PermissionHolder, ref: string) {
   const projectId = ctx.projects.require(principal, ref, "project:manage");
   return { data: (await invitationsOfProject(ctx, projectId, MAX_OPEN, ctx.db.read)).map(invitationView) };
@@ -221,7 +222,7 @@ export async function revokeInvitation(
   );
 }
 
-/** What is open to the caller's own address. */
+/** The open invitations for the caller's address. */
 export async function ownInvitations(ctx: ProjectsContext, principal: UserPrincipal) {
   const { read } = ctx.db;
   const email = await ownAddress(ctx, principal.userId, read);
@@ -229,7 +230,7 @@ export async function ownInvitations(ctx: ProjectsContext, principal: UserPrinci
   return { data: found.map(invitedViewOf) };
 }
 
-/** The caller becomes a member. @throws INVITATION_NOT_FOUND */
+/** Makes the caller a member. @throws INVITATION_NOT_FOUND */
 export async function acceptOwnInvitation(ctx: ProjectsContext, principal: UserPrincipal, id: string) {
   return ctx.db.write(async (trx) => {
     const invitation = await requireOwnInvitation(ctx, principal, id, trx);
@@ -239,8 +240,8 @@ export async function acceptOwnInvitation(ctx: ProjectsContext, principal: UserP
 }
 
 /**
- * As {@link acceptOwnInvitation}, with the token of a link: whoever has the link may come in, under
- * any address. @throws LINK_EXPIRED
+ * Like {@link acceptOwnInvitation}, with the token of a link: its holder may join, with any
+ * address. @throws LINK_EXPIRED
  */
 export async function acceptInvitationLink(ctx: ProjectsContext, principal: UserPrincipal, token: string) {
   return ctx.db.write(async (trx) => {
@@ -257,9 +258,7 @@ export async function declineInvitation(ctx: ProjectsContext, principal: UserPri
   );
 }
 
-/**
- * What a link is about, for a page that shows it before anyone has logged in. @throws LINK_EXPIRED
- */
+/** The content of a link, for a page shown before the login. @throws LINK_EXPIRED */
 export async function invitationOfLink(ctx: ProjectsContext, token: string) {
   const { email, ...invitation } = await invitationOfToken(ctx, token, ctx.db.read);
   return { ...invitedViewOf({ ...invitation, email }), email, registration: ctx.config.auth.registration };
@@ -289,9 +288,8 @@ async function requireOwnInvitation(
 }
 
 /**
- * The caller's address, as far as it is known to be theirs. Where anybody registers under any
- * address without confirming it, and for an address that users changed by themselves, the link in
- * the mail is the only way in.
+ * The caller's verified address. If registration needs no verification, or users changed the
+ * address themselves, only the link in the mail is accepted.
  */
 async function ownAddress(ctx: ProjectsContext, userId: string, db: ReadDb | Trx): Promise<string | null> {
   const { registration, requireEmailVerification } = ctx.config.auth;

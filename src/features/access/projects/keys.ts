@@ -14,7 +14,7 @@ export interface NewKey {
   readonly createdBy: string | null;
 }
 
-/** A key as it is shown: its secret only in the answer that made it. */
+/** A key with its secret, returned only when it is created. */
 export interface IssuedKey {
   readonly id: string;
   readonly name: string;
@@ -30,7 +30,7 @@ export async function createKey(ctx: RecordContext, key: NewKey, trx: Trx): Prom
   return issued;
 }
 
-/** A new key in place of an old one, which ends after the grace. @throws API_KEY_NOT_FOUND */
+/** Replaces a key, which expires after the grace period. @throws API_KEY_NOT_FOUND */
 export async function rotateKey(
   ctx: RecordContext,
   projectId: string,
@@ -64,7 +64,7 @@ export async function rotateKey(
   return issued;
 }
 
-/** @throws API_KEY_NOT_FOUND, also for one that has been revoked before. */
+/** @throws API_KEY_NOT_FOUND, also for a revoked one. */
 export async function revokeKey(ctx: RecordContext, projectId: string, keyId: string, trx: Trx): Promise<void> {
   await findKey(projectId, keyId, trx);
   await trx.updateTable("api_keys").set({ revokedAt: ctx.clock.now() }).where("id", "=", keyId).execute();

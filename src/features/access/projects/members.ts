@@ -26,11 +26,11 @@ export async function membersPage(
 }
 
 /**
- * Invites a mail address, adds a user at once, or changes the role of a member. A user is added
- * without being asked only by a caller who may read users: anyone else could reach people through a
- * project's rules, and would learn which accounts exist.
- * @throws USER_NOT_FOUND, LAST_ADMIN, UNAUTHORIZED_ROLE, VALIDATION_FAILED, and what {@link
- * inviteToProject} throws
+ * Invites a mail address, adds a user, or changes the role of a member. Only callers who may read
+ * users add one without an invitation: others could otherwise reach people through a project's
+ * rules and find out which accounts exist.
+ * @throws USER_NOT_FOUND, LAST_ADMIN, UNAUTHORIZED_ROLE, VALIDATION_FAILED, and the errors of
+ * {@link inviteToProject}
  */
 export async function addMember(
   ctx: ProjectsContext,
@@ -63,7 +63,7 @@ export async function addMember(
   });
 }
 
-/** @throws USER_NOT_FOUND for somebody who is no member, LAST_ADMIN */
+/** @throws USER_NOT_FOUND for a user who is not a member, LAST_ADMIN */
 export async function changeMember(
   ctx: ProjectsContext,
   principal: PermissionHolder,
@@ -80,8 +80,8 @@ export async function changeMember(
 }
 
 /**
- * Owners remove anyone; every member may leave. @throws USER_NOT_FOUND for a user who is no member,
- * LAST_ADMIN
+ * Owners remove any member; every member may leave. @throws USER_NOT_FOUND for a user who is not a
+ * member, LAST_ADMIN
  */
 export async function removeMember(
   ctx: ProjectsContext,

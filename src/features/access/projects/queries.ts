@@ -4,7 +4,7 @@ import type { ProjectRole } from "../../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../../store/sqlite/list-queries.ts";
 
 export interface ProjectFilter {
-  /** Only projects this user is a member of, and the default one; null for all. */
+  /** Only projects of this member, and the default one; null for all. */
   readonly memberId: string | null;
   readonly defaultId: string;
   readonly q: string | undefined;
@@ -105,7 +105,7 @@ export function deleteRules(trx: Trx, projectId: string, now: number) {
     .execute();
 }
 
-/** A member with what others see of the user. */
+/** A member with the user's public fields. */
 export interface MemberRow {
   readonly projectId: string;
   readonly userId: string;
@@ -125,7 +125,7 @@ function members(db: ReadDb | Trx, projectId: string) {
 
 const COLUMNS = ["m.projectId", "m.userId", "m.role", "m.createdAt", "u.username", "u.name"] as const;
 
-/** In the order in which the accounts were made. */
+/** In the order in which the accounts were created. */
 export function listMembers(db: ReadDb, projectId: string, page: PageRequest): Promise<MemberRow[]> {
   let query = members(db, projectId).select(COLUMNS);
   if (page.after) query = query.where("m.userId", ">", String(page.after[0]));
@@ -155,18 +155,18 @@ export async function hasOtherOwner(trx: Trx, projectId: string, userId: string)
   return row !== undefined;
 }
 
-/** Somebody whom a project tells what it has to say. */
+/** A recipient of a project's messages. */
 export interface ProjectPerson {
   readonly id: string;
   readonly wantsDigest: boolean;
 }
 
-/** As many as one notification may tell. */
+/** Limit of recipients of one notification. */
 const MAX_PEOPLE = 1000;
 
 /**
- * The active members of a project, its owner among them. The default project may have none: its
- * people are then the administrators.
+ * The active members of a project, including its owner. The default project may have none: its
+ * recipients are then the administrators.
  */
 export async function projectPeople(
   db: ReadDb | Trx,

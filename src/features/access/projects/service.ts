@@ -24,7 +24,7 @@ import { createKey, type IssuedKey, revokeKey, rotateKey } from "./keys.ts";
 import * as queries from "./queries.ts";
 import type { CreateKey, CreateProject, ListProjects, UpdateProject } from "./schema.ts";
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface ProjectsOwn {
   readonly accounts: AccountContext;
   readonly db: Database;
@@ -43,12 +43,12 @@ export type ProjectsContext = ProjectsOwn &
 
 type Settings = Readonly<Record<string, unknown>>;
 
-/** Of all settings of a project as they are stored, however many requests they came in. */
+/** Limit for all settings of a project as stored. */
 const MAX_BYTES = 16_384;
 
 /**
- * A project's settings after a change: members that are not given stay, null removes one.
- * @returns JSON text. @throws VALIDATION_FAILED when they are more than 16 KiB together
+ * Merges changed settings: missing members stay, null removes one.
+ * @returns JSON text. @throws VALIDATION_FAILED when they exceed 16 KiB in total
  */
 function mergedSettings(stored: string, given: Settings = {}): string {
   const members = Object.entries({ ...(JSON.parse(stored) as Settings), ...given });
@@ -62,14 +62,12 @@ function mergedSettings(stored: string, given: Settings = {}): string {
 type ProjectRow = Selectable<Schema["projects"]>;
 type KeyRow = Selectable<Schema["api_keys"]>;
 
-/**
- * Scopes that reach beyond the project are only given by those who hold the permission themselves.
- */
+/** Scopes that reach beyond the project: only holders of the permission may grant them. */
 const GUARDED_SCOPES: readonly KeyScope[] = ["notifications:send", "realtime:publish"];
 
 /**
- * The scope of a service token that lets it do what a key of each scope can do. Following a project
- * is reading its events.
+ * The scope of a service token that corresponds to each scope of a key. Following a project means
+ * reading its events.
  */
 const TOKEN_SCOPES: Readonly<Record<KeyScope, Permission>> = {
   "events:write": "events:write",
@@ -99,8 +97,8 @@ export async function projectsPage(ctx: ProjectsContext, principal: PermissionHo
 }
 
 /**
- * Its first key has the default scopes; made by a service token only those that the token has, and
- * without any there is no key.
+ * The first key has the default scopes. A service token creates it with those scopes that it holds,
+ * or not at all.
  */
 export async function createProject(
   ctx: ProjectsContext,
@@ -213,7 +211,7 @@ export async function rotateProjectKey(
   const issued = await changeAsOwner(ctx, principal, ref, async (projectId, trx) => {
     requireKeyId(keyId);
     const key = await rotateKey(ctx, projectId, keyId, graceMs, principal.userId, trx);
-    // The new secret is a new key in the caller's hand.
+    // The new secret is a new key for the caller.
     requireMayGive(principal, key.scopes);
     return key;
   });
@@ -232,7 +230,7 @@ export async function revokeProjectKey(
   });
 }
 
-/** A change that only an owner may make. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
+/** Makes a change that requires an owner. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
 async function changeAsOwner<T>(
   ctx: ProjectsContext,
   principal: PermissionHolder,
@@ -267,10 +265,10 @@ function projectView(ctx: ProjectsContext, row: ProjectRow, principal: Principal
 /** @throws PRIVILEGE_ESCALATION */
 function requireMayGive(principal: PermissionHolder, scopes: readonly KeyScope[]): void {
   const refused = scopes.find((scope) => !mayGive(principal, scope));
-  if (refused) throw new PrismError("PRIVILEGE_ESCALATION", `Only somebody who holds ${refused} may give it to a key`);
+  if (refused) throw new PrismError("PRIVILEGE_ESCALATION", `Only a holder of ${refused} can grant it to a key`);
 }
 
-/** A key goes on when the token that made it has ended: it may do no more than the token. */
+/** A key outlives the token that created it, so it may do no more than the token. */
 function mayGive({ permissions, tokenScopes }: PermissionHolder, scope: KeyScope): boolean {
   const needed = TOKEN_SCOPES[scope];
   return (!GUARDED_SCOPES.includes(scope) || permissions.has(needed)) && tokenScopes?.has(needed) !== false;
@@ -294,7 +292,7 @@ async function freeSlug(trx: Trx, given: string | undefined, name: string): Prom
       .slice(0, MAX_SLUG_BASE)
       .replace(/^-+|-+$/g, "") || "project";
   for (let n = 1; ; n++) {
-    // A name like an id does not make a slug like one.
+    // A name in the form of an id must not become such a slug.
     const slug = n === 1 && !isUuid(base) ? base : `${base}-${n}`;
     if (!(await queries.isSlugTaken(trx, slug))) return slug;
   }
@@ -317,16 +315,15 @@ function issuedView({ expiresAt, ...key }: IssuedKey) {
 }
 
 /**
- * More keys, or more rules, than this get no audit rows of their own: a transaction is short, for
- * ingest waits for it.
+ * Beyond this many keys or rules no separate audit rows are written, to keep the transaction short.
  */
 const MAX_ROWS = 100;
 
 /**
- * Ends a project with its keys, rules and webhooks, in one transaction; its events are removed by a
- * job. All that ends has its audit row; of more than 100 keys, or rules, the project's own row has
- * the count and the first 100 ids instead.
- * @throws PROJECT_NOT_FOUND, also for the second of two deletions at the same time; DEFAULT_PROJECT
+ * Deletes a project with its keys, rules and webhooks in one transaction; a job removes its events.
+ * Each has an audit row; with more than 100 keys or rules, the project's own row has the number and
+ * the first 100 ids instead.
+ * @throws PROJECT_NOT_FOUND, also for the second of two concurrent deletions; DEFAULT_PROJECT
  */
 export async function deleteProject(context: ProjectsContext, principal: PermissionHolder, ref: string): Promise<void> {
   const { audit, clock, projects, jobs } = context;

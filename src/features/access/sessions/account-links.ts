@@ -16,34 +16,34 @@ import {
 import type { ClientInfo } from "./sessions.ts";
 
 /**
- * One mail of a kind in this time, and so many links that are good at once: an address must not be
- * filled with mail.
+ * Limits of mails per kind: one in this time, and this many valid links, so that an address is not
+ * flooded.
  */
 const PAUSE_MS = 60_000;
 const MAX_LINKS = 5;
 
 /*
- * What the links in mails do. A request for such a mail is answered before anything is looked up:
- * neither the answer nor its time tells whether there is an account.
+ * Links in mails. A request for such a mail is answered before any look-up, so that neither the
+ * answer nor its timing reveals whether an account exists.
  */
 
-/** Sends another confirmation link to an account that waits for one. Returns at once. */
+/** Sends another verification link to an unverified account. Returns at once. */
 export function resendVerification(ctx: AccountContext, email: string): void {
   sendLink(ctx, email, "verify_email", (status) => status === "unverified");
 }
 
-/** Sends a link to choose a new password. Returns at once. */
+/** Sends a link to reset the password. Returns at once. */
 export function forgotPassword(ctx: AccountContext, email: string): void {
   sendLink(ctx, email, "reset_password", (status) => status !== "disabled");
 }
 
-/** Resolves when what was asked for so far has been done, up to the jobs that send the mails. */
+/** Resolves when all requests so far are processed, up to the jobs that send the mails. */
 export async function linksIdle(ctx: AccountContext): Promise<void> {
   await Promise.all(ctx.linksUnderWay);
 }
 
 /**
- * @returns what the account is now: active, or pending where somebody has yet to approve it.
+ * @returns the account's new status: active, or pending if it still needs approval.
  * @throws LINK_EXPIRED
  */
 export async function verifyEmail(ctx: AccountContext, token: string): Promise<UserStatus> {
@@ -51,7 +51,7 @@ export async function verifyEmail(ctx: AccountContext, token: string): Promise<U
   return db.write(async (trx) => {
     const userId = await consumeOneTimeToken(ctx.clock, token, "verify_email", trx);
     const account = await usersWith(trx, "id", userId).select("status").executeTakeFirst();
-    // An account that was closed since is not opened by an old mail.
+    // An old mail must not reopen an account that was disabled since.
     if (!account || account.status === "disabled") throw linkExpired();
     if (account.status !== "unverified") return account.status;
     const status = config.auth.registration === "open" ? "active" : "pending";
@@ -63,8 +63,8 @@ export async function verifyEmail(ctx: AccountContext, token: string): Promise<U
 }
 
 /**
- * Sets the password of the account that a link was sent to; all its sessions end. @throws
- * LINK_EXPIRED, WEAK_PASSWORD, OVERLOADED
+ * Sets the password of a link's account and ends all its sessions. @throws LINK_EXPIRED,
+ * WEAK_PASSWORD, OVERLOADED
  */
 export async function resetPassword(
   ctx: AccountContext,
@@ -73,7 +73,7 @@ export async function resetPassword(
   client: ClientInfo,
 ): Promise<void> {
   const { db, backoff } = ctx;
-  // Before the password is hashed: hashing is dear, and must not be had for the asking.
+  // Before the password is hashed, because hashing is expensive.
   const userId = await ownerOfOneTimeToken(ctx.clock, token, "reset_password", db.read);
   const account = await usersWith(db.read, "id", userId)
     .select(["status", "email", "username", "phone"])
@@ -84,8 +84,7 @@ export async function resetPassword(
       await consumeOneTimeToken(ctx.clock, token, "reset_password", trx);
     },
   });
-  // The mailbox has shown who is here: guesses, from here or elsewhere, do not keep the owner
-  // waiting.
+  // Access to the mailbox proves the owner: earlier failed logins must not delay them.
   for (const name of [account.email, account.username, account.phone])
     if (name !== null) backoff.trust(name, client.ip);
 }
@@ -110,7 +109,7 @@ function sendLink(
   ctx.linksUnderWay.add(work);
 }
 
-/** Nothing where no account is meant, or one was sent just now. */
+/** Does nothing for an unknown account, or if a link was sent recently. */
 async function makeLink(
   ctx: AccountContext,
   email: string,
@@ -118,15 +117,15 @@ async function makeLink(
   isMeant: (status: UserStatus) => boolean,
 ): Promise<void> {
   const { db, mail } = ctx;
-  // The answer goes out first.
+  // The answer is sent first.
   await new Promise((resolve) => setImmediate(resolve));
   const account = await usersWith(db.read, "email", email).select(["id", "status"]).executeTakeFirst();
   if (!account || !isMeant(account.status)) return;
   await db.write(async (trx) => {
     const { count, isRecent } = await openOneTimeTokens(ctx.clock, account.id, kind, PAUSE_MS, trx);
     if (isRecent || count >= MAX_LINKS) return;
-    // Earlier links stay good: a stranger who asks for one more must not spoil the one that its
-    // owner is about to open.
+    // Earlier links stay valid: a stranger who requests another one must not invalidate the
+    // owner's.
     const token = await addOneTimeToken(ctx.clock, account.id, kind, trx);
     await mail.send(kind === "verify_email" ? "verify-email" : "reset-password", email, token, trx);
   });

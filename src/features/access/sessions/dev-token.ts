@@ -9,7 +9,7 @@ import type { Trx } from "../../../store/database.ts";
 import type { AuthContext } from "./guards.ts";
 import { clientOf, openSession } from "./sessions.ts";
 
-/** What proxies, load balancers and CDNs add to the requests that they pass on. */
+/** Headers that proxies, load balancers and CDNs add to forwarded requests. */
 const FORWARDING_NAMES = new Set(["forwarded", "via", "true-client-ip", "client-ip", "x-host", "x-proxyuser-ip"]);
 const FORWARDING_PREFIXES = [
   ...["x-forwarded", "x-real-", "x-client-", "x-cluster-", "x-remote-", "x-original-", "x-rewrite-", "x-proxy-"],
@@ -19,9 +19,9 @@ const FORWARDING_PREFIXES = [
 const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
- * Who may have an administrator's token for the asking, and read the metrics without one: a
- * process on this machine that asks directly. Everything that a proxy, a browser page of another
- * origin or a rebound host name would show, closes it.
+ * Access to an administrator's token and to metrics without credentials, in development: only for a
+ * direct request of a process on this machine. Any sign of a proxy, of a browser page of another
+ * origin, or of a rebound host name closes it.
  */
 export class DevGate {
   readonly #config: Config;
@@ -53,8 +53,8 @@ export class DevGate {
   }
 
   /**
-   * Only a page of this very server is not foreign: another port of this machine may serve
-   * anybody's. The host has been checked before.
+   * Only a page of this server is its own origin: other ports of this machine may serve foreign
+   * pages. The host has been checked before.
    */
   #isOwnOrigin(origin: string, host: string): boolean {
     return origin === "" || origin === `http://${host}`;
@@ -62,8 +62,8 @@ export class DevGate {
 }
 
 /**
- * A server that clients call by the name of another host gives no development token, to this
- * machine neither.
+ * A server with the public name of another host issues no development token, not even to this
+ * machine.
  */
 export function hasLocalPublicUrl({ publicUrl }: Pick<Config, "publicUrl">): boolean {
   return publicUrl === undefined || LOOPBACK_HOST.test(new URL(publicUrl).hostname);
@@ -73,15 +73,12 @@ function isForwarding(name: string): boolean {
   return FORWARDING_NAMES.has(name) || FORWARDING_PREFIXES.some((prefix) => name.startsWith(prefix));
 }
 
-/**
- * `GET /dev/token`. The token belongs to a session like any other, so that logging out ends
- * it.
- */
+/** `GET /dev/token`. The token belongs to an ordinary session, so logging out ends it. */
 export function devTokenRoute({ config, users, audit, log, db, devUserId, accounts }: AuthContext): Route {
   const gate = new DevGate(config);
 
   /**
-   * An unknown user is made as for a notification, so that a client can connect before its first
+   * Creates an unknown user as for a notification, so that a client can connect before its first
    * one. @throws NOT_FOUND
    */
   async function userOf(ref: string | undefined, trx: Trx): Promise<string> {
@@ -123,7 +120,7 @@ export function devTokenRoute({ config, users, audit, log, db, devUserId, accoun
   });
 }
 
-/** What a path answers that does not exist: nobody learns that there is a gate. */
+/** The answer of a path that does not exist, so that the gate is not revealed. */
 function noRoute(): PrismError {
   return new PrismError("NOT_FOUND", "No such route");
 }

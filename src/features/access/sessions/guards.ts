@@ -14,7 +14,7 @@ import type { AccountContext } from "../context.ts";
 import type { UserDirectory } from "../users/user-directory.ts";
 import { WIDE_NETWORK_FACTOR } from "./login-backoff.ts";
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface AuthOwn {
   readonly accounts: AccountContext;
   readonly db: Database;
@@ -30,13 +30,13 @@ export interface AuthOwn {
 
 export type AuthContext = AuthOwn & Pick<CoreServices, "audit" | "log">;
 
-/** What is counted apart: asking for mails never takes a login's room. */
+/** Counted separately: requests for mails never use up the attempts of logins. */
 type Purpose = "login" | "mail";
 
 /**
- * The limits `rateLimit.auth` and `rateLimit.authName`, a minute: attempts by address, and failed
- * logins by name, existing or not. A pair of name and address that has logged in lately is counted
- * by itself, so that strangers cannot use its attempts up.
+ * The limits `rateLimit.auth` and `rateLimit.authName` per minute: attempts by address, and failed
+ * logins by name, existing or not. A pair of name and address with a recent login is counted
+ * separately, so that strangers cannot use up its attempts.
  */
 export class AuthLimits {
   readonly #limiter: RateLimiter;
@@ -48,7 +48,7 @@ export class AuthLimits {
   }
 
   /**
-   * Counts an attempt of an address; IPv6 by /64, and with a wider limit by /48. @throws
+   * Counts an attempt of an address; IPv6 by /64, and with a higher limit by /48. @throws
    * RATE_LIMITED
    */
   take(exchange: Exchange, purpose: Purpose): void {
@@ -61,9 +61,9 @@ export class AuthLimits {
   }
 
   /**
-   * Counts a login. The `RateLimit-*` fields of the answer are those of the nearer limit.
-   * @param isKnown whether this name has logged in from this address lately.
-   * @returns to be called after a success: names count failures only. @throws RATE_LIMITED
+   * Counts a login. The `RateLimit-*` fields of the answer show the closer limit.
+   * @param isKnown whether this name has recently logged in from this address.
+   * @returns a function to call after a success: names count failures only. @throws RATE_LIMITED
    */
   takeLogin(exchange: Exchange, name: string, isKnown: boolean): () => void {
     const { enabled, authName } = this.#settings.rateLimit;
@@ -88,23 +88,17 @@ export class AuthLimits {
   }
 }
 
-/**
- * In front of a token whose cookie ends with the browser: the cookie of the next refresh is of the
- * same kind.
- */
+/** Prefix of a token in a session cookie, so that the next refresh sets a session cookie too. */
 const UNTIL_BROWSER_ENDS = "~";
 
-/**
- * The cookie that holds a refresh token (docs/security.md). Nothing but refresh and logout reads
- * it.
- */
+/** The cookie of a refresh token (docs/security.md). Only refresh and logout read it. */
 export class RefreshCookie {
   readonly #name: string;
   readonly #attributes: string;
 
   /**
-   * @param isSecure whether clients reach this server over https: the `__Host-` prefix then keeps
-   * other hosts from setting it (RFC 6265bis 4.1.3.2).
+   * @param isSecure whether clients use https: the `__Host-` prefix then keeps other hosts from
+   * setting it (RFC 6265bis 4.1.3.2).
    */
   constructor(isSecure: boolean) {
     this.#name = isSecure ? "__Host-prism_refresh" : "prism_refresh";
@@ -115,7 +109,7 @@ export class RefreshCookie {
     return this.#value(exchange)?.replace(UNTIL_BROWSER_ENDS, "");
   }
 
-  /** Whether the request's cookie was set by a login that is not to be remembered. */
+  /** Whether the request has a session cookie. */
   endsWithBrowser(exchange: Exchange): boolean {
     return this.#value(exchange)?.startsWith(UNTIL_BROWSER_ENDS) ?? false;
   }
@@ -128,7 +122,7 @@ export class RefreshCookie {
     return undefined;
   }
 
-  /** @param endsWithBrowser without an end of its own: the browser drops it when it ends. */
+  /** @param endsWithBrowser sets a session cookie, which the browser deletes when it closes. */
   set(token: string, maxAgeMs: number, endsWithBrowser = false): string {
     if (endsWithBrowser) return `${this.#name}=${UNTIL_BROWSER_ENDS}${token}; ${this.#attributes}`;
     return `${this.#name}=${token}; Max-Age=${Math.max(0, Math.floor(maxAgeMs / 1000))}; ${this.#attributes}`;
@@ -140,9 +134,9 @@ export class RefreshCookie {
 }
 
 /**
- * A request that a cookie vouches for must come from a page that may send it (docs/security.md; the
- * headers are described in the Fetch standard). The own origin is what the configuration says,
- * never what `Host` claims. Clients that are no browsers send neither header and pass.
+ * A request authenticated by a cookie must come from an allowed page (docs/security.md; the headers
+ * are defined in the Fetch standard). The own origin comes from the configuration, never from
+ * `Host`. Clients that are not browsers send neither header and pass.
  * @throws ORIGIN_REFUSED
  */
 export function requireOwnOrigin(exchange: Exchange, allowsOrigin: (origin: string) => boolean): void {

@@ -12,35 +12,38 @@ const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = WINDOW_MS;
 const NAME_FAILURES = 50;
 const ADDRESS_FAILURES = 30;
-/** An IPv6 /48 holds 65 536 customer networks: they share this many times what one may fail. */
+/**
+ * An IPv6 /48 contains 65 536 customer networks: together they have this multiple of one network's
+ * limit.
+ */
 export const WIDE_NETWORK_FACTOR = 8;
 export const KNOWN_PAIR_MS = 30 * 24 * 3_600_000;
 const MAX_ENTRIES = 200_000;
 
 interface Failures {
   count: number;
-  /** When the window began, or for a pair, when the last failure was. Elapsed ms. */
+  /** Start of the window, or for a pair the time of the last failure. Elapsed ms. */
   at: number;
 }
 
 type Table<V extends {}> = ReturnType<typeof recentlyUsed<string, V>>;
 
-/** An attempt to log in. It counts as a failure until one of these is called. */
+/** A login attempt. It counts as a failure until one of these is called. */
 export interface LoginAttempt {
   succeeded(): void;
-  /** The attempt was refused before a password was checked: it was no guess. */
+  /** The attempt was refused before a password was checked, so it does not count. */
   withdrawn(): void;
 }
 
 /**
  * Slows down password guessing. Failures are counted in memory by login name as typed, existing or
- * not, and right and wrong passwords are answered alike. After five failures a (name, address) pair
- * waits one second, doubling to a quarter of an hour. A name is closed after fifty failures in a
- * quarter of an hour, an address after thirty.
+ * not; right and wrong passwords are treated alike. After five failures a (name, address) pair
+ * waits one second, doubling up to a quarter of an hour. A name is blocked after fifty failures in
+ * a quarter of an hour, an address after thirty.
  *
- * A pair that has succeeded in the last thirty days is known: only its own failures count for it,
- * so that guesses from elsewhere never close an account to its owner. Time is elapsed time: a clock
- * that is set closes nothing.
+ * A pair with a success in the last thirty days is known: only its own failures count for it, so
+ * that guesses from elsewhere never lock out the owner. Uses elapsed time: setting the clock has no
+ * effect.
  */
 export class LoginBackoff {
   readonly #clock: Clock;
@@ -58,8 +61,8 @@ export class LoginBackoff {
   }
 
   /**
-   * An attempt begins; it counts as failed from now on, so that guesses sent side by side count
-   * too. @throws RATE_LIMITED
+   * Starts an attempt. It counts as failed from now on, so that concurrent guesses count too.
+   * @throws RATE_LIMITED
    */
   begin(name: string, address: string): LoginAttempt {
     const now = this.#clock.elapsed();
@@ -86,27 +89,27 @@ export class LoginBackoff {
     return { succeeded, withdrawn };
   }
 
-  /** Whether the pair has succeeded in the last thirty days, as far as memory goes. */
+  /** Whether the pair has had a success in the last thirty days, according to memory. */
   isKnown(name: string, address: string): boolean {
     const at = this.#knownPairs.peek(pairKey(name, address));
     return at !== undefined && at > this.#clock.elapsed() - KNOWN_PAIR_MS;
   }
 
   /**
-   * The owner of the name was at this address: the pair is known from now on, and its failures are
-   * forgotten.
+   * The owner of the name has proven to be at this address: marks the pair as known and clears its
+   * failures.
    */
   trust(name: string, address: string): void {
     this.#pairs.delete(pairKey(name, address));
     this.recall(name, address);
   }
 
-  /** The pair was found to have succeeded before; its failures still count. */
+  /** Marks the pair as known from an earlier session; its failures still count. */
   recall(name: string, address: string): void {
     this.#knownPairs.set(pairKey(name, address), this.#clock.elapsed());
   }
 
-  /** Opens everything that was closed (`prism user unlock`). */
+  /** Clears all failures (`prism user unlock`). */
   clear(): void {
     this.#pairs.clear();
     this.#names.clear();
@@ -121,7 +124,7 @@ export class LoginBackoff {
   }
 }
 
-/** The failures of a window that is not over. */
+/** The failures of the current window. */
 function inWindow(table: Table<Failures>, key: string, now: number): Failures {
   const failures = failuresOf(table, key, now);
   if (now - failures.at >= WINDOW_MS) {
@@ -137,7 +140,7 @@ function failuresOf(table: Table<Failures>, key: string, now: number): Failures 
   return failures;
 }
 
-/** How long a window that is full stays closed, in ms; 0 or less: it is open. */
+/** How long a full window stays closed, in ms; 0 or less: it is open. */
 function closedFor(failures: Failures | undefined, limit: number, now: number): number {
   return failures && failures.count >= limit ? failures.at + WINDOW_MS - now : 0;
 }
@@ -146,14 +149,13 @@ function forget(counted: readonly Failures[]): void {
   for (const failures of counted) if (failures.count > 0) failures.count--;
 }
 
-/** No login name holds a tab. */
+/** No login name contains a tab. */
 function pairKey(name: string, address: string): string {
   return `${name}\t${addressGroup(address)}`;
 }
 
 /**
- * What an address is counted by, with the failures that close it: an IPv6 address also by the wider
- * network it is in.
+ * The keys an address is counted by, with their limits: an IPv6 address also by its wider network.
  */
 function networksOf(address: string): { readonly key: string; readonly limit: number }[] {
   const own = { key: addressGroup(address), limit: ADDRESS_FAILURES };

@@ -38,12 +38,12 @@ import {
 } from "./sessions.ts";
 
 /**
- * @property projectInviteToken of the link of an invitation to a project: the account is made
- * confirmed, and joins the project.
+ * @property projectInviteToken token of an invitation link: the new account is verified and joins
+ * the project.
  */
 export type Registration = v.InferOutput<typeof RegisterBody>;
 
-/** What a client gets that has shown who it is. */
+/** The result of a successful login. */
 export interface Login {
   readonly userId: string;
   readonly accessToken: string;
@@ -53,7 +53,7 @@ export interface Login {
 }
 
 /**
- * @returns the login as well where the account is active at once and the policy is `open`.
+ * @returns a login too if the account is active at once and the policy is `open`.
  * @throws REGISTRATION_CLOSED, FORBIDDEN (setup token), LINK_EXPIRED (invitation), WEAK_PASSWORD,
  * INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, OVERLOADED
  */
@@ -103,7 +103,7 @@ async function makeAccount(
     ? await requireInvitation(ctx, registration, projectInviteToken, trx)
     : undefined;
   const isOpen = config.auth.registration === "open";
-  // A link that came by mail has confirmed the address.
+  // A link from a mail verifies the address.
   const isConfirmed = setupToken !== undefined || invitation !== undefined;
   const mustVerify = isOpen && config.auth.requireEmailVerification && !isConfirmed;
   const status = setupToken !== undefined ? "active" : !isOpen ? "pending" : mustVerify ? "unverified" : "active";
@@ -116,7 +116,7 @@ async function makeAccount(
 }
 
 /**
- * The invitation of a link, which is for the address that registers. @throws LINK_EXPIRED,
+ * The invitation of a link, which must be for the registered address. @throws LINK_EXPIRED,
  * VALIDATION_FAILED
  */
 async function requireInvitation(
@@ -133,8 +133,7 @@ async function requireInvitation(
 }
 
 /**
- * The account that an invitation opens. An administrator may have closed it since. @throws
- * LINK_EXPIRED
+ * The account of an invitation. An administrator may have disabled it since. @throws LINK_EXPIRED
  */
 async function invitedAccount(ctx: AccountContext, inviteToken: string, db: ReadDb) {
   const userId = await ownerOfOneTimeToken(ctx.clock, inviteToken, "invite", db);
@@ -144,9 +143,10 @@ async function invitedAccount(ctx: AccountContext, inviteToken: string, db: Read
 }
 
 /**
- * A wrong password, an unknown name and an account without password answer alike and take as long.
- * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED for what is no password;
- * ACCOUNT_PENDING, ACCOUNT_DISABLED and ACCOUNT_UNVERIFIED for the right password only
+ * A wrong password, an unknown name and an account without a password give the same answer after
+ * the same time.
+ * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED for an invalid password;
+ * ACCOUNT_PENDING, ACCOUNT_DISABLED and ACCOUNT_UNVERIFIED for the correct password only
  */
 export async function login(
   ctx: AccountContext,
@@ -163,12 +163,11 @@ export async function login(
     throw accountError(user.status);
   }
   const isOutdated = user.passwordHash !== null && passwords.isOutdated(user.passwordHash);
-  // Somebody who is right is not sent away because there is no room to hash anew: the next login
-  // will.
+  // A correct login must not fail because the hash cannot be renewed now: the next one will.
   const newHash = isOutdated ? await passwords.hash(password).catch(() => null) : null;
   const session = await db.write(async (trx) => {
-    // As it stands now: while the password was checked the account may have been closed, or got
-    // another password.
+    // Read again: while the password was checked the account may have been disabled, or got another
+    // password.
     const now = await accountOf(user.id, trx);
     if (!now || now.passwordChangedAt !== user.passwordChangedAt)
       throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");
@@ -182,7 +181,7 @@ export async function login(
 
 /**
  * Whether the owner of a login name has logged in from this address in the last thirty days.
- * Remembered over restarts: sessions keep their address.
+ * Survives restarts, because sessions store their address.
  */
 export async function isKnownClient(
   { backoff, db, clock }: AccountContext,
@@ -193,16 +192,16 @@ export async function isKnownClient(
   if (backoff.isKnown(name.key, client.ip)) return true;
   const user = await findByLoginName(name, db.read);
   const since = clock.now() - KNOWN_PAIR_MS;
-  // Asked for an unknown name too: it must cost as many queries.
+  // Also for an unknown name: it must cost as many queries.
   const isKnown = await hasSessionFrom(user?.id ?? "", client.ip, since, db.read);
   if (isKnown) backoff.recall(name.key, client.ip);
   return isKnown;
 }
 
 /**
- * One guess at a password, counted as failed until it turns out right. What bcrypt is not asked
- * about is no guess.
- * @param find the account. @returns the account whose password it is; null when there is none.
+ * One guess at a password, counted as failed until it proves correct. A guess that never reaches
+ * bcrypt does not count.
+ * @param find the account. @returns the account with this password; null without one.
  * @throws RATE_LIMITED, OVERLOADED, VALIDATION_FAILED
  */
 async function guessPassword<A extends { readonly id: string; readonly passwordHash: string | null }>(
@@ -232,7 +231,7 @@ async function guessPassword<A extends { readonly id: string; readonly passwordH
   return null;
 }
 
-/** Continues a session. @throws what {@link rotateSession} throws */
+/** Continues a session. @throws the errors of {@link rotateSession} */
 export async function continueLogin(ctx: AccountContext, refreshToken: string, client: ClientInfo): Promise<Login> {
   return loginOf(ctx, await rotateSession(ctx, refreshToken, client));
 }
@@ -254,7 +253,7 @@ export async function logout(
   });
 }
 
-/** @returns false when it has ended already. */
+/** @returns false when it had ended already. */
 export async function endSession(
   ctx: AccountContext,
   { id, userId }: { readonly id: string; readonly userId: string },
@@ -289,14 +288,14 @@ export async function requirePassword(
   password: string,
   client: ClientInfo,
 ): Promise<void> {
-  // No login name begins with a tab: guessing those does not slow the owner down here.
+  // No login name starts with a tab: guesses at those do not slow the owner down here.
   const key = `\tid:${userId}`;
   const account = await guessPassword(ctx, key, password, client, () => accountOf(userId, ctx.db.read));
   if (!account) throw new PrismError("INVALID_CREDENTIALS", "The password is not right");
 }
 
 /**
- * Sets a new password; all sessions end but the one to keep. @throws WEAK_PASSWORD, OVERLOADED,
+ * Sets a new password and ends all sessions except one. @throws WEAK_PASSWORD, OVERLOADED,
  * USER_NOT_FOUND
  */
 export async function setPassword(
@@ -328,7 +327,7 @@ async function startLogin(ctx: AccountContext, userId: string, client: ClientInf
   return session;
 }
 
-/** Signing is no work for a transaction. */
+/** Signing is done outside the transaction. */
 async function loginOf(ctx: AccountContext, session: OpenSession): Promise<Login> {
   const { token, expiresAt } = await ctx.accessTokens.issue(session.userId, session.id);
   return { userId: session.userId, accessToken: token, accessExpiresAt: expiresAt, session };

@@ -15,13 +15,13 @@ const LINK_LIFE_MS: Readonly<Record<OneTimeKind, number>> = {
 };
 const TOKEN_BYTES = 32;
 
-/** @returns the token; earlier ones of this kind are good no more. */
+/** @returns the token; invalidates earlier ones of this kind. */
 export async function createOneTimeToken(clock: Clock, userId: string, kind: OneTimeKind, trx: Trx): Promise<string> {
   await revokeOneTimeTokens(clock, userId, trx, kind);
   return addOneTimeToken(clock, userId, kind, trx);
 }
 
-/** @returns the token; earlier ones stay good until their time is over. */
+/** @returns the token; earlier ones stay valid until they expire. */
 export async function addOneTimeToken(clock: Clock, userId: string, kind: OneTimeKind, trx: Trx): Promise<string> {
   const token = randomBytes(TOKEN_BYTES).toString("base64url");
   const expiresAt = clock.now() + LINK_LIFE_MS[kind];
@@ -33,8 +33,7 @@ export async function addOneTimeToken(clock: Clock, userId: string, kind: OneTim
 }
 
 /**
- * @returns the user it was made for. @throws LINK_EXPIRED when it is unknown, used, or too old:
- * which of them is nobody's business
+ * @returns its user. @throws LINK_EXPIRED without revealing whether it is unknown, used or expired
  */
 export async function consumeOneTimeToken(clock: Clock, token: string, kind: OneTimeKind, trx: Trx): Promise<string> {
   const now = clock.now();
@@ -51,10 +50,7 @@ export async function consumeOneTimeToken(clock: Clock, token: string, kind: One
   return found.userId;
 }
 
-/**
- * The user a token was made for, as long as it is good: to refuse early what would be refused
- * anyway. @throws LINK_EXPIRED
- */
+/** The user of a valid token, for an early refusal. @throws LINK_EXPIRED */
 export async function ownerOfOneTimeToken(clock: Clock, token: string, kind: OneTimeKind, db: ReadDb): Promise<string> {
   const found = await db
     .selectFrom("one_time_tokens")
@@ -68,7 +64,7 @@ export async function ownerOfOneTimeToken(clock: Clock, token: string, kind: One
   return found.userId;
 }
 
-/** How many tokens of a kind are good, and whether one of them was made in the last `withinMs`. */
+/** Number of valid tokens of a kind, and whether one was created in the last `withinMs`. */
 export async function openOneTimeTokens(
   clock: Clock,
   userId: string,
@@ -85,19 +81,19 @@ export async function openOneTimeTokens(
     .where("usedAt", "is", null)
     .where("expiresAt", ">", now)
     .execute();
-  // One that seems to be made later than now is from before the clock was set back.
+  // A token that appears to be made in the future was made before the clock was set back.
   const ages = open.map(({ expiresAt }) => now + LINK_LIFE_MS[kind] - expiresAt);
   return { count: open.length, isRecent: ages.some((age) => age >= 0 && age < withinMs) };
 }
 
-/** @param kind all kinds by default: the account has changed hands or is closed. */
+/** @param kind all kinds by default: the account has a new owner or is disabled. */
 export async function revokeOneTimeTokens(clock: Clock, userId: string, trx: Trx, kind?: OneTimeKind): Promise<void> {
   let update = trx.updateTable("one_time_tokens").set({ usedAt: clock.now() });
   if (kind) update = update.where("kind", "=", kind);
   await update.where("userId", "=", userId).where("usedAt", "is", null).execute();
 }
 
-/** Said of every link that opens nothing. */
+/** The error for every invalid link. */
 export function linkExpired(): PrismError {
   return new PrismError("LINK_EXPIRED", "The link has expired or was used");
 }
@@ -131,13 +127,13 @@ const MAILS = {
 } as const;
 
 export interface AccountMailParts {
-  /** Without a mail server a link has to be handed over by other means. */
+  /** Without a mail server a link must be passed on by other means. */
   readonly isConfigured: boolean;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Where the pages of {@link ACCOUNT_PAGE_NAMES} are, without a slash at the end. */
+  /** Address of the pages of {@link ACCOUNT_PAGE_NAMES}, without a trailing slash. */
   pagesUrl(): string;
-  /** Has a mail sent by a job that is part of the transaction, up to the expiry of its link. */
+  /** Enqueues a mail as a job in the transaction, to be sent before its link expires. */
   enqueue(
     mail: { readonly to: string; readonly subject: string; readonly text: string; readonly expiresAt: EpochMs },
     trx: Trx,
@@ -145,8 +141,8 @@ export interface AccountMailParts {
 }
 
 /**
- * The mails that accounts need. Each is enqueued in the transaction that makes its link, and sent
- * in the background: how long a mail server takes would tell who has an account.
+ * The mails of accounts. Each is enqueued in the transaction that creates its link and sent in the
+ * background: waiting for the mail server would reveal which accounts exist.
  */
 export class AccountMail {
   readonly #parts: AccountMailParts;
@@ -160,11 +156,11 @@ export class AccountMail {
     return this.#parts.isConfigured;
   }
 
-  /** Tells the operator, once, that people ask for mails which cannot be sent. */
+  /** Warns the operator once that mails were requested and cannot be sent. */
   warnUnconfigured(): void {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
-    this.#parts.log.warn({}, "a mail was asked for and none can be sent: smtp.host is not set");
+    this.#parts.log.warn({}, "a mail was requested, but smtp.host is not set");
   }
 
   async send(page: keyof typeof MAILS, to: string, token: string, trx: Trx): Promise<void> {
@@ -174,7 +170,7 @@ export class AccountMail {
   }
 
   /**
-   * @param invitation whose names are chosen by users: only what cannot make a link of its own is
+   * @param invitation its names are chosen by users, so only characters that cannot form a link are
    * shown.
    */
   async projectInvitation(
@@ -193,7 +189,7 @@ export class AccountMail {
   }
 
   link(page: AccountPage, token: string): string {
-    // After the hash it reaches no server's log.
+    // In the fragment, so that it reaches no server log.
     return `${this.#parts.pagesUrl()}/${page}#token=${token}`;
   }
 
@@ -210,7 +206,7 @@ export class AccountMail {
   }
 }
 
-/** Letters, digits and spaces, with what joins words: no address can be written with them. */
+/** Letters, digits, spaces and word connectors: not enough to write an address. */
 function plainWords(text: string): string {
   return text
     .replace(/[^\p{L}\p{M}\p{N} '&+_-]/gu, " ")
@@ -219,7 +215,7 @@ function plainWords(text: string): string {
     .slice(0, 100);
 }
 
-/** Apps have no address that a link could open: they ask for the code. */
+/** Apps cannot open a link: they ask for the code. */
 function codeLine(token: string): string {
   return `If your app asks for a code: ${token}`;
 }

@@ -7,34 +7,34 @@ import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 
-/** What is remembered of the client that opened a session. */
+/** Data of the client that opened a session. */
 export interface ClientInfo {
   readonly ip: string;
   readonly userAgent: string;
 }
 
 /**
- * What a session remembers of the client that opened it. @param device how the client calls itself,
- * in place of its user agent.
+ * Reads the client's data from a request. @param device the client's own name, instead of its user
+ * agent.
  */
 export function clientOf(exchange: Exchange, device?: string): ClientInfo {
   return { ip: exchange.clientAddress, userAgent: device ?? exchange.header("user-agent") };
 }
 
-/** A session with the refresh token that continues it, shown this once. */
+/** A session and its refresh token, which is shown only once. */
 export interface OpenSession {
   readonly id: string;
   readonly userId: string;
   readonly refreshToken: string;
-  /** When the refresh token ends, epoch ms. */
+  /** Expiry of the refresh token, epoch ms. */
   readonly expiresAt: number;
 }
 
-/** What sessions are kept with. */
+/** Dependencies of sessions. */
 export interface SessionContext extends Pick<AccountContext, "audit" | "clock" | "db"> {
   readonly config: {
     readonly auth: { readonly refreshExpires: number; readonly sessionMaxMs: number };
-    /** HMAC key of the refresh tokens' hashes. */
+    /** HMAC key for the hashes of refresh tokens. */
     readonly secrets: { readonly refresh: string };
   };
 }
@@ -46,9 +46,9 @@ const TOKEN_BYTES = 32;
 const MAX_AGENT_LENGTH = 256;
 
 /*
- * Logins that last: each session is a chain of single-use refresh tokens. A second use of one means
- * that somebody else has it, so the whole session ends (RFC 9700 section 4.14.2). Tokens are opaque
- * and stored as HMAC-SHA-256 under the refresh secret.
+ * Opens a session: a chain of single-use refresh tokens. A second use of one means that it was
+ * stolen, so the whole session ends (RFC 9700 section 4.14.2). Tokens are opaque and stored as
+ * HMAC-SHA-256 under the refresh secret.
  */
 
 export async function openSession(
@@ -77,9 +77,9 @@ export async function openSession(
 }
 
 /**
- * Takes a refresh token and gives the next one.
- * @throws UNAUTHENTICATED (unknown), TOKEN_EXPIRED, SESSION_REVOKED, REFRESH_REUSED (the session
- * has been ended), ACCOUNT_DISABLED and its like
+ * Exchanges a refresh token for the next one.
+ * @throws UNAUTHENTICATED (unknown), TOKEN_EXPIRED, SESSION_REVOKED, REFRESH_REUSED (the session is
+ * ended), ACCOUNT_DISABLED and similar
  */
 export async function rotateSession(
   ctx: SessionContext,
@@ -135,14 +135,14 @@ async function rotateIn(
     .execute();
   await trx
     .updateTable("sessions")
-    // The name is that of the login: it may be one that the user gave the device.
+    // Keeps the name of the login: the user may have chosen it.
     .set({ lastUsedAt: now, ip: client.ip })
     .where("id", "=", token.id)
     .execute();
   return { id: token.id, userId: token.userId, ...next };
 }
 
-/** The session that a refresh token belongs to, used or not; undefined when there is none. */
+/** The session of a refresh token, used or not; undefined for an unknown one. */
 export async function sessionOfRefreshToken(
   ctx: SessionContext,
   refreshToken: string,
@@ -156,7 +156,7 @@ export async function sessionOfRefreshToken(
     .executeTakeFirst();
 }
 
-/** The logins of a user that can still be continued, the last used first. */
+/** A user's sessions that can still be continued, last used first. */
 export async function listSessions({ clock, config }: SessionContext, userId: string, db: ReadDb) {
   const now = clock.now();
   return (
@@ -166,7 +166,7 @@ export async function listSessions({ clock, config }: SessionContext, userId: st
       .where("userId", "=", userId)
       .where("revokedAt", "is", null)
       .where("expiresAt", ">", now)
-      // One that was left alone has outlived its refresh token.
+      // Excludes sessions whose refresh token has expired.
       .where("lastUsedAt", ">", now - config.auth.refreshExpires)
       .orderBy("lastUsedAt", "desc")
       .orderBy("id", "desc")
@@ -180,7 +180,7 @@ export async function sessionOwner(id: string, db: ReadDb): Promise<string | und
   return session?.userId;
 }
 
-/** Ends one session. @returns false when it had ended, or there is none of this user. */
+/** Ends a session. @returns false when it had ended, or is not this user's. */
 export async function revokeSession(
   ctx: SessionContext,
   id: string,
@@ -200,7 +200,7 @@ export async function revokeSession(
   return true;
 }
 
-/** Ends the sessions of a user. @param except one that goes on. */
+/** Ends the sessions of a user. @param except the session to keep. */
 export async function revokeSessions(
   ctx: SessionContext,
   userId: string,
@@ -232,7 +232,7 @@ async function endSessions(
       .set({ revokedAt: clock.now(), revokeReason: reason })
       .where("id", "=", id)
       .execute();
-    // Nothing is sent to a phone that has logged out.
+    // A logged-out phone receives nothing.
     await trx.deleteFrom("push_devices").where("sessionId", "=", id).execute();
     addEffect(trx, { type: "rights-changed", of: "session", sessionId: id, userId });
   }
@@ -259,7 +259,7 @@ function hashRefreshToken(ctx: SessionContext, refreshToken: string): string {
 }
 
 /**
- * Whether the user has logged in from this address, or its IPv6 network, and used that session
+ * Whether the user has logged in from this address or its IPv6 network, and used that session
  * since.
  */
 export async function hasSessionFrom(userId: string, address: string, sinceAt: number, db: ReadDb): Promise<boolean> {
@@ -269,7 +269,7 @@ export async function hasSessionFrom(userId: string, address: string, sinceAt: n
     .select("id")
     .where("userId", "=", userId)
     .where("lastUsedAt", ">", sinceAt)
-    // A semicolon follows the colon: all addresses of the group lie between.
+    // `;` follows `:`, so all addresses of the group are in this range.
     .where((e) => e.or([e("ip", "=", address), e.and([e("ip", ">", `${group}:`), e("ip", "<", `${group};`)])]))
     .limit(1)
     .executeTakeFirst();

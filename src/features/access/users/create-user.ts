@@ -9,30 +9,27 @@ import { type RecordContext, recordChange } from "../context.ts";
 import { usersWith, writeUser } from "./queries.ts";
 import type { ImportedAccount } from "./schema.ts";
 
-/** How a login names its account: exactly one of these. */
+/** The names a login can use: exactly one of these. */
 export type LoginNames = UserNames & { readonly login?: string | undefined };
 
 type Column = "email" | "username" | "phone";
 
 export interface LoginName {
-  /**
-   * In the form that names are stored in, so that no other spelling of it counts apart: what
-   * failures are counted by.
-   */
+  /** In normalised form, so that all spellings count as one: the key of failed logins. */
   readonly key: string;
-  /** Where to look for it, in this order. */
+  /** Columns to search, in this order. */
   readonly columns: readonly Column[];
 }
 
 /** E.164. */
 const PHONE = /^\+[1-9]\d{6,14}$/;
 
-/** A mail address or username as it is stored and compared. */
+/** Normalises a mail address or username for storage and comparison. */
 export function plainName(text: string): string {
   return text.normalize("NFC").trim().toLowerCase();
 }
 
-/** A phone number without what people put between its digits. */
+/** Removes separators from a phone number. */
 export function plainPhone(text: string): string {
   return plainName(text).replaceAll(/[\s().-]/g, "");
 }
@@ -41,7 +38,7 @@ export function isPhone(text: string): boolean {
   return PHONE.test(text);
 }
 
-/** @throws VALIDATION_FAILED unless there is exactly one */
+/** @throws VALIDATION_FAILED unless exactly one is given */
 export function loginNameOf(names: LoginNames): LoginName {
   const given = (["login", "email", "username", "phone"] as const).filter((name) => names[name] !== undefined);
   const [kind] = given;
@@ -53,17 +50,16 @@ export function loginNameOf(names: LoginNames): LoginName {
   }
   const text = String(names[kind]);
   const phone = plainPhone(text);
-  // A plus sign begins neither an address that we take nor a username: a number is a number
-  // whatever it is called.
+  // Neither addresses nor usernames start with a plus sign, so this is a phone number.
   if (kind === "phone" || (kind === "login" && isPhone(phone))) return { key: phone, columns: ["phone"] };
-  // No username has an @: clients with one field for both send the address as a username.
+  // No username contains an @: clients with a single field send the address as a username.
   if (kind === "username" && text.includes("@")) return { key: plainName(text), columns: ["email"] };
   return { key: plainName(text), columns: kind === "login" ? ["email", "username"] : [kind] };
 }
 
 /**
- * The account of a login name, whatever its status; undefined when there is none. Both take the
- * same queries.
+ * The account of a login name, in any status; undefined without one. Both cases take the same
+ * queries.
  */
 export async function findByLoginName({ key, columns }: LoginName, db: ReadDb) {
   const found = await Promise.all(
@@ -74,32 +70,32 @@ export async function findByLoginName({ key, columns }: LoginName, db: ReadDb) {
   return found.find((user) => user !== undefined);
 }
 
-/** What users are made with, over HTTP and from the command line alike. */
+/** Dependencies of creating users. */
 export interface UserContext extends RecordContext {
-  /** Of users who name none; UTC by default. */
+  /** Default time zone; UTC if missing. */
   readonly timezone?: string;
 }
 
-/** @property id absent: a new one. @property roles names of roles. */
+/** @property id undefined: a new one. @property roles names of roles. */
 export type NewUser = Omit<ImportedAccount, "roles"> & { readonly roles: readonly string[] };
 
 export interface NewServiceToken {
   readonly userId: string;
   readonly name: string;
-  /** Absent: all the user may do. */
+  /** Undefined: all rights of the user. */
   readonly scopes?: readonly TokenScope[] | undefined;
   readonly expiresAt?: number | undefined;
 }
 
 /**
- * Without what separates addresses in a mail's head (RFC 5322 section 3.2.3): one address is one
- * address.
+ * Excludes the separators of addresses in mail headers (RFC 5322 section 3.2.3), so that it is
+ * exactly one address.
  */
 const EMAIL = /^[^\s@\p{Cc}\p{Cf}\p{Cs},;:<>()[\]\\"]{1,64}@[^\s@\p{Cc}\p{Cf}\p{Cs},;:<>()[\]\\"]{1,190}$/u;
 const USERNAME = /^[a-z0-9][a-z0-9._-]{2,63}$/;
 
 /**
- * @param by how the account came to be, for the audit trail.
+ * @param by how the account was created, for the audit trail.
  * @throws VALIDATION_FAILED, INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN,
  * ID_CONFLICT, ROLE_NOT_FOUND
  */
@@ -139,17 +135,14 @@ export async function createUser(
   for (const roleId of roleIds) {
     await trx.insertInto("user_roles").values({ userId: id, roleId, createdAt: now }).execute();
   }
-  // Rules reach those who hold a role.
+  // Holders of a role are recipients of rules.
   addEffect(trx, { type: "rights-changed", of: "user", userId: id });
   const metadata = { roles: [...roleIds], ...(by === undefined ? {} : { by }) };
   await recordChange(ctx, "user.register", "user", id, metadata, trx);
   return { id, email: names.email ?? null };
 }
 
-/**
- * Somebody who was invited takes the account over: with a password of their own, and what else they
- * say of themselves.
- */
+/** Activates an invited account with the password and profile its owner chose. */
 export async function activateInvited(
   ctx: RecordContext,
   userId: string,
@@ -158,7 +151,7 @@ export async function activateInvited(
 ): Promise<void> {
   const { username, phone } = namesOf(user);
   requireTimezone(user.timezone);
-  // The mail address is the one that the invitation went to.
+  // The mail address stays the one that was invited.
   await requireFree({ username, phone }, userId, trx);
   const now = ctx.clock.now();
   await writeUser(trx, userId, {
@@ -175,10 +168,7 @@ export async function activateInvited(
   await recordChange(ctx, "user.register", "user", userId, { by: "invitation" }, trx);
 }
 
-/**
- * @returns the token, which is shown this once. @throws SCOPE_MISSING for a scope that no
- * permission has.
- */
+/** @returns the token, which is shown only once. @throws SCOPE_MISSING for an unknown scope. */
 export async function createServiceToken(
   ctx: RecordContext,
   { userId, name, scopes, expiresAt }: NewServiceToken,
@@ -225,7 +215,7 @@ async function roleIdOf(trx: Trx, name: string): Promise<string> {
   return role.id;
 }
 
-/** An account that was removed keeps its id. @throws ID_CONFLICT */
+/** The id of a deleted account stays in use. @throws ID_CONFLICT */
 async function requireNewId(id: string, trx: Trx): Promise<void> {
   const holder = await trx.selectFrom("users").select("id").where("id", "=", id).executeTakeFirst();
   if (!holder) return;
@@ -234,12 +224,12 @@ async function requireNewId(id: string, trx: Trx): Promise<void> {
   });
 }
 
-/** Who registers gives a name that mails or logins know. @throws VALIDATION_FAILED */
+/** A registration needs a mail address or username. @throws VALIDATION_FAILED */
 export function requireLoginName({ email, username }: UserNames): void {
   if (email === undefined && username === undefined) throw invalid("email", "give a mail address or a username");
 }
 
-/** @throws INVALID_TIMEZONE for what is no zone of the IANA database */
+/** @throws INVALID_TIMEZONE for an unknown IANA zone */
 export function requireTimezone(timezone: string | undefined): void {
   if (timezone === undefined || isTimezone(timezone)) return;
   const message = "must be an IANA time zone such as Europe/Berlin";
@@ -254,7 +244,7 @@ export interface UserNames {
   readonly phone?: string | undefined;
 }
 
-/** The names in the form they are stored and compared in. @throws VALIDATION_FAILED */
+/** Normalises the names. @throws VALIDATION_FAILED */
 export function namesOf(user: UserNames): UserNames {
   const email = user.email === undefined ? undefined : plainName(user.email);
   const username = user.username === undefined ? undefined : plainName(user.username);
@@ -275,8 +265,8 @@ const TAKEN = {
 } as const;
 
 /**
- * @param owner who may have the names already. @throws EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN,
- * ID_CONFLICT
+ * @param owner the account that may have the names already. @throws EMAIL_TAKEN, USERNAME_TAKEN,
+ * PHONE_TAKEN, ID_CONFLICT
  */
 export async function requireFree(
   names: { readonly [C in keyof typeof TAKEN]?: string | null | undefined },

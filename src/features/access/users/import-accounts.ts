@@ -13,15 +13,12 @@ import { usersWith, writeUser } from "./queries.ts";
 import { ImportedAccount } from "./schema.ts";
 import { keepingAdmin, rehearse, updateUserIn } from "./user-lifecycle.ts";
 
-/**
- * What happens to an account that is there already and differs; one that is equal is left alone in
- * any case.
- */
+/** Handling of an existing account that differs; an equal one is always left alone. */
 export const EXISTING = ["refuse", "skip", "update"] as const;
 
 export interface ImportOptions {
   readonly existing: (typeof EXISTING)[number];
-  /** Checks everything, and changes nothing. */
+  /** Checks everything and changes nothing. */
   readonly dryRun: boolean;
 }
 
@@ -34,7 +31,7 @@ export const Imported = v.object({
   unchanged: v.number(),
   skipped: v.number(),
   dryRun: v.boolean(),
-  /** In the order of the file. The id is null where a dry run would make one. */
+  /** In the order of the file. The id is null if a dry run would create the account. */
   users: v.array(v.object({ id: v.nullable(v.string()), outcome: v.picklist(ACCOUNT_OUTCOMES) })),
 });
 export type AccountsImported = v.InferOutput<typeof Imported>;
@@ -62,9 +59,8 @@ interface Context {
 }
 
 /**
- * Brings accounts in, all or none, in one transaction. An account is known by its id; one without
- * by its external id, then its mail address, then its username. Nobody is invited and no mail goes
- * out.
+ * Imports accounts, all or none, in one transaction. Accounts are matched by id, otherwise by
+ * external id, mail address or username, in this order. Sends no invitations or mails.
  * @throws PrismError with the code of the first problem; `details` has all of them, with `path`
  * (`users.3.email`) and `line`. LAST_ADMIN
  */
@@ -94,7 +90,7 @@ export async function importAccounts(
   return options.dryRun ? rehearse(ctx, work) : keepingAdmin(ctx, work);
 }
 
-/** What can be seen without the database, before a transaction begins. */
+/** Checks that need no database, before the transaction starts. */
 async function checked(filed: readonly FiledAccount[]): Promise<{ entries: Entry[]; problems: Problem[] }> {
   const entries: Entry[] = [];
   const problems: Problem[] = [];
@@ -114,7 +110,7 @@ async function checked(filed: readonly FiledAccount[]): Promise<{ entries: Entry
   return { entries, problems };
 }
 
-/** @throws VALIDATION_FAILED for a name or id that an earlier account of the file has */
+/** @throws VALIDATION_FAILED for a name or id of an earlier account in the file */
 function requireOnce(account: ImportedAccount, place: string, places: Map<string, string>): void {
   const names = { id: account.id, externalId: account.externalId, ...namesOf(account) };
   for (const [member, value] of Object.entries(names)) {
@@ -137,7 +133,7 @@ async function bringIn(account: ImportedAccount, context: Context): Promise<{ id
   const changed = await update(held, account, context);
   if (changed.length === 0) return { id: held.id, outcome: "unchanged" };
   if (context.options.existing === "update") return { id: held.id, outcome: "updated" };
-  // What was changed is rolled back with the transaction.
+  // The transaction is rolled back with its changes.
   throw refused("ID_CONFLICT", "", `the account is there already and differs in ${changed.join(", ")}; skip or update`);
 }
 
@@ -170,14 +166,14 @@ async function create(account: ImportedAccount, { ctx, granter, roles, trx }: Co
   return id;
 }
 
-/** @returns the members that were not as the file has them. */
+/** @returns the members that differed from the file. */
 async function update(held: Holder, account: ImportedAccount, { ctx, granter, trx }: Context): Promise<string[]> {
   const { id: _id, passwordHash, status, ...members } = account;
   if (status !== undefined && status !== held.status && status !== "active" && status !== "disabled")
     throw refused("INVALID_STATE", "status", `the account is ${held.status}; set active or disabled`);
   const settable = status === "active" || status === "disabled" ? { status } : {};
   const changed = [...(await updateUserIn(ctx, held.id, { ...members, ...settable }, granter, trx))];
-  // A password that was chosen here is not replaced by an older one.
+  // A password set here is not replaced by an older one.
   if (passwordHash === undefined || held.passwordHash !== null) return changed;
   const now = ctx.clock.now();
   await writeUser(trx, held.id, { passwordHash, passwordChangedAt: now, updatedAt: now });
@@ -227,27 +223,27 @@ function detailsOf({ at, line, error: { code, message, details } }: Problem): Er
 
 export type AccountFormat = "json" | "ndjson" | "csv";
 
-/** An account in a file, unchecked. */
+/** An unchecked account of a file. */
 export interface FiledAccount {
-  /** 1-based line of the file on which it begins; null in a JSON document. */
+  /** 1-based line of the file; null in a JSON document. */
   readonly line: number | null;
   readonly value: unknown;
 }
 
 /**
- * Accounts of one request or file: they are one transaction, and nothing else is stored during it.
+ * Limit of accounts per request or file: they share a transaction, and nothing else is stored
+ * during it.
  */
 export const MAX_IMPORTED_ACCOUNTS = 1000;
 
 const PIECE_LENGTH = 65_536;
 const BYTE_ORDER_MARK = "\ufeff";
 
-/** What Prism shows of an account and nobody sets: in what `prism export users` wrote. */
+/** Read-only members in exports of `prism export users`. */
 const READ_ONLY = new Set(["permissions", "createdAt", "updatedAt", "lastLoginAt", "pushTokens", "pusherChannels"]);
 
 /**
- * The accounts of a text: a JSON list or `{"users": [...]}`, an object a line, or CSV whose first
- * line names the members.
+ * Parses accounts: a JSON list or `{"users": [...]}`, NDJSON, or CSV with a header.
  * @throws MALFORMED_JSON, VALIDATION_FAILED with the line, BATCH_TOO_LARGE
  */
 export async function readAccounts(text: string, format: AccountFormat): Promise<readonly FiledAccount[]> {
@@ -258,7 +254,7 @@ export async function readAccounts(text: string, format: AccountFormat): Promise
   return found.map(({ line, value }) => ({ line, value: settable(value) }));
 }
 
-/** What a text is that nothing else says it of. */
+/** Detects the format of a text. */
 export function formatOfText(text: string): AccountFormat {
   const first = text.replace(BYTE_ORDER_MARK, "").trimStart();
   if (!/^[[{]/.test(first)) return "csv";
@@ -266,7 +262,7 @@ export function formatOfText(text: string): AccountFormat {
     JSON.parse(first);
     return "json";
   } catch {
-    // A document that breaks off in its middle is not an object a line.
+    // A truncated document is not NDJSON.
     return isJson(first.split("\n", 1)[0] ?? "") ? "ndjson" : "json";
   }
 }
@@ -314,8 +310,7 @@ async function readCsv(text: string): Promise<FiledAccount[]> {
 }
 
 /**
- * Empty cells are absent members; several roles have semicolons between them, or are a JSON list as
- * in exports.
+ * Empty cells are missing members; roles are separated by semicolons, or a JSON list as in exports.
  */
 function accountOfCells(members: readonly string[], { cells, line }: CsvRecord): Readonly<Record<string, unknown>> {
   if (cells.length !== members.length)
@@ -349,7 +344,7 @@ function parseJson(text: string, line: number | null): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // The engine's words quote the text, which holds hashes.
+    // The engine's message quotes the text, which contains hashes.
     const position = jsonErrorPosition(error);
     const where = position === undefined ? "" : ` at character ${position}`;
     throw unreadable(`stops being JSON${where}`, line ?? undefined, "MALFORMED_JSON");

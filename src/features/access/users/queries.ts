@@ -9,7 +9,7 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 
-/** A user as clients see it: never a hash, a token or lock data. */
+/** A user as clients see it, without hash, tokens and lock data. */
 export const UserView = named(
   "User",
   "A user account",
@@ -32,7 +32,7 @@ export const UserView = named(
   }),
 );
 
-/** The account that has this id or name now; the caller selects what is needed. */
+/** The account with this id or name; the caller selects the columns. */
 export function usersWith(
   db: ReadDb | Trx,
   column: "id" | "email" | "username" | "phone" | "externalId",
@@ -45,14 +45,14 @@ export async function writeUser(trx: Trx, id: string, values: Updateable<Schema[
   await trx.updateTable("users").set(values).where("id", "=", id).execute();
 }
 
-/** A user's row with the roles held and what they allow. @throws USER_NOT_FOUND */
+/** A user's row with roles and permissions. @throws USER_NOT_FOUND */
 export async function findUser(db: ReadDb, id: string) {
   const user = await usersWith(db, "id", id).selectAll().executeTakeFirst();
   if (!user) throw new PrismError("USER_NOT_FOUND", "No such user");
   return { ...user, ...(await rolesOfUsers(db, [id]))(id) };
 }
 
-/** What the user and whoever manages users see besides: the kinds of devices, the live channels. */
+/** Fields visible to the user and to managers of users: kinds of devices, live channels. */
 interface OwnDetails {
   readonly pushTokens: { readonly fcm: boolean; readonly apns: boolean };
   readonly pusherChannels: readonly string[];
@@ -62,7 +62,7 @@ export function userView(user: Awaited<ReturnType<typeof findUser>>, own?: OwnDe
   return { ...userFields(user), permissions: user.permissions, ...own };
 }
 
-/** What the API and the command line show alike. */
+/** The fields that the API and the command line show. */
 export function userFields(user: Selectable<Schema["users"]> & { readonly roles: readonly string[] }) {
   return {
     id: user.id,
@@ -84,7 +84,7 @@ interface LiveChannels {
   channelsOf(userId: string): readonly string[];
 }
 
-/** The details of each of these users. */
+/** The details of several users. */
 export async function detailsOfUsers(
   db: ReadDb,
   channels: LiveChannels,
@@ -152,7 +152,7 @@ function matching(db: ReadDb, { q, status, role }: UserFilter) {
   return query;
 }
 
-/** What each of several users holds, and what that allows. */
+/** Roles and permissions of several users. */
 export async function rolesOfUsers(db: ReadDb, userIds: readonly string[]) {
   const rows = await db
     .selectFrom("user_roles")

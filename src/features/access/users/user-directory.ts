@@ -20,7 +20,7 @@ export interface DirectoryParts {
   readonly defaultProjectId: string;
 }
 
-/** Finds the people that callers mean (docs/http.md): `me`, an id, an external id, a username. */
+/** Resolves references to users (docs/http.md): `me`, an id, an external id, a username. */
 export class UserDirectory {
   readonly #parts: DirectoryParts;
   readonly #find;
@@ -28,7 +28,7 @@ export class UserDirectory {
 
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
-    // Three look-ups, not one with `or`: for that SQLite reads every user there is.
+    // Three look-ups instead of `or`, for which SQLite would read all users.
     this.#find = parts.reader.prepare<{ ref: string }, { id: string; status: string }>(
       `select id, status from (
          select id, status, 1 as rank from users where id = @ref and deletedAt is null
@@ -41,15 +41,13 @@ export class UserDirectory {
     );
   }
 
-  /** @returns the id of an active user; undefined when there is none. */
+  /** @returns the id of an active user, or undefined. */
   find(ref: string): string | undefined {
     const user = this.#lookUp(ref);
     return user?.status === "active" ? user.id : undefined;
   }
 
-  /**
-   * @returns the id of a user, active or not: to read what belongs to somebody who was shut out.
-   */
+  /** @returns the id of a user in any status, to read data of a disabled one. */
   findAny(ref: string): string | undefined {
     return this.#lookUp(ref)?.id;
   }
@@ -62,10 +60,9 @@ export class UserDirectory {
   }
 
   /**
-   * The ids that references stand for, without duplicates, in their order. Unknown ones are made
-   * (without password) where the configuration says so. @param projectId only the members of this
-   * project can be reached; null for everybody. @param path the member that holds the references,
-   * for the error. @throws RECIPIENT_NOT_FOUND
+   * Resolves references to ids, without duplicates, in order. Unknown users are created without a
+   * password if configured. @param projectId accepts only members of this project; null accepts
+   * all. @param path the member with the references, for the error. @throws RECIPIENT_NOT_FOUND
    */
   async recipients(
     refs: readonly string[],
@@ -79,7 +76,7 @@ export class UserDirectory {
   }
 
   /**
-   * {@link recipients} of one reference. @param path the member that holds it. @throws
+   * {@link recipients} for one reference. @param path the member that holds it. @throws
    * RECIPIENT_NOT_FOUND
    */
   async recipient(ref: string, trx: Trx, projectId: string | null, path: string): Promise<string> {
@@ -90,7 +87,7 @@ export class UserDirectory {
     });
   }
 
-  /** Those of these users who are active, and members of the project where one is given. */
+  /** The active ones of these users, and only members of the project if one is given. */
   reachable(userIds: readonly string[], projectId: string | null): string[] {
     return userIds.filter((id) => this.find(id) === id && this.#isReachable(id, projectId));
   }
@@ -104,17 +101,17 @@ export class UserDirectory {
   }
 
   /**
-   * A user who can only be told things: no password, no role, known by the reference as external
-   * id.
+   * Creates a user who can only receive notifications: no password, no role, with the reference as
+   * external id.
    */
   async #provision(ref: string, trx: Trx): Promise<string | undefined> {
     const { clock, timezone, audit, unknownRecipient } = this.#parts;
     const externalId = cleanText(ref);
     if (unknownRecipient !== "provision" || ref === "me" || isUuid(ref) || externalId !== ref || ref.length > 128)
       return undefined;
-    // Known, but not active: a person who was shut out is not made anew.
+    // Known but not active: a disabled user is not created again.
     if (this.#find.get({ ref })) return undefined;
-    // The same transaction may have made it a moment ago, for an earlier reference.
+    // This transaction may have created it for an earlier reference.
     const made = await usersWith(trx, "externalId", externalId).select("id").executeTakeFirst();
     if (made) return made.id;
     const now = clock.now();

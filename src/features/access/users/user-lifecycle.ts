@@ -13,8 +13,7 @@ import { usersWith, writeUser } from "./queries.ts";
 import type { PatchBody } from "./schema.ts";
 
 /**
- * What may be changed of an account; absent members stay as they are. Roles are names of those held
- * from now on.
+ * Changes of an account; missing members stay. Roles are the names of all roles after the change.
  */
 export type UserPatch = v.InferOutput<typeof PatchBody> & { readonly locale?: string | undefined };
 
@@ -23,14 +22,14 @@ const COLUMNS = ["name", "email", "username", "phone", "externalId", "timezone",
 type Account = { readonly [C in (typeof COLUMNS)[number]]: string | null } & { readonly status: UserStatus };
 
 /*
- * An account from its approval to its end: `pending` → `active` (approved) or `disabled`
- * (rejected), `active` ↔ `disabled`, `unverified` → either. Each change, its roles and its audit
- * rows are one transaction; an account that is closed loses its sessions, tokens and links in it,
- * and its sockets as soon as it is on disk.
+ * The lifecycle of an account: `pending` → `active` (approved) or `disabled` (rejected), `active` ↔
+ * `disabled`, `unverified` → either. Each change, its roles and its audit rows share a transaction.
+ * It revokes the sessions, tokens and links of a disabled account, whose sockets close once it is
+ * on disk.
  */
 
 /**
- * @param roles what is held from now on. @throws USER_NOT_FOUND, INVALID_STATE, ROLE_NOT_FOUND,
+ * @param roles all roles after the change. @throws USER_NOT_FOUND, INVALID_STATE, ROLE_NOT_FOUND,
  * PRIVILEGE_ESCALATION
  */
 export async function approveUser(
@@ -49,8 +48,8 @@ export async function approveUser(
 }
 
 /**
- * @param isReasonGiven stands in the audit trail; the words do not, for they may name somebody
- * (docs/security.md).
+ * @param isReasonGiven recorded in the audit trail; the reason itself is not, because it may name
+ * people (docs/security.md).
  * @throws USER_NOT_FOUND, INVALID_STATE, PRIVILEGE_ESCALATION
  */
 export async function rejectUser(
@@ -62,15 +61,15 @@ export async function rejectUser(
   await changeManaged(ctx, id, granter, async (user, now, trx) => {
     requirePending(user);
     await writeUser(trx, id, { status: "disabled", updatedAt: now });
-    // Whoever was invited as well must not come in by that link.
+    // A pending invitation link must not open the account.
     await revokeCredentials(ctx, id, now, trx);
     await recordChange(ctx, "user.reject", "user", id, { isReasonGiven }, trx);
   });
 }
 
 /**
- * What is as it should be already changes nothing and leaves no trace.
- * @throws what {@link updateIn} throws, LAST_ADMIN
+ * A change without an effect writes nothing.
+ * @throws the errors of {@link updateIn}, LAST_ADMIN
  */
 export async function updateUser(ctx: AccountContext, id: string, patch: UserPatch, granter: Granter): Promise<void> {
   await keepingAdmin(ctx, async (trx) => {
@@ -79,10 +78,10 @@ export async function updateUser(ctx: AccountContext, id: string, patch: UserPat
 }
 
 /**
- * {@link update} as a part of a transaction of {@link keepingAdmin}.
- * @returns the members that were changed.
+ * {@link update} as part of a transaction of {@link keepingAdmin}.
+ * @returns the changed members.
  * @throws USER_NOT_FOUND, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT, INVALID_STATE
- * (activating who waits for approval), ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, INVALID_TIMEZONE,
+ * (activating a pending account), ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, INVALID_TIMEZONE,
  * VALIDATION_FAILED
  */
 export async function updateUserIn(
@@ -103,7 +102,7 @@ export async function updateUserIn(
   const changed = [...Object.keys(values), ...(areRolesChanged ? ["roles"] : [])];
   if (changed.length === 0) return changed;
   await writeUser(trx, id, { ...values, ...chosenBy(granter, id, values), updatedAt: now });
-  // A link to the old address must not open the account.
+  // A link sent to the old address must not open the account.
   if (values.email !== undefined) await revokeOneTimeTokens(ctx.clock, id, trx);
   const { status } = values;
   addEffect(trx, { type: "rights-changed", of: "user", userId: id });
@@ -117,7 +116,7 @@ export async function updateUserIn(
 }
 
 /**
- * A soft delete: what names the user stays readable, the account opens nothing any more.
+ * A soft delete: references to the user stay readable, but the account can no longer be used.
  * @throws USER_NOT_FOUND, LAST_ADMIN
  */
 export async function removeUser(ctx: AccountContext, id: string, granter: Granter): Promise<void> {
@@ -133,13 +132,13 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
 
 /**
  * Changes accounts in one transaction. @throws LAST_ADMIN when no active administrator is left, and
- * what `work` throws
+ * errors of `work`
  */
 export async function keepingAdmin<T>(ctx: AccountContext, work: (trx: Trx) => Promise<T>): Promise<T> {
   return ctx.db.write((trx) => requireAdminKept(ctx, work, trx));
 }
 
-/** What {@link keepingAdmin} would return or throw; nothing is changed. */
+/** The result or error of {@link keepingAdmin}, without changing anything. */
 export async function rehearse<T>(ctx: AccountContext, work: (trx: Trx) => Promise<T>): Promise<T> {
   const results: T[] = [];
   const rollBack = new Error("nothing is to be changed");
@@ -198,8 +197,8 @@ async function revokeCredentials(ctx: AccountContext, userId: string, now: numbe
 }
 
 /**
- * An address that users give themselves is not known to be theirs; one that another person gives
- * them is.
+ * An address that users enter themselves is unverified; one that a manager enters counts as
+ * verified.
  */
 function chosenBy({ userId }: Granter, id: string, { email }: Pick<UserPatch, "email">): { hasChosenEmail?: 0 | 1 } {
   return email === undefined ? {} : { hasChosenEmail: userId === id ? 1 : 0 };
@@ -209,10 +208,7 @@ function requirePending({ status }: Account): void {
   if (status !== "pending") throw new PrismError("INVALID_STATE", `The account is ${status}, not pending`);
 }
 
-/**
- * The columns that will not be as they were, in the form they are stored in. @throws
- * VALIDATION_FAILED, INVALID_TIMEZONE
- */
+/** The changed columns in normalised form. @throws VALIDATION_FAILED, INVALID_TIMEZONE */
 function changedValues(user: Account, patch: UserPatch) {
   requireTimezone(patch.timezone);
   const { email, username, phone } = namesOf({ ...patch, phone: patch.phone ?? undefined });

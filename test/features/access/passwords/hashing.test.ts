@@ -7,7 +7,7 @@ import { PasswordHasher } from "../../../../src/features/access/passwords/hasher
 import {
   bcryptInput,
   costOf,
-  nobodysHash,
+  decoyHash,
   requireStrong,
   WEAK_PASSWORDS,
 } from "../../../../src/features/access/passwords/password-text.ts";
@@ -94,12 +94,12 @@ test("no account, no password and no bcrypt hash are false, and bcrypt is asked 
   assert.equal(hasher.threadCount, 0, "nothing runs before the first password");
   assert.equal(await hasher.verify("x", null), false);
   assert.equal(hasher.threadCount, 1);
-  for (const hash of ["", "x", "plain text", "$2b$04$short", `${bcrypt.hashSync("x", COST)}x`, nobodysHash(COST)])
+  for (const hash of ["", "x", "plain text", "$2b$04$short", `${bcrypt.hashSync("x", COST)}x`, decoyHash(COST)])
     assert.equal(await hasher.verify("x", hash), false, hash);
-  assert.equal(costOf(nobodysHash(12)), 12);
-  assert.equal(bcrypt.getRounds(nobodysHash(12)), 12, "a hash that bcrypt does not skip");
+  assert.equal(costOf(decoyHash(12)), 12);
+  assert.equal(bcrypt.getRounds(decoyHash(12)), 12, "a hash that bcrypt does not skip");
   assert.deepEqual(
-    [hasher.isOutdated(nobodysHash(COST)), hasher.isOutdated(nobodysHash(5)), hasher.isOutdated("x")],
+    [hasher.isOutdated(decoyHash(COST)), hasher.isOutdated(decoyHash(5)), hasher.isOutdated("x")],
     [false, true, true],
   );
 });
