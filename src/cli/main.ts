@@ -8,6 +8,7 @@ import { addExplain } from "./commands/rules/explain.ts";
 import { addRules } from "./commands/rules/rules.ts";
 import { addTrigger } from "./commands/rules/trigger.ts";
 import { addBackup, addRestore } from "./commands/server/backup.ts";
+import { addConfig } from "./commands/server/config.ts";
 import { addDocs } from "./commands/server/docs.ts";
 import { addDoctor } from "./commands/server/doctor.ts";
 import { addExport } from "./commands/server/export.ts";
@@ -100,6 +101,7 @@ Examples:
   addBackup(program);
   addRestore(program);
   addDoctor(program);
+  addConfig(program);
   program.commandsGroup("Events and rules:");
   addTail(program);
   addTrigger(program);

@@ -16,6 +16,11 @@ interface Variable {
   readonly text: string | undefined;
 }
 
+/** Whether a variable, or the one with its file, has a value. */
+export function isVariableSet(environment: Environment, name: string): boolean {
+  return [name, `${name}_FILE`].some((each) => (environment[each] ?? "") !== "");
+}
+
 /**
  * The first of some variables that is set, or the content of the file that `<name>_FILE` points at,
  * without the white space around it. Empty counts as absent, as compose files leave variables.

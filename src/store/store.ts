@@ -15,6 +15,7 @@ import { Scanner } from "./scanner.ts";
 import { keyStoredFingerprints, loadAuditKey, noteServerKeys } from "./sealed-settings.ts";
 import { openForReading, openForWriting, PageUsage, StatementCache } from "./sqlite/connection.ts";
 import { foreignSchema } from "./sqlite/migrate.ts";
+import { lastBackupAt } from "./sqlite/snapshot.ts";
 import { BEAT_SQL, Beats, lostCommits, notedBeat, storedBeat, WriteHealth } from "./write-health.ts";
 
 export interface StoreOptions {
@@ -211,12 +212,6 @@ function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptivePa
     },
   });
   return adaptive;
-}
-
-/** Only the newest row is looked at: the index on `action` has the rows in the order of `seq`. */
-export function lastBackupAt(connection: Sqlite): number | null {
-  const sql = "select timestamp from audit_log where action = 'backup.create' order by seq desc limit 1";
-  return connection.prepare<[], number>(sql).pluck().get() ?? null;
 }
 
 function fileBytes(path: string): number {

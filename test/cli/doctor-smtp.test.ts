@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import test, { type TestContext } from "node:test";
 import { MailServer } from "../features/access/sessions/support/mail-server.ts";
+import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { runCli } from "./run-cli.ts";
 
@@ -42,19 +43,20 @@ test("a mail server that is not there is a FAIL", async (t) => {
   assert.match(await smtpCheck(t, { SMTP_HOST: "127.0.0.1", SMTP_PORT: String(port) }), /^FAIL .*ECONNREFUSED/);
 });
 
-test("a missing mail server is a FAIL where accounts need a confirmed address, elsewhere a warning", async (t) => {
-  const production = {
-    NODE_ENV: "production",
-    JWT_SECRET: "q3VnZ0Jx1m8yT5sK2pLw9aRd7eHf4cUiNoBvXzGtYjMk6QlS",
-    PRISM_ENCRYPTION_KEY: Buffer.from("0123456789abcdefghijklmnopqrstuv").toString("base64"),
-  };
+test("a missing mail server is in order unless something needs one", async (t) => {
   const verifying = { PRISM_AUTH_REGISTRATION: "open", PRISM_AUTH_REQUIRE_EMAIL_VERIFICATION: "true" };
-  const [inDevelopment, inProduction, whereVerified] = await Promise.all([
+  const [nothing, confirming, digests] = await Promise.all([
     smtpCheck(t, {}),
-    smtpCheck(t, production),
     smtpCheck(t, verifying),
+    smtpCheck(t, { PRISM_DIGEST_ENABLED: "true" }),
   ]);
-  assert.match(inDevelopment, /^WARN no mail server/);
-  assert.match(inProduction, /^WARN no mail server: passwords cannot be reset by mail/);
-  assert.match(whereVerified, /^FAIL no mail server: users who register cannot confirm/);
+  assert.match(nothing, /^PASS no mail server is configured, and nothing needs one/);
+  assert.match(confirming, /^FAIL no mail server: users who register cannot confirm/);
+  assert.match(digests, /^WARN no mail server: digests are enabled/);
+
+  const prism = await startPrism(t, { settings: { "smtp.host": "127.0.0.1", "smtp.from": "a@example.org" } });
+  const rule = { name: "mail", condition: "true", targetUsers: ["me"], channels: ["email"] };
+  assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+  const { stdout } = await runCli(["doctor", "--data-dir", prism.dir], { cwd: prism.dir, env: { PORT: "0" } });
+  assert.match(stdout, /^WARN {2}smtp +no mail server: 1 active rule has the channel email; set SMTP_HOST$/m);
 });

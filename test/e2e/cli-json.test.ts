@@ -51,7 +51,8 @@ const STEPS: readonly Step[] = [
     args: ["key", "pusher"],
     members: ["mode", "source", "appId", "key", "secret", "host", "port", "useTLS"],
   },
-  { args: ["doctor"], members: ["checks", "ok", "config"] },
+  { args: ["doctor"], members: ["checks", "ok"] },
+  { args: ["config"], members: ["files", "settings"] },
   { args: ["doctor", "--db"], members: ["checks", "ok"] },
   {
     args: ["rules", "test", "--condition", "event.amount > 1", "--event", EVENT],

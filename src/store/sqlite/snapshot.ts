@@ -1,4 +1,5 @@
 import { parentPort } from "node:worker_threads";
+import type { Database as Sqlite } from "better-sqlite3";
 import { startThread } from "../../core/runtime.ts";
 import { openForReading } from "./connection.ts";
 import { sqliteCode, ThreadError } from "./sqlite-errors.ts";
@@ -62,4 +63,13 @@ export function snapshotBytes(file: string): number {
   } finally {
     connection.close();
   }
+}
+
+/**
+ * When the newest backup was made, by the audit trail; null when there is none. Reads one row: the
+ * index on `action` has the rows in the order of `seq`.
+ */
+export function lastBackupAt(connection: Sqlite): number | null {
+  const sql = "select timestamp from audit_log where action = 'backup.create' order by seq desc limit 1";
+  return connection.prepare<[], number>(sql).pluck().get() ?? null;
 }

@@ -1,10 +1,13 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import type { Database as Sqlite } from "better-sqlite3";
 import { serverWarnings } from "../../../config/checks.ts";
-import { type DescribedOption, describeConfig } from "../../../config/describe.ts";
+import { describeConfig } from "../../../config/describe.ts";
 import type { Config, ConfigFiles, LoadedConfig } from "../../../config/load.ts";
 import { ConfigRefused, flattenOptions } from "../../../config/option.ts";
 import { OPTIONS } from "../../../config/options.ts";
+import { nodeWarning } from "../../../core/runtime.ts";
+import { openForReading } from "../../../store/sqlite/connection.ts";
 import { isUnused } from "../../data-dir.ts";
 
 /** What one look at the installation found. */
@@ -37,6 +40,26 @@ export async function attempt(name: string, look: () => Promise<readonly Check[]
   }
 }
 
+/** Reads the database; null where it cannot be read, which a check of its own reports. */
+export function readOrNull<T>(databaseFile: string, read: (connection: Sqlite) => T): T | null {
+  try {
+    const connection = openForReading(databaseFile);
+    try {
+      return read(connection);
+    } finally {
+      connection.close();
+    }
+  } catch {
+    return null;
+  }
+}
+
+/** A Node.js without security fixes. */
+export function checkNode(now = Date.now()): Check {
+  const warning = nodeWarning(now);
+  return warning === null ? pass("node", `Node.js ${process.versions.node}`) : warn("node", warning);
+}
+
 /** `1536` is `1.5 KiB`. */
 export function bytesText(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -45,10 +68,11 @@ export function bytesText(bytes: number): string {
   return `${power === 0 ? amount : amount.toFixed(1)} ${units[power]}`;
 }
 
-/** The configuration in force, or why there is none. */
-export type ConfigFinding =
-  | { readonly loaded: LoadedConfig; readonly checks: readonly Check[]; readonly settings: readonly DescribedOption[] }
-  | { readonly loaded: null; readonly checks: readonly Check[]; readonly settings: readonly [] };
+/** The configuration in use, or why there is none. */
+export interface ConfigFinding {
+  readonly loaded: LoadedConfig | null;
+  readonly checks: readonly Check[];
+}
 
 /** @param load reads the configuration as a server would. */
 export function checkConfig(load: () => LoadedConfig): ConfigFinding {
@@ -58,7 +82,7 @@ export function checkConfig(load: () => LoadedConfig): ConfigFinding {
   } catch (error) {
     if (!(error instanceof ConfigRefused)) throw error;
     const checks = error.problems.map((problem) => fail("configuration", problem));
-    return { loaded: null, checks, settings: [] };
+    return { loaded: null, checks };
   }
   const { config, origins, files, warnings } = loaded;
   const settings = describeConfig(config, origins);
@@ -69,7 +93,7 @@ export function checkConfig(load: () => LoadedConfig): ConfigFinding {
     ...serverWarnings(config).map((warning) => warn("configuration", warning)),
     ...checkSecrets(loaded),
   ];
-  return { loaded, checks, settings };
+  return { loaded, checks };
 }
 
 function filesText({ config, secrets }: ConfigFiles): string {

@@ -3,9 +3,10 @@ import { dirname, join } from "node:path";
 import type { Config } from "../../../config/load.ts";
 import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
 import { isRestorePending } from "../../../features/backup/swap.ts";
+import { lastBackupAt } from "../../../store/sqlite/snapshot.ts";
 import { type DiskProblem, diskProblem } from "../../../store/sqlite/sqlite-errors.ts";
 import { archivesIn, archiveTime, BACKUPS_DIR } from "../server/archives.ts";
-import { bytesText, type Check, fail, pass, warn } from "./check.ts";
+import { bytesText, type Check, fail, pass, readOrNull, warn } from "./check.ts";
 
 /**
  * Nobody but the owner reads the data directory and what is secret in it. @param fix takes the
@@ -113,17 +114,18 @@ export function archivesOf(dataDir: string): string[] {
 }
 
 /**
- * Whether the newest archive is new enough; nothing where there are none, for they may be kept
- * elsewhere.
+ * When the newest backup was made: by the audit trail, which has those in other directories too, or
+ * by the archives in the default directory.
  */
-export function checkBackups({ dataDir }: Config, now = Date.now()): Check[] {
+export function checkBackups({ dataDir, databaseFile, env }: Config, now = Date.now()): Check[] {
   const dir = join(dataDir, BACKUPS_DIR);
-  const [newest] = existsSync(dir) ? archivesIn(dir) : [];
-  const madeAt = newest === undefined ? undefined : archiveTime(newest);
-  if (newest === undefined || madeAt === undefined) return [];
+  const [newest = ""] = existsSync(dir) ? archivesIn(dir) : [];
+  const madeAt = Math.max(archiveTime(newest) ?? 0, readOrNull(databaseFile, lastBackupAt) ?? 0);
+  const remedy = "prism backup, by a timer (prism docs backup)";
+  if (madeAt === 0) return env === "production" ? [warn("backups", "no backup was ever made", remedy)] : [];
   const days = Math.floor((now - madeAt) / DAY_MS);
-  const said = `the newest archive is ${newest}, of ${toRfc3339(madeAt)}`;
-  if (days >= OLD_DAYS) return [warn("backups", `${said}: ${days} days old`, "prism backup, by a timer")];
+  const said = `the newest backup was made ${toRfc3339(madeAt)}`;
+  if (days >= OLD_DAYS) return [warn("backups", `${said}, ${days} days ago`, remedy)];
   return [pass("backups", said)];
 }
 

@@ -12,7 +12,7 @@ import { OutsideHosts, outsideRulesOf } from "../../../features/delivery/channel
 import { SafeFetch } from "../../../features/delivery/channels/webhook/safe-fetch.ts";
 import { bucketOf } from "../../../features/sounds/open-sounds.ts";
 import { reasonOf as failureReason } from "../../server-client.ts";
-import { type Check, fail, pass, warn } from "./check.ts";
+import { type Check, fail, pass, readOrNull, warn } from "./check.ts";
 
 /**
  * Whether the bucket of the sounds and the app at Pusher can be used: nothing is said of what is
@@ -109,26 +109,8 @@ async function checkProvider(
  * that address can tell
  */
 export async function checkSmtp(config: Config, sends: boolean): Promise<Check[]> {
-  const { auth } = config;
   const options = smtpOptionsOf(config);
-  if (!options) {
-    const remedy = "set SMTP_HOST";
-    if (auth.requireEmailVerification && auth.registration === "open")
-      return [
-        fail(
-          "smtp",
-          "no mail server: users who register cannot confirm their address",
-          `${remedy}, or auth.requireEmailVerification to false`,
-        ),
-      ];
-    return [
-      warn(
-        "smtp",
-        "no mail server: passwords cannot be reset by mail, and links to confirm or invite are not sent",
-        remedy,
-      ),
-    ];
-  }
+  if (!options) return [checkUnsentMail(config)];
   const mailer = new MailClient(options);
   const server = `${options.host}:${options.port}`;
   try {
@@ -141,6 +123,51 @@ export async function checkSmtp(config: Config, sends: boolean): Promise<Check[]
     return [fail("smtp", `${server} does not take mail: ${reason}`)];
   } finally {
     mailer.close();
+  }
+}
+
+/** A server that has to send no mail needs no mail server. */
+function checkUnsentMail(config: Config): Check {
+  const { auth, delivery, digest } = config;
+  const remedy = "set SMTP_HOST";
+  if (auth.requireEmailVerification && auth.registration === "open")
+    return fail(
+      "smtp",
+      "no mail server: users who register cannot confirm their address",
+      `${remedy}, or auth.requireEmailVerification to false`,
+    );
+  if (digest.enabled === true)
+    return warn("smtp", "no mail server: digests are enabled and not sent", `${remedy}, or digest.enabled to false`);
+  const rules = delivery.workers.includes("email") ? 0 : countMailRules(config);
+  if (rules > 0)
+    return warn(
+      "smtp",
+      `no mail server: ${rules} active ${rules === 1 ? "rule has" : "rules have"} the channel email`,
+      remedy,
+    );
+  return pass("smtp", "no mail server is configured, and nothing needs one; passwords cannot be reset by mail");
+}
+
+/** Rules whose mails nothing sends; 0 where the database cannot be read, which is a check of its own. */
+function countMailRules({ databaseFile }: Config): number {
+  const count = `select count(*) from rules where active = 1
+    and exists (select 1 from json_each(channels) where value = 'email')`;
+  return readOrNull(databaseFile, (connection) => connection.prepare<[], number>(count).pluck().get()) ?? 0;
+}
+
+const PAGE_LIMIT_MS = 3000;
+
+/** Whether the pages that links in account mails open are served; nothing where they are Prism's own. */
+export async function checkAccountPages({ accountUrl }: Config): Promise<Check[]> {
+  if (accountUrl === undefined) return [];
+  const url = `${accountUrl.replace(/\/+$/, "")}/reset-password`;
+  const remedy = "serve it, or unset accountUrl: Prism has such pages itself";
+  try {
+    const { status } = await fetch(url, { signal: AbortSignal.timeout(PAGE_LIMIT_MS) });
+    if (status >= 400) return [warn("account pages", `mails link to ${url}, which answers ${status}`, remedy)];
+    return [pass("account pages", `${url} is served`)];
+  } catch (error) {
+    return [warn("account pages", `mails link to ${url}, which cannot be reached: ${failureReason(error)}`, remedy)];
   }
 }
 

@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
-import type { DescribedOption } from "../../../config/describe.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { parseAuditHead } from "../../../features/audit/audit-head.ts";
 import type { AuditHead } from "../../../features/audit/audit-log.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { type Output, table } from "../../output/output.ts";
+import type { Output } from "../../output/output.ts";
 import type { Check } from "../doctor/check.ts";
 
 interface Flags {
@@ -20,7 +19,7 @@ interface Flags {
 export function addDoctor(program: Command): void {
   program
     .command("doctor")
-    .description("look whether everything is in order; also beside a running server, which it does not disturb")
+    .description("check the installation; also beside a running server, which it does not disturb")
     .option("--fix", "close the data directory and its secrets to others; remove what interrupted commands left")
     .option("--db", "look at the database only")
     .option("--redis", "say where Redis is: embedded")
@@ -32,7 +31,7 @@ export function addDoctor(program: Command): void {
     .addHelpText(
       "after",
       `
-Exits 8 when a check FAILs. Without --db and --redis it begins with the configuration in force, and where each value is from.
+One line per check: PASS, WARN or FAIL. Exits 8 when a check FAILs; a WARN alone exits 0. prism config shows the settings.
 
 Examples:
   $ prism doctor
@@ -46,22 +45,14 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
   refuseUrl(context, "doctor");
   const { out } = context;
   const { checkConfig } = await import("../doctor/check.ts");
-  const {
-    loaded,
-    checks: ofConfig,
-    settings,
-  } = checkConfig(() =>
+  const { loaded, checks: ofConfig } = checkConfig(() =>
     // No check of the database or of Redis uses a token.
     context.loadConfig(flags.db || flags.redis ? "encryption" : "all"),
   );
   const isPart = flags.db === true || flags.redis === true;
   const checks = [...(isPart && loaded ? [] : ofConfig), ...(loaded ? await checkAll(out, loaded, flags) : [])];
   const failed = checks.filter(({ status }) => status === "FAIL").length;
-  const config = isPart ? {} : { config: settings.map(({ key, value, origin }) => ({ key, value, origin })) };
-  out.result({ checks, ok: failed === 0, ...config }, () => [
-    ...(isPart || settings.length === 0 ? [] : [...settingsTable(settings), ""]),
-    ...checksTable(out, checks),
-  ]);
+  out.result({ checks, ok: failed === 0 }, () => checksTable(out, checks));
   if (!loaded) out.note("The other checks need a valid configuration.");
   if (failed > 0) throw new CommandError(EXIT.checkFailed, failed === 1 ? "1 check failed" : `${failed} checks failed`);
 }
@@ -69,14 +60,15 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
 /** What the flags ask for; everything, if they ask for nothing. */
 async function checkAll(out: Output, loaded: LoadedConfig, flags: Flags): Promise<readonly Check[]> {
   const { config, warnings } = loaded;
-  const [{ attempt, checkRedis }, files, network, providers, { checkModulesDir }, { DataDirLock }] = await Promise.all([
-    import("../doctor/check.ts"),
-    import("../doctor/file-checks.ts"),
-    import("../doctor/network-checks.ts"),
-    import("../doctor/provider-checks.ts"),
-    import("../doctor/data-checks.ts"),
-    import("../../../store/sqlite/data-dir-lock.ts"),
-  ]);
+  const [{ attempt, checkNode, checkRedis }, files, network, providers, { checkModulesDir }, { DataDirLock }] =
+    await Promise.all([
+      import("../doctor/check.ts"),
+      import("../doctor/file-checks.ts"),
+      import("../doctor/network-checks.ts"),
+      import("../doctor/provider-checks.ts"),
+      import("../doctor/data-checks.ts"),
+      import("../../../store/sqlite/data-dir-lock.ts"),
+    ]);
   const { fix = false, deep = false } = flags;
   const isWhole = flags.db !== true && flags.redis !== true;
   const isServed = DataDirLock.isHeld(config);
@@ -86,6 +78,7 @@ async function checkAll(out: Output, loaded: LoadedConfig, flags: Flags): Promis
   };
   if (isWhole)
     await run([
+      ["node", () => [checkNode()]],
       ["permissions", () => files.checkPermissions(config, fix)],
       ["descriptors", () => files.checkDescriptors()],
       ["tls", () => network.checkTls(config)],
@@ -102,6 +95,7 @@ async function checkAll(out: Output, loaded: LoadedConfig, flags: Flags): Promis
       ["push", () => providers.checkPush(config, deep)],
       ["providers", () => providers.checkProviders(config, deep)],
       ["issuer", () => providers.checkIssuer(config)],
+      ["account pages", () => providers.checkAccountPages(config)],
       ["port", () => network.checkPort(config, isServed)],
     ]);
   return checks;
@@ -133,17 +127,6 @@ async function checkDatabaseOf(
   progress.end();
   await close();
   return checks;
-}
-
-function settingsTable(settings: readonly DescribedOption[]): string[] {
-  return table(
-    ["SETTING", "FROM", "VALUE"],
-    settings.map(({ key, value, origin }) => [
-      key,
-      origin,
-      value === null ? null : typeof value === "string" ? value : JSON.stringify(value),
-    ]),
-  );
 }
 
 function checksTable(out: Output, checks: readonly Check[]): string[] {

@@ -1,0 +1,78 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { type DescribedOption, describeConfig } from "../../../config/describe.ts";
+import { isVariableSet } from "../../../config/environment.ts";
+import type { LoadedConfig } from "../../../config/load.ts";
+import { flagName } from "../../../config/option.ts";
+import { type Context, contextOf, refuseUrl } from "../../context.ts";
+import { table } from "../../output/output.ts";
+
+export function addConfig(program: Command): void {
+  program
+    .command("config")
+    .description("show the settings that are not at their default, and where each one is from")
+    .option("--all", "those at their default, too")
+    .addHelpText(
+      "after",
+      `
+It shows what prism serve would use in this directory. Secrets are shown as ***. Exits 3 when a setting is not valid.
+
+Examples:
+  $ prism config
+  $ prism config --all --json
+  $ prism config --config /etc/prism/prism.config.json`,
+    )
+    .action(({ all = false }: { readonly all?: boolean }, command: Command) => showConfig(contextOf(command), all));
+}
+
+/** @throws ConfigRefused */
+function showConfig(context: Context, isAll: boolean): void {
+  refuseUrl(context, "config");
+  const loaded = context.loadConfig("none");
+  const { config, secrets } = loaded.files;
+  const settings = describeConfig(loaded.config, loaded.origins)
+    .filter(({ origin }) => isAll || origin !== "default")
+    .map((option) => ({ ...option, source: sourceText(option, loaded) }));
+  const files = { config, secrets: secrets?.path ?? null };
+  const shown = settings.map(({ key, value, origin, source, variable }) => ({ key, value, origin, source, variable }));
+  context.out.result({ files, settings: shown }, () =>
+    settings.length === 0
+      ? ["every setting is at its default"]
+      : table(
+          ["SETTING", "VALUE", "FROM"],
+          settings.map(({ key, value, source }) => [key, valueText(value), source]),
+        ),
+  );
+  for (const warning of loaded.warnings) context.out.note(`Warning: ${warning}`);
+  if (secrets?.unreadable) context.out.note(`${secrets.path} could not be read: ${secrets.unreadable}`);
+}
+
+function valueText(value: unknown): string | null {
+  if (value === null) return null;
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** The flag, variable or file that the value was read from. */
+function sourceText(option: DescribedOption, { config, files }: LoadedConfig): string {
+  const variable =
+    [option.variable, ...option.seed].find((name) => isVariableSet(process.env, name)) ?? option.variable;
+  switch (option.origin) {
+    case "flag":
+      return flagName(option.key);
+    case "environment":
+      return variable;
+    case ".env":
+      return join(process.cwd(), ".env");
+    case "secrets.env":
+      return files.secrets?.path ?? "secrets.env";
+    case "file":
+      return files.config ?? "prism.config.json";
+    case "generated": {
+      const kept = join(config.dataDir, "secrets.json");
+      return existsSync(kept) ? kept : "generated with a new database";
+    }
+    case "default":
+      return "default";
+  }
+}
