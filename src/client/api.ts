@@ -78,12 +78,24 @@ export interface IdempotencyOptions {
 
 export type FetchLike = typeof globalThis.fetch;
 
-interface Request {
+/** Any request of the API (docs/api.md). */
+export interface PrismRequest {
   readonly method: string;
+  /** From the root of the server, such as `/api/v1/rules`. */
   readonly path: string;
+  /** Members that are undefined are left out. */
   readonly query?: object;
+  /** Sent as JSON; bytes are sent as they are. */
   readonly body?: unknown;
+  /** Of bytes. Default: `application/octet-stream`. */
+  readonly contentType?: string;
+  readonly accept?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly idempotencyKey?: string | undefined;
+  /** How long the answer may take; null: no limit. Default: 30 s. */
+  readonly limitMs?: number | null;
+  /** Gives the request up. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const REPLY_LIMIT_MS = 30_000;
@@ -103,47 +115,68 @@ export class PrismApi {
     this.#fetch = fetch;
   }
 
+  /** Any request. @returns the JSON of the answer, undefined for an answer without a body. */
+  async request<T>(request: PrismRequest): Promise<T> {
+    return readReply<T>(await this.#answer(request));
+  }
+
+  /** Any request; the answer, which is a success, is read as it arrives. */
+  async open(request: PrismRequest): Promise<Response> {
+    const response = await this.#answer(request);
+    return response.ok ? response : readReply(response);
+  }
+
+  /** Every item of a list, page by page. */
+  async *list<T>(path: string, query: object = {}): AsyncIterable<T> {
+    let cursor: string | undefined;
+    do {
+      const page: Page<T> = await this.request({ method: "GET", path, query: { limit: 100, ...query, cursor } });
+      yield* page.data;
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+  }
+
   /** One's own notifications, newest first. */
   notifications(query: NotificationQuery = {}): Promise<Page<Notification>> {
-    return this.#request({ method: "GET", path: NOTIFICATIONS, query });
+    return this.request({ method: "GET", path: NOTIFICATIONS, query });
   }
 
   /** What was not delivered, or came behind an offset, oldest first. */
   missed(query: MissedQuery = {}): Promise<Page<Notification>> {
-    return this.#request({ method: "GET", path: `${NOTIFICATIONS}/missed`, query });
+    return this.request({ method: "GET", path: `${NOTIFICATIONS}/missed`, query });
   }
 
   async unreadCount(): Promise<number> {
     const path = `${NOTIFICATIONS}/unread-count`;
-    return (await this.#request<{ readonly count: number }>({ method: "GET", path })).count;
+    return (await this.request<{ readonly count: number }>({ method: "GET", path })).count;
   }
 
   markRead(id: string): Promise<Notification> {
-    return this.#request({ method: "PATCH", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}/read` });
+    return this.request({ method: "PATCH", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}/read` });
   }
 
   /** All that are unread, or those from before an instant. */
   markAllRead(body: { readonly before?: string } = {}): Promise<{ readonly updated: number }> {
-    return this.#request({ method: "POST", path: `${NOTIFICATIONS}/read-all`, body });
+    return this.request({ method: "POST", path: `${NOTIFICATIONS}/read-all`, body });
   }
 
   /** It is then read as well. */
   acknowledge(id: string, body: { readonly note?: string } = {}): Promise<Notification> {
-    return this.#request({ method: "PUT", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}/acknowledge`, body });
+    return this.request({ method: "PUT", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}/acknowledge`, body });
   }
 
   /** Takes it from one's own list. */
   async deleteNotification(id: string): Promise<void> {
-    await this.#request({ method: "DELETE", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}` });
+    await this.request({ method: "DELETE", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}` });
   }
 
   sendEvent(body: EventInput, { idempotencyKey }: IdempotencyOptions = {}): Promise<EventAccepted> {
-    return this.#request({ method: "POST", path: "/api/v1/events", body, idempotencyKey });
+    return this.request({ method: "POST", path: "/api/v1/events", body, idempotencyKey });
   }
 
   /** In their order. Some may be refused while others are accepted: see `results`. */
   sendEvents(body: readonly EventInput[], { idempotencyKey }: IdempotencyOptions = {}): Promise<EventsAccepted> {
-    return this.#request({ method: "POST", path: "/api/v1/events", body, idempotencyKey });
+    return this.request({ method: "POST", path: "/api/v1/events", body, idempotencyKey });
   }
 
   /** An entry of a channel. @param stream `channel:<name>` or `channel:<project id>/<name>` */
@@ -153,7 +186,7 @@ export class PrismApi {
     data: unknown,
     { idempotencyKey }: IdempotencyOptions = {},
   ): Promise<{ readonly offset: number }> {
-    return this.#request({
+    return this.request({
       method: "POST",
       path: "/api/v1/realtime/publish",
       body: { stream, type, data },
@@ -166,7 +199,7 @@ export class PrismApi {
    * it; absent: all that the caller may.
    */
   ticket(stream?: string): Promise<Ticket> {
-    return this.#request({
+    return this.request({
       method: "POST",
       path: "/api/v1/realtime/ticket",
       body: stream === undefined ? {} : { stream },
@@ -184,24 +217,28 @@ export class PrismApi {
   }
 
   /** With another token a second time, where there is one and the first was refused. */
-  async #request<T>(request: Request): Promise<T> {
+  async #answer(request: PrismRequest): Promise<Response> {
     const token = await this.#credentials.token();
     const response = await this.#send(request, token);
-    if (response.status !== 401) return readReply<T>(response);
+    if (response.status !== 401) return response;
     const another = await this.#credentials.another(token, "refused");
-    return readReply<T>(another === null ? response : await this.#send(request, another));
+    return another === null ? response : this.#send(request, another);
   }
 
-  async #send(request: Request, token: string, limitMs = REPLY_LIMIT_MS): Promise<Response> {
-    const { method, path, query = {}, body, idempotencyKey } = request;
-    const headers: Record<string, string> = { Authorization: `Bearer ${token}`, Accept: "application/json" };
-    if (body !== undefined) headers["Content-Type"] = "application/json";
-    if (idempotencyKey !== undefined) headers["Idempotency-Key"] = idempotencyKey;
-    const text = body === undefined ? {} : { body: JSON.stringify(body) };
+  async #send(request: PrismRequest, token: string | null, limit?: number): Promise<Response> {
+    const { method, path, query = {}, body, signal, limitMs = limit ?? REPLY_LIMIT_MS } = request;
+    const isBytes = body instanceof Uint8Array;
+    const headers: Record<string, string> = { Accept: request.accept ?? "application/json", ...request.headers };
+    if (token !== null) headers["Authorization"] = `Bearer ${token}`;
+    if (body !== undefined)
+      headers["Content-Type"] = request.contentType ?? (isBytes ? "application/octet-stream" : "application/json");
+    if (request.idempotencyKey !== undefined) headers["Idempotency-Key"] = request.idempotencyKey;
+    const content = body === undefined ? {} : { body: isBytes ? new Uint8Array(body) : JSON.stringify(body) };
+    const ends = [signal, limitMs === null ? undefined : AbortSignal.timeout(limitMs)].filter((end) => end !== undefined);
+    const ending = ends.length === 0 ? {} : { signal: ends.length === 1 ? ends[0] : AbortSignal.any(ends) };
     try {
-      const signal = AbortSignal.timeout(limitMs);
       // A page's cookies are of another session; its cache holds what was.
-      const init = { method, headers, signal, credentials: "omit", cache: "no-store", ...text } as const;
+      const init = { method, headers, credentials: "omit", cache: "no-store", ...ending, ...content } as const;
       return await this.#fetch(this.#url + path + queryText(query), init);
     } catch (error) {
       throw unreachable(error);

@@ -77,7 +77,7 @@ export class PrismClient {
 
   /** @throws PrismError `NO_WEBSOCKET`, `NO_TOKEN`; TypeError for a URL that is none. */
   constructor(options: PrismClientOptions) {
-    if (!options.token && !options.getToken && !options.getTicket) {
+    if (!options.token && options.token !== null && !options.getToken && !options.getTicket) {
       throw new PrismError("NO_TOKEN", "Give one of token, getToken and getTicket");
     }
     this.#options = options;

@@ -50,7 +50,7 @@ export class Connection {
   readonly #backoff: Backoff;
   #state: ConnectionState = { state: "idle" };
   #line: Line | null = null;
-  /** What the line was opened or renewed with; null for a ticket. */
+  /** What the line was opened or renewed with; null for a ticket, and for no credential. */
   #token: string | null = null;
   /** Sent, and not answered yet. */
   #offeredToken: string | null = null;
@@ -122,7 +122,7 @@ export class Connection {
     }
     const token = await credentials.token();
     this.#token = token;
-    return { url: `${url}/ws`, protocols: [PROTOCOL, `bearer.${token}`] };
+    return { url: `${url}/ws`, protocols: token === null ? [PROTOCOL] : [PROTOCOL, `bearer.${token}`] };
   }
 
   #dial(target: { url: string; protocols: string[] }): void {

@@ -4,8 +4,11 @@ import { PrismError, wrapped } from "./errors.ts";
 export type TokenReason = "none" | "expiring" | "refused";
 
 export interface CredentialOptions {
-  /** Access token, service token or API key, for as long as it lasts. */
-  readonly token?: string;
+  /**
+   * Access token, service token or API key, for as long as it lasts. null: requests carry none,
+   * because the connection itself identifies the caller, as the control socket of a server does.
+   */
+  readonly token?: string | null;
   /**
    * Gives a token whenever one is needed, and a new one when the last ends or was refused. null:
    * there is none, stay away. One call at a time; the token is kept until another is needed.
@@ -29,6 +32,11 @@ export class Credentials {
     this.#token = options.token ?? null;
   }
 
+  /** Requests carry no credential. */
+  get isNone(): boolean {
+    return this.#options.token === null;
+  }
+
   get usesTickets(): boolean {
     return this.#options.getTicket !== undefined;
   }
@@ -41,8 +49,9 @@ export class Credentials {
     return ticket;
   }
 
-  /** @throws NO_TOKEN, CREDENTIALS_FAILED */
-  async token(): Promise<string> {
+  /** @returns null where requests carry none. @throws NO_TOKEN, CREDENTIALS_FAILED */
+  async token(): Promise<string | null> {
+    if (this.isNone) return null;
     const token = this.#token ?? (await this.#ask("none"));
     if (token === null) throw noToken();
     return token;
@@ -52,7 +61,8 @@ export class Credentials {
    * A token in place of one that ends or was refused.
    * @returns null when there is no other. @throws CREDENTIALS_FAILED
    */
-  async another(used: string, reason: TokenReason): Promise<string | null> {
+  async another(used: string | null, reason: TokenReason): Promise<string | null> {
+    if (used === null) return null;
     if (this.#token !== null && this.#token !== used) return this.#token;
     const token = await this.#ask(reason);
     return token === used ? null : token;

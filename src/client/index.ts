@@ -8,6 +8,7 @@ export type {
   NotificationQuery,
   Page,
   PrismApi,
+  PrismRequest,
   Ticket,
 } from "./api.ts";
 export type { ReconnectOptions } from "./backoff.ts";
