@@ -10,7 +10,7 @@ import { openUpkeep } from "./open-upkeep.ts";
 import type { Parts } from "./parts.ts";
 import { registerFeatures, servicesOf } from "./register-features.ts";
 import { startCore } from "./start-core.ts";
-import { stop } from "./stop.ts";
+import { stop, stopCommand } from "./stop.ts";
 
 export interface AppOptions extends BaseOptions {
   /** Takes the audit trail as it is where `audit.head` says otherwise. */
@@ -40,15 +40,9 @@ export interface App {
  * @throws ListenRefused, ConfigRefused
  */
 export async function startApp(options: AppOptions): Promise<App> {
-  const base = openBase(options);
-  const core = await startCore(base);
-  const http = openHttp(base, core.access);
-  const services = openServices(base, core, http);
-  applyEffects(base, core, services);
-  const upkeep = openUpkeep(base, core, http, services);
-  const parts: Parts = { base, core, http, services, upkeep };
-  await registerFeatures(parts);
+  const parts = await openParts(options);
   await listen(parts, options.acceptAudit === true);
+  const { base } = parts;
   const { config, database, clock, log } = base;
   const firstAdmin = await awaitFirstAdmin({ config, database, clock, log: log.namespace("auth") });
   await startWork(parts);
@@ -60,4 +54,32 @@ export async function startApp(options: AppOptions): Promise<App> {
     reload: (next) => reload(parts, next),
     stop: () => stop(parts),
   };
+}
+
+/**
+ * The same core for one command, reachable by a socket of its own. Nothing runs by itself: no port,
+ * job, timer, schedule, module or sweep; what a request leaves to do is done by the next server.
+ * The caller holds the lock on the data directory.
+ */
+export async function startCommandApp(options: BaseOptions, socket: string): Promise<{ stop(): Promise<void> }> {
+  const { config } = options;
+  const forOne = {
+    store: { ...config.store, writer: "main" as const },
+    tls: { certFile: undefined, keyFile: undefined },
+  };
+  const parts = await openParts({ ...options, config: { ...config, ...forOne } });
+  parts.http.listener.listenControl(socket);
+  return { stop: () => stopCommand(parts) };
+}
+
+async function openParts(options: BaseOptions): Promise<Parts> {
+  const base = openBase(options);
+  const core = await startCore(base);
+  const http = openHttp(base, core.access);
+  const services = openServices(base, core, http);
+  applyEffects(base, core, services);
+  const upkeep = openUpkeep(base, core, http, services);
+  const parts: Parts = { base, core, http, services, upkeep };
+  await registerFeatures(parts);
+  return parts;
 }

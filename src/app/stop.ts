@@ -55,3 +55,17 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   listener.close();
   await store.close(lastLeft());
 }
+
+/** Ends the core of one command, whose requests are answered. */
+export async function stopCommand({ base, core, http }: Parts): Promise<void> {
+  http.listener.stopListening();
+  await base.bus.idle();
+  await linksIdle(core.access.accounts);
+  await core.access.accounts.passwords.close();
+  await core.pipeline.channels.close();
+  base.storage.stop();
+  core.live.presence.close();
+  await base.store.committer.settled();
+  http.listener.close();
+  await base.store.close();
+}

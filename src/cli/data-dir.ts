@@ -23,10 +23,26 @@ import { CommandError, EXIT } from "./output/exit-codes.ts";
  */
 export function lockDataDir(places: DataPlaces): DataDirLock {
   prepareDataDir(places.dataDir);
-  const lock = DataDirLock.tryAcquire(places);
-  if (!lock) throw held(places);
-  finishRestore(places);
+  const lock = tryLockDataDir(places);
+  if (!lock) throw heldBy(places);
   return lock;
+}
+
+/** {@link lockDataDir} of a directory that exists. @returns undefined when another process holds it */
+export function tryLockDataDir(places: DataPlaces): DataDirLock | undefined {
+  const lock = DataDirLock.tryAcquire(places);
+  if (lock) finishRestore(places);
+  return lock;
+}
+
+/**
+ * What root would make there, the service could not open afterwards. @throws CommandError 4 for
+ * root, where the data directory is another user's
+ */
+export function refuseForeignOwner(dataDir: string): void {
+  if (process.geteuid?.() !== 0 || statSync(dataDir).uid === 0) return;
+  const advice = `run the command as the owner: ${sudoAs(dataDir)}`;
+  throw new CommandError(EXIT.unreachable, `no server runs on ${dataDir}, which is another user's; ${advice}`);
 }
 
 /** Runs work under {@link lockDataDir}. */
@@ -120,7 +136,8 @@ export function isUnused(file: string): boolean {
   }
 }
 
-function held(places: DataPlaces): CommandError {
+/** The error of a data directory that another process holds. */
+export function heldBy(places: DataPlaces): CommandError {
   const place = DataDirLock.heldPlace(places);
   const what = place?.what ?? `the data directory ${places.dataDir}`;
   const pid = place?.pid === undefined ? "" : ` (pid ${place.pid})`;

@@ -1,8 +1,13 @@
+import type { Socket } from "node:net";
+import { type FetchLike, PrismApi, type PrismRequest } from "../client/api.ts";
+import type { PrismClientOptions } from "../client/client.ts";
+import { Credentials } from "../client/credentials.ts";
+import { PrismError } from "../client/errors.ts";
 import { type Environment, readDotEnv } from "../config/environment.ts";
 import { localUrlOf } from "../config/public-url.ts";
 import type { ErrorDetail } from "../core/errors.ts";
-import { readRetryAfter } from "../features/delivery/retry-after.ts";
 import { type Context, isSet } from "./context.ts";
+import type { ControlTransport } from "./control-transport.ts";
 import { readTextFile } from "./files.ts";
 import { CommandError, EXIT, ServerRefused } from "./output/exit-codes.ts";
 import type { Output } from "./output/output.ts";
@@ -12,7 +17,6 @@ const REPLY_LIMIT_MS = 30_000;
 /** For what a server does in slices, however many there are. */
 export const SLICED_LIMIT_MS = 600_000;
 const DEV_TOKEN_LIMIT_MS = 5000;
-const FILE_TYPE = "application/octet-stream";
 
 /** Members of a query; what is undefined is left out. */
 export type Query = Readonly<Record<string, string | number | undefined>>;
@@ -23,44 +27,63 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
-/** A running server over HTTP, on behalf of one token. */
-export class ServerClient {
-  /** Without a slash at its end. */
+/** What a client of the command line talks to. */
+interface ServerTarget {
+  /** The URL, without a slash at its end; of a control socket what people call the server. */
   readonly base: string;
   readonly token: string | undefined;
+  /** Over a control socket. */
+  readonly transport?: ControlTransport;
+}
+
+/** A server, over HTTP or its control socket, whose refusals end a command with their exit code. */
+export class ServerClient {
+  readonly base: string;
+  readonly token: string | undefined;
+  /** What a live connection to the same server is made with. */
+  readonly live: Required<Pick<PrismClientOptions, "url" | "token" | "fetch">> & { readonly connect?: () => Socket };
+  readonly #api: PrismApi;
   readonly #out: Output;
 
-  constructor(base: string, token: string | undefined, out: Output) {
+  constructor({ base, token, transport }: ServerTarget, out: Output) {
     this.base = base;
     this.token = token;
     this.#out = out;
+    const given = {
+      url: transport ? SOCKET_URL : base,
+      token: token ?? null,
+      fetch: transport?.fetch ?? fetchDirectly,
+    };
+    this.live = transport ? { ...given, connect: transport.connect } : given;
+    this.#api = new PrismApi(given.url, new Credentials(given), given.fetch);
   }
 
   /** @throws ServerRefused, CommandError 4 when no server answers */
-  async get<T>(path: string, query: Query = {}): Promise<T> {
-    return readJson<T>(await this.#request("GET", path, query, undefined, AbortSignal.timeout(REPLY_LIMIT_MS)));
+  get<T>(path: string, query: Query = {}): Promise<T> {
+    return this.#json({ method: "GET", path, query });
   }
 
   /**
    * @param signal gives the request up. @throws ServerRefused, CommandError 4 when no server
    * answers
    */
-  async post<T>(path: string, body: unknown, limitMs = REPLY_LIMIT_MS, signal?: AbortSignal): Promise<T> {
-    const json = JSON.stringify(body);
-    const limit = AbortSignal.timeout(limitMs);
-    const either = signal ? AbortSignal.any([limit, signal]) : limit;
-    return readJson<T>(await this.#request("POST", path, {}, json, either));
+  post<T>(path: string, body: unknown, limitMs = REPLY_LIMIT_MS, signal?: AbortSignal): Promise<T> {
+    return this.#json({ method: "POST", path, body, limitMs, signal });
   }
 
   /** @throws ServerRefused, CommandError 4 when no server answers */
-  async change<T>(method: "PUT" | "PATCH", path: string, body: unknown): Promise<T> {
-    const json = JSON.stringify(body);
-    return readJson<T>(await this.#request(method, path, {}, json, AbortSignal.timeout(REPLY_LIMIT_MS)));
+  change<T>(method: "PUT" | "PATCH", path: string, body: unknown): Promise<T> {
+    return this.#json({ method, path, body });
+  }
+
+  /** @throws ServerRefused, CommandError 4 when no server answers */
+  async delete(path: string, query: Query = {}): Promise<void> {
+    await this.#json({ method: "DELETE", path, query });
   }
 
   /** Sends a file. @throws ServerRefused, CommandError 4 when no server answers */
-  async upload<T>(path: string, bytes: Buffer, query: Query): Promise<T> {
-    return readJson<T>(await this.#request("POST", path, query, bytes, AbortSignal.timeout(REPLY_LIMIT_MS)));
+  upload<T>(path: string, bytes: Buffer, query: Query): Promise<T> {
+    return this.#json({ method: "POST", path, query, body: bytes });
   }
 
   /**
@@ -68,9 +91,8 @@ export class ServerClient {
    * when it ends before its end
    */
   async *postLines<T>(path: string, body: unknown): AsyncIterable<T> {
-    const response = await this.#request("POST", path, {}, JSON.stringify(body), undefined, "application/x-ndjson");
     let rest = "";
-    for await (const text of this.#textOf(response)) {
+    for await (const text of this.#text({ method: "POST", path, body, accept: "application/x-ndjson" })) {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) yield JSON.parse(line) as T;
@@ -81,19 +103,8 @@ export class ServerClient {
    * The text of an answer that may be long, as it arrives. @throws CommandError 4 also when it ends
    * before its end.
    */
-  async *stream(path: string, query: Query = {}): AsyncIterable<string> {
-    yield* this.#textOf(await this.#request("GET", path, query, undefined, undefined));
-  }
-
-  async *#textOf(response: Response): AsyncIterable<string> {
-    if (!response.body) return;
-    try {
-      yield* response.body.pipeThrough(new TextDecoderStream());
-    } catch (error) {
-      throw new CommandError(EXIT.unreachable, `${this.base} broke off in the middle: ${reasonOf(error)}`, {
-        cause: error,
-      });
-    }
+  stream(path: string, query: Query = {}): AsyncIterable<string> {
+    return this.#text({ method: "GET", path, query });
   }
 
   /** Every item of a list, page by page. */
@@ -106,44 +117,48 @@ export class ServerClient {
     } while (cursor !== undefined);
   }
 
-  async #request(
-    method: string,
-    path: string,
-    query: Query,
-    body: string | Buffer | undefined,
-    signal: AbortSignal | undefined,
-    accept?: string,
-  ): Promise<Response> {
-    const url = new URL(this.base + path);
-    for (const [name, value] of Object.entries(query)) {
-      if (value !== undefined) url.searchParams.set(name, String(value));
+  async *#text(request: PrismRequest): AsyncIterable<string> {
+    const { body } = await this.#ask(request, () => this.#api.open({ ...request, limitMs: null }));
+    if (!body) return;
+    try {
+      yield* body.pipeThrough(new TextDecoderStream());
+    } catch (error) {
+      throw new CommandError(EXIT.unreachable, `${this.base} broke off in the middle: ${reasonOf(error)}`, {
+        cause: error,
+      });
     }
+  }
+
+  #json<T>(request: PrismRequest): Promise<T> {
+    return this.#ask(request, () => this.#api.request<T>(request));
+  }
+
+  async #ask<T>({ method, path }: PrismRequest, ask: () => Promise<T>): Promise<T> {
     const progress = this.#out.progress(`waiting for ${this.base}`);
     const startedAt = performance.now();
-    let response: Response;
+    const trace = (status: string | number): void => {
+      const durationMs = Math.round(performance.now() - startedAt);
+      cliLog().debug({ method, server: this.base, path, status, durationMs }, "request");
+    };
     try {
-      response = await fetch(url, {
-        method,
-        redirect: "error",
-        headers: {
-          ...authorization(this.token),
-          ...(body === undefined ? {} : { "Content-Type": Buffer.isBuffer(body) ? FILE_TYPE : "application/json" }),
-          ...(accept === undefined ? {} : { Accept: accept }),
-        },
-        ...(body === undefined ? {} : { body }),
-        ...(signal ? { signal } : {}),
-      });
+      const answer = await ask();
+      trace("ok");
+      return answer;
     } catch (error) {
-      throw unreachable(this.base, error);
+      if (!(error instanceof PrismError)) throw error;
+      trace(error.status ?? error.code);
+      throw refusalOf(error, this);
     } finally {
       progress.end();
     }
-    const durationMs = Math.round(performance.now() - startedAt);
-    cliLog().debug({ method, url: url.href, status: response.status, durationMs }, "request");
-    if (response.ok) return response;
-    throw refusalOf(response.status, await response.text().catch(() => ""), this, retryAfterOf(response));
   }
 }
+
+/** The host of requests on a socket, which has no address. */
+const SOCKET_URL = "http://localhost";
+
+/** A token must not follow a redirect. */
+const fetchDirectly: FetchLike = (url, init) => fetch(url, { ...init, redirect: "error" });
 
 /**
  * The server of `--url` or PRISM_URL; without them the one that `serve` would start here, with its
@@ -160,13 +175,20 @@ export async function serverOf({ flags, out, loadConfig }: Context, useDevToken 
   if (!/^https?:$/.test(URL.canParse(base) ? new URL(base).protocol : ""))
     throw new CommandError(EXIT.usage, `${base} is not the URL of a server; use one such as http://127.0.0.1:3000`);
   const asksForToken = useDevToken && config?.env === "development";
-  // The token of .env is for the server of that folder, not for any that --url names.
-  const ofFolder = isSet(named) ? undefined : tokenIn(readDotEnv(process.cwd(), []));
-  const token = flags.token ?? tokenIn(process.env) ?? ofFolder ?? (asksForToken ? await devToken(base) : undefined);
+  const token = tokenOf({ flags }) ?? (asksForToken ? await devToken(base) : undefined);
   // Checked here: the errors of a header that cannot be sent repeat its content.
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw new CommandError(EXIT.usage, "the token is empty or holds characters that no token has");
-  return new ServerClient(base.replace(/\/+$/, ""), token, out);
+  return new ServerClient({ base: base.replace(/\/+$/, ""), token }, out);
+}
+
+/**
+ * The token of a flag, the environment or the folder. That of `.env` is for the server of that
+ * folder, not for any that a URL names.
+ */
+export function tokenOf({ flags }: Pick<Context, "flags">): string | undefined {
+  const isNamed = isSet(flags.url ?? process.env["PRISM_URL"]);
+  return flags.token ?? tokenIn(process.env) ?? (isNamed ? undefined : tokenIn(readDotEnv(process.cwd(), [])));
 }
 
 /**
@@ -191,52 +213,28 @@ function tokenIn({ PRISM_TOKEN, PRISM_TOKEN_FILE }: Environment): string | undef
   return isSet(PRISM_TOKEN_FILE) ? readTextFile(PRISM_TOKEN_FILE, "PRISM_TOKEN_FILE").trim() : undefined;
 }
 
-export function authorization(token: string | undefined): Record<string, string> {
-  return token === undefined ? {} : { Authorization: `Bearer ${token}` };
-}
-
-function retryAfterOf({ headers }: Response): number | undefined {
-  return readRetryAfter(headers.get("retry-after") ?? undefined, Date.now());
-}
-
-/** What a server answered, as the error that ends a command. @param body of the answer, as text. */
-export function refusalOf(status: number, body: string, { base, token }: ServerClient, retryAfterMs?: number): Error {
-  const error = errorMember(body);
-  if (!error) return new CommandError(EXIT.unreachable, `${base} answered ${status}, and not as Prism does`);
-  const text = error.message + hintOf(status, error, base, token);
-  return new ServerRefused(status, error.code, text, error.details ?? [], retryAfterMs);
+/** What went wrong with a request, as the error that ends a command. */
+export function refusalOf(error: PrismError, { base, token }: Pick<ServerClient, "base" | "token">): Error {
+  const { code, status, requestId, details, retryAfterMs } = error;
+  if (code === "CONNECTION_FAILED") return unreachable(base, error.cause);
+  if (status === undefined || code === "BAD_REPLY")
+    return new CommandError(EXIT.unreachable, `${base} answered ${status}, and not as Prism does`, { cause: error });
+  const text = error.message + hintOf(status, code, requestId, base, token);
+  return new ServerRefused(status, code, text, details as readonly ErrorDetail[], retryAfterMs);
 }
 
 /** What a person at a terminal can do about a refusal that says little by itself. */
-function hintOf(status: number, { code, requestId }: ErrorMember, base: string, token: string | undefined): string {
+function hintOf(
+  status: number,
+  code: string,
+  requestId: string | undefined,
+  base: string,
+  token: string | undefined,
+): string {
   if (status === 401 && token === undefined)
     return `; give --token or PRISM_TOKEN (from prism token create --user <name> --name cli; in development: curl -s ${base}/dev/token)`;
   if (code === "INTERNAL") return `; the server's log has more under the request id ${requestId}`;
   return code === "NOT_FOUND" ? `; is ${base} the address of a server of this version?` : "";
-}
-
-interface ErrorMember {
-  readonly code: string;
-  readonly message: string;
-  readonly requestId: string;
-  readonly details?: readonly ErrorDetail[];
-}
-
-function errorMember(body: string): ErrorMember | undefined {
-  try {
-    const { error } = JSON.parse(body) as { error?: Partial<ErrorMember> };
-    return typeof error?.code === "string" && typeof error.message === "string" ? (error as ErrorMember) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-async function readJson<T>(response: Response): Promise<T> {
-  try {
-    return (await response.json()) as T;
-  } catch (cause) {
-    throw new CommandError(EXIT.unreachable, `${response.url} did not answer with JSON`, { cause });
-  }
 }
 
 export function unreachable(base: string, error: unknown): CommandError {

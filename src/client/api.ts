@@ -207,7 +207,7 @@ export class PrismApi {
   }
 
   /** {@link ticket} with a certain token, tried once. @internal */
-  async tryToken(token: string): Promise<void> {
+  async tryToken(token: string | null): Promise<void> {
     const response = await this.#send(
       { method: "POST", path: "/api/v1/realtime/ticket", body: {} },
       token,
@@ -233,9 +233,14 @@ export class PrismApi {
     if (body !== undefined)
       headers["Content-Type"] = request.contentType ?? (isBytes ? "application/octet-stream" : "application/json");
     if (request.idempotencyKey !== undefined) headers["Idempotency-Key"] = request.idempotencyKey;
-    const content = body === undefined ? {} : { body: isBytes ? new Uint8Array(body) : JSON.stringify(body) };
-    const ends = [signal, limitMs === null ? undefined : AbortSignal.timeout(limitMs)].filter((end) => end !== undefined);
-    const ending = ends.length === 0 ? {} : { signal: ends.length === 1 ? ends[0] : AbortSignal.any(ends) };
+    const content: { body?: string | Uint8Array } = {};
+    if (body !== undefined) content.body = isBytes ? body : JSON.stringify(body);
+    const ends = [signal, limitMs === null ? undefined : AbortSignal.timeout(limitMs)].filter(
+      (end) => end !== undefined,
+    );
+    const [first, second] = ends;
+    const ending: { signal?: AbortSignal } = {};
+    if (first) ending.signal = second ? AbortSignal.any([first, second]) : first;
     try {
       // A page's cookies are of another session; its cache holds what was.
       const init = { method, headers, credentials: "omit", cache: "no-store", ...ending, ...content } as const;

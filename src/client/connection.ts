@@ -27,7 +27,7 @@ export interface ConnectionParts {
    * Shows a token to the server, whose answer a failed handshake hides. @throws PrismError as the
    * server refuses it
    */
-  tryToken(token: string): Promise<void>;
+  tryToken(token: string | null): Promise<void>;
   changed(state: ConnectionState): void;
   welcome(userId: string | null): void;
   message(message: ServerMessage, length: number): void;
@@ -157,7 +157,7 @@ export class Connection {
     const { surroundings } = this.#parts;
     this.#leaveLine();
     const says = reason === "" ? "" : ` (${reason})`;
-    if (!wasWelcome && this.#token !== null) {
+    if (!wasWelcome && !this.#parts.credentials.usesTickets) {
       this.#askWhy(this.#token, new PrismError("CONNECTION_FAILED", `No connection${says}`, { status: code }));
       return;
     }
@@ -181,7 +181,7 @@ export class Connection {
    * A handshake that failed says to a browser neither status nor reason: a request with the same
    * token does.
    */
-  #askWhy(token: string, otherwise: PrismError): void {
+  #askWhy(token: string | null, otherwise: PrismError): void {
     const era = this.#nextEra();
     this.#parts.tryToken(token).then(
       () => {
@@ -200,6 +200,10 @@ export class Connection {
   /** The server takes the token no more. */
   #replaceToken(why: PrismError): void {
     const { credentials } = this.#parts;
+    if (credentials.isNone) {
+      this.#end(why);
+      return;
+    }
     if (this.#token === null) {
       this.#wait(why, this.#backoff.nextMs());
       return;

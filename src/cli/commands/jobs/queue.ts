@@ -7,6 +7,7 @@ import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
 import { ageText } from "../../output/text.ts";
 import { type Query, type ServerClient, SLICED_LIMIT_MS, serverOf } from "../../server-client.ts";
+import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 import { show } from "../server/tail.ts";
 
@@ -175,7 +176,7 @@ function addCancelJob(queue: Command): void {
     .addHelpText("after", "\nExample:\n  $ prism queue cancel --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(async (flags: { readonly id: string }, command: Command) => {
       const context = contextOf(command);
-      const job = await (await serverOf(context)).post<JobDetail>(jobPath(flags.id, "/cancel"), {});
+      const job = await withServer(context, (api) => api.post<JobDetail>(jobPath(flags.id, "/cancel"), {}));
       context.out.result(job, () => jobLine(job));
     });
 }

@@ -247,7 +247,7 @@ export class SeedFill {
     const { port } = this.#app;
     const made = this.#access.accessTokens
       .issue(this.#idOf(username))
-      .then(({ token }) => new ServerClient(`http://127.0.0.1:${port}`, token, this.#out));
+      .then(({ token }) => new ServerClient({ base: `http://127.0.0.1:${port}`, token }, this.#out));
     this.#clients.set(username, made);
     return made;
   }

@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { EventFilter } from "../../../client/wire.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import { type Context, contextOf } from "../../context.ts";
 import type { Entry, StreamStart } from "../../follow-stream.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { type Output, printable } from "../../output/output.ts";
-import { type ServerClient, serverOf } from "../../server-client.ts";
+import type { ServerClient } from "../../server-client.ts";
+import { withServer } from "../../with-server.ts";
 
 const EVERY_MS = 1000;
 
@@ -43,7 +45,7 @@ export async function show(out: Output, isWatched: boolean, look: () => Promise<
 interface Flags {
   readonly project: string;
   readonly type?: string;
-  readonly level?: readonly string[];
+  readonly level?: NonNullable<EventFilter["level"]>;
   readonly from?: StreamStart;
   readonly notifications?: boolean;
   readonly stream?: string;
@@ -84,21 +86,26 @@ Examples:
 
 async function tail(context: Context, flags: Flags): Promise<void> {
   const { out } = context;
-  const server = await serverOf(context);
-  const stream = await streamOf(server, flags);
   const { followStream } = await import("../../follow-stream.ts");
   let shown = 0;
-  await followStream({
-    server,
-    stream,
-    from: flags.from ?? "latest",
-    filter: filterOf(flags),
-    onNote: (text) => out.note(text),
-    onEntry(entry) {
-      out.line(out.json ? JSON.stringify(lineOf(entry)) : humanLine(out, entry, stream.startsWith("user:")));
-      return ++shown !== flags.limit;
+  await withServer(
+    context,
+    async (server) => {
+      const stream = await streamOf(server, flags);
+      await followStream({
+        server,
+        stream,
+        from: flags.from ?? "latest",
+        filter: filterOf(flags),
+        onNote: (text) => out.note(text),
+        onEntry(entry) {
+          out.line(out.json ? JSON.stringify(lineOf(entry)) : humanLine(out, entry, stream.startsWith("user:")));
+          return ++shown !== flags.limit;
+        },
+      });
     },
-  });
+    { mustRun: true },
+  );
 }
 
 async function streamOf(server: ServerClient, { stream, notifications, project }: Flags): Promise<string> {
@@ -135,7 +142,7 @@ function paintLevel(out: Output, level: string): string {
   return level === "warn" ? out.yellow(text) : out.dim(text);
 }
 
-function filterOf({ type, level }: Flags): { type?: string; level?: readonly string[] } | undefined {
+function filterOf({ type, level }: Flags): EventFilter | undefined {
   if (type === undefined && level === undefined) return undefined;
   return { ...(type === undefined ? {} : { type }), ...(level === undefined ? {} : { level }) };
 }

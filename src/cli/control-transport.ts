@@ -1,0 +1,71 @@
+import { statSync } from "node:fs";
+import { Agent, type IncomingMessage, request } from "node:http";
+import { connect, type Socket } from "node:net";
+import { Readable } from "node:stream";
+import type { FetchLike } from "../client/api.ts";
+import { withSocketPath } from "../core/listening.ts";
+
+/** Who answers on a control socket: a server, nothing, or one that this user may not ask. */
+export type SocketState = "open" | "none" | "denied";
+
+/**
+ * Whether a server answers there. A socket of another user is not trusted with what a command
+ * sends; root may open any.
+ */
+export async function socketState(path: string): Promise<SocketState> {
+  try {
+    const user = process.geteuid?.() ?? 0;
+    const { uid } = statSync(path);
+    if (user !== 0 && uid !== user) return "denied";
+    const socket = connectTo(path);
+    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+    socket.destroy();
+    return "open";
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    return code === "EACCES" || code === "EPERM" ? "denied" : "none";
+  }
+}
+
+function connectTo(path: string): Socket {
+  return withSocketPath(path, (short) => connect(short));
+}
+
+/** HTTP and WebSockets over a control socket, in the form in which the client takes them. */
+export class ControlTransport {
+  readonly #path: string;
+  readonly #agent = new Agent({ keepAlive: true });
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#agent.createConnection = this.connect;
+  }
+
+  readonly fetch: FetchLike = (url, init = {}) =>
+    new Promise((resolve, reject) => {
+      const { method = "GET", headers, body, signal } = init as RequestInit;
+      const options = { method, headers: headers as Record<string, string>, agent: this.#agent };
+      const sent = request(url as string, signal ? { ...options, signal } : options, (answer) =>
+        resolve(responseOf(answer)),
+      );
+      sent.once("error", reject);
+      sent.end(body);
+    });
+
+  /** One connection, for what is not HTTP. */
+  readonly connect = (): Socket => connectTo(this.#path);
+
+  close(): void {
+    this.#agent.destroy();
+  }
+}
+
+function responseOf(answer: IncomingMessage): Response {
+  const { statusCode: status = 0, rawHeaders } = answer;
+  const headers = new Headers();
+  for (let at = 0; at < rawHeaders.length; at += 2) headers.append(rawHeaders[at] ?? "", rawHeaders[at + 1] ?? "");
+  if (status !== 204 && status !== 304)
+    return new Response(Readable.toWeb(answer) as ReadableStream<Uint8Array>, { status, headers });
+  answer.resume();
+  return new Response(null, { status, headers });
+}

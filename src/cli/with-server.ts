@@ -1,0 +1,121 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { sudoAs } from "../config/config-file.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { createLogger } from "../config/logger.ts";
+import { CONTROL_SOCKET } from "../core/listening.ts";
+import type { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
+import { type Context, isOnline } from "./context.ts";
+import { ControlTransport, socketState } from "./control-transport.ts";
+import { heldBy, refuseForeignOwner, requireDatabase, tryLockDataDir } from "./data-dir.ts";
+import { CommandError, EXIT } from "./output/exit-codes.ts";
+import { ServerClient, serverOf, tokenOf } from "./server-client.ts";
+
+/** A server that starts has no socket yet; a command of another shell is soon done. */
+const LOCK_WAIT_MS = 5000;
+const LOCK_RETRY_MS = 50;
+/** Of a core in this process: no other command finds it. */
+const COMMAND_SOCKET = "command.sock";
+
+export interface ServerUse {
+  /** The command needs a server that runs, such as to follow events. */
+  readonly mustRun?: boolean;
+}
+
+/**
+ * Runs `work` with the server that the command is about. In order: `--url` or PRISM_URL over HTTP;
+ * the control socket of the server that runs on the data directory, where the command is the
+ * operator; without such a server the same core in this process, under the lock of the data
+ * directory. A socket of another user is left for HTTP where there is a token.
+ * @throws CommandError 4 where there is no server and no database, or this user may not use them;
+ * ConfigRefused
+ */
+export async function withServer<T>(
+  context: Context,
+  work: (api: ServerClient) => Promise<T>,
+  { mustRun = false }: ServerUse = {},
+): Promise<T> {
+  if (isOnline(context)) return work(await serverOf(context));
+  const loaded = context.loadConfig("none");
+  const { dataDir } = loaded.config;
+  const socket = join(dataDir, CONTROL_SOCKET);
+  const state = await socketState(socket);
+  if (state === "open") return overSocket(context, socket, dataDir, work);
+  const hasToken = tokenOf(context) !== undefined;
+  if (state === "denied" && !hasToken)
+    throw new CommandError(
+      EXIT.unreachable,
+      `the server of ${dataDir} is another user's: run ${sudoAs(socket, dataDir)}, or give a token (--token, PRISM_TOKEN)`,
+    );
+  if (state === "denied" || mustRun) return work(await serverOf(context));
+  return inProcess(context, loaded, socket, work);
+}
+
+async function overSocket<T>(
+  { flags, out }: Context,
+  socket: string,
+  dataDir: string,
+  work: (api: ServerClient) => Promise<T>,
+): Promise<T> {
+  const transport = new ControlTransport(socket);
+  try {
+    return await work(new ServerClient({ base: `the server of ${dataDir}`, token: flags.token, transport }, out));
+  } finally {
+    transport.close();
+  }
+}
+
+/** The core of the server, for this command alone. */
+async function inProcess<T>(
+  context: Context,
+  loaded: LoadedConfig,
+  socket: string,
+  work: (api: ServerClient) => Promise<T>,
+): Promise<T> {
+  const { dataDir } = loaded.config;
+  requireDatabase(loaded);
+  refuseForeignOwner(dataDir);
+  const lock = await lockUnlessServed(loaded, socket);
+  if (!lock) return overSocket(context, socket, dataDir, work);
+  try {
+    const { config, warnings } = context.loadConfig("encryption");
+    const { startCommandApp } = await import("../app/start.ts");
+    const path = join(dataDir, COMMAND_SOCKET);
+    const app = await startCommandApp({ config, warnings, log: commandLog(context, loaded), onFatal: fail }, path);
+    try {
+      return await overSocket(context, path, dataDir, work);
+    } finally {
+      await app.stop();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+function fail(error: Error): never {
+  throw error;
+}
+
+/** Results are on stdout. */
+function commandLog({ flags }: Context, { config }: LoadedConfig) {
+  return createLogger({
+    level: flags.logLevel === undefined ? "error" : config.log.level,
+    debug: config.debug,
+    destination: { write: (line) => void process.stderr.write(line) },
+  });
+}
+
+/**
+ * The lock on the data directory; undefined once a server answers on the socket. @throws
+ * CommandError 4 when another process goes on holding the directory
+ */
+async function lockUnlessServed({ config }: LoadedConfig, socket: string): Promise<DataDirLock | undefined> {
+  const deadline = performance.now() + LOCK_WAIT_MS;
+  for (;;) {
+    const lock = tryLockDataDir(config);
+    if (lock) return lock;
+    if ((await socketState(socket)) === "open") return undefined;
+    if (performance.now() > deadline) throw heldBy(config);
+    await sleep(LOCK_RETRY_MS);
+  }
+}
