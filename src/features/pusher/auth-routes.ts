@@ -17,7 +17,7 @@ import { ChannelName, SocketId } from "./schema.ts";
 /** What Pusher's clients send; whatever they send besides is theirs. */
 const AuthRequest = example(v.object({ socket_id: SocketId, channel_name: ChannelName }), {
   socket_id: "1234.5678",
-  channel_name: "private-project-default",
+  channel_name: "private-chat",
 });
 type AuthRequest = v.InferOutput<typeof AuthRequest>;
 

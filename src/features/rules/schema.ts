@@ -84,7 +84,7 @@ function optional<E extends v.ObjectEntries>(members: E): Optional<E> {
 
 const requiredEntries = { name: entries.name, condition: entries.condition };
 export const CreateRule = example(object({ ...optional(entries), ...requiredEntries }), {
-  name: "Large payment failed",
+  name: "Payment over 1000 failed",
   condition: "event.type == 'payment.failed' && event.amount >= 1000",
   targetRoles: ["Admin"],
   titleTemplate: "Payment of {{ event.amount }} failed",

@@ -83,7 +83,7 @@ export const AddMember = example(
     userId: v.optional(doc(text(255, 1), "Id, external id or username (needs `users:read`), or an email address")),
     role: doc(v.picklist(ROLES), "Role in the project"),
   }),
-  { userId: "viewer", role: "editor" },
+  { email: "grace@example.com", role: "editor" },
 );
 export type AddMember = v.InferOutput<typeof AddMember>;
 

@@ -24,7 +24,7 @@ const projectId = v.optional(doc(text(64, 1), "Id or slug of the project; defaul
 
 export const CreateWebhook = example(
   object({ url, projectId, eventTypes: v.optional(eventTypes), active: v.optional(active) }),
-  { url: "https://hooks.example.com/prism", eventTypes: ["order.*", "payment.failed"] },
+  { url: "https://example.com/hooks/prism", eventTypes: ["order.*", "payment.failed"] },
 );
 export type CreateWebhook = v.InferOutput<typeof CreateWebhook>;
 

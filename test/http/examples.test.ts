@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+import dns from "node:dns/promises";
+import { syncBuiltinESMExports } from "node:module";
+import { join } from "node:path";
+import test from "node:test";
+import { createOneTimeToken } from "../../src/features/access/sessions/mail-links.ts";
+import { unsubscribeHeaders } from "../../src/features/delivery/channels/mail/unsubscribe.ts";
+import { runCli } from "../cli/run-cli.ts";
+import { addJob, QUEUE } from "../features/jobs/workers/support.ts";
+import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
+import { temporaryDir } from "../helpers/store.ts";
+
+interface Operation {
+  readonly operationId: string;
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly example?: unknown }>> };
+  readonly "x-alias-of"?: string;
+}
+
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+}
+
+/** What a request needs besides the example. */
+interface Setting {
+  /** Values of the parameters in the path, and of a query where one is required. */
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: string;
+  readonly token?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Members that only a mailed link has. */
+  readonly secret?: Readonly<Record<string, string>>;
+}
+
+const PASSWORD = "correct horse battery staple";
+const LOGIN = { login: "admin", password: PASSWORD };
+
+/** The server with the data of `prism seed --demo`, and its administrator, who has a password. */
+class Seeded {
+  readonly prism: TestPrism;
+  /** The bodies that the document offers, by operation. */
+  readonly example: (operationId: string) => object;
+  token = "";
+
+  constructor(prism: TestPrism, example: Seeded["example"]) {
+    this.prism = prism;
+    this.example = example;
+  }
+
+  login(): Promise<Reply<{ token: string }>> {
+    return this.prism.post("/api/v1/auth/login", LOGIN, { token: null });
+  }
+
+  /** @returns the id of what was created. */
+  async create(path: string, body: object, token = this.token): Promise<string> {
+    const { status, body: made, text } = await this.prism.post<{ id?: string; jobId?: string }>(path, body, { token });
+    assert.ok(status < 300, text);
+    return made.id ?? made.jobId ?? "";
+  }
+
+  /** Names of resources are unique. */
+  unique(name: string): string {
+    this.#names += 1;
+    return `${name}-${this.#names}`;
+  }
+  #names = 0;
+
+  async newUser(): Promise<string> {
+    const username = this.unique("new");
+    return this.create("/api/v1/users", { username, email: `${username}@example.com` });
+  }
+
+  project(): Promise<string> {
+    return this.create("/api/v1/projects", { name: this.unique("project") });
+  }
+
+  async oneTimeToken(userId: string, kind: Parameters<typeof createOneTimeToken>[2]): Promise<string> {
+    const { database, clock } = this.prism.parts.base;
+    return database.write((trx) => createOneTimeToken(clock, userId, kind, trx));
+  }
+
+  /** The token of the link of an invitation to the administrator's address. */
+  async invitation(): Promise<string> {
+    const owner = await this.create("/api/v1/users", { username: this.unique("owner"), password: PASSWORD });
+    const { token } = await this.prism.parts.core.access.accessTokens.issue(owner);
+    const project = await this.create("/api/v1/projects", { name: this.unique("project") }, token);
+    const { body } = await this.prism.post<{ inviteUrl: string }>(
+      `/api/v1/projects/${project}/members`,
+      { email: "admin@prism.example", role: "viewer" },
+      { token },
+    );
+    return body.inviteUrl.split("#token=")[1] ?? "";
+  }
+
+  /** The service token of the worker of the examples; no login may call its operations. */
+  workerToken(): Promise<string> {
+    this.#workerToken ??= this.prism
+      .post<{ token: string }>("/api/v1/users/me/tokens", { name: "worker", scopes: ["jobs:work"] }, this)
+      .then(({ body }) => body.token);
+    return this.#workerToken;
+  }
+  #workerToken: Promise<string> | null = null;
+
+  /** A job that the worker of the examples has claimed. */
+  async leasedJob(token: string): Promise<string> {
+    const id = await addJob(this.prism);
+    const body = { ...this.example("claimJobs"), queues: [QUEUE] };
+    const { body: claimed } = await this.prism.post<{ jobs: { id: string }[] }>("/api/v1/workers/claim", body, {
+      token,
+    });
+    assert.deepEqual(
+      claimed.jobs.map((job) => job.id),
+      [id],
+    );
+    return id;
+  }
+}
+
+type Prepare = (seeded: Seeded) => Promise<Setting>;
+const made =
+  (path: string, operationId: string): Prepare =>
+  async (seeded) => {
+    const body = seeded.example(operationId);
+    const named = "name" in body ? { ...body, name: seeded.unique(String(body.name)) } : body;
+    return { params: { id: await seeded.create(path, named) } };
+  };
+const onUser: Prepare = async (seeded) => ({ params: { id: await seeded.newUser() } });
+const onQueue: Prepare = async () => ({ params: { name: "timers" } });
+const onProject: Prepare = async (seeded) => ({ params: { id: await seeded.project() } });
+const onTimer: Prepare = made("/api/v1/time/trigger", "createTimer");
+const onNotification: Prepare = made("/api/v1/notifications", "sendNotification");
+const onLeasedJob: Prepare = async (seeded) => {
+  const token = await seeded.workerToken();
+  return { token, params: { id: await seeded.leasedJob(token) } };
+};
+
+/** What operations need that have parameters in their path, or take a secret. */
+const PREPARE: Readonly<Record<string, Prepare>> = {
+  reprocessEvent: made("/api/v1/events", "sendEvents"),
+  updateRule: made("/api/v1/rules", "createRule"),
+  patchRule: made("/api/v1/rules", "createRule"),
+  acknowledgeNotification: onNotification,
+  recordWebviewAction: onNotification,
+  updateSchedule: made("/api/v1/schedules", "createSchedule"),
+  updateWebhook: made("/api/v1/webhooks", "createWebhook"),
+  updateTask: made("/api/v1/tasks", "createTask"),
+  patchTask: made("/api/v1/tasks", "createTask"),
+  setBucketThreshold: made("/api/v1/transfer-buckets", "createTransferBucket"),
+  setBucketBalance: made("/api/v1/transfer-buckets", "createTransferBucket"),
+  updateProject: onProject,
+  addProjectMember: onProject,
+  createApiKey: onProject,
+  updateProjectMember: async (seeded) => {
+    const id = await seeded.project();
+    await seeded.create(`/api/v1/projects/${id}/members`, { userId: "viewer", role: "editor" });
+    const { body } = await seeded.prism.get<{ data: { userId: string; username: string }[] }>(
+      `/api/v1/projects/${id}/members`,
+      seeded,
+    );
+    return { params: { id, userId: body.data.find(({ username }) => username === "viewer")?.userId ?? "" } };
+  },
+  rotateApiKey: async (seeded) => {
+    const id = await seeded.project();
+    return {
+      params: { id, keyId: await seeded.create(`/api/v1/projects/${id}/keys`, seeded.example("createApiKey")) },
+    };
+  },
+  updateRole: made("/api/v1/roles", "createRole"),
+  updateUser: onUser,
+  approveUser: onUser,
+  rejectUser: onUser,
+  pauseQueue: onQueue,
+  resumeQueue: onQueue,
+  requeueDeadJobs: onQueue,
+  drainQueue: onQueue,
+  cancelJob: onTimer,
+  promoteJob: onTimer,
+  retryJob: async (seeded) => {
+    const setting = await onTimer(seeded);
+    await seeded.prism.post(`/api/v1/jobs/${setting.params?.["id"]}/cancel`, {}, seeded);
+    return setting;
+  },
+  claimJobs: async (seeded) => ({ token: await seeded.workerToken() }),
+  renewLeases: onLeasedJob,
+  completeJob: onLeasedJob,
+  failJob: onLeasedJob,
+  register: async ({ prism, token }) => {
+    // Each alias offers the same account.
+    const { body } = await prism.get<{ data: { id: string }[] }>("/api/v1/users?q=alan", { token });
+    for (const { id } of body.data) await prism.delete(`/api/v1/users/${id}`, { token });
+    return {};
+  },
+  refreshTokens: async (seeded) => {
+    const [cookie = ""] = (await seeded.login()).headers.getSetCookie();
+    return { headers: { Cookie: cookie.split(";")[0] ?? "", Origin: seeded.prism.url } };
+  },
+  logout: async (seeded) => ({ token: (await seeded.login()).body.token }),
+  verifyEmail: async (seeded) => ({
+    secret: { token: await seeded.oneTimeToken(await seeded.newUser(), "verify_email") },
+  }),
+  resetPassword: async (seeded) => ({
+    secret: { token: await seeded.oneTimeToken(await seeded.newUser(), "reset_password") },
+  }),
+  getInvitationByToken: async (seeded) => ({ secret: { token: await seeded.invitation() } }),
+  acceptInvitationByToken: async (seeded) => ({ secret: { token: await seeded.invitation() } }),
+  unsubscribe: async ({ prism }) => {
+    const userId = prism.parts.core.access.users.find("user") ?? "";
+    const { config } = prism.parts.base;
+    const headers = unsubscribeHeaders({ ...config, publicUrl: "https://prism.example" }, { userId, kind: "digest" });
+    return { query: `?${/\?([^>]+)>/.exec(headers["List-Unsubscribe"] ?? "")?.[1]}` };
+  },
+};
+
+/** These change the credentials that the others use. */
+const LAST = ["changePassword"];
+
+function bodyOf(
+  type: string,
+  example: unknown,
+  secret: object = {},
+): { body: unknown; headers: Record<string, string> } {
+  if (type === "application/json")
+    return {
+      body: Array.isArray(example) ? example : { ...(example as object), ...secret },
+      headers: { "Content-Type": type },
+    };
+  if (type === "multipart/form-data") {
+    const boundary = "example";
+    const parts = Object.entries(example as Record<string, string>).map(
+      ([name, value]) => `--${boundary}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+    );
+    return {
+      body: `${parts.join("")}--${boundary}--\r\n`,
+      headers: { "Content-Type": `${type}; boundary=${boundary}` },
+    };
+  }
+  const text =
+    typeof example === "string" ? example : new URLSearchParams(example as Record<string, string>).toString();
+  return { body: text, headers: { "Content-Type": type } };
+}
+
+function replaceLookup(lookup: typeof dns.lookup): void {
+  dns.lookup = lookup;
+  syncBuiltinESMExports();
+}
+
+test("each example of the API page succeeds when an administrator of the seeded server sends it unchanged", async (t) => {
+  const cwd = temporaryDir(t);
+  const seeding = await runCli(["seed", "--demo"], { cwd });
+  assert.equal(seeding.status, 0, seeding.stderr);
+  const passwd = await runCli(["user", "passwd", "admin", "--stdin"], { cwd, input: PASSWORD });
+  assert.equal(passwd.status, 0, passwd.stderr);
+  // The machine of the test may have no DNS, and must not call the host of an example.
+  const { lookup } = dns;
+  t.after(() => replaceLookup(lookup));
+  replaceLookup((async () => [{ address: "127.0.0.1", family: 4 }]) as unknown as typeof lookup);
+  const settings = { "rateLimit.enabled": "false", "webhooks.allowPrivateCidrs": "127.0.0.0/8" };
+  const prism = await startPrism(t, { dir: join(cwd, "data"), settings });
+  const { body: document } = await prism.get<Document>("/openapi.json", { token: null });
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => {
+      const original = operation["x-alias-of"];
+      const id = original === undefined ? operation.operationId : document.paths[original]?.[method]?.operationId;
+      return { id: id ?? "", method: method.toUpperCase(), path, content: operation.requestBody?.content ?? {} };
+    }),
+  );
+  const seeded = new Seeded(prism, (id) => {
+    const content = operations.find((each) => each.id === id)?.content["application/json"];
+    return (content?.example ?? {}) as object;
+  });
+  const login = await seeded.login();
+  assert.equal(login.status, 200, login.text);
+  seeded.token = login.body.token;
+  const isLast = (id: string): number => Number(LAST.includes(id));
+  for (const { id, method, path, content } of operations.sort((a, b) => isLast(a.id) - isLast(b.id))) {
+    for (const [type, { example }] of Object.entries(content)) {
+      if (example === undefined) continue;
+      await t.test(`${method} ${path}, ${type}`, async () => {
+        const setting = (await PREPARE[id]?.(seeded)) ?? {};
+        const filled = path.replace(/\{(\w+)\}/g, (_whole, name: string) => setting.params?.[name] ?? "me");
+        const { body, headers } = bodyOf(type, example, setting.secret);
+        const reply = await prism.request(method, filled + (setting.query ?? ""), body, {
+          token: setting.token ?? seeded.token,
+          headers: { ...headers, ...setting.headers },
+        });
+        assert.ok(reply.status >= 200 && reply.status < 300, `${reply.status} ${reply.text}`);
+      });
+    }
+  }
+});
