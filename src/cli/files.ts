@@ -50,17 +50,30 @@ interface Destination {
   /** Absent: stdout. */
   readonly file: string | undefined;
   readonly gzip: boolean;
+  /** Replace a file that has content. */
+  readonly force: boolean;
+}
+
+/**
+ * An empty file, a pipe or a device loses nothing. @throws CommandError 7 for a file with content
+ */
+export function requireReplaceable(file: string | undefined, force: boolean): void {
+  if (force || file === undefined) return;
+  const existing = statSync(file, { throwIfNoEntry: false });
+  if (existing?.isFile() && existing.size > 0)
+    throw new CommandError(EXIT.conflict, `${file} exists; --force replaces it`);
 }
 
 /**
  * Writes text as fast as it is taken. A file appears under its name when it is whole; until then,
  * and if it never is, under another.
- * @throws CommandError 1 when the file cannot be written
+ * @throws CommandError 1 when the file cannot be written, 7 when it exists and is not to be replaced
  */
 export async function writeRows(
   text: AsyncIterable<string> | Iterable<string>,
-  { file, gzip }: Destination,
+  { file, gzip, force }: Destination,
 ): Promise<void> {
+  requireReplaceable(file, force);
   const source = Readable.from(gather(text));
   const steps = gzip ? [createGzip()] : [];
   if (file === undefined) {
@@ -68,7 +81,7 @@ export async function writeRows(
     return;
   }
   try {
-    await writeFile((stream) => pipeline([source, ...steps, stream]), file);
+    await writeFile((stream) => pipeline([source, ...steps, stream]), file, force);
   } catch (error) {
     // Only the file is used by system calls of this process; a database and a server fail with
     // errors of their own.
@@ -77,7 +90,7 @@ export async function writeRows(
   }
 }
 
-async function writeFile(fill: (stream: WriteStream) => Promise<void>, file: string): Promise<void> {
+async function writeFile(fill: (stream: WriteStream) => Promise<void>, file: string, force: boolean): Promise<void> {
   const existing = statSync(file, { throwIfNoEntry: false });
   // A pipe or a device is written into; a rename would put a file in its place.
   if (existing && !existing.isFile()) return fill(createWriteStream(file));
@@ -89,6 +102,8 @@ async function writeFile(fill: (stream: WriteStream) => Promise<void>, file: str
   process.once("exit", cleanUp);
   try {
     await fill(createWriteStream(partial, { mode: 0o600, flush: true }));
+    // Another program may have written it meanwhile.
+    requireReplaceable(target, force);
     renameSync(partial, target);
   } finally {
     cleanUp();

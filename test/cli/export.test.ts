@@ -90,8 +90,8 @@ test("export, from the data directory and from the server, gives the same rows",
   });
 
   await t.test("S2-54: the audit trail; exporting it is recorded in it", async () => {
-    const online = await runCli(["export", "audit"], there);
-    const offline = await runCli(["export", "audit", ...dir], here);
+    const online = await runCli(["export", "audit", "--format", "ndjson"], there);
+    const offline = await runCli(["export", "audit", "--format", "ndjson", ...dir], here);
     const [fromServer, fromDisk] = [jsonLines<Row>(online.stdout), jsonLines<Row>(offline.stdout)];
     assert.deepEqual(fromServer, fromDisk.slice(0, fromServer.length));
     const exports = fromDisk.filter(({ action }) => action === "audit.export");
@@ -99,7 +99,7 @@ test("export, from the data directory and from the server, gives the same rows",
       exports.map(({ actor }) => (actor as { type: string }).type),
       ["user", "cli"],
     );
-    const asCsv = await csv((await runCli(["export", "audit", "--format", "csv", ...dir], here)).stdout);
+    const asCsv = await csv((await runCli(["export", "audit", ...dir], here)).stdout);
     assert.equal(asCsv.length, fromDisk.length + 1);
     assert.equal(asCsv[0]?.["action"], fromDisk[0]?.["action"]);
   });
@@ -154,6 +154,28 @@ test("export, from the data directory and from the server, gives the same rows",
     assert.deepEqual([nowhere.status, /cannot be written: ENOENT/.test(nowhere.stderr)], [1, true], nowhere.stderr);
   });
 
+  await t.test("--out does not replace a file with content unless --force is given", async () => {
+    const out = join(cwd, "kept.ndjson");
+    writeFileSync(out, "kept");
+    const url = { ...here, env: { PRISM_URL: "http://127.0.0.1:1" } };
+    for (const [args, options] of [
+      [["export", "events", "--out", out, ...dir], here],
+      [["export", "events", "--out", out], url],
+      [["rules", "export", "--out", out, ...dir], here],
+    ] as const) {
+      const { status, stderr } = await runCli(args, options);
+      assert.deepEqual([status, stderr], [7, `prism: ${out} exists; --force replaces it\n`]);
+    }
+    assert.equal(readFileSync(out, "utf8"), "kept");
+    await runJson(["export", "events", "--out", out, "--force", ...dir], here);
+    assert.equal(jsonLines(readFileSync(out, "utf8")).length, 3);
+    await runJson(["rules", "export", "--out", out, "--force", ...dir], here);
+    assert.match(readFileSync(out, "utf8"), /"rules"/);
+    writeFileSync(out, "");
+    await runJson(["export", "events", "--out", out, ...dir], here);
+    assert.equal(jsonLines(readFileSync(out, "utf8")).length, 3);
+  });
+
   await t.test("--out through a link keeps the link, and into a pipe or device leaves it what it is", async () => {
     const [real, link, pipe] = ["real.ndjson", "link.ndjson", "pipe"].map((name) => join(cwd, name)) as [
       string,
@@ -162,7 +184,7 @@ test("export, from the data directory and from the server, gives the same rows",
     ];
     writeFileSync(real, "old");
     symlinkSync(real, link);
-    await runJson(["export", "events", "--out", link, ...dir], here);
+    await runJson(["export", "events", "--out", link, "--force", ...dir], here);
     assert.equal(lstatSync(link).isSymbolicLink(), true);
     assert.equal(jsonLines(readFileSync(real, "utf8")).length, 3);
     execFileSync("mkfifo", [pipe]);

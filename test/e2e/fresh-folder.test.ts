@@ -108,7 +108,8 @@ test("S0-01, S1-14, S1-22, S4-04: the executable in an empty folder, from the fi
     const { status, stdout, stderr } = await runCli(["doctor"], options);
     assert.equal(status, 0, stdout + stderr);
     assert.match(stdout, /^PASS {2}redis +embedded/m);
-    assert.match(stdout, /^encryptionKey +generated +\*\*\*$/m);
+    const config = await runCli(["config"], options);
+    assert.match(config.stdout, /^encryptionKey +\*\*\* +\/.*\/data\/secrets\.json$/m);
     assert.doesNotMatch(stdout, /FAIL/);
   });
 

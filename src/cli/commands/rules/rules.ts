@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { contextOf } from "../../context.ts";
-import { writeRows } from "../../files.ts";
+import { requireReplaceable, writeRows } from "../../files.ts";
 import { table } from "../../output/output.ts";
 import { addBacktestRule } from "./backtest-rule.ts";
 import { addImportRules } from "./import-rules.ts";
@@ -65,6 +65,7 @@ interface ExportFlags {
   readonly project?: string;
   readonly format: "json" | "ndjson";
   readonly out?: string;
+  readonly force?: boolean;
 }
 
 function addExportRules(rules: Command): void {
@@ -76,6 +77,7 @@ function addExportRules(rules: Command): void {
       new Option("--format <format>", "one document, or a rule a line").choices(["json", "ndjson"]).default("json"),
     )
     .option("--out <file>", "where to; without it, or with -, to stdout")
+    .option("--force", "replace the file of --out if it exists")
     .addHelpText(
       "after",
       `
@@ -86,12 +88,13 @@ Examples:
   $ prism rules export --out rules.json
   $ prism rules export --project shop --format ndjson | wc -l`,
     )
-    .action(async ({ project, format, out }: ExportFlags, command: Command) => {
+    .action(async ({ project, format, out, force = false }: ExportFlags, command: Command) => {
       const context = contextOf(command);
+      const file = out === "-" ? undefined : out;
+      requireReplaceable(file, force);
       const set = await readRules(context, project, { withUsers: true });
       const rules = set.rules.map((rule) => portableRule(rule, set));
-      const file = out === "-" ? undefined : out;
-      await writeRows([textOfRules(rules, format)], { file, gzip: false });
+      await writeRows([textOfRules(rules, format)], { file, gzip: false, force });
       const unnamed = new Set(set.rules.flatMap(({ targetUsers }) => targetUsers).filter((id) => !set.users.has(id)));
       if (file !== undefined) context.out.result({ format, rules: rules.length, file }, () => "");
       const count = `${rules.length} ${rules.length === 1 ? "rule" : "rules"}`;

@@ -60,6 +60,15 @@ export type ExportKind = (typeof EXPORT_KINDS)[number];
 export const EXPORT_FORMATS = ["ndjson", "csv", "json"] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
+/** Auditors read the trail in a spreadsheet; everything else is read by programs. */
+export const DEFAULT_FORMATS: Readonly<Record<ExportKind, ExportFormat>> = {
+  events: "ndjson",
+  notifications: "ndjson",
+  audit: "csv",
+  rules: "ndjson",
+  users: "ndjson",
+};
+
 /**
  * Which rows. Times are epoch ms; events are selected by receipt, everything else by when it was
  * made.

@@ -1,9 +1,10 @@
 import { Argument, type Command, Option } from "commander";
 import { type Context, contextOf, isOnline } from "../../context.ts";
-import { writeRows } from "../../files.ts";
+import { requireReplaceable, writeRows } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { pastFlag } from "../../output/flag-values.ts";
 import {
+  DEFAULT_FORMATS,
   EXPORT_FORMATS,
   EXPORT_KINDS,
   type ExportFormat,
@@ -13,7 +14,8 @@ import {
 } from "./export-kinds.ts";
 
 interface Flags extends ExportSelection {
-  readonly format: ExportFormat;
+  readonly format?: ExportFormat;
+  readonly force?: boolean;
   readonly out?: string;
   readonly gzip?: boolean;
 }
@@ -23,11 +25,12 @@ export function addExport(program: Command): void {
     .command("export")
     .description("write events, notifications, the audit trail, rules or users as rows")
     .addArgument(new Argument("<kind>", "what to export").choices(EXPORT_KINDS))
-    .addOption(new Option("--format <format>", "form of the rows").choices(EXPORT_FORMATS).default("ndjson"))
+    .addOption(new Option("--format <format>", "form of the rows; csv for audit, else ndjson").choices(EXPORT_FORMATS))
     .option("--from <time>", "not before: a time, a day, or a duration before now such as 24h", pastFlag)
     .option("--to <time>", "before this time", pastFlag)
     .option("--project <project>", "id or slug: events, notifications or rules of one project")
     .option("--out <file>", "where to; without it, or with -, to stdout")
+    .option("--force", "replace the file of --out if it exists")
     .option("--gzip", "compress")
     .addHelpText(
       "after",
@@ -37,7 +40,7 @@ token may read there. No secret and no hash of one is ever written. Exporting th
 
 Examples:
   $ prism export events --from 24h | jq .type
-  $ prism export audit --format csv --out audit.csv.gz --gzip
+  $ prism export audit --out audit.csv.gz --gzip
   $ prism export notifications --project shop --from 2026-01-01 --to 2026-02-01 --format json`,
     )
     .action(async (kind: ExportKind, flags: Flags, command: Command) => run(contextOf(command), kind, flags));
@@ -46,7 +49,7 @@ Examples:
 async function run(
   context: Context,
   kind: ExportKind,
-  { format, out, gzip = false, ...selection }: Flags,
+  { out, gzip = false, force = false, format: given, ...selection }: Flags,
 ): Promise<void> {
   if (selection.project !== undefined && (kind === "audit" || kind === "users"))
     throw new CommandError(EXIT.usage, `--project does not select ${kind}; it selects events, notifications and rules`);
@@ -56,6 +59,8 @@ async function run(
       EXIT.usage,
       "--gzip would fill the terminal with bytes; give --out, or send stdout elsewhere",
     );
+  requireReplaceable(file, force);
+  const format = given ?? (context.out.json ? "ndjson" : DEFAULT_FORMATS[kind]);
   const wanted = { kind, format, ...selection };
   const source = isOnline(context)
     ? await import("./export-online.ts").then(({ onlineRows }) => onlineRows(context, wanted))
@@ -68,7 +73,7 @@ async function run(
     if (file !== undefined || process.stdout.isTTY !== true) progress.update(rows);
   };
   try {
-    await writeRows(formatRows(source, format, count), { file, gzip });
+    await writeRows(formatRows(source, format, count), { file, gzip, force });
   } finally {
     progress.end();
     await source.close();
