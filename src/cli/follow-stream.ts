@@ -115,12 +115,16 @@ function reportConnection(
   });
 }
 
-/** `ws`, over the control socket where the server is reached by that. */
+/**
+ * `ws`, over the control socket where the server is reached by that. A terminal is no device: what
+ * it shows is not delivered by that.
+ */
 function webSocketOf({ live: { connect } }: ServerClient): WebSocketConstructor {
-  if (!connect) return WebSocket;
   return class extends WebSocket {
     constructor(url: string, protocols: string[]) {
-      super(url, protocols, { createConnection: connect });
+      const observed = new URL(url);
+      observed.searchParams.set("observe", "true");
+      super(observed, protocols, connect ? { createConnection: connect } : {});
     }
   };
 }

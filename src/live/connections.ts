@@ -48,6 +48,8 @@ export interface Connection {
    * Connections.identify}.
    */
   readonly principal: Principal | null;
+  /** It only watches: its user is not present because of it. */
+  readonly isObserver?: boolean;
   /** Called about twice a second: pings, and ends what has been silent, slow or expired. */
   tick(now: EpochMs): void;
   /** The principal's rights have changed; null: it has ended. */
@@ -326,7 +328,7 @@ export class Connections {
     const others = this.#byPrincipal.get(principal.key);
     if (others) others.push(connection);
     else this.#byPrincipal.set(principal.key, [connection]);
-    if (principal.kind === "apiKey" || principal.userId === null) return;
+    if (principal.kind === "apiKey" || principal.userId === null || connection.isObserver) return;
     entry.userId = principal.userId;
     this.#parts.presence.joined(principal.userId);
   }

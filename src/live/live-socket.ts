@@ -98,6 +98,7 @@ export interface SubscribeOptions {
 export class LiveSocket implements Connection, Follower {
   readonly transport: Transport;
   readonly address: string;
+  readonly isObserver: boolean;
   readonly #ws: Channel;
   readonly #parts: SocketParts;
   readonly #subscriptions = new Map<string, Subscription>();
@@ -125,11 +126,12 @@ export class LiveSocket implements Connection, Follower {
    * @param principal null where the protocol has callers say later who they are, see {@link
    * identify}.
    */
-  constructor(ws: Channel, principal: Principal | null, address: string, parts: SocketParts) {
+  constructor(ws: Channel, principal: Principal | null, address: string, parts: SocketParts, isObserver = false) {
     this.#ws = ws;
     this.#parts = parts;
     this.#principal = principal;
     this.address = address;
+    this.isObserver = isObserver;
     this.transport = parts.protocol.transport;
     this.#heardAt = parts.clock.elapsed();
     this.#openedAt = this.#heardAt;

@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
-import { WebSocketServer } from "ws";
+import WebSocket, { WebSocketServer } from "ws";
+import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
-import { makeProject } from "../helpers/people.ts";
+import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism, TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { scalarOf } from "../helpers/tables.ts";
 import { eachCase, jsonLines, RunningCli, runCli } from "./run-cli.ts";
 
 /** The address of something that takes WebSockets and says what no Prism says. */
@@ -77,6 +79,31 @@ test("tail", async (t) => {
       jsonLines<Line>(byLevel.stdout).map(({ type }) => type),
       ["order.failed", "login"],
     );
+  });
+
+  await t.test("--notifications is no device: its user is not present, and nothing counts as delivered", async () => {
+    const { id, token } = await makeUser(prism, "away");
+    await prism.post("/api/v1/notifications", { userId: id, title: "For later", message: "there" });
+    const watcher = new RunningCli(t, ["tail", "--notifications", "--from", "earliest"], {
+      cwd,
+      env: { ...env, PRISM_TOKEN: token },
+    });
+    await watcher.until(/For later/);
+    assert.equal(prism.services.realtime.isLive(id), false);
+    watcher.signal("SIGINT");
+    await watcher.ended();
+    const delivered = () =>
+      scalarOf<number>(prism, "select delivered from notification_recipients where userId = ?", id);
+    // Marks of live delivery are stored with the next commit.
+    await ingest({ type: "order.paid", payload: { n: 0 } });
+    assert.equal(delivered(), 0);
+    const device = new WebSocket(`${prism.url.replace(/^http/, "ws")}/ws`, {
+      headers: { Authorization: `Bearer ${token}` },
+    });
+    t.after(() => device.terminate());
+    device.on("open", () => device.send('{"op":"subscribe","stream":"user:me","from":"earliest"}'));
+    await eventually("a device takes it", () => delivered() === 1);
+    assert.equal(prism.services.realtime.isLive(id), true);
   });
 
   await t.test("--notifications follows the caller's own stream", async () => {

@@ -8,7 +8,7 @@ import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
 import type { CoreServices } from "../../module/module-api.ts";
-import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import type { Database, InTransaction, ReadDb, Trx } from "../../store/database.ts";
 import type { TransferBucketsTable } from "../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
@@ -131,17 +131,17 @@ export async function startMonitoring(context: TransferBucketsContext): Promise<
   const { db, runner } = context;
   runner.handle(CHECK, (_job, signal) => checkAll(context, signal));
   runner.handle(TELL, (job) => tellCrossing(context, job));
-  if (await hasBuckets(db.read)) await db.write((trx) => startChecks(context, trx));
+  if (await hasBuckets(db.read)) await startChecks(context, {});
 }
 
 /**
  * Sees to it that the balances are checked. While there are no buckets nothing is, see {@link
  * endChecks}.
  */
-async function startChecks(context: TransferBucketsContext, trx: Trx): Promise<void> {
+async function startChecks(context: TransferBucketsContext, options: InTransaction): Promise<void> {
   const { schedules, config } = context;
   const everyMs = config.buckets.checkMs;
-  await schedules.put({ name: SCHEDULE, everyMs, queue: QUEUE, kind: CHECK, label: "transfer buckets" }, { trx });
+  await schedules.put({ name: SCHEDULE, everyMs, queue: QUEUE, kind: CHECK, label: "transfer buckets" }, options);
 }
 
 async function endChecks(context: TransferBucketsContext, trx: Trx): Promise<void> {
@@ -260,7 +260,7 @@ export async function createBucket(context: TransferBucketsContext, input: Creat
   };
   const row = await judged(context, bucket, trx);
   await trx.insertInto("transfer_buckets").values(row).execute();
-  await startChecks(context, trx);
+  await startChecks(context, { trx });
   await recordChange(context, "bucket.balance", row.id, { change: "created", old: null, new: row.currentBalance }, trx);
   return row;
 }

@@ -103,8 +103,10 @@ async function followProject(context: DigestContext, projectId: string): Promise
   const { cron, timezone } = config.digest;
   const name = SCHEDULE + projectId;
   const seen = digestOf((await findProject(db.read, projectId))?.settings ?? "{}");
-  // Most projects have none, and want none.
-  if (!seen.isWanted && !(await schedules.findByName(name))) return;
+  const schedule = await schedules.findByName(name);
+  const wanted = seen.isWanted ? { cron, timezone: seen.zone ?? timezone } : undefined;
+  // Nothing changes for most projects, at each start for all of them.
+  if (schedule?.cron === wanted?.cron && schedule?.timezone === wanted?.timezone) return;
   await db.write(async (trx) => {
     const project = await findProject(trx, projectId);
     const { isWanted, zone } = digestOf(project?.settings ?? "{}");

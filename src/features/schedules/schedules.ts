@@ -120,11 +120,16 @@ export class Schedules {
    * @throws NAME_TAKEN when the name is somebody else's: of another module, or of a user; and as
    * {@link create}
    */
-  put(input: ScheduleInput, options: InTransaction = {}): Promise<Schedule> {
+  async put(input: ScheduleInput, options: InTransaction = {}): Promise<Schedule> {
+    if (!options.trx) {
+      // Features put theirs at each start: one that is stored as it is asked for takes no transaction.
+      const stored = await findByName(this.#parts.database.read, input.name);
+      if (stored && ownerOf(stored) === ownerOf(input) && !this.#differs(stored, input)) return scheduleOf(stored);
+    }
     return this.#parts.database.writeIn(options, async (trx) => {
       const old = await findByName(trx, input.name);
       if (!old) return this.#create(input, trx);
-      if (old.module !== (input.module ?? null) || old.createdBy !== (input.createdBy ?? null)) throw nameTaken();
+      if (ownerOf(old) !== ownerOf(input)) throw nameTaken();
       return this.#change(old, input, trx);
     });
   }
@@ -246,16 +251,22 @@ export class Schedules {
   }
 
   async #change(old: ScheduleRow, input: ScheduleChanges, trx: Trx): Promise<Schedule> {
+    if (!this.#differs(old, input)) return scheduleOf(old);
     const now = this.#parts.clock.now();
     const definition = definitionOf(input, old, this.#parts.timezone);
-    const differs = (...members: (keyof typeof definition)[]): boolean =>
-      members.some((member) => definition[member] !== old[member]);
-    if (!differs(...(Object.keys(definition) as (keyof typeof definition)[]))) return scheduleOf(old);
-    const nextRunAt = differs("cron", "everyMs", "timezone", "active") ? firstRunAt(definition, now) : old.nextRunAt;
+    const isOtherTime = (["cron", "everyMs", "timezone", "active"] as const).some(
+      (key) => definition[key] !== old[key],
+    );
+    const nextRunAt = isOtherTime ? firstRunAt(definition, now) : old.nextRunAt;
     const changes = { ...definition, nextRunAt, version: old.version + 1, updatedAt: now };
     await trx.updateTable("schedules").set(changes).where("id", "=", old.id).execute();
     this.#changed(trx);
     return scheduleOf({ ...old, ...changes });
+  }
+
+  #differs(old: ScheduleRow, input: ScheduleChanges): boolean {
+    const definition = definitionOf(input, old, this.#parts.timezone);
+    return (Object.keys(definition) as (keyof typeof definition)[]).some((key) => definition[key] !== old[key]);
   }
 
   async #delete(id: string, trx: Trx): Promise<void> {
@@ -313,4 +324,9 @@ async function requireIdle(trx: Trx, id: string): Promise<void> {
 
 function nameTaken(): PrismError {
   return new PrismError("NAME_TAKEN", "Another schedule has this name");
+}
+
+/** The module or user that it belongs to. */
+function ownerOf({ module, createdBy }: Pick<ScheduleInput, "module" | "createdBy">): string {
+  return JSON.stringify([module ?? null, createdBy ?? null]);
 }

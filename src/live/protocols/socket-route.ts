@@ -96,8 +96,8 @@ export function serveSocketRoute<T, P extends Principal | null>(
         })),
       open: (ws) => {
         const data = ws.getUserData();
-        const { principal, address } = data.upgraded;
-        data.socket = new LiveSocket(ws as WebSocket<unknown>, principal, address, shared);
+        const { principal, address, isObserver } = data.upgraded;
+        data.socket = new LiveSocket(ws as WebSocket<unknown>, principal, address, shared, isObserver);
         data.session = route.open(data.socket, data.start);
       },
       message: (ws, message, isBinary) => receive(ws.getUserData(), Buffer.from(message), isBinary),

@@ -135,8 +135,9 @@ export class StreamRequests {
   #takenBy(stream: StreamRef, isAcknowledging: boolean): ((entry: StreamEntry) => void) | undefined {
     if (stream.kind !== "user") return undefined;
     const { userId } = stream;
+    const isLeftOpen = isAcknowledging || this.#socket.isObserver;
     return (entry) => {
-      if (isAcknowledging || entry.type !== "notification" || entry.isDelivered) return;
+      if (isLeftOpen || entry.type !== "notification" || entry.isDelivered) return;
       this.#parts.markDelivered(userId, entry.offset);
     };
   }

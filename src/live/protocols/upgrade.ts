@@ -20,6 +20,8 @@ export interface UpgradeParts {
 export interface Upgraded<P extends Principal | null = Principal> {
   readonly principal: P;
   readonly address: string;
+  /** Asked for by `?observe=true`: it counts as no device of its user. */
+  readonly isObserver: boolean;
   /** The upgrade's own; the log has it. */
   readonly requestId: string;
 }
@@ -72,7 +74,9 @@ export function upgrade<T extends object, P extends Principal | null>(
     const principal = authenticate(kernel, exchange);
     const { clientAddress: address, requestId } = exchange;
     connections.requireRoom(principal, address);
-    exchange.upgrade(prepare(exchange, { principal, address, requestId }), answeredProtocol(exchange), context);
+    const isObserver = /(?:^|&)observe=true(?:&|$)/.test(exchange.queryText);
+    const upgraded = { principal, address, isObserver, requestId };
+    exchange.upgrade(prepare(exchange, upgraded), answeredProtocol(exchange), context);
   } catch (error) {
     kernel.spendTicket(exchange);
     kernel.fail(exchange, error);

@@ -137,3 +137,19 @@ test("run makes a job now; while one has not ended and they may not overlap it i
   await world.schedules.run(slow.id);
   assert.equal(world.runs(slow.id).length, 2);
 });
+
+test("a schedule that is put as it is stored takes no transaction, and keeps its version", async (t) => {
+  const { prism, schedules } = await scheduleWorld(t);
+  const input = { ...INPUT, cron: "0 3 * * *" };
+  const made = await schedules.put(input);
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  // While another transaction holds the writer, one more would wait.
+  const holding = prism.services.db.write(() => held);
+  assert.deepEqual(await schedules.put(input), made);
+  release();
+  await holding;
+  assert.equal((await schedules.put({ ...input, cron: "0 4 * * *" })).version, made.version + 1);
+});
