@@ -60,6 +60,12 @@ export class RateLimiter {
     return state;
   }
 
+  /** Every caller has its whole limit again. */
+  clear(): void {
+    this.#buckets.clear();
+    this.#coarse.clear();
+  }
+
   /** A sweep looks at every bucket, so it is made once a second at most. */
   #hasRoom(now: number): boolean {
     if (this.#buckets.size < this.#maxBuckets) return true;

@@ -148,6 +148,18 @@ test("production that is open to the network, never backed up, or mails without 
   assert.match(saying(after.report, "backups"), /^the newest backup was made /);
 });
 
+test("doctor reports what the running server counts: X-Forwarded-For from a peer that is not trusted", async (t) => {
+  const { cwd } = madeDir(t);
+  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd });
+  const [, url = ""] = await server.until(/Prism is ready: (http:\/\/[^:]+:\d+)/);
+  const quiet = await examine(cwd);
+  assert.match(saying(quiet.report, "server"), /^version \S+ runs and reports nothing else$/);
+  await fetch(`${url}/api/v1/rules`, { headers: { "X-Forwarded-For": "192.0.2.1" } });
+  const { status, report, found } = await examine(cwd);
+  assert.deepEqual([status, found.get("server")], [0, "WARN"]);
+  assert.match(saying(report, "server"), /^1 requests had X-Forwarded-For from .* 127\.0\.0\.1: .*trustedProxies/);
+});
+
 test("doctor warns of account pages that nothing serves", async (t) => {
   const { cwd } = madeDir(t);
   const pages = http.createServer((request, response) => {

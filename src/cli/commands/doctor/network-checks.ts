@@ -2,12 +2,17 @@ import { statSync } from "node:fs";
 import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { isIP } from "node:net";
+import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import type { Config } from "../../../config/load.ts";
 import { tlsFilesOf } from "../../../config/public-url.ts";
 import { DAY_MS } from "../../../core/clock.ts";
-import { tryListen } from "../../../core/listening.ts";
+import { CONTROL_SOCKET, tryListen } from "../../../core/listening.ts";
+import { VERSION } from "../../../core/runtime.ts";
 import { readCertificate, type TlsFiles, TlsRefused } from "../../../http/tls.ts";
+import { ControlTransport, socketState } from "../../control-transport.ts";
+import type { Output } from "../../output/output.ts";
+import { ServerClient } from "../../server-client.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
 
 const ANSWER_LIMIT_MS = 2000;
@@ -37,6 +42,31 @@ async function checkOne(config: Config, isServed: boolean, setting = "PORT"): Pr
   if (found.database !== "ok")
     return fail("port", `the running server on ${port} cannot write the database: ${found.database}`, "see its log");
   return pass("port", `${port} is held by the running server, version ${found.version}`);
+}
+
+/**
+ * What the running server reports itself, over its control socket; nothing where this user may not
+ * ask it. @param known warnings that other checks have, of the same configuration.
+ */
+export async function checkServer(
+  { dataDir }: Config,
+  isServed: boolean,
+  out: Output,
+  known: ReadonlySet<string>,
+): Promise<Check[]> {
+  const socket = join(dataDir, CONTROL_SOCKET);
+  if (!isServed || (await socketState(socket)) !== "open") return [];
+  const transport = new ControlTransport(socket);
+  try {
+    const api = new ServerClient({ base: `the server of ${dataDir}`, token: undefined, transport }, out);
+    const { version, warnings } = await api.get<{ version: string; warnings: readonly string[] }>("/api/v1/status");
+    const news = warnings.filter((text) => !known.has(text)).map((text) => warn("server", text));
+    if (version !== VERSION)
+      news.push(warn("server", `version ${version} runs, this program is ${VERSION}`, "restart the service"));
+    return news.length > 0 ? news : [pass("server", `version ${version} runs and reports nothing else`)];
+  } finally {
+    transport.close();
+  }
 }
 
 interface FoundServer {

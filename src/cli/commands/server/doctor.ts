@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import type { LoadedConfig } from "../../../config/load.ts";
+import { nodeWarning } from "../../../core/runtime.ts";
 import { parseAuditHead } from "../../../features/audit/audit-head.ts";
 import type { AuditHead } from "../../../features/audit/audit-log.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
@@ -50,7 +51,8 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
     context.loadConfig(flags.db || flags.redis ? "encryption" : "all"),
   );
   const isPart = flags.db === true || flags.redis === true;
-  const checks = [...(isPart && loaded ? [] : ofConfig), ...(loaded ? await checkAll(out, loaded, flags) : [])];
+  const known = new Set([...ofConfig.map(({ message }) => message), nodeWarning(Date.now()) ?? ""]);
+  const checks = [...(isPart && loaded ? [] : ofConfig), ...(loaded ? await checkAll(out, loaded, flags, known) : [])];
   const failed = checks.filter(({ status }) => status === "FAIL").length;
   out.result({ checks, ok: failed === 0 }, () => checksTable(out, checks));
   if (!loaded) out.note("The other checks need a valid configuration.");
@@ -58,7 +60,12 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
 }
 
 /** What the flags ask for; everything, if they ask for nothing. */
-async function checkAll(out: Output, loaded: LoadedConfig, flags: Flags): Promise<readonly Check[]> {
+async function checkAll(
+  out: Output,
+  loaded: LoadedConfig,
+  flags: Flags,
+  known: ReadonlySet<string>,
+): Promise<readonly Check[]> {
   const { config, warnings } = loaded;
   const [{ attempt, checkNode, checkRedis }, files, network, providers, { checkModulesDir }, { DataDirLock }] =
     await Promise.all([
@@ -97,6 +104,7 @@ async function checkAll(out: Output, loaded: LoadedConfig, flags: Flags): Promis
       ["issuer", () => providers.checkIssuer(config)],
       ["account pages", () => providers.checkAccountPages(config)],
       ["port", () => network.checkPort(config, isServed)],
+      ["server", () => network.checkServer(config, isServed, out, known)],
     ]);
   return checks;
 }

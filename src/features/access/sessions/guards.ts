@@ -42,9 +42,10 @@ export class AuthLimits {
   readonly #limiter: RateLimiter;
   readonly #settings: AuthContext["settings"];
 
-  constructor({ clock, settings }: AuthContext) {
+  constructor({ accounts, clock, settings }: AuthContext) {
     this.#limiter = new RateLimiter(clock);
     this.#settings = settings;
+    accounts.backoff.clearsAlso(() => this.#limiter.clear());
   }
 
   /**

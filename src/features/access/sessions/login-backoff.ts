@@ -51,6 +51,7 @@ export class LoginBackoff {
   readonly #names: Table<Failures>;
   readonly #networks: Table<Failures>;
   readonly #knownPairs: Table<number>;
+  readonly #others: (() => void)[] = [];
 
   constructor(clock: Clock, maxEntries = MAX_ENTRIES) {
     this.#clock = clock;
@@ -114,6 +115,12 @@ export class LoginBackoff {
     this.#pairs.clear();
     this.#names.clear();
     this.#networks.clear();
+    for (const clear of this.#others) clear();
+  }
+
+  /** Further counters of logins, which {@link clear} clears too. */
+  clearsAlso(clear: () => void): void {
+    this.#others.push(clear);
   }
 
   #pairWait(pair: string, now: number): number {
