@@ -21,7 +21,7 @@ import {
 import type { MessageRow, Step, TrackedMessage } from "./queries.ts";
 import * as queries from "./queries.ts";
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface MessagesOwn {
   readonly db: Database;
   readonly clock: Clock;
@@ -47,7 +47,7 @@ interface MessageStream {
 
 export type MessagesContext = MessagesOwn & Pick<CoreServices, "audit" | "log">;
 
-/** An operator may have a dead message tried again without end; what is kept of its way has one. */
+/** Limit of stored steps: an operator may retry a dead message any number of times. */
 const MAX_STEPS = 200;
 
 type Changes = Partial<Pick<MessageRow, "attempts" | "lastError" | "deliveredAt" | "readAt" | "cancelledAt">>;
@@ -56,7 +56,7 @@ function readSteps(text: string): Step[] {
   return JSON.parse(text) as Step[];
 }
 
-/** The steps that were written, and those that the job alone tells of. */
+/** The stored steps, and those known from the job only. */
 export function stepsOf(message: TrackedMessage): Step[] {
   const { status, shownStatus, jobStartedAt, updatedAt } = message;
   const steps = readSteps(message.history);
@@ -67,30 +67,26 @@ export function stepsOf(message: TrackedMessage): Step[] {
   return [...steps, ...waited, { status: shownStatus, at }];
 }
 
-/**
- * The delay is over: the message waits for a worker. Nothing is written at that moment, since the
- * job says so.
- */
+/** The delay is over and the message waits for a worker. Not stored, because the job shows it. */
 function queuedStep({ jobRunAt, createdAt }: Pick<TrackedMessage, "jobRunAt" | "createdAt">): Step {
   return { status: "queued", at: Math.max(createdAt, jobRunAt ?? createdAt) };
 }
 
-/** Whom a message concerns; somebody who writes to himself is one. */
+/** Sender and recipient, deduplicated. */
 function sidesOf({ senderId, recipientId }: Pick<MessageRow, "senderId" | "recipientId">): string[] {
   return [...new Set([senderId, recipientId])];
 }
 
 interface Move extends Changes {
-  /** Steps that were not written when they were taken. */
+  /** Earlier steps that were not stored when they happened. */
   readonly before?: readonly Step[];
   /** Default: now. */
   readonly at?: number;
 }
 
 /**
- * Writes what a message is from now on, with its place in the history, and tells whoever may know
- * of it: both sides once it is delivered, before that its sender. @returns the message as it is
- * now.
+ * Stores a message's new status and its step, and notifies those who may see it: both sides once it
+ * is delivered, before that the sender. @returns the updated message.
  */
 export async function moveTo<M extends MessageRow>(
   context: MessagesContext,
@@ -107,7 +103,7 @@ export async function moveTo<M extends MessageRow>(
   return moved;
 }
 
-/** An entry `message:status` of the streams of whoever may know. */
+/** Publishes `message:status` in the streams of those who may see it. */
 export async function tellStatus({ realtime }: MessagesContext, trx: Trx, message: MessageRow): Promise<void> {
   const { id, status, senderId, deliveredAt, updatedAt } = message;
   const audience = deliveredAt === null ? [senderId] : sidesOf(message);
@@ -117,15 +113,17 @@ export async function tellStatus({ realtime }: MessagesContext, trx: Trx, messag
 
 export const MESSAGE_JOB = "message.deliver";
 
-/** What the job of a message holds: never its content. */
+/** The payload of a message's job, without its content. */
 export interface MessageJob {
   readonly messageId: string;
 }
 
-/** NotifiedRecipient to the sender in place of what went wrong inside of Prism; the job has the error itself. */
+/** Sent to the sender instead of an internal error; the job stores the error itself. */
 const INTERNAL = "the delivery failed";
 
-/** From now on messages are delivered, and follow their jobs when operators move these. */
+/**
+ * Registers the handlers: delivers messages, and follows their jobs when operators change those.
+ */
 export function handleDeliveries(context: MessagesContext): void {
   const { runner, jobControl } = context;
   runner.handle(MESSAGE_JOB, (job) => attempt(context, job), { notesBegin: true });
@@ -133,9 +131,8 @@ export function handleDeliveries(context: MessagesContext): void {
 }
 
 /**
- * An attempt is two transactions: one that says it has begun, and one in which the message is
- * delivered, both sides are told, and the job is done; or in which it failed, and waits for its
- * next attempt or is dead.
+ * An attempt is two transactions. The first records the start. The second delivers the message,
+ * notifies both sides and completes the job, or records the failure and schedules the next attempt.
  */
 async function attempt(context: MessagesContext, job: RunningJob): Promise<typeof COMPLETED> {
   const { db } = context;
@@ -157,7 +154,7 @@ async function claim(context: MessagesContext, trx: Trx, job: RunningJob): Promi
   await moveTo(context, trx, message, "delivering", { attempts: message.attempts + 1, before });
 }
 
-/** Delivered, told and done are one: exactly once. */
+/** Delivery, notification and completion share a transaction: exactly once. */
 async function end(context: MessagesContext, trx: Trx, job: RunningJob): Promise<void> {
   const { realtime, jobs, clock } = context;
   const message = await messageOf(trx, job);
@@ -174,7 +171,7 @@ async function end(context: MessagesContext, trx: Trx, job: RunningJob): Promise
   await jobs.complete(job, trx);
 }
 
-/** Why the message cannot reach its recipient now; null when it can. */
+/** Why the message cannot reach its recipient now; null if it can. */
 async function obstacleOf(
   trx: Trx,
   { senderId, recipientId }: Pick<queries.TrackedMessage, "senderId" | "recipientId">,
@@ -187,7 +184,7 @@ async function obstacleOf(
     .where("deletedAt", "is", null)
     .execute();
   const isActive = (userId: string): boolean => active.some(({ id }) => id === userId);
-  // As with timers: who was shut out sends nothing any more.
+  // As with timers: a disabled sender sends nothing.
   if (!isActive(senderId)) return new PermanentError("the sender's account is not active");
   return isActive(recipientId) ? null : new Error("the recipient's account is not active");
 }
@@ -208,15 +205,15 @@ async function fail(
 }
 
 /**
- * An operator has moved the job, or a crash has cut its attempt short: the message goes with it.
- * One that was cancelled is not delivered any more, whoever wants its job tried again.
+ * An operator changed the job, or a crash ended its attempt: updates the message. A cancelled one
+ * is never delivered, even if its job is retried.
  */
 async function follow(context: MessagesContext, trx: Trx, { jobId, state, error }: MovedJob): Promise<void> {
   const at = context.clock.now();
   const message = await queries.findByJob(trx, jobId);
   if (!message || message.deliveredAt !== null) return;
   if (message.status === "cancelled")
-    throw new PrismError("INVALID_STATE", "The message was cancelled; it is not delivered any more");
+    throw new PrismError("INVALID_STATE", "The message was cancelled and will not be delivered");
   if (state === "cancelled") await moveTo(context, trx, message, "cancelled", { cancelledAt: at, at });
   else if (message.shownStatus !== message.status)
     await moveTo(context, trx, message, message.shownStatus, error === null ? {} : { lastError: error });

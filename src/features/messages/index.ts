@@ -1,3 +1,3 @@
-/** What other features may use of `messages`. */
+/** The part of `messages` that other features may use. */
 
 export { contentPlace, MESSAGE_SWEEPS, type MessageRow, mayUseMessages, messageView } from "./queries.ts";

@@ -9,8 +9,7 @@ import { countOf } from "../../store/sqlite/list-queries.ts";
 import type { BOXES } from "./schema.ts";
 
 /**
- * Whether what somebody has sent or received is there for this caller: for the person always, for a
- * service token only when it was made for it.
+ * Whether the caller may use the user's messages: a service token only if it was created for that.
  */
 export function mayUseMessages({ tokenScopes, permissions }: PermissionHolder): boolean {
   return tokenScopes === null || permissions.has("messages:own");
@@ -18,9 +17,7 @@ export function mayUseMessages({ tokenScopes, permissions }: PermissionHolder): 
 
 export type MessageRow = Selectable<MessagesTable>;
 
-/**
- * Where a message's content is at home: a sealed one that was moved to another row does not open.
- */
+/** Seal context of a message's content: it does not open in another row. */
 export function contentPlace(id: string): string {
   return `messages.content.${id}`;
 }
@@ -29,10 +26,7 @@ export function sealContent(box: SealedBox, id: string, content: string): Buffer
   return box.seal(contentPlace(id), Buffer.from(content));
 }
 
-/**
- * @returns null when no configured key opens it: everything else of the message is there all the
- * same.
- */
+/** @returns null if no configured key opens it; the rest of the message is readable. */
 export function openContent(box: SealedBox, { id, content }: Pick<MessageRow, "id" | "content">): string | null {
   try {
     return box.open(contentPlace(id), content).toString();
@@ -42,7 +36,7 @@ export function openContent(box: SealedBox, { id, content }: Pick<MessageRow, "i
   }
 }
 
-/** Everything about a message but its content: what those see who may read all messages. */
+/** A message without its content, for callers who may read all messages. */
 export function metadataView(row: Omit<MessageRow, "content" | "history" | "jobId">) {
   return {
     id: row.id,
@@ -62,7 +56,7 @@ export function metadataView(row: Omit<MessageRow, "content" | "history" | "jobI
   };
 }
 
-/** A message as its sender and its recipient see it, in lists and as an entry of their streams. */
+/** A message as its sender and recipient see it, in lists and in their streams. */
 export function messageView(box: SealedBox, row: MessageRow) {
   return { ...metadataView(row), content: openContent(box, row) };
 }
@@ -72,10 +66,7 @@ export interface Step {
   readonly at: number;
 }
 
-/**
- * A message, and what its job is doing. `status` is what stands in its row, `shownStatus` what it
- * is at this moment.
- */
+/** A message and the state of its job. `status` is stored, `shownStatus` is the current one. */
 export interface TrackedMessage extends MessageRow {
   readonly shownStatus: MessageStatus;
   readonly jobState: JobState | null;
@@ -85,9 +76,9 @@ export interface TrackedMessage extends MessageRow {
 }
 
 /**
- * Until it is over, a message is where its job is: what a worker or an operator does to that needs
- * no row of its own, and a message whose handler could not write is told right. One whose job is
- * gone without having delivered it is dead.
+ * Until it is final, a message's status follows its job: changes by a worker or an operator need no
+ * row of their own, and it is correct even if its handler could not write. A message whose job is
+ * gone without a delivery is dead.
  */
 const SHOWN_STATUS = sql<MessageStatus>`case
   when m.status in ('delivered', 'read', 'cancelled') then m.status
@@ -129,18 +120,18 @@ export interface MessageFilter {
 }
 
 export interface MessagePage {
-  /** The position behind which the page begins. */
+  /** The page starts after this position. */
   readonly after: { readonly deliverAt: number; readonly id: string } | null;
   readonly limit: number;
   readonly offset: number;
 }
 
-/** Whether an index gives a page of these without stepping over messages that are not of it. */
+/** Whether an index provides a page without skipping other messages. */
 export function isIndexed({ box, withId, status }: MessageFilter): boolean {
   return status === undefined && (withId === undefined || box === "sent");
 }
 
-/** SQLite leaves the join out where nothing of the job is asked for. */
+/** SQLite omits the join when nothing of the job is selected. */
 function keysOf(db: ReadDb) {
   return joined(db).select(["m.id as id", "m.deliverAt as deliverAt"]);
 }
@@ -160,7 +151,7 @@ function sent(db: ReadDb, { userId, withId, status }: MessageFilter): Keys {
   return keys;
 }
 
-/** What has reached the user; word for word as in the partial index. */
+/** Messages that have reached the user; the condition repeats the partial index's literally. */
 function received(db: ReadDb, { userId, withId, status }: MessageFilter): Keys {
   let keys = keysOf(db)
     .where("m.recipientId", "=", userId)
@@ -170,7 +161,7 @@ function received(db: ReadDb, { userId, withId, status }: MessageFilter): Keys {
   return keys;
 }
 
-/** Both sides; what somebody has sent to himself is among the sent. */
+/** Both sides; a message to oneself counts as sent. */
 function all(db: ReadDb, filter: MessageFilter, after: MessagePage["after"]) {
   const { userId } = filter;
   const others = behind(received(db, filter).where("m.senderId", "<>", userId), after);
@@ -182,7 +173,7 @@ function keysIn(db: ReadDb, filter: MessageFilter, after: MessagePage["after"]) 
   return behind(filter.box === "sent" ? sent(db, filter) : received(db, filter), after);
 }
 
-/** The latest due first. */
+/** Latest due first. */
 export async function listMessages(db: ReadDb, filter: MessageFilter, page: MessagePage): Promise<TrackedMessage[]> {
   const keys = await keysIn(db, filter, page.after)
     .orderBy("deliverAt", "desc")
@@ -194,7 +185,7 @@ export async function listMessages(db: ReadDb, filter: MessageFilter, page: Mess
   const ids = keys.map(({ id }) => id);
   const rows = await tracked(db).where("m.id", "in", ids).execute();
   const byId = new Map(rows.map((row) => [row.id, row]));
-  // One that retention has removed between the two is left out.
+  // Omits a message that retention removed in between.
   return ids.flatMap((id) => byId.get(id) ?? []);
 }
 
@@ -203,10 +194,10 @@ export function countMessages(db: ReadDb, filter: MessageFilter): Promise<number
 }
 
 const MESSAGE_DAYS = 365;
-/** As of the account itself. */
+/** As for accounts. */
 const REMOVED_USER_DAYS = 30;
 
-/** Messages that are over: nothing waits to deliver them. */
+/** Final messages: no delivery is pending. */
 function ended(db: ReadDb | Trx) {
   return db
     .selectFrom("messages as m")
@@ -219,14 +210,14 @@ function ended(db: ReadDb | Trx) {
     );
 }
 
-/** Counted from when they were due: one that waited long is kept as long as any other. */
+/** Counted from the due time, so that one with a long delay is kept as long as any other. */
 function old(db: ReadDb | Trx, now: number) {
   return ended(db).select("m.id").where("m.deliverAt", "<=", daysBefore(now, MESSAGE_DAYS));
 }
 
 /**
- * Messages of an account that was removed which nobody else has: they never reached anybody, or the
- * account they reached was removed as well. What somebody else has received, or sent, is his.
+ * Messages of a deleted account that no other account has: they never reached anyone, or the
+ * recipient was deleted as well. Messages received or sent by another user stay.
  */
 function nobodys(db: ReadDb | Trx, now: number) {
   const removed = db.selectFrom("users").select("id").where("deletedAt", "<=", daysBefore(now, REMOVED_USER_DAYS));
@@ -241,7 +232,7 @@ function rule(which: typeof old | typeof nobodys): RetentionRule<string> {
     name: "messages",
     find: async (scan, now, limit) => (await which(scan, now).limit(limit).execute()).map(({ id }) => id),
     async remove(trx, ids, now) {
-      // An operator may have had a dead one tried again.
+      // An operator may have retried a dead one.
       const gone = (await which(trx, now).where("m.id", "in", ids).execute()).map(({ id }) => id);
       if (gone.length > 0) await trx.deleteFrom("messages").where("id", "in", gone).execute();
       return gone.length;

@@ -14,19 +14,14 @@ import * as queries from "./queries.ts";
 import { mayUseMessages, messageView, metadataView, sealContent } from "./queries.ts";
 import type { ListQuery, SendBody } from "./schema.ts";
 
-/** Messages of one sender in a minute. */
+/** Limit of messages per sender and minute. */
 const MESSAGES_PER_MINUTE = 60;
 
-/**
- * Counts the messages that were accepted, by sender: what is refused, or only repeated, costs
- * nothing.
- */
+/** Counts accepted messages by sender: refused and repeated ones are free. */
 export class SendingRate {
   readonly #context: MessagesContext;
   readonly #limiter: RateLimiter;
-  /**
-   * Messages by sender that were let through and are not counted yet: their commit is under way.
-   */
+  /** Messages by sender that passed the check and are not committed yet. */
   readonly #pending = new Map<string, number>();
 
   constructor(context: MessagesContext) {
@@ -35,8 +30,8 @@ export class SendingRate {
   }
 
   /**
-   * Runs the request that sends one message. @param send calls `require` (RATE_LIMITED) once the
-   * message is known to be a new one.
+   * Runs a request that sends one message. @param send calls `require` (RATE_LIMITED) once the
+   * message is known to be new.
    */
   async run<T>(exchange: Exchange, senderId: string, send: (require: () => void) => Promise<T>): Promise<T> {
     let isPending = false;
@@ -47,7 +42,7 @@ export class SendingRate {
         this.#addPending(senderId, 1);
         isPending = true;
       });
-      // In one turn: what was pending is spent.
+      // In one turn: the pending message is now counted.
       if (isPending) exchange.rate = this.#limiter.take(senderId, MESSAGES_PER_MINUTE);
       return sent;
     } finally {
@@ -70,14 +65,11 @@ export class SendingRate {
   }
 }
 
-/**
- * Who asks is to a message: its sender, its recipient after it was delivered, or somebody who may
- * read what is not content.
- */
+/** The caller's role for a message: sender, recipient after delivery, or reader of metadata. */
 type Part = "sender" | "recipient" | "reader";
 
 /**
- * Message, job and record are one transaction. @throws RECIPIENT_NOT_FOUND, RATE_LIMITED,
+ * Message, job and audit row share a transaction. @throws RECIPIENT_NOT_FOUND, RATE_LIMITED,
  * VALIDATION_FAILED, OVERLOADED
  */
 export function sendMessage(
@@ -140,7 +132,7 @@ async function storeMessage(context: MessagesContext, trx: Trx, senderId: string
 /** `sendAt`, otherwise `delayMs`, otherwise the configured delay. @throws VALIDATION_FAILED */
 function delayOf(context: MessagesContext, { sendAt, delayMs }: SendBody, now: number): number {
   const { defaultDelayMs, maxDelayMs } = context.settings.messages;
-  // A default that was configured above the maximum is the operator's own word.
+  // The operator may configure a default above the maximum.
   if (sendAt === undefined && delayMs === undefined) return defaultDelayMs;
   const wanted = sendAt === undefined ? (delayMs ?? 0) : Math.max(0, sendAt - now);
   if (wanted <= maxDelayMs) return wanted;
@@ -151,7 +143,7 @@ function delayOf(context: MessagesContext, { sendAt, delayMs }: SendBody, now: n
 }
 
 /**
- * One's own messages with their content; somebody else's, as that user has them, without.
+ * The caller's messages with their content; another user's without.
  * @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND, VALIDATION_FAILED, INVALID_CURSOR
  */
 export async function listMessages(
@@ -190,7 +182,7 @@ export async function getMessage(context: MessagesContext, principal: Permission
   return part === "reader" ? metadataView(asShown(message)) : shownView(context, message);
 }
 
-/** Where a message is and how it came there. @throws MESSAGE_NOT_FOUND */
+/** A message's current state and history. @throws MESSAGE_NOT_FOUND */
 export async function messageStatus(context: MessagesContext, principal: PermissionHolder, id: string) {
   const { message } = await findVisible(context.db.read, principal, id);
   const { shownStatus, queue, attempts, deliverAt, deliveredAt, readAt, lastError } = message;
@@ -208,7 +200,7 @@ export async function messageStatus(context: MessagesContext, principal: Permiss
   };
 }
 
-/** The first time counts. @throws MESSAGE_NOT_FOUND for everybody but the recipient */
+/** Keeps the first time. @throws MESSAGE_NOT_FOUND for callers other than the recipient */
 export function readMessage(context: MessagesContext, principal: PermissionHolder, id: string) {
   const { db, clock } = context;
   return db.write(async (trx) => {
@@ -222,9 +214,8 @@ export function readMessage(context: MessagesContext, principal: PermissionHolde
 }
 
 /**
- * Withdraws a message that waits, also between two attempts. What its job is cancelled by writes
- * its status.
- * @throws MESSAGE_NOT_FOUND for everybody but the sender, MESSAGE_NOT_CANCELLABLE
+ * Cancels a pending message, also between two attempts. Cancelling its job writes the status.
+ * @throws MESSAGE_NOT_FOUND for callers other than the sender, MESSAGE_NOT_CANCELLABLE
  */
 export async function cancelMessage(context: MessagesContext, principal: PermissionHolder, id: string) {
   const { db, audit, jobControl } = context;
@@ -243,7 +234,7 @@ export async function cancelMessage(context: MessagesContext, principal: Permiss
   return { status: "cancelled" };
 }
 
-/** @throws MESSAGE_NOT_FOUND, also for the recipient before the delivery */
+/** @throws MESSAGE_NOT_FOUND, also for the recipient before delivery */
 async function findVisible(
   db: ReadDb | Trx,
   principal: PermissionHolder,

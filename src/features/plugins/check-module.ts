@@ -3,15 +3,14 @@ import { VERSION } from "../../core/runtime.ts";
 import type { AppModule } from "../../module/module-api.ts";
 import { ModuleFailure } from "./module-failure.ts";
 
-/** Whether a text is a version of semver.org, without the `v` and the spaces that npm takes too. */
+/** Whether a text is a semver.org version, without the `v` and spaces that npm accepts too. */
 export function isVersion(text: string): boolean {
   return /^\d\S*$/.test(text) && semver.valid(text) !== null;
 }
 
 /**
- * Whether a version lies in a range as npm writes them. A pre-release counts as the release that it
- * leads to.
- * @returns undefined for a range that cannot be read.
+ * Whether a version satisfies an npm range. A pre-release counts as its release.
+ * @returns undefined for an invalid range.
  */
 export function isInRange(version: string, range: string): boolean | undefined {
   if (semver.validRange(range) === null) return undefined;
@@ -21,10 +20,7 @@ export function isInRange(version: string, range: string): boolean | undefined {
 
 const MODULE_NAME = /^[a-z][a-z0-9-]{1,63}$/;
 
-/**
- * What `import` gave for a module's file: its default export, which must be a module. @throws
- * ModuleFailure
- */
+/** Checks an imported module file: its default export must be a module. @throws ModuleFailure */
 export function checkModule(imported: unknown): AppModule {
   const module = defaultOf(imported);
   if (typeof module !== "object" || module === null) throw new ModuleFailure("the default export is not a module");
@@ -41,7 +37,7 @@ export function checkModule(imported: unknown): AppModule {
 }
 
 /**
- * A CommonJS file's default is its `module.exports`, whose own `default` a compiler may have made.
+ * A CommonJS file's default is its `module.exports`, whose `default` a compiler may have created.
  */
 function defaultOf(imported: unknown): unknown {
   const { default: first } = imported as { default?: unknown };

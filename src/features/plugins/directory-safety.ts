@@ -1,15 +1,15 @@
 import { lstatSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 
-/** Bits of a mode by which the group and everybody else may write. */
+/** Mode bits that let the group or others write. */
 const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
 
 /**
- * Why somebody else could change what runs here: the path must belong to root or the user of this
- * process, and nobody else may write it.
- * @param path as {@link Stats} were read of it. @returns undefined when all is well; also on
- * Windows, whose rights are not these.
+ * Why another user could change the code that runs here: the path must belong to root or to the
+ * user of this process, and must not be writable by others.
+ * @param path with its {@link Stats}. @returns undefined if it is safe; always on Windows, which
+ * has other permissions.
  */
 export function unsafeReason(path: string, { uid, mode }: Pick<Stats, "uid" | "mode">): string | undefined {
   const own = process.getuid?.();
@@ -20,9 +20,9 @@ export function unsafeReason(path: string, { uid, mode }: Pick<Stats, "uid" | "m
 }
 
 /**
- * The same of every directory from here to the root. One with the sticky bit, such as /tmp, may be
- * open to everybody: nobody but the owner of an entry can replace it there.
- * @param path a real path, without links. @returns the first reason there is.
+ * Checks every directory from here to the root. One with the sticky bit, such as /tmp, may be
+ * writable by all: only the owner of an entry can replace it there.
+ * @param path a real path, without links. @returns the first reason found.
  */
 export function findUnsafeParent(path: string): string | undefined {
   const stats = lstatSync(path);

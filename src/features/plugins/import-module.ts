@@ -6,15 +6,15 @@ import type { AppModule } from "../../module/module-api.ts";
 import { failureOf, ModuleFailure, withinLimit } from "./module-failure.ts";
 import { copyModule, type ModuleFolder } from "./modules-directory.ts";
 
-/** What must be there before a module is registered. */
+/** Names of the modules that must be registered first. */
 export function requiredModules(module: AppModule): readonly string[] {
   return module.requires?.modules ?? [];
 }
 
 /**
- * The order in which modules are registered: by name, each behind what it requires.
- * @returns those that can be, and why each of the others cannot: it requires itself through others,
- * or one that is not there.
+ * The order of registration: by name, each after its requirements.
+ * @returns the modules that can be registered, and the reason for each of the others: a cycle, or a
+ * missing requirement.
  */
 export function registrationOrder(
   modules: readonly AppModule[],
@@ -36,7 +36,7 @@ export function registrationOrder(
       if (required) visit(required, way);
       const isMissing = !required && !isKnown(name);
       if (isMissing)
-        failed.set(module, new ModuleFailure(`${module.name} requires the module ${name}, which is not there`));
+        failed.set(module, new ModuleFailure(`${module.name} requires the module ${name}, which does not exist`));
       else if (required && failed.has(required))
         failed.set(module, new ModuleFailure(`${module.name} requires the module ${name}, which has failed`));
       if (failed.has(module)) return;
@@ -49,36 +49,33 @@ export function registrationOrder(
 
 const IMPORT_LIMIT_MS = 10_000;
 
-/** A module's code, and the copy of its folder that it was read from. */
+/** A module's code, and the copy of its folder it was imported from. */
 export interface ImportedModule {
   readonly module: AppModule;
   readonly copy: string;
 }
 
 /**
- * Imports modules from copies of their folders: the engine never reads a path twice, and so each
- * copy has one of its own.
+ * Imports modules from copies of their folders: the engine never imports a path twice, so each
+ * import needs its own copy.
  */
 export class ModuleImporter {
   readonly #copiesDir: string;
   readonly #isStrict: boolean;
   #last = 0;
 
-  /** @param isStrict others must not be able to change what is imported. */
+  /** @param isStrict requires that others cannot change the imported files. */
   constructor(copiesDir: string, isStrict: boolean) {
     this.#copiesDir = copiesDir;
     this.#isStrict = isStrict;
   }
 
-  /**
-   * @throws ModuleFailure with what is wrong, in the words of whoever found it. Nothing remains of
-   * the copy then.
-   */
+  /** @throws ModuleFailure with the original message. The copy is removed then. */
   async import({ path, folder, entry }: ModuleFolder): Promise<ImportedModule> {
     this.#last++;
     const copy = join(this.#copiesDir, `${folder}-${this.#last}`);
     try {
-      // What an earlier process left there is no part of the module.
+      // Removes the copy of an earlier process.
       await rm(copy, { recursive: true, force: true });
       await copyModule(path, copy, this.#isStrict);
       const { href } = pathToFileURL(join(copy, entry));
@@ -93,12 +90,12 @@ export class ModuleImporter {
     }
   }
 
-  /** Takes a copy away. Files that were imported are not read again. */
+  /** Removes a copy. Imported files are not read again. */
   async remove(copy: string): Promise<void> {
     await rm(copy, { recursive: true, force: true }).catch(() => undefined);
   }
 
-  /** Takes away what an earlier process left. */
+  /** Removes the copies of an earlier process. */
   async clear(): Promise<void> {
     await this.remove(this.#copiesDir);
   }

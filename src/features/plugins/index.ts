@@ -1,4 +1,4 @@
-/** What other features may use of `plugins`. */
+/** The part of `plugins` that other features may use. */
 export type { LoadedModules } from "./loaded-modules.ts";
 export { moduleServer } from "./module-routes.ts";
 export { type ModulesServices, openModules } from "./open-modules.ts";

@@ -40,13 +40,13 @@ export type ModuleView = v.InferOutput<typeof ModuleView>;
 
 const STACK_LINES = 50;
 
-/** What an operator does to a module, by the name of its audit row. */
+/** An operator's action on a module, named like its audit row. */
 type ModuleAction = "module.enable" | "module.disable" | "module.reload";
 
 /**
- * The modules of the modules directory: found, imported from copies, registered in order, each
- * isolated from the others. Changes are made one after the other. A module's state: `loading` →
- * `active` or `failed`; `disabled` until enabled.
+ * The modules of the modules directory: found, imported from copies, registered in order, isolated
+ * from each other. Changes run one at a time. States of a module: `loading` → `active` or `failed`;
+ * `disabled` until enabled.
  */
 export class LoadedModules {
   readonly #context: ModulesContext;
@@ -61,21 +61,20 @@ export class LoadedModules {
   }
 
   /**
-   * Loads what is there, and makes the modules directory where there is none. Nothing that a module
-   * does makes it throw.
+   * Loads the existing modules; creates a missing modules directory. No module can make it throw.
    */
   start(): Promise<void> {
     if (!this.#hasDirectory()) return Promise.resolve();
     return this.#alone(() => this.#loadAll());
   }
 
-  /** By name; the program's own, too. */
+  /** By name, including the built-in ones. */
   list(): ModuleView[] {
     const own = this.#context.builtIn.map(builtInView);
     return [...own, ...this.#lifecycle.slots.map(moduleView)].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** @throws MODULE_NOT_FOUND, INVALID_STATE for the program's own */
+  /** @throws MODULE_NOT_FOUND, INVALID_STATE for a built-in one */
   enable(name: string): Promise<ModuleView> {
     return this.#alone(async () => {
       const slot = this.#require(name);
@@ -87,8 +86,8 @@ export class LoadedModules {
   }
 
   /**
-   * Ends it, now and at every start, until it is enabled. @throws MODULE_NOT_FOUND, INVALID_STATE
-   * also while another requires it
+   * Stops the module, now and at every start, until it is enabled. @throws MODULE_NOT_FOUND,
+   * INVALID_STATE also while another module requires it
    */
   disable(name: string): Promise<ModuleView> {
     return this.#alone(async () => {
@@ -108,9 +107,9 @@ export class LoadedModules {
   }
 
   /**
-   * Takes over what its folder holds now; also of one that was put there since the start. The one
-   * that runs goes on where that fails.
-   * @throws MODULE_NOT_FOUND, INVALID_STATE for a disabled one and the program's own
+   * Loads the current content of the folder, even if the folder is new. If that fails, the running
+   * instance continues.
+   * @throws MODULE_NOT_FOUND, INVALID_STATE for a disabled or built-in one
    */
   reload(name: string): Promise<ModuleView> {
     return this.#alone(async () => {
@@ -123,7 +122,7 @@ export class LoadedModules {
     });
   }
 
-  /** The folder has changed: another module, a new one, or one less. */
+  /** A folder was changed, added or removed. */
   folderChanged(folder: string): Promise<void> {
     return this.#alone(async () => {
       const slot = this.#lifecycle.slots.find((each) => each.folder.folder === folder) ?? this.#discover(folder);
@@ -135,7 +134,7 @@ export class LoadedModules {
     });
   }
 
-  /** Ends them all, the last first. */
+  /** Stops all modules in reverse order. */
   async stop(): Promise<void> {
     await this.#alone(async () => {
       this.#isStopped = true;
@@ -144,7 +143,7 @@ export class LoadedModules {
     await this.#context.watchdog.stop();
   }
 
-  /** Whether there is a modules directory now. */
+  /** Whether the modules directory exists. */
   #hasDirectory(): boolean {
     const { modulesDir, log } = this.#context;
     try {
@@ -192,7 +191,7 @@ export class LoadedModules {
     }
   }
 
-  /** Imports and registers a module that does not run. */
+  /** Imports and registers a module that is not running. */
   async #load(slot: ModuleSlot): Promise<void> {
     this.#watch();
     if (slot.imported) await this.#context.importer.remove(slot.imported.copy);
@@ -213,7 +212,7 @@ export class LoadedModules {
     await this.#persist([slot]);
   }
 
-  /** The module's own name, known by now, in place of its folder's; unless it is taken. */
+  /** Replaces the folder's name by the module's own, unless that is taken. */
   #takeName(slot: ModuleSlot, rows: readonly ModuleRow[]): void {
     const { module } = slot.imported ?? {};
     if (!module || slot.state === "failed") return;
@@ -239,10 +238,7 @@ export class LoadedModules {
     slot.setState("disabled", null, row.updatedAt);
   }
 
-  /**
-   * A folder that was put there since: one of those that are there, for a name can come from a
-   * request.
-   */
+  /** Finds a new folder by listing the directory, because the name can come from a request. */
   #discover(folder: string): ModuleSlot | undefined {
     const found = findModules(this.#context.modulesDir).modules.find((each) => each.folder === folder);
     if (!found) return undefined;
@@ -261,7 +257,7 @@ export class LoadedModules {
     this.#context.log.info({ module: slot.name }, "module removed: its folder is gone");
   }
 
-  /** What an operator wants, on disk with its audit row before anything is done about it. */
+  /** Stores the operator's intent with its audit row before acting on it. */
   async #intend(
     slot: ModuleSlot,
     action: ModuleAction,
@@ -286,16 +282,15 @@ export class LoadedModules {
   }
 
   /**
-   * From the first import on: what a module leaves uncaught is its own, and does not end the
-   * process. That holds until the process ends: timers that a module has not cleared fail while the
-   * server stops.
+   * From the first import on, an uncaught error of a module does not end the process. This stays on
+   * until the process ends: timers that a module has not cleared may fail while the server stops.
    */
   #watch(): void {
     const { watchdog, scope, log } = this.#context;
     watchdog.start();
     if (this.#isClaimed) return;
     this.#isClaimed = true;
-    // A module's own line is below Prism's in a stack: the usual ten lines end before it.
+    // A module's own line is below Prism's in a stack, beyond the default ten lines.
     Error.stackTraceLimit = Math.max(Error.stackTraceLimit, STACK_LINES);
     captureUncaught((error) => {
       if (error instanceof InstanceEnded) return true;
@@ -324,7 +319,7 @@ export class LoadedModules {
     return slot;
   }
 
-  /** One thing at a time. @throws SHUTTING_DOWN */
+  /** Serialises changes. @throws SHUTTING_DOWN */
   #alone<T>(work: () => Promise<T>): Promise<T> {
     const next = this.#last.then(() => {
       if (this.#isStopped) throw new PrismError("SHUTTING_DOWN", "The server is stopping");

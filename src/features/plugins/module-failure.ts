@@ -4,13 +4,13 @@ import { pathToFileURL } from "node:url";
 import { Script } from "node:vm";
 import { withinOr } from "../../core/promises.ts";
 
-/** A place in a module's code, as `file:line:column`. */
+/** A position in a module's code, as `file:line:column`. */
 type Place = string;
 
 /**
- * Where in a module's own code an error comes from: the first line of its stack that is in the
- * copy, or for a syntax error, whose stack does not name the file, the place where the parser
- * stops. @param copy the folder that the module was imported from.
+ * The position of an error in a module's own code: the first stack line inside the copy, or for a
+ * syntax error, whose stack omits the file, the position at which the parser stops. @param copy the
+ * folder the module was imported from.
  */
 function placeOf(error: unknown, copy: string): Place | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -30,7 +30,7 @@ function placeInStack(stack: string, copy: string): Place | undefined {
 
 const MAX_FILES = 200;
 
-/** Parses the module's files as scripts until one fails in the same way. */
+/** Parses the module's files as scripts until one fails with the same error. */
 function syntaxPlace(error: Error, copy: string): Place | undefined {
   const files = readdirSync(copy, { recursive: true, encoding: "utf8" })
     .filter((file) => /\.[cm]?js$/.test(file) && !file.includes("node_modules"))
@@ -48,8 +48,8 @@ const EXPORT_DEFAULT = /^([ \t]*)export default/gm;
 const EXPORT = /^([ \t]*)export(?=\s)/gm;
 
 /**
- * Line and column where the text stops being JavaScript with this message; what only a module may
- * say is blanked out, so nothing moves.
+ * Line and column at which parsing fails with this message. Module-only syntax is blanked out
+ * without moving anything.
  */
 function parsedTo(text: string, message: string): string | undefined {
   const blank = (found: string): string => found.replace(/[^\n]/g, " ");
@@ -67,14 +67,14 @@ function parsedTo(text: string, message: string): string | undefined {
     const [first = "", , marks = ""] = (error.stack ?? "").split("\n");
     const line = Number(/^module:(\d+)$/.exec(first)?.[1]);
     const lines = text.trimEnd().split("\n").length;
-    // Behind the last line is what the text was wrapped in: it ends too early.
+    // After the last line comes the wrapper: the text ends too early.
     return line > lines ? `${lines}` : `${line}:${marks.indexOf("^") + 1}`;
   }
 }
 
 /**
- * Why a module is not active. The message is for operators: it names what is wrong and, where there
- * is one, the next step.
+ * Why a module is not active. The message is for operators: it names the problem and, if possible,
+ * the next step.
  */
 export class ModuleFailure extends Error {
   constructor(message: string, options?: ErrorOptions) {
@@ -84,8 +84,8 @@ export class ModuleFailure extends Error {
 }
 
 /**
- * What a module's own code has thrown, with where it did. @param copy the folder that the module
- * was imported from.
+ * An error thrown by a module's own code, with its position. @param copy the folder the module was
+ * imported from.
  */
 export function failureOf(error: unknown, copy: string): ModuleFailure {
   const place = placeOf(error, copy);
@@ -93,20 +93,20 @@ export function failureOf(error: unknown, copy: string): ModuleFailure {
   return new ModuleFailure(place === undefined ? text : `${text} (${place})`, { cause: error });
 }
 
-/** What the log is to show of a failure: the error of the module's own code, where there is one. */
+/** The error to log for a failure: that of the module's own code, if there is one. */
 export function causeOf(failure: unknown): unknown {
   return failure instanceof ModuleFailure && failure.cause !== undefined ? failure.cause : failure;
 }
 
 const MAX_LENGTH = 2000;
 
-/** What a module's own error says, in a length that fits a table. */
+/** A module's error message, shortened for a table. */
 export function failureText(error: unknown): string {
   const text = error instanceof Error ? (error.message === "" ? error.name : error.message) : String(error);
   return text.slice(0, MAX_LENGTH);
 }
 
-/** Resolves as `work` does. @throws ModuleFailure when that takes longer. */
+/** Settles like `work`. @throws ModuleFailure after the time limit. */
 export function withinLimit<T>(work: Promise<T>, limitMs: number, what: string): Promise<T> {
   return withinOr(limitMs, work, () => {
     throw new ModuleFailure(`${what} has not ended within ${limitMs / 1000} s`);

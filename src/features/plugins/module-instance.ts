@@ -14,27 +14,27 @@ const REGISTER_LIMIT_MS = 10_000;
 const DISPOSE_LIMIT_MS = 5000;
 const RELOAD_RETRY_MS = 1000;
 
-/** Thrown by a service to the code of an instance that has ended. The log has named it already. */
+/** Thrown by a service to code of a stopped instance. The log has already named it. */
 export class InstanceEnded extends PrismError {
   constructor(module: string, call: string) {
     super("MODULE_UNAVAILABLE", `This instance of the module ${module} has ended; it may not call ${call}`);
   }
 }
 
-/** Answers requests to routes of a module that is not active. */
+/** The answer to requests to routes of an inactive module. */
 export function unavailable(name: string, retryAfterMs = 5000): PrismError {
   return new PrismError("MODULE_UNAVAILABLE", `The module ${name} is not active`, { retryAfterMs });
 }
 
-/** A path or method that is taken. */
+/** A path or method is taken. */
 export function conflict(what: string): ModuleFailure {
   return new ModuleFailure(`MODULE_ROUTE_CONFLICT: ${what}`);
 }
 
 /**
- * Whose code is running. It follows a module's calls through everything they start, also what they
- * do not wait for, so that an uncaught error has an owner. Nothing is watched until the first
- * module is loaded: Node's asynchronous hooks cost every callback of the process something.
+ * Tracks whose code is running. It follows a module's calls through everything they start, even
+ * without waiting for it, so that an uncaught error has an owner. Tracking starts with the first
+ * loaded module, because Node's asynchronous hooks slow every callback.
  */
 export class ModuleScope {
   readonly #storage = new AsyncLocalStorage<string>();
@@ -44,7 +44,7 @@ export class ModuleScope {
     this.#watchdog = watchdog;
   }
 
-  /** The module whose code this is, or whose code has led here. */
+  /** The module whose code is running or has led here. */
   get current(): string | undefined {
     return this.#storage.getStore();
   }
@@ -57,8 +57,8 @@ export class ModuleScope {
   }
 
   /**
-   * Runs the program's own code for a module: what that starts for itself is not the module's. The
-   * promise is the module's: if it is rejected and not awaited, that is the module's fault.
+   * Runs Prism's code for a module, which then does not own what that code starts. It owns the
+   * promise: an unhandled rejection is the module's.
    */
   async leave<T>(fn: () => Promise<T>): Promise<T> {
     return await this.#storage.exit(fn);
@@ -78,9 +78,9 @@ export interface InstanceParts {
 }
 
 /**
- * One registration of a module: `registering` → `active` → `ended` → `closed`. What it added is
- * undone at its end and its routes answer 503; what still runs goes on, with all services, and
- * {@link idle} waits for that. Once it is closed its services refuse every call.
+ * One registration of a module: `registering` → `active` → `ended` → `closed`. Ending it undoes its
+ * additions, and its routes answer 503; running work continues with all services, and {@link idle}
+ * waits for it. A closed instance's services refuse every call.
  */
 export class ModuleInstance {
   readonly module: AppModule;
@@ -101,14 +101,14 @@ export class ModuleInstance {
     return this.module.name;
   }
 
-  /** While `register` runs: the next registration repeats what is made now. */
+  /** While `register` runs: the next registration repeats what is created now. */
   get isRegistering(): boolean {
     return this.#state === "registering";
   }
 
   /**
-   * Has the module add its routes and handlers. @throws what it throws, or ModuleFailure; nothing
-   * of it remains then
+   * Registers the module's routes and handlers. @throws errors of the module, or ModuleFailure; its
+   * additions are undone then
    */
   async register(): Promise<void> {
     const { module } = this;
@@ -133,7 +133,7 @@ export class ModuleInstance {
     }
   }
 
-  /** Runs something of the module's; it counts as under way until it has ended. */
+  /** Runs work of the module and counts it until it ends. */
   async within<T>(work: () => Promise<T> | T): Promise<T> {
     this.#running++;
     try {
@@ -149,14 +149,14 @@ export class ModuleInstance {
     return this.#parts.scope.run(this.name, code);
   }
 
-  /** Runs the program's code for the module. */
+  /** Runs Prism's code for the module. */
   outside<T>(work: () => Promise<T>): Promise<T> {
     return this.#parts.scope.leave(work);
   }
 
   /**
-   * `undo` is called when this instance ends. @returns what calls it at once. @throws ModuleFailure
-   * when this instance has ended
+   * Registers an undo function for the end of this instance. @returns a function that runs it at
+   * once. @throws ModuleFailure when this instance has ended
    */
   added(undo: () => unknown): () => void {
     this.requireAlive();
@@ -166,12 +166,12 @@ export class ModuleInstance {
     };
   }
 
-  /** @throws ModuleFailure for the code of an instance that has ended. */
+  /** @throws ModuleFailure for code of a stopped instance. */
   requireAlive(): void {
-    if (this.#hasEnded()) throw new ModuleFailure(`${this.name} has ended; this is code of an earlier life of it`);
+    if (this.#hasEnded()) throw new ModuleFailure(`${this.name} has ended; this code belongs to an earlier instance`);
   }
 
-  /** Takes away what it has added. What runs goes on. */
+  /** Undoes its additions. Running work continues. */
   async end(): Promise<void> {
     this.#state = "ended";
     const undo = [...this.#undo].reverse();
@@ -180,16 +180,15 @@ export class ModuleInstance {
   }
 
   /**
-   * From now on the services refuse what code of this instance still calls: a timer it has not
-   * cleared, a handler that took too long.
+   * From now on the services refuse calls of remaining code: an uncleared timer, a slow handler.
    */
   close(): void {
     this.#state = "closed";
   }
 
   /**
-   * @param call the method of a service, such as `kv.set`; the first refused one is logged. @throws
-   * InstanceEnded
+   * @param call name of a service method, such as `kv.set`; the first refused call is logged.
+   * @throws InstanceEnded
    */
   requireOpen(call: string): void {
     if (this.#state !== "closed") return;
@@ -204,8 +203,8 @@ export class ModuleInstance {
   }
 
   /**
-   * Resolves when nothing of the module's runs any more, or after so long. @returns whether nothing
-   * does.
+   * Resolves when the module's work has ended, or after the time limit. @returns whether it has
+   * ended.
    */
   async idle(limitMs: number): Promise<boolean> {
     if (this.#running === 0) return true;
@@ -213,7 +212,7 @@ export class ModuleInstance {
     return this.#running === 0;
   }
 
-  /** Lets the module give back what it took. @returns why it could not. */
+  /** Calls the module's dispose. @returns the error message, if it fails. */
   async dispose(): Promise<string | null> {
     const { module } = this;
     if (!module.dispose) return null;
@@ -248,7 +247,7 @@ export class ModuleInstance {
   }
 }
 
-/** The path of a route, and its aliases. */
+/** The path of a route and its aliases. */
 export function pathsOf({ path, aliases = [] }: Pick<Route, "path" | "aliases">): readonly string[] {
   return [path, ...aliases];
 }

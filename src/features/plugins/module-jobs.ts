@@ -22,7 +22,7 @@ export interface ModuleJobParts {
   readonly schedules: Schedules;
 }
 
-/** The module, or feature of the program, that jobs belong to. */
+/** The module, or built-in feature, that owns jobs. */
 export interface JobOwner {
   readonly name: string;
   /** @throws when the owner has ended. */
@@ -40,9 +40,9 @@ export function queueOf(module: string): ModuleQueue {
 }
 
 /**
- * A module's jobs and schedules: in its own queue, with kinds and names that begin with its own, so
- * that none of them can be another's.
- * @param onCron called with each schedule that is made.
+ * A module's jobs and schedules: in its own queue, with kinds and names prefixed by its own, so
+ * that modules cannot collide.
+ * @param onCron called with each created schedule.
  */
 export function moduleScheduler(owner: JobOwner, parts: ModuleJobParts, onCron: (name: string) => void): Scheduler {
   const { name: module } = owner;
@@ -64,7 +64,7 @@ export function moduleScheduler(owner: JobOwner, parts: ModuleJobParts, onCron: 
       onCron(schedule.name);
       return { scheduleId: id };
     },
-    /** @throws TypeError when the kind has a handler already. */
+    /** @throws TypeError when the kind already has a handler. */
     handle(kind, handler) {
       owner.requireAlive();
       const full = fullKind(module, kind);
@@ -115,7 +115,7 @@ function findJob(db: Pick<Database["read"], "selectFrom">, queue: ModuleQueue, j
   return db.selectFrom("jobs").selectAll().where("id", "=", jobId).where("queue", "=", queue).executeTakeFirst();
 }
 
-/** @param id or the name that it was given. */
+/** @param id or the given name. */
 function findSchedule(trx: Trx, module: string, id: string) {
   return trx
     .selectFrom("schedules")
@@ -158,8 +158,8 @@ function requireOwn(queue: string, module: string): void {
 }
 
 /**
- * What an outsider's error says of further attempts: it has not the classes that the program's own
- * handlers throw.
+ * Reads the retry instructions of a module's error, which cannot use the classes of built-in
+ * handlers.
  */
 export function jobFailure(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof PermanentError || error instanceof RetryLater) return error;

@@ -18,7 +18,7 @@ import { assertRoutesFree, type ModuleSlot, routesOf } from "./module-slot.ts";
 import { moduleAt } from "./modules-directory.ts";
 import type { Watchdog } from "./watchdog.ts";
 
-/** What modules are loaded with. */
+/** Dependencies of loading modules. */
 export interface ModulesContext {
   readonly services: ModuleServiceParts;
   readonly router: Router;
@@ -30,16 +30,14 @@ export interface ModulesContext {
   readonly modulesDir: string;
   /** Counts the bytes of a body that a handler keeps. */
   readonly hold: RouteParts["hold"];
-  /** The program's own features. */
+  /** The built-in features. */
   readonly builtIn: readonly { readonly name: string; readonly version: string }[];
 }
 
-/** How long a module's running work may delay its end. */
+/** Time limit for a module's running work when it ends. */
 const IDLE_LIMIT_MS = 5000;
 
-/**
- * Starts, ends and replaces instances of modules. A failure in one is the state of that one alone.
- */
+/** Starts, stops and replaces instances of modules. A failure affects only its own module. */
 export class ModuleLifecycle {
   slots: ModuleSlot[] = [];
   readonly #context: ModulesContext;
@@ -52,12 +50,12 @@ export class ModuleLifecycle {
     return this.#context.builtIn.some((each) => each.name === name);
   }
 
-  /** Gives the router the routes of all modules as they are now. */
+  /** Passes the current routes of all modules to the router. */
   route(): void {
     this.#context.router.replaceLoaded(routesOf(this.slots, this.#context.router));
   }
 
-  /** Reads the module's code. @returns whether it could; else the module has failed. */
+  /** Imports the module's code. @returns whether it succeeded; otherwise the module has failed. */
   async import(slot: ModuleSlot): Promise<boolean> {
     try {
       slot.imported = await this.#read(slot);
@@ -69,7 +67,7 @@ export class ModuleLifecycle {
     }
   }
 
-  /** Starts an instance of the code that was imported. */
+  /** Starts an instance of the imported code. */
   async register(slot: ModuleSlot): Promise<void> {
     const { clock, log } = this.#context;
     const failure = slot.imported && (await this.#tryStart(slot, slot.imported));
@@ -89,8 +87,8 @@ export class ModuleLifecycle {
   }
 
   /**
-   * Replaces the running instance by what its folder holds now. If that fails, the former code goes
-   * on.
+   * Replaces the running instance by the folder's current content. If that fails, the former code
+   * continues.
    */
   async replace(slot: ModuleSlot): Promise<void> {
     const { clock, log } = this.#context;
@@ -103,9 +101,9 @@ export class ModuleLifecycle {
   }
 
   /**
-   * Ends the instance: what it added goes, what runs may end, what it took it gives back. Its
-   * routes answer 503 until {@link route} is called.
-   * @param isLast at the end of the server, whose runner ends jobs itself.
+   * Stops the instance: undoes its additions, waits for running work, disposes it. Its routes
+   * answer 503 until {@link route} is called.
+   * @param isLast when the server stops, whose runner ends jobs itself.
    */
   async end(slot: ModuleSlot, isLast = false): Promise<void> {
     const { services, log } = this.#context;
@@ -113,17 +111,16 @@ export class ModuleLifecycle {
     if (!instance) return;
     if (!isLast) services.runner.withdraw(queueOf(name));
     const ended = instance.end();
-    if (!(await instance.idle(IDLE_LIMIT_MS)))
-      log.warn({ module: name }, "something of a module still runs that has been ended");
+    if (!(await instance.idle(IDLE_LIMIT_MS))) log.warn({ module: name }, "a stopped module still has running work");
     await within(IDLE_LIMIT_MS, ended);
     const error = await instance.dispose();
-    if (error !== null) log.warn({ module: name, error }, "a module could not dispose of what it took");
+    if (error !== null) log.warn({ module: name, error }, "dispose of a module failed");
     instance.close();
     log.debug({ module: name, version: instance.module.version }, "an instance of a module has ended");
     slot.instance = null;
   }
 
-  /** Removes what its registrations made that outlives them. */
+  /** Removes its durable registrations. */
   async forget(slot: ModuleSlot): Promise<void> {
     await this.#sweep(slot.name, slot.durable, nothingDurable());
     slot.durable = nothingDurable();
@@ -135,8 +132,8 @@ export class ModuleLifecycle {
   }
 
   /**
-   * @returns why the former code goes on, or, if it cannot, why the module has failed; null when
-   * the new code has taken over.
+   * @returns why the former code continues, or, if it cannot, why the module has failed; null when
+   * the new code is active.
    */
   async #tryReplace(slot: ModuleSlot): Promise<ModuleFailure | null> {
     const { importer, modulesDir } = this.#context;
@@ -170,7 +167,7 @@ export class ModuleLifecycle {
     const again = await this.#tryStart(slot, former);
     slot.durable = durable;
     if (again === null) return error;
-    return new ModuleFailure(`${error.message}; and the former instance could not go on: ${again.message}`, {
+    return new ModuleFailure(`${error.message}; the former instance could not continue either: ${again.message}`, {
       cause: causeOf(error),
     });
   }
@@ -200,7 +197,7 @@ export class ModuleLifecycle {
     return null;
   }
 
-  /** @returns what it requires and does not have. */
+  /** @returns the error of a missing requirement. */
   #missing(module: AppModule): ModuleFailure | undefined {
     const isActive = (name: string): boolean =>
       this.isBuiltIn(name) || this.slots.some((each) => each.name === name && each.instance);
@@ -209,7 +206,7 @@ export class ModuleLifecycle {
     return new ModuleFailure(`${module.name} requires the module ${name}, which is not active`);
   }
 
-  /** Removes what the registration before made and the one after did not repeat. */
+  /** Removes durable registrations that the new registration did not repeat. */
   async #sweep(module: string, before: DurableRegistrations, after: DurableRegistrations): Promise<void> {
     const { timer, schedules } = this.#context.services;
     for (const id of before.timers) if (!after.timers.has(id)) await timer.cancel(id, { module });

@@ -4,7 +4,7 @@ import { parseJson, parseQuery } from "../../http/input.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import type { AnySchema, ModuleRequest, SchemaIssue } from "../../module/module-api.ts";
 
-/** Whether this has the Standard Schema interface, version 1: a function (arktype) or an object. */
+/** Whether the value implements Standard Schema version 1: a function (arktype) or an object. */
 export function isSchema(value: unknown): value is AnySchema {
   if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
   const { "~standard": standard } = value as { "~standard"?: { version?: unknown; validate?: unknown } };
@@ -12,7 +12,7 @@ export function isSchema(value: unknown): value is AnySchema {
 }
 
 /**
- * Checks one part of a request with a schema of any library. @returns what the schema made of it.
+ * Checks one part of a request with a schema of any library. @returns the schema's output.
  * @throws VALIDATION_FAILED
  */
 async function checkInput(schema: AnySchema, value: unknown, at: "path" | "query" | "body"): Promise<unknown> {
@@ -28,25 +28,25 @@ function detailOf({ message, path = [] }: SchemaIssue): ErrorDetail {
   return { path: keys.join("."), code: "VALUE", message };
 }
 
-/** Content types of a route whose options say nothing of them. */
+/** Default content types of a route. */
 export const JSON_TYPES: readonly string[] = ["application/json"];
 
-/** The bytes of a request's body, and what they say by their content type. */
+/** The bytes of a request's body, parsed by their content type. */
 export class ModuleBody {
   readonly bytes: Buffer;
   readonly #contentType: string;
   #value: { readonly of: unknown } | null = null;
 
-  /** @param bytes only valid for now; they are copied. */
+  /** @param bytes valid only now; they are copied. */
   constructor(exchange: Exchange, bytes: Buffer) {
     this.#contentType = exchange.header("content-type").toLowerCase();
     this.bytes = Buffer.from(bytes);
   }
 
   /**
-   * JSON as its value, a form as an object of texts (lists where a name is repeated), text as a
-   * text, anything else as bytes; without a body `{}`. Read once it is asked for, so that a route
-   * can check a signature before it. @throws MALFORMED_JSON, PAYLOAD_TOO_LARGE
+   * JSON as its value, a form as an object of texts (lists for repeated names), text as a text,
+   * anything else as bytes; `{}` without a body. Parsed on first use, so that a route can check a
+   * signature first. @throws MALFORMED_JSON, PAYLOAD_TOO_LARGE
    */
   get value(): unknown {
     this.#value ??= { of: this.bytes.length === 0 ? {} : this.#read() };
@@ -66,7 +66,7 @@ export class ModuleBody {
 
 const MAX_FIELDS = 10_000;
 
-/** @throws PAYLOAD_TOO_LARGE for more fields than any form has. */
+/** @throws PAYLOAD_TOO_LARGE for too many fields. */
 function formOf(text: string): Readonly<Record<string, string | string[]>> {
   const form: Record<string, string | string[]> = Object.create(null);
   let fields = 0;
@@ -83,8 +83,8 @@ function formOf(text: string): Readonly<Record<string, string | string[]>> {
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
- * What a handler is given, with its schemas' results in place of what was sent.
- * @param body the value of a JSON body, or the body itself of a route that takes other types.
+ * Builds the argument of a handler, with the output of its schemas.
+ * @param body the value of a JSON body, or the body itself for a route with other types.
  * @throws VALIDATION_FAILED
  */
 export async function readModuleRequest(
@@ -106,7 +106,7 @@ interface RequestParts {
   readonly params: unknown;
   readonly query: unknown;
   readonly body: unknown;
-  /** Null where the route did not ask for them. */
+  /** Null unless the route asked for them. */
   readonly bytes: Buffer | null;
 }
 
@@ -158,7 +158,7 @@ class Request implements ModuleRequest {
     return this.#signal;
   }
 
-  /** @throws TypeError for what cannot be sent. */
+  /** @throws TypeError for a value that cannot be sent. */
   reply(status: number, body?: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
     if (!Number.isInteger(status) || status < 200 || status > 599)
       throw new TypeError(`${status} is no status of an answer; use 200 to 599`);
@@ -171,7 +171,7 @@ class Request implements ModuleRequest {
 }
 
 /**
- * Turns what a handler gave into what the kernel answers. @throws TypeError for what has no JSON
+ * Converts a handler's result to the kernel's answer. @throws TypeError for a value without a JSON
  * form
  */
 export function moduleAnswer(exchange: Exchange, value: unknown): unknown {
@@ -194,10 +194,7 @@ function requireJson(value: unknown): void {
   if (typeof value === "function" || typeof value === "symbol") throw new TypeError(`a ${typeof value} is no answer`);
 }
 
-/**
- * The names that the kernel asks for, in its own writing: two fields of one name would both be
- * sent.
- */
+/** Uses the kernel's spelling of header names: otherwise both spellings would be sent. */
 function sameNames(headers: Readonly<Record<string, string>>): Record<string, string> {
   const known = ["Content-Type", "Cache-Control", "ETag"];
   const nameOf = (name: string): string => known.find((each) => each.toLowerCase() === name.toLowerCase()) ?? name;

@@ -22,7 +22,7 @@ import { type JobOwner, type ModuleJobParts, moduleScheduler, queueOf } from "./
 const MAX_KEY = 256;
 const MAX_VALUE_BYTES = 262_144;
 const MAX_LISTED = 1000;
-/** No text that begins with a prefix is behind the prefix with this. */
+/** Prefix plus this character sorts after all texts with the prefix. */
 const LAST_CHARACTER = "\u{10ffff}";
 const CONSUMER_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/i;
 const MAX_STREAM_DATA_BYTES = 65_536;
@@ -44,7 +44,7 @@ export interface ModuleServiceParts extends ModuleJobParts {
 }
 
 /**
- * What a registration made that outlives the process: what the next one does not make again is
+ * Registrations that outlive the process. Those that the next registration does not repeat are
  * removed.
  */
 export interface DurableRegistrations {
@@ -57,10 +57,7 @@ export function nothingDurable(): DurableRegistrations {
   return { timers: new Set(), schedules: new Set() };
 }
 
-/**
- * Methods that answer at once; all others return a promise, which is rejected once the instance has
- * ended.
- */
+/** Synchronous methods; all others return a promise, which rejects once the instance has ended. */
 const IMMEDIATE = new Set([
   "events.emit",
   "events.on",
@@ -72,8 +69,8 @@ const IMMEDIATE = new Set([
 ]);
 
 /**
- * What these send is the module's and not the caller's, whose rights do not bound it. All others
- * act for the caller, through the module.
+ * These act for the module itself, whatever the caller's rights are. All others act for the caller,
+ * through the module.
  */
 const OWN_BEHALF = new Set([
   "notify.send",
@@ -88,9 +85,9 @@ const OWN_BEHALF = new Set([
 ]);
 
 /**
- * The services for one instance of a module. All that it writes, starts and logs carries its name,
- * also where its code runs for a request; what it adds ends with the instance. The services of an
- * ended instance throw MODULE_UNAVAILABLE, except `time`, `log` and `config`.
+ * The services of one module instance. Everything it writes, starts and logs carries its name, even
+ * when its code runs for a request; its additions end with it. Services of a stopped instance throw
+ * MODULE_UNAVAILABLE, except `time`, `log` and `config`.
  */
 export function moduleServices(
   instance: ModuleInstance,
@@ -103,7 +100,7 @@ export function moduleServices(
   const write: api.Database["write"] = (fn) =>
     database.write(async (trx) => {
       const result = await instance.within(() => fn(trx));
-      // An instance that has ended meanwhile leaves nothing: the transaction is rolled back.
+      // An instance that has ended in the meantime changes nothing: the transaction is rolled back.
       instance.requireOpen("db.write");
       return result;
     });
@@ -131,8 +128,8 @@ export function moduleServices(
 }
 
 /**
- * The services that each feature of the program has of its own. They end with the process, and the
- * queue is served once it handles jobs.
+ * The own services of a built-in feature. They end with the process; its queue is served once it
+ * handles jobs.
  */
 export function featureServices(name: string, parts: ModuleJobParts): Pick<api.CoreServices, "scheduler" | "kv"> {
   const owner: JobOwner = {
@@ -151,8 +148,8 @@ export function featureServices(name: string, parts: ModuleJobParts): Pick<api.C
 }
 
 /**
- * The same service for one instance: each method first checks that the instance has not ended, and
- * then leaves the module's code.
+ * Wraps a service for one instance: each method checks that the instance is open, then leaves the
+ * module's scope.
  */
 function guard<T extends object>(instance: ModuleInstance, name: string, service: T): T {
   const module = instance.name;
@@ -172,7 +169,7 @@ function guard<T extends object>(instance: ModuleInstance, name: string, service
   return Object.fromEntries(methods) as T;
 }
 
-/** Queries that were built before the instance ended are refused as well. */
+/** Queries built before the instance ended are refused too. */
 function guardedReader(instance: ModuleInstance, { read }: Database): Database["read"] {
   return read.withPlugin({
     transformQuery: ({ node }) => {
@@ -191,7 +188,7 @@ function notifications(module: string, parts: ModuleServiceParts): api.Notificat
     const { action: link, dedupeKey, priority = 0, ...rest } = action.payload;
     const { url } = Object(link) as { url?: unknown };
     requireLink(typeof url === "string" ? url : undefined, "action.url", config);
-    // The keys of two modules never meet.
+    // Keys of different modules never collide.
     const key = dedupeKey === undefined ? {} : { dedupeKey: `${module} ${dedupeKey}` };
     const sound = await requireSound(rest.sound, database.read);
     return { ...rest, sound, action: link, priority, ...key };
@@ -224,8 +221,8 @@ function timers(
     const { isRegistering } = instance;
     const added = await adding;
     const { jobId, label, isOther } = added;
-    // One from an earlier start is kept by design; a second one of the same registration is most
-    // likely a mistake.
+    // One from an earlier start is kept on purpose; a second one in the same registration is
+    // probably a mistake.
     if (isRegistering && isOther && made.has(jobId))
       log.warn(
         { module, label, jobId },
@@ -292,7 +289,7 @@ function events(instance: ModuleInstance, { bus }: ModuleServiceParts): api.Even
 
 const USER_STREAM = "user:";
 
-/** The stream by the user's id, where it is named by another reference. */
+/** Names a user's stream by id if it uses another reference. */
 function ownStream(stream: string, directory: UserDirectory): string {
   if (!stream.startsWith(USER_STREAM)) return stream;
   const userId = directory.findAny(stream.slice(USER_STREAM.length));
@@ -306,7 +303,7 @@ function realtime(instance: ModuleInstance, { realtime: service, directory }: Mo
       const text = JSON.stringify(data) as string | undefined;
       if (text === undefined) throw new TypeError("data must be something that JSON can say");
       if (Buffer.byteLength(text) > MAX_STREAM_DATA_BYTES)
-        throw new PrismError("PAYLOAD_TOO_LARGE", `The data of an entry may have ${MAX_STREAM_DATA_BYTES} bytes`);
+        throw new PrismError("PAYLOAD_TOO_LARGE", `The data of an entry exceeds ${MAX_STREAM_DATA_BYTES} bytes`);
       return service.publish(ownStream(String(stream), directory), type, data, options);
     },
     isLive: (userId) => service.isLive(directory.find(userId) ?? userId),
@@ -333,7 +330,7 @@ function moduleStore(module: string, database: Database, clock: Clock): api.Modu
       const text = JSON.stringify(value) as string | undefined;
       if (text === undefined) throw new TypeError("a value must be something that JSON can say");
       if (Buffer.byteLength(text) > MAX_VALUE_BYTES)
-        throw new PrismError("PAYLOAD_TOO_LARGE", `A value may have ${MAX_VALUE_BYTES} bytes`);
+        throw new PrismError("PAYLOAD_TOO_LARGE", `A value exceeds ${MAX_VALUE_BYTES} bytes`);
       const row = { module, key: checkedKey(key), value: text, updatedAt: clock.now() };
       await database.writeIn(options, (trx) =>
         trx

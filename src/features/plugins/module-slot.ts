@@ -7,10 +7,10 @@ import { conflict, type ModuleInstance, pathsOf, unavailable } from "./module-in
 import { type DurableRegistrations, nothingDurable } from "./module-services.ts";
 import type { ModuleFolder } from "./modules-directory.ts";
 
-/** Of a module whose code has not been read. */
+/** Version of a module whose code has not been read. */
 export const UNKNOWN_VERSION = "0.0.0";
 
-/** Paths that belong to the program whether or not this version answers there. */
+/** Paths reserved for Prism, even if this version does not use them. */
 const RESERVED = ["/socket.io", "/app", "/apps", "/dashboard", "/docs", "/ws", "/realtime"];
 
 export const MODULE_STATES = ["loading", "active", "failed", "disabled"] as const;
@@ -23,10 +23,10 @@ const Places = v.array(
     isPublic: v.boolean(),
   }),
 );
-/** A path where a module answers. */
+/** A path and the methods a module answers. */
 type RoutePlace = v.InferOutput<typeof Places>[number];
 
-/** What is kept of a module (table `modules`). */
+/** The stored row of a module (table `modules`). */
 export interface ModuleRow {
   readonly name: string;
   readonly version: string;
@@ -39,17 +39,16 @@ export interface ModuleRow {
 }
 
 /**
- * What is known of one module: its folder, its code, its running instance, and what operators want
- * of it.
+ * The state of one module: its folder, its code, its running instance, and the operators' intent.
  */
 export class ModuleSlot {
   folder: ModuleFolder;
-  /** The folder's until the module's own is known. */
+  /** The folder's name until the module's own is known. */
   name: string;
   isNamed = false;
   version = UNKNOWN_VERSION;
   state: ModuleState = "loading";
-  /** Why it is not active; of an active one, why its last reload changed nothing. */
+  /** Why it is not active; for an active one, why its last reload failed. */
   error: string | null = null;
   isEnabled = true;
   updatedAt = 0;
@@ -59,10 +58,7 @@ export class ModuleSlot {
   /** Its routes when it was last active. */
   places: readonly RoutePlace[] = [];
 
-  /**
-   * @param rows of earlier starts: what one of them says of the folder holds until its code is
-   * read.
-   */
+  /** @param rows of earlier starts: the folder's row applies until its code is read. */
   constructor(folder: ModuleFolder, rows: readonly ModuleRow[] = []) {
     this.folder = folder;
     this.name = folder.folder;
@@ -91,8 +87,8 @@ function placesOf({ method, access, ...route }: Route): RoutePlace[] {
 }
 
 /**
- * @throws ModuleFailure MODULE_ROUTE_CONFLICT when some request to this path could be meant for the
- * program, or for another active module.
+ * @throws ModuleFailure MODULE_ROUTE_CONFLICT when a request to this path could match a route of
+ * Prism or of another active module.
  */
 export function assertRoutesFree(path: string, slot: ModuleSlot, slots: readonly ModuleSlot[], router: Router): void {
   const reserved = RESERVED.find((each) => path === each || path.startsWith(`${each}/`));
@@ -107,8 +103,7 @@ export function assertRoutesFree(path: string, slot: ModuleSlot, slots: readonly
 }
 
 /**
- * The routes of all modules. Active ones come first: one that is not active keeps no path from
- * them.
+ * The routes of all modules. Active modules come first: an inactive one must not block their paths.
  */
 export function routesOf(slots: readonly ModuleSlot[], router: Router): Route[] {
   const routes = slots.flatMap(({ instance }) => instance?.routes ?? []);

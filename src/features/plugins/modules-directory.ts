@@ -5,9 +5,9 @@ import type { Logger } from "../../core/log.ts";
 import { findUnsafeParent, unsafeReason } from "./directory-safety.ts";
 import { ModuleFailure } from "./module-failure.ts";
 
-/** A folder that holds a module. */
+/** A folder with a module. */
 export interface ModuleFolder {
-  /** Its name in the modules directory; the module's own may be another. */
+  /** Its name in the modules directory; the module's own name may differ. */
   readonly folder: string;
   readonly path: string;
   readonly entry: (typeof ENTRIES)[number];
@@ -18,13 +18,13 @@ const ENTRIES = ["index.js", "index.mjs"] as const;
 interface FoundModules {
   /** In the order of their folders' names. */
   readonly modules: readonly ModuleFolder[];
-  /** Folders without an entry file, and what to do about each. */
+  /** Folders without an entry file, with the next step for each. */
   readonly empty: readonly { readonly folder: string; readonly reason: string }[];
 }
 
 /**
- * What stands in the modules directory; nothing where there is none. Names with a leading dot, and
- * node_modules, are nobody's.
+ * Lists the modules directory; empty if it is missing. Names with a leading dot, and node_modules,
+ * are ignored.
  */
 export function findModules(modulesDir: string): FoundModules {
   if (!existsSync(modulesDir)) return { modules: [], empty: [] };
@@ -42,14 +42,15 @@ export function findModules(modulesDir: string): FoundModules {
 
 const SOURCES = ["index.ts", "index.mts"] as const;
 
-/** Why a folder is no module, with the next step. */
+/** Why a folder is not a module, with the next step. */
 export function whyEmpty(path: string): string {
   const source = SOURCES.find((name) => existsSync(join(path, name)));
   if (source === undefined) return "no module: the folder has no index.js and no index.mjs";
-  return `no module: the folder has TypeScript only; compile it: npx esbuild ${source} --bundle --platform=node --format=esm --outfile=index.mjs`;
+  const compile = `npx esbuild ${source} --bundle --platform=node --format=esm --outfile=index.mjs`;
+  return `no module: the folder has TypeScript only; compile it: ${compile}`;
 }
 
-/** @returns undefined where the folder has no entry file, or is not there. */
+/** @returns undefined for a missing folder or one without an entry file. */
 export function moduleAt(modulesDir: string, folder: string): ModuleFolder | undefined {
   const path = join(modulesDir, folder);
   const entry = ENTRIES.find((name) => existsSync(join(path, name)));
@@ -65,17 +66,16 @@ const MAX_BYTES = 268_435_456;
 
 /** A file or directory of a module. */
 interface Entry {
-  /** Where it really is: what links lead to stands in their place. */
+  /** Its real path: links are resolved. */
   readonly path: string;
-  /** Within the module's folder; '' for that itself. */
+  /** Relative to the module's folder; '' for the folder. */
   readonly name: string;
   readonly stats: Stats;
 }
 
 /**
- * Copies a module's folder to where it is imported from: a path that the engine has not seen yet,
- * so that all its files are read anew, and that nobody else writes. @param isStrict as of {@link
- * moduleFiles}. @throws ModuleFailure
+ * Copies a module's folder to a new path, from which the engine imports all files again and where
+ * no other user can write. @param isStrict as in {@link moduleFiles}. @throws ModuleFailure
  */
 export async function copyModule(from: string, to: string, isStrict: boolean): Promise<void> {
   for await (const { path, name, stats } of moduleFiles(from, isStrict)) {
@@ -85,15 +85,15 @@ export async function copyModule(from: string, to: string, isStrict: boolean): P
 }
 
 /**
- * What a module's folder holds, each directory before what is in it.
- * @param isStrict as in production: others must not be able to change anything, nor may links lead
- * out of the folder.
- * @throws ModuleFailure for what is not safe, has no end, or is too much
+ * The content of a module's folder, directories before their entries.
+ * @param isStrict as in production: others must not be able to change anything, and links must not
+ * leave the folder.
+ * @throws ModuleFailure for content that is unsafe, cyclic, or too large
  */
 export async function* moduleFiles(folder: string, isStrict: boolean): AsyncGenerator<Entry> {
   const root = await realpath(folder);
-  // The modules directory itself must be safe without its sticky bit, and so must the folder where
-  // a link leads to.
+  // The modules directory itself must be safe without its sticky bit, and so must the target of a
+  // link.
   const reason = isStrict ? (findUnsafeParent(await realpath(dirname(folder))) ?? findUnsafeParent(root)) : undefined;
   if (reason !== undefined) throw new ModuleFailure(`not loaded: ${reason}`);
   const sums = { files: 0, bytes: 0 };
@@ -106,9 +106,7 @@ export async function* moduleFiles(folder: string, isStrict: boolean): AsyncGene
   }
 }
 
-/**
- * @param above real paths of the folders that this one is in: one that links to those has no end.
- */
+/** @param above real paths of the enclosing folders: a link to one of those is a cycle. */
 async function* tree(folder: Entry, above: readonly string[], root: string, isStrict: boolean): AsyncGenerator<Entry> {
   if (above.includes(folder.path)) throw new ModuleFailure(`${folder.path} contains a link to itself`);
   yield folder;
@@ -120,8 +118,8 @@ async function* tree(folder: Entry, above: readonly string[], root: string, isSt
 }
 
 /**
- * @throws ModuleFailure for a link that leaves the module, and what others can write, where that is
- * refused
+ * @throws ModuleFailure for a link that leaves the module, and for files writable by others, if
+ * those are refused
  */
 async function entryAt(path: string, name: string, root: string, isStrict: boolean): Promise<Entry> {
   const own = await lstat(path);
@@ -135,13 +133,10 @@ async function entryAt(path: string, name: string, root: string, isStrict: boole
   return { path: target, name, stats };
 }
 
-/**
- * An editor or a compiler writes several files: they are one change when no further one comes for
- * so long.
- */
+/** An editor or compiler writes several files: they count as one change after this quiet time. */
 const QUIET_MS = 200;
 
-/** Watches the modules directory while a module is being developed. */
+/** Watches the modules directory during development. */
 export class ModuleWatch {
   readonly #modulesDir: string;
   readonly #isWanted: boolean;

@@ -27,13 +27,13 @@ export interface ModulesServices {
   readonly consumers: EventConsumers;
   readonly loaded: LoadedModules;
   readonly moduleWatch: ModuleWatch;
-  /** What a feature of the program has of its own. */
+  /** The own services of a built-in feature. */
   own(name: string): ReturnType<typeof featureServices>;
 }
 
 /**
- * What loads modules, and what only they use: readers of the event log, committed rows as events of
- * the bus.
+ * Creates the loader of modules, and what only modules use: readers of the event log, and committed
+ * rows as bus events.
  */
 export function openModules({ router, hub, bodies, announcer, builtIn, ...parts }: ModulesParts): ModulesServices {
   const { config, database, reader, clock, bus, ingest, projects } = parts;

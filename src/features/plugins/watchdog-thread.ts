@@ -1,32 +1,32 @@
 import { writeSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 
-/** What the main thread and its watchdog share: see {@link CELL}. */
+/** Data shared by the main thread and its watchdog: see {@link CELL}. */
 export interface WatchdogThreadData {
   readonly cells: Int32Array;
-  /** The module whose code the main thread is in. */
+  /** Name of the module whose code the main thread is running. */
   readonly name: Uint8Array;
   readonly blockedMs: number;
 }
 
 export const MAX_NAME_BYTES = 128;
 
-/** Places in the shared array. */
+/** Indexes of the shared array. */
 export const CELL = {
-  /** Counted up by the main thread while its loop turns. */
+  /** Incremented by each turn of the main thread's loop. */
   beat: 0,
-  /** How many bytes of the name count; 0: the main thread is in no module's code that is known. */
+  /** Length of the name in bytes; 0: no known module code is running. */
   nameBytes: 1,
-  /** Not 0: the watchdog is to end. */
+  /** Not 0: the watchdog must end. */
   stop: 2,
 } as const;
 
 const LOOK_MS = 500;
 
 /**
- * Looks whether the main thread's loop still turns, and says once when it does not: an endless loop
- * in a module lets nothing else say so. Written to the process's own output at once, for a logger
- * would wait for the main thread.
+ * Main function of the watchdog thread: reports once when the main thread's loop is blocked,
+ * because an endless loop in a module keeps anything else from reporting it. Writes directly to the
+ * process's output, because a logger would wait for the main thread.
  */
 export function runWatchdogThread({ cells, name, blockedMs }: WatchdogThreadData): void {
   parentPort?.postMessage("watching");
@@ -38,7 +38,7 @@ export function runWatchdogThread({ cells, name, blockedMs }: WatchdogThreadData
     Atomics.wait(cells, CELL.stop, 0, LOOK_MS);
     const now = performance.now();
     const next = Atomics.load(cells, CELL.beat);
-    // A machine that slept has stopped both threads: no more than a look's time counts.
+    // After the machine slept, at most one interval counts.
     stillMs = next === beat ? stillMs + Math.min(now - lookedAt, 2 * LOOK_MS) : 0;
     lookedAt = now;
     if (next !== beat) isTold = false;

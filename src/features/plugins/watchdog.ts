@@ -4,19 +4,19 @@ import { startThread } from "../../core/runtime.ts";
 import { CELL, MAX_NAME_BYTES, type WatchdogThreadData } from "./watchdog-thread.ts";
 
 const BEAT_MS = 250;
-/** The loop counts as blocked when it has not turned for so long. */
+/** The loop counts as blocked after this long without a turn. */
 const BLOCKED_MS = 5000;
 
 /**
- * Watches from a thread of its own whether modules let the event loop turn. It runs only while
- * modules are loaded.
+ * Watches from a separate thread whether modules block the event loop. Runs only while modules are
+ * loaded.
  */
 export class Watchdog {
   readonly #log: Logger;
   readonly #blockedMs: number;
   readonly #cells = new Int32Array(new SharedArrayBuffer(4 * Object.keys(CELL).length));
   readonly #name = new Uint8Array(new SharedArrayBuffer(MAX_NAME_BYTES));
-  /** Names as they are shared. */
+  /** Encoded names for the shared memory. */
   readonly #encoded = new Map<string, Uint8Array>();
   #current: string | null = null;
   #thread: Worker | null = null;
@@ -27,26 +27,26 @@ export class Watchdog {
     this.#blockedMs = blockedMs;
   }
 
-  /** A second call has no effect. */
+  /** Idempotent. */
   start(): void {
     if (this.#thread) return;
     const data: WatchdogThreadData = { cells: this.#cells, name: this.#name, blockedMs: this.#blockedMs };
     this.#thread = startThread("watchdog", data);
     this.#thread.unref();
     this.#thread.once("message", () => this.#log.debug({}, "the event loop is watched"));
-    this.#thread.on("error", (error) => this.#log.warn({ err: error }, "the event loop is watched no more"));
+    this.#thread.on("error", (error) => this.#log.warn({ err: error }, "the watchdog of the event loop has stopped"));
     let last = performance.now();
     this.#beats = setInterval(() => {
       Atomics.add(this.#cells, CELL.beat, 1);
       const blockedMs = performance.now() - last - BEAT_MS;
       last = performance.now();
       if (blockedMs >= this.#blockedMs)
-        this.#log.error({ blockedMs: Math.round(blockedMs) }, "the event loop was blocked and turns again");
+        this.#log.error({ blockedMs: Math.round(blockedMs) }, "the event loop was blocked");
     }, BEAT_MS);
     this.#beats.unref();
   }
 
-  /** Runs a module's code; what it does before it first waits is known to be the module's. */
+  /** Runs a module's code; its synchronous part is attributed to the module. */
   within<T>(name: string, fn: () => T): T {
     const before = this.#current;
     this.#share(name);

@@ -7,16 +7,16 @@ import type { SchedulesTable } from "../../store/schema.ts";
 import { MAX_PAYLOAD_BYTES } from "../jobs/index.ts";
 import { Recurrence, recurrenceOf } from "./cron/recurrence.ts";
 
-/** What happens to runs whose time passed while nobody could make them (docs/schedules.md). */
+/** Handling of runs missed while no server ran (docs/schedules.md). */
 export const MISSED = ["skip", "once", "all"] as const;
-/** What happens to a run while a job of the schedule has not ended. */
+/** Handling of a run while a job of the schedule is unfinished. */
 export const OVERLAP = ["skip", "allow"] as const;
 
 export const MIN_EVERY_MS = 1000;
 /** Ten years. */
 export const MAX_EVERY_MS = 315_576_000_000;
 
-/** A schedule as somebody asks for it. */
+/** A requested schedule. */
 export interface ScheduleInput {
   readonly name: string;
   /** Either this or {@link everyMs}. */
@@ -34,17 +34,17 @@ export interface ScheduleInput {
   readonly active?: boolean | undefined;
   /** Default: the queue's, at the time of each run. */
   readonly maxAttempts?: number | null | undefined;
-  /** Who made it, as its jobs will say. */
+  /** The creator, also recorded in its jobs. */
   readonly createdBy?: string | null | undefined;
   readonly module?: string | null | undefined;
 }
 
-/** What is to be changed of one; what is missing stays. */
+/** Changes of a schedule; missing members stay. */
 export type ScheduleChanges = { readonly [K in keyof ScheduleInput]?: ScheduleInput[K] | undefined };
 
 export type ScheduleRow = Selectable<SchedulesTable>;
 
-/** A schedule as it stands in the table. */
+/** A schedule as stored. */
 export interface Schedule extends Omit<ScheduleRow, "payload" | "active"> {
   readonly payload: unknown;
   readonly active: boolean;
@@ -57,8 +57,8 @@ export function scheduleOf({ payload, active, ...row }: ScheduleRow): Schedule {
 type Definition = Omit<ScheduleRow, "id" | "version" | "lastRunAt" | "nextRunAt" | "createdAt" | "updatedAt">;
 
 /**
- * What is asked for, on top of what there is: members that are missing stay. Whoever gives a
- * pattern to a schedule with an interval, or the other way round, replaces the one by the other.
+ * Merges changes into a definition; missing members stay. A pattern replaces an interval, and the
+ * other way round.
  * @throws VALIDATION_FAILED, INVALID_TIMEZONE, PAYLOAD_TOO_LARGE
  */
 export function definitionOf(input: ScheduleChanges, old: ScheduleRow | null, timezone: string): Definition {
@@ -67,7 +67,7 @@ export function definitionOf(input: ScheduleChanges, old: ScheduleRow | null, ti
     throw new TypeError("a schedule has a name, a queue and a kind");
   const payload = input.payload === undefined ? (old?.payload ?? "{}") : JSON.stringify(input.payload);
   if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES)
-    throw new PrismError("PAYLOAD_TOO_LARGE", `The payload of a job may have ${MAX_PAYLOAD_BYTES} bytes`);
+    throw new PrismError("PAYLOAD_TOO_LARGE", `The payload of a job exceeds ${MAX_PAYLOAD_BYTES} bytes`);
   return {
     name,
     ...timesOf(input, old),
@@ -109,7 +109,7 @@ export function requireTimezone(timezone: string): string {
   });
 }
 
-/** When the schedule runs first. @throws INVALID_CRON */
+/** Time of the first run. @throws INVALID_CRON */
 export function firstRunAt({ cron, everyMs, timezone, active }: Definition, now: EpochMs): EpochMs | null {
   if (cron !== null) {
     const recurrence = recurrenceOf({ cron, timezone }, now);
@@ -121,8 +121,8 @@ export function firstRunAt({ cron, everyMs, timezone, active }: Definition, now:
 type Times = Pick<ScheduleRow, "cron" | "everyMs" | "timezone">;
 
 /**
- * The schedule's times. @param from where its intervals begin: a time of theirs. @throws
- * INVALID_CRON for a pattern that nobody has checked
+ * The schedule's times. @param from start of its intervals: one of its times. @throws INVALID_CRON
+ * for an unchecked pattern
  */
 export function timesFrom({ cron, everyMs, timezone }: Times, from: EpochMs): Recurrence {
   if (cron !== null) return new Recurrence({ cron, timezone });
@@ -130,7 +130,7 @@ export function timesFrom({ cron, everyMs, timezone }: Times, from: EpochMs): Re
   throw new TypeError("a schedule has a pattern or an interval");
 }
 
-/** {@link timesFrom}; null for what this version cannot read. Whoever fires it says so. */
+/** {@link timesFrom}; null if this version cannot read them, which the firing reports. */
 export function readableTimes(times: Times, from: EpochMs): Recurrence | null {
   try {
     const recurrence = timesFrom(times, from);

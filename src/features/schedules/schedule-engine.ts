@@ -8,30 +8,27 @@ import { type CaughtUp, type FiringContext, fireDueSchedules } from "./schedule-
 const TRY_AGAIN_MS = 1000;
 
 /**
- * When the clock is set back, the times of patterns between its new and its old reading have been
- * served and do not come again. Times that lie further ahead than this are a correction: the clock
- * was wrong before, and the schedule follows the new one.
+ * When the clock is set back, times between its new and its old reading have already been served
+ * and are not repeated. Times further ahead than this are a correction: the clock was wrong before,
+ * and the schedule follows the new one.
  */
 export const SERVED_AHEAD_MS = 10_800_000;
 
-/** Schedules whose next time is looked at in one go. */
+/** Number of schedules processed at once. */
 const PAGE = 200;
 
 export interface EngineContext extends FiringContext {
   readonly reader: Sqlite;
 }
 
-/**
- * Fires schedules on time. It knows when the next one is due, so that nothing asks the table
- * before.
- */
+/** Fires schedules on time. It knows when the next one is due, so the table is not polled. */
 export class ScheduleEngine {
   readonly #context: EngineContext;
   readonly #due: DueTimer;
   readonly #caughtUp: CaughtUp = new Map();
   #isRunning = false;
   #working: Promise<void> | null = null;
-  /** Another look is wanted after the one under way. */
+  /** Another check is needed after the current one. */
   #isWanted = false;
 
   constructor(context: EngineContext) {
@@ -49,8 +46,8 @@ export class ScheduleEngine {
   }
 
   /**
-   * From now on schedules fire: also those whose time passed while nobody ran, as each of them
-   * wants it.
+   * Starts to fire schedules, including times missed while no server ran, according to each
+   * schedule's setting.
    */
   async start(): Promise<void> {
     await this.#follow(0);
@@ -58,14 +55,14 @@ export class ScheduleEngine {
     this.#due.start();
   }
 
-  /** A firing under way ends with its transaction. */
+  /** The current firing ends with its transaction. */
   async stop(): Promise<void> {
     this.#isRunning = false;
     this.#due.stop();
     await this.#working;
   }
 
-  /** Schedules have been committed that were not there, or are not what they were. */
+  /** New or changed schedules were committed. */
   changed(): void {
     if (!this.#isRunning) return;
     this.#due.read();
@@ -73,8 +70,8 @@ export class ScheduleEngine {
   }
 
   /**
-   * Looks at the clock, as it does by itself when something is due, and once a minute; fires what
-   * is due.
+   * Checks the clock and fires what is due. It also runs by itself when something is due, and once
+   * a minute.
    */
   look(): Promise<void> {
     this.#due.disarm();
@@ -114,8 +111,8 @@ export class ScheduleEngine {
   }
 
   /**
-   * Brings next times in line with a clock that was set back: by so much while we watched, or while
-   * nobody did (0). Intervals take the time that they take. @param byMs by how much.
+   * Adjusts next times after the clock was set back: by a known amount, or while no server ran (0).
+   * Intervals keep their length. @param byMs size of the step.
    */
   async #follow(byMs: number): Promise<void> {
     const { database, clock } = this.#context;
@@ -124,8 +121,8 @@ export class ScheduleEngine {
       await database.write((trx) =>
         trx
           .updateTable("schedules")
-          // A step of whole intervals would give times that there have been, and a time comes once:
-          // it names its job.
+          // A step of whole intervals would repeat earlier times, and a time is used once: it names
+          // its job.
           .set({ nextRunAt: sql`nextRunAt - ${byMs} + (case when ${byMs} % everyMs = 0 then 1 else 0 end)` })
           .where("everyMs", "is not", null)
           .where("nextRunAt", "is not", null)
@@ -133,7 +130,7 @@ export class ScheduleEngine {
       );
     const tooFar = sql<boolean>`everyMs is not null and nextRunAt > ${now} + everyMs`;
     const ahead = await database.read.selectFrom("schedules").select("id").where(tooFar).limit(1).executeTakeFirst();
-    // A start with nothing to correct writes nothing.
+    // A start without corrections writes nothing.
     if (ahead)
       await database.write((trx) =>
         trx
@@ -145,10 +142,7 @@ export class ScheduleEngine {
     await this.#correctPatterns(now);
   }
 
-  /**
-   * Schedules with a pattern that would wait for a time which is far ahead, though the pattern has
-   * an earlier one.
-   */
+  /** Schedules that wait for a far time, although their pattern has an earlier one. */
   async #correctPatterns(now: EpochMs): Promise<void> {
     const { database } = this.#context;
     const servedUntil = now + SERVED_AHEAD_MS;

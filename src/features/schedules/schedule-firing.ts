@@ -10,69 +10,63 @@ import type { IngestService } from "../events/index.ts";
 import { COMPLETED, finishOf, type JobRunner, type NewJob, newJobRow } from "../jobs/index.ts";
 import { type ScheduleRow, timesFrom } from "./schedule-definition.ts";
 
-/**
- * A run whose time passed longer ago than this has been missed (docs/schedules.md); until then it
- * is late.
- */
+/** A run is late up to this, and missed after it (docs/schedules.md). */
 const LATE_MS = 30_000;
 
-/** Jobs that one transaction makes for one schedule. */
+/** Limit of jobs created per schedule and transaction. */
 const MAX_JOBS = 200;
-/** Times that are looked at one by one; behind them nobody counts. */
+/** Limit of times checked one by one; further ones are not counted. */
 const MAX_COUNTED = 1000;
 
 /**
- * Why something did not run: its time passed while nobody could make it and the schedule makes up
- * for nothing, or for no more; a job of the schedule had not ended; the clock left its time out;
- * too many jobs wait in the queue.
+ * Why a run was skipped: its time passed while no server ran and the schedule does not catch up, or
+ * not this far; a job of the schedule was unfinished; a clock change skipped its time; the queue is
+ * full.
  */
 type SkipReason = "missed" | "catch-up" | "overlap" | "dst" | "overloaded";
 
-/** Runs that did not happen, for one reason. */
+/** Skipped runs with the same reason. */
 interface Skipped {
   readonly reason: SkipReason;
-  /** Of the first of them. */
+  /** Time of the first of them. */
   readonly nominalAt: EpochMs;
   count: number;
 }
 
-/** What becomes of the times of a schedule that have come. */
+/** The plan for a schedule's due times. */
 interface FiringPlan {
-  /** Nominal times of the jobs to be made. */
+  /** Nominal times of the jobs to create. */
   readonly runs: readonly EpochMs[];
   readonly skipped: readonly Skipped[];
-  /** Not past, unless there is more to be done. */
+  /** In the future, unless there is more to do. */
   readonly nextRunAt: EpochMs | null;
-  /**
-   * Missed runs that have been made up for, those of earlier plans of the same catching up
-   * included.
-   */
+  /** Missed runs caught up so far, including earlier plans of the same catch-up. */
   readonly caughtUp: number;
 }
 
 interface Situation {
   readonly now: EpochMs;
   readonly maxCatchUp: number;
-  /** Missed runs that a plan before has made up for, when this one goes on with its work. */
+  /** Missed runs caught up by earlier plans that this one continues. */
   readonly caughtUp: number;
-  /** A job of the schedule has not ended. */
+  /** A job of the schedule is unfinished. */
   readonly isBusy: boolean;
 }
 
-/** @throws INVALID_CRON, RangeError when what is stored cannot be read by this version */
+/** @throws INVALID_CRON, RangeError when this version cannot read what is stored */
 function planFiring(schedule: DueSchedule, { now, maxCatchUp, caughtUp: before, isBusy }: Situation): FiringPlan {
   const { nextRunAt, missed, overlap } = schedule;
   const runs: EpochMs[] = [];
   const skipped = new Map<string, Skipped>();
   let caughtUp = before;
-  /** @param gap names the gap of the clock, each of which is told of by itself. */
+  /** @param gap identifies the gap of the clock; each is reported separately. */
   const skip = (reason: SkipReason, at: EpochMs, gap = 0): void => {
     const entry = skipped.get(`${reason} ${gap}`);
     if (entry) entry.count++;
     else skipped.set(`${reason} ${gap}`, { reason, nominalAt: at, count: 1 });
   };
   const canCatchUp = (): boolean => {
-    // What is made up for does not overlap with itself: each of them was asked for.
+    // Catch-up runs do not overlap with each other: each of them was requested.
     if (isBusy && overlap === "skip" && caughtUp === 0) return false;
     return caughtUp < (missed === "all" ? maxCatchUp : missed === "once" ? 1 : 0);
   };
@@ -82,13 +76,12 @@ function planFiring(schedule: DueSchedule, { now, maxCatchUp, caughtUp: before, 
       runs.push(at);
     } else if (missed === "skip") skip("missed", at);
     else if (caughtUp === 0) skip("overlap", at);
-    // Else one run stands for all that were missed.
+    // Otherwise one run represents all missed ones.
     else if (missed === "all") skip("catch-up", at);
   };
   const planDue = (at: EpochMs): void => {
     if (overlap === "allow" || (!isBusy && runs.length === 0)) runs.push(at);
-    // Who is content with one run for all that were missed is content with it for the last seconds
-    // too.
+    // With one run for all missed ones, the last seconds are included too.
     else if (missed !== "once" || caughtUp === 0) skip("overlap", at);
   };
   const plan = (next: EpochMs | null): FiringPlan => ({
@@ -99,7 +92,7 @@ function planFiring(schedule: DueSchedule, { now, maxCatchUp, caughtUp: before, 
   });
   const times = timesFrom(schedule, nextRunAt);
   let looked = 0;
-  // The skipped are as many as the pattern has in a gap, or as have been missed.
+  // Skipped times are few: those of a gap, or the missed ones.
   for (const { at, dst } of times.after(nextRunAt - 1)) {
     if (at > now || runs.length === MAX_JOBS) return plan(at);
     if (++looked > MAX_COUNTED && at < now - LATE_MS) return plan(canCatchUp() ? at : times.next(now - LATE_MS - 1));
@@ -110,9 +103,9 @@ function planFiring(schedule: DueSchedule, { now, maxCatchUp, caughtUp: before, 
   return plan(null);
 }
 
-/** Schedules that fire in one transaction: some milliseconds of the writer. */
+/** Schedules per transaction: some milliseconds of the writer. */
 const BATCH = 20;
-/** A literal: for a bound value SQLite would not use the index of the active ones. */
+/** A literal: SQLite would not use the index of active ones with a bound value. */
 const ACTIVE = sql.lit(1 as const);
 
 const SKIPPED_KIND = "schedule.skipped";
@@ -128,30 +121,29 @@ export interface FiringContext {
 }
 
 /**
- * Of schedules that have more missed runs than one transaction makes up for: how many have been
- * made up for, by id.
+ * Number of caught-up runs, by schedule id, for schedules with more missed runs than one
+ * transaction handles.
  */
 export type CaughtUp = Map<string, number>;
 
 type DueSchedule = ScheduleRow & { readonly nextRunAt: EpochMs };
 
-/** Runs of a schedule that did not happen, for one reason. */
+/** Runs of a schedule that were skipped for one reason. */
 interface SkippedPayload extends Readonly<Skipped> {
   readonly scheduleId: string;
   readonly name: string;
 }
 
 interface Prepared {
-  /** Jobs: those of the schedule, and those that report what was skipped. */
+  /** Jobs of the schedule, and jobs that report skipped runs. */
   readonly rows: readonly JobRow[];
   readonly plan: FiringPlan;
   readonly lastRunAt: EpochMs | null;
 }
 
 /**
- * Makes the jobs of the schedules that are due first. The jobs of a firing, the jobs that report
- * what was skipped, and the schedule's next time are one transaction: a crash neither loses nor
- * repeats a run.
+ * Creates the jobs of the schedules that are due first. A firing's jobs, the reports of skipped
+ * runs and the schedule's next time share a transaction: a crash neither loses nor repeats a run.
  */
 export async function fireDueSchedules(context: FiringContext, caughtUp: CaughtUp): Promise<void> {
   const { database, clock, log } = context;
@@ -177,13 +169,13 @@ export async function fireDueSchedules(context: FiringContext, caughtUp: CaughtU
   });
   for (const [id, { runs, skipped, nextRunAt, caughtUp: sofar }, now] of fired) {
     log.debug({ scheduleId: id, jobs: runs.length, skipped: skipped.length, nextRunAt }, "a schedule fires");
-    // Remembered while there is more to come.
+    // Kept while more is due.
     if (nextRunAt !== null && nextRunAt <= now) caughtUp.set(id, sofar);
     else caughtUp.delete(id);
   }
 }
 
-/** The job of a run at some instant, which is not one of the schedule's times. */
+/** The job of a manual run at an instant other than the schedule's times. */
 export async function runNow(
   context: FiringContext,
   schedule: ScheduleRow,
@@ -198,8 +190,8 @@ export async function runNow(
 }
 
 /**
- * What a firing writes. A schedule that this version cannot read must not keep the others: it
- * stops.
+ * The rows of a firing. A schedule that this version cannot read is stopped, so that it does not
+ * block the others.
  */
 function prepare(context: FiringContext, schedule: DueSchedule, situation: Situation): Prepared {
   const { id: scheduleId, name, lastRunAt } = schedule;
@@ -244,8 +236,7 @@ function jobRow(
 ): JobRow {
   const queue = name as QueueName;
   const maxAttempts = ownAttempts ?? settingsOf(queue).maxAttempts;
-  // Many recurring timers of one user are often due at the same second: timers that run once come
-  // first.
+  // Many recurring timers of a user are often due at the same second: one-shot timers come first.
   const priority = queue === "timers" && createdBy !== null ? -1 : 0;
   const work = { queue, kind, payload, runAt, maxAttempts, priority };
   return newJobRow({ ...work, label, createdBy, module, scheduleId, ...more }, clock.now());
@@ -264,8 +255,7 @@ function skippedRow(
 
 async function insert(rows: readonly JobRow[], trx: Trx): Promise<void> {
   if (rows.length === 0) return;
-  // Without a time that comes again, because the clock was set far back, while its job has not
-  // ended.
+  // Skips a time that recurs because the clock was set far back while its job is unfinished.
   await insertJobs(trx, rows);
   addEffect(trx, jobsAdded(rows));
 }
@@ -282,7 +272,7 @@ async function dueSchedules(trx: Trx, now: EpochMs): Promise<DueSchedule[]> {
   return rows.flatMap((row) => (row.nextRunAt === null ? [] : [{ ...row, nextRunAt: row.nextRunAt }]));
 }
 
-/** Those of which a job has not ended. */
+/** The schedules with an unfinished job. */
 async function busySchedules(trx: Trx, schedules: readonly ScheduleRow[]): Promise<ReadonlySet<string>> {
   const ids = schedules.filter(({ overlap }) => overlap === "skip").map(({ id }) => id);
   if (ids.length === 0) return new Set();
@@ -304,8 +294,8 @@ export interface SkippedContext {
 }
 
 /**
- * Makes an event of the default project for runs that were skipped, so that a rule can notify
- * users. The event has the id of its job and is one commit with its end: it is stored once.
+ * Ingests an event in the default project about skipped runs, so that a rule can notify users. The
+ * event has its job's id and shares its commit: it is stored once.
  */
 export function reportSkippedRuns({ runner, ingest, clock, defaultProjectId }: SkippedContext): void {
   runner.handle(SKIPPED_KIND, async (job) => {

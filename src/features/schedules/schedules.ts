@@ -26,25 +26,24 @@ import { reportSkippedRuns, runNow, type SkippedContext } from "./schedule-firin
 export type { Schedule, ScheduleChanges, ScheduleInput } from "./schedule-definition.ts";
 
 export interface ScheduleParts extends EngineContext, SkippedContext {
-  /** The zone of schedules that name none. */
+  /** Default time zone. */
   readonly timezone: string;
   maxPerCreator(): number;
 }
 
-/** The job that a schedule has just made. */
+/** The job just created by a schedule. */
 export interface ScheduleRun {
   readonly jobId: string;
   readonly runAt: EpochMs;
   readonly state: string;
 }
 
-/** Checks what the jobs of a schedule are to be given. @returns what is stored of it. */
+/** Checks the payload of a schedule's jobs. @returns what is stored. */
 export type PayloadResolver = (payload: unknown, creator: PermissionHolder, trx: Trx) => Promise<unknown>;
 
 /**
- * What recurs: definitions that make jobs, by the wall clock of a zone or by elapsed time
- * (docs/schedules.md). Each firing is one transaction. What is said of a schedule here is in force
- * with the commit.
+ * Schedules: definitions that create jobs by the wall clock of a zone or by elapsed time
+ * (docs/schedules.md). Each firing is one transaction. Changes take effect with their commit.
  */
 export class Schedules {
   readonly #parts: ScheduleParts;
@@ -58,7 +57,7 @@ export class Schedules {
     reportSkippedRuns(parts);
   }
 
-  /** The zone of schedules that name none. */
+  /** Default time zone. */
   get timezone(): string {
     return this.#parts.timezone;
   }
@@ -72,16 +71,15 @@ export class Schedules {
   }
 
   /**
-   * Looks at the clock now. It does so by itself whenever something is due, and at least once a
-   * minute.
+   * Checks the clock now. This also happens whenever something is due, and at least once a minute.
    */
   look(): Promise<void> {
     return this.#engine.look();
   }
 
   /**
-   * Says that operators may have jobs of this kind made, as long as it has a handler. @returns a
-   * function that takes it back.
+   * Lets operators schedule jobs of this kind while it has a handler. @returns a function that
+   * withdraws it.
    */
   offer(queue: QueueName, kind: string, resolve: PayloadResolver = async (payload) => payload): () => void {
     const key = `${queue} ${kind}`;
@@ -92,15 +90,15 @@ export class Schedules {
   }
 
   /**
-   * @throws VALIDATION_FAILED for a kind that is not offered: it has no handler, or only the
-   * program makes its jobs.
+   * @throws VALIDATION_FAILED for an unavailable kind: it has no handler, or only Prism creates its
+   * jobs.
    */
   requireKind(queueName: string, kind: string): { readonly queue: QueueName; readonly resolve: PayloadResolver } {
     const queue = parseQueueName(queueName);
     const resolve = queue && this.#kinds.get(`${queue} ${kind}`);
     if (queue && resolve) return { queue, resolve };
     const known = [...this.#kinds.keys()].sort().map((key) => key.split(" ").reverse().join(" in "));
-    throw new PrismError("VALIDATION_FAILED", "Nobody here runs such jobs", {
+    throw new PrismError("VALIDATION_FAILED", "Unknown job kind", {
       details: [{ path: "kind", code: "VALUE", message: `must be one of: ${known.join(", ")}`, known }],
     });
   }
@@ -114,11 +112,10 @@ export class Schedules {
   }
 
   /**
-   * Sees to it that there is such a schedule, for code that says at every start what it wants. What
-   * is unchanged is kept, its next time included, so that runs missed in between are made up for;
-   * and so is what an operator has made of `active`, unless it is given.
-   * @throws NAME_TAKEN when the name is somebody else's: of another module, or of a user; and as
-   * {@link create}
+   * Ensures that the schedule exists, for code that declares it at every start. An unchanged one
+   * keeps its next time, so that missed runs are caught up; an operator's change of `active` is
+   * kept unless it is given.
+   * @throws NAME_TAKEN when another module or a user owns the name; and as {@link create}
    */
   async put(input: ScheduleInput, options: InTransaction = {}): Promise<Schedule> {
     if (!options.trx) {
@@ -135,10 +132,9 @@ export class Schedules {
   }
 
   /**
-   * Changes what is given. Another pattern, interval or zone begins to count now, and so does a
-   * schedule that is made active.
-   * @param ifMatch the version that the caller has seen, as in `If-Match`; empty for whatever it
-   * is.
+   * Changes the given members. A new pattern, interval or zone, or activation, takes effect from
+   * now.
+   * @param ifMatch the version the caller has seen, as in `If-Match`; empty for any.
    * @throws SCHEDULE_NOT_FOUND, VERSION_CONFLICT, and as {@link create}
    */
   update(
@@ -155,7 +151,7 @@ export class Schedules {
     });
   }
 
-  /** Jobs that it has made go on. @throws SCHEDULE_NOT_FOUND */
+  /** Existing jobs continue. @throws SCHEDULE_NOT_FOUND */
   delete(id: string, options: InTransaction = {}): Promise<void> {
     return this.#parts.database.writeIn(options, async (trx) => {
       await requireRow(trx, id);
@@ -163,7 +159,7 @@ export class Schedules {
     });
   }
 
-  /** {@link delete} by name. @returns whether there was one. */
+  /** {@link delete} by name. @returns whether it existed. */
   remove(name: string, options: InTransaction = {}): Promise<boolean> {
     return this.#parts.database.writeIn(options, async (trx) => {
       const row = await findByName(trx, name);
@@ -173,9 +169,9 @@ export class Schedules {
   }
 
   /**
-   * Makes a job of the schedule now, whatever its times are and whether or not it is active.
-   * @throws SCHEDULE_NOT_FOUND, INVALID_STATE while a job of it has not ended and they may not
-   * overlap, OVERLOADED
+   * Creates a job of the schedule now, whether or not it is active.
+   * @throws SCHEDULE_NOT_FOUND, INVALID_STATE while a job is unfinished and overlap is not allowed,
+   * OVERLOADED
    */
   run(id: string, options: InTransaction = {}): Promise<ScheduleRun> {
     return this.#parts.database.writeIn(options, async (trx) => {
@@ -198,18 +194,15 @@ export class Schedules {
     return row && scheduleOf(row);
   }
 
-  /**
-   * The next times of a schedule, those that are skipped among them; none of one that is not
-   * active.
-   */
+  /** The next times of a schedule, including skipped ones; none for an inactive one. */
   nextRuns(schedule: Timed, count: number): Occurrence[] {
     const { nextRunAt } = schedule;
     return (nextRunAt !== null && readableTimes(schedule, nextRunAt)?.preview(nextRunAt - 1, count)) || [];
   }
 
   /**
-   * When it runs next: in the table stands the next time that something is to be done, and that can
-   * be to say that nothing runs.
+   * Time of the next run. The table stores the next time that needs work, which may be to report a
+   * skipped run.
    */
   nextRunOf(schedule: Timed): EpochMs | null {
     const { nextRunAt } = schedule;
@@ -242,7 +235,7 @@ export class Schedules {
     return scheduleOf(row);
   }
 
-  /** The program and its modules have no limit. */
+  /** Prism and its modules have no limit. */
   async #requireRoom(createdBy: string | null, trx: Trx): Promise<void> {
     if (createdBy === null) return;
     const max = this.#parts.maxPerCreator();
@@ -278,7 +271,7 @@ export class Schedules {
     addEffect(trx, { type: "schedules-changed" });
   }
 
-  /** Schedules have been committed that are new, changed or gone. */
+  /** Schedules were created, changed or deleted. */
   changed(): void {
     this.#engine.changed();
   }
@@ -319,7 +312,7 @@ async function requireIdle(trx: Trx, id: string): Promise<void> {
     .limit(1)
     .executeTakeFirst();
   if (job)
-    throw new PrismError("INVALID_STATE", `Job ${job.id} of the schedule has not ended, and they may not overlap`);
+    throw new PrismError("INVALID_STATE", `Job ${job.id} of the schedule is unfinished, and overlap is not allowed`);
 }
 
 function nameTaken(): PrismError {

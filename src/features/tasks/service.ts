@@ -23,7 +23,7 @@ import type { StorageGuard } from "../../store/write-health.ts";
 import { type KeptAnswer, keptAnswer, type ReadCaches, type UserDirectory } from "../access/index.ts";
 import { type CreateTask, type ListTasks, MAX_TASKS, type SortField, type UpdateTask } from "./schema.ts";
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface TasksOwn {
   readonly db: Database;
   readonly clock: Clock;
@@ -49,12 +49,12 @@ interface TaskSort {
   readonly descending: boolean;
 }
 
-/** Where a task without a due date stands among the others. */
+/** Sorts a task without a due date last. */
 const NEVER = Number.MAX_SAFE_INTEGER;
 
 /**
- * Whether an index gives these tasks in this order: for anything else all tasks of the user may
- * have to be looked at.
+ * Whether an index provides these tasks in this order; otherwise all tasks of the user may have to
+ * be read.
  */
 function isIndexed({ status, priority, q }: TaskFilter, { field }: TaskSort): boolean {
   if (priority !== undefined || q !== undefined) return false;
@@ -79,8 +79,7 @@ function taskRows(db: ReadDb, filter: TaskFilter, sort: TaskSort, page: PageRequ
   let query = filtered(db, filter).selectAll();
   if (page.after) {
     const [value, id] = page.after;
-    // As row values, for which SQLite goes to the place in the index (sqlite.org/rowvalue.html,
-    // section 3.1).
+    // As row values, which SQLite finds through the index (sqlite.org/rowvalue.html, section 3.1).
     query = query.where(
       sort.descending
         ? sql<boolean>`(${column}, "id") < (${value}, ${id})`
@@ -110,12 +109,12 @@ async function replaceTask(trx: Trx, { id, ...columns }: TaskRow): Promise<void>
 type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
 
 // A task belongs to one user, who alone changes it. A task and its entry in the stream
-// `tasks:<userId>` are one transaction. Reads are cached by owner (`OwnerCache`); searches are not,
-// since the same search is rarely repeated.
+// `tasks:<userId>` share a transaction. Reads are cached by owner (`OwnerCache`); searches are not,
+// because they are rarely repeated.
 
 /**
- * A page of somebody's tasks, newest first unless the query says otherwise. @throws
- * UNAUTHORIZED_ROLE, USER_NOT_FOUND, INVALID_CURSOR
+ * A page of a user's tasks, newest first by default. @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND,
+ * INVALID_CURSOR
  */
 export function listTasks(
   context: TasksContext,
@@ -169,7 +168,7 @@ export async function createTask(
   return task;
 }
 
-/** @throws TASK_NOT_FOUND, FORBIDDEN for a task that the caller may see only, VERSION_CONFLICT */
+/** @throws TASK_NOT_FOUND, FORBIDDEN for a task that the caller may only read, VERSION_CONFLICT */
 export function updateTask(
   context: TasksContext,
   principal: PermissionHolder,
@@ -201,7 +200,7 @@ export function updateTask(
   );
 }
 
-/** A soft delete: the row stays, nobody is shown it again. @throws TASK_NOT_FOUND, FORBIDDEN */
+/** A soft delete: the row stays hidden. @throws TASK_NOT_FOUND, FORBIDDEN */
 export async function deleteTask(context: TasksContext, principal: PermissionHolder, id: string): Promise<void> {
   const { db, clock } = context;
   await db.write(
@@ -214,11 +213,10 @@ export async function deleteTask(context: TasksContext, principal: PermissionHol
   );
 }
 
-/** @param task as it is now; of a deletion, as it was last. */
+/** @param task its current state; for a deletion, its last one. */
 async function announce(context: TasksContext, change: TaskChange, task: TaskRow, trx: Trx): Promise<void> {
   const { realtime } = context;
-  // Before the entry goes out: whoever hears of the change and reads at once must not be given what
-  // was kept.
+  // Before the entry is published: a reader who reacts to it must not get a cached answer.
   addEffect(trx, { type: "answers-changed", of: "tasks", userId: task.userId });
   await realtime.publish(`tasks:${task.userId}`, change, taskView(task), { trx });
 }
@@ -253,10 +251,7 @@ async function requireOwn(principal: PermissionHolder, id: string, trx: Trx): Pr
   return task;
 }
 
-/**
- * @throws UNAUTHORIZED_ROLE for somebody else's tasks without the right to read them,
- * USER_NOT_FOUND
- */
+/** @throws UNAUTHORIZED_ROLE for another user's tasks without the permission, USER_NOT_FOUND */
 function requireOwner(context: TasksContext, { userId, permissions }: PermissionHolder, ref: string): string {
   const ownerId = context.users.findAny(ref);
   if (ownerId !== userId && !permissions.has("tasks:all")) throw missingPermission("tasks:all");

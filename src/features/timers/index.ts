@@ -1,4 +1,4 @@
-/** What other features may use of `timers`. */
+/** The part of `timers` that other features may use. */
 export { type PendingTimers, pendingTimers } from "./pending-timers.ts";
 export { scheduledRoutes } from "./routes.ts";
 export { TimeService } from "./time.ts";

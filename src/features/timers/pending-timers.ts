@@ -13,31 +13,28 @@ import type { Schedules } from "../schedules/index.ts";
 import type { TimerPayload } from "./timer-firing.ts";
 import { SCHEDULED_KIND, type ScheduledPayload } from "./timer-firing.ts";
 
-/** Of the jobs and schedules that are timers. */
+/** Kind of the jobs and schedules that are timers. */
 export const TIMER_KIND = "timer";
 
-/**
- * Which of what waits is meant: timers, or whatever will notify somebody (timers that do so among
- * it).
- */
+/** Selects pending timers, or everything that will send a notification, including such timers. */
 export type Pending = "timers" | "notifications";
 
-/** Who made something that waits. */
+/** Creator of a pending item. */
 export interface Owner {
   readonly createdBy: string | null;
   readonly module: string | null;
 }
 
-/** A timer or scheduled notification that has not ended. One that recurs is its schedule. */
+/** A pending timer or scheduled notification. A recurring one is represented by its schedule. */
 export interface PendingRow extends Owner {
   readonly id: string;
   readonly kind: string;
   readonly label: string | null;
-  /** When it runs next; null for a schedule that has no further run. */
+  /** Time of the next run; null for a schedule without further runs. */
   readonly runAt: EpochMs | null;
   readonly state: string;
   readonly payload: TimerPayload | ScheduledPayload;
-  /** Null for what runs once. */
+  /** Null for an item that runs once. */
   readonly cron: string | null;
   readonly timezone: string | null;
   readonly createdAt: EpochMs;
@@ -51,16 +48,15 @@ export interface PendingContext {
 }
 
 /**
- * What is to happen later, for the users who asked for it: one list of jobs and schedules, and one
- * way to cancel any of it.
+ * Pending items for the users who created them: one list of jobs and schedules, and one way to
+ * cancel any of them.
  */
 export function pendingTimers(context: PendingContext) {
   return {
     list: listPending.bind(null, context.database),
     cancel: cancelPending.bind(null, context),
     /**
-     * {@link cancelPending}, where it is no error that nothing waits. @returns whether something
-     * did.
+     * {@link cancelPending} without an error for a missing item. @returns whether one was waiting.
      */
     cancelIfWaiting: (...args: Cancel) =>
       cancelPending(context, ...args).then(
@@ -78,9 +74,8 @@ export type PendingTimers = ReturnType<typeof pendingTimers>;
 const NOT_WAITING: ReadonlySet<string> = new Set(["JOB_NOT_FOUND", "JOB_NOT_CANCELLABLE"]);
 
 /**
- * Newest first; one row more than the page holds when there are more.
- * @param createdBy by whom; null: by anyone. @param page its position is the id of the last one
- * seen.
+ * Newest first; one row more than the page if there are more.
+ * @param createdBy the creator; null: any. @param page its position is the id of the last item.
  */
 async function listPending(
   { read, scan }: Database,
@@ -88,7 +83,7 @@ async function listPending(
   createdBy: string | null,
   page: PageRequest,
 ): Promise<FittingRows<PendingRow> & { total?: number }> {
-  // No index knows what an action is, and none has those of all users in order.
+  // No index covers actions, and none has all users' items in order.
   const isNear = pending === "timers" && createdBy !== null && !isFarPage(page);
   const before = page.after ? String(page.after[0]) : null;
   const source = isNear ? read : scan;
@@ -103,7 +98,7 @@ async function listPending(
 type Cancel = [pending: Pending, id: string, isOwn: (owner: Owner) => boolean, options?: InTransaction];
 
 /**
- * @param isOwn whether this one may be cancelled: all others do not exist. @throws JOB_NOT_FOUND,
+ * @param isOwn whether the caller may cancel it; others are not visible. @throws JOB_NOT_FOUND,
  * JOB_NOT_CANCELLABLE
  */
 async function cancelPending(
@@ -113,7 +108,7 @@ async function cancelPending(
   await database.writeIn(options, async (trx) => {
     const found = isUuid(id) ? await find(trx, id) : undefined;
     if (!found || !isOwn(found) || !isMeant(pending, found))
-      throw new PrismError("JOB_NOT_FOUND", "Nothing with this id waits to run");
+      throw new PrismError("JOB_NOT_FOUND", "Nothing with this id is pending");
     if (found.isSchedule) {
       await schedules.delete(id, { trx });
       const metadata = { kind: found.kind };
@@ -121,20 +116,20 @@ async function cancelPending(
       return;
     }
     if (found.state === "running")
-      throw new PrismError("JOB_NOT_CANCELLABLE", "It is running; only what waits can be cancelled");
+      throw new PrismError("JOB_NOT_CANCELLABLE", "It is running; only pending items can be cancelled");
     if (!isWaiting(found.state)) throw new PrismError("JOB_NOT_CANCELLABLE", `It has ended: it is ${found.state}`);
     await jobControl.cancel(id, { trx });
   });
 }
 
-/** Ids of the timers with this label that wait or recur. */
+/** Ids of the pending or recurring timers with this label. */
 export async function labelled(label: string, owner: Owner, trx: Trx): Promise<string[]> {
   const jobs = await waitingTimers(trx, owner, label).select("id").execute();
   const schedules = await recurringTimers(trx, owner, label).select("id").execute();
   return [...jobs, ...schedules].map(({ id }) => id);
 }
 
-/** Timers of a module or a creator with this label that run once and wait. */
+/** Pending one-shot timers of a module or a creator with this label. */
 export function waitingTimers(trx: Trx, { createdBy, module }: Owner, label: string) {
   const jobs = trx
     .selectFrom("jobs")
@@ -149,7 +144,7 @@ export function waitingTimers(trx: Trx, { createdBy, module }: Owner, label: str
     : jobs.where("module", "=", module);
 }
 
-/** The same for those that recur. */
+/** Recurring timers of a module or a creator with this label. */
 export function recurringTimers(trx: Trx, { createdBy, module }: Owner, label: string) {
   const schedules = trx.selectFrom("schedules").where("kind", "=", TIMER_KIND).where("label", "=", label);
   return module === null
@@ -182,18 +177,18 @@ async function find(trx: Trx, id: string): Promise<Found | undefined> {
 }
 
 /**
- * A timer is one whatever it does; what notifies is a scheduled notification, whatever it was made
- * as.
+ * Timers include all actions; scheduled notifications are items that notify, however they were
+ * created.
  */
 function isMeant(pending: Pending, { kind, payload }: Found): boolean {
   if (pending === "timers") return kind === TIMER_KIND;
   return kind === SCHEDULED_KIND || (JSON.parse(payload) as TimerPayload).action.type === "notify";
 }
 
-/** A payload of a timer, or a notification with its recipients. */
+/** Size of a timer's payload, or of a notification with its recipients. */
 const LARGEST_BYTES = 131_072;
 
-/** {@link fittingRows} of two tables together. */
+/** {@link fittingRows} over two tables. */
 async function fittingWaiting(db: ReadDb, query: ReturnType<typeof waiting>, limit: number) {
   if (limit * LARGEST_BYTES <= FITTING_BYTES) return { rows: await query.limit(limit).execute(), isCut: false };
   const sizes = await db
@@ -208,13 +203,13 @@ async function fittingWaiting(db: ReadDb, query: ReturnType<typeof waiting>, lim
 
 type PendingLine = Omit<PendingRow, "payload"> & { readonly payload: string };
 
-/** Jobs that run once, and schedules. A schedule's own jobs are its business. */
+/** One-shot jobs, and schedules without the jobs they create. */
 function waiting(db: ReadDb, pending: Pending, createdBy: string | null, before: string | null) {
   let jobs = db
     .selectFrom("jobs")
     .select(["id", "kind", "label", "runAt", "state", "payload", "createdBy", "module", "createdAt"])
     .select([sql<string | null>`null`.as("cron"), sql<string | null>`null`.as("timezone")])
-    // As in the partial index; a bound value would not be known to be in it.
+    // A literal, to match the partial index.
     .where("queue", "=", sql.lit("timers"))
     .where("finishedAt", "is", null)
     .where("scheduleId", "is", null);

@@ -5,19 +5,16 @@ import { epochOf, isTimezone, type Moment } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 
 export interface TimeParts {
-  /** null: nothing is known of users here. */
+  /** null: users are unknown here. */
   readonly reader: Sqlite | null;
   readonly clock: Clock;
-  /** The zone of the server's own times. */
+  /** The server's time zone. */
   readonly timezone: string;
 }
 
-/**
- * What time it is, and what that is on people's clocks: Luxon with the program's clock and the
- * users' zones.
- */
+/** The current time and its conversion to users' time zones, with Luxon and the injected clock. */
 export class TimeService {
-  /** The zone that is meant where none is named. */
+  /** The default time zone. */
   readonly timezone: string;
   readonly #clock: Clock;
   readonly #timezoneOf;
@@ -36,23 +33,22 @@ export class TimeService {
   }
 
   /**
-   * A moment in a zone. It is an instant, so there is exactly one answer, also on the days on which
-   * clocks are set: a local time that a gap skips comes out moved forward by the gap when it is
-   * given with the offset from before; of a local time that comes twice the offset says which one
-   * it is. @throws VALIDATION_FAILED, INVALID_TIMEZONE
+   * Converts a moment to a zone. A moment is an instant, so the result is unambiguous even when
+   * clocks change: a local time in a gap, given with the offset before it, moves forward by the
+   * gap; for a repeated local time the offset decides. @throws VALIDATION_FAILED, INVALID_TIMEZONE
    */
   convert(at: Moment, zone: string): DateTime {
     return this.#inZone(epochOf(at), zone);
   }
 
-  /** A moment on a user's clock. @throws VALIDATION_FAILED, USER_NOT_FOUND */
+  /** A moment in a user's time zone. @throws VALIDATION_FAILED, USER_NOT_FOUND */
   async forUser(at: Moment, userId: string): Promise<DateTime> {
     const zone = this.#timezoneOf?.get(userId);
     if (zone === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
     return this.convert(at, zone);
   }
 
-  /** Whether a text names a zone of the IANA database. */
+  /** Whether the text is an IANA time zone. */
   isValidZone(zone: string): boolean {
     return isTimezone(zone);
   }

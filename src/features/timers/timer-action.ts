@@ -28,8 +28,7 @@ import { NOTIFY_EVENT } from "../notifications/index.ts";
 const KEY = "key:";
 
 /**
- * How a row names who made it (`createdBy`): a user by id, an API key as `key:<id>`, the program
- * and its modules as null.
+ * The `createdBy` of a row: a user's id, `key:<id>` for an API key, null for Prism and its modules.
  */
 export function creatorIdOf(principal: Principal | null): string | null {
   if (!principal) return null;
@@ -37,25 +36,25 @@ export function creatorIdOf(principal: Principal | null): string | null {
 }
 
 /**
- * {@link creatorIdOf} the other way, with the rights of this moment. @throws ACCOUNT_DISABLED and
- * its like, TOKEN_INVALID, INVALID_API_KEY
+ * Resolves {@link creatorIdOf} with current rights. @throws ACCOUNT_DISABLED and similar,
+ * TOKEN_INVALID, INVALID_API_KEY
  */
 export function creatorOf(createdBy: string | null, principals: Principals): Principal | null {
   if (createdBy === null) return null;
   return createdBy.startsWith(KEY) ? principals.ofKey(createdBy.slice(KEY.length)) : principals.ofUser(createdBy);
 }
 
-/** Timers of one creator that have the same priority. */
+/** Number of a creator's timers with the same priority. */
 const TIMERS_PER_LEVEL = 50;
 
 export type TimerSettings = Config["limits"];
 
 /**
- * Checks that one more timer may wait, and says where it queues: the more unfinished timers a
- * creator has, the later his next one comes among those that are due, so that the many timers of
- * one do not delay the few of another.
- * @param createdBy null: the program and its modules, which have no limit. @param dedupeKey of a
- * timer that may wait already
+ * Checks the limit of timers and returns the priority of one more. The more unfinished timers a
+ * creator has, the later the next one runs among due timers, so that many timers of one do not
+ * delay the few of another.
+ * @param createdBy null: Prism and its modules, which have no limit. @param dedupeKey of a timer
+ * that may already wait
  * @returns the priority of its job. @throws LIMIT_REACHED
  */
 export async function timerPriority(
@@ -67,13 +66,12 @@ export async function timerPriority(
   const count = await countUnfinished(trx, createdBy, timersPerUser);
   if (count >= timersPerUser && !(dedupeKey !== null && (await holdersOf(trx, "timers", [dedupeKey])).length > 0))
     throw limitReached("You have too many unfinished timers", "limits.timersPerUser", timersPerUser);
-  // A literal 0 for the first level: -0 is no integer for SQLite.
+  // A literal 0 for the first level: SQLite does not accept -0 as an integer.
   return 0 - Math.floor(count / TIMERS_PER_LEVEL);
 }
 
 /**
- * Checks the next runs of a recurring timer: a pattern that runs more often than once a minute does
- * so in any minute it runs.
+ * Checks the next runs of a recurring timer against the minimum interval.
  * @param runs instants, ascending. @throws VALIDATION_FAILED
  */
 export function requireInterval(runs: readonly { readonly at: EpochMs }[], minRepeatMs: number): void {
@@ -84,12 +82,12 @@ export function requireInterval(runs: readonly { readonly at: EpochMs }[], minRe
   });
 }
 
-/** Counts to the limit only. */
+/** Counts up to the limit. */
 async function countUnfinished(trx: Trx, createdBy: string, limit: number): Promise<number> {
   const jobs = trx
     .selectFrom("jobs")
     .select("id")
-    // As in the partial index; a bound value would not be known to be in it.
+    // A literal, to match the partial index.
     .where("queue", "=", sql.lit("timers"))
     .where("finishedAt", "is", null)
     .where("createdBy", "=", createdBy)
@@ -113,7 +111,7 @@ const notifyEntries = {
   channels: v.optional(ChannelList),
 };
 
-/** An event's or a message's own. */
+/** Name of an event or message. */
 const eventName = v.pipe(
   v.string("must be a string"),
   v.regex(/^[A-Za-z0-9_.:\-/]{1,100}$/, "must be 1 to 100 letters, digits or any of _ . : - /"),
@@ -123,7 +121,7 @@ const channelName = v.pipe(
   v.regex(CHANNEL_NAME, "must be 1 to 128 letters, digits or any of _ - = @ , . ; :"),
 );
 
-/** What a timer is asked to do in a request. */
+/** A timer's action in a request. */
 export const TimerActionBody = v.variant("type", [
   object({
     type: doc(v.literal("notify"), "Sends a notification"),
@@ -149,8 +147,8 @@ export const TimerActionBody = v.variant("type", [
 ]);
 
 /**
- * The same of code: a notification can go to several people and be everything that one which is
- * sent at once can.
+ * A timer's action in code: a notification can have several recipients and all members of an
+ * immediate one.
  */
 const AnyTimerAction = v.variant("type", [
   object({
@@ -174,7 +172,7 @@ const AnyTimerAction = v.variant("type", [
 ]);
 export type TimerActionInput = v.InferInput<typeof AnyTimerAction>;
 
-/** What a timer does when its time has come (docs/timers.md), as it is stored. */
+/** A timer's action as stored (docs/timers.md). */
 export type TimerAction = NotifyAction | EventAction | MessageAction;
 
 type NotifyInput = Extract<v.InferOutput<typeof AnyTimerAction>, { type: "notify" }>["payload"];
@@ -182,7 +180,7 @@ type NotifyInput = Extract<v.InferOutput<typeof AnyTimerAction>, { type: "notify
 export interface NotifyAction {
   readonly type: "notify";
   readonly payload: Omit<NotifyInput, "userId" | "recipients" | "body" | "message"> & {
-    /** User references (docs/http.md) when the timer is made; stored as ids. */
+    /** User references (docs/http.md) when the timer is created; stored as ids. */
     readonly recipients: readonly string[];
     readonly message: string;
   };
@@ -192,7 +190,7 @@ export interface EventAction {
   readonly type: "event";
   readonly event: string;
   readonly payload: unknown;
-  /** Also an event of the default project. */
+  /** Also stores an event in the default project. */
   readonly persist: boolean;
 }
 
@@ -203,7 +201,7 @@ export interface MessageAction {
 }
 
 /**
- * Whether its people and its sound are there is asked in a transaction. @throws VALIDATION_FAILED,
+ * Its recipients and sound are checked later in a transaction. @throws VALIDATION_FAILED,
  * NOT_CONFIGURED
  */
 export function readTimerAction(input: unknown, channels: ServedChannels): TimerAction {
@@ -217,7 +215,7 @@ export function readTimerAction(input: unknown, channels: ServedChannels): Timer
   return { type: "notify", payload: { ...rest, recipients: people, message: text } };
 }
 
-/** What two members may say, and one must. @throws VALIDATION_FAILED */
+/** Exactly one of two members that name the same thing. @throws VALIDATION_FAILED */
 function requireOne<T>(members: Readonly<Record<string, T | undefined>>, other: string): T {
   const given = Object.values(members).filter((value) => value !== undefined);
   const [first] = given;
@@ -229,8 +227,7 @@ function requireOne<T>(members: Readonly<Record<string, T | undefined>>, other: 
 }
 
 /**
- * An event that makes a notification needs what the notification needs. @throws
- * UNAUTHORIZED_ROLE
+ * An event that sends a notification requires the notification's rights. @throws UNAUTHORIZED_ROLE
  */
 export function requireTimerRights(principal: PermissionHolder, action: TimerAction, directory: UserDirectory): void {
   const need = (permission: Permission): void => {
@@ -243,7 +240,7 @@ export function requireTimerRights(principal: PermissionHolder, action: TimerAct
   if (recipientsOf(action).some(isOthers)) need("notifications:send");
 }
 
-/** Whom an action tells something; null is somebody who cannot be told from here. */
+/** Recipients of an action; null for one that this server cannot notify. */
 function recipientsOf(action: TimerAction): readonly (string | null)[] {
   if (action.type === "notify") return action.payload.recipients;
   if (action.type !== "event" || action.event !== NOTIFY_EVENT) return [];
@@ -251,7 +248,7 @@ function recipientsOf(action: TimerAction): readonly (string | null)[] {
   return [typeof userId === "string" ? userId : null];
 }
 
-/** Whether the program itself acts on the event: it notifies the user that the payload names. */
+/** Whether Prism itself handles the event: it notifies the user named in the payload. */
 export function isBusNotify(action: TimerAction): action is EventAction {
   return action.type === "event" && action.event === NOTIFY_EVENT;
 }

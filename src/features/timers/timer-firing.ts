@@ -31,10 +31,10 @@ import {
   timerPriority,
 } from "./timer-action.ts";
 
-/** Of the jobs that send a notification. */
+/** Kind of the jobs that send a notification. */
 export const SCHEDULED_KIND = "notification";
 
-/** The payload of a scheduled notification's job, with its recipients found. */
+/** Payload of a scheduled notification's job, with resolved recipients. */
 export interface ScheduledPayload {
   readonly notification: NotifyInput;
 }
@@ -45,13 +45,13 @@ interface ScheduledContext extends Pick<FiringContext, "database" | "jobs" | "ru
 }
 
 /**
- * From now on jobs of scheduled notifications send them. Who may send, and to whom, is checked when
- * one is made and again when it is sent.
+ * Registers the handler of scheduled notifications. Permissions are checked at creation and again
+ * at sending.
  */
 export function handleScheduledNotifications(context: ScheduledContext): void {
   const send = async (job: RunningJob): Promise<unknown> => {
     const { notification } = job.payload as ScheduledPayload;
-    // The sender must still have the right.
+    // The sender must still have the permission.
     const principal = whoMay("whoever scheduled this may not send it any more", () => {
       const sender = creatorOf(job.createdBy, context.principals);
       if (sender) requireAccess({ permission: "notifications:send", keyScope: "notifications:send" }, sender);
@@ -66,8 +66,8 @@ export function handleScheduledNotifications(context: ScheduledContext): void {
 }
 
 /**
- * A time that is past is now. @returns the job, or the waiting one of this sender that holds the
- * dedupe key. @throws RECIPIENT_NOT_FOUND
+ * Past instants mean now. @returns the job, or this sender's waiting one with the dedupe key.
+ * @throws RECIPIENT_NOT_FOUND
  */
 export async function scheduleNotification(
   { database, directory, jobs, limits }: Pick<ScheduledContext, "database" | "directory" | "jobs" | "limits">,
@@ -101,7 +101,7 @@ export async function scheduleNotification(
   });
 }
 
-/** Notification and completion are one transaction: exactly once. */
+/** Notification and completion share a transaction: exactly once. */
 async function sendOnce(
   { database, jobs, directory }: Pick<ScheduledContext, "database" | "jobs" | "directory">,
   job: RunningJob,
@@ -123,8 +123,8 @@ async function sendOnce(
 type SentByJob = Pick<NotifyInput, "recipients"> & Required<Pick<NotifyInput, "scheduledJobId" | "correlationId">>;
 
 /**
- * What the creator may not do any more fails for good. @param message what that is. @throws
- * PermanentError FORBIDDEN
+ * A missing right of the creator fails the job permanently. @param message describes the action.
+ * @throws PermanentError FORBIDDEN
  */
 function whoMay<P>(message: string, check: () => P): P {
   try {
@@ -136,9 +136,8 @@ function whoMay<P>(message: string, check: () => P): P {
 }
 
 /**
- * Those of the recipients at the time of making who can still be reached: the others have left
- * since.
- * @throws PermanentError RECIPIENT_NOT_FOUND when none is left
+ * The recipients who can still be reached; others have left since.
+ * @throws PermanentError RECIPIENT_NOT_FOUND if none is left
  */
 function stillReachable(
   directory: UserDirectory,
@@ -147,7 +146,7 @@ function stillReachable(
 ): readonly string[] {
   const left = directory.reachable(userIds, projectId);
   if (left.length === 0)
-    throw new PermanentError("RECIPIENT_NOT_FOUND: nobody whom this was meant for can be told any more");
+    throw new PermanentError("RECIPIENT_NOT_FOUND: none of the recipients can be reached any longer");
   return left;
 }
 
@@ -167,15 +166,14 @@ export interface FiringContext {
 
 const PERMANENT: ReadonlySet<string> = new Set(["VALIDATION_FAILED", "RECIPIENT_NOT_FOUND"]);
 
-/** The payload of a timer's job. */
+/** Payload of a timer's job. */
 export interface TimerPayload {
   readonly action: TimerAction;
 }
 
 /**
- * Does what a timer was made for. What leaves rows (a notification, an event that persists, an
- * entry of a channel) is committed with the completion of the job: exactly once. The bus follows,
- * at most once.
+ * Runs a timer's action. Stored results (a notification, a stored event, a channel entry) are
+ * committed with the completion of the job: exactly once. The bus follows, at most once.
  */
 export async function fireTimer(context: FiringContext, job: RunningJob): Promise<unknown> {
   const { action } = job.payload as TimerPayload;
@@ -218,8 +216,7 @@ async function emit(context: FiringContext, job: RunningJob, action: EventAction
   if (isNotify) await sendBusNotify(context, job, action);
   if (persist) {
     const end = { outcome: "succeeded", result: null } as const;
-    // The id is the job's, so a second run after a crash between commit and answer finds the event
-    // there.
+    // The id is the job's, so a second run after a crash finds the event.
     await ingest.ingest(
       {
         id: job.id,
@@ -232,16 +229,16 @@ async function emit(context: FiringContext, job: RunningJob, action: EventAction
       finishOf(job.claimed, runner.workerId, clock.now(), end),
     );
   }
-  // Handlers of modules run now; a stored event's job has ended before.
+  // Handlers of modules run now; the job of a stored event has already ended.
   if (!persist) job.begun();
   const delivered = await bus.deliver(event, payload, job.correlationId, isNotify ? notifier.onBus : undefined);
   return persist || isNotify ? COMPLETED : delivered;
 }
 
 /**
- * Sends what the event `notify` asks for, with the end of the job; an event that persists ends the
- * job itself.
- * @throws PermanentError with the code of what is wrong: no other attempt would help
+ * Sends the notification of the event `notify` and ends the job; a stored event ends the job
+ * itself.
+ * @throws PermanentError with the code of the problem, because a retry cannot help
  */
 async function sendBusNotify(
   { database, notifier, jobs }: FiringContext,

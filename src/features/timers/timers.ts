@@ -39,38 +39,33 @@ import {
 } from "./timer-action.ts";
 import { type FiringContext, fireTimer, type TimerPayload } from "./timer-firing.ts";
 
-/** Next runs of a pattern in which the shortest time between two is looked for. */
+/** Number of next runs among which the shortest interval is computed. */
 const COMPARED_RUNS = 20;
 
-/** An action as code writes it, the program's or a module's. */
+/** An action as code of Prism or of a module writes it. */
 type GivenAction = TimerActionInput | api.TimerAction;
 
-/** A timer that waits: the new one, or the one that held the key. */
+/** A pending timer: the new one, or the one that holds the key. */
 export interface Timer {
-  /** What cancels it: its job's id, or of a recurring one its schedule's. */
+  /** Id to cancel it: its job's, or for a recurring one its schedule's. */
   readonly jobId: string;
   readonly label: string;
-  /** When it runs next; null for a recurring one that has no further run. */
+  /** Time of the next run; null for a recurring one without further runs. */
   readonly runAt: EpochMs | null;
   readonly state: string;
   readonly action: TimerAction;
-  /**
-   * Whether this is a timer that waited already and was made with another action or other times.
-   */
+  /** Whether this is an existing timer with another action or other times. */
   readonly isOther: boolean;
 }
 
 export interface TimerOptions extends InTransaction {
-  /** While a timer of this creator with this key waits, it stands for the new one. */
+  /** While a timer of this creator with this key waits, it is returned instead of a new one. */
   readonly dedupeKey?: string | undefined;
-  /**
-   * The module whose timer this is; its label is then its key, unless `onConflict` is `add`.
-   */
+  /** The module that owns the timer; its label is then the key, unless `onConflict` is `add`. */
   readonly module?: string | undefined;
   /**
-   * When the key is held: the waiting timer stays (default), gives way to the new one, both wait,
-   * or it is an error. `keepSame` keeps a recurring timer with the same action and times, and adds
-   * any other.
+   * Handling of a key in use: keep the existing timer (default), replace it, add another one, or
+   * fail. `keepSame` keeps a recurring timer with the same action and times, and adds any other.
    */
   readonly onConflict?: "keep" | "replace" | "add" | "fail" | "keepSame" | undefined;
 }
@@ -87,24 +82,24 @@ export interface TimersContext extends FiringContext {
 const ScheduledTimer = object({ action: TimerActionBody });
 
 /**
- * Jobs and schedules whose work is an action: `services.timer`. Rights are checked when a timer is
- * made and again each time it fires ({@link fireTimer}).
+ * Jobs and schedules with an action: `services.timer`. Rights are checked at creation and again at
+ * each run ({@link fireTimer}).
  */
 export function timerService(context: TimersContext) {
   context.runner.handle(TIMER_KIND, (job) => fireTimer(context, job), { notesBegin: true });
-  // A timer that an operator schedules is checked as any other: its form, its recipients, and the
-  // rights of its creator.
+  // A timer scheduled by an operator is checked like any other: its form, recipients, and its
+  // creator's rights.
   context.schedules.offer("timers", TIMER_KIND, async (payload, creator, trx) => {
     const { action } = checkShape(ScheduledTimer, payload, "body");
     return { action: await resolveReferences(context, readTimerAction(action, context.channels), creator, trx) };
   });
   return {
     /**
-     * What a request or code gives as an action, checked. @throws VALIDATION_FAILED,
-     * SOUND_NOT_FOUND, NOT_CONFIGURED
+     * Checks an action from a request or code. @throws VALIDATION_FAILED, SOUND_NOT_FOUND,
+     * NOT_CONFIGURED
      */
     read: (input: unknown) => readTimerAction(input, context.channels),
-    /** {@link runAt}, after a delay, which is elapsed time: no clock change moves it. */
+    /** {@link runAt} after a delay in elapsed time, which clock changes do not affect. */
     after: (label: string, delayMs: number, action: GivenAction, options?: TimerOptions) =>
       runAt(context, label, context.clock.now() + delayMs, action, options),
     at: runAt.bind(null, context),
@@ -116,7 +111,7 @@ export function timerService(context: TimersContext) {
 export type TimerService = ReturnType<typeof timerService>;
 
 /**
- * Runs an action at an instant; one that is past is now.
+ * Runs an action at an instant; past instants mean now.
  * @throws VALIDATION_FAILED, LIMIT_REACHED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND,
  * SOUND_NOT_FOUND, NOT_CONFIGURED, OVERLOADED
  */
@@ -159,7 +154,7 @@ async function runAt(
 }
 
 /**
- * Runs an action again and again, by a cron pattern. @throws INVALID_CRON, INVALID_TIMEZONE, and as
+ * Runs an action repeatedly, by a cron pattern. @throws INVALID_CRON, INVALID_TIMEZONE, and as
  * {@link runAt}
  */
 async function runEvery(
@@ -175,7 +170,7 @@ async function runEvery(
   if (creator && !creator.permissions.has("jobs:manage"))
     requireInterval(schedules.preview(cron, timezone, COMPARED_RUNS), limits().minRepeatMs);
   const key = keyOf(label, creator, options);
-  // The label is for people; the name only has to be one of its own, or the key's.
+  // The label is for people; the name must only be unique, or derived from the key.
   const name = `timer:${key === null ? uuidv7() : sha256Hex(key).slice(0, 32)}`;
   return database.writeIn({ trx }, async (inner) => {
     const payload: TimerPayload = { action: await resolveReferences(context, action, creator, inner) };
@@ -209,9 +204,9 @@ async function runEvery(
 }
 
 /**
- * Cancels a timer: by its id, or all that wait with a label. A module reaches its own, all other
- * code those of the user it runs for.
- * @returns whether any waited
+ * Cancels a timer by id, or all pending ones with a label. Modules cancel their own, other code
+ * those of its user.
+ * @returns whether any was pending
  */
 async function cancelTimer(
   { database, pending }: TimersContext,
@@ -229,7 +224,7 @@ async function cancelTimer(
 }
 
 /**
- * The action as it is stored, with its recipients and its sound found.
+ * The action as stored, with resolved recipients and sound.
  * @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND
  */
 async function resolveReferences(
@@ -238,10 +233,10 @@ async function resolveReferences(
   creator: PermissionHolder | null,
   trx: Trx,
 ): Promise<TimerAction> {
-  // Before an unknown reference makes a user: it is another user in any case.
+  // Before an unknown reference creates a user, who is another user in any case.
   if (creator) requireTimerRights(creator, action, directory);
   if (isBusNotify(action)) {
-    // The event goes out as it was given; what the program does with it is checked now.
+    // The event is emitted as given; Prism's own handling of it is checked now.
     const [ref = ""] = readBusNotify(action.payload).recipients;
     await directory.recipient(ref, trx, null, "action.payload.userId");
   }
@@ -252,8 +247,8 @@ async function resolveReferences(
 }
 
 /**
- * What becomes of a module's timers that wait under the label, also those without its key. @returns
- * the one that stays in place of the new one.
+ * Applies `onConflict` to a module's pending timers with the label, including those without its
+ * key. @returns the one that is kept.
  * @throws NAME_TAKEN
  */
 async function heldByLabel(
@@ -273,8 +268,8 @@ async function heldByLabel(
 }
 
 /**
- * The recurring timers that hold the key: the schedule of this name first, then those of the module
- * with the label.
+ * The recurring timers that hold the key: the schedule of this name first, then the module's with
+ * the label.
  */
 async function schedulesHolding(
   { schedules }: TimersContext,
@@ -290,7 +285,7 @@ async function schedulesHolding(
 }
 
 /**
- * Takes the key from the timer that holds it: one that waits is cancelled, one that runs continues
+ * Takes the key from the timer that holds it: a pending one is cancelled, a running one continues
  * without it.
  */
 async function releaseHeldKey({ jobControl }: TimersContext, key: string, trx: Trx): Promise<void> {
@@ -299,16 +294,13 @@ async function releaseHeldKey({ jobControl }: TimersContext, key: string, trx: T
   else if (held) await jobControl.cancel(held.id, { trx });
 }
 
-/** The user for whom code runs; null for modules and the program itself. */
+/** The user for whom code runs; null for modules and Prism itself. */
 function creatorNow(module: string | undefined): PermissionHolder | null {
   const { principal } = currentCaller();
   return module === undefined && principal && principal.kind !== "apiKey" ? principal : null;
 }
 
-/**
- * Of each creator's own: nobody is told of, or kept from, a timer by the key that somebody else
- * chose.
- */
+/** Keys are scoped to their creator, so that they neither reveal nor block timers of others. */
 function keyOf(
   label: string,
   creator: PermissionHolder | null,
@@ -319,10 +311,7 @@ function keyOf(
   return dedupeKey === undefined ? `module:${module} label ${label}` : `module:${module} ${dedupeKey}`;
 }
 
-/**
- * Whether a timer that waits makes room for the new one, or is an error; in all other cases it
- * stays in its place.
- */
+/** Whether a pending timer is replaced or causes an error; otherwise it is kept. */
 function isNewWanted({ onConflict }: TimerOptions): boolean {
   return onConflict === "replace" || onConflict === "fail";
 }
@@ -331,7 +320,7 @@ function labelTaken(label: string): PrismError {
   return new PrismError("NAME_TAKEN", `A timer of the module waits under the label ${JSON.stringify(label)}`);
 }
 
-/** @param given what was asked for. */
+/** @param given the requested timer. */
 function timerOfJob(job: EnqueuedJob, label: string, given: TimerPayload): Timer {
   const { action } = JSON.parse(job.payload) as TimerPayload;
   const isOther = job.payload !== JSON.stringify(given);
@@ -349,7 +338,7 @@ function isSame(held: Recurrence, given: Recurrence): boolean {
   return held.cron === cron && held.timezone === timezone && JSON.stringify(held.payload) === JSON.stringify(payload);
 }
 
-/** @param given what was asked for. */
+/** @param given the requested timer. */
 function timerOfSchedule(schedule: Schedule, given: Recurrence): Timer & { readonly scheduleId: string } {
   const { id, label, nextRunAt, payload } = schedule;
   const { action } = payload as TimerPayload;

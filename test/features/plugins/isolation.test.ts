@@ -130,7 +130,7 @@ const BAD: readonly { name: string; folder: string; text: string; error: RegExp;
     name: "a module that is not there",
     folder: "needs",
     text: moduleText("needs", "", { extra: `requires: { modules: ["nowhere"] }` }),
-    error: /requires the module nowhere, which is not there/,
+    error: /requires the module nowhere, which does not exist/,
   },
   {
     name: "a newer Prism",

@@ -280,7 +280,7 @@ test("the former instance that cannot go on is failed, and says both reasons", a
   const { state, error } = await reload(prism, "once");
   assert.deepEqual(
     [state, error],
-    ["failed", "worse (index.mjs:6:7); and the former instance could not go on: only once (index.mjs:6:38)"],
+    ["failed", "worse (index.mjs:6:7); the former instance could not continue either: only once (index.mjs:6:38)"],
   );
   assert.equal((await prism.get("/once")).status, 503);
   modules.put("once", moduleText("once", `server.get("/once", () => 2);`));

@@ -43,7 +43,7 @@ export const MAX_PAYLOAD_BYTES = 262_144;
 export function newJobRow(job: NewJob, now: number): JobRow {
   const payload = JSON.stringify(job.payload);
   if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES) {
-    throw new PrismError("PAYLOAD_TOO_LARGE", `The payload of a job may have ${MAX_PAYLOAD_BYTES} bytes`);
+    throw new PrismError("PAYLOAD_TOO_LARGE", `The payload of a job exceeds ${MAX_PAYLOAD_BYTES} bytes`);
   }
   return {
     id: job.id ?? uuidv7(),

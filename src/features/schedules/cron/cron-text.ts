@@ -1,17 +1,17 @@
 import { PrismError } from "../../../core/errors.ts";
 
-/** Lists of every second, minute and hour fit in. */
+/** Enough for lists of every second, minute and hour. */
 const MAX_LENGTH = 512;
 
 interface Field {
   readonly name: string;
   readonly min: number;
   readonly max: number;
-  /** How many values there are: the longest step. */
+  /** Number of values, which limits the step. */
   readonly size: number;
-  /** Names of the values, from the least on. */
+  /** Names of the values, from the lowest. */
   readonly names: readonly string[];
-  /** Whether an item of the field's text is one that only this field takes. */
+  /** Whether an item is one that only this field accepts. */
   readonly isSpecial?: (item: string, text: string) => boolean;
 }
 
@@ -40,10 +40,9 @@ export function invalidCron(message: string, options?: ErrorOptions): PrismError
 }
 
 /**
- * Whether a text is a cron pattern, field by field. The library reads `5*` as 5 and counts days
- * from 0 when it complains, so what it is given has been checked, and who wrote it is told which
- * field is wrong and why.
- * @returns the pattern with its blanks set right. @throws INVALID_CRON
+ * Checks a cron pattern field by field. The library reads `5*` as 5 and counts days from 0 in its
+ * messages, so it only receives checked texts, and authors learn which field is wrong and why.
+ * @returns the pattern with normalised blanks. @throws INVALID_CRON
  */
 export function checkCronText(text: string): string {
   if (text.length > MAX_LENGTH) throw invalidCron(`it is longer than ${MAX_LENGTH} characters`);
@@ -66,7 +65,7 @@ export function checkCronText(text: string): string {
   return pattern;
 }
 
-/** `L` is the last day, `LW` the last working day, `15W` the working day nearest to the 15th. */
+/** `L` is the last day, `LW` the last weekday, `15W` the weekday nearest to the 15th. */
 function isDaySpecial(item: string, field: string): boolean {
   if (/^lw$/i.test(field) || /^l$/i.test(item)) return true;
   const nearest = /^(\d{1,2})w$/i.exec(item);
@@ -93,7 +92,8 @@ function checkItem(field: Field, item: string): void {
   if (!isAll && !range.includes("-"))
     throw wrong(
       field,
-      `"${item}": a step needs * or a range before it, such as */${step || 5} or ${field.min}-${field.max}/${step || 5}`,
+      `"${item}": a step needs * or a range before it, ` +
+        `such as */${step || 5} or ${field.min}-${field.max}/${step || 5}`,
     );
   if (!/^\d{1,2}$/.test(step) || Number(step) < 1 || Number(step) > field.size)
     throw wrong(field, `"${item}": the step must be 1 to ${field.size}`);
@@ -105,7 +105,7 @@ function checkRange(field: Field, text: string): void {
   const first = numberOf(field, from);
   if (to === undefined) return;
   const last = numberOf(field, to);
-  // A week may end on Sunday.
+  // A range may end on Sunday.
   if (first > (last === 0 && field === WEEKDAY && !/\d/.test(to) ? 7 : last))
     throw wrong(field, `the range "${text}" runs backwards`);
 }

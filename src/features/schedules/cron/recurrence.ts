@@ -2,10 +2,7 @@ import { CronPattern } from "croner";
 import { DAY_MS, type EpochMs, offsetChange, zoneOffsetMs } from "../../../core/clock.ts";
 import { checkCronText, invalidCron } from "./cron-text.ts";
 
-/**
- * Which seconds of which days a pattern names, on a calendar without time zones. Lists are in
- * ascending order.
- */
+/** The seconds and days of a pattern, on a calendar without time zones. Lists are ascending. */
 interface CronFields {
   readonly seconds: readonly number[];
   readonly minutes: readonly number[];
@@ -14,30 +11,30 @@ interface CronFields {
   readonly months: ReadonlySet<number>;
   /** Days of the month, from 1. */
   readonly days: ReadonlySet<number>;
-  /** The working day nearest to each of these. */
+  /** The weekday nearest to each of these days. */
   readonly nearestWeekdays: readonly number[];
   readonly lastDay: boolean;
   readonly lastWeekday: boolean;
   /** By day of the week, 0 is Sunday: bit n-1 for the n-th of the month, bit 5 for the last. */
   readonly weekdays: readonly number[];
-  /** Whether days and weekdays are given as `*`. */
+  /** Whether days and weekdays are `*`. */
   readonly anyDay: boolean;
   readonly anyWeekday: boolean;
-  /** Both must fit, where else either is enough. */
+  /** Both must match; otherwise either is enough. */
   readonly needsBoth: boolean;
 }
 
 /**
- * After so many months every combination of month, day, weekday and leap year has come: 28 years,
- * and 12 more around a century that is no leap year. Whoever searches longer searches in vain.
+ * In this many months every combination of month, day, weekday and leap year occurs: 28 years, plus
+ * 12 around a century without a leap year. A longer search is pointless.
  */
 const HORIZON_MONTHS = 41 * 12;
 const LAST_OF_MONTH = 1 << 5;
 
 /**
- * The next time by the wall clock that the fields name, strictly after another. Such times are
- * written as if the clock showed UTC.
- * @returns undefined when there is none.
+ * The next wall clock time of the fields, strictly after another. Such times are written as if the
+ * clock showed UTC.
+ * @returns undefined if there is none.
  */
 export function nextWallTime(fields: CronFields, after: EpochMs): EpochMs | undefined {
   const from = Math.floor(after / 1000) * 1000 + 1000;
@@ -86,7 +83,7 @@ function lastWeekdayOf(length: number, firstWeekday: number): number {
   return weekday === 0 ? length - 2 : weekday === 6 ? length - 1 : length;
 }
 
-/** The working day nearest to a day, within its month. */
+/** The weekday nearest to a day, within its month. */
 function nearestWeekday(day: number, length: number, firstWeekday: number): number {
   const weekday = (firstWeekday + day - 1) % 7;
   if (weekday === 0) return day === length ? day - 2 : day + 1;
@@ -118,50 +115,46 @@ function daysIn(year: number, month: number): number {
 }
 
 /**
- * What becomes of a pattern's times when clocks are set (docs/schedules.md). `once`: one hour, one
- * minute, one second; in a gap it runs when the gap ends, in an overlap the first time. `each`:
- * some hours; in a gap it does not run, in an overlap in both passes. `interval`: every hour; it
- * runs by elapsed time.
+ * Handling of clock changes (docs/schedules.md). `once`: one hour, minute and second; in a gap it
+ * runs when the gap ends, in an overlap the first time. `each`: several hours; in a gap it does not
+ * run, in an overlap it runs twice. `interval`: every hour; it runs by elapsed time.
  */
 type DstRule = "once" | "each" | "interval";
 
-/** A pattern that has been read. */
+/** A parsed pattern. */
 interface Cron extends CronFields {
   readonly rule: DstRule;
 }
 
 /**
- * What is special about a time: `moved` runs at the end of a gap, `skipped` does not run,
- * `repeated` is the second pass of an overlap.
+ * Marks of a time: `moved` runs at the end of a gap, `skipped` does not run, `repeated` is the
+ * second pass of an overlap.
  */
 export type DstMark = "moved" | "skipped" | "repeated";
 
-/** A time that a pattern names. */
+/** One time of a pattern. */
 export interface Occurrence {
-  /** When it runs; of one that is skipped when the gap ends in which it would have been. */
+  /** Time of the run; for a skipped one the end of the gap. */
   readonly at: EpochMs;
-  /**
-   * The wall clock at that time, as if it showed UTC; of one that is skipped the time that no clock
-   * shows.
-   */
+  /** Wall clock time, as if it showed UTC; for a skipped one the time that no clock shows. */
   readonly local: EpochMs;
   readonly dst: DstMark | null;
 }
 
-/** No zone is set by more than a day: a jump in the search stays so far before its goal. */
+/** No zone changes by more than a day: a jump in the search stops this far before its goal. */
 const MARGIN_MS = 1.5 * DAY_MS;
 
-/** Leap days on a certain weekday come within this. */
+/** Contains leap days on each weekday. */
 const SOME_LEAP_CYCLE = Date.UTC(2000, 0, 1);
 
 /**
- * Patterns that are kept: to read one takes a tenth of a millisecond, and schedules that are due
- * together often have the same.
+ * Limit of cached patterns: parsing one takes a tenth of a millisecond, and schedules due together
+ * often share one.
  */
 const MAX_KEPT = 500;
 const kept = new Map<string, Cron>();
 
-/** Reads a pattern of five or six fields, or a name such as `@daily`. @throws INVALID_CRON */
+/** Parses a pattern of five or six fields, or a name such as `@daily`. @throws INVALID_CRON */
 export function readCron(text: string): Cron {
   const known = kept.get(text);
   if (known) return known;
@@ -206,17 +199,17 @@ function positions(flags: readonly number[]): number[] {
 }
 
 /**
- * All times of a pattern in a time zone strictly after an instant, in the order of their instants:
- * croner reads the pattern, the calendar finds its wall times, and this says when each of them is.
- * A gap or an overlap is looked for only near what the pattern names, so a pattern that is due in
- * years costs no more than one that is due in days.
+ * All times of a pattern in a time zone strictly after an instant, ascending: croner parses the
+ * pattern, the calendar finds its wall times, and this maps them to instants. Gaps and overlaps are
+ * searched only near times of the pattern, so a pattern that is due in years costs no more than one
+ * due in days.
  */
 export function* cronTimes(cron: Cron, zone: string, from: EpochMs): Generator<Occurrence, undefined> {
   let offset = zoneOffsetMs(zone, from);
-  /** The clock keeps this offset up to here, and is then set, if that is known. */
+  /** The offset is constant up to here; then it changes, if that is known. */
   let steadyUntil = from;
   let isSetThen = false;
-  /** Wall times up to here have been dealt with. */
+  /** Wall times up to here are done. */
   let done = from + offset;
   let repeatedUntil = overlapEnd(zone, from);
   if (cron.rule === "once") done = Math.max(done, repeatedUntil - 1);
@@ -232,7 +225,7 @@ export function* cronTimes(cron: Cron, zone: string, from: EpochMs): Generator<O
       const next = zoneOffsetMs(zone, change);
       if (next > offset) yield* timesInGap(cron, change, offset, next, done);
       repeatedUntil = change + offset;
-      // Wall times that the gap left out, or that the first pass has served, are dealt with.
+      // Wall times in the gap, or served by the first pass, are done.
       done = change + (cron.rule === "once" ? Math.max(offset, next) : next) - 1;
       offset = next;
       steadyUntil = change;
@@ -242,7 +235,7 @@ export function* cronTimes(cron: Cron, zone: string, from: EpochMs): Generator<O
       isSetThen = change !== undefined;
       steadyUntil = change === undefined ? steadyUntil + DAY_MS : change - 1;
       if (!isSetThen && at - MARGIN_MS > steadyUntil) {
-        // Between here and there the pattern names nothing, whatever the clocks do.
+        // The pattern has no time in between, whatever the clocks do.
         steadyUntil = at - MARGIN_MS;
         offset = zoneOffsetMs(zone, steadyUntil);
         done = steadyUntil + offset;
@@ -252,7 +245,7 @@ export function* cronTimes(cron: Cron, zone: string, from: EpochMs): Generator<O
   }
 }
 
-/** What happens to the wall times that the clock leaves out when its offset grows. */
+/** The wall times skipped by a gap. */
 function* timesInGap(
   cron: Cron,
   change: EpochMs,
@@ -265,7 +258,7 @@ function* timesInGap(
   const end = change + behind;
   let wall = nextWallTime(cron, Math.max(done, change + before - 1));
   if (rule === "once") {
-    // A wall time at the very end of the gap runs then by itself.
+    // A wall time exactly at the end of the gap runs by itself.
     if (wall !== undefined && wall < end && nextWallTime(cron, end - 1) !== end)
       yield { at: change, local: end, dst: "moved" };
     return;
@@ -274,21 +267,21 @@ function* timesInGap(
     yield { at: change, local: wall, dst: "skipped" };
 }
 
-/** Where the wall times end that an instant sees for the second time; none if it does not. */
+/** End of the wall times that an instant sees for the second time; none otherwise. */
 function overlapEnd(zone: string, at: EpochMs): EpochMs {
   const change = offsetChange(zone, at - DAY_MS, at);
   if (change === undefined) return Number.NEGATIVE_INFINITY;
   return change + zoneOffsetMs(zone, change - 1);
 }
 
-/** When something recurs: by the wall clock of a zone, or by elapsed time from an instant on. */
+/** Recurrence by the wall clock of a zone, or by elapsed time from an instant. */
 type RecurrenceRule =
   | { readonly cron: string; readonly timezone: string }
   | { readonly everyMs: number; readonly timezone: string; readonly from: EpochMs };
 
 /**
- * A pattern all of whose times fall into the gaps of its zone runs never. Who looks for a run gives
- * up behind so many, which is more than a gap can hold.
+ * A pattern whose times all fall into gaps never runs. The search stops after this many, more than
+ * a gap can hold.
  */
 const MAX_SKIPPED = 10_000;
 
@@ -303,22 +296,17 @@ export class Recurrence {
     this.#cron = "cron" in rule ? readCron(rule.cron) : null;
   }
 
-  /**
-   * All times strictly after an instant, the skipped ones among them; there is no end to them,
-   * mostly.
-   */
+  /** All times strictly after an instant, including skipped ones; usually endless. */
   after(from: EpochMs): Generator<Occurrence, undefined> {
     return this.#cron ? cronTimes(this.#cron, this.#rule.timezone, from) : this.#intervals(from);
   }
 
-  /**
-   * The next time strictly after an instant, also one that is skipped: then somebody is to be told.
-   */
+  /** The next time strictly after an instant, including a skipped one, which is reported. */
   next(from: EpochMs): EpochMs | null {
     return this.after(from).next().value?.at ?? null;
   }
 
-  /** The next time strictly after an instant that something runs. */
+  /** The next run strictly after an instant. */
   nextRun(from: EpochMs): EpochMs | null {
     let skipped = 0;
     for (const { at, dst } of this.after(from)) {
@@ -328,7 +316,7 @@ export class Recurrence {
     return null;
   }
 
-  /** The next times, as people are shown them. */
+  /** The next times, for display. */
   preview(from: EpochMs, count: number): Occurrence[] {
     const times: Occurrence[] = [];
     for (const occurrence of this.after(from)) {
@@ -347,8 +335,7 @@ export class Recurrence {
 }
 
 /**
- * The times of a pattern that somebody asks for. @throws INVALID_CRON, also for one that never runs
- * in this zone
+ * The times of a requested pattern. @throws INVALID_CRON, also for one that never runs in this zone
  */
 export function recurrenceOf(rule: RecurrenceRule, now: EpochMs): Recurrence {
   const recurrence = new Recurrence(rule);
