@@ -76,7 +76,7 @@ const REFUSED: readonly (readonly [pattern: string, message: string])[] = [
   ["5/15 * * * *", 'minute: "5/15": a step needs * or a range before it, such as */15 or 0-59/15'],
   ["0 0 L-3 * *", 'day of month: "L" is not 1 to 31'],
   ["0 0 40W * *", "day of month: 40 is not 1 to 31"],
-  ["0 0 * * 5#6", 'day of week: "5#6": behind # stands 1 to 5 or L'],
+  ["0 0 * * 5#6", 'day of week: "5#6": after # use 1 to 5 or L'],
   ["0 0 * * L", 'day of week: "L" is not 0 to 7 or SUN to SAT'],
   ["0 0 * * +", 'day of week: "+" is not 0 to 7 or SUN to SAT'],
   ["@reboot", "@reboot is not one of @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly"],

@@ -79,7 +79,7 @@ function isWeekdaySpecial(item: string): boolean {
   const [, days, , nth] = /^([^#]+?)(#|(?=l$))([^#]+)$/i.exec(item) ?? [];
   if (days === undefined || nth === undefined) return false;
   checkRange(WEEKDAY, days);
-  if (!/^[1-5l]$/i.test(nth)) throw wrong(WEEKDAY, `"${item}": behind # stands 1 to 5 or L`);
+  if (!/^[1-5l]$/i.test(nth)) throw wrong(WEEKDAY, `"${item}": after # use 1 to 5 or L`);
   return true;
 }
 
