@@ -1,21 +1,28 @@
 import { Command } from "commander";
 import { VERSION } from "../core/runtime.ts";
 import { addKey } from "./commands/access/key.ts";
+import { addNotifications } from "./commands/access/notifications.ts";
+import { addProjects } from "./commands/access/projects.ts";
 import { addToken } from "./commands/access/token.ts";
 import { addUser } from "./commands/access/user.ts";
 import { addQueue } from "./commands/jobs/queue.ts";
+import { addSchedules, addTimers } from "./commands/jobs/timers.ts";
 import { addExplain } from "./commands/rules/explain.ts";
 import { addRules } from "./commands/rules/rules.ts";
+import { addSend } from "./commands/rules/send.ts";
 import { addTrigger } from "./commands/rules/trigger.ts";
 import { addBackup, addRestore } from "./commands/server/backup.ts";
 import { addConfig } from "./commands/server/config.ts";
+import { addCompletion } from "./commands/server/completion.ts";
 import { addDocs } from "./commands/server/docs.ts";
 import { addDoctor } from "./commands/server/doctor.ts";
 import { addExport } from "./commands/server/export.ts";
 import { addMigrate } from "./commands/server/migrate.ts";
 import { addSeed } from "./commands/server/seed.ts";
 import { addServe } from "./commands/server/serve.ts";
+import { addStatus } from "./commands/server/status.ts";
 import { addTail } from "./commands/server/tail.ts";
+import { addWebhooks } from "./commands/server/webhooks.ts";
 import { addWorker } from "./commands/server/worker.ts";
 import { addHelp } from "./output/flag-values.ts";
 import {
@@ -56,7 +63,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 export function buildProgram(): Command {
   const program = new Command("prism")
     .description("Self-hosted alerting, notification and scheduling: one executable on SQLite")
-    .version(VERSION)
+    .version(VERSION, "-v, --version", "the version")
     .option("--config <file>", "configuration file (default: ./prism.config.json, then /etc/prism/prism.config.json)")
     .option("--data-dir <dir>", "directory of the database")
     .option("--url <base>", "a running server, for commands that talk to one (or PRISM_URL)")
@@ -102,21 +109,29 @@ Examples:
   addRestore(program);
   addDoctor(program);
   addConfig(program);
+  addStatus(program);
   program.commandsGroup("Events and rules:");
+  addSend(program);
   addTail(program);
   addTrigger(program);
   addExport(program);
   addExplain(program);
   addRules(program);
+  addNotifications(program);
+  addWebhooks(program);
   program.commandsGroup("Jobs:");
   addQueue(program);
+  addTimers(program);
+  addSchedules(program);
   addWorker(program);
   program.commandsGroup("Access:");
+  addProjects(program);
   addUser(program);
   addToken(program);
   addKey(program);
   program.commandsGroup("Help:");
   addDocs(program);
   addHelp(program);
+  addCompletion(program);
   return program;
 }

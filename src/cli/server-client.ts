@@ -71,9 +71,13 @@ export class ServerClient {
     return this.#json({ method: "POST", path, body, limitMs, signal });
   }
 
-  /** @throws ServerRefused, CommandError 4 when no server answers */
-  change<T>(method: "PUT" | "PATCH", path: string, body: unknown): Promise<T> {
-    return this.#json({ method, path, body });
+  /**
+   * @param version of the resource that the caller has seen: a later one is refused. @throws
+   * ServerRefused, CommandError 4 when no server answers
+   */
+  change<T>(method: "PUT" | "PATCH", path: string, body: unknown, version?: number): Promise<T> {
+    const headers = version === undefined ? {} : { "If-Match": `"${version}"` };
+    return this.#json({ method, path, body, headers });
   }
 
   /** @throws ServerRefused, CommandError 4 when no server answers */

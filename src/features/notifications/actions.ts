@@ -4,10 +4,11 @@ import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
 import { requireLink } from "../../http/shapes.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
 import type { NotificationsContext } from "./inbox.ts";
-import { inboxItemView, noSuchNotification } from "./inbox.ts";
+import { inboxItemView, noSuchNotification, noSuchUser } from "./inbox.ts";
 import * as queries from "./queries.ts";
 import type { WebviewActionView, WebviewBody } from "./schema.ts";
 
@@ -22,8 +23,27 @@ type Reader = Pick<UserPrincipal, "userId" | "permissions">;
 /** Rows per transaction of read-all: ingest waits no longer than for a commit. */
 const READ_SLICE = 1000;
 
-export function markNotificationRead(context: NotificationsContext, principal: UserPrincipal, id: string) {
-  return markRead(context, principal, id);
+/**
+ * Whose notifications are changed: the caller's, or with `ref` those of another user.
+ * @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND
+ */
+function readerOf({ users }: NotificationsContext, principal: UserPrincipal, ref = "me"): Reader {
+  const userId = users.findAny(ref);
+  if (ref === "me" || userId === principal.userId) return principal;
+  for (const permission of ["users:manage", "notifications:read_all"] as const)
+    if (!principal.permissions.has(permission)) throw missingPermission(permission);
+  if (userId === undefined) throw noSuchUser();
+  return { userId, permissions: principal.permissions };
+}
+
+/** @param userRef whose, if not the caller's. @throws NOTIFICATION_NOT_FOUND and as {@link readerOf} */
+export async function markNotificationRead(
+  context: NotificationsContext,
+  principal: UserPrincipal,
+  id: string,
+  userRef?: string,
+) {
+  return markRead(context, readerOf(context, principal, userRef), id);
 }
 
 /** {@link markNotificationRead}, for code without a principal. @throws NOTIFICATION_NOT_FOUND */
@@ -39,13 +59,16 @@ export async function markReadAsUser(
 }
 
 /** Also marks it read. Keeps the first time and the last note. */
-export function acknowledgeNotification(
+export async function acknowledgeNotification(
   context: NotificationsContext,
   principal: UserPrincipal,
   id: string,
   note: string | undefined,
+  userRef?: string,
 ) {
-  return change(context, principal, id, async (trx, row, now) => {
+  const reader = readerOf(context, principal, userRef);
+  const behalf = reader.userId === principal.userId ? {} : { onBehalfOf: reader.userId };
+  return change(context, reader, id, async (trx, row, now) => {
     const hasNewNote = note !== undefined && note !== row.acknowledgeNote;
     const response = hasNewNote ? { acknowledgeNote: note } : {};
     const changed = await queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now, response });
@@ -54,7 +77,7 @@ export function acknowledgeNotification(
       context,
       "notification.acknowledged",
       row.id,
-      note === undefined ? {} : { noteLength: note.length },
+      { ...behalf, ...(note === undefined ? {} : { noteLength: note.length }) },
       trx,
     );
     await publishChange(context, trx, changed, "notification.acknowledged", now);
@@ -111,8 +134,9 @@ export async function readAllNotifications(
   context: NotificationsContext,
   principal: UserPrincipal,
   before: number | undefined,
+  userRef?: string,
 ) {
-  const { userId } = principal;
+  const { userId } = readerOf(context, principal, userRef);
   let end: number | null = null;
   let updated = 0;
   for (let after: number | null = 0; after !== null; await setImmediate()) {

@@ -264,7 +264,7 @@ function asQuery(page: PageInput): Record<string, string> {
   return Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
 }
 
-function noSuchUser(): PrismError {
+export function noSuchUser(): PrismError {
   return new PrismError("USER_NOT_FOUND", "No such user");
 }
 

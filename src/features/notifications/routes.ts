@@ -104,9 +104,12 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       summary: "Mark the caller's unread notifications as read",
       returns: "The number of changed notifications",
       ...mine,
+      query: s.OnBehalfQuery,
       body: s.ReadAllBody,
       response: v.object({ updated: v.number() }),
-      handle: (exchange, { body }) => actions.readAllNotifications(context, userOf(exchange), body.before),
+      errors: ["USER_NOT_FOUND"],
+      handle: (exchange, { query, body }) =>
+        actions.readAllNotifications(context, userOf(exchange), body.before, query.userId),
     }),
     route({
       method: "GET",
@@ -126,8 +129,11 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       id: "markNotificationRead",
       summary: "Mark a notification as read",
       ...oneOfMine,
+      query: s.OnBehalfQuery,
       response: s.NotificationView,
-      handle: (exchange, { params }) => actions.markNotificationRead(context, userOf(exchange), params.id),
+      errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
+      handle: (exchange, { params, query }) =>
+        actions.markNotificationRead(context, userOf(exchange), params.id, query.userId),
     }),
     route({
       method: "PUT",
@@ -135,10 +141,12 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       id: "acknowledgeNotification",
       summary: "Acknowledge a notification; this also marks it as read",
       ...oneOfMine,
+      query: s.OnBehalfQuery,
       body: s.AcknowledgeBody,
       response: s.NotificationView,
-      handle: (exchange, { params, body }) =>
-        actions.acknowledgeNotification(context, userOf(exchange), params.id, body.note),
+      errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
+      handle: (exchange, { params, query, body }) =>
+        actions.acknowledgeNotification(context, userOf(exchange), params.id, body.note, query.userId),
     }),
     route({
       method: "POST",

@@ -106,6 +106,13 @@ export const DeliveryView = named(
   }),
 );
 
+/** For administrators: notifications of another user. */
+export const OnBehalfQuery = object({
+  userId: v.optional(
+    doc(text(128, 1), "Another user: needs users:manage and notifications:read_all; default: the caller"),
+  ),
+});
+
 export const ReadAllBody = example(
   object({ before: v.optional(doc(instant, "Only notifications created before; default: all")) }),
   {},

@@ -51,8 +51,9 @@ export function operationsFeature({ health, status, metrics, docs, notices }: Op
     name: "operations",
     version: "1.0.0",
     register(server, { events, log }) {
-      serveHealth(server, health);
-      serveStatus(server, health, status);
+      const probes = new Health(health);
+      serveHealth(server, health, probes);
+      serveStatus(server, probes, health, status);
       serveMetrics(server, metrics, log);
       serveDocs(server, docs);
       serveClient(server);
@@ -62,9 +63,7 @@ export function operationsFeature({ health, status, metrics, docs, notices }: Op
   };
 }
 
-function serveHealth(server: FeatureServer, parts: HealthParts): void {
-  const { kernel } = parts;
-  const health = new Health(parts);
+function serveHealth(server: FeatureServer, { kernel }: HealthParts, health: Health): void {
   server.route(
     route({
       ...PROBE,
@@ -139,7 +138,7 @@ function serveHealth(server: FeatureServer, parts: HealthParts): void {
   );
 }
 
-function serveStatus(server: FeatureServer, health: HealthParts, parts: StatusParts): void {
+function serveStatus(server: FeatureServer, probes: Health, health: HealthParts, parts: StatusParts): void {
   server.route(
     route({
       method: "GET",
@@ -150,7 +149,7 @@ function serveStatus(server: FeatureServer, health: HealthParts, parts: StatusPa
       tag,
       access: { permission: "system:status" },
       response: v.record(v.string(), v.unknown()),
-      handle: () => systemStatus(health, parts),
+      handle: () => systemStatus(probes, health, parts),
     }),
   );
 }

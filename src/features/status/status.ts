@@ -69,12 +69,18 @@ export class Health {
     this.#parts = parts;
   }
 
-  /** No host names, no paths, no secrets. */
+  /** {@link report} as the answer of a probe. */
   async summary(): Promise<Reply> {
+    const report = await this.report();
+    return probeReply(report.status !== "unavailable", report);
+  }
+
+  /** No host names, no paths, no secrets. */
+  async report() {
     const { kernel, storage, startedAt, backlog, clock } = this.#parts;
     const db = await this.database();
     const isReady = db.ok && !kernel.requests.isDraining;
-    return probeReply(isReady, {
+    return {
       status: !isReady ? "unavailable" : storage.isFull ? "degraded" : "ok",
       version: VERSION,
       uptimeMs: Math.max(0, clock.now() - startedAt),
@@ -86,7 +92,7 @@ export class Health {
         ruleEngine: backlog.isBehind ? "behind" : "ok",
         accepting: !kernel.requests.isDraining,
       },
-    });
+    };
   }
 
   /** Answers within {@link PATIENCE_MS}; what is not known by then counts as failed. */
@@ -143,12 +149,15 @@ export interface StatusParts {
 }
 
 /** What an operator looks at first. */
-export async function systemStatus({ clock, startedAt, store, storage, backlog }: HealthParts, parts: StatusParts) {
+export async function systemStatus(health: Health, { store, storage, backlog }: HealthParts, parts: StatusParts) {
   const { config, circuits, loaded, connections, consumers, rules, pipeline } = parts;
   const { databaseBytes, walBytes } = store.sizes();
+  const { status, version, uptimeMs, checks } = await health.report();
   return {
-    version: VERSION,
-    uptimeMs: Math.max(0, clock.now() - startedAt),
+    status,
+    version,
+    uptimeMs,
+    checks,
     database: {
       engine: "sqlite",
       sizeBytes: databaseBytes,

@@ -135,8 +135,10 @@ export const ScheduledView = named(
   }),
 );
 
+export type TimerView = v.InferOutput<typeof TimerView>;
+
 /** A timer as the caller sees it. */
-export function timerView(row: PendingRow, caller: PermissionHolder): v.InferOutput<typeof TimerView> {
+export function timerView(row: PendingRow, caller: PermissionHolder): TimerView {
   const { action } = row.payload as TimerPayload;
   return {
     ...pendingView(row),

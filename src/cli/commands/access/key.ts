@@ -1,5 +1,5 @@
-import { type Command, InvalidArgumentError } from "commander";
-import { toRfc3339OrNull } from "../../../core/clock.ts";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
 import type { IssuedKey } from "../../../features/access/projects/keys.ts";
 import { type Context, contextOf } from "../../context.ts";
@@ -159,6 +159,8 @@ interface Flags {
 }
 
 const MAX_GRACE_MS = 604_800_000;
+/** Producers have a day to take the new key, unless --grace says otherwise. */
+const DEFAULT_GRACE_MS = 86_400_000;
 
 function addRotateKey(key: Command): void {
   key
@@ -166,7 +168,11 @@ function addRotateKey(key: Command): void {
     .description("a new key in place of an old one; the new one is shown this once, alone on stdout")
     .argument("[id]", "the old key's id, as key list shows it")
     .option("--project <project>", "refuse unless it is a key of this project")
-    .option("--grace <duration>", "how long the old one still works, at most 7d", graceFlag, 0)
+    .addOption(
+      new Option("--grace <duration>", "how long the old one still works, at most 7d; 0 ends it at once")
+        .argParser(graceFlag)
+        .default(DEFAULT_GRACE_MS, "24h"),
+    )
     .option("--encryption", "instead: encrypt everything at rest with encryptionKey that a previous one has encrypted")
     .addHelpText(
       "after",
@@ -198,7 +204,10 @@ Examples:
         }),
       );
       showIssuedKey(context, issued, projectId);
-      const end = flags.grace === 0 ? "has ended" : `ends in ${flags.grace / 1000} s`;
+      const end =
+        flags.grace === 0
+          ? "has ended"
+          : `works until ${toRfc3339(Date.now() + flags.grace)} (prism key revoke ${id} ends it now)`;
       context.out.note(`Key ${issued.id} is not shown again; ${id} ${end}.`);
     });
 }

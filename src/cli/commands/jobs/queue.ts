@@ -2,7 +2,8 @@ import { type Command, Option } from "commander";
 import type { QueueView } from "../../../features/jobs/view.ts";
 import { JOB_STATES, type JobState } from "../../../store/schema.ts";
 import { type Context, contextOf } from "../../context.ts";
-import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { online } from "../../on-server.ts";
+import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
 import { ageText } from "../../output/text.ts";
@@ -10,6 +11,7 @@ import { type Query, type ServerClient, SLICED_LIMIT_MS, serverOf } from "../../
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 import { show } from "../server/tail.ts";
+import { timersOf } from "./timers.ts";
 
 /** A job as the server lists it. */
 interface JobLine {
@@ -104,7 +106,7 @@ Examples:
       const server = await serverOf(context);
       await show(context.out, flags.watch === true, async () => {
         if (flags.id !== undefined) {
-          const job = await server.get<JobDetail>(jobPath(flags.id));
+          const job = await server.get<JobDetail>(jobPath(flags.id)).catch(timerHint(server, flags.id));
           return { value: job, human: () => jobLines(job) };
         }
         const jobs = await jobsOf(server, flags.limit, { queue: flags.queue, state: flags.state?.join() });
@@ -174,11 +176,23 @@ function addCancelJob(queue: Command): void {
     .description("cancel a job that waits; one that runs goes on")
     .requiredOption("--id <job>", "the job")
     .addHelpText("after", "\nExample:\n  $ prism queue cancel --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
-    .action(async (flags: { readonly id: string }, command: Command) => {
-      const context = contextOf(command);
-      const job = await withServer(context, (api) => api.post<JobDetail>(jobPath(flags.id, "/cancel"), {}));
-      context.out.result(job, () => jobLine(job));
-    });
+    .action(({ id }: { readonly id: string }, command: Command) =>
+      online(command, async (server, { out }) => {
+        const job = await server.post<JobDetail>(jobPath(id, "/cancel"), {}).catch(timerHint(server, id));
+        out.result(job, () => jobLine(job));
+      }),
+    );
+}
+
+/** A recurring timer is a schedule and no job, though `prism trigger` calls both by a job's id. */
+function timerHint(server: ServerClient, id: string): (error: unknown) => Promise<never> {
+  return async (error) => {
+    if (!(error instanceof ServerRefused) || error.code !== "JOB_NOT_FOUND") throw error;
+    const timers = await timersOf(server).catch(() => []);
+    if (!timers.some((timer) => timer.id === id)) throw error;
+    const message = `${error.message} (${error.code}), but a timer: prism timers list shows it, prism timers cancel ${id} cancels it`;
+    throw new CommandError(EXIT.notFound, message, { cause: error });
+  };
 }
 
 interface RetryJobsFlags {

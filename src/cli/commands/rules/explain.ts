@@ -6,11 +6,11 @@ import type {
   RecipientView,
   RuleView,
 } from "../../../features/explain/schema.ts";
-import { contextOf } from "../../context.ts";
+import { online } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { type Output, printable } from "../../output/output.ts";
 import { localTime, withLocalTimes } from "../../output/text.ts";
-import { type ServerClient, serverOf } from "../../server-client.ts";
+import type { ServerClient } from "../../server-client.ts";
 
 /** Why somebody was told, and why somebody was not. */
 export function addExplain(program: Command): void {
@@ -29,10 +29,22 @@ Examples:
   $ prism explain 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --user anna`,
     )
     .action(async (id: string, { user }: { user?: string }, command: Command) => {
-      const context = contextOf(command);
-      const view = await explained(await serverOf(context), id, user);
-      context.out.result(view, () => explainText(view, context.out));
+      await online(command, async (server, { out }) => {
+        const view = await explained(server, id, user);
+        const project = out.json || !view.event ? "" : await slugOf(server, view.event.projectId);
+        out.result(view, () => explainText(view, project, out));
+      });
     });
+}
+
+/** The slug of a project, or its id where the token may not read it: recipients need not be members. */
+async function slugOf(server: ServerClient, projectId: string): Promise<string> {
+  try {
+    return (await server.get<{ slug: string }>(`/api/v1/projects/${projectId}`)).slug;
+  } catch (error) {
+    if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return projectId;
+    throw error;
+  }
 }
 
 /** Ids do not say what they name: an event is asked for first. */
@@ -63,9 +75,9 @@ const SHOWN_SILENT = 10;
  * The way of an event or a notification in the order in which it happened, for somebody who was
  * woken by it. The answer comes last.
  */
-function explainText(view: ExplainView, out: Output): string[] {
+function explainText(view: ExplainView, project: string, out: Output): string[] {
   const parts = [
-    eventLines(view, out),
+    eventLines(view, project, out),
     ruleLines(view, out),
     ...view.notifications.map((notification) => notificationLines(notification, out)),
     userLines(view, out),
@@ -74,12 +86,12 @@ function explainText(view: ExplainView, out: Output): string[] {
   return parts.filter((lines) => lines.length > 0).flatMap((lines, at) => (at === 0 ? lines : ["", ...lines]));
 }
 
-function eventLines({ event }: ExplainView, out: Output): string[] {
+function eventLines({ event }: ExplainView, project: string, out: Output): string[] {
   if (!event) return [];
   const source = event.source === null ? "" : ` from ${printable(event.source)}`;
   const lines = [
     out.bold(`Event ${event.id}`),
-    `  ${printable(event.type)} (${event.level})${source}, project ${event.projectId}`,
+    `  ${printable(event.type)} (${event.level})${source}, project ${project}`,
     `  ${localTime(event.occurredAt)}  it happened`,
     `  ${localTime(event.receivedAt)}  it came in, as number ${event.seq}`,
   ];

@@ -3,6 +3,7 @@ import { contextOf } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
 import { table } from "../../output/output.ts";
 import { addBacktestRule } from "./backtest-rule.ts";
+import { addChangeRules } from "./change-rules.ts";
 import { addImportRules } from "./import-rules.ts";
 import { portableRule, readRules, type ShownRule, textOfRules } from "./rule-source.ts";
 import { addTestRule } from "./test-rule.ts";
@@ -108,14 +109,15 @@ Examples:
 export function addRules(program: Command): void {
   const rules = program
     .command("rules")
-    .description("try, list, export and import rules")
+    .description("try, list, enable, disable, edit, delete, export and import rules")
     .addHelpText(
       "after",
-      `\nExamples:\n  $ prism rules test --condition "event.level == 'error'" --event '{"level":"error"}'\n  $ prism rules list --project shop`,
+      `\nExamples:\n  $ prism rules test --condition "event.level == 'error'" --event '{"level":"error"}'\n  $ prism rules list --project shop\n  $ prism rules disable 'Disk full'`,
     );
   addTestRule(rules);
   addBacktestRule(rules);
   addListRules(rules);
   addExportRules(rules);
   addImportRules(rules);
+  addChangeRules(rules);
 }

@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import { toRfc3339 } from "../../../core/clock.ts";
-import { contextOf } from "../../context.ts";
 import { readJsonObject } from "../../files.ts";
+import { online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, futureFlag } from "../../output/flag-values.ts";
-import { serverOf } from "../../server-client.ts";
 
 interface Flags {
   readonly delay?: number;
@@ -28,23 +27,22 @@ interface TriggerReply {
 export function addTrigger(program: Command): void {
   program
     .command("trigger")
-    .description(
-      "notify somebody, emit an event or publish to a channel, later; the server remembers it over a restart",
-    )
+    .description("notify a user, send an event or publish to a channel later, or again and again; survives a restart")
     .argument("<label>", "what to call it")
     .option(
       "--delay <duration>",
       "how long to wait, by default 0: 500ms, 5s, 10m, 2h, 1d; a bare number is ms",
       durationFlag,
     )
-    .option("--at <time>", "when, instead of --delay: 2026-01-31T08:00:00Z; one that is past is now", futureFlag)
-    .option("--cron <pattern>", "again and again, instead of --delay: five or six cron fields")
+    .option("--at <time>", "when, instead of --delay: 2026-01-31T08:00:00Z; a past time means now", futureFlag)
+    .option("--cron <pattern>", "recurring, instead of --delay: five or six cron fields")
     .option("--timezone <zone>", "zone of --cron, such as Europe/Berlin; by default the server's")
-    .option("--notify <user>", "whom: me, username, external id or id")
+    .option("--notify <user>", "the recipient: me, username, external id or id")
     .option("--title <text>", "title of the notification")
     .option("--body <text>", "text of the notification")
-    .option("--event <name>", "the event to emit, instead of a notification")
-    .option("--persist", "store the event in project default, so that rules see it")
+    .option("--event <name>", "the event to send into project default, instead of a notification")
+    .option("--persist", "store the event, so that rules see it; the default")
+    .option("--no-persist", "only modules that listen on the event bus get the event, and no rule")
     .option("--channel <name>", "the channel to publish to, instead of a notification")
     .option("--payload <json>", "payload of the event or for the channel: JSON, @file, or - for stdin")
     .addHelpText(
@@ -53,18 +51,28 @@ export function addTrigger(program: Command): void {
 Examples:
   $ prism trigger tea --delay 4m --notify me --title Tea --body 'It is ready'
   $ prism trigger stand-up --cron '0 9 * * 1-5' --timezone Europe/Berlin --notify me --title Stand-up --body 'In ten minutes'
-  $ prism trigger nightly --at 2026-02-01T03:00:00Z --event report.due --payload '{"day":"today"}' --persist
+  $ prism trigger nightly --at 2026-02-01T03:00:00Z --event report.due --payload '{"day":"today"}'
   $ prism trigger lunch --delay 2h --channel kitchen --payload '{"text":"Lunch"}'`,
     )
     .action(async (label: string, flags: Flags, command: Command) => {
-      const context = contextOf(command);
       const body = { label, ...whenOf(flags), action: await actionOf(flags) };
-      const { jobId, runAt } = await (await serverOf(context)).post<TriggerReply>("/api/v1/time/trigger", body);
-      context.out.result(
-        { jobId, runAt },
-        () => `${jobId}  ${flags.cron === undefined ? "" : "first "}runs at ${runAt}`,
-      );
+      await online(command, async (server, { out }) => {
+        const { jobId, runAt } = await server.post<TriggerReply>("/api/v1/time/trigger", body);
+        const isRecurring = flags.cron !== undefined;
+        out.result({ jobId, runAt }, () => `${jobId}  ${isRecurring ? "first " : ""}runs at ${runAt}`);
+        out.note(effectOf(flags));
+        if (isRecurring || Date.parse(runAt) > Date.now()) out.note(`To cancel it: prism timers cancel ${jobId}`);
+      });
     });
+}
+
+/** What the timer will do, in a sentence. */
+function effectOf({ notify, event, channel, persist }: Flags): string {
+  if (notify !== undefined) return `It notifies ${notify}.`;
+  if (channel !== undefined) return `It publishes to the channel ${channel}.`;
+  return persist === false
+    ? `It sends the event ${event} to modules that listen for it. No rule sees it: that needs --persist.`
+    : `It stores the event ${event} in project default, and the rules decide on it.`;
 }
 
 /** @throws CommandError 2 when the flags say several times, or none for a zone */
@@ -81,7 +89,7 @@ async function actionOf(flags: Flags): Promise<Record<string, unknown>> {
   const { notify, event, channel, title, body, payload, persist } = flags;
   if ([notify, event, channel].filter((value) => value !== undefined).length !== 1)
     throw usage("give --notify, --event or --channel, one of them");
-  if (persist && event === undefined) throw usage("--persist belongs to --event");
+  if (persist !== undefined && event === undefined) throw usage(`--${persist ? "" : "no-"}persist belongs to --event`);
   if (notify !== undefined) {
     if (title === undefined || body === undefined) throw usage("--notify needs --title and --body");
     if (payload !== undefined) throw usage("--payload belongs to --event and --channel");
@@ -90,7 +98,7 @@ async function actionOf(flags: Flags): Promise<Record<string, unknown>> {
   if (title !== undefined || body !== undefined) throw usage("--title and --body belong to --notify");
   const data = payload === undefined ? {} : { payload: await readJsonObject(payload, "--payload") };
   if (channel !== undefined) return { type: "message", channel, ...data };
-  return { type: "event", event, ...data, ...(persist ? { persist } : {}) };
+  return { type: "event", event, ...data, persist: persist !== false };
 }
 
 function usage(message: string): CommandError {

@@ -1,0 +1,155 @@
+import { type Command, Option } from "commander";
+import { isUuid } from "../../../core/ids.ts";
+import type { Context } from "../../context.ts";
+import { online, pick } from "../../on-server.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { integerFlag } from "../../output/flag-values.ts";
+import { printable, table } from "../../output/output.ts";
+import type { ServerClient } from "../../server-client.ts";
+
+const PATH = "/api/v1/notifications";
+const STATUSES = ["unread", "read", "acknowledged", "undelivered", "all"];
+const MAX_PAGE = 100;
+const DEFAULT_LIMIT = 20;
+/** Notifications among which the beginning of an id is looked for. */
+const RECENT = 500;
+
+interface Notification {
+  readonly id: string;
+  readonly offset: number;
+  readonly title: string;
+  readonly message: string;
+  readonly priority: number;
+  readonly createdAt: string;
+  readonly read: boolean;
+  readonly me: { readonly readAt: string | null; readonly acknowledgedAt: string | null };
+}
+
+interface Flags {
+  readonly user?: string;
+}
+
+const OF_USER = ["--user <user>", "of another user: id, external id or username; for administrators"] as const;
+
+async function notificationsOf(
+  server: ServerClient,
+  { user, status, limit }: Flags & { readonly status?: string; readonly limit: number },
+): Promise<Notification[]> {
+  const found: Notification[] = [];
+  const query = { userId: user, status, limit: Math.min(limit, MAX_PAGE) };
+  for await (const notification of server.list<Notification>(PATH, query)) {
+    found.push(notification);
+    if (found.length === limit) break;
+  }
+  return found;
+}
+
+function stateOf({ me }: Notification): string {
+  if (me.acknowledgedAt !== null) return "acknowledged";
+  return me.readAt === null ? "unread" : "read";
+}
+
+function notificationsTable(notifications: readonly Notification[]): string[] {
+  if (notifications.length === 0) return ["no notifications"];
+  return table(
+    ["ID", "CREATED", "STATE", "PRIORITY", "TITLE", "MESSAGE"],
+    notifications.map((each) => [each.id, each.createdAt, stateOf(each), each.priority, each.title, each.message]),
+  );
+}
+
+function addListNotifications(notifications: Command): void {
+  notifications
+    .command("list")
+    .description("notifications, newest first: your own, or with --user another user's")
+    .option(...OF_USER)
+    .addOption(new Option("--status <status>", "only these (default: all)").choices(STATUSES))
+    .option("--limit <n>", "at most so many", integerFlag(1, 100_000), DEFAULT_LIMIT)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ prism notifications list --status unread\n  $ prism notifications list --user ann --json",
+    )
+    .action((flags: Flags & { readonly status?: string; readonly limit: number }, command: Command) =>
+      online(command, async (server, { out }) => {
+        const found = await notificationsOf(server, flags);
+        out.result({ notifications: found }, () => notificationsTable(found));
+      }),
+    );
+}
+
+/** The id that is meant: as it is, or the beginning of one of the latest. @throws CommandError 6, 7 */
+async function idOf(server: ServerClient, ref: string, flags: Flags): Promise<string> {
+  if (isUuid(ref)) return ref;
+  return pick(await notificationsOf(server, { ...flags, limit: RECENT }), ref, {
+    one: "notification",
+    namesOf: () => [],
+    lineOf: ({ id, title }) => `${id}  ${title}`,
+  }).id;
+}
+
+function actionPath(action: string, { user }: Flags): string {
+  return `${PATH}/${action}${user === undefined ? "" : `?userId=${encodeURIComponent(user)}`}`;
+}
+
+function showChanged({ out }: Context, changed: Notification): void {
+  out.result(changed, () => `${changed.id}  ${stateOf(changed)}  ${printable(changed.title)}`);
+}
+
+function addAcknowledge(notifications: Command): void {
+  notifications
+    .command("ack")
+    .description("acknowledge a notification; it is then read as well")
+    .argument("<id>", "the notification, or the beginning of its id")
+    .option(...OF_USER)
+    .option("--note <text>", "stored with the acknowledgement; recorded in the audit trail by its length alone")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ prism notifications ack 0198c1de --note 'I am on it'\n  $ prism notifications ack 0198c1de --user ann",
+    )
+    .action((ref: string, { note, ...flags }: Flags & { readonly note?: string }, command: Command) =>
+      online(command, async (server, context) => {
+        const path = actionPath(`${await idOf(server, ref, flags)}/acknowledge`, flags);
+        const body = note === undefined ? {} : { note };
+        showChanged(context, await server.change<Notification>("PUT", path, body));
+      }),
+    );
+}
+
+function addRead(notifications: Command): void {
+  notifications
+    .command("read")
+    .description("mark a notification read, or all of them")
+    .argument("[id]", "the notification, or the beginning of its id")
+    .option("--all", "all unread notifications")
+    .option(...OF_USER)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ prism notifications read 0198c1de\n  $ prism notifications read --all --user ann",
+    )
+    .action((ref: string | undefined, flags: Flags & { readonly all?: boolean }, command: Command) => {
+      if ((ref === undefined) !== (flags.all === true))
+        throw new CommandError(EXIT.usage, "give an id or --all, one of them");
+      return online(command, async (server, context) => {
+        if (ref === undefined) {
+          const result = await server.post<{ updated: number }>(actionPath("read-all", flags), {});
+          context.out.result(result, () => `${result.updated} marked read`);
+          return;
+        }
+        const path = actionPath(`${await idOf(server, ref, flags)}/read`, flags);
+        showChanged(context, await server.change<Notification>("PATCH", path, {}));
+      });
+    });
+}
+
+/** Notifications of a user on a running server. */
+export function addNotifications(program: Command): void {
+  const notifications = program
+    .command("notifications")
+    .description("list, acknowledge and read notifications of a user")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ prism notifications list --user ann --status unread\n  $ prism notifications ack 0198c1de",
+    );
+  addListNotifications(notifications);
+  addAcknowledge(notifications);
+  addRead(notifications);
+}

@@ -1,0 +1,160 @@
+import { type Command, Option } from "commander";
+import { everyItem, online, requireYes } from "../../on-server.ts";
+import { printable, table } from "../../output/output.ts";
+import type { ServerClient } from "../../server-client.ts";
+
+const PATH = "/api/v1/projects";
+const ROLES = ["owner", "editor", "viewer"];
+const DEFAULT_ROLE = "viewer";
+
+export interface Project {
+  readonly id: string;
+  readonly slug: string;
+  readonly name: string;
+  readonly role: string | null;
+  readonly createdAt: string;
+}
+
+interface Member {
+  readonly userId: string;
+  readonly username: string | null;
+  readonly name: string;
+  readonly role: string;
+}
+
+function pathOf(project: string, rest = ""): string {
+  return `${PATH}/${encodeURIComponent(project)}${rest}`;
+}
+
+function projectsTable(projects: readonly Project[]): string[] {
+  if (projects.length === 0) return ["no projects"];
+  return table(
+    ["ID", "SLUG", "CREATED", "YOUR ROLE", "NAME"],
+    projects.map(({ id, slug, createdAt, role, name }) => [id, slug, createdAt, role, name]),
+  );
+}
+
+function membersTable(members: readonly Member[]): string[] {
+  if (members.length === 0) return ["no members"];
+  return table(
+    ["USER ID", "USERNAME", "ROLE", "NAME"],
+    members.map(({ userId, username, role, name }) => [userId, username, role, name]),
+  );
+}
+
+/** The slugs of all projects that the caller may see, by id. */
+export async function slugsOf(server: ServerClient): Promise<ReadonlyMap<string, string>> {
+  const projects = await everyItem<Project>(server, PATH);
+  return new Map(projects.map(({ id, slug }) => [id, slug]));
+}
+
+function addManageProjects(projects: Command): void {
+  projects
+    .command("list")
+    .description("projects, newest first: those you are a member of, or all with projects:all")
+    .addHelpText("after", "\nExamples:\n  $ prism projects list\n  $ prism projects list --json")
+    .action((_flags: object, command: Command) =>
+      online(command, async (server, { out }) => {
+        const found = await everyItem<Project>(server, PATH);
+        out.result({ projects: found }, () => projectsTable(found));
+      }),
+    );
+  projects
+    .command("create")
+    .description("make a project; its first API key is shown this once, alone on stdout")
+    .argument("<name>", "what people call it")
+    .option("--slug <slug>", "1 to 64 of a-z, 0-9 and dash (default: made of the name)")
+    .addHelpText("after", "\nExamples:\n  $ KEY=$(prism projects create Operations --slug ops)")
+    .action((name: string, { slug }: { readonly slug?: string }, command: Command) =>
+      online(command, async (server, { out }) => {
+        const body = { name, ...(slug === undefined ? {} : { slug }) };
+        const made = await server.post<Project & { readonly apiKey?: string }>(PATH, body);
+        out.result(made, () => made.apiKey ?? "");
+        const key = made.apiKey === undefined ? "it has no API key" : "its API key is not shown again";
+        out.note(`Project ${made.id} has the slug ${made.slug}; ${key}.`);
+      }),
+    );
+  projects
+    .command("rename")
+    .description("give a project another name; its slug and id stay")
+    .argument("<project>", "id or slug")
+    .argument("<name>", "the new name")
+    .addHelpText("after", "\nExample:\n  $ prism projects rename ops 'Operations (old)'")
+    .action((project: string, name: string, _flags: object, command: Command) =>
+      online(command, async (server, { out }) => {
+        const renamed = await server.change<Project>("PATCH", pathOf(project), { name });
+        out.result(renamed, () => projectsTable([renamed]));
+      }),
+    );
+  projects
+    .command("delete")
+    .description("delete a project with its events, keys and rules")
+    .argument("<project>", "id or slug")
+    .option("--yes", "do not ask")
+    .addHelpText("after", "\nExample:\n  $ prism projects delete ops --yes")
+    .action((project: string, { yes }: { readonly yes?: boolean }, command: Command) =>
+      online(command, async (server, { out }) => {
+        const { id, slug, name, eventCount } = await server.get<Project & { eventCount: number }>(pathOf(project));
+        const question = `Delete the project ${printable(name)} (${slug}) with ${eventCount} events, its keys and rules?`;
+        await requireYes(yes, question, "nothing was deleted");
+        await server.remove(pathOf(id));
+        out.result({ id, slug, name, deleted: true }, () => `${id}  ${slug}  deleted`);
+      }),
+    );
+}
+
+function addMembers(projects: Command): void {
+  projects
+    .command("members")
+    .description("the members of a project")
+    .argument("<project>", "id or slug")
+    .addHelpText("after", "\nExample:\n  $ prism projects members ops")
+    .action((project: string, _flags: object, command: Command) =>
+      online(command, async (server, { out }) => {
+        const members = await everyItem<Member>(server, pathOf(project, "/members"));
+        out.result({ members }, () => membersTable(members));
+      }),
+    );
+  projects
+    .command("add-member")
+    .description("add a user to a project or change the role; a mail address is sent an invitation")
+    .argument("<project>", "id or slug")
+    .argument("<user>", "id, external id or username, or a mail address")
+    .addOption(new Option("--role <role>", "what the member may do").choices(ROLES).default(DEFAULT_ROLE))
+    .addHelpText("after", "\nExamples:\n  $ prism projects add-member ops ann --role editor")
+    .action((project: string, user: string, { role }: { readonly role: string }, command: Command) =>
+      online(command, async (server, { out }) => {
+        const made = await server.post<Member & { readonly email?: string; readonly inviteUrl?: string }>(
+          pathOf(project, "/members"),
+          { userId: user, role },
+        );
+        out.result(made, () => (made.email === undefined ? membersTable([made]) : (made.inviteUrl ?? "")));
+        if (made.email !== undefined) out.note(`${printable(made.email)} is invited as ${made.role}.`);
+      }),
+    );
+  projects
+    .command("remove-member")
+    .description("remove a member from a project")
+    .argument("<project>", "id or slug")
+    .argument("<user>", "id, external id or username; me to leave it")
+    .addHelpText("after", "\nExample:\n  $ prism projects remove-member ops ann")
+    .action((project: string, user: string, _flags: object, command: Command) =>
+      online(command, async (server, { out }) => {
+        await server.remove(pathOf(project, `/members/${encodeURIComponent(user)}`));
+        out.result(
+          { project, user, removed: true },
+          () => `${printable(user)} is no member of ${printable(project)} now`,
+        );
+      }),
+    );
+}
+
+/** Projects of a running server and their members. */
+export function addProjects(program: Command): void {
+  const projects = program
+    .command("projects")
+    .description("list, make, rename and delete projects; their members")
+    .addHelpText("after", "\nExamples:\n  $ prism projects list\n  $ prism projects members default");
+  addManageProjects(projects);
+  addMembers(projects);
+}

@@ -1,0 +1,226 @@
+import { fstatSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { LEVELS } from "../../../core/vocabulary.ts";
+import type { ExplainView } from "../../../features/explain/schema.ts";
+import type { Context } from "../../context.ts";
+import { readJsonObject, readStdin } from "../../files.ts";
+import { online } from "../../on-server.ts";
+import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
+import { integerFlag } from "../../output/flag-values.ts";
+import type { ServerClient } from "../../server-client.ts";
+
+interface Flags {
+  readonly project?: string;
+  readonly type?: string;
+  readonly severity?: string;
+  readonly source?: string;
+  readonly to?: readonly string[];
+  readonly priority?: number;
+  readonly title?: string;
+  readonly link?: string;
+  readonly data?: string;
+  readonly dedupeKey?: string;
+}
+
+/** What is sent: a text, the members of a JSON object, or both. */
+interface Content {
+  readonly text: string;
+  readonly data: Readonly<Record<string, unknown>> | undefined;
+}
+
+const DEFAULT_TYPE = "message";
+
+export function addSend(program: Command): void {
+  program
+    .command("send")
+    .description("send an event into a project, or with --to a notification to users, now")
+    .argument("[text...]", "the text; - or nothing reads it from stdin, which may also be a JSON object")
+    .option("--project <project>", "id or slug of the event's project (default: default, or the API key's)")
+    .option("--type <type>", `type of the event (default: ${DEFAULT_TYPE})`)
+    .addOption(new Option("--severity <level>", "level of the event (default: info)").choices(LEVELS))
+    .option("--source <source>", "where the event is from, such as a host")
+    .option("--to <users>", "notify these users instead: usernames or ids, comma separated", namesFlag)
+    .option("--priority <n>", "with --to: 0 to 1000; from 500 on quiet hours do not hold it", integerFlag(0, 1000))
+    .option("--title <title>", "title; of a notification by default the first line of the text")
+    .option("--link <url>", "what a tap on it opens")
+    .option("--data <json>", "members of the payload: JSON, @file, or - for stdin")
+    .option("--dedupe-key <key>", "what is sent again under the same key is stored once")
+    .addHelpText(
+      "after",
+      `
+An event's payload is {"message": text, "title", "link"} with the members of --data, so that rules read
+event.message; a notification has the text as its message, and --data as its data.
+
+Examples:
+  $ prism send "Backup failed"
+  $ prism send --project ops --type backup.failed --severity error "Backup failed"
+  $ df -h / | prism send --type disk.report --source "$(hostname)"
+  $ prism send --type order.paid --data '{"amount":1500}'
+  $ prism send --to ann,bob --title "Backup failed" --priority 600 "No archive since Monday"`,
+    )
+    .action(async (words: readonly string[], flags: Flags, command: Command) => {
+      const { to } = flags;
+      requireMatchingFlags(flags);
+      const content = await contentOf(words, flags);
+      await online(command, (server, context) =>
+        to === undefined
+          ? sendEvent(server, context, content, flags)
+          : sendNotification(server, context, content, to, flags),
+      );
+    });
+}
+
+function namesFlag(text: string): readonly string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.includes("")) throw new InvalidArgumentError("Use usernames or ids such as ann,bob.");
+  return names;
+}
+
+/** @throws CommandError 2 for a flag of the other kind */
+function requireMatchingFlags({ to, project, type, severity, source, priority }: Flags): void {
+  if (to === undefined && priority !== undefined) throw usage("--priority belongs to --to");
+  const ofEvents = { project, type, severity, source };
+  const [wrong] = Object.entries(ofEvents).filter(([, value]) => to !== undefined && value !== undefined);
+  if (wrong) throw usage(`--${wrong[0]} belongs to an event; with --to a notification is sent`);
+}
+
+/** @throws CommandError 2 where nothing is to be sent */
+async function contentOf(words: readonly string[], { data, type }: Flags): Promise<Content> {
+  const isNamed = words.length === 1 && words[0] === "-";
+  if (isNamed && data === "-") throw usage("the text and --data cannot both be read from stdin");
+  const given = data === undefined ? undefined : await readJsonObject(data, "--data");
+  const readsStdin = isNamed || (words.length === 0 && data === undefined && isPiped());
+  const text = readsStdin ? (await readStdin()).trimEnd() : words.join(" ");
+  const object = readsStdin && given === undefined ? objectOf(text) : undefined;
+  if (object) return { text: "", data: object };
+  if (text === "" && given === undefined && type === undefined)
+    throw usage("give a text, --data or --type, or write to stdin");
+  return { text, data: given };
+}
+
+/** A pipe or a file; a terminal would be waited for, and /dev/null is what cron gives. */
+function isPiped(): boolean {
+  try {
+    const stat = fstatSync(0);
+    return stat.isFIFO() || stat.isFile() || stat.isSocket();
+  } catch {
+    return false;
+  }
+}
+
+function objectOf(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+interface Accepted {
+  readonly id: string;
+  readonly seq: number;
+  readonly status: "accepted" | "duplicate";
+}
+
+async function sendEvent(server: ServerClient, { out }: Context, { text, data }: Content, flags: Flags): Promise<void> {
+  const { project: projectId, type = DEFAULT_TYPE, severity: level, source, dedupeKey, title, link } = flags;
+  const payload = { ...data, ...given({ message: text === "" ? undefined : text, title, link }) };
+  const body = { type, payload, ...given({ projectId, level, source, dedupeKey }) };
+  const { id, seq: offset, status } = await server.post<Accepted>("/api/v1/events", body);
+  const outcome = await outcomeOf(server, id);
+  out.result({ id, offset, status, ...outcome }, () => [
+    `${id}  offset ${offset}  ${status === "accepted" ? `event ${type} accepted` : "the event was stored before"}`,
+    outcomeText(outcome, id),
+  ]);
+}
+
+/** What the rules made of an event; null where the token may not see it. */
+interface Outcome {
+  readonly rulesMatched: number | null;
+  readonly recipients: number | null;
+  readonly notifications: readonly string[] | null;
+}
+
+const UNKNOWN: Outcome = { rulesMatched: null, recipients: null, notifications: null };
+const DECISION_POLL_MS = 100;
+const DECISION_POLLS = 30;
+const UNMATCHED: readonly string[] = ["condition false", "error", "inactive", "later", "undecided"];
+
+/** Waits a few seconds where the rules are behind. */
+async function outcomeOf(server: ServerClient, id: string): Promise<Outcome> {
+  for (let poll = 0; poll < DECISION_POLLS; poll++) {
+    const view = await explained(server, id);
+    if (view?.scope !== "full") return UNKNOWN;
+    if (view.event?.state === "decided") return outcomeIn(view);
+    await sleep(DECISION_POLL_MS);
+  }
+  return UNKNOWN;
+}
+
+function outcomeIn({ counts, notifications }: ExplainView): Outcome {
+  const matched = Object.entries(counts).filter(([outcome]) => !UNMATCHED.includes(outcome));
+  return {
+    rulesMatched: matched.reduce((sum, [, count]) => sum + count, 0),
+    recipients: notifications.reduce((sum, { counts: { recipients } }) => sum + recipients, 0),
+    notifications: notifications.map((notification) => notification.id),
+  };
+}
+
+async function explained(server: ServerClient, id: string): Promise<ExplainView | undefined> {
+  try {
+    return await server.get<ExplainView>(`/api/v1/explain/event/${id}`);
+  } catch (error) {
+    // An API key and a token for ingest alone may send and not look.
+    if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return undefined;
+    throw error;
+  }
+}
+
+function outcomeText({ rulesMatched, recipients }: Outcome, id: string): string {
+  if (rulesMatched === null || recipients === null) return `prism explain ${id} shows what the rules make of it`;
+  if (rulesMatched === 0) return "no rule matched";
+  return `${counted(rulesMatched, "rule")} matched, ${counted(recipients, "recipient")} notified`;
+}
+
+const MAX_TITLE = 255;
+
+async function sendNotification(
+  server: ServerClient,
+  { out }: Context,
+  { text, data }: Content,
+  recipients: readonly string[],
+  { title, link, priority, dedupeKey }: Flags,
+): Promise<void> {
+  const message = text === "" ? title : text;
+  if (message === undefined) throw usage("a notification needs a text or --title");
+  const [firstLine = ""] = message.trim().split("\n");
+  const heading = title ?? [...firstLine].slice(0, MAX_TITLE).join("");
+  const action = link === undefined ? undefined : { type: "link", url: link };
+  const more = given({ data, action, priority, dedupeKey });
+  const sent = await server.post<{ id: string; recipients: string[] }>("/api/v1/notifications", {
+    recipients,
+    title: heading,
+    message,
+    ...more,
+  });
+  // A sender that may not read all is shown the first recipient alone; the names are counted instead.
+  const count = Math.max(sent.recipients.length, new Set(recipients).size);
+  out.result({ id: sent.id, recipients: count }, () => `${sent.id}  sent to ${counted(count, "recipient")}`);
+}
+
+function counted(n: number, one: string): string {
+  return `${n} ${one}${n === 1 ? "" : "s"}`;
+}
+
+/** The members that have a value. */
+function given(members: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+}
+
+function usage(message: string): CommandError {
+  return new CommandError(EXIT.usage, message);
+}

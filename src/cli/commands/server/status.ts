@@ -1,0 +1,86 @@
+import type { Command } from "commander";
+import { VERSION } from "../../../core/runtime.ts";
+import type { systemStatus } from "../../../features/status/status.ts";
+import { contextOf } from "../../context.ts";
+import { online } from "../../on-server.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { type Output, printable, table } from "../../output/output.ts";
+import { ageText } from "../../output/text.ts";
+
+type Status = Awaited<ReturnType<typeof systemStatus>> & { readonly lastBackupAt?: string | null };
+type Queue = Status["queues"][number];
+
+const MEBIBYTE = 1_048_576;
+
+/** How a running server is, and the program's version. */
+export function addStatus(program: Command): void {
+  program
+    .command("status")
+    .description("health, version, queues, connections and storage of a server; exits 8 when it is degraded")
+    .addHelpText("after", "\nExamples:\n  $ prism status\n  $ prism status --json | jq -r .status")
+    .action((_flags: object, command: Command) =>
+      online(command, async (server, { out }) => {
+        const status = await server.get<Status>("/api/v1/status");
+        out.result(status, () => statusLines(status, out));
+        if (status.status !== "ok") throw new CommandError(EXIT.checkFailed, `the server is ${status.status}`);
+      }),
+    );
+  program
+    .command("version")
+    .description("the version of this program, and of the Node.js that it carries")
+    .addHelpText("after", "\nExamples:\n  $ prism version\n  $ prism version --json")
+    .action((_flags: object, command: Command) => {
+      const { version: node } = process;
+      contextOf(command).out.result({ version: VERSION, node }, () => `${VERSION}  (Node.js ${node.slice(1)})`);
+    });
+}
+
+function statusLines(status: Status, out: Output): string[] {
+  const { version, uptimeMs, database, queues, realtime, rules, modules, paused, consumers, warnings } = status;
+  const failed = Object.entries(status.checks).filter(([, value]) => value !== "ok" && value !== true);
+  const broken = modules.filter(({ state }) => state === "failed");
+  const lines = table(
+    ["STATUS", status.status],
+    [
+      ["version", version],
+      ["running for", ageText(uptimeMs)],
+      ["database", `${mebibytes(database.sizeBytes)}, ${mebibytes(database.walBytes)} in its log`],
+      ["free on disk", database.freeDiskBytes === null ? null : mebibytes(database.freeDiskBytes)],
+      ["last backup", status.lastBackupAt ?? null],
+      ["connections", connectionsText(realtime.connections)],
+      ["rules", `${rules.active} active`],
+      ["events waiting", consumers.map(({ name, lag }) => `${lag} for ${name}`).join(", ")],
+      ["jobs", jobsText(queues)],
+      ["paused queues", names(queues.filter((queue) => queue.paused))],
+      ["paused channels", paused.map(({ channel }) => channel).join(", ")],
+      ["failed modules", names(broken)],
+    ],
+  );
+  const colour = status.status === "ok" ? out.green : out.red;
+  const [head = "", ...rest] = lines;
+  return [
+    head.replace(status.status, colour.call(out, status.status)),
+    ...rest,
+    ...failed.map(([name, value]) => out.yellow(`check ${name}: ${String(value)}`)),
+    ...warnings.map((text) => out.yellow(`warning: ${printable(text)}`)),
+  ];
+}
+
+function connectionsText(counts: Readonly<Record<string, number>>): string {
+  const total = Object.values(counts).reduce((sum, n) => sum + n, 0);
+  const kinds = Object.entries(counts).filter(([, n]) => n > 0);
+  return total === 0 ? "0" : `${total} (${kinds.map(([kind, n]) => `${n} ${kind}`).join(", ")})`;
+}
+
+function jobsText(queues: readonly Queue[]): string {
+  const sum = (of: (queue: Queue) => number): number => queues.reduce((total, queue) => total + of(queue), 0);
+  return `${sum((queue) => queue.ready)} ready, ${sum((queue) => queue.running)} running, ${sum((queue) => queue.retrying)} retrying, ${sum((queue) => queue.dead)} dead`;
+}
+
+function names(things: readonly { readonly name: string }[]): string {
+  return things.map(({ name }) => name).join(", ");
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / MEBIBYTE).toFixed(1)} MiB`;
+}
