@@ -10,7 +10,14 @@ import { runCli, runJson } from "./run-cli.ts";
 
 const root = join(import.meta.dirname, "../..");
 const program = buildProgram();
-const manual = ["docs/cli.md", "docs/cli-users.md", "docs/cli-queue.md", "docs/cli-backup.md", "docs/cli-rules.md"]
+const manual = [
+  "docs/cli.md",
+  "docs/cli-users.md",
+  "docs/cli-queue.md",
+  "docs/cli-backup.md",
+  "docs/cli-rules.md",
+  "docs/cli-projects.md",
+]
   .map((page) => readFileSync(join(root, page), "utf8"))
   .join("\n");
 

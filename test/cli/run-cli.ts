@@ -15,6 +15,11 @@ const PROGRAM = isCurrent()
   ? [built]
   : [process.execPath, "--import", import.meta.resolve("tsx"), join(root, "bin/prism.ts")];
 
+/** The words that start the program of this checkout. */
+export function executableOf(): readonly string[] {
+  return PROGRAM;
+}
+
 export interface CliOptions {
   /** Working directory; `./data` in it is the default data directory. */
   readonly cwd: string;

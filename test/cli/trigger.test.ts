@@ -31,17 +31,35 @@ test("trigger", async (t) => {
     await eventually("the notification", async () => (await titles()).includes("Tea"));
   });
 
-  await t.test("emits an event with a payload from a file, which is stored with --persist", async () => {
+  await t.test("sends an event with a payload from a file, which the rules see", async () => {
+    await prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'report.due'", targetUsers: ["me"] });
     writeFileSync(join(cwd, "payload.json"), '{"n":1}');
-    const args = ["trigger", "nightly", "--event", "report.due", "--payload", "@payload.json", "--persist"];
-    const { status, stdout } = await runCli(args, { cwd, env });
+    const args = ["trigger", "nightly", "--event", "report.due", "--payload", "@payload.json"];
+    const { status, stdout, stderr } = await runCli(args, { cwd, env });
     assert.equal(status, 0);
     assert.match(stdout, /^[0-9a-f-]{36} {2}runs at 20\d\d-\S+Z\n$/);
+    assert.match(stderr, /^It stores the event report\.due in project default, and the rules decide on it\.\n/);
     const stored = await eventually("the event", async () => {
-      const { body } = await prism.get<{ data: { payload: unknown }[] }>("/api/v1/events?type=report.due");
+      const { body } = await prism.get<{ data: { id: string; payload: unknown }[] }>("/api/v1/events?type=report.due");
       return body.data[0];
     });
     assert.deepEqual(stored.payload, { n: 1 });
+    await eventually("the notification of the rule", async () => {
+      const { body } = await prism.get<{ data: { eventId: string }[] }>("/api/v1/notifications");
+      return body.data.some(({ eventId }) => eventId === stored.id);
+    });
+  });
+
+  await t.test("says that --no-persist reaches no rule, and how a timer that waits is cancelled", async () => {
+    const args = ["trigger", "later", "--event", "report.due", "--no-persist", "--delay", "1h"];
+    const { stdout, stderr } = await runCli(args, { cwd, env });
+    const id = stdout.slice(0, 36);
+    assert.match(stderr, /No rule sees it: that needs --persist\.\nTo cancel it: prism timers cancel /);
+    const { body } = await prism.get<{ data: { jobId: string; action: { persist: boolean } }[] }>("/api/v1/timers");
+    assert.equal(body.data.find(({ jobId }) => jobId === id)?.action.persist, false);
+    const command = stderr.trim().split("prism ").at(-1)?.split(" ") ?? [];
+    assert.equal((await runCli(command, { cwd, env })).status, 0, "the command that it names cancels it");
+    assert.equal((await runCli(command, { cwd, env })).status, 6);
   });
 
   await t.test("publishes to a channel at a time", async () => {

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import type { Config } from "../../config/load.ts";
-import { type Clock, toRfc3339 } from "../../core/clock.ts";
+import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { withinOr } from "../../core/promises.ts";
 import { VERSION } from "../../core/runtime.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
@@ -167,6 +167,7 @@ export async function systemStatus(health: Health, { store, storage, backlog }: 
       limitBytes: config.maxDbBytes ?? null,
       freeDiskBytes: Number.isFinite(storage.freeBytes) ? storage.freeBytes : null,
     },
+    lastBackupAt: toRfc3339OrNull(store.lastBackupAt()),
     mysql: { mode: "embedded" },
     redis: { mode: "embedded" },
     pusher: pusherStatus(parts),

@@ -11,7 +11,7 @@ import { CommandError, describeFailure, EXIT, ServerRefused } from "../../output
 import { printable } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 import { confirm } from "../access/prompt.ts";
-import { portableRule, type ShownRule } from "./rule-source.ts";
+import { portableRule, type ShownRule, settable } from "./rule-source.ts";
 import { warningLines, withCaret } from "./test-rule.ts";
 
 interface RuleFlags {
@@ -119,7 +119,7 @@ type ChangedRule = ShownRule & { readonly warnings?: Parameters<typeof warningLi
  * does. @throws CommandError 7, with a caret under what is wrong with a condition
  */
 async function applyText(server: ServerClient, shown: ShownRule, text: string): Promise<ChangedRule | undefined> {
-  const given = objectOf(text);
+  const given = settable(objectOf(text)) as Readonly<Record<string, unknown>>;
   const before: Readonly<Record<string, unknown>> = { ...shown };
   const changes = Object.fromEntries(
     Object.entries(given).filter(([member, value]) => !isDeepStrictEqual(before[member], value)),

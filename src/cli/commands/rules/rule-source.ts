@@ -229,7 +229,8 @@ function listOf(value: unknown): readonly unknown[] {
   return value["rules"];
 }
 
-function settable(rule: unknown): unknown {
+/** A rule without what the server alone sets; anything else as it is. */
+export function settable(rule: unknown): unknown {
   if (!isObject(rule)) return rule;
   return Object.fromEntries(Object.entries(rule).filter(([member]) => !READ_ONLY.includes(member)));
 }

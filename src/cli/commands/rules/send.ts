@@ -86,7 +86,7 @@ function requireMatchingFlags({ to, project, type, severity, source, priority }:
 }
 
 /** @throws CommandError 2 where nothing is to be sent */
-async function contentOf(words: readonly string[], { data, type }: Flags): Promise<Content> {
+async function contentOf(words: readonly string[], { data, type, title }: Flags): Promise<Content> {
   const isNamed = words.length === 1 && words[0] === "-";
   if (isNamed && data === "-") throw usage("the text and --data cannot both be read from stdin");
   const given = data === undefined ? undefined : await readJsonObject(data, "--data");
@@ -94,8 +94,8 @@ async function contentOf(words: readonly string[], { data, type }: Flags): Promi
   const text = readsStdin ? (await readStdin()).trimEnd() : words.join(" ");
   const object = readsStdin && given === undefined ? objectOf(text) : undefined;
   if (object) return { text: "", data: object };
-  if (text === "" && given === undefined && type === undefined)
-    throw usage("give a text, --data or --type, or write to stdin");
+  if (text === "" && [given, type, title].every((value) => value === undefined))
+    throw usage("give a text, --title, --data or --type, or write to stdin");
   return { text, data: given };
 }
 

@@ -7,7 +7,7 @@ import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type Output, printable, table } from "../../output/output.ts";
 import { ageText } from "../../output/text.ts";
 
-type Status = Awaited<ReturnType<typeof systemStatus>> & { readonly lastBackupAt?: string | null };
+type Status = Awaited<ReturnType<typeof systemStatus>>;
 type Queue = Status["queues"][number];
 
 const MEBIBYTE = 1_048_576;
@@ -46,7 +46,7 @@ function statusLines(status: Status, out: Output): string[] {
       ["running for", ageText(uptimeMs)],
       ["database", `${mebibytes(database.sizeBytes)}, ${mebibytes(database.walBytes)} in its log`],
       ["free on disk", database.freeDiskBytes === null ? null : mebibytes(database.freeDiskBytes)],
-      ["last backup", status.lastBackupAt ?? null],
+      ["last backup", status.lastBackupAt],
       ["connections", connectionsText(realtime.connections)],
       ["rules", `${rules.active} active`],
       ["events waiting", consumers.map(({ name, lag }) => `${lag} for ${name}`).join(", ")],

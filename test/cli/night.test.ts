@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { makeUser } from "../helpers/people.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { runCli, runJson } from "./run-cli.ts";
+
+const UUID = /^[0-9a-f-]{36}/;
+
+async function setUp(t: Parameters<typeof startPrism>[0], settings: Readonly<Record<string, string>> = {}) {
+  const prism = await startPrism(t, { settings });
+  const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
+  const run = (...args: string[]) => runCli(args, options);
+  const json = <T>(...args: string[]) => runJson<T>(args, options);
+  return { prism, options, run, json };
+}
+
+test("timers: what trigger has planned is listed and can be cancelled, by its label too", async (t) => {
+  const { prism, run, json } = await setUp(t);
+  assert.equal((await run("timers", "list")).stdout, "no timers\n");
+  const notify = ["--notify", "me", "--title", "Stand-up", "--body", "b"];
+  const made = await json<{ jobId: string }>("trigger", "stand-up", "--cron", "0 9 * * *", ...notify);
+  await run("trigger", "tea", "--delay", "1h", "--event", "tea.ready", "--no-persist");
+  await run("trigger", "lunch", "--delay", "2h", "--channel", "kitchen");
+
+  const { stdout } = await run("timers", "list");
+  assert.match(stdout, /^ID +NEXT RUN +CRON +ZONE +STATE +LABEL +ACTION\n/);
+  assert.match(stdout, /scheduled +lunch +message to channel kitchen\n/);
+  assert.match(stdout, /scheduled +tea +event tea\.ready \(not stored\)\n/);
+  assert.match(stdout, new RegExp(`\n${made.jobId} .* 0 9 \\* \\* \\* .*stand-up +notify: Stand-up\n`));
+  const { timers } = await json<{ timers: { jobId: string; id?: string }[] }>("timers", "list");
+  assert.deepEqual([timers.length, timers[0]?.id], [3, undefined]);
+
+  for (const args of [["cancel"], ["list"]]) {
+    const { status, stderr } = await run("queue", ...args, "--id", made.jobId);
+    assert.equal(status, 6);
+    assert.ok(stderr.includes(`prism timers cancel ${made.jobId} cancels it`), stderr);
+  }
+  const unknown = await run("queue", "cancel", "--id", crypto.randomUUID());
+  assert.deepEqual([unknown.status, /timers/.test(unknown.stderr)], [6, false]);
+
+  const cancelled = await run("timers", "cancel", "stand-up");
+  assert.deepEqual([cancelled.status, cancelled.stdout], [0, `${made.jobId}  stand-up  cancelled\n`]);
+  const { body } = await prism.get<{ data: { label: string }[] }>("/api/v1/timers");
+  assert.deepEqual(body.data.map(({ label }) => label).sort(), ["lunch", "tea"]);
+  assert.equal((await run("timers", "cancel", "stand-up")).status, 6);
+  await run("trigger", "tea", "--delay", "1h", "--channel", "kitchen");
+  assert.match((await run("timers", "cancel", "tea")).stderr, /tea means 2 timers; give the id of one:\n/);
+});
+
+test("schedules: listed, run, paused, resumed and cancelled by name", async (t) => {
+  const { prism, run, json } = await setUp(t);
+  const payload = { action: { type: "message", channel: "c" } };
+  const schedule = { name: "nightly-report", everyMs: 3_600_000, queue: "timers", kind: "timer", payload };
+  const { body } = await prism.post<{ id: string }>("/api/v1/schedules", schedule);
+  const { stdout } = await run("schedules", "list");
+  assert.match(stdout, /^ID +STATE +NEXT RUN +LAST RUN +REPEATS +ZONE +QUEUE +NAME\n/);
+  assert.match(stdout, /active .* every 60 min +\S+ +timers +nightly-report\n/);
+
+  assert.match((await run("schedules", "pause", "nightly")).stdout, /\S+ +paused /);
+  const { schedules } = await json<{ schedules: { name: string }[] }>("schedules", "list", "--active");
+  assert.equal(
+    schedules.some(({ name }) => name === "nightly-report"),
+    false,
+  );
+  assert.match((await run("schedules", "resume", body.id)).stdout, /\S+ +active /);
+  const ran = await json<{ scheduleId: string; jobId: string }>("schedules", "run", "nightly-report");
+  assert.deepEqual([ran.scheduleId, UUID.test(ran.jobId)], [body.id, true]);
+
+  assert.match((await run("schedules", "cancel", "nightly-report")).stderr, /nothing was deleted; --yes/);
+  const cancelled = await run("schedules", "cancel", "nightly-report", "--yes");
+  assert.deepEqual([cancelled.status, cancelled.stdout], [0, `${body.id}  nightly-report  cancelled\n`]);
+  assert.equal((await prism.get(`/api/v1/schedules/${body.id}`)).status, 404);
+});
+
+test("notifications: one's own and those of another user, acknowledged and read", async (t) => {
+  const { prism, options, run, json } = await setUp(t);
+  const ann = await makeUser(prism, "ann");
+  const send = async (title: string, recipients: readonly string[]) =>
+    (await prism.post<{ id: string }>("/api/v1/notifications", { recipients, title, message: "m" })).body.id;
+  assert.equal((await run("notifications", "list")).stdout, "no notifications\n");
+  const mine = await send("Mine", ["me"]);
+  const first = await send("First", ["ann"]);
+  await send("Second", ["ann"]);
+
+  assert.match(
+    (await run("notifications", "list")).stdout,
+    /^ID +CREATED +STATE +PRIORITY +TITLE +MESSAGE\n.* unread +0 +Mine +m\n$/,
+  );
+  const listed = await json<{ notifications: { title: string }[] }>(
+    "notifications",
+    "list",
+    "--user",
+    "ann",
+    "--limit",
+    "1",
+  );
+  assert.deepEqual(
+    listed.notifications.map(({ title }) => title),
+    ["Second"],
+  );
+  assert.equal((await run("notifications", "read", mine)).stdout, `${mine}  read  Mine\n`);
+  const acked = await run("notifications", "ack", first, "--user", "ann", "--note", "on it");
+  assert.equal(acked.stdout, `${first}  acknowledged  First\n`, acked.stderr);
+  const { body } = await prism.get<{ data: { userId: string; metadata: object }[] }>(
+    "/api/v1/audit?action=notification.acknowledged",
+  );
+  assert.deepEqual(body.data[0]?.metadata, { onBehalfOf: ann.id, noteLength: 5 });
+  assert.notEqual(body.data[0]?.userId, ann.id);
+  assert.equal((await run("notifications", "read", "--all", "--user", "ann")).stdout, "1 marked read\n");
+  assert.equal(
+    (await run("notifications", "list", "--user", "ann", "--status", "unread")).stdout,
+    "no notifications\n",
+  );
+
+  const asAnn = { ...options, env: { ...options.env, PRISM_TOKEN: ann.token } };
+  const own = await runCli(["notifications", "ack", first.slice(0, 13)], asAnn);
+  assert.ok(own.status === 0 || own.status === 7, own.stderr);
+  for (const args of [
+    ["read", "--all"],
+    ["ack", mine],
+    ["read", mine],
+  ]) {
+    const { status, stderr } = await runCli(["notifications", ...args, "--user", "dev"], asAnn);
+    assert.deepEqual([status, /users:manage/.test(stderr)], [5, true], stderr);
+  }
+  assert.equal((await run("notifications", "read")).status, 2);
+  assert.equal((await run("notifications", "ack", mine, "--user", "nix")).status, 6);
+});
+
+test("projects: made, renamed and deleted, with their members", async (t) => {
+  const { prism, run, json } = await setUp(t);
+  await makeUser(prism, "ann");
+  const made = await run("projects", "create", "Operations", "--slug", "ops");
+  assert.match(made.stdout, /^prk_\S+\n$/);
+  assert.match(made.stderr, /^Project \S+ has the slug ops; its API key is not shown again\.\n$/);
+  assert.equal((await run("projects", "create", "Again", "--slug", "ops")).status, 7);
+  assert.match((await run("projects", "rename", "ops", "Night watch")).stdout, /ops +\S+ +owner +Night watch\n$/);
+  assert.match((await run("projects", "list")).stdout, /^ID +SLUG +CREATED +YOUR ROLE +NAME\n/);
+
+  assert.match((await run("projects", "add-member", "ops", "ann", "--role", "editor")).stdout, / ann +editor /);
+  const { members } = await json<{ members: { username: string; role: string }[] }>("projects", "members", "ops");
+  assert.ok(members.some(({ username, role }) => username === "ann" && role === "editor"));
+  assert.equal((await run("projects", "remove-member", "ops", "ann")).status, 0);
+  assert.equal((await run("projects", "remove-member", "ops", "ann")).status, 6);
+
+  assert.equal((await run("projects", "delete", "ops")).status, 2);
+  assert.equal((await run("projects", "delete", "ops", "--yes")).status, 0);
+  assert.equal((await run("projects", "members", "ops")).status, 6);
+});
+
+test("webhooks: of users and projects, tested, switched and deleted", async (t) => {
+  const { prism, run, json } = await setUp(t, { "webhooks.allowPrivateCidrs": "127.0.0.1/32" });
+  const url = `${prism.url}/nix`;
+  assert.equal((await run("webhooks", "list")).stdout, "no webhooks\n");
+  const made = await run("webhooks", "create", url, "--project", "default", "--types", "backup.*, order.paid");
+  assert.match(made.stdout, /^whsec_\S+\n$/, made.stderr);
+  assert.match(
+    (await run("webhooks", "list")).stdout,
+    / default +yes +0 +backup\.\*,order\.paid +http:\/\/\S+\/nix\n$/,
+  );
+  const tested = await run("webhooks", "test", url);
+  assert.equal(tested.status, 8);
+  assert.match(tested.stdout, /^\S+ {2}not delivered {2}404\n$/);
+  assert.match((await run("webhooks", "disable", url)).stdout, /disabled\n$/);
+  const off = await json<{ webhooks: { active: boolean }[] }>("webhooks", "list", "--project", "default");
+  assert.deepEqual(
+    off.webhooks.map(({ active }) => active),
+    [false],
+  );
+  assert.match((await run("webhooks", "enable", url)).stdout, /enabled\n$/);
+  assert.equal((await run("webhooks", "delete", url)).status, 2);
+  assert.equal((await run("webhooks", "delete", url, "--yes")).status, 0);
+  assert.equal((await run("webhooks", "test", url)).status, 6);
+});
+
+test("status shows how the server is, and fails when it is degraded", async (t) => {
+  const { prism, run, json, options } = await setUp(t);
+  const { status, stdout } = await run("status");
+  assert.equal(status, 0);
+  assert.match(
+    stdout,
+    /^STATUS +ok\nversion +\d+\.\d+\.\d+\nrunning for +\d+ s\ndatabase +[\d.]+ MiB, [\d.]+ MiB in its log\n/,
+  );
+  assert.match(stdout, /\nlast backup +-\nconnections +0\nrules +0 active\n/);
+  await prism.post("/api/v1/queues/digest/pause", {});
+  assert.match((await run("status")).stdout, /\npaused queues +digest\n/);
+  const shown = await json<{ status: string; checks: object; lastBackupAt: null }>("status");
+  assert.deepEqual([shown.status, shown.lastBackupAt, Object.keys(shown.checks)[0]], ["ok", null, "database"]);
+
+  t.mock.getter(prism.parts.base.storage, "isFull", () => true);
+  const degraded = await run("status");
+  assert.deepEqual([degraded.status, degraded.stderr], [8, "prism: the server is degraded\n"]);
+  assert.match(degraded.stdout, /^STATUS +degraded\n[\s\S]*\ncheck storage: full\n/);
+  t.mock.restoreAll();
+  const away = { ...options, env: { PRISM_URL: "http://127.0.0.1:2", PRISM_TOKEN: "x" } };
+  assert.equal((await runCli(["status"], away)).status, 4);
+});
+
+test("version and -v say which version this is", async (t) => {
+  const { run, json } = await setUp(t);
+  const { stdout } = await run("-v");
+  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+  assert.equal((await run("version")).stdout, `${stdout.trim()}  (Node.js ${process.versions.node})\n`);
+  assert.equal((await json<{ version: string }>("version")).version, stdout.trim());
+});
