@@ -3,8 +3,8 @@ import { isDeepStrictEqual } from "node:util";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
-import { missingPermission } from "../../http/access.ts";
+import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
+import { missingPermission, requireAccount } from "../../http/access.ts";
 import { requireLink } from "../../http/shapes.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
 import type { NotificationsContext } from "./inbox.ts";
@@ -25,11 +25,12 @@ const READ_SLICE = 1000;
 
 /**
  * Whose notifications are changed: the caller's, or with `ref` those of another user.
- * @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND
+ * @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND; FORBIDDEN for the operator's own
  */
-function readerOf({ users }: NotificationsContext, principal: UserPrincipal, ref = "me"): Reader {
+function readerOf({ users }: NotificationsContext, principal: PermissionHolder, ref = "me"): Reader {
+  if (ref === "me") return requireAccount(principal);
   const userId = users.findAny(ref);
-  if (ref === "me" || userId === principal.userId) return principal;
+  if (principal.kind !== "operator" && userId === principal.userId) return principal;
   for (const permission of ["users:manage", "notifications:read_all"] as const)
     if (!principal.permissions.has(permission)) throw missingPermission(permission);
   if (userId === undefined) throw noSuchUser();
@@ -39,7 +40,7 @@ function readerOf({ users }: NotificationsContext, principal: UserPrincipal, ref
 /** @param userRef whose, if not the caller's. @throws NOTIFICATION_NOT_FOUND and as {@link readerOf} */
 export async function markNotificationRead(
   context: NotificationsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   userRef?: string,
 ) {
@@ -61,7 +62,7 @@ export async function markReadAsUser(
 /** Also marks it read. Keeps the first time and the last note. */
 export async function acknowledgeNotification(
   context: NotificationsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   id: string,
   note: string | undefined,
   userRef?: string,
@@ -132,7 +133,7 @@ export async function deleteNotification(
  */
 export async function readAllNotifications(
   context: NotificationsContext,
-  principal: UserPrincipal,
+  principal: PermissionHolder,
   before: number | undefined,
   userRef?: string,
 ) {

@@ -109,7 +109,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       response: v.object({ updated: v.number() }),
       errors: ["USER_NOT_FOUND"],
       handle: (exchange, { query, body }) =>
-        actions.readAllNotifications(context, userOf(exchange), body.before, query.userId),
+        actions.readAllNotifications(context, holderOf(exchange), body.before, query.userId),
     }),
     route({
       method: "GET",
@@ -133,7 +133,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       response: s.NotificationView,
       errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
       handle: (exchange, { params, query }) =>
-        actions.markNotificationRead(context, userOf(exchange), params.id, query.userId),
+        actions.markNotificationRead(context, holderOf(exchange), params.id, query.userId),
     }),
     route({
       method: "PUT",
@@ -146,7 +146,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       response: s.NotificationView,
       errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
       handle: (exchange, { params, query, body }) =>
-        actions.acknowledgeNotification(context, userOf(exchange), params.id, body.note, query.userId),
+        actions.acknowledgeNotification(context, holderOf(exchange), params.id, body.note, query.userId),
     }),
     route({
       method: "POST",
