@@ -5,15 +5,17 @@ import { confirm } from "./commands/access/prompt.ts";
 import { type Context, contextOf } from "./context.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { printable } from "./output/output.ts";
-import { type ServerClient, serverOf } from "./server-client.ts";
+import type { ServerClient } from "./server-client.ts";
+import { type ServerUse, withServer } from "./with-server.ts";
 
-/** Runs the work of a command on a server, with the command's context. */
-export async function online(
+/** Runs the work of a command on its server ({@link withServer}), with the command's context. */
+export function online<T>(
   command: Command,
-  work: (server: ServerClient, context: Context) => Promise<void>,
-): Promise<void> {
+  work: (server: ServerClient, context: Context) => Promise<T>,
+  use?: ServerUse,
+): Promise<T> {
   const context = contextOf(command);
-  await work(await serverOf(context), context);
+  return withServer(context, (server) => work(server, context), use);
 }
 
 /** Every item of a list of the API. */
@@ -70,8 +72,32 @@ function ambiguous(ref: string, one: string, lines: readonly string[]): CommandE
   return new CommandError(EXIT.conflict, [head, ...shown, ...more].join("\n"));
 }
 
-/** Asks before something is lost, unless --yes was given. @throws CommandError 2 for any other answer */
-export async function requireYes(isYes: boolean | undefined, question: string, unchanged: string): Promise<void> {
-  if (isYes === true || (await confirm(question))) return;
-  throw new CommandError(EXIT.usage, `${unchanged}; --yes answers the question`);
+/**
+ * Deletes what `find` gives, after a question unless --yes was given. The question is asked while no
+ * connection, and without a server no lock, is held. @throws CommandError 2 for any answer but yes
+ */
+export async function deleteAfterQuestion<T>(
+  command: Command,
+  isYes: boolean | undefined,
+  {
+    find,
+    question,
+    remove,
+  }: {
+    find(server: ServerClient): Promise<T>;
+    question(found: T): string;
+    remove(server: ServerClient, found: T): Promise<void>;
+  },
+): Promise<T> {
+  if (isYes === true)
+    return online(command, async (server) => {
+      const found = await find(server);
+      await remove(server, found);
+      return found;
+    });
+  const found = await online(command, find);
+  if (!(await confirm(question(found))))
+    throw new CommandError(EXIT.usage, "nothing was deleted; --yes answers the question");
+  await online(command, (server) => remove(server, found));
+  return found;
 }

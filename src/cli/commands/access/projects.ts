@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
-import { everyItem, online, requireYes } from "../../on-server.ts";
+import { contextOf } from "../../context.ts";
+import { deleteAfterQuestion, everyItem, online } from "../../on-server.ts";
 import { printable, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 
@@ -92,15 +93,15 @@ function addManageProjects(projects: Command): void {
     .argument("<project>", "id or slug")
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism projects delete ops --yes")
-    .action((project: string, { yes }: { readonly yes?: boolean }, command: Command) =>
-      online(command, async (server, { out }) => {
-        const { id, slug, name, eventCount } = await server.get<Project & { eventCount: number }>(pathOf(project));
-        const question = `Delete the project ${printable(name)} (${slug}) with ${eventCount} events, its keys and rules?`;
-        await requireYes(yes, question, "nothing was deleted");
-        await server.remove(pathOf(id));
-        out.result({ id, slug, name, deleted: true }, () => `${id}  ${slug}  deleted`);
-      }),
-    );
+    .action(async (project: string, { yes }: { readonly yes?: boolean }, command: Command) => {
+      const { id, slug, name } = await deleteAfterQuestion(command, yes, {
+        find: (server) => server.get<Project & { readonly eventCount: number }>(pathOf(project)),
+        question: (found) =>
+          `Delete the project ${printable(found.name)} (${found.slug}) with ${found.eventCount} events, its keys and rules?`,
+        remove: (server, found) => server.delete(pathOf(found.id)),
+      });
+      contextOf(command).out.result({ id, slug, name, deleted: true }, () => `${id}  ${slug}  deleted`);
+    });
 }
 
 function addMembers(projects: Command): void {
@@ -140,7 +141,7 @@ function addMembers(projects: Command): void {
     .addHelpText("after", "\nExample:\n  $ prism projects remove-member ops ann")
     .action((project: string, user: string, _flags: object, command: Command) =>
       online(command, async (server, { out }) => {
-        await server.remove(pathOf(project, `/members/${encodeURIComponent(user)}`));
+        await server.delete(pathOf(project, `/members/${encodeURIComponent(user)}`));
         out.result(
           { project, user, removed: true },
           () => `${printable(user)} is no member of ${printable(project)} now`,

@@ -8,7 +8,6 @@ import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
 import { ageText } from "../../output/text.ts";
 import { type Query, type ServerClient, SLICED_LIMIT_MS, serverOf } from "../../server-client.ts";
-import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 import { show } from "../server/tail.ts";
 import { timersOf } from "./timers.ts";

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import type { ScheduleView } from "../../../features/schedules/schema.ts";
 import type { TimerView } from "../../../features/timers/schema.ts";
-import { everyItem, online, pick, requireYes } from "../../on-server.ts";
+import { contextOf } from "../../context.ts";
+import { deleteAfterQuestion, everyItem, online, pick } from "../../on-server.ts";
 import { printable, table } from "../../output/output.ts";
 import { ageText } from "../../output/text.ts";
 import type { ServerClient } from "../../server-client.ts";
@@ -70,7 +71,7 @@ export function addTimers(program: Command): void {
           namesOf: (timer) => [timer.label],
           lineOf: (timer) => `${timer.id}  ${timer.label}  ${timer.cron ?? timer.runAt ?? ""}`,
         });
-        await server.remove(`${TIMERS}/${encodeURIComponent(id)}`);
+        await server.delete(`${TIMERS}/${encodeURIComponent(id)}`);
         out.result({ jobId: id, label, runAt, cancelled: true }, () => `${id}  ${printable(label)}  cancelled`);
       }),
     );
@@ -158,12 +159,12 @@ export function addSchedules(program: Command): void {
     .argument("<schedule>", "id or name, or the beginning of one")
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism schedules cancel nightly-report --yes")
-    .action((ref: string, { yes }: ScheduleFlags, command: Command) =>
-      online(command, async (server, { out }) => {
-        const { id, name } = await findSchedule(server, ref);
-        await requireYes(yes, `Delete the schedule ${printable(name)} (${id})?`, "nothing was deleted");
-        await server.remove(`${SCHEDULES}/${id}`);
-        out.result({ id, name, cancelled: true }, () => `${id}  ${printable(name)}  cancelled`);
-      }),
-    );
+    .action(async (ref: string, { yes }: ScheduleFlags, command: Command) => {
+      const { id, name } = await deleteAfterQuestion(command, yes, {
+        find: (server) => findSchedule(server, ref),
+        question: (schedule) => `Delete the schedule ${printable(schedule.name)} (${schedule.id})?`,
+        remove: (server, schedule) => server.delete(`${SCHEDULES}/${schedule.id}`),
+      });
+      contextOf(command).out.result({ id, name, cancelled: true }, () => `${id}  ${printable(name)}  cancelled`);
+    });
 }

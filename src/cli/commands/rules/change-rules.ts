@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Command } from "commander";
-import type { Context } from "../../context.ts";
+import { contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
-import { everyItem, online, pick, requireYes } from "../../on-server.ts";
+import { deleteAfterQuestion, everyItem, online, pick } from "../../on-server.ts";
 import { CommandError, describeFailure, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
@@ -61,14 +61,14 @@ function addDeleteRule(rules: Command): void {
     .option(...OF_PROJECT)
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism rules delete 'Disk full' --project ops --yes")
-    .action((ref: string, { yes, ...flags }: RuleFlags & { readonly yes?: boolean }, command: Command) =>
-      online(command, async (server, { out }) => {
-        const { id, name } = await findRule(server, ref, flags);
-        await requireYes(yes, `Delete the rule ${printable(name)} (${id})?`, "nothing was deleted");
-        await server.remove(rulePath(id));
-        out.result({ id, name, deleted: true }, () => `${id}  ${printable(name)}  deleted`);
-      }),
-    );
+    .action(async (ref: string, { yes, ...flags }: RuleFlags & { readonly yes?: boolean }, command: Command) => {
+      const { id, name } = await deleteAfterQuestion(command, yes, {
+        find: (server) => findRule(server, ref, flags),
+        question: (rule) => `Delete the rule ${printable(rule.name)} (${rule.id})?`,
+        remove: (server, rule) => server.delete(rulePath(rule.id)),
+      });
+      contextOf(command).out.result({ id, name, deleted: true }, () => `${id}  ${printable(name)}  deleted`);
+    });
 }
 
 interface EditFlags extends RuleFlags {
@@ -92,20 +92,22 @@ Examples:
   $ prism rules edit 'Disk full'
   $ echo '{"cooldownMs":600000}' | prism rules edit 'Disk full' --project ops --file -`,
     )
-    .action((ref: string, flags: EditFlags, command: Command) =>
-      online(command, async (server, context) => {
-        const shown = await findRule(server, ref, flags);
-        const isTerminal = process.stdin.isTTY === true && process.stderr.isTTY === true;
-        const changed =
-          flags.file === undefined && isTerminal
-            ? await editInTerminal(server, context, shown)
-            : await applyText(server, shown, await textOf(flags.file));
-        if (!changed) return context.out.note("The rule is unchanged.");
-        const { id, name, version, condition, warnings } = changed;
-        context.out.result(changed, () => `${id}  ${printable(name)}  version ${version}`);
-        for (const line of warningLines(warnings ?? [], condition)) context.out.note(line);
-      }),
-    );
+    .action(async (ref: string, flags: EditFlags, command: Command) => {
+      const { out } = contextOf(command);
+      const changed = await editRule(ref, flags, command);
+      if (!changed) return out.note("The rule is unchanged.");
+      const { id, name, version, condition, warnings } = changed;
+      out.result(changed, () => `${id}  ${printable(name)}  version ${version}`);
+      for (const line of warningLines(warnings ?? [], condition)) out.note(line);
+    });
+}
+
+async function editRule(ref: string, flags: EditFlags, command: Command): Promise<ChangedRule | undefined> {
+  const isTerminal = process.stdin.isTTY === true && process.stderr.isTTY === true;
+  if (flags.file === undefined && isTerminal)
+    return editInTerminal(command, await online(command, (server) => findRule(server, ref, flags)));
+  const text = await textOf(flags.file);
+  return online(command, async (server) => applyText(server, await findRule(server, ref, flags), text));
 }
 
 function textOf(file = "-"): Promise<string> | string {
@@ -153,11 +155,7 @@ function objectOf(text: string): Readonly<Record<string, unknown>> {
  * Opens the editor until the rule can be stored or the person gives up; the file with the refused
  * text then stays, and the error names it.
  */
-async function editInTerminal(
-  server: ServerClient,
-  { out }: Context,
-  shown: ShownRule,
-): Promise<ChangedRule | undefined> {
+async function editInTerminal(command: Command, shown: ShownRule): Promise<ChangedRule | undefined> {
   const dir = mkdtempSync(join(tmpdir(), "prism-rule-"));
   const file = join(dir, "rule.json");
   // Ids stay in place of names: what is not touched must compare equal to the stored rule.
@@ -168,13 +166,13 @@ async function editInTerminal(
     await runEditor(file);
     const text = readFileSync(file, "utf8");
     try {
-      const changed = text === original ? undefined : await applyText(server, shown, text);
+      const changed = text === original ? undefined : await online(command, (server) => applyText(server, shown, text));
       rmSync(dir, { recursive: true });
       return changed;
     } catch (error) {
       const failure = describeFailure(error);
       if (!failure || failure.exitCode !== EXIT.conflict) throw error;
-      out.note(`prism: ${failure.message}`);
+      contextOf(command).out.note(`prism: ${failure.message}`);
       // Another edit of a rule that was changed meanwhile would be refused as well.
       const isStale = error instanceof ServerRefused && error.code === "VERSION_CONFLICT";
       if (!isStale && (await confirm("Edit it again?"))) continue;

@@ -19,11 +19,15 @@ export function addStatus(program: Command): void {
     .description("health, version, queues, connections and storage of a server; exits 8 when it is degraded")
     .addHelpText("after", "\nExamples:\n  $ prism status\n  $ prism status --json | jq -r .status")
     .action((_flags: object, command: Command) =>
-      online(command, async (server, { out }) => {
-        const status = await server.get<Status>("/api/v1/status");
-        out.result(status, () => statusLines(status, out));
-        if (status.status !== "ok") throw new CommandError(EXIT.checkFailed, `the server is ${status.status}`);
-      }),
+      online(
+        command,
+        async (server, { out }) => {
+          const status = await server.get<Status>("/api/v1/status");
+          out.result(status, () => statusLines(status, out));
+          if (status.status !== "ok") throw new CommandError(EXIT.checkFailed, `the server is ${status.status}`);
+        },
+        { mustRun: true },
+      ),
     );
   program
     .command("version")

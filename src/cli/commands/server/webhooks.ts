@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { TestView, WebhookView } from "../../../features/delivery/webhooks/schema.ts";
-import { everyItem, online, pick, requireYes } from "../../on-server.ts";
+import { contextOf } from "../../context.ts";
+import { deleteAfterQuestion, everyItem, online, pick } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
@@ -100,15 +101,14 @@ function addManageWebhooks(webhooks: Command): void {
     .argument("<webhook>", "id or URL, or the beginning of one")
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism webhooks delete https://example.com/hook --yes")
-    .action((ref: string, { yes }: { readonly yes?: boolean }, command: Command) =>
-      online(command, async (server, { out }) => {
-        const webhook = await findWebhook(server, ref);
-        const { id, url } = webhook;
-        await requireYes(yes, `Delete the webhook ${printable(url)} (${id})?`, "nothing was deleted");
-        await server.remove(pathOf(webhook));
-        out.result({ id, url, deleted: true }, () => `${id}  ${printable(url)}  deleted`);
-      }),
-    );
+    .action(async (ref: string, { yes }: { readonly yes?: boolean }, command: Command) => {
+      const { id, url } = await deleteAfterQuestion(command, yes, {
+        find: (server) => findWebhook(server, ref),
+        question: (webhook) => `Delete the webhook ${printable(webhook.url)} (${webhook.id})?`,
+        remove: (server, webhook) => server.delete(pathOf(webhook)),
+      });
+      contextOf(command).out.result({ id, url, deleted: true }, () => `${id}  ${printable(url)}  deleted`);
+    });
 }
 
 function addOperateWebhooks(webhooks: Command): void {
