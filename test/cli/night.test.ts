@@ -203,3 +203,34 @@ test("version and -v say which version this is", async (t) => {
   assert.equal((await run("version")).stdout, `${stdout.trim()}  (Node.js ${process.versions.node})\n`);
   assert.equal((await json<{ version: string }>("version")).version, stdout.trim());
 });
+
+test("on the machine itself the commands need no token: the operator names users", async (t) => {
+  const prism = await startPrism(t);
+  await makeUser(prism, "ann");
+  const options = { cwd: prism.dir, env: { PRISM_DATA_DIR: prism.dir } };
+  const run = (...args: string[]) => runCli(args, options);
+  const sent = await runJson<{ id: string }>(["send", "--to", "ann", "Wake up"], options);
+  assert.equal((await run("notifications", "ack", sent.id, "--user", "ann")).status, 0);
+  const { status, stderr } = await run("notifications", "list");
+  assert.deepEqual([status, /The operator has no account/.test(stderr)], [5, true], stderr);
+  for (const args of [
+    ["status"],
+    ["timers", "list"],
+    ["schedules", "list"],
+    ["projects", "list"],
+    ["webhooks", "list"],
+    ["send", "hello"],
+  ]) {
+    const result = await run(...args);
+    assert.deepEqual([result.status, result.stderr], [0, ""], args.join(" "));
+  }
+  assert.match((await run("send", "hello")).stdout, /\nno rule matched\n$/);
+  assert.equal((await run("projects", "create", "Ops", "--slug", "ops")).status, 0);
+  assert.match((await run("projects", "add-member", "ops", "ann")).stdout, / ann +viewer /);
+
+  await prism.stop();
+  const stored = await run("send", "--project", "ops", "without a server");
+  assert.equal(stored.status, 0, stored.stderr);
+  const away = await run("status");
+  assert.equal(away.status, 4, "the status of a server that does not run is not that of a core in the command");
+});
