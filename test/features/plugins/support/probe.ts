@@ -17,7 +17,9 @@ export interface Probe {
   stop(): Promise<void>;
 }
 
-const world = globalThis as { probeServices?: CoreServices; probeJobs?: unknown[] };
+/** By the folder of the server: test files that share a process start their servers at the same time. */
+const probes: Record<string, { services: CoreServices; jobs: unknown[] }> = {};
+Object.assign(globalThis, { probes });
 
 export async function startProbe(): Promise<Probe> {
   const root = mkdtempSync(join(tmpdir(), "prism-services-"));
@@ -25,8 +27,8 @@ export async function startProbe(): Promise<Probe> {
   const text = moduleText(
     "probe",
     `
-    globalThis.probeServices = services;
-    const jobs = (globalThis.probeJobs = []);
+    const jobs = [];
+    globalThis.probes[${JSON.stringify(root)}] = { services, jobs };
     services.scheduler.handle("note", async (job) => {
       jobs.push(job);
       job.progress({ at: 1 });
@@ -41,13 +43,13 @@ export async function startProbe(): Promise<Probe> {
   const prism = await TestPrism.start({
     settings: { modulesDir: join(root, "modules"), "modules.hotReload": "false" },
   });
-  const given = world.probeServices;
-  if (!given) throw new Error("the module was not loaded");
+  const probe = probes[root];
+  if (!probe) throw new Error("the module was not loaded");
   const uma = await makeUser(prism, "uma", ["User"]);
   const stop = async (): Promise<void> => {
     await prism.stop();
     rmSync(prism.dir, { recursive: true, force: true });
     rmSync(root, { recursive: true, force: true });
   };
-  return { prism, given, uma, jobs: world.probeJobs ?? [], stop };
+  return { prism, given: probe.services, uma, jobs: probe.jobs, stop };
 }
