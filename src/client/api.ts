@@ -78,7 +78,7 @@ export interface IdempotencyOptions {
 
 export type FetchLike = typeof globalThis.fetch;
 
-/** Any request of the API (docs/api.md). */
+/** Any request of the API (docs/http.md). */
 export interface PrismRequest {
   readonly method: string;
   /** From the root of the server, such as `/api/v1/rules`. */

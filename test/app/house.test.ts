@@ -50,3 +50,23 @@ test("no folder of src holds more than 25 files", () => {
     [],
   );
 });
+
+test("comments of src cite pages of docs that exist, and no document that is not in the repository", () => {
+  for (const file of sources) {
+    const text = readFileSync(join(root, "src", file), "utf8");
+    for (const [, name = ""] of text.matchAll(/\b(docs\/[\w/-]+\.md)/g))
+      assert.ok(existsSync(join(root, name)), `${file}: ${name}`);
+    assert.doesNotMatch(text, /contract (?:section )?\d|\bS[0-4]-\d\d|\(D\d{1,2}[),]/, file);
+  }
+});
+
+/** Pages that are still being rewritten. */
+const UNWRAPPED = /^(cli|operating|backup|configuration)/;
+
+test("pages of docs have lines of 100 columns, but for tables and the names of tests", () => {
+  for (const name of readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })) {
+    if (!name.endsWith(".md") || UNWRAPPED.test(name)) continue;
+    for (const line of readFileSync(join(root, "docs", name), "utf8").split("\n"))
+      assert.ok([...line].length <= 100 || /^(\||\s*<!--)/.test(line), `${name}: ${line}`);
+  }
+});
