@@ -182,15 +182,3 @@ export function openReadStore(file: string): { readonly db: ReadDb; close(): voi
     close: () => connection.close(),
   };
 }
-
-/** Reads the database of the data directory. @throws CommandError 3, 4; SchemaRefused */
-export async function withReadStore<T>(context: Context, read: (db: ReadDb) => Promise<T>): Promise<T> {
-  const loaded = context.loadConfig("none");
-  requireDatabase(loaded);
-  const { db, close } = openReadStore(loaded.config.databaseFile);
-  try {
-    return await read(db);
-  } finally {
-    close();
-  }
-}

@@ -135,7 +135,7 @@ test("rules export and import carry all of a rule to another Prism, by names: fr
     const [row] = prism.parts.base.store.reader
       .prepare<[], { actor: string }>("select actor from audit_log where action = 'rule.create' order by seq desc")
       .all();
-    assert.match(row?.actor ?? "", /"type":"cli"/);
+    assert.match(row?.actor ?? "", /"type":"operator"/);
   });
 
   await t.test("a table for people has project, state and totals; --active leaves the others out", async () => {
@@ -156,14 +156,14 @@ test("rules export and import carry all of a rule to another Prism, by names: fr
   });
 });
 
-test("users whom the token may not read stand by id, and are not found by mail address", async (t) => {
+test("users that the token may not read are written by id, and are not found by mail address", async (t) => {
   const prism = await startPrism(t);
   await makeRules(prism);
   const scopes = ["rules:read", "rules:write", "projects:all"];
   const { body } = await prism.post<{ token: string }>("/api/v1/users/me/tokens", { name: "ci", scopes });
   const options = { cwd: temporaryDir(t), env: { PRISM_TOKEN: body.token, PRISM_URL: prism.url } };
   const exported = await runCli(["rules", "export", "--project", "shop"], options);
-  assert.match(exported.stderr, /1 of their users stand by id/);
+  assert.match(exported.stderr, /1 of their users are written by id/);
   const [rule] = (JSON.parse(exported.stdout) as { rules: { targetUsers: string[] }[] }).rules;
   assert.match(rule?.targetUsers[0] ?? "", /^[0-9a-f-]{36}$/);
   assert.deepEqual(counts(await runJson(["rules", "import", "-"], { ...options, input: exported.stdout })), [0, 0, 1]);
@@ -221,7 +221,7 @@ test("rules import is all or nothing, and says where each problem is", async (t)
       name: "an unknown project",
       input: JSON.stringify({ ...rule, projectId: "shop" }),
       status: 6,
-      says: /rule 1 \(One\): There is no project shop/,
+      says: /rule 1 \(One\): No such project/,
     },
     {
       name: "two rules of one name",

@@ -5,7 +5,7 @@ import { type Context, contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag, pastFlag, rateFlag } from "../../output/flag-values.ts";
 import { type Output, table } from "../../output/output.ts";
-import { serverOf } from "../../server-client.ts";
+import { withServer } from "../../with-server.ts";
 import { warningLines, withCaret } from "./test-rule.ts";
 
 interface Flags {
@@ -34,7 +34,7 @@ export function addBacktestRule(rules: Command): void {
     .addHelpText(
       "after",
       `
-Decided by the running server, on a thread of its own. Ctrl-C ends it there too.
+The server decides on a separate thread. Ctrl-C ends it there too.
 
 Examples:
   $ prism rules backtest --condition "event.amount > 1000" --from 7d
@@ -59,17 +59,18 @@ async function backtest(context: Context, flags: Flags): Promise<BacktestReply> 
     ...(to === undefined ? {} : { to: toRfc3339(to) }),
   };
   const body = { condition, ruleId, projectId, suppression, samples, ...times };
-  const server = await serverOf(context);
-  const progress = context.out.progress("events");
-  try {
-    for await (const line of server.postLines<Line>("/api/v1/rules/backtest", body)) {
-      if ("matched" in line) return line;
-      progress.update(line.scanned, line.total);
+  return withServer(context, async (server) => {
+    const progress = context.out.progress("events");
+    try {
+      for await (const line of server.postLines<Line>("/api/v1/rules/backtest", body)) {
+        if ("matched" in line) return line;
+        progress.update(line.scanned, line.total);
+      }
+    } finally {
+      progress.end();
     }
-  } finally {
-    progress.end();
-  }
-  throw new CommandError(EXIT.unreachable, `${server.base} ended the backtest before its end`);
+    throw new CommandError(EXIT.unreachable, `${server.base} stopped the backtest before its end`);
+  });
 }
 
 function backtestText(reply: BacktestReply, out: Output): string[] {

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import type { ErrorDetail } from "../../../core/errors.ts";
 import type { ImportReply } from "../../../features/rules/schema.ts";
-import { type Context, contextOf, isOnline } from "../../context.ts";
+import { type Context, contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { importRefusal } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
-import { serverOf } from "../../server-client.ts";
+import { withServer } from "../../with-server.ts";
 import { type FiledRule, rulesOfText } from "./rule-source.ts";
 import { caretLines, warningLines } from "./test-rule.ts";
 
@@ -17,16 +17,15 @@ interface Flags {
 export function addImportRules(rules: Command): void {
   rules
     .command("import")
-    .description("make the rules of a file, all or none; works beside a running server")
+    .description("create the rules of a file, all or none")
     .argument("<file>", "what rules export wrote: JSON or a rule a line; - for stdin")
-    .option("--dry-run", "check everything and say what would be done, and do nothing")
-    .option("--update", "change rules that are there under the same name in the same project")
+    .option("--dry-run", "check everything, report what would be done, and do nothing")
+    .option("--update", "change rules that have the same name in the same project")
     .addHelpText(
       "after",
       `
-A rule is known by its name in its project. One that is there and equal is left alone; one that differs is changed with --update,
-and refused without. Nothing is stored unless every rule is valid; what is wrong is said with its place, and exits 7.
-On the data directory; on a server when --url or PRISM_URL names one.
+A rule is identified by its name in its project. An equal rule is left alone; one that differs is changed with --update, and refused
+without. Nothing is stored unless every rule is valid; each problem is reported with its position, and the exit code is 7.
 
 Examples:
   $ prism rules import rules.json --dry-run
@@ -38,10 +37,8 @@ Examples:
 async function run(context: Context, file: string, { dryRun = false, update = false }: Flags): Promise<void> {
   const filed = rulesOfText(file === "-" ? await readStdin() : readTextFile(file, "<file>"));
   const body = { rules: filed.map(({ rule }) => rule), update, dryRun };
-  const store = isOnline(context)
-    ? (await serverOf(context)).post<ImportReply>("/api/v1/rules/import", body)
-    : import("./import-rules-offline.ts").then(({ importOffline }) => importOffline(context, body));
-  const reply = await store.catch((error: unknown) => {
+  const path = "/api/v1/rules/import";
+  const reply = await withServer(context, (server) => server.post<ImportReply>(path, body)).catch((error: unknown) => {
     throw importRefusal(error, "rules", (problem) => problemLines(problem, filed));
   });
   context.out.result(reply, () =>

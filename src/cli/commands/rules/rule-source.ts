@@ -1,12 +1,7 @@
-import { sql } from "kysely";
-import { PrismError } from "../../../core/errors.ts";
 import type { ruleView } from "../../../features/rules/view.ts";
-import type { ReadDb } from "../../../store/database.ts";
-import { type Context, isOnline } from "../../context.ts";
-import { withReadStore } from "../../data-dir.ts";
 import { readInput, readTextFile } from "../../files.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
-import { type ServerClient, serverOf } from "../../server-client.ts";
+import type { ServerClient } from "../../server-client.ts";
 
 /** What is tried: a condition, and what a notification would say. */
 export interface RuleDraft {
@@ -26,18 +21,21 @@ interface StoredRule {
   readonly messageTemplate: string;
 }
 
-/** @throws CommandError 2 when nothing is named, RULE_NOT_FOUND */
-export async function findRuleDraft(context: Context, { condition, rule, file }: Sources): Promise<RuleDraft> {
+/**
+ * The draft of the flags; of `--rule` only its id. @throws CommandError 2 when nothing is named, or
+ * the file cannot be read
+ */
+export async function readRuleDraft({ condition, rule, file }: Sources): Promise<RuleDraft | { readonly id: string }> {
   if (condition !== undefined) return { condition };
   if (file !== undefined)
     return draftOfText(file === "-" ? await readInput("-", "--file") : readTextFile(file, "--file"));
   if (rule === undefined) throw new CommandError(EXIT.usage, "give --condition, --rule or --file");
-  const path = `/api/v1/rules/${encodeURIComponent(rule)}`;
-  return draftOf(
-    isOnline(context)
-      ? await (await serverOf(context)).get<StoredRule>(path)
-      : await withReadStore(context, (db) => storedRule(db, rule)),
-  );
+  return { id: rule };
+}
+
+/** @throws RULE_NOT_FOUND */
+export async function storedDraft(server: ServerClient, id: string): Promise<RuleDraft> {
+  return draftOf(await server.get<StoredRule>(`/api/v1/rules/${encodeURIComponent(id)}`));
 }
 
 /** A rule as `export rules` writes it, else the text itself is the condition. */
@@ -60,13 +58,6 @@ function draftOf({ condition, titleTemplate, messageTemplate }: StoredRule): Rul
   return { condition, templates: { title: titleTemplate, message: messageTemplate } };
 }
 
-async function storedRule(db: ReadDb, id: string): Promise<StoredRule> {
-  const { findRule } = await import("../../../features/rules/queries.ts");
-  const rule = await findRule(db, id);
-  if (!rule) throw new PrismError("RULE_NOT_FOUND", `There is no rule ${id}`);
-  return rule;
-}
-
 /** A rule as the API shows it. */
 export type ShownRule = ReturnType<typeof ruleView>;
 
@@ -81,46 +72,12 @@ interface RuleSet {
   readonly users: ReadonlyMap<string, string>;
 }
 
-/**
- * Rules of all projects, or of one: from a server as far as the token may read, else from the data
- * directory. @throws CommandError, PrismError
- */
+/** Rules of all projects, or of one, as far as the caller may read. @throws ServerRefused */
 export async function readRules(
-  context: Context,
+  server: ServerClient,
   project: string | undefined,
   { withUsers }: { readonly withUsers: boolean },
 ): Promise<RuleSet> {
-  if (isOnline(context)) return rulesOfServer(await serverOf(context), project, withUsers);
-  return withReadStore(context, (db) => rulesOfStore(db, project, withUsers));
-}
-
-async function rulesOfStore(db: ReadDb, project: string | undefined, withUsers: boolean): Promise<RuleSet> {
-  const [{ findProjectRef }, { allRules, roleNames }, { ruleView }] = await Promise.all([
-    import("../access/account-queries.ts"),
-    import("../../../features/rules/queries.ts"),
-    import("../../../features/rules/view.ts"),
-  ]);
-  const projectId = project === undefined ? undefined : (await findProjectRef(db, project)).id;
-  const everything = { projectIds: null, withGlobal: true, active: undefined, q: undefined, createdBy: undefined };
-  const filter = { ...everything, projectId, roleId: undefined };
-  const roles = await roleNames(db);
-  const rows = await allRules(db, filter, { field: "createdAt", descending: false });
-  const projects = await db.selectFrom("projects").select(["id", "slug"]).execute();
-  const rules = rows.map((row) => ruleView(row, roles, () => null));
-  const ids = JSON.stringify([...new Set(withUsers ? rules.flatMap(({ targetUsers }) => targetUsers) : [])]);
-  const users = await db
-    .selectFrom("users")
-    .select(["id", "externalId", "username", "email"])
-    .where(sql<boolean>`id in (select value from json_each(${ids}))`)
-    .execute();
-  return {
-    rules,
-    slugs: new Map(projects.map(({ id, slug }) => [id, slug])),
-    users: new Map(users.map((user) => [user.id, referenceOf(user)])),
-  };
-}
-
-async function rulesOfServer(server: ServerClient, project: string | undefined, withUsers: boolean): Promise<RuleSet> {
   const query = { sort: "createdAt", projectId: project };
   const rules: ShownRule[] = [];
   for await (const rule of server.list<ShownRule>("/api/v1/rules", query)) rules.push(rule);
@@ -129,7 +86,7 @@ async function rulesOfServer(server: ServerClient, project: string | undefined, 
   const users = new Map<string, string>();
   const ids = new Set(withUsers ? rules.flatMap(({ targetUsers }) => targetUsers) : []);
   for (const id of ids) {
-    const reference = await referenceOnServer(server, id);
+    const reference = await referenceOf(server, id);
     if (reference !== undefined) users.set(id, reference);
   }
   return { rules, slugs, users };
@@ -142,19 +99,15 @@ interface Named {
   readonly email: string | null;
 }
 
-async function referenceOnServer(server: ServerClient, id: string): Promise<string | undefined> {
+/** What means the user on another server, too; undefined where the caller may not read users. */
+async function referenceOf(server: ServerClient, userId: string): Promise<string | undefined> {
   try {
-    return referenceOf(await server.get<Named>(`/api/v1/users/${id}`));
+    const { id, externalId, username, email } = await server.get<Named>(`/api/v1/users/${userId}`);
+    return externalId ?? username ?? email ?? id;
   } catch (error) {
-    // Whoever may read rules may not always read users.
     if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return undefined;
     throw error;
   }
-}
-
-/** What means the user on another Prism, too. */
-function referenceOf({ id, externalId, username, email }: Named): string {
-  return externalId ?? username ?? email ?? id;
 }
 
 /** What `rules export` writes around the rules, so that a file says what it is. */

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { contextOf } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
 import { table } from "../../output/output.ts";
+import { withServer } from "../../with-server.ts";
 import { addBacktestRule } from "./backtest-rule.ts";
 import { addChangeRules } from "./change-rules.ts";
 import { addImportRules } from "./import-rules.ts";
@@ -22,7 +23,7 @@ function addListRules(rules: Command): void {
     .addHelpText(
       "after",
       `
-From the data directory; from a server when --url or PRISM_URL names one, as far as the token may read there.
+On a server that --url or PRISM_URL names, as far as the token may read there.
 
 Examples:
   $ prism rules list
@@ -30,7 +31,9 @@ Examples:
     )
     .action(async ({ project, active }: Flags, command: Command) => {
       const context = contextOf(command);
-      const { rules: all, slugs } = await readRules(context, project, { withUsers: false });
+      const { rules: all, slugs } = await withServer(context, (server) =>
+        readRules(server, project, { withUsers: false }),
+      );
       const shown = active ? all.filter((rule) => rule.active) : all;
       context.out.result({ rules: shown }, () =>
         table(
@@ -82,8 +85,8 @@ function addExportRules(rules: Command): void {
     .addHelpText(
       "after",
       `
-Roles stand by name, projects by slug, users by external id, username or mail address, so that the file means the same elsewhere.
-From the data directory; from a server when --url or PRISM_URL names one. There users that the token may not read stand by id.
+Roles are written by name, projects by slug, users by external id, username or mail address, so that the file means the same elsewhere.
+Users that the token may not read are written by id.
 
 Examples:
   $ prism rules export --out rules.json
@@ -93,7 +96,7 @@ Examples:
       const context = contextOf(command);
       const file = out === "-" ? undefined : out;
       requireReplaceable(file, force);
-      const set = await readRules(context, project, { withUsers: true });
+      const set = await withServer(context, (server) => readRules(server, project, { withUsers: true }));
       const rules = set.rules.map((rule) => portableRule(rule, set));
       await writeRows([textOfRules(rules, format)], { file, gzip: false, force });
       const unnamed = new Set(set.rules.flatMap(({ targetUsers }) => targetUsers).filter((id) => !set.users.has(id)));
@@ -101,7 +104,9 @@ Examples:
       const count = `${rules.length} ${rules.length === 1 ? "rule" : "rules"}`;
       context.out.note(file === undefined ? count : `${count} in ${file}`);
       if (unnamed.size > 0)
-        context.out.note(`${unnamed.size} of their users stand by id: the token may not read users, or they are gone.`);
+        context.out.note(
+          `${unnamed.size} of their users are written by id: the token may not read users, or they are gone.`,
+        );
     });
 }
 

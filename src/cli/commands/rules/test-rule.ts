@@ -5,8 +5,9 @@ import { type Context, contextOf, isOnline } from "../../context.ts";
 import { readJsonObject } from "../../files.ts";
 import { CommandError, EXIT, type ServerRefused } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
-import { serverOf } from "../../server-client.ts";
-import { findRuleDraft, type RuleDraft } from "./rule-source.ts";
+import type { ServerClient } from "../../server-client.ts";
+import { withServer } from "../../with-server.ts";
+import { type RuleDraft, readRuleDraft, storedDraft } from "./rule-source.ts";
 
 const WINDOW = 76;
 
@@ -57,7 +58,7 @@ export function addTestRule(rules: Command): void {
     .addHelpText(
       "after",
       `
-Here by default; on a server when --url or PRISM_URL names one. A condition that is not valid exits 7.
+--condition and --file need no server, unless --url or PRISM_URL names one. The exit code is 7 for a condition that is not valid.
 
 Examples:
   $ prism rules test --condition "event.amount > 1000" --event '{"type":"payment","amount":1500}'
@@ -69,25 +70,49 @@ Examples:
 async function testRule(context: Context, flags: Flags): Promise<void> {
   if (flags.file === "-" && flags.event === "-")
     throw new CommandError(EXIT.usage, "--file and --event cannot both be read from stdin");
-  const draft = await findRuleDraft(context, flags);
+  const given = await readRuleDraft(flags);
   const event = await readJsonObject(flags.event, "--event");
-  const result = await decide(context, draft, event).catch((error: unknown) => {
-    throw withCaret(error, draft.condition);
-  });
-  context.out.result(result, () => explain(context, result, draft.condition));
+  const { result, condition } =
+    "id" in given || isOnline(context)
+      ? await withServer(context, (server) => decideOn(server, given, event))
+      : { result: await decideHere(given, event), condition: given.condition };
+  context.out.result(result, () => explain(context, result, condition));
   if (flags.expect !== undefined && result.matched !== (flags.expect === "true"))
     throw new CommandError(EXIT.checkFailed, `expected ${flags.expect}, but the condition gave ${result.matched}`);
 }
 
-async function decide(context: Context, draft: RuleDraft, event: Record<string, unknown>): Promise<RuleTestResult> {
-  if (isOnline(context))
-    return (await serverOf(context)).post<RuleTestResult>("/api/v1/rules/test", { ...draft, event });
+interface Decided {
+  readonly result: RuleTestResult;
+  readonly condition: string;
+}
+
+async function decideOn(
+  server: ServerClient,
+  given: RuleDraft | { readonly id: string },
+  event: Record<string, unknown>,
+): Promise<Decided> {
+  const draft = "id" in given ? await storedDraft(server, given.id) : given;
+  const { condition } = draft;
+  const result = await server
+    .post<RuleTestResult>("/api/v1/rules/test", { ...draft, event })
+    .catch((error: unknown) => {
+      throw withCaret(error, condition);
+    });
+  return { result, condition };
+}
+
+/** What is given whole needs no server and no database. */
+async function decideHere(draft: RuleDraft, event: Record<string, unknown>): Promise<RuleTestResult> {
   const [{ testRule: evaluate }, { trialEvent }] = await Promise.all([
     import("../../../features/rules/trial.ts"),
     import("../../../features/events/bus.ts"),
   ]);
   const projectId = typeof event["projectId"] === "string" ? event["projectId"] : "default";
-  return evaluate({ ...draft, event: trialEvent(event, projectId, Date.now()) });
+  try {
+    return evaluate({ ...draft, event: trialEvent(event, projectId, Date.now()) });
+  } catch (error) {
+    throw withCaret(error, draft.condition);
+  }
 }
 
 /** A refused condition, with the place under it that is meant. */

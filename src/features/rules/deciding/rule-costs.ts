@@ -1,11 +1,8 @@
-import type { Database as Sqlite } from "better-sqlite3";
 import { runAs, SYSTEM } from "../../../core/caller.ts";
 import type { Clock } from "../../../core/clock.ts";
-import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { Database } from "../../../store/database.ts";
 import type { AuditService } from "../../audit/index.ts";
-import { readCondition } from "../language/language.ts";
 import type { RuleRow } from "../queries.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 
@@ -212,31 +209,5 @@ export class PatternQuota {
     if (sum === 0) this.#byProject.delete(projectId);
     else this.#byProject.set(projectId, sum);
     this.#total += size;
-  }
-}
-
-/**
- * Counts the patterns of stored active rules, without a running server. Broken rules do not count.
- */
-export function storedPatterns(reader: Sqlite, limits: PatternLimits): PatternQuota {
-  const quota = new PatternQuota(limits);
-  const rules = reader.prepare<[], Pick<RuleRow, "id" | "projectId" | "condition">>(
-    `select id, projectId, condition from rules where active = 1 and deletedAt is null and condition like '%matches%'
-     and tooCostlyVersion is not version`,
-  );
-  for (const { id, projectId, condition } of rules.iterate()) {
-    const size = sizeOf(condition);
-    if (quota.refusal(projectId, size) === null) quota.set(id, projectId, size);
-  }
-  return quota;
-}
-
-/** @returns 0 for a condition that does not compile */
-function sizeOf(condition: string): number {
-  try {
-    return readCondition(condition).measure();
-  } catch (error) {
-    if (error instanceof PrismError) return 0;
-    throw error;
   }
 }
