@@ -39,7 +39,7 @@ interface Sample {
   readonly payload: string;
 }
 
-/** What is told of an alert, in the app and by mail. */
+/** Title and text of an alert, in the app and by mail. */
 function alertText({ project, count, windowMs, firstAt, lastAt, samples }: AlertFacts) {
   const errors = count === 1 ? "1 error" : `${count} errors`;
   const lines = samples.map((sample) => `- ${sampleText(sample)}`);
@@ -54,7 +54,7 @@ function alertText({ project, count, windowMs, firstAt, lastAt, samples }: Alert
   };
 }
 
-/** What an event says of itself, where its payload has a message. */
+/** The message of an event's payload, if it has one. */
 function sampleText({ id, type, level, receivedAt, payload }: Sample): string {
   const { message } = JSON.parse(payload) as { message?: unknown };
   const said = typeof message === "string" && message !== "" ? `: ${cleanText(message).replaceAll(/\s+/g, " ")}` : "";
@@ -68,7 +68,7 @@ const UNITS = [
   [1000, "second"],
 ] as const;
 
-/** In the largest unit that gives a whole number. */
+/** In the largest unit without a fraction. */
 function spelledDuration(ms: number): string {
   const [size, unit] = UNITS.find(([unitMs]) => ms % unitMs === 0) ?? [1, "millisecond"];
   const count = ms / size;
@@ -83,14 +83,14 @@ const PRIORITY = 500;
 interface AlertPayload extends ErrorBurst {
   readonly projectId: string;
   readonly windowMs: number;
-  /** Absent in jobs of earlier versions. */
+  /** Undefined in jobs of earlier versions. */
   readonly isFollowUp?: boolean;
 }
 
 /**
- * Errors in quick succession: one job per project at a time tells its people, in the app and by
- * mail, and then the project is silent for a while. The notification, the mark of the silence and
- * the job's own end are one transaction: a restart neither loses an alert nor repeats one.
+ * Alerts about many errors within a short time. One job per project at a time notifies its members,
+ * in the app and by mail; then the project is silent for a while. The notification, the mark of the
+ * silence and the end of the job share a transaction: a restart neither loses nor repeats an alert.
  */
 export class Alerts {
   readonly #context: AlertsContext;
@@ -109,7 +109,7 @@ export class Alerts {
   async #raise(projectId: string, { runAt, ...burst }: RaisedBurst): Promise<void> {
     const { jobs, settings } = this.#context;
     const payload: AlertPayload = { projectId, windowMs: settings.alert.windowMs, ...burst };
-    // A key of its own: an alert that is due now must not wait for the end of a silence.
+    // A separate key: an alert that is due now must not wait for the end of a silence.
     const dedupeKey = burst.isFollowUp ? `alert:${projectId}:silence` : `alert:${projectId}`;
     await jobs.enqueue({ queue: QUEUE, kind: TELL, payload, runAt, dedupeKey });
   }
@@ -146,7 +146,7 @@ export class Alerts {
     return COMPLETED;
   }
 
-  /** At the end of a silence all of its errors are told, not only those that made the job. */
+  /** At the end of a silence all its errors are reported, not only those of the job. */
   #withUntold(payload: AlertPayload): AlertPayload {
     const untold = payload.isFollowUp ? this.#watch.untold(payload.projectId) : null;
     if (!untold || untold.lastSeq < payload.lastSeq) return payload;

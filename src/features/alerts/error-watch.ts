@@ -13,10 +13,10 @@ import { type ErrorBurst, ErrorSum, ErrorWindow } from "./error-window.ts";
 
 const MARK = "alert:";
 
-/** The last alert of a project, for the silence behind it. */
+/** The last alert of a project, for the silence after it. */
 export interface AlertMark {
   readonly at: EpochMs;
-  /** Errors up to here have been told. */
+  /** Errors up to this offset are reported. */
   readonly upToSeq: number;
 }
 
@@ -49,7 +49,7 @@ export async function putMark(trx: Trx, projectId: string, mark: AlertMark): Pro
     .execute();
 }
 
-/** Errors of all projects in a range of offsets, in their order. */
+/** Errors of all projects in a range of offsets, ascending. */
 export function errorsBetween(scan: ReadDb, from: number, upTo: number, limit: number) {
   return scan
     .selectFrom("events")
@@ -62,7 +62,7 @@ export function errorsBetween(scan: ReadDb, from: number, upTo: number, limit: n
     .execute();
 }
 
-/** Those of these events that are still there, in their order. */
+/** The existing ones of these events, ascending. */
 export function eventsOf(db: ReadDb, seqs: readonly number[]) {
   return db
     .selectFrom("events")
@@ -72,7 +72,7 @@ export function eventsOf(db: ReadDb, seqs: readonly number[]) {
     .execute();
 }
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface AlertsOwn {
   readonly db: Database;
   readonly reader: Sqlite;
@@ -89,13 +89,13 @@ export interface AlertsOwn {
 export type AlertsContext = AlertsOwn & Pick<CoreServices, "log">;
 
 const PAGE = 5000;
-/** Errors that may wait until what happened before the start is known. */
+/** Limit of errors that wait until earlier ones are loaded. */
 const MAX_HELD = 100_000;
-/** Of projects that have had an error; then those whose window is over are forgotten. */
+/** Limit of projects in memory; those whose window has passed are removed. */
 const MAX_WINDOWS = 10_000;
 /**
- * Behind this a job that should have told an alert may be gone: cancelled, say. If it still waits,
- * its key stands for the new one.
+ * After this time a job that should have sent an alert may be gone, for example cancelled. If it
+ * still waits, its key covers the new one.
  */
 const BUSY_MS = 300_000;
 
@@ -105,36 +105,36 @@ interface NotedError {
   readonly receivedAt: EpochMs;
 }
 
-/** A burst that is to be told. */
+/** A burst to report. */
 export interface RaisedBurst extends ErrorBurst {
   /**
-   * It happened while the project was silent, which ends at `runAt`; then all errors of the silence
-   * are told.
+   * It happened during a silence, which ends at `runAt`; then all errors of the silence are
+   * reported.
    */
   readonly isFollowUp: boolean;
   readonly runAt: EpochMs;
 }
 
-/** NotifiedRecipient of a burst; it resolves when the alert's job is in the table. */
+/** Called with a burst; resolves when the alert's job is in the table. */
 type Raise = (projectId: string, burst: RaisedBurst) => Promise<void>;
 
 /**
- * Counts the errors of each project as they are committed: a look at level and type of an event
- * costs ingest nothing that can be measured, and the log is not read again. What had happened
- * before a start is read once, in the scan thread.
+ * Counts the errors of each project as they are committed: checking level and type of an event has
+ * no measurable cost, and the log is not read again. Errors before the start are read once, in the
+ * scan thread.
  */
 export class ErrorWatch implements Observer {
   readonly #context: AlertsContext;
   readonly #raise: Raise;
   readonly #thresholdOf;
   readonly #windows = new Map<string, ErrorWindow>();
-  /** What projects have not been told yet, from an alert on until its silence is over. */
+  /** Unreported errors of projects, from an alert until the end of its silence. */
   readonly #untold = new Map<string, ErrorSum>();
-  /** When projects were alerted last, for the silence behind it. */
+  /** Time of each project's last alert, for the silence after it. */
   readonly #toldAt = new Map<string, EpochMs>();
-  /** Projects whose alert is being told, and since when. */
+  /** Projects whose alert is being sent, and since when. */
   readonly #busy = new Map<string, EpochMs>();
-  /** What came before the past was known; null since it is. */
+  /** Errors before the past was loaded; null since then. */
   #held: NotedError[] | null = [];
   #bursts = new Map<string, RaisedBurst>();
   #wakeUp = deferred<void>();
@@ -176,7 +176,7 @@ export class ErrorWatch implements Observer {
 
   notifications(): void {}
 
-  /** The project was told of these errors, or had been before: those after them count on. */
+  /** The project was notified of these errors: only later ones count. */
   told(projectId: string, at: EpochMs, burst: Pick<ErrorBurst, "count" | "lastSeq" | "lastAt">): void {
     this.#busy.delete(projectId);
     this.#toldAt.set(projectId, at);
@@ -185,12 +185,12 @@ export class ErrorWatch implements Observer {
     this.#look(projectId);
   }
 
-  /** All that a project has not been told yet; null when this process has not seen it. */
+  /** A project's unreported errors; null if this process has seen none. */
   untold(projectId: string): ErrorBurst | null {
     return this.#untold.get(projectId)?.facts() ?? null;
   }
 
-  /** The job has come to nothing: the next error may raise another. */
+  /** The job did nothing: the next error may raise another alert. */
   released(projectId: string): void {
     this.#busy.delete(projectId);
   }
@@ -235,13 +235,13 @@ export class ErrorWatch implements Observer {
     const now = clock.now();
     const toldAt = this.#toldAt.get(projectId) ?? Number.NEGATIVE_INFINITY;
     const isFollowUp = isSilent(now, toldAt, cooldownMs);
-    // The distance counts: after the clock was set back, a job that is gone must not silence the
-    // project until that time comes again.
+    // Uses the distance: after the clock was set back, a lost job must not silence the project
+    // until that time comes again.
     if (Math.abs(now - (this.#busy.get(projectId) ?? Number.NEGATIVE_INFINITY)) < BUSY_MS) return;
     this.#busy.set(projectId, now);
     if (!isFollowUp) this.#untold.set(projectId, ErrorSum.of(burst));
     this.#bursts.set(projectId, { ...burst, isFollowUp, runAt: isFollowUp ? toldAt + cooldownMs : now });
-    // The commit that tells of the error is not the place to write in.
+    // Must not write inside the commit that announces the error.
     this.#wakeUp.resolve();
   }
 
@@ -259,7 +259,7 @@ export class ErrorWatch implements Observer {
     }
   }
 
-  /** Errors of before the start that still count, and the silences that have not ended. */
+  /** Errors before the start that still count, and the current silences. */
   async #recall(last: { readonly seq: number; readonly receivedAt: number } | undefined): Promise<void> {
     const { db, clock, settings } = this.#context;
     const { windowMs } = settings.alert;
@@ -270,7 +270,7 @@ export class ErrorWatch implements Observer {
       if (isSilent(clock.now(), at, cooldownMs)) this.#untold.set(projectId, new ErrorSum());
     }
     const since = clock.now() - windowMs;
-    // Mostly nothing came lately: then there is nothing to read, and no thread is started for it.
+    // Usually nothing is recent: then nothing is read and no thread is started.
     if (!last || last.receivedAt < since) return;
     for (let from = await firstSeqSince(db.scan, since); from <= last.seq; ) {
       const page = await errorsBetween(db.scan, from, last.seq, PAGE);
@@ -281,12 +281,12 @@ export class ErrorWatch implements Observer {
   }
 }
 
-/** Whether an alert still keeps its project silent; also where the clock was set back behind it. */
+/** Whether an alert still silences its project; also after the clock was set back. */
 export function isSilent(now: EpochMs, toldAt: EpochMs, cooldownMs: number): boolean {
   return Math.abs(now - toldAt) < cooldownMs;
 }
 
-/** The event itself would be kept with its payload. */
+/** Keeping the event itself would keep its payload. */
 function factsOf({ projectId, seq, receivedAt }: NotedError): NotedError {
   return { projectId, seq, receivedAt };
 }

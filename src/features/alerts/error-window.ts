@@ -1,28 +1,26 @@
 import type { EpochMs } from "../../core/clock.ts";
 
-/**
- * A number of errors is enough to know where an alert began; so many of the newest are named in it.
- */
+/** An alert names this many of the latest errors. */
 const SAMPLES = 5;
 
-/** Errors in quick succession: as many as there had to be, within the time there was. */
+/** Errors in quick succession: the threshold reached within the window. */
 export interface ErrorBurst {
   readonly count: number;
   readonly firstAt: EpochMs;
   readonly lastAt: EpochMs;
   readonly lastSeq: number;
-  /** Offsets of the newest, at most five, in their order. */
+  /** Offsets of the latest ones, at most five, ascending. */
   readonly samples: readonly number[];
 }
 
-/** The last errors of one project: as many as its threshold, none older than the window. */
+/** The last errors of one project: up to its threshold, none older than the window. */
 export class ErrorWindow {
   #at: EpochMs[] = [];
   #seqs: number[] = [];
-  /** Those before it have left the window. */
+  /** Earlier entries have left the window. */
   #head = 0;
 
-  /** Whether nothing of it is left. */
+  /** Whether the window is empty. */
   isOver(now: EpochMs, windowMs: number): boolean {
     return (this.#at.at(-1) ?? Number.NEGATIVE_INFINITY) <= now - windowMs;
   }
@@ -32,7 +30,7 @@ export class ErrorWindow {
     this.#seqs.push(seq);
   }
 
-  /** The burst that the newest error completes; undefined while there are too few. */
+  /** The burst completed by the latest error; undefined below the threshold. */
   burst(threshold: number, windowMs: number): ErrorBurst | undefined {
     const lastAt = this.#at.at(-1);
     const lastSeq = this.#seqs.at(-1);
@@ -44,7 +42,7 @@ export class ErrorWindow {
     return { count, firstAt, lastAt, lastSeq, samples: this.#seqs.slice(this.#head).slice(-SAMPLES) };
   }
 
-  /** Errors up to this offset have been told: they do not count again. */
+  /** Errors up to this offset are reported and no longer count. */
   drop(upToSeq: number): void {
     while ((this.#seqs[this.#head] ?? Number.POSITIVE_INFINITY) <= upToSeq) this.#head++;
   }
@@ -59,10 +57,7 @@ export class ErrorWindow {
   }
 }
 
-/**
- * All errors of a project since those it was last told of: a number, and the newest, however many
- * there are.
- */
+/** All unreported errors of a project: their number and the latest ones. */
 export class ErrorSum {
   #count = 0;
   #firstAt: EpochMs = 0;
@@ -79,7 +74,7 @@ export class ErrorSum {
     if (this.#samples.length > SAMPLES) this.#samples.shift();
   }
 
-  /** Begins with a burst that is about to be told. */
+  /** Starts with a burst that is about to be reported. */
   static of({ count, firstAt, lastAt, lastSeq, samples }: ErrorBurst): ErrorSum {
     const sum = new ErrorSum();
     sum.#count = count;
@@ -90,14 +85,14 @@ export class ErrorSum {
     return sum;
   }
 
-  /** They have been told. @param upToSeq the last of them */
+  /** Removes reported errors. @param upToSeq the last of them */
   drop(count: number, upToSeq: number, lastAt: EpochMs): void {
     this.#count = Math.max(0, this.#count - count);
     this.#firstAt = lastAt;
     this.#samples = this.#samples.filter((seq) => seq > upToSeq);
   }
 
-  /** Null where there are none. */
+  /** Null for none. */
   facts(): ErrorBurst | null {
     if (this.#count === 0) return null;
     return {

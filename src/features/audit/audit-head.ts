@@ -11,32 +11,28 @@ import { AUDIT_KEY_SETTING, isHeadRequired, markedAuditKey } from "../../store/s
 import type { AuditHead, AuditService } from "./audit-log.ts";
 
 /**
- * A head as a file or a log line has it; `mac` is null in the form of earlier versions and of the
- * log.
+ * A head from a file or log line; `mac` is null in the log and in the format of earlier versions.
  */
 export interface NotedHead extends AuditHead {
   readonly mac: string | null;
 }
 
-/** What of a database tells whether a noted head is right. */
+/** What is needed to verify a recorded head. */
 interface HeadFacts {
   readonly key: Uint8Array;
   /** A signed head was written for this database. */
   readonly isRequired: boolean;
-  /** The hash of the row with this number, undefined where there is none. */
+  /** The hash of the row with this number, or undefined. */
   hashAt(seq: number): string | undefined;
 }
 
-/**
- * The head of the chain as it was noted last, outside the database; null when none was, or when the
- * file is damaged.
- */
+/** The last head recorded outside the database; null for none, or for a damaged file. */
 export async function readAuditHead(dataDir: string): Promise<NotedHead | null> {
   const text = await readFile(auditHeadFile(dataDir), "utf8").catch(() => "");
   return parseAuditHead(text.trim());
 }
 
-/** Reads `seq:hash`, with or without the `:mac` of the file. */
+/** Parses `seq:hash`, with or without the `:mac` of the file. */
 export function parseAuditHead(text: string): NotedHead | null {
   const match = /^(\d{1,15}):([0-9a-f]{64})(?::([0-9a-f]{64}))?$/.exec(text);
   return match ? { seq: Number(match[1]), hash: match[2] as string, mac: match[3] ?? null } : null;
@@ -47,7 +43,7 @@ export function auditHeadLine(key: Uint8Array, head: AuditHead): string {
   return `${head.seq}:${head.hash}:${macOf(key, head).toString("hex")}\n`;
 }
 
-/** Says what is wrong with a noted head, in words for an operator; null when nothing is. */
+/** The problem with a recorded head, for an operator; null for none. */
 export function auditHeadProblem(noted: NotedHead | null, { key, isRequired, hashAt }: HeadFacts): string | null {
   if (noted === null) return isRequired ? "audit.head is missing or damaged, though a server has written it" : null;
   if (noted.mac === null ? isRequired : !timingSafeEqual(Buffer.from(noted.mac, "hex"), macOf(key, noted)))
@@ -61,7 +57,7 @@ function auditHeadFile(dataDir: string): string {
   return join(dataDir, "audit.head");
 }
 
-/** The label keeps it apart from the hashes of rows, which the same key makes. */
+/** The label separates it from the hashes of rows, which use the same key. */
 function macOf(key: Uint8Array, { seq, hash }: AuditHead): Buffer {
   return createHmac("sha256", key).update(`audit.head\n${seq}:${hash}`).digest();
 }
@@ -80,9 +76,9 @@ interface AuditHeadParts {
 }
 
 /**
- * Notes the head of the audit chain outside the database: in the log and, signed, in
- * `<dataDir>/audit.head`, at start, hourly and at the stop. A file that is missing, not signed or
- * contradicted by the trail is left as it is, as evidence, until a start accepts it.
+ * Records the head of the audit chain outside the database: in the log and, signed, in
+ * `<dataDir>/audit.head`, at start, hourly and at stop. A missing, unsigned or contradicted file is
+ * kept as evidence until a start accepts it.
  */
 export class AuditHeadKeeper {
   readonly #parts: AuditHeadParts;
@@ -97,14 +93,14 @@ export class AuditHeadKeeper {
     this.#at = parts.reader.prepare<[number], AuditHead>("select seq, hash from audit_log where seq = ?");
   }
 
-  /** What the last look found wrong; null when nothing was. */
+  /** The problem found last; null for none. */
   get warning(): string | null {
     return this.#warning;
   }
 
   /**
-   * @param isAccepted an operator takes the trail as it is: what is wrong is recorded in it, and
-   * its head is noted.
+   * @param isAccepted an operator accepts the trail: the problem is recorded in it, and its head is
+   * written.
    */
   async start(isAccepted: boolean): Promise<void> {
     if (isAccepted) await this.#accept();
@@ -118,10 +114,7 @@ export class AuditHeadKeeper {
     await this.#note();
   }
 
-  /**
-   * Compares the file with the trail as both are now. @returns words for an operator, null when
-   * they agree
-   */
+  /** Compares the file with the trail. @returns the difference, for an operator; null for none */
   async problem(): Promise<string | null> {
     const { dataDir, reader, box, auditKey } = this.#parts;
     const isRequired = isHeadRequired(reader, box);
@@ -152,7 +145,7 @@ export class AuditHeadKeeper {
     }
   }
 
-  /** An empty trail has a head, too: a file that is missing means that it was removed. */
+  /** An empty trail has a head too, so a missing file was removed. */
   #head(): AuditHead {
     return this.#last.get() ?? EMPTY_TRAIL;
   }
@@ -160,8 +153,7 @@ export class AuditHeadKeeper {
   async #write(head: AuditHead): Promise<void> {
     const { dataDir, auditKey } = this.#parts;
     const file = auditHeadFile(dataDir);
-    // On disk before and after it takes the name of the old one: a power cut leaves one of the two,
-    // whole.
+    // Flushed before and after the rename: after a power failure one of the two files is complete.
     await writeFile(`${file}.new`, auditHeadLine(auditKey, head), { mode: 0o600, flush: true });
     await rename(`${file}.new`, file);
     await syncDirLater(dataDir);
@@ -169,8 +161,8 @@ export class AuditHeadKeeper {
   }
 
   /**
-   * From now on a signed head must exist. After it was written: a crash in between must not accuse
-   * anyone.
+   * From now on a signed head must exist. Set after it was written: a crash in between must not
+   * look like tampering.
    */
   async #require(): Promise<void> {
     const { reader, box, database } = this.#parts;

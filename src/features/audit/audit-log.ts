@@ -15,13 +15,13 @@ export interface AuditEntry {
   readonly action: string;
   readonly resourceType?: string;
   readonly resourceId?: string;
-  /** Whose doing it was, where the request only shows that as it goes: logging in. */
+  /** The acting user, if the request does not identify one in advance: logging in. */
   readonly byUser?: string;
   /** Ids and counts; never a mail address, a phone number, a name or a secret. */
   readonly metadata?: Readonly<Record<string, Json>>;
 }
 
-/** The audit trail. Actor, address and request id come from the running request, job or command. */
+/** The audit trail. Actor, address and request id come from the current request, job or command. */
 export class AuditService {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -32,8 +32,8 @@ export class AuditService {
   }
 
   /**
-   * Records in the transaction of the change when given its `trx`, which is how a change and its
-   * record cannot part; else by itself.
+   * Records an entry, in the transaction of the change if `trx` is given, so that neither exists
+   * without the other.
    */
   async record(entry: AuditEntry, options: InTransaction = {}): Promise<void> {
     const row = auditRow(entry, this.#clock.now());
@@ -41,10 +41,10 @@ export class AuditService {
   }
 }
 
-/** Where features record what was done. */
+/** The part of the audit trail that features write to. */
 export type AuditTrail = Pick<AuditService, "record">;
 
-/** The row of an entry, before it gets its place in the chain. */
+/** The row of an entry, before it is chained. */
 export function auditRow({ action, resourceType, resourceId, byUser, metadata }: AuditEntry, now: number): AuditRow {
   const caller = currentCaller();
   const actor =
@@ -78,19 +78,16 @@ interface AuditSelection {
 }
 
 const PAGE = 1000;
-/** A clock that is set back by up to this much hides no row from a selection by time. */
+/** A clock set back by up to this much hides no row from a selection by time. */
 const CLOCK_STEP_MS = 86_400_000;
 
-/** Numbers outside of which no row of a selection stands. */
+/** Range of numbers that contains all rows of a selection. */
 interface SeqBounds {
   readonly fromSeq: number;
   readonly toSeq: number;
 }
 
-/**
- * The numbers of the log are in the order of time, so those of a time are found by
- * halving, without reading the rest.
- */
+/** Numbers follow the order of time, so a time range is found by binary search. */
 export async function seqBounds(db: ReadDb, { from, to }: AuditSelection): Promise<SeqBounds> {
   return {
     fromSeq: from === undefined ? 0 : await firstSeqSince(db, from - CLOCK_STEP_MS),
@@ -119,7 +116,7 @@ async function firstSeqSince(db: ReadDb, at: number): Promise<number> {
 /** Metadata of modules may be large. */
 export const AUDIT_BYTES: RowBytes = { bytes: bytesOf("metadata", "actor"), largest: 131_072 };
 
-/** Rows that pass the filters; the caller orders and limits. */
+/** Rows that match the filters; the caller sorts and limits. */
 export function auditRows(db: ReadDb, selection: AuditSelection, { fromSeq, toSeq }: SeqBounds) {
   const { from, to, userId, action, resourceType, resourceId, requestId } = selection;
   let query = db.selectFrom("audit_log").selectAll();
@@ -135,7 +132,7 @@ export function auditRows(db: ReadDb, selection: AuditSelection, { fromSeq, toSe
   return query;
 }
 
-/** All rows that pass, oldest first, in pages that are short reads each. */
+/** All matching rows, oldest first, in short reads. */
 export async function* scanAudit(db: ReadDb, selection: AuditSelection): AsyncIterable<AuditLogRow> {
   const bounds = await seqBounds(db, selection);
   for (let after = 0; ; ) {
@@ -158,7 +155,7 @@ export function auditView(row: AuditLogRow) {
   };
 }
 
-/** The columns of the audit trail in CSV; over HTTP and from the command line alike. */
+/** The columns of the audit trail in CSV, for HTTP and the command line. */
 export const AUDIT_COLUMNS = [
   "seq",
   "id",
@@ -175,7 +172,7 @@ export const AUDIT_COLUMNS = [
   "hash",
 ] as const;
 
-/** The audit trail as CSV: header row, then one line per row. */
+/** The audit trail as CSV: a header and one line per row. */
 export async function* auditCsv(db: ReadDb, selection: AuditSelection): AsyncIterable<string> {
   yield csvLine(AUDIT_COLUMNS);
   for await (const row of scanAudit(db, selection)) yield csvLine(auditCells(row));
@@ -191,31 +188,26 @@ export interface AuditVerdict {
   readonly ok: boolean;
   readonly checked: number;
   readonly firstBad?: { readonly seq: number; readonly id: string };
-  /**
-   * Rows are missing at the beginning, without a checkpoint that accounts for them, or at the end.
-   */
+  /** Rows are missing at the start, without a checkpoint that accounts for them, or at the end. */
   readonly truncated?: boolean;
 }
 
-/**
- * The row that stands for those that retention has removed; its metadata names the last of them.
- */
+/** Marks removal by retention; its metadata names the last removed row. */
 export const CHECKPOINT_ACTION = "audit.checkpoint";
 
-/** A row of the chain by its number, noted outside the database. */
+/** A row of the chain by number, recorded outside the database. */
 export interface AuditHead {
   readonly seq: number;
   readonly hash: string;
 }
 
 /**
- * Recomputes the chain. Each row must follow the one before it, carry the hash of its own content,
- * and be the one that a head names; the last must be the last that was ever given. The first must
- * be the first of all, or follow the row that a checkpoint further on names: such a row is made by
- * retention alone and vouched for by its own hash. A part of the log is checked from its first row
- * on, whose own link is taken as given.
- * @param heads of the chain as noted elsewhere: whoever can write the database cannot change them
- * with it.
+ * Recomputes the chain. Each row must follow the previous one, carry the hash of its content, and
+ * match the recorded heads; the last row must be the last one ever given. The first row must be the
+ * first of all, or follow the row named by a later checkpoint: only retention writes such rows, and
+ * their own hash protects them. A part of the log is verified from its first row, whose link is
+ * taken as given.
+ * @param heads heads recorded elsewhere, which a writer of the database cannot change.
  */
 export async function verifyAudit(
   db: ReadDb,
@@ -228,14 +220,14 @@ export async function verifyAudit(
   const noted = new Map(heads.map(({ seq, hash }) => [seq, hash]));
   let checked = 0;
   let previous: AuditLogRow | null = null;
-  /** What the first row follows, until a checkpoint accounts for it. */
+  /** Predecessor of the first row, until a checkpoint accounts for it. */
   let removed: (AuditHead & { readonly before: string }) | null = null;
   for await (const row of rowsOfTime(db, selection)) {
     const follows: boolean = previous
       ? row.prevHash === previous.hash && row.seq === previous.seq + 1
       : row.seq > 1 || row.prevHash === GENESIS_HASH;
     if (!follows && previous && previous.seq < (await firstAuditSeq(db)) - 1)
-      // Retention has overtaken the reading: what it has left is looked at from its beginning.
+      // Retention removed rows during the verification: start again with the remaining ones.
       return verifyAudit(db, key, lastGiven, selection, heads);
     if (!follows || row.hash !== auditHash(key, row) || (noted.get(row.seq) ?? row.hash) !== row.hash)
       return { ok: false, checked, firstBad: { seq: row.seq, id: row.id } };
@@ -257,8 +249,8 @@ function accountsFor({ action, metadata }: AuditLogRow, removed: AuditHead): boo
 }
 
 /**
- * The rows from the first to the last of a time, without a hole: a clock that was set back leaves
- * other times between them.
+ * The rows from the first to the last of a time range, without gaps: after a clock was set back,
+ * other times are in between.
  */
 async function* rowsOfTime(db: ReadDb, { from, to }: Pick<AuditSelection, "from" | "to">): AsyncIterable<AuditLogRow> {
   const first = from === undefined ? 0 : await edgeSeq(db, { from }, "asc");
@@ -286,13 +278,13 @@ async function edgeSeq(db: ReadDb, selection: AuditSelection, direction: "asc" |
   return row?.seq;
 }
 
-/** The number of the oldest row that is kept; 0 of an empty trail. */
+/** Number of the oldest stored row; 0 for an empty trail. */
 export async function firstAuditSeq(db: ReadDb): Promise<number> {
   const row = await db.selectFrom("audit_log").select("seq").orderBy("seq").limit(1).executeTakeFirst();
   return row?.seq ?? 0;
 }
 
-/** The number of the row that was appended last, whether it is still there or not. */
+/** Number of the last appended row, stored or not. */
 export async function lastAuditSeq(db: ReadDb): Promise<number> {
   const row = await db.selectFrom("sqlite_sequence").select("seq").where("name", "=", "audit_log").executeTakeFirst();
   return row?.seq ?? 0;

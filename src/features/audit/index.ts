@@ -1,4 +1,4 @@
-/** What other features may use of `audit`. */
+/** The part of `audit` that other features may use. */
 
 export { AuditHeadKeeper, auditHeadLine, readAuditHead } from "./audit-head.ts";
 export {

@@ -6,23 +6,23 @@ import { readAuditHead } from "./audit-head.ts";
 import type { AuditService } from "./audit-log.ts";
 import { CHECKPOINT_ACTION } from "./audit-log.ts";
 
-/** Rows of one transaction, during which all other writes wait. */
+/** Rows per transaction, during which all other writes wait. */
 const SLICE = 1000;
-/** While it is set, rows of the trail can be deleted; see the triggers of the table. */
+/** While this setting exists, rows of the trail can be deleted; see the triggers of the table. */
 const GATE = "audit.gate";
 
 export interface AuditSweepParts {
   readonly audit: AuditService;
   readonly dataDir: string;
-  /** Days that rows are kept; 0 keeps all. Asked each time. */
+  /** Days to keep; 0 keeps all. Read each time. */
   days(): number;
 }
 
 /**
- * Removes the oldest rows of the audit trail, whole days (UTC) only, so that there is a checkpoint
- * a day. Only from the beginning, in slices; each slice adds a checkpoint at the end of the chain,
- * in the same transaction, that names the last row removed: what is left can be verified, and what
- * is gone without a checkpoint is missed.
+ * Removes the oldest rows of the audit trail in whole UTC days, so that there is one checkpoint a
+ * day. Works from the start, in slices. Each slice appends a checkpoint in the same transaction
+ * that names the last removed row: the rest can be verified, and rows missing without a checkpoint
+ * are detected.
  */
 export function auditSweep({ audit, dataDir, days }: AuditSweepParts): NamedSweep {
   return {
@@ -30,7 +30,7 @@ export function auditSweep({ audit, dataDir, days }: AuditSweepParts): NamedSwee
     async sweep(database, now, isStopped) {
       if (days() === 0) return 0;
       const before = Math.floor(now / DAY_MS) * DAY_MS - days() * DAY_MS;
-      // Nearly always there is nothing to do, which shows without a transaction.
+      // Usually there is nothing to remove, which needs no transaction.
       const oldest = await database.read
         .selectFrom("audit_log")
         .select("timestamp")
@@ -38,12 +38,11 @@ export function auditSweep({ audit, dataDir, days }: AuditSweepParts): NamedSwee
         .limit(1)
         .executeTakeFirst();
       if (!oldest || oldest.timestamp >= before) return 0;
-      // The row that is noted outside the database stays, or the note could not be compared with
-      // anything.
+      // Keeps the row recorded outside the database: the record could not be compared otherwise.
       const noted = (await readAuditHead(dataDir))?.seq ?? Number.MAX_SAFE_INTEGER;
       let removed = 0;
       for (let inSlice = SLICE; inSlice === SLICE && !isStopped(); removed += inSlice)
-        // The checkpoint is the program's, whatever started the sweep.
+        // The checkpoint is Prism's own, whatever started the sweep.
         inSlice = await runAs(SYSTEM, () => database.write((trx) => removeSlice(trx, audit, before, noted)));
       return removed;
     },
@@ -57,8 +56,8 @@ async function removeSlice(trx: Trx, audit: AuditService, before: number, noted:
     .orderBy("seq")
     .limit(SLICE + 1)
     .execute();
-  // Never the last row of all: the next one follows its hash. And none behind a younger one: a
-  // clock that was wrong removes nothing.
+  // Keeps the last row, because the next one follows its hash. Keeps rows after a younger one: a
+  // wrong clock removes nothing.
   const young = oldest.findIndex((row, at) => row.timestamp >= before || row.seq >= noted || at === oldest.length - 1);
   const old = oldest.slice(0, Math.min(young, SLICE));
   const last = old.at(-1);

@@ -13,9 +13,9 @@ import {
 } from "./manifest.ts";
 
 /*
- * The part of the tar format that an archive of a few plain files needs: POSIX ustar headers (IEEE
- * 1003.1, pax, "ustar Interchange Format"), and GNU's binary sizes from 8 GiB on. Every tar program
- * reads what is written here; read back is nothing but that.
+ * The subset of the tar format for a few plain files: POSIX ustar headers (IEEE 1003.1, pax, "ustar
+ * Interchange Format"), and GNU's binary sizes from 8 GiB. Every tar program reads its output; it
+ * reads only that.
  */
 
 export const TAR_BLOCK = 512;
@@ -30,7 +30,7 @@ interface TarEntry {
   readonly bytes: number;
 }
 
-/** The block at hand is no header that {@link tarHeader} could have written. */
+/** The block is not a header that {@link tarHeader} writes. */
 export class TarRefused extends Error {
   constructor(message: string) {
     super(message);
@@ -38,17 +38,17 @@ export class TarRefused extends Error {
   }
 }
 
-/** The bytes that a member takes, header and filling included. */
+/** Size of a member with header and padding. */
 export function tarSpace(bytes: number): number {
   return TAR_BLOCK + bytes + paddingOf(bytes);
 }
 
-/** What follows a member's content, up to the next whole block. */
+/** Padding after a member's content, to a whole block. */
 export function paddingOf(bytes: number): number {
   return (TAR_BLOCK - (bytes % TAR_BLOCK)) % TAR_BLOCK;
 }
 
-/** The header of a plain file that only its owner may read. @param at epoch ms */
+/** The header of a plain file with mode 0600. @param at epoch ms */
 export function tarHeader({ name, bytes }: TarEntry, at: number): Buffer {
   const header = Buffer.alloc(TAR_BLOCK);
   if (Buffer.byteLength(name) > NAME_BYTES) throw new TypeError(`the name ${name} is too long for a tar header`);
@@ -65,8 +65,8 @@ export function tarHeader({ name, bytes }: TarEntry, at: number): Buffer {
 }
 
 /**
- * Reads a header. @returns null for an empty block. @throws TarRefused for a link, a device, a
- * directory, and all that is not a plain file
+ * Reads a header. @returns null for an empty block. @throws TarRefused for anything but a plain
+ * file
  */
 export function readTarHeader(block: Buffer): TarEntry | null {
   if (block.every((byte) => byte === 0)) return null;
@@ -98,7 +98,7 @@ function readSize(block: Buffer): number {
   return bytes;
 }
 
-/** The sum of all bytes, those of the sum itself counted as blanks. */
+/** Sum of all bytes, with the checksum field counted as spaces. */
 function checksum(block: Buffer): number {
   let sum = 8 * 0x20;
   for (let at = 0; at < TAR_BLOCK; at++) if (at < 148 || at >= 156) sum += block[at] ?? 0;
@@ -116,17 +116,17 @@ function textOf(block: Buffer, start: number, length: number): string {
 }
 
 const READ_BYTES = 1_048_576;
-/** A manifest of some hundred thousand sounds. */
+/** Enough for several hundred thousand sounds. */
 const MAX_MANIFEST_BYTES = 67_108_864;
 const MAX_KEYS_BYTES = 65_536;
 
-/** What goes into an archive: bytes, or a file that is read when its turn comes. */
+/** Content of an archive: bytes, or a file that is read when it is written. */
 export interface ArchiveSource {
   readonly name: string;
   readonly content: Buffer | { readonly file: string };
 }
 
-/** A source with its size and hash, as the manifest names it. */
+/** A source with its size and hash, for the manifest. */
 export interface MeasuredSource extends ArchiveSource {
   readonly bytes: number;
   readonly sha256: string;
@@ -137,7 +137,7 @@ export interface WrittenArchive {
   readonly sha256: string;
 }
 
-/** Reads a source once, for the manifest, which stands before it. */
+/** Reads a source once, for the manifest, which precedes it. */
 export async function measure(source: ArchiveSource): Promise<MeasuredSource> {
   const hash = createHash("sha256");
   let bytes = 0;
@@ -149,8 +149,8 @@ export async function measure(source: ArchiveSource): Promise<MeasuredSource> {
 }
 
 /**
- * Writes manifest and members to a new file and waits until they are on disk. @param at epoch ms,
- * for the members' times.
+ * Writes manifest and members to a new file and flushes it. @param at epoch ms, time of the
+ * members.
  * @throws ArchiveRefused when a file has changed since it was measured
  */
 export async function writeArchive(
@@ -181,7 +181,7 @@ export async function writeArchive(
         onBytes(chunk.length);
       }
       if (hash.digest("hex") !== member.sha256)
-        throw new ArchiveRefused("damaged", `${member.name} has changed while it was being copied; try again`);
+        throw new ArchiveRefused("damaged", `${member.name} changed while it was copied; try again`);
       await write(Buffer.alloc(paddingOf(member.bytes)));
     }
     await write(Buffer.alloc(TAR_END_BYTES));
@@ -198,9 +198,8 @@ function chunksOf({ content }: ArchiveSource): AsyncIterable<Buffer> | Iterable<
 }
 
 /**
- * An archive that may be anybody's. The manifest says which members there are, in which order and
- * how large: whatever else stands in the file, and whatever is not exactly so, makes it damaged.
- * Only names that the manifest may have become paths.
+ * Reads an untrusted archive. The manifest lists its members with order and size; any other
+ * content, or any deviation, makes it damaged. Only names allowed in a manifest become paths.
  */
 export class ArchiveReader {
   readonly manifest: Manifest;
@@ -216,8 +215,8 @@ export class ArchiveReader {
   }
 
   /**
-   * Reads the manifest and compares the file's size with it. @throws ArchiveRefused, and what
-   * opening a file throws
+   * Reads the manifest and compares the file's size. @throws ArchiveRefused, and errors of opening
+   * a file
    */
   static async open(file: string): Promise<ArchiveReader> {
     const handle = await open(file, "r");
@@ -240,17 +239,17 @@ export class ArchiveReader {
     }
   }
 
-  /** The manifest with its signature, which nobody has looked at yet. */
+  /** The manifest with its unverified signature. */
   get signed(): ReadManifest {
     return this.#signed;
   }
 
-  /** Bytes that {@link unpack} will write. */
+  /** Size of the unpacked members. */
   get contentBytes(): number {
     return this.manifest.members.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** The sealed keys; undefined when the archive has none. @throws ArchiveRefused */
+  /** The sealed keys; undefined without any. @throws ArchiveRefused */
   async keys(): Promise<Buffer | undefined> {
     const index = this.manifest.members.findIndex(({ name }) => name === KEYS_MEMBER);
     const member = this.manifest.members[index];
@@ -262,8 +261,8 @@ export class ArchiveReader {
   }
 
   /**
-   * Writes the members but the keys, each file new and for its owner only. @param pathOf where a
-   * member goes. @throws ArchiveRefused
+   * Writes the members except the keys as new files with mode 0600. @param pathOf path of a member.
+   * @throws ArchiveRefused
    */
   async unpack(pathOf: (name: string) => string, onBytes: (bytes: number) => void): Promise<void> {
     for (const [index, member] of this.manifest.members.entries()) {
@@ -285,7 +284,7 @@ export class ArchiveReader {
     if (end.some((byte) => byte !== 0)) throw damaged("something stands behind its last member");
   }
 
-  /** Reads every member, and keeps none. @throws ArchiveRefused */
+  /** Reads and verifies every member. @throws ArchiveRefused */
   async readThrough(): Promise<void> {
     for (const [index, member] of this.manifest.members.entries())
       await this.#read(member, this.#placeOf(index), async () => undefined);

@@ -38,14 +38,14 @@ import { checkDatabase } from "./prepare-restored.ts";
 export interface BackupParts {
   readonly config: Config;
   readonly clock: Clock;
-  /** The archive; it must not be there yet. */
+  /** The archive's path, which must not exist. */
   readonly file: string;
-  /** Seals the secrets with it and puts them into the archive. */
+  /** Seals the secrets with it and adds them to the archive. */
   readonly passphrase?: string | undefined;
-  /** Looks into what was written as a restore would, before it gets its name. */
+  /** Checks the archive as a restore would, before it gets its name. */
   readonly verify: boolean;
   readonly free?: FreeBytes;
-  /** How far it is. Each byte is copied twice: out of the database, and into the archive. */
+  /** Progress. Each byte is copied twice: from the database, and into the archive. */
   onBytes(bytes: number, ofBytes: number): void;
 }
 
@@ -54,27 +54,25 @@ export interface Backup extends WrittenArchive {
   readonly manifest: Pick<Manifest, "id" | "schema" | "offsets" | "members">;
 }
 
-/** Manifest, headers, filling. */
+/** Manifest, headers, padding. */
 const OVERHEAD_BYTES = 1_048_576;
 const LOOK_EVERY_MS = 200;
 
-/**
- * Where a backup works until it is whole: beside the archive, so that a rename is all that is left.
- */
+/** Working directory of a backup: beside the archive, so that the last step is a rename. */
 export function workDirOf(file: string): string {
   return join(dirname(file), `.${basename(file)}.${process.pid}.partial`);
 }
 
 /**
- * Writes an archive of the database as one commit left it, and of the sounds. It gets its name when
- * it is whole, on disk, and recorded in the audit trail; until then, and if it never is, everything
- * stands in {@link workDirOf}, which is removed in the end.
- * @throws ArchiveRefused, UnsealError, and what SQLite and the file system throw
+ * Writes an archive of the database as of one commit, and of the sounds. It gets its name once it
+ * is complete, on disk, and recorded in the audit trail. Until then its files are in {@link
+ * workDirOf}, which is removed at the end in any case.
+ * @throws ArchiveRefused, UnsealError, and errors of SQLite and the file system
  */
 export async function createBackup(parts: BackupParts): Promise<Backup> {
   const { config, file, verify, clock } = parts;
-  // Before the long work: with another key, or with a schema that no restore takes, it would end in
-  // vain.
+  // Checked before the long work: it would fail at the end with another key, or with a schema that
+  // no restore accepts.
   requireAuditKey(config.databaseFile, sealedBoxOf(config));
   requireRestorableSchema(config.databaseFile);
   const expected = snapshotBytes(config.databaseFile);
@@ -95,7 +93,7 @@ export async function createBackup(parts: BackupParts): Promise<Backup> {
     const written = await writeArchive(partial, manifest, members, clock.now(), counting(parts, total));
     if (verify) await readBack(partial);
     record(parts, facts.id, written);
-    // Somebody may have put another there meanwhile.
+    // A file with this name may have been created in the meantime.
     requireNew(file);
     renameSync(partial, file);
     syncDir(dirname(file));
@@ -105,9 +103,7 @@ export async function createBackup(parts: BackupParts): Promise<Backup> {
   }
 }
 
-/**
- * @throws ArchiveRefused when there is something under the name: an archive is never written over.
- */
+/** @throws ArchiveRefused if the path exists: an archive never overwrites anything. */
 export function requireNew(file: string): void {
   if (existsSync(file))
     throw new ArchiveRefused(
@@ -116,7 +112,7 @@ export function requireNew(file: string): void {
     );
 }
 
-/** @throws SchemaRefused when a restore would refuse the schema: an archive of it is none. */
+/** @throws SchemaRefused when a restore would refuse the schema. */
 function requireRestorableSchema(file: string): void {
   const connection = openForReading(file);
   try {
@@ -139,12 +135,12 @@ function requireSpace(
     (sum, { content }) => sum + (Buffer.isBuffer(content) ? 0 : statSync(content.file).size),
     0,
   );
-  // Below that much, a server on the same disk would refuse events.
+  // With less free space, a server on the same disk would refuse events.
   const kept = statSync(dir).dev === statSync(config.dataDir).dev ? config.minFreeBytes : 0;
   requireRoom(dir, 2 * expected + soundBytes + OVERHEAD_BYTES + kept, free);
 }
 
-/** SQLite tells nothing while it copies: the growing file does. */
+/** SQLite reports no progress: the size of the growing file does. */
 async function takeSnapshot({ config, onBytes }: BackupParts, into: string, expected: number): Promise<void> {
   createDatabaseFile(into);
   const timer = setInterval(() => {
@@ -173,7 +169,7 @@ function factsOf(snapshot: string): Pick<Manifest, "schema" | "offsets"> {
 async function measureAll(parts: BackupParts, sources: readonly ArchiveSource[]): Promise<MeasuredSource[]> {
   const keys = parts.passphrase === undefined ? [] : [await keysMember(parts.config, parts.passphrase)];
   const measured: MeasuredSource[] = [];
-  // The keys stand first: a restore may need them before anything else can be looked at.
+  // The keys come first: a restore may need them before anything else.
   for (const source of [...keys, ...sources]) measured.push(await measure(source));
   return measured;
 }
@@ -187,10 +183,7 @@ async function keysMember({ secrets, previousEncryptionKeys }: Config, passphras
   return { name: KEYS_MEMBER, content: await sealKeys(keys, passphrase) };
 }
 
-/**
- * Plain files of names that an archive may have; sounds are stored under generated ones, and
- * nothing else belongs there.
- */
+/** Plain files with valid names; sounds have generated names, and no other files belong there. */
 function soundsIn(dataDir: string): ArchiveSource[] {
   const dir = join(dataDir, SOUNDS_DIR);
   if (!existsSync(dir)) return [];
@@ -209,7 +202,7 @@ async function readBack(file: string): Promise<void> {
   }
 }
 
-/** Before the archive gets its name: one that is not recorded is none. */
+/** Before the archive gets its name: an unrecorded archive must not exist. */
 function record({ config, clock, passphrase }: BackupParts, id: string, { bytes, sha256 }: WrittenArchive): void {
   const metadata = { bytes, sha256, withSecrets: passphrase !== undefined };
   const entry = { action: "backup.create", resourceType: "backup", resourceId: id, metadata };
@@ -217,7 +210,7 @@ function record({ config, clock, passphrase }: BackupParts, id: string, { bytes,
   appendAudit(config.databaseFile, sealedBoxOf(config), row);
 }
 
-/** The second half of the way. */
+/** Progress of the second half. */
 function counting({ onBytes }: BackupParts, total: number): (bytes: number) => void {
   let done = total;
   return (bytes) => {

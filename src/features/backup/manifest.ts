@@ -6,13 +6,13 @@ import { SealedBox } from "../../core/sealed-box.ts";
 import { secretsEqual } from "../../core/tokens.ts";
 
 /**
- * Why an archive is not made or not taken. `damaged`: it is not what was written, or never was one;
- * `untrusted`: nothing proves who made it; `newer`: a later version did; `passphrase`: the wrong
- * one; `space`: there is no room for it; `exists`: something is where it would go.
+ * Why an archive is not created or accepted. `damaged`: not an archive, or changed; `untrusted`: no
+ * proof of its origin; `newer`: made by a later version; `passphrase`: wrong; `space`: not enough;
+ * `exists`: the target exists.
  */
 export type ArchiveProblem = "damaged" | "untrusted" | "newer" | "passphrase" | "space" | "exists";
 
-/** An archive cannot be used, or not be made. The message says what to do. */
+/** An archive cannot be used or created. The message names the next step. */
 export class ArchiveRefused extends Error {
   readonly problem: ArchiveProblem;
 
@@ -23,7 +23,7 @@ export class ArchiveRefused extends Error {
   }
 }
 
-/** Bytes that a directory's disk still takes. */
+/** Free bytes on a directory's disk. */
 export type FreeBytes = (dir: string) => number;
 
 export function freeBytes(dir: string): number {
@@ -35,7 +35,7 @@ export function freeBytes(dir: string): number {
 export function requireRoom(dir: string, neededBytes: number, free: FreeBytes = freeBytes): void {
   const found = free(dir);
   if (found >= neededBytes) return;
-  // Never the same number twice: what is needed is rounded up, what is there down.
+  // Rounds the need up and the free space down, so that the message never shows equal numbers.
   const [needed, left] = [Math.ceil(neededBytes / 1_048_576), Math.floor(found / 1_048_576)];
   throw new ArchiveRefused(
     "space",
@@ -48,10 +48,7 @@ export const DATABASE_MEMBER = "prism.db";
 export const KEYS_MEMBER = "keys.enc";
 
 const FORMAT = 1;
-/**
- * Fixed names, and files of generated names in one folder: nothing that could lead out of a
- * directory.
- */
+/** Fixed names, and generated names in one folder: no path can leave the directory. */
 const MEMBER_NAME = /^(?:prism\.db|keys\.enc|sounds\/[A-Za-z0-9][A-Za-z0-9._-]{0,79})$/;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -60,22 +57,19 @@ const text = v.pipe(v.string(), v.maxLength(200));
 
 const Member = v.strictObject({ name: v.pipe(v.string(), v.regex(MEMBER_NAME)), bytes: count, sha256: hex(64) });
 
-/**
- * What an archive says of itself. Sizes bound what is unpacked; each member must be exactly what
- * its hash says.
- */
+/** Content of an archive. Sizes limit unpacking; each member must match its hash. */
 const Manifest = v.strictObject({
   format: v.literal(FORMAT),
   id: v.pipe(v.string(), v.uuid()),
-  /** Of the program that made it. */
+  /** Version of the program that made it. */
   version: text,
   createdAt: v.pipe(v.string(), v.isoTimestamp()),
   schema: v.pipe(v.array(v.strictObject({ name: text, checksum: hex(64) })), v.minLength(1), v.maxLength(10_000)),
-  /** Up to where the streams' counters had got. */
+  /** Positions of the streams' counters. */
   offsets: v.strictObject({ events: count, streams: count }),
   /** Of the encryption key that signs. */
   keyId: hex(8),
-  /** In the order in which they stand in the archive. */
+  /** In the order of the archive. */
   members: v.array(Member),
 });
 
@@ -84,9 +78,9 @@ export type ArchiveMember = Manifest["members"][number];
 
 const Signed = v.strictObject({ manifest: Manifest, hmac: v.optional(hex(64)) });
 
-/** The manifest's file: its text for people, and its HMAC. */
+/** The manifest file: a readable text and its HMAC. */
 export function signManifest(manifest: Omit<Manifest, "format" | "keyId">, key: Uint8Array): Buffer {
-  // The schema gives the members their order, here and where it is read.
+  // The schema fixes the order of members for writing and reading.
   const whole = v.parse(Manifest, { format: FORMAT, ...manifest, keyId: keyIdOf(key) });
   return Buffer.from(`${JSON.stringify({ manifest: whole, hmac: hmacOf(whole, key) }, null, 2)}\n`);
 }
@@ -115,8 +109,8 @@ export function readManifest(bytes: Buffer): ReadManifest {
 }
 
 /**
- * Whether somebody who has one of the keys made the archive. What is compared is what was read,
- * written anew: nothing can be read that was not signed.
+ * Checks that the archive was made with one of the keys. Compares the parsed content serialised
+ * again, so that nothing unsigned is accepted.
  * @throws ArchiveRefused
  */
 export function requireSigned({ manifest, hmac }: ReadManifest, keys: readonly Uint8Array[]): void {
@@ -126,14 +120,15 @@ export function requireSigned({ manifest, hmac }: ReadManifest, keys: readonly U
   if (!key)
     throw new ArchiveRefused(
       "untrusted",
-      `the archive is signed with an encryption key that is not configured; set PRISM_ENCRYPTION_KEY to that one, use --include-secrets if the archive holds its keys, or ${trust}`,
+      "the archive is signed with an encryption key that is not configured; set PRISM_ENCRYPTION_KEY to that one, " +
+        `use --include-secrets if the archive holds its keys, or ${trust}`,
     );
   if (!secretsEqual(hmac, hmacOf(manifest, key)))
     throw new ArchiveRefused("untrusted", `the archive's manifest was changed after it was signed; ${trust}`);
 }
 
 function hmacOf(manifest: Manifest, key: Uint8Array): string {
-  // A key of its own: the encryption key signs nothing itself.
+  // A derived key: the encryption key itself signs nothing.
   const signing = Buffer.from(hkdfSync("sha256", key, "", "prism backup manifest", 32));
   return createHmac("sha256", signing).update(JSON.stringify(manifest)).digest("hex");
 }
@@ -154,11 +149,11 @@ function damaged(why: string): ArchiveRefused {
   return new ArchiveRefused("damaged", `the archive's manifest is damaged: ${why}`);
 }
 
-/** The secrets of an installation, as an archive carries them: under a passphrase. */
+/** The secrets of an installation in an archive, under a passphrase. */
 export interface CarriedKeys {
   readonly jwtSecret: string;
   readonly encryptionKey: Uint8Array;
-  /** What is at rest may still be sealed with these. */
+  /** Stored data may still be sealed with these. */
   readonly previousEncryptionKeys: readonly Uint8Array[];
 }
 
@@ -167,7 +162,7 @@ const SALT_BYTES = 16;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 /**
- * 128 MiB and about half a second a guess
+ * 128 MiB and about half a second per guess
  * (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html). Part of the
  * format.
  */
@@ -175,8 +170,8 @@ const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
 const MIN_BYTES = MAGIC.length + SALT_BYTES + NONCE_BYTES + TAG_BYTES;
 
 /**
- * Magic ‖ salt ‖ nonce ‖ AES-256-GCM of the keys' JSON ‖ tag, under a key that scrypt makes of the
- * passphrase.
+ * Magic ‖ salt ‖ nonce ‖ AES-256-GCM of the keys' JSON ‖ tag, under a key that scrypt derives from
+ * the passphrase.
  */
 export async function sealKeys(keys: CarriedKeys, passphrase: string): Promise<Buffer> {
   const [salt, nonce] = [randomBytes(SALT_BYTES), randomBytes(NONCE_BYTES)];

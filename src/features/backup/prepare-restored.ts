@@ -21,12 +21,11 @@ import type { Manifest } from "./manifest.ts";
 import { ArchiveRefused } from "./manifest.ts";
 
 /**
- * Whether a database that came from an archive may be used: its schema is this program's, the file
- * is whole, references lead somewhere, and the chain of the audit trail is unbroken. The schema
- * comes first: before it is known, nothing of the file is used but SQLite's own tables. Long looks
- * are in a thread.
- * @returns the migrations it has. @throws ArchiveRefused, SchemaRefused, UnsealError when it was
- * made with another encryption key
+ * Checks a database from an archive: its schema is this program's, the file is intact, references
+ * resolve, and the audit chain is unbroken. The schema comes first: until it is checked, only
+ * SQLite's own tables are used. Long checks run in a thread.
+ * @returns its migrations. @throws ArchiveRefused, SchemaRefused, UnsealError when it was made with
+ * another encryption key
  */
 export async function checkDatabase(file: string, box: SealedBox): Promise<readonly string[]> {
   try {
@@ -81,55 +80,53 @@ async function checkContent(scanner: Scanner, auditKey: Uint8Array): Promise<voi
 }
 
 /**
- * How far the counters of all streams go on behind what they had reached: no number of the old data
- * is given to something else.
+ * How far the counters of all streams are advanced, so that no number of the old data is reused.
  */
 export const OFFSET_JUMP = 1_000_000;
 
 /**
- * Queues whose jobs reach people and systems outside. What was sent after the backup would be sent
- * again, unasked.
+ * Queues whose jobs reach people and external systems. Without a pause, messages sent after the
+ * backup would be sent again.
  */
 const OUTWARD_QUEUES: readonly QueueName[] = ["notification-delivery", "push-notification", "alert", "digest"];
 
-/** Where the counters stood. */
+/** Positions of the counters. */
 interface Positions {
   readonly events: number;
   readonly streams: number;
 }
 
-/** What the data that is replaced can still say of itself. */
+/** What is still known about the replaced data. */
 export interface ReplacedData {
   readonly positions: Positions;
   readonly head: AuditHead | null;
 }
 
 interface RestoredDatabase {
-  /** The database from the archive, where nobody else has it open. */
+  /** The database from the archive, which no other process has open. */
   readonly file: string;
   readonly box: SealedBox;
   readonly clock: Clock;
   readonly manifest: Pick<Manifest, "id" | "createdAt">;
-  /** Null when there is none, or when it cannot be read. */
+  /** Null if there is none, or if it cannot be read. */
   readonly replaced: ReplacedData | null;
 }
 
 export interface Prepared {
   readonly migrated: readonly string[];
-  /** Where the counters go on. */
+  /** New positions of the counters. */
   readonly offsets: Positions;
   readonly paused: readonly string[];
   readonly head: AuditHead;
-  /** The content of `audit.head` for it. */
+  /** The content of its `audit.head`. */
   readonly headLine: string;
 }
 
 /**
- * Makes a checked database ready for a server: brings it up to date, and in one transaction with
- * its `backup.restore` record ends sessions, links and leases, moves the counters on, tells every
- * stream of the gap, and pauses the queues that lead outside. Everything is in the file itself
- * afterwards.
- * @throws UnsealError, and what SQLite throws
+ * Prepares a checked database for a server: migrates it, and in one transaction with its
+ * `backup.restore` record ends sessions, links and leases, advances the counters, adds a gap to
+ * every stream, and pauses the outward queues. Afterwards everything is in the file itself.
+ * @throws UnsealError, and errors of SQLite
  */
 export async function prepareRestored(restored: RestoredDatabase): Promise<Prepared> {
   const { file, box } = restored;
@@ -188,8 +185,7 @@ function change(
         action: "backup.restore",
         resourceType: "backup",
         resourceId: manifest.id,
-        // With the head of the trail that is replaced, the restored one says what it took the place
-        // of.
+        // Records the head of the replaced trail.
         metadata: { createdAt: manifest.createdAt, ...offsets, jobs: returned, replaced: headText(replaced) },
       },
       { trx },
@@ -203,9 +199,8 @@ function headText(replaced: ReplacedData | null): string | null {
 }
 
 /**
- * Jobs that ran when the copy was made run again; the attempt counts, as it does after a crash.
- * What has no attempt left is ended by the next start of the server, which tells the features
- * concerned.
+ * Jobs running at the time of the copy run again; the attempt counts, as after a crash. The next
+ * start of the server ends those without attempts left and notifies their features.
  */
 async function dropLeases(trx: Trx, now: number): Promise<number> {
   const running = await runningJobs(trx).execute();
@@ -216,37 +211,33 @@ async function dropLeases(trx: Trx, now: number): Promise<number> {
   return running.length;
 }
 
-/** As a graceful stop leaves them (src/store/commit/sequences.ts). */
+/** As after a graceful stop (src/store/commit/sequences.ts). */
 async function moveCounters(trx: Trx, offsets: Positions, now: number): Promise<void> {
   for (const name of ["events", "streams"] as const)
     for (const key of [`sequence.${name}`, `sequence.${name}.last`]) await keep(trx, key, offsets[name], now);
 }
 
-/**
- * Nothing behind the last entry that was restored can be read again, whatever the clients have seen
- * of it.
- */
+/** Nothing after the last restored entry can be read again, even if clients have seen more. */
 async function noteGaps(trx: Trx, offsets: Positions): Promise<void> {
   const last = await sql<Positions>`select
     coalesce((select max(seq) from events), 0) as events,
-    max(coalesce((select max(seq) from stream_log), 0), coalesce((select max(seq) from notification_recipients), 0)) as streams`.execute(
-    trx,
-  );
+    max(coalesce((select max(seq) from stream_log), 0),
+      coalesce((select max(seq) from notification_recipients), 0)) as streams`.execute(trx);
   const kept = last.rows[0] ?? { events: 0, streams: 0 };
   for (const [counter, from, to] of [
     ["events", kept.events, offsets.events],
     ["log", kept.streams, offsets.streams],
   ] as const) {
     const stream = everyStreamOf(counter);
-    // A gap of an earlier restore that reaches up to here becomes part of this one.
+    // Merges a gap of an earlier restore that reaches this one.
     await trx.deleteFrom("stream_gaps").where("stream", "=", stream).where("fromSeq", ">=", from).execute();
     await trx.insertInto("stream_gaps").values({ stream, fromSeq: from, toSeq: to }).execute();
   }
 }
 
 /**
- * @returns the queues that wait for `queue resume`. What a module does nobody knows, so its queue
- * counts as leading outside.
+ * @returns the queues that wait for `queue resume`. A module's queue counts as outward, because its
+ * jobs are unknown.
  */
 async function pauseOutward(trx: Trx, now: number): Promise<readonly string[]> {
   const { rows } = await sql<{ queue: string }>`

@@ -23,11 +23,11 @@ import { commitRestore, type DataPlaces, foldersOf, isRestorePending } from "./s
 
 export interface ArchiveOptions {
   readonly file: string;
-  /** The configured encryption key and its predecessors; empty where none is. */
+  /** The configured encryption key and its predecessors; may be empty. */
   readonly keys: readonly Uint8Array[];
-  /** Opens the keys that the archive carries, which then count instead of the configured ones. */
+  /** Opens the keys in the archive, which then replace the configured ones. */
   readonly passphrase?: string | undefined;
-  /** Take an archive that nobody has signed whose key is known. */
+  /** Accepts an archive without a signature by a known key. */
   readonly trust: boolean;
   readonly free?: FreeBytes | undefined;
   onBytes(bytes: number, ofBytes: number): void;
@@ -42,24 +42,24 @@ export interface RestoreOptions extends ArchiveOptions {
 
 export interface CheckedArchive {
   readonly manifest: Manifest;
-  /** Migrations that the archive's database has. */
+  /** Migrations of the archive's database. */
   readonly schema: readonly string[];
 }
 
 export interface Restored extends Prepared {
   readonly manifest: Manifest;
-  /** Where the old data is kept; null when there was none. */
+  /** Folders with the old data; null if there was none. */
   readonly kept: readonly string[] | null;
-  /** The keys came with the archive and are in secrets.json now. */
+  /** The keys came with the archive and are now in secrets.json. */
   readonly keys: CarriedKeys | null;
 }
 
-/** Unpacked members need a little more than their own bytes. */
+/** Unpacked members need slightly more than their size. */
 const OVERHEAD_BYTES = 1_048_576;
 
 /**
- * Looks at all of an archive as a restore would. @param work a new folder, which the caller
- * removes. @throws ArchiveRefused, SchemaRefused, UnsealError
+ * Checks an archive completely, as a restore would. @param work a new folder, removed by the
+ * caller. @throws ArchiveRefused, SchemaRefused, UnsealError
  */
 export async function checkArchive(options: ArchiveOptions, work: string): Promise<CheckedArchive> {
   return withArchive(options, async (reader, box) => {
@@ -69,16 +69,16 @@ export async function checkArchive(options: ArchiveOptions, work: string): Promi
   });
 }
 
-/** Name of the folders in which a restore works before anything counts. */
+/** Name of the folder for data that is not in use yet. */
 export function stagedName(): string {
   return `.restore-${process.pid}.partial`;
 }
 
 /**
- * Puts an archive's data in the place of what is there. The caller holds the data directory's lock.
- * Until everything is unpacked, checked and ready the old data is not touched; afterwards it stands
- * in a folder beside the new. @throws ArchiveRefused, SchemaRefused, UnsealError, and what SQLite
- * throws
+ * Replaces the current data by an archive's. The caller holds the data directory's lock. The old
+ * data is untouched until everything is unpacked, checked and prepared; afterwards it is in a
+ * folder beside the new data. @throws ArchiveRefused, SchemaRefused, UnsealError, and errors of
+ * SQLite
  */
 export async function restore(options: RestoreOptions): Promise<Restored> {
   const { places, clock } = options;
@@ -87,7 +87,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   const [databaseFolder = "", besides = databaseFolder] = folders;
   const database = join(databaseFolder, basename(places.databaseFile));
   for (const folder of folders) {
-    // Of a process of the same number that was killed.
+    // Left by a killed process with the same number.
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
@@ -106,12 +106,12 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
       return { ...prepared, manifest, kept: hadData ? keptFolders : null, keys };
     });
   } finally {
-    // Once the marker is written this is the data, and whoever comes next moves what is left of it.
+    // Once the marker is written this is the data; the next process moves the rest.
     if (!isRestorePending(places)) for (const folder of folders) rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Opens an archive, decides with which keys it is looked at, and whether its maker is trusted. */
+/** Opens an archive, selects the keys, and checks whether its origin is trusted. */
 async function withArchive<T>(
   { file, keys, passphrase, trust }: ArchiveOptions,
   work: (reader: ArchiveReader, box: SealedBox, carried: CarriedKeys | null) => Promise<T>,
@@ -157,8 +157,8 @@ async function unpackChecked(
 }
 
 /**
- * What the next verification compares the trail with, the keys, and a folder of sounds where there
- * was one, for it belongs to the old database.
+ * The head for the next verification, the keys, and a folder for sounds if there is one now,
+ * because that belongs to the old database.
  */
 function writeBesides({ dataDir }: DataPlaces, folder: string, headLine: string, keys: CarriedKeys | null): void {
   const write = (name: string, text: string): void =>
@@ -177,11 +177,11 @@ function writeBesides({ dataDir }: DataPlaces, folder: string, headLine: string,
   write("secrets.json", `${JSON.stringify(made, null, 2)}\n`);
 }
 
-/** Null where there is no database, or none that can be read: a restore is what one does then. */
+/** Null without a readable database: that is a reason to restore. */
 async function readReplaced({ dataDir, databaseFile }: DataPlaces): Promise<ReplacedData | null> {
   if (!existsSync(databaseFile)) return null;
   try {
-    // Closing the last connection moves the log into the file: the old data is kept as one.
+    // Closing the last connection moves the log into the file, so the old data is one file.
     const connection = openForWriting({ file: databaseFile, busyTimeoutMs: 1000 });
     try {
       const { events, streams } = readSequences(connection);
@@ -199,8 +199,8 @@ async function readReplaced({ dataDir, databaseFile }: DataPlaces): Promise<Repl
 }
 
 /**
- * Each restore keeps what it replaced by itself: a second one, of the right archive this time, must
- * not cost the data that the first put aside.
+ * Each restore keeps what it replaced separately: a second restore must not remove the data kept by
+ * the first.
  */
 function keptName(now: EpochMs): string {
   return `${toRfc3339(now).replace(/[-:.]/g, "")}.before-restore`;

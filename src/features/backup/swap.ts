@@ -5,41 +5,41 @@ import { SOUNDS_DIR, syncDir } from "../../core/data-dir.ts";
 import { beatFileOf } from "../../store/write-health.ts";
 
 /*
- * How restored data takes the place of old data. First everything new stands whole, checked and on
- * disk in a folder of its own; then a marker is written, and from that moment the new data counts:
- * each file is moved, the old ones into a folder that is kept, and the marker goes. Whoever takes
- * the data directory's lock next finishes what a crash has interrupted. So there is the old data
- * before the marker, and the new after it.
+ * How restored data replaces old data. First the new data is complete, checked and on disk in a
+ * separate folder. Then a marker is written, and from that moment the new data counts: each file is
+ * moved, old files into a folder that is kept, and the marker is removed. The next holder of the
+ * data directory's lock finishes an interrupted swap. So the old data is in use before the marker,
+ * and the new data after it.
  */
 
-/** Where an installation's data is. */
+/** Location of an installation's data. */
 export type DataPlaces = Pick<Config, "dataDir" | "databaseFile">;
 
 const MARKER = "restore.pending";
-/** Files of the data directory that are part of its data, besides the database. */
+/** Files of the data directory that belong to the data, besides the database. */
 const BESIDES = ["audit.head", "secrets.json", SOUNDS_DIR] as const;
 
 interface Marker {
-  /** Of the folder in which the new data waits. */
+  /** Folder with the new data. */
   readonly staged: string;
-  /** Of the folder in which the old data is kept. */
+  /** Folder that keeps the old data. */
   readonly kept: string;
 }
 
-/** Folders of a restore: in the data directory, and beside the database where that is elsewhere. */
+/** Folders of a restore: in the data directory, and beside the database if that is elsewhere. */
 export function foldersOf({ dataDir, databaseFile }: DataPlaces, name: string): readonly string[] {
   return [...new Set([join(dirname(databaseFile), name), join(dataDir, name)])];
 }
 
-/** Whether a restore was interrupted when it had begun to move files. */
+/** Whether a restore was interrupted while moving files. */
 export function isRestorePending({ dataDir }: Pick<DataPlaces, "dataDir">): boolean {
   return existsSync(join(dataDir, MARKER));
 }
 
 /**
- * Lets the staged data count, and moves it into place. The caller holds the data directory's lock,
- * and nobody has the databases open.
- * @param onStep told before each step, for tests that interrupt there.
+ * Makes the staged data current and moves it. The caller holds the data directory's lock, and the
+ * databases are closed.
+ * @param onStep called before each step, for tests that interrupt there.
  */
 export function commitRestore(places: DataPlaces, marker: Marker, onStep?: (what: string) => void): void {
   const file = join(places.dataDir, MARKER);
@@ -51,8 +51,8 @@ export function commitRestore(places: DataPlaces, marker: Marker, onStep?: (what
 }
 
 /**
- * Does what is left of a restore whose data counts. Done again after any interruption, it ends the
- * same. @returns whether there was one
+ * Finishes a restore whose data counts. It can be repeated after any interruption. @returns whether
+ * there was one
  */
 export function finishRestore(places: DataPlaces, onStep: (what: string) => void = () => undefined): boolean {
   if (!isRestorePending(places)) return false;
@@ -64,7 +64,7 @@ export function finishRestore(places: DataPlaces, onStep: (what: string) => void
   };
   const swap = (file: string, parts: readonly string[]): void => {
     const fresh = join(dirname(file), staged, basename(file));
-    // Without it this file's turn is over.
+    // This file is already moved.
     if (!existsSync(fresh)) return;
     for (const old of parts.filter((part) => existsSync(part))) {
       const folder = join(dirname(old), kept);
@@ -73,11 +73,10 @@ export function finishRestore(places: DataPlaces, onStep: (what: string) => void
     }
     move(fresh, file);
   };
-  // A log beside another database than its own would be played into it: both are gone before the
-  // new one comes.
+  // SQLite would apply a log to any database beside it: both are moved before the new one arrives.
   swap(databaseFile, [`${databaseFile}-wal`, `${databaseFile}-shm`, databaseFile]);
   for (const name of BESIDES) swap(join(dataDir, name), [join(dataDir, name)]);
-  // It tells how far the replaced database had got.
+  // It records the progress of the replaced database.
   rmSync(beatFileOf(dataDir), { force: true });
   const folders = foldersOf(places, staged);
   for (const folder of foldersOf(places, kept)) if (existsSync(folder)) syncDir(folder);
@@ -94,8 +93,7 @@ export function finishRestore(places: DataPlaces, onStep: (what: string) => void
 
 function readMarker(dataDir: string): Marker {
   const { staged, kept } = JSON.parse(readFileSync(join(dataDir, MARKER), "utf8")) as Marker;
-  // The names that a restore gives, and no others: one of the folders is removed with all that is
-  // in it.
+  // Accepts only names that a restore creates: one of the folders is removed with its content.
   if (!/^\.restore-\d+\.partial$/.test(String(staged)) || !/^[\dA-Za-z]+\.before-restore$/.test(String(kept)))
     throw new Error(`${join(dataDir, MARKER)} is damaged`);
   return { staged, kept };

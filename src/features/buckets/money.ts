@@ -3,13 +3,13 @@ const SCALE = 4;
 const LARGEST_UNITS = 10n ** 19n - 1n;
 const PLAIN = /^(-?)(\d{1,15})(?:\.(\d{1,4}))?$/;
 
-/** Exact amounts as a count of 1e-4, which no double holds over the whole range. */
+/** An exact amount in units of 1e-4, whose range exceeds that of a double. */
 export type MoneyUnits = bigint;
 
 /**
- * An amount as somebody writes it: a decimal text, or a JSON number, which counts as its shortest
- * decimal form. A number whose units pass 2^53 - 1 may have been rounded before it came here.
- * @returns undefined for what is not exactly an amount.
+ * Parses an amount: a decimal text, or a JSON number by its shortest decimal form. A number beyond
+ * 2^53 - 1 units may have been rounded earlier.
+ * @returns undefined if it is not an exact amount.
  */
 export function parseMoney(value: string | number): MoneyUnits | undefined {
   const [match, sign, whole = "", fraction = ""] = PLAIN.exec(String(value)) ?? [];
@@ -19,7 +19,7 @@ export function parseMoney(value: string | number): MoneyUnits | undefined {
   return sign === "-" ? -size : size;
 }
 
-/** {@link parseMoney} of a text that this program has written. @throws TypeError */
+/** {@link parseMoney} for a text written by this program. @throws TypeError */
 export function moneyOf(text: string): MoneyUnits {
   const units = parseMoney(text);
   if (units === undefined) throw new TypeError(`not an amount of money: ${text}`);
@@ -27,8 +27,8 @@ export function moneyOf(text: string): MoneyUnits {
 }
 
 /**
- * The one text of an amount: no leading zeros, none behind the last digit of the fraction, and no
- * minus before nothing.
+ * The canonical text of an amount: no leading zeros, no trailing zeros in the fraction, no negative
+ * zero.
  */
 export function moneyText(units: MoneyUnits): string {
   const digits = String(units < 0n ? -units : units).padStart(SCALE + 1, "0");
@@ -36,7 +36,7 @@ export function moneyText(units: MoneyUnits): string {
   return `${units < 0n ? "-" : ""}${digits.slice(0, -SCALE)}${fraction === "" ? "" : `.${fraction}`}`;
 }
 
-/** Whether the amount can be written at all. */
+/** Whether the amount is in range. */
 export function isMoney(units: MoneyUnits): boolean {
   return units >= -LARGEST_UNITS && units <= LARGEST_UNITS;
 }

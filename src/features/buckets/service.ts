@@ -79,21 +79,21 @@ interface Verdict {
 }
 
 /**
- * Below its threshold: told when it goes there, and again each `renotifyMs`. Back at it or above:
- * told once.
+ * The state of a balance. Below the threshold users are notified at once and again each
+ * `renotifyMs`; back above it once.
  */
 function judge(bucket: BucketRow, now: EpochMs): Verdict {
   const { state, lastAlertAt, renotifyMs } = bucket;
   if (moneyOf(bucket.currentBalance) >= moneyOf(bucket.threshold))
     return { state: "ok", lastAlertAt: null, event: state === "below" ? "bucket.recovered" : null };
-  // Also where the clock was set back in between.
+  // Also when the clock was set back in between.
   const isTold = state === "below" && lastAlertAt !== null && Math.abs(now - lastAlertAt) < renotifyMs;
   return isTold
     ? { state: "below", lastAlertAt, event: null }
     : { state: "below", lastAlertAt: now, event: "bucket.below_threshold" };
 }
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface TransferBucketsOwn {
   readonly db: Database;
   readonly clock: Clock;
@@ -114,7 +114,10 @@ const CHECK = "bucket.check";
 const TELL = "bucket.event";
 const SCHEDULE = "prism:bucket-monitoring";
 const PAGE = 500;
-/** An event that cannot be stored now (the disk is full, say) is not given up within minutes. */
+/**
+ * An event that cannot be stored now, for example on a full disk, is retried for longer than
+ * minutes.
+ */
 const TELL_ATTEMPTS = 20;
 
 interface TellPayload {
@@ -122,11 +125,10 @@ interface TellPayload {
   readonly bucket: { readonly bucketId: string; readonly name: string; readonly [amount: string]: string };
 }
 
-// What a bucket has become, and the job that makes an event of it, are one transaction; the event
-// has the id of that job and is one commit with its end. So each crossing is one event, whatever
-// crashes.
+// A bucket's new state and the job that makes an event of it share a transaction; the event has the
+// job's id and shares its commit. So each crossing makes exactly one event.
 
-/** Takes over the interval of the configuration, where there is something to watch. */
+/** Applies the configured interval, if there are buckets. */
 export async function startMonitoring(context: TransferBucketsContext): Promise<void> {
   const { db, runner } = context;
   runner.handle(CHECK, (_job, signal) => checkAll(context, signal));
@@ -134,10 +136,7 @@ export async function startMonitoring(context: TransferBucketsContext): Promise<
   if (await hasBuckets(db.read)) await startChecks(context, {});
 }
 
-/**
- * Sees to it that the balances are checked. While there are no buckets nothing is, see {@link
- * endChecks}.
- */
+/** Ensures that balances are checked. Without buckets they are not, see {@link endChecks}. */
 async function startChecks(context: TransferBucketsContext, options: InTransaction): Promise<void> {
   const { schedules, config } = context;
   const everyMs = config.buckets.checkMs;
@@ -148,10 +147,7 @@ async function endChecks(context: TransferBucketsContext, trx: Trx): Promise<voi
   if (!(await hasBuckets(trx))) await context.schedules.remove(SCHEDULE, { trx });
 }
 
-/**
- * A bucket as it is to be written, judged at once; what there is to tell follows as a job of the
- * same transaction.
- */
+/** Judges a bucket before it is written; notifications follow as a job of the same transaction. */
 async function judged(context: TransferBucketsContext, bucket: BucketRow, trx: Trx): Promise<BucketRow> {
   const { jobs, clock } = context;
   const now = clock.now();
@@ -169,7 +165,7 @@ async function judged(context: TransferBucketsContext, bucket: BucketRow, trx: T
 }
 
 /**
- * Most buckets are as they were: only the others are written, each in a transaction that reads it
+ * Most buckets are unchanged: only the others are written, each in a transaction that reads it
  * again.
  */
 async function checkAll(
@@ -195,7 +191,7 @@ function checkOne(context: TransferBucketsContext, id: string): Promise<boolean>
     const bucket = await findBucket(trx, id);
     if (!bucket || !judge(bucket, clock.now()).event) return false;
     const row = await judged(context, bucket, trx);
-    // Another state is another version; being told again is none.
+    // A new state is a new version; a repeated notification is not.
     const changed = row.state === bucket.state ? {} : { version: row.version + 1, updatedAt: clock.now() };
     await replaceBucket(trx, { ...row, ...changed });
     return true;

@@ -12,7 +12,7 @@ export interface DigestFacts {
   readonly rules: readonly RuleCount[];
 }
 
-/** What a digest says to all its readers. */
+/** Title and text of a digest, for all its readers. */
 export function digestText({ project, events, rules }: DigestFacts) {
   const total = sumOf(events);
   const what = total === 1 ? "1 event" : `${total === 0 ? "no" : total} events`;

@@ -12,7 +12,7 @@ import { readCron, type Schedules } from "../schedules/index.ts";
 import { digestText } from "./digest-text.ts";
 import * as queries from "./queries.ts";
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface DigestOwn {
   readonly db: Database;
   readonly clock: Clock;
@@ -29,25 +29,25 @@ type DigestContext = DigestOwn & Pick<CoreServices, "events">;
 
 const QUEUE: QueueName = "digest";
 const SEND = "digest";
-/** Makes the jobs of projects that say nothing of a digest. */
+/** Kind of the job that creates the digests of projects without a setting. */
 const SEND_DEFAULT = "digest.default";
 const DEFAULT_SCHEDULE = "prism:digest";
 const SCHEDULE = "prism:digest:";
-/** Projects of one transaction. */
+/** Projects per transaction. */
 const PROJECTS_AT_ONCE = 100;
-/** Types and levels that apps are given; the text names fewer. */
+/** Limit of types and levels in the data for apps; the text names fewer. */
 const DATA_EVENTS = 50;
 
 interface DigestPayload {
   readonly projectId: string;
-  /** The project says nothing of a digest: it has one on days with events. */
+  /** The project has no setting: it gets a digest on days with events. */
   readonly isDefault?: boolean;
 }
 
 /**
- * Sends the people of a project once a day what happened in it. A project that wants it has a
- * schedule, which follows its settings; the notification and the end of the digest's own job are
- * one transaction, by the key `digest:<projectId>:<date>`.
+ * Sends a project's members a daily digest. A project that wants one has a schedule, which follows
+ * its settings. The notification and the end of the digest's job share a transaction, with the key
+ * `digest:<projectId>:<date>`.
  */
 export function startDigests(context: DigestContext): Promise<void> {
   context.runner.handle(SEND, (job) => sendDigest(context, job));
@@ -57,8 +57,8 @@ export function startDigests(context: DigestContext): Promise<void> {
 }
 
 /**
- * Takes over the pattern and zone of the configuration, and what projects said while the server was
- * down. @throws ConfigRefused
+ * Applies the configured pattern and zone, and project settings changed while the server was down.
+ * @throws ConfigRefused
  */
 async function adoptSettings(context: DigestContext): Promise<void> {
   const { db, config } = context;
@@ -68,7 +68,7 @@ async function adoptSettings(context: DigestContext): Promise<void> {
   await followDefault(context);
 }
 
-/** Whether projects that say nothing have a digest. */
+/** Whether projects without a setting get a digest. */
 function hasDefault({ config }: DigestContext): boolean {
   const { digest, smtp } = config;
   return digest.enabled ?? smtp.host !== undefined;
@@ -97,7 +97,7 @@ async function sendDefault(context: DigestContext): Promise<{ projects: number }
   return { projects: projects.length };
 }
 
-/** Sees to it that there is a schedule while the project wants a digest. */
+/** Creates or removes the schedule according to the project's setting. */
 async function followProject(context: DigestContext, projectId: string): Promise<void> {
   const { db, schedules, config } = context;
   const { cron, timezone } = config.digest;
@@ -134,7 +134,7 @@ async function sendDigest(context: DigestContext, job: RunningJob): Promise<unkn
   const readers = isDefault && !hasEvents ? [] : await readersOf(context, projectId, hasEvents);
   const key = `digest:${projectId}:${localDate(now, zone ?? config.digest.timezone)}`;
   await db.write(async (trx) => {
-    // An operator may have had it run a second time.
+    // An operator may have run it a second time.
     const isDue = readers.length > 0 && !(await queries.isSent(trx, key));
     if (isDue) {
       await context.notify.send(
@@ -156,7 +156,7 @@ async function sendDigest(context: DigestContext, job: RunningJob): Promise<unkn
   return COMPLETED;
 }
 
-/** Users who want a digest and for whom it has content: events, or something to read. */
+/** Users who want a digest and for whom it has content: events, or unread notifications. */
 async function readersOf(context: DigestContext, projectId: string, hasEvents: boolean): Promise<string[]> {
   const { db, projects, users } = context;
   const people = await projectPeople(db.read, projectId, projects.defaultId);
@@ -167,7 +167,7 @@ async function readersOf(context: DigestContext, projectId: string, hasEvents: b
   return reachable.filter((id) => unread.has(id));
 }
 
-/** `digest` of a project's settings: true, or an object with the zone of its clock. */
+/** `digest` in a project's settings: true, or an object with its time zone. */
 function digestOf(settings: string): {
   readonly isWanted: boolean;
   readonly isUnset: boolean;
@@ -178,7 +178,7 @@ function digestOf(settings: string): {
   return { isWanted: digest === true, isUnset: digest === undefined, zone: null };
 }
 
-/** Here and not with the other settings, which know nothing of patterns. @throws ConfigRefused */
+/** Checked here, because configuration checks do not know patterns. @throws ConfigRefused */
 function requirePattern(cron: string): void {
   try {
     readCron(cron);

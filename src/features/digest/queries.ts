@@ -17,7 +17,7 @@ export type RuleCount = {
 
 const TOP_RULES = 5;
 
-/** What happened in a project since an instant. It may look at all events of that time. */
+/** A project's activity since an instant. It may read all events of that time. */
 export async function activitySince(
   scan: ReadDb,
   projectId: string,
@@ -49,10 +49,7 @@ export async function activitySince(
   return { events, rules };
 }
 
-/**
- * Those of the users who have something to read. Digests themselves do not count: else one would be
- * a reason for the next.
- */
+/** The users with unread notifications. Digests do not count: one would cause the next. */
 export async function withUnread(scan: ReadDb, userIds: readonly string[]): Promise<ReadonlySet<string>> {
   const rows = await scan
     .selectFrom("notification_recipients as r")
@@ -71,7 +68,7 @@ export function liveProjects(db: ReadDb) {
   return db.selectFrom("projects").select(["id", "name", "settings"]).where("deletedAt", "is", null).execute();
 }
 
-/** Whether the digest of this key has been sent. */
+/** Whether the digest with this key was sent. */
 export async function isSent(trx: Trx, dedupeKey: string): Promise<boolean> {
   const row = await trx
     .selectFrom("notifications")

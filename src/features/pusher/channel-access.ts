@@ -12,18 +12,15 @@ import {
 import type { Projects } from "../access/index.ts";
 
 /**
- * Whether a user may subscribe to a channel, as a module says. Asked often: it reads what it knows,
- * and waits for nothing.
+ * A module's decision whether a user may subscribe to a channel. Called often: it must answer from
+ * memory, synchronously.
  */
 export type AllowsChannel = (principal: UserPrincipal, channel: string) => boolean;
 
 const GUARDED = /^(private|presence)-./;
 const ENCRYPTED = "private-encrypted-";
 
-/**
- * Who decides about private and presence channels in place of the permission: modules, each for
- * names that begin alike.
- */
+/** Modules that decide about private and presence channels instead of the permission, by prefix. */
 export class ChannelAuthorizers {
   readonly #byPrefix = new Map<string, AllowsChannel>();
   readonly #log: Logger;
@@ -33,8 +30,8 @@ export class ChannelAuthorizers {
   }
 
   /**
-   * @returns what takes it away. @throws TypeError for a prefix that is taken, is Prism's own, or
-   * adds nothing to `private-`, `private-encrypted-` or `presence-`
+   * @returns a function that removes it. @throws TypeError for a prefix that is taken, belongs to
+   * Prism, or adds nothing to `private-`, `private-encrypted-` or `presence-`
    */
   add(prefix: string, allows: AllowsChannel): () => void {
     if (!PUSHER_CHANNEL.test(prefix) || !GUARDED.test(prefix) || prefix === ENCRYPTED)
@@ -48,8 +45,8 @@ export class ChannelAuthorizers {
   }
 
   /**
-   * What the one with the longest fitting prefix says; undefined when there is none. One that fails
-   * lets nobody in.
+   * The decision of the longest matching prefix; undefined without one. A failing authoriser denies
+   * access.
    */
   verdict(principal: UserPrincipal, channel: string): boolean | undefined {
     let found: readonly [prefix: string, allows: AllowsChannel] | undefined;
@@ -68,17 +65,17 @@ export class ChannelAuthorizers {
 
 export { isPublicChannel, userChannel } from "../../live/protocols/pusher/pusher-channel.ts";
 
-/** What says who may be let into a channel. */
+/** Dependencies of the decision about a channel. */
 export interface ChannelRights {
   readonly projects: Projects;
   readonly authorizers: ChannelAuthorizers;
 }
 
 /**
- * Whether a user may be let into a channel: into their own, into those of projects they are members
- * of, into others as a module says, or with realtime:publish where none does. A service token gets
- * in as its user only with notifications:own; so it does into the channel of `sendToUser`. Public
- * channels need no signature, so they get none.
+ * Whether a user may subscribe to a channel: their own, those of projects they are members of,
+ * others by decision of a module, or with realtime:publish without one. A service token acts as its
+ * user only with notifications:own; the same holds for the channel of `sendToUser`. Public channels
+ * need no signature and get none.
  */
 export function maySubscribe(
   principal: PermissionHolder,

@@ -1,4 +1,4 @@
-/** What other features may use of `pusher`. */
+/** The part of `pusher` that other features may use. */
 export {
   type AllowsChannel,
   ChannelAuthorizers,

@@ -13,7 +13,7 @@ import type { Projects } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
 import type { ChannelAuthorizers } from "./channel-access.ts";
 
-/** The credentials of an app of Pusher Channels; clients know all but the secret. */
+/** Credentials of an app of Pusher Channels; clients know all but the secret. */
 export interface PusherApp {
   readonly appId: string;
   readonly key: string;
@@ -26,14 +26,14 @@ interface OwnAppParts {
   readonly clock: Clock;
 }
 
-/** The app that is configured; else one of this server's own. @throws UnsealError */
+/** The configured app, otherwise this server's own. @throws UnsealError */
 export async function openPusherApp(
   parts: OwnAppParts & { readonly config: Pick<Config, "pusher"> },
 ): Promise<PusherApp> {
   return configuredPusherApp(parts.config) ?? ownPusherApp(parts);
 }
 
-/** The app that is configured: for the embedded server, or one at Pusher. */
+/** The configured app: for the embedded server, or one at Pusher. */
 export function configuredPusherApp({ pusher }: Pick<Config, "pusher">): PusherApp | undefined {
   const { appId, key, secret } = pusher;
   if (appId === undefined || key === undefined || secret === undefined) return undefined;
@@ -41,7 +41,7 @@ export function configuredPusherApp({ pusher }: Pick<Config, "pusher">): PusherA
 }
 
 /**
- * This server's own app, made where there is none yet and kept under the encryption key. @throws
+ * This server's own app, created on first use and sealed under the encryption key. @throws
  * UnsealError
  */
 export async function ownPusherApp({ database, box, clock }: OwnAppParts): Promise<PusherApp> {
@@ -58,8 +58,8 @@ export async function ownPusherApp({ database, box, clock }: OwnAppParts): Promi
 }
 
 /**
- * Gives this server's own app another secret. Id and key stay, which pages in browsers have. For
- * whoever holds the data directory: a running server would go on with the secret that it has read.
+ * Replaces the secret of this server's own app. Id and key stay, because web pages contain them.
+ * Requires the data directory's lock: a running server would keep using the old secret.
  * @throws UnsealError
  */
 export async function rotatePusherSecret(parts: OwnAppParts & { readonly audit: AuditService }): Promise<PusherApp> {
@@ -90,7 +90,7 @@ async function keepApp(trx: Trx, box: SealedBox, clock: Clock, app: PusherApp): 
     .execute();
 }
 
-/** In the forms that Pusher's own have. */
+/** In the format of Pusher's credentials. */
 function makeApp(): PusherApp {
   return {
     appId: String(randomInt(100_000, 10_000_000)),
@@ -104,9 +104,9 @@ function makeSecret(): string {
 }
 
 /**
- * What lets one socket into one channel: key and HMAC-SHA-256 (docs/pusher.md;
+ * The signature that lets a socket subscribe to a channel: key and HMAC-SHA-256 (docs/pusher.md;
  * pusher.com/docs/channels/library_auth_reference/auth-signatures).
- * @param channelData of a presence channel, exactly as it is sent along
+ * @param channelData of a presence channel, exactly as sent
  */
 export function signChannel(
   { key, secret }: PusherApp,
@@ -119,17 +119,17 @@ export function signChannel(
 }
 
 /**
- * What lets one socket sign in as a user
+ * The signature that lets a socket sign in as a user
  * (pusher.com/docs/channels/library_auth_reference/auth-signatures).
- * @param userData JSON text, exactly as it is sent along
+ * @param userData JSON text, exactly as sent
  */
 export function signUser({ key, secret }: PusherApp, socketId: string, userData: string): string {
   return `${key}:${createHmac("sha256", secret).update(`${socketId}::user::${userData}`).digest("hex")}`;
 }
 
 /**
- * The key of one encrypted channel, in base64, as Pusher's server libraries derive it from the
- * master key.
+ * The key of an encrypted channel, in base64, derived from the master key like in Pusher's server
+ * libraries.
  */
 export function sharedSecretOf(masterKey: Uint8Array, channel: string): string {
   return createHash("sha256").update(channel).update(masterKey).digest("base64");
@@ -140,7 +140,7 @@ export interface TriggeredEntry {
   readonly to: { readonly kind: "pusher"; readonly channel: string };
   readonly type: string;
   readonly data: string;
-  /** The socket that is not sent it. */
+  /** The socket that does not receive it. */
   readonly except?: string | undefined;
   readonly correlationId: string;
 }
@@ -152,7 +152,7 @@ interface WebhookRequest {
   readonly signal: AbortSignal;
 }
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface PusherOwn {
   readonly db: Database;
   readonly clock: Clock;
@@ -164,11 +164,10 @@ export interface PusherOwn {
   readonly projects: Projects;
   readonly channelAuthorizers: ChannelAuthorizers;
   readonly pusherRegistry: PusherRegistry;
-  /** Stores entries and sends them to the channels' followers. */
+  /** Stores entries and sends them to the channels' subscribers. */
   readonly realtime: { publishAll(entries: readonly TriggeredEntry[], options: InTransaction): Promise<unknown> };
   /**
-   * Calls a URL of Pusher's webhooks. @throws PermanentError where the URL is refused, Error to be
-   * tried again
+   * Calls a URL of Pusher's webhooks. @throws PermanentError for a refused URL, Error for a retry
    */
   callWebhook(url: string, request: WebhookRequest): Promise<{ readonly status: number }>;
 }

@@ -8,7 +8,7 @@ export interface TriggeredEvent {
   readonly channel: string;
   readonly name: string;
   readonly data: string;
-  /** The socket that is not sent it. */
+  /** The socket that does not receive it. */
   readonly socketId?: string | null | undefined;
 }
 
@@ -19,16 +19,16 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Of one transaction: its rows are written while everybody else waits for the writer. */
+/** Limit of entries per transaction, during which all others wait for the writer. */
 const MAX_ENTRIES = 500;
 const MAX_BYTES = 1_048_576;
-/** Of all calls that wait for the writer. */
+/** Limit for all calls that wait for the writer. */
 const MAX_WAITING_BYTES = 16_777_216;
 
 /**
- * Events of the REST API on their way into the log and to the sockets. Those of one call are in one
- * transaction, and so are those of all calls that come while another transaction is written: under
- * load many share one write to the disk, and alone each is written at once.
+ * Writes events of the REST API to the log and sends them to sockets. The events of one call share
+ * a transaction, and so do all calls that arrive while another transaction is written: under load
+ * many share one sync, and a single one is written at once.
  */
 export class Triggers {
   readonly #context: Pick<PusherContext, "db" | "realtime">;
@@ -41,7 +41,7 @@ export class Triggers {
   }
 
   /**
-   * Resolves when all of them are on disk; or none is. @throws OVERLOADED, STORAGE_FULL,
+   * Resolves when all are on disk; otherwise none is. @throws OVERLOADED, STORAGE_FULL,
    * DATABASE_UNAVAILABLE, SHUTTING_DOWN
    */
   add(events: readonly TriggeredEvent[]): Promise<void> {
@@ -79,7 +79,7 @@ export class Triggers {
     for (const { bytes } of group) this.#waitingBytes -= bytes;
   }
 
-  /** Calls from the head of the line, as many as fit; at least one. */
+  /** The next waiting calls that fit, at least one. */
   #nextGroup(): Waiting[] {
     let entries = 0;
     let bytes = 0;

@@ -7,17 +7,17 @@ import type { PusherHappening } from "../../live/protocols/pusher/pusher-registr
 import { PermanentError } from "../jobs/index.ts";
 import type { PusherContext } from "./pusher-app.ts";
 
-/** As at Pusher: who comes back within this time was never gone. */
+/** As at Pusher: a return within this time cancels the departure. */
 const GRACE_MS = 3000;
 const LOOK_EVERY_MS = 250;
-/** Beyond this many departures that wait they are told at once. */
+/** Beyond this many waiting departures they are reported at once. */
 const MAX_DEPARTURES = 100_000;
 
 const RETURN_OF = { channel_vacated: "channel_occupied", member_removed: "member_added" } as const;
 
 /**
- * Holds `channel_vacated` and `member_removed` back for three seconds, so that a page that reloads
- * tells webhooks nothing: a return within that time cancels both.
+ * Delays `channel_vacated` and `member_removed` by three seconds, so that reloading a page sends no
+ * webhooks: a return in that time cancels both.
  */
 class Departures {
   readonly #tell: (happening: PusherHappening) => void;
@@ -28,13 +28,13 @@ class Departures {
 
   readonly #clock: Clock;
 
-  /** @param tell called with those who stay away. */
+  /** @param tell called with those who do not return. */
   constructor(clock: Clock, tell: (happening: PusherHappening) => void) {
     this.#clock = clock;
     this.#tell = tell;
   }
 
-  /** @returns whether it is dealt with: a departure that waits, or the return of one. */
+  /** @returns whether it is handled: a departure that waits, or a return that cancels one. */
   take(happening: PusherHappening): boolean {
     const { name } = happening;
     if (name === "channel_occupied" || name === "member_added") return this.#waiting.delete(keyOf(name, happening));
@@ -46,7 +46,7 @@ class Departures {
     return true;
   }
 
-  /** Tells all that wait, and holds nothing back any more. */
+  /** Reports all waiting departures, and delays no further ones. */
   close(): void {
     this.#isClosed = true;
     if (this.#timer) clearTimeout(this.#timer);
@@ -70,22 +70,22 @@ function keyOf(returns: string, happening: PusherHappening): string {
   return `${returns} ${happening.channel} ${member}`;
 }
 
-/** As at Pusher: a webhook waits for others this long, and has up to this many events. */
+/** As at Pusher: a webhook waits this long for more events, up to this many. */
 const BATCH_MS = 250;
 const MAX_BATCH = 20;
-/** Of the texts of one batch; the payload of a job has 256 KiB, and JSON may double them. */
+/** Limit for the texts of one batch; the payload of a job has 256 KiB, and JSON may double them. */
 const MAX_BATCH_LENGTH = 65_536;
-/** Events that wait for the next batch, and what is taken of them at a time. */
+/** Limit of events that wait for the next batch, and how many are taken at a time. */
 const MAX_WAITING = 100_000;
 const MAX_AT_ONCE = 1000;
-/** First attempts under way at a time; batches beyond that become jobs at once. */
+/** Limit of concurrent first attempts; further batches become jobs at once. */
 const MAX_CALLS = 8;
-/** Of the job. With the waits of `jobs.module.*` about five minutes, as at Pusher. */
+/** Of the job. With the delays of `jobs.module.*` about five minutes, as at Pusher. */
 const MAX_ATTEMPTS = 10;
 const KIND = "webhook";
 const LOG_EVERY_MS = 60_000;
 
-/** What one job sends. */
+/** Payload of one job. */
 interface Batch {
   readonly url: string;
   readonly time_ms: number;
@@ -95,9 +95,8 @@ interface Batch {
 type Feed = Pick<PusherContext, "db" | "scheduler" | "config" | "log" | "clock" | "pusher" | "callWebhook">;
 
 /**
- * Pusher's own webhooks: batches of what happens in channels. A batch is sent at once and costs no
- * write; one that fails becomes a job of this module, which is tried for about five minutes, also
- * after a restart.
+ * Pusher's webhooks: batches of channel events. A batch is sent at once without a write; a failed
+ * one becomes a job, which is retried for about five minutes, across restarts.
  */
 export class PusherWebhooks {
   readonly #feed: Feed;
@@ -106,7 +105,7 @@ export class PusherWebhooks {
   readonly #urls: readonly string[];
   readonly #wanted: ReadonlySet<string>;
   readonly #departures: Departures;
-  // A socket may be closed within somebody's transaction; what is written here is no part of it.
+  // A socket may be closed inside a transaction, which these writes must not join.
   readonly #flushOutside = AsyncResource.bind(() => this.#flush());
   readonly #stop = new AbortController();
   #waiting: PusherHappening[] = [];
@@ -126,14 +125,14 @@ export class PusherWebhooks {
     scheduler.handle(KIND, ({ payload }, signal) => this.#send(payload as unknown as Batch, signal));
   }
 
-  /** Takes what has happened. It returns at once. */
+  /** Adds an event. It returns at once. */
   note(happening: PusherHappening): void {
     if (!this.#departures.take(happening)) this.#add(happening);
   }
 
   /**
-   * Nothing waits any more: those who have left while the server stops are gone. Resolves when all
-   * of it is sent or a job.
+   * Ends all delays: departures during the stop are final. Resolves when everything is sent or a
+   * job.
    */
   async close(): Promise<void> {
     this.#departures.close();
@@ -217,14 +216,14 @@ export class PusherWebhooks {
   }
 
   /**
-   * @throws PermanentError where the URL is refused, Error to be tried again. Neither names the
-   * URL, which may hold a secret.
+   * @throws PermanentError for a refused URL, Error for a retry. Neither names the URL, which may
+   * contain a secret.
    */
   async #send({ url, time_ms, events }: Batch, signal: AbortSignal): Promise<{ status: number }> {
     const { key, secret } = this.#feed.pusher;
     const body = Buffer.from(JSON.stringify({ time_ms, events }));
     const headers = {
-      // Exactly this: Pusher's libraries take no charset.
+      // Exactly this: Pusher's libraries accept no charset.
       "Content-Type": "application/json",
       "User-Agent": `Prism/${VERSION}`,
       "X-Pusher-Key": key,
@@ -236,7 +235,7 @@ export class PusherWebhooks {
   }
 }
 
-/** Of the counts of a channel the last one only. */
+/** Keeps only the last count of each channel. */
 function lastCounts(happenings: readonly PusherHappening[]): PusherHappening[] {
   const last = new Map<string, PusherHappening>();
   for (const each of happenings) if (each.name === "subscription_count") last.set(each.channel, each);

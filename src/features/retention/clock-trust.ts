@@ -5,37 +5,39 @@ import type { Database } from "../../store/database.ts";
 
 const TRUSTED_SETTING = "clock.trustedAt";
 const DOUBTED_SETTING = "clock.doubtedAt";
-/** A clock that is further ahead of the last trusted time may be wrong. */
+/** A clock further ahead of the last trusted time may be wrong. */
 const MAX_GAP_MS = 7 * DAY_MS;
 /**
- * How long a server runs on a clock in doubt before it is believed: time for an operator, or NTP,
- * to set it.
+ * How long the clock must keep running to be trusted again: time for an operator or NTP to correct
+ * it.
  */
 const DOUBT_MS = DAY_MS;
 
 /**
- * What is known of the clock. `trustedAt`: a time that it showed and that was believed.
- * `doubtedAt`: the first one that was not.
+ * Knowledge about the clock. `trustedAt`: the last trusted time. `doubtedAt`: the first doubtful
+ * one.
  */
 export interface ClockFacts {
   readonly trustedAt: EpochMs | null;
   readonly doubtedAt: EpochMs | null;
 }
 
-/** What a clock that shows `now` makes of the facts; it is believed when `doubtedAt` is null. */
+/** Judges a clock that shows `now`; it is trusted if `doubtedAt` is null. */
 export function judgeClock({ trustedAt, doubtedAt }: ClockFacts, now: EpochMs): ClockFacts {
   if (trustedAt === null || now <= trustedAt + MAX_GAP_MS) return { trustedAt: now, doubtedAt: null };
   const ranMs = doubtedAt === null ? 0 : now - doubtedAt;
-  // Another jump begins another day of doubt.
+  // Another jump restarts the day of doubt.
   if (doubtedAt === null || ranMs < 0 || ranMs > DOUBT_MS + MAX_GAP_MS) return { trustedAt, doubtedAt: now };
   return ranMs < DOUBT_MS ? { trustedAt, doubtedAt } : { trustedAt: now, doubtedAt: null };
 }
 
-/** Words for an operator; null while the clock is believed. */
+/** A warning for an operator; null while the clock is trusted. */
 export function clockWarning({ trustedAt, doubtedAt }: ClockFacts): string | null {
   if (doubtedAt === null || trustedAt === null) return null;
   const days = Math.floor((doubtedAt - trustedAt) / DAY_MS);
-  return `the clock jumped ${days} days ahead of the last time known (${toRfc3339(trustedAt)}): nothing is removed by age until ${toRfc3339(doubtedAt + DOUBT_MS)}; set the clock, or retention.trustClock if it is right`;
+  const jump = `the clock jumped ${days} days ahead of the last known time (${toRfc3339(trustedAt)})`;
+  const until = toRfc3339(doubtedAt + DOUBT_MS);
+  return `${jump}: retention removes nothing until ${until}; set the clock, or retention.trustClock if it is right`;
 }
 
 export interface ClockTrustParts {
@@ -43,12 +45,12 @@ export interface ClockTrustParts {
   readonly reader: Sqlite;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The operator says that the clock is right. */
+  /** The operator confirms the clock. */
   isTrusted(): boolean;
 }
 
 /**
- * Keeps retention from removing everything because a clock is wrong. To be made before a server
+ * Keeps retention from removing everything because of a wrong clock. Create it before a server
  * writes its first row.
  */
 export class ClockTrust {
@@ -68,7 +70,7 @@ export class ClockTrust {
     return this.#parts.isTrusted() ? null : clockWarning(this.#facts);
   }
 
-  /** @returns whether what is over by the clock may be removed now. */
+  /** @returns whether expired rows may be removed now. */
   async check(): Promise<boolean> {
     await this.#storing;
     const now = this.#parts.clock.now();
@@ -95,9 +97,7 @@ export class ClockTrust {
   }
 }
 
-/**
- * As the last server has left them; before there was one, the newest rows tell the last time known.
- */
+/** As the last server left them; without one, the newest rows give the last known time. */
 export function storedClockFacts(reader: Sqlite): ClockFacts {
   const setting = reader.prepare<[string], number>("select value from settings where key = ?").pluck();
   const newest = [

@@ -1,3 +1,3 @@
-/** What other features may use of `retention`. */
+/** The part of `retention` that other features may use. */
 export { ClockTrust } from "./clock-trust.ts";
 export { RetentionJob } from "./retention-job.ts";

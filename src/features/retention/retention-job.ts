@@ -29,7 +29,7 @@ const idempotencyKeys: RetentionRule<{ scope: string; key: string }> = {
   async remove(trx, keys, now) {
     let removed = 0;
     for (const { scope, key } of keys) {
-      // A key whose time is over may have been used again.
+      // An expired key may have been used again.
       const { numDeletedRows } = await trx
         .deleteFrom("idempotency_keys")
         .where("scope", "=", scope)
@@ -42,7 +42,7 @@ const idempotencyKeys: RetentionRule<{ scope: string; key: string }> = {
   },
 };
 
-/** What needs no configuration. */
+/** Sweeps without configuration. */
 export const FIXED_SWEEPS: readonly NamedSweep[] = [
   sweepOf(idempotencyKeys),
   ...JOB_SWEEPS,
@@ -70,7 +70,7 @@ export function allSweeps({ audit, dataDir, settings }: SweepsParts): NamedSweep
 
 const KIND = "retention.sweep";
 const SCHEDULE = "prism:retention";
-/** After the start, so that a start has the machine to itself. */
+/** Some time after the start, which needs the machine. */
 const FIRST_SWEEP_MS = 300_000;
 const SWEEP_EVERY_MS = 3_600_000;
 
@@ -84,8 +84,8 @@ interface RetentionParts extends SweepsParts {
 }
 
 /**
- * Removes what is no longer kept, by jobs of the queue `retention`: a paused queue stops it, and
- * its schedule can be run at any time.
+ * Removes expired rows by jobs of the queue `retention`: a paused queue stops it, and its schedule
+ * can be run at any time.
  */
 export class RetentionJob {
   readonly #schedules: Schedules;
@@ -115,8 +115,7 @@ export class RetentionJob {
   }
 
   /**
-   * Makes the schedule, and a job now: runs that were missed while the server was down are not made
-   * up for at its start.
+   * Creates the schedule, and a job now: runs missed while the server was down are not caught up.
    */
   async begin(): Promise<void> {
     const { id, active } = await this.#schedules.put({
@@ -128,7 +127,7 @@ export class RetentionJob {
     });
     if (!active) return;
     await this.#schedules.run(id).catch((error: unknown) => {
-      // A job of the schedule waits or runs already.
+      // A job of the schedule is already waiting or running.
       if (!(error instanceof PrismError && error.code === "INVALID_STATE")) throw error;
     });
   }

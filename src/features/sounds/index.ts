@@ -1,4 +1,4 @@
-/** What other features may use of `sounds`. */
+/** The part of `sounds` that other features may use. */
 
 export type { SoundUrlOf } from "./open-sounds.ts";
 export { openSounds, type SoundServices } from "./open-sounds.ts";

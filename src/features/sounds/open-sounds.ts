@@ -12,7 +12,7 @@ import { type BucketFetch, LocalSounds, S3Sounds, type SoundFiles } from "./soun
 interface SoundLinkParts {
   readonly clock: Clock;
   readonly secret: string;
-  /** How long a link in a view is good at least. */
+  /** Minimum validity of a link in a view. */
   readonly ttlMs: number;
   baseUrl(): string;
 }
@@ -20,8 +20,8 @@ interface SoundLinkParts {
 export const MEDIA_PATH = "/media/sounds";
 
 /**
- * Links to sounds that work without credentials until their time is over: signed with HMAC-SHA-256
- * over the sound and the time.
+ * Links to sounds that work without credentials until they expire: signed with HMAC-SHA-256 over
+ * the sound and the time.
  */
 class SoundLinks {
   readonly #parts: SoundLinkParts;
@@ -38,23 +38,22 @@ class SoundLinks {
   }
 
   /**
-   * A link in something that is looked at again and again: the same for the whole of a period as
-   * long as links are good, and good for one more, so that what shows it has one form for that
-   * time.
+   * A link for repeated views: constant during one validity period and valid for one more, so that
+   * the containing answer stays the same.
    */
   steadyLink(id: string): string {
     const { clock, ttlMs } = this.#parts;
     return this.#url(id, (Math.floor(clock.now() / ttlMs) + 2) * ttlMs);
   }
 
-  /** @returns until when the link is good. @throws SIGNATURE_INVALID, LINK_EXPIRED */
+  /** @returns the expiry of the link. @throws SIGNATURE_INVALID, LINK_EXPIRED */
   check(id: string, exp: string, sig: string): EpochMs {
     // Always computed and compared, whatever was sent.
     if (!secretsEqual(sig, this.#sign(id, exp)))
       throw new PrismError("SIGNATURE_INVALID", "The link was not signed by this server");
     const expiresAt = Number(exp);
     if (expiresAt <= this.#parts.clock.now())
-      throw new PrismError("LINK_EXPIRED", "The link is not good any more; ask for a new one");
+      throw new PrismError("LINK_EXPIRED", "The link has expired; request a new one");
     return expiresAt;
   }
 
@@ -68,10 +67,10 @@ class SoundLinks {
   }
 }
 
-/** Where a client gets a sound from; null for none, and for one that is gone. */
+/** The URL of a sound for clients; null for none, and for a deleted one. */
 export type SoundUrlOf = (sound: string | null) => string | null;
 
-/** Finds the sound that a rule or notification names. Case does not tell names apart. */
+/** Finds the sound of a rule or notification. Names ignore case. */
 function soundUrlOf(reader: Sqlite, links: SoundLinks): SoundUrlOf {
   const find = reader.prepare<[string], { id: string }>(
     "select id from sounds where filename = ? and deletedAt is null",
@@ -89,18 +88,18 @@ interface SoundOptions {
   readonly reader: Sqlite;
   readonly clock: Clock;
   publicUrl(): string;
-  /** Makes what calls the bucket; it must take answers of up to this many bytes. */
+  /** Creates the client of the bucket, for answers of up to this many bytes. */
   bucketFetch(maxBodyBytes: number): BucketFetch;
 }
 
-/** What the features that have to do with sounds are given. */
+/** Parts that other features use. */
 export interface SoundServices {
   readonly urlOf: SoundUrlOf;
   readonly links: SoundLinks;
   readonly local: LocalSounds;
-  /** Where new sounds go. */
+  /** Storage of new sounds. */
   readonly files: SoundFiles;
-  /** Where sounds are that were put there before. @throws NOT_CONFIGURED */
+  /** Storage of existing sounds. @throws NOT_CONFIGURED */
   filesOf(storage: SoundsTable["storage"]): SoundFiles;
 }
 
@@ -122,7 +121,7 @@ export function openSounds({ config, reader, clock, publicUrl, bucketFetch }: So
   return { urlOf: soundUrlOf(reader, links), links, local, files: filesOf(storage.kind), filesOf };
 }
 
-/** The bucket, if one is configured: also where new sounds go elsewhere. */
+/** The configured bucket, if any, even if new sounds are stored locally. */
 export function bucketOf(
   { storage }: Pick<Config, "storage">,
   bucketFetch: SoundOptions["bucketFetch"],

@@ -11,7 +11,7 @@ export function findSound(db: ReadDb | Trx, id: string): Promise<SoundRow | unde
   return db.selectFrom("sounds").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst();
 }
 
-/** Newest first, one more than the limit where there is more. */
+/** Newest first, one more than the limit if there are more. */
 export function listSounds(db: ReadDb, { after, limit, offset }: PageRequest): Promise<SoundRow[]> {
   let rows = db
     .selectFrom("sounds")
@@ -32,10 +32,7 @@ export function countSounds(db: ReadDb): Promise<number> {
   return countOf(db.selectFrom("sounds").where("deletedAt", "is", null));
 }
 
-/**
- * The name of a sound as it is stored. Case does not tell names apart. @returns undefined when
- * there is none
- */
+/** The stored name of a sound. Names ignore case. @returns undefined if there is none */
 export async function storedName(db: ReadDb | Trx, filename: string): Promise<string | undefined> {
   const found = await db
     .selectFrom("sounds")
@@ -46,7 +43,7 @@ export async function storedName(db: ReadDb | Trx, filename: string): Promise<st
   return found?.filename;
 }
 
-/** Ids of rules that sound it, the first of them. */
+/** Ids of the first rules with this sound. */
 export async function rulesWith(trx: Trx, filename: string, limit: number): Promise<string[]> {
   const rows = await trx
     .selectFrom("rules")
@@ -60,7 +57,7 @@ export async function rulesWith(trx: Trx, filename: string, limit: number): Prom
   return rows.map(({ id }) => id);
 }
 
-/** The name of a sound as it is stored; null where none is wanted. @throws SOUND_NOT_FOUND */
+/** The stored name of a sound; null for none. @throws SOUND_NOT_FOUND */
 export async function requireSound(sound: string | null | undefined, db: ReadDb | Trx): Promise<string | null> {
   if (sound === null || sound === undefined) return null;
   const found = await storedName(db, sound);

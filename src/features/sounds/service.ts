@@ -13,7 +13,7 @@ import type { SoundServices } from "./open-sounds.ts";
 import * as queries from "./queries.ts";
 import type { ListQuery, UploadedSound } from "./upload.ts";
 
-/** What the feature needs besides the services of every module. */
+/** Dependencies besides the services of every module. */
 export interface SoundsOwn {
   readonly db: Database;
   readonly clock: Clock;
@@ -31,7 +31,7 @@ export type SoundsContext = SoundsOwn & Pick<CoreServices, "audit" | "log">;
 const DEFAULT_TTL_MS = 3_600_000;
 const MAX_NAMED_RULES = 50;
 
-/** The job that removes the bytes of a sound whose row is gone. */
+/** Kind of the job that removes the bytes of a deleted sound. */
 export const REMOVE_KIND = "sound.remove";
 
 export interface RemovePayload {
@@ -39,13 +39,11 @@ export interface RemovePayload {
   readonly storageKey: string;
 }
 
-/**
- * The file first and its row behind it: what a row names is there. @throws NAME_TAKEN, OVERLOADED
- */
+/** Stores the file before its row: a row always has its file. @throws NAME_TAKEN, OVERLOADED */
 export async function storeSound(ctx: SoundsContext, sound: UploadedSound, createdBy: string | null) {
   const { db, clock, audit, sounds } = ctx;
   const { files } = sounds;
-  // Before the bytes are stored, so that a name that is taken costs nothing.
+  // Before the bytes are stored, so that a taken name costs nothing.
   await requireFreeName(sound.filename, db.read);
   const id = uuidv7();
   const { filename, kind, bytes, sha256 } = sound;
@@ -103,8 +101,8 @@ export async function requireStoredSound(db: ReadDb | Trx, id: string): Promise<
 }
 
 /**
- * The bytes go after the commit, by a job that tries until they are gone. @throws SOUND_NOT_FOUND,
- * SOUND_IN_USE
+ * A job removes the bytes after the commit and retries until they are gone. @throws
+ * SOUND_NOT_FOUND, SOUND_IN_USE
  */
 export async function removeSound(
   { db, clock, audit, jobs }: SoundsContext,

@@ -7,25 +7,20 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { ByteRange } from "../../http/negotiation.ts";
 
-/**
- * Where the bytes of sounds are kept. Keys are made by this program; a file's own name is never
- * one.
- */
+/** Storage of sounds' bytes. Keys are generated; a file's own name is never one. */
 export interface SoundFiles {
   readonly kind: "local" | "s3";
-  /** Resolves when the bytes will survive a crash. */
+  /** Resolves when the bytes are durable. */
   put(key: string, bytes: Buffer, facts: { readonly mime: string; readonly sha256: string }): Promise<void>;
-  /** @throws SOUND_NOT_FOUND, OVERLOADED when the place cannot be reached */
+  /** @throws SOUND_NOT_FOUND, OVERLOADED when the storage cannot be reached */
   read(key: string, range: ByteRange): Promise<Readable>;
-  /** One that is gone already is no error. */
+  /** Succeeds if it is already gone. */
   remove(key: string): Promise<void>;
 }
 
 const PARTIAL = ".partial";
 
-/**
- * Sounds in a folder of the data directory, each under its id, for its owner only.
- */
+/** Sounds in a folder of the data directory, by id, readable by the owner only. */
 export class LocalSounds implements SoundFiles {
   readonly kind = "local";
   readonly #dir: string;
@@ -34,7 +29,7 @@ export class LocalSounds implements SoundFiles {
     this.#dir = dir;
   }
 
-  /** Written aside and renamed: under its name a file is whole. */
+  /** Written to a temporary file and renamed, so that a file is always complete. */
   async put(key: string, bytes: Buffer): Promise<void> {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     const aside = `${this.#pathOf(key)}${PARTIAL}`;
@@ -51,7 +46,7 @@ export class LocalSounds implements SoundFiles {
       await rm(aside, { force: true });
       throw error;
     }
-    // A rename is on disk when its folder is.
+    // A rename is durable when its folder is flushed.
     await syncDirLater(this.#dir);
   }
 
@@ -69,10 +64,7 @@ export class LocalSounds implements SoundFiles {
     await rm(this.#pathOf(key), { force: true });
   }
 
-  /**
-   * Removes what a crash has left of files. Only at a start, when nobody uploads. @returns how many
-   * there were
-   */
+  /** Removes partial files of a crash. Only at a start, before any upload. @returns their number */
   async sweep(): Promise<number> {
     const names = await readdir(this.#dir).catch((error: unknown) => {
       if (isMissing(error)) return [];
@@ -83,7 +75,7 @@ export class LocalSounds implements SoundFiles {
     return partial.length;
   }
 
-  /** @throws TypeError for a key that is no id: nothing that anybody sent may become a path */
+  /** @throws TypeError for a key that is not an id: client input never becomes a path */
   #pathOf(key: string): string {
     if (!isUuid(key)) throw new TypeError("sounds are kept under their ids");
     return join(this.#dir, key);
@@ -99,7 +91,7 @@ interface BucketAnswer {
   readonly body: Buffer;
 }
 
-/** Calls the bucket, and only hosts that this server may call. */
+/** Calls the bucket, and only permitted hosts. */
 export interface BucketFetch {
   request(
     url: string,
@@ -114,7 +106,7 @@ export interface BucketFetch {
 interface Bucket {
   readonly bucket: string;
   readonly region: string;
-  /** Of another service than AWS; the bucket then stands in the path. */
+  /** Endpoint of a service other than AWS; the bucket is then part of the path. */
   readonly endpoint?: string | undefined;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -125,8 +117,8 @@ const FOLDER = "sounds";
 const NO_CONTENT = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /**
- * Sounds in a bucket of S3, or of a service that speaks it: requests with Signature Version 4, the
- * hash of the content among what is signed.
+ * Sounds in a bucket of S3 or a compatible service: requests with Signature Version 4, which covers
+ * the hash of the content.
  */
 export class S3Sounds implements SoundFiles {
   readonly kind = "s3";
@@ -150,7 +142,7 @@ export class S3Sounds implements SoundFiles {
     requireOk(await this.#call("PUT", key, { "content-type": mime, "x-amz-content-sha256": sha256 }, body));
   }
 
-  /** A sound is small: it is held whole while it is passed on. */
+  /** A sound is small: it is kept in memory while it is passed on. */
   async read(key: string, { first, last }: ByteRange): Promise<Readable> {
     const answer = await this.#call("GET", key, {
       range: `bytes=${first}-${last}`,
@@ -159,7 +151,7 @@ export class S3Sounds implements SoundFiles {
     if (answer.status === 404)
       throw new PrismError("SOUND_NOT_FOUND", "The file of this sound is gone from the bucket");
     requireOk(answer);
-    // Services that know no ranges send everything.
+    // Services without ranges send everything.
     const body = answer.status === 206 ? answer.body : answer.body.subarray(first, last + 1);
     return Readable.from([body]);
   }
@@ -187,7 +179,7 @@ export class S3Sounds implements SoundFiles {
   }
 }
 
-/** What the bucket says goes into the log, not to whoever asked. */
+/** The bucket's message goes to the log, not to the client. */
 function requireOk({ status, body }: BucketAnswer): void {
   if (status >= 200 && status < 300) return;
   const said = /<Code>(\w{1,64})<\/Code>/.exec(body.toString("utf8"))?.[1] ?? "no code";

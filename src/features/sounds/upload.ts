@@ -32,7 +32,7 @@ export const DeleteQuery = object({
   force: v.optional(doc(queryBoolean, "Also when rules use it; they play no sound then")),
 });
 
-/** What is wrong with either is a bad link, whatever it is. */
+/** An invalid parameter means a bad link. */
 export const MediaQuery = object({
   exp: v.optional(doc(v.string(), "Expiry, from the link")),
   sig: v.optional(doc(v.string(), "Signature, from the link")),
@@ -54,9 +54,7 @@ export const SoundView = named(
   }),
 );
 
-/**
- * A kind of audio file that can be stored: what it is called on the wire, and how its names end.
- */
+/** A supported kind of audio file: its content type, and its file extensions. */
 interface AudioKind {
   readonly mime: string;
   readonly extension: "mp3" | "ogg" | "wav";
@@ -66,15 +64,17 @@ const MP3: AudioKind = { mime: "audio/mpeg", extension: "mp3" };
 const OGG: AudioKind = { mime: "audio/ogg", extension: "ogg" };
 const WAV: AudioKind = { mime: "audio/wav", extension: "wav" };
 
-/** What a stream in an Ogg file begins with: Vorbis, Opus, FLAC, Speex. Video begins otherwise. */
+/**
+ * First bytes of audio streams in an Ogg file: Vorbis, Opus, FLAC, Speex. Video starts differently.
+ */
 const OGG_AUDIO = ["\x01vorbis", "OpusHead", "\x7fFLAC", "Speex   "];
-/** Header of an Ogg page without its table of segments (RFC 3533 section 6). */
+/** Header of an Ogg page without its segment table (RFC 3533 section 6). */
 const OGG_HEADER_BYTES = 27;
 const MIN_BYTES = 32;
 
 /**
- * What the bytes are, by their content alone. @returns undefined for what is not audio of a known
- * kind
+ * Detects the kind from the content alone. @returns undefined for anything but a known kind of
+ * audio
  */
 export function audioKindOf(bytes: Buffer): AudioKind | undefined {
   if (bytes.length < MIN_BYTES) return undefined;
@@ -83,12 +83,12 @@ export function audioKindOf(bytes: Buffer): AudioKind | undefined {
   return isMp3(bytes) ? MP3 : undefined;
 }
 
-/** RIFF with the form WAVE, whose first chunk says the format. */
+/** RIFF with the form WAVE and a format chunk first. */
 function isWav(bytes: Buffer): boolean {
   return ascii(bytes, 0, 4) === "RIFF" && ascii(bytes, 8, 8) === "WAVEfmt ";
 }
 
-/** The first page begins a stream, and that holds audio. */
+/** The first page starts an audio stream. */
 function isOgg(bytes: Buffer): boolean {
   if (ascii(bytes, 0, 4) !== "OggS" || bytes[4] !== 0 || bytes[5] !== 2) return false;
   const start = OGG_HEADER_BYTES + (bytes[OGG_HEADER_BYTES - 1] ?? 0);
@@ -103,8 +103,8 @@ function isMp3(bytes: Buffer): boolean {
 }
 
 /**
- * Eleven bits of sync, then a version, layer, bit rate and sampling rate that there are (ISO
- * 11172-3 section 2.4.1.3).
+ * Eleven sync bits, then a valid version, layer, bit rate and sampling rate (ISO 11172-3 section
+ * 2.4.1.3).
  */
 function isFrame(bytes: Buffer, at: number): boolean {
   const [sync = 0, second = 0, third = 0] = bytes.subarray(at, at + 3);
@@ -126,16 +126,16 @@ function ascii(bytes: Buffer, at: number, length: number): string {
   return bytes.toString("latin1", at, at + length);
 }
 
-/** A file that may be stored: its content is what its name says. */
+/** An acceptable file: its content matches its name. */
 export interface UploadedSound {
   readonly filename: string;
   readonly kind: AudioKind;
-  /** A copy: a body's own bytes are gone when its handler has returned. */
+  /** A copy: the body's bytes are invalid after its handler has returned. */
   readonly bytes: Buffer;
   readonly sha256: string;
 }
 
-/** A file that a form sent. The bytes are a part of the body, not a copy. */
+/** A file of a form. The bytes are a part of the body, not a copy. */
 interface FormFile {
   readonly filename: string;
   readonly bytes: Buffer;
@@ -147,9 +147,8 @@ const END_OF_HEAD = Buffer.from("\r\n\r\n");
 const BOUNDARY = /^[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]$/;
 
 /**
- * The one file of a form (RFC 7578), in a part called `name`, and nothing else. Strict: what
- * browsers and HTTP libraries send, no nesting, no transfer encodings, no text before the first
- * boundary.
+ * The only file of a form (RFC 7578), in a part called `name`. Strict: accepts what browsers and
+ * HTTP libraries send, without nesting, transfer encodings, or text before the first boundary.
  * @param contentType the request's field, with its boundary
  * @throws VALIDATION_FAILED
  */
@@ -177,7 +176,7 @@ function boundaryOf(contentType: string): string | undefined {
   return boundary !== undefined && BOUNDARY.test(boundary) ? boundary : undefined;
 }
 
-/** From the head of a part, which must be the file that is asked for. */
+/** From the head of a part, which must be the requested file. */
 function filenameOf(head: string, name: string): string {
   const lines = head.split("\r\n");
   const dispositions = lines.filter((line) => /^content-disposition\s*:/i.test(line));
@@ -193,7 +192,7 @@ function filenameOf(head: string, name: string): string {
   return filename;
 }
 
-/** A quoted parameter, or a token; `filename*` is not for forms (RFC 7578 section 4.2). */
+/** A quoted parameter or a token; `filename*` is not allowed in forms (RFC 7578 section 4.2). */
 function parameterOf(disposition: string, name: string): string | undefined {
   const match = new RegExp(`;\\s*${name}=(?:"([^"]*)"|([^\\s;"]+))`, "i").exec(disposition);
   return match?.[1] ?? match?.[2];
@@ -205,7 +204,7 @@ function formRefused(message: string): PrismError {
   });
 }
 
-/** What a part's head and two boundaries add to a file. */
+/** Size of a part's head and two boundaries. */
 export const FORM_BYTES = 8192;
 
 /** @throws VALIDATION_FAILED, INVALID_AUDIO, PAYLOAD_TOO_LARGE */

@@ -12,12 +12,14 @@ import { readPage } from "./manual.ts";
 
 const compress = promisify(gzip);
 
-/** A text that the server answers with as it is. */
+/** A text that the server returns unchanged. */
 export interface Page {
   readonly contentType: string;
   readonly fixedHeaders: string;
   read(): Buffer;
-  /** What the text depends on: it is made anew when this is another. Absent: it never changes. */
+  /**
+   * The state the text depends on: it is rebuilt when this changes. Undefined: it never changes.
+   */
   stateOf?(): unknown;
 }
 
@@ -52,8 +54,8 @@ export const API_PAGES: ReadonlyMap<string, Page> = new Map([
 export const MANUAL_STYLE = asset("manual", "css");
 
 /**
- * Pages of docs/ as HTML. A page is rendered when it is first requested. @throws NOT_FOUND for a
- * topic without a page
+ * Pages of docs/ as HTML. A page is rendered on first request. @throws NOT_FOUND for an unknown
+ * topic
  */
 export function manualHandler(): (exchange: Exchange, topic: string) => Promise<typeof ANSWERS_LATER> {
   const handlers = new Map<string, ReturnType<typeof pageHandler>>();
@@ -67,13 +69,13 @@ export function manualHandler(): (exchange: Exchange, topic: string) => Promise<
 async function manualPageHandler(topic: string): Promise<ReturnType<typeof pageHandler>> {
   const markdown = readPage(topic);
   if (markdown === undefined) throw new PrismError("NOT_FOUND", "No such page");
-  // Late: most servers are never asked for a page.
+  // Loaded late: most servers never serve a page.
   const { manualPage } = await import("./manual-page.ts");
   const html = Buffer.from(manualPage(topic, markdown));
   return pageHandler({ contentType: CONTENT_TYPES.html, fixedHeaders: DOCUMENT_HEADERS, read: () => html });
 }
 
-/** What the links in account mails open: one page, which shows the part that its path names. */
+/** The target of links in account mails: one page, which shows the part named by its path. */
 export const ACCOUNT_PAGES: ReadonlyMap<string, Page> = new Map([
   ...[...ACCOUNT_PAGE_NAMES.map((name) => `/account/${name}`), UNSUBSCRIBE_PATH].map(
     (path) => [path, asset("account", "html")] as const,
@@ -95,8 +97,8 @@ export function jsonPage(read: () => string, stateOf: () => unknown): Page {
 }
 
 /**
- * Answers with a page, compressed where the client takes it, or says that it is still the same;
- * made and compressed once, when it is first asked for, and again when it has changed.
+ * Serves a page, compressed if the client accepts it, with an ETag. Built and compressed on first
+ * request, and again after a change.
  */
 export function pageHandler(page: Page): (exchange: Exchange) => Promise<typeof ANSWERS_LATER> {
   let plain: Buffer | undefined;

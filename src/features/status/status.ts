@@ -17,10 +17,7 @@ import type { PusherApp } from "../pusher/index.ts";
 import type { RuleBook } from "../rules/index.ts";
 
 const PROBE_EVERY_MS = 1000;
-/**
- * A database that lets itself be waited for longer than this is no use to clients, and whoever
- * probes has given up.
- */
+/** A database that takes longer is of no use to clients, and probes have timed out. */
 const PATIENCE_MS = 2000;
 
 interface Probe {
@@ -29,7 +26,7 @@ interface Probe {
   readonly latencyMs: number;
 }
 
-/** What tells how the server is. */
+/** Sources of the server's health. */
 export interface HealthParts {
   readonly clock: Clock;
   readonly startedAt: number;
@@ -41,23 +38,20 @@ export interface HealthParts {
 
 interface RunningProbe {
   readonly startedAt: number;
-  /** How many commits there were when it began. */
+  /** Number of commits at its start. */
   readonly commits: number;
   readonly result: Promise<Probe>;
 }
 
-/**
- * The answer to a probe: 503 where the thing does not work, with the time after which asking again
- * is worth it.
- */
+/** The answer to a probe: 503 when it fails, with Retry-After. */
 export function probeReply(isWell: boolean, body: unknown): Reply {
   return isWell ? new Reply(200, body) : new Reply(503, body, { "Retry-After": "1" });
 }
 
 /**
- * Whether the server can do its work. The database is asked at most once a second and by one probe
- * at a time, however often health is requested; it is written for that only when no other commit
- * has told how it is.
+ * Whether the server works. The database is probed at most once a second and by one probe at a
+ * time, however often health is requested; the probe writes only if no other commit shows the
+ * state.
  */
 export class Health {
   readonly #parts: HealthParts;
@@ -95,7 +89,7 @@ export class Health {
     };
   }
 
-  /** Answers within {@link PATIENCE_MS}; what is not known by then counts as failed. */
+  /** Answers within {@link PATIENCE_MS}; anything unknown by then counts as failed. */
   async database(): Promise<Probe> {
     if (this.#last && performance.now() - this.#lastAt < PROBE_EVERY_MS) return this.#last;
     this.#running ??= this.#start();
@@ -104,7 +98,7 @@ export class Health {
     return withinOr(left, result, () => this.#unanswered(startedAt, commits));
   }
 
-  /** A probe that still waits in line while others are committed is load, and no failure. */
+  /** A probe that waits while other commits succeed means load, not failure. */
   #unanswered(startedAt: number, commitsBefore: number): Probe {
     const { health, committer } = this.#parts.store;
     const isStuck = committer.record.commits === commitsBefore;
@@ -118,7 +112,7 @@ export class Health {
   }
 
   async #probe(startedAt: number): Promise<Probe> {
-    // A stopped committer refuses: that, too, is a database that cannot be written.
+    // A stopped committer refuses: the database cannot be written either.
     const problem = await this.#parts.store.health.check().catch((): WriteProblem => "failed");
     this.#last = probeOf(problem, startedAt);
     this.#lastAt = performance.now();
@@ -132,7 +126,7 @@ function probeOf(problem: WriteProblem | null, startedAt: number): Probe {
   return { ok: problem === null, database: problem ?? "ok", latencyMs };
 }
 
-/** What an operator looks at, besides the health of the server. */
+/** Sources of the operators' status besides health. */
 export interface StatusParts {
   readonly config: Config;
   readonly queues: QueueParts;
@@ -144,11 +138,11 @@ export interface StatusParts {
   readonly consumers: EventConsumers;
   readonly rules: RuleBook;
   readonly pipeline: EventPipeline;
-  /** What is wrong, in words for an operator. */
+  /** Problems, for an operator. */
   warnings(): readonly string[];
 }
 
-/** What an operator looks at first. */
+/** The operators' overview. */
 export async function systemStatus(health: Health, { store, storage, backlog }: HealthParts, parts: StatusParts) {
   const { config, circuits, loaded, connections, consumers, rules, pipeline } = parts;
   const { databaseBytes, walBytes } = store.sizes();
@@ -185,7 +179,7 @@ export async function systemStatus(health: Health, { store, storage, backlog }: 
   };
 }
 
-/** The embedded server is this process: what answers the question serves it too. */
+/** The embedded server runs in this process, so it works if this answers. */
 function pusherStatus(parts: StatusParts) {
   const { pusher, config } = parts;
   const { mode } = config.pusher;
@@ -194,7 +188,7 @@ function pusherStatus(parts: StatusParts) {
 }
 
 /**
- * Whether a channel can be used, and whether its provider answered when it was called last; null:
+ * Whether a channel can be used, and whether the last call of its provider got an answer; null:
  * nothing was sent since the start.
  */
 function channelStatus({ channels, circuits }: StatusParts, channel: OutsideChannel) {
@@ -203,8 +197,8 @@ function channelStatus({ channels, circuits }: StatusParts, channel: OutsideChan
 }
 
 /**
- * In WAL mode nothing but a checkpoint writes the database file itself (sqlite.org/wal.html), so
- * its last change was one.
+ * In WAL mode only a checkpoint writes the database file itself (sqlite.org/wal.html), so its last
+ * change was one.
  */
 function lastCheckpoint(databaseFile: string): string | null {
   const stat = statSync(databaseFile, { throwIfNoEntry: false });

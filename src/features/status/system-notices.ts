@@ -9,19 +9,19 @@ import type { NewEntry, RealtimeService } from "../streams/index.ts";
 /** Type and data of an entry of the stream `system`. */
 type Notice = readonly [type: string, data: Readonly<Record<string, unknown>>];
 
-/** Something that holds for a while: what is told when it begins, and when it is over. */
+/** A lasting condition: its notices at the start and at the end. */
 interface Condition {
   readonly began: Notice;
   readonly ended: Notice;
 }
 
 const LOOK_EVERY_MS = 1000;
-/** Dead jobs that are told one by one in a second; of the others their number. */
+/** Limit of dead jobs reported individually per second; the rest is counted. */
 const MAX_DEAD_TOLD = 50;
-/** While nothing can be written the oldest go. */
+/** While nothing can be written the oldest are dropped. */
 const MAX_WAITING = 1000;
 
-/** What it looks at, and where it writes. */
+/** Its sources and its target. */
 export interface NoticeParts {
   readonly runner: JobRunner;
   readonly circuits: Circuits;
@@ -32,10 +32,9 @@ export interface NoticeParts {
 
 /**
  * Writes the stream `system` (docs/realtime.md): what an operator wants to know at once. Once a
- * second it looks at what is paused, full or failed, and tells what has begun and what is over
- * since; what holds when the server starts is told then. Jobs that died are told with the next
- * look, so that a thousand of them are one transaction. A notice that cannot be written is written
- * with a later look.
+ * second it checks what is paused, full or failed, and reports changes, including the conditions at
+ * the start. Dead jobs are reported with the next check, so that a thousand of them share a
+ * transaction. A notice that cannot be written is retried with a later check.
  */
 export class SystemNotices {
   readonly #parts: NoticeParts;
@@ -85,7 +84,7 @@ export class SystemNotices {
     return this.#write();
   }
 
-  /** Everything that holds now, by a name of its own. */
+  /** All current conditions, by unique name. */
   #conditions(): Map<string, Condition> {
     const { runner, circuits, storage, loaded } = this.#parts;
     const held = new Map<string, Condition>();
@@ -101,7 +100,7 @@ export class SystemNotices {
     return held;
   }
 
-  /** Writes what waits, unless a write is under way: then the next look does. */
+  /** Writes waiting notices, unless a write is running: then the next check does. */
   #write(): Promise<void> {
     this.#writing ??= this.#writeWaiting().finally(() => {
       this.#writing = null;

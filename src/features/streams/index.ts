@@ -1,4 +1,4 @@
-/** What other features may use of `streams`. */
+/** The part of `streams` that other features may use. */
 
 export { liveSockets } from "./live-sockets.ts";
 export { RealtimeTickets, realtimeAccess } from "./realtime-access.ts";

@@ -43,11 +43,11 @@ export interface LiveSocketParts {
     oneByPusher(userId: string, offset: number): void;
     upTo(userId: string, offset: number): Promise<void>;
   };
-  /** Whether a browser page of this origin may open live connections. */
+  /** Whether a web page of this origin may open live connections. */
   allowsOrigin(origin: string): boolean;
 }
 
-/** What puts every WebSocket protocol on the server; to be called for each app that listens. */
+/** Registers every WebSocket protocol; call it for each app that listens. */
 export function liveSockets(own: LiveSocketParts): (app: TemplatedApp, isControl: boolean) => void {
   const { config, clock, kernel, router, hub, connections, principals, projects, marks } = own;
   const parts = {
@@ -98,7 +98,7 @@ export function liveSockets(own: LiveSocketParts): (app: TemplatedApp, isControl
   };
 }
 
-/** The user whose own stream a caller means; '' for one without an account, who has none. */
+/** The user whose own stream a caller means; '' for a caller without an account, who has none. */
 function accountOf(principal: Principal): string {
   return principal.kind === "apiKey" ? "" : (principal.userId ?? "");
 }

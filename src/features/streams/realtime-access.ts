@@ -60,7 +60,7 @@ function check(rights: ChannelRights, principal: Principal, stream: StreamRef): 
         ? "allowed"
         : "forbidden";
     case "project":
-      // A right in all projects is one in projects that are gone, too.
+      // A right in all projects includes deleted ones.
       if (!projects.exists(stream.projectId)) return "notFound";
       return projects.has(principal, stream.projectId, "events:read") ? "allowed" : "forbidden";
   }
@@ -74,7 +74,7 @@ function isOwn(principal: Principal, userId: string): principal is PermissionHol
   return principal.kind !== "apiKey" && principal.userId === userId;
 }
 
-/** As over HTTP: a service token that is not for tasks reads none, not even its user's. */
+/** As over HTTP: a service token without a task scope reads none, not even its user's. */
 function mayReadTasks(principal: Principal, userId: string): boolean {
   return holds(principal, "tasks:all") || (isOwn(principal, userId) && holds(principal, "tasks:own"));
 }
@@ -88,10 +88,10 @@ const MAX_TICKETS = 100_000;
 const TICKET_BYTES = 32;
 
 /**
- * Tickets stand in for a credential in the URL of a live connection, where browsers let nothing
- * else stand (docs/realtime.md): one is good once, for a minute, for what the credential allows
- * that it was got with. Held in memory as SHA-256; a restart voids them. When there are too many
- * the oldest go.
+ * Tickets replace a credential in the URL of a live connection, where browsers cannot send one
+ * otherwise (docs/realtime.md). A ticket is valid once, for a minute, with the rights of the
+ * credential it was issued for. Held in memory as SHA-256; a restart voids them. The oldest ones
+ * are dropped when there are too many.
  */
 export class RealtimeTickets {
   readonly #tickets: TtlCache<string, Principal>;
@@ -102,10 +102,7 @@ export class RealtimeTickets {
     this.#tickets = new TtlCache({ maxEntries: maxTickets, ttlMs: LIFE_MS, clock });
   }
 
-  /**
-   * @param stream the only one that may be followed with it; absent: every stream that the
-   * principal may follow.
-   */
+  /** @param stream the only stream it opens; undefined: all streams of the principal. */
   issue(principal: Principal, stream?: string): { readonly ticket: string; readonly expiresAt: EpochMs } {
     const ticket = randomBytes(TICKET_BYTES).toString("base64url");
     const expiresAt = Math.min(this.#clock.now() + LIFE_MS, principal.expiresAt);
@@ -115,8 +112,8 @@ export class RealtimeTickets {
   }
 
   /**
-   * Spends a ticket. @returns who got it, as they were then; undefined when it is unknown, spent,
-   * or too old.
+   * Uses a ticket up. @returns its principal at the time of issue; undefined if it is unknown,
+   * used, or expired.
    */
   redeem(ticket: string): Principal | undefined {
     const hash = hashToken(ticket);

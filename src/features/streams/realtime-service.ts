@@ -10,17 +10,17 @@ import type { LoggedEntry } from "../../store/effect.ts";
 import type { AllowsChannel, ChannelAuthorizers } from "../pusher/index.ts";
 
 interface EntryOptions {
-  /** The log keeps less than followers get: they get what the history makes of it. */
+  /** The log stores less than followers receive: the history completes it. */
   readonly isAbridged?: boolean | undefined;
-  /** Id of the connection that it came from, which is not sent it while it goes out live. */
+  /** Id of the publishing connection, which does not receive it live. */
   readonly except?: string | undefined;
-  /** Default: of the request that it is published by. */
+  /** Default: that of the publishing request. */
   readonly correlationId?: string | undefined;
 }
 
 type PublishOptions = EntryOptions & InTransaction;
 
-/** What is to become an entry of a stream. */
+/** A new entry of a stream. */
 export interface NewEntry extends EntryOptions {
   readonly to: LoggedStream;
   readonly type: string;
@@ -34,7 +34,7 @@ interface RealtimeParts {
   readonly channelAuthorizers: ChannelAuthorizers;
 }
 
-/** Entries of streams that are no events: stored in `stream_log`, then sent to whoever follows. */
+/** Stream entries that are not events: stored in `stream_log`, then sent to followers. */
 export class RealtimeService {
   readonly #database: Database;
   readonly #presence: Presence;
@@ -49,8 +49,8 @@ export class RealtimeService {
   }
 
   /**
-   * Appends to a stream, which may be given by its name. It goes out when the transaction is on
-   * disk. @throws TypeError for no such stream
+   * Appends to a stream, given by reference or name. It is sent when the transaction is on disk.
+   * @throws TypeError for an unknown stream
    */
   async publish(
     to: LoggedStream | string,
@@ -64,8 +64,8 @@ export class RealtimeService {
   }
 
   /**
-   * {@link publish} of several, in their order, in one transaction and one statement. @returns
-   * their offsets.
+   * {@link publish} for several entries, in order, in one transaction and statement. @returns their
+   * offsets.
    */
   async publishAll(entries: readonly NewEntry[], options: InTransaction = {}): Promise<number[]> {
     const at = this.#clock.now();
@@ -85,7 +85,7 @@ export class RealtimeService {
         json,
         correlationId,
       ]);
-      // As JSON, so that it is one text of SQL, prepared once, however many rows there are.
+      // As JSON, so that it is one SQL text, prepared once, for any number of rows.
       await sql`insert into stream_log (seq, stream, type, data, correlationId, createdAt)
         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ${at}
         from json_each(${JSON.stringify(rows)})`.execute(trx);
@@ -103,8 +103,8 @@ export class RealtimeService {
   }
 
   /**
-   * From now on `allows` says who may subscribe to channels of Pusher's whose names begin so.
-   * @returns what ends it. @throws TypeError
+   * Lets `allows` decide who may subscribe to Pusher channels with this prefix.
+   * @returns a function that ends it. @throws TypeError
    */
   authorizeChannel(prefix: string, allows: AllowsChannel): () => void {
     return this.#channelAuthorizers.add(prefix, allows);
@@ -118,7 +118,7 @@ function loggedStream(name: string): LoggedStream {
   throw new TypeError(`${JSON.stringify(name)} is no stream to publish to; use channel:<name> or user:<id>`);
 }
 
-/** A row of `stream_log` goes out to those who follow its stream now. */
+/** Sends a row of `stream_log` to the followers of its stream. */
 export function announceEntry(
   hub: Hub,
   { stream, offset, entryType: type, data, at, correlationId, except }: LoggedEntry,
@@ -127,10 +127,7 @@ export function announceEntry(
   hub.publishLogged(stream, except === undefined ? entry : { ...entry, except });
 }
 
-/**
- * What the history makes of a row that does not say everything; empty while nobody follows the
- * stream.
- */
+/** The history's text of a row that is stored in part; empty while the stream has no followers. */
 function fullText(hub: Hub, name: string, offset: number): string {
   const stream = hub.isFollowed(name) ? parseStreamName(name) : undefined;
   const [entry] = stream ? hub.history.read(stream, offset - 1, offset).entries : [];

@@ -4,7 +4,7 @@ import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.t
 import { noteRemoved } from "./stream-history.ts";
 
 const LOG_DAYS = 7;
-/** Entries of one stream in `stream_log`. */
+/** Limit of entries per stream in `stream_log`. */
 const LOG_ENTRIES = 10_000;
 const PUSHER_STREAM = "pusher:";
 
@@ -14,8 +14,8 @@ interface LogKey {
 }
 
 /**
- * @param noted of which of them the stream is to say that they are gone. @returns how many rows
- * were removed.
+ * @param noted the removed entries that the stream reports as a gap. @returns the number of removed
+ * rows.
  */
 async function removeLog(trx: Trx, keys: readonly LogKey[], noted = keys): Promise<number> {
   const seqs = keys.map(({ seq }) => seq);
@@ -32,9 +32,9 @@ async function removeLog(trx: Trx, keys: readonly LogKey[], noted = keys): Promi
 }
 
 /**
- * {@link removeLog} of what is days old. Nobody comes back to a channel of Pusher's with an offset,
- * and whoever triggers names as many as they like: notes of what is gone would outlive all of them,
- * for nobody to read.
+ * {@link removeLog} for old entries. Without gap notes for Pusher channels: their clients never
+ * resume from an offset, and there is no limit on channel names, so the notes would only
+ * accumulate.
  */
 function removeOldLog(trx: Trx, keys: readonly LogKey[]): Promise<number> {
   return removeLog(
@@ -57,14 +57,13 @@ const oldLog: RetentionRule<LogKey> = {
   remove: removeOldLog,
 };
 
-/** What one stream has beyond its share, oldest first; stream by stream. */
+/** The oldest entries beyond the limit of a stream; stream by stream. */
 const longLog: RetentionRule<LogKey> = {
   name: "stream_log",
   async find(scan, _now, limit) {
     const { rows } = await sql<{ stream: string; entries: number }>`
-      select stream, count(*) as entries from stream_log group by stream having count(*) > ${LOG_ENTRIES} limit 1`.execute(
-      scan,
-    );
+      select stream, count(*) as entries from stream_log
+      group by stream having count(*) > ${LOG_ENTRIES} limit 1`.execute(scan);
     const [long] = rows;
     if (!long) return [];
     return scan

@@ -27,7 +27,7 @@ interface LogRow {
   readonly createdAt: number;
 }
 
-/** A notification with what is known of its recipient. */
+/** A notification with its recipient's row. */
 type InboxRow = Selectable<NotificationsTable> &
   Omit<Selectable<NotificationRecipientsTable>, "delivered"> & { readonly recipientDelivered: 0 | 1 };
 
@@ -37,10 +37,7 @@ interface EntryViews {
   notification(row: InboxRow): string;
 }
 
-/**
- * A row of the log, and the message that it is about: none of a change of status, or of a message
- * that is gone.
- */
+/** A row of the log and its message; without one for a change of status or a deleted message. */
 interface MessageLogRow extends Omit<MessageRow, "id"> {
   readonly seq: number;
   readonly type: string;
@@ -52,8 +49,8 @@ interface MessageLogRow extends Omit<MessageRow, "id"> {
 
 /**
  * Streams read from their tables: project streams from `events`; user streams from the recipients'
- * rows and `stream_log`, merged by offset; all others from `stream_log`, which of a message has the
- * id alone.
+ * rows and `stream_log`, merged by offset; all others from `stream_log`, which stores only the id
+ * of a message.
  */
 export class TableHistory implements StreamHistory {
   readonly #events;
@@ -92,7 +89,8 @@ export class TableHistory implements StreamHistory {
        where l.stream = ? and l.seq > ? and l.seq <= ? order by l.seq limit ${PAGE_ROWS}`,
     );
     this.#gaps = reader.prepare<[string, string, number, number], StreamGap>(
-      `select fromSeq as "from", toSeq as "to" from stream_gaps where stream in (?, ?, '*') and toSeq > ? and fromSeq < ? order by fromSeq`,
+      `select fromSeq as "from", toSeq as "to" from stream_gaps
+       where stream in (?, ?, '*') and toSeq > ? and fromSeq < ? order by fromSeq`,
     );
   }
 
@@ -120,10 +118,7 @@ export class TableHistory implements StreamHistory {
   }
 }
 
-/**
- * Reads until the page is full in rows or bytes, so that a page of large rows does not fill the
- * memory.
- */
+/** Reads until the page is full in rows or bytes, so that large rows do not fill the memory. */
 function mapPage<T>(rows: Iterable<T>, map: (row: T) => StreamEntry): StreamPage {
   const entries: StreamEntry[] = [];
   let bytes = 0;
@@ -136,9 +131,7 @@ function mapPage<T>(rows: Iterable<T>, map: (row: T) => StreamEntry): StreamPage
   return { entries, isEnd: entries.length < PAGE_ROWS };
 }
 
-/**
- * Two pages of one counter as one, in order; it ends where the first of them that has more ends.
- */
+/** Merges two pages of one counter in order; ends where the first page with more rows ends. */
 function mergePages(left: StreamPage, right: StreamPage): StreamPage {
   const limits = [left, right].filter((page) => !page.isEnd).map((page) => page.entries.at(-1)?.offset ?? 0);
   const upTo = Math.min(...limits, Number.MAX_SAFE_INTEGER);
@@ -179,10 +172,9 @@ function messageEntry({ id, ...row }: MessageLogRow, box: SealedBox): StreamEntr
 const USER_STREAM = "user:";
 
 /**
- * Notes in a stream of `stream_log` that entries are gone. A gap
- * reaches from the last entry that is kept, so the gaps of neighbours become one, and there are
- * never more of them than entries that are kept. To be called in the transaction that has removed
- * them. @param seqs offsets that were removed.
+ * Records in a stream of `stream_log` that entries were removed. A gap starts after the last kept
+ * entry, so adjacent gaps merge, and there are at most as many as kept entries. Call it in the
+ * transaction that removed them. @param seqs offsets that were removed.
  */
 export async function noteRemoved(trx: Trx, stream: string, seqs: readonly number[]): Promise<void> {
   for (const [fromSeq, toSeq] of await runsOf(trx, stream, seqs)) {
@@ -199,8 +191,8 @@ export async function noteRemoved(trx: Trx, stream: string, seqs: readonly numbe
 }
 
 /**
- * The removed offsets as runs without a kept entry between them: where each begins, and its last. A
- * user's notifications are entries too.
+ * Removed offsets as runs without a kept entry in between: start and last of each. A user's
+ * notifications count as entries.
  */
 async function runsOf(trx: Trx, stream: string, seqs: readonly number[]): Promise<ReadonlyMap<number, number>> {
   const userId = stream.startsWith(USER_STREAM) ? stream.slice(USER_STREAM.length) : "";
