@@ -22,7 +22,8 @@ export interface Entry {
 
 interface FollowOptions {
   readonly server: ServerClient;
-  readonly stream: string;
+  /** At least one; each starts at `from`. */
+  readonly streams: readonly string[];
   readonly from: StreamStart;
   readonly filter: EventFilter | undefined;
   /** @returns false when enough was seen. */
@@ -35,12 +36,13 @@ const RECONNECT = { minMs: 250, maxMs: 2000 };
 const SURROUNDINGS: Surroundings = { ...REAL_SURROUNDINGS, random: () => 1 };
 
 /**
- * Follows a stream over as many connections as it takes, each entry once and in order.
+ * Follows streams over as many connections as it takes, each entry once and in the order of its
+ * stream.
  * @throws CommandError 4 when the first connection fails, ServerRefused when the token or its right
  * has ended
  */
 export async function followStream(options: FollowOptions): Promise<void> {
-  const { server, stream, from, filter, onNote } = options;
+  const { server, streams, from, filter, onNote } = options;
   const { url, token, fetch } = server.live;
   let saysEnd = true;
   const client = new PrismClient({
@@ -59,9 +61,9 @@ export async function followStream(options: FollowOptions): Promise<void> {
   });
   try {
     await new Promise<void>((resolve, reject) => {
-      const subscription = client.subscribe(stream, filter === undefined ? { from } : { from, filter });
       const position: Position = { offset: null };
-      takeEntries(subscription, position, options, resolve);
+      const take = entryReader(position, options, resolve);
+      for (const stream of streams) take(client.subscribe(stream, filter === undefined ? { from } : { from, filter }));
       reportConnection(client, position, options, reject);
     });
   } finally {
@@ -74,44 +76,54 @@ interface Position {
   offset: number | null;
 }
 
-function takeEntries(
-  subscription: Subscription,
+/** @returns what attaches the handlers of entries to a subscription. */
+function entryReader(
   position: Position,
   { onEntry, onNote }: FollowOptions,
   done: () => void,
-): void {
+): (subscription: Subscription) => void {
   let isDone = false;
-  subscription.on("event", (entry) => {
-    if (isDone) return;
-    position.offset = entry.offset;
-    isDone = !onEntry(entry);
-    if (isDone) done();
-  });
-  subscription.on("gap", (gap) => onNote(gapText(gap)));
+  return (subscription) => {
+    subscription.on("event", (entry) => {
+      if (isDone) return;
+      position.offset = entry.offset;
+      isDone = !onEntry(entry);
+      if (isDone) done();
+    });
+    subscription.on("gap", (gap) => onNote(gapText(gap)));
+  };
 }
 
 function reportConnection(
   client: PrismClient,
   position: Position,
-  { server, onNote }: FollowOptions,
+  { server, streams, onNote }: FollowOptions,
   fail: (error: Error) => void,
 ): void {
   let wasConnected = false;
-  const from = (): string => (position.offset === null ? "" : ` from offset ${position.offset}`);
+  let isNew = true;
+  let followed = streams.length;
+  // One offset says nothing about several streams.
+  const from = (): string => (position.offset === null || streams.length > 1 ? "" : ` from offset ${position.offset}`);
   client.on("subscribed", ({ offset }) => {
-    if (wasConnected) onNote(`connected again${from()}`);
+    if (wasConnected && isNew) onNote(`connected again${from()}`);
     position.offset ??= offset;
     wasConnected = true;
+    isNew = false;
   });
   client.on("state", (state: ConnectionState) => {
     if (state.state === "closed" && state.error) fail(finalFailure(state.error, server));
     if (state.state !== "waiting") return;
+    isNew = true;
     const { error, delayMs } = state;
     if (wasConnected) onNote(`${wordsOf(error)}; trying again in ${delayMs} ms${from()}`);
     else fail(finalFailure(error, server));
   });
   client.on("error", ({ error, stream }) => {
-    if (stream !== undefined) fail(finalFailure(error, server));
+    if (stream === undefined) return;
+    followed--;
+    if (followed === 0) fail(finalFailure(error, server));
+    else onNote(`${stream} is no longer followed: ${error.message}`);
   });
 }
 

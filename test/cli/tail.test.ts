@@ -52,6 +52,32 @@ test("tail", async (t) => {
     );
   });
 
+  await t.test("columns are aligned, with a dash for a missing source", async () => {
+    const { stdout } = await runCli(["tail", "--from", "earliest", "--limit", "4"], { cwd, env });
+    const [first = "", second = "", third = ""] = stdout.split("\n");
+    assert.match(first, /^\S+ {2}#1 {2}info {3}order\.paid {2}- {2}\{"n":1\}$/);
+    assert.match(third, /^\S+ {2}#3 {2}warn {3}login {9}- {5}\{"n":3\}$/);
+    assert.equal(third.indexOf("{"), second.indexOf("{"), "the widest cells so far make the columns");
+  });
+
+  await t.test("--all follows every project and names it", async () => {
+    const { apiKey } = await makeProject(prism, "depot");
+    const tail = new RunningCli(t, ["tail", "--all", "--from", "earliest", "--type", "of.*", "--limit", "2"], {
+      cwd,
+      env,
+    });
+    await prism.post("/events", { type: "of.depot" }, { apiKey });
+    await tail.until(/of\.depot/);
+    await ingest({ type: "of.default" });
+    assert.equal(await tail.ended(), 0);
+    assert.match(
+      tail.stdout,
+      /^\S+ {2}#\d+ {2}depot {2}info {3}of\.depot {2}- {2}\{\}\n\S+ {2}#\d+ {2}default {2}info {3}of\.default {2}- {2}\{\}\n$/,
+    );
+    const both = await runCli(["tail", "--all", "--project", "depot"], { cwd, env });
+    assert.equal(both.status, 2);
+  });
+
   await t.test("with --json each line is the event with its offset; --from is exclusive", async () => {
     const { status, stdout } = await runCli(["tail", "--from", "1", "--limit", "2", "--json"], { cwd, env });
     assert.equal(status, 0);

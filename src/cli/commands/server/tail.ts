@@ -9,6 +9,7 @@ import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { type Output, printable } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 import { withServer } from "../../with-server.ts";
+import { slugsOf } from "../access/projects.ts";
 
 const EVERY_MS = 1000;
 
@@ -44,6 +45,7 @@ export async function show(out: Output, isWatched: boolean, look: () => Promise<
 
 interface Flags {
   readonly project: string;
+  readonly all?: boolean;
   readonly type?: string;
   readonly level?: NonNullable<EventFilter["level"]>;
   readonly from?: StreamStart;
@@ -55,11 +57,18 @@ interface Flags {
 export function addTail(program: Command): void {
   program
     .command("tail")
-    .description("follow events, or your notifications, as they come; goes on where it was when the server restarts")
+    .description("follow events, or your notifications, live; continues where it was after a restart of the server")
     .option("--project <project>", "id or slug", "default")
-    .option("--type <type>", "only this type, or those that begin so: order.*")
+    .addOption(
+      new Option("--all", "all projects that the token may see, as of now").conflicts([
+        "project",
+        "notifications",
+        "stream",
+      ]),
+    )
+    .option("--type <type>", "only this type, or all types with this prefix: order.*")
     .option("--level <levels>", `only these, comma separated: ${LEVELS.join(", ")}`, listFlag(LEVELS))
-    .option("--from <offset>", "begin behind an offset, or with earliest (default: what comes from now on)", startFlag)
+    .option("--from <offset>", "start after an offset, or with earliest (default: new entries only)", startFlag)
     .addOption(
       new Option("--notifications", "your own notifications, and what happens to them").conflicts(["type", "level"]),
     )
@@ -69,7 +78,7 @@ export function addTail(program: Command): void {
         "notifications",
       ]),
     )
-    .option("--limit <n>", "end after this many", integerFlag(1, Number.MAX_SAFE_INTEGER))
+    .option("--limit <n>", "exit after this many", integerFlag(1, Number.MAX_SAFE_INTEGER))
     .addHelpText(
       "after",
       `
@@ -78,6 +87,7 @@ With --json one object a line: the event, or the notification, with its offset.
 Examples:
   $ prism tail
   $ prism tail --project shop --type 'order.*' --level error,fatal
+  $ prism tail --all --level fatal
   $ prism tail --from earliest --limit 100 --json | jq -r .type
   $ prism tail --notifications`,
     )
@@ -91,15 +101,20 @@ async function tail(context: Context, flags: Flags): Promise<void> {
   await withServer(
     context,
     async (server) => {
-      const stream = await streamOf(server, flags);
+      const slugs = flags.all ? await slugsOf(server) : undefined;
+      const streams = slugs ? [...slugs.keys()].map((id) => `project:${id}`) : [await streamOf(server, flags)];
+      if (streams.length === 0) throw new CommandError(EXIT.notFound, "there is no project that you may see");
+      const isOwn = streams[0]?.startsWith("user:") === true;
+      const eventLine = eventLines(out, slugs);
       await followStream({
         server,
-        stream,
+        streams,
         from: flags.from ?? "latest",
         filter: filterOf(flags),
         onNote: (text) => out.note(text),
         onEntry(entry) {
-          out.line(out.json ? JSON.stringify(lineOf(entry)) : humanLine(out, entry, stream.startsWith("user:")));
+          const human = isOwn ? notificationLine : eventLine;
+          out.line(out.json ? JSON.stringify(lineOf(entry)) : human(entry, out));
           return ++shown !== flags.limit;
         },
       });
@@ -120,20 +135,39 @@ function lineOf({ offset, type, ts, data }: Entry): Record<string, unknown> {
   return { offset, type, ts, ...(data as object) };
 }
 
-function humanLine(out: Output, { offset, type, ts, data }: Entry, isOwn: boolean): string {
-  const { level, source, payload, title, message, ...rest } = data as Partial<Record<string, unknown>>;
-  const head = [out.dim(ts), `#${offset}`];
-  if (isOwn && typeof title === "string") {
-    return [...head, type, out.bold(printable(title)), printable(String(message ?? ""))].join("  ");
-  }
-  if (isOwn) return [...head, type, printable(JSON.stringify(rest))].join("  ");
-  const parts = [
-    ...head,
-    paintLevel(out, String(level)),
-    out.bold(type),
-    typeof source === "string" ? printable(source) : "",
-  ];
-  return [...parts.filter((part) => part !== "").map(String), printable(JSON.stringify(payload ?? {}))].join("  ");
+function notificationLine({ offset, type, ts, data }: Entry, out: Output): string {
+  const { title, message, ...rest } = data as Partial<Record<string, unknown>>;
+  const head = [out.dim(ts), `#${offset}`, type];
+  if (typeof title !== "string") return [...head, printable(JSON.stringify(rest))].join("  ");
+  return [...head, out.bold(printable(title)), printable(String(message ?? ""))].join("  ");
+}
+
+/** Longer cells move the rest of their own line only. */
+const MAX_COLUMN = 32;
+
+/**
+ * @param slugs of projects, where the project is a column. @returns a line for each event; a column
+ * is as wide as its widest cell so far, and a missing source is a dash.
+ */
+function eventLines(out: Output, slugs: ReadonlyMap<string, string> | undefined): (entry: Entry) => string {
+  const widths: number[] = [];
+  const padded = (cell: string, column: number): string => {
+    widths[column] = Math.max(widths[column] ?? 0, Math.min(cell.length, MAX_COLUMN));
+    return cell.padEnd(widths[column] ?? 0);
+  };
+  return ({ offset, type, ts, data }) => {
+    const { level, source, payload, projectId } = data as Partial<Record<string, unknown>>;
+    const project = slugs ? [padded(slugs.get(String(projectId)) ?? String(projectId), 0)] : [];
+    return [
+      out.dim(ts),
+      padded(`#${offset}`, 1),
+      ...project,
+      paintLevel(out, String(level)),
+      out.bold(padded(type, 2)),
+      padded(typeof source === "string" && source !== "" ? printable(source) : "-", 3),
+      printable(JSON.stringify(payload ?? {})),
+    ].join("  ");
+  };
 }
 
 function paintLevel(out: Output, level: string): string {
