@@ -12,6 +12,23 @@ const RELATIVE_IMPORT = /\b((?:from|import) ?\(? ?")(\.{1,2}\/[^"\n]+)\.ts(")/g;
 export async function compileTests(root, folder) {
   const files = FOLDERS.flatMap((name) => find(root, name));
   await Promise.all(files.map((file) => compile(root, folder, file)));
+  await bundleThreads(folder);
+}
+
+/** One file per role: each server starts threads, and each of them loads all that it imports. */
+async function bundleThreads(folder) {
+  await esbuild.build({
+    entryPoints: [join(folder, "src/worker.js")],
+    outdir: join(folder, "src"),
+    allowOverwrite: true,
+    bundle: true,
+    splitting: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    logLevel: "warning",
+  });
 }
 
 async function compile(root, folder, file) {
