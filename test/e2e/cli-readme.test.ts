@@ -1,75 +1,133 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
+import { ChildOutput } from "../helpers/child-output.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { temporaryDir } from "../helpers/store.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
-const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
+const root = join(import.meta.dirname, "../..");
+const readme = readFileSync(join(root, "README.md"), "utf8");
+/** The shell blocks of the README, in its order. */
+const blocks = [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, text = ""]) => text);
+const [START = "", FOLLOW = "", SEND = "", CURL = "", PRODUCTION = ""] = blocks;
+const START_LIMIT_MS = 120_000;
 
-interface Answer {
-  readonly id?: string;
-  readonly name?: string;
-  readonly count?: number;
-  readonly data?: readonly { readonly title: string; readonly eventId: string }[];
+/** A copy of the checkout as a new user has it after `npm install`, without any data. */
+function freshCopy(t: TestContext): string {
+  const dir = join(temporaryDir(t), "prism");
+  mkdirSync(dir);
+  for (const name of readdirSync(root)) {
+    if (/^(\.git|\.build|node_modules|data|coverage)$/.test(name)) continue;
+    cpSync(join(root, name), join(dir, name), { recursive: true, preserveTimestamps: true });
+  }
+  if (existsSync(join(root, ".build"))) cpSync(join(root, ".build"), join(dir, ".build"), BUILD_MARK);
+  symlinkSync(join(root, "node_modules"), join(dir, "node_modules"));
+  return dir;
 }
 
-/** The block of shell lines that follows a sentence of the README. */
-function blockAfter(sentence: string): string {
-  const [, rest] = readme.split(sentence);
-  const block = /^```sh\n([\s\S]*?)^```$/m.exec(rest ?? "")?.[1];
-  assert.ok(block, `README has a block after "${sentence}"`);
-  return block;
+/** Only what says that the executable is built of these sources. */
+const BUILD_MARK = {
+  recursive: true,
+  preserveTimestamps: true,
+  filter: (path: string): boolean => /\.build(\/built)?$/.test(path),
+};
+
+/** A terminal of the new user. */
+class Terminal {
+  readonly #child: ChildProcess;
+  readonly output: ChildOutput;
+
+  constructor(t: TestContext, { dir, home, text }: { dir: string; home: string; text: string }) {
+    const child = spawn("sh", ["-e"], {
+      cwd: dir,
+      env: { PATH: process.env["PATH"], HOME: home, PORT: "0", PRISM_MIN_FREE_BYTES: "0" },
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+    });
+    child.stdin.end(text);
+    this.#child = child;
+    this.output = new ChildOutput(child);
+    t.after(() => this.close());
+  }
+
+  /** @returns the exit code and everything that was printed. */
+  async end(): Promise<{ code: number | null; text: string }> {
+    const ended = await this.output.ended;
+    return { code: ended.code, text: this.output.all };
+  }
+
+  /** Closes the window: what runs in it ends. */
+  async close(): Promise<void> {
+    if (this.#child.pid !== undefined && this.#child.exitCode === null) process.kill(-this.#child.pid, "SIGKILL");
+    await this.output.ended;
+  }
 }
 
-test("S0-13 the five lines of curl in the README, as they stand there, give a first alert", async (t) => {
-  const prism = new PrismBinary(t);
-  await prism.start();
-  // The lines say port 3000; curl, and nothing else, is told where that is today.
-  writeFileSync(join(prism.dir, ".curlrc"), `connect-to = "127.0.0.1:3000:127.0.0.1:${new URL(prism.url).port}"\n`);
-  const curl = (url: string): string =>
-    spawnSync("curl", ["-s", url], { env: { PATH: process.env["PATH"], HOME: prism.dir }, encoding: "utf8" }).stdout;
-  assert.match(curl("http://127.0.0.1:3000/health"), /"status":"ok"/);
-  const lines = blockAfter("A first alert, in five lines of curl").trimEnd();
-  assert.equal(lines.split("\n").length, 5);
+test("S0-13 a new user types the README's quick start, and what it sends arrives, from any directory", async (t) => {
+  const dir = freshCopy(t);
+  const home = temporaryDir(t);
+  const elsewhere = temporaryDir(t);
+  assert.equal(blocks.length, 5);
 
-  const { status, stdout, stderr } = spawnSync("sh", ["-e"], {
-    cwd: prism.dir,
-    env: { PATH: process.env["PATH"], HOME: prism.dir },
-    // Each answer on a line of its own.
-    input: lines.replaceAll("\n", "\necho\n"),
-    encoding: "utf8",
-  });
-  assert.equal(status, 0, stderr);
-  const [rule, event, count, list] = stdout
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as Answer);
-  assert.equal(rule?.name, "Big payment");
-  assert.equal(count?.count, 1);
-  assert.deepEqual(
-    list?.data?.map(({ title, eventId }) => ({ title, eventId })),
-    [{ title: "Big payment", eventId: event?.id }],
+  const server = new Terminal(t, { dir, home, text: START });
+  const base = await server.output.until(
+    "the server is ready",
+    () => /Prism is ready: (\S+)/.exec(server.output.all)?.[1],
+    START_LIMIT_MS,
   );
+  // The page says port 3000; only curl is told the actual one.
+  const { port } = new URL(base);
+  writeFileSync(join(home, ".curlrc"), `connect-to = "127.0.0.1:3000:127.0.0.1:${port}"\nfail-with-body\n`);
+  const [setUp = "", ...tail] = FOLLOW.trimEnd().split("\n");
+  assert.match(setUp, /^export /);
+  const second = new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\n${tail.join("\n")}` });
+  // A notification before the subscription would not be shown.
+  await eventually("the token was made", () => second.output.all.includes("of dev"));
+  await eventually(
+    "a notification arrives",
+    async () => {
+      const third = new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\nprism send --to dev Ready` });
+      assert.equal((await third.end()).code, 0);
+      return second.output.all.includes("Ready");
+    },
+    START_LIMIT_MS,
+  );
+
+  const third = await new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\n${SEND}` }).end();
+  assert.equal(third.code, 0, third.text);
+  await second.output.until("both arrive", () => /Hello from Prism[\s\S]*Big payment/.exec(second.output.all)?.[0]);
+  const curl = await new Terminal(t, { dir: elsewhere, home, text: CURL.replaceAll(/^curl .*$/gm, "$&\necho") }).end();
+  assert.equal(curl.code, 0, curl.text);
+  assert.match(curl.text, /"status":"accepted"[\s\S]*"title":"Big payment"/);
+  assert.deepEqual(readdirSync(elsewhere), [], "nothing is made where the commands were typed");
 });
 
-test("the README's first screen says what Prism is and names the two commands", () => {
-  const screen = readme.split("\n").slice(0, 25).join("\n");
+test("the README's first screen says what Prism is and shows it at work; it has 120 lines of 100 columns", () => {
+  const screen = readme.split("\n").slice(0, 30).join("\n");
   assert.match(screen, /^# Prism\n\n\*\*Self-hosted alerting, notification and scheduling in one executable\.\*\*/);
-  assert.match(screen, /^npm start +#.*3000$/m);
-  assert.match(screen, /^npm test +#/m);
-  assert.match(screen, /five lines of curl[\s\S]*curl -s .*notifications/);
+  assert.match(screen, /^\$ prism send /m);
+  assert.match(screen, /^npm start$/m);
+  const lines = readme.trimEnd().split("\n");
+  assert.ok(lines.length <= 120, String(lines.length));
+  assert.deepEqual(
+    lines.filter((line) => [...line].length > 100 && !line.startsWith("|")),
+    [],
+  );
 });
 
 test("production as the README has it: secrets, the first administrator, a data directory in order", (t) => {
   const prism = new PrismBinary(t);
-  const lines = blockAfter("## Running it for real").trimEnd().split("\n");
-  const [secrets = "", accounts = "", serve] = lines.slice(2);
-  assert.equal(serve, "prism serve");
+  const [build, install, ...rest] = PRODUCTION.trimEnd().split("\n");
+  assert.match(build ?? "", /^npm run build /);
+  assert.match(install ?? "", /^sudo install -m 755 dist\/prism \/usr\/local\/bin\/prism/);
+  assert.equal(rest.pop(), "prism serve");
   const { status, stdout, stderr } = spawnSync("sh", ["-e"], {
     cwd: prism.dir,
     env: { PATH: `${prism.dir}:${process.env["PATH"]}`, HOME: prism.dir, PRISM_MIN_FREE_BYTES: "0" },
-    input: `${secrets.replace("/var/lib/prism", "lib")}\n${accounts}\nprism doctor --db\n`,
+    input: `${rest.join("\n").replace("/var/lib/prism", "lib")}\nprism doctor --db\n`,
     encoding: "utf8",
   });
   assert.equal(status, 0, stderr);
