@@ -1,15 +1,15 @@
 import { type Command, Option } from "commander";
 import type { QueueView } from "../../../features/jobs/view.ts";
 import { JOB_STATES, type JobState } from "../../../store/schema.ts";
-import { type Context, contextOf } from "../../context.ts";
+import type { Context } from "../../context.ts";
 import { online } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
 import { ageText } from "../../output/text.ts";
-import { type Query, type ServerClient, SLICED_LIMIT_MS, serverOf } from "../../server-client.ts";
+import { type Query, type ServerClient, SLICED_LIMIT_MS } from "../../server-client.ts";
 import { confirm } from "../access/prompt.ts";
-import { show } from "../server/tail.ts";
+import { type Look, show } from "../server/tail.ts";
 import { timersOf } from "./timers.ts";
 
 /** A job as the server lists it. */
@@ -100,28 +100,33 @@ Examples:
   $ prism queue list --queue timers --state scheduled,retrying
   $ prism queue list --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60`,
     )
-    .action(async (flags: ListJobsFlags, command: Command) => {
-      const context = contextOf(command);
-      const server = await serverOf(context);
-      await show(context.out, flags.watch === true, async () => {
+    .action((flags: ListJobsFlags, command: Command) =>
+      look(command, flags, async (server) => {
         if (flags.id !== undefined) {
           const job = await server.get<JobDetail>(jobPath(flags.id)).catch(timerHint(server, flags.id));
           return { value: job, human: () => jobLines(job) };
         }
         const jobs = await jobsOf(server, flags.limit, { queue: flags.queue, state: flags.state?.join() });
         return { value: { jobs }, human: () => jobsTable(jobs) };
-      });
-    });
+      }),
+    );
   addFlags(queue.command("dead"), "jobs that failed for good, newest first, with their last error")
     .addHelpText("after", "\nExamples:\n  $ prism queue dead\n  $ prism queue dead --queue messages-dead-letter --json")
-    .action(async ({ limit, ...flags }: ListJobsFlags, command: Command) => {
-      const context = contextOf(command);
-      const server = await serverOf(context);
-      await show(context.out, flags.watch === true, async () => {
+    .action(({ limit, ...flags }: ListJobsFlags, command: Command) =>
+      look(command, flags, async (server) => {
         const jobs = await jobsOf(server, limit, { queue: flags.queue, state: "dead" });
         return { value: { jobs }, human: () => deadTable(jobs) };
-      });
-    });
+      }),
+    );
+}
+
+/** Shows a look at the server once, or every second: only a server that runs can be watched. */
+function look(
+  command: Command,
+  { watch = false }: { readonly watch?: boolean },
+  at: (server: ServerClient) => Promise<Look>,
+): Promise<void> {
+  return online(command, (server, { out }) => show(out, watch, () => at(server)), { mustRun: watch });
 }
 
 function addFlags(command: Command, description: string): Command {
@@ -202,7 +207,7 @@ interface RetryJobsFlags {
 function addRetryJobs(queue: Command): void {
   queue
     .command("retry")
-    .description("try a dead or cancelled job anew, or all dead jobs of a queue")
+    .description("retry a dead or cancelled job, or all dead jobs of a queue")
     .option("--id <job>", "the job")
     .option("--queue <name>", "all dead jobs of this queue")
     .addHelpText(
@@ -212,17 +217,18 @@ Examples:
   $ prism queue retry --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60
   $ prism queue retry --queue messages-dead-letter`,
     )
-    .action(async ({ id, queue: name }: RetryJobsFlags, command: Command) => {
-      const context = contextOf(command);
-      const server = await serverOf(context);
-      if (id !== undefined && name === undefined) {
-        const job = await server.post<JobDetail>(jobPath(id, "/retry"), {});
-        context.out.result(job, () => jobLine(job));
-      } else if (id === undefined && name !== undefined) {
+    .action(({ id, queue: name }: RetryJobsFlags, command: Command) => {
+      if ((id === undefined) === (name === undefined))
+        throw new CommandError(EXIT.usage, "give --id or --queue, one of them");
+      return online(command, async (server, { out }) => {
+        if (name === undefined) {
+          const job = await server.post<JobDetail>(jobPath(id ?? "", "/retry"), {});
+          return out.result(job, () => jobLine(job));
+        }
         const path = queuePath(name, "/requeue-dead");
         const reply = await server.post<{ requeued: number }>(path, {}, SLICED_LIMIT_MS);
-        context.out.result(reply, () => `${reply.requeued} requeued`);
-      } else throw new CommandError(EXIT.usage, "give --id or --queue, one of them");
+        out.result(reply, () => `${reply.requeued} requeued`);
+      });
     });
 }
 
@@ -241,17 +247,15 @@ function addQueueStatus(queue: Command): void {
       "after",
       "\nExamples:\n  $ prism queue status\n  $ prism queue status --queue timers --json\n  $ prism queue status --watch",
     )
-    .action(async (flags: QueueStatusFlags, command: Command) => {
-      const context = contextOf(command);
-      const server = await serverOf(context);
-      await show(context.out, flags.watch === true, async () => {
+    .action((flags: QueueStatusFlags, command: Command) =>
+      look(command, flags, async (server) => {
         const queues =
           flags.queue === undefined
             ? (await server.get<{ queues: QueueView[] }>("/api/v1/queues")).queues
             : [await server.get<QueueView>(queuePath(flags.queue))];
         return { value: { queues }, human: () => queuesTable(queues) };
-      });
-    });
+      }),
+    );
 }
 
 function queuePath(queue: string, action = ""): string {
@@ -287,12 +291,12 @@ function addDrainQueue(queue: Command): void {
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism queue drain --queue digest --yes")
     .action(async ({ queue: name, yes }: DrainQueueFlags, command: Command) => {
-      const context = contextOf(command);
-      const server = await serverOf(context);
       if (yes !== true && !(await confirm(`Cancel all jobs that wait in ${printable(name)}?`)))
         throw new CommandError(EXIT.usage, "nothing was cancelled; --yes cancels without asking");
-      const reply = await server.post<{ cancelled: number }>(queuePath(name, "/drain"), {}, SLICED_LIMIT_MS);
-      context.out.result(reply, () => `${reply.cancelled} cancelled`);
+      await online(command, async (server, { out }) => {
+        const reply = await server.post<{ cancelled: number }>(queuePath(name, "/drain"), {}, SLICED_LIMIT_MS);
+        out.result(reply, () => `${reply.cancelled} cancelled`);
+      });
     });
 }
 
@@ -302,11 +306,12 @@ function addPauseQueue(queue: Command): void {
     .description("start none of a queue's jobs until it is resumed, also after a restart; running jobs continue")
     .requiredOption("--queue <name>", "the queue")
     .addHelpText("after", "\nExample:\n  $ prism queue pause --queue notification-delivery")
-    .action(async (flags: { readonly queue: string }, command: Command) => {
-      const context = contextOf(command);
-      const changed = await (await serverOf(context)).post<QueueView>(queuePath(flags.queue, "/pause"), {});
-      context.out.result(changed, () => queuesTable([changed]));
-    });
+    .action((flags: { readonly queue: string }, command: Command) =>
+      online(command, async (server, { out }) => {
+        const changed = await server.post<QueueView>(queuePath(flags.queue, "/pause"), {});
+        out.result(changed, () => queuesTable([changed]));
+      }),
+    );
 }
 
 interface ResumeFlags {
@@ -324,14 +329,14 @@ function addResumeQueue(queue: Command): void {
       "after",
       "\nExamples:\n  $ prism queue resume --all\n  $ prism queue resume --queue notification-delivery",
     )
-    .action(async (flags: ResumeFlags, command: Command) => {
-      const context = contextOf(command);
+    .action((flags: ResumeFlags, command: Command) => {
       if (flags.queue === undefined && flags.all !== true)
         throw new CommandError(EXIT.usage, "give --queue <name>, or --all");
-      const server = await serverOf(context);
-      if (flags.queue === undefined) return resumeAll(context, server);
-      const changed = await server.post<QueueView>(queuePath(flags.queue, "/resume"), {});
-      context.out.result(changed, () => queuesTable([changed]));
+      return online(command, async (server, context) => {
+        if (flags.queue === undefined) return resumeAll(context, server);
+        const changed = await server.post<QueueView>(queuePath(flags.queue, "/resume"), {});
+        context.out.result(changed, () => queuesTable([changed]));
+      });
     });
 }
 
@@ -343,7 +348,7 @@ async function resumeAll({ out }: Context, server: ServerClient): Promise<void> 
   out.result({ queues: resumed }, () => (resumed.length === 0 ? ["no queue is paused"] : queuesTable(resumed)));
 }
 
-/** Queues and jobs of a running server. */
+/** Queues and jobs of a server. */
 export function addQueue(program: Command): void {
   const queue = program
     .command("queue")

@@ -14,7 +14,7 @@ import { slugsOf } from "../access/projects.ts";
 const EVERY_MS = 1000;
 
 /** A look at something, as --json and as people see it. */
-interface Look {
+export interface Look {
   readonly value: unknown;
   readonly human: () => readonly string[];
 }
