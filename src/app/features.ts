@@ -1,6 +1,7 @@
 import type { Config } from "../config/load.ts";
 import { ownOrigins } from "../config/public-url.ts";
 import { PrismError } from "../core/errors.ts";
+import { operatorFeature } from "../features/access/operator/routes.ts";
 import { projectsFeature } from "../features/access/projects/routes.ts";
 import { rolesFeature } from "../features/access/roles/routes.ts";
 import { authFeature } from "../features/access/sessions/routes.ts";
@@ -82,6 +83,7 @@ function accessFeatures(parts: Parts): Feature[] {
       settings,
       accounts,
     }),
+    operatorFeature({ db, accounts }),
     rolesFeature({ db, clock }),
     usersFeature({
       db,

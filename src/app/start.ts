@@ -68,8 +68,9 @@ export async function startCommandApp(options: BaseOptions, socket: string): Pro
     tls: { certFile: undefined, keyFile: undefined },
   };
   const parts = await openParts({ ...options, config: { ...config, ...forOne } });
+  const { lastSeq } = parts.upkeep.auditHead;
   parts.http.listener.listenControl(socket);
-  return { stop: () => stopCommand(parts) };
+  return { stop: () => stopCommand(parts, lastSeq) };
 }
 
 async function openParts(options: BaseOptions): Promise<Parts> {

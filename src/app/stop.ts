@@ -56,8 +56,11 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   await store.close(lastLeft());
 }
 
-/** Ends the core of one command, whose requests are answered. */
-export async function stopCommand({ base, core, http }: Parts): Promise<void> {
+/**
+ * Ends the core of one command after its last answer. @param auditSeq the end of the audit trail
+ * before it
+ */
+export async function stopCommand({ base, core, http, upkeep }: Parts, auditSeq: number): Promise<void> {
   http.listener.stopListening();
   await base.bus.idle();
   await linksIdle(core.access.accounts);
@@ -66,6 +69,7 @@ export async function stopCommand({ base, core, http }: Parts): Promise<void> {
   base.storage.stop();
   core.live.presence.close();
   await base.store.committer.settled();
+  await upkeep.auditHead.noteSince(auditSeq);
   http.listener.close();
   await base.store.close();
 }

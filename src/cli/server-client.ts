@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type FetchLike, PrismApi, type PrismRequest } from "../client/api.ts";
+import { type FetchLike, PrismApi, type PrismRequest, queryText } from "../client/api.ts";
 import type { PrismClientOptions } from "../client/client.ts";
 import { Credentials } from "../client/credentials.ts";
 import { PrismError } from "../client/errors.ts";
@@ -122,7 +122,7 @@ export class ServerClient {
   }
 
   async *#text(request: PrismRequest): AsyncIterable<string> {
-    const { body } = await this.#ask(request, () => this.#api.open({ ...request, limitMs: null }));
+    const { body } = await this.#open({ ...request, limitMs: null });
     if (!body) return;
     try {
       yield* body.pipeThrough(new TextDecoderStream());
@@ -133,21 +133,28 @@ export class ServerClient {
     }
   }
 
-  #json<T>(request: PrismRequest): Promise<T> {
-    return this.#ask(request, () => this.#api.request<T>(request));
+  async #json<T>(request: PrismRequest): Promise<T> {
+    const response = await this.#open(request);
+    try {
+      return (response.status === 204 ? undefined : await response.json()) as T;
+    } catch (cause) {
+      throw new CommandError(EXIT.unreachable, `${this.base} did not answer with JSON`, { cause });
+    }
   }
 
-  async #ask<T>({ method, path }: PrismRequest, ask: () => Promise<T>): Promise<T> {
+  async #open(request: PrismRequest): Promise<Response> {
+    const { method, path, query = {} } = request;
     const progress = this.#out.progress(`waiting for ${this.base}`);
     const startedAt = performance.now();
-    const trace = (status: string | number): void => {
+    const trace = (status: number | string): void => {
       const durationMs = Math.round(performance.now() - startedAt);
-      cliLog().debug({ method, server: this.base, path, status, durationMs }, "request");
+      const url = this.live.url + path + queryText(query);
+      cliLog().debug({ server: this.base, method, url, status, durationMs }, "request");
     };
     try {
-      const answer = await ask();
-      trace("ok");
-      return answer;
+      const response = await this.#api.open(request);
+      trace(response.status);
+      return response;
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;
       trace(error.status ?? error.code);

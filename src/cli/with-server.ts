@@ -5,7 +5,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import { createLogger } from "../config/logger.ts";
 import { CONTROL_SOCKET } from "../core/listening.ts";
 import type { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
-import { type Context, isOnline } from "./context.ts";
+import { type Context, isOnline, refuseUrl } from "./context.ts";
 import { ControlTransport, socketState } from "./control-transport.ts";
 import { heldBy, refuseForeignOwner, requireDatabase, tryLockDataDir } from "./data-dir.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
@@ -20,6 +20,11 @@ const COMMAND_SOCKET = "command.sock";
 export interface ServerUse {
   /** The command needs a server that runs, such as to follow events. */
   readonly mustRun?: boolean;
+  /**
+   * The name of a command that uses routes of the operator: it goes by the data directory, whatever
+   * PRISM_URL names.
+   */
+  readonly localOnly?: string;
 }
 
 /**
@@ -33,19 +38,20 @@ export interface ServerUse {
 export async function withServer<T>(
   context: Context,
   work: (api: ServerClient) => Promise<T>,
-  { mustRun = false }: ServerUse = {},
+  { mustRun = false, localOnly }: ServerUse = {},
 ): Promise<T> {
-  if (isOnline(context)) return work(await serverOf(context));
+  if (localOnly !== undefined) refuseUrl(context, localOnly);
+  else if (isOnline(context)) return work(await serverOf(context));
   const loaded = context.loadConfig("none");
   const { dataDir } = loaded.config;
   const socket = join(dataDir, CONTROL_SOCKET);
   const state = await socketState(socket);
   if (state === "open") return overSocket(context, socket, dataDir, work);
-  const hasToken = tokenOf(context) !== undefined;
+  const hasToken = localOnly === undefined && tokenOf(context) !== undefined;
   if (state === "denied" && !hasToken)
     throw new CommandError(
       EXIT.unreachable,
-      `the server of ${dataDir} is another user's: run ${sudoAs(socket, dataDir)}, or give a token (--token, PRISM_TOKEN)`,
+      `the server of ${dataDir} is another user's: run ${sudoAs(socket, dataDir)}${localOnly === undefined ? ", or give a token (--token, PRISM_TOKEN)" : ""}`,
     );
   if (state === "denied" || mustRun) return work(await serverOf(context));
   return inProcess(context, loaded, socket, work);

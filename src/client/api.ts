@@ -276,7 +276,8 @@ function parse(text: string): object | undefined {
   }
 }
 
-function queryText(query: object): string {
+/** @internal */
+export function queryText(query: object): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined);
   const texts = Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
   return given.length === 0 ? "" : `?${new URLSearchParams(texts)}`;

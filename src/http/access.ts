@@ -10,6 +10,8 @@ import type { Access } from "./route.ts";
  */
 export function requireAccess(access: Access, principal: Principal): void {
   if (access === "public") return;
+  if (access.operatorOnly && principal.kind !== "operator")
+    throw new PrismError("FORBIDDEN", "Only the operator may do this, by the control socket");
   if (principal.kind === "apiKey") {
     if (access.anyKey) return;
     if (access.keyScope === undefined) throw new PrismError("FORBIDDEN", "API keys cannot be used here");

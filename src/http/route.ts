@@ -39,6 +39,8 @@ export type Access =
        * event streams only.
        */
       readonly queryToken?: true;
+      /** Only the operator may call, by the control socket. */
+      readonly operatorOnly?: true;
       /**
        * Lets a request in that shows something else than a caller's credentials (the metrics token,
        * the development gate).

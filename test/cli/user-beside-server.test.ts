@@ -73,7 +73,7 @@ test("prism user beside a running server: what it changes counts there at once",
     const { body } = await prism.get<{ data: { resourceId: string; actor: { type: string } }[] }>(
       "/api/v1/audit?action=user.unlock&limit=1",
     );
-    assert.deepEqual([body.data[0]?.resourceId, body.data[0]?.actor.type], [id, "cli"]);
+    assert.deepEqual([body.data[0]?.resourceId, body.data[0]?.actor.type], [id, "operator"]);
   });
 
   await t.test("who is deleted is gone, and the audit chain to which both have added is whole", async () => {

@@ -49,7 +49,7 @@ test("prism user import sends the file to a server that is named, and keeps its 
   const online = { cwd: temporaryDir(t), env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
   const run = (input: string) => runCli(["user", "import", "-", "--format", "csv"], { ...online, input });
   assert.equal((await run(CSV)).status, 0);
-  assert.match((await run(`${CSV}\n3,ann,,\n`)).stderr, /\n {2}line 5 \(ann\): username: users\.0 has the same\n/);
+  assert.match((await run(`${CSV}\n3,ann,,\n`)).stderr, /\n {2}line 5 \(ann\): username: line 2 has the same\n/);
   const { body } = await prism.get<{ data: { externalId: string | null }[] }>("/api/v1/users?q=ann");
   assert.deepEqual(
     body.data.map(({ externalId }) => externalId),

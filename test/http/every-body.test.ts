@@ -66,7 +66,8 @@ async function routesWithBody(prism: TestPrism, world: AccessWorld, admin: Calle
   const routes: Sent[] = [];
   for (const mount of prism.parts.http.router.mounts) {
     const { route, isAlias } = mount;
-    if (isAlias || !route.body || route.raw) continue;
+    const isByPort = route.access === "public" || !route.access.operatorOnly;
+    if (isAlias || !route.body || route.raw || !isByPort) continue;
     const [row] = ACCESS[`${route.method} ${route.path}`] ?? [];
     assert.ok(row, `${route.method} ${route.path} is in no table`);
     routes.push({ mount, path: (await row.request(world, admin, true)).path });

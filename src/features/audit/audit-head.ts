@@ -109,6 +109,17 @@ export class AuditHeadKeeper {
     this.#timer.unref();
   }
 
+  /** Notes what has been added since `seq`; and a head where there is none yet. */
+  async noteSince(seq: number): Promise<void> {
+    const isNoted = this.#head().seq === seq && (await readAuditHead(this.#parts.dataDir)) !== null;
+    if (!isNoted) await this.#note();
+  }
+
+  /** The offset of the last row of the trail. */
+  get lastSeq(): number {
+    return this.#head().seq;
+  }
+
   async stop(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     await this.#note();

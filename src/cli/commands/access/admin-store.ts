@@ -14,18 +14,6 @@ import { openStore, type Store } from "../../../store/store.ts";
 import { type Context, refuseUrl } from "../../context.ts";
 import { requireDatabase } from "../../data-dir.ts";
 
-export {
-  findProjectRef,
-  findUserRef,
-  getUser,
-  isEveryPermission,
-  listKeys,
-  listTokens,
-  listUsers,
-  projectOfKey,
-  roleNameList,
-} from "./account-queries.ts";
-
 /** What administers a data directory from the command line. */
 export interface AdminStore extends UserContext {
   readonly database: Database;

@@ -7,6 +7,8 @@ import { contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
 import { printable } from "../../output/output.ts";
+import type { ServerClient } from "../../server-client.ts";
+import { withServer } from "../../with-server.ts";
 import { readNewPassword } from "./prompt.ts";
 
 /**
@@ -22,6 +24,12 @@ export function knownRoles(given: readonly string[], known: readonly string[]): 
     throw new CommandError(EXIT.notFound, `there is no role ${name}; ${hint}`);
   });
   return [...new Set(roles)];
+}
+
+/** The names of all roles. */
+export async function roleNames(api: ServerClient): Promise<readonly string[]> {
+  const { data } = await api.get<{ readonly data: readonly { readonly name: string }[] }>("/api/v1/roles");
+  return data.map(({ name }) => name).sort();
 }
 
 interface Flags {
@@ -45,7 +53,7 @@ const MAX_EXTERNAL_ID = 128;
 export function addCreateUser(user: Command): void {
   user
     .command("create")
-    .description("make a user; works beside a running server")
+    .description("create a user")
     .option("--email <address>", "mail address")
     .option("--username <name>", "3 to 64 of a-z, 0-9, dot, dash, underscore")
     .option("--phone <number>", "phone number with country code, such as +4930123456")
@@ -75,25 +83,18 @@ async function create(flags: Flags, command: Command): Promise<void> {
   const name = cleanText(flags.name ?? "");
   if (codePointLength(name) > MAX_NAME)
     throw new CommandError(EXIT.conflict, `--name is longer than ${MAX_NAME} characters`);
-  const [{ withAdminStore, getUser, roleNameList }, { requireStrong }, { createUser }] = await Promise.all([
-    import("./admin-store.ts"),
-    import("../../../features/access/passwords/password-text.ts"),
-    import("../../../features/access/users/create-user.ts"),
-  ]);
   const hasPassword = flags.password === true || flags.stdin === true;
   const password = hasPassword ? await readNewPassword(flags.stdin === true) : undefined;
-  const created = await withAdminStore(context, "user create", async (store) => {
-    const { database, config, accounts } = store;
-    const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNameList(database.read));
-    if (password !== undefined) requireStrong(password, config.auth.passwordMin, [email, username, phone]);
-    const passwordHash = password === undefined ? undefined : await (await accounts()).passwords.hash(password);
-    return database.write(async (trx) => {
+  const created = await withServer(
+    context,
+    async (api) => {
+      const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNames(api));
       const named = name === "" ? {} : { name };
-      const names = { id, externalId: externalId && cleanText(externalId), email, username, phone };
-      const made = await createUser(store, { ...names, status, roles, passwordHash, ...named }, trx);
-      return getUser(trx, made.id);
-    });
-  });
+      const names = { id, externalId, email, username, phone };
+      return api.post<CreatedUser>("/api/v1/operator/users", { ...names, status, roles, password, ...named });
+    },
+    { localOnly: "user create" },
+  );
   const label = printable(created.username ?? created.email ?? created.externalId ?? created.id);
   context.out.result(created, () => userLine(created));
   if (!hasPassword) context.out.note(`A password for ${label}: prism user passwd ${label}`);
@@ -102,15 +103,17 @@ async function create(flags: Flags, command: Command): Promise<void> {
 
 export const USER_STATUSES: readonly UserStatus[] = ["pending", "active", "disabled", "unverified"];
 
-/** One account in a line, for people. */
-export function userLine(user: {
+interface CreatedUser {
   readonly id: string;
   readonly username: string | null;
   readonly email: string | null;
   readonly externalId: string | null;
   readonly status: string;
   readonly roles: readonly string[];
-}): string {
+}
+
+/** One account in a line, for people. */
+export function userLine(user: CreatedUser): string {
   const label = printable(user.username ?? user.email ?? user.externalId ?? user.id);
   return `${user.id}  ${label}  ${user.status}  ${user.roles.join(", ") || "-"}`;
 }

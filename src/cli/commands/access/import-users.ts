@@ -7,11 +7,11 @@ import type {
   FiledAccount,
   ImportOptions,
 } from "../../../features/access/users/import-accounts.ts";
-import { type Context, contextOf, isOnline } from "../../context.ts";
+import { type Context, contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { CommandError, EXIT, importRefusal } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
-import { serverOf } from "../../server-client.ts";
+import { withServer } from "../../with-server.ts";
 
 interface Flags {
   readonly format?: AccountFormat;
@@ -29,7 +29,7 @@ const FORMAT_OF_ENDING: Readonly<Record<string, AccountFormat>> = {
 export function addImportUsers(user: Command): void {
   user
     .command("import")
-    .description("bring accounts of another program in, all or none; works beside a running server")
+    .description("bring accounts of another program in, all or none")
     .argument("<file>", "CSV, a JSON object a line, or a JSON list; - for stdin")
     .addOption(
       new Option("--format <format>", "of the file, where its name and text do not show it").choices([
@@ -63,9 +63,9 @@ async function run(context: Context, file: string, { format, existing, dryRun = 
   // Decoded with replacements: names would come in damaged.
   if (text.includes("\ufffd")) throw new CommandError(EXIT.conflict, "the file is not UTF-8; save it as UTF-8");
   const filed = await readAccounts(text, format ?? FORMAT_OF_ENDING[extname(file).toLowerCase()] ?? formatOfText(text));
-  const work = isOnline(context)
-    ? importOnline(context, filed, { existing, dryRun })
-    : importOffline(context, filed, { existing, dryRun });
+  const users = filed.map(({ value }) => value);
+  const path = `/api/v1/users/import?existing=${existing}&dryRun=${dryRun}`;
+  const work = withServer(context, (api) => api.post<AccountsImported>(path, { users }));
   const reply = await work.catch((error: unknown) => {
     throw importRefusal(error, "users", (problem) => [`  ${problemLine(problem, filed)}`]);
   });
@@ -80,37 +80,20 @@ async function run(context: Context, file: string, { format, existing, dryRun = 
   context.out.note(`${dryRun ? "Would be: " : ""}${counts}`);
 }
 
-async function importOnline(
-  context: Context,
-  filed: readonly FiledAccount[],
-  { existing, dryRun }: ImportOptions,
-): Promise<AccountsImported> {
-  const server = await serverOf(context);
-  const users = filed.map(({ value }) => value);
-  return server.post<AccountsImported>(`/api/v1/users/import?existing=${existing}&dryRun=${dryRun}`, { users });
-}
-
-async function importOffline(
-  context: Context,
-  filed: readonly FiledAccount[],
-  options: ImportOptions,
-): Promise<AccountsImported> {
-  const [{ withAdminStore }, { importAccounts }, { COMMAND_LINE_GRANTER }] = await Promise.all([
-    import("./admin-store.ts"),
-    import("../../../features/access/users/import-accounts.ts"),
-    import("../../../features/access/authorize.ts"),
-  ]);
-  return withAdminStore(context, "user import", async ({ accounts }) =>
-    importAccounts(await accounts(), filed, options, COMMAND_LINE_GRANTER),
-  );
-}
-
 function problemLine({ path = "", message }: ErrorDetail, filed: readonly FiledAccount[]): string {
   const [, at = "", member] = /^users\.(\d+)(?:\.(.*))?$/.exec(path) ?? [];
   const account = filed[Number(at)];
   const line = account?.line ?? null;
   const place = line === null ? `account ${Number(at) + 1}` : `line ${line}`;
-  return `${place} (${labelOf(account)}): ${member === undefined ? "" : `${printable(member)}: `}${message}`;
+  return `${place} (${labelOf(account)}): ${member === undefined ? "" : `${printable(member)}: `}${withLines(message, filed)}`;
+}
+
+/** The server knows accounts by their position in the request, a person by their line in the file. */
+function withLines(message: string, filed: readonly FiledAccount[]): string {
+  return message.replace(/\busers\.(\d+)/g, (place, at: string) => {
+    const line = filed[Number(at)]?.line ?? null;
+    return line === null ? place : `line ${line}`;
+  });
 }
 
 /** What a person knows the account by. */

@@ -1,12 +1,38 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { toRfc3339 } from "../../../core/clock.ts";
 import { KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
-import type { IssuedKey } from "../../../features/access/projects/keys.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, futureFlag, listFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";
 import { requireFuture, requireLabel } from "../../output/text.ts";
+import type { ServerClient } from "../../server-client.ts";
+import { withServer } from "../../with-server.ts";
+
+interface ShownKey {
+  readonly id: string;
+  readonly project: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly state: string;
+  readonly expiresAt: string | null;
+  readonly lastUsedAt: string | null;
+  readonly scopes: readonly string[];
+}
+
+interface IssuedKey extends Pick<ShownKey, "id" | "name" | "prefix" | "scopes" | "expiresAt"> {
+  readonly key: string;
+}
+
+/** @throws API_KEY_NOT_FOUND, also where it is a key of another project than `expected` */
+async function projectOfKey(api: ServerClient, id: string, expected: string | undefined): Promise<string> {
+  const path = `/api/v1/operator/keys/${encodeURIComponent(id)}`;
+  return (await api.get<{ readonly projectId: string }>(path, { project: expected })).projectId;
+}
+
+function keyPath(projectId: string, id: string): string {
+  return `/api/v1/projects/${projectId}/keys/${id}`;
+}
 
 function addPusherKey(key: Command): void {
   key
@@ -44,11 +70,12 @@ function addListKeys(key: Command): void {
     .addHelpText("after", "\nExamples:\n  $ prism key list\n  $ prism key list --project shop --all --json")
     .action(async (flags: ListKeysFlags, command: Command) => {
       const context = contextOf(command);
-      const { withAdminStore, findProjectRef, listKeys } = await import("./admin-store.ts");
-      const keys = await withAdminStore(context, "key list", async ({ database: { read } }) => {
-        const projectId = flags.project === undefined ? undefined : (await findProjectRef(read, flags.project)).id;
-        return listKeys(read, { projectId, all: flags.all === true, now: Date.now() });
-      });
+      const query = { project: flags.project, all: String(flags.all === true) };
+      const { keys } = await withServer(
+        context,
+        (api) => api.get<{ readonly keys: readonly ShownKey[] }>("/api/v1/operator/keys", query),
+        { localOnly: "key list" },
+      );
       context.out.result({ keys }, () =>
         table(
           ["ID", "PROJECT", "NAME", "PREFIX", "STATE", "EXPIRES", "LAST USED", "SCOPES"],
@@ -91,17 +118,17 @@ function addCreateKey(key: Command): void {
       const context = contextOf(command);
       const name = requireLabel(flags.name, "--name");
       requireFuture(flags.expires);
-      const [{ withAdminStore, findProjectRef }, { createKey }] = await Promise.all([
-        import("./admin-store.ts"),
-        import("../../../features/access/projects/keys.ts"),
-      ]);
-      const { project, issued } = await withAdminStore(context, "key create", (store) =>
-        store.database.write(async (trx) => {
-          const project = await findProjectRef(trx, flags.project);
-          const { scopes, expires: expiresAt } = flags;
-          const wanted = { projectId: project.id, name, scopes, expiresAt, createdBy: null };
-          return { project, issued: await createKey(store, wanted, trx) };
-        }),
+      const { scopes } = flags;
+      const expiresAt = flags.expires === undefined ? undefined : toRfc3339(flags.expires);
+      const { project, issued } = await withServer(
+        context,
+        async (api) => {
+          const ref = encodeURIComponent(flags.project);
+          const project = await api.get<{ readonly id: string; readonly slug: string }>(`/api/v1/projects/${ref}`);
+          const path = `/api/v1/projects/${project.id}/keys`;
+          return { project, issued: await api.post<IssuedKey>(path, { name, scopes, expiresAt }) };
+        },
+        { localOnly: "key create" },
       );
       showIssuedKey(context, issued, project.id);
       context.out.note(`Key ${issued.id} of project ${project.slug}. It is not shown again.`);
@@ -113,30 +140,26 @@ function addCreateKey(key: Command): void {
  */
 function showIssuedKey({ out }: Context, issued: IssuedKey, projectId: string): void {
   const { id, name, prefix, scopes, expiresAt, key } = issued;
-  out.result({ id, projectId, name, prefix, scopes, expiresAt: toRfc3339OrNull(expiresAt), key }, () => key);
+  out.result({ id, projectId, name, prefix, scopes, expiresAt, key }, () => key);
 }
 
 function addRevokeKey(key: Command): void {
   key
     .command("revoke")
-    .description("end an API key; a running server refuses it within 250 ms")
+    .description("end an API key; the next request with it is refused")
     .argument("<id>", "the key's id, as key list shows it")
     .option("--project <project>", "refuse unless it is a key of this project")
     .addHelpText("after", "\nExample:\n  $ prism key revoke 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(async (id: string, flags: { readonly project?: string }, command: Command) => {
       const context = contextOf(command);
-      const [{ withAdminStore, projectOfKey }, { revokeKey }] = await Promise.all([
-        import("./admin-store.ts"),
-        import("../../../features/access/projects/keys.ts"),
-      ]);
-      await withAdminStore(context, "key revoke", (store) =>
-        store.database.write(async (trx) => revokeKey(store, await projectOfKey(trx, id, flags.project), id, trx)),
-      );
+      await withServer(context, async (api) => api.delete(keyPath(await projectOfKey(api, id, flags.project), id)), {
+        localOnly: "key revoke",
+      });
       context.out.result({ id, revoked: true }, () => `${id} is revoked`);
     });
 }
 
-/** API keys of projects and the app of the Pusher server, offline on the data directory. */
+/** API keys of projects and the app of the Pusher server, on the data directory. */
 export function addKey(program: Command): void {
   const key = program
     .command("key")
@@ -193,15 +216,14 @@ Examples:
         await rotateEncryption(context);
         return;
       }
-      const [{ withAdminStore, projectOfKey }, { rotateKey }] = await Promise.all([
-        import("./admin-store.ts"),
-        import("../../../features/access/projects/keys.ts"),
-      ]);
-      const { projectId, issued } = await withAdminStore(context, "key rotate", (store) =>
-        store.database.write(async (trx) => {
-          const projectId = await projectOfKey(trx, id, flags.project);
-          return { projectId, issued: await rotateKey(store, projectId, id, flags.grace, null, trx) };
-        }),
+      const { projectId, issued } = await withServer(
+        context,
+        async (api) => {
+          const projectId = await projectOfKey(api, id, flags.project);
+          const path = `${keyPath(projectId, id)}/rotate`;
+          return { projectId, issued: await api.post<IssuedKey>(path, { graceMs: flags.grace }) };
+        },
+        { localOnly: "key rotate" },
       );
       showIssuedKey(context, issued, projectId);
       const end =

@@ -1,10 +1,30 @@
 import type { Command } from "commander";
-import { toRfc3339OrNull } from "../../../core/clock.ts";
-import { TOKEN_SCOPES, type TokenScope } from "../../../core/permissions.ts";
+import { toRfc3339 } from "../../../core/clock.ts";
+import { PERMISSIONS, TOKEN_SCOPES, type TokenScope } from "../../../core/permissions.ts";
 import { contextOf } from "../../context.ts";
 import { futureFlag, listFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";
 import { requireFuture, requireLabel } from "../../output/text.ts";
+import { withServer } from "../../with-server.ts";
+
+const PATH = "/api/v1/operator/tokens";
+
+interface ShownToken {
+  readonly id: string;
+  readonly user: string | null;
+  readonly name: string;
+  readonly prefix: string;
+  readonly state: string;
+  readonly expiresAt: string | null;
+  readonly lastUsedAt: string | null;
+  readonly scopes: readonly string[];
+}
+
+interface IssuedToken {
+  readonly id: string;
+  readonly token: string;
+  readonly user: { readonly id: string; readonly label: string; readonly status: string };
+}
 
 interface ListTokensFlags {
   readonly user?: string;
@@ -20,11 +40,15 @@ function addListTokens(token: Command): void {
     .addHelpText("after", "\nExamples:\n  $ prism token list\n  $ prism token list --user admin --all --json")
     .action(async (flags: ListTokensFlags, command: Command) => {
       const context = contextOf(command);
-      const { withAdminStore, findUserRef, isEveryPermission, listTokens } = await import("./admin-store.ts");
-      const tokens = await withAdminStore(context, "token list", async ({ database: { read } }) => {
-        const userId = flags.user === undefined ? undefined : (await findUserRef(read, flags.user)).id;
-        return listTokens(read, { userId, all: flags.all === true, now: Date.now() });
-      });
+      const { tokens } = await withServer(
+        context,
+        (api) =>
+          api.get<{ readonly tokens: readonly ShownToken[] }>(PATH, {
+            user: flags.user,
+            all: String(flags.all === true),
+          }),
+        { localOnly: "token list" },
+      );
       context.out.result({ tokens }, () =>
         table(
           ["ID", "USER", "NAME", "PREFIX", "STATE", "EXPIRES", "LAST USED", "SCOPES"],
@@ -36,7 +60,7 @@ function addListTokens(token: Command): void {
             each.state,
             each.expiresAt,
             each.lastUsedAt,
-            isEveryPermission(each.scopes) ? "all" : each.scopes.join(","),
+            PERMISSIONS.every((permission) => each.scopes.includes(permission)) ? "all" : each.scopes.join(","),
           ]),
         ),
       );
@@ -71,22 +95,19 @@ function addCreateToken(token: Command): void {
       const context = contextOf(command);
       const name = requireLabel(flags.name, "--name");
       requireFuture(flags.expires);
-      const [{ withAdminStore, findUserRef }, { createServiceToken }] = await Promise.all([
-        import("./admin-store.ts"),
-        import("../../../features/access/users/create-user.ts"),
-      ]);
-      const { user, issued } = await withAdminStore(context, "token create", (store) =>
-        store.database.write(async (trx) => {
-          const user = await findUserRef(trx, flags.user);
-          const { scopes, expires: expiresAt } = flags;
-          return { user, issued: await createServiceToken(store, { userId: user.id, name, scopes, expiresAt }, trx) };
-        }),
+      const end = flags.expires === undefined ? undefined : toRfc3339(flags.expires);
+      const { scopes } = flags;
+      const issued = await withServer(
+        context,
+        (api) => api.post<IssuedToken>(PATH, { user: flags.user, name, scopes, expiresAt: end }),
+        { localOnly: "token create" },
       );
-      const expiresAt = toRfc3339OrNull(flags.expires ?? null);
-      const shown = { id: issued.id, userId: user.id, name, scopes: flags.scopes ?? TOKEN_SCOPES, expiresAt };
+      const { user } = issued;
+      const expiresAt = end ?? null;
+      const shown = { id: issued.id, userId: user.id, name, scopes: scopes ?? TOKEN_SCOPES, expiresAt };
       context.out.result({ ...shown, token: issued.token }, () => issued.token);
-      const end = expiresAt === null ? "without end" : `until ${expiresAt}`;
-      context.out.note(`Token ${issued.id} of ${user.label}, ${end}. It is not shown again.`);
+      const ends = expiresAt === null ? "without end" : `until ${expiresAt}`;
+      context.out.note(`Token ${issued.id} of ${user.label}, ${ends}. It is not shown again.`);
       if (user.status !== "active")
         context.out.note(`The account is ${user.status}: the token works once it is active.`);
     });
@@ -95,23 +116,19 @@ function addCreateToken(token: Command): void {
 function addRevokeToken(token: Command): void {
   token
     .command("revoke")
-    .description("end a service token; a running server refuses it within 250 ms")
+    .description("end a service token; the next request with it is refused")
     .argument("<id>", "the token's id, as token list shows it")
     .addHelpText("after", "\nExample:\n  $ prism token revoke 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(async (id: string, _flags: object, command: Command) => {
       const context = contextOf(command);
-      const [{ withAdminStore }, { revokeServiceToken }] = await Promise.all([
-        import("./admin-store.ts"),
-        import("../../../features/access/users/create-user.ts"),
-      ]);
-      await withAdminStore(context, "token revoke", (store) =>
-        store.database.write((trx) => revokeServiceToken(store, id, trx)),
-      );
+      await withServer(context, (api) => api.delete(`${PATH}/${encodeURIComponent(id)}`), {
+        localOnly: "token revoke",
+      });
       context.out.result({ id, revoked: true }, () => `${id} is revoked`);
     });
 }
 
-/** Service tokens of users, offline on the data directory. */
+/** Service tokens of users, on the data directory. */
 export function addToken(program: Command): void {
   const token = program
     .command("token")

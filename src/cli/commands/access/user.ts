@@ -1,40 +1,54 @@
 import { type Command, Option } from "commander";
-import { COMMAND_LINE_GRANTER } from "../../../features/access/authorize.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
-import type { AdminStore } from "./admin-store.ts";
-import { addCreateUser, knownRoles, USER_STATUSES, userLine } from "./create-user.ts";
+import type { ServerClient } from "../../server-client.ts";
+import { withServer } from "../../with-server.ts";
+import { addCreateUser, knownRoles, roleNames, USER_STATUSES, userLine } from "./create-user.ts";
 import { addImportUsers } from "./import-users.ts";
 import { confirm, readNewPassword } from "./prompt.ts";
 
-/** An account that a command is about. */
-interface NamedUser {
+/** An account as `user list` shows it. */
+interface ShownUser {
   readonly id: string;
-  /** What people call it: username, mail address, external id or id. */
-  readonly label: string;
+  readonly username: string | null;
+  readonly email: string | null;
+  readonly externalId: string | null;
+  readonly name: string;
+  readonly status: string;
+  readonly roles: readonly string[];
 }
 
 /**
  * Changes the account that `ref` means (id, external id, username or mail address) and shows it as
- * it is then. A running server counts it within 250 ms. @throws USER_NOT_FOUND, and what `change`
- * throws
+ * it is then. @throws USER_NOT_FOUND, and what `change` throws
  */
 async function changeUser(
   context: Context,
   command: string,
   ref: string,
-  change: (user: NamedUser, store: AdminStore) => Promise<void>,
+  change: (user: ShownUser, api: ServerClient) => Promise<unknown>,
 ): Promise<void> {
-  const { withAdminStore, findUserRef, getUser } = await import("./admin-store.ts");
-  const user = await withAdminStore(context, command, async (store) => {
-    const { id, label } = await findUserRef(store.database.read, ref);
-    await change({ id, label }, store);
-    return getUser(store.database.read, id);
-  });
+  const user = await withServer(
+    context,
+    async (api) => {
+      const found = await userByRef(api, ref);
+      await change(found, api);
+      return userByRef(api, found.id);
+    },
+    { localOnly: command },
+  );
   context.out.result(user, () => userLine(user));
+}
+
+function userByRef(api: ServerClient, ref: string): Promise<ShownUser> {
+  return api.get<ShownUser>(`/api/v1/operator/users/${encodeURIComponent(ref)}`);
+}
+
+function userPath({ id }: ShownUser, action = ""): string {
+  return `/api/v1/users/${id}${action}`;
 }
 
 interface ListUsersFlags {
@@ -55,11 +69,16 @@ function addListUsers(user: Command): void {
     .addHelpText("after", "\nExamples:\n  $ prism user list\n  $ prism user list --role Admin --json")
     .action(async (flags: ListUsersFlags, command: Command) => {
       const context = contextOf(command);
-      const { withAdminStore, listUsers, roleNameList } = await import("./admin-store.ts");
-      const users = await withAdminStore(context, "user list", async ({ database: { read } }) => {
-        if (flags.role !== undefined) knownRoles([flags.role], await roleNameList(read));
-        return listUsers(read, flags);
-      });
+      const { email, username, role, status } = flags;
+      const { users } = await withServer(
+        context,
+        async (api) => {
+          if (role !== undefined) knownRoles([role], await roleNames(api));
+          const query = { email, username, role, status };
+          return api.get<{ readonly users: readonly ShownUser[] }>("/api/v1/operator/users", query);
+        },
+        { localOnly: "user list" },
+      );
       context.out.result({ users }, () =>
         table(
           ["ID", "USERNAME", "EMAIL", "NAME", "STATUS", "ROLES"],
@@ -87,11 +106,9 @@ function addApproveUser(user: Command): void {
       "\nExamples:\n  $ prism user approve ann@example.org\n  $ prism user approve ann --role Operator --role RuleManager",
     )
     .action(async (ref: string, flags: ApproveUserFlags, command: Command) => {
-      const { roleNameList } = await import("./admin-store.ts");
-      await changeUser(contextOf(command), "user approve", ref, async ({ id }, { accounts, database }) => {
-        const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNameList(database.read));
-        const { approveUser } = await import("../../../features/access/users/user-lifecycle.ts");
-        await approveUser(await accounts(), id, roles, COMMAND_LINE_GRANTER);
+      await changeUser(contextOf(command), "user approve", ref, async (user, api) => {
+        const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNames(api));
+        await api.post(userPath(user, "/approve"), { roles });
       });
     });
 }
@@ -107,10 +124,9 @@ function addOpenAndCloseUser(user: Command): void {
       .argument("<user>", "id, external id, username or mail address")
       .addHelpText("after", `\nExample:\n  $ prism user ${action} ann@example.org`)
       .action(async (ref: string, _flags: object, command: Command) => {
-        await changeUser(contextOf(command), `user ${action}`, ref, async ({ id }, { accounts }) => {
-          const { updateUser } = await import("../../../features/access/users/user-lifecycle.ts");
-          await updateUser(await accounts(), id, { status }, COMMAND_LINE_GRANTER);
-        });
+        await changeUser(contextOf(command), `user ${action}`, ref, (user, api) =>
+          api.change("PATCH", userPath(user), { status }),
+        );
       });
 }
 
@@ -136,14 +152,12 @@ function addSetUserRoles(user: Command): void {
       const { role, add = [], remove = [] } = flags;
       const isChange = add.length + remove.length > 0;
       if (isChange === (role !== undefined)) throw new CommandError(EXIT.usage, "give --role, or --add and --remove");
-      const { getUser, roleNameList } = await import("./admin-store.ts");
-      await changeUser(contextOf(command), "user role", ref, async ({ id }, { accounts, database }) => {
-        const known = await roleNameList(database.read);
+      await changeUser(contextOf(command), "user role", ref, async (user, api) => {
+        const known = await roleNames(api);
         const lost = knownRoles(remove, known);
-        const base = role === undefined ? (await getUser(database.read, id)).roles : [];
+        const base = role === undefined ? user.roles : [];
         const roles = [...base, ...knownRoles([...(role ?? []), ...add], known)].filter((name) => !lost.includes(name));
-        const { updateUser } = await import("../../../features/access/users/user-lifecycle.ts");
-        await updateUser(await accounts(), id, { roles }, COMMAND_LINE_GRANTER);
+        await api.change("PATCH", userPath(user), { roles });
       });
     });
 }
@@ -165,36 +179,24 @@ function addSetUserPassword(user: Command): void {
     .action(async (ref: string, flags: SetUserPasswordFlags, command: Command) => {
       const context = contextOf(command);
       const password = await readNewPassword(flags.stdin === true);
-      await changeUser(context, "user passwd", ref, async ({ id }, { accounts }) => {
-        const { setPassword } = await import("../../../features/access/sessions/login.ts");
-        await setPassword(await accounts(), id, password);
-      });
+      await changeUser(context, "user passwd", ref, ({ id }, api) =>
+        api.post(`/api/v1/operator/users/${id}/password`, { password }),
+      );
     });
 }
 
 function addUnlockUsers(user: Command): void {
   user
     .command("unlock")
-    .description(
-      "let people log in again who have tried too often; a running server forgets all failed logins within 250 ms",
-    )
-    .argument("[user]", "for whose sake: id, external id, username or mail address; stands in the audit trail")
+    .description("let users log in again who have failed too often: the server clears all failed logins")
+    .argument("[user]", "the user to name in the audit trail: id, external id, username or mail address")
     .addHelpText("after", "\nExamples:\n  $ prism user unlock\n  $ prism user unlock ann@example.org")
     .action(async (ref: string | undefined, _flags: object, command: Command) => {
       const context = contextOf(command);
-      const [{ withAdminStore, findUserRef }, { requestUnlock }] = await Promise.all([
-        import("./admin-store.ts"),
-        import("../../../features/access/sessions/login-backoff.ts"),
-      ]);
-      const id = await withAdminStore(context, "user unlock", ({ database, audit }) =>
-        database.write(async (trx) => {
-          const user = ref === undefined ? undefined : await findUserRef(trx, ref);
-          await requestUnlock(trx, Date.now());
-          const resource = user ? { resourceId: user.id } : {};
-          const metadata = { forgotten: "failed logins" };
-          await audit.record({ action: "user.unlock", resourceType: "user", ...resource, metadata }, { trx });
-          return user?.id ?? null;
-        }),
+      const { id } = await withServer(
+        context,
+        (api) => api.post<{ readonly id: string | null }>("/api/v1/operator/unlock", { user: ref }),
+        { localOnly: "user unlock" },
       );
       context.out.result({ id, unlocked: true }, () => "failed logins are forgotten");
     });
@@ -215,18 +217,22 @@ function addDeleteUser(user: Command): void {
       const context = contextOf(command);
       if (flags.yes !== true && !(await confirm(`Delete the account ${printable(ref)}?`)))
         throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
-      const { withAdminStore, findUserRef } = await import("./admin-store.ts");
-      const { id, label } = await withAdminStore(context, "user delete", async ({ database, accounts }) => {
-        const found = await findUserRef(database.read, ref);
-        const { removeUser } = await import("../../../features/access/users/user-lifecycle.ts");
-        await removeUser(await accounts(), found.id, COMMAND_LINE_GRANTER);
-        return found;
-      });
+      const user = await withServer(
+        context,
+        async (api) => {
+          const found = await userByRef(api, ref);
+          await api.delete(userPath(found));
+          return found;
+        },
+        { localOnly: "user delete" },
+      );
+      const { id } = user;
+      const label = user.username ?? user.email ?? user.externalId ?? id;
       context.out.result({ id, deleted: true }, () => `${id}  ${printable(label)}  deleted`);
     });
 }
 
-/** Accounts, offline on the data directory. */
+/** Accounts, on the data directory. */
 export function addUser(program: Command): void {
   const user = program
     .command("user")

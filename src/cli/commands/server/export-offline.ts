@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { parseRfc3339 } from "../../../core/clock.ts";
+import { findProjectRef, listUsers } from "../../../features/access/operator/queries.ts";
 import {
   AUDIT_COLUMNS,
   type AuditLogRow,
@@ -15,7 +16,6 @@ import type { ReadDb } from "../../../store/database.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import type { Context } from "../../context.ts";
 import { openReadStore, requireDatabase } from "../../data-dir.ts";
-import { findProjectRef, listUsers } from "../access/account-queries.ts";
 import { withExistingStore } from "../access/admin-store.ts";
 import { type ExportWish, isSelected, OBJECT_COLUMNS, objectRow, type RowSource } from "./export-kinds.ts";
 

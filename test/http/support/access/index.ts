@@ -8,6 +8,7 @@ import { MESSAGES } from "./messages.ts";
 import { MODULES } from "./modules.ts";
 import { NOTIFICATIONS } from "./notifications.ts";
 import { OPERATIONS } from "./operations.ts";
+import { OPERATOR } from "./operator.ts";
 import { PROJECTS } from "./projects.ts";
 import { PUSHER } from "./pusher.ts";
 import { REALTIME } from "./realtime.ts";
@@ -49,4 +50,5 @@ export const ACCESS: Table = {
   ...PUSHER,
   ...BUCKETS,
   ...REALTIME,
+  ...OPERATOR,
 };

@@ -19,6 +19,8 @@ export interface Row {
   readonly request: (world: AccessWorld, who: Known, isServed: boolean) => Request | Promise<Request>;
   /** Served to everybody, with or without a credential. */
   readonly isPublic?: true;
+  /** Only the operator is served, by the control socket. */
+  readonly isOperators?: true;
   /** What a request that is let in answers, where that is no success. */
   readonly served?: Refusal;
 }

@@ -1,17 +1,16 @@
 import type { Selectable } from "kysely";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { PERMISSIONS } from "../../../core/permissions.ts";
-import { findUser, userFields } from "../../../features/access/users/queries.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
+import { findUser, userFields } from "../users/queries.ts";
 
 /**
- * Lists and look-ups of users, tokens, keys and projects for the command line. What it shows is
- * never a secret or the hash of one.
+ * Lists and look-ups of users, tokens, keys and projects for the operator, without secrets and
+ * hashes.
  */
 
-export interface UserSelection {
+interface UserSelection {
   readonly email?: string | undefined;
   readonly username?: string | undefined;
   /** Name of a role. */
@@ -170,17 +169,6 @@ export async function projectOfKey(db: ReadDb | Trx, keyId: string, expected: st
   const isElsewhere = expected !== undefined && (await findProjectRef(db, expected)).id !== key?.projectId;
   if (!key || isElsewhere) throw new PrismError("API_KEY_NOT_FOUND", `There is no API key ${keyId}`);
   return key.projectId;
-}
-
-/** The names of roles, as they were given. */
-export async function roleNameList(db: ReadDb | Trx): Promise<readonly string[]> {
-  const roles = await db.selectFrom("roles").select("name").orderBy("name").execute();
-  return roles.map(({ name }) => name);
-}
-
-/** Whether all permissions there are stand in a list. */
-export function isEveryPermission(scopes: readonly string[]): boolean {
-  return PERMISSIONS.every((permission) => scopes.includes(permission));
 }
 
 function endOf(

@@ -1,0 +1,27 @@
+import { NO_KEYS } from "./refusals.ts";
+import { at, inWorld, NO_ID, type Row, type Table } from "./row.ts";
+import type { AccessWorld } from "./world.ts";
+
+const PATH = "/api/v1/operator";
+
+const only = (request: Row["request"], served?: Row["served"]): readonly Row[] => [
+  { isOperators: true, refusal: () => NO_KEYS, request, ...(served ? { served } : {}) },
+];
+
+/** Accounts and credentials of all users: nobody reaches them by a port, whatever they hold. */
+export const OPERATOR: Table = {
+  "GET /api/v1/operator/users": only(at(`${PATH}/users`)),
+  "GET /api/v1/operator/users/:ref": only(inWorld(({ keeper }) => `${PATH}/users/${keeper}`)),
+  "POST /api/v1/operator/users": only(
+    at(`${PATH}/users`, { username: "by-operator", status: "active", roles: ["User"] }),
+  ),
+  "POST /api/v1/operator/users/:ref/password": only(
+    inWorld(({ spare }: AccessWorld) => `${PATH}/users/${spare}/password`, { password: "a new horse battery" }),
+  ),
+  "POST /api/v1/operator/unlock": only(at(`${PATH}/unlock`, {})),
+  "GET /api/v1/operator/tokens": only(at(`${PATH}/tokens`)),
+  "POST /api/v1/operator/tokens": only(at(`${PATH}/tokens`, { user: "keeper", name: "by the operator" })),
+  "DELETE /api/v1/operator/tokens/:id": only(at(`${PATH}/tokens/${NO_ID}`), [404, "TOKEN_NOT_FOUND"]),
+  "GET /api/v1/operator/keys": only(at(`${PATH}/keys`)),
+  "GET /api/v1/operator/keys/:id": only(at(`${PATH}/keys/${NO_ID}`), [404, "API_KEY_NOT_FOUND"]),
+};
