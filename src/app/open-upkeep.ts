@@ -1,4 +1,4 @@
-import { UnlockWatch, UsageMarks } from "../features/access/index.ts";
+import { UsageMarks } from "../features/access/index.ts";
 import { AuditHeadKeeper } from "../features/audit/index.ts";
 import { RetentionJob } from "../features/retention/index.ts";
 import { DescriptorWatch } from "../http/listener.ts";
@@ -59,7 +59,6 @@ export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedul
   const { access, pipeline, jobs } = core;
   const { dataDir } = config;
   const log = base.log.namespace("audit");
-  const unlocks = new UnlockWatch(reader, access.accounts.backoff);
   return {
     auditHead: new AuditHeadKeeper({ database, reader, box, auditKey: store.auditKey, audit, dataDir, log }),
     retention: new RetentionJob({
@@ -74,7 +73,6 @@ export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedul
       schedules,
     }),
     foreign: new ForeignWrites(store.port, () => {
-      unlocks.check();
       access.reads.changedAll();
       forgetRights(core, null);
       pipeline.rules.reload();

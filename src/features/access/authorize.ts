@@ -1,6 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { PrismError } from "../../core/errors.ts";
-import { isCustomPermission, PERMISSIONS, type Permission } from "../../core/permissions.ts";
+import { isCustomPermission, type Permission } from "../../core/permissions.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
@@ -164,8 +164,6 @@ export interface Granter {
   readonly userId: string | null;
   readonly permissions: ReadonlySet<string>;
 }
-
-export const COMMAND_LINE_GRANTER: Granter = { userId: null, permissions: new Set(PERMISSIONS) };
 
 export function granterOf({ userId, permissions }: PermissionHolder): Granter {
   return { userId, permissions };

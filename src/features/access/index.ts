@@ -11,6 +11,5 @@ export { type KeptAnswer, keptAnswer, ReadCaches } from "./read-caches.ts";
 export { ACCOUNT_SWEEPS } from "./retention.ts";
 export { linksIdle } from "./sessions/account-links.ts";
 export { DevGate } from "./sessions/dev-token.ts";
-export { UnlockWatch } from "./sessions/login-backoff.ts";
 export { ACCOUNT_PAGE_NAMES } from "./sessions/mail-links.ts";
 export { UserDirectory } from "./users/user-directory.ts";
