@@ -24,9 +24,9 @@ test("prism explain", async (t) => {
     const order = [
       `Event ${id}`,
       "  payment (info), project ",
-      "it happened",
-      "it came in, as number 1",
-      "the rules decided",
+      "occurred",
+      "received, offset 1",
+      "rules decided",
       "Rules that matched: 1",
       "  fired  Big payment",
       "Other rules: 1",
@@ -42,7 +42,7 @@ test("prism explain", async (t) => {
       places,
       [...places].sort((a, b) => a - b),
     );
-    assert.match(stdout, /^ {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \+0[12]:00 {2}it came in/m);
+    assert.match(stdout, /^ {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \+0[12]:00 {2}received/m);
     assert.equal(stdout.split("event.amount = 500").length, 2, "a value is shown once");
     assert.equal(stdout.includes("\u001b"), false, "nothing steers the terminal");
     assert.ok(
@@ -51,9 +51,9 @@ test("prism explain", async (t) => {
     );
   });
 
-  await t.test("--user says why somebody was not told", async () => {
+  await t.test("--user says why a user was not notified", async () => {
     const { stdout } = await run(id, "--user", "anna");
-    assert.match(stdout, /^anna was not told$/m);
+    assert.match(stdout, /^anna was not notified$/m);
     assert.match(stdout, /anna was not told \(Big payment .*: is not one of the users whom the rule names\)\.\n$/);
   });
 

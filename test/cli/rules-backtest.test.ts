@@ -24,10 +24,10 @@ test("prism rules backtest", async (t) => {
     const { status, stdout } = await run("--rule", ruleId, "--suppress", "3/1h", "--samples", "2");
     assert.equal(status, 0);
     assert.match(stdout, /^5 of 10 events matched, received from \S+Z to \S+Z\n/);
-    assert.match(stdout, /^told 3, held back 2, joined to an earlier one 0, silent after an earlier one 0$/m);
+    assert.match(stdout, /^fired 3, suppressed 2, deduplicated 0, in cooldown 0$/m);
     assert.match(stdout, /^it reaches 1 user now$/m);
-    assert.match(stdout, /^against the stored version: 0 more told, 2 no longer$/m);
-    assert.match(stdout, /^DAY +MATCHED +TOLD +HELD BACK +JOINED +SILENT\n\d{4}-\d\d-\d\d +5 +3 +2 +0 +0$/m);
+    assert.match(stdout, /^against the stored version: 0 more fire, 2 no longer$/m);
+    assert.match(stdout, /^DAY +MATCHED +FIRED +SUPPRESSED +DEDUPED +COOLDOWN\n\d{4}-\d\d-\d\d +5 +3 +2 +0 +0$/m);
     assert.match(stdout, /^\S+Z +[0-9a-f-]{36} +a +number 5 /m);
     assert.equal(stdout.includes("\u001b"), false, "nothing steers the terminal");
   });

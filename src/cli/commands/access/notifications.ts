@@ -63,7 +63,7 @@ function addListNotifications(notifications: Command): void {
     .description("notifications, newest first: your own, or with --user another user's")
     .option(...OF_USER)
     .addOption(new Option("--status <status>", "only these (default: all)").choices(STATUSES))
-    .option("--limit <n>", "at most so many", integerFlag(1, 100_000), DEFAULT_LIMIT)
+    .option("--limit <n>", "how many at most", integerFlag(1, 100_000), DEFAULT_LIMIT)
     .addHelpText(
       "after",
       "\nExamples:\n  $ prism notifications list --status unread\n  $ prism notifications list --user ann --json",

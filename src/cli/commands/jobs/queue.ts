@@ -43,7 +43,7 @@ function jobPath(id: string, action = ""): string {
   return `/api/v1/jobs/${encodeURIComponent(id)}${action}`;
 }
 
-/** What a change made of a job, in a line. */
+/** A job after a change, in one line. */
 function jobLine({ id, queue, kind, state }: JobLine): string {
   return `${id}  ${queue}  ${printable(kind)}  ${state}`;
 }
@@ -110,7 +110,7 @@ Examples:
         return { value: { jobs }, human: () => jobsTable(jobs) };
       }),
     );
-  addFlags(queue.command("dead"), "jobs that failed for good, newest first, with their last error")
+  addFlags(queue.command("dead"), "dead jobs, newest first, with their last error")
     .addHelpText("after", "\nExamples:\n  $ prism queue dead\n  $ prism queue dead --queue messages-dead-letter --json")
     .action(({ limit, ...flags }: ListJobsFlags, command: Command) =>
       look(command, flags, async (server) => {
@@ -132,8 +132,8 @@ function look(
 function addFlags(command: Command, description: string): Command {
   return command
     .description(description)
-    .option("--queue <name>", "only those of one queue")
-    .option("--limit <n>", "at most so many", integerFlag(1, 100_000), DEFAULT_LIMIT)
+    .option("--queue <name>", "jobs of one queue")
+    .option("--limit <n>", "how many at most", integerFlag(1, 100_000), DEFAULT_LIMIT)
     .option("--watch", "every second, until interrupted; with --json one line each");
 }
 
@@ -177,7 +177,7 @@ function attemptsText({ attempts, maxAttempts }: JobLine): string {
 function addCancelJob(queue: Command): void {
   queue
     .command("cancel")
-    .description("cancel a job that waits; one that runs goes on")
+    .description("cancel a waiting job; a running job continues")
     .requiredOption("--id <job>", "the job")
     .addHelpText("after", "\nExample:\n  $ prism queue cancel --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(({ id }: { readonly id: string }, command: Command) =>
@@ -240,8 +240,8 @@ interface QueueStatusFlags {
 function addQueueStatus(queue: Command): void {
   queue
     .command("status")
-    .description("how many jobs wait, run and are dead in each queue")
-    .option("--queue <name>", "only this one")
+    .description("count waiting, running and dead jobs of each queue")
+    .option("--queue <name>", "one queue")
     .option("--watch", "every second, until interrupted; with --json one line each")
     .addHelpText(
       "after",
@@ -286,12 +286,12 @@ interface DrainQueueFlags {
 function addDrainQueue(queue: Command): void {
   queue
     .command("drain")
-    .description("cancel all jobs that wait in a queue; what runs goes on")
+    .description("cancel all waiting jobs of a queue; running jobs continue")
     .requiredOption("--queue <name>", "the queue")
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism queue drain --queue digest --yes")
     .action(async ({ queue: name, yes }: DrainQueueFlags, command: Command) => {
-      if (yes !== true && !(await confirm(`Cancel all jobs that wait in ${printable(name)}?`)))
+      if (yes !== true && !(await confirm(`Cancel all waiting jobs of ${printable(name)}?`)))
         throw new CommandError(EXIT.usage, "nothing was cancelled; --yes cancels without asking");
       await online(command, async (server, { out }) => {
         const reply = await server.post<{ cancelled: number }>(queuePath(name, "/drain"), {}, SLICED_LIMIT_MS);
@@ -352,7 +352,7 @@ async function resumeAll({ out }: Context, server: ServerClient): Promise<void> 
 export function addQueue(program: Command): void {
   const queue = program
     .command("queue")
-    .description("look at the queues and jobs of a server; stop, start, retry and cancel them")
+    .description("show queues and jobs; pause, resume, retry and cancel them")
     .addHelpText(
       "after",
       "\nExamples:\n  $ prism queue status --watch\n  $ prism queue dead\n  $ prism queue retry --queue notification-delivery",

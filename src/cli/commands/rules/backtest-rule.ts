@@ -23,14 +23,14 @@ type Line = BacktestReply | { readonly scanned: number; readonly total: number }
 export function addBacktestRule(rules: Command): void {
   rules
     .command("backtest")
-    .description("what a rule would have made of the events that are stored; nothing is stored")
-    .option("--condition <text>", "the condition; with --rule in place of the rule's own")
-    .option("--rule <id>", "a stored rule; the answer has the difference to it")
+    .description("run a rule on the stored events; nothing is stored or sent")
+    .option("--condition <text>", "the condition; with --rule instead of the rule's own")
+    .option("--rule <id>", "a stored rule; the result has the difference from it")
     .option("--project <project>", "id or slug; by default the rule's project, else default")
     .option("--from <time>", "events received then or later; by default the first that is stored", pastFlag)
     .option("--to <time>", "events received before then", pastFlag)
-    .option("--suppress <n/ms>", "tell no more than n matches in that time, such as 20/60000 or 20/1m", rateFlag)
-    .option("--samples <n>", "how many of the events that would be told are shown, 0 to 20", integerFlag(0, 20))
+    .option("--suppress <n/ms>", "fire for at most n matches in that time, such as 20/60000 or 20/1m", rateFlag)
+    .option("--samples <n>", "how many of the events on which it fires are shown, 0 to 20", integerFlag(0, 20))
     .addHelpText(
       "after",
       `
@@ -78,15 +78,15 @@ function backtestText(reply: BacktestReply, out: Output): string[] {
   if (from === null || to === null) return ["no events are stored in that time"];
   const lines = [
     out.bold(`${matched} of ${scanned} events matched, received from ${from} to ${to}`),
-    `told ${reply.fired}, held back ${reply.suppressed}, joined to an earlier one ${reply.deduped}, silent after an earlier one ${reply.cooled}`,
+    `fired ${reply.fired}, suppressed ${reply.suppressed}, deduplicated ${reply.deduped}, in cooldown ${reply.cooled}`,
   ];
   if (errors > 0) lines.push(out.red(`on ${errors} events the condition or a key stopped`));
   if (wouldReach.users !== null)
     lines.push(`it reaches ${wouldReach.users} ${wouldReach.users === 1 ? "user" : "users"} now`);
-  if (diff) lines.push(`against the stored version: ${diff.added} more told, ${diff.removed} no longer`);
+  if (diff) lines.push(`against the stored version: ${diff.added} more fire, ${diff.removed} no longer`);
   if (perDay.length > 0) {
     const rows = perDay.map((day) => [day.day, day.matched, day.fired, day.suppressed, day.deduped, day.cooled]);
-    lines.push("", ...table(["DAY", "MATCHED", "TOLD", "HELD BACK", "JOINED", "SILENT"], rows));
+    lines.push("", ...table(["DAY", "MATCHED", "FIRED", "SUPPRESSED", "DEDUPED", "COOLDOWN"], rows));
   }
   if (samples.length > 0) {
     const rows = samples.map(({ receivedAt, eventId, type, title }) => [receivedAt, eventId, type, title]);

@@ -12,13 +12,13 @@ import { type Output, printable } from "../../output/output.ts";
 import { localTime, withLocalTimes } from "../../output/text.ts";
 import type { ServerClient } from "../../server-client.ts";
 
-/** Why somebody was told, and why somebody was not. */
+/** Why a user was notified, or was not. */
 export function addExplain(program: Command): void {
   program
     .command("explain")
-    .description("what became of an event or a notification, and why somebody was told or not")
+    .description("show what an event or a notification led to, and why a user was notified or not")
     .argument("<id>", "id of an event or a notification")
-    .option("--user <user>", "also why this user was told or was not: an id, a username, or me")
+    .option("--user <user>", "also why this user was notified or not: an id, a username, or me")
     .addHelpText(
       "after",
       `
@@ -72,8 +72,8 @@ const SHOWN_VALUES = 6;
 const SHOWN_SILENT = 10;
 
 /**
- * The way of an event or a notification in the order in which it happened, for somebody who was
- * woken by it. The answer comes last.
+ * The timeline of an event or a notification, for a person who was woken by it. The answer comes
+ * last.
  */
 function explainText(view: ExplainView, project: string, out: Output): string[] {
   const parts = [
@@ -92,15 +92,15 @@ function eventLines({ event }: ExplainView, project: string, out: Output): strin
   const lines = [
     out.bold(`Event ${event.id}`),
     `  ${printable(event.type)} (${event.level})${source}, project ${project}`,
-    `  ${localTime(event.occurredAt)}  it happened`,
-    `  ${localTime(event.receivedAt)}  it came in, as number ${event.seq}`,
+    `  ${localTime(event.occurredAt)}  occurred`,
+    `  ${localTime(event.receivedAt)}  received, offset ${event.seq}`,
   ];
-  if (event.decidedAt !== null) lines.push(`  ${localTime(event.decidedAt)}  the rules decided`);
-  if (event.state === "waiting") lines.push(`  ${out.yellow("it waits to be decided")}`);
+  if (event.decidedAt !== null) lines.push(`  ${localTime(event.decidedAt)}  rules decided`);
+  if (event.state === "waiting") lines.push(`  ${out.yellow("waiting for the rules")}`);
   if (event.failure) {
     const { attempts, lastError } = event.failure;
     lines.push(
-      `  ${out.red(`it could not be decided in ${attemptsText(attempts)}`)}: ${printable(lastError ?? "unknown")}`,
+      `  ${out.red(`the rules failed on it in ${attemptsText(attempts)}`)}: ${printable(lastError ?? "unknown")}`,
     );
   }
   return lines;
@@ -110,7 +110,7 @@ function ruleLines({ rules, rulesLeftOut, event, scope }: ExplainView, out: Outp
   if (!event) return [];
   const matched = rules.filter(({ at }) => at !== null);
   const silent = rules.filter(({ at }) => at === null);
-  const lines = [out.bold(scope === "own" ? "Rules that told you" : `Rules that matched: ${matched.length}`)];
+  const lines = [out.bold(scope === "own" ? "Rules that notified you" : `Rules that matched: ${matched.length}`)];
   lines.push(...matched.flatMap((rule) => ruleText(rule, out)));
   if (silent.length > 0) {
     lines.push("", out.bold(`Other rules: ${silent.length}`));
@@ -128,9 +128,9 @@ function ruleText(rule: RuleView, out: Output): string[] {
   if (suppression?.matchesInWindow) lines.push(`      ${suppression.matchesInWindow} matches in its window then`);
   const storm = suppression?.storm;
   if (storm) {
-    const end = storm.closedAt === null ? "still going on" : `over at ${localTime(storm.closedAt)}`;
+    const end = storm.closedAt === null ? "still active" : `over at ${localTime(storm.closedAt)}`;
     lines.push(`      the storm began at ${localTime(storm.startedAt)}, ${end}`);
-    if (storm.noticeId !== null) lines.push(`      notice ${storm.noticeId} tells of it`);
+    if (storm.noticeId !== null) lines.push(`      notice ${storm.noticeId} reports it`);
   }
   if (earlier) lines.push(`      earlier: ${printable(earlier.title)} (${localTime(earlier.createdAt)})`);
   if (notificationId !== null) lines.push(`      notification ${notificationId}`);
@@ -149,9 +149,9 @@ function colour(outcome: RuleView["outcome"], out: Output): string {
 
 function notificationLines(notification: NotificationView, out: Output): string[] {
   const { id, title, createdAt, aggregateCount, counts, storm, recipients, channels } = notification;
-  const lines = [out.bold(`Notification ${id}`), `  ${printable(title)}`, `  ${localTime(createdAt)}  it was made`];
-  if (aggregateCount > 1) lines.push(`  it stands for ${aggregateCount} events`);
-  if (storm) lines.push(`  it tells of ${storm.heldBack} matches that were held back`);
+  const lines = [out.bold(`Notification ${id}`), `  ${printable(title)}`, `  ${localTime(createdAt)}  created`];
+  if (aggregateCount > 1) lines.push(`  it summarizes ${aggregateCount} events`);
+  if (storm) lines.push(`  it reports ${storm.heldBack} suppressed matches`);
   lines.push(
     `  ${counts.recipients} ${counts.recipients === 1 ? "recipient" : "recipients"}: ${counts.delivered} reached live, ${counts.read} read it, ${counts.acknowledged} acknowledged it`,
   );
@@ -189,7 +189,7 @@ function deliveryLines({ channel, state, reason, attempts, lastError, updatedAt,
 
 function userLines({ user }: ExplainView, out: Output): string[] {
   if (!user) return [];
-  const head = `${printable(user.name)} was ${user.told ? "told" : "not told"}`;
+  const head = `${printable(user.name)} was ${user.told ? "notified" : "not notified"}`;
   return [user.told ? out.green(head) : out.red(head), ...user.reasons.map((reason) => `  ${clean(reason)}`)];
 }
 

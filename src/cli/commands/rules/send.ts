@@ -43,9 +43,9 @@ export function addSend(program: Command): void {
     .option("--to <users>", "notify these users instead: usernames or ids, comma separated", namesFlag)
     .option("--priority <n>", "with --to: 0 to 1000; from 500 on quiet hours do not hold it", integerFlag(0, 1000))
     .option("--title <title>", "title; of a notification by default the first line of the text")
-    .option("--link <url>", "what a tap on it opens")
+    .option("--link <url>", "URL that a tap opens")
     .option("--data <json>", "members of the payload: JSON, @file, or - for stdin")
-    .option("--dedupe-key <key>", "what is sent again under the same key is stored once")
+    .option("--dedupe-key <key>", "an event or notification with the key of an earlier one is not stored again")
     .addHelpText(
       "after",
       `
@@ -150,7 +150,7 @@ const DECISION_POLL_MS = 100;
 const DECISION_POLLS = 30;
 const UNMATCHED: readonly string[] = ["condition false", "error", "inactive", "later", "undecided"];
 
-/** Waits a few seconds where the rules are behind. */
+/** Waits a few seconds for rules that lag. */
 async function outcomeOf(server: ServerClient, id: string): Promise<Outcome> {
   for (let poll = 0; poll < DECISION_POLLS; poll++) {
     const view = await explained(server, id);
