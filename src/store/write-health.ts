@@ -304,7 +304,7 @@ export class StorageGuard {
 
   /** @throws STORAGE_FULL */
   requireSpace(): void {
-    if (this.#freeBytes < this.#minFreeBytes)
+    if (this.problem === "disk")
       throw new PrismError("STORAGE_FULL", "The disk has too little free space; nothing was stored");
     if (this.#database === null) return;
     if (this.#isOverLimit || performance.now() - this.#countedAt >= COUNT_EVERY_MS) this.#count(this.#database);

@@ -187,7 +187,7 @@ test("status shows how the server is, and fails when it is degraded", async (t) 
   const shown = await json<{ status: string; checks: object; lastBackupAt: null }>("status");
   assert.deepEqual([shown.status, shown.lastBackupAt, Object.keys(shown.checks)[0]], ["ok", null, "database"]);
 
-  t.mock.getter(prism.parts.base.storage, "isFull", () => true);
+  t.mock.getter(prism.parts.base.storage, "problem", () => "disk");
   const degraded = await run("status");
   assert.deepEqual([degraded.status, degraded.stderr], [8, "prism: the server is degraded\n"]);
   assert.match(degraded.stdout, /^STATUS +degraded\n[\s\S]*\ncheck storage: full\n/);

@@ -51,7 +51,7 @@ test("5.1: the stream system tells what begins and what is over, live and later"
   const { queueControl } = parts.core.jobs;
   const { storage } = parts.base;
   const { circuits } = parts.services;
-  const full = t.mock.getter(storage, "isFull", () => true);
+  const full = t.mock.getter(storage, "problem", () => "disk");
   await client.expect({ type: "storage.low" });
   full.mock.mockImplementation(() => false);
   await client.expect({ type: "storage.recovered" });

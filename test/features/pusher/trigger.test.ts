@@ -156,7 +156,7 @@ test("the largest event is taken, with members of the client's own, and data com
 
 test("a full disk refuses triggers, and nothing is half done", async (t) => {
   const prism = await startPrism(t);
-  t.mock.getter(prism.parts.base.storage, "isFull", () => true);
+  t.mock.getter(prism.parts.base.storage, "problem", () => "disk");
   assert.deepEqual(await refusalOf(serverSdk(prism).trigger(["a", "b"], "e", "x")), [507, "STORAGE_FULL"]);
   assert.equal(countOf(prism, "stream_log"), 0);
 });
