@@ -51,9 +51,10 @@ test("5.1: the stream system tells what begins and what is over, live and later"
   const { queueControl } = parts.core.jobs;
   const { storage } = parts.base;
   const { circuits } = parts.services;
-  const full = t.mock.getter(storage, "problem", () => "disk");
+  let problem: "disk" | null = "disk";
+  t.mock.getter(storage, "problem", () => problem);
   await client.expect({ type: "storage.low" });
-  full.mock.mockImplementation(() => false);
+  problem = null;
   await client.expect({ type: "storage.recovered" });
   await queueControl.pause("messages");
   await client.expect({ type: "queue.paused" });

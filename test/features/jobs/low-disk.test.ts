@@ -12,7 +12,7 @@ test("timers that store an event wait while the disk is low, lose no attempt, an
   const { storage } = prism.parts.base;
   const { runner } = prism.parts.core.jobs;
   let isFull = false;
-  t.mock.getter(storage, "isFull", () => isFull);
+  t.mock.getter(storage, "problem", () => (isFull ? "disk" : null));
   const action = { type: "event", event: "door.closed", payload: {}, persist: true } as const;
   for (let i = 0; i < 20; i++) await timer.after(`timer ${i}`, 5000, action);
   isFull = true;
