@@ -78,6 +78,9 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     `/events/${event.id}`,
     "/events/export",
     `/events/export?from=${now}&type=x`,
+    "/events/export?projectId=*",
+    "/notifications/export",
+    `/notifications/export?from=${now}&projectId=${project.id}`,
     ...pages.map((page) => `/notifications?${page}`),
     ...both("/notifications", [
       "status=unread",

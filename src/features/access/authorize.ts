@@ -108,6 +108,18 @@ export class Projects {
     return id;
   }
 
+  /**
+   * @returns the projects where the caller has the right; null for all of them. @throws SCOPE_MISSING
+   * for a key that lacks it in its own
+   */
+  readable(principal: Principal, right: ProjectRight): readonly string[] | null {
+    if (principal.kind === "apiKey") return [this.require(principal, principal.projectId, right)];
+    const isGlobal = !GLOBAL.has(right) || principal.permissions.has(right as Permission);
+    if (principal.permissions.has("projects:all") && isGlobal && isInScope(principal, right)) return null;
+    const ids = new Set([this.defaultId, ...principal.memberships.keys()]);
+    return [...ids].filter((id) => this.has(principal, id, right));
+  }
+
   has(principal: Principal, projectId: string, right: ProjectRight): boolean {
     return hasProjectRight(principal, right, projectId, this.defaultId);
   }

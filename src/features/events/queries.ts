@@ -5,13 +5,18 @@ import { countOf } from "../../store/sqlite/list-queries.ts";
 import type { EventFilters } from "./schema.ts";
 
 export interface EventSelection extends EventFilters {
-  readonly projectId: string;
+  /** One project, several, or all of them: null. */
+  readonly projectId: string | readonly string[] | null;
 }
 
-/** Events of a project that match the filters, unordered and unlimited: the base of every list. */
+/** Events of the selection that match the filters, unordered and unlimited: the base of every list. */
 function selected(db: ReadDb, selection: EventSelection) {
   const { projectId, type, level, source, from, to, afterSeq, processed } = selection;
-  let query = db.selectFrom("events").where("projectId", "=", projectId);
+  let query = db.selectFrom("events");
+  if (typeof projectId === "string") query = query.where("projectId", "=", projectId);
+  // Without the index of projects: the pages of several are in the order of the table.
+  else if (projectId !== null)
+    query = query.where(sql<boolean>`+projectId in (select value from json_each(${JSON.stringify(projectId)}))`);
   if (type) {
     query = query.where((e) =>
       e.or(

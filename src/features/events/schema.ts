@@ -32,6 +32,12 @@ export type ListQuery = v.InferOutput<typeof ListQuery>;
 
 export const ExportQuery = object({
   ...filters,
+  projectId: v.optional(
+    doc(
+      v.pipe(v.string(), v.maxLength(64)),
+      "Id or slug of the project, or `*` for all that the caller may read; default: that of the API key, or `default`",
+    ),
+  ),
   format: v.optional(doc(v.picklist(["ndjson", "csv"]), "Default `ndjson`")),
 });
 export type ExportQuery = v.InferOutput<typeof ExportQuery>;

@@ -44,6 +44,8 @@ export interface EventsOwn {
 
 export type EventsContext = EventsOwn & Pick<CoreServices, "audit">;
 
+/** No slug has this character. */
+const EVERY_PROJECT = "*";
 const EXPORT_PAGE = 1000;
 /** Limit for the payloads of an export's page. */
 const EXPORT_BYTES = 1_048_576;
@@ -123,7 +125,10 @@ export function exportEvents(
   principal: Principal,
   { projectId: ref, format = "ndjson", ...query }: ExportQuery,
 ): AsyncIterable<string> {
-  const selection = { projectId: projectOf(context, principal, ref), ...filtersOf(query) };
+  const { projects } = context;
+  const projectId =
+    ref === EVERY_PROJECT ? projects.readable(principal, "events:read") : projectOf(context, principal, ref);
+  const selection = { projectId, ...filtersOf(query) };
   const scan = context.db.scan;
   return (async function* () {
     if (format === "csv") yield csvLine(EVENT_COLUMNS);

@@ -21,6 +21,7 @@ import type { RealtimeService } from "../streams/index.ts";
 import type { Notifier, ServedChannels } from "./notifier.ts";
 import * as queries from "./queries.ts";
 import {
+  type ExportQuery,
   type Filters,
   type ListQuery,
   MAX_RESPONSES,
@@ -90,6 +91,22 @@ export async function historyAsUser(
   const query = checkShape(PageQuery, asQuery(page), "query");
   return inboxPage(context, NO_PERMISSIONS, userId, query);
 }
+
+/** Lines of an export: the caller's notifications, or with `notifications:read_all` those of all users. */
+export async function* exportNotifications(
+  { db }: NotificationsContext,
+  { permissions, userId }: PermissionHolder,
+  { projectId, from, to }: ExportQuery,
+): AsyncIterable<string> {
+  const owner = permissions.has("notifications:read_all") ? null : userId;
+  for await (const row of queries.exportedInboxes(db.scan, owner, { projectId, from, to })) {
+    const view = notificationView(row, { ...row, delivered: row.recipientDelivered }, null, noSoundUrl);
+    yield `${JSON.stringify(view)}\n`;
+  }
+}
+
+/** A signed link expires before the file is read. */
+const noSoundUrl = (): null => null;
 
 export async function getNotification(context: NotificationsContext, principal: PermissionHolder, id: string) {
   const { db } = context;

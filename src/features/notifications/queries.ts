@@ -304,3 +304,39 @@ export function deliveriesOf(db: ReadDb, notificationId: string, userId: string)
     .orderBy("target")
     .execute();
 }
+
+const EXPORT_PAGE = 1000;
+
+export interface ExportSelection {
+  readonly from: number | undefined;
+  readonly to: number | undefined;
+  readonly projectId: string | undefined;
+}
+
+/**
+ * A row per recipient who has not deleted it, user by user, oldest first; of one user, or of all of
+ * them: null. Each page is a read of its own.
+ */
+export async function* exportedInboxes(
+  db: ReadDb,
+  userId: string | null,
+  { from, to, projectId }: ExportSelection,
+): AsyncIterable<InboxRow> {
+  for (let after = { userId: userId ?? "", seq: 0 }; ; ) {
+    let query = (userId === null ? received(db) : received(db).where("r.userId", "=", userId))
+      .where(sql<boolean>`(r.userId, r.seq) > (${after.userId}, ${after.seq})`)
+      .where("r.deletedAt", "is", null)
+      .orderBy("r.userId")
+      .orderBy("r.seq")
+      .limit(EXPORT_PAGE);
+    // Without the indexes of these columns: the page is in the order of the recipients' rows.
+    if (projectId !== undefined) query = query.where(sql<boolean>`+n.projectId = ${projectId}`);
+    if (from !== undefined) query = query.where(sql<boolean>`+n.createdAt >= ${from}`);
+    if (to !== undefined) query = query.where(sql<boolean>`+n.createdAt < ${to}`);
+    const page = await query.execute();
+    yield* page;
+    const last = page.at(-1);
+    if (!last || page.length < EXPORT_PAGE) return;
+    after = last;
+  }
+}

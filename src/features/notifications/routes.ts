@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { callerOf, holderOf, userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
+import { streamReply } from "../../http/long-replies.ts";
 import { route } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
@@ -86,6 +87,22 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       response: pageOf(s.NotificationView),
       errors: ["INVALID_CURSOR"],
       handle: (exchange, { query }) => inbox.listMissed(context, userOf(exchange), query),
+    }),
+    route({
+      method: "GET",
+      path: `${PATH}/export`,
+      id: "exportNotifications",
+      summary:
+        "Download the caller's notifications as NDJSON, oldest first; with notifications:read_all those of all users",
+      ...ofAnyone,
+      query: s.ExportQuery,
+      response: { contentType: "application/x-ndjson", description: "One notification of one recipient per line" },
+      handle: (exchange, { query }) =>
+        streamReply(
+          exchange,
+          { contentType: "application/x-ndjson", filename: "notifications.ndjson" },
+          inbox.exportNotifications(context, holderOf(exchange), query),
+        ),
     }),
     route({
       method: "GET",

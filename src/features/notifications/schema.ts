@@ -15,6 +15,7 @@ import {
   queryBoolean,
   queryInteger,
   text,
+  uuid,
 } from "../../http/shapes.ts";
 import type { EventsTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
 import type { SoundUrlOf } from "../sounds/index.ts";
@@ -48,6 +49,13 @@ export const MissedQuery = object({
   ack: v.optional(doc(queryBoolean, "Marks the returned entries as delivered")),
 });
 export type MissedQuery = v.InferOutput<typeof MissedQuery>;
+
+export const ExportQuery = object({
+  projectId: v.optional(doc(uuid, "Id of a project")),
+  from: filters.from,
+  to: filters.to,
+});
+export type ExportQuery = v.InferOutput<typeof ExportQuery>;
 
 export const UserParams = object({ userId: doc(v.string(), "Id, external id or username, or `me`") });
 export const Params = object({ id: doc(v.string(), "Id of the notification") });

@@ -14,7 +14,6 @@ export interface ExportRow {
 export interface RowSource {
   readonly columns: readonly string[];
   readonly rows: AsyncIterable<ExportRow>;
-  close(): Promise<void> | void;
 }
 
 /**

@@ -1,8 +1,9 @@
 import { Argument, type Command, Option } from "commander";
-import { type Context, contextOf, isOnline } from "../../context.ts";
+import { type Context, contextOf } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { pastFlag } from "../../output/flag-values.ts";
+import { withServer } from "../../with-server.ts";
 import {
   DEFAULT_FORMATS,
   EXPORT_FORMATS,
@@ -35,8 +36,8 @@ export function addExport(program: Command): void {
     .addHelpText(
       "after",
       `
-From the data directory, also beside a running server; from a server when --url or PRISM_URL names one, as far as the
-token may read there. No secret and no hash of one is ever written. Exporting the audit trail is itself recorded in it.
+Without --url or PRISM_URL it reads the data directory, by its running server if there is one; with a token, what that token may read.
+No secret and no hash of one is ever written. Exporting the audit trail is itself recorded in it.
 
 Examples:
   $ prism export events --from 24h | jq .type
@@ -62,22 +63,23 @@ async function run(
   requireReplaceable(file, force);
   const format = given ?? (context.out.json ? "ndjson" : DEFAULT_FORMATS[kind]);
   const wanted = { kind, format, ...selection };
-  const source = isOnline(context)
-    ? await import("./export-online.ts").then(({ onlineRows }) => onlineRows(context, wanted))
-    : await import("./export-offline.ts").then(({ offlineRows }) => offlineRows(context, wanted));
-  const progress = context.out.progress(`exporting ${kind}`);
-  let rows = 0;
-  const count = (): void => {
-    rows++;
-    // Rows on the terminal are progress enough.
-    if (file !== undefined || process.stdout.isTTY !== true) progress.update(rows);
-  };
-  try {
-    await writeRows(formatRows(source, format, count), { file, gzip, force });
-  } finally {
-    progress.end();
-    await source.close();
-  }
+  const { exportedRows } = await import("./export-rows.ts");
+  const rows = await withServer(context, async (api) => {
+    const source = await exportedRows(api, wanted);
+    const progress = context.out.progress(`exporting ${kind}`);
+    let count = 0;
+    const onRow = (): void => {
+      count++;
+      // Rows on the terminal are progress enough.
+      if (file !== undefined || process.stdout.isTTY !== true) progress.update(count);
+    };
+    try {
+      await writeRows(formatRows(source, format, onRow), { file, gzip, force });
+    } finally {
+      progress.end();
+    }
+    return count;
+  });
   if (file !== undefined) context.out.result({ kind, format, rows, file }, () => "");
   context.out.note(`${rows} ${rows === 1 ? "row" : "rows"} of ${kind}${file === undefined ? "" : ` in ${file}`}`);
 }

@@ -1,6 +1,6 @@
 import { type Selectable, sql, type Updateable } from "kysely";
 import * as v from "valibot";
-import { toRfc3339 } from "../../../core/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { PageRequest } from "../../../http/pagination.ts";
@@ -27,6 +27,7 @@ export const UserView = named(
     locale: v.string(),
     createdAt: v.string(),
     updatedAt: v.string(),
+    lastLoginAt: v.optional(selfChanging(v.nullable(v.string()))),
     pushTokens: v.optional(selfChanging(v.object({ fcm: v.boolean(), apns: v.boolean() }))),
     pusherChannels: v.optional(selfChanging(v.array(v.string()))),
   }),
@@ -59,7 +60,8 @@ interface OwnDetails {
 }
 
 export function userView(user: Awaited<ReturnType<typeof findUser>>, own?: OwnDetails) {
-  return { ...userFields(user), permissions: user.permissions, ...own };
+  const details = own && { lastLoginAt: toRfc3339OrNull(user.lastLoginAt), ...own };
+  return { ...userFields(user), permissions: user.permissions, ...details };
 }
 
 /** The fields that the API and the command line show. */

@@ -56,6 +56,7 @@ test("D12, D13: a login answers with all that the seeds' clients read, and nothi
       "email",
       "externalId",
       "id",
+      "lastLoginAt",
       "locale",
       "name",
       "permissions",

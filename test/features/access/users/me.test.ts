@@ -64,6 +64,7 @@ test("S2-45, S3-23: the caller's own account, by every path, without what is nob
             updatedAt: new Date(row?.updatedAt ?? 0).toISOString(),
             pushTokens: { fcm: false, apns: false },
             pusherChannels: [],
+            lastLoginAt: null,
           },
         ],
       );
