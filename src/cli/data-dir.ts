@@ -5,10 +5,8 @@ import { type Config, type LoadedConfig, sealedBoxOf, sourceOf } from "../config
 import { generateSecrets } from "../config/secrets.ts";
 import { prepareDataDir } from "../core/data-dir.ts";
 import { type DataPlaces, finishRestore, isRestorePending } from "../features/backup/swap.ts";
-import { kyselyOver, ReadDriver } from "../store/commit/write-driver.ts";
-import type { ReadDb } from "../store/database.ts";
 import { hasAuditKey } from "../store/sealed-settings.ts";
-import { openForReading, StatementCache } from "../store/sqlite/connection.ts";
+import { openForReading } from "../store/sqlite/connection.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
 import { beatFileOf } from "../store/write-health.ts";
@@ -168,17 +166,4 @@ export function requireNotLost(places: Pick<Config, "dataDir" | "databaseFile">)
       EXIT.refused,
       `${lost}; bring it back (prism restore <archive>), or begin with an empty one: prism serve --new-database`,
     );
-}
-
-/**
- * The database for reading only: beside a running server or without one, and without changing a
- * byte. @throws what SQLite throws
- */
-export function openReadStore(file: string): { readonly db: ReadDb; close(): void } {
-  const connection = openForReading(file);
-  const statements = new StatementCache(connection);
-  return {
-    db: kyselyOver(new ReadDriver((sql, parameters) => statements.run(sql, parameters))),
-    close: () => connection.close(),
-  };
 }

@@ -106,11 +106,6 @@ export function listRules(
   return fittingRows(sorted(db, filter, sort, page.after).offset(page.offset), page.limit + 1, RULE_BYTES);
 }
 
-/** Every rule that passes the filter. */
-export function allRules(db: ReadDb, filter: RuleFilter, sort: RuleSort): Promise<RuleWithStats[]> {
-  return sorted(db, filter, sort, null).execute();
-}
-
 function sorted(db: ReadDb, filter: RuleFilter, sort: RuleSort, after: PageRequest["after"]) {
   const column = `rules.${sort.field}` as const;
   const direction = sort.descending ? "desc" : "asc";
