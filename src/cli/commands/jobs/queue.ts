@@ -188,14 +188,14 @@ function addCancelJob(queue: Command): void {
     );
 }
 
-/** A recurring timer is a schedule and no job, though `prism trigger` calls both by a job's id. */
+/** A recurring timer is a schedule and not a job, though `prism trigger` prints its id as a job's. */
 function timerHint(server: ServerClient, id: string): (error: unknown) => Promise<never> {
   return async (error) => {
     if (!(error instanceof ServerRefused) || error.code !== "JOB_NOT_FOUND") throw error;
     const timers = await timersOf(server).catch(() => []);
     if (!timers.some((timer) => timer.id === id)) throw error;
-    const message = `${error.message} (${error.code}), but a timer: prism timers list shows it, prism timers cancel ${id} cancels it`;
-    throw new CommandError(EXIT.notFound, message, { cause: error });
+    const hint = `; a recurring timer has this id: prism timers cancel ${id} cancels it`;
+    throw new ServerRefused(error.status, error.code, error.message + hint, error.details);
   };
 }
 
