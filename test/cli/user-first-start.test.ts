@@ -43,7 +43,7 @@ test("D51: production shows a setup token on stderr, once, even with --quiet, an
 
 test("development says at its start how to get a token and how to log in", async (t) => {
   const prism = new RunningCli(t, ["serve", "--port", "0"], { cwd: temporaryDir(t) });
-  await prism.until(/curl -s http:\/\/127\.0\.0\.1:\d+\/dev\/token gives a token of the administrator dev/);
-  await prism.until(/prism user passwd dev gives that account a password/);
+  await prism.until(/curl -s http:\/\/127\.0\.0\.1:\d+\/dev\/token returns a token of the administrator dev/);
+  await prism.until(/prism user passwd dev sets a password/);
   assert.ok(!prism.stderr.includes("prs_"));
 });

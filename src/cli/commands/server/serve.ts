@@ -146,16 +146,16 @@ function announce({ out }: Context, config: Config, app: App, log: Logger): void
   announceFirstAdmin(out, app, base);
   if (env !== "development") return;
   out.note(
-    "Development mode: it listens on this machine only unless HOST says otherwise. For production set NODE_ENV=production.",
+    "Development mode: listening on this machine only unless HOST is set. For production set NODE_ENV=production.",
   );
   if (hasLocalPublicUrl(config))
-    out.note(`Development: curl -s ${base}/dev/token gives a token of the administrator dev to this machine;`);
+    out.note(`Development: curl -s ${base}/dev/token returns a token of the administrator dev, on this machine only;`);
   else
     out.note(
       "Development: no /dev/token, because publicUrl names another host; prism token create --user dev makes a token,",
     );
-  out.note("prism user passwd dev gives that account a password to log in with.");
-  out.note(`Look at events as they come: PRISM_TOKEN=… prism tail --url ${base}`);
+  out.note("prism user passwd dev sets a password for that account.");
+  out.note('Commands with the same data directory use this server: prism tail, prism send "Hello".');
 }
 
 /** A terminal is where secrets are shown; with --quiet, too, for it is the only time. */
