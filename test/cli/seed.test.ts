@@ -163,7 +163,7 @@ test("a seed that fails on the way shows the passwords that it has made, and a s
   const cwd = temporaryDir(t);
   const full = await runCli(["seed", "--json"], { cwd, env: { ...env, PRISM_MIN_FREE_BYTES: "1000000000000000" } });
   assert.equal(full.status, 4);
-  assert.match(full.stderr, /\(STORAGE_FULL\)\n$/);
+  assert.match(full.stderr, /"code":"STORAGE_FULL"/);
   const { accounts, made } = JSON.parse(full.stdout) as Seeded;
   assert.deepEqual([made, accounts.every(({ password }) => password !== null)], [{ accounts: 2 }, true]);
   const again = await runJson<Seeded>(["seed"], { cwd, env });
