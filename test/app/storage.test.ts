@@ -56,7 +56,12 @@ const WRITES: readonly Write[] = [
     name: "a rule",
     table: "rules",
     run: (prism) =>
-      prism.post(api("/rules"), { name: crypto.randomUUID(), description: LONG, condition: "false", targetUsers: ["me"] }),
+      prism.post(api("/rules"), {
+        name: crypto.randomUUID(),
+        description: LONG,
+        condition: "false",
+        targetUsers: ["me"],
+      }),
   },
   { name: "a project", table: "projects", run: (prism, n) => prism.post(api("/projects"), { name: `p ${n}` }) },
   {
