@@ -11,7 +11,7 @@ import { addExplain } from "./commands/rules/explain.ts";
 import { addRules } from "./commands/rules/rules.ts";
 import { addSend } from "./commands/rules/send.ts";
 import { addTrigger } from "./commands/rules/trigger.ts";
-import { addBackup, addRestore } from "./commands/server/backup.ts";
+import { addBackup, addRestore, addVacuum } from "./commands/server/backup.ts";
 import { addCompletion } from "./commands/server/completion.ts";
 import { addConfig } from "./commands/server/config.ts";
 import { addDocs } from "./commands/server/docs.ts";
@@ -107,6 +107,7 @@ Examples:
   addSeed(program);
   addBackup(program);
   addRestore(program);
+  addVacuum(program);
   addDoctor(program);
   addConfig(program);
   addStatus(program);

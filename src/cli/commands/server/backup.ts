@@ -61,3 +61,23 @@ Examples:
       await restoreArchive(contextOf(command), file, flags);
     });
 }
+
+export function addVacuum(program: Command): void {
+  program
+    .command("vacuum")
+    .description("give the space of deleted rows back to the disk; no server may run on the directory")
+    .addHelpText(
+      "after",
+      `
+It copies the rows into a new file, checks that file, and puts it in place of the database at once: an interrupted run changes nothing.
+The disk needs room for the copy. A server reuses such space by itself; this is for a database that will stay smaller.
+
+Examples:
+  $ prism vacuum
+  $ prism vacuum --data-dir /var/lib/prism --json`,
+    )
+    .action(async (_flags: object, command: Command) => {
+      const { vacuum } = await import("./vacuum.ts");
+      await vacuum(contextOf(command));
+    });
+}

@@ -1,0 +1,105 @@
+import { existsSync, realpathSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { createDatabaseFile, syncDir, syncFile } from "../../../core/data-dir.ts";
+import { openForWriting } from "../../../store/sqlite/connection.ts";
+import { snapshotBytes, snapshotDatabase } from "../../../store/sqlite/snapshot.ts";
+import { type Context, refuseUrl } from "../../context.ts";
+import { requireDatabase, withDataDirLock } from "../../data-dir.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { mebibytes } from "../../output/output.ts";
+import { cleaningUp } from "../../output/process-ends.ts";
+import { bytesText } from "../doctor/check.ts";
+
+/**
+ * Copies the rows into a new file, checks it, and puts it in place of the database with one rename:
+ * an interrupted run changes nothing.
+ * @throws CommandError 1 without room for the copy, 4 while a server runs, 7 for a damaged database
+ */
+export async function vacuum(context: Context): Promise<void> {
+  refuseUrl(context, "vacuum");
+  const loaded = context.loadConfig("none");
+  requireDatabase(loaded);
+  const { config } = loaded;
+  await withDataDirLock(config, async () => {
+    const file = realpathSync(config.databaseFile);
+    closeLog(file);
+    const before = statSync(file).size;
+    const expected = snapshotBytes(file);
+    requireRoom(dirname(file), expected);
+    const copy = `${file}.vacuum.partial`;
+    rmSync(copy, { force: true });
+    await cleaningUp(
+      () => rmSync(copy, { force: true }),
+      () => copyRows(context, file, copy, expected),
+    );
+    removeEmptyLog(file);
+    renameSync(copy, file);
+    syncDir(dirname(file));
+    const after = statSync(file).size;
+    context.out.result({ database: file, beforeBytes: before, afterBytes: after }, () => [
+      `${file}: ${bytesText(before)} before, ${bytesText(after)} now`,
+    ]);
+  });
+}
+
+const LOOK_EVERY_MS = 200;
+
+async function copyRows({ out }: Context, file: string, copy: string, expected: number): Promise<void> {
+  const progress = out.progress("copying, MiB");
+  const timer = setInterval(() => {
+    progress.update(mebibytes(statSync(copy, { throwIfNoEntry: false })?.size ?? 0), mebibytes(expected));
+  }, LOOK_EVERY_MS);
+  try {
+    createDatabaseFile(copy);
+    await snapshotDatabase({ file, into: copy });
+    requireSound(copy);
+    syncFile(copy);
+  } catch (error) {
+    rmSync(copy, { force: true });
+    throw error;
+  } finally {
+    clearInterval(timer);
+    progress.end();
+  }
+}
+
+/** Moves the write-ahead log into the database; without it the file alone is the whole of it. */
+function closeLog(file: string): void {
+  const connection = openForWriting({ file, busyTimeoutMs: 0 });
+  try {
+    connection.pragma("wal_checkpoint(TRUNCATE)");
+  } finally {
+    connection.close();
+  }
+  // The last connection that closes removes the log.
+  if (existsSync(`${file}-wal`))
+    throw new CommandError(EXIT.unreachable, `another program has ${file} open; end it first`);
+}
+
+/** A connection that only reads leaves an empty log, which is not that of the new file. */
+function removeEmptyLog(file: string): void {
+  for (const name of ["-wal", "-shm"]) rmSync(`${file}${name}`, { force: true });
+}
+
+/** @throws CommandError 7 where the copy is not sound: the database is damaged */
+function requireSound(copy: string): void {
+  const connection = openForWriting({ file: copy, busyTimeoutMs: 0 });
+  try {
+    const verdict = connection.pragma("quick_check", { simple: true });
+    if (verdict !== "ok")
+      throw new CommandError(EXIT.conflict, `the database is damaged (${String(verdict)}); it was not changed`);
+  } finally {
+    connection.close();
+  }
+}
+
+/** @throws CommandError 1 */
+export function requireRoom(dir: string, bytes: number): void {
+  const { bavail, bsize } = statfsSync(dir);
+  const free = bavail * bsize;
+  if (free < bytes)
+    throw new CommandError(
+      EXIT.failure,
+      `the copy needs ${bytesText(bytes)} in ${dir}, and ${bytesText(free)} are free; nothing was changed`,
+    );
+}
