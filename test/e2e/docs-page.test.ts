@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import test from "node:test";
-import type { Browser, Locator } from "playwright-core";
+import type { Browser, Locator, Page } from "playwright-core";
 import { openPage, startBrowser } from "../helpers/browser.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
@@ -61,7 +61,7 @@ test("S2-117: the API page shows every operation in a browser that reaches this 
 });
 
 interface Look {
-  /** What the console and the network had to complain about. */
+  /** Errors and warnings of the console and the network. */
   readonly problems: string[];
   /** Requests to any other origin. */
   readonly foreign: string[];
@@ -69,8 +69,10 @@ interface Look {
   readonly shown: string[];
 }
 
-async function look(browser: Browser, url: string): Promise<Look> {
+/** A page that reports errors, and requests that leave the host. */
+async function openDocs(browser: Browser, url: string, width = 1280): Promise<{ page: Page } & Omit<Look, "shown">> {
   const page = await openPage(browser);
+  await page.setViewportSize({ width, height: 900 });
   const problems: string[] = [];
   const foreign: string[] = [];
   page.on("console", (message) => {
@@ -82,6 +84,16 @@ async function look(browser: Browser, url: string): Promise<Look> {
     if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== url) foreign.push(request.url());
   });
   await page.goto(url + PAGE);
+  await page.locator(".opblock-tag").first().waitFor();
+  return { page, problems, foreign };
+}
+
+const search = (page: Page, phrase: string): Promise<void> => page.locator(".operation-filter-input").fill(phrase);
+
+async function look(browser: Browser, url: string): Promise<Look> {
+  const { page, problems, foreign } = await openDocs(browser, url);
+  // A search that finds every operation opens every group.
+  await search(page, "/");
   const blocks = page.locator(".opblock");
   await blocks.first().waitFor();
   // Of a long document the page draws only what is in view.
@@ -143,4 +155,56 @@ test("the executable prints its documentation and shows it in a browser, on a ph
   const light = await page.evaluate<string>(background);
   await page.emulateMedia({ colorScheme: "dark" });
   assert.notEqual(await page.evaluate<string>(background), light);
+});
+
+test("the API page shows groups, finds operations by words, and names permissions, limits and schemas", async (t) => {
+  const browser = await startBrowser(t);
+  if (!browser) return;
+  const prism = new PrismBinary(t);
+  await prism.start();
+  for (const width of [1280, 390])
+    await t.test(`${width} px wide`, async () => {
+      const { page, problems, foreign } = await openDocs(browser, prism.url, width);
+      const groups = await page
+        .locator(".opblock-tag")
+        .evaluateAll((all) => all.map((each) => each.getAttribute("data-tag")));
+      assert.deepEqual(groups.slice(0, 3), ["Events", "Rules", "Notifications"]);
+      assert.deepEqual([groups.at(-1), groups.includes("Webhooks")], ["Aliases", true], "for Ctrl-F");
+      assert.equal(await page.locator(".opblock").count(), 0, "groups are closed");
+      const text = await page.locator("body").innerText();
+      for (const source of ["/api/v1/auth/login", "/api/v1/users/me/tokens", "/dev/token"])
+        assert.ok(text.includes(source), `${source}: where a token comes from`);
+      await page.getByText("AcceptInvitationByToken").first().waitFor();
+      const last = page.getByText("WebhookWithSecret");
+      // The list draws what is in view, and its length is an estimate until then.
+      while ((await last.count()) === 0)
+        await page.locator(".models-scroll").evaluate((list) => list.scrollTo(0, list.scrollHeight));
+      for (const [phrase, found] of [
+        ["webhooks CREATE", "POST /api/v1/webhooks"],
+        ["createRule", "POST /api/v1/rules"],
+        ["RuleWithWarnings post", "POST /api/v1/rules"],
+        ["PUT balance", "PUT /api/v1/transfer-buckets/{id}/balance"],
+        ["permission audit:export", "GET /api/v1/audit/export"],
+      ] as const) {
+        await search(page, phrase);
+        await page
+          .locator(`.opblock-summary-path[data-path="${found.split(" ")[1]}"]`)
+          .first()
+          .waitFor();
+        assert.ok((await operationsOf(page.locator(".opblock"))).includes(found), phrase);
+      }
+      await search(page, "createWebhook");
+      const operation = page.locator("#operations-Webhooks-createWebhook");
+      await operation.locator(".opblock-summary-control").first().click();
+      const shown = operation.locator(".opblock-body");
+      await shown.getByText("webhooks:manage").first().waitFor();
+      await shown.getByText("requests per minute").first().waitFor();
+      await shown.getByText("https://example.com/hooks/prism").first().waitFor();
+      await search(page, "no such words");
+      await page.locator(".opblock").first().waitFor({ state: "detached" });
+      const isWider = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
+      assert.equal(await page.evaluate<boolean>(isWider), false, "nothing is cut off");
+      assert.deepEqual([problems, foreign], [[], []]);
+      await page.close();
+    });
 });

@@ -33,7 +33,7 @@ export function openApiDocument(mounts: readonly Mount[], version: string, limit
   };
 }
 
-const INTRODUCTION = `Self-hosted alerting, notification and scheduling.
+const INTRODUCTION = `Self-hosted alerting, notification and scheduling. All pages: [documentation](/docs).
 
 **Where a token comes from.** \`POST /api/v1/auth/login\` returns an access token, which is valid for minutes.
 \`POST /api/v1/users/me/tokens\` creates a service token (\`prt_…\`) for programs, and
@@ -52,7 +52,7 @@ an API key as \`X-API-Key\`.
 Pusher clients at \`/app/{key}\` and the Pusher HTTP API at \`/apps/{appId}/…\` ([Pusher](/docs/pusher)).`;
 
 /** The groups of operations in the order of the page, each with its page under /docs. */
-const TAGS: readonly (readonly [name: string, description: string, topic?: string])[] = [
+const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = [
   ["Events", "What happened: programs send events into projects, and rules evaluate them", "rules"],
   ["Rules", "A condition on events, and who is notified when it matches", "rules"],
   ["Notifications", "Notifications of the caller, and sending them directly", "delivery"],
@@ -80,11 +80,8 @@ const TAGS: readonly (readonly [name: string, description: string, topic?: strin
 const MODULE_TAG = /^Module /;
 
 function tagsOf(mounts: readonly Mount[]): readonly Json[] {
-  const known = TAGS.map(([name, description, topic]) => ({
-    name,
-    description,
-    ...(topic === undefined ? {} : { externalDocs: { description: "Documentation", url: `/docs/${topic}` } }),
-  }));
+  // A link in the text: the URL of externalDocs must be absolute.
+  const known = TAGS.map(([name, text, topic]) => ({ name, description: `${text} ([more](/docs/${topic}))` }));
   const loaded = new Set(mounts.map(({ route }) => route.tag).filter((tag) => MODULE_TAG.test(tag)));
   const modules = [...loaded].sort().map((name) => ({ name, description: "Routes of a loaded module" }));
   const aliases = { name: ALIASES, description: "Second paths of operations above; new clients do not need them" };
