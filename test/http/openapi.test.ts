@@ -311,6 +311,39 @@ test("groups of operations have a description and an order: what people use firs
   assert.deepEqual(new Set(used), new Set(names), "no group is empty");
 });
 
+/** Paths that a request could match both of, segment by segment. */
+function ambiguous(paths: readonly string[]): string[] {
+  const meets = (one: string, other: string): boolean => one === other || /^\{/.test(one) || /^\{/.test(other);
+  return paths.flatMap((path, at) =>
+    paths.slice(at + 1).flatMap((other) => {
+      const [a, b] = [path.split("/"), other.split("/")];
+      const isSame = a.length === b.length && a.every((segment, i) => meets(segment, b[i] ?? ""));
+      // A literal in place of a parameter at one position is one path within the other.
+      const differing = a.filter((segment, i) => segment !== b[i]).length;
+      return isSame && differing > 1 ? [`${path} ${other}`] : [];
+    }),
+  );
+}
+
+test("linters find nothing: no identical or unexplained ambiguous paths, no unused schemas", async (t) => {
+  const prism = await startPrism(t);
+  const document = await documentOf(prism);
+  const paths = Object.keys(document.paths);
+  const unnamed = paths.map((path) => path.replace(/\{\w+\}/g, "{}"));
+  assert.equal(new Set(unnamed).size, paths.length, "no two paths that differ in the names of parameters alone");
+  for (const path of paths) assert.doesNotMatch(path, /[?#]|.\/$|\/\//);
+  // A literal segment takes precedence, as the operation says.
+  const scheduled = "/api/v1/notifications/scheduled/{jobId}";
+  assert.deepEqual(
+    ambiguous(paths),
+    ["read", "acknowledge", "webview-action"].map((last) => `${scheduled} /api/v1/notifications/{id}/${last}`),
+  );
+  assert.match(document.paths[scheduled]?.["delete"]?.description ?? "", /takes precedence/);
+  const text = JSON.stringify(document);
+  for (const name of Object.keys(document.components.schemas))
+    assert.ok(text.includes(`"#/components/schemas/${name}"`), `${name} is used`);
+});
+
 test("a path parameter has the name of what it is", async (t) => {
   const prism = await startPrism(t);
   const { paths } = await documentOf(prism);

@@ -221,6 +221,7 @@ export function scheduledRoutes(pendingTimers: PendingTimers): Route[] {
       aliases: ["/notifications/:id"],
       id: "cancelScheduledNotification",
       summary: "Cancel a scheduled notification, or a timer that notifies",
+      details: "The segment `scheduled` takes precedence over the id of a notification.",
       returns: "The cancelled job",
       tag: "Notifications",
       access: {
