@@ -23,7 +23,7 @@ test("prism explain", async (t) => {
     assert.equal(status, 0);
     const order = [
       `Event ${id}`,
-      "  payment (info), project ",
+      "  payment (info), project default\n",
       "occurred",
       "received, offset 1",
       "rules decided",

@@ -227,3 +227,47 @@ test("somebody else's notification is not found, whatever is done with it", asyn
   const shop = await prism.post<{ apiKey: string }>("/api/v1/projects", { name: "shop" });
   assert.equal((await prism.get(PATH, { apiKey: shop.body.apiKey })).status, 403, "keys have no notifications");
 });
+
+test("an administrator acknowledges and reads for another user, with both permissions and a row in the audit trail", async (t) => {
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma");
+  const holder = async (username: string, permissions: readonly string[]) => {
+    await prism.post("/api/v1/roles", { name: username, permissions });
+    return makeUser(prism, username, [username]);
+  };
+  const manager = await holder("manager", ["users:manage", "users:read"]);
+  const reader = await holder("reader", ["notifications:read_all", "users:read"]);
+  const id = await send(prism, ["uma"]);
+  await send(prism, ["uma"], "second");
+  const paths = [`/${id}/acknowledge?userId=uma`, `/${id}/read?userId=uma`, "/read-all?userId=uma"] as const;
+  const act = (path: (typeof paths)[number], token?: string) =>
+    prism.request<Note & { updated?: number }>(
+      path.includes("acknowledge") ? "PUT" : path.includes("read-all") ? "POST" : "PATCH",
+      PATH + path,
+      {},
+      token === undefined ? {} : { token },
+    );
+  for (const path of paths)
+    for (const { token } of [manager, reader]) assert.equal((await act(path, token)).status, 403, path);
+  assert.equal(
+    streamOf(prism, uma.id).some(({ type }) => type.startsWith("notification.")),
+    false,
+  );
+
+  const [acknowledged, read, all] = [await act(paths[0]), await act(paths[1]), await act(paths[2])];
+  assert.deepEqual([acknowledged.status, read.status, all.status, all.body.updated], [200, 200, 200, 1]);
+  assert.deepEqual(acknowledged.body.acknowledgedBy, [uma.id]);
+  const types = streamOf(prism, uma.id).map(({ type }) => type);
+  assert.deepEqual(types, ["notification.acknowledged", "unread-count", "notification.read", "unread-count"]);
+  const rows = rowsOf<{ userId: string; metadata: string }>(
+    prism,
+    "select userId, metadata from audit_log where action = 'notification.acknowledged'",
+  );
+  assert.deepEqual(
+    rows.map(({ userId, metadata }) => [userId === uma.id, JSON.parse(metadata)]),
+    [[false, { onBehalfOf: uma.id }]],
+  );
+  assert.equal((await prism.put(`${PATH}/${id}/acknowledge?userId=nix`, {})).status, 404);
+  const own = await prism.put<Note>(`${PATH}/${id}/acknowledge?userId=uma`, {}, { token: uma.token });
+  assert.equal(own.status, 200, "one's own name is the caller");
+});
