@@ -333,12 +333,15 @@ test("linters find nothing: no identical or unexplained ambiguous paths, no unus
   assert.equal(new Set(unnamed).size, paths.length, "no two paths that differ in the names of parameters alone");
   for (const path of paths) assert.doesNotMatch(path, /[?#]|.\/$|\/\//);
   // A literal segment takes precedence, as the operation says.
-  const scheduled = "/api/v1/notifications/scheduled/{jobId}";
+  const literal = { "/api/v1/notifications/scheduled/{jobId}": "delete", "/api/v1/notifications/user/{userId}": "get" };
   assert.deepEqual(
     ambiguous(paths),
-    ["read", "acknowledge", "webview-action"].map((last) => `${scheduled} /api/v1/notifications/{id}/${last}`),
+    Object.keys(literal).flatMap((path) =>
+      ["read", "acknowledge", "webview-action"].map((last) => `${path} /api/v1/notifications/{id}/${last}`),
+    ),
   );
-  assert.match(document.paths[scheduled]?.["delete"]?.description ?? "", /takes precedence/);
+  for (const [path, method] of Object.entries(literal))
+    assert.match(document.paths[path]?.[method]?.description ?? "", /takes precedence/, path);
   const text = JSON.stringify(document);
   for (const name of Object.keys(document.components.schemas))
     assert.ok(text.includes(`"#/components/schemas/${name}"`), `${name} is used`);

@@ -69,6 +69,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       path: `${PATH}/user/:userId`,
       aliases: ["/notifications/:id"],
       id: "listUserNotifications",
+      details: "The segment `user` takes precedence over the id of a notification.",
       summary: "List a user's notifications, newest first; those of other users with notifications:read_all",
       ...ofAnyone,
       params: s.UserParams,
