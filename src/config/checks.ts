@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { decodeKey32 } from "./kinds.ts";
 import { environmentName, flattenOptions } from "./option.ts";
 import { type ConfigValues, OPTIONS } from "./options.ts";
@@ -37,6 +38,20 @@ export function serverWarnings(
     );
   return warnings;
 }
+
+interface SecretFiles {
+  readonly files: { readonly config: string | null; readonly secrets: { readonly path: string } | null };
+  readonly origins: ReadonlyMap<string, string>;
+}
+
+/** Files with secrets in them that every user of this machine may read. */
+export function openSecretFiles({ files, origins }: SecretFiles): string[] {
+  const hasSecret = flattenOptions(OPTIONS).some(([key, { secret }]) => secret && origins.get(key) === "file");
+  const paths = [files.secrets?.path ?? null, hasSecret ? files.config : null].filter((path) => path !== null);
+  return paths.filter((path) => (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o007);
+}
+
+export const OPEN_SECRETS = "holds secrets and every user of this machine can read it";
 
 /** A proxy on another host, which speaks TLS to clients, needs both settings. */
 function isPlainOnNetwork({

@@ -140,6 +140,13 @@ test("production that is open to the network, never backed up, or mails without 
   }
   assert.match(saying(report, "backups"), /^no backup was ever made$/);
 
+  assert.doesNotMatch(server.stdout, /backup/, "a database that this start has made has none yet");
+  server.signal("SIGTERM");
+  assert.equal(await server.ended(), 0);
+  const next = new RunningCli(t, ["serve", "--port", "0"], { cwd, env });
+  await next.until(/"msg":"ready"/);
+  assert.equal(next.stdout.match(/no backup was ever made: run prism backup/g)?.length, 1);
+
   const elsewhere = temporaryDir(t);
   const backup = await runCli(["backup", elsewhere], { cwd, env });
   assert.equal(backup.status, 0, backup.stderr);

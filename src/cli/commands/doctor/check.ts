@@ -1,11 +1,9 @@
-import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
-import { serverWarnings } from "../../../config/checks.ts";
+import { OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
 import { describeConfig } from "../../../config/describe.ts";
 import type { Config, ConfigFiles, LoadedConfig } from "../../../config/load.ts";
-import { ConfigRefused, flattenOptions } from "../../../config/option.ts";
-import { OPTIONS } from "../../../config/options.ts";
+import { ConfigRefused } from "../../../config/option.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
 import { openForReading } from "../../../store/sqlite/connection.ts";
 import { isUnused } from "../../data-dir.ts";
@@ -107,7 +105,12 @@ function checkSecrets({ config, origins, files }: LoadedConfig): Check[] {
   const generated = ["auth.jwtSecret", "encryptionKey"].filter((key) => origins.get(key) === "generated");
   const where = join(config.dataDir, "secrets.json");
   const said = generated.length === 0 ? "configured" : `${generated.join(" and ")}: generated, kept in ${where}`;
-  return [unusableKey(config) ?? pass("secrets", said), ...openSecrets(files, origins)];
+  return [
+    unusableKey(config) ?? pass("secrets", said),
+    ...openSecretFiles({ files, origins }).map((path) =>
+      warn("secrets", `${path} ${OPEN_SECRETS}`, `chmod 640 ${path}`),
+    ),
+  ];
 }
 
 function unusableKey({ databaseFile, secrets }: Config): Check | undefined {
@@ -118,17 +121,6 @@ function unusableKey({ databaseFile, secrets }: Config): Check | undefined {
   } catch (error) {
     return fail("secrets", error instanceof Error ? error.message : String(error));
   }
-}
-
-/** Files with secrets in them that every user of this machine may read. */
-function openSecrets({ config, secrets }: ConfigFiles, origins: LoadedConfig["origins"]): Check[] {
-  const hasSecret = flattenOptions(OPTIONS).some(([key, { secret }]) => secret && origins.get(key) === "file");
-  const files = [secrets?.path ?? null, hasSecret ? config : null].filter((path) => path !== null);
-  return files
-    .filter((path) => (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o007)
-    .map((path) =>
-      warn("secrets", `${path} holds secrets and every user of this machine can read it`, `chmod 640 ${path}`),
-    );
 }
 
 /** There is nothing to reach; whoever runs redis:check is told so. */

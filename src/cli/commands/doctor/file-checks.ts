@@ -1,11 +1,11 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Config } from "../../../config/load.ts";
-import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
+import { toRfc3339 } from "../../../core/clock.ts";
 import { isRestorePending } from "../../../features/backup/swap.ts";
 import { lastBackupAt } from "../../../store/sqlite/snapshot.ts";
 import { type DiskProblem, diskProblem } from "../../../store/sqlite/sqlite-errors.ts";
-import { archivesIn, archiveTime, BACKUPS_DIR } from "../server/archives.ts";
+import { archivesIn, BACKUPS_DIR, backupWarning, newestBackupAt } from "../server/archives.ts";
 import { bytesText, type Check, fail, pass, readOrNull, warn } from "./check.ts";
 
 /**
@@ -103,7 +103,6 @@ function readLimits(): string {
   }
 }
 
-const OLD_DAYS = 7;
 /** What changes still belongs to somebody who works. */
 const STALE_MS = 3_600_000;
 
@@ -113,20 +112,12 @@ export function archivesOf(dataDir: string): string[] {
   return existsSync(dir) ? archivesIn(dir).map((name) => join(dir, name)) : [];
 }
 
-/**
- * When the newest backup was made: by the audit trail, which has those in other directories too, or
- * by the archives in the default directory.
- */
+/** Whether the newest backup is recent; nothing in development where there is none. */
 export function checkBackups({ dataDir, databaseFile, env }: Config, now = Date.now()): Check[] {
-  const dir = join(dataDir, BACKUPS_DIR);
-  const [newest = ""] = existsSync(dir) ? archivesIn(dir) : [];
-  const madeAt = Math.max(archiveTime(newest) ?? 0, readOrNull(databaseFile, lastBackupAt) ?? 0);
-  const remedy = "prism backup, by a timer (prism docs backup)";
-  if (madeAt === 0) return env === "production" ? [warn("backups", "no backup was ever made", remedy)] : [];
-  const days = Math.floor((now - madeAt) / DAY_MS);
-  const said = `the newest backup was made ${toRfc3339(madeAt)}`;
-  if (days >= OLD_DAYS) return [warn("backups", `${said}, ${days} days ago`, remedy)];
-  return [pass("backups", said)];
+  const madeAt = newestBackupAt(dataDir, readOrNull(databaseFile, lastBackupAt));
+  const warning = backupWarning(env, madeAt, now);
+  if (warning !== null) return [warn("backups", warning, "prism backup, by a timer (prism docs backup)")];
+  return madeAt === null ? [] : [pass("backups", `the newest backup was made ${toRfc3339(madeAt)}`)];
 }
 
 /**

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, sealedBoxOf } from "../../../config/load.ts";
-import { type EpochMs, parseRfc3339, toRfc3339 } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, parseRfc3339, toRfc3339 } from "../../../core/clock.ts";
 import { ArchiveReader } from "../../../features/backup/archive.ts";
 import { ArchiveRefused } from "../../../features/backup/manifest.ts";
 
@@ -27,6 +27,25 @@ export function archivesIn(dir: string): string[] {
     .filter((name) => archiveTime(name) !== undefined && lstatSync(join(dir, name)).isFile())
     .sort()
     .reverse();
+}
+
+const OLD_DAYS = 7;
+
+/**
+ * When the newest backup was made: by the audit trail, which has those in other directories too, or
+ * by the archives in the default directory. Null when there is none.
+ */
+export function newestBackupAt(dataDir: string, recordedAt: EpochMs | null): EpochMs | null {
+  const dir = join(dataDir, BACKUPS_DIR);
+  const [newest = ""] = existsSync(dir) ? archivesIn(dir) : [];
+  return Math.max(archiveTime(newest) ?? 0, recordedAt ?? 0) || null;
+}
+
+/** Why an operator should make a backup; null where the newest one is recent enough. */
+export function backupWarning(env: Config["env"], madeAt: EpochMs | null, now = Date.now()): string | null {
+  if (madeAt === null) return env === "production" ? "no backup was ever made" : null;
+  const days = Math.floor((now - madeAt) / DAY_MS);
+  return days < OLD_DAYS ? null : `the newest backup was made ${toRfc3339(madeAt)}, ${days} days ago`;
 }
 
 /**

@@ -1,8 +1,8 @@
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { App } from "../../../app/start.ts";
-import { serverWarnings } from "../../../config/checks.ts";
+import { OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import type { ReloadableLogger } from "../../../config/logger.ts";
 import { flattenOptions } from "../../../config/option.ts";
@@ -18,6 +18,7 @@ import { lockDataDir, lostDatabase, makeCurrent, requireSomeDatabase } from "../
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { openLog } from "../../output/output.ts";
 import { endOnStray, ignoreSignals, interrupt } from "../../output/process-ends.ts";
+import { backupWarning, newestBackupAt } from "./archives.ts";
 
 /**
  * What a reload finds changed, by dotted key: what is in force from now on, and what waits for the
@@ -95,6 +96,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   for (const warning of warnings) log.warn({}, warning);
   if (flags.newDatabase === true) forgetLost(config);
   if (flags.migrate === false) requireCurrent(loaded);
+  const isNew = !existsSync(config.databaseFile);
   const applied = makeCurrent(context, loaded, { opens: true, replacesLost: flags.newDatabase === true });
   if (applied.length > 0) log.info({ applied }, "database migrated");
 
@@ -112,12 +114,24 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   // Whoever waits for the ready line may send a signal at once.
   stopOnSignals(app, lock, log);
   reloadOnSignal(app, config, load, log);
+  if (!isNew) warnOfBackups(config, app, log);
   announce(context, config, app, log);
 }
 
-function warningsOf({ config, warnings }: LoadedConfig): string[] {
+function warningsOf(loaded: LoadedConfig): string[] {
   const ofNode = nodeWarning(Date.now());
-  return [...warnings, ...serverWarnings(config), ...(ofNode === null ? [] : [ofNode])];
+  return [
+    ...loaded.warnings,
+    ...serverWarnings(loaded.config),
+    ...openSecretFiles(loaded).map((path) => `${path} ${OPEN_SECRETS}`),
+    ...(ofNode === null ? [] : [ofNode]),
+  ];
+}
+
+/** A database that this start has made has no backup yet. */
+function warnOfBackups({ dataDir, env }: Config, app: App, log: Logger): void {
+  const warning = backupWarning(env, newestBackupAt(dataDir, app.parts.base.store.lastBackupAt()));
+  if (warning !== null) log.warn({}, `${warning}: run prism backup by a timer`);
 }
 
 /** What was noted about a database that is gone would accuse the new one. */
