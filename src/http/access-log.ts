@@ -6,14 +6,13 @@ import type { Exchange, FoundRoute } from "./exchange.ts";
 
 const REFUSED_LINES_PER_SECOND = 10;
 /**
- * W3C Trace Context section 3.2.2: version, trace id, parent id, flags; a version ff and an id of
- * zeros are invalid.
+ * W3C Trace Context section 3.2.2: version, trace id, parent id, flags. Version ff and ids of zeros
+ * are invalid.
  */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/;
 
 /**
- * One log line and two metrics per request. The series of a route are looked up once and kept
- * beside it.
+ * One log line and two metrics per request. The series of a route are looked up once and cached.
  */
 export class AccessLog {
   readonly #log: Logger;
@@ -33,7 +32,7 @@ export class AccessLog {
     );
   }
 
-  /** @param status 0 when the client went away first. */
+  /** @param status 0 when the client disconnected first. */
   record(exchange: Exchange, status: number): void {
     const durationMs = performance.now() - exchange.startedAt;
     this.#count(exchange, status, durationMs);
@@ -44,9 +43,8 @@ export class AccessLog {
   }
 
   /**
-   * The cause of an answer that is ours to explain; the client learns its code only. Every
-   * unforeseen failure is written; of the others, with which a full disk or a busy database answers
-   * everybody alike, at most ten a second.
+   * Logs the cause of a server error; the client gets only its code. Unexpected errors are always
+   * logged, expected ones, such as a full disk, at most ten a second.
    */
   recordFailure(exchange: Exchange, error: PrismError): void {
     const isForeseen = error.code !== "INTERNAL";
@@ -111,7 +109,7 @@ function fieldsOf(exchange: Exchange, status: number, durationMs: number): Recor
     ...(traceId ? { traceId } : {}),
     ...callerFields(exchange.principal),
     method: exchange.method,
-    // The route, never the URL: a path may hold a name, a query may hold a token.
+    // The route, never the URL: a path may contain a name, a query a token.
     route: exchange.mount?.path ?? null,
     status,
     durationMs: Math.round(durationMs * 100) / 100,

@@ -5,8 +5,7 @@ import type { Exchange } from "./exchange.ts";
 import type { Access } from "./route.ts";
 
 /**
- * The one check of what a route demands of its caller. @throws UNAUTHORIZED_ROLE, SCOPE_MISSING,
- * FORBIDDEN
+ * The single check of a route's requirements. @throws UNAUTHORIZED_ROLE, SCOPE_MISSING, FORBIDDEN
  */
 export function requireAccess(access: Access, principal: Principal): void {
   if (access === "public") return;
@@ -30,12 +29,12 @@ export function requireAccess(access: Access, principal: Principal): void {
     throw missingPermission(access.permission);
 }
 
-/** Whether the caller is no service token, or one with one of these scopes. */
+/** Whether the caller is not a service token, or one with one of these scopes. */
 export function hasTokenScope({ tokenScopes }: PermissionHolder, wanted: readonly TokenScope[]): boolean {
   return tokenScopes === null || wanted.some((scope) => tokenScopes.has(scope));
 }
 
-/** @throws SCOPE_MISSING; FORBIDDEN where no scope lets a service token in */
+/** @throws SCOPE_MISSING; FORBIDDEN if no scope admits a service token */
 function requireTokenScope(principal: PermissionHolder, wanted: readonly TokenScope[]): void {
   if (hasTokenScope(principal, wanted)) return;
   const [scope] = wanted;
@@ -45,7 +44,7 @@ function requireTokenScope(principal: PermissionHolder, wanted: readonly TokenSc
   });
 }
 
-/** @param hint what the caller can do without the permission. */
+/** @param hint what the caller can do instead. */
 export function missingPermission(permission: string, hint?: string): PrismError {
   const more = hint === undefined ? "" : `; ${hint}`;
   return new PrismError("UNAUTHORIZED_ROLE", `This needs the permission ${permission}${more}`, {
@@ -53,15 +52,15 @@ export function missingPermission(permission: string, hint?: string): PrismError
   });
 }
 
-/** Who sent a request to a route that is not public. */
+/** The caller of a route that is not public. */
 export function callerOf({ principal }: Exchange): Principal {
   if (!principal) throw new TypeError("the route is public: nobody is known to have called");
   return principal;
 }
 
 /**
- * The user who sent a request, in person or by a service token: of routes about the caller's own
- * things. @throws FORBIDDEN for an API key and for the operator
+ * The user of a route about the caller's own data, in person or through a service token. @throws
+ * FORBIDDEN for an API key and for the operator
  */
 export function userOf(exchange: Exchange): UserPrincipal {
   return requireAccount(holderOf(exchange));
@@ -73,7 +72,7 @@ export function requireAccount(principal: PermissionHolder): UserPrincipal {
   throw new PrismError("FORBIDDEN", "The operator has no account; name a user, or use that user's token");
 }
 
-/** The caller of a route that asks for permissions. @throws FORBIDDEN for an API key */
+/** The caller of a route with permissions. @throws FORBIDDEN for an API key */
 export function holderOf(exchange: Exchange): PermissionHolder {
   const principal = callerOf(exchange);
   if (principal.kind === "apiKey") throw new PrismError("FORBIDDEN", "API keys cannot be used here");
@@ -82,13 +81,15 @@ export function holderOf(exchange: Exchange): PermissionHolder {
 
 const LOCALHOST = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 const EXPOSED =
-  "ETag, Idempotency-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Correlation-Id, X-Request-Id";
+  "ETag, Idempotency-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, " +
+  "X-Correlation-Id, X-Request-Id";
 const REQUEST_HEADERS =
-  "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-API-Key, X-Correlation-Id, X-Request-Id";
+  "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, " +
+  "X-API-Key, X-Correlation-Id, X-Request-Id";
 
 /**
- * Which browser origins may call (docs/security.md): an exact list; in development without a list,
- * any port of this machine.
+ * Allowed browser origins (docs/security.md): an exact list; in development without a list, any
+ * port of this machine.
  */
 export class CorsPolicy {
   readonly #origins: ReadonlySet<string>;
@@ -103,19 +104,17 @@ export class CorsPolicy {
     return this.#origins.has(origin) || (this.#allowLocalhost && LOCALHOST.test(origin));
   }
 
-  /** Adds what the answer to a cross-origin request needs. */
+  /** Adds the CORS headers of an answer. */
   apply(exchange: Exchange): void {
     const origin = exchange.header("origin");
     if (origin === "") return;
     exchange.extraHeaders += this.allows(origin)
-      ? `Access-Control-Allow-Origin: ${origin}\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Expose-Headers: ${EXPOSED}\r\nVary: Origin\r\n`
+      ? `Access-Control-Allow-Origin: ${origin}\r\nAccess-Control-Allow-Credentials: true\r\n` +
+        `Access-Control-Expose-Headers: ${EXPOSED}\r\nVary: Origin\r\n`
       : "Vary: Origin\r\n";
   }
 
-  /**
-   * Answers OPTIONS of a path that exists. A browser of an origin that is not listed finds no
-   * permission in it.
-   */
+  /** Answers OPTIONS of an existing path. An unlisted origin gets no permission. */
   preflight(exchange: Exchange, allowed: readonly string[]): void {
     exchange.send(204, null, {
       Allow: allowed.join(", "),

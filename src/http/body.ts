@@ -4,15 +4,12 @@ import { addressGroup } from "./client-address.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Route } from "./route.ts";
 
-/**
- * Part of the budget that requests without valid credentials share. The rest is for callers that
- * are known.
- */
+/** Share of the budget for all requests without valid credentials. */
 const ANONYMOUS_SHARE = 1 / 8;
-/** Enough for the largest body of a public route, however small the budget is. */
+/** Enough for the largest body of a public route, with any budget. */
 const ANONYMOUS_FLOOR_BYTES = 2_097_152;
 
-/** Bytes of request bodies that one caller has at hand. */
+/** Bytes of one caller's request bodies in memory. */
 interface BodyAccount {
   readonly key: string;
   readonly isAnonymous: boolean;
@@ -20,8 +17,7 @@ interface BodyAccount {
 }
 
 /**
- * What a request's body is counted by: its principal, its signer, or without valid credentials its
- * address.
+ * The account of a request's body: its principal or signer; without valid credentials its address.
  */
 function accountKey({ principal, signerKey, clientAddress }: Exchange): { key: string; isAnonymous: boolean } {
   const key = principal?.key ?? signerKey;
@@ -29,9 +25,9 @@ function accountKey({ principal, signerKey, clientAddress }: Exchange): { key: s
 }
 
 /**
- * The bytes of all request bodies at hand. One caller may hold at most as much as is still free:
- * alone it gets half of the budget, and however much callers take, the next one finds room. Callers
- * without valid credentials share an eighth, by the same rule.
+ * Limits the bytes of all request bodies in memory. A caller may hold at most as much as is still
+ * free: half of the budget for a single one, and room for the next one in any case. Callers without
+ * valid credentials share an eighth by the same rule.
  */
 class BodyBudget {
   readonly #totalBytes: number;
@@ -49,15 +45,15 @@ class BodyBudget {
     return this.#usedBytes;
   }
 
-  /** The account of the request's caller; to be asked for before the exchange is over. */
+  /** The account of the request's caller. Call it before the exchange is over. */
   accountOf(exchange: Exchange): BodyAccount {
     const { key, isAnonymous } = accountKey(exchange);
     return this.#accounts.get(key) ?? { key, isAnonymous, bytes: 0 };
   }
 
-  /** @returns false, and counts nothing, when the caller may not hold this many bytes more. */
+  /** @returns false, without counting, if the caller may not hold this many more bytes. */
   reserve(account: BodyAccount, bytes: number): boolean {
-    // Two requests of one caller may have asked for its account before either held a byte.
+    // Two requests of one caller may have created an account before either held a byte.
     const own = this.#accounts.get(account.key) ?? account;
     let freeBytes = this.#totalBytes - this.#usedBytes;
     if (own.isAnonymous) freeBytes = Math.min(freeBytes, this.#anonymousBytes - this.#anonymousUsedBytes);
@@ -67,7 +63,7 @@ class BodyBudget {
     return true;
   }
 
-  /** Gives back what {@link reserve} has taken. */
+  /** Returns the bytes of {@link reserve}. */
   release(account: BodyAccount, bytes: number): void {
     if (bytes === 0) return;
     const own = this.#accounts.get(account.key) ?? account;
@@ -84,12 +80,12 @@ class BodyBudget {
 
 const DEFAULT_BODY_BYTES = 1_048_576;
 /**
- * Of a public route: logins and their like are small. The public routes of modules take what other
- * routes take.
+ * Limit of a public route: logins and similar bodies are small. Public routes of modules have the
+ * general limit.
  */
 const PUBLIC_BODY_BYTES = 16_384;
 
-/** Bytes that a body of the route may have. */
+/** Size limit of the route's body. */
 export function bodyLimitOf(route: Route): number {
   if (route.maxBodyBytes !== undefined) return route.maxBodyBytes;
   return route.access === "public" && !route.described ? PUBLIC_BODY_BYTES : DEFAULT_BODY_BYTES;
@@ -102,7 +98,7 @@ export function hasBody(exchange: Exchange): boolean {
 /** @throws UNSUPPORTED_MEDIA_TYPE */
 function requireBodyType(exchange: Exchange, route: Route): void {
   const isJsonTaken = route.raw === undefined || route.raw.types.includes("application/json");
-  // What nearly every client sends needs no taking apart.
+  // The most common content type needs no parsing.
   if (
     isJsonTaken &&
     exchange.header("content-type") === "application/json" &&
@@ -126,8 +122,8 @@ function requireBodyType(exchange: Exchange, route: Route): void {
 }
 
 /**
- * The library closes a silent connection after 8 to 12 s, for it looks every 4 s: what is to be
- * answered before that has to be found within 8 s, the tick included.
+ * The library closes a silent connection after 8 to 12 s, because it checks every 4 s. A stall must
+ * be detected within 8 s, including the interval here, to be answered.
  */
 const STALL_MS = 7500;
 const TICK_MS = 250;
@@ -135,31 +131,30 @@ const FIRST_BUFFER_BYTES = 4096;
 const MAX_INFLATE_RATIO = 100;
 const RATIO_FREE_BYTES = 65_536;
 
-/** Who wants a body. One of the two is called once, or neither when the client goes away. */
+/** Receiver of a body. Either method is called once, or neither if the client disconnects. */
 export interface BodySink {
-  /** A body that came in one chunk is given without a copy and is only valid until this returns. */
+  /** A body in one chunk is not copied and is only valid until this returns. */
   bodyRead(exchange: Exchange, route: Route, body: Buffer): void;
   bodyFailed(exchange: Exchange, error: PrismError): void;
 }
 
 export interface BodyTimes {
-  /** Without a chunk for this long a body counts as stalled. */
+  /** A body counts as stalled after this long without a chunk. */
   readonly stallMs: number;
   readonly tickMs: number;
 }
 
 /**
- * Reads request bodies within their limits: bytes of one body, bytes of one caller and of all, time
- * without a chunk. uWebSockets itself closes a connection that sends nothing for 10 s or less than
- * 16 KB/s, without an answer; a body that stalls is answered 408 before that.
+ * Reads request bodies within limits: size of one, of one caller's and of all, and time without a
+ * chunk. uWebSockets closes a connection that sends nothing for 10 s or less than 16 KB/s without
+ * an answer; a stalled body is answered with 408 before that.
  */
 export class BodyReader {
   readonly budget: BodyBudget;
   readonly #times: BodyTimes;
   readonly #readings = new Set<Reading>();
   /**
-   * Begun in this turn of the loop. Nearly all bodies are complete before it ends, and need no
-   * watching.
+   * Started in this turn of the loop. Most bodies are complete before it ends and need no watching.
    */
   readonly #fresh: Reading[] = [];
   readonly #watchFresh = (): void => {
@@ -174,17 +169,14 @@ export class BodyReader {
     this.#times = times;
   }
 
-  /**
-   * What the bodies being read and inflated hold at the moment, and those that their handlers still
-   * keep.
-   */
+  /** Bytes of bodies being read or inflated, and of those that handlers still hold. */
   get bufferedBytes(): number {
     return this.budget.usedBytes;
   }
 
   /**
-   * To be called before the request's callback returns. @throws PAYLOAD_TOO_LARGE,
-   * UNSUPPORTED_MEDIA_TYPE by the head alone
+   * Call it before the request's callback returns. @throws PAYLOAD_TOO_LARGE,
+   * UNSUPPORTED_MEDIA_TYPE based on the head
    */
   read(exchange: Exchange, route: Route, sink: BodySink): void {
     const limit = bodyLimitOf(route);
@@ -198,9 +190,9 @@ export class BodyReader {
   }
 
   /**
-   * Keeps a body's bytes counted for a handler that goes on using it after its call has returned.
-   * @returns what gives them back; calling it again changes nothing. @throws OVERLOADED when its
-   * caller would hold too many bytes.
+   * Keeps a body's bytes counted for a handler that uses it after its call has returned.
+   * @returns an idempotent release function. @throws OVERLOADED if its caller would hold too many
+   * bytes.
    */
   hold(exchange: Exchange, bytes: number): () => void {
     const account = this.budget.accountOf(exchange);
@@ -217,9 +209,9 @@ export class BodyReader {
   }
 
   /**
-   * Inflates one layer of gzip as a stream that stops at the limit, and at a ratio of 100:1 once 64
-   * KiB have come out: a bomb costs what it was allowed to, not what it claims. Rejects with
-   * PAYLOAD_TOO_LARGE, OVERLOADED, or MALFORMED_JSON when it is not gzip.
+   * Inflates one layer of gzip as a stream with a size limit, and with a ratio limit of 100:1 after
+   * 64 KiB, so that a zip bomb costs no more than the limit. Rejects with PAYLOAD_TOO_LARGE,
+   * OVERLOADED, or MALFORMED_JSON for invalid gzip.
    */
   inflate(exchange: Exchange, body: Buffer, limitBytes: number): Promise<Buffer> {
     const account = this.budget.accountOf(exchange);
@@ -267,7 +259,7 @@ class Reading {
   readonly #route: Route;
   readonly #limitBytes: number;
   readonly #sink: BodySink;
-  /** One buffer that grows: a body in a million chunks must not cost a million objects. */
+  /** One growing buffer: a body in a million chunks must not cost a million objects. */
   #buffer: Buffer | null = null;
   #bytes = 0;
   /** Null until a byte is kept. */
@@ -309,8 +301,8 @@ class Reading {
   }
 
   /**
-   * Copies the chunk, for the addon takes it back. @returns false when the caller would hold too
-   * many bytes.
+   * Copies the chunk, which the addon reuses. @returns false if the caller would hold too many
+   * bytes.
    */
   #append(chunk: ArrayBuffer): boolean {
     if (chunk.byteLength === 0) return true;

@@ -5,10 +5,10 @@ import type { AddressReader } from "./exchange.ts";
 import { headerOf } from "./headers.ts";
 
 /**
- * Whose request this is: the peer, or, when the peer is a trusted proxy, the first address outside
- * the trusted ranges in X-Forwarded-For, read from the right (what stands further left was written
- * by the client).
- * @param onUntrusted is called for each request with that header from a peer that is not trusted.
+ * The client's address: the peer's, or, if the peer is a trusted proxy, the first address outside
+ * the trusted ranges in X-Forwarded-For from the right; addresses further left come from the
+ * client.
+ * @param onUntrusted called for each request with that header from an untrusted peer.
  */
 export function clientAddressReader(
   trustedProxies: readonly string[],
@@ -32,15 +32,14 @@ export function clientAddressReader(
 }
 
 /**
- * An address as {@link addressText} writes it, whichever way it was spelled: two spellings must not
- * count as two callers.
- * @returns undefined for what is no address.
+ * An address in the form of {@link addressText}, so that two spellings do not count as two callers.
+ * @returns undefined for an invalid address.
  */
 export function canonicalAddress(text: string): string | undefined {
   const version = isIP(text);
   if (version === 4) return text;
   if (version === 0 || text.includes("%")) return undefined;
-  // The URL parser (WHATWG URL section 3.5) reads every form and gives lower-case hexadecimal
+  // The URL parser (WHATWG URL section 3.5) accepts every form and returns lower-case hexadecimal
   // groups.
   const [head = "", tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split("::");
   const left = groupsOf(head);
@@ -54,13 +53,16 @@ function groupsOf(text: string): number[] {
   return text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16));
 }
 
-/** What addresses are counted by: IPv4 whole, IPv6 by /64, which is what one customer has. */
+/**
+ * Group for counting addresses: an IPv4 address, or the /64 of an IPv6 address, which one customer
+ * has.
+ */
 export function addressGroup(address: string): string {
   if (!address.includes(":")) return address;
   return address.split(":").slice(0, 4).join(":");
 }
 
-/** The coarser group that takes over when a table of counters is full: IPv4 /16, IPv6 /48. */
+/** A coarser group, used when a table of counters is full: IPv4 /16, IPv6 /48. */
 export function coarseAddressGroup(address: string): string {
   if (!address.includes(":")) return address.split(".").slice(0, 2).join(".");
   return address.split(":").slice(0, 3).join(":");
@@ -80,13 +82,16 @@ export class UntrustedForwards {
     return this.#count;
   }
 
-  /** For operators; null while there was none. */
+  /** A warning for operators; null for none. */
   get warning(): string | null {
     if (this.#peer === null) return null;
-    return `${this.#count} requests had X-Forwarded-For from a peer that is not trusted, first ${this.#peer}: all its clients count as one address; add it to trustedProxies if it is your proxy`;
+    return (
+      `${this.#count} requests had X-Forwarded-For from a peer that is not trusted, first ${this.#peer}: ` +
+      "all its clients count as one address; add it to trustedProxies if it is your proxy"
+    );
   }
 
-  /** Only the first is logged. */
+  /** Only the first one is logged. */
   add(peer: string): void {
     this.#count++;
     if (this.#peer !== null) return;

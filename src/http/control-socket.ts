@@ -7,8 +7,8 @@ import { uWS } from "./uws.ts";
 const OTHERS_RIGHTS = 0o177;
 
 /**
- * The Unix socket of a running server. Its file exists while connections are accepted; one that a
- * killed process has left is replaced.
+ * The Unix socket of a running server. Its file exists while connections are accepted; a file left
+ * by a killed process is replaced.
  */
 export class ControlSocket {
   readonly #app: TemplatedApp;

@@ -6,8 +6,8 @@ import type { Exchange } from "./exchange.ts";
 import { parseQuery } from "./input.ts";
 
 /**
- * What a caller showed. `bearer` is an access token or a service token, told apart by its prefix; a
- * `ticket` is spent by being looked at.
+ * A caller's credential. `bearer` is an access token or a service token, by prefix; checking a
+ * `ticket` uses it up.
  */
 export interface Credential {
   readonly kind: "bearer" | "apiKey" | "ticket";
@@ -15,7 +15,7 @@ export interface Credential {
 }
 
 /**
- * Turns a credential into who is calling, at this moment: at once, for a socket must be upgraded in
+ * Resolves a credential to its current principal. Synchronous, because a socket must be upgraded in
  * the callback of its request.
  */
 export interface Authenticator {
@@ -23,13 +23,13 @@ export interface Authenticator {
   authenticate(credential: Credential): Principal;
 }
 
-/** Characters of the longest credential. */
+/** Length limit of credentials. */
 export const MAX_SECRET_LENGTH = 8192;
 
 /**
- * The one credential of a request: `Authorization`, `X-API-Key`, and where `allowQuery` says so
- * `?token=`, `?ticket=` or the WebSocket subprotocol `bearer.<token>`. @returns null when none was
- * sent. @throws AMBIGUOUS_CREDENTIALS, UNAUTHENTICATED for a scheme we do not know.
+ * The credential of a request: `Authorization`, `X-API-Key`, and with `allowQuery` also `?token=`,
+ * `?ticket=` or the WebSocket subprotocol `bearer.<token>`. @returns null without one. @throws
+ * AMBIGUOUS_CREDENTIALS, UNAUTHENTICATED for an unknown scheme.
  */
 export function readCredential(exchange: Exchange, allowQuery = false): Credential | null {
   const authorization = exchange.header("authorization");
@@ -51,16 +51,13 @@ export function readCredential(exchange: Exchange, allowQuery = false): Credenti
     credential = fromAuthorization(authorization);
   }
   if (!credential) return null;
-  // No credential holds a comma: two fields of one name have been joined.
+  // No credential contains a comma: two fields of the same name were joined.
   if (credential.secret.includes(",")) throw ambiguous();
   if (credential.secret.length > MAX_SECRET_LENGTH) throw new PrismError("TOKEN_INVALID", "The credential is too long");
   return credential;
 }
 
-/**
- * The ticket in the query; undefined when there is none. @throws VALIDATION_FAILED for a query that
- * cannot be read
- */
+/** The ticket in the query, or undefined. @throws VALIDATION_FAILED for an invalid query */
 export function ticketOf(exchange: Exchange): string | undefined {
   return exchange.queryText.includes("ticket=") ? parseQuery(exchange.queryText)["ticket"] : undefined;
 }
@@ -69,7 +66,7 @@ function ambiguous(): PrismError {
   return new PrismError("AMBIGUOUS_CREDENTIALS", "Send one credential, not several");
 }
 
-/** The token's kind shows in its prefix. */
+/** The prefix shows the kind of the token. */
 export function fromSecret(secret: string): Credential {
   return { kind: secret.startsWith("prk_") ? "apiKey" : "bearer", secret };
 }
@@ -96,10 +93,7 @@ function tokensBesideHeaders(exchange: Exchange): string[] {
 
 const TOKEN_PROTOCOL = "bearer.";
 
-/**
- * Shows in the log, at debug, who each credential is found to be, or with which code it is refused;
- * never the credential.
- */
+/** Logs the principal, or the code of the refusal, at debug; never the credential. */
 export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenticator {
   return {
     authenticate(credential) {
@@ -120,7 +114,7 @@ export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenti
   };
 }
 
-/** On whose behalf the request's handler runs. */
+/** The caller on whose behalf the request's handler runs. */
 export function requestCaller(exchange: Exchange): Caller {
   const { principal, requestId, correlationId } = exchange;
   return {

@@ -62,8 +62,8 @@ export function statusLine(status: number): string {
 }
 
 /**
- * What was not foreseen becomes INTERNAL with a constant message: its words may name files, SQL or
- * data.
+ * Maps unexpected errors to INTERNAL with a constant message, because theirs may contain files, SQL
+ * or data.
  */
 export function toPrismError(error: unknown): PrismError {
   if (error instanceof PrismError) return error;
@@ -72,24 +72,21 @@ export function toPrismError(error: unknown): PrismError {
   return new PrismError("INTERNAL", "Internal error", { cause: error });
 }
 
-/** An error as a client sees it, and nothing more. */
+/** The error as sent to the client. */
 export function errorBody(error: PrismError, requestId: string) {
   const { code, message, details } = error;
   if (code === "INTERNAL") return { error: { code, message: "Internal error", requestId } };
   return { error: { code, message, requestId, ...(details ? { details: shownDetails(details) } : {}) } };
 }
 
-/**
- * The one place where the details of all errors are bounded: an answer must not grow with what was
- * wrong in the request.
- */
+/** The single limit for error details: an answer must not grow with the number of problems. */
 function shownDetails(details: readonly ErrorDetail[]): readonly ErrorDetail[] {
   return details
     .slice(0, MAX_ERROR_DETAILS)
     .map((detail) => (detail.path === undefined ? detail : { ...detail, path: shownPath(detail.path) }));
 }
 
-/** Header fields that belong to a code (docs/http.md). */
+/** Header fields of an error code (docs/http.md). */
 export function errorHeaders(error: PrismError): Record<string, string> {
   const status = STATUS_OF[error.code];
   const headers: Record<string, string> = {};
@@ -105,7 +102,7 @@ export function errorHeaders(error: PrismError): Record<string, string> {
 }
 
 /**
- * After these the rest of what the client sends cannot be used: the connection ends with the
+ * After these errors the rest of the client's data is unusable: the connection is closed with the
  * answer.
  */
 export function endsConnection(error: PrismError): boolean {

@@ -1,32 +1,27 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import type { Bucket } from "../core/bucket.ts";
-import { PrismError } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Principal } from "../core/principal.ts";
 import { statusLine } from "./error-reply.ts";
 import { API_HEADERS, headerOf, headerValue, JSON_TYPE } from "./headers.ts";
 import { rateLimitLines } from "./rate-limiter.ts";
+import { checkHead, ENDS_CONNECTION, IS_CHUNKED } from "./request-head.ts";
 
 const ID = /^[A-Za-z0-9._:-]{1,128}$/;
-const MAX_URL_BYTES = 8192;
-const MAX_HEAD_BYTES = 16_384;
-/** Colon, space and line end of a header field. */
-const FIELD_EXTRA_BYTES = 4;
 
 /**
- * What one write may have: uWebSockets before 20.77 loses the bytes of a chunk that does not fit
- * its cork buffer of 16 KiB when the socket takes nothing any more, not even the chunk's head. The
- * head goes out later without them, and the client finds the body broken.
+ * Limit of one write: uWebSockets before 20.77 loses a chunk that exceeds its cork buffer of 16 KiB
+ * while the socket is full, including the chunk's head, and the client receives a broken body.
  */
 const MAX_WRITE_BYTES = 16_000;
-/** UTF-8 takes at most this many bytes for a unit of UTF-16. */
+/** UTF-8 needs at most this many bytes per UTF-16 unit. */
 const MAX_BYTES_PER_UNIT = 3;
 
 export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>);
 
-/** The route that was found for a request, as logs, metrics and idempotency keys name it. */
+/** The route of a request, as named in logs, metrics and idempotency keys. */
 export interface FoundRoute {
-  /** The route's own path, or the alias that was asked for. */
+  /** The route's own path, or the requested alias. */
   readonly path: string;
   readonly route: {
     readonly method: string;
@@ -37,16 +32,16 @@ export interface FoundRoute {
 }
 
 /**
- * Called once when an exchange is over. `status` is 0 when no whole answer was given: the client
- * went away, or `error` broke it off.
+ * Called once when an exchange is over. `status` is 0 without a complete answer: the client
+ * disconnected, or `error` interrupted it.
  */
 export type EndListener = (exchange: Exchange, status: number, error?: unknown) => void;
 
-/** Works out the client's address from the peer's and, behind trusted proxies, the headers. */
+/** Determines the client's address from the peer's and, with trusted proxies, the headers. */
 export type AddressReader = (res: HttpResponse, headers: readonly string[]) => string;
 
 /**
- * Filled by the header loop of {@link Exchange.read}: one function for all requests, in place of a
+ * Filled by the header loop of {@link Exchange.read}: one function for all requests instead of a
  * closure for each.
  */
 let collecting: string[] = [];
@@ -55,23 +50,23 @@ const collectHeader = (name: string, value: string): void => {
 };
 
 /**
- * One request and its answer. uWebSockets' request object is gone when its callback returns, so
- * everything needed is read at once; its response object may be used until it is answered or
- * aborted, which this class keeps track of.
+ * One request and its answer. uWebSockets' request object is invalid after its callback, so
+ * everything needed is read at once. Its response object is valid until it is answered or aborted,
+ * which this class tracks.
  */
 export class Exchange {
   readonly res: HttpResponse;
   readonly method: string;
   readonly path: string;
   readonly queryText: string;
-  /** Names (lower case) and values in turn. */
+  /** Alternating names (lower case) and values. */
   readonly #headers: string[];
   readonly requestId: string;
-  /** It came by the control socket: without a credential the caller is the operator. */
+  /** It arrived through the control socket: without a credential the caller is the operator. */
   readonly isControl: boolean;
-  /** `X-Correlation-Id` of the caller, if it sent one. */
+  /** `X-Correlation-Id` of the caller, if sent. */
   readonly givenCorrelationId: string | null;
-  /** We made the request id: no other request has it, so it may name what the request makes. */
+  /** The request id was generated here, so it is unique and can name objects of the request. */
   readonly isOwnRequestId: boolean;
   readonly startedAt: number = performance.now();
   readonly #onEnd: EndListener;
@@ -79,12 +74,12 @@ export class Exchange {
   mount: FoundRoute | null = null;
   params: Readonly<Record<string, string>> = NO_PARAMS;
   principal: Principal | null = null;
-  /** What a signed request is counted by. */
+  /** Rate limit key of a signed request. */
   signerKey: string | null = null;
   rate: Bucket | null = null;
-  /** Extra header lines of every answer to this request (CORS), each ending in \r\n. */
+  /** Additional header lines of every answer to this request (CORS), each ending in \r\n. */
   extraHeaders = "";
-  /** Set while a body is read or written bit by bit: called when that is of no more use. */
+  /** Set while a body is read or streamed; called when the client disconnects. */
   onAbort: (() => void) | null = null;
   readonly #readAddress: AddressReader;
   #clientAddress: string | null = null;
@@ -93,7 +88,7 @@ export class Exchange {
   #isInCallback = true;
   #isChunked = false;
   /**
-   * The client asks that the connection ends with the answer. The library ends it, and does not say
+   * The client asked to close the connection after the answer. The library closes it without saying
    * so.
    */
   #isLast = false;
@@ -141,8 +136,8 @@ export class Exchange {
   }
 
   /**
-   * Asked for at need, for it takes a call into the addon; '' once the exchange is over, unless it
-   * was asked for before. '' also on the control socket, whatever X-Forwarded-For says.
+   * Read on first use, because it is a call into the addon; '' after the exchange is over, unless
+   * it was read before. '' also on the control socket, whatever X-Forwarded-For contains.
    */
   get clientAddress(): string {
     if (this.isControl) return "";
@@ -154,93 +149,53 @@ export class Exchange {
   }
 
   /**
-   * The value of a field, '' when absent; of a repeated one the values joined by commas (RFC 9110
+   * The value of a field, '' if missing; values of repeated fields are joined by commas (RFC 9110
    * section 5.2). @param name in lower case.
    */
   header(name: string): string {
     return headerOf(this.#headers, name);
   }
 
-  /** Names of the fields, in lower case, in their order. */
+  /** Names of the fields, in lower case, in order. */
   headerNames(): string[] {
     return this.#headers.filter((_, at) => at % 2 === 0);
   }
 
-  /**
-   * Refuses what the library's parser lets through (docs/http.md): it only measures a head that
-   * comes in pieces, takes any Transfer-Encoding for `chunked`, and accepts fields twice that frame
-   * the message or name the host. Two readings of where a request ends are how one is smuggled past
-   * a proxy (RFC 9112 section 11.2). @throws URI_TOO_LONG, HEADERS_TOO_LARGE, BadHead
-   */
+  /** @throws what {@link checkHead} throws */
   refuseBadHead(): void {
-    const headers = this.#headers;
-    let bytes = this.path.length + this.queryText.length;
-    if (bytes > MAX_URL_BYTES) throw new PrismError("URI_TOO_LONG", "The URL is longer than 8 KiB");
-    let hosts = 0;
-    let framings = 0;
-    for (let i = 0; i < headers.length; i += 2) {
-      const name = headers[i] as string;
-      const value = headers[i + 1] as string;
-      bytes += name.length + value.length + FIELD_EXTRA_BYTES;
-      // Few names share a length: nearly all fields cost one comparison of numbers.
-      switch (name.length) {
-        case 4:
-          if (name === "host") hosts++;
-          break;
-        case 10:
-          if (name === "connection") this.#isLast = value === "close";
-          break;
-        case 14:
-          if (name !== "content-length") break;
-          framings++;
-          if (value === "") throw new BadHead("Content-Length is empty");
-          break;
-        case 17:
-          if (name !== "transfer-encoding") break;
-          framings++;
-          this.#isChunked = true;
-          if (value.toLowerCase() !== "chunked") throw new BadHead("The only Transfer-Encoding is chunked");
-      }
-    }
-    if (bytes > MAX_HEAD_BYTES) throw new PrismError("HEADERS_TOO_LARGE", "The header fields are larger than 16 KiB");
-    if (framings > 1) throw new BadHead("Only one Content-Length or Transfer-Encoding may frame the body");
-    if (hosts > 1) throw new BadHead("More than one Host");
+    const found = checkHead(this.path.length + this.queryText.length, this.#headers);
+    this.#isLast = (found & ENDS_CONNECTION) !== 0;
+    this.#isChunked = (found & IS_CHUNKED) !== 0;
   }
 
-  /** The body's length is not known beforehand. */
+  /** The body's length is not known in advance. */
   get isChunked(): boolean {
     return this.#isChunked;
   }
 
-  /** What the request made may have brought a correlation id of its own. */
+  /** The created object may have its own correlation id. */
   madeCorrelationId: string | null = null;
 
   get correlationId(): string {
     return this.givenCorrelationId ?? this.madeCorrelationId ?? this.requestId;
   }
 
-  /** True when it has been answered, or the client has gone away. */
+  /** Whether it is answered, or the client has disconnected. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /**
-   * True when the head of an answer has gone out whose body follows bit by bit: no other answer can
-   * be given any more.
-   */
+  /** Whether the head of a streamed answer was sent: no other answer is possible. */
   get isStreaming(): boolean {
     return this.#isStreaming;
   }
 
-  /**
-   * The callback in which the request arrived is about to return; from now on writes are corked by
-   * us.
-   */
+  /** The request's callback is about to return; from now on writes need a cork. */
   leaveCallback(): void {
     this.#isInCallback = false;
   }
 
-  /** To be attached before the request's callback returns, if no answer has been given by then. */
+  /** Call it before the request's callback returns, unless it is answered by then. */
   watchAbort(): void {
     this.res.onAborted(() => this.#aborted());
   }
@@ -258,8 +213,8 @@ export class Exchange {
   }
 
   /**
-   * Answers. Does nothing when the client has gone away.
-   * @param close ends the connection after the answer.
+   * Answers, unless the client has disconnected.
+   * @param close closes the connection after the answer.
    */
   send(
     status: number,
@@ -270,15 +225,15 @@ export class Exchange {
     this.#write(status, body, headerLines(headers), fixedHeaders, close);
   }
 
-  /** {@link sendJson} for the hot path: no header object. */
+  /** {@link sendJson} for the hot path, without a header object. */
   sendJsonFast(status: number, json: string): void {
     this.#write(status, json, FAST_LINES, API_HEADERS, false);
   }
 
   /**
-   * The connection of a chunked request ends with its answer, which waits until the library has
-   * read all that came with the request. The library takes chunk extensions for digits of the size:
-   * what follows such a body may be a part of it, and must not become a request.
+   * The connection of a chunked request is closed with its answer, after the library has read
+   * everything that came with the request. The library reads chunk extensions as digits of the
+   * size, so the rest of such a body must not become a request.
    */
   #write(status: number, body: string | Uint8Array | null, lines: string, fixedHeaders: string, close: boolean): void {
     if (this.#isOver) return;
@@ -288,9 +243,9 @@ export class Exchange {
       return;
     }
     if (close && this.#isInCallback) {
-      // Behind an answer that is given here the library goes on reading: what came with the request
-      // becomes another request, and that the connection was to end is forgotten. While the answer
-      // is owed, anything that follows makes the library close by itself.
+      // After an immediate answer the library continues to read: the rest becomes another request,
+      // and the close is forgotten. While the answer is pending, further data makes the library
+      // close the connection.
       setImmediate(() => this.#write(status, body, lines, fixedHeaders, close));
       return;
     }
@@ -309,10 +264,10 @@ export class Exchange {
   ): void {
     const { res } = this;
     res.writeStatus(statusLine(status));
-    // The first header's name is the call's; the rest of the lines ride in its value.
+    // The name of the first header is the call's; the other lines are part of its value.
     res.writeHeader("X-Request-Id", this.#headerBlock(lines, fixedHeaders));
-    // Else clients that keep connections ask the next thing over one that is about to end (RFC 9112
-    // section 9.6).
+    // Otherwise clients would send the next request over a closing connection (RFC 9112 section
+    // 9.6).
     if (this.#isLast) res.writeHeader("Connection", "close");
     if (status === 204 || status === 304) this.#endWithoutBody(close);
     else if (this.method === "HEAD") {
@@ -322,8 +277,8 @@ export class Exchange {
   }
 
   /**
-   * Given a length other than 0, `endWithoutBody` waits for that many bytes: an answer given in the
-   * request's callback then aborts the process, a later one leaves the connection unusable.
+   * With a length other than 0, `endWithoutBody` waits for that many bytes: an answer in the
+   * request's callback then aborts the process, a later one makes the connection unusable.
    * `undefined` counts as such a length.
    */
   #endWithoutBody(close: boolean): void {
@@ -333,14 +288,14 @@ export class Exchange {
 
   #headerBlock(lines: string, fixedHeaders: string): string {
     const rate = this.rate ? rateLimitLines(this.rate) : "";
-    return `${this.requestId}\r\nX-Correlation-Id: ${this.correlationId}\r\n${lines}${rate}${this.extraHeaders}${fixedHeaders}`;
+    const ids = `${this.requestId}\r\nX-Correlation-Id: ${this.correlationId}\r\n`;
+    return `${ids}${lines}${rate}${this.extraHeaders}${fixedHeaders}`;
   }
 
   /**
-   * Turns the connection into a WebSocket; from here on it is not an exchange any more. In the
-   * callback of the request only, which is corked: behind it the library would have to be corked by
-   * us, and when that ends it takes the new socket for a response still, reads its state from
-   * memory that is something else now, and closes it if the bits fall so (uWebSockets issue 1928).
+   * Upgrades the connection to a WebSocket, which ends the exchange. Only in the callback of the
+   * request, which is corked: a later cork of ours would end by treating the new socket as a
+   * response, reading unrelated memory, and possibly closing it (uWebSockets issue 1928).
    */
   upgrade(data: object, protocol: string, context: us_socket_context_t): void {
     if (!this.#isInCallback) throw new TypeError("a socket is upgraded in the callback of its request");
@@ -356,9 +311,8 @@ export class Exchange {
   }
 
   /**
-   * Starts an answer whose body is written bit by bit with {@link write}; the caller ends it with
-   * {@link finishStream}. An answer to HEAD has no body: the exchange is then over, and nothing
-   * must be written.
+   * Starts a streamed answer for {@link write}; end it with {@link finishStream}. An answer to HEAD
+   * has no body: the exchange is then over, and nothing may be written.
    */
   startStream(status: number, headers: Readonly<Record<string, string>>, fixedHeaders = API_HEADERS): void {
     const lines = headerLines(headers);
@@ -377,8 +331,7 @@ export class Exchange {
   }
 
   /**
-   * Writes a part of a body. @returns false when the client does not take all of it yet: the
-   * library holds the rest.
+   * Writes a part of a body. @returns false when the client is slow: the library buffers the rest.
    */
   write(part: string | Uint8Array): boolean {
     if (fitsOneWrite(part)) return this.#writeCorked(part);
@@ -399,8 +352,8 @@ export class Exchange {
   }
 
   /**
-   * Ends the connection in the middle of an answer, so that half a body does not look like a whole
-   * one.
+   * Closes the connection in the middle of an answer, so that a partial body does not look
+   * complete.
    */
   breakOff(error: unknown): void {
     if (this.#isOver) return;
@@ -410,10 +363,7 @@ export class Exchange {
     this.#onEnd(this, 0, error);
   }
 
-  /**
-   * The last byte of an answer whose length was said before has been written: the library ends it
-   * by itself.
-   */
+  /** The last byte of an answer with a known length was written: the library ends it. */
   streamEnded(status: number): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -435,19 +385,9 @@ function fitsOneWrite(part: string | Uint8Array): boolean {
 
 const FAST_LINES = `Content-Type: ${JSON_TYPE}\r\nCache-Control: no-store\r\n`;
 
-/** Nothing is to be kept unless the answer says so. */
+/** Answers are not cached by default. */
 function headerLines(headers: Readonly<Record<string, string>>): string {
   let lines = "";
   for (const name in headers) lines += `${name}: ${headerValue(headers[name] as string)}\r\n`;
   return headers["Cache-Control"] === undefined ? `${lines}Cache-Control: no-store\r\n` : lines;
-}
-
-/**
- * A head that the connection must not survive: where the next request begins is not known. Answered
- * 400 and closed.
- */
-export class BadHead extends PrismError {
-  constructor(message: string) {
-    super("VALIDATION_FAILED", message);
-  }
 }

@@ -8,7 +8,7 @@ import { type BodyFingerprint, bodyFingerprint } from "../store/sealed-settings.
 import type { Exchange } from "./exchange.ts";
 import { Reply } from "./route.ts";
 
-/** What every route that takes an Idempotency-Key may answer. */
+/** Additional errors of every route that accepts an Idempotency-Key. */
 export const IDEMPOTENCY_ERRORS = ["IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"] as const;
 
 const KEPT_MS = DAY_MS;
@@ -22,20 +22,19 @@ interface StoredRow {
 }
 
 /**
- * A request that may be repeated safely: `Idempotency-Key`
- * (draft-ietf-httpapi-idempotency-key-header; docs/http.md).
+ * A request with an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header; docs/http.md).
  */
 export interface IdempotentRequest {
   readonly scope: string;
   readonly key: string;
   readonly fingerprint: string;
-  /** Of a batch that a crash cut short: how many of its items were done. */
+  /** For a batch interrupted by a crash: the number of finished items. */
   readonly itemsDone: number;
 }
 
 /**
- * Remembers the answers to requests that carry an Idempotency-Key. That a request is under way is
- * known in memory only; its answer is stored in the transaction of its effect.
+ * Stores the answers to requests with an Idempotency-Key, in the transaction of their effect.
+ * Running requests are tracked in memory only.
  */
 export class Idempotency {
   readonly #clock: Clock;
@@ -52,8 +51,8 @@ export class Idempotency {
   }
 
   /**
-   * Begins a request. @returns null when it carries no key; the first answer when it is a
-   * repetition; else what to {@link end} later.
+   * Starts a request. @returns null without a key; the first answer for a repetition; otherwise an
+   * object to {@link end}.
    * @throws VALIDATION_FAILED for a malformed key, IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_REUSED
    */
   begin(exchange: Exchange, principal: Principal, body: string | Uint8Array): IdempotentRequest | Reply | null {
@@ -80,23 +79,18 @@ export class Idempotency {
     return { scope, key, fingerprint, itemsDone: Number(stored?.response ?? 0) };
   }
 
-  /**
-   * A row whose time is over counts for nothing, the number of items done in it included: it may be
-   * another batch's.
-   */
+  /** Ignores an expired row and its finished items, which may belong to another batch. */
   #find(scope: string, key: string): StoredRow | undefined {
     const stored = this.#stored.get(scope, key);
     return stored && stored.expiresAt > this.#clock.now() ? stored : undefined;
   }
 
-  /** The request is over, whatever came of it. */
+  /** The request has ended, with any result. */
   end(request: IdempotentRequest): void {
     this.#running.delete(`${request.scope} ${request.key}`);
   }
 
-  /**
-   * The row to store with the effect. An answer that is too large is kept without its `results`.
-   */
+  /** The row to store with the effect. A large answer is stored without its `results`. */
   row(request: IdempotentRequest, status: number | null, response: string | null): IdempotencyRow {
     const now = this.#clock.now();
     const { scope, key, fingerprint } = request;
@@ -115,8 +109,8 @@ export class Idempotency {
   }
 
   /**
-   * Runs a request whose effect is one transaction, which may share its commit; the answer is
-   * stored in it. 5xx and 429 are not kept: they are thrown.
+   * Runs a request whose effect is one transaction, which may share its commit, and stores the
+   * answer in it. 5xx and 429 are thrown and not stored.
    */
   async run(
     exchange: Exchange,

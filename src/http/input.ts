@@ -8,14 +8,14 @@ import type { Exchange } from "./exchange.ts";
 import { RawJson, Reply, type Route, type Shape } from "./route.ts";
 import type { Match, Router } from "./router.ts";
 
-/** Longer texts are not repeated in an error. */
+/** Longer texts are not quoted in an error. */
 const MAX_SHOWN_LENGTH = 40;
-/** Members whose value is never repeated in an error. */
+/** Members whose value is never quoted in an error. */
 const PRIVATE = /password|secret|token|key|code|content|note|fcm|apns|auth/i;
 
 /**
- * What is wrong with a member and, where that helps, what it was: "must be a whole number from 0 to
- * 1000, not -1".
+ * The problem of a member, with its value if that helps: "must be a whole number from 0 to 1000,
+ * not -1".
  */
 function issueText(issue: v.BaseIssue<unknown>): string {
   const { message } = issue;
@@ -24,7 +24,7 @@ function issueText(issue: v.BaseIssue<unknown>): string {
   return shown === undefined ? message : `${message}, not ${shown}`;
 }
 
-/** The text of an issue whose schema has none of its own. */
+/** The text of an issue whose schema has none. */
 function defaultText(issue: v.BaseIssue<unknown>): string {
   const { type, requirement } = issue;
   const unit = Array.isArray(issue.input) ? "item" : "character";
@@ -74,8 +74,8 @@ function shownValue({ input, path, message, requirement }: v.BaseIssue<unknown>)
 export const MAX_JSON_DEPTH = 32;
 
 /**
- * Checks one part of a request. @param at names the part in the details: `body`, `query`. @throws
- * VALIDATION_FAILED with every problem.
+ * Validates one part of a request. @param at names the part in the details: `body`, `query`.
+ * @throws VALIDATION_FAILED with every problem.
  */
 export function checkShape<T>(shape: Shape<T>, value: unknown, at: "body" | "query" | "path"): T {
   const result = v.safeParse(shape, value, { message: defaultText });
@@ -84,8 +84,8 @@ export function checkShape<T>(shape: Shape<T>, value: unknown, at: "body" | "que
 }
 
 /**
- * All that is wrong with a part of a request, each thing once.
- * @param current what the resource shows: its members that no body may have are the server's.
+ * All problems of a part of a request, without duplicates.
+ * @param current the current resource: its members that bodies may not have are read-only.
  */
 function refusalOf(
   issues: readonly v.BaseIssue<unknown>[],
@@ -120,14 +120,14 @@ function shownCurrent(value: unknown): string {
   return text.length <= 64 ? text : "what GET shows";
 }
 
-/** A JSON body as a value. @throws MALFORMED_JSON, with `position` where the engine names one. */
+/** Parses a JSON body. @throws MALFORMED_JSON, with `position` if the engine reports it. */
 export function parseJson(body: Buffer): unknown {
   return parseJsonText(jsonText(body));
 }
 
 /**
- * The text of a JSON body. @throws MALFORMED_JSON for what is not UTF-8, begins with a byte order
- * mark, or nests too deep.
+ * Decodes a JSON body. @throws MALFORMED_JSON for invalid UTF-8, a byte order mark, or too deep
+ * nesting.
  */
 function jsonText(body: Buffer): string {
   const text = decodeUtf8(body);
@@ -152,9 +152,9 @@ export function parseJsonText(text: string): unknown {
 }
 
 /**
- * Query parameters as an object without prototype. `+` is a space (WHATWG URL,
+ * Parses query parameters into an object without prototype. `+` is a space (WHATWG URL,
  * application/x-www-form-urlencoded).
- * @throws VALIDATION_FAILED when a parameter stands twice or is not percent-encoded UTF-8.
+ * @throws VALIDATION_FAILED for a repeated parameter or invalid percent-encoding.
  */
 export function parseQuery(text: string): Readonly<Record<string, string>> {
   const query: Record<string, string> = Object.create(null);
@@ -187,17 +187,17 @@ type Members = Readonly<Record<string, unknown>>;
 
 type Change = Route & { readonly body: Shape<unknown> };
 
-/** Whether a change is refused as it came, so that {@link withoutRepeated} has to look at it. */
+/** Whether a refused change should be checked by {@link withoutRepeated}. */
 export function mayRepeat(route: Route, given: unknown): route is Change {
   const isChange = route.method === "PUT" || route.method === "PATCH";
   return isChange && route.body !== undefined && route.raw === undefined && !v.is(route.body, given);
 }
 
 /**
- * A body of PUT or PATCH that its own shape refuses. Clients send back what GET gave them, with
- * members that only the server sets: those that equal the current value are left out, and so are
- * members that GET's shape marks `readOnly`, which change by themselves. What else is wrong is
- * refused. Asking for the resource costs a read, so it is done for refused bodies only.
+ * Retries a refused body of PUT or PATCH. Clients send back the result of GET, including read-only
+ * members: those equal to the current value are removed, and so are members that GET's shape marks
+ * `readOnly`, which change by themselves. Other problems are still refused. Reading the resource
+ * costs a query, so this is done for refused bodies only.
  */
 export async function withoutRepeated(
   router: Router,
@@ -221,8 +221,8 @@ export async function withoutRepeated(
 }
 
 /**
- * The GET route of the resource that a route changes. @returns null where there is none, or the
- * caller may not use it.
+ * The GET route of the resource that a route changes. @returns null if there is none, or the caller
+ * may not use it.
  */
 function readingOf(router: Router, exchange: Exchange, route: Route): Match | null {
   const path = route.resource === undefined ? exchange.path : filledIn(route.resource, exchange.params);
@@ -245,7 +245,7 @@ async function read(exchange: Exchange, { mount: { route }, params }: Match): Pr
     const value: unknown = JSON.parse(body instanceof RawJson ? body.text : JSON.stringify(body));
     return isMembers(value) ? value : null;
   } catch (error) {
-    // A resource that is not there: the body is wrong all the same.
+    // The resource does not exist: report the body's problems.
     if (error instanceof PrismError) return null;
     throw error;
   }
@@ -258,7 +258,7 @@ function readOnlyMembers({ response }: Route): ReadonlySet<string> {
   return new Set(names.map(([name]) => name));
 }
 
-/** The schema within `optional` and `nullable`. */
+/** The schema inside `optional` and `nullable`. */
 function unwrapped(schema: v.GenericSchema): v.GenericSchema {
   return "wrapped" in schema ? unwrapped(schema.wrapped as v.GenericSchema) : schema;
 }

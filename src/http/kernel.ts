@@ -10,16 +10,17 @@ import { type BodyReader, type BodySink, bodyLimitOf, hasBody } from "./body.ts"
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
 import { type Authenticator, readCredential, requestCaller, ticketOf } from "./credentials.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
-import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
+import { type AddressReader, Exchange } from "./exchange.ts";
 import { checkShape, mayRepeat, parseJson, parseQuery, withoutRepeated } from "./input.ts";
 import { ActiveRequests } from "./listener.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./long-replies.ts";
 import { isAmongTags } from "./negotiation.ts";
 import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
+import { BadHead } from "./request-head.ts";
 import { ANSWERS_LATER, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
 
-/** Requests a minute; read at each request, so that a reload takes effect at once. */
+/** Requests per minute; read at each request, so that a reload takes effect at once. */
 export type RequestLimits = Pick<Config["rateLimit"], "enabled" | "global" | "ip" | "user" | "key">;
 
 export interface KernelParts {
@@ -29,9 +30,9 @@ export interface KernelParts {
   readonly limiter: RateLimiter;
   readonly accessLog: AccessLog;
   readonly readAddress: AddressReader;
-  /** Whether bodies may be chunked; by default they may. */
+  /** Whether bodies may be chunked; default: yes. */
   readonly acceptsChunked?: boolean;
-  /** Header lines of every answer, for what the connection is. */
+  /** Header lines of every answer that depend on the transport. */
   readonly transportHeaders?: string;
   cors(): CorsPolicy;
   limits(): RequestLimits;
@@ -40,7 +41,7 @@ export interface KernelParts {
 /**
  * The steps of a request, in this order (docs/http.md): head, route (404, 405), credentials (401),
  * permission (403), rate (429), size and type, JSON, schema, handler, answer. Each step throws a
- * PrismError or hands on to the next; {@link HttpKernel.fail} is the one place that writes errors.
+ * PrismError or calls the next; only {@link HttpKernel.fail} writes errors.
  */
 export class HttpKernel implements BodySink {
   readonly #parts: KernelParts;
@@ -51,7 +52,7 @@ export class HttpKernel implements BodySink {
     this.#parts = parts;
   }
 
-  /** @param isControl the request came by the control socket. */
+  /** @param isControl the request arrived through the control socket. */
   handle(res: HttpResponse, req: HttpRequest, isControl = false): void {
     const exchange = this.open(res, req, isControl);
     try {
@@ -63,8 +64,7 @@ export class HttpKernel implements BodySink {
   }
 
   /**
-   * Reads a request that another protocol goes on with (WebSocket upgrades); it must be answered or
-   * upgraded like any other.
+   * Reads a request for another protocol (WebSocket upgrades); the caller answers or upgrades it.
    */
   open(res: HttpResponse, req: HttpRequest, isControl = false): Exchange {
     this.requests.began();
@@ -145,8 +145,8 @@ export class HttpKernel implements BodySink {
   }
 
   /**
-   * Who is calling, from the headers; without a credential on the control socket the operator.
-   * @throws UNAUTHENTICATED and what the authenticator throws.
+   * The caller, from the headers; without a credential on the control socket the operator.
+   * @throws UNAUTHENTICATED and errors of the authenticator.
    */
   authenticate(exchange: Exchange, allowQuery = false): Principal {
     const credential = readCredential(exchange, allowQuery);
@@ -155,22 +155,19 @@ export class HttpKernel implements BodySink {
     return this.#parts.authenticator.authenticate(credential);
   }
 
-  /**
-   * Spends the ticket of an upgrade that failed, maybe before anybody looked at it: a second
-   * attempt needs a second one.
-   */
+  /** Uses up the ticket of a failed upgrade: a second attempt needs another one. */
   spendTicket(exchange: Exchange): void {
     try {
       const ticket = ticketOf(exchange);
       if (ticket !== undefined) void this.#parts.authenticator.authenticate({ kind: "ticket", secret: ticket });
     } catch {
-      // It was not good, or is so no more.
+      // The ticket is invalid or used.
     }
   }
 
   /**
-   * A signed request counts as its signer's, one that is not signed well as its address's. @throws
-   * RATE_LIMITED and what the signer's check throws
+   * Counts a signed request by its signer, and one with an invalid signature by its address.
+   * @throws RATE_LIMITED and errors of the signer's check
    */
   #limitSigner(exchange: Exchange, signer: (exchange: Exchange) => string): void {
     const key = this.#countedIfRefused(exchange, () => signer(exchange));
@@ -179,8 +176,8 @@ export class HttpKernel implements BodySink {
   }
 
   /**
-   * Callers without valid credentials are counted by their address. @throws RATE_LIMITED and what
-   * the check throws
+   * Counts callers without valid credentials by address. @throws RATE_LIMITED and errors of the
+   * check
    */
   #countedIfRefused<T>(exchange: Exchange, check: () => T): T {
     try {
@@ -192,8 +189,8 @@ export class HttpKernel implements BodySink {
   }
 
   /**
-   * Counts a request that no route takes, against its caller or, without valid credentials, its
-   * address. Paths of health checks stay free, whatever the method. @throws RATE_LIMITED
+   * Counts a request without a route, by caller or, without valid credentials, by address. Paths of
+   * health checks are not counted. @throws RATE_LIMITED
    */
   #countUnrouted(exchange: Exchange): void {
     if (this.#isUnlimited(exchange.path)) return;
@@ -216,8 +213,8 @@ export class HttpKernel implements BodySink {
   }
 
   /**
-   * Counts a request without valid credentials. @throws RATE_LIMITED when its address has sent too
-   * many.
+   * Counts a request without valid credentials. @throws RATE_LIMITED when its address exceeds the
+   * limit.
    */
   limitAddress(exchange: Exchange): void {
     const limits = this.#parts.limits();
@@ -235,7 +232,7 @@ export class HttpKernel implements BodySink {
 
   #limitPrincipal(exchange: Exchange, principal: Principal): void {
     const { key, user } = this.#parts.limits();
-    // Owners of projects set limits of keys: the operator's stays the upper bound.
+    // Project owners set the limits of keys; the operator's limit is the upper bound.
     const limit = principal.kind === "apiKey" ? Math.min(principal.rateLimit ?? key, key) : user;
     this.#limitKey(exchange, principal.key, limit);
   }
@@ -298,7 +295,7 @@ export class HttpKernel implements BodySink {
 
   #handle(exchange: Exchange, route: Route, input: Input<unknown, unknown, unknown>): void {
     if (exchange.isOver) return;
-    // The hot path goes without: an asynchronous context costs every promise and callback after it.
+    // Not on the hot path: an asynchronous context slows every promise and callback after it.
     const result = route.quiet
       ? route.handle(exchange, input)
       : runAs(requestCaller(exchange), () => route.handle(exchange, input));
@@ -332,7 +329,7 @@ export class HttpKernel implements BodySink {
     else largeReply(exchange, reply, this.#parts.bodies).catch((error: unknown) => this.fail(exchange, error));
   }
 
-  /** Answers with an error, and logs those that are ours to explain. */
+  /** Answers with an error and logs server errors. */
   fail(exchange: Exchange, thrown: unknown): void {
     const error = toPrismError(thrown);
     const status = STATUS_OF[error.code];
@@ -365,12 +362,12 @@ export class HttpKernel implements BodySink {
   }
 }
 
-/** Of a body that is too large the library reads and drops the rest up to this length. */
+/** The library reads and drops the rest of a body that is too large up to this length. */
 const MAX_DROPPED_BYTES = 33_554_432;
 
 /**
- * Whether the connection stays open after a 413. Closed with unread bytes it would be reset, and a
- * proxy that still sends the body would answer 502 instead (RFC 9112 section 9.6).
+ * Whether the connection stays open after a 413. Closing it with unread data would reset it, and a
+ * proxy that is still sending would answer 502 instead (RFC 9112 section 9.6).
  */
 function isRestDropped(exchange: Exchange, status: number): boolean {
   return status === 413 && !exchange.isChunked && Number(exchange.header("content-length")) <= MAX_DROPPED_BYTES;
@@ -380,7 +377,7 @@ const EMPTY_BODY = Buffer.alloc(0);
 const EMPTY_OBJECT = Buffer.from("{}");
 
 /**
- * What stands in the body, unchecked; of a route that reads the bytes itself, those. No body counts
+ * The unchecked value of the body, or its bytes for a route that reads those. A missing body counts
  * as `{}`. @throws MALFORMED_JSON
  */
 function bodyValue(route: Route, body: Buffer): unknown {

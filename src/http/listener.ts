@@ -8,32 +8,32 @@ import { ControlSocket } from "./control-socket.ts";
 import { type Certificate, readCertificate, TLS_CIPHERS, type TlsFiles, TlsRefused } from "./tls.ts";
 import { uWS } from "./uws.ts";
 
-/** Puts a protocol on an app. `isControl`: the app serves the control socket, not a port. */
+/** Registers a protocol on an app. `isControl`: the app serves the control socket, not a port. */
 type Mount = (app: TemplatedApp, isControl: boolean) => void;
 
-/** A port that is listened on. */
+/** A listening port. */
 interface Port {
   readonly number: number;
   readonly socket: us_listen_socket;
 }
 
 /**
- * The sockets of the server, one for each port, and the control socket, which has an app of its
- * own. What features put on it is remembered: the library binds a certificate to the app that was
- * made with it, so a new certificate means a new app on the same ports, which takes the new
- * connections, while the old one goes on with its own.
+ * The listening sockets of the server: its ports, and the control socket with its own app. Mounted
+ * protocols are remembered: the library binds a certificate to an app, so a new certificate needs a
+ * new app on the same ports, which receives new connections, while the old one serves the existing
+ * ones.
  *
- * The library's other way, certificates by server name, is of no use here: `removeServerName` frees
- * the routes that open connections of that name still read (the next request on one ends the
- * process), and clients that name no server never see such a certificate.
+ * The library's certificates by server name do not help: `removeServerName` frees routes that open
+ * connections still use (the next request on one ends the process), and clients without a server
+ * name never get such a certificate.
  */
 export class HttpListener {
   #tls: TlsFiles | null;
   #certificate: Certificate | null;
   readonly #mounts: Mount[] = [];
-  /** The last one takes new connections. */
+  /** The last one receives new connections. */
   readonly #apps: [TemplatedApp, ...TemplatedApp[]];
-  /** Always plain: who may open the socket is said by the file system. */
+  /** Always without TLS: the file system decides who may open the socket. */
   readonly #control: TemplatedApp;
   #controlSocket: ControlSocket | null = null;
   #host = "";
@@ -42,7 +42,7 @@ export class HttpListener {
   #isClosed = false;
   #connections = 0;
 
-  /** @param tls the files of the certificate; null speaks plain HTTP. @throws TlsRefused */
+  /** @param tls the certificate's files; null for plain HTTP. @throws TlsRefused */
   constructor(tls: TlsFiles | null = null) {
     this.#tls = tls;
     this.#certificate = tls ? readCertificate(tls) : null;
@@ -54,15 +54,12 @@ export class HttpListener {
     return this.#tls !== null;
   }
 
-  /** The certificate that new connections get; null without TLS. */
+  /** The certificate of new connections; null without TLS. */
   get certificate(): Certificate | null {
     return this.#certificate;
   }
 
-  /**
-   * Connections that were accepted, less those that ended; one that became a WebSocket stays
-   * counted.
-   */
+  /** Accepted minus closed connections; upgraded ones stay counted. */
   get openConnections(): number {
     return this.#connections;
   }
@@ -78,8 +75,8 @@ export class HttpListener {
   }
 
   /**
-   * Features put their protocols on the server, before it listens. @param put is called again for
-   * every app that a new certificate makes.
+   * Registers a protocol before the server listens. @param put is called again for every app of a
+   * new certificate.
    */
   mount(put: Mount): void {
     this.#mounts.push(put);
@@ -87,16 +84,16 @@ export class HttpListener {
     put(this.#control, true);
   }
 
-  /** Every request that no WebSocket route takes. To be mounted last. */
+  /** Registers the handler of all requests without a WebSocket route. Mount it last. */
   serve(handle: (res: HttpResponse, req: HttpRequest, isControl: boolean) => void): void {
     this.mount((app, isControl) => app.any("/*", (res, req) => handle(res, req, isControl)));
   }
 
   /**
-   * Listening is exclusive: without it uWebSockets shares a taken port, and two servers each get
-   * half of the traffic. With TLS the port must be one that a second app of ours can share later,
-   * so it is only tried exclusively, and then taken shared.
-   * @param port 0 for a free one. @param extraPorts on which the same is served. @returns the port.
+   * Listens exclusively: otherwise uWebSockets shares a port in use, and two servers get half of
+   * the traffic each. With TLS a second app must be able to share the port later, so exclusive use
+   * is only tested first.
+   * @param port 0 for a free one. @param extraPorts serve the same. @returns the port.
    * @throws ListenRefused
    */
   listen(host: string, port: number, extraPorts: readonly number[] = []): number {
@@ -107,8 +104,8 @@ export class HttpListener {
   }
 
   /**
-   * Listens on a Unix socket, too, that only this account may open. The caller holds the lock on
-   * its directory. @throws ControlSocketRefused
+   * Also listens on a Unix socket that only this account may open. The caller holds the lock on its
+   * directory. @throws ControlSocketRefused
    */
   listenControl(path: string): void {
     this.#controlSocket = new ControlSocket(this.#control, path);
@@ -127,10 +124,9 @@ export class HttpListener {
   }
 
   /**
-   * Reads the certificate's files anew; connections made from now on get it, those that are open
-   * stay as they are.
-   * @param tls where the files are now. @returns false when they hold what is in use already.
-   * @throws TlsRefused; then nothing has changed.
+   * Reads the certificate's files again, for new connections; open ones are not affected.
+   * @param tls the current files. @returns false if they are unchanged.
+   * @throws TlsRefused without changing anything.
    */
   renewCertificate(tls: TlsFiles): boolean {
     const certificate = readCertificate(tls);
@@ -152,10 +148,9 @@ export class HttpListener {
   }
 
   /**
-   * What waits in the queue of a socket that is closed is reset by the kernel, so it is closed when
-   * the loop has just emptied it: a whole turn later. A connection whose TCP handshake is under way
-   * at that moment still is, and its client tries again; Linux spares it that with
-   * `net.ipv4.tcp_migrate_req=1`.
+   * The kernel resets connections in the queue of a closed socket, so it is closed one turn later,
+   * when the loop has just emptied it. A connection in its TCP handshake at that moment is still
+   * reset, and its client retries; Linux avoids that with `net.ipv4.tcp_migrate_req=1`.
    */
   #retire(socket: us_listen_socket): void {
     setImmediate(() =>
@@ -171,10 +166,7 @@ export class HttpListener {
     this.stopListening();
   }
 
-  /**
-   * Listens again on the ports that {@link pause} has left; one that another process has taken is
-   * left to it.
-   */
+  /** Listens again on the ports of {@link pause}, except those taken by another process. */
   resume(): void {
     if (this.#isClosed) return;
     this.#controlSocket?.open();
@@ -186,14 +178,14 @@ export class HttpListener {
     this.#paused = [];
   }
 
-  /** Takes no new connections; those that are open stay. */
+  /** Accepts no new connections; open ones stay. */
   stopListening(): void {
     for (const { socket } of this.#ports) uWS.us_listen_socket_close(socket);
     this.#ports = [];
     this.#controlSocket?.close();
   }
 
-  /** Ends every connection. */
+  /** Closes every connection. */
   close(): void {
     this.#ports = [];
     this.#isClosed = true;
@@ -201,7 +193,7 @@ export class HttpListener {
   }
 }
 
-/** `LIBUS_LISTEN_…`; the enum of the types does not exist at run time under every build. */
+/** `LIBUS_LISTEN_…`; the enum of the types does not exist at run time in every build. */
 const SHARED_PORT = 0;
 const EXCLUSIVE_PORT = 1;
 
@@ -211,7 +203,7 @@ function makeApp(tls: TlsFiles | null): TemplatedApp {
   try {
     return uWS.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile, ssl_ciphers: TLS_CIPHERS });
   } catch (cause) {
-    // They were readable a moment ago: somebody is writing them right now.
+    // They were readable a moment ago, so they are probably being written.
     throw new TlsRefused(`the certificate in ${tls.certFile} and its key cannot be used`, { cause });
   }
 }
@@ -231,7 +223,7 @@ function listenOn(app: TemplatedApp, host: string, port: number, options: number
   return taken;
 }
 
-/** The requests that a server is at work on, and those that come while it drains. */
+/** Counts running requests, and requests that arrive while the server drains. */
 export class ActiveRequests {
   #count = 0;
   #upgraded = 0;
@@ -247,14 +239,14 @@ export class ActiveRequests {
     return this.#isDraining;
   }
 
-  /** When the last request came, as performance.now() has it; only kept while draining. */
+  /** Time of the last request, by performance.now(); kept only while draining. */
   get lastAt(): number {
     return this.#lastAt;
   }
 
   /**
-   * Connections that became WebSockets since the start: the library reports their beginning, but
-   * not their end.
+   * Number of upgraded connections since the start: the library reports upgrades, but not their
+   * end.
    */
   get upgraded(): number {
     return this.#upgraded;
@@ -271,7 +263,7 @@ export class ActiveRequests {
     if (this.#count === 0) this.#whenIdle?.();
   }
 
-  /** From now on the server drains. Resolves when the requests under way are answered. */
+  /** Starts to drain. Resolves when the running requests are answered. */
   async drain(): Promise<void> {
     this.#isDraining = true;
     if (this.#count === 0) return;
@@ -281,19 +273,19 @@ export class ActiveRequests {
   }
 }
 
-/** How long no request may come before kept connections are closed. */
+/** Time without requests after which idle connections are closed. */
 const QUIET_MS = 250;
-/** Clients that go on asking are waited for no longer than this. */
+/** Longest wait for clients that keep sending requests. */
 const LIMIT_MS = 1000;
-/** Of a short `shutdownMs` the quiet and the limit are this part at most. */
+/** Both are at most this share of a short `shutdownMs`. */
 const SHARE = 0.05;
 const QUIET_CHECK_MS = 10;
 
 /**
- * Resolves when the connections of a server that drains may be closed: there are none, or no
- * request has come on them for a while. A connection that is closed while a request is on its way
- * leaves the client without an answer.
- * @param shutdownMs how long the whole stop may take
+ * Resolves when the connections of a draining server may be closed: none are left, or no request
+ * has arrived for a while. Closing a connection with a request in flight leaves its client without
+ * an answer.
+ * @param shutdownMs time limit of the whole stop
  */
 export async function lastRequests(
   requests: ActiveRequests,
@@ -307,25 +299,25 @@ export async function lastRequests(
   const sinceLastMs = (): number => performance.now() - Math.max(startedAt, requests.lastAt);
   while (hasConnections() && sinceLastMs() < quietMs && performance.now() - startedAt < limitMs)
     await delay(QUIET_CHECK_MS);
-  // The first turn reads what has arrived by now; its answers go out in the second one.
+  // The first turn reads data that has arrived; its answers are sent in the second.
   for (let turn = 0; turn < 2; turn++) await nextTurn();
 }
 
 const DESCRIPTOR_CHECK_MS = 500;
-/** So many descriptors must be free before connections are taken again. */
+/** This many descriptors must be free before connections are accepted again. */
 const SPARE = 16;
 
 interface Accepting {
-  /** Takes no new connections for now. */
+  /** Pauses accepting connections. */
   pause(): void;
-  /** Takes connections again. */
+  /** Accepts connections again. */
   resume(): void;
 }
 
 /**
- * Without free file descriptors a connection that waits cannot be accepted, and the loop is woken
- * for it again and again. Until some are free, the server does not listen: clients are refused, the
- * connections there are go on.
+ * Without free file descriptors a pending connection cannot be accepted, and the loop is woken for
+ * it all the time. Until some are free the server does not listen: clients are refused, existing
+ * connections continue.
  */
 export class DescriptorWatch {
   readonly #accepting: Accepting;
@@ -339,7 +331,7 @@ export class DescriptorWatch {
   }
 
   start(): void {
-    // Not unref'd: while the server does not listen, nothing else may keep the process running.
+    // Not unref'd: while the server does not listen, nothing else may keep the process alive.
     this.#timer = setInterval(() => void this.check(), DESCRIPTOR_CHECK_MS);
   }
 
@@ -365,7 +357,7 @@ export class DescriptorWatch {
 const openFile = promisify(open);
 const closeFile = promisify(close);
 
-/** Whether that many files can be opened. */
+/** Whether this many files can be opened. */
 async function hasFree(count: number): Promise<boolean> {
   const opened = await Promise.allSettled(Array.from({ length: count }, () => openFile("/dev/null", "r")));
   const descriptors = opened.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));

@@ -2,9 +2,7 @@ import type { Config } from "../config/load.ts";
 import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../core/queues.ts";
 import { CorsPolicy } from "./access.ts";
 
-/**
- * The settings that SIGHUP changes while the server runs. What uses one reads it here, each time.
- */
+/** The settings that SIGHUP changes while the server runs. Read them here at each use. */
 export class LiveSettings {
   #config: Config;
   #cors: CorsPolicy;
@@ -52,8 +50,7 @@ export class LiveSettings {
   }
 
   /**
-   * A module's queue has the settings of `queues.module`, one for workers those of the queue that
-   * it is a part of.
+   * Settings of a queue: a module's queue uses `queues.module`, a worker queue those of its parent.
    */
   queue(name: QueueName): QueueSettings {
     const { queues } = this.#config;
@@ -61,7 +58,7 @@ export class LiveSettings {
     return isModuleQueue(name) ? queues.module : queues[name];
   }
 
-  /** How storms are suppressed for rules that do not say; null: not at all. */
+  /** Default suppression for rules without their own; null: none. */
   get defaultSuppression() {
     const { defaultCount: count, defaultWindowMs: windowMs, enforceDefault } = this.#config.suppression;
     return enforceDefault ? { count, windowMs, mode: "suppress" as const, key: null } : null;

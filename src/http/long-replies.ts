@@ -8,24 +8,22 @@ import { JSON_TYPE } from "./headers.ts";
 import { acceptsGzip, type ByteRange, isAmongTags, parseRange } from "./negotiation.ts";
 import { ANSWERS_LATER } from "./route.ts";
 
-/** A body whose length is known before its bytes are at hand. */
+/** A body with a known length that is not in memory. */
 interface SizedFile {
   readonly size: number;
-  /** Of exactly these bytes, quoted. */
+  /** ETag of exactly these bytes, quoted. */
   readonly etag: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly fixedHeaders: string;
   /**
-   * Opens the bytes of a range. What it throws is answered like any other error, for nothing has
-   * been sent by then.
+   * Opens the bytes of a range. Its errors are answered normally, because nothing has been sent.
    */
   open(range: ByteRange): Promise<Readable>;
 }
 
 /**
- * Answers with a file, or the range of it that is asked for (RFC 9110 section 14), as fast as the
- * client takes it and never more than one chunk in memory. An error in the middle cuts the
- * connection.
+ * Answers with a file or a range of it (RFC 9110 section 14), at the client's speed, with at most
+ * one chunk in memory. An error after the start closes the connection.
  */
 export async function fileReply(exchange: Exchange, file: SizedFile): Promise<typeof ANSWERS_LATER> {
   const { size, etag, fixedHeaders } = file;
@@ -58,7 +56,7 @@ export async function fileReply(exchange: Exchange, file: SizedFile): Promise<ty
   return ANSWERS_LATER;
 }
 
-/** A range of another version than the client's is of no use to it: it gets the whole file. */
+/** A client with another version gets the whole file instead of a range. */
 function rangeOf(exchange: Exchange, { size, etag }: SizedFile): ReturnType<typeof parseRange> {
   const condition = exchange.header("if-range");
   if (condition !== "" && condition !== etag) return null;
@@ -81,8 +79,8 @@ async function pumpSized(exchange: Exchange, source: Readable, status: number, l
 }
 
 /**
- * Writes a part of a body of `length` bytes, as fast as the client takes it. @returns false when
- * the client has gone away.
+ * Writes a part of a body of `length` bytes, at the client's speed. @returns false when the client
+ * has disconnected.
  */
 function writeSized(exchange: Exchange, chunk: Uint8Array, length: number): Promise<boolean> {
   const { res } = exchange;
@@ -102,15 +100,15 @@ function writeSized(exchange: Exchange, chunk: Uint8Array, length: number): Prom
 }
 
 /**
- * Longer answers are given to the library bit by bit, as the client takes them, and count with the
- * bytes that their caller has at hand.
+ * Longer answers are written in parts at the client's speed, and count towards their caller's
+ * bytes.
  */
 export const LARGE_REPLY_LENGTH = 65_536;
 
 /**
- * Answers with long JSON text. A client that does not read holds its own share of the budget, not
- * the memory of all.
- * @throws OVERLOADED when the caller has too many bytes at hand already
+ * Answers with long JSON text. A client that does not read uses up its own share of the budget
+ * only.
+ * @throws OVERLOADED if the caller holds too many bytes already
  */
 export async function largeReply(
   exchange: Exchange,
@@ -133,17 +131,17 @@ interface StreamOptions {
   readonly contentType: string;
   /** Name of the file a browser saves; ASCII. */
   readonly filename?: string;
-  /** The parts go out one by one as they are made, uncompressed. */
+  /** Parts are sent as they are made, uncompressed. */
   readonly live?: {
-    /** The client has gone away: nobody waits for the next part. */
+    /** The client has disconnected. */
     gone(): void;
   };
 }
 
 /**
- * Answers with a body that is made bit by bit, as fast as the client takes it; gzip where the
- * client accepts it. The source is ended when the client goes away. An error in the middle cuts the
- * connection, so that half a body does not look like a whole one.
+ * Answers with a streamed body at the client's speed, with gzip if the client accepts it. The
+ * source is closed when the client disconnects. An error after the start closes the connection, so
+ * that a partial body does not look complete.
  */
 export function streamReply(
   exchange: Exchange,
@@ -159,7 +157,7 @@ export function streamReply(
   });
   const chunks = live ? source : gather(source);
   const send = (): Promise<void> => pumpChunks(exchange, isGzip ? gzipped(chunks) : chunks, live?.gone);
-  // The pages of an export are its caller's reads, also after the handler has returned.
+  // The pages of an export are read on behalf of its caller, also after the handler has returned.
   if (!exchange.isOver) void (live ? send() : runAs(requestCaller(exchange), send));
   return ANSWERS_LATER;
 }
@@ -185,7 +183,7 @@ async function pumpChunks(
   }
 }
 
-/** @returns false when the client has gone away. */
+/** @returns false when the client has disconnected. */
 function write(exchange: Exchange, chunk: string | Buffer): Promise<boolean> {
   return new Promise((resolve) => {
     exchange.onAbort = () => resolve(false);
@@ -197,7 +195,7 @@ function write(exchange: Exchange, chunk: string | Buffer): Promise<boolean> {
   });
 }
 
-/** Lines together until a chunk is worth a write. */
+/** Joins lines until a chunk is worth a write. */
 async function* gather(source: AsyncIterable<string>): AsyncIterable<string> {
   let chunk = "";
   for await (const part of source) {
@@ -210,8 +208,8 @@ async function* gather(source: AsyncIterable<string>): AsyncIterable<string> {
 }
 
 /**
- * Whichever end stops first, `pipeline` ends the other: a reader who is gone must not leave the
- * source waiting for ever.
+ * `pipeline` closes either end with the other: a disconnected reader must not leave the source
+ * waiting for ever.
  */
 function gzipped(source: AsyncIterable<string>): AsyncIterable<Buffer> {
   return pipeline(Readable.from(source), createGzip(), () => undefined) as AsyncIterable<Buffer>;

@@ -5,31 +5,30 @@ const STATE_LENGTH = 16;
 
 /**
  * The entity tag of a version (RFC 9110 section 8.8.3).
- * @param state names what the answer shows besides and no version counts, see {@link stateOf};
- * empty for nothing.
+ * @param state covers members that no version counts, see {@link stateOf}; empty for none.
  */
 export function tagOf(version: number, state = ""): string {
   return state === "" ? `"${version}"` : `"${version}.${state}"`;
 }
 
-/** A short name of a JSON value: another value has another one. */
+/** A short hash of a JSON value. */
 export function stateOf(value: unknown): string {
   return createHash("sha256").update(JSON.stringify(value)).digest("base64url").slice(0, STATE_LENGTH);
 }
 
-/** Names a text that is sent in several encodings: a weak tag, for their bytes differ. */
+/** A weak tag for a text with several encodings, whose bytes differ. */
 export function weakTagOf(text: Buffer): string {
   return `W/"${createHash("sha256").update(text).digest("base64url").slice(0, STATE_LENGTH)}"`;
 }
 
-/** Whether `If-None-Match` names the tag, by the weak comparison of RFC 9110 section 13.1.2. */
+/** Whether `If-None-Match` contains the tag, by the weak comparison of RFC 9110 section 13.1.2. */
 export function isAmongTags(tag: string, field: string): boolean {
   return field !== "" && tagsOf(field).some((given) => given === "*" || given === tag || given === `W/${tag}`);
 }
 
 /**
- * Whether `If-Match` names the version, by the strong comparison of RFC 9110 section 13.1.1. The
- * state in a tag does not count: who changes a rule must have seen its last version, not the last
+ * Whether `If-Match` contains the version, by the strong comparison of RFC 9110 section 13.1.1.
+ * Ignores the state in a tag: a client that changes a rule must know its last version, not the last
  * event it matched.
  */
 function isVersionAmongTags(version: number, field: string): boolean {
@@ -45,8 +44,8 @@ function tagsOf(field: string): string[] {
 }
 
 /**
- * @throws VERSION_CONFLICT when the caller's copy is not the current one; without `If-Match` the
- * last write wins.
+ * @throws VERSION_CONFLICT if the caller's copy is outdated; without `If-Match` the last write
+ * wins.
  */
 export function requireVersion(ifMatch: string, version: number): void {
   if (ifMatch !== "" && !isVersionAmongTags(version, ifMatch)) {
@@ -54,16 +53,15 @@ export function requireVersion(ifMatch: string, version: number): void {
   }
 }
 
-/** Bytes of a body, both ends included. */
+/** A byte range, inclusive. */
 export interface ByteRange {
   readonly first: number;
   readonly last: number;
 }
 
 /**
- * What a `Range` field asks for of a body (RFC 9110 section 14.2). @returns null for the whole
- * body: no field, another unit, several ranges, or what is no range at all; "unsatisfiable" for one
- * that lies behind the end.
+ * Parses a `Range` field (RFC 9110 section 14.2). @returns null for the whole body: no field,
+ * another unit, several ranges, or an invalid one; "unsatisfiable" for a range after the end.
  */
 export function parseRange(field: string, size: number): ByteRange | "unsatisfiable" | null {
   const match = /^bytes=\s*(\d{0,15})-(\d{0,15})\s*$/.exec(field);
@@ -80,7 +78,7 @@ export function parseRange(field: string, size: number): ByteRange | "unsatisfia
   return first >= size ? "unsatisfiable" : { first, last };
 }
 
-/** Whether `Accept-Encoding` names gzip without refusing it by `q=0` (RFC 9110 section 12.5.3). */
+/** Whether `Accept-Encoding` accepts gzip, without `q=0` (RFC 9110 section 12.5.3). */
 export function acceptsGzip(field: string): boolean {
   return field.split(",").some((part) => {
     const [coding = "", ...parameters] = part.split(";").map((text) => text.trim().toLowerCase());

@@ -19,36 +19,36 @@ export function pageEntries(maxLimit = 100, defaultLimit = DEFAULT_LIMIT) {
 
 type PageQuery = Readonly<v.InferOutput<v.ObjectSchema<ReturnType<typeof pageEntries>, undefined>>>;
 
-/** Which part of a list is wanted. */
+/** The requested part of a list. */
 export interface PageRequest {
   readonly limit: number;
-  /** Null in cursor mode, and for an offset that is no multiple of the limit. */
+  /** Null in cursor mode, and for an offset that is not a multiple of the limit. */
   readonly page: number | null;
   readonly offset: number;
-  /** The position behind which to begin; its parts are the list's sort keys. */
+  /** The position after which the page starts; its parts are the list's sort keys. */
   readonly after: readonly (string | number)[] | null;
   readonly wantsTotal: boolean;
-  /** The rows that were read end before the page does, for their size. */
+  /** The rows were cut off because of their size. */
   readonly isCut?: boolean;
 }
 
 const DEFAULT_LIMIT = 20;
-/** Of a page's rows together; a row that is larger is a page of its own. */
+/** Size limit of a page's rows; a larger row is a page of its own. */
 export const MAX_PAGE_BYTES = 4_194_304;
 
-/** Rows that may be stepped over on the main thread; a page that lies further behind is a scan. */
+/** Rows that may be skipped on the main thread; a page further away uses the scan thread. */
 const NEAR_ROWS = 1000;
 
 export function isFarPage({ offset }: PageRequest): boolean {
   return offset > NEAR_ROWS;
 }
 
-/** The types of a position's parts, as `typeof` names them. */
+/** The types of a position's parts, as in `typeof`. */
 type Position = readonly ("number" | "string")[];
 
 /**
- * @param position what the list's cursors are made of: one of another list is refused.
- * @throws VALIDATION_FAILED when the kinds are mixed, INVALID_CURSOR
+ * @param position types of the list's cursors; a cursor of another list is refused.
+ * @throws VALIDATION_FAILED for mixed kinds, INVALID_CURSOR
  */
 export function readPage(query: PageQuery, position: Position, defaultLimit = DEFAULT_LIMIT): PageRequest {
   const kinds = [query.page, query.offset, query.cursor].filter((value) => value !== undefined);
@@ -63,7 +63,7 @@ export function readPage(query: PageQuery, position: Position, defaultLimit = DE
   const offset = query.offset ?? ((query.page ?? 1) - 1) * limit;
   return {
     limit,
-    // An offset within a page is the start of no page.
+    // An offset inside a page is not the start of a page.
     page: query.page ?? (offset % limit === 0 ? offset / limit + 1 : null),
     offset,
     after: null,
@@ -72,9 +72,9 @@ export function readPage(query: PageQuery, position: Position, defaultLimit = DE
 }
 
 /**
- * A page by number has a fixed number of rows: cut short, the rows that are left out would be on no
- * page.
- * @throws VALIDATION_FAILED for a page by number or offset whose rows are too large together.
+ * A page by number has a fixed number of rows: if it were cut off, the remaining rows would be on
+ * no page.
+ * @throws VALIDATION_FAILED for a page by number or offset whose rows are too large.
  */
 export function requireCursor({ wantsTotal }: PageRequest): void {
   if (!wantsTotal) return;
@@ -86,9 +86,9 @@ export function requireCursor({ wantsTotal }: PageRequest): void {
 }
 
 /**
- * A list as it is answered. `rows` holds one more than the limit when there is more, or is cut. The
- * page ends at {@link MAX_PAGE_BYTES}; `nextCursor` then begins with the first row that is left
- * out. @throws VALIDATION_FAILED as {@link requireCursor}
+ * The body of a list. `rows` has one more than the limit if there are more, or is cut off. The page
+ * ends at {@link MAX_PAGE_BYTES}; `nextCursor` then continues with the first omitted row. @throws
+ * VALIDATION_FAILED as {@link requireCursor}
  */
 export function pageBody<R, V>(
   request: PageRequest,
@@ -118,7 +118,7 @@ export function pageBody<R, V>(
   };
 }
 
-/** The cursor of a position: behind it the next page begins. */
+/** The cursor of a position, after which the next page starts. */
 export function cursorOf(parts: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(parts)).toString("base64url");
 }
@@ -130,7 +130,7 @@ function decodeCursor(cursor: string, position: Position): readonly (string | nu
     if (Array.isArray(parts) && parts.length === position.length && parts.every(isPart))
       return parts as (string | number)[];
   } catch {
-    // Falls through to the same refusal as any other text.
+    // Refused like any other text below.
   }
   throw new PrismError("INVALID_CURSOR", "The cursor is not one that this server gave");
 }

@@ -6,7 +6,7 @@ const MINUTE_MS = 60_000;
 const MAX_BUCKETS = 200_000;
 const SWEEP_EVERY_MS = 1000;
 
-/** `RateLimit-*` (draft-ietf-httpapi-ratelimit-headers-07, one field each), ready to be sent. */
+/** `RateLimit-*` header lines (draft-ietf-httpapi-ratelimit-headers-07, one field each). */
 export function rateLimitLines(bucket: Bucket): string {
   const reset = Math.ceil(bucket.waitMs(bucket.limit) / 1000);
   const remaining = Math.max(0, Math.floor(bucket.remaining));
@@ -19,10 +19,10 @@ export function requireAllowed(bucket: Bucket, message: string, count = 1): void
 }
 
 /**
- * Token buckets by caller, in memory. Bounded: when the table is full, buckets that are full again
- * go; if that makes no room, the oldest goes, and the newcomer is also counted with its coarse
- * group, so that being forgotten gives nobody more than the group has. Map keys are hashed with a
- * seed of the process, so that nobody outside can choose keys that collide.
+ * Token buckets by caller, in memory. Bounded: when the table is full, full buckets are dropped;
+ * otherwise the oldest one is, and the newcomer is also counted with its coarse group, so that
+ * eviction gives a caller no more than its group's limit. Map keys are hashed with a per-process
+ * seed, so clients cannot choose colliding keys.
  */
 export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>();
@@ -39,11 +39,11 @@ export class RateLimiter {
   }
 
   /**
-   * @param coarseKey the group that a newcomer is counted with while the table is full.
-   * @returns the bucket, from which `count` has been taken if it could be; its `isAllowed` says so.
+   * @param coarseKey the group that also counts a newcomer while the table is full.
+   * @returns the bucket, from which `count` was taken if possible; see its `isAllowed`.
    */
   take(key: string, limit: number, count = 1, coarseKey = ""): Bucket {
-    // Elapsed time: a clock that is set back must not hold callers up.
+    // Elapsed time: a clock set back must not block callers.
     const now = this.#clock.elapsed();
     let state = this.#buckets.get(key);
     if (!state && !this.#hasRoom(now)) {
@@ -60,13 +60,13 @@ export class RateLimiter {
     return state;
   }
 
-  /** Every caller has its whole limit again. */
+  /** Resets the limits of all callers. */
   clear(): void {
     this.#buckets.clear();
     this.#coarse.clear();
   }
 
-  /** A sweep looks at every bucket, so it is made once a second at most. */
+  /** A sweep visits every bucket, so it runs at most once a second. */
   #hasRoom(now: number): boolean {
     if (this.#buckets.size < this.#maxBuckets) return true;
     if (now < this.#sweepAfter) return false;
@@ -77,7 +77,7 @@ export class RateLimiter {
     return this.#buckets.size < this.#maxBuckets;
   }
 
-  /** Groups are counted apart by limit: one bucket has one. */
+  /** Groups are counted separately by limit, because a bucket has one. */
   #sharedBucket(coarseKey: string, limit: number, now: number): Bucket {
     const key = `${limit} ${coarseKey}`;
     let state = this.#coarse.get(key);
@@ -90,7 +90,7 @@ export class RateLimiter {
   }
 }
 
-/** A Map keeps the order in which its keys were set. */
+/** A Map keeps insertion order. */
 function deleteOldest(buckets: Map<string, Bucket>): void {
   for (const key of buckets.keys()) {
     buckets.delete(key);

@@ -6,50 +6,44 @@ import { tagOf } from "./negotiation.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** Who may call. What is not said is closed. */
+/** Who may call. Anything not allowed here is refused. */
 export type Access =
   | "public"
   | {
-      /** What a user must hold; absent: any active user. */
+      /** The user's required permission; undefined: any active user. */
       readonly permission?: Permission;
       /**
-       * The permission may also come from a role in the project the request is about; the handler
-       * asks for it with that project.
+       * The permission may also come from a role in the request's project, which the handler
+       * checks.
        */
       readonly within?: "project";
       /**
-       * Without a permission: the scopes of which a service token needs one; absent: service tokens
+       * Without a permission: a service token needs one of these scopes; undefined: service tokens
        * are refused.
        */
       readonly tokenScopes?: readonly TokenScope[];
-      /**
-       * A service token may call, whatever it is scoped for: what it gets allows nothing that the
-       * token does not.
-       */
+      /** Any service token may call: the result allows nothing that the token does not. */
       readonly anyToken?: true;
-      /** What an API key must be scoped for; absent: API keys are refused. */
+      /** The API key's required scope; undefined: API keys are refused. */
       readonly keyScope?: KeyScope;
-      /**
-       * An API key may call, whatever it is scoped for: what it gets allows nothing that the key
-       * does not.
-       */
+      /** Any API key may call: the result allows nothing that the key does not. */
       readonly anyKey?: true;
       /**
-       * The credential may stand in `?token=`, for clients that cannot set headers: upgrades and
+       * Accepts the credential in `?token=`, for clients that cannot set headers: upgrades and
        * event streams only.
        */
       readonly queryToken?: true;
-      /** Only the operator may call, by the control socket. */
+      /** Only the operator may call, through the control socket. */
       readonly operatorOnly?: true;
       /**
-       * Lets a request in that shows something else than a caller's credentials (the metrics token,
-       * the development gate).
+       * Admits a request with something other than a caller's credentials (the metrics token, the
+       * development gate).
        */
       readonly admits?: (exchange: Exchange) => boolean;
       /**
-       * The request is signed, as the protocol it speaks has it, and no credential of Prism's
-       * counts: who holds the secret may do all of it.
-       * @returns what its requests are counted by, up to as many as those of an API key. @throws
+       * The request is signed in its own protocol, and Prism's credentials do not apply: a holder
+       * of the secret may do everything.
+       * @returns the rate limit key of its requests, with the limit of an API key. @throws
        * SIGNATURE_INVALID, NOT_FOUND
        */
       readonly signer?: (exchange: Exchange) => string;
@@ -64,7 +58,7 @@ export type BodyType =
   | "application/ogg"
   | "multipart/form-data"
   | `audio/${string}`
-  // Of loaded modules: any type that they name, or any at all.
+  // For modules: any named type, or all.
   | `${string}/${string}`
   | "*";
 
@@ -74,15 +68,15 @@ export interface Input<P, Q, B> {
   readonly body: B;
 }
 
-/** Any valibot schema that gives a T. */
+/** Any valibot schema with output T. */
 export type Shape<T> = v.GenericSchema<unknown, T>;
 
 /**
- * A route, said once: matching, validation, authorisation, rate limits, 405, HEAD, CORS and the
- * OpenAPI document all come from here. `path` is absolute; `:name` is a parameter.
+ * A route. Matching, validation, authorisation, rate limits, 405, HEAD, CORS and the OpenAPI
+ * document derive from it. `path` is absolute; `:name` is a parameter.
  */
 export interface Route<P = unknown, Q = unknown, B = unknown> {
-  /** The `operationId`, such as `createRule`. A route of a loaded module has none. */
+  /** The `operationId`, such as `createRule`. Routes of modules have none. */
   readonly id?: string;
   readonly method: Method;
   readonly path: string;
@@ -90,23 +84,23 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly summary: string;
   /** Sentences for the API page besides the summary; access and limits are added to them. */
   readonly details?: string;
-  /** The description of a success; absent: that of the response's shape. */
+  /** The description of a success; undefined: that of the response's shape. */
   readonly returns?: string;
   readonly tag: string;
   readonly access: Access;
   readonly params?: Shape<P>;
   readonly query?: Shape<Q>;
   /**
-   * Absent: the route takes no body. With `raw` the handler reads the bytes itself and the shape
-   * only documents them.
+   * Undefined: no body. With `raw` the handler reads the bytes, and the shape is documentation
+   * only.
    */
   readonly body?: Shape<B>;
-  /** Of PUT and PATCH: the path whose GET shows what is changed, where it is another one. */
+  /** For PUT and PATCH: the path whose GET returns the resource, if it differs. */
   readonly resource?: string;
   readonly raw?: {
     readonly types: readonly BodyType[];
     readonly gzip: boolean;
-    /** A request without a body is given as no bytes; else as those of `{}`. */
+    /** A missing body is passed as no bytes, otherwise as `{}`. */
     readonly exact?: boolean;
   };
   readonly maxBodyBytes?: number;
@@ -114,41 +108,40 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   /** Further statuses with the same body (204: none), for the OpenAPI document. */
   readonly otherStatuses?: readonly number[];
   readonly response?: v.GenericSchema | { readonly contentType: string; readonly description: string };
-  /** Codes of this route besides those that every route may answer with. */
+  /** Errors of this route besides those of every route. */
   readonly errors?: readonly ErrorCode[];
-  /** Not counted against the limits for callers without credentials (health checks). */
+  /** Not counted by the limits for callers without credentials (health checks). */
   readonly unlimited?: boolean;
   /**
-   * Counts a request before its body is read; of a public route in place of the limit for
-   * addresses. @throws RATE_LIMITED
+   * Counts a request before its body is read; on a public route instead of the address limit.
+   * @throws RATE_LIMITED
    */
   readonly limit?: (exchange: Exchange) => void;
   /**
-   * Attempts to log in and their like: counted by address, and `name` by the account's name too.
-   * The handler counts; this documents it.
+   * Login attempts and similar: counted by address, with `name` also by the account's name. Counted
+   * by the handler; documented here.
    */
   readonly attempts?: "address" | "name";
-  /** Files come in here, counted by user; the handler counts. */
+  /** Uploads, counted per user by the handler. */
   readonly uploads?: true;
   /** Accepted requests are logged at debug, refused ones at most ten a second (ingest). */
   readonly quiet?: boolean;
   /**
-   * A list that answers with an ETag, which else only what has a version does; for the OpenAPI
-   * document.
+   * A list with an ETag, which otherwise only versioned resources have; for the OpenAPI document.
    */
   readonly tagged?: true;
-  /** The loaded module whose route it is. */
+  /** The module that owns the route. */
   readonly module?: string;
-  /** Left out of the OpenAPI document: a protocol of its own. */
+  /** Omitted from the OpenAPI document: a separate protocol. */
   readonly undocumented?: boolean;
   /**
-   * What a loaded module says of its input and output: schemas of any library, for the OpenAPI
-   * document alone. The module's own handler checks them.
+   * Schemas of a module's input and output, in any library, for the OpenAPI document only. The
+   * module's handler validates them.
    */
   readonly described?: { readonly query?: unknown; readonly body?: unknown; readonly response?: unknown };
   /**
-   * @returns what is sent as JSON with `status` (200 unless said), undefined for 204, a {@link
-   * Reply}, or {@link ANSWERS_LATER}.
+   * @returns the JSON body for `status` (default 200), undefined for 204, a {@link Reply}, or
+   * {@link ANSWERS_LATER}.
    */
   handle(exchange: Exchange, input: Input<P, Q, B>): unknown;
 }
@@ -158,10 +151,10 @@ export function route<P = undefined, Q = undefined, B = undefined>(definition: R
   return definition as unknown as Route;
 }
 
-/** The handler has taken the exchange over and will answer it itself. */
+/** The handler has taken over the exchange and will answer it. */
 export const ANSWERS_LATER = Symbol("answers later");
 
-/** An answer that is more than a body. */
+/** An answer with more than a body. */
 export class Reply {
   readonly status: number;
   readonly body: unknown;
@@ -174,7 +167,7 @@ export class Reply {
   }
 }
 
-/** A body that is JSON text already. */
+/** A body of JSON text. */
 export class RawJson {
   readonly text: string;
 
@@ -184,10 +177,10 @@ export class RawJson {
 }
 
 /**
- * A resource with a version: answers `ETag: "<version>"`, and 304 where the client has it already.
- * @param state what `stateOf` makes of the members that change without a new version, or differ
- * from caller to caller: the tag is then `"<version>.<state>"`, so that nobody is told to go on
- * showing old ones. `If-Match` takes it with and without.
+ * A versioned resource: answers `ETag: "<version>"`, and 304 if the client has it.
+ * @param state hash by `stateOf` of members that change without a new version or differ between
+ * callers. The tag is then `"<version>.<state>"`, so that clients do not keep outdated ones.
+ * `If-Match` accepts both forms.
  */
 export function versioned(version: number, body: unknown, { status = 200, state = "" } = {}): Reply {
   return new Reply(status, body, { ETag: tagOf(version, state), "Cache-Control": "private, no-cache" });

@@ -1,17 +1,14 @@
 import { NO_PARAMS } from "./exchange.ts";
 import type { Method, Route } from "./route.ts";
 
-/** One place where a route answers: its canonical path, or an alias. */
+/** A path of a route: its canonical one, or an alias. */
 export interface Mount {
   readonly route: Route;
   readonly path: string;
   readonly isAlias: boolean;
-  /** Names of the parameters in the order they stand in the path. */
+  /** Names of the parameters in the order of the path. */
   readonly parameterNames: readonly string[];
-  /**
-   * What the handler knows them by: an alias's have the names of the canonical path's in the same
-   * places.
-   */
+  /** Parameter names for the handler: those of the canonical path, by position. */
   readonly givenNames: readonly string[];
 }
 
@@ -20,7 +17,7 @@ export interface Match {
   readonly params: Readonly<Record<string, string>>;
 }
 
-/** What stands at one path: the mounts by method. */
+/** The mounts of one path by method. */
 type Methods = Map<Method, Mount>;
 
 interface Node {
@@ -29,16 +26,13 @@ interface Node {
   methods: Methods | null;
 }
 
-/**
- * Routes by path and method. Nothing is taken out of one: whoever has other routes makes another
- * table.
- */
+/** Routes by path and method. Entries are never removed: a new set of routes needs a new table. */
 class RouteTable {
   readonly mounts: Mount[] = [];
   readonly #static = new Map<string, Methods>();
   readonly #root = newNode();
 
-  /** @throws TypeError when a path and method is taken. */
+  /** @throws TypeError when path and method are taken. */
   add(route: Route): void {
     const canonical = parametersOf(route.path);
     for (const path of [route.path, ...(route.aliases ?? [])]) {
@@ -71,23 +65,22 @@ class RouteTable {
 }
 
 /**
- * Finds the route of a path. A literal segment wins over a parameter; nothing is normalised: a
- * trailing or double slash or another case is another path. Paths without parameters are found by
- * one look-up. The routes of loaded modules are a table of their own, which is replaced whole: a
- * request finds all of the old ones or all of the new ones.
+ * Finds the route of a path. Literal segments win over parameters. Paths are not normalised: a
+ * trailing or double slash or another case is another path. Paths without parameters take one
+ * look-up. Routes of modules are in a separate table, which is replaced at once: a request sees
+ * either all old or all new ones.
  */
 export class Router {
   readonly #own = new RouteTable();
   #loaded: RouteTable | null = null;
 
-  /** @throws TypeError when a path and method is taken. */
+  /** @throws TypeError when path and method are taken. */
   add(route: Route): void {
     this.#own.add(route);
   }
 
   /**
-   * From now on these are the routes of loaded modules, in place of those that were. Their paths
-   * must not meet any of the program's own: see {@link meets}.
+   * Replaces the routes of modules. Their paths must not match any of Prism's: see {@link meets}.
    */
   replaceLoaded(routes: readonly Route[]): void {
     const table = new RouteTable();
@@ -95,10 +88,7 @@ export class Router {
     this.#loaded = routes.length === 0 ? null : table;
   }
 
-  /**
-   * Another one for each set of routes of loaded modules: what was made of the routes is out of
-   * date when it differs.
-   */
+  /** Identifies the current set of module routes: anything derived from another one is outdated. */
   get loadedState(): unknown {
     return this.#loaded;
   }
@@ -107,14 +97,14 @@ export class Router {
     return this.#loaded ? [...this.#own.mounts, ...this.#loaded.mounts] : this.#own.mounts;
   }
 
-  /** @returns the program's own path that some request could mean as well as this one. */
+  /** @returns a path of Prism that some request could match together with this one. */
   meets(path: string): string | undefined {
     return this.#own.mounts.find((mount) => pathsMeet(mount.path, path))?.path;
   }
 
   /**
-   * @returns undefined when no route has this path; the methods that are allowed when the path
-   * exists without this one.
+   * @returns undefined without a route for the path; the allowed methods if only the method is
+   * missing.
    */
   find(method: string, path: string): Match | { readonly allowed: readonly string[] } | undefined {
     const values: string[] = [];
@@ -138,8 +128,7 @@ export class Router {
 }
 
 /**
- * Whether some path fits both patterns: segment by segment they are equal, or one of the two is a
- * parameter.
+ * Whether some path matches both patterns: each pair of segments is equal or contains a parameter.
  */
 export function pathsMeet(a: string, b: string): boolean {
   const left = a.split("/");
@@ -170,7 +159,7 @@ function allowedMethods(methods: Methods): string[] {
   return [...names, "OPTIONS"].sort();
 }
 
-/** @returns undefined when a segment is not percent-encoded UTF-8. */
+/** @returns undefined for a segment with invalid percent-encoding. */
 function decodeParameters(
   names: readonly string[],
   values: readonly string[],

@@ -6,15 +6,15 @@ import { MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
 import { isUuid } from "../core/ids.ts";
 
 /**
- * The shapes that requests are made of. Each carries, as metadata before its transforms, what the
- * OpenAPI document says of it: a transform has no form in JSON Schema.
+ * Building blocks of request schemas. Each has metadata before its transforms for the OpenAPI
+ * document, because a transform has no JSON Schema form.
  */
 
 const PLAIN_PROTOTYPE: object = Object.create(null) as object;
 
 /**
  * An object with exactly these members; an unknown one is an error. The entries have no prototype,
- * so that a member called `constructor` is as unknown as any other.
+ * so that a member called `constructor` is unknown too.
  */
 export function object<const E extends v.ObjectEntries>(entries: E): v.StrictObjectSchema<E, undefined> {
   const schema = v.strictObject(Object.assign(Object.create(PLAIN_PROTOTYPE), entries) as E);
@@ -22,8 +22,7 @@ export function object<const E extends v.ObjectEntries>(entries: E): v.StrictObj
 }
 
 /**
- * valibot stops at the first unknown member; here each is an issue, up to as many as an error
- * shows.
+ * valibot stops at the first unknown member; here each is an issue, up to the limit of an error.
  */
 function namingAllUnknown<E extends v.ObjectEntries>(
   schema: v.StrictObjectSchema<E, undefined>,
@@ -42,17 +41,14 @@ function namingAllUnknown<E extends v.ObjectEntries>(
   return { ...schema, "~run": run };
 }
 
-/**
- * An object with these members, and any others of the client's own, which are kept as they came.
- */
+/** An object with these members and any others of the client, which are kept unchanged. */
 export function openObject<const E extends v.ObjectEntries>(entries: E): v.LooseObjectSchema<E, undefined> {
   return refusingArrays(v.looseObject(entries), keepLeftOut);
 }
 
 /**
- * To valibot's object schemas an array is an object whose members are its indexes: an empty one
- * would pass where no member is required.
- * @param finish is given what came and what was made of it.
+ * valibot's object schemas accept arrays: an empty one would pass without required members.
+ * @param finish receives input and output.
  */
 function refusingArrays<S extends v.GenericSchema & { readonly reference: (...parts: never[]) => unknown }>(
   schema: S,
@@ -71,14 +67,14 @@ function refusingArrays<S extends v.GenericSchema & { readonly reference: (...pa
   return { ...schema, "~run": run };
 }
 
-/** What valibot leaves out of every object, lest it be assigned to a prototype. */
+/** Names that valibot drops from every object, to protect prototypes. */
 const LEFT_OUT = ["__proto__", "prototype", "constructor"];
 
 function keepLeftOut(given: unknown, output: unknown): void {
   if (!isJsonObject(given) || !isJsonObject(output)) return;
   for (const name of LEFT_OUT) {
     const member = Object.getOwnPropertyDescriptor(given, name);
-    // Defined, not assigned: as data of the object's own.
+    // Defined, not assigned: as own data of the object.
     if (member) Object.defineProperty(output, name, member);
   }
 }
@@ -88,8 +84,7 @@ function isJsonObject(value: unknown): value is object {
 }
 
 /**
- * A member of an answer that changes by itself: a change that sends back an old value of it is not
- * refused.
+ * A member of an answer that changes by itself: a change that sends an old value back is accepted.
  */
 export function selfChanging<const S extends v.GenericSchema>(schema: S) {
   return v.pipe(schema, v.metadata({ readOnly: true }));
@@ -124,7 +119,7 @@ export function integer(min: number, max: number) {
   return v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message));
 }
 
-/** RFC 3339 with offset; gives epoch milliseconds. */
+/** RFC 3339 with offset; the output is epoch milliseconds. */
 export const instant = v.pipe(
   v.string("must be a string"),
   v.metadata({ format: "date-time" }),
@@ -133,7 +128,7 @@ export const instant = v.pipe(
 );
 
 /**
- * A JSON object kept as it came, members named `__proto__` or `constructor` included (valibot's
+ * A JSON object kept unchanged, including members named `__proto__` or `constructor` (valibot's
  * `record` drops them).
  */
 export function jsonObject(maxBytes: number) {
@@ -144,7 +139,7 @@ export function jsonObject(maxBytes: number) {
   );
 }
 
-/** Any JSON value, null included, kept as it came. */
+/** Any JSON value including null, kept unchanged. */
 export function jsonValue(maxBytes: number) {
   return v.pipe(
     v.unknown(),
@@ -190,7 +185,7 @@ export function doc<S extends v.GenericSchema>(schema: S, text: string): S {
 
 const examples = new WeakMap<object, unknown>();
 
-/** Gives a request body an example that works when it is sent unchanged (see the API page). */
+/** Gives a request body an example that works when sent unchanged (see the API page). */
 export function example<S extends v.GenericSchema>(schema: S, value: v.InferInput<S>): S {
   examples.set(schema, value);
   return schema;
@@ -203,9 +198,9 @@ export function exampleOf(schema: object): unknown {
 const names = new Map<unknown, { readonly name: string; readonly text: string }>();
 
 /**
- * Names a shape: the OpenAPI document has it once, under `components.schemas`, and the operations
- * refer to it.
- * @param text what a value of the shape is, as a noun phrase.
+ * Names a shape: the OpenAPI document has it once, under `components.schemas`, and operations refer
+ * to it.
+ * @param text describes a value of the shape, as a noun phrase.
  * @throws TypeError when another schema has the name
  */
 export function named<S extends v.GenericSchema>(name: string, text: string, schema: S): S {
@@ -243,17 +238,17 @@ export function pageOf<T extends v.GenericSchema>(item: T) {
 }
 
 /**
- * Channels a notification may go out by. `in_app` is the live streams and the list; the others need
- * a device or a provider.
+ * Channels of a notification. `in_app` is the live streams and the list; the others need a device
+ * or a provider.
  */
 export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "email", "webhook"] as const;
 export type Channel = (typeof CHANNELS)[number];
 
-/** What a rule uses that names no channel. */
+/** Default channels of a rule. */
 export const DEFAULT_CHANNELS: readonly Channel[] = ["in_app", "pusher", "fcm", "apns"];
 
 /**
- * From this priority on a notification ignores quiet hours, and a push wakes the device at once.
+ * Notifications of this priority and above ignore quiet hours, and a push wakes the device at once.
  */
 export const URGENT_PRIORITY = 500;
 
@@ -270,7 +265,7 @@ export const ChannelList = doc(
 );
 
 /**
- * What a client offers to do with a notification. Members besides these are the client's own and
+ * An action that a client offers with a notification. Unknown members belong to the client and are
  * kept.
  */
 export const Action = v.pipe(
@@ -289,16 +284,15 @@ export const Action = v.pipe(
   ),
 );
 
-/** @throws NOT_CONFIGURED for a channel that this server does not have. */
+/** @throws NOT_CONFIGURED for an unavailable channel. */
 export function requireServed(channels: readonly Channel[] | undefined, served: ServedChannels): void {
   const unserved = channels?.find((channel) => !served.accepts(channel));
   if (unserved) throw new PrismError("NOT_CONFIGURED", `This server has no channel ${unserved}`);
 }
 
 /**
- * Links that a notification carries are opened by browsers and apps: only http, https and the app
- * schemes that the operator has listed. @throws VALIDATION_FAILED @param path of
- * the member, for the error.
+ * Browsers and apps open the links of notifications: allows http, https and the app schemes listed
+ * by the operator. @throws VALIDATION_FAILED @param path of the member, for the error.
  */
 export function requireLink(url: string | undefined, path: string, { notifications }: Config): void {
   if (url === undefined) return;

@@ -3,22 +3,22 @@ import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Logger } from "../core/log.ts";
 
-/** Files in PEM: the certificate with those that vouch for it, and its private key. */
+/** PEM files: the certificate chain, and its private key. */
 export interface TlsFiles {
   readonly certFile: string;
   readonly keyFile: string;
 }
 
-/** What a server shows to its clients, as it was read. */
+/** A server's certificate, as read. */
 export interface Certificate {
   readonly leaf: X509Certificate;
-  /** Of both files; another one means that there is something new to load. */
+  /** Hash of both files; a new one means that they changed. */
   readonly digest: string;
 }
 
 /**
- * The certificate files cannot be used. The message says which and why, and holds nothing of the
- * key.
+ * The certificate files cannot be used. The message names the file and the reason, without content
+ * of the key.
  */
 export class TlsRefused extends Error {
   constructor(message: string, options?: ErrorOptions) {
@@ -28,18 +28,18 @@ export class TlsRefused extends Error {
 }
 
 /**
- * AEAD with forward secrecy for TLS 1.2; TLS 1.3 has suites of its own, all of which are.
- * OpenSSL's cipher list format.
+ * AEAD with forward secrecy for TLS 1.2; all suites of TLS 1.3 qualify. OpenSSL's cipher list
+ * format.
  */
 export const TLS_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
-/** A year, as RFC 6797 has it; hosts beneath this one are not ours to speak for. */
+/** A year (RFC 6797), without subdomains, which may belong to others. */
 export const HSTS_LINE = "Strict-Transport-Security: max-age=31536000\r\n";
 
 /**
- * Reads and checks the files before the library is given them: all it says about bad ones is that
- * they are. An expired certificate is let pass, for a server that does not start helps nobody;
- * `doctor` and the log say so. @throws TlsRefused
+ * Reads and checks the files before the library does, which gives no reasons. An expired
+ * certificate is accepted, because a server that does not start helps no one; `doctor` and the log
+ * report it. @throws TlsRefused
  */
 export function readCertificate({ certFile, keyFile }: TlsFiles): Certificate {
   const cert = readPem(certFile, "tls.certFile");
@@ -50,16 +50,12 @@ export function readCertificate({ certFile, keyFile }: TlsFiles): Certificate {
   );
   if (!leaf.checkPrivateKey(privateKey))
     throw new TlsRefused(`the private key in ${keyFile} is not that of the certificate in ${certFile}`);
-  // What follows the first certificate must be readable, too, and OpenSSL must find the key strong
-  // enough.
+  // Further certificates must be readable, and OpenSSL must accept the key's strength.
   parse(`the certificates in ${certFile} cannot be used`, () => createSecureContext({ cert, key }));
   return { leaf, digest: createHash("sha256").update(cert).update("\0").update(key).digest("hex") };
 }
 
-/**
- * Says which certificate clients get from now on, and when it will do no more. @param certificate
- * null where there is no TLS.
- */
+/** Logs the certificate of new connections and its expiry. @param certificate null without TLS. */
 export function noteCertificate(certificate: Certificate | null, log: Logger): void {
   if (!certificate) return;
   const { subject, validTo, fingerprint256 } = certificate.leaf;

@@ -2,16 +2,15 @@ import type { Route } from "../http/route.ts";
 import type * as api from "./module-api.ts";
 
 /**
- * A feature of Prism: a module as outsiders write one, whose server also takes a definition of a
- * route.
+ * A feature of Prism: a module as outsiders write one, whose server also accepts route definitions.
  */
 export interface Feature extends Pick<api.AppModule, "name" | "version"> {
-  /** Adds the feature's routes and handlers. Nothing of the server answers yet. */
+  /** Adds the feature's routes and handlers. The server does not answer yet. */
   register(server: FeatureServer, services: api.CoreServices): Promise<void> | void;
 }
 
-/** Where a feature adds its routes. */
+/** Registers the routes of a feature. */
 export interface FeatureServer extends api.ModuleServer {
-  /** @throws TypeError when the path and method are taken. */
+  /** @throws TypeError when path and method are taken. */
   route<P = undefined, Q = undefined, B = undefined>(definition: Route<P, Q, B>): void;
 }

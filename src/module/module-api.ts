@@ -1,7 +1,6 @@
 /**
- * What a module is, and what it is given: the interface of docs/modules.md, for features of
- * Prism itself and for anybody's. Outsiders get these types as `prism/module`; docs/modules.md is
- * the guide.
+ * The interface of modules, for built-in features and for others. Module authors get these types as
+ * `prism/module`; docs/modules.md is the guide.
  */
 import type { Kysely, Transaction } from "kysely";
 import type { DateTime } from "luxon";
@@ -11,6 +10,7 @@ import type { Logger } from "../core/log.ts";
 import type { KeyScope, Permission } from "../core/permissions.ts";
 import type { Level } from "../core/vocabulary.ts";
 import type { Schema } from "../store/schema.ts";
+import type { ConsumeOptions, EventBus, EventInput, StoredEvent } from "./module-events-api.ts";
 import type {
   AnySchema,
   ModuleRequest,
@@ -25,8 +25,11 @@ import type {
 
 export type {
   AnySchema,
+  ConsumeOptions,
   DateTime,
   ErrorCode,
+  EventBus,
+  EventInput,
   Json,
   KeyScope,
   Level,
@@ -41,13 +44,13 @@ export type {
   Schema,
   SchemaIssue,
   SchemaResult,
+  StoredEvent,
 };
 
-/** A feature: what a module's `index.js` exports as its default. */
+/** A feature: the default export of a module's `index.js`. */
 export interface AppModule {
   /**
-   * `^[a-z][a-z0-9-]{1,63}$`, unique. Names its queue, its rows, its schedules and its lines in the
-   * log.
+   * `^[a-z][a-z0-9-]{1,63}$`, unique. Names its queue, its rows, its schedules and its log lines.
    */
   readonly name: string;
   /** semver */
@@ -55,12 +58,12 @@ export interface AppModule {
   readonly requires?: ModuleRequirements;
   /**
    * Adds the module's routes and handlers; at most 10 s. A module that throws or rejects here is
-   * `failed`, and nothing of it remains.
+   * `failed`, and its additions are undone.
    */
   register(server: ModuleServer, services: CoreServices): Promise<void> | void;
   /**
-   * Gives back what `register` took: intervals, sockets, files. Before a reload, a disable and the
-   * end of the server; at most 5 s.
+   * Releases what `register` acquired: intervals, sockets, files. Called before a reload, a disable
+   * and the end of the server; at most 5 s.
    */
   dispose?(): Promise<void> | void;
 }
@@ -71,11 +74,14 @@ export interface ModuleRequirements {
    * and `||` (any).
    */
   readonly prism?: string;
-  /** Names of modules that are active before this one is registered. */
+  /** Names of modules that must be active first. */
   readonly modules?: readonly string[];
 }
 
-/** What every module is given. Everything that it keeps or starts bears the module's name. */
+/**
+ * The services of every module. Everything stored or started through them carries the module's
+ * name.
+ */
 export interface CoreServices {
   readonly time: TimeService;
   readonly notify: NotificationService;
@@ -86,17 +92,17 @@ export interface CoreServices {
   readonly audit: AuditService;
   readonly realtime: RealtimeService;
   readonly log: Logger;
-  /** The settings in force, nested as in prism.config.json, without secrets. */
+  /** The current settings, nested as in prism.config.json, without secrets. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly kv: ModuleStore;
 }
 
-/** Last argument of every method that writes: joins your transaction in place of one of its own. */
+/** Last argument of every method that writes: joins your transaction. */
 export interface InTransaction {
   readonly trx?: Transaction<Schema> | undefined;
 }
 
-/** Luxon with Prism's clock and the users' zones. */
+/** Luxon with Prism's clock and the users' time zones. */
 export interface TimeService {
   now(zone?: string): DateTime;
   convert(at: string | Date | DateTime, zone: string): DateTime;
@@ -108,11 +114,11 @@ export interface TimeService {
 export type Channel = "in_app" | "pusher" | "fcm" | "apns" | "email" | "webhook";
 
 export interface NotifyInput {
-  /** An id, an external id or a username. One of `userId` and `recipients`. */
+  /** An id, an external id or a username. Either `userId` or `recipients`. */
   readonly userId?: string | undefined;
   readonly recipients?: readonly string[] | undefined;
   readonly title: string;
-  /** The text, which may also be called `message`. */
+  /** The text; `message` is accepted too. */
   readonly body?: string | undefined;
   readonly message?: string | undefined;
   readonly data?: Json | undefined;
@@ -121,25 +127,27 @@ export interface NotifyInput {
   readonly channels?: readonly Channel[] | undefined;
   /** 0 to 1000. */
   readonly priority?: number | undefined;
-  /** While a notification that the module sent with it is kept, that one stands for the new one. */
+  /**
+   * While a notification of the module with this key is stored, it is returned instead of a new
+   * one.
+   */
   readonly dedupeKey?: string | undefined;
 }
 
 export interface NotificationService {
   /** @throws RECIPIENT_NOT_FOUND, VALIDATION_FAILED */
   send(notification: NotifyInput, options?: InTransaction): Promise<{ id: string }>;
-  /** Sends it later, once, whatever happens to the process until then. */
+  /** Sends it later, exactly once, across restarts. */
   schedule(
     notification: NotifyInput,
     when: { readonly at?: string | Date; readonly delayMs?: number },
     options?: InTransaction,
   ): Promise<{ jobId: string }>;
   /**
-   * @returns whether it was cancelled: false when it has been sent, or was not scheduled by this
-   * module.
+   * @returns whether it was cancelled: false if it was sent, or was not scheduled by this module.
    */
   cancel(jobId: string, options?: InTransaction): Promise<boolean>;
-  /** What a user was told, newest first. @throws USER_NOT_FOUND */
+  /** A user's notifications, newest first. @throws USER_NOT_FOUND */
   history(userId: string, page?: PageInput): Promise<Page<NotificationView>>;
   /** @throws NOTIFICATION_NOT_FOUND */
   markRead(id: string, userId: string, options?: InTransaction): Promise<void>;
@@ -165,8 +173,8 @@ export interface Page<T> {
 }
 
 /**
- * A notification as its recipient sees it; docs of `GET /api/v1/notifications` have the other
- * members.
+ * A notification as its recipient sees it; the documentation of `GET /api/v1/notifications` has the
+ * other members.
  */
 export interface NotificationView {
   readonly id: string;
@@ -187,14 +195,14 @@ export interface NotificationView {
 
 export interface Scheduler {
   /**
-   * Puts a job into the module's own queue, `module:<name>`, which is also what `default` and the
-   * module's name stand for. @returns the job, or the unfinished one with the same `dedupeKey`.
+   * Adds a job to the module's own queue, `module:<name>`, which `default` and the module's name
+   * also mean. @returns the job, or the unfinished one with the same `dedupeKey`.
    * @throws QUEUE_NOT_FOUND for any other queue, OVERLOADED, PAYLOAD_TOO_LARGE
    */
   add(queue: string, kind: string, payload: Json, options?: JobOptions & InTransaction): Promise<{ jobId: string }>;
   /**
-   * Makes or changes the module's schedule of this name. Saying the same again keeps it, its next
-   * run included. @throws INVALID_CRON
+   * Creates or changes the module's schedule of this name. An unchanged one keeps its next run.
+   * @throws INVALID_CRON
    */
   cron(
     name: string,
@@ -204,14 +212,14 @@ export interface Scheduler {
     options?: { readonly timezone?: string; readonly missed?: "skip" | "once" | "all" } & InTransaction,
   ): Promise<{ scheduleId: string }>;
   /**
-   * Does the module's jobs of this kind, at least once each. What it resolves to is kept as the
+   * Runs the module's jobs of this kind, each at least once. The resolved value is stored as the
    * job's result.
    */
   handle(kind: string, handler: JobHandler): void;
   /**
-   * Cancels a job that waits, or ends a schedule.
-   * @param id a job's id, a schedule's id, or the name that {@link cron} was given. @returns
-   * whether it was there: a running or finished job, and what is another module's, is not
+   * Cancels a pending job, or deletes a schedule.
+   * @param id a job's id, a schedule's id, or the name given to {@link cron}. @returns whether it
+   * existed: false for running and finished jobs, and for those of other modules
    */
   cancel(id: string, options?: InTransaction): Promise<boolean>;
   /** One of the module's own jobs. */
@@ -219,9 +227,8 @@ export interface Scheduler {
 }
 
 /**
- * An error that it throws fails the attempt, and the job is tried again with growing pauses. With
- * `permanent: true` on the error it is not; with `retryAfterMs` on it the next attempt is not
- * before that.
+ * An error fails the attempt, and the job is retried with backoff. `permanent: true` on the error
+ * prevents that; `retryAfterMs` delays the next attempt.
  */
 export type JobHandler = (job: RunningJobView, signal: AbortSignal) => Promise<Json | undefined> | Promise<void>;
 
@@ -241,7 +248,7 @@ export interface JobView {
   readonly kind: string;
   readonly payload: Json;
   readonly state: "scheduled" | "ready" | "running" | "retrying" | "succeeded" | "cancelled" | "dead";
-  /** Counts the running one. */
+  /** Including the current one. */
   readonly attempts: number;
   readonly maxAttempts: number;
   readonly runAt: string;
@@ -253,14 +260,14 @@ export interface JobView {
 }
 
 export interface RunningJobView extends JobView {
-  /** Notes how far the work is, for people who look at the job. */
+  /** Records progress, for people who look at the job. */
   progress(value: Json): void;
 }
 
 export interface TimerService {
   /**
-   * Runs `action` after a delay, once. What becomes of a timer that waits under the same label:
-   * {@link TimerOptions.onConflict}.
+   * Runs `action` once after a delay. For pending timers with the same label see {@link
+   * TimerOptions.onConflict}.
    */
   after(label: string, delayMs: number, action: TimerAction, options?: TimerOptions): Promise<{ jobId: string }>;
   at(label: string, at: string | Date, action: TimerAction, options?: TimerOptions): Promise<{ jobId: string }>;
@@ -271,18 +278,18 @@ export interface TimerService {
     options?: TimerOptions & { readonly timezone?: string },
   ): Promise<{ scheduleId: string }>;
   /**
-   * Cancels the module's timer of a job id or schedule id, or all its timers with a label. @returns
-   * whether any waited
+   * Cancels the module's timer by job id or schedule id, or all its timers with a label. @returns
+   * whether any was pending
    */
   cancel(jobIdOrLabel: string, options?: InTransaction): Promise<boolean>;
 }
 
 export interface TimerOptions extends InTransaction {
   /**
-   * What becomes of a timer of the module that waits under the same label: it stays and no new one
-   * is made (`keep`), it is cancelled (`replace`), both wait (`add`), or the call throws NAME_TAKEN
-   * (`fail`). Default while `register` runs: `keep`, so that each start may say the same. Default
-   * later: `add`; `every` then keeps a timer with the same action, pattern and zone.
+   * Handling of a pending timer of the module with the same label: keep it and create none
+   * (`keep`), cancel it (`replace`), keep both (`add`), or throw NAME_TAKEN (`fail`). Default while
+   * `register` runs: `keep`, so that each start may repeat it. Default later: `add`; `every` then
+   * keeps a timer with the same action, pattern and zone.
    */
   readonly onConflict?: "keep" | "replace" | "add" | "fail";
 }
@@ -293,86 +300,17 @@ export type TimerAction =
       readonly type: "event";
       readonly event: string;
       readonly payload: Json;
-      /** Also an event of the default project. */
+      /** Also stores an event in the default project. */
       readonly persist?: boolean;
     }
   | { readonly type: "message"; readonly channel: string; readonly payload: Json };
 
-export interface EventBus {
-  /**
-   * Tells everybody who listens, after this call has returned. It never throws. Nothing of it
-   * outlives the process.
-   */
-  emit(event: string, payload?: unknown): void;
-  /** `a:*` hears every `a:…`. @returns what ends it; the end of the module does so, too. */
-  on(
-    event: string,
-    handler: (
-      payload: unknown,
-      meta: { readonly event: string; readonly correlationId: string },
-    ) => void | Promise<void>,
-  ): () => void;
-  once(event: string, handler: (payload: unknown) => void | Promise<void>): () => void;
-  /**
-   * Stores an event; resolves when it is on disk and decided. Not within a transaction. @throws
-   * VALIDATION_FAILED, ID_CONFLICT, OVERLOADED
-   */
-  ingest(event: EventInput): Promise<{ id: string; seq: number }>;
-  /**
-   * Reads the event log from where this reader has come to; a new one begins with what comes from
-   * now on. Batches come one at a time and in order; one whose handler throws comes again, so each
-   * event comes at least once. @returns what ends it; its place is kept.
-   */
-  consume(name: string, handler: (batch: StoredEvent[]) => Promise<void>, options?: ConsumeOptions): () => void;
-}
-
-export interface ConsumeOptions {
-  /**
-   * After so many failures in a row the events of the batch come one at a time, and one that fails
-   * by itself is skipped with a line in the log. Default: no event is ever skipped.
-   */
-  readonly maxAttempts?: number;
-}
-
-export interface EventInput {
-  readonly type: string;
-  readonly payload?: { readonly [name: string]: Json };
-  /** Id or slug; the default project when absent. */
-  readonly projectId?: string;
-  /** A UUID of your own: the same event sent again is the same event. */
-  readonly id?: string;
-  /** Default: `module:<name>`. */
-  readonly source?: string;
-  readonly level?: Level;
-  /** An event of the project with the same key stands for this one. */
-  readonly dedupeKey?: string;
-  /** RFC 3339. */
-  readonly occurredAt?: string;
-  readonly correlationId?: string;
-}
-
-/** An event of the log. */
-export interface StoredEvent {
-  readonly id: string;
-  readonly seq: number;
-  readonly projectId: string;
-  readonly type: string;
-  readonly level: Level;
-  readonly source: string | null;
-  readonly payload: { readonly [name: string]: Json };
-  readonly dedupeKey: string | null;
-  readonly occurredAt: string;
-  readonly receivedAt: string;
-  readonly processedAt: string | null;
-  readonly correlationId: string;
-}
-
 export interface Database {
-  /** Sees every commit whose promise is settled. */
+  /** Sees every commit whose promise has settled. */
   readonly read: Kysely<Schema>;
   /**
-   * One transaction, alone with the writer: `fn` awaits its own queries only, and gives `{ trx }`
-   * to whatever else it calls. Rolled back when it throws, or after 5 s. Resolves when it is on
+   * One transaction with exclusive use of the writer: `fn` awaits its own queries only and passes
+   * `{ trx }` to other calls. Rolled back when it throws, or after 5 s. Resolves when it is on
    * disk.
    */
   write<T>(fn: (trx: Transaction<Schema>) => Promise<T>): Promise<T>;
@@ -380,8 +318,8 @@ export interface Database {
 
 export interface AuditService {
   /**
-   * Actor, address and request id come from the running request or job. Metadata are ids and
-   * counts; never text of people, never secrets.
+   * Actor, address and request id come from the current request or job. Metadata are ids and
+   * counts; never texts of people, never secrets.
    */
   record(
     entry: {
@@ -397,32 +335,29 @@ export interface AuditService {
 export interface RealtimeService {
   /**
    * Appends to a stream such as `channel:<name>` or `user:<id>` (also by external id or username),
-   * for those who follow it now or read on later. Data: at most 64 KiB.
+   * for current and later followers. Data: at most 64 KiB.
    */
   publish(stream: string, type: string, data: Json, options?: InTransaction): Promise<{ offset: number }>;
-  /** Whether the user (by id, external id or username) has a live connection of any kind. */
+  /** Whether the user (by id, external id or username) has a live connection. */
   isLive(userId: string): boolean;
   /**
-   * From now on `allows` says which users may subscribe to the channels of the embedded Pusher
-   * server whose names begin with `prefix`, such as `presence-room-`; of several the longest
-   * decides. It is asked at subscribing and again whenever the user's rights change, answers at
-   * once, and lets nobody in when it throws. @returns what ends it; the end of the module does so,
-   * too. @throws TypeError for a prefix that is taken, or Prism's own
+   * Lets `allows` decide which users may subscribe to channels of the embedded Pusher server with
+   * this prefix, such as `presence-room-`; the longest matching prefix decides. It is called at
+   * each subscription and after changes of the user's rights, must answer synchronously, and denies
+   * access when it throws. @returns a function that ends it; so does the end of the module. @throws
+   * TypeError for a prefix that is taken or Prism's own
    */
   authorizeChannel(prefix: string, allows: (principal: Principal, channel: string) => boolean): () => void;
 }
 
-/**
- * What a module keeps: JSON by key, its own alone. Keys have up to 256 characters, values up to 256
- * KiB.
- */
+/** The module's own storage: JSON by key. Keys have up to 256 characters, values up to 256 KiB. */
 export interface ModuleStore {
   get(key: string): Promise<Json | undefined>;
   set(key: string, value: Json, options?: InTransaction): Promise<void>;
   delete(key: string, options?: InTransaction): Promise<void>;
   /**
-   * What is kept under keys that begin with `prefix`, in their order.
-   * @param page `after`: a key, to go on behind it; `limit`: 1 to 1000, default 100.
+   * Entries whose keys start with `prefix`, sorted.
+   * @param page `after`: a key to continue after; `limit`: 1 to 1000, default 100.
    */
   list(
     prefix: string,

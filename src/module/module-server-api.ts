@@ -1,8 +1,8 @@
-/** How a module answers requests; a part of `prism/module`, see module-api.ts. */
+/** Requests and answers of modules; a part of `prism/module`, see module-api.ts. */
 import type { ErrorCode } from "../core/errors.ts";
 import type { KeyScope, Permission } from "../core/permissions.ts";
 
-/** Where a module puts its routes, at the literal path: `/hooks/:name` has the parameter `name`. */
+/** Registers a module's routes at literal paths: `/hooks/:name` has the parameter `name`. */
 export interface ModuleServer {
   get<T>(path: string, handler: RouteHandler<T>): void;
   get<T>(path: string, options: RouteOptions, handler: RouteHandler<T>): void;
@@ -17,17 +17,17 @@ export interface ModuleServer {
 }
 
 /**
- * What it returns is the answer: JSON with 200, nothing (undefined) with 204, or a {@link Reply}.
- * What it throws is answered as 500 INTERNAL.
+ * The return value is the answer: JSON with 200, undefined with 204, or a {@link Reply}. An error
+ * is answered with 500 INTERNAL.
  */
 export type RouteHandler<T> = (req: ModuleRequest) => T | Promise<T>;
 
 export interface RouteOptions {
-  /** Anybody may call; `req.user` is null. Without it a caller must be authenticated. */
+  /** No authentication; `req.user` is null. Without it a caller must be authenticated. */
   readonly public?: boolean;
   /**
-   * What the caller must hold. An API key passes where the permission is one of its scopes; without
-   * a permission API keys are refused.
+   * The caller's required permission. An API key passes if the permission is one of its scopes;
+   * without a permission API keys are refused.
    */
   readonly permission?: Permission;
   /** Further paths of the same route, with the same parameters. */
@@ -38,25 +38,22 @@ export interface RouteOptions {
   /** For the OpenAPI document. */
   readonly response?: AnySchema;
   /**
-   * Codes that the handler answers with: an error that it throws with such a `code` is answered so,
-   * with the error's message.
+   * Error codes of the handler: an error with such a `code` is answered with it and with its
+   * message.
    */
   readonly errors?: readonly ErrorCode[];
   /**
-   * Content types that are taken, `*` for any; default: `application/json`. JSON arrives as its
-   * value, a form as an object, text as a string, else bytes.
+   * Accepted content types, `*` for any; default: `application/json`. JSON arrives as its value, a
+   * form as an object, text as a string, anything else as bytes.
    */
   readonly bodyTypes?: readonly string[];
-  /**
-   * Gives the handler `req.rawBody`, the bytes as they came: what a webhook's signature is made of.
-   */
+  /** Provides `req.rawBody`, the original bytes, for a webhook's signature. */
   readonly rawBody?: boolean;
-  /** Bytes that a body may have; default: 1 MiB, at most the setting `modules.maxBodyBytes`. */
+  /** Size limit of a body; default: 1 MiB, at most the setting `modules.maxBodyBytes`. */
   readonly maxBytes?: number;
   /**
-   * Requests of one caller to this route, beside Prism's own limit for that caller. On a public
-   * route requests of one address, in place of Prism's limit for addresses. At most the setting
-   * `modules.maxRequestsPerMinute`.
+   * Requests of one caller to this route, besides Prism's own limit. On a public route requests of
+   * one address, instead of Prism's limit. At most the setting `modules.maxRequestsPerMinute`.
    */
   readonly rateLimit?: { readonly max: number; readonly windowMs: number };
   /** One line for the OpenAPI document. */
@@ -86,26 +83,23 @@ export interface SchemaIssue {
 }
 
 export interface ModuleRequest {
-  /**
-   * Of the path; where the route has a schema for them, what that made of them. The same holds for
-   * `query` and `body`.
-   */
+  /** Parameters of the path; with a schema its output. The same applies to `query` and `body`. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly body: unknown;
-  /** The bytes of the body, of a route with `rawBody: true`. @throws TypeError on any other */
+  /** The bytes of the body, for a route with `rawBody: true`. @throws TypeError on any other */
   readonly rawBody: Uint8Array;
-  /** Names in lower case; the values of a repeated field are joined by commas. */
+  /** Names in lower case; values of repeated fields are joined by commas. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Who is calling; null on a public route. */
+  /** The caller; null on a public route. */
   readonly user: Principal | null;
-  /** The request id, which is in the answer and in the log. */
+  /** The request id, as in the answer and the log. */
   readonly id: string;
-  /** Aborts when the client goes away. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
   /**
-   * An answer that is more than a body. With a `Content-Type` of your own a string or bytes are
-   * sent as they are.
+   * An answer with more than a body. With your own `Content-Type` a string or bytes are sent
+   * unchanged.
    */
   reply(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): Reply;
 }
@@ -115,7 +109,7 @@ export interface Reply {
   readonly status: number;
 }
 
-/** Who is calling. Permissions are those of this moment. */
+/** The caller. Permissions are current. */
 export type Principal =
   | {
       readonly kind: "user" | "service";

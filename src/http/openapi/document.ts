@@ -4,8 +4,8 @@ import { ALIASES, type Json, operation } from "./operation.ts";
 import type { Components } from "./schema.ts";
 
 /**
- * The OpenAPI 3.1 document of the routes. Everything but its introduction comes from the routes
- * themselves. @throws when a schema has no form in JSON Schema.
+ * The OpenAPI 3.1 document of the routes. Everything except its introduction comes from the routes.
+ * @throws when a schema has no form in JSON Schema.
  */
 export function openApiDocument(mounts: readonly Mount[], version: string, limits: Config["rateLimit"]): Json {
   const shown = mounts.filter(({ route }) => route.undocumented !== true);

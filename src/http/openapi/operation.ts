@@ -8,20 +8,20 @@ import { addComponent, type Components, descriptionOf, foreignSchemaOf, schemaOf
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** The tag of second paths of operations, which clients of earlier systems use. */
+/** The tag of alternative paths, used by clients of earlier systems. */
 export const ALIASES = "Aliases";
 
-/** What the operations of one document share. */
+/** Data shared by the operations of one document. */
 interface DocumentContext {
   readonly limits: Config["rateLimit"];
   readonly components: Components;
-  /** Names of the bodies that `components` has. */
+  /** Names of the bodies in `components`. */
   readonly bodies: Map<unknown, string>;
   /** Canonical paths of resources with a version. */
   readonly versioned: ReadonlySet<string>;
 }
 
-/** Codes that any route with the property may answer with, besides its own. */
+/** Errors of every route with the property, besides its own. */
 const WITH_CREDENTIALS: readonly ErrorCode[] = [
   "UNAUTHENTICATED",
   "TOKEN_EXPIRED",
@@ -92,7 +92,7 @@ function keyText({ keyScope, anyKey }: Exclude<Access, "public">): string {
   return anyKey ? "any API key" : "no API keys";
 }
 
-/** Requests a minute, by what they are counted. */
+/** Limits per minute, by what they count. */
 function rateLimit({ access, unlimited, attempts, uploads }: Route, limits: Config["rateLimit"]): RateLimits {
   const { enabled, ip, key, auth, authName } = limits;
   const user = uploads ? Math.min(limits.user, limits.uploads) : limits.user;
@@ -135,7 +135,7 @@ function security({ access }: Route): Json {
   return { security: schemes.map((scheme) => ({ [scheme]: [] })), ...permission, ...tokenScopes, ...scope };
 }
 
-/** An alias may name a parameter differently: the position says which one it is. */
+/** An alias may name a parameter differently: the position identifies it. */
 function pathParameters({ route, parameterNames, givenNames }: Mount): Json[] {
   const shape = route.params;
   const entries = shape && "entries" in shape ? (shape.entries as Readonly<Record<string, v.GenericSchema>>) : {};
@@ -179,7 +179,7 @@ function requestBody(route: Route, context: DocumentContext): Json {
   const schema = described?.body
     ? foreignSchemaOf(described.body, "input")
     : schemaOf(body, "input", context.components);
-  // An absent body counts as {}, which is valid where no member is required.
+  // A missing body counts as {}, which is valid without required members.
   const form = context.components.get(nameOf(body) ?? "") ?? schema;
   const required = raw !== undefined || (form.required ?? []).length > 0;
   const shown = bodyReference(route, schema, context);
@@ -196,7 +196,7 @@ function shownExample(value: unknown): Json {
   return value === undefined ? {} : { example: value };
 }
 
-/** The body as a named shape, after the first operation that has it: `CreateRule`. */
+/** The body as a named shape, after its first operation: `CreateRule`. */
 function bodyReference({ id, body }: Route, schema: ReturnType<typeof schemaOf>, context: DocumentContext): Json {
   const isOwnShape = schema.properties !== undefined && !isEmptyObject(schema);
   if (id === undefined || (!isOwnShape && schema.anyOf === undefined)) return schema as Json;

@@ -7,7 +7,7 @@ import { nameOf, textOf } from "../shapes.ts";
 export type ApiSchema = JsonSchema & { properties?: Record<string, JsonSchema>; required?: string[] };
 type TypeMode = "input" | "output";
 
-/** `components.schemas` while the document is made. */
+/** `components.schemas` while the document is built. */
 export type Components = Map<string, JsonSchema>;
 
 /** @throws TypeError when the name is taken by another shape */
@@ -18,12 +18,14 @@ export function addComponent(components: Components, name: string, schema: JsonS
   return { $ref: `#/components/schemas/${name}` };
 }
 
-/** @param components named shapes are added to it and referred to; absent: they are written out. */
+/**
+ * @param components receives named shapes, which are then referred to; undefined: they are inlined.
+ */
 export function schemaOf(schema: v.GenericSchema, typeMode: TypeMode, components?: Components): ApiSchema {
   const { $schema: _dialect, ...converted } = toJsonSchema(schema, {
     typeMode,
     target: "draft-2020-12",
-    // Checks and transforms in code have no form in JSON Schema; the metadata next to them has.
+    // Checks and transforms in code have no JSON Schema form; their metadata has.
     ignoreActions: ["check", "transform", "to_lower_case"],
     overrideSchema: ({ valibotSchema, jsonSchema }) => {
       const described = withDescriptions(valibotSchema, jsonSchema);
@@ -37,8 +39,8 @@ export function schemaOf(schema: v.GenericSchema, typeMode: TypeMode, components
 }
 
 /**
- * A schema of a loaded module, in any library: valibot's is converted where that is possible; of
- * others the document says only that they take JSON.
+ * A schema of a module, in any library: valibot's is converted if possible; others are documented
+ * as JSON.
  */
 export function foreignSchemaOf(schema: unknown, typeMode: TypeMode): ApiSchema {
   const { "~standard": standard } = schema as { "~standard"?: { vendor?: unknown } };
@@ -51,8 +53,8 @@ export function foreignSchemaOf(schema: unknown, typeMode: TypeMode): ApiSchema 
 }
 
 /**
- * Adds the descriptions of an object's members. The converter loses one that follows a transform,
- * and writes that of a nullable member inside the alternative.
+ * Adds the descriptions of an object's members. The converter loses one before a transform, and
+ * puts that of a nullable member into the alternative.
  */
 function withDescriptions(schema: v.GenericSchema | v.GenericSchemaAsync, json: JsonSchema): JsonSchema {
   if (!("entries" in schema) || !json.properties) return json;
@@ -76,7 +78,7 @@ function withoutDescription(property: JsonSchema, text: string): JsonSchema {
   return { ...property, anyOf: anyOf.map(strip) };
 }
 
-/** The description of a schema, or of the one that it makes optional or nullable. */
+/** The description of a schema, or of the one inside `optional` or `nullable`. */
 export function descriptionOf(schema: v.GenericSchema | undefined): string | undefined {
   if (!schema) return undefined;
   const own = v.getDescription(schema);

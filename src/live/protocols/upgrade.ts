@@ -1,8 +1,9 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
-import { BadHead, type Exchange } from "../../http/exchange.ts";
+import type { Exchange } from "../../http/exchange.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
+import { BadHead } from "../../http/request-head.ts";
 import type { Router } from "../../http/router.ts";
 import type { Connections } from "../connections.ts";
 
