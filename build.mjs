@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, relative } from "node:path";
 import * as esbuild from "esbuild";
 import { adaptAddon, addonFile } from "./scripts/adapt-uws.mjs";
 import { writeClientPackage } from "./scripts/client-package.mjs";
@@ -28,13 +28,21 @@ const ASSETS = {
   "web/prism-client.js": "dist/prism-client/index.js",
   "web/swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
   "web/swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
-  ...Object.fromEntries(manualFiles().map((file) => [file, file])),
+  ...Object.fromEntries([...manualFiles(), ...serviceFiles()].map((file) => [file, file])),
 };
 
 /** The pages of `prism docs` and /docs, under their names in the repository. */
 function manualFiles() {
   const pages = readdirSync(join(root, "docs"), { recursive: true }).filter((name) => name.endsWith(".md"));
   return ["README.md", "CHANGELOG.md", ...pages.map((name) => `docs/${name.replaceAll("\\", "/")}`)];
+}
+
+/** What `prism service install` installs. */
+function serviceFiles() {
+  const entries = readdirSync(join(root, "deploy/systemd"), { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll("\\", "/"));
 }
 
 /** Replaces the packages that look for their addon on disk, and the optional ones that are not there. */
@@ -83,7 +91,7 @@ function findNatives() {
     "better_sqlite3.node": join(root, "node_modules/better-sqlite3/build/Release/better_sqlite3.node"),
   };
   for (const [name, file] of Object.entries(files)) {
-    const remedy = `Build with Node 24 (see .nvmrc); this is Node ${process.versions.node} on ${process.platform}-${process.arch}.`;
+    const remedy = `Build with Node 22 (see .nvmrc), or run npm run release; this is Node ${process.versions.node} on ${process.platform}-${process.arch}.`;
     if (!existsSync(file)) fail(`${name}: there is no addon for this platform and Node (ABI ${abi}).\n${remedy}`);
     try {
       process.dlopen({ exports: {} }, file);

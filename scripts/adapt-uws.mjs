@@ -1,6 +1,6 @@
 // Adapts the prebuilt uWebSockets addon for this platform, in node_modules:
 // - What it answers before Prism sees a request (HTTP/1.0, an unreadable head) becomes JSON that names no library. It has no setting for that.
-// - On Linux, three functions of glibc 2.38 become their older equivalents, so that Node 22 and 24 work where glibc is older (2.36 and newer).
+// - On Linux, three functions of glibc 2.38 become their older equivalents, so that Node 22 works where glibc is older (2.36 and newer).
 // The bytes keep their length. Running it again changes nothing; bytes that are not as expected are an error, for then the library has changed.
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -13,6 +13,13 @@ if (major < 20 || (major === 20 && minor < 15)) {
   console.error(`Prism needs Node 20.15 or newer; this is ${process.versions.node}.`);
   process.exit(1);
 }
+if (major > 22) {
+  // Its statements call Node without a context when they are collected as garbage, and Node 24 then aborts.
+  console.error(
+    `Prism needs Node 20 or 22, for better-sqlite3 12 ends the process on newer ones; this is ${process.versions.node}.`,
+  );
+  process.exit(1);
+}
 
 if (process.argv.includes("check")) process.exit(isInstalled() ? 0 : 1);
 installIfStale();
@@ -61,6 +68,7 @@ function buildIfStale() {
   const builtAt = existsSync(output) ? statSync(output).mtimeMs : 0;
   const inputs = [
     "src",
+    "deploy/systemd",
     "migrations",
     "build.mjs",
     "package-lock.json",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { temporaryDir } from "../helpers/store.ts";
 
-const SCRIPT = join(import.meta.dirname, "../../scripts/ready.mjs");
+const SCRIPTS = join(import.meta.dirname, "../../scripts");
 
 interface LockedPackage {
   readonly version: string;
@@ -28,7 +28,7 @@ function checkout(
   const root = temporaryDir(t);
   mkdirSync(join(root, "scripts"));
   mkdirSync(join(root, "node_modules"));
-  cpSync(SCRIPT, join(root, "scripts/ready.mjs"));
+  for (const script of ["ready.mjs", "adapt-uws.mjs"]) cpSync(join(SCRIPTS, script), join(root, "scripts", script));
   const lockFile = (packages: object) => JSON.stringify({ packages });
   writeFileSync(join(root, "package-lock.json"), lockFile({ "": { name: "prism" }, ...wanted }));
   if (installed) writeFileSync(join(root, "node_modules/.package-lock.json"), lockFile(installed));
@@ -67,11 +67,27 @@ test("an installation by npm counts as it is; only one that differs from the loc
   assert.equal(check(t, a, { ...a, ...newer, "node_modules/b": newer["node_modules/a"] }), 1, "removed packages");
 });
 
-test("an older Node gets the sentence that names the version it needs", () => {
-  const older = "Object.defineProperty(process,'versions',{value:{...process.versions,node:'18.20.8'}})";
-  const args = ["--import", `data:text/javascript,${encodeURIComponent(older)}`, SCRIPT];
+/** What the script says on another version of Node. */
+function onNode(version: string): { status: number | null; stderr: string } {
+  const other = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}})`;
+  const args = ["--import", `data:text/javascript,${encodeURIComponent(other)}`, join(SCRIPTS, "ready.mjs"), "check"];
   const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
-  assert.deepEqual([status, stderr], [1, "Prism needs Node 20.15 or newer; this is 18.20.8.\n"]);
+  return { status, stderr };
+}
+
+test("an older Node gets the sentence that names the version it needs", () => {
+  assert.deepEqual(onNode("18.20.8"), { status: 1, stderr: "Prism needs Node 20.15 or newer; this is 18.20.8.\n" });
   // Node 18 has no import.meta.dirname: its use before the check would hide the sentence.
-  assert.doesNotMatch(readFileSync(SCRIPT, "utf8"), /= import\.meta\.dirname|\(import\.meta\.dirname/);
+  for (const script of ["ready.mjs", "adapt-uws.mjs"])
+    assert.doesNotMatch(
+      readFileSync(join(SCRIPTS, script), "utf8"),
+      /= import\.meta\.dirname|\(import\.meta\.dirname/,
+      script,
+    );
+});
+
+test("F17: Node 24, on which better-sqlite3 12 ends the process, is refused", () => {
+  const { status, stderr } = onNode("24.21.0");
+  assert.equal(status, 1);
+  assert.match(stderr, /^Prism needs Node 20 or 22, .*; this is 24\.21\.0\.\n$/);
 });

@@ -1,3 +1,4 @@
+import { execFile } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
@@ -115,6 +116,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   stopOnSignals(app, lock, log);
   reloadOnSignal(app, config, load, log);
   if (!isNew) warnOfBackups(config, app, log);
+  notifySystemd(log);
   announce(context, config, app, log);
 }
 
@@ -148,6 +150,15 @@ function requireCurrent(loaded: LoadedConfig): void {
     EXIT.refused,
     `the database lacks ${pending.join(", ")}; run prism migrate, or serve without --no-migrate`,
   );
+}
+
+/** For units of Type=notify: Node has no datagram sockets of AF_UNIX, so systemd's program sends it. */
+function notifySystemd(log: Logger): void {
+  if (process.env["NOTIFY_SOCKET"] === undefined) return;
+  execFile("systemd-notify", ["--ready"], (error) => {
+    if (error)
+      log.error({ reason: error.message }, "systemd-notify failed: systemd does not know that the server is ready");
+  });
 }
 
 function announce({ out }: Context, config: Config, app: App, log: Logger): void {

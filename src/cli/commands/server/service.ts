@@ -1,0 +1,274 @@
+import { spawnSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { Command } from "commander";
+import { readAsset } from "../../../core/runtime.ts";
+import { type Context, contextOf } from "../../context.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { table } from "../../output/output.ts";
+
+const EXECUTABLE = "/usr/local/bin/prism";
+const CONFIG = "/etc/prism/prism.config.json";
+const SECRETS = "/etc/prism/secrets.env";
+const DATABASE = "/var/lib/prism/prism.db";
+const UNITS = ["prism.service", "prism-backup.service", "prism-backup.timer"] as const;
+
+/** Files of the service by the path where they belong; `source` is their name in the repository. */
+const FILES: readonly { readonly path: string; readonly source: string }[] = [
+  ...UNITS.map((unit) => ({ path: `/etc/systemd/system/${unit}`, source: `deploy/systemd/${unit}` })),
+  { path: "/etc/sysusers.d/prism.conf", source: "deploy/systemd/sysusers.d/prism.conf" },
+  { path: "/etc/tmpfiles.d/prism.conf", source: "deploy/systemd/tmpfiles.d/prism.conf" },
+];
+
+const FIRST_CONFIG = { env: "production", host: "127.0.0.1", port: 3000, dataDir: "/var/lib/prism" };
+
+interface ServiceFlags {
+  readonly root: string;
+  readonly print?: boolean;
+  readonly start?: boolean;
+}
+
+export function addService(program: Command): void {
+  const service = program
+    .command("service")
+    .description("install Prism as a systemd service")
+    .addHelpText(
+      "after",
+      `
+install again replaces the executable and the units, and keeps configuration, secrets and data.
+
+Examples:
+  $ sudo ./dist/prism service install
+  $ prism service install --print
+  $ prism service status`,
+    );
+  const root = ["--root <dir>", "root of the file system, for images", "/"] as const;
+  service
+    .command("install")
+    .description("install or upgrade executable, units, user, directories, configuration and secrets")
+    .option("--root <dir>", "root of the file system, for images; no service is started", "/")
+    .option("--print", "print the files and change nothing")
+    .option("--no-start", "do not enable and start the service")
+    .addHelpText("after", examples("sudo ./dist/prism service install", "prism service install --print"))
+    .action((flags: ServiceFlags, command: Command) => {
+      const context = contextOf(command);
+      if (flags.print) printFiles(context);
+      else install(context, flags);
+    });
+  service
+    .command("uninstall")
+    .description("stop the service and remove executable and units; configuration, secrets and data stay")
+    .option(...root)
+    .addHelpText("after", examples("sudo prism service uninstall"))
+    .action((flags: ServiceFlags, command: Command) => uninstall(contextOf(command), flags));
+  service
+    .command("status")
+    .description("check the files of the service; exit 8 when one is missing or differs")
+    .option(...root)
+    .addHelpText("after", examples("prism service status"))
+    .action((flags: ServiceFlags, command: Command) => showStatus(contextOf(command), flags));
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join("\n")}`;
+}
+
+function textOf(source: string): string {
+  return readAsset(source, source).toString("utf8");
+}
+
+function printFiles({ out }: Context): void {
+  const files = FILES.map(({ path, source }) => ({ path, text: textOf(source) }));
+  out.result(files, () => files.map(({ path, text }) => `# ---- ${path}\n${text}`));
+}
+
+function install({ out }: Context, { root, start }: ServiceFlags): void {
+  requireAdministrator(root, "install");
+  // Directories and units are for every user to read; secrets have a mode of their own.
+  process.umask(0o022);
+  const at = (path: string): string => join(resolve(root), path);
+  const isUpgrade = existsSync(at(EXECUTABLE));
+  const done = [installExecutable(at(EXECUTABLE))];
+  for (const { path, source } of FILES) done.push(replaceFile(at(path), textOf(source)));
+  runTool("systemd-sysusers", root, [at("/etc/sysusers.d/prism.conf")]);
+  done.push(
+    createOnce(at(CONFIG), `${JSON.stringify(FIRST_CONFIG, null, 2)}\n`),
+    existsSync(at(SECRETS)) ? `kept      ${at(SECRETS)}` : createSecrets(at(SECRETS), at(DATABASE)),
+  );
+  runTool("systemd-tmpfiles", root, ["--create", at("/etc/tmpfiles.d/prism.conf")]);
+  const state = start === false ? "" : startUnits(root, isUpgrade);
+  out.result({ root: resolve(root), isUpgrade, done, state }, () => [
+    ...done,
+    ...(state === "" ? [] : [state]),
+    ...(isUpgrade
+      ? []
+      : ["", "Next: prism user create --username admin --role Admin --password", "      prism doctor"]),
+  ]);
+}
+
+/** @throws CommandError 3 */
+function requireAdministrator(root: string, action: string): void {
+  if (resolve(root) === "/" && process.getuid?.() !== 0)
+    throw new CommandError(EXIT.refused, `prism service ${action} changes the system; run it with sudo`);
+}
+
+/**
+ * Copies this program. A file that runs cannot be written ("Text file busy"), so the copy is
+ * renamed to its name; the running process keeps the previous file. @throws CommandError 3
+ */
+function installExecutable(target: string): string {
+  if (globalThis.__packed === undefined)
+    throw new CommandError(EXIT.refused, "run the executable that npm run build makes: ./dist/prism service install");
+  const source = process.execPath;
+  if (existsSync(target) && isSameFile(source, target)) return `unchanged ${target}`;
+  const next = `${target}.${process.pid}`;
+  mkdirSync(dirname(target), { recursive: true });
+  try {
+    copyFileSync(source, next);
+    chmodSync(next, 0o755);
+    syncFile(next);
+    renameSync(next, target);
+  } finally {
+    rmSync(next, { force: true });
+  }
+  return `installed ${target}`;
+}
+
+function isSameFile(a: string, b: string): boolean {
+  const [first, second] = [statSync(a), statSync(b)];
+  if (first.ino === second.ino && first.dev === second.dev) return true;
+  return first.size === second.size && digestOf(a) === digestOf(b);
+}
+
+function digestOf(file: string): string {
+  return createHash("sha256").update(readFileSync(file)).digest("hex");
+}
+
+function syncFile(file: string): void {
+  const descriptor = openSync(file, "r");
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+}
+
+function replaceFile(file: string, text: string): string {
+  if (existsSync(file) && readFileSync(file, "utf8") === text) return `unchanged ${file}`;
+  const next = `${file}.${process.pid}`;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(next, text);
+  renameSync(next, file);
+  return `installed ${file}`;
+}
+
+function createOnce(file: string, text: string): string {
+  if (existsSync(file)) return `kept      ${file}`;
+  mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
+  // systemd-tmpfiles gives it to the group of the service.
+  writeFileSync(file, text, { mode: 0o600, flag: "wx" });
+  return `created   ${file}`;
+}
+
+/** @throws CommandError 3: another key than the database's own would only be refused at the start. */
+function createSecrets(file: string, database: string): string {
+  if (existsSync(database))
+    throw new CommandError(
+      EXIT.refused,
+      `${database} exists, and ${file} does not; write JWT_SECRET and the PRISM_ENCRYPTION_KEY of that database into it`,
+    );
+  const lines = [
+    "# Keep a copy elsewhere: without its encryption key a database cannot be opened.",
+    `JWT_SECRET=${randomBytes(48).toString("base64")}`,
+    `PRISM_ENCRYPTION_KEY=${randomBytes(32).toString("base64")}`,
+  ];
+  return createOnce(file, `${lines.join("\n")}\n`);
+}
+
+/** @throws CommandError 3 when systemd is not installed, 1 when the program fails */
+function runTool(tool: string, root: string, args: readonly string[]): void {
+  const { status, error, stderr } = spawnSync(tool, [`--root=${resolve(root)}`, ...args], { encoding: "utf8" });
+  if (error)
+    throw new CommandError(EXIT.refused, `${tool} cannot be run (${error.message}); this machine has no systemd`);
+  if (status !== 0) throw new CommandError(EXIT.failure, `${tool} failed: ${stderr.trim()}`);
+}
+
+/** Whether the system under `root` runs systemd now (sd_booted(3)). */
+function isBooted(root: string): boolean {
+  return resolve(root) === "/" && existsSync("/run/systemd/system");
+}
+
+function systemctl(...args: readonly string[]): string {
+  const { status, error, stdout, stderr } = spawnSync("systemctl", args, { encoding: "utf8" });
+  if (error || status === null) throw new CommandError(EXIT.failure, `systemctl cannot be run: ${error?.message}`);
+  if (status !== 0 && args[0] !== "is-active")
+    throw new CommandError(EXIT.failure, `systemctl ${args.join(" ")} failed: ${stderr.trim()}`);
+  return stdout.trim();
+}
+
+function startUnits(root: string, isUpgrade: boolean): string {
+  if (!isBooted(root)) return "systemd does not run here: no service was started";
+  systemctl("daemon-reload");
+  systemctl("enable", "prism.service", "prism-backup.timer");
+  systemctl(isUpgrade ? "restart" : "start", "prism.service", "prism-backup.timer");
+  return "the service runs: journalctl -u prism";
+}
+
+function uninstall({ out }: Context, { root }: ServiceFlags): void {
+  requireAdministrator(root, "uninstall");
+  if (isBooted(root) && existsSync(FILES[0]?.path ?? "")) systemctl("disable", "--now", ...UNITS);
+  const removed = [...FILES.map(({ path }) => path), EXECUTABLE]
+    .map((path) => join(resolve(root), path))
+    .filter((path) => existsSync(path));
+  for (const path of removed) rmSync(path);
+  if (isBooted(root)) systemctl("daemon-reload");
+  out.result({ removed }, () => [
+    ...removed.map((path) => `removed ${path}`),
+    "kept    /etc/prism, /var/lib/prism and the user prism",
+  ]);
+}
+
+type FileState = "current" | "differs" | "missing" | "present" | "readable by everyone";
+
+function showStatus({ out }: Context, { root }: ServiceFlags): void {
+  const files = [
+    { path: EXECUTABLE, state: stateOf(root, EXECUTABLE, (file) => isSameFile(process.execPath, file)) },
+    ...FILES.map(({ path, source }) => ({
+      path,
+      state: stateOf(root, path, (file) => readFileSync(file, "utf8") === textOf(source)),
+    })),
+    ...[CONFIG, SECRETS].map((path) => ({ path, state: privacyOf(root, path) })),
+  ];
+  const service = isBooted(root) ? systemctl("is-active", "prism.service") : "systemd does not run here";
+  out.result({ files, service }, () => [
+    ...table(
+      ["FILE", "STATE"],
+      files.map(({ path, state }) => [path, state]),
+    ),
+    `service: ${service}`,
+  ]);
+  if (files.some(({ state }) => state !== "current" && state !== "present")) process.exitCode = EXIT.checkFailed;
+}
+
+function stateOf(root: string, path: string, isCurrent: (file: string) => boolean): FileState {
+  const file = join(resolve(root), path);
+  if (!existsSync(file)) return "missing";
+  return isCurrent(file) ? "current" : "differs";
+}
+
+function privacyOf(root: string, path: string): FileState {
+  const stats = statSync(join(resolve(root), path), { throwIfNoEntry: false });
+  if (!stats) return "missing";
+  return (stats.mode & 0o007) === 0 ? "present" : "readable by everyone";
+}

@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  appendFileSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { lastingPort } from "../helpers/free-ports.ts";
+import { addShellScript, addSystem, makeRoot, runSandboxed, runSandboxedSync, stop } from "./support/sandbox.ts";
+
+const built = join(import.meta.dirname, "../../dist/prism");
+const UNITS = ["prism.service", "prism-backup.service", "prism-backup.timer"];
+
+function service(...args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
+  const env = { PATH: `${process.env["PATH"]}:/usr/bin:/bin`, HOME: tmpdir() };
+  const { status, stdout, stderr } = spawnSync(built, ["service", ...args], { env, encoding: "utf8" });
+  return { status, stdout, stderr };
+}
+
+function install(root: string): string {
+  const { status, stdout, stderr } = service("install", "--root", root);
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
+function modeOf(file: string): string {
+  return (statSync(file).mode & 0o777).toString(8);
+}
+
+test("F4: prism service install makes executable, units, user, directories, configuration and secrets", (t) => {
+  const root = makeRoot(t);
+  const first = install(root);
+  assert.match(first, /installed .*\/usr\/local\/bin\/prism\n/);
+  for (const [path, mode] of [
+    ["usr/local/bin/prism", "755"],
+    ["etc/systemd/system/prism.service", "644"],
+    ["etc/systemd/system/prism-backup.timer", "644"],
+    ["etc/prism", "750"],
+    ["etc/prism/prism.config.json", "640"],
+    ["etc/prism/secrets.env", "640"],
+    ["var/lib/prism", "700"],
+    ["var/cache/prism", "700"],
+  ] as const)
+    assert.equal(modeOf(join(root, path)), mode, path);
+  const user = userOf(root);
+  assert.equal(statSync(join(root, "var/lib/prism")).uid, user.uid);
+  const secrets = statSync(join(root, "etc/prism/secrets.env"));
+  assert.deepEqual([secrets.uid, secrets.gid], [0, user.gid]);
+
+  const text = readFileSync(join(root, "etc/prism/secrets.env"), "utf8");
+  assert.match(text, /^JWT_SECRET=\S{64}$/m);
+  assert.match(text, /^PRISM_ENCRYPTION_KEY=\S{44}$/m);
+  assert.equal(first.includes(/JWT_SECRET=(\S+)/.exec(text)?.[1] ?? "JWT_SECRET"), false, "no secret is printed");
+  assert.equal(service("status", "--root", root).status, 0);
+});
+
+test("install again keeps configuration and secrets, and replaces what differs; uninstall keeps the data", (t) => {
+  const root = makeRoot(t);
+  install(root);
+  const config = join(root, "etc/prism/prism.config.json");
+  const unit = join(root, "etc/systemd/system/prism.service");
+  writeFileSync(config, '{"env":"production","port":3100,"dataDir":"/var/lib/prism"}');
+  const before = [config, join(root, "etc/prism/secrets.env")].map((file) => readFileSync(file, "utf8"));
+  writeFileSync(unit, "[Unit]\n");
+  assert.equal(service("status", "--root", root).status, 8);
+  const second = install(root);
+  assert.match(second, /unchanged .*\/usr\/local\/bin\/prism\n/);
+  assert.match(second, /installed .*prism\.service\n/);
+  assert.deepEqual(
+    [config, join(root, "etc/prism/secrets.env")].map((file) => readFileSync(file, "utf8")),
+    before,
+  );
+  assert.equal(service("status", "--root", root).status, 0);
+
+  assert.equal(service("uninstall", "--root", root).status, 0);
+  for (const path of ["usr/local/bin/prism", "etc/systemd/system/prism.service", "etc/sysusers.d/prism.conf"])
+    assert.equal(existsSync(join(root, path)), false, path);
+  for (const path of ["etc/prism/secrets.env", "var/lib/prism"]) assert.ok(existsSync(join(root, path)), path);
+  assert.equal(service("status", "--root", root).status, 8);
+});
+
+test("a database without its secrets gets no new ones", (t) => {
+  const root = makeRoot(t);
+  mkdirSync(join(root, "var/lib/prism"), { recursive: true });
+  writeFileSync(join(root, "var/lib/prism/prism.db"), "");
+  const { status, stderr } = service("install", "--root", root);
+  assert.equal(status, 3);
+  assert.match(stderr, /PRISM_ENCRYPTION_KEY of that database/);
+  assert.equal(existsSync(join(root, "etc/prism/secrets.env")), false);
+});
+
+test("--print prints every file as it is in deploy/", () => {
+  const { status, stdout } = service("install", "--print");
+  assert.equal(status, 0);
+  for (const file of [...UNITS, "sysusers.d/prism.conf", "tmpfiles.d/prism.conf"])
+    assert.ok(stdout.includes(readFileSync(join(import.meta.dirname, "../../deploy/systemd", file), "utf8")), file);
+});
+
+test("systemd-analyze finds nothing wrong with the units, and an exposure below 2", (t) => {
+  const root = makeRoot(t);
+  install(root);
+  mkdirSync(join(root, "bin"));
+  writeFileSync(join(root, "bin/kill"), "", { mode: 0o755 });
+  mkdirSync(join(root, "lib/systemd"), { recursive: true });
+  cpSync("/lib/systemd/system", join(root, "lib/systemd/system"), { recursive: true, verbatimSymlinks: true });
+  const verified = spawnSync("systemd-analyze", ["verify", `--root=${root}`, ...UNITS], { encoding: "utf8" });
+  assert.equal(verified.error, undefined, "systemd is not installed: apt-get install systemd");
+  assert.deepEqual([verified.status, verified.stdout, verified.stderr], [0, "", ""]);
+  for (const unit of UNITS.slice(0, 2)) {
+    const args = ["security", "--offline=true", `--root=${root}`, "--threshold=20", unit];
+    const { status, stdout } = spawnSync("systemd-analyze", args, { encoding: "utf8" });
+    assert.equal(status, 0, stdout.split("\n").slice(-3).join("\n"));
+  }
+});
+
+/** What a unit's [Service] section says; a setting may be there several times. */
+function readUnit(root: string, unit: string): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  const text = readFileSync(join(root, "etc/systemd/system", unit), "utf8");
+  const section = /^\[Service\]\n([\s\S]*?)(?=^\[|$(?![\s\S]))/m.exec(text)?.[1] ?? "";
+  for (const [, key = "", value = ""] of section.matchAll(/^(\w+)=(.*)$/gm))
+    found.set(key, [...(found.get(key) ?? []), value]);
+  return found;
+}
+
+function userOf(root: string): { uid: number; gid: number } {
+  const line = /^prism:[^:]*:(\d+):(\d+):/m.exec(readFileSync(join(root, "etc/passwd"), "utf8"));
+  return { uid: Number(line?.[1]), gid: Number(line?.[2]) };
+}
+
+/** User, environment and command of a unit, for the directories of `root`. */
+function sandboxOf(root: string, unit: string, extra: Readonly<Record<string, string>> = {}) {
+  const settings = readUnit(root, unit);
+  assert.deepEqual(settings.get("User"), ["prism"]);
+  const pairs = (text: string): string[][] =>
+    text
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"))
+      .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]);
+  const secrets = settings.get("EnvironmentFile")?.map((file) => readFileSync(join(root, file.slice(1)), "utf8")) ?? [];
+  const env = Object.fromEntries([...(settings.get("Environment") ?? []), ...secrets].flatMap(pairs));
+  const writable = [
+    ...(settings.get("StateDirectory") ?? []).map((name) => `/var/lib/${name}`),
+    ...(settings.get("CacheDirectory") ?? []).map((name) => `/var/cache/${name}`),
+    "/tmp",
+  ];
+  const command = settings.get("ExecStart")?.[0]?.split(" ") ?? [];
+  return { root, ...userOf(root), writable, env: { ...env, ...extra }, command };
+}
+
+test("F4, N8, N9: the service starts as the unit says, is upgraded while it runs, is backed up, and stops in order", async (t) => {
+  const root = makeRoot(t);
+  addSystem(root, built);
+  addShellScript(root, "usr/bin/systemd-notify", 'echo "$@" >"$NOTIFY_SOCKET"');
+  install(root);
+  const port = await lastingPort();
+  const config = { env: "production", host: "127.0.0.1", port, dataDir: "/var/lib/prism" };
+  writeFileSync(join(root, "etc/prism/prism.config.json"), JSON.stringify(config));
+
+  const started = runSandboxed(t, sandboxOf(root, "prism.service", { NOTIFY_SOCKET: "/var/lib/prism/notified" }));
+  const notified = join(root, "var/lib/prism/notified");
+  await eventually("systemd is notified", () => {
+    assert.equal(started.child.exitCode, null, started.output());
+    return existsSync(notified) && readFileSync(notified, "utf8") === "--ready\n";
+  });
+  const isReady = async (): Promise<boolean> => (await fetch(`http://127.0.0.1:${port}/health/ready`)).ok;
+  assert.ok(await isReady());
+  assert.equal(statSync(join(root, "var/lib/prism/prism.db")).uid, userOf(root).uid);
+  assert.equal(existsSync(join(root, "var/lib/prism/secrets.json")), false);
+
+  // Another build: written over, a file that runs would be refused with "Text file busy".
+  const next = join(root, "tmp/prism");
+  copyFileSync(built, next);
+  appendFileSync(next, "\n");
+  const upgraded = spawnSync(next, ["service", "install", "--root", root], { encoding: "utf8" });
+  assert.equal(upgraded.status, 0, upgraded.stderr);
+  assert.match(upgraded.stdout, /installed .*\/usr\/local\/bin\/prism\n/);
+  assert.equal(statSync(join(root, "usr/local/bin/prism")).size, statSync(next).size);
+  assert.ok(await isReady());
+
+  const backup = runSandboxedSync(sandboxOf(root, "prism-backup.service"));
+  assert.equal(backup.status, 0, backup.output);
+  assert.match(readdirSync(join(root, "var/lib/prism/backups")).join(), /^prism-\w+\.tar$/);
+  stop(started);
+  const [code] = await once(started.child, "exit");
+  assert.equal(code, 0, started.output());
+  assert.match(started.output(), /"msg":"stopped"/);
+});

@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { TestContext } from "node:test";
+
+/**
+ * An empty file system with its usual directories, removed when the test ends.
+ * @param options.isEmpty without the directories
+ */
+export function makeRoot(t: TestContext, { isEmpty = false }: { isEmpty?: boolean } = {}): string {
+  const root = mkdtempSync(join(tmpdir(), "prism-root-"));
+  t.after(() => rmSync(root, { recursive: true, force: true }));
+  // The user of the service must reach it.
+  chmodSync(root, 0o755);
+  if (isEmpty) return root;
+  for (const directory of ["usr/local/bin", "etc", "dev", "proc", "tmp", "var/lib", "var/cache"])
+    mkdirSync(join(root, directory), { recursive: true });
+  return root;
+}
+
+/** Copies the shared libraries that a program needs, as a minimal image has them. */
+export function addSystem(root: string, program: string): void {
+  const { stdout } = spawnSync("ldd", [program], { encoding: "utf8" });
+  for (const [path] of stdout.matchAll(/\/\S+\.so\S*/g)) {
+    const file = join(root, path.startsWith("/usr/") ? path : `/usr${path}`);
+    mkdirSync(dirname(file), { recursive: true });
+    copyFileSync(path, file);
+  }
+  for (const name of ["bin", "lib", "lib64"]) {
+    mkdirSync(join(root, "usr", name), { recursive: true });
+    if (!readdirSync(root).includes(name)) symlinkSync(`usr/${name}`, join(root, name));
+  }
+}
+
+/** A program of one line for the shell, which it brings along. */
+export function addShellScript(root: string, path: string, line: string): void {
+  addSystem(root, "/bin/sh");
+  copyFileSync("/bin/sh", join(root, "usr/bin/sh"));
+  chmodSync(join(root, "usr/bin/sh"), 0o755);
+  writeFileSync(join(root, path), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+}
+
+/** SIGTERM to the command; unshare itself does not forward it. */
+export function stop({ child }: Sandboxed): void {
+  for (const pid of descendants(child.pid ?? 0)) if (descendants(pid).length === 0) process.kill(pid, "SIGTERM");
+}
+
+/** proc_pid_task(5) */
+function descendants(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+  const children = text
+    .split(" ")
+    .filter((each) => each !== "")
+    .map(Number);
+  return [...children, ...children.flatMap(descendants)];
+}
+
+export interface SandboxOptions {
+  /** Directory that becomes the root of the file system, read-only. */
+  readonly root: string;
+  /** Directories of the root that can be written. */
+  readonly writable: readonly string[];
+  readonly uid: number;
+  readonly gid: number;
+  readonly env: Readonly<Record<string, string>>;
+  readonly command: readonly string[];
+}
+
+/** A process that a {@link runSandboxed} started, with what it has written. */
+export interface Sandboxed {
+  readonly child: ChildProcess;
+  output(): string;
+}
+
+/**
+ * Runs a command as a container does: first process of its own process namespace, root directory
+ * read-only except for `writable`, an unprivileged user, no new privileges. The network is the
+ * machine's. @param options.user `uid:gid`
+ */
+export function runSandboxed(t: TestContext, options: SandboxOptions): Sandboxed {
+  const child = spawn("unshare", unshareArguments(options), { env: options.env, stdio: ["ignore", "pipe", "pipe"] });
+  t.after(() => child.kill("SIGKILL"));
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (part: Buffer) => {
+      output += part.toString();
+    });
+  return { child, output: () => output };
+}
+
+/** {@link runSandboxed} to its end. */
+export function runSandboxedSync(options: SandboxOptions): { status: number | null; output: string } {
+  const { status, stdout, stderr } = spawnSync("unshare", unshareArguments(options), {
+    env: options.env,
+    encoding: "utf8",
+  });
+  return { status, output: `${stdout}${stderr}` };
+}
+
+/** A bind mount of its own stays writable when the one above it becomes read-only (mount(8)). */
+const ENTER = `
+set -eu
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+root=$1 user=$2 writable=$3
+shift 3
+mount --bind "$root" "$root"
+for directory in $writable; do mount --bind "$root$directory" "$root$directory"; done
+mount --rbind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+mount -o remount,bind,ro "$root"
+exec setpriv --no-new-privs chroot --userspec="$user" "$root" "$@"
+`;
+
+function unshareArguments({ root, writable, uid, gid, command }: SandboxOptions): string[] {
+  const namespaces = ["--mount", "--ipc", "--uts", "--pid", "--fork", "--kill-child"];
+  // Without root: a user namespace, in which this user is root and the only user.
+  const isRoot = process.getuid?.() === 0;
+  const user = isRoot ? `${uid}:${gid}` : "0:0";
+  const enter = ["/bin/sh", "-c", ENTER, "sh", root, user, writable.join(" "), ...command];
+  return [...(isRoot ? [] : ["--user", "--map-root-user"]), ...namespaces, ...enter];
+}
