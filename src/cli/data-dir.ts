@@ -78,7 +78,9 @@ export function makeCurrent(
   // Without its key a database is refused before it is changed.
   if (use.opens) sealedBoxOf(config);
   const isNew = isEmpty(config.databaseFile);
-  const applied = migrateFile(config.databaseFile);
+  const progress = out.progress("migrating");
+  const applied = migrateFile(config.databaseFile, isNew ? undefined : (name) => progress.show(name));
+  progress.end();
   if (isNew) out.note(`made a new database in ${config.dataDir} (${sourceOf("dataDir", loaded)})`);
   return applied;
 }

@@ -81,6 +81,19 @@ test("what a server says cannot steer the terminal", (t) => {
   assert.equal(said.text, "prism: no \\u001b[2Jrule\\u000d (NOT_FOUND)\n");
 });
 
+test("work that blocks the event loop is shown on a terminal before it starts", (t) => {
+  const said = stderrOf(t);
+  setTerminal(t, true);
+  const progress = new Output({ json: false, quiet: false, color: false }).progress("migrating");
+  progress.show("0002_more");
+  assert.match(said.text, /migrating: 0002_more, 0 s$/);
+  progress.end();
+  assert.ok(said.text.endsWith("\r\u001b[K"));
+  said.text = "";
+  new Output({ json: true, quiet: false, color: false }).progress("migrating").show("0002_more");
+  assert.equal(said.text, "");
+});
+
 test("progress shows on a terminal once something takes over a second, and is wiped", (t) => {
   const said = stderrOf(t);
   t.mock.timers.enable({ apis: ["setInterval", "Date"] });

@@ -101,6 +101,12 @@ export class Progress {
     this.#state = total ? `${done} of ${total} (${Math.floor((done / total) * 100)} %)` : String(done);
   }
 
+  /** Draws at once: for work that blocks the event loop, and with it the timer. */
+  show(state: string): void {
+    this.#state = state;
+    if (this.#timer) this.#write();
+  }
+
   end(): void {
     if (this.#timer) clearInterval(this.#timer);
     if (this.#isDrawn) process.stderr.write("\r\u001b[K");
@@ -109,7 +115,11 @@ export class Progress {
 
   #draw(): void {
     const elapsedMs = Date.now() - this.#startedAt;
-    if (elapsedMs < SHOW_AFTER_MS) return;
+    if (elapsedMs >= SHOW_AFTER_MS) this.#write();
+  }
+
+  #write(): void {
+    const elapsedMs = Date.now() - this.#startedAt;
     this.#isDrawn = true;
     const state = this.#state === "" ? "" : `${this.#state}, `;
     process.stderr.write(`\r\u001b[K${this.#label}: ${state}${Math.floor(elapsedMs / 1000)} s`);

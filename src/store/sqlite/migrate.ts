@@ -91,7 +91,11 @@ function requireNoTrace(connection: Sqlite, { name, sql }: Migration): void {
  * directory's lock.
  * @returns the applied names. @throws SchemaRefused, and errors of SQLite.
  */
-export function migrateUp(connection: Sqlite, migrations: readonly Migration[] = MIGRATIONS): readonly string[] {
+export function migrateUp(
+  connection: Sqlite,
+  migrations: readonly Migration[] = MIGRATIONS,
+  onStart: (name: string) => void = () => undefined,
+): readonly string[] {
   const { pending } = migrationStatus(connection, migrations);
   if (pending.length === 0) return [];
   connection.exec(
@@ -100,6 +104,7 @@ export function migrateUp(connection: Sqlite, migrations: readonly Migration[] =
   );
   const record = connection.prepare("insert into migrations (name, checksum, appliedAt) values (?, ?, ?)");
   for (const { name, sql } of migrations.filter((migration) => pending.includes(migration.name))) {
+    onStart(name);
     connection
       .transaction(() => {
         connection.exec(sql);
@@ -111,13 +116,13 @@ export function migrateUp(connection: Sqlite, migrations: readonly Migration[] =
 }
 
 /**
- * Opens or creates the database file and migrates it. @returns the applied migrations. @throws
- * SchemaRefused
+ * Opens or creates the database file and migrates it. @param onStart is called before each
+ * migration. @returns the applied migrations. @throws SchemaRefused
  */
-export function migrateFile(file: string): readonly string[] {
+export function migrateFile(file: string, onStart?: (name: string) => void): readonly string[] {
   const connection = openForWriting({ file, busyTimeoutMs: 5000 });
   try {
-    const applied = migrateUp(connection);
+    const applied = migrateUp(connection, MIGRATIONS, onStart);
     // The content of a new database is known.
     if (applied.length === MIGRATIONS.length) noteOwnSchema(connection);
     return applied;
