@@ -24,6 +24,11 @@ export function readAsset(name: string, sourcePath: string): Buffer {
   return packed ? packed.asset(name) : readFileSync(join(import.meta.dirname, "../..", sourcePath));
 }
 
+/** The executable; null when run from source. */
+export function executablePath(): string | null {
+  return packed ? process.execPath : null;
+}
+
 /** Imports a file from disk. The `import` of the packed executable cannot. */
 export function importFile(url: string): Promise<unknown> {
   return packed ? packed.importFile(url) : import(url);

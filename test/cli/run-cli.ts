@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ChildOutput } from "../helpers/child-output.ts";
@@ -129,7 +129,8 @@ function spawnCli(args: readonly string[], { cwd, env, executable }: CliOptions)
     cwd,
     // The configuration of the machine that runs the tests is not theirs.
     env: {
-      PATH: process.env["PATH"],
+      // As where Prism is installed: messages then name commands as `prism …`.
+      PATH: `${dirname(program)}:${process.env["PATH"]}`,
       HOME: cwd,
       PRISM_CONFIG_DIR: join(cwd, "etc"),
       PRISM_MIN_FREE_BYTES: "0",

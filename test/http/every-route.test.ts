@@ -60,6 +60,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     .filter(({ isAlias, path }) => !isAlias && !path.startsWith("/api/v1/"))
     .map(({ path }) => path);
   assert.deepEqual(absolute.sort(), [
+    "/",
     ...["account.css", "account.js", "invite", "project-invitation", "reset-password"].map(
       (page) => `/account/${page}`,
     ),

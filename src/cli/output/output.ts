@@ -1,6 +1,7 @@
 import { stdout } from "node:process";
 import type { Config } from "../../config/load.ts";
 import { createLogger, type ReloadableLogger } from "../../config/logger.ts";
+import { asTyped } from "./text.ts";
 
 interface OutputOptions {
   readonly json: boolean;
@@ -42,7 +43,7 @@ export class Output {
 
   /** A message for the person at the terminal. */
   note(text: string): void {
-    if (!this.quiet) process.stderr.write(`${text}\n`);
+    if (!this.quiet) process.stderr.write(`${asTyped(text)}\n`);
   }
 
   bold(text: string): string {

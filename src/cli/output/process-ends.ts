@@ -4,6 +4,7 @@ import type { Logger } from "../../core/log.ts";
 import { isUncaughtHandled } from "../../core/runtime.ts";
 import { CommandError, describeFailure, EXIT, type Failure } from "./exit-codes.ts";
 import { printable } from "./output.ts";
+import { asTyped } from "./text.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -64,7 +65,7 @@ export function reportFailure(error: unknown): number {
     process.stderr.write(`${JSON.stringify({ error: body })}\n`);
   } else if (!(error instanceof CommanderError)) {
     // Texts of a server or of a stored rule are part of some messages.
-    process.stderr.write(`prism: ${message.split("\n").map(printable).join("\n")}\n`);
+    process.stderr.write(`prism: ${asTyped(message).split("\n").map(printable).join("\n")}\n`);
   }
   return exitCode;
 }

@@ -1,5 +1,8 @@
+import { realpathSync } from "node:fs";
+import { delimiter, join, relative } from "node:path";
 import { cleanText, codePointLength } from "../../core/clean-text.ts";
 import { CsvReader } from "../../core/csv.ts";
+import { executablePath } from "../../core/runtime.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
 const MAX_LABEL = 100;
@@ -19,6 +22,36 @@ export function requireLabel(text: string, flag: string): string {
 export function requireFuture(at: number | undefined): void {
   if (at !== undefined && at <= Date.now())
     throw new CommandError(EXIT.conflict, `--expires ${new Date(at).toISOString()} has passed`);
+}
+
+/** `prism` in front of a command, but not the user of `sudo -u prism`. */
+const COMMAND = /(?<![\w./-]|-u )prism (?=[a-z…])/g;
+
+/**
+ * A message with its commands as they work where the reader is: `./dist/prism tail` in a checkout,
+ * where no `prism` is on the PATH.
+ */
+export function asTyped(text: string, executable = executablePath()): string {
+  if (executable === null || text.search(COMMAND) < 0 || isOnPath(executable)) return text;
+  const fromHere = relative(process.cwd(), executable);
+  const path = fromHere.startsWith("..") ? executable : `./${fromHere}`;
+  const typed = /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+  return text.replaceAll(COMMAND, `${typed} `);
+}
+
+function isOnPath(executable: string): boolean {
+  const real = (path: string): string | undefined => {
+    try {
+      return realpathSync(path);
+    } catch {
+      return undefined;
+    }
+  };
+  const [first] = (process.env["PATH"] ?? "")
+    .split(delimiter)
+    .map((dir) => real(join(dir, "prism")))
+    .filter((path) => path !== undefined);
+  return first !== undefined && first === real(executable);
 }
 
 /** In the largest unit of which there are two: `90 s`, `45 min`. */

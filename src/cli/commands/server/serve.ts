@@ -19,6 +19,7 @@ import { lockDataDir, lostDatabase, makeCurrent, requireSomeDatabase } from "../
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { openLog } from "../../output/output.ts";
 import { endOnStray, ignoreSignals, interrupt } from "../../output/process-ends.ts";
+import { asTyped } from "../../output/text.ts";
 import { backupWarning, newestBackupAt } from "./archives.ts";
 
 /**
@@ -117,7 +118,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   reloadOnSignal(app, config, load, log);
   if (!isNew) warnOfBackups(config, app, log);
   notifySystemd(log);
-  announce(context, config, app, log);
+  announce(context, loaded, app, log);
 }
 
 function warningsOf(loaded: LoadedConfig): string[] {
@@ -161,14 +162,18 @@ function notifySystemd(log: Logger): void {
   });
 }
 
-function announce({ out }: Context, config: Config, app: App, log: Logger): void {
+function announce({ out }: Context, loaded: LoadedConfig, app: App, log: Logger): void {
+  const { config, origins } = loaded;
   const { host, env, dataDir, extraPorts } = config;
   const at = (port: number): string => localUrlOf(config, port);
   const base = at(app.port);
   const also = extraPorts.length > 0 ? `  also ${extraPorts.map(at).join(" ")}` : "";
   log.info({ port: app.port, extraPorts, host, env, dataDir, pid: process.pid }, "ready");
   out.note(`Prism is ready: ${base}  docs ${base}/docs  health ${base}/health${also}`);
-  announceFirstAdmin(out, app, base);
+  // The reader's shell may know nothing of this one's flags and variables.
+  const isFound = !["flag", "environment"].includes(origins.get("dataDir") ?? "default");
+  const there = isFound ? "" : ` --data-dir ${dataDir}`;
+  announceFirstAdmin(out, app, base, there);
   if (env !== "development") return;
   out.note(
     "Development mode: listening on this machine only unless HOST is set. For production set NODE_ENV=production.",
@@ -177,19 +182,19 @@ function announce({ out }: Context, config: Config, app: App, log: Logger): void
     out.note(`Development: curl -s ${base}/dev/token returns a token of the administrator dev, on this machine only;`);
   else
     out.note(
-      "Development: no /dev/token, because publicUrl names another host; prism token create --user dev makes a token,",
+      `Development: no /dev/token, because publicUrl names another host; prism token create --user dev${there} makes a token,`,
     );
-  out.note("prism user passwd dev sets a password for that account.");
-  out.note('Commands with the same data directory use this server: prism tail, prism send "Hello".');
+  out.note(`prism user passwd dev${there} sets a password for that account.`);
+  out.note(`Commands on the same data directory use this server: prism tail${there}, prism send "Hello"${there}.`);
 }
 
 /** A terminal is where secrets are shown; with --quiet, too, for it is the only time. */
-function announceFirstAdmin(out: Context["out"], { firstAdmin }: App, base: string): void {
-  const orByCommand = "or: prism user create --username admin --role Admin --password";
+function announceFirstAdmin(out: Context["out"], { firstAdmin }: App, base: string, there: string): void {
+  const orByCommand = `or: prism user create --username admin --role Admin --password${there}`;
   if (firstAdmin.state === "setupToken") {
+    const registration = `Send it as setupToken with the first registration (POST ${base}/api/v1/auth/register)`;
     process.stderr.write(
-      `No administrator yet. Setup token, shown this once: ${firstAdmin.token}\n` +
-        `Send it as setupToken with the first registration (POST ${base}/api/v1/auth/register), ${orByCommand}\n`,
+      `No administrator yet. Setup token, shown this once: ${firstAdmin.token}\n${registration}, ${asTyped(orByCommand)}\n`,
     );
   } else if (firstAdmin.state === "awaited") {
     out.note(`No administrator yet. Register with the setup token that the first start has shown, ${orByCommand}`);

@@ -8,6 +8,7 @@ export const OPERATIONS: Table = {
   "GET /health/db": [open("/health/db")],
   "GET /health/redis": [open("/health/redis")],
   "GET /api/v1/openapi.json": [open("/api/v1/openapi.json")],
+  "GET /": [{ ...open("/"), served: [404, "NOT_FOUND"] }],
   "GET /docs": [open("/docs")],
   "GET /docs/:topic": [open("/docs/rules")],
   "GET /docs/decisions/:topic": [open("/docs/decisions/http")],
