@@ -307,6 +307,9 @@ test("groups of operations have a description and an order: what people use firs
   assert.deepEqual(info["license"], { name: "MIT", identifier: "MIT" });
   for (const text of ["/api/v1/auth/login", "/dev/token", "/docs/realtime", "/docs/socketio", "/docs/pusher"])
     assert.ok(String(info["description"]).includes(text), text);
+  const links = new Set(JSON.stringify({ info, tags }).match(/\/docs(\/[a-z-]+)?(?=\))/g));
+  assert.ok(links.size > 15);
+  for (const link of links) assert.equal((await prism.get(link, { token: null })).status, 200, link);
   const used = Object.values(paths).flatMap((methods) => Object.values(methods).flatMap((each) => each.tags));
   assert.deepEqual(new Set(used), new Set(names), "no group is empty");
 });

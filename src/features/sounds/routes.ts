@@ -163,7 +163,7 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
     params: s.SoundParams,
     query: s.MediaQuery,
     otherStatuses: [206],
-    response: { contentType: "audio/*", description: "The file, or the range of it that was asked for" },
+    response: { contentType: "audio/*", description: "The file, or the requested range (206)" },
     errors: ["SIGNATURE_INVALID", "LINK_EXPIRED", "SOUND_NOT_FOUND", "OVERLOADED", "NOT_CONFIGURED"],
     handle: (exchange, { params, query }) =>
       sendSound(context, exchange, { id: params.id, exp: query.exp ?? "", sig: query.sig ?? "" }),

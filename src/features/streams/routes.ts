@@ -191,7 +191,7 @@ function serve(server: FeatureServer, context: RealtimeContext): void {
       otherStatuses: [204],
       response: {
         contentType: "text/event-stream",
-        description: "Items `id: <offset>`, `data: <event>`; `event: gap` and `event: auth_expired` are named",
+        description: "Events as `id: <offset>` and `data: <event>`; also `event: gap` and `event: auth_expired`",
       },
       errors: ["PROJECT_NOT_FOUND", "ORIGIN_REFUSED", "CHANNEL_FORBIDDEN"],
       handle(exchange, { params, query }) {

@@ -43,9 +43,8 @@ an API key as \`X-API-Key\`.
 
 **Errors** are \`{error: {code, message, requestId, details?}}\`. Codes are stable; messages are not.
 
-**Lists** are read by \`page\` or \`offset\`, or by following \`nextCursor\`.
-
-**Times** are RFC 3339 with an offset. **Durations** are milliseconds.
+**Lists** are read by \`page\` or \`offset\`, or by following \`nextCursor\`. **Times** are RFC 3339 with an
+offset, **durations** milliseconds. The rules of all operations: [HTTP API](/docs/http).
 
 **Live connections** are no operations of this document: WebSocket at \`/ws\`, \`/ws/updates\` and
 \`/realtime/{projectId}\` ([Realtime](/docs/realtime)), Socket.IO at \`/socket.io/\` ([Socket.IO](/docs/socketio)),
@@ -53,7 +52,7 @@ Pusher clients at \`/app/{key}\` and the Pusher HTTP API at \`/apps/{appId}/…\
 
 /** The groups of operations in the order of the page, each with its page under /docs. */
 const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = [
-  ["Events", "What happened: programs send events into projects, and rules evaluate them", "rules"],
+  ["Events", "Programs send events into projects, and rules evaluate them", "rules"],
   ["Rules", "A condition on events, and who is notified when it matches", "rules"],
   ["Notifications", "Notifications of the caller, and sending them directly", "delivery"],
   ["Messages", "Private messages between two users, now or later", "messages"],
@@ -68,10 +67,10 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Transfer buckets", "Balances that are watched against a threshold", "buckets"],
   ["Projects", "Projects, their members, invitations and API keys", "projects"],
   ["Authentication", "Register, log in, and manage sessions and passwords", "security"],
-  ["Users", "The caller's own account, and the accounts of others", "security"],
-  ["Roles", "Sets of permissions that users hold", "security"],
-  ["Jobs", "Background jobs and their queues", "cli-queue"],
-  ["Workers", "For programs that run jobs outside the server", "delivery"],
+  ["Users", "The caller's own account, and the accounts of others", "permissions"],
+  ["Roles", "Sets of permissions that users hold", "permissions"],
+  ["Jobs", "Background jobs and their queues", "jobs"],
+  ["Workers", "For programs that run jobs outside the server", "operating"],
   ["Modules", "Loaded modules", "modules"],
   ["Operations", "Health, status and metrics", "operating"],
   ["Audit", "The tamper-evident log of changes", "security"],

@@ -144,7 +144,7 @@ export const CreateKey = example(
     scopes: v.optional(
       doc(
         v.pipe(v.array(v.picklist(KEY_SCOPES)), v.minLength(1)),
-        "What the key may do; default: send and read events",
+        "What the key may do; default: `events:write` and `events:read`",
       ),
     ),
     expiresAt: v.optional(doc(instant, "End of its validity; default: none")),

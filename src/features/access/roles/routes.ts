@@ -231,7 +231,7 @@ const RoleView = named(
   }),
 );
 
-const params = v.object({ id: doc(v.string(), "Id or name of the role") });
+const params = v.object({ id: doc(v.string(), "Id of the role") });
 /** In the query: the body of a DELETE has no meaning (RFC 9110 section 9.3.5). */
 const Reassign = object({
   reassignTo: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id of the role that its holders get instead")),

@@ -34,7 +34,7 @@ export const RegisterBody = example(
     name: v.optional(doc(text(255), "Display name")),
     timezone: v.optional(doc(name, "IANA time zone such as Europe/Berlin")),
     inviteToken: v.optional(doc(linkToken, "Token of an invitation to this server")),
-    setupToken: v.optional(doc(linkToken, "Token for the first account, from the log of a new server")),
+    setupToken: v.optional(doc(linkToken, "Setup token that a new server shows at its first start")),
     projectInviteToken: v.optional(doc(linkToken, "Token of an invitation to a project")),
   }),
   { username: "alan", email: "alan@example.com", password: "correct horse battery staple", name: "Alan Turing" },

@@ -98,7 +98,6 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       path: `${PATH}/:id/test`,
       id: "testWebhook",
       summary: "Send a test notification to a webhook and return the result",
-      returns: "The result of the call",
       ...one,
       response: s.TestView,
       errors: ["WEBHOOK_NOT_FOUND", "URL_REFUSED", "OVERLOADED"],

@@ -63,15 +63,15 @@ export const WebhookView = named(
   v.object({
     id: v.string(),
     projectId: v.nullable(v.string()),
-    userId: doc(v.nullable(v.string()), "Whose it is; null for a project's"),
+    userId: doc(v.nullable(v.string()), "Owner; null for a webhook of a project"),
     url: v.string(),
     eventTypes: v.array(v.string()),
     active: v.boolean(),
-    failures: selfChanging(doc(v.number(), "Attempts that have failed in a row; the 50th disables the webhook")),
-    disabledAt: selfChanging(
-      doc(v.nullable(v.string()), "When it was disabled for its failures, or for answering 410"),
+    failures: selfChanging(doc(v.number(), "Consecutive failed attempts; the 50th disables the webhook")),
+    disabledAt: selfChanging(doc(v.nullable(v.string()), "Time when it was disabled for failures or an answer of 410")),
+    previousSecretUntil: selfChanging(
+      doc(v.nullable(v.string()), "End of the time in which the previous secret also signs"),
     ),
-    previousSecretUntil: selfChanging(doc(v.nullable(v.string()), "Until when a secret of before signs too")),
     createdBy: v.nullable(v.string()),
     version: v.number(),
     createdAt: v.string(),
@@ -86,16 +86,20 @@ export const WebhookWithSecret = named(
   "A webhook; with its secret when it is new",
   v.object({
     ...WebhookView.entries,
-    secret: v.optional(doc(v.string(), "whsec_ and 32 bytes in base64; shown this once")),
+    secret: v.optional(doc(v.string(), "`whsec_` and 32 bytes in base64, returned only once")),
   }),
 );
 
-export const TestView = v.object({
-  webhookId: doc(v.string(), "The header webhook-id of the call"),
-  delivered: doc(v.boolean(), "Whether the answer was 2xx"),
-  status: doc(v.nullable(v.number()), "What the other side answered; null for nothing"),
-  error: doc(v.nullable(v.string()), "Why it was not delivered"),
-});
+export const TestView = named(
+  "WebhookTest",
+  "The result of the test call",
+  v.object({
+    webhookId: doc(v.string(), "Header `webhook-id` of the call"),
+    delivered: doc(v.boolean(), "Whether the answer was 2xx"),
+    status: doc(v.nullable(v.number()), "Status of the answer; null without an answer"),
+    error: doc(v.nullable(v.string()), "Reason of a failure"),
+  }),
+);
 export type TestView = v.InferOutput<typeof TestView>;
 
 export function webhookView(webhook: WebhookRow, now: number): WebhookView {
