@@ -6,13 +6,13 @@ import type { Services } from "./open-services.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
 
-/** From now on what is committed changes the memory of this process. */
+/** Starts to apply commits to the memory of this process. */
 export function applyEffects(base: Base, core: Core, services: Services): void {
   const table = effectTable(base, core, services);
   base.database.whenCommitted((effect) => applyEffect(table, effect));
 }
 
-/** Each type of effect and what it changes in memory: the one way from a commit to it. */
+/** The change in memory for each type of effect: the only way from a commit to memory. */
 function effectTable({ bus }: Base, core: Core, { schedules, delivery }: Services): EffectTable {
   const { reads } = core.access;
   const { runner, workerLeases } = core.jobs;
@@ -63,5 +63,5 @@ export function forgetRights({ access, live, pipeline }: Core, change: RightsCha
   live.connections.noteRightsChanged(change);
 }
 
-/** Changes of who a rule reaches. */
+/** Changes that affect the recipients of rules. */
 const RECIPIENT_CHANGES: ReadonlySet<RightsChange["of"]> = new Set(["user", "role", "project"]);

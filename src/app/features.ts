@@ -36,8 +36,8 @@ import type { Feature } from "../module/feature.ts";
 import type { Parts } from "./parts.ts";
 
 /**
- * The features of Prism with what each of them needs. They are registered in the order of their
- * names, and their routes keep that order in the router and in the API's description.
+ * The built-in features with their dependencies. They are registered in the order of their names,
+ * which is also the order of their routes in the router and the API description.
  */
 export function builtInFeatures(parts: Parts): Feature[] {
   const features = [
@@ -51,7 +51,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
   return features.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** Accounts, roles, projects and logging in. */
+/** Accounts, roles, projects and sessions. */
 function accessFeatures(parts: Parts): Feature[] {
   const { base, core, http } = parts;
   const { database: db, clock, config, settings } = base;
@@ -97,7 +97,7 @@ function accessFeatures(parts: Parts): Feature[] {
   ];
 }
 
-/** Events, the rules that decide them, and what explains a decision. */
+/** Events, rules, and explanations of decisions. */
 function eventFeatures({ base, core, http, services }: Parts): Feature[] {
   const { database: db, reader, clock, config, settings } = base;
   const { principals, projects, users } = core.access;
@@ -129,7 +129,7 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
   ];
 }
 
-/** What people read, hear and write. */
+/** Notifications, sounds, messages, tasks and the like. */
 function notificationFeatures({ base, core, http, services }: Parts): Feature[] {
   const { database: db, clock, config, settings, box, storage, committer } = base;
   const { projects, users, reads } = core.access;
@@ -160,7 +160,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
   ];
 }
 
-/** The streams, over Prism's own protocols and Pusher's. */
+/** Streams over Prism's and Pusher's protocols. */
 function liveFeatures(parts: Parts): Feature[] {
   const { database: db, clock, config, storage } = parts.base;
   const { projects, tickets } = parts.core.access;
@@ -197,7 +197,7 @@ function liveFeatures(parts: Parts): Feature[] {
   ];
 }
 
-/** What happens later: jobs, schedules, timers, and what works on them. */
+/** Jobs, schedules, timers, and features based on them. */
 function jobFeatures({ base, core, services }: Parts): Feature[] {
   const { database: db, clock, config, settings, storage } = base;
   const { principals, projects, users } = core.access;
@@ -213,7 +213,7 @@ function jobFeatures({ base, core, services }: Parts): Feature[] {
   ];
 }
 
-/** What operators look at. */
+/** Features for operators. */
 function operatorFeatures({ base, core, http, services, upkeep }: Parts): Feature[] {
   const { database: db, clock, clockTrust, config, metrics, settings, startedAt, storage, store } = base;
   const { runner } = core.jobs;
@@ -252,7 +252,7 @@ function operatorFeatures({ base, core, http, services, upkeep }: Parts): Featur
   ];
 }
 
-/** A URL that is refused stays so, unless its host was only not found. */
+/** A refused URL is a permanent error, unless its host was only not found. */
 function pusherWebhookCaller(config: Config): PusherOwn["callWebhook"] {
   const outside = new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { timeoutMs: PUSHER_WEBHOOK_TIMEOUT_MS });
   return (url, request) =>
@@ -266,7 +266,7 @@ function pusherWebhookCaller(config: Config): PusherOwn["callWebhook"] {
 /** As at Pusher. */
 const PUSHER_WEBHOOK_TIMEOUT_MS = 4000;
 
-/** Whether a browser page of this origin may open live connections. */
+/** Whether a web page of this origin may open live connections. */
 export function allowsOrigin({ base: { config, settings, listening } }: Parts, origin: string): boolean {
   return settings.cors.allows(origin) || ownOrigins(config, listening.port).includes(origin);
 }

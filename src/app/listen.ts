@@ -6,8 +6,8 @@ import { noteCertificate } from "../http/tls.ts";
 import type { Parts } from "./parts.ts";
 
 /**
- * Starts what runs by itself, in order: modules before requests, requests before jobs. @returns
- * once everything runs
+ * Starts active parts in order: modules before requests, requests before jobs. @returns once
+ * everything runs
  * @throws ListenRefused
  */
 export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> {
@@ -24,7 +24,7 @@ export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> 
   upkeep.descriptors.start();
 }
 
-/** To be called once the server listens. */
+/** Call it once the server listens. */
 export async function startWork({ base, core, services, upkeep }: Parts): Promise<void> {
   upkeep.foreign.start();
   upkeep.usage.start();
@@ -40,7 +40,7 @@ async function openPort({ base: { config, store }, http: { listener } }: Parts):
   try {
     return listener.listen(config.host, config.port, config.extraPorts);
   } catch (error) {
-    // Before the ports that were taken are free again: one of them may be named twice.
+    // Explained while our ports are still in use: one of them may be listed twice.
     const refusal = error instanceof ListenRefused ? await error.explained() : error;
     listener.close();
     void store.close();
@@ -48,7 +48,7 @@ async function openPort({ base: { config, store }, http: { listener } }: Parts):
   }
 }
 
-/** A file system without sockets does not keep the server from its ports. */
+/** A file system without sockets does not prevent the ports from being used. */
 function openControl({ base: { config, log }, http: { listener } }: Parts): void {
   const path = join(config.dataDir, CONTROL_SOCKET);
   try {
@@ -58,7 +58,7 @@ function openControl({ base: { config, log }, http: { listener } }: Parts): void
   }
 }
 
-/** Takes over the settings that may change while the server runs, and a renewed certificate. */
+/** Applies reloadable settings and a renewed certificate. */
 export function reload({ base, core, http: { listener } }: Parts, config: Config): void {
   const tls = tlsFilesOf(config);
   if (tls && listener.isTls && listener.renewCertificate(tls)) noteCertificate(listener.certificate, base.log);

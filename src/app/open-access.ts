@@ -15,7 +15,7 @@ import {
 import { RealtimeTickets } from "../features/streams/index.ts";
 import type { Base } from "./open-store.ts";
 
-/** Who may do what: accounts, projects, and what turns credentials into principals. */
+/** Accounts, projects, and the resolution of credentials to principals. */
 export interface Access {
   readonly defaultProjectId: string;
   /** The development administrator; null outside development. */
@@ -27,13 +27,13 @@ export interface Access {
   readonly projects: Projects;
   readonly users: UserDirectory;
   readonly accounts: AccountContext;
-  /** Answers that are kept until what they show changes. */
+  /** Cached answers. */
   readonly reads: ReadCaches;
 }
 
 /**
- * Makes what every installation has, and the configured administrator. @throws ConfigRefused, after
- * closing the store
+ * Creates what every installation has, and the configured administrator. @throws ConfigRefused
+ * after closing the store
  */
 export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueueMail"]): Promise<Access> {
   const { config, database, reader, audit, clock, log, publicUrl } = base;

@@ -11,11 +11,11 @@ import { HSTS_LINE } from "../http/tls.ts";
 import type { Access } from "./open-access.ts";
 import type { Base } from "./open-store.ts";
 
-/** What answers requests; nothing listens yet. */
+/** Answers requests; nothing listens yet. */
 export interface Http {
   readonly listener: HttpListener;
   readonly router: Router;
-  /** Counts the bytes of all bodies at hand. */
+  /** Counts the bytes of all bodies in memory. */
   readonly bodies: BodyReader;
   readonly kernel: HttpKernel;
   readonly forwards: UntrustedForwards;

@@ -10,13 +10,13 @@ import { PusherRegistry } from "../live/protocols/pusher/pusher-registry.ts";
 import type { Access } from "./open-access.ts";
 import type { Base } from "./open-store.ts";
 
-/** Live connections and the streams that they follow. */
+/** Live connections and their streams. */
 export interface Live {
   readonly sounds: SoundServices;
   readonly pusher: PusherApp;
-  /** Who is in which channel of the embedded Pusher server; empty with `pusher.mode` remote. */
+  /** Members of the channels of the embedded Pusher server; empty with `pusher.mode` remote. */
   readonly pusherRegistry: PusherRegistry;
-  /** Modules that say who may subscribe to channels of Pusher's. */
+  /** Decisions of modules about subscriptions to Pusher channels. */
   readonly channelAuthorizers: ChannelAuthorizers;
   readonly presence: Presence;
   readonly realtimeAccess: RealtimeAccess;

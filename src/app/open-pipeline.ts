@@ -15,14 +15,14 @@ import type { Access } from "./open-access.ts";
 import type { Live } from "./open-live.ts";
 import type { Base } from "./open-store.ts";
 
-/** The way of an event: taken in, decided by rules, announced; its jobs run beside it. */
+/** The event pipeline: ingest, deciding by rules, announcing, and their jobs. */
 export interface Pipeline {
   readonly rules: RuleBook;
   readonly throttle: Throttle;
-  /** The channels that lead out of the program. */
+  /** The external channels. */
   readonly channels: Channels;
   readonly metrics: PipelineMetrics;
-  /** Tells live connections what has been committed. */
+  /** Publishes commits to live connections. */
   readonly announcer: Announcer;
   readonly backlog: Backlog;
   readonly events: EventPipeline;

@@ -19,7 +19,7 @@ import type { Http } from "./open-http.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
 
-/** What notifies, now or later, and by which channel; and what loads modules. */
+/** Notifications now and later, their channels, and the loader of modules. */
 export interface Services {
   readonly time: TimeService;
   readonly schedules: Schedules;
@@ -31,7 +31,7 @@ export interface Services {
   readonly delivery: DeliveryMemory;
   readonly idempotency: Idempotency;
   readonly modules: ModulesServices;
-  /** The features of Prism, once they are registered. */
+  /** The built-in features, once they are registered. */
   readonly features: Feature[];
 }
 

@@ -21,17 +21,17 @@ export interface BaseOptions {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly warnings?: readonly string[];
-  /** Something without which nothing can be stored has died; the process should end. */
+  /** Called when the store has failed and the process should exit. */
   readonly onFatal: (error: Error) => void;
 }
 
-/** What everything else is built on: the configuration, the clock, the log and the open store. */
+/** The base of everything else: configuration, clock, log and open store. */
 export interface Base {
   readonly config: Config;
-  /** The settings that a reload changes. */
+  /** The reloadable settings. */
   readonly settings: LiveSettings;
   readonly clock: Clock;
-  /** Whether the clock may be believed. */
+  /** Whether the clock is trusted. */
   readonly clockTrust: ClockTrust;
   readonly startedAt: number;
   readonly log: Logger;
@@ -47,9 +47,9 @@ export interface Base {
   readonly bus: EventBus;
   /** Problems of the configuration, for operators. */
   readonly warnings: readonly string[];
-  /** The port of the configuration; once the server listens, the one it has got. */
+  /** The configured port; once the server listens, the actual one. */
   readonly listening: { port: number };
-  /** What clients call this server. */
+  /** The server's address for clients. */
   publicUrl(): string;
 }
 
@@ -92,7 +92,7 @@ function limitOf({ maxDbBytes }: Config, store: Store) {
 }
 
 /**
- * Opens the store for the server that holds the data directory. @throws DataDirRefused, UnsealError
+ * Opens the store for the holder of the data directory's lock. @throws DataDirRefused, UnsealError
  * when the encryption key is another one
  */
 function openServerStore({ config, log, onFatal }: BaseOptions, box: SealedBox, metrics: Metrics): Store {

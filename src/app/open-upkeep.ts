@@ -44,7 +44,7 @@ class ForeignWrites {
   }
 }
 
-/** What runs from time to time while the server does. */
+/** Periodic work of a running server. */
 export interface Upkeep {
   readonly auditHead: AuditHeadKeeper;
   readonly retention: RetentionJob;

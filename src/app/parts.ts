@@ -5,8 +5,8 @@ import type { Upkeep } from "./open-upkeep.ts";
 import type { Core } from "./start-core.ts";
 
 /**
- * The parts of a running server, by the step that made them. For the steps of this folder, tests,
- * diagnosis and `prism seed`; features never see it.
+ * The parts of a running server, by the step that created them. For the steps of this folder,
+ * tests, diagnosis and `prism seed`; features never see it.
  */
 export interface Parts {
   readonly base: Base;

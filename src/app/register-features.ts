@@ -9,7 +9,9 @@ import { allowsOrigin, builtInFeatures } from "./features.ts";
 import type { Parts } from "./parts.ts";
 import { registerSystemMetrics, registerUpkeepMetrics } from "./system-metrics.ts";
 
-/** Puts the features, their jobs, metrics and sockets on the server, which does not answer yet. */
+/**
+ * Registers the features with their jobs, metrics and sockets on a server that does not answer yet.
+ */
 export async function registerFeatures(parts: Parts): Promise<void> {
   handleOwnJobs(parts);
   registerMetrics(parts);
@@ -19,12 +21,12 @@ export async function registerFeatures(parts: Parts): Promise<void> {
   mountSockets(parts);
 }
 
-/** One that cannot be registered is a defect, so it ends the start. */
+/** A failed registration is a defect and ends the start. */
 export async function registerFeature(feature: Feature, parts: Parts): Promise<void> {
   await feature.register(serverOf(feature.name, parts), servicesOf(feature.name, parts));
 }
 
-/** The services of every module, for a feature or another part of the program with this name. */
+/** The services of every module, for a feature or part with this name. */
 export function servicesOf(name: string, { base, services }: Parts): CoreServices {
   const { scheduler, kv } = services.modules.own(name);
   return {

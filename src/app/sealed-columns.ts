@@ -8,14 +8,14 @@ import type { Database, ReadDb, Trx } from "../store/database.ts";
 import type { Schema } from "../store/schema.ts";
 import { SEALED_SETTINGS, settingSealContext } from "../store/sealed-settings.ts";
 
-/** A column whose values are sealed, each under its own place. */
+/** A column with sealed values, each with its own seal context. */
 export interface SealedColumn {
   /** `table.column` */
   readonly name: string;
-  /** Ids after `after`, in their order, of values that another key than `keyId` has sealed. */
+  /** Values after `after`, by id, that another key than `keyId` has sealed. */
   stale(db: ReadDb, keyId: Uint8Array, after: string, limit: number): Promise<SealedValue[]>;
   replace(trx: Trx, id: string, sealed: Uint8Array): Promise<void>;
-  /** How many values each key has sealed, by key id. */
+  /** Number of values by key id. */
   byKey(db: ReadDb): Promise<{ keyId: Uint8Array; values: number }[]>;
 }
 
@@ -44,13 +44,13 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
 ];
 
 interface ColumnOptions {
-  /** Column that names the row. */
+  /** Column that identifies the row. */
   readonly id?: string;
-  /** Which rows hold a sealed value; absent: all. */
+  /** Rows with a sealed value; undefined: all. */
   readonly where?: RawBuilder<unknown>;
 }
 
-/** @param place under which the value of the row with this id is sealed */
+/** @param place seal context of the row with this id */
 function sealedColumn(
   table: keyof Schema,
   column: string,
@@ -81,16 +81,15 @@ function sealedColumn(
 const BATCH = 200;
 
 export interface Resealed {
-  /** Values that were sealed again with the current key. */
+  /** Values sealed again with the current key. */
   readonly resealed: number;
-  /** Values that no configured key opens; they are left as they are. */
+  /** Values that no configured key opens; they are unchanged. */
   readonly unreadable: number;
 }
 
 /**
- * Seals with the current key what earlier ones have sealed, in transactions of a few hundred
- * values, each with its record in the audit trail. What is done already is known by its key id, so
- * whoever is interrupted begins again and goes on where it was.
+ * Reseals values of earlier keys with the current one, in transactions of a few hundred values,
+ * each with an audit row. The key id shows what is done, so an interrupted run can be repeated.
  */
 export async function reseal(
   parts: { readonly database: Database; readonly audit: AuditService; readonly box: SealedBox },

@@ -5,7 +5,7 @@ import { type Live, openLive } from "./open-live.ts";
 import { openJobQueues, openPipeline, type Pipeline } from "./open-pipeline.ts";
 import type { Base } from "./open-store.ts";
 
-/** What every feature is built on. */
+/** The base of every feature. */
 export interface Core {
   readonly access: Access;
   readonly live: Live;

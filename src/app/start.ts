@@ -13,24 +13,24 @@ import { startCore } from "./start-core.ts";
 import { stop, stopCommand } from "./stop.ts";
 
 export interface AppOptions extends BaseOptions {
-  /** Takes the audit trail as it is where `audit.head` says otherwise. */
+  /** Accepts an audit trail that contradicts `audit.head`. */
   readonly acceptAudit?: boolean;
 }
 
 /** A running Prism. */
 export interface App {
   readonly port: number;
-  /** What every module is given. */
+  /** The services of every module. */
   readonly services: CoreServices;
   /** For tests, diagnosis and `prism seed`. */
   readonly parts: Parts;
-  /** How the first administrator comes to be; a setup token in it is to be shown now. */
+  /** The state of the first administrator; a setup token in it must be shown now. */
   readonly firstAdmin: FirstAdmin;
-  /** Takes over the settings that may change while it runs. */
+  /** Applies reloadable settings. */
   reload(config: Config): void;
   /**
-   * Stops in order: no new requests, those under way are answered, sockets told to come back, jobs
-   * ended, the database closed.
+   * Stops in order: no new requests, running ones are answered, sockets close with a request to
+   * reconnect, jobs end, the database closes.
    */
   stop(): Promise<void>;
 }
@@ -57,9 +57,9 @@ export async function startApp(options: AppOptions): Promise<App> {
 }
 
 /**
- * The same core for one command, reachable by a socket of its own. Nothing runs by itself: no port,
- * job, timer, schedule, module or sweep; what a request leaves to do is done by the next server.
- * The caller holds the lock on the data directory.
+ * The same core for one command, reachable through its own socket. No port, job, timer, schedule,
+ * module or sweep runs; the next server does the work that a request leaves. The caller holds the
+ * lock on the data directory.
  */
 export async function startCommandApp(options: BaseOptions, socket: string): Promise<{ stop(): Promise<void> }> {
   const { config } = options;

@@ -3,18 +3,16 @@ import { linksIdle } from "../features/access/index.ts";
 import { lastRequests } from "../http/listener.ts";
 import type { Parts } from "./parts.ts";
 
-/** How long links that were asked for may delay a stop; they can be asked for again. */
+/** How long requested account links may delay a stop; users can request them again. */
 const LINK_LIMIT_MS = 5000;
 
-/**
- * How long after `shutdownMs` the last commits, the audit head and the move of the WAL may take.
- */
+/** Time after `shutdownMs` for the last commits, the audit head and the move of the WAL. */
 const LAST_STEPS_MS = 2000;
 
 /**
- * Stops in order: no new connections, requests under way are answered, sockets are told to
- * reconnect, jobs end, the database is closed. Kept connections stay open until nothing more comes
- * on them: what a client has sent before it could know of the stop is answered 503.
+ * Stops in order: no new connections, running requests are answered, sockets are asked to
+ * reconnect, jobs end, the database closes. Idle connections stay open for a while: requests sent
+ * before the client noticed the stop are answered with 503.
  */
 export async function stop({ base, core, http, services, upkeep }: Parts): Promise<void> {
   const { bus, store } = base;
@@ -29,12 +27,12 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   listener.stopListening();
   const deadline = Date.now() + shutdownMs;
   const left = (): number => Math.max(0, deadline - Date.now());
-  // For what the next start would have to make up for; on a slow disk it does.
+  // Steps that the next start would otherwise make up for, as on a slow disk.
   const lastLeft = (): number => Math.max(0, deadline + LAST_STEPS_MS - Date.now());
   const answered = kernel.requests.drain();
   const quiet = lastRequests(kernel.requests, listener, shutdownMs);
-  // An event stream is a request under way: it ends with the sockets, so the requests cannot be
-  // waited for first.
+  // An event stream is a running request that ends with the sockets, so requests cannot be awaited
+  // first.
   await Promise.all([within(left(), answered), connections.drain(Math.min(1000, left()))]);
   upkeep.retention.stop();
   await within(left(), services.schedules.stop());
@@ -57,7 +55,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
 }
 
 /**
- * Ends the core of one command after its last answer. @param auditSeq the end of the audit trail
+ * Stops the core of one command after its last answer. @param auditSeq the end of the audit trail
  * before it
  */
 export async function stopCommand({ base, core, http, upkeep }: Parts, auditSeq: number): Promise<void> {

@@ -10,10 +10,10 @@ import type { Store } from "../store/store.ts";
 import type { StorageGuard } from "../store/write-health.ts";
 import type { Http } from "./open-http.ts";
 
-/** Those of prom-client. */
+/** As in prom-client. */
 const GC_BUCKETS = [0.001, 0.01, 0.1, 1, 2, 5];
 
-/** What dashboards for Node processes expect, under the names of prom-client. */
+/** Metrics that dashboards for Node processes expect, with the names of prom-client. */
 function registerProcessMetrics(metrics: Metrics): void {
   metrics.gauge("prism_build_info", "Version of the server; always 1", () => [[{ version: VERSION }, 1]]);
   const maxDescriptors = readLimit();
@@ -31,8 +31,8 @@ function registerProcessMetrics(metrics: Metrics): void {
 const DESCRIPTORS = "/proc/self/fd";
 
 /**
- * The directory's size is their number since Linux 6.2; before, its names are counted. 0 where the
- * system does not tell.
+ * The directory's size is the number since Linux 6.2; before, its entries are counted. 0 if the
+ * system does not provide it.
  */
 function openDescriptors(): number {
   try {
@@ -42,7 +42,7 @@ function openDescriptors(): number {
   }
 }
 
-/** The soft limit; 0 where the system does not tell. */
+/** The soft limit; 0 if the system does not provide it. */
 function readLimit(): number {
   try {
     return Number(/^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 0);
@@ -63,10 +63,7 @@ export interface SystemMetricsParts {
   readonly consumers: EventConsumers;
 }
 
-/**
- * Gauges and counts that the parts of the program keep anyway, read when somebody asks for
- * /metrics.
- */
+/** Gauges and counters kept by other parts, read at each scrape. */
 export function registerSystemMetrics(parts: SystemMetricsParts): void {
   const { metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers } = parts;
   const lag = monitorEventLoopDelay({ resolution: 20 });
@@ -115,7 +112,7 @@ interface UpkeepMetricsParts {
   readonly http: Http;
 }
 
-/** What alerts on disks, backups and certificates need. A figure that does not exist has no sample. */
+/** Metrics for alerts on disks, backups and certificates. A missing value has no sample. */
 export function registerUpkeepMetrics({ metrics, config, storage, store, http }: UpkeepMetricsParts): void {
   const { maxDbBytes } = config;
   const { listener, forwards } = http;

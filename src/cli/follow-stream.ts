@@ -3,7 +3,7 @@ import { PrismClient } from "../client/client.ts";
 import type { ConnectionState } from "../client/connection.ts";
 import type { PrismError } from "../client/errors.ts";
 import type { Subscription } from "../client/subscription.ts";
-import { type EventFilter, REAL_SURROUNDINGS, type Surroundings, type WebSocketConstructor } from "../client/wire.ts";
+import { type Environment, type EventFilter, REAL_ENVIRONMENT, type WebSocketConstructor } from "../client/wire.ts";
 import { type ErrorCode, STATUS_OF } from "../core/errors.ts";
 import { CommandError, exitCodeOf, ServerRefused } from "./output/exit-codes.ts";
 import { refusalOf, type ServerClient, unreachable } from "./server-client.ts";
@@ -33,7 +33,7 @@ interface FollowOptions {
 
 /** Shorter than the default, for a person waits; and the same each time, for there is one client. */
 const RECONNECT = { minMs: 250, maxMs: 2000 };
-const SURROUNDINGS: Surroundings = { ...REAL_SURROUNDINGS, random: () => 1 };
+const SURROUNDINGS: Environment = { ...REAL_ENVIRONMENT, random: () => 1 };
 
 /**
  * Follows streams over as many connections as it takes, each entry once and in the order of its
@@ -57,7 +57,7 @@ export async function followStream(options: FollowOptions): Promise<void> {
     },
     WebSocket: webSocketOf(server),
     reconnect: RECONNECT,
-    surroundings: SURROUNDINGS,
+    environment: SURROUNDINGS,
   });
   try {
     await new Promise<void>((resolve, reject) => {

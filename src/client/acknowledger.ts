@@ -1,5 +1,5 @@
 import type { PrismError } from "./errors.ts";
-import type { Surroundings } from "./wire.ts";
+import type { Environment } from "./wire.ts";
 
 interface Waiter {
   readonly offset: number;
@@ -7,15 +7,12 @@ interface Waiter {
   reject(error: PrismError): void;
 }
 
-/** Ten a second at most: the server takes 50 messages of a connection. */
+/** At most ten a second: the server accepts 50 messages per connection. */
 const PAUSE_MS = 100;
 
-/**
- * Tells the server how far a stream was handled: the last offset counts, so only that is sent, one
- * at a time.
- */
+/** Reports how far a stream was handled. Only the latest offset is sent, one at a time. */
 export class Acknowledger {
-  readonly #surroundings: Surroundings;
+  readonly #environment: Environment;
   readonly #send: (offset: number) => boolean;
   #wanted = 0;
   #acked = 0;
@@ -23,11 +20,9 @@ export class Acknowledger {
   #pause: unknown = null;
   #waiters: Waiter[] = [];
 
-  /**
-   * @param send says it to the server. @returns false while there is no subscription to say it of
-   */
-  constructor(surroundings: Surroundings, send: (offset: number) => boolean) {
-    this.#surroundings = surroundings;
+  /** @param send sends it to the server. @returns false without a subscription */
+  constructor(environment: Environment, send: (offset: number) => boolean) {
+    this.#environment = environment;
     this.#send = send;
   }
 
@@ -36,7 +31,7 @@ export class Acknowledger {
     this.#go();
   }
 
-  /** {@link want}, resolved when the server has it. */
+  /** {@link want} that resolves when the server has it. */
   wait(offset: number): Promise<void> {
     if (offset <= this.#acked) return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -55,27 +50,27 @@ export class Acknowledger {
     this.#go();
   }
 
-  /** @returns whether somebody waited to hear of it. */
+  /** @returns whether a caller was waiting. */
   refused(error: PrismError): boolean {
     this.#isAsking = false;
     this.#wanted = this.#acked;
     return this.end(error);
   }
 
-  /** The subscription is there: what was not answered before is said again. */
+  /** The subscription is active: unanswered offsets are sent again. */
   subscribed(): void {
     this.#isAsking = false;
     this.#go();
   }
 
-  /** Offsets begin anew. */
+  /** Offsets restart. */
   reset(): void {
     this.#wanted = 0;
     this.#acked = 0;
   }
 
   end(error: PrismError): boolean {
-    this.#surroundings.clearTimeout(this.#pause);
+    this.#environment.clearTimeout(this.#pause);
     this.#pause = null;
     const waiters = this.#waiters;
     this.#waiters = [];
@@ -86,7 +81,7 @@ export class Acknowledger {
   #go(): void {
     if (this.#isAsking || this.#pause !== null || this.#wanted <= this.#acked || !this.#send(this.#wanted)) return;
     this.#isAsking = true;
-    this.#pause = this.#surroundings.setTimeout(() => {
+    this.#pause = this.#environment.setTimeout(() => {
       this.#pause = null;
       this.#go();
     }, PAUSE_MS);

@@ -17,18 +17,18 @@ export interface NotificationQuery {
   /** RFC 3339. */
   readonly from?: string;
   readonly to?: string;
-  /** Only those behind this offset. */
+  /** Only entries after this offset. */
   readonly after?: number;
   readonly limit?: number;
   readonly cursor?: string;
 }
 
 export interface MissedQuery {
-  /** An offset or an instant; without it everything that was not delivered. */
+  /** An offset or an instant; default: everything undelivered. */
   readonly since?: number | string;
   readonly limit?: number;
   readonly cursor?: string;
-  /** What is answered counts as delivered. */
+  /** Marks the returned notifications as delivered. */
   readonly ack?: boolean;
 }
 
@@ -41,7 +41,7 @@ export interface EventInput {
   /** A UUID. */
   readonly id?: string;
   readonly dedupeKey?: string;
-  /** For users; a key has its project. */
+  /** For users; a key has its own project. */
   readonly projectId?: string;
 }
 
@@ -72,7 +72,7 @@ export interface Ticket {
 }
 
 export interface IdempotencyOptions {
-  /** Sent again with the same one, a request has no second effect. */
+  /** A repeated request with the same key has no second effect. */
   readonly idempotencyKey?: string;
 }
 
@@ -81,20 +81,20 @@ export type FetchLike = typeof globalThis.fetch;
 /** Any request of the API (docs/http.md). */
 export interface PrismRequest {
   readonly method: string;
-  /** From the root of the server, such as `/api/v1/rules`. */
+  /** Absolute path on the server, such as `/api/v1/rules`. */
   readonly path: string;
-  /** Members that are undefined are left out. */
+  /** Undefined members are omitted. */
   readonly query?: object;
-  /** Sent as JSON; bytes are sent as they are. */
+  /** Sent as JSON; bytes are sent unchanged. */
   readonly body?: unknown;
-  /** Of bytes. Default: `application/octet-stream`. */
+  /** For bytes. Default: `application/octet-stream`. */
   readonly contentType?: string;
   readonly accept?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly idempotencyKey?: string | undefined;
-  /** How long the answer may take; null: no limit. Default: 30 s. */
+  /** Time limit of the answer; null: none. Default: 30 s. */
   readonly limitMs?: number | null;
-  /** Gives the request up. */
+  /** Cancels the request. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -102,25 +102,25 @@ const REPLY_LIMIT_MS = 30_000;
 const TRIAL_LIMIT_MS = 10_000;
 const NOTIFICATIONS = "/api/v1/notifications";
 
-/** What a client of live streams asks over HTTP. Every method throws PrismError. */
+/** The HTTP API for clients of live streams. Every method throws PrismError. */
 export class PrismApi {
   readonly #url: string;
   readonly #credentials: Credentials;
   readonly #fetch: FetchLike;
 
-  /** @internal @param url of the server, `http:` or `https:`, without a slash at its end. */
+  /** @internal @param url of the server, `http:` or `https:`, without a trailing slash. */
   constructor(url: string, credentials: Credentials, fetch: FetchLike = globalThis.fetch.bind(globalThis)) {
     this.#url = url;
     this.#credentials = credentials;
     this.#fetch = fetch;
   }
 
-  /** Any request. @returns the JSON of the answer, undefined for an answer without a body. */
+  /** Sends any request. @returns the JSON of the answer, undefined without a body. */
   async request<T>(request: PrismRequest): Promise<T> {
     return readReply<T>(await this.#answer(request));
   }
 
-  /** Any request; the answer, which is a success, is read as it arrives. */
+  /** Sends any request; the successful answer can be read as it arrives. */
   async open(request: PrismRequest): Promise<Response> {
     const response = await this.#answer(request);
     return response.ok ? response : readReply(response);
@@ -136,12 +136,12 @@ export class PrismApi {
     } while (cursor !== undefined);
   }
 
-  /** One's own notifications, newest first. */
+  /** The user's notifications, newest first. */
   notifications(query: NotificationQuery = {}): Promise<Page<Notification>> {
     return this.request({ method: "GET", path: NOTIFICATIONS, query });
   }
 
-  /** What was not delivered, or came behind an offset, oldest first. */
+  /** Undelivered notifications, or those after an offset, oldest first. */
   missed(query: MissedQuery = {}): Promise<Page<Notification>> {
     return this.request({ method: "GET", path: `${NOTIFICATIONS}/missed`, query });
   }
@@ -155,17 +155,17 @@ export class PrismApi {
     return this.request({ method: "PATCH", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}/read` });
   }
 
-  /** All that are unread, or those from before an instant. */
+  /** Marks all unread ones as read, or those from before an instant. */
   markAllRead(body: { readonly before?: string } = {}): Promise<{ readonly updated: number }> {
     return this.request({ method: "POST", path: `${NOTIFICATIONS}/read-all`, body });
   }
 
-  /** It is then read as well. */
+  /** Also marks it read. */
   acknowledge(id: string, body: { readonly note?: string } = {}): Promise<Notification> {
     return this.request({ method: "PUT", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}/acknowledge`, body });
   }
 
-  /** Takes it from one's own list. */
+  /** Removes it from the user's list. */
   async deleteNotification(id: string): Promise<void> {
     await this.request({ method: "DELETE", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}` });
   }
@@ -174,12 +174,15 @@ export class PrismApi {
     return this.request({ method: "POST", path: "/api/v1/events", body, idempotencyKey });
   }
 
-  /** In their order. Some may be refused while others are accepted: see `results`. */
+  /** Sends events in order. Some may be refused while others are accepted: see `results`. */
   sendEvents(body: readonly EventInput[], { idempotencyKey }: IdempotencyOptions = {}): Promise<EventsAccepted> {
     return this.request({ method: "POST", path: "/api/v1/events", body, idempotencyKey });
   }
 
-  /** An entry of a channel. @param stream `channel:<name>` or `channel:<project id>/<name>` */
+  /**
+   * Publishes an entry of a channel. @param stream `channel:<name>` or `channel:<project
+   * id>/<name>`
+   */
   publish(
     stream: string,
     type: string,
@@ -195,8 +198,8 @@ export class PrismApi {
   }
 
   /**
-   * Opens one live connection within a minute. @param stream the only one that may be followed with
-   * it; absent: all that the caller may.
+   * A ticket that opens one live connection within a minute. @param stream the only stream it
+   * opens; undefined: all of the caller's.
    */
   ticket(stream?: string): Promise<Ticket> {
     return this.request({
@@ -206,7 +209,7 @@ export class PrismApi {
     });
   }
 
-  /** {@link ticket} with a certain token, tried once. @internal */
+  /** {@link ticket} with a given token, tried once. @internal */
   async tryToken(token: string | null): Promise<void> {
     const response = await this.#send(
       { method: "POST", path: "/api/v1/realtime/ticket", body: {} },
@@ -216,7 +219,7 @@ export class PrismApi {
     await readReply(response);
   }
 
-  /** With another token a second time, where there is one and the first was refused. */
+  /** Retries once with another token after a refusal. */
   async #answer(request: PrismRequest): Promise<Response> {
     const token = await this.#credentials.token();
     const response = await this.#send(request, token);
@@ -242,7 +245,7 @@ export class PrismApi {
     const ending: { signal?: AbortSignal } = {};
     if (first) ending.signal = second ? AbortSignal.any([first, second]) : first;
     try {
-      // A page's cookies are of another session; its cache holds what was.
+      // Cookies of a page belong to another session; its cache is outdated.
       const init = { method, headers, credentials: "omit", cache: "no-store", ...ending, ...content } as const;
       return await this.#fetch(this.#url + path + queryText(query), init);
     } catch (error) {

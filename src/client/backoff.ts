@@ -1,18 +1,18 @@
-import type { Surroundings } from "./wire.ts";
+import type { Environment } from "./wire.ts";
 
 export interface ReconnectOptions {
-  /** The longest first wait. Default 1000. */
+  /** Longest first delay. Default 1000. */
   readonly minMs?: number;
-  /** The longest wait of all. Default 30 000. */
+  /** Longest delay. Default 30 000. */
   readonly maxMs?: number;
 }
 
-/** What a connection's end means for the next one. @internal */
+/** What the end of a connection means for the next one. @internal */
 export type Verdict = "again" | "slower" | "new token" | "end";
 
-/** The server asks for less: the first wait is at least this. */
+/** The server asks for a lower rate: the first delay is at least this. */
 const SLOWER_MS = 5000;
-/** A connection that held for this long makes the next wait a first one. */
+/** A connection that lasted this long resets the delay. */
 const STABLE_MS = 10_000;
 
 const VERDICTS: Readonly<Record<number, Verdict>> = {
@@ -25,7 +25,7 @@ const VERDICTS: Readonly<Record<number, Verdict>> = {
 };
 
 /**
- * By the WebSocket's close code (docs/realtime.md); a code that is not listed says that the line
+ * By the WebSocket's close code (docs/realtime.md); an unlisted code means that the connection
  * broke. @internal
  */
 export function verdictOf(closeCode: number): Verdict {
@@ -33,35 +33,35 @@ export function verdictOf(closeCode: number): Verdict {
 }
 
 /**
- * Waits between connections: a random part of a limit that doubles each time ("full jitter"), so
- * that the clients of a server that restarts do not come back all at once.
+ * Delays between connections: a random part of a limit that doubles each time ("full jitter"), so
+ * that the clients of a restarting server do not reconnect at once.
  * @internal
  */
 export class Backoff {
   readonly #minMs: number;
   readonly #maxMs: number;
-  readonly #surroundings: Pick<Surroundings, "random">;
+  readonly #environment: Pick<Environment, "random">;
   #attempts = 0;
 
-  constructor({ minMs = 1000, maxMs = 30_000 }: ReconnectOptions, surroundings: Pick<Surroundings, "random">) {
+  constructor({ minMs = 1000, maxMs = 30_000 }: ReconnectOptions, environment: Pick<Environment, "random">) {
     this.#minMs = minMs;
     this.#maxMs = maxMs;
-    this.#surroundings = surroundings;
+    this.#environment = environment;
   }
 
-  /** @param atLeastMs what the server asks for; the random part comes on top of it. */
+  /** @param atLeastMs the server's minimum, to which the random part is added. */
   nextMs(atLeastMs = 0): number {
     const limit = Math.min(this.#maxMs, this.#minMs * 2 ** Math.min(this.#attempts, 30));
     this.#attempts++;
-    return Math.round(atLeastMs + this.#surroundings.random() * limit);
+    return Math.round(atLeastMs + this.#environment.random() * limit);
   }
 
-  /** {@link nextMs} after a close that asked for less. */
+  /** {@link nextMs} after a close that asked for a lower rate. */
   nextSlowerMs(): number {
     return this.nextMs(SLOWER_MS);
   }
 
-  /** @param heldMs how long the connection was of use. */
+  /** @param heldMs how long the connection lasted. */
   held(heldMs: number): void {
     if (heldMs >= STABLE_MS) this.reset();
   }

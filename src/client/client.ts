@@ -3,46 +3,43 @@ import type { ReconnectOptions } from "./backoff.ts";
 import { Connection, type ConnectionState } from "./connection.ts";
 import { type CredentialOptions, Credentials } from "./credentials.ts";
 import { errorFrom, PrismError } from "./errors.ts";
-import { findWebSocket } from "./line.ts";
 import { Listeners } from "./listeners.ts";
+import { findWebSocket } from "./socket-link.ts";
 import { type Link, type OffsetStorage, type SubscribeOptions, Subscription } from "./subscription.ts";
 import type { Entry, Gap } from "./views.ts";
-import { REAL_SURROUNDINGS, type ServerMessage, type Surroundings, type WebSocketConstructor } from "./wire.ts";
+import { type Environment, REAL_ENVIRONMENT, type ServerMessage, type WebSocketConstructor } from "./wire.ts";
 
 export interface PrismClientOptions extends CredentialOptions {
-  /** Of the server, such as `https://prism.example`; a path in front of its own paths is kept. */
+  /** Address of the server, such as `https://prism.example`; a path is kept as a prefix. */
   readonly url: string | URL;
-  /** Needed where the platform has none: Node before 22. That of the package `ws` will do. */
+  /** Required where the platform has none: Node before 22. The package `ws` works. */
   readonly WebSocket?: WebSocketConstructor;
   readonly fetch?: FetchLike;
-  /** Keeps offsets; without it they are forgotten with the client. */
+  /** Stores offsets; without it they are lost with the client. */
   readonly storage?: OffsetStorage;
   readonly reconnect?: ReconnectOptions;
   /**
-   * Entries of a stream that may wait for their handlers; the rest stays with the server until
-   * there is room. Default 1000.
+   * Limit of waiting entries per stream; the server keeps the rest until there is room. Default
+   * 1000.
    */
   readonly maxQueued?: number;
-  /** Time and chance. */
-  readonly surroundings?: Surroundings;
+  /** Timers and randomness. */
+  readonly environment?: Environment;
 }
 
-/**
- * Something that did not go well. What the client does about it is said by its code, see {@link
- * PrismError}.
- */
+/** A problem. The code tells what the client does about it, see {@link PrismError}. */
 export interface Problem {
   readonly error: PrismError;
-  /** The stream that it is about. */
+  /** The affected stream. */
   readonly stream?: string;
-  /** What a handler failed on. */
+  /** The entry whose handler failed. */
   readonly entry?: Entry | Gap;
 }
 
 export interface ClientEvents {
   readonly state: ConnectionState;
   readonly error: Problem;
-  /** The server sends a stream from now on; `offset` was its head at that moment. */
+  /** The server now sends a stream; `offset` was its head at that moment. */
   readonly subscribed: { readonly stream: string; readonly offset: number };
 }
 
@@ -54,35 +51,35 @@ interface Target {
 const DEFAULT_MAX_QUEUED = 1000;
 
 /**
- * A client of Prism's live streams and of what belongs to them over HTTP. It connects with the
- * first subscription, comes back whenever the connection is lost, and goes on in each stream behind
- * the last entry: nothing is missed, nothing is handled out of order.
+ * A client of Prism's live streams and their HTTP API. It connects with the first subscription,
+ * reconnects after each loss, and continues each stream after the last entry: nothing is missed or
+ * handled out of order.
  */
 export class PrismClient {
-  /** The requests. They need a token: with `getTicket` alone there is none. */
+  /** The HTTP API. It needs a token: `getTicket` alone is not enough. */
   readonly api: PrismApi;
   readonly #options: PrismClientOptions;
   readonly #url: string;
-  readonly #surroundings: Surroundings;
+  readonly #environment: Environment;
   readonly #connection: Connection;
   readonly #listeners = new Listeners<ClientEvents>();
-  /** By the name asked for. */
+  /** By requested name. */
   readonly #subscriptions = new Map<string, Subscription>();
-  /** By the name that the server uses. */
+  /** By the server's name. */
   readonly #byResolved = new Map<string, Subscription>();
-  /** Who waits for the answer to a message, by its id. */
+  /** Subscriptions waiting for an answer, by message id. */
   readonly #asked = new Map<string, Subscription>();
   #lastId = 0;
   readonly #nudge = (): void => this.#connection.nudge();
 
-  /** @throws PrismError `NO_WEBSOCKET`, `NO_TOKEN`; TypeError for a URL that is none. */
+  /** @throws PrismError `NO_WEBSOCKET`, `NO_TOKEN`; TypeError for an invalid URL. */
   constructor(options: PrismClientOptions) {
     if (!options.token && options.token !== null && !options.getToken && !options.getTicket) {
       throw new PrismError("NO_TOKEN", "Give one of token, getToken and getTicket");
     }
     this.#options = options;
     this.#url = serverUrl(options.url);
-    this.#surroundings = options.surroundings ?? REAL_SURROUNDINGS;
+    this.#environment = options.environment ?? REAL_ENVIRONMENT;
     const credentials = new Credentials(options);
     this.api = new PrismApi(this.#url, credentials, options.fetch);
     this.#connection = new Connection({
@@ -90,7 +87,7 @@ export class PrismClient {
       WebSocket: findWebSocket(options.WebSocket),
       credentials,
       reconnect: options.reconnect ?? {},
-      surroundings: this.#surroundings,
+      environment: this.#environment,
       tryToken: (token) => this.api.tryToken(token),
       changed: (state) => this.#listeners.tell("state", state),
       welcome: (userId) => this.#welcome(userId),
@@ -104,12 +101,12 @@ export class PrismClient {
     return this.#connection.state;
   }
 
-  /** @returns a function that takes the listener away again. */
+  /** @returns a function that removes the listener. */
   on<Name extends keyof ClientEvents>(name: Name, listener: (value: ClientEvents[Name]) => void): () => void {
     return this.#listeners.on(name, listener);
   }
 
-  /** Connects, also after the client has ended. {@link subscribe} does so by itself. */
+  /** Connects, also after an end. {@link subscribe} calls it. */
   connect(): void {
     const target = globalThis as Target;
     target.addEventListener?.("online", this.#nudge);
@@ -118,10 +115,10 @@ export class PrismClient {
 
   /**
    * Follows a stream: `user:me`, `project:<id>`, `channel:<name>`, `tasks:me`, `messages:me`
-   * (docs/realtime.md). Add handlers to what is returned before anything is awaited, or entries may
-   * come that nobody handles. An offset that the storage has goes before `options.from`. A stream
-   * that is refused is told as an `error`.
-   * @throws TypeError for a stream that is followed already.
+   * (docs/realtime.md). Add handlers to the result before awaiting anything, otherwise entries may
+   * be missed. A stored offset takes precedence over `options.from`. A refused stream is reported
+   * as an `error`.
+   * @throws TypeError for a stream that is already followed.
    */
   subscribe<const Stream extends string>(stream: Stream, options: SubscribeOptions = {}): Subscription<Stream> {
     if (this.#subscriptions.has(stream))
@@ -129,7 +126,7 @@ export class PrismClient {
     if (options.ack !== undefined && !stream.startsWith("user:"))
       throw new TypeError("Only a user's stream is acknowledged");
     const subscription: Subscription<Stream> = new Subscription(stream, options, {
-      surroundings: this.#surroundings,
+      environment: this.#environment,
       storage: this.#options.storage,
       maxQueued: this.#options.maxQueued ?? DEFAULT_MAX_QUEUED,
       keyOf: (name) => `prism:${this.#url}:${name}`,
@@ -137,7 +134,7 @@ export class PrismClient {
       restart: (error) => this.#connection.restart(error),
       closed: () => this.#forget(stream),
     });
-    // Names and types of entries matter to whoever adds handlers, not in here.
+    // Names and types of entries matter to handlers only.
     const kept = subscription as unknown as Subscription;
     this.#subscriptions.set(stream, kept);
     this.connect();
@@ -145,9 +142,7 @@ export class PrismClient {
     return subscription;
   }
 
-  /**
-   * Ends all subscriptions and the connection. Resolved when the handlers that run have returned.
-   */
+  /** Ends all subscriptions and the connection. Resolves when running handlers have returned. */
   async close(): Promise<void> {
     const target = globalThis as Target;
     target.removeEventListener?.("online", this.#nudge);
@@ -200,12 +195,12 @@ export class PrismClient {
     if (!subscription) return;
     const before = this.#byResolved.get(stream);
     if (before && before !== subscription) {
-      // The server knows one subscription of a stream: two would take what comes from one another.
+      // The server has one subscription per stream: two would take each other's entries.
       const error = new PrismError("VALIDATION_FAILED", `${subscription.stream} and ${before.stream} are one stream`);
       this.#listeners.tell("error", { error, stream });
       this.#subscriptions.delete(subscription.stream);
       subscription.disconnected();
-      // The one before has lost its place: it takes it again over another connection.
+      // The earlier subscription was replaced: it subscribes again over another connection.
       this.#connection.restart(error);
       return;
     }

@@ -1,75 +1,75 @@
 import { Backoff, type ReconnectOptions, verdictOf } from "./backoff.ts";
 import type { Credentials } from "./credentials.ts";
 import { errorFrom, PrismError, wrapped } from "./errors.ts";
-import { Line, type LineEnd, type Welcome } from "./line.ts";
-import type { ClientMessage, ServerMessage, Surroundings, WebSocketConstructor } from "./wire.ts";
+import { type LinkEnd, SocketLink, type Welcome } from "./socket-link.ts";
+import type { ClientMessage, Environment, ServerMessage, WebSocketConstructor } from "./wire.ts";
 
-/** What a client is doing about its connection. */
+/** State of a client's connection. */
 export type ConnectionState =
-  /** Nothing was asked of it yet. */
+  /** Nothing has been requested yet. */
   | { readonly state: "idle" }
   | { readonly state: "connecting" }
   | { readonly state: "open"; readonly connectionId: string; readonly userId: string | null }
-  /** It connects again after `delayMs`; `error` says why it has to. */
+  /** It reconnects after `delayMs`; `error` is the reason. */
   | { readonly state: "waiting"; readonly delayMs: number; readonly error: PrismError }
-  /** It stays away. null: it was told to. */
+  /** It does not reconnect. null: it was closed on request. */
   | { readonly state: "closed"; readonly error: PrismError | null };
 
 /** @internal */
 export interface ConnectionParts {
-  /** Of the server, `ws:` or `wss:`, without a slash at its end. */
+  /** Address of the server, `ws:` or `wss:`, without a trailing slash. */
   readonly url: string;
   readonly WebSocket: WebSocketConstructor;
   readonly credentials: Credentials;
   readonly reconnect: ReconnectOptions;
-  readonly surroundings: Surroundings;
+  readonly environment: Environment;
   /**
-   * Shows a token to the server, whose answer a failed handshake hides. @throws PrismError as the
-   * server refuses it
+   * Sends a token to the server, because a failed handshake hides the reason. @throws PrismError
+   * with the server's refusal
    */
   tryToken(token: string | null): Promise<void>;
   changed(state: ConnectionState): void;
   welcome(userId: string | null): void;
   message(message: ServerMessage, length: number): void;
-  /** A connection that had been welcome is gone. */
+  /** An established connection was lost. */
   lost(): void;
   problem(error: PrismError): void;
 }
 
 const PROTOCOL = "prism.v1";
 const RENEW_AGAIN_MS = 10_000;
-/** When the machine says that its network is back. */
+/** Time limit for an answer after the machine reports that its network is back. */
 const PROBE_LIMIT_MS = 5000;
 
 /**
- * Holds a connection as long as that makes sense: opens it, renews its token, and opens it again.
+ * Keeps a connection: opens it, renews its token, and reopens it.
  * @internal
  */
 export class Connection {
   readonly #parts: ConnectionParts;
   readonly #backoff: Backoff;
   #state: ConnectionState = { state: "idle" };
-  #line: Line | null = null;
-  /** What the line was opened or renewed with; null for a ticket, and for no credential. */
+  #link: SocketLink | null = null;
+  /** The token it was opened or renewed with; null for a ticket, and without a credential. */
   #token: string | null = null;
-  /** Sent, and not answered yet. */
+  /** Sent and not answered yet. */
   #offeredToken: string | null = null;
   #welcomeAt = 0;
   #timer: unknown;
   #renewTimer: unknown;
-  /** Counts what ends all that was under way: an answer to an earlier question is not looked at. */
-  #era = 0;
+  /** Incremented when running operations become obsolete: their results are ignored. */
+  #generation = 0;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
-    this.#backoff = new Backoff(parts.reconnect, parts.surroundings);
+    this.#backoff = new Backoff(parts.reconnect, parts.environment);
   }
 
   get state(): ConnectionState {
     return this.#state;
   }
 
-  /** Does nothing while it is connected or on its way. */
+  /** Does nothing while it is connected or connecting. */
   open(): void {
     if (this.#state.state !== "idle" && this.#state.state !== "closed") return;
     this.#backoff.reset();
@@ -81,20 +81,20 @@ export class Connection {
   }
 
   say(message: ClientMessage): void {
-    this.#line?.say(message);
+    this.#link?.say(message);
   }
 
-  /** Leaves this connection for another one, after a while. */
+  /** Replaces this connection by another one after a delay. */
   restart(error: PrismError): void {
     if (this.#state.state !== "open") return;
     this.#leaveLine();
     this.#wait(error, this.#backoff.nextMs());
   }
 
-  /** The network may have come back or changed. */
+  /** The network may have returned or changed. */
   nudge(): void {
     if (this.#state.state === "waiting") this.#connect();
-    else this.#line?.probe(PROBE_LIMIT_MS);
+    else this.#link?.probe(PROBE_LIMIT_MS);
   }
 
   #connect(): void {
@@ -102,10 +102,10 @@ export class Connection {
     this.#change({ state: "connecting" });
     this.#target().then(
       (target) => {
-        if (era === this.#era) this.#dial(target);
+        if (era === this.#generation) this.#dial(target);
       },
       (error: unknown) => {
-        if (era !== this.#era) return;
+        if (era !== this.#generation) return;
         const problem = wrapped("CREDENTIALS_FAILED", "No credential could be had", error);
         if (problem.code === "NO_TOKEN") this.#end(problem);
         else this.#wait(problem, this.#backoff.nextMs(problem.retryAfterMs));
@@ -127,20 +127,19 @@ export class Connection {
 
   #dial(target: { url: string; protocols: string[] }): void {
     try {
-      this.#line = new Line(this.#parts.WebSocket, target, this.#parts.surroundings, {
+      this.#link = new SocketLink(this.#parts.WebSocket, target, this.#parts.environment, {
         welcome: (welcome) => this.#welcome(welcome),
         message: (message, length) => this.#message(message, length),
-        ended: (end) => this.#lineEnded(end),
+        ended: (end) => this.#linkEnded(end),
       });
     } catch (error) {
-      // A token that no header field can hold, or an address that is none: it would be the same
-      // again.
+      // An invalid token or address: a retry would fail too.
       this.#end(new PrismError("CONNECTION_FAILED", "The WebSocket could not be made", { cause: error }));
     }
   }
 
   #welcome({ connectionId, userId }: Welcome): void {
-    this.#welcomeAt = this.#parts.surroundings.now();
+    this.#welcomeAt = this.#parts.environment.now();
     this.#change({ state: "open", connectionId, userId });
     this.#parts.welcome(userId);
   }
@@ -153,15 +152,15 @@ export class Connection {
     } else this.#parts.message(message, length);
   }
 
-  #lineEnded({ code, reason, wasWelcome }: LineEnd): void {
-    const { surroundings } = this.#parts;
+  #linkEnded({ code, reason, wasWelcome }: LinkEnd): void {
+    const { environment } = this.#parts;
     this.#leaveLine();
     const says = reason === "" ? "" : ` (${reason})`;
     if (!wasWelcome && !this.#parts.credentials.usesTickets) {
       this.#askWhy(this.#token, new PrismError("CONNECTION_FAILED", `No connection${says}`, { status: code }));
       return;
     }
-    if (wasWelcome) this.#backoff.held(surroundings.now() - this.#welcomeAt);
+    if (wasWelcome) this.#backoff.held(environment.now() - this.#welcomeAt);
     switch (verdictOf(code)) {
       case "again":
         this.#wait(failed(code, says), this.#backoff.nextMs());
@@ -177,18 +176,15 @@ export class Connection {
     }
   }
 
-  /**
-   * A handshake that failed says to a browser neither status nor reason: a request with the same
-   * token does.
-   */
+  /** Browsers do not reveal why a handshake failed: a request with the same token does. */
   #askWhy(token: string | null, otherwise: PrismError): void {
     const era = this.#nextEra();
     this.#parts.tryToken(token).then(
       () => {
-        if (era === this.#era) this.#wait(otherwise, this.#backoff.nextMs());
+        if (era === this.#generation) this.#wait(otherwise, this.#backoff.nextMs());
       },
       (error: unknown) => {
-        if (era !== this.#era) return;
+        if (era !== this.#generation) return;
         const answer = wrapped("CONNECTION_FAILED", "No connection", error);
         if (answer.status === 401) this.#replaceToken(answer);
         else if (answer.status === 403) this.#end(answer);
@@ -197,7 +193,7 @@ export class Connection {
     );
   }
 
-  /** The server takes the token no more. */
+  /** The server no longer accepts the token. */
   #replaceToken(why: PrismError): void {
     const { credentials } = this.#parts;
     if (credentials.isNone) {
@@ -211,28 +207,28 @@ export class Connection {
     const era = this.#nextEra();
     credentials.another(this.#token, "refused").then(
       (token) => {
-        if (era !== this.#era) return;
+        if (era !== this.#generation) return;
         if (token === null) this.#end(why);
         else this.#wait(why, this.#backoff.nextMs());
       },
       (error: unknown) => {
-        if (era !== this.#era) return;
+        if (era !== this.#generation) return;
         this.#wait(wrapped("CREDENTIALS_FAILED", "No credential could be had", error), this.#backoff.nextMs());
       },
     );
   }
 
-  /** The credential of the open connection ends soon. */
+  /** The credential of the open connection expires soon. */
   #renew(): void {
     const { credentials } = this.#parts;
     if (this.#token === null) {
       this.restart(new PrismError("CONNECTION_FAILED", "The ticket's session ends; a new one is needed"));
       return;
     }
-    const line = this.#line;
+    const line = this.#link;
     credentials.another(this.#token, "expiring").then(
       (token) => {
-        if (line !== this.#line) return;
+        if (line !== this.#link) return;
         if (token === null) {
           this.#renewLater();
           return;
@@ -241,7 +237,7 @@ export class Connection {
         this.say({ op: "auth", id: "auth", token });
       },
       (error: unknown) => {
-        if (line !== this.#line) return;
+        if (line !== this.#link) return;
         this.#parts.problem(wrapped("CREDENTIALS_FAILED", "No credential could be had", error));
         this.#renewLater();
       },
@@ -255,7 +251,7 @@ export class Connection {
 
   #notRenewed(error: PrismError): void {
     this.#parts.problem(error);
-    // Another caller's token is good for another connection only.
+    // A token of another caller needs another connection.
     if (error.code === "FORBIDDEN") this.restart(error);
     else {
       this.#renewed();
@@ -264,15 +260,15 @@ export class Connection {
   }
 
   #renewLater(): void {
-    const { surroundings } = this.#parts;
-    surroundings.clearTimeout(this.#renewTimer);
-    this.#renewTimer = surroundings.setTimeout(() => this.#renew(), RENEW_AGAIN_MS);
+    const { environment } = this.#parts;
+    environment.clearTimeout(this.#renewTimer);
+    this.#renewTimer = environment.setTimeout(() => this.#renew(), RENEW_AGAIN_MS);
   }
 
   #wait(error: PrismError, delayMs: number): void {
-    const { surroundings } = this.#parts;
+    const { environment } = this.#parts;
     this.#nextEra();
-    this.#timer = surroundings.setTimeout(() => this.#connect(), delayMs);
+    this.#timer = environment.setTimeout(() => this.#connect(), delayMs);
     this.#change({ state: "waiting", delayMs, error });
   }
 
@@ -285,17 +281,17 @@ export class Connection {
   }
 
   #leaveLine(): void {
-    const { surroundings } = this.#parts;
-    surroundings.clearTimeout(this.#renewTimer);
+    const { environment } = this.#parts;
+    environment.clearTimeout(this.#renewTimer);
     this.#offeredToken = null;
-    this.#line?.close();
-    this.#line = null;
+    this.#link?.close();
+    this.#link = null;
     if (this.#state.state === "open") this.#parts.lost();
   }
 
   #nextEra(): number {
-    this.#parts.surroundings.clearTimeout(this.#timer);
-    return ++this.#era;
+    this.#parts.environment.clearTimeout(this.#timer);
+    return ++this.#generation;
   }
 
   #change(state: ConnectionState): void {

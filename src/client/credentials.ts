@@ -1,27 +1,27 @@
 import { PrismError, wrapped } from "./errors.ts";
 
-/** Why a token is asked for: there is none yet, the one there is ends soon, or it was refused. */
+/** Why a token is requested: there is none, it expires soon, or it was refused. */
 export type TokenReason = "none" | "expiring" | "refused";
 
 export interface CredentialOptions {
   /**
-   * Access token, service token or API key, for as long as it lasts. null: requests carry none,
-   * because the connection itself identifies the caller, as the control socket of a server does.
+   * Access token, service token or API key, used until it expires. null: requests carry none,
+   * because the connection itself identifies the caller, like the control socket of a server.
    */
   readonly token?: string | null;
   /**
-   * Gives a token whenever one is needed, and a new one when the last ends or was refused. null:
-   * there is none, stay away. One call at a time; the token is kept until another is needed.
+   * Returns a token when one is needed, and a new one when it expires or was refused. null: there
+   * is none, do not connect. One call at a time; the token is cached.
    */
   readonly getToken?: (reason: TokenReason) => string | null | Promise<string | null>;
   /**
-   * Gives a ticket for each connection (`POST /api/v1/realtime/ticket`), in place of a token: for
-   * pages that never hold one. null: there is none, stay away.
+   * Returns a ticket for each connection (`POST /api/v1/realtime/ticket`) instead of a token, for
+   * pages without one. null: there is none, do not connect.
    */
   readonly getTicket?: () => string | null | Promise<string | null>;
 }
 
-/** The token in use, renewed on demand. @internal */
+/** The current token, renewed on demand. @internal */
 export class Credentials {
   readonly #options: CredentialOptions;
   #token: string | null;
@@ -49,7 +49,7 @@ export class Credentials {
     return ticket;
   }
 
-  /** @returns null where requests carry none. @throws NO_TOKEN, CREDENTIALS_FAILED */
+  /** @returns null if requests carry none. @throws NO_TOKEN, CREDENTIALS_FAILED */
   async token(): Promise<string | null> {
     if (this.isNone) return null;
     const token = this.#token ?? (await this.#ask("none"));
@@ -58,8 +58,8 @@ export class Credentials {
   }
 
   /**
-   * A token in place of one that ends or was refused.
-   * @returns null when there is no other. @throws CREDENTIALS_FAILED
+   * A replacement for a token that expires or was refused.
+   * @returns null if there is no other. @throws CREDENTIALS_FAILED
    */
   async another(used: string | null, reason: TokenReason): Promise<string | null> {
     if (used === null) return null;

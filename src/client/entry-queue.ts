@@ -1,16 +1,16 @@
 import { Backoff } from "./backoff.ts";
 import type { Entry, Gap } from "./views.ts";
-import type { Surroundings } from "./wire.ts";
+import type { Environment } from "./wire.ts";
 
-/** What a stream's offset moves on by. */
+/** Advances a stream's offset. */
 export type Item =
-  /** The offset at which a new subscription begins. */
+  /** The offset at which a new subscription starts. */
   | { readonly kind: "begin"; readonly offset: number }
   | { readonly kind: "entry"; readonly offset: number; readonly entry: Entry }
   | { readonly kind: "gap"; readonly offset: number; readonly gap: Gap; readonly isReset: boolean };
 
 export interface QueueEvents {
-  /** What is to be called for an item, one after the other. */
+  /** The handlers of an item, to be called one after the other. */
   handlersOf(item: Item): readonly (() => unknown)[];
   /** A handler threw; it is called again. */
   failed(error: unknown, entry: Entry | Gap | undefined): void;
@@ -18,15 +18,15 @@ export interface QueueEvents {
   handled(item: Item): Promise<void>;
 }
 
-/** UTF-16 units of messages that may wait, beside their number. */
+/** Limit of waiting messages in UTF-16 units, besides their number. */
 const MAX_QUEUED_LENGTH = 8_388_608;
 const HANDLER_WAIT = { minMs: 500, maxMs: 30_000 };
-/** A handler that fails is not called again at once, whatever chance says. */
+/** Minimum delay before a failed handler is called again. */
 const HANDLER_WAIT_MS = 100;
 
-/** Entries in their order, handled one at a time. */
+/** Handles entries in order, one at a time. */
 export class EntryQueue {
-  readonly #surroundings: Surroundings;
+  readonly #environment: Environment;
   readonly #events: QueueEvents;
   readonly #maxQueued: number;
   #items: { readonly item: Item; readonly length: number }[] = [];
@@ -35,8 +35,8 @@ export class EntryQueue {
   #running: Promise<void> | null = null;
   #wake: (() => void) | null = null;
 
-  constructor(surroundings: Surroundings, maxQueued: number, events: QueueEvents) {
-    this.#surroundings = surroundings;
+  constructor(environment: Environment, maxQueued: number, events: QueueEvents) {
+    this.#environment = environment;
     this.#maxQueued = maxQueued;
     this.#events = events;
   }
@@ -50,21 +50,21 @@ export class EntryQueue {
     return this.#items.length <= this.#maxQueued / 2 && this.#length <= MAX_QUEUED_LENGTH / 2;
   }
 
-  /** @param length of the message that it came in. */
+  /** @param length of its message. */
   push(item: Item, length: number): void {
     this.#items.push({ item, length });
     this.#length += length;
     this.#running ??= this.#run();
   }
 
-  /** What waits is forgotten, and what runs is not waited for: nothing is made of its end. */
+  /** Drops waiting items, and ignores the result of the running one. */
   clear(): void {
     this.#items = [];
     this.#length = 0;
     this.#wake?.();
   }
 
-  /** {@link clear}. @returns when the handler that runs has returned. */
+  /** {@link clear}. @returns when the running handler has returned. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#wake?.();
@@ -73,7 +73,7 @@ export class EntryQueue {
   }
 
   async #run(): Promise<void> {
-    // Not in the caller's turn: whoever subscribes may still add handlers in it.
+    // In another turn: the caller may still add handlers in this one.
     await undefined;
     for (let first = this.#items[0]; first && !this.#isClosed; first = this.#items[0]) {
       const { item } = first;
@@ -90,9 +90,9 @@ export class EntryQueue {
     this.#running = null;
   }
 
-  /** Until it returns. @returns false when the item is of no more use */
+  /** Calls it until it returns. @returns false when the item is obsolete */
   async #call(handler: () => unknown, current: { readonly item: Item }): Promise<boolean> {
-    const backoff = new Backoff(HANDLER_WAIT, this.#surroundings);
+    const backoff = new Backoff(HANDLER_WAIT, this.#environment);
     const { item } = current;
     for (;;) {
       try {
@@ -110,9 +110,9 @@ export class EntryQueue {
   #sleep(delayMs: number): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = this.#surroundings.setTimeout(() => this.#wake?.(), delayMs);
+      const timer = this.#environment.setTimeout(() => this.#wake?.(), delayMs);
       this.#wake = () => {
-        this.#surroundings.clearTimeout(timer);
+        this.#environment.clearTimeout(timer);
         this.#wake = null;
         resolve();
       };

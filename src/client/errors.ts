@@ -1,4 +1,4 @@
-/** One thing that was wrong with a request. */
+/** One problem of a request. */
 export interface PrismErrorDetail {
   readonly path?: string;
   readonly code?: string;
@@ -13,24 +13,23 @@ export interface PrismErrorInit extends ErrorOptions {
 }
 
 /**
- * What went wrong, by a stable `code`. The server's own codes are those of its API, such as
- * `TOKEN_EXPIRED` or `CHANNEL_FORBIDDEN`. The client adds:
- *
- * - `CONNECTION_FAILED`: no connection, or it broke off; tried again unless the client has ended.
- * - `CONNECTION_CLOSED`: the server closed for good; `status` holds the WebSocket close code (4400,
+ * An error with a stable `code`. The server's codes are those of its API, such as `TOKEN_EXPIRED`
+ * or `CHANNEL_FORBIDDEN`. The client adds:
+ * - `CONNECTION_FAILED`: no connection, or it broke; retried unless the client has ended.
+ * - `CONNECTION_CLOSED`: the server closed permanently; `status` is the WebSocket close code (4400,
  *   4401, 4403, 4404).
- * - `NO_TOKEN`: there is no credential: none was given, or `getToken` or `getTicket` answered null.
+ * - `NO_TOKEN`: no credential was given, or `getToken` or `getTicket` returned null.
  * - `NO_WEBSOCKET`: the platform has none, and none was given.
- * - `CREDENTIALS_FAILED`: `getToken` or `getTicket` threw; tried again.
+ * - `CREDENTIALS_FAILED`: `getToken` or `getTicket` threw; retried.
  * - `HANDLER_FAILED`: a handler threw; it is called again with the same entry.
  * - `STORAGE_FAILED`: the storage threw.
- * - `BAD_REPLY`: an answer that is not Prism's.
+ * - `BAD_REPLY`: the answer is not Prism's.
  */
 export class PrismError extends Error {
   readonly code: string;
-  /** The HTTP status or WebSocket close code, where there is one. */
+  /** The HTTP status or WebSocket close code, if any. */
   readonly status: number | undefined;
-  /** What the server's log knows the request by. */
+  /** The request's id in the server's log. */
   readonly requestId: string | undefined;
   readonly details: readonly PrismErrorDetail[];
   /** The server's `Retry-After`. */
@@ -47,7 +46,7 @@ export class PrismError extends Error {
   }
 }
 
-/** The error body of the API, as far as it is one. @internal */
+/** The API's error body, unchecked. @internal */
 export interface ErrorBody {
   readonly error?: {
     readonly code?: string;
@@ -64,7 +63,7 @@ export function errorFrom({ error }: ErrorBody, init: PrismErrorInit = {}): Pris
   return new PrismError(code, message, { requestId: error?.requestId, details: error?.details, ...init });
 }
 
-/** Anything thrown, as an error of this client. One that has a code already keeps it. @internal */
+/** Converts anything thrown to an error of this client; keeps an existing code. @internal */
 export function wrapped(code: string, message: string, thrown: unknown): PrismError {
   return thrown instanceof PrismError ? thrown : new PrismError(code, message, { cause: thrown });
 }

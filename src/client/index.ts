@@ -31,4 +31,4 @@ export type {
   UnreadCount,
   UserEntries,
 } from "./views.ts";
-export type { EventFilter, Surroundings, WebSocketConstructor, WebSocketLike } from "./wire.ts";
+export type { Environment, EventFilter, WebSocketConstructor, WebSocketLike } from "./wire.ts";

@@ -1,8 +1,8 @@
-/** Functions by the name of what they are called with. */
+/** Listeners by event name. */
 export class Listeners<Events> {
   readonly #byName = new Map<keyof Events, Set<(value: never) => void>>();
 
-  /** @returns a function that takes the listener away again. */
+  /** @returns a function that removes the listener. */
   on<Name extends keyof Events>(name: Name, listener: (value: Events[Name]) => void): () => void {
     const listeners = this.#byName.get(name) ?? new Set();
     this.#byName.set(name, listeners);
@@ -10,10 +10,7 @@ export class Listeners<Events> {
     return () => listeners.delete(listener);
   }
 
-  /**
-   * A listener that throws does not keep the others from hearing: its error is thrown where nobody
-   * is in between.
-   */
+  /** A listener that throws does not affect the others: its error is rethrown asynchronously. */
   tell<Name extends keyof Events>(name: Name, value: Events[Name]): void {
     for (const listener of [...(this.#byName.get(name) ?? [])]) {
       try {

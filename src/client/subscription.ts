@@ -2,32 +2,31 @@ import { Acknowledger } from "./acknowledger.ts";
 import { EntryQueue, type Item } from "./entry-queue.ts";
 import { errorFrom, PrismError, wrapped } from "./errors.ts";
 import type { EntriesOf, Entry, Gap } from "./views.ts";
-import type { ClientMessage, EventFilter, ServerMessage, Surroundings } from "./wire.ts";
+import type { ClientMessage, Environment, EventFilter, ServerMessage } from "./wire.ts";
 
 export interface SubscribeOptions {
   /**
-   * Where to begin if no offset is stored: behind an offset, with everything kept, or (default)
-   * with what comes from now on.
+   * Start without a stored offset: after an offset, with all stored entries, or (default) with
+   * future entries.
    */
   readonly from?: number | "latest" | "earliest";
   readonly filter?: EventFilter;
   /**
-   * For one's own `user:` stream. Absent: a notification counts as delivered when the server has
-   * sent it. `auto`: when its handlers have returned. `manual`: when {@link Subscription.ack} says
-   * so.
+   * For the user's own `user:` stream. Undefined: a notification counts as delivered when the
+   * server has sent it. `auto`: when its handlers have returned. `manual`: when {@link
+   * Subscription.ack} is called.
    */
   readonly ack?: "auto" | "manual";
 }
 
-/** Keeps offsets over restarts of the program or page. A value is a number in decimal. */
+/** Stores offsets across restarts of the program or page. A value is a decimal number. */
 export interface OffsetStorage {
   get(key: string): string | null | undefined | Promise<string | null | undefined>;
   set(key: string, value: string): void | Promise<void>;
 }
 
 /**
- * Returned or resolved, it has handled the entry. Thrown or rejected, it is called again with the
- * same one, after a while.
+ * Handles an entry. If it throws or rejects, it is called again with the same entry after a delay.
  */
 export type Handler<Value> = (value: Value) => void | Promise<void>;
 
@@ -38,43 +37,43 @@ export type AnyEntry<Entries> = { [Type in keyof Entries & string]: Entry<Type, 
 /** The open connection, as a subscription sees it. @internal */
 export interface Link {
   readonly userId: string | null;
-  /** An id for a message; the answer to it is given to its subscription. */
+  /** A message id; its answer is passed to the subscription. */
   nextId(): string;
   say(message: ClientMessage): void;
 }
 
 /** @internal */
 export interface SubscriptionParts {
-  readonly surroundings: Surroundings;
+  readonly environment: Environment;
   readonly storage: OffsetStorage | undefined;
   readonly maxQueued: number;
   keyOf(stream: string): string;
   problem(error: PrismError, about: { stream: string; entry?: Entry | Gap }): void;
-  /** The connection is of no use to this subscription: it is left for another. */
+  /** This subscription cannot use the connection: another one is opened. */
   restart(error: PrismError): void;
   closed(): void;
 }
 
 type Phase =
-  /** No connection, or nothing asked of it yet. */
+  /** No connection, or nothing requested yet. */
   | { readonly kind: "away" }
   | { readonly kind: "asked"; readonly id: string }
   | { readonly kind: "live" }
-  /** Unsubscribed, until the handlers have caught up. */
+  /** Unsubscribed until the handlers have caught up. */
   | { readonly kind: "paused" }
   | { readonly kind: "refused" };
 
 const RESERVED = new Set(["event", "gap"]);
-/** A subscription that is refused with one of these would be refused again. */
+/** Refusals that a retry would repeat. */
 const FINAL = new Set(["CHANNEL_FORBIDDEN", "VALIDATION_FAILED", "RATE_LIMITED", "FORBIDDEN"]);
 
 /**
- * One stream: its handlers, and how far they are. Entries are handled one after the other, in their
- * order; the offset moves on when all handlers of an entry have returned. After a reconnect the
- * stream goes on behind the last entry received.
+ * One stream: its handlers and their position. Entries are handled one after the other, in order;
+ * the offset advances when all handlers of an entry have returned. After a reconnect the stream
+ * continues after the last received entry.
  */
 export class Subscription<Stream extends string = string> {
-  /** As it was asked for. */
+  /** As requested. */
   readonly stream: Stream;
   readonly #options: SubscribeOptions;
   readonly #parts: SubscriptionParts;
@@ -84,7 +83,7 @@ export class Subscription<Stream extends string = string> {
   #phase: Phase = { kind: "away" };
   #link: Link | null = null;
   #resolved: string | null = null;
-  /** Up to here entries are in the queue or handled; null: not known yet. */
+  /** Entries up to here are queued or handled; null: unknown. */
   #received: number | null = null;
   #offset: number | null = null;
 
@@ -93,27 +92,27 @@ export class Subscription<Stream extends string = string> {
     this.stream = stream;
     this.#options = options;
     this.#parts = parts;
-    this.#queue = new EntryQueue(parts.surroundings, parts.maxQueued, {
+    this.#queue = new EntryQueue(parts.environment, parts.maxQueued, {
       handlersOf: (item) => this.#handlersOf(item),
       failed: (error, entry) => {
-        // Anything can be thrown, also what cannot be made a text of.
+        // Anything can be thrown, even values without a text form.
         const why = error instanceof Error ? `: ${error.message}` : "";
         parts.problem(wrapped("HANDLER_FAILED", `A handler failed${why}`, error), this.#about(entry));
       },
       handled: (item) => this.#handled(item),
     });
-    this.#acks = new Acknowledger(parts.surroundings, (offset) => this.#sayAck(offset));
+    this.#acks = new Acknowledger(parts.environment, (offset) => this.#sayAck(offset));
   }
 
-  /** The last offset that was handled; null while none is known. */
+  /** The last handled offset; null if unknown. */
   get offset(): number | null {
     return this.#offset;
   }
 
-  /** Every entry, whatever its type. @returns a function that takes the handler away again. */
+  /** Every entry of any type. @returns a function that removes the handler. */
   on(type: "event", handler: Handler<AnyEntry<EntriesOf<Stream>>>): () => void;
   on(type: "gap", handler: Handler<Gap>): () => void;
-  /** Entries of one type. A type that is called `event` or `gap` only comes as `event`. */
+  /** Entries of one type. Types called `event` or `gap` are only available through `event`. */
   on<Type extends keyof EntriesOf<Stream> & string>(
     type: Type,
     handler: Handler<Entry<Type, EntriesOf<Stream>[Type]>>,
@@ -126,16 +125,16 @@ export class Subscription<Stream extends string = string> {
   }
 
   /**
-   * Says that everything up to an offset, by default what was handled, has reached the user.
-   * Resolved when the server knows; over a reconnect it is said again.
+   * Reports that everything up to an offset, by default the last handled one, has reached the user.
+   * Resolves when the server knows; repeated after a reconnect.
    */
   ack(offset: number | null = this.#offset): Promise<void> {
     return offset === null ? Promise.resolve() : this.#acks.wait(offset);
   }
 
   /**
-   * Ends the subscription. Resolved when the handler that runs, if any, has returned; entries
-   * behind it are not handled.
+   * Ends the subscription. Resolves when the running handler has returned; later entries are not
+   * handled.
    */
   close(): Promise<void> {
     if (this.#link && this.#resolved !== null) {
@@ -163,7 +162,7 @@ export class Subscription<Stream extends string = string> {
     this.#phase = { kind: "away" };
   }
 
-  /** @internal An answer to one of its own messages. */
+  /** @internal An answer to one of its messages. */
   answered(message: ServerMessage): void {
     if (message.op === "subscribed") this.#subscribed(message);
     else if (message.op === "acked") this.#acks.acked(message.offset);
@@ -172,7 +171,7 @@ export class Subscription<Stream extends string = string> {
 
   /** @internal */
   received(message: Extract<ServerMessage, { op: "event" | "gap" }>, length: number): void {
-    // What was on its way when the stream was left comes again.
+    // Entries in flight when the stream was left are sent again.
     if (this.#phase.kind !== "live" || this.#received === null) return;
     if (message.op === "gap") this.#gap(message);
     else if (message.offset > this.#received) {
@@ -191,8 +190,7 @@ export class Subscription<Stream extends string = string> {
   }
 
   /**
-   * The name that `me` stands for is known, or has become another's: what was received for the one
-   * before is of no use.
+   * The name behind `me` is known, or has changed: entries received for the former one are dropped.
    */
   async #becomes(name: string, link: Link): Promise<void> {
     this.#queue.clear();
@@ -201,12 +199,12 @@ export class Subscription<Stream extends string = string> {
     const { storage } = this.#parts;
     try {
       const stored = storage ? offsetIn(await storage.get(this.#parts.keyOf(name))) : null;
-      // Another connection has come meanwhile: it reads for itself.
+      // Another connection has opened in the meantime: it reads for itself.
       if (this.#link !== link) return;
       this.#received = this.#offset = stored;
       this.#resolved = name;
     } catch (error) {
-      // To begin anywhere else would miss something.
+      // Starting anywhere else would miss entries.
       if (this.#link !== link) return;
       const problem = wrapped("STORAGE_FAILED", "The offset could not be read", error);
       this.#parts.problem(problem, this.#about());
@@ -235,8 +233,8 @@ export class Subscription<Stream extends string = string> {
     if (this.#received === null) {
       const { from = "latest" } = this.#options;
       this.#received = from === "latest" ? offset : from === "earliest" ? 0 : from;
-      // Kept like an entry's: what comes while this client is away must not be missed because
-      // nothing came before.
+      // Stored like an entry's offset, so that entries during a disconnect are not missed when
+      // there was none before.
       this.#queue.push({ kind: "begin", offset: this.#received }, 0);
     }
     this.#acks.subscribed();

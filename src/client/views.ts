@@ -20,7 +20,7 @@ export interface Notification {
   readonly kind: "rule" | "direct" | "timer" | "digest" | "alert" | "aggregate";
   readonly title: string;
   readonly message: string;
-  /** The same as `message`. */
+  /** Equal to `message`. */
   readonly body: string;
   readonly sound: string | null;
   readonly soundUrl: string | null;
@@ -48,7 +48,7 @@ export interface Notification {
   };
 }
 
-/** What an app last opened from a notification. */
+/** The last thing an app opened from a notification. */
 export interface WebviewAction {
   readonly action: string;
   readonly url: string | null;
@@ -56,12 +56,12 @@ export interface WebviewAction {
   readonly at: string;
 }
 
-/** A notification after something happened to it, and when that was. */
+/** A notification after a change, with its time. */
 export interface ChangedNotification extends Notification {
   readonly at: string;
 }
 
-/** All unread notifications up to an offset were marked read at once. */
+/** All unread notifications up to an offset were marked read. */
 export interface AllRead {
   readonly all: true;
   readonly upTo: number;
@@ -97,7 +97,7 @@ export interface PrismEvent {
 
 export type Level = "debug" | "info" | "warn" | "error" | "fatal";
 
-/** The entries of a user's stream by their types. */
+/** The entries of a user's stream by type. */
 export interface UserEntries {
   readonly notification: Notification;
   readonly "notification.read": ChangedNotification | AllRead;
@@ -107,7 +107,7 @@ export interface UserEntries {
   readonly "unread-count": UnreadCount;
 }
 
-/** The types of a stream's entries, and what `data` is in each. */
+/** The types of a stream's entries, with their `data`. */
 export type EntriesOf<Stream extends string> = Stream extends `user:${string}`
   ? UserEntries
   : Stream extends `project:${string}`
@@ -116,7 +116,7 @@ export type EntriesOf<Stream extends string> = Stream extends `user:${string}`
 
 /** One entry of a stream. */
 export interface Entry<Type extends string = string, Data = unknown> {
-  /** The stream's resolved name: never `user:me`. */
+  /** The stream's resolved name, never `user:me`. */
   readonly stream: string;
   readonly offset: number;
   readonly type: Type;
@@ -126,9 +126,9 @@ export interface Entry<Type extends string = string, Data = unknown> {
 }
 
 /**
- * Nothing of the stream can be read again in (from, to]: it was removed. The stream goes on behind
- * `to`. A `to` below `from` says that the server's data is another's than that from which the
- * offset came: everything kept follows.
+ * Entries of the stream in (from, to] were removed. The stream continues after `to`. A `to` below
+ * `from` means that the server's data was replaced and does not match the offset: all stored
+ * entries follow.
  */
 export interface Gap {
   readonly stream: string;

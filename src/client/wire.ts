@@ -1,7 +1,7 @@
 import type { PrismErrorDetail } from "./errors.ts";
 import type { Level } from "./views.ts";
 
-/** What the server says on `/ws`. @internal */
+/** Messages of the server on `/ws`. @internal */
 export type ServerMessage =
   | {
       readonly op: "welcome";
@@ -37,9 +37,9 @@ export type ServerMessage =
       };
     };
 
-/** Which events of a stream are wanted; others count as handled. */
+/** Selects events of a stream; others count as handled. */
 export interface EventFilter {
-  /** A type, or with `.*` at its end a prefix. */
+  /** A type, or a prefix ending in `.*`. */
   readonly type?: string;
   readonly level?: readonly Level[];
 }
@@ -59,9 +59,7 @@ export type ClientMessage =
   | { readonly op: "ping"; readonly id: string }
   | { readonly op: "auth"; readonly id: string; readonly token: string };
 
-/**
- * What this client needs of a WebSocket: browsers', Node's own since 22, and that of `ws` have it.
- */
+/** The required part of a WebSocket: browsers', Node's own since 22, and that of `ws` have it. */
 export interface WebSocketLike {
   addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
   addEventListener(
@@ -71,18 +69,15 @@ export interface WebSocketLike {
   addEventListener(type: "error", listener: () => void): void;
   send(text: string): void;
   close(code?: number, reason?: string): void;
-  /** Of `ws`: ends without waiting for the other side. */
+  /** From `ws`: closes without waiting for the other side. */
   terminate?(): void;
 }
 
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
-/** Time and chance, for tests. */
-export interface Surroundings {
-  /**
-   * Milliseconds that have passed since some instant. Whatever the clock of the machine is set to,
-   * it does not go back.
-   */
+/** Timers and randomness, for tests. */
+export interface Environment {
+  /** Monotonic milliseconds since an arbitrary instant. */
   now(): number;
   /** In [0, 1). */
   random(): number;
@@ -91,7 +86,7 @@ export interface Surroundings {
 }
 
 /** @internal */
-export const REAL_SURROUNDINGS: Surroundings = {
+export const REAL_ENVIRONMENT: Environment = {
   now: () => performance.now(),
   random: () => Math.random(),
   setTimeout: (run, delayMs) => setTimeout(run, delayMs),

@@ -52,7 +52,7 @@ async function follow(
   const issue = async () => (await prism.parts.core.access.accessTokens.issue(id)).token;
   const reasons: TokenReason[] = [];
   const getToken = (reason: TokenReason) => give(issue, reasons.push(reason));
-  const observed = startClient(t, { url: prism.url, getToken, surroundings: time });
+  const observed = startClient(t, { url: prism.url, getToken, environment: time });
   const titles: string[] = [];
   observed.client.subscribe("user:me").on("notification", ({ data }) => void titles.push(data.title));
   await subscribed(observed.client);
@@ -135,7 +135,7 @@ test("tickets open connections in place of a token, one for each, and renew what
     const { body } = await prism.post<{ ticket: string }>("/api/v1/realtime/ticket", {}, { token });
     return body.ticket;
   };
-  const { client, problems } = startClient(t, { url: prism.url, getTicket, surroundings: time });
+  const { client, problems } = startClient(t, { url: prism.url, getTicket, environment: time });
   const titles: string[] = [];
   client.subscribe("user:me").on("notification", ({ data }) => void titles.push(data.title));
   await subscribed(client);

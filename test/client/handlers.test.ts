@@ -32,7 +32,7 @@ test("entries are handled one after the other, and the offset moves on when the 
 test("a handler that fails is called again with the same entry, later entries wait, and each failure is told", async (t) => {
   const server = await LiveServer.start(t);
   const time = new FakeTime();
-  const { client, problems } = startClient(t, { url: server.prism.url, token: server.apiKey, surroundings: time });
+  const { client, problems } = startClient(t, { url: server.prism.url, token: server.apiKey, environment: time });
   const subscription = client.subscribe(`project:${server.projectId}`, { from: "earliest" });
   const calls: string[] = [];
   subscription.on("event", ({ data }) => void calls.push(`a${data.payload["n"]}`));

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import { PrismClient, PrismError } from "../../src/client/index.ts";
-import { REAL_SURROUNDINGS } from "../../src/client/wire.ts";
+import { REAL_ENVIRONMENT } from "../../src/client/wire.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { LiveServer } from "../live/support/live-server.ts";
@@ -24,7 +24,7 @@ async function connect(t: TestContext, getToken?: () => string): Promise<Scene> 
   const server = await ScriptedServer.start(t);
   const time = new FakeTime();
   const credential = getToken ? { getToken } : { token: "t1" };
-  const observed = startClient(t, { url: server.url, ...credential, surroundings: time, reconnect: DEFAULTS });
+  const observed = startClient(t, { url: server.url, ...credential, environment: time, reconnect: DEFAULTS });
   observed.client.connect();
   await stateIs(observed.client, "open");
   return { ...observed, server, time };
@@ -92,7 +92,7 @@ test("after a silence the client asks, and leaves a line on which nothing answer
   const server = await LiveServer.start(t);
   const relay = await Relay.start(t, server.prism.url);
   const time = new FakeTime();
-  const { client, states } = startClient(t, { url: relay.url, token: server.apiKey, surroundings: time });
+  const { client, states } = startClient(t, { url: relay.url, token: server.apiKey, environment: time });
   const { numbers } = followProject(client, server.projectId);
   await server.feed.publish();
   await eventually("one", () => numbers.length === 1);
@@ -112,7 +112,7 @@ test("after a silence the client asks, and leaves a line on which nothing answer
 test("a line over which answers come is kept", async (t) => {
   const server = await LiveServer.start(t);
   const time = new FakeTime();
-  const { client, states } = startClient(t, { url: server.prism.url, token: server.apiKey, surroundings: time });
+  const { client, states } = startClient(t, { url: server.prism.url, token: server.apiKey, environment: time });
   const { numbers } = followProject(client, server.projectId);
   for (let n = 1; n <= 5; n++) {
     await server.feed.publish();
@@ -134,7 +134,7 @@ test("a server that lets nobody in is left after 10 s", async (t) => {
   t.after(() => server.close());
   const time = new FakeTime();
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const { client } = startClient(t, { url, token: "t", surroundings: time, reconnect: DEFAULTS });
+  const { client } = startClient(t, { url, token: "t", environment: time, reconnect: DEFAULTS });
   client.connect();
   await eventually("asked", () => upgrades === 1);
   time.advance(10_000);
@@ -206,7 +206,7 @@ test("without a WebSocket, a credential or an address the constructor says what 
 });
 
 test("a clock that is set back keeps the client from nothing: it would wait for as long before it calls a line dead", (t) => {
-  const before = REAL_SURROUNDINGS.now();
+  const before = REAL_ENVIRONMENT.now();
   t.mock.method(Date, "now", () => 0);
-  assert.ok(REAL_SURROUNDINGS.now() >= before);
+  assert.ok(REAL_ENVIRONMENT.now() >= before);
 });

@@ -1,7 +1,7 @@
-import type { Surroundings } from "../../../src/client/index.ts";
+import type { Environment } from "../../../src/client/index.ts";
 
 /** Time that stands until it is told to move, and chance that is given. */
-export class FakeTime implements Surroundings {
+export class FakeTime implements Environment {
   #now = 1_000_000;
   readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>();
   /** What comes of {@link random}. */

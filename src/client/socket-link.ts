@@ -1,23 +1,23 @@
 import { PrismError } from "./errors.ts";
-import type { ClientMessage, ServerMessage, Surroundings, WebSocketConstructor, WebSocketLike } from "./wire.ts";
+import type { ClientMessage, Environment, ServerMessage, WebSocketConstructor, WebSocketLike } from "./wire.ts";
 
 export type Welcome = Extract<ServerMessage, { op: "welcome" }>;
 
-/** How one WebSocket ended. */
-export interface LineEnd {
-  /** The close code; 1006 when the line broke, or nothing more came over it. */
+/** How a WebSocket ended. */
+export interface LinkEnd {
+  /** The close code; 1006 when the connection broke or timed out. */
   readonly code: number;
   readonly reason: string;
-  /** Whether the server had let the client in. */
+  /** Whether the server had accepted the client. */
   readonly wasWelcome: boolean;
 }
 
-export interface LineEvents {
+export interface LinkEvents {
   welcome(welcome: Welcome): void;
   /** @param length of its text */
   message(message: ServerMessage, length: number): void;
-  /** Once, unless {@link Line.close} was called before. */
-  ended(end: LineEnd): void;
+  /** Called once, unless {@link SocketLink.close} was called before. */
+  ended(end: LinkEnd): void;
 }
 
 /** From the first packet to the server's welcome. */
@@ -26,52 +26,52 @@ const DEFAULT_HEARTBEAT_MS = 30_000;
 const BROKEN = 1006;
 
 /**
- * One WebSocket. What does not answer counts as gone: a line that is only half open never tells so
- * by itself.
+ * One WebSocket. A missing answer counts as a lost connection, because a half-open one reports
+ * nothing.
  */
-export class Line {
+export class SocketLink {
   readonly #socket: WebSocketLike;
-  readonly #surroundings: Surroundings;
-  readonly #events: LineEvents;
+  readonly #environment: Environment;
+  readonly #events: LinkEvents;
   #timer: unknown;
   #isOver = false;
   #isWelcome = false;
   #heartbeatMs = DEFAULT_HEARTBEAT_MS;
   #heardAt = 0;
-  /** Until when something must come; null while nothing was asked. */
+  /** Deadline of the next answer; null if none is expected. */
   #answerDueAt: number | null = null;
 
   constructor(
     WebSocket: WebSocketConstructor,
     { url, protocols }: { url: string; protocols: string[] },
-    surroundings: Surroundings,
-    events: LineEvents,
+    environment: Environment,
+    events: LinkEvents,
   ) {
-    this.#surroundings = surroundings;
+    this.#environment = environment;
     this.#events = events;
     this.#socket = new WebSocket(url, protocols);
     this.#socket.addEventListener("message", ({ data }) => this.#heard(data));
     this.#socket.addEventListener("close", ({ code, reason }) => this.#end(code ?? BROKEN, reason ?? ""));
-    // Says nothing about why; a close follows.
+    // It gives no reason; a close follows.
     this.#socket.addEventListener("error", () => undefined);
-    this.#timer = surroundings.setTimeout(() => this.#giveUp("no welcome"), CONNECT_LIMIT_MS);
+    this.#timer = environment.setTimeout(() => this.#giveUp("no welcome"), CONNECT_LIMIT_MS);
   }
 
   say(message: ClientMessage): void {
     if (!this.#isOver) this.#socket.send(JSON.stringify(message));
   }
 
-  /** Asks for a sign of life, which must come within the limit. */
+  /** Sends a ping, which must be answered within the limit. */
   probe(limitMs: number): void {
     if (this.#isOver || !this.#isWelcome) return;
-    const dueAt = this.#surroundings.now() + limitMs;
+    const dueAt = this.#environment.now() + limitMs;
     this.#answerDueAt = Math.min(this.#answerDueAt ?? dueAt, dueAt);
     this.say({ op: "ping", id: "ping" });
-    this.#surroundings.clearTimeout(this.#timer);
-    this.#timer = this.#surroundings.setTimeout(() => this.#watch(), limitMs);
+    this.#environment.clearTimeout(this.#timer);
+    this.#timer = this.#environment.setTimeout(() => this.#watch(), limitMs);
   }
 
-  /** Nothing is told any more. */
+  /** Suppresses further events. */
   close(code = 1000): void {
     if (this.#isOver) return;
     this.#finish();
@@ -80,7 +80,7 @@ export class Line {
 
   #heard(data: unknown): void {
     if (this.#isOver) return;
-    this.#heardAt = this.#surroundings.now();
+    this.#heardAt = this.#environment.now();
     this.#answerDueAt = null;
     const message = typeof data === "string" ? parse(data) : null;
     if (!message || typeof data !== "string") this.#giveUp("no message of Prism's");
@@ -92,14 +92,14 @@ export class Line {
   #welcome(welcome: Welcome): void {
     this.#isWelcome = true;
     if (welcome.heartbeatMs > 0) this.#heartbeatMs = welcome.heartbeatMs;
-    this.#surroundings.clearTimeout(this.#timer);
+    this.#environment.clearTimeout(this.#timer);
     this.#watch();
     this.#events.welcome(welcome);
   }
 
-  /** Runs when something is due; what came in between has only moved the time. */
+  /** Runs at the deadline, which activity may have moved. */
   #watch(): void {
-    const now = this.#surroundings.now();
+    const now = this.#environment.now();
     if (this.#answerDueAt !== null && now >= this.#answerDueAt) {
       this.#giveUp("silent");
       return;
@@ -109,12 +109,12 @@ export class Line {
       this.say({ op: "ping", id: "ping" });
     }
     const dueAt = this.#answerDueAt ?? this.#heardAt + this.#heartbeatMs;
-    this.#timer = this.#surroundings.setTimeout(() => this.#watch(), Math.max(1, dueAt - now));
+    this.#timer = this.#environment.setTimeout(() => this.#watch(), Math.max(1, dueAt - now));
   }
 
   #giveUp(why: string): void {
     this.#end(BROKEN, why);
-    // Closing politely would wait for a side that may not be there.
+    // A close handshake would wait for the other side, which may be gone.
     if (this.#socket.terminate) this.#socket.terminate();
     else this.#socket.close();
   }
@@ -127,7 +127,7 @@ export class Line {
 
   #finish(): void {
     this.#isOver = true;
-    this.#surroundings.clearTimeout(this.#timer);
+    this.#environment.clearTimeout(this.#timer);
   }
 }
 
@@ -140,12 +140,13 @@ function parse(text: string): ServerMessage | null {
   }
 }
 
-/** @throws PrismError where neither the option nor the platform has a WebSocket. */
+/** @throws PrismError when neither the option nor the platform has a WebSocket. */
 export function findWebSocket(given: WebSocketConstructor | undefined): WebSocketConstructor {
   const WebSocket = given ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
   if (WebSocket) return WebSocket;
   throw new PrismError(
     "NO_WEBSOCKET",
-    "There is no WebSocket here (Node has one since 22). Give one: new PrismClient({ WebSocket }), for instance that of the package ws",
+    "This platform has no WebSocket (Node has one since 22). " +
+      "Pass one: new PrismClient({ WebSocket }), such as that of the package ws",
   );
 }
