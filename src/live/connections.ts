@@ -7,8 +7,8 @@ import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";
 
 /**
- * Why a socket was closed (docs/realtime.md). A client should connect again after 1011, 1012 and
- * 4008, after 4429 later, after `expired` with a newer token, and not after the others.
+ * Close codes (docs/realtime.md). A client should reconnect after 1011, 1012 and 4008, later after
+ * 4429, with a newer token after `expired`, and not after the others.
  */
 export const CLOSE = {
   tooBig: 1009,
@@ -18,12 +18,12 @@ export const CLOSE = {
   malformed: 4400,
   /** The credential was revoked: a logout, a disabled account, a revoked token or key. */
   unauthenticated: 4401,
-  /** The token ended by its own time. A client that holds a newer one should connect again. */
+  /** The token has expired. A client that holds a newer one should reconnect. */
   expired: 4401,
   forbidden: 4403,
   notFound: 4404,
   rate: 4429,
-  /** It has not said in time who it is. */
+  /** The client did not authenticate in time. */
   idle: 4401,
 } as const;
 
@@ -32,29 +32,25 @@ export type CloseReason = keyof typeof CLOSE;
 const TRANSPORTS = ["websocket", "pulse", "tasks", "sse", "socketio", "pusher"] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
-/** Who may follow what, asked at subscribing and again whenever rights change. */
+/** Who may follow which stream: checked when subscribing and whenever rights change. */
 export interface RealtimeAccess {
   check(principal: Principal, stream: StreamRef): "allowed" | "forbidden" | "notFound";
-  /** The principal as it is now; null when its credential or account has ended. */
+  /** The current principal; null when its credential or account has ended. */
   refresh(principal: Principal): Principal | null;
 }
 
-/** A live connection of any protocol, as the registry sees it. */
 export interface Connection {
   readonly transport: Transport;
   readonly address: string;
-  /**
-   * Null: nobody yet, or nobody at all. The registry is told who it is by {@link
-   * Connections.identify}.
-   */
+  /** Null: not authenticated, or not yet. {@link Connections.identify} sets it. */
   readonly principal: Principal | null;
-  /** It only watches: its user is not present because of it. */
+  /** It only observes: it does not make its user present. */
   readonly isObserver?: boolean;
-  /** Called about twice a second: pings, and ends what has been silent, slow or expired. */
+  /** Called twice a second: sends pings and closes silent, slow or expired connections. */
   tick(now: EpochMs): void;
-  /** The principal's rights have changed; null: it has ended. */
+  /** @param principal null: its credential or account has ended */
   rightsChanged(principal: Principal | null): void;
-  /** The server stops. */
+  /** The server is stopping. */
   restart(): void;
 }
 
@@ -73,42 +69,41 @@ interface ConnectionsParts {
   readonly log: Logger;
 }
 
-/** How long a connection may take to authenticate or subscribe before it stops being pending. */
+/** Time limit for a pending connection to authenticate or subscribe. */
 export const PENDING_LIMIT_MS = 10_000;
-/** The longest message of a connection that has yet to say who it is. */
+/** Longest message of a connection that has not authenticated. */
 export const MAX_PENDING_MESSAGE_BYTES = 4096;
 /**
- * The wheel: connections are looked at a slot at a time, so that a hundred thousand of them never
- * hold the loop for long.
+ * Connections are checked one slot at a time, so that 100 000 of them never block the event loop.
  */
 const SLOTS = 10;
 const SLOT_EVERY_MS = 50;
 /**
- * Connections whose rights are asked for again in one turn of the loop: each may be another
- * caller's, who is read from the tables.
+ * Connections whose rights are re-read in one turn of the event loop: each may need a database
+ * read.
  */
 const RECHECKS_PER_TURN = 100;
 const WARN_EVERY_MS = 60_000;
-/** Connections are told to go in this many parts while the server drains. */
+/** Connections are closed in this many batches while the server drains. */
 const DRAIN_PARTS = 10;
 
-/** What a connection is counted under. */
-interface Entry {
+/** How a connection is registered. */
+interface Registration {
   readonly slot: number;
   isPending: boolean;
-  /** The principal's key, and the user whose presence it is; null: nobody's. */
+  /** Key of the principal, and the user whose presence it counts for; null: not authenticated. */
   owner: string | null;
   userId: string | null;
 }
 
 /**
- * All live connections: limits, the one timer for all of them, changes of rights, and the drain.
+ * All live connections: limits, one timer for all, changes of rights, and the drain on shutdown.
  */
 export class Connections {
   readonly #parts: ConnectionsParts;
   readonly #slots: readonly Set<Connection>[] = Array.from({ length: SLOTS }, () => new Set<Connection>());
-  readonly #entries = new Map<Connection, Entry>();
-  /** By the principal's key. Arrays: nearly every caller has one connection, or a few. */
+  readonly #entries = new Map<Connection, Registration>();
+  /** By the principal's key. Arrays, because most callers have one connection. */
   readonly #byPrincipal = new Map<string, Connection[]>();
   readonly #byAddress = new Map<string, number>();
   readonly #pendingByAddress = new Map<string, number>();
@@ -123,16 +118,16 @@ export class Connections {
   readonly #timer: NodeJS.Timeout;
   #added = 0;
   #turn = 0;
-  /** Changes of rights that the next tick looks up, by caller. */
+  /** Changes of rights of one caller, applied at the next tick. */
   #changes: RightsChange[] = [];
   /**
-   * Changes that concern callers who are found only by looking at every connection, a slot a tick;
-   * null: all callers.
+   * Changes that affect many callers: each tick compares one slot of connections; null: all
+   * callers.
    */
   #scanned: (RightsChange | null)[] = [];
   #slotsToScan = 0;
   #scanTurn = 0;
-  /** Connections whose rights are to be read again. */
+  /** Connections whose rights must be re-read. */
   readonly #stale = new Set<Connection>();
   #isRechecking = false;
   #slowClosed = 0;
@@ -145,9 +140,9 @@ export class Connections {
   }
 
   /**
-   * To be asked before the upgrade.
-   * @param principal null where the protocol authenticates later.
-   * @throws OVERLOADED, RATE_LIMITED when one more would be too many.
+   * Call before the upgrade.
+   * @param principal null when the protocol authenticates later.
+   * @throws OVERLOADED, RATE_LIMITED when there is no room for one more.
    */
   requireRoom(principal: Principal | null, address: string): void {
     const { maxConnections, maxPerIp, maxPendingPerIp } = this.#parts.limits;
@@ -165,34 +160,36 @@ export class Connections {
     if (principal) this.#requireRoomOf(principal);
   }
 
-  /** One that has no principal is pending until {@link identify} or {@link markAnonymous}. */
+  /**
+   * A connection without a principal is pending until {@link identify} or {@link markAnonymous}.
+   */
   add(connection: Connection): void {
     const slot = this.#added++ % SLOTS;
-    const entry: Entry = { slot, isPending: false, owner: null, userId: null };
+    const entry: Registration = { slot, isPending: false, owner: null, userId: null };
     this.#entries.set(connection, entry);
     this.#slots[slot]?.add(connection);
     this.#counts[connection.transport]++;
     add(this.#byAddress, addressGroup(connection.address), 1);
-    if (connection.principal) this.#own(connection, entry, connection.principal);
+    if (connection.principal) this.#assign(connection, entry, connection.principal);
     else this.#setPending(connection, entry, true);
-    this.#trace(connection, "a live connection is open");
+    this.#trace(connection, "live connection opened");
   }
 
   /**
-   * A connection has said who it is, to be called before its `principal` changes; nothing happens
-   * when it is counted as theirs already.
-   * @throws RATE_LIMITED when the caller has too many; the connection stays as it was.
+   * Registers the connection under its authenticated caller. Call it before `principal` changes;
+   * repeating it has no effect.
+   * @throws RATE_LIMITED when the caller has too many connections; this one stays unchanged.
    */
   identify(connection: Connection, principal: Principal): void {
     const entry = this.#entries.get(connection);
     if (!entry || entry.owner === principal.key) return;
     this.#requireRoomOf(principal);
-    this.#disown(connection, entry);
+    this.#unassign(connection, entry);
     this.#setPending(connection, entry, false);
-    this.#own(connection, entry, principal);
+    this.#assign(connection, entry, principal);
   }
 
-  /** A connection need not say who it is: what it follows is for everybody. */
+  /** The connection follows only public channels and need not authenticate. */
   markAnonymous(connection: Connection): void {
     const entry = this.#entries.get(connection);
     if (entry) this.#setPending(connection, entry, false);
@@ -210,9 +207,9 @@ export class Connections {
     this.#counts[connection.transport]--;
     add(this.#byAddress, addressGroup(connection.address), -1);
     this.#setPending(connection, entry, false);
-    this.#disown(connection, entry);
+    this.#unassign(connection, entry);
     this.#stale.delete(connection);
-    this.#trace(connection, "a live connection is closed");
+    this.#trace(connection, "live connection closed");
   }
 
   #trace({ transport, principal }: Connection, message: string): void {
@@ -224,7 +221,7 @@ export class Connections {
     return this.#counts;
   }
 
-  /** Connections ended so far because their client did not read. */
+  /** Connections closed so far because their client did not read. */
   get slowClosed(): number {
     return this.#slowClosed;
   }
@@ -234,9 +231,9 @@ export class Connections {
   }
 
   /**
-   * The rights of connections that this concerns are read again: those of one caller at the next
-   * tick, those of a role's or a project's people within half a second; of tens of thousands the
-   * last a little later. @param change null: anybody's rights may be others
+   * Re-reads the rights of affected connections: of one caller at the next tick, of a role's or
+   * project's users within half a second, or later with tens of thousands. @param change null: all
+   * rights may have changed
    */
   noteRightsChanged(change: RightsChange | null): void {
     if (change && callerOf(change) !== null) this.#changes.push(change);
@@ -247,8 +244,7 @@ export class Connections {
   }
 
   /**
-   * Tells all connections to go, spread over the time, so that their clients do not come back at
-   * once.
+   * Closes all connections, spread over `limitMs`, so that their clients do not reconnect at once.
    */
   async drain(limitMs: number): Promise<void> {
     clearInterval(this.#timer);
@@ -285,7 +281,7 @@ export class Connections {
     if (--this.#slotsToScan === 0) this.#scanned = [];
   }
 
-  /** Goes on in the next turn of the loop with what is left. */
+  /** Continues in the next turn of the event loop if any are left. */
   #recheck(): void {
     const { access, log } = this.#parts;
     let left = RECHECKS_PER_TURN;
@@ -295,7 +291,7 @@ export class Connections {
       try {
         if (connection.principal) connection.rightsChanged(access.refresh(connection.principal));
       } catch (error) {
-        log.error({ err: error }, "the rights of a live connection could not be read; trying again");
+        log.error({ err: error }, "rights of a live connection could not be read, retrying");
         this.#stale.add(connection);
         this.#isRechecking = false;
         return;
@@ -313,7 +309,7 @@ export class Connections {
     this.#warnedAt = now;
     log.warn(
       { address, setting },
-      `live connections of one address are refused by ${setting}; if a proxy has this address, list it in trustedProxies`,
+      `live connections of one address are refused by ${setting}; if it is a proxy, list it in trustedProxies`,
     );
   }
 
@@ -323,7 +319,7 @@ export class Connections {
       throw tooMany();
   }
 
-  #own(connection: Connection, entry: Entry, principal: Principal): void {
+  #assign(connection: Connection, entry: Registration, principal: Principal): void {
     entry.owner = principal.key;
     const others = this.#byPrincipal.get(principal.key);
     if (others) others.push(connection);
@@ -333,11 +329,11 @@ export class Connections {
     this.#parts.presence.joined(principal.userId);
   }
 
-  #disown(connection: Connection, entry: Entry): void {
+  #unassign(connection: Connection, entry: Registration): void {
     if (entry.owner !== null) {
       const all = this.#byPrincipal.get(entry.owner) ?? [];
       const last = all.pop();
-      // Their order does not matter.
+      // The order does not matter.
       if (last && last !== connection) all[all.indexOf(connection)] = last;
       if (all.length === 0) this.#byPrincipal.delete(entry.owner);
     }
@@ -346,7 +342,7 @@ export class Connections {
     entry.userId = null;
   }
 
-  #setPending(connection: Connection, entry: Entry, isPending: boolean): void {
+  #setPending(connection: Connection, entry: Registration, isPending: boolean): void {
     if (entry.isPending === isPending) return;
     entry.isPending = isPending;
     add(this.#pendingByAddress, addressGroup(connection.address), isPending ? 1 : -1);
@@ -357,7 +353,7 @@ function tooMany(): PrismError {
   return new PrismError("RATE_LIMITED", "Too many live connections of one caller", { retryAfterMs: 10_000 });
 }
 
-/** The key of the one principal whose rights have changed; null where they may be many. */
+/** Key of the only affected principal; null when several may be affected. */
 function callerOf(change: RightsChange): string | null {
   switch (change.of) {
     case "user":

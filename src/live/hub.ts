@@ -7,34 +7,34 @@ import {
   streamName,
 } from "./stream.ts";
 
-/** Whoever reads the history of a stream, a page at a time. */
+/** Reads the history of a stream, one page at a time. */
 export interface PageReader {
   /** Readers of one connection share its turns. */
   readonly connection: object;
-  /** Reads a page and sends it. @returns whether it would read another now. */
+  /** Reads and sends a page. @returns whether it can read another one now. */
   readPage(): boolean;
 }
 
 /**
- * A page is bounded in rows and bytes, and takes up to a few milliseconds: so many of them leave
- * room for everything else in a loop turn.
+ * Pages are bounded in rows and bytes and take up to a few milliseconds: this many leave time for
+ * everything else in a turn of the event loop.
  */
 const PAGES_PER_TURN = 4;
 
 /**
- * Who may read when: in a turn of the loop so many pages are read by all together, and connections
- * take turns, so that neither many of them nor one with many subscriptions keeps the others
- * waiting, or those who send. A page is read at once while the turn has any left and nobody waits.
+ * Limits reading to a number of pages in each turn of the event loop. Connections take turns, so
+ * many connections, or one with many subscriptions, delay neither the others nor producers. A page
+ * is read at once while the turn has pages left and no reader waits.
  */
 export class ReadingTurns {
-  /** Whose turn it is stands first; of its readers likewise. */
+  /** By connection, in the order of turns; a connection's readers likewise. */
   readonly #waiting = new Map<object, Set<PageReader>>();
   #pagesLeft = PAGES_PER_TURN;
   #isTurnCounted = false;
 
   /**
-   * Reads on for as long as the reader would, now or in later turns. A reader that waits already
-   * keeps its place.
+   * Reads pages for as long as the reader can take them, now or in later turns. A waiting reader
+   * keeps its position.
    */
   request(reader: PageReader): void {
     if (this.#waiting.size === 0) {
@@ -46,7 +46,6 @@ export class ReadingTurns {
     this.#countTurn();
   }
 
-  /** The reader wants nothing more. */
   cancel(reader: PageReader): void {
     const readers = this.#waiting.get(reader.connection);
     if (readers?.delete(reader) && readers.size === 0) this.#waiting.delete(reader.connection);
@@ -64,7 +63,7 @@ export class ReadingTurns {
     else this.#waiting.set(reader.connection, new Set([reader]));
   }
 
-  /** What this turn has used is forgotten in the next, which goes on with those who wait. */
+  /** Schedules the next turn, which resets the count and serves waiting readers. */
   #countTurn(): void {
     if (this.#isTurnCounted) return;
     this.#isTurnCounted = true;
@@ -84,7 +83,7 @@ export class ReadingTurns {
     if (this.#waiting.size > 0) this.#countTurn();
   }
 
-  /** The first reader of the first connection; both go to the end of their lines. */
+  /** The first reader of the first connection; both move to the end of their queues. */
   #takeNext(): PageReader | undefined {
     for (const [connection, readers] of this.#waiting) {
       this.#waiting.delete(connection);
@@ -98,7 +97,7 @@ export class ReadingTurns {
   }
 }
 
-/** Takes live entries one by one, and may refuse to. */
+/** Receives live entries one by one. */
 export interface Listener {
   live(entry: StreamEntry): void;
 }
@@ -109,13 +108,13 @@ export interface Broadcaster {
 }
 
 /**
- * Where committed rows become live entries. The history of a stream is its table; the hub holds
- * only who listens, and how far everything has been announced: a replay never reads beyond that, so
- * that what is replayed and what comes live meet without a gap or a reordering.
+ * Turns committed rows into live entries. The history of a stream is its table; the hub holds only
+ * the listeners and the last announced offset. A replay never reads past that offset, so replay and
+ * live entries meet without a gap or reordering.
  */
 export class Hub {
   readonly history: StreamHistory;
-  /** Whoever reads the history waits for a turn here. */
+  /** Readers of the history wait here for their turn. */
   readonly turns = new ReadingTurns();
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #followers = new Map<string, Set<Broadcaster>>();
@@ -127,17 +126,17 @@ export class Hub {
     this.#heads = { ...heads };
   }
 
-  /** The last offset of the stream's counter that has been announced. */
+  /** The last announced offset of the stream's counter. */
   head(stream: StreamRef): number {
     return this.#heads[counterOf(stream)];
   }
 
-  /** Nobody listens to anything: making entries would serve nobody. */
+  /** No stream has a listener, so no entries need to be made. */
   get hasNoListeners(): boolean {
     return this.#listeners.size === 0 && this.#followers.size === 0;
   }
 
-  /** Whether making an entry for this stream would serve anybody. */
+  /** Whether an entry of this stream has a receiver. */
   hasListeners(stream: StreamRef): boolean {
     return this.isFollowed(streamName(stream));
   }
@@ -148,14 +147,14 @@ export class Hub {
   }
 
   /**
-   * To be called after the commit, in the order of the counter: whatever lies below the entry has
-   * been published, or nobody heard it.
+   * Call after the commit, in the order of the counter: all lower offsets have been published or
+   * had no listener.
    */
   publish(stream: StreamRef, entry: StreamEntry): void {
     this.#publish(streamName(stream), counterOf(stream), entry);
   }
 
-  /** {@link publish} of a row of `stream_log`, whose stream is known by its name. */
+  /** {@link publish} for a row of `stream_log`, with the stream's name. */
   publishLogged(name: string, entry: StreamEntry): void {
     this.#publish(name, "log", entry);
   }
@@ -164,7 +163,7 @@ export class Hub {
     this.advance(counter, entry.offset - 1);
     const followers = this.#followers.get(name);
     if (followers) for (const broadcaster of followers) broadcaster.broadcast(name, entry);
-    // Before the listeners hear it: one that turns live while they do has read up to here from the
+    // Before the listeners are called: one that goes live meanwhile has read up to here from the
     // table.
     this.advance(counter, entry.offset);
     const listeners = this.#listeners.get(name);
@@ -172,15 +171,15 @@ export class Hub {
   }
 
   /**
-   * Tells those who follow the stream through broadcasts now. Nothing of it is kept: who has fallen
-   * behind does not hear of it.
+   * Sends an entry to sockets that follow the stream live. It is not stored: sockets that are
+   * catching up miss it.
    */
   broadcastTransient(stream: StreamRef, entry: Omit<StreamEntry, "offset">): void {
     const name = streamName(stream);
     for (const broadcaster of this.#followers.get(name) ?? []) broadcaster.broadcast(name, { ...entry, offset: 0 });
   }
 
-  /** Everything up to here has been published. */
+  /** All entries up to this offset have been published. */
   advance(counter: StreamCounter, offset: number): void {
     if (offset > this.#heads[counter]) this.#heads[counter] = offset;
   }

@@ -1,4 +1,3 @@
-import type { WebSocket } from "uWebSockets.js";
 import { Bucket } from "../core/bucket.ts";
 import type { Clock, EpochMs } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
@@ -14,11 +13,12 @@ import {
   type Transport,
 } from "./connections.ts";
 import type { Hub } from "./hub.ts";
-import { type StreamEntry, type StreamGap, type StreamRef, streamName } from "./stream.ts";
+import type { Closing, SocketOutput, SocketProtocol } from "./socket-protocol.ts";
+import { type StreamEntry, type StreamRef, streamName } from "./stream.ts";
 import { type From, type Sink, Subscription } from "./subscription.ts";
 import { type Follower, isWorthCompressing, MAX_BUFFERED_BYTES, type TopicBroadcaster } from "./topic-broadcaster.ts";
 
-/** Bytes of the conversation that may wait for a client which does not read. */
+/** Bytes of responses that may wait for a client which does not read. */
 export const MAX_BACKLOG_BYTES = 1_048_576;
 const PING_AFTER_MS = 30_000;
 const SILENT_LIMIT_MS = 60_000;
@@ -27,46 +27,8 @@ const EXPIRY_NOTICE_MS = 60_000;
 const MESSAGE_BURST = 100;
 /** 50 messages a second. */
 const BURST_REFILL_MS = 2000;
-/** What WebSocket.send returns when the message was not taken. */
+/** What `WebSocket.send` returns for a dropped message. */
 export const SEND_DROPPED = 2;
-
-/**
- * What a {@link LiveSocket} writes to: a WebSocket, or what stands for one where a protocol has
- * other ways besides.
- */
-export type Channel = Pick<
-  WebSocket<unknown>,
-  "send" | "end" | "close" | "cork" | "ping" | "getBufferedAmount" | "subscribe" | "unsubscribe" | "publish"
->;
-
-/** How one WebSocket protocol says things. */
-export interface SocketProtocol {
-  readonly transport: Transport;
-  entryText(stream: string, entry: StreamEntry): string;
-  gapText(stream: string, gap: StreamGap): string;
-  /** What is said before a close, and its code; absent: nothing, and the code of {@link CLOSE}. */
-  closing?(reason: CloseReason): Closing;
-  /**
-   * What is said to a client that has been silent too long; absent: nothing, and no close frame
-   * either.
-   */
-  readonly silent?: Closing;
-  /** A connection may stay without saying who it is; absent: it is closed after a while. */
-  readonly staysAnonymous?: true;
-  /**
-   * The longest message of a connection that is still pending; absent: {@link
-   * MAX_PENDING_MESSAGE_BYTES}.
-   */
-  readonly maxPendingMessageBytes?: number;
-  /** A notice that the credential ends soon; absent where the protocol has none. */
-  expiringText?(expiresAt: EpochMs): string;
-}
-
-/** The last words of a connection, and the code of its close frame. */
-export interface Closing {
-  readonly code: number;
-  readonly text: string;
-}
 
 /** What all sockets of a protocol share. */
 export interface SocketParts {
@@ -83,59 +45,56 @@ export interface SubscribeOptions {
   readonly from: From;
   readonly accepts?: ((entry: StreamEntry) => boolean) | undefined;
   /**
-   * Called when the socket has taken an entry. With it every entry is written to this socket by
-   * itself.
+   * Called when the socket has accepted an entry. Entries are then written to this socket
+   * separately.
    */
-  readonly onTaken?: ((entry: StreamEntry) => void) | undefined;
-  /** Called whenever everything up to now has been sent. */
+  readonly onAccepted?: ((entry: StreamEntry) => void) | undefined;
+  /** Called whenever all entries up to now have been sent. */
   readonly onCaughtUp?: (() => void) | undefined;
 }
 
 /**
- * One WebSocket: what it follows, how far it has got, and whether it is still well. The protocol
- * decides what is said.
+ * One WebSocket: its subscriptions, backlog, heartbeat and rights. The protocol serializes
+ * messages.
  */
 export class LiveSocket implements Connection, Follower {
   readonly transport: Transport;
   readonly address: string;
   readonly isObserver: boolean;
-  readonly #ws: Channel;
+  readonly #ws: SocketOutput;
   readonly #parts: SocketParts;
   readonly #subscriptions = new Map<string, Subscription>();
-  /** What entries that came from this connection name it by; null: none does. */
+  /** Identifies this connection as the origin of entries; null: it is never one. */
   id: string | null = null;
   #principal: Principal | null;
   #isOpen = true;
   /**
-   * Messages of the conversation that wait until the socket takes more. Entries of streams never
-   * wait: they can be read again.
+   * Responses that wait until the socket accepts more. Entries of streams never wait here: they are
+   * read again.
    */
   #backlog: string[] = [];
   #backlogBytes = 0;
-  /** Since when the socket takes no more, or when it last wrote something although it does not. */
+  /** Since when the socket accepts nothing, or since it last wrote something meanwhile. */
   #blockedSince: number | null = null;
   readonly #openedAt: number;
-  /** When the client last gave a sign of life. */
-  #heardAt: number;
+  /** When the client last sent or accepted something. */
+  #activeAt: number;
   #pingedAt = 0;
   #isPongDue = false;
-  #hasBeenWarned = false;
+  #isExpiryNotified = false;
   readonly #messages: Bucket;
 
-  /**
-   * @param principal null where the protocol has callers say later who they are, see {@link
-   * identify}.
-   */
-  constructor(ws: Channel, principal: Principal | null, address: string, parts: SocketParts, isObserver = false) {
+  /** @param principal null when the protocol authenticates later by {@link identify} */
+  constructor(ws: SocketOutput, principal: Principal | null, address: string, parts: SocketParts, isObserver = false) {
     this.#ws = ws;
     this.#parts = parts;
     this.#principal = principal;
     this.address = address;
     this.isObserver = isObserver;
     this.transport = parts.protocol.transport;
-    this.#heardAt = parts.clock.elapsed();
-    this.#openedAt = this.#heardAt;
-    this.#messages = new Bucket(MESSAGE_BURST, BURST_REFILL_MS, this.#heardAt);
+    this.#activeAt = parts.clock.elapsed();
+    this.#openedAt = this.#activeAt;
+    this.#messages = new Bucket(MESSAGE_BURST, BURST_REFILL_MS, this.#activeAt);
     parts.connections.add(this);
   }
 
@@ -143,28 +102,24 @@ export class LiveSocket implements Connection, Follower {
     return this.#principal;
   }
 
-  /**
-   * @throws TypeError while nobody has said who it is: a protocol that authenticates before the
-   * upgrade has no such moment.
-   */
+  /** @throws TypeError while the connection is unauthenticated, which only some protocols allow */
   get caller(): Principal {
-    if (!this.#principal) throw new TypeError("the connection is nobody's");
+    if (!this.#principal) throw new TypeError("the connection is not authenticated");
     return this.#principal;
   }
 
   /**
-   * It is known now whose the connection is. @throws RATE_LIMITED when they have too many; it stays
-   * as it was.
+   * Authenticates the connection. @throws RATE_LIMITED when the caller has too many; it stays
+   * unchanged.
    */
   identify(principal: Principal): void {
     this.#parts.connections.identify(this, principal);
     this.#principal = principal;
-    this.#hasBeenWarned = false;
+    this.#isExpiryNotified = false;
   }
 
   /**
-   * Sends one message of the conversation, as soon as the client takes it. One that lets too many
-   * wait is closed.
+   * Sends a response as soon as the client accepts it. A client that lets too many wait is closed.
    */
   send(text: string): void {
     if (!this.#isOpen || this.#tryWrite(text)) return;
@@ -182,7 +137,7 @@ export class LiveSocket implements Connection, Follower {
     else this.#ws.end(CLOSE[reason], reason);
   }
 
-  /** Closes in words of the protocol alone. The close handler runs before this returns. */
+  /** Closes with a message of the protocol. The close handler runs before this returns. */
   closeWith({ code, text }: Closing, reason = ""): void {
     if (!this.#isOpen) return;
     this.#ws.cork(() => {
@@ -192,8 +147,7 @@ export class LiveSocket implements Connection, Follower {
   }
 
   /**
-   * Follows a stream; a second time, with other options. `announce` runs before anything of the
-   * stream is sent.
+   * Follows a stream; again to change the options. `announce` runs before any entry of it is sent.
    */
   subscribe(stream: StreamRef, options: SubscribeOptions, announce: () => void): void {
     const name = streamName(stream);
@@ -224,48 +178,44 @@ export class LiveSocket implements Connection, Follower {
     return this.#subscriptions.has(streamName(stream));
   }
 
-  /** Whether a message is longer than a connection that has not said who it is may send. */
-  isTooLongYet(bytes: number): boolean {
+  /** Whether a message is too long for a connection that has not authenticated. */
+  exceedsPendingLimit(bytes: number): boolean {
     const { protocol, connections } = this.#parts;
     return bytes > (protocol.maxPendingMessageBytes ?? MAX_PENDING_MESSAGE_BYTES) && connections.isPending(this);
   }
 
   /**
-   * A message or a ping came in. @returns false when it was one too many; the socket is then
-   * closed.
+   * Counts a message or ping of the client. @returns false when it exceeded the rate; the socket is
+   * then closed.
    */
   receive(): boolean {
     const now = this.#parts.clock.elapsed();
-    this.#heardAt = now;
+    this.#activeAt = now;
     if (this.#messages.take(1, now)) return true;
     this.close("rate");
     return false;
   }
 
-  /** The client gave a sign of life elsewhere: several connections share its socket. */
-  heard(): void {
-    this.#heardAt = this.#parts.clock.elapsed();
+  /** Notes activity of the client on another connection that shares its socket. */
+  noteActivity(): void {
+    this.#activeAt = this.#parts.clock.elapsed();
   }
 
-  /**
-   * A pong came in. One that nobody asked for counts as a message, and so does a ping: the library
-   * tells each, and answers it.
-   */
-  ponged(): void {
+  /** Handles a pong. An unsolicited one counts as a message, as a ping does. */
+  pongReceived(): void {
     if (!this.#isPongDue) {
       this.receive();
       return;
     }
     this.#isPongDue = false;
-    this.#heardAt = this.#parts.clock.elapsed();
+    this.#activeAt = this.#parts.clock.elapsed();
   }
 
-  /** uWebSockets has written some of what was buffered. */
+  /** uWebSockets has written some of its buffer. */
   drained(): void {
     this.#blockedSince = null;
-    // A slow client reads what lies before the ping first: that it takes something says that it
-    // lives.
-    this.#heardAt = this.#parts.clock.elapsed();
+    // A slow client reads older messages before the ping, so accepting data counts as activity.
+    this.#activeAt = this.#parts.clock.elapsed();
     let written = 0;
     for (const text of this.#backlog) {
       if (!this.#hasRoom() || !this.#write(text)) break;
@@ -277,26 +227,26 @@ export class LiveSocket implements Connection, Follower {
   }
 
   /**
-   * uWebSockets has thrown something away, maybe more than it says: only the client knows what it
-   * has, so it is to come back and resume. The socket cannot be closed in here, for it is being
-   * written to.
+   * uWebSockets has dropped messages, maybe more than it reports. Only the client knows what it has
+   * received, so it must reconnect and resume. The socket is being written to here and cannot be
+   * closed yet.
    */
   dropped(): void {
     setImmediate(() => this.close("tooSlow"));
   }
 
-  /** Sends to all others that follow the topic, and lets them know nothing of this one. */
+  /** Sends to all other sockets that follow the topic. */
   publish(topic: string, bytes: Uint8Array, isCompressed: boolean): void {
     if (this.#isOpen) this.#ws.publish(topic, bytes, false, isCompressed);
   }
 
-  /** Sends what is worth nothing later, if the client has room for it. */
+  /** Sends a message that is useless later, if the client has room for it. */
   sendIfRoom(text: string): void {
     if (this.#isReady()) this.#write(text);
   }
 
-  fallBehindIfSlow(): void {
-    if (!this.#hasRoom()) for (const subscription of this.#subscriptions.values()) subscription.fallBehind();
+  detachIfSlow(): void {
+    if (!this.#hasRoom()) for (const subscription of this.#subscriptions.values()) subscription.detach();
   }
 
   closed(): void {
@@ -307,12 +257,12 @@ export class LiveSocket implements Connection, Follower {
   }
 
   tick(now: EpochMs): void {
-    // Whatever the clock is set to: all connections would be silent at once.
+    // Monotonic: when the clock is set, all connections would look silent.
     const elapsed = this.#parts.clock.elapsed();
-    const silentMs = elapsed - this.#heardAt;
+    const silentMs = elapsed - this.#activeAt;
     if (silentMs >= SILENT_LIMIT_MS) {
-      const { silent } = this.#parts.protocol;
-      if (silent) this.closeWith(silent);
+      const { silence } = this.#parts.protocol;
+      if (silence) this.closeWith(silence);
       else this.#ws.close();
       return;
     }
@@ -321,13 +271,13 @@ export class LiveSocket implements Connection, Follower {
       if (!this.#parts.protocol.staysAnonymous) return this.close("idle");
       this.#parts.connections.markAnonymous(this);
     }
-    this.fallBehindIfSlow();
+    this.detachIfSlow();
     if (this.#blockedSince !== null && elapsed - this.#blockedSince >= STUCK_LIMIT_MS) {
       this.close("tooSlow");
       return;
     }
-    this.#warnOfExpiry(now);
-    // The warning may have been one message too many.
+    this.#notifyOfExpiry(now);
+    // The notice may have exceeded the backlog and closed the socket.
     if (this.#isOpen && silentMs >= PING_AFTER_MS && elapsed - this.#pingedAt >= PING_AFTER_MS) {
       this.#pingedAt = elapsed;
       this.#isPongDue = true;
@@ -335,7 +285,7 @@ export class LiveSocket implements Connection, Follower {
     }
   }
 
-  /** @param principal as it is now; null when it has ended. */
+  /** @param principal null: its credential or account has ended */
   rightsChanged(principal: Principal | null): void {
     if (!principal) {
       this.close("unauthenticated");
@@ -350,9 +300,9 @@ export class LiveSocket implements Connection, Follower {
     }
   }
 
-  /** A new token has come in over the socket. */
+  /** The client sent a new token over the socket. */
   renew(principal: Principal): void {
-    this.#hasBeenWarned = false;
+    this.#isExpiryNotified = false;
     this.rightsChanged(principal);
   }
 
@@ -360,11 +310,11 @@ export class LiveSocket implements Connection, Follower {
     this.close("restart");
   }
 
-  #warnOfExpiry(now: EpochMs): void {
+  #notifyOfExpiry(now: EpochMs): void {
     const { expiringText } = this.#parts.protocol;
     const expiresAt = this.#principal?.expiresAt ?? Number.POSITIVE_INFINITY;
-    if (!expiringText || this.#hasBeenWarned || expiresAt - now > EXPIRY_NOTICE_MS) return;
-    this.#hasBeenWarned = true;
+    if (!expiringText || this.#isExpiryNotified || expiresAt - now > EXPIRY_NOTICE_MS) return;
+    this.#isExpiryNotified = true;
     this.send(expiringText(expiresAt));
   }
 
@@ -372,7 +322,7 @@ export class LiveSocket implements Connection, Follower {
     return elapsed - this.#openedAt >= PENDING_LIMIT_MS && this.#parts.connections.isPending(this);
   }
 
-  #sink(stream: StreamRef, { onTaken, onCaughtUp, accepts }: SubscribeOptions): Sink {
+  #sink(stream: StreamRef, { onAccepted, onCaughtUp, accepts }: SubscribeOptions): Sink {
     const { protocol, broadcaster, log } = this.#parts;
     const name = streamName(stream);
     const base: Sink = {
@@ -380,17 +330,17 @@ export class LiveSocket implements Connection, Follower {
       isReady: () => this.#isReady(),
       entry: (entry) => {
         if (!this.#tryWrite(protocol.entryText(name, entry))) return false;
-        onTaken?.(entry);
+        onAccepted?.(entry);
         return true;
       },
       gap: (gap) => this.send(protocol.gapText(name, gap)),
       caughtUp: () => onCaughtUp?.(),
       failed: (error) => {
-        log.error({ stream: name, err: error }, "a stream's history could not be read");
+        log.error({ stream: name, err: error }, "reading the history of a stream failed");
         this.close("internal");
       },
     };
-    if (onTaken || accepts) return base;
+    if (onAccepted || accepts) return base;
     const topic = broadcaster.topic(name);
     return {
       ...base,
@@ -407,9 +357,7 @@ export class LiveSocket implements Connection, Follower {
     };
   }
 
-  /**
-   * Whether entries may be written: the socket takes more, and nothing of the conversation waits.
-   */
+  /** Whether entries may be written: the socket has room and no response waits. */
   #isReady(): boolean {
     return this.#isOpen && this.#backlog.length === 0 && this.#hasRoom();
   }

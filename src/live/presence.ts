@@ -1,6 +1,6 @@
 /**
- * Who is connected. A user counts as present for a moment after the last connection closed: a page
- * that reloads is not gone.
+ * Which users have a connection. A user stays present for a moment after the last connection
+ * closes: a page may be reloading.
  */
 export class Presence {
   static readonly GRACE_MS = 5000;

@@ -2,7 +2,7 @@ import type { EpochMs } from "../core/clock.ts";
 import { isUuid } from "../core/ids.ts";
 import type { Level } from "../core/vocabulary.ts";
 
-/** The name of a stream and what it says (docs/realtime.md). */
+/** A stream (docs/realtime.md). */
 export type StreamRef =
   | { readonly kind: "user"; readonly userId: string }
   | { readonly kind: "project"; readonly projectId: string }
@@ -11,17 +11,17 @@ export type StreamRef =
   /** A named channel of a project; null: of the default project. */
   | { readonly kind: "channel"; readonly projectId: string | null; readonly name: string }
   /**
-   * What was triggered on a channel of the embedded Pusher server. No client of another protocol
-   * can name it.
+   * Events triggered on a channel of the embedded Pusher server. Clients of other protocols cannot
+   * follow it.
    */
   | { readonly kind: "pusher"; readonly channel: string }
-  /** What operators want to know at once. */
+  /** Changes of the server's state, for operators. */
   | { readonly kind: "system" };
 
-/** Streams whose entries are rows of `stream_log`, for anybody to append to. */
+/** Streams whose entries are rows of `stream_log`. */
 export type LoggedStream = Exclude<StreamRef, { kind: "project" }>;
 
-/** Streams that share a counter: an offset says where an entry stands among all of them. */
+/** Streams that share a counter, which gives their entries one order. */
 export type StreamCounter = "events" | "log";
 
 export function counterOf(stream: StreamRef): StreamCounter {
@@ -29,50 +29,50 @@ export function counterOf(stream: StreamRef): StreamCounter {
 }
 
 /**
- * What stands in `stream_gaps` for all streams of a counter, as `*` does for all there are. No
+ * The name in `stream_gaps` that covers all streams of a counter; `*` covers every stream. No
  * stream has such a name.
  */
 export function everyStreamOf(counter: StreamCounter): string {
   return `${counter}:*`;
 }
 
-/** One entry as every protocol sends it. `data` is JSON text, made once however many listen. */
+/** One entry, for every protocol. `data` is JSON text, serialized once for all listeners. */
 export interface StreamEntry {
   readonly offset: number;
   readonly type: string;
   readonly data: string;
   readonly at: EpochMs;
   readonly correlationId: string;
-  /** A notification that its recipient is known to have got; absent: not known. */
+  /** The notification is known to be delivered; absent: unknown. */
   readonly isDelivered?: boolean;
-  /** The connection that it came from, and is not sent to while it goes out live. */
+  /** The connection that sent it, which does not receive it live. */
   readonly except?: string;
   /** The member of a presence channel who sent it. */
   readonly sentBy?: string | number;
 }
 
 /**
- * Nothing of the stream can be read again in (from, to]; it goes on behind `to`. A `to` below
- * `from` leads back to the oldest kept.
+ * Entries in (from, to] can no longer be read; the stream continues after `to`. A `to` below `from`
+ * resets the client to the oldest entry that is kept.
  */
 export interface StreamGap {
   readonly from: number;
   readonly to: number;
 }
 
-/** A part of a stream's history; `isEnd` when nothing follows it up to where was asked. */
+/** A part of a stream's history; `isEnd`: there is nothing more up to the requested offset. */
 export interface StreamPage {
   readonly entries: StreamEntry[];
   readonly isEnd: boolean;
 }
 
-/** The stream's history, which is its table. */
+/** The history of streams, stored in their tables. */
 export interface StreamHistory {
   /** Entries with `after < offset <= upTo`, ascending; a page is bounded in rows and bytes. */
   read(stream: StreamRef, after: number, upTo: number): StreamPage;
-  /** The newest entry up to an offset; of streams that are read from `stream_log` alone. */
+  /** The newest entry up to an offset. */
   last(stream: LoggedStream, upTo: number): StreamEntry | undefined;
-  /** Ranges that were removed or jumped over and reach into (after, upTo], ascending. */
+  /** Removed or skipped ranges that overlap (after, upTo], ascending. */
   gaps(stream: StreamRef, after: number, upTo: number): StreamGap[];
 }
 
@@ -94,16 +94,16 @@ export function streamName(stream: StreamRef): string {
 }
 
 /**
- * What a channel may be called: letters, digits and `_ - = @ , . ;`, as Pusher has it, and colons;
- * up to 128 characters.
+ * Channel names: letters, digits and `_ - = @ , . ;` as in Pusher, and colons; up to 128
+ * characters.
  */
 export const CHANNEL_NAME = /^[\w\-=@,.;:]{1,128}$/;
 
 export const MAX_STREAM_LENGTH = 160;
 
 /**
- * @returns undefined for a text that names no stream of this program. `user:me` and its like are
- * resolved by {@link resolveStreamName}.
+ * @returns undefined for an unknown name. {@link resolveStreamName} resolves `user:me` and similar
+ * names.
  */
 export function parseStreamName(name: string): StreamRef | undefined {
   if (name === SYSTEM) return { kind: "system" };
@@ -124,24 +124,23 @@ export function parseStreamName(name: string): StreamRef | undefined {
   }
 }
 
-/** What the meaning of a name depends on. */
+/** Resolves relative names. */
 interface NameContext {
-  /** Of the caller; null for a caller that is no user. */
+  /** Of the caller; null for an API key. */
   readonly userId: string | null;
   readonly projects: ProjectNames;
 }
 
-/** The projects by their names. */
 export interface ProjectNames {
-  /** The project of channels that name none. */
+  /** The project of channels without one. */
   readonly defaultId: string;
   /** @returns the id of the project with this id or slug */
   find(ref: string): string | undefined;
 }
 
 /**
- * {@link parseStreamName}, with `me` for the caller, slugs for projects, and one name for channels
- * of the default project.
+ * {@link parseStreamName}, with `me` for the caller, slugs for projects, and without the default
+ * project in channels.
  */
 export function resolveStreamName(name: string, { userId, projects }: NameContext): StreamRef | undefined {
   const isOwn = userId !== null && /^(user|tasks|messages):me$/.test(name);
@@ -151,7 +150,7 @@ export function resolveStreamName(name: string, { userId, projects }: NameContex
     : stream;
 }
 
-/** `project:shop` and `channel:shop/orders` with the id in place of the slug. */
+/** Replaces the slug in `project:shop` and `channel:shop/orders` by the id. */
 function withProjectId(name: string, projects: ProjectNames): string {
   const [, kind = "", ref = "", rest = ""] = /^(project:|channel:)([^/]+)(\/.*)?$/s.exec(name) ?? [];
   const namesProject = kind === "project:" ? rest === "" : rest !== "";
@@ -174,14 +173,14 @@ interface EventFilter {
   readonly level?: readonly Level[] | undefined;
 }
 
-/** Which entries of a stream a subscriber wants. */
+/** Predicate for the entries that a subscriber wants. */
 export function eventFilter({ type, level }: EventFilter): (entry: StreamEntry) => boolean {
   const isWanted = type === undefined ? () => true : typeMatcher(type);
   const levels = level === undefined ? null : new Set<string>(level);
   return (entry) => isWanted(entry.type) && (levels === null || levels.has(levelOf(entry)));
 }
 
-/** Whether an event's type is the pattern, or begins with what stands before its `*`. */
+/** Whether an event's type equals the pattern or starts with its prefix before `*`. */
 export function matchesType(pattern: string, type: string): boolean {
   return typeMatcher(pattern)(type);
 }
@@ -192,8 +191,8 @@ function typeMatcher(pattern: string): (type: string) => boolean {
   return (type) => type.startsWith(prefix);
 }
 
-// An event's level stands before anything that a producer may write freely, so no payload can
-// pretend another.
+// In the JSON of an event, `level` precedes everything that a producer can write freely, so a
+// payload cannot fake it.
 const LEVEL = /"level":"([a-z]+)"/;
 
 function levelOf(entry: StreamEntry): string {

@@ -2,44 +2,44 @@ import { PrismError } from "../core/errors.ts";
 import type { Hub, Listener, PageReader } from "./hub.ts";
 import type { StreamEntry, StreamGap, StreamRef } from "./stream.ts";
 
-/** One reader of one stream, in the words of its protocol. */
+/** Where a subscription sends the entries of its stream. */
 export interface Sink {
-  /** Whose it is: what one connection follows shares its turns of reading. */
+  /** Subscriptions of one connection share its turns of reading. */
   readonly connection: object;
   /**
-   * Whether the connection can take more now. While it cannot, the subscription waits for {@link
+   * Whether the connection can take more now. If not, the subscription waits for {@link
    * Subscription.drained}.
    */
   isReady(): boolean;
   /**
-   * @returns false when the connection cannot take it now; the subscription reads it again from the
-   * table later.
+   * @returns false when the connection cannot take it now; the subscription reads it from the table
+   * later.
    */
   entry(entry: StreamEntry): boolean;
   gap(gap: StreamGap): void;
   /**
-   * Everything up to now has been sent: what follows comes live. Called each time that this becomes
-   * so.
+   * All entries up to now have been sent; the following ones come live. Called each time the
+   * subscription goes live.
    */
   caughtUp?(): void;
-  /** The history could not be read: the connection is to be ended. */
+  /** The history could not be read; the connection must be closed. */
   failed(error: unknown): void;
   /**
-   * Joins or leaves the protocol's broadcasts of the stream; absent where every connection is
-   * written to by itself.
+   * Joins or leaves the protocol's broadcasts of the stream; absent when entries are written to
+   * each connection separately.
    */
   readonly group?: { join(): void; leave(): void };
 }
 
-/** Offset to begin behind: a number, now, or the beginning of what is kept. */
+/** Where to start: after an offset, at the head, or at the oldest entry that is kept. */
 export type From = number | "latest" | "earliest";
 
 /**
- * A subscription is in one of two modes until it ends. Catching up: it reads pages from the
- * stream's table, as fast as the connection takes them and its turns come, up to what the hub has
- * announced. Live: entries are handed to it, or to its protocol's broadcast. It turns live in the
- * same loop turn in which a page ends the history, so nothing falls between; it falls back to
- * catching up when the connection takes no more.
+ * A subscription is catching up or live until it ends. Catching up: it reads pages from the
+ * stream's table, as fast as the connection and its turns allow, up to the hub's head. Live: the
+ * hub or the protocol's broadcast hands it entries. It goes live in the loop turn in which a page
+ * reaches the head, so no entry is missed, and returns to catching up when the connection takes no
+ * more.
  */
 export class Subscription implements Listener, PageReader {
   readonly stream: StreamRef;
@@ -47,25 +47,23 @@ export class Subscription implements Listener, PageReader {
   readonly #sink: Sink;
   readonly #accepts: (entry: StreamEntry) => boolean;
   /**
-   * Up to here the subscriber needs nothing more. With a group it stands still while live: the
-   * hub's head is the truth then.
+   * The last offset sent or filtered out. With a group it is not updated while live: the hub's head
+   * counts then.
    */
   #lastSent: number;
-  /**
-   * Where the last gap that was told ends: it is told once, however often its range is read again.
-   */
-  #toldUpTo = 0;
-  /** A gap that stands before everything, whatever its offsets. */
+  /** End of the last gap sent: each gap is sent once, however often its range is read. */
+  #gapSentUpTo = 0;
+  /** A gap to send before all entries, whatever its offsets. */
   #firstGap: StreamGap | null = null;
   #mode: "catching up" | "live" | "ended" = "catching up";
 
-  /** @param accepts the subscriber's filter; entries it refuses count as sent. */
+  /** @param accepts the subscriber's filter; rejected entries count as sent */
   constructor(
     hub: Hub,
     stream: StreamRef,
     from: From,
     sink: Sink,
-    accepts: (entry: StreamEntry) => boolean = everything,
+    accepts: (entry: StreamEntry) => boolean = acceptAll,
   ) {
     this.stream = stream;
     this.#hub = hub;
@@ -74,14 +72,13 @@ export class Subscription implements Listener, PageReader {
     const head = hub.head(stream);
     this.#lastSent = from === "latest" ? head : from === "earliest" ? 0 : from;
     if (this.#lastSent > head) {
-      // The client has seen a future that this server does not have: another data directory, or one
-      // restored from a backup.
+      // The client's offset is from another data directory, or from before a restore.
       this.#firstGap = { from: this.#lastSent, to: 0 };
       this.#lastSent = 0;
     }
   }
 
-  /** Sends what was missed, then goes live. */
+  /** Sends missed entries, then goes live. */
   start(): void {
     if (this.#firstGap) this.#sink.gap(this.#firstGap);
     this.#firstGap = null;
@@ -92,7 +89,6 @@ export class Subscription implements Listener, PageReader {
     return this.#sink.connection;
   }
 
-  /** The connection can take more. */
   drained(): void {
     if (this.#wantsPage()) this.#hub.turns.request(this);
   }
@@ -110,17 +106,17 @@ export class Subscription implements Listener, PageReader {
 
   live(entry: StreamEntry): void {
     if (this.#mode !== "live" || entry.offset <= this.#lastSent) return;
-    if (!this.#send(entry)) this.#fallBehind();
+    if (!this.#send(entry)) this.#startCatchingUp();
   }
 
   /**
-   * The connection takes no more, though what was broadcast so far has reached it: it reads the
-   * rest once there is room.
+   * The connection takes no more, although earlier broadcasts have reached it: the rest is read
+   * once there is room.
    */
-  fallBehind(): void {
+  detach(): void {
     if (this.#mode !== "live") return;
     if (this.#sink.group) this.#lastSent = this.#hub.head(this.stream);
-    this.#fallBehind();
+    this.#startCatchingUp();
   }
 
   end(): void {
@@ -138,15 +134,15 @@ export class Subscription implements Listener, PageReader {
     const upTo = this.#hub.head(this.stream);
     const { entries, isEnd } = history.read(this.stream, this.#lastSent, upTo);
     const end = isEnd ? upTo : (entries.at(-1)?.offset ?? upTo);
-    // Asked for after the entries: what another connection removes in between is then told, and not
-    // missed in silence.
+    // Read after the entries, so that entries which another connection removes meanwhile are
+    // reported as a gap.
     const gaps = history.gaps(this.stream, this.#lastSent, end);
     for (const entry of entries) {
-      this.#tellGaps(gaps, entry.offset);
+      this.#sendGaps(gaps, entry.offset);
       if (!this.#send(entry)) return;
     }
     if (!isEnd) return;
-    this.#tellGaps(gaps, end);
+    this.#sendGaps(gaps, end);
     this.#lastSent = Math.max(this.#lastSent, end);
     if (this.#sink.isReady()) this.#goLive();
   }
@@ -157,13 +153,13 @@ export class Subscription implements Listener, PageReader {
     return true;
   }
 
-  /** Tells the gaps that begin below an offset. */
-  #tellGaps(gaps: StreamGap[], below: number): void {
+  /** Sends the gaps that start below an offset. */
+  #sendGaps(gaps: StreamGap[], below: number): void {
     for (let gap = gaps[0]; gap && gap.from < below; gap = gaps[0]) {
       gaps.shift();
-      const from = Math.max(gap.from, this.#lastSent, this.#toldUpTo);
+      const from = Math.max(gap.from, this.#lastSent, this.#gapSentUpTo);
       if (gap.to <= from) continue;
-      this.#toldUpTo = gap.to;
+      this.#gapSentUpTo = gap.to;
       this.#sink.gap({ from, to: gap.to });
     }
   }
@@ -180,18 +176,18 @@ export class Subscription implements Listener, PageReader {
     else this.#hub.unlisten(this.stream, this);
   }
 
-  #fallBehind(): void {
+  #startCatchingUp(): void {
     this.#leaveLive();
     this.#mode = "catching up";
   }
 }
 
-function everything(): boolean {
+function acceptAll(): boolean {
   return true;
 }
 
 /**
- * Where to begin, from a query or a `Last-Event-ID` header; absent is now. @throws
+ * Reads where to start from a query or a `Last-Event-ID` header; absent: the head. @throws
  * VALIDATION_FAILED
  */
 export function parseFrom(text: string | undefined): From {

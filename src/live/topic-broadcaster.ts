@@ -2,26 +2,25 @@ import type { TemplatedApp } from "uWebSockets.js";
 import type { Broadcaster, Hub } from "./hub.ts";
 import { type StreamEntry, type StreamRef, streamName } from "./stream.ts";
 
-/** Bytes buffered for one connection before it reads from the log instead. */
+/** Bytes buffered for one connection before it reads from the table instead. */
 export const MAX_BUFFERED_BYTES = 65_536;
-/** Smaller messages are not worth the processor time. */
+/** Smaller messages are not worth compressing. */
 const COMPRESS_FROM_BYTES = 512;
 
-/** A socket that may follow streams through broadcasts. */
+/** A socket that follows streams through broadcasts. */
 export interface Follower {
   readonly id: string | null;
   /** Sends to all other sockets that have subscribed to the topic. */
   publish(topic: string, bytes: Uint8Array, isCompressed: boolean): void;
-  /** Leaves the broadcasts of every stream if more waits in its buffer than may. */
-  fallBehindIfSlow(): void;
+  /** Leaves the broadcasts of all streams if its buffer is full. */
+  detachIfSlow(): void;
 }
 
 /**
- * Sends to all sockets of a protocol that follow a stream with one publish of uWebSockets. What a
- * socket has no room for beyond `maxBackpressure` uWebSockets drops, several messages for one call
- * of `dropped`, and to unsubscribe inside that call corrupts its memory. So it must not come to
- * that: whenever as many bytes have been broadcast as a socket may have buffered, those that are
- * slow leave first.
+ * Sends an entry to all sockets of a protocol that follow a stream with one publish of uWebSockets.
+ * Above `maxBackpressure` uWebSockets drops messages, several per call of `dropped`, and
+ * unsubscribing inside that call corrupts its memory. To prevent that, slow sockets leave the
+ * broadcasts whenever as many bytes have been broadcast as a socket may have buffered.
  */
 export class TopicBroadcaster implements Broadcaster {
   readonly #app: Pick<TemplatedApp, "publish">;
@@ -29,13 +28,11 @@ export class TopicBroadcaster implements Broadcaster {
   readonly #prefix: string;
   readonly #entryText: (stream: string, entry: StreamEntry) => string;
   readonly #followers = new Map<string, Set<Follower>>();
-  /**
-   * Streams with broadcasts since the followers were last looked at, and how many bytes these were.
-   */
+  /** Streams broadcast since followers were last checked for slowness, and their bytes. */
   readonly #unchecked = new Set<string>();
   #uncheckedBytes = 0;
 
-  /** @param prefix keeps the topics of this protocol apart from those of others. */
+  /** @param prefix separates the topics of this protocol from those of others */
   constructor(
     app: Pick<TemplatedApp, "publish">,
     hub: Hub,
@@ -48,7 +45,7 @@ export class TopicBroadcaster implements Broadcaster {
     this.#entryText = entryText;
   }
 
-  /** The topic of uWebSockets that carries a stream. */
+  /** The uWebSockets topic of a stream. */
   topic(stream: string): string {
     return `${this.#prefix}/${stream}`;
   }
@@ -73,7 +70,7 @@ export class TopicBroadcaster implements Broadcaster {
   }
 
   broadcast(stream: string, entry: StreamEntry): void {
-    if (this.#uncheckedBytes >= MAX_BUFFERED_BYTES) this.#leaveSlowOnesBehind();
+    if (this.#uncheckedBytes >= MAX_BUFFERED_BYTES) this.#detachSlowFollowers();
     const text = Buffer.from(this.#entryText(stream, entry));
     this.#unchecked.add(stream);
     this.#uncheckedBytes += text.length;
@@ -88,18 +85,17 @@ export class TopicBroadcaster implements Broadcaster {
     return undefined;
   }
 
-  #leaveSlowOnesBehind(): void {
+  #detachSlowFollowers(): void {
     for (const stream of this.#unchecked) {
-      for (const follower of this.#followers.get(stream) ?? []) follower.fallBehindIfSlow();
+      for (const follower of this.#followers.get(stream) ?? []) follower.detachIfSlow();
     }
     this.#unchecked.clear();
     this.#uncheckedBytes = 0;
   }
 }
 
-/** Whether a message is long enough to be compressed. */
 export function isWorthCompressing(text: string): boolean {
   if (text.length >= COMPRESS_FROM_BYTES) return true;
-  // UTF-8 takes at most three bytes for a unit of UTF-16.
+  // UTF-8 needs at most three bytes for a UTF-16 unit.
   return text.length * 3 >= COMPRESS_FROM_BYTES && Buffer.byteLength(text) >= COMPRESS_FROM_BYTES;
 }

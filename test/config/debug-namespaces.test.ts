@@ -23,7 +23,7 @@ const SHOWN = {
   "prism:jobs": /^an attempt has ended$/,
   "prism:schedules": /^a schedule fires$/,
   "prism:delivery": /^a delivery is accepted$/,
-  "prism:realtime": /^a live connection is open$/,
+  "prism:realtime": /^live connection opened$/,
   "prism:bus": /^an event is emitted$/,
   "prism:modules": /^a module is imported$/,
   "prism:store": /^a commit is on disk$/,

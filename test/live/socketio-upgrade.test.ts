@@ -21,7 +21,7 @@ async function post(prism: TestPrism, path: string, packet: string): Promise<voi
 }
 
 /** A WebSocket that is to take the session over. */
-function tryOut(t: TestContext, prism: TestPrism, path: string): Promise<RawSocket> {
+function startProbe(t: TestContext, prism: TestPrism, path: string): Promise<RawSocket> {
   return RawSocket.open(t, prism.app.port, path.replace("transport=polling", "transport=websocket"));
 }
 
@@ -39,7 +39,7 @@ test("a replay that fills a poll goes on over the WebSocket that takes the sessi
   let came = "";
   while (!came.includes('["ready"')) came += (await prism.get(path, { token: null })).text;
   await post(prism, path, `420${JSON.stringify(["subscribe", { stream: `project:${server.projectId}`, from: 0 }])}`);
-  const socket = await tryOut(t, prism, path);
+  const socket = await startProbe(t, prism, path);
   socket.send(frame("2probe"));
   await socket.expectText("3probe");
   socket.send(frame("5"));
@@ -68,14 +68,14 @@ test("S3-05: a client that has upgraded and takes nothing for a while falls behi
 test("a WebSocket that was tried out in vain leaves room for another", async (t) => {
   const { prism } = await LiveServer.start(t);
   const path = await open(prism);
-  (await tryOut(t, prism, path)).connection.destroy();
-  const again = await eventually("room", () => tryOut(t, prism, path).catch(() => null));
+  (await startProbe(t, prism, path)).connection.destroy();
+  const again = await eventually("room", () => startProbe(t, prism, path).catch(() => null));
   again.send(frame("2probe"));
   await again.expectText("3probe");
 });
 
 test("a session that goes on over a WebSocket keeps no request of its polls, with the credentials in its headers", async (t) => {
-  const triedOut = t.mock.method(EngineSession.prototype, "tryOut");
+  const triedOut = t.mock.method(EngineSession.prototype, "startProbe");
   const prism = await startPrism(t);
   const client = SocketIoClient.start(t, prism.url, { extraHeaders: { Authorization: `Bearer ${prism.adminToken}` } });
   await client.expect("ready");

@@ -9,10 +9,7 @@ import { type From, type Sink, Subscription } from "../subscription.ts";
 import { MAX_BUFFERED_BYTES } from "../topic-broadcaster.ts";
 
 const PING_EVERY_MS = 15_000;
-/**
- * uWebSockets itself cuts an answer that makes no progress for 10 s; nothing in its interface
- * changes that.
- */
+/** uWebSockets itself cuts a response without progress for 10 s, which cannot be configured. */
 const STUCK_LIMIT_MS = 30_000;
 
 export interface EventStreamParts {
@@ -24,8 +21,8 @@ export interface EventStreamParts {
 }
 
 /**
- * Answers a request with a stream of server-sent events (WHATWG HTML, section 9.2) of one stream.
- * @throws OVERLOADED, RATE_LIMITED
+ * Responds with server-sent events of one stream (WHATWG HTML, section 9.2). @throws OVERLOADED,
+ * RATE_LIMITED
  */
 export function serveEventStream(
   parts: EventStreamParts,
@@ -36,7 +33,7 @@ export function serveEventStream(
 ): void {
   parts.connections.requireRoom(principal, exchange.clientAddress);
   exchange.startStream(200, { "Content-Type": "text/event-stream", "X-Accel-Buffering": "no" });
-  // What HEAD asks for has been said.
+  // The response to HEAD is complete.
   if (exchange.isOver) return;
   const connection = new EventStream(parts, exchange, principal, stream, from);
   parts.connections.add(connection);
@@ -54,11 +51,10 @@ class EventStream implements Connection {
   #isOpen = true;
   #pingedAt: number;
   /**
-   * Bytes written since the library began to hold some back; it does not say how many of them it
-   * still holds.
+   * Bytes written since the library started to buffer; it does not report how many it still holds.
    */
   #heldBytes = 0;
-  /** Since when it holds something back, or when it last got rid of some of it. */
+  /** Since when the library buffers, or when it last wrote some of the buffer. */
   #blockedSince: number | null = null;
 
   constructor(parts: EventStreamParts, exchange: Exchange, principal: Principal, stream: StreamRef, from: From) {
@@ -74,7 +70,7 @@ class EventStream implements Connection {
       entry: (entry) => this.#isReady() && this.#write(entryText(entry)),
       gap: (gap) => void this.#write(gapText(gap)),
       failed: (error) => {
-        parts.log.error({ requestId: exchange.requestId, err: error }, "a stream's history could not be read");
+        parts.log.error({ requestId: exchange.requestId, err: error }, "reading the history of a stream failed");
         this.#end();
       },
     };
@@ -95,22 +91,21 @@ class EventStream implements Connection {
     const elapsed = this.#parts.clock.elapsed();
     if (this.principal.expiresAt <= now) this.#expire();
     else if (this.#blockedSince !== null) {
-      if (elapsed - this.#blockedSince >= STUCK_LIMIT_MS) this.#giveUp();
+      if (elapsed - this.#blockedSince >= STUCK_LIMIT_MS) this.#cut();
     } else if (elapsed - this.#pingedAt >= PING_EVERY_MS) {
       this.#pingedAt = elapsed;
       this.#write(": ping\n\n");
     }
   }
 
-  /** @param principal as it is now; null when it has ended. */
+  /** @param principal null: its credential or account has ended */
   rightsChanged(principal: Principal | null): void {
     if (!principal) {
       this.#expire();
       return;
     }
     this.principal = principal;
-    // The client comes back and learns by the status whether it may not, or whether there is
-    // nothing any more.
+    // The client reconnects and gets the reason as an HTTP status.
     if (this.#parts.access.check(principal, this.#stream) !== "allowed") this.#end();
   }
 
@@ -118,10 +113,7 @@ class EventStream implements Connection {
     this.#end();
   }
 
-  /**
-   * What the library holds back it writes along with something new only: a comment, which the
-   * client ignores.
-   */
+  /** The library writes its buffer only along with new data: a comment, which clients ignore. */
   #writable(): void {
     if (!this.#isOpen) return;
     this.#blockedSince = null;
@@ -129,11 +121,8 @@ class EventStream implements Connection {
     this.#subscription.drained();
   }
 
-  /**
-   * Cut, not ended: what the library holds would stay in memory until the client reads it, and it
-   * does not.
-   */
-  #giveUp(): void {
+  /** Cut, not ended: the library's buffer would stay in memory until the client reads it. */
+  #cut(): void {
     this.#parts.connections.noteSlow();
     this.#exchange.res.close();
   }
@@ -174,14 +163,14 @@ class EventStream implements Connection {
 }
 
 /**
- * Without a name, so that `EventSource.onmessage` gets it; only gaps and the end of a token have
+ * Without an event name, so that `EventSource.onmessage` receives it; only gaps and expiry have
  * one.
  */
 function entryText(entry: StreamEntry): string {
   return `id: ${entry.offset}\ndata: ${entry.data}\n\n`;
 }
 
-/** It has an id too: whoever comes back after it goes on behind the gap. */
+/** It has an id, so that a client which reconnects after it resumes after the gap. */
 function gapText(gap: StreamGap): string {
   return `id: ${gap.to}\nevent: gap\ndata: ${JSON.stringify(gap)}\n\n`;
 }

@@ -6,7 +6,8 @@ import { LEVELS } from "../../core/vocabulary.ts";
 import { errorBody, toPrismError } from "../../http/error-reply.ts";
 import { checkShape } from "../../http/input.ts";
 import { integer, object } from "../../http/shapes.ts";
-import type { LiveSocket, SocketProtocol } from "../live-socket.ts";
+import type { LiveSocket } from "../live-socket.ts";
+import type { SocketProtocol } from "../socket-protocol.ts";
 import { eventFilter, MAX_STREAM_LENGTH } from "../stream.ts";
 import { type Session, type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
 import { type StreamRequestParts, StreamRequests, TOKEN } from "./stream-requests.ts";
@@ -18,7 +19,7 @@ const id = v.optional(v.pipe(v.string(), v.maxLength(MAX_ID_LENGTH)));
 const stream = v.pipe(v.string(), v.maxLength(MAX_STREAM_LENGTH));
 const offset = integer(0, Number.MAX_SAFE_INTEGER);
 
-/** What a client may say (docs/realtime.md). */
+/** Messages of a client (docs/realtime.md). */
 const CLIENT_MESSAGE = v.variant("op", [
   object({
     op: v.literal("subscribe"),
@@ -40,11 +41,12 @@ const CLIENT_MESSAGE = v.variant("op", [
 ]);
 type NativeMessage = v.InferOutput<typeof CLIENT_MESSAGE>;
 
-/** The messages that carry a stream. */
+/** Messages that carry a stream. */
 export const nativeProtocol: SocketProtocol = {
   transport: "websocket",
-  entryText: (stream, entry) =>
-    `{"op":"event","stream":${JSON.stringify(stream)},"offset":${entry.offset},"type":${JSON.stringify(entry.type)},"data":${entry.data},"ts":"${toRfc3339(entry.at)}","correlationId":${JSON.stringify(entry.correlationId)}}`,
+  entryText: (stream, { offset, type, data, at, correlationId }) =>
+    `{"op":"event","stream":${JSON.stringify(stream)},"offset":${offset},"type":${JSON.stringify(type)},` +
+    `"data":${data},"ts":"${toRfc3339(at)}","correlationId":${JSON.stringify(correlationId)}}`,
   gapText: (stream, gap) => JSON.stringify({ op: "gap", stream, ...gap }),
   expiringText: (expiresAt) => JSON.stringify({ op: "auth_expiring", expiresAt: toRfc3339(expiresAt) }),
 };
@@ -66,7 +68,7 @@ export function serveNativeSocket(parts: NativeParts): void {
   });
 }
 
-/** The conversation of one client (docs/realtime.md). */
+/** The session of one client (docs/realtime.md). */
 class NativeSession implements Session {
   readonly #socket: LiveSocket;
   readonly #requestId: string;
@@ -126,14 +128,11 @@ class NativeSession implements Session {
     );
   }
 
-  /**
-   * The connection stays. The request id is the upgrade's: it is what the log knows this connection
-   * by.
-   */
+  /** The connection stays open. The request id is the upgrade's, which the log has. */
   #refuse(id: string | undefined, thrown: unknown): void {
     const error = toPrismError(thrown);
     if (error.code === "INTERNAL") {
-      this.#parts.log.error({ requestId: this.#requestId, err: error.cause }, "a client's message failed");
+      this.#parts.log.error({ requestId: this.#requestId, err: error.cause }, "handling a client's message failed");
     }
     this.#send({ op: "error", id, ...errorBody(error, this.#requestId) });
   }
@@ -143,7 +142,7 @@ class NativeSession implements Session {
   }
 }
 
-/** The id of a message that may be wrong in any other way. */
+/** The id of a message that is invalid otherwise. */
 function idOf(message: object): string | undefined {
   return "id" in message && typeof message.id === "string" ? message.id.slice(0, MAX_ID_LENGTH) : undefined;
 }

@@ -4,7 +4,8 @@ import type { Authenticator } from "../../http/credentials.ts";
 import { toPrismError } from "../../http/error-reply.ts";
 import { checkShape, parseQuery } from "../../http/input.ts";
 import { openObject } from "../../http/shapes.ts";
-import type { LiveSocket, SocketProtocol } from "../live-socket.ts";
+import type { LiveSocket } from "../live-socket.ts";
+import type { SocketProtocol } from "../socket-protocol.ts";
 import { parseFrom } from "../subscription.ts";
 import { type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
 import { renewToken, TOKEN } from "./stream-requests.ts";
@@ -13,8 +14,8 @@ import { beforeUpgrade } from "./upgrade.ts";
 export interface PulseParts extends SocketRouteParts {
   readonly authenticator: Authenticator;
   /**
-   * The project by id or slug, if this caller may follow it. @throws PROJECT_NOT_FOUND,
-   * UNAUTHORIZED_ROLE, SCOPE_MISSING
+   * The id of a project that the caller may follow. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE,
+   * SCOPE_MISSING
    */
   projectFor(principal: Principal, idOrSlug: string): string;
 }
@@ -28,8 +29,8 @@ export const pulseProtocol: SocketProtocol = {
 };
 
 /**
- * Puts `/realtime/:projectId` (docs/realtime.md) on the server: one socket, one project, subscribed
- * from the start.
+ * Serves `/realtime/:projectId` (docs/realtime.md): one project per socket, subscribed from the
+ * start.
  */
 export function servePulseSocket(parts: PulseParts): void {
   serveSocketRoute(parts, {
@@ -60,7 +61,7 @@ export function servePulseSocket(parts: PulseParts): void {
 
 const Renewal = openObject({ token: TOKEN });
 
-/** A refused token leaves the connection as it was. */
+/** A refused token leaves the connection unchanged. */
 function renew(socket: LiveSocket, authenticator: Authenticator, message: object): void {
   try {
     const { token } = checkShape(Renewal, message, "body");

@@ -8,13 +8,14 @@ import { MAX_JSON_DEPTH } from "../../http/input.ts";
 import { uWS } from "../../http/uws.ts";
 import type { CloseReason, RealtimeAccess } from "../connections.ts";
 import type { Hub } from "../hub.ts";
-import { LiveSocket, MAX_BACKLOG_BYTES, type SocketParts, type SocketProtocol } from "../live-socket.ts";
+import { LiveSocket, MAX_BACKLOG_BYTES, type SocketParts } from "../live-socket.ts";
+import type { SocketProtocol } from "../socket-protocol.ts";
 import { TopicBroadcaster } from "../topic-broadcaster.ts";
 import { type Authenticate, type Upgraded, type UpgradeParts, upgrade } from "./upgrade.ts";
 
 const MAX_MESSAGE_BYTES = 65_536;
 
-/** The JSON object that a client sent in a text message, or why its socket is to be closed. */
+/** Parses a client's text message. @returns the object, or why the socket must be closed. */
 function readClientMessage(bytes: Buffer, isBinary: boolean): object | CloseReason {
   if (bytes.length > MAX_MESSAGE_BYTES) return "tooBig";
   const text = isBinary ? undefined : decodeUtf8(bytes);
@@ -28,11 +29,11 @@ function readClientMessage(bytes: Buffer, isBinary: boolean): object | CloseReas
 }
 
 /**
- * Beyond this the library drops the connection (1006); between our own limit and this the client
- * gets 1009.
+ * Longer messages make the library drop the connection (1006); between our own limit and this one
+ * the client gets 1009.
  */
 export const LIBRARY_MAX_MESSAGE_BYTES = 262_144;
-/** The library's own guard, should the heartbeat of ours fail. */
+/** Fallback of the library in case our heartbeat fails. */
 export const IDLE_TIMEOUT_S = 60;
 
 export interface SocketRouteParts extends UpgradeParts {
@@ -44,7 +45,7 @@ export interface SocketRouteParts extends UpgradeParts {
   readonly compression: boolean;
 }
 
-/** The conversation over one socket, in the words of its protocol. */
+/** The session of one client over one socket. */
 export interface Session {
   /** The client sent a JSON object. */
   message(message: object): void;
@@ -56,10 +57,7 @@ interface SocketRoute<T, P extends Principal | null> {
   readonly paths: readonly string[];
   readonly protocol: SocketProtocol;
   readonly authenticate: Authenticate<P>;
-  /**
-   * What the session starts with, from the request. It may throw a PrismError to refuse the
-   * upgrade.
-   */
+  /** Reads what the session needs from the request. Throws a PrismError to refuse the upgrade. */
   prepare(exchange: Exchange, upgraded: Upgraded<P>): T;
   open(socket: LiveSocket, start: T): Session;
 }
@@ -71,7 +69,7 @@ interface SocketData<T> {
   session: Session | null;
 }
 
-/** Puts a WebSocket protocol on the server: everything that does not depend on what is said. */
+/** Serves a WebSocket protocol: everything that does not depend on its messages. */
 export function serveSocketRoute<T, P extends Principal | null>(
   parts: SocketRouteParts,
   route: SocketRoute<T, P>,
@@ -103,12 +101,12 @@ export function serveSocketRoute<T, P extends Principal | null>(
       message: (ws, message, isBinary) => receive(ws.getUserData(), Buffer.from(message), isBinary),
       drain: (ws) => ws.getUserData().socket?.drained(),
       dropped: (ws) => ws.getUserData().socket?.dropped(),
-      pong: (ws) => ws.getUserData().socket?.ponged(),
+      pong: (ws) => ws.getUserData().socket?.pongReceived(),
       ping: (ws) => ws.getUserData().socket?.receive(),
       close(ws) {
         const { socket, session } = ws.getUserData();
-        // First of all it takes no more: what the session tells others may end some of them, who
-        // tell others in turn.
+        // The socket accepts nothing from here on: what the session sends to others may close some
+        // of them, whose sessions send to others in turn.
         socket?.closed();
         session?.closed?.();
       },
@@ -118,7 +116,7 @@ export function serveSocketRoute<T, P extends Principal | null>(
 
 function receive({ socket, session }: SocketData<unknown>, bytes: Buffer, isBinary: boolean): void {
   if (!socket?.receive()) return;
-  if (socket.isTooLongYet(bytes.length)) {
+  if (socket.exceedsPendingLimit(bytes.length)) {
     socket.close("tooBig");
     return;
   }

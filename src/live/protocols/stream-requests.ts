@@ -8,13 +8,13 @@ import type { LiveSocket } from "../live-socket.ts";
 import { type ProjectNames, resolveStreamName, type StreamEntry, type StreamRef, streamName } from "../stream.ts";
 import type { From } from "../subscription.ts";
 
-/** A token in a message of a client. */
+/** A token in a client's message. */
 export const TOKEN = v.pipe(v.string("must be a string"), v.maxLength(MAX_SECRET_LENGTH));
 
 /**
  * Continues a connection with a new token of the same caller.
- * @param announce gets the token's end (RFC 3339; null: never) before the connection closes for
- * what the token does not allow.
+ * @param announce receives the expiry (RFC 3339; null: never) before the connection closes if the
+ * new token does not allow its streams
  * @throws FORBIDDEN for another caller's token, TOKEN_EXPIRED …
  */
 export function renewToken(
@@ -35,30 +35,26 @@ export interface StreamRequestParts {
   readonly access: RealtimeAccess;
   readonly authenticator: Authenticator;
   readonly projects: ProjectNames;
-  /** A recipient's entry has reached a client. */
+  /** Records that an entry has reached a client of its recipient. */
   markDelivered(userId: string, offset: number): void;
-  /** The client says it has handled everything of its own stream up to this offset. */
+  /** Records that the client has handled its own stream up to this offset. */
   markDeliveredUpTo(userId: string, offset: number): Promise<void>;
 }
 
-interface Subscribe {
-  /** As the client calls it: `user:me` and its like are resolved. */
+interface SubscribeRequest {
+  /** The name that the client sent: `user:me` and similar names are resolved. */
   readonly stream: string;
   readonly from?: From | undefined;
   readonly accepts?: ((entry: StreamEntry) => boolean) | undefined;
-  /** The client says itself what it has got. */
+  /** The client acknowledges entries itself. */
   readonly isAcknowledging?: boolean;
-  /**
-   * Called once, when all that was missed has been sent. @param replayed how many entries that was.
-   */
+  /** Called once, when all missed entries have been sent. @param replayed how many they were */
   readonly onReplayed?: (replayed: number, head: number) => void;
 }
 
 const MAX_SUBSCRIPTIONS = 64;
 
-/**
- * What the clients of a protocol with many streams ask for, whatever its words (docs/realtime.md).
- */
+/** Requests of clients, for the protocols with several streams (docs/realtime.md). */
 export class StreamRequests {
   readonly #socket: LiveSocket;
   readonly #parts: StreamRequestParts;
@@ -69,28 +65,28 @@ export class StreamRequests {
   }
 
   /**
-   * Follows a stream; a second time, with other options. `announce` is given its resolved name and
-   * head, and runs before anything of it is sent.
+   * Follows a stream; again to change the options. `announce` receives the resolved name and head
+   * before any entry is sent.
    * @throws CHANNEL_FORBIDDEN, RATE_LIMITED
    */
-  subscribe(asked: Subscribe, announce: (stream: string, offset: number) => void): void {
-    const stream = this.#streamOf(asked.stream);
+  subscribe(request: SubscribeRequest, announce: (stream: string, offset: number) => void): void {
+    const stream = this.#streamOf(request.stream);
     if (this.#parts.access.check(this.#socket.caller, stream) !== "allowed") throw forbidden();
     if (this.#socket.subscriptionCount >= MAX_SUBSCRIPTIONS && !this.#socket.has(stream)) {
       throw new PrismError("RATE_LIMITED", `A connection may follow ${MAX_SUBSCRIPTIONS} streams`);
     }
     const offset = this.#parts.hub.head(stream);
     let replayed = 0;
-    let { onReplayed } = asked;
-    const take = this.#takenBy(stream, asked.isAcknowledging === true);
+    let { onReplayed } = request;
+    const markDelivered = this.#deliveryMark(stream, request.isAcknowledging === true);
     const options = {
-      from: asked.from ?? "latest",
-      accepts: asked.accepts,
-      onTaken:
-        take &&
+      from: request.from ?? "latest",
+      accepts: request.accepts,
+      onAccepted:
+        markDelivered &&
         ((entry: StreamEntry) => {
           replayed++;
-          take(entry);
+          markDelivered(entry);
         }),
       onCaughtUp: () => {
         onReplayed?.(replayed, this.#parts.hub.head(stream));
@@ -108,8 +104,8 @@ export class StreamRequests {
   }
 
   /**
-   * Everything of the caller's own stream up to an offset has been handled. @returns the resolved
-   * name. @throws CHANNEL_FORBIDDEN
+   * Acknowledges the caller's own stream up to an offset. @returns the resolved name. @throws
+   * CHANNEL_FORBIDDEN
    */
   async acknowledge(name: string, offset: number): Promise<string> {
     const stream = this.#streamOf(name);
@@ -129,10 +125,10 @@ export class StreamRequests {
   }
 
   /**
-   * What a socket has taken counts as delivered, unless its client says so itself. User streams are
-   * written to each socket by itself, to know that it was taken.
+   * An entry that a socket accepted counts as delivered, unless its client acknowledges entries.
+   * Entries of users are written to each socket separately, so that acceptance is known.
    */
-  #takenBy(stream: StreamRef, isAcknowledging: boolean): ((entry: StreamEntry) => void) | undefined {
+  #deliveryMark(stream: StreamRef, isAcknowledging: boolean): ((entry: StreamEntry) => void) | undefined {
     if (stream.kind !== "user") return undefined;
     const { userId } = stream;
     const isLeftOpen = isAcknowledging || this.#socket.isObserver;
@@ -151,7 +147,9 @@ export class StreamRequests {
   }
 }
 
-/** Also said of streams that do not exist: whoever may not follow them learns nothing. */
+/**
+ * The same for streams that do not exist, so that a client without rights cannot tell them apart.
+ */
 function forbidden(): PrismError {
-  return new PrismError("CHANNEL_FORBIDDEN", "You may not follow this stream, or there is none");
+  return new PrismError("CHANNEL_FORBIDDEN", "You may not follow this stream, or it does not exist");
 }

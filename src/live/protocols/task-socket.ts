@@ -6,7 +6,8 @@ import type { Authenticator } from "../../http/credentials.ts";
 import { toPrismError } from "../../http/error-reply.ts";
 import { checkShape } from "../../http/input.ts";
 import { integer, openObject } from "../../http/shapes.ts";
-import type { LiveSocket, SocketProtocol } from "../live-socket.ts";
+import type { LiveSocket } from "../live-socket.ts";
+import type { SocketProtocol } from "../socket-protocol.ts";
 import type { StreamRef } from "../stream.ts";
 import { type Session, type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
 import { renewToken, TOKEN } from "./stream-requests.ts";
@@ -15,16 +16,13 @@ import { beforeUpgrade } from "./upgrade.ts";
 export interface TaskSocketParts extends SocketRouteParts {
   readonly authenticator: Authenticator;
   /**
-   * The caller's own tasks, if he may follow them. @throws FORBIDDEN for an API key,
-   * UNAUTHORIZED_ROLE, CHANNEL_FORBIDDEN
+   * The stream of the caller's own tasks. @throws FORBIDDEN for an API key, UNAUTHORIZED_ROLE,
+   * CHANNEL_FORBIDDEN
    */
   tasksOf(principal: Principal): StreamRef;
 }
 
-/**
- * What a client may say. Applications add members of their own, such as the time of a PING; they
- * are ignored.
- */
+/** Messages of a client. Members that applications add, such as the time of a PING, are ignored. */
 const ClientMessage = v.variant("type", [
   openObject({ type: v.literal("PING") }),
   openObject({ type: v.literal("SUBSCRIBE_TASKS"), since: v.optional(integer(0, Number.MAX_SAFE_INTEGER)) }),
@@ -32,22 +30,20 @@ const ClientMessage = v.variant("type", [
   openObject({ type: v.literal("AUTH"), token: TOKEN }),
 ]);
 
-/** An entry's data is the task, whose first member is its id. */
+/** An entry's data is the task, and its first member is the id. */
 const TASK_ID = /^\{"id":("[^"\\]*")/;
 
-/** The messages that carry tasks. */
+/** Messages that carry tasks. */
 export const taskProtocol: SocketProtocol = {
   transport: "tasks",
   entryText: (_stream, { type, data, offset, at }) =>
-    `{"type":${JSON.stringify(type)},"task":${data},"taskId":${TASK_ID.exec(data)?.[1] ?? null},"offset":${offset},"timestamp":${at}}`,
+    `{"type":${JSON.stringify(type)},"task":${data},"taskId":${TASK_ID.exec(data)?.[1] ?? null},` +
+    `"offset":${offset},"timestamp":${at}}`,
   gapText: (_stream, gap) => JSON.stringify({ type: "GAP", ...gap }),
   expiringText: (expiresAt) => JSON.stringify({ type: "AUTH_EXPIRING", expiresAt: toRfc3339(expiresAt) }),
 };
 
-/**
- * Puts `/ws/updates` (docs/tasks.md) on the server: one socket, the caller's own tasks, once they
- * are subscribed to.
- */
+/** Serves `/ws/updates` (docs/tasks.md): the caller's own tasks, once subscribed. */
 export function serveTaskSocket(parts: TaskSocketParts): void {
   serveSocketRoute(parts, {
     paths: ["/ws/updates"],
@@ -63,7 +59,7 @@ interface Start {
   readonly requestId: string;
 }
 
-/** The conversation of one client. */
+/** The session of one client. */
 class TaskSession implements Session {
   readonly #socket: LiveSocket;
   readonly #start: Start;
@@ -105,16 +101,16 @@ class TaskSession implements Session {
   #subscribe(since: number | undefined): void {
     const { stream } = this.#start;
     const subscribed = { type: "TASKS_SUBSCRIBED", offset: this.#parts.hub.head(stream) };
-    // To begin anew at the head would leave out what the first subscription has yet to send.
+    // Restarting at the head would skip entries that the first subscription has yet to send.
     if (since === undefined && this.#socket.has(stream)) this.#send(subscribed);
     else this.#socket.subscribe(stream, { from: since ?? "latest" }, () => this.#send(subscribed));
   }
 
-  /** The connection stays. */
+  /** The connection stays open. */
   #refuse(thrown: unknown): void {
     const { code, message, details, cause } = toPrismError(thrown);
     if (code === "INTERNAL")
-      this.#parts.log.error({ requestId: this.#start.requestId, err: cause }, "a client's message failed");
+      this.#parts.log.error({ requestId: this.#start.requestId, err: cause }, "handling a client's message failed");
     this.#send({ type: "ERROR", code, message, ...(details ? { details } : {}) });
   }
 

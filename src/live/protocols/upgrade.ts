@@ -11,29 +11,26 @@ export interface UpgradeParts {
   readonly kernel: HttpKernel;
   readonly router: Router;
   readonly connections: Connections;
-  /** The requests come by the control socket. */
+  /** Requests come over the control socket. */
   readonly isControl?: boolean;
-  /** Whether a browser page of this origin may open live connections. */
+  /** Whether pages of this origin may open live connections. */
   allowsOrigin(origin: string): boolean;
 }
 
-/** What is left of the request once it is a socket. */
+/** What a socket keeps of its upgrade request. */
 export interface Upgraded<P extends Principal | null = Principal> {
   readonly principal: P;
   readonly address: string;
-  /** Asked for by `?observe=true`: it counts as no device of its user. */
+  /** Requested by `?observe=true`: it does not make its user present. */
   readonly isObserver: boolean;
-  /** The upgrade's own; the log has it. */
+  /** Of the upgrade request, as in the log. */
   readonly requestId: string;
 }
 
 const SUBPROTOCOL = "prism.v1";
 const WEBSOCKET_VERSION = "13";
 
-/**
- * Who opens a socket, as a protocol learns it: before the upgrade, or null where the caller says it
- * later.
- */
+/** Authenticates the caller before the upgrade; null when the protocol does it later. */
 export type Authenticate<P extends Principal | null> = (kernel: HttpKernel, exchange: Exchange) => P;
 
 /** The credential is in the request. @throws UNAUTHENTICATED, TOKEN_EXPIRED … */
@@ -51,9 +48,9 @@ export function insideProtocol(): null {
 }
 
 /**
- * Answers an upgrade request: everything is checked before it, so that a refusal is an HTTP status
- * and never an open socket.
- * @param prepare gives what the socket starts with. It may throw a PrismError to refuse.
+ * Handles an upgrade request. Everything is checked first, so that a refusal is an HTTP status and
+ * never an open socket.
+ * @param prepare returns what the socket starts with; throws a PrismError to refuse
  */
 export function upgrade<T extends object, P extends Principal | null>(
   parts: Omit<UpgradeParts, "connections"> & { readonly connections: Pick<Connections, "requireRoom"> },
@@ -68,7 +65,7 @@ export function upgrade<T extends object, P extends Principal | null>(
   try {
     exchange.refuseBadHead();
     refuseBody(exchange);
-    takeRoute(parts, exchange);
+    findRoute(parts, exchange);
     requireRunning(kernel);
     requireVersion(exchange);
     requireOrigin(parts, exchange);
@@ -77,7 +74,7 @@ export function upgrade<T extends object, P extends Principal | null>(
     connections.requireRoom(principal, address);
     const isObserver = /(?:^|&)observe=true(?:&|$)/.test(exchange.queryText);
     const upgraded = { principal, address, isObserver, requestId };
-    exchange.upgrade(prepare(exchange, upgraded), answeredProtocol(exchange), context);
+    exchange.upgrade(prepare(exchange, upgraded), selectedProtocol(exchange), context);
   } catch (error) {
     kernel.spendTicket(exchange);
     kernel.fail(exchange, error);
@@ -86,43 +83,37 @@ export function upgrade<T extends object, P extends Principal | null>(
 }
 
 /**
- * The library leaves the body of an upgrade where it is: what comes behind the head would be read
- * as frames, though a proxy took it for the request's (RFC 9110 section 7.8). @throws BadHead
+ * The library does not read the body of an upgrade: its bytes would be parsed as frames, although a
+ * proxy took them for the body (RFC 9110 section 7.8). @throws BadHead
  */
 function refuseBody(exchange: Exchange): void {
   const hasLength = Number(exchange.header("content-length")) !== 0;
   if (hasLength || exchange.header("transfer-encoding") !== "") throw new BadHead("An upgrade has no body");
 }
 
-/**
- * @throws ORIGIN_REFUSED for a page of a foreign origin: browsers let any page open sockets to
- * anywhere.
- */
+/** Browsers let any page open sockets to any host. @throws ORIGIN_REFUSED for a foreign origin */
 export function requireOrigin(parts: Pick<UpgradeParts, "allowsOrigin">, exchange: Exchange): void {
   const origin = exchange.header("origin");
   if (origin !== "" && (exchange.isControl || !parts.allowsOrigin(origin)))
     throw new PrismError("ORIGIN_REFUSED", "This origin may not connect");
 }
 
-/**
- * The route that a plain request to this path would take: it names the upgrade in the log, and
- * reads the path's parameters.
- */
-function takeRoute({ router }: Pick<UpgradeParts, "router">, exchange: Exchange): void {
+/** Finds the route of this path, for the log and the path parameters. */
+function findRoute({ router }: Pick<UpgradeParts, "router">, exchange: Exchange): void {
   const match = router.find("GET", exchange.path);
   if (!match || "allowed" in match) throw new PrismError("NOT_FOUND", "No such route");
   exchange.mount = match.mount;
   exchange.params = match.params;
 }
 
-/** @throws SHUTTING_DOWN; a socket opened now would miss that it is told to go. */
+/** @throws SHUTTING_DOWN, because a new socket would miss the drain */
 function requireRunning(kernel: HttpKernel): void {
   if (kernel.requests.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
 }
 
 /**
- * uWebSockets takes any request with a key for an upgrade, and speaks one version whatever is asked
- * for (RFC 6455 section 4.2.2). @throws UPGRADE_REQUIRED
+ * uWebSockets accepts any request with a key as an upgrade, and speaks one version whatever was
+ * requested (RFC 6455 section 4.2.2). @throws UPGRADE_REQUIRED
  */
 function requireVersion(exchange: Exchange): void {
   const upgrades = exchange.header("upgrade").toLowerCase().split(",");
@@ -134,10 +125,10 @@ function requireVersion(exchange: Exchange): void {
 }
 
 /**
- * Of what the client offers only the name is answered; its token stays unsaid (RFC 6455 section
- * 4.2.2).
+ * Selects the subprotocol by name. A token that the client offers beside it is not echoed (RFC 6455
+ * section 4.2.2).
  */
-function answeredProtocol(exchange: Exchange): string {
+function selectedProtocol(exchange: Exchange): string {
   const offered = exchange.header("sec-websocket-protocol").split(",");
   return offered.some((protocol) => protocol.trim() === SUBPROTOCOL) ? SUBPROTOCOL : "";
 }

@@ -17,9 +17,9 @@ import type { Member, PusherRegistry, PusherSocket, PusherUser } from "./pusher-
 export interface AdmissionParts {
   readonly registry: PusherRegistry;
   readonly access: RealtimeAccess;
-  /** Whether somebody who holds the app's secret let this socket into this channel. */
+  /** Whether the signature, made with the app's secret, admits this socket to this channel. */
   isSigned(signature: string, socketId: string, channel: string, channelData?: string): boolean;
-  /** Whether somebody who holds the app's secret let this socket sign in as this user. */
+  /** Whether the signature, made with the app's secret, lets this socket sign in as this user. */
   isUserSigned(signature: string, socketId: string, userData: string): boolean;
 }
 
@@ -30,8 +30,7 @@ const MAX_CHANNEL_DATA_LENGTH = 2048;
 const MAX_USER_DATA_LENGTH = 10_240;
 
 /**
- * Decides which channels a socket may join, and as whom it may sign in: the signature, and the
- * rights of a user of ours.
+ * Checks signatures and rights: which channels a socket may join, and as which user it may sign in.
  */
 export class Admission {
   readonly #parts: AdmissionParts;
@@ -41,8 +40,8 @@ export class Admission {
   }
 
   /**
-   * @returns whom a presence channel is to show. @throws VALIDATION_FAILED, CHANNEL_FORBIDDEN,
-   * RATE_LIMITED
+   * @returns the member that a presence channel shows. @throws VALIDATION_FAILED,
+   * CHANNEL_FORBIDDEN, RATE_LIMITED
    */
   admit(socket: PusherSocket, { channel, auth, channel_data }: v.InferOutput<typeof ToSubscribe>): Member | null {
     const { registry } = this.#parts;
@@ -64,18 +63,17 @@ export class Admission {
     if (userData.length > MAX_USER_DATA_LENGTH)
       throw new PrismError("VALIDATION_FAILED", `user_data may have ${MAX_USER_DATA_LENGTH} characters`);
     if (!this.#parts.isUserSigned(auth, socket.socketId, userData))
-      throw forbidden("The signature is not one for this connection and user");
+      throw forbidden("The signature is not valid for this connection and user");
     const user = readUser(userData);
     const known = socket.principal?.userId ?? this.#parts.registry.users.userOf(socket)?.id ?? user.id;
-    if (known !== user.id) throw forbidden("The connection is another user's");
+    if (known !== user.id) throw forbidden("The connection belongs to another user");
     this.requireRight(socket.principal, serverToUserChannel(user.id));
     return { user, userData };
   }
 
   /**
-   * A user of ours needs the right, too, and as it is now. A connection that is nobody's was let in
-   * by whoever holds the secret: another backend with users of its own, who knows whom it signs
-   * for. @throws CHANNEL_FORBIDDEN
+   * A user of Prism also needs the current right. A connection without one was admitted by a holder
+   * of the secret: another backend with its own users. @throws CHANNEL_FORBIDDEN
    */
   requireRight(principal: UserPrincipal | null, channel: string): void {
     if (!principal) {
@@ -90,10 +88,10 @@ export class Admission {
   #requireSignature(socket: PusherSocket, channel: string, auth: string, channelData: string | undefined): void {
     const signed = isPresenceChannel(channel) ? channelData : undefined;
     if (!this.#parts.isSigned(auth, socket.socketId, channel, signed))
-      throw forbidden("The signature is not one for this connection and channel");
+      throw forbidden("The signature is not valid for this connection and channel");
   }
 
-  /** Without `channel_data` the member is whom the connection has signed in as. */
+  /** Without `channel_data` the member is the user that the connection has signed in as. */
   #memberOf(socket: PusherSocket, channel: string, channelData: string | undefined): Member {
     const { registry } = this.#parts;
     const user = registry.users.userOf(socket);
@@ -115,7 +113,7 @@ function readMember(channelData: string): Member {
   try {
     return parseMessage(ChannelData, JSON.parse(channelData));
   } catch (error) {
-    throw new PrismError("VALIDATION_FAILED", "channel_data is no JSON object with a user_id", { cause: error });
+    throw new PrismError("VALIDATION_FAILED", "channel_data is not a JSON object with a user_id", { cause: error });
   }
 }
 
@@ -125,11 +123,10 @@ function readUser(userData: string): PusherUser {
     return parseMessage(UserData, JSON.parse(userData));
   } catch (error) {
     const why = error instanceof PrismError ? `: ${error.message}` : "";
-    throw new PrismError("VALIDATION_FAILED", `user_data is no JSON object with an id${why}`, { cause: error });
+    throw new PrismError("VALIDATION_FAILED", `user_data is not a JSON object with an id${why}`, { cause: error });
   }
 }
 
-/** @returns the refusal of a channel or a user. */
 export function forbidden(message: string): PrismError {
   return new PrismError("CHANNEL_FORBIDDEN", message);
 }

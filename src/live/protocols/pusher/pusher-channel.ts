@@ -10,15 +10,15 @@ const PRESENCE = "presence-";
 const SERVER_TO_USER = "#server-to-user-";
 const CACHE = /^(private-encrypted-|private-|presence-)?cache-/;
 const MAX_USER_ID_LENGTH = 128;
-/** Lone surrogates and control characters: the log does not keep them as they came. */
-const UNKEPT = /\p{Cs}|\p{Cc}/u;
+/** Lone surrogates and control characters, which the log does not store unchanged. */
+const UNSTORABLE = /\p{Cs}|\p{Cc}/u;
 
-/** The private channel that is a user's own. */
+/** The private channel of a user. */
 export function userChannel(userId: string): string {
   return `${USER}${userId}`;
 }
 
-/** Whether anybody who knows the app's key may follow the channel. */
+/** Whether the app's key is enough to follow the channel. */
 export function isPublicChannel(channel: string): boolean {
   return !channel.startsWith("private-") && !isPresenceChannel(channel) && userOfChannel(channel) === undefined;
 }
@@ -31,19 +31,17 @@ export function isEncryptedChannel(channel: string): boolean {
   return channel.startsWith("private-encrypted-");
 }
 
-/** Whether the last event of the channel is sent to each new subscriber. */
+/** Whether each new subscriber receives the last event of the channel. */
 export function isCacheChannel(channel: string): boolean {
   return CACHE.test(channel);
 }
 
-/**
- * Whether a user may sign in with this id: 1 to 128 characters, none of them a control character.
- */
+/** Whether a user may sign in with this id: 1 to 128 characters without control characters. */
 export function isUserId(id: string): boolean {
-  return id !== "" && id.length <= MAX_USER_ID_LENGTH && !UNKEPT.test(id);
+  return id !== "" && id.length <= MAX_USER_ID_LENGTH && !UNSTORABLE.test(id);
 }
 
-/** The channel that carries what `sendToUser` triggers for a signed-in user. */
+/** The channel that carries `sendToUser` events of a signed-in user. */
 export function serverToUserChannel(userId: string): string {
   return `${SERVER_TO_USER}${userId}`;
 }
@@ -53,27 +51,25 @@ export function userOfChannel(channel: string): string | undefined {
   return channel.startsWith(SERVER_TO_USER) ? channel.slice(SERVER_TO_USER.length) : undefined;
 }
 
-/** Whether a client may ask for a channel of this name, or a backend trigger on it. */
+/** Whether clients may subscribe to, and backends trigger on, a channel of this name. */
 export function isChannelName(channel: string): boolean {
   const userId = userOfChannel(channel);
   return userId === undefined ? PUSHER_CHANNEL.test(channel) : isUserId(userId);
 }
 
-/**
- * Whether the channel carries what is Prism's own, so that no signature stands in for a user of
- * ours.
- */
+/** Whether the channel carries data of Prism, for which a signature alone is not enough. */
 export function isOwnChannel(channel: string): boolean {
   return channel.startsWith(USER) || channel.startsWith(PROJECT);
 }
 
-/** The project whose events a channel carries; undefined for any other channel. */
+/** The project whose events a channel carries; undefined for other channels. */
 export function projectOfChannel(channel: string): string | undefined {
   return channel.startsWith(PROJECT) ? channel.slice(PROJECT.length) : undefined;
 }
 
 /**
- * The streams that a channel carries: what is triggered on it, behind what it stands for in Prism.
+ * The streams that a channel carries: the Prism stream it maps to, if any, and events triggered on
+ * it.
  */
 export function streamsOf(channel: string): StreamRef[] {
   const triggered = { kind: "pusher", channel } as const;
@@ -82,7 +78,7 @@ export function streamsOf(channel: string): StreamRef[] {
   return projectId === undefined ? [triggered] : [{ kind: "project", projectId }, triggered];
 }
 
-/** The channel that carries a stream of {@link streamsOf}, by the stream's name. */
+/** The inverse of {@link streamsOf}, by the stream's name. */
 export function channelOf(stream: string): string {
   const colon = stream.indexOf(":");
   const rest = stream.slice(colon + 1);
@@ -97,9 +93,9 @@ export function channelOf(stream: string): string {
 }
 
 /**
- * The event that a cache channel sends to a new subscriber: the last one that was triggered and
- * announced, from the log, so it needs no memory and survives a restart. @param since epoch ms; an
- * older event has expired. @returns undefined for a cache miss
+ * The event that a cache channel sends to a new subscriber: the last one announced. It is read from
+ * the log, so it needs no memory and survives a restart. @param since epoch ms; older events have
+ * expired. @returns undefined for a cache miss
  */
 export function cachedEntry(hub: Hub, channel: string, since: number): StreamEntry | undefined {
   const stream = { kind: "pusher", channel } as const;

@@ -1,20 +1,20 @@
 import * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
 import type { CloseReason } from "../../connections.ts";
-import type { Closing, SocketProtocol } from "../../live-socket.ts";
+import type { Closing, SocketProtocol } from "../../socket-protocol.ts";
 import type { StreamEntry } from "../../stream.ts";
 import { channelOf, isUserId } from "./pusher-channel.ts";
 
-/** What Pusher takes as the data of one event (docs/pusher.md). */
+/** Pusher's limit for the data of one event (docs/pusher.md). */
 export const MAX_DATA_BYTES = 10_240;
 
-/** Users that one user may watch, as at Pusher. */
+/** Pusher's limit for the users that one user watches. */
 export const MAX_WATCHLIST = 100;
 
 /**
- * Pusher's codes (pusher.com/docs/channels/library_auth_reference/pusher-websockets-protocol): a
- * client stays away after 4000 to 4099, comes back in a second after 4100 to 4199 and at once after
- * 4200 to 4299; with the others it may stay.
+ * Pusher's codes (pusher.com/docs/channels/library_auth_reference/pusher-websockets-protocol):
+ * clients do not reconnect after 4000 to 4099, reconnect in a second after 4100 to 4199 and at once
+ * after 4200 to 4299.
  */
 export const PUSHER_CODE = {
   unknownKey: 4001,
@@ -30,7 +30,7 @@ export const PUSHER_CODE = {
   clientEventRate: 4301,
 } as const;
 
-/** What a client may say. Libraries send members of their own besides. */
+/** A message of a client. Libraries add members of their own. */
 export const ClientMessage = v.object({
   event: v.pipe(v.string(), v.maxLength(200)),
   channel: v.nullish(v.string()),
@@ -45,19 +45,16 @@ export const ToSubscribe = v.object({
 
 export const ToUnsubscribe = v.object({ channel: v.string() });
 
-/** Who a member of a presence channel is: the content of `channel_data`. */
+/** The content of `channel_data`: a member of a presence channel. */
 export const ChannelData = v.object({
-  // A number stays one: clients compare the id with their own.
+  // A number stays a number: clients compare the id with their own.
   user_id: v.union([v.pipe(v.string(), v.minLength(1), v.maxLength(128)), v.pipe(v.number(), v.safeInteger())]),
   user_info: v.optional(v.unknown()),
 });
 
 export const ToSignIn = v.object({ auth: v.string(), user_data: v.string() });
 
-/**
- * Who signs in: the content of `user_data`. Members that a backend adds for its own clients are
- * ignored.
- */
+/** The content of `user_data`: the user who signs in. Other members are ignored. */
 export const UserData = v.object({
   id: v.pipe(
     v.union([v.string(), v.pipe(v.number(), v.safeInteger())]),
@@ -68,7 +65,7 @@ export const UserData = v.object({
   watchlist: v.optional(v.pipe(v.array(v.pipe(v.string(), v.check(isUserId))), v.maxLength(MAX_WATCHLIST)), []),
 });
 
-/** Checks what a client said. @throws VALIDATION_FAILED, which names the first problem */
+/** Validates a client's message. @throws VALIDATION_FAILED, which names the first problem */
 export function parseMessage<T>(shape: v.GenericSchema<unknown, T>, value: unknown): T {
   const result = v.safeParse(shape, value);
   if (result.success) return result.output;
@@ -79,24 +76,20 @@ export function parseMessage<T>(shape: v.GenericSchema<unknown, T>, value: unkno
   );
 }
 
-/** A message of the server: its data are JSON, once more as a string. */
-export function said(event: string, data: unknown, channel?: string): string {
+/** A message of the server. Its data is JSON, encoded again as a string. */
+export function messageText(event: string, data: unknown, channel?: string): string {
   return JSON.stringify({ event, ...(channel === undefined ? {} : { channel }), data: JSON.stringify(data) });
 }
 
 export function errorText(code: number, message: string): string {
-  return said("pusher:error", { code, message });
+  return messageText("pusher:error", { code, message });
 }
 
-/** The last words of a connection, and its close code. */
 export function closing(code: number, message: string): Closing {
   return { code, text: errorText(code, message) };
 }
 
-/**
- * The data of what a client sends to other clients, as a JSON string. @returns undefined when they
- * are too large
- */
+/** The data of a client event, as a JSON string. @returns undefined when it is too large */
 export function clientData(data: unknown): string | undefined {
   const text = typeof data === "string" ? data : JSON.stringify(data ?? null);
   return isTooLarge(text) ? undefined : JSON.stringify(text);
@@ -104,25 +97,25 @@ export function clientData(data: unknown): string | undefined {
 
 const CLOSINGS: Readonly<Record<CloseReason, Closing>> = {
   tooSlow: closing(PUSHER_CODE.overloaded, "The connection is too slow"),
-  internal: closing(PUSHER_CODE.overloaded, "Something failed on the server"),
-  restart: closing(PUSHER_CODE.restart, "The server stops; connect again"),
-  idle: closing(PUSHER_CODE.idle, "Nothing was subscribed to in time"),
+  internal: closing(PUSHER_CODE.overloaded, "The server had an internal error"),
+  restart: closing(PUSHER_CODE.restart, "The server is stopping; connect again"),
+  idle: closing(PUSHER_CODE.idle, "No subscription was made in time"),
   unauthenticated: closing(PUSHER_CODE.unauthorised, "The session has ended"),
-  // The client comes back and asks its auth route again: a newer token gets its channels back, an
-  // ended one gets none.
-  expired: closing(PUSHER_CODE.restart, "The token has ended; connect again"),
-  forbidden: closing(PUSHER_CODE.unauthorised, "The connection may not follow one of its channels any more"),
-  notFound: closing(PUSHER_CODE.unauthorised, "What one of the connection's channels stands for is gone"),
+  // The client reconnects and calls its auth route again: with a newer token it gets its channels
+  // back.
+  expired: closing(PUSHER_CODE.restart, "The token has expired; connect again"),
+  forbidden: closing(PUSHER_CODE.unauthorised, "The connection may no longer follow one of its channels"),
+  notFound: closing(PUSHER_CODE.unauthorised, "One of the connection's channels no longer exists"),
   rate: closing(PUSHER_CODE.overQuota, "Too many messages"),
   tooBig: closing(PUSHER_CODE.other, "The message is too large"),
   malformed: closing(PUSHER_CODE.other, "The message is no JSON object"),
 };
 
-/** How a stream looks to a client of Pusher. */
+/** Streams as messages of the Pusher protocol. */
 export const pusherProtocol: SocketProtocol = {
   transport: "pusher",
   staysAnonymous: true,
-  // Signing in comes before the first subscription, with a watchlist of up to a hundred ids.
+  // Sign-in precedes the first subscription and carries a watchlist of up to 100 ids.
   maxPendingMessageBytes: 16_384,
   entryText(stream, entry) {
     const channel = channelOf(stream);
@@ -130,14 +123,15 @@ export const pusherProtocol: SocketProtocol = {
     const isTriggered = stream.startsWith("pusher:");
     const data = isTriggered ? triggeredData(entry) : JSON.stringify(isEvent ? eventData(entry) : userData(entry));
     const sentBy = entry.sentBy === undefined ? "" : `,"user_id":${JSON.stringify(entry.sentBy)}`;
-    return `{"event":${JSON.stringify(isEvent ? "event" : entry.type)},"channel":${JSON.stringify(channel)},"data":${data}${sentBy}}`;
+    const event = JSON.stringify(isEvent ? "event" : entry.type);
+    return `{"event":${event},"channel":${JSON.stringify(channel)},"data":${data}${sentBy}}`;
   },
-  gapText: (stream, gap) => said("gap", gap, channelOf(stream)),
+  gapText: (stream, gap) => messageText("gap", gap, channelOf(stream)),
   closing: (reason) => CLOSINGS[reason],
-  silent: closing(PUSHER_CODE.noPong, "No pong came in time"),
+  silence: closing(PUSHER_CODE.noPong, "No pong arrived in time"),
 };
 
-/** What was triggered is kept as a JSON string already. */
+/** Triggered data is stored as a JSON string. */
 function triggeredData({ data }: StreamEntry): string {
   return data.startsWith('"') ? data : JSON.stringify(data);
 }
@@ -147,12 +141,12 @@ function eventData({ data, offset }: StreamEntry): string {
 }
 
 /**
- * An entry of a user's stream: the object with `offset`; of a larger one than Pusher would take,
- * where it can be fetched.
+ * An entry of a user's stream with its `offset`. One that exceeds Pusher's limit is replaced by the
+ * address to fetch it from.
  */
 function userData({ data, offset, type }: StreamEntry): string {
   const isWhole = !isTooLarge(data);
-  // Nearly all are, and a notification says itself where it stands.
+  // The usual case. A notification already contains its offset.
   if (isWhole && type === "notification") return data;
   const value: unknown = JSON.parse(data);
   if (typeof value !== "object" || value === null || Array.isArray(value)) return data;
@@ -162,7 +156,7 @@ function userData({ data, offset, type }: StreamEntry): string {
 }
 
 function isTooLarge(text: string): boolean {
-  // UTF-8 takes one to three bytes for a unit of UTF-16.
+  // UTF-8 needs one to three bytes for a UTF-16 unit.
   if (text.length * 3 <= MAX_DATA_BYTES) return false;
   return text.length > MAX_DATA_BYTES || Buffer.byteLength(text) > MAX_DATA_BYTES;
 }

@@ -1,8 +1,8 @@
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { isPresenceChannel, userOfChannel } from "./pusher-channel.ts";
-import { said } from "./pusher-message.ts";
+import { messageText } from "./pusher-message.ts";
 
-/** What happens on the embedded Pusher server, in the form in which Pusher tells it to webhooks. */
+/** An occurrence on the embedded Pusher server, in the form of Pusher's webhooks. */
 export type PusherHappening =
   | { readonly name: "channel_occupied" | "channel_vacated" | "cache_miss"; readonly channel: string }
   | { readonly name: "member_added" | "member_removed"; readonly channel: string; readonly user_id: string | number }
@@ -16,24 +16,24 @@ export type PusherHappening =
       readonly user_id?: string | number;
     };
 
-/** Called for every happening; it must return at once and not throw. */
+/** Called for every occurrence. It must return at once and not throw. */
 type PusherObserver = (happening: PusherHappening) => void;
 
-/** Whom a connection has signed in as. */
+/** The user that a connection has signed in as. */
 export interface PusherUser {
   readonly id: string;
   readonly user_info?: unknown;
-  /** Ids of users whose coming and going the connection hears of. */
+  /** Ids of users whose online status is sent to the connection. */
   readonly watchlist: readonly string[];
 }
 
-/** One change of the online status of users, as clients of watchlists hear it. */
+/** A change of users' online status, as clients of watchlists receive it. */
 interface WatchlistEvent {
   readonly name: "online" | "offline";
   readonly user_ids: readonly string[];
 }
 
-/** Signed-in users of the embedded Pusher server: their connections, and who watches them. */
+/** Signed-in users of the embedded Pusher server: their connections and watchers. */
 class PusherUsers {
   readonly #users = new Map<PusherSocket, PusherUser>();
   readonly #sockets = new Map<string, Set<PusherSocket>>();
@@ -47,7 +47,7 @@ class PusherUsers {
     return [...(this.#sockets.get(userId) ?? [])];
   }
 
-  /** Also replaces the watchlist of a socket that signs in once more. */
+  /** Replaces the watchlist of a socket that signs in again. */
   signIn(socket: PusherSocket, user: PusherUser): void {
     const before = this.#users.get(socket);
     if (before) this.#unwatch(socket, before);
@@ -55,8 +55,8 @@ class PusherUsers {
     const isOnline = this.#sockets.has(user.id);
     add(this.#sockets, user.id, socket);
     for (const id of user.watchlist) add(this.#watchers, id, socket);
-    this.#tellStatus(socket, user);
-    if (!isOnline) this.#tellWatchers("online", user.id, socket);
+    this.#sendStatus(socket, user);
+    if (!isOnline) this.#notifyWatchers("online", user.id, socket);
   }
 
   /** The socket is gone. */
@@ -66,14 +66,14 @@ class PusherUsers {
     this.#users.delete(socket);
     this.#unwatch(socket, user);
     remove(this.#sockets, user.id, socket);
-    if (!this.#sockets.has(user.id)) this.#tellWatchers("offline", user.id, socket);
+    if (!this.#sockets.has(user.id)) this.#notifyWatchers("offline", user.id, socket);
   }
 
   #unwatch(socket: PusherSocket, { watchlist }: PusherUser): void {
     for (const id of watchlist) remove(this.#watchers, id, socket);
   }
 
-  #tellStatus(socket: PusherSocket, { watchlist }: PusherUser): void {
+  #sendStatus(socket: PusherSocket, { watchlist }: PusherUser): void {
     const ids = [...new Set(watchlist)];
     const events: WatchlistEvent[] = [
       { name: "online", user_ids: ids.filter((id) => this.#sockets.has(id)) },
@@ -83,8 +83,8 @@ class PusherUsers {
     if (known.length > 0 && mayWatch(socket)) socket.send(watchlistText(known));
   }
 
-  /** A copy: a watcher that reads too slowly is closed while it is written to. */
-  #tellWatchers(name: WatchlistEvent["name"], userId: string, origin: PusherSocket): void {
+  /** A copy, because a watcher that reads too slowly is closed during the write. */
+  #notifyWatchers(name: WatchlistEvent["name"], userId: string, origin: PusherSocket): void {
     const watchers = this.#watchers.get(userId);
     if (!watchers) return;
     const text = watchlistText([{ name, user_ids: [userId] }]);
@@ -93,15 +93,15 @@ class PusherUsers {
 }
 
 /**
- * As in the auth route, whoever signed: a connection of a user of ours watches while that user may
- * list users.
+ * A connection of a Prism user watches others only while that user may list users, as in the auth
+ * route.
  */
 function mayWatch({ principal }: PusherSocket): boolean {
   return principal === null || principal.permissions.has("users:read");
 }
 
 function watchlistText(events: readonly WatchlistEvent[]): string {
-  return said("pusher_internal:watchlist_events", { events });
+  return messageText("pusher_internal:watchlist_events", { events });
 }
 
 function add(sets: Map<string, Set<PusherSocket>>, key: string, socket: PusherSocket): void {
@@ -115,7 +115,7 @@ function remove(sets: Map<string, Set<PusherSocket>>, key: string, socket: Pushe
   if (set?.delete(socket) && set.size === 0) sets.delete(key);
 }
 
-/** Whom a presence channel shows: what was signed as `channel_data`. */
+/** A member of a presence channel, as signed in `channel_data`. */
 export interface Member {
   readonly user_id: string | number;
   readonly user_info?: unknown;
@@ -124,42 +124,42 @@ export interface Member {
 /** A socket of the embedded Pusher server, as the registry and the REST API see it. */
 export interface PusherSocket {
   readonly socketId: string;
-  /** Whose it is, since the auth route has been asked for it; null: nobody of ours. */
+  /** The user for whom the auth route signed; null: not a user of Prism. */
   readonly principal: UserPrincipal | null;
   /**
-   * The auth route is about to sign for this socket. @throws RATE_LIMITED, CHANNEL_FORBIDDEN when
-   * it is somebody else's already
+   * Assigns the socket to the user for whom the auth route is about to sign. @throws RATE_LIMITED,
+   * CHANNEL_FORBIDDEN when it belongs to another user
    */
   bind(principal: UserPrincipal): void;
-  /** Sends a message of the server's own; a client that does not read is ended in the end. */
+  /** Sends a message of the server. A client that does not read is closed eventually. */
   send(text: string): void;
-  /** The app ends the connection, and its client stays away. */
+  /** Closes the connection for the app. Its client does not reconnect. */
   terminate(): void;
 }
 
-interface Channel {
+interface ChannelState {
   readonly sockets: Map<PusherSocket, Member | null>;
-  /** How many sockets each member of a presence channel has there, and what is shown of them. */
+  /** The members of a presence channel and how many sockets each has. */
   readonly members: Map<string, { readonly member: Member; sockets: number }>;
 }
 
-/** Who is in which channel of the embedded Pusher server, on all ports. */
+/** Channels of the embedded Pusher server and their sockets, on all ports. */
 export class PusherRegistry {
-  /** Who has signed in. */
+  /** Signed-in users. */
   readonly users = new PusherUsers();
   readonly #sockets = new Map<string, PusherSocket>();
-  readonly #channels = new Map<string, Channel>();
+  readonly #channels = new Map<string, ChannelState>();
   readonly #channelsOf = new Map<PusherSocket, Set<string>>();
   readonly #socketsOf = new Map<string, Set<PusherSocket>>();
 
   #observer: PusherObserver | null = null;
 
-  /** From now on the observer hears of what happens in channels. */
+  /** Sets the observer of channels. */
   observe(observer: PusherObserver): void {
     this.#observer = observer;
   }
 
-  /** Tells the observer; of a user's own channel nothing, which is no channel to a backend. */
+  /** Notifies the observer, except of a user's `sendToUser` channel, which backends do not see. */
   note(happening: PusherHappening): void {
     if (this.#observer && userOfChannel(happening.channel) === undefined) this.#observer(happening);
   }
@@ -168,14 +168,14 @@ export class PusherRegistry {
     this.#sockets.set(socket.socketId, socket);
   }
 
-  /** The socket is a user's from now on. */
+  /** The socket belongs to the user from now on. */
   bound(socket: PusherSocket, userId: string): void {
     const sockets = this.#socketsOf.get(userId);
     if (sockets) sockets.add(socket);
     else this.#socketsOf.set(userId, new Set([socket]));
   }
 
-  /** The socket is gone, and has left all its channels before. */
+  /** The socket is closed; it has left all its channels before. */
   closed(socket: PusherSocket): void {
     this.#sockets.delete(socket.socketId);
     this.users.signOut(socket);
@@ -188,7 +188,7 @@ export class PusherRegistry {
     return this.#sockets.get(socketId);
   }
 
-  /** @returns whether the member is new in the channel, and the others are to hear of it. */
+  /** @returns whether the member is new in the channel, so that the others must be notified */
   join(channel: string, socket: PusherSocket, member: Member | null): boolean {
     const entry = this.#channels.get(channel) ?? { sockets: new Map(), members: new Map() };
     this.#channels.set(channel, entry);
@@ -208,9 +208,7 @@ export class PusherRegistry {
     return true;
   }
 
-  /**
-   * @returns the member who is gone from the channel with it, and of whom the others are to hear.
-   */
+  /** @returns the member who left the channel with it, of whom the others must be notified */
   leave(channel: string, socket: PusherSocket): Member | undefined {
     const entry = this.#channels.get(channel);
     const member = entry?.sockets.get(socket);
@@ -230,7 +228,7 @@ export class PusherRegistry {
   }
 
   /** As at Pusher, presence channels are counted by their members alone. */
-  #noteCount(channel: string, { sockets }: Channel): void {
+  #noteCount(channel: string, { sockets }: ChannelState): void {
     if (this.#observer && !isPresenceChannel(channel))
       this.note({ name: "subscription_count", channel, subscription_count: sockets.size });
   }
@@ -239,7 +237,7 @@ export class PusherRegistry {
     return this.#channelsOf.get(socket)?.has(channel) ?? false;
   }
 
-  /** Whom a presence channel shows for a socket. */
+  /** The member that a presence channel shows for a socket. */
   memberIn(channel: string, socket: PusherSocket): Member | null {
     return this.#channels.get(channel)?.sockets.get(socket) ?? null;
   }
@@ -249,7 +247,7 @@ export class PusherRegistry {
     return [...(this.#channelsOf.get(socket) ?? [])];
   }
 
-  /** Channels that somebody is in, but those of `sendToUser`. */
+  /** Occupied channels, without those of `sendToUser`. */
   *occupied(prefix = ""): Iterable<string> {
     for (const channel of this.#channels.keys())
       if (channel.startsWith(prefix) && userOfChannel(channel) === undefined) yield channel;
@@ -259,28 +257,27 @@ export class PusherRegistry {
     return this.#channels.get(channel)?.sockets.keys() ?? [];
   }
 
-  /** How many sockets are in the channel. */
   subscriptionCount(channel: string): number {
     return this.#channels.get(channel)?.sockets.size ?? 0;
   }
 
-  /** Of a presence channel; each user once. */
+  /** Members of a presence channel, each user once. */
   members(channel: string): Member[] {
     return [...(this.#channels.get(channel)?.members.values() ?? [])].map(({ member }) => member);
   }
 
-  /** Whether a presence channel shows the member, or could. */
+  /** Whether a presence channel has the member already or has room for it. */
   hasRoomFor(channel: string, member: Member, maxMembers: number): boolean {
     const members = this.#channels.get(channel)?.members;
     return !members || members.size < maxMembers || members.has(String(member.user_id));
   }
 
-  /** The sockets that the auth route has given to a user, and those that have signed in as one. */
+  /** The sockets of a user: assigned by the auth route, or signed in. */
   socketsOf(userId: string): PusherSocket[] {
     return [...new Set([...(this.#socketsOf.get(userId) ?? []), ...this.users.socketsOf(userId)])];
   }
 
-  /** The channels that a user's sockets are in, each once; without that of `sendToUser`. */
+  /** The channels of a user's sockets, each once, without that of `sendToUser`. */
   channelsOf(userId: string): string[] {
     const sockets = [...(this.#socketsOf.get(userId) ?? [])];
     const channels = new Set(sockets.flatMap((socket) => this.channelsIn(socket)));

@@ -24,34 +24,34 @@ import {
   closing,
   errorText,
   MAX_DATA_BYTES,
+  messageText,
   PUSHER_CODE,
   parseMessage,
   pusherProtocol,
-  said,
   ToSubscribe,
   ToUnsubscribe,
 } from "./pusher-message.ts";
 import type { Member, PusherRegistry, PusherSocket } from "./pusher-registry.ts";
 
 interface PusherSessionParts extends SocketRouteParts, AdmissionParts {
-  /** For how long the last event of a cache channel is sent to new subscribers. */
+  /** How long new subscribers receive the last event of a cache channel. */
   readonly cacheTtlMs: number;
   /**
-   * The caller for as long as the login lives: a connection outlives the access token that it was
+   * The caller for the lifetime of the login: a connection outlives the access token that it was
    * bound with.
    */
   forLogin(principal: UserPrincipal): UserPrincipal;
-  /** A recipient's entry has reached a client. */
+  /** Records that an entry has reached a client of its recipient. */
   markDelivered(userId: string, offset: number): void;
 }
 
 const ACTIVITY_TIMEOUT_S = 120;
 const CLIENT_EVENTS_PER_SECOND = 10;
-/** Each half of a socket id: with two of them nobody guesses one. */
+/** Each half of a socket id; both together cannot be guessed. */
 const ID_LIMIT = 2 ** 48 - 1;
 const CLIENT_EVENT = "client-";
 
-/** The conversation of one client. */
+/** The session of one client. */
 class PusherSession implements Session, PusherSocket {
   readonly socketId: string;
   readonly #socket: LiveSocket;
@@ -71,7 +71,7 @@ class PusherSession implements Session, PusherSocket {
     socket.id = this.socketId;
     parts.registry.opened(this);
     const established = { socket_id: this.socketId, activity_timeout: ACTIVITY_TIMEOUT_S };
-    this.send(said("pusher:connection_established", established));
+    this.send(messageText("pusher:connection_established", established));
   }
 
   get principal(): UserPrincipal | null {
@@ -81,9 +81,8 @@ class PusherSession implements Session, PusherSocket {
   bind(principal: UserPrincipal): void {
     const { registry } = this.#parts;
     const bound = this.principal;
-    if (bound && bound.key !== principal.key) throw forbidden("The connection is another user's");
-    // It stays the login's that it was first: else a second one would keep it open when the first
-    // logs out.
+    if (bound && bound.key !== principal.key) throw forbidden("The connection belongs to another user");
+    // It stays with its first login: a second one would keep it open when the first logs out.
     if (bound) return;
     const signedIn = registry.users.userOf(this);
     if (signedIn && signedIn.id !== principal.userId) throw forbidden("The connection has signed in as another user");
@@ -118,7 +117,7 @@ class PusherSession implements Session, PusherSocket {
     if (event.startsWith(CLIENT_EVENT)) return this.#clientEvent(event, channel ?? "", data);
     switch (event) {
       case "pusher:ping":
-        return this.send(said("pusher:pong", {}));
+        return this.send(messageText("pusher:pong", {}));
       case "pusher:pong":
         return;
       case "pusher:subscribe":
@@ -128,27 +127,27 @@ class PusherSession implements Session, PusherSocket {
       case "pusher:unsubscribe":
         return this.#unsubscribe(parseMessage(ToUnsubscribe, data).channel);
       default:
-        throw new PrismError("VALIDATION_FAILED", "This server does not know the event");
+        throw new PrismError("VALIDATION_FAILED", "Unknown event");
     }
   }
 
   #subscribe(data: unknown): void {
-    const asked = parseMessage(ToSubscribe, data);
-    const { channel } = asked;
+    const request = parseMessage(ToSubscribe, data);
+    const { channel } = request;
     try {
-      this.#join(channel, this.#admission.admit(this, asked));
+      this.#join(channel, this.#admission.admit(this, request));
     } catch (error) {
       const refusal = { type: "AuthError", error: this.#messageOf(error), status: 401 };
-      this.send(said("pusher:subscription_error", refusal, channel));
+      this.send(messageText("pusher:subscription_error", refusal, channel));
     }
   }
 
-  /** As at Pusher, a connection whose sign-in is refused is closed. */
+  /** As at Pusher, a refused sign-in closes the connection. */
   #signIn(data: unknown): void {
     try {
       const { user, userData } = this.#admission.admitUser(this, data);
       this.#parts.connections.markAnonymous(this.#socket);
-      this.send(said("pusher:signin_success", { user_data: userData }));
+      this.send(messageText("pusher:signin_success", { user_data: userData }));
       this.#parts.registry.users.signIn(this, user);
       this.#followOwnUser(serverToUserChannel(user.id));
     } catch (error) {
@@ -156,7 +155,7 @@ class PusherSession implements Session, PusherSocket {
     }
   }
 
-  /** Clients subscribe after the sign-in; those that do not are sent what comes all the same. */
+  /** Clients may subscribe to it after the sign-in; without that they receive its events too. */
   #followOwnUser(channel: string): void {
     const { registry } = this.#parts;
     if (registry.isIn(channel, this)) return;
@@ -175,30 +174,25 @@ class PusherSession implements Session, PusherSocket {
     }
     connections.markAnonymous(this.#socket);
     const isNew = registry.join(channel, this, member);
-    if (member && isNew) this.#tellOthers(channel, "pusher_internal:member_added", member);
+    if (member && isNew) this.#sendToOthers(channel, "pusher_internal:member_added", member);
     this.#sendTo("pusher_internal:subscription_succeeded", this.#succeeded(channel, first, offset), channel);
     if (isCacheChannel(channel)) this.#sendCached(channel);
     for (const stream of streams)
-      this.#socket.subscribe(stream, { from: "latest", onTaken: this.#takenOf(stream) }, () => {});
+      this.#socket.subscribe(stream, { from: "latest", onAccepted: this.#deliveryMark(stream) }, () => {});
   }
 
-  /**
-   * What was announced so far, from the log: what is committed and not announced yet comes live.
-   */
+  /** Sends the last announced event; one that is committed but not announced comes live. */
   #sendCached(channel: string): void {
     const { hub, clock, registry, cacheTtlMs } = this.#parts;
     const stream = { kind: "pusher", channel } as const;
     const entry = cachedEntry(hub, channel, clock.now() - cacheTtlMs);
     if (entry) return this.send(pusherProtocol.entryText(streamName(stream), entry));
-    // Without data, as clients of other servers expect it.
+    // Without data, as clients expect it.
     this.send(JSON.stringify({ event: "pusher:cache_miss", channel }));
     registry.note({ name: "cache_miss", channel });
   }
 
-  /**
-   * What is said of a new subscription: who is there, and of channels that can be read on
-   * elsewhere, from where.
-   */
+  /** The data of a new subscription: the members, or where a resumable channel starts. */
   #succeeded(channel: string, { kind }: StreamRef, offset: number): unknown {
     if (isPresenceChannel(channel)) {
       const members = this.#parts.registry.members(channel);
@@ -209,8 +203,8 @@ class PusherSession implements Session, PusherSocket {
     return kind === "project" ? { offset, resumes: false } : {};
   }
 
-  /** What a socket has taken counts as delivered. */
-  #takenOf(stream: StreamRef): ((entry: StreamEntry) => void) | undefined {
+  /** An entry that the socket accepted counts as delivered. */
+  #deliveryMark(stream: StreamRef): ((entry: StreamEntry) => void) | undefined {
     if (stream.kind !== "user") return undefined;
     return ({ type, offset, isDelivered }) => {
       if (type === "notification" && !isDelivered) this.#parts.markDelivered(stream.userId, offset);
@@ -224,12 +218,12 @@ class PusherSession implements Session, PusherSocket {
   }
 
   #leave(channel: string): void {
-    const gone = this.#parts.registry.leave(channel, this);
-    if (gone) this.#tellOthers(channel, "pusher_internal:member_removed", { user_id: gone.user_id });
+    const member = this.#parts.registry.leave(channel, this);
+    if (member) this.#sendToOthers(channel, "pusher_internal:member_removed", { user_id: member.user_id });
   }
 
-  #tellOthers(channel: string, event: string, data: unknown): void {
-    const text = said(event, data, channel);
+  #sendToOthers(channel: string, event: string, data: unknown): void {
+    const text = messageText(event, data, channel);
     for (const other of this.#parts.registry.socketsIn(channel)) if (other !== this) other.send(text);
   }
 
@@ -242,7 +236,9 @@ class PusherSession implements Session, PusherSocket {
     }
     const isRefused = isPublicChannel(channel) || isEncryptedChannel(channel) || userOfChannel(channel) !== undefined;
     if (isRefused || !registry.isIn(channel, this))
-      throw forbidden("Clients send events to private and presence channels that they are in, and to no encrypted one");
+      throw forbidden(
+        "Clients may send events only to private and presence channels they have joined, not to encrypted ones",
+      );
     const text = clientData(data);
     if (text === undefined)
       throw new PrismError("VALIDATION_FAILED", `The data of an event may have ${MAX_DATA_BYTES} bytes`);
@@ -259,8 +255,8 @@ class PusherSession implements Session, PusherSocket {
       },
     );
     const sentBy = sender ? { user_id: sender.user_id } : {};
-    const happened = { name: "client_event", channel, event, socket_id: this.socketId, ...sentBy } as const;
-    registry.note({ ...happened, data: JSON.parse(text) as string });
+    const occurrence = { name: "client_event", channel, event, socket_id: this.socketId, ...sentBy } as const;
+    registry.note({ ...occurrence, data: JSON.parse(text) as string });
   }
 
   #spendClientEvent(): boolean {
@@ -274,17 +270,14 @@ class PusherSession implements Session, PusherSocket {
   }
 
   #sendTo(event: string, data: unknown, channel: string): void {
-    this.send(said(event, data, channel));
+    this.send(messageText(event, data, channel));
   }
 
-  /**
-   * What a client is told of a failure. The request id is the upgrade's: it is what the log knows
-   * this connection by.
-   */
+  /** The message of an error for the client. The request id is the upgrade's, which the log has. */
   #messageOf(thrown: unknown): string {
     const error = toPrismError(thrown);
     if (error.code === "INTERNAL")
-      this.#parts.log.error({ requestId: this.#requestId, err: error.cause }, "a client's message failed");
+      this.#parts.log.error({ requestId: this.#requestId, err: error.cause }, "handling a client's message failed");
     return error.message;
   }
 }
@@ -301,19 +294,19 @@ function userOrNull(principal: Principal | null): UserPrincipal | null {
 }
 
 export interface PusherParts extends PusherSessionParts {
-  /** Whether it is the app's key, in a time that does not depend on how much of it is right. */
+  /** Compares with the app's key in constant time. */
   isKey(key: string): boolean;
 }
 
 const MIN_PROTOCOL = 5;
 const MAX_PROTOCOL = 7;
 
-/** What is wrong with a connection as a whole: a code of Pusher and what to say, or nothing. */
+/** Why a connection is refused: a Pusher code and message; null: it is not. */
 type Refusal = readonly [code: number, message: string] | null;
 
 /**
- * Puts the WebSocket side of the embedded Pusher server on the server: `/app/:key`, protocols 5 to
- * 7 (docs/pusher.md).
+ * Serves the WebSocket side of the embedded Pusher server: `/app/:key`, protocols 5 to 7
+ * (docs/pusher.md).
  */
 export function servePusherSocket(parts: PusherParts): void {
   serveSocketRoute(parts, {
@@ -326,7 +319,7 @@ export function servePusherSocket(parts: PusherParts): void {
     }),
     open(socket, { requestId, refusal }): Session {
       if (!refusal) return new PusherSession(socket, requestId, parts);
-      // As Pusher has it: clients understand a code, and not the status of a refused upgrade.
+      // As at Pusher: clients understand the code, but not the status of a refused upgrade.
       socket.closeWith(closing(...refusal));
       return { message() {} };
     },

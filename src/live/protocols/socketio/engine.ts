@@ -9,13 +9,16 @@ import type { CloseReason } from "../../connections.ts";
 import { PENDING_LIMIT_MS } from "../../connections.ts";
 import { isWorthCompressing } from "../../topic-broadcaster.ts";
 
-/** As clients of Socket.IO have it by default. */
+/** The default path of Socket.IO clients. */
 export const SOCKETIO_PATH = "/socket.io/";
-/** What a client may send in one packet with its attachments; the handshake tells it. */
+/** Limit for one packet of a client with its attachments, announced in the handshake. */
 export const MAX_PACKET_BYTES = 65_536;
-/** Between packets in the body of a poll. */
+/** Separates packets in the body of a poll. */
 export const PACKET_SEPARATOR = "\x1e";
-/** Engine.IO's packet types (github.com/socketio/engine.io-protocol), as they begin a packet. */
+/**
+ * Engine.IO's packet types (github.com/socketio/engine.io-protocol), the first character of a
+ * packet.
+ */
 const OPEN = "0";
 const CLOSE = "1";
 const PING = "2";
@@ -25,90 +28,86 @@ const ATTACHMENT = "b";
 const PROBE = "2probe";
 const PROBE_ANSWER = "3probe";
 const UPGRADE = "5";
-/** A Socket.IO event, and the end of the main namespace, as Engine.IO messages. */
+/** A Socket.IO event, and the disconnect from the main namespace, as Engine.IO messages. */
 export const EVENT_PREFIX = `${MESSAGE}2`;
 export const DISCONNECT = `${MESSAGE}1`;
 
 const PING_EVERY_MS = 30_000;
-/** For the client: without a ping in both times together it gives up. */
+/** The client disconnects when no ping arrives in both intervals together. */
 const PING_ANSWER_MS = 30_000;
 const UPGRADE_LIMIT_MS = 10_000;
-/**
- * How often a poll is answered while a WebSocket is tried out: the client ends its polls before it
- * goes over.
- */
+/** How often polls are answered during a probe: the client switches once its polls have ended. */
 const RELEASE_POLL_MS = 100;
-/** What `WebSocket.send` returns for a message that it has sent. */
+/** What `WebSocket.send` returns for a sent message. */
 const SENT = 1;
 
-/** Socket.IO, and how it learns of a session. */
+/** Socket.IO, and how sessions are passed to it. */
 export interface Engine {
   readonly io: SocketIo;
-  begin(session: EngineSession): void;
+  start(session: EngineSession): void;
 }
 
 /**
- * Socket.IO over our own engine, by `Server.bind`. The library is loaded here: a server whose
- * clients speak other protocols starts sooner without it, and is smaller.
+ * Socket.IO over our own engine, by `Server.bind`. The library is loaded here, so that servers
+ * without such clients start faster and use less memory.
  */
 export async function openEngine(): Promise<Engine> {
   const { Server } = await import("socket.io");
-  // The names of namespaces are the clients'.
+  // Clients choose the names of namespaces.
   const io = new Server({ serveClient: false, connectTimeout: PENDING_LIMIT_MS, cleanupEmptyChildNamespaces: true });
   const engine = new EventEmitter();
   io.bind(engine);
-  return { io, begin: (session) => engine.emit("connection", session) };
+  return { io, start: (session) => engine.emit("connection", session) };
 }
 
 type CarrierSocket = WebSocket<unknown>;
 
 interface EngineEvents {
-  /** A Socket.IO packet, or an attachment of the one before. */
+  /** A Socket.IO packet, or an attachment of the previous one. */
   data: [packet: string | Buffer];
-  /** The client takes more. */
+  /** The client can take more. */
   drain: [];
-  /** The session goes on over a WebSocket. */
+  /** The session continues over a WebSocket. */
   upgrade: [];
   /**
-   * It ends while it polls: the packets that wait for a poll, which learns why by them; empty for
-   * none.
+   * The session ends while it polls: the unsent packets, which contain the reason; empty for none.
    */
   unsent: [packets: string];
   close: [reason: string];
 }
 
 /**
- * One client's session of Engine.IO 4, as `Server.bind` asks for it: heartbeat, polls, and the
- * change from polls to a WebSocket. It is `open` until the client goes away, breaks the protocol or
- * {@link end} is called, then `closed`. Packets of streams are written to it past Socket.IO, which
- * would make objects of them.
+ * One client's session of Engine.IO 4, as `Server.bind` requires it: heartbeat, polls, and the
+ * upgrade from polls to a WebSocket. It is `open` until the client leaves, violates the protocol or
+ * {@link end} is called, then `closed`. Packets of streams bypass Socket.IO, which would build
+ * objects of them.
  */
 export class EngineSession extends EventEmitter<EngineEvents> {
   readonly id = randomBytes(15).toString("base64url");
   readonly protocol = 4;
   readonly remoteAddress: string;
-  /** Without the credentials of the first request: it is kept for as long as the session. */
+  /** Without the credentials of the first request, because the session keeps it. */
   readonly request = { url: SOCKETIO_PATH, headers: {}, connection: {}, _query: {} };
-  /** Asked for volatile events only, of which there are none here. */
+  /** Used by Socket.IO for volatile events only, which we do not send. */
   readonly transport = { writable: true };
   readyState: "open" | "closed" = "open";
-  /** The poll that waits for something to send. */
+  /** The pending poll. */
   poll: Exchange | null = null;
-  /** A WebSocket that is to take the session over from polling. */
+  /** A WebSocket that probes the upgrade from polling. */
   probe: CarrierSocket | null = null;
   #ws: CarrierSocket | null;
-  /** For the next poll. */
+  /** Packets for the next poll. */
   #waiting: string[] = [];
   #waitingBytes = 0;
   #isCorked = false;
   #isDraining = false;
-  /** To be called when the next poll has taken what waits. */
-  #untaken: (() => void)[] = [];
+  /** Callbacks for when the next poll has taken the waiting packets. */
+  #unsent: (() => void)[] = [];
   readonly #heartbeat: NodeJS.Timeout;
   #probeLimit: NodeJS.Timeout | undefined;
   #pollRelease: NodeJS.Timeout | undefined;
 
-  /** @param ws null for a session that begins by polling */
+  /** @param ws null for a session that starts by polling */
   constructor(remoteAddress: string, ws: CarrierSocket | null) {
     super();
     this.remoteAddress = remoteAddress;
@@ -135,13 +134,13 @@ export class EngineSession extends EventEmitter<EngineEvents> {
     return this.#ws ? this.#ws.getBufferedAmount() : this.#waitingBytes;
   }
 
-  /** A packet of Socket.IO's own. */
+  /** Sends a packet of Socket.IO itself. */
   write(packet: string): this {
     this.send(MESSAGE + packet);
     return this;
   }
 
-  /** @param packet of Engine.IO. @returns as WebSocket.send does */
+  /** @param packet of Engine.IO. @returns as `WebSocket.send` */
   send(packet: string, isCompressed = isWorthCompressing(packet)): number {
     if (this.readyState === "closed") return SENT;
     if (this.#ws) return this.#ws.send(packet, false, isCompressed);
@@ -151,7 +150,7 @@ export class EngineSession extends EventEmitter<EngineEvents> {
     return SENT;
   }
 
-  /** Sends what is written within it together. */
+  /** Sends all packets of `write` together. */
   cork(write: () => void): void {
     if (this.#ws) {
       this.#ws.cork(write);
@@ -164,18 +163,15 @@ export class EngineSession extends EventEmitter<EngineEvents> {
   }
 
   /**
-   * Calls when everything sent so far is on its way: at once over a WebSocket, and never for what
-   * no poll comes for.
+   * Calls back when everything sent so far is on its way: at once over a WebSocket, never when no
+   * poll fetches it.
    */
-  whenTaken(taken: () => void): void {
-    if (this.#ws || this.#waiting.length === 0) taken();
-    else this.#untaken.push(taken);
+  whenSent(sent: () => void): void {
+    if (this.#ws || this.#waiting.length === 0) sent();
+    else this.#unsent.push(sent);
   }
 
-  /**
-   * The client polls. A second poll beside one that waits is a mistake of its, and ends the
-   * session.
-   */
+  /** The client polls. A second concurrent poll is an error and ends the session. */
   takePoll(poll: Exchange): void {
     if (this.poll) {
       this.end();
@@ -187,43 +183,43 @@ export class EngineSession extends EventEmitter<EngineEvents> {
     if (this.#waiting.length > 0) this.#answer(poll);
   }
 
-  /** A packet has come in that {@link PacketGate} has let pass. */
+  /** Handles a packet that {@link PacketGate} has admitted. */
   receive(packet: string | Buffer): void {
     if (this.readyState === "closed") return;
     if (typeof packet !== "string") this.emit("data", packet);
     else if (packet.startsWith(MESSAGE)) this.emit("data", packet.slice(MESSAGE.length));
     else if (packet.startsWith(ATTACHMENT)) this.emit("data", Buffer.from(packet.slice(ATTACHMENT.length), "base64"));
     else if (packet.startsWith(CLOSE) && !this.#ws) this.#close("transport close", NOOP);
-    // Pings are the server's. Of all others it matters only that they came.
+    // Only the server sends pings. Other packets need no handling.
     else if (packet.startsWith(CLOSE) || packet.startsWith(PING)) this.end();
   }
 
-  /** The client tries a WebSocket out. */
-  tryOut(ws: CarrierSocket): void {
+  /** Starts the probe of a WebSocket. */
+  startProbe(ws: CarrierSocket): void {
     this.probe = ws;
     this.#probeLimit = setTimeout(() => ws.close(), UPGRADE_LIMIT_MS);
   }
 
-  /** A packet has come in over the WebSocket that is tried out. */
+  /** Handles a packet of the probing WebSocket. */
   receiveProbe(packet: string | Buffer): void {
     const ws = this.probe;
     if (!ws) return;
     if (packet === PROBE) {
       ws.send(PROBE_ANSWER);
       this.#pollRelease ??= setInterval(() => this.poll && this.#answer(this.poll, NOOP), RELEASE_POLL_MS);
-    } else if (packet === UPGRADE) this.#goOnOver(ws);
+    } else if (packet === UPGRADE) this.#switchTo(ws);
     else ws.close();
   }
 
-  /** A WebSocket of the session is gone. */
-  lost(ws: CarrierSocket): void {
+  /** A WebSocket of the session is closed. */
+  socketClosed(ws: CarrierSocket): void {
     if (this.#ws === ws) {
       this.#ws = null;
       this.#close("transport close");
     } else if (this.probe === ws) this.#endProbe();
   }
 
-  /** Ends the session at once, with what waits and these packets. @param code of the WebSocket */
+  /** Ends the session at once, after the waiting packets and these. @param code of the WebSocket */
   end(code = 1000, reason = "", packets: readonly string[] = []): void {
     if (this.readyState === "closed") return;
     const ws = this.#ws;
@@ -233,12 +229,12 @@ export class EngineSession extends EventEmitter<EngineEvents> {
     ws?.end(code, reason);
   }
 
-  /** What Socket.IO calls. */
+  /** Called by Socket.IO. */
   close(): void {
     this.end();
   }
 
-  /** Cuts the session off. */
+  /** Ends the session without a close frame. */
   drop(): void {
     if (this.#ws) this.#ws.close();
     else this.end();
@@ -252,21 +248,21 @@ export class EngineSession extends EventEmitter<EngineEvents> {
     this.#endProbe();
     probe?.close();
     this.#waiting = [];
-    this.#untaken = [];
+    this.#unsent = [];
     if (poll && !poll.isOver) this.#answer(poll, answer);
     this.poll = null;
     this.emit("close", reason);
   }
 
-  #goOnOver(ws: CarrierSocket): void {
+  #switchTo(ws: CarrierSocket): void {
     this.#endProbe();
     if (this.poll) this.#answer(this.poll, NOOP);
     this.#ws = ws;
-    const [waiting, untaken] = [this.#takeWaiting(), this.#untaken.splice(0)];
+    const [waiting, unsent] = [this.#takeWaiting(), this.#unsent.splice(0)];
     for (const packet of waiting) ws.send(packet, false, isWorthCompressing(packet));
-    for (const taken of untaken) taken();
+    for (const sent of unsent) sent();
     this.emit("upgrade");
-    // What filled the next poll has room now.
+    // There is room again for what filled the next poll.
     this.#drainSoon();
   }
 
@@ -277,12 +273,12 @@ export class EngineSession extends EventEmitter<EngineEvents> {
     this.#pollRelease = undefined;
   }
 
-  /** @param alone a packet to answer with in place of what waits */
+  /** @param alone a packet to answer with in place of the waiting ones */
   #answer(poll: Exchange, alone?: string): void {
     this.poll = null;
     answerPoll(poll, alone ?? this.#takeWaiting().join(PACKET_SEPARATOR));
     if (alone !== undefined) return;
-    for (const taken of this.#untaken.splice(0)) taken();
+    for (const sent of this.#unsent.splice(0)) sent();
     this.#drainSoon();
   }
 
@@ -291,7 +287,7 @@ export class EngineSession extends EventEmitter<EngineEvents> {
     return this.#waiting.splice(0);
   }
 
-  /** Not while it is being written to. */
+  /** In a later turn, because the session may be written to now. */
   #drainSoon(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
@@ -302,7 +298,7 @@ export class EngineSession extends EventEmitter<EngineEvents> {
   }
 }
 
-/** @param packets empty for the end of the session */
+/** @param packets empty: the session has ended */
 export function answerPoll(poll: Exchange, packets: string): void {
   poll.onAbort = null;
   poll.send(200, packets || CLOSE, { "Content-Type": "text/plain; charset=UTF-8" });
@@ -311,20 +307,20 @@ export function answerPoll(poll: Exchange, packets: string): void {
 const HAS_ATTACHMENTS = /^4[56]/;
 /**
  * Engine.IO: close, ping (the probe of an upgrade), pong, upgrade, noop, attachment; Socket.IO in a
- * message: connect, disconnect, event, acknowledgement, and the last two with attachments. Names of
- * namespaces hold nothing that JSON is outlined by.
+ * message: connect, disconnect, event, acknowledgement, and the last two with attachments.
+ * Namespace names contain no JSON delimiters.
  */
 const PACKET = /^(?:[12356]|b|4(?:[0-3]|[56]\d{1,2}-)(?:\/[^",[\]{}\\]*(?:,|$))?(?!\/))/;
 
 /** Checks the packets of a session before the engine and Socket.IO's parser read them. */
 export class PacketGate {
   /**
-   * Of the last packet with attachments, as far as it has come. The parser keeps the parts until
-   * the last one is there.
+   * Bytes of the last packet with attachments. The parser keeps its parts until the last one
+   * arrives.
    */
   #keptBytes = 0;
 
-  /** @returns why the session is to be ended, null for a packet that may pass. */
+  /** @returns why the session must be closed; null when the packet may pass */
   reasonAgainst(packet: string | Buffer, bytes: number, limitBytes: number): CloseReason | null {
     const isText = typeof packet === "string";
     if (isText && !PACKET.test(packet)) return bytes > limitBytes ? "tooBig" : "malformed";

@@ -11,12 +11,12 @@ export interface HandshakeParts {
 }
 
 /**
- * The first request of a session, with its credential. Socket.IO authenticates by its own message,
- * which may bring another credential or rely on this one.
+ * The first request of a session, with its credential. Socket.IO authenticates by a later message,
+ * which may contain another credential or rely on this one.
  */
 export class HandshakeRequest {
   readonly address: string;
-  /** The request's own; the log has it. */
+  /** Of this request, as in the log. */
   readonly requestId: string;
   readonly #parts: HandshakeParts;
   readonly #secret: string | null = null;
@@ -31,7 +31,7 @@ export class HandshakeRequest {
       this.#secret = credential?.secret ?? null;
       if (!credential) this.#identify = () => null;
       else if (credential.kind === "ticket") {
-        // Spent by the first request, even if the session comes to nothing.
+        // A ticket is used up by the first request, even if no session follows.
         const holder = parts.authenticator.authenticate(credential);
         this.#identify = () => parts.access.refresh(holder);
       } else this.#identify = () => parts.authenticator.authenticate(credential);
@@ -43,8 +43,8 @@ export class HandshakeRequest {
   }
 
   /**
-   * Who it is, by the token of the message or the credential of the request. The same one twice is
-   * one.
+   * Authenticates by the message's token or the request's credential. The same secret in both
+   * counts once.
    * @throws UNAUTHENTICATED, AMBIGUOUS_CREDENTIALS, TOKEN_EXPIRED …
    */
   authenticate(token: string | null | undefined): Principal {
@@ -56,15 +56,14 @@ export class HandshakeRequest {
     if (principal) return principal;
     throw this.#secret === null
       ? new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key as auth.token")
-      : new PrismError("TOKEN_EXPIRED", "The ticket's credential has ended");
+      : new PrismError("TOKEN_EXPIRED", "The ticket's credential has expired");
   }
 }
 
 const PROTOCOL = "4";
 
 /**
- * @returns the session that a request is of. @throws VALIDATION_FAILED for another protocol or
- * transport than the request's
+ * @returns the session id of a request. @throws VALIDATION_FAILED for another protocol or transport
  */
 export function readSessionId(exchange: Exchange, transport: "polling" | "websocket"): string | undefined {
   const query = parseQuery(exchange.queryText);
@@ -74,7 +73,7 @@ export function readSessionId(exchange: Exchange, transport: "polling" | "websoc
   return query["sid"];
 }
 
-/** A request that Engine.IO knows no answer to. */
+/** The error for a request that Engine.IO does not define. */
 export function queryRefused(path: string, message: string): PrismError {
   return new PrismError("VALIDATION_FAILED", "The query is not valid", { details: [{ path, code: "VALUE", message }] });
 }

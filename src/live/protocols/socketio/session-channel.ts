@@ -1,19 +1,16 @@
 import type { RecognizedString, TemplatedApp, WebSocket } from "uWebSockets.js";
 import type { CloseReason } from "../../connections.ts";
-import type { Channel } from "../../live-socket.ts";
+import type { SocketOutput } from "../../socket-protocol.ts";
 import { DISCONNECT, type EngineSession } from "./engine.ts";
 import { closingOf, inNamespace, isFinal, MAIN_NAMESPACE } from "./socketio-message.ts";
 
-/**
- * What a write returns that has not gone to a WebSocket; uWebSockets returns the same for a message
- * that it has sent.
- */
+/** What a write without a WebSocket returns; uWebSockets returns the same for a sent message. */
 const NOT_DROPPED = 1;
 
 /**
- * Topics of all sessions, whatever they are carried by: those with a WebSocket follow topics of
- * uWebSockets in the main namespace, each app its own (a new certificate makes another app beside
- * the old one); those that poll, and other namespaces, are written to one by one.
+ * Topics of all sessions. Those with a WebSocket follow uWebSockets topics in the main namespace,
+ * per app (a new certificate adds an app); polling sessions and other namespaces are written to one
+ * by one.
  */
 export class SocketIoTopics implements Pick<TemplatedApp, "publish"> {
   readonly #apps: TemplatedApp[] = [];
@@ -49,23 +46,19 @@ export class SocketIoTopics implements Pick<TemplatedApp, "publish"> {
 }
 
 /**
- * What the live connection of one namespace writes to. Topics of uWebSockets carry packets of the
- * main namespace, so only that one follows them, and only over a WebSocket; to all others packets
- * are written one by one.
+ * The output of one namespace's live connection. uWebSockets topics carry packets of the main
+ * namespace only, and only over a WebSocket; all others are written to one by one.
  */
-export class SessionChannel implements Channel {
+export class SessionChannel implements SocketOutput {
   readonly #engine: EngineSession;
   /**
-   * Namespaces that the client has joined, those of other channels included: it understands events
-   * of these only.
+   * Namespaces that the client has joined, including those of other channels: it understands only
+   * events of these.
    */
   readonly #namespaces: Set<string>;
   readonly #topics: SocketIoTopics;
   readonly #followed = new Set<string>();
-  /**
-   * Null while the client is in no namespace that this channel writes to: it would take an event
-   * for a mistake.
-   */
+  /** Null while the client has not joined the namespace and would reject its events. */
   #namespace: string | null = null;
 
   constructor(engine: EngineSession, namespaces: Set<string>, topics: SocketIoTopics) {
@@ -74,19 +67,19 @@ export class SessionChannel implements Channel {
     this.#topics = topics;
   }
 
-  /** The client has joined a namespace, and understands its events. */
+  /** The client has joined a namespace. */
   join(namespace: string): void {
     this.#namespace = namespace;
     this.#namespaces.add(namespace);
   }
 
-  /** The client has left it. Nothing is followed any more. */
+  /** The client has left the namespace; all topics have been unsubscribed. */
   leave(): void {
     if (this.#namespace !== null) this.#namespaces.delete(this.#namespace);
     this.#namespace = null;
   }
 
-  /** The session has a WebSocket now. */
+  /** The session has switched to a WebSocket. */
   switched(): void {
     const { ws } = this.#engine;
     if (!ws || this.#namespace !== MAIN_NAMESPACE) return;
@@ -106,8 +99,8 @@ export class SessionChannel implements Channel {
   }
 
   /**
-   * All namespaces end with the session. Each learns why, and whether to come back; this one has
-   * been told why already.
+   * Closes all namespaces with the session. Each receives the reason and whether to reconnect; this
+   * one has received it already.
    */
   end(code = 1000, reason: RecognizedString = ""): void {
     const { text } = closingOf(reason as CloseReason);
@@ -128,7 +121,7 @@ export class SessionChannel implements Channel {
     return this as unknown as WebSocket<unknown>;
   }
 
-  /** Engine.IO has pings of its own, which the client waits for. */
+  /** Engine.IO sends its own pings. */
   ping(): number {
     return NOT_DROPPED;
   }
@@ -149,18 +142,18 @@ export class SessionChannel implements Channel {
     return true;
   }
 
-  /** No entry names one of these connections as where it came from. */
+  /** No entry originates from one of these connections. */
   publish(): boolean {
     return false;
   }
 
-  /** The session is gone; of a WebSocket the library forgets by itself what it followed. */
+  /** The session has ended. uWebSockets unsubscribes a closed WebSocket itself. */
   closed(): void {
     for (const topic of this.#followed) this.#topics.leave(topic, this);
     this.#followed.clear();
   }
 
-  /** The WebSocket whose topics of uWebSockets are followed. */
+  /** The WebSocket that follows uWebSockets topics. */
   get #native(): EngineSession["ws"] {
     return this.#namespace === MAIN_NAMESPACE ? this.#engine.ws : null;
   }

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { integer, object, openObject } from "../../../http/shapes.ts";
 import { CLOSE, type CloseReason } from "../../connections.ts";
-import type { Closing, SocketProtocol } from "../../live-socket.ts";
+import type { Closing, SocketProtocol } from "../../socket-protocol.ts";
 import { MAX_STREAM_LENGTH, type StreamEntry, type StreamGap } from "../../stream.ts";
 import { TOKEN } from "../stream-requests.ts";
 import { taskProtocol } from "../task-socket.ts";
@@ -11,16 +11,16 @@ import { EVENT_PREFIX } from "./engine.ts";
 const stream = v.pipe(v.string("must be a string"), v.maxLength(MAX_STREAM_LENGTH));
 const offset = integer(0, Number.MAX_SAFE_INTEGER);
 
-/** `auth` of the handshake. Applications put members of their own into it. */
+/** `auth` of the handshake. Members that applications add are ignored. */
 export const Handshake = openObject({
   token: v.nullish(TOKEN),
-  /** The last entry of the own stream that was handled. */
+  /** Offset of the last handled entry of the user's own stream. */
   offset: v.nullish(offset),
-  /** The client says itself what it has got. */
+  /** The client acknowledges entries itself. */
   ack: v.nullish(v.boolean("must be true or false")),
 });
 
-/** What a client may say (docs/socketio.md): the one argument of each event. */
+/** Events of a client (docs/socketio.md): the one argument of each. */
 export const CLIENT_EVENTS = {
   subscribe: object({ stream, from: v.optional(v.union([offset, v.picklist(["latest", "earliest"])])) }),
   unsubscribe: object({ stream }),
@@ -32,9 +32,9 @@ export type ClientEvent = keyof typeof CLIENT_EVENTS;
 export type MessageOf<E extends ClientEvent> = v.InferOutput<(typeof CLIENT_EVENTS)[E]>;
 
 /**
- * After these the client library does not come back by itself: it would be refused again. After
- * `expired` it does, once: the application may hold a newer token, and a dead one is answered by
- * `connect_error`, after which the library stays away.
+ * After these reasons the client library does not reconnect: it would be refused again. After
+ * `expired` it reconnects once: the application may have a newer token, and an expired one gets a
+ * `connect_error`, after which the library stops.
  */
 const FINAL: ReadonlySet<string> = new Set<CloseReason>([
   "tooBig",
@@ -50,41 +50,41 @@ export function isFinal(reason: string): boolean {
   return FINAL.has(reason);
 }
 
-/** An event as an Engine.IO message, the way it stands on a socket. @param payload JSON text. */
+/** An event as an Engine.IO message. @param payload JSON text */
 export function eventText(name: string, payload: string): string {
   return `${EVENT_PREFIX}[${JSON.stringify(name)},${payload}]`;
 }
 
-/** The namespace whose packets do not name it. */
+/** The namespace that packets do not name. */
 export const MAIN_NAMESPACE = "/";
 
 /**
- * @param packet an Engine.IO message with a packet of the main namespace. @returns the same packet
- * of another one.
+ * @param packet an Engine.IO message with a packet of the main namespace @returns the same for
+ * another namespace
  */
 export function inNamespace(namespace: string, packet: string): string {
   if (namespace === MAIN_NAMESPACE) return packet;
   return `${packet.slice(0, EVENT_PREFIX.length)}${namespace},${packet.slice(EVENT_PREFIX.length)}`;
 }
 
-/** What a client is told before the session ends. */
+/** The last event of a session. */
 export function closingOf(reason: CloseReason): Closing {
   const code = CLOSE[reason];
   const why = { code, reason, reconnect: !FINAL.has(reason) };
   return { code, text: eventText("closing", JSON.stringify(why)) };
 }
 
-/** The messages that carry streams. */
+/** Messages that carry streams. */
 export const socketIoProtocol: SocketProtocol = {
   transport: "socketio",
-  entryText: onceAnEntry((stream, entry) => eventText(...eventOf(stream, entry))),
+  entryText: cachedPerEntry((stream, entry) => eventText(...eventOf(stream, entry))),
   gapText: (stream: string, gap: StreamGap) => eventText("gap", JSON.stringify({ stream, ...gap })),
   expiringText: (expiresAt: EpochMs) => eventText("auth:expiring", JSON.stringify({ expiresAt: toRfc3339(expiresAt) })),
   closing: closingOf,
 };
 
-/** Sockets of one stream get the same text, one after the other. */
-function onceAnEntry(
+/** Caches the last text: sockets of one stream receive the same, one after the other. */
+function cachedPerEntry(
   textOf: (stream: string, entry: StreamEntry) => string,
 ): (stream: string, entry: StreamEntry) => string {
   let last: { readonly stream: string; readonly entry: StreamEntry; readonly text: string } | null = null;
@@ -94,7 +94,7 @@ function onceAnEntry(
   };
 }
 
-/** The name of an entry's event and its payload. */
+/** The event name and payload of an entry. */
 function eventOf(stream: string, entry: StreamEntry): [name: string, payload: string] {
   const { type, data, offset } = entry;
   const kind = stream.slice(0, stream.indexOf(":"));
@@ -102,7 +102,7 @@ function eventOf(stream: string, entry: StreamEntry): [name: string, payload: st
   if (kind === "tasks")
     return ["task", withMembers(taskProtocol.entryText(stream, entry), `"stream":${JSON.stringify(stream)}`)];
   if (kind === "project") return ["event", withMembers(data, `"stream":${JSON.stringify(stream)},"offset":${offset}`)];
-  // Modules may publish anything to a user.
+  // Modules may publish any JSON to a user.
   if (!data.startsWith("{")) return ["entry", wholeEntry(stream, entry)];
   if (kind === "user") {
     if (type === "notification") return [type, data];
@@ -111,25 +111,22 @@ function eventOf(stream: string, entry: StreamEntry): [name: string, payload: st
   return COUNTED.has(type) ? [type, withMembers(data, `"offset":${offset}`)] : ["entry", wholeEntry(stream, entry)];
 }
 
-/** What happened to a notification. */
+/** Types of changes to a notification. */
 const CHANGE = /^notification\.[a-z]+$/;
-/** Entries that are sent as they are, with where they stand. */
+/** Entries whose data is sent with their offset added. */
 const COUNTED: ReadonlySet<string> = new Set(["unread-count", "message", "message:status"]);
 
-/**
- * What happened to a notification names the offset of that one; the payload says where this entry
- * stands.
- */
+/** The data of a change names the notification's offset; the payload has the entry's own offset. */
 function withOwnOffset({ data, offset }: StreamEntry): string {
   return JSON.stringify({ ...(JSON.parse(data) as object), offset });
 }
 
-/** @param object JSON text of an object that has none of the members. */
+/** @param object JSON text of an object without these members */
 function withMembers(object: string, members: string): string {
   return object === "{}" ? `{${members}}` : `${object.slice(0, -1)},${members}}`;
 }
 
-/** An entry whose data may be any JSON. */
+/** The payload of an entry whose data may be any JSON. */
 function wholeEntry(stream: string, { offset, type, data, at, correlationId }: StreamEntry): string {
   const head = JSON.stringify({ stream, offset, type, ts: toRfc3339(at), correlationId });
   return `${head.slice(0, -1)},"data":${data}}`;

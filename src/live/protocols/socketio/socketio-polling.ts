@@ -10,27 +10,26 @@ import { HandshakeRequest, queryRefused, readSessionId } from "./handshake-reque
 import type { SocketIoServer } from "./socketio-server.ts";
 import type { SocketIoSession } from "./socketio-session.ts";
 
-/** In place of bytes that are no text. */
+/** Stands in for a body that is not UTF-8; the gate refuses it. */
 const NO_PACKET = "";
 const SHARED = {
   path: SOCKETIO_PATH,
   tag: "Realtime",
   access: "public",
   undocumented: true,
-  // Sessions are counted as connections are, their packets as messages; what is neither is counted
-  // here.
+  // Sessions count as connections and their packets as messages; all other requests are counted
+  // below.
   unlimited: true,
   quiet: true,
 } as const;
 
 /**
- * Requests of Socket.IO clients that poll, as routes: the kernel reads their bodies and counts
- * them, the engine answers.
+ * Routes for polling Socket.IO clients: the kernel reads and counts bodies, the engine responds.
  */
 export function pollingRoutes(server: SocketIoServer): readonly Route[] {
   const { parts, sessions } = server;
 
-  /** A refused request is counted by its address: it has no credential that was checked. */
+  /** A refused request counts for its address: its credential has not been checked. */
   function counted<T>(exchange: Exchange, answer: () => T): T {
     try {
       requireOrigin(parts, exchange);
@@ -41,13 +40,13 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
     }
   }
 
-  function begin(exchange: Exchange): typeof ANSWERS_LATER {
+  function start(exchange: Exchange): typeof ANSWERS_LATER {
     if (parts.kernel.requests.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
     const request = new HandshakeRequest(exchange, parts);
     parts.connections.requireRoom(null, exchange.clientAddress);
     server.whenOpen(exchange.clientAddress, (engine) => {
-      // The client may not have waited for the engine.
-      if (!exchange.isOver) server.begin(engine, request, null).takePoll(exchange);
+      // The client may have disconnected meanwhile.
+      if (!exchange.isOver) server.startSession(engine, request, null).takePoll(exchange);
     });
     return ANSWERS_LATER;
   }
@@ -56,19 +55,19 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
     const session = sid === undefined ? undefined : sessions.get(sid);
     if (session && !session.engine.ws) return session;
     if (parts.kernel.requests.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
-    throw queryRefused("sid", "is of no session that polls");
+    throw queryRefused("sid", "is not the id of a polling session");
   }
 
   return [
     route({
       ...SHARED,
       method: "GET",
-      summary: "Socket.IO: a poll, or the beginning of a session",
+      summary: "Socket.IO: a poll, or the start of a session",
       handle: (exchange) =>
         counted(exchange, () => {
           const sid = readSessionId(exchange, "polling");
           if (exchange.method !== "GET") throw new PrismError("METHOD_NOT_ALLOWED", "This path answers GET, POST");
-          if (sid === undefined) return begin(exchange);
+          if (sid === undefined) return start(exchange);
           if (!server.replyWithCloseReason(exchange, sid)) sessionOf(sid).engine.takePoll(exchange);
           return ANSWERS_LATER;
         }),
@@ -95,19 +94,19 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
           const packets = packetsOf(session, body as unknown as Buffer);
           if (packets.every((packet) => session.admits(packet, Buffer.byteLength(packet))))
             for (const packet of packets) session.engine.receive(packet);
-          // Of a session that has been ended, too: its poll says why, for to the client library an
-          // error here is one of the network.
+          // Also after the session was closed: its poll contains the reason, and the client library
+          // takes an HTTP error for a network error.
           exchange.send(200, "ok", { "Content-Type": "text/html" });
           return ANSWERS_LATER;
         }),
     }),
   ];
 
-  /** @throws PAYLOAD_TOO_LARGE for more than a client may send that has yet to say who it is */
+  /** @throws PAYLOAD_TOO_LARGE when a pending client sends too much */
   function packetsOf(session: SocketIoSession, bytes: Buffer): readonly string[] {
     if (bytes.length > MAX_PENDING_MESSAGE_BYTES && parts.connections.isPending(session.live)) {
       session.live.close("tooBig");
-      throw new PrismError("PAYLOAD_TOO_LARGE", "Say who you are before you say more than 4 KiB");
+      throw new PrismError("PAYLOAD_TOO_LARGE", "Authenticate before sending more than 4 KiB");
     }
     return decodeUtf8(bytes)?.split(PACKET_SEPARATOR) ?? [NO_PACKET];
   }

@@ -15,46 +15,39 @@ import { answerPoll, type Engine, EngineSession, openEngine, SOCKETIO_PATH } fro
 import { HandshakeRequest, queryRefused, readSessionId } from "./handshake-request.ts";
 import { SessionChannel, SocketIoTopics } from "./session-channel.ts";
 import { socketIoProtocol } from "./socketio-message.ts";
-import { type Line, type SessionParts, SocketIoSession } from "./socketio-session.ts";
+import { type NamespaceLink, type SessionParts, SocketIoSession } from "./socketio-session.ts";
 
 export interface SocketIoParts extends SessionParts, UpgradeParts {
   readonly clock: Clock;
   readonly compression: boolean;
-  /** Namespaces besides the main one that clients may join; `*` is any. */
+  /** Namespaces that clients may join besides the main one; `*`: any. */
   readonly namespaces: readonly string[];
 }
 
 /**
- * How long the last packets of a session wait for a poll; a later one learns only that there is no
- * such session.
+ * How long the last packets of a session are kept for a poll; later polls get an unknown-session
+ * error.
  */
 const CLOSE_REASON_MS = 10_000;
 const MAX_PENDING_CLOSES = 10_000;
 const MAX_PENDING_CLOSE_BYTES = 16_777_216;
 
-/** One WebSocket, from its upgrade on. */
+/** One WebSocket after its upgrade. */
 interface SocketData {
-  /** Null for one that is to carry a session which began by polling. */
+  /** Null when it takes over a polling session. */
   readonly request: HandshakeRequest | null;
   session: SocketIoSession | null;
-  /**
-   * Null before it is open, and once it is closed: the library's object must not be touched then.
-   */
+  /** Null before it opens and after it closes, when the library's object must not be used. */
   ws: WebSocket<SocketData> | null;
 }
 
-/**
- * Socket.IO on our servers: one engine, whatever app a client came by. Requests are in
- * `socketio-polling.ts`, WebSockets here.
- */
+/** Socket.IO: one engine for all apps. Polling is in `socketio-polling.ts`, WebSockets are here. */
 export class SocketIoServer {
   readonly parts: SocketIoParts;
   readonly sessions = new Map<string, SocketIoSession>();
   #engine: Engine | null = null;
   #opening: Promise<Engine> | null = null;
-  /**
-   * By session that has ended: what the next poll is answered with, its last packets or nothing.
-   */
+  /** By ended session: the last packets for its next poll, or nothing. */
   readonly #pendingCloses: TtlCache<string, string>;
   readonly #topics = new SocketIoTopics();
   readonly #shared: SocketParts;
@@ -71,7 +64,7 @@ export class SocketIoServer {
     this.#shared = { ...parts, protocol: socketIoProtocol, broadcaster };
   }
 
-  /** To be called for each app that listens. */
+  /** Call for each listening app. */
   mount(app: TemplatedApp, isControl: boolean): void {
     this.#topics.add(app);
     app.ws<SocketData>(SOCKETIO_PATH, {
@@ -83,23 +76,23 @@ export class SocketIoServer {
       upgrade: (res, req, context) => this.#upgrade(res, req, context, isControl),
       open: (ws) => this.#opened(ws),
       message: (ws, message, isBinary) => receive(ws, Buffer.from(message), isBinary),
-      drain: (ws) => carriedBy(ws)?.engine.emit("drain"),
-      dropped: (ws) => carriedBy(ws)?.live.dropped(),
-      // Of one that is only tried out as well: what it costs is the session's.
-      pong: (ws) => ws.getUserData().session?.live.ponged(),
+      drain: (ws) => sessionCarriedBy(ws)?.engine.emit("drain"),
+      dropped: (ws) => sessionCarriedBy(ws)?.live.dropped(),
+      // Also of a probing socket: its cost counts for the session.
+      pong: (ws) => ws.getUserData().session?.live.pongReceived(),
       ping: (ws) => ws.getUserData().session?.live.receive(),
       close: (ws) => closed(ws),
     });
   }
 
   /**
-   * Runs `begin` at once, or when the engine has been loaded, which the first sessions wait for.
-   * They are counted meanwhile.
+   * Runs `start` at once, or when the engine is loaded; until then the session counts as a
+   * connection.
    * @param address of the client
    */
-  whenOpen(address: string, begin: (engine: Engine) => void): void {
+  whenOpen(address: string, start: (engine: Engine) => void): void {
     if (this.#engine) {
-      begin(this.#engine);
+      start(this.#engine);
       return;
     }
     const { connections, log } = this.parts;
@@ -108,47 +101,47 @@ export class SocketIoServer {
     this.#opening ??= this.#open();
     this.#opening
       .finally(() => connections.delete(reserved))
-      .then(begin)
-      .catch((error: unknown) => log.error({ err: error }, "a session of Socket.IO could not be begun"));
+      .then(start)
+      .catch((error: unknown) => log.error({ err: error }, "starting a Socket.IO session failed"));
   }
 
   async #open(): Promise<Engine> {
     const engine = await openEngine();
-    this.#letIn(engine);
+    this.#handleNamespaces(engine);
     this.#engine = engine;
     return engine;
   }
 
   /**
-   * A session begins whose client has yet to say who it is. @param socket null where it begins with
-   * a poll
+   * Starts a session, which is pending until it authenticates. @param socket null when it starts
+   * with a poll
    */
-  begin({ begin }: Engine, request: HandshakeRequest, socket: SocketData | null): EngineSession {
+  startSession({ start }: Engine, request: HandshakeRequest, socket: SocketData | null): EngineSession {
     const engine = new EngineSession(request.address, socket?.ws ?? null);
     const namespaces = new Set<string>();
-    const openLine = (principal: Principal | null): Line => {
+    const openLink = (principal: Principal | null): NamespaceLink => {
       const channel = new SessionChannel(engine, namespaces, this.#topics);
       return { channel, live: new LiveSocket(channel, principal, request.address, this.#shared) };
     };
-    const session = new SocketIoSession({ engine, request, openLine }, this.parts);
+    const session = new SocketIoSession({ engine, request, openLink }, this.parts);
     if (socket) socket.session = session;
     this.sessions.set(engine.id, session);
     engine.on("close", () => this.sessions.delete(engine.id));
     engine.on("unsent", (packets) => {
       const poll = engine.poll?.isOver === false ? engine.poll : null;
-      // With nothing to say, the next poll learns that there is no such session.
+      // Without packets, the next poll gets an unknown-session error.
       if (packets === "" && !poll) return;
       this.#pendingCloses.set(engine.id, packets);
       if (poll) this.replyWithCloseReason(poll, engine.id);
     });
-    begin(engine);
+    start(engine);
     return engine;
   }
 
   /**
-   * Answers a poll of a session that has ended: with its last packets, and the next one with the
-   * end. The client library hands packets on in a later turn of its loop, and forgets them when the
-   * end comes in the same answer. @returns false when there is no such session either.
+   * Answers a poll of an ended session with its last packets, and the next poll with the end. The
+   * client library processes packets in a later turn of its loop and drops them when the end is in
+   * the same response. @returns false for an unknown session
    */
   replyWithCloseReason(poll: Exchange, sid: string): boolean {
     const packets = this.#pendingCloses.get(sid);
@@ -160,14 +153,14 @@ export class SocketIoServer {
   }
 
   #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t, isControl: boolean): void {
-    // A session that polls is counted already.
+    // A polling session is already counted.
     const connections = req.getQuery("sid") === undefined ? this.parts.connections : NO_LIMIT;
     upgrade({ ...this.parts, connections, isControl }, res, req, context, insideProtocol, (exchange): SocketData => {
       const sid = readSessionId(exchange, "websocket");
       if (sid === undefined) return { request: new HandshakeRequest(exchange, this.parts), session: null, ws: null };
       const session = this.sessions.get(sid);
       if (!session || session.engine.ws || session.engine.probe)
-        throw queryRefused("sid", "is of no session that polls");
+        throw queryRefused("sid", "is not the id of a polling session");
       return { request: null, session, ws: null };
     });
   }
@@ -176,15 +169,15 @@ export class SocketIoServer {
     const socket = ws.getUserData();
     socket.ws = ws;
     const { request, session } = socket;
-    if (session) session.engine.tryOut(ws);
+    if (session) session.engine.startProbe(ws);
     else if (request)
       this.whenOpen(request.address, (engine) => {
-        // The client may have gone meanwhile.
-        if (socket.ws) this.begin(engine, request, socket);
+        // The client may have disconnected meanwhile.
+        if (socket.ws) this.startSession(engine, request, socket);
       });
   }
 
-  #letIn({ io }: Engine): void {
+  #handleNamespaces({ io }: Engine): void {
     const sessionOf = ({ conn }: Socket): SocketIoSession | undefined =>
       this.sessions.get((conn as unknown as EngineSession).id);
     const join = (socket: Socket, next: (refusal?: Error) => void): void => {
@@ -209,7 +202,7 @@ export class SocketIoServer {
   }
 }
 
-/** Counts as a connection until there is one. */
+/** Counts as a connection while the engine loads. */
 function reservationFor(address: string): Connection {
   const nothing = (): void => undefined;
   return {
@@ -224,15 +217,15 @@ function reservationFor(address: string): Connection {
 
 const NO_LIMIT = { requireRoom: (): void => undefined };
 
-/** The session that a WebSocket carries; undefined while it is only being tried. */
-function carriedBy(ws: WebSocket<SocketData>): SocketIoSession | undefined {
+/** The session that a WebSocket carries; undefined for a probing socket. */
+function sessionCarriedBy(ws: WebSocket<SocketData>): SocketIoSession | undefined {
   const { session } = ws.getUserData();
   return session?.engine.ws === ws ? session : undefined;
 }
 
 function receive(ws: WebSocket<SocketData>, bytes: Buffer, isBinary: boolean): void {
   const { session } = ws.getUserData();
-  // A client that keeps to the protocol waits for the handshake.
+  // A compliant client waits for the handshake.
   if (!session) {
     ws.close();
     return;
@@ -246,5 +239,5 @@ function receive(ws: WebSocket<SocketData>, bytes: Buffer, isBinary: boolean): v
 function closed(ws: WebSocket<SocketData>): void {
   const socket = ws.getUserData();
   socket.ws = null;
-  socket.session?.engine.lost(ws);
+  socket.session?.engine.socketClosed(ws);
 }

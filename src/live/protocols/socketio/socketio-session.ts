@@ -17,7 +17,7 @@ import { CLIENT_EVENTS, type ClientEvent, eventText, Handshake, type MessageOf }
 export interface SessionParts extends StreamRequestParts {
   readonly connections: Connections;
   readonly log: Logger;
-  /** The user has read a notification. @throws NOTIFICATION_NOT_FOUND, FORBIDDEN for a key */
+  /** Marks a notification as read. @throws NOTIFICATION_NOT_FOUND, FORBIDDEN for a key */
   markRead(
     principal: Principal,
     id: string,
@@ -25,25 +25,22 @@ export interface SessionParts extends StreamRequestParts {
   ): Promise<void>;
 }
 
-/** What a conversation goes over. */
-export interface Line {
+/** The live connection of one namespace, and its output. */
+export interface NamespaceLink {
   readonly channel: SessionChannel;
   readonly live: LiveSocket;
 }
 
 interface ConversationParts extends SessionParts {
   readonly request: HandshakeRequest;
-  /** Calls when everything sent so far is on its way to the client. */
-  whenTaken(taken: () => void): void;
+  /** Calls back when everything sent so far is on its way to the client. */
+  whenSent(sent: () => void): void;
 }
 
 type Answer = Readonly<Record<string, unknown>>;
 type Reply = (answer: Answer) => void;
 
-/**
- * What a client says and is told in one namespace: its requests, its subscriptions, and who it is
- * there.
- */
+/** A client in one namespace: its caller, requests and subscriptions. */
 class SocketIoConversation {
   readonly live: LiveSocket;
   readonly channel: SessionChannel;
@@ -51,14 +48,14 @@ class SocketIoConversation {
   readonly #streams: StreamRequests;
   #handshake: ReturnType<typeof handshakeOf> | null = null;
 
-  constructor({ channel, live }: Line, parts: ConversationParts) {
+  constructor({ channel, live }: NamespaceLink, parts: ConversationParts) {
     this.channel = channel;
     this.live = live;
     this.#parts = parts;
     this.#streams = new StreamRequests(live, {
       ...parts,
-      // Nobody has got what waits for a poll.
-      markDelivered: (userId, offset) => parts.whenTaken(() => parts.markDelivered(userId, offset)),
+      // Packets that wait for a poll are not delivered yet.
+      markDelivered: (userId, offset) => parts.whenSent(() => parts.markDelivered(userId, offset)),
     });
   }
 
@@ -75,19 +72,17 @@ class SocketIoConversation {
     else this.#followOwn(ready);
   }
 
-  /** The client has left the namespace. */
   leave(): void {
     this.live.unsubscribeAll();
     this.channel.leave();
   }
 
-  /** The session is gone. */
   closed(): void {
     this.channel.closed();
     this.live.closed();
   }
 
-  /** When the client has everything that it missed it is told so, and how much that was. */
+  /** Sends `ready`, with the number of replayed entries, after all missed entries. */
   #followOwn(ready: Answer): void {
     this.#streams.subscribe(
       {
@@ -103,9 +98,9 @@ class SocketIoConversation {
   #received(event: string, args: unknown[]): void {
     const last = args.at(-1);
     const reply: Reply | null = typeof last === "function" ? (answer) => last(answer) : null;
-    const answer: Reply = (given) => reply?.({ ok: true, ...given });
+    const answer: Reply = (members) => reply?.({ ok: true, ...members });
     try {
-      if (!isClientEvent(event)) throw new PrismError("VALIDATION_FAILED", `There is no event of this name: ${KNOWN}`);
+      if (!isClientEvent(event)) throw new PrismError("VALIDATION_FAILED", `Unknown event; known events: ${KNOWN}`);
       if (Buffer.isBuffer(args[0])) throw new PrismError("VALIDATION_FAILED", "The argument is binary; send an object");
       const message = checkShape(CLIENT_EVENTS[event] as Shape<MessageOf<ClientEvent>>, args[0], "body");
       this.#perform(event, message, answer)?.then(answer, (error: unknown) => this.#refuse(event, error, reply));
@@ -114,7 +109,7 @@ class SocketIoConversation {
     }
   }
 
-  /** @returns what is answered once it is done; undefined when it has been. */
+  /** @returns the later response; undefined when it has been sent */
   #perform(event: ClientEvent, message: MessageOf<ClientEvent>, answer: Reply): Promise<Answer> | undefined {
     switch (event) {
       case "subscribe":
@@ -139,7 +134,7 @@ class SocketIoConversation {
     }
   }
 
-  /** The connection stays. A request without callback is answered by an event. */
+  /** The connection stays open. A request without a callback gets an event in response. */
   #refuse(event: string, thrown: unknown, reply: Reply | null): void {
     const { error } = errorBodyOf(thrown, this.#parts);
     if (reply) reply({ ok: false, error });
@@ -163,13 +158,13 @@ function handshakeOf(auth: unknown) {
   return checkShape(Handshake, auth, "body");
 }
 
-/** The request id is the handshake's: it is what the log knows this connection by. */
+/** The request id is the handshake's, which the log has. */
 function errorBodyOf(
   thrown: unknown,
   { request: { requestId }, log }: Pick<ConversationParts, "request" | "log">,
 ): ReturnType<typeof errorBody> {
   const error = toPrismError(thrown);
-  if (error.code === "INTERNAL") log.error({ requestId, err: error.cause }, "a client's message failed");
+  if (error.code === "INTERNAL") log.error({ requestId, err: error.cause }, "handling a client's message failed");
   return errorBody(error, requestId);
 }
 
@@ -177,14 +172,14 @@ interface SessionOf {
   readonly engine: EngineSession;
   readonly request: HandshakeRequest;
   /**
-   * Opens a live connection over the engine's. @param principal null for the first one: the client
-   * has yet to say who it is.
+   * Opens a live connection over the engine's. @param principal null for the first one, which
+   * authenticates later
    */
-  openLine(principal: Principal | null): Line;
+  openLink(principal: Principal | null): NamespaceLink;
 }
 
 const MAX_NAMESPACES = 8;
-/** Socket.IO's reason for the end of a namespace alone. */
+/** Socket.IO's reason when a client leaves one namespace. */
 const LEFT = "client namespace disconnect";
 
 interface Membership {
@@ -193,25 +188,25 @@ interface Membership {
 }
 
 /**
- * One client, from its handshake on, over whatever carries it. Each namespace that it joins has its
- * own caller, live connection and subscriptions. The first live connection lasts as long as the
- * session: it counts the messages of all namespaces, and the session ends with its token.
+ * One client from its handshake on, over any transport. Each namespace has its own caller, live
+ * connection and subscriptions. The first live connection lasts as long as the session: it counts
+ * the messages of all namespaces, and the session ends with its token.
  */
 export class SocketIoSession {
   readonly engine: EngineSession;
   readonly #parts: ConversationParts;
-  readonly #openLine: SessionOf["openLine"];
+  readonly #openLink: SessionOf["openLink"];
   readonly #gate = new PacketGate();
   readonly #first: SocketIoConversation;
-  /** By namespace, from the moment that its handshake is accepted. */
+  /** By namespace, once its handshake is accepted. */
   readonly #members = new Map<string, Membership>();
 
-  constructor({ engine, request, openLine }: SessionOf, parts: SessionParts) {
+  constructor({ engine, request, openLink }: SessionOf, parts: SessionParts) {
     this.engine = engine;
-    this.#openLine = openLine;
-    this.#parts = { ...parts, request, whenTaken: (taken) => engine.whenTaken(taken) };
-    this.#first = new SocketIoConversation(openLine(null), this.#parts);
-    const all = (tell: (conversation: SocketIoConversation) => void) => () => this.#conversations().forEach(tell);
+    this.#openLink = openLink;
+    this.#parts = { ...parts, request, whenSent: (sent) => engine.whenSent(sent) };
+    this.#first = new SocketIoConversation(openLink(null), this.#parts);
+    const all = (notify: (conversation: SocketIoConversation) => void) => () => this.#conversations().forEach(notify);
     engine.on(
       "drain",
       all(({ live }) => live.drained()),
@@ -232,12 +227,11 @@ export class SocketIoSession {
   }
 
   /**
-   * A packet has come in; a buffer is an attachment. @returns false when the session has been ended
-   * for it.
+   * Checks a packet; a buffer is an attachment. @returns false when the session was closed for it
    */
   admits(packet: string | Buffer, bytes: number): boolean {
     if (!this.live.receive()) return false;
-    for (const { conversation } of this.#members.values()) conversation.live.heard();
+    for (const { conversation } of this.#members.values()) conversation.live.noteActivity();
     const limitBytes = this.#parts.connections.isPending(this.live) ? MAX_PENDING_MESSAGE_BYTES : MAX_PACKET_BYTES;
     const reason = this.#gate.reasonAgainst(packet, bytes, limitBytes);
     if (reason) this.live.close(reason);
@@ -245,11 +239,11 @@ export class SocketIoSession {
   }
 
   /**
-   * The client asks for a namespace. @throws UNAUTHENTICATED, TOKEN_EXPIRED, RATE_LIMITED,
+   * The client joins a namespace. @throws UNAUTHENTICATED, TOKEN_EXPIRED, RATE_LIMITED,
    * VALIDATION_FAILED …
    */
   join({ nsp: { name }, handshake: { auth } }: Socket): void {
-    if (this.#members.has(name)) throw new PrismError("INVALID_STATE", "The namespace has been joined already");
+    if (this.#members.has(name)) throw new PrismError("INVALID_STATE", "The namespace is already joined");
     if (this.#members.size >= MAX_NAMESPACES) {
       throw new PrismError("RATE_LIMITED", `A connection may join ${MAX_NAMESPACES} namespaces`);
     }
@@ -258,7 +252,7 @@ export class SocketIoSession {
     this.#members.set(name, { conversation, handshake });
   }
 
-  /** What the client is told in place of being let in: `connect_error`. */
+  /** The `connect_error` of a refused client. */
   refusal(thrown: unknown): Error {
     const { error } = errorBodyOf(thrown, this.#parts);
     const { retryAfterMs } = toPrismError(thrown);
@@ -275,7 +269,7 @@ export class SocketIoSession {
     socket.on("disconnect", (reason) => {
       if (reason === LEFT) this.#leave(name, member);
     });
-    // Of the parser; an event of the client's by this name is no Error.
+    // An error of the parser; an event with this name from the client is no Error.
     socket.on("error", (error: unknown) => {
       if (error instanceof Error) this.live.close("malformed");
     });
@@ -288,24 +282,18 @@ export class SocketIoSession {
     for (const conversation of conversations) conversation.closed();
   }
 
-  /**
-   * The first live connection if no namespace uses it, else another one. @throws RATE_LIMITED,
-   * OVERLOADED
-   */
+  /** The first live connection if it is free, or another one. @throws RATE_LIMITED, OVERLOADED */
   #conversationOf(principal: Principal): SocketIoConversation {
     for (const { conversation } of this.#members.values()) {
       if (conversation !== this.#first) continue;
       this.#parts.connections.requireRoom(principal, this.address);
-      return new SocketIoConversation(this.#openLine(principal), this.#parts);
+      return new SocketIoConversation(this.#openLink(principal), this.#parts);
     }
     this.live.identify(principal);
     return this.#first;
   }
 
-  /**
-   * The client has left a namespace; the connection stays for the others, and for those that it may
-   * yet join.
-   */
+  /** The client has left a namespace; the connection stays open. */
   #leave(name: string, { conversation }: Membership): void {
     if (!this.#members.delete(name)) return;
     conversation.leave();
