@@ -56,7 +56,7 @@ function socket(url: string, protocols: readonly string[] = []): string {
     socket.onclose = ({ code }) => told.push("closed " + code);`;
 }
 
-test("S3-10, S1-39: Chromium's WebSocket: by ticket, by token in the subprotocol, by token in the URL; each hears events live", async (t) => {
+test("S3-10, S1-39: Chromium's WebSocket: by ticket, by token in the subprotocol, by token in the URL; each receives events live", async (t) => {
   const browser = await startBrowser(t);
   if (!browser) return;
   const server = await LiveServer.start(t);
@@ -81,7 +81,7 @@ test("S3-10, S1-39: Chromium's WebSocket: by ticket, by token in the subprotocol
   await hears(again, "closed 1006");
 });
 
-test("S1-40, S1-03: Chromium's EventSource goes on over a restart behind the last event it had, by itself", async (t) => {
+test("S1-40, S1-03: Chromium's EventSource reconnects by itself after a restart and resumes after its last event", async (t) => {
   const browser = await startBrowser(t);
   if (!browser) return;
   const server = await LiveServer.start(t, { settings: { port: String(await lastingPort()) } });
@@ -111,7 +111,7 @@ test("S1-40, S1-03: Chromium's EventSource goes on over a restart behind the las
   assert.equal(await page.evaluate("window.ids[6]"), lastSeq);
 });
 
-test("pages of other origins are refused by every protocol, and those of cors.origins are not", async (t) => {
+test("every protocol refuses pages of other origins and accepts those of cors.origins", async (t) => {
   const browser = await startBrowser(t);
   if (!browser) return;
   const [allowed, foreignOrigin] = [await startApplication(t), await startApplication(t)];

@@ -35,7 +35,7 @@ async function follow(t: TestContext, prism: TestPrism, token: string, stream: s
 
 const dataOf = (client: WebSocketClient): unknown[] => client.all({ op: "event" }).map(({ data }) => data);
 
-test("what is published to a channel is kept, and reaches whoever follows it", async (t) => {
+test("entries published to a channel are stored and reach its followers", async (t) => {
   const prism = await startPrism(t);
   const { token } = await makeUser(prism, "uma");
   const { client, answer } = await follow(t, prism, token, "channel:alerts");
@@ -62,7 +62,7 @@ test("what is published to a channel is kept, and reaches whoever follows it", a
   assert.deepEqual(dataOf(other), [2], "each channel by itself");
 });
 
-test("a follower that was away goes on from its offset, in order and without a gap, also after a restart", async (t) => {
+test("a follower that was offline resumes from its offset, in order and without a gap, also after a restart", async (t) => {
   const prism = await startPrism(t);
   const offsets: number[] = [];
   for (let n = 1; n <= 150; n++) offsets.push((await publish(prism, "channel:feed", { n })).body.offset);
@@ -105,7 +105,7 @@ test("channel:<id of the project default>/<name> is the same stream as channel:<
   assert.equal((await bound.ask({ op: "unsubscribe", id: "3", stream: long }))["stream"], "channel:alerts");
 });
 
-test("a project's channels are its own: keys with realtime:subscribe and members follow them, nobody else", async (t) => {
+test("only members, and keys with realtime:subscribe, follow a project's channels", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism, "shop");
   const other = await makeProject(prism, "other");
@@ -201,7 +201,7 @@ test("who may publish where", async (t) => {
   assert.equal(countOf(prism, "stream_log") - before, 5, "what was refused left nothing");
 });
 
-test("what may be published: any JSON of 64 KiB, under a type, to a name of a channel", async (t) => {
+test("a published entry is any JSON up to 64 KiB, with a type, to a valid channel name", async (t) => {
   const prism = await startPrism(t);
   const to = (stream: string, more: object = {}) => prism.post<Answer>(PATH, { stream, type: "x", data: 1, ...more });
   for (const data of [null, 0, "text", [], {}, "x".repeat(65_534)])

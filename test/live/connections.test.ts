@@ -21,7 +21,7 @@ function keyPrincipal(n: number): KeyPrincipal {
   };
 }
 
-test("after a change of rights everybody is looked at again, a few in each turn of the loop", async (t) => {
+test("after a change of rights all connections are rechecked, a few in each turn of the event loop", async (t) => {
   const seen = new Map<string, number>();
   let turn = 0;
   const perTurn = new Map<number, number>();

@@ -27,7 +27,7 @@ test("S1-03, S3-13: after the process was killed", async (t) => {
   await server.run(feed.count);
 
   for (const { protocol, client } of clients) {
-    await t.test(`${protocol.name} goes on behind the last entry it handled, without gap or loss`, async (t) => {
+    await t.test(`${protocol.name} resumes after the last entry it handled, without gap or loss`, async (t) => {
       const resumed = await protocol.connect(server.target, { from: offsetsOf(client).at(-1) ?? "earliest" });
       t.after(() => resumed.close());
       const first = (numbersOf(client).at(-1) ?? 0) + 1;
@@ -41,7 +41,7 @@ test("S1-03, S3-13: after the process was killed", async (t) => {
   await server.postNumbered(ALL + 1, ALL + 1);
   assert.ok(lastSeq > feed.lastSeq);
   for (const { protocol } of clients) {
-    await t.test(`${protocol.name}: no offset is given twice`, async (t) => {
+    await t.test(`${protocol.name}: no offset is used twice`, async (t) => {
       const everything = await protocol.connect(server.target, { from: "earliest" });
       t.after(() => everything.close());
       await eventually("what came last", () => numbersOf(everything).length > ALL);

@@ -17,7 +17,7 @@ const ROLES = ["Admin"];
 
 for (const protocol of PROTOCOLS) {
   describe(`${protocol.name}: credentials that end while connected`, TOGETHER, () => {
-    test("S3-22: a login that is ended by logging out ends its connections, not those of the user's others", async (t) => {
+    test("S3-22: a logout ends the login's connections, not those of the user's other logins", async (t) => {
       const server = await LiveServer.start(t, { settings: { "auth.bcryptCost": "4" } });
       const { id } = await makeAccount(server.prism, { username: "uma" }, { roles: ROLES });
       const [here, there] = [await logIn(server.prism, "uma"), await logIn(server.prism, "uma")];
@@ -29,7 +29,7 @@ for (const protocol of PROTOCOLS) {
       await eventually("the other hears", () => numbersOf(other).length === 1);
     });
 
-    test("a service token that is revoked ends its connections, not its user's others", async (t) => {
+    test("revoking a service token ends its connections, not the user's others", async (t) => {
       const server = await LiveServer.start(t);
       const { parts, adminToken } = server.prism;
       const issued = await parts.base.database.write((trx) =>

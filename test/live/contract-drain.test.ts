@@ -8,7 +8,7 @@ const CLIENTS = 15;
 
 describe("drain at shutdown", { concurrency: true }, () => {
   for (const protocol of PROTOCOLS) {
-    test(`S2-121, S3-05: ${protocol.name}: a server that stops says so to everybody, and takes nobody new`, async (t) => {
+    test(`S2-121, S3-05: ${protocol.name}: a stopping server notifies every connection and accepts no new one`, async (t) => {
       const server = await LiveServer.start(t);
       const clients = await Promise.all(Array.from({ length: CLIENTS }, () => server.connect(protocol)));
       const { target } = server;
@@ -20,7 +20,7 @@ describe("drain at shutdown", { concurrency: true }, () => {
     });
   }
 
-  test("clients of all protocols at once are all told", async (t) => {
+  test("clients of all protocols at once are all notified", async (t) => {
     const server = await LiveServer.start(t);
     const connect = async (protocol: LiveProtocol) => ({ protocol, client: await server.connect(protocol) });
     const clients = await Promise.all([...PROTOCOLS, ...PROTOCOLS].map(connect));

@@ -22,7 +22,7 @@ async function missed(server: LiveServer, query: string): Promise<MissedPage["da
 }
 
 for (const protocol of PROTOCOLS.filter(({ resumes }) => resumes === false)) {
-  test(`S2-131: ${protocol.name} resumes nothing: a client that was away, over a restart too, reads what it missed over HTTP, in order`, async (t) => {
+  test(`S2-131: ${protocol.name} resumes nothing: a client that was away, over a restart too, reads missed notifications over HTTP, in order`, async (t) => {
     const server = await LiveServer.start(t);
     await server.feed.publish(3);
     const client = await server.connect(protocol, { from: "earliest" });

@@ -7,7 +7,7 @@ import { LiveServer, PROTOCOLS, range } from "./support/live-server.ts";
 
 for (const protocol of PROTOCOLS) {
   describe(`${protocol.name}: order`, () => {
-    test("S1-03, S3-13: entries come live to every client, in the order of their offsets", async (t) => {
+    test("S1-03, S3-13: every client receives entries live, in the order of their offsets", async (t) => {
       const server = await LiveServer.start(t);
       const feed = server.feedOf(protocol);
       const clients = [await server.connect(protocol), await server.connect(protocol)];
@@ -25,7 +25,7 @@ for (const protocol of PROTOCOLS) {
       }
     });
 
-    test("what many write at the same time comes in the same order to everybody", async (t) => {
+    test("concurrent writes reach all clients in the same order", async (t) => {
       const server = await LiveServer.start(t);
       const { id, token } = await makeUser(server.prism, "uma", ["Admin"]);
       const feed = server.feedOf(protocol, id);

@@ -23,7 +23,7 @@ for (const protocol of RESUMING_PROTOCOLS) {
       });
     }
 
-    test("earliest replays everything that is kept, then goes on live", async (t) => {
+    test("earliest replays everything that is kept, then continues live", async (t) => {
       const server = await LiveServer.start(t);
       await server.feedOf(protocol).publish(SEVERAL_PAGES);
       const client = await server.connect(protocol, { from: "earliest" });
@@ -42,7 +42,7 @@ for (const protocol of RESUMING_PROTOCOLS) {
       assert.ok(offsetsOf(client).every((sent) => sent > offset));
     });
 
-    test("a client at the head misses nothing and is told of no gap", async (t) => {
+    test("a client at the head misses nothing and receives no gap", async (t) => {
       const server = await LiveServer.start(t);
       const offset = await server.feedOf(protocol).publish(5);
       const client = await server.connect(protocol, { from: offset });
@@ -51,7 +51,7 @@ for (const protocol of RESUMING_PROTOCOLS) {
       assert.deepEqual(gapsOf(client), []);
     });
 
-    test("what is replayed is what came live", async (t) => {
+    test("a replay equals the live entries", async (t) => {
       const server = await LiveServer.start(t);
       const live = await server.connect(protocol);
       await server.feedOf(protocol).publish(3, { paddingBytes: 700 });
@@ -61,7 +61,7 @@ for (const protocol of RESUMING_PROTOCOLS) {
       assert.deepEqual(later.items, live.items);
     });
 
-    test("what another stream gets is neither sent nor missed", async (t) => {
+    test("entries of another stream are neither sent nor reported as missed", async (t) => {
       const server = await LiveServer.start(t);
       const otherFeed = await feedOfOthers(server, protocol);
       const live = await server.connect(protocol);
@@ -93,7 +93,7 @@ for (const protocol of RESUMING_PROTOCOLS) {
   });
 
   describe(`${protocol.name}: gaps`, () => {
-    test("where events were deleted a gap stands in their place", async (t) => {
+    test("a gap replaces deleted events", async (t) => {
       const clock = new FakeClock();
       const server = await LiveServer.start(t, { clock });
       const lastDeleted = await server.feedOf(protocol).publish(20);
@@ -106,7 +106,7 @@ for (const protocol of RESUMING_PROTOCOLS) {
       assert.equal(gapsOf(client).length, 1);
     });
 
-    test("a gap at the end of what is kept is told before anything comes live", async (t) => {
+    test("a gap at the head is sent before any live entry", async (t) => {
       const server = await LiveServer.start(t);
       const first = await server.feedOf(protocol).publish();
       const last = await server.feedOf(protocol).publish(3);
@@ -117,7 +117,7 @@ for (const protocol of RESUMING_PROTOCOLS) {
       assert.deepEqual(client.items[0], { kind: "gap", from: first, to: last });
     });
 
-    test("a client that resumes where the gap ends is not told of it again", async (t) => {
+    test("a client that resumes at the end of a gap does not receive it again", async (t) => {
       const server = await LiveServer.start(t);
       const last = await server.feedOf(protocol).publish(4);
       await server.deleteBefore(protocol, Date.now() + 60_000);

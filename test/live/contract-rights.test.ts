@@ -12,7 +12,7 @@ const TOGETHER = { concurrency: true };
 
 /** A user's own notifications are nobody's to take away. */
 for (const protocol of PROTOCOLS.filter(({ follows }) => follows !== "user")) {
-  test(`${protocol.name}: whoever loses the role that let him follow is told nothing more`, async (t) => {
+  test(`${protocol.name}: a user who loses the role that allowed the stream receives nothing more`, async (t) => {
     const server = await LiveServer.start(t);
     const [uma, vic] = [await makeUser(server.prism, "uma", ["Admin"]), await makeUser(server.prism, "vic", ["Admin"])];
     const client = await server.connect(protocol, { token: uma.token });
@@ -28,7 +28,7 @@ for (const protocol of PROTOCOLS.filter(({ follows }) => follows !== "user")) {
 
 for (const protocol of PROJECT_PROTOCOLS) {
   describe(`${protocol.name}: rights in a project that end while connected`, TOGETHER, () => {
-    test("a member who is removed is told nothing more of the project", async (t) => {
+    test("a removed member receives nothing more of the project", async (t) => {
       const server = await LiveServer.start(t);
       const { prism, projectId } = server;
       const uma = await makeUser(prism, "uma");
@@ -56,7 +56,7 @@ for (const protocol of PROJECT_PROTOCOLS) {
   });
 }
 
-test("a native connection that loses one of its streams is closed: it cannot tell its client which", async (t) => {
+test("a native connection that loses the right to one of its streams is closed", async (t) => {
   const server = await LiveServer.start(t);
   const { prism, projectId } = server;
   const uma = await makeUser(prism, "uma");

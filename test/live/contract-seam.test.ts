@@ -12,7 +12,7 @@ for (const protocol of UNLIKE_PROTOCOLS.filter(({ resumes }) => resumes !== fals
 seamTest(nativeProtocol, "main");
 
 function seamTest(protocol: LiveProtocol, writer: "main" | "thread"): void {
-  test(`${protocol.name}, writer ${writer}: clients that come while entries are written miss none and see none out of order`, async (t) => {
+  test(`${protocol.name}, writer ${writer}: clients that connect while entries are written miss none and receive all in order`, async (t) => {
     const server = await LiveServer.start(t, { settings: { "store.writer": writer } });
     const feed = server.feedOf(protocol);
     await feed.publish(STORED);

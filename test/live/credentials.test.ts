@@ -42,7 +42,7 @@ async function streamOf(url: string, headers: Readonly<Record<string, string>> |
   return `${response.status} ${((await response.json()) as { error: { code: string } }).error.code}`;
 }
 
-test("S1-39 S1-40: every kind of credential in every place lets in; what is none is answered before there is a socket", async (t) => {
+test("S1-39 S1-40: every kind of credential is accepted in every position; an invalid one is refused before the upgrade", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
   const service = await serviceToken(prism);
@@ -98,7 +98,7 @@ test("S1-39 S1-40: every kind of credential in every place lets in; what is none
   }
 });
 
-test("a token may ride as a subprotocol; only prism.v1 is answered, so that the token is not said again", async (t) => {
+test("a token may be sent as a subprotocol; only prism.v1 is selected, so the token is not echoed", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
   for (const [name, protocols, answer] of [
@@ -115,7 +115,7 @@ test("a token may ride as a subprotocol; only prism.v1 is answered, so that the 
   }
 });
 
-test("D38: a token in the query is for live streams only, and no log line holds one", async (t) => {
+test("a token in the query is accepted for live streams only, and no log line contains one", async (t) => {
   const log = new LogLines();
   const prism = await startPrism(t, { log });
   const shop = await makeProject(prism);

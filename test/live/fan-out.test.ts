@@ -13,7 +13,7 @@ import { WebSocketClient } from "./support/web-socket-client.ts";
 
 const shop: StreamRef = { kind: "project", projectId: "01980000-0000-7000-8000-000000000001" };
 
-test("an event goes out to a thousand sockets in one publish, and slow ones are looked for once in 64 KiB", () => {
+test("an event reaches a thousand sockets in one publish, and slow sockets are checked once per 64 KiB", () => {
   const published: string[] = [];
   const app = { publish: (topic: string) => published.push(topic) } as unknown as TemplatedApp;
   const hub = new Hub(

@@ -37,7 +37,7 @@ function watchPages({ parts }: TestPrism): { most: number; all: number } {
   return pages;
 }
 
-test("many who read a whole store at once, by every protocol, leave room for ingest and for everybody else", async (t) => {
+test("many concurrent full replays, by every protocol, leave time for ingest and for all other clients", async (t) => {
   const server = await LiveServer.start(t, { settings: { "realtime.maxPerUser": "1000" } });
   await server.feed.publish(2000);
   const live = await server.connect(nativeProtocol);
@@ -64,7 +64,7 @@ test("many who read a whole store at once, by every protocol, leave room for ing
   assert.ok(pages.most <= MAX_PAGES, `${pages.most} pages in one turn`);
 });
 
-test("who subscribes to the whole of a stream again and again costs no more than others, and hears everything once", async (t) => {
+test("a client that resubscribes to a full stream repeatedly delays no other, and receives each entry once", async (t) => {
   const clock = new FakeClock();
   const server = await LiveServer.start(t, { clock, settings: RAW_SETTINGS });
   const { prism } = server;
@@ -98,7 +98,7 @@ test("who subscribes to the whole of a stream again and again costs no more than
   await eventually("nobody listens", () => prism.parts.core.live.hub.hasNoListeners);
 });
 
-test("thousands of subscriptions and their ends leave nothing behind", async (t) => {
+test("thousands of subscriptions and unsubscriptions leak nothing", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: RAW_SETTINGS });
   const client = await WebSocketClient.welcomed(t, prism.wsUrl, prism.adminToken);
@@ -131,7 +131,7 @@ test("thousands of subscriptions and their ends leave nothing behind", async (t)
   );
 });
 
-test("a socket that is closed in the middle of a replay is read for no further", async (t) => {
+test("closing a socket during a replay stops its reading", async (t) => {
   const server = await LiveServer.start(t);
   const { prism } = server;
   await server.feed.publish(3000);

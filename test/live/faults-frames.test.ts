@@ -58,7 +58,7 @@ const MALFORMED: readonly Buffer[] = [
 
 for (const protocol of RAW_PROTOCOLS) {
   describe(`${protocol.name}: frames`, () => {
-    test("one that breaks the protocol ends its connection, and no other", async (t) => {
+    test("an invalid frame ends its connection, and no other", async (t) => {
       const prism = await startPrism(t, { settings: RAW_SETTINGS });
       const other = await protocol.open(t, adminOf(prism));
       for (const [name, broken] of Object.entries(BROKEN)) {
@@ -70,7 +70,7 @@ for (const protocol of RAW_PROTOCOLS) {
       await stillServes(prism, protocol, other);
     });
 
-    test("a close is answered whatever it says, and what follows it is not heard", async (t) => {
+    test("any close frame is answered, and later frames are ignored", async (t) => {
       const prism = await startPrism(t, { settings: RAW_SETTINGS });
       for (const [name, payload] of Object.entries(CLOSES)) {
         const socket = await protocol.open(t, adminOf(prism));
@@ -82,7 +82,7 @@ for (const protocol of RAW_PROTOCOLS) {
       await eventually("nobody is left", () => liveCount(prism) === 0);
     });
 
-    test("a frame without its mask is never taken for what it says", async (t) => {
+    test("an unmasked frame is never processed", async (t) => {
       const prism = await startPrism(t, { settings: RAW_SETTINGS });
       const socket = await protocol.open(t, adminOf(prism));
       // The library reads the first bytes of the payload as the mask: what comes out is noise, and
@@ -92,7 +92,7 @@ for (const protocol of RAW_PROTOCOLS) {
       assert.ok(!socket.texts.some((text) => text.includes(protocol.pong)));
     });
 
-    test("a message that is no JSON object closes as malformed", async (t) => {
+    test("a message that is not a JSON object closes as malformed", async (t) => {
       const prism = await startPrism(t, { settings: RAW_SETTINGS });
       for (const message of MALFORMED) {
         const socket = await protocol.open(t, adminOf(prism));
@@ -101,7 +101,7 @@ for (const protocol of RAW_PROTOCOLS) {
       }
     });
 
-    test("a message in pieces of a byte, with pings between them, is one message", async (t) => {
+    test("a message in fragments of a byte, with pings between them, is one message", async (t) => {
       const prism = await startPrism(t, { settings: RAW_SETTINGS });
       const socket = await protocol.open(t, adminOf(prism));
       const last = protocol.ping.length - 1;
@@ -121,7 +121,7 @@ for (const protocol of RAW_PROTOCOLS) {
       );
     });
 
-    test("pieces without end close when they are too much, by 1 byte or by many", async (t) => {
+    test("endless fragments close the connection above the limit, by 1 byte or by many", async (t) => {
       const prism = await startPrism(t, { settings: RAW_SETTINGS });
       const other = await protocol.open(t, adminOf(prism));
       for (const bytes of [1, 16 * KIB]) {
@@ -135,7 +135,7 @@ for (const protocol of RAW_PROTOCOLS) {
       await stillServes(prism, protocol, other);
     });
 
-    test("a frame that never ends, and pieces of nothing, are no sign of life", async (t) => {
+    test("an unfinished frame and empty fragments do not count as activity", async (t) => {
       const clock = new FakeClock();
       const prism = await startPrism(t, { clock, settings: RAW_SETTINGS });
       const inHead = await protocol.open(t, adminOf(prism));

@@ -42,7 +42,7 @@ const ENDS: Readonly<Record<string, (socket: RawSocket, protocol: RawProtocol) =
 
 for (const protocol of RAW_PROTOCOLS) {
   describe(`${protocol.name}: limits`, () => {
-    test("whichever way connections end, exactly as many may come again", async (t) => {
+    test("however connections end, exactly as many may connect again", async (t) => {
       const prism = await startPrism(t, { settings: { ...RAW_SETTINGS, ...LIMITS } });
       for (const [name, end] of Object.entries(ENDS)) {
         const sockets = await fill(t, prism, protocol);
@@ -89,7 +89,7 @@ async function ask(
   return exchangeRaw(t, port, requestText("GET", path, [...lines, `Authorization: Bearer ${token}`]));
 }
 
-test("event streams: whichever way they end, exactly as many may come again", async (t) => {
+test("event streams: however they end, exactly as many may connect again", async (t) => {
   const prism = await startPrism(t, { settings: { ...RAW_SETTINGS, ...LIMITS } });
   const request = requestText("GET", SSE, [`Authorization: Bearer ${prism.adminToken}`]);
   const ends: Readonly<Record<string, (connection: RawConnection) => void>> = {
@@ -113,7 +113,7 @@ test("event streams: whichever way they end, exactly as many may come again", as
   }
 });
 
-test("an upgrade that fails takes no place, however often, and spends its ticket", async (t) => {
+test("failed upgrades never count as connections, and use up their ticket", async (t) => {
   const prism = await startPrism(t, { settings: { "realtime.maxPerUser": "1" } });
   const { body: first } = await prism.post<{ ticket: string }>("/api/v1/realtime/ticket", { stream: "user:me" });
   const credential = `Authorization: Bearer ${prism.adminToken}`;
@@ -143,7 +143,7 @@ test("an upgrade that fails takes no place, however often, and spends its ticket
   assert.equal(liveCount(prism), 1);
 });
 
-test("a client whose process is killed is forgotten at once, with everything it had open", async (t) => {
+test("a killed client is removed at once, with all its connections", async (t) => {
   const prism = await startPrism(t);
   const urls = ["/ws", "/realtime/default", "/ws/updates"].map(
     (path) => `${prism.wsUrl}${path}?token=${prism.adminToken}`,
@@ -162,7 +162,7 @@ test("a client whose process is killed is forgotten at once, with everything it 
   await eventually("nobody is left", () => liveCount(prism) === 0);
 });
 
-test("50 connections of a user, 1000 of an address, unless it is said otherwise; IPv6 counts by /64", async (t) => {
+test("50 connections of a user, 1000 of an address, by default; IPv6 counts by /64", async (t) => {
   const prism = await startPrism(t, { settings: { trustedProxies: "127.0.0.0/8" } });
   const shop = await makeProject(prism);
   const keys: string[] = [];

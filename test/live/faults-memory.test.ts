@@ -31,7 +31,7 @@ function rss(server: SpawnedServer): Promise<number> {
   return server.metric("process_resident_memory_bytes");
 }
 
-test("who reads nothing costs a bounded memory, whatever the protocol, and everybody else gets everything in order", async (t) => {
+test("clients that never read cost bounded memory in every protocol, and all others receive everything in order", async (t) => {
   const server = await SpawnedServer.start(t, { PRISM_REALTIME_MAX_PER_USER: "1000" });
   const { target } = server;
   const readers = await Promise.all(PROJECT_PROTOCOLS.map((protocol) => protocol.connect(target)));
@@ -56,7 +56,7 @@ test("who reads nothing costs a bounded memory, whatever the protocol, and every
   assert.ok(grown < 500 * MIB, `${Math.round(grown / MIB)} MiB more`);
 });
 
-test("messages that inflate to hundreds of MiB close their sockets, take no memory, and harm nobody", async (t) => {
+test("messages that inflate to hundreds of MiB close their sockets, use no memory and affect no other client", async (t) => {
   const server = await SpawnedServer.start(t, RAW_ENVIRONMENT);
   const { target } = server;
   const url = { port: Number(new URL(target.url).port), token: target.token };
@@ -83,7 +83,7 @@ test("messages that inflate to hundreds of MiB close their sockets, take no memo
   assert.ok(grown < 200 * MIB, `${Math.round(grown / MIB)} MiB more`);
 });
 
-test("compressed messages are measured by what they inflate to; what does not inflate breaks the connection off", async (t) => {
+test("compressed messages are limited by their inflated size; invalid compression aborts the connection", async (t) => {
   const prism = await startPrism(t, { settings: RAW_SETTINGS });
   const exactly = (bytes: number, ping: string) => deflated(Buffer.from(ping + " ".repeat(bytes - ping.length)));
   for (const protocol of RAW_PROTOCOLS) {
@@ -103,7 +103,7 @@ test("compressed messages are measured by what they inflate to; what does not in
   }
 });
 
-test("a client that was not promised compression may not compress", async (t) => {
+test("a client without negotiated compression may not compress", async (t) => {
   const prism = await startPrism(t, { settings: { ...RAW_SETTINGS, "realtime.compression": "false" } });
   for (const protocol of RAW_PROTOCOLS) {
     const socket = await protocol.open(t, adminOf(prism), DEFLATE);

@@ -42,7 +42,7 @@ for (const { transport, maxBytes, tooBig, answer, message } of PENDING) {
   const protocol = RAW_PROTOCOLS.find((one) => one.transport === transport) ?? assert.fail();
   const open = (t: TestContext, prism: TestPrism) => RawSocket.open(t, prism.app.port, protocol.path);
 
-  describe(`${protocol.name}: before the client has said who it is`, () => {
+  describe(`${protocol.name}: before the client has authenticated`, () => {
     test("20 of an address may be so, however many ask at once; others are not kept out by them", async (t) => {
       const prism = await startPrism(t, { clock: new FakeClock(), settings: SETTINGS });
       const storm = await Promise.allSettled(Array.from({ length: 60 }, () => open(t, prism)));
@@ -115,7 +115,7 @@ function pongs(socket: RawSocket): number {
   return socket.frames.filter(({ opcode }) => opcode === OPCODE.pong).length;
 }
 
-describe("Socket.IO over polling: before the client has said who it is", () => {
+describe("Socket.IO over polling: before the client has authenticated", () => {
   const PATH = "/socket.io/?EIO=4&transport=polling";
 
   test("20 of an address may be so, and their places are free again after 10 s, polls or none", async (t) => {

@@ -53,7 +53,7 @@ async function start(t: TestContext, clock?: FakeClock): Promise<TestPrism> {
   return startPrism(t, { settings: RAW_SETTINGS, ...(clock ? { clock } : {}) });
 }
 
-test("Socket.IO over polling: a session whose client says nothing more is forgotten after 60 s", async (t) => {
+test("Socket.IO over polling: a session whose client falls silent is removed after 60 s", async (t) => {
   const clock = new FakeClock();
   const prism = await start(t, clock);
   const polls = await Polls.open(prism);
@@ -67,7 +67,7 @@ test("Socket.IO over polling: a session whose client says nothing more is forgot
   await isForgotten(prism, polls);
 });
 
-test("Socket.IO over polling: packets count one by one, however many come in one request", async (t) => {
+test("Socket.IO over polling: packets count one by one, however many arrive in one request", async (t) => {
   const prism = await start(t, new FakeClock());
   const polls = await Polls.open(prism);
   const some = (count: number) => Array.from({ length: count }, () => ASK).join(SEPARATOR);
@@ -79,7 +79,7 @@ test("Socket.IO over polling: packets count one by one, however many come in one
   await isForgotten(prism, polls);
 });
 
-test("Socket.IO over polling: what is no packet of a client's ends the session", async (t) => {
+test("Socket.IO over polling: an invalid packet ends the session", async (t) => {
   const clock = new FakeClock();
   const prism = await start(t, clock);
   for (const body of [
@@ -104,7 +104,7 @@ test("Socket.IO over polling: what is no packet of a client's ends the session",
   assert.equal((await prism.get("/health/live")).status, 200);
 });
 
-test("Socket.IO over polling: a client that is cut off in a poll is forgotten at once", async (t) => {
+test("Socket.IO over polling: a client that disconnects during a poll is removed at once", async (t) => {
   const prism = await start(t);
   for (const end of ["reset", "endWriting", "destroy"] as const) {
     const polls = await Polls.open(prism);
@@ -120,7 +120,7 @@ test("Socket.IO over polling: a client that is cut off in a poll is forgotten at
   }
 });
 
-test("Socket.IO: a WebSocket that a polling session tries out has the session's limits", async (t) => {
+test("Socket.IO: a probing WebSocket has the session's limits", async (t) => {
   const prism = await start(t, new FakeClock());
   const polls = await Polls.open(prism);
   const path = polls.path.replace("transport=polling", "transport=websocket");

@@ -13,7 +13,7 @@ const PER_PROTOCOL = 40;
 // One feed at a time: a client of Socket.IO hears its user's notifications whatever else it
 // follows.
 for (const follows of ["project", "tasks", "user"] as const) {
-  test(`${follows}: when hundreds come back at once after a restart, each hears what it has missed, then what is new`, async (t) => {
+  test(`${follows}: when hundreds reconnect at once after a restart, each receives missed entries, then new ones`, async (t) => {
     const server = await LiveServer.start(t, { settings: { "realtime.maxPerUser": "1000" } });
     const all = RESUMING_PROTOCOLS.filter((protocol) => protocol.follows === follows).flatMap((protocol) =>
       Array.from({ length: PER_PROTOCOL }, () => protocol),
@@ -42,7 +42,7 @@ for (const follows of ["project", "tasks", "user"] as const) {
   });
 }
 
-test("of a storm that is too much as many are let in as there is room for; the others are told when to come again", async (t) => {
+test("a storm beyond the limit fills the available connections; the others get Retry-After", async (t) => {
   const server = await LiveServer.start(t, {
     settings: { "realtime.maxPerUser": "1000", "realtime.maxConnections": "50" },
   });
@@ -64,7 +64,7 @@ test("of a storm that is too much as many are let in as there is room for; the o
 
 for (const protocol of RAW_PROTOCOLS) {
   describe(`${protocol.name}: half-open`, () => {
-    test("peers that are gone without a word are dropped after 60 s, and those that answer stay", async (t) => {
+    test("peers that vanish without a close are dropped after 60 s, and those that answer pings stay", async (t) => {
       const clock = new FakeClock();
       const prism = await startPrism(t, { clock, settings: RAW_SETTINGS });
       const alive = await protocol.open(t, adminOf(prism));

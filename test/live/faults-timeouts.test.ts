@@ -22,7 +22,7 @@ const LIMIT_MS = 100_000;
 const DRIP_EVERY_MS = 50;
 
 describe("peers that take their time", { concurrency: true }, () => {
-  test("slow requests: a head that never ends has 10 s in all, however it drips, and everybody else is served", async (t) => {
+  test("slow requests: an unfinished head is cut after 10 s in total, and all others are served", async (t) => {
     const prism = await startPrism(t, { settings: RAW_SETTINGS });
     const { port } = prism.app;
     const head = requestText("GET", `/ws?token=${prism.adminToken}`, HANDSHAKE);
@@ -52,7 +52,7 @@ describe("peers that take their time", { concurrency: true }, () => {
     assert.equal(liveCount(prism), 0);
   });
 
-  test("a socket that the server has closed is gone soon, though its client neither closes nor stops to talk", async (t) => {
+  test("a socket closed by the server disappears soon, even if its client neither closes nor stops sending", async (t) => {
     const prism = await startPrism(t, { settings: RAW_SETTINGS });
     const clients: Socket[] = [];
     for (const protocol of RAW_PROTOCOLS) {
@@ -77,7 +77,7 @@ describe("peers that take their time", { concurrency: true }, () => {
     stop();
   });
 
-  test("over TLS: a handshake that is never finished ends, and a record that is broken ends its socket", async (t) => {
+  test("over TLS: an unfinished handshake is cut, and a broken record closes its socket", async (t) => {
     const cwd = temporaryDir(t);
     const certificate = makeCertificate();
     installCertificate(certificate, join(cwd, "server.crt"), join(cwd, "server.key"));

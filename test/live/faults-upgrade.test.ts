@@ -8,7 +8,7 @@ import { frame, HANDSHAKE, OPCODE, RawSocket } from "./support/raw-socket.ts";
 
 const PING = '{"op":"ping","id":"inside"}';
 
-test("an upgrade with a body is refused and its connection closed: what is a body to one is a frame to another", async (t) => {
+test("an upgrade with a body is refused and its connection closed, because a proxy may read frames as the body", async (t) => {
   const prism = await startPrism(t, { settings: RAW_SETTINGS });
   const { length } = frame(PING);
   for (const [name, lines, pieces] of [
@@ -37,7 +37,7 @@ test("an upgrade with a body is refused and its connection closed: what is a bod
 });
 
 for (const protocol of RAW_PROTOCOLS) {
-  test(`${protocol.name}: what is sent ahead of the answer is not heard, what is sent behind it is`, async (t) => {
+  test(`${protocol.name}: messages sent before the upgrade response are ignored, later ones are processed`, async (t) => {
     const prism = await startPrism(t, { settings: RAW_SETTINGS });
     // RFC 6455 section 4.1: the client waits. The library drops what came in one piece with the
     // request.
@@ -56,7 +56,7 @@ for (const protocol of RAW_PROTOCOLS) {
   });
 }
 
-test("what a client writes into the request comes back in no header field of the answer", async (t) => {
+test("no request header value is echoed in a response header", async (t) => {
   const prism = await startPrism(t, { settings: RAW_SETTINGS });
   for (const line of [
     "Sec-WebSocket-Protocol: prism.v1, Set-Cookie:a=b",
@@ -78,7 +78,7 @@ test("what a client writes into the request comes back in no header field of the
   }
 });
 
-test("a request whose fields hold bare line ends is never upgraded", async (t) => {
+test("a request with bare CR or LF in a field is never upgraded", async (t) => {
   const prism = await startPrism(t, { settings: RAW_SETTINGS });
   for (const value of ["prism.v1,\rX-Evil: 1", "prism.v1,\nX-Evil: 1", "prism.v1,\r\n X-Evil: 1", "prism.v1\u0000"]) {
     const client = await RawConnection.open(t, prism.app.port);
@@ -92,7 +92,7 @@ test("a request whose fields hold bare line ends is never upgraded", async (t) =
   assert.equal(liveCount(prism), 0);
 });
 
-test("an upgrade may come in pieces, but for its first line: the library takes a part of that for another version of HTTP", async (t) => {
+test("an upgrade may arrive in pieces after its first line, which the library must receive whole", async (t) => {
   const prism = await startPrism(t, { settings: RAW_SETTINGS });
   const lines = [...HANDSHAKE, `Authorization: Bearer ${prism.adminToken}`];
   const head = requestText("GET", "/ws", lines);

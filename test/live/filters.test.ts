@@ -29,7 +29,7 @@ const FILTERS: readonly { readonly filter: Message; readonly wanted: readonly nu
   { filter: { type: "order.*", level: ["error", "info"] }, wanted: [1, 3] },
 ];
 
-test("a filter lets through what it names, live and in the replay alike; what it refuses counts as handled", async (t) => {
+test("a filter passes matching entries, live and in the replay; the others count as handled", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
   const stream = `project:${shop.id}`;

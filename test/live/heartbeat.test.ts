@@ -48,7 +48,7 @@ for (const [path, ping] of Object.entries(PINGS)) {
     assert.equal(pings.count, 3, "one for each silence");
   });
 
-  test(`S3-38: ${path}: a peer that is dead is dropped after 60 s`, async (t) => {
+  test(`S3-38: ${path}: a dead peer is dropped after 60 s`, async (t) => {
     const clock = new FakeClock();
     const prism = await startPrism(t, { clock, settings: DAY });
     await makeProject(prism);
@@ -72,7 +72,7 @@ function isPong(message: Readonly<Record<string, unknown>>): boolean {
   return /^pong$/i.test(String(message["op"] ?? message["type"]));
 }
 
-test("an event stream hears a comment every 15 s, which an EventSource does not see", async (t) => {
+test("an event stream receives a comment every 15 s, which an EventSource ignores", async (t) => {
   const clock = new FakeClock();
   const server = await LiveServer.start(t, { clock, settings: DAY });
   const stream = await RawStream.open(t, server.target);
@@ -83,7 +83,7 @@ test("an event stream hears a comment every 15 s, which an EventSource does not 
   }
 });
 
-test("60 s before its token ends a native client is told, and a new token extends", async (t) => {
+test("60 s before its token expires a native client is notified, and a new token extends it", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const user = await makeUser(prism, "uma");
@@ -116,7 +116,7 @@ test("60 s before its token ends a native client is told, and a new token extend
   assert.deepEqual(await client.end, { code: 4401, reason: "expired" });
 });
 
-test("a token without end is said to have none", async (t) => {
+test("a token without expiry is reported as such", async (t) => {
   const prism = await startPrism(t);
   const { apiKey } = await makeProject(prism);
   const client = await WebSocketClient.welcomed(t, prism.wsUrl, apiKey);
@@ -124,7 +124,7 @@ test("a token without end is said to have none", async (t) => {
   assert.deepEqual(answer, { op: "authenticated", id: "1", expiresAt: null });
 });
 
-test("to close is answered, and a client that goes is forgotten", async (t) => {
+test("a close is answered, and a disconnected client is removed", async (t) => {
   const server = await LiveServer.start(t);
   const { connections } = server.prism.parts.core.live;
   for (const protocol of [nativeProtocol, pulseProtocol]) {

@@ -20,7 +20,7 @@ function pingOf(bytes: number): string {
   return text + " ".repeat(bytes - text.length);
 }
 
-test("a message may have 64 KiB; up to 256 KiB closes with 1009, more breaks the connection off", async (t) => {
+test("a message may have 64 KiB; up to 256 KiB closes with 1009, more aborts the connection", async (t) => {
   const prism = await startPrism(t);
   for (const path of PATHS) {
     const options = { perMessageDeflate: false };
@@ -41,7 +41,7 @@ test("a message may have 64 KiB; up to 256 KiB closes with 1009, more breaks the
   await native.expect({ op: "pong", id: "1" });
 });
 
-test("a small message that inflates beyond the limit, and text that is no UTF-8, break the connection off", async (t) => {
+test("a small message that inflates beyond the limit, and text that is not UTF-8, abort the connection", async (t) => {
   const prism = await startPrism(t);
   for (const path of PATHS) {
     const bomb = await open(t, prism, path, { perMessageDeflate: { threshold: 0 } });
@@ -77,7 +77,7 @@ test("50 messages a second, 100 at once; the one after closes with 4429", async 
   }
 });
 
-test("a connection may follow 64 streams; subscribing to one of them again is no further one", async (t) => {
+test("a connection may follow 64 streams; subscribing to one of them again does not count", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const client = await WebSocketClient.welcomed(t, prism.wsUrl, prism.adminToken);

@@ -23,7 +23,7 @@ function codeOf(message: Message): unknown {
   return (message["error"] as { code?: string } | undefined)?.code;
 }
 
-test("the first message is a welcome that says who the client is", async (t) => {
+test("the first message is a welcome with the client's user", async (t) => {
   const { prism, shop, socket } = await setUp(t);
   const me = await prism.get<{ id: string }>("/api/v1/users/me");
   const [welcome] = socket.messages;
@@ -37,7 +37,7 @@ test("the first message is a welcome that says who the client is", async (t) => 
   assert.notEqual(byKey.messages[0]?.["connectionId"], welcome?.["connectionId"]);
 });
 
-test("every message of the conversation is in the words of the contract", async (t) => {
+test("every message has the documented form", async (t) => {
   const { prism, shop, socket } = await setUp(t);
   const stream = `project:${shop.id}`;
   socket.send({ op: "subscribe", id: "1", stream });
@@ -97,7 +97,7 @@ test("user:me is accepted in every message, and answered with the user's own nam
   }
 });
 
-test("after unsubscribing nothing of the stream comes any more, and to unsubscribe from nothing is harmless", async (t) => {
+test("after unsubscribing no entry arrives, and unsubscribing again is harmless", async (t) => {
   const { prism, shop, socket } = await setUp(t);
   const stream = `project:${shop.id}`;
   await socket.ask({ op: "subscribe", id: "1", stream });
@@ -109,7 +109,7 @@ test("after unsubscribing nothing of the stream comes any more, and to unsubscri
   assert.equal((await socket.expect({ op: "event" }))["type"], "heard");
 });
 
-test("to subscribe again takes the place of the subscription before, from wherever it says", async (t) => {
+test("a second subscribe replaces the first, from its own offset", async (t) => {
   const { prism, shop, socket } = await setUp(t);
   const stream = `project:${shop.id}`;
   await socket.ask({ op: "subscribe", id: "1", stream });
@@ -125,7 +125,7 @@ test("to subscribe again takes the place of the subscription before, from wherev
   );
 });
 
-test("what cannot be done is answered with the id, a code and the upgrade's request id; the connection stays", async (t) => {
+test("a refused request is answered with its id, a code and the upgrade's request id; the connection stays open", async (t) => {
   const { prism, shop } = await setUp(t);
   const { token } = await makeUser(prism, "uma", ["Viewer"]);
   const socket = await WebSocketClient.openFor(t, `${prism.wsUrl}/ws`, {
@@ -185,7 +185,7 @@ test("an API key follows its own project, and no user", async (t) => {
   assert.equal(codeOf(refused), "CHANNEL_FORBIDDEN");
 });
 
-test("what is no JSON object in a text message closes with 4400", async (t) => {
+test("a text message that is not a JSON object closes with 4400", async (t) => {
   const { prism } = await setUp(t);
   for (const [name, message] of [
     ["no JSON", "hello"],

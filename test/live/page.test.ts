@@ -120,7 +120,7 @@ test("every program of docs/realtime.md, and the one of docs/pusher.md, prints e
   await havePrinted(9);
 });
 
-test("the program of docs/socketio.md goes on over a restart, and says that it has everything", async (t) => {
+test("the program of docs/socketio.md continues after a restart and reports that it missed nothing", async (t) => {
   const port = await lastingPort();
   const server = await LiveServer.start(t, { settings: { port: String(port) } });
   const { prism, userId } = server;
@@ -141,7 +141,7 @@ test("the program of docs/socketio.md goes on over a restart, and says that it h
   assert.deepEqual(numbers(), range(1, 7));
 });
 
-test("the program of docs/pusher.md for servers triggers and asks", async (t) => {
+test("the server program of docs/pusher.md triggers events and reads channels", async (t) => {
   const { prism } = await LiveServer.start(t, { settings: PUSHER });
   const [, example] = examplesOf("pusher.md");
   assert.ok(example);

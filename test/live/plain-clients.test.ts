@@ -28,7 +28,7 @@ async function people(prism: TestPrism) {
   return { uma, admin, fresh };
 }
 
-test("a plain socket.io-client whose application has a newer token comes back after the old one's end", async (t) => {
+test("a plain socket.io-client with a newer token reconnects after the old one expires", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: SHORT });
   const { uma, admin, fresh } = await people(prism);
@@ -53,7 +53,7 @@ test("a plain socket.io-client whose application has a newer token comes back af
   await eventually("it hears", () => titles.includes("after"));
 });
 
-test("a plain socket.io-client with nothing but the ended token asks once and stays away", async (t) => {
+test("a plain socket.io-client with only the expired token tries once and stops", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: SHORT });
   const { uma } = await people(prism);
@@ -76,7 +76,7 @@ test("a plain socket.io-client with nothing but the ended token asks once and st
   assert.deepEqual([refusals, socket.active], [["TOKEN_EXPIRED"], false]);
 });
 
-test("a plain pusher-js comes back after the end of a token without a login, and gets its channel with a newer one", async (t) => {
+test("a plain pusher-js reconnects after the expiry of a token without a login, and rejoins with a newer one", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: SHORT });
   const { uma, admin, fresh } = await people(prism);
@@ -104,7 +104,7 @@ test("a plain pusher-js comes back after the end of a token without a login, and
   await eventually("it hears", () => client.dataOf("notification").length === 1);
 });
 
-test("EventSource.onmessage gets the events of a project", async (t) => {
+test("EventSource.onmessage receives the events of a project", async (t) => {
   const prism = await startPrism(t);
   const { id, apiKey } = await makeProject(prism);
   const source = new EventSource(`${prism.url}/realtime/${id}/sse?token=${apiKey}`);
@@ -184,7 +184,7 @@ for (const [path, kind, warning, renewed, answer] of [
   ["/ws/updates", "AUTH", "AUTH_EXPIRING", "AUTHENTICATED", "ERROR"],
   ["/realtime/default", "auth", "auth_expiring", "authenticated", "error"],
 ] as const) {
-  test(`${path} warns 60 s before its token ends, and takes a new one`, async (t) => {
+  test(`${path} warns 60 s before its token expires, and accepts a new one`, async (t) => {
     const clock = new FakeClock();
     const prism = await startPrism(t, { clock, settings: { "auth.accessExpires": "90s" } });
     const { admin, uma, fresh } = await people(prism);

@@ -27,7 +27,7 @@ async function connectAll(server: LiveServer): Promise<Follower[]> {
   return followers;
 }
 
-test("S2-63, S3-11: a user is live while a connection of any kind is open, and /status counts it under its transport; an API key is nobody's presence", async (t) => {
+test("S2-63, S3-11: a user is live while a connection of any kind is open, and /status counts it under its transport; an API key makes no user present", async (t) => {
   const server = await LiveServer.start(t);
   const { prism } = server;
   const followers = await connectAll(server);
@@ -42,7 +42,7 @@ test("S2-63, S3-11: a user is live while a connection of any kind is open, and /
   assert.equal(prism.services.realtime.isLive(bystander.id), false);
 });
 
-test("D5, S2-64, S2-65, S2-69: push waits for whoever is connected, by whatever transport, and goes out at once 5 s after all have gone", async (t) => {
+test("S2-64, S2-65, S2-69: push waits while its user is connected by any transport, and is sent 5 s after the last disconnect", async (t) => {
   const fcm = await FcmServer.start(t);
   const { credentials, endpoint = "", tokenEndpoint = "" } = fcm.options;
   const server = await LiveServer.start(t, {

@@ -55,7 +55,7 @@ test("from and lastEventId resume alike; a gap is a message of its own", async (
   assert.deepEqual(empty.texts.slice(1), [], "who is live is at the head already");
 });
 
-test("a client may say nothing but ping", async (t) => {
+test("a client may send only ping", async (t) => {
   const prism = await startPrism(t);
   for (const message of ['{"type":"subscribe"}', "{}", "ping", '["ping"]']) {
     const client = await WebSocketClient.openFor(t, `${prism.wsUrl}/realtime/default?token=${prism.adminToken}`);

@@ -19,7 +19,7 @@ async function firstHeard(prism: TestPrism, client: PusherClient, channel: strin
 }
 
 for (const channel of ["cache-price", "private-cache-price", "presence-cache-price"])
-  test(`${channel}: a new subscriber hears of a cache miss, or the last event that was triggered, also after a restart`, async (t) => {
+  test(`${channel}: a new subscriber receives a cache miss or the last triggered event, also after a restart`, async (t) => {
     const prism = await startPrism(t);
     const first = await PusherClient.connect(t, prism);
     await first.join(channel);
@@ -49,7 +49,7 @@ test("client events are not cached, and other channels cache nothing", async (t)
   }
 });
 
-test("a cached event expires after pusher.cacheTtlMs; the REST API shows it with the seconds that are left", async (t) => {
+test("a cached event expires after pusher.cacheTtlMs; the REST API shows it with its remaining seconds", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "pusher.cacheTtlMs": "10m" } });
   const trigger = () =>
@@ -79,7 +79,7 @@ test("a cached event expires after pusher.cacheTtlMs; the REST API shows it with
   assert.equal(late.client.all({ event: "price" }).length, 0);
 });
 
-test("who is refused a private cache channel hears nothing of what it has cached", async (t) => {
+test("a client refused by a private cache channel does not receive its cached event", async (t) => {
   const prism = await startPrism(t);
   await backendOf(prism).trigger("private-cache-a", "price", "1");
   const raw = await establish(t, prism);

@@ -22,7 +22,7 @@ function trigger(prism: TestPrism, channel: string, event: string, data: string)
   return prism.parts.services.realtime.publish({ kind: "pusher", channel }, event, data);
 }
 
-test("S2-03: whoever knows the key follows a public channel, and hears what is triggered on it and on no other", async (t) => {
+test("S2-03: a client with the key follows a public channel and receives only events triggered on it", async (t) => {
   const prism = await startPrism(t);
   const client = await PusherClient.connect(t, prism);
   assert.match(client.socketId, /^\d+\.\d+$/);
@@ -44,7 +44,7 @@ test("S2-03: whoever knows the key follows a public channel, and hears what is t
   assert.equal([...prism.parts.core.live.pusherRegistry.occupied()].join(), "sports");
 });
 
-test("S2-125, S2-10: private-user-{id} carries the user's notifications and what becomes of them; they count as delivered", async (t) => {
+test("S2-125, S2-10: private-user-{id} carries the user's notifications and their changes; they count as delivered", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");
@@ -80,7 +80,7 @@ test("S2-125, S2-10: private-user-{id} carries the user's notifications and what
   assert.deepEqual(await client.expect("by-hand"), { a: 1 });
 });
 
-test("a notification beyond 10 KiB says where it can be fetched", async (t) => {
+test("a notification beyond 10 KiB is replaced by its address", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const client = await PusherClient.connect(t, prism, { token: uma.token });
@@ -115,7 +115,7 @@ test("private-project-{id} carries the project's events to its members, in order
   );
 });
 
-test("a presence channel shows each member once, and tells who comes and goes", async (t) => {
+test("a presence channel shows each member once, and reports joins and leaves", async (t) => {
   const prism = await startPrism(t);
   const [uma, vic] = [await makeUser(prism, "uma", ["Operator"]), await makeUser(prism, "vic", ["Operator"])];
   const first = await PusherClient.connect(t, prism, { token: uma.token });

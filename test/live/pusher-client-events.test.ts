@@ -41,7 +41,7 @@ test("client events reach the others in the channel, on every port, never the se
   );
 });
 
-test("only who is in a private or presence channel sends to it, up to 10 KiB and ten times a second", async (t) => {
+test("only subscribers of a private or presence channel send to it, up to 10 KiB and ten times a second", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const [sender, other] = [await establish(t, prism), await establish(t, prism)];

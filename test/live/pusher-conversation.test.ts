@@ -7,7 +7,7 @@ import type { Refused } from "./support/live-client.ts";
 import { leave, PusherJs } from "./support/pusher-client.ts";
 import { dataOf, endOf, establish, openRaw, type RawPusher, subscribe } from "./support/raw-pusher.ts";
 
-test("protocols 5 to 7 are spoken to whoever knows the key; everybody else is told why, and closed with Pusher's code", async (t) => {
+test("clients with the key may use protocols 5 to 7; all others are closed with Pusher's code and a reason", async (t) => {
   const prism = await startPrism(t);
   const { key } = prism.parts.core.live.pusher;
   const ids = new Set<string>();
@@ -36,7 +36,7 @@ test("protocols 5 to 7 are spoken to whoever knows the key; everybody else is to
   await eventually("those are gone", () => connections.counts.pusher === 3);
 });
 
-test("the official client gives up at an unknown key", async (t) => {
+test("the official client stops at an unknown key", async (t) => {
   const prism = await startPrism(t);
   const options = { cluster: "", wsHost: "127.0.0.1", wsPort: prism.app.port, forceTLS: false };
   const pusher = new PusherJs("unknown", { ...options, enabledTransports: ["ws"] });
@@ -47,7 +47,7 @@ test("the official client gives up at an unknown key", async (t) => {
   assert.deepEqual(errors, [4001]);
 });
 
-test("in mode remote there is no such path; pages of foreign origins are refused before the upgrade", async (t) => {
+test("in mode remote the path does not exist; pages of foreign origins are refused before the upgrade", async (t) => {
   const settings = { "pusher.appId": "1", "pusher.key": "key", "pusher.secret": "secret" };
   const path = "/app/key?protocol=7";
   const remote = await startPrism(t, { settings: { ...settings, "pusher.mode": "remote", "pusher.cluster": "eu" } });
@@ -60,7 +60,7 @@ test("in mode remote there is no such path; pages of foreign origins are refused
   await (await from("https://prism.example.org")).expect({ event: "pusher:connection_established" });
 });
 
-test("pings are answered; what a server does not know, or cannot read, is said and closes nothing", async (t) => {
+test("pings are answered; an unknown or invalid message is reported and closes nothing", async (t) => {
   const prism = await startPrism(t);
   const { client } = await establish(t, prism);
   client.send({ event: "pusher:ping", data: {} });
@@ -86,7 +86,7 @@ test("pings are answered; what a server does not know, or cannot read, is said a
   await eventually("it is still there", () => client.all({ event: "pusher:pong" }).length === 2);
 });
 
-test("what is no JSON object, too large or too much closes the connection, after it was said", async (t) => {
+test("a message that is not a JSON object, too large or too frequent closes the connection, after an error", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   for (const message of ["no JSON", "[]", Buffer.from("{}"), `{"event":"${"x".repeat(70_000)}"}`]) {
@@ -125,7 +125,7 @@ test("a channel's name has up to 164 of Pusher's characters, and a connection ma
   assert.equal((await subscribe(raw, "one-more"))["event"], "pusher_internal:subscription_succeeded");
 });
 
-test("a connection without a subscription stays; one that is new counts as pending until it subscribes", async (t) => {
+test("a connection without a subscription stays; a new one is pending until it subscribes", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "realtime.maxPendingPerIp": "20" } });
   const [idle, refused] = [await establish(t, prism), await establish(t, prism)];
@@ -147,7 +147,7 @@ test("a connection without a subscription stays; one that is new counts as pendi
   await establish(t, prism);
 });
 
-test("one that is silent for a minute is told 4201; a stop says 4200 to all", async (t) => {
+test("a connection that is silent for a minute is closed with 4201; a stop closes all with 4200", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const silent = await establish(t, prism, { autoPong: false });

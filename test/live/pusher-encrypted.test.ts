@@ -39,7 +39,7 @@ for (const channel of ["private-encrypted-room", "private-encrypted-cache-room"]
     if (channel.includes("-cache-")) assert.deepEqual(await late.expect("batched"), { n: 1 });
   });
 
-test("the auth route gives the channel's key to whom it lets in, and nothing without a master key", async (t) => {
+test("the auth route returns the channel's key to admitted clients only, and none without a master key", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
   const plain = await makeUser(prism, "plain", ["User"]);
   const channel = "private-encrypted-a";

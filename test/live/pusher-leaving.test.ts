@@ -9,7 +9,7 @@ import { establish, signByLibrary, subscribe } from "./support/raw-pusher.ts";
 
 const ROOMS = ["presence-one", "presence-two"] as const;
 
-test("a connection that goes is told no more, whoever else goes because of it", async (t) => {
+test("a closing connection receives nothing more, even when its leaving closes others", async (t) => {
   const prism = await startPrism(t);
   const { connections, pusherRegistry: registry } = prism.parts.core.live;
   const opened: Connection[] = [];

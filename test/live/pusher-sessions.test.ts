@@ -13,7 +13,7 @@ const CHEAP = { "auth.bcryptCost": "4" };
 const SUCCEEDED = "pusher_internal:subscription_succeeded";
 const REFUSED = "pusher:subscription_error";
 
-test("S2-125, S2-126: the official client is let in by its user's signature, and refused what is another's", async (t) => {
+test("S2-125, S2-126: the official client joins its user's channels by signature and is refused those of another user", async (t) => {
   const prism = await startPrism(t);
   const [uma, vic] = [await makeUser(prism, "uma"), await makeUser(prism, "vic")];
   const client = await PusherClient.connect(t, prism, { token: uma.token });
@@ -26,7 +26,7 @@ test("S2-125, S2-126: the official client is let in by its user's signature, and
   assert.equal(body.realtime.connections.pusher, 1);
 });
 
-test("a signature is good for the connection and channel it names, and for a connection's own user", async (t) => {
+test("a signature is valid only for its connection and channel, and for the connection's own user", async (t) => {
   const prism = await startPrism(t);
   const [uma, vic] = [await makeUser(prism, "uma", ["Operator"]), await makeUser(prism, "vic", ["Operator"])];
   const [first, second] = [await establish(t, prism), await establish(t, prism)];
@@ -57,7 +57,7 @@ test("a signature is good for the connection and channel it names, and for a con
       assert.deepEqual([dataOf(answer)["type"], dataOf(answer)["status"]], ["AuthError", 401]);
     });
   }
-  await t.test("the connection is nobody else's from then on", async () => {
+  await t.test("the connection stays with that user", async () => {
     const { status, body: refusal } = await sign(first.socketId, "private-orders", vic);
     assert.deepEqual([status, (refusal as { error?: { code: string } }).error?.code], [403, "CHANNEL_FORBIDDEN"]);
   });
@@ -65,7 +65,7 @@ test("a signature is good for the connection and channel it names, and for a con
   assert.equal((await subscribe(first, "presence-lobby", lobby))["event"], SUCCEEDED);
 });
 
-test("another backend that has the secret lets its own users in; what is Prism's own it cannot open", async (t) => {
+test("another backend with the secret admits its own users, but not to Prism's own channels", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
   const uma = await makeUser(prism, "uma");
@@ -103,7 +103,7 @@ test("another backend that has the secret lets its own users in; what is Prism's
   assert.equal((await join("private-room"))["event"], REFUSED, "she is a user of Prism's, who lacks realtime:publish");
 });
 
-test("a connection lives as long as the login that it was bound by, and not as long as the access token", async (t) => {
+test("a connection lives as long as its login, and longer than the access token", async (t) => {
   const clock = new FakeClock();
   const settings = { ...CHEAP, "auth.accessExpires": "60s", "auth.sessionMaxMs": "3m" };
   const prism = await startPrism(t, { clock, settings });
@@ -131,7 +131,7 @@ test("a connection lives as long as the login that it was bound by, and not as l
   assert.deepEqual(await endOf(raw.client), [4200, 4200]);
 });
 
-test("S2-126: logout, disable and the loss of a role end the connection, and the official client stays away", async (t) => {
+test("S2-126: logout, disable and the loss of a role end the connection, and the official client does not reconnect", async (t) => {
   const prism = await startPrism(t, { settings: CHEAP });
   const { id } = await makeAccount(prism, { username: "uma" }, { roles: ["Operator"] });
   const [here, there] = [await logIn(prism, "uma"), await logIn(prism, "uma")];
@@ -158,7 +158,7 @@ test("S2-126: logout, disable and the loss of a role end the connection, and the
   assert.deepEqual([...prism.parts.core.live.pusherRegistry.occupied()], []);
 });
 
-test("S2-126: a connection ends with the login that it was bound by, whatever other login of the user asks for it later", async (t) => {
+test("S2-126: a connection ends with its first login, even if another login of the user signs for it later", async (t) => {
   const prism = await startPrism(t, { settings: CHEAP });
   const { id } = await makeAccount(prism, { username: "uma" });
   const [here, there] = [await logIn(prism, "uma"), await logIn(prism, "uma")];
@@ -171,7 +171,7 @@ test("S2-126: a connection ends with the login that it was bound by, whatever ot
   assert.deepEqual(client.codes.at(-1), 4009);
 });
 
-test("more connections than a user may have are refused by the auth route, and those that are there stay", async (t) => {
+test("the auth route refuses connections beyond the limit per user, and the existing ones stay", async (t) => {
   const prism = await startPrism(t, { settings: { "realtime.maxPerUser": "2" } });
   const uma = await makeUser(prism, "uma");
   const channel = `private-user-${uma.id}`;
@@ -189,7 +189,7 @@ test("more connections than a user may have are refused by the auth route, and t
   await third.join(channel);
 });
 
-test("the official client comes back by itself after a restart, is let in anew, and asks for what it missed", async (t) => {
+test("the official client reconnects by itself after a restart, rejoins its channels and reads what it missed", async (t) => {
   const prism = await startPrism(t, { settings: { port: String(await lastingPort()) } });
   const uma = await makeUser(prism, "uma");
   const client = await PusherClient.connect(t, prism, { token: uma.token });

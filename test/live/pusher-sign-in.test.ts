@@ -21,7 +21,7 @@ async function signIn(prism: TestPrism, raw: RawPusher, user: { id: string; watc
   await raw.client.expect({ event: "pusher:signin_success" });
 }
 
-test("users of another backend sign in; sendToUser reaches all their connections and nobody else's", async (t) => {
+test("users of another backend sign in; sendToUser reaches all their connections and no others", async (t) => {
   const prism = await startPrism(t);
   const ann = { id: "ann@example.org|1", user_info: { name: "Ann" } };
   const [phone, laptop, bob] = [
@@ -43,7 +43,7 @@ test("users of another backend sign in; sendToUser reaches all their connections
   assert.deepEqual(channels, {}, "the channels of users are not listed");
 });
 
-test("terminateUserConnections ends the connections that have signed in as the user, and they stay away", async (t) => {
+test("terminateUserConnections closes the user's signed-in connections, which do not reconnect", async (t) => {
   const prism = await startPrism(t);
   const [ann, bob] = [await signedIn(t, prism, { id: "ann" }), await signedIn(t, prism, { id: "bob" })];
   await backendOf(prism).terminateUserConnections("ann");
@@ -105,7 +105,7 @@ test("a refused sign-in closes the connection with 4009", async (t) => {
   assert.deepEqual(await endOf(raw.client), [4009, 4009]);
 });
 
-test("a connection signs in as its own user of Prism only, whoever signs, and is bound to nobody else afterwards", async (t) => {
+test("a connection of a Prism user signs in as that user only, with any signature, and cannot be assigned to another", async (t) => {
   const prism = await startPrism(t);
   const [uma, vic] = [await makeUser(prism, "uma", ["Operator"]), await makeUser(prism, "vic", ["Operator"])];
   const auth = (raw: RawPusher, token: string) =>
@@ -136,7 +136,7 @@ test("#server-to-user channels are for connections that have signed in as that u
   await raw.client.expect({ event: "pusher:error" });
 });
 
-test("who has signed in with a number is sent what goes to the user of that id, before it subscribes", async (t) => {
+test("a user who signed in with a numeric id receives events for that id, before subscribing", async (t) => {
   const prism = await startPrism(t);
   const raw = await establish(t, prism);
   raw.client.send({ event: "pusher:signin", data: signUserData(prism, raw, '{"id":1}') });
@@ -156,7 +156,7 @@ test("a signed-in client joins presence channels as its user, without channel_da
   assert.deepEqual(dataOf(answer)["presence"], { count: 1, ids: ["ann"], hash: { ann: { name: "Ann" } } });
 });
 
-test("a watchlist tells who is online at the sign-in, who comes with a first connection and who goes with the last", async (t) => {
+test("a watchlist reports users online at sign-in, their first connection and their last disconnect", async (t) => {
   const prism = await startPrism(t);
   const bob = await signedIn(t, prism, { id: "bob" });
   const ann = await signedIn(t, prism, { id: "ann", watchlist: ["bob", "carl", "dora"] });
@@ -182,7 +182,7 @@ test("a watchlist tells who is online at the sign-in, who comes with a first con
   );
 });
 
-test("a watchlist of a user of Prism says nothing more once the user may no longer list users", async (t) => {
+test("a watchlist of a Prism user stops once the user may no longer list users", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma", ["Operator"]);
   const raw = await establish(t, prism);
@@ -204,7 +204,7 @@ test("a watchlist of a user of Prism says nothing more once the user may no long
   assert.equal(changes().length, 2);
 });
 
-test("a watchlist of a hundred UUIDs fits into the first message; the auth route gives one to holders of users:read", async (t) => {
+test("a watchlist of a hundred UUIDs fits into the first message; the auth route signs one for holders of users:read", async (t) => {
   const prism = await startPrism(t);
   const raw = await establish(t, prism);
   await signIn(prism, raw, { id: "ann", watchlist: ids(100) });

@@ -26,7 +26,7 @@ class Reader implements PageReader {
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
-test("what a turn has left is read at once, the rest in the turns that follow", async () => {
+test("pages are read at once while the turn has any left, the rest in later turns", async () => {
   const turns = new ReadingTurns();
   const read: string[] = [];
   turns.request(new Reader("a", 10, read));
@@ -40,7 +40,7 @@ test("what a turn has left is read at once, the rest in the turns that follow", 
   assert.equal(read.at(-1), "b");
 });
 
-test("however many read, a turn reads so many pages, and each connection has its page before one has a second", async () => {
+test("a turn reads a fixed number of pages, and each connection gets one before any gets a second", async () => {
   const turns = new ReadingTurns();
   const read: string[] = [];
   const greedy = {};
@@ -59,7 +59,7 @@ test("however many read, a turn reads so many pages, and each connection has its
   assert.equal(read.length, 10 * 3 + 2 * 2);
 });
 
-test("one that wants nothing more is not asked again, and one that waits keeps its place", async () => {
+test("a finished reader is not called again, and a waiting one keeps its position", async () => {
   const turns = new ReadingTurns();
   const read: string[] = [];
   turns.request(new Reader("a", PAGES_PER_TURN, read));
@@ -71,7 +71,7 @@ test("one that wants nothing more is not asked again, and one that waits keeps i
   assert.deepEqual(read.slice(PAGES_PER_TURN), ["b"]);
 });
 
-test("a reader that asks for others while it reads, or ends itself, harms nobody", async () => {
+test("a reader may request or cancel readers while it reads", async () => {
   const turns = new ReadingTurns();
   const read: string[] = [];
   const late = new Reader("late", 2, read);

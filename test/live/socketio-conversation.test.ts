@@ -16,7 +16,7 @@ async function publish(prism: TestPrism, stream: string, data: unknown): Promise
 }
 
 for (const carrier of CARRIERS) {
-  test(`over ${carrier} each request is answered, and streams come as the events of their kind`, async (t) => {
+  test(`over ${carrier} each request is answered, and entries arrive as the events of their stream's kind`, async (t) => {
     const prism = await startPrism(t);
     const shop = await makeProject(prism);
     const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
@@ -56,7 +56,7 @@ for (const carrier of CARRIERS) {
     assert.equal(client.all("channel").length, 2);
   });
 
-  test(`over ${carrier} a notification read on one device shows on every other`, async (t) => {
+  test(`over ${carrier} reading a notification on one device updates all others`, async (t) => {
     const prism = await startPrism(t);
     const uma = await makeUser(prism, "uma");
     const vic = await makeUser(prism, "vic");
@@ -94,7 +94,7 @@ for (const carrier of CARRIERS) {
     assert.deepEqual([answer.ok, answer.error?.code], [false, "NOTIFICATION_NOT_FOUND"]);
   });
 
-  test(`over ${carrier} what cannot be done is answered, or told by an event, and the connection stays`, async (t) => {
+  test(`over ${carrier} a refused request is answered, or reported by an event, and the connection stays open`, async (t) => {
     const prism = await startPrism(t);
     const shop = await makeProject(prism);
     const uma = await makeUser(prism, "uma");

@@ -27,7 +27,7 @@ function tryOut(t: TestContext, prism: TestPrism, path: string): Promise<RawSock
 
 // What the protocol's own suite asks for (github.com/socketio/engine.io-protocol, test-suite), with
 // the messages of Socket.IO.
-test("the handshake tells the session, its upgrades and its times", async (t) => {
+test("the handshake contains the session id, the upgrades and the intervals", async (t) => {
   const prism = await startPrism(t);
   const { text } = await prism.get(PATH, { token: null });
   const { sid, ...polling } = JSON.parse(text.slice(1)) as Record<string, unknown>;
@@ -52,7 +52,7 @@ test("two polls at once end the session", async (t) => {
   assert.equal((await poll(prism, path)).status, 400);
 });
 
-test("a client closes its session by a packet: a poll that waits is answered, a WebSocket closed", async (t) => {
+test("a client closes its session with a packet: a pending poll is answered, a WebSocket is closed", async (t) => {
   const prism = await startPrism(t);
   const path = await open(prism);
   const waiting = poll(prism, path);
@@ -66,7 +66,7 @@ test("a client closes its session by a packet: a poll that waits is answered, a 
   assert.equal(prism.parts.core.live.connections.counts.socketio, 0);
 });
 
-test("a poll is ended while a WebSocket is tried out, and polls are refused once it has taken over", async (t) => {
+test("a probe answers the pending poll, and polls are refused after the upgrade", async (t) => {
   const prism = await startPrism(t);
   const path = await open(prism);
   const socket = await tryOut(t, prism, path);
@@ -79,7 +79,7 @@ test("a poll is ended while a WebSocket is tried out, and polls are refused once
   await assert.rejects(tryOut(t, prism, path), /VALIDATION_FAILED/);
 });
 
-test("a WebSocket that says something else than the upgrade is given up, and the session polls on", async (t) => {
+test("a probe that sends anything other than the upgrade is closed, and the session continues to poll", async (t) => {
   const prism = await startPrism(t);
   const path = await open(prism);
   const socket = await tryOut(t, prism, path);

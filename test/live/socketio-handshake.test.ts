@@ -7,7 +7,7 @@ import { startPrism } from "../helpers/prism.ts";
 import { CARRIERS, type ClientOptions, SocketIoClient } from "./support/socketio-client.ts";
 
 for (const carrier of CARRIERS) {
-  test(`over ${carrier} every kind of credential in every place lets in, and no other`, async (t) => {
+  test(`over ${carrier} every kind of credential is accepted in every position, and nothing else`, async (t) => {
     const prism = await startPrism(t);
     const shop = await makeProject(prism);
     const token = prism.adminToken;
@@ -48,7 +48,7 @@ for (const carrier of CARRIERS) {
   });
 }
 
-test("a token that has expired is told by its code", async (t) => {
+test("an expired token is reported by its code", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "auth.accessExpires": "60s" } });
   const token = prism.adminToken;
@@ -57,7 +57,7 @@ test("a token that has expired is told by its code", async (t) => {
   assert.equal((await client.refused())["code"], "TOKEN_EXPIRED");
 });
 
-test("one connection too many of a user is refused with when to come back", async (t) => {
+test("a connection beyond the limit per user is refused with a retry time", async (t) => {
   const prism = await startPrism(t, { settings: { "realtime.maxPerUser": "2" } });
   const auth = { token: prism.adminToken };
   for (const carrier of CARRIERS) await SocketIoClient.ready(t, prism.url, carrier, auth);

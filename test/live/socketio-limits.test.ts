@@ -46,7 +46,7 @@ async function refusalOf(url: string, headers: Record<string, string> = {}): Pro
   return answer;
 }
 
-test("requests that Engine.IO knows no answer to are refused with a reason, by any method", async (t) => {
+test("requests that Engine.IO does not define are refused with a reason, by any method", async (t) => {
   const prism = await startPrism(t);
   const sid = await handshake(prism);
   for (const [method, path, status, code] of [
@@ -84,7 +84,7 @@ test("a page of a foreign origin neither polls nor opens a socket; one of ours d
   assert.equal(await refusalOf(prism.wsUrl + WEBSOCKET, own), "open");
 });
 
-test("of one address a limited number may have yet to authenticate, 10 seconds each, in 4 KiB", async (t) => {
+test("unauthenticated connections per address are limited in number, to 10 seconds and to 4 KiB each", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "realtime.maxPendingPerIp": "20" } });
   const counts = () => prism.parts.core.live.connections.counts;
@@ -112,7 +112,7 @@ test("of one address a limited number may have yet to authenticate, 10 seconds e
   await SocketIoClient.ready(t, prism.url, "polling", { token: prism.adminToken });
 });
 
-test("a session that polls and ends with nothing to say is unknown to the next poll", async (t) => {
+test("a polling session that ends without packets is unknown to the next poll", async (t) => {
   const prism = await startPrism(t);
   const sid = await handshake(prism);
   assert.equal((await post(prism, sid, "abc")).status, 200);
@@ -121,7 +121,7 @@ test("a session that polls and ends with nothing to say is unknown to the next p
 });
 
 for (const carrier of CARRIERS) {
-  test(`over ${carrier} 100 messages at once are taken, and one more ends the connection`, async (t) => {
+  test(`over ${carrier} 100 messages at once are accepted, and one more ends the connection`, async (t) => {
     const clock = new FakeClock();
     const prism = await startPrism(t, { clock });
     const client = await SocketIoClient.ready(t, prism.url, carrier, { token: prism.adminToken });
@@ -133,7 +133,7 @@ for (const carrier of CARRIERS) {
     assert.equal(await client.end, "4429 rate, stays away");
   });
 
-  test(`over ${carrier} what is too deep, or no packet, ends the connection, and the server goes on`, async (t) => {
+  test(`over ${carrier} a packet that is too deep or invalid ends the connection, and the server continues`, async (t) => {
     const prism = await startPrism(t);
     const open = () => SocketIoClient.ready(t, prism.url, carrier, { token: prism.adminToken });
     const nested = JSON.parse("[".repeat(40) + "]".repeat(40)) as unknown;
@@ -194,7 +194,7 @@ for (const carrier of CARRIERS) {
   });
 }
 
-test("clients that go away, politely or not, leave nothing behind", async (t) => {
+test("clients that disconnect, cleanly or not, leak nothing", async (t) => {
   const prism = await startPrism(t);
   for (const carrier of CARRIERS) {
     const polite = await SocketIoClient.ready(t, prism.url, carrier, { token: prism.adminToken });

@@ -80,7 +80,7 @@ for (const carrier of CARRIERS) {
     await eventually("none is left", () => openCount(prism) === 0);
   });
 
-  test(`over ${carrier} what ends the connection is said in every namespace`, async (t) => {
+  test(`over ${carrier} the reason of a close is sent in every namespace`, async (t) => {
     const prism = await startPrism(t, { settings: { "auth.bcryptCost": "4" } });
     const token = prism.adminToken;
     await makeAccount(prism, { username: "uma" }, { roles: ["Admin"] });
@@ -153,7 +153,7 @@ test("a client that leaves its only namespace keeps the connection, which may jo
   await eventually("none is left", () => openCount(prism) === 0);
 });
 
-test("namespaces go on over the WebSocket that polling is exchanged for", async (t) => {
+test("namespaces continue over the WebSocket after the upgrade", async (t) => {
   const prism = await startPrism(t);
   const auth = { token: prism.adminToken };
   const main = SocketIoClient.start(t, prism.url, { auth, transports: ["polling", "websocket"] });
@@ -170,7 +170,7 @@ test("namespaces go on over the WebSocket that polling is exchanged for", async 
   for (const client of [main, alerts]) assert.equal(client.all("channel").length, 2);
 });
 
-test("a message in one namespace is a sign of life for all of the connection", async (t) => {
+test("a message in one namespace counts as activity for all of the connection", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const main = await SocketIoClient.ready(t, prism.url, "websocket", { token: prism.adminToken });

@@ -16,7 +16,7 @@ function titlesOf(client: SocketIoClient): unknown[] {
 }
 
 for (const carrier of CARRIERS) {
-  test(`over ${carrier} auth.offset replays what was missed, then the client is told that it has everything`, async (t) => {
+  test(`over ${carrier} auth.offset replays missed entries, then ready reports how many`, async (t) => {
     const prism = await startPrism(t);
     const uma = await makeUser(prism, "uma");
     const auth = { token: uma.token };
@@ -43,7 +43,7 @@ for (const carrier of CARRIERS) {
   });
 }
 
-test("a client that begins by polling goes on over a WebSocket and misses nothing on the way", async (t) => {
+test("a client that starts by polling upgrades to a WebSocket and misses nothing", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
   const clients = Array.from({ length: 10 }, () =>
@@ -67,7 +67,7 @@ test("a client that begins by polling goes on over a WebSocket and misses nothin
   }
 });
 
-test("S3-39: clients come back by themselves after a restart, and resume where they were", async (t) => {
+test("S3-39: clients reconnect by themselves after a restart and resume where they were", async (t) => {
   const prism = await startPrism(t, { settings: { port: String(await lastingPort()) } });
   const uma = await makeUser(prism, "uma");
   const clients = CARRIERS.map((carrier) => {
@@ -96,7 +96,7 @@ test("S3-39: clients come back by themselves after a restart, and resume where t
 });
 
 for (const carrier of CARRIERS) {
-  test(`over ${carrier} a token's end is announced, put off by a new one, and then ends the connection`, async (t) => {
+  test(`over ${carrier} expiry is announced, postponed by a new token, and then closes the connection`, async (t) => {
     const clock = new FakeClock();
     const prism = await startPrism(t, { clock, settings: { "auth.accessExpires": "90s" } });
     const renewing = await SocketIoClient.ready(t, prism.url, carrier, { token: prism.adminToken });

@@ -30,7 +30,7 @@ function numbersIn(texts: readonly string[]): number[] {
   return events.map((packet) => Number(/"n":(\d+)/.exec(packet)?.[1]));
 }
 
-test("a replay that fills a poll goes on over the WebSocket that takes the session over", async (t) => {
+test("a replay that fills a poll continues over the WebSocket after the upgrade", async (t) => {
   const server = await LiveServer.start(t);
   const { prism } = server;
   await server.feed.publish(300, { paddingBytes: 1000 });
@@ -49,7 +49,7 @@ test("a replay that fills a poll goes on over the WebSocket that takes the sessi
   assert.deepEqual(numbersIn(socket.texts), range(1, 310));
 });
 
-test("S3-05: a client that has upgraded and takes nothing for a while falls behind, and is not ended for it", async (t) => {
+test("S3-05: an upgraded client that does not read for a while catches up later and is not closed", async (t) => {
   const server = await LiveServer.start(t);
   const client = SocketIoClient.start(t, server.prism.url, { auth: { token: server.apiKey } });
   await client.expect("ready");
@@ -65,7 +65,7 @@ test("S3-05: a client that has upgraded and takes nothing for a while falls behi
   assert.deepEqual(numbers(), range(1, 1000));
 });
 
-test("a WebSocket that was tried out in vain leaves room for another", async (t) => {
+test("after a failed probe another one may start", async (t) => {
   const { prism } = await LiveServer.start(t);
   const path = await open(prism);
   (await startProbe(t, prism, path)).connection.destroy();
@@ -74,7 +74,7 @@ test("a WebSocket that was tried out in vain leaves room for another", async (t)
   await again.expectText("3probe");
 });
 
-test("a session that goes on over a WebSocket keeps no request of its polls, with the credentials in its headers", async (t) => {
+test("an upgraded session keeps no poll request, whose headers contain credentials", async (t) => {
   const triedOut = t.mock.method(EngineSession.prototype, "startProbe");
   const prism = await startPrism(t);
   const client = SocketIoClient.start(t, prism.url, { extraHeaders: { Authorization: `Bearer ${prism.adminToken}` } });

@@ -26,7 +26,7 @@ for (const carrier of CARRIERS) {
   });
 }
 
-test("S2-66: over polling a notification counts as delivered when a poll has taken it, and not before", async (t) => {
+test("S2-66: over polling a notification counts as delivered once a poll has fetched it, and not before", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");

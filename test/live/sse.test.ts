@@ -33,7 +33,7 @@ test("S1-40: the stream of GET /realtime/:projectId/sse, byte for byte", async (
   assert.deepEqual({ ...(JSON.parse(item[1]) as object), processedAt: 0 }, { ...stored, processedAt: 0 });
 });
 
-test("a gap is an item with an id of its own: whoever comes back after it goes on behind it", async (t) => {
+test("a gap is an item with its own id: a client that reconnects after it resumes after the gap", async (t) => {
   const server = await LiveServer.start(t);
   const last = await server.feed.publish(3);
   const before = toRfc3339(Date.now() + 60_000);
@@ -54,7 +54,7 @@ test("a gap is an item with an id of its own: whoever comes back after it goes o
   assert.doesNotMatch(behind.text, /gap/);
 });
 
-test("the stream is sent as it is, also to a client that takes gzip", async (t) => {
+test("the stream is not compressed, even for a client that accepts gzip", async (t) => {
   const server = await LiveServer.start(t);
   await server.feed.publish(1, { paddingBytes: 50_000 });
   const stream = await RawStream.open(t, server.target, {
@@ -66,7 +66,7 @@ test("the stream is sent as it is, also to a client that takes gzip", async (t) 
   assert.ok(stream.text.startsWith(`${OPENING}id: 1\ndata: {`));
 });
 
-test("HEAD gets the head of the stream and nothing more, and leaves no connection behind", async (t) => {
+test("HEAD gets only the headers of the stream, and leaves no connection open", async (t) => {
   const server = await LiveServer.start(t);
   const { status, headers, body } = await RawStream.head(server.target);
   assert.deepEqual([status, headers["content-type"], body], [200, "text/event-stream", ""]);
@@ -84,7 +84,7 @@ test("a listed origin may read the stream across origins", async (t) => {
   assert.match(preflight.headers.get("access-control-allow-headers") ?? "", /Last-Event-ID/);
 });
 
-test("S1-40 S1-03: an EventSource comes back by itself after a restart and misses nothing", async (t) => {
+test("S1-40 S1-03: an EventSource reconnects by itself after a restart and misses nothing", async (t) => {
   const server = await LiveServer.start(t);
   const asked: string[] = [];
   const source = new EventSource("http://prism.example/sse", {
@@ -110,7 +110,7 @@ test("S1-40 S1-03: an EventSource comes back by itself after a restart and misse
   assert.deepEqual([asked[0], asked.at(-1)], ["", "5"]);
 });
 
-test("an expired credential is said before the end; a deleted project answers 204, which keeps an EventSource away", async (t) => {
+test("expiry is sent as an event before the close; a deleted project answers 204, which stops an EventSource", async (t) => {
   const server = await LiveServer.start(t);
   const { prism, projectId, target } = server;
   const { body } = await prism.post<{ id: string; key: string }>(`/api/v1/projects/${projectId}/keys`, { name: "k" });
@@ -140,7 +140,7 @@ test("an expired credential is said before the end; a deleted project answers 20
   assert.equal(source.readyState, EventSource.CLOSED);
 });
 
-test("a client that goes away is forgotten", async (t) => {
+test("a disconnected client is removed", async (t) => {
   const server = await LiveServer.start(t);
   const { connections, hub } = server.prism.parts.core.live;
   const abort = new AbortController();

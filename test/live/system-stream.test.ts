@@ -13,7 +13,7 @@ async function follow(t: TestContext, prism: TestPrism, token: string, from: num
 
 const told = (client: WebSocketClient) => client.all({ op: "event" }).map(({ type, data }) => [type, data]);
 
-test("S2-97: the stream system is for holders of system:status, by any credential that carries it, and nobody publishes to it", async (t) => {
+test("S2-97: only holders of system:status follow the stream system, by any credential, and no caller can publish to it", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma", ["User"]);
   const vera = await makeUser(prism, "vera", ["Viewer"]);
@@ -44,7 +44,7 @@ test("S2-97: the stream system is for holders of system:status, by any credentia
   });
 });
 
-test("5.1: the stream system tells what begins and what is over, live and later", async (t) => {
+test("the stream system reports the start and end of conditions, live and in its history", async (t) => {
   const prism = await startPrism(t);
   const { client } = await follow(t, prism, prism.adminToken);
   const { parts } = prism;
@@ -82,14 +82,14 @@ test("5.1: the stream system tells what begins and what is over, live and later"
   );
   assert.deepEqual(told(client).slice(1), expected.slice(1));
 
-  await t.test("a thousand dead jobs are fifty notices and a number", async () => {
+  await t.test("a thousand dead jobs make fifty entries and a count", async () => {
     for (let n = 0; n < 1000; n++) parts.base.bus.emit("job:dead", { id: String(n), queue: "q", kind: "k" });
     const more = await client.expect({ type: "jobs.dead" });
     assert.deepEqual(more["data"], { more: 950 });
     assert.equal(client.all({ type: "job.dead" }).length, 51);
   });
 
-  await t.test("that the server stopped is read by whoever comes back", async (t) => {
+  await t.test("a client that resumes reads that the server stopped", async (t) => {
     const last = client.all({ op: "event" }).at(-1)?.["offset"] as number;
     await queueControl.pause("messages");
     await prism.restart();
@@ -103,7 +103,7 @@ test("5.1: the stream system tells what begins and what is over, live and later"
   });
 });
 
-test("5.1: the stream system tells of a module that was not loaded, and of one that is well again", async (t) => {
+test("the stream system reports a module that failed to load, and its recovery", async (t) => {
   const modules = new ModuleDir(t);
   modules.put("shop", moduleText("shop", "throw new Error('shelves are empty');"));
   const prism = await startWith(t, modules);

@@ -32,7 +32,7 @@ const titles = (client: WebSocketClient): unknown[] =>
 const offsets = (client: WebSocketClient): number[] =>
   client.messages.flatMap(({ task, offset }) => (task ? [Number(offset)] : []));
 
-test("the whole conversation, byte for byte", async (t) => {
+test("all messages, byte for byte", async (t) => {
   const clock = new FakeClock(NOW);
   const prism = await startPrism(t, { clock });
   const client = await open(t, prism);
@@ -42,7 +42,7 @@ test("the whole conversation, byte for byte", async (t) => {
     return client.texts[heard++] ?? "";
   };
 
-  await t.test("S3-30: it opens by ?token= and says that it is connected", async () => {
+  await t.test("S3-30: it opens by ?token= and sends CONNECTED", async () => {
     assert.equal(await next(), `{"type":"CONNECTED","timestamp":${NOW}}`);
   });
 
@@ -52,7 +52,7 @@ test("the whole conversation, byte for byte", async (t) => {
     assert.equal(await next(), `{"type":"PONG","timestamp":${NOW + 1}}`);
   });
 
-  await t.test("S3-32 S3-33 S3-12: who has subscribed is told what is made, changed and deleted", async () => {
+  await t.test("S3-32 S3-33 S3-12: a subscriber receives created, changed and deleted tasks", async () => {
     await make(prism, "before");
     client.send(JSON.stringify({ type: "SUBSCRIBE_TASKS" }));
     assert.equal(await next(), '{"type":"TASKS_SUBSCRIBED","offset":1}');
@@ -70,7 +70,7 @@ test("the whole conversation, byte for byte", async (t) => {
     assert.equal(await next(), `{"type":"TASK_DELETED","task":${changed.text},"taskId":"${id}","offset":4,${then}`);
   });
 
-  await t.test("S3-32: who has unsubscribed is told nothing more, and may subscribe again", async () => {
+  await t.test("S3-32: after unsubscribing nothing arrives, and the client may subscribe again", async () => {
     client.send(JSON.stringify({ type: "UNSUBSCRIBE_TASKS" }));
     assert.equal(await next(), '{"type":"TASKS_UNSUBSCRIBED"}');
     await make(prism, "unheard");
@@ -87,7 +87,7 @@ test("the whole conversation, byte for byte", async (t) => {
     assert.match(await next(), /^\{"type":"TASKS_SUBSCRIBED"/);
   });
 
-  await t.test("what cannot be done is an error, and the socket stays", async () => {
+  await t.test("a refused request gets an error, and the socket stays open", async () => {
     for (const said of [
       { type: "SUBSCRIBE" },
       { type: "SUBSCRIBE_TASKS", since: -1 },
@@ -105,7 +105,7 @@ test("the whole conversation, byte for byte", async (t) => {
   });
 });
 
-test("S3-13: with `since` a client gets what it missed, in order, and then goes on live", async (t) => {
+test("S3-13: with `since` a client receives missed entries, in order, then live ones", async (t) => {
   const prism = await startPrism(t);
   const first = await follow(t, prism);
   await make(prism, "a");
@@ -122,7 +122,7 @@ test("S3-13: with `since` a client gets what it missed, in order, and then goes 
   assert.deepEqual(behind.all({ type: "GAP" }), [{ type: "GAP", from: 1000, to: 0 }]);
 });
 
-test("a second SUBSCRIBE takes nothing from the first, which may still have much to send", async (t) => {
+test("a second SUBSCRIBE does not cut off the replay of the first", async (t) => {
   const prism = await startPrism(t);
   for (let i = 0; i < 150; i++) await make(prism, String(i));
   const client = await open(t, prism);
@@ -137,7 +137,7 @@ test("a second SUBSCRIBE takes nothing from the first, which may still have much
   );
 });
 
-test("a socket tells of its user's tasks only, whatever the user may read", async (t) => {
+test("a socket sends only its user's own tasks, whatever the user may read", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma", ["User"]);
   const admin = await follow(t, prism, prism.adminToken, 0);
@@ -168,7 +168,7 @@ test("the same entries come over the native socket's stream tasks:me", async (t)
   );
 });
 
-test("S3-10 S3-38: who may not follow is answered before there is a socket; credentials may stand in every place", async (t) => {
+test("S3-10 S3-38: a caller without rights is refused before the upgrade; credentials are accepted in every position", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma", ["User"]);
   const eve = await makeUser(prism, "eve", ["Auditor"]);
@@ -204,7 +204,7 @@ test("S3-10 S3-38: who may not follow is answered before there is a socket; cred
   }
 });
 
-test("a right to tasks that is taken, and a token that ends, end the socket", async (t) => {
+test("a revoked right to tasks, and an expired token, close the socket", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "auth.accessExpires": "50s" } });
   const uma = await makeUser(prism, "uma", ["User"]);
@@ -219,7 +219,7 @@ test("a right to tasks that is taken, and a token that ends, end the socket", as
   assert.deepEqual(await ended.end, { code: 4401, reason: "expired" });
 });
 
-test("S3-11: task sockets are counted by themselves, and their user is present", async (t) => {
+test("S3-11: task sockets have their own count, and their user is present", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma", ["User"]);
   const client = await open(t, prism, uma.token);
@@ -238,7 +238,7 @@ test("S3-11: task sockets are counted by themselves, and their user is present",
   await eventually("it is gone", () => prism.parts.core.live.connections.counts.tasks === 0);
 });
 
-test("a write that fails tells nobody, and takes no place in the stream", async (t) => {
+test("a failed write sends nothing and uses no offset", async (t) => {
   const prism = await startPrism(t);
   const client = await follow(t, prism);
   const { id } = await make(prism, "t");
@@ -254,7 +254,7 @@ test("a write that fails tells nobody, and takes no place in the stream", async 
   assert.deepEqual(offsets(client), [1, 2]);
 });
 
-test("S3-38: tasks are sent compressed where the client can read that, and say the same", async (t) => {
+test("S3-38: tasks are compressed if the client accepts it, with the same content", async (t) => {
   const prism = await startPrism(t);
   const url = `${prism.wsUrl}/ws/updates?token=${prism.adminToken}`;
   const clients = await Promise.all(

@@ -22,7 +22,7 @@ async function refusalOf(connecting: Promise<LiveClient | WebSocketClient>): Pro
   }
 }
 
-test("a page of an origin that is not listed is refused, whatever its credential", async (t) => {
+test("a page of an unlisted origin is refused, whatever its credential", async (t) => {
   const server = await LiveServer.start(t, {
     settings: { "cors.origins": "https://app.example.com", publicUrl: "http://localhost:4000/prism" },
   });
@@ -41,7 +41,7 @@ test("a page of an origin that is not listed is refused, whatever its credential
   }
 });
 
-test("in development without a list any port of this machine may connect, and nobody else", async (t) => {
+test("in development without a list only pages of this machine may connect, on any port", async (t) => {
   const server = await LiveServer.start(t);
   for (const protocol of PROTOCOLS) {
     for (const [origin, answer] of [
@@ -55,7 +55,7 @@ test("in development without a list any port of this machine may connect, and no
   }
 });
 
-test("a plain request is told to upgrade", async (t) => {
+test("a plain request gets 426", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
   for (const path of ["/ws", `/realtime/${shop.id}`, `/api/v1/realtime/${shop.id}`]) {
@@ -91,7 +91,7 @@ test("an upgrade with a wrong version, key or path gets an HTTP answer and no so
   }
 });
 
-test("a project is refused as the caller may know of it", async (t) => {
+test("an inaccessible project is refused with 403 or 404, by what the caller may know", async (t) => {
   const server = await LiveServer.start(t);
   const { prism, projectId } = server;
   const other = await makeProject(prism, "other");
@@ -116,7 +116,7 @@ test("a project is refused as the caller may know of it", async (t) => {
   }
 });
 
-test("an offset that is none is refused before the stream begins", async (t) => {
+test("an invalid offset is refused before the stream starts", async (t) => {
   const server = await LiveServer.start(t);
   const { prism, projectId } = server;
   for (const from of ["-1", "1.5", "abc", "0x1", "1e3", "99999999999999999999", "1%00", "Latest"]) {
@@ -135,7 +135,7 @@ test("an offset that is none is refused before the stream begins", async (t) => 
   assert.deepEqual([reply.status, reply.body.error.code], [400, "VALIDATION_FAILED"]);
 });
 
-test("one connection too many of a caller, of an address or in all is refused, and there is room again when one has gone", async (t) => {
+test("connections beyond the limits per caller, per address and in total are refused until another one closes", async (t) => {
   for (const [name, settings, limit, answer] of [
     ["of a user", { "realtime.maxPerUser": "2" }, 2, "429 RATE_LIMITED"],
     ["of an address", { "realtime.maxPerIp": "3" }, 3, "429 RATE_LIMITED"],

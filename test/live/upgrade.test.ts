@@ -16,7 +16,7 @@ function frameOf(text: string): Buffer {
   return Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)]);
 }
 
-test("a socket is open for good, whatever the request said of its connection and whether its token is new or known", async (t) => {
+test("a socket stays open, whatever the request's Connection header and whether its token is new or cached", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
   const { token } = await makeUser(prism, "uma", ["Admin"]);
@@ -36,7 +36,7 @@ test("a socket is open for good, whatever the request said of its connection and
   }
 });
 
-test("while the server drains nobody new is let in: a socket opened then would not be told to go", async (t) => {
+test("while the server drains no connection is accepted, because it would miss the drain", async (t) => {
   const server = await LiveServer.start(t);
   // Enough to be told in several parts, so that the drain takes its time.
   const clients = await Promise.all(Array.from({ length: 30 }, () => server.connect(nativeProtocol)));
@@ -54,7 +54,7 @@ test("while the server drains nobody new is let in: a socket opened then would n
 // The allocator fills freed memory with bytes in which uWebSockets, where it mistakes a new socket
 // for a response (see Exchange.upgrade), reads that the connection is to be closed: what happens
 // once in hundreds of upgrades otherwise happens once in twenty.
-test("sockets opened with tokens that were never seen before all stay open", async (t) => {
+test("sockets opened with tokens that are not cached all stay open", async (t) => {
   const server = await SpawnedServer.start(t, { MALLOC_PERTURB_: "16" });
   const { url } = server.target;
   for (let i = 0; i < 8; i++) {

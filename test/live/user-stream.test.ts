@@ -42,7 +42,7 @@ function isDelivered(prism: TestPrism, offset: unknown): boolean {
   return scalarOf<number>(prism, "select delivered from notification_recipients where seq = ?", offset) === 1;
 }
 
-test("everything that happens to a notification comes over its user's stream, to all devices, in one order", async (t) => {
+test("all changes of a notification arrive on its user's stream, on all devices, in one order", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");
@@ -114,7 +114,7 @@ test("S0-41: the action notify of a timer is saved and reaches the live socket",
   );
 });
 
-test("S1-03: a user's stream is resumed by offset: from the beginning, behind one, and beyond the head", async (t) => {
+test("S1-03: a user's stream resumes by offset: from the start, after an entry, and beyond the head", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");
@@ -153,7 +153,7 @@ test("S1-03: a user's stream is resumed by offset: from the beginning, behind on
   assert.deepEqual(all.all({ op: "gap" }).concat(behind.all({ op: "gap" })), []);
 });
 
-test("S2-66: what a socket has taken counts as delivered; a client that says it acknowledges decides itself", async (t) => {
+test("S2-66: an entry that a socket accepted counts as delivered, unless its client acknowledges entries itself", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");
@@ -179,7 +179,7 @@ test("S2-66: what a socket has taken counts as delivered; a client that says it 
   );
 });
 
-test("S2-131: what came while nobody listened is undelivered until the client resumes", async (t) => {
+test("S2-131: entries sent without a listener are undelivered until the client resumes", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   await notify(prism, uma, "missed");
