@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { RunningCli, runCli } from "./run-cli.ts";
+import { makeDatabase, RunningCli, runCli } from "./run-cli.ts";
 
 interface Health {
   readonly status: string;
@@ -14,6 +14,7 @@ const PASSWORD = "a long enough password";
 test("at maxDbBytes only ingest is refused: reads, logins and deletes go on, health and doctor report it, and a delete reopens it", async (t) => {
   const cwd = temporaryDir(t);
   const env = { PRISM_MAX_DB_BYTES: "8000000", PRISM_AUTH_BCRYPT_COST: "4", PRISM_RATE_LIMIT_ENABLED: "false" };
+  await makeDatabase({ cwd, env });
   const made = await runCli(["user", "create", "--username", "ann", "--role", "Admin", "--stdin"], {
     cwd,
     env,

@@ -3,7 +3,7 @@ import test, { type TestContext } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { RunningCli, runCli, runJson } from "./run-cli.ts";
+import { makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 interface Printed {
   readonly error: {
@@ -121,6 +121,7 @@ async function failureOf(
 
 async function madeDir(t: TestContext): Promise<string> {
   const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
   await runJson(["user", "create", "--username", "ann", "--role", "Admin"], { cwd });
   return cwd;
 }
