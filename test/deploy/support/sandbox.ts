@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   copyFileSync,
@@ -90,7 +91,13 @@ export interface Sandboxed {
  */
 export function runSandboxed(t: TestContext, options: SandboxOptions): Sandboxed {
   const child = spawn("unshare", unshareArguments(options), { env: options.env, stdio: ["ignore", "pipe", "pipe"] });
-  t.after(() => child.kill("SIGKILL"));
+  t.after(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "close");
+    // Each: the child's wish to be killed with its parent is lost when it changes its user.
+    for (const pid of [...descendants(child.pid ?? 0), child.pid ?? 0]) process.kill(pid, "SIGKILL");
+    await ended;
+  });
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream?.on("data", (part: Buffer) => {
@@ -123,7 +130,7 @@ exec setpriv --no-new-privs chroot --userspec="$user" "$root" "$@"
 `;
 
 function unshareArguments({ root, writable, uid, gid, command }: SandboxOptions): string[] {
-  const namespaces = ["--mount", "--ipc", "--uts", "--pid", "--fork", "--kill-child"];
+  const namespaces = ["--mount", "--ipc", "--uts", "--pid", "--fork"];
   // Without root: a user namespace, in which this user is root and the only user.
   const isRoot = process.getuid?.() === 0;
   const user = isRoot ? `${uid}:${gid}` : "0:0";
