@@ -48,8 +48,7 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery }: Service
 }
 
 /**
- * @param change null: anybody's rights may be others, as after a command that wrote beside the
- * server
+ * @param change null: all rights are read again, as after a test that wrote to the database
  */
 export function forgetRights({ access, live, pipeline }: Core, change: RightsChange | null): void {
   const { principals, projects, reads } = access;

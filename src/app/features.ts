@@ -33,6 +33,7 @@ import { tasksFeature } from "../features/tasks/routes.ts";
 import { scheduledRoutes } from "../features/timers/index.ts";
 import { timeFeature } from "../features/timers/routes.ts";
 import type { Feature } from "../module/feature.ts";
+import { maintenanceFeature } from "./operator-routes.ts";
 import type { Parts } from "./parts.ts";
 
 /**
@@ -214,7 +215,8 @@ function jobFeatures({ base, core, services }: Parts): Feature[] {
 }
 
 /** Features for operators. */
-function operatorFeatures({ base, core, http, services, upkeep }: Parts): Feature[] {
+function operatorFeatures(parts: Parts): Feature[] {
+  const { base, core, http, services, upkeep } = parts;
   const { database: db, clock, clockTrust, config, metrics, settings, startedAt, storage, store } = base;
   const { runner } = core.jobs;
   const { backlog, events: pipeline, rules, channels } = core.pipeline;
@@ -229,6 +231,7 @@ function operatorFeatures({ base, core, http, services, upkeep }: Parts): Featur
     );
   return [
     auditFeature({ db, dataDir: config.dataDir, auditKey: store.auditKey, auditHead }),
+    maintenanceFeature(parts),
     modulesFeature({ loaded }),
     operationsFeature({
       health: { clock, startedAt, kernel, storage, store, backlog },

@@ -26,7 +26,6 @@ export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> 
 
 /** Call it once the server listens. */
 export async function startWork({ base, core, services, upkeep }: Parts): Promise<void> {
-  upkeep.foreign.start();
   upkeep.usage.start();
   upkeep.retention.start();
   core.pipeline.backlog.start();

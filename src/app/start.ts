@@ -7,8 +7,9 @@ import { openHttp } from "./open-http.ts";
 import { openServices } from "./open-services.ts";
 import { type BaseOptions, openBase } from "./open-store.ts";
 import { openUpkeep } from "./open-upkeep.ts";
+import { exclusiveFeature } from "./operator-routes.ts";
 import type { Parts } from "./parts.ts";
-import { registerFeatures, servicesOf } from "./register-features.ts";
+import { registerFeature, registerFeatures, servicesOf } from "./register-features.ts";
 import { startCore } from "./start-core.ts";
 import { stop, stopCommand } from "./stop.ts";
 
@@ -68,6 +69,7 @@ export async function startCommandApp(options: BaseOptions, socket: string): Pro
     tls: { certFile: undefined, keyFile: undefined },
   };
   const parts = await openParts({ ...options, config: { ...config, ...forOne } });
+  await registerFeature(exclusiveFeature(parts), parts);
   const { lastSeq } = parts.upkeep.auditHead;
   parts.http.listener.listenControl(socket);
   return { stop: () => stopCommand(parts, lastSeq) };

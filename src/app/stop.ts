@@ -22,7 +22,6 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   const { connections, presence } = core.live;
   const { shutdownMs } = base.config;
   bus.emit("system:stopping");
-  upkeep.foreign.stop();
   upkeep.descriptors.stop();
   listener.stopListening();
   const deadline = Date.now() + shutdownMs;

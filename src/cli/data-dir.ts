@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, lchownSync, lstatSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { sudoAs } from "../config/config-file.ts";
 import { type Config, type LoadedConfig, sealedBoxOf, sourceOf } from "../config/load.ts";
@@ -34,13 +34,17 @@ export function tryLockDataDir(places: DataPlaces): DataDirLock | undefined {
 }
 
 /**
- * What root would make there, the service could not open afterwards. @throws CommandError 4 for
- * root, where the data directory is another user's
+ * Files that root has made in another user's data directory become that user's: the service has to
+ * open them.
  */
-export function refuseForeignOwner(dataDir: string): void {
-  if (process.geteuid?.() !== 0 || statSync(dataDir).uid === 0) return;
-  const advice = `run the command as the owner: ${sudoAs(dataDir)}`;
-  throw new CommandError(EXIT.unreachable, `no server runs on ${dataDir}, which is another user's; ${advice}`);
+export function giveToOwner(dataDir: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, gid } = statSync(dataDir);
+  if (uid === 0) return;
+  for (const name of readdirSync(dataDir)) {
+    const path = join(dataDir, name);
+    if (lstatSync(path, { throwIfNoEntry: false })?.uid === 0) lchownSync(path, uid, gid);
+  }
 }
 
 /** Runs work under {@link lockDataDir}. */

@@ -7,7 +7,7 @@ import { CONTROL_SOCKET } from "../core/listening.ts";
 import type { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { type Context, isOnline, refuseUrl } from "./context.ts";
 import { ControlTransport, socketState } from "./control-transport.ts";
-import { heldBy, refuseForeignOwner, requireDatabase, tryLockDataDir } from "./data-dir.ts";
+import { giveToOwner, heldBy, requireDatabase, tryLockDataDir } from "./data-dir.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { ServerClient, serverOf, tokenOf } from "./server-client.ts";
 
@@ -25,6 +25,8 @@ export interface ServerUse {
    * PRISM_URL names.
    */
   readonly localOnly?: string;
+  /** The command needs the data directory for itself: a server that runs is an error. */
+  readonly alone?: boolean;
 }
 
 /**
@@ -38,13 +40,14 @@ export interface ServerUse {
 export async function withServer<T>(
   context: Context,
   work: (api: ServerClient) => Promise<T>,
-  { mustRun = false, localOnly }: ServerUse = {},
+  { mustRun = false, localOnly, alone = false }: ServerUse = {},
 ): Promise<T> {
   if (localOnly !== undefined) refuseUrl(context, localOnly);
   else if (isOnline(context)) return work(await serverOf(context));
   const loaded = context.loadConfig("none");
   const { dataDir } = loaded.config;
   const socket = join(dataDir, CONTROL_SOCKET);
+  if (alone) return inProcess(context, loaded, work, () => Promise.reject(heldBy(loaded.config)));
   const state = await socketState(socket);
   if (state === "open") return overSocket(context, socket, dataDir, work);
   const hasToken = localOnly === undefined && tokenOf(context) !== undefined;
@@ -54,7 +57,7 @@ export async function withServer<T>(
       `the server of ${dataDir} is another user's: run ${sudoAs(socket, dataDir)}${localOnly === undefined ? ", or give a token (--token, PRISM_TOKEN)" : ""}`,
     );
   if (state === "denied" || mustRun) return work(await serverOf(context));
-  return inProcess(context, loaded, socket, work);
+  return inProcess(context, loaded, work);
 }
 
 async function overSocket<T>(
@@ -71,29 +74,45 @@ async function overSocket<T>(
   }
 }
 
-/** The core of the server, for this command alone. */
-async function inProcess<T>(
+/** The core of the server, for this command alone. @param served what to do with a server that starts. */
+function inProcess<T>(
   context: Context,
   loaded: LoadedConfig,
-  socket: string,
   work: (api: ServerClient) => Promise<T>,
+  served = work,
 ): Promise<T> {
-  const { dataDir } = loaded.config;
   requireDatabase(loaded);
-  refuseForeignOwner(dataDir);
-  const lock = await lockUnlessServed(loaded, socket);
-  if (!lock) return overSocket(context, socket, dataDir, work);
-  try {
+  return servedOrLocked(context, loaded, served, async () => {
     const { config, warnings } = context.loadConfig("encryption");
     const { startCommandApp } = await import("../app/start.ts");
-    const path = join(dataDir, COMMAND_SOCKET);
+    const path = join(config.dataDir, COMMAND_SOCKET);
     const app = await startCommandApp({ config, warnings, log: commandLog(context, loaded), onFatal: fail }, path);
     try {
-      return await overSocket(context, path, dataDir, work);
+      return await overSocket(context, path, config.dataDir, work);
     } finally {
       await app.stop();
     }
+  });
+}
+
+/**
+ * Runs `served` with the server of the data directory where one runs, `locked` under the lock where
+ * none does. @throws CommandError 4 while another process holds the directory
+ */
+export async function servedOrLocked<T>(
+  context: Context,
+  loaded: LoadedConfig,
+  served: (api: ServerClient) => Promise<T>,
+  locked: () => Promise<T> | T,
+): Promise<T> {
+  const { dataDir } = loaded.config;
+  const socket = join(dataDir, CONTROL_SOCKET);
+  const lock = await lockUnlessServed(loaded, socket);
+  if (!lock) return overSocket(context, socket, dataDir, served);
+  try {
+    return await locked();
   } finally {
+    giveToOwner(dataDir);
     lock.release();
   }
 }

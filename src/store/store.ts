@@ -27,8 +27,8 @@ export interface StoreOptions {
    */
   readonly writer: "main" | "thread" | "adaptive";
   /**
-   * True for the server, which holds the data directory's lock and gives the offsets; false for a
-   * command that writes beside it.
+   * True for a core, which holds the data directory's lock and gives the offsets; false for a
+   * restore, which prepares a file that no core has opened.
    */
   readonly isOwner: boolean;
   /** File outside the database in which the server records its progress. */
@@ -75,6 +75,7 @@ export interface Store {
 }
 
 const BUSY_TIMEOUT_MS = 5000;
+const LOCAL_BUSY_MS = 100;
 
 /**
  * Opens the store. The schema must be current. @throws DataDirRefused, UnsealError when the
@@ -194,9 +195,9 @@ function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptivePa
   const openThread = (onDeath: (error: Error) => void): WriterPort =>
     new ThreadWriter({ options: { file, maxBytes, busyTimeoutMs }, auditKey }, onDeath);
   if (writer === "thread") return openThread(onWriterDeath);
-  // Waiting inside SQLite would block the event loop.
-  const connection = openForWriting({ file, maxBytes, busyTimeoutMs: 0 });
-  const local = new LocalWriter(new WritingConnection(connection, auditKey, maxBytes), busyTimeoutMs);
+  // SQLite waits inside the event loop; only a tool beside Prism, which is alone, can hold the file.
+  const connection = openForWriting({ file, maxBytes, busyTimeoutMs: Math.min(busyTimeoutMs, LOCAL_BUSY_MS) });
+  const local = new LocalWriter(new WritingConnection(connection, auditKey, maxBytes));
   if (writer === "main") return local;
   const adaptive: AdaptiveWriter = new AdaptiveWriter({
     local,

@@ -83,7 +83,7 @@ test("S4-17, 12.10 backup.create: beside a server, an archive of mode 0600 that 
     "select resourceType, actor, metadata from audit_log where action = 'backup.create'",
   );
   assert.equal(record?.resourceType, "backup");
-  assert.equal(JSON.parse(record?.actor ?? "{}").type, "cli");
+  assert.equal(JSON.parse(record?.actor ?? "{}").type, "operator");
   assert.deepEqual(JSON.parse(record?.metadata ?? "{}"), {
     bytes: made.bytes,
     sha256: made.sha256,

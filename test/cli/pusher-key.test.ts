@@ -86,7 +86,7 @@ test("S2-55: key pusher --rotate gives the app another secret and leaves a recor
     .all();
   assert.deepEqual(
     rows.map(({ actor, ...row }) => ({ ...row, by: (JSON.parse(actor) as { type: string }).type })),
-    [1, 2].map(() => ({ metadata: "{}", resourceType: "pusher_app", resourceId: first.appId, by: "cli" })),
+    [1, 2].map(() => ({ metadata: "{}", resourceType: "pusher_app", resourceId: first.appId, by: "operator" })),
   );
 });
 

@@ -127,10 +127,10 @@ test("S4-37 12.8 key rotate --encryption: then the old key can go", async (t) =>
   assert.deepEqual(
     recorded.body.data.map(({ metadata, actor }) => [metadata, actor.type]),
     [
-      [{ column: "push_devices.token", values: 52 }, "cli"],
-      [{ column: "push_devices.token", values: 200 }, "cli"],
-      [{ column: "push_devices.token", values: 200 }, "cli"],
-      [{ column: "settings.value", values: 2 }, "cli"],
+      [{ column: "push_devices.token", values: 52 }, "operator"],
+      [{ column: "push_devices.token", values: 200 }, "operator"],
+      [{ column: "push_devices.token", values: 200 }, "operator"],
+      [{ column: "settings.value", values: 2 }, "operator"],
     ],
   );
 });

@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { describe, test } from "node:test";
 import { toRfc3339 } from "../../src/core/clock.ts";
 import { createServiceToken, revokeServiceToken } from "../../src/features/access/users/create-user.ts";
 import { logIn, makeAccount } from "../features/access/sessions/support/auth-client.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
-import { makeUser } from "../helpers/people.ts";
-import { openBeside } from "../helpers/store.ts";
 import { numbersOf } from "./support/live-client.ts";
 import { LiveServer, PROTOCOLS, TOKEN_PROTOCOLS } from "./support/live-server.ts";
 
@@ -42,16 +39,6 @@ for (const protocol of PROTOCOLS) {
       assert.equal(await client.end, protocol.ends.unauthenticated);
       await server.feedOf(protocol).publish();
       await eventually("the other hears", () => numbersOf(other).length === 1);
-    });
-
-    test("D35: an account that is disabled by a command beside the server loses its connections", async (t) => {
-      const server = await LiveServer.start(t);
-      const uma = await makeUser(server.prism, "uma", ROLES);
-      const client = await server.connect(protocol, { token: uma.token });
-      openBeside(t, join(server.prism.dir, "prism.db"))
-        .prepare("update users set status = 'disabled' where id = ?")
-        .run(uma.id);
-      assert.equal(await client.end, protocol.ends.unauthenticated);
     });
   });
 }

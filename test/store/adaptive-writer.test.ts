@@ -62,20 +62,6 @@ test("it stays in the main thread while there is little to do", async (t) => {
   assert.equal(hasMoved(store), false);
 });
 
-test("what other processes wrote around the move is noticed", async (t) => {
-  const store = openTestStore(t, { writer: "adaptive" });
-  const before = await store.port.dataVersion();
-  await eventually("the writer has moved", async () => {
-    await beBusy(store);
-    return hasMoved(store);
-  });
-  const after = await store.port.dataVersion();
-  assert.notEqual(after, before);
-  assert.equal(await store.port.dataVersion(), after);
-  openBeside(t, store.file).exec("insert into settings (key, value, updatedAt) values ('test.beside', '1', 0)");
-  assert.notEqual(await store.port.dataVersion(), after);
-});
-
 test("a store that is closed in the middle of the move closes cleanly", async (t) => {
   const store = openTestStore(t, { writer: "adaptive" });
   await beBusy(store);

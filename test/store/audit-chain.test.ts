@@ -216,16 +216,6 @@ test("retention alone may delete: with the gate open, inside its transaction", a
   assert.throws(() => openBeside(t, store.file).exec("delete from audit_log"), { message: "audit_log is append-only" });
 });
 
-testBothWriters("a command that writes beside the server continues the same chain", async (t, writer) => {
-  const server = openTestStore(t, { writer });
-  const command = openTestStore(t, { file: server.file, isOwner: false });
-  assert.deepEqual(command.auditKey, server.auditKey);
-  const work: Promise<void>[] = [];
-  for (let i = 0; i < 20; i++) work.push(record(server, 1), record(command, 1));
-  await Promise.all(work);
-  assert.deepEqual(await verify(server), { ok: true, checked: 40 });
-});
-
 test("the audit key is made once, is kept sealed, and opens only with the encryption key it was sealed under", (t) => {
   const connection = openBeside(t, temporaryDatabase(t));
   const made = loadAuditKey(connection, new SealedBox([TEST_KEY]));

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import test from "node:test";
 import { Committer, emptyContent } from "../../src/store/commit/committer.ts";
 import type { Effects } from "../../src/store/commit/write-set.ts";
 import { undecidedRows } from "../../src/store/commit/write-set.ts";
@@ -247,23 +248,20 @@ testBothWriters("a read-only database fails sets and transactions as unavailable
   assert.equal(await store.canWrite(), false);
 });
 
-testBothWriters(
-  "a file that another process holds is waited for, without stopping the event loop",
-  async (t, writer) => {
-    const store = openTestStore(t, { writer });
-    const beside = openBeside(t, store.file);
-    beside.exec("begin immediate");
-    const source = new TestSource(store.committer);
-    let isSettled = false;
-    const write = source.writeEvent().finally(() => {
-      isSettled = true;
-    });
-    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
-    assert.equal(isSettled, false);
-    beside.exec("commit");
-    assert.deepEqual((await write).outcome, WRITTEN);
-  },
-);
+test("a file that another process holds is waited for by the thread, without stopping the event loop", async (t) => {
+  const store = openTestStore(t, { writer: "thread" });
+  const beside = openBeside(t, store.file);
+  beside.exec("begin immediate");
+  const source = new TestSource(store.committer);
+  let isSettled = false;
+  const write = source.writeEvent().finally(() => {
+    isSettled = true;
+  });
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal(isSettled, false);
+  beside.exec("commit");
+  assert.deepEqual((await write).outcome, WRITTEN);
+});
 
 testBothWriters(
   "a file that is held too long fails the set as busy, and the next one is tried anew",

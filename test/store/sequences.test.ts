@@ -121,19 +121,6 @@ test("a stop that cannot leave the positions is no failure: the next start takes
   );
 });
 
-test("a command beside the server neither uses nor moves the counters", async (t) => {
-  const server = openTestStore(t);
-  const source = new TestSource(server.committer);
-  await source.writeEvent();
-  const command = openTestStore(t, { file: server.file, isOwner: false });
-  await command.database.write((trx) =>
-    trx.insertInto("settings").values({ key: "k", value: 1, updatedAt: 0 }).execute(),
-  );
-  await command.close();
-  assert.deepEqual(settings(server), { "sequence.events": BLOCK });
-  assert.equal((await source.writeEvent()).seq, 2);
-});
-
 test("no order of draws, commits, failures and crashes gives a number twice or out of order", () => {
   const step = fc.constantFrom("draw", "commit", "fail", "crash", "stop");
   fc.assert(

@@ -107,15 +107,6 @@ testBothWriters("whether the database can be written is found out in turn with o
   assert.equal(await store.canWrite(), true);
 });
 
-testBothWriters("a commit of another process shows in the data version, our own do not", async (t, writer) => {
-  const store = openTestStore(t, { writer });
-  const before = await store.port.dataVersion();
-  await new TestSource(store.committer).writeEvent();
-  assert.equal(await store.port.dataVersion(), before);
-  openBeside(t, store.file).exec("insert into settings (key, value, updatedAt) values ('k', 1, 1)");
-  assert.notEqual(await store.port.dataVersion(), before);
-});
-
 test("a database whose audit key was sealed under another encryption key is not opened", (t) => {
   const file = temporaryDatabase(t);
   const open = (byte: number): ReturnType<typeof openStore> =>

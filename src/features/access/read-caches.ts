@@ -113,12 +113,6 @@ export class ReadCaches {
     this.tasks = new OwnerCache(options);
     this.profiles = new OwnerCache(options);
   }
-
-  /** Another process has written to the database. */
-  changedAll(): void {
-    this.tasks.changedAll();
-    this.profiles.changedAll();
-  }
 }
 
 /** @param etag of the answer; empty for none. */

@@ -45,8 +45,18 @@ export interface BackupParts {
   /** Checks the archive as a restore would, before it gets its name. */
   readonly verify: boolean;
   readonly free?: FreeBytes;
+  /** Records the archive in the audit trail, before it gets its name. */
+  record(entry: BackupRecord): Promise<void> | void;
   /** Progress. Each byte is copied twice: from the database, and into the archive. */
   onBytes(bytes: number, ofBytes: number): void;
+}
+
+/** What the audit trail has of a backup. */
+export interface BackupRecord {
+  readonly id: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly withSecrets: boolean;
 }
 
 export interface Backup extends WrittenArchive {
@@ -92,7 +102,13 @@ export async function createBackup(parts: BackupParts): Promise<Backup> {
     const partial = join(work, "archive");
     const written = await writeArchive(partial, manifest, members, clock.now(), counting(parts, total));
     if (verify) await readBack(partial);
-    record(parts, facts.id, written);
+    // An unrecorded archive must not exist.
+    await parts.record({
+      id: facts.id,
+      bytes: written.bytes,
+      sha256: written.sha256,
+      withSecrets: parts.passphrase !== undefined,
+    });
     // A file with this name may have been created in the meantime.
     requireNew(file);
     renameSync(partial, file);
@@ -202,9 +218,11 @@ async function readBack(file: string): Promise<void> {
   }
 }
 
-/** Before the archive gets its name: an unrecorded archive must not exist. */
-function record({ config, clock, passphrase }: BackupParts, id: string, { bytes, sha256 }: WrittenArchive): void {
-  const metadata = { bytes, sha256, withSecrets: passphrase !== undefined };
+/**
+ * {@link BackupParts.record} into the database itself, whose schema may be behind. The caller holds
+ * the lock on the data directory.
+ */
+export function recordInFile(config: Config, { id, ...metadata }: BackupRecord, clock: Clock): void {
   const entry = { action: "backup.create", resourceType: "backup", resourceId: id, metadata };
   const row = runAs(COMMAND_LINE, () => auditRow(entry, clock.now()));
   appendAudit(config.databaseFile, sealedBoxOf(config), row);

@@ -7,4 +7,11 @@ export {
   maySubscribe,
   userChannel,
 } from "./channel-access.ts";
-export { openPusherApp, type PusherApp, type PusherOwn, signChannel, signUser } from "./pusher-app.ts";
+export {
+  openPusherApp,
+  type PusherApp,
+  type PusherOwn,
+  rotatePusherSecret,
+  signChannel,
+  signUser,
+} from "./pusher-app.ts";

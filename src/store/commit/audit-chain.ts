@@ -2,8 +2,8 @@ import { createHmac } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { SealedBox } from "../../core/sealed-box.ts";
 import type { AuditLogTable } from "../schema.ts";
-import { loadAuditKey } from "../sealed-settings.ts";
-import { openForWriting } from "../sqlite/connection.ts";
+import { hasAuditKey, loadAuditKey } from "../sealed-settings.ts";
+import { openForReading, openForWriting } from "../sqlite/connection.ts";
 import type { AuditRow } from "./write-set.ts";
 
 /** Previous hash of the first row. */
@@ -82,8 +82,8 @@ export class AuditChain {
 }
 
 /**
- * Adds one row to the audit trail, in a transaction of its own; also beside a running server,
- * and in a database whose schema is behind.
+ * Adds one row to the audit trail of a database that no server has open and whose schema may be
+ * behind. The caller holds the lock on its directory.
  * @throws UnsealError when the encryption key is another one, and what SQLite throws
  */
 export function appendAudit(file: string, box: SealedBox, row: AuditRow): void {
@@ -101,10 +101,14 @@ export function appendAudit(file: string, box: SealedBox, row: AuditRow): void {
  * encryption key opens it. @throws UnsealError, and errors of SQLite
  */
 export function requireAuditKey(file: string, box: SealedBox): void {
-  const connection = openForWriting({ file, busyTimeoutMs: 5000 });
+  const reader = openForReading(file);
+  const hasKey = hasAuditKey(reader);
+  // Without a key no server has run on this database: nothing else writes it.
+  const connection = hasKey ? reader : openForWriting({ file, busyTimeoutMs: 5000 });
   try {
     loadAuditKey(connection, box);
   } finally {
     connection.close();
+    reader.close();
   }
 }

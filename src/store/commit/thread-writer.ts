@@ -36,7 +36,7 @@ export function runWriterThread(data: WriterThreadData): void {
 
 function answer(connection: WritingConnection, request: ThreadRequest, onSync: () => void): WriterReply {
   try {
-    const value = request.op === "set" ? connection.commitSet(request.set, { onSync }) : perform(connection, request);
+    const value = request.op === "set" ? connection.commitSet(request.set, onSync) : perform(connection, request);
     return { ok: true, value };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

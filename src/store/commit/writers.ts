@@ -1,6 +1,5 @@
 import type { Effect } from "../effect.ts";
 import type { QueryRows } from "../sqlite/connection.ts";
-import { failureOf } from "../sqlite/sqlite-errors.ts";
 import type { CommitOutcome, WriteSet } from "./write-set.ts";
 import type { TransactionRows, WritingConnection } from "./writing-connection.ts";
 
@@ -14,7 +13,7 @@ export type WriterRequest =
   | { readonly op: "query"; readonly sql: string; readonly parameters: readonly unknown[] }
   | { readonly op: "commit"; readonly end: TransactionEnd }
   | { readonly op: "endPart"; readonly end: TransactionEnd; readonly isFirst: boolean }
-  | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "dataVersion" | "checkpoint" | "close" };
+  | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "ping" | "checkpoint" | "close" };
 
 /**
  * The interface to the writing connection, in this thread or another. It takes and returns data
@@ -73,10 +72,6 @@ export abstract class WriterPort {
     await this.ask({ op: "rollbackPart" });
   }
 
-  async dataVersion(): Promise<number> {
-    return (await this.ask({ op: "dataVersion" })) as number;
-  }
-
   async checkpoint(): Promise<void> {
     await this.ask({ op: "checkpoint" });
   }
@@ -95,72 +90,28 @@ export function perform(connection: WritingConnection, request: WriterRequest): 
       return connection.commit(request.end) as undefined;
     case "endPart":
       return connection.endPart(request.end, request.isFirst) as undefined;
-    case "dataVersion":
-      return connection.dataVersion();
     default:
       return connection[request.op]() as undefined;
   }
 }
 
-/**
- * A command beside the server may hold the file for a moment: ask again this often, for this long,
- * without stopping the event loop.
- */
-const BUSY_RETRY_MS = 5;
-
-/**
- * The writing connection in the main thread, for machines with one core. Its `busy_timeout` must be
- * 0.
- */
+/** The writing connection in the main thread, for machines with one core. */
 export class LocalWriter extends WriterPort {
-  /** A set is answered before the call returns, unless another process holds the file. */
+  /** A set is answered before the call returns. */
   onRoom: (() => void) | null = null;
-  #isBusy = false;
   readonly #connection: WritingConnection;
-  readonly #busyLimitMs: number;
 
-  /** @param busyLimitMs how long another process's lock is waited for. */
-  constructor(connection: WritingConnection, busyLimitMs: number) {
+  constructor(connection: WritingConnection) {
     super();
     this.#connection = connection;
-    this.#busyLimitMs = busyLimitMs;
   }
 
   hasRoom(): boolean {
-    return !this.#isBusy;
+    return true;
   }
 
-  commitSet(set: WriteSet, answer: (outcome: CommitOutcome) => void): void {
-    const startedAt = performance.now();
-    this.#isBusy = true;
-    const done = (outcome: CommitOutcome): void => {
-      this.#isBusy = false;
-      answer(outcome);
-    };
-    const attempt = (): void => {
-      const error = this.#tryBegin();
-      if (error === null) {
-        done(this.#connection.commitSet(set, { hasBegun: true }));
-        return;
-      }
-      const failure = failureOf(error);
-      if (failure === "busy" && performance.now() - startedAt < this.#busyLimitMs) {
-        setTimeout(attempt, BUSY_RETRY_MS);
-        return;
-      }
-      done({ ok: false, failure, superseded: false, message: error.message });
-    };
-    attempt();
-  }
-
-  override async begin(): Promise<void> {
-    const startedAt = performance.now();
-    for (;;) {
-      const error = this.#tryBegin();
-      if (error === null) return;
-      if (failureOf(error) !== "busy" || performance.now() - startedAt >= this.#busyLimitMs) throw error;
-      await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
-    }
+  commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void {
+    done(this.#connection.commitSet(set));
   }
 
   async ask(request: WriterRequest): Promise<unknown> {
@@ -169,15 +120,6 @@ export class LocalWriter extends WriterPort {
 
   /** A connection of this thread does not keep the process alive. */
   unref(): void {}
-
-  #tryBegin(): Error | null {
-    try {
-      this.#connection.begin();
-      return null;
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
-    }
-  }
 }
 
 /** Events per second that justify a thread and its 8 MB. */
@@ -199,12 +141,6 @@ export interface AdaptiveParts {
   /** @param error why the writer stays in the main thread, if it does. */
   onMoved(error: Error | null): void;
 }
-
-/**
- * More than any `data_version`: those of two connections cannot be compared, so what comes from the
- * thread must not look like what came before.
- */
-const THREAD_VERSIONS = 2 ** 40;
 
 /**
  * Starts with the writing connection in the main thread, which starts quickly and needs little
@@ -262,16 +198,6 @@ export class AdaptiveWriter extends WriterPort {
     return this.#port.ask(request);
   }
 
-  /** The main thread's writer waits for the lock of another process. */
-  override begin(): Promise<void> {
-    return this.#port.begin();
-  }
-
-  override async dataVersion(): Promise<number> {
-    const base = this.isInThread ? THREAD_VERSIONS : 0;
-    return base + (await this.#port.dataVersion());
-  }
-
   override async close(): Promise<void> {
     await this.#move;
     await this.#port.close();
@@ -304,10 +230,10 @@ export class AdaptiveWriter extends WriterPort {
     const thread = openThread();
     this.#thread = thread;
     try {
-      await thread.dataVersion();
+      await thread.ask({ op: "ping" });
       await alone(async () => {
         // The thread may have died while the move waited for the writer.
-        await thread.dataVersion();
+        await thread.ask({ op: "ping" });
         local.onRoom = null;
         thread.onRoom = this.#onRoom;
         this.#port = thread;

@@ -53,19 +53,13 @@ export class WritingConnection {
 
   /**
    * Writes a set in one transaction; never throws. When it returns `ok`, the rows are on disk.
-   * @param hasBegun the caller has already called {@link begin}. @param onSync called when the rows
-   * are written and the sync is next.
+   * @param onSync called when the rows are written and the sync is next.
    */
-  commitSet(
-    set: WriteSet,
-    { hasBegun = false, onSync }: { hasBegun?: boolean; onSync?: () => void } = {},
-  ): CommitOutcome {
-    if (set.epoch <= this.#failedEpoch) {
-      if (hasBegun) this.rollback();
+  commitSet(set: WriteSet, onSync?: () => void): CommitOutcome {
+    if (set.epoch <= this.#failedEpoch)
       return { ok: false, failure: this.#failure, superseded: true, message: "an earlier set failed" };
-    }
     try {
-      if (!hasBegun) this.#begin.run();
+      this.#begin.run();
       if (this.#limit && isIngest(set) && !this.#limit.enter()) throw limitReached();
       const written = this.#applier.apply(set);
       onSync?.();
@@ -181,13 +175,8 @@ export class WritingConnection {
     if (!this.#connection.inTransaction) throw new Error("the transaction has been rolled back");
   }
 
-  /**
-   * Grows when another process has written; our own commits do not change it
-   * (https://www.sqlite.org/pragma.html#pragma_data_version).
-   */
-  dataVersion(): number {
-    return Number(this.#connection.pragma("data_version", { simple: true }));
-  }
+  /** Answers once the connection is open and its turn has come. */
+  ping(): void {}
 
   /**
    * Moves the whole write-ahead log into the database file and empties it, unless a reader holds

@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
 import test, { after, before } from "node:test";
-import { systemClock } from "../../../src/core/clock.ts";
-import { createBackup } from "../../../src/features/backup/create-backup.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, TestPrism } from "../../helpers/prism.ts";
-import { temporaryDir } from "../../helpers/store.ts";
+import { backUp } from "../backup/support/running.ts";
 
 let prism: TestPrism;
 before(async () => {
@@ -140,17 +137,8 @@ test("free disk, size limit, last backup and certificate are figures where they 
   assert.deepEqual(samplesOf(before, "prism_certificate_expiry_timestamp_seconds"), []);
   assert.deepEqual(samplesOf(await read(), "prism_db_limit_bytes"), []);
 
-  const { config } = server.parts.base;
   const startedAt = Date.now();
-  const file = join(temporaryDir(t), "a.tar");
-  await createBackup({
-    config,
-    clock: systemClock,
-    file,
-    passphrase: undefined,
-    verify: false,
-    onBytes: () => undefined,
-  });
+  await backUp(t, server);
   const madeAt = totalOf(await read(server), "prism_last_backup_timestamp_seconds") * 1000;
   assert.ok(madeAt >= startedAt && madeAt <= Date.now());
 });

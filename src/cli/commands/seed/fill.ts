@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type { App } from "../../../app/start.ts";
+import type { AccountContext } from "../../../features/access/context.ts";
 import { createUser } from "../../../features/access/users/create-user.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
 import type { Output, Progress } from "../../output/output.ts";
 import { ServerClient } from "../../server-client.ts";
-import type { AdminStore } from "../access/admin-store.ts";
 import type { SampleAccount } from "./samples.ts";
 import * as samples from "./samples.ts";
 
@@ -24,15 +24,15 @@ export interface SeededAccount {
  * there, closed ones too, stays as it is.
  */
 export async function seedAccounts(
-  store: AdminStore,
+  accounts: AccountContext,
   wanted: readonly SampleAccount[],
   progress: Progress,
 ): Promise<SeededAccount[]> {
-  const { database, accounts } = store;
+  const { db, passwords } = accounts;
   const seeded: SeededAccount[] = [];
   for (const { username, email, name, role } of wanted) {
     progress.update(seeded.length, wanted.length);
-    const taken = await database.read
+    const taken = await db.read
       .selectFrom("users")
       .select("id")
       .where((e) => e.or([e("username", "=", username), e("email", "=", email)]))
@@ -41,8 +41,8 @@ export async function seedAccounts(
     let password: string | null = null;
     if (!taken) {
       password = randomBytes(PASSWORD_BYTES).toString("base64url");
-      const passwordHash = await (await accounts()).passwords.hash(password);
-      await database.write((trx) => createUser(store, { username, email, name, roles: [role], passwordHash }, trx));
+      const passwordHash = await passwords.hash(password);
+      await db.write((trx) => createUser(accounts, { username, email, name, roles: [role], passwordHash }, trx));
     }
     seeded.push({ username, email, role, password });
   }

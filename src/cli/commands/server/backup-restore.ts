@@ -4,7 +4,14 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { UnsealError } from "../../../core/sealed-box.ts";
-import { type Backup, createBackup, requireNew, workDirOf } from "../../../features/backup/create-backup.ts";
+import {
+  type Backup,
+  type BackupRecord,
+  createBackup,
+  recordInFile,
+  requireNew,
+  workDirOf,
+} from "../../../features/backup/create-backup.ts";
 import { ArchiveRefused } from "../../../features/backup/manifest.ts";
 import {
   type ArchiveOptions,
@@ -21,6 +28,7 @@ import { requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { mebibytes } from "../../output/output.ts";
 import { cleaningUp } from "../../output/process-ends.ts";
+import { servedOrLocked } from "../../with-server.ts";
 import { confirm, readPassphrase } from "../access/prompt.ts";
 import { bytesText } from "../doctor/check.ts";
 import { archiveName, archivesIn, archiveTime, BACKUPS_DIR } from "./archives.ts";
@@ -53,7 +61,8 @@ export async function makeBackup(context: Context, given: string | undefined, fl
     () => rmSync(workDirOf(file), { recursive: true, force: true }),
     () => {
       const verify = flags.verify === true;
-      return createBackup({ config, clock: systemClock, file, passphrase, verify, onBytes: tell });
+      const record = (entry: BackupRecord) => recordBackup(context, loaded, entry);
+      return createBackup({ config, clock: systemClock, file, passphrase, verify, record, onBytes: tell });
     },
   )
     .catch((error: unknown) => {
@@ -61,6 +70,16 @@ export async function makeBackup(context: Context, given: string | undefined, fl
     })
     .finally(() => progress.end());
   reportBackup(context, made, flags);
+}
+
+/** By the server that runs; without one in the database itself, whose schema may be behind. */
+function recordBackup(context: Context, loaded: LoadedConfig, entry: BackupRecord): Promise<void> {
+  return servedOrLocked(
+    context,
+    loaded,
+    (api) => api.post<void>("/api/v1/operator/backups", entry),
+    () => recordInFile(loaded.config, entry, systemClock),
+  );
 }
 
 function reportBackup({ out }: Context, { file, bytes, sha256, manifest }: Backup, { keep }: BackupFlags): void {

@@ -1,33 +1,29 @@
-import { reseal } from "../../../app/sealed-columns.ts";
-import type { Config } from "../../../config/load.ts";
-import { sealedBoxOf } from "../../../config/load.ts";
-import type { Database } from "../../../store/database.ts";
-import { SERVER_KEYS_SETTING } from "../../../store/sealed-settings.ts";
-import { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
-import { type Context, refuseUrl } from "../../context.ts";
-import { requireDatabase } from "../../data-dir.ts";
-import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { withExistingStore } from "../access/admin-store.ts";
+import type { Resealed } from "../../../app/sealed-columns.ts";
+import { type Config, ConfigRefused, sealedBoxOf } from "../../../config/load.ts";
+import type { Context } from "../../context.ts";
+import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
+import { SLICED_LIMIT_MS } from "../../server-client.ts";
+import { withServer } from "../../with-server.ts";
 import { archiveKeys, archivesText } from "./archives.ts";
 
 /**
- * `key rotate --encryption`: everything at rest comes under the current encryption key. Beside a
- * running server too, if that has the key: it opens by key id, and seals with the same one.
+ * `key rotate --encryption`: everything at rest is encrypted with the current key, by the server
+ * that runs, if that has the key.
  * @throws CommandError 4 beside a server without the key, 1 when something is left that no
  * configured key opens
  */
 export async function rotateEncryption(context: Context): Promise<void> {
-  refuseUrl(context, "key rotate");
-  const loaded = context.loadConfig("encryption");
-  requireDatabase(loaded);
-  const { config } = loaded;
-  const box = sealedBoxOf(config);
   const { out } = context;
-  const progress = out.progress("encrypting anew");
-  const done = await withExistingStore(context, async ({ database, audit }) => {
-    if (DataDirLock.isHeld(config)) await requireServerWithKey(database, box.keyId);
-    return reseal({ database, audit, box }, (resealed) => progress.update(resealed));
-  }).finally(() => progress.end());
+  const { config } = context.loadConfig("none");
+  const keyId = keyIdOf(config);
+  const done = await withServer(
+    context,
+    (api) => api.post<Resealed>("/api/v1/operator/encryption", { keyId }, SLICED_LIMIT_MS),
+    { localOnly: "key rotate" },
+  ).catch((error: unknown) => {
+    if (!(error instanceof ServerRefused) || error.code !== "INVALID_STATE") throw error;
+    throw new CommandError(EXIT.unreachable, error.message, { cause: error });
+  });
   out.result(done, () => `${done.resealed} values encrypted anew`);
   if (done.unreadable > 0) {
     const what = done.unreadable === 1 ? "1 value was" : `${done.unreadable} values were`;
@@ -47,16 +43,12 @@ async function noteOnPreviousKeys(config: Config): Promise<string> {
   return `${database}: none are in the data directory; if you keep none elsewhere either, take the keys out of PRISM_PREVIOUS_ENCRYPTION_KEYS.`;
 }
 
-async function requireServerWithKey(database: Database, keyId: Buffer): Promise<void> {
-  const row = await database.read
-    .selectFrom("settings")
-    .select("value")
-    .where("key", "=", SERVER_KEYS_SETTING)
-    .executeTakeFirst();
-  const known: unknown = JSON.parse(String(row?.value ?? "[]"));
-  if (Array.isArray(known) && known.includes(keyId.toString("hex"))) return;
-  throw new CommandError(
-    EXIT.unreachable,
-    "the running server does not have this encryption key yet; restart it with the new PRISM_ENCRYPTION_KEY and the old one in PRISM_PREVIOUS_ENCRYPTION_KEYS first",
-  );
+/** Of the key that this command knows; undefined where the server alone has one. */
+function keyIdOf(config: Config): string | undefined {
+  try {
+    return sealedBoxOf(config).keyId.toString("hex");
+  } catch (error) {
+    if (error instanceof ConfigRefused) return undefined;
+    throw error;
+  }
 }

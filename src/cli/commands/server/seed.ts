@@ -1,6 +1,8 @@
 import type { Command } from "commander";
+import type { App } from "../../../app/start.ts";
 import type { Config } from "../../../config/load.ts";
 import { createLogger } from "../../../config/logger.ts";
+import { COMMAND_LINE, runAs } from "../../../core/caller.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
 import { makeCurrent, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -50,42 +52,35 @@ async function seed(context: Context, { demo = false, yes = false, ...given }: F
     throw new CommandError(EXIT.usage, "this is production and nothing was made; --yes does it without asking");
   await withDataDirLock(config, async () => {
     makeCurrent(context, loaded, { opens: true });
-    const accounts = await seedAccounts(context, amounts);
-    const usernames = accounts.map(({ username }) => username);
-    const filled = await fill(context, config, usernames, amounts, demo).catch((error: unknown) => {
-      // Passwords that were made are known to nobody else, whatever became of the rest.
-      if (accounts.some(({ password }) => password !== null)) show(context, accounts, { kinds: [], apiKey: null });
-      throw error;
-    });
-    show(context, accounts, filled);
+    const app = await startAlone(context, config);
+    try {
+      await fill(context, app, amounts, demo);
+    } finally {
+      await app.stop();
+    }
   });
 }
 
-async function seedAccounts(context: Context, { users }: SeedAmounts): Promise<SeededAccount[]> {
-  const [{ withAdminStore }, accounts] = await Promise.all([
-    import("../access/admin-store.ts"),
-    import("../seed/fill.ts"),
-  ]);
-  const progress = context.out.progress("making accounts");
-  try {
-    return await withAdminStore(context, "seed", (store) =>
-      accounts.seedAccounts(store, sampleAccounts(users), progress),
-    );
-  } finally {
-    progress.end();
-  }
+async function fill(context: Context, app: App, amounts: SeedAmounts, isDemo: boolean): Promise<void> {
+  const { seedAccounts, SeedFill } = await import("../seed/fill.ts");
+  const { accounts } = app.parts.core.access;
+  const progress = context.out.progress("creating accounts");
+  const seeded = await runAs(COMMAND_LINE, () =>
+    seedAccounts(accounts, sampleAccounts(amounts.users), progress),
+  ).finally(() => progress.end());
+  const usernames = seeded.map(({ username }) => username);
+  const filled = await new SeedFill(app, context.out, usernames).run(amounts, isDemo).catch((error: unknown) => {
+    // New passwords are known to this process alone, whatever became of the rest.
+    if (seeded.some(({ password }) => password !== null)) show(context, seeded, { kinds: [], apiKey: null });
+    throw error;
+  });
+  show(context, seeded, filled);
 }
 
-/** Runs a server for this command alone, on a port of this machine that nobody else knows. */
-async function fill(
-  context: Context,
-  config: Config,
-  usernames: readonly string[],
-  amounts: SeedAmounts,
-  isDemo: boolean,
-): Promise<Filled> {
-  const [{ startApp }, { SeedFill }] = await Promise.all([import("../../../app/start.ts"), import("../seed/fill.ts")]);
-  const app = await startApp({
+/** A server for this command alone, on a random port of this machine. */
+async function startAlone(context: Context, config: Config): Promise<App> {
+  const { startApp } = await import("../../../app/start.ts");
+  return startApp({
     config: {
       ...config,
       port: 0,
@@ -104,11 +99,6 @@ async function fill(
       throw error;
     },
   });
-  try {
-    return await new SeedFill(app, context.out, usernames).run(amounts, isDemo);
-  } finally {
-    await app.stop();
-  }
 }
 
 function show({ out }: Context, accounts: readonly SeededAccount[], { kinds, apiKey }: Filled): void {

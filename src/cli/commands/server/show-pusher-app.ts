@@ -1,59 +1,46 @@
-import { type Config, type LoadedConfig, sealedBoxOf } from "../../../config/load.ts";
+import type { Config } from "../../../config/load.ts";
 import { localUrlOf } from "../../../config/public-url.ts";
-import { systemClock } from "../../../core/clock.ts";
-import {
-  configuredPusherApp,
-  ownPusherApp,
-  type PusherApp,
-  rotatePusherSecret,
-} from "../../../features/pusher/pusher-app.ts";
 import { type Context, refuseUrl } from "../../context.ts";
-import { requireDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { type AdminStore, withAdminStore } from "../access/admin-store.ts";
+import { withServer } from "../../with-server.ts";
 
 const NAME = "key pusher";
+const PATH = "/api/v1/operator/pusher-app";
+
+/** The secret is absent where the server's configuration has it. */
+interface ServedApp {
+  readonly appId: string;
+  readonly key: string;
+  readonly secret?: string;
+}
 
 /**
  * `key pusher`: what a library for Pusher needs to talk to this server or to the app at Pusher. A
  * secret that is configured is not shown.
  * @throws CommandError 7 for `rotate` of an app that is configured, 4 while a server holds the data
- * directory; ConfigRefused, SchemaRefused, UnsealError
+ * directory, which would go on with the old secret; ConfigRefused, SchemaRefused, UnsealError
  */
 export async function showPusherApp(context: Context, { rotate }: { readonly rotate: boolean }): Promise<void> {
   refuseUrl(context, NAME);
-  const loaded = context.loadConfig("all");
-  const { config } = loaded;
-  const configured = configuredPusherApp(config);
-  if (!configured)
-    return showOwn(context, config, rotate ? await rotatedApp(context, loaded) : await ownApp(context), rotate);
-  if (!rotate) return showConfigured(context, config, configured);
-  throw new CommandError(
-    EXIT.conflict,
-    "the app is configured; set another pusher.secret (PUSHER_SECRET) and restart the server",
+  const { config } = context.loadConfig("none");
+  const { appId, key, secret } = config.pusher;
+  const isConfigured = appId !== undefined && key !== undefined && secret !== undefined;
+  if (isConfigured && !rotate) return showConfigured(context, config, { appId, key });
+  if (isConfigured)
+    throw new CommandError(
+      EXIT.conflict,
+      "the app is configured; set another pusher.secret (PUSHER_SECRET) and restart the server",
+    );
+  const app = await withServer(
+    context,
+    (api) => (rotate ? api.post<ServedApp>(`${PATH}/rotate`, {}) : api.get<ServedApp>(PATH)),
+    { localOnly: NAME, alone: rotate },
   );
+  if (app.secret === undefined) return showConfigured(context, config, app);
+  showOwn(context, config, { ...app, secret: app.secret }, rotate);
 }
 
-async function ownApp(context: Context): Promise<PusherApp> {
-  return withAdminStore(context, NAME, (store) => ownPusherApp(partsOf(store)));
-}
-
-/**
- * @throws CommandError 4 while a server holds the data directory: it would go on with the old
- * secret.
- */
-async function rotatedApp(context: Context, loaded: LoadedConfig): Promise<PusherApp> {
-  requireDatabase(loaded);
-  return withDataDirLock(loaded.config, () => {
-    return withAdminStore(context, NAME, (store) => rotatePusherSecret(partsOf(store)));
-  });
-}
-
-function partsOf({ database, audit, config }: AdminStore) {
-  return { database, audit, box: sealedBoxOf(config), clock: systemClock };
-}
-
-function showOwn({ out }: Context, config: Config, app: PusherApp, isRotated: boolean): void {
+function showOwn({ out }: Context, config: Config, app: Required<ServedApp>, isRotated: boolean): void {
   const { appId, key, secret } = app;
   show(out, { mode: "embedded", source: "generated", appId, key, secret, ...placeOf(config) });
   out.note("The app is this server's own. Whoever has the secret speaks for it: it is for backends, never for pages.");
@@ -61,7 +48,7 @@ function showOwn({ out }: Context, config: Config, app: PusherApp, isRotated: bo
   if (isRotated) out.note("The old secret has ended; id and key are what they were.");
 }
 
-function showConfigured({ out }: Context, config: Config, { appId, key }: PusherApp): void {
+function showConfigured({ out }: Context, config: Config, { appId, key }: ServedApp): void {
   const { mode } = config.pusher;
   show(out, { mode, source: "configured", appId, key, ...placeOf(config) });
   out.note(

@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import test from "node:test";
 import { setPassword } from "../../../../src/features/access/sessions/login.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism } from "../../../helpers/prism.ts";
-import { quietCaches } from "../../../helpers/quiet-caches.ts";
-import { openBeside } from "../../../helpers/store.ts";
 import { makeServiceToken } from "../../../http/support/access/makers.ts";
 
 interface Profile {
@@ -25,7 +22,6 @@ test("S3-04 S3-15: a profile is answered from memory, and after every write that
   const as = { token: uma.token };
   const shown = async () => (await prism.get<Profile>("/api/profile", as)).body;
   const { profiles } = prism.parts.core.access.reads;
-  await quietCaches(t, prism);
   await shown();
   const { hits } = profiles.cacheStats;
   assert.deepEqual(await shown(), await shown());
@@ -64,12 +60,6 @@ test("S3-04 S3-15: a profile is answered from memory, and after every write that
       await write();
       assert.notEqual((await shown()).updatedAt, before);
     }
-  });
-
-  await t.test("D35: what a command beside the server changes is seen", async () => {
-    await shown();
-    openBeside(t, join(prism.dir, "prism.db")).prepare("update users set name = 'Beside' where id = ?").run(uma.id);
-    await eventually("the name is shown", async () => (await shown()).name === "Beside");
   });
 
   await t.test("a service token is shown what it may do, and not what its user may", async () => {

@@ -1,10 +1,18 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { loadConfig } from "../../../../src/config/load.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
-import { type Backup, type BackupParts, createBackup } from "../../../../src/features/backup/create-backup.ts";
+import { CONTROL_SOCKET } from "../../../../src/core/listening.ts";
+import {
+  type Backup,
+  type BackupParts,
+  type BackupRecord,
+  createBackup,
+  recordInFile,
+} from "../../../../src/features/backup/create-backup.ts";
+import { overSocket } from "../../../helpers/control.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 
 /** The keys of a test server. */
@@ -23,5 +31,11 @@ export function backUp(t: TestContext, prism: TestPrism, options: Partial<Backup
     workingDir: prism.dir,
   });
   const file = join(dir, "archive.tar");
-  return createBackup({ config, clock: systemClock, file, verify: false, onBytes: () => undefined, ...options });
+  const record = async (entry: BackupRecord): Promise<void> => {
+    if (!existsSync(join(prism.dir, CONTROL_SOCKET))) return recordInFile(config, entry, systemClock);
+    const { status, text } = await overSocket(prism.dir, "POST", "/api/v1/operator/backups", entry);
+    if (status !== 204) throw new Error(text);
+  };
+  const parts = { config, clock: systemClock, file, verify: false, record, onBytes: () => undefined };
+  return createBackup({ ...parts, ...options });
 }

@@ -22,6 +22,11 @@ export const OPERATOR: Table = {
   "GET /api/v1/operator/tokens": only(at(`${PATH}/tokens`)),
   "POST /api/v1/operator/tokens": only(at(`${PATH}/tokens`, { user: "keeper", name: "by the operator" })),
   "DELETE /api/v1/operator/tokens/:id": only(at(`${PATH}/tokens/${NO_ID}`), [404, "TOKEN_NOT_FOUND"]),
+  "GET /api/v1/operator/pusher-app": only(at(`${PATH}/pusher-app`)),
+  "POST /api/v1/operator/encryption": only(at(`${PATH}/encryption`, {})),
+  "POST /api/v1/operator/backups": only(
+    at(`${PATH}/backups`, { id: NO_ID, bytes: 1, sha256: "0".repeat(64), withSecrets: false }),
+  ),
   "GET /api/v1/operator/keys": only(at(`${PATH}/keys`)),
   "GET /api/v1/operator/keys/:id": only(at(`${PATH}/keys/${NO_ID}`), [404, "API_KEY_NOT_FOUND"]),
 };
