@@ -61,7 +61,7 @@ test("comments of src cite pages of docs that exist, and no document that is not
 });
 
 /** Pages that are still being rewritten. */
-const UNWRAPPED = /^(cli|operating|configuration)\.md$/;
+const UNWRAPPED = /^(cli|configuration)\.md$/;
 
 /** A page without its tables, names of tests and transcripts (fenced blocks without a language). */
 function prose(text: string): string[] {
