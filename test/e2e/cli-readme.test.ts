@@ -10,6 +10,7 @@ import { PrismBinary } from "./prism-binary.ts";
 
 const root = join(import.meta.dirname, "../..");
 const readme = readFileSync(join(root, "README.md"), "utf8");
+const deployment = readFileSync(join(root, "docs/deployment.md"), "utf8");
 /** The shell blocks of the README, in its order. */
 const blocks = [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, text = ""]) => text);
 const [START = "", FOLLOW = "", SEND = "", CURL = "", PRODUCTION = ""] = blocks;
@@ -118,19 +119,30 @@ test("the README's first screen says what Prism is and shows it at work; it has 
   );
 });
 
-test("production as the README has it: secrets, the first administrator, a data directory in order", (t) => {
-  const prism = new PrismBinary(t);
-  const [build, install, ...rest] = PRODUCTION.trimEnd().split("\n");
+test("production as the README has it is the service of docs/deployment.md", () => {
+  const [build, ...service] = PRODUCTION.trimEnd().split("\n");
   assert.match(build ?? "", /^npm run build /);
-  assert.match(install ?? "", /^sudo install -m 755 dist\/prism \/usr\/local\/bin\/prism/);
-  assert.equal(rest.pop(), "prism serve");
+  // test/deploy/service.test.ts runs them, as root of a namespace.
+  assert.ok(deployment.includes(`\`\`\`sh\n${service.join("\n")}\n\`\`\``));
+});
+
+test("a start by hand as docs/deployment.md has it: secrets, the first administrator, a data directory in order", (t) => {
+  const prism = new PrismBinary(t);
+  const [, byHand = ""] = deployment.split("## By hand");
+  const [, text = ""] = /^```sh\n([\s\S]*?)^```$/m.exec(byHand) ?? [];
+  const lines = text
+    .trimEnd()
+    .split("\n")
+    .filter((line) => !line.startsWith("sudo "));
+  assert.equal(lines.pop(), "prism serve");
+  const first = "prism migrate && prism user create --username admin --role Admin && prism doctor --db";
   const { status, stdout, stderr } = spawnSync("sh", ["-e"], {
     cwd: prism.dir,
     env: { PATH: `${prism.dir}:${process.env["PATH"]}`, HOME: prism.dir, PRISM_MIN_FREE_BYTES: "0" },
-    input: `${rest.join("\n").replace("/var/lib/prism", "lib")}\nprism doctor --db\n`,
+    input: `${lines.join("\n").replace("/var/lib/prism", "lib")}\n${first}\n`,
     encoding: "utf8",
   });
   assert.equal(status, 0, stderr);
-  assert.match(stdout, /admin {2}active {2}Admin\nprt_[\w-]+\n[\s\S]*PASS {2}audit/);
+  assert.match(stdout, /admin {2}active {2}Admin\n[\s\S]*PASS {2}audit/);
   assert.deepEqual(readdirSync(prism.dir).includes("data"), false);
 });
