@@ -18,7 +18,7 @@ async function pageOf(browser: Browser, url: string): Promise<Page> {
   return page;
 }
 
-/** A web server of somebody's application, with an empty page. @returns its origin */
+/** A web server of another application, with an empty page. @returns its origin */
 async function startApplication(t: TestContext): Promise<string> {
   const server = createServer((_request, reply) => reply.setHeader("Content-Type", "text/html").end("<!doctype html>"));
   server.listen(0, "127.0.0.1");
@@ -30,7 +30,7 @@ async function startApplication(t: TestContext): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** Runs statements in the page, where `told` collects what comes. */
+/** Runs statements in the page. `told` collects what arrives. */
 function run(page: Page, statements: string): Promise<void> {
   return page.evaluate(`(() => { window.told ??= []; ${statements} })()`);
 }
@@ -42,7 +42,7 @@ async function hears(page: Page, ...expected: readonly unknown[]): Promise<void>
   assert.deepEqual(await told(page), expected);
 }
 
-/** A native socket that tells numbers of events, and how it ended. */
+/** A native socket that reports numbers of events, and how it closed. */
 function socket(url: string, protocols: readonly string[] = []): string {
   return `
     const socket = new WebSocket(${JSON.stringify(url)}, ${JSON.stringify(protocols)});

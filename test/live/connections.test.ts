@@ -58,9 +58,9 @@ test("after a change of rights all connections are rechecked, a few in each turn
   };
   spin();
   await eventually("everybody", () => seen.size === COUNT);
-  // A turn of the loop may begin a part by its timer and go on with one in its check phase.
+  // A turn of the loop may start a batch by its timer and continue with one in its check phase.
   assert.ok(Math.max(...perTurn.values()) <= 200, `${Math.max(...perTurn.values())} in a turn`);
-  // Another change in the middle of it: whoever was looked at before is so again.
+  // Another change meanwhile: connections that were checked are checked again.
   connections.noteRightsChanged(null);
   await eventually("some", () => [...seen.values()].some((times) => times > 1));
   const before = new Map(seen);

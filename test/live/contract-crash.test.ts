@@ -6,7 +6,7 @@ import { RESUMING_PROTOCOLS, range } from "./support/live-server.ts";
 import { SpawnedServer } from "./support/spawned-server.ts";
 
 const BEFORE = 30;
-/** Acknowledged before the kill, and maybe announced to nobody any more. */
+/** Acknowledged before the kill, and possibly not announced. */
 const AT_THE_KILL = 25;
 const ALL = BEFORE + AT_THE_KILL;
 

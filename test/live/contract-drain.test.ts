@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import type { LiveProtocol } from "./support/live-client.ts";
 import { LiveServer, PROTOCOLS } from "./support/live-server.ts";
 
-/** Enough to be told in several parts, and no more than may wait to say who they are. */
+/** Enough to be notified in several batches, and within the limit of pending connections. */
 const CLIENTS = 15;
 
 describe("drain at shutdown", { concurrency: true }, () => {

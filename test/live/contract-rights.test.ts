@@ -10,7 +10,7 @@ import { WebSocketClient } from "./support/web-socket-client.ts";
 /** Most of these wait for the server's next look at rights. */
 const TOGETHER = { concurrency: true };
 
-/** A user's own notifications are nobody's to take away. */
+/** The right to one's own notifications cannot be taken away. */
 for (const protocol of PROTOCOLS.filter(({ follows }) => follows !== "user")) {
   test(`${protocol.name}: a user who loses the role that allowed the stream receives nothing more`, async (t) => {
     const server = await LiveServer.start(t);

@@ -30,7 +30,7 @@ function seamTest(protocol: LiveProtocol, writer: "main" | "thread"): void {
     await ingest;
 
     for (const { from, client } of clients) {
-      // Entries are numbered as their offsets: nobody else writes.
+      // Entries are numbered as their offsets, because there is no other writer.
       const wanted = range(from + 1, feed.lastSeq);
       await eventually(`all behind ${from}`, () => client.items.length >= wanted.length);
       assert.deepEqual(offsetsWithoutRepetition(client), wanted);

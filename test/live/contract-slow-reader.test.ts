@@ -113,7 +113,7 @@ function lastOffset(client: LiveClient): number {
   return last?.kind === "entry" ? last.offset : 0;
 }
 
-/** What `prism_ws_slow_closed_total` says. */
+/** The value of `prism_ws_slow_closed_total`. */
 async function slowClosed(server: LiveServer): Promise<number> {
   const { text } = await server.prism.get("/metrics");
   return Number(/^prism_ws_slow_closed_total (\d+)$/m.exec(text)?.[1]);

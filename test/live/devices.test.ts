@@ -14,7 +14,7 @@ interface Person {
   readonly token: string;
 }
 
-/** One of a user's devices: what it was told, as `<type> <id or count>`, in its order. */
+/** One of a user's devices: what it received, as `<type> <id or count>`, in order. */
 interface Device {
   readonly name: string;
   told(): string[];

@@ -31,9 +31,7 @@ const BROKEN: Readonly<Record<string, (text: string) => readonly Buffer[]>> = {
   ],
 };
 
-/**
- * Close frames that say nothing, or what none may say: they are answered by one that names no code.
- */
+/** Close frames without a code or with an invalid one: the answer has no code. */
 const CLOSES: Readonly<Record<string, Buffer>> = {
   "no code": Buffer.alloc(0),
   "half a code": Buffer.from([3]),
@@ -85,8 +83,8 @@ for (const protocol of RAW_PROTOCOLS) {
     test("an unmasked frame is never processed", async (t) => {
       const prism = await startPrism(t, { settings: RAW_SETTINGS });
       const socket = await protocol.open(t, adminOf(prism));
-      // The library reads the first bytes of the payload as the mask: what comes out is noise, and
-      // what comes behind stands at a wrong place.
+      // The library takes the first bytes of the payload for the mask, so the text is noise and the
+      // following bytes are misaligned.
       for (let i = 0; i < 3; i++) socket.send(frame(protocol.ping, { isMasked: false }));
       assert.equal(await socket.closed(), 1006);
       assert.ok(!socket.texts.some((text) => text.includes(protocol.pong)));
@@ -180,7 +178,7 @@ for (const protocol of RAW_PROTOCOLS) {
   });
 }
 
-/** The socket still gets its answer, and the server counts nobody else. */
+/** The socket still gets its answer, and the server counts no other connection. */
 async function stillServes(prism: TestPrism, { ping, pong }: RawProtocol, socket: RawSocket): Promise<void> {
   await eventually("the others are gone", () => liveCount(prism) === 1);
   socket.send(frame(ping));

@@ -19,7 +19,7 @@ import { closePayload, frame, HANDSHAKE, OPCODE, RawSocket } from "./support/raw
 
 const KIB = 1024;
 const MAX = 3;
-/** Of a user, and of an address: not everybody says who it is. */
+/** Limits per user, and per address for unauthenticated clients. */
 const LIMITS = { "realtime.maxPerUser": String(MAX), "realtime.maxPerIp": String(MAX) };
 const SSE = "/realtime/default/sse";
 

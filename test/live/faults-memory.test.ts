@@ -46,7 +46,7 @@ test("clients that never read cost bounded memory in every protocol, and all oth
   const feed = server.newFeed();
   await feed.publish(100, { paddingBytes: 20_000 });
   const before = await rss(server);
-  // Held for everybody who does not read it would be more than 2 GB.
+  // Held for each client that does not read it would be more than 2 GB.
   for (let i = 0; i < 14; i++) await feed.publish(100, { paddingBytes: 20_000 });
   for (const client of readers) {
     await eventually("everything", () => numbersOf(client).length === 1500);

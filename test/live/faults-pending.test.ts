@@ -57,7 +57,7 @@ for (const { transport, maxBytes, tooBig, answer, message } of PENDING) {
 
       for (const socket of pending.slice(0, 10)) socket.connection.reset();
       await eventually("half of them are gone", () => liveCount(prism) === 11);
-      // Those who say who they are make room for others.
+      // Connections that authenticate make room for others.
       for (let i = 0; i < 30; i++) await protocol.open(t, adminOf(prism));
       await Promise.all(Array.from({ length: 10 }, () => open(t, prism)));
       assert.equal((await ask(t, prism, protocol.path)).status, 429);

@@ -23,7 +23,7 @@ class Polls {
     this.path = `${PATH}&sid=${sid}`;
   }
 
-  /** The client has said who it is, and was let in. */
+  /** The client has authenticated. */
   static async open(prism: TestPrism): Promise<Polls> {
     const { text } = await prism.get(PATH, { token: null });
     const polls = new Polls(prism, /"sid":"([^"]+)"/.exec(text)?.[1] ?? "");
@@ -73,7 +73,7 @@ test("Socket.IO over polling: packets count one by one, however many arrive in o
   const some = (count: number) => Array.from({ length: count }, () => ASK).join(SEPARATOR);
   assert.equal((await polls.post(some(90))).status, 200);
   assert.equal((await polls.poll()).text.split(SEPARATOR).length, 90);
-  // To the client library an error here would be one of the network: its poll says why.
+  // The client library takes an error here for a network error: its poll has the reason.
   assert.equal((await polls.post(some(90))).status, 200);
   assert.match((await polls.poll()).text, /"code":4429/);
   await isForgotten(prism, polls);
@@ -110,7 +110,7 @@ test("Socket.IO over polling: a client that disconnects during a poll is removed
     const polls = await Polls.open(prism);
     const connection = await RawConnection.open(t, prism.app.port);
     connection.send(requestText("GET", polls.path));
-    // Answered behind it: the poll has been read.
+    // Answered after it: the poll has been read.
     await polls.post(ASK);
     await connection.reply();
     connection.send(requestText("GET", polls.path));

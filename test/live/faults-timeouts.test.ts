@@ -72,7 +72,7 @@ describe("peers that take their time", { concurrency: true }, () => {
     const stop = drip(t, () => {
       for (const client of clients) if (!client.destroyed) client.write(frame("{}"));
     });
-    // Only what is written to an end that is gone tells a client that never closes.
+    // A client that never closes notices only when it writes to a closed peer.
     await eventually("all are gone", () => clients.every((client) => client.destroyed), LIMIT_MS);
     stop();
   });

@@ -84,7 +84,7 @@ test("a request with bare CR or LF in a field is never upgraded", async (t) => {
     const client = await RawConnection.open(t, prism.app.port);
     const lines = [...HANDSHAKE, `Sec-WebSocket-Protocol: ${value}`];
     client.send(requestText("GET", `/ws?token=${prism.adminToken}`, lines));
-    // Answered behind it: it has been read.
+    // Answered after it: it has been read.
     await prism.get("/health/live");
     assert.doesNotMatch(client.unread, /101 Switching|evil/i, JSON.stringify(value));
     client.destroy();

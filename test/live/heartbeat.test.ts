@@ -21,7 +21,7 @@ function pingsOf(socket: WebSocket): { count: number } {
   return pings;
 }
 
-/** What a client says to hear a pong, by the socket's path. */
+/** A client's ping message, by the socket's path. */
 const PINGS = { "/ws": { op: "ping" }, "/realtime/shop": { type: "ping" }, "/ws/updates": { type: "PING" } };
 
 for (const [path, ping] of Object.entries(PINGS)) {

@@ -107,7 +107,7 @@ test("a client that asks and does not read the answers is closed as too slow", a
   while (connections.counts.websocket === 1) {
     clock.advance(1000);
     for (let i = 0; i < 50; i++) client.send({ op: "subscribe", id, stream: "nowhere:x" });
-    // Answered behind them: they have been read, or the server waits for room and reads no more.
+    // Answered after them: they have been read, or the server waits for room and reads no more.
     await prism.get("/health/live");
   }
   assert.equal(connections.slowClosed, 1);

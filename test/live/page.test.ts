@@ -107,7 +107,7 @@ test("every program of docs/realtime.md, and the one of docs/pusher.md, prints e
     for (const feed of [server.feed, server.tasks, server.notifications]) await feed.publish(count);
   };
 
-  // The one for Pusher begins with what comes from now on.
+  // The one for Pusher starts with new events.
   const channel = `private-user-${userId}`;
   const { pusherRegistry } = prism.parts.core.live;
   await eventually("it has joined", () => pusherRegistry.subscriptionCount(channel) === 1, PATIENCE_MS);

@@ -7,7 +7,7 @@ import { backendOf } from "./support/pusher-backend.ts";
 import { PusherClient } from "./support/pusher-client.ts";
 import { dataOf, establish, signByLibrary, subscribe } from "./support/raw-pusher.ts";
 
-/** What a new client hears of a channel besides that it has subscribed. */
+/** What a new client of a channel receives after the success of its subscription. */
 async function firstHeard(prism: TestPrism, client: PusherClient, channel: string): Promise<[string, unknown][]> {
   await client.join(channel);
   await backendOf(prism).trigger(channel, "after", "x");

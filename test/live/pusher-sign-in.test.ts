@@ -15,7 +15,7 @@ function signUser(prism: TestPrism, { socketId }: RawPusher, user: { id: string;
   return backendOf(prism).authenticateUser(socketId, user);
 }
 
-/** Signs a bare connection in, and waits until the server says so. */
+/** Signs a plain connection in, and waits for the server's answer. */
 async function signIn(prism: TestPrism, raw: RawPusher, user: { id: string; watchlist?: string[] }): Promise<void> {
   raw.client.send({ event: "pusher:signin", data: signUser(prism, raw, user) });
   await raw.client.expect({ event: "pusher:signin_success" });

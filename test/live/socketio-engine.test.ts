@@ -7,7 +7,7 @@ import { frame, RawSocket } from "./support/raw-socket.ts";
 const PATH = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET = "/socket.io/?EIO=4&transport=websocket";
 
-/** Begins a session that polls. @returns its path */
+/** Starts a polling session. @returns its path */
 async function open(prism: TestPrism): Promise<string> {
   const { text } = await prism.get(PATH, { token: null });
   return `${PATH}&sid=${(JSON.parse(text.slice(1)) as { sid: string }).sid}`;

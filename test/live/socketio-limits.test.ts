@@ -15,7 +15,7 @@ interface ErrorBody {
   readonly error: { readonly code: string };
 }
 
-/** Begins a session that polls, and says nothing more. */
+/** Starts a polling session that stays silent. */
 async function handshake(prism: TestPrism): Promise<string> {
   const { status, text: opened } = await prism.get(POLLING, { token: null });
   assert.equal(status, 200, opened);

@@ -9,7 +9,7 @@ import { SocketIoClient } from "./support/socketio-client.ts";
 
 const PATH = "/socket.io/?EIO=4&transport=polling";
 
-/** A session that polls. @returns its path. */
+/** A polling session. @returns its path */
 async function open(prism: TestPrism): Promise<string> {
   const { text } = await prism.get(PATH, { token: null });
   return `${PATH}&sid=${/"sid":"([^"]+)"/.exec(text)?.[1]}`;
@@ -20,7 +20,7 @@ async function post(prism: TestPrism, path: string, packet: string): Promise<voi
   assert.equal((await prism.post(path, packet, { token: null, headers })).status, 200);
 }
 
-/** A WebSocket that is to take the session over. */
+/** A WebSocket that upgrades the session. */
 function startProbe(t: TestContext, prism: TestPrism, path: string): Promise<RawSocket> {
   return RawSocket.open(t, prism.app.port, path.replace("transport=polling", "transport=websocket"));
 }

@@ -71,7 +71,7 @@ async function allHaveConnected(followed: readonly Followed[]): Promise<void> {
     await eventually(`${name} has connected`, () => follower.ledger.connections > 0, CATCH_UP_MS);
 }
 
-/** Users of the project, and the rule that tells them all of every event. */
+/** Users of the project, and the rule that notifies all of them of every event. */
 async function makePeople(server: SpawnedServer): Promise<FollowTarget[]> {
   const { url, projectId } = server.target;
   const ids: string[] = [];

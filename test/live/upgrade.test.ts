@@ -38,7 +38,7 @@ test("a socket stays open, whatever the request's Connection header and whether 
 
 test("while the server drains no connection is accepted, because it would miss the drain", async (t) => {
   const server = await LiveServer.start(t);
-  // Enough to be told in several parts, so that the drain takes its time.
+  // Enough to be closed in several batches, so that the drain takes its time.
   const clients = await Promise.all(Array.from({ length: 30 }, () => server.connect(nativeProtocol)));
   const late = await RawConnection.open(t, server.prism.app.port);
   const restarted = server.restart();

@@ -21,7 +21,7 @@ export interface ConnectOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Where to connect, and as whom unless the test says otherwise. */
+/** Where to connect, and the default caller. */
 export interface Target {
   readonly url: string;
   readonly projectId: string;
@@ -44,7 +44,7 @@ export interface LiveClient {
   close(): Promise<void>;
 }
 
-/** How a protocol says why it is over. */
+/** How a protocol reports the reason of a close. */
 export interface Ends {
   readonly unauthenticated: string;
   /** The end of a token by its own time. */
@@ -79,7 +79,7 @@ export interface LiveProtocol {
   connect(target: Target, options?: ConnectOptions): Promise<LiveClient>;
 }
 
-/** The server answered with an HTTP status in place of a stream. */
+/** The server answered with an HTTP status and no stream. */
 export class Refused extends Error {
   readonly status: number;
   readonly code: string | undefined;

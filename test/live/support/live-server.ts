@@ -37,7 +37,7 @@ export const UNLIKE_PROTOCOLS = PROTOCOLS.filter(
     [...socketIoProjectProtocols.slice(1), socketIoUserProtocols[0]].includes(protocol),
 );
 
-/** The protocols whose clients go on behind an offset. */
+/** Protocols in which clients resume after an offset. */
 export const RESUMING_PROTOCOLS = PROTOCOLS.filter(({ resumes }) => resumes !== false);
 
 /** The protocols that a token lets in for as long as it lasts. */
@@ -62,7 +62,7 @@ export class LiveServer {
   readonly prism: TestPrism;
   readonly projectId: string;
   readonly apiKey: string;
-  /** The administrator, whose tasks and notifications are followed. */
+  /** The administrator; its tasks and notifications are followed. */
   readonly userId: string;
   readonly #t: TestContext;
   feed: EventFeed;
@@ -137,7 +137,7 @@ export class LiveServer {
     );
   }
 
-  /** What a client of this protocol could have heard before an instant is removed. */
+  /** Removes what a client of this protocol could have received before an instant. */
   async deleteBefore({ follows }: LiveProtocol, before: number): Promise<void> {
     if (follows === "tasks") await deleteTaskEntries(this.prism, this.userId, before);
     else if (follows === "user") await deleteNotifications(this.prism, before);

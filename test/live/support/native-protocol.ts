@@ -22,7 +22,7 @@ export const nativeProtocol: LiveProtocol = {
   },
 };
 
-/** `/ws`, following the notifications of whoever connects. */
+/** `/ws`, following the notifications of the connecting user. */
 export const nativeUserProtocol: LiveProtocol = {
   name: "native /ws, user:me",
   transport: "websocket",

@@ -17,7 +17,7 @@ export function backendOf(prism: TestPrism): Pusher {
   return new Pusher({ appId, key, secret, ...address, encryptionMasterKeyBase64: MASTER_KEY });
 }
 
-/** Options of a `pusher-js` whose signatures come from the backend. */
+/** Options of a `pusher-js` that gets its signatures from the backend. */
 export function signedByBackend(
   prism: TestPrism,
   user: { readonly id: string; readonly user_info?: object; readonly watchlist?: string[] },

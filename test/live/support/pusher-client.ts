@@ -3,7 +3,7 @@ import PusherModule, { type Channel, type Options } from "pusher-js";
 import { eventually } from "../../helpers/eventually.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 
-/** The package's types say that its class is a member; Node gives the class itself. */
+/** The types of the package have its class as a member; Node gives the class itself. */
 export const PusherJs = PusherModule as unknown as typeof PusherModule.default;
 
 /**
@@ -33,16 +33,16 @@ export interface Heard {
 }
 
 export interface PusherOptions {
-  /** Whose bearer token goes to the auth route; absent: the administrator's. */
+  /** Bearer token for the auth route; absent: the administrator's. */
   readonly token?: string;
   readonly options?: Partial<Options>;
 }
 
-/** `pusher-js` with everything it heard. */
+/** `pusher-js` with everything it received. */
 export class PusherClient {
   readonly pusher: PusherModule.default;
   readonly heard: Heard[] = [];
-  /** Codes of the errors that the connection told. */
+  /** Error codes that the connection received. */
   readonly codes: number[] = [];
   /** What the connection has been, in order. */
   readonly states: string[] = [];
@@ -85,14 +85,14 @@ export class PusherClient {
     await eventually(`${state}; it is ${this.pusher.connection.state}`, () => this.pusher.connection.state === state);
   }
 
-  /** Asks for a channel; what comes of it is heard. */
+  /** Subscribes to a channel, without waiting. */
   ask(name: string): Channel {
     const channel = this.pusher.subscribe(name);
     channel.bind_global((event: string, data: unknown) => this.heard.push({ channel: name, event, data }));
     return channel;
   }
 
-  /** Subscribed, or refused with what the server said. */
+  /** Subscribed, or refused with the server's error. */
   async join<T extends Channel = Channel>(name: string): Promise<T> {
     const channel = this.ask(name);
     const outcome = await eventually(`${name} is answered`, () =>
@@ -113,7 +113,7 @@ export class PusherClient {
   }
 }
 
-/** Event and data of a channel's events, without what the client says itself. */
+/** Event and data of a channel's events, without those of the client itself. */
 export function eventsOf(client: PusherClient, channel: string): [string, unknown][] {
   return client.heard
     .filter((heard) => heard.channel === channel && !heard.event.startsWith("pusher:subscription_"))

@@ -3,7 +3,7 @@ import type { TestPrism } from "../../helpers/prism.ts";
 import type { LiveProtocol } from "./live-client.ts";
 import { frame, RawSocket } from "./raw-socket.ts";
 
-/** Where a raw client goes, and as whom. */
+/** Where a raw client connects, and as which caller. */
 export interface RawTarget {
   readonly port: number;
   /**
@@ -28,7 +28,7 @@ export interface RawProtocol {
   readonly hasPingFrames: boolean;
   /** A message that is answered. */
   readonly ping: string;
-  /** A part of the answer, which nothing else has. */
+  /** A part of the answer that is unique to it. */
   readonly pong: string;
   /** The codes that this protocol closes with. */
   readonly codes: {
@@ -111,7 +111,7 @@ const pusher: RawProtocol = {
   codes: { malformed: 4300, rate: 4004, tooBig: 4300, silent: 4201 },
 };
 
-/** Engine.IO's packets, and Socket.IO's in them: who it is the client says in the first one. */
+/** Engine.IO's packets with Socket.IO's inside; the first one authenticates. */
 const SOCKETIO_PATH = "/socket.io/?EIO=4&transport=websocket";
 const socketIo: RawProtocol = {
   name: "Socket.IO",

@@ -9,7 +9,7 @@ export interface RawPusher {
   readonly socketId: string;
 }
 
-/** @param path in place of the app's own, with protocol 7. */
+/** @param path default: the app's own, with protocol 7 */
 export function openRaw(
   t: TestContext,
   prism: TestPrism,
@@ -44,7 +44,7 @@ export function signByLibrary(
   return library.authorizeChannel(socketId, channel, member);
 }
 
-/** Subscribes, and says what came of it. */
+/** Subscribes. @returns the outcome */
 export async function subscribe(
   { client }: RawPusher,
   channel: string,

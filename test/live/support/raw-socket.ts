@@ -17,10 +17,10 @@ export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, 
 export interface FrameOptions {
   readonly opcode?: number;
   readonly isLast?: boolean;
-  /** The three reserved bits, the first of which says that the message is compressed. */
+  /** The three reserved bits; the first marks a compressed message. */
   readonly reserved?: number;
   readonly isMasked?: boolean;
-  /** What the head says of the payload, if that is not its length. */
+  /** The payload length in the head, if it differs from the real one. */
   readonly saidLength?: number;
 }
 

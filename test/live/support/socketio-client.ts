@@ -8,7 +8,7 @@ export type Carrier = (typeof CARRIERS)[number];
 
 export type Payload = Readonly<Record<string, unknown>>;
 
-/** What a client is answered, or told in place of being let in. */
+/** The answer to a client, or its connect error. */
 export interface Answer extends Payload {
   readonly ok: boolean;
   readonly error?: { readonly code: string; readonly message: string };
@@ -27,7 +27,7 @@ export class SocketIoClient {
   readonly end: Promise<string>;
   readonly refusals: Payload[] = [];
 
-  /** Connects by itself only where the options say `reconnection`. */
+  /** Reconnects only with the option `reconnection`. */
   constructor(url: string, options: ClientOptions, socket = openSocket(url, options)) {
     this.socket = socket;
     this.socket.onAny((name: string, payload: Payload) => this.events.push({ name, payload }));
@@ -50,7 +50,7 @@ export class SocketIoClient {
     return client;
   }
 
-  /** One that is let in, and has been told all that it missed. */
+  /** A connected client that has received everything it missed. */
   static async ready(
     t: TestContext,
     url: string,
@@ -74,7 +74,7 @@ export class SocketIoClient {
     return new SocketIoClient("", {}, this.socket.io.socket(namespace, { auth }));
   }
 
-  /** Says something and waits for the answer. */
+  /** Sends an event and waits for the answer. */
   async ask(event: string, payload?: unknown): Promise<Answer> {
     return (await this.socket.timeout(60_000).emitWithAck(event, payload)) as Answer;
   }

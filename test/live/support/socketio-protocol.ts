@@ -38,7 +38,7 @@ export const socketIoProjectProtocols = (["websocket", "polling", "polling, then
   }),
 );
 
-/** What is told without asking: the user's own stream, from `auth.offset`. */
+/** The user's own stream, which needs no subscribe, from `auth.offset`. */
 export const socketIoUserProtocols = (["websocket", "polling"] as const).map(
   (carrier): LiveProtocol => ({
     name: `Socket.IO's own notifications over ${carrier}`,
@@ -133,7 +133,7 @@ function itemOf(name: string, payload: Payload): Item | undefined {
   }
 }
 
-/** What the library reads with: its types say nothing of it. */
+/** The parser of the library, which its types omit. */
 type Transport =
   | { readonly name: "websocket"; readonly ws: { pause(): void; resume(): void } }
   | { readonly name: "polling"; readonly _polling: boolean; _poll?: () => void };

@@ -34,7 +34,7 @@ export class SpawnedServer {
     return this.#apiKey;
   }
 
-  /** Goes on numbering where the one before stopped. */
+  /** Continues numbering after the previous one. */
   newFeed(): EventFeed {
     return new EventFeed(this.#binary.url, this.#apiKey, this.#count);
   }
@@ -45,7 +45,7 @@ export class SpawnedServer {
     await this.#binary.start(this.#port);
   }
 
-  /** SIGKILL: no chance to say goodbye. */
+  /** SIGKILL, without a clean stop. */
   kill(): Promise<void> {
     return this.#binary.kill();
   }
@@ -65,7 +65,7 @@ export class SpawnedServer {
     return body;
   }
 
-  /** What a metric without labels says. */
+  /** The value of a metric without labels. */
   async metric(name: string): Promise<number> {
     const reply = await fetch(`${this.#binary.url}/metrics`, {
       headers: { Authorization: `Bearer ${this.#binary.token}` },

@@ -71,7 +71,7 @@ export class WebSocketClient {
     return client;
   }
 
-  /** Says something and waits for the answer, which is told by its id. */
+  /** Sends a message and waits for the answer with its id. */
   async ask(message: Message & { readonly id: string }): Promise<Message> {
     this.send(message);
     return this.expect({ id: message.id });

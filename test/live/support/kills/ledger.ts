@@ -10,7 +10,7 @@ export class Ledger {
   duplicates = 0;
   connections = 0;
 
-  /** The offset to resume behind; null: everything is wanted. */
+  /** The offset to resume after; null: everything is wanted. */
   get offset(): number | null {
     return this.#offset;
   }
@@ -42,7 +42,7 @@ export class Ledger {
   }
 }
 
-/** Whom and what a client follows. */
+/** What a client follows, and as which user. */
 export interface FollowTarget {
   /** `http://host:port`, the same after each start. */
   readonly url: string;

@@ -3,7 +3,7 @@ import WebSocket from "ws";
 import { PrismClient } from "../../../../src/client/index.ts";
 import { type Follower, type FollowerKind, type FollowTarget, Ledger } from "./ledger.ts";
 
-/** The package `eventsource`, which connects again by itself and says what it had. */
+/** The package `eventsource`, which reconnects by itself and sends its last id. */
 const eventSource: FollowerKind = {
   name: "eventsource",
   follows: "events",
@@ -37,5 +37,5 @@ const prismClient: FollowerKind = {
   },
 };
 
-/** Clients whose own library connects again. */
+/** Clients that reconnect by themselves. */
 export const LIBRARY_FOLLOWERS: readonly FollowerKind[] = [eventSource, prismClient];

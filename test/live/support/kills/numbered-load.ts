@@ -25,7 +25,7 @@ export class NumberedLoad {
   /** Requests that had to be sent again. */
   repeated = 0;
 
-  /** @param target whose tasks they are, and who may write events to `projectId`. */
+  /** @param target owner of the tasks, and credential for events of `projectId` */
   constructor(target: LoadTarget, projectId: string, random: Random) {
     this.#target = target;
     this.#random = random;
@@ -66,7 +66,7 @@ export class NumberedLoad {
       );
       const text = await reply?.text().catch(() => null);
       if (reply?.ok && typeof text === "string") return;
-      // Refused for what it is: to repeat it would never end.
+      // Refused for its content: a retry would never succeed.
       if (reply && reply.status < 500 && reply.status !== 409) throw new Error(`${path}: ${reply.status} ${text}`);
       this.repeated++;
       await pause(TRY_AGAIN_MS);

@@ -8,7 +8,7 @@ import { type Follower, type FollowerKind, type FollowTarget, Ledger } from "./l
  */
 interface Words {
   path(target: FollowTarget, offset: number | null): string;
-  /** What is said as soon as the server says this. */
+  /** The response to a message of the server. */
   readonly subscribe?: (target: FollowTarget, offset: number | null) => { readonly on: Message; readonly say: Message };
   entry(message: Message): { readonly offset: number; readonly number: number } | undefined;
   isGap(message: Message): boolean;

@@ -15,7 +15,7 @@ const RECONNECTION = { forceNew: true, reconnectionDelay: 100, reconnectionDelay
 function watch(socket: Socket, ledger: Ledger): void {
   socket.on("ready", () => ledger.connections++);
   socket.on("gap", (gap) => ledger.fault(`gap: ${JSON.stringify(gap)}`));
-  // A server that is killed has no time to say this; after it the library would stay away.
+  // A killed server cannot send this; after it the library would not reconnect.
   socket.on("closing", (why) => ledger.fault(`closing: ${JSON.stringify(why)}`));
 }
 
