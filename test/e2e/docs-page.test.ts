@@ -208,3 +208,35 @@ test("the API page shows groups, finds operations by words, and names permission
       await page.close();
     });
 });
+
+test("on the API page, an administrator executes the offered bodies, and each succeeds", async (t) => {
+  const browser = await startBrowser(t);
+  if (!browser) return;
+  const prism = new PrismBinary(t);
+  await prism.start();
+  const { token } = (await (await fetch(`${prism.url}/dev/token`)).json()) as { token: string };
+  const { page, problems } = await openDocs(browser, prism.url);
+  await page.locator(".btn.authorize").first().click();
+  await page.locator("#auth-bearer-value").fill(token);
+  await page.locator(".auth-container .modal-btn.authorize").first().click();
+  await page.locator(".btn-done").first().click();
+  for (const [group, id, status] of [
+    ["Events", "sendEvents", "202"],
+    ["Rules", "createRule", "201"],
+    ["Rules", "testRule", "200"],
+    ["Timers", "createTimer", "201"],
+    ["Notifications", "sendNotification", "201"],
+    ["Schedules", "createSchedule", "201"],
+    ["Users", "createUser", "201"],
+  ] as const) {
+    await search(page, id);
+    const operation = page.locator(`#operations-${group}-${id}`);
+    await operation.locator(".opblock-summary-control").first().click();
+    await operation.locator(".try-out__btn").click();
+    await operation.locator(".execute").click();
+    const answer = operation.locator(".live-responses-table .response-col_status").last();
+    await answer.waitFor();
+    assert.equal((await answer.innerText()).trim(), status, id);
+  }
+  assert.deepEqual(problems, []);
+});
