@@ -8,20 +8,20 @@ const DAY = 24 * 60 * MINUTE;
 export const AUTH_OPTIONS = {
   jwtSecret: optional(
     k.text(),
-    "signs access tokens; generated in development, required in production (32 bytes or more)",
+    "secret that signs access tokens (32 bytes or more); generated in development, required in production",
     {
       seed: ["JWT_SECRET"],
       secret: true,
     },
   ),
-  accessSecret: optional(k.text(), "signs access tokens in place of jwtSecret", {
+  accessSecret: optional(k.text(), "secret that signs access tokens, takes precedence over auth.jwtSecret", {
     seed: ["JWT_ACCESS_SECRET"],
     secret: true,
   }),
   accessExpires: option(
     k.duration(1000, 30 * DAY),
     15 * MINUTE,
-    "life of an access token. Logging out ends it at once; a longer one serves live clients that cannot renew it",
+    "lifetime of an access token; logout revokes it at once; raise it for live clients that cannot renew tokens",
     {
       seed: ["JWT_ACCESS_EXPIRES"],
     },
@@ -29,48 +29,58 @@ export const AUTH_OPTIONS = {
   previousAccessSecrets: option(
     k.list(k.secretText),
     [],
-    "secrets that signed access tokens before; what they signed is good until it ends",
+    "earlier signing secrets; access tokens signed with them are valid until they expire",
     { secret: true },
   ),
-  refreshSecret: optional(k.text(), "keys the hashes of refresh tokens; by default derived from the access secret", {
+  refreshSecret: optional(k.text(), "key for the hashes of refresh tokens; by default derived from the access secret", {
     seed: ["JWT_REFRESH_SECRET"],
     secret: true,
   }),
-  refreshExpires: option(k.duration(1000, 365 * DAY), 7 * DAY, "life of a refresh token, each good once", {
+  refreshExpires: option(k.duration(1000, 365 * DAY), 7 * DAY, "lifetime of a refresh token, which can be used once", {
     seed: ["JWT_REFRESH_EXPIRES"],
   }),
   sessionMaxMs: option(
     k.duration(1000, 3650 * DAY),
     30 * DAY,
-    "after this a login ends, however often it was refreshed",
+    "maximum lifetime of a login, however often it is refreshed",
   ),
   registration: option(
     k.oneOf("approval", "open", "closed"),
     "approval",
-    "what registering makes: an account that waits for approval, one that is active, or none",
+    "approval creates accounts that wait for approval, open creates active accounts, closed allows no " +
+      "registration",
   ),
   requireEmailVerification: option(
     k.boolean(),
     false,
-    "accounts of open registration begin when their mail address was confirmed; needs smtp",
+    "with open registration, accounts become active when the mail address is confirmed; needs smtp",
   ),
-  passwordMin: option(k.integer(1, 256), 8, "characters that a password has at least"),
-  bcryptCost: option(k.integer(4, 16), 12, "2^cost rounds for a password; 12 or more in production"),
+  passwordMin: option(k.integer(1, 256), 8, "minimum password length in characters"),
+  bcryptCost: option(k.integer(4, 16), 12, "cost of password hashes, 2^cost rounds; at least 12 in production"),
   bootstrapAdmin: {
-    email: optional(k.text(3, 255), "makes an administrator with this address at a start without any user"),
-    password: optional(k.text(), "that administrator's password", { secret: true }),
+    email: optional(k.text(3, 255), "address of an administrator, created at a start without users"),
+    password: optional(k.text(), "password of that administrator", { secret: true }),
   },
-  audience: option(k.text(1, 100), "prism", "`aud` of access tokens; give servers that share a secret different ones"),
+  audience: option(
+    k.text(1, 100),
+    "prism",
+    "`aud` of access tokens; servers that share a secret need different values",
+  ),
   trusted: {
-    issuer: optional(k.text(1, 500), "`iss` of tokens of another program that count here; without it they carry none"),
-    audience: optional(k.text(1, 200), "`aud` of those tokens; without it they carry none"),
+    issuer: optional(
+      k.text(1, 500),
+      "`iss` of accepted tokens of another program; without it their `iss` must be absent",
+    ),
+    audience: optional(k.text(1, 200), "`aud` of those tokens; without it their `aud` must be absent"),
     jwksUrl: optional(
       k.httpUrl(),
-      "where that program publishes its keys (JWKS); https, or http on this machine. Needs issuer and audience",
+      "URL of that program's public keys (JWKS): https, or http on this machine; needs auth.trusted.issuer and " +
+        "auth.trusted.audience",
     ),
     secret: optional(
       k.text(),
-      "what that program signs with (HS256), in place of jwksUrl; not one of Prism's own secrets",
+      "secret with which that program signs (HS256), instead of auth.trusted.jwksUrl; must differ from Prism's " +
+        "own secrets",
       {
         secret: true,
       },
@@ -78,27 +88,32 @@ export const AUTH_OPTIONS = {
     algorithms: option(
       k.list(k.issuerAlgorithm),
       ["RS256", "ES256", "EdDSA"],
-      "signatures that count with jwksUrl: also RS384, RS512, PS256, ES384",
+      "accepted signature algorithms with auth.trusted.jwksUrl; RS384, RS512, PS256 and ES384 may be added",
     ),
-    userClaim: option(k.text(1, 100), "sub", "the claim that names the user"),
+    userClaim: option(k.text(1, 100), "sub", "claim that names the user"),
     userField: option(
       k.oneOf("externalId", "id", "email"),
       "externalId",
-      "what of an account the claim is compared with; an email must be confirmed (`email_verified`)",
+      "account field that the claim is compared with; an email must be confirmed (`email_verified`)",
     ),
-    provision: option(k.boolean(), false, "whether the first token of an unknown user makes an account"),
-    roles: option(k.list(k.roleName), ["User"], "roles of accounts that are made so"),
-    clockSkewMs: option(k.duration(0, 5 * MINUTE), 30_000, "how far that program's clock may be off"),
+    provision: option(k.boolean(), false, "creates an account for the first token of an unknown user"),
+    roles: option(k.list(k.roleName), ["User"], "roles of accounts created by auth.trusted.provision"),
+    clockSkewMs: option(
+      k.duration(0, 5 * MINUTE),
+      30_000,
+      "tolerated difference between that program's clock and this server's",
+    ),
   },
   devTokenExpires: option(
     k.duration(1000, 30 * DAY),
     DAY,
-    "life of a token of /dev/token; long, so that a socket opened with it lasts a working day",
+    "lifetime of a token of /dev/token; long, so that a socket opened with it lasts a working day",
   ),
   devTokenCidrs: option(
     k.list(k.cidr),
     ["127.0.0.0/8", "::1"],
-    "who may fetch /dev/token in development; never through a proxy, nor while publicUrl names another host",
+    "client addresses that may fetch /dev/token in development; never through a proxy, nor if publicUrl names " +
+      "another host",
   ),
-  devTokenHosts: option(k.list(k.hostName), [], "host names besides localhost under which /dev/token answers"),
+  devTokenHosts: option(k.list(k.hostName), [], "host names under which /dev/token answers, in addition to localhost"),
 };

@@ -6,35 +6,36 @@ import { type ConfigValues, OPTIONS } from "./options.ts";
 /** The settings with the address that the server listens on. */
 type Config = ConfigValues & { readonly host: string };
 
-/** Limits that must fit together. @returns what is wrong. */
+/** Checks limits that depend on each other. @returns the problems */
 export function checkLimits({ ingest }: ConfigValues): string[] {
   const { highWaterBytes, maxBodyBytes } = ingest;
-  // One request holds its body and the events read from it; below twice the body a legal request
-  // could never be taken.
+  // One request holds its body and the events parsed from it. With less than twice the body size a
+  // valid request could never be accepted.
   if (highWaterBytes >= 2 * maxBodyBytes) return [];
   return [
-    `ingest.highWaterBytes is ${highWaterBytes}; it must be at least ${2 * maxBodyBytes}, twice ingest.maxBodyBytes (${maxBodyBytes}). Raise it, or lower ingest.maxBodyBytes`,
+    `ingest.highWaterBytes is ${highWaterBytes}; it must be at least ${2 * maxBodyBytes}, ` +
+      `twice ingest.maxBodyBytes (${maxBodyBytes}). Raise it, or lower ingest.maxBodyBytes`,
   ];
 }
 
-/**
- * What a server accepts but an operator should know. `serve` logs each once, `doctor` shows each as
- * WARN.
- */
+/** Warnings about valid but risky settings. `serve` logs each once, `doctor` shows each as WARN. */
 export function serverWarnings(
   config: Pick<Config, "env" | "host" | "publicUrl" | "smtp" | "tls" | "trustedProxies" | "rateLimit">,
 ): string[] {
   const isProduction = config.env === "production";
   const warnings: string[] = [];
-  if (isProduction && !config.rateLimit.enabled) warnings.push("rateLimit.enabled is false: nothing limits requests");
+  if (isProduction && !config.rateLimit.enabled) warnings.push("rateLimit.enabled is false: requests are not limited");
   if (isProduction && isPlainOnNetwork(config))
     warnings.push(
-      `plain HTTP on ${config.host}: passwords and tokens cross the network unencrypted; set tls.certFile and tls.keyFile, or HOST=127.0.0.1 with a proxy in front, or publicUrl (https) and trustedProxies for a proxy on another host`,
+      `plain HTTP on ${config.host}: passwords and tokens cross the network unencrypted; ` +
+        "set tls.certFile and tls.keyFile, or HOST=127.0.0.1 with a proxy in front, " +
+        "or publicUrl (https) and trustedProxies for a proxy on another host",
     );
   const isReachable = isProduction || !isLoopback(config.host);
   if (config.smtp.host !== undefined && config.publicUrl === undefined && isReachable)
     warnings.push(
-      "smtp.host is set without publicUrl: links in mails lead to localhost; set publicUrl to the address that users open",
+      "smtp.host is set without publicUrl: links in mails lead to localhost; " +
+        "set publicUrl to the address that users open",
     );
   return warnings;
 }
@@ -44,7 +45,7 @@ interface SecretFiles {
   readonly origins: ReadonlyMap<string, string>;
 }
 
-/** Files with secrets in them that every user of this machine may read. */
+/** Files that contain secrets and are readable by every user of this machine. */
 export function openSecretFiles({ files, origins }: SecretFiles): string[] {
   const hasSecret = flattenOptions(OPTIONS).some(([key, { secret }]) => secret && origins.get(key) === "file");
   const paths = [files.secrets?.path ?? null, hasSecret ? files.config : null].filter((path) => path !== null);
@@ -70,7 +71,9 @@ function isLoopback(host: string): boolean {
 
 const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
-/** What settings of another token issuer say only together. @returns the problems */
+/**
+ * Checks the settings of the trusted token issuer that depend on each other. @returns the problems
+ */
 export function checkTrusted({ auth }: Pick<ConfigValues, "auth">): string[] {
   const { issuer, audience, jwksUrl, secret, provision } = auth.trusted;
   const problems: string[] = [];
@@ -94,7 +97,7 @@ export function checkTrusted({ auth }: Pick<ConfigValues, "auth">): string[] {
   return problems;
 }
 
-/** What settings of S3 and Pusher say only together. @returns the problems */
+/** Checks the settings of S3 and Pusher that depend on each other. @returns the problems */
 export function checkProviders({ storage, pusher, env }: Pick<ConfigValues, "storage" | "pusher" | "env">): string[] {
   const problems: string[] = [];
   const need = (section: string, members: Readonly<Record<string, string | undefined>>, why: string): void => {
@@ -122,16 +125,18 @@ export function checkProviders({ storage, pusher, env }: Pick<ConfigValues, "sto
   return problems;
 }
 
-/** Settings that are given and do nothing. */
+/** Warnings about settings that are set but have no effect. */
 export function unusedProviders({ storage, pusher }: Pick<ConfigValues, "storage" | "pusher">): string[] {
   const unused: string[] = [];
   if (storage.kind !== "s3" && storage.s3.bucket !== undefined)
     unused.push(
-      "storage.s3.bucket (S3_BUCKET) is not used while storage.kind is local; set PRISM_STORAGE_KIND=s3 to keep sounds there",
+      "storage.s3.bucket (S3_BUCKET) is not used while storage.kind is local; " +
+        "set PRISM_STORAGE_KIND=s3 to keep sounds there",
     );
   if (pusher.mode === "embedded" && pusher.cluster !== undefined)
     unused.push(
-      "pusher.cluster (PUSHER_CLUSTER) is not used while pusher.mode is embedded: clients must connect to this server; set PRISM_PUSHER_MODE=remote to send through your app at Pusher",
+      "pusher.cluster (PUSHER_CLUSTER) is not used while pusher.mode is embedded: " +
+        "clients must connect to this server; set PRISM_PUSHER_MODE=remote to send through your app at Pusher",
     );
   if (pusher.mode === "remote" && pusher.webhooks.urls.length > 0)
     unused.push("pusher.webhooks.urls is not used while pusher.mode is remote: set webhooks up at Pusher");
@@ -140,19 +145,20 @@ export function unusedProviders({ storage, pusher }: Pick<ConfigValues, "storage
 
 const MIN_SECRET_BYTES = 32;
 const MIN_BCRYPT_COST = 12;
-/** Fewer different bytes than this are a pattern, not a secret. */
+/** A value with fewer distinct bytes is a pattern, not a secret. */
 const MIN_DIFFERENT = 8;
-/**
- * What example files and tutorials put where a secret belongs, and a random generator hardly ever
- * writes.
- */
-const PLACEHOLDER =
-  /secret|password|placeholder|example|change[-_ ]?(me|this|it\b|in\b)|^(your|dev|test|default|dummy)[-_ ]|^replace|^<.*>$|x{6}/i;
+/** Placeholders of example files and tutorials, which a random generator hardly ever produces. */
+const PLACEHOLDERS = [
+  /secret|password|placeholder|example/i,
+  /change[-_ ]?(me|this|it\b|in\b)/i,
+  /^(your|dev|test|default|dummy)[-_ ]/i,
+  /^replace|^<.*>$|x{6}/i,
+];
 
 /**
- * What production does not accept: secrets that are short, repetitive, equal, or a placeholder of
+ * Problems of secrets in production: short, repetitive, equal to another one, or a placeholder of
  * an example file.
- * @param use `encryption`: only the encryption key is looked at.
+ * @param use `encryption` checks the encryption key only.
  */
 export function checkProduction(config: ConfigValues, use: "all" | "encryption"): string[] {
   if (config.env !== "production") return [];
@@ -172,7 +178,7 @@ export function checkProduction(config: ConfigValues, use: "all" | "encryption")
   return problems;
 }
 
-/** @param missing keys of the secrets that were not configured. */
+/** @param missing keys of the secrets that are not configured. */
 export function missingInProduction({ env }: ConfigValues, missing: readonly string[]): string[] {
   if (env !== "production") return [];
   return missing.map((key) => `${variableOf(key)} (${key}) is required in production; ${HOW_TO_MAKE[key]}`);
@@ -200,13 +206,13 @@ function isSameKey(secret: string, key: Uint8Array): boolean {
 }
 
 function weakness(secret: string): string | undefined {
-  if (PLACEHOLDER.test(secret)) return "is a placeholder";
+  if (PLACEHOLDERS.some((pattern) => pattern.test(secret))) return "is a placeholder";
   const bytes = Buffer.byteLength(secret);
   if (bytes < MIN_SECRET_BYTES) return `is ${bytes} bytes long, of ${MIN_SECRET_BYTES} or more`;
   return new Set(secret).size < MIN_DIFFERENT ? "repeats too few characters" : undefined;
 }
 
-/** The name that operators know: the seeds' where there is one. */
+/** The variable name that operators know: the first alternative name, otherwise `PRISM_…`. */
 function variableOf(key: string): string {
   const option = flattenOptions(OPTIONS).find(([each]) => each === key)?.[1];
   return option?.seed[0] ?? environmentName(key);

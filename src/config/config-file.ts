@@ -5,16 +5,16 @@ import { flattenOptions, isOption, type OptionTree } from "./option.ts";
 import { OPTIONS } from "./options.ts";
 
 export interface ConfigFile {
-  /** Null where no file exists. */
+  /** Null if no file exists. */
   readonly path: string | null;
-  /** Where relative paths in it begin. */
+  /** Base directory of relative paths in the file. */
   readonly baseDir: string;
-  /** By dotted key, unchecked. */
+  /** By dotted key, not yet validated. */
   readonly settings: ReadonlyMap<string, unknown>;
 }
 
-interface ConfigFilePlaces {
-  /** The file that was named; it must exist. */
+interface ConfigFileSearch {
+  /** The file given by `--config` or `PRISM_CONFIG`; it must exist. */
   readonly named: string | undefined;
   readonly workingDir: string;
   /** Directory of the system's configuration. */
@@ -22,11 +22,11 @@ interface ConfigFilePlaces {
 }
 
 /**
- * The one configuration file that is used: the named one, prism.config.json of the working
- * directory, or that of the system, whichever is found first. `$schema` is ignored.
- * @param problems takes what is wrong with the file, and its unknown names.
+ * Reads one configuration file: the given one, otherwise the first that exists of prism.config.json
+ * in the working directory and in the system's directory. `$schema` is ignored.
+ * @param problems receives errors of the file and its unknown names.
  */
-export function readConfigFile({ named, workingDir, configDir }: ConfigFilePlaces, problems: string[]): ConfigFile {
+export function readConfigFile({ named, workingDir, configDir }: ConfigFileSearch, problems: string[]): ConfigFile {
   const candidates = named === undefined ? [workingDir, configDir].map((dir) => join(dir, FILE_NAME)) : [named];
   for (const path of candidates) {
     const text = readText(path, named === undefined, problems);
@@ -41,7 +41,7 @@ export function readConfigFile({ named, workingDir, configDir }: ConfigFilePlace
 
 const FILE_NAME = "prism.config.json";
 
-/** @returns null where there is no file, undefined where it cannot be read. */
+/** @returns null if there is no file, undefined if it cannot be read. */
 function readText(path: string, mayBeAbsent: boolean, problems: string[]): string | null | undefined {
   try {
     return readFileSync(path, "utf8");
@@ -62,7 +62,7 @@ function parse(path: string, text: string, settings: Map<string, unknown>, probl
   }
 }
 
-/** `sudo -u prism prism …`, with the owner of the first of these paths that this user can see. */
+/** `sudo -u prism prism …` with the owner of the first of these paths that this user can stat. */
 export function sudoAs(...paths: readonly string[]): string {
   const owner = paths.map(ownerOf).find((name) => name !== undefined);
   return owner === undefined ? "sudo -u <owner> prism …" : `sudo -u ${owner} prism …`;
@@ -103,8 +103,8 @@ function collect(
 }
 
 /**
- * What was probably meant: the same name written flat or in another place, or a near one in the
- * same place.
+ * Suggests the intended setting: the same name with another nesting, or a similar name in the same
+ * section.
  */
 function hint(name: string, tree: OptionTree, prefix: string): string {
   const keys = flattenOptions(OPTIONS).map(([key]) => key);

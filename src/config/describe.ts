@@ -3,8 +3,8 @@ import { environmentName, flattenOptions, isOption, maskCredentials, type Option
 import { OPTIONS } from "./options.ts";
 
 /**
- * The content of prism.config.example.json: every setting that has a default, at its default. `npm
- * run config:docs` writes the file, and a test compares it with this.
+ * The content of prism.config.example.json: every setting with a default, at its default. `npm run
+ * config:docs` writes the file; a test compares it with this.
  */
 export function exampleConfig(tree: OptionTree = OPTIONS): Record<string, unknown> {
   const example: Record<string, unknown> = {};
@@ -29,7 +29,7 @@ export interface DescribedOption {
   readonly doc: string;
 }
 
-/** The configuration in force with the origin of each value; secrets are masked. */
+/** The current configuration with the origin of each value; secrets are masked. */
 export function describeConfig(config: Config, origins: ReadonlyMap<string, Origin>): DescribedOption[] {
   return flattenOptions(OPTIONS).map(([key, option]) => {
     const origin = origins.get(key) ?? "default";
@@ -55,8 +55,8 @@ function shown(value: unknown): unknown {
 }
 
 /**
- * The settings as a Markdown table; `npm run config:docs` writes it into docs/configuration.md, and
- * a test compares them.
+ * The settings as a Markdown table. `npm run config:docs` writes it into docs/configuration.md; a
+ * test compares them.
  */
 export function configTable(): string {
   const rows = flattenOptions(OPTIONS).map(([key, option]) => {

@@ -7,23 +7,23 @@ import { OPTIONS } from "./options.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Names of the environment that begin with PRISM_ and are no settings. */
+/** Variables that start with PRISM_ but are not settings. */
 const OTHER_VARIABLES = ["PRISM_URL", "PRISM_TOKEN", "PRISM_CONFIG", "PRISM_CONFIG_DIR", "PRISM_CACHE_DIR"];
 
-/** What a variable says; `text` is undefined when the file it points at cannot be read. */
+/** A variable that is set; `text` is undefined if the file it refers to cannot be read. */
 interface Variable {
   readonly name: string;
   readonly text: string | undefined;
 }
 
-/** Whether a variable, or the one with its file, has a value. */
+/** Whether the variable or its `_FILE` variant has a value. */
 export function isVariableSet(environment: Environment, name: string): boolean {
   return [name, `${name}_FILE`].some((each) => (environment[each] ?? "") !== "");
 }
 
 /**
- * The first of some variables that is set, or the content of the file that `<name>_FILE` points at,
- * without the white space around it. Empty counts as absent, as compose files leave variables.
+ * The first of these variables that is set, or the trimmed content of the file that `<name>_FILE`
+ * refers to. An empty variable counts as unset, because compose files leave them so.
  */
 export function readVariable(
   names: readonly string[],
@@ -45,7 +45,7 @@ export function readVariable(
   return undefined;
 }
 
-/** The variables of the file .env in the working directory; none where there is no such file. */
+/** The variables of the file .env in the working directory; empty without that file. */
 export function readDotEnv(workingDir: string, problems: string[]): Environment {
   const path = join(workingDir, ".env");
   if (!existsSync(path)) return {};
@@ -57,15 +57,18 @@ export function readDotEnv(workingDir: string, problems: string[]): Environment 
   }
 }
 
-/** `secrets.env` of the system's configuration: the variables of the service that are secret. */
+/** `secrets.env` of the system's configuration: the secret variables of the service. */
 export interface SecretsFile {
   readonly path: string;
   readonly variables: Environment;
-  /** Why this user cannot read it, such as EACCES; commands that need no secret go on. */
+  /**
+   * Error code if this user cannot read it, such as EACCES. Commands that need no secret work
+   * without it.
+   */
   readonly unreadable: string | null;
 }
 
-/** @returns null where there is no such file. */
+/** @returns null without such a file. */
 export function readSecretsFile(configDir: string): SecretsFile | null {
   const path = join(configDir, "secrets.env");
   try {
@@ -82,7 +85,7 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
-/** One sentence for each variable that looks like a setting and is none. */
+/** One warning for each `PRISM_…` variable that is not a setting. */
 export function unknownVariables(environment: Environment): string[] {
   const known = [...flattenOptions(OPTIONS).map(([key]) => environmentName(key)), ...OTHER_VARIABLES];
   const names = new Set(known.flatMap((name) => [name, `${name}_FILE`]));
@@ -96,8 +99,8 @@ export function unknownVariables(environment: Environment): string[] {
 }
 
 /**
- * Variables of the seeds' environment files that this program takes note of without using them: it
- * says so once at start.
+ * Variables of other programs' environment files that are known but unused. `serve` logs a warning
+ * for them at its start.
  */
 const IGNORED: readonly { readonly names: RegExp; readonly why: string }[] = [
   { names: /^REDIS_(URL|HOST|PORT|PASSWORD)$/, why: "Prism needs no Redis; its broker is embedded" },
@@ -107,7 +110,7 @@ const IGNORED: readonly { readonly names: RegExp; readonly why: string }[] = [
   },
 ];
 
-/** @returns one sentence per reason, naming the variables that are set. */
+/** @returns one warning per reason, with the variables that are set. */
 export function ignoredSeedVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
   return IGNORED.flatMap(({ names, why }) => {
     const set = Object.keys(environment).filter((name) => names.test(name) && environment[name] !== "");
@@ -116,13 +119,16 @@ export function ignoredSeedVariables(environment: Readonly<Record<string, string
 }
 
 /**
- * A database URL of another engine is ignored. @returns the warning, or undefined when the
- * URL or path is one of SQLite.
+ * A database URL of another engine is ignored. @returns the warning; undefined for a URL or path of
+ * SQLite.
  */
 export function foreignDatabaseUrl(url: string): string | undefined {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
   if (scheme === undefined || scheme === "file" || scheme === "sqlite" || scheme.length === 1) return undefined;
-  return `databaseUrl (DATABASE_URL) points at ${scheme}: and is ignored; the database is the file in the data directory`;
+  return (
+    `databaseUrl (DATABASE_URL) points at ${scheme}: and is ignored; ` +
+    "the database is the file in the data directory"
+  );
 }
 
 /** The path of a `file:` or `sqlite:` URL (https://www.sqlite.org/uri.html), or the path itself. */

@@ -10,7 +10,7 @@ import {
   type WorkerChannel,
 } from "../core/vocabulary.ts";
 
-/** How one kind of option is checked, and how its text form (flag, environment) becomes a value. */
+/** Validation of one kind of option, and parsing of its text form (flag, environment). */
 export interface Kind<T> {
   readonly schema: v.GenericSchema<unknown, T>;
   fromText(text: string): unknown;
@@ -24,7 +24,7 @@ export function text(min = 1, max = 4096): Kind<string> {
   };
 }
 
-/** One of a few words. In upper case they count too: the seeds write LOG_LEVEL=INFO. */
+/** One of several words. Text may be in upper case, such as LOG_LEVEL=INFO. */
 export function oneOf<const T extends string>(...values: readonly [T, ...T[]]): Kind<T> {
   return {
     schema: v.picklist(values, `must be one of ${values.join(", ")}`),
@@ -48,7 +48,8 @@ export function boolean(): Kind<boolean> {
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /**
- * Milliseconds as a number, or a text such as `15m`, `7d`, `250ms`; a bare number is milliseconds.
+ * Milliseconds as a number, or a text with a unit such as `15m`, `7d`, `250ms`; text without a unit
+ * is milliseconds.
  */
 export function duration(minMs: number, maxMs: number): Kind<number> {
   const range = `from ${durationSetting(minMs)} to ${durationSetting(maxMs)}`;
@@ -67,20 +68,20 @@ export function duration(minMs: number, maxMs: number): Kind<number> {
   };
 }
 
-/** In the largest unit that gives a whole number: 86 400 000 is "1d". */
+/** Formats with the largest unit that gives a whole number: 86 400 000 is "1d". */
 function durationSetting(ms: number): string {
   const [unit, size] = Object.entries(UNIT_MS).findLast(([, each]) => ms % each === 0) ?? ["ms", 1];
   return ms === 0 ? "0" : `${ms / size}${unit}`;
 }
 
-/** @returns milliseconds; undefined when the text is not a duration. */
+/** @returns milliseconds; undefined if the text is not a duration. */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/.exec(text.trim());
   if (!match) return undefined;
   return Math.round(Number(match[1]) * (UNIT_MS[match[2] ?? "ms"] ?? 1));
 }
 
-/** A JSON array, or a text with commas. */
+/** A JSON array, or a text separated by commas. */
 export function list<T>(item: v.GenericSchema<unknown, T>): Kind<readonly T[]> {
   return {
     schema: v.array(item, "must be a list"),
@@ -92,9 +93,7 @@ export function list<T>(item: v.GenericSchema<unknown, T>): Kind<readonly T[]> {
   };
 }
 
-/**
- * A text for which `test` holds; anything else, other types too, is refused with the same words.
- */
+/** A text for which `test` is true. Other values and other types get the same message. */
 function textThat(message: string, test: (value: string) => boolean): v.GenericSchema<unknown, string> {
   return v.pipe(v.string(message), v.check(test, message));
 }
@@ -109,7 +108,7 @@ export const origin = textThat(
   (value) => URL.canParse(value) && new URL(value).origin === value,
 );
 
-/** A TCP port in a list; the environment and flags give texts. */
+/** A TCP port in a list; environment and flags give it as text. */
 export const portItem: v.GenericSchema<unknown, number> = v.pipe(
   v.unknown(),
   v.transform((value) => (typeof value === "string" && /^\d{1,5}$/.test(value) ? Number(value) : value)),
@@ -131,7 +130,7 @@ export const workerChannel: v.GenericSchema<unknown, WorkerChannel> = v.picklist
   `must be one of ${WORKER_CHANNELS.join(", ")}`,
 );
 
-/** What Pusher tells to webhooks. */
+/** Events that Pusher sends to webhooks. */
 const PUSHER_WEBHOOK_EVENTS = [
   "channel_occupied",
   "channel_vacated",
@@ -147,7 +146,7 @@ export const pusherWebhookEvent: v.GenericSchema<unknown, (typeof PUSHER_WEBHOOK
   `must be one of ${PUSHER_WEBHOOK_EVENTS.join(", ")}`,
 );
 
-/** Of public keys only: what they check, a public key cannot sign. */
+/** Asymmetric algorithms only: with them, a key that verifies tokens cannot sign them. */
 export const issuerAlgorithm = v.picklist(ISSUER_ALGORITHMS, `must be one of ${ISSUER_ALGORITHMS.join(", ")}`);
 
 export const roleName = textThat("must be the name of a role", (value) => value !== "" && value.length <= 100);
@@ -160,7 +159,7 @@ export const urlScheme = v.pipe(
   ),
 );
 
-/** An IANA time zone. Systems write TZ as `:Europe/Berlin` or as a path, too. */
+/** An IANA time zone. Some systems set TZ to `:Europe/Berlin` or to a path. */
 export function timezone(): Kind<string> {
   return {
     schema: textThat("must be an IANA time zone such as UTC or Europe/Berlin", isTimezone),
@@ -168,7 +167,6 @@ export function timezone(): Kind<string> {
   };
 }
 
-/** An address to listen on. */
 export function address(): Kind<string> {
   return hostText();
 }
@@ -181,13 +179,11 @@ export function httpUrl(): Kind<string> {
   };
 }
 
-/** A secret in a list. */
 export const secretText = textThat(
   "must be a text of 1 to 4096 characters",
   (value) => value !== "" && value.length <= 4096,
 );
 
-/** A host to connect to. */
 export function hostText(): Kind<string> {
   return { schema: textThat("must be an IP address or a host name", isHost), fromText: (text) => text.trim() };
 }
@@ -196,7 +192,7 @@ function isHost(value: string): boolean {
   return isIP(value) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(value);
 }
 
-/** 32 bytes, in base64 or hex. */
+/** A key of 32 bytes, in base64 or hex. */
 export function key32(): Kind<Uint8Array> {
   return { schema: key32Item, fromText: (text) => text.trim() };
 }
@@ -207,7 +203,7 @@ export const key32Item: v.GenericSchema<unknown, Uint8Array> = v.pipe(
   v.instance(Uint8Array, "must be 32 bytes in base64 or hex"),
 );
 
-/** @returns undefined when the text is not 32 bytes in base64, base64url or hex. */
+/** @returns undefined if the text is not 32 bytes in base64, base64url or hex. */
 export function decodeKey32(text: string): Uint8Array | undefined {
   if (/^[0-9a-fA-F]{64}$/.test(text)) return Buffer.from(text, "hex");
   return /^[A-Za-z0-9+/_-]{43}=?$/.test(text) ? Buffer.from(text, "base64") : undefined;

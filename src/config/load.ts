@@ -36,10 +36,12 @@ import { missingSecrets, resolveSecrets, type Secrets } from "./secrets.ts";
 
 export { ConfigRefused };
 
-/** Where a value came from, as `doctor` shows it. */
+/** Source of a value, as `doctor` and `prism config` show it. */
 export type Origin = "flag" | "environment" | ".env" | "secrets.env" | "file" | "default" | "generated";
 
-/** The settings a server runs with; frozen. What depends on other settings is worked out. */
+/**
+ * The settings of a running server, frozen. Defaults that depend on other settings are resolved.
+ */
 export interface Config extends ConfigValues {
   readonly host: string;
   readonly databaseFile: string;
@@ -58,38 +60,40 @@ export interface LoadedConfig {
 
 /** The files that were used. */
 export interface ConfigFiles {
-  /** Null where no configuration file was found. */
+  /** Null if no configuration file was found. */
   readonly config: string | null;
   readonly secrets: SecretsFile | null;
 }
 
-/** Which secrets production must have: a command asks for those that it uses. */
+/** Secrets that must be configured in production; a command requires only those that it uses. */
 export type SecretsUse = "all" | "encryption" | "none";
 
 export interface ConfigSources {
-  /** Values of the command line by dotted key, as text. */
+  /** Values of flags by dotted key, as text. */
   readonly flags: Readonly<Record<string, string | undefined>>;
   readonly environment: Environment;
   readonly workingDir: string;
-  /** `--config`; without it prism.config.json of the working directory or of PRISM_CONFIG_DIR. */
+  /**
+   * `--config`; default: prism.config.json in the working directory, otherwise in PRISM_CONFIG_DIR.
+   */
   readonly configFile?: string | undefined;
-  /** Default: all, each of which production is refused without. */
+  /** Default: all. */
   readonly secrets?: SecretsUse;
 }
 
-/** Directory of the system's configuration, unless PRISM_CONFIG_DIR names another. */
+/** Default of PRISM_CONFIG_DIR. */
 const SYSTEM_CONFIG_DIR = "/etc/prism";
 
-/** Where a setting is looked up; the first that has it wins. */
-interface Places {
+/** Sources of settings; the first one that has a setting takes precedence. */
+interface SettingSources {
   readonly flags: ConfigSources["flags"];
   readonly environments: readonly (readonly [origin: Origin, environment: Environment])[];
   readonly file: ReadonlyMap<string, unknown>;
 }
 
 /**
- * Flags > environment > .env > secrets.env > file > defaults. Writes nothing. @throws ConfigRefused
- * with every problem there is
+ * Loads the configuration: flags > environment > .env > secrets.env > file > defaults. Writes
+ * nothing. @throws ConfigRefused with all problems
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const problems: string[] = [];
@@ -130,7 +134,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   return { config: derive(given, dataDir, at, secrets), origins, files, warnings };
 }
 
-/** A path of the setting `key`, made absolute. */
+/** Makes the path of the setting `key` absolute. */
 type PathResolver = (key: string, path: string) => string;
 
 function checkSecretsFor(
@@ -142,13 +146,13 @@ function checkSecretsFor(
   if (use === "none") return [];
   const hint = unreadableHint(file, given.dataDir);
   const needed = use === "all" ? missing : missing.filter((key) => key === "encryptionKey");
-  // The advice to generate a secret would be wrong where the service has one already.
+  // The service already has a secret, so advice to generate one would be wrong.
   const isHidden = hint !== "" && given.env === "production";
   const absent = isHidden ? needed.map((key) => `${key} is not configured${hint}`) : missingInProduction(given, needed);
   return [...absent, ...checkProduction(given, use)];
 }
 
-/** Why a secret may be missing that the service has: its file is not for this user. */
+/** Explains that a secret may be missing only because this user cannot read its file. */
 function unreadableHint(file: SecretsFile | null, dataDir: string): string {
   if (file === null || file.unreadable === null) return "";
   const sudo = sudoAs(dataDir, file.path);
@@ -156,8 +160,8 @@ function unreadableHint(file: SecretsFile | null, dataDir: string): string {
 }
 
 /**
- * Where a setting is from, in the words of a message: `--data-dir`, `PRISM_DATA_DIR`,
- * `dataDir in /etc/prism/prism.config.json` or `the default`.
+ * Source of a setting for a message: `--data-dir`, `PRISM_DATA_DIR`, `dataDir in
+ * /etc/prism/prism.config.json` or `the default`.
  */
 export function sourceOf(key: string, { origins, files }: Pick<LoadedConfig, "origins" | "files">): string {
   const origin = origins.get(key) ?? "default";
@@ -189,14 +193,14 @@ function derive(given: ConfigValues, dataDir: string, at: PathResolver, secrets:
 }
 
 function pickAll(
-  places: Places,
+  sources: SettingSources,
   problems: string[],
   overridden: string[],
 ): { values: Readonly<Record<string, unknown>>; origins: Map<string, Origin> } {
   const values: Record<string, unknown> = {};
   const origins = new Map<string, Origin>();
   for (const [key, option] of flattenOptions(OPTIONS)) {
-    const [first, ...others] = findValues(key, option, places, problems);
+    const [first, ...others] = findValues(key, option, sources, problems);
     values[key] = first ? checked(option, first, problems) : option.fallback;
     origins.set(key, first?.origin ?? "default");
     const wrong: string[] = [];
@@ -208,33 +212,33 @@ function pickAll(
 
 interface FoundValue {
   readonly origin: Origin;
-  /** How a message calls it. */
+  /** Name of the flag, variable or setting in messages. */
   readonly name: string;
-  /** Undefined where a file that holds it cannot be read. */
+  /** Undefined if the file that contains the value cannot be read. */
   readonly value: unknown;
 }
 
-/** The values of one option, the one that counts first. */
-function findValues(key: string, option: Option<unknown>, places: Places, problems: string[]): FoundValue[] {
+/** All values of one option, in order of precedence. */
+function findValues(key: string, option: Option<unknown>, sources: SettingSources, problems: string[]): FoundValue[] {
   const { kind, seed } = option;
   const found: FoundValue[] = [];
-  const flag = places.flags[key];
+  const flag = sources.flags[key];
   if (flag !== undefined) found.push({ origin: "flag", name: flagName(key), value: kind.fromText(flag) });
-  for (const [origin, environment] of places.environments) {
-    // A file that cannot be read matters where its value would count.
+  for (const [origin, environment] of sources.environments) {
+    // An unreadable file is a problem only if no source of higher precedence has a value.
     const variable = readVariable([environmentName(key), ...seed], environment, found.length === 0 ? problems : []);
     if (!variable) continue;
     const { name, text } = variable;
     found.push({ origin, name, value: text === undefined ? undefined : kind.fromText(text) });
   }
-  if (places.file.has(key)) {
-    const value = places.file.get(key);
+  if (sources.file.has(key)) {
+    const value = sources.file.get(key);
     found.push({ origin: "file", name: key, value: typeof value === "string" ? kind.fromText(value) : value });
   }
   return found;
 }
 
-/** The value, or the default where it is wrong, with one more problem. */
+/** The validated value. An invalid one adds a problem and gives the default. */
 function checked(
   { kind, fallback, secret }: Option<unknown>,
   { name, value }: FoundValue,
@@ -265,8 +269,8 @@ function deepFreeze<T extends object>(value: T): T {
 }
 
 /**
- * The settings in force without the secret ones, nested as in prism.config.json: what code that is
- * not the program's own may see. Frozen.
+ * The current settings without secrets, nested as in prism.config.json and frozen, for code of
+ * modules.
  */
 export function publicConfig(config: Config, tree: OptionTree = OPTIONS): Readonly<Record<string, unknown>> {
   return publicPart(config as unknown as Record<string, unknown>, tree);
@@ -283,8 +287,8 @@ function publicPart(values: Readonly<Record<string, unknown>>, tree: OptionTree)
 }
 
 /**
- * Seals with the configured key and opens what earlier ones sealed. @throws ConfigRefused where no
- * key is configured
+ * Encrypts with the configured key and decrypts with it or an earlier one. @throws ConfigRefused
+ * without a configured key
  */
 export function sealedBoxOf({ secrets, previousEncryptionKeys }: Config): SealedBox {
   return new SealedBox([secrets.encryptionKey, ...previousEncryptionKeys]);

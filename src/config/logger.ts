@@ -4,14 +4,14 @@ import pino, { type DestinationStream, type Logger as Pino } from "pino";
 import type { LogFields, Logger } from "../core/log.ts";
 import { maskCredentials } from "./option.ts";
 
-/** Lines that wait for a reader of the log that is late; what comes beyond is lost. */
+/** Limit of log lines buffered for a slow reader; further lines are dropped. */
 const MAX_WAITING_BYTES = 262_144;
 const RETRY_MS = 50;
 
 /**
- * Writes the log's lines at once and in order, so that the last line before a crash is there. A
- * pipe that is not read must not stop the process: what does not fit waits, and beyond a limit is
- * lost and counted. The first line that is written afterwards says how many.
+ * Writes log lines synchronously and in order, so that the last line before a crash is written. A
+ * pipe that is not read must not block the process: lines that do not fit are buffered, above a
+ * limit dropped and counted. The next line that is written reports the number of dropped lines.
  */
 class LineWriter {
   readonly #fd: number;
@@ -22,8 +22,8 @@ class LineWriter {
 
   constructor(fd: number) {
     this.#fd = fd;
-    // Node opens stdout on first use; of pipes and sockets the descriptor does not block from then
-    // on.
+    // Node opens stdout on first use and then makes the descriptors of pipes and sockets
+    // non-blocking.
     if (fd === 1) void process.stdout.writable;
     process.on("exit", () => this.#flush());
   }
@@ -34,7 +34,7 @@ class LineWriter {
     if (rest.length > 0) this.#wait(rest, true);
   }
 
-  /** @param isBegun part of the line is written: it must not be lost. */
+  /** @param isBegun part of the line is already written, so it must not be dropped. */
   #wait(bytes: Buffer, isBegun = false): void {
     if (!isBegun && this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) {
       this.#lost++;
@@ -64,10 +64,12 @@ class LineWriter {
     if (this.#lost === 0) return;
     const fields = { level: "warn", time: new Date().toISOString(), ns: "prism:log", lines: this.#lost };
     this.#lost = 0;
-    this.write(`${JSON.stringify({ ...fields, msg: "lines of the log were lost: its reader was late" })}\n`);
+    this.write(
+      `${JSON.stringify({ ...fields, msg: "log lines were dropped because the log's reader was too slow" })}\n`,
+    );
   }
 
-  /** @returns what the descriptor did not take. A reader that is gone takes everything. */
+  /** @returns the bytes that were not written. Without a reader, all bytes count as written. */
   #tryWrite(bytes: Buffer): Buffer {
     let rest = bytes;
     try {
@@ -83,8 +85,8 @@ const MASK = "***";
 const DEPTH = 8;
 
 /**
- * Names of members whose value never reaches a log, and endings of such names; without their
- * hyphens and underscores, in lower case.
+ * Names of members to mask in logs, and endings of such names; without hyphens and underscores, in
+ * lower case.
  */
 const NAMES = new Set(["authorization", "cookie", "token", "password", "secret", "key", "ticket"]);
 const ENDINGS = [
@@ -100,8 +102,8 @@ const ENDINGS = [
 ];
 
 /**
- * The fields of a log line with the values of sensitive members masked, wherever they stand. Errors
- * become plain objects.
+ * The fields of a log line with the values of sensitive members masked at any depth. Errors become
+ * plain objects.
  */
 export function redactFields(fields: object): Record<string, unknown> {
   return redactMembers(fields, DEPTH);
@@ -123,7 +125,7 @@ function redact(value: unknown, depth: number): unknown {
 }
 
 /**
- * Errors, also those that the engine does not count as such: SqliteError is made by a function,
+ * Also errors that `isNativeError` does not detect: a function creates SqliteError, and
  * DOMException has its members on the prototype.
  */
 function isErrorLike(value: object): value is Error {
@@ -132,12 +134,12 @@ function isErrorLike(value: object): value is Error {
   return typeof message === "string" && typeof stack === "string";
 }
 
-/** Type, message and stack with those of its causes, codes, and what else it has. */
+/** Type, message and stack including causes, codes, and all further members. */
 function errorFields(error: Error): Record<string, unknown> {
   const { code } = error as { code?: unknown };
   const fields = pino.stdSerializers.err(error);
   const { type, message, stack } = fields;
-  // All names of errors that there are stand on the prototype of a DOMException.
+  // A DOMException has the constants of all error names on its prototype; they are left out.
   const own: Record<string, unknown> =
     error instanceof DOMException ? { type: error.name, message, stack } : { ...fields, type, message, stack };
   if (typeof code === "string" || typeof code === "number") own["code"] = code;
@@ -147,7 +149,7 @@ function errorFields(error: Error): Record<string, unknown> {
 
 const MAX_CAUSES = 5;
 
-/** What led to an error, the nearest first. */
+/** The chain of causes, the direct one first. */
 function causesOf(error: Error): { readonly code?: unknown }[] {
   const causes: { readonly code?: unknown }[] = [];
   let { cause } = error;
@@ -158,7 +160,7 @@ function causesOf(error: Error): { readonly code?: unknown }[] {
   return causes;
 }
 
-/** That there was none is worth knowing. */
+/** Empty values are not masked: that a secret was missing is useful to know. */
 function maskOf(value: unknown): unknown {
   return value === undefined || value === null || value === "" ? value : MASK;
 }
@@ -168,14 +170,23 @@ function isSensitive(name: string): boolean {
   return NAMES.has(plain) || ENDINGS.some((ending) => plain.endsWith(ending));
 }
 
-// Prism's own tokens, JWTs, credentials of a header, and the members of a query or fragment that
-// may carry a secret.
-const IN_TEXT =
-  /\b(pr[krst]_)[\w-]{20,}|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]+|\b((?:bearer|apikey|basic) +)[\w.~+/=-]{8,}|([?&#](?:\w*token|ticket|key|secret|password)=)[^&\s"\\]+/gi;
+// Prism's own tokens, JWTs, credentials of a header, and members of a query or fragment that may
+// contain a secret.
+const IN_TEXT = new RegExp(
+  [
+    /\b(pr[krst]_)[\w-]{20,}/,
+    /\beyJ[\w-]{10,}\.[\w-]+\.[\w-]+/,
+    /\b((?:bearer|apikey|basic) +)[\w.~+/=-]{8,}/,
+    /([?&#](?:\w*token|ticket|key|secret|password)=)[^&\s"\\]+/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+  "gi",
+);
 
 /**
- * A finished log line, or any text, without what looks like a secret: messages and stacks quote
- * what they were given.
+ * Masks everything in a log line or other text that looks like a secret: messages and stacks quote
+ * their input.
  */
 export function redactText(text: string): string {
   return maskCredentials(text).replace(
@@ -190,22 +201,22 @@ const STDOUT = 1;
 export interface LoggerOptions {
   readonly level: "error" | "warn" | "info" | "debug";
   /**
-   * Patterns as of the `debug` package: `prism:*`, `prism:http,prism:rules`, `-prism:http`; `dms:*`
-   * means every namespace.
+   * Patterns as in the `debug` package: `prism:*`, `prism:http,prism:rules`, `-prism:http`; `dms:*`
+   * matches every namespace.
    */
   readonly debug?: string | undefined;
   readonly destination?: DestinationStream | undefined;
 }
 
 export interface ReloadableLogger extends Logger {
-  /** Takes new levels over at once, in every namespace. */
+  /** Applies new levels at once in all namespaces. */
   reload(options: Pick<LoggerOptions, "level" | "debug">): void;
 }
 
 /**
- * pino, one JSON object per line, written at once: a line that is lost in a crash is the one that
- * would have explained it. Secrets are kept out by not logging them; what slips in all the same is
- * masked by its name, and by its look.
+ * pino, one JSON object per line, written synchronously, because a line lost in a crash would be
+ * the one that explains it. Secrets are not logged in the first place; redaction by name and by
+ * pattern is the second safeguard.
  */
 export function createLogger(options: LoggerOptions): ReloadableLogger {
   const target = options.destination ?? new LineWriter(STDOUT);
@@ -258,7 +269,7 @@ function selects(patterns: string, name: string): boolean {
     const pattern = (excludes ? part.slice(1) : part).replace(/^dms(?=:|$)/, ROOT);
     if (pattern === "") continue;
     const regex = new RegExp(`^${pattern.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")}$`);
-    // `prism:*` also selects the root itself, as a reader expects.
+    // `prism:*` also selects the root `prism`.
     if (regex.test(name) || regex.test(`${name}:`)) selected = !excludes;
   }
   return selected;

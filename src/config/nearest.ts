@@ -1,7 +1,4 @@
-/**
- * The name that takes the fewest edits to get from `wrong`, if it is near enough to have been
- * meant.
- */
+/** The name with the smallest edit distance to `wrong`, if it is similar enough to be a typo. */
 export function nearestName(wrong: string, names: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(wrong.length / 3)) + 1;
@@ -15,7 +12,7 @@ export function nearestName(wrong: string, names: Iterable<string>): string | un
   return best;
 }
 
-/** Levenshtein distance by rows; gives up above `limit`. */
+/** Levenshtein distance by rows; lengths that differ by `limit` or more give `limit`. */
 function editDistance(left: string, right: string, limit: number): number {
   if (Math.abs(left.length - right.length) >= limit) return limit;
   let row = Array.from({ length: right.length + 1 }, (_, i) => i);

@@ -1,12 +1,12 @@
 import type { Kind } from "./kinds.ts";
 
-/** One setting: what it accepts, what it is by default and why, and where else it may be named. */
+/** One setting: validation, default, documentation and alternative names. */
 export interface Option<T> {
   readonly kind: Kind<T>;
   readonly fallback: T;
-  /** One sentence for the documentation: effect, unit, and why this default. */
+  /** Documentation: effect, unit and reason of the default, in one sentence. */
   readonly doc: string;
-  /** The seeds' own variables, read after `PRISM_…`. */
+  /** Alternative names of variables, read after `PRISM_…`. */
   readonly seed: readonly string[];
   readonly secret: boolean;
   /** Takes effect on SIGHUP. */
@@ -17,7 +17,7 @@ export interface OptionTree {
   readonly [key: string]: Option<unknown> | OptionTree;
 }
 
-/** The values of a tree of options. */
+/** The type of the values of an option tree. */
 export type ValuesOf<T> = {
   readonly [K in keyof T]: T[K] extends Option<infer V> ? V : T[K] extends OptionTree ? ValuesOf<T[K]> : never;
 };
@@ -39,7 +39,9 @@ export function option<T>(kind: Kind<T>, fallback: T, doc: string, extras: Optio
   };
 }
 
-/** An option without a default of its own: absent means "off", or that something else decides. */
+/**
+ * An option without a fixed default: unset means "off" or a default derived from other settings.
+ */
 export function optional<T>(kind: Kind<T>, doc: string, extras: OptionExtras = {}): Option<T | undefined> {
   return option<T | undefined>(kind as Kind<T | undefined>, undefined, doc, extras);
 }
@@ -48,7 +50,7 @@ export function isOption(node: Option<unknown> | OptionTree): node is Option<unk
   return "kind" in node && "fallback" in node;
 }
 
-/** Every option of a tree with its dotted key, in the order they are written. */
+/** All options of a tree with their dotted keys, in source order. */
 export function flattenOptions(tree: OptionTree, prefix = ""): [string, Option<unknown>][] {
   return Object.entries(tree).flatMap(([name, node]): [string, Option<unknown>][] => {
     const key = prefix === "" ? name : `${prefix}.${name}`;
@@ -70,15 +72,12 @@ function wordsOf(key: string): string[] {
   return key.replace(/([a-z0-9])([A-Z])/g, "$1.$2").split(/[.-]/);
 }
 
-/**
- * `postgres://user:password@host/db` without the name and the password: a URL of a seed's
- * environment may be shown, they may not.
- */
+/** `postgres://user:password@host/db` without user and password, for messages and output. */
 export function maskCredentials(text: string): string {
   return text.replace(/:\/\/[^\s/"@]+@/g, "://***@");
 }
 
-/** Everything that is wrong with the configuration, at once. */
+/** All problems of a configuration. */
 export class ConfigRefused extends Error {
   readonly problems: readonly string[];
 

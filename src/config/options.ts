@@ -10,173 +10,182 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /**
- * Every setting of Prism. Flags, environment names, the example file,
- * `doctor` and the docs derive from this tree.
+ * All settings of Prism. Flags, environment names, the example file, `doctor` and the documentation
+ * are generated from this tree.
  */
 export const OPTIONS = {
   env: option(
     k.oneOf("development", "test", "production"),
     "development",
-    "development opens conveniences (dev token, generated secrets, local CORS); production refuses weak secrets",
+    "mode of the server: development enables a dev token, generated secrets and CORS for localhost; " +
+      "production refuses weak secrets",
     { seed: ["NODE_ENV"] },
   ),
-  port: option(k.integer(0, 65535), 3000, "TCP port; 0 takes a free one and prints it", { seed: ["PORT"] }),
-  extraPorts: option(
-    k.list(k.portItem),
-    [],
-    "further ports on which the same server answers, such as 8080 for clients of the task socket",
-  ),
+  port: option(k.integer(0, 65535), 3000, "TCP port to listen on; 0 takes a free port and prints it", {
+    seed: ["PORT"],
+  }),
+  extraPorts: option(k.list(k.portItem), [], "more ports to listen on, such as 8080 for clients of the task socket"),
   host: optional(
     k.address(),
-    "address to listen on; by default 127.0.0.1, in production 0.0.0.0, so that a development server is not on the network",
+    "address to listen on; by default 127.0.0.1, in production 0.0.0.0, so that a development server is not " +
+      "reachable from the network",
     {
       seed: ["HOST"],
     },
   ),
-  dataDir: option(k.text(), "./data", "directory of the database and the generated secrets; made with mode 0700"),
+  dataDir: option(k.text(), "./data", "directory of the database and the generated secrets; created with mode 0700"),
   databaseUrl: optional(
     k.text(),
-    "file: URL or path of the database, by default <dataDir>/prism.db; other schemes are ignored with a warning",
+    "file: URL or path of the database; by default <dataDir>/prism.db; other schemes are ignored with a warning",
     {
       seed: ["DATABASE_URL"],
     },
   ),
   publicUrl: optional(
     k.httpUrl(),
-    "what clients call this server, used in links and to check Origin; by default from host and port",
+    "URL under which clients reach this server, for links and to check Origin; by default made from host and " + "port",
   ),
   accountUrl: optional(
     k.httpUrl(),
-    "where links in account mails lead: reset-password, invite, verify-email and project-invitation under this address; by default pages of this server, at /account",
+    "base URL of links in account mails, to which reset-password, invite, verify-email or project-invitation " +
+      "is added; by default the pages of this server at /account",
   ),
-  trustedProxies: option(k.list(k.cidr), [], "address ranges whose X-Forwarded-For counts"),
+  trustedProxies: option(k.list(k.cidr), [], "address ranges of proxies; only their X-Forwarded-For header is used"),
   chunkedBodies: option(
     k.boolean(),
     true,
-    "false answers 411 to requests with Transfer-Encoding: chunked, for proxies that pass chunk lines on unread",
+    "accepts requests with Transfer-Encoding: chunked; false answers them with 411, for proxies that pass " +
+      "chunk lines on unread",
   ),
   auth: AUTH_OPTIONS,
   previousEncryptionKeys: option(
     k.list(k.key32Item),
     [],
-    "keys of before; they open what they sealed until `prism key rotate --encryption` has sealed it anew",
+    "earlier encryption keys, still needed to decrypt until `prism key rotate --encryption` has encrypted " +
+      "everything with the current key",
     { secret: true },
   ),
   encryptionKey: optional(
     k.key32(),
-    "encrypts secrets at rest (32 bytes, base64 or hex); generated in development, required in production",
+    "key that encrypts secrets at rest (32 bytes, base64 or hex); generated in development, required in " +
+      "production",
     {
       secret: true,
     },
   ),
   smtp: {
-    host: optional(k.hostText(), "mail server; without one no mail is sent", { seed: ["SMTP_HOST"] }),
-    port: option(k.integer(1, 65535), 587, "its port; 465 for TLS from the first byte", { seed: ["SMTP_PORT"] }),
-    user: optional(k.text(), "name to log in to the mail server with", { seed: ["SMTP_USER"] }),
-    pass: optional(k.text(), "password to log in to the mail server with", { seed: ["SMTP_PASS"], secret: true }),
-    from: optional(k.text(3, 320), "sender of all mails", { seed: ["SMTP_FROM"] }),
-    secure: optional(k.boolean(), "TLS from the first byte; by default where the port is 465"),
-    allowPlain: option(
-      k.boolean(),
-      false,
-      "lets mail and password go without TLS to a server that is not on this machine",
-    ),
+    host: optional(k.hostText(), "mail server; without it no mail is sent", { seed: ["SMTP_HOST"] }),
+    port: option(k.integer(1, 65535), 587, "port of the mail server; 465 is TLS from the first byte", {
+      seed: ["SMTP_PORT"],
+    }),
+    user: optional(k.text(), "user name for the mail server", { seed: ["SMTP_USER"] }),
+    pass: optional(k.text(), "password for the mail server", { seed: ["SMTP_PASS"], secret: true }),
+    from: optional(k.text(3, 320), "sender address of all mails", { seed: ["SMTP_FROM"] }),
+    secure: optional(k.boolean(), "TLS from the first byte; by default true if smtp.port is 465"),
+    allowPlain: option(k.boolean(), false, "allows mail and password without TLS to a server on another machine"),
   },
   pusher: PUSHER_OPTIONS,
   storage: STORAGE_OPTIONS,
   fcm: {
     credentials: optional(
       k.text(),
-      "file with the service account's key (JSON) that sends through Firebase Cloud Messaging; without one nothing goes to FCM",
+      "file with the service account's key (JSON) for Firebase Cloud Messaging; without it nothing is sent to FCM",
       { seed: ["GOOGLE_APPLICATION_CREDENTIALS"] },
     ),
-    endpoint: optional(k.httpUrl(), "another server in place of fcm.googleapis.com, for tests; not in production"),
+    endpoint: optional(k.httpUrl(), "URL used instead of fcm.googleapis.com, for tests; refused in production"),
     tokenEndpoint: optional(
       k.httpUrl(),
-      "where access tokens for FCM are from, in place of what the file says, for tests; not in production",
+      "URL of access tokens for FCM instead of the one in fcm.credentials, for tests; refused in production",
     ),
   },
   apns: {
     keyFile: optional(
       k.text(),
-      "file with the key (.p8) that signs for Apple's push service; without keyFile, keyId, teamId and bundleId nothing goes to APNs",
+      "file with the signing key (.p8) for Apple's push service; nothing is sent to APNs without keyFile, " +
+        "keyId, teamId and bundleId",
       { seed: ["APNS_KEY_FILE"] },
     ),
     keyId: optional(k.text(1, 64), "Apple's id of that key, ten characters", { seed: ["APNS_KEY_ID"] }),
-    teamId: optional(k.text(1, 64), "the developer team's id, ten characters", { seed: ["APNS_TEAM_ID"] }),
-    bundleId: optional(k.text(1, 255), "the app's bundle id, the topic of each push", { seed: ["APNS_BUNDLE_ID"] }),
+    teamId: optional(k.text(1, 64), "id of the developer team, ten characters", { seed: ["APNS_TEAM_ID"] }),
+    bundleId: optional(k.text(1, 255), "bundle id of the app, the topic of each push", { seed: ["APNS_BUNDLE_ID"] }),
     production: optional(
       k.boolean(),
-      "true sends to apps from the App Store and TestFlight, false to those that Xcode installed; by default true in production",
+      "true sends to apps from the App Store and TestFlight, false to apps installed by Xcode; by default true " +
+        "in production",
       { seed: ["APNS_PRODUCTION"] },
     ),
-    endpoint: optional(k.httpUrl(), "another server in place of Apple's, for tests; not in production"),
+    endpoint: optional(k.httpUrl(), "URL used instead of Apple's server, for tests; refused in production"),
   },
   tls: {
     certFile: optional(
       k.text(),
-      "certificate chain in PEM; with it and tls.keyFile the server speaks TLS. SIGHUP reads both anew",
+      "certificate chain in PEM; with tls.keyFile the server speaks TLS; SIGHUP reloads both",
       { reloadable: true },
     ),
-    keyFile: optional(k.text(), "the certificate's private key in PEM, not encrypted", { reloadable: true }),
+    keyFile: optional(k.text(), "private key of the certificate in PEM, not encrypted", { reloadable: true }),
   },
   alert: {
     errorThreshold: option(
       k.integer(1, 1_000_000),
       10,
-      "error events of a project in alert.windowMs that alert its members; a project's alertThreshold comes first",
+      "error events of a project within alert.windowMs that alert its members; a project's own alertThreshold " +
+        "takes precedence",
       { seed: ["ALERT_ERROR_THRESHOLD"], reloadable: true },
     ),
-    windowMs: option(k.duration(1000, DAY), 5 * MINUTE, "the time in which that many errors are an alert", {
+    windowMs: option(k.duration(1000, DAY), 5 * MINUTE, "window in which errors are counted for an alert", {
       reloadable: true,
     }),
-    cooldownMs: option(k.duration(0, DAY), 5 * MINUTE, "silence of a project behind an alert", { reloadable: true }),
+    cooldownMs: option(k.duration(0, DAY), 5 * MINUTE, "time after an alert in which the project has no other alert", {
+      reloadable: true,
+    }),
   },
   digest: {
     enabled: optional(
       k.boolean(),
-      "sends the digest of projects whose settings say nothing of one, on days with events; by default where smtp.host is set",
+      "sends the digest, on days with events, to projects without a setting of their own; by default true if " +
+        "smtp.host is set",
     ),
-    cron: option(k.text(1, 100), "0 8 * * *", "when digests are sent, by the wall clock of each project"),
-    timezone: option(k.timezone(), "UTC", "IANA zone of that clock where the project names none"),
+    cron: option(k.text(1, 100), "0 8 * * *", "time of the digests, in the time zone of each project"),
+    timezone: option(k.timezone(), "UTC", "IANA time zone of digests for projects without one"),
   },
   retention: {
     days: option(
       k.integer(0, 36_500),
       30,
-      "days that events are kept, unless their project says otherwise; 0 keeps everything",
+      "days to keep events, unless their project has its own setting; 0 keeps all",
       { seed: ["RETENTION_DAYS"], reloadable: true },
     ),
-    notificationDays: option(k.integer(0, 36_500), 90, "days that notifications are kept; 0 keeps everything", {
+    notificationDays: option(k.integer(0, 36_500), 90, "days to keep notifications; 0 keeps all", {
       reloadable: true,
     }),
     auditDays: option(
       k.integer(0, 36_500),
       365,
-      "days that the audit trail is kept; a checkpoint takes the place of what goes. 0 keeps everything",
+      "days to keep the audit trail; a checkpoint replaces removed entries; 0 keeps all",
       { seed: ["AUDIT_RETENTION_DAYS"], reloadable: true },
     ),
     trustClock: option(
       k.boolean(),
       false,
-      "remove by age even when the clock has jumped more than 7 days ahead; without it that waits for a day",
+      "removes by age even after the clock jumped more than 7 days ahead; by default removal then waits one day",
       { reloadable: true },
     ),
   },
   log: {
-    level: option(k.oneOf("error", "warn", "info", "debug"), "info", "least severe level that is written", {
+    level: option(k.oneOf("error", "warn", "info", "debug"), "info", "least severe level that is logged", {
       seed: ["LOG_LEVEL"],
       reloadable: true,
     }),
   },
-  debug: optional(k.text(), "namespaces that log at debug, such as prism:* or prism:http", {
+  debug: optional(k.text(), "namespaces that log at level debug, such as prism:* or prism:http", {
     seed: ["DEBUG"],
     reloadable: true,
   }),
   cors: {
     origins: optional(
       k.list(k.origin),
-      "browser origins that may call the API; by default none in production, any port of localhost in development",
+      "browser origins that may call the API; by default none in production, every port of localhost in " +
+        "development",
       {
         seed: ["CORS_ORIGINS"],
         reloadable: true,
@@ -191,23 +200,26 @@ export const OPTIONS = {
     writer: option(
       k.oneOf("auto", "main", "thread"),
       "auto",
-      "where the writing connection lives; auto gives it a thread once there is much to do, where there are two cores",
+      "thread of the writing database connection: the main thread or its own; auto moves it to its own under " +
+        "load if there are two cores",
     ),
   },
-  minFreeBytes: option(k.integer(0, 1e15), 268_435_456, "free disk space below which ingest answers 507"),
+  minFreeBytes: option(k.integer(0, 1e15), 268_435_456, "free disk space in bytes; below it ingest answers 507"),
   maxDbBytes: optional(
     k.integer(65_536, 1e15),
-    "size in bytes that the database may not pass; an eighth of it, 64 MiB at most, is kept for logins, deletes and retention, and ingest answers 507 when the rest is used",
+    "maximum size of the database in bytes, by default unlimited; one eighth of it, at most 64 MiB, is " +
+      "reserved for logins, deletes and retention, and ingest answers 507 when the rest is used",
   ),
   notifications: {
     unknownRecipient: optional(
       k.oneOf("provision", "reject"),
-      "what an unknown recipient means: provision makes a user without password (development), reject answers RECIPIENT_NOT_FOUND (production)",
+      "provision creates a user without password for an unknown recipient (default in development), reject " +
+        "answers RECIPIENT_NOT_FOUND (default otherwise)",
     ),
     appSchemes: option(
       k.list(k.urlScheme),
       [],
-      "URL schemes of your apps that notifications may link to, besides http and https",
+      "URL schemes of your apps that notifications may link to, in addition to http and https",
     ),
   },
   queues: QUEUE_OPTIONS,
@@ -215,33 +227,45 @@ export const OPTIONS = {
     defaultCount: option(
       k.integer(1, 1_000_000),
       20,
-      "matches in the window after which a rule that says nothing of storms holds further ones back",
+      "matches within suppression.defaultWindowMs after which further matches are suppressed, for rules without " +
+        "their own setting",
       { reloadable: true },
     ),
-    defaultWindowMs: option(k.duration(1000, DAY), MINUTE, "that window", { reloadable: true }),
-    enforceDefault: option(k.boolean(), true, "false lets such rules tell everything", { reloadable: true }),
+    defaultWindowMs: option(k.duration(1000, DAY), MINUTE, "sliding window of suppression.defaultCount", {
+      reloadable: true,
+    }),
+    enforceDefault: option(
+      k.boolean(),
+      true,
+      "applies suppression to rules without their own setting; false notifies every match of such rules",
+      { reloadable: true },
+    ),
   },
   delivery: {
     ackTimeoutMs: option(
       k.duration(0, HOUR),
       10_000,
-      "how long push waits for somebody who is connected; it is not sent if the notification arrives until then",
+      "how long push waits for a connected recipient; it is skipped if the notification is delivered within " +
+        "this time",
       { reloadable: true },
     ),
-    pushAlways: option(k.boolean(), false, "sends push at once, also to those who are connected", { reloadable: true }),
+    pushAlways: option(k.boolean(), false, "sends push at once, also to connected recipients", { reloadable: true }),
     workers: option(
       k.list(k.workerChannel),
       [],
-      `channels that are left to processes of \`prism worker\`: this server decides and plans, and sends nothing by them itself (${WORKER_CHANNELS.join(", ")})`,
+      "channels that only processes of `prism worker` send; this server plans their deliveries and never sends them " +
+        `itself (${WORKER_CHANNELS.join(", ")})`,
     ),
     perUser: option(
       k.integer(1, 1e9),
       60,
-      "notifications a minute that leave the program for one user; more wait, and then become one",
+      "outside deliveries per user and minute; more wait and are then combined into one",
       { reloadable: true },
     ),
-    perUserBurst: option(k.integer(1, 1e9), 30, "of them at once", { reloadable: true }),
-    global: option(k.integer(1, 1e9), 5000, "notifications a minute that leave the program, to all users together", {
+    perUserBurst: option(k.integer(1, 1e9), 30, "outside deliveries to one user that may be sent at once", {
+      reloadable: true,
+    }),
+    global: option(k.integer(1, 1e9), 5000, "outside deliveries per minute to all users together", {
       reloadable: true,
     }),
   },
@@ -249,14 +273,14 @@ export const OPTIONS = {
     checkMs: option(
       k.duration(1000, DAY),
       MINUTE,
-      "how often the balances of transfer buckets are compared with their thresholds",
+      "interval of comparing the balances of transfer buckets with their thresholds",
     ),
   },
   schedules: {
     maxCatchUp: option(
       k.integer(1, 10_000),
       100,
-      "runs that a schedule with `missed: all` makes up for at most, after the server was down",
+      "maximum of missed runs that a schedule with `missed: all` catches up after a downtime",
       { reloadable: true },
     ),
   },
@@ -264,10 +288,10 @@ export const OPTIONS = {
     defaultDelayMs: option(
       k.duration(0, 30 * DAY),
       5000,
-      "delay of a message whose sender names none; until then it can be cancelled",
+      "delay of a message without one; the sender can cancel it until then",
       { reloadable: true },
     ),
-    maxDelayMs: option(k.duration(0, 365 * DAY), 30 * DAY, "longest delay that a message may be given", {
+    maxDelayMs: option(k.duration(0, 365 * DAY), 30 * DAY, "maximum delay of a message", {
       reloadable: true,
     }),
   },
@@ -275,52 +299,56 @@ export const OPTIONS = {
     allowPrivateCidrs: option(
       k.list(k.cidr),
       [],
-      "address ranges that are not public and that webhooks may reach nevertheless, on any port and by http",
+      "address ranges that webhooks may reach although they are not public, on any port and over http",
     ),
     allowPorts: option(
       k.list(k.portItem),
       [],
-      "ports of public addresses that webhooks may use besides 443, 80 and 8443",
+      "ports of public addresses that webhooks may use, in addition to 443, 80 and 8443",
     ),
   },
-  modulesDir: optional(k.text(), "folder of modules to load; by default modules in the data directory"),
+  modulesDir: optional(k.text(), "directory of modules to load; by default modules in the data directory"),
   modules: {
-    hotReload: optional(k.boolean(), "loads a module anew when its folder changes; by default in development only"),
+    hotReload: optional(
+      k.boolean(),
+      "reloads a module when its directory changes; by default true only in development",
+    ),
     maxBodyBytes: option(
       k.integer(1024, 268_435_456),
       26_214_400,
-      "the most that a route of a module may take with maxBytes, in bytes",
+      "upper limit in bytes for maxBytes of a module's route",
     ),
     maxRequestsPerMinute: option(
       k.integer(1, 10_000_000),
       6000,
-      "the most that a route of a module may allow one caller with rateLimit",
+      "upper limit for rateLimit of a module's route, in requests per caller and minute",
     ),
   },
   cache: {
     ttlMs: option(
       k.duration(0, HOUR),
       30_000,
-      "how long users, permissions, keys, profiles and tasks are kept in memory at most; a write ends them at once",
+      "how long users, permissions, keys, profiles and tasks are cached; a change removes them at once",
     ),
-    maxEntries: option(k.integer(100, 10_000_000), 50_000, "entries of each of these caches"),
+    maxEntries: option(k.integer(100, 10_000_000), 50_000, "maximum number of entries of each cache"),
   },
-  metricsToken: optional(k.text(16), "bearer token that may read /metrics besides users with system:status", {
+  metricsToken: optional(k.text(16), "bearer token for /metrics, in addition to users with system:status", {
     secret: true,
   }),
-  docsPublic: option(k.boolean(), true, "/docs and /openapi.json need no credentials"),
-  shutdownMs: option(k.duration(0, 10 * MINUTE), 10_000, "how long a stop waits for requests, jobs and sockets"),
-  timezone: option(k.timezone(), "UTC", "IANA zone of the server's own schedules and of new users", { seed: ["TZ"] }),
+  docsPublic: option(k.boolean(), true, "serves /docs and /openapi.json without credentials"),
+  shutdownMs: option(k.duration(0, 10 * MINUTE), 10_000, "how long a shutdown waits for requests, jobs and sockets"),
+  timezone: option(k.timezone(), "UTC", "IANA time zone of the server's own schedules and of new users", {
+    seed: ["TZ"],
+  }),
 };
 
 export type ConfigValues = ValuesOf<typeof OPTIONS>;
 
-/** What each push to Apple needs. */
+/** Settings that every push to Apple needs. */
 const NEEDED = ["keyFile", "keyId", "teamId", "bundleId"] as const;
 
 /**
- * @returns a warning where some of the settings for APNs are there and others are not; nothing is
- * sent to Apple then.
+ * @returns a warning if only some of the settings for APNs are set; nothing is sent to Apple then.
  */
 export function apnsGaps(apns: ConfigValues["apns"]): string | undefined {
   const missing = NEEDED.filter((name) => apns[name] === undefined);

@@ -4,22 +4,23 @@ import { option, optional } from "./option.ts";
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-/** Where uploaded sounds are kept, and how their links look. */
+/** Storage of uploaded sounds, and their links. */
 export const STORAGE_OPTIONS = {
   kind: option(
     k.oneOf("local", "s3"),
     "local",
-    "where new sounds are kept: in the data directory, or in a bucket. What is there already stays where it is",
+    "storage of new sounds: the data directory or an S3 bucket; existing sounds are not moved",
   ),
   s3: {
-    bucket: optional(k.text(1, 63), "the bucket, with storage.kind s3", { seed: ["S3_BUCKET"] }),
+    bucket: optional(k.text(1, 63), "bucket of the sounds, if storage.kind is s3", { seed: ["S3_BUCKET"] }),
     region: optional(k.text(1, 64), "region of the bucket", { seed: ["S3_REGION", "AWS_REGION"] }),
     endpoint: optional(
       k.httpUrl(),
-      "URL of another service that speaks S3; by default that of AWS in the region. A private address needs webhooks.allowPrivateCidrs",
+      "URL of another S3-compatible service; by default AWS in that region; a private address needs " +
+        "webhooks.allowPrivateCidrs",
       { seed: ["S3_ENDPOINT"] },
     ),
-    accessKeyId: optional(k.text(1, 256), "access key that may read, write and delete there", {
+    accessKeyId: optional(k.text(1, 256), "access key with read, write and delete permission on the bucket", {
       seed: ["S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"],
     }),
     secretAccessKey: optional(k.text(1, 256), "secret of that access key", {
@@ -29,29 +30,30 @@ export const STORAGE_OPTIONS = {
   },
   cdnUrl: optional(
     k.httpUrl(),
-    "beginning of the links to sounds: a CDN that fetches /media from this server; by default publicUrl",
+    "base URL of links to sounds, for a CDN that fetches /media from this server; by default publicUrl",
     { seed: ["CDN_URL"] },
   ),
   signTtlMs: option(
     k.duration(MINUTE, 24 * HOUR),
     HOUR,
-    "how long the link to a sound in a rule or notification is good at least",
+    "minimum lifetime of the link to a sound in a rule or notification",
   ),
 };
 
-/** Pusher Channels, or the program's own in its place. */
+/** The embedded server for Pusher clients, or an app at Pusher. */
 export const PUSHER_OPTIONS = {
   mode: option(
     k.oneOf("embedded", "remote"),
     "embedded",
-    "who serves clients of Pusher: this program itself, or an app at Pusher, to which notifications are then sent",
+    "server for Pusher clients: embedded is this program; remote is an app at Pusher, to which notifications " +
+      "are sent",
   ),
-  appId: optional(k.text(1, 64), "id of the app; by default one is made at the first start", {
+  appId: optional(k.text(1, 64), "id of the app; by default generated at the first start", {
     seed: ["PUSHER_APP_ID"],
   }),
-  key: optional(k.text(1, 64), "key of the app, which clients know", { seed: ["PUSHER_KEY"] }),
+  key: optional(k.text(1, 64), "public key of the app, which clients use", { seed: ["PUSHER_KEY"] }),
   secret: optional(k.text(1, 128), "secret of the app, which signs", { seed: ["PUSHER_SECRET"], secret: true }),
-  cluster: optional(k.hostText(), "cluster of the app, such as eu, with pusher.mode remote", {
+  cluster: optional(k.hostText(), "cluster of the app, such as eu, if pusher.mode is remote", {
     seed: ["PUSHER_CLUSTER"],
   }),
   cacheTtlMs: option(
@@ -61,19 +63,21 @@ export const PUSHER_OPTIONS = {
   ),
   encryptionMasterKey: optional(
     k.key32(),
-    "master key of encrypted channels (32 bytes, base64 or hex), the same that backends give to their Pusher libraries; with it the auth route signs for private-encrypted- channels",
+    "master key of encrypted channels (32 bytes, base64 or hex), the same as in the Pusher libraries of " +
+      "backends; with it the auth route signs for private-encrypted- channels",
     { secret: true },
   ),
   webhooks: {
-    urls: option(k.list(k.httpUrl().schema), [], "where Pusher's own webhooks are sent; none by default"),
+    urls: option(k.list(k.httpUrl().schema), [], "URLs that receive Pusher's own webhooks"),
     events: option(
       k.list(k.pusherWebhookEvent),
       ["channel_occupied", "channel_vacated", "member_added", "member_removed", "cache_miss"],
-      "which of Pusher's events are sent there; client_event and subscription_count as well where they are named",
+      "Pusher events to send there; client_event and subscription_count only if listed",
     ),
   },
   endpoint: optional(
     k.httpUrl(),
-    "URL of another server with Pusher's REST API, in place of the cluster's. A private address needs webhooks.allowPrivateCidrs",
+    "URL of another server with Pusher's REST API, instead of the cluster's; a private address needs " +
+      "webhooks.allowPrivateCidrs",
   ),
 };

@@ -1,24 +1,21 @@
 import type { Config } from "./load.ts";
 
-/**
- * Whether clients reach this server over https: it speaks TLS itself, or what stands before it
- * does.
- */
+/** Whether clients connect over https: this server or a proxy before it speaks TLS. */
 export function isHttps({ tls, publicUrl }: Pick<Config, "tls" | "publicUrl">): boolean {
   return tls.certFile !== undefined || publicUrl?.startsWith("https:") === true;
 }
 
 /**
- * What clients call this server; without a configured name, links lead to this machine. @param port
- * the one it listens on.
+ * The URL under which clients reach this server; without publicUrl that of localhost.
+ * @param port the port it listens on.
  */
 export function publicUrlOf(config: Pick<Config, "tls" | "publicUrl">, port: number): string {
   return config.publicUrl ?? `${isHttps(config) ? "https" : "http"}://localhost:${port}`;
 }
 
 /**
- * What programs of this machine call this server, by an address that it listens on. @param port one
- * of those it listens on
+ * The URL for programs on this machine, with an address that the server listens on.
+ * @param port one of the ports it listens on.
  */
 export function localUrlOf(config: Pick<Config, "host" | "tls">, port: number): string {
   const { host } = config;
@@ -27,14 +24,14 @@ export function localUrlOf(config: Pick<Config, "host" | "tls">, port: number): 
 }
 
 /**
- * The origins of pages that this server itself has given out. @param port the main one; without a
- * configured name it also goes by the others.
+ * The origins of the server's own pages.
+ * @param port the main port. Without publicUrl the extra ports are origins, too.
  */
 export function ownOrigins(config: Pick<Config, "tls" | "publicUrl" | "extraPorts">, port: number): string[] {
   return [port, ...config.extraPorts].map((each) => new URL(publicUrlOf(config, each)).origin);
 }
 
-/** The files of the certificate; null where the server speaks plain HTTP. */
+/** The files of the certificate; null if the server speaks plain HTTP. */
 export function tlsFilesOf({
   tls: { certFile, keyFile },
 }: Pick<Config, "tls">): { certFile: string; keyFile: string } | null {

@@ -8,9 +8,9 @@ import { ConfigRefused } from "./option.ts";
 import type { ConfigValues } from "./options.ts";
 
 /**
- * The secrets in force. They are never logged; `doctor` shows where each came from and nothing
- * else. A command that needs none never asks; one that asks for a secret that is not configured
- * fails: nothing is ever signed or sealed with a made-up key.
+ * The current secrets. They are never logged; `doctor` shows only their sources. A secret is read
+ * when a command needs it. One that is not configured is an error: nothing is signed or encrypted
+ * with a generated replacement.
  */
 export class Secrets {
   readonly #given: GivenSecrets;
@@ -18,8 +18,8 @@ export class Secrets {
   readonly #absent: string;
 
   /**
-   * @param kept reads those that were generated with the database, when one is needed.
-   * @param absent ends the message about a secret that is not configured.
+   * @param kept reads the secrets generated with the database, when one is needed.
+   * @param absent end of the message about a secret that is not configured.
    */
   constructor(given: GivenSecrets, kept: () => KeptSecrets, absent: string) {
     this.#given = given;
@@ -33,15 +33,15 @@ export class Secrets {
   }
 
   /**
-   * HMAC key of the hashes of refresh tokens; without one of its own derived from the access
-   * secret. @throws ConfigRefused
+   * HMAC key for the hashes of refresh tokens; by default derived from the access secret. @throws
+   * ConfigRefused
    */
   get refresh(): string {
     if (this.#given.refresh !== undefined) return this.#given.refresh;
     return Buffer.from(hkdfSync("sha256", this.access, "", "prism refresh tokens", 32)).toString("base64");
   }
 
-  /** Encrypts at rest. @throws ConfigRefused */
+  /** Key for encryption at rest. @throws ConfigRefused */
   get encryptionKey(): Uint8Array {
     const { encryptionKey } = this.#given;
     return encryptionKey ?? decodeKey32(this.#kept().encryptionKey ?? "") ?? this.#refuse(ENCRYPTION_KEY);
@@ -65,7 +65,7 @@ interface KeptSecrets {
   readonly encryptionKey?: string;
 }
 
-/** Keys of the secrets that were not configured. */
+/** Keys of the secrets that are not configured. */
 export function missingSecrets({ auth, encryptionKey }: Pick<ConfigValues, "auth" | "encryptionKey">): string[] {
   return [
     ...(auth.accessSecret === undefined && auth.jwtSecret === undefined ? ["auth.jwtSecret"] : []),
@@ -76,9 +76,9 @@ export function missingSecrets({ auth, encryptionKey }: Pick<ConfigValues, "auth
 const KEPT_FILE = "secrets.json";
 
 /**
- * Secrets from the configuration; what is missing comes from `<dataDir>/secrets.json` (mode 0600),
- * which is made with a new database. Production uses none from there.
- * @param hint what else may explain a secret that is not configured.
+ * Secrets from the configuration; missing ones come from `<dataDir>/secrets.json` (mode 0600),
+ * which is created with a new database. Production never uses that file.
+ * @param hint another possible cause of a missing secret, for the message.
  */
 export function resolveSecrets(config: ConfigValues, hint: string): Secrets {
   const { auth, encryptionKey, env, dataDir } = config;
@@ -86,7 +86,7 @@ export function resolveSecrets(config: ConfigValues, hint: string): Secrets {
   const mayKeep = missingSecrets(config).length > 0 && env !== "production";
   let read: KeptSecrets | undefined;
   const kept = (): KeptSecrets => {
-    // Read when a secret is needed: a new database makes the file after the settings are loaded.
+    // Read on demand: a new database creates the file after the settings are loaded.
     if (read === undefined && mayKeep && existsSync(file)) read = readSecrets(file);
     return read ?? {};
   };
@@ -96,8 +96,8 @@ export function resolveSecrets(config: ConfigValues, hint: string): Secrets {
 }
 
 /**
- * Generates what development may go without. Only with a new database: a key made for one that
- * exists could open nothing in it.
+ * Generates the secrets that may be missing in development. Only with a new database: a new key
+ * could not decrypt anything in an existing one.
  */
 export function generateSecrets(config: Pick<ConfigValues, "auth" | "encryptionKey" | "env" | "dataDir">): void {
   if (config.env === "production" || missingSecrets(config).length === 0) return;
@@ -108,8 +108,8 @@ export function generateSecrets(config: Pick<ConfigValues, "auth" | "encryptionK
 }
 
 /**
- * Written aside and then linked: a crash cannot leave half a key that would lock the database for
- * ever, and of two processes one wins.
+ * Writes a temporary file and links it: a crash cannot leave a partial key, which would make the
+ * database unreadable, and of two processes only one succeeds.
  */
 function makeSecrets(path: string): void {
   const made = { jwtSecret: randomBytes(32).toString("base64"), encryptionKey: randomBytes(32).toString("base64") };
@@ -128,7 +128,8 @@ function readSecrets(path: string): KeptSecrets {
   const kept = parse(readText(path));
   if (typeof kept?.jwtSecret === "string" && decodeKey32(String(kept.encryptionKey)) !== undefined) return kept;
   throw new ConfigRefused([
-    `${path} is damaged; restore it from a backup: without its encryptionKey nothing that is sealed in the database can be read`,
+    `${path} is damaged; restore it from a backup: ` +
+      "without its encryptionKey the encrypted data in the database cannot be read",
   ]);
 }
 
