@@ -109,7 +109,11 @@ test("SIGHUP: levels, namespaces, request limits and origins are in force at onc
     assert.ok(jsonLines<Line>(server.stdout).some(({ level, msg }) => level === "warn" && msg === warning));
     const headers = { Authorization: `Bearer ${token}` };
     const status = (await (await fetch(`${url}/api/v1/status`, { headers })).json()) as { warnings: string[] };
-    assert.deepEqual(status.warnings, [warning]);
+    // The Node.js of the machine may be past its end of support, which is a warning too.
+    assert.deepEqual(
+      status.warnings.filter((text) => !/carries Node\.js/.test(text)),
+      [warning],
+    );
   });
   const origin = "https://app.example.org";
   const ask = (): Promise<Response> =>
