@@ -82,7 +82,7 @@ export class Output {
 const SHOW_AFTER_MS = 1000;
 const REDRAW_MS = 200;
 
-/** One line on stderr that is drawn anew while something runs, and wiped when it ends. */
+/** One line on stderr that is redrawn while something runs, and removed when it ends. */
 export class Progress {
   readonly #label: string;
   readonly #startedAt = Date.now();
@@ -97,7 +97,7 @@ export class Progress {
     this.#timer = isShown ? setInterval(() => this.#draw(), REDRAW_MS).unref() : null;
   }
 
-  /** @param total absent when nobody knows. */
+  /** @param total absent when it is unknown. */
   update(done: number, total?: number): void {
     this.#state = total ? `${done} of ${total} (${Math.floor((done / total) * 100)} %)` : String(done);
   }

@@ -103,7 +103,7 @@ export function ignoreSignals(log: Logger): void {
     process.on(signal, () => log.info({ signal }, "this signal has no effect"));
 }
 
-/** `prism export … | head` is no failure: whoever read has seen enough. */
+/** `prism export … | head` is no failure: the reader has seen enough. */
 export function endQuietlyOnBrokenPipe(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {

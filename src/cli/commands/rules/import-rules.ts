@@ -80,7 +80,7 @@ function problemLines({ path = "", message, ...more }: ErrorDetail, filed: reado
   return [head, ...caretLines(source, position).map((text) => `    ${text}`), ...hint];
 }
 
-/** What stands under a dotted path such as `suppression.key`. */
+/** The value at a dotted path such as `suppression.key`. */
 function memberOf(value: unknown, path: string): unknown {
   let found = value;
   for (const name of path.split(".")) {

@@ -113,10 +113,10 @@ async function referenceOf(server: ServerClient, userId: string): Promise<string
 /** What `rules export` writes around the rules, so that a file says what it is. */
 const HEAD = { prism: "rules", version: 1 } as const;
 
-/** What the program says of a rule and nobody can set; in rows of `prism export rules`. */
+/** Read-only members of a rule, in rows of `prism export rules`. */
 const READ_ONLY = ["id", "version", "createdBy", "createdAt", "updatedAt", "stats", "soundUrl", "broken", "warnings"];
 
-/** A rule in a file, unchecked, and where it stands there, for messages. */
+/** A rule in a file, unchecked, and its position there, for messages. */
 export interface FiledRule {
   readonly place: string;
   readonly rule: unknown;

@@ -21,7 +21,7 @@ interface Flags {
 export function addMigrate(program: Command): void {
   program
     .command("migrate")
-    .description("bring the database up to date, say where it stands, or make it anew")
+    .description("bring the database up to date, show its migrations, or replace it with an empty one")
     .addArgument(new Argument("[action]", "what to do").choices(["up", "status", "reset"]).default("up"))
     .option("--dry-run", "say what would be done, and do nothing")
     .option("--yes", "reset: do not ask")
@@ -66,7 +66,7 @@ function showStatus(context: Context, loaded: LoadedConfig): void {
 }
 
 /**
- * `applied` and `pending` of the database as it is now; what was applied just now stands in
+ * `applied` and `pending` of the database as it is now; what this command applied is in
  * `appliedNow` as well.
  */
 function report({ out }: Context, { databaseFile }: Config, appliedNow: readonly string[]): void {
