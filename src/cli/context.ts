@@ -3,7 +3,7 @@ import { type ConfigSources, type LoadedConfig, loadConfig, type SecretsUse } fr
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { Output } from "./output/output.ts";
 
-/** Flags that every command takes (docs/cli.md). */
+/** Flags that every command accepts (docs/cli.md). */
 export interface GlobalFlags {
   readonly config?: string;
   readonly dataDir?: string;
@@ -15,12 +15,12 @@ export interface GlobalFlags {
   readonly logLevel?: string;
 }
 
-/** What a command works with. */
+/** The inputs and outputs of a command. */
 export interface Context {
   readonly flags: GlobalFlags;
   readonly out: Output;
   /**
-   * @param secrets those that the command needs; production is refused without them.
+   * @param secrets the ones the command needs; production is refused without them.
    * @param overrides values of the command's own flags, by dotted key. @throws ConfigRefused
    */
   loadConfig(secrets: SecretsUse, overrides?: ConfigSources["flags"]): LoadedConfig;
@@ -56,7 +56,7 @@ export function isOnline({ flags }: Context): boolean {
 }
 
 /**
- * For commands that only work on the data directory: silence about `--url` would change the wrong
+ * For commands that only work on the data directory: ignoring `--url` would change the wrong
  * database. @throws CommandError 2
  */
 export function refuseUrl({ flags }: Context, command: string): void {

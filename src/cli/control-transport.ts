@@ -5,12 +5,12 @@ import { Readable } from "node:stream";
 import type { FetchLike } from "../client/api.ts";
 import { withSocketPath } from "../core/listening.ts";
 
-/** Who answers on a control socket: a server, nothing, or one that this user may not ask. */
+/** Whether a control socket has a server, none, or one that this user may not use. */
 export type SocketState = "open" | "none" | "denied";
 
 /**
- * Whether a server answers there. A socket of another user is not trusted with what a command
- * sends; root may open any.
+ * Checks for a server. A socket of another user is not trusted with a command's data; root may use
+ * any.
  */
 export async function socketState(path: string): Promise<SocketState> {
   try {
@@ -31,7 +31,7 @@ function connectTo(path: string): Socket {
   return withSocketPath(path, (short) => connect(short));
 }
 
-/** HTTP and WebSockets over a control socket, in the form in which the client takes them. */
+/** HTTP and WebSockets over a control socket, for the client. */
 export class ControlTransport {
   readonly #path: string;
   readonly #agent = new Agent({ keepAlive: true });
@@ -52,7 +52,7 @@ export class ControlTransport {
       sent.end(body);
     });
 
-  /** One connection, for what is not HTTP. */
+  /** Opens one connection, for protocols other than HTTP. */
   readonly connect = (): Socket => connectTo(this.#path);
 
   close(): void {

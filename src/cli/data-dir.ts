@@ -15,8 +15,8 @@ import type { Context } from "./context.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 
 /**
- * Takes the lock on the data directory, which is made where there is none, and on its database, and
- * finishes a restore that was interrupted there.
+ * Takes the lock on the data directory, which is created if missing, and on its database, and
+ * finishes an interrupted restore.
  * @throws CommandError 4 when another process holds it, DataDirRefused
  */
 export function lockDataDir(places: DataPlaces): DataDirLock {
@@ -26,7 +26,9 @@ export function lockDataDir(places: DataPlaces): DataDirLock {
   return lock;
 }
 
-/** {@link lockDataDir} of a directory that exists. @returns undefined when another process holds it */
+/**
+ * {@link lockDataDir} for an existing directory. @returns undefined when another process holds it
+ */
 export function tryLockDataDir(places: DataPlaces): DataDirLock | undefined {
   const lock = DataDirLock.tryAcquire(places);
   if (lock) finishRestore(places);
@@ -58,18 +60,16 @@ export async function withDataDirLock<T>(places: DataPlaces, work: () => T | Pro
 }
 
 interface DatabaseUse {
-  /** The database is opened afterwards, which takes its encryption key. */
+  /** The database is opened afterwards, which needs its encryption key. */
   readonly opens?: boolean;
-  /** A new database may take the position of one that is gone. */
+  /** A new database may replace a lost one. */
   readonly replacesLost?: boolean;
 }
 
 /**
- * For `serve`, `migrate` and `seed`: makes the database where there never was one, with the secrets
- * that development may go without, and applies the migrations that are missing. The caller holds
- * the lock.
- * @returns the migrations that were applied. @throws CommandError 3 where a database is gone,
- * SchemaRefused
+ * For `serve`, `migrate` and `seed`: creates the database if there never was one, with generated
+ * secrets in development, and applies pending migrations. The caller holds the lock.
+ * @returns the applied migrations. @throws CommandError 3 for a lost database, SchemaRefused
  */
 export function makeCurrent(
   { out }: Pick<Context, "out">,
@@ -90,8 +90,8 @@ export function makeCurrent(
 }
 
 /**
- * @returns the migrations that the database lacks. @throws CommandError 4 where there is none or
- * this user cannot reach it, 3 where one is gone; SchemaRefused
+ * @returns the pending migrations. @throws CommandError 4 without a database or access to it, 3 for
+ * a lost one; SchemaRefused
  */
 export function requireSomeDatabase(loaded: LoadedConfig): readonly string[] {
   const { config } = loaded;
@@ -101,23 +101,21 @@ export function requireSomeDatabase(loaded: LoadedConfig): readonly string[] {
   throw new CommandError(EXIT.unreachable, missingDatabase(loaded));
 }
 
-/** Where a database was looked for and not found, and what to do about it. */
+/** Where the database was expected, and the next step. */
 export function missingDatabase(loaded: LoadedConfig): string {
   const { dataDir, databaseFile } = loaded.config;
   const what = `there is no database at ${databaseFile} (data directory ${dataDir}, ${sourceOf("dataDir", loaded)})`;
   return `${what}; name another directory with --data-dir or PRISM_DATA_DIR, or make a database there: prism serve`;
 }
 
-/** @throws CommandError 4 where there is no database, 3 where it is behind; SchemaRefused */
+/** @throws CommandError 4 without a database, 3 for one with pending migrations; SchemaRefused */
 export function requireDatabase(loaded: LoadedConfig): void {
   const pending = requireSomeDatabase(loaded);
   if (pending.length > 0)
     throw new CommandError(EXIT.refused, `the database lacks ${pending.join(", ")}; run prism migrate`);
 }
 
-/**
- * Whether there is no file, or nothing in it. @throws CommandError 4 where this user may not look
- */
+/** Whether the file is missing or empty. @throws CommandError 4 without access */
 function isEmpty(file: string): boolean {
   try {
     return statSync(file).size === 0;
@@ -129,7 +127,7 @@ function isEmpty(file: string): boolean {
   }
 }
 
-/** Whether nothing was ever sealed in the database, so that a new key loses nothing. */
+/** Whether the database has no sealed values, so that a new key loses nothing. */
 export function isUnused(file: string): boolean {
   if (isEmpty(file)) return true;
   const connection = openForReading(file);
@@ -140,7 +138,7 @@ export function isUnused(file: string): boolean {
   }
 }
 
-/** The error of a data directory that another process holds. */
+/** The error for a data directory held by another process. */
 export function heldBy(places: DataPlaces): CommandError {
   const place = DataDirLock.heldPlace(places);
   const what = place?.what ?? `the data directory ${places.dataDir}`;
@@ -148,23 +146,18 @@ export function heldBy(places: DataPlaces): CommandError {
   return new CommandError(EXIT.unreachable, `another Prism holds ${what}${pid}`);
 }
 
-/**
- * What says that a data directory had a database, where there is none or an empty file now; null
- * where nothing is missing.
- */
+/** Evidence that a data directory had a database that is now missing or empty; null for none. */
 export function lostDatabase({ dataDir, databaseFile }: Pick<Config, "dataDir" | "databaseFile">): string | null {
   if (!isEmpty(databaseFile)) return null;
   const backups = join(dataDir, BACKUPS_DIR);
-  // secrets.json is no sign: a first start that was killed leaves it before there is a database.
+  // secrets.json is no evidence: a first start killed early leaves it without a database.
   const signs = [join(dataDir, "audit.head"), beatFileOf(dataDir)].filter((file) => existsSync(file));
   if (existsSync(backups) && archivesIn(backups).length > 0) signs.push(backups);
   if (signs.length === 0) return null;
   return `there is no database at ${databaseFile}, but ${signs.join(" and ")} ${signs.length === 1 ? "is" : "are"} of one`;
 }
 
-/**
- * For commands that make a database where there is none. @throws CommandError 3 where there was one
- */
+/** For commands that create a missing database. @throws CommandError 3 for a lost one */
 export function requireNotLost(places: Pick<Config, "dataDir" | "databaseFile">): void {
   const lost = lostDatabase(places);
   if (lost !== null)

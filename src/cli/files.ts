@@ -5,8 +5,8 @@ import { createGzip } from "node:zlib";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 
 /**
- * The text that a flag names: `@file`, `-` for stdin, else the value itself. @throws CommandError 2
- * for a file that cannot be read.
+ * The text of a flag: `@file`, `-` for stdin, otherwise the value. @throws CommandError 2 for an
+ * unreadable file.
  */
 export async function readInput(given: string, flag: string): Promise<string> {
   if (given === "-") return readStdin();
@@ -37,7 +37,7 @@ export function readTextFile(path: string, flag: string): string {
   }
 }
 
-/** All that stdin holds, as text. */
+/** All of stdin as text. */
 export async function readStdin(): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
@@ -47,15 +47,15 @@ export async function readStdin(): Promise<string> {
 const CHUNK_LENGTH = 65_536;
 
 interface Destination {
-  /** Absent: stdout. */
+  /** Undefined: stdout. */
   readonly file: string | undefined;
   readonly gzip: boolean;
-  /** Replace a file that has content. */
+  /** Replaces a file with content. */
   readonly force: boolean;
 }
 
 /**
- * An empty file, a pipe or a device loses nothing. @throws CommandError 7 for a file with content
+ * Empty files, pipes and devices may be overwritten. @throws CommandError 7 for a file with content
  */
 export function requireReplaceable(file: string | undefined, force: boolean): void {
   if (force || file === undefined) return;
@@ -65,9 +65,9 @@ export function requireReplaceable(file: string | undefined, force: boolean): vo
 }
 
 /**
- * Writes text as fast as it is taken. A file appears under its name when it is whole; until then,
- * and if it never is, under another.
- * @throws CommandError 1 when the file cannot be written, 7 when it exists and is not to be replaced
+ * Writes text at the reader's speed. A file gets its name when it is complete; until then it has a
+ * temporary one.
+ * @throws CommandError 1 if the file cannot be written, 7 if it exists and must not be replaced
  */
 export async function writeRows(
   text: AsyncIterable<string> | Iterable<string>,
@@ -83,8 +83,8 @@ export async function writeRows(
   try {
     await writeFile((stream) => pipeline([source, ...steps, stream]), file, force);
   } catch (error) {
-    // Only the file is used by system calls of this process; a database and a server fail with
-    // errors of their own.
+    // Only file access causes system errors here; a database and a server fail with their own
+    // errors.
     if (!(error instanceof Error && "syscall" in error)) throw error;
     throw new CommandError(EXIT.failure, `${file} cannot be written: ${error.message}`, { cause: error });
   }
@@ -92,17 +92,17 @@ export async function writeRows(
 
 async function writeFile(fill: (stream: WriteStream) => Promise<void>, file: string, force: boolean): Promise<void> {
   const existing = statSync(file, { throwIfNoEntry: false });
-  // A pipe or a device is written into; a rename would put a file in its place.
+  // Pipes and devices are written directly: a rename would replace them by a file.
   if (existing && !existing.isFile()) return fill(createWriteStream(file));
   const target = existing ? realpathSync(file) : file;
-  // Of this process alone: two exports to one file must not write into each other.
+  // Unique per process: two exports to one file must not write into each other.
   const partial = `${target}.${process.pid}.partial`;
   const cleanUp = (): void => rmSync(partial, { force: true });
-  // Ctrl-C ends the process here and now.
+  // Ctrl-C ends the process immediately.
   process.once("exit", cleanUp);
   try {
     await fill(createWriteStream(partial, { mode: 0o600, flush: true }));
-    // Another program may have written it meanwhile.
+    // Another program may have created it in the meantime.
     requireReplaceable(target, force);
     renameSync(partial, target);
   } finally {
@@ -111,7 +111,7 @@ async function writeFile(fill: (stream: WriteStream) => Promise<void>, file: str
   }
 }
 
-/** Rows together until they are worth a write. */
+/** Joins rows until they are worth a write. */
 async function* gather(text: AsyncIterable<string> | Iterable<string>): AsyncIterable<string> {
   let chunk = "";
   for await (const part of text) {

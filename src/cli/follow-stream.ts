@@ -8,7 +8,7 @@ import { type ErrorCode, STATUS_OF } from "../core/errors.ts";
 import { CommandError, exitCodeOf, ServerRefused } from "./output/exit-codes.ts";
 import { refusalOf, type ServerClient, unreachable } from "./server-client.ts";
 
-/** Where to begin: after an offset, with what is kept, or with what comes next. */
+/** Start: after an offset, with stored entries, or with future entries. */
 export type StreamStart = number | "latest" | "earliest";
 
 /** One entry of a stream. */
@@ -26,20 +26,19 @@ interface FollowOptions {
   readonly streams: readonly string[];
   readonly from: StreamStart;
   readonly filter: EventFilter | undefined;
-  /** @returns false when enough was seen. */
+  /** @returns false to stop. */
   onEntry(entry: Entry): boolean;
   onNote(text: string): void;
 }
 
-/** Shorter than the default, for a person waits; and the same each time, for there is one client. */
+/** Shorter than the default, because a person waits, and constant, because there is one client. */
 const RECONNECT = { minMs: 250, maxMs: 2000 };
 const SURROUNDINGS: Environment = { ...REAL_ENVIRONMENT, random: () => 1 };
 
 /**
- * Follows streams over as many connections as it takes, each entry once and in the order of its
- * stream.
+ * Follows streams across reconnects, each entry once and in the order of its stream.
  * @throws CommandError 4 when the first connection fails, ServerRefused when the token or its right
- * has ended
+ * has expired
  */
 export async function followStream(options: FollowOptions): Promise<void> {
   const { server, streams, from, filter, onNote } = options;
@@ -49,7 +48,7 @@ export async function followStream(options: FollowOptions): Promise<void> {
     url,
     fetch,
     token,
-    // There is no other token here.
+    // There is no other token.
     getToken(reason) {
       if (reason === "expiring" && saysEnd) onNote("the token ends soon");
       saysEnd = false;
@@ -71,12 +70,12 @@ export async function followStream(options: FollowOptions): Promise<void> {
   }
 }
 
-/** The last offset that was shown, or from which on entries are shown. */
+/** The last offset shown, or the start. */
 interface Position {
   offset: number | null;
 }
 
-/** @returns what attaches the handlers of entries to a subscription. */
+/** @returns a function that adds the entry handlers to a subscription. */
 function entryReader(
   position: Position,
   { onEntry, onNote }: FollowOptions,
@@ -103,7 +102,7 @@ function reportConnection(
   let wasConnected = false;
   let isNew = true;
   let followed = streams.length;
-  // One offset says nothing about several streams.
+  // One offset is meaningless for several streams.
   const from = (): string => (position.offset === null || streams.length > 1 ? "" : ` from offset ${position.offset}`);
   client.on("subscribed", ({ offset }) => {
     if (wasConnected && isNew) onNote(`connected again${from()}`);
@@ -128,8 +127,8 @@ function reportConnection(
 }
 
 /**
- * `ws`, over the control socket where the server is reached by that. A terminal is no device: what
- * it shows is not delivered by that.
+ * `ws`, over the control socket if that is used. A terminal is not a device: showing entries does
+ * not mark them delivered.
  */
 function webSocketOf({ live: { connect } }: ServerClient): WebSocketConstructor {
   return class extends WebSocket {
@@ -147,7 +146,7 @@ function gapText({ from, to }: { readonly from: number; readonly to: number }): 
     : `gap: entries after ${from} up to ${to} are gone`;
 }
 
-/** The error of an end after which a new connection is of no use. */
+/** The error of a final close, after which reconnecting is pointless. */
 function finalFailure(error: PrismError, server: ServerClient): Error {
   const { code, status = 0, message } = error;
   const closedWith = FINAL_CLOSE_CODES[status];
@@ -157,7 +156,7 @@ function finalFailure(error: PrismError, server: ServerClient): Error {
   return new ServerRefused(STATUS_OF[code as ErrorCode] ?? 403, code, message, []);
 }
 
-/** Close codes after which a client must not come back, by the HTTP status that means the same. */
+/** Close codes after which a client must not reconnect, with the equivalent HTTP status. */
 const FINAL_CLOSE_CODES: Readonly<Record<number, number>> = { 4400: 400, 4401: 401, 4403: 403, 4404: 404 };
 
 const CLOSE_WORDS: Readonly<Record<number, string>> = {

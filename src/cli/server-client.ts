@@ -14,33 +14,33 @@ import type { Output } from "./output/output.ts";
 import { cliLog } from "./output/process-ends.ts";
 
 const REPLY_LIMIT_MS = 30_000;
-/** For what a server does in slices, however many there are. */
+/** For work that a server does in slices. */
 export const SLICED_LIMIT_MS = 600_000;
 const DEV_TOKEN_LIMIT_MS = 5000;
 
-/** Members of a query; what is undefined is left out. */
+/** Members of a query; undefined ones are omitted. */
 export type Query = Readonly<Record<string, string | number | undefined>>;
 
-/** A page of a list, as every list of the API answers. */
+/** A page of a list of the API. */
 export interface Page<T> {
   readonly data: readonly T[];
   readonly nextCursor: string | null;
 }
 
-/** What a client of the command line talks to. */
+/** The target of a command's client. */
 interface ServerTarget {
-  /** The URL, without a slash at its end; of a control socket what people call the server. */
+  /** The URL without a trailing slash; for a control socket the server's public name. */
   readonly base: string;
   readonly token: string | undefined;
   /** Over a control socket. */
   readonly transport?: ControlTransport;
 }
 
-/** A server, over HTTP or its control socket, whose refusals end a command with their exit code. */
+/** A server, over HTTP or its control socket; its refusals end a command with an exit code. */
 export class ServerClient {
   readonly base: string;
   readonly token: string | undefined;
-  /** What a live connection to the same server is made with. */
+  /** Options for a live connection to the same server. */
   readonly live: Required<Pick<PrismClientOptions, "url" | "token" | "fetch">> & { readonly connect?: () => Socket };
   readonly #api: PrismApi;
   readonly #out: Output;
@@ -58,14 +58,13 @@ export class ServerClient {
     this.#api = new PrismApi(given.url, new Credentials(given), given.fetch);
   }
 
-  /** @throws ServerRefused, CommandError 4 when no server answers */
+  /** @throws ServerRefused, CommandError 4 if no server answers */
   get<T>(path: string, query: Query = {}): Promise<T> {
     return this.#json({ method: "GET", path, query });
   }
 
   /**
-   * @param signal gives the request up. @throws ServerRefused, CommandError 4 when no server
-   * answers
+   * @param signal cancels the request. @throws ServerRefused, CommandError 4 if no server answers
    */
   post<T>(path: string, body: unknown, limitMs = REPLY_LIMIT_MS, signal?: AbortSignal): Promise<T> {
     return this.#json({ method: "POST", path, body, limitMs, signal });
@@ -73,26 +72,26 @@ export class ServerClient {
 
   /**
    * @param version of the resource that the caller has seen: a later one is refused. @throws
-   * ServerRefused, CommandError 4 when no server answers
+   * ServerRefused, CommandError 4 if no server answers
    */
   change<T>(method: "PUT" | "PATCH", path: string, body: unknown, version?: number): Promise<T> {
     const headers = version === undefined ? {} : { "If-Match": `"${version}"` };
     return this.#json({ method, path, body, headers });
   }
 
-  /** @throws ServerRefused, CommandError 4 when no server answers */
+  /** @throws ServerRefused, CommandError 4 if no server answers */
   async delete(path: string, query: Query = {}): Promise<void> {
     await this.#json({ method: "DELETE", path, query });
   }
 
-  /** Sends a file. @throws ServerRefused, CommandError 4 when no server answers */
+  /** Sends a file. @throws ServerRefused, CommandError 4 if no server answers */
   upload<T>(path: string, bytes: Buffer, query: Query): Promise<T> {
     return this.#json({ method: "POST", path, query, body: bytes });
   }
 
   /**
-   * The lines of an answer that says how far it is, each as it arrives. @throws CommandError 4 also
-   * when it ends before its end
+   * The lines of an answer with progress, as they arrive. @throws CommandError 4 also for a
+   * truncated answer
    */
   async *postLines<T>(path: string, body: unknown): AsyncIterable<T> {
     let rest = "";
@@ -104,8 +103,7 @@ export class ServerClient {
   }
 
   /**
-   * The text of an answer that may be long, as it arrives. @throws CommandError 4 also when it ends
-   * before its end.
+   * The text of a long answer, as it arrives. @throws CommandError 4 also for a truncated answer.
    */
   stream(path: string, query: Query = {}): AsyncIterable<string> {
     return this.#text({ method: "GET", path, query });
@@ -165,7 +163,7 @@ export class ServerClient {
   }
 }
 
-/** The host of requests on a socket, which has no address. */
+/** The host name of requests on a socket. */
 const SOCKET_URL = "http://localhost";
 
 /** A token must not follow a redirect. */
@@ -187,15 +185,15 @@ export async function serverOf({ flags, out, loadConfig }: Context, useDevToken 
     throw new CommandError(EXIT.usage, `${base} is not the URL of a server; use one such as http://127.0.0.1:3000`);
   const asksForToken = useDevToken && config?.env === "development";
   const token = tokenOf({ flags }) ?? (asksForToken ? await devToken(base) : undefined);
-  // Checked here: the errors of a header that cannot be sent repeat its content.
+  // Checked here: errors of an invalid header quote its content.
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw new CommandError(EXIT.usage, "the token is empty or holds characters that no token has");
   return new ServerClient({ base: base.replace(/\/+$/, ""), token }, out);
 }
 
 /**
- * The token of a flag, the environment or the folder. That of `.env` is for the server of that
- * folder, not for any that a URL names.
+ * The token of a flag, the environment or the folder. The one in `.env` is for the server of that
+ * folder only.
  */
 export function tokenOf({ flags }: Pick<Context, "flags">): string | undefined {
   const isNamed = isSet(flags.url ?? process.env["PRISM_URL"]);
@@ -203,7 +201,7 @@ export function tokenOf({ flags }: Pick<Context, "flags">): string | undefined {
 }
 
 /**
- * The token that a development server gives to this machine; undefined where none answers, so that
+ * The token that a development server gives to this machine; undefined without an answer, so that
  * the command itself reports why.
  */
 async function devToken(base: string): Promise<string | undefined> {
@@ -224,7 +222,7 @@ function tokenIn({ PRISM_TOKEN, PRISM_TOKEN_FILE }: Environment): string | undef
   return isSet(PRISM_TOKEN_FILE) ? readTextFile(PRISM_TOKEN_FILE, "PRISM_TOKEN_FILE").trim() : undefined;
 }
 
-/** What went wrong with a request, as the error that ends a command. */
+/** Converts a failed request to the error that ends a command. */
 export function refusalOf(error: PrismError, { base, token }: Pick<ServerClient, "base" | "token">): Error {
   const { code, status, requestId, details, retryAfterMs } = error;
   if (code === "CONNECTION_FAILED") return unreachable(base, error.cause);
@@ -234,7 +232,7 @@ export function refusalOf(error: PrismError, { base, token }: Pick<ServerClient,
   return new ServerRefused(status, code, text, details as readonly ErrorDetail[], retryAfterMs);
 }
 
-/** What a person at a terminal can do about a refusal that says little by itself. */
+/** A hint for a user about a terse refusal. */
 function hintOf(
   status: number,
   code: string,
@@ -264,7 +262,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EPROTO: "it does not speak TLS, or another version of it",
 };
 
-/** The innermost cause in words: fetch wraps what happened once or twice. */
+/** The innermost cause: fetch wraps errors once or twice. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return "no answer in time";

@@ -11,18 +11,18 @@ import { giveToOwner, heldBy, requireDatabase, tryLockDataDir } from "./data-dir
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { ServerClient, serverOf, tokenOf } from "./server-client.ts";
 
-/** A server that starts has no socket yet; a command of another shell is soon done. */
+/** A starting server has no socket yet, and another command is soon done. */
 const LOCK_WAIT_MS = 5000;
 const LOCK_RETRY_MS = 50;
-/** Of a core in this process: no other command finds it. */
+/** Socket of a core in this process: no other command finds it. */
 const COMMAND_SOCKET = "command.sock";
 
 export interface ServerUse {
-  /** The command needs a server that runs, such as to follow events. */
+  /** The command needs a running server, for example to follow events. */
   readonly mustRun?: boolean;
   /**
-   * The name of a command that uses routes of the operator: it goes by the data directory, whatever
-   * PRISM_URL names.
+   * The name of a command that uses routes of the operator: it uses the data directory, even if
+   * PRISM_URL is set.
    */
   readonly localOnly?: string;
   /** The command needs the data directory for itself: a server that runs is an error. */
@@ -30,12 +30,11 @@ export interface ServerUse {
 }
 
 /**
- * Runs `work` with the server that the command is about. In order: `--url` or PRISM_URL over HTTP;
- * the control socket of the server that runs on the data directory, where the command is the
- * operator; without such a server the same core in this process, under the lock of the data
- * directory. A socket of another user is left for HTTP where there is a token.
- * @throws CommandError 4 where there is no server and no database, or this user may not use them;
- * ConfigRefused
+ * Runs `work` with the command's server. In this order: `--url` or PRISM_URL over HTTP; the control
+ * socket of the server on the data directory, where the command is the operator; otherwise the same
+ * core in this process, under the lock of the data directory. If another user owns the socket, HTTP
+ * is used with a token.
+ * @throws CommandError 4 without a server and a database, or without access to them; ConfigRefused
  */
 export async function withServer<T>(
   context: Context,
@@ -132,7 +131,7 @@ function commandLog({ flags }: Context, { config }: LoadedConfig) {
 
 /**
  * The lock on the data directory; undefined once a server answers on the socket. @throws
- * CommandError 4 when another process goes on holding the directory
+ * CommandError 4 if another process keeps holding the directory
  */
 async function lockUnlessServed({ config }: LoadedConfig, socket: string): Promise<DataDirLock | undefined> {
   const deadline = performance.now() + LOCK_WAIT_MS;

@@ -15,14 +15,13 @@ export function durationFlag(text: string): number {
 }
 
 /**
- * @returns epoch ms of an RFC 3339 time, of a day (its beginning in UTC), or of a duration before
- * now.
+ * @returns epoch ms of an RFC 3339 time, of a day (its start in UTC), or of a duration before now.
  */
 export function pastFlag(text: string): number {
   return instant(text, -1);
 }
 
-/** {@link pastFlag}, but a duration counts from now on. */
+/** {@link pastFlag} with durations after now. */
 export function futureFlag(text: string): number {
   return instant(text, 1);
 }
@@ -30,7 +29,7 @@ export function futureFlag(text: string): number {
 function instant(text: string, direction: 1 | -1): number {
   const at = parseRfc3339(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
   if (at !== undefined) return at;
-  // A bare number could be meant as a time as well as a duration: neither is guessed.
+  // A bare number could be a time or a duration, so it is refused.
   const durationMs = /[a-z]$/.test(text.trim()) ? parseDuration(text) : undefined;
   if (durationMs === undefined) {
     const relative = direction === 1 ? "from now (30d)" : "before now (24h)";
@@ -51,7 +50,7 @@ export function integerFlag(min: number, max: number): (text: string) => number 
   };
 }
 
-/** @returns a parser of comma separated names out of a fixed list. */
+/** @returns a parser of comma separated names from a fixed list. */
 export function listFlag<const T extends string>(known: readonly T[]): (text: string) => readonly T[] {
   return (text) => {
     const names = text
@@ -70,7 +69,7 @@ export function listFlag<const T extends string>(known: readonly T[]): (text: st
   };
 }
 
-/** @returns how many in what time: `20/60000`, `20/1m`. */
+/** @returns a number per time: `20/60000`, `20/1m`. */
 export function rateFlag(text: string): { readonly count: number; readonly windowMs: number } {
   const [count = "", window = "", ...more] = text.split("/");
   const windowMs = parseDuration(window);
@@ -79,15 +78,12 @@ export function rateFlag(text: string): { readonly count: number; readonly windo
   return { count: Number(count), windowMs };
 }
 
-/** For flags that may be given several times. */
+/** For flags that can be repeated. */
 export function collectFlag(text: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), text];
 }
 
-/**
- * `prism help key rotate`: the help of a command however deep it lies, which Commander's own does
- * not reach.
- */
+/** `prism help key rotate`: the help of a nested command, which Commander's own does not reach. */
 export function addHelp(program: Command): void {
   program
     .command("help")

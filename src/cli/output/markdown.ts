@@ -5,17 +5,17 @@ interface MarkdownStyle {
   readonly width: number;
   bold(text: string): string;
   dim(text: string): string;
-  /** What follows a link's text, such as its address; empty for nothing. */
+  /** Text after a link, such as its address; empty for none. */
   linkNote(href: string): string;
 }
 
 const INDENT = "    ";
 const BULLET = "- ";
 const COLUMN_GAP = 2;
-/** A column of a table is at least this wide, or as wide as its longest cell. */
+/** Minimum width of a table column, or the length of its longest cell. */
 const MIN_COLUMN = 12;
 
-/** Markdown as text for a terminal, without a blank line at the end. */
+/** Renders Markdown for a terminal, without a final blank line. */
 export function renderMarkdown(markdown: string, style: MarkdownStyle): string {
   return blocks(marked.lexer(markdown), style, style.width).join("\n\n");
 }
@@ -62,7 +62,10 @@ function list({ items, ordered, start, loose }: Tokens.List, style: MarkdownStyl
   return texts.join(loose ? "\n\n" : "\n");
 }
 
-/** Columns side by side, cells wrapped; as blocks of lines where the columns would be too narrow. */
+/**
+ * Renders columns side by side with wrapped cells, or as records if the columns would be too
+ * narrow.
+ */
 function table({ header, rows }: Tokens.Table, style: MarkdownStyle, width: number): string {
   const titles = header.map((cell) => inline(cell.tokens, style));
   const cells = rows.map((row) => row.map((cell) => inline(cell.tokens, style)));
@@ -76,8 +79,8 @@ function table({ header, rows }: Tokens.Table, style: MarkdownStyle, width: numb
 }
 
 /**
- * @returns the natural widths where they fit; otherwise the widest columns shrink. Undefined where
- * a word would not fit its column.
+ * @returns the natural widths if they fit; otherwise the widest columns shrink. Undefined if a word
+ * would not fit its column.
  */
 function columnWidths(rows: readonly (readonly string[])[], width: number): number[] | undefined {
   const columns = rows[0]?.map((_, column) => rows.map((row) => row[column] ?? "")) ?? [];
@@ -147,12 +150,12 @@ function inlineText(token: Tokens.Generic, style: MarkdownStyle): string {
   }
 }
 
-/** The lexer leaves entities of HTML as they are. */
+/** The lexer keeps HTML entities. */
 function unescaped(text: string): string {
   return text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&quot;", '"').replaceAll("&amp;", "&");
 }
 
-/** Lines of at most `width` columns; a longer word has a line of its own. */
+/** Lines of at most `width` columns; a longer word has its own line. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
@@ -178,7 +181,7 @@ function padded(text: string, width: number): string {
 
 const ESCAPE = "\u001b";
 
-/** Columns of a text, without the sequences that only set a style, such as ESC[1m. */
+/** Width of a text without style sequences such as ESC[1m. */
 function visibleLength(text: string): number {
   const [plain = "", ...styled] = text.split(ESCAPE);
   return sum([plain.length, ...styled.map((part) => part.length - part.indexOf("m") - 1)]);

@@ -9,7 +9,7 @@ interface OutputOptions {
   readonly color: boolean;
 }
 
-/** What a command says: results on stdout, everything else on stderr. */
+/** The output of a command: results on stdout, everything else on stderr. */
 export class Output {
   readonly json: boolean;
   readonly quiet: boolean;
@@ -21,15 +21,16 @@ export class Output {
     this.#color = options.color;
   }
 
-  /** The result: `value` as one JSON document with --json, else the lines of `human`. */
+  /**
+   * Prints the result: `value` as one JSON document with --json, otherwise the lines of `human`.
+   */
   result(value: unknown, human: () => string | readonly string[]): void {
     const text = this.json ? JSON.stringify(value) : [human()].flat().join("\n");
     if (text !== "") stdout.write(`${text}\n`);
   }
 
   /**
-   * {@link result} again and again: with --json a line each, on a terminal in the place of the one
-   * before.
+   * Repeated {@link result}: one line each with --json; on a terminal it replaces the previous one.
    */
   frame(value: unknown, human: () => readonly string[]): void {
     const home = stdout.isTTY && !this.json ? "\u001b[H\u001b[J" : "";
@@ -41,7 +42,7 @@ export class Output {
     stdout.write(`${text}\n`);
   }
 
-  /** A message for the person at the terminal. */
+  /** A message for the user. */
   note(text: string): void {
     if (!this.quiet) process.stderr.write(`${asTyped(text)}\n`);
   }
@@ -66,10 +67,7 @@ export class Output {
     return this.#paint("33", text);
   }
 
-  /**
-   * Tells on a terminal how far something is that takes more than a second; silent elsewhere. The
-   * caller ends it.
-   */
+  /** Shows progress on a terminal for work that takes over a second. The caller ends it. */
   progress(label: string): Progress {
     return new Progress(label, process.stderr.isTTY === true && !this.quiet && !this.json);
   }
@@ -82,7 +80,7 @@ export class Output {
 const SHOW_AFTER_MS = 1000;
 const REDRAW_MS = 200;
 
-/** One line on stderr that is redrawn while something runs, and removed when it ends. */
+/** A progress line on stderr, redrawn while work runs and cleared at its end. */
 export class Progress {
   readonly #label: string;
   readonly #startedAt = Date.now();
@@ -92,17 +90,16 @@ export class Progress {
 
   constructor(label: string, isShown: boolean) {
     this.#label = label;
-    // Drawn by a timer and not by the updates, so that work which cannot be counted shows that it
-    // goes on, too.
+    // Drawn by a timer instead of updates, so that work without a count also shows activity.
     this.#timer = isShown ? setInterval(() => this.#draw(), REDRAW_MS).unref() : null;
   }
 
-  /** @param total absent when it is unknown. */
+  /** @param total undefined if unknown. */
   update(done: number, total?: number): void {
     this.#state = total ? `${done} of ${total} (${Math.floor((done / total) * 100)} %)` : String(done);
   }
 
-  /** Draws at once: for work that blocks the event loop, and with it the timer. */
+  /** Draws at once: for work that blocks the event loop and its timers. */
   show(state: string): void {
     this.#state = state;
     if (this.#timer) this.#write();
@@ -132,7 +129,7 @@ export function mebibytes(bytes: number): number {
   return Math.round(bytes / 1_048_576);
 }
 
-/** Columns under their headings, padded; the last one is left as it is. Null shows as a dash. */
+/** Padded columns with headings; the last one is not padded. Null is a dash. */
 export function table(headings: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string[] {
   const cells = [
     headings,
@@ -144,14 +141,11 @@ export function table(headings: readonly string[], rows: readonly (readonly (str
   );
 }
 
-// Control characters of both blocks and the marks that turn the direction of text: what somebody
-// sent must not steer the reader's terminal.
+// Control characters of both blocks and marks that change the text direction: foreign text must not
+// control the reader's terminal.
 const UNPRINTABLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
-/**
- * Text from outside as it may be shown on a terminal: one line, without anything a terminal would
- * obey.
- */
+/** Foreign text for a terminal: one line, without control sequences. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) =>
     character === "\n" || character === "\t" ? " " : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
@@ -159,8 +153,8 @@ export function printable(text: string): string {
 }
 
 /**
- * The log of a command that runs on: JSON, one object per line; on the terminal of a developer,
- * lines for people.
+ * The log of a long-running command: JSON, one object per line; readable lines on a developer's
+ * terminal.
  */
 export function openLog(out: Output, { env, debug, log: { level } }: Config): ReloadableLogger {
   const isForPeople = env === "development" && process.stdout.isTTY === true && !out.json;
@@ -175,7 +169,7 @@ interface LogLine {
   readonly err?: { readonly stack?: string };
 }
 
-/** Log lines for a person who watches a development server; everywhere else they stay JSON. */
+/** Readable log lines for a development server on a terminal. */
 function prettyLog(out: Output): { write(line: string): void } {
   const paint: Readonly<Record<string, (text: string) => string>> = {
     error: (text) => out.red(text),

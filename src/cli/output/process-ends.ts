@@ -9,9 +9,9 @@ import { asTyped } from "./text.ts";
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Runs work that leaves files lying about until it is done; whatever ends the process meanwhile,
- * they are removed first. It then ends by the signal itself, which a shell shows as 130:
- * `process.exit` would wait for a thread that SQLite keeps busy, for minutes perhaps.
+ * Runs work with temporary files, which are removed even if the process is ended. It then ends by
+ * the signal itself, which a shell shows as 130: `process.exit` would wait for a thread that SQLite
+ * keeps busy, possibly for minutes.
  */
 export async function cleaningUp<T>(cleanUp: () => void, work: () => Promise<T>): Promise<T> {
   const others = SIGNALS.map((signal) => [signal, process.listeners(signal)] as const);
@@ -33,12 +33,12 @@ export async function cleaningUp<T>(cleanUp: () => void, work: () => Promise<T>)
   }
 }
 
-/** All the ways a command ends other than by having done its work. */
+/** The ways in which a command ends early. */
 
 let log: Logger | undefined;
 
 /**
- * What `DEBUG=prism:cli` shows of the command line itself: JSON lines on stderr, for results are on
+ * The command line's log for `DEBUG=prism:cli`: JSON lines on stderr, because results are on
  * stdout.
  */
 export function cliLog(): Logger {
@@ -48,7 +48,7 @@ export function cliLog(): Logger {
   return log;
 }
 
-/** Whether errors are wanted as JSON. Commander may fail before it has read the flags. */
+/** Whether errors are printed as JSON. Commander may fail before it has parsed the flags. */
 export function wantsJson(argv: readonly string[] = process.argv): boolean {
   const end = argv.indexOf("--");
   return argv.slice(0, end === -1 ? undefined : end).includes("--json");
@@ -64,7 +64,7 @@ export function reportFailure(error: unknown): number {
     const body = { code, message: summary, details, exitCode };
     process.stderr.write(`${JSON.stringify({ error: body })}\n`);
   } else if (!(error instanceof CommanderError)) {
-    // Texts of a server or of a stored rule are part of some messages.
+    // Some messages contain texts of a server or of a stored rule.
     process.stderr.write(`prism: ${asTyped(message).split("\n").map(printable).join("\n")}\n`);
   }
   return exitCode;
@@ -83,7 +83,7 @@ function unexpected(error: unknown): Failure {
   return { exitCode: EXIT.failure, code: "UNEXPECTED", message, summary: message, details: [] };
 }
 
-/** Ctrl-C ends every command at once; the server takes {@link interrupt} off and ends in order. */
+/** Ctrl-C ends every command at once; the server removes {@link interrupt} and stops in order. */
 export function endOnInterrupt(): void {
   process.on("SIGINT", interrupt);
 }
@@ -97,13 +97,13 @@ export function keepDebuggerClosed(): void {
   process.on("SIGUSR1", () => undefined);
 }
 
-/** For processes that run on: signals with no meaning here leave a line in the log. */
+/** For long-running processes: signals without a meaning here are logged. */
 export function ignoreSignals(log: Logger): void {
   for (const signal of ["SIGUSR1", "SIGUSR2", "SIGALRM"] as const)
     process.on(signal, () => log.info({ signal }, "this signal has no effect"));
 }
 
-/** `prism export … | head` is no failure: the reader has seen enough. */
+/** `prism export … | head` is not a failure. */
 export function endQuietlyOnBrokenPipe(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
@@ -114,8 +114,8 @@ export function endQuietlyOnBrokenPipe(): void {
 }
 
 /**
- * An error in a callback that nobody waits for ends the process as any other does, unless somebody
- * answers for it. A later call replaces an earlier one's `report`.
+ * An uncaught error in a callback ends the process, unless a handler claims it. A later call
+ * replaces an earlier `report`.
  */
 export function endOnStray(report: (error: Error) => unknown): void {
   process.removeAllListeners("uncaughtException");

@@ -8,7 +8,7 @@ import { CommandError, EXIT } from "./exit-codes.ts";
 const MAX_LABEL = 100;
 
 /**
- * The name of a token or key as it is kept. @throws CommandError 7 when it is empty or longer than
+ * The name of a token or key in stored form. @throws CommandError 7 if it is empty or longer than
  * 100 characters
  */
 export function requireLabel(text: string, flag: string): string {
@@ -18,18 +18,18 @@ export function requireLabel(text: string, flag: string): string {
   return label;
 }
 
-/** @throws CommandError 7 for an end that has passed */
+/** @throws CommandError 7 for a time in the past */
 export function requireFuture(at: number | undefined): void {
   if (at !== undefined && at <= Date.now())
     throw new CommandError(EXIT.conflict, `--expires ${new Date(at).toISOString()} has passed`);
 }
 
-/** `prism` in front of a command, but not the user of `sudo -u prism`. */
+/** `prism` before a command, but not the user of `sudo -u prism`. */
 const COMMAND = /(?<![\w./-]|-u )prism (?=[a-z…])/g;
 
 /**
- * A message with its commands as they work where the reader is: `./dist/prism tail` in a checkout,
- * where no `prism` is on the PATH.
+ * Replaces commands in a message by their form in the reader's shell: `./dist/prism tail` in a
+ * checkout, without `prism` on the PATH.
  */
 export function asTyped(text: string, executable = executablePath()): string {
   if (executable === null || text.search(COMMAND) < 0 || isOnPath(executable)) return text;
@@ -54,7 +54,7 @@ function isOnPath(executable: string): boolean {
   return first !== undefined && first === real(executable);
 }
 
-/** In the largest unit of which there are two: `90 s`, `45 min`. */
+/** In the largest unit with at least two: `90 s`, `45 min`. */
 export function ageText(ms: number): string {
   for (const [unit, size] of [
     ["d", 86_400_000],
@@ -65,10 +65,7 @@ export function ageText(ms: number): string {
   return `${Math.floor(ms / 1000)} s`;
 }
 
-/**
- * A time as the clock on the wall of this terminal shows it, with its offset: `2026-03-29
- * 03:00:05.250 +02:00`.
- */
+/** A time in this terminal's time zone with its offset: `2026-03-29 03:00:05.250 +02:00`. */
 export function localTime(rfc3339: string): string {
   const at = new Date(rfc3339);
   const offset = -at.getTimezoneOffset();
@@ -79,12 +76,12 @@ export function localTime(rfc3339: string): string {
   return `${wall.slice(0, 10)} ${wall.slice(11, 23)} ${offset < 0 ? "-" : "+"}${hours}:${minutes}`;
 }
 
-/** A sentence of the server's with its times as {@link localTime}. */
+/** A sentence of the server with its times as {@link localTime}. */
 export function withLocalTimes(text: string): string {
   return text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, localTime);
 }
 
-/** The cells of each record of CSV that arrives in pieces; the header is the first. */
+/** The cells of each CSV record from chunks of text; the first record is the header. */
 export async function* csvRecords(chunks: AsyncIterable<string>): AsyncIterable<string[]> {
   const reader = new CsvReader();
   for await (const chunk of chunks) for (const { cells } of reader.push(chunk)) yield cells;

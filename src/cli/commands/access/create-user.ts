@@ -12,8 +12,8 @@ import { withServer } from "../../with-server.ts";
 import { readNewPassword } from "./prompt.ts";
 
 /**
- * Roles as they are called, in whatever case they were given, each once. @throws CommandError 6
- * naming the nearest role
+ * Canonical role names, ignoring case, without duplicates. @throws CommandError 6 naming the
+ * nearest role
  */
 export function knownRoles(given: readonly string[], known: readonly string[]): string[] {
   const roles = given.map((name) => {
@@ -45,7 +45,7 @@ interface Flags {
   readonly stdin?: boolean;
 }
 
-/** What an approval grants when nobody says more, too. */
+/** Default roles of an approved account. */
 const DEFAULT_ROLES = ["User"];
 const MAX_NAME = 255;
 const MAX_EXTERNAL_ID = 128;

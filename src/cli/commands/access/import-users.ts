@@ -60,7 +60,7 @@ Examples:
 async function run(context: Context, file: string, { format, existing, dryRun = false }: Flags): Promise<void> {
   const { formatOfText, readAccounts } = await import("../../../features/access/users/import-accounts.ts");
   const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
-  // Decoded with replacements: names would come in damaged.
+  // Decoded with replacement characters: names would be damaged.
   if (text.includes("\ufffd")) throw new CommandError(EXIT.conflict, "the file is not UTF-8; save it as UTF-8");
   const filed = await readAccounts(text, format ?? FORMAT_OF_ENDING[extname(file).toLowerCase()] ?? formatOfText(text));
   const users = filed.map(({ value }) => value);
@@ -88,7 +88,9 @@ function problemLine({ path = "", message }: ErrorDetail, filed: readonly FiledA
   return `${place} (${labelOf(account)}): ${member === undefined ? "" : `${printable(member)}: `}${withLines(message, filed)}`;
 }
 
-/** The server knows accounts by their position in the request, a person by their line in the file. */
+/**
+ * The server names accounts by their position in the request; messages name the line of the file.
+ */
 function withLines(message: string, filed: readonly FiledAccount[]): string {
   return message.replace(/\busers\.(\d+)/g, (place, at: string) => {
     const line = filed[Number(at)]?.line ?? null;
@@ -96,7 +98,7 @@ function withLines(message: string, filed: readonly FiledAccount[]): string {
   });
 }
 
-/** What a person knows the account by. */
+/** Name of an account in messages. */
 function labelOf(account: FiledAccount | undefined): string {
   const { username, email, externalId, id } = { ...(account?.value as Readonly<Record<string, unknown>> | undefined) };
   const label = [username, email, externalId, id].find((name) => typeof name === "string");

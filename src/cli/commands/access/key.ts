@@ -24,7 +24,7 @@ interface IssuedKey extends Pick<ShownKey, "id" | "name" | "prefix" | "scopes" |
   readonly key: string;
 }
 
-/** @throws API_KEY_NOT_FOUND, also where it is a key of another project than `expected` */
+/** @throws API_KEY_NOT_FOUND, also for a key of a project other than `expected` */
 async function projectOfKey(api: ServerClient, id: string, expected: string | undefined): Promise<string> {
   const path = `/api/v1/operator/keys/${encodeURIComponent(id)}`;
   return (await api.get<{ readonly projectId: string }>(path, { project: expected })).projectId;
@@ -135,9 +135,7 @@ function addCreateKey(key: Command): void {
     });
 }
 
-/**
- * The key alone on stdout, so that a shell can take it; with --json with all that is known of it.
- */
+/** Prints only the key on stdout, for shells; with --json all its data. */
 function showIssuedKey({ out }: Context, issued: IssuedKey, projectId: string): void {
   const { id, name, prefix, scopes, expiresAt, key } = issued;
   out.result({ id, projectId, name, prefix, scopes, expiresAt, key }, () => key);
@@ -159,7 +157,7 @@ function addRevokeKey(key: Command): void {
     });
 }
 
-/** API keys of projects and the app of the Pusher server, on the data directory. */
+/** API keys of projects, and the app of the Pusher server. */
 export function addKey(program: Command): void {
   const key = program
     .command("key")
@@ -182,7 +180,7 @@ interface Flags {
 }
 
 const MAX_GRACE_MS = 604_800_000;
-/** Producers have a day to take the new key, unless --grace says otherwise. */
+/** Default time in which producers can switch to the new key. */
 const DEFAULT_GRACE_MS = 86_400_000;
 
 function addRotateKey(key: Command): void {

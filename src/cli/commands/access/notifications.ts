@@ -11,7 +11,7 @@ const PATH = "/api/v1/notifications";
 const STATUSES = ["unread", "read", "acknowledged", "undelivered", "all"];
 const MAX_PAGE = 100;
 const DEFAULT_LIMIT = 20;
-/** Notifications among which the beginning of an id is looked for. */
+/** Number of latest notifications searched for an id prefix. */
 const RECENT = 500;
 
 interface Notification {
@@ -76,7 +76,7 @@ function addListNotifications(notifications: Command): void {
     );
 }
 
-/** The id that is meant: as it is, or the beginning of one of the latest. @throws CommandError 6, 7 */
+/** Resolves an id, or the prefix of one of the latest ids. @throws CommandError 6, 7 */
 async function idOf(server: ServerClient, ref: string, flags: Flags): Promise<string> {
   if (isUuid(ref)) return ref;
   return pick(await notificationsOf(server, { ...flags, limit: RECENT }), ref, {

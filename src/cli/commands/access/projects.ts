@@ -43,7 +43,7 @@ function membersTable(members: readonly Member[]): string[] {
   );
 }
 
-/** The slugs of all projects that the caller may see, by id. */
+/** The slugs of all projects that the caller may read, by id. */
 export async function slugsOf(server: ServerClient): Promise<ReadonlyMap<string, string>> {
   const projects = await everyItem<Project>(server, PATH);
   return new Map(projects.map(({ id, slug }) => [id, slug]));
@@ -150,7 +150,7 @@ function addMembers(projects: Command): void {
     );
 }
 
-/** Projects of a running server and their members. */
+/** Projects and their members on a running server. */
 export function addProjects(program: Command): void {
   const projects = program
     .command("projects")

@@ -5,23 +5,23 @@ import { readStdin } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { interrupt } from "../../output/process-ends.ts";
 
-/** Where a person is asked; passwords are typed unseen. */
+/** The terminal for questions; passwords are not echoed. */
 interface Terminal {
   readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
   readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
 }
 
-/** Asks a person; where there is none, or the input ends, the answer is no. */
+/** Asks for confirmation; without a terminal, or at the end of input, the answer is no. */
 export async function confirm(
   question: string,
   { input, output }: Terminal = { input: process.stdin, output: process.stderr },
 ): Promise<boolean> {
   if (input.isTTY !== true || output.isTTY !== true) return false;
   const prompt = createInterface({ input, output });
-  // The terminal is in raw mode: Ctrl-C arrives here and not as a signal.
+  // In raw mode Ctrl-C arrives here and not as a signal.
   prompt.once("SIGINT", interrupt);
   try {
-    // Ctrl-D rejects the question, an input that ends leaves it open for ever.
+    // Ctrl-D rejects the question; the end of input leaves it pending for ever.
     const asked = prompt.question(`${question} Type yes: `).catch(() => null);
     const answer = await Promise.race([asked, once(prompt, "close").then(() => null)]);
     if (answer === null) output.write("\n");
@@ -32,9 +32,9 @@ export async function confirm(
 }
 
 /**
- * A new password: asked for twice at the terminal, or with `--stdin` all that stdin holds, without
- * the line's end. Never an argument, for whoever lists processes reads those. @throws CommandError
- * 2 where there is no terminal, 7 for two that differ or an empty one
+ * Reads a new password: twice at the terminal, or with `--stdin` from stdin without its final line
+ * end. Never from an argument, which other users can read in the process list. @throws CommandError
+ * 2 without a terminal, 7 for two that differ or an empty one
  */
 export async function readNewPassword(
   fromStdin: boolean,
@@ -46,10 +46,10 @@ export async function readNewPassword(
 }
 
 /**
- * The passphrase of an archive's keys, as {@link readNewPassword} reads; a known one is asked for
- * once.
- * @throws CommandError 2 where there is no terminal, 7 for two that differ, an empty one, or a new
- * one that is too short
+ * Reads the passphrase of an archive's keys like {@link readNewPassword}; an existing one is asked
+ * for once.
+ * @throws CommandError 2 without a terminal, 7 for two that differ, an empty one, or a new one that
+ * is too short
  */
 export async function readPassphrase(
   { fromStdin, isNew }: { readonly fromStdin: boolean; readonly isNew: boolean },
@@ -68,7 +68,7 @@ export async function readPassphrase(
   return passphrase;
 }
 
-/** Whoever has the archive may try as many as they like. */
+/** A holder of the archive can try any number of passphrases. */
 const MIN_PASSPHRASE = 12;
 
 async function askTwice(terminal: Terminal, what: string): Promise<string> {
@@ -83,10 +83,7 @@ function requireTerminal(terminal: Terminal, what: string): Terminal {
   throw new CommandError(EXIT.usage, `there is no terminal to ask for the ${what}; give it by --stdin`);
 }
 
-/**
- * Asks one question after the other; nothing that is typed is shown. @throws CommandError 2 when
- * the input ends before the answers do
- */
+/** Asks questions one after the other without echo. @throws CommandError 2 at the end of input */
 function askUnseen(questions: readonly string[], { input, output }: Terminal): Promise<string[]> {
   const decoder = new StringDecoder("utf8");
   const answers: string[] = [];
@@ -104,7 +101,7 @@ function askUnseen(questions: readonly string[], { input, output }: Terminal): P
       reject(new CommandError(EXIT.usage, "the input ended before the answer did"));
     };
     const read = (chunk: Buffer | string): void => {
-      // Both answers may come in one chunk, when they are pasted.
+      // Both answers may arrive in one chunk, when they are pasted.
       for (const character of decoder.write(Buffer.from(chunk))) {
         if (character === "\u0003") {
           end();

@@ -128,7 +128,7 @@ function addRevokeToken(token: Command): void {
     });
 }
 
-/** Service tokens of users, on the data directory. */
+/** Service tokens of users. */
 export function addToken(program: Command): void {
   const token = program
     .command("token")

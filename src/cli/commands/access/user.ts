@@ -22,8 +22,8 @@ interface ShownUser {
 }
 
 /**
- * Changes the account that `ref` means (id, external id, username or mail address) and shows it as
- * it is then. @throws USER_NOT_FOUND, and what `change` throws
+ * Changes the account of a reference (id, external id, username or mail address) and prints it.
+ * @throws USER_NOT_FOUND, and errors of `change`
  */
 async function changeUser(
   context: Context,
@@ -232,7 +232,7 @@ function addDeleteUser(user: Command): void {
     });
 }
 
-/** Accounts, on the data directory. */
+/** Accounts of users. */
 export function addUser(program: Command): void {
   const user = program
     .command("user")

@@ -8,12 +8,12 @@ import { nodeWarning } from "../../../core/runtime.ts";
 import { openForReading } from "../../../store/sqlite/connection.ts";
 import { isUnused } from "../../data-dir.ts";
 
-/** What one look at the installation found. */
+/** The result of one check. */
 export interface Check {
   readonly name: string;
   readonly status: "PASS" | "WARN" | "FAIL";
   readonly message: string;
-  /** What to do about it. */
+  /** The next step. */
   readonly remedy?: string;
 }
 
@@ -29,7 +29,7 @@ export function fail(name: string, message: string, remedy?: string): Check {
   return { name, status: "FAIL", message, ...(remedy === undefined ? {} : { remedy }) };
 }
 
-/** Runs a look; what it throws is a finding, too. */
+/** Runs a check; an error counts as a failed one. */
 export async function attempt(name: string, look: () => Promise<readonly Check[]>): Promise<readonly Check[]> {
   try {
     return await look();
@@ -38,7 +38,7 @@ export async function attempt(name: string, look: () => Promise<readonly Check[]
   }
 }
 
-/** Reads the database; null where it cannot be read, which a check of its own reports. */
+/** Reads the database; null if it cannot be read, which another check reports. */
 export function readOrNull<T>(databaseFile: string, read: (connection: Sqlite) => T): T | null {
   try {
     const connection = openForReading(databaseFile);
@@ -52,7 +52,7 @@ export function readOrNull<T>(databaseFile: string, read: (connection: Sqlite) =
   }
 }
 
-/** A Node.js without security fixes. */
+/** Whether Node.js still gets security fixes. */
 export function checkNode(now = Date.now()): Check {
   const warning = nodeWarning(now);
   return warning === null ? pass("node", `Node.js ${process.versions.node}`) : warn("node", warning);
@@ -100,7 +100,7 @@ function filesText({ config, secrets }: ConfigFiles): string {
   return `${file} and ${secrets.path}${secrets.unreadable === null ? "" : ` (not readable: ${secrets.unreadable})`}`;
 }
 
-/** That production has good ones is part of a valid configuration. */
+/** A valid production configuration implies good secrets. */
 function checkSecrets({ config, origins, files }: LoadedConfig): Check[] {
   const generated = ["auth.jwtSecret", "encryptionKey"].filter((key) => origins.get(key) === "generated");
   const where = join(config.dataDir, "secrets.json");
@@ -115,7 +115,7 @@ function checkSecrets({ config, origins, files }: LoadedConfig): Check[] {
 
 function unusableKey({ databaseFile, secrets }: Config): Check | undefined {
   try {
-    // A key that is missing is made with a new database.
+    // A missing key is generated with a new database.
     if (isUnused(databaseFile)) return undefined;
     return secrets.encryptionKey ? undefined : fail("secrets", "the encryption key is empty");
   } catch (error) {
@@ -123,7 +123,7 @@ function unusableKey({ databaseFile, secrets }: Config): Check | undefined {
   }
 }
 
-/** There is nothing to reach; whoever runs redis:check is told so. */
+/** There is no Redis to reach, which `redis:check` reports. */
 export function checkRedis(warnings: readonly string[]): Check[] {
   const ignored = warnings.find((warning) => warning.startsWith("REDIS_"));
   return [

@@ -14,7 +14,7 @@ import { ageText } from "../../output/text.ts";
 import { archiveKeys, archivesText } from "../server/archives.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
 
-/** The database for long looks: in another thread, so that the progress line goes on. */
+/** The database for long reads: in another thread, so that the progress line is updated. */
 export type DoctorDatabase = ReadDb;
 
 export function openDoctorDatabase(file: string): { readonly db: DoctorDatabase; close(): Promise<void> } {
@@ -26,8 +26,8 @@ export function openDoctorDatabase(file: string): { readonly db: DoctorDatabase;
 }
 
 /**
- * What SQLite finds wrong with the file (https://www.sqlite.org/pragma.html#pragma_quick_check);
- * empty when nothing.
+ * Problems that SQLite finds in the file (https://www.sqlite.org/pragma.html#pragma_quick_check);
+ * empty for none.
  */
 export async function quickCheck(db: DoctorDatabase, deep: boolean): Promise<string[]> {
   const query = deep
@@ -53,7 +53,7 @@ export async function hasServed(db: DoctorDatabase): Promise<boolean> {
   return row !== undefined;
 }
 
-/** The newest instant that was stored by the server's clock; 0 in an empty database. */
+/** The latest instant stored by the server's clock; 0 in an empty database. */
 export async function clockFacts(db: DoctorDatabase): Promise<number> {
   const event = await db
     .selectFrom("events")
@@ -82,13 +82,10 @@ export async function pausedQueueNames(db: DoctorDatabase): Promise<QueueName[]>
 }
 
 const QUEUES = "queues";
-/** A job that waits for so long behind its time is worth a word. */
+/** Jobs that wait this long after their due time are reported. */
 const OVERDUE_MS = 60_000;
 
-/**
- * What an operator should look at in the queues: jobs that failed for good, queues that stand
- * still, and jobs that are late.
- */
+/** Dead jobs, paused queues and late jobs. */
 export async function checkQueues(db: DoctorDatabase, isServed: boolean, now = Date.now()): Promise<Check[]> {
   const counts = await countJobs(db);
   const paused = await pausedQueueNames(db);
@@ -112,7 +109,7 @@ function pausedOnes(paused: readonly string[]): Check[] {
   return [warn(QUEUES, `paused: ${paused.join(", ")}`, "prism queue resume --all runs their jobs")];
 }
 
-/** What a paused queue holds is late because somebody wanted it so. */
+/** Jobs of a paused queue are late on purpose. */
 function lateJobs(counts: readonly JobCount[], paused: readonly string[], isServed: boolean, now: number): Check[] {
   const late = new Map<string, number>();
   for (const { queue, state, oldest } of counts) {
@@ -125,10 +122,10 @@ function lateJobs(counts: readonly JobCount[], paused: readonly string[], isServ
   return [warn(QUEUES, `jobs are overdue in ${shown}; ${why}`)];
 }
 
-/** With which keys the values at rest are encrypted. */
+/** The keys of the sealed values. */
 export async function checkEncryption(db: DoctorDatabase, config: Config): Promise<Check[]> {
   const sealed = (await Promise.all(SEALED_COLUMNS.map((column) => column.byKey(db)))).flat();
-  // A new database needs no key yet, and there may be none.
+  // A new database needs no key yet.
   if (sealed.length === 0) return [pass("encryption", "nothing is encrypted yet")];
   const { keyIds, keyId } = sealedBoxOf(config);
   const counts = { current: 0, previous: 0, unknown: 0 };
@@ -164,8 +161,8 @@ function spareText(spare: number, archives: readonly string[]): string {
 const MODULES = "modules";
 
 /**
- * Whether what stands in the modules directory can be loaded; in production nobody else may be able
- * to change it (docs/modules.md). Nothing where there is none.
+ * Whether the modules directory can be loaded; in production other users must not be able to change
+ * it (docs/modules.md). Nothing without a directory.
  */
 export async function checkModulesDir({ modulesDir, env }: Config): Promise<Check[]> {
   if (!existsSync(modulesDir)) return [];
@@ -182,7 +179,7 @@ export async function checkModulesDir({ modulesDir, env }: Config): Promise<Chec
     : [pass(MODULES, `${modules.length} in ${modulesDir}, which nobody else can write`)];
 }
 
-/** What became of them when a server last loaded them. */
+/** States of the modules when a server last loaded them. */
 export async function checkModuleStates(db: DoctorDatabase): Promise<Check[]> {
   const rows = await db.selectFrom("modules").select(["name", "state", "error"]).orderBy("name").execute();
   return rows.flatMap(({ name, state, error }) => {

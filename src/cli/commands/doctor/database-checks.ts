@@ -30,11 +30,11 @@ import {
 } from "./data-checks.ts";
 
 const CLOCK_TOLERANCE_MS = 5000;
-/** This program was written later than this; a clock before it is wrong. */
+/** Earlier than this program was written: a clock before it is wrong. */
 const EARLIEST = Date.UTC(2025, 0, 1);
 const SHOWN_PROBLEMS = 5;
 
-/** Whether there is a database to look into. */
+/** Whether the database exists. */
 export function checkDatabaseFile(loaded: LoadedConfig): Check[] {
   const { config } = loaded;
   const { dataDir, databaseFile } = config;
@@ -60,10 +60,7 @@ function hasSettings(connection: Sqlite): boolean {
   return connection.prepare("select 1 from sqlite_schema where name = 'settings'").get() !== undefined;
 }
 
-/**
- * Whether the file is what SQLite wrote. @param deep compares the indexes with their tables as
- * well.
- */
+/** Whether the file is intact. @param deep also compares the indexes with their tables. */
 export async function checkIntegrity(db: DoctorDatabase, { databaseFile }: Config, deep: boolean): Promise<Check[]> {
   const problems = await quickCheck(db, deep);
   if (problems.length > 0) {
@@ -80,7 +77,7 @@ export async function checkIntegrity(db: DoctorDatabase, { databaseFile }: Confi
   return [pass("database", `${size}, ${deep ? "integrity check" : "quick check"} found nothing`)];
 }
 
-/** How near the database is to the part of `maxDbBytes` that ingest may fill. */
+/** How close the database is to the part of `maxDbBytes` that ingest may fill. */
 function checkLimit({ databaseFile, maxDbBytes }: Config): Check[] {
   if (maxDbBytes === undefined) return [];
   const limitBytes = ingestLimitBytes(maxDbBytes);
@@ -98,7 +95,7 @@ export async function checkForeignKeys(db: DoctorDatabase): Promise<Check[]> {
   return [fail("foreign keys", `${violations.length} references lead nowhere: ${shown.join(", ")}`)];
 }
 
-/** A newer database is a SchemaRefused, which the caller reports. */
+/** A newer database causes SchemaRefused, which the caller reports. */
 export function checkMigrations({ databaseFile }: Config): Check[] {
   const { applied, pending } = migrationStatusOf(databaseFile);
   if (pending.length === 0) return [pass("migrations", `${applied.length} applied, none missing`)];
@@ -106,8 +103,7 @@ export function checkMigrations({ databaseFile }: Config): Check[] {
 }
 
 /**
- * Whether a backup could be restored: it holds the tables of the migrations and those of modules,
- * and nothing else.
+ * Whether a backup could be restored: the schema has only tables of the migrations and of modules.
  */
 export function checkSchema({ databaseFile }: Config): Check[] {
   try {
@@ -121,9 +117,8 @@ export function checkSchema({ databaseFile }: Config): Check[] {
 }
 
 /**
- * The chain of the audit trail, whose key also tells whether the encryption key is the database's
- * own.
- * @param anchor a head of the chain that was noted elsewhere.
+ * The audit chain, whose key also shows whether the encryption key is the database's.
+ * @param anchor a head of the chain recorded elsewhere.
  */
 export async function checkAudit(db: DoctorDatabase, config: Config, anchor: AuditHead | undefined): Promise<Check[]> {
   const { dataDir, databaseFile } = config;
@@ -146,7 +141,7 @@ export async function checkAudit(db: DoctorDatabase, config: Config, anchor: Aud
   const heads = [noted, anchor].filter((head) => head !== null && head !== undefined);
   const verdict = await verifyAudit(db, looked.key, lastSeq, {}, heads);
   if (!verdict.ok) return [fail("audit", brokenChain(verdict))];
-  // A server of an earlier version has noted its head, too, without the mark that one is required.
+  // A server of an earlier version also recorded its head, without the mark that requires one.
   const isMissing = noted === null && lastSeq > 0 && (await hasServed(db));
   const problem = looked.problem ?? (isMissing ? "audit.head is missing or damaged, though a server has run" : null);
   if (problem !== null) return [fail("audit", problem, ACCEPT_AUDIT)];
@@ -176,8 +171,8 @@ function brokenChain({ firstBad }: AuditVerdict): string {
 }
 
 /**
- * A clock that runs behind what is stored would order new rows before old ones; one that jumped
- * ahead keeps retention waiting.
+ * A clock before the stored rows would sort new rows before old ones; one that jumped ahead
+ * suspends retention.
  */
 export async function checkClock(db: DoctorDatabase | null, config: Config): Promise<Check[]> {
   const now = Date.now();
@@ -197,14 +192,14 @@ export interface DatabaseLook {
   readonly anchor: AuditHead | undefined;
 }
 
-/** Everything that needs a look into the database, each look by itself. */
+/** All checks that read the database, each separately. */
 export async function checkDatabase(
   db: DoctorDatabase,
   config: Config,
   { deep, isServed, anchor }: DatabaseLook,
 ): Promise<readonly Check[]> {
   const integrity = await attempt("database", () => checkIntegrity(db, config, deep));
-  // What a damaged file says about itself is worth nothing.
+  // Further findings in a damaged file are worthless.
   if (integrity.some(({ status }) => status === "FAIL")) return integrity;
   const migrations = await attempt("migrations", async () => checkMigrations(config));
   const isCurrent = migrations.every(({ status }) => status === "PASS");

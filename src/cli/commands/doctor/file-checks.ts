@@ -9,8 +9,8 @@ import { archivesIn, BACKUPS_DIR, backupWarning, newestBackupAt } from "../serve
 import { bytesText, type Check, fail, pass, readOrNull, warn } from "./check.ts";
 
 /**
- * Nobody but the owner reads the data directory and what is secret in it. @param fix takes the
- * rights of others away.
+ * Only the owner may read the data directory and its secrets. @param fix removes the permissions of
+ * others.
  */
 export function checkPermissions({ dataDir, databaseFile }: Config, fix: boolean): Check[] {
   if (!existsSync(dataDir))
@@ -49,10 +49,7 @@ function repair(path: string, mode: number): Check {
   }
 }
 
-/**
- * Whether the disks of the data directory and of the database, where that is another one, take what
- * is written.
- */
+/** Whether the disks of the data directory and of the database are writable. */
 export function checkDisk(config: Config): Check[] {
   const dirs = [config.dataDir, dirname(config.databaseFile)].map(nearestDirectory);
   const seen = new Set<number>();
@@ -60,7 +57,7 @@ export function checkDisk(config: Config): Check[] {
   return dirs.filter(isNew).flatMap((dir) => checkDiskOf(dir, config.minFreeBytes));
 }
 
-/** Room to store events; below `minFreeBytes` ingest answers 507. */
+/** Space to store events; below `minFreeBytes` ingest answers 507. */
 function checkDiskOf(dir: string, minFreeBytes: number): Check[] {
   const { bavail, bsize } = statfsSync(dir);
   const freeBytes = bavail * bsize;
@@ -82,10 +79,10 @@ function nearestDirectory(path: string): string {
   return existsSync(path) ? path : nearestDirectory(dirname(path));
 }
 
-/** Each connection takes a file descriptor. */
+/** Each connection needs a file descriptor. */
 const WANTED_DESCRIPTORS = 65_536;
 
-/** How many file descriptors a server that is started like this command may have. */
+/** The limit of file descriptors for a server started from this shell. */
 export function checkDescriptors(limits = readLimits()): Check[] {
   const limit = /^Max open files +(\d+|unlimited)/m.exec(limits)?.[1];
   if (limit === undefined) return [];
@@ -103,16 +100,16 @@ function readLimits(): string {
   }
 }
 
-/** What changes still belongs to somebody who works. */
+/** Recently changed files belong to a running process. */
 const STALE_MS = 3_600_000;
 
-/** The archives in the place where they go by default. */
+/** The archives in the default directory. */
 export function archivesOf(dataDir: string): string[] {
   const dir = join(dataDir, BACKUPS_DIR);
   return existsSync(dir) ? archivesIn(dir).map((name) => join(dir, name)) : [];
 }
 
-/** Whether the newest backup is recent; nothing in development where there is none. */
+/** Whether the latest backup is recent; nothing in development without one. */
 export function checkBackups({ dataDir, databaseFile, env }: Config, now = Date.now()): Check[] {
   const madeAt = newestBackupAt(dataDir, readOrNull(databaseFile, lastBackupAt));
   const warning = backupWarning(env, madeAt, now);
@@ -120,10 +117,7 @@ export function checkBackups({ dataDir, databaseFile, env }: Config, now = Date.
   return madeAt === null ? [] : [pass("backups", `the newest backup was made ${toRfc3339(madeAt)}`)];
 }
 
-/**
- * Files and folders that a backup, a restore or an export has left which was killed. @param fix
- * removes them.
- */
+/** Files and folders left by a killed backup, restore or export. @param fix removes them. */
 export function checkLeftovers(config: Config, fix: boolean, now = Date.now()): Check[] {
   const { dataDir, databaseFile } = config;
   if (isRestorePending(config)) {
@@ -141,7 +135,7 @@ export function checkLeftovers(config: Config, fix: boolean, now = Date.now()): 
   return [pass("leftovers", `removed ${stale.join(", ")}`)];
 }
 
-/** A folder does not change when a file in it grows. */
+/** The modification time of a folder does not change when a file in it grows. */
 function newestChange(path: string): number {
   const stat = statSync(path);
   const inside = stat.isDirectory() ? readdirSync(path).map((name) => statSync(join(path, name)).mtimeMs) : [];

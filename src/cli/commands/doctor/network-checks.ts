@@ -17,17 +17,14 @@ import { type Check, fail, pass, warn } from "./check.ts";
 
 const ANSWER_LIMIT_MS = 2000;
 
-/**
- * Whether a server could listen, on every port that it shall, or the one that runs on this data
- * directory does.
- */
+/** Whether a server could listen on every configured port, or the running one does. */
 export async function checkPort(config: Config, isServed: boolean): Promise<Check[]> {
   const main = config.port === 0 ? pass("port", "any free one is taken at start") : await checkOne(config, isServed);
   const extra = config.extraPorts.map((port) => checkOne({ ...config, port }, isServed, "PRISM_EXTRA_PORTS"));
   return [main, ...(await Promise.all(extra))];
 }
 
-/** @param setting what to change where the port cannot be had. */
+/** @param setting to change when the port is not available. */
 async function checkOne(config: Config, isServed: boolean, setting = "PORT"): Promise<Check> {
   const { host, port } = config;
   const problem = await tryListen(host, port);
@@ -45,8 +42,8 @@ async function checkOne(config: Config, isServed: boolean, setting = "PORT"): Pr
 }
 
 /**
- * What the running server reports itself, over its control socket; nothing where this user may not
- * ask it. @param known warnings that other checks have, of the same configuration.
+ * Warnings of the running server, over its control socket; nothing if this user may not connect.
+ * @param known warnings reported by other checks of the same configuration.
  */
 export async function checkServer(
   { dataDir }: Config,
@@ -71,11 +68,11 @@ export async function checkServer(
 
 interface FoundServer {
   readonly version: string;
-  /** `ok`, or what the server says of the database. */
+  /** `ok`, or the server's problem with the database. */
   readonly database: string;
 }
 
-/** @returns what it says of itself, if it is Prism that answers. */
+/** @returns its health, if Prism answers. */
 function askPrism(config: Config): Promise<FoundServer | undefined> {
   const { host, port } = config;
   const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
@@ -88,8 +85,8 @@ function askPrism(config: Config): Promise<FoundServer | undefined> {
         () => resolve(undefined),
       );
     };
-    // Who it is, not whether its certificate names this address, is what is asked here; nothing
-    // secret is sent.
+    // The question is which program answers, not whether its certificate matches this address;
+    // nothing secret is sent.
     const request = tlsFilesOf(config)
       ? https.get({ ...options, rejectUnauthorized: false }, read)
       : http.get(options, read);
@@ -104,12 +101,10 @@ function serverIn(body: unknown): FoundServer | undefined {
   return { version, database: typeof database === "string" ? database : "ok" };
 }
 
-/**
- * Certificates are renewed a month before their end; when this little is left, that has not worked.
- */
+/** Certificates are renewed a month before they expire; with less time left, that has failed. */
 const RENEW_BEFORE_DAYS = 14;
 
-/** Whether clients will take the certificate; nothing where TLS is off. */
+/** Whether clients will accept the certificate; nothing without TLS. */
 export function checkTls(config: Config, now = Date.now()): Check[] {
   const files = tlsFilesOf(config);
   if (!files) return [];
@@ -117,7 +112,7 @@ export function checkTls(config: Config, now = Date.now()): Check[] {
 }
 
 /**
- * Who can read the key can pose as the server. A group of its own, such as `ssl-cert`, is usual.
+ * A reader of the key can impersonate the server. A dedicated group, such as `ssl-cert`, is common.
  */
 function checkKeyMode(keyFile: string): Check[] {
   const mode = (statSync(keyFile, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
@@ -148,7 +143,7 @@ function checkCertificate(config: Config, files: TlsFiles, now: number): Check[]
   }
 }
 
-/** Whether `publicUrl`, by which clients come, and the certificate agree. */
+/** Whether the certificate matches `publicUrl`, the clients' address. */
 function checkName(
   { publicUrl }: Config,
   checkHost: (name: string) => string | undefined,

@@ -15,17 +15,14 @@ import { reasonOf as failureReason } from "../../server-client.ts";
 import { type Check, fail, pass, readOrNull, warn } from "./check.ts";
 
 /**
- * Whether the bucket of the sounds and the app at Pusher can be used: nothing is said of what is
- * not configured, and nobody is told anything.
+ * Whether the bucket of the sounds and the app at Pusher can be used; nothing for unconfigured
+ * ones. Sends no notification.
  */
 export async function checkProviders(config: Config, isDeep: boolean): Promise<Check[]> {
   return [...(await checkBucket(config, isDeep)), ...(await checkPusher(config, isDeep))];
 }
 
-/**
- * Puts a few bytes there and takes them away: what this server may do with the bucket is known by
- * doing it.
- */
+/** Writes and removes a small object, which is the only way to test the permissions. */
 async function checkBucket(config: Config, isDeep: boolean): Promise<Check[]> {
   const bucketFetch = (maxBodyBytes: number) =>
     new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { maxBodyBytes });
@@ -61,16 +58,13 @@ async function checkPusher(config: Config, isDeep: boolean): Promise<Check[]> {
   }
 }
 
-/** With what is behind it: an operator asks, not a client. */
+/** Includes the cause, because an operator reads it, not a client. */
 function reasonOf(error: unknown): string {
   const { message, cause } = error instanceof Error ? error : { message: String(error), cause: undefined };
   return cause instanceof Error ? `${message}: ${cause.message}` : message;
 }
 
-/**
- * Whether push could be sent: nothing is said of a provider that is not configured. Nobody is told
- * anything.
- */
+/** Whether push could be sent; nothing for unconfigured providers. Sends no notification. */
 export async function checkPush(config: Config, isDeep: boolean): Promise<Check[]> {
   const [fcm, apns] = [fcmOptionsOf(config), apnsOptionsOf(config)];
   const checks = await Promise.all([
@@ -80,7 +74,7 @@ export async function checkPush(config: Config, isDeep: boolean): Promise<Check[
   return checks.flatMap((check) => check ?? []);
 }
 
-/** @param client reaches the provider; false where nobody asked for it. */
+/** @param client reaches the provider; false unless requested. */
 async function checkProvider(
   name: "fcm" | "apns",
   file: string,
@@ -96,17 +90,17 @@ async function checkProvider(
     if (client) client.close();
   }
   const mode = statSync(file).mode & 0o777;
-  // On Windows modes say nothing.
+  // Modes mean nothing on Windows.
   if (process.platform !== "win32" && (mode & 0o077) !== 0)
     return [warn(name, `${file} has mode 0${mode.toString(8)}: others can read the key`, `chmod 600 ${file}`)];
   return [pass(name, client ? "the provider takes our key" : `${file} holds a key; --deep shows it to the provider`)];
 }
 
 /**
- * Whether mail could be sent: the server is reached, speaks TLS where it must, and takes the
+ * Whether mail could be sent: the server is reachable, uses TLS where required, and accepts the
  * credentials.
- * @param sends also a real message, from the sender's address to itself: whether mail arrives only
- * that address can tell
+ * @param sends also sends a mail from the sender's address to itself, whose arrival only its reader
+ * can confirm
  */
 export async function checkSmtp(config: Config, sends: boolean): Promise<Check[]> {
   const options = smtpOptionsOf(config);
@@ -126,7 +120,7 @@ export async function checkSmtp(config: Config, sends: boolean): Promise<Check[]
   }
 }
 
-/** A server that has to send no mail needs no mail server. */
+/** Without rules that send mail no mail server is needed. */
 function checkUnsentMail(config: Config): Check {
   const { auth, delivery, digest } = config;
   const remedy = "set SMTP_HOST";
@@ -148,7 +142,10 @@ function checkUnsentMail(config: Config): Check {
   return pass("smtp", "no mail server is configured, and nothing needs one; passwords cannot be reset by mail");
 }
 
-/** Rules whose mails nothing sends; 0 where the database cannot be read, which is a check of its own. */
+/**
+ * Number of rules whose mails cannot be sent; 0 if the database cannot be read, which another check
+ * reports.
+ */
 function countMailRules({ databaseFile }: Config): number {
   const count = `select count(*) from rules where active = 1
     and exists (select 1 from json_each(channels) where value = 'email')`;
@@ -157,7 +154,7 @@ function countMailRules({ databaseFile }: Config): number {
 
 const PAGE_LIMIT_MS = 3000;
 
-/** Whether the pages that links in account mails open are served; nothing where they are Prism's own. */
+/** Whether the external pages of account links are served; nothing for Prism's own. */
 export async function checkAccountPages({ accountUrl }: Config): Promise<Check[]> {
   if (accountUrl === undefined) return [];
   const url = `${accountUrl.replace(/\/+$/, "")}/reset-password`;
@@ -176,12 +173,12 @@ const TEST_MAIL = {
   text: "prism doctor --deep has sent this, to see whether mail arrives. There is nothing to do.",
 };
 
-/** The address in `Name <address>`, or the text itself. */
+/** The address in `Name <address>`, or the whole text. */
 function addressOf(sender: string): string {
   return /<([^<>]+)>\s*$/.exec(sender)?.[1] ?? sender;
 }
 
-/** Whether the keys of another token issuer can be fetched. Nothing where none is configured. */
+/** Whether the keys of another token issuer can be fetched; nothing if none is configured. */
 export async function checkIssuer({ auth: { trusted } }: Config): Promise<Check[]> {
   const { jwksUrl, algorithms } = trusted;
   if (jwksUrl === undefined) return [];

@@ -120,7 +120,7 @@ Examples:
     );
 }
 
-/** Shows a look at the server once, or every second: only a server that runs can be watched. */
+/** Prints a view of the server once or every second; only a running server can be watched. */
 function look(
   command: Command,
   { watch = false }: { readonly watch?: boolean },
@@ -188,7 +188,7 @@ function addCancelJob(queue: Command): void {
     );
 }
 
-/** A recurring timer is a schedule and not a job, though `prism trigger` prints its id as a job's. */
+/** A recurring timer is a schedule, not a job, although `prism trigger` prints its id. */
 function timerHint(server: ServerClient, id: string): (error: unknown) => Promise<never> {
   return async (error) => {
     if (!(error instanceof ServerRefused) || error.code !== "JOB_NOT_FOUND") throw error;

@@ -13,7 +13,7 @@ type Schedule = ScheduleView;
 const TIMERS = "/api/v1/timers";
 const SCHEDULES = "/api/v1/schedules";
 
-/** The timers of a server that the token may see. */
+/** The timers that the caller may see. */
 export async function timersOf(server: ServerClient): Promise<Timer[]> {
   return (await everyItem<TimerView>(server, TIMERS)).map((timer) => ({ ...timer, id: timer.jobId }));
 }
@@ -40,7 +40,7 @@ function timersTable(timers: readonly Timer[]): string[] {
   );
 }
 
-/** One-shot and recurring timers of a running server, as `prism trigger` makes them. */
+/** One-shot and recurring timers of a running server, as `prism trigger` creates them. */
 export function addTimers(program: Command): void {
   const timers = program
     .command("timers")

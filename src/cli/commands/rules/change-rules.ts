@@ -24,7 +24,7 @@ function rulePath(id: string): string {
   return `/api/v1/rules/${encodeURIComponent(id)}`;
 }
 
-/** The rule that a command line means. @throws CommandError 6, 7 */
+/** Resolves the rule of a command line. @throws CommandError 6, 7 */
 async function findRule(server: ServerClient, ref: string, { project }: RuleFlags): Promise<ShownRule> {
   const rules = await everyItem<ShownRule>(server, "/api/v1/rules", { projectId: project });
   return pick(rules, ref, {
@@ -117,8 +117,8 @@ function textOf(file = "-"): Promise<string> | string {
 type ChangedRule = ShownRule & { readonly warnings?: Parameters<typeof warningLines>[0] };
 
 /**
- * Stores the members of a JSON object that differ from the rule. @returns undefined where none
- * does. @throws CommandError 7, with a caret under what is wrong with a condition
+ * Stores the members of a JSON object that differ from the rule. @returns undefined if none does.
+ * @throws CommandError 7, with a caret at the error of a condition
  */
 async function applyText(server: ServerClient, shown: ShownRule, text: string): Promise<ChangedRule | undefined> {
   const given = settable(objectOf(text)) as Readonly<Record<string, unknown>>;
@@ -152,13 +152,13 @@ function objectOf(text: string): Readonly<Record<string, unknown>> {
 }
 
 /**
- * Opens the editor until the rule can be stored or the person gives up; the file with the refused
- * text then stays, and the error names it.
+ * Opens the editor until the rule is stored or the user gives up; a file with refused text stays,
+ * and the error names it.
  */
 async function editInTerminal(command: Command, shown: ShownRule): Promise<ChangedRule | undefined> {
   const dir = mkdtempSync(join(tmpdir(), "prism-rule-"));
   const file = join(dir, "rule.json");
-  // Ids stay in place of names: what is not touched must compare equal to the stored rule.
+  // Ids instead of names: unchanged members must equal the stored rule.
   const names = { rules: [], slugs: new Map<string, string>(), users: new Map<string, string>() };
   const original = `${JSON.stringify(portableRule(shown, names), null, 2)}\n`;
   writeFileSync(file, original, { mode: 0o600 });
@@ -173,7 +173,7 @@ async function editInTerminal(command: Command, shown: ShownRule): Promise<Chang
       const failure = describeFailure(error);
       if (!failure || failure.exitCode !== EXIT.conflict) throw error;
       contextOf(command).out.note(`prism: ${failure.message}`);
-      // Another edit of a rule that was changed meanwhile would be refused as well.
+      // Editing again cannot help if the rule was changed elsewhere.
       const isStale = error instanceof ServerRefused && error.code === "VERSION_CONFLICT";
       if (!isStale && (await confirm("Edit it again?"))) continue;
       throw new CommandError(EXIT.conflict, `the rule is unchanged; your text is in ${file}`, { cause: error });
@@ -181,10 +181,10 @@ async function editInTerminal(command: Command, shown: ShownRule): Promise<Chang
   }
 }
 
-/** @throws CommandError 1 where the editor fails */
+/** @throws CommandError 1 if the editor fails */
 async function runEditor(file: string): Promise<void> {
   const editor = process.env["VISUAL"] || process.env["EDITOR"] || "vi";
-  // By the shell, as git and crontab do: the variable may hold arguments.
+  // Through the shell, like git and crontab: the variable may contain arguments.
   const child = spawn("/bin/sh", ["-c", `${editor} "$1"`, "sh", file], { stdio: "inherit" });
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);

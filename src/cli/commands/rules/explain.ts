@@ -37,7 +37,9 @@ Examples:
     });
 }
 
-/** The slug of a project, or its id where the token may not read it: recipients need not be members. */
+/**
+ * The slug of a project, or its id if the caller may not read it: recipients need not be members.
+ */
 async function slugOf(server: ServerClient, projectId: string): Promise<string> {
   try {
     return (await server.get<{ slug: string }>(`/api/v1/projects/${projectId}`)).slug;
@@ -47,7 +49,7 @@ async function slugOf(server: ServerClient, projectId: string): Promise<string> 
   }
 }
 
-/** Ids do not say what they name: an event is asked for first. */
+/** An id does not show its type: tries an event first. */
 async function explained(server: ServerClient, id: string, userId: string | undefined): Promise<ExplainView> {
   const path = (kind: string) => `/api/v1/explain/${kind}/${encodeURIComponent(id)}`;
   try {
@@ -65,16 +67,13 @@ function isRefusal(error: unknown, code: string): boolean {
   return error instanceof ServerRefused && error.code === code;
 }
 
-/** Recipients that the text shows of one notification; `--json` has more. */
+/** Limit of recipients in the text of one notification; `--json` has more. */
 const SHOWN_RECIPIENTS = 10;
 const SHOWN_VALUES = 6;
-/** Rules that did not match: the first of them with what they saw. */
+/** Limit of rules that did not match, with their values. */
 const SHOWN_SILENT = 10;
 
-/**
- * The timeline of an event or a notification, for a person who was woken by it. The answer comes
- * last.
- */
+/** The timeline of an event or a notification, for a person on call. The answer comes last. */
 function explainText(view: ExplainView, project: string, out: Output): string[] {
   const parts = [
     eventLines(view, project, out),
@@ -136,7 +135,7 @@ function ruleText(rule: RuleView, out: Output): string[] {
   if (notificationId !== null) lines.push(`      notification ${notificationId}`);
   if (outcome !== "condition false" && trace) {
     const values = trace.trace.map(({ text, value }) => `${printable(text)} = ${printable(JSON.stringify(value))}`);
-    // A condition may ask for one path several times.
+    // A condition may read one path several times.
     lines.push(...[...new Set(values)].slice(0, SHOWN_VALUES).map((each) => `      ${out.dim(each)}`));
   }
   return lines;

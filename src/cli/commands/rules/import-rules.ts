@@ -56,16 +56,13 @@ async function run(context: Context, file: string, { dryRun = false, update = fa
   context.out.note(`${dryRun ? "Would be: " : ""}${created} created, ${updated} updated, ${unchanged} unchanged`);
 }
 
-/** The project as the file names it. */
+/** The project as named in the file. */
 function projectOf(filed: FiledRule | undefined): string {
   const { projectId } = { projectId: null, ...(filed?.rule as { projectId?: string | null } | undefined) };
   return projectId ?? "(all)";
 }
 
-/**
- * A problem with its place in the file, and under a condition or template a caret at the place that
- * is meant.
- */
+/** A problem with its line in the file, and a caret below a condition or template. */
 function problemLines({ path = "", message, ...more }: ErrorDetail, filed: readonly FiledRule[]): string[] {
   const [, at = "", member] = /^rules\.(\d+)(?:\.(.*))?$/.exec(path) ?? [];
   const { place, rule } = filed[Number(at)] ?? { place: path, rule: undefined };

@@ -3,7 +3,7 @@ import { readInput, readTextFile } from "../../files.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import type { ServerClient } from "../../server-client.ts";
 
-/** What is tried: a condition, and what a notification would say. */
+/** The tested part of a rule: condition and texts. */
 export interface RuleDraft {
   readonly condition: string;
   readonly templates?: { readonly title: string; readonly message: string };
@@ -22,8 +22,8 @@ interface StoredRule {
 }
 
 /**
- * The draft of the flags; of `--rule` only its id. @throws CommandError 2 when nothing is named, or
- * the file cannot be read
+ * The draft of the flags; for `--rule` only its id. @throws CommandError 2 without a source, or for
+ * an unreadable file
  */
 export async function readRuleDraft({ condition, rule, file }: Sources): Promise<RuleDraft | { readonly id: string }> {
   if (condition !== undefined) return { condition };
@@ -38,7 +38,7 @@ export async function storedDraft(server: ServerClient, id: string): Promise<Rul
   return draftOf(await server.get<StoredRule>(`/api/v1/rules/${encodeURIComponent(id)}`));
 }
 
-/** A rule as `export rules` writes it, else the text itself is the condition. */
+/** A rule as `export rules` writes it; any other text is a condition. */
 function draftOfText(text: string): RuleDraft {
   const source = text.trim();
   try {
@@ -49,7 +49,7 @@ function draftOfText(text: string): RuleDraft {
       return hasTemplates ? draftOf({ condition, titleTemplate, messageTemplate }) : { condition };
     }
   } catch {
-    // Most conditions are no JSON.
+    // Most conditions are not JSON.
   }
   return { condition: source };
 }
@@ -58,21 +58,19 @@ function draftOf({ condition, titleTemplate, messageTemplate }: StoredRule): Rul
   return { condition, templates: { title: titleTemplate, message: messageTemplate } };
 }
 
-/** A rule as the API shows it. */
+/** A rule as the API returns it. */
 export type ShownRule = ReturnType<typeof ruleView>;
 
-/** Rules, oldest first, and what the ids in them mean elsewhere. */
+/** Rules, oldest first, and portable names for their ids. */
 interface RuleSet {
   readonly rules: readonly ShownRule[];
-  /** Slug of a project; the id itself where it is not to be read. */
+  /** Slug of a project; its id if it is not readable. */
   readonly slugs: ReadonlyMap<string, string>;
-  /**
-   * External id, username or mail address of a user; of those that may not be read there is none.
-   */
+  /** External id, username or mail address of a user; missing for unreadable users. */
   readonly users: ReadonlyMap<string, string>;
 }
 
-/** Rules of all projects, or of one, as far as the caller may read. @throws ServerRefused */
+/** The readable rules of all projects, or of one. @throws ServerRefused */
 export async function readRules(
   server: ServerClient,
   project: string | undefined,
@@ -99,7 +97,7 @@ interface Named {
   readonly email: string | null;
 }
 
-/** What means the user on another server, too; undefined where the caller may not read users. */
+/** A reference that is valid on another server; undefined if the caller may not read users. */
 async function referenceOf(server: ServerClient, userId: string): Promise<string | undefined> {
   try {
     const { id, externalId, username, email } = await server.get<Named>(`/api/v1/users/${userId}`);
@@ -110,21 +108,19 @@ async function referenceOf(server: ServerClient, userId: string): Promise<string
   }
 }
 
-/** What `rules export` writes around the rules, so that a file says what it is. */
+/** Identifies a file of `rules export`. */
 const HEAD = { prism: "rules", version: 1 } as const;
 
-/** Read-only members of a rule, in rows of `prism export rules`. */
+/** Read-only members of a rule in rows of `prism export rules`. */
 const READ_ONLY = ["id", "version", "createdBy", "createdAt", "updatedAt", "stats", "soundUrl", "broken", "warnings"];
 
-/** A rule in a file, unchecked, and its position there, for messages. */
+/** An unchecked rule of a file, with its position for messages. */
 export interface FiledRule {
   readonly place: string;
   readonly rule: unknown;
 }
 
-/**
- * A rule as it means the same elsewhere: the body of `POST /rules`, with names in the place of ids.
- */
+/** A portable rule: the body of `POST /rules`, with names instead of ids. */
 export function portableRule(shown: ShownRule, { slugs, users }: RuleSet): Readonly<Record<string, unknown>> {
   const { projectId, targetUsers } = shown;
   return {
@@ -134,18 +130,15 @@ export function portableRule(shown: ShownRule, { slugs, users }: RuleSet): Reado
   };
 }
 
-/**
- * The text of a file of rules: one document to be read and compared by people too, or a rule a
- * line.
- */
+/** The text of a rules file: one document that people can read and compare, or NDJSON. */
 export function textOfRules(rules: readonly object[], format: "json" | "ndjson"): string {
   if (format === "ndjson") return rules.map((rule) => `${JSON.stringify(rule)}\n`).join("");
   return `${JSON.stringify({ ...HEAD, rules }, null, 2)}\n`;
 }
 
 /**
- * Rules as `rules export` and `export rules` write them: a document, a list, a rule, or a rule a
- * line. @throws CommandError 7
+ * Parses the output of `rules export` and `export rules`: a document, a list, a rule, or NDJSON.
+ * @throws CommandError 7
  */
 export function rulesOfText(text: string): readonly FiledRule[] {
   const [value, problem] = parsed(text);
@@ -155,7 +148,7 @@ export function rulesOfText(text: string): readonly FiledRule[] {
   const rows = lines.filter(({ line }) => line.trim() !== "");
   const [first] = rows;
   if (!first) throw invalid("there are no rules in it");
-  // A document that breaks off in its middle is not a rule a line.
+  // A truncated document is not NDJSON.
   if (rows.length < 2 || parsed(first.line)[1] !== undefined) throw invalid(`it is not JSON: ${problem}`);
   return rows.map(({ line, place }) => {
     const [rule, reason] = parsed(line);
@@ -182,7 +175,7 @@ function listOf(value: unknown): readonly unknown[] {
   return value["rules"];
 }
 
-/** A rule without what the server alone sets; anything else as it is. */
+/** A rule without its read-only members; any other value unchanged. */
 export function settable(rule: unknown): unknown {
   if (!isObject(rule)) return rule;
   return Object.fromEntries(Object.entries(rule).filter(([member]) => !READ_ONLY.includes(member)));

@@ -110,7 +110,7 @@ Examples:
     });
 }
 
-/** What can be done with rules from here. */
+/** Commands on rules. */
 export function addRules(program: Command): void {
   const rules = program
     .command("rules")

@@ -23,7 +23,7 @@ interface Flags {
   readonly dedupeKey?: string;
 }
 
-/** What is sent: a text, the members of a JSON object, or both. */
+/** The content: a text, the members of a JSON object, or both. */
 interface Content {
   readonly text: string;
   readonly data: Readonly<Record<string, unknown>> | undefined;
@@ -85,7 +85,7 @@ function requireMatchingFlags({ to, project, type, severity, source, priority }:
   if (wrong) throw usage(`--${wrong[0]} belongs to an event; with --to a notification is sent`);
 }
 
-/** @throws CommandError 2 where nothing is to be sent */
+/** @throws CommandError 2 without content */
 async function contentOf(words: readonly string[], { data, type, title }: Flags): Promise<Content> {
   const isNamed = words.length === 1 && words[0] === "-";
   if (isNamed && data === "-") throw usage("the text and --data cannot both be read from stdin");
@@ -99,7 +99,7 @@ async function contentOf(words: readonly string[], { data, type, title }: Flags)
   return { text, data: given };
 }
 
-/** A pipe or a file; a terminal would be waited for, and /dev/null is what cron gives. */
+/** Whether stdin is a pipe or a file: a terminal would block, and cron provides /dev/null. */
 function isPiped(): boolean {
   try {
     const stat = fstatSync(0);
@@ -138,7 +138,7 @@ async function sendEvent(server: ServerClient, { out }: Context, { text, data }:
   ]);
 }
 
-/** What the rules made of an event; null where the token may not see it. */
+/** The decisions on an event; null if the caller may not read it. */
 interface Outcome {
   readonly rulesMatched: number | null;
   readonly recipients: number | null;
@@ -174,7 +174,7 @@ async function explained(server: ServerClient, id: string): Promise<ExplainView 
   try {
     return await server.get<ExplainView>(`/api/v1/explain/event/${id}`);
   } catch (error) {
-    // An API key and a token for ingest alone may send and not look.
+    // An API key, and a token for ingest only, may send but not read.
     if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return undefined;
     throw error;
   }
@@ -207,7 +207,7 @@ async function sendNotification(
     message,
     ...more,
   });
-  // A sender that may not read all is shown the first recipient alone; the names are counted instead.
+  // A sender that may not read all gets only the first recipient: count the names instead.
   const count = Math.max(sent.recipients.length, new Set(recipients).size);
   out.result({ id: sent.id, recipients: count }, () => `${sent.id}  sent to ${counted(count, "recipient")}`);
 }
@@ -216,7 +216,7 @@ function counted(n: number, one: string): string {
   return `${n} ${one}${n === 1 ? "" : "s"}`;
 }
 
-/** The members that have a value. */
+/** The members with a value. */
 function given(members: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }

@@ -12,8 +12,8 @@ import { type RuleDraft, readRuleDraft, storedDraft } from "./rule-source.ts";
 const WINDOW = 76;
 
 /**
- * The line of a text in which a position lies, and under it a caret at the place. Of a long line
- * the part around the place is shown.
+ * The line of a text with a position, and a caret below it. Shows only the surrounding part of a
+ * long line.
  * @param position 0-based, in UTF-16 units.
  */
 export function caretLines(text: string, position: number): [string, string] {
@@ -27,10 +27,7 @@ export function caretLines(text: string, position: number): [string, string] {
   return [before + line.slice(from, from + WINDOW).trimEnd() + after, `${" ".repeat(before.length + column - from)}^`];
 }
 
-/**
- * Warnings about a condition, each with the place under it that is meant where the condition is at
- * hand.
- */
+/** Warnings about a condition, with a caret each if the condition is known. */
 export function warningLines(warnings: readonly Omit<ConditionWarning, "code">[], condition: string): string[] {
   return warnings.flatMap(({ message, line, column, position }) => [
     `warning, line ${line}, column ${column}: ${message}`,
@@ -101,7 +98,7 @@ async function decideOn(
   return { result, condition };
 }
 
-/** What is given whole needs no server and no database. */
+/** A complete input needs no server and no database. */
 async function decideHere(draft: RuleDraft, event: Record<string, unknown>): Promise<RuleTestResult> {
   const [{ testRule: evaluate }, { trialEvent }] = await Promise.all([
     import("../../../features/rules/trial.ts"),
@@ -115,7 +112,7 @@ async function decideHere(draft: RuleDraft, event: Record<string, unknown>): Pro
   }
 }
 
-/** A refused condition, with the place under it that is meant. */
+/** A refused condition with a caret at the error. */
 export function withCaret(error: unknown, condition: string): unknown {
   const details = error instanceof Error && "details" in error ? (error.details as ServerRefused["details"]) : [];
   const isCondition = error instanceof Error && "code" in error && error.code === "INVALID_CONDITION";

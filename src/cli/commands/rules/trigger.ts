@@ -75,7 +75,7 @@ function effectOf({ notify, event, channel, persist }: Flags): string {
     : `It stores the event ${event} in project default, and the rules decide on it.`;
 }
 
-/** @throws CommandError 2 when the flags say several times, or none for a zone */
+/** @throws CommandError 2 for several times, or a zone without a time */
 function whenOf({ delay, at, cron, timezone }: Flags): Record<string, unknown> {
   if ([delay, at, cron].filter((value) => value !== undefined).length > 1)
     throw usage("give --delay, --at or --cron, one of them");
@@ -84,7 +84,7 @@ function whenOf({ delay, at, cron, timezone }: Flags): Record<string, unknown> {
   return at === undefined ? { delayMs: delay ?? 0 } : { runAt: toRfc3339(at) };
 }
 
-/** @throws CommandError 2 unless the flags say exactly one thing */
+/** @throws CommandError 2 unless the flags name exactly one action */
 async function actionOf(flags: Flags): Promise<Record<string, unknown>> {
   const { notify, event, channel, title, body, payload, persist } = flags;
   if ([notify, event, channel].filter((value) => value !== undefined).length !== 1)

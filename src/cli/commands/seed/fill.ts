@@ -15,13 +15,13 @@ export interface SeededAccount {
   readonly username: string;
   readonly email: string;
   readonly role: string;
-  /** Shown this once; null for an account that was there before. */
+  /** Shown only once; null for an existing account. */
   readonly password: string | null;
 }
 
 /**
- * Makes those of the accounts that are not there, each with a password of its own; one that is
- * there, closed ones too, stays as it is.
+ * Creates the missing accounts with random passwords; existing ones, even disabled, are not
+ * changed.
  */
 export async function seedAccounts(
   accounts: AccountContext,
@@ -49,7 +49,7 @@ export async function seedAccounts(
   return seeded;
 }
 
-/** How many of a kind were made now, and how many were there. */
+/** Number of created and existing items of a kind. */
 export interface SeededKind {
   readonly kind: string;
   readonly made: number;
@@ -58,18 +58,16 @@ export interface SeededKind {
 
 export interface Filled {
   readonly kinds: readonly SeededKind[];
-  /**
-   * The first key of the demo's project, shown this once; null where the project was there before.
-   */
+  /** The first key of the demo project, shown only once; null for an existing project. */
   readonly apiKey: string | null;
 }
 
-/** Events of one request. */
+/** Events per request. */
 const BATCH = 500;
 
 /**
- * Fills a running server as its clients would, over HTTP: what is made is checked, decided and told
- * like anything else. What is there by its name is left as it is.
+ * Fills a running server over HTTP like a client: everything is checked, decided and sent as usual.
+ * Existing items, by name, are not changed.
  */
 export class SeedFill {
   readonly #app: App;
@@ -77,7 +75,7 @@ export class SeedFill {
   readonly #usernames: readonly string[];
   readonly #clients = new Map<string, Promise<ServerClient>>();
 
-  /** @param usernames of the accounts that there are, `admin` first. */
+  /** @param usernames of the existing accounts, `admin` first. */
   constructor(app: App, out: Output, usernames: readonly string[]) {
     this.#app = app;
     this.#out = out;
@@ -98,7 +96,7 @@ export class SeedFill {
     return { kinds, apiKey: apiKey ?? null };
   }
 
-  /** @returns the key of the project, undefined when it was there. */
+  /** @returns the key of the project, undefined if it existed. */
   async #project(): Promise<string | undefined> {
     const { projects } = this.#access;
     if (projects.find(samples.SHOP.slug) !== undefined) return undefined;
@@ -129,7 +127,7 @@ export class SeedFill {
     });
   }
 
-  /** Of everybody in turn who may have tasks; one that its owner has deleted does not come back. */
+  /** Distributes tasks over the users who may have some; a deleted one is not created again. */
   #tasks(count: number): Promise<boolean[]> {
     return eachOf([...Array(count).keys()], async (at) => {
       const task = samples.sampleTask(at);
@@ -168,7 +166,7 @@ export class SeedFill {
     return { kind: "events", made: missing.length, kept: count - missing.length };
   }
 
-  /** `admin` has opened the last notice, and the others wait unread. */
+  /** `admin` has opened the latest notice; the others are unread. */
   async #openNotice(): Promise<void> {
     const admin = await this.#as(samples.ADMIN.username);
     const { data } = await admin.get<{ data: readonly { id: string }[] }>("/api/v1/notifications", { limit: 1 });
@@ -190,7 +188,7 @@ export class SeedFill {
     return true;
   }
 
-  /** What a rule of the demo sounds with. */
+  /** The sound of a demo rule. */
   async #sound(): Promise<boolean> {
     const { filename } = samples.BELL;
     const found = this.#read.selectFrom("sounds").select("id").where("filename", "=", filename);
@@ -199,7 +197,7 @@ export class SeedFill {
     return true;
   }
 
-  /** Quiet hours of somebody who has not said anything yet. */
+  /** Quiet hours for a user without preferences. */
   async #preferences(username: string, userId: string): Promise<boolean> {
     const row = await this.#read.selectFrom("users").select("prefs").where("id", "=", userId).executeTakeFirst();
     if (row?.prefs !== "{}") return false;
@@ -207,7 +205,7 @@ export class SeedFill {
     return true;
   }
 
-  /** To everybody, from `admin`; who is named has acknowledged it. */
+  /** To all users, from `admin`; one of them has acknowledged it. */
   async #notification(userIds: readonly string[], acknowledgedBy: string): Promise<boolean> {
     const found = this.#read.selectFrom("notifications").select("id").where("title", "=", samples.WELCOME.title);
     if (await found.where("kind", "=", "direct").executeTakeFirst()) return false;
@@ -218,7 +216,7 @@ export class SeedFill {
     return true;
   }
 
-  /** An entry of a channel, for whoever follows it from its beginning. */
+  /** An entry of a channel, for followers who read it from the start. */
   async #publication(): Promise<boolean> {
     const { type } = samples.PUBLICATION;
     if (await this.#read.selectFrom("stream_log").select("seq").where("type", "=", type).executeTakeFirst())
@@ -237,10 +235,7 @@ export class SeedFill {
     ];
   }
 
-  /**
-   * A client in the name of an account. Its token ends with the server's life, a few seconds from
-   * now.
-   */
+  /** A client of an account. Its token ends with the server, a few seconds from now. */
   #as(username: string): Promise<ServerClient> {
     const known = this.#clients.get(username);
     if (known) return known;
@@ -252,7 +247,7 @@ export class SeedFill {
     return made;
   }
 
-  /** @throws ServerRefused for an account that was closed */
+  /** @throws ServerRefused for a disabled account */
   #idOf(username: string): string {
     const id = this.#access.users.find(username);
     if (id !== undefined) return id;
@@ -273,9 +268,7 @@ export class SeedFill {
   }
 }
 
-/**
- * One after the other, so that they stand in their order. @returns for each whether it was made.
- */
+/** One after the other, to keep their order. @returns for each whether it was created. */
 async function eachOf<T>(wanted: readonly T[], make: (item: T) => Promise<boolean>): Promise<boolean[]> {
   const made: boolean[] = [];
   for (const item of wanted) made.push(await make(item));

@@ -5,7 +5,7 @@ import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
  * a second run makes nothing anew.
  */
 
-/** How much there is to be of what can be counted. */
+/** Numbers of items to create. */
 export interface SeedAmounts {
   /** Accounts besides `admin`. */
   readonly users: number;
@@ -16,7 +16,7 @@ export interface SeedAmounts {
 export const PLAIN: SeedAmounts = { users: 1, events: 20, tasks: 5 };
 export const DEMO: SeedAmounts = { users: 5, events: 500, tasks: 25 };
 
-/** A top-level domain that can have no mail server (RFC 2606). */
+/** A top-level domain without mail servers (RFC 2606). */
 const MAIL_DOMAIN = "prism.example";
 
 export interface SampleAccount {
@@ -36,7 +36,7 @@ const PEOPLE: readonly SampleAccount[] = [
   account("auditor", "Aron Auditor", "Auditor"),
 ];
 
-/** `admin` and so many others, the first five of them with a role each. */
+/** `admin` and this many others, the first five with one role each. */
 export function sampleAccounts(count: number): readonly SampleAccount[] {
   const more = Array.from({ length: Math.max(0, count - PEOPLE.length) }, (_, at) => {
     const number = String(at + PEOPLE.length + 1).padStart(3, "0");
@@ -49,7 +49,7 @@ function account(username: string, name: string, role: string): SampleAccount {
   return { username, name, role, email: `${username}@${MAIL_DOMAIN}` };
 }
 
-/** The bodies of `POST /rules`; each shows another way of not telling too much. */
+/** Bodies of `POST /rules`; each shows another kind of throttling. */
 export const RULES = [
   {
     name: "Large payment failed",
@@ -117,7 +117,7 @@ export const BUCKETS = [
 ] as const;
 
 export const SHOP = { name: "Shop", slug: "shop" } as const;
-/** Its people have a digest each morning. */
+/** Its members get a digest each morning. */
 export const SHOP_SETTINGS = { settings: { digest: true } } as const;
 
 export const SCHEDULE = {
@@ -151,7 +151,7 @@ const BELL_HZ = 880;
 const BELL_SAMPLES_PER_SECOND = 8000;
 const BELL_SECONDS = 0.5;
 
-/** A WAV file of 8 bit samples on one channel: a tone that fades away. */
+/** A WAV file with 8 bit samples on one channel: a fading tone. */
 export function bellSound(): Buffer {
   const count = BELL_SAMPLES_PER_SECOND * BELL_SECONDS;
   const head = Buffer.alloc(44);
@@ -192,12 +192,10 @@ export function sampleTask(at: number) {
 
 const SOURCES = ["web", "billing", "search", "mailer"] as const;
 const PATHS = ["/checkout", "/search", "/internal/export", "/orders"] as const;
-/** Few enough that nobody is alarmed by them, whatever the number of events. */
+/** Too few to raise an alert, for any number of events. */
 const MAX_ERRORS = 5;
 
-/**
- * @param at 0-based. @param of how many there are to be: the last one is now, the first a day ago.
- */
+/** @param at 0-based. @param of total number: the last event is now, the first a day ago. */
 export function sampleEvent(at: number, of: number, now: number) {
   const turn = Math.floor(at / 4);
   const shared = {
@@ -217,7 +215,7 @@ export function sampleEvent(at: number, of: number, now: number) {
     case 0:
       return { ...shared, type: "order.placed", payload: orderOf(at, orderId) };
     case 1: {
-      // Each order's payment is tried twice.
+      // The payment of each order is attempted twice.
       const tried = `A-${1000 + Math.floor(at / 8) * 8}`;
       const payload = { orderId: tried, amount: String(900 + at * 10), currency: "EUR", reason: "card declined" };
       return { ...shared, type: "payment.failed", level: "warn", payload };
@@ -236,12 +234,12 @@ function orderOf(at: number, orderId: string) {
   return { orderId, customer: `customer-${at % 17}`, orders: at % 13, amount: 20 + (at % 90), tags };
 }
 
-/** Whether an event belongs to the demo's shop. */
+/** Whether an event belongs to the demo shop. */
 export function isOfShop({ type }: { readonly type: string }): boolean {
   return type === "order.placed";
 }
 
-/** What an event is known by. */
+/** Dedupe key of an event. */
 export function eventKey(at: number): string {
   return `seed:${String(at + 1).padStart(6, "0")}`;
 }

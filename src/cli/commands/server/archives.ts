@@ -5,15 +5,15 @@ import { DAY_MS, type EpochMs, parseRfc3339, toRfc3339 } from "../../../core/clo
 import { ArchiveReader } from "../../../features/backup/archive.ts";
 import { ArchiveRefused } from "../../../features/backup/manifest.ts";
 
-/** Where archives go by default, in the data directory. */
+/** Default directory of archives, in the data directory. */
 export const BACKUPS_DIR = "backups";
 
-/** `prism-20260131T080000Z.tar`; names in the order of time. */
+/** `prism-20260131T080000Z.tar`; names sort by time. */
 export function archiveName(now: EpochMs): string {
   return `prism-${toRfc3339(now).replace(/[-:]|\.\d+/g, "")}.tar`;
 }
 
-/** When an archive was made, by the name that Prism gave it; undefined for any other name. */
+/** Time of an archive, from its name; undefined for other names. */
 export function archiveTime(name: string): EpochMs | undefined {
   const match = /^prism-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z\.tar$/.exec(name);
   if (!match) return undefined;
@@ -21,7 +21,7 @@ export function archiveTime(name: string): EpochMs | undefined {
   return parseRfc3339(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
 }
 
-/** Archives of a directory that have such names, newest first: plain files only. */
+/** Archives of a directory by name, newest first: plain files only. */
 export function archivesIn(dir: string): string[] {
   return readdirSync(dir)
     .filter((name) => archiveTime(name) !== undefined && lstatSync(join(dir, name)).isFile())
@@ -32,8 +32,8 @@ export function archivesIn(dir: string): string[] {
 const OLD_DAYS = 7;
 
 /**
- * When the newest backup was made: by the audit trail, which has those in other directories too, or
- * by the archives in the default directory. Null when there is none.
+ * Time of the latest backup: from the audit trail, which covers other directories too, or from the
+ * archives in the default directory. Null for none.
  */
 export function newestBackupAt(dataDir: string, recordedAt: EpochMs | null): EpochMs | null {
   const dir = join(dataDir, BACKUPS_DIR);
@@ -41,28 +41,22 @@ export function newestBackupAt(dataDir: string, recordedAt: EpochMs | null): Epo
   return Math.max(archiveTime(newest) ?? 0, recordedAt ?? 0) || null;
 }
 
-/** Why an operator should make a backup; null where the newest one is recent enough. */
+/** Why an operator should make a backup; null if the latest one is recent. */
 export function backupWarning(env: Config["env"], madeAt: EpochMs | null, now = Date.now()): string | null {
   if (madeAt === null) return env === "production" ? "no backup was ever made" : null;
   const days = Math.floor((now - madeAt) / DAY_MS);
   return days < OLD_DAYS ? null : `the newest backup was made ${toRfc3339(madeAt)}, ${days} days ago`;
 }
 
-/**
- * Archives by the encryption key that was current when they were made: they can be restored with
- * that key only.
- */
+/** Archives by the encryption key at their creation: they can only be restored with that key. */
 interface ArchiveKeys {
   /** Names of archives that need a previous key, newest first. */
   readonly previous: readonly string[];
-  /** Names of archives whose key is not configured at all. */
+  /** Names of archives whose key is not configured. */
   readonly unknown: readonly string[];
 }
 
-/**
- * Looks at the archives in the directory where they go by default; those that cannot be read are
- * left out.
- */
+/** The keys of the archives in the default directory; unreadable ones are skipped. */
 export async function archiveKeys(config: Config): Promise<ArchiveKeys> {
   const dir = join(config.dataDir, BACKUPS_DIR);
   const { keyId, keyIds } = sealedBoxOf(config);

@@ -86,12 +86,12 @@ function reportBackup({ out }: Context, { file, bytes, sha256, manifest }: Backu
   const removed = keep === undefined ? [] : removeOlder(file, keep);
   const schema = manifest.schema.at(-1)?.name ?? null;
   const said = { file, bytes, sha256, schema, ...(keep === undefined ? {} : { removed }) };
-  // With --quiet a timer sends no mail about a backup that was made.
+  // With --quiet a timer sends no mail about a successful backup.
   out.result(said, () => (out.quiet ? [] : [file, `${bytesText(bytes)}, SHA-256 ${sha256}`]));
   if (removed.length > 0) out.note(`${removed.length} older ${removed.length === 1 ? "archive" : "archives"} removed`);
 }
 
-/** A name with the time for what is a directory; the default one is made where it is missing. */
+/** For a directory a name with the time; creates the default directory. */
 function targetOf(dataDir: string, given: string | undefined): string {
   const path = given === undefined ? join(dataDir, BACKUPS_DIR) : resolve(given);
   if (given === undefined && !existsSync(path)) mkdirSync(path, { mode: 0o700 });
@@ -100,17 +100,14 @@ function targetOf(dataDir: string, given: string | undefined): string {
   return path;
 }
 
-/** Names have whole seconds: a second backup within one takes the next second's name. */
+/** Names have whole seconds: a second backup in the same second uses the next one. */
 function freeName(folder: string): string {
   let at = systemClock.now();
   while (existsSync(join(folder, archiveName(at)))) at += 1000;
   return join(folder, archiveName(at));
 }
 
-/**
- * Removes what is older than the newest `keep`; never the one that was just made, whatever the
- * clock says.
- */
+/** Removes all but the newest `keep`, and never the one just made, whatever the clock shows. */
 function removeOlder(file: string, keep: number): string[] {
   const dir = dirname(file);
   const others = archivesIn(dir).filter((name) => name !== basename(file));
@@ -119,9 +116,9 @@ function removeOlder(file: string, keep: number): string[] {
   return old;
 }
 
-/** What the disk of the archive refuses is not the database's fault. */
+/** An error of the archive's disk does not concern the database. */
 function writingFailed(error: unknown, file: string): unknown {
-  // SQLite does not tell a quota from other reasons for which the file system takes no more.
+  // SQLite does not distinguish a quota from other write errors of the file system.
   if (failureOf(error) === "full" || sqliteCode(error) === "SQLITE_IOERR_WRITE")
     return new CommandError(EXIT.failure, `${file} cannot be written: the disk is full`, { cause: error });
   if (!(error instanceof Error && "syscall" in error)) return error;
@@ -144,7 +141,7 @@ export async function restoreArchive(context: Context, given: string, flags: Res
   if (!existsSync(file)) throw new CommandError(EXIT.notFound, `there is no archive ${file}`);
   if (flags.check && (flags.to !== undefined || flags.yes))
     throw new CommandError(EXIT.usage, "--check changes nothing; give it without --to and --yes");
-  // What comes with the archive is asked for no keys of its own here.
+  // Keys in the archive are used instead of configured ones.
   const loaded = context.loadConfig(flags.includeSecrets ? "none" : "encryption");
   const passphrase = await passphraseOf(flags, false);
   const { secrets, previousEncryptionKeys } = loaded.config;
@@ -166,7 +163,7 @@ export async function restoreArchive(context: Context, given: string, flags: Res
 }
 
 async function check({ out }: Context, archive: ArchiveOptions): Promise<void> {
-  // A new one of a name that nobody can guess: others may write into that directory, too.
+  // A new directory with an unpredictable name: others may write into the parent.
   const work = mkdtempSync(join(tmpdir(), "prism-check-"));
   const cleanUp = (): void => rmSync(work, { recursive: true, force: true });
   const { file } = archive;
@@ -187,9 +184,7 @@ async function check({ out }: Context, archive: ArchiveOptions): Promise<void> {
   }
 }
 
-/**
- * What an archive is found to be; a disk without room or a wrong passphrase says nothing about it.
- */
+/** Whether the error is about the archive; lack of space or a wrong passphrase is not. */
 function isFinding(error: unknown): boolean {
   if (error instanceof ArchiveRefused) return error.problem !== "space" && error.problem !== "passphrase";
   return error instanceof SchemaRefused || error instanceof UnsealError;
@@ -221,7 +216,7 @@ async function replace(
 function placesOf({ config }: LoadedConfig, to: string | undefined): DataPlaces {
   if (to === undefined) return config;
   const dataDir = resolve(to);
-  // Lock files are what an earlier try leaves.
+  // Lock files remain from an earlier try.
   const found = existsSync(dataDir) ? readdirSync(dataDir).filter((name) => !name.endsWith(".lock")) : [];
   if (found.length > 0)
     throw new CommandError(EXIT.conflict, `${dataDir} is not empty; --to takes a new or empty directory`);
@@ -242,7 +237,7 @@ function reportRestore({ out }: Context, file: string, places: DataPlaces, resto
   out.note(`Paused until prism queue resume --all: ${paused.join(", ")}.`);
 }
 
-/** A database is of no use without its keys, and where those are depends. */
+/** The database needs its keys, whose location varies. */
 function noteKeys(
   { out }: Context,
   { dataDir }: DataPlaces,

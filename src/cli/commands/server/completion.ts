@@ -3,14 +3,14 @@ import { Argument, type Command, type Option } from "commander";
 const SHELLS = ["bash", "zsh", "fish"] as const;
 type Shell = (typeof SHELLS)[number];
 
-/** A command as completion sees it. */
+/** A command for completion. */
 interface Node {
-  /** The words after `prism`, each with a space before it; empty for the program. */
+  /** The words after `prism`, each with a leading space; empty for the program. */
   readonly path: string;
   readonly description: string;
   readonly commands: readonly Node[];
   readonly options: readonly Flag[];
-  /** Fixed words that the arguments of the command are one of. */
+  /** Fixed values of the command's arguments. */
   readonly choices: readonly string[];
 }
 
@@ -22,7 +22,7 @@ interface Flag {
   readonly choices: readonly string[];
 }
 
-/** A script that makes a shell complete commands, flags and fixed values. */
+/** Prints a script for completing commands, flags and fixed values. */
 export function addCompletion(program: Command): void {
   program
     .command("completion")
@@ -43,7 +43,7 @@ Examples:
     });
 }
 
-/** @param program whose commands and flags are completed. */
+/** @param program the program to complete. */
 export function completionScript(program: Command, shell: Shell): string {
   const root = nodeOf(program, "");
   switch (shell) {
@@ -58,7 +58,7 @@ export function completionScript(program: Command, shell: Shell): string {
 
 function nodeOf(command: Command, path: string): Node {
   const help = command.createHelp();
-  // Commander's own entry of --help has no long description; `help` completes as any command.
+  // Commander's entry of --help has no long description; `help` completes like any command.
   const options = help.visibleOptions(command).map(flagOf);
   const commands = help.visibleCommands(command).map((each) => nodeOf(each, `${path} ${each.name()}`));
   const choices = command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
@@ -83,7 +83,7 @@ function allNodes(node: Node): Node[] {
   return [node, ...node.commands.flatMap(allNodes)];
 }
 
-/** Global flags may stand after a command as well. */
+/** Global flags may follow a command too. */
 function flagsAt(node: Node, root: Node): readonly Flag[] {
   const own = node.options.map(({ name }) => name);
   return [...node.options, ...root.options.filter(({ name }) => !own.includes(name) && name !== "--version")];
@@ -93,7 +93,7 @@ function wordsAt(node: Node): string {
   return [...node.commands.map(({ path }) => path.split(" ").at(-1) ?? ""), ...node.choices].join(" ");
 }
 
-/** Lines of a `case` that bash and zsh read alike: what to offer after a flag that takes a value. */
+/** Lines of a `case` for bash and zsh: values after a flag. */
 function valueCases(root: Node): string {
   const flags = allNodes(root).flatMap(({ path, options }) =>
     // Global flags may be anywhere.

@@ -53,7 +53,7 @@ function valueText(value: unknown): string | null {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** The flag, variable or file that the value was read from. */
+/** The flag, variable or file of a value. */
 function sourceText(option: DescribedOption, { config, files }: LoadedConfig): string {
   const variable =
     [option.variable, ...option.seed].find((name) => isVariableSet(process.env, name)) ?? option.variable;

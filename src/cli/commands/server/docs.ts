@@ -50,7 +50,7 @@ async function printTopic(name: string, words: readonly string[], out: Output): 
   const markdown = readPage(name);
   if (markdown === undefined || name === INDEX)
     throw new CommandError(EXIT.notFound, `there is no topic ${name}; "prism docs" lists them`);
-  // Late: no other command needs it.
+  // Loaded late: no other command needs it.
   const { renderMarkdown } = await import("../../output/markdown.ts");
   const topic: Topic | undefined = topics().find((each) => each.name === name);
   out.result({ topic: name, summary: topic?.summary ?? null, markdown }, () =>
@@ -70,7 +70,7 @@ function linkNote(href: string, from: string): string {
   return target === undefined || target === from ? "" : target;
 }
 
-/** Lines of all pages that have the words, in any case. */
+/** Lines of all pages that contain the words, ignoring case. */
 function search(words: string, out: Output): void {
   if (words === "") throw new CommandError(EXIT.usage, "give the words to search for: prism docs search retry");
   const wanted = words.toLowerCase();
@@ -105,7 +105,7 @@ function matches(topic: string, wanted: string): Found[] {
 
 const AROUND = 40;
 
-/** The part of a line around the words; undefined where they do not occur. */
+/** The part of a line around the words; undefined if it does not contain them. */
 function excerpt(text: string, wanted: string): string | undefined {
   const at = text.toLowerCase().indexOf(wanted);
   if (at === -1) return undefined;

@@ -47,7 +47,7 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
   const { out } = context;
   const { checkConfig } = await import("../doctor/check.ts");
   const { loaded, checks: ofConfig } = checkConfig(() =>
-    // No check of the database or of Redis uses a token.
+    // The checks of the database and of Redis use no token.
     context.loadConfig(flags.db || flags.redis ? "encryption" : "all"),
   );
   const isPart = flags.db === true || flags.redis === true;
@@ -59,7 +59,7 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
   if (failed > 0) throw new CommandError(EXIT.checkFailed, failed === 1 ? "1 check failed" : `${failed} checks failed`);
 }
 
-/** What the flags ask for; everything, if they ask for nothing. */
+/** The requested checks; all of them by default. */
 async function checkAll(
   out: Output,
   loaded: LoadedConfig,

@@ -2,7 +2,7 @@ import { csvLine } from "../../../core/csv.ts";
 
 type Cell = string | number | boolean | null;
 
-/** One row, in the form that is asked for; the other one is never made. */
+/** One row, formatted only as requested. */
 export interface ExportRow {
   /** A JSON object as text. */
   json(): string;
@@ -10,15 +10,15 @@ export interface ExportRow {
   cells(): readonly Cell[];
 }
 
-/** Rows to export, wherever they come from. */
+/** Rows to export. */
 export interface RowSource {
   readonly columns: readonly string[];
   readonly rows: AsyncIterable<ExportRow>;
 }
 
 /**
- * The text of an export, row by row. JSON is one array, CSV has a header row. @param onRow called
- * for each row.
+ * The text of an export, row by row. JSON is one array; CSV has a header. @param onRow called for
+ * each row.
  */
 export async function* formatRows(source: RowSource, format: ExportFormat, onRow: () => void): AsyncIterable<string> {
   if (format === "csv") yield csvLine(source.columns);
@@ -34,8 +34,8 @@ export async function* formatRows(source: RowSource, format: ExportFormat, onRow
 }
 
 /**
- * A row that is an object of the API. In CSV a notification's `me`, the recipient's own state, is
- * spread over its columns.
+ * A row from an object of the API. In CSV the recipient's state `me` of a notification is spread
+ * over columns.
  */
 export function objectRow(value: Readonly<Record<string, unknown>>, columns: readonly string[]): ExportRow {
   return {
@@ -59,7 +59,7 @@ export type ExportKind = (typeof EXPORT_KINDS)[number];
 export const EXPORT_FORMATS = ["ndjson", "csv", "json"] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
-/** Auditors read the trail in a spreadsheet; everything else is read by programs. */
+/** Auditors read the trail in a spreadsheet; programs read everything else. */
 export const DEFAULT_FORMATS: Readonly<Record<ExportKind, ExportFormat>> = {
   events: "ndjson",
   notifications: "ndjson",
@@ -69,8 +69,7 @@ export const DEFAULT_FORMATS: Readonly<Record<ExportKind, ExportFormat>> = {
 };
 
 /**
- * Which rows. Times are epoch ms; events are selected by receipt, everything else by when it was
- * made.
+ * Selects rows. Times are epoch ms: time of receipt for events, of creation for everything else.
  */
 export interface ExportSelection {
   readonly from?: number | undefined;
@@ -85,10 +84,7 @@ export interface ExportWish extends ExportSelection {
   readonly format: ExportFormat;
 }
 
-/**
- * Columns in CSV of what the API shows as an object; members that are objects or lists stand in
- * their cell as JSON.
- */
+/** CSV columns of objects of the API; nested objects and lists are JSON in their cell. */
 export const OBJECT_COLUMNS = {
   notifications: [
     "offset",
@@ -151,7 +147,7 @@ export const OBJECT_COLUMNS = {
   ],
 } as const;
 
-/** Whether something made at an instant (epoch ms) is selected. */
+/** Whether an item created at an instant (epoch ms) is selected. */
 export function isSelected({ from, to }: ExportSelection, at: number): boolean {
   return (from === undefined || at >= from) && (to === undefined || at < to);
 }

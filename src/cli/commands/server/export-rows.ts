@@ -10,7 +10,7 @@ import {
   type RowSource,
 } from "./export-kinds.ts";
 
-/** Rows of a server, as far as the caller may read. @throws CommandError, ServerRefused */
+/** The rows that the caller may read. @throws CommandError, ServerRefused */
 export async function exportedRows(server: ServerClient, wish: ExportWish): Promise<RowSource> {
   switch (wish.kind) {
     case "events":
@@ -26,7 +26,7 @@ export async function exportedRows(server: ServerClient, wish: ExportWish): Prom
   }
 }
 
-/** Of every project that the caller may read, unless one is named. */
+/** Of every project that the caller may read, or of one. */
 async function events(server: ServerClient, wish: ExportWish): Promise<RowSource> {
   const query = { projectId: wish.project ?? "*", ...timesOf(wish) };
   const path = "/api/v1/events/export";
@@ -37,10 +37,7 @@ async function events(server: ServerClient, wish: ExportWish): Promise<RowSource
   return { columns: [], rows: await begun(rows) };
 }
 
-/**
- * The server records the export. It gives CSV, in which nothing is lost: no cell of the trail holds
- * an empty text.
- */
+/** The server records the export. CSV is lossless here: the trail has no empty texts. */
 async function audit(server: ServerClient, wish: ExportWish): Promise<RowSource> {
   return csvRows(csvRecords(server.stream("/api/v1/audit/export", timesOf(wish))));
 }
@@ -94,7 +91,9 @@ async function objectRows(items: AsyncIterable<Item>, kind: keyof typeof OBJECT_
   return { columns, rows: await begun(rows()) };
 }
 
-/** Asks for the first row, so that a refusal comes before a file is made or a line is written. */
+/**
+ * Requests the first row, so that a refusal comes before a file is created or a line is written.
+ */
 async function begun<T>(rows: AsyncIterable<T>): Promise<AsyncIterable<T>> {
   const iterator = rows[Symbol.asyncIterator]();
   const first = await iterator.next();
@@ -134,7 +133,7 @@ async function csvRows(text: AsyncIterable<string[]>): Promise<RowSource> {
   };
 }
 
-/** Members that are JSON or numbers in the API's own rows, and stand in their cell as text. */
+/** Members that are JSON or numbers in the API, and text in CSV. */
 const JSON_COLUMNS = ["seq", "actor", "metadata"];
 
 function csvRow(columns: readonly string[], record: readonly string[]): ExportRow {
@@ -152,7 +151,7 @@ function memberOf(column: string, cell: string): unknown {
   return JSON_COLUMNS.includes(column) ? JSON.parse(cell) : cell;
 }
 
-/** Without the apostrophe that keeps a spreadsheet from running a cell. */
+/** Removes the apostrophe that protects spreadsheets. */
 function withoutGuard(cell: string): string {
   return /^'[=+\-@\t\r\n]/.test(cell) ? cell.slice(1) : cell;
 }

@@ -70,7 +70,7 @@ async function run(
     let count = 0;
     const onRow = (): void => {
       count++;
-      // Rows on the terminal are progress enough.
+      // Rows on the terminal show progress themselves.
       if (file !== undefined || process.stdout.isTTY !== true) progress.update(count);
     };
     try {

@@ -7,7 +7,7 @@ import { CommandError, EXIT } from "../../output/exit-codes.ts";
 
 const TIMEOUT_MS = 5000;
 
-/** For HEALTHCHECK of a container: quick, without credentials, and without curl in the image. */
+/** For a container's HEALTHCHECK: quick, without credentials, and without curl in the image. */
 export function addHealth(program: Command): void {
   program
     .command("health")

@@ -21,7 +21,7 @@ interface Flags {
 export function addMigrate(program: Command): void {
   program
     .command("migrate")
-    .description("bring the database up to date, show its migrations, or replace it with an empty one")
+    .description("bring the database up to date, say where it stands, or make it anew")
     .addArgument(new Argument("[action]", "what to do").choices(["up", "status", "reset"]).default("up"))
     .option("--dry-run", "say what would be done, and do nothing")
     .option("--yes", "reset: do not ask")
@@ -50,7 +50,7 @@ Examples:
 
 async function up(context: Context, loaded: LoadedConfig, { dryRun }: Flags): Promise<void> {
   const { config } = loaded;
-  // A running server holds the lock; where nothing is missing, there is nothing to keep it from.
+  // A running server holds the lock; with a current schema there is nothing to do.
   const isCurrent = existsSync(config.databaseFile) && migrationStatusOf(config.databaseFile).pending.length === 0;
   if (dryRun || isCurrent) return report(context, config, []);
   await withDataDirLock(config, () => report(context, config, makeCurrent(context, loaded)));
@@ -66,8 +66,7 @@ function showStatus(context: Context, loaded: LoadedConfig): void {
 }
 
 /**
- * `applied` and `pending` of the database as it is now; what this command applied is in
- * `appliedNow` as well.
+ * Current `applied` and `pending` migrations of the database; new ones are also in `appliedNow`.
  */
 function report({ out }: Context, { databaseFile }: Config, appliedNow: readonly string[]): void {
   const { applied, pending } = migrationStatusOf(databaseFile);
@@ -85,7 +84,7 @@ function report({ out }: Context, { databaseFile }: Config, appliedNow: readonly
 
 async function reset(context: Context, config: Config, { dryRun, yes, force }: Flags): Promise<void> {
   const { dataDir, databaseFile } = config;
-  // What was noted about this database would accuse the next one.
+  // Records of this database would contradict the next one.
   const parts = [
     databaseFile,
     `${databaseFile}-wal`,

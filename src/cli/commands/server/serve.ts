@@ -22,10 +22,7 @@ import { endOnStray, ignoreSignals, interrupt } from "../../output/process-ends.
 import { asTyped } from "../../output/text.ts";
 import { backupWarning, newestBackupAt } from "./archives.ts";
 
-/**
- * What a reload finds changed, by dotted key: what is in force from now on, and what waits for the
- * next start.
- */
+/** Changes found by a reload, by dotted key: applied now, or pending until the next start. */
 interface ChangedSettings {
   readonly inForce: readonly string[];
   readonly needRestart: readonly string[];
@@ -33,7 +30,7 @@ interface ChangedSettings {
 
 function changedSettings(before: Config, after: Config): ChangedSettings {
   const changed = flattenOptions(OPTIONS).filter(([key]) => settingOf(before, key) !== settingOf(after, key));
-  // Another certificate is taken over; a socket that listens does not begin or cease to speak TLS.
+  // A new certificate is applied; a listening socket cannot switch between TLS and plain HTTP.
   const isSwitched = (tlsFilesOf(before) === null) !== (tlsFilesOf(after) === null);
   const keys = (reloadable: boolean): string[] =>
     changed
@@ -113,7 +110,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
       process.exit(EXIT.failure);
     },
   });
-  // Whoever waits for the ready line may send a signal at once.
+  // A process that waits for the ready line may send a signal at once.
   stopOnSignals(app, lock, log);
   reloadOnSignal(app, config, load, log);
   if (!isNew) warnOfBackups(config, app, log);
@@ -131,13 +128,13 @@ function warningsOf(loaded: LoadedConfig): string[] {
   ];
 }
 
-/** A database that this start has made has no backup yet. */
+/** A database created by this start has no backup yet. */
 function warnOfBackups({ dataDir, env }: Config, app: App, log: Logger): void {
   const warning = backupWarning(env, newestBackupAt(dataDir, app.parts.base.store.lastBackupAt()));
   if (warning !== null) log.warn({}, `${warning}: run prism backup by a timer`);
 }
 
-/** What was noted about a database that is gone would accuse the new one. */
+/** Records of a lost database would contradict the new one. */
 function forgetLost(config: Config): void {
   if (lostDatabase(config) === null) return;
   for (const file of [join(config.dataDir, "audit.head"), beatFileOf(config.dataDir)]) rmSync(file, { force: true });
@@ -153,7 +150,9 @@ function requireCurrent(loaded: LoadedConfig): void {
   );
 }
 
-/** For units of Type=notify: Node has no datagram sockets of AF_UNIX, so systemd's program sends it. */
+/**
+ * For units with Type=notify: Node has no AF_UNIX datagram sockets, so systemd's program sends it.
+ */
 function notifySystemd(log: Logger): void {
   if (process.env["NOTIFY_SOCKET"] === undefined) return;
   execFile("systemd-notify", ["--ready"], (error) => {
@@ -170,7 +169,7 @@ function announce({ out }: Context, loaded: LoadedConfig, app: App, log: Logger)
   const also = extraPorts.length > 0 ? `  also ${extraPorts.map(at).join(" ")}` : "";
   log.info({ port: app.port, extraPorts, host, env, dataDir, pid: process.pid }, "ready");
   out.note(`Prism is ready: ${base}  docs ${base}/docs  health ${base}/health${also}`);
-  // The reader's shell may know nothing of this one's flags and variables.
+  // The reader's shell may lack the flags and variables of this one.
   const isFound = !["flag", "environment"].includes(origins.get("dataDir") ?? "default");
   const there = isFound ? "" : ` --data-dir ${dataDir}`;
   announceFirstAdmin(out, app, base, there);
@@ -188,7 +187,7 @@ function announce({ out }: Context, loaded: LoadedConfig, app: App, log: Logger)
   out.note(`Commands on the same data directory use this server: prism tail${there}, prism send "Hello"${there}.`);
 }
 
-/** A terminal is where secrets are shown; with --quiet, too, for it is the only time. */
+/** Secrets are shown on a terminal, also with --quiet, because this is the only time. */
 function announceFirstAdmin(out: Context["out"], { firstAdmin }: App, base: string, there: string): void {
   const orByCommand = `or: prism user create --username admin --role Admin --password${there}`;
   if (firstAdmin.state === "setupToken") {

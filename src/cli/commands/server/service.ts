@@ -27,7 +27,7 @@ const SECRETS = "/etc/prism/secrets.env";
 const DATABASE = "/var/lib/prism/prism.db";
 const UNITS = ["prism.service", "prism-backup.service", "prism-backup.timer"] as const;
 
-/** Files of the service by the path where they belong; `source` is their name in the repository. */
+/** Files of the service by target path; `source` is their name in the repository. */
 const FILES: readonly { readonly path: string; readonly source: string }[] = [
   ...UNITS.map((unit) => ({ path: `/etc/systemd/system/${unit}`, source: `deploy/systemd/${unit}` })),
   { path: "/etc/sysusers.d/prism.conf", source: "deploy/systemd/sysusers.d/prism.conf" },
@@ -98,7 +98,7 @@ function printFiles({ out }: Context): void {
 
 function install({ out }: Context, { root, start }: ServiceFlags): void {
   requireAdministrator(root, "install");
-  // Directories and units are for every user to read; secrets have a mode of their own.
+  // Directories and units are readable by all users; secrets have their own mode.
   process.umask(0o022);
   const at = (path: string): string => join(resolve(root), path);
   const isUpgrade = existsSync(at(EXECUTABLE));
@@ -127,8 +127,8 @@ function requireAdministrator(root: string, action: string): void {
 }
 
 /**
- * Copies this program. A file that runs cannot be written ("Text file busy"), so the copy is
- * renamed to its name; the running process keeps the previous file. @throws CommandError 3
+ * Copies this program. A running executable cannot be overwritten ("Text file busy"), so the copy
+ * is renamed; the running process keeps the previous file. @throws CommandError 3
  */
 function installExecutable(target: string): string {
   if (globalThis.__packed === undefined)
@@ -176,12 +176,12 @@ function replaceFile(file: string, text: string): string {
 function createOnce(file: string, text: string): string {
   if (existsSync(file)) return `kept      ${file}`;
   mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
-  // systemd-tmpfiles gives it to the group of the service.
+  // systemd-tmpfiles changes its group to that of the service.
   writeFileSync(file, text, { mode: 0o600, flag: "wx" });
   return `created   ${file}`;
 }
 
-/** @throws CommandError 3: another key than the database's own would only be refused at the start. */
+/** @throws CommandError 3: a key other than the database's would be refused at the start. */
 function createSecrets(file: string, database: string): string {
   if (existsSync(database))
     throw new CommandError(
@@ -196,7 +196,7 @@ function createSecrets(file: string, database: string): string {
   return createOnce(file, `${lines.join("\n")}\n`);
 }
 
-/** @throws CommandError 3 when systemd is not installed, 1 when the program fails */
+/** @throws CommandError 3 if systemd is not installed, 1 if the program fails */
 function runTool(tool: string, root: string, args: readonly string[]): void {
   const { status, error, stderr } = spawnSync(tool, [`--root=${resolve(root)}`, ...args], { encoding: "utf8" });
   if (error)
@@ -204,7 +204,7 @@ function runTool(tool: string, root: string, args: readonly string[]): void {
   if (status !== 0) throw new CommandError(EXIT.failure, `${tool} failed: ${stderr.trim()}`);
 }
 
-/** Whether the system under `root` runs systemd now (sd_booted(3)). */
+/** Whether the system under `root` is running systemd (sd_booted(3)). */
 function isBooted(root: string): boolean {
   return resolve(root) === "/" && existsSync("/run/systemd/system");
 }

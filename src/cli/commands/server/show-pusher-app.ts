@@ -56,12 +56,12 @@ function showConfigured({ out }: Context, config: Config, { appId, key }: Served
   );
 }
 
-/** Where the app's REST API is, by the options that libraries have for it. */
+/** Address of the app's REST API, as options of libraries. */
 function placeOf({ pusher, publicUrl, port, ...listening }: Config) {
   const { mode, endpoint, cluster } = pusher;
   if (mode === "remote") return endpoint === undefined ? { cluster } : addressOf(endpoint);
   const address = addressOf(publicUrl ?? localUrlOf(listening, port));
-  // Port 0 is one that nobody knows before the server listens.
+  // Port 0 is unknown before the server listens.
   return publicUrl === undefined && port === 0 ? { ...address, port: null } : address;
 }
 
@@ -79,5 +79,5 @@ function show(
   out.result(shown, () => members.map(([name, value]) => `${name.padEnd(NAME_WIDTH)}${value ?? "-"}`));
 }
 
-/** Of the longest member's name, `useTLS` or `cluster`, and two spaces. */
+/** Length of the longest member, `useTLS` or `cluster`, and two spaces. */
 const NAME_WIDTH = 9;

@@ -12,7 +12,7 @@ type Queue = Status["queues"][number];
 
 const MEBIBYTE = 1_048_576;
 
-/** How a running server is, and the program's version. */
+/** State of a running server, and the program's version. */
 export function addStatus(program: Command): void {
   program
     .command("status")

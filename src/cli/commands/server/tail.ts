@@ -13,16 +13,16 @@ import { slugsOf } from "../access/projects.ts";
 
 const EVERY_MS = 1000;
 
-/** A look at something, as --json and as people see it. */
+/** A view, for --json and for people. */
 export interface Look {
   readonly value: unknown;
   readonly human: () => readonly string[];
 }
 
 /**
- * Shows a look once, or with `isWatched` one every second until the command is interrupted: on a
- * terminal drawn anew, with --json one line each. A server that goes away meanwhile is waited for.
- * @throws what the first look throws
+ * Prints a view once, or with `isWatched` every second until the command is interrupted: redrawn on
+ * a terminal, one line each with --json. Waits for a server that disconnects.
+ * @throws errors of the first view
  */
 export async function show(out: Output, isWatched: boolean, look: () => Promise<Look>): Promise<void> {
   const { value, human } = await look();
@@ -127,10 +127,7 @@ async function streamOf(server: ServerClient, { stream, notifications, project }
   return stream ?? (notifications ? "user:me" : `project:${await projectIdOf(server, project)}`);
 }
 
-/**
- * The event or notification itself, so that what reads an export reads this too; `type` and
- * `offset` are the entry's.
- */
+/** The event or notification in the format of exports; `type` and `offset` are the entry's. */
 function lineOf({ offset, type, ts, data }: Entry): Record<string, unknown> {
   return { offset, type, ts, ...(data as object) };
 }
@@ -142,12 +139,12 @@ function notificationLine({ offset, type, ts, data }: Entry, out: Output): strin
   return [...head, out.bold(printable(title)), printable(String(message ?? ""))].join("  ");
 }
 
-/** Longer cells move the rest of their own line only. */
+/** Longer cells shift only their own line. */
 const MAX_COLUMN = 32;
 
 /**
- * @param slugs of projects, where the project is a column. @returns a line for each event; a column
- * is as wide as its widest cell so far, and a missing source is a dash.
+ * @param slugs of projects, if the project is a column. @returns one line per event; a column is as
+ * wide as its widest cell so far, and a missing source is a dash.
  */
 function eventLines(out: Output, slugs: ReadonlyMap<string, string> | undefined): (entry: Entry) => string {
   const widths: number[] = [];
@@ -181,7 +178,7 @@ function filterOf({ type, level }: Flags): EventFilter | undefined {
   return { ...(type === undefined ? {} : { type }), ...(level === undefined ? {} : { level }) };
 }
 
-/** @throws ServerRefused, with a hint where an API key looks for a project that is not its own */
+/** @throws ServerRefused, with a hint when an API key asks for a project other than its own */
 async function projectIdOf(server: ServerClient, ref: string): Promise<string> {
   try {
     return (await server.get<{ id: string }>(`/api/v1/projects/${encodeURIComponent(ref)}`)).id;

@@ -11,9 +11,10 @@ import { cleaningUp } from "../../output/process-ends.ts";
 import { bytesText } from "../doctor/check.ts";
 
 /**
- * Copies the rows into a new file, checks it, and puts it in place of the database with one rename:
- * an interrupted run changes nothing.
- * @throws CommandError 1 without room for the copy, 4 while a server runs, 7 for a damaged database
+ * Copies the rows into a new file, checks it, and replaces the database with one rename: an
+ * interrupted run changes nothing.
+ * @throws CommandError 1 without space for the copy, 4 while a server runs, 7 for a damaged
+ * database
  */
 export async function vacuum(context: Context): Promise<void> {
   refuseUrl(context, "vacuum");
@@ -63,7 +64,7 @@ async function copyRows({ out }: Context, file: string, copy: string, expected: 
   }
 }
 
-/** Moves the write-ahead log into the database; without it the file alone is the whole of it. */
+/** Moves the write-ahead log into the database, so that the file is complete. */
 function closeLog(file: string): void {
   const connection = openForWriting({ file, busyTimeoutMs: 0 });
   try {
@@ -71,17 +72,17 @@ function closeLog(file: string): void {
   } finally {
     connection.close();
   }
-  // The last connection that closes removes the log.
+  // The last connection removes the log when it closes.
   if (existsSync(`${file}-wal`))
     throw new CommandError(EXIT.unreachable, `another program has ${file} open; end it first`);
 }
 
-/** A connection that only reads leaves an empty log, which is not that of the new file. */
+/** A read-only connection leaves an empty log, which must not stay beside the new file. */
 function removeEmptyLog(file: string): void {
   for (const name of ["-wal", "-shm"]) rmSync(`${file}${name}`, { force: true });
 }
 
-/** @throws CommandError 7 where the copy is not sound: the database is damaged */
+/** @throws CommandError 7 if the copy is damaged, as the database is */
 function requireSound(copy: string): void {
   const connection = openForWriting({ file: copy, busyTimeoutMs: 0 });
   try {

@@ -14,19 +14,19 @@ interface Webhooks {
   readonly slugs: ReadonlyMap<string, string>;
 }
 
-/** Of one project; without it the caller's own and those of each project that the caller may see. */
+/** Of one project; by default the caller's own and those of each readable project. */
 async function webhooksOf(server: ServerClient, project: string | undefined): Promise<Webhooks> {
   const slugs = await slugsOf(server);
   if (project !== undefined)
     return { webhooks: await everyItem<WebhookView>(server, PATH, { projectId: project }), slugs };
-  // The operator of the machine has no webhooks of its own.
+  // The operator of the machine has no own webhooks.
   const webhooks = await everyItem<WebhookView>(server, PATH).catch(ignoreRefusal<WebhookView>);
   for (const projectId of slugs.keys())
     webhooks.push(...(await everyItem<WebhookView>(server, PATH, { projectId }).catch(ignoreRefusal<WebhookView>)));
   return { webhooks, slugs };
 }
 
-/** Membership of a project is not yet the right to its webhooks. */
+/** Members of a project may lack the right to its webhooks. */
 function ignoreRefusal<T>(error: unknown): T[] {
   if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return [];
   throw error;

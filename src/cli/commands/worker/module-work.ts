@@ -23,8 +23,8 @@ import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type LeasedJob, ServerOnly, type Work } from "./worker-link.ts";
 
 /**
- * The instance of the module in the server does these; a worker has only to let them pass while the
- * module registers.
+ * Calls that the module's instance in the server makes; in a worker they have no effect during
+ * registration.
  */
 const LEFT_TO_SERVER = new Set([
   "scheduler.cron",
@@ -38,10 +38,9 @@ const LEFT_TO_SERVER = new Set([
 ]);
 
 /**
- * What a module is given in a worker: `scheduler.handle`, `time` but for users' own, `log` and
- * `config`. Everything else stands on the database or on live connections, which are the server's
- * alone: while the module registers, what its instance in the server does is passed over; whatever
- * it asks for besides is refused by name.
+ * The services of a module in a worker: `scheduler.handle`, `time` except for users, `log` and
+ * `config`. All others need the database or live connections of the server: during registration,
+ * calls that the server's instance makes have no effect; any other call is refused by name.
  */
 export function moduleStand(name: string, config: Config, log: Logger) {
   const handlers = new Map<string, JobHandler>();
@@ -81,17 +80,17 @@ export function moduleStand(name: string, config: Config, log: Logger) {
     server,
     services: services as unknown as CoreServices,
     handlers,
-    /** Its registration is over. */
+    /** The registration is over. */
     registered(): void {
       isRegistering = false;
     },
   };
 }
 
-/** What undoes a subscription; where the answer is a promise for an object, one without an id. */
+/** Result of an ineffective call: a function that ends it, and an object without ids. */
 const LEAVE = Object.assign(() => undefined, { jobId: "", scheduleId: "" });
 
-/** A service whose every member, however deep, is a function that `call` answers for. */
+/** A service whose members at any depth are functions answered by `call`. */
 function absent(path: string, call: (path: string) => unknown, own: object = {}): unknown {
   return new Proxy(
     Object.assign(() => undefined, own),
@@ -115,7 +114,7 @@ interface Loaded {
 }
 
 /**
- * Loads the modules whose queues are served. @throws CommandError 3 for one that is not there, or
+ * Loads the modules of the served queues. @throws CommandError 3 for a missing one, or one that
  * cannot run here
  */
 export async function moduleWork(names: readonly string[], config: Config, log: Logger): Promise<Work> {
@@ -158,8 +157,7 @@ async function load(name: string, importer: ModuleImporter, config: Config, log:
 }
 
 /**
- * A folder may be called otherwise than its module; the code of others is read only where none has
- * the name.
+ * A folder may have another name than its module; other folders are read only if none has the name.
  */
 async function find(
   name: string,
@@ -178,7 +176,7 @@ async function run(job: LeasedJob, loaded: ReadonlyMap<string, Loaded>, signal: 
   const handler = loaded.get(name)?.handlers.get(job.kind.slice(name.length + 1));
   if (!handler) throw new PermanentError(`no handler for jobs of kind ${job.kind}`);
   try {
-    // A handler that does not look at its signal keeps nothing waiting.
+    // A handler that ignores its signal must not block.
     return await unlessAborted(
       Promise.resolve(handler(runningJobView(job, name), signal)),
       signal,
@@ -189,7 +187,7 @@ async function run(job: LeasedJob, loaded: ReadonlyMap<string, Loaded>, signal: 
   }
 }
 
-/** The job as it was handed out: earlier attempts, and how far it is, are the server's to know. */
+/** The dispatched job: only the server knows earlier attempts and progress. */
 function runningJobView(job: LeasedJob, module: string): RunningJobView {
   const { id, queue, kind, attempt, maxAttempts, runAt, correlationId } = job;
   return {
@@ -210,7 +208,7 @@ function runningJobView(job: LeasedJob, module: string): RunningJobView {
   };
 }
 
-/** When a UUIDv7 was made (RFC 9562 section 5.7), which the ids of modules' jobs are. */
+/** Time of a UUIDv7 (RFC 9562 section 5.7), the ids of modules' jobs. */
 function timeOf(id: string): number | undefined {
   return id[14] === "7" ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : undefined;
 }

@@ -20,7 +20,8 @@ export interface WorkerFlags {
 }
 
 /**
- * Runs until a signal ends it. @throws CommandError, ServerRefused when the server takes it no more
+ * Runs until a signal ends it. @throws CommandError, ServerRefused when the server refuses the
+ * worker
  */
 export async function runWorker(context: Context, { queues, concurrency, modulesDir }: WorkerFlags): Promise<void> {
   if (context.flags.dataDir !== undefined)
@@ -29,7 +30,7 @@ export async function runWorker(context: Context, { queues, concurrency, modules
       "prism worker opens no data directory and takes no --data-dir; it talks to --url",
     );
   const { config, warnings } = context.loadConfig("none", { modulesDir });
-  // Its own words are in the log: a claim that waits is no news.
+  // The log has its own lines: a waiting claim is not worth one.
   const server = await serverOf({ ...context, out: new Output({ json: true, quiet: true, color: false }) }, false);
   if (server.token === undefined)
     throw new CommandError(
@@ -75,8 +76,8 @@ function isOpenLine(base: string): boolean {
 }
 
 /**
- * The channels of the queues that this process can send by. @throws CommandError 3 for a queue of
- * which it can send nothing
+ * The channels of the queues that this process can send through. @throws CommandError 3 for a queue
+ * without any
  */
 function channelsOf(queues: readonly ServedQueue[], { channels }: ChannelWork): readonly WorkerChannel[] {
   for (const queue of queues) {
@@ -97,8 +98,8 @@ interface Facts {
 }
 
 /**
- * Says that the worker works, once the server has answered; and by which channels, whenever that
- * changes.
+ * Reports that the worker is running once the server has answered, and its channels after each
+ * change.
  */
 function announcer({ out }: Context, log: Logger, { wanted, ...facts }: Facts): (claimed: Claimed) => void {
   let last: string | null = null;

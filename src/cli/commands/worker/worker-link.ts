@@ -12,7 +12,7 @@ import { PermanentError, RetryLater } from "../../../features/jobs/runner/job.ts
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import type { ServerClient } from "../../server-client.ts";
 
-/** A job as a server hands it out. */
+/** A job as dispatched by a server. */
 export interface LeasedJob {
   readonly id: string;
   readonly queue: string;
@@ -20,13 +20,13 @@ export interface LeasedJob {
   readonly payload: unknown;
   readonly attempt: number;
   readonly maxAttempts: number;
-  /** Names the attempt. */
+  /** Identifies the attempt. */
   readonly fence: number;
   readonly correlationId: string;
   readonly runAt: string;
 }
 
-/** What a worker does with the jobs of some queues. */
+/** The work of a worker for some queues. */
 export interface Work {
   /**
    * Runs a job, at least once. @returns its result. @throws RetryLater, PermanentError, TargetGone
@@ -40,30 +40,28 @@ export interface Work {
   close(): Promise<void>;
 }
 
-/** Work on outside channels. */
+/** Work on external channels. */
 export interface ChannelWork extends Work {
-  /** Those that this process has the settings of. */
+  /** Channels configured in this process. */
   readonly channels: readonly WorkerChannel[];
 }
 
 /**
- * The job needs what only the server has: it is handed back, and no other of its queue is claimed.
+ * The job needs something only the server has: it is released, and its queue is no longer claimed
+ * from.
  */
 export class ServerOnly extends Error {
   override readonly name = "ServerOnly";
 }
 
-/**
- * What a server hands out of an attempt. What is in the message is between `prepare` and `call` of
- * the channel.
- */
+/** A dispatched attempt. Its message is the result of the channel's `prepare`, for its `call`. */
 const Handed = v.object({
   deliveryId: v.string(),
   channel: v.picklist(WORKER_CHANNELS),
   message: v.looseObject({}),
 });
 
-/** Makes the calls of attempts, by the settings of this process. */
+/** Makes the calls of attempts with the settings of this process. */
 export function channelWork(config: Config): ChannelWork {
   const calls: Readonly<Record<WorkerChannel, ChannelCalls>> = channelCalls(config, systemClock);
   return {
@@ -74,7 +72,7 @@ export function channelWork(config: Config): ChannelWork {
       if (kind !== ATTEMPT_JOB || !handed.success || !channel?.isConfigured)
         throw new ServerOnly(`the server has handed out a job that this version cannot run (${kind})`);
       const { message } = handed.output;
-      // A lost lease is one more reason to give up.
+      // A lost lease also aborts the call.
       return callWithin((limit) => channel.call(message, limit), AbortSignal.any([signal, stopping]));
     },
     async close() {
@@ -83,23 +81,23 @@ export function channelWork(config: Config): ChannelWork {
   };
 }
 
-/** How long a claim waits at the server for a job; each renews the lease, which lasts a minute. */
+/** How long a claim waits for a job; each renews the lease, which lasts a minute. */
 export const CLAIM_WAIT_MS = 20_000;
 const CLAIM_LIMIT_MS = CLAIM_WAIT_MS + 30_000;
-/** Of a claim. */
+/** Limit of jobs per claim. */
 const MAX_CLAIMED = 100;
 const MAX_ERROR = 4000;
-/** What the server keeps of a result. */
+/** The server's limit of a result. */
 const MAX_RESULT_BYTES = 16_384;
 /**
- * Between attempts to reach a server that is away; the same jitter as of jobs, so that many workers
- * do not come back at once.
+ * Delay between attempts to reach the server; with the jitter of jobs, so that many workers do not
+ * reconnect at once.
  */
 const AWAY = { backoffBaseMs: 500, backoffCapMs: 15_000 };
 
 export interface Claimed {
   readonly jobs: readonly LeasedJob[];
-  /** Of the channels that were named those that the server leaves to workers. */
+  /** The named channels that the server leaves to workers. */
   readonly channels: readonly string[];
 }
 
@@ -108,9 +106,9 @@ export interface ClaimOf {
   readonly channels: readonly WorkerChannel[];
 }
 
-/** One process that works for a server: four requests on behalf of one token. */
+/** A worker's requests to the server, with one token. */
 export class WorkerLink {
-  /** Made when it starts, and its own as long as it runs. */
+  /** Generated at the start and constant afterwards. */
   readonly workerId = uuidv7();
   readonly #server: ServerClient;
   readonly #host: string;
@@ -132,7 +130,7 @@ export class WorkerLink {
     return this.#server.post<Claimed>("/api/v1/workers/claim", body, CLAIM_LIMIT_MS, signal);
   }
 
-  /** @param jobs those that it has in hand: what else it was given never reached it. */
+  /** @param jobs those it holds: others dispatched to it never arrived. */
   async renew(jobs: readonly string[]): Promise<void> {
     await this.#server.post("/api/v1/workers/renew", { workerId: this.workerId, jobs });
   }
@@ -152,7 +150,7 @@ export class WorkerLink {
   }
 }
 
-/** An error as the server is told it: its class is what becomes of the job. */
+/** An error for the server: its class decides about the job. */
 function failureOf(error: unknown) {
   const text = error instanceof Error ? error.message || error.name : String(error);
   const words = { error: Array.from(text).slice(0, MAX_ERROR).join("") || "failed" };
@@ -164,9 +162,8 @@ function failureOf(error: unknown) {
 }
 
 /**
- * What a failed request means to a worker. `away`: the server is restarting, out of reach or busy,
- * and the same may be said again. `over`: what it was about is the worker's no more. `end`: nothing
- * that it says will be heard again.
+ * The meaning of a failed request. `away`: the server is restarting, unreachable or busy; retry.
+ * `over`: the worker no longer holds the job. `end`: no further request can succeed.
  */
 export function verdictOf(error: unknown): "away" | "over" | "end" {
   if (error instanceof CommandError) return error.exitCode === EXIT.unreachable ? "away" : "end";
@@ -175,13 +172,13 @@ export function verdictOf(error: unknown): "away" | "over" | "end" {
   return error.code === "INVALID_STATE" || error.code === "JOB_NOT_FOUND" ? "over" : "end";
 }
 
-/** How long to wait before the server is asked again. @param failures in a row */
+/** Delay before the next request. @param failures consecutive ones */
 export function awayMs(failures: number, error: unknown): number {
   const asked = error instanceof ServerRefused ? (error.retryAfterMs ?? 0) : 0;
   return asked + jitteredDelayMs(failures, AWAY);
 }
 
-/** The error that ends the worker, with the next step where it is about the token. */
+/** The error that ends the worker, with the next step if it concerns the token. */
 export function endOf(error: unknown): unknown {
   if (error instanceof ServerOnly) return new CommandError(EXIT.refused, error.message, { cause: error });
   if (!(error instanceof ServerRefused)) return error;

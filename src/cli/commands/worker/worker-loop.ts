@@ -18,11 +18,11 @@ import {
 
 const RENEW_EVERY_MS = 20_000;
 /**
- * An answer that is on its way when the worker stops brings jobs that are better handed back at
- * once than missed for a minute.
+ * Waits for an answer in flight when the worker stops: its jobs can be released at once instead of
+ * being lost for a minute.
  */
 const LAST_CLAIM_MS = 250;
-/** Of the time that a stop has, for handing back what has not ended. */
+/** Part of the stop's time reserved for releasing jobs. */
 const HAND_BACK_MS = 3000;
 
 export interface WorkerLoopParts {
@@ -36,25 +36,25 @@ export interface WorkerLoopParts {
   onClaimed(claimed: Claimed): void;
 }
 
-/** A job in hand: at work, or its end on the way to the server. */
+/** A held job: running, or its end being reported. */
 interface Hand {
   readonly job: LeasedJob;
   readonly controller: AbortController;
 }
 
-/** Why a job at work was given up. */
+/** Why a running job was abandoned. */
 type GivenUp = "stopping" | "lost";
 
 /**
- * Claims, runs, tells; renews the lease of all it has in hand. `running` → `stopping` (nothing is
- * claimed, what runs goes on) → `handing back` → ended. A server that is away is waited for; what
- * is in hand goes on meanwhile, and its end is told when the server is there again.
+ * Claims jobs, runs them, reports the results, and renews the lease of all held jobs. `running` →
+ * `stopping` (no claims, running jobs continue) → `handing back` → ended. While the server is
+ * unreachable, held jobs continue and their results are reported later.
  */
 export class WorkerLoop {
   readonly #parts: WorkerLoopParts;
   readonly #hands = new Map<string, Hand>();
   readonly #stop = new AbortController();
-  /** Nobody will hear anything any more. */
+  /** The server refuses the worker permanently. */
   readonly #failed = deferred<never>();
   #queues: readonly string[];
   #freed = deferred<void>();
@@ -67,7 +67,7 @@ export class WorkerLoop {
     setMaxListeners(0, this.#stop.signal);
   }
 
-  /** Runs until {@link stop}. @throws what the server says when it takes the worker no more */
+  /** Runs until {@link stop}. @throws the server's error when it refuses the worker */
   async run(): Promise<void> {
     const renewal = setInterval(() => void this.#renew(), RENEW_EVERY_MS);
     try {
@@ -97,7 +97,8 @@ export class WorkerLoop {
         continue;
       }
       try {
-        // The first claim, and the first after a silence, do not wait: they say who is there.
+        // The first claim, and the first after an interruption, do not wait: they register the
+        // worker.
         const claimed = await this.#claim(free, this.#isRegistered && failures === 0 ? CLAIM_WAIT_MS : 0);
         this.#took(claimed);
         if (failures > 0) this.#parts.log.info({ failures }, "the server answers again");
@@ -131,7 +132,7 @@ export class WorkerLoop {
   async #pause(delayMs: number, failures: number, error: unknown): Promise<void> {
     const { log } = this.#parts;
     const facts = { failures, delayMs, reason: error instanceof Error ? error.message : String(error) };
-    // A server that restarts is away for a second or two: that wakes nobody.
+    // A restarting server is away for a second or two, which is not worth a warning.
     if (failures === 1 || failures % 10 === 0) log.warn(facts, "the server cannot be asked for jobs; trying again");
     else log.debug(facts, "the server cannot be asked for jobs; trying again");
     await sleep(delayMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
@@ -158,7 +159,7 @@ export class WorkerLoop {
     this.#freed = deferred<void>();
   }
 
-  /** @returns what tells the server how it ended; null when it is none of ours any more */
+  /** @returns the function that reports its end; null if the worker no longer holds it */
   async #attempt(job: LeasedJob, signal: AbortSignal, startedAt: number): Promise<(() => Promise<void>) | null> {
     const { link, log, workOf } = this.#parts;
     const facts = { jobId: job.id, queue: job.queue, kind: job.kind, attempt: job.attempt };
@@ -179,9 +180,7 @@ export class WorkerLoop {
     return () => this.#parts.link.handBack(job);
   }
 
-  /**
-   * Nothing more is claimed where this job was from. Without any queue left there is nothing to do.
-   */
+  /** Stops claiming from this job's queue. Without any queue left the worker ends. */
   #withdraw(queue: string, error: ServerOnly): void {
     const { log } = this.#parts;
     if (!this.#queues.includes(queue)) return;
@@ -190,7 +189,7 @@ export class WorkerLoop {
     if (this.#queues.length === 0) this.#failed.reject(error);
   }
 
-  /** Until it has been heard: nobody else knows how the attempt ended. */
+  /** Repeats until the server has the report: no other process knows the result. */
   async #tell(job: LeasedJob, end: (() => Promise<void>) | null): Promise<void> {
     const { log } = this.#parts;
     for (let failures = 0; end !== null; ) {
@@ -225,7 +224,7 @@ export class WorkerLoop {
     }
   }
 
-  /** What runs may end by itself; what has not is handed back. */
+  /** Running jobs may finish; the rest is released. */
   async #end(): Promise<void> {
     const { shutdownMs, log } = this.#parts;
     const deadline = Date.now() + shutdownMs;
