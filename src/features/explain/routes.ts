@@ -5,7 +5,7 @@ import { type ExplainOwn, explainEvent, explainNotification } from "./service.ts
 
 const tag = "Explain";
 
-/** Why somebody was told, and why somebody was not. */
+/** Why a user was notified, or was not. */
 export function explainFeature(own: ExplainOwn): Feature {
   return { name: "explain", version: "1.0.0", register: (server) => serve(server, own) };
 }

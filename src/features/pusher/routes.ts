@@ -231,7 +231,7 @@ function channelRoutes(context: PusherContext): Route[] {
     route({
       ...common,
       path: `${PATH}/channels`,
-      summary: "Channels that somebody is in",
+      summary: "List channels with subscribers",
       query: ChannelsQuery,
       handle(_exchange, { query: { filter_by_prefix: prefix, info } }) {
         if (info.includes("user_count")) requirePresence(prefix);
@@ -241,7 +241,7 @@ function channelRoutes(context: PusherContext): Route[] {
     route({
       ...common,
       path: `${PATH}/channels/:name`,
-      summary: "Whether somebody is in a channel",
+      summary: "Check whether a channel has subscribers",
       params: ChannelParams,
       query: ChannelQuery,
       handle(_exchange, { params: { name }, query: { info } }) {

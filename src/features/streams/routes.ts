@@ -54,7 +54,7 @@ function requireStream(principal: Principal, name: string, projects: ProjectName
 }
 
 /**
- * Also said of streams that there are, as on the socket: whoever may not use them learns nothing.
+ * Also for existing streams, as on the socket: the answer does not reveal which streams exist.
  */
 function noSuchStream(): PrismError {
   return new PrismError("CHANNEL_FORBIDDEN", "You may not use this stream, or there is none");

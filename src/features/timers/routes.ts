@@ -87,7 +87,7 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
     }),
   ];
 
-  /** @throws USER_NOT_FOUND, also for somebody else without the right to look at users */
+  /** @throws USER_NOT_FOUND, also for another user without `users:read` */
   function requireUser(principal: PermissionHolder, ref: string): string {
     const userId = users.findAny(ref);
     const isAllowed = userId === principal.userId || principal.permissions.has("users:read");

@@ -177,5 +177,5 @@ function pendingView({ id, runAt, cron, timezone, state, createdBy, createdAt }:
 function wordsOf(payload: PendingRow["payload"]) {
   if ("notification" in payload) return payload.notification;
   if (payload.action.type === "notify") return payload.action.payload;
-  throw new TypeError("a timer that notifies nobody stands among scheduled notifications");
+  throw new TypeError("a scheduled notification has an action that does not notify");
 }
