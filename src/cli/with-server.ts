@@ -106,7 +106,7 @@ export async function servedOrLocked<T>(
 ): Promise<T> {
   const { dataDir } = loaded.config;
   const socket = join(dataDir, CONTROL_SOCKET);
-  const lock = await lockUnlessServed(loaded, socket);
+  const lock = await lockUnlessServed(loaded);
   if (!lock) return overSocket(context, socket, dataDir, served);
   try {
     return await locked();
@@ -133,7 +133,8 @@ function commandLog({ flags }: Context, { config }: LoadedConfig) {
  * The lock on the data directory; undefined once a server answers on the socket. @throws
  * CommandError 4 if another process keeps holding the directory
  */
-async function lockUnlessServed({ config }: LoadedConfig, socket: string): Promise<DataDirLock | undefined> {
+export async function lockUnlessServed({ config }: LoadedConfig): Promise<DataDirLock | undefined> {
+  const socket = join(config.dataDir, CONTROL_SOCKET);
   const deadline = performance.now() + LOCK_WAIT_MS;
   for (;;) {
     const lock = tryLockDataDir(config);

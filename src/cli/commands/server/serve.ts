@@ -9,17 +9,19 @@ import type { ReloadableLogger } from "../../../config/logger.ts";
 import { flattenOptions } from "../../../config/option.ts";
 import { OPTIONS } from "../../../config/options.ts";
 import { localUrlOf, tlsFilesOf } from "../../../config/public-url.ts";
+import { prepareDataDir } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
 import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
-import { lockDataDir, lostDatabase, makeCurrent, requireSomeDatabase } from "../../data-dir.ts";
+import { heldBy, lostDatabase, makeCurrent, requireSomeDatabase } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { openLog } from "../../output/output.ts";
 import { endOnStray, ignoreSignals, interrupt } from "../../output/process-ends.ts";
 import { asTyped } from "../../output/text.ts";
+import { lockUnlessServed } from "../../with-server.ts";
 import { backupWarning, newestBackupAt } from "./archives.ts";
 
 /** Changes found by a reload, by dotted key: applied now, or pending until the next start. */
@@ -90,7 +92,9 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   const log = openLog(context.out, config);
   endOnStray((error) => log.error({ err: error }, "unexpected failure; ending"));
   ignoreSignals(log);
-  const lock = lockDataDir(config);
+  prepareDataDir(config.dataDir);
+  const lock = await lockUnlessServed(loaded);
+  if (!lock) throw heldBy(config);
   const warnings = warningsOf(loaded);
   for (const warning of warnings) log.warn({}, warning);
   if (flags.newDatabase === true) forgetLost(config);

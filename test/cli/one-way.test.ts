@@ -1,0 +1,225 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import SqliteDatabase from "better-sqlite3";
+import { overSocket } from "../helpers/control.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { databaseIn, makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
+
+async function serving(t: TestContext, cwd: string, args: readonly string[] = []): Promise<RunningCli> {
+  const server = new RunningCli(t, ["serve", "--port", "0", ...args], { cwd });
+  await server.until(/Prism is ready/);
+  return server;
+}
+
+function actorsIn(cwd: string, action: string): unknown[] {
+  const db = new SqliteDatabase(databaseIn(join(cwd, "data")), { readonly: true });
+  try {
+    const rows = db.prepare<[string], string>("select actor from audit_log where action = ?").pluck().all(action);
+    return rows.map((actor) => JSON.parse(actor) as unknown);
+  } finally {
+    db.close();
+  }
+}
+
+test("a command reaches the server of its data directory without a token, as the operator", async (t) => {
+  const cwd = temporaryDir(t);
+  const server = await serving(t, cwd);
+  const { mode, uid } = statSync(join(cwd, "data/prism.sock"));
+  assert.deepEqual([(mode & 0o777).toString(8), uid], ["600", process.getuid?.()]);
+  await runJson(["key", "create", "--name", "by the operator"], { cwd });
+  assert.deepEqual(actorsIn(cwd, "key.create"), [{ type: "operator" }]);
+  // The server itself has written it: no other process has opened the database.
+  assert.equal(existsSync(join(cwd, "data/command.sock")), false);
+  server.signal("SIGTERM");
+  assert.equal(await server.ended(), 0);
+  assert.equal(existsSync(join(cwd, "data/prism.sock")), false, "the socket goes with its server");
+});
+
+test("without a server the same command works in its own process, and the next server goes on from there", async (t) => {
+  const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
+  const made = await runJson<{ id: string }>(["user", "create", "--username", "ann"], { cwd });
+  const { users } = await runJson<{ users: { id: string }[] }>(["user", "list", "--username", "ann"], { cwd });
+  assert.deepEqual(
+    users.map(({ id }) => id),
+    [made.id],
+  );
+  assert.equal(existsSync(join(cwd, "data/command.sock")), false);
+  await serving(t, cwd);
+  assert.equal((await runJson<{ users: unknown[] }>(["user", "list", "--username", "ann"], { cwd })).users.length, 1);
+});
+
+test("a socket that kill -9 has left is no server: commands work, and the next server replaces it", async (t) => {
+  const cwd = temporaryDir(t);
+  const server = await serving(t, cwd);
+  server.signal("SIGKILL");
+  await server.ended();
+  assert.ok(existsSync(join(cwd, "data/prism.sock")), "it is still there");
+  await runJson(["user", "create", "--username", "ann"], { cwd });
+  await serving(t, cwd);
+  assert.equal((await runJson<{ users: unknown[] }>(["user", "list", "--username", "ann"], { cwd })).users.length, 1);
+});
+
+test("a second server is refused and leaves the socket of the first alone", async (t) => {
+  const cwd = temporaryDir(t);
+  await serving(t, cwd);
+  const second = await runCli(["serve", "--port", "0"], { cwd });
+  assert.deepEqual([second.status, /another Prism holds the data directory/.test(second.stderr)], [4, true]);
+  await runJson(["user", "list"], { cwd });
+});
+
+test("kill -9 of a command in its own process leaves nothing broken", async (t) => {
+  const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
+  for (let kills = 0; kills < 3; kills++) {
+    const command = new RunningCli(t, ["user", "create", "--username", `killed-${kills}`, "--role", "Admin"], { cwd });
+    await eventually("it has its core", () => existsSync(join(cwd, "data/command.sock")));
+    command.signal("SIGKILL");
+    await command.ended();
+  }
+  await runJson(["user", "create", "--username", "ann", "--role", "Admin"], { cwd });
+  const doctor = await runJson<{ checks: { name: string; status: string }[] }>(["doctor"], { cwd });
+  const failed = doctor.checks.filter(({ status }) => status === "fail");
+  assert.deepEqual(failed, []);
+});
+
+test("commands at the same time wait for one another, and for a server that just starts", async (t) => {
+  const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
+  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd });
+  const names = ["ann", "bob", "cleo"];
+  const made = await Promise.all(names.map((name) => runCli(["user", "create", "--username", name], { cwd })));
+  for (const { status, stderr } of made) assert.equal(status, 0, stderr);
+  await server.until(/Prism is ready/);
+  const { users } = await runJson<{ users: { username: string }[] }>(["user", "list"], { cwd });
+  assert.deepEqual(
+    users
+      .map(({ username }) => username)
+      .filter((name) => names.includes(name))
+      .sort(),
+    names,
+  );
+});
+
+test("tail follows over the socket, across a restart of the server", async (t) => {
+  const cwd = temporaryDir(t);
+  const first = await serving(t, cwd);
+  const tail = new RunningCli(t, ["tail", "--json"], { cwd });
+  const send = (type: string) => overSocket(join(cwd, "data"), "POST", "/api/v1/events", { type });
+  await eventually("it follows", async () => {
+    await send("before");
+    return tail.stdout.includes('"type":"before"');
+  });
+  first.signal("SIGTERM");
+  await first.ended();
+  await tail.until(/trying again/);
+  await serving(t, cwd);
+  await send("after");
+  await tail.until(/"type":"after"/);
+});
+
+test("tail without a server says so", async (t) => {
+  const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
+  const { status, stderr } = await runCli(["tail"], { cwd, env: { PORT: "1" } });
+  assert.deepEqual([status, /cannot reach/.test(stderr)], [4, true], stderr);
+});
+
+test("a data directory whose path is longer than a socket's may be", async (t) => {
+  const cwd = temporaryDir(t);
+  const dataDir = join(cwd, "d".repeat(130));
+  mkdirSync(dataDir);
+  const server = await serving(t, cwd, ["--data-dir", dataDir]);
+  assert.ok(existsSync(join(dataDir, "prism.sock")));
+  await runJson(["user", "create", "--username", "ann", "--data-dir", dataDir], { cwd });
+  server.signal("SIGTERM");
+  await server.ended();
+  await runJson(["user", "create", "--username", "bob", "--data-dir", dataDir], { cwd });
+});
+
+const NOBODY = 65_534;
+
+/**
+ * A directory that another user may enter; undefined where this test runs as a user who cannot
+ * become another.
+ */
+function openDir(t: TestContext): string | undefined {
+  if (process.getuid?.() !== 0) {
+    t.diagnostic("needs root to run a command as another user");
+    return undefined;
+  }
+  const dir = mkdtempSync("/tmp/prism-test-");
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  chmodSync(dir, 0o755);
+  return dir;
+}
+
+/** Runs a copy of the executable as a user who owns nothing. */
+function runAsNobody(cwd: string, args: readonly string[], more: Record<string, string> = {}, input = "") {
+  const program = join(cwd, "prism");
+  if (!existsSync(program)) cpSync("dist/prism", program);
+  const env = { PATH: process.env["PATH"] ?? "", HOME: cwd, PRISM_CONFIG_DIR: join(cwd, "etc"), ...more };
+  return spawnSync(program, args, { cwd, uid: NOBODY, gid: NOBODY, encoding: "utf8", env, input });
+}
+
+test("another user gets no further than an error that names the owner", async (t) => {
+  const cwd = openDir(t);
+  if (cwd === undefined) return;
+  const server = await serving(t, cwd);
+  chmodSync(join(cwd, "data"), 0o755);
+  const refused = runAsNobody(cwd, ["user", "list"]);
+  assert.equal(refused.status, 4, refused.stderr);
+  assert.match(refused.stderr, /the server of \S+ is another user's: run sudo -u root \S*prism/);
+  const [, url = ""] = /Prism is ready: (\S+?)\/?\s/.exec(server.stderr) ?? [];
+  const { token } = await runJson<{ token: string }>(["token", "create", "--user", "dev"], { cwd });
+  const byToken = runAsNobody(cwd, ["rules", "list", "--json"], { PRISM_TOKEN: token, PORT: new URL(url).port });
+  assert.equal(byToken.status, 0, byToken.stderr);
+});
+
+test("what root does in the service's data directory belongs to the service afterwards", async (t) => {
+  const cwd = openDir(t);
+  if (cwd === undefined) return;
+  await makeDatabase({ cwd });
+  const data = join(cwd, "data");
+  for (const name of ["", "prism.db", "secrets.json", "prism.lock", "prism.db.lock"])
+    if (existsSync(join(data, name))) chownSync(join(data, name), NOBODY, NOBODY);
+  await runJson(["user", "create", "--username", "ann"], { cwd });
+  for (const name of ["prism.db", "audit.head"]) assert.equal(statSync(join(data, name)).uid, NOBODY, name);
+  const asService = runAsNobody(cwd, ["user", "list", "--json"]);
+  assert.deepEqual([asService.status, /"ann"/.test(asService.stdout)], [0, true], asService.stderr);
+});
+
+test("a program that owns the socket of another user's directory is not trusted", async (t) => {
+  const cwd = openDir(t);
+  if (cwd === undefined) return;
+  const data = join(cwd, "data");
+  mkdirSync(data);
+  chmodSync(data, 0o755);
+  // A socket of root that anyone may open, as a trap would be.
+  let isAsked = false;
+  const trap = createServer(() => {
+    isAsked = true;
+  }).listen(join(data, "prism.sock"));
+  t.after(() => trap.close());
+  await once(trap, "listening");
+  chmodSync(join(data, "prism.sock"), 0o777);
+  writeFileSync(join(data, "prism.db"), "");
+  const { status, stderr } = runAsNobody(cwd, ["user", "passwd", "ann", "--stdin"], {}, "a secret password");
+  assert.deepEqual([status, /is another user's/.test(stderr), isAsked], [4, true, false], stderr);
+});
