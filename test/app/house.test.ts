@@ -60,12 +60,13 @@ test("comments of src cite pages of docs that exist, and no document that is not
   }
 });
 
-/** A page without its tables, names of tests and transcripts (fenced blocks without a language). */
+/** Lines of a page, without tables, names of tests and transcripts (fences without a language). */
 function prose(text: string): string[] {
-  return text
-    .replaceAll(/^```\n[\s\S]*?^```$/gm, "")
-    .split("\n")
-    .filter((line) => !/^(\||\s*<!--)/.test(line));
+  let fence: string | null = null;
+  return text.split("\n").filter((line) => {
+    if (line.startsWith("```")) fence = fence === null ? line : null;
+    return fence !== "```" && !/^(\||\s*<!--)/.test(line);
+  });
 }
 
 test("pages of docs have lines of 100 columns", () => {
