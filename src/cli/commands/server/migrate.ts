@@ -21,7 +21,7 @@ interface Flags {
 export function addMigrate(program: Command): void {
   program
     .command("migrate")
-    .description("bring the database up to date, say where it stands, or make it anew")
+    .description("bring the database up to date, show its migrations, or replace it with an empty one")
     .addArgument(new Argument("[action]", "what to do").choices(["up", "status", "reset"]).default("up"))
     .option("--dry-run", "say what would be done, and do nothing")
     .option("--yes", "reset: do not ask")
