@@ -1,4 +1,5 @@
-// One executable: esbuild bundles -> SEA blob with addons and assets (packed by @yao-pkg/pkg) -> dist/prism
+// One executable: esbuild bundles -> SEA blob with addons and assets (packed by @yao-pkg/pkg) ->
+// dist/prism
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -15,7 +16,7 @@ const output = join(root, "dist", "prism");
 const require = createRequire(import.meta.url);
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
-/** The oldest line of Node that gets security fixes; 20 has had none since April 2026. */
+/** The oldest Node release line with security fixes; 20 has had none since April 2026. */
 const OLDEST_SUPPORTED_NODE = 22;
 
 const ASSETS = {
@@ -31,13 +32,13 @@ const ASSETS = {
   ...Object.fromEntries([...manualFiles(), ...serviceFiles()].map((file) => [file, file])),
 };
 
-/** The pages of `prism docs` and /docs, under their names in the repository. */
+/** The pages of `prism docs` and /docs, with their names in the repository. */
 function manualFiles() {
   const pages = readdirSync(join(root, "docs"), { recursive: true }).filter((name) => name.endsWith(".md"));
   return ["README.md", "CHANGELOG.md", ...pages.map((name) => `docs/${name.replaceAll("\\", "/")}`)];
 }
 
-/** What `prism service install` installs. */
+/** The files that `prism service install` installs. */
 function serviceFiles() {
   const entries = readdirSync(join(root, "deploy/systemd"), { recursive: true, withFileTypes: true });
   return entries
@@ -45,7 +46,7 @@ function serviceFiles() {
     .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll("\\", "/"));
 }
 
-/** Replaces the packages that look for their addon on disk, and the optional ones that are not there. */
+/** Replaces packages that search for their addon on disk, and missing optional packages. */
 const packedNatives = {
   name: "packed-natives",
   setup(build) {
@@ -53,7 +54,8 @@ const packedNatives = {
       bindings: "module.exports = (name) => globalThis.__packed.native(name);",
       "node-gyp-build": 'module.exports = () => globalThis.__packed.native("bcrypt.node");',
       "uWebSockets.js": 'module.exports = globalThis.__packed.native("uws.node");',
-      // Optional packages of ws and debug: asked of the executable's own require, they would make Node print a warning.
+      // Optional packages of ws and debug: loading them with the executable's own require would
+      // make Node print a warning.
       bufferutil: 'throw new Error("absent");',
       "utf-8-validate": 'throw new Error("absent");',
       "supports-color": 'throw new Error("absent");',
@@ -81,7 +83,10 @@ await pack({
 });
 report();
 
-/** The addons for exactly this platform and Node; loaded here once, so that a machine where they do not run says so now. */
+/**
+ * The addons for exactly this platform and Node. They are loaded once, so that the build fails on a
+ * machine where they do not run.
+ */
 function findNatives() {
   const abi = process.versions.modules;
   adaptAddon();
@@ -91,7 +96,8 @@ function findNatives() {
     "better_sqlite3.node": join(root, "node_modules/better-sqlite3/build/Release/better_sqlite3.node"),
   };
   for (const [name, file] of Object.entries(files)) {
-    const remedy = `Build with Node 22 (see .nvmrc), or run npm run release; this is Node ${process.versions.node} on ${process.platform}-${process.arch}.`;
+    const here = `Node ${process.versions.node} on ${process.platform}-${process.arch}`;
+    const remedy = `Build with Node 22 (see .nvmrc), or run npm run release; this is ${here}.`;
     if (!existsSync(file)) fail(`${name}: there is no addon for this platform and Node (ABI ${abi}).\n${remedy}`);
     try {
       process.dlopen({ exports: {} }, file);
@@ -115,7 +121,7 @@ async function bundle(natives) {
     platform: "node",
     format: "cjs",
     target: "node20",
-    // What is imported late is in the bundle, or Node's own: the executable's script has no importer.
+    // Late imports are in the bundle or built into Node: the executable's script has no importer.
     supported: { "dynamic-import": false },
     minify: true,
     legalComments: "none",
@@ -154,14 +160,16 @@ async function bundle(natives) {
 }
 
 /**
- * Packs the very Node that runs this build: no download, and the same result on a machine without internet. pkg's command line cannot say
- * that, its own SEA function can; it is not a documented interface, so its version is pinned.
+ * Packs the Node that runs this build: no download, and the same result on a machine without
+ * internet. pkg's command line cannot do that; its SEA function can. It is not a documented
+ * interface, so its version is pinned.
  */
 async function pack(assets) {
   const temporary = `${output}.tmp`;
   rmSync(temporary, { force: true });
   const sea = require("@yao-pkg/pkg/lib-es5/sea.js").default;
-  // pkg runs `node --experimental-sea-config` and `npx postject`: both must be ours, and without network.
+  // pkg runs `node --experimental-sea-config` and `npx postject`: both must be the local ones,
+  // without network.
   process.env.PATH = [dirname(process.execPath), join(root, "node_modules/.bin"), process.env.PATH].join(delimiter);
   process.env.TMPDIR = work;
   const platform = { darwin: "macos", win32: "win" }[process.platform] ?? "linux";
@@ -174,11 +182,13 @@ async function pack(assets) {
       useSnapshot: false,
       useCodeCache: true,
       assets,
-      // Relative to pkg's own folder .build/pkg-sea/<n>, so that no path of this machine gets into the executable.
+      // Relative to pkg's own folder .build/pkg-sea/<n>, so that the executable contains no path of
+      // this machine.
       main: "../../main.js",
     },
   });
-  // pkg swallows a failed injection and would leave a copy of plain Node: the proof is that it runs and says who it is.
+  // pkg ignores a failed injection and leaves a copy of plain Node, so the executable is run to
+  // check its version.
   const answer = execFileSync(temporary, ["--version"], { encoding: "utf8" }).trim();
   if (answer !== version) fail(`the packed executable answered ${answer}, not ${version}`);
   renameSync(temporary, output);

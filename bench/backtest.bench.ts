@@ -1,6 +1,6 @@
 /**
- * A backtest over a million stored events, alone and beside ingest; and that ingest beside the same
- * without a backtest.
+ * A backtest over a million stored events, alone and during ingest, and the same ingest without a
+ * backtest.
  */
 import { call, eventBodies, setUp } from "./lib/prism-setup.ts";
 import { startPrism } from "./lib/processes.ts";
@@ -55,7 +55,7 @@ report("backtest", `${STORED} stored events; ${CONNECTIONS} connections of singl
   },
 ]);
 
-/** Over the API, as producers do. */
+/** Over the API, like a producer. */
 async function fill(): Promise<void> {
   for (let from = 0; from < STORED; from += EVENTS_PER_REQUEST) {
     const lines = Array.from({ length: EVENTS_PER_REQUEST }, (_, i) => {

@@ -1,9 +1,9 @@
 /**
- * Ten thousand clients that connect at once, each a user of its own with a token that the server
- * has not seen yet: a hundred handshakes under way at a time, the next one as soon as one is done.
- * Beside it bare uWebSockets.js, which lets everybody in, in turns. Meanwhile others send events at
- * a steady pace; what they feel stands beside what they felt before, for the clients take time from
- * them on the bare server too.
+ * Ten thousand clients connect at once, each as a different user with a token that the server has
+ * not seen yet: a hundred concurrent handshakes, the next one as soon as one is done. Compared in
+ * turns with bare uWebSockets.js, which accepts every client. Meanwhile other clients send events
+ * at a steady pace. Their latency is reported next to the latency before the storm, because the
+ * clients compete for processor time on the bare server, too.
  */
 import type { Follows } from "./lib/clients/client.ts";
 import { chosenProtocols, PROTOCOLS, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
@@ -18,7 +18,7 @@ import { type Connects, loadSwarm } from "./lib/start-swarm.ts";
 const [SOCKETS = 10_000] = numbersFrom("BENCH_SOCKETS", [10_000]);
 const PROBES_PER_SECOND = 200;
 const PROBE_CONNECTIONS = 8;
-/** No storm takes as long. */
+/** No storm takes longer. */
 const MAX_PROBES = 120 * PROBES_PER_SECOND;
 const ALL = [...new Set([...protocolsThatFollow("user"), ...protocolsThatFollow("project")])];
 
@@ -48,7 +48,7 @@ report(
   [...storms].map(([workload, all]) => row(workload, all)),
 );
 
-/** Welcomed only, as the bare server's are, and following what a client would. */
+/** Connected only, as on the bare server, and subscribed as a real client. */
 function workloadsOf(protocol: ProtocolName): Workload[] {
   const follows: readonly Follows[] = PROTOCOLS[protocol].follows;
   const usual = { protocol, follows: follows[0] ?? "nothing" };
@@ -63,8 +63,8 @@ async function onPrism(workload: Workload, { dir, peopleFile }: Crowd): Promise<
 
 async function onBare(workload: Workload): Promise<Storm> {
   const server = await startProgram("lib/bare-publish.ts", [], { cpus: "0" });
-  // What is published there is published to all ten thousand; Prism's events have nobody who
-  // follows them.
+  // The bare server publishes each probe to all ten thousand clients; Prism's events have no
+  // subscriber.
   return storm(server, workload, onePerson(server.dir, "nobody", ""), {}, "/unheard");
 }
 
@@ -83,7 +83,7 @@ async function storm(
     perSecond: PROBES_PER_SECOND,
     connections: PROBE_CONNECTIONS,
   };
-  // The first one only warms up.
+  // Warm-up.
   await runPaced({ ...probe, count: PROBES_PER_SECOND });
   const { answers: before } = await runPaced({ ...probe, count: SECONDS * PROBES_PER_SECOND });
   const loaded = await loadSwarm({ ...workload, port, peopleFile, sockets: SOCKETS });

@@ -1,7 +1,7 @@
 /**
- * What connections cost in memory while nothing happens: ten thousand of each protocol, of as many
- * users, each following what its client would (its user's own stream, or the project `default`),
- * after long enough for heartbeats to have gone by. Beside them bare uWebSockets.js.
+ * Memory of idle connections: ten thousand of each protocol, each of a different user and with the
+ * subscription of a typical client (the user's own stream, or the project `default`), measured
+ * after several heartbeats. Compared with bare uWebSockets.js.
  */
 import { chosenProtocols, PROTOCOLS, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
 import { PUSHER_ENVIRONMENT } from "./lib/clients/pusher.ts";
@@ -12,7 +12,7 @@ import { numbersFrom, type Row, report, round } from "./lib/report.ts";
 import { startSwarm } from "./lib/start-swarm.ts";
 
 const [SOCKETS = 10_000] = numbersFrom("BENCH_SOCKETS", [10_000]);
-/** Prism pings after 30 s of silence, Socket.IO after 25. */
+/** Prism pings after 30 s of silence, Socket.IO after 25 s. */
 const [IDLE_SECONDS = 45] = numbersFrom("BENCH_IDLE_SECONDS", [45]);
 const ALL = [...new Set([...protocolsThatFollow("user"), ...protocolsThatFollow("project")])];
 
@@ -39,7 +39,7 @@ async function idle(server: Server, protocol: ProtocolName, peopleFile: string):
   const connected = residentMiB(server.pid);
   await new Promise((resolve) => setTimeout(resolve, IDLE_SECONDS * 1000));
   const after = residentMiB(server.pid);
-  // A connection that was lost meanwhile costs nothing: that would be told here.
+  // Fails if a connection was lost meanwhile: it would use no memory.
   await swarm.stop();
   await server.stop();
   return {

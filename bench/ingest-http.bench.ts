@@ -1,7 +1,7 @@
 /**
- * Durable ingest over HTTP through the whole pipeline, every answer after its commit is on disk,
- * beside a bare uWebSockets.js echo that parses the same bodies, in turns. Both servers may use all
- * cores but for the echo, which is one thread; the load is pinned to the last core.
+ * Durable ingest over HTTP through the whole pipeline, each response after its commit is on disk.
+ * Compared in turns with a bare uWebSockets.js echo that parses the same bodies. Prism may use all
+ * cores; the echo has one thread. The load generator is pinned to the last core.
  */
 import { addRules, eventBodies, setUp } from "./lib/prism-setup.ts";
 import { startPrism, startProgram } from "./lib/processes.ts";
@@ -10,9 +10,7 @@ import { type LoadResult, runWrk } from "./lib/wrk.ts";
 
 const CONNECTIONS = [1, 64, 256, 1024];
 const RULES = [10, 1000, 10_000];
-/**
- * For the engine to compile what is hot, and the writer to move to its thread; both servers get it.
- */
+/** Lets the engine compile hot code and the writer move to its thread; both servers get it. */
 const WARM_UP_SECONDS = 1;
 
 interface Samples {

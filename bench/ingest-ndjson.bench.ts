@@ -1,6 +1,6 @@
 /**
- * NDJSON ingest through the whole pipeline beside raw better-sqlite3 batch inserts of the same rows
- * into the same tables, in turns.
+ * NDJSON ingest through the whole pipeline, compared in turns with raw better-sqlite3 batch inserts
+ * of the same rows into the same tables.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -53,8 +53,8 @@ async function ndjson(): Promise<number> {
 }
 
 /**
- * One synchronous loop, one durable commit for each thousand events with what the one in a hundred
- * brings. @returns events a second
+ * One synchronous loop with one durable commit per thousand events, including the notifications of
+ * one event in a hundred. @returns events per second
  */
 function rawInserts(): number {
   const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));

@@ -1,6 +1,6 @@
 /**
- * A hundred thousand jobs that do nothing: enqueued one by one, then drained, beside plainjob, a
- * queue on the same SQLite binding.
+ * A hundred thousand jobs without work: enqueued one by one, then drained. Compared with plainjob,
+ * a queue on the same SQLite binding.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,7 +12,7 @@ import { median, ROUNDS, type Row, report, round } from "./lib/report.ts";
 
 const JOBS = Number(process.env["BENCH_JOBS"] ?? 100_000);
 const PAYLOAD = { to: "user-0001", subject: "hello", note: "nothing happens" };
-/** Enqueue calls that wait for their commit at a time. */
+/** Concurrent enqueue calls, each waiting for its commit. */
 const CALLERS = 500;
 
 interface Rates {

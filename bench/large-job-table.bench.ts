@@ -1,6 +1,6 @@
 /**
- * What a large job table costs: a million timers that wait (start, memory), and ten million jobs
- * that are over (claims), beside an empty table.
+ * Cost of a large job table: a million pending timers (start, memory) and ten million finished jobs
+ * (claims), compared with an empty table.
  */
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -73,8 +73,8 @@ function directory(jobs: number, state: "scheduled" | "succeeded"): string {
   const file = join(dir, "prism.db");
   migrateFile(file);
   const now = Date.now();
-  // Waiting ones spread over a year from tomorrow; those that are over, over the last six days, so
-  // that none is removed meanwhile.
+  // Pending jobs are spread over a year from tomorrow. Finished ones are spread over the last six
+  // days, so that retention removes none meanwhile.
   const runAt = (n: number): number =>
     state === "scheduled" ? now + DAY_MS + ((n * 7919) % 365) * DAY_MS + n : now - Math.floor((n / jobs) * 6 * DAY_MS);
   fillJobs(file, { count: jobs, state, runAt });

@@ -1,6 +1,6 @@
 /**
- * Ingest into a store that already holds two million events, beside the same load on an empty one,
- * in turns.
+ * Ingest into a store with two million events, compared in turns with the same load on an empty
+ * store.
  */
 import { join } from "node:path";
 import { uuidv7 } from "../src/core/ids.ts";
@@ -50,9 +50,9 @@ async function ingest(stored: number): Promise<number> {
 }
 
 /**
- * Puts old events in beside the running server, below the numbers it will give: a benchmark may do
- * what a feature must not. They are spread over types, so that the index by type is as wide as in a
- * store that has grown for weeks.
+ * Inserts old events directly into the database of the running server, with lower numbers than it
+ * will assign; only a benchmark may do that. They have many types, so that the index by type is as
+ * wide as in a store that has grown for weeks.
  */
 function fill(file: string, projectId: string, count: number): void {
   const db = openForWriting({ file, busyTimeoutMs: 5000 });

@@ -1,9 +1,9 @@
 /**
- * A thousand events of one project to a thousand and to ten thousand connections, stored and live,
- * beside bare uWebSockets.js that publishes messages of the same size for each request, in turns.
- * In both, requests wait until every client has had what was sent some requests before: what piles
- * up in the kernel would else be measured. With the rates stands what a message costs the server's
- * own processor time, which also compares where the clients are the slower side.
+ * A thousand events of one project to a thousand and to ten thousand connections, stored and live.
+ * Compared in turns with bare uWebSockets.js, which publishes messages of the same size for each
+ * request. Requests wait until every client has received the messages of some requests before;
+ * otherwise the kernel's buffers would be measured. The processor time of the server per message is
+ * reported with the rates: it is comparable even if the clients are the bottleneck.
  */
 import { chosenProtocols, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
 import { onePerson } from "./lib/crowd.ts";
@@ -15,14 +15,14 @@ import { type SwarmOptions, startSwarm } from "./lib/start-swarm.ts";
 const SOCKETS = numbersFrom("BENCH_SOCKETS", [1000, 10_000]);
 const [EVENTS = 1000] = numbersFrom("BENCH_EVENTS", [1000]);
 const BATCH = 10;
-/** Requests under way, so that a commit is waited for while the batch before it is sent. */
+/** Concurrent requests: while one waits for its commit, the batch before it is sent. */
 const REQUESTS = 2;
 /**
- * Events that a client may be behind: 40 KB, which is less than where Prism turns from its socket
- * to its log.
+ * Events that a client may lag: 40 KB, less than the limit at which Prism switches from the socket
+ * to the log.
  */
 const WINDOW = 50;
-/** What an event of this benchmark is on the wire of /ws. */
+/** Size of an event of this benchmark on /ws. */
 const MESSAGE_BYTES = 790;
 
 interface FanOut {

@@ -1,7 +1,7 @@
 /**
- * Event ingest while 32 clients log in as fast as they can, beside the same server without them.
- * Each has an account and an address of its own and the right password, so that nothing but the
- * hashing itself slows it down; the request limits are off.
+ * Event ingest while 32 clients log in as fast as they can, compared with the same server without
+ * them. Each client has its own account, address and correct password, and request limits are off,
+ * so that only password hashing limits it.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -32,7 +32,7 @@ for (let i = 0; i < ROUNDS; i++) {
       headers: { "Content-Type": "application/json", "X-API-Key": apiKey },
       bodies: eventBodies(),
     });
-  // The first one only warms up: the engine, and the writer's move to its thread.
+  // Warm-up of the engine; the writer moves to its thread.
   await load();
   quiet.push(await load());
   const flood = startFlood(server.url);

@@ -1,7 +1,7 @@
 /**
- * How long one logout holds the main loop of the server beside connected native sockets of other
- * users: processor time of the main thread in the second after it, less that of a second without a
- * logout. It is all there is to do, so no single turn of the loop takes longer.
+ * How long one logout blocks the main loop of a server with connected native sockets of other
+ * users: processor time of the main thread in the second after it, minus that of a second without a
+ * logout. This bounds the longest single turn of the loop.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { makeCrowd } from "./lib/crowd.ts";
@@ -11,7 +11,7 @@ import { startSwarm } from "./lib/start-swarm.ts";
 
 const SOCKETS = numbersFrom("BENCH_SOCKETS", [0, 2000, 10_000]);
 const [LOGOUTS = 15] = numbersFrom("BENCH_LOGOUTS", [15]);
-/** Before it the first logouts compile what they run. */
+/** The first logouts compile their code. */
 const WARM_UPS = 5;
 const WINDOW_MS = 1000;
 
@@ -46,7 +46,7 @@ async function measure(sockets: number): Promise<Row> {
   };
 }
 
-/** What a window costs that begins with `act`. */
+/** Processor time of a window that starts with `act`. */
 async function held({ pid }: Server, act: () => Promise<void>): Promise<number> {
   const before = mainThreadMs(pid);
   await act();
@@ -63,10 +63,7 @@ async function logOut(server: Server, token: string): Promise<void> {
   if (status !== 204) throw new Error(`a logout was answered ${status}`);
 }
 
-/**
- * Processor time of the thread that runs the loop, in ms (proc_pid_schedstat: the first field, in
- * ns).
- */
+/** Processor time of the main thread in ms (proc_pid_schedstat: the first field, in ns). */
 function mainThreadMs(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "latin1").split(" ")[0]) / 1e6;
 }

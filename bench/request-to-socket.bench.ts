@@ -1,8 +1,8 @@
 /**
- * How long it takes from a request to the message at a socket: single events at a fixed pace, with
- * a hundred rules of which one fires for one event in a hundred; an event of the project, and the
- * notification it brings about on its recipient's own stream. Beside it bare uWebSockets.js, which
- * publishes each body as it is and stores nothing, at the same pace, in turns. Times count from
+ * Latency from a request to the message on a socket: single events at a fixed pace, with a hundred
+ * rules of which one fires for one event in a hundred. Measured for an event of the project, and
+ * for its notification on the recipient's own stream. Compared in turns with bare uWebSockets.js at
+ * the same pace, which publishes each body unchanged and stores nothing. Times are measured from
  * when a request was due.
  */
 import { chosenProtocols, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
@@ -98,7 +98,7 @@ async function throughBare(): Promise<PacedResult> {
   return result;
 }
 
-/** Latencies are no latencies while messages are missing. */
+/** Latencies are only valid if no message is missing. */
 function requireAll({ messages }: PacedResult, listeners: PacedPlan["listeners"]): void {
   for (const [i, { protocol, follows }] of listeners.entries()) {
     const wanted = follows === "project" ? EVENTS : Math.ceil(EVENTS / 100);
@@ -107,7 +107,7 @@ function requireAll({ messages }: PacedResult, listeners: PacedPlan["listeners"]
   }
 }
 
-/** A hundred bodies of 281 bytes; the first one fires. */
+/** A hundred bodies of 281 bytes; the first one matches a rule. */
 function markedBodies(): string[] {
   return Array.from({ length: 100 }, (_, i) => {
     const event = {

@@ -1,8 +1,8 @@
 /**
- * What rules cost. First one rule: Prism's closures beside the same condition as plain JavaScript
- * (`new Function`) and as expr-eval's own evaluator. Then many: RuleIndex beside asking every rule,
- * for shapes of rules that a real set is a mixture of. Figures of one run belong together; the
- * machine's speed is in all of them.
+ * Cost of rules. First one rule: Prism's closures, the same condition as plain JavaScript (`new
+ * Function`), and expr-eval's own evaluator. Then many: RuleIndex compared with evaluating every
+ * rule, for several shapes of rules. Compare only figures of one run: all depend on the speed of
+ * the machine.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
@@ -20,7 +20,7 @@ const SIZES = [10, 1_000, 10_000];
 const EVENTS = 4_096;
 const RESULTS = new URL("./results/rule-match.json", import.meta.url);
 
-/** Median over rounds of the nanoseconds one call of `work` takes; `work` gets a running number. */
+/** Median over rounds of the nanoseconds per call of `work`, which gets a running number. */
 function measure(work: (turn: number) => unknown): number {
   const rounds: number[] = [];
   let turn = 0;
@@ -35,7 +35,7 @@ function measure(work: (turn: number) => unknown): number {
       batch = Math.min(batch * 2, 1 << 14);
       elapsed = performance.now() - start;
     }
-    // The first round is for the compiler.
+    // The first round is a warm-up.
     if (round >= 0) rounds.push((elapsed * 1e6) / calls);
   }
   return rounds.sort((a, b) => a - b)[Math.floor(rounds.length / 2)] ?? Number.NaN;
@@ -59,7 +59,7 @@ function makeEvent(turn: number, overrides: Partial<RuleEvent>): RuleEvent {
 function benchOneRule(): Record<string, number> {
   const typical = "event.type == 'payment' && event.amount > 1000 && event.payload.status != 'ok'";
   const events = Array.from({ length: 64 }, (_, turn) => {
-    // Through JSON, as every payload comes.
+    // Through JSON, like every payload.
     const payload = JSON.parse(
       JSON.stringify({
         user: `u${turn}`,
@@ -160,7 +160,7 @@ function benchShape(shape: Shape, rules: number): ShapeFigures {
   }
   const buildMs = performance.now() - start;
 
-  // Half of the events are of a type that rules wait for.
+  // Half of the events are of a type that has rules.
   const events = Array.from({ length: EVENTS }, (_, turn) => {
     return makeEvent(turn, {
       type: turn % 2 === 0 ? `type.${(turn * 13) % 200}` : `other.${turn % 200}`,

@@ -1,6 +1,6 @@
 /**
- * Time from launching the executable to its first answer, and its memory after a quiet while,
- * beside a bare uWebSockets.js server on the same Node.
+ * Time from starting the executable to its first response, and its memory when idle, compared with
+ * a bare uWebSockets.js server on the same Node.
  */
 
 import { spawn } from "node:child_process";
@@ -16,8 +16,7 @@ const PORT = 39_871;
 const root = join(import.meta.dirname, "..");
 
 const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
-// As somebody who has downloaded it: how a file was written decides how much of it is mapped, by 15
-// MiB.
+// A copy, like a download: how a file was written changes the mapped part of it by 15 MiB.
 const executable = join(dir, "prism");
 copyFileSync(join(root, "dist/prism"), executable);
 const prism = await measure(
@@ -52,7 +51,7 @@ async function measure(
       env: { ...process.env, NODE_ENV: "development" },
     });
     await firstAnswer(path);
-    // The first start makes the database and unpacks the addons.
+    // The first start creates the database and unpacks the addons.
     if (i > 0) times.push(performance.now() - startedAt);
     if (i === STARTS - 1) {
       await new Promise((resolve) => setTimeout(resolve, IDLE_MS));

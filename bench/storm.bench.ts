@@ -1,7 +1,7 @@
 /**
- * Ingest while every event matches a rule that holds all but three of them back, beside events that
- * match nothing, on the same server. First at a fixed pace, where what one event takes is felt: ten
- * thousand events within four seconds. Then as many as it takes, where the rate is the figure.
+ * Ingest while every event matches a rule that suppresses all but three of them, compared with
+ * events without a match on the same server. First at a fixed pace, which shows the cost of one
+ * event: ten thousand events within four seconds. Then at the maximum rate.
  */
 import { call, type Setup, setUp } from "./lib/prism-setup.ts";
 import { type Server, startPrism } from "./lib/processes.ts";
@@ -17,7 +17,7 @@ interface Pair<T> {
   readonly quiet: T[];
   readonly storm: T[];
   /** Notifications of each round. */
-  readonly told: number[];
+  readonly notified: number[];
 }
 
 const paced = await rounds<PacedResult>((server, { apiKey }, type, isWarmUp) =>
@@ -47,23 +47,23 @@ report(
   [
     row(`${pace}: nothing matches`, paced.quiet.map(figuresOf), 0),
     {
-      ...row(`${pace}: everything matches, all but 3 held back`, paced.storm.map(figuresOf), median(paced.told)),
+      ...row(`${pace}: everything matches, all but 3 suppressed`, paced.storm.map(figuresOf), median(paced.notified)),
       "p99 / quiet": round(median(ratios), 2),
       "of each round": ratios.map((ratio) => ratio.toFixed(2)).join(" "),
     },
     row(`${closed}: nothing matches`, saturated.quiet, 0),
-    row(`${closed}: everything matches, all but 3 held back`, saturated.storm, median(saturated.told)),
+    row(`${closed}: everything matches, all but 3 suppressed`, saturated.storm, median(saturated.notified)),
   ],
 );
 
 /**
- * Each round has a server of its own, and takes quiet and storm in turns first: what comes second
- * finds a larger log.
+ * Each round has a new server and alternates quiet and storm first, because the second one runs on
+ * a larger log.
  */
 async function rounds<T>(
   load: (server: Server, setup: Setup, type: string, isWarmUp: boolean) => Promise<T>,
 ): Promise<Pair<T>> {
-  const pair: Pair<T> = { quiet: [], storm: [], told: [] };
+  const pair: Pair<T> = { quiet: [], storm: [], notified: [] };
   for (let i = 0; i < ROUNDS; i++) {
     const server = await startPrism();
     const setup = await setUp(server);
@@ -73,12 +73,12 @@ async function rounds<T>(
       targetUsers: [setup.userId],
       suppression: { count: 3, windowMs: 60_000 },
     });
-    // The engine warms up, and the writer moves to its thread.
+    // Warm-up of the engine; the writer moves to its thread.
     await load(server, setup, "warm", true);
     const order = i % 2 === 0 ? (["quiet", "storm"] as const) : (["storm", "quiet"] as const);
     for (const type of order) pair[type].push(await load(server, setup, type, false));
     const unread = (await call(server, "GET", "/api/v1/notifications/unread-count", setup.token)) as { count: number };
-    pair.told.push(unread.count);
+    pair.notified.push(unread.count);
     await server.stop();
   }
   return pair;

@@ -1,6 +1,6 @@
 /**
- * Ten thousand timers that are due within ten seconds: how late each runs, beside Node's own
- * setTimeout and plainjob, in the same process one after the other.
+ * Ten thousand timers that are due within ten seconds: the lateness of each, compared with Node's
+ * own setTimeout and plainjob, one after the other in the same process.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,7 +12,7 @@ import { median, ROUNDS, type Row, report, round } from "./lib/report.ts";
 
 const TIMERS = Number(process.env["BENCH_TIMERS"] ?? 10_000);
 const WITHIN_MS = 10_000;
-/** So that all are made before the first is due. */
+/** All timers are created before the first one is due. */
 const HEAD_START_MS = 5000;
 
 interface Lateness {
@@ -26,7 +26,7 @@ for (let i = 0; i < ROUNDS; i++) {
   await add("prism", prism);
   await add("setTimeout, nothing stored", bare);
 }
-// Once: it looks for due jobs once a second, and takes them one by one.
+// Only one round: plainjob polls for due jobs once per second and takes them one by one.
 await add("plainjob", plainjob);
 const rows: Row[] = Object.entries(runs).map(([program, all]) => ({
   program,
@@ -42,7 +42,7 @@ async function add(name: string, run: () => Promise<number[]>): Promise<void> {
   runs[name] = [...(runs[name] ?? []), { p50: at(0.5), p99: at(0.99), max: at(1) }];
 }
 
-/** Milliseconds since 1970 with their fractions. */
+/** Milliseconds since 1970 with fractions. */
 function now(): number {
   return performance.timeOrigin + performance.now();
 }
@@ -89,7 +89,7 @@ async function plainjob(): Promise<number[]> {
   return late;
 }
 
-/** @param begin sets the timers, and is told what to call as each runs. */
+/** @param begin sets the timers and gets a callback to call as each runs. */
 function collected(begin: (ran: (runAt: number) => void) => void): Promise<number[]> {
   const late: number[] = [];
   return new Promise((resolve) => {

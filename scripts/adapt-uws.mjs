@@ -1,7 +1,11 @@
 // Adapts the prebuilt uWebSockets addon for this platform, in node_modules:
-// - What it answers before Prism sees a request (HTTP/1.0, an unreadable head) becomes JSON that names no library. It has no setting for that.
-// - On Linux, three functions of glibc 2.38 become their older equivalents, so that Node 22 works where glibc is older (2.36 and newer).
-// The bytes keep their length. Running it again changes nothing; bytes that are not as expected are an error, for then the library has changed.
+// - Its own responses before Prism gets a request (HTTP/1.0, an invalid head) become JSON that does
+//   not name the library. It has no setting for that.
+// - On Linux, three functions of glibc 2.38 are replaced by their older equivalents, so that Node
+//   22 works with older versions of glibc (2.36 and newer).
+//
+// The bytes keep their length. Running it again changes nothing. Unexpected bytes are an error: the
+// library has changed.
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,7 +23,7 @@ const ANSWERS = [
     to: 'HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n{"error":{"code":"HEADERS_TOO_LARGE"}}',
   },
   {
-    // There is no room for a Content-Type.
+    // A Content-Type does not fit.
     from: `HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<h1>Bad Request</h1>${SIGNATURE}`,
     to: 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n{"error":{"code":"VALIDATION_FAILED"}}',
   },
@@ -29,19 +33,20 @@ const ANSWERS = [
   },
 ];
 
-/** The addon of this platform and Node, or another of the package. */
+/** The addon for this platform and Node, or another one of the package. */
 export function addonFile(abi = process.versions.modules) {
   return join(root, `node_modules/uWebSockets.js/uws_${process.platform}_${process.arch}_${abi}.node`);
 }
 
-/** Does nothing where there is no addon; the build reports that. */
+/** Does nothing without an addon; the build reports that. */
 export function adaptAddon(file = addonFile()) {
   // On macOS a changed file would need a new code signature.
   if (!existsSync(file) || process.platform === "darwin") return;
   const bytes = readFileSync(file);
   const isChanged = [replaceAnswers(bytes), process.platform === "linux" && lowerGlibc(bytes)].some(Boolean);
   if (!isChanged) return;
-  // Renamed into position: another checkout may share the file by a hard link, or a process may have it loaded.
+  // Renamed atomically: another checkout may share the file by a hard link, or a process may have
+  // it loaded.
   writeFileSync(`${file}.${process.pid}`, bytes, { mode: 0o755 });
   renameSync(`${file}.${process.pid}`, file);
 }
@@ -64,12 +69,15 @@ const SHT_DYNSYM = 11;
 const SHT_GNU_VERNEED = 0x6ffffffe;
 const SHT_GNU_VERSYM = 0x6fffffff;
 const TOO_NEW = "GLIBC_2.38";
-/** Names that compilers with C23 give to functions of the C library; without it, the older function has this meaning. */
+/** Names of C library functions in C23 builds; the older function has the same meaning. */
 const C23 = "__isoc23_";
-/** The version of glibc that an architecture began with. */
+/** The first version of glibc for each architecture. */
 const BASE = { x64: "GLIBC_2.2.5", arm64: "GLIBC_2.17" };
 
-/** Links `__isoc23_strtol` and its like to `strtol`: they differ only in reading `0b` as binary. ELF-64, little endian. */
+/**
+ * Links `__isoc23_strtol` and similar functions to `strtol`: they differ only in parsing `0b` as
+ * binary. ELF-64, little endian.
+ */
 function lowerGlibc(bytes) {
   const sections = readSections(bytes);
   const symbols = sections.find(({ type }) => type === SHT_DYNSYM);
@@ -89,7 +97,7 @@ function lowerGlibc(bytes) {
     const at = symbols.offset + i * 24;
     const name = textAt(bytes, names.offset + bytes.readUInt32LE(at));
     if (!name.startsWith(C23)) throw new Error(`uWebSockets needs ${name} of ${TOO_NEW}`);
-    // The older name is the rest of the newer one.
+    // The older name is a suffix of the newer one.
     bytes.writeUInt32LE(bytes.readUInt32LE(at) + C23.length, at);
   }
   bytes.copy(bytes, tooNew.at, base.at, base.at + 4);
@@ -112,7 +120,10 @@ function readSections(bytes) {
   });
 }
 
-/** The versions of the C library that the addon needs: where each entry is, its name, and the index that symbols have. */
+/**
+ * The C library versions that the addon needs: position of each entry, its name, and the index that
+ * symbols use.
+ */
 function readNeeded(bytes, { offset }, names) {
   const found = [];
   for (let file = offset; ; file += bytes.readUInt32LE(file + 12)) {

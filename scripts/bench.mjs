@@ -1,4 +1,4 @@
-// Runs every benchmark, or those whose name contains one of the arguments, one after the other.
+// Runs all benchmarks, or those with one of the arguments in their name, one after the other.
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";

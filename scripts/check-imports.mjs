@@ -1,6 +1,7 @@
-// Who may import whom. The core (core config store http live, and module: the interface of modules) imports no feature. A feature imports
-// another one through src/features/<x>/index.ts only, and only if FEATURES lists the pair; the list has no cycles. Files have no cycles
-// either, types included. SQL text is never built from parts.
+// Checks imports. The core (core config store http live, and module: the interface of modules)
+// imports no feature. A feature imports another one through src/features/<x>/index.ts only, and
+// only if FEATURES lists the pair; the list has no cycles. Files have no cycles either, types
+// included. SQL text is never built from parts.
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
@@ -15,7 +16,7 @@ const CORE = {
   client: [],
 };
 const ABOVE = ["app", "cli", "bin"];
-/** What each feature uses of others. */
+/** The features that each feature may import. */
 const FEATURES = {
   audit: [],
   jobs: ["audit"],
@@ -62,11 +63,14 @@ const FEATURES = {
   plugins: ["access", "audit", "events", "jobs", "notifications", "schedules", "sounds", "streams", "timers"],
   status: ["access", "audit", "delivery", "events", "jobs", "plugins", "pusher", "retention", "rules", "streams"],
 };
-/** Threads start in src/worker.ts, which imports each thread's file and nothing else of its feature. */
+/** Threads start in src/worker.ts, which imports only each thread's file of its feature. */
 const THREADS = "src/worker.ts";
-/** The list of features takes each one's routes, which no feature uses of another. */
+/** The list of features imports the routes of each; features do not import each other's routes. */
 const WIRING = "src/app/features.ts";
-/** A command starts in 0.1 s because it loads only the parts of a feature that it needs; through the doors it took 0.16 s. */
+/**
+ * A command starts in 0.1 s because it loads only the files of a feature that it needs; through
+ * index.ts it took 0.16 s.
+ */
 const LOADS_PARTS = ["cli", "bin"];
 const EXCEPTIONS = new Set(["src/core/runtime.ts -> src/worker.ts"]);
 
@@ -114,7 +118,7 @@ function roomOf(file) {
   return { room };
 }
 
-/** Pairs of features that lead back to where they began. */
+/** Cycles in the list of features. */
 function featureCycles() {
   return Object.keys(FEATURES).flatMap((feature) => {
     const found = pathBack(feature, feature, [], new Set());
@@ -142,7 +146,10 @@ function importsOf(file) {
     .filter((target) => target.startsWith("src/") && !target.endsWith(".gen.ts") && exists(target));
 }
 
-/** Cycles of files within a room, types included; between rooms and features the lists above allow none. */
+/**
+ * Cycles of files within a folder, types included; between folders and features the lists above
+ * allow none.
+ */
 function cycles() {
   const found = [];
   const state = new Map();
@@ -165,8 +172,8 @@ function isSameRoom(from, to) {
 }
 
 /**
- * SQL comes from constants, with bound parameters. A template that puts something into a statement is allowed for constants of the code
- * only, which are written in capitals.
+ * SQL is constant text with bound parameters. A template may insert only constants of the code,
+ * which are written in capitals.
  */
 function builtSql(file) {
   const text = readFileSync(join(root, file), "utf8");

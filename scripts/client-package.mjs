@@ -1,5 +1,6 @@
-// Makes the package prism-client from src/client: one file of JavaScript for browsers and Node, one of types, and its package.json.
-// Usage: node scripts/client-package.mjs [folder]; by default dist/prism-client. build.mjs calls it.
+// Builds the package prism-client from src/client: one file of JavaScript for browsers and Node,
+// one of types, and its package.json. Usage: node scripts/client-package.mjs [folder]; by default
+// dist/prism-client. build.mjs calls it.
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -39,7 +40,7 @@ export async function writeClientPackage(folder) {
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** All files in one, of which only what index.ts lets through is exported. */
+/** All files in one; only the exports of index.ts are exported. */
 function clientTypes() {
   const work = mkdtempSync(join(tmpdir(), "prism-types-"));
   try {

@@ -1,5 +1,5 @@
-// Writes the list that makes "drop a file into the folder" work, of migrations/.
-// Runs before every build, test, type check and dev start; a file is rewritten only when its content changes.
+// Writes the list of migrations/, so that a new file in the folder needs no registration. Runs
+// before every build, test, type check and dev start; rewrites a file only if its content changes.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

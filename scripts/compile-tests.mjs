@@ -1,5 +1,5 @@
-// Compiles the tests and the sources they import into a folder, once for all test processes: the TypeScript loader costs each process
-// and each thread a second of processor time.
+// Compiles the tests and the sources they import into a folder, once for all test processes: the
+// TypeScript loader costs each process and each thread a second of processor time.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -8,14 +8,14 @@ import * as esbuild from "esbuild";
 const FOLDERS = ["bench", "bin", "examples", "migrations", "src", "test"];
 const RELATIVE_IMPORT = /\b((?:from|import) ?\(? ?")(\.{1,2}\/[^"\n]+)\.ts(")/g;
 
-/** Writes a `.js` file for each `.ts` file below `root` to the same path below `folder`. */
+/** Compiles each `.ts` file below `root` to a `.js` file at the same path below `folder`. */
 export async function compileTests(root, folder) {
   const files = FOLDERS.flatMap((name) => find(root, name));
   await Promise.all(files.map((file) => compile(root, folder, file)));
   await bundleThreads(folder);
 }
 
-/** One file per role: each server starts threads, and each of them loads all that it imports. */
+/** One file per role: each server starts threads, and each of them loads all its imports. */
 async function bundleThreads(folder) {
   await esbuild.build({
     entryPoints: [join(folder, "src/worker.js")],
@@ -33,7 +33,8 @@ async function bundleThreads(folder) {
 
 async function compile(root, folder, file) {
   const source = join(root, file);
-  // Files that a module reads beside itself stay where they are. In src, `import.meta.url` finds the compiled entry of threads.
+  // Files that a module reads from its own folder are not copied. In src, `import.meta.url` finds
+  // the compiled entry of threads.
   const literals = { "import.meta.dirname": JSON.stringify(dirname(source)) };
   if (!file.startsWith("src/")) literals["import.meta.url"] = JSON.stringify(pathToFileURL(source).href);
   const { code, map } = await esbuild.transform(readFileSync(source, "utf8").replace(RELATIVE_IMPORT, "$1$2.js$3"), {

@@ -1,5 +1,5 @@
-// Writes what derives from the settings in src/config/options.ts: prism.config.example.json, and the table in docs/configuration.md.
-// To be run with tsx (npm run config:docs); a test fails while a file differs.
+// Generates prism.config.example.json and the table in docs/configuration.md from the settings in
+// src/config/options.ts. Run with tsx (npm run config:docs); a test fails if a file differs.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { configTable, exampleConfig } from "../src/config/describe.ts";
@@ -14,7 +14,7 @@ writeFileSync(join(root, "prism.config.example.json"), `${example}\n`);
 const page = join(root, "docs/configuration.md");
 const text = readFileSync(page, "utf8");
 const marked = /(<!-- settings -->\n)[\s\S]*?(\n<!-- end of settings -->)/;
-if (!marked.test(text)) throw new Error("docs/configuration.md has no place for the table");
+if (!marked.test(text)) throw new Error("docs/configuration.md has no markers for the table");
 writeFileSync(
   page,
   text.replace(marked, (_, begin, end) => `${begin}${configTable()}${end}`),

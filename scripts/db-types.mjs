@@ -1,5 +1,6 @@
-// Prints the types of the tables that the migrations make, for src/store/schema/: npm run db:types [-- <table>...]. A test holds that file and the
-// migrations together; which text is one of a few words, and which number is a yes or no, only people know.
+// Prints the types of the tables that the migrations create, for src/store/schema/: npm run
+// db:types [-- <table>...]. A test compares those files with the migrations. Unions of words and
+// booleans must be added by hand: the database has only text and numbers.
 import SqliteDatabase from "better-sqlite3";
 import { migrateUp } from "../src/store/sqlite/migrate.ts";
 

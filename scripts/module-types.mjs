@@ -1,4 +1,5 @@
-// Writes the types that modules are written against, `prism/module`, as one file: src/module/module-api.ts and what it refers to.
+// Writes the types of the module API, `prism/module`, as one file: src/module/module-api.ts and all
+// types it refers to.
 // Usage: node scripts/module-types.mjs [file]; by default dist/module.d.ts. build.mjs calls it.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,12 +10,12 @@ import { dirname, join, resolve } from "node:path";
 const root = join(import.meta.dirname, "..");
 const ENTRY = "module/module-api";
 
-/** Packages whose types the file refers to; whoever compiles a module has them installed. */
+/** Packages whose types the file refers to; compiling a module needs them installed. */
 const PACKAGES = /^import type \{[^}]*\} from "(?:kysely|luxon)";$/gm;
 const OWN_IMPORTS = /^import type \{[^}]*\} from "(\.[^"]+)\.ts";$/gm;
-/** What a file lets through of others, which are in the bundle themselves. */
+/** Re-exports of files that are in the bundle themselves. */
 const LISTS = /^export (?:type )?\{[^}]*\}(?: from "[^"]+")?;$/gm;
-/** Types refer to none, and some to Node's own types. */
+/** Functions are removed: types do not refer to them. */
 const FUNCTIONS = /^(?:\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?export declare function .*(?:\n[ }].*)*$/gm;
 
 export function writeModuleTypes(output) {
@@ -30,7 +31,7 @@ export function writeModuleTypes(output) {
   }
 }
 
-/** Writes the types of a file of src, and of what it imports, each into a file of its own. */
+/** Writes the types of a file of src and of its imports, each into a separate file. */
 export function emitTypes(outDir, entry, more) {
   const tsc = createRequire(import.meta.url).resolve("typescript/package.json");
   const { bin } = JSON.parse(readFileSync(tsc, "utf8"));
@@ -57,7 +58,7 @@ export function emitTypes(outDir, entry, more) {
   execFileSync(process.execPath, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
 }
 
-/** The entry last, each file behind what it refers to. */
+/** Dependencies first, the entry last. */
 function dependenciesOf(work, file, found = []) {
   if (found.includes(file)) return found;
   for (const [, specifier] of read(work, file).matchAll(OWN_IMPORTS))
@@ -66,7 +67,7 @@ function dependenciesOf(work, file, found = []) {
   return found;
 }
 
-/** Only the entry's own exports are exported: a declaration file that has a list of exports hides the rest. */
+/** Only the entry's own exports are exported: a list of exports hides the rest. */
 function bundle(texts) {
   const entry = texts.at(-1);
   const packages = [...new Set(texts.flatMap((text) => text.match(PACKAGES) ?? []))];

@@ -1,4 +1,5 @@
-// Makes the next file of migrations/: npm run db:migrate:new -- add_job_lease. A file that was released never changes; what comes later has a number of its own.
+// Creates the next file of migrations/: npm run db:migrate:new -- add_job_lease. A released file
+// never changes; a later change gets a new number.
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,12 +1,13 @@
-// Makes a checkout ready: installs what package-lock.json says if node_modules is not that, and with `build` makes dist/prism if a source is
-// newer; with `check` it exits 1 if something has to be installed. Quick when nothing has changed. Uses nothing but Node, for it runs before anything is installed.
+// Prepares a checkout: installs packages if node_modules differs from package-lock.json, and with
+// `build` builds dist/prism if a source is newer; with `check` it exits 1 if packages must be
+// installed. Fast if nothing has changed. Uses Node only, because it runs before the installation.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { adaptAddon } from "./adapt-uws.mjs";
 
-// Not import.meta.dirname: this file must run on older versions of Node up to the check below.
+// Not import.meta.dirname: older versions of Node must reach the check below.
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major < 20 || (major === 20 && minor < 15)) {
@@ -14,10 +15,9 @@ if (major < 20 || (major === 20 && minor < 15)) {
   process.exit(1);
 }
 if (major > 22) {
-  // Its statements call Node without a context when they are collected as garbage, and Node 24 then aborts.
-  console.error(
-    `Prism needs Node 20 or 22, for better-sqlite3 12 ends the process on newer ones; this is ${process.versions.node}.`,
-  );
+  // Its statements call Node without a context when they are garbage-collected, and Node 24 then
+  // aborts.
+  console.error(`Prism needs Node 20 or 22: better-sqlite3 12 aborts on newer ones. This is ${process.versions.node}.`);
   process.exit(1);
 }
 
@@ -30,21 +30,22 @@ else {
   packClientIfStale();
 }
 
-/** Installs where node_modules is not what package-lock.json says. An installation by `npm install` or `npm ci` counts. */
+/** Installs packages if node_modules differs from package-lock.json, however it was installed. */
 function installIfStale() {
   const stamp = join(root, "node_modules/.prism-platform");
   const platform = `${process.versions.modules} ${process.platform}-${process.arch}`;
   const isForPlatform = !existsSync(stamp) || readFileSync(stamp, "utf8") === platform;
   if (isForPlatform && isInstalled()) return noteIfAbsent(stamp, platform);
   const npm = process.env.npm_execpath ? [process.execPath, [process.env.npm_execpath]] : ["npm", []];
-  // npm ci removes node_modules first, so without a network nothing is left; install keeps what is there until it has the rest.
+  // npm ci removes node_modules first, so that without a network nothing would be left; npm install
+  // keeps it until the new packages are downloaded.
   const isUsable = isForPlatform && existsSync(join(root, "node_modules/.package-lock.json"));
   const command = isUsable ? ["install", "--no-save"] : ["ci"];
   execFileSync(npm[0], [...npm[1], ...command, "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
   noteIfAbsent(stamp, platform);
 }
 
-/** npm notes in node_modules what it installed; packages for other platforms are absent there. */
+/** npm records the installed packages in node_modules, without those for other platforms. */
 function isInstalled() {
   const hidden = join(root, "node_modules/.package-lock.json");
   if (!existsSync(hidden)) return false;
@@ -82,7 +83,7 @@ function buildIfStale() {
   execFileSync(process.execPath, [join(root, "build.mjs")], { cwd: root, stdio: "inherit" });
 }
 
-/** What the server answers with at /prism-client.js, run from source too. */
+/** The script at /prism-client.js; a server run from source needs it, too. */
 function packClientIfStale() {
   const output = join(root, "dist/prism-client/package.json");
   const inputs = ["src/client", "package.json", "scripts/client-package.mjs"].map((input) => join(root, input));
@@ -94,7 +95,7 @@ function newest(paths) {
   let latest = 0;
   for (const path of paths) {
     const stat = statSync(path);
-    // What the build writes itself says nothing about whether it is stale.
+    // Output of the build does not make it stale.
     if (path.endsWith(".gen.ts")) continue;
     if (stat.isDirectory()) latest = Math.max(latest, newest(readdirSync(path).map((name) => join(path, name))));
     else latest = Math.max(latest, stat.mtimeMs);

@@ -1,6 +1,7 @@
-// Builds dist/prism with a Node that gets security fixes, whichever Node runs here: npm run release
-// A copy of the tracked files is installed and built in a temporary directory with the Node of npm's package node-<platform>-<arch>, which is an
-// official build with its headers. It takes some minutes, for better-sqlite3 is compiled; that needs a C++ compiler and Python.
+// Builds dist/prism with a Node that gets security fixes, independent of the Node that runs this:
+// npm run release. Copies the tracked files to a temporary directory, installs and builds them with
+// the Node of npm's package node-<platform>-<arch>, an official build with its headers. Takes some
+// minutes, because better-sqlite3 is compiled; that needs a C++ compiler and Python.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

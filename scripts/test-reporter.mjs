@@ -1,6 +1,6 @@
 // Node's spec reporter, which repeats failures at the end, for logs that keep only the last page.
-// Positions in compiled files become those in the sources: here, because Node would read the source
-// map of every file in every test process for it.
+// Maps positions in compiled files to the sources, so that Node does not have to read the source
+// map of every file in every test process.
 import { readFileSync } from "node:fs";
 import { SourceMap } from "node:module";
 import { Readable } from "node:stream";

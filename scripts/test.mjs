@@ -1,9 +1,10 @@
-// Runs the test files whose path contains one of the arguments; all of them without arguments.
-// Node 20's runner takes no patterns.
-// TEST_SEED=<number> in the environment repeats what chance decided in a run that printed it,
-// fast-check's values too; TEST_ALL_RUNS=1 tries each property as often as its test says, in place
-// of a tenth of that. TMPDIR is where the tests make their databases; without it, memory if it has
-// room, because a commit waits for the disk.
+// Runs the test files with one of the arguments in their path; without arguments all of them. Node
+// 20's runner supports no patterns.
+//
+// TEST_SEED=<number> in the environment repeats the random values of the run that printed it,
+// including fast-check's. TEST_ALL_RUNS=1 runs each property as often as its test says, instead of
+// a tenth of that. TMPDIR is the directory of the tests' databases; default: memory if it has room,
+// because a commit waits for the disk.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { availableParallelism, freemem } from "node:os";
@@ -16,10 +17,10 @@ import { compileTests } from "./compile-tests.mjs";
  */
 const MOST_FILES = 12;
 const FEWEST_FILES = 3;
-/** Files of these folders wait for processes and clocks: they start first, a few per process. */
+/** Files of these folders wait for processes and clocks, so they start first, a few per process. */
 const SLOW_FOLDERS = ["test/e2e/", "test/live/", "test/cli/", "test/features/plugins/"];
 const MOST_SLOW_FILES = 4;
-/** Of a process, so of all its files together: a test that waits for ever fails before CI ends. */
+/** For all files of a process together: a test that hangs fails before CI times out. */
 const LIMIT = "--test-timeout=240000";
 const REPORTER = `--test-reporter=${join(import.meta.dirname, "test-reporter.mjs")}`;
 const NEEDED_BYTES = 2 ** 30;
@@ -34,10 +35,10 @@ if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(", ")}`);
   process.exit(1);
 }
-// Most tests wait for a disk, a clock or a process: one process more than there are processors
-// keeps them busy.
+// Most tests wait for a disk, a clock or a process: one more process than processors keeps them
+// busy.
 const processes = availableParallelism() + 1;
-// The folder belongs to this run alone: another run may be under way.
+// A separate folder per run: another run may be active.
 const folder = join(root, ".build", "tests", String(process.pid));
 await compileTests(root, folder);
 const scratch = memoryFolder();

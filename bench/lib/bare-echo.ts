@@ -1,4 +1,4 @@
-/** The reference: uWebSockets.js that parses the body and answers 202, and does nothing else. */
+/** The reference: a uWebSockets.js server that parses the body and answers 202. */
 import { uWS } from "../../src/http/uws.ts";
 
 const app = uWS.App();

@@ -1,13 +1,13 @@
 /**
- * The reference for the live layer: uWebSockets.js that greets each socket, publishes a batch of
- * messages of a given size to all of them for each `GET /go`, and the body of each `POST /events`,
- * parsed, before it answers 202; of other POSTs nobody hears. Nothing else.
+ * The reference for the live layer: a uWebSockets.js server that greets each socket, publishes a
+ * batch of messages of a given size to all of them for each `GET /go`, and publishes the parsed
+ * body of each `POST /events` before it answers 202. Other POST requests are not published.
  */
 import { uWS } from "../../src/http/uws.ts";
 
 const [batch = "10", bytes = "500"] = process.argv.slice(2);
 const text = "x".repeat(Number(bytes));
-/** As long as the welcome of `/ws`. */
+/** Same size as the welcome of `/ws`. */
 const welcome = JSON.stringify({ op: "welcome", pad: "x".repeat(160) });
 const app = uWS.App();
 app.ws("/ws", {

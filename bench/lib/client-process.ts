@@ -1,31 +1,32 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 
-/** One processor for whatever makes load, so that it does not wander onto the server's. */
+/** One processor for all load generators, so that they do not use the server's. */
 export const LOAD_CPU = "1";
 
-/**
- * No load takes as long; a message that never comes would else be waited for until somebody looks.
- */
+/** No load takes longer; without a limit a missing message would hang the benchmark. */
 const LIMIT_MS = 600_000;
 
-/** A load generator in a process of its own, which says in lines how far it is. */
+/** A load generator in a separate process, which prints its progress in lines. */
 export interface ClientProcess {
   /**
-   * Resolves with what follows the word in the first line that begins with it; rejects when the
-   * process ends before.
+   * Resolves with the text after the word in the first line that starts with it; rejects if the
+   * process exits before.
    */
   said(word: string): Promise<string>;
-  /** Calls back with what follows the word in each line that begins with it, from now on. */
+  /** Calls back with the text after the word in each line that starts with it, from now on. */
   on(word: string, listener: (rest: string) => void): void;
   tell(line: string): void;
-  /** Rejects when the process fails; it never resolves. */
+  /** Rejects if the process fails; never resolves. */
   readonly failed: Promise<never>;
-  /** Ends its input, which tells it to go, and waits until it has. */
+  /** Closes its stdin, which makes it exit, and waits until it has. */
   stop(): Promise<void>;
 }
 
-/** Starts a program of this folder on the processor for load. @param plan its argument, as JSON. */
+/**
+ * Starts a program of this folder on the processor for load. @param plan its argument, serialized
+ * as JSON.
+ */
 export function startClient(file: string, plan: object): ClientProcess {
   const program = join(import.meta.dirname, file);
   const args = ["-c", LOAD_CPU, process.execPath, "--import", "tsx", program, JSON.stringify(plan)];
@@ -36,7 +37,7 @@ export function startClient(file: string, plan: object): ClientProcess {
   const failed = new Promise<never>((_, reject) => {
     void ended.then((code) => code === 0 || reject(new Error(`${file} ended with ${code}`)));
   });
-  // Whoever waits for something else hears of it there.
+  // A caller that waits for something else gets the failure there.
   failed.catch(() => undefined);
   const listeners: ((line: string) => void)[] = [];
   const seen: string[] = [];
@@ -49,7 +50,7 @@ export function startClient(file: string, plan: object): ClientProcess {
       for (const listener of listeners) listener(line);
     }
   });
-  // It may be gone already when it is told to go.
+  // The process may have exited already.
   child.stdin.on("error", () => undefined);
   const on = (word: string, listener: (rest: string) => void): void => {
     listeners.push((line) => line.startsWith(`${word} `) && listener(line.slice(word.length + 1)));

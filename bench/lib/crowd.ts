@@ -5,18 +5,18 @@ import { openSession } from "../../src/features/access/sessions/sessions.ts";
 import { createUser } from "../../src/features/access/users/create-user.ts";
 import { startEmbedded } from "./embedded.ts";
 
-/** A data directory with many users in it, and who they are. */
+/** A data directory with many users. */
 export interface Crowd {
   readonly dir: string;
-  /** A line for each user: id and access token. */
+  /** One line per user: id and access token. */
   readonly peopleFile: string;
 }
 
 const USERS_PER_COMMIT = 200;
 
 /**
- * Makes users, each with a session and an access token as a login gives it, but without the cost of
- * hashing passwords. The directory goes with the process.
+ * Creates users, each with a session and an access token as after a login, but without the cost of
+ * password hashing. The directory is removed with the process.
  */
 export async function makeCrowd(users: number): Promise<Crowd> {
   const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
@@ -43,7 +43,7 @@ export async function makeCrowd(users: number): Promise<Crowd> {
   return { dir, peopleFile };
 }
 
-/** One caller that all connections share. @param dir where the file is put. */
+/** One user that all connections share. @param dir directory of the file. */
 export function onePerson(dir: string, userId: string, token: string): string {
   const peopleFile = join(dir, "people.txt");
   writeFileSync(peopleFile, `${userId} ${token}\n`);

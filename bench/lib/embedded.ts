@@ -7,13 +7,13 @@ import { generateSecrets } from "../../src/config/secrets.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { migrateFile } from "../../src/store/sqlite/migrate.ts";
 
-/** A whole server in this process, on a directory of its own. */
+/** A complete server in this process with its own data directory. */
 export interface Embedded extends Pick<App, "services" | "parts"> {
   readonly dir: string;
   stop(): Promise<void>;
 }
 
-/** @param dir an existing data directory, which is then the caller's to remove. */
+/** @param dir an existing data directory, which the caller removes. */
 export async function startEmbedded(settings: Readonly<Record<string, string>> = {}, dir?: string): Promise<Embedded> {
   const dataDir = dir ?? mkdtempSync(join(tmpdir(), "prism-bench-"));
   const { config } = loadConfig({

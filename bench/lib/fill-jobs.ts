@@ -11,8 +11,8 @@ export interface Filling {
 }
 
 /**
- * Puts jobs into a data directory that no server holds, without waiting for the disk: a benchmark
- * may do what a feature must not.
+ * Inserts jobs into a data directory without a running server and without waiting for the disk;
+ * only a benchmark may do that.
  */
 export function fillJobs(file: string, { count, state, runAt }: Filling): void {
   const db = openForWriting({ file, busyTimeoutMs: 5000 });

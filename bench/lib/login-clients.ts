@@ -1,5 +1,5 @@
 /**
- * Clients that log in again and again until stdin ends. Arguments: base URL, number of clients,
+ * Clients that log in repeatedly until stdin closes. Arguments: base URL, number of clients,
  * password. Prints `ready`, then `done <logins>`.
  */
 const [url = "", clients = "1", password = ""] = process.argv.slice(2);

@@ -1,9 +1,10 @@
 /**
- * POST requests at a fixed pace, whatever the answers take (an open loop): each is due at its time,
- * and counts from then on, also while it waits for a free connection or for this process. Sockets
- * may listen meanwhile; what they get is timed from when the request that says it was due. Its
- * argument is a {@link PacedPlan} as JSON. Prints `ready 0` when the sockets follow, begins at
- * once, and prints `result <PacedResult as JSON>`. It is over before its count when its input ends.
+ * POST requests at a fixed pace, independent of the response times (an open loop). Latency is
+ * measured from when a request is due, including the time it waits for a free connection or for
+ * this process. Sockets may listen meanwhile; their messages are timed from when the request was
+ * due. The argument is a {@link PacedPlan} as JSON. Prints `ready 0` when the sockets are
+ * subscribed, starts at once, and prints `result <PacedResult as JSON>`. Closing stdin ends it
+ * early.
  */
 import { connect, type Socket } from "node:net";
 import { PROTOCOLS } from "./clients/protocols.ts";
@@ -11,11 +12,12 @@ import { percentile } from "./percentile.ts";
 import type { Latency, PacedPlan, PacedResult } from "./run-paced.ts";
 
 /**
- * In the bodies, before the number of the request and a semicolon; what is published says it again.
+ * Precedes the number of the request and a semicolon in the bodies; published messages contain it
+ * again.
  */
 const MARK = "mark-";
 const NEWLINE = "\r\n";
-/** After the last answer, for messages that are still on their way. */
+/** Wait after the last response for messages in transit. */
 const LAST_MESSAGES_MS = 2000;
 
 const plan = JSON.parse(process.argv[2] ?? "{}") as PacedPlan;
@@ -36,8 +38,8 @@ let lastAnswerAt = 0;
 let isReported = false;
 
 /**
- * Sends what has become due. Requests that fall into one turn of the timer go out together, counted
- * from their own times.
+ * Sends all requests that are due. Those due in the same turn of the timer are sent together, each
+ * timed from its own due time.
  */
 function tick(): void {
   const due = Math.floor(((performance.now() - beganAt) * plan.perSecond) / 1000) + 1;
@@ -52,7 +54,7 @@ function dueAt(number: number): number {
 }
 
 function send(number: number): void {
-  // In turns: a server closes a connection on which nothing comes for some seconds.
+  // Round robin: a server closes a connection that is idle for some seconds.
   const connection = free.shift();
   if (connection) connection.request(number);
   else waiting.push(number);
@@ -63,7 +65,7 @@ function bodyOf(number: number): string {
   return after === undefined ? before : `${before}${MARK}${number};${after}`;
 }
 
-/** One connection with at most one request on its way. */
+/** One connection with at most one pending request. */
 class Connection {
   readonly #socket: Socket;
   #buffered = "";
@@ -106,7 +108,7 @@ function refused(answer: string): void {
   if (errors++ === 0) process.stderr.write(`the first refusal: ${answer}\n`);
 }
 
-/** Resolves when the socket follows. */
+/** Resolves when the socket is subscribed. */
 function listen({ protocol, ...target }: PacedPlan["listeners"][number], index: number): Promise<void> {
   return new Promise((resolve) => {
     PROTOCOLS[protocol].open(

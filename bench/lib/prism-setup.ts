@@ -1,6 +1,6 @@
 import type { Server } from "./processes.ts";
 
-/** What a benchmark needs of a fresh server. */
+/** The account and project of a fresh server. */
 export interface Setup {
   readonly token: string;
   readonly apiKey: string;
@@ -19,8 +19,8 @@ export async function setUp(server: Server): Promise<Setup> {
 }
 
 /**
- * Rules of which one in a hundred events fires exactly one; the others have a required equality
- * that seldom holds.
+ * Rules of which exactly one fires for one event in a hundred; the others require an equality that
+ * is rarely true.
  */
 export async function addRules(server: Server, { token, userId }: Setup, count: number): Promise<void> {
   await call(server, "POST", "/api/v1/rules", token, {
@@ -40,7 +40,7 @@ export async function addRules(server: Server, { token, userId }: Setup, count: 
   }
 }
 
-/** A hundred bodies of 281 bytes; one of them fires. */
+/** A hundred bodies of 281 bytes; one of them matches a rule. */
 export function eventBodies(): string[] {
   return Array.from({ length: 100 }, (_, i) => {
     const body = {

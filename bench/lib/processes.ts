@@ -5,13 +5,13 @@ import { join } from "node:path";
 
 const root = join(import.meta.dirname, "../..");
 const children = new Set<ChildProcess>();
-// A benchmark that fails or is called off leaves no server behind.
+// A benchmark that fails or is interrupted stops its servers.
 process.once("exit", () => {
   for (const child of children) child.kill();
 });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
-/** A server process under measurement, in a temporary directory of its own. */
+/** A server process under measurement, in a temporary directory. */
 export interface Server {
   readonly url: string;
   readonly port: number;
@@ -22,11 +22,11 @@ export interface Server {
 
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** Processors as taskset takes them; none given: all. */
+  /** Processors in taskset's syntax; default: all. */
   readonly cpus?: string;
   /**
-   * An existing data directory, which is then the caller's to remove; without it a new one, removed
-   * at the stop.
+   * An existing data directory, which the caller removes; default: a new one, removed when the
+   * server stops.
    */
   readonly dir?: string;
 }
@@ -43,7 +43,7 @@ export async function startPrism(options: StartOptions = {}): Promise<Server> {
       // Benchmarks measure up to 10 000 rules, all of one user and project.
       PRISM_LIMITS_RULES_PER_PROJECT: "20000",
       PRISM_LIMITS_RULES_PER_USER: "20000",
-      // What fires is told: to hold it back would be less work.
+      // Suppression is off: it would reduce the work.
       PRISM_SUPPRESSION_ENFORCE_DEFAULT: "false",
       ...options.env,
     },
@@ -106,18 +106,13 @@ export function residentMiB(pid: number): number {
   return Number(stdout.trim()) / 1024;
 }
 
-/**
- * Linux counts processor time in hundredths of a second for whoever asks (proc(5), `_SC_CLK_TCK`).
- */
+/** Linux reports processor time in hundredths of a second (proc(5), `_SC_CLK_TCK`). */
 const TICKS_PER_SECOND = 100;
 
-/**
- * Processor time that all threads of a process have had, in seconds (proc_pid_stat(5), fields 14
- * and 15).
- */
+/** Processor time of all threads of a process in seconds (proc_pid_stat(5), fields 14 and 15). */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  // The second field is a name in parentheses, which may have spaces.
+  // The second field is a name in parentheses, which may contain spaces.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }

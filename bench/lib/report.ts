@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 export type Row = Readonly<Record<string, string | number>>;
 
-/** Prints a table and keeps the same figures as JSON in bench/results/. */
+/** Prints a table and writes the same figures as JSON to bench/results/. */
 export function report(name: string, workload: string, rows: readonly Row[]): void {
   const machine = `${cpus().length} cores, ${cpus()[0]?.model ?? "unknown processor"}, Node ${process.versions.node}`;
   console.log(`\n${name}: ${workload}\n${machine}`);
@@ -26,11 +26,11 @@ export function round(value: number, digits = 0): number {
   return Number(value.toFixed(digits));
 }
 
-/** How often each measurement is taken; the median counts. More where the machine is noisy. */
+/** Number of rounds per measurement; the median is reported. Use more on a noisy machine. */
 export const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 3);
 export const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 4);
 
-/** Numbers of a benchmark that an environment variable may replace, comma separated. */
+/** Numbers of a benchmark that an environment variable may override, comma separated. */
 export function numbersFrom(variable: string, usual: readonly number[]): readonly number[] {
   return process.env[variable]?.split(",").map(Number) ?? usual;
 }

@@ -2,19 +2,19 @@ import { startClient } from "./client-process.ts";
 import type { Target } from "./clients/client.ts";
 import type { ProtocolName } from "./clients/protocols.ts";
 
-/** What the paced load does. */
+/** Arguments of the paced load. */
 export interface PacedPlan {
   readonly port: number;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Sent in turn. `mark-0;` in one becomes `mark-<number of the request>;`. */
+  /** Sent in rotation. `mark-0;` in a body becomes `mark-<number of the request>;`. */
   readonly bodies: readonly string[];
   readonly perSecond: number;
-  /** Requests in all. */
+  /** Total number of requests. */
   readonly count: number;
-  /** Requests that can be on their way at a time; later ones wait, and their wait counts. */
+  /** Limit of concurrent requests; later ones wait, and the wait is measured. */
   readonly connections: number;
-  /** Sockets that listen for what the requests bring about. */
+  /** Sockets that receive the resulting messages. */
   readonly listeners: readonly (Omit<Target, "port" | "from"> & { readonly protocol: ProtocolName })[];
 }
 
@@ -26,12 +26,12 @@ export interface Latency {
 }
 
 export interface PacedResult {
-  /** The pace that was kept. */
+  /** The actual pace. */
   readonly perSecond: number;
-  /** Answers outside 2xx. */
+  /** Responses outside 2xx. */
   readonly errors: number;
   readonly answers: Latency;
-  /** For each listener, from when a request was due to its message. */
+  /** Per listener, from when a request was due to its message. */
   readonly messages: readonly Latency[];
 }
 
@@ -39,15 +39,12 @@ type PacedOptions = Pick<PacedPlan, "port" | "headers" | "bodies" | "perSecond" 
 
 const CONNECTIONS = 64;
 
-/** Runs the load to its end. @throws when a request was refused. */
+/** Runs the load to completion. @throws if a request was refused. */
 export async function runPaced(options: PacedOptions): Promise<PacedResult> {
   return resultOf(start(options));
 }
 
-/**
- * Starts a load that goes on, for at most `count` requests, until it is told to stop, beside
- * something else.
- */
+/** Starts a load of at most `count` requests in the background, until it is stopped. */
 export async function startProbe(options: PacedOptions): Promise<{ stop(): Promise<PacedResult> }> {
   const client = start(options);
   await client.said("ready");

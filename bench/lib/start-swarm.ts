@@ -2,79 +2,81 @@ import { type ClientProcess, startClient } from "./client-process.ts";
 import type { Follows } from "./clients/client.ts";
 import type { ProtocolName } from "./clients/protocols.ts";
 
-/** What one process of clients does. */
+/** Arguments of one client process. */
 export interface SwarmPlan {
   readonly port: number;
   readonly protocol: ProtocolName;
   readonly follows: Follows;
   readonly projectId: string;
-  /** Lines of a user's id and token; connections take them in turn. */
+  /** Lines of a user's id and token; connections use them in rotation. */
   readonly peopleFile: string;
   readonly sockets: number;
-  /** The number of its first connection among those of all processes. */
+  /** Number of its first connection among those of all processes. */
   readonly firstSocket: number;
-  /** Connections that are on their way at a time. */
+  /** Limit of concurrent handshakes. */
   readonly inFlight: number;
-  /** How many addresses of this machine the connections come from, in turn. */
+  /** Number of local addresses that the connections use in rotation. */
   readonly addresses: number;
-  /** Messages that each connection has to get, 0 for none. */
+  /** Messages that each connection must receive, 0 for none. */
   readonly messages: number;
   readonly reportEvery: number;
 }
 
-/** How long connections took from being opened to the protocol's welcome. */
+/** Times from opening a connection to the protocol's welcome. */
 interface Waits {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
 }
 
-/** How connecting went in one process; epoch ms. */
+/** Result of connecting in one process; epoch ms. */
 export interface Connecting extends Waits {
   readonly startedAt: number;
   readonly readyAt: number;
 }
 
-/** How connecting went in all. */
+/** Result of connecting in all processes. */
 export interface Connects extends Waits {
-  /** Connections that have come to follow, from the first one opened to the last one. */
+  /** Subscribed connections per second, from the first one opened to the last one subscribed. */
   readonly perSecond: number;
 }
 
-/** Connections that stand, and what they get. */
+/** Open connections and their messages. */
 export interface Swarm {
   readonly connects: Connects;
   /**
-   * Resolves when every connection has had so many messages, rounded down to a multiple of
+   * Resolves when every connection has received this many messages, rounded down to a multiple of
    * `reportEvery`.
    */
   reached(messages: number): Promise<void>;
-  /** Milliseconds from the first message to the last one of all. */
+  /** Milliseconds from the first message to the last one of all connections. */
   done(): Promise<number>;
-  /** @throws when a connection was lost meanwhile. */
+  /** @throws if a connection was lost meanwhile. */
   stop(): Promise<void>;
 }
 
 export type SwarmOptions = Pick<SwarmPlan, "port" | "protocol" | "follows" | "peopleFile" | "sockets"> &
   Partial<SwarmPlan>;
 
-/** Each needs a file descriptor, and memory that a garbage collector looks through. */
+/** Each socket needs a file descriptor, and memory that the garbage collector scans. */
 const SOCKETS_PER_PROCESS = 5000;
 const IN_FLIGHT = 100;
-/** So that neither ports nor a server's limits by address run out. */
+/** Avoids running out of ports and a server's limits per address. */
 const SOCKETS_PER_ADDRESS = 500;
-/** Prism lets 20 of an address in that have not said yet who they are (Socket.IO, Pusher). */
+/** Limit of Prism for unauthenticated connections per address (Socket.IO, Pusher): 20. */
 const IN_FLIGHT_PER_ADDRESS = 10;
 
 /**
  * Opens connections from processes pinned to the processor for load, and waits until all of them
- * follow.
+ * are subscribed.
  */
 export async function startSwarm(options: SwarmOptions): Promise<Swarm> {
   return (await loadSwarm(options)).connect();
 }
 
-/** Starts the processes, which take time from everybody, before the connections are wanted. */
+/**
+ * Starts the processes before the connections are needed, because their start uses processor time.
+ */
 export async function loadSwarm(options: SwarmOptions): Promise<{ connect(): Promise<Swarm> }> {
   const processes = Math.ceil(options.sockets / SOCKETS_PER_PROCESS);
   const clients = Array.from({ length: processes }, (_, i) => startClient("swarm.ts", planOf(options, i, processes)));
@@ -82,7 +84,7 @@ export async function loadSwarm(options: SwarmOptions): Promise<{ connect(): Pro
   return { connect: () => connect(options, clients) };
 }
 
-/** The part of one of several processes. */
+/** The arguments of one of several processes. */
 function planOf(options: SwarmOptions, index: number, processes: number): SwarmPlan {
   const firstSocket = Math.floor((options.sockets * index) / processes);
   const inFlight = options.inFlight ?? IN_FLIGHT;
@@ -109,7 +111,7 @@ async function connect(options: SwarmOptions, clients: readonly ClientProcess[])
       options.sockets,
       readies.map((text) => JSON.parse(text) as Connecting),
     ),
-    // A client that fails says nothing more: that is told as well.
+    // A client that fails sends nothing more, so its failure rejects this, too.
     reached: (messages) =>
       Promise.race([progress.reached(messages - (messages % reportEvery)), ...clients.map((client) => client.failed)]),
     async done() {
@@ -122,7 +124,7 @@ async function connect(options: SwarmOptions, clients: readonly ClientProcess[])
   };
 }
 
-/** How far the slowest of several processes is. */
+/** Progress of the slowest of several processes. */
 class Progress {
   readonly #counts: number[];
   #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
@@ -144,9 +146,7 @@ class Progress {
   }
 }
 
-/**
- * The worst percentiles of several processes stand for all: none of them hides what another saw.
- */
+/** Combines several processes by their worst percentiles, so that none hides another. */
 function together(sockets: number, all: readonly Connecting[]): Connects {
   const ms = Math.max(...all.map(({ readyAt }) => readyAt)) - Math.min(...all.map(({ startedAt }) => startedAt));
   return {

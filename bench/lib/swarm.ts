@@ -1,9 +1,9 @@
 /**
- * Many live connections of one protocol in one process. Its argument is a {@link SwarmPlan} as
- * JSON. Prints `loaded 0` and begins when it is told anything; prints `ready <Connecting as JSON>`
- * when all follow, `reached <n>` whenever all have had n messages, `done <when the first message
- * came> <when the last one did>`, in epoch ms. It holds the connections until its input ends, and
- * fails when one of them is lost.
+ * Many live connections of one protocol in one process. The argument is a {@link SwarmPlan} as
+ * JSON. Prints `loaded 0` and starts at the first input; prints `ready <Connecting as JSON>` when
+ * all are subscribed, `reached <n>` whenever all have received n messages, and `done <time of the
+ * first message> <time of the last one>` in epoch ms. It keeps the connections open until stdin
+ * closes, and fails if one of them is lost.
  */
 import { readFileSync } from "node:fs";
 import type { Listener, Target } from "./clients/client.ts";
@@ -22,7 +22,7 @@ let opened = 0;
 let following = 0;
 let firstMessageAt = 0;
 let complete = 0;
-/** How many connections have had so many messages, by the multiple of `reportEvery`. */
+/** Number of connections by received messages, in multiples of `reportEvery`. */
 const reached: number[] = [];
 
 process.stdin.on("end", () => process.exit(0));
@@ -86,7 +86,7 @@ function noteReached(count: number): void {
   if (reached[step] === plan.sockets) process.stdout.write(`reached ${count}\n`);
 }
 
-/** Epoch ms with fractions, which processes can compare. */
+/** Epoch ms with fractions, comparable between processes. */
 function now(): number {
   return performance.timeOrigin + performance.now();
 }

@@ -9,7 +9,7 @@ export interface Load {
   readonly connections: number;
   readonly seconds: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** Sent in turn. */
+  /** Sent in rotation. */
   readonly bodies: readonly string[];
 }
 
@@ -17,11 +17,11 @@ export interface LoadResult {
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Answers outside 2xx, and socket errors. */
+  /** Responses outside 2xx, and socket errors. */
   readonly errors: number;
 }
 
-/** Sends POST requests with wrk, bounded in connections and time, and reads its report. */
+/** Sends POST requests with wrk, limited in connections and time, and parses its report. */
 export function runWrk(load: Load): Promise<LoadResult> {
   if (spawnSync("wrk", ["-v"]).error) throw new Error("wrk is not installed (Debian: apt-get install wrk)");
   const dir = mkdtempSync(join(tmpdir(), "prism-wrk-"));

@@ -7,10 +7,7 @@ export interface AlertEvent extends EventInput {
   readonly dedupeKey: string;
 }
 
-/**
- * One state of one rule of Grafana's old alerting, which says neither when it began nor how often
- * it was so before.
- */
+/** One state of one rule of Grafana's legacy alerting, without a start time or a counter. */
 export interface LegacyAlert {
   readonly rule: string;
   readonly state: string;
@@ -22,15 +19,15 @@ export type Payload =
   | { readonly kind: "alerts"; readonly events: readonly AlertEvent[] }
   | { readonly kind: "legacy"; readonly alert: LegacyAlert };
 
-/** The body is none that Alertmanager or Grafana sends. */
+/** The body is not from Alertmanager or Grafana. */
 export class UnknownPayload extends Error {}
 
 type JsonObject = { readonly [name: string]: Json };
 
-/** More than this in one request is not what a notification is for. */
+/** Limit of alerts per request; real notifications contain far fewer. */
 const MAX_ALERTS = 1000;
 
-/** Levels by what people write into the label `severity`. */
+/** Levels by common values of the label `severity`. */
 const LEVELS: Readonly<Record<string, Level>> = {
   critical: "fatal",
   page: "fatal",
@@ -48,8 +45,8 @@ const LEVELS: Readonly<Record<string, Level>> = {
 };
 
 /**
- * Reads the body of a webhook: of Alertmanager (version 4), of Grafana's unified alerting, which
- * sends the same with members of its own, or of Grafana's legacy alerting. @throws UnknownPayload
+ * Parses the body of a webhook: Alertmanager (version 4), Grafana's unified alerting (the same
+ * format with more members), or Grafana's legacy alerting. @throws UnknownPayload
  */
 export function readPayload(body: unknown): Payload {
   if (!isObject(body)) throw new UnknownPayload("the body is no JSON object");
@@ -61,7 +58,7 @@ export function readPayload(body: unknown): Payload {
   );
 }
 
-/** A group of alerts: each is an event of its own. */
+/** A group of alerts: one event for each alert. */
 function readGroup(group: JsonObject, alerts: readonly Json[]): AlertEvent[] {
   if (alerts.length > MAX_ALERTS)
     throw new UnknownPayload(`more than ${MAX_ALERTS} alerts; set max_alerts on the receiver`);
@@ -84,8 +81,7 @@ function readAlert(alert: JsonObject, group: JsonObject, sender: string): AlertE
     type: isResolved ? "alert.resolved" : "alert.firing",
     level: isResolved ? "info" : ((severity === null ? undefined : LEVELS[severity]) ?? "error"),
     source: sender,
-    // A firing alert is sent again and again while it lasts: all of that is one event, and the end
-    // of it another.
+    // A firing alert is sent repeatedly while it lasts: that is one event, and its end is another.
     dedupeKey: `${sender}:${fingerprint}:${startsAt ?? "-"}:${isResolved ? "resolved" : "firing"}`,
     ...((endsAt ?? startsAt) === null ? {} : { occurredAt: endsAt ?? startsAt ?? "" }),
     payload: {
@@ -140,7 +136,7 @@ function readLegacy(body: JsonObject, ruleName: string, state: string): LegacyAl
   };
 }
 
-/** What tells alerts apart that have no fingerprint of their own. */
+/** Identifies alerts without a fingerprint. */
 function fingerprintOf(labels: Readonly<Record<string, string>>): string {
   return hash(JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))));
 }
@@ -149,7 +145,7 @@ function hash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
-/** Go's zero time stands for none. */
+/** Go's zero time means unset. */
 function timeOf(value: Json | undefined): string | null {
   if (typeof value !== "string" || value.startsWith("0001-") || Number.isNaN(Date.parse(value))) return null;
   return new Date(value).toISOString();

@@ -51,7 +51,7 @@ function readAlert(alert, group, sender) {
     type: isResolved ? "alert.resolved" : "alert.firing",
     level: isResolved ? "info" : (severity === null ? void 0 : LEVELS[severity]) ?? "error",
     source: sender,
-    // A firing alert is sent again and again while it lasts: all of that is one event, and the end of it another.
+    // A firing alert is sent repeatedly while it lasts: that is one event, and its end is another.
     dedupeKey: `${sender}:${fingerprint}:${startsAt ?? "-"}:${isResolved ? "resolved" : "firing"}`,
     ...(endsAt ?? startsAt) === null ? {} : { occurredAt: endsAt ?? startsAt ?? "" },
     payload: {

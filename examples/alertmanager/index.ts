@@ -2,11 +2,11 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { AppModule, CoreServices, EventInput, ModuleRequest } from "prism/module";
 import { readPayload, UnknownPayload } from "./alerts.ts";
 
-/** What Prometheus' Alertmanager and Grafana are told to call. */
+/** Path to configure in Prometheus' Alertmanager and Grafana. */
 const PATH = "/hooks/alertmanager";
 /**
- * A token of the module's own, for senders that are to have no API key. Not set: there is no such
- * route.
+ * Separate token of the module, for senders without an API key. Without it the route does not
+ * exist.
  */
 const TOKEN = process.env["ALERTMANAGER_TOKEN"];
 const MIN_TOKEN_LENGTH = 16;
@@ -56,8 +56,7 @@ async function receive(req: ModuleRequest, services: CoreServices, project: Pick
     services.log.debug({ events: stored.length }, "alerts received");
     return { events: stored };
   } catch (error) {
-    // With 4xx the sender gives up, which is right for what it can never send better; with 5xx it
-    // tries again.
+    // After 4xx the sender gives up, which is right for an invalid body; after 5xx it retries.
     if (error instanceof UnknownPayload) return req.reply(400, { error: error.message });
     throw error;
   }
@@ -71,8 +70,8 @@ async function eventsOf(body: unknown, services: CoreServices): Promise<readonly
 }
 
 /**
- * Legacy Grafana sends a state again as a reminder: that is no new episode, another state is. One
- * writer at a time sees what was last.
+ * Legacy Grafana repeats a state as a reminder: only a changed state is a new episode. Writers run
+ * one at a time, so each sees the last state.
  */
 function episodeOf(rule: string, state: string, { db, kv }: CoreServices): Promise<number> {
   const key = `legacy:${createHash("sha256").update(rule).digest("hex")}`;
@@ -85,7 +84,7 @@ function episodeOf(rule: string, state: string, { db, kv }: CoreServices): Promi
   });
 }
 
-/** In a time that does not depend on how much of the token is right. */
+/** Constant-time comparison. */
 function isToken(authorization: string | undefined, token: string): boolean {
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(authorization ?? ""), digest(`Bearer ${token}`));

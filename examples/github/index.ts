@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import type { AppModule, EventInput, Json, ModuleRequest } from "prism/module";
 
 const MIN_SECRET_LENGTH = 16;
-/** GitHub sends no payload that is larger. */
+/** Maximum payload of GitHub. */
 const MAX_BYTES = 25 * 1024 * 1024;
 const MAX_TEXT = 500;
 
@@ -38,8 +38,7 @@ const github: AppModule = {
 };
 
 /**
- * The signature is one of the bytes, so it is checked before anything reads them; in a time that
- * does not depend on how much of it is right.
+ * The signature covers the raw bytes, so it is verified before they are parsed, in constant time.
  */
 function isSigned(req: ModuleRequest, secret: string): boolean {
   const expected = `sha256=${createHmac("sha256", secret).update(req.rawBody).digest("hex")}`;
@@ -68,13 +67,13 @@ function eventOf(req: ModuleRequest): EventInput {
   };
 }
 
-/** A form carries the JSON in its field `payload`. */
+/** A form contains the JSON in its field `payload`. */
 function payloadOf(body: unknown): unknown {
   const { payload } = Object(body) as { payload?: unknown };
   return typeof payload === "string" ? (JSON.parse(payload) as Json) : body;
 }
 
-/** A text within the payload, cut to a length that fits an event. */
+/** A text of the payload, truncated to a length that fits an event. */
 function textAt(value: unknown, ...path: readonly string[]): string | null {
   let at = value;
   for (const name of path) at = (Object(at) as Record<string, unknown>)[name];

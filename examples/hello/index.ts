@@ -1,6 +1,6 @@
 import type { AppModule } from "prism/module";
 
-/** A route, a timer and an event of the bus: the smallest module that shows all three. */
+/** The smallest module with a route, a timer and an event of the bus. */
 const hello: AppModule = {
   name: "hello",
   version: "1.0.0",
@@ -10,7 +10,7 @@ const hello: AppModule = {
       return { hello: name, at: services.time.now("UTC").toISO() };
     });
 
-    // Registering again, at every start, keeps the timer that waits under this label.
+    // Registering again at every start keeps the pending timer with this label.
     await services.timer.after("hello-first-day", 86_400_000, {
       type: "event",
       event: "hello:one-day-old",

@@ -1,20 +1,14 @@
-/**
- * One live connection of a protocol, as the load generators see it: what it says as it starts, and
- * what it hears.
- */
+/** One live connection of a protocol for the load generators: its handshake and its messages. */
 
 /**
- * What a connection follows: events of a project, what is the user's own (his notifications, his
- * tasks), or nothing.
+ * Subscription of a connection: events of a project, the user's own stream (notifications, tasks),
+ * or nothing.
  */
 export type Follows = "project" | "user" | "nothing";
 
 export interface Target {
   readonly port: number;
-  /**
-   * Address of this machine that the connection comes from: each has ports of its own, and a server
-   * counts by address.
-   */
+  /** Local address of the connection: each has separate ports, and a server counts by address. */
   readonly from: string;
   readonly token: string;
   readonly userId: string;
@@ -23,30 +17,30 @@ export interface Target {
 }
 
 export interface Listener {
-  /** The server has greeted: the protocol's connection stands. */
+  /** The server has sent the protocol's welcome. */
   welcomed(): void;
-  /** What the target follows is subscribed to; with `nothing`, right after the welcome. */
+  /** The target's subscription is active; with `nothing`, right after the welcome. */
   following(): void;
   /**
-   * A message of what is followed lies in [from, to), during the call: to cut it out would cost
-   * more than to count it.
+   * A message of the subscription is in [from, to), valid during the call: copying it would cost
+   * more than counting it.
    */
   message(bytes: Buffer, from: number, to: number): void;
-  /** The connection could not be made, or has ended. */
+  /** The connection failed or was closed. */
   ended(why: string): void;
 }
 
-/** Opens one connection. It answers what keeps it alive, until the process ends. */
+/** Opens one connection and answers its heartbeats until the process exits. */
 export type OpenClient = (target: Target, listener: Listener) => void;
 
-/** What a text from the server means, and what to say to it. */
+/** The meaning of a text from the server, and the answer to it. */
 export interface Said {
   readonly isWelcome?: boolean;
   readonly isFollowing?: boolean;
   readonly say?: string | Promise<string> | undefined;
 }
 
-/** The answer to a welcome: `subscribe`, unless there is nothing to follow. */
+/** The answer to a welcome: `subscribe`, unless there is no subscription. */
 export function greeted({ follows }: Target, subscribe: () => string | Promise<string>): Said {
   return follows === "nothing" ? { isWelcome: true, isFollowing: true } : { isWelcome: true, say: subscribe() };
 }

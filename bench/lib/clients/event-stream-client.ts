@@ -1,6 +1,6 @@
 /**
  * `/realtime/:projectId/sse` over a plain socket: server-sent events (WHATWG HTML, section 9.2)
- * inside the chunks of one HTTP answer.
+ * inside the chunks of one HTTP response.
  */
 import { connect } from "node:net";
 import type { OpenClient } from "./client.ts";
@@ -19,7 +19,7 @@ export const openEventStream: OpenClient = ({ port, from, token, projectId }, li
       const item = buffered.slice(0, end);
       buffered = buffered.slice(end + 2);
       if (isOpen) {
-        // What is left of the chunk before and the size of this one are before it; a comment has no
+        // The rest of the previous chunk and the size of this one precede it; a comment has no
         // data.
         if (item.includes("\ndata: ")) hear(Buffer.from(item, "latin1"));
         continue;

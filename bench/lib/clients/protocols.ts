@@ -1,6 +1,6 @@
 /**
- * Every protocol that live connections speak, and the bare server's. To add one: its client, and
- * its line here.
+ * All protocols of live connections, and the bare server's. To add one, add its client and a line
+ * here.
  */
 import { type Follows, greeted, type OpenClient, type Target } from "./client.ts";
 import { openEventStream } from "./event-stream-client.ts";
@@ -10,11 +10,11 @@ import { type SocketWords, webSocketClient } from "./web-socket-client.ts";
 
 export interface Protocol {
   readonly open: OpenClient;
-  /** What a connection can follow; the first is what an idle one does. */
+  /** Possible subscriptions of a connection; the first is that of an idle one. */
   readonly follows: readonly Follows[];
 }
 
-/** The reference (bare-publish.ts): whoever is greeted has everything. */
+/** The reference (bare-publish.ts): every client receives everything after the welcome. */
 const bare: SocketWords = {
   path: () => "/ws",
   hear: () => ({ isWelcome: true, isFollowing: true }),
@@ -57,7 +57,7 @@ export const PROTOCOLS = {
 
 export type ProtocolName = keyof typeof PROTOCOLS;
 
-/** `BENCH_PROTOCOLS`, comma separated, of those that a benchmark can measure. */
+/** The protocols in `BENCH_PROTOCOLS`, comma separated, that a benchmark supports. */
 export function chosenProtocols(
   usual: readonly ProtocolName[],
   possible: readonly ProtocolName[] = usual,
@@ -66,7 +66,7 @@ export function chosenProtocols(
   return possible.filter((name) => wanted.includes(name));
 }
 
-/** The protocols whose connections can follow this. */
+/** The protocols that support this subscription. */
 export function protocolsThatFollow(what: Follows): ProtocolName[] {
   const all = Object.entries(PROTOCOLS) as [ProtocolName, Protocol][];
   return all.filter(([name, { follows }]) => name !== "bare" && follows.includes(what)).map(([name]) => name);

@@ -1,5 +1,5 @@
 /**
- * Pusher's protocol 7 (contract 5.5): the user's own private channel, with a signature from
+ * Pusher's protocol 7 (docs/pusher.md): the user's own private channel, with a signature from
  * `pusher-auth`.
  */
 import { Agent, request } from "node:http";
@@ -8,7 +8,7 @@ import { webSocketClient } from "./web-socket-client.ts";
 
 const KEY = "bench-key";
 
-/** Gives a server under measurement the app that the clients here know. */
+/** Configures a server with the app that these clients use. */
 export const PUSHER_ENVIRONMENT: Readonly<Record<string, string>> = {
   PRISM_PUSHER_APP_ID: "bench",
   PRISM_PUSHER_KEY: KEY,

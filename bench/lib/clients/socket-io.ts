@@ -1,18 +1,13 @@
-/**
- * Socket.IO 4 over Engine.IO 4, in the packets that its clients send (contract 5.6): one
- * conversation, two transports.
- */
+/** Socket.IO 4 over Engine.IO 4 with the packets of its clients: one protocol, two transports. */
 import { Agent, request } from "node:http";
 import type { Listener, OpenClient, Said, Target } from "./client.ts";
 import { webSocketClient } from "./web-socket-client.ts";
 
 const PATH = "/socket.io/?EIO=4&transport=";
-/** Between packets of one answer to a poll. */
+/** Separates packets in a response to a poll. */
 const SEPARATOR = "\x1e";
 const PACKET = { open: "0", ping: "2", pong: "3", connect: "40", refused: "44", disconnect: "41", ack: "430" } as const;
-/**
- * Where an event's name begins, and its first letter, which no other of the contract's names has.
- */
+/** Position of an event's name, and its first letter, which no other event name has. */
 const EVENT_AT = '42["'.length;
 const EVENT_BYTE = "e".charCodeAt(0);
 
@@ -24,8 +19,8 @@ function hear(packet: string, target: Target): Said | undefined {
     return { isFollowing: true };
   }
   if (packet.startsWith(PACKET.connect)) {
-    // The room of its user every socket is in by itself; a project is asked for, with an
-    // acknowledgement.
+    // Every socket joins the room of its user automatically; a project is joined by a request with
+    // an acknowledgement.
     if (target.follows !== "project") return { isWelcome: true, isFollowing: true };
     return {
       isWelcome: true,
@@ -36,8 +31,8 @@ function hear(packet: string, target: Target): Said | undefined {
 }
 
 /**
- * A socket that follows a project hears what is its user's too; only the project's `42["event",…]`
- * is what was asked for.
+ * A socket subscribed to a project also receives its user's messages; only the project's
+ * `42["event",…]` counts.
  */
 function listenerOf({ follows }: Target, listener: Listener): Listener {
   if (follows !== "project") return listener;
@@ -59,10 +54,7 @@ export const openSocketIoPolling: OpenClient = (target, listener) => {
     .catch((error: unknown) => listener.ended(String(error)));
 };
 
-/**
- * Connections for polls and what is said between them, shared by all clients, as a browser shares
- * its own between pages.
- */
+/** Connections for polls, shared by all clients as a browser shares them between pages. */
 const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
 
 class PollingClient {
@@ -75,7 +67,7 @@ class PollingClient {
     this.#listener = listener;
   }
 
-  /** Polls for as long as the process lives. */
+  /** Polls until the process exits. */
   async start(): Promise<never> {
     for (;;) for (const packet of (await this.#request("GET")).split(SEPARATOR)) await this.#packet(packet);
   }
@@ -99,7 +91,7 @@ class PollingClient {
   #request(method: string, body?: string): Promise<string> {
     const { port, from } = this.#target;
     return new Promise((resolve, reject) => {
-      // As the official client sends it; a body of another type is refused.
+      // The content type of the official client; bodies of other types are refused.
       const headers = body === undefined ? {} : { "Content-Type": "text/plain;charset=UTF-8" };
       const sent = request(
         { agent, method, host: "127.0.0.1", port, localAddress: from, path: this.#path, headers },

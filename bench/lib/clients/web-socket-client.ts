@@ -1,24 +1,24 @@
 /**
- * A WebSocket client as cheap as it can be: a plain socket, frames taken apart by their lengths
- * (RFC 6455 section 5.2) and decoded only where the conversation of the protocol is in them, so
- * that what is measured is the server.
+ * A minimal WebSocket client, so that the server is measured: a plain socket, with frames split by
+ * their lengths (RFC 6455 section 5.2) and decoded only if they belong to the protocol's handshake
+ * or heartbeat.
  */
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import type { Listener, OpenClient, Said, Target } from "./client.ts";
 
 /**
- * A WebSocket protocol: where it is, and how the conversation goes until the connection follows
- * something, and stays alive after.
+ * A WebSocket protocol: its path, and its messages until the subscription is active and to keep it
+ * alive.
  */
 export interface SocketWords {
   path(target: Target): string;
-  /** @returns nothing for what needs no answer. Throws at a refusal. */
+  /** @returns undefined if no answer is needed. Throws if the server refuses. */
   hear(text: string, target: Target): Said | undefined;
 }
 
 /**
- * Messages of streams are longer; shorter ones are the conversation's, such as pings of Socket.IO
+ * Messages of streams are longer; shorter frames are control messages, such as pings of Socket.IO
  * and Pusher.
  */
 const CONVERSATION_BYTES = 64;
@@ -63,12 +63,11 @@ class WebSocketClient {
       this.#frame((this.#buffered[at] as number) & 15, at + headBytes(this.#buffered[at + 1] as number), end);
       at = end;
     }
-    // A copy of the rest: a slice would hold on to the whole chunk, of which ten thousand are a
-    // lot.
+    // Copies the rest: a slice would keep the whole chunk in memory, for ten thousand connections.
     this.#buffered = Buffer.from(this.#buffered.subarray(at));
   }
 
-  /** @returns false while the head of the answer is not all there. */
+  /** @returns false while the head of the response is incomplete. */
   #takeHead(): boolean {
     const end = this.#buffered.indexOf("\r\n\r\n");
     if (end < 0) return false;
@@ -112,10 +111,7 @@ class WebSocketClient {
       );
   }
 
-  /**
-   * Masked with zeros, which leaves the body as it is (RFC 6455 section 5.3 asks for a mask, not
-   * for a good one).
-   */
+  /** Masked with zeros, which leaves the body unchanged (RFC 6455 section 5.3 requires a mask). */
   #send(kind: number, body: Buffer): void {
     const head =
       body.length < 126
@@ -125,13 +121,13 @@ class WebSocketClient {
   }
 }
 
-/** Bytes before the body of a frame whose second byte is this. Servers do not mask. */
+/** Bytes before the body of a frame with this second byte. Servers do not mask. */
 function headBytes(second: number): number {
   const short = second & 127;
   return short === 126 ? 4 : short === 127 ? 10 : 2;
 }
 
-/** @returns the index behind the frame that begins at `at`, -1 while it is not all there. */
+/** @returns the index after the frame that starts at `at`, -1 while it is incomplete. */
 function frameEnd(bytes: Buffer, at: number): number {
   if (bytes.length < at + 2) return -1;
   const second = bytes[at + 1] as number;
