@@ -62,7 +62,10 @@ function parse(path: string, text: string, settings: Map<string, unknown>, probl
   }
 }
 
-/** `sudo -u prism prism …` with the owner of the first of these paths that this user can stat. */
+/**
+ * `sudo -u prism prism …` with another user who owns one of these paths, the first that can be
+ * stat'ed.
+ */
 export function sudoAs(...paths: readonly string[]): string {
   const owner = paths.map(ownerOf).find((name) => name !== undefined);
   return owner === undefined ? "sudo -u <owner> prism …" : `sudo -u ${owner} prism …`;
@@ -71,6 +74,7 @@ export function sudoAs(...paths: readonly string[]): string {
 function ownerOf(path: string): string | undefined {
   try {
     const { uid } = statSync(path);
+    if (uid === process.getuid?.()) return undefined;
     const line = readFileSync("/etc/passwd", "utf8")
       .split("\n")
       .find((entry) => entry.split(":")[2] === String(uid));
