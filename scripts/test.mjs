@@ -6,9 +6,9 @@
 // a tenth of that. TMPDIR is the directory of the tests' databases; default: memory if it has room,
 // because a commit waits for the disk.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism, freemem } from "node:os";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { compileTests } from "./compile-tests.mjs";
 
 /**
@@ -20,10 +20,12 @@ const FEWEST_FILES = 3;
 /** Files of these folders wait for processes and clocks, so they start first, a few per process. */
 const SLOW_FOLDERS = ["test/e2e/", "test/live/", "test/cli/", "test/features/plugins/"];
 const MOST_SLOW_FILES = 4;
+const STRIDE = 16;
 /** For all files of a process together: a test that hangs fails before CI times out. */
 const LIMIT = "--test-timeout=240000";
 const REPORTER = `--test-reporter=${join(import.meta.dirname, "test-reporter.mjs")}`;
 const NEEDED_BYTES = 2 ** 30;
+const LEFTOVER_MS = 3_600_000;
 
 const root = join(import.meta.dirname, "..");
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
@@ -40,6 +42,8 @@ if (files.length === 0) {
 const processes = availableParallelism() + 1;
 // A separate folder per run: another run may be active.
 const folder = join(root, ".build", "tests", String(process.pid));
+removeLeftovers(dirname(folder), /^\d+$/);
+removeLeftovers("/dev/shm", /^prism-tests-/);
 await compileTests(root, folder);
 const scratch = memoryFolder();
 const environment = scratch ? { ...process.env, TMPDIR: scratch } : process.env;
@@ -55,6 +59,16 @@ runner.on("close", (status, signal) => {
   if (signal) console.error(`ended by ${signal}`);
   process.exit(status ?? 1);
 });
+
+/** Removes folders of runs that were killed. No run takes an hour. */
+function removeLeftovers(directory, pattern) {
+  if (!existsSync(directory)) return;
+  for (const name of readdirSync(directory).filter((name) => pattern.test(name))) {
+    const path = join(directory, name);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat && Date.now() - stat.mtimeMs > LEFTOVER_MS) rmSync(path, { recursive: true, force: true });
+  }
+}
 
 /** A folder in memory for this run's databases, if there is room and programs can run in it. */
 function memoryFolder() {
@@ -99,9 +113,13 @@ function writeGroups() {
   });
 }
 
-/** Cuts a list into groups of at most `most`, which become smaller towards the end. */
-function grouped(all, most) {
+/**
+ * Cuts a list into groups of at most `most`, which become smaller towards the end. Neighbours, which
+ * take about as long as each other, get into different groups.
+ */
+function grouped(files, most) {
   const groups = [];
+  const all = Array.from({ length: STRIDE }, (_, from) => files.filter((_, at) => at % STRIDE === from)).flat();
   for (let at = 0; at < all.length; ) {
     const share = Math.ceil((all.length - at) / (2 * processes));
     const size = Math.max(FEWEST_FILES, Math.min(most, share));
