@@ -24,7 +24,7 @@ export async function rotateEncryption(context: Context): Promise<void> {
     if (!(error instanceof ServerRefused) || error.code !== "INVALID_STATE") throw error;
     throw new CommandError(EXIT.unreachable, error.message, { cause: error });
   });
-  out.result(done, () => `${done.resealed} values encrypted anew`);
+  out.result(done, () => `${done.resealed} values re-encrypted`);
   if (done.unreadable > 0) {
     const what = done.unreadable === 1 ? "1 value was" : `${done.unreadable} values were`;
     throw new CommandError(
