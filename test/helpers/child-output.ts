@@ -41,6 +41,10 @@ export class ChildOutput {
     this.ended.catch(() => undefined);
   }
 
+  get isRunning(): boolean {
+    return this.#end === null;
+  }
+
   get all(): string {
     return `${this.stdout}${this.stderr}`;
   }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { makeClientPackage } from "../client/support/client-package.ts";
+import { ChildOutput } from "../helpers/child-output.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -43,44 +43,36 @@ function folderWithPackages(t: TestContext): string {
 
 class Program {
   readonly name: string;
-  readonly #child: ChildProcess;
-  #output = "";
-  #errors = "";
+  readonly #output: ChildOutput;
 
   constructor(t: TestContext, { name, text }: Example, dir: string, env: NodeJS.ProcessEnv) {
     this.name = name;
     const file = join(dir, `${name.replace(/\W+/g, "-")}.mjs`);
     writeFileSync(file, text);
-    const child = spawn(process.execPath, [file], { cwd: dir, env, stdio: ["ignore", "pipe", "pipe"] });
-    this.#child = child;
-    child.stdout.on("data", (chunk: Buffer) => {
-      this.#output += chunk.toString();
-    });
-    child.stderr.on("data", (chunk: Buffer) => {
-      this.#errors += chunk.toString();
-    });
-    t.after(async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill();
-      await once(child, "exit");
-    });
+    this.#output = new ChildOutput(spawn(process.execPath, [file], { cwd: dir, env }));
+    t.after(() => this.#output.stop());
   }
 
   /** The number in each line that it printed. */
   get numbers(): number[] {
-    return [...this.#output.matchAll(/^.*?(\d+).*$/gm)].map(([, number]) => Number(number));
+    return [...this.#output.stdout.matchAll(/^.*?(\d+).*$/gm)].map(([, number]) => Number(number));
   }
 
   get lines(): string[] {
-    return this.#output.split("\n").slice(0, -1);
+    return this.#output.stdout.split("\n").slice(0, -1);
   }
 
   get isRunning(): boolean {
-    return this.#child.exitCode === null;
+    return this.#output.isRunning;
   }
 
   get state(): string {
-    return `${this.name} has printed ${this.#output.slice(-200)}, and of errors: ${this.#errors.slice(-500)}`;
+    return `${this.name} has printed ${this.#output.stdout.slice(-200)}, and of errors: ${this.#output.stderr.slice(-500)}`;
+  }
+
+  /** @throws when it ends before `isMet` */
+  async until(isMet: () => boolean): Promise<void> {
+    await this.#output.until(this.name, isMet, PATIENCE_MS);
   }
 }
 
@@ -98,7 +90,7 @@ test("every program of docs/realtime.md, and the one of docs/pusher.md, prints e
   const programs = examples.map((example) => new Program(t, example, dir, env));
   const havePrinted = async (count: number): Promise<void> => {
     for (const program of programs) {
-      await eventually(program.state, () => program.numbers.length >= count, PATIENCE_MS).catch(() => undefined);
+      await program.until(() => program.numbers.length >= count);
       assert.deepEqual(program.numbers, range(1, count), program.state);
       assert.ok(program.isRunning, program.state);
     }
@@ -129,8 +121,7 @@ test("the program of docs/socketio.md continues after a restart and reports that
   const here = { ...example, text: example.text.replaceAll("http://127.0.0.1:3000", prism.url) };
   const program = new Program(t, here, folderWithPackages(t), { ...process.env, TOKEN: prism.adminToken });
   const numbers = () => program.lines.filter((line) => /^\d+$/.test(line)).map(Number);
-  const has = (line: string) =>
-    eventually(line, () => program.lines.includes(line), PATIENCE_MS).catch(() => assert.fail(program.state));
+  const has = (line: string) => program.until(() => program.lines.includes(line));
   await has(`${userId}: 0 missed, all sent`);
   await server.notifications.publish(3);
   await has("3");
