@@ -17,7 +17,15 @@ import { join } from "node:path";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
-import { addShellScript, addSystem, makeRoot, runSandboxed, runSandboxedSync, stop } from "./support/sandbox.ts";
+import {
+  addShellScript,
+  addSystem,
+  makeRoot,
+  pathInside,
+  runSandboxed,
+  runSandboxedSync,
+  stop,
+} from "./support/sandbox.ts";
 
 const built = join(import.meta.dirname, "../../dist/prism");
 const UNITS = ["prism.service", "prism-backup.service", "prism-backup.timer"];
@@ -165,7 +173,7 @@ test("F4, N8, N9: the service starts as the unit says, is upgraded while it runs
   addShellScript(root, "usr/bin/systemd-notify", 'echo "$@" >"$NOTIFY_SOCKET"');
   install(root);
   const port = await lastingPort();
-  const config = { env: "production", host: "127.0.0.1", port, dataDir: "/var/lib/prism" };
+  const config = { env: "production", host: "127.0.0.1", port, dataDir: pathInside(root, "/var/lib/prism") };
   writeFileSync(join(root, "etc/prism/prism.config.json"), JSON.stringify(config));
 
   const started = runSandboxed(t, sandboxOf(root, "prism.service", { NOTIFY_SOCKET: "/var/lib/prism/notified" }));

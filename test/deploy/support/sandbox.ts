@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -24,6 +25,8 @@ export function makeRoot(t: TestContext, { isEmpty = false }: { isEmpty?: boolea
   t.after(() => rmSync(root, { recursive: true, force: true }));
   // The user of the service must reach it.
   chmodSync(root, 0o755);
+  const { mode } = statSync(dirname(root));
+  if ((mode & 0o011) !== 0o011) chmodSync(dirname(root), (mode & 0o7777) | 0o011);
   if (isEmpty) return root;
   for (const directory of ["usr/local/bin", "etc", "dev", "proc", "tmp", "var/lib", "var/cache"])
     mkdirSync(join(root, directory), { recursive: true });
@@ -54,7 +57,8 @@ export function addShellScript(root: string, path: string, line: string): void {
 
 /** SIGTERM to the command; unshare itself does not forward it. */
 export function stop({ child }: Sandboxed): void {
-  for (const pid of descendants(child.pid ?? 0)) if (descendants(pid).length === 0) process.kill(pid, "SIGTERM");
+  const pids = canIsolate ? descendants(child.pid ?? 0) : [child.pid ?? 0];
+  for (const pid of pids) if (!canIsolate || descendants(pid).length === 0) process.kill(pid, "SIGTERM");
 }
 
 /** proc_pid_task(5) */
@@ -84,13 +88,26 @@ export interface Sandboxed {
   output(): string;
 }
 
+/** Whether this machine lets a process have its own mounts; some build hosts do not. */
+export const canIsolate =
+  spawnSync("unshare", [...userNamespace(), "--mount", "--pid", "--fork", "/bin/sh", "-c", "mount --bind /tmp /tmp"], {
+    stdio: "ignore",
+  }).status === 0;
+
+/** A path as the command in the sandbox sees it. */
+export function pathInside(root: string, path: string): string {
+  return canIsolate ? path : join(root, path);
+}
+
 /**
  * Runs a command as a container does: first process of its own process namespace, root directory
  * read-only except for `writable`, an unprivileged user, no new privileges. The network is the
- * machine's. @param options.user `uid:gid`
+ * machine's. Where that is not possible, the command runs as the same user with the paths of its
+ * arguments and environment moved into the root.
  */
 export function runSandboxed(t: TestContext, options: SandboxOptions): Sandboxed {
-  const child = spawn("unshare", unshareArguments(options), { env: options.env, stdio: ["ignore", "pipe", "pipe"] });
+  const { file, args, ...more } = launch(options);
+  const child = spawn(file, args, { ...more, stdio: ["ignore", "pipe", "pipe"] });
   t.after(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, "close");
@@ -108,10 +125,8 @@ export function runSandboxed(t: TestContext, options: SandboxOptions): Sandboxed
 
 /** {@link runSandboxed} to its end. */
 export function runSandboxedSync(options: SandboxOptions): { status: number | null; output: string } {
-  const { status, stdout, stderr } = spawnSync("unshare", unshareArguments(options), {
-    env: options.env,
-    encoding: "utf8",
-  });
+  const { file, args, ...more } = launch(options);
+  const { status, stdout, stderr } = spawnSync(file, args, { ...more, encoding: "utf8" });
   return { status, output: `${stdout}${stderr}` };
 }
 
@@ -129,11 +144,23 @@ mount -o remount,bind,ro "$root"
 exec setpriv --no-new-privs chroot --userspec="$user" "$root" "$@"
 `;
 
-function unshareArguments({ root, writable, uid, gid, command }: SandboxOptions): string[] {
-  const namespaces = ["--mount", "--ipc", "--uts", "--pid", "--fork"];
-  // Without root: a user namespace, in which this user is root and the only user.
+function launch(options: SandboxOptions) {
+  const { root, writable, uid, gid, env, command } = options;
   const isRoot = process.getuid?.() === 0;
+  if (!canIsolate) {
+    const moved = (text: string): string => (text.startsWith("/") ? join(root, text) : text);
+    const paths = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, moved(value)]));
+    const own = { PATH: `${join(root, "usr/bin")}:${process.env["PATH"]}`, PRISM_CONFIG_DIR: join(root, "etc/prism") };
+    const [file = "", ...args] = command.map(moved);
+    return { file, args, env: { ...own, ...paths }, ...(isRoot ? { uid, gid } : {}) };
+  }
+  const namespaces = ["--mount", "--ipc", "--uts", "--pid", "--fork"];
   const user = isRoot ? `${uid}:${gid}` : "0:0";
   const enter = ["/bin/sh", "-c", ENTER, "sh", root, user, writable.join(" "), ...command];
-  return [...(isRoot ? [] : ["--user", "--map-root-user"]), ...namespaces, ...enter];
+  return { file: "unshare", args: [...userNamespace(), ...namespaces, ...enter], env };
+}
+
+/** Without root: a user namespace, in which this user is root and the only user. */
+function userNamespace(): string[] {
+  return process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
 }
