@@ -9,9 +9,7 @@ import { allowsOrigin, builtInFeatures } from "./features.ts";
 import type { Parts } from "./parts.ts";
 import { registerSystemMetrics, registerUpkeepMetrics } from "./system-metrics.ts";
 
-/**
- * Registers the features with their jobs, metrics and sockets on a server that does not answer yet.
- */
+/** Registers the features with their jobs, metrics and sockets, before the server answers. */
 export async function registerFeatures(parts: Parts): Promise<void> {
   handleOwnJobs(parts);
   registerMetrics(parts);

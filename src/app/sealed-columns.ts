@@ -25,10 +25,7 @@ export interface SealedValue {
   readonly sealed: Uint8Array;
 }
 
-/**
- * Everything that is encrypted at rest. A test finds each use of {@link SealedBox.seal} in this
- * list.
- */
+/** Everything that is encrypted at rest. A test finds each use of {@link SealedBox.seal} here. */
 export const SEALED_COLUMNS: readonly SealedColumn[] = [
   sealedColumn("settings", "value", settingSealContext, {
     id: "key",

@@ -53,10 +53,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   await store.close(lastLeft());
 }
 
-/**
- * Stops the core of one command after its last answer. @param auditSeq the end of the audit trail
- * before it
- */
+/** Stops one command's core after its last answer. @param auditSeq the trail's end before it */
 export async function stopCommand({ base, core, http, upkeep }: Parts, auditSeq: number): Promise<void> {
   http.listener.stopListening();
   await base.bus.idle();

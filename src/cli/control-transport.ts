@@ -8,10 +8,7 @@ import { withSocketPath } from "../core/listening.ts";
 /** Whether a control socket has a server, none, or one that this user may not use. */
 export type SocketState = "open" | "none" | "denied";
 
-/**
- * Checks for a server. A socket of another user is not trusted with a command's data; root may use
- * any.
- */
+/** Checks for a server. Another user's socket is not trusted with data; root may use any. */
 export async function socketState(path: string): Promise<SocketState> {
   try {
     const user = process.geteuid?.() ?? 0;

@@ -26,19 +26,14 @@ export function lockDataDir(places: DataPlaces): DataDirLock {
   return lock;
 }
 
-/**
- * {@link lockDataDir} for an existing directory. @returns undefined when another process holds it
- */
+/** {@link lockDataDir} for an existing directory. @returns undefined if another process holds it */
 export function tryLockDataDir(places: DataPlaces): DataDirLock | undefined {
   const lock = DataDirLock.tryAcquire(places);
   if (lock) finishRestore(places);
   return lock;
 }
 
-/**
- * Files that root has made in another user's data directory become that user's: the service has to
- * open them.
- */
+/** Files that root made in another user's data directory become that user's, who opens them. */
 export function giveToOwner(dataDir: string): void {
   if (process.geteuid?.() !== 0) return;
   const { uid, gid } = statSync(dataDir);

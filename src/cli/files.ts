@@ -54,9 +54,7 @@ interface Destination {
   readonly force: boolean;
 }
 
-/**
- * Empty files, pipes and devices may be overwritten. @throws CommandError 7 for a file with content
- */
+/** Empty files, pipes and devices may be overwritten. @throws CommandError 7 for other files */
 export function requireReplaceable(file: string | undefined, force: boolean): void {
   if (force || file === undefined) return;
   const existing = statSync(file, { throwIfNoEntry: false });

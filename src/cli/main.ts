@@ -39,10 +39,7 @@ import {
 
 const LINGER_MS = 1000;
 
-/**
- * Runs one command line. Sets the process's exit code; long-running commands go on after this
- * resolves.
- */
+/** Runs one command line and sets the exit code; long-running commands go on after it resolves. */
 export async function main(argv: readonly string[]): Promise<void> {
   // What Prism writes is for its owner: the database, its log, secrets and exports alike.
   process.umask(0o077);

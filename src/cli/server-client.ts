@@ -63,9 +63,7 @@ export class ServerClient {
     return this.#json({ method: "GET", path, query });
   }
 
-  /**
-   * @param signal cancels the request. @throws ServerRefused, CommandError 4 if no server answers
-   */
+  /** @param signal cancels the request. @throws ServerRefused, CommandError 4 without a server */
   post<T>(path: string, body: unknown, limitMs = REPLY_LIMIT_MS, signal?: AbortSignal): Promise<T> {
     return this.#json({ method: "POST", path, body, limitMs, signal });
   }
@@ -89,10 +87,7 @@ export class ServerClient {
     return this.#json({ method: "POST", path, query, body: bytes });
   }
 
-  /**
-   * The lines of an answer with progress, as they arrive. @throws CommandError 4 also for a
-   * truncated answer
-   */
+  /** The lines of an answer with progress, as they arrive. @throws CommandError 4 if truncated */
   async *postLines<T>(path: string, body: unknown): AsyncIterable<T> {
     let rest = "";
     for await (const text of this.#text({ method: "POST", path, body, accept: "application/x-ndjson" })) {
@@ -102,9 +97,7 @@ export class ServerClient {
     }
   }
 
-  /**
-   * The text of a long answer, as it arrives. @throws CommandError 4 also for a truncated answer.
-   */
+  /** The text of a long answer, as it arrives. @throws CommandError 4 also if it is truncated */
   stream(path: string, query: Query = {}): AsyncIterable<string> {
     return this.#text({ method: "GET", path, query });
   }
@@ -191,10 +184,7 @@ export async function serverOf({ flags, out, loadConfig }: Context, useDevToken 
   return new ServerClient({ base: base.replace(/\/+$/, ""), token }, out);
 }
 
-/**
- * The token of a flag, the environment or the folder. The one in `.env` is for the server of that
- * folder only.
- */
+/** The token of a flag, the environment or the folder: `.env` is for its server only. */
 export function tokenOf({ flags }: Pick<Context, "flags">): string | undefined {
   const isNamed = isSet(flags.url ?? process.env["PRISM_URL"]);
   return flags.token ?? tokenIn(process.env) ?? (isNamed ? undefined : tokenIn(readDotEnv(process.cwd(), [])));

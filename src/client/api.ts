@@ -179,10 +179,7 @@ export class PrismApi {
     return this.request({ method: "POST", path: "/api/v1/events", body, idempotencyKey });
   }
 
-  /**
-   * Publishes an entry of a channel. @param stream `channel:<name>` or `channel:<project
-   * id>/<name>`
-   */
+  /** Publishes an entry. @param stream `channel:<name>` or `channel:<project id>/<name>` */
   publish(
     stream: string,
     type: string,

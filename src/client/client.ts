@@ -18,10 +18,7 @@ export interface PrismClientOptions extends CredentialOptions {
   /** Stores offsets; without it they are lost with the client. */
   readonly storage?: OffsetStorage;
   readonly reconnect?: ReconnectOptions;
-  /**
-   * Limit of waiting entries per stream; the server keeps the rest until there is room. Default
-   * 1000.
-   */
+  /** Limit of waiting entries per stream; the server keeps the rest. Default 1000. */
   readonly maxQueued?: number;
   /** Timers and randomness. */
   readonly environment?: Environment;

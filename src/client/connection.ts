@@ -41,10 +41,7 @@ const RENEW_AGAIN_MS = 10_000;
 /** Time limit for an answer after the machine reports that its network is back. */
 const PROBE_LIMIT_MS = 5000;
 
-/**
- * Keeps a connection: opens it, renews its token, and reopens it.
- * @internal
- */
+/** Keeps a connection: opens it, renews its token, and reopens it. @internal */
 export class Connection {
   readonly #parts: ConnectionParts;
   readonly #backoff: Backoff;

@@ -25,10 +25,7 @@ const CONNECT_LIMIT_MS = 10_000;
 const DEFAULT_HEARTBEAT_MS = 30_000;
 const BROKEN = 1006;
 
-/**
- * One WebSocket. A missing answer counts as a lost connection, because a half-open one reports
- * nothing.
- */
+/** One WebSocket. A missing answer is a lost connection: a half-open one reports nothing. */
 export class SocketLink {
   readonly #socket: WebSocketLike;
   readonly #environment: Environment;

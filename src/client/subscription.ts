@@ -25,9 +25,7 @@ export interface OffsetStorage {
   set(key: string, value: string): void | Promise<void>;
 }
 
-/**
- * Handles an entry. If it throws or rejects, it is called again with the same entry after a delay.
- */
+/** Handles an entry. If it throws or rejects, it is called again with the entry after a delay. */
 export type Handler<Value> = (value: Value) => void | Promise<void>;
 
 /** Any of a stream's entries. */
@@ -132,10 +130,7 @@ export class Subscription<Stream extends string = string> {
     return offset === null ? Promise.resolve() : this.#acks.wait(offset);
   }
 
-  /**
-   * Ends the subscription. Resolves when the running handler has returned; later entries are not
-   * handled.
-   */
+  /** Ends the subscription. Resolves after the running handler; later entries are not handled. */
   close(): Promise<void> {
     if (this.#link && this.#resolved !== null) {
       this.#link.say({ op: "unsubscribe", id: this.#link.nextId(), stream: this.#resolved });
@@ -189,9 +184,7 @@ export class Subscription<Stream extends string = string> {
     this.#queue.push({ kind: "gap", offset: to, gap: { stream, from, to }, isReset }, 0);
   }
 
-  /**
-   * The name behind `me` is known, or has changed: entries received for the former one are dropped.
-   */
+  /** The name of `me` is known, or has changed: entries for the former one are dropped. */
   async #becomes(name: string, link: Link): Promise<void> {
     this.#queue.clear();
     this.#acks.reset();

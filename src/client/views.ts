@@ -1,7 +1,4 @@
-/**
- * What the server sends, as far as its shape is fixed (docs/realtime.md). Instants are RFC 3339
- * texts.
- */
+/** What the server sends, with fixed shapes (docs/realtime.md). Instants are RFC 3339 texts. */
 
 /** An action that an app offers with a notification; other members are kept. */
 export interface NotificationAction {

@@ -1,7 +1,4 @@
-/**
- * A token bucket that refills evenly in elapsed time (`Clock.elapsed()`), so that setting the clock
- * changes nothing.
- */
+/** A token bucket that refills in elapsed time: setting the clock changes nothing. */
 export class Bucket {
   /** Tokens of a full bucket. */
   readonly limit: number;
@@ -30,9 +27,7 @@ export class Bucket {
     return this.isAllowed;
   }
 
-  /**
-   * Takes tokens in advance. Call {@link waitMs} first for the time at which they are available.
-   */
+  /** Takes tokens in advance. Call {@link waitMs} first: it gives the time of their use. */
   borrow(count: number): void {
     this.#tokens -= count;
   }

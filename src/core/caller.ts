@@ -2,9 +2,7 @@ import { userInfo } from "node:os";
 import { AsyncScope } from "./async-scope.ts";
 import type { Principal } from "./principal.ts";
 
-/**
- * The identity on whose behalf code runs, and the request that caused it. Audit rows store both.
- */
+/** The identity that code runs for, and the request that caused it. Audit rows store both. */
 export interface Caller {
   readonly principal: Principal | null;
   /** Name in audit rows of a caller without a principal. */

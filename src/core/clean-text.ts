@@ -5,10 +5,7 @@ const REMOVED = /(?![\n\t])\p{Cc}|[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]
 const LONE_SURROGATE = /\p{Cs}/gu;
 const PLAIN = /^[\t\n -~]*$/;
 
-/**
- * Text in the form Prism stores: NFC, without control characters, bidirectional overrides and lone
- * surrogates.
- */
+/** Text as Prism stores it: NFC, without control characters, bidi overrides, lone surrogates. */
 export function cleanText(text: string): string {
   if (PLAIN.test(text)) return text;
   // Normalised last: the characters on both sides of a removed one may compose.

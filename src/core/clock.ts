@@ -9,9 +9,7 @@ export const DAY_MS = 86_400_000;
 /** Source of time. Injected, so that tests can advance it by an hour or a day. */
 export interface Clock {
   now(): EpochMs;
-  /**
-   * Monotonic milliseconds since an arbitrary instant. Does not advance while the machine sleeps.
-   */
+  /** Monotonic milliseconds since an arbitrary instant. Stops while the machine sleeps. */
   elapsed(): number;
 }
 
@@ -20,10 +18,7 @@ export const systemClock: Clock = { now: () => Date.now(), elapsed: () => perfor
 let lastMs = Number.NaN;
 let lastText = "";
 
-/**
- * RFC 3339 in UTC with milliseconds. Caches the last text: the items of a batch share their
- * instant.
- */
+/** RFC 3339 in UTC with milliseconds. Caches the last text: a batch's items share an instant. */
 export function toRfc3339(at: EpochMs): string {
   if (at !== lastMs) {
     lastText = new Date(at).toISOString();

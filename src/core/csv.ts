@@ -34,9 +34,7 @@ export interface CsvRecord {
 export class CsvReader {
   #cells: string[] = [];
   #cell = "";
-  /**
-   * `quote`: after a quote in a quoted cell, which closes the cell unless another quote follows.
-   */
+  /** `quote`: after a quote in a quoted cell, which ends the cell unless another quote follows. */
   #state: "plain" | "quoted" | "quote" = "plain";
   #line = 1;
   #beginsAt = 1;

@@ -42,10 +42,7 @@ export function prepareDataDir(dataDir: string): void {
   }
 }
 
-/**
- * Not `recursive`: Node's search for a parent never ends where mkdir always answers ENOENT, as in
- * /proc.
- */
+/** Not `recursive`: Node searches for a parent forever if mkdir answers ENOENT, as in /proc. */
 function makeDir(dir: string): void {
   if (existsSync(dir)) return;
   if (dirname(dir) !== dir) makeDir(dirname(dir));

@@ -1,7 +1,4 @@
-/**
- * Every error code and its HTTP status. Codes are API: clients, logs, metrics and tests rely on
- * them.
- */
+/** Every error code and its HTTP status. Codes are API: clients, logs and metrics rely on them. */
 export const STATUS_OF = {
   VALIDATION_FAILED: 400,
   MALFORMED_JSON: 400,
@@ -140,9 +137,7 @@ export class PrismError extends Error {
   }
 }
 
-/**
- * Ends a `switch` over a union, so that a new member does not compile until each switch handles it.
- */
+/** Ends a `switch` over a union, so that a new member compiles only once it is handled. */
 export function assertNever(value: never): never {
   throw new TypeError(`unexpected value ${JSON.stringify(value)}`);
 }
@@ -156,9 +151,7 @@ export function limitReached(what: string, setting: string, limit: number): Pris
   return new PrismError("LIMIT_REACHED", message, { details: [{ path: "", code: "LIMIT", message, setting, limit }] });
 }
 
-/**
- * Codes of Node for a lack of file descriptors; the last one means that a thread could not start.
- */
+/** Node's codes for a lack of file descriptors; the last one: a thread could not start. */
 const CODES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ERR_WORKER_INIT_FAILED"]);
 
 /** Whether an operation failed for lack of file descriptors and can be retried. */

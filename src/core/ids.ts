@@ -51,9 +51,7 @@ export function uuidOf(at: number, name: string): string {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/**
- * Whether the text is a UUID of any version in canonical lower case. Prism accepts no other ids.
- */
+/** Whether the text is a UUID of any version in canonical lower case, the only form of ids. */
 export function isUuid(text: string): boolean {
   return text.length === 36 && UUID.test(text);
 }

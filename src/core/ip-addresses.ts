@@ -97,14 +97,10 @@ const NOT_PUBLIC_V4 = new CidrSet([
  */
 const GLOBAL_UNICAST_V6 = new CidrSet(["2000::/3"]);
 
-/**
- * Teredo and other protocol assignments, documentation, and 6to4, which embeds any IPv4 address.
- */
+/** Teredo and other protocol assignments, documentation, and 6to4, which embeds an IPv4 address. */
 const NOT_PUBLIC_V6 = new CidrSet(["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"]);
 
-/**
- * Whether the address is public. @returns false for an invalid address and for IPv4-mapped IPv6.
- */
+/** Whether the address is public. @returns false for an invalid one and for IPv4-mapped IPv6. */
 export function isPublicAddress(address: string): boolean {
   // A zone (fe80::1%eth0) names an interface of this machine.
   if (address.includes("%")) return false;

@@ -111,10 +111,7 @@ export function jsonValueEnd(text: string, start: number): number {
   return text.length;
 }
 
-/**
- * Decodes UTF-8; undefined for invalid bytes or a leading byte order mark (RFC 8259 section 8.1
- * permits the refusal).
- */
+/** Decodes UTF-8; undefined if invalid or with a byte order mark (RFC 8259 section 8.1). */
 export function decodeUtf8(bytes: Buffer): string | undefined {
   if (bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return undefined;
   return isUtf8(bytes) ? bytes.toString("utf8") : undefined;

@@ -38,10 +38,7 @@ export class ListenRefused extends Error {
   readonly port: number;
   readonly isExtra: boolean;
 
-  /**
-   * @param isExtra one of `extraPorts`. @param problem the system's code, which uWebSockets does not
-   * give.
-   */
+  /** @param isExtra one of `extraPorts`. @param problem the system's code; uWebSockets has none. */
   constructor(host: string, port: number, isExtra = false, problem = "") {
     const byPort = isExtra ? "in extraPorts or PRISM_EXTRA_PORTS" : "with --port or PORT (0 takes a free one)";
     const { why, choice = byPort } = REASONS[problem] ?? { why: `the system refuses it ${problem}`.trim() };

@@ -1,7 +1,4 @@
-/**
- * Structured fields of a log line; docs/operating.md lists the fixed names (requestId, route,
- * status, durationMs, …).
- */
+/** Structured fields of a log line; docs/operating.md lists the fixed names. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /**

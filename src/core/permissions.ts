@@ -39,9 +39,7 @@ export const PERMISSIONS = [
 
 export type Permission = (typeof PERMISSIONS)[number];
 
-/**
- * Prefix under which a role stores an unknown permission. No permission of Prism starts with it.
- */
+/** Prefix of an unknown permission that a role stores. No permission of Prism starts with it. */
 const CUSTOM = "custom:";
 
 /**

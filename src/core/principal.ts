@@ -1,10 +1,7 @@
 import type { EpochMs } from "./clock.ts";
 import { type KeyScope, PERMISSIONS, type Permission } from "./permissions.ts";
 
-/**
- * The authenticated caller. Permissions are read from the database at each request, never from a
- * token.
- */
+/** The authenticated caller. Permissions are read from the database at each request. */
 export type Principal = PermissionHolder | KeyPrincipal;
 
 /** A caller with permissions of its own; an API key has scopes instead. */

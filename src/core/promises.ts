@@ -59,10 +59,7 @@ const TURN_MS = 5;
 export class LoopTurns {
   #untilMs = performance.now() + TURN_MS;
 
-  /**
-   * Await between steps of the computation. Returns at once until the current turn of the loop has
-   * taken 5 ms.
-   */
+  /** Await between steps of work. Returns at once until the loop's turn has taken 5 ms. */
   async pause(): Promise<void> {
     if (performance.now() < this.#untilMs) return;
     await setImmediate();

@@ -19,10 +19,7 @@ export const QUEUES = [
 /** Each module has its own queue. */
 export type ModuleQueue = `module:${string}`;
 
-/**
- * Attempts of a channel in `delivery.workers` go to a separate queue that this process never claims
- * from.
- */
+/** Attempts of a channel in `delivery.workers`: this process never claims from this queue. */
 export type WorkerQueue = `workers:${WorkerChannel}`;
 
 export type QueueName = (typeof QUEUES)[number] | ModuleQueue | WorkerQueue;
@@ -35,9 +32,7 @@ export function isWorkerQueue(name: string): name is WorkerQueue {
   return name.startsWith("workers:") && isWorkerChannel(name.slice("workers:".length));
 }
 
-/**
- * Queue of a channel's attempts when the server makes them. Remote workers claim by this name too.
- */
+/** Queue of a channel's attempts when the server makes them. Remote workers claim by it too. */
 export function deliveryQueue(channel: string): "notification-delivery" | "push-notification" {
   return channel === "fcm" || channel === "apns" ? "push-notification" : "notification-delivery";
 }
@@ -52,10 +47,7 @@ export function parentOf(name: QueueName): QueueName | undefined {
   return isWorkerQueue(name) ? parentQueue(name) : undefined;
 }
 
-/**
- * Parses a queue name. The suffix `-queue` is accepted and ignored. @returns undefined for an
- * invalid name.
- */
+/** Parses a queue name, with or without `-queue`. @returns undefined for an invalid name */
 export function parseQueueName(text: string): QueueName | undefined {
   if (/^module:[a-z][a-z0-9-]{1,63}$/.test(text)) return text as ModuleQueue;
   if (isWorkerQueue(text)) return text;

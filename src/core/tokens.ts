@@ -37,10 +37,7 @@ export function sha256Hex(data: string | Uint8Array): string {
   return hash("sha256", data, "hex");
 }
 
-/**
- * Constant-time comparison of two secrets. Both are hashed first, so that their lengths do not leak
- * either.
- */
+/** Constant-time comparison of two secrets, by their hashes, so that lengths do not leak. */
 export function secretsEqual(left: string, right: string): boolean {
   return timingSafeEqual(createHash("sha256").update(left).digest(), createHash("sha256").update(right).digest());
 }

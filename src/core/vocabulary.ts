@@ -3,10 +3,7 @@ export const LEVELS = ["debug", "info", "warn", "error", "fatal"] as const;
 
 export type Level = (typeof LEVELS)[number];
 
-/**
- * External channels that a remote worker can send through. Messages to a Pusher app are sent by the
- * server.
- */
+/** Channels that a remote worker can send through. Messages to Pusher apps the server sends. */
 export const WORKER_CHANNELS = ["email", "webhook", "fcm", "apns"] as const;
 export type WorkerChannel = (typeof WORKER_CHANNELS)[number];
 

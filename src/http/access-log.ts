@@ -11,9 +11,7 @@ const REFUSED_LINES_PER_SECOND = 10;
  */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/;
 
-/**
- * One log line and two metrics per request. The series of a route are looked up once and cached.
- */
+/** One log line and two metrics per request. The series of a route are looked up once. */
 export class AccessLog {
   readonly #log: Logger;
   readonly #requests: (labels: { route: string; method: string; status: string }) => Counter;

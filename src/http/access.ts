@@ -4,9 +4,7 @@ import type { PermissionHolder, Principal, UserPrincipal } from "../core/princip
 import type { Exchange } from "./exchange.ts";
 import type { Access } from "./route.ts";
 
-/**
- * The single check of a route's requirements. @throws UNAUTHORIZED_ROLE, SCOPE_MISSING, FORBIDDEN
- */
+/** The only check of a route's requirements. @throws UNAUTHORIZED_ROLE, SCOPE_MISSING, FORBIDDEN */
 export function requireAccess(access: Access, principal: Principal): void {
   if (access === "public") return;
   if (access.operatorOnly && principal.kind !== "operator")
@@ -87,10 +85,7 @@ const REQUEST_HEADERS =
   "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, " +
   "X-API-Key, X-Correlation-Id, X-Request-Id";
 
-/**
- * Allowed browser origins (docs/security.md): an exact list; in development without a list, any
- * port of this machine.
- */
+/** Allowed browser origins (docs/security.md): a list; in development any port of this machine. */
 export class CorsPolicy {
   readonly #origins: ReadonlySet<string>;
   readonly #allowLocalhost: boolean;

@@ -16,9 +16,7 @@ interface BodyAccount {
   bytes: number;
 }
 
-/**
- * The account of a request's body: its principal or signer; without valid credentials its address.
- */
+/** The account of a request's body: its principal or signer; without either, its address. */
 function accountKey({ principal, signerKey, clientAddress }: Exchange): { key: string; isAnonymous: boolean } {
   const key = principal?.key ?? signerKey;
   return key === null ? { key: `ip:${addressGroup(clientAddress)}`, isAnonymous: true } : { key, isAnonymous: false };
@@ -153,9 +151,7 @@ export class BodyReader {
   readonly budget: BodyBudget;
   readonly #times: BodyTimes;
   readonly #readings = new Set<Reading>();
-  /**
-   * Started in this turn of the loop. Most bodies are complete before it ends and need no watching.
-   */
+  /** Started in this turn of the loop. Most bodies are complete before it ends. */
   readonly #fresh: Reading[] = [];
   readonly #watchFresh = (): void => {
     for (const reading of this.#fresh) if (!reading.isOver) this.#readings.add(reading);
@@ -300,10 +296,7 @@ class Reading {
     if (!this.isOver) this.#end();
   }
 
-  /**
-   * Copies the chunk, which the addon reuses. @returns false if the caller would hold too many
-   * bytes.
-   */
+  /** Copies the chunk, which the addon reuses. @returns false if the caller holds too much */
   #append(chunk: ArrayBuffer): boolean {
     if (chunk.byteLength === 0) return true;
     const needed = this.#bytes + chunk.byteLength;

@@ -53,10 +53,7 @@ function groupsOf(text: string): number[] {
   return text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16));
 }
 
-/**
- * Group for counting addresses: an IPv4 address, or the /64 of an IPv6 address, which one customer
- * has.
- */
+/** Group for counting addresses: an IPv4 address, or the /64 of an IPv6 one, as customers have. */
 export function addressGroup(address: string): string {
   if (!address.includes(":")) return address;
   return address.split(":").slice(0, 4).join(":");

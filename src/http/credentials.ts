@@ -5,10 +5,7 @@ import type { Principal } from "../core/principal.ts";
 import type { Exchange } from "./exchange.ts";
 import { parseQuery } from "./input.ts";
 
-/**
- * A caller's credential. `bearer` is an access token or a service token, by prefix; checking a
- * `ticket` uses it up.
- */
+/** A credential: `bearer` is an access or service token; checking a `ticket` uses it up. */
 export interface Credential {
   readonly kind: "bearer" | "apiKey" | "ticket";
   readonly secret: string;

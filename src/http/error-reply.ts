@@ -61,10 +61,7 @@ export function statusLine(status: number): string {
   return LINES.get(status) ?? `${status} Unknown`;
 }
 
-/**
- * Maps unexpected errors to INTERNAL with a constant message, because theirs may contain files, SQL
- * or data.
- */
+/** Maps unexpected errors to INTERNAL with a constant message: theirs may contain SQL or data. */
 export function toPrismError(error: unknown): PrismError {
   if (error instanceof PrismError) return error;
   if (isOutOfDescriptors(error))
@@ -101,10 +98,7 @@ export function errorHeaders(error: PrismError): Record<string, string> {
   return headers;
 }
 
-/**
- * After these errors the rest of the client's data is unusable: the connection is closed with the
- * answer.
- */
+/** After these errors the client's further data is unusable: the answer closes the connection. */
 export function endsConnection(error: PrismError): boolean {
   const status = STATUS_OF[error.code];
   return status === 408 || status === 411 || status === 413 || error.code === "SHUTTING_DOWN";

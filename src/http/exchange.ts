@@ -40,10 +40,7 @@ export type EndListener = (exchange: Exchange, status: number, error?: unknown) 
 /** Determines the client's address from the peer's and, with trusted proxies, the headers. */
 export type AddressReader = (res: HttpResponse, headers: readonly string[]) => string;
 
-/**
- * Filled by the header loop of {@link Exchange.read}: one function for all requests instead of a
- * closure for each.
- */
+/** Filled by the header loop of {@link Exchange.read}: saves a closure per request. */
 let collecting: string[] = [];
 const collectHeader = (name: string, value: string): void => {
   collecting.push(name, value);
@@ -87,10 +84,7 @@ export class Exchange {
   #isStreaming = false;
   #isInCallback = true;
   #isChunked = false;
-  /**
-   * The client asked to close the connection after the answer. The library closes it without saying
-   * so.
-   */
+  /** The client asked to close after the answer. The library closes without reporting it. */
   #isLast = false;
   #isPutOff = false;
 
@@ -212,10 +206,7 @@ export class Exchange {
     this.send(status, json, { "Content-Type": JSON_TYPE, ...headers });
   }
 
-  /**
-   * Answers, unless the client has disconnected.
-   * @param close closes the connection after the answer.
-   */
+  /** Answers, unless the client has disconnected. @param close closes the connection after it */
   send(
     status: number,
     body: string | Uint8Array | null,
@@ -330,9 +321,7 @@ export class Exchange {
     else this.res.cork(begin);
   }
 
-  /**
-   * Writes a part of a body. @returns false when the client is slow: the library buffers the rest.
-   */
+  /** Writes a part of a body. @returns false for a slow client: the library buffers the rest */
   write(part: string | Uint8Array): boolean {
     if (fitsOneWrite(part)) return this.#writeCorked(part);
     const bytes = typeof part === "string" ? Buffer.from(part) : part;
@@ -351,10 +340,7 @@ export class Exchange {
     return isTaken;
   }
 
-  /**
-   * Closes the connection in the middle of an answer, so that a partial body does not look
-   * complete.
-   */
+  /** Closes the connection inside an answer, so that a partial body does not look complete. */
   breakOff(error: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;

@@ -21,9 +21,7 @@ interface StoredRow {
   readonly expiresAt: number;
 }
 
-/**
- * A request with an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header; docs/http.md).
- */
+/** A request with an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header). */
 export interface IdempotentRequest {
   readonly scope: string;
   readonly key: string;

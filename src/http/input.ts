@@ -13,10 +13,7 @@ const MAX_SHOWN_LENGTH = 40;
 /** Members whose value is never quoted in an error. */
 const PRIVATE = /password|secret|token|key|code|content|note|fcm|apns|auth/i;
 
-/**
- * The problem of a member, with its value if that helps: "must be a whole number from 0 to 1000,
- * not -1".
- */
+/** The problem of a member, with its value if useful: "must be a number from 0 to 9, not -1". */
 function issueText(issue: v.BaseIssue<unknown>): string {
   const { message } = issue;
   if (!message.startsWith("must be") || message.includes(", not ")) return message;
@@ -125,10 +122,7 @@ export function parseJson(body: Buffer): unknown {
   return parseJsonText(jsonText(body));
 }
 
-/**
- * Decodes a JSON body. @throws MALFORMED_JSON for invalid UTF-8, a byte order mark, or too deep
- * nesting.
- */
+/** Decodes a JSON body. @throws MALFORMED_JSON for invalid UTF-8, a BOM, or too deep nesting */
 function jsonText(body: Buffer): string {
   const text = decodeUtf8(body);
   if (text === undefined)
@@ -220,10 +214,7 @@ export async function withoutRepeated(
   throw refusalOf(result.issues, "body", current);
 }
 
-/**
- * The GET route of the resource that a route changes. @returns null if there is none, or the caller
- * may not use it.
- */
+/** The GET route of a changed resource; null if there is none that the caller may use. */
 function readingOf(router: Router, exchange: Exchange, route: Route): Match | null {
   const path = route.resource === undefined ? exchange.path : filledIn(route.resource, exchange.params);
   const match = router.find("GET", path);

@@ -63,9 +63,7 @@ export class HttpKernel implements BodySink {
     this.leave(exchange);
   }
 
-  /**
-   * Reads a request for another protocol (WebSocket upgrades); the caller answers or upgrades it.
-   */
+  /** Reads a request of another protocol (WebSocket upgrades); the caller answers or upgrades. */
   open(res: HttpResponse, req: HttpRequest, isControl = false): Exchange {
     this.requests.began();
     const exchange = Exchange.read(res, req, this.#parts.readAddress, this.#onEnd, isControl);
@@ -175,10 +173,7 @@ export class HttpKernel implements BodySink {
     this.#limitKey(exchange, key, this.#parts.limits().key);
   }
 
-  /**
-   * Counts callers without valid credentials by address. @throws RATE_LIMITED and errors of the
-   * check
-   */
+  /** Counts callers without valid credentials by address. @throws RATE_LIMITED, and as `check` */
   #countedIfRefused<T>(exchange: Exchange, check: () => T): T {
     try {
       return check();
@@ -212,10 +207,7 @@ export class HttpKernel implements BodySink {
     }
   }
 
-  /**
-   * Counts a request without valid credentials. @throws RATE_LIMITED when its address exceeds the
-   * limit.
-   */
+  /** Counts a request without valid credentials. @throws RATE_LIMITED above the address's limit */
   limitAddress(exchange: Exchange): void {
     const limits = this.#parts.limits();
     if (!limits.enabled) return;

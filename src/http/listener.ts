@@ -74,10 +74,7 @@ export class HttpListener {
     this.#connections += change;
   }
 
-  /**
-   * Registers a protocol before the server listens. @param put is called again for every app of a
-   * new certificate.
-   */
+  /** Registers a protocol. @param put is called again for every app of a new certificate */
   mount(put: Mount): void {
     this.#mounts.push(put);
     put(this.#apps[0], false);
@@ -244,10 +241,7 @@ export class ActiveRequests {
     return this.#lastAt;
   }
 
-  /**
-   * Number of upgraded connections since the start: the library reports upgrades, but not their
-   * end.
-   */
+  /** Upgraded connections since the start: the library reports upgrades, but not their end. */
   get upgraded(): number {
     return this.#upgraded;
   }

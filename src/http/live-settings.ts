@@ -49,9 +49,7 @@ export class LiveSettings {
     return this.#config.retention;
   }
 
-  /**
-   * Settings of a queue: a module's queue uses `queues.module`, a worker queue those of its parent.
-   */
+  /** Settings of a queue: a module's has `queues.module`, a worker queue those of its parent. */
   queue(name: QueueName): QueueSettings {
     const { queues } = this.#config;
     if (isWorkerQueue(name)) return queues[parentQueue(name)];

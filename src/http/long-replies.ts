@@ -15,9 +15,7 @@ interface SizedFile {
   readonly etag: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly fixedHeaders: string;
-  /**
-   * Opens the bytes of a range. Its errors are answered normally, because nothing has been sent.
-   */
+  /** Opens the bytes of a range. Its errors are answered normally: nothing has been sent. */
   open(range: ByteRange): Promise<Readable>;
 }
 
@@ -78,10 +76,7 @@ async function pumpSized(exchange: Exchange, source: Readable, status: number, l
   }
 }
 
-/**
- * Writes a part of a body of `length` bytes, at the client's speed. @returns false when the client
- * has disconnected.
- */
+/** Writes a part of `length` bytes at the client's speed. @returns false once it disconnects */
 function writeSized(exchange: Exchange, chunk: Uint8Array, length: number): Promise<boolean> {
   const { res } = exchange;
   return new Promise((resolve) => {
@@ -99,10 +94,7 @@ function writeSized(exchange: Exchange, chunk: Uint8Array, length: number): Prom
   });
 }
 
-/**
- * Longer answers are written in parts at the client's speed, and count towards their caller's
- * bytes.
- */
+/** Longer answers are written in parts at the client's speed, and count as the caller's bytes. */
 export const LARGE_REPLY_LENGTH = 65_536;
 
 /**

@@ -43,10 +43,7 @@ function tagsOf(field: string): string[] {
   return field.split(",").map((part) => part.trim());
 }
 
-/**
- * @throws VERSION_CONFLICT if the caller's copy is outdated; without `If-Match` the last write
- * wins.
- */
+/** @throws VERSION_CONFLICT for an outdated copy; without `If-Match` the last write wins. */
 export function requireVersion(ifMatch: string, version: number): void {
   if (ifMatch !== "" && !isVersionAmongTags(version, ifMatch)) {
     throw new PrismError("VERSION_CONFLICT", `The resource is at version ${version}`);

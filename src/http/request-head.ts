@@ -9,10 +9,7 @@ const FIELD_EXTRA_BYTES = 4;
 export const ENDS_CONNECTION = 1;
 export const IS_CHUNKED = 2;
 
-/**
- * A head after which the start of the next request is unknown. Answered with 400, and the
- * connection is closed.
- */
+/** A head after which the next request's start is unknown: 400, and the connection closes. */
 export class BadHead extends PrismError {
   constructor(message: string) {
     super("VALIDATION_FAILED", message);

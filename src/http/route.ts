@@ -12,15 +12,9 @@ export type Access =
   | {
       /** The user's required permission; undefined: any active user. */
       readonly permission?: Permission;
-      /**
-       * The permission may also come from a role in the request's project, which the handler
-       * checks.
-       */
+      /** The permission may also come from a role in the project, which the handler checks. */
       readonly within?: "project";
-      /**
-       * Without a permission: a service token needs one of these scopes; undefined: service tokens
-       * are refused.
-       */
+      /** Without a permission: a service token needs one of these; undefined: all are refused. */
       readonly tokenScopes?: readonly TokenScope[];
       /** Any service token may call: the result allows nothing that the token does not. */
       readonly anyToken?: true;
@@ -28,17 +22,11 @@ export type Access =
       readonly keyScope?: KeyScope;
       /** Any API key may call: the result allows nothing that the key does not. */
       readonly anyKey?: true;
-      /**
-       * Accepts the credential in `?token=`, for clients that cannot set headers: upgrades and
-       * event streams only.
-       */
+      /** Accepts `?token=`, for clients that cannot set headers: upgrades and event streams. */
       readonly queryToken?: true;
       /** Only the operator may call, through the control socket. */
       readonly operatorOnly?: true;
-      /**
-       * Admits a request with something other than a caller's credentials (the metrics token, the
-       * development gate).
-       */
+      /** Admits a request by another credential (the metrics token, the development gate). */
       readonly admits?: (exchange: Exchange) => boolean;
       /**
        * The request is signed in its own protocol, and Prism's credentials do not apply: a holder
@@ -90,10 +78,7 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly access: Access;
   readonly params?: Shape<P>;
   readonly query?: Shape<Q>;
-  /**
-   * Undefined: no body. With `raw` the handler reads the bytes, and the shape is documentation
-   * only.
-   */
+  /** Undefined: no body. With `raw` the handler reads the bytes; the shape is documentation. */
   readonly body?: Shape<B>;
   /** For PUT and PATCH: the path whose GET returns the resource, if it differs. */
   readonly resource?: string;
@@ -112,10 +97,7 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly errors?: readonly ErrorCode[];
   /** Not counted by the limits for callers without credentials (health checks). */
   readonly unlimited?: boolean;
-  /**
-   * Counts a request before its body is read; on a public route instead of the address limit.
-   * @throws RATE_LIMITED
-   */
+  /** Counts a request before reading its body; replaces the address limit. @throws RATE_LIMITED */
   readonly limit?: (exchange: Exchange) => void;
   /**
    * Login attempts and similar: counted by address, with `name` also by the account's name. Counted
@@ -126,9 +108,7 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly uploads?: true;
   /** Accepted requests are logged at debug, refused ones at most ten a second (ingest). */
   readonly quiet?: boolean;
-  /**
-   * A list with an ETag, which otherwise only versioned resources have; for the OpenAPI document.
-   */
+  /** A list with an ETag, which otherwise only versioned resources have; for the OpenAPI text. */
   readonly tagged?: true;
   /** The module that owns the route. */
   readonly module?: string;

@@ -79,9 +79,7 @@ export class Router {
     this.#own.add(route);
   }
 
-  /**
-   * Replaces the routes of modules. Their paths must not match any of Prism's: see {@link meets}.
-   */
+  /** Replaces the routes of modules. Their paths must not meet any of Prism's: {@link meets}. */
   replaceLoaded(routes: readonly Route[]): void {
     const table = new RouteTable();
     for (const route of routes) table.add(route);
@@ -102,10 +100,7 @@ export class Router {
     return this.#own.mounts.find((mount) => pathsMeet(mount.path, path))?.path;
   }
 
-  /**
-   * @returns undefined without a route for the path; the allowed methods if only the method is
-   * missing.
-   */
+  /** @returns undefined for an unknown path; the allowed methods if only the method is missing */
   find(method: string, path: string): Match | { readonly allowed: readonly string[] } | undefined {
     const values: string[] = [];
     const methods = this.#methodsAt(path, values);
@@ -127,9 +122,7 @@ export class Router {
   }
 }
 
-/**
- * Whether some path matches both patterns: each pair of segments is equal or contains a parameter.
- */
+/** Whether some path matches both patterns: segments are equal or one is a parameter. */
 export function pathsMeet(a: string, b: string): boolean {
   const left = a.split("/");
   const right = b.split("/");

@@ -21,9 +21,7 @@ export function object<const E extends v.ObjectEntries>(entries: E): v.StrictObj
   return refusingArrays(namingAllUnknown(schema));
 }
 
-/**
- * valibot stops at the first unknown member; here each is an issue, up to the limit of an error.
- */
+/** valibot stops at the first unknown member; here each is an issue, up to an error's limit. */
 function namingAllUnknown<E extends v.ObjectEntries>(
   schema: v.StrictObjectSchema<E, undefined>,
 ): v.StrictObjectSchema<E, undefined> {
@@ -83,9 +81,7 @@ function isJsonObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/**
- * A member of an answer that changes by itself: a change that sends an old value back is accepted.
- */
+/** A member of an answer that changes by itself: a change that sends an old value is accepted. */
 export function selfChanging<const S extends v.GenericSchema>(schema: S) {
   return v.pipe(schema, v.metadata({ readOnly: true }));
 }
@@ -127,10 +123,7 @@ export const instant = v.pipe(
   v.number("must be an RFC 3339 date-time with offset, such as 2026-01-31T08:00:00Z"),
 );
 
-/**
- * A JSON object kept unchanged, including members named `__proto__` or `constructor` (valibot's
- * `record` drops them).
- */
+/** A JSON object kept unchanged, with `__proto__` or `constructor` (`record` drops those). */
 export function jsonObject(maxBytes: number) {
   return v.pipe(
     v.custom<Readonly<Record<string, unknown>>>(isJsonObject, "must be a JSON object"),
@@ -247,9 +240,7 @@ export type Channel = (typeof CHANNELS)[number];
 /** Default channels of a rule. */
 export const DEFAULT_CHANNELS: readonly Channel[] = ["in_app", "pusher", "fcm", "apns"];
 
-/**
- * Notifications of this priority and above ignore quiet hours, and a push wakes the device at once.
- */
+/** Notifications of this priority and above ignore quiet hours, and a push is immediate. */
 export const URGENT_PRIORITY = 500;
 
 /** The channels that this server has. */
@@ -264,10 +255,7 @@ export const ChannelList = doc(
   "Channels to send by",
 );
 
-/**
- * An action that a client offers with a notification. Unknown members belong to the client and are
- * kept.
- */
+/** An action that a client offers with a notification. Unknown members are the client's, kept. */
 export const Action = v.pipe(
   named(
     "Action",

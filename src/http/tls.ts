@@ -16,10 +16,7 @@ export interface Certificate {
   readonly digest: string;
 }
 
-/**
- * The certificate files cannot be used. The message names the file and the reason, without content
- * of the key.
- */
+/** The certificate files cannot be used. The message names file and reason, not content. */
 export class TlsRefused extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -27,10 +24,7 @@ export class TlsRefused extends Error {
   }
 }
 
-/**
- * AEAD with forward secrecy for TLS 1.2; all suites of TLS 1.3 qualify. OpenSSL's cipher list
- * format.
- */
+/** AEAD with forward secrecy for TLS 1.2; all suites of TLS 1.3 qualify. OpenSSL's format. */
 export const TLS_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 /** A year (RFC 6797), without subdomains, which may belong to others. */

@@ -1,9 +1,7 @@
 import type { Route } from "../http/route.ts";
 import type * as api from "./module-api.ts";
 
-/**
- * A feature of Prism: a module as outsiders write one, whose server also accepts route definitions.
- */
+/** A feature of Prism: a module as outsiders write one, plus route definitions on its server. */
 export interface Feature extends Pick<api.AppModule, "name" | "version"> {
   /** Adds the feature's routes and handlers. The server does not answer yet. */
   register(server: FeatureServer, services: api.CoreServices): Promise<void> | void;

@@ -49,9 +49,7 @@ export type {
 
 /** A feature: the default export of a module's `index.js`. */
 export interface AppModule {
-  /**
-   * `^[a-z][a-z0-9-]{1,63}$`, unique. Names its queue, its rows, its schedules and its log lines.
-   */
+  /** `^[a-z][a-z0-9-]{1,63}$`, unique. Names its queue, rows, schedules and log lines. */
   readonly name: string;
   /** semver */
   readonly version: string;
@@ -78,10 +76,7 @@ export interface ModuleRequirements {
   readonly modules?: readonly string[];
 }
 
-/**
- * The services of every module. Everything stored or started through them carries the module's
- * name.
- */
+/** The services of every module. Whatever they store or start carries the module's name. */
 export interface CoreServices {
   readonly time: TimeService;
   readonly notify: NotificationService;
@@ -127,10 +122,7 @@ export interface NotifyInput {
   readonly channels?: readonly Channel[] | undefined;
   /** 0 to 1000. */
   readonly priority?: number | undefined;
-  /**
-   * While a notification of the module with this key is stored, it is returned instead of a new
-   * one.
-   */
+  /** While the module has a notification with this key, it is returned instead of a new one. */
   readonly dedupeKey?: string | undefined;
 }
 
@@ -143,9 +135,7 @@ export interface NotificationService {
     when: { readonly at?: string | Date; readonly delayMs?: number },
     options?: InTransaction,
   ): Promise<{ jobId: string }>;
-  /**
-   * @returns whether it was cancelled: false if it was sent, or was not scheduled by this module.
-   */
+  /** @returns whether it was cancelled: false if it was sent, or is not this module's. */
   cancel(jobId: string, options?: InTransaction): Promise<boolean>;
   /** A user's notifications, newest first. @throws USER_NOT_FOUND */
   history(userId: string, page?: PageInput): Promise<Page<NotificationView>>;
@@ -200,10 +190,7 @@ export interface Scheduler {
    * @throws QUEUE_NOT_FOUND for any other queue, OVERLOADED, PAYLOAD_TOO_LARGE
    */
   add(queue: string, kind: string, payload: Json, options?: JobOptions & InTransaction): Promise<{ jobId: string }>;
-  /**
-   * Creates or changes the module's schedule of this name. An unchanged one keeps its next run.
-   * @throws INVALID_CRON
-   */
+  /** Creates or changes a schedule; an unchanged one keeps its next run. @throws INVALID_CRON */
   cron(
     name: string,
     pattern: string,
@@ -211,10 +198,7 @@ export interface Scheduler {
     payload: Json,
     options?: { readonly timezone?: string; readonly missed?: "skip" | "once" | "all" } & InTransaction,
   ): Promise<{ scheduleId: string }>;
-  /**
-   * Runs the module's jobs of this kind, each at least once. The resolved value is stored as the
-   * job's result.
-   */
+  /** Runs jobs of this kind, each at least once. The resolved value is stored as the result. */
   handle(kind: string, handler: JobHandler): void;
   /**
    * Cancels a pending job, or deletes a schedule.
@@ -265,10 +249,7 @@ export interface RunningJobView extends JobView {
 }
 
 export interface TimerService {
-  /**
-   * Runs `action` once after a delay. For pending timers with the same label see {@link
-   * TimerOptions.onConflict}.
-   */
+  /** Runs `action` once after a delay. For the label see {@link TimerOptions.onConflict}. */
   after(label: string, delayMs: number, action: TimerAction, options?: TimerOptions): Promise<{ jobId: string }>;
   at(label: string, at: string | Date, action: TimerAction, options?: TimerOptions): Promise<{ jobId: string }>;
   every(

@@ -5,9 +5,7 @@ import type { Level } from "../core/vocabulary.ts";
 export interface EventBus {
   /** Calls all listeners after this call has returned. It never throws. Nothing is stored. */
   emit(event: string, payload?: unknown): void;
-  /**
-   * `a:*` receives every `a:…`. @returns a function that ends it; so does the end of the module.
-   */
+  /** `a:*` receives every `a:…`. @returns a function that ends it, as the module's end does */
   on(
     event: string,
     handler: (

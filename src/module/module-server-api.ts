@@ -37,10 +37,7 @@ export interface RouteOptions {
   readonly body?: AnySchema;
   /** For the OpenAPI document. */
   readonly response?: AnySchema;
-  /**
-   * Error codes of the handler: an error with such a `code` is answered with it and with its
-   * message.
-   */
+  /** Codes of the handler: an error with such a `code` is answered with it and its message. */
   readonly errors?: readonly ErrorCode[];
   /**
    * Accepted content types, `*` for any; default: `application/json`. JSON arrives as its value, a
@@ -97,10 +94,7 @@ export interface ModuleRequest {
   readonly id: string;
   /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
-  /**
-   * An answer with more than a body. With your own `Content-Type` a string or bytes are sent
-   * unchanged.
-   */
+  /** An answer with more than a body. With your own `Content-Type` the body is sent unchanged. */
   reply(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): Reply;
 }
 

@@ -12,10 +12,7 @@ import { commitError, failureOf } from "./sqlite/sqlite-errors.ts";
 export type Trx = Transaction<Schema>;
 export type ReadDb = Kysely<Schema>;
 
-/**
- * Last argument of every service method that writes: joins the caller's transaction instead of
- * opening one.
- */
+/** Last argument of service methods that write: they join the caller's transaction. */
 export interface InTransaction {
   readonly trx?: Trx | undefined;
 }
@@ -97,9 +94,7 @@ export class Database {
     scopeOf(trx).audit.push(row);
   }
 
-  /**
-   * Registers the function that applies effects to the memory of this process. It must not throw.
-   */
+  /** Registers the function that applies effects to this process's memory. It must not throw. */
   whenCommitted(apply: (effect: Effect) => void): void {
     this.#onEffect = apply;
   }

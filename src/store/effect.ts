@@ -63,10 +63,7 @@ export interface LoggedEntry {
   readonly stream: string;
   readonly offset: number;
   readonly entryType: string;
-  /**
-   * JSON text; null when the table stores less than followers receive, and the reader builds the
-   * rest.
-   */
+  /** JSON text; null if the table stores less than followers get: the reader builds the rest. */
   readonly data: string | null;
   readonly at: number;
   readonly correlationId: string;

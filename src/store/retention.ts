@@ -15,10 +15,7 @@ export interface RetentionRule<Key> {
    * read the whole table.
    */
   find(scan: ReadDb, now: number, limit: number): Promise<readonly Key[]>;
-  /**
-   * Removes those that are still expired, with their dependent rows. @returns the number of removed
-   * rows.
-   */
+  /** Removes those still expired, with their dependent rows. @returns the number of removed rows */
   remove(trx: Trx, keys: readonly Key[], now: number): Promise<number>;
 }
 

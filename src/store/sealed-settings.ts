@@ -6,10 +6,7 @@ import { sha256Hex } from "../core/tokens.ts";
 export const AUDIT_KEY_SETTING = "audit.key";
 export const AUDIT_KEY_PLACE = "settings.value.audit.key";
 const KEY_BYTES = 32;
-/**
- * Sealed with the key once a signed `audit.head` was written: without the encryption key the mark
- * cannot be removed.
- */
+/** Sealed once a signed `audit.head` was written: only the key's holder can remove the mark. */
 const HEAD_MARK = Buffer.from([1]);
 
 /**
@@ -34,10 +31,7 @@ export function hasAuditKey(connection: Sqlite): boolean {
   return isMigrated && storedValue(connection) !== undefined;
 }
 
-/**
- * Whether a signed `audit.head` was written for this database, so that one must exist. @throws
- * UnsealError
- */
+/** Whether a signed `audit.head` was written for this database, so is due. @throws UnsealError */
 export function isHeadRequired(connection: Sqlite, box: SealedBox): boolean {
   const stored = storedValue(connection);
   return stored !== undefined && box.open(AUDIT_KEY_PLACE, stored).length > KEY_BYTES;
@@ -87,10 +81,7 @@ export function noteServerKeys(connection: Sqlite, box: SealedBox): void {
     .run(SERVER_KEYS_SETTING, JSON.stringify(box.keyIds), Date.now());
 }
 
-/**
- * Set when every stored fingerprint is keyed; earlier versions stored the plain SHA-256 of the
- * body.
- */
+/** Set when every stored fingerprint is keyed; earlier versions stored the body's SHA-256. */
 const KEYED_SETTING = "idempotency.keyed";
 
 /** Computes the fingerprint of a request body that carries an Idempotency-Key. */

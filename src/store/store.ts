@@ -21,10 +21,7 @@ import { BEAT_SQL, Beats, lostCommits, notedBeat, storedBeat, WriteHealth } from
 export interface StoreOptions {
   readonly file: string;
   readonly box: SealedBox;
-  /**
-   * Thread of the writing connection. `adaptive` starts in the main thread and moves to its own
-   * thread under load.
-   */
+  /** The writing connection's thread: `adaptive` moves from `main` to `thread` under load. */
   readonly writer: "main" | "thread" | "adaptive";
   /**
    * True for a core, which holds the data directory's lock and gives the offsets; false for a
@@ -42,10 +39,7 @@ export interface StoreOptions {
   readonly onWriterDeath: (error: Error) => void;
 }
 
-/**
- * The open database: the committer, Kysely for features, and a reader with prepared statements for
- * the hot paths.
- */
+/** The open database: committer, Kysely for features, and a reader for the hot paths. */
 export interface Store {
   readonly committer: Committer;
   readonly database: Database;

@@ -8,9 +8,7 @@ import type { CommitFailure } from "./commit/write-set.ts";
 import { ingestLimitBytes, ingestResumesBytes } from "./sqlite/connection.ts";
 import { databaseLimitReached } from "./sqlite/sqlite-errors.ts";
 
-/**
- * How long a failed commit counts, even when others succeed: a full disk refuses only large ones.
- */
+/** How long a failed commit counts, even if others succeed: a full disk refuses large ones. */
 const FAILURE_HOLDS_MS = 5000;
 
 /** Outcomes of a process's latest commits. Times are monotonic, in ms. */
@@ -102,10 +100,7 @@ export class WriteHealth {
     return problem;
   }
 
-  /**
-   * Writes if the latest commits give no answer. It queues for the writer: the caller limits the
-   * time.
-   */
+  /** Writes if the latest commits give no answer. It queues: the caller limits the time. */
   async check(): Promise<WriteProblem | null> {
     const { record, probe } = this.#parts;
     if (this.known() === null && record.sinceCommitMs < TRUSTED_MS) return null;
@@ -167,10 +162,7 @@ export function notedBeat(beatFile: string, databaseFile: string): number {
   return noted?.database === realpathSync(databaseFile) ? noted.beat : 0;
 }
 
-/**
- * A message that acknowledged commits are missing; null when the database contains the recorded
- * beat.
- */
+/** Says that acknowledged commits are missing; null if the database has the recorded beat. */
 export function lostCommits(connection: Sqlite, beatFile: string, databaseFile: string): string | null {
   if (notedBeat(beatFile, databaseFile) <= storedBeat(connection)) return null;
   const cause = "its log (-wal) was removed, or the file was replaced by an older copy";

@@ -4,9 +4,7 @@ import { nearestName } from "../../config/nearest.ts";
 import { parseRfc3339 } from "../../core/clock.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
-/**
- * @returns milliseconds of a text such as `5s`, `1.5h`, `250 ms`; a bare number is milliseconds.
- */
+/** @returns milliseconds of a text such as `5s`, `1.5h`, `250 ms`, or of a bare number. */
 export function durationFlag(text: string): number {
   const durationMs = parseDuration(text);
   if (durationMs === undefined)
@@ -14,9 +12,7 @@ export function durationFlag(text: string): number {
   return durationMs;
 }
 
-/**
- * @returns epoch ms of an RFC 3339 time, of a day (its start in UTC), or of a duration before now.
- */
+/** @returns epoch ms of an RFC 3339 time, a day (its start in UTC), or a duration before now. */
 export function pastFlag(text: string): number {
   return instant(text, -1);
 }

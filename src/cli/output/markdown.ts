@@ -62,10 +62,7 @@ function list({ items, ordered, start, loose }: Tokens.List, style: MarkdownStyl
   return texts.join(loose ? "\n\n" : "\n");
 }
 
-/**
- * Renders columns side by side with wrapped cells, or as records if the columns would be too
- * narrow.
- */
+/** Renders columns with wrapped cells, or records if the columns would be too narrow. */
 function table({ header, rows }: Tokens.Table, style: MarkdownStyle, width: number): string {
   const titles = header.map((cell) => inline(cell.tokens, style));
   const cells = rows.map((row) => row.map((cell) => inline(cell.tokens, style)));

@@ -21,17 +21,13 @@ export class Output {
     this.#color = options.color;
   }
 
-  /**
-   * Prints the result: `value` as one JSON document with --json, otherwise the lines of `human`.
-   */
+  /** Prints the result: `value` as one JSON document with --json, otherwise `human`'s lines. */
   result(value: unknown, human: () => string | readonly string[]): void {
     const text = this.json ? JSON.stringify(value) : [human()].flat().join("\n");
     if (text !== "") stdout.write(`${text}\n`);
   }
 
-  /**
-   * Repeated {@link result}: one line each with --json; on a terminal it replaces the previous one.
-   */
+  /** Repeated {@link result}: a line each with --json; a terminal shows only the latest. */
   frame(value: unknown, human: () => readonly string[]): void {
     const home = stdout.isTTY && !this.json ? "\u001b[H\u001b[J" : "";
     stdout.write(`${home}${this.json ? JSON.stringify(value) : human().join("\n")}\n`);
@@ -152,10 +148,7 @@ export function printable(text: string): string {
   );
 }
 
-/**
- * The log of a long-running command: JSON, one object per line; readable lines on a developer's
- * terminal.
- */
+/** The log of a long-running command: JSON lines; readable ones on a developer's terminal. */
 export function openLog(out: Output, { env, debug, log: { level } }: Config): ReloadableLogger {
   const isForPeople = env === "development" && process.stdout.isTTY === true && !out.json;
   return createLogger({ level, debug, ...(isForPeople ? { destination: prettyLog(out) } : {}) });

@@ -37,10 +37,7 @@ export async function cleaningUp<T>(cleanUp: () => void, work: () => Promise<T>)
 
 let log: Logger | undefined;
 
-/**
- * The command line's log for `DEBUG=prism:cli`: JSON lines on stderr, because results are on
- * stdout.
- */
+/** The command line's log for `DEBUG=prism:cli`: JSON lines on stderr; results are on stdout. */
 export function cliLog(): Logger {
   const { DEBUG, PRISM_DEBUG } = process.env;
   const destination = { write: (line: string) => void process.stderr.write(line) };

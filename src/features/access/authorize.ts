@@ -38,10 +38,7 @@ const GLOBAL: ReadonlySet<string> = new Set<Permission & ProjectRight>([
   "realtime:publish",
 ]);
 
-/**
- * The scope a service token needs to act as an owner or to see keys. No permission has this
- * meaning.
- */
+/** The scope a service token needs to act as an owner or to see keys; no permission has it. */
 const MANAGING_SCOPE = "projects:create";
 
 /**
@@ -168,10 +165,7 @@ export class Projects {
   }
 }
 
-/**
- * A caller that grants rights. Callers can only grant what they hold; the operator holds
- * everything.
- */
+/** A caller that grants rights: only those that it holds; the operator holds all. */
 export interface Granter {
   readonly userId: string | null;
   readonly permissions: ReadonlySet<string>;

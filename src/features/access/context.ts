@@ -9,10 +9,7 @@ import { PasswordHasher } from "./passwords/hasher.ts";
 import { LoginBackoff } from "./sessions/login-backoff.ts";
 import { AccountMail, type AccountMailParts } from "./sessions/mail-links.ts";
 
-/**
- * Dependencies of changing a record: the clock and the audit trail, which has an entry for each
- * change.
- */
+/** Dependencies of changing a record: the clock, and the audit trail, which gets an entry. */
 export interface RecordContext {
   readonly audit: AuditTrail;
   readonly clock: Clock;

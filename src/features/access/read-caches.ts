@@ -13,10 +13,7 @@ interface OwnerCacheOptions {
   readonly clock: Clock;
 }
 
-/**
- * Limit for all entries, and for one of them: a large answer must not evict the entries of all
- * users.
- */
+/** Limit for all entries, and for one: a large answer must not evict the other entries. */
 const MAX_BYTES = 16_777_216;
 const MAX_VALUE_BYTES = 1_048_576;
 
@@ -36,10 +33,7 @@ export class OwnerCache<T extends Owned> {
   readonly #entries: TtlCache<string, Kept<T>>;
   readonly #maxOwners: number;
   #writes = 0;
-  /**
-   * The counter at each account's last write; without an entry, at the last write that affected
-   * all.
-   */
+  /** The counter at each account's last write; otherwise at the last write that affected all. */
   readonly #lastWrites = new Map<string, number>();
   #lastWriteOfAll = 0;
   #hits = 0;

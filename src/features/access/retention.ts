@@ -50,10 +50,7 @@ function goneDevices(db: ReadDb | Trx, now: number) {
   return db.selectFrom("push_devices").select("id").where("disabledAt", "<=", daysBefore(now, DEVICE_DAYS));
 }
 
-/**
- * A deleted account keeps its row, because other rows refer to its id; its personal data is
- * removed.
- */
+/** A deleted account keeps its row, as other rows refer to it; personal data is removed. */
 const removedUsers: RetentionRule<string> = {
   name: "users",
   async find(scan, now, limit) {

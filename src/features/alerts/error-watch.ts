@@ -107,10 +107,7 @@ interface NotedError {
 
 /** A burst to report. */
 export interface RaisedBurst extends ErrorBurst {
-  /**
-   * It happened during a silence, which ends at `runAt`; then all errors of the silence are
-   * reported.
-   */
+  /** It happened during a silence, which ends at `runAt`; then all its errors are reported. */
   readonly isFollowUp: boolean;
   readonly runAt: EpochMs;
 }

@@ -10,9 +10,7 @@ import type { Database } from "../../store/database.ts";
 import { AUDIT_KEY_SETTING, isHeadRequired, markedAuditKey } from "../../store/sealed-settings.ts";
 import type { AuditHead, AuditService } from "./audit-log.ts";
 
-/**
- * A head from a file or log line; `mac` is null in the log and in the format of earlier versions.
- */
+/** A head from a file or log line; `mac` is null in the log and in earlier versions' format. */
 export interface NotedHead extends AuditHead {
   readonly mac: string | null;
 }
@@ -98,10 +96,7 @@ export class AuditHeadKeeper {
     return this.#warning;
   }
 
-  /**
-   * @param isAccepted an operator accepts the trail: the problem is recorded in it, and its head is
-   * written.
-   */
+  /** @param isAccepted an operator accepts the trail: its problem is recorded, its head written. */
   async start(isAccepted: boolean): Promise<void> {
     if (isAccepted) await this.#accept();
     await this.#note();
@@ -171,10 +166,7 @@ export class AuditHeadKeeper {
     await this.#require();
   }
 
-  /**
-   * From now on a signed head must exist. Set after it was written: a crash in between must not
-   * look like tampering.
-   */
+  /** From now on a signed head must exist. Set afterwards: a crash must not look like tampering. */
   async #require(): Promise<void> {
     const { reader, box, database } = this.#parts;
     if (isHeadRequired(reader, box)) return;

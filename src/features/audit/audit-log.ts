@@ -31,10 +31,7 @@ export class AuditService {
     this.#clock = clock;
   }
 
-  /**
-   * Records an entry, in the transaction of the change if `trx` is given, so that neither exists
-   * without the other.
-   */
+  /** Records an entry, in the change's transaction if `trx` is given. */
   async record(entry: AuditEntry, options: InTransaction = {}): Promise<void> {
     const row = auditRow(entry, this.#clock.now());
     await this.#database.writeIn(options, async (trx) => this.#database.audit(trx, row));

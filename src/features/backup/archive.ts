@@ -64,10 +64,7 @@ export function tarHeader({ name, bytes }: TarEntry, at: number): Buffer {
   return header;
 }
 
-/**
- * Reads a header. @returns null for an empty block. @throws TarRefused for anything but a plain
- * file
- */
+/** @returns null for an empty block. @throws TarRefused for anything but a plain file */
 export function readTarHeader(block: Buffer): TarEntry | null {
   if (block.every((byte) => byte === 0)) return null;
   if (block.toString("latin1", 257, 265) !== "ustar\x0000") throw new TarRefused("it is not a tar archive of Prism");
@@ -214,10 +211,7 @@ export class ArchiveReader {
     this.manifest = signed.manifest;
   }
 
-  /**
-   * Reads the manifest and compares the file's size. @throws ArchiveRefused, and errors of opening
-   * a file
-   */
+  /** Reads the manifest and compares the file's size. @throws ArchiveRefused, and file errors */
   static async open(file: string): Promise<ArchiveReader> {
     const handle = await open(file, "r");
     try {

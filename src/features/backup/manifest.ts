@@ -169,10 +169,7 @@ const TAG_BYTES = 16;
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
 const MIN_BYTES = MAGIC.length + SALT_BYTES + NONCE_BYTES + TAG_BYTES;
 
-/**
- * Magic ‖ salt ‖ nonce ‖ AES-256-GCM of the keys' JSON ‖ tag, under a key that scrypt derives from
- * the passphrase.
- */
+/** Magic ‖ salt ‖ nonce ‖ AES-256-GCM of the keys' JSON ‖ tag, by scrypt of the passphrase. */
 export async function sealKeys(keys: CarriedKeys, passphrase: string): Promise<Buffer> {
   const [salt, nonce] = [randomBytes(SALT_BYTES), randomBytes(NONCE_BYTES)];
   const cipher = createCipheriv("aes-256-gcm", await derive(passphrase, salt), nonce).setAAD(MAGIC);

@@ -79,9 +79,7 @@ async function checkContent(scanner: Scanner, auditKey: Uint8Array): Promise<voi
   throw new ArchiveRefused("damaged", `the chain of the audit trail does not hold: ${where}`);
 }
 
-/**
- * How far the counters of all streams are advanced, so that no number of the old data is reused.
- */
+/** How far the counters of all streams are advanced, so that no old number is reused. */
 export const OFFSET_JUMP = 1_000_000;
 
 /**
@@ -235,10 +233,7 @@ async function noteGaps(trx: Trx, offsets: Positions): Promise<void> {
   }
 }
 
-/**
- * @returns the queues that wait for `queue resume`. A module's queue counts as outward, because its
- * jobs are unknown.
- */
+/** @returns the queues that wait for `queue resume`; modules' jobs are unknown, so they wait. */
 async function pauseOutward(trx: Trx, now: number): Promise<readonly string[]> {
   const { rows } = await sql<{ queue: string }>`
     select distinct queue from jobs where finishedAt is null and queue >= 'module:' and queue < 'module;'

@@ -198,10 +198,7 @@ async function readReplaced({ dataDir, databaseFile }: DataPlaces): Promise<Repl
   }
 }
 
-/**
- * Each restore keeps what it replaced separately: a second restore must not remove the data kept by
- * the first.
- */
+/** Each restore keeps what it replaced, so that a second one does not remove the first's. */
 function keptName(now: EpochMs): string {
   return `${toRfc3339(now).replace(/[-:.]/g, "")}.before-restore`;
 }

@@ -26,10 +26,7 @@ export function moneyOf(text: string): MoneyUnits {
   return units;
 }
 
-/**
- * The canonical text of an amount: no leading zeros, no trailing zeros in the fraction, no negative
- * zero.
- */
+/** The canonical text of an amount: no leading or trailing zeros, no negative zero. */
 export function moneyText(units: MoneyUnits): string {
   const digits = String(units < 0n ? -units : units).padStart(SCALE + 1, "0");
   const fraction = digits.slice(-SCALE).replace(/0+$/, "");

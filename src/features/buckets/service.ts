@@ -114,10 +114,7 @@ const CHECK = "bucket.check";
 const TELL = "bucket.event";
 const SCHEDULE = "prism:bucket-monitoring";
 const PAGE = 500;
-/**
- * An event that cannot be stored now, for example on a full disk, is retried for longer than
- * minutes.
- */
+/** An event that cannot be stored now (a full disk) is retried for longer than minutes. */
 const TELL_ATTEMPTS = 20;
 
 interface TellPayload {
@@ -164,10 +161,7 @@ async function judged(context: TransferBucketsContext, bucket: BucketRow, trx: T
   return row;
 }
 
-/**
- * Most buckets are unchanged: only the others are written, each in a transaction that reads it
- * again.
- */
+/** Most buckets are unchanged: each of the others is written in its own transaction. */
 async function checkAll(
   context: TransferBucketsContext,
   signal: AbortSignal,

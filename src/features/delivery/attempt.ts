@@ -130,10 +130,7 @@ async function send(
   await recordDelivered(context, job, found, accepted);
 }
 
-/**
- * Checks what may have changed since planning. @returns undefined when the attempt has ended or was
- * deferred.
- */
+/** Checks what may have changed since planning. @returns undefined if the attempt ended or waits */
 export async function routeOf(
   context: DeliveryContext,
   job: AttemptJob,
@@ -174,9 +171,7 @@ function obstacleOf(
   return null;
 }
 
-/**
- * An operator changed the job, or a crash ended its last attempt: updates the delivery accordingly.
- */
+/** An operator changed the job, or a crash ended its last attempt: updates the delivery. */
 export async function followJob(context: DeliveryContext, trx: Trx, { jobId, state, error }: MovedJob): Promise<void> {
   const { clock } = context;
   const delivery = await trx.selectFrom("deliveries").selectAll().where("id", "=", jobId).executeTakeFirst();

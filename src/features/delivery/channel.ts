@@ -12,10 +12,7 @@ export const PROJECT_RECIPIENT = "";
 export interface Target {
   /** {@link PROJECT_RECIPIENT} for a target of a project. */
   readonly userId: string;
-  /**
-   * Id of the device or webhook; '' where a user has one target only. Stored as
-   * `deliveries.target`.
-   */
+  /** Id of the device or webhook; '' if a user has one target only. In `deliveries.target`. */
   readonly target: string;
 }
 
@@ -68,10 +65,7 @@ export interface Channel<M extends object = object> extends ChannelCalls<M> {
   prepare(attempt: Attempt): Promise<M>;
   /** Handles what an answer says about the target. @returns the final answer of the attempt */
   interpret?(attempt: Attempt, answer: Answer): Promise<Answer>;
-  /**
-   * Owner and host of a target that belongs to a user. @returns undefined when the target no longer
-   * exists
-   */
+  /** Owner and host of a user's target. @returns undefined if the target no longer exists */
   sourceOf?(target: string): Promise<TargetSource | undefined>;
   /** Disables a target that no longer exists, in the transaction that records it. */
   disable?(target: string, trx: Trx): Promise<void>;
@@ -82,10 +76,7 @@ export interface Channel<M extends object = object> extends ChannelCalls<M> {
  * the server, so remote workers run the same code.
  */
 export interface ChannelCalls<M extends object = object> {
-  /**
-   * Whether this process has the provider's settings; without them nothing is planned for the
-   * channel.
-   */
+  /** Whether this process has the provider's settings; otherwise nothing is planned for it. */
   readonly isConfigured: boolean;
   /** @param message the result of {@link Channel.prepare}, parsed from JSON */
   call(message: M, signal: AbortSignal): Promise<Accepted>;
@@ -136,20 +127,14 @@ export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
 }
 
-/**
- * The provider cannot be used with this configuration, or refuses everything: it is paused, and the
- * message waits.
- */
+/** The provider is misconfigured or refuses everything: it is paused, and the message waits. */
 export class ProviderDown extends Error {
   override readonly name = "ProviderDown";
 }
 
 /** Channels have shorter limits; this one ends calls that hang anyway. */
 const LIMIT_MS = 60_000;
-/**
- * Extra time for calls when this process stops: an answer in this time avoids a duplicate after the
- * restart.
- */
+/** Extra time for calls at a stop: an answer now avoids a duplicate after the restart. */
 const GRACE_MS = 2000;
 
 /**

@@ -6,10 +6,7 @@ import type { Channel } from "./channel.ts";
 /** All channels of a notification; `in_app` is the recipient's own row. */
 export type AnyChannel = OutsideChannel | "in_app";
 
-/**
- * Accepted on every server, because rules without channels use them; unconfigured ones have no
- * effect.
- */
+/** Accepted on every server: rules without channels use them, unconfigured ones have no effect. */
 const ALWAYS_ACCEPTED: ReadonlySet<string> = new Set(["in_app", "pusher", "fcm", "apns"]);
 
 /** The external channels by name. All are added before the server listens. */
@@ -19,10 +16,7 @@ export class Channels {
   readonly #external = new Map<string, boolean>();
   readonly #workers: ReadonlySet<OutsideChannel>;
 
-  /**
-   * @param workers channels of remote workers, which this process does not send through
-   * (`delivery.workers`)
-   */
+  /** @param workers channels of remote workers (`delivery.workers`), which this process skips */
   constructor(workers: readonly WorkerChannel[] = []) {
     this.#workers = new Set(workers);
   }
@@ -60,10 +54,7 @@ export class Channels {
     return ALWAYS_ACCEPTED.has(name) || (name !== "in_app" && this.get(name) !== undefined);
   }
 
-  /**
-   * Whether a notification with these channels may need external delivery. @param names a JSON
-   * list, as stored
-   */
+  /** Whether these channels may need external delivery. @param names a JSON list, as stored */
   hasExternalChannel(names: string | null): boolean {
     if (names === null) return false;
     let isExternal = this.#external.get(names);

@@ -125,10 +125,7 @@ export function attemptJob(
   };
 }
 
-/**
- * The job that merges a user's rate-limited notifications into one message, after the longest wait
- * for a token.
- */
+/** Merges a user's rate-limited notifications into one message, after the longest wait. */
 export function mergeJob(userId: string, now: EpochMs): Job {
   return {
     queue: "notification-delivery",

@@ -114,10 +114,7 @@ async function postpone(
   return COMPLETED;
 }
 
-/**
- * @returns undefined when its link has expired. @throws PermanentError when no configured key opens
- * it
- */
+/** @returns undefined if its link has expired. @throws PermanentError if no key opens it */
 async function openMail(
   { database, box, clock }: Pick<DeliveryContext, "database" | "box" | "clock">,
   id: string,

@@ -26,10 +26,7 @@ import {
   recordFailure,
 } from "./outcome.ts";
 
-/**
- * An attempt as a remote worker receives it: everything the call needs besides the provider's
- * settings.
- */
+/** An attempt as a remote worker receives it: all it needs but the provider's settings. */
 export interface DispatchedAttempt {
   readonly deliveryId: string;
   readonly channel: OutsideChannel;
@@ -196,9 +193,7 @@ async function freeOf(trx: Trx, queue: string, limit: number, oldestFirst: boole
   return free;
 }
 
-/**
- * Literal states: with bound values SQLite could not use the small partial index of running jobs.
- */
+/** Literal states: with bound values SQLite could not use the partial index of running jobs. */
 async function calledNow(trx: Trx, queue: string): Promise<Set<string>> {
   const { rows } = await sql<{ userId: string; target: string }>`
     select d.userId, d.target from jobs j cross join deliveries d on d.id = j.id

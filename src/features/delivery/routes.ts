@@ -14,9 +14,7 @@ export interface PreferencesOwn extends PushDeviceContext {
   readonly config: Config;
 }
 
-/**
- * How and where a user is notified: preferences, devices, and the link that ends mails of one kind.
- */
+/** How and where a user is notified: preferences, devices, and the link that ends mails. */
 export function preferencesFeature(own: PreferencesOwn): Feature {
   return {
     name: "preferences",

@@ -91,10 +91,7 @@ export interface TargetCall<T> {
   readonly target: string;
   readonly limits: readonly SharedLimit[];
   run(): Promise<T>;
-  /**
-   * Returns the job to the table for this long, or until it is recalled; it holds no worker
-   * meanwhile.
-   */
+  /** Returns the job to the table for this long, or until recalled; meanwhile it has no worker. */
   defer(waitMs: number): Promise<T>;
 }
 
@@ -163,9 +160,7 @@ export class TargetQueues {
     this.#trim(target);
   }
 
-  /**
-   * Workers held under this limit: calls, and attempts that wait for one. For tests and metrics.
-   */
+  /** Workers held under this limit: calls, and attempts that wait. For tests and metrics. */
   heldBy(limit: SharedLimit): number {
     return this.#bulkheads.of(limit).held;
   }

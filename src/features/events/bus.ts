@@ -22,9 +22,7 @@ export interface InternalEvent extends Omit<EventInput, "payload" | "level"> {
   readonly level?: string;
 }
 
-/**
- * Ingests events of timers, modules and features, through the same pipeline as those of producers.
- */
+/** Ingests events of timers, modules and features, through the pipeline of those of producers. */
 export class IngestService {
   readonly #pipeline: EventPipeline;
   readonly #limits: EventLimits;
@@ -98,9 +96,7 @@ interface EventLogParts {
   readonly consumers: EventConsumers;
 }
 
-/**
- * The bus and the event log: emitted signals are gone with the process, ingested events are stored.
- */
+/** The bus and the event log: emitted signals end with the process, ingested events are stored. */
 export class EventBus extends Bus {
   #log: EventLogParts | null = null;
 

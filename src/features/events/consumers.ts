@@ -44,10 +44,7 @@ export class EventConsumers {
     );
   }
 
-  /**
-   * A new reader starts after the last event. @returns a function that ends it. @throws TypeError
-   * for a name in use
-   */
+  /** A new reader starts after the last event. @returns what ends it. @throws TypeError if used */
   consume(name: string, handler: BatchHandler, { maxAttempts = Infinity }: ConsumeOptions = {}): () => Promise<void> {
     if (this.#consumers.has(name)) throw new TypeError(`there is a consumer ${name} already`);
     const consumer = new Consumer(this.#parts, name, handler, maxAttempts, (after, upTo) => this.#read(after, upTo));

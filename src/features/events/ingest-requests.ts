@@ -107,10 +107,7 @@ export class BatchIngest implements EventOwner {
     });
   }
 
-  /**
-   * Passes the events to the pipeline, or answers at once without any. @throws OVERLOADED,
-   * STORAGE_FULL
-   */
+  /** Passes the events to the pipeline, or answers at once. @throws OVERLOADED, STORAGE_FULL */
   start(pipeline: EventPipeline): void {
     pipeline.requireRoom(this.#events.reduce((bytes, event) => bytes + event.bytes, 0));
     for (const event of this.#events) pipeline.accept(event, this);

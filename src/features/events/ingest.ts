@@ -53,10 +53,7 @@ export function ingest(
   }
 }
 
-/**
- * Checks for room before reading the body: under load a refusal must be much cheaper than the work
- * it refuses.
- */
+/** Checks for room before reading the body: under load a refusal must be cheap. */
 function receive(
   context: IngestContext,
   request: IngestRequest,
@@ -170,10 +167,7 @@ function takeEventRate(
   requireAllowed(state, "Too many events", count);
 }
 
-/**
- * Delays the refusal, so that a client that retries at once does not keep the loop busy with
- * bodies.
- */
+/** Delays the refusal: a client that retries at once must not keep the loop busy. */
 const REFUSAL_DELAY_MS = 250;
 
 async function refuseLater(error: PrismError): Promise<never> {
@@ -204,10 +198,7 @@ const READ_AT_ONCE = 2;
 /** Memory of a waiting batch besides its text. */
 const WAITING_BYTES = 2048;
 
-/**
- * No further batch is parsed while this much waits for the writer: two write sets, so that the
- * writer never idles.
- */
+/** No further batch is parsed while two write sets wait, so that the writer never idles. */
 const READ_AHEAD_BYTES = 8 * 1024 * 1024;
 
 type ReadAhead = Pick<EventPipeline, "unsealedBytes" | "onTaken">;

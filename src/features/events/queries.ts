@@ -151,10 +151,7 @@ export async function firstSeqSince(db: ReadDb, at: number): Promise<number> {
   return low;
 }
 
-/**
- * Removes events of a project, ascending, with their dependent rows, and announces the gap in the
- * project's stream.
- */
+/** Removes events, ascending, with dependent rows, and announces the gap in the stream. */
 export async function removeEvents(trx: Trx, projectId: string, seqs: readonly number[]): Promise<void> {
   const [first] = seqs;
   const last = seqs.at(-1);
@@ -184,9 +181,7 @@ async function keptBetween(trx: Trx, projectId: string, first: number, last: num
   return rows.map(({ seq }) => seq);
 }
 
-/**
- * Records that the project's stream has no entries left in (from, to]. Adjacent gaps are merged.
- */
+/** Records that the project's stream has no entries in (from, to]. Adjacent gaps are merged. */
 async function addGap(trx: Trx, projectId: string, from: number, to: number): Promise<void> {
   const stream = `project:${projectId}`;
   const before = await nearestEvent(trx, projectId, "max", from + 1);

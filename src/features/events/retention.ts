@@ -9,10 +9,7 @@ import type { AuditTrail } from "../audit/index.ts";
 import type { JobService, RunningJob } from "../jobs/index.ts";
 import { removeEvents } from "./queries.ts";
 
-/**
- * Limits of one transaction: events, dependent rows, and bytes of payload, because a large text
- * frees many pages.
- */
+/** Limits of one transaction; bytes of payload, because a large text frees many pages. */
 const SLICE_EVENTS = 500;
 const SLICE_ROWS = 2000;
 const SLICE_BYTES = 4_194_304;
@@ -188,10 +185,7 @@ interface DeletePayload {
   readonly before: number;
 }
 
-/**
- * Removes events at once or by a job, in short transactions. @returns the number of removed events,
- * or the job.
- */
+/** Removes events now or by a job, in short transactions. @returns their number, or the job */
 export async function deleteProjectEvents(
   ctx: DeletionContext,
   principal: PermissionHolder,

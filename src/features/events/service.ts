@@ -87,10 +87,7 @@ export async function getEvent(context: EventsContext, principal: Principal, id:
   return new RawJson(`${eventJson(event).slice(0, -1)},${extras.slice(1)}`);
 }
 
-/**
- * Evaluates the event's rules again by a job. Rules that have decided it are skipped, unless they
- * had no recipients.
- */
+/** Evaluates the event's rules again, by a job, but for those that decided for recipients. */
 export async function reprocessEvent(
   context: EventsContext,
   principal: Principal,

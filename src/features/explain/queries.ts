@@ -31,10 +31,7 @@ export function findNotifications(db: ReadDb, ids: readonly string[]): Promise<N
   return db.selectFrom("notifications").selectAll().where("id", "in", ids).orderBy("id").execute();
 }
 
-/**
- * The decisions on an event, with each rule's version of that time. @param ruleId one rule; null:
- * all
- */
+/** The decisions on an event, with each rule's version then. @param ruleId null: of all rules */
 export function decisionsOf(db: ReadDb, eventSeq: number, ruleId: string | null) {
   let query = db
     .selectFrom("decisions as d")
@@ -91,10 +88,7 @@ function silent(db: ReadDb, { seq, projectId }: Pick<EventsTable, "seq" | "proje
     );
 }
 
-/**
- * {@link silent} rules as of a time, the first ones in rule order; rules created later have no
- * version.
- */
+/** {@link silent} rules as of a time, in rule order; rules created later have no version. */
 export function silentRules(db: ReadDb, event: Pick<EventsTable, "seq" | "projectId">, at: number, limit: number) {
   return silent(db, event, at)
     .leftJoin("rule_versions as v", (on) =>

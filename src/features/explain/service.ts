@@ -58,10 +58,7 @@ export async function explainEvent(
   return explain(context, { kind: "event", id, event, only, userId }, rules, null);
 }
 
-/**
- * @throws NOTIFICATION_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for a caller who may see it but
- * not its event
- */
+/** @throws NOTIFICATION_NOT_FOUND, USER_NOT_FOUND; UNAUTHORIZED_ROLE if its event is hidden */
 export async function explainNotification(
   context: ExplainOwn,
   principal: PermissionHolder,

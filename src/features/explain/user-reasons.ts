@@ -113,10 +113,7 @@ function readText(recipient: RecipientView): string {
 
 const PUSH = ["fcm", "apns"] as const;
 
-/**
- * What decides whether rules reach a user: current roles and memberships, and since when. Former
- * ones are unknown.
- */
+/** Whether rules reach a user: current roles and memberships, and since when. */
 export interface Eligibility {
   readonly person: queries.Person;
   readonly roles: Awaited<ReturnType<typeof queries.rolesOf>>;

@@ -144,10 +144,7 @@ export class JobService {
     });
   }
 
-  /**
-   * Inserts jobs with new keys, which cannot exist yet. @throws OVERLOADED when too many wait in a
-   * queue.
-   */
+  /** Inserts jobs with new keys, which cannot exist yet. @throws OVERLOADED if too many wait */
   async enqueueNew(jobs: readonly Omit<NewJob, "maxAttempts">[], trx: Trx): Promise<void> {
     if (jobs.length === 0) return;
     const { runner, clock, settingsOf } = this.#parts;

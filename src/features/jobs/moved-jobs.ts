@@ -10,10 +10,7 @@ import type { JobRunner } from "./runner/runner.ts";
 /** A job that was changed by an operator or by the loss of its worker, not by its handler. */
 export interface MovedJob {
   readonly jobId: string;
-  /**
-   * Its new state: `cancelled`, `ready`, or after the loss of its last attempt `retrying` or
-   * `dead`.
-   */
+  /** Its new state: `cancelled`, `ready`, or after a lost last attempt `retrying` or `dead`. */
   readonly state: JobState;
   /** The reason of a failure. */
   readonly error: string | null;

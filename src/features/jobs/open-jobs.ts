@@ -80,10 +80,7 @@ export interface JobServices {
   readonly workerLeases: WorkerLeases;
 }
 
-/**
- * Opens the runner of the job table, and the services of features and operators. Paused queues stay
- * paused.
- */
+/** Opens the job table's runner, and the services of features and operators. */
 export function openJobs(parts: JobParts): JobServices {
   const { database, audit, committer, reader, clock, log, metrics, settings, dataDir, onDead } = parts;
   const begun = new BegunJobs(join(dataDir, BEGUN_FILE));

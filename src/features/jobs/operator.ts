@@ -80,10 +80,7 @@ export function queueControl(context: OperatorContext) {
 
 export type QueueControl = ReturnType<typeof queueControl>;
 
-/**
- * Cancels a waiting job. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE while it runs, INVALID_STATE
- * when it has ended
- */
+/** Cancels a waiting job. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE, INVALID_STATE */
 async function cancelJob(context: OperatorContext, jobId: string, options: InTransaction = {}): Promise<void> {
   await changeJob(context, "job.cancel", jobId, options, async (trx, job) => {
     if (job.state === "running")

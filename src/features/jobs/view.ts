@@ -24,10 +24,7 @@ export function mayReadWords({ userId, permissions }: PermissionHolder, createdB
   return createdBy === userId || permissions.has("notifications:read_all");
 }
 
-/**
- * Masks the texts in the payload of a timer's or scheduled notification's job. Other payloads are
- * unchanged.
- */
+/** Masks the texts in the payload of a timer's or scheduled notification's job. */
 function withoutWords(payload: unknown): unknown {
   if (!isObject(payload)) return payload;
   if (isObject(payload["notification"])) return { ...payload, notification: maskWords(payload["notification"]) };

@@ -102,9 +102,7 @@ export function howManyFit(jobs: readonly ClaimedJob[]): number {
   return first === -1 ? jobs.length : first;
 }
 
-/**
- * Runs the server's part of claimed jobs. @returns the jobs to dispatch, with the worker's payload
- */
+/** Runs the server's part of claimed jobs. @returns the jobs to dispatch, with their payload */
 export async function beginAll<J extends ClaimedJob>(
   { database, jobs, handlers, clock, log }: AttemptsContext,
   workerId: string,

@@ -29,15 +29,9 @@ const LEASE_MS = 60_000;
 /** An empty claim renews the lease only if it is older than this. */
 const FRESH_MS = 20_000;
 const MAX_WORKERS = 10_000;
-/**
- * Jobs per transaction when a lease expires, so that others wait for the writer no longer than for
- * a slice.
- */
+/** Jobs per transaction when a lease expires, so that others wait only for a slice. */
 const SLICE = 100;
-/**
- * The runner makes jobs ready shortly before they are due. A longer wait means that the clock was
- * set back.
- */
+/** The runner makes jobs ready this early. A longer wait means that the clock was set back. */
 const MAX_AHEAD_MS = 200;
 const TRY_AGAIN_MS = 1000;
 
@@ -95,9 +89,7 @@ export function isRemoteQueue(queue: QueueName): boolean {
 export class WorkerLeases {
   readonly #parts: WorkerLeasesParts;
   readonly #leaseMs: number;
-  /**
-   * Live workers. Read from the table at the start, because leases survive a restart of the server.
-   */
+  /** Live workers. Read from the table at the start: leases survive a restart of the server. */
   readonly #leases = new Map<string, Lease>();
   readonly #waiters = new LongPollQueue<LeasedJob>((queue) => this.#hasReady(queue as QueueName));
   /** Successful claims by queue. */
@@ -159,10 +151,7 @@ export class WorkerLeases {
     });
   }
 
-  /**
-   * @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over, FORBIDDEN when it is another
-   * token's
-   */
+  /** @throws JOB_NOT_FOUND, INVALID_STATE if the attempt is over, FORBIDDEN if another token's */
   async complete(attempt: HeldAttempt, result: unknown): Promise<void> {
     await this.#requeueExpired();
     this.wake(await completeHeld(this.#attempts, attempt, result));
@@ -174,10 +163,7 @@ export class WorkerLeases {
     this.wake(await failHeld(this.#attempts, attempt));
   }
 
-  /**
-   * Releases the job of a worker that stops; the attempt does not count. @throws as {@link
-   * complete}
-   */
+  /** Releases a stopping worker's job; the attempt does not count. @throws as {@link complete} */
   async release(attempt: HeldAttempt): Promise<void> {
     await this.#requeueExpired();
     await this.#parts.database.write(async (trx) =>
@@ -256,10 +242,7 @@ export class WorkerLeases {
     return this.#parts.clock.elapsed() < lease.endsAt - this.#leaseMs + FRESH_MS;
   }
 
-  /**
-   * Registers the worker or renews its lease. @returns the expiry. @throws FORBIDDEN,
-   * INVALID_STATE, OVERLOADED
-   */
+  /** Registers or renews. @returns the expiry. @throws FORBIDDEN, INVALID_STATE, OVERLOADED */
   async #leaseIn(trx: Trx, worker: RemoteWorker): Promise<EpochMs> {
     const { clock } = this.#parts;
     const { id, host, tokenId } = worker;
@@ -320,10 +303,7 @@ export class WorkerLeases {
     this.#timer.unref();
   }
 
-  /**
-   * Ends expired leases. Never rejects: failed writes are retried. @param isWoken the timer has
-   * fired.
-   */
+  /** Ends expired leases. Never rejects: writes are retried. @param isWoken the timer fired */
   async #requeueExpired(isWoken = false): Promise<void> {
     if (isWoken) this.#timer = null;
     if (isWoken || this.#parts.clock.elapsed() >= this.#nextEnd)

@@ -121,9 +121,7 @@ export interface MessageJob {
 /** Sent to the sender instead of an internal error; the job stores the error itself. */
 const INTERNAL = "the delivery failed";
 
-/**
- * Registers the handlers: delivers messages, and follows their jobs when operators change those.
- */
+/** Registers the handlers: they deliver messages, and follow jobs that operators change. */
 export function handleDeliveries(context: MessagesContext): void {
   const { runner, jobControl } = context;
   runner.handle(MESSAGE_JOB, (job) => attempt(context, job), { notesBegin: true });

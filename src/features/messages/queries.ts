@@ -8,9 +8,7 @@ import type { JobState, MessageStatus, MessagesTable } from "../../store/schema.
 import { countOf } from "../../store/sqlite/list-queries.ts";
 import type { BOXES } from "./schema.ts";
 
-/**
- * Whether the caller may use the user's messages: a service token only if it was created for that.
- */
+/** Whether the caller may use the user's messages: a service token only if created for that. */
 export function mayUseMessages({ tokenScopes, permissions }: PermissionHolder): boolean {
   return tokenScopes === null || permissions.has("messages:own");
 }

@@ -77,10 +77,7 @@ export function userHistory(
   return inboxPage(context, principal, ownerOf(context, principal, userRef), query);
 }
 
-/**
- * The user's list, for code without a principal. @throws USER_NOT_FOUND, INVALID_CURSOR,
- * VALIDATION_FAILED
- */
+/** The user's list, for code. @throws USER_NOT_FOUND, INVALID_CURSOR, VALIDATION_FAILED */
 export async function historyAsUser(
   context: NotificationsContext,
   userRef: string,
@@ -198,9 +195,7 @@ async function inboxPage(
   );
 }
 
-/**
- * The rows whose recipients fit into a page: a notification may have as many as there are users.
- */
+/** The rows whose recipients fit into a page: a notification may have as many as users exist. */
 async function withRecipients(
   context: NotificationsContext,
   { rows, isCut }: FittingRows<queries.InboxRow>,

@@ -53,10 +53,7 @@ export function readBusNotify(payload: unknown): BusNotification {
   return { recipients: [userId], title, message: message ?? body ?? "" };
 }
 
-/**
- * A notification sent by a user or code instead of a rule. Texts are clean; `action` and `data` are
- * plain JSON.
- */
+/** A notification of a user or code, without a rule. Texts are clean, `action` and `data` JSON. */
 export interface NotifyInput {
   /** References to users, 1 to 1000. */
   readonly recipients: readonly string[];
@@ -70,10 +67,7 @@ export interface NotifyInput {
   readonly correlationId?: string;
   /** Restricts recipients to members of this project. */
   readonly projectId?: string | null;
-  /**
-   * Chosen by the sender: while a notification with this key is stored, it is returned instead of a
-   * new one.
-   */
+  /** The sender's: while a notification with this key is stored, it is returned instead. */
   readonly dedupeKey?: string | undefined;
   /** Channels besides the live streams; undefined: all channels of this server. */
   readonly channels?: readonly Channel[] | undefined;
@@ -108,10 +102,7 @@ interface Scheduling {
 export interface ServedChannels {
   /** Whether a rule or a request may name the channel. */
   accepts(name: Channel): boolean;
-  /**
-   * Whether a notification with these channels may need external delivery. @param names a JSON
-   * list, as stored
-   */
+  /** Whether these channels may need external delivery. @param names a JSON list, as stored */
   hasExternalChannel(names: string | null): boolean;
 }
 
@@ -131,10 +122,7 @@ interface NotifierParts {
  * a transaction; live entries follow it.
  */
 export class Notifier {
-  /**
-   * Prism's subscriber of the bus event `notify`. A timer sends its notification itself and skips
-   * this subscriber.
-   */
+  /** Prism's subscriber of the bus event `notify`; timers send without it. */
   readonly onBus: BusHandler = async (payload, { correlationId }) => {
     await this.send({ ...readBusNotify(payload), correlationId });
   };
@@ -150,10 +138,7 @@ export class Notifier {
     this.#inbox = inbox;
   }
 
-  /**
-   * @returns the id of the new notification, or of the one with the dedupe key. @throws
-   * RECIPIENT_NOT_FOUND
-   */
+  /** @returns the id of the new notification, or of the key's. @throws RECIPIENT_NOT_FOUND */
   async send(given: GivenNotification, options: InTransaction = {}): Promise<{ id: string }> {
     const input = asNotifyInput(given);
     const { database, directory } = this.#parts;
@@ -182,10 +167,7 @@ export class Notifier {
     });
   }
 
-  /**
-   * {@link send} at a later time; past instants mean now. @throws RECIPIENT_NOT_FOUND,
-   * VALIDATION_FAILED
-   */
+  /** {@link send} later; past instants mean now. @throws RECIPIENT_NOT_FOUND, VALIDATION_FAILED */
   async schedule(
     given: GivenNotification,
     { at, delayMs = 0 }: When,

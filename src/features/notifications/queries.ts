@@ -187,9 +187,7 @@ export async function recipientsOf(
   return all;
 }
 
-/**
- * Recipients who acknowledged it or opened something from it. @param userId one user; null: all.
- */
+/** Recipients who acknowledged it or opened something from it. @param userId null: all of them */
 export function responsesTo(db: ReadDb, notificationId: string, userId: string | null, limit: number) {
   let query = db
     .selectFrom("notification_recipients")
@@ -258,9 +256,7 @@ export async function unreadSeqs(
   return rows.map(({ seq }) => seq);
 }
 
-/**
- * Marks these as read, or only those created before a time. @returns the number of changed rows.
- */
+/** Marks these as read, or only those created before a time. @returns the number of changes */
 export async function markRead(
   trx: Trx,
   userId: string,

@@ -217,9 +217,7 @@ export interface EventFacts extends Omit<EventsTable, "payload"> {
   readonly payload: string;
 }
 
-/**
- * An event as every client sees it, as JSON text: the payload's own text is put in as it is stored.
- */
+/** An event as every client sees it, as JSON text, with the payload's text as it is stored. */
 export function eventJson(event: EventFacts): string {
   const head = JSON.stringify({
     id: event.id,

@@ -12,10 +12,7 @@ import type { NotifyInput, When } from "./notifier.ts";
 import * as queries from "./queries.ts";
 import { MAX_DELAY_MS, type SendBody, UNTOUCHED } from "./schema.ts";
 
-/**
- * POST /notifications: a notification without a rule, now or later. A key reaches the members of
- * its project only.
- */
+/** POST /notifications: one without a rule. A key reaches only its project's members. */
 export async function sendNotification(
   context: NotificationsContext,
   exchange: Exchange,
@@ -68,10 +65,7 @@ async function asSenderSees(trx: Trx, id: string, principal: Principal, context:
   return inboxItemView(first, { recipients: all.recipients, acknowledgedBy: [] }, context);
 }
 
-/**
- * The requested time of sending; null for now. @throws VALIDATION_FAILED for an instant too far
- * ahead
- */
+/** The requested time of sending; null for now. @throws VALIDATION_FAILED if too far ahead */
 function readWhen({ sendAt, delayMs }: Pick<SendBody, "sendAt" | "delayMs">, now: number): When | null {
   if (sendAt === undefined && delayMs === undefined) return null;
   if (sendAt !== undefined && sendAt > now + MAX_DELAY_MS) {

@@ -204,10 +204,7 @@ async function remember(
   await trx.updateTable("suppressed_batches").set(told).where("id", "=", id).execute();
 }
 
-/**
- * Dedupe keys held back by the storm, up to one more than the limit; none if the storm has a single
- * key.
- */
+/** Dedupe keys held back by the storm, up to one over the limit; none if it has a single key. */
 async function keysOf(trx: Trx, { id }: Batch): Promise<string[]> {
   const rows = await trx
     .selectFrom("suppressed_keys")

@@ -36,9 +36,7 @@ export function checkModule(imported: unknown): AppModule {
   return module as AppModule;
 }
 
-/**
- * A CommonJS file's default is its `module.exports`, whose `default` a compiler may have created.
- */
+/** A CommonJS file's default is its `module.exports`, whose `default` may be a compiler's. */
 function defaultOf(imported: unknown): unknown {
   const { default: first } = imported as { default?: unknown };
   const second = typeof first === "object" && first !== null && "default" in first ? first.default : undefined;

@@ -60,9 +60,7 @@ export class LoadedModules {
     this.#lifecycle = new ModuleLifecycle(context);
   }
 
-  /**
-   * Loads the existing modules; creates a missing modules directory. No module can make it throw.
-   */
+  /** Loads the existing modules; creates a missing modules directory. No module makes it throw. */
   start(): Promise<void> {
     if (!this.#hasDirectory()) return Promise.resolve();
     return this.#alone(() => this.#loadAll());

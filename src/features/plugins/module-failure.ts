@@ -72,10 +72,7 @@ function parsedTo(text: string, message: string): string | undefined {
   }
 }
 
-/**
- * Why a module is not active. The message is for operators: it names the problem and, if possible,
- * the next step.
- */
+/** Why a module is not active, for operators, with the next step if possible. */
 export class ModuleFailure extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -83,10 +80,7 @@ export class ModuleFailure extends Error {
   }
 }
 
-/**
- * An error thrown by a module's own code, with its position. @param copy the folder the module was
- * imported from.
- */
+/** An error thrown by a module's code, with its position. @param copy the imported folder */
 export function failureOf(error: unknown, copy: string): ModuleFailure {
   const place = placeOf(error, copy);
   const text = failureText(error);

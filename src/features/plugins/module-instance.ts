@@ -179,17 +179,12 @@ export class ModuleInstance {
     await Promise.all(undo.map((each) => each()));
   }
 
-  /**
-   * From now on the services refuse calls of remaining code: an uncleared timer, a slow handler.
-   */
+  /** From now on the services refuse calls of remaining code: a timer, a slow handler. */
   close(): void {
     this.#state = "closed";
   }
 
-  /**
-   * @param call name of a service method, such as `kv.set`; the first refused call is logged.
-   * @throws InstanceEnded
-   */
+  /** @param call a method, such as `kv.set`; the first refusal is logged. @throws InstanceEnded */
   requireOpen(call: string): void {
     if (this.#state !== "closed") return;
     const { name, version } = this.module;
@@ -202,10 +197,7 @@ export class ModuleInstance {
     throw new InstanceEnded(name, call);
   }
 
-  /**
-   * Resolves when the module's work has ended, or after the time limit. @returns whether it has
-   * ended.
-   */
+  /** Resolves when the module's work ends, or after the limit. @returns whether it has ended */
   async idle(limitMs: number): Promise<boolean> {
     if (this.#running === 0) return true;
     await within(limitMs, new Promise<void>((resolve) => this.#whenIdle.push(resolve)));

@@ -157,10 +157,7 @@ function requireOwn(queue: string, module: string): void {
   throw new PrismError("QUEUE_NOT_FOUND", `The jobs of the module ${module} run in its own queue, ${queueOf(module)}`);
 }
 
-/**
- * Reads the retry instructions of a module's error, which cannot use the classes of built-in
- * handlers.
- */
+/** Reads the retry instructions of a module's error, which cannot use Prism's classes. */
 export function jobFailure(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof PermanentError || error instanceof RetryLater) return error;
   const { permanent, retryAfterMs } = error as { permanent?: unknown; retryAfterMs?: unknown };

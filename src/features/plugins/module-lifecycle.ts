@@ -86,10 +86,7 @@ export class ModuleLifecycle {
     this.#context.log.error(facts, "a module was not loaded");
   }
 
-  /**
-   * Replaces the running instance by the folder's current content. If that fails, the former code
-   * continues.
-   */
+  /** Replaces the running instance by the folder's content; if that fails, it continues. */
   async replace(slot: ModuleSlot): Promise<void> {
     const { clock, log } = this.#context;
     const failure = await this.#tryReplace(slot);

@@ -11,10 +11,7 @@ export function isSchema(value: unknown): value is AnySchema {
   return standard?.version === 1 && typeof standard.validate === "function";
 }
 
-/**
- * Checks one part of a request with a schema of any library. @returns the schema's output.
- * @throws VALIDATION_FAILED
- */
+/** Checks a part of a request. @returns the schema's output. @throws VALIDATION_FAILED */
 async function checkInput(schema: AnySchema, value: unknown, at: "path" | "query" | "body"): Promise<unknown> {
   const result = await schema["~standard"].validate(value);
   if (!result.issues) return result.value;
@@ -170,10 +167,7 @@ class Request implements ModuleRequest {
   }
 }
 
-/**
- * Converts a handler's result to the kernel's answer. @throws TypeError for a value without a JSON
- * form
- */
+/** Converts a handler's result to an answer. @throws TypeError for a value without a JSON form */
 export function moduleAnswer(exchange: Exchange, value: unknown): unknown {
   if (!(value instanceof Reply)) {
     requireJson(value);

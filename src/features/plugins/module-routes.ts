@@ -45,10 +45,7 @@ export interface RouteParts {
   readonly clock: Clock;
   /** What the options of a route may ask for; absent: anything. */
   readonly caps?: RouteCaps | undefined;
-  /**
-   * Counts the bytes of a body that a handler keeps. @returns what gives them back. @throws
-   * OVERLOADED
-   */
+  /** Counts the bytes of a body that a handler keeps. @returns their release. @throws OVERLOADED */
   hold(exchange: Exchange, bytes: number): () => void;
   /** Adds a route of the module. @throws what stands against it */
   add(route: Route): void;
@@ -132,10 +129,7 @@ async function called(handler: () => unknown, errors: readonly ErrorCode[]): Pro
   }
 }
 
-/**
- * An API key may call where its scopes say so: a permission that is no scope, or none at all, is
- * for people.
- */
+/** An API key may call if it has the scope; another or no permission is for people only. */
 function accessOf({ public: isPublic, permission }: RouteOptions): Access {
   if (isPublic === true) return "public";
   const held = PERMISSIONS.find((each) => each === permission);

@@ -43,10 +43,7 @@ export interface ModuleServiceParts extends ModuleJobParts {
   readonly directory: UserDirectory;
 }
 
-/**
- * Registrations that outlive the process. Those that the next registration does not repeat are
- * removed.
- */
+/** Registrations that outlive the process. Those that are not repeated are removed. */
 export interface DurableRegistrations {
   /** Ids of their jobs and schedules. */
   readonly timers: Set<string>;
@@ -127,10 +124,7 @@ export function moduleServices(
   };
 }
 
-/**
- * The own services of a built-in feature. They end with the process; its queue is served once it
- * handles jobs.
- */
+/** A built-in feature's services. They end with the process. */
 export function featureServices(name: string, parts: ModuleJobParts): Pick<api.CoreServices, "scheduler" | "kv"> {
   const owner: JobOwner = {
     name,
@@ -147,10 +141,7 @@ export function featureServices(name: string, parts: ModuleJobParts): Pick<api.C
   return { scheduler: { ...scheduler, handle }, kv: moduleStore(name, parts.database, parts.clock) };
 }
 
-/**
- * Wraps a service for one instance: each method checks that the instance is open, then leaves the
- * module's scope.
- */
+/** Wraps a service: methods check that the instance is open, then leave the module's scope. */
 function guard<T extends object>(instance: ModuleInstance, name: string, service: T): T {
   const module = instance.name;
   const methods = Object.entries(service).map(([method, call]: [string, (...args: unknown[]) => unknown]) => {

@@ -38,9 +38,7 @@ export interface ModuleRow {
   readonly updatedAt: number;
 }
 
-/**
- * The state of one module: its folder, its code, its running instance, and the operators' intent.
- */
+/** One module: its folder, its code, its running instance, and the operators' intent. */
 export class ModuleSlot {
   folder: ModuleFolder;
   /** The folder's name until the module's own is known. */
@@ -102,9 +100,7 @@ export function assertRoutesFree(path: string, slot: ModuleSlot, slots: readonly
   }
 }
 
-/**
- * The routes of all modules. Active modules come first: an inactive one must not block their paths.
- */
+/** The routes of all modules, active ones first: an inactive one must not block their paths. */
 export function routesOf(slots: readonly ModuleSlot[], router: Router): Route[] {
   const routes = slots.flatMap(({ instance }) => instance?.routes ?? []);
   const taken = routes.flatMap(pathsOf);

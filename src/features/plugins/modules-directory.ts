@@ -22,10 +22,7 @@ interface FoundModules {
   readonly empty: readonly { readonly folder: string; readonly reason: string }[];
 }
 
-/**
- * Lists the modules directory; empty if it is missing. Names with a leading dot, and node_modules,
- * are ignored.
- */
+/** Lists the modules directory; empty if missing. Ignores names with a dot, and node_modules. */
 export function findModules(modulesDir: string): FoundModules {
   if (!existsSync(modulesDir)) return { modules: [], empty: [] };
   const folders = readdirSync(modulesDir)
@@ -117,10 +114,7 @@ async function* tree(folder: Entry, above: readonly string[], root: string, isSt
   }
 }
 
-/**
- * @throws ModuleFailure for a link that leaves the module, and for files writable by others, if
- * those are refused
- */
+/** @throws ModuleFailure for a link that leaves the module, or a file writable by others */
 async function entryAt(path: string, name: string, root: string, isStrict: boolean): Promise<Entry> {
   const own = await lstat(path);
   const target = own.isSymbolicLink() ? await realpath(path) : path;

@@ -7,10 +7,7 @@ const BEAT_MS = 250;
 /** The loop counts as blocked after this long without a turn. */
 const BLOCKED_MS = 5000;
 
-/**
- * Watches from a separate thread whether modules block the event loop. Runs only while modules are
- * loaded.
- */
+/** Checks in a thread whether modules block the event loop. Runs only while some are loaded. */
 export class Watchdog {
   readonly #log: Logger;
   readonly #blockedMs: number;

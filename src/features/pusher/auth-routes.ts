@@ -139,10 +139,7 @@ export function pusherUserAuthRoute({ pusher, pusherRegistry }: PusherOwn): Rout
   });
 }
 
-/**
- * Who is connected is for those to know who may list users. @throws UNAUTHORIZED_ROLE,
- * VALIDATION_FAILED
- */
+/** Only who may list users learns who is connected. @throws UNAUTHORIZED_ROLE, VALIDATION_FAILED */
 function readWatchlist(principal: UserPrincipal, given: string | readonly string[]): readonly string[] {
   if (!principal.permissions.has("users:read"))
     throw missingPermission("users:read", "without it sign in without a watchlist");

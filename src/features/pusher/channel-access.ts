@@ -44,10 +44,7 @@ export class ChannelAuthorizers {
     };
   }
 
-  /**
-   * The decision of the longest matching prefix; undefined without one. A failing authoriser denies
-   * access.
-   */
+  /** The decision of the longest matching prefix, if any. A failing authoriser denies access. */
   verdict(principal: UserPrincipal, channel: string): boolean | undefined {
     let found: readonly [prefix: string, allows: AllowsChannel] | undefined;
     for (const each of this.#byPrefix) {

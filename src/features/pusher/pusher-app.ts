@@ -40,10 +40,7 @@ export function configuredPusherApp({ pusher }: Pick<Config, "pusher">): PusherA
   return { appId, key, secret };
 }
 
-/**
- * This server's own app, created on first use and sealed under the encryption key. @throws
- * UnsealError
- */
+/** This server's own app, created on first use and stored sealed. @throws UnsealError */
 export async function ownPusherApp({ database, box, clock }: OwnAppParts): Promise<PusherApp> {
   const kept = await keptApp(database.read, box);
   if (kept) return kept;
@@ -127,10 +124,7 @@ export function signUser({ key, secret }: PusherApp, socketId: string, userData:
   return `${key}:${createHmac("sha256", secret).update(`${socketId}::user::${userData}`).digest("hex")}`;
 }
 
-/**
- * The key of an encrypted channel, in base64, derived from the master key like in Pusher's server
- * libraries.
- */
+/** The key of an encrypted channel in base64, derived as in Pusher's server libraries. */
 export function sharedSecretOf(masterKey: Uint8Array, channel: string): string {
   return createHash("sha256").update(channel).update(masterKey).digest("base64");
 }
@@ -166,9 +160,7 @@ export interface PusherOwn {
   readonly pusherRegistry: PusherRegistry;
   /** Stores entries and sends them to the channels' subscribers. */
   readonly realtime: { publishAll(entries: readonly TriggeredEntry[], options: InTransaction): Promise<unknown> };
-  /**
-   * Calls a URL of Pusher's webhooks. @throws PermanentError for a refused URL, Error for a retry
-   */
+  /** Calls a URL of Pusher's webhooks. @throws PermanentError for a refused URL, Error to retry */
   callWebhook(url: string, request: WebhookRequest): Promise<{ readonly status: number }>;
 }
 

@@ -114,10 +114,7 @@ function cachedInfo(hub: Hub, channel: string, ttlMs: number, now: number) {
   return entry ? { data: textOf(entry), ttl: Math.ceil((entry.at + ttlMs - now) / 1000) } : null;
 }
 
-/**
- * The log keeps the text of an event as a JSON string; of what a module publishes it has the value
- * itself.
- */
+/** The log has an event's text as a JSON string; of what a module publishes it has the value. */
 function textOf({ data }: StreamEntry): string {
   const value: unknown = JSON.parse(data);
   return typeof value === "string" ? value : data;

@@ -28,10 +28,7 @@ export const SocketId = doc(
   "Socket id of the connection",
 );
 
-/**
- * What an event goes to: a channel, or `#server-to-user-<id>` for a user, as `sendToUser` of the
- * libraries has it.
- */
+/** An event's target: a channel, or `#server-to-user-<id>` for a user, as `sendToUser` has it. */
 const Target = v.pipe(
   v.string("must be a string"),
   v.check(

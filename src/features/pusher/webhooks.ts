@@ -130,10 +130,7 @@ export class PusherWebhooks {
     if (!this.#departures.take(happening)) this.#add(happening);
   }
 
-  /**
-   * Ends all delays: departures during the stop are final. Resolves when everything is sent or a
-   * job.
-   */
+  /** Ends all delays: departures during the stop are final. Resolves once all are sent or jobs. */
   async close(): Promise<void> {
     this.#departures.close();
     this.#stop.abort(new Error("the server is stopping"));
@@ -215,10 +212,7 @@ export class PusherWebhooks {
     this.#dropped = 0;
   }
 
-  /**
-   * @throws PermanentError for a refused URL, Error for a retry. Neither names the URL, which may
-   * contain a secret.
-   */
+  /** @throws PermanentError for a refused URL, Error to retry, both without the URL's secrets */
   async #send({ url, time_ms, events }: Batch, signal: AbortSignal): Promise<{ status: number }> {
     const { key, secret } = this.#feed.pusher;
     const body = Buffer.from(JSON.stringify({ time_ms, events }));

@@ -7,16 +7,10 @@ const TRUSTED_SETTING = "clock.trustedAt";
 const DOUBTED_SETTING = "clock.doubtedAt";
 /** A clock further ahead of the last trusted time may be wrong. */
 const MAX_GAP_MS = 7 * DAY_MS;
-/**
- * How long the clock must keep running to be trusted again: time for an operator or NTP to correct
- * it.
- */
+/** How long the clock must run on to be trusted again: time for NTP or an operator to act. */
 const DOUBT_MS = DAY_MS;
 
-/**
- * Knowledge about the clock. `trustedAt`: the last trusted time. `doubtedAt`: the first doubtful
- * one.
- */
+/** `trustedAt`: the last trusted time of the clock. `doubtedAt`: the first doubtful one. */
 export interface ClockFacts {
   readonly trustedAt: EpochMs | null;
   readonly doubtedAt: EpochMs | null;
@@ -49,10 +43,7 @@ export interface ClockTrustParts {
   isTrusted(): boolean;
 }
 
-/**
- * Keeps retention from removing everything because of a wrong clock. Create it before a server
- * writes its first row.
- */
+/** Protects rows from retention by a wrong clock. Create it before the first row is written. */
 export class ClockTrust {
   readonly #parts: ClockTrustParts;
   #facts: ClockFacts;

@@ -114,9 +114,7 @@ export class RetentionJob {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
-  /**
-   * Creates the schedule, and a job now: runs missed while the server was down are not caught up.
-   */
+  /** Creates the schedule, and a job now: runs missed during a downtime are not caught up. */
   async begin(): Promise<void> {
     const { id, active } = await this.#schedules.put({
       name: SCHEDULE,

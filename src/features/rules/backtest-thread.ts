@@ -209,10 +209,7 @@ const PAGE_BYTES = 4_194_304;
 /** Largest backward step of the clock that loses no events at the edges of a time range. */
 const CLOCK_STEP_MS = 3_600_000;
 
-/**
- * A project's events in the order of their numbers. Each page is a short read, so that the WAL can
- * restart.
- */
+/** A project's events by number. Each page is a short read, so that the WAL can restart. */
 class EventPages {
   readonly #projectId: string;
   readonly #page;

@@ -22,10 +22,7 @@ type GivenRule = ImportRules["rules"][number];
 export interface Importer {
   /** Null for the command line, which imports for no user. */
   readonly userId: string | null;
-  /**
-   * Undefined: what a rule without `projectId` means for the importer. @throws PROJECT_NOT_FOUND,
-   * UNAUTHORIZED_ROLE
-   */
+  /** Undefined: the importer's default. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
   projectOf(ref: string | null | undefined, trx: Trx): Promise<string | null>;
   /** The id of an active user. */
   userOf(ref: string, trx: Trx): Promise<string | undefined>;

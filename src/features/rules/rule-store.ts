@@ -127,9 +127,7 @@ async function requireFreeName(trx: Trx, { id, projectId, name }: queries.RuleRo
   throw new PrismError("NAME_TAKEN", `name: ${message}`, { details: [{ path: "name", code: "NAME_TAKEN", message }] });
 }
 
-/**
- * Checks stored rules of this transaction against the limits of active ones. @throws LIMIT_REACHED
- */
+/** Checks this transaction's rules against the limits of active ones. @throws LIMIT_REACHED */
 export async function requireRoom(
   { settings }: RuleStoreContext,
   trx: Trx,

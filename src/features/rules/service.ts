@@ -82,9 +82,7 @@ export async function updateRule(
   return readRule(context, id);
 }
 
-/**
- * All of them or none. @throws as {@link createRule}, with the place of each problem in `details`
- */
+/** All of them or none. @throws as {@link createRule}, with each problem's path in `details` */
 export function importAs(context: RulesContext, principal: PermissionHolder, input: ImportRules): Promise<ImportReply> {
   const { db, users } = context;
   const mayReadUsers = principal.permissions.has("users:read");
@@ -140,10 +138,7 @@ export async function listRules(context: RulesContext, principal: PermissionHold
   );
 }
 
-/**
- * Omits versions from a time when the rule belonged to a project whose rules the caller may not
- * read.
- */
+/** Omits versions of a time when the rule's project was one the caller may not read. */
 export async function listVersions(
   context: RulesContext,
   principal: PermissionHolder,

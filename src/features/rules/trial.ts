@@ -40,10 +40,7 @@ export function testRule({ condition, event, templates }: RuleTest): RuleTestRes
   };
 }
 
-/**
- * A stored event to test a condition on. @throws EVENT_NOT_FOUND, also if the caller may not read
- * events.
- */
+/** A stored event to test a condition on. @throws EVENT_NOT_FOUND, also for an unreadable one */
 export async function readableEvent(
   { db, projects }: RulesContext,
   principal: Principal,

@@ -47,10 +47,7 @@ async function createSchedule(
   });
 }
 
-/**
- * A user who changes what the jobs of a user's schedule do becomes the one in whose name they do
- * it.
- */
+/** A user who changes what a user's schedule does becomes the one in whose name it runs. */
 async function updateSchedule(
   { db, schedules, audit }: SchedulesContext,
   principal: PermissionHolder,

@@ -45,10 +45,7 @@ export class ScheduleEngine {
     });
   }
 
-  /**
-   * Starts to fire schedules, including times missed while no server ran, according to each
-   * schedule's setting.
-   */
+  /** Starts to fire schedules; missed times according to each schedule's setting. */
   async start(): Promise<void> {
     await this.#follow(0);
     this.#isRunning = true;
@@ -69,10 +66,7 @@ export class ScheduleEngine {
     if (!this.#working) this.#due.arm();
   }
 
-  /**
-   * Checks the clock and fires what is due. It also runs by itself when something is due, and once
-   * a minute.
-   */
+  /** Fires what is due. It also runs by itself when something is due, and once a minute. */
   look(): Promise<void> {
     this.#due.disarm();
     this.#isWanted = true;

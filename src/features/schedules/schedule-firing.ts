@@ -120,10 +120,7 @@ export interface FiringContext {
   maxCatchUp(): number;
 }
 
-/**
- * Number of caught-up runs, by schedule id, for schedules with more missed runs than one
- * transaction handles.
- */
+/** Caught-up runs by schedule id, where more were missed than one transaction handles. */
 export type CaughtUp = Map<string, number>;
 
 type DueSchedule = ScheduleRow & { readonly nextRunAt: EpochMs };
@@ -189,10 +186,7 @@ export async function runNow(
   return row;
 }
 
-/**
- * The rows of a firing. A schedule that this version cannot read is stopped, so that it does not
- * block the others.
- */
+/** A firing's rows. An unreadable schedule is stopped, so that it does not block the others. */
 function prepare(context: FiringContext, schedule: DueSchedule, situation: Situation): Prepared {
   const { id: scheduleId, name, lastRunAt } = schedule;
   try {

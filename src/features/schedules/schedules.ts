@@ -70,17 +70,12 @@ export class Schedules {
     return this.#engine.stop();
   }
 
-  /**
-   * Checks the clock now. This also happens whenever something is due, and at least once a minute.
-   */
+  /** Checks the clock now; it also runs when something is due, and at least once a minute. */
   look(): Promise<void> {
     return this.#engine.look();
   }
 
-  /**
-   * Lets operators schedule jobs of this kind while it has a handler. @returns a function that
-   * withdraws it.
-   */
+  /** Lets operators schedule this kind while it has a handler. @returns what withdraws it */
   offer(queue: QueueName, kind: string, resolve: PayloadResolver = async (payload) => payload): () => void {
     const key = `${queue} ${kind}`;
     this.#kinds.set(key, resolve);
@@ -89,10 +84,7 @@ export class Schedules {
     };
   }
 
-  /**
-   * @throws VALIDATION_FAILED for an unavailable kind: it has no handler, or only Prism creates its
-   * jobs.
-   */
+  /** @throws VALIDATION_FAILED for a kind without a handler, or of jobs that only Prism creates */
   requireKind(queueName: string, kind: string): { readonly queue: QueueName; readonly resolve: PayloadResolver } {
     const queue = parseQueueName(queueName);
     const resolve = queue && this.#kinds.get(`${queue} ${kind}`);
@@ -200,10 +192,7 @@ export class Schedules {
     return (nextRunAt !== null && readableTimes(schedule, nextRunAt)?.preview(nextRunAt - 1, count)) || [];
   }
 
-  /**
-   * Time of the next run. The table stores the next time that needs work, which may be to report a
-   * skipped run.
-   */
+  /** The next run. The table's time may be earlier, to report a skipped run. */
   nextRunOf(schedule: Timed): EpochMs | null {
     const { nextRunAt } = schedule;
     return (nextRunAt !== null && readableTimes(schedule, nextRunAt)?.nextRun(nextRunAt - 1)) || null;

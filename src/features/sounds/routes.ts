@@ -27,10 +27,7 @@ interface SignedLink {
   readonly sig: string;
 }
 
-/**
- * Answers a signed link with the sound. @throws SIGNATURE_INVALID, LINK_EXPIRED, SOUND_NOT_FOUND,
- * OVERLOADED
- */
+/** Answers a signed link. @throws SIGNATURE_INVALID, LINK_EXPIRED, SOUND_NOT_FOUND, OVERLOADED */
 async function sendSound(context: SoundsContext, exchange: Exchange, { id, exp, sig }: SignedLink): Promise<symbol> {
   const { clock, config } = context;
   const { links, filesOf } = context.sounds;

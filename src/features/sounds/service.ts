@@ -100,10 +100,7 @@ export async function requireStoredSound(db: ReadDb | Trx, id: string): Promise<
   return row;
 }
 
-/**
- * A job removes the bytes after the commit and retries until they are gone. @throws
- * SOUND_NOT_FOUND, SOUND_IN_USE
- */
+/** A job removes the bytes after the commit, with retries. @throws SOUND_NOT_FOUND, SOUND_IN_USE */
 export async function removeSound(
   { db, clock, audit, jobs }: SoundsContext,
   id: string,

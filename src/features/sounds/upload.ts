@@ -64,18 +64,13 @@ const MP3: AudioKind = { mime: "audio/mpeg", extension: "mp3" };
 const OGG: AudioKind = { mime: "audio/ogg", extension: "ogg" };
 const WAV: AudioKind = { mime: "audio/wav", extension: "wav" };
 
-/**
- * First bytes of audio streams in an Ogg file: Vorbis, Opus, FLAC, Speex. Video starts differently.
- */
+/** First bytes of audio in an Ogg file: Vorbis, Opus, FLAC, Speex. Video starts differently. */
 const OGG_AUDIO = ["\x01vorbis", "OpusHead", "\x7fFLAC", "Speex   "];
 /** Header of an Ogg page without its segment table (RFC 3533 section 6). */
 const OGG_HEADER_BYTES = 27;
 const MIN_BYTES = 32;
 
-/**
- * Detects the kind from the content alone. @returns undefined for anything but a known kind of
- * audio
- */
+/** Detects the kind from the content alone. @returns undefined for no known kind of audio */
 export function audioKindOf(bytes: Buffer): AudioKind | undefined {
   if (bytes.length < MIN_BYTES) return undefined;
   if (isWav(bytes)) return WAV;
@@ -102,10 +97,7 @@ function isMp3(bytes: Buffer): boolean {
   return version >= 2 && version <= 4 && size.every((part) => part < 0x80);
 }
 
-/**
- * Eleven sync bits, then a valid version, layer, bit rate and sampling rate (ISO 11172-3 section
- * 2.4.1.3).
- */
+/** Eleven sync bits, then a valid version, layer, bit and sampling rate (ISO 11172-3 2.4.1.3). */
 function isFrame(bytes: Buffer, at: number): boolean {
   const [sync = 0, second = 0, third = 0] = bytes.subarray(at, at + 3);
   const version = (second >> 3) & 3;

@@ -17,9 +17,7 @@ export interface Page {
   readonly contentType: string;
   readonly fixedHeaders: string;
   read(): Buffer;
-  /**
-   * The state the text depends on: it is rebuilt when this changes. Undefined: it never changes.
-   */
+  /** The state that the text depends on: a change rebuilds it. Undefined: it never changes. */
   stateOf?(): unknown;
 }
 
@@ -53,10 +51,7 @@ export const API_PAGES: ReadonlyMap<string, Page> = new Map([
 
 export const MANUAL_STYLE = asset("manual", "css");
 
-/**
- * Pages of docs/ as HTML. A page is rendered on first request. @throws NOT_FOUND for an unknown
- * topic
- */
+/** Pages of docs/ as HTML, rendered on first request. @throws NOT_FOUND for an unknown topic */
 export function manualHandler(): (exchange: Exchange, topic: string) => Promise<typeof ANSWERS_LATER> {
   const handlers = new Map<string, ReturnType<typeof pageHandler>>();
   return async (exchange, topic) => {

@@ -196,10 +196,7 @@ function channelStatus({ channels, circuits }: StatusParts, channel: OutsideChan
   return { mode: isOn ? "on" : "off", connected: isOn ? circuits.isReached(channel) : false };
 }
 
-/**
- * In WAL mode only a checkpoint writes the database file itself (sqlite.org/wal.html), so its last
- * change was one.
- */
+/** In WAL mode the database file changes only by checkpoints (sqlite.org/wal.html). */
 function lastCheckpoint(databaseFile: string): string | null {
   const stat = statSync(databaseFile, { throwIfNoEntry: false });
   return stat ? toRfc3339(Math.floor(stat.mtimeMs)) : null;

@@ -12,10 +12,7 @@ import type { Principals } from "../access/index.ts";
 import { mayUseMessages } from "../messages/index.ts";
 import { type ChannelRights, isPublicChannel, maySubscribe } from "../pusher/index.ts";
 
-/**
- * Who may follow which stream (docs/realtime.md): users their own, and the events of projects they
- * may read.
- */
+/** Who may follow which stream (docs/realtime.md): users their own, and projects they may read. */
 export function realtimeAccess(principals: Principals, rights: ChannelRights): RealtimeAccess {
   return {
     check: (principal, stream) => check(rights, principal, stream),

@@ -63,10 +63,7 @@ export class RealtimeService {
     return { offset };
   }
 
-  /**
-   * {@link publish} for several entries, in order, in one transaction and statement. @returns their
-   * offsets.
-   */
+  /** {@link publish} for several entries, in order, by one statement. @returns their offsets */
   async publishAll(entries: readonly NewEntry[], options: InTransaction = {}): Promise<number[]> {
     const at = this.#clock.now();
     const ownCorrelationId = currentCaller().correlationId ?? uuidv7();

@@ -13,10 +13,7 @@ interface LogKey {
   readonly stream: string;
 }
 
-/**
- * @param noted the removed entries that the stream reports as a gap. @returns the number of removed
- * rows.
- */
+/** @param noted removed entries that the stream reports as a gap. @returns the number removed */
 async function removeLog(trx: Trx, keys: readonly LogKey[], noted = keys): Promise<number> {
   const seqs = keys.map(({ seq }) => seq);
   const { numDeletedRows } = await trx.deleteFrom("stream_log").where("seq", "in", seqs).executeTakeFirst();

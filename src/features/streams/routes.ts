@@ -53,9 +53,7 @@ function requireStream(principal: Principal, name: string, projects: ProjectName
   return stream;
 }
 
-/**
- * Also for existing streams, as on the socket: the answer does not reveal which streams exist.
- */
+/** Also for existing streams, as on the socket: the answer does not reveal which ones exist. */
 function noSuchStream(): PrismError {
   return new PrismError("CHANNEL_FORBIDDEN", "You may not use this stream, or there is none");
 }
@@ -72,10 +70,7 @@ const TicketBody = example(
   { stream: "user:me" },
 );
 
-/**
- * `POST /realtime/ticket`: a credential for one live connection, for clients that
- * can only put it into a URL.
- */
+/** `POST /realtime/ticket`: a credential for one live connection, for use in a URL. */
 function ticketRoute({ realtimeAccess, tickets, projects }: RealtimeContext): Route {
   return route({
     method: "POST",
@@ -111,15 +106,9 @@ const PublishBody = example(
   { stream: "channel:news", type: "shop.opened", data: { text: "The shop is open" } },
 );
 
-/**
- * `POST /realtime/publish`: an entry of a channel, kept and sent to whoever follows
- * it.
- */
+/** `POST /realtime/publish`: an entry of a channel, stored and sent to its followers. */
 function publishRoute({ db, idempotency, projects, realtime, storage }: RealtimeContext): Route {
-  /**
-   * @throws CHANNEL_FORBIDDEN for what is no channel, or one of a project in which the caller may
-   * not publish
-   */
+  /** @throws CHANNEL_FORBIDDEN for no channel, or one in which the caller may not publish */
   function channelOf(principal: Principal, name: string): LoggedStream {
     const stream = requireStream(principal, name, projects);
     if (stream.kind !== "channel") throw noSuchStream();
@@ -160,10 +149,7 @@ const StreamQuery = object({
   from: v.optional(doc(v.string(), "Offset after which to start")),
 });
 
-/**
- * Live streams over HTTP (docs/realtime.md). The WebSocket protocols stand on the socket itself,
- * see src/realtime.
- */
+/** Live streams over HTTP (docs/realtime.md); WebSocket protocols are in src/live. */
 export function realtimeFeature(own: RealtimeOwn): Feature {
   return {
     name: "realtime",

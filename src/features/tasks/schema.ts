@@ -5,10 +5,7 @@ import { doc, example, instant, integer, named, object, queryInteger, queryList,
 export const STATUSES = ["TODO", "IN_PROGRESS", "DONE", "CANCELLED"] as const;
 
 const MAX_PRIORITY = 1000;
-/**
- * Tasks of one answer: as many as most people have, so that a client which asks without a page has
- * them all.
- */
+/** Tasks of one answer: as many as most people have, so that most clients need no page. */
 export const MAX_TASKS = 1000;
 const status = doc(v.picklist(STATUSES, `must be one of ${STATUSES.join(", ")}`), "Default `TODO`");
 

@@ -52,10 +52,7 @@ interface TaskSort {
 /** Sorts a task without a due date last. */
 const NEVER = Number.MAX_SAFE_INTEGER;
 
-/**
- * Whether an index provides these tasks in this order; otherwise all tasks of the user may have to
- * be read.
- */
+/** Whether an index gives these tasks in this order; otherwise all of the user may be read. */
 function isIndexed({ status, priority, q }: TaskFilter, { field }: TaskSort): boolean {
   if (priority !== undefined || q !== undefined) return false;
   if (status === undefined) return field === "createdAt" || field === "updatedAt";
@@ -112,10 +109,7 @@ type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
 // `tasks:<userId>` share a transaction. Reads are cached by owner (`OwnerCache`); searches are not,
 // because they are rarely repeated.
 
-/**
- * A page of a user's tasks, newest first by default. @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND,
- * INVALID_CURSOR
- */
+/** A page of tasks, newest first. @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND, INVALID_CURSOR */
 export function listTasks(
   context: TasksContext,
   principal: PermissionHolder,

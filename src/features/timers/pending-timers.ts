@@ -47,17 +47,12 @@ export interface PendingContext {
   readonly schedules: Schedules;
 }
 
-/**
- * Pending items for the users who created them: one list of jobs and schedules, and one way to
- * cancel any of them.
- */
+/** Pending items for their creators: one list of jobs and schedules, one way to cancel. */
 export function pendingTimers(context: PendingContext) {
   return {
     list: listPending.bind(null, context.database),
     cancel: cancelPending.bind(null, context),
-    /**
-     * {@link cancelPending} without an error for a missing item. @returns whether one was waiting.
-     */
+    /** {@link cancelPending} without an error for a missing item. @returns whether one waited */
     cancelIfWaiting: (...args: Cancel) =>
       cancelPending(context, ...args).then(
         () => true,
@@ -97,10 +92,7 @@ async function listPending(
 
 type Cancel = [pending: Pending, id: string, isOwn: (owner: Owner) => boolean, options?: InTransaction];
 
-/**
- * @param isOwn whether the caller may cancel it; others are not visible. @throws JOB_NOT_FOUND,
- * JOB_NOT_CANCELLABLE
- */
+/** @param isOwn whether the caller may cancel it. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE */
 async function cancelPending(
   { database, jobControl, schedules, audit }: PendingContext,
   ...[pending, id, isOwn, options = {}]: Cancel
@@ -176,10 +168,7 @@ async function find(trx: Trx, id: string): Promise<Found | undefined> {
   return schedule && { ...schedule, state: "scheduled", isSchedule: true };
 }
 
-/**
- * Timers include all actions; scheduled notifications are items that notify, however they were
- * created.
- */
+/** Timers include all actions; scheduled notifications are items that notify, of either API. */
 function isMeant(pending: Pending, { kind, payload }: Found): boolean {
   if (pending === "timers") return kind === TIMER_KIND;
   return kind === SCHEDULED_KIND || (JSON.parse(payload) as TimerPayload).action.type === "notify";

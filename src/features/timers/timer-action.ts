@@ -27,9 +27,7 @@ import { NOTIFY_EVENT } from "../notifications/index.ts";
 
 const KEY = "key:";
 
-/**
- * The `createdBy` of a row: a user's id, `key:<id>` for an API key, null for Prism and its modules.
- */
+/** The `createdBy` of a row: a user's id, `key:<id>` for an API key, null for Prism itself. */
 export function creatorIdOf(principal: Principal | null): string | null {
   if (!principal) return null;
   return principal.kind === "apiKey" ? principal.key : principal.userId;
@@ -146,10 +144,7 @@ export const TimerActionBody = v.variant("type", [
   }),
 ]);
 
-/**
- * A timer's action in code: a notification can have several recipients and all members of an
- * immediate one.
- */
+/** A timer's action in code: a notification has all members of an immediate one. */
 const AnyTimerAction = v.variant("type", [
   object({
     type: v.literal("notify"),
@@ -200,10 +195,7 @@ export interface MessageAction {
   readonly payload: unknown;
 }
 
-/**
- * Its recipients and sound are checked later in a transaction. @throws VALIDATION_FAILED,
- * NOT_CONFIGURED
- */
+/** Recipients and sound are checked later. @throws VALIDATION_FAILED, NOT_CONFIGURED */
 export function readTimerAction(input: unknown, channels: ServedChannels): TimerAction {
   const action = checkShape(AnyTimerAction, input, "body");
   if (action.type === "event") return { ...action, payload: action.payload ?? {}, persist: action.persist === true };
@@ -226,9 +218,7 @@ function requireOne<T>(members: Readonly<Record<string, T | undefined>>, other: 
   });
 }
 
-/**
- * An event that sends a notification requires the notification's rights. @throws UNAUTHORIZED_ROLE
- */
+/** An event that sends a notification needs the notification's rights. @throws UNAUTHORIZED_ROLE */
 export function requireTimerRights(principal: PermissionHolder, action: TimerAction, directory: UserDirectory): void {
   const need = (permission: Permission): void => {
     if (!principal.permissions.has(permission)) throw missingPermission(permission);

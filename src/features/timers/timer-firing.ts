@@ -44,10 +44,7 @@ interface ScheduledContext extends Pick<FiringContext, "database" | "jobs" | "ru
   send(input: NotifyInput, options: InTransaction): Promise<{ id: string }>;
 }
 
-/**
- * Registers the handler of scheduled notifications. Permissions are checked at creation and again
- * at sending.
- */
+/** Handles scheduled notifications. Permissions are checked at creation and at sending. */
 export function handleScheduledNotifications(context: ScheduledContext): void {
   const send = async (job: RunningJob): Promise<unknown> => {
     const { notification } = job.payload as ScheduledPayload;

@@ -94,10 +94,7 @@ export function timerService(context: TimersContext) {
     return { action: await resolveReferences(context, readTimerAction(action, context.channels), creator, trx) };
   });
   return {
-    /**
-     * Checks an action from a request or code. @throws VALIDATION_FAILED, SOUND_NOT_FOUND,
-     * NOT_CONFIGURED
-     */
+    /** Checks an action's input. @throws VALIDATION_FAILED, SOUND_NOT_FOUND, NOT_CONFIGURED */
     read: (input: unknown) => readTimerAction(input, context.channels),
     /** {@link runAt} after a delay in elapsed time, which clock changes do not affect. */
     after: (label: string, delayMs: number, action: GivenAction, options?: TimerOptions) =>
@@ -153,10 +150,7 @@ async function runAt(
   });
 }
 
-/**
- * Runs an action repeatedly, by a cron pattern. @throws INVALID_CRON, INVALID_TIMEZONE, and as
- * {@link runAt}
- */
+/** Runs an action by a cron pattern. @throws INVALID_CRON, INVALID_TIMEZONE, as {@link runAt} */
 async function runEvery(
   context: TimersContext,
   label: string,
@@ -267,10 +261,7 @@ async function heldByLabel(
   return onConflict === "keep" ? waiting[0] : undefined;
 }
 
-/**
- * The recurring timers that hold the key: the schedule of this name first, then the module's with
- * the label.
- */
+/** The recurring timers with the key: the schedule of this name, then the label's. */
 async function schedulesHolding(
   { schedules }: TimersContext,
   name: string,
@@ -284,10 +275,7 @@ async function schedulesHolding(
   return [...(named ? [named] : []), ...rows.filter(({ id }) => id !== named?.id).map(scheduleOf)];
 }
 
-/**
- * Takes the key from the timer that holds it: a pending one is cancelled, a running one continues
- * without it.
- */
+/** Takes the key from its timer: a pending one is cancelled, a running one loses it. */
 async function releaseHeldKey({ jobControl }: TimersContext, key: string, trx: Trx): Promise<void> {
   const [held] = await holdersOf(trx, "timers", [key]);
   if (held?.state === "running") await releaseKey(trx, held.id);

@@ -18,9 +18,7 @@ export function addComponent(components: Components, name: string, schema: JsonS
   return { $ref: `#/components/schemas/${name}` };
 }
 
-/**
- * @param components receives named shapes, which are then referred to; undefined: they are inlined.
- */
+/** @param components receives named shapes, which are then referenced; undefined: inlined. */
 export function schemaOf(schema: v.GenericSchema, typeMode: TypeMode, components?: Components): ApiSchema {
   const { $schema: _dialect, ...converted } = toJsonSchema(schema, {
     typeMode,
@@ -38,10 +36,7 @@ export function schemaOf(schema: v.GenericSchema, typeMode: TypeMode, components
   return converted as ApiSchema;
 }
 
-/**
- * A schema of a module, in any library: valibot's is converted if possible; others are documented
- * as JSON.
- */
+/** A schema of a module, in any library: valibot's is converted; others are documented as JSON. */
 export function foreignSchemaOf(schema: unknown, typeMode: TypeMode): ApiSchema {
   const { "~standard": standard } = schema as { "~standard"?: { vendor?: unknown } };
   if (standard?.vendor !== "valibot") return {};

@@ -90,10 +90,7 @@ export class WriteSetApplier {
     for (const job of jobs) this.#jobs.insert(job);
   }
 
-  /**
-   * Subtracts a decision from the sums. One that would have replaced an earlier decision was
-   * counted in its stead.
-   */
+  /** Subtracts a decision from the sums; one that replaces an earlier one counts as a change. */
   #subtractFromStats({ eventSeq, ruleId, outcome }: DecisionRow): void {
     const isNew = this.#sql.earlierDecision.get(eventSeq, ruleId) === undefined ? 1 : 0;
     const is = (counted: DecisionOutcome): number => (outcome === counted ? 1 : 0);

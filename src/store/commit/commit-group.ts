@@ -1,9 +1,6 @@
 import { type Deferred, deferred } from "../../core/promises.ts";
 
-/**
- * Limit of transactions in one commit, so that the first ones wait no longer than for a commit of
- * their own.
- */
+/** Limit of transactions in one commit, so that the first ones do not wait for long. */
 const MAX_MEMBERS = 64;
 export const MAX_OPEN_MS = 15;
 

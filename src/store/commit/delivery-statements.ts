@@ -5,16 +5,10 @@ import type { AuditRow, DeliveredMark } from "./write-set.ts";
 /** Limit of notifications whose position is kept; others are read from their first recipient. */
 const MAX_REMEMBERED = 1000;
 
-/**
- * Writes the delivered flags of a write set: recipients, and their notification with the last of
- * them.
- */
+/** Writes a set's delivered flags: recipients, and the notification with the last of them. */
 export class DeliveryStatements {
   readonly #sql;
-  /**
-   * The first recipient without a flag when the notification was last checked; all before it have
-   * one.
-   */
+  /** The first recipient without a flag at the last check of a notification. */
   readonly #firstOpen = new Map<string, string>();
 
   constructor(connection: Sqlite) {

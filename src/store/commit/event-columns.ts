@@ -106,9 +106,7 @@ export function insertEventsText(count: number): string {
   return `insert into events (${NAMES.join(", ")}) values ${Array<string>(count).fill(row).join(", ")}`;
 }
 
-/**
- * Writes the values to bind for one event. Unrolled: a loop over names costs more than it saves.
- */
+/** Writes the values to bind for one event. Unrolled: a loop over names costs more. */
 export function putEvent(values: EventValue[], to: number, events: EventColumns, at: number): void {
   const { words } = events;
   values[to] = events.seq[at] as number;

@@ -75,19 +75,14 @@ export const CLAIMS = {
 /** The jobs a claim would take, in its order. Parameters `queue` and `limit`. */
 export const READY = { byPriority: BY_PRIORITY, byAge: `${LEVELS}${BY_AGE}` } as const;
 
-/**
- * Claims jobs found by {@link READY}: `seqs` is a JSON list. Parameters `workerId`, `now` and
- * `seqs`.
- */
+/** Claims jobs that {@link READY} found: `seqs` is a JSON list; also `workerId` and `now`. */
 export const CLAIM_THESE = `${CLAIM} where seq in (select value from json_each(@seqs))
   and state = 'ready' returning ${CLAIMED}`;
 
 /** Every tenth claim takes the jobs that wait longest, whatever their priority. */
 export const STARVATION_STRIDE = 10;
 
-/**
- * SQLite returns rows in no particular order; jobs of a claim are sorted by the time they are due.
- */
+/** SQLite returns rows in no particular order; jobs of a claim are sorted by due time. */
 export function inClaimOrder(claimed: readonly ClaimedJob[]): ClaimedJob[] {
   return [...claimed].sort((a, b) => b.priority - a.priority || a.runAt - b.runAt || a.seq - b.seq);
 }
@@ -153,9 +148,7 @@ const SET_BACK = `
   update jobs set runAt = runAt - @byMs, createdAt = min(createdAt, @now), startedAt = min(startedAt, @now)
   where state in ('scheduled', 'retrying') and max(createdAt, coalesce(startedAt, 0)) > @now`;
 
-/**
- * The job table's part of a write set: progress, finished attempts, new jobs, promotions, claims.
- */
+/** The jobs of a write set: progress, finished attempts, new jobs, promotions, claims. */
 export class JobStatements {
   readonly #insert;
   readonly #run: (sql: string, parameters: object) => number;

@@ -63,10 +63,7 @@ export class Sequences {
   }
 }
 
-/**
- * Reads the counters' positions. A graceful stop leaves `sequence.<name>.last`; without it the next
- * block is used.
- */
+/** Reads the counters: `sequence.<name>.last` of a graceful stop, or the next block. */
 export function readSequences(connection: Sqlite): Sequences {
   const setting = connection.prepare<[string], { value: number }>("select value from settings where key = ?");
   const read = (name: SequenceName): Sequence => {

@@ -9,10 +9,7 @@ const ROOM_SQL = `insert into settings (key, value, updatedAt) values ('store.pr
   on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt`;
 const NO_ROOM_SQL = "update settings set value = 0 where key = 'store.probe'";
 
-/**
- * Small commits of the store itself, queued like all others. They change nothing that features
- * read.
- */
+/** Small commits of the store itself, queued like all others; no feature reads their rows. */
 export class SmallWrites {
   readonly #committer: Committer;
   readonly #port: WriterPort;

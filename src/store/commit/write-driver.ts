@@ -21,10 +21,7 @@ import type { Committer } from "./committer.ts";
 import type { AuditRow } from "./write-set.ts";
 import type { WriterPort } from "./writers.ts";
 
-/**
- * Kysely over a driver that runs one query at a time, with Kysely's own SQLite adapter and
- * compiler.
- */
+/** Kysely over a driver of one query at a time, with Kysely's SQLite adapter and compiler. */
 export function kyselyOver(driver: Driver): Kysely<Schema> {
   const dialect: Dialect = {
     createAdapter: () => new SqliteAdapter(),
@@ -239,10 +236,7 @@ class WriteConnection implements DatabaseConnection {
     await this.#rollBack();
   }
 
-  /**
-   * Rolls back this transaction. The others of its commit are lost only if SQLite rolled back
-   * everything.
-   */
+  /** Rolls back this transaction; others of its commit only if SQLite rolled back everything. */
   async #rollBack(): Promise<void> {
     const { port } = this.#parts;
     if (this.#isFirst) {

@@ -53,10 +53,7 @@ export interface Effects {
   readonly retry: RetryPlan;
 }
 
-/**
- * When and how often to retry an event that could not be decided. One object may be shared by all
- * effects of a set.
- */
+/** When and how often to retry an undecided event; shared by the effects of a set. */
 export interface RetryPlan {
   readonly at: number;
   readonly runAt: number;
@@ -91,10 +88,7 @@ export type NotificationRow = Pick<
 
 export type RecipientRow = Pick<NotificationRecipientsTable, "notificationId" | "userId" | "seq">;
 
-/**
- * Increments of one rule's totals. `lastMatchedAt` and `lastError` replace the stored values when
- * set.
- */
+/** Increments of one rule's totals. `lastMatchedAt` and `lastError` replace stored values. */
 export interface RuleStatSum {
   readonly ruleId: string;
   readonly matched: number;
@@ -254,10 +248,7 @@ export type JobFinish = {
       readonly maxAttempts: number;
     }
   | { readonly outcome: "dead"; readonly error: string; readonly queue: string }
-  /**
-   * Attempt not counted. With `runAt` the job waits until then, without it is ready; `queue` moves
-   * it.
-   */
+  /** Attempt not counted. With `runAt` the job waits, without it is ready; `queue` moves it. */
   | { readonly outcome: "returned"; readonly runAt?: number; readonly queue?: string }
 );
 
@@ -279,10 +270,7 @@ export interface ClaimedJob {
   readonly correlationId: string | null;
 }
 
-/**
- * An audit row before the chain. The writing connection adds `seq`, `prevHash` and `hash`, last in
- * the transaction.
- */
+/** An audit row before the chain: the writing connection adds `seq` and hashes last. */
 export type AuditRow = Omit<AuditLogTable, "seq" | "prevHash" | "hash">;
 
 /** End of the block a counter may draw from, stored before any of its numbers becomes visible. */
@@ -313,10 +301,7 @@ export function eventJobKey(eventSeq: number): string {
   return `event:${eventSeq}`;
 }
 
-/**
- * Rows for an event that could not be decided: the failure and the retry job. Created only when
- * needed.
- */
+/** Rows for an event that could not be decided: the failure and the retry job. */
 export function undecidedRows({ eventSeq, correlationId, retry }: Effects): {
   readonly failure: FailureRow;
   readonly job: JobRow;

@@ -51,18 +51,12 @@ export abstract class WriterPort {
     await this.ask({ op: "rollback" });
   }
 
-  /**
-   * Starts a part of the transaction that can be rolled back alone, until {@link endPart} or {@link
-   * rollbackPart}.
-   */
+  /** Starts a part that can be rolled back alone, until {@link endPart} or {@link rollbackPart}. */
   async beginPart(): Promise<void> {
     await this.ask({ op: "beginPart" });
   }
 
-  /**
-   * Keeps the writes since the transaction or its last part started, to be committed with what
-   * follows.
-   */
+  /** Keeps the writes since the transaction or its last part started, for the commit. */
   async endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
     await this.ask({ op: "endPart", end, isFirst });
   }

@@ -83,10 +83,7 @@ export class WritingConnection {
     return diskProblem(dirname(this.#connection.name)) === null;
   }
 
-  /**
-   * A failing disk may refuse the rollback too. The next `begin` then reports it, and nothing is
-   * written by mistake.
-   */
+  /** If a failing disk refuses the rollback too, the next `begin` reports it. */
   #rollbackAfter(): void {
     try {
       this.rollback();
@@ -97,19 +94,13 @@ export class WritingConnection {
     this.#explained(() => this.#begin.run());
   }
 
-  /**
-   * @throws without a transaction: SQLite ends it after some errors, and further statements must
-   * not run outside it.
-   */
+  /** @throws without a transaction: SQLite may have ended it, and statements must stay in it. */
   query(sql: string, parameters: readonly unknown[]): QueryRows {
     this.#requireTransaction();
     return this.#explained(() => this.#statements.run(sql, parameters));
   }
 
-  /**
-   * @throws SchemaRefused when the transaction changed the schema in a way that a restore would
-   * refuse
-   */
+  /** @throws SchemaRefused if the transaction changed the schema in a way that restores refuse */
   commit(end: TransactionRows): void {
     this.#requireTransaction();
     const version = this.#schemaVersionNow.get() ?? 0;
@@ -163,10 +154,7 @@ export class WritingConnection {
     this.#endPart.run();
   }
 
-  /**
-   * SQLite may have rolled back already (https://www.sqlite.org/lang_transaction.html, "Response To
-   * Errors").
-   */
+  /** SQLite may have rolled back already (https://www.sqlite.org/lang_transaction.html). */
   rollback(): void {
     if (this.#connection.inTransaction) this.#rollback.run();
   }
@@ -178,10 +166,7 @@ export class WritingConnection {
   /** Answers once the connection is open and its turn has come. */
   ping(): void {}
 
-  /**
-   * Moves the whole write-ahead log into the database file and empties it, unless a reader holds
-   * it.
-   */
+  /** Moves the write-ahead log into the database file and empties it, unless a reader holds it. */
   checkpoint(): void {
     this.#connection.pragma("wal_checkpoint(TRUNCATE)");
   }

@@ -97,10 +97,7 @@ export interface PushDevicesTable {
   lastUsedAt: number | null;
   createdAt: number;
   updatedAt: number;
-  /**
-   * The login session that registered it; null for a service token, and for rows older than this
-   * column.
-   */
+  /** The login session that registered it; null for a service token, and for older rows. */
   sessionId: string | null;
 }
 

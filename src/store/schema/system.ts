@@ -1,7 +1,4 @@
-/**
- * The job table and its schedules, and Prism's own data: settings, audit trail, idempotency,
- * modules, migrations.
- */
+/** The job table and its schedules, and Prism's own data: settings, audit trail, modules. */
 import type { Generated } from "kysely";
 
 /** A boolean: SQLite has none. */

@@ -18,9 +18,7 @@ export async function countOf<DB, TB extends keyof DB, O>(query: SelectQueryBuil
   return n;
 }
 
-/**
- * A page of rows and the first one of the next page, newest first: ids are in the order of time.
- */
+/** A page of rows and the first one of the next page, newest first: ids are in order of time. */
 export function newestFirst<DB, TB extends keyof DB, O>(
   query: SelectQueryBuilder<DB, TB, O>,
   { after, limit, offset }: Page,

@@ -15,10 +15,7 @@ interface MigrationStatus {
   readonly pending: readonly string[];
 }
 
-/**
- * The database cannot be migrated to this program's schema: it is newer, or a released migration
- * has changed.
- */
+/** The database cannot be migrated: it is newer, or a released migration has changed. */
 export class SchemaRefused extends Error {
   constructor(message: string) {
     super(message);
@@ -131,10 +128,7 @@ export function migrateFile(file: string, onStart?: (name: string) => void): rea
   }
 }
 
-/**
- * The state of a database file, read only; a missing file lacks all migrations.
- * @throws SchemaRefused
- */
+/** The state of a database file, read only; a missing file lacks all. @throws SchemaRefused */
 export function migrationStatusOf(file: string): MigrationStatus {
   if (!existsSync(file)) return { applied: [], pending: MIGRATIONS.map(({ name }) => name) };
   const connection = openForReading(file);
@@ -194,10 +188,7 @@ export function schemaVersion(connection: Sqlite): number {
   return Number(connection.pragma("schema_version", { simple: true }));
 }
 
-/**
- * Records the current schema as this program's own, so that {@link foreignSchema} need not compare
- * it.
- */
+/** Records the current schema as this program's own: {@link foreignSchema} skips comparing it. */
 function noteOwnSchema(connection: Sqlite): void {
   connection
     .prepare(
@@ -224,10 +215,7 @@ export function foreignSchema(connection: Sqlite): string | null {
   }
 }
 
-/**
- * @throws SchemaRefused when something other than a module's objects differs between the two views
- * of the schema.
- */
+/** @throws SchemaRefused if more than a module's objects differs between the two schemas */
 export function requireModuleChanges(before: Sqlite, after: Sqlite): void {
   const [old, now] = [rowsOf(before), rowsOf(after)];
   const changed = [...now].find(([key, sql]) => old.get(key) !== sql || !old.has(key))?.[0];
@@ -257,10 +245,7 @@ function isModules({ type, tbl_name, sql }: SchemaRow): boolean {
   return type === "index" || (type === "table" && /^create table /i.test(sql ?? ""));
 }
 
-/**
- * Every object except SQLite's statistics, as `type name` with its text; an index names its table
- * too.
- */
+/** Every object but SQLite's statistics: `type name` (an index with its table) and its text. */
 function rowsOf(connection: Sqlite): ReadonlyMap<string, string | null> {
   const rows = connection.prepare<[], SchemaRow>("select type, name, tbl_name, sql from sqlite_schema").all();
   return new Map(

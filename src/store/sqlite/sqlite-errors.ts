@@ -30,9 +30,7 @@ const BUSY = /^SQLITE_(BUSY|LOCKED)/;
 const READONLY = /^SQLITE_(READONLY|CANTOPEN|PERM)/;
 const BROKEN = /^SQLITE_(IOERR|CORRUPT|NOTADB|NOMEM|PROTOCOL)/;
 
-/**
- * Classifies an error of SQLite for callers. A refusal by SQL, such as a constraint, is `internal`.
- */
+/** Classifies an error of SQLite for callers. A refusal by SQL (a constraint) is `internal`. */
 export function failureOf(error: unknown): CommitFailure {
   const code = sqliteCode(error);
   if (FULL.test(code)) return "full";
@@ -60,10 +58,7 @@ export function sqliteCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
-/**
- * The public error of a failed commit. SQLite's message goes to the log as its cause, never to a
- * client.
- */
+/** The public error of a failed commit. SQLite's message goes only to the log, as its cause. */
 export function commitError(failure: CommitFailure, cause: unknown): PrismError {
   switch (failure) {
     case "full":

@@ -11,10 +11,7 @@ import type { ServerClient } from "../../server-client.ts";
 import { withServer } from "../../with-server.ts";
 import { readNewPassword } from "./prompt.ts";
 
-/**
- * Canonical role names, ignoring case, without duplicates. @throws CommandError 6 naming the
- * nearest role
- */
+/** Canonical role names, without duplicates. @throws CommandError 6 with the nearest role */
 export function knownRoles(given: readonly string[], known: readonly string[]): string[] {
   const roles = given.map((name) => {
     const found = known.find((each) => each.toLowerCase() === name.toLowerCase());

@@ -88,9 +88,7 @@ function problemLine({ path = "", message }: ErrorDetail, filed: readonly FiledA
   return `${place} (${labelOf(account)}): ${member === undefined ? "" : `${printable(member)}: `}${withLines(message, filed)}`;
 }
 
-/**
- * The server names accounts by their position in the request; messages name the line of the file.
- */
+/** The server names accounts by their position in the request; messages name the file's line. */
 function withLines(message: string, filed: readonly FiledAccount[]): string {
   return message.replace(/\busers\.(\d+)/g, (place, at: string) => {
     const line = filed[Number(at)]?.line ?? null;

@@ -102,9 +102,7 @@ export function checkMigrations({ databaseFile }: Config): Check[] {
   return [warn("migrations", `missing: ${pending.join(", ")}`, "prism migrate, or the next start of the server")];
 }
 
-/**
- * Whether a backup could be restored: the schema has only tables of the migrations and of modules.
- */
+/** Whether a backup could be restored: the schema is only that of the migrations and modules. */
 export function checkSchema({ databaseFile }: Config): Check[] {
   try {
     reading(databaseFile, requireOwnSchema);
@@ -170,10 +168,7 @@ function brokenChain({ firstBad }: AuditVerdict): string {
     : "the first or the last rows are gone, and no checkpoint accounts for them";
 }
 
-/**
- * A clock before the stored rows would sort new rows before old ones; one that jumped ahead
- * suspends retention.
- */
+/** A clock before stored rows would sort new rows before old; one ahead suspends retention. */
 export async function checkClock(db: DoctorDatabase | null, config: Config): Promise<Check[]> {
   const now = Date.now();
   if (now < EARLIEST) return [fail("clock", `says ${toRfc3339(now)}`, "set the clock")];

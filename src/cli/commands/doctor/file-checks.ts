@@ -8,10 +8,7 @@ import { type DiskProblem, diskProblem } from "../../../store/sqlite/sqlite-erro
 import { archivesIn, BACKUPS_DIR, backupWarning, newestBackupAt } from "../server/archives.ts";
 import { bytesText, type Check, fail, pass, readOrNull, warn } from "./check.ts";
 
-/**
- * Only the owner may read the data directory and its secrets. @param fix removes the permissions of
- * others.
- */
+/** Only the owner may read the data directory and its secrets. @param fix removes permissions */
 export function checkPermissions({ dataDir, databaseFile }: Config, fix: boolean): Check[] {
   if (!existsSync(dataDir))
     return [warn("permissions", `there is no data directory ${dataDir} yet; the first start makes it`)];

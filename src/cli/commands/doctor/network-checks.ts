@@ -111,9 +111,7 @@ export function checkTls(config: Config, now = Date.now()): Check[] {
   return [...checkKeyMode(files.keyFile), ...checkCertificate(config, files, now)];
 }
 
-/**
- * A reader of the key can impersonate the server. A dedicated group, such as `ssl-cert`, is common.
- */
+/** A reader of the key can impersonate the server. A group such as `ssl-cert` is common. */
 function checkKeyMode(keyFile: string): Check[] {
   const mode = (statSync(keyFile, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
   if (process.platform === "win32" || (mode & 0o007) === 0) return [];

@@ -142,10 +142,7 @@ function checkUnsentMail(config: Config): Check {
   return pass("smtp", "no mail server is configured, and nothing needs one; passwords cannot be reset by mail");
 }
 
-/**
- * Number of rules whose mails cannot be sent; 0 if the database cannot be read, which another check
- * reports.
- */
+/** Rules whose mails cannot be sent; 0 for an unreadable database, which another check reports. */
 function countMailRules({ databaseFile }: Config): number {
   const count = `select count(*) from rules where active = 1
     and exists (select 1 from json_each(channels) where value = 'email')`;

@@ -37,9 +37,7 @@ Examples:
     });
 }
 
-/**
- * The slug of a project, or its id if the caller may not read it: recipients need not be members.
- */
+/** The slug of a project, or its id if the caller may not read it, as a recipient may not. */
 async function slugOf(server: ServerClient, projectId: string): Promise<string> {
   try {
     return (await server.get<{ slug: string }>(`/api/v1/projects/${projectId}`)).slug;

@@ -19,10 +19,7 @@ export interface SeededAccount {
   readonly password: string | null;
 }
 
-/**
- * Creates the missing accounts with random passwords; existing ones, even disabled, are not
- * changed.
- */
+/** Creates the missing accounts with random passwords; existing ones are not changed. */
 export async function seedAccounts(
   accounts: AccountContext,
   wanted: readonly SampleAccount[],

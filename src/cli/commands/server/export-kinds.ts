@@ -16,10 +16,7 @@ export interface RowSource {
   readonly rows: AsyncIterable<ExportRow>;
 }
 
-/**
- * The text of an export, row by row. JSON is one array; CSV has a header. @param onRow called for
- * each row.
- */
+/** The text of an export: JSON is one array, CSV has a header. @param onRow called for each row */
 export async function* formatRows(source: RowSource, format: ExportFormat, onRow: () => void): AsyncIterable<string> {
   if (format === "csv") yield csvLine(source.columns);
   let separator = "[\n";
@@ -33,10 +30,7 @@ export async function* formatRows(source: RowSource, format: ExportFormat, onRow
   if (format === "json") yield separator === "[\n" ? "[]\n" : "\n]\n";
 }
 
-/**
- * A row from an object of the API. In CSV the recipient's state `me` of a notification is spread
- * over columns.
- */
+/** A row from an object of the API. In CSV the state `me` of a notification becomes columns. */
 export function objectRow(value: Readonly<Record<string, unknown>>, columns: readonly string[]): ExportRow {
   return {
     json: () => JSON.stringify(value),
@@ -68,9 +62,7 @@ export const DEFAULT_FORMATS: Readonly<Record<ExportKind, ExportFormat>> = {
   users: "ndjson",
 };
 
-/**
- * Selects rows. Times are epoch ms: time of receipt for events, of creation for everything else.
- */
+/** Selects rows. Times are epoch ms: of receipt for events, of creation for everything else. */
 export interface ExportSelection {
   readonly from?: number | undefined;
   /** Exclusive. */

@@ -91,9 +91,7 @@ async function objectRows(items: AsyncIterable<Item>, kind: keyof typeof OBJECT_
   return { columns, rows: await begun(rows()) };
 }
 
-/**
- * Requests the first row, so that a refusal comes before a file is created or a line is written.
- */
+/** Requests the first row, so that a refusal comes before a file is created or a line written. */
 async function begun<T>(rows: AsyncIterable<T>): Promise<AsyncIterable<T>> {
   const iterator = rows[Symbol.asyncIterator]();
   const first = await iterator.next();

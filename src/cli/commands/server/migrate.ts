@@ -65,9 +65,7 @@ function showStatus(context: Context, loaded: LoadedConfig): void {
   }
 }
 
-/**
- * Current `applied` and `pending` migrations of the database; new ones are also in `appliedNow`.
- */
+/** Current `applied` and `pending` migrations; new ones are also in `appliedNow`. */
 function report({ out }: Context, { databaseFile }: Config, appliedNow: readonly string[]): void {
   const { applied, pending } = migrationStatusOf(databaseFile);
   out.result({ applied: applied.map(({ name }) => name), pending, appliedNow }, () =>

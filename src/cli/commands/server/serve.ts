@@ -154,9 +154,7 @@ function requireCurrent(loaded: LoadedConfig): void {
   );
 }
 
-/**
- * For units with Type=notify: Node has no AF_UNIX datagram sockets, so systemd's program sends it.
- */
+/** For units with Type=notify: systemd's program sends it, as Node has no datagram sockets. */
 function notifySystemd(log: Logger): void {
   if (process.env["NOTIFY_SOCKET"] === undefined) return;
   execFile("systemd-notify", ["--ready"], (error) => {

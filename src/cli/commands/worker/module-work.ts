@@ -22,10 +22,7 @@ import type {
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type LeasedJob, ServerOnly, type Work } from "./worker-link.ts";
 
-/**
- * Calls that the module's instance in the server makes; in a worker they have no effect during
- * registration.
- */
+/** Calls for the module's instance in the server; a worker's registration ignores them. */
 const LEFT_TO_SERVER = new Set([
   "scheduler.cron",
   "timer.after",
@@ -113,10 +110,7 @@ interface Loaded {
   readonly handlers: ReadonlyMap<string, JobHandler>;
 }
 
-/**
- * Loads the modules of the served queues. @throws CommandError 3 for a missing one, or one that
- * cannot run here
- */
+/** Loads the modules of the served queues. @throws CommandError 3 for one that cannot run here */
 export async function moduleWork(names: readonly string[], config: Config, log: Logger): Promise<Work> {
   const copies = mkdtempSync(join(tmpdir(), "prism-worker-"));
   const loaded = new Map<string, Loaded>();
@@ -156,9 +150,7 @@ async function load(name: string, importer: ModuleImporter, config: Config, log:
   return { module, handlers };
 }
 
-/**
- * A folder may have another name than its module; other folders are read only if none has the name.
- */
+/** A folder may have another name than its module; others are read only if none has the name. */
 async function find(
   name: string,
   folders: readonly ModuleFolder[],

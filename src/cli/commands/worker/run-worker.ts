@@ -19,10 +19,7 @@ export interface WorkerFlags {
   readonly modulesDir?: string;
 }
 
-/**
- * Runs until a signal ends it. @throws CommandError, ServerRefused when the server refuses the
- * worker
- */
+/** Runs until a signal. @throws CommandError, ServerRefused when the server refuses the worker */
 export async function runWorker(context: Context, { queues, concurrency, modulesDir }: WorkerFlags): Promise<void> {
   if (context.flags.dataDir !== undefined)
     throw new CommandError(
@@ -75,10 +72,7 @@ function isOpenLine(base: string): boolean {
   return protocol === "http:" && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host);
 }
 
-/**
- * The channels of the queues that this process can send through. @throws CommandError 3 for a queue
- * without any
- */
+/** The queues' channels that can be sent here. @throws CommandError 3 for a queue without one */
 function channelsOf(queues: readonly ServedQueue[], { channels }: ChannelWork): readonly WorkerChannel[] {
   for (const queue of queues) {
     const all = WORKER_CHANNELS.filter((channel) => deliveryQueue(channel) === queue);
@@ -97,10 +91,7 @@ interface Facts {
   readonly workerId: string;
 }
 
-/**
- * Reports that the worker is running once the server has answered, and its channels after each
- * change.
- */
+/** Reports the worker once the server has answered, and its channels after each change. */
 function announcer({ out }: Context, log: Logger, { wanted, ...facts }: Facts): (claimed: Claimed) => void {
   let last: string | null = null;
   return ({ channels }) => {

@@ -46,10 +46,7 @@ export interface ChannelWork extends Work {
   readonly channels: readonly WorkerChannel[];
 }
 
-/**
- * The job needs something only the server has: it is released, and its queue is no longer claimed
- * from.
- */
+/** The job needs the server: it is released, and its queue is no longer claimed from. */
 export class ServerOnly extends Error {
   override readonly name = "ServerOnly";
 }
@@ -89,10 +86,7 @@ const MAX_CLAIMED = 100;
 const MAX_ERROR = 4000;
 /** The server's limit of a result. */
 const MAX_RESULT_BYTES = 16_384;
-/**
- * Delay between attempts to reach the server; with the jitter of jobs, so that many workers do not
- * reconnect at once.
- */
+/** Delay between attempts to reach the server, with jitter so that workers do not align. */
 const AWAY = { backoffBaseMs: 500, backoffCapMs: 15_000 };
 
 export interface Claimed {

@@ -85,10 +85,7 @@ export class IssuerKeys {
     return fitting.length === 1 ? fitting[0]?.key : undefined;
   }
 
-  /**
-   * Fetches again for an unknown key. @returns false when the issuer answered recently: it has no
-   * such key.
-   */
+  /** Fetches again for an unknown key. @returns false after a recent answer without that key */
   askAgain(): boolean {
     const isDue = this.#parts.clock.elapsed() - this.#begunAt >= PAUSE_MS;
     if (!this.#isFetching && isDue) void this.#refresh();
@@ -175,10 +172,7 @@ function keyOf(given: unknown): IssuerKey | undefined {
 
 const CACHE_ENTRIES = 50_000;
 const RETRY_AFTER_MS = 1000;
-/**
- * Types of access and ID tokens (RFC 9068 section 2.1); the issuer signs others too, such as logout
- * tokens.
- */
+/** Types of access and ID tokens (RFC 9068 section 2.1); the issuer signs others too. */
 const TYPES: readonly unknown[] = ["jwt", "at+jwt", "application/at+jwt"];
 
 /** A user as described by the issuer's token. */

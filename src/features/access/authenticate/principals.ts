@@ -121,17 +121,13 @@ export class Principals implements Authenticator {
     return this.#accessPrincipal(isForeign ? issuer.verify(secret) : accessTokens.verify(secret));
   }
 
-  /**
-   * The same caller for the lifetime of the token's login session: connections outlive the token.
-   */
+  /** The same caller for the life of the token's login session: connections outlive the token. */
   forLogin(principal: UserPrincipal): UserPrincipal {
     const session = principal.sessionId === null ? undefined : this.#session(principal.sessionId);
     return session ? { ...principal, expiresAt: session.expiresAt } : principal;
   }
 
-  /**
-   * The principal with its current rights; null if its key, token or account is no longer valid.
-   */
+  /** The principal with its current rights; null once its key, token or account is invalid. */
   refresh(principal: Principal): Principal | null {
     try {
       const now = this.#asOfNow(principal);

@@ -5,10 +5,7 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 import { findUser, userFields } from "../users/queries.ts";
 
-/**
- * Lists and look-ups of users, tokens, keys and projects for the operator, without secrets and
- * hashes.
- */
+/** Lists of users, tokens, keys and projects for the operator, without secrets and hashes. */
 
 interface UserSelection {
   readonly email?: string | undefined;
@@ -55,10 +52,7 @@ function userView(user: Selectable<Schema["users"]>, roles: readonly string[]) {
   return { ...userFields({ ...user, roles }), lastLoginAt: toRfc3339OrNull(user.lastLoginAt) };
 }
 
-/**
- * The user whom an id, an external id, a username or a mail address means. @throws
- * USER_NOT_FOUND
- */
+/** The user of an id, an external id, a username or a mail address. @throws USER_NOT_FOUND */
 export async function findUserRef(db: ReadDb | Trx, ref: string) {
   const users = await db
     .selectFrom("users")
@@ -93,10 +87,7 @@ export async function findProjectRef(db: ReadDb | Trx, ref: string): Promise<{ i
   return project;
 }
 
-/**
- * Service tokens, oldest first. @param userId of one user only. @param all those that have ended,
- * too.
- */
+/** Service tokens, oldest first. @param userId of one user. @param all also those that ended */
 export async function listTokens(
   db: ReadDb | Trx,
   { userId, all, now }: ListOptions & { userId?: string | undefined },
@@ -123,10 +114,7 @@ export async function listTokens(
     .filter(({ state }) => all || state === "active");
 }
 
-/**
- * API keys, oldest first. @param projectId of one project only. @param all those that have ended,
- * too.
- */
+/** API keys, oldest first. @param projectId of one project. @param all also those that ended */
 export async function listKeys(
   db: ReadDb | Trx,
   { projectId, all, now }: ListOptions & { projectId?: string | undefined },

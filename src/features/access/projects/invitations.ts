@@ -123,10 +123,7 @@ async function closeInvitation(
   await recordChange(ctx, action, "project", projectId, { invitationId: id }, trx);
 }
 
-/**
- * Revokes the invitations a user sent in a project: a removed owner must not return through one of
- * them.
- */
+/** Revokes the invitations a user sent: a removed owner must not return through one of them. */
 export async function revokeInvitationsOf(
   ctx: RecordContext,
   projectId: string,

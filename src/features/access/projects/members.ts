@@ -79,10 +79,7 @@ export async function changeMember(
   );
 }
 
-/**
- * Owners remove any member; every member may leave. @throws USER_NOT_FOUND for a user who is not a
- * member, LAST_ADMIN
- */
+/** Owners remove members; members may leave. @throws USER_NOT_FOUND if no member, LAST_ADMIN */
 export async function removeMember(
   ctx: ProjectsContext,
   principal: PermissionHolder,

@@ -23,9 +23,7 @@ const timezone = doc(
   "IANA time zone",
 );
 
-/**
- * Members besides these are the owners' own and kept. A member that is null is none, or removed.
- */
+/** Other members are the owners' own and kept. A member that is null is none, or removed. */
 const Settings = openObject({
   alertThreshold: v.nullish(doc(integer(1, 1_000_000), "Number of errors in the window that alerts the members")),
   retentionDays: v.nullish(doc(integer(1, 3650), "Days that events are kept")),

@@ -65,10 +65,7 @@ type KeyRow = Selectable<Schema["api_keys"]>;
 /** Scopes that reach beyond the project: only holders of the permission may grant them. */
 const GUARDED_SCOPES: readonly KeyScope[] = ["notifications:send", "realtime:publish"];
 
-/**
- * The scope of a service token that corresponds to each scope of a key. Following a project means
- * reading its events.
- */
+/** A service token's scope for each scope of a key. Following a project is reading its events. */
 const TOKEN_SCOPES: Readonly<Record<KeyScope, Permission>> = {
   "events:write": "events:write",
   "events:read": "events:read",
@@ -96,10 +93,7 @@ export async function projectsPage(ctx: ProjectsContext, principal: PermissionHo
   );
 }
 
-/**
- * The first key has the default scopes. A service token creates it with those scopes that it holds,
- * or not at all.
- */
+/** The first key has the default scopes; a service token gives those it holds. */
 export async function createProject(
   ctx: ProjectsContext,
   principal: PermissionHolder,
@@ -314,9 +308,7 @@ function issuedView({ expiresAt, ...key }: IssuedKey) {
   return { ...key, expiresAt: toRfc3339OrNull(expiresAt) };
 }
 
-/**
- * Beyond this many keys or rules no separate audit rows are written, to keep the transaction short.
- */
+/** Beyond this many keys or rules no separate audit rows are written: transactions stay short. */
 const MAX_ROWS = 100;
 
 /**

@@ -15,10 +15,7 @@ import {
 } from "./mail-links.ts";
 import type { ClientInfo } from "./sessions.ts";
 
-/**
- * Limits of mails per kind: one in this time, and this many valid links, so that an address is not
- * flooded.
- */
+/** Limits per kind of mail: one in this time, and this many valid links, against floods. */
 const PAUSE_MS = 60_000;
 const MAX_LINKS = 5;
 
@@ -42,10 +39,7 @@ export async function linksIdle(ctx: AccountContext): Promise<void> {
   await Promise.all(ctx.linksUnderWay);
 }
 
-/**
- * @returns the account's new status: active, or pending if it still needs approval.
- * @throws LINK_EXPIRED
- */
+/** @returns the new status: active, or pending if approval is missing. @throws LINK_EXPIRED */
 export async function verifyEmail(ctx: AccountContext, token: string): Promise<UserStatus> {
   const { db, config } = ctx;
   return db.write(async (trx) => {
@@ -62,10 +56,7 @@ export async function verifyEmail(ctx: AccountContext, token: string): Promise<U
   });
 }
 
-/**
- * Sets the password of a link's account and ends all its sessions. @throws LINK_EXPIRED,
- * WEAK_PASSWORD, OVERLOADED
- */
+/** Sets a link's password and ends all sessions. @throws LINK_EXPIRED, WEAK_PASSWORD, OVERLOADED */
 export async function resetPassword(
   ctx: AccountContext,
   token: string,

@@ -61,10 +61,7 @@ export class DevGate {
   }
 }
 
-/**
- * A server with the public name of another host issues no development token, not even to this
- * machine.
- */
+/** A server with another host's public name issues no development token, even to this machine. */
 export function hasLocalPublicUrl({ publicUrl }: Pick<Config, "publicUrl">): boolean {
   return publicUrl === undefined || LOOPBACK_HOST.test(new URL(publicUrl).hostname);
 }

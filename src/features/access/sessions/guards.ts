@@ -48,10 +48,7 @@ export class AuthLimits {
     accounts.backoff.clearsAlso(() => this.#limiter.clear());
   }
 
-  /**
-   * Counts an attempt of an address; IPv6 by /64, and with a higher limit by /48. @throws
-   * RATE_LIMITED
-   */
+  /** Counts an address's attempt: IPv6 by /64, with a higher limit by /48. @throws RATE_LIMITED */
   take(exchange: Exchange, purpose: Purpose): void {
     const { enabled, auth } = this.#settings.rateLimit;
     if (!enabled) return;

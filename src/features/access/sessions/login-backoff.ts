@@ -9,10 +9,7 @@ const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = WINDOW_MS;
 const NAME_FAILURES = 50;
 const ADDRESS_FAILURES = 30;
-/**
- * An IPv6 /48 contains 65 536 customer networks: together they have this multiple of one network's
- * limit.
- */
+/** An IPv6 /48 has 65 536 customer networks: together they have this multiple of one's limit. */
 export const WIDE_NETWORK_FACTOR = 8;
 export const KNOWN_PAIR_MS = 30 * 24 * 3_600_000;
 const MAX_ENTRIES = 200_000;
@@ -58,10 +55,7 @@ export class LoginBackoff {
     this.#knownPairs = recentlyUsed(maxEntries);
   }
 
-  /**
-   * Starts an attempt. It counts as failed from now on, so that concurrent guesses count too.
-   * @throws RATE_LIMITED
-   */
+  /** Starts an attempt. It counts as failed at first, so guesses add up. @throws RATE_LIMITED */
   begin(name: string, address: string): LoginAttempt {
     const now = this.#clock.elapsed();
     const isKnown = this.isKnown(name, address);
@@ -93,10 +87,7 @@ export class LoginBackoff {
     return at !== undefined && at > this.#clock.elapsed() - KNOWN_PAIR_MS;
   }
 
-  /**
-   * The owner of the name has proven to be at this address: marks the pair as known and clears its
-   * failures.
-   */
+  /** The owner of the name was at this address: the pair is known, and its failures are cleared. */
   trust(name: string, address: string): void {
     this.#pairs.delete(pairKey(name, address));
     this.recall(name, address);
@@ -158,9 +149,7 @@ function pairKey(name: string, address: string): string {
   return `${name}\t${addressGroup(address)}`;
 }
 
-/**
- * The keys an address is counted by, with their limits: an IPv6 address also by its wider network.
- */
+/** The keys that count an address, with their limits: for IPv6 also its wider network. */
 function networksOf(address: string): { readonly key: string; readonly limit: number }[] {
   const own = { key: addressGroup(address), limit: ADDRESS_FAILURES };
   if (!address.includes(":")) return [own];

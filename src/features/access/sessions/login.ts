@@ -37,10 +37,7 @@ import {
   rotateSession,
 } from "./sessions.ts";
 
-/**
- * @property projectInviteToken token of an invitation link: the new account is verified and joins
- * the project.
- */
+/** @property projectInviteToken of a link: the new account is verified and joins the project. */
 export type Registration = v.InferOutput<typeof RegisterBody>;
 
 /** The result of a successful login. */
@@ -115,10 +112,7 @@ async function makeAccount(
   return { userId: id, status, email, verifyToken };
 }
 
-/**
- * The invitation of a link, which must be for the registered address. @throws LINK_EXPIRED,
- * VALIDATION_FAILED
- */
+/** A link's invitation, which must be for the address. @throws LINK_EXPIRED, VALIDATION_FAILED */
 async function requireInvitation(
   ctx: AccountContext,
   { email = "" }: Registration,
@@ -132,9 +126,7 @@ async function requireInvitation(
   });
 }
 
-/**
- * The account of an invitation. An administrator may have disabled it since. @throws LINK_EXPIRED
- */
+/** The account of an invitation; it may have been disabled since. @throws LINK_EXPIRED */
 async function invitedAccount(ctx: AccountContext, inviteToken: string, db: ReadDb) {
   const userId = await ownerOfOneTimeToken(ctx.clock, inviteToken, "invite", db);
   const account = await accountOf(userId, db);
@@ -236,10 +228,7 @@ export async function continueLogin(ctx: AccountContext, refreshToken: string, c
   return loginOf(ctx, await rotateSession(ctx, refreshToken, client));
 }
 
-/**
- * @param session `id` null: the credential belongs to no session. @param all ends every session of
- * the user.
- */
+/** @param session `id` null: the credential has none. @param all ends all of the user's sessions */
 export async function logout(
   ctx: AccountContext,
   { id, userId }: { readonly id: string | null; readonly userId: string },
@@ -294,10 +283,7 @@ export async function requirePassword(
   if (!account) throw new PrismError("INVALID_CREDENTIALS", "The password is not right");
 }
 
-/**
- * Sets a new password and ends all sessions except one. @throws WEAK_PASSWORD, OVERLOADED,
- * USER_NOT_FOUND
- */
+/** Sets a password, ends all sessions but one. @throws WEAK_PASSWORD, OVERLOADED, USER_NOT_FOUND */
 export async function setPassword(
   ctx: AccountContext,
   userId: string,

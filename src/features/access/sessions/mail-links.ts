@@ -32,9 +32,7 @@ export async function addOneTimeToken(clock: Clock, userId: string, kind: OneTim
   return token;
 }
 
-/**
- * @returns its user. @throws LINK_EXPIRED without revealing whether it is unknown, used or expired
- */
+/** @returns its user. @throws LINK_EXPIRED for an unknown, used or expired one alike */
 export async function consumeOneTimeToken(clock: Clock, token: string, kind: OneTimeKind, trx: Trx): Promise<string> {
   const now = clock.now();
   const found = await trx
@@ -169,10 +167,7 @@ export class AccountMail {
     await this.#enqueue({ to, subject, lines, lifeMs }, trx);
   }
 
-  /**
-   * @param invitation its names are chosen by users, so only characters that cannot form a link are
-   * shown.
-   */
+  /** @param invitation its names are users' own: only characters that form no link are shown. */
   async projectInvitation(
     to: string,
     { projectName, inviterName }: { readonly projectName: string; readonly inviterName: string },

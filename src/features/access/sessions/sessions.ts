@@ -13,10 +13,7 @@ export interface ClientInfo {
   readonly userAgent: string;
 }
 
-/**
- * Reads the client's data from a request. @param device the client's own name, instead of its user
- * agent.
- */
+/** The client's data of a request. @param device its own name, instead of its user agent */
 export function clientOf(exchange: Exchange, device?: string): ClientInfo {
   return { ip: exchange.clientAddress, userAgent: device ?? exchange.header("user-agent") };
 }
@@ -258,10 +255,7 @@ function hashRefreshToken(ctx: SessionContext, refreshToken: string): string {
   return createHmac("sha256", ctx.config.secrets.refresh).update(refreshToken).digest("hex");
 }
 
-/**
- * Whether the user has logged in from this address or its IPv6 network, and used that session
- * since.
- */
+/** Whether the user has logged in from this address or IPv6 network and used that session. */
 export async function hasSessionFrom(userId: string, address: string, sinceAt: number, db: ReadDb): Promise<boolean> {
   const group = addressGroup(address);
   const found = await db

@@ -161,10 +161,7 @@ export function importRoute({ accounts }: UsersContext): Route {
   });
 }
 
-/**
- * Spreadsheets begin their files with a byte order mark. @throws MALFORMED_JSON for what is not
- * UTF-8
- */
+/** Spreadsheets begin files with a byte order mark. @throws MALFORMED_JSON if not UTF-8 */
 function textOf(body: Buffer): string {
   const hasMark = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
   const text = decodeUtf8(hasMark ? body.subarray(BYTE_ORDER_MARK_BYTES) : body);

@@ -57,10 +57,7 @@ export function loginNameOf(names: LoginNames): LoginName {
   return { key: plainName(text), columns: kind === "login" ? ["email", "username"] : [kind] };
 }
 
-/**
- * The account of a login name, in any status; undefined without one. Both cases take the same
- * queries.
- */
+/** The account of a login name in any status, or undefined, with the same queries for both. */
 export async function findByLoginName({ key, columns }: LoginName, db: ReadDb) {
   const found = await Promise.all(
     columns.map((column) =>
@@ -87,10 +84,7 @@ export interface NewServiceToken {
   readonly expiresAt?: number | undefined;
 }
 
-/**
- * Excludes the separators of addresses in mail headers (RFC 5322 section 3.2.3), so that it is
- * exactly one address.
- */
+/** Excludes separators of addresses (RFC 5322 section 3.2.3), so that it is one address. */
 const EMAIL = /^[^\s@\p{Cc}\p{Cf}\p{Cs},;:<>()[\]\\"]{1,64}@[^\s@\p{Cc}\p{Cf}\p{Cs},;:<>()[\]\\"]{1,190}$/u;
 const USERNAME = /^[a-z0-9][a-z0-9._-]{2,63}$/;
 

@@ -230,10 +230,7 @@ export interface FiledAccount {
   readonly value: unknown;
 }
 
-/**
- * Limit of accounts per request or file: they share a transaction, and nothing else is stored
- * during it.
- */
+/** Limit of accounts per request or file: one transaction, during which nothing else is stored. */
 export const MAX_IMPORTED_ACCOUNTS = 1000;
 
 const PIECE_LENGTH = 65_536;
@@ -309,9 +306,7 @@ async function readCsv(text: string): Promise<FiledAccount[]> {
   return rows.map((row) => ({ line: row.line, value: accountOfCells(members, row) }));
 }
 
-/**
- * Empty cells are missing members; roles are separated by semicolons, or a JSON list as in exports.
- */
+/** Empty cells are missing members; roles are separated by semicolons, or a JSON list. */
 function accountOfCells(members: readonly string[], { cells, line }: CsvRecord): Readonly<Record<string, unknown>> {
   if (cells.length !== members.length)
     throw unreadable(`has ${cells.length} cells, and the first line names ${members.length}`, line);

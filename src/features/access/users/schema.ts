@@ -44,10 +44,7 @@ const locale = doc(
   "Language tag such as en or de-AT",
 );
 
-/**
- * Of another program. A cost above the limit would keep a hashing thread for many seconds at each
- * login.
- */
+/** Of another program. A cost above the limit would keep a hashing thread busy for seconds. */
 const passwordHash = doc(
   v.pipe(
     v.string("must be a string"),

@@ -75,10 +75,7 @@ export class UserDirectory {
     return [...ids];
   }
 
-  /**
-   * {@link recipients} for one reference. @param path the member that holds it. @throws
-   * RECIPIENT_NOT_FOUND
-   */
+  /** {@link recipients} for one reference. @param path its member. @throws RECIPIENT_NOT_FOUND */
   async recipient(ref: string, trx: Trx, projectId: string | null, path: string): Promise<string> {
     const id = this.find(ref) ?? (await this.#provision(ref, trx));
     if (id !== undefined && this.#isReachable(id, projectId)) return id;
@@ -100,10 +97,7 @@ export class UserDirectory {
     );
   }
 
-  /**
-   * Creates a user who can only receive notifications: no password, no role, with the reference as
-   * external id.
-   */
+  /** Creates a user who only receives notifications: no password, no role, an external id. */
   async #provision(ref: string, trx: Trx): Promise<string | undefined> {
     const { clock, timezone, audit, unknownRecipient } = this.#parts;
     const externalId = cleanText(ref);

@@ -12,9 +12,7 @@ import { namesOf, requireFree, requireTimezone } from "./create-user.ts";
 import { usersWith, writeUser } from "./queries.ts";
 import type { PatchBody } from "./schema.ts";
 
-/**
- * Changes of an account; missing members stay. Roles are the names of all roles after the change.
- */
+/** Changes of an account; missing members stay. Roles: the names of all roles after the change. */
 export type UserPatch = v.InferOutput<typeof PatchBody> & { readonly locale?: string | undefined };
 
 const COLUMNS = ["name", "email", "username", "phone", "externalId", "timezone", "locale", "status"] as const;
@@ -67,10 +65,7 @@ export async function rejectUser(
   });
 }
 
-/**
- * A change without an effect writes nothing.
- * @throws the errors of {@link updateIn}, LAST_ADMIN
- */
+/** A change without an effect writes nothing. @throws as {@link updateIn}, and LAST_ADMIN */
 export async function updateUser(ctx: AccountContext, id: string, patch: UserPatch, granter: Granter): Promise<void> {
   await keepingAdmin(ctx, async (trx) => {
     await updateUserIn(ctx, id, patch, granter, trx);
@@ -130,10 +125,7 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
   });
 }
 
-/**
- * Changes accounts in one transaction. @throws LAST_ADMIN when no active administrator is left, and
- * errors of `work`
- */
+/** Changes accounts in one transaction. @throws LAST_ADMIN without an active administrator left */
 export async function keepingAdmin<T>(ctx: AccountContext, work: (trx: Trx) => Promise<T>): Promise<T> {
   return ctx.db.write((trx) => requireAdminKept(ctx, work, trx));
 }
@@ -196,10 +188,7 @@ async function revokeCredentials(ctx: AccountContext, userId: string, now: numbe
   for (const { id } of tokens) addEffect(trx, { type: "rights-changed", of: "token", tokenId: id, userId });
 }
 
-/**
- * An address that users enter themselves is unverified; one that a manager enters counts as
- * verified.
- */
+/** An address that users enter themselves is unverified; one that a manager enters is verified. */
 function chosenBy({ userId }: Granter, id: string, { email }: Pick<UserPatch, "email">): { hasChosenEmail?: 0 | 1 } {
   return email === undefined ? {} : { hasChosenEmail: userId === id ? 1 : 0 };
 }

@@ -202,10 +202,7 @@ async function recordAudit(
 const MAX_TESTS = 8;
 const RETRY_AFTER_MS = 1000;
 
-/**
- * Calls webhooks on behalf of users who test them. The result is not counted, because it is not a
- * delivery.
- */
+/** Calls webhooks for users who test them. The result is not counted: it is no delivery. */
 export class WebhookTester {
   readonly #context: WebhooksContext;
   #running = 0;

@@ -46,10 +46,7 @@ const PAGE_BYTES = 4_194_304;
 
 interface Retry {
   readonly seq: number;
-  /**
-   * Position after the last slice. After a crash the job restarts without the rules that have
-   * decided.
-   */
+  /** Position after the last slice. After a crash the job skips the rules that have decided. */
   readonly askedTo: RulePosition | null;
   resolve(): void;
   reject(error: unknown): void;
@@ -111,9 +108,7 @@ export class Backlog implements SetSource {
   #sealedUpTo = 0;
   #setsDeciding = 0;
   #retries: Retry[] = [];
-  /**
-   * A slice of the oldest event is in flight: the tables do not know yet which of its rules remain.
-   */
+  /** A slice of the oldest event is in flight: the tables do not have its remaining rules yet. */
   #isSlicing = false;
 
   constructor(parts: BacklogParts) {
@@ -243,10 +238,7 @@ export class Backlog implements SetSource {
     return tried;
   }
 
-  /**
-   * Reads the rows now, not when the job asked: the event may have been deleted, and other rules
-   * may have decided.
-   */
+  /** Reads the rows now: since the job's start the event may be gone, or other rules decided. */
   #decideRetry(retry: Retry, stats: RuleStats, now: number, outcome: Outcome): TriedAgain | null {
     const { decider } = this.#parts;
     const row = this.#one.get(retry.seq);
@@ -371,10 +363,7 @@ export class Backlog implements SetSource {
   }
 }
 
-/**
- * Payload of a job that decides one event: after a failure, or because a user requested a new
- * evaluation.
- */
+/** Payload of a job that decides one event, after a failure or on a user's request. */
 export interface EventJobPayload {
   readonly eventSeq: number;
   /** Also if the event is already decided. */

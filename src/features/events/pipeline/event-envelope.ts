@@ -74,10 +74,7 @@ export class Envelope {
   unknown: string[] | null = null;
 }
 
-/**
- * @param isLenient whether members of other systems are mapped. @throws VALIDATION_FAILED with all
- * problems.
- */
+/** @param isLenient maps members of other systems. @throws VALIDATION_FAILED with all problems */
 export function readEnvelope(value: Record<string, unknown>, isLenient = false): Envelope {
   const envelope = new Envelope();
   let problems: ErrorDetail[] | null = null;
@@ -157,10 +154,7 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/**
- * Names of the five levels in other systems, in lower case. No numbers: scales run in both
- * directions.
- */
+/** Names of the five levels in other systems, in lower case. Scales of numbers run both ways. */
 const LEVEL_SYNONYMS = new Map<string, Level>([
   ["trace", "debug"],
   ["debug", "debug"],

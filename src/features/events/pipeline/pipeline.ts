@@ -26,9 +26,7 @@ export interface EventOwner {
    * `results` are those of this owner's events.
    */
   rowsFor(results: readonly EventResult[]): OwnerRows;
-  /**
-   * The event is on disk, or needed no commit. Called once per event, in the order of submission.
-   */
+  /** The event is on disk, or needed no commit. Once per event, in the order of submission. */
   settled(event: IncomingEvent, result: EventResult): void;
   /** Nothing of the event's set was stored. Called once per event. */
   failed(event: IncomingEvent, error: PrismError): void;

@@ -53,9 +53,7 @@ export function requireItemLength(text: string, { maxEventBytes }: EventLimits):
   if (text.length > maxEventBytes * TEXT_PER_PAYLOAD + ENVELOPE_UNITS) throw payloadTooLarge(maxEventBytes);
 }
 
-/**
- * Checked before the text is parsed; a repeated name counts each time. @throws VALIDATION_FAILED
- */
+/** Checked before parsing; a repeated name counts each time. @throws VALIDATION_FAILED */
 function requireFewMembers({ kind, keyStarts }: JsonSpans): void {
   if (kind !== "object" || keyStarts.length <= MAX_UNKNOWN_MEMBERS + OWN_MEMBERS) return;
   throw invalid("", `has more than ${MAX_UNKNOWN_MEMBERS} members that belong into its payload`);
@@ -190,10 +188,7 @@ const CHECK_EVERY_UNITS = 65_536;
 
 type ReadItem = (text: string) => IncomingEvent;
 
-/**
- * Splits and parses a batch. @param texts the items in the order of the body; empty ones are
- * skipped.
- */
+/** Splits and parses a batch. @param texts the items in order; empty ones are skipped */
 export async function readBatch(
   texts: Iterable<string>,
   maxItems: number,

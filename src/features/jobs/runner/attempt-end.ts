@@ -42,10 +42,7 @@ export function endOfFailure(
   };
 }
 
-/**
- * A job that fails for lack of disk space waits, and its attempt does not count. @returns null for
- * any other failure
- */
+/** A job that lacks disk space waits, uncounted. @returns null for any other failure */
 export function endWithoutSpace(thrown: unknown, now: number): { outcome: "returned"; runAt: number } | null {
   const isFull = thrown instanceof PrismError && thrown.code === "STORAGE_FULL";
   return isFull ? { outcome: "returned", runAt: now + NO_SPACE_WAIT_MS } : null;
@@ -57,10 +54,7 @@ function deadLetterOf(queue: string): string {
   return next === undefined ? queue : deadLetterOf(next);
 }
 
-/**
- * Serialises a handler's result or progress. One that is too long is omitted, because it must not
- * fail the job.
- */
+/** Serialises a handler's result or progress. One that is too long is omitted, not an error. */
 export function noteText(value: unknown, { id, kind }: Pick<ClaimedJob, "id" | "kind">, log: Logger): string | null {
   const text = value === undefined ? null : (JSON.stringify(value) ?? null);
   if (text === null || Buffer.byteLength(text) <= MAX_NOTE_BYTES) return text;

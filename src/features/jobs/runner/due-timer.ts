@@ -14,10 +14,7 @@ export const CLOCK_TOLERANCE_MS = 1000;
 export interface SetBack {
   readonly byMs: number;
   readonly wouldBe: EpochMs;
-  /**
-   * Rows with a creation time after this instant, by the new clock, may have been made after the
-   * step.
-   */
+  /** Rows created after this instant, by the new clock, may have been made after the step. */
   readonly madeFrom: EpochMs;
 }
 

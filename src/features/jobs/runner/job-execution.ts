@@ -148,9 +148,7 @@ export class JobExecution {
     setMaxListeners(0, this.#stop.signal);
   }
 
-  /**
-   * @returns a function that removes the handler. @throws TypeError when the kind already has one.
-   */
+  /** @returns a function that removes the handler. @throws TypeError if the kind has one already */
   handle(kind: string, run: JobHandler, options: HandlerOptions = {}): () => void {
     if (this.#handlers.has(kind)) throw new TypeError(`jobs of kind ${kind} have a handler already`);
     const registered = { run, ...options };
@@ -180,10 +178,7 @@ export class JobExecution {
     if (this.#active.size === 0) this.#whenIdle?.();
   }
 
-  /**
-   * Aborts running handlers and waits for them. @returns the jobs that are still running after
-   * `limitMs`
-   */
+  /** Aborts running handlers and waits. @returns the jobs still running after `limitMs` */
   async stop(limitMs: number): Promise<ClaimedJob[]> {
     this.#stop.abort(new Error("the server is stopping"));
     const idle = new Promise<void>((resolve) => {

@@ -15,10 +15,7 @@ import { RunnerQueue } from "./runner-queue.ts";
 import { type CountWaiting, WaitingCounts } from "./waiting-counts.ts";
 
 const TRY_AGAIN_MS = 1000;
-/**
- * Waiting jobs are claimed this long before they are due, twice the duration of a commit, so that
- * they start on time.
- */
+/** Jobs are claimed this long before they are due, twice a commit's time, to start on time. */
 const MIN_AHEAD_MS = 10;
 const MAX_AHEAD_MS = 100;
 /** Weight of past commits in the moving average. */
@@ -93,9 +90,7 @@ export class JobRunner implements SetSource {
     for (const name of QUEUES) this.#addQueue(name, true);
   }
 
-  /**
-   * @returns a function that removes the handler. @throws TypeError when the kind already has one.
-   */
+  /** @returns a function that removes the handler. @throws TypeError if the kind has one already */
   handle(kind: string, handler: JobHandler, options?: HandlerOptions): () => void {
     return this.#execution.handle(kind, handler, options);
   }
@@ -107,9 +102,7 @@ export class JobRunner implements SetSource {
     this.#wake(queue);
   }
 
-  /**
-   * Stops claiming from the queue and releases jobs that have not started; running jobs continue.
-   */
+  /** Stops claiming from the queue and releases jobs that have not started; others continue. */
   withdraw(name: QueueName): void {
     const queue = this.#queues.get(name);
     if (!queue) return;
@@ -204,10 +197,7 @@ export class JobRunner implements SetSource {
     this.#parts.begun?.close();
   }
 
-  /**
-   * The clock was set back while the server was down, if the newest job appears to be made in the
-   * future.
-   */
+  /** If the newest job seems to be made in the future, the clock was set back during a downtime. */
   #lookBack(): void {
     const now = this.#parts.clock.now();
     const newest = this.#newest.get()?.madeAt ?? 0;

@@ -87,10 +87,7 @@ const RECENT_MS = 2000;
 const WAITING = [sql<boolean>`state = 'ready'`, sql<boolean>`state in ('scheduled', 'retrying')`];
 const COUNTED = [...WAITING, sql<boolean>`state = 'running'`, sql<boolean>`state = 'dead'`];
 
-/**
- * Unfinished and dead jobs; states without any are left out. @param db use the scan connection:
- * there may be many.
- */
+/** Unfinished and dead jobs, by state. @param db the scan connection: there may be many */
 export async function countJobs(db: ReadDb): Promise<readonly JobCount[]> {
   const groups = await Promise.all(
     COUNTED.map((states) =>

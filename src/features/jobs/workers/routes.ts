@@ -243,10 +243,7 @@ function channelsOf({ channels }: WorkersContext, { channels: named }: Pick<Clai
   return (named ?? WORKER_CHANNELS).filter((channel) => channels.isForWorkers(channel));
 }
 
-/**
- * Where the jobs stand: attempts by channel, so that a worker without a mail server is given none
- * that needs one.
- */
+/** Attempts' queues by channel, so that a worker without a mail server is given no mails. */
 function queuesOf(
   { channels }: WorkersContext,
   named: readonly QueueName[],

@@ -75,10 +75,7 @@ export interface DeciderParts {
   readonly channels: { hasExternalChannel(channels: string | null): boolean };
 }
 
-/**
- * Decides events. Pure except for the offsets it draws and the totals it updates; the caller must
- * hold the writer.
- */
+/** Decides events. Pure but for the offsets and totals; the caller must hold the writer. */
 export class Decider {
   readonly #parts: DeciderParts;
   #stormJobs: JobRow[] = [];
@@ -217,10 +214,7 @@ export class Decider {
       for (const notification of effects[i]?.notifications ?? []) this.#parts.throttle.refused(notification);
   }
 
-  /**
-   * The effects of an event that could not be decided: it stays stored, the failure is recorded,
-   * and a job retries.
-   */
+  /** Effects of an undecided event: it stays stored, the failure is recorded, a job retries. */
   poisoned(event: IncomingEvent, error: unknown, now: number): Effects {
     return { ...this.noEffects(event, now), poison: messageOf(error) };
   }
@@ -296,10 +290,7 @@ export function recipientsJob(
 
 export const DELIVER_JOB = "notification.deliver";
 
-/**
- * The job that plans external delivery of a notification; created when all its recipients are
- * written.
- */
+/** The job that plans external delivery of a notification, created after its recipients. */
 export function deliverJob({ id, priority, correlationId, createdAt }: NotificationRow): Omit<NewJob, "maxAttempts"> {
   return {
     queue: "notification-delivery",

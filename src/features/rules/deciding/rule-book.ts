@@ -93,10 +93,7 @@ export type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId">
  */
 export class RuleBook {
   readonly #index = new RuleIndex<ActiveRule>();
-  /**
-   * The version read of each rule, including rules that do not compile, so that each is reported
-   * once.
-   */
+  /** The version read of each rule, even if it does not compile: each is reported once. */
   readonly #versions = new Map<string, number>();
   readonly #recipients = new Map<string, readonly string[]>();
   readonly #defaultProjectId: string;

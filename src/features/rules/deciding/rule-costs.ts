@@ -35,10 +35,7 @@ export class RuleStrikes {
   }
 }
 
-/**
- * Steps per event that conditions of a project may take uncounted: such events are limited by their
- * rate only.
- */
+/** Uncounted steps per event for conditions of a project: only the rate limits such events. */
 const FREE_EVENT_STEPS = 262_144;
 
 interface RuleSum {
@@ -54,10 +51,7 @@ interface ProjectSum {
   eventSteps: number;
 }
 
-/**
- * Sums the cost of each project's conditions, per minute. Rules for every project count as one
- * project.
- */
+/** Sums the cost of conditions per project and minute; rules for all projects are one project. */
 export class RuleWork {
   readonly #limitSteps: number;
   readonly #clock: Clock;

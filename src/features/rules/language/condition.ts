@@ -14,10 +14,7 @@ export function compileCondition(source: string): Condition {
   return condition;
 }
 
-/**
- * Reads a condition that was checked when stored: its patterns are compiled when needed. @throws
- * InvalidCondition
- */
+/** Reads a stored condition: its patterns are compiled when needed. @throws InvalidCondition */
 export function readCondition(source: string): Condition {
   return new Condition(source);
 }
@@ -67,10 +64,7 @@ export class Condition {
     return this.#evaluate(event) === true;
   }
 
-  /**
-   * Compiles the patterns. @returns their total size; equal patterns count once. @throws
-   * InvalidCondition
-   */
+  /** Compiles the patterns. @returns their size; equal ones count once. @throws InvalidCondition */
   measure(): number {
     return this.#hasPatterns ? measurePatterns(this.source, parseCondition(this.source)) : 0;
   }

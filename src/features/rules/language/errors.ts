@@ -1,9 +1,6 @@
 import { PrismError } from "../../../core/errors.ts";
 
-/**
- * Invalid source. `details[0]` is `{path, code, message, position, line, column, expected}`; `path`
- * names the field.
- */
+/** `details[0]`: `{path, code, message, position, line, column, expected}`; `path`: the field. */
 class InvalidSource extends PrismError {
   /** 0-based index, in UTF-16 units, of the character at which reading stopped. */
   readonly position: number;

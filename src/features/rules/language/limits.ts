@@ -13,10 +13,7 @@ export const LIMITS = {
   arguments: 8,
   pathSegments: 16,
   patternCharacters: 256,
-  /**
-   * Size of one compiled `matches` pattern: its instructions, plus one per 256 bounds of its
-   * character classes.
-   */
+  /** Size of one compiled `matches` pattern: instructions, plus one per 256 class bounds. */
   patternSize: 512,
   /** Total size of a condition's patterns; equal patterns count once. */
   conditionPatternSize: 2048,

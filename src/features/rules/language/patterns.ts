@@ -120,17 +120,12 @@ export class PatternPool {
 /** One per thread. */
 export const patternPool = new PatternPool(DEFAULT_LIMIT_BYTES);
 
-/**
- * Memory limit of an automaton. With the library's 8 MiB the worst patterns take four times as
- * long, not less.
- */
+/** Memory limit of an automaton. With the default 8 MiB the worst patterns take 4 times longer. */
 const AUTOMATON_BYTES = 65_536;
 /** Minimum number of states, also for patterns of Unicode classes, whose states are large. */
 const AUTOMATON_STATES = 24;
 const POINTER_BYTES = 8;
-/**
- * Measured: an instruction with its share of the engines' tables, and a bound of a character class.
- */
+/** Measured: an instruction with its share of the tables, and a bound of a character class. */
 const INSTRUCTION_BYTES = 400;
 const BOUND_BYTES = 8;
 const BOUNDS_PER_SIZE = 256;
@@ -146,9 +141,7 @@ class Program {
   /** Estimated size of the program without its automaton. */
   readonly ownBytes: number;
   readonly #re2: Re2;
-  /**
-   * Linear in the text for any size: a literal, or a pattern that is never in two states at once.
-   */
+  /** Linear in the text for any size: a literal, or a pattern that is in one state at a time. */
   readonly isPlain: boolean;
   #automaton: Re2["dfa"] | null = null;
   /** Length of the text being searched. */

@@ -138,10 +138,7 @@ function jsonOf(value: object): string {
   return text;
 }
 
-/**
- * Transforms a value before it is inserted. Null means "nothing to show" and passes every filter
- * except `default`.
- */
+/** Transforms a value to insert. Null is "nothing to show": only `default` changes it. */
 type Filter = (value: Value) => Value;
 
 const FILTERS: Readonly<Record<"upper" | "lower" | "date", Filter>> = {
@@ -158,10 +155,7 @@ interface FilterReading {
   readonly next: number;
 }
 
-/**
- * @param index of the token after the `|`: a name, or `default:'text'`. @throws Refusal
- * UNKNOWN_NAME, SYNTAX
- */
+/** @param index of the token after the `|`: a name or `default:'text'`. @throws Refusal */
 function readFilter(tokens: TokenList, index: number): FilterReading {
   const token = tokens.at(index);
   if (token.kind !== "name") {

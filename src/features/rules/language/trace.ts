@@ -19,17 +19,12 @@ interface TraceEntry {
   readonly hint?: string;
 }
 
-/**
- * An explanation of a condition's result. JSON-safe, and at most some hundred KiB for any event.
- */
+/** An explanation of a condition's result. JSON-safe, at most some hundred KiB for any event. */
 export interface ConditionTrace {
   readonly matched: boolean;
   /** Value of the whole condition; only `true` matches. */
   readonly value: ShownValue;
-  /**
-   * Paths, calls, arithmetic and comparisons in the order of evaluation, without short-circuited
-   * ones.
-   */
+  /** Paths, calls, arithmetic and comparisons as evaluated, without short-circuited ones. */
   readonly trace: readonly TraceEntry[];
   /** Why the evaluation stopped; then `matched` is false and `trace` ends there. */
   readonly error?: string;
@@ -50,10 +45,7 @@ const TRACED: ReadonlySet<Node["kind"]> = new Set([
   "choice",
 ]);
 
-/**
- * Evaluates `source` for `event` with the usual closures and records their values. @throws
- * InvalidCondition
- */
+/** Evaluates `source` for `event` and records the values. @throws InvalidCondition */
 export function traceCondition(source: string, event: RuleEvent): ConditionTrace {
   const display = new ValueDisplay();
   const trace: TraceEntry[] = [];
@@ -78,10 +70,7 @@ export function traceCondition(source: string, event: RuleEvent): ConditionTrace
   }
 }
 
-/**
- * Why a comparison or arithmetic step gave no result. @param values of the nodes evaluated before
- * it.
- */
+/** Why a comparison or arithmetic step gave no result. @param values of the earlier nodes */
 function hintOf(node: Node, value: Value, values: ReadonlyMap<Node, Value>): string | null {
   if (node.kind !== "compare" && node.kind !== "in" && node.kind !== "arithmetic") return null;
   const left = knownValue(node.left, values);
@@ -114,10 +103,7 @@ function textOrder({ operator }: NodeOf<"compare">, left: Value, right: Value): 
   return "these texts are ordered by character, not as numbers; write dec(x) on both sides";
 }
 
-/**
- * A value for JSON and people: decimals as text, long texts truncated, large lists and objects
- * abridged.
- */
+/** A value for JSON and people: decimals as text, long texts, lists and objects abridged. */
 type ShownValue = null | boolean | number | string | readonly ShownValue[] | { readonly [member: string]: ShownValue };
 
 const KEY_CHARACTERS = 100;
@@ -126,9 +112,7 @@ const DEPTH = 4;
 /** Limit of elements and members in all values of one display. */
 const TOTAL_MEMBERS = 1000;
 
-/**
- * Shows the values of one trace within one limit for all: 500 paths can read a payload of 256 KiB.
- */
+/** Shows the values of one trace within one limit: 500 paths can read a payload of 256 KiB. */
 class ValueDisplay {
   #membersLeft = TOTAL_MEMBERS;
   readonly #members = new Map<JsonObject, readonly string[]>();

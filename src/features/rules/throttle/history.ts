@@ -14,10 +14,7 @@ interface Firing {
 /** Returns firings before the first one in memory. */
 type EarlierFiring = (ruleId: string, dedupeKey: string | null) => Firing | null;
 
-/**
- * The last firing of each rule, or of each of its dedupe keys; for rules with a dedupe or a
- * cooldown.
- */
+/** The last firing of each rule, or of its dedupe keys; for rules with a dedupe or a cooldown. */
 export class LastFired {
   readonly #known = new Map<string, Firing | null>();
   readonly #earlier: EarlierFiring;
@@ -79,10 +76,7 @@ const CANDIDATES = 100;
 const YOUNGEST = `select n.id as notificationId, coalesce(e.receivedAt, n.createdAt) as at, coalesce(e.seq, 0) as seq
   from notifications n left join events e on e.id = n.eventId`;
 
-/**
- * What a throttle needs from the past: from before it started, or for rules and keys it has no room
- * for.
- */
+/** A throttle's past: from before it started, or for rules and keys it has no room for. */
 export interface ThrottleHistory {
   buckets(ruleId: string, key: string): Iterable<Bucket>;
   storm(ruleId: string, key: string): StormRow | null;
@@ -92,10 +86,7 @@ export interface ThrottleHistory {
 /** No history: for replaying past events without their stored decisions. */
 export const EMPTY_HISTORY: ThrottleHistory = { buckets: () => [], storm: () => null, firing: () => null };
 
-/**
- * History from the tables. An event deleted by retention counts as received when its notification
- * was created.
- */
+/** History from the tables. A removed event counts as received when its notification was made. */
 export class StoredHistory implements ThrottleHistory {
   readonly #byKey;
   readonly #byRule;

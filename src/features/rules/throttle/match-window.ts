@@ -43,10 +43,7 @@ export class MatchWindow {
     return this.#newest * this.#widthMs;
   }
 
-  /**
-   * Whether an instant is so far before the last one that a match resets the window: the clock was
-   * set back.
-   */
+  /** Whether an instant is so far before the last one that the clock must have been set back. */
   isBehind(at: EpochMs): boolean {
     return this.#numberAt(at) < this.#newest;
   }

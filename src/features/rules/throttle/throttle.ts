@@ -147,10 +147,7 @@ export class Throttle {
     return last && isWithin(at, last.at, cooldownMs) ? COOLED : null;
   }
 
-  /**
-   * Records a verdict in memory and in the rows to write. @returns the storm that it starts;
-   * usually null.
-   */
+  /** Records a verdict in memory and in the rows to write. @returns the storm that it starts */
   apply(verdict: Verdict, event: IncomingEvent, notificationId: string | null): StormRow | null {
     const { rule, key, dedupeKey, countsAt, outcome } = verdict;
     const ruleId = rule.row.id;
@@ -172,10 +169,7 @@ export class Throttle {
     return outcome === "suppressed" ? this.#hold(state, verdict, event) : null;
   }
 
-  /**
-   * The database refused a notification, so it must not hold back later matches. Call it when its
-   * set is committed.
-   */
+  /** The database refused a notification: it must not hold back matches. Call after the commit. */
   refused({ id, ruleId, dedupeKey }: Pick<NotificationRow, "id" | "ruleId" | "dedupeKey">): void {
     if (ruleId !== null) this.#lastFired.forget(ruleId, dedupeKey, id);
   }

@@ -147,10 +147,7 @@ const MARGIN_MS = 1.5 * DAY_MS;
 /** Contains leap days on each weekday. */
 const SOME_LEAP_CYCLE = Date.UTC(2000, 0, 1);
 
-/**
- * Limit of cached patterns: parsing one takes a tenth of a millisecond, and schedules due together
- * often share one.
- */
+/** Limit of cached patterns: parsing takes 0.1 ms, and schedules due together often share one. */
 const MAX_KEPT = 500;
 const kept = new Map<string, Cron>();
 
@@ -279,10 +276,7 @@ type RecurrenceRule =
   | { readonly cron: string; readonly timezone: string }
   | { readonly everyMs: number; readonly timezone: string; readonly from: EpochMs };
 
-/**
- * A pattern whose times all fall into gaps never runs. The search stops after this many, more than
- * a gap can hold.
- */
+/** Limit of the search: a pattern with all its times in gaps never runs. */
 const MAX_SKIPPED = 10_000;
 
 /** The times of a schedule. */
@@ -334,9 +328,7 @@ export class Recurrence {
   }
 }
 
-/**
- * The times of a requested pattern. @throws INVALID_CRON, also for one that never runs in this zone
- */
+/** The times of a requested pattern. @throws INVALID_CRON, also if it never runs in this zone */
 export function recurrenceOf(rule: RecurrenceRule, now: EpochMs): Recurrence {
   const recurrence = new Recurrence(rule);
   if (recurrence.nextRun(now) === null) throw invalidCron(`in ${rule.timezone} none of its times ever comes`);

@@ -98,10 +98,7 @@ export class MailClient implements ChannelCalls<Mail> {
     return /@([\w.-]+)>?\s*$/.exec(this.#options?.from ?? "")?.[1] ?? "prism";
   }
 
-  /**
-   * Checks that the server is reachable and accepts the credentials. @throws NOT_CONFIGURED, and
-   * SMTP errors
-   */
+  /** Checks that the server is reachable and accepts the credentials. @throws also SMTP errors */
   async check(): Promise<void> {
     await (await this.#connect()).verify();
   }

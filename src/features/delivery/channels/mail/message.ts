@@ -72,9 +72,7 @@ function linkOf(action: string | null): Link | null {
   return { url, label: typeof label === "string" && label !== "" ? label : "Open" };
 }
 
-/**
- * One column with no style but a width: every mail client shows it, also without images or network.
- */
+/** One column with no style but a width: every mail client shows it, without images or network. */
 function htmlOf(title: string, message: string, links: readonly Link[]): string {
   const paragraphs = message
     .split(/\n{2,}/)

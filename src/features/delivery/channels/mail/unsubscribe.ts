@@ -103,10 +103,7 @@ export function unsubscribeRoute(context: UnsubscribeContext): Route {
   });
 }
 
-/**
- * A program that only follows or prefetches links does not send this body. @throws
- * VALIDATION_FAILED
- */
+/** A program that only follows links does not send this body. @throws VALIDATION_FAILED */
 async function requireOneClick(exchange: Exchange, body: Uint8Array): Promise<void> {
   const headers = { "Content-Type": exchange.header("content-type") ?? "" };
   const form = await new Response(body, { headers }).formData().catch(() => null);

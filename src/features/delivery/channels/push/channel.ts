@@ -72,10 +72,7 @@ export class PushChannel implements Channel<PushMessage> {
     if (device) this.#devices.noteUse(id, device.lastUsedAt);
   }
 
-  /**
-   * @returns the meaning of an invalid token: the device is gone, it has a new token, or the
-   * provider is not trusted
-   */
+  /** @returns why a token is invalid: device gone, token replaced, or provider not trusted */
   async #badToken({ delivery }: Attempt, error: TargetGone): Promise<Error> {
     const id = delivery.target;
     const { message, since } = error;

@@ -11,10 +11,7 @@ import type { DeliveryContext } from "../../context.ts";
 
 export type PushContext = Pick<DeliveryContext, "database" | "box" | "clock" | "log">;
 
-/**
- * `lastUsedAt` is for people: a resolution of a day keeps a storm of pushes from becoming a storm
- * of writes.
- */
+/** `lastUsedAt` is for people: at a day's resolution a storm of pushes causes few writes. */
 const USED_EVERY_MS = DAY_MS;
 const MAX_USED = 10_000;
 const USED_A_WRITE = 500;

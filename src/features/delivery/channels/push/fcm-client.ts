@@ -112,10 +112,7 @@ interface FcmCredentials {
   readonly tokenUri: string;
 }
 
-/**
- * Reads a service account file. @throws ProviderDown that names the problem without the file's
- * content
- */
+/** Reads a service account file. @throws ProviderDown, without the file's content */
 export async function readFcmCredentials(path: string): Promise<FcmCredentials> {
   const wrong = (what: string): ProviderDown => new ProviderDown(`fcm.credentials (${path}) ${what}`);
   const text = await readKeyFile("fcm.credentials", path);
@@ -227,10 +224,7 @@ export class FcmClient implements ChannelCalls<PushMessage> {
     throw new PermanentError(said);
   }
 
-  /**
-   * `projects/{project}/messages/{id}`, FCM's id of the message. An answer without it does not come
-   * from FCM.
-   */
+  /** `projects/{project}/messages/{id}`, FCM's id. An answer without it is not from FCM. */
   #nameOf(json: unknown): string {
     const name: unknown = Object(json).name;
     if (typeof name !== "string" || name === "") throw tryAgain("FCM answered 200 without a message name", undefined);

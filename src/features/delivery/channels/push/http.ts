@@ -99,9 +99,7 @@ export function notReached(provider: string, error: unknown): Error {
   return new Error(`${provider} was not reached: ${words}`, { cause: error });
 }
 
-/**
- * Passes if the provider's only objection is the unused token of a check. @throws any other error
- */
+/** Passes if the provider only objects to the unused token of a check. @throws any other error */
 export function unlessUnusedToken(error: unknown): void {
   if (!(error instanceof TargetGone)) throw error;
 }
@@ -124,10 +122,7 @@ export class KeptToken<T extends Renewable> {
     this.#make = make;
   }
 
-  /**
-   * @param refused a token the provider refused; a new one is fetched. @throws errors of the
-   * request
-   */
+  /** @param refused a token the provider refused; a new one is fetched. @throws request errors */
   async get(refused?: string): Promise<T> {
     const held = this.#held;
     if (held && held.token !== refused && this.#clock.elapsed() < held.renewAt) return held;

@@ -83,10 +83,7 @@ function apnsPayload(notification: NotificationFacts, offset: number): string {
   );
 }
 
-/**
- * The headers of one push, the same for each attempt; the client adds the app's topic and the
- * provider token.
- */
+/** One push's headers, the same at each attempt; the client adds topic and provider token. */
 function apnsHeaders({ delivery, notification }: Attempt): Record<string, string> {
   const { id, priority, createdAt, expiresAt } = notification;
   return {
@@ -105,10 +102,7 @@ function collapseId(id: string): string {
 
 /** Size limit of both providers. */
 const MAX_PUSH_BYTES = 4096;
-/**
- * Minimum room for the text. An action that leaves less is omitted; the app can fetch it by the
- * notification's id.
- */
+/** Minimum room for the text. A larger action is omitted; the app fetches it by id. */
 const MIN_TEXT_BYTES = 512;
 const CUT = "…";
 

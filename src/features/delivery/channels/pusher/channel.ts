@@ -41,10 +41,7 @@ function eventOf(context: PusherContext, attempt: Attempt): PusherEvent {
   return { channel: userChannel(attempt.delivery.userId), name: EVENT, data: dataOf(context, attempt) };
 }
 
-/**
- * The notification as its recipient sees it, as JSON. A large one contains only the path to fetch
- * it.
- */
+/** The notification as its recipient sees it, as JSON; of a large one only its path. */
 function dataOf({ sounds }: PusherContext, { delivery, notification, offset }: Attempt): string {
   const recipient = { ...UNTOUCHED, userId: delivery.userId, seq: offset };
   const view = notificationView(notification, recipient, null, sounds.urlOf);
@@ -55,10 +52,7 @@ function dataOf({ sounds }: PusherContext, { delivery, notification, offset }: A
   return JSON.stringify({ id, truncated: true, fetch: `/api/v1/notifications/${id}` });
 }
 
-/**
- * Records it once per notification. Pusher already has the event, so a failed write is not an
- * error.
- */
+/** Records it once per notification. Pusher has the event, so a failed write is no error. */
 async function recordSent({ database, log }: PusherContext, { notification }: Attempt): Promise<void> {
   if (notification.pusherEventSent === 1) return;
   const { id } = notification;

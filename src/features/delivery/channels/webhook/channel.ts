@@ -87,10 +87,7 @@ async function prepare(context: WebhookContext, { delivery, notification }: Atte
   }
 }
 
-/**
- * Counts failures of the webhook. An answer with a retry time, or that the webhook is gone, is not
- * counted.
- */
+/** Counts failures of the webhook, except answers with a retry time or that it is gone. */
 async function interpret(context: WebhookContext, { delivery }: Attempt, answer: Answer): Promise<Answer> {
   const { target } = delivery;
   if ("accepted" in answer) {

@@ -7,10 +7,7 @@ import { post, type SignedCall } from "./message.ts";
 import { HostUnknown } from "./outside-hosts.ts";
 import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
 
-/**
- * Posts signed requests to webhooks, to addresses checked by the `webhooks.*` settings of this
- * process.
- */
+/** Posts signed requests to webhooks, to addresses checked by the `webhooks.*` settings. */
 export class WebhookClient implements ChannelCalls<SignedCall> {
   readonly isConfigured = true;
   readonly #fetch: SafeFetch;

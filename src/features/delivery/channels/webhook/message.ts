@@ -26,10 +26,7 @@ export function asPrevious(box: SealedBox, { id, secret }: Pick<WebhooksTable, "
   return box.seal(secretSealContext("previousSecret", id), box.open(secretSealContext("secret", id), secret));
 }
 
-/**
- * The current signing keys: the new one first, then the old one during a rotation. @throws
- * UnsealError
- */
+/** The current signing keys: during a rotation the new one, then the old. @throws UnsealError */
 export function signingKeys(box: SealedBox, webhook: Selectable<WebhooksTable>, now: number): readonly Buffer[] {
   const { id, secret, previousSecret, previousSecretUntil } = webhook;
   const current = box.open(secretSealContext("secret", id), secret);

@@ -112,9 +112,7 @@ export class OutsideHosts {
     return addresses;
   }
 
-  /**
-   * The error omits the address: users must not learn how the operator's network resolves names.
-   */
+  /** The error omits the address: users must not learn how the operator's network resolves. */
   #requireAddress({ protocol, port }: URL, address: string): void {
     if (this.#own.has(address)) return;
     if (!isPublicAddress(address)) throw refused(NO_PUBLIC_ADDRESS);

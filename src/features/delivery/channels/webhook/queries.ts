@@ -33,9 +33,7 @@ export async function typeOfEvent(db: ReadDb | Trx, eventId: string): Promise<st
   return row?.type;
 }
 
-/**
- * A recipient's row of a notification. @param userId null: any recipient, the same one each time
- */
+/** A recipient's row of a notification. @param userId null: any recipient, always the same one */
 export function findRecipient(
   db: ReadDb,
   notificationId: string,
@@ -89,10 +87,7 @@ export type DisabledReason = "gone" | "failures";
 /** Consecutive failures after which a webhook is disabled. */
 export const MAX_FAILURES = 50;
 
-/**
- * Counts consecutive failures and disables a webhook with too many. @returns whether this disabled
- * it.
- */
+/** Counts consecutive failures; too many disable a webhook. @returns whether this did */
 export async function recordFailure(context: WebhookHealthContext, id: string): Promise<boolean> {
   return context.database.write(async (trx) => {
     const row = await trx

@@ -65,10 +65,7 @@ function isNullLiteral(node: Node): boolean {
   return node.kind === "literal" && node.value === null;
 }
 
-/**
- * Only a literal `null` tests for null; a value that happens to be null makes every comparison
- * false.
- */
+/** Only a literal `null` tests for null; any other null makes every comparison false. */
 function nullTest(operator: ComparisonSymbol, read: Read): Read {
   if (operator === "==") return (event) => read(event) === null;
   if (operator === "!=") return (event) => read(event) !== null;

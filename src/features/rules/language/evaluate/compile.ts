@@ -168,9 +168,7 @@ const DECIMAL_STEPS = 30;
 const WHOLE_EVENT_STEPS = 200;
 const INSTANT_STEPS = 40;
 
-/**
- * Upper bound of a condition's cost without long texts and lists. @returns steps, a whole number
- */
+/** Upper bound of a condition's cost without long texts and lists. @returns whole steps */
 export function fixedSteps(root: Node): number {
   let steps = 0;
   for (const node of nodesOf(root)) steps += stepsOf(node);

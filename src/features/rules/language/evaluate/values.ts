@@ -1,9 +1,6 @@
 import { LIMITS } from "../limits.ts";
 
-/**
- * A value of the language. Numbers are finite. A bigint is always a decimal in units of 1e-4: JSON
- * has none.
- */
+/** A value of the language. Numbers are finite. A bigint is a decimal in units of 1e-4. */
 export type Value = null | boolean | number | string | bigint | readonly unknown[] | JsonObject;
 
 /** Members are `unknown`: each passes `toValue` when it is read. */
@@ -77,10 +74,7 @@ export const multiplyDecimals = ofDecimals((left, right) => {
 
 type DecimalArithmetic = (left: Value, right: Value) => bigint | null;
 
-/**
- * Applies an exact operation to decimals, or to a decimal and a number; null if the result is not
- * exact.
- */
+/** Applies an exact operation to decimals, or a decimal and a number; null if inexact. */
 function ofDecimals(apply: (left: bigint, right: bigint) => bigint | null): DecimalArithmetic {
   return (left, right) => {
     if (typeof left !== "bigint" && typeof right !== "bigint") return null;
@@ -169,9 +163,7 @@ export function timestampText(epochMs: number): string {
   return lastText;
 }
 
-/**
- * Index of the unit after the first `count` code points of `text`, or -1 if the text is not longer.
- */
+/** Index of the unit after the first `count` code points of `text`; -1 if it is not longer. */
 export function unitsOfCodePoints(text: string, count: number): number {
   if (text.length <= count) return -1;
   let at = 0;

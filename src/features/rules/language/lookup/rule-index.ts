@@ -175,10 +175,7 @@ function takenSteps(leftSteps: number): number {
   return leftSteps - Math.max(evaluationBudget.leftSteps, 0);
 }
 
-/**
- * Whether a condition failed only because others had used up the turn. @param leftSteps budget at
- * its start
- */
+/** Whether a condition failed only because others had used up the turn. */
 function isForNextTurn(error: unknown, leftSteps: number): boolean {
   return error instanceof ConditionTooCostly && leftSteps < LIMITS.evaluationSteps;
 }

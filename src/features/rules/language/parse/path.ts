@@ -96,10 +96,7 @@ function refuseUnsafe(name: string, position: number): void {
 /** A member name followed by dashes and names without spaces. */
 const DASHED = /\.([A-Za-z_$][A-Za-z0-9_$]*(?:-[A-Za-z0-9_$]+)+)/g;
 
-/**
- * @returns `["content-type"]` if token `index` is part of `event.content-type`; undefined without
- * dashes.
- */
+/** @returns `["content-type"]` if token `index` is in `event.content-type`, or undefined */
 export function dashedName(tokens: TokenList, index: number): string | undefined {
   if (!tokens.isSymbol(index - 1, "-")) return undefined;
   const { start } = tokens.at(index);

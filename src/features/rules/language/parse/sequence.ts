@@ -15,17 +15,11 @@ export type Operand = { readonly last: number } & (
 
 /** A checked order of tokens: input of the precedence parser and of the tree. */
 export interface Sequence {
-  /**
-   * The condition with each operand and function name written as `t` and the index of its first
-   * token.
-   */
+  /** The condition with each operand and function name as `t` and its first token's index. */
   readonly spelling: string;
   /** By index of the first token. */
   readonly operands: ReadonlyMap<number, Operand>;
-  /**
-   * Index of the closing bracket by that of the function name, or of the opening bracket of a list
-   * or group.
-   */
+  /** Index of the closing bracket by that of the function name, list bracket or group bracket. */
   readonly closings: ReadonlyMap<number, number>;
   /** Indexes of parentheses that only group. */
   readonly groups: ReadonlySet<number>;

@@ -2,10 +2,7 @@ import { Refusal } from "../errors.ts";
 import { cutText, unitsOfCodePoints, wellFormed } from "../evaluate/values.ts";
 import { LIMITS } from "../limits.ts";
 
-/**
- * Words that are operators or values, never names. A payload member with such a name needs
- * brackets.
- */
+/** Operators and values, never names. A payload member with such a name needs brackets. */
 const KEYWORDS = ["and", "or", "not", "in", "true", "false", "null"] as const;
 
 type Keyword = (typeof KEYWORDS)[number];
@@ -70,10 +67,7 @@ type Token = Place &
     | { readonly kind: "end" }
   );
 
-/**
- * Tokens of one condition or placeholder. The last is always `end`, so that a reader can look ahead
- * without a check.
- */
+/** Tokens of a condition or placeholder; the last is `end`, so looking ahead needs no check. */
 export class TokenList {
   readonly source: string;
   readonly #tokens: readonly Token[];

@@ -91,10 +91,7 @@ export type Literal = null | boolean | number | string;
 /** Functions that evaluate all their arguments; the others have their own nodes. */
 export type PlainFunctionName = Exclude<FunctionName, "exists" | "matches" | "if" | "coalesce">;
 
-/**
- * A condition that has passed every check. `a and b and c` is one node; arithmetic is
- * left-associative.
- */
+/** A condition that passed every check. `a and b and c` is one node; `a - b - c` is two. */
 export type Node = Extent &
   (
     | { readonly kind: "literal"; readonly value: Literal }
@@ -122,9 +119,7 @@ export type Node = Extent &
 
 export type NodeOf<Kind extends Node["kind"]> = Extract<Node, { readonly kind: Kind }>;
 
-/**
- * The constant value of `node`: a literal, a negated number, a list of such. `undefined` otherwise.
- */
+/** The constant value of `node`: a literal, a negated number, a list of such; or `undefined`. */
 export function constantOf(node: Node): Literal | readonly Literal[] | undefined {
   switch (node.kind) {
     case "literal":
