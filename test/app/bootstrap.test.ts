@@ -31,7 +31,7 @@ test("every installation has the built-in roles with the permissions of the cont
   assert.deepEqual(counts(store), [Object.keys(BUILT_IN_ROLES).length, 1, 0, 0, 0]);
 });
 
-test("development has the administrator dev, whose making is recorded", async (t) => {
+test("development has the administrator dev, and records its creation", async (t) => {
   const store = fresh(t);
   const { devUserId } = await run(store, true);
   assert.deepEqual(
@@ -68,7 +68,7 @@ test("a role that operators have edited keeps what they chose; Admin gets every 
   assert.deepEqual(permissionsOf(store, "Admin"), BUILT_IN_ROLES["Admin"]);
 });
 
-test("a development administrator who was removed is made anew, as somebody else", async (t) => {
+test("a removed development administrator is created again, with another id", async (t) => {
   const store = fresh(t);
   const first = await run(store, true);
   await store.database.write((trx) => trx.updateTable("users").set({ deletedAt: 1, status: "disabled" }).execute());

@@ -234,7 +234,7 @@ test("enough free space refuses nothing and says nothing", async (t) => {
   assert.deepEqual(log.lines, []);
 });
 
-test("a directory whose space cannot be read refuses nothing: the disk itself will say when it is full", async (t) => {
+test("a directory without readable free space refuses nothing: a full disk is detected by its own error", async (t) => {
   const log = new LogLines();
   const guard = new StorageGuard([join(temporaryDir(t), "absent")], 1, log);
   await guard.start();

@@ -53,7 +53,7 @@ test("user, token and key work on a new database without a server", async (t) =>
     );
   });
 
-  await t.test("an empty list says that it is empty, and a role that nobody made is an error", async () => {
+  await t.test("an empty list says that it is empty, and an unknown role is an error", async () => {
     for (const args of [
       ["user", "list", "--status", "pending"],
       ["token", "list"],
@@ -80,7 +80,7 @@ test("user, token and key work on a new database without a server", async (t) =>
     assert.match(stderr, c.says);
   });
 
-  await t.test("a token stands alone on stdout, once; only its hash is kept", async () => {
+  await t.test("a token is the only output on stdout, shown once; only its hash is stored", async () => {
     const { stdout, stderr } = await runCli(["token", "create", "--user", "ann@example.org", "--expires", "30d"], {
       cwd,
     });

@@ -198,7 +198,7 @@ test("what cannot be done is said, with its exit code, and leaves nothing", asyn
         input: PASSPHRASE,
       },
       {
-        name: "--check of an archive whose end is missing",
+        name: "--check of a truncated archive",
         args: ["restore", "cut.tar", "--check"],
         status: 8,
         says: /its end is missing, after 600 bytes/,
@@ -282,7 +282,7 @@ test("S4-18: restore --check looks and changes nothing; restore brings the data 
   assert.deepEqual(leftovers(cwd, data), []);
 });
 
-test("an archive of an older schema is brought up to date, and a database that is behind can be backed up", async (t) => {
+test("an archive of an older schema is upgraded, and a database with an older schema can be backed up", async (t) => {
   const { cwd, data, archive } = madeDir(t);
   await runJson(["migrate", "reset", "--yes"], { cwd });
   // As an older version of the program has left it.

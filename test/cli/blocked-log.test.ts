@@ -65,7 +65,7 @@ test("a pipe of the log that is not read does not stop the server, and the log s
   assert.deepEqual(await once(child, "exit"), [0, null]);
 });
 
-test("a server whose log nobody reads ends at SIGTERM", async (t) => {
+test("a server without a reader of its log stops at SIGTERM", async (t) => {
   const { child, url } = await serve(t, "pipe");
   await fillLog(url);
   child.kill("SIGTERM");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { caretLines } from "../../src/cli/commands/rules/test-rule.ts";
 
-test("the caret stands under the place", () => {
+test("the caret is under the position of the error", () => {
   for (const [text, position, lines] of [
     ["event.x = 1", 8, ["event.x = 1", "        ^"]],
     ["", 0, ["", "^"]],

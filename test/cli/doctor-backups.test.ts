@@ -84,7 +84,7 @@ test("an archive that others may read is a FAIL, and --fix closes it", async (t)
   assert.equal(statSync(file).mode & 0o777, 0o600);
 });
 
-test("--fix removes what a killed command has left, once nobody works on it any more", async (t) => {
+test("--fix removes what a killed command has left, once no other process uses it", async (t) => {
   const { cwd, data, backups } = dataDir(t);
   const stale = [join(data, ".restore-1.partial"), join(backups, ".a.tar.2.partial")];
   const fresh = join(backups, ".b.tar.3.partial");

@@ -47,7 +47,7 @@ test("S2-85: doctor reads the keys for push, and says nothing where there are no
   assert.match((await pushChecks(t, good))["fcm"] ?? "", /^WARN .* has mode 0644: others can read the key/);
 });
 
-test("doctor --deep shows the keys to the providers, and tells nobody", async (t) => {
+test("doctor --deep checks the keys at the providers, and notifies no device", async (t) => {
   const [fcm, apns] = [await FcmServer.start(t), await ApnsServer.start(t)];
   const ca = join(temporaryDir(t), "ca.pem");
   writeFileSync(ca, apns.ca);

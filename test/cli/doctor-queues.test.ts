@@ -36,7 +36,7 @@ test("S4-42 doctor finds nothing in queues that are in order", async (t) => {
   assert.deepEqual(await queuesOf(dir), ["PASS | 1 waiting, none dead, none overdue; no queue is paused"]);
 });
 
-test("doctor tells of dead jobs, paused queues and jobs that are overdue, by queue, beside the server and without it", async (t) => {
+test("doctor reports dead jobs, paused queues and overdue jobs per queue, with and without a running server", async (t) => {
   const dir = temporaryDir(t);
   const clock = new FakeClock(Date.now() - 3 * HOUR_MS);
   const prism = await startPrism(t, { dir, clock });

@@ -18,7 +18,7 @@ test("prism explain", async (t) => {
   const event = await prism.post<{ id: string }>("/events", { type: "payment", payload: { amount: 500 } });
   const { id } = event.body;
 
-  await t.test("tells what happened in order, in local time, and ends with the answer", async () => {
+  await t.test("prints the timeline in order, in local time, and ends with the answer", async () => {
     const { status, stdout } = await run(id);
     assert.equal(status, 0);
     const order = [
@@ -77,7 +77,7 @@ test("prism explain", async (t) => {
     assert.equal(alone.split(direct.body.id).length, 2, `named once in\n${alone}`);
   });
 
-  await t.test("what is not there exits 6, and nobody's token 5", async () => {
+  await t.test("an unknown object exits 6, and an invalid token 5", async () => {
     const missing = await run("0198c0de-0000-7000-8000-000000000000");
     assert.deepEqual([missing.status, missing.stdout], [6, ""]);
     assert.match(missing.stderr, /^prism: there is no event and no notification 0198c0de-/);

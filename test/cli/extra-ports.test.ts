@@ -84,7 +84,7 @@ test("D7, S3-30: extraPorts are further doors to the same server, for requests a
   });
 });
 
-test("a port that stands twice is refused, as taken", async (t) => {
+test("a port that is listed twice is refused as in use", async (t) => {
   const cwd = temporaryDir(t);
   const port = await lastingPort();
   writeFileSync(join(cwd, "prism.config.json"), JSON.stringify({ port, extraPorts: [port] }));

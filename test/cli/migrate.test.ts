@@ -16,7 +16,7 @@ interface MigrateReply {
   readonly appliedNow: string[];
 }
 
-test("S4-16, S1-23: migrations are listed, applied, and the database made anew", async (t) => {
+test("S4-16, S1-23: migrations are listed, applied, and the database created again", async (t) => {
   const cwd = temporaryDir(t);
   const data = join(cwd, "data");
 

@@ -67,7 +67,7 @@ test("every script calls only what exists: files of this tree, installed program
   }
 });
 
-test("S4-16: db:migrate:new takes a name and refuses what is none; db:types prints the tables that the migrations make", () => {
+test("S4-16: db:migrate:new takes a name and refuses an invalid one; db:types prints the tables of the migrations", () => {
   const call = (script: string, ...more: string[]) => {
     const { program, args } = callsOf(scripts[script] ?? "").at(-1) ?? { program: "", args: [] };
     return spawnSync(process.execPath, ["--import", "tsx", program, ...args, ...more], { cwd: root, encoding: "utf8" });

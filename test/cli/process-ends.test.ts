@@ -23,7 +23,7 @@ function stderrOf(t: TestContext): { text: string } {
   return said;
 }
 
-test("an error that nobody foresaw is one line with a way to learn more, and exit 1", (t) => {
+test("an unexpected error is one line with a way to learn more, and exit 1", (t) => {
   const said = stderrOf(t);
   assert.equal(reportFailure(new RangeError("out of luck\n    at somewhere")), EXIT.failure);
   assert.equal(said.text, "prism: unexpected: out of luck; DEBUG=prism:cli shows where it is from\n");
@@ -32,7 +32,7 @@ test("an error that nobody foresaw is one line with a way to learn more, and exi
   assert.match(said.text, /^prism: unexpected: a string; /);
 });
 
-test("an error in a callback that nobody waits for, or in a promise, ends the command in the same way", async (t) => {
+test("an uncaught error in a callback or promise ends the command in the same way", async (t) => {
   for (const failing of ["setTimeout(() => { throw new Error('lost') })", "Promise.reject(new Error('lost'))"]) {
     const script = `import { endOnStray, reportFailure } from ${JSON.stringify(source)}; endOnStray(reportFailure); ${failing}; setInterval(() => 0, 1000)`;
     const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], { cwd: root });
@@ -153,7 +153,7 @@ test("a question on a terminal", async (t) => {
       assert.match(String(output.read()), /Delete everything\? Type yes: /);
     });
 
-  await t.test("where there is no terminal nobody is asked", async () => {
+  await t.test("without a terminal there is no question", async () => {
     const { input, output, answer } = ask(false);
     input.write("yes\n");
     assert.equal(await answer, false);

@@ -48,7 +48,7 @@ test("S2-03: key pusher shows the app before the first start, and the server tak
   assert.deepEqual((JSON.parse(status) as { pusher: unknown }).pusher, { mode: "embedded", key, connected: true });
   assert.ok(!status.includes(secret));
 
-  await t.test("--rotate is refused beside the server, which goes on with the secret that is shown", async () => {
+  await t.test("--rotate is refused while the server runs, which keeps using the secret that is shown", async () => {
     const refused = await runCli(["key", "pusher", "--rotate"], { cwd });
     assert.deepEqual([refused.status, refused.stdout], [4, ""]);
     assert.match(refused.stderr, /another Prism holds the data directory/);

@@ -100,7 +100,7 @@ test("S4-44 S1-12 prism queue", async (t) => {
       { name: "retry of two", args: ["retry", "--id", NO_JOB, "--queue", "digest"], status: 2, says: /one of them/ },
       { name: "cancel of what has ended", args: ["cancel", "--id", dead], status: 7, says: /is cancelled; only/ },
       { name: "pause of nothing", args: ["pause"], status: 2, says: /--queue/ },
-      { name: "a state that is none", args: ["list", "--state", "ded"], status: 2, says: /did you mean dead/ },
+      { name: "an unknown state", args: ["list", "--state", "ded"], status: 2, says: /did you mean dead/ },
       {
         name: "a job among others",
         args: ["list", "--id", dead, "--queue", "digest"],
@@ -117,7 +117,7 @@ test("S4-44 S1-12 prism queue", async (t) => {
         says: /^prism: No such route; is \S+\/elsewhere the address of a server of this version\? \(NOT_FOUND\)\n$/,
       },
       {
-        name: "TLS where there is none",
+        name: "TLS to a server without TLS",
         args: ["status", "--url", prism.url.replace("http", "https")],
         status: 4,
         says: /^prism: cannot reach \S+: it does not speak TLS; is it running there\? .*\n$/,

@@ -49,10 +49,10 @@ test("prism rules backtest", async (t) => {
     "is refused",
     [
       { name: "nothing to try", args: [], status: 2, says: /give --condition or --rule/ },
-      { name: "a rate that is none", args: ["--condition", "true", "--suppress", "3"], status: 2, says: /20\/60000/ },
+      { name: "an invalid rate", args: ["--condition", "true", "--suppress", "3"], status: 2, says: /20\/60000/ },
       { name: "too many samples", args: ["--condition", "true", "--samples", "21"], status: 2, says: /0 to 20/ },
       { name: "an unknown rule", args: ["--rule", NO_ID], status: 6, says: /No such rule/ },
-      { name: "a condition that is none", args: ["--condition", "event.n >> 1"], status: 7, says: /\n +\^/ },
+      { name: "an invalid condition", args: ["--condition", "event.n >> 1"], status: 7, says: /\n +\^/ },
     ],
     async ({ args, status, says }) => {
       const result = await run(...args);

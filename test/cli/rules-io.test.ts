@@ -192,7 +192,7 @@ test("rules import is all or nothing, and says where each problem is", async (t)
       says: /^prism: nothing was imported, for this is not valid \(INVALID_CONDITION\):\n {2}rule 2 \(Two\): condition, line 1, column 9: .*\n {4}event\.a = 1\n {12}\^\n {4}expected ==\n$/,
     },
     {
-      name: "every problem is told, also of templates within",
+      name: "every problem is reported, also in templates",
       input: JSON.stringify({
         rules: [bad, rule, { ...rule, name: "Three", dedupe: { key: "{{ event.", windowMs: 5000 } }],
       }),
@@ -231,9 +231,9 @@ test("rules import is all or nothing, and says where each problem is", async (t)
     },
     { name: "a file without rules", input: "\n", status: 7, says: /cannot be read: there are no rules in it/ },
     { name: "an empty list", input: "[]", status: 7, says: /at least one rule/ },
-    { name: "what is no JSON", input: '{"rules":[', status: 7, says: /cannot be read: it is not JSON/ },
+    { name: "invalid JSON", input: '{"rules":[', status: 7, says: /cannot be read: it is not JSON/ },
     {
-      name: "a line that is no JSON",
+      name: "a line of invalid JSON",
       input: `${JSON.stringify(rule)}\n{"name"\n`,
       status: 7,
       says: /cannot be read: line 2 is not JSON/,

@@ -88,7 +88,7 @@ test("rules test, without server or data directory", async (t) => {
       says: /give --condition, --rule or --file/,
     },
     {
-      name: "an event that is no object exits 2",
+      name: "an event that is not an object exits 2",
       args: ["--condition", "true", "--event", "[1]"],
       status: 2,
       says: /--event must be a JSON object/,

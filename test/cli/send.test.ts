@@ -87,7 +87,7 @@ test("send", async (t) => {
     assert.deepEqual((await stored(idIn(both.stdout))).payload, { a: 1, message: "text" });
   });
 
-  await t.test("an API key sends into its own project, and is told no more than that", async () => {
+  await t.test("an API key sends into its own project, and gets no other information", async () => {
     const { status, stdout } = await runCli(["send", "hello"], { cwd, env: { ...env, PRISM_TOKEN: ops.apiKey } });
     assert.equal(status, 0);
     assert.match(stdout, /^\S+ {2}offset \d+ {2}event message accepted\nprism explain \S+ shows /);
@@ -135,7 +135,7 @@ test("send", async (t) => {
         says: /--type belongs/,
       },
       { name: "an unknown severity", args: ["x", "--severity", "bad"], status: 2, says: /debug, info, warn/ },
-      { name: "data that is no JSON", args: ["--data", "{"], status: 2, says: /--data is not JSON/ },
+      { name: "data that is not JSON", args: ["--data", "{"], status: 2, says: /--data is not JSON/ },
       { name: "a list with a gap", args: ["x", "--to", "ann,,bob"], status: 2, says: /Use usernames or ids/ },
       { name: "an unknown project", args: ["x", "--project", "nix"], status: 6, says: /PROJECT_NOT_FOUND/ },
       { name: "an unknown user", args: ["x", "--to", crypto.randomUUID()], status: 6, says: /RECIPIENT_NOT_FOUND/ },

@@ -124,7 +124,7 @@ test("serve that cannot start says why in plain words", async (t) => {
       says: /newer than this program: it has 9999_later/,
     },
     {
-      name: "database behind and --no-migrate",
+      name: "pending migrations and --no-migrate",
       args: ["--no-migrate", "--data-dir", "behind"],
       status: 3,
       says: /the database lacks \d{4}_\w+.*run prism migrate/,
@@ -148,7 +148,7 @@ test("serve that cannot start says why in plain words", async (t) => {
       says: /not valid:\n.*queues\.timers must be an object\n.*JWT_SECRET .* is required in production.*\n.*PRISM_ENCRYPTION_KEY .* is required in production/,
     },
     {
-      name: "a port that is none",
+      name: "an invalid port",
       args: ["--port", "99999"],
       status: 3,
       says: /--port must be a whole number from 0 to 65535/,
@@ -161,7 +161,7 @@ test("serve that cannot start says why in plain words", async (t) => {
     assert.doesNotMatch(stderr, /\n\s+at /);
   });
 
-  await t.test("a second server on a data directory ends with 4, and the first goes on", async () => {
+  await t.test("a second server on a data directory exits with 4, and the first keeps running", async () => {
     const args = ["serve", "--port", "0", "--data-dir", "shared"];
     const server = new RunningCli(t, args, { cwd });
     const [, base = ""] = await server.until(/Prism is ready: (\S+)/);

@@ -35,7 +35,7 @@ test("tail ends, and says why, when coming back would be of no use", async (t) =
   });
 });
 
-test("tail says what was removed before it could be shown, and goes on behind that", async (t) => {
+test("tail reports entries that were removed before it could show them, and continues after them", async (t) => {
   const prism = await startPrism(t);
   const { id, apiKey } = await makeProject(prism, "shop");
   const post = (type: string) => prism.post("/events", { type }, { apiKey });

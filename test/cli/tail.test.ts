@@ -107,30 +107,33 @@ test("tail", async (t) => {
     );
   });
 
-  await t.test("--notifications is no device: its user is not present, and nothing counts as delivered", async () => {
-    const { id, token } = await makeUser(prism, "away");
-    await prism.post("/api/v1/notifications", { userId: id, title: "For later", message: "there" });
-    const watcher = new RunningCli(t, ["tail", "--notifications", "--from", "earliest"], {
-      cwd,
-      env: { ...env, PRISM_TOKEN: token },
-    });
-    await watcher.until(/For later/);
-    assert.equal(prism.services.realtime.isLive(id), false);
-    watcher.signal("SIGINT");
-    await watcher.ended();
-    const delivered = () =>
-      scalarOf<number>(prism, "select delivered from notification_recipients where userId = ?", id);
-    // Marks of live delivery are stored with the next commit.
-    await ingest({ type: "order.paid", payload: { n: 0 } });
-    assert.equal(delivered(), 0);
-    const device = new WebSocket(`${prism.url.replace(/^http/, "ws")}/ws`, {
-      headers: { Authorization: `Bearer ${token}` },
-    });
-    t.after(() => device.terminate());
-    device.on("open", () => device.send('{"op":"subscribe","stream":"user:me","from":"earliest"}'));
-    await eventually("a device takes it", () => delivered() === 1);
-    assert.equal(prism.services.realtime.isLive(id), true);
-  });
+  await t.test(
+    "--notifications is not a device: its user is not present, and nothing counts as delivered",
+    async () => {
+      const { id, token } = await makeUser(prism, "away");
+      await prism.post("/api/v1/notifications", { userId: id, title: "For later", message: "there" });
+      const watcher = new RunningCli(t, ["tail", "--notifications", "--from", "earliest"], {
+        cwd,
+        env: { ...env, PRISM_TOKEN: token },
+      });
+      await watcher.until(/For later/);
+      assert.equal(prism.services.realtime.isLive(id), false);
+      watcher.signal("SIGINT");
+      await watcher.ended();
+      const delivered = () =>
+        scalarOf<number>(prism, "select delivered from notification_recipients where userId = ?", id);
+      // Marks of live delivery are stored with the next commit.
+      await ingest({ type: "order.paid", payload: { n: 0 } });
+      assert.equal(delivered(), 0);
+      const device = new WebSocket(`${prism.url.replace(/^http/, "ws")}/ws`, {
+        headers: { Authorization: `Bearer ${token}` },
+      });
+      t.after(() => device.terminate());
+      device.on("open", () => device.send('{"op":"subscribe","stream":"user:me","from":"earliest"}'));
+      await eventually("a device takes it", () => delivered() === 1);
+      assert.equal(prism.services.realtime.isLive(id), true);
+    },
+  );
 
   await t.test("--notifications follows the caller's own stream", async () => {
     await prism.post("/api/v1/notifications", { userId: "me", title: "Hello\nyou", message: "there" });
@@ -182,19 +185,19 @@ test("tail", async (t) => {
       says: /cannot reach/,
     },
     {
-      name: "a server that is no Prism ends with 4",
+      name: "a server that is not Prism exits with 4",
       args: ["tail", "--stream", "user:me", "--url", await speaksNonsense(t)],
       status: 4,
       says: /^prism: http:.* answered 426, and not as Prism does\n$/,
     },
     {
-      name: "a place that is none ends with 2",
+      name: "an invalid position exits with 2",
       args: ["tail", "--from", "yesterday"],
       status: 2,
       says: /Use an offset, earliest or latest\.\n$/,
     },
     {
-      name: "somebody else's stream ends with 5",
+      name: "another user's stream exits with 5",
       args: ["tail", "--stream", "user:01890000-0000-7000-8000-000000000000"],
       status: 5,
       says: /CHANNEL_FORBIDDEN/,
@@ -207,7 +210,7 @@ test("tail", async (t) => {
   });
 });
 
-test("tail goes on over restarts of the server without losing or doubling an event", async (t) => {
+test("tail continues across restarts of the server without losing or repeating an event", async (t) => {
   const dir = temporaryDir(t);
   // Given from the first start on: a socket that was bound to port 0 keeps its port from being
   // bound again for a minute.

@@ -17,7 +17,7 @@ function tlsDir(t: TestContext, certificate = makeCertificate()): string {
   return cwd;
 }
 
-test("files that cannot be used stop the start with 3 and the reason, and leave nothing behind", async (t) => {
+test("files that cannot be used stop the start with 3 and the reason, and leave no files", async (t) => {
   const cases: readonly { name: string; says: RegExp; spoil(cwd: string): void; env?: Record<string, string> }[] = [
     {
       name: "no certificate",

@@ -6,7 +6,7 @@ import { RunningCli, runCli } from "./run-cli.ts";
 
 const READY = /"port":(\d+)[^\n]*"ready"|"ready"[^\n]*"port":(\d+)/;
 
-test("D51: production shows a setup token on stderr, once, even with --quiet, and it is no word of the log", async (t) => {
+test("D51: production shows a setup token on stderr, once, even with --quiet, and never in the log", async (t) => {
   const cwd = temporaryDir(t);
   const env = {
     NODE_ENV: "production",

@@ -69,7 +69,7 @@ test("S2-97: accounts are administered without a server: approve, disable, enabl
     assert.equal(value("select passwordHash from users where username = 'cid'"), null);
   });
 
-  await t.test("disable and enable; doing it twice is no mistake and leaves one trace", async () => {
+  await t.test("disable and enable; repeating it is not an error and is audited once", async () => {
     for (let i = 0; i < 2; i++) assert.equal((await json("disable", "ann")).status, "disabled");
     for (let i = 0; i < 2; i++) assert.equal((await json("enable", "ann")).status, "active");
     const traces = value(
@@ -79,14 +79,14 @@ test("S2-97: accounts are administered without a server: approve, disable, enabl
     assert.equal(traces, "user.lock,user.unlock");
   });
 
-  await t.test("unlock is written down, for whose sake as well", async () => {
+  await t.test("unlock is audited, with the user it was for", async () => {
     assert.deepEqual(await json<unknown>("unlock", "ann"), { id: ann.id, unlocked: true });
     assert.deepEqual(await json<unknown>("unlock"), { id: null, unlocked: true });
     const last = "select resourceId from audit_log where action = 'user.unlock' order by seq desc limit 1 offset ?";
     assert.deepEqual([value(last, 0), value(last, 1)], [null, ann.id]);
   });
 
-  await t.test("delete asks, and where nobody can answer deletes nothing", async () => {
+  await t.test("delete asks, and without a terminal deletes nothing", async () => {
     const refused = await run("delete", "bob");
     assert.deepEqual([refused.status, refused.stdout], [2, ""]);
     assert.match(refused.stderr, /nothing was deleted; --yes/);

@@ -86,7 +86,7 @@ test("a refused token is replaced once for all requests that had it", async (t) 
   assert.deepEqual(asked, ["none", "refused"]);
 });
 
-test("a server that cannot be reached, and one that is not Prism, are told apart", async (t) => {
+test("a server that cannot be reached, and one that is not Prism, have different errors", async (t) => {
   const prism = await startPrism(t);
   const gone = new PrismClient({ url: "http://127.0.0.1:1", token: "t", WebSocket });
   await assert.rejects(gone.api.unreadCount(), { code: "CONNECTION_FAILED" });

@@ -30,7 +30,7 @@ function follow(token: string): string {
 
 const told = (page: Page): Promise<string[]> => page.evaluate<string[]>("window.told");
 
-test("S2-64: a page in Chromium goes on over a cut line, a restart and a reload, and hears what another tab reads", async (t) => {
+test("S2-64: a page in Chromium continues after a lost connection, a restart and a reload, and gets read marks of another tab", async (t) => {
   const browser = await startBrowser(t);
   if (!browser) return;
   const prism = await startPrism(t);
@@ -70,7 +70,7 @@ test("S2-64: a page in Chromium goes on over a cut line, a restart and a reload,
   assert.deepEqual(await told(first), ["four"]);
 });
 
-test("a page in Chromium is told why its token was refused", async (t) => {
+test("a page in Chromium gets the reason why its token was refused", async (t) => {
   const browser = await startBrowser(t);
   if (!browser) return;
   const prism = await startPrism(t);

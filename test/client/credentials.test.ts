@@ -93,7 +93,7 @@ test("a renewal that fails is tried again before the token ends", async (t) => {
   );
 });
 
-test("a token that ended while nobody gave another is replaced, and nothing is missed", async (t) => {
+test("a token that expired without a successor is replaced later, and nothing is missed", async (t) => {
   let isThere = true;
   const { client, states, prism, clock, time, userId, titles, reasons } = await follow(t, (issue) => {
     if (!isThere) return Promise.reject(new Error("the other server is down"));
@@ -115,7 +115,7 @@ test("a token that ended while nobody gave another is replaced, and nothing is m
   assert.ok(reasons.includes("refused"));
 });
 
-test("a client whose getToken has none stays away", async (t) => {
+test("a client without a token from getToken does not connect", async (t) => {
   const prism = await startPrism(t);
   const { client, codes } = startClient(t, { url: prism.url, getToken: () => null });
   client.subscribe("user:me");

@@ -29,7 +29,7 @@ test("entries are handled one after the other, and the offset moves on when the 
   assert.deepEqual(calls, ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"]);
 });
 
-test("a handler that fails is called again with the same entry, later entries wait, and each failure is told", async (t) => {
+test("a handler that fails is called again with the same entry, later entries wait, and each failure is reported", async (t) => {
   const server = await LiveServer.start(t);
   const time = new FakeTime();
   const { client, problems } = startClient(t, { url: server.prism.url, token: server.apiKey, environment: time });
@@ -92,7 +92,7 @@ test("a handler that is slow keeps a bounded number of entries, over a reconnect
   assert.deepEqual(numbers, range(1, 500));
 });
 
-test("typed handlers get their type, `event` gets everything, and an event called `gap` is no gap", async (t) => {
+test("typed handlers get their type, `event` gets everything, and an event called `gap` is not a gap", async (t) => {
   const server = await LiveServer.start(t);
   const { client } = startClient(t, { url: server.prism.url, token: server.apiKey });
   const subscription = client.subscribe(`project:${server.projectId}`, { from: "earliest" });
@@ -107,7 +107,7 @@ test("typed handlers get their type, `event` gets everything, and an event calle
   assert.deepEqual(told, ["typed order.failed", "any order.failed", "any gap", "any event", "any constructor"]);
 });
 
-test("a filter is the server's, and a stream that may not be followed is told as an error while others go on", async (t) => {
+test("a filter is the server's, and a stream without permission is reported as an error while others continue", async (t) => {
   const server = await LiveServer.start(t);
   const { client, problems } = startClient(t, { url: server.prism.url, token: server.apiKey });
   const stream = `project:${server.projectId}` as const;

@@ -97,7 +97,7 @@ function installed(t: TestContext, dir: string, others: readonly string[]): void
   for (const name of others) symlinkSync(join(root, "node_modules", name), join(dir, "node_modules", name));
 }
 
-test("the server gives the script to anybody, and not again to whoever has it", async (t) => {
+test("the server gives the script without credentials, and 304 to a client that has it", async (t) => {
   const prism = await startPrism(t);
   const reply = await prism.get("/prism-client.js", { token: null });
   assert.equal(reply.status, 200);

@@ -41,7 +41,7 @@ async function waitAfter({ client, server, time }: Scene, nth: number, code: num
   return state.delayMs;
 }
 
-test("waits are a random part of a limit that doubles up to its end, and starts anew after a connection that held", async (t) => {
+test("waits are random below a limit that doubles up to a maximum, and is reset after a stable connection", async (t) => {
   const scene = await connect(t);
   const waits: number[] = [];
   for (let nth = 1; nth <= 7; nth++) waits.push(await waitAfter(scene, nth, 1012));
@@ -78,7 +78,7 @@ for (const code of [4400, 4401, 4403, 4404]) {
   });
 }
 
-test("after 4401 the client comes back with another token, and stays away when there is no other", async (t) => {
+test("after 4401 the client reconnects with another token, and stays disconnected without one", async (t) => {
   const tokens = ["t1", "t2", "t2"];
   const scene = await connect(t, () => tokens.shift() ?? "");
   assert.equal(await waitAfter(scene, 1, 4401), 500);
@@ -122,7 +122,7 @@ test("a line over which answers come is kept", async (t) => {
   assert.equal(states.length, 2, "connecting and open");
 });
 
-test("a server that lets nobody in is left after 10 s", async (t) => {
+test("a server that accepts no client is left after 10 s", async (t) => {
   const server = createServer((_request, response) => response.writeHead(503, { "Retry-After": "7" }).end());
   let upgrades = 0;
   server.on("upgrade", (_request, socket) => {

@@ -8,7 +8,7 @@ import { SpawnedServer } from "../live/support/spawned-server.ts";
 import { Relay } from "./support/relay.ts";
 import { followProject, MemoryStorage, startClient, stateIs, subscribed } from "./support/start-client.ts";
 
-test("S1-03, S3-13: the client goes on across restarts of the server, with every event once and in order", async (t) => {
+test("S1-03, S3-13: the client resumes across restarts of the server, with every event once and in order", async (t) => {
   const server = await LiveServer.start(t);
   const relay = await Relay.start(t, server.prism.url);
   const { client, states } = startClient(t, { url: relay.url, token: server.apiKey });
@@ -25,7 +25,7 @@ test("S1-03, S3-13: the client goes on across restarts of the server, with every
   assert.ok(states.some((state) => state.state === "waiting" && state.error.status === 1012));
 });
 
-test("S1-03, S3-13: the client goes on behind a server that was killed, with every event once and in order", async (t) => {
+test("S1-03, S3-13: the client resumes after a server that was killed, with every event once and in order", async (t) => {
   const server = await SpawnedServer.start(t);
   const relay = await Relay.start(t, server.target.url);
   const { client, states } = startClient(t, { url: relay.url, token: server.target.token });
@@ -44,7 +44,7 @@ test("S1-03, S3-13: the client goes on behind a server that was killed, with eve
   assert.ok(states.some((state) => state.state === "waiting" && state.error.status === 1006));
 });
 
-test("the client goes on when the network was cut and was away, and says what it does", async (t) => {
+test("the client resumes after the network was lost, and reports its state", async (t) => {
   const server = await LiveServer.start(t);
   const relay = await Relay.start(t, server.prism.url);
   const { client, states, problems } = startClient(t, { url: relay.url, token: server.apiKey });
@@ -68,7 +68,7 @@ test("the client goes on when the network was cut and was away, and says what it
   assert.deepEqual(problems, [], "a lost connection is a state, not a problem");
 });
 
-test("a client with a storage goes on where the one before it had handled, also when nothing had come to that one", async (t) => {
+test("a client with a storage resumes after the last entry that the previous one handled, also if that one had received nothing", async (t) => {
   const server = await LiveServer.start(t);
   const storage = new MemoryStorage();
   const options = { url: server.prism.url, token: server.apiKey, storage };
@@ -95,7 +95,7 @@ test("a client with a storage goes on where the one before it had handled, also 
   assert.deepEqual([...storage.values.keys()], [`prism:${server.prism.url}:project:${server.projectId}`]);
 });
 
-test("a gap is told in its place, and the offset moves over it", async (t) => {
+test("a gap is reported at its position, and the offset moves over it", async (t) => {
   const clock = new FakeClock();
   const server = await LiveServer.start(t, { clock });
   const lastDeleted = await server.feed.publish(5);
@@ -112,7 +112,7 @@ test("a gap is told in its place, and the offset moves over it", async (t) => {
   assert.deepEqual(told, [{ stream, from: lastDeleted - 3, to: lastDeleted }, 6, 7]);
 });
 
-test("an offset from another data directory is told as a gap to 0, and everything kept follows", async (t) => {
+test("an offset from another data directory is reported as a gap to 0, and all stored entries follow", async (t) => {
   const server = await LiveServer.start(t);
   const storage = new MemoryStorage();
   const stream = `project:${server.projectId}` as const;
@@ -148,7 +148,7 @@ test("a storage that cannot be read makes the client come again: beginning anywh
   assert.deepEqual([...new Set(codes())], ["STORAGE_FAILED"]);
 });
 
-test("a client that was closed is told nothing more, and connects again when asked to", async (t) => {
+test("a closed client reports nothing more, and connects again on request", async (t) => {
   const server = await LiveServer.start(t);
   const { client, states } = startClient(t, { url: server.prism.url, token: server.apiKey });
   const { numbers } = followProject(client, server.projectId);

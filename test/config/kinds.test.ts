@@ -117,7 +117,7 @@ test("a public URL loses the slash at its end", () => {
     assert.equal(parse(k.httpUrl(), text), undefined, text);
 });
 
-test("the nearest name is near, or there is none", () => {
+test("the suggested name is similar, or there is no suggestion", () => {
   const names = ["port", "host", "ingest.maxBatch", "log.level"];
   for (const [wrong, nearest] of [
     ["prot", "port"],

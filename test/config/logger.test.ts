@@ -99,7 +99,7 @@ test("a reload takes effect at once, in namespaces that are in use, too", () => 
   );
 });
 
-test("fields that are named like secrets are masked wherever they stand, in errors, too", () => {
+test("fields that are named like secrets are masked at any depth, in errors, too", () => {
   const { log, take, text } = write({ level: "info" });
   const error = Object.assign(new Error("refused"), { config: { headers: { Authorization: "word-1" } } });
   log.error({ err: error, apiKey: "word-2", refresh_token: "word-3", list: [{ "Set-Cookie": "word-4" }] }, "failed");

@@ -62,7 +62,7 @@ test("an unknown name in the file is refused with what was probably meant", (t) 
     assert.deepEqual(problemsOf(t, { files: { "prism.config.json": file } }), [says]);
 });
 
-test("a file that is no JSON, or no object, is refused in plain words", (t) => {
+test("a file that is not JSON, or not an object, is refused in plain words", (t) => {
   assert.match(
     problemsOf(t, { files: { "prism.config.json": "{ port: 3000 }" } }).join("\n"),
     /^\S+prism\.config\.json cannot be read: .*JSON/,
@@ -73,7 +73,7 @@ test("a file that is no JSON, or no object, is refused in plain words", (t) => {
     ]);
 });
 
-test("a .env that is no file is a problem like any other", (t) => {
+test("a .env that is not a file is reported as a problem", (t) => {
   const workingDir = temporaryDir(t);
   mkdirSync(join(workingDir, ".env"));
   const problems = problemsOf(t, { workingDir, environment: { PORT: "x" } });

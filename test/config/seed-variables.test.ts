@@ -4,7 +4,7 @@ import test from "node:test";
 import { temporaryDir } from "../helpers/store.ts";
 import { GOOD_SECRETS, load } from "./support/load.ts";
 
-test("S0-17, S2-122: NODE_ENV is development where nobody says anything else", (t) => {
+test("S0-17, S2-122: NODE_ENV is development by default", (t) => {
   assert.equal(load(t).config.env, "development");
   assert.equal(load(t, { environment: { NODE_ENV: "test" } }).config.env, "test");
   assert.equal(load(t, { environment: { NODE_ENV: "Production", ...GOOD_SECRETS } }).config.env, "production");
@@ -88,7 +88,7 @@ test("S1-17, S1-18, S2-83: JWT_ACCESS_EXPIRES, JWT_REFRESH_EXPIRES and JWT_REFRE
   assert.deepEqual([config.secrets.access, config.secrets.refresh, warnings], ["a", "b", []]);
 });
 
-test("D16: without a refresh secret of its own one is derived, which tells nothing of the other", (t) => {
+test("D16: without a refresh secret of its own one is derived, which reveals nothing of the other", (t) => {
   const { JWT_SECRET } = GOOD_SECRETS;
   const { refresh } = load(t, { environment: { JWT_SECRET } }).config.secrets;
   assert.equal(Buffer.from(refresh, "base64").length, 32);

@@ -3,7 +3,7 @@ import test from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { AsyncScope } from "../../src/core/async-scope.ts";
 
-test("the value follows a call through everything it awaits, and nobody else sees it", async () => {
+test("the value follows a call through everything it awaits, and no other call sees it", async () => {
   const scope = new AsyncScope<string>();
   const seen: (string | undefined)[] = [];
   const work = scope.run("a", async () => {
@@ -42,7 +42,7 @@ test("a call inside a call has its own value, and gives the outer one back", asy
   assert.deepEqual(seen, ["inner", "outer"]);
 });
 
-test("what was started inside and outlives the call is without the value, also while somebody else is inside", async () => {
+test("what was started inside and outlives the call is without the value, also while another call is inside", async () => {
   const scope = new AsyncScope<string>();
   let left: Promise<(string | undefined)[]> | undefined;
   scope.run("over", () => {

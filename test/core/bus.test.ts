@@ -13,7 +13,7 @@ function newBus(): { bus: Bus; log: LogLines; heard: string[]; hear(name: string
   return { bus, log, heard, hear: (name) => () => void heard.push(name) };
 }
 
-test("handlers hear payload, name and correlation id, in the order in which they subscribed, after emit has returned", async () => {
+test("handlers get payload, name and correlation id, in the order in which they subscribed, after emit has returned", async () => {
   const { bus, heard, hear } = newBus();
   const calls: unknown[] = [];
   bus.on("a:*", hear("pattern"));
@@ -26,7 +26,7 @@ test("handlers hear payload, name and correlation id, in the order in which they
   assert.deepEqual(calls, [[{ n: 1 }, { event: "a:b", correlationId: "c-1" }]]);
 });
 
-test("a handler runs on behalf of whoever emitted, also behind its own awaits and when the emitter has ended", async () => {
+test("a handler runs on behalf of the emitter's caller, also after its own awaits and when the emitter has ended", async () => {
   const { bus } = newBus();
   const seen: (string | null)[] = [];
   bus.on("x", async () => {
@@ -48,7 +48,7 @@ test("a handler runs on behalf of whoever emitted, also behind its own awaits an
   assert.deepEqual([...seen].sort(), [null, null, "r-1", "r-1", "r-2", "r-2"]);
 });
 
-test("a pattern hears everything below its prefix, and nothing beside it", async () => {
+test("a pattern receives everything below its prefix, and nothing else", async () => {
   const { bus, heard } = newBus();
   bus.on("msg:*", (_payload, { event }) => void heard.push(event));
   bus.on("msg:eu:*", (_payload, { event }) => void heard.push(`eu ${event}`));
@@ -57,7 +57,7 @@ test("a pattern hears everything below its prefix, and nothing beside it", async
   assert.deepEqual(heard, ["msg:alerts", "msg:eu:paris", "eu msg:eu:paris"]);
 });
 
-test("deliver says how many handlers were called; nobody is no failure", async () => {
+test("deliver returns the number of called handlers; zero is not a failure", async () => {
   const { bus, hear } = newBus();
   assert.deepEqual(await bus.deliver("x", null, "c"), { called: 0 });
   bus.on("x", hear("one"));
@@ -104,7 +104,7 @@ test("a handler that never ends holds up no other event", async () => {
   await idle;
 });
 
-test("whoever has unsubscribed hears nothing more, also of what is on its way", async () => {
+test("a removed handler is not called again, also for pending events", async () => {
   const { bus, heard, hear } = newBus();
   const off = bus.on("x", hear("gone"));
   bus.on("x", hear("here"));
@@ -115,7 +115,7 @@ test("whoever has unsubscribed hears nothing more, also of what is on its way", 
   assert.deepEqual(heard, ["here"]);
 });
 
-test("once hears once, also of two events at the same time", async () => {
+test("once is called once, also for two events at the same time", async () => {
   const { bus, heard, hear } = newBus();
   bus.once("x", hear("once"));
   const off = bus.once("x", hear("never"));
@@ -135,7 +135,7 @@ test("a handler may emit, subscribe and unsubscribe", async () => {
   await eventually("the second has been heard", () => heard.length === 1);
 });
 
-test("who makes many events asks first whether anybody hears them", () => {
+test("an emitter of many events can check first for handlers", () => {
   const { bus } = newBus();
   assert.deepEqual([bus.hasSubscribers("event:"), bus.hasSubscriber("event:a")], [false, false]);
   const offs = [bus.on("event:a", () => undefined), bus.on("shop:*", () => undefined)];

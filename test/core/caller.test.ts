@@ -24,7 +24,7 @@ const key = {
   expiresAt: 0,
 } as const;
 
-test("code that nobody called runs as the system, and within runAs as the caller", async () => {
+test("code without a caller runs as the system, and within runAs as the caller", async () => {
   assert.deepEqual(currentCaller(), nobody);
   const request: Caller = { ...nobody, process: "request", requestId: "r1" };
   await runAs(request, async () => {

@@ -47,7 +47,7 @@ test("a set answers whether an address lies inside", async (t) => {
     await t.test(address || "nothing", () => assert.equal(set.has(address), isInside));
 });
 
-test("an empty set holds nothing, and a text that is no range is a mistake of ours", () => {
+test("an empty set contains nothing, and an invalid range is an internal error", () => {
   const none = new CidrSet([]);
   assert.deepEqual([none.isEmpty, none.has("127.0.0.1")], [true, false]);
   assert.throws(() => new CidrSet(["nonsense"]), TypeError);

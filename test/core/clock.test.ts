@@ -9,7 +9,7 @@ test("an RFC 3339 date-time is read to the millisecond", async (t) => {
     { name: "lower case", text: "2026-01-31t08:00:00z", is: "2026-01-31T08:00:00.000Z" },
     { name: "a space between date and time", text: "2026-01-31 08:00:00Z", is: "2026-01-31T08:00:00.000Z" },
     { name: "an offset ahead", text: "2026-01-31T08:00:00+05:30", is: "2026-01-31T02:30:00.000Z" },
-    { name: "an offset behind, over midnight", text: "2026-01-31T22:00:00-08:00", is: "2026-02-01T06:00:00.000Z" },
+    { name: "a negative offset, over midnight", text: "2026-01-31T22:00:00-08:00", is: "2026-02-01T06:00:00.000Z" },
     { name: "an unknown local offset", text: "2026-01-31T08:00:00-00:00", is: "2026-01-31T08:00:00.000Z" },
     { name: "tenths", text: "2026-01-31T08:00:00.5Z", is: "2026-01-31T08:00:00.500Z" },
     { name: "milliseconds", text: "2026-01-31T08:00:00.123Z", is: "2026-01-31T08:00:00.123Z" },
@@ -23,7 +23,7 @@ test("an RFC 3339 date-time is read to the millisecond", async (t) => {
     await t.test(name, () => assert.equal(parseRfc3339(text), Date.parse(is)));
 });
 
-test("what is no RFC 3339 date-time with offset is refused", async (t) => {
+test("a text that is not an RFC 3339 date-time with offset is refused", async (t) => {
   for (const [name, text] of Object.entries({
     "no offset": "2026-01-31T08:00:00",
     "no time": "2026-01-31",

@@ -20,7 +20,7 @@ test("S3-35 an id is a UUIDv7 in the layout of RFC 9562: instant, version 7, var
   );
 });
 
-test("ids grow strictly, whether the clock advances, stands or goes back", () => {
+test("ids grow strictly, whether the clock advances, stops or goes back", () => {
   let now = Date.parse("2200-01-01T00:00:00Z");
   let last = uuidv7(now);
   fc.assert(
@@ -59,8 +59,8 @@ test("an id is the canonical lower-case form of a UUID and nothing else", async 
     { name: "upper case", text: "F47AC10B-58CC-4372-A567-0E02B2C3D479", isId: false },
     { name: "braces", text: "{f47ac10b-58cc-4372-a567-0e02b2c3d479}", isId: false },
     { name: "no hyphens", text: "f47ac10b58cc4372a5670e02b2c3d479", isId: false },
-    { name: "a letter that is no digit", text: "g47ac10b-58cc-4372-a567-0e02b2c3d479", isId: false },
-    { name: "a line feed behind it", text: "f47ac10b-58cc-4372-a567-0e02b2c3d479\n", isId: false },
+    { name: "a letter that is not a digit", text: "g47ac10b-58cc-4372-a567-0e02b2c3d479", isId: false },
+    { name: "a line feed after it", text: "f47ac10b-58cc-4372-a567-0e02b2c3d479\n", isId: false },
     { name: "empty", text: "", isId: false },
   ])
     await t.test(name, () => assert.equal(isUuid(text), isId));

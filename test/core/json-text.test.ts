@@ -129,7 +129,7 @@ test("an escaped surrogate without a partner becomes U+FFFD, everything else sta
     { name: "a high one before another letter", text: "\\ud83dx\\ude00", out: "\ufffdx\ufffd" },
     { name: "an escaped backslash before ud83d", text: "\\\\ud83d", out: "\\\\ud83d" },
     { name: "another escape", text: "\\u0041\\n\\\\", out: "\\u0041\\n\\\\" },
-    { name: "a high one at the end, behind a backslash", text: "\\\\\\ud83d", out: "\\\\\ufffd" },
+    { name: "a high one at the end, after a backslash", text: "\\\\\\ud83d", out: "\\\\\ufffd" },
   ])
     await t.test(name, () => assert.equal(replaceLoneSurrogates(`{"a":"${text}"}`), `{"a":"${out}"}`));
 });
@@ -157,7 +157,7 @@ test("bytes are text when they are UTF-8 without a byte order mark", async (t) =
     await t.test(name, () => assert.equal(decodeUtf8(bytes), text));
 });
 
-test("the place of a parse error is told where the engine names one", () => {
+test("the position of a parse error is reported if the engine gives one", () => {
   const errorOf = (text: string): unknown => {
     try {
       return JSON.parse(text);

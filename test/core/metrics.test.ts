@@ -40,7 +40,7 @@ test("a histogram counts into cumulative buckets whose bounds belong to them", (
   ]);
 });
 
-test("gauges and foreign counts are read when somebody asks", () => {
+test("gauges and external counts are read on request", () => {
   const metrics = new Metrics();
   let reads = 0;
   metrics.gauge("prism_up", "Up", () => ++reads);

@@ -56,7 +56,7 @@ test("hits and misses are counted, an ended entry as a miss", () => {
   assert.deepEqual([cache.hits, cache.misses], [1, 2]);
 });
 
-test("with weights the oldest go until the new value fits; one that can never fit takes nobody's place", () => {
+test("with weights the oldest go until the new value fits; one that can never fit evicts nothing", () => {
   const clock = new FakeClock(1000);
   const weight = { maxBytes: 10, bytesOf: (value: number) => value };
   const cache = new TtlCache<string, number>({ maxEntries: 100, ttlMs: 100, clock, weight });

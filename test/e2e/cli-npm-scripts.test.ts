@@ -69,7 +69,7 @@ test("S1-27 npm start serves, and says where to look", async (t) => {
   assert.match(script.output, /docs http:\S+\/docs/);
 });
 
-test("S0-16, S1-24, S1-25 npm run dev serves in development mode, and anew when a source changes", async (t) => {
+test("S0-16, S1-24, S1-25 npm run dev serves in development mode, and restarts when a source changes", async (t) => {
   const script = new NpmScript(t, ["dev", "--", "--port", "0"], temporaryDir(t));
   const base = await script.ready();
   assert.equal((await fetch(`${base}/dev/token`)).status, 200);

@@ -45,7 +45,7 @@ export const GITHUB_RULES: readonly {
     fires: (type, payload) => type === "github.issues" && payload["action"] === "opened",
   },
   {
-    name: "pull request that is no draft",
+    name: "pull request that is not a draft",
     condition: "startsWith(event.type, 'github.pull_request') and event.payload.pull_request.draft == false",
     priority: 5,
     fires: (type, payload) => type.startsWith("github.pull_request") && at(payload, "pull_request", "draft") === false,

@@ -40,7 +40,7 @@ function put(modulesDir: string, files: Readonly<Record<string, string>>): void 
   }
 }
 
-test("S0-40, S0-09: the executable loads modules that are dropped into its folder, and loads them anew", async (t) => {
+test("S0-40, S0-09: the executable loads modules from its folder, and reloads them", async (t) => {
   const prism = new PrismBinary(t);
   const modulesDir = join(prism.dir, "data/modules");
   put(modulesDir, FILES);

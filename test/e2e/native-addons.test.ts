@@ -38,7 +38,7 @@ const UNSAFE: readonly { readonly name: string; readonly needsRoot?: true; prepa
     },
   },
   {
-    name: "a link leads to a folder of the right owner that everybody can write, with the sticky bit",
+    name: "a link to a world-writable folder of the right owner, with the sticky bit",
     prepare: (cache) => {
       const open = join(cache, "open");
       mkdirSync(open);

@@ -107,7 +107,7 @@ test("the end of a firing alert is an event of its own", async (t) => {
   );
 });
 
-test("a rule finds the members of an alert, and tells people", async (t) => {
+test("a rule matches members of an alert, and notifies users", async (t) => {
   const prism = await startWithExamples(t, "alertmanager");
   const { id, apiKey } = await makeProject(prism);
   const condition = "event.type == 'alert.firing' && event.severity == 'critical' && event.labels.job == 'api'";
@@ -140,7 +140,7 @@ test("Grafana's unified alerting is read with what it adds", async (t) => {
   );
 });
 
-test("legacy Grafana: a reminder is no new event, each change of the state is one", async (t) => {
+test("legacy Grafana: a reminder is not a new event, each change of the state is one", async (t) => {
   const prism = await startWithExamples(t, "alertmanager");
   const { id, apiKey } = await makeProject(prism);
   for (const state of ["alerting", "alerting", "ok", "ok", "alerting", "no_data"])

@@ -66,7 +66,7 @@ test("the operator, by the control socket, may do what an Admin may, but for wha
   assert.deepEqual([...refused].sort(), [...ABOUT_ME].sort());
 });
 
-test("S2-97, S1-39: a WebSocket is opened for exactly those who may follow, and everybody else gets an HTTP status", async (t) => {
+test("S2-97, S1-39: a WebSocket is opened for exactly those who may follow, and other callers get an HTTP status", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
   const world = await makeAccessWorld(prism);
   for (const { path, refusal } of UPGRADES) {

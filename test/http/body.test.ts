@@ -47,7 +47,7 @@ test("a body may be as large as its limit, however it arrives", async (t) => {
   for (const row of [
     { name: "at once", pieces: [requestText("POST", "/measure", [JSON_FIELD], full)], bytes: LIMIT },
     {
-      name: "behind its head",
+      name: "after its head",
       pieces: [requestText("POST", "/measure", [JSON_FIELD, `Content-Length: ${LIMIT}`]), full],
       bytes: LIMIT,
     },
@@ -200,7 +200,7 @@ test("a body that keeps coming does not stall", async (t) => {
   assert.equal((await connection.reply()).status, 200);
 });
 
-test("a client that goes away in the middle of its body leaves nothing behind", async (t) => {
+test("a client that disconnects during its body leaves nothing in memory", async (t) => {
   const bare = startBareKernel(t, { routes: [measure()] });
   const connection = await RawConnection.open(t, bare.port);
   await connection.sendAlone(requestText("POST", "/measure", [JSON_FIELD, "Content-Length: 500"], "a".repeat(300)));
@@ -241,7 +241,7 @@ test("what arrives of a body after a refusal is not taken for a request", async 
   assert.equal((await connection.reply()).status, 200);
 });
 
-test("a body that nobody asked for is dropped, and the next request on the connection is served", async (t) => {
+test("an unexpected body is dropped, and the next request on the connection is served", async (t) => {
   const bare = startBareKernel(t, { routes: [ping] });
   for (const [name, text] of [
     ["with GET", requestText("GET", "/ping", [], "a".repeat(100))],

@@ -19,11 +19,16 @@ const STRANGER = peer(203, 0, 113, 9);
 test("X-Forwarded-For counts only from a trusted proxy, and from the right", async (t) => {
   const read = clientAddressReader(["10.0.0.0/8", "2001:db8:ffff::/48"]);
   const rows: { name: string; from: HttpResponse; fields: string[]; client: string }[] = [
-    { name: "a peer that is no proxy is the client", from: STRANGER, fields: ["198.51.100.1"], client: "203.0.113.9" },
+    {
+      name: "a peer that is not a proxy is the client",
+      from: STRANGER,
+      fields: ["198.51.100.1"],
+      client: "203.0.113.9",
+    },
     { name: "a proxy without the header is the client", from: PROXY, fields: [], client: "10.0.0.1" },
     { name: "the only hop is the client", from: PROXY, fields: ["198.51.100.1"], client: "198.51.100.1" },
     {
-      name: "what the client wrote itself stands further left",
+      name: "addresses that the client wrote are further left",
       from: PROXY,
       fields: ["192.0.2.66, 198.51.100.1"],
       client: "198.51.100.1",
@@ -41,9 +46,14 @@ test("X-Forwarded-For counts only from a trusted proxy, and from the right", asy
       client: "198.51.100.1",
     },
     { name: "only trusted hops: the proxy", from: PROXY, fields: ["10.9.9.9, 10.2.3.4"], client: "10.0.0.1" },
-    { name: "a hop that is no address ends the reading", from: PROXY, fields: ["198.51.100.1, x"], client: "10.0.0.1" },
+    {
+      name: "a hop that is not an address ends the parsing",
+      from: PROXY,
+      fields: ["198.51.100.1, x"],
+      client: "10.0.0.1",
+    },
     { name: "an empty hop ends the reading", from: PROXY, fields: ["198.51.100.1,"], client: "10.0.0.1" },
-    { name: "a hop with a port is no address", from: PROXY, fields: ["198.51.100.1:4711"], client: "10.0.0.1" },
+    { name: "a hop with a port is not an address", from: PROXY, fields: ["198.51.100.1:4711"], client: "10.0.0.1" },
     { name: "IPv4 mapped into IPv6 is IPv4", from: PROXY, fields: ["::ffff:198.51.100.1"], client: "198.51.100.1" },
     {
       name: "IPv6 is written out, so that one address has one name",

@@ -80,7 +80,7 @@ test("S2-91: OPTIONS answers 204 and the methods of the path, without credential
     );
     assert.deepEqual([reply.status, reply.headers.has("access-control-allow-origin")], [204, false]);
   });
-  await t.test("that is no preflight", async (t) => {
+  await t.test("that is not a preflight", async (t) => {
     const reply = await exchangeRaw(t, port, requestText("OPTIONS", "/ping"));
     assert.deepEqual([reply.status, reply.headers.get("allow"), corsOf(reply)], [204, "GET, HEAD, OPTIONS", {}]);
   });
@@ -89,7 +89,7 @@ test("S2-91: OPTIONS answers 204 and the methods of the path, without credential
   });
 });
 
-test("without a list, development allows any port of this machine, and production nobody", () => {
+test("without a list, development allows any port of this machine, and production none", () => {
   const development = new CorsPolicy(undefined, true);
   const production = new CorsPolicy(undefined, false);
   for (const [origin, isAllowed] of [

@@ -65,7 +65,7 @@ const codeOf = async (prism: TestPrism, apiKey: string): Promise<string> => {
   return body.error ? `${status} ${body.error.code}` : String(status);
 };
 
-test("S1-43: an API key is refused when it is revoked, replaced, over, or is none, on the very next request", async (t) => {
+test("S1-43: an API key is refused when it is revoked, replaced, expired or invalid, on the very next request", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const { id, apiKey } = await makeProject(prism);

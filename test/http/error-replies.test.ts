@@ -75,7 +75,7 @@ test("S2-101: an expected failure is answered with its code, message, request id
   );
 });
 
-test("a failure that everybody meets is logged with its cause, at most ten times a second", async (t) => {
+test("a failure of all requests is logged with its cause, at most ten times a second", async (t) => {
   const { port, log } = startBareKernel(t, {
     routes: [
       answering("/full", () => {

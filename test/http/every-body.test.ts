@@ -36,7 +36,7 @@ interface Sent {
   readonly path: string;
 }
 
-test("S2-94, S3-07, S1-41: every route with a body refuses what is no JSON object of its own members, and does nothing", async (t) => {
+test("S2-94, S3-07, S1-41: every route with a body refuses anything but a JSON object of its own members, and does nothing", async (t) => {
   const prism = await startPrism(t);
   const world = await makeAccessWorld(prism);
   const admin = adminOf(world);
@@ -75,7 +75,7 @@ async function routesWithBody(prism: TestPrism, world: AccessWorld, admin: Calle
   return routes;
 }
 
-test("a member that is an object is no array, an empty one included", async (t) => {
+test("a member that is an object is not an array, an empty one included", async (t) => {
   const prism = await startPrism(t);
   const rule = { name: "r", condition: "true", targetRoles: ["Admin"] };
   const note = { userId: "me", title: "t", message: "m" };

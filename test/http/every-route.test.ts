@@ -97,7 +97,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
   ]);
 });
 
-test("S2-100: every path answers OPTIONS with its methods, to anybody, and the connection goes on", async (t) => {
+test("S2-100: every path answers OPTIONS with its methods, without credentials, and keeps the connection", async (t) => {
   for (const [path, mounts] of methodsByPath()) {
     await t.test(path, async (t) => {
       const connection = await RawConnection.open(t, prism.app.port);
@@ -137,7 +137,7 @@ test("S2-100: every path answers 405 with its methods to any other, before it as
   }
 });
 
-test("S2-100: every GET answers HEAD with the same head, served or refused, and the connection goes on", async (t) => {
+test("S2-100: every GET answers HEAD with the same head, served or refused, and keeps the connection", async (t) => {
   for (const mount of prism.parts.http.router.mounts) {
     if (mount.route.method !== "GET") continue;
     await t.test(mount.path, async (t) => {
@@ -181,7 +181,7 @@ async function compare(
     assert.equal(head.headers.has("content-length"), got.headers.has("content-length"), target);
 }
 
-test("a burst of HEAD and OPTIONS over every route, cut off at any moment, leaves nothing behind", async (t: TestContext) => {
+test("a burst of HEAD and OPTIONS over every route, interrupted at any moment, leaves nothing in memory", async (t: TestContext) => {
   const { kernel } = prism.parts.http;
   for (const mount of prism.parts.http.router.mounts) {
     const connection = await RawConnection.open(t, prism.app.port);

@@ -38,7 +38,7 @@ test("ingest takes one layer of gzip within its limits", async (t) => {
       status: 202,
     },
     {
-      name: "a ratio over 100:1 behind them",
+      name: "a ratio over 100:1 after them",
       body: gzipSync(`{"type":"a","payload":{"text":"${" ".repeat(FIRST_64_KIB * 3)}"}}`),
       status: 413,
       code: "PAYLOAD_TOO_LARGE",

@@ -72,7 +72,7 @@ test("32 levels of nesting are read", async (t) => {
   assert.equal((await post(prism, "/events", brackets)).status, 202, "brackets in a string nest nothing");
 });
 
-test("of a member that stands twice the last counts", async (t) => {
+test("of a repeated member the last counts", async (t) => {
   const prism = await startPrism(t);
   const rule = await prism.post<{ name: string }>(
     "/api/v1/rules",

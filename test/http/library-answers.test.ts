@@ -93,7 +93,7 @@ test("a body whose length cannot be known is answered 400 by the library, and th
   }
 });
 
-test("a chunk size that is none ends the connection with the library's 400", async (t) => {
+test("an invalid chunk size ends the connection with the library's 400", async (t) => {
   const { port } = start(t);
   const reply = await exchangeRaw(
     t,

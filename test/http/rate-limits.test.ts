@@ -125,7 +125,7 @@ test("what counts by address, and what does not", async (t) => {
   }
 });
 
-test("requests that no route takes count like any other: by address, or by whoever shows valid credentials", async (t) => {
+test("requests that no route takes count like any other: by address, or by the owner of valid credentials", async (t) => {
   for (const { method, path, status, counts } of [
     { method: "POST", path: "/private", status: 405, counts: true },
     { method: "OPTIONS", path: "/private", status: 204, counts: true },
@@ -156,7 +156,7 @@ test("requests that no route takes count like any other: by address, or by whoev
   });
 });
 
-test("a user is limited over all its requests, and nobody else by them", async (t) => {
+test("a user is limited over all its requests, and no other user by them", async (t) => {
   const { ask, clock } = startLimited(t);
   const asAnna = (path = "/private") => ask(path, "Authorization: Bearer anna");
   assert.deepEqual(await statuses(USER_LIMIT, asAnna), [200, 200, 200, 200, 200]);
@@ -183,7 +183,7 @@ test("limited answers carry RateLimit-*, others do not", async (t) => {
   assert.equal(await remaining("/health"), undefined);
 });
 
-test("where it is set, one limit counts all callers together; without it nobody suffers from others", async (t) => {
+test("where it is set, one limit counts all callers together; without it callers do not affect each other", async (t) => {
   const { ask } = startLimited(t, { global: 4 });
   const seen: number[] = [];
   for (const name of ["ann", "bob", "cid", "ann", "bob"])
@@ -218,7 +218,7 @@ test("attempts to log in are counted by the forwarded address, IPv6 by /64, and 
   assert.equal(await attempt(" ANN ", "198.51.100.4"), "429 4/0", "one name, whoever asks");
 });
 
-test("rateLimit.enabled false limits nobody", async (t) => {
+test("rateLimit.enabled false turns limits off", async (t) => {
   const { ask } = startLimited(t, { enabled: false });
   const replies = [];
   for (let i = 0; i < 10; i++) replies.push(await ask("/public"), await ask("/private", "Authorization: Bearer anna"));
@@ -227,7 +227,7 @@ test("rateLimit.enabled false limits nobody", async (t) => {
   }
 });
 
-test("behind a trusted proxy the forwarded address counts, IPv6 by /64; from anybody else it is ignored", async (t) => {
+test("behind a trusted proxy the forwarded address counts, IPv6 by /64; from other peers it is ignored", async (t) => {
   const from = (address: string): string => `X-Forwarded-For: ${address}`;
   await t.test("each forwarded IPv4 address for itself", async (t) => {
     const { ask } = startLimited(t, { trustedProxies: ["127.0.0.0/8"] });

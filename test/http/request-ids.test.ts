@@ -27,7 +27,7 @@ test("S2-101, S2-104: request and correlation ids are taken over where they are 
     ["a letter beyond ASCII in the middle", "a\u00e9b", false],
     ["nothing", "", false],
   ] as const) {
-    await t.test(`${name}: ${isTaken ? "taken" : "made anew"}`, async (t) => {
+    await t.test(`${name}: ${isTaken ? "taken" : "generated"}`, async (t) => {
       for (const path of ["/ping", "/unknown"]) {
         const fields = [`X-Request-Id: ${id}`, `X-Correlation-Id: ${id}`];
         const { headers } = await exchangeRaw(t, port, Buffer.from(requestText("GET", path, fields), "latin1"));
@@ -42,7 +42,7 @@ test("S2-101, S2-104: request and correlation ids are taken over where they are 
   }
 });
 
-test("a correlation id stands beside a request id of its own", async (t) => {
+test("a correlation id is separate from the request id", async (t) => {
   const { port } = startBareKernel(t, { routes: [ping] });
   const { headers } = await exchangeRaw(
     t,
@@ -52,7 +52,7 @@ test("a correlation id stands beside a request id of its own", async (t) => {
   assert.deepEqual([headers.get("x-request-id"), headers.get("x-correlation-id")], ["r", "c"]);
 });
 
-test("a field that stands twice names no id", async (t) => {
+test("a repeated field is not an id", async (t) => {
   const { port } = startBareKernel(t, { routes: [ping] });
   const { headers } = await exchangeRaw(t, port, requestText("GET", "/ping", ["X-Request-Id: a", "X-Request-Id: b"]));
   assert.ok(isUuid(headers.get("x-request-id") ?? ""));
@@ -96,7 +96,7 @@ test("S2-101: every answer carries the ids, errors and upgrades included", async
   }
 });
 
-test("S2-102, S2-104: one line per request tells who, what and how it ended, with the trace id, and no path, query or secret", async (t) => {
+test("S2-102, S2-104: one line per request has caller, operation and result, with the trace id, and no path, query or secret", async (t) => {
   const log = new LogLines("debug");
   const prism = await startPrism(t, { log });
   const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
@@ -130,7 +130,7 @@ test("S2-102, S2-104: one line per request tells who, what and how it ended, wit
       },
     ],
   );
-  await t.test("a traceparent that is none is not logged", async () => {
+  await t.test("an invalid traceparent is not logged", async () => {
     for (const [at, traceparent] of [
       `00-${"0".repeat(32)}-b7ad6b7169203331-01`,
       `00-${traceId}-${"0".repeat(16)}-01`,

@@ -130,7 +130,7 @@ test("a known path with another method answers 405 METHOD_NOT_ALLOWED and the me
   }
 });
 
-test("HEAD answers what GET answers, without its body, and the connection goes on", async (t) => {
+test("HEAD answers what GET answers, without its body, and keeps the connection", async (t) => {
   const routes = [
     ...ROUTES,
     route({

@@ -176,42 +176,39 @@ test("S4-03 S4-36 TLS by configuration, and certificates that are renewed under 
     assert.match(String(headers["set-cookie"]), /^__Host-prism_refresh=.*; Path=\/; Secure$/);
   });
 
-  await t.test(
-    "after SIGHUP new handshakes get the new certificate; what is open stays open and goes on",
-    async (t) => {
-      const agent = new https.Agent({ keepAlive: true, maxSockets: 1, ca: [...server.ca] });
-      t.after(() => agent.destroy());
-      await server.request("/health", { agent });
-      const old = await server.follow(t, token);
-      const before = await server.handshake();
+  await t.test("after SIGHUP new handshakes get the new certificate; open connections continue", async (t) => {
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1, ca: [...server.ca] });
+    t.after(() => agent.destroy());
+    await server.request("/health", { agent });
+    const old = await server.follow(t, token);
+    const before = await server.handshake();
 
-      server.install(makeCertificate());
-      assert.equal((await server.handshake()).fingerprint, before.fingerprint, "nothing changes before the signal");
-      server.cli.signal("SIGHUP");
-      const isNew = async (): Promise<boolean> => {
-        for (let n = 0; n < 10; n++) {
-          // At the very moment of the change a handshake may be reset.
-          const { fingerprint } = await server.handshake().catch(() => before);
-          if (fingerprint === before.fingerprint) return false;
-        }
-        return true;
-      };
-      await eventually("the new certificate is shown, to everybody", isNew);
-      assert.equal(await isNew(), true);
-
-      const created = agent.createConnection;
-      agent.createConnection = () => assert.fail("the kept connection is used");
-      assert.equal((await server.request("/health", { agent })).status, 200);
-      agent.createConnection = created;
-      const young = await server.follow(t, token);
-      const { status } = await server.request("/api/v1/events", { token, body: { type: "tls.renewed" } });
-      assert.equal(status, 202);
-      for (const { socket, heard } of [old, young]) {
-        await eventually("the event reaches it", () => heard.some((text) => text.includes("tls.renewed")));
-        assert.equal(socket.readyState, WebSocket.OPEN);
+    server.install(makeCertificate());
+    assert.equal((await server.handshake()).fingerprint, before.fingerprint, "nothing changes before the signal");
+    server.cli.signal("SIGHUP");
+    const isNew = async (): Promise<boolean> => {
+      for (let n = 0; n < 10; n++) {
+        // At the very moment of the change a handshake may be reset.
+        const { fingerprint } = await server.handshake().catch(() => before);
+        if (fingerprint === before.fingerprint) return false;
       }
-    },
-  );
+      return true;
+    };
+    await eventually("the new certificate is shown, to everybody", isNew);
+    assert.equal(await isNew(), true);
+
+    const created = agent.createConnection;
+    agent.createConnection = () => assert.fail("the kept connection is used");
+    assert.equal((await server.request("/health", { agent })).status, 200);
+    agent.createConnection = created;
+    const young = await server.follow(t, token);
+    const { status } = await server.request("/api/v1/events", { token, body: { type: "tls.renewed" } });
+    assert.equal(status, 202);
+    for (const { socket, heard } of [old, young]) {
+      await eventually("the event reaches it", () => heard.some((text) => text.includes("tls.renewed")));
+      assert.equal(socket.readyState, WebSocket.OPEN);
+    }
+  });
 
   await t.test("files that do not fit change nothing, and the log says why", async () => {
     const before = await server.handshake();

@@ -122,7 +122,7 @@ test("only members, and keys with realtime:subscribe, follow a project's channel
     { name: "a member", token: member.token, op: "subscribed" },
     { name: "a key of it without the scope", token: await keyWith(prism, shop.id, "events:read"), op: "error" },
     { name: "another project's key", token: await keyWith(prism, other.id, "realtime:subscribe"), op: "error" },
-    { name: "an Operator who is no member", token: stranger.token, op: "error" },
+    { name: "an Operator who is not a member", token: stranger.token, op: "error" },
   ])
     await t.test(name, async (t) => {
       const { client, answer } = await follow(t, prism, token, stream);
@@ -156,7 +156,7 @@ test("who may publish where", async (t) => {
   for (const { name, stream, caller, status, code } of [
     { name: "an Operator to the project default", stream: general, caller: as(operator.token), status: 202 },
     {
-      name: "an Operator to a project he is no member of",
+      name: "an Operator to a project without membership",
       stream: shops,
       caller: as(operator.token),
       status: 403,

@@ -61,8 +61,8 @@ test("S1-39 S1-40: every kind of credential is accepted in every position; an in
     { name: "nothing", answer: "401 UNAUTHENTICATED" },
     { name: "an unknown scheme", headers: { Authorization: "Basic eDp5" }, answer: "401 UNAUTHENTICATED" },
     { name: "no JWT", headers: { Authorization: "Bearer x.y.z" }, answer: "401 TOKEN_INVALID" },
-    { name: "a service token that is none", query: "?token=prt_nonsense", answer: "401 TOKEN_INVALID" },
-    { name: "a key that is none", query: "?token=prk_nonsense", answer: "401 INVALID_API_KEY" },
+    { name: "an invalid service token", query: "?token=prt_nonsense", answer: "401 TOKEN_INVALID" },
+    { name: "an invalid key", query: "?token=prk_nonsense", answer: "401 INVALID_API_KEY" },
     { name: "an empty token", query: "?token=", answer: "401 TOKEN_INVALID" },
     {
       name: "header and query",

@@ -117,7 +117,7 @@ async function allShow(what: string, devices: readonly Device[], expected: reado
   }
 }
 
-test("S2-10: whoever is connected by several protocols has the Pusher channels among them in the user object", async (t) => {
+test("S2-10: a user connected by several protocols has the Pusher channels in the user object", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   await native(t, prism, uma);

@@ -92,7 +92,7 @@ testBothWriters("close writes the delivered marks that wait for a set", async (t
   assert.deepEqual(column(openBeside(t, store.file), "select deliveredAt from notification_recipients"), [5]);
 });
 
-test("when the writer thread dies, whoever waits for it is told and nothing hangs", async (t) => {
+test("when the writer thread dies, its waiters get an error and nothing hangs", async (t) => {
   const thread = threadInUse(t);
   const store = openTestStore(t, { writer: "thread", busyTimeoutMs: 2000 });
   const beside = openBeside(t, store.file);

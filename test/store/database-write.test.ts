@@ -293,7 +293,7 @@ testBothWriters("a transaction between two sets sees the first, and the second s
   assert.deepEqual([await seen, await second], [[{ type: "first" }], WRITTEN]);
 });
 
-test("what a transaction starts and leaves behind is outside of it: later writes of it are its own", async (t) => {
+test("work that outlives its transaction is outside of it: later writes of it are its own", async (t) => {
   const store = openTestStore(t);
   let left: Promise<void> | undefined;
   const gate = deferred<void>();

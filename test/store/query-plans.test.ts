@@ -182,16 +182,16 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     plan: /^SCAN jobs USING (COVERING )?INDEX jobs_(ready|due|running|dead|timers|timers_of_all)$/,
     why: "holds what waits, runs or is dead",
   },
-  { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a total that somebody asked for" },
-  { plan: /^SCAN (schedules|transfer_buckets|rules)\b/, why: "as many as somebody has made" },
+  { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a requested total" },
+  { plan: /^SCAN (schedules|transfer_buckets|rules)\b/, why: "as many as a user has created" },
   { plan: /^SCAN event_failures$/, why: "as many as there are failures" },
   { plan: /^SCAN workers$/, why: "those whose lease ended less than an hour ago" },
   {
     plan: /^SCAN sounds USING (COVERING )?INDEX sounds_created$/,
-    why: "newest first, as far as a page goes, and a total that somebody asked for",
+    why: "newest first, as far as a page goes, and a requested total",
   },
   { plan: /^SCAN (audit_log|jobs)$/, why: "in the order of its numbers, as far as a page goes" },
-  { plan: /^SCAN audit_log USING COVERING INDEX/, why: "a total that somebody asked for" },
+  { plan: /^SCAN audit_log USING COVERING INDEX/, why: "a requested total" },
 ];
 
 /** Why a statement may sort what it has found before it gives a page of it. */

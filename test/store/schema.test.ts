@@ -175,7 +175,7 @@ test("the indexes of the contract are there, and events has no more than these",
     await t.test(name, () => {
       for (const [table, columns] of rows) assert.ok(has(table, columns), `${table} (${columns})`);
     });
-  await t.test("what may stand once only is unique", () => {
+  await t.test("values that may occur only once are unique", () => {
     for (const [table, columns, partial] of [
       ["users", "email", true],
       ["users", "username", true],

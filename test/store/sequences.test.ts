@@ -102,7 +102,7 @@ testBothWriters("the block of a failed set is stored by the next one", async (t,
   assert.deepEqual([seq, outcome, settings(store)], [2, WRITTEN, { "sequence.events": BLOCK }]);
 });
 
-test("a stop that cannot leave the positions is no failure: the next start takes the next block", async (t) => {
+test("a stop that cannot store the positions is not a failure: the next start takes the next block", async (t) => {
   const store = openTestStore(t);
   await new TestSource(store.committer).writeEvent();
   openBeside(

@@ -32,7 +32,7 @@ test("D51: at the first start outside development a setup token makes the first 
   assert.ok(firstAdmin.state === "setupToken");
   const { token: setupToken } = firstAdmin;
 
-  await t.test("it is no word of the log, and the database holds its hash only", () => {
+  await t.test("it is not in the log, and the database contains its hash only", () => {
     assert.ok(isTokenOf("prs", setupToken));
     assert.ok(log.lines.some(({ level, message }) => level === "warn" && /no administrator yet/.test(message)));
     assert.ok(!JSON.stringify(log.lines).includes(setupToken.slice(4, 20)));
@@ -40,7 +40,7 @@ test("D51: at the first start outside development a setup token makes the first 
       assert.ok(!readFileSync(join(prism.dir, name)).includes(setupToken.slice(4, 20)), name);
   });
 
-  await t.test("another token, or none, makes nobody anything", async () => {
+  await t.test("another token, or none, creates no administrator", async () => {
     assert.equal(outcomeOf(await register(prism, { username: "eve", setupToken: "prs_nonsense" })), "403 FORBIDDEN");
     assert.equal(outcomeOf(await register(prism, { username: "eve" })), "403 REGISTRATION_CLOSED");
   });
@@ -70,7 +70,7 @@ test("D51: at the first start outside development a setup token makes the first 
   });
 });
 
-test("D51: a token that was shown is not shown again, goes on being good, and ends when somebody is Admin by other means", async (t) => {
+test("D51: a token that was shown is not shown again, remains valid, and expires when an Admin exists by other means", async (t) => {
   const prism = await startPrism(t, { settings: DEPLOYED });
   const { firstAdmin } = prism.app;
   assert.ok(firstAdmin.state === "setupToken");
@@ -82,7 +82,7 @@ test("D51: a token that was shown is not shown again, goes on being good, and en
   assert.equal(outcomeOf(late), "403 FORBIDDEN");
 });
 
-test("D51: the administrator that development made is none elsewhere, until it has a password", async (t) => {
+test("D51: the administrator of development mode is not one elsewhere, until it has a password", async (t) => {
   const dir = temporaryDir(t);
   await startAndStop({ dir, settings: { ...DEPLOYED, env: "development" } });
   const deployed = await startPrism(t, { dir, settings: DEPLOYED });

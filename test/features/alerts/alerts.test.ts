@@ -57,7 +57,7 @@ test("S1-09 S1-20 ten errors in quick succession tell owner and members once, in
   assert.deepEqual([alertsOf(world).length, server.mails.length], [2, 2]);
 });
 
-test("what happened in a silence is told once at its end, without another error, with all errors counted", async (t) => {
+test("errors during a cooldown are notified once at its end, without another error, with all of them counted", async (t) => {
   const world = await alertWorld(t);
   const { prism, clock } = world;
   await send(world, ...errors(10));
@@ -76,7 +76,7 @@ test("what happened in a silence is told once at its end, without another error,
   assert.equal(scalarOf(prism, waits), 0);
 });
 
-test("the end of a silence is told after a restart as well, and few errors in a silence are not", async (t) => {
+test("the end of a cooldown is notified after a restart as well, and few errors in a cooldown are not", async (t) => {
   const world = await alertWorld(t);
   const { prism, clock } = world;
   await send(world, ...errors(10));
@@ -94,7 +94,7 @@ test("the end of a silence is told after a restart as well, and few errors in a 
   assert.equal(alertsOf(world).length, 2);
 });
 
-test("a clock that was set back behind an alert makes no silence that lasts until it is there again", async (t) => {
+test("a clock that was set back after an alert does not extend its cooldown", async (t) => {
   const world = await alertWorld(t);
   await send(world, ...errors(10));
   await alert(world);
@@ -133,7 +133,7 @@ for (const { name, wait } of [
   { name: "does not keep the project silent for ever", wait: (clock: FakeClock) => clock.advance(5 * MINUTE) },
   { name: "does not keep it silent when the clock is set back", wait: (clock: FakeClock) => clock.set(-60 * MINUTE) },
 ])
-  test(`an alert whose job was called off ${name}`, async (t) => {
+  test(`an alert with its job cancelled ${name}`, async (t) => {
     const world = await alertWorld(t);
     const { prism, clock } = world;
     const { queueControl, jobControl } = prism.parts.core.jobs;
@@ -150,7 +150,7 @@ for (const { name, wait } of [
     assert.equal(alertsOf(world).length, 1);
   });
 
-test("a storm is one alert over restarts: what was counted before still counts, what was told is not told again", async (t) => {
+test("a storm is one alert over restarts: earlier counts are kept, and notified errors are not notified again", async (t) => {
   const world = await alertWorld(t);
   const { prism, clock } = world;
   await send(world, ...errors(6));
@@ -193,7 +193,7 @@ test("a project has a threshold of its own, and errors of another count for that
   assert.equal(alertsOf(world).length, 2);
 });
 
-test("a project may do without alert mails; the default project without members tells the administrators", async (t) => {
+test("a project may do without alert mails; the default project without members notifies the administrators", async (t) => {
   const world = await alertWorld(t);
   const { prism, projectId, server } = world;
   await join(world, "uma", "uma@example.com");
@@ -206,7 +206,7 @@ test("a project may do without alert mails; the default project without members 
   assert.deepEqual(toldBy(world, second), [prism.parts.core.access.devUserId]);
 });
 
-test("an address that is refused is given up at once, and keeps nobody else from having the mail", async (t) => {
+test("a refused address is given up at once, and others still get the mail", async (t) => {
   const refusing = {
     onRcptTo(
       { address }: { address: string },
@@ -230,7 +230,7 @@ test("an address that is refused is given up at once, and keeps nobody else from
   ]);
 });
 
-test("without a mail server an alert is told in the app alone", async (t) => {
+test("without a mail server an alert is notified in the app only", async (t) => {
   const world = await alertWorld(t, {}, null);
   const { prism } = world;
   await prism.patch(`/api/v1/projects/${world.projectId}`, { settings: { alertThreshold: 1 } });

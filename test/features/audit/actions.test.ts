@@ -160,7 +160,7 @@ test("the trail holds ids and counts, never a mail address, a name, a note or a 
     assert.ok(!trail.includes(`${secret}"`) && !trail.includes(`"${secret}`), secret);
 });
 
-test("S2-105 a delivery is recorded once for a notification, when it has reached everybody, with their number", async (t) => {
+test("S2-105 a delivery is recorded once per notification, when it has reached all recipients, with their number", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const listen = async (token: string): Promise<void> => {

@@ -128,7 +128,7 @@ test("the plain head of an earlier version is signed once, and a trail that it c
   assert.match(await auditCheck(prism.dir, key), /^FAIL audit\.head was not written by a server/);
 });
 
-test("serve --accept-audit records what was wrong in the trail and goes on from there", async (t) => {
+test("serve --accept-audit records the problems of the trail and continues from there", async (t) => {
   const cwd = temporaryDir(t);
   const data = join(cwd, "data");
   const serve = async (flags: readonly string[], until: RegExp): Promise<void> => {

@@ -139,7 +139,7 @@ test("joined pages give every row once, newest first, also while rows are added"
   assert.equal((await list("?limit=1000")).status, 200);
 });
 
-test("what is no filter is refused", async (t) => {
+test("an unknown filter is refused", async (t) => {
   for (const query of [
     "from=yesterday",
     "to=2026-01-01",

@@ -124,7 +124,7 @@ for (const { name, rows, removed } of [
   },
   { name: "the last row of all stays, however old", rows: [[4, 90]], removed: 3 },
   {
-    name: "a row with the time of a clock that was wrong shields those behind it, and none before it",
+    name: "a row with the time of a clock that was wrong protects the later ones, and no earlier ones",
     rows: [
       [2, 90],
       [1, -900],
@@ -165,7 +165,7 @@ test("a checkpoint and what it accounts for cannot part: refused, everything sta
   assert.equal((await verify()).ok, true);
 });
 
-test("who removes rows without a checkpoint is found out, also behind one that is good", async (t) => {
+test("rows removed without a checkpoint are detected, also after a valid one", async (t) => {
   for (const { name, sql, verdict } of [
     { name: "one more than the checkpoint names", sql: "delete from audit_log where seq = 6", verdict: "truncated" },
     { name: "up to the checkpoint", sql: "delete from audit_log where seq < 11", verdict: "truncated" },

@@ -42,7 +42,7 @@ test("an untouched trail is whole, and so is each part of it", async (t) => {
   assert.deepEqual(await verify(prism, `?to=${new Date(now - 3_600_000).toISOString()}`), { ok: true, checked: 0 });
 });
 
-test("one byte changed in the file is found, and the row it stands in is named", async (t) => {
+test("one byte changed in the file is found, and the row of it is named", async (t) => {
   const prism = await withTrail(t);
   const trail = rowsOf<{ seq: number; id: string; action: string }>(prism, "select * from audit_log order by seq");
   const victim = trail[3];
@@ -74,7 +74,7 @@ test("audit.head, outside the database, finds rows that were cut off together wi
   assert.deepEqual(await verify(prism), { ok: false, checked: rows - 2, truncated: true });
 });
 
-test("audit.head finds a chain that was written anew with the key", async (t) => {
+test("audit.head detects a chain that was rewritten with the key", async (t) => {
   const prism = await withTrail(t);
   await prism.restart();
   const file = join(prism.dir, "audit.head");

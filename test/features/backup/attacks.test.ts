@@ -69,7 +69,7 @@ test("12.13 an archive whose members are not exactly those of its manifest is re
       says: /bytes of/,
     },
     {
-      name: "one that hides behind a smaller one of the same whole size",
+      name: "one hidden by a smaller one of the same total size",
       crafted: {
         members: [{ ...db, content: Buffer.concat([db.content, evil]), listed: { bytes: db.content.length + 5 } }],
       },
@@ -100,7 +100,7 @@ test("12.13 an archive whose members are not exactly those of its manifest is re
       crafted: { members: [db], change: () => "" },
       says: /manifest is not JSON/,
     },
-    { name: "something behind its end", crafted: { members: [db], tail: Buffer.alloc(TAR_BLOCK) }, says: /bytes of/ },
+    { name: "data after its end", crafted: { members: [db], tail: Buffer.alloc(TAR_BLOCK) }, says: /bytes of/ },
   ];
   for (const { name, crafted, says } of cases)
     await t.test(name, async (sub) => {
@@ -147,7 +147,7 @@ test("an archive that is cut off anywhere, or has one bit flipped anywhere, is r
   }
 });
 
-test("an archive that nobody has signed whose key is known needs --trust-archive; the database in it stays under its own key", async (t) => {
+test("an archive without a signature by a known key needs --trust-archive; the database in it stays under its own key", async (t) => {
   const members = [{ name: "prism.db", content: await databaseBytes(t) }];
   const unsigned = craft(t, { members, change: (text) => JSON.stringify({ manifest: JSON.parse(text).manifest }) });
   const foreign = craft(t, { members, key: OTHER_KEY });

@@ -40,7 +40,7 @@ function whose(dir: string): string {
   return database;
 }
 
-test("interrupted at any step, a restore leaves the old data or, once finished by whoever comes next, the new; and the old is kept", async (t) => {
+test("interrupted at any step, a restore leaves the old data or, once finished by the next command, the new; and the old is kept", async (t) => {
   const archive = craft(t, {
     members: [
       { name: "prism.db", content: await databaseBytes(t) },

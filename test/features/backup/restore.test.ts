@@ -121,7 +121,7 @@ test("sessions, links and leases end; jobs that ran run again, and the lost atte
   assert.deepEqual(column(restored, "select outcome from job_attempts where jobId = 'first'"), ["lost"]);
 });
 
-test("every counter goes on a million behind what it had reached, in the old data or in the restored", async (t) => {
+test("every counter continues a million after its highest value, in the old data or in the restored", async (t) => {
   const prism = await filled(t);
   await prism.restart();
   const { file } = await backUp(t, prism);
@@ -150,7 +150,7 @@ test("every counter goes on a million behind what it had reached, in the old dat
   assert.equal(newest, again.offsets.events + 1, JSON.stringify(body.data));
 });
 
-test("queues that lead outside are paused, those of modules too, until somebody resumes them; the others go on", async (t) => {
+test("queues of outside deliveries are paused, those of modules too, until they are resumed; the others keep running", async (t) => {
   const prism = await filled(t);
   await prism.services.db.write(async (trx) => {
     const module = { version: "1", path: "/m", state: "active" as const, updatedAt: 1 };

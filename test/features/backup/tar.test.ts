@@ -62,7 +62,7 @@ test("an archive of such members is one that tar lists and unpacks", (t) => {
     assert.deepEqual(execFileSync("tar", ["-xOf", file, `member-${n}`]), content);
 });
 
-test("what is no plain file of such an archive is refused", async (t) => {
+test("an entry that is not a plain file of such an archive is refused", async (t) => {
   for (const [name, block] of [
     ["a hard link", changed((header) => header.write("1", 156))],
     ["a symbolic link", changed((header) => header.write("2", 156))],

@@ -4,7 +4,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { type BucketView, bucketWorld, check, MINUTE, made, PATH, settled, told } from "./support.ts";
 
-test("S2-59 S2-79 the job tells each crossing once and again each renotifyMs, and says when the balance is back", async (t) => {
+test("S2-59 S2-79 the job notifies each crossing once and again each renotifyMs, and reports a recovered balance", async (t) => {
   const { prism, clock } = await bucketWorld(t);
   const id = await made(prism, { renotifyMs: 10 * MINUTE });
   const set = async (currentBalance: string) => {
@@ -81,7 +81,7 @@ test("a balance that another program wrote into the table is found by the next c
   }
 });
 
-test("a rule hears of a crossing like of any event", async (t) => {
+test("a rule matches a crossing like any event", async (t) => {
   const { prism } = await bucketWorld(t);
   const rule = { name: "low", condition: "event.type == 'bucket.below_threshold' && dec(event.balance) < 50" };
   assert.equal((await prism.post("/api/v1/rules", { ...rule, targetUsers: ["me"] })).status, 201);
@@ -89,7 +89,7 @@ test("a rule hears of a crossing like of any event", async (t) => {
   await eventually("it is told", () => countOf(prism, "notifications") === 1);
 });
 
-test("what a crossing left behind is told after a restart, and once", async (t) => {
+test("a pending crossing is notified after a restart, once", async (t) => {
   const { prism } = await bucketWorld(t);
   await prism.parts.core.jobs.queueControl.pause("bucket-monitoring");
   const id = await made(prism, { currentBalance: "1" });

@@ -126,7 +126,7 @@ test("a delta that is sent again with its Idempotency-Key counts once, and the k
   assert.equal((await move(other)).body.error.code, "IDEMPOTENCY_KEY_REUSED");
 });
 
-test("what is no bucket is refused and leaves nothing behind", async (t) => {
+test("an invalid bucket is refused and leaves no rows", async (t) => {
   const { prism } = await bucketWorld(t);
   for (const refused of [
     { currency: "ZZZ" },

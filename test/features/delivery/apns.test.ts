@@ -259,7 +259,7 @@ test("an attempt that is given up ends with the reason of its signal", async (t)
   assert.equal((await sent)?.message, "the server stops");
 });
 
-test("S2-85: a key that is none of Apple's pauses the provider, and says what is wrong with it", async (t) => {
+test("S2-85: a key that Apple does not accept pauses the provider, and reports the problem", async (t) => {
   const world = new PushWorld(t);
   const device = await world.device("apns");
   const other = generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey.export({ type: "pkcs8", format: "pem" });
@@ -278,7 +278,7 @@ test("S2-85: a key that is none of Apple's pauses the provider, and says what is
   }
 });
 
-test("a check shows the key to Apple and tells nobody", async (t) => {
+test("a check sends the key to Apple and notifies no device", async (t) => {
   const { apns, client } = await given(t);
   await client.check();
   assert.deepEqual(

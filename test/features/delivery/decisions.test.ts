@@ -103,7 +103,7 @@ test("with delivery.pushAlways push goes out at once, connected or not", async (
   await world.until(await world.notify([ann.id], ["fcm"]), "delivered");
 });
 
-test("preferences: what somebody does not want by a channel is skipped, and stands in the list all the same", async (t) => {
+test("preferences: a channel that a user turned off is skipped, and the notification is in the list all the same", async (t) => {
   const { world, peer } = await open(t);
   const people = [
     { name: "off", prefs: { channels: { direct: ["in_app", "push"] } }, expected: ["skipped", "channel off"] },
@@ -265,7 +265,7 @@ test("GET /notifications/:id shows the caller's own deliveries", async (t) => {
   assert.deepEqual([others.status, others.body.deliveries], [200, []], "nobody sees another one's");
 });
 
-test("a notification goes out by the channels it was given, whoever made it", async (t) => {
+test("a notification is sent by its own channels, whatever its source", async (t) => {
   const { world, peer } = await open(t);
   const { prism } = world;
   const ann = await world.person("ann");

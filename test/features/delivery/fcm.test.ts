@@ -76,7 +76,7 @@ test("S2-67: messages are at most 4 KiB, cut with a mark where nothing is split"
   assert.equal(notification?.body, "b".repeat(1000));
 });
 
-test("one access token serves everybody until shortly before its end", async (t) => {
+test("one access token is used for all recipients until shortly before it expires", async (t) => {
   const { fcm, world, sender } = await given(t);
   const device = await world.device("fcm");
   const sendOne = (): Promise<unknown> => send(sender, world.attempt(device));
@@ -159,7 +159,7 @@ test("what FCM refuses is dead, later, permanent, or the provider's fault", asyn
     { name: "unavailable", fault: { status: 503, headers: { "retry-after": "7" } }, kind: RetryLater, ms: 7000 },
     { name: "an error of the server", fault: { status: 500 }, kind: Error, says: /500/ },
     { name: "a redirect", fault: { status: 302, headers: { location: "/" } }, kind: Error, says: /302/ },
-    { name: "an answer that is none of FCM's", fault: { status: 502 }, kind: Error, says: /502/ },
+    { name: "a response that is not from FCM", fault: { status: 502 }, kind: Error, says: /502/ },
     {
       name: "a success without a message name",
       fault: { status: 200, json: {} },
@@ -260,7 +260,7 @@ test("S2-85: a file that holds no service account pauses the provider, and says 
   }
 });
 
-test("a check shows the key to FCM and tells nobody", async (t) => {
+test("a check sends the key to FCM and notifies no device", async (t) => {
   const { fcm, client } = await given(t);
   await client.check();
   assert.deepEqual(

@@ -51,7 +51,7 @@ test("who is refused by the global limit loses no token of his own", () => {
   assert.equal(of.take("ann"), 0);
 });
 
-test("a clock that is set back a day makes nobody wait for a day", () => {
+test("a clock that is set back a day delays nothing by a day", () => {
   const { clock, limits: of } = limits();
   take(100, of);
   clock.set(-86_400_000);

@@ -75,7 +75,7 @@ test("RFC 8314: neither mail nor password goes without TLS to a server that is n
   assert.deepEqual([server.logins, server.mails[0]?.isSecure], [["prism:right"], false]);
 });
 
-test("RFC 8314: a certificate that nobody vouches for is refused, but on this machine, where it protects nothing", async (t) => {
+test("RFC 8314: an untrusted certificate is refused, except on this machine, where it protects nothing", async (t) => {
   const { cert, key } = makeCertificate();
   const secured = await MailServer.start(t, { authOptional: false, disabledCommands: [], cert, key });
   const login = { user: "prism", pass: "right" };

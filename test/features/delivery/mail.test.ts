@@ -11,7 +11,7 @@ import { mailPeer } from "./support/mail-peer.ts";
 const DIRECT = { kind: "direct", priority: 100 } as const;
 const UTC = { timezone: "UTC" } as const;
 
-test("every value of a mail is escaped in its HTML, and stands as it is in its text", () => {
+test("every value of a mail is escaped in its HTML, and unchanged in its text", () => {
   const action = JSON.stringify({ url: `https://x.example/?a=1&b="2"`, label: "<i>Look</i>" });
   const {
     subject,

@@ -61,7 +61,7 @@ test("S2-35 what comes too fast waits for its turn, and beyond five minutes beco
   assert.equal(peer.accepted.filter((raw) => /^subject: 3 notifications/im.test(raw)).length, 1);
 });
 
-test("what comes too fast while the job that makes one of many is at work is told, too", async (t) => {
+test("notifications beyond the limit while the merging job runs are sent, too", async (t) => {
   const { world, peer } = await open(t);
   const { database: db } = world.prism.parts.base;
   const { jobs } = world.prism.parts.core.jobs;

@@ -43,7 +43,7 @@ test("S2-114: events that come together go in batches of at most ten, each recip
   assert.deepEqual(channels.sort(), people.map((each) => `private-user-${each}`).sort());
 });
 
-test("a notification that Pusher would not take is told as the place to fetch it from", async (t) => {
+test("a notification that is too large for Pusher is sent as the URL to fetch it from", async (t) => {
   const peer = await pusherPeer(t);
   const world = await DeliveryWorld.open(t, { settings: peer.settings });
   const { id: ann } = await world.person("ann");
@@ -82,7 +82,7 @@ function clientOf({ prism }: DeliveryWorld): PusherClient {
   return new PusherClient({ config, app: { appId, key, secret }, hosts: new OutsideHosts(outsideRulesOf(config)) });
 }
 
-test("the app can be reached without telling anybody, which is what doctor does", async (t) => {
+test("the app can be checked without notifying a client, as doctor does", async (t) => {
   const peer = await pusherPeer(t);
   const world = await DeliveryWorld.open(t, { settings: peer.settings });
   await clientOf(world).check();

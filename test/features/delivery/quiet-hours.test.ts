@@ -9,7 +9,7 @@ const NIGHT = { from: "22:00", to: "07:00" };
 
 for (const row of [
   { name: "in the evening they end the next morning", at: "2026-01-10T21:00:00Z", until: "2026-01-11T06:00:00.000Z" },
-  { name: "behind midnight they end the same morning", at: "2026-01-11T01:30:00Z", until: "2026-01-11T06:00:00.000Z" },
+  { name: "after midnight they end the same morning", at: "2026-01-11T01:30:00Z", until: "2026-01-11T06:00:00.000Z" },
   { name: "their first moment is quiet", at: "2026-07-10T20:00:00Z", until: "2026-07-11T05:00:00.000Z" },
   { name: "a moment before is not", at: "2026-07-10T19:59:59.999Z", until: null },
   { name: "their end is not", at: "2026-07-10T05:00:00Z", until: null },
@@ -54,7 +54,7 @@ for (const row of [
     until: "2026-01-10T13:00:00.000Z",
   },
   {
-    name: "from a time to itself is no time",
+    name: "from a time to itself is empty",
     at: "2026-01-10T11:00:00Z",
     hours: { from: "12:00", to: "12:00" },
     until: null,

@@ -99,7 +99,7 @@ test("12.6 a URL is let out by its scheme, its port and every address of its hos
     await t.test(name, async () => assert.match(await outcomeOf(url, rules, resolve), says));
 });
 
-test("a name that cannot be resolved is told apart from one that is refused", async () => {
+test("a name that cannot be resolved has another error than one that is refused", async () => {
   const fails: Resolver = async () => {
     throw new Error("EAI_AGAIN");
   };
@@ -113,7 +113,7 @@ test("a name that cannot be resolved is told apart from one that is refused", as
   );
 });
 
-test("12.6 a name that leads elsewhere a moment later is connected to where it was checked, and asked anew next time", async (t) => {
+test("12.6 a name that resolves differently a moment later is connected at the checked address, and resolved again next time", async (t) => {
   const peer = await WebPeer.start(t);
   const answers = ["127.0.0.1", "10.0.0.1"];
   let asked = 0;
@@ -140,7 +140,7 @@ test("where none of several addresses answers, the error says what the first did
   await assert.rejects(post(fetch, `http://nobody.invalid:${port}/`), /ECONNREFUSED 127\.9\.9\.8/);
 });
 
-test("https needs a certificate for the name in the URL, from somebody who is trusted", async (t) => {
+test("https needs a certificate for the name in the URL, from a trusted authority", async (t) => {
   const certificate = makeCertificate();
   const peer = await WebPeer.start(t, certificate);
   const trusting = fetching({ ca: certificate.cert });
@@ -194,7 +194,7 @@ test("time is bounded: a silent host is given up, and a body that does not come 
   await assert.rejects(post(unresolved, "https://a.example/"), RequestTimeout);
 });
 
-test("a request ends with the signal of whoever asked for it, and with the connection", async (t: TestContext) => {
+test("a request ends with the caller's signal, and with the connection", async (t: TestContext) => {
   const peer = await WebPeer.start(t);
   const reason = new Error("the server is stopping");
   const asked = new AbortController();

@@ -76,7 +76,7 @@ test("one click in a mail program ends mails of the kind; preferences show it an
   await world.until(await world.notify([ann.id], ["email"]), "delivered");
 });
 
-test("what is no click changes nothing: GET, HEAD, other bodies, and links that this server did not sign", async (t) => {
+test("a request that is not a click changes nothing: GET, HEAD, other bodies, and links that this server did not sign", async (t) => {
   const opened = await open(t);
   const link = await linkOf(opened);
   const page = await fetch(link);

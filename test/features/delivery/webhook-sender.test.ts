@@ -152,7 +152,7 @@ const disabledRows = (world: WebhookWorld) =>
     .where("action", "=", "webhook.disable")
     .execute();
 
-test("410 disables a webhook in the transaction that notes it, once, and somebody is told", async (t) => {
+test("410 disables a webhook in the transaction that notes it, once, and its owner is notified", async (t) => {
   const { peer, world, hook, send } = await umasWorld(t);
   peer.answer = status(410);
   assert.ok((await thrownBy(send())) instanceof TargetGone);
@@ -197,7 +197,7 @@ test("a webhook that was deleted meanwhile is gone, and one whose secret no key 
   assert.equal(peer.received.length, 0);
 });
 
-test("12.8 a rotation of the encryption key seals both secrets of a webhook anew", async (t) => {
+test("12.8 a rotation of the encryption key encrypts both secrets of a webhook again", async (t) => {
   const { peer, world, hook, send } = await umasWorld(t);
   const key = Buffer.alloc(32, 9);
   const { database } = world.store;

@@ -38,7 +38,7 @@ test("the signature is the one of the Standard Webhooks specification's own exam
   );
 });
 
-test("a secret is whsec_ and 32 bytes in base64, of which the key is made; sealed it tells nothing, and opens in its own row only", () => {
+test("a secret is whsec_ and 32 bytes in base64, of which the key is made; encrypted it reveals nothing, and decrypts in its own row only", () => {
   const { text, sealed } = newSecret(BOX, "a");
   assert.match(text, /^whsec_[A-Za-z0-9+/]{43}=$/);
   const key = Buffer.from(text.slice("whsec_".length), "base64");

@@ -71,7 +71,7 @@ const digests = (prism: TestPrism) =>
     "select id, title, message from notifications where kind = 'digest' order by id",
   );
 
-test("S1-10 each morning by the project's clock its people are told what happened, once, and what they have not read", async (t) => {
+test("S1-10 each morning in the project's time zone its members get a summary, once, and their unread notifications", async (t) => {
   const world = await digestWorld(t);
   const { prism, clock, server, id: projectId, apiKey } = world;
   const uma = await join(world, "uma", "uma@example.com");
@@ -163,7 +163,7 @@ test("projects that say nothing have a digest on days with events, where mail is
   assert.equal(digests(prism).length, 1, "what is unread is no reason for another");
 });
 
-test("without a mail server there is no digest by default, and digest.enabled brings it into the app", async (t) => {
+test("without a mail server there is no digest by default, and digest.enabled sends it in the app", async (t) => {
   const clock = new FakeClock(Date.parse("2026-06-01T05:00:00Z"));
   const silent = await startPrism(t, { clock });
   assert.equal(countOf(silent, "schedules"), 0);
@@ -186,7 +186,7 @@ test("the digest of a project that was deleted ends with its next run", async (t
   assert.deepEqual([countOf(prism, "schedules"), digests(prism).length], [0, 0]);
 });
 
-test("a server whose digest.cron nobody can read does not start, and says why", async (t) => {
+test("a server with an invalid digest.cron does not start, and reports why", async (t) => {
   const cwd = mkdtempSync(joinPath(tmpdir(), "prism-test-"));
   t.after(() => rmSync(cwd, { recursive: true, force: true }));
   const { status, stderr } = await runCli(["serve", "--port", "0"], { cwd, env: { PRISM_DIGEST_CRON: "at eight" } });

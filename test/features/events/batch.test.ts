@@ -82,13 +82,13 @@ test("a batch in gzip is read as one in plain text", async (t) => {
   assert.deepEqual([reply.status, reply.body.accepted], [202, 50]);
 });
 
-test("?results= says which results are wanted; of long NDJSON only errors are told unless asked for", async (t) => {
+test("?results= says which results are wanted; of long NDJSON only errors are returned by default", async (t) => {
   const prism = await startPrism(t);
   const lines = (count: number) => `${'{"type":"a"}\n'.repeat(count - 1)}{"type":""}`;
   const array = [{ type: "a" }, { type: "" }];
   for (const row of [
-    { name: "an array tells all", body: array, headers: {}, query: "", told: 2 },
-    { name: "an array tells errors when asked to", body: array, headers: {}, query: "?results=errors", told: 1 },
+    { name: "an array returns all", body: array, headers: {}, query: "", told: 2 },
+    { name: "an array returns errors on request", body: array, headers: {}, query: "?results=errors", told: 1 },
     { name: "1000 lines tell all", body: lines(1000), headers: NDJSON, query: "", told: 1000 },
     { name: "1001 lines tell errors", body: lines(1001), headers: NDJSON, query: "", told: 1 },
     {
@@ -132,7 +132,7 @@ test("a batch of one accepted item or one duplicate is accepted", async (t) => {
   assert.deepEqual([again.status, again.body.duplicates, again.body.firstSeq], [202, 1, null]);
 });
 
-test("a body that is no batch is refused and nothing of it is stored", async (t) => {
+test("a body that is not a batch is refused and nothing of it is stored", async (t) => {
   const prism = await startPrism(t, { settings: { "ingest.maxBatch": "3" } });
   for (const { name, body, headers = {}, status, code } of [
     { name: "an empty array", body: "[]", status: 400, code: "VALIDATION_FAILED" },
@@ -141,7 +141,7 @@ test("a body that is no batch is refused and nothing of it is stored", async (t)
     { name: "a comma before the end", body: '[{"type":"a"},]', status: 400, code: "MALFORMED_JSON" },
     { name: "a missing comma", body: '[{"type":"a"} {"type":"b"}]', status: 400, code: "MALFORMED_JSON" },
     { name: "a lone comma", body: "[,]", status: 400, code: "MALFORMED_JSON" },
-    { name: "something behind the array", body: '[{"type":"a"}] x', status: 400, code: "MALFORMED_JSON" },
+    { name: "data after the array", body: '[{"type":"a"}] x', status: 400, code: "MALFORMED_JSON" },
     { name: "an element that is not JSON", body: '[{"type":"a"},{"type":}]', status: 400, code: "MALFORMED_JSON" },
     { name: "brackets that do not match", body: '[{"type":"a"]}', status: 400, code: "MALFORMED_JSON" },
     { name: "nesting of 33 levels", body: `[${nested(33)}]`, status: 400, code: "MALFORMED_JSON" },

@@ -100,7 +100,7 @@ test("one that works slowly gets one batch at a time, and has a lag meanwhile", 
   assert.deepEqual(seen, ["a", ...Array.from({ length: 450 }, (_, n) => `t${n}`)]);
 });
 
-test("an ended reader finishes its batch, and another of its name begins behind that", async (t) => {
+test("a stopped reader finishes its batch, and another of its name starts after it", async (t) => {
   const prism = await startPrism(t);
   const { consumers } = prism.parts.services.modules;
   const entered = deferred<void>();

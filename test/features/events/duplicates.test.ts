@@ -47,7 +47,7 @@ test("an id in capitals names the same event", async (t) => {
   assert.deepEqual([body.status, body.id], ["duplicate", id]);
 });
 
-test("an event that stands earlier in the same request is a duplicate of it", async (t) => {
+test("an event that is earlier in the same request makes the second a duplicate", async (t) => {
   const prism = await startPrism(t);
   const id = uuidv7();
   const { body } = await prism.post<Batch>("/api/v1/events", [

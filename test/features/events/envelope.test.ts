@@ -59,7 +59,7 @@ const ROWS: readonly { name: string; event: Record<string, unknown>; path?: stri
   { name: "refuses a time in milliseconds", event: { type: "a", occurredAt: 1_772_000_000_000 }, path: "occurredAt" },
   { name: "takes an id that is a UUID", event: { type: "a", id: UUID } },
   { name: "takes a UUID in capitals", event: { type: "a", id: "0198C0DE-0000-7000-8000-00000000ABCE" } },
-  { name: "refuses an id that is no UUID", event: { type: "a", id: "order-1" }, path: "id" },
+  { name: "refuses an id that is not a UUID", event: { type: "a", id: "order-1" }, path: "id" },
   { name: "refuses a UUID without dashes", event: { type: "a", id: UUID.replaceAll("-", "") }, path: "id" },
   { name: "refuses an id that is null", event: { type: "a", id: null }, path: "id" },
   { name: "takes a dedupe key of 256 code points", event: { type: "a", dedupeKey: "é".repeat(256) } },

@@ -84,7 +84,7 @@ test("an export is sent in gzip to who accepts it", async (t) => {
   assert.equal(lines.length, 1500);
 });
 
-test("a client that leaves in the middle of an export ends it; the server goes on", async (t) => {
+test("a client that disconnects during an export ends it; the server keeps running", async (t) => {
   const prism = await startPrism(t);
   const text = "x".repeat(5000);
   for (let n = 0; n < 4; n++)

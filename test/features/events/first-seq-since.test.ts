@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { firstSeqSince } from "../../../src/features/events/queries.ts";
 import { startPrism } from "../../helpers/prism.ts";
 
-test("the first offset since an instant is found over gaps, between equal times, before the first event and behind the last", async (t) => {
+test("the first offset since an instant is found over gaps, between equal times, before the first event and after the last", async (t) => {
   const prism = await startPrism(t);
   const { db } = prism.services;
   const { projects } = prism.parts.core.access;

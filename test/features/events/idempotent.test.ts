@@ -45,7 +45,7 @@ test("a batch of several slices is answered again with its counts", async (t) =>
   assert.equal(countOf(prism, "events"), 2400);
 });
 
-test("a batch that was cut short goes on behind the slices that are stored", async (t) => {
+test("an interrupted batch continues after the slices that are stored", async (t) => {
   const dir = mkdtempSync(join(tmpdir(), "prism-test-"));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   const events = Array.from({ length: 2500 }, (_, i) => ({ type: "a", payload: { i, text: "x".repeat(1000) } }));

@@ -103,7 +103,7 @@ test("each filter leaves what it says", async (t) => {
     { name: "one level", query: "?level=error", seqs: [2] },
     { name: "several levels", query: "?level=error,fatal", seqs: [4, 2] },
     { name: "a source", query: "?source=web", seqs: [2, 1] },
-    { name: "everything behind a number", query: "?afterSeq=3", seqs: [5, 4] },
+    { name: "everything after a number", query: "?afterSeq=3", seqs: [5, 4] },
     { name: "processed ones", query: "?processed=true", seqs: [5, 4, 3, 2, 1] },
     { name: "unprocessed ones", query: "?processed=false", seqs: [] },
     {
@@ -208,7 +208,7 @@ test("who may read events", async (t) => {
   const mine = await prism.post<{ id: string }>("/api/v1/events", { type: "a" }, { apiKey: shop.apiKey });
   const detail = `/api/v1/events/${mine.body.id}`;
   for (const { name, caller, query = "", status, code, found } of [
-    { name: "nobody unknown", caller: { token: null }, status: 401, code: "UNAUTHENTICATED", found: 401 },
+    { name: "refuses unknown callers", caller: { token: null }, status: 401, code: "UNAUTHENTICATED", found: 401 },
     {
       name: "no key without events:read",
       caller: { apiKey: writer.body.key },
@@ -234,7 +234,7 @@ test("who may read events", async (t) => {
       found: 200,
     },
     {
-      name: "no holder of events:read who is no member",
+      name: "refuses a holder of events:read who is not a member",
       caller: { token: viewer.token },
       query: `?projectId=${shop.id}`,
       status: 404,
@@ -251,7 +251,7 @@ test("who may read events", async (t) => {
   }
 });
 
-test("GET /events/:id tells what became of the event", async (t) => {
+test("GET /events/:id returns the outcome of the event", async (t) => {
   const prism = await startPrism(t);
   await prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'a'", targetUsers: ["me"] });
   await prism.post("/api/v1/rules", { name: "q", condition: "event.type == 'a'", targetUsers: ["me"] });

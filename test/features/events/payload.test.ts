@@ -18,7 +18,7 @@ const KEPT: readonly { name: string; sent: string; stored: string }[] = [
     stored: '{"a b":[1,2],"s":" x \\" y "}',
   },
   {
-    name: "the order of members, and one that stands twice",
+    name: "the order of members, and a repeated one",
     sent: '{"payload":{"z":1,"a":2,"z":3},"type":"a"}',
     stored: '{"z":1,"a":2,"z":3}',
   },
@@ -47,7 +47,7 @@ const KEPT: readonly { name: string; sent: string; stored: string }[] = [
     sent: '{"type":"a","payload":{"n":1},"p\\u0061yload":{"n":2.50}}',
     stored: '{"n":2.50}',
   },
-  { name: "an empty object where there is none", sent: '{"type":"a"}', stored: "{}" },
+  { name: "an empty object by default", sent: '{"type":"a"}', stored: "{}" },
 ];
 
 const FOLDED: readonly { name: string; sent: string; stored: string }[] = [
@@ -57,7 +57,7 @@ const FOLDED: readonly { name: string; sent: string; stored: string }[] = [
     stored: '{"amount":1500.10}',
   },
   {
-    name: "it stands behind the payload's own",
+    name: "it is after the payload's own",
     sent: '{"amount":2,"type":"a","payload":{ "z": 1 }}',
     stored: '{"z":1,"amount":2}',
   },

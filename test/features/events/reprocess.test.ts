@@ -17,7 +17,7 @@ async function reprocess(prism: TestPrism, id: string): Promise<void> {
 const stats = (prism: TestPrism, ruleId: string) =>
   rowsOf(prism, "select matched, fired, noRecipients from rule_stats where ruleId = ?", ruleId)[0];
 
-test("reprocessing asks the rules of today; a rule that has told somebody of the event is left out", async (t) => {
+test("reprocessing asks the rules of today; a rule that has already notified about the event is skipped", async (t) => {
   const prism = await startPrism(t);
   const rule = { condition: "event.type == 'a'", targetUsers: ["me"] };
   const old = await prism.post<{ id: string }>("/api/v1/rules", { ...rule, name: "old" });
@@ -39,7 +39,7 @@ test("reprocessing asks the rules of today; a rule that has told somebody of the
     assert.deepEqual(stats(prism, each.id), { matched: 1, fired: 1, noRecipients: 0 });
 });
 
-test("a rule that had nobody to tell decides anew, and its row is replaced", async (t) => {
+test("a rule that had no recipients decides again, and its row is replaced", async (t) => {
   const prism = await startPrism(t);
   const rule = await prism.post<{ id: string }>("/api/v1/rules", {
     name: "r",
@@ -68,7 +68,7 @@ test("only who manages jobs may reprocess, and only an event that exists; it is 
   for (const { name, at, caller, status } of [
     { name: "without jobs:manage", at: path, caller: { token: manager.token }, status: 403 },
     { name: "an event that does not exist", at: missing, caller: {}, status: 404 },
-    { name: "an id that is none", at: "/api/v1/events/x/reprocess", caller: {}, status: 404 },
+    { name: "an invalid id", at: "/api/v1/events/x/reprocess", caller: {}, status: 404 },
     { name: "an operator", at: path, caller: { token: operator.token }, status: 202 },
   ])
     await t.test(name, async () => assert.equal((await prism.post(at, { rulesOnly: true }, caller)).status, status));
@@ -79,7 +79,7 @@ test("only who manages jobs may reprocess, and only an event that exists; it is 
   assert.deepEqual(audited, [{ userId: operator.id, resourceId: body.id }]);
 });
 
-test("while a job waits to reprocess an event, it stands for whoever asks again; then there is a new one", async (t) => {
+test("while a job waits to reprocess an event, further requests get the same job; afterwards there is a new one", async (t) => {
   const prism = await startPrism(t);
   const { body } = await prism.post<{ id: string }>("/api/v1/events", { type: "a" });
   const other = await prism.post<{ id: string }>("/api/v1/events", { type: "a" });

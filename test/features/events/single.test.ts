@@ -126,7 +126,7 @@ test("who may take events in", async (t) => {
   const editor = await makeUser(prism, "eda", []);
   await prism.post(`/api/v1/projects/${shop.id}/members`, { userId: editor.id, role: "editor" });
   for (const { name, caller, projectId, status, code } of [
-    { name: "nobody unknown", caller: { token: null }, status: 401, code: "UNAUTHENTICATED" },
+    { name: "refuses unknown callers", caller: { token: null }, status: 401, code: "UNAUTHENTICATED" },
     { name: "no key that is not one", caller: { apiKey: "prk_x" }, status: 401, code: "INVALID_API_KEY" },
     { name: "no key without events:write", caller: { apiKey: reader.body.key }, status: 403, code: "SCOPE_MISSING" },
     { name: "a key, into its project", caller: { apiKey: shop.apiKey }, projectId: shop.id, status: 202 },
@@ -138,9 +138,14 @@ test("who may take events in", async (t) => {
       code: "PROJECT_NOT_FOUND",
     },
     { name: "a holder of events:write, into default", caller: { token: user.token }, status: 202 },
-    { name: "nobody without events:write", caller: { token: viewer.token }, status: 403, code: "UNAUTHORIZED_ROLE" },
     {
-      name: "nobody into a project that is not theirs",
+      name: "refuses callers without events:write",
+      caller: { token: viewer.token },
+      status: 403,
+      code: "UNAUTHORIZED_ROLE",
+    },
+    {
+      name: "refuses other projects' callers",
       caller: { token: user.token },
       projectId: shop.id,
       status: 404,

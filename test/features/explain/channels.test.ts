@@ -55,7 +55,7 @@ async function open(t: TestContext, settings: Record<string, string> = {}) {
   return { world, peer, fcm, tell, phone, says };
 }
 
-test("explain says of each channel why it did not tell somebody, as the delivery itself came to know", async (t) => {
+test("explain returns for each channel why it was not delivered, as the delivery recorded it", async (t) => {
   const { world, peer, fcm, tell, phone, says } = await open(t);
 
   await t.test("quiet hours, of a rule's notification and of one that was sent directly", async () => {
@@ -115,7 +115,7 @@ test("explain says of each channel why it did not tell somebody, as the delivery
   });
 });
 
-test("explain says of a message that came too fast that it waits, and then what stands for it", async (t) => {
+test("explain reports that a rate limited message waits, and then its aggregate", async (t) => {
   const { world, says } = await open(t, { "delivery.perUser": "1", "delivery.perUserBurst": "1" });
   const ann = await world.person("ann");
   const ids: string[] = [];

@@ -17,7 +17,7 @@ async function made(reply: Promise<{ status: number; text: string; body: { id: s
   return body.id;
 }
 
-test("explain says why a user was not told", async (t) => {
+test("explain returns why a user was not notified", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const shop = await makeProject(prism);
@@ -65,7 +65,7 @@ test("explain says why a user was not told", async (t) => {
       assert.match(rules[0]?.user?.reason ?? "", reason);
     });
 
-  await t.test("the answer is about the rule that could have told the user", async () => {
+  await t.test("the answer is about the rule that could have notified the user", async () => {
     await made(
       prism.post("/api/v1/rules", { name: "mine", condition: "event.amount > 9", targetUsers: ["me"], priority: 9 }),
     );
@@ -74,7 +74,7 @@ test("explain says why a user was not told", async (t) => {
     assert.equal(answer, "told was not told (audit: the condition was false: event.amount was 6).");
   });
 
-  await t.test("of several rules that could have told the user no single one is the reason", async () => {
+  await t.test("of several rules that could have notified the user no single one is the reason", async () => {
     const condition = "event.amount == 7 or event.amount == 8";
     await made(prism.post("/api/v1/rules", { name: "two", condition, targetUsers: ["told"], projectId: shop.id }));
     const id = await made(prism.post("/events", { type: "a", projectId: shop.id, payload: { amount: 6 } }));
@@ -83,7 +83,7 @@ test("explain says why a user was not told", async (t) => {
     assert.ok(user?.reasons.includes("two: the condition was false: event.amount was 6"), user?.reasons.join());
   });
 
-  await t.test("a channel that reached nobody says why", async () => {
+  await t.test("a channel without a delivery gives the reason", async () => {
     const { user } = await explain(prism, `event/${high}?userId=told`);
     assert.ok(user?.reasons.includes("audit: fcm: the user has no such device"), user?.reasons.join());
   });

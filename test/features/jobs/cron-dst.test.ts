@@ -160,12 +160,12 @@ for (const [zone, day, pattern, times] of FIXED_HOURS) {
 }
 
 for (const [zone, after, pattern, times] of EVERY_HOUR) {
-  test(`8.5 ${pattern} behind ${after} in ${zone}`, () => {
+  test(`8.5 ${pattern} after ${after} in ${zone}`, () => {
     assert.deepEqual(firstTimes(pattern, zone, after, times.length), times);
   });
 }
 
-test("8.5 a time that was moved behind a gap is its own again the next day", () => {
+test("8.5 a time that was moved after a gap is the usual one the next day", () => {
   assert.deepEqual(firstTimes("30 2 * * *", NEW_YORK, "2026-03-07T12:00:00Z", 3), [
     "03-08T07:00Z moved 03:00",
     "03-09T06:30Z",
@@ -173,7 +173,7 @@ test("8.5 a time that was moved behind a gap is its own again the next day", () 
   ]);
 });
 
-test("8.5 whoever looks from within the second pass of an overlap gets the rest of it", () => {
+test("8.5 a search from within the second pass of an overlap returns the rest of it", () => {
   const after = "2026-11-01T06:20:00Z";
   assert.deepEqual(firstTimes("15,45 1 * * *", NEW_YORK, after, 2), ["11-01T06:45Z repeated", "11-02T06:15Z"]);
   assert.deepEqual(firstTimes("30 1 * * *", NEW_YORK, after, 1), ["11-02T06:30Z"]);

@@ -14,7 +14,7 @@ import { queueSettings, TestRunner } from "./support/test-runner.ts";
 const HOUR = 3_600_000;
 const OVERLOADED = { code: "OVERLOADED" };
 
-test("a queue holds so many waiting jobs, then whoever makes one is told OVERLOADED; other queues go on", async (t) => {
+test("a full queue refuses new jobs with OVERLOADED; other queues accept them", async (t) => {
   const helper = new TestRunner(t, { writer: "main", maxWaiting: 3 });
   helper.recordRuns();
   helper.runner.start();

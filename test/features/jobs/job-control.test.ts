@@ -78,13 +78,13 @@ for (const [action, ends] of Object.entries(TABLE) as [Action, (typeof TABLE)[Ac
       });
   });
 
-test("a job that nobody made is not found, whatever is done to it", async (t) => {
+test("an unknown job is not found, for every operation", async (t) => {
   const { control } = new TestRunner(t);
   for (const act of [control.cancel, control.retry, control.promote, control.delete])
     for (const id of [NO_JOB, "x", ""]) await assert.rejects(act.call(control, id), { code: "JOB_NOT_FOUND" });
 });
 
-test("a retried job has all attempts again, and its history is kept and goes on", async (t) => {
+test("a retried job has all attempts again, and its history is kept and continued", async (t) => {
   steadyJitter(t);
   const helper = new TestRunner(t, { maxAttempts: 2 });
   let failures = 0;
@@ -125,7 +125,7 @@ test("S4-20 a message's job is dead in messages-dead-letter, and a retry begins 
   assert.deepEqual([helper.row(id).queue, helper.stateOf(id), helper.row(id).attempts], ["messages", "ready", 0]);
 });
 
-test("a job whose dedupe key an unfinished job holds is not retried: that one does the work", async (t) => {
+test("a job is not retried if an unfinished job has its dedupe key", async (t) => {
   const helper = new TestRunner(t);
   const job = { dedupeKey: "k", runAt: helper.clock.now() + HOUR_MS };
   const first = await helper.add(1, job);
@@ -184,7 +184,7 @@ test("in a transaction of the caller's the job is cancelled with what else is do
   assert.equal(helper.stateOf(id), "cancelled");
 });
 
-test("a feature hears in the same transaction what an operator does to jobs of its kind, and can refuse", async (t) => {
+test("a feature is notified in the same transaction of operators' changes to its jobs, and can refuse them", async (t) => {
   const helper = new TestRunner(t);
   const heard: MovedJob[] = [];
   let refuses = false;
@@ -215,7 +215,7 @@ test("a feature hears in the same transaction what an operator does to jobs of i
   assert.deepEqual(heard, moved);
 });
 
-test("a feature hears which of its jobs died or moved on because their last attempt was lost in a crash", async (t) => {
+test("a feature is notified which of its jobs died or moved on because a crash lost their last attempt", async (t) => {
   const store = openTestStore(t);
   const gone = new TestRunner(t, { store });
   gone.runner.handle("test", () => new Promise(() => undefined));
@@ -239,7 +239,7 @@ test("a feature hears which of its jobs died or moved on because their last atte
   assert.deepEqual([next.row(moved).queue, next.stateOf(again)], ["messages-retry", "ready"]);
 });
 
-test("a worker that comes back after its job was given to somebody else changes nothing", async (t) => {
+test("a worker that returns after its job was requeued to another changes nothing", async (t) => {
   const store = openTestStore(t);
   const stale = new TestRunner(t, { store, maxAttempts: 1 });
   let release = (): void => undefined;

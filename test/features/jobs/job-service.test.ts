@@ -32,7 +32,7 @@ test("a job is made in the transaction of what causes it, or not at all", async 
   assert.deepEqual(settings(helper), ["test.effect"]);
 });
 
-test("while an unfinished job of the queue holds the dedupe key, it stands for the next; a finished one does not", async (t) => {
+test("while an unfinished job of the queue holds the dedupe key, it replaces the next; a finished one does not", async (t) => {
   const helper = new TestRunner(t);
   const gate = deferred<void>();
   helper.runner.handle("test", () => gate.promise);

@@ -117,7 +117,7 @@ test("a list leaves long payloads and results out and says how long payloads are
   assert.deepEqual((await jobOf(prism, id)).payload, payload);
 });
 
-test("among very many finished jobs a page looks at some of them at a time, and the next page goes on", async (t) => {
+test("among very many finished jobs a page scans some of them at a time, and the next page continues", async (t) => {
   const dir = temporaryDir(t);
   const file = join(dir, "prism.db");
   migrateFile(file);

@@ -78,7 +78,7 @@ test("the queue of a module that is not loaded can be paused, and stays so when 
   await eventually("it has run", () => helper.stateOf(id) === "succeeded");
 });
 
-test("all dead jobs of a queue are tried anew, once each, in slices that are audited", async (t) => {
+test("all dead jobs of a queue are retried, once each, in slices that are audited", async (t) => {
   const helper = new TestRunner(t, { concurrency: 8 });
   let isBroken = true;
   helper.runner.handle("test", async () => {

@@ -50,7 +50,7 @@ test("how many jobs of a queue run at a time and how often they are tried is set
   assert.deepEqual([concurrency, maxAttempts], [3, 7]);
 });
 
-test("what is no queue is not found", async (t) => {
+test("an unknown queue is not found", async (t) => {
   const prism = await startPrism(t);
   for (const name of ["nothing", "Digest", "digest-queue-queue", "module:weather", "module:", "%20", "..%2Fjobs"])
     for (const [method, action] of [

@@ -63,7 +63,7 @@ testBothWriters("S1-04: a job that is due runs once, and its result is kept", as
   );
 });
 
-test("a handler runs as a job, under the correlation id of whoever made it", async (t) => {
+test("a handler runs as a job, under the correlation id of its creator", async (t) => {
   const prism = new TestRunner(t);
   const callers: unknown[] = [];
   prism.runner.handle("test", async () => {

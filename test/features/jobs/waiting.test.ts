@@ -127,7 +127,7 @@ test("a clock that is set back does not make what was due wait again", async (t)
   await until("all have run", () => runs.length === 3);
 });
 
-test("a job whose time passed while nobody ran runs at the start", async (t) => {
+test("a job that became due while no server ran runs at the start", async (t) => {
   const { helper, runs } = waitingRunner(t);
   const id = await helper.add("past", { runAt: helper.clock.now() + 1000 });
   helper.clock.advance(DAY);

@@ -41,7 +41,7 @@ function request(more: Partial<ClaimRequest> = {}): ClaimRequest {
   };
 }
 
-test("a lease runs out by itself, though nobody asks", async (t) => {
+test("a lease expires by itself, without a request", async (t) => {
   const helper = new TestRunner(t);
   const leases = leasesOf(t, helper, 20);
   const ids = [];
@@ -77,7 +77,7 @@ test("what cannot be written when a lease runs out is tried again", async (t) =>
   await eventually("it is ready again", () => helper.stateOf(id) === "ready");
 });
 
-test("jobs whose worker went away before the answer are given back, as if nobody had tried them", async (t) => {
+test("jobs of a worker that disconnected before the response are requeued, and the attempt is not counted", async (t) => {
   const helper = new TestRunner(t);
   const leases = leasesOf(t, helper);
   const id = await helper.add({}, job);

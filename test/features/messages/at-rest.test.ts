@@ -12,7 +12,7 @@ import { Mailbox, PATH } from "./support/mailbox.ts";
 
 const MARKER = "the-combination-is-hazelnut-4711";
 
-test("S4-37 12.8 what a message says stands nowhere on disk and in no log, and opens for its two sides alone", async (t) => {
+test("S4-37 12.8 the text of a message is nowhere on disk and in no log, and only its two sides can read it", async (t) => {
   let log = "";
   const destination = {
     write(line: string): void {

@@ -7,7 +7,7 @@ import { codeOf, heard, Mailbox, statusesOf, type Told } from "./support/mailbox
 
 const HOUR = 3_600_000;
 
-test("S4-15 GET /messages/:id/status tells where a message is, at every step", async (t) => {
+test("S4-15 GET /messages/:id/status returns the state of a message, at every step", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock });
   const { runner } = box.prism.parts.core.jobs;

@@ -5,7 +5,7 @@ import { FakeClock } from "../../helpers/fake-clock.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { heard, Mailbox } from "./support/mailbox.ts";
 
-test("S4-01 S4-19 S4-22 S4-24 a message waits in its queue until its delay is over, is attempted, delivered, and every step is told", async (t) => {
+test("S4-01 S4-19 S4-22 S4-24 a message waits in its queue until its delay is over, is attempted, delivered, and every step is sent", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock });
   const sent = clock.now();
@@ -50,7 +50,7 @@ test("S4-01 S4-19 S4-22 S4-24 a message waits in its queue until its delay is ov
   assert.equal(box.jobOf(id).state, "succeeded");
 });
 
-test("S4-02 both sides hear of it live: the sender of each step, the recipient from the delivery on", async (t) => {
+test("S4-02 both sides get it live: the sender of each step, the recipient from the delivery on", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock });
   const [uma, vic, wim] = [await box.follow(t, box.uma), await box.follow(t, box.vic), await box.follow(t, box.wim)];

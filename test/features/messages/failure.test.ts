@@ -20,7 +20,7 @@ async function toNobody(t: test.TestContext, settings: Record<string, string> = 
   return { clock, box, id };
 }
 
-test("S4-21 a message whose recipient is not active goes to the retry queue, and is delivered when he is there again", async (t) => {
+test("S4-21 a message whose recipient is not active goes to the retry queue, and is delivered when the recipient is active again", async (t) => {
   const { clock, box, id } = await toNobody(t);
   box.pass(clock, 60_000);
   const failed = await box.until(id, "retrying");
@@ -115,7 +115,7 @@ test("a removed account receives nothing, and a sender who was shut out sends no
   assert.deepEqual((await box.list("box=inbox")).data, []);
 });
 
-test("a database that refuses the delivery holds it up, loses nothing, and tells the sender no inner words", async (t) => {
+test("a database that refuses the delivery delays it, loses nothing, and shows the sender no internal error", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock });
   const beside = openBeside(t, box.prism.parts.base.config.databaseFile);
@@ -153,7 +153,7 @@ test("a message whose handler could write nothing at all is where its job is", a
   );
 });
 
-test("a kill while a message is delivered costs no attempt: it goes on after the start, and is there once", async (t) => {
+test("a kill while a message is delivered costs no attempt: it continues after the start, and is delivered once", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock });
   const ids = [await box.send({ delayMs: HOUR }), await box.send({ delayMs: HOUR })] as const;

@@ -61,7 +61,7 @@ function firstMessage(socket: WebSocketClient): Promise<Message> {
   return eventually("a message", () => socket.all({ op: "event", type: "message" })[0], 60_000);
 }
 
-test("S4-25 from registration to the read message: people log in, one writes, the other hears of it live and reads it", async (t) => {
+test("S4-25 from registration to the read message: people log in, one writes, the other gets it live and reads it", async (t) => {
   const server = await SpawnedServer.start(t, ENVIRONMENT);
   const { url } = server.target;
   const [ann, bob] = [await new Client(url).register("ann"), await new Client(url).register("bob")];

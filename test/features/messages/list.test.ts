@@ -142,7 +142,7 @@ test("4.3 who may read all messages sees everything of them but what they say", 
   assert.ok(ofAdmin.data.length > 0 && ofAdmin.data.every((message) => !("content" in message)));
 });
 
-test("a message is there for its sender, and for its recipient once it is delivered; for nobody else", async (t) => {
+test("a message is there for its sender, and for its recipient once it is delivered; for no other user", async (t) => {
   const { box, ids } = await correspondence(t);
   const later = ids.get("uv-later") ?? "";
   const now = ids.get("uv1") ?? "";
@@ -184,7 +184,7 @@ test("a service token reaches its user's messages only when it was made for that
   assert.equal((await box.get(toViewer, viewer)).body.content, "for you");
 });
 
-test("nobody follows somebody else's messages", async (t) => {
+test("users cannot follow other users' messages", async (t) => {
   const box = await Mailbox.open(t);
   const admin = { id: "", token: box.prism.adminToken };
   for (const who of [box.vic, admin])

@@ -44,7 +44,7 @@ test("3 messages are kept for 365 days after they were due; what still waits sta
   assert.deepEqual(kept(), ["waits"], "its job has not ended");
 });
 
-test("12.18 thirty days after an account was removed, messages that nobody else has are gone, and no other", async (t) => {
+test("12.18 thirty days after an account was removed, messages that no other user has are removed, and no other", async (t) => {
   const { box, clock, send, sweep, kept } = await start(t);
   for (const [name, to, from] of [
     ["to vic", "vic", box.uma],

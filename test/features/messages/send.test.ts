@@ -90,7 +90,7 @@ test("a recipient is an id, an external id, a username or `me`; who is not activ
   assert.equal(reply.body.error.details?.[0]?.path, "recipient_id");
 });
 
-test("D18 in development a recipient whom nobody knows is made, and can be written to", async (t) => {
+test("D18 in development an unknown recipient is created, and can get messages", async (t) => {
   const box = await Mailbox.open(t);
   const id = await box.send({ recipientId: "customer-17" });
   assert.equal((await box.until(id, "delivered")).status, "delivered");

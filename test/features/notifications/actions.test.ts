@@ -129,7 +129,7 @@ test("S2-40: an action of the app is logged and audited, and the first opening i
     assert.equal((await prism.post(path, bad, { token: uma.token })).status, 400, JSON.stringify(bad).slice(0, 60));
 });
 
-test("S2-42: deleting removes one's own row from one's own list, and nobody else's", async (t) => {
+test("S2-42: deleting removes only the caller's own row from the caller's list", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const id = await send(prism, ["uma", "me"]);
@@ -197,7 +197,7 @@ test("read-all reads what is there, or what was made before a time, and says so 
   assert.equal((await prism.post(`${PATH}/read-all`, { before: "now" }, { token })).status, 400);
 });
 
-test("somebody else's notification is not found, whatever is done with it", async (t) => {
+test("another user's notification is not found, for every operation", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const auditor = await makeUser(prism, "auditor", ["Auditor"]);

@@ -64,7 +64,7 @@ interface Page {
 
 const get = async (query: string) => (await prism.get<Page>(`${PATH}${query}`, { token: uma.token })).body;
 
-test("a page that an index finds is read at once; one far behind or behind a filter in the scan thread", async () => {
+test("a page that an index finds is read at once; one far down or with a filter in the scan thread", async () => {
   const since = encodeURIComponent(new Date(clock.now() + 60_000).toISOString());
   for (const row of [
     { query: "?limit=5", scans: 0 },
@@ -122,7 +122,7 @@ test("the unread count is exact, of few by the index at once, of very many in th
   assert.deepEqual([body.count, scanned.length], [30, 1]);
 });
 
-test("read-all reads many in slices of a thousand, each told in the stream with how far it came; again it changes nothing", async () => {
+test("read-all reads many in slices of a thousand, each sent in the stream with its position; again it changes nothing", async () => {
   const { database: db, store } = prism.parts.base;
   const before = new Date(clock.now() + 500_000).toISOString();
   const readAll = async (body: object = {}) =>

@@ -81,7 +81,7 @@ test("S2-37: one's own notifications, newest first, with page, limit and status"
   assert.equal((await get(prism, "?cursor=WyJhIl0", token)).body.error?.code, "INVALID_CURSOR");
 });
 
-test("S0-31: the history of a user, for himself and for who may read everybody's", async (t) => {
+test("S0-31: the history of a user, for the user and for callers who may read all", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");
@@ -113,7 +113,7 @@ test("S0-31: the history of a user, for himself and for who may read everybody's
   assert.equal((await get(prism, `?userId=${vic.id}`, uma.token)).status, 403);
 });
 
-test("D21: who may read everybody's sees all recipients, others only themselves", async (t) => {
+test("D21: callers who may read all see all recipients, others only themselves", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");
@@ -167,7 +167,7 @@ test("a page shows all recipients of each notification, also where some have ver
   assert.deepEqual(acknowledged, [["a-1"], ["b-1"], ["c-1"], ["d-1"]]);
 });
 
-test("S2-38: a notification is shown to its recipients and to who may read everybody's", async (t) => {
+test("S2-38: a notification is shown to its recipients and to callers who may read all", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");

@@ -84,7 +84,7 @@ test("S2-66 what a client has handled up to an offset is delivered, its own rows
   );
 });
 
-test("a notification has not reached everybody while a job still writes its recipients", async (t) => {
+test("a notification has not reached all recipients while a job still writes them", async (t) => {
   const prism = await startPrism(t);
   const { notify } = prism.parts.services;
   const { clock, store } = prism.parts.base;

@@ -112,7 +112,7 @@ test("a delay counts from now; a time that is past is now; both end within a yea
     { name: "at no time", body: { sendAt: "tomorrow" }, path: "sendAt" },
     { name: "before", body: { delayMs: -1 }, path: "delayMs" },
     {
-      name: "to nobody",
+      name: "without recipients",
       body: { delayMs: 1, userId: "0198c0de-0000-7000-8000-00000000dead" },
       code: "RECIPIENT_NOT_FOUND",
     },
@@ -171,7 +171,7 @@ test("who may send and whom is asked again at its time: rights, keys, membership
   ]);
 });
 
-test("GET /notifications/scheduled lists what will notify somebody, timers among it; all of it with jobs:read", async (t) => {
+test("GET /notifications/scheduled lists pending notifications, including timers; all of it with jobs:read", async (t) => {
   const { prism, schedule, pass } = await server(t);
   const rita = await makeUser(prism, "rita", ["RuleManager"]);
   const uma = await makeUser(prism, "uma", ["User"]);
@@ -269,7 +269,7 @@ test("D2: with the prefix a DELETE removes a notification from one's list, witho
   assert.equal((await prism.delete(`${PATH}/${body.id}`)).status, 204);
 });
 
-test("only who made it calls it off, and who manages jobs; what runs, has ended or is no notification is not called off", async (t) => {
+test("only its creator and job managers can cancel it; a running or finished one, or another job, cannot be cancelled", async (t) => {
   const { prism, schedule } = await server(t);
   const shop = await makeProject(prism, "shop");
   const rita = await makeUser(prism, "rita", ["RuleManager"]);

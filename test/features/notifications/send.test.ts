@@ -73,7 +73,7 @@ test("S2-12: a notification that is sent, as its sender sees it and as it is sto
   assert.deepEqual(JSON.parse(entry?.metadata ?? ""), { kind: "direct", channel: "in_app", recipients: 2 });
 });
 
-test("D18: a recipient is meant by me, id, external id or username, in this order, and is told once", async (t) => {
+test("D18: a recipient is named by me, id, external id or username, in this order, and is notified once", async (t) => {
   const prism = await startPrism(t);
   const me = (await prism.get<{ id: string }>("/api/v1/users/me")).body.id;
   const uma = await makeUser(prism, "uma");
@@ -140,7 +140,7 @@ test("an unknown recipient is made in development and refused in production's de
   assert.deepEqual([countOf(strict, "notifications"), countOf(strict, "notification_recipients")], [0, 0]);
 });
 
-test("who was shut out is not told and not made anew", async (t) => {
+test("a disabled user is not notified and not created again", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   await prism.parts.base.database.write((trx) =>
@@ -220,7 +220,7 @@ test("a link may use an app's scheme that the operator has listed", async (t) =>
   assert.deepEqual([(await send("myapp://orders/1")).status, (await send("other://x")).status], [201, 400]);
 });
 
-test("a dedupe key is the sender's own: the notification that holds it stands for the next", async (t) => {
+test("a dedupe key is the sender's own: the next notification with it is not sent", async (t) => {
   const prism = await startPrism(t);
   const manager = await makeUser(prism, "manager", ["RuleManager"]);
   const send = (body: object, token?: string) =>
@@ -235,7 +235,7 @@ test("a dedupe key is the sender's own: the notification that holds it stands fo
   assert.equal(countOf(prism, "notifications"), 3);
 });
 
-test("a repeated dedupe key tells what its recipients did only to who may read everybody's", async (t) => {
+test("a repeated dedupe key returns the recipients' states only to callers who may read all", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const manager = await makeUser(prism, "manager", ["RuleManager"]);
@@ -280,7 +280,7 @@ test("a request with an Idempotency-Key is sent once", async (t) => {
   assert.equal(countOf(prism, "notifications"), 1);
 });
 
-test("D19: whoever emits notify on the bus reaches a user; what is no notification harms nobody", async (t) => {
+test("D19: the bus event notify reaches a user; an invalid notification has no effect", async (t) => {
   const prism = await startPrism(t);
   const { bus: events } = prism.parts.base;
   for (const payload of [

@@ -111,7 +111,7 @@ test("S2-129 the rolling notice is one, sounds once, is changed in place every 5
   await eventually("all of them came live", () => live.all({ op: "event", type: "notification" }).length === 5);
 });
 
-test("S2-129 in mode suppress a storm that ends before its notice is told by its summary alone, without samples", async (t) => {
+test("S2-129 in mode suppress a storm that ends before its notice is notified by its summary only, without samples", async (t) => {
   const { prism, clock, send } = await open(t, {
     targetUsers: ["me"],
     suppression: { count: 3, windowMs: 1000, mode: "suppress" },
@@ -133,7 +133,7 @@ test("S2-129 in mode suppress a storm that ends before its notice is told by its
   );
 });
 
-test("S2-129 a storm of a rule that reaches more than are told at once tells each of them five times, none twice", async (t) => {
+test("S2-129 a storm of a rule with more recipients than a slice notifies each of them five times, none twice", async (t) => {
   const PEOPLE = 210;
   const { prism, clock, send } = await open(t, {
     targetRoles: ["Auditor"],

@@ -17,13 +17,13 @@ async function unharmed(prism: TestPrism): Promise<void> {
 
 /** Names of the folder, what it holds, and why that is not active. */
 const BAD: readonly { name: string; folder: string; text: string; error: RegExp; state?: string }[] = [
-  { name: "a file that is no JavaScript", folder: "syntax", text: "export default {", error: /Unexpected/ },
+  { name: "a file that is not JavaScript", folder: "syntax", text: "export default {", error: /Unexpected/ },
   { name: "an error at import", folder: "throws-at-import", text: "throw new Error('no wheels');", error: /no wheels/ },
   { name: "an import that is not there", folder: "no-import", text: "import './gone.mjs';", error: /gone\.mjs/ },
   { name: "no default export", folder: "no-default", text: "export const a = 1;", error: /default export/ },
-  { name: "a name that is none", folder: "bad-name", text: moduleText("Bad Name", ""), error: /name must be/ },
+  { name: "an invalid name", folder: "bad-name", text: moduleText("Bad Name", ""), error: /name must be/ },
   {
-    name: "a version that is none",
+    name: "an invalid version",
     folder: "bad-version",
     text: moduleText("bad-version", "", { version: "one" }),
     error: /version of bad-version/,
@@ -101,13 +101,13 @@ const BAD: readonly { name: string; folder: string; text: string; error: RegExp;
     error: /no option permision/,
   },
   {
-    name: "a permission that nobody can hold",
+    name: "a permission that cannot be granted",
     folder: "permission",
     text: moduleText("permission", `server.get("/permission", { permission: "all:things" }, () => 1);`),
     error: /permission of a route/,
   },
   {
-    name: "a path that is none",
+    name: "an invalid path",
     folder: "path",
     text: moduleText("path", `server.get("no-slash", () => 1);`),
     error: /no path/,

@@ -206,7 +206,7 @@ test("timers of one label that requests ask for all run, for each of their recip
   });
 });
 
-test("a register that makes two timers with one label is told so, and one that repeats an earlier start's is not", async (t) => {
+test("a register that makes two timers with one label gets an error, and one that repeats an earlier start's does not", async (t) => {
   const modules = new ModuleDir(t);
   const timer = (label: string, payload: string): string =>
     `await services.timer.after("${label}", 86_400_000, { type: "event", event: "x", payload: ${payload} });`;

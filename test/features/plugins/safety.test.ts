@@ -59,7 +59,7 @@ test("a folder that contains a link to itself is refused, in development too", a
   await assert.rejects(copyModule(from, to, false), /link to itself/);
 });
 
-test("a directory with the sticky bit may be open to everybody, for entries in it are their owner's", (t) => {
+test("a directory with the sticky bit may be world-writable: only owners can change its entries", (t) => {
   const { modules, from } = folderOf(t);
   const shared = join(modules.path, "shared");
   mkdirSync(join(shared, "own"), { recursive: true, mode: 0o755 });
@@ -69,7 +69,7 @@ test("a directory with the sticky bit may be open to everybody, for entries in i
   assert.equal(findUnsafeParent(from), undefined);
 });
 
-test("what belongs to somebody else is refused", () => {
+test("files of another owner are refused", () => {
   const own = process.getuid?.() ?? 0;
   assert.match(unsafeReason("/m", { uid: own + 4711, mode: 0o755 }) ?? "", /belongs to another user/);
   assert.equal(unsafeReason("/m", { uid: 0, mode: 0o755 }), undefined);

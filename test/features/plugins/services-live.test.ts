@@ -16,7 +16,7 @@ before(async () => {
 
 after(() => stop());
 
-test("S3-39: realtime publishes to streams of users and channels, whose followers hear it, and knows who is there", async (t) => {
+test("S3-39: realtime publishes to followers of users' streams and channels, and knows who is present", async (t) => {
   const client = await WebSocketClient.welcomed(t, prism.wsUrl, uma.token);
   await client.ask({ op: "subscribe", id: "s", stream: "channel:live" });
   await given.realtime.publish("channel:live", "note", { n: 0 });

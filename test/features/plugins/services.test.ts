@@ -44,7 +44,7 @@ test("S0-44: time is Luxon with the server's clock and the users' zones", async 
   assert.deepEqual([given.time.isValidZone("Asia/Tokyo"), given.time.isValidZone("Mars/Base")], [true, false]);
 });
 
-test("S0-45: notify sends and schedules, cancels, tells the history and marks read", async () => {
+test("S0-45: notify sends and schedules, cancels, returns the history and marks read", async () => {
   const { id } = await given.notify.send({ userId: "uma", title: "Hello", body: "You.", data: { a: 1 }, priority: 5 });
   const { data } = await given.notify.history(uma.id, { limit: 1 });
   assert.deepEqual([data[0]?.id, data[0]?.body, data[0]?.read, data[0]?.data], [id, "You.", false, { a: 1 }]);

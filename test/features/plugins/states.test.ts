@@ -55,7 +55,7 @@ test("a disabled module answers 503 MODULE_UNAVAILABLE on all its paths, also af
   assert.equal((await prism.get("/shop/1")).status, 200);
 });
 
-test("what operators do to modules is audited once each; doing it again is no change", async (t) => {
+test("what operators do to modules is audited once each; repeating it changes nothing", async (t) => {
   const modules = new ModuleDir(t);
   modules.put("shop", moduleText("shop", ""));
   const prism = await startWith(t, modules);

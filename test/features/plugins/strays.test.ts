@@ -30,11 +30,11 @@ async function serve(t: TestContext, register: string, env: Readonly<Record<stri
 
 const FAULTS: readonly { readonly name: string; readonly code: string; readonly said: RegExp }[] = [
   {
-    name: "a promise that is rejected and nobody's",
+    name: "a rejected promise without a handler",
     code: `void Promise.reject(new Error("lost one"));`,
     said: /lost one/,
   },
-  { name: "a rejection that is no error", code: `void Promise.reject("just text");`, said: /just text/ },
+  { name: "a rejection that is not an error", code: `void Promise.reject("just text");`, said: /just text/ },
   { name: "an error in a timer", code: `setTimeout(() => { throw new Error("in a timer"); }, 1);`, said: /in a timer/ },
   {
     name: "a text thrown in a timer",
@@ -52,18 +52,18 @@ const FAULTS: readonly { readonly name: string; readonly code: string; readonly 
     said: /not valid/,
   },
   {
-    name: "an error behind a service's answer",
+    name: "an error after a service's response",
     code: `void services.kv.set("a", 1).then(() => { throw new Error("behind it"); });`,
     said: /behind it/,
   },
   {
-    name: "an emitter's error that nobody hears",
+    name: "an emitter's error without a listener",
     code: `process.nextTick(() => { throw new Error("next tick"); });`,
     said: /next tick/,
   },
 ];
 
-test("what a module leaves uncaught is logged with its name, and the server goes on", async (t) => {
+test("what a module leaves uncaught is logged with its name, and the server keeps running", async (t) => {
   const routes = FAULTS.map(
     ({ code }, n) => `server.get("/stray/${n}", { public: true }, () => { ${code} return 1; });`,
   );
@@ -87,7 +87,7 @@ test("what a module leaves uncaught is logged with its name, and the server goes
   assert.equal(await server.ended(), 0);
 });
 
-test("an endless loop in a module is told of while it lasts", async (t) => {
+test("an endless loop in a module is logged while it lasts", async (t) => {
   const { server, get } = await serve(t, `server.get("/stray/loop", { public: true }, () => { for (;;); });`, {
     LOG_LEVEL: "debug",
   });

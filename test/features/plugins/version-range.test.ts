@@ -27,7 +27,7 @@ test("a version lies in a range as npm means it", () => {
   }
 });
 
-test("what is no version or no range is told from one that does not fit", () => {
+test("an invalid version or range has another error than one that does not match", () => {
   for (const text of ["", "1", "1.2", "v1.2.3", "1.2.3.4", "one"]) assert.equal(isVersion(text), false, text);
   for (const range of ["latest", ">=one", "1.2.3.4", ">>1"]) assert.equal(isInRange("1.0.0", range), undefined, range);
 });

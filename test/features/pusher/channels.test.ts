@@ -99,7 +99,7 @@ test("S2-03: what is triggered reaches who is in the channel, in order, but for 
   assert.deepEqual(elsewhere.dataOf("note"), ["elsewhere"]);
 });
 
-test("S2-03: the library asks which channels somebody is in, and who", async (t) => {
+test("S2-03: the library reads the channels of a user, and their members", async (t) => {
   const prism = await startPrism(t);
   const { token } = await makeUser(prism, "operator", ["Operator"]);
   const [first, second] = [await PusherWs.open(t, prism), await PusherWs.open(t, prism)];
@@ -151,7 +151,7 @@ test("S2-03: the library asks which channels somebody is in, and who", async (t)
     ]);
     assert.deepEqual(await batch.json(), { batch: [{ user_count: 1 }, {}] });
   });
-  await t.test("what somebody has left is not there any more", async () => {
+  await t.test("a channel that a user has left is not listed any more", async () => {
     first.leave("news");
     second.close();
     await eventually("only the lobby, with one socket", async () => {
@@ -161,7 +161,7 @@ test("S2-03: the library asks which channels somebody is in, and who", async (t)
   });
 });
 
-test("S2-10: the channels that a user is in are in the user object as they are, whoever may see it", async (t) => {
+test("S2-10: the channels that a user is in are in the user object for every reader", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma", ["User"]);
   const auditor = await makeUser(prism, "auditor", ["Auditor"]);
@@ -193,7 +193,7 @@ test("S2-10: the channels that a user is in are in the user object as they are, 
   );
 });
 
-test("S2-126: the auth route binds a socket to its user: nobody else is given a signature for it", async (t) => {
+test("S2-126: the auth route binds a socket to its user: other users get no signature for it", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma", ["User"]);
   const bob = await makeUser(prism, "bob", ["User"]);
@@ -215,7 +215,7 @@ test("S2-126: the auth route binds a socket to its user: nobody else is given a 
     assert.equal((await ask(uma.token, `private-user-${uma.id}`)).status, 200);
     assert.equal(registry.find(socket.socketId)?.principal?.userId, uma.id);
   });
-  await t.test("somebody else is refused, and it stays whose it is", async () => {
+  await t.test("another user is refused, and it keeps its owner", async () => {
     const { status, body } = await ask(bob.token, `private-user-${bob.id}`);
     assert.deepEqual([status, body.error?.code], [403, "CHANNEL_FORBIDDEN"]);
     assert.equal(registry.find(socket.socketId)?.principal?.userId, uma.id);
@@ -225,7 +225,7 @@ test("S2-126: the auth route binds a socket to its user: nobody else is given a 
   });
 });
 
-test("S2-03: terminateUserConnections ends the sockets of that user, and of nobody else", async (t) => {
+test("S2-03: terminateUserConnections ends the sockets of that user only", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma", ["User"]);
   const bob = await makeUser(prism, "bob", ["User"]);
@@ -241,7 +241,7 @@ test("S2-03: terminateUserConnections ends the sockets of that user, and of nobo
   await his.expect("still");
 });
 
-test("S2-03, S2-125: the official client hears what the official server library triggers, on channels of every kind", async (t) => {
+test("S2-03, S2-125: the official client receives events of the official server library, on channels of every kind", async (t) => {
   const prism = await startPrism(t);
   const { id, token } = await makeUser(prism, "operator", ["Operator"]);
   const client = await PusherClient.connect(t, prism, { token });

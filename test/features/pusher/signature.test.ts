@@ -95,12 +95,12 @@ test("S2-03: what is not signed as it is sent is refused, and triggers nothing",
       assert.deepEqual([reply.status, reply.body.error?.code], expected, reply.text);
       assert.equal(reply.text.includes(APP.secret), false);
     });
-  await t.test("an Admin's token is no signature", async () => {
+  await t.test("an Admin's token is not a signature", async () => {
     assert.equal((await prism.post(path, body)).status, 401);
   });
   assert.equal(countOf(prism, "stream_log"), 0);
 
-  await t.test("in whatever order the parameters stand, and however they are encoded", async () => {
+  await t.test("with parameters in any order and encoding", async () => {
     const reversed = query.split("&").reverse().join("&");
     const encoded = query.replace("auth_version=1.0", "auth%5Fversion=1%2E0");
     for (const each of [query, reversed, encoded])

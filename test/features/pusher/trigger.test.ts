@@ -161,7 +161,7 @@ test("a full disk refuses triggers, and nothing is half done", async (t) => {
   assert.equal(countOf(prism, "stream_log"), 0);
 });
 
-test("what waits for the disk is bounded: one call too many is told to come back, all others are stored", async (t) => {
+test("what waits for the disk is bounded: a call beyond the limit gets Retry-After, all others are stored", async (t) => {
   const prism = await startPrism(t);
   const { db } = prism.services;
   const write = db.write.bind(db);

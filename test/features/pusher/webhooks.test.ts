@@ -48,7 +48,7 @@ function join(prism: TestPrism, raw: RawPusher, channel: string, user_id?: strin
   return subscribe(raw, channel, signByLibrary(prism, raw.socketId, channel, member));
 }
 
-test("webhooks hear of channels, members, client events, cache misses and counts, signed as Pusher signs", async (t) => {
+test("webhooks get events of channels, members, client events, cache misses and counts, signed as Pusher signs", async (t) => {
   const all = await world(t);
   const { prism, clock } = all;
   const [first, second] = [await establish(t, prism), await establish(t, prism)];

@@ -51,7 +51,7 @@ for (const { name, settings } of [
     assert.equal(countOf(again, "events"), 0);
   });
 
-test("a clock is believed while it goes on, doubted when it jumps ahead, and believed after a day", () => {
+test("a clock is trusted while it advances, not after it jumps ahead, and again after a day", () => {
   let facts: ClockFacts = { trustedAt: null, doubtedAt: null };
   const at = (days: number): boolean => {
     facts = judgeClock(facts, days * DAY_MS);

@@ -96,7 +96,7 @@ test("a project says for itself how long its events are kept, and 0 days keep ev
   assert.deepEqual([typesOf(prism), countOf(prism, "notifications")], [["long"], 1]);
 });
 
-test("many events go in short transactions, between which ingest goes on", async (t) => {
+test("many events go in short transactions, between which ingest continues", async (t) => {
   const { prism, clock, sweep } = await start(t);
   const { apiKey } = await makeProject(prism);
   for (let batch = 0; batch < 3; batch++)
@@ -116,7 +116,7 @@ test("many events go in short transactions, between which ingest goes on", async
   assert.deepEqual(typesOf(prism), Array(sent).fill("new"));
 });
 
-test("notifications go after ninety days, whomever they told, and each recipient's stream says so", async (t) => {
+test("notifications are removed after ninety days, read or not, and each recipient's stream shows it", async (t) => {
   const { prism, clock, sweep } = await start(t);
   const uma = await makeUser(prism, "uma");
   const send1 = (title: string) => prism.post("/api/v1/notifications", { recipients: ["uma"], title, message: "m" });
@@ -171,7 +171,7 @@ test("notifications go after ninety days, whomever they told, and each recipient
   );
 });
 
-test("what storms leave behind goes: windows a day and an hour after their match, batches a week after their summary", async (t) => {
+test("remains of storms are removed: windows a day and an hour after their match, batches a week after their summary", async (t) => {
   const { prism, clock, sweep } = await start(t);
   const { database: db } = prism.parts.base;
   const now = clock.now();

@@ -165,7 +165,7 @@ test("stream entries go after a week, and gaps between the notifications that ar
   assert.equal(countOf(prism, "notification_recipients"), 2);
 });
 
-test("what was triggered on a channel of Pusher's goes after a week without a note: nobody resumes there, and names are endless", async (t) => {
+test("what was triggered on a channel of Pusher's goes after a week without a note: clients do not resume there, and names are unlimited", async (t) => {
   const { prism, clock, sweep } = await start(t);
   const { realtime } = prism.parts.services;
   await realtime.publish({ kind: "pusher", channel: "news" }, "e", "x");

@@ -103,7 +103,7 @@ test("S2-87 so it does with the configured suppression for rules that say nothin
     5,
   ));
 
-test("50 000 stored events are tried while ingest goes on, and the answer is that of the live engine", async (t) => {
+test("50 000 stored events are evaluated while ingest continues, with the result of the live engine", async (t) => {
   const prism = await startPrism(t);
   const rule = { name: "r", condition: "event.n % 100 == 0", suppression: { count: 50, windowMs: 86_400_000 } };
   const ruleId = await makeRule(prism, rule);

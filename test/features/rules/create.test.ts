@@ -97,7 +97,7 @@ test("what a rule may not be made of is refused, and nothing of it is stored", a
     { name: "a description of 4001 characters", change: { description: "x".repeat(4001) }, path: "description" },
     { name: "no condition", change: { condition: undefined }, path: "condition" },
     { name: "an empty condition", change: { condition: "" }, path: "condition" },
-    { name: "nobody to tell", change: { targetUsers: undefined }, path: "targetRoles" },
+    { name: "no recipients", change: { targetUsers: undefined }, path: "targetRoles" },
     { name: "empty lists of whom to tell", change: { targetUsers: [], targetRoles: [] }, path: "targetRoles" },
     { name: "33 roles", change: { targetRoles: Array(33).fill("Admin") }, path: "targetRoles" },
     { name: "1001 users", change: { targetUsers: Array(1001).fill("me") }, path: "targetUsers" },
@@ -126,7 +126,7 @@ test("what a rule may not be made of is refused, and nothing of it is stored", a
     },
     { name: "an unknown sound", change: { sound: "bell.mp3" }, status: 404, code: "SOUND_NOT_FOUND" },
     { name: "a priority above 32 bits", change: { priority: 2 ** 31 }, path: "priority" },
-    { name: "a priority that is no whole number", change: { priority: 1.5 }, path: "priority" },
+    { name: "a priority that is not a whole number", change: { priority: 1.5 }, path: "priority" },
     { name: "active as a word", change: { active: "yes" }, path: "active" },
     { name: "an action without a type", change: { action: { url: "https://a.test" } }, path: "action.type" },
     {

@@ -47,7 +47,7 @@ test("a project has one rule of a name, however it is made, renamed or moved", a
   assert.equal((await make("Disk full")).status, 201, "the name of a deleted rule is free");
 });
 
-test("rules of one name in a database of before are told apart, the oldest keeps its name", (t) => {
+test("rules with the same name in an old database are renamed, the oldest keeps its name", (t) => {
   const file = join(temporaryDir(t), "prism.db");
   const connection = new SqliteDatabase(file);
   t.after(() => connection.close());

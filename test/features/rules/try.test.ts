@@ -47,7 +47,7 @@ test("the event is folded and checked as ingest would; a type may be left out", 
   }
 });
 
-test("a condition is tried on a stored event, by whoever may read it", async (t) => {
+test("a condition is tested on a stored event, by callers who may read it", async (t) => {
   const prism = await startPrism(t);
   await prism.post("/api/v1/projects", { name: "shop" });
   const viewer = await makeUser(prism, "vic", ["Viewer"]);

@@ -17,7 +17,7 @@ function keysOf(world: ScheduleWorld): string[] {
   );
 }
 
-test("a clock that is set back an hour: no time of a pattern comes twice, and it goes on where it was", async (t) => {
+test("a clock that is set back an hour: no time of a pattern is repeated, and it continues from its position", async (t) => {
   const world = await scheduleWorld(t);
   const { id } = await world.create({ cron: "*/10 * * * *" });
   await minutes(world, 30);

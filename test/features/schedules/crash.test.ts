@@ -6,7 +6,7 @@ import { startPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { MINUTE, ScheduleWorld, scheduleWorld } from "./support.ts";
 
-test("whatever commit a crash comes behind, each time has one job and each skipped run one event", async (t) => {
+test("after a crash behind any commit, each time has one job and each skipped run one event", async (t) => {
   const world = await scheduleWorld(t);
   await world.create({ name: "runs", cron: "* * * * *", overlap: "allow", missed: "all" });
   // Nothing runs in that queue, so the first job of this one never ends.

@@ -76,7 +76,7 @@ test("put leaves the schedules of others alone", async (t) => {
   assert.equal((await schedules.findByName("nightly"))?.cron, "@daily");
 });
 
-test("a change that is no other time leaves the next time alone; another one counts from now on", async (t) => {
+test("a change without another time keeps the next time; another one counts from now on", async (t) => {
   const world = await scheduleWorld(t);
   const { id } = await world.create({ everyMs: HOUR });
   world.clock.advance(10 * MINUTE);

@@ -52,7 +52,7 @@ test("an interval counts from when the schedule was made, by elapsed time", asyn
   assert.deepEqual(world.runs(), ["90s", "3m", "270s"]);
 });
 
-test("it fires by itself, without anybody looking", async (t) => {
+test("it fires by itself, without a request", async (t) => {
   const world = await scheduleWorld(t);
   await world.create({ everyMs: 1000 });
   world.clock.advance(1000);
@@ -99,7 +99,7 @@ test("a run is skipped while a job of the schedule has not ended, and an event s
   assert.deepEqual(world.runs(skip.id), ["1m", "4m"]);
 });
 
-test("a gap of the clock that leaves out times is told of, once, when it comes", async (t) => {
+test("a gap of the clock that skips times is notified, once, when it comes", async (t) => {
   const world = await scheduleWorld(t, { at: Date.parse("2026-03-07T12:00:00Z") });
   const { id } = await world.create({ cron: "15,45 2 * * *", timezone: "America/New_York" });
   assert.equal((await world.schedules.find(id))?.nextRunAt, Date.parse("2026-03-08T07:00:00Z"));

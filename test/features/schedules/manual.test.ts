@@ -20,7 +20,7 @@ test("docs/schedules.md: each line of the table of days is what happens on that 
     );
 });
 
-test("docs/schedules.md: its schedule is accepted, and its rule tells of a skipped run", async (t) => {
+test("docs/schedules.md: its schedule is accepted, and its rule notifies about a skipped run", async (t) => {
   const prism = await startPrism(t);
   const [, schedule = ""] = /schedules .*-d '([^']+)'/.exec(manual) ?? [];
   const made = await prism.post("/api/v1/schedules", JSON.parse(schedule));

@@ -33,7 +33,7 @@ test("8.4 a run that is late by half a minute is a normal one, by more it has be
   );
 });
 
-test("8.4 all makes up for maxCatchUp runs, and tells of the rest", async (t) => {
+test("8.4 all catches up maxCatchUp runs, and reports the rest", async (t) => {
   const world = await scheduleWorld(t, { settings: { "schedules.maxCatchUp": "5" } });
   const { id } = await world.create({ cron: "*/10 * * * *", missed: "all" });
   await world.downFor(2 * HOUR + MINUTE);

@@ -151,7 +151,7 @@ test("the preview shows what the setting of the clock does", async (t) => {
   assert.equal(countOf(prism, "schedules"), 0);
 });
 
-test("only jobs that somebody runs can be scheduled, and none of the program's own", async (t) => {
+test("only jobs with a handler can be scheduled, and no internal ones", async (t) => {
   const prism = await startPrism(t);
   const withdraw = prism.parts.services.schedules.offer("module:clockwork", "wind");
   for (const work of [
@@ -172,7 +172,7 @@ test("only jobs that somebody runs can be scheduled, and none of the program's o
   assert.equal(body.error.details[0]?.message, "must be one of: timer in timers");
 });
 
-test("a scheduled timer needs what a timer needs of whoever makes it, and of whoever changes what it does", async (t) => {
+test("a scheduled timer needs a timer's permissions, from its creator and from users who change its action", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
   const permissions = ["jobs:read", "jobs:manage", "timers:create"];
@@ -220,7 +220,7 @@ test("what the jobs of a module's schedule do is the module's to say; when they 
   assert.equal((await prism.put<View>(`${PATH}/${id}`, { cron: "@hourly", payload: {} })).status, 200);
 });
 
-test("a body that is none is refused with what is wrong", async (t) => {
+test("an invalid body is refused with the problem", async (t) => {
   const prism = await startPrism(t);
   for (const [more, code] of [
     [{ everyMs: 999, cron: null }, "VALIDATION_FAILED"],

@@ -11,14 +11,14 @@ test("audio is known by its content", async (t) => {
   for (const { name, bytes, extension } of [
     { name: "WAV", bytes: wavFile(), extension: "wav" },
     { name: "MP3", bytes: mp3File(), extension: "mp3" },
-    { name: "MP3 behind a tag", bytes: taggedMp3File(), extension: "mp3" },
+    { name: "MP3 after a tag", bytes: taggedMp3File(), extension: "mp3" },
     { name: "Ogg with Opus", bytes: oggFile(), extension: "ogg" },
     { name: "Ogg with Vorbis", bytes: oggFile("\x01vorbis"), extension: "ogg" },
     { name: "Ogg with video", bytes: oggFile("\x80theora"), extension: undefined },
     { name: "RIFF with video", bytes: avi, extension: undefined },
     { name: "MPEG layer II", bytes: layer2, extension: undefined },
     { name: "a frame without a bit rate", bytes: noBitRate, extension: undefined },
-    { name: "a tag whose size is none", bytes: badTag, extension: undefined },
+    { name: "a tag with an invalid size", bytes: badTag, extension: undefined },
     {
       name: "a page",
       bytes: Buffer.from("<!doctype html><script>alert(1)</script>".padEnd(100)),

@@ -27,7 +27,7 @@ test("S2-70, S2-89: with storage.kind s3 sounds are in a bucket, and links lead 
   await eventually("the object is removed", () => s3.objects.size === 0);
 });
 
-test("a bucket that does not answer fails the request and leaves nothing behind; a removal is tried again", async (t) => {
+test("a bucket that does not answer fails the request and leaves no rows; a removal is retried", async (t) => {
   const s3 = await fakeS3(t);
   const settings = { ...s3.settings, "queues.retention.backoffBaseMs": "1" };
   const prism = await startPrism(t, { settings });

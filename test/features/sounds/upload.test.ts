@@ -52,7 +52,7 @@ test("a sound comes as the file of a form, too", async (t) => {
   assert.equal(large.body.bytes, 5_242_880);
 });
 
-test("S2-72: what is no MP3, Ogg or WAV file, or is not what its name says, is refused and leaves nothing", async (t) => {
+test("S2-72: a file that is not MP3, Ogg or WAV, or does not match its name, is refused and leaves nothing", async (t) => {
   const prism = await startPrism(t);
   const page = Buffer.from("<script>alert(1)</script>".padEnd(64));
   for (const { name, filename, bytes, type = "application/octet-stream", status, code } of [
@@ -103,7 +103,7 @@ test("S2-72: what is no MP3, Ogg or WAV file, or is not what its name says, is r
   assert.deepEqual((await prism.get<{ data: unknown[] }>("/api/v1/sounds")).body.data, []);
 });
 
-test("a name is given once, however it is spelt; behind a deletion it is free", async (t) => {
+test("a name is unique in any case; after a deletion it is free", async (t) => {
   const prism = await startPrism(t);
   const { body } = await upload(prism, "bell.wav", wavFile());
   const second = await upload(prism, "BELL.wav", wavFile(8));

@@ -45,7 +45,7 @@ test("a database without a free page is reported by every health route", async (
   assert.deepEqual(await healthOf(prism), [503, 503, 503, "unavailable", "full"]);
 });
 
-test("a database file that is removed under the running server is told by health", async (t) => {
+test("health reports a database file that was removed while the server runs", async (t) => {
   const prism = await startPrism(t);
   const file = prism.parts.base.config.databaseFile;
   renameSync(file, `${file}.moved`);

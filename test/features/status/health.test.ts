@@ -32,7 +32,7 @@ test("S0-13, S0-23, S2-120, S4-08, S4-29: /health says without credentials that 
   }
 });
 
-test("health answers tell nobody where the server lives: no host, no path, no secret", async () => {
+test("health responses contain no host, no path, no secret", async () => {
   for (const path of ["/health", "/health/live", "/health/ready", "/health/db", "/health/redis"]) {
     const { text } = await prism.get(path, anybody);
     for (const word of [hostname(), prism.dir, "prism.db", prism.parts.base.config.secrets.access])
@@ -67,7 +67,7 @@ test("probes are answered to HEAD, and never limited", async (t) => {
   assert.ok(others.some(({ status }) => status === 429));
 });
 
-test("a database that cannot be written is told by 503 within its waiting time; reads and the loop go on", async (t) => {
+test("a database that cannot be written gives 503 within its timeout; reads and the loop keep working", async (t) => {
   const locked = await startPrism(t);
   const other = new SqliteDatabase(locked.parts.base.config.databaseFile);
   t.after(() => other.close());

@@ -258,7 +258,7 @@ test("labels are bounded: neither paths, nor ids, nor methods of strangers becom
   );
 });
 
-test("with a metrics token: that token, or system:status, and nobody else", async (t) => {
+test("with a metrics token: only that token, or system:status", async (t) => {
   const metricsToken = "a-token-for-prometheus-alone";
   const guarded = await startPrism(t, { settings: { metricsToken } });
   const { token } = await makeUser(guarded, "ursula", ["User"]);
@@ -274,7 +274,7 @@ test("with a metrics token: that token, or system:status, and nobody else", asyn
   assert.equal(status, 401, "it opens nothing else");
 });
 
-test("without credentials: open to this machine in development, behind no proxy; closed elsewhere", async () => {
+test("without credentials: open to this machine in development, without a proxy; closed otherwise", async () => {
   assert.equal((await prism.get("/metrics", { token: null })).status, 200);
   const forwarded = { token: null, headers: { "X-Forwarded-For": "203.0.113.7" } };
   assert.equal((await prism.get("/metrics", forwarded)).status, 401);

@@ -23,7 +23,7 @@ interface Status {
   readonly [key: string]: unknown;
 }
 
-test("S2-135, S1-45: /status tells of database, broker, queues, sockets, consumers and modules", async () => {
+test("S2-135, S1-45: /status reports database, broker, queues, sockets, consumers and modules", async () => {
   const { status, body } = await prism.get<Status>("/api/v1/status");
   assert.equal(status, 200);
   const { database } = body;

@@ -160,7 +160,7 @@ test("a ticket for one stream opens no other, whatever its owner may follow", as
   assert.equal(outcomeOf(await prism.post(TICKET, { stream: "x".repeat(161) })), "400 VALIDATION_FAILED");
 });
 
-test("tickets stand in no log and no answer but their own", async (t) => {
+test("tickets are in no log and no response but their own", async (t) => {
   const log = new LogLines();
   const prism = await startAccounts(t, { log });
   const ticket = await ticketOf(prism);

@@ -107,7 +107,7 @@ test("S3-15: a read that a write overtakes is not kept, though it answers last",
   assert.equal((await prism.get<Page>(`${PATH}?sort=title&limit=20`)).body.data[0]?.title, "after");
 });
 
-test("whoever is told of a change over a socket and reads at once sees it", async (t) => {
+test("a client that gets a change over a socket and reads at once sees it", async (t) => {
   const prism = await startPrism(t);
   const { body: task } = await prism.post<Task>(PATH, { title: "t" });
   const client = await WebSocketClient.openFor(t, `${prism.wsUrl}/ws/updates?token=${prism.adminToken}`);
@@ -151,14 +151,14 @@ test("S3-04 S3-17: what was read is answered from memory, each list and task by 
   assert.equal(after.hit, before.hit + paths.length + 1, "the administrator's are not");
 });
 
-test("S3-37: searches are not kept, for hardly anybody searches the same twice", async (t) => {
+test("S3-37: searches are not cached, because they are rarely repeated", async (t) => {
   const prism = await startPrism(t);
   const before = await lookUps(prism, "tasks");
   for (let i = 0; i < 3; i++) await prism.get(`${PATH}?q=anything`);
   assert.deepEqual(await lookUps(prism, "tasks"), before);
 });
 
-test("D35: what another process writes is seen, though nobody here has told", async (t) => {
+test("D35: a write of another process is seen without a notification", async (t) => {
   const prism = await startPrism(t);
   const { body: task } = await prism.post<Task>(PATH, { title: "before" });
   const titles = async () => {

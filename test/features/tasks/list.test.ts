@@ -129,7 +129,7 @@ test("filters take away what does not agree with them", async () => {
   }
 });
 
-test("somebody else's list is for who may read all tasks, by any name of that user", async () => {
+test("another user's list is for callers who may read all tasks, by any name of that user", async () => {
   for (const name of [uma.id, "uma"])
     assert.equal((await list(`userId=${name}&page=1`, prism.adminToken)).body.total, LIVE);
   assert.equal((await list("userId=me&page=1", prism.adminToken)).body.total, 0);
@@ -142,7 +142,7 @@ test("somebody else's list is for who may read all tasks, by any name of that us
   }
 });
 
-test("a query that is none is refused", async () => {
+test("an invalid query is refused", async () => {
   const cursor = Buffer.from('["a","b"]').toString("base64url");
   for (const [query, code] of [
     ["status=OPEN", "VALIDATION_FAILED"],

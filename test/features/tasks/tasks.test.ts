@@ -95,7 +95,7 @@ test("D46: only a title is needed; what is left out has its default", async (t) 
     assert.equal((await prism.put<Task>(`/api/v1/tasks/${body.id}`, { status })).body.status, status);
 });
 
-test("what is no task is refused with the members that are wrong, and nothing is stored", async (t) => {
+test("an invalid task is refused with its wrong members, and nothing is stored", async (t) => {
   const prism = await startPrism(t);
   const { body: task } = await prism.post<Task>("/api/v1/tasks", NEW);
   for (const [member, value] of [
@@ -130,7 +130,7 @@ test("what is no task is refused with the members that are wrong, and nothing is
   assert.equal(scalarOf(prism, "select count(*) from stream_log"), 1);
 });
 
-test("text of the greatest length, in characters of four bytes, is kept and told", async (t) => {
+test("text of the greatest length, in characters of four bytes, is stored and sent", async (t) => {
   const prism = await startPrism(t);
   const large = { title: "🦊".repeat(255), description: "🦊".repeat(10_000) };
   const { body, status } = await prism.post<Task>("/api/v1/tasks", large);

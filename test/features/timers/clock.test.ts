@@ -23,7 +23,7 @@ after(() => prism.stop());
 
 const convert = (query: Readonly<Record<string, string>>) => `/time/convert?${new URLSearchParams(query)}`;
 
-test("S0-25 GET /time/now tells the server's time, at either path", async () => {
+test("S0-25 GET /time/now returns the server's time, at either path", async () => {
   for (const path of ["/time/now", "/api/v1/time/now"]) {
     const { status, body } = await prism.get(path);
     assert.equal(status, 200);
@@ -66,7 +66,7 @@ test("S0-26 GET /time/convert?datetime=&userId= converts to the user's zone, at 
   }
 });
 
-test("without a user it is the caller's own zone; a zone stands for itself", async () => {
+test("without a user it is the caller's own zone; a zone can be given", async () => {
   const own = await prism.get(convert({ datetime: "2026-01-31T08:00:00Z" }), { token: kenji.token });
   assert.deepEqual([own.body["userId"], own.body["timezone"]], [kenji.id, "Asia/Tokyo"]);
   const { body } = await prism.get(convert({ datetime: "2026-07-31T08:00:00Z", zone: "Europe/Berlin" }));

@@ -66,7 +66,7 @@ test("a timer by cron fires again and again until it is called off, and each tim
   assert.deepEqual([countOf(prism, "events"), countOf(prism, "schedules")], [3, 0]);
 });
 
-test("the pattern is one of the zone's wall clock; what is no pattern or zone is refused and leaves nothing", async (t) => {
+test("the pattern is one of the zone's wall clock; an invalid pattern or zone is refused and leaves nothing", async (t) => {
   const { prism } = await server(t);
   const zone = await prism.post<Made>(TRIGGER, { label: "l", cron: "0 9 * * *", timezone: "Asia/Tokyo", action: ring });
   assert.equal(zone.body.runAt, "2026-07-02T00:00:00.000Z");
@@ -83,7 +83,7 @@ test("the pattern is one of the zone's wall clock; what is no pattern or zone is
   assert.equal(countOf(prism, "schedules"), 1);
 });
 
-test("labels of recurring timers need not differ; with a dedupeKey one stands for the next", async (t) => {
+test("labels of recurring timers need not differ; with a dedupeKey the next is not created", async (t) => {
   const { prism } = await server(t);
   const { token } = await makeUser(prism, "dora", ["Operator"]);
   const make = (more: object = {}, options: object = {}) =>

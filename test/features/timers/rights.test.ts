@@ -61,14 +61,14 @@ test("who may make which timer: to oneself, to others, on the bus", async (t) =>
   }
 });
 
-test("an unknown name makes nobody for who may notify himself only", async () => {
+test("an unknown name creates no user for a caller who may only notify themselves", async () => {
   const { token } = await makeUser(prism, "lonely", ["User"]);
   const users = countOf(prism, "users");
   assert.equal((await prism.post(PATH, notify("brand-new"), { token })).status, 403);
   assert.equal(countOf(prism, "users"), users);
 });
 
-test("nobody makes a timer without credentials or with an API key", async () => {
+test("a timer needs credentials, and not those of an API key", async () => {
   assert.equal((await prism.post(PATH, event(), { token: null })).status, 401);
   const { apiKey } = await makeProject(prism, "keys");
   assert.equal((await prism.post(PATH, event(), { apiKey })).status, 403);
@@ -106,7 +106,7 @@ test("S0-29 the bus event notify needs what a notification needs, and is audited
   const both = await tokenFor("timers:create", "events:emit", "notifications:send");
   for (const { name, token, payload, missing } of [
     { name: "another", token: emits, payload: { userId: "told" }, missing: "notifications:send" },
-    { name: "nobody known", token: emits, payload: { userId: "never-seen" }, missing: "notifications:send" },
+    { name: "no known user", token: emits, payload: { userId: "never-seen" }, missing: "notifications:send" },
     { name: "no name at all", token: emits, payload: { userId: ["told"] }, missing: "notifications:send" },
     { name: "another, without events:emit", token: sends, payload: { userId: "told" }, missing: "events:emit" },
     { name: "himself", token: emits, payload: { userId: "me" }, missing: null },
@@ -136,7 +136,7 @@ test("S0-29 the bus event notify needs what a notification needs, and is audited
     });
 });
 
-test("a timer whose creator may not do this any more is dead when it fires, and tells nobody", async (t) => {
+test("a timer of a creator without the permission is dead when it fires, and notifies no user", async (t) => {
   for (const { name, body, change } of [
     {
       name: "the creator was disabled",

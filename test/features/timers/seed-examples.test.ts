@@ -67,7 +67,7 @@ test("S0-28 the seed's first example: after five seconds user-id has the notific
   assert.equal(scalarOf(prism, "select scheduledJobId from notifications"), jobId);
 });
 
-test("S0-29 the seed's second example: after two seconds the bus hears `notify`, and user 1 is told", async (t) => {
+test("S0-29 the seed's second example: after two seconds the bus gets `notify`, and user 1 is notified", async (t) => {
   const { prism, made, pass } = await example(t, EXAMPLES.event, 2000);
   const heard: unknown[] = [];
   prism.parts.base.bus.on("notify", (payload) => void heard.push(payload));

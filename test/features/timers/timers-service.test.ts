@@ -33,7 +33,7 @@ const done = (prism: TestPrism, jobId: string) =>
 const waiting = (prism: TestPrism) =>
   rowsOf<{ label: string; id: string }>(prism, "select id, label from jobs where finishedAt is null order by seq");
 
-test("S0-37 services.timer.after('daily-digest', 86_400_000, …) notifies a day later, whoever calls it at each start", async (t) => {
+test("S0-37 services.timer.after('daily-digest', 86_400_000, …) notifies a day later, although it is called at each start", async (t) => {
   const { prism, timer, pass } = await server(t);
   const first = await timer.after("daily-digest", 86_400_000, DIGEST, { module: "my-module" });
   const again = await timer.after("daily-digest", 86_400_000, DIGEST, { module: "my-module" });
@@ -83,7 +83,7 @@ test("S0-47 S0-42 S0-43 services.timer routes each action to what does it: a not
   ]);
 });
 
-test("D20: of a module's timers with one label the waiting one stays, gives way, or both stand", async (t) => {
+test("D20: of a module's timers with one label the pending one stays, is replaced, or both stay", async (t) => {
   const { prism, timer, clock } = await server(t);
   const after = (delayMs: number, more: object = {}) =>
     timer.after("sync", delayMs, event("sync"), { module: "a", ...more });
@@ -122,7 +122,7 @@ test("D20: a timer that runs does not keep its successor from being made", async
   assert.equal(stateOf(prism, next.jobId), "scheduled");
 });
 
-test("a recurring timer of a module is one schedule, however often it starts, and changes when it is told to", async (t) => {
+test("a recurring timer of a module is one schedule, however often it starts, and changes on request", async (t) => {
   const { prism, timer, pass } = await server(t);
   const every = (cron: string, more: object = {}) =>
     timer.every("clean", cron, event("clean"), { module: "a", timezone: "Europe/Berlin", ...more });
@@ -261,7 +261,7 @@ test("S0-45 services.notify schedules and cancels", async (t) => {
   assert.equal(countOf(prism, "notifications"), 2);
 });
 
-test("a person who has left is not told, and keeps nobody else from hearing of it", async (t) => {
+test("a removed user is not notified, and others still are", async (t) => {
   const { prism, timer, pass } = await server(t);
   const [ann, bob] = [await makeUser(prism, "ann"), await makeUser(prism, "bob")];
   const to = (...recipients: string[]) =>

@@ -80,7 +80,7 @@ test("GET /timers lists what has not ended, one-shot and recurring, newest first
   assert.deepEqual(await labels(), ["four", "three", "two"]);
 });
 
-test("everybody sees his own timers; who holds timers:any sees all, and calls any off", async (t) => {
+test("users see their own timers; with timers:any they see all, and can cancel any", async (t) => {
   const { prism, make, labels } = await server(t);
   const uma = await makeUser(prism, "uma", ["User"]);
   const theo = await makeUser(prism, "theo", ["User"]);
@@ -149,7 +149,7 @@ test("a timer that runs or has ended cannot be called off; one that was called o
     assert.equal((await cancel(id)).body.error?.code, "JOB_NOT_FOUND");
 });
 
-test("a job that is no timer cannot be called off here", async (t) => {
+test("a job that is not a timer cannot be cancelled here", async (t) => {
   const { prism, clock } = await server(t);
   const { jobId } = await prism.parts.core.jobs.jobs.enqueue({
     queue: "retention",

@@ -127,7 +127,7 @@ test("S0-29 a timer emits a bus event after 2 seconds; the event `notify` reache
   assert.equal(scalarOf(prism, "select count(*) from events where type = 'notify'"), 0, "only with persist");
 });
 
-test("a timer with the event `notify` that could tell nobody is refused when it is made, and dead when that comes later", async () => {
+test("a timer with the event `notify` without a possible recipient is refused when it is created, and dead if that happens later", async () => {
   const onBus = (payload: object, more: object = {}) =>
     prism.post<Made & { error: { code: string; details: { path: string }[] } }>("/time/trigger", {
       label: "bus",
@@ -302,7 +302,7 @@ test("D18: the recipient is meant when the timer is made; a later change of the 
   );
 });
 
-test("while a timer of the same creator with the key waits, it stands for the new one", async () => {
+test("while a timer of the same creator with the key waits, the new one is not created", async () => {
   const { token } = await makeUser(prism, "dora", ["Operator"]);
   const body = (label: string) => ({ label, delayMs: 1000, action: { type: "event", event: "x" }, dedupeKey: "k" });
   const first = await prism.post<Made>(PATH, body("first"));

@@ -26,7 +26,7 @@ test("S2-123: a worker that is killed in the middle of an attempt costs a lease:
   peer.goOn();
 });
 
-test("S2-123: a server that restarts in the middle of an attempt hears how it ended, and sends nothing twice", async (t) => {
+test("S2-123: a server that restarts during an attempt gets its result, and sends nothing twice", async (t) => {
   const { world, peer, worker, send, sendSlow } = await openMailWorld(t, { port: String(await lastingPort()) });
   const { prism } = world;
   const running = await worker();

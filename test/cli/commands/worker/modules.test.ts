@@ -87,7 +87,7 @@ test("S2-123: a handler that needs what only the server has is handed back, and 
   assert.deepEqual([state, attempts], ["ready", 0], "nothing is lost: a server that has the module runs it");
 });
 
-test("S2-123: a module whose registration needs the database does not begin to work", async (t) => {
+test("S2-123: a module that needs the database to register does not start", async (t) => {
   const code = `export default { name: "outside", version: "1.0.0", async register(server, { db, scheduler }) {
     await db.read.selectFrom("users").select("id").execute();
     scheduler.handle("sum", async () => 1);

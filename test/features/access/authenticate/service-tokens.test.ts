@@ -48,7 +48,7 @@ test("a service token acts as its user, within its scopes and the user's permiss
     const made = await prism.post("/api/v1/rules", { name: "r", condition: "true", targetRoles: ["Admin"] }, { token });
     assert.equal(made.status, 403);
   });
-  await t.test("a scope that is no permission cannot be given", async () => {
+  await t.test("a scope that is not a permission cannot be granted", async () => {
     const scopes = ["root" as TokenScope];
     await assert.rejects(makeToken(prism, user.id, { scopes }), { code: "SCOPE_MISSING" });
   });

@@ -191,7 +191,7 @@ test("while the issuer is away its keys count for a day, and a token of an unkno
   assert.equal(await outcome(prism, token), "503 OVERLOADED");
 });
 
-test("an answer that is too large, leads elsewhere or is no key set is not taken, and its keys must be good", async (t) => {
+test("an answer that is too large, redirects or is not a key set is refused, and its keys must be good", async (t) => {
   const small = await IssuerKey.make("k1", "ES256");
   const { n: _n, ...nothing } = { ...small.jwk, kty: "oct", k: Buffer.from("secret").toString("base64url") };
   for (const [name, spoil] of Object.entries<(issuer: KeyServer) => void>({

@@ -128,7 +128,7 @@ test("a check of a hash made at a lower cost does the rounds of the cost that is
   }
 });
 
-test("what would wait behind too many others is refused; the threads stop when there is nothing to do", async (t) => {
+test("a request beyond the queue's limit is refused; idle threads stop", async (t) => {
   const hasher = new PasswordHasher({ cost: COST, threads: 1, maxWaiting: 3, idleMs: 50 });
   t.after(() => hasher.close());
   const asked = Array.from({ length: 8 }, () =>
@@ -159,7 +159,7 @@ test("closing refuses what waits and ends the threads", async () => {
   await assert.rejects(hasher.hash("x"), { code: "SHUTTING_DOWN" });
 });
 
-test("S2-92: with the hashing queue full a login is answered 503 OVERLOADED with Retry-After, and is no guess", async (t) => {
+test("S2-92: with the hashing queue full a login is answered 503 OVERLOADED with Retry-After, and does not count as a guess", async (t) => {
   const prism = await startAccounts(t);
   await makeAccount(prism, { username: "ann" });
   const { passwords } = prism.parts.core.access.accounts;

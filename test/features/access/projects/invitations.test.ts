@@ -64,7 +64,7 @@ test("an owner invites by mail address, and the invited person becomes a member 
   assert.deepEqual(await membersOf(prism, path), ["owner"]);
 });
 
-test("no answer tells who has an account: by address known and unknown ones are alike, by id both are refused", async (t) => {
+test("no response reveals who has an account: known and unknown addresses get the same one, ids are refused", async (t) => {
   const { prism, as, path, invite } = await makeTeam(t);
   const shapeOf = ({ status, body }: { status: number; body: object }) => [status, Object.keys(body).sort()];
   assert.deepEqual(shapeOf(await invite("ann@example.com")), shapeOf(await invite("nobody@example.com")));

@@ -141,7 +141,7 @@ test("an expired key is refused from that moment on", async (t) => {
   assert.equal(await ingest(prism, key.key), 401);
 });
 
-test("owners make keys, editors see them, and nobody reaches those of another project", async (t) => {
+test("owners make keys, editors see them, and those of another project are not accessible", async (t) => {
   const prism = await startPrism(t);
   const { owner, project, path } = await setUp(prism);
   const editor = await makeUser(prism, "editor");

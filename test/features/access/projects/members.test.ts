@@ -116,7 +116,7 @@ test("a member is meant by id, external id, username, or as oneself", async (t) 
   assert.equal((await prism.delete<Member>(`${path}/me`, as)).body.error?.code, "LAST_ADMIN");
 });
 
-test("who is no owner changes no member, and only users who are active can be made members", async (t) => {
+test("only an owner changes members, and only active users can become members", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism, "shop");
   const editor = await makeUser(prism, "editor");

@@ -59,7 +59,7 @@ test("S1-33: making a project makes its maker the owner and shows its first key 
   );
 });
 
-test("a slug is made of the name, with a number behind it where it is taken", async (t) => {
+test("a slug is made from the name, with a number appended if it is taken", async (t) => {
   const prism = await startPrism(t);
   for (const [name, slug] of [
     ["My Shop!", "my-shop"],

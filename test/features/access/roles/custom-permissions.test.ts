@@ -28,7 +28,7 @@ test("a role has any name of one line, and keeps permissions of other programs, 
   assert.equal((await prism.get("/api/v1/events", { token: holder.token })).status, 200);
 });
 
-test("whoever manages roles gives and takes names of other programs, but no permission of Prism's that they lack", async (t) => {
+test("a user who manages roles grants and revokes permissions of other programs, but none of Prism's that they lack", async (t) => {
   const prism = await startPrism(t);
   await prism.post(ROLES, { name: "Keeper", permissions: ["roles:read", "roles:manage"] });
   const { token } = await makeUser(prism, "keeper", ["Keeper"]);

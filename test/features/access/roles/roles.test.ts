@@ -98,7 +98,7 @@ test("S2-15, S2-49, S2-50, S2-51, S2-52: roles are read, made, changed and remov
     assert.deepEqual([edited.status, edited.body.permissions], [200, ["events:read"]]);
   });
 
-  await t.test("S2-52: a role that somebody holds is removed with a role to hold instead", async () => {
+  await t.test("S2-52: a role in use is removed with a replacement role", async () => {
     const path = `${ROLES}/${guard.id}`;
     const inUse = await prism.delete<{ error: { message: string } }>(path);
     assert.equal(outcomeOf(inUse), "409 ROLE_IN_USE");
@@ -142,7 +142,7 @@ test("S2-15, S2-49, S2-50, S2-51, S2-52: roles are read, made, changed and remov
   });
 });
 
-test("S2-97: nobody makes, widens, narrows or removes a role beyond what they hold", async (t) => {
+test("S2-97: users cannot create, change or remove a role beyond their own permissions", async (t) => {
   const prism = await startAccounts(t);
   await prism.post(ROLES, { name: "Keeper", permissions: ["roles:read", "roles:manage", "events:read"] });
   const { body: strong } = await prism.post<Role>(ROLES, { name: "Strong", permissions: ["users:manage"] });

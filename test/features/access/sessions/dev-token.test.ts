@@ -63,7 +63,7 @@ test("a user who is not known is made, so that a client can connect before its f
   assert.equal((await ask(t, strict, [], `${PATH}?user=user-id`)).status, 404);
 });
 
-test("D10, S0-24: /dev/token is not there for whoever might come from elsewhere", async (t) => {
+test("D10, S0-24: /dev/token does not exist for callers that may be from another host", async (t) => {
   const log = new LogLines();
   const prism = await startPrism(t, { log, settings: { "auth.devTokenHosts": "dev.example,Other.Example" } });
   const own = `127.0.0.1:${prism.app.port}`;

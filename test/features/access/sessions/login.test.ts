@@ -92,7 +92,7 @@ test("a wrong password, an unknown name and an account without password are refu
   for (const answer of answers) assert.deepEqual(answer, answers[0]);
 });
 
-test("S2-10: what an account waits for is told to whoever knows its password, and to nobody else", async (t) => {
+test("S2-10: the reason why an account is inactive is only returned to a caller with its password", async (t) => {
   const prism = await startAccounts(t);
   const { id } = await makeAccount(prism, { username: "ann" });
   for (const [status, outcome] of [
@@ -123,7 +123,7 @@ test("an account that is removed cannot log in, and its name is free again", asy
   assert.equal((await logIn(prism, "ann", "another good one")).user.id, again.id);
 });
 
-test("D17: a password of up to 1024 bytes counts whole; what no password may be is refused alike for every name, and is no guess", async (t) => {
+test("D17: a password of up to 1024 bytes counts whole; a value that cannot be a password is refused alike for every name, and does not count as a guess", async (t) => {
   const prism = await startAccounts(t);
   const long = "ä".repeat(512);
   await makeAccount(prism, { username: "ann" }, { password: long });
@@ -148,7 +148,7 @@ test("D17: a password of up to 1024 bytes counts whole; what no password may be 
   assert.equal((await logIn(prism, "ann", long)).user.username, "ann");
 });
 
-test("S2-93: a hash is bcrypt of cost 12 unless the operator says otherwise, and made anew at login when the cost has changed", async (t) => {
+test("S2-93: a hash is bcrypt of cost 12 unless the operator says otherwise, and replaced at login when the cost has changed", async (t) => {
   const { config } = loadConfig({ flags: {}, environment: {}, workingDir: "/nowhere" });
   assert.equal(config.auth.bcryptCost, 12);
 

@@ -43,7 +43,7 @@ test("S1-31, S2-19, S3-22, S2-05: logging out kills the access token at once and
   assert.equal((await prism.get("/api/v1/users/me", { token: there.token })).status, 200);
 });
 
-test("logging out everywhere ends all sessions of the user, and of nobody else", async (t) => {
+test("logging out everywhere ends all sessions of that user only", async (t) => {
   const prism = await startAccounts(t);
   const { id } = await makeAccount(prism, { username: "ann" });
   await makeAccount(prism, { username: "bob" });

@@ -97,7 +97,7 @@ test("S1-18, S2-83: a refresh token ends after its time, and a session after thi
   assert.equal(outcomeOf(await call(prism, REFRESH, { refreshToken: last.body.refreshToken })), "401 TOKEN_EXPIRED");
 });
 
-test("what is no refresh token of ours is refused", async (t) => {
+test("a token that is not a refresh token of this server is refused", async (t) => {
   const prism = await startAccounts(t);
   await makeAccount(prism, { username: "ann" });
   const { refreshToken, token } = await logIn(prism, "ann");
@@ -144,7 +144,7 @@ test("S1-30: the cookie is rotated with its token, and cleared when the client w
   assert.match(cookieOf(back).pair, /^prism_refresh=prr_/);
 });
 
-test("S2-20: whoever is shut out cannot refresh, and says so only to those who held the session", async (t) => {
+test("S2-20: a disabled user cannot refresh, and only a holder of the session learns the reason", async (t) => {
   const prism = await startAccounts(t);
   const { id } = await makeAccount(prism, { username: "ann" });
   const { refreshToken } = await logIn(prism, "ann");

@@ -147,7 +147,7 @@ test("an invitation to an account that was closed or removed since opens nothing
   }
 });
 
-test("a registration that fails at its end leaves nothing behind", async (t) => {
+test("a registration that fails at its end leaves no rows", async (t) => {
   const prism = await startAccounts(t, { settings: { "auth.registration": "open" } });
   const { accounts } = prism.parts.core.access;
   const record = accounts.audit.record.bind(accounts.audit);

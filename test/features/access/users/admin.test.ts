@@ -61,7 +61,7 @@ test("S2-10: users are listed newest first, page by page, by text, status and ro
     assert.deepEqual(namesOf(await list("limit=1&offset=2")), ["ann"]);
   });
 
-  await t.test("whoever manages users sees the kinds of their devices, whoever reads them does not", async () => {
+  await t.test("users:manage shows the kinds of devices of users, users:read does not", async () => {
     const operator = await logIn(prism, "ann");
     const seen = (await prism.get<Page>(USERS, { token: operator.token })).body.data;
     assert.deepEqual(
@@ -138,7 +138,7 @@ test("S2-10, S2-97: an administrator makes accounts", async (t) => {
     assert.deepEqual(bob.user.roles, ["Viewer"]);
   });
 
-  await t.test("whoever was invited and turned down does not come in by the link", async () => {
+  await t.test("an invited user who was rejected cannot use the link", async () => {
     for (const end of ["reject", "disable", "delete"] as const) {
       const { body } = await prism.post<FullUser>(USERS, { username: `invited-${end}` });
       if (end === "reject") await prism.post(`${USERS}/${body.id}/reject`, {});
@@ -184,7 +184,7 @@ test("a new account that holds a role is reached by the rules of that role at on
   assert.equal(scalarOf(prism, "select count(*) from notification_recipients where userId = ?", ann.id), 1);
 });
 
-test("S2-97: nobody gives what they lack, nor touches who may do more", async (t) => {
+test("S2-97: users cannot grant permissions they lack, nor change users with more permissions", async (t) => {
   const prism = await startAccounts(t);
   await prism.post("/api/v1/roles", { name: "Clerk", permissions: ["users:read", "users:manage", "users:approve"] });
   const { token } = await makeUser(prism, "clerk", ["Clerk"]);
@@ -213,7 +213,7 @@ test("one account is read, changed and removed", async (t) => {
   const path = `${USERS}/${ann.id}`;
   const { token } = await logIn(prism, "bob");
 
-  await t.test("oneself and whoever reads users see it, nobody else knows it is there", async () => {
+  await t.test("the user and readers of users see it, for others it does not exist", async () => {
     assert.equal(outcomeOf(await prism.get(path, { token })), "404 USER_NOT_FOUND");
     assert.equal(outcomeOf(await prism.get(`${USERS}/${bob.id}`, { token })), "200");
     assert.equal((await prism.get<FullUser>(path)).body.username, "ann");

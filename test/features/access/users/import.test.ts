@@ -237,7 +237,7 @@ async function manager(t: TestContext): Promise<{ prism: TestPrism; token: strin
   return { prism, token };
 }
 
-test("nobody imports a role that can do more, or changes an account that can", async (t) => {
+test("an import grants no role beyond the importer's permissions, and changes no account beyond them", async (t) => {
   const { prism, token } = await manager(t);
   await prism.post("/api/v1/roles", { name: "Plain", permissions: [] });
   const [dev] = rowsOf<{ id: string }>(prism, "select id from users where username = 'dev'");

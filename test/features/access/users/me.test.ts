@@ -7,7 +7,7 @@ import { rowsOf } from "../../../helpers/tables.ts";
 
 const PATHS = ["/api/v1/users/me", "/api/profile", "/api/v1/profile"];
 
-test("S2-45, S3-23: the caller's own account, by every path, without what is nobody's business", async (t) => {
+test("S2-45, S3-23: the caller's own account, by every path, without internal members", async (t) => {
   const prism = await startPrism(t);
   const { database: db, audit, clock } = prism.parts.base;
   const { accessTokens } = prism.parts.core.access;
@@ -74,7 +74,7 @@ test("S2-45, S3-23: the caller's own account, by every path, without what is nob
   }
 });
 
-test("S2-45: a project's key is nobody's account", async (t) => {
+test("S2-45: a project's key has no account", async (t) => {
   const prism = await startPrism(t);
   const { apiKey } = await makeProject(prism);
   for (const path of PATHS) {

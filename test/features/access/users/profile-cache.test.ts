@@ -16,7 +16,7 @@ interface Profile {
 
 const ME = "/api/v1/users/me";
 
-test("S3-04 S3-15: a profile is answered from memory, and after every write that it shows anew", async (t) => {
+test("S3-04 S3-15: a profile is answered from memory, and read again after every write that it shows", async (t) => {
   const prism = await startPrism(t, { settings: { "auth.bcryptCost": "4" } });
   const uma = await makeUser(prism, "uma", ["User"]);
   const as = { token: uma.token };

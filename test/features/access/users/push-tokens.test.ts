@@ -59,7 +59,7 @@ test("S2-47: push tokens in both forms, encrypted at rest and never shown", asyn
     await put({ apns: null });
   });
 
-  await t.test("a token names one device: whoever says it last has it", async () => {
+  await t.test("a token names one device: the last user who registers it owns it", async () => {
     assert.deepEqual(named(await put({ fcm: FCM }, bob)), ["fcm:default"]);
     assert.deepEqual(named(await put({})), ["fcm:tablet", "fcm:watch"]);
     const same = { kind: "fcm", token: `${FCM}-4` };

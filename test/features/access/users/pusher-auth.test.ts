@@ -46,7 +46,7 @@ test("S2-48, S2-126: GET and POST sign a channel as Pusher's reference has it, b
     await t.test(name, () => assert.deepEqual([reply.status, reply.body], [200, { auth: expected }]));
 });
 
-test("a presence channel names its member, and nobody can be another", async (t) => {
+test("a presence channel names its member, who cannot claim another identity", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
   const operator = await makeUser(prism, "operator", ["Operator"]);
   const given = { socket_id: "1.2", channel_name: "presence-lobby", channel_data: '{"user_id":"somebody else"}' };
@@ -96,12 +96,12 @@ test("S2-125: private-user-{id} is let in for its user, private-project-{id} for
     await t.test(name, async () => assert.equal(await may(token, channel), expected));
 });
 
-test("what is no socket or channel is refused before it is signed", async (t) => {
+test("an invalid socket or channel is refused before it is signed", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
   for (const { name, body } of [
     { name: "no socket", body: { channel_name: "private-x" } },
-    { name: "a socket that is none", body: { socket_id: "1234", channel_name: "private-x" } },
-    { name: "a socket with something behind it", body: { socket_id: "1.2:private-y", channel_name: "private-x" } },
+    { name: "an invalid socket", body: { socket_id: "1234", channel_name: "private-x" } },
+    { name: "a socket with trailing text", body: { socket_id: "1.2:private-y", channel_name: "private-x" } },
     { name: "no channel", body: { socket_id: "1.2" } },
     { name: "a channel with a colon", body: { socket_id: "1.2", channel_name: "private-x:y" } },
     { name: "a channel of 165 characters", body: { socket_id: "1.2", channel_name: `private-${"x".repeat(157)}` } },

@@ -32,21 +32,24 @@ test("D18: a person is meant by me, id, external id or username, in this order; 
     assert.equal(await reached("ann"), bob.id);
   });
 
-  await t.test("who is unknown is made once: without password or rights, only to be told things", async () => {
-    const made = await reached("user-id");
-    assert.equal(await reached("user-id"), made);
-    const row = "select username is null and passwordHash is null and status = 'active' from users where id = ?";
-    assert.equal(scalarOf(prism, row, made), 1);
-    assert.equal(scalarOf(prism, "select count(*) from user_roles where userId = ?", made), 0);
-  });
+  await t.test(
+    "an unknown recipient is created once: without password or permissions, only to be notified",
+    async () => {
+      const made = await reached("user-id");
+      assert.equal(await reached("user-id"), made);
+      const row = "select username is null and passwordHash is null and status = 'active' from users where id = ?";
+      assert.equal(scalarOf(prism, row, made), 1);
+      assert.equal(scalarOf(prism, "select count(*) from user_roles where userId = ?", made), 0);
+    },
+  );
 
-  await t.test("who was shut out is not made anew", async () => {
+  await t.test("a disabled user is not created again", async () => {
     await prism.patch(`/api/v1/users/${ann.id}`, { externalId: "crm-1", status: "disabled" });
     for (const ref of ["crm-1", ann.id]) assert.equal(outcomeOf(await send(ref)), "422 RECIPIENT_NOT_FOUND");
   });
 });
 
-test("D18: where the configuration says reject nobody is made", async (t) => {
+test("D18: with unknownRecipient reject no user is created", async (t) => {
   const prism = await startAccounts(t, { settings: { "notifications.unknownRecipient": "reject" } });
   const before = countOf(prism, "users");
   const reply = await prism.post("/api/v1/notifications", { userId: "user-id", title: "t", message: "m" });

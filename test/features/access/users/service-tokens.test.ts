@@ -17,7 +17,7 @@ interface Page {
   readonly nextCursor: string | null;
 }
 
-test("whoever has logged in makes service tokens of their own, with no more than they may do", async (t) => {
+test("a user creates own service tokens, with at most the user's permissions", async (t) => {
   const clock = new FakeClock();
   const prism = await startAccounts(t, { clock });
   await makeAccount(prism, { username: "ann" }, { roles: ["Operator"] });

@@ -77,7 +77,7 @@ test("S2-97, S3-15, S3-37: who is disabled or removed is out at once: the next r
       assert.equal(scalarOf(prism, open, user.id, user.id), 0);
     });
 
-  await t.test("who is let in again logs in anew: what was revoked stays revoked", async (t) => {
+  await t.test("a user who is enabled again must log in again: revoked tokens stay revoked", async (t) => {
     const { user, login, serviceToken } = await comeIn(t, prism, "bob");
     await prism.patch(`${USERS}/${user.id}`, { status: "disabled" });
     await prism.patch(`${USERS}/${user.id}`, { status: "active" });
@@ -93,7 +93,7 @@ test("S2-97, S3-15, S3-37: who is disabled or removed is out at once: the next r
     assert.deepEqual(rows, ["user.lock", "user.unlock"]);
   });
 
-  await t.test("a role that is taken fails on the very next request, a login goes on", async (t) => {
+  await t.test("a revoked role fails on the very next request, the login remains", async (t) => {
     const { user, login, socket } = await comeIn(t, prism, "cid");
     const list = () => prism.get(USERS, { token: login.token });
     assert.equal((await list()).status, 200);

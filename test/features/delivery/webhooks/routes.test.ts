@@ -98,7 +98,7 @@ test("12.8 a webhook's secret lies sealed", async (t) => {
   assert.deepEqual(box.open(`webhooks.previousSecret.${id}`, row.previousSecret), key);
 });
 
-test("a test calls the webhook with a notification that is none, signed; a rotation has two signatures until it ends", async (t) => {
+test("a test calls the webhook with a sample notification, signed; a rotation has two signatures until it ends", async (t) => {
   const clock = new FakeClock();
   const prism = await startNear(t, { clock });
   const peer = await WebPeer.start(t);
@@ -153,7 +153,7 @@ test("a test says what came of it, and counts for nothing", async (t) => {
   assert.deepEqual([body.active, body.failures, body.disabledAt], [true, 0, null]);
 });
 
-test("eight tests run at a time; who comes then is told to come back", async (t) => {
+test("eight tests run at a time; further ones are refused with Retry-After", async (t) => {
   const prism = await startNear(t);
   const peer = await WebPeer.start(t);
   const { id } = (await create(prism, { url: peer.url })).body;
@@ -197,7 +197,7 @@ test("12.6 a URL that this server is not sent to is refused when a webhook is ma
   assert.equal((await create(prism, { url: "http://1.1.1.1/" })).status, 201, "development lets http out");
 });
 
-test("one's own webhooks are nobody else's; a project's are those of who may read its events", async (t) => {
+test("a user's webhooks are only the user's; a project's are for users who may read its events", async (t) => {
   const prism = await startPrism(t);
   const project = await makeProject(prism);
   const other = await makeUser(prism, "rita", ["RuleManager"]);

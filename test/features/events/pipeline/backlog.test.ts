@@ -55,7 +55,7 @@ test("when a seal has used its budget the rest is stored undecided and decided i
   assertDecidedInOrder(prism);
 });
 
-test("while the rest waits, new events queue behind it; afterwards they are decided with their commit again", async (t) => {
+test("while the rest waits, new events queue after it; afterwards they are decided with their commit again", async (t) => {
   const prism = await startPrism(t, IN_THREAD);
   const { backlog } = prism.parts.core.pipeline;
   await makeRules(prism);

@@ -47,7 +47,7 @@ test("a rule that reaches 200 users writes them with the event, one that reaches
   assert.deepEqual(rowsOf(prism, "select fired, matched from rule_stats"), [{ fired: 2, matched: 2 }]);
 });
 
-test("recipients of a job hear of it live, at offsets that grow", async (t) => {
+test("recipients of a job get it live, at increasing offsets", async (t) => {
   const prism = await startPrism(t);
   await addAuditors(prism, 300);
   await prism.post("/api/v1/rules", RULE);
@@ -71,7 +71,7 @@ for (const { how, cut } of [
   { how: "a stop", cut: false },
   { how: "a crash", cut: true },
 ]) {
-  test(`a job that ${how} cut short goes on behind the recipients that are there, and tells nobody twice`, async (t) => {
+  test(`a job that ${how} interrupted continues after the stored recipients, and notifies each once`, async (t) => {
     const first = await startPrism(t);
     await addAuditors(first, 3000);
     await first.post("/api/v1/rules", RULE);
@@ -86,7 +86,7 @@ for (const { how, cut } of [
   });
 }
 
-test("a notification whose recipients come in slices counts as delivered once, when the last of them has been told", async (t) => {
+test("a notification whose recipients come in slices counts as delivered once, when the last of them has been notified", async (t) => {
   const prism = await startPrism(t);
   const { database: db, store } = prism.parts.base;
   const { notify } = prism.parts.services;

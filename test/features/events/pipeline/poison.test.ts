@@ -137,7 +137,7 @@ test("a stop between the failure and its job loses neither", async (t) => {
   assert.deepEqual([countOf(prism, "decisions"), countOf(prism, "notifications")], [2, 2]);
 });
 
-test("what SQL refuses has told nobody: neither a dedupe nor a cooldown holds back the next attempt", async (t) => {
+test("an event that SQL refuses has notified no user: neither dedupe nor cooldown suppresses the next attempt", async (t) => {
   const { prism, cure } = await poison(t, "sql");
   const ruleIds: string[] = [];
   for (const restraint of [{ dedupe: { key: "{{event.host}}", windowMs: 60_000 } }, { cooldownMs: 60_000 }]) {

@@ -55,12 +55,12 @@ test("a rule reaches active holders of its roles and the users it names, each on
       rule: { targetRoles: ["Auditor"], targetUsers: ["dan", "bob"] },
       heard: ["bob", "cid", "dan"],
     },
-    { name: "a role that nobody holds", rule: { targetRoles: ["Viewer"] }, heard: [] },
+    { name: "a role without users", rule: { targetRoles: ["Viewer"] }, heard: [] },
   ])
     await t.test(name, async () => assert.deepEqual(await heardBy(prism, rule), heard));
 });
 
-test("D27: a rule of a project reaches members of that project only; in default everybody is one", async (t) => {
+test("D27: a rule of a project reaches members of that project only; in default all users are members", async (t) => {
   const prism = await startPrism(t);
   const { body: shop } = await prism.post<{ id: string }>("/api/v1/projects", { name: "shop" });
   const ann = await makeUser(prism, "ann", ["Operator"]);
@@ -121,7 +121,7 @@ test("recipients are those of the moment of the decision", async (t) => {
   assert.equal(await heard(), 0);
 });
 
-test("a rule that reaches nobody leaves a decision and a count, and no notification", async (t) => {
+test("a rule without recipients leaves a decision and a count, and no notification", async (t) => {
   const prism = await startPrism(t);
   const { body } = await prism.post<{ id: string }>("/api/v1/rules", {
     name: "r",

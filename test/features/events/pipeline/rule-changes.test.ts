@@ -37,7 +37,7 @@ test("a rule that fails on an event counts as not matched, adds to its errors an
   assert.equal(countOf(prism, "event_failures"), 0);
 });
 
-test("a change is in force for every event whose commit comes behind the answer, under load", async (t) => {
+test("a change applies to every event that is committed after the response, under load", async (t) => {
   const prism = await startPrism(t);
   const { body: rule } = await prism.post<{ id: string }>("/api/v1/rules", RULE);
   let isLoading = true;

@@ -30,7 +30,7 @@ async function sendAndDecide(prism: TestPrism, events: readonly object[]): Promi
   await allDecided(prism);
 }
 
-test("a project whose rules take more than their share loses the costliest, one after another; other projects go on", async (t) => {
+test("a project whose rules take more than their share loses the costliest, one after another; other projects are not affected", async (t) => {
   const lines = new LogLines();
   const prism = await startPrism(t, { settings: SETTINGS, log: lines, clock: new FakeClock() });
   const { body: shop } = await prism.post<{ id: string }>("/api/v1/projects", { name: "shop" });

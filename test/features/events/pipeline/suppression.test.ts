@@ -152,7 +152,7 @@ test("what is held back is remembered over a restart", async (t) => {
   assert.deepEqual([stats.fired, stats.suppressed], [2, 8]);
 });
 
-test("a clock that was set back far begins a window anew, and a restart finds that one", async (t) => {
+test("a clock that was set back far resets the window, and a restart keeps the new one", async (t) => {
   const { prism, clock, ruleId } = await withRule(t, { suppression: { count: 3, windowMs: 60_000 } });
   // A token would run out as the clock jumps.
   const made = await prism.post<{ key: string }>("/api/v1/projects/default/keys", { name: "producer" });
@@ -200,7 +200,7 @@ test("a dedupe key joins events to the earlier notification; a cooldown keeps th
   assert.deepEqual(counts.sort(), [1, 2, 3]);
 });
 
-test("an event of before that is processed anew neither ends a storm nor a cooldown, and a restart changes nothing", async (t) => {
+test("an old event that is reprocessed ends neither a storm nor a cooldown, and a restart changes nothing", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const { body: early } = await prism.post<{ results: { id: string }[] }>("/events", [{ type: "a" }, { type: "a" }]);

@@ -90,7 +90,7 @@ test("S2-123: a webhook is handed out with its signature: the worker never has t
   assert.deepEqual(rowsOf(world.prism, "select active from webhooks"), [{ active: 0 }], "it is gone for all");
 });
 
-test("S2-123: what the server decides, plans or merges is handed to nobody", async (t) => {
+test("S2-123: jobs that the server decides, plans or merges are never dispatched", async (t) => {
   const { world, worker, ann, one } = await given(t, { quietHours: { from: "00:00", to: "23:59" } });
   const quiet = await world.notify([ann], ["email"]);
   await world.untilHeld(quiet, "quiet hours");

@@ -102,7 +102,7 @@ test("an end counts only with the fence of the attempt, and only once", async (t
   assert.equal(jobRow(prism, id).state, "succeeded");
 });
 
-test("a job that the server itself runs is nobody else's to end", async (t) => {
+test("a job that the server itself runs cannot be completed by a worker", async (t) => {
   const { prism, worker } = await startWithWorker(t);
   const { runner } = prism.parts.core.jobs;
   let finish = (): void => undefined;
@@ -191,7 +191,7 @@ test("a claim takes no more than its most, and queues in their order", async (t)
   assert.deepEqual(await payloads(2), ["module:one"]);
 });
 
-test("of large jobs a claim gives a megabyte, and leaves the rest as if nobody had touched it", async (t) => {
+test("of large jobs a claim gives a megabyte, and leaves the rest unclaimed", async (t) => {
   const { prism, worker } = await startWithWorker(t);
   const large = "x".repeat(250_000);
   for (let n = 0; n < 6; n++) await addJob(prism, large);

@@ -60,7 +60,7 @@ test("a worker that is gone loses its jobs to those that wait", async (t) => {
   );
 });
 
-test("with the last attempt lost a job is dead, and its feature and who listens are told", async (t) => {
+test("with the last attempt lost a job is dead, and its feature and listeners are notified", async (t) => {
   const { prism, worker, clock } = await start(t);
   const moved: MovedJob[] = [];
   t.after(prism.parts.core.jobs.jobControl.whenEnded("work", async (_trx, job) => void moved.push(job)));

@@ -11,7 +11,7 @@ async function waits(prism: Parameters<typeof addJob>[0], claims: number): Promi
   await eventually(`${claims} claims are under way`, () => kernel.requests.count === claims);
 }
 
-test("a claim waits for a job, and whoever waits longest gets it", async (t) => {
+test("a claim waits for a job, and the longest waiting claim gets it", async (t) => {
   const { prism, worker } = await startWithWorker(t);
   const first = worker.one({ ...LONG, max: 1 });
   await waits(prism, 1);
@@ -64,7 +64,7 @@ test("a job that a module here gives back when it is unloaded reaches the worker
   assert.equal((await claim)[0]?.id, ids[2], "two run here, the third had not begun");
 });
 
-test("a claim that finds nothing ends when its time is over, and nobody is left waiting", async (t) => {
+test("a claim that finds nothing returns at its timeout, and no waiter is left", async (t) => {
   const { prism, worker } = await startWithWorker(t);
   assert.deepEqual(await worker.claimed({ waitMs: 20 }), []);
   const id = await addJob(prism);

@@ -59,7 +59,7 @@ for (const { name, at, over } of [
     over: `event.a == ▸'${times(1025, "x")}'`,
   },
   {
-    name: "a string is counted in code points, escapes as what they stand for",
+    name: "a string is counted in code points, escapes as their characters",
     at: `event.a == '${times(512, SMILE)}${times(512, "\\n")}'`,
     over: `event.a == ▸'${times(512, SMILE)}${times(513, "\\n")}'`,
   },

@@ -103,7 +103,7 @@ test("any member name can be reached with brackets", () => {
   ]);
 });
 
-test("exists tells presence from a value", () => {
+test("exists distinguishes presence from a value", () => {
   check(withPayload('{"none":null,"object":{"none":null},"list":[null],"text":""}'), [
     "exists(event)",
     "exists(event.payload)",

@@ -200,7 +200,7 @@ test("S2-60 every refused name is refused as identifier, function, member and st
   }
 });
 
-test("an error names place, line and column, and what could stand there", () => {
+test("an error has position, line and column, and the expected tokens", () => {
   const source = "event.type == 'x'\n  and event.amount = 5";
   assert.deepEqual(refusalOf(source).detail, {
     path: "condition",

@@ -59,7 +59,7 @@ test("a rule of a project meets that project's events only, a rule of none meets
   assert.deepEqual(match(index, makeEvent({ projectId: "p3" })), ["everyone"]);
 });
 
-test("add replaces the rule of the same key, remove tells whether there was one", () => {
+test("add replaces the rule of the same key, remove returns whether there was one", () => {
   const index = new RuleIndex<string>();
   add(index, "a", "event.type == 'payment'");
   add(index, "a", "event.type == 'refund'", { projectId: "default" });

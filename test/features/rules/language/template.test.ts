@@ -120,7 +120,7 @@ for (const { name, source, code } of [
   { name: "a missing filter", source: "{{ event.type | ▸}}", code: "SYNTAX" },
   { name: "two bars", source: "{{ event.type ▸|| upper }}", code: "SYNTAX" },
   { name: "a default without text", source: "{{ event.type | default▸}}", code: "SYNTAX" },
-  { name: "a default that is no string", source: "{{ event.type | default: ▸5 }}", code: "SYNTAX" },
+  { name: "a default that is not a string", source: "{{ event.type | default: ▸5 }}", code: "SYNTAX" },
   { name: "an argument of another filter", source: "{{ event.type | upper▸:'x' }}", code: "SYNTAX" },
   { name: "an unterminated default", source: "{{ event.type | default:▸'x }}", code: "SYNTAX" },
   { name: "a 33rd placeholder", source: `${"{{event.a}}".repeat(32)} ▸{{event.a}}`, code: "LIMIT" },
