@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
@@ -130,7 +131,7 @@ async function editOnTerminal(prism: TestPrism, id: string, changes: readonly st
     if (asked > questions) child.stdin.write(`${answers}\n`);
     questions = asked;
   });
-  const status = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  const [status] = (await once(child, "close")) as [number | null];
   return { status, text, edits: readFileSync(log, "utf8").split("\n").length - 1 };
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
@@ -117,6 +118,6 @@ async function runShell(prism: PrismBinary, text: string): Promise<{ status: num
       output += chunk.toString();
     });
   child.stdin.end(text.replace(SERVE, ""));
-  const status = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  const [status] = (await once(child, "close")) as [number | null];
   return { status, output };
 }

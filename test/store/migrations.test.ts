@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
@@ -100,7 +101,7 @@ test("a process that dies in the middle of a migration leaves a database that th
     connection.exec("begin immediate; create table settings (half text) strict");
     process.kill(process.pid, "SIGKILL");`;
   const child = spawn(process.execPath, ["-e", script, file], { stdio: "inherit" });
-  const [signal] = await new Promise<[string | null]>((resolve) => child.on("exit", (_code, by) => resolve([by])));
+  const [, signal] = (await once(child, "exit")) as [number | null, string | null];
   assert.equal(signal, "SIGKILL");
   assert.deepEqual(migrateFile(file), ALL);
 });
