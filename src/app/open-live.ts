@@ -24,6 +24,9 @@ export interface Live {
   readonly hub: Hub;
 }
 
+/** Of a core that cannot read the secret. */
+const NO_APP: PusherApp = { appId: "", key: "", secret: "" };
+
 export async function openLive(base: Base, { principals, projects }: Access): Promise<Live> {
   const { config, database, reader, box, clock, committer, publicUrl } = base;
   const log = base.log.namespace("realtime");
@@ -40,7 +43,7 @@ export async function openLive(base: Base, { principals, projects }: Access): Pr
   });
   return {
     sounds,
-    pusher: await openPusherApp({ config, database, box, clock }),
+    pusher: base.readsOnly ? NO_APP : await openPusherApp({ config, database, box, clock }),
     pusherRegistry: new PusherRegistry(),
     channelAuthorizers,
     presence,

@@ -21,6 +21,8 @@ export interface BaseOptions {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly warnings?: readonly string[];
+  /** Why nothing may be stored: a core without the encryption key only reads. */
+  readonly readsOnly?: Error | null;
   /** Called when the store has failed and the process should exit. */
   readonly onFatal: (error: Error) => void;
 }
@@ -38,6 +40,7 @@ export interface Base {
   readonly metrics: Metrics;
   /** Encrypts at rest. */
   readonly box: SealedBox;
+  readonly readsOnly: Error | null;
   readonly store: Store;
   readonly database: Database;
   readonly committer: Committer;
@@ -72,6 +75,7 @@ export function openBase(options: BaseOptions): Base {
     log,
     metrics,
     box,
+    readsOnly: options.readsOnly ?? null,
     store,
     database,
     committer,
@@ -95,7 +99,11 @@ function limitOf({ maxDbBytes }: Config, store: Store) {
  * Opens the store for the holder of the data directory's lock. @throws DataDirRefused, UnsealError
  * when the encryption key is another one
  */
-function openServerStore({ config, log, onFatal }: BaseOptions, box: SealedBox, metrics: Metrics): Store {
+function openServerStore(
+  { config, log, onFatal, readsOnly = null }: BaseOptions,
+  box: SealedBox,
+  metrics: Metrics,
+): Store {
   const commits = metrics.histogram(
     "prism_commit_duration_seconds",
     "From handing a write set over to knowing it on disk",
@@ -111,6 +119,7 @@ function openServerStore({ config, log, onFatal }: BaseOptions, box: SealedBox, 
     box,
     writer: config.store.writer === "auto" ? (availableParallelism() > 1 ? "adaptive" : "main") : config.store.writer,
     isOwner: true,
+    readsOnly,
     beatFile: beatFileOf(config.dataDir),
     maxBytes: config.maxDbBytes,
     log: log.namespace("store"),

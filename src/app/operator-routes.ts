@@ -22,13 +22,14 @@ export function maintenanceFeature(parts: Parts): Feature {
   };
 }
 
-function pusherAppRoute({ base: { config }, core }: Parts): Route {
+function pusherAppRoute({ base: { config, readsOnly }, core }: Parts): Route {
   return route({
     ...shared,
     method: "GET",
     path: `${PATH}/pusher-app`,
     summary: "Get the app of the Pusher server; the secret of a configured one is not shown",
     handle() {
+      if (readsOnly) throw readsOnly;
       const { appId, key, secret } = core.live.pusher;
       return config.pusher.secret === undefined ? { appId, key, secret } : { appId, key };
     },

@@ -1,4 +1,5 @@
 import type { Config } from "../config/load.ts";
+import { PrismError } from "../core/errors.ts";
 import { awaitFirstAdmin, type FirstAdmin } from "../features/access/index.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import { applyEffects } from "./effects.ts";
@@ -64,15 +65,25 @@ export async function startApp(options: AppOptions): Promise<App> {
  */
 export async function startCommandApp(options: BaseOptions, socket: string): Promise<{ stop(): Promise<void> }> {
   const { config } = options;
+  const { secrets } = config;
+  const readsOnly = secrets.hasEncryptionKey ? null : withoutKey();
   const forOne = {
     store: { ...config.store, writer: "main" as const },
     tls: { certFile: undefined, keyFile: undefined },
   };
-  const parts = await openParts({ ...options, config: { ...config, ...forOne } });
+  const parts = await openParts({
+    ...options,
+    readsOnly,
+    config: { ...config, ...forOne, secrets: secrets.orRandom() },
+  });
   await registerFeature(exclusiveFeature(parts), parts);
   const { lastSeq } = parts.upkeep.auditHead;
   parts.http.listener.listenControl(socket);
   return { stop: () => stopCommand(parts, lastSeq) };
+}
+
+function withoutKey(): PrismError {
+  return new PrismError("NOT_CONFIGURED", "This needs the encryption key of the database (PRISM_ENCRYPTION_KEY)");
 }
 
 async function openParts(options: BaseOptions): Promise<Parts> {

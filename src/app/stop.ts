@@ -63,7 +63,7 @@ export async function stopCommand({ base, core, http, upkeep }: Parts, auditSeq:
   base.storage.stop();
   core.live.presence.close();
   await base.store.committer.settled();
-  await upkeep.auditHead.noteSince(auditSeq);
+  if (!base.readsOnly) await upkeep.auditHead.noteSince(auditSeq);
   http.listener.close();
   await base.store.close();
 }

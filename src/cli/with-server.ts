@@ -82,14 +82,21 @@ function inProcess<T>(
 ): Promise<T> {
   requireDatabase(loaded);
   return servedOrLocked(context, loaded, served, async () => {
-    const { config, warnings } = context.loadConfig("encryption");
+    const { config, warnings } = loaded;
     const { startCommandApp } = await import("../app/start.ts");
     const path = join(config.dataDir, COMMAND_SOCKET);
-    const app = await startCommandApp({ config, warnings, log: commandLog(context, loaded), onFatal: fail }, path);
     try {
-      return await overSocket(context, path, config.dataDir, work);
-    } finally {
-      await app.stop();
+      const app = await startCommandApp({ config, warnings, log: commandLog(context, loaded), onFatal: fail }, path);
+      try {
+        return await overSocket(context, path, config.dataDir, work);
+      } finally {
+        await app.stop();
+      }
+    } catch (error) {
+      // The configuration's own words say where the encryption key is looked for.
+      if (error instanceof Error && "code" in error && error.code === "NOT_CONFIGURED")
+        context.loadConfig("encryption");
+      throw error;
     }
   });
 }

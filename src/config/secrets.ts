@@ -47,6 +47,23 @@ export class Secrets {
     return encryptionKey ?? decodeKey32(this.#kept().encryptionKey ?? "") ?? this.#refuse(ENCRYPTION_KEY);
   }
 
+  /** Whether what is encrypted at rest can be read. */
+  get hasEncryptionKey(): boolean {
+    return this.#given.encryptionKey !== undefined || this.#kept().encryptionKey !== undefined;
+  }
+
+  /** For a core that stores and signs nothing: each secret that is not configured is random. */
+  orRandom(): Secrets {
+    const { access, refresh, encryptionKey } = this.#given;
+    const kept = this.#kept();
+    const given = {
+      access: access ?? kept.jwtSecret ?? randomBytes(32).toString("base64"),
+      refresh,
+      encryptionKey: encryptionKey ?? decodeKey32(kept.encryptionKey ?? "") ?? randomBytes(32),
+    };
+    return new Secrets(given, this.#kept, this.#absent);
+  }
+
   #refuse(name: string): never {
     throw new ConfigRefused([`${name} is not configured${this.#absent}`]);
   }

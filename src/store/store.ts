@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Logger } from "../core/log.ts";
@@ -8,7 +9,7 @@ import { markSequencesClean, markSequencesInUse, readSequences, type Sequences }
 import { SmallWrites } from "./commit/small-writes.ts";
 import { ThreadWriter } from "./commit/thread-writer.ts";
 import type { WriterPort } from "./commit/writers.ts";
-import { type AdaptiveParts, AdaptiveWriter, LocalWriter } from "./commit/writers.ts";
+import { type AdaptiveParts, AdaptiveWriter, LocalWriter, NoWriter } from "./commit/writers.ts";
 import { WritingConnection } from "./commit/writing-connection.ts";
 import { Database } from "./database.ts";
 import { Scanner } from "./scanner.ts";
@@ -28,6 +29,8 @@ export interface StoreOptions {
    * restore, which prepares a file that no core has opened.
    */
   readonly isOwner: boolean;
+  /** Why nothing may be written; null or absent: everything may. Without it the box is never used. */
+  readonly readsOnly?: Error | null;
   /** File outside the database in which the server records its progress. */
   readonly beatFile?: string | undefined;
   readonly maxBytes?: number | undefined;
@@ -68,6 +71,8 @@ export interface Store {
   close(limitMs?: number): Promise<void>;
 }
 
+/** Nothing is signed with a random key: no row can be added. */
+const AUDIT_KEY_BYTES = 32;
 const BUSY_TIMEOUT_MS = 5000;
 const LOCAL_BUSY_MS = 100;
 
@@ -76,7 +81,8 @@ const LOCAL_BUSY_MS = 100;
  * encryption key is another one
  */
 export function openStore(options: StoreOptions): Store {
-  const { file, log, isOwner } = options;
+  const { file, log } = options;
+  const isOwner = options.isOwner && !options.readsOnly;
   const { auditKey, sequences, warnings, lastBeat } = prepare(options);
   const port = openPort(options, auditKey, (fn) => committer.alone(fn));
   const onCommit: OnCommit = (durationMs, events) => {
@@ -144,13 +150,13 @@ interface Prepared {
 }
 
 /** Reads the counters and the audit chain on a temporary connection. */
-function prepare({ file, box, isOwner, beatFile, log }: StoreOptions): Prepared {
+function prepare({ file, box, isOwner, readsOnly, beatFile, log }: StoreOptions): Prepared {
   const connection = openForWriting({ file, busyTimeoutMs: BUSY_TIMEOUT_MS });
   try {
-    const auditKey = loadAuditKey(connection, box);
+    const auditKey = readsOnly ? randomBytes(AUDIT_KEY_BYTES) : loadAuditKey(connection, box);
     const sequences = readSequences(connection);
     const warnings: string[] = [];
-    if (isOwner) {
+    if (isOwner && !readsOnly) {
       markSequencesInUse(connection);
       noteServerKeys(connection, box);
       keyStoredFingerprints(connection, auditKey);
@@ -186,6 +192,7 @@ function leaveSequences({ file, log }: StoreOptions, sequences: Sequences): void
 
 function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptiveParts["alone"]): WriterPort {
   const { file, maxBytes, writer, log, onWriterDeath, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
+  if (options.readsOnly) return new NoWriter(options.readsOnly);
   const openThread = (onDeath: (error: Error) => void): WriterPort =>
     new ThreadWriter({ options: { file, maxBytes, busyTimeoutMs }, auditKey }, onDeath);
   if (writer === "thread") return openThread(onWriterDeath);

@@ -134,6 +134,31 @@ test("tail follows over the socket, across a restart of the server", async (t) =
   await tail.until(/"type":"after"/);
 });
 
+test("production without its secrets: what only reads works, what would store or unseal names the key", async (t) => {
+  const cwd = temporaryDir(t);
+  const secrets = {
+    JWT_SECRET: "x".repeat(40),
+    PRISM_ENCRYPTION_KEY: Buffer.alloc(32, "a key of production").toString("base64"),
+  };
+  const production = { NODE_ENV: "production" };
+  await makeDatabase({ cwd, env: { ...production, ...secrets } });
+  await runJson(["user", "create", "--username", "ann"], { cwd, env: { ...production, ...secrets } });
+  const { users } = await runJson<{ users: unknown[] }>(["user", "list"], { cwd, env: production });
+  assert.equal(users.length, 1);
+  await runJson(["rules", "list"], { cwd, env: production });
+  for (const args of [
+    ["user", "create", "--username", "bob"],
+    ["key", "pusher"],
+    ["token", "create", "--user", "ann"],
+  ]) {
+    const { status, stderr } = await runCli(args, { cwd, env: production });
+    assert.equal(status, 3, stderr);
+    assert.match(stderr, /PRISM_ENCRYPTION_KEY/, args.join(" "));
+  }
+  const after = await runJson<{ users: unknown[] }>(["user", "list"], { cwd, env: { ...production, ...secrets } });
+  assert.equal(after.users.length, 1);
+});
+
 test("tail without a server says so", async (t) => {
   const cwd = temporaryDir(t);
   await makeDatabase({ cwd });

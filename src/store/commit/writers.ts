@@ -116,6 +116,32 @@ export class LocalWriter extends WriterPort {
   unref(): void {}
 }
 
+/** Refuses every write with the same error. */
+export class NoWriter extends WriterPort {
+  onRoom: (() => void) | null = null;
+  readonly #error: Error;
+
+  constructor(error: Error) {
+    super();
+    this.#error = error;
+  }
+
+  hasRoom(): boolean {
+    return true;
+  }
+
+  commitSet(_set: WriteSet, done: (outcome: CommitOutcome) => void): void {
+    done({ ok: false, failure: "readonly", superseded: false, message: this.#error.message });
+  }
+
+  async ask({ op }: WriterRequest): Promise<unknown> {
+    if (op === "begin") throw this.#error;
+    return undefined;
+  }
+
+  unref(): void {}
+}
+
 /** Events per second that justify a thread and its 8 MB. */
 const BUSY_EVENTS = 200;
 /** A commit that blocks the event loop for this long moves the writer, whatever the load. */
