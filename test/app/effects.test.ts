@@ -239,7 +239,7 @@ for (const { name, set, before, after } of CASES)
     });
   });
 
-/** What followers of a stream hear from now on. */
+/** Collects entries that followers of a stream get from now on. */
 function heard(prism: TestPrism, stream: StreamRef): StreamEntry[] {
   const entries: StreamEntry[] = [];
   prism.parts.core.live.hub.listen(stream, { live: (entry) => void entries.push(entry) });

@@ -163,7 +163,7 @@ test("user, token and key work on a new database without a server", async (t) =>
         "key.revoke",
       ],
     );
-    // The administrator of development is made by the first start, whoever starts.
+    // The first start creates the administrator of development, whichever command starts first.
     assert.deepEqual(
       rows.map(({ actor, userId }) => [actor, userId]),
       rows.map((_, at) => [at === 0 ? '{"type":"system"}' : '{"type":"operator"}', null]),

@@ -341,7 +341,7 @@ test("a restore that was killed when its data counted is finished by the next co
   const { cwd, data, archive } = madeDir(t);
   await runJson(["restore", archive, "--to", "new"], { cwd });
   await runJson(["user", "create", "--username", "late"], { cwd });
-  // What a power cut right behind the marker leaves.
+  // Files left by a power failure right after the marker.
   const staged = join(data, ".restore-1.partial");
   mkdirSync(staged);
   cpSync(join(cwd, "new/prism.db"), join(staged, "prism.db"));

@@ -23,7 +23,7 @@ const rows = [...page.matchAll(/^\| (.+?) \| (.+?) \| (.*?) ?\|$/gm)]
   .map(([, there = "", here = "", note = ""]) => ({ there, here, note }))
   .filter(({ here }) => here !== "here");
 
-/** What stands in code in a text. */
+/** All code spans of a text. */
 const codeIn = (text: string): string[] => [...text.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
 const here = rows.flatMap((row) => [...codeIn(row.here), ...codeIn(row.note)]);
 const VARIABLE = /^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*$/;
@@ -145,7 +145,7 @@ test("every command, script and queue that docs/coming-from.md says is here exis
       .filter((each) => /^[a-z]+$/.test(each))
       .slice(0, 2)) {
       const found: Command | undefined = command?.commands.find((each) => each.name() === word);
-      // What stands behind a command without commands of its own is its argument.
+      // A word after a command without subcommands is its argument.
       if (!found && command !== program && command?.commands.length === 0) break;
       command = found;
     }

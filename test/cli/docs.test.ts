@@ -47,7 +47,7 @@ function sectionOf(name: string): string {
   return rest.split("\n## ")[0] ?? "";
 }
 
-/** The whole text of `--help`, with what stands before and after the lists. */
+/** The whole text of `--help`, including the text before and after the lists. */
 function helpOf(command: Command): string {
   let text = "";
   command.configureOutput({

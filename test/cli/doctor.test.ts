@@ -327,10 +327,7 @@ test("a port that something else holds is a FAIL", async (t) => {
   assert.match(saying(report, "port"), new RegExp(`${port} is taken by another program`));
 });
 
-/**
- * What somebody with the file and a SQLite shell could do: the triggers are in the way of Prism
- * only.
- */
+/** Changes rows like an attacker with the file and a SQLite shell: the triggers only stop Prism. */
 function tamper(file: string, sql: string): void {
   const db = new SqliteDatabase(file);
   db.pragma("foreign_keys = OFF");

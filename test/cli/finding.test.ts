@@ -163,7 +163,7 @@ test("the line for cron in docs/backup.md works as it is written, and prints not
   assert.ok(line?.["args"], "docs/backup.md has a line for cron");
   const archives = temporaryDir(t);
   const args = line["args"].split(" ").map((argument) => (argument === "/mnt/backups" ? archives : argument));
-  // As cron starts it; PRISM_CONFIG_DIR stands in for /etc/prism.
+  // As cron starts it; PRISM_CONFIG_DIR replaces /etc/prism.
   const { status, stdout, stderr } = await runCli(args, {
     cwd: temporaryDir(t),
     env: { ...installed.env, PATH: "/usr/bin:/bin" },

@@ -94,8 +94,8 @@ test("S4-16, S4-17, S4-18, S4-42, S4-43: db:migrate, db:seed, db:check, redis:ch
     JWT_SECRET: Buffer.alloc(32, "a secret").toString("base64"),
   };
   /**
-   * The script's last part: what stands before it installs and builds, which has been done where
-   * tests run.
+   * The script's last part: the parts before it install and build, which has been done before tests
+   * run.
    */
   const run = (name: string, ...more: string[]): { status: number | null; stdout: string; stderr: string } => {
     const call = callsOf(scripts[name] ?? "").at(-1);

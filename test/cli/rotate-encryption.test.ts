@@ -174,7 +174,7 @@ test("beside a running server it works once that has the new key, and is refused
   const before = devicesIn(file);
   const rotate = () =>
     runCli(["key", "rotate", "--encryption", "--json"], { cwd, env: { ...env, ...keyed(NEW, OLD) } });
-  // In a process of its own: who holds the lock cannot look whether somebody does.
+  // In a separate process: the holder of a lock cannot test whether it is held.
   const serve = (keys: Record<string, string>): RunningCli =>
     new RunningCli(t, ["serve", "--port", "0"], { cwd, env: { ...env, ...keys } });
   const old = serve(keyed(OLD));

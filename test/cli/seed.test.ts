@@ -16,10 +16,7 @@ interface Seeded {
 
 const env = { PRISM_AUTH_BCRYPT_COST: "4" };
 
-/**
- * What people and producers have put in, whatever its state: rows of these tables come from
- * somebody's doing alone.
- */
+/** Tables with data of users and producers only, in any state. */
 const TABLES = [
   "users",
   "user_roles",

@@ -7,7 +7,7 @@ import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { Relay } from "./support/relay.ts";
 
-/** In the page: a client, and what its inbox told. */
+/** Runs in the page: a client, and the entries of its inbox. */
 function follow(token: string): string {
   return `(async () => {
     const { PrismClient } = await import("/prism-client.js");

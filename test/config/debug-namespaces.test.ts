@@ -12,7 +12,7 @@ import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { WebSocketClient } from "../live/support/web-socket-client.ts";
 
-/** Stands in every payload and text below; no line may hold it. */
+/** Part of every payload and text below; no line may contain it. */
 const SECRET = "zebra-crossing";
 
 const SHOWN = {

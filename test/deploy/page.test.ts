@@ -22,7 +22,7 @@ test("docs/deployment.md: the commands of a server by hand work as written", asy
   const dir = temporaryDir(t);
   const port = await lastingPort();
   for (const name of ["bin", "lib"]) mkdirSync(join(dir, name));
-  // Without sudo, and with the test's directories in place of the system's.
+  // Without sudo, and with the test's directories instead of the system's.
   const script = commandsOf("By hand")
     .replaceAll("sudo ", "")
     .replaceAll("/usr/local/bin/", `${dir}/bin/`)

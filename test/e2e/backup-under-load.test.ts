@@ -41,8 +41,8 @@ async function get<T>({ url, token }: Served, path: string): Promise<T> {
 }
 
 /**
- * Sends singles and batches until it is told to stop. Every third event fires; every seq that was
- * acknowledged is known.
+ * Sends singles and batches until it is stopped. Every third event fires; the seq of every
+ * acknowledged event is recorded.
  */
 class Load {
   readonly acknowledged = new Set<number>();
@@ -94,7 +94,7 @@ interface Archive {
   readonly before: ReadonlySet<number>;
 }
 
-/** Backups while the load goes on, each begun a while after the one before. */
+/** Makes backups during the load, each a while after the previous one. */
 async function backUpUnder(load: Load, cwd: string, data: string): Promise<Archive[]> {
   const archives: Archive[] = [];
   for (let n = 0; n < BACKUPS; n++) {
@@ -188,8 +188,8 @@ test("S4-17, S4-18 backed up under ingest load and restored elsewhere: exactly t
 });
 
 /**
- * A server on the restored data: the trail verifies, new events come behind all old numbers, and a
- * client that knows later ones is told.
+ * A server on the restored data: the trail verifies, new events get higher numbers than all old
+ * ones, and a client with a later offset gets a gap.
  */
 async function checkServer(t: TestContext, cwd: string, data: string, dir: string, last: number): Promise<void> {
   cpSync(join(data, "secrets.json"), join(dir, "secrets.json"));

@@ -217,7 +217,7 @@ function repeated(names: readonly string[]): string[] {
   return names.filter((name, at) => names.indexOf(name) !== at);
 }
 
-/** What a process holds of the machine's memory, as Linux tells; elsewhere `ps` does. */
+/** Resident memory of a process, from /proc on Linux, otherwise from `ps`. */
 function residentBytes(pid: number): number {
   const file = `/proc/${pid}/status`;
   const kib = existsSync(file)

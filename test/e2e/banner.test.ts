@@ -7,7 +7,7 @@ import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
-/** A shell of somebody who has read the banner: none of the server's variables, no token. */
+/** The shell of a reader of the banner: none of the server's variables, no token. */
 function shell(command: string, cwd: string, input = ""): { status: number | null; stdout: string; stderr: string } {
   const env = { PATH: process.env["PATH"], HOME: cwd, PRISM_CONFIG_DIR: join(cwd, "etc") };
   return spawnSync("sh", ["-c", command], { cwd, env, input, encoding: "utf8" });

@@ -79,7 +79,7 @@ test("S0-13 a new user types the README's quick start, and what it sends arrives
     () => /Prism is ready: (\S+)/.exec(server.output.all)?.[1],
     START_LIMIT_MS,
   );
-  // The page says port 3000; only curl is told the actual one.
+  // The page has port 3000; only curl gets the actual one.
   const { port } = new URL(base);
   writeFileSync(join(home, ".curlrc"), `connect-to = "127.0.0.1:3000:127.0.0.1:${port}"\nfail-with-body\n`);
   const [setUp = "", ...tail] = FOLLOW.trimEnd().split("\n");

@@ -72,7 +72,7 @@ test("the shell commands of every docs page run as shown, or say what they need"
   assert.ok(ran > 15, String(ran));
 });
 
-/** Pages say port 3000; curl is told the actual port. It fails for 400 and above. */
+/** Pages have port 3000; curl gets the actual port. It fails for 400 and above. */
 async function start(prism: PrismBinary): Promise<void> {
   await prism.start();
   const { port } = new URL(prism.url);

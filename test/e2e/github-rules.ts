@@ -23,8 +23,8 @@ export function githubEvents(id: () => string): GithubEvent[] {
 }
 
 /**
- * What stands at a path of a payload; undefined where it ends before. Plain JavaScript, with no
- * word of Prism's language in it.
+ * The value at a path of a payload; undefined if the path does not exist. Plain JavaScript,
+ * independent of Prism's language.
  */
 function at(payload: unknown, ...path: string[]): unknown {
   return path.reduce<unknown>((value, name) => (value as Record<string, unknown> | null | undefined)?.[name], payload);

@@ -12,7 +12,7 @@ export interface BinaryOptions {
   readonly args?: readonly string[];
 }
 
-/** The executable in an otherwise empty folder, as somebody who downloaded it has it. */
+/** The executable in an otherwise empty folder, as after a download. */
 export class PrismBinary {
   readonly dir: string;
   readonly #options: BinaryOptions;

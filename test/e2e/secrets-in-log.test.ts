@@ -25,7 +25,7 @@ class SecretBook {
     return this.#secrets.length;
   }
 
-  /** What of it all stands in a text, in whatever clothes. */
+  /** Finds the secrets in a text, in any encoding. */
   foundIn(text: string): string[] {
     return this.#secrets.flatMap(([what, secret]) =>
       disguisesOf(secret)
@@ -67,7 +67,7 @@ interface Answer {
   readonly cookie: string | undefined;
 }
 
-/** A server and somebody who does with it everything that takes or gives a secret. */
+/** A server, and a user who does everything that takes or returns a secret. */
 class FullRun {
   readonly book = new SecretBook();
   readonly #t: TestContext;

@@ -23,7 +23,7 @@ export function mp3File(): Buffer {
   return Buffer.concat([Buffer.from([0xff, 0xfb, 0x90, 0x00]), Buffer.alloc(413)]);
 }
 
-/** The same behind an ID3v2.4 tag. */
+/** The same after an ID3v2.4 tag. */
 export function taggedMp3File(): Buffer {
   return Buffer.concat([Buffer.from("ID3\x04\x00\x00\x00\x00\x00\x0a", "latin1"), Buffer.alloc(10), mp3File()]);
 }

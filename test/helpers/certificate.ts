@@ -27,7 +27,7 @@ export function makeCertificate({
   };
 }
 
-/** Puts both files in place, each whole at any moment, as certificate clients do. */
+/** Replaces both files atomically, as certificate clients do. */
 export function installCertificate({ cert, key }: TestCertificate, certFile: string, keyFile: string): void {
   for (const [file, text] of [
     [certFile, cert],

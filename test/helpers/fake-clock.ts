@@ -1,8 +1,8 @@
 import type { Clock } from "../../src/core/clock.ts";
 
 /**
- * A clock that stands until it is told to move. It starts at a real instant: tokens and ids are
- * judged by it.
+ * A clock that only moves on request. It starts at the real time, because tokens and ids are
+ * checked against it.
  */
 export class FakeClock implements Clock {
   #now: number;
@@ -26,7 +26,7 @@ export class FakeClock implements Clock {
     this.#elapsed += Math.max(0, ms);
   }
 
-  /** Somebody sets the clock, forward or back; no time passes. */
+  /** Sets the clock, forward or back; no time passes. */
   set(byMs: number): void {
     this.#now += byMs;
   }

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 
 /**
- * Where no system takes the ports of outgoing connections from: none of those has the port when the
- * server comes, and a client that tries it while nobody listens cannot meet itself.
+ * Outside of every system's range for outgoing connections: none of those uses the port when the
+ * server starts, and a client that tries it without a listener cannot connect to itself.
  */
 const [LOWEST, HIGHEST] = [20_000, 32_000];
 const given = new Set<number>();

@@ -6,7 +6,7 @@ export interface LogLine {
   readonly message: string;
 }
 
-/** A logger that keeps its lines, for tests that ask what an operator would have been told. */
+/** A logger that keeps its lines, for tests of log messages. */
 export class LogLines implements Logger {
   readonly lines: LogLine[] = [];
   readonly #isDebug: boolean;

@@ -90,7 +90,7 @@ export class TestPrism {
    */
   readonly farewells: (() => void)[] = [];
 
-  /** A second time is harmless: what a test ends itself is ended again behind it. */
+  /** May be called twice: a server that a test stops is stopped again at the test's end. */
   async stop(): Promise<void> {
     const { app } = this;
     if (this.#stopped === app) return;

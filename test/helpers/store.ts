@@ -78,10 +78,7 @@ export function openTestStore(t: TestContext, options: TestStoreOptions = {}): T
   return { ...store, close, file, log, deaths, commits };
 }
 
-/**
- * Another connection to the same file, as a command beside the server has, or somebody with the
- * `sqlite3` program.
- */
+/** Another connection to the same file, like that of a command or the `sqlite3` program. */
 export function openBeside(t: TestContext, file: string): Sqlite {
   const connection = new SqliteDatabase(file, { timeout: 5000 });
   t.after(() => connection.close());

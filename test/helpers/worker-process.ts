@@ -106,7 +106,7 @@ export class WorkerProcess {
 export interface WorkToken {
   readonly id: string;
   readonly token: string;
-  /** A login of whoever it is of. */
+  /** A login of the token's owner. */
   readonly owner: string;
 }
 

@@ -96,7 +96,7 @@ test("S2-97, S2-21: the built-in roles have the permissions of the contract's ta
 
 /** Holds every permission, is a member of no project. */
 const OPERATOR: Known = { kind: "user", role: "Admin", member: null, id: "", scopes: null };
-/** Routes about what is the caller's own; of some only requests that name nobody, or `me`. */
+/** Routes about the caller's own objects; of some only requests that name no user, or `me`. */
 const ABOUT_ME = new Set([
   "GET /api/v1/auth/sessions",
   "DELETE /api/v1/auth/sessions/:id",

@@ -187,7 +187,7 @@ test("a body that keeps coming does not stall", async (t) => {
   const connection = await RawConnection.open(t, bare.port);
   const bytes = 1_000_000;
   await connection.sendAlone(requestText("POST", "/measure", [JSON_FIELD, `Content-Length: ${bytes}`]));
-  // Each piece is larger than all before it, so that what is held tells that it has come.
+  // Each piece is larger than all before it, so that the bytes held show that it has arrived.
   for (let sent = 0, size = 5000; sent < bytes; size *= 2) {
     now += 150;
     await setTimeout(20); // Some ticks.

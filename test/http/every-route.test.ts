@@ -43,7 +43,7 @@ function allowOf(mounts: readonly Mount[]): string {
   return [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].sort().join(", ");
 }
 
-/** A path that exists, its parameters filled with something that is none. */
+/** A path that exists, with invalid parameters. */
 const filled = (path: string): string => path.replace(/:\w+/g, "none");
 
 /**

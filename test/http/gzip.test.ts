@@ -17,7 +17,7 @@ function event(bytes: number): string {
   return JSON.stringify({ type: "noise", payload: { text: randomBytes(Math.ceil(bytes / 2)).toString("hex") } });
 }
 
-/** NDJSON of so many equal, well compressible lines. */
+/** NDJSON of this many equal, well compressible lines. */
 function lines(count: number): string {
   return `${JSON.stringify({ type: "same", payload: { text: "a".repeat(100) } })}\n`.repeat(count);
 }

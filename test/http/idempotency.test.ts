@@ -58,7 +58,7 @@ const keyed = (key: string, options: RequestOptions = {}): RequestOptions => ({
   headers: { ...options.headers, "Idempotency-Key": key },
 });
 
-/** Sends; `replayed` tells an answer that was given before. */
+/** Sends a request; `replayed` marks the response of an earlier one. */
 async function send(prism: TestPrism, { path }: Pick<Kind, "path">, body: object, options: RequestOptions) {
   const { status, body: answer, headers } = await prism.post<Answer>(path, body, options);
   return {

@@ -288,7 +288,7 @@ test("what the library cannot read as a head it waits for, and closes without an
   await Promise.all(silences);
 });
 
-/** So many fields, with `Host`. */
+/** This many fields, including `Host`. */
 function numberedFields(count: number): string[] {
   return Array.from({ length: count - 1 }, (_, n) => `X-${n}: a`);
 }

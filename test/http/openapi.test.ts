@@ -324,7 +324,8 @@ function ambiguous(paths: readonly string[]): string[] {
     paths.slice(at + 1).flatMap((other) => {
       const [a, b] = [path.split("/"), other.split("/")];
       const isSame = a.length === b.length && a.every((segment, i) => meets(segment, b[i] ?? ""));
-      // A literal in place of a parameter at one position is one path within the other.
+      // A literal instead of a parameter at one position makes one path a special case of the
+      // other.
       const differing = a.filter((segment, i) => segment !== b[i]).length;
       return isSame && differing > 1 ? [`${path} ${other}`] : [];
     }),

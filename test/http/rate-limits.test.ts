@@ -24,7 +24,7 @@ const ROUTES = [
   get("/rules", { access: { permission: "rules:read" } }),
 ];
 
-/** `Bearer <user>` is that user; a name that begins with `bad` is nobody. */
+/** `Bearer <user>` is that user; a name that starts with `bad` is invalid. */
 const byName: Authenticator["authenticate"] = ({ secret }) => {
   if (secret.startsWith("bad")) throw new PrismError("TOKEN_INVALID", "nobody");
   return testUser(secret);

@@ -76,8 +76,8 @@ class TlsServer {
   }
 
   /**
-   * Shakes hands anew. @returns the fingerprint of the certificate that the server shows, and what
-   * was agreed on.
+   * Makes a new handshake. @returns the fingerprint of the server's certificate, and the negotiated
+   * protocol.
    */
   async handshake(options: tls.ConnectionOptions = {}): Promise<{ fingerprint: string; protocol: string | null }> {
     const socket = tls.connect({ host: "127.0.0.1", port: this.port, ca: this.ca, ...options });

@@ -45,7 +45,7 @@ for (const protocol of PROTOCOLS.filter(({ resumes }) => resumes === false)) {
       offsets.toSorted((a, b) => a - b),
     );
 
-    // Nobody has followed the notifications, so none of them counts as delivered until it is read
+    // The notifications have had no follower, so none of them counts as delivered until it is read
     // here.
     assert.equal((await missed(server, "ack=true")).length, 34);
     await server.notifications.publish();

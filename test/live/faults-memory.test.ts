@@ -15,7 +15,7 @@ const DEFLATE = ["Sec-WebSocket-Extensions: permessage-deflate"];
 /** The first reserved bit says that a message is compressed (RFC 7692 section 6). */
 const COMPRESSED = { reserved: 4 };
 const BOMB_BYTES = 256 * MIB;
-/** A message may have so many bytes, and the library drops the connection at four times as many. */
+/** Maximum size of a message; the library drops the connection at four times as many bytes. */
 const MAX_MESSAGE_BYTES = 64 * KIB;
 
 /**

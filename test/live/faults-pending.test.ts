@@ -13,8 +13,8 @@ const LIMIT_MS = 10_000;
 const MAX_BYTES = 4096;
 
 /**
- * What each protocol answers to a client that has not authenticated; and a message of that
- * client's, of so many bytes.
+ * The answer of each protocol to an unauthenticated client, and a message of that client with this
+ * many bytes.
  */
 const PENDING = [
   {

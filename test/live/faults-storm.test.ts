@@ -10,8 +10,8 @@ import { frame, OPCODE } from "./support/raw-socket.ts";
 
 const PER_PROTOCOL = 40;
 
-// One feed at a time: a client of Socket.IO hears its user's notifications whatever else it
-// follows.
+// One feed at a time: a Socket.IO client gets its user's notifications with every other
+// subscription.
 for (const follows of ["project", "tasks", "user"] as const) {
   test(`${follows}: when hundreds reconnect at once after a restart, each receives missed entries, then new ones`, async (t) => {
     const server = await LiveServer.start(t, { settings: { "realtime.maxPerUser": "1000" } });

@@ -14,7 +14,7 @@ function open(t: test.TestContext, prism: TestPrism, path: string, options = {})
   return WebSocketClient.openFor(t, `${prism.wsUrl}${path}?token=${prism.adminToken}`, options);
 }
 
-/** A ping of exactly so many bytes. */
+/** A ping of exactly this many bytes. */
 function pingOf(bytes: number): string {
   const text = '{"op":"ping","type":"ping"}';
   return text + " ".repeat(bytes - text.length);

@@ -66,7 +66,7 @@ test("a cached event expires after pusher.cacheTtlMs; the REST API shows it with
   clock.advance(60_000);
   assert.deepEqual(await cacheOf("cache-a"), { data: '{"n":1}', ttl: 540 });
   assert.equal(await cacheOf("news"), 400);
-  // Opened now: a connection that is silent while the clock goes on is asked for a pong.
+  // Opened now: a silent connection is asked for a pong when the clock advances.
   const raw = await establish(t, prism);
   await subscribe(raw, "cache-a");
   assert.deepEqual(dataOf(await raw.client.expect({ event: "price" })), { n: 1 });

@@ -97,8 +97,8 @@ test("the stream system reports the start and end of conditions, live and in its
     await next.expect({ type: "server.stopping" });
     await next.expect({ type: "queue.paused" });
     const types = told(next).map(([type]) => type);
-    // Paused before the stop is told by the look before it, or not; by the one after the start it
-    // is.
+    // A queue paused before the stop is reported by the check before it, or not; by the one after
+    // the start it is.
     assert.equal(types.at(-1), "queue.paused");
   });
 });

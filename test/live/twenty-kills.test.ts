@@ -46,8 +46,7 @@ test("S1-03, S2-130, S2-131, S3-13: a server killed twenty times under load: eve
 
   for (let kill = 1; kill <= KILLS; kill++) {
     await wait(random.integer(...LIFE_MS));
-    // On a slow machine nobody may have come in before: whoever is here at the last kill has to
-    // come again.
+    // On a slow machine no client may have connected before: at the last kill each must reconnect.
     if (kill === KILLS) await allHaveConnected(followed);
     await server.kill();
     await server.run();
@@ -99,8 +98,8 @@ async function makePeople(server: SpawnedServer): Promise<FollowTarget[]> {
 }
 
 /**
- * Each user has a client of each kind that tells of notifications; events and tasks are the same
- * for all, so one has those.
+ * Each user has a client of each kind that gets notifications; events and tasks are the same for
+ * all, so one user has those.
  */
 function follow(targets: readonly FollowTarget[]): Followed[] {
   return KINDS.flatMap((kind) => {

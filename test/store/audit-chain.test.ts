@@ -35,7 +35,7 @@ async function record(store: TestStore, count: number): Promise<void> {
   }
 }
 
-/** What somebody does who has the file and no scruples. */
+/** Changes rows like an attacker with the file. */
 function tamper(connection: Sqlite, sql: string): void {
   connection.exec("drop trigger audit_log_no_update; drop trigger audit_log_no_delete; drop trigger audit_log_append;");
   connection.exec(sql);

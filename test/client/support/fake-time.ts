@@ -1,6 +1,6 @@
 import type { Environment } from "../../../src/client/index.ts";
 
-/** Time that stands until it is told to move, and chance that is given. */
+/** A fake clock that only moves on request, and given random numbers. */
 export class FakeTime implements Environment {
   #now = 1_000_000;
   readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>();

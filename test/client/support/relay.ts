@@ -58,7 +58,8 @@ export class Relay {
   }
 
   /**
-   * The lines that there are stay, and carry nothing any more: nobody is told. Later ones are good.
+   * Existing connections stay open without traffic, and the clients are not notified. Later ones
+   * work.
    */
   silence(): void {
     this.#isSilent = true;

@@ -4,7 +4,7 @@ import type { TestContext } from "node:test";
 import { type WebSocket, WebSocketServer } from "ws";
 import { eventually } from "../../helpers/eventually.ts";
 
-/** Welcomes whoever comes, and does to them what a server of ours does only in bad times. */
+/** Accepts every client, and simulates rare failures of a server. */
 export class ScriptedServer {
   readonly #server: WebSocketServer;
   readonly sockets: WebSocket[] = [];

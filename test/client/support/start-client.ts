@@ -14,7 +14,7 @@ export interface Observed {
   codes(): string[];
 }
 
-/** A client with the WebSocket of `ws`, ended with the test, and what it told. */
+/** A client with the WebSocket of `ws`, closed with the test, and everything it reported. */
 export function startClient(t: TestContext, options: PrismClientOptions): Observed {
   const client = new PrismClient({ WebSocket, reconnect: RECONNECT, ...options });
   const states: PrismClient["state"][] = [];
@@ -38,7 +38,7 @@ export function stateIs(client: PrismClient, state: PrismClient["state"]["state"
   return eventually(`the client is ${state}`, () => client.state.state === state);
 }
 
-/** When the next subscription is in place. */
+/** Resolves at the next subscription. */
 export function subscribed(client: PrismClient): Promise<void> {
   return new Promise((resolve) => {
     const off = client.on("subscribed", () => {

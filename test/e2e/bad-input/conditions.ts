@@ -150,7 +150,7 @@ const TEMPLATES = [
   "{{event.a}}".repeat(33),
 ];
 
-/** Signs that stand nowhere in the language, put where chance says. */
+/** Characters that are not part of the language, at random positions. */
 function damagedConditions(count: number): string[] {
   const random = randomFrom(4_711);
   const good = "event.amount > 1000 and not (event.level in [1, 2]) or event.count % 7 == 0";

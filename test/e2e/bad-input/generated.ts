@@ -328,8 +328,8 @@ function wrongFields(make: RequestMaker): BadRequest[] {
 }
 
 /**
- * Bodies cut or changed at places that chance picks, with a fixed seed; only those that are no JSON
- * any more.
+ * Bodies truncated or changed at random positions, with a fixed seed; only those that are no longer
+ * valid JSON.
  */
 function damagedBodies(make: RequestMaker, count: number): BadRequest[] {
   const random = randomFrom(20_260_101);

@@ -45,7 +45,7 @@ test("S3-15 S3-37: no order of reads, commits and announcements lets a read that
       async (steps, maxEntries) => {
         const { cache } = open({ maxEntries });
         const stored = { uma: 0, vic: 0 };
-        /** What somebody has been told is done. */
+        /** The last change that a response has announced. */
         const announced = { uma: 0, vic: 0 };
         const loads: { owner: keyof typeof stored; seen: number | null; answer: Deferred<Value> }[] = [];
         const reads: Promise<void>[] = [];

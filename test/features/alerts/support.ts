@@ -57,7 +57,7 @@ export async function send({ prism, apiKey }: AlertWorld, ...events: readonly ob
   assert.equal(status, 202, text);
 }
 
-/** So many events with level error. */
+/** This many events with level error. */
 export const errors = (count: number): object[] => Array.from({ length: count }, () => ({ type: "a", level: "error" }));
 
 export interface AlertRow {

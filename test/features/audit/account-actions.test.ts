@@ -12,7 +12,7 @@ const api = (path: string) => `/api/v1${path}`;
 interface World {
   readonly prism: TestPrism;
   readonly ann: string;
-  /** A name that nobody has yet. */
+  /** A name that is not yet used. */
   fresh(): string;
 }
 

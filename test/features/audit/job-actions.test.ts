@@ -16,7 +16,7 @@ async function world(t: TestContext) {
 
 type World = Awaited<ReturnType<typeof world>>;
 
-/** @param kind nobody handles `unknown`: such a job dies at once. */
+/** @param kind `unknown` has no handler: such a job dies at once. */
 async function makeJob({ prism }: World, kind: "test" | "unknown", delayMs: number): Promise<string> {
   const { jobs } = prism.parts.core.jobs;
   const { clock } = prism.parts.base;

@@ -21,7 +21,7 @@ interface Trail {
   readonly clock: FakeClock;
   readonly dataDir: string;
   readonly retention: { run(): Promise<number> };
-  /** Adds rows of so many days ago. */
+  /** Adds rows that are this many days old. */
   add(rows: number, daysAgo: number): Promise<void>;
   seqs(): number[];
   verify(): ReturnType<typeof verifyAudit>;

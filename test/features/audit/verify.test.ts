@@ -27,7 +27,7 @@ async function withTrail(t: TestContext, options: PrismOptions = {}): Promise<Te
   return prism;
 }
 
-/** Somebody who has the file: a plain connection, with the triggers out of the way. */
+/** An attacker with the file: a plain connection without the triggers. */
 function intruder(t: TestContext, prism: TestPrism): Sqlite {
   const connection = openBeside(t, join(prism.dir, "prism.db"));
   connection.exec("drop trigger audit_log_no_update; drop trigger audit_log_no_delete; drop trigger audit_log_append;");

@@ -246,7 +246,7 @@ end`;
     });
   await t.test("damaged pages", async (sub) => {
     const content = await databaseBytes(sub);
-    // Behind the first page, which holds the schema.
+    // After the first page, which contains the schema.
     content.fill(0x5a, content.length - 8192);
     const file = craft(sub, { members: [{ name: "prism.db", content }] });
     await refused(sub, file, /damaged/, { trust: true });

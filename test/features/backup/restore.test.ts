@@ -26,7 +26,7 @@ function opened(t: TestContext, dir: string): Sqlite {
   return db;
 }
 
-/** What somebody has in a data directory before they restore: a rule, events, notifications. */
+/** Typical content of a data directory before a restore: a rule, events, notifications. */
 async function filled(t: TestContext): Promise<TestPrism> {
   const prism = await startPrism(t);
   const rule = { name: "paid", condition: "event.type == 'order.paid'", targetUsers: ["me"] };

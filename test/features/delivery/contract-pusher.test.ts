@@ -6,6 +6,6 @@ senderContract({
   answers: ["later", "refuse", "deny", "drop", "slow"],
   wireId: (id) => id,
   peer: pusherPeer,
-  // Everybody has a channel.
+  // Every user has a channel.
   place: async () => undefined,
 });

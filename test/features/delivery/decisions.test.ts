@@ -37,7 +37,7 @@ async function open(t: TestContext, settings: Record<string, string> = {}) {
   return { world, peer, fcm, phone };
 }
 
-/** Goes on until the server's clock shows a time of day, UTC. */
+/** Advances the server's clock to a time of day, UTC. */
 function passTo(world: DeliveryWorld, hour: number, minute = 0): void {
   const now = new Date(world.clock.now());
   const then = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate(), hour, minute);

@@ -7,9 +7,7 @@ import { makeCertificate } from "../../helpers/certificate.ts";
 import { MailServer } from "../access/sessions/support/mail-server.ts";
 
 const MAIL = { to: "ann@example.com", subject: "Grüße", text: "Hällo\n" };
-/**
- * Reaches this machine by an address that is none of the loopback's, as far as the mailer can tell.
- */
+/** Reaches this machine by an address that the mailer does not treat as loopback. */
 const ELSEWHERE = "0.0.0.0";
 
 function mailer(t: TestContext, port: number, options: Partial<SmtpOptions> = {}): MailClient {

@@ -14,7 +14,7 @@ interface Call {
 
 const callsOf = (peer: WebPeer): Call[] => peer.received.map(({ body }) => (JSON.parse(body) as { data: Call }).data);
 
-/** A project with a rule that tells all its members by webhook. */
+/** A project with a rule that notifies all its members by webhook. */
 async function shopWith(t: TestContext, members: readonly string[]) {
   const prism = await startPrism(t, { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } });
   const shop = await makeProject(prism);

@@ -129,7 +129,7 @@ test("12.6 a name that resolves differently a moment later is connected at the c
 
 test("each of several addresses is tried", async (t) => {
   const peer = await WebPeer.start(t);
-  // Nobody listens on the first one.
+  // The first address has no listener.
   const fetch = new SafeFetch(new OutsideHosts(LOOPBACK, to("127.9.9.9", "127.0.0.1")), { timeoutMs: 60_000 });
   assert.equal((await post(fetch, `http://several.invalid:${peer.port}/`)).status, 204);
 });

@@ -15,8 +15,8 @@ async function notify(prism: TestPrism, recipient: string, channels: readonly st
 }
 
 /**
- * Two users with webhooks on a host each, and a mail server. With a clock that stands, nothing
- * comes back by time alone.
+ * Two users with webhooks on a host each, and a mail server. The clock is stopped, so that no retry
+ * becomes due by time alone.
  */
 async function world(t: TestContext) {
   const [slowHost, quickHost, mail] = [await WebPeer.start(t), await WebPeer.start(t), await mailPeer(t)];

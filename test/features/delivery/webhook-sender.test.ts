@@ -22,7 +22,7 @@ interface Body {
 /** What is answered at once is answered within it on a slow machine, too. */
 const HASTY = { timeoutMs: 3000 };
 
-/** Uma, her webhook at a real server, and something that she is to be told. */
+/** Uma, her webhook at a real server, and a notification for her. */
 async function umasWorld(t: TestContext, options: WebhookWorldOptions = {}) {
   const peer = await WebPeer.start(t);
   const world = new WebhookWorld(t, options);

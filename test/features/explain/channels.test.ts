@@ -8,9 +8,7 @@ import { DeliveryWorld } from "../delivery/support/delivery-world.ts";
 import { FCM_REFUSALS, FcmServer } from "../delivery/support/fcm-server.ts";
 import { mailPeer } from "../delivery/support/mail-peer.ts";
 
-/**
- * Mail and push, at one o'clock in the night, and a rule that tells everybody who is named by both.
- */
+/** Mail and push, at one o'clock in the night, and a rule that notifies all users named by both. */
 async function open(t: TestContext, settings: Record<string, string> = {}) {
   const [peer, fcm] = [await mailPeer(t), await FcmServer.start(t)];
   const { credentials, endpoint = "", tokenEndpoint = "" } = fcm.options;

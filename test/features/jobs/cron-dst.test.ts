@@ -135,7 +135,7 @@ const FIXED_HOURS: readonly Case[] = [
   [CASABLANCA, "2026-02-15", "30 2 * * *", ["02-15T01:30Z"]],
 ];
 
-/** Hourly and shorter, around the setting of the clock: the first times behind an instant. */
+/** Hourly and shorter, around the clock change: the first times after an instant. */
 const EVERY_HOUR: readonly (readonly [zone: string, after: string, pattern: string, times: readonly string[]])[] = [
   [NEW_YORK, "2026-03-08T05:59:59Z", "*/30 * * * *", ["03-08T06:00Z", "03-08T06:30Z", "03-08T07:00Z", "03-08T07:30Z"]],
   [NEW_YORK, "2026-11-01T05:59:59Z", "0 * * * *", ["11-01T06:00Z repeated", "11-01T07:00Z", "11-01T08:00Z"]],

@@ -75,7 +75,7 @@ test("a queue that only looks full is counted again", async (t) => {
   helper.runner.enqueued([{ queue: "timers", state: "scheduled", runAt: helper.clock.now() + HOUR }]);
   await assert.rejects(helper.add("b", later()), OVERLOADED);
   helper.clock.advance(60_000);
-  // Whoever is refused has it counted, once the count of the start has ended.
+  // A refusal triggers a recount, once the count of the start has ended.
   await eventually("it is counted", () => !helper.runner.isFull("timers"));
   await helper.add("c", later());
   await assert.rejects(helper.add("d", later()), OVERLOADED);

@@ -11,7 +11,7 @@ import { codeOf, Mailbox, statusesOf } from "./support/mailbox.ts";
 const HOUR = 3_600_000;
 const INACTIVE = "the recipient's account is not active";
 
-/** A message to somebody whose account is shut before it is due. */
+/** A message to a user who is disabled before it is due. */
 async function toNobody(t: test.TestContext, settings: Record<string, string> = {}) {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock, settings });

@@ -177,7 +177,7 @@ test("a service token reaches its user's messages only when it was made for that
   assert.equal((await box.get(id, own)).body.content, "uv1");
   const socket = await box.follow(t, own, { from: "earliest" });
   await socket.expect({ op: "event", type: "message" });
-  // In person it needs no right: whoever may be written to may read what came.
+  // A user needs no permission for it: every recipient may read received messages.
   const viewer = await makeUser(box.prism, "yan", ["Viewer"]);
   const toViewer = await box.send({ recipientId: "yan", content: "for you" });
   await box.until(toViewer, "delivered");

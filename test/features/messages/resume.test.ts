@@ -38,7 +38,7 @@ test("S4-02 who was away gets what came meanwhile by the offset he last saw, wit
     offsets.toSorted((a, b) => a - b),
   );
 
-  // The sender's stream has the same, and goes on live behind what was replayed.
+  // The sender's stream has the same, and continues live after the replay.
   const sender = await box.follow(t, box.uma, { from: "earliest" });
   await box.until(await box.send({ content: "live" }), "delivered");
   await eventually("the live one came", () => heard(sender).some(([, content]) => content === "live"), 60_000);

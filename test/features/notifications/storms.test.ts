@@ -51,7 +51,7 @@ async function open(t: TestContext, rule: Record<string, unknown>) {
   return { prism, clock, uma, send, pass };
 }
 
-/** How often the job that tells of storms has run. */
+/** How often the job for storm notices has run. */
 function tellings(prism: TestPrism): number {
   const done = "select count(*) from jobs where kind = 'suppression.storm' and state = 'succeeded'";
   return scalarOf<number>(prism, done) ?? 0;

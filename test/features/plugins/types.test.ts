@@ -8,8 +8,8 @@ import { temporaryDir } from "../../helpers/store.ts";
 const root = join(import.meta.dirname, "../../..");
 
 /**
- * A folder of somebody's own, with Prism and what its types refer to installed as npm would:
- * nothing else of this checkout is in reach.
+ * A separate folder with Prism and the packages of its types installed as by npm, without access to
+ * this checkout.
  */
 function outside(t: TestContext): string {
   const dir = temporaryDir(t);

@@ -25,7 +25,7 @@ const RESTRAINTS = [
 const EVENTS = fc.array(
   fc.record({
     payload: fc.record({ n: fc.integer({ min: 0, max: 4 }), host: fc.constantFrom("a", "b", "c") }),
-    // Also backwards: somebody sets the clock.
+    // Also backwards: the clock may be set.
     stepMs: fc.constantFrom(0, 0, 1, 500, 3000, 11_000, -2000),
   }),
   { minLength: 200, maxLength: 250 },

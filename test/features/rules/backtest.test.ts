@@ -136,7 +136,7 @@ test("two backtests run at a time; closing a request ends its own, as JSON and a
   const prism = await startPrism(t);
   // Enough work that none ends by itself.
   await storeEvents(prism, 20_000, TEXT);
-  // A place may be taken for a moment by the question whether both are.
+  // The check for two running backtests may itself occupy a slot for a moment.
   const ask = async (accept: string, signal: AbortSignal): Promise<string> => {
     try {
       for (;;) {

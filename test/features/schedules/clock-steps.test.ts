@@ -82,7 +82,7 @@ test("a clock that was years ahead leaves nothing that waits for years", async (
   world.clock.set(-1000 * DAY);
   await world.look();
   const next = async (id: string) => ((await world.schedules.find(id))?.nextRunAt ?? 0) - START;
-  // What lies within three hours counts as served: nobody knows how much of it was.
+  // Times within three hours count as run, because it is unknown which of them ran.
   assert.equal(await next(cron.id), 3 * HOUR + 10 * MINUTE);
   assert.equal(await next(daily.id), 23 * HOUR);
   assert.ok((await next(interval.id)) <= HOUR);

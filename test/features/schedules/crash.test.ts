@@ -14,7 +14,7 @@ test("after a crash behind any commit, each time has one job and each skipped ru
   const images: { readonly dir: string; readonly minute: number }[] = [];
   for (let minute = 1; minute <= 2; minute++) {
     world.clock.advance(MINUTE);
-    // Before the firing, right behind it, and somewhere between its jobs' ends and the events'.
+    // Before the firing, right after it, and between the end of its jobs and of the events.
     images.push({ dir: await crashImage(t, world.prism), minute });
     await world.look();
     images.push({ dir: await crashImage(t, world.prism), minute });
@@ -37,7 +37,7 @@ test("after a crash behind any commit, each time has one job and each skipped ru
     const waits = jobs.filter(({ name }) => name === "waits");
     const events = await again.skipped(0);
     const skipped = events.reduce((sum, { count }) => sum + count, 0);
-    // Where nothing had fired, one job stands for all that was missed; else the other is told of.
+    // If nothing had fired, one job covers all missed times; otherwise the other one is reported.
     const isFirst = images[0]?.dir === dir;
     assert.deepEqual([waits.length, skipped], [1, isFirst ? 0 : 1], `minute ${minute}`);
     const told = new Set(events.map(({ nominalAt }) => nominalAt));

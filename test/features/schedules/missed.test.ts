@@ -103,7 +103,7 @@ test("8.4 a machine that slept for a day does as each schedule wants it", async 
   const world = await scheduleWorld(t);
   const cron = await world.create({ name: "cron", cron: "0 */6 * * *", missed: "all" });
   const interval = await world.create({ name: "interval", everyMs: 4 * HOUR });
-  // Asleep: the wall clock goes on, and the time that passes for the process does not.
+  // Asleep: the wall clock advances, the monotonic clock of the process does not.
   world.clock.set(DAY + 5 * MINUTE);
   await world.look();
   assert.deepEqual(world.runs(cron.id), ["2h", "8h", "14h", "20h"]);

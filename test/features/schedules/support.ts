@@ -21,7 +21,7 @@ export interface SkippedEvent {
   readonly count: number;
 }
 
-/** A server with a clock that stands, whose schedules make jobs of kind `tick`. */
+/** A server with a fake clock and schedules that make jobs of kind `tick`. */
 export class ScheduleWorld {
   readonly prism: TestPrism;
   readonly clock: FakeClock;
@@ -62,7 +62,7 @@ export class ScheduleWorld {
     return own.map(({ runAt }) => shortTime(runAt - START));
   }
 
-  /** What `schedule.skipped` events say, once there are so many. */
+  /** The content of the `schedule.skipped` events, once there are this many. */
   async skipped(count: number): Promise<SkippedEvent[]> {
     const read = () =>
       rowsOf<{ payload: string }>(

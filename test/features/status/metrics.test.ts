@@ -24,10 +24,7 @@ interface Exposition {
   readonly samples: readonly Sample[];
 }
 
-/**
- * Reads text format 0.0.4 as strictly as Prometheus does. @throws on the first line that is none of
- * it
- */
+/** Parses text format 0.0.4 as strictly as Prometheus does. @throws on the first invalid line */
 function parseExposition(text: string): Exposition {
   assert.ok(text.endsWith("\n"));
   const types = new Map<string, string>();

@@ -38,7 +38,7 @@ for (const writer of ["main", "thread"] as const) {
     const tasks = await Promise.all(
       Array.from({ length: 3 }, async (_, i) => (await prism.post<Task>(PATH, { title: `task ${i}` }, as)).body),
     );
-    /** The version that somebody has been answered, by task. */
+    /** The last version in a response, by task. */
     const answered = new Map(tasks.map(({ id }) => [id, 1]));
     let isWriting = true;
     const write = async ({ id }: Task): Promise<void> => {

@@ -83,7 +83,6 @@ test("the many due timers of one user do not delay the timer of another", async 
     `select count(*) from notification_recipients where seq < (select seq from notification_recipients where userId = ?)`,
     bob.id,
   );
-  // The first 50 of one user have the priority of everybody's; some more run at the same time or by
-  // age.
+  // The first 50 of one user have normal priority; some more run at the same time or by age.
   assert.ok(Number(before) < 120, `${before} of 300 came first`);
 });

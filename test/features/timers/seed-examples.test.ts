@@ -6,7 +6,7 @@ import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { WebSocketClient } from "../../live/support/web-socket-client.ts";
 
-/** The request bodies of the seed's README, as they stand there. */
+/** The request bodies of the seed's README, unchanged. */
 const EXAMPLES = {
   notify: `{
     "label": "welcome-notification",

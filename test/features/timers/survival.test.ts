@@ -12,7 +12,7 @@ const PATH = "/api/v1/time/trigger";
 const notify = (title: string) => ({ type: "notify", payload: { userId: "me", title, body: "b" } });
 const event = (name: string) => ({ type: "event", event: name, persist: true });
 
-/** A server whose timers are due in an hour by a clock that stands. */
+/** A server with timers that are due in an hour, by a fake clock. */
 async function withTimers(t: TestContext): Promise<{ prism: TestPrism; clock: FakeClock }> {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });

@@ -28,7 +28,8 @@ after(() => prism.stop());
 const stateOf = (jobId: string) => scalarOf<string>(prism, "select state from jobs where id = ?", jobId);
 
 /**
- * Lets time pass: the runner waits by the real clock, and looks at the other when it hears of jobs.
+ * Advances time: the runner waits by the real clock, and reads the fake one when it is notified of
+ * jobs.
  */
 function pass(ms: number): void {
   clock.advance(ms);

@@ -27,7 +27,7 @@ async function server(t: TestContext) {
     assert.equal(reply.status, 201, reply.text);
     return reply.body;
   };
-  /** The runner waits by the real clock, and looks at the other when it hears of jobs. */
+  /** The runner waits by the real clock, and reads the fake one when it is notified of jobs. */
   const look = async (): Promise<void> => {
     prism.parts.core.jobs.runner.enqueued([]);
     await prism.parts.base.store.committer.settled();
@@ -96,7 +96,7 @@ test("8.2: a machine asleep for a day fires on waking what was due meanwhile, on
   const first = await make("first", { delayMs: HOUR });
   const second = await make("second", { runAt: new Date(clock.now() + 20 * HOUR).toISOString() });
   const tomorrow = await make("tomorrow", { delayMs: 25 * HOUR });
-  // Elapsed time stands while a machine sleeps: only the wall clock has moved.
+  // Elapsed time does not advance while a machine sleeps: only the wall clock has moved.
   clock.set(DAY);
   await look();
   await fired(first);

@@ -34,7 +34,7 @@ export interface BareKernel {
   readonly clock: FakeClock;
 }
 
-/** The HTTP kernel on a real socket, with routes of the test's own and nothing behind them. */
+/** The HTTP kernel on a real socket, with the test's own routes and no features. */
 export function startBareKernel(t: TestContext, options: BareKernelOptions): BareKernel {
   const router = new Router();
   for (const route of options.routes) router.add(route);

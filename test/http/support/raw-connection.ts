@@ -13,10 +13,7 @@ export interface RawReply {
 
 const NO_BODY = new Set([100, 101, 204, 304]);
 
-/**
- * A TCP connection to the server that sends exactly what it is told: no client library tidies
- * anything up.
- */
+/** A TCP connection to the server that sends exactly the given bytes, without a client library. */
 export class RawConnection {
   readonly #socket: Socket;
   #received = Buffer.alloc(0);
@@ -64,7 +61,7 @@ export class RawConnection {
     this.#socket.resetAndDestroy();
   }
 
-  /** Sends the end of its half; it could still be told something. */
+  /** Closes its sending half; it can still receive. */
   endWriting(): void {
     this.#socket.end();
   }

@@ -13,7 +13,7 @@ export interface Feed {
   readonly count: number;
   /** The offset of the last one. */
   readonly lastSeq: number;
-  /** So many at once. @returns the offset of the last one. */
+  /** Publishes this many at once. @returns the offset of the last one. */
   publish(count?: number, options?: { readonly paddingBytes?: number }): Promise<number>;
 }
 

@@ -60,13 +60,13 @@ export interface LiveProtocol {
   readonly name: string;
   readonly transport: Transport;
   /**
-   * The events of the project, or the tasks or notifications of whoever connects. A notification's
-   * number is its title, as a task's is.
+   * The events of the project, or the client's own tasks or notifications. A notification's number
+   * is its title, as a task's is.
    */
   readonly follows: "project" | "tasks" | "user";
   /**
-   * Said of a protocol whose clients cannot name an offset; they ask for `/notifications/missed` in
-   * its place.
+   * False for a protocol with clients that cannot send an offset; they read `/notifications/missed`
+   * instead.
    */
   readonly resumes?: false;
   /**

@@ -95,8 +95,8 @@ export class LiveServer {
   }
 
   /**
-   * What a client of this protocol hears. @param userId whose client it is, if not the
-   * administrator's.
+   * The feed of a client of this protocol. @param userId the client's user; default: the
+   * administrator.
    */
   feedOf({ follows }: LiveProtocol, userId = this.userId): Feed {
     if (follows === "project") return this.feed;

@@ -7,8 +7,8 @@ import type { TestPrism } from "../../helpers/prism.ts";
 export const PusherJs = PusherModule as unknown as typeof PusherModule.default;
 
 /**
- * Disconnects for good. The library's attempts to connect now and then go on behind an abort, one
- * timer after the other, and the process would never end: so they find nothing to try any more.
+ * Disconnects for good. After an abort the library continues to reconnect with one timer after the
+ * other, and the process would never exit: so its next attempts have no transport.
  */
 export function leave(pusher: PusherModule.default): void {
   pusher.disconnect();

@@ -20,8 +20,8 @@ export interface RawProtocol {
   /** Where it is served, without a credential; a query may follow. */
   readonly path: string;
   /**
-   * Opens a socket as whoever the token is. It has been let in when this returns. @param headers
-   * lines of the upgrade request.
+   * Opens a socket with the token. Resolves when it is accepted. @param headers lines of the
+   * upgrade request.
    */
   open(t: TestContext, target: RawTarget, headers?: readonly string[]): Promise<RawSocket>;
   /** Whether it is the frames of WebSocket that ask whether a client lives. */
@@ -91,8 +91,8 @@ function byUrl(
 }
 
 /**
- * Pusher's: everything is said inside, and whoever follows a channel for everybody may stay without
- * saying who it is.
+ * Pusher's: credentials are sent inside, and a follower of a public channel may stay
+ * unauthenticated.
  */
 const PUSHER_PATH = `/app/${PUSHER_KEY}?protocol=7`;
 const pusher: RawProtocol = {

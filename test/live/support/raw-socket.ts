@@ -54,8 +54,8 @@ export interface ServerFrame {
 }
 
 /**
- * A WebSocket over a TCP connection that no library tidies up: it answers no ping, closes nothing,
- * and sends what it is told.
+ * A WebSocket over a TCP connection without a library: it answers no ping, closes nothing, and
+ * sends the given bytes.
  */
 export class RawSocket {
   readonly connection: RawConnection;

@@ -95,10 +95,7 @@ async function refusalOf(
   return reply.ok ? undefined : new Refused(reply.status, await reply.text(), Object.fromEntries(reply.headers));
 }
 
-/**
- * @param wanted what the stream that is followed has; every client hears its own notifications as
- * well.
- */
+/** @param wanted event of the followed stream; every client also gets its own notifications. */
 function liveClient(client: SocketIoClient, wanted: "event" | "notification", head: number): LiveClient {
   const items: Item[] = [];
   let eventsRead = 0;

@@ -1,4 +1,4 @@
-/** What SQLite answers differently at another time or place. */
+/** SQL functions with results that depend on time or machine. */
 const CHANCE =
   /\b(random|randomblob|strftime|datetime|julianday|unixepoch|last_insert_rowid)\s*\(|\bdate\s*\(|\btime\s*\(|current_(timestamp|time|date)\b|'now'/i;
 

@@ -1,6 +1,6 @@
 import type { Effect } from "../../../src/store/effect.ts";
 
-/** An effect that only its name tells apart. */
+/** An effect with only a name. */
 export function effect(name: string): Effect {
   return { type: "announced", event: name, data: null };
 }

@@ -3,7 +3,7 @@ import type { TestPrism } from "../../helpers/prism.ts";
 
 const PATH = "/api/v1/schedules";
 
-/** Uses every route of schedules, lets one fire, and sets the clock back behind them. */
+/** Uses every route of schedules, lets one fire, and then sets the clock back. */
 export async function useSchedules(prism: TestPrism): Promise<void> {
   const work = { queue: "timers", kind: "timer", payload: { action: { type: "event", event: "x" } } };
   const { body } = await prism.post<{ id: string }>(PATH, { name: "interval", everyMs: 1000, ...work });

@@ -3,8 +3,8 @@ import { makeUser } from "../../helpers/people.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 
 /**
- * Uses every route of timers, channels and scheduled notifications, each list from all sides, as
- * somebody who sees all and as one who sees his own.
+ * Uses every route of timers, channels and scheduled notifications, each list with a caller who
+ * sees all and one who sees their own.
  */
 export async function useTimers(prism: TestPrism): Promise<void> {
   const rita = await makeUser(prism, "timer-rita", ["RuleManager"]);

@@ -7,10 +7,7 @@ import { status, WebPeer } from "../../../features/delivery/support/web-peer.ts"
 import { eventually } from "../../../helpers/eventually.ts";
 import { type WorkerOptions, WorkerProcess, type WorkToken, workToken } from "../../../helpers/worker-process.ts";
 
-/**
- * A server that leaves mail to workers, a mail server that only workers know, and somebody to write
- * to.
- */
+/** A server with mail left to workers, a mail server that only workers know, and a recipient. */
 export interface MailWorld {
   readonly world: DeliveryWorld;
   readonly peer: Peer;
@@ -53,7 +50,7 @@ export async function openMailWorld(t: TestContext, settings: Record<string, str
   };
 }
 
-/** A server that leaves webhooks to workers, and one place for each of its people. */
+/** A server with webhooks left to workers, and one target for each user. */
 export async function openHookWorld(t: TestContext, people: number) {
   const peer = await WebPeer.start(t);
   peer.answer = status(204);

@@ -119,7 +119,7 @@ test("an owner who loses the right while the request waits for the writer does n
         const before = rows();
         const reply = await behind(set, (trx) => change(trx, set.id, set.owner.id), requests(set)[name]);
         const { status, body } = reply;
-        // Where the request came in behind the change, it was refused at the door.
+        // A request that arrived after the change is refused by authentication.
         const isLate = what === "was disabled" && body.error?.code === "ACCOUNT_DISABLED";
         if (!isLate) assert.deepEqual([status, body.error?.code], refusal);
         assert.deepEqual(rows(), before);

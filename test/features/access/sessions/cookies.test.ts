@@ -38,8 +38,7 @@ test("the refresh cookie is out of reach of scripts and other sites, and over ht
         "Path=/",
         ...(isSecure ? ["Secure"] : []),
       ]);
-      // The other name is another cookie: a plain one that somebody else has set counts for nothing
-      // here.
+      // The other name is another cookie: a plain one set by another site is ignored here.
       const foreign = pair.replace(name, isSecure ? "prism_refresh" : "__Host-prism_refresh");
       assert.equal(outcomeOf(await call(prism, "/auth/refresh", {}, { Cookie: foreign })), "401 UNAUTHENTICATED");
       assert.equal((await call(prism, "/auth/refresh", {}, { Cookie: pair })).status, 200);

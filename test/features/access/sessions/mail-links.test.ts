@@ -135,7 +135,7 @@ test("a forgotten password is replaced by the link that was sent; every session 
     outcomeOf(await call(prism, "/auth/refresh", { refreshToken: login.refreshToken })),
     "401 SESSION_REVOKED",
   );
-  // At once: whoever has proven to be the owner does not wait for what was guessed wrong before.
+  // At once: a proven owner does not wait for earlier wrong guesses.
   assert.equal((await logIn(prism, "ann", NEW)).user.id, id);
   assert.equal(
     outcomeOf(await call(prism, "/auth/login", { login: "ann", password: PASSWORD })),

@@ -23,7 +23,7 @@ interface Inside {
   readonly serviceSocket: WebSocketClient;
 }
 
-/** Somebody who is logged in, has a service token, and a socket by each. */
+/** A user with a login, a service token, and a socket with each. */
 async function comeIn(t: test.TestContext, prism: TestPrism, username: string): Promise<Inside> {
   const user = await makeAccount(prism, { username }, { roles: ["Operator"] });
   const login = await logIn(prism, username);

@@ -33,10 +33,7 @@ const TABLES = [
   "settings",
 ] as const;
 
-/**
- * How far the counters have come is nobody's change: the stream `system` may be written to at any
- * time.
- */
+/** Counters are not compared: the stream `system` may be written to at any time. */
 const SELECT: Readonly<Record<string, string>> = {
   settings: "select * from settings where key not like 'sequence.%' and key <> 'store.beat' order by 1, 2",
 };
@@ -58,7 +55,7 @@ export function change<World, Prepared>(each: Change<World, Prepared>): Change<W
   return each as Change<World>;
 }
 
-/** What stands in each table, as a hash. */
+/** A hash of the rows of each table. */
 function contents(prism: TestPrism): Record<string, string> {
   return Object.fromEntries(
     TABLES.map((table) => [

@@ -14,7 +14,7 @@ import { openTestStore, TEST_KEY, temporaryDir } from "../../../helpers/store.ts
 export interface CraftedMember {
   readonly name: string;
   readonly content: Buffer;
-  /** In place of the one that belongs to it. */
+  /** Replaces the correct header. */
   readonly header?: Buffer;
   /** What the manifest says of it; null: nothing. */
   readonly listed?: Partial<ArchiveMember> | null;
@@ -26,11 +26,11 @@ export interface Crafted {
   readonly key?: Uint8Array;
   /** Changes the manifest's text after it was signed. */
   change?(manifest: string): string;
-  /** What stands behind the end. */
+  /** Data after the end. */
   readonly tail?: Buffer;
 }
 
-/** An archive as anybody with the format's description could write it. @returns its path */
+/** An archive that an attacker could write from the format's description. @returns its path */
 export function craft(t: TestContext, { members, key = TEST_KEY, change, tail }: Crafted): string {
   const listed = members
     .filter((member) => member.listed !== null)

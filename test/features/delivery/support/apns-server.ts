@@ -66,7 +66,7 @@ export class ApnsServer {
     this.ca = options.ca ?? "";
   }
 
-  /** @param isPlain HTTP/2 without TLS, for clients that cannot be told what to trust. */
+  /** @param isPlain HTTP/2 without TLS, for clients without a setting for trusted certificates. */
   static async start(t: TestContext, { isPlain = false } = {}): Promise<ApnsServer> {
     const certificate = makeCertificate();
     const server = isPlain ? createServer() : createSecureServer(certificate);

@@ -47,7 +47,7 @@ export class DeliveryWorld {
     return new DeliveryWorld(prism, clock);
   }
 
-  /** Somebody with a mail address, `<name>@example.com`. */
+  /** A user with a mail address, `<name>@example.com`. */
   async person(name: string, prefs: object = {}, timezone = "UTC"): Promise<{ id: string; token: string }> {
     const person = await makeUser(this.prism, name, ["User"]);
     const changes = { email: `${name}@example.com`, prefs: JSON.stringify(prefs), timezone };
@@ -74,7 +74,7 @@ export class DeliveryWorld {
     return rows;
   }
 
-  /** Waits until all deliveries of a notification, of which there are so many, are in a state. */
+  /** Waits until this many deliveries of a notification, all of them, are in a state. */
   async until(notificationId: string, state: string, count = 1): Promise<DeliveryRow[]> {
     let last: DeliveryRow[] = [];
     const ask = (): DeliveryRow[] | null => {

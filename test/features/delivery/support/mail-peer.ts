@@ -9,8 +9,8 @@ function reply(responseCode: number, message: string): Error {
 }
 
 /**
- * A real SMTP server that does with the next mails as it is told. It wants a login, so that it can
- * refuse one.
+ * A real SMTP server with a configurable answer to the next mails. It requires a login, so that it
+ * can refuse one.
  */
 export async function mailPeer(t: TestContext): Promise<Peer> {
   const answers: Answer[] = [];
@@ -82,6 +82,6 @@ export const MAIL_CONTRACT: SenderContract = {
   answers: ["later", "refuse", "gone", "deny", "drop", "slow"],
   wireId: (id) => `<${id}@example.com>`,
   peer: mailPeer,
-  // Everybody in this world has an address.
+  // Every user in this world has an address.
   place: async () => undefined,
 };

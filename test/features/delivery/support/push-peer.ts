@@ -27,7 +27,7 @@ const APNS: Refusals = {
   drop: "reset",
 };
 
-/** Answers as it is told; keeps what came and what was taken. */
+/** Answers as configured; records received and accepted messages. */
 class Told {
   readonly seen: string[] = [];
   readonly accepted: string[] = [];
@@ -95,7 +95,7 @@ export function fcmContract(): SenderContract {
   };
 }
 
-/** Without TLS: a server within this process cannot be told what to trust. */
+/** Without TLS: a server within this process cannot be given trusted certificates. */
 export function apnsContract(): SenderContract {
   return {
     channel: "apns",

@@ -139,7 +139,10 @@ export class PushWorld {
     };
   }
 
-  /** As whoever plans attempts does it: what a dead place means is noted in a transaction. */
+  /**
+   * Sends as the planner of attempts does: the result of an invalid target is recorded in a
+   * transaction.
+   */
   async sendAndNote(sender: Channel, device: Device): Promise<Error | null> {
     const error = await failureOf(send(sender, this.attempt(device)));
     if (error instanceof TargetGone) await this.store.database.write(async (trx) => sender.disable?.(device.id, trx));

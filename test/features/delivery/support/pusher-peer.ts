@@ -16,7 +16,7 @@ export interface PusherPeer extends Peer {
   /** The batches that were accepted. */
   readonly batches: readonly (readonly PusherEvent[])[];
   readonly port: number;
-  /** Where the next request is sent on to, in place of an answer. */
+  /** Redirects the next request instead of answering it. */
   redirect(url: string): void;
 }
 

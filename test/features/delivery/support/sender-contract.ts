@@ -10,13 +10,13 @@ import { WorkerProcess, workToken } from "../../../helpers/worker-process.ts";
 import { DeliveryWorld } from "./delivery-world.ts";
 
 /**
- * What a peer does with a message: takes it; says not now; refuses this message; says the place is
- * gone; refuses our credentials; breaks off without an answer; or takes it, but not before it is
- * told to go on.
+ * Answers of a peer: accepts the message; refuses for now; refuses this message; reports the target
+ * as gone; refuses our credentials; disconnects without an answer; or accepts it only after it is
+ * released.
  */
 export type Answer = "accept" | "later" | "refuse" | "gone" | "deny" | "drop" | "slow";
 
-/** The other side of a channel: a real server of its protocol that does as it is told. */
+/** The other side of a channel: a real server of its protocol with configurable answers. */
 export interface Peer {
   /** What the next messages are answered; after that all are accepted. */
   answer(...answers: readonly Answer[]): void;
@@ -37,19 +37,18 @@ export interface SenderContract {
   readonly channel: OutsideChannel;
   /** Of the answers those that the protocol knows, besides accept. */
   readonly answers: readonly Answer[];
-  /** What stands for a delivery's id in {@link Peer.seen}. */
+  /** The form of a delivery's id in {@link Peer.seen}. */
   wireId(deliveryId: string): string;
   peer(t: TestContext): Promise<Peer>;
-  /** Gives a user one place to be reached at. */
+  /** Gives a user one target. */
   place(prism: TestPrism, userId: string): Promise<void>;
   /**
-   * Whether the place of the user can still be used. Absent: places of the channel cannot be
-   * disabled.
+   * Whether the user's target is still enabled. Absent: targets of the channel cannot be disabled.
    */
   isUsable?(prism: TestPrism, userId: string): boolean | Promise<boolean>;
 }
 
-/** Who makes the calls: the server itself, or a worker that has the settings in its place. */
+/** The process that sends: the server itself, or a worker. */
 type By = "server" | "worker";
 
 interface Contract extends SenderContract {
@@ -119,7 +118,7 @@ function accepts({ channel, title, open, wireId }: Contract): void {
       notificationId,
     );
     assert.equal(notification?.delivered, 1);
-    // Counted behind the commit that the row is of.
+    // Counted after the commit of the row.
     await eventually("it is counted", async () => {
       const { text } = await world.prism.get("/metrics");
       return [

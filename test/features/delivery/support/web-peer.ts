@@ -13,7 +13,7 @@ export interface Received {
 
 export type Answering = (response: ServerResponse, request: IncomingMessage) => void;
 
-/** A real HTTP server that notes what it is sent and answers as it is told to. */
+/** A real HTTP server that records requests and answers as configured. */
 export class WebPeer {
   readonly received: Received[] = [];
   /** Sockets that were opened to it, whatever came of them. */

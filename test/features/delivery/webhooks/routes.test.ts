@@ -9,7 +9,7 @@ import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { status, WebPeer } from "../support/web-peer.ts";
 
 const PATH = "/api/v1/webhooks";
-/** An address that nobody has to be asked for, and that no test calls. */
+/** An IP address, which needs no name resolution; no test calls it. */
 const URL = "https://1.1.1.1/hook";
 
 interface View {

@@ -6,10 +6,10 @@ import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
 
 const RULES = 15;
-/** In the main thread a set is written before anybody could look at what still waits. */
+/** In the main thread a write set is written before a test could see the backlog. */
 const IN_THREAD = { settings: { "store.writer": "thread" } };
 
-/** So many rules that a seal of a few hundred events has used its rows long before its end. */
+/** Enough rules that a seal of a few hundred events uses up its rows long before its end. */
 async function makeRules(prism: TestPrism): Promise<void> {
   for (let i = 0; i < RULES; i++) {
     const rule = { name: `r${i}`, condition: "event.storm == true", targetUsers: ["me"], priority: RULES - i };

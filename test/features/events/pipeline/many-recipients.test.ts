@@ -7,7 +7,7 @@ import { eventually } from "../../../helpers/eventually.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
 
-/** Users who can be told things and hold the role Auditor, many at a time. */
+/** Users with the role Auditor, created in bulk. */
 async function addAuditors(prism: TestPrism, count: number): Promise<void> {
   const roleId = scalarOf<string>(prism, "select id from roles where name = 'Auditor'") ?? "";
   const now = Date.now();
@@ -100,8 +100,8 @@ test("a notification whose recipients come in slices counts as delivered once, w
     );
     for (const { userId, seq } of open) committer.markDelivered({ userId, seq, at: Date.now() });
   };
-  // Whoever is written is told at once, so that nobody of those so far is left when the next slice
-  // comes.
+  // Recipients are notified as soon as they are written, so that none is pending when the next
+  // slice starts.
   const add = notify.addRecipients.bind(notify);
   const seen: unknown[] = [];
   notify.addRecipients = async (notification, userIds, trx) => {
@@ -122,7 +122,7 @@ test("a notification whose recipients come in slices counts as delivered once, w
     [1201],
   );
   assert.deepEqual(seen, [0, 0, 0]);
-  // And if the last is told behind the job's end.
+  // Also if the last one is notified after the job's end.
   notify.addRecipients = add;
   isMarking = false;
   await prism.post("/api/v1/events", { type: "x" });

@@ -136,8 +136,7 @@ async function apply(prism: TestPrism, model: Model, step: Exclude<Step, { do: "
 }
 
 /**
- * Events that wait to be decided may see a rule before or behind its change; the model knows only
- * one of the two.
+ * Pending events may see a rule before or after its change; the model knows only one of the two.
  */
 async function settled(prism: TestPrism): Promise<void> {
   await eventually("nothing waits to be decided", () => !prism.parts.core.pipeline.backlog.isBehind);

@@ -5,7 +5,7 @@ import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
 import { allDecided } from "./support/all-decided.ts";
 
-/** Who hears of an event that a rule with these targets matches, by name. */
+/** Names of the users who are notified of an event that matches a rule with these targets. */
 async function heardBy(
   prism: TestPrism,
   rule: { targetRoles?: string[]; targetUsers?: string[]; projectId?: string | null },

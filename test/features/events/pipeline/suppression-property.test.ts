@@ -74,8 +74,8 @@ class NaiveWindow {
   }
 
   /**
-   * A clock that goes back a little stands still for the window; one that goes back far begins a
-   * new one.
+   * A clock that goes back a little does not move the window; one that goes back far starts a new
+   * one.
    */
   #bucketOf(at: number): number {
     const newest = this.#matches.at(-1) ?? Number.NEGATIVE_INFINITY;
@@ -150,7 +150,7 @@ async function run(kind: Kind, script: readonly Step[]): Promise<void> {
   }
 }
 
-/** When all is over each match that was held back stands in one summary, and in one alone. */
+/** At the end each suppressed match is in exactly one summary. */
 async function assertReleasedOnce(prism: TestPrism, clock: FakeClock, held: number): Promise<void> {
   const { db } = prism.services;
   const { runner } = prism.parts.core.jobs;

@@ -57,8 +57,8 @@ export function queueSettings(settings: Partial<QueueSettings> = {}): QueueSetti
 }
 
 /**
- * A runner as the server makes it, on a store of its own, with a clock that stands. It is stopped
- * before its store is closed.
+ * A runner as in the server, with its own store and a fake clock. It is stopped before its store is
+ * closed.
  */
 export class TestRunner {
   readonly store: TestStore;

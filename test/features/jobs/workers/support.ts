@@ -34,7 +34,7 @@ export interface JobRow {
 
 type ErrorBody = { readonly error?: { readonly code: string } };
 
-/** A worker as it stands elsewhere: a service token, an id of its own, and four requests. */
+/** A remote worker: a service token, an id, and four requests. */
 export class TestWorker {
   readonly id = uuidv7();
   readonly #prism: TestPrism;

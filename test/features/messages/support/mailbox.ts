@@ -89,7 +89,7 @@ export class Mailbox {
     return new Mailbox(prism, [await make("uma"), await make("vic"), await make("wim")]);
   }
 
-  /** The same people, logged in anew, at this server or another one on the same data. */
+  /** The same users, logged in again, at this server or another one on the same data. */
   async again(prism = this.prism): Promise<Mailbox> {
     const { accessTokens } = prism.parts.core.access;
     const login = async ({ id }: Person): Promise<Person> => ({ id, token: (await accessTokens.issue(id)).token });
@@ -161,8 +161,8 @@ export class Mailbox {
   }
 
   /**
-   * What the person was told so far, from the history of the stream: a socket that has been open
-   * longer is closed when the clock makes a leap.
+   * The entries that the user got so far, from the history of the stream: a socket that was open
+   * before is closed when the clock jumps.
    */
   async told(t: TestContext, person: Person, isAll: (told: Told[]) => boolean): Promise<Told[]> {
     const { accessTokens } = this.prism.parts.core.access;

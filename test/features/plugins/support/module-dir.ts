@@ -33,7 +33,7 @@ ${register}
 `;
 }
 
-/** A modules directory on disk, and what stands in it. */
+/** A modules directory on disk with its content. */
 export class ModuleDir {
   readonly path: string;
 

@@ -6,10 +6,10 @@ import { marked, refusalOf } from "./support/refusals.ts";
 
 interface Case {
   readonly name: string;
-  /** With a ▸ before the place of the error. */
+  /** With a ▸ before the position of the error. */
   readonly source: string;
   readonly code: string;
-  /** One of what could stand there. */
+  /** One of the expected tokens. */
   readonly expected?: string;
   /** Part of the message. */
   readonly says?: string;

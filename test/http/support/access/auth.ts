@@ -35,7 +35,7 @@ export const AUTH: Table = {
       }),
     },
     {
-      // Somebody else's.
+      // Another user's.
       refusal: scoped(["account:own", "users:manage"], ownersAnd("users:manage", "SESSION_NOT_FOUND")),
       request: async ({ prism, keeper }) => ({ path: sessionAt(await openSession(prism, keeper)) }),
     },

@@ -10,7 +10,7 @@ const explainNotification: Rule = (who) => {
   return holds(who, "events:read") ? null : NO_ROLE;
 };
 
-/** Contract 4.9, explain: nobody but the keeper, who calls nothing, is a recipient. */
+/** Explain: the only recipient is the keeper, who calls nothing. */
 export const EXPLAIN: Table = scopedRows(["notifications:own", "notifications:read_all"], {
   "GET /api/v1/explain/event/:id": [
     { refusal: explainEvent, request: inWorld((world) => `/api/v1/explain/event/${world.event}`) },

@@ -13,7 +13,7 @@ export const CALLERS_PASSWORD = "correct horse battery";
 
 export type Membership = (typeof MEMBERSHIPS)[number];
 
-/** Somebody with a credential that counts. */
+/** A caller with a valid credential. */
 export type Known =
   | {
       readonly kind: "user";
@@ -25,7 +25,7 @@ export type Known =
     }
   | { readonly kind: "key"; readonly scope: (typeof SCOPES)[number]; readonly isOfShop: boolean };
 
-/** For requests of whom nobody knows. */
+/** For requests of unknown callers. */
 export const ANYBODY: Known = { kind: "user", role: null, member: null, id: "", scopes: null };
 
 /** `refused`: what every route that is not public answers whatever it is about. */

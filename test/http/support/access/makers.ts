@@ -6,7 +6,7 @@ import type { Membership } from "./known.ts";
 
 let roles = 0;
 
-/** A role that nobody holds. */
+/** A role without users. */
 export function makeRole(prism: TestPrism): Promise<string> {
   roles += 1;
   return idOf(prism.post("/api/v1/roles", { name: `Spare ${roles}`, permissions: ["events:read"] }));
@@ -71,7 +71,7 @@ export async function leave(prism: TestPrism, projectId: string, userId: string)
   rightsChanged();
 }
 
-/** A job of a kind that nobody handles, a year away. @returns its id. */
+/** A job of a kind without a handler, due in a year. @returns its id. */
 export async function makeJob({ parts }: TestPrism, state: "scheduled" | "cancelled"): Promise<string> {
   const { jobs, jobControl } = parts.core.jobs;
   const { jobId } = await jobs.enqueue({
@@ -84,7 +84,7 @@ export async function makeJob({ parts }: TestPrism, state: "scheduled" | "cancel
   return jobId;
 }
 
-/** A timer of the user's that notifies somebody, a year away. @returns its id. */
+/** A timer of the user that notifies a user, due in a year. @returns its id. */
 export async function makeTimer({ parts }: TestPrism, userId: string): Promise<string> {
   const action = { type: "notify", payload: { recipients: [userId], title: "t", message: "m" } };
   const { jobId } = await parts.core.jobs.jobs.enqueue({

@@ -2,7 +2,7 @@ import { may, NO_KEYS, ownersAnd, scoped } from "./refusals.ts";
 import { at, inWorld, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
-/** Nobody but the sender knows of it yet. */
+/** Only the sender knows of it yet. */
 const LATER = { recipientId: "me", content: "c", delayMs: 2_592_000_000 };
 const message = ({ message: id }: AccessWorld): string => `/api/v1/messages/${id}`;
 const nobodyElses: Rule = (who) => (who.kind === "key" ? NO_KEYS : [404, "MESSAGE_NOT_FOUND"]);

@@ -1,7 +1,7 @@
 import { may } from "./refusals.ts";
 import { at, type Row, type Table } from "./row.ts";
 
-/** Whoever is let in finds that there is no such module. */
+/** An admitted caller finds no such module. */
 const onNone = (verb: string): Row => ({
   refusal: may("modules:manage"),
   request: at(`/api/v1/modules/nobody/${verb}`),

@@ -8,7 +8,7 @@ const only = (request: Row["request"], served?: Row["served"]): readonly Row[] =
   { isOperators: true, refusal: () => NO_KEYS, request, ...(served ? { served } : {}) },
 ];
 
-/** Accounts and credentials of all users: nobody reaches them by a port, whatever they hold. */
+/** Accounts and credentials of all users: not reachable over a port, with any permission. */
 export const OPERATOR: Table = {
   "GET /api/v1/operator/users": only(at(`${PATH}/users`)),
   "GET /api/v1/operator/users/:ref": only(inWorld(({ keeper }) => `${PATH}/users/${keeper}`)),

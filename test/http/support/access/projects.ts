@@ -41,8 +41,8 @@ function invite({ prism, shop: projectId, keeper }: AccessWorld): Promise<{ id: 
 /** Contract 4.6. */
 export const PROJECTS: Table = {
   "GET /api/v1/projects": [{ refusal: scoped(SEEING, anyUser), request: at("/api/v1/projects") }],
-  // Let in, and then told that the slug is taken: a caller who owned a project would have rights
-  // that its role does not give.
+  // Admitted, then refused because the slug is taken: a caller who owned a project would have
+  // permissions beyond its role.
   "POST /api/v1/projects": [
     {
       refusal: may("projects:create"),
@@ -104,8 +104,8 @@ export const PROJECTS: Table = {
   "GET /api/v1/users/me/invitations": [{ refusal: scoped(["account:own"]), request: at(INVITATIONS) }],
   "POST /api/v1/users/me/invitations": [
     {
-      // Let in, and then told that the link is not good: a caller who became a member would have
-      // more rights.
+      // Admitted, then refused because the link is invalid: a caller who became a member would have
+      // more permissions.
       refusal: scoped(["account:own"]),
       request: at(INVITATIONS, { token: "t" }),
       served: [410, "LINK_EXPIRED"],

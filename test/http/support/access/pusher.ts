@@ -17,7 +17,7 @@ const signIn: Rule = (who) => anyUser(who) ?? scoped(["notifications:own"])(who)
 
 const CHANNELS: readonly { readonly refusal: Rule; readonly channel: ChannelOf }[] = [
   { refusal: ownChannel, channel: (_world, who) => `private-user-${who.kind === "user" ? who.id : ""}` },
-  // Somebody else's, and be it that an Admin asks.
+  // Another user's, even if an Admin asks.
   { refusal: (who) => anyUser(who) ?? NO_CHANNEL, channel: ({ keeper }) => `private-user-${keeper}` },
   {
     refusal: (who) => {
@@ -38,8 +38,8 @@ function rows(request: (channel: string) => { readonly path: string; readonly bo
 }
 
 /**
- * The REST API: a signature by the app's secret lets in, whoever else the request says that it
- * comes from; without it nobody is, an Admin included.
+ * The REST API: only a signature by the app's secret is accepted, with any other credential;
+ * without it even an Admin is refused.
  */
 function signedRows(method: string, rest: string, body?: unknown): Row[] {
   const pathIn = (appId: string): string => `/apps/${appId}${rest}`;

@@ -46,7 +46,7 @@ export const REALTIME: Table = {
   ],
 };
 
-/** The same for WebSocket upgrades (5.2 to 5.4): what they answer in place of 101. */
+/** The same for WebSocket upgrades: their answers instead of 101. */
 export const UPGRADES: readonly { readonly path: (world: AccessWorld) => string; readonly refusal: Rule }[] = [
   { path: () => "/ws", refusal: () => null },
   { path: () => "/ws/updates", refusal: may("tasks:own") },

@@ -92,7 +92,8 @@ export function may(permission: Permission, scope?: string): Rule {
 }
 
 /**
- * What somebody else owns: holders of a permission reach it, to all other users it does not exist.
+ * Another user's objects: holders of a permission reach them, for all other users they do not
+ * exist.
  */
 export function ownersAnd(permission: Permission, hidden: string): Rule {
   return (who) => anyUser(who) ?? (holds(who, permission) ? null : [404, hidden]);
@@ -101,12 +102,12 @@ export function ownersAnd(permission: Permission, hidden: string): Rule {
 export interface InProject {
   /** The lowest role in the project that is enough. */
   readonly from: Membership;
-  /** The global permission that is enough for whoever sees the project. */
+  /** The global permission that is enough for callers who see the project. */
   readonly or?: Permission;
   readonly scope?: string;
-  /** What strangers to the project are told. */
+  /** The answer to callers outside of the project. */
   readonly hidden: string;
-  /** What members are told who may not; default: that a permission is missing. */
+  /** The answer to members without permission; default: that a permission is missing. */
   readonly refused?: Refusal;
 }
 

@@ -5,7 +5,7 @@ import type { AccessWorld } from "./world.ts";
 export interface Request {
   readonly path: string;
   readonly body?: unknown;
-  /** HEAD in place of GET: an event stream has no end. */
+  /** HEAD instead of GET: an event stream has no end. */
   readonly method?: string;
 }
 
@@ -17,7 +17,7 @@ export type Rule = (who: Known) => Refusal | null;
 export interface Row {
   readonly refusal: Rule;
   readonly request: (world: AccessWorld, who: Known, isServed: boolean) => Request | Promise<Request>;
-  /** Served to everybody, with or without a credential. */
+  /** Served to all callers, with or without a credential. */
   readonly isPublic?: true;
   /** Only the operator is served, by the control socket. */
   readonly isOperators?: true;

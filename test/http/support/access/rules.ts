@@ -13,8 +13,8 @@ const writeRules: InProject = {
 };
 
 /**
- * Members of the shop without `rules:read` see no rule; those with it and without `rules:write` are
- * told so.
+ * Members of the shop without `rules:read` see no rule; those with it but without `rules:write` are
+ * refused for that.
  */
 const changeRule: Rule = (who) =>
   inShop({ ...readRules, hidden: "RULE_NOT_FOUND", refused: [404, "RULE_NOT_FOUND"] })(who) ?? inShop(writeRules)(who);

@@ -67,7 +67,7 @@ export const USERS: Table = {
       }),
     },
     {
-      // Somebody else's, and be it that an Admin asks.
+      // Another user's, even if an Admin asks.
       refusal: (who) => inPerson(who) ?? [404, "TOKEN_NOT_FOUND"],
       request: inWorld((world) => tokenAt(world.keepersToken)),
     },
@@ -81,7 +81,8 @@ export const USERS: Table = {
       request: () => ({ path: "/api/v1/users", body: { username: newName(), roles: [] } }),
     },
     {
-      // Nobody grants a permission they lack (4.3): a token that carries one alone gives no role.
+      // A caller cannot grant a permission it lacks: a token with only one permission gives no
+      // role.
       refusal: (who) =>
         may("users:manage")(who) ?? (who.kind === "user" && who.scopes !== null ? [422, "PRIVILEGE_ESCALATION"] : null),
       request: () => ({ path: "/api/v1/users", body: { username: newName(), roles: ["User"] } }),

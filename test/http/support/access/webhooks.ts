@@ -4,7 +4,7 @@ import { at, inWorld, NO_ID, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/webhooks";
-/** Nobody is asked who it is, and nobody answers. */
+/** An IP address needs no name resolution, and nothing answers there. */
 const URL = "https://1.1.1.1/hook";
 
 const manage = may("webhooks:manage");
@@ -44,7 +44,7 @@ export const WEBHOOKS: Table = {
     { refusal: ofShop, request: async (world) => ({ path: `${PATH}/${await makeWebhook(world)}` }) },
   ],
   "POST /api/v1/webhooks/:id/test": [
-    // Of one that is there, it would call somebody.
+    // With an existing one, it would call its URL.
     { refusal: manage, request: at(`${PATH}/${NO_ID}/test`), served: [404, "WEBHOOK_NOT_FOUND"] },
   ],
 };

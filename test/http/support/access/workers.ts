@@ -3,7 +3,7 @@ import { makeJob } from "./makers.ts";
 import { may, NO_KEYS } from "./refusals.ts";
 import { NO_ID, type Row, type Rule, type Table } from "./row.ts";
 
-/** Holders by a service token: nobody works with a login, or a key. */
+/** Holders by a service token: logins and keys cannot work. */
 const work: Rule = (who) => may("jobs:work")(who) ?? (who.kind === "user" && who.scopes === null ? NO_KEYS : null);
 
 const onJob =

@@ -17,12 +17,12 @@ export interface AccessWorld {
   readonly keepersToken: string;
   /** A member of the shop who is made a member and removed. */
   readonly spare: string;
-  /** A role that is nobody's. */
+  /** A role without users. */
   readonly role: string;
   readonly event: string;
   readonly rule: string;
   readonly notification: string;
-  /** From somebody who calls nothing to the keeper, not delivered yet. */
+  /** From a user who calls nothing to the keeper, not delivered yet. */
   readonly message: string;
   /** The keeper's. */
   readonly task: string;
@@ -52,7 +52,7 @@ export async function makeAccessWorld(prism: TestPrism): Promise<AccessWorld> {
   return { prism, shop, keeper, keepersToken, spare, role, event, rule, notification, message, task, callers };
 }
 
-/** Somebody with every right, by role and in the shop. */
+/** A user with every permission, by role and in the shop. */
 export function adminOf({ callers }: AccessWorld): Caller & { readonly kind: "user" } {
   const admin = callers.find(({ name }) => name === "Admin, owner");
   if (admin?.kind !== "user") throw new TypeError("nobody owns the shop as an Admin");

@@ -1,6 +1,6 @@
 /**
- * What one client was given of the numbers 1, 2, 3 …, and what was wrong with that. An entry may
- * come twice, under its own offset only; whoever keeps an offset ignores what is not above it.
+ * The numbers 1, 2, 3 … that one client received, and the errors in them. An entry may come twice,
+ * under its own offset only; a client that keeps an offset ignores lower or equal ones.
  */
 export class Ledger {
   readonly #numbers = new Map<number, number>();

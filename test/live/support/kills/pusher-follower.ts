@@ -8,8 +8,8 @@ interface Told {
 
 const TRY_AGAIN_MS = 50;
 /**
- * A connection that was refused is tried again by the library after 15 s, then 30 s, then 60 s: an
- * application that has no time begins anew.
+ * The library retries a refused connection after 15 s, then 30 s, then 60 s; an application that
+ * cannot wait reconnects itself.
  */
 const UNAVAILABLE_AFTER_MS = 700;
 

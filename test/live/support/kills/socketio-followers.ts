@@ -2,8 +2,7 @@ import { io, type Socket } from "socket.io-client";
 import { type FollowerKind, type FollowTarget, Ledger } from "./ledger.ts";
 
 /**
- * How it is carried: by one or the other, or as the library does unless told otherwise, which
- * changes over on the way.
+ * The transport: one of the two, or the library's default, which upgrades from one to the other.
  */
 const CARRIERS: Readonly<Record<string, string[]>> = {
   websocket: ["websocket"],

@@ -43,7 +43,7 @@ export class KeyServer {
   /** What is answered; a function answers by itself. */
   keys: readonly JWK[] = [];
   status = 200;
-  /** In place of the key set. */
+  /** Sent instead of the key set. */
   text: string | undefined;
   headers: Readonly<Record<string, string>> = {};
   requests = 0;

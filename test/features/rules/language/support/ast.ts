@@ -56,7 +56,7 @@ export function print(ast: Ast, spelling: Spelling = PLAIN): string {
   return printAt(ast, CHOICE_RANK, spelling);
 }
 
-/** @param rank the least that can stand here without parentheses. */
+/** @param rank the lowest precedence that needs no parentheses here. */
 function printAt(ast: Ast, rank: number, spelling: Spelling): string {
   const text = printBare(ast, spelling);
   return rankOf(ast) < rank ? `(${text})` : text;

@@ -2,7 +2,7 @@ import { parseCondition } from "../../../../../src/features/rules/language/parse
 import type { Node } from "../../../../../src/features/rules/language/parse/tree.ts";
 import type { Ast, BinaryOperator } from "./ast.ts";
 
-/** Parses with src/rules and gives the tree in the tests' own form, without places. */
+/** Parses with Prism's parser and returns the tree in the tests' own form, without positions. */
 export function parseAst(source: string): Ast {
   return toAst(parseCondition(source));
 }

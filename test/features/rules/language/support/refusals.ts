@@ -25,7 +25,7 @@ export function refusalOf(source: string): Refused {
   throw new TypeError(`not refused: ${source}`);
 }
 
-/** Takes the `▸` out of a source: it stands before the place where an error is wanted. */
+/** Removes the `▸` from a source: it marks the expected position of an error. */
 export function marked(text: string): { readonly source: string; readonly position: number } {
   const position = text.indexOf("▸");
   if (position === -1) throw new TypeError(`no ▸ in ${text}`);
