@@ -22,7 +22,7 @@ const SLOW_FOLDERS = ["test/e2e/", "test/live/", "test/cli/", "test/features/plu
 const MOST_SLOW_FILES = 4;
 const STRIDE = 16;
 /** For all files of a process together: a test that hangs fails before CI times out. */
-const LIMIT = "--test-timeout=240000";
+const LIMIT = "--test-timeout=540000";
 const REPORTER = `--test-reporter=${join(import.meta.dirname, "test-reporter.mjs")}`;
 const NEEDED_BYTES = 2 ** 30;
 const LEFTOVER_MS = 3_600_000;

@@ -100,7 +100,8 @@ export function requireSomeDatabase(loaded: LoadedConfig): readonly string[] {
 export function missingDatabase(loaded: LoadedConfig): string {
   const { dataDir, databaseFile } = loaded.config;
   const what = `there is no database at ${databaseFile} (data directory ${dataDir}, ${sourceOf("dataDir", loaded)})`;
-  return `${what}; name another directory with --data-dir or PRISM_DATA_DIR, or make a database there: prism serve`;
+  const advice = "name another directory with --data-dir or PRISM_DATA_DIR, name a server with --url and a token,";
+  return `${what}; ${advice} or make a database there: prism serve`;
 }
 
 /** @throws CommandError 4 without a database, 3 for one with pending migrations; SchemaRefused */

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sudoAs } from "../config/config-file.ts";
@@ -32,8 +33,8 @@ export interface ServerUse {
 /**
  * Runs `work` with the command's server. In this order: `--url` or PRISM_URL over HTTP; the control
  * socket of the server on the data directory, where the command is the operator; otherwise the same
- * core in this process, under the lock of the data directory. If another user owns the socket, HTTP
- * is used with a token.
+ * core in this process, under the lock of the data directory. If another user owns the socket, or
+ * there is no database, HTTP at the configured address is used with a token.
  * @throws CommandError 4 without a server and a database, or without access to them; ConfigRefused
  */
 export async function withServer<T>(
@@ -56,6 +57,11 @@ export async function withServer<T>(
       `the server of ${dataDir} is another user's: run ${sudoAs(socket, dataDir)}${localOnly === undefined ? ", or give a token (--token, PRISM_TOKEN)" : ""}`,
     );
   if (state === "denied" || mustRun) return work(await serverOf(context));
+  if (localOnly === undefined && !existsSync(loaded.config.databaseFile)) {
+    // The configuration may be that of a server whose data directory is elsewhere.
+    const server = await serverOf(context);
+    if (server.token !== undefined) return work(server);
+  }
   return inProcess(context, loaded, work);
 }
 

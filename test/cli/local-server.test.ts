@@ -27,12 +27,12 @@ test("commands find the server that the settings of their folder name, and in de
   }
 });
 
-test("outside of development a command asks for a token and names the way to one", async (t) => {
+test("without a database, a token and development mode a command names the directory and --url", async (t) => {
   const prism = await startPrism(t);
   const cwd = folderOf(t, prism, ".env", "NODE_ENV=test\nPORT=<port>\n");
   const { status, stderr } = await runCli(["queue", "status"], { cwd });
-  assert.equal(status, 5);
-  assert.match(stderr, /give --token or PRISM_TOKEN \(from prism token create --user/);
+  assert.equal(status, 4);
+  assert.match(stderr, /there is no database at .*prism\.db .*--url/);
 });
 
 test("a token in .env is for the server of its folder, and is not sent to one that --url names", async (t) => {

@@ -85,6 +85,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
   assert.deepEqual(
     left.map(({ path }) => path).sort(),
     [
+      "/",
       "/account/account.css",
       "/account/account.js",
       "/account/invite",
