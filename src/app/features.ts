@@ -214,7 +214,6 @@ function jobFeatures({ base, core, services }: Parts): Feature[] {
   ];
 }
 
-/** Features for operators. */
 function operatorFeatures(parts: Parts): Feature[] {
   const { base, core, http, services, upkeep } = parts;
   const { database: db, clock, clockTrust, config, metrics, settings, startedAt, storage, store } = base;

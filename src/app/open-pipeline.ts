@@ -19,7 +19,6 @@ import type { Base } from "./open-store.ts";
 export interface Pipeline {
   readonly rules: RuleBook;
   readonly throttle: Throttle;
-  /** The external channels. */
   readonly channels: Channels;
   readonly metrics: PipelineMetrics;
   /** Publishes commits to live connections. */

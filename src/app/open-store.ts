@@ -30,10 +30,8 @@ export interface BaseOptions {
 /** The base of everything else: configuration, clock, log and open store. */
 export interface Base {
   readonly config: Config;
-  /** The reloadable settings. */
   readonly settings: LiveSettings;
   readonly clock: Clock;
-  /** Whether the clock is trusted. */
   readonly clockTrust: ClockTrust;
   readonly startedAt: number;
   readonly log: Logger;

@@ -30,8 +30,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   const lastLeft = (): number => Math.max(0, deadline + LAST_STEPS_MS - Date.now());
   const answered = kernel.requests.drain();
   const quiet = lastRequests(kernel.requests, listener, shutdownMs);
-  // An event stream is a running request that ends with the sockets, so requests cannot be awaited
-  // first.
+  // An event stream is a running request that ends with the sockets: no waiting for requests.
   await Promise.all([within(left(), answered), connections.drain(Math.min(1000, left()))]);
   upkeep.retention.stop();
   await within(left(), services.schedules.stop());

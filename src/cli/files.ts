@@ -37,7 +37,6 @@ export function readTextFile(path: string, flag: string): string {
   }
 }
 
-/** All of stdin as text. */
 export async function readStdin(): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
@@ -81,8 +80,7 @@ export async function writeRows(
   try {
     await writeFile((stream) => pipeline([source, ...steps, stream]), file, force);
   } catch (error) {
-    // Only file access causes system errors here; a database and a server fail with their own
-    // errors.
+    // Only file access causes system errors here; databases and servers have their own errors.
     if (!(error instanceof Error && "syscall" in error)) throw error;
     throw new CommandError(EXIT.failure, `${file} cannot be written: ${error.message}`, { cause: error });
   }

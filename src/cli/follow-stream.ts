@@ -11,7 +11,6 @@ import { refusalOf, type ServerClient, unreachable } from "./server-client.ts";
 /** Start: after an offset, with stored entries, or with future entries. */
 export type StreamStart = number | "latest" | "earliest";
 
-/** One entry of a stream. */
 export interface Entry {
   readonly offset: number;
   readonly type: string;

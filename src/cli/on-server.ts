@@ -18,7 +18,6 @@ export function online<T>(
   return withServer(context, (server) => work(server, context), use);
 }
 
-/** Every item of a list of the API. */
 export async function everyItem<T>(server: ServerClient, path: string, query = {}): Promise<T[]> {
   const items: T[] = [];
   for await (const item of server.list<T>(path, query)) items.push(item);

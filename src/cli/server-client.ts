@@ -27,7 +27,6 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
-/** The target of a command's client. */
 interface ServerTarget {
   /** The URL without a trailing slash; for a control socket the server's public name. */
   readonly base: string;

@@ -90,7 +90,6 @@ export class Bus {
     return false;
   }
 
-  /** Whether the event has a subscriber. */
   hasSubscriber(event: string): boolean {
     return this.#matching(event).length > 0;
   }

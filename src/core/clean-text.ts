@@ -1,5 +1,4 @@
-// Control characters except \n and \t, and bidirectional marks, overrides and isolates (Unicode TR
-// 36 section 2.4).
+// Control characters except \n and \t, and bidirectional controls (Unicode TR 36 section 2.4).
 const REMOVED = /(?![\n\t])\p{Cc}|[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]/gu;
 // With the u flag a surrogate pair is one code point, so only a lone half matches.
 const LONE_SURROGATE = /\p{Cs}/gu;

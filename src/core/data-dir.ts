@@ -12,7 +12,6 @@ import {
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** Subfolder of the data directory for sounds. */
 export const SOUNDS_DIR = "sounds";
 
 /** The data directory cannot be used. The message names it and the next step. */

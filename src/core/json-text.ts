@@ -1,6 +1,5 @@
 import { isUtf8 } from "node:buffer";
 
-/** Any JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 const QUOTE = 0x22;

@@ -72,7 +72,6 @@ export function isCustomPermission(stored: string): boolean {
  */
 export const OWN_SCOPES = ["account:own", "notifications:own"] as const;
 
-/** Scopes a service token can have. */
 export const TOKEN_SCOPES = [...PERMISSIONS, ...OWN_SCOPES] as const;
 
 export type TokenScope = (typeof TOKEN_SCOPES)[number];

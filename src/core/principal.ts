@@ -18,11 +18,9 @@ export interface UserPrincipal {
   readonly userId: string;
   readonly name: string;
   readonly permissions: ReadonlySet<Permission>;
-  /** Ids of the user's roles. */
   readonly roleIds: ReadonlySet<string>;
   /** The user's role per project. */
   readonly memberships: ReadonlyMap<string, "owner" | "editor" | "viewer">;
-  /** Id of the service token. */
   readonly tokenId: string | null;
   /** The login session of the access token. */
   readonly sessionId: string | null;

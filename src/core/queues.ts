@@ -1,6 +1,5 @@
 import { isWorkerChannel, type WorkerChannel } from "./vocabulary.ts";
 
-/** The built-in queues. */
 export const QUEUES = [
   "event-processing",
   "notification-delivery",
@@ -16,7 +15,6 @@ export const QUEUES = [
   "timers",
 ] as const;
 
-/** Each module has its own queue. */
 export type ModuleQueue = `module:${string}`;
 
 /** Attempts of a channel in `delivery.workers`: this process never claims from this queue. */

@@ -29,7 +29,6 @@ export class SealedBox {
     this.#keys = new Map(keys.map((key) => [keyId(key).toString("hex"), key]));
   }
 
-  /** Id of the key that seals. */
   get keyId(): Buffer {
     return keyId(this.#current);
   }

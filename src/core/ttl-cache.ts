@@ -29,8 +29,7 @@ export class TtlCache<K extends string, V extends {}> {
   constructor({ maxEntries, ttlMs, clock, weight }: TtlCacheOptions<V>) {
     this.#ttlMs = ttlMs;
     this.#clock = clock;
-    // No `max`: lru-cache would allocate all entries at once. The minimum size bounds their number
-    // too.
+    // No `max`: lru-cache would allocate all entries at once. The minimum size bounds them too.
     const maxSize = weight?.maxBytes ?? maxEntries;
     const leastSize = Math.max(1, Math.floor(maxSize / maxEntries));
     this.#entries = new LRUCache({

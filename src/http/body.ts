@@ -83,7 +83,6 @@ const DEFAULT_BODY_BYTES = 1_048_576;
  */
 const PUBLIC_BODY_BYTES = 16_384;
 
-/** Size limit of the route's body. */
 export function bodyLimitOf(route: Route): number {
   if (route.maxBodyBytes !== undefined) return route.maxBodyBytes;
   return route.access === "public" && !route.described ? PUBLIC_BODY_BYTES : DEFAULT_BODY_BYTES;

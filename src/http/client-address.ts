@@ -39,8 +39,7 @@ export function canonicalAddress(text: string): string | undefined {
   const version = isIP(text);
   if (version === 4) return text;
   if (version === 0 || text.includes("%")) return undefined;
-  // The URL parser (WHATWG URL section 3.5) accepts every form and returns lower-case hexadecimal
-  // groups.
+  // The URL parser (WHATWG URL section 3.5) accepts every form and returns lower-case groups.
   const [head = "", tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split("::");
   const left = groupsOf(head);
   const right = groupsOf(tail ?? "");

@@ -257,8 +257,7 @@ export class Exchange {
     res.writeStatus(statusLine(status));
     // The name of the first header is the call's; the other lines are part of its value.
     res.writeHeader("X-Request-Id", this.#headerBlock(lines, fixedHeaders));
-    // Otherwise clients would send the next request over a closing connection (RFC 9112 section
-    // 9.6).
+    // Otherwise clients would send the next request over a closing connection (RFC 9112 9.6).
     if (this.#isLast) res.writeHeader("Connection", "close");
     if (status === 204 || status === 304) this.#endWithoutBody(close);
     else if (this.method === "HEAD") {

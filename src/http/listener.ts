@@ -11,7 +11,6 @@ import { uWS } from "./uws.ts";
 /** Registers a protocol on an app. `isControl`: the app serves the control socket, not a port. */
 type Mount = (app: TemplatedApp, isControl: boolean) => void;
 
-/** A listening port. */
 interface Port {
   readonly number: number;
   readonly socket: us_listen_socket;
@@ -182,7 +181,6 @@ export class HttpListener {
     this.#controlSocket?.close();
   }
 
-  /** Closes every connection. */
   close(): void {
     this.#ports = [];
     this.#isClosed = true;
@@ -302,7 +300,6 @@ const DESCRIPTOR_CHECK_MS = 500;
 const SPARE = 16;
 
 interface Accepting {
-  /** Pauses accepting connections. */
   pause(): void;
   /** Accepts connections again. */
   resume(): void;
@@ -351,7 +348,6 @@ export class DescriptorWatch {
 const openFile = promisify(open);
 const closeFile = promisify(close);
 
-/** Whether this many files can be opened. */
 async function hasFree(count: number): Promise<boolean> {
   const opened = await Promise.allSettled(Array.from({ length: count }, () => openFile("/dev/null", "r")));
   const descriptors = opened.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));

@@ -110,7 +110,6 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly quiet?: boolean;
   /** A list with an ETag, which otherwise only versioned resources have; for the OpenAPI text. */
   readonly tagged?: true;
-  /** The module that owns the route. */
   readonly module?: string;
   /** Omitted from the OpenAPI document: a separate protocol. */
   readonly undocumented?: boolean;
@@ -147,7 +146,6 @@ export class Reply {
   }
 }
 
-/** A body of JSON text. */
 export class RawJson {
   readonly text: string;
 

@@ -237,7 +237,6 @@ export function pageOf<T extends v.GenericSchema>(item: T) {
 export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "email", "webhook"] as const;
 export type Channel = (typeof CHANNELS)[number];
 
-/** Default channels of a rule. */
 export const DEFAULT_CHANNELS: readonly Channel[] = ["in_app", "pusher", "fcm", "apns"];
 
 /** Notifications of this priority and above ignore quiet hours, and a push is immediate. */

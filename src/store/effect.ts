@@ -71,7 +71,6 @@ export interface LoggedEntry {
   readonly except?: string;
 }
 
-/** One recipient of one notification. */
 export interface NotifiedRecipient {
   readonly notification: NotificationRow;
   readonly recipient: RecipientRow;

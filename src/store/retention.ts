@@ -43,8 +43,7 @@ export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): Named
         const keys = await rule.find(database.scan, now, rows);
         const gone = keys.length === 0 ? 0 : await database.write((trx) => rule.remove(trx, keys, now));
         removed += gone;
-        // Rows that are held elsewhere are found next time; rows that changed meanwhile no longer
-        // match.
+        // Rows held by others are found next time; rows that changed meanwhile no longer match.
         if (gone === 0) return removed;
       }
     },

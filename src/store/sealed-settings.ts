@@ -64,13 +64,10 @@ export function settingSealContext(key: string): string {
   return `settings.value.${key}`;
 }
 
-/** Ids of the keys that the last server could open, as a JSON list. */
+/** Ids of the keys that the last core could open, as a JSON list. */
 export const SERVER_KEYS_SETTING = "encryption.serverKeys";
 
-/**
- * Leaves word of the keys of this server, for a command that would seal beside it with one that it
- * does not have.
- */
+/** Records the keys of a core, which also shows that one has opened the database. */
 export function noteServerKeys(connection: Sqlite, box: SealedBox): void {
   connection
     .prepare(

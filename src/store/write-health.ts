@@ -174,7 +174,6 @@ interface BeatsParts {
   readonly beatFile: string;
   /** The beat to continue from. */
   readonly last: number;
-  /** Number of commits of this process. */
   commits(): number;
   /** Commits a beat; resolves when it is on disk. */
   commit(beat: number): Promise<void>;

@@ -20,7 +20,6 @@ export class ErrorWindow {
   /** Earlier entries have left the window. */
   #head = 0;
 
-  /** Whether the window is empty. */
   isOver(now: EpochMs, windowMs: number): boolean {
     return (this.#at.at(-1) ?? Number.NEGATIVE_INFINITY) <= now - windowMs;
   }

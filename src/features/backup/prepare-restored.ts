@@ -88,7 +88,6 @@ export const OFFSET_JUMP = 1_000_000;
  */
 const OUTWARD_QUEUES: readonly QueueName[] = ["notification-delivery", "push-notification", "alert", "digest"];
 
-/** Positions of the counters. */
 interface Positions {
   readonly events: number;
   readonly streams: number;

@@ -69,8 +69,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     summary: "Set the threshold; the balance is compared with it at once",
     body: s.ChangeThreshold,
     errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
-    // The id is in the path, and the key's scope is the route's: of another bucket it is another
-    // request.
+    // The id is in the path, the key's scope is the route: another bucket is another request.
     handle(exchange, { params: { id }, body }) {
       const ifMatch = exchange.header("if-match");
       return context.idempotency.run(exchange, holderOf(exchange), { id, ...body }, context.db, async (trx) =>

@@ -16,7 +16,6 @@ export interface Target {
   readonly target: string;
 }
 
-/** One attempt at one delivery. */
 export interface Attempt {
   readonly delivery: Selectable<DeliveriesTable>;
   readonly notification: NotificationFacts;
@@ -26,7 +25,6 @@ export interface Attempt {
 
 /** The provider's answer to an accepted message. */
 export interface Accepted {
-  /** The provider's id of the message. */
   readonly providerId?: string;
 }
 

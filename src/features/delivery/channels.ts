@@ -34,7 +34,6 @@ export class Channels {
     return channel && this.#canUse(channel) ? channel : undefined;
   }
 
-  /** A channel, configured or not. */
   of(name: OutsideChannel): Channel | undefined {
     return this.#byName.get(name);
   }
@@ -44,7 +43,6 @@ export class Channels {
     return this.#workers.has(channel);
   }
 
-  /** The queue of the channel's attempts. */
   queueOf(channel: OutsideChannel): QueueName {
     return this.isForWorkers(channel) && isWorkerChannel(channel) ? `workers:${channel}` : deliveryQueue(channel);
   }

@@ -22,7 +22,6 @@ const LATENCY_BUCKETS = [...SECONDS_BUCKETS, 30, 60, 300, 1800, 3600, 21_600, 86
 
 type DeliveryResult = Extract<DeliveryState, "delivered" | "failed" | "dead" | "skipped">;
 
-/** Metrics of delivery attempts. */
 export class DeliveryMetrics {
   readonly #total;
   readonly #latency;

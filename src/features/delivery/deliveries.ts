@@ -84,7 +84,6 @@ export async function findDelivery(id: string, db: ReadDb): Promise<DeliveryFact
     : undefined;
 }
 
-/** Changes a delivery. */
 export async function updateDelivery(
   trx: Trx,
   id: string,

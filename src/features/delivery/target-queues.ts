@@ -54,7 +54,6 @@ class Bulkhead<W> {
   }
 }
 
-/** The bulkheads in use, by key. */
 class Bulkheads<W> {
   readonly #byKey = new Map<string, Bulkhead<W>>();
 
@@ -84,7 +83,6 @@ const MAX_RECALLED = 8;
 /** Limit of deferred attempts whose order is kept. */
 const MAX_DEFERRED = 50_000;
 
-/** An attempt to call a target. */
 export interface TargetCall<T> {
   readonly jobId: string;
   /** Calls to one target are serialised. */

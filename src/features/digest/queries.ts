@@ -68,7 +68,6 @@ export function liveProjects(db: ReadDb) {
   return db.selectFrom("projects").select(["id", "name", "settings"]).where("deletedAt", "is", null).execute();
 }
 
-/** Whether the digest with this key was sent. */
 export async function isSent(trx: Trx, dedupeKey: string): Promise<boolean> {
   const row = await trx
     .selectFrom("notifications")

@@ -220,7 +220,6 @@ export class BatchGate {
     ahead.onTaken(() => this.#admit());
   }
 
-  /** Number of waiting batches. */
   get waiting(): number {
     return this.#waiting.length;
   }

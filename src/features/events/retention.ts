@@ -222,7 +222,6 @@ export async function deleteProjectEvents(
   return { deleted: seqs.length };
 }
 
-/** Runs the job that removes events. */
 export async function runDeletion(
   { db }: DeletionContext,
   job: RunningJob,

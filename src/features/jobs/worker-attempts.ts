@@ -62,7 +62,6 @@ export function notYours(): PrismError {
  * receives the stored payload.
  */
 export interface RemoteHandler {
-  /** Selects and claims jobs. */
   claim(trx: Trx, claim: JobClaim): Promise<ClaimedJob[]>;
   /** @returns the payload for the worker; undefined when the job has ended or waits again */
   begin(job: HeldJob): Promise<object | undefined>;

@@ -141,7 +141,6 @@ export class LoadedModules {
     await this.#context.watchdog.stop();
   }
 
-  /** Whether the modules directory exists. */
   #hasDirectory(): boolean {
     const { modulesDir, log } = this.#context;
     try {

@@ -73,7 +73,6 @@ export interface InstanceParts {
   readonly hold: RouteParts["hold"];
   /** @throws ModuleFailure when the path is taken. */
   assertRoutesFree(path: string): void;
-  /** The services of this instance. */
   services(instance: ModuleInstance): CoreServices;
 }
 
@@ -144,7 +143,6 @@ export class ModuleInstance {
     }
   }
 
-  /** Runs the module's code. */
   call<T>(code: () => T): T {
     return this.#parts.scope.run(this.name, code);
   }

@@ -30,7 +30,6 @@ export interface ModulesContext {
   readonly modulesDir: string;
   /** Counts the bytes of a body that a handler keeps. */
   readonly hold: RouteParts["hold"];
-  /** The built-in features. */
   readonly builtIn: readonly { readonly name: string; readonly version: string }[];
 }
 

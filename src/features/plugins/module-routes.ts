@@ -51,7 +51,6 @@ export interface RouteParts {
   add(route: Route): void;
   /** Runs what a request of the module's is answered by. */
   enter(work: () => Promise<unknown>): Promise<unknown>;
-  /** Runs the module's code. */
   call<T>(code: () => T): T;
 }
 

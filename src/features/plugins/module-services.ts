@@ -212,8 +212,7 @@ function timers(
     const { isRegistering } = instance;
     const added = await adding;
     const { jobId, label, isOther } = added;
-    // One from an earlier start is kept on purpose; a second one in the same registration is
-    // probably a mistake.
+    // One from an earlier start is kept on purpose; a second in one registration is a mistake.
     if (isRegistering && isOther && made.has(jobId))
       log.warn(
         { module, label, jobId },

@@ -61,7 +61,6 @@ function isDirectory(path: string): boolean {
 const MAX_FILES = 20_000;
 const MAX_BYTES = 268_435_456;
 
-/** A file or directory of a module. */
 interface Entry {
   /** Its real path: links are resolved. */
   readonly path: string;
@@ -89,8 +88,7 @@ export async function copyModule(from: string, to: string, isStrict: boolean): P
  */
 export async function* moduleFiles(folder: string, isStrict: boolean): AsyncGenerator<Entry> {
   const root = await realpath(folder);
-  // The modules directory itself must be safe without its sticky bit, and so must the target of a
-  // link.
+  // The modules directory must be safe without its sticky bit, and so must a link's target.
   const reason = isStrict ? (findUnsafeParent(await realpath(dirname(folder))) ?? findUnsafeParent(root)) : undefined;
   if (reason !== undefined) throw new ModuleFailure(`not loaded: ${reason}`);
   const sums = { files: 0, bytes: 0 };

@@ -3,7 +3,6 @@ import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { PusherContext, TriggeredEntry } from "./pusher-app.ts";
 
-/** One event for one channel. */
 export interface TriggeredEvent {
   readonly channel: string;
   readonly name: string;

@@ -127,7 +127,6 @@ class Replay {
     }
   }
 
-  /** The rule's title for this event. */
   title(event: IncomingEvent): string | null {
     if (this.#title === null) return null;
     return cutText(cleanText(this.#title.render(event, TITLE_LENGTH)), TITLE_LENGTH);

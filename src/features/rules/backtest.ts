@@ -42,7 +42,6 @@ export interface BacktestProgress {
 
 export type BacktestSample = Omit<BacktestReply["samples"][number], "receivedAt"> & { readonly receivedAt: EpochMs };
 
-/** Matches by outcome. */
 export type BacktestCounts = Readonly<Record<"matched" | "fired" | "suppressed" | "deduped" | "cooled", number>>;
 
 export interface BacktestOutcome extends BacktestCounts {

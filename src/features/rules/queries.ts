@@ -44,7 +44,6 @@ function stored(db: ReadDb | Trx) {
     .where("rules.deletedAt", "is", null);
 }
 
-/** The totals of a rule. */
 export const STATS = [
   "matched",
   "fired",

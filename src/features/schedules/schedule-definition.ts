@@ -44,7 +44,6 @@ export type ScheduleChanges = { readonly [K in keyof ScheduleInput]?: ScheduleIn
 
 export type ScheduleRow = Selectable<SchedulesTable>;
 
-/** A schedule as stored. */
 export interface Schedule extends Omit<ScheduleRow, "payload" | "active"> {
   readonly payload: unknown;
   readonly active: boolean;

@@ -115,8 +115,7 @@ export class ScheduleEngine {
       await database.write((trx) =>
         trx
           .updateTable("schedules")
-          // A step of whole intervals would repeat earlier times, and a time is used once: it names
-          // its job.
+          // A step of whole intervals would repeat earlier times, which name jobs.
           .set({ nextRunAt: sql`nextRunAt - ${byMs} + (case when ${byMs} % everyMs = 0 then 1 else 0 end)` })
           .where("everyMs", "is not", null)
           .where("nextRunAt", "is not", null)

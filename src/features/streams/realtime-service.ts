@@ -20,7 +20,6 @@ interface EntryOptions {
 
 type PublishOptions = EntryOptions & InTransaction;
 
-/** A new entry of a stream. */
 export interface NewEntry extends EntryOptions {
   readonly to: LoggedStream;
   readonly type: string;

@@ -87,8 +87,7 @@ const ScheduledTimer = object({ action: TimerActionBody });
  */
 export function timerService(context: TimersContext) {
   context.runner.handle(TIMER_KIND, (job) => fireTimer(context, job), { notesBegin: true });
-  // A timer scheduled by an operator is checked like any other: its form, recipients, and its
-  // creator's rights.
+  // An operator's timer is checked like any other: form, recipients, its creator's rights.
   context.schedules.offer("timers", TIMER_KIND, async (payload, creator, trx) => {
     const { action } = checkShape(ScheduledTimer, payload, "body");
     return { action: await resolveReferences(context, readTimerAction(action, context.channels), creator, trx) };

@@ -129,8 +129,7 @@ export class WriteSetApplier {
     const failed: number[] = [];
     for (let from = 0; from < all.length; ) {
       let to = from + 1;
-      // A storm produces thousands of decisions and nothing else: they share one savepoint unless
-      // one is refused.
+      // A storm produces only decisions, in thousands: they share a savepoint until one is refused.
       if (isDecisionOnly(all[from])) while (isDecisionOnly(all[to])) to++;
       const run = all.slice(from, to);
       if (run.length === 1 || this.#tryInSavepoint(run) !== null) {
@@ -239,8 +238,7 @@ function prepareAll(connection: Sqlite) {
     sixteenEvents: connection.prepare<[Value[]]>(insertEventsText(EVENTS_AT_ONCE)),
     markProcessed: prepare("update events set processedAt = ? where seq = ? and processedAt is null"),
     clearProcessed: prepare("update events set processedAt = null where seq = ?"),
-    // A reprocessed event may meet a rule that had no recipients before: only that outcome is
-    // replaced.
+    // A reprocessed event may meet a rule without recipients before: only that is replaced.
     decision: prepare(
       `insert into decisions (eventSeq, ruleId, ruleVersion, outcome, notificationId, at) values (?, ?, ?, ?, ?, ?)
        on conflict (eventSeq, ruleId) do update set ruleVersion = excluded.ruleVersion, outcome = excluded.outcome,

@@ -57,10 +57,6 @@ export class CommitGroup {
     return onDisk.promise;
   }
 
-  get hasEnded(): boolean {
-    return this.#ended.length > 0;
-  }
-
   committed(): void {
     this.hasTransaction = false;
     const ended = this.#ended.splice(0);

@@ -311,8 +311,7 @@ export class Committer {
       const sealed = ticket.source.seal();
       if (!sealed) continue;
       this.#send(sealed);
-      // The set was written synchronously in this thread: other work of the event loop runs before
-      // the next one.
+      // The set was written in this turn: other work of the event loop runs before the next one.
       if (this.#setsInFlight === 0) return;
     }
     if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();

@@ -17,8 +17,7 @@ export class DeliveryStatements {
 
   /** @returns an audit row for each notification that has now reached all its recipients. */
   apply(marks: readonly DeliveredMark[]): AuditRow[] {
-    // Checks each notification once, not with every mark, which would read all its recipients each
-    // time.
+    // Checks each notification once, as a check reads all its recipients.
     const touched = new Map<string, number>();
     for (const { userId, seq, at, byPusher } of marks) {
       if (byPusher) this.#sql.sentByPusher.run(userId, seq);

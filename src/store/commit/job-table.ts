@@ -78,7 +78,6 @@ export async function endAttempt(trx: Trx, finish: JobFinish): Promise<boolean> 
   return true;
 }
 
-/** Running jobs. */
 export function runningJobs(trx: Trx) {
   // A literal: with a bound value SQLite would read all jobs instead of the index of running ones.
   return trx.selectFrom("jobs").selectAll().where("state", "=", sql.lit("running"));
@@ -164,7 +163,6 @@ export async function releaseKey(trx: Trx, id: string): Promise<void> {
   await trx.updateTable("jobs").set({ dedupeKey: null }).where("id", "=", id).execute();
 }
 
-/** Deletes jobs and their attempts. */
 export async function deleteJobs(trx: Trx, ids: readonly string[]): Promise<void> {
   await trx.deleteFrom("job_attempts").where("jobId", "in", ids).execute();
   await trx.deleteFrom("jobs").where("id", "in", ids).execute();

@@ -126,8 +126,7 @@ export class ThreadWriter extends WriterPort {
       done(deathReply(this.#dead));
       return;
     }
-    // In this order: postMessage throws for data that cannot be cloned, and the waiter would never
-    // be answered.
+    // In this order: postMessage may throw, and the waiter would never be answered.
     this.#thread.postMessage(request);
     this.#waiting.push(done);
   }

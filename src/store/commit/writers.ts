@@ -75,7 +75,6 @@ export abstract class WriterPort {
   }
 }
 
-/** Executes a request on the connection. */
 export function perform(connection: WritingConnection, request: WriterRequest): QueryRows | number | undefined {
   switch (request.op) {
     case "query":

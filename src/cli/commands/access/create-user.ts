@@ -23,7 +23,6 @@ export function knownRoles(given: readonly string[], known: readonly string[]): 
   return [...new Set(roles)];
 }
 
-/** The names of all roles. */
 export async function roleNames(api: ServerClient): Promise<readonly string[]> {
   const { data } = await api.get<{ readonly data: readonly { readonly name: string }[] }>("/api/v1/roles");
   return data.map(({ name }) => name).sort();

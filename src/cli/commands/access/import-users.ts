@@ -96,7 +96,6 @@ function withLines(message: string, filed: readonly FiledAccount[]): string {
   });
 }
 
-/** Name of an account in messages. */
 function labelOf(account: FiledAccount | undefined): string {
   const { username, email, externalId, id } = { ...(account?.value as Readonly<Record<string, unknown>> | undefined) };
   const label = [username, email, externalId, id].find((name) => typeof name === "string");

@@ -232,7 +232,6 @@ function addDeleteUser(user: Command): void {
     });
 }
 
-/** Accounts of users. */
 export function addUser(program: Command): void {
   const user = program
     .command("user")

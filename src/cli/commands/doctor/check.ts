@@ -8,7 +8,6 @@ import { nodeWarning } from "../../../core/runtime.ts";
 import { openForReading } from "../../../store/sqlite/connection.ts";
 import { isUnused } from "../../data-dir.ts";
 
-/** The result of one check. */
 export interface Check {
   readonly name: string;
   readonly status: "PASS" | "WARN" | "FAIL";

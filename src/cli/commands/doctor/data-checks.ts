@@ -70,7 +70,6 @@ export async function clockFacts(db: DoctorDatabase): Promise<number> {
   return Math.max(event?.at ?? 0, act?.at ?? 0);
 }
 
-/** The queues that an operator has paused. */
 export async function pausedQueueNames(db: DoctorDatabase): Promise<QueueName[]> {
   const rows = await db
     .selectFrom("settings")

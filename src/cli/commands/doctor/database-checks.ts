@@ -34,7 +34,6 @@ const CLOCK_TOLERANCE_MS = 5000;
 const EARLIEST = Date.UTC(2025, 0, 1);
 const SHOWN_PROBLEMS = 5;
 
-/** Whether the database exists. */
 export function checkDatabaseFile(loaded: LoadedConfig): Check[] {
   const { config } = loaded;
   const { dataDir, databaseFile } = config;

@@ -46,7 +46,6 @@ function repair(path: string, mode: number): Check {
   }
 }
 
-/** Whether the disks of the data directory and of the database are writable. */
 export function checkDisk(config: Config): Check[] {
   const dirs = [config.dataDir, dirname(config.databaseFile)].map(nearestDirectory);
   const seen = new Set<number>();

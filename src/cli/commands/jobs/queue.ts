@@ -348,7 +348,6 @@ async function resumeAll({ out }: Context, server: ServerClient): Promise<void> 
   out.result({ queues: resumed }, () => (resumed.length === 0 ? ["no queue is paused"] : queuesTable(resumed)));
 }
 
-/** Queues and jobs of a server. */
 export function addQueue(program: Command): void {
   const queue = program
     .command("queue")

@@ -193,7 +193,6 @@ async function runEditor(file: string): Promise<void> {
   if (code !== 0) throw new CommandError(EXIT.failure, `the editor ${editor} failed; the rule is unchanged`);
 }
 
-/** Commands that change a rule of a server. */
 export function addChangeRules(rules: Command): void {
   addSwitchRule(rules, "enable", "have a rule evaluated again, from the next event on");
   addSwitchRule(rules, "disable", "stop evaluating a rule, from the next event on; it stays stored");

@@ -110,7 +110,6 @@ Examples:
     });
 }
 
-/** Commands on rules. */
 export function addRules(program: Command): void {
   const rules = program
     .command("rules")

@@ -10,7 +10,6 @@ export interface ExportRow {
   cells(): readonly Cell[];
 }
 
-/** Rows to export. */
 export interface RowSource {
   readonly columns: readonly string[];
   readonly rows: AsyncIterable<ExportRow>;

@@ -40,7 +40,6 @@ export interface Work {
   close(): Promise<void>;
 }
 
-/** Work on external channels. */
 export interface ChannelWork extends Work {
   /** Channels configured in this process. */
   readonly channels: readonly WorkerChannel[];

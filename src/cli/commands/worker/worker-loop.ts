@@ -97,8 +97,7 @@ export class WorkerLoop {
         continue;
       }
       try {
-        // The first claim, and the first after an interruption, do not wait: they register the
-        // worker.
+        // The first claim, also after an interruption, registers the worker and does not wait.
         const claimed = await this.#claim(free, this.#isRegistered && failures === 0 ? CLAIM_WAIT_MS : 0);
         this.#took(claimed);
         if (failures > 0) this.#parts.log.info({ failures }, "the server answers again");

@@ -82,8 +82,7 @@ class IssuerUsers {
       });
     this.#underWay.add(ref);
     try {
-      // An address that another account has, or that is invalid, is omitted: the claim identifies
-      // the user.
+      // An invalid address, or another account's, is omitted: the claim identifies the user.
       if (userField === "email" || email === undefined) await make(user);
       else await make({ ...user, email }).catch(() => make(user));
     } catch (error) {

@@ -200,7 +200,6 @@ export async function inviteToProject(
   return { ...view, inviteUrl: mail.link("project-invitation", token) };
 }
 
-/** The open invitations of a project, for its owners. */
 export async function listInvitations(ctx: ProjectsContext, principal: PermissionHolder, ref: string) {
   const projectId = ctx.projects.require(principal, ref, "project:manage");
   return { data: (await invitationsOfProject(ctx, projectId, MAX_OPEN, ctx.db.read)).map(invitationView) };

@@ -115,8 +115,7 @@ async function makeLink(
   await db.write(async (trx) => {
     const { count, isRecent } = await openOneTimeTokens(ctx.clock, account.id, kind, PAUSE_MS, trx);
     if (isRecent || count >= MAX_LINKS) return;
-    // Earlier links stay valid: a stranger who requests another one must not invalidate the
-    // owner's.
+    // Earlier links stay valid: a stranger's request must not invalidate the owner's link.
     const token = await addOneTimeToken(ctx.clock, account.id, kind, trx);
     await mail.send(kind === "verify_email" ? "verify-email" : "reset-password", email, token, trx);
   });

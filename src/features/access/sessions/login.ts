@@ -158,8 +158,7 @@ export async function login(
   // A correct login must not fail because the hash cannot be renewed now: the next one will.
   const newHash = isOutdated ? await passwords.hash(password).catch(() => null) : null;
   const session = await db.write(async (trx) => {
-    // Read again: while the password was checked the account may have been disabled, or got another
-    // password.
+    // Read again: while the password was checked the account may have changed.
     const now = await accountOf(user.id, trx);
     if (!now || now.passwordChangedAt !== user.passwordChangedAt)
       throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");

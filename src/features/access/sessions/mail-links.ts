@@ -91,7 +91,6 @@ export async function revokeOneTimeTokens(clock: Clock, userId: string, trx: Trx
   await update.where("userId", "=", userId).where("usedAt", "is", null).execute();
 }
 
-/** The error for every invalid link. */
 export function linkExpired(): PrismError {
   return new PrismError("LINK_EXPIRED", "The link has expired or was used");
 }

@@ -27,7 +27,6 @@ export interface OpenSession {
   readonly expiresAt: number;
 }
 
-/** Dependencies of sessions. */
 export interface SessionContext extends Pick<AccountContext, "audit" | "clock" | "db"> {
   readonly config: {
     readonly auth: { readonly refreshExpires: number; readonly sessionMaxMs: number };

@@ -67,7 +67,6 @@ export async function findByLoginName({ key, columns }: LoginName, db: ReadDb) {
   return found.find((user) => user !== undefined);
 }
 
-/** Dependencies of creating users. */
 export interface UserContext extends RecordContext {
   /** Default time zone; UTC if missing. */
   readonly timezone?: string;

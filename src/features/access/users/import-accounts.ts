@@ -251,7 +251,6 @@ export async function readAccounts(text: string, format: AccountFormat): Promise
   return found.map(({ line, value }) => ({ line, value: settable(value) }));
 }
 
-/** Detects the format of a text. */
 export function formatOfText(text: string): AccountFormat {
   const first = text.replace(BYTE_ORDER_MARK, "").trimStart();
   if (!/^[[{]/.test(first)) return "csv";

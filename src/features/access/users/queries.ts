@@ -86,7 +86,6 @@ interface LiveChannels {
   channelsOf(userId: string): readonly string[];
 }
 
-/** The details of several users. */
 export async function detailsOfUsers(
   db: ReadDb,
   channels: LiveChannels,

@@ -29,7 +29,6 @@ type OwnChange = v.InferOutput<typeof OwnBody>;
 /** Paths of earlier clients. */
 const PROFILE_PATHS = ["/api/profile", "/api/v1/profile"];
 
-/** Routes of the caller's own account. */
 function ownRoutes(context: UsersContext): Route[] {
   const { db, principals, pusherRegistry, reads } = context;
   const { accounts } = context;
@@ -174,8 +173,7 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
         const expiresAt = expiresInMs === undefined ? undefined : clock.now() + expiresInMs;
         const wanted = { userId, name, scopes: [...new Set(scopes)], expiresAt };
         const made = await db.write(async (trx) => {
-          // The account may have been closed meanwhile: what is revoked with it must be all there
-          // is.
+          // The account may be closed by now: what is revoked with it must be all there is.
           const { status } = await findUser(trx, userId);
           if (status !== "active") throw accountError(status);
           return createServiceToken({ audit, clock }, wanted, trx);

@@ -301,8 +301,7 @@ export class Backlog implements SetSource {
       }
       this.#sealedUpTo = row.seq;
     }
-    // The index is empty. Ingest may decide again, unless undecided events of its own are in
-    // flight.
+    // The index is empty: ingest may decide again, unless it has undecided events in flight.
     if (events === 0 && this.#setsStoring === 0 && this.#setsDeciding === 0) this.#isBehind = false;
     this.#setEnding(this.#isBehind);
     return page.processed;

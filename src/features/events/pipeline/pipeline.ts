@@ -101,8 +101,7 @@ export class EventPipeline implements SetSource {
   requireRoom(bytes: number): void {
     this.#parts.requireSpace();
     const waitingBytes = this.pendingBytes;
-    // With nothing waiting, any request within its own limits is accepted: a refusal would last for
-    // ever.
+    // With nothing waiting, any request is accepted: a refusal would last for ever.
     if (waitingBytes > 0 && waitingBytes + bytes > this.#parts.highWaterBytes) {
       throw new PrismError("OVERLOADED", "The writer is behind; nothing was stored", { retryAfterMs: 1000 });
     }

@@ -48,7 +48,6 @@ export function endWithoutSpace(thrown: unknown, now: number): { outcome: "retur
   return isFull ? { outcome: "returned", runAt: now + NO_SPACE_WAIT_MS } : null;
 }
 
-/** The dead letter queue of a queue. */
 function deadLetterOf(queue: string): string {
   const next = NEXT_QUEUE.get(queue);
   return next === undefined ? queue : deadLetterOf(next);

@@ -110,20 +110,17 @@ export class RunnerQueue {
     return { queue: this.name, limit, workerId, now, oldestFirst };
   }
 
-  /** A claim was answered. */
   answered({ limit }: JobClaim, jobs: number): void {
     this.claimed -= limit - jobs;
     this.#isBusy = jobs === limit;
     if (this.#isBusy) this.mayHaveReady = true;
   }
 
-  /** A claim failed. */
   refused({ limit }: JobClaim): void {
     this.claimed -= limit;
     this.mayHaveReady = true;
   }
 
-  /** Runs a claimed job when it is due. */
   begin(job: ClaimedJob): void {
     const inMs = job.runAt - this.#clock.now();
     if (inMs <= 0 || inMs > MAX_HELD_MS) {

@@ -31,7 +31,6 @@ export interface RunnerParts {
   readonly begun?: BegunJobs;
   /** Limit of waiting jobs per queue; default: a million. */
   readonly maxWaiting?: number;
-  /** Called when an attempt has ended. */
   onAttempt?(attempt: AttemptFacts): void;
   /** Called for each dead job after its commit. */
   onDead?(job: DeadJob): void;
@@ -159,7 +158,6 @@ export class JobRunner implements SetSource {
     return this.#waiting.of(queue);
   }
 
-  /** Whether the queue is full. */
   isFull(queue: QueueName): boolean {
     return this.#waiting.isFull(queue);
   }

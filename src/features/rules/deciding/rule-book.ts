@@ -127,10 +127,7 @@ export class RuleBook {
     this.reload();
   }
 
-  /**
-   * Compares all active rules with their tables and reads what has changed; for changes made beside
-   * the server.
-   */
+  /** Reads the active rules that differ from their table. */
   reload(): void {
     const rows = this.#active.all();
     const ids = new Set(rows.map((row) => row.id));
@@ -172,8 +169,7 @@ export class RuleBook {
       this.#measureLater(rule);
       this.#log.debug({ ruleId: row.id, projectId: row.projectId, version: row.version }, "a rule is in force");
     } catch (error) {
-      // It was valid when stored, so it comes from another version of the program. The other rules
-      // continue.
+      // Valid when stored, so it comes from another version. The other rules continue.
       this.#break(row, reasonOf(error));
     }
   }

@@ -37,7 +37,6 @@ export class Budget {
   }
 }
 
-/** Limit of rules per slice. */
 const SLICE_RULES = 500;
 /** Limit of notifications and recipients per slice. One rule adds at most 200 recipients. */
 export const SLICE_ROWS = 500;

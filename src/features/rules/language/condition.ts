@@ -29,7 +29,6 @@ export function conditionWarnings(source: string): ConditionWarning[] {
   }
 }
 
-/** A compiled condition. */
 export class Condition {
   readonly source: string;
   /** Facts that hold for every matching event; for an index. */
@@ -40,8 +39,7 @@ export class Condition {
   readonly #hasPatterns: boolean;
 
   constructor(source: string) {
-    // The tree is not kept, to save memory with ten thousand rules; a trace can parse the source
-    // again.
+    // The tree is not kept, to save memory with many rules; a trace can parse the source again.
     const root = parseCondition(source);
     this.source = source;
     this.facts = factsOf(root);

@@ -111,8 +111,7 @@ function isJson(tokens: TokenList, index: number): boolean {
   return token.kind === "name" && token.name === "json";
 }
 
-// Truncates before each step: the rest would be truncated in the end, and a filter must not
-// multiply it.
+// Truncates before each step: a filter must not multiply what is truncated in the end.
 function fill(read: Read, asJson: boolean, filters: readonly Filter[], event: RuleEvent, limitUnits: number): string {
   let value = plainValue(bounded(read(event), limitUnits), asJson);
   for (const filter of filters) value = filter(bounded(value, limitUnits));

@@ -279,7 +279,6 @@ type RecurrenceRule =
 /** Limit of the search: a pattern with all its times in gaps never runs. */
 const MAX_SKIPPED = 10_000;
 
-/** The times of a schedule. */
 export class Recurrence {
   readonly #rule: RecurrenceRule;
   readonly #cron: Cron | null;

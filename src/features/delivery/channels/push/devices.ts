@@ -16,7 +16,6 @@ const USED_EVERY_MS = DAY_MS;
 const MAX_USED = 10_000;
 const USED_A_WRITE = 500;
 
-/** The devices of one provider. */
 export class PushDevices {
   readonly #kind: "fcm" | "apns";
   readonly #parts: PushContext;

@@ -6,7 +6,6 @@ import type { Attempt, NotificationFacts } from "../../channel.ts";
 /** One message to one token, in the provider's format. */
 export interface PushMessage {
   readonly token: string;
-  /** Headers of this message. */
   readonly headers: Readonly<Record<string, string>>;
   /** JSON text. */
   readonly body: string;

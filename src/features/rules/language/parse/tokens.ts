@@ -173,8 +173,7 @@ function readToken(source: string, start: number): Token {
 
 function readNumber(source: string, start: number, text: string): Token {
   const end = start + text.length;
-  // `0x10`, `1e` and `5px` would otherwise be a number followed by a name, reported as a missing
-  // operator.
+  // `0x10`, `1e` and `5px` would otherwise be a number and a name: "an operator is missing".
   if (matchAt(NAME, source, end) !== undefined) {
     throw new Refusal("SYNTAX", end, "a number cannot be followed directly by a letter");
   }
