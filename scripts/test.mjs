@@ -19,7 +19,7 @@ const MOST_FILES = 12;
 const FEWEST_FILES = 3;
 /** Files of these folders wait for processes and clocks, so they start first, a few per process. */
 const SLOW_FOLDERS = ["test/e2e/", "test/live/", "test/cli/", "test/features/plugins/"];
-const MOST_SLOW_FILES = 4;
+const MOST_SLOW_FILES = 3;
 const STRIDE = 16;
 /** For all files of a process together: a test that hangs fails before CI times out. */
 const LIMIT = "--test-timeout=540000";
@@ -46,7 +46,8 @@ removeLeftovers(dirname(folder), /^\d+$/);
 removeLeftovers("/dev/shm", /^prism-tests-/);
 await compileTests(root, folder);
 const scratch = memoryFolder();
-const environment = scratch ? { ...process.env, TMPDIR: scratch } : process.env;
+// Tests of commands start the compiled sources when dist/prism is older than the sources.
+const environment = { ...process.env, TEST_COMPILED: folder, ...(scratch ? { TMPDIR: scratch } : {}) };
 const runner = spawn(
   process.execPath,
   ["--test", `--test-concurrency=${processes}`, LIMIT, REPORTER, ...flags, ...writeGroups()],

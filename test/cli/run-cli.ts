@@ -8,12 +8,16 @@ import { ChildOutput } from "../helpers/child-output.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const built = join(root, "dist/prism");
 /**
- * The executable where it is made of these very sources: it starts in an eighth of the time that
- * the loader takes. Else the sources.
+ * The executable if it was built from these sources, because it starts fastest; otherwise the
+ * sources, as scripts/test.mjs has compiled them.
  */
-const PROGRAM = isCurrent()
-  ? [built]
-  : [process.execPath, "--import", import.meta.resolve("tsx"), join(root, "bin/prism.ts")];
+const PROGRAM = isCurrent() ? [built] : [process.execPath, ...sources()];
+
+function sources(): readonly string[] {
+  const compiled = process.env["TEST_COMPILED"];
+  if (compiled !== undefined) return [join(compiled, "bin/prism.js")];
+  return ["--import", import.meta.resolve("tsx"), join(root, "bin/prism.ts")];
+}
 
 /** The words that start the program of this checkout. */
 export function executableOf(): readonly string[] {

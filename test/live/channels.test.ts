@@ -131,7 +131,7 @@ test("only members, and keys with realtime:subscribe, follow a project's channel
       if (op === "subscribed") await client.expect({ op: "event", stream, data: name });
       else assert.equal((answer["error"] as { code: string }).code, "CHANNEL_FORBIDDEN");
     });
-  const { token } = await makeUser(prism, "somebody");
+  const { token } = await makeUser(prism, "other");
   const { answer } = await follow(t, prism, token, "channel:everybodys");
   assert.equal(answer["op"], "subscribed", "every active user reads the project default");
 });
@@ -192,7 +192,7 @@ test("who may publish where", async (t) => {
     { name: "a user stream", stream: "user:me", caller: {}, status: 403, code: "CHANNEL_FORBIDDEN" },
     { name: "a project stream", stream: `project:${shop.id}`, caller: {}, status: 403, code: "CHANNEL_FORBIDDEN" },
     { name: "no stream at all", stream: "alerts", caller: {}, status: 403, code: "CHANNEL_FORBIDDEN" },
-    { name: "nobody", stream: general, caller: { token: null }, status: 401, code: "UNAUTHENTICATED" },
+    { name: "no caller", stream: general, caller: { token: null }, status: 401, code: "UNAUTHENTICATED" },
   ])
     await t.test(name, async () => {
       const reply = await publish(prism, stream, 1, caller);

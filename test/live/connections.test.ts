@@ -57,7 +57,7 @@ test("after a change of rights all connections are rechecked, a few in each turn
     if (seen.size < COUNT) setImmediate(spin);
   };
   spin();
-  await eventually("everybody", () => seen.size === COUNT);
+  await eventually("all connections", () => seen.size === COUNT);
   // A turn of the loop may start a batch by its timer and continue with one in its check phase.
   assert.ok(Math.max(...perTurn.values()) <= 200, `${Math.max(...perTurn.values())} in a turn`);
   // Another change meanwhile: connections that were checked are checked again.
@@ -65,5 +65,5 @@ test("after a change of rights all connections are rechecked, a few in each turn
   await eventually("some", () => [...seen.values()].some((times) => times > 1));
   const before = new Map(seen);
   connections.noteRightsChanged(null);
-  await eventually("everybody once more", () => [...seen].every(([key, times]) => times > (before.get(key) ?? 0)));
+  await eventually("all once more", () => [...seen].every(([key, times]) => times > (before.get(key) ?? 0)));
 });

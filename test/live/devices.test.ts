@@ -107,7 +107,7 @@ test("S2-64, S0-05, S2-125: what one device reads or acknowledges shows on every
   await prism.post(`${path}/read-all`, undefined, as);
   expected.push(`notification ${body.id}`, "notification.read all", "unread-count 0");
   await allShow("all read at once", devices, expected);
-  for (const { name, told } of others) assert.deepEqual(told(), [], `${name} of somebody else`);
+  for (const { name, told } of others) assert.deepEqual(told(), [], `${name} of another user`);
 });
 
 async function allShow(what: string, devices: readonly Device[], expected: readonly string[]): Promise<void> {

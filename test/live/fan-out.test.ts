@@ -38,7 +38,7 @@ test("an event reaches a thousand sockets in one publish, and slow sockets are c
   for (const follower of followers) broadcaster.left(shop, follower);
   assert.equal(hub.hasNoListeners, true);
   hub.publish(shop, entryOf(71, data));
-  assert.equal(published.length, 70, "nobody follows any more");
+  assert.equal(published.length, 70, "no follower is left");
 });
 
 function entryOf(offset: number, data: string): StreamEntry {
@@ -54,7 +54,7 @@ test("sockets with and without a filter, with one stream and with several, all g
   await filtered.ask({ op: "subscribe", id: "2", stream: "user:me" });
   await server.feed.publish(200, { paddingBytes: 2000 });
   const wanted = Array.from({ length: 200 }, (_, i) => i + 1);
-  await eventually("everybody has everything", () => plain.every((client) => numbersOf(client).length >= 200));
+  await eventually("all clients have all entries", () => plain.every((client) => numbersOf(client).length >= 200));
   for (const client of plain) assert.deepEqual(numbersOf(client), wanted);
   await eventually("the filtered too", () => filtered.all({ op: "event" }).length >= 200);
   assert.equal(filtered.all({ op: "event" }).length, 200);

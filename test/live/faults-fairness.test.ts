@@ -95,7 +95,7 @@ test("a client that resubscribes to a full stream repeatedly delays no other, an
   assert.equal(socket.texts.filter((text) => text.includes('"x.y"')).length, 1);
   assert.ok(pages.most <= MAX_PAGES, `${pages.most} pages in one turn`);
   socket.connection.reset();
-  await eventually("nobody listens", () => prism.parts.core.live.hub.hasNoListeners);
+  await eventually("no listener is left", () => prism.parts.core.live.hub.hasNoListeners);
 });
 
 test("thousands of subscriptions and unsubscriptions leak nothing", async (t) => {
@@ -142,7 +142,7 @@ test("closing a socket during a replay stops its reading", async (t) => {
     `/realtime/${server.projectId}?token=${prism.adminToken}&from=0`,
   );
   socket.connection.reset();
-  await eventually("nobody listens", () => prism.parts.core.live.hub.hasNoListeners);
+  await eventually("no listener is left", () => prism.parts.core.live.hub.hasNoListeners);
   const { all } = pages;
   await server.feed.publish();
   assert.equal(pages.all, all);

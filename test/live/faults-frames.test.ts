@@ -77,7 +77,7 @@ for (const protocol of RAW_PROTOCOLS) {
         await eventually("the end of the connection", () => socket.connection.isClosed);
         assert.ok(!socket.texts.some((text) => text.includes(protocol.pong)), name);
       }
-      await eventually("nobody is left", () => liveCount(prism) === 0);
+      await eventually("all connections are closed", () => liveCount(prism) === 0);
     });
 
     test("an unmasked frame is never processed", async (t) => {
@@ -154,12 +154,12 @@ for (const protocol of RAW_PROTOCOLS) {
       assert.equal(liveCount(prism), 3);
       clock.advance(1000);
       for (const socket of [inHead, inPayload, ofNothing]) assert.equal(await socket.closed(), protocol.codes.silent);
-      await eventually("nobody is left", () => liveCount(prism) === 0);
+      await eventually("all connections are closed", () => liveCount(prism) === 0);
     });
 
     for (const [name, opcode] of [
       ["pings", OPCODE.ping],
-      ["pongs that nobody asked for", OPCODE.pong],
+      ["unsolicited pongs", OPCODE.pong],
     ] as const) {
       test(`${name} count as messages`, async (t) => {
         const clock = new FakeClock();

@@ -47,7 +47,7 @@ for (const protocol of RAW_PROTOCOLS) {
       for (const [name, end] of Object.entries(ENDS)) {
         const sockets = await fill(t, prism, protocol);
         for (const socket of sockets) end(socket, protocol);
-        await eventually(`nobody is left after ${name}`, () => liveCount(prism) === 0);
+        await eventually(`all connections are closed after ${name}`, () => liveCount(prism) === 0);
       }
       await fill(t, prism, protocol);
     });
@@ -109,7 +109,7 @@ test("event streams: however they end, exactly as many may connect again", async
     }
     await assertRefused(t, adminOf(prism));
     for (const stream of streams) end(stream);
-    await eventually(`nobody is left after ${name}`, () => liveCount(prism) === 0);
+    await eventually(`all connections are closed after ${name}`, () => liveCount(prism) === 0);
   }
 });
 
@@ -159,7 +159,7 @@ test("a killed client is removed at once, with all its connections", async (t) =
   await eventually("all are connected", () => liveCount(prism) === 20);
   child.kill("SIGKILL");
   await once(child, "exit");
-  await eventually("nobody is left", () => liveCount(prism) === 0);
+  await eventually("all connections are closed", () => liveCount(prism) === 0);
 });
 
 test("50 connections of a user, 1000 of an address, by default; IPv6 counts by /64", async (t) => {

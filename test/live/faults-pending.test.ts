@@ -132,7 +132,7 @@ describe("Socket.IO over polling: before the client has authenticated", () => {
     const sid = /"sid":"([^"]+)"/.exec(replies.find(({ status }) => status === 200)?.text ?? "")?.[1];
     const poll = prism.get(`${PATH}&sid=${sid}`, { token: null });
     clock.advance(LIMIT_MS);
-    await eventually("nobody is left", () => liveCount(prism) === 0);
+    await eventually("all connections are closed", () => liveCount(prism) === 0);
     await poll;
     assert.equal((await begin()).status, 200);
   });

@@ -58,7 +58,7 @@ test("a storm beyond the limit fills the available connections; the others get R
   }
   assert.equal((await server.prism.get("/health/live")).status, 200);
   await Promise.all(clients.map((client) => client.close()));
-  await eventually("nobody is left", () => liveCount(server.prism) === 0);
+  await eventually("all connections are closed", () => liveCount(server.prism) === 0);
   await server.connectAll(range(1, 50).map((n) => [PROTOCOLS[n % PROTOCOLS.length] ?? assert.fail()]));
 });
 

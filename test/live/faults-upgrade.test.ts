@@ -52,7 +52,7 @@ for (const protocol of RAW_PROTOCOLS) {
       assert.equal(eager.unread.split("HTTP/1.1").length, 2, "one answer");
       eager.destroy();
     }
-    await eventually("nobody is left", () => liveCount(prism) === 0);
+    await eventually("all connections are closed", () => liveCount(prism) === 0);
   });
 }
 

@@ -134,5 +134,5 @@ test("a close is answered, and a disconnected client is removed", async (t) => {
   const polite = await WebSocketClient.welcomed(t, server.prism.wsUrl, server.prism.adminToken);
   polite.socket.close(1000, "bye");
   assert.equal((await polite.end).code, 1000);
-  await eventually("nobody is left", () => connections.counts.websocket + connections.counts.pulse === 0);
+  await eventually("all connections are closed", () => connections.counts.websocket + connections.counts.pulse === 0);
 });

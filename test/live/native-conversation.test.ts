@@ -6,7 +6,7 @@ import { type Message, WebSocketClient } from "./support/web-socket-client.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
-const NOBODY = "01980000-0000-7000-8000-000000000000";
+const UNKNOWN_ID = "01980000-0000-7000-8000-000000000000";
 
 interface Shop {
   readonly id: string;
@@ -33,7 +33,7 @@ test("the first message is a welcome with the client's user", async (t) => {
   assert.deepEqual([welcome?.["userId"], welcome?.["heartbeatMs"]], [me.body.id, 30_000]);
 
   const byKey = await WebSocketClient.welcomed(t, prism.wsUrl, shop.apiKey);
-  assert.equal(byKey.messages[0]?.["userId"], null, "a key is nobody's account");
+  assert.equal(byKey.messages[0]?.["userId"], null, "a key has no user");
   assert.notEqual(byKey.messages[0]?.["connectionId"], welcome?.["connectionId"]);
 });
 
@@ -133,14 +133,18 @@ test("a refused request is answered with its id, a code and the upgrade's reques
   });
   const stream = "user:me";
   for (const [name, message, code] of [
-    ["somebody else's stream", { op: "subscribe", stream: `user:${NOBODY}` }, "CHANNEL_FORBIDDEN"],
+    ["another user's stream", { op: "subscribe", stream: `user:${UNKNOWN_ID}` }, "CHANNEL_FORBIDDEN"],
     ["a project one is no member of", { op: "subscribe", stream: `project:${shop.id}` }, "CHANNEL_FORBIDDEN"],
-    ["a project that does not exist", { op: "subscribe", stream: `project:${NOBODY}` }, "CHANNEL_FORBIDDEN"],
+    ["a project that does not exist", { op: "subscribe", stream: `project:${UNKNOWN_ID}` }, "CHANNEL_FORBIDDEN"],
     ["a slug", { op: "subscribe", stream: "project:shop" }, "CHANNEL_FORBIDDEN"],
     ["a kind that is not served", { op: "subscribe", stream: "weather:berlin" }, "CHANNEL_FORBIDDEN"],
     ["a wildcard", { op: "subscribe", stream: "project:*" }, "CHANNEL_FORBIDDEN"],
     ["no name", { op: "subscribe", stream: "" }, "CHANNEL_FORBIDDEN"],
-    ["acknowledging somebody else's", { op: "ack", stream: `user:${NOBODY}`, offset: 1 }, "CHANNEL_FORBIDDEN"],
+    [
+      "acknowledging another user's stream",
+      { op: "ack", stream: `user:${UNKNOWN_ID}`, offset: 1 },
+      "CHANNEL_FORBIDDEN",
+    ],
     ["acknowledging a project", { op: "ack", stream: `project:${shop.id}`, offset: 1 }, "CHANNEL_FORBIDDEN"],
     ["no stream", { op: "subscribe" }, "VALIDATION_FAILED"],
     ["no op", { stream }, "VALIDATION_FAILED"],
@@ -172,7 +176,7 @@ test("an API key follows its own project, and no user", async (t) => {
     [`project:${shop.id}`, "subscribed"],
     [`project:${other.id}`, "error"],
     ["user:me", "error"],
-    [`user:${NOBODY}`, "error"],
+    [`user:${UNKNOWN_ID}`, "error"],
   ] as const) {
     assert.equal((await socket.ask({ op: "subscribe", id: stream, stream }))["op"], op, stream);
   }

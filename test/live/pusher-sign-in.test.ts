@@ -178,7 +178,7 @@ test("a watchlist reports users online at sign-in, their first connection and th
   assert.deepEqual(
     bob.heard.filter(({ channel }) => channel === "#watchlist"),
     [],
-    "who watches nobody hears nothing",
+    "a user without a watchlist receives nothing",
   );
 });
 

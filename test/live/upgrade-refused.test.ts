@@ -106,7 +106,7 @@ test("an inaccessible project is refused with 403 or 404, by what the caller may
     ["one the user is no member of", stranger.token, projectId, "404 PROJECT_NOT_FOUND"],
     ["another project's key", other.apiKey, projectId, "404 PROJECT_NOT_FOUND"],
     ["a key without the scope", writer.key, projectId, "403 SCOPE_MISSING"],
-    ["everybody's project, of which every user is a viewer", stranger.token, "default", "let in"],
+    ["the default project, of which every user is a viewer", stranger.token, "default", "let in"],
     ["its slug", prism.adminToken, "shop", "let in"],
   ] as const) {
     const asPage = WebSocketClient.open(`${prism.wsUrl}/realtime/${ref}?token=${token}`);

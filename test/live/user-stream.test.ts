@@ -90,7 +90,7 @@ test("all changes of a notification arrive on its user's stream, on all devices,
     [...new Set(offsetsOf(phone))].sort((a, b) => a - b),
   );
   assert.equal(third.length, 36);
-  assert.deepEqual(offsetsOf(other), [], "nobody else hears of it");
+  assert.deepEqual(offsetsOf(other), [], "no other user receives it");
 });
 
 test("S0-41: the action notify of a timer is saved and reaches the live socket", async (t) => {
