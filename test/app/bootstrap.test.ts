@@ -24,7 +24,7 @@ const fresh = (t: TestContext): TestStore => openTestStore(t);
 test("every installation has the built-in roles with the permissions of the contract's table, and the project default", async (t) => {
   const store = fresh(t);
   const { defaultProjectId, devUserId } = await run(store, false);
-  assert.equal(devUserId, null, "in production there is no administrator that nobody has made");
+  assert.equal(devUserId, null, "production has no generated administrator");
   for (const [name, permissions] of Object.entries(BUILT_IN_ROLES))
     assert.deepEqual(permissionsOf(store, name), permissions);
   assert.deepEqual(column(store.reader, "select id from projects where slug = 'default'"), [defaultProjectId]);

@@ -187,7 +187,7 @@ test("doctor warns of account pages that nothing serves", async (t) => {
   }
 });
 
-test("before the first start doctor fails for want of a database, and makes nothing", async (t) => {
+test("before the first start doctor fails without a database, and creates nothing", async (t) => {
   const cwd = temporaryDir(t);
   const { status, found } = await examine(cwd);
   assert.equal(status, 8);

@@ -55,7 +55,7 @@ test("commits that are gone after a crash are noticed, and a database that is go
   assert.deepEqual((await runJson<{ pending: string[] }>(["migrate", "status"], { cwd })).pending, []);
 });
 
-test("doctor passes beside a production server whose trail was empty at its start", async (t) => {
+test("doctor passes beside a production server with an audit trail that was empty at its start", async (t) => {
   const cwd = temporaryDir(t);
   const secret = (seed: number) => Buffer.from(Array.from({ length: 32 }, (_, index) => (index * 7 + seed) % 256));
   const env = {

@@ -51,7 +51,7 @@ test("a command reaches the server of its data directory without a token, as the
   assert.equal(existsSync(join(cwd, "data/prism.sock")), false, "the socket goes with its server");
 });
 
-test("without a server the same command works in its own process, and the next server goes on from there", async (t) => {
+test("without a server the same command runs in its own process, and the next server continues from there", async (t) => {
   const cwd = temporaryDir(t);
   await makeDatabase({ cwd });
   const made = await runJson<{ id: string }>(["user", "create", "--username", "ann"], { cwd });

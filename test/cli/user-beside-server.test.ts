@@ -63,7 +63,7 @@ test("prism user beside a running server: what it changes counts there at once",
     assert.equal((await login("ann", "another good one")).status, 200);
   });
 
-  await t.test("whom failed logins keep out is let in again by unlock", async () => {
+  await t.test("unlock lets a user in who is locked out by failed logins", async () => {
     const { id } = await makeAccount(prism, { username: "bob" });
     // From as many addresses as it takes to close the name for a quarter of an hour.
     for (let i = 0; i < 50; i++) prism.parts.core.access.accounts.backoff.begin("bob", `203.0.113.${i}`);

@@ -105,9 +105,9 @@ for (const kind of KINDS) {
       const token = (await prism.parts.core.access.accessTokens.issue(prism.parts.core.access.devUserId ?? "")).token;
       assert.deepEqual(await send(prism, kind, body, keyed("k-1", { token })), same);
       clock.advance(1);
-      const anew = await send(prism, kind, body, keyed("k-1", { token }));
-      assert.equal(anew.isReplayed, false);
-      assert.deepEqual(await send(prism, kind, body, keyed("k-1", { token })), { ...anew, isReplayed: true });
+      const repeated = await send(prism, kind, body, keyed("k-1", { token }));
+      assert.equal(repeated.isReplayed, false);
+      assert.deepEqual(await send(prism, kind, body, keyed("k-1", { token })), { ...repeated, isReplayed: true });
       assert.equal(
         (await send(prism, kind, kind.body("z"), keyed("k-1", { token }))).outcome,
         "422 IDEMPOTENCY_KEY_REUSED",

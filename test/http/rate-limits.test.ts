@@ -215,7 +215,7 @@ test("attempts to log in are counted by the forwarded address, IPv6 by /64, and 
   assert.equal(await attempt("dan", "2001:db8:1:2::4"), "429 3/0");
   assert.equal(await attempt("dan", "2001:db8:1:3::4"), "401 3/2", "the next /64 is another caller");
   for (const n of [1, 2, 3]) assert.match(await attempt("ann", `198.51.100.${n}`), /^401/);
-  assert.equal(await attempt(" ANN ", "198.51.100.4"), "429 4/0", "one name, whoever asks");
+  assert.equal(await attempt(" ANN ", "198.51.100.4"), "429 4/0", "one name, from any address");
 });
 
 test("rateLimit.enabled false turns limits off", async (t) => {

@@ -194,7 +194,7 @@ test("S4-03 S4-36 TLS by configuration, and certificates that are renewed under 
       }
       return true;
     };
-    await eventually("the new certificate is shown, to everybody", isNew);
+    await eventually("all clients get the new certificate", isNew);
     assert.equal(await isNew(), true);
 
     const created = agent.createConnection;

@@ -147,7 +147,7 @@ test("auth.bootstrapAdmin that cannot be an account stops the start and says why
     });
 });
 
-test("development is ready at once: an Admin dev, whose token is fetched, and who may be given a password", async (t) => {
+test("development is ready at once: an Admin dev with a token to fetch, who may get a password", async (t) => {
   const prism = await startAccounts(t);
   assert.deepEqual(prism.app.firstAdmin, { state: "exists" });
   const { body } = await prism.get<{ id: string; roles: string[] }>("/api/v1/users/me");

@@ -135,7 +135,7 @@ test("entries and bytes are bounded: the oldest go, and what is too large is not
   assert.deepEqual([large.cache.size, large.cache.bytes], [0, 0]);
 });
 
-test("accounts whose last write is remembered are bounded, too; what was kept before goes with them", async () => {
+test("the cache of accounts' last writes is bounded, too; its evicted entries invalidate their values", async () => {
   const { cache, read } = open({ maxEntries: 3 });
   await read("uma", 1);
   for (const owner of ["a", "b", "c", "d"]) cache.changed(owner);

@@ -182,7 +182,7 @@ test("S2-105 a delivery is recorded once per notification, when it has reached a
     rowsOf<Record<string, unknown>>(prism, "select * from audit_log where action = 'notification.delivered'");
   assert.deepEqual(recorded(), []);
   await prism.get("/api/v1/notifications/missed?ack=true", { token: uma.token });
-  await eventually("everybody has been told", () => recorded().length > 0);
+  await eventually("all recipients are notified", () => recorded().length > 0);
   await prism.get("/api/v1/notifications/missed?ack=true", { token: uma.token });
   await prism.parts.base.store.committer.settled();
   const [row, ...more] = recorded();

@@ -262,7 +262,7 @@ test("GET /notifications/:id shows the caller's own deliveries", async (t) => {
   const now = new Date(world.clock.now()).toISOString();
   assert.deepEqual([createdAt, updatedAt, deliveredAt], [now, now, now]);
   const others = await world.prism.get<{ deliveries: unknown[] }>(path);
-  assert.deepEqual([others.status, others.body.deliveries], [200, []], "nobody sees another one's");
+  assert.deepEqual([others.status, others.body.deliveries], [200, []], "users do not see others' deliveries");
 });
 
 test("a notification is sent by its own channels, whatever its source", async (t) => {

@@ -88,7 +88,7 @@ test("a rule that does not name the channel calls no webhook", async (t) => {
   await ok(prism.post("/api/v1/rules", { ...rule, name: "loud", channels: ["webhook"] }));
   await ok(prism.post("/api/v1/events", { type: "order.sent", projectId: shop.id }));
   await eventually("the second event's call", () => peer.received.length === 1);
-  assert.equal(rowsOf(prism, "select 1 from notifications").length, 3, "all three matches have told somebody");
+  assert.equal(rowsOf(prism, "select 1 from notifications").length, 3, "all three matches have notified");
   assert.deepEqual(
     delivered(prism).map(({ userId }) => userId),
     [""],

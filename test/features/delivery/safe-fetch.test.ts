@@ -25,7 +25,7 @@ const to =
     addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
 
 const nowhere: Resolver = async () => {
-  throw new Error("nobody was to be asked");
+  throw new Error("no name should be resolved");
 };
 
 function isRefused(error: unknown): error is PrismError {

@@ -121,7 +121,7 @@ test("S1-10 each morning in the project's time zone its members get a summary, o
   assert.deepEqual([digests(prism).length, server.mails.length], [2, 2], "nothing to say, no mail");
 });
 
-test("a project that wants no digest has no schedule; another zone is another time", async (t) => {
+test("a project without a digest has no schedule; another zone is another time", async (t) => {
   const world = await digestWorld(t);
   const { prism, id } = world;
   assert.equal(scheduleOf(prism), undefined);

@@ -39,7 +39,7 @@ test("S2-02: a new reader begins with what comes from now on, reads in order, an
   assert.deepEqual(seen, ["a", "b", "c", "d"]);
 });
 
-test("a batch whose handler throws comes again, whole and in order, until it is done", async (t) => {
+test("a batch is repeated, whole and in order, until its handler succeeds", async (t) => {
   const prism = await startPrism(t);
   const attempts: string[][] = [];
   prism.parts.services.modules.consumers.consume("m:shaky", async (batch) => {

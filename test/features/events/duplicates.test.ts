@@ -69,7 +69,7 @@ test("an event that is earlier in the same request makes the second a duplicate"
   );
 });
 
-test("an event whose first is on its way to disk is a duplicate of it", async (t) => {
+test("an event is a duplicate while the first one is being written", async (t) => {
   const prism = await startPrism(t);
   const id = uuidv7();
   const replies = await Promise.all(

@@ -169,7 +169,7 @@ test("who may take events in", async (t) => {
   }
 });
 
-test("an event whose sender has gone may be stored; sent again under its key it is the first", async (t) => {
+test("an event of a disconnected sender may be stored; sent again under its key it is the first", async (t) => {
   const prism = await startPrism(t);
   const body = JSON.stringify({ type: "a", dedupeKey: "killed" });
   const socket = connect(prism.app.port, "127.0.0.1");

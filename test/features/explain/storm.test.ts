@@ -92,7 +92,7 @@ test("S2-129 S2-115 explain accounts for every event of a storm: outcomes summed
     assert.ok(outcomes.has(outcome), `the events made ${outcome}`);
 });
 
-test("a notice of a storm says what it held back, and a user who was not notified finds it in explain", async (t) => {
+test("a notice of a storm has its suppressed matches, and a user who was not notified finds it in explain", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const anna = await makeUser(prism, "anna");

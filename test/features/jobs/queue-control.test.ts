@@ -144,7 +144,7 @@ test("to requeue the dead of a full queue is refused", async (t) => {
   const before = new TestRunner(t, { store });
   before.runner.start();
   const id = await before.add({});
-  await eventually("it is dead, for nobody handles it", () => before.stateOf(id) === "dead");
+  await eventually("it is dead without a handler", () => before.stateOf(id) === "dead");
   await before.runner.stop(0);
   const full = new TestRunner(t, { store, maxWaiting: 1 });
   await full.add({});

@@ -91,7 +91,7 @@ test("of a queue no more run at a time than its concurrency says, and all run in
   assert.equal(most, 3);
 });
 
-test("a queue whose handlers are stuck holds up no other queue", async (t) => {
+test("a queue with blocked handlers delays no other queue", async (t) => {
   const prism = new TestRunner(t, { concurrency: 1 });
   const stuck = deferred<void>();
   prism.runner.handle("stuck", () => stuck.promise);
@@ -223,7 +223,7 @@ test("an error is kept to 4000 characters, and a result to 16 KiB", async (t) =>
   assert.equal(prism.row(ids[2]).result?.length, 16_384);
 });
 
-test("a worker whose claim has passed to another writes nothing", async (t) => {
+test("a worker with an outdated fence writes nothing", async (t) => {
   for (const end of ["succeeds", "fails"] as const) {
     await t.test(`and its attempt ${end}`, async (t) => {
       const prism = new TestRunner(t);

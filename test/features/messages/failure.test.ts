@@ -95,7 +95,7 @@ test("between two attempts the sender can still withdraw it", async (t) => {
   assert.equal(rowsOf(box.prism, "select 1 from stream_log where type = 'message'").length, 0);
 });
 
-test("a removed account receives nothing, and a sender who was shut out sends nothing any more", async (t) => {
+test("a removed account receives nothing, and a disabled sender sends nothing any more", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock, settings: { "queues.messages-retry.maxAttempts": "1" } });
   const toRemoved = await box.send({ recipientId: "vic", delayMs: 60_000 });
@@ -131,7 +131,7 @@ test("a database that refuses the delivery delays it, loses nothing, and shows t
   assert.equal(rowsOf(box.prism, "select 1 from stream_log where type = 'message'").length, 2);
 });
 
-test("a message whose handler could write nothing at all is where its job is", async (t) => {
+test("a message keeps its job's state if its handler could not write", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock, settings: { "queues.messages-retry.maxAttempts": "1" } });
   const beside = openBeside(t, box.prism.parts.base.config.databaseFile);

@@ -33,7 +33,7 @@ test("docs/schedules.md: its schedule is accepted, and its rule notifies about a
   runner.handle("never ends", () => new Promise(() => undefined));
   const nightly = await schedules.create({ name: "nightly", everyMs: 1000, queue: "retention", kind: "never ends" });
   await schedules.run(nightly.id);
-  await eventually("somebody was told", () => countOf(prism, "notifications") > 0);
+  await eventually("a user was notified", () => countOf(prism, "notifications") > 0);
   await schedules.delete(nightly.id);
   const [note] = await prism.services.db.read.selectFrom("notifications").select(["title", "message"]).execute();
   assert.equal(note?.title, "nightly did not run");

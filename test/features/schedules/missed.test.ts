@@ -99,7 +99,7 @@ test("8.4 a job that has not ended keeps missed runs from being made up for, if 
   );
 });
 
-test("8.4 a machine that slept for a day does as each schedule wants it", async (t) => {
+test("8.4 after a day of sleep each schedule follows its `missed` setting", async (t) => {
   const world = await scheduleWorld(t);
   const cron = await world.create({ name: "cron", cron: "0 */6 * * *", missed: "all" });
   const interval = await world.create({ name: "interval", everyMs: 4 * HOUR });

@@ -199,7 +199,7 @@ test("a scheduled timer needs a timer's permissions, from its creator and from u
   assert.deepEqual(
     [moved.status, moved.body.createdBy],
     [200, admins.body.createdBy],
-    "when it runs is nobody's right but jobs:manage",
+    "its time is changed with jobs:manage only",
   );
   const changed = await prism.put<View>(path, { payload: notify("me") }, { token });
   assert.deepEqual([changed.status, changed.body.createdBy], [200, keeper]);

@@ -53,7 +53,7 @@ test("D38: a ticket opens one live connection of any protocol, once, within a mi
     assert.match(await opened(t, `${prism.wsUrl}/ws?ticket=${wrong}`), /^401 (TOKEN_INVALID|UNAUTHENTICATED)$/);
 });
 
-test("of two upgrades with one ticket side by side one is let in", async (t) => {
+test("of two concurrent upgrades with one ticket one is accepted", async (t) => {
   const prism = await startAccounts(t);
   const url = `${prism.wsUrl}/ws?ticket=${await ticketOf(prism)}`;
   const outcomes = await Promise.all(Array.from({ length: 5 }, () => opened(t, url)));

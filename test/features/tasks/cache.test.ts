@@ -147,7 +147,7 @@ test("S3-04 S3-17: what was read is answered from memory, each list and task by 
   assert.ok(second.every((text, i) => text !== first[i] || !text.includes("uma's")));
   await readByAdmin();
   const after = await lookUps(prism, "tasks");
-  assert.equal(after.miss, before.miss + paths.length, "the writer's own are read anew");
+  assert.equal(after.miss, before.miss + paths.length, "the writer's own are read again");
   assert.equal(after.hit, before.hit + paths.length + 1, "the administrator's are not");
 });
 

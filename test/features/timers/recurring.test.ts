@@ -32,7 +32,7 @@ async function server(t: TestContext) {
   return { prism, clock, pass };
 }
 
-test("a timer by cron fires again and again until it is called off, and each time once", async (t) => {
+test("a timer by cron fires again and again until it is cancelled, and each time once", async (t) => {
   const { prism, pass } = await server(t);
   const { status, body } = await prism.post<Made>(TRIGGER, { label: "every minute", cron: "* * * * *", action: ring });
   assert.equal(status, 201);

@@ -42,7 +42,7 @@ test("timers that wait are there after a restart and fire once, at their time", 
   await assertFiredOnce(prism);
 });
 
-test("timers that wait survive a kill; those whose time passed meanwhile fire at the start, once", async (t) => {
+test("pending timers survive a kill; those due meanwhile fire at the start, once", async (t) => {
   const { prism, clock } = await withTimers(t);
   const dir = await crashImage(t, prism);
   clock.advance(3_600_000);

@@ -53,7 +53,7 @@ test("a zone is one of the IANA database, and nothing else", async (t) => {
   }
 });
 
-test("8.5: a local time in the gap comes out moved forward by the gap, one that comes twice is told by its offset", async (t) => {
+test("8.5: a local time in the gap comes out moved forward by the gap, one that occurs twice is selected by its offset", async (t) => {
   const { time } = (await startPrism(t)).services;
   for (const { name, at, local, isDst } of [
     { name: "before the gap", at: "2026-03-08T01:59:59-05:00", local: "2026-03-08T01:59:59.000-05:00", isDst: false },

@@ -121,7 +121,7 @@ test("users see their own timers; with timers:any they see all, and can cancel a
   );
 });
 
-test("a timer that runs or has ended cannot be called off; one that was called off never fires", async (t) => {
+test("a running or finished timer cannot be cancelled; a cancelled one never fires", async (t) => {
   steadyJitter(t);
   const { prism, clock, make, stateOf } = await server(t);
   const gate = deferred<void>();

@@ -8,7 +8,7 @@ export const PusherJs = PusherModule as unknown as typeof PusherModule.default;
 
 /**
  * Disconnects for good. After an abort the library continues to reconnect with one timer after the
- * other, and the process would never exit: so its next attempts have no transport.
+ * other, and the process would never exit: so its next attempts do nothing.
  */
 export function leave(pusher: PusherModule.default): void {
   pusher.disconnect();

@@ -46,7 +46,7 @@ test("S2-123: prism worker says what is wrong with how it is called", (t) =>
     },
   ));
 
-test("S2-123: a token without jobs:work, and a login, end the worker with 5; it leaves no file behind", async (t) => {
+test("S2-123: a token without jobs:work, and a login, end the worker with 5; it leaves no file", async (t) => {
   const prism = await startPrism(t);
   const { id } = await makeUser(prism, "other", ["Admin"]);
   const { token } = await makeServiceToken(prism, id, { scopes: ["jobs:read"] });

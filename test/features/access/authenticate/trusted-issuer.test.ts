@@ -323,7 +323,7 @@ test("with provisioning the first token of a user makes an account with the conf
   assert.equal(rowsOf(prism, "select id from users").length, before);
 });
 
-test("an account whose roles are not there is not made, and the issuer's next tokens do not try at once", async (t) => {
+test("an account with missing roles is not created, and the issuer's next tokens do not retry at once", async (t) => {
   const { prism, token } = await world(t, { "auth.trusted.provision": "true", "auth.trusted.roles": "Nope" });
   assert.equal(await settled(prism, await token()), "served");
   const bob = await token({ sub: "bob" });

@@ -125,7 +125,7 @@ test("only an owner changes members, and only active users can become members", 
   await prism.post(path, { userId: editor.id, role: "editor" });
   for (const { who, token, status } of [
     { who: "an editor", token: editor.token, status: 403 },
-    { who: "somebody outside", token: other.token, status: 404 },
+    { who: "a user outside", token: other.token, status: 404 },
   ])
     await t.test(who, async () => {
       assert.equal((await prism.post(path, { userId: other.id, role: "viewer" }, { token })).status, status);
@@ -141,7 +141,7 @@ test("only an owner changes members, and only active users can become members", 
     const reply = await prism.post<Member>(path, body);
     assert.deepEqual([reply.status, reply.body.error?.code], [status, code]);
   }
-  assert.equal(rowsOf(prism, "select 1 from users where externalId = 'nobody'").length, 0, "nobody is made on the way");
+  assert.equal(rowsOf(prism, "select 1 from users where externalId = 'nobody'").length, 0, "no user is created");
   assert.equal((await prism.patch<Member>(`${path}/nonsense`, { role: "viewer" })).body.error?.code, "USER_NOT_FOUND");
   assert.equal((await prism.get(path, { apiKey: shop.apiKey })).status, 403);
 });

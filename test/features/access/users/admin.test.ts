@@ -48,7 +48,7 @@ test("S2-10: users are listed newest first, page by page, by text, status and ro
     { query: "q=ext%251", names: ["cid"] },
     { query: "q=nothing", names: [] },
   ])
-    await t.test(c.query || "everybody", async () => assert.deepEqual(namesOf(await list(c.query)), c.names));
+    await t.test(c.query || "all users", async () => assert.deepEqual(namesOf(await list(c.query)), c.names));
 
   await t.test("pages join without a gap, with a total where there are pages to count", async () => {
     const first = await list("limit=2&page=1");
@@ -265,7 +265,7 @@ test("one account is read, changed and removed", async (t) => {
       assert.equal(outcomeOf(await prism.patch(path, c.body)), c.is),
     );
 
-  await t.test("who waits for approval is not let in by the back door", async () => {
+  await t.test("a user who waits for approval gets in by no other route", async () => {
     const { body } = await call<{ user: UserBody }>(prism, "/api/v1/auth/register", {
       username: "new",
       password: "a good long one",

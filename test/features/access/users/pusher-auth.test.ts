@@ -58,7 +58,7 @@ test("a presence channel names its member, who cannot claim another identity", a
   assert.equal(body.auth, signature(`1.2:presence-lobby:${body.channel_data}`));
 });
 
-test("S2-125: private-user-{id} is let in for its user, private-project-{id} for members, others with realtime:publish", async (t) => {
+test("S2-125: private-user-{id} is allowed for its user, private-project-{id} for members, others with realtime:publish", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
   const ann = await makeUser(prism, "ann", ["User"]);
   const bob = await makeUser(prism, "bob", ["User"]);

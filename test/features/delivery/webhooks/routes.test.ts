@@ -111,7 +111,7 @@ test("a test calls the webhook with a sample notification, signed; a rotation ha
   const signedBy = async (...secrets: readonly string[]): Promise<void> => {
     const tested = await prism.post<{ webhookId: string }>(`${PATH}/${id}/test`);
     assert.deepEqual(tested.body, { webhookId: tested.body.webhookId, delivered: true, status: 204, error: null });
-    const { headers, body } = peer.received.at(-1) ?? assert.fail("nobody was called");
+    const { headers, body } = peer.received.at(-1) ?? assert.fail("no request was received");
     const { "webhook-id": webhookId, "webhook-timestamp": timestamp } = headers;
     assert.equal(webhookId, tested.body.webhookId);
     assert.equal(

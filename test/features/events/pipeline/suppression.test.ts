@@ -141,7 +141,7 @@ test("a rule's own suppression without a key counts every match, and its notice 
   );
 });
 
-test("what is held back is remembered over a restart", async (t) => {
+test("suppressed matches are kept over a restart", async (t) => {
   const { prism, ruleId } = await withRule(t, { suppression: { count: 2, windowMs: 60_000 } });
   await send(prism, 5);
   await eventually("all are decided", async () => (await statsOf(prism, ruleId)).matched === 5);
@@ -263,7 +263,7 @@ test("a cooldown that was taken from a rule and given back holds back what it wo
 });
 
 for (const way of ["called off", "used up"] as const) {
-  test(`a storm whose job was ${way} does not keep the next one silent`, async (t) => {
+  test(`a storm whose job was ${way} does not suppress the next one`, async (t) => {
     const settings = { "queues.alert-suppression.maxAttempts": "1" };
     const { prism, clock } = await withRule(t, { suppression: { count: 1, windowMs: 60_000 } }, settings);
     const beside = openBeside(t, join(prism.dir, "prism.db"));

@@ -154,7 +154,7 @@ test("S2-123: a lease that runs out in the trial of a paused provider lets the n
   world.clock.advance(LEASE_MS);
   const other = await makeWorker(world.prism, "other");
   const [again] = await other.claimed({ queues: QUEUES, waitMs: 10_000 });
-  assert.ok(again, "it is tried at once: nobody waits for the one that is lost");
+  assert.ok(again, "it is retried at once, without waiting for the lost one");
   assert.equal(await outcomeOf(other.complete(again)), "200");
   await world.only(notificationId, "delivered");
   const { body } = await world.prism.get<{ paused: unknown }>("/api/v1/status");

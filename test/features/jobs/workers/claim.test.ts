@@ -92,7 +92,7 @@ test("an end counts only with the fence of the attempt, and only once", async (t
   const job = await worker.one();
   for (const fence of [job.fence - 1, job.fence + 1].filter((each) => each > 0))
     assert.equal(await outcomeOf(worker.complete({ id, fence })), "409 INVALID_STATE");
-  assert.equal(await outcomeOf(worker.complete({ id: waiting, fence: 1 })), "409 INVALID_STATE", "nobody has it");
+  assert.equal(await outcomeOf(worker.complete({ id: waiting, fence: 1 })), "409 INVALID_STATE", "it is not claimed");
   assert.equal(await outcomeOf(worker.complete({ id: NO_JOB, fence: 1 })), "404 JOB_NOT_FOUND");
   assert.equal(await outcomeOf(worker.complete({ id: "none", fence: 1 })), "404 JOB_NOT_FOUND");
   assert.equal(await outcomeOf(worker.complete(job, { result: "x".repeat(16_383) })), "400 VALIDATION_FAILED");

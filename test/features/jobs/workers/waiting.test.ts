@@ -96,7 +96,7 @@ test("a worker that has gone away while it waited gets nothing", async (t) => {
   await waits(prism, 0);
   const id = await addJob(prism);
   const job = await worker.twin().one();
-  assert.deepEqual([job.id, job.attempt, job.fence], [id, 1, 1], "nobody had it before");
+  assert.deepEqual([job.id, job.attempt, job.fence], [id, 1, 1], "it is the first attempt");
 });
 
 test("a token that is revoked while its claim waits gets no job", async (t) => {

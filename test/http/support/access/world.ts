@@ -55,6 +55,6 @@ export async function makeAccessWorld(prism: TestPrism): Promise<AccessWorld> {
 /** A user with every permission, by role and in the shop. */
 export function adminOf({ callers }: AccessWorld): Caller & { readonly kind: "user" } {
   const admin = callers.find(({ name }) => name === "Admin, owner");
-  if (admin?.kind !== "user") throw new TypeError("nobody owns the shop as an Admin");
+  if (admin?.kind !== "user") throw new TypeError("no Admin owns the shop");
   return admin;
 }
