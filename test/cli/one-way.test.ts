@@ -94,7 +94,7 @@ test("kill -9 of a command in its own process leaves nothing broken", async (t) 
     await command.ended();
   }
   await runJson(["user", "create", "--username", "ann", "--role", "Admin"], { cwd });
-  const doctor = await runJson<{ checks: { name: string; status: string }[] }>(["doctor"], { cwd });
+  const doctor = await runJson<{ checks: { name: string; status: string }[] }>(["doctor"], { cwd, env: { PORT: "0" } });
   const failed = doctor.checks.filter(({ status }) => status === "fail");
   assert.deepEqual(failed, []);
 });

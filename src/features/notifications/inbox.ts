@@ -152,6 +152,7 @@ async function markDelivered(
   rows: readonly queries.InboxRow[],
 ): Promise<queries.InboxRow[]> {
   const { db, clock, committer } = context;
+  if (rows.length === 0) return [];
   const seqs = rows.map(({ seq }) => seq);
   const at = clock.now();
   await committer.storeDelivered(seqs.map((seq) => ({ userId, seq, at })));
