@@ -68,6 +68,10 @@ test("rules with the same name in an old database are renamed, the oldest keeps 
     ["f", null, "one", null],
     ["g", "p", long, null],
     ["h", "p", long, null],
+    ["i", "p", "two", null],
+    ["j", "p", "two", null],
+    ["k", "p", "two (2)", null],
+    ["l", "p", "two (j)", null],
   ];
   for (const [at, [id, projectId, name, deletedAt]] of rows.entries()) insert.run(id, projectId, name, deletedAt, at);
   connection.close();
@@ -75,7 +79,9 @@ test("rules with the same name in an old database are renamed, the oldest keeps 
   assert.deepEqual(migrateFile(file).includes("0020_unique_rule_names"), true);
   const migrated = new SqliteDatabase(file, { readonly: true });
   t.after(() => migrated.close());
-  const names = migrated.prepare("select id, name from rules order by id").raw().all();
+  const names = migrated.prepare("select id, name from rules order by id").raw().all() as [string, string][];
+  const [, last] = names.pop() ?? [];
+  assert.match(last ?? "", /^two \(j\) \([0-9a-f]{32}\)$/);
   assert.deepEqual(names, [
     ["a", "one"],
     ["b", "one (b)"],
@@ -85,5 +91,8 @@ test("rules with the same name in an old database are renamed, the oldest keeps 
     ["f", "one (2)"],
     ["g", long],
     ["h", `${"x".repeat(240)} (2)`],
+    ["i", "two"],
+    ["j", "two (j)"],
+    ["k", "two (2)"],
   ]);
 });
