@@ -108,6 +108,7 @@ const ABOUT_ME = new Set([
   "GET /api/v1/notifications/missed",
   "GET /api/v1/notifications/unread-count",
   "POST /api/v1/notifications/read-all",
+  "POST /api/v1/realtime/ticket",
   "PATCH /api/v1/notifications/:id/read",
   "PUT /api/v1/notifications/:id/acknowledge",
   "POST /api/v1/notifications/:id/webview-action",

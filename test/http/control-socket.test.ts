@@ -124,3 +124,14 @@ test("a data directory whose path is longer than a socket's may be has one, too"
   assert.equal((statSync(join(dir, "prism.sock")).mode & 0o777).toString(8), "600");
   assert.equal((await overSocket(prism.dir, "GET", "/api/v1/users")).status, 200);
 });
+
+test("the operator gets no ticket, which would carry its rights to a port", async (t) => {
+  const prism = await startPrism(t);
+  for (const body of [{}, { stream: "system" }]) {
+    const reply = await overSocket(prism.dir, "POST", "/api/v1/realtime/ticket", body);
+    const { error } = reply.body as { error?: { code: string } };
+    assert.deepEqual([reply.status, error?.code], [403, "FORBIDDEN"]);
+  }
+  const headers = { Authorization: `Bearer ${prism.adminToken}` };
+  assert.equal((await overSocket(prism.dir, "POST", "/api/v1/realtime/ticket", {}, headers)).status, 201);
+});

@@ -86,6 +86,9 @@ function ticketRoute({ realtimeAccess, tickets, projects }: RealtimeContext): Ro
     errors: ["CHANNEL_FORBIDDEN"],
     handle(exchange, { body }) {
       const principal = callerOf(exchange);
+      // It would carry the operator's rights to the ports.
+      if (principal.kind === "operator")
+        throw new PrismError("FORBIDDEN", "The operator has no account, and the control socket needs no ticket");
       const stream = body.stream === undefined ? undefined : requireStream(principal, body.stream, projects);
       if (stream && realtimeAccess.check(principal, stream) !== "allowed") throw noSuchStream();
       const { ticket, expiresAt } = tickets.issue(principal, stream && streamName(stream));
