@@ -5,7 +5,7 @@ const hello: AppModule = {
   name: "hello",
   version: "1.0.0",
   async register(server, services) {
-    server.get("/hello", { summary: "Greets whoever is calling" }, (req) => {
+    server.get("/hello", { summary: "Greets the caller" }, (req) => {
       const name = req.user && req.user.kind !== "apiKey" ? req.user.name : "world";
       return { hello: name, at: services.time.now("UTC").toISO() };
     });

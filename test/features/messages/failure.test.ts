@@ -131,7 +131,7 @@ test("a database that refuses the delivery delays it, loses nothing, and shows t
   assert.equal(rowsOf(box.prism, "select 1 from stream_log where type = 'message'").length, 2);
 });
 
-test("a message keeps its job's state if its handler could not write", async (t) => {
+test("a message has its job's state if its handler could not write", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock, settings: { "queues.messages-retry.maxAttempts": "1" } });
   const beside = openBeside(t, box.prism.parts.base.config.databaseFile);
