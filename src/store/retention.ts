@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { type SelectQueryBuilder, sql } from "kysely";
 import { type Clock, DAY_MS } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Database, ReadDb, Trx } from "./database.ts";
@@ -48,6 +49,37 @@ export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): Named
       }
     },
   };
+}
+
+type SweptTable =
+  | "api_keys"
+  | "deliveries"
+  | "messages"
+  | "project_invitations"
+  | "push_devices"
+  | "sealed_mails"
+  | "service_tokens"
+  | "sessions"
+  | "suppressed_batches"
+  | "workers";
+
+/**
+ * {@link sweepOf} for the rows that `expired` selects. It runs again before they are deleted: they
+ * may have changed, as a dead job that an operator retried.
+ */
+export function sweepRows<DB, TB extends keyof DB>(
+  table: SweptTable,
+  expired: (db: ReadDb | Trx, now: number) => SelectQueryBuilder<DB, TB, { id: string }>,
+): NamedSweep {
+  return sweepOf({
+    name: table,
+    find: async (scan, now, limit) => (await expired(scan, now).limit(limit).execute()).map(({ id }) => id),
+    async remove(trx, ids, now) {
+      const gone = (await expired(trx, now).where(sql`id`, "in", ids).execute()).map(({ id }) => id);
+      if (gone.length > 0) await trx.deleteFrom(table).where("id", "in", gone).execute();
+      return gone.length;
+    },
+  });
 }
 
 export interface SweepContext {

@@ -1,5 +1,4 @@
-import type { ReadDb, Trx } from "../../store/database.ts";
-import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
+import { daysBefore, type NamedSweep, type RetentionRule, sweepOf, sweepRows } from "../../store/retention.ts";
 
 const SESSION_DAYS = 30;
 const LINK_DAYS = 1;
@@ -9,15 +8,10 @@ const REMOVED_USER_DAYS = 30;
 const REVOKED_DAYS = 90;
 
 /** Dependent rows are removed through the foreign key. */
-function expired(table: "sessions" | "project_invitations", days: number): RetentionRule<string> {
-  return {
-    name: table,
-    async find(scan, now, limit) {
-      const ended = scan.selectFrom(table).select("id").where("expiresAt", "<=", daysBefore(now, days));
-      return (await ended.orderBy("expiresAt").limit(limit).execute()).map(({ id }) => id);
-    },
-    remove: (trx, ids) => deleteRows(trx, table, ids),
-  };
+function expired(table: "sessions" | "project_invitations", days: number): NamedSweep {
+  return sweepRows(table, (db, now) =>
+    db.selectFrom(table).select("id").where("expiresAt", "<=", daysBefore(now, days)),
+  );
 }
 
 const links: RetentionRule<string> = {
@@ -35,20 +29,10 @@ const links: RetentionRule<string> = {
   },
 };
 
-const devices: RetentionRule<string> = {
-  name: "push_devices",
-  find: async (scan, now, limit) => (await goneDevices(scan, now).limit(limit).execute()).map(({ id }) => id),
-  async remove(trx, ids, now) {
-    // Its owner may have registered it again in the meantime.
-    const gone = (await goneDevices(trx, now).where("id", "in", ids).execute()).map(({ id }) => id);
-    if (gone.length > 0) await trx.deleteFrom("push_devices").where("id", "in", gone).execute();
-    return gone.length;
-  },
-};
-
-function goneDevices(db: ReadDb | Trx, now: number) {
-  return db.selectFrom("push_devices").select("id").where("disabledAt", "<=", daysBefore(now, DEVICE_DAYS));
-}
+/** The owner of a device may register it again in the meantime. */
+const devices = sweepRows("push_devices", (db, now) =>
+  db.selectFrom("push_devices").select("id").where("disabledAt", "<=", daysBefore(now, DEVICE_DAYS)),
+);
 
 /** A deleted account keeps its row, as other rows refer to it; personal data is removed. */
 const removedUsers: RetentionRule<string> = {
@@ -80,37 +64,18 @@ const removedUsers: RetentionRule<string> = {
   },
 };
 
-function revoked(table: "api_keys" | "service_tokens"): RetentionRule<string> {
-  return {
-    name: table,
-    async find(scan, now, limit) {
-      const rows = await scan
-        .selectFrom(table)
-        .select("id")
-        .where("revokedAt", "<=", daysBefore(now, REVOKED_DAYS))
-        .limit(limit)
-        .execute();
-      return rows.map(({ id }) => id);
-    },
-    remove: (trx, ids) => deleteRows(trx, table, ids),
-  };
-}
-
-async function deleteRows(
-  trx: Trx,
-  table: "sessions" | "project_invitations" | "api_keys" | "service_tokens",
-  ids: readonly string[],
-): Promise<number> {
-  const { numDeletedRows } = await trx.deleteFrom(table).where("id", "in", ids).executeTakeFirst();
-  return Number(numDeletedRows);
+function revoked(table: "api_keys" | "service_tokens"): NamedSweep {
+  return sweepRows(table, (db, now) =>
+    db.selectFrom(table).select("id").where("revokedAt", "<=", daysBefore(now, REVOKED_DAYS)),
+  );
 }
 
 export const ACCOUNT_SWEEPS = [
-  sweepOf(expired("sessions", SESSION_DAYS)),
+  expired("sessions", SESSION_DAYS),
   sweepOf(links),
-  sweepOf(expired("project_invitations", INVITATION_DAYS)),
-  sweepOf(devices),
+  expired("project_invitations", INVITATION_DAYS),
+  devices,
   sweepOf(removedUsers),
-  sweepOf(revoked("service_tokens")),
-  sweepOf(revoked("api_keys")),
+  revoked("service_tokens"),
+  revoked("api_keys"),
 ];

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { deleteJobs } from "../../store/commit/job-table.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
+import { daysBefore, type RetentionRule, sweepOf, sweepRows } from "../../store/retention.ts";
 
 const FINISHED_DAYS = 7;
 const DEAD_DAYS = 30;
@@ -42,14 +42,4 @@ function goneWorkers(db: ReadDb | Trx, now: number) {
     .where((e) => e.not(held));
 }
 
-const workers: RetentionRule<string> = {
-  name: "workers",
-  find: async (scan, now, limit) => (await goneWorkers(scan, now).limit(limit).execute()).map(({ id }) => id),
-  async remove(trx, ids, now) {
-    const gone = (await goneWorkers(trx, now).where("id", "in", ids).execute()).map(({ id }) => id);
-    if (gone.length > 0) await trx.deleteFrom("workers").where("id", "in", gone).execute();
-    return gone.length;
-  },
-};
-
-export const JOB_SWEEPS = [sweepOf(jobs), sweepOf(workers)];
+export const JOB_SWEEPS = [sweepOf(jobs), sweepRows("workers", goneWorkers)];

@@ -3,7 +3,7 @@ import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { type SealedBox, UnsealError } from "../../core/sealed-box.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
+import { daysBefore, sweepRows } from "../../store/retention.ts";
 import type { JobState, MessageStatus, MessagesTable } from "../../store/schema.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
 import type { BOXES } from "./schema.ts";
@@ -225,17 +225,4 @@ function nobodys(db: ReadDb | Trx, now: number) {
     .where((e) => e.or([e("m.deliveredAt", "is", null), e("m.recipientId", "in", removed)]));
 }
 
-function rule(which: typeof old | typeof nobodys): RetentionRule<string> {
-  return {
-    name: "messages",
-    find: async (scan, now, limit) => (await which(scan, now).limit(limit).execute()).map(({ id }) => id),
-    async remove(trx, ids, now) {
-      // An operator may have retried a dead one.
-      const gone = (await which(trx, now).where("m.id", "in", ids).execute()).map(({ id }) => id);
-      if (gone.length > 0) await trx.deleteFrom("messages").where("id", "in", gone).execute();
-      return gone.length;
-    },
-  };
-}
-
-export const MESSAGE_SWEEPS = [sweepOf(rule(old)), sweepOf(rule(nobodys))];
+export const MESSAGE_SWEEPS = [sweepRows("messages", old), sweepRows("messages", nobodys)];

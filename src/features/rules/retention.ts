@@ -1,5 +1,5 @@
 import { DAY_MS } from "../../core/clock.ts";
-import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
+import { daysBefore, type RetentionRule, sweepOf, sweepRows } from "../../store/retention.ts";
 
 /** The longest window of a rule, plus an hour for a clock that was set back. */
 const WINDOW_MS = DAY_MS + 3_600_000;
@@ -44,22 +44,9 @@ const keysOfClosed: RetentionRule<{ batchId: string; key: string }> = {
   },
 };
 
-const closedBatches: RetentionRule<string> = {
-  name: "suppressed_batches",
-  async find(scan, now, limit) {
-    const rows = await scan
-      .selectFrom("suppressed_batches")
-      .select("id")
-      .where("closedAt", "<=", daysBefore(now, BATCH_DAYS))
-      .limit(limit)
-      .execute();
-    return rows.map(({ id }) => id);
-  },
-  async remove(trx, ids) {
-    await trx.deleteFrom("suppressed_batches").where("id", "in", ids).execute();
-    return ids.length;
-  },
-};
+const closedBatches = sweepRows("suppressed_batches", (db, now) =>
+  db.selectFrom("suppressed_batches").select("id").where("closedAt", "<=", daysBefore(now, BATCH_DAYS)),
+);
 
 /** Removes the rows of finished storms. */
-export const SUPPRESSION_SWEEPS = [sweepOf(windows), sweepOf(keysOfClosed), sweepOf(closedBatches)];
+export const SUPPRESSION_SWEEPS = [sweepOf(windows), sweepOf(keysOfClosed), closedBatches];
