@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -106,6 +107,21 @@ test("a database without its secrets gets no new ones", (t) => {
   assert.equal(status, 3);
   assert.match(stderr, /PRISM_ENCRYPTION_KEY of that database/);
   assert.equal(existsSync(join(root, "etc/prism/secrets.env")), false);
+});
+
+test("a link in an image that leads out of it is refused by install, status and uninstall", (t) => {
+  const [root, outside] = [makeRoot(t), makeRoot(t)];
+  mkdirSync(join(root, "etc"), { recursive: true });
+  mkdirSync(join(outside, "system"));
+  writeFileSync(join(outside, "system/prism.service"), "kept");
+  symlinkSync(outside, join(root, "etc/systemd"));
+  for (const action of ["install", "status", "uninstall"]) {
+    const { status, stderr } = service(action, "--root", root);
+    assert.equal(status, 3, action);
+    assert.match(stderr, /etc\/systemd\S* is or contains a link that leads out of/, action);
+  }
+  assert.deepEqual(readdirSync(join(outside, "system")), ["prism.service"]);
+  assert.equal(existsSync(join(root, "usr/local/bin/prism")), false);
 });
 
 test("--print prints every file as it is in deploy/", () => {

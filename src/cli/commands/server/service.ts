@@ -6,9 +6,11 @@ import {
   copyFileSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -100,7 +102,9 @@ function install({ out }: Context, { root, start }: ServiceFlags): void {
   requireAdministrator(root, "install");
   // Directories and units are readable by all users; secrets have their own mode.
   process.umask(0o022);
-  const at = (path: string): string => join(resolve(root), path);
+  const at = (path: string): string => pathIn(root, path);
+  // All are checked before the first is written.
+  for (const path of [CONFIG, SECRETS, DATABASE, ...FILES.map((file) => file.path)]) at(path);
   const isUpgrade = existsSync(at(EXECUTABLE));
   const done = [installExecutable(at(EXECUTABLE))];
   for (const { path, source } of FILES) done.push(replaceFile(at(path), textOf(source)));
@@ -124,6 +128,35 @@ function install({ out }: Context, { root, start }: ServiceFlags): void {
 function requireAdministrator(root: string, action: string): void {
   if (resolve(root) === "/" && process.getuid?.() !== 0)
     throw new CommandError(EXIT.refused, `prism service ${action} changes the system; run it with sudo`);
+}
+
+/**
+ * The path of a file below `root`. In an image a link such as `etc/systemd -> /etc/systemd` would
+ * lead to the files of this machine. @throws CommandError 3
+ */
+function pathIn(root: string, path: string): string {
+  const file = join(resolve(root), path);
+  if (resolve(root) === "/") return file;
+  let dir = dirname(file);
+  while (lstatSync(dir, { throwIfNoEntry: false }) === undefined && dirname(dir) !== dir) dir = dirname(dir);
+  if (!isWithin(realPathOf(resolve(root)), realPathOf(dir)))
+    throw new CommandError(EXIT.refused, `${dir} is or contains a link that leads out of ${root}`);
+  return file;
+}
+
+/** @returns undefined for a link whose target is missing. */
+function realPathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function isWithin(root: string | undefined, dir: string | undefined): boolean {
+  // A root that is missing is created with everything below it.
+  if (root === undefined) return true;
+  return dir !== undefined && (dir === root || dir.startsWith(`${root}/`));
 }
 
 /**
@@ -229,7 +262,7 @@ function uninstall({ out }: Context, { root }: ServiceFlags): void {
   requireAdministrator(root, "uninstall");
   if (isBooted(root) && existsSync(FILES[0]?.path ?? "")) systemctl("disable", "--now", ...UNITS);
   const removed = [...FILES.map(({ path }) => path), EXECUTABLE]
-    .map((path) => join(resolve(root), path))
+    .map((path) => pathIn(root, path))
     .filter((path) => existsSync(path));
   for (const path of removed) rmSync(path);
   if (isBooted(root)) systemctl("daemon-reload");
@@ -262,13 +295,13 @@ function showStatus({ out }: Context, { root }: ServiceFlags): void {
 }
 
 function stateOf(root: string, path: string, isCurrent: (file: string) => boolean): FileState {
-  const file = join(resolve(root), path);
+  const file = pathIn(root, path);
   if (!existsSync(file)) return "missing";
   return isCurrent(file) ? "current" : "differs";
 }
 
 function privacyOf(root: string, path: string): FileState {
-  const stats = statSync(join(resolve(root), path), { throwIfNoEntry: false });
+  const stats = statSync(pathIn(root, path), { throwIfNoEntry: false });
   if (!stats) return "missing";
   return (stats.mode & 0o007) === 0 ? "present" : "readable by everyone";
 }
