@@ -1,6 +1,7 @@
-import { statSync } from "node:fs";
+import { lstatSync, statSync } from "node:fs";
 import { Agent, type IncomingMessage, request } from "node:http";
 import { connect, type Socket } from "node:net";
+import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import type { FetchLike } from "../client/api.ts";
 import { withSocketPath } from "../core/listening.ts";
@@ -12,8 +13,10 @@ export type SocketState = "open" | "none" | "denied";
 export async function socketState(path: string): Promise<SocketState> {
   try {
     const user = process.geteuid?.() ?? 0;
-    const { uid } = statSync(path);
-    if (user !== 0 && uid !== user) return "denied";
+    // Of a link its own owner counts, who chose its target.
+    const { uid } = lstatSync(path);
+    const trusted = user === 0 ? [user, statSync(dirname(path)).uid] : [user];
+    if (!trusted.includes(uid)) return "denied";
     const socket = connectTo(path);
     await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
     socket.destroy();

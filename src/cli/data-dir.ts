@@ -40,7 +40,9 @@ export function giveToOwner(dataDir: string): void {
   if (uid === 0) return;
   for (const name of readdirSync(dataDir)) {
     const path = join(dataDir, name);
-    if (lstatSync(path, { throwIfNoEntry: false })?.uid === 0) lchownSync(path, uid, gid);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    // A file with other links may be one of the system that the user has linked here.
+    if (stats?.uid === 0 && (stats.isDirectory() || stats.nlink === 1)) lchownSync(path, uid, gid);
   }
 }
 

@@ -6,6 +6,7 @@ import {
   chownSync,
   cpSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   rmSync,
@@ -247,4 +248,38 @@ test("a program that owns the socket of another user's directory is not trusted"
   writeFileSync(join(data, "prism.db"), "");
   const { status, stderr } = runAsNobody(cwd, ["user", "passwd", "ann", "--stdin"], {}, "a secret password");
   assert.deepEqual([status, /is another user's/.test(stderr), isAsked], [4, true, false], stderr);
+});
+
+test("root trusts a socket of the data directory's owner, not one of another user who may write there", async (t) => {
+  const cwd = openDir(t);
+  if (cwd === undefined) return;
+  await makeDatabase({ cwd });
+  const data = join(cwd, "data");
+  chownSync(data, NOBODY, NOBODY);
+  const socket = join(data, "prism.sock");
+  let asked = 0;
+  const trap = createServer((connection) => {
+    asked++;
+    connection.destroy();
+  }).listen(socket);
+  t.after(() => trap.close());
+  await once(trap, "listening");
+  chownSync(socket, NOBODY - 1, NOBODY);
+  const refused = await runCli(["send", "a secret text"], { cwd });
+  assert.deepEqual([refused.status, asked], [4, 0], refused.stderr);
+  assert.match(refused.stderr, /is another user's: run sudo -u nobody /);
+  chownSync(socket, NOBODY, NOBODY);
+  await runCli(["send", "a text"], { cwd });
+  assert.notEqual(asked, 0);
+});
+
+test("root gives no file of the system to the owner of a data directory that has a link to it", async (t) => {
+  const cwd = openDir(t);
+  if (cwd === undefined) return;
+  await makeDatabase({ cwd });
+  writeFileSync(join(cwd, "of-the-system"), "");
+  linkSync(join(cwd, "of-the-system"), join(cwd, "data/linked"));
+  chownSync(join(cwd, "data"), NOBODY, NOBODY);
+  await runJson(["user", "create", "--username", "ann"], { cwd });
+  assert.equal(statSync(join(cwd, "of-the-system")).uid, 0);
 });
