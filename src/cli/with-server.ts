@@ -57,12 +57,17 @@ export async function withServer<T>(
       `the server of ${dataDir} is another user's: run ${sudoAs(dataDir, socket)}${localOnly === undefined ? ", or give a token (--token, PRISM_TOKEN)" : ""}`,
     );
   if (state === "denied" || mustRun) return work(await serverOf(context));
-  if (localOnly === undefined && !existsSync(loaded.config.databaseFile)) {
+  if (localOnly === undefined && !existsSync(loaded.config.databaseFile) && (hasToken || namesPort(loaded))) {
     // The configuration may be that of a server whose data directory is elsewhere.
     const server = await serverOf(context);
     if (server.token !== undefined) return work(server);
   }
   return inProcess(context, loaded, work);
+}
+
+/** A server that has the default port by chance is not meant. */
+function namesPort({ origins }: LoadedConfig): boolean {
+  return origins.get("port") !== "default";
 }
 
 async function overSocket<T>(
@@ -100,9 +105,8 @@ function inProcess<T>(
       }
     } catch (error) {
       // The configuration's own words say where the encryption key is looked for.
-      if (error instanceof Error && "code" in error && error.code === "NOT_CONFIGURED")
-        context.loadConfig("encryption");
-      throw error;
+      if (!(error instanceof Error && "code" in error && error.code === "NOT_CONFIGURED")) throw error;
+      throw keyError(context, error);
     }
   });
 }
@@ -126,6 +130,16 @@ export async function servedOrLocked<T>(
   } finally {
     giveToOwner(dataDir);
     lock.release();
+  }
+}
+
+/** Why there is no encryption key, as the configuration says it. */
+function keyError(context: Context, error: Error): unknown {
+  try {
+    void context.loadConfig("encryption").config.secrets.encryptionKey;
+    return error;
+  } catch (refusal) {
+    return refusal;
   }
 }
 

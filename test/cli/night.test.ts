@@ -231,6 +231,6 @@ test("on the machine itself the commands need no token: the operator names users
   await prism.stop();
   const stored = await run("send", "--project", "ops", "without a server");
   assert.equal(stored.status, 0, stored.stderr);
-  const away = await run("status");
+  const away = await runCli(["status"], { ...options, env: { ...options.env, PORT: "1" } });
   assert.equal(away.status, 4, "the status of a server that does not run is not that of a core in the command");
 });

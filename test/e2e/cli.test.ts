@@ -33,7 +33,7 @@ test("the executable's exit codes (contract 10.1), one plain message each", asyn
     { code: "refused", args: ["migrate"], env: { PRISM_INGEST_MAX_BATCH: "many" }, says: /must be a whole number/ },
     {
       code: "refused",
-      args: ["key", "rotate", "--encryption"],
+      args: ["backup", "never.tar"],
       env: { PRISM_ENCRYPTION_KEY: "0".repeat(64) },
       says: /not the one this database was made with/,
     },
