@@ -18,6 +18,14 @@ export function online<T>(
   return withServer(context, (server) => work(server, context), use);
 }
 
+/** {@link online} for routes of the operator: the command works on the data directory only. */
+export function asOperator<T>(
+  command: Command,
+  work: (server: ServerClient, context: Context) => Promise<T>,
+): Promise<T> {
+  return online(command, work, { localOnly: `${command.parent?.name()} ${command.name()}` });
+}
+
 export async function everyItem<T>(server: ServerClient, path: string, query = {}): Promise<T[]> {
   const items: T[] = [];
   for await (const item of server.list<T>(path, query)) items.push(item);

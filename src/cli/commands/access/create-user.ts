@@ -4,11 +4,11 @@ import { cleanText, codePointLength } from "../../../core/clean-text.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { contextOf } from "../../context.ts";
+import { asOperator } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
 import { printable } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
-import { withServer } from "../../with-server.ts";
 import { readNewPassword } from "./prompt.ts";
 
 /** Canonical role names, without duplicates. @throws CommandError 6 with the nearest role */
@@ -81,16 +81,12 @@ async function create(flags: Flags, command: Command): Promise<void> {
     throw new CommandError(EXIT.conflict, `--name is longer than ${MAX_NAME} characters`);
   const hasPassword = flags.password === true || flags.stdin === true;
   const password = hasPassword ? await readNewPassword(flags.stdin === true) : undefined;
-  const created = await withServer(
-    context,
-    async (api) => {
-      const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNames(api));
-      const named = name === "" ? {} : { name };
-      const names = { id, externalId, email, username, phone };
-      return api.post<CreatedUser>("/api/v1/operator/users", { ...names, status, roles, password, ...named });
-    },
-    { localOnly: "user create" },
-  );
+  const created = await asOperator(command, async (api) => {
+    const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNames(api));
+    const named = name === "" ? {} : { name };
+    const names = { id, externalId, email, username, phone };
+    return api.post<CreatedUser>("/api/v1/operator/users", { ...names, status, roles, password, ...named });
+  });
   const label = printable(created.username ?? created.email ?? created.externalId ?? created.id);
   context.out.result(created, () => userLine(created));
   if (!hasPassword) context.out.note(`A password for ${label}: prism user passwd ${label}`);

@@ -2,22 +2,15 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
 import { type Context, contextOf } from "../../context.ts";
+import { asOperator } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, futureFlag, listFlag } from "../../output/flag-values.ts";
-import { table } from "../../output/output.ts";
 import { requireFuture, requireLabel } from "../../output/text.ts";
 import type { ServerClient } from "../../server-client.ts";
-import { withServer } from "../../with-server.ts";
+import { credentialsTable, type ShownCredential } from "./token.ts";
 
-interface ShownKey {
-  readonly id: string;
+interface ShownKey extends ShownCredential {
   readonly project: string;
-  readonly name: string;
-  readonly prefix: string;
-  readonly state: string;
-  readonly expiresAt: string | null;
-  readonly lastUsedAt: string | null;
-  readonly scopes: readonly string[];
 }
 
 interface IssuedKey extends Pick<ShownKey, "id" | "name" | "prefix" | "scopes" | "expiresAt"> {
@@ -69,29 +62,18 @@ function addListKeys(key: Command): void {
     .option("--all", "those that were revoked or have expired, too")
     .addHelpText("after", "\nExamples:\n  $ prism key list\n  $ prism key list --project shop --all --json")
     .action(async (flags: ListKeysFlags, command: Command) => {
-      const context = contextOf(command);
+      const { out } = contextOf(command);
       const query = { project: flags.project, all: String(flags.all === true) };
-      const { keys } = await withServer(
-        context,
-        (api) => api.get<{ readonly keys: readonly ShownKey[] }>("/api/v1/operator/keys", query),
-        { localOnly: "key list" },
+      const { keys } = await asOperator(command, (api) =>
+        api.get<{ readonly keys: readonly ShownKey[] }>("/api/v1/operator/keys", query),
       );
-      context.out.result({ keys }, () =>
-        table(
-          ["ID", "PROJECT", "NAME", "PREFIX", "STATE", "EXPIRES", "LAST USED", "SCOPES"],
-          keys.map((each) => [
-            each.id,
-            each.project,
-            each.name,
-            each.prefix,
-            each.state,
-            each.expiresAt,
-            each.lastUsedAt,
-            each.scopes.join(","),
-          ]),
+      out.result({ keys }, () =>
+        credentialsTable(
+          "PROJECT",
+          keys.map((each) => ({ ...each, of: each.project, scopes: each.scopes.join(",") })),
         ),
       );
-      if (keys.length === 0) context.out.note("There are no such keys.");
+      if (keys.length === 0) out.note("There are no such keys.");
     });
 }
 
@@ -120,16 +102,12 @@ function addCreateKey(key: Command): void {
       requireFuture(flags.expires);
       const { scopes } = flags;
       const expiresAt = flags.expires === undefined ? undefined : toRfc3339(flags.expires);
-      const { project, issued } = await withServer(
-        context,
-        async (api) => {
-          const ref = encodeURIComponent(flags.project);
-          const project = await api.get<{ readonly id: string; readonly slug: string }>(`/api/v1/projects/${ref}`);
-          const path = `/api/v1/projects/${project.id}/keys`;
-          return { project, issued: await api.post<IssuedKey>(path, { name, scopes, expiresAt }) };
-        },
-        { localOnly: "key create" },
-      );
+      const { project, issued } = await asOperator(command, async (api) => {
+        const ref = encodeURIComponent(flags.project);
+        const project = await api.get<{ readonly id: string; readonly slug: string }>(`/api/v1/projects/${ref}`);
+        const path = `/api/v1/projects/${project.id}/keys`;
+        return { project, issued: await api.post<IssuedKey>(path, { name, scopes, expiresAt }) };
+      });
       showIssuedKey(context, issued, project.id);
       context.out.note(`Key ${issued.id} of project ${project.slug}. It is not shown again.`);
     });
@@ -149,11 +127,8 @@ function addRevokeKey(key: Command): void {
     .option("--project <project>", "refuse unless it is a key of this project")
     .addHelpText("after", "\nExample:\n  $ prism key revoke 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(async (id: string, flags: { readonly project?: string }, command: Command) => {
-      const context = contextOf(command);
-      await withServer(context, async (api) => api.delete(keyPath(await projectOfKey(api, id, flags.project), id)), {
-        localOnly: "key revoke",
-      });
-      context.out.result({ id, revoked: true }, () => `${id} is revoked`);
+      await asOperator(command, async (api) => api.delete(keyPath(await projectOfKey(api, id, flags.project), id)));
+      contextOf(command).out.result({ id, revoked: true }, () => `${id} is revoked`);
     });
 }
 
@@ -214,15 +189,11 @@ Examples:
         await rotateEncryption(context);
         return;
       }
-      const { projectId, issued } = await withServer(
-        context,
-        async (api) => {
-          const projectId = await projectOfKey(api, id, flags.project);
-          const path = `${keyPath(projectId, id)}/rotate`;
-          return { projectId, issued: await api.post<IssuedKey>(path, { graceMs: flags.grace }) };
-        },
-        { localOnly: "key rotate" },
-      );
+      const { projectId, issued } = await asOperator(command, async (api) => {
+        const projectId = await projectOfKey(api, id, flags.project);
+        const path = `${keyPath(projectId, id)}/rotate`;
+        return { projectId, issued: await api.post<IssuedKey>(path, { graceMs: flags.grace }) };
+      });
       showIssuedKey(context, issued, projectId);
       const end =
         flags.grace === 0

@@ -2,22 +2,36 @@ import type { Command } from "commander";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PERMISSIONS, TOKEN_SCOPES, type TokenScope } from "../../../core/permissions.ts";
 import { contextOf } from "../../context.ts";
+import { asOperator } from "../../on-server.ts";
 import { futureFlag, listFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";
 import { requireFuture, requireLabel } from "../../output/text.ts";
-import { withServer } from "../../with-server.ts";
 
 const PATH = "/api/v1/operator/tokens";
 
-interface ShownToken {
+/** A credential in a list: without its secret. */
+export interface ShownCredential {
   readonly id: string;
-  readonly user: string | null;
   readonly name: string;
   readonly prefix: string;
   readonly state: string;
   readonly expiresAt: string | null;
   readonly lastUsedAt: string | null;
   readonly scopes: readonly string[];
+}
+
+interface ShownToken extends ShownCredential {
+  readonly user: string | null;
+}
+
+type CredentialRow = Omit<ShownCredential, "scopes"> & { readonly of: string | null; readonly scopes: string };
+
+/** @param heading of the column with the owners */
+export function credentialsTable(heading: string, rows: readonly CredentialRow[]): string[] {
+  return table(
+    ["ID", heading, "NAME", "PREFIX", "STATE", "EXPIRES", "LAST USED", "SCOPES"],
+    rows.map((row) => [row.id, row.of, row.name, row.prefix, row.state, row.expiresAt, row.lastUsedAt, row.scopes]),
+  );
 }
 
 interface IssuedToken {
@@ -39,32 +53,23 @@ function addListTokens(token: Command): void {
     .option("--all", "those that were revoked or have expired, too")
     .addHelpText("after", "\nExamples:\n  $ prism token list\n  $ prism token list --user admin --all --json")
     .action(async (flags: ListTokensFlags, command: Command) => {
-      const context = contextOf(command);
-      const { tokens } = await withServer(
-        context,
-        (api) =>
-          api.get<{ readonly tokens: readonly ShownToken[] }>(PATH, {
-            user: flags.user,
-            all: String(flags.all === true),
-          }),
-        { localOnly: "token list" },
+      const { out } = contextOf(command);
+      const query = { user: flags.user, all: String(flags.all === true) };
+      const { tokens } = await asOperator(command, (api) =>
+        api.get<{ readonly tokens: readonly ShownToken[] }>(PATH, query),
       );
-      context.out.result({ tokens }, () =>
-        table(
-          ["ID", "USER", "NAME", "PREFIX", "STATE", "EXPIRES", "LAST USED", "SCOPES"],
-          tokens.map((each) => [
-            each.id,
-            each.user,
-            each.name,
-            each.prefix,
-            each.state,
-            each.expiresAt,
-            each.lastUsedAt,
-            PERMISSIONS.every((permission) => each.scopes.includes(permission)) ? "all" : each.scopes.join(","),
-          ]),
+      const isFull = (scopes: readonly string[]) => PERMISSIONS.every((permission) => scopes.includes(permission));
+      out.result({ tokens }, () =>
+        credentialsTable(
+          "USER",
+          tokens.map((each) => ({
+            ...each,
+            of: each.user,
+            scopes: isFull(each.scopes) ? "all" : each.scopes.join(","),
+          })),
         ),
       );
-      if (tokens.length === 0) context.out.note("There are no such tokens.");
+      if (tokens.length === 0) out.note("There are no such tokens.");
     });
 }
 
@@ -97,10 +102,8 @@ function addCreateToken(token: Command): void {
       requireFuture(flags.expires);
       const end = flags.expires === undefined ? undefined : toRfc3339(flags.expires);
       const { scopes } = flags;
-      const issued = await withServer(
-        context,
-        (api) => api.post<IssuedToken>(PATH, { user: flags.user, name, scopes, expiresAt: end }),
-        { localOnly: "token create" },
+      const issued = await asOperator(command, (api) =>
+        api.post<IssuedToken>(PATH, { user: flags.user, name, scopes, expiresAt: end }),
       );
       const { user } = issued;
       const expiresAt = end ?? null;
@@ -120,11 +123,8 @@ function addRevokeToken(token: Command): void {
     .argument("<id>", "the token's id, as token list shows it")
     .addHelpText("after", "\nExample:\n  $ prism token revoke 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(async (id: string, _flags: object, command: Command) => {
-      const context = contextOf(command);
-      await withServer(context, (api) => api.delete(`${PATH}/${encodeURIComponent(id)}`), {
-        localOnly: "token revoke",
-      });
-      context.out.result({ id, revoked: true }, () => `${id} is revoked`);
+      await asOperator(command, (api) => api.delete(`${PATH}/${encodeURIComponent(id)}`));
+      contextOf(command).out.result({ id, revoked: true }, () => `${id} is revoked`);
     });
 }
 

@@ -1,11 +1,11 @@
 import { type Command, Option } from "commander";
 import type { UserStatus } from "../../../store/schema.ts";
-import { type Context, contextOf } from "../../context.ts";
+import { contextOf } from "../../context.ts";
+import { asOperator } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
-import { withServer } from "../../with-server.ts";
 import { addCreateUser, knownRoles, roleNames, USER_STATUSES, userLine } from "./create-user.ts";
 import { addImportUsers } from "./import-users.ts";
 import { confirm, readNewPassword } from "./prompt.ts";
@@ -26,21 +26,16 @@ interface ShownUser {
  * @throws USER_NOT_FOUND, and errors of `change`
  */
 async function changeUser(
-  context: Context,
-  command: string,
+  command: Command,
   ref: string,
   change: (user: ShownUser, api: ServerClient) => Promise<unknown>,
 ): Promise<void> {
-  const user = await withServer(
-    context,
-    async (api) => {
-      const found = await userByRef(api, ref);
-      await change(found, api);
-      return userByRef(api, found.id);
-    },
-    { localOnly: command },
-  );
-  context.out.result(user, () => userLine(user));
+  const user = await asOperator(command, async (api) => {
+    const found = await userByRef(api, ref);
+    await change(found, api);
+    return userByRef(api, found.id);
+  });
+  contextOf(command).out.result(user, () => userLine(user));
 }
 
 function userByRef(api: ServerClient, ref: string): Promise<ShownUser> {
@@ -68,24 +63,20 @@ function addListUsers(user: Command): void {
     .addOption(new Option("--status <status>", "only those in this state").choices(USER_STATUSES))
     .addHelpText("after", "\nExamples:\n  $ prism user list\n  $ prism user list --role Admin --json")
     .action(async (flags: ListUsersFlags, command: Command) => {
-      const context = contextOf(command);
+      const { out } = contextOf(command);
       const { email, username, role, status } = flags;
-      const { users } = await withServer(
-        context,
-        async (api) => {
-          if (role !== undefined) knownRoles([role], await roleNames(api));
-          const query = { email, username, role, status };
-          return api.get<{ readonly users: readonly ShownUser[] }>("/api/v1/operator/users", query);
-        },
-        { localOnly: "user list" },
-      );
-      context.out.result({ users }, () =>
+      const { users } = await asOperator(command, async (api) => {
+        if (role !== undefined) knownRoles([role], await roleNames(api));
+        const query = { email, username, role, status };
+        return api.get<{ readonly users: readonly ShownUser[] }>("/api/v1/operator/users", query);
+      });
+      out.result({ users }, () =>
         table(
           ["ID", "USERNAME", "EMAIL", "NAME", "STATUS", "ROLES"],
           users.map((each) => [each.id, each.username, each.email, each.name, each.status, each.roles.join(", ")]),
         ),
       );
-      if (users.length === 0) context.out.note("There are no such users.");
+      if (users.length === 0) out.note("There are no such users.");
     });
 }
 
@@ -106,7 +97,7 @@ function addApproveUser(user: Command): void {
       "\nExamples:\n  $ prism user approve ann@example.org\n  $ prism user approve ann --role Operator --role RuleManager",
     )
     .action(async (ref: string, flags: ApproveUserFlags, command: Command) => {
-      await changeUser(contextOf(command), "user approve", ref, async (user, api) => {
+      await changeUser(command, ref, async (user, api) => {
         const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNames(api));
         await api.post(userPath(user, "/approve"), { roles });
       });
@@ -124,9 +115,7 @@ function addOpenAndCloseUser(user: Command): void {
       .argument("<user>", "id, external id, username or mail address")
       .addHelpText("after", `\nExample:\n  $ prism user ${action} ann@example.org`)
       .action(async (ref: string, _flags: object, command: Command) => {
-        await changeUser(contextOf(command), `user ${action}`, ref, (user, api) =>
-          api.change("PATCH", userPath(user), { status }),
-        );
+        await changeUser(command, ref, (user, api) => api.change("PATCH", userPath(user), { status }));
       });
 }
 
@@ -152,7 +141,7 @@ function addSetUserRoles(user: Command): void {
       const { role, add = [], remove = [] } = flags;
       const isChange = add.length + remove.length > 0;
       if (isChange === (role !== undefined)) throw new CommandError(EXIT.usage, "give --role, or --add and --remove");
-      await changeUser(contextOf(command), "user role", ref, async (user, api) => {
+      await changeUser(command, ref, async (user, api) => {
         const known = await roleNames(api);
         const lost = knownRoles(remove, known);
         const base = role === undefined ? user.roles : [];
@@ -177,11 +166,8 @@ function addSetUserPassword(user: Command): void {
       "\nExamples:\n  $ prism user passwd admin\n  $ openssl rand -base64 18 | tee /dev/tty | prism user passwd admin --stdin",
     )
     .action(async (ref: string, flags: SetUserPasswordFlags, command: Command) => {
-      const context = contextOf(command);
       const password = await readNewPassword(flags.stdin === true);
-      await changeUser(context, "user passwd", ref, ({ id }, api) =>
-        api.post(`/api/v1/operator/users/${id}/password`, { password }),
-      );
+      await changeUser(command, ref, ({ id }, api) => api.post(`/api/v1/operator/users/${id}/password`, { password }));
     });
 }
 
@@ -192,13 +178,10 @@ function addUnlockUsers(user: Command): void {
     .argument("[user]", "the user to name in the audit trail: id, external id, username or mail address")
     .addHelpText("after", "\nExamples:\n  $ prism user unlock\n  $ prism user unlock ann@example.org")
     .action(async (ref: string | undefined, _flags: object, command: Command) => {
-      const context = contextOf(command);
-      const { id } = await withServer(
-        context,
-        (api) => api.post<{ readonly id: string | null }>("/api/v1/operator/unlock", { user: ref }),
-        { localOnly: "user unlock" },
+      const { id } = await asOperator(command, (api) =>
+        api.post<{ readonly id: string | null }>("/api/v1/operator/unlock", { user: ref }),
       );
-      context.out.result({ id, unlocked: true }, () => "failed logins are forgotten");
+      contextOf(command).out.result({ id, unlocked: true }, () => "failed logins are forgotten");
     });
 }
 
@@ -214,21 +197,16 @@ function addDeleteUser(user: Command): void {
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism user delete ann@example.org --yes")
     .action(async (ref: string, flags: DeleteUserFlags, command: Command) => {
-      const context = contextOf(command);
       if (flags.yes !== true && !(await confirm(`Delete the account ${printable(ref)}?`)))
         throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
-      const user = await withServer(
-        context,
-        async (api) => {
-          const found = await userByRef(api, ref);
-          await api.delete(userPath(found));
-          return found;
-        },
-        { localOnly: "user delete" },
-      );
+      const user = await asOperator(command, async (api) => {
+        const found = await userByRef(api, ref);
+        await api.delete(userPath(found));
+        return found;
+      });
       const { id } = user;
       const label = user.username ?? user.email ?? user.externalId ?? id;
-      context.out.result({ id, deleted: true }, () => `${id}  ${printable(label)}  deleted`);
+      contextOf(command).out.result({ id, deleted: true }, () => `${id}  ${printable(label)}  deleted`);
     });
 }
 
