@@ -283,3 +283,14 @@ test("root gives no file of the system to the owner of a data directory that has
   await runJson(["user", "create", "--username", "ann"], { cwd });
   assert.equal(statSync(join(cwd, "of-the-system")).uid, 0);
 });
+
+test("many commands at once without a server take turns, as long as that takes", async (t) => {
+  const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
+  const names = Array.from({ length: 16 }, (_, at) => `user${at}`);
+  const ends = await Promise.all(names.map((name) => runCli(["user", "create", "--username", name], { cwd })));
+  assert.deepEqual(
+    ends.filter(({ status }) => status !== 0).map(({ stderr }) => stderr),
+    [],
+  );
+});

@@ -58,6 +58,11 @@ export class DataDirLock {
     return { what: `the database ${places.databaseFile}`, pid: holderOf(ofDatabase) };
   }
 
+  /** The process that holds the data directory, where the kernel shows it. Opens no file. */
+  static holderOf(places: LockedPlaces): number | undefined {
+    return holderOf(lockFilesOf(places)[0]);
+  }
+
   static isHeld(places: LockedPlaces): boolean {
     return DataDirLock.heldPlace(places) !== undefined;
   }
