@@ -82,7 +82,7 @@ export function makeCurrent(
   const progress = out.progress("migrating");
   const applied = migrateFile(config.databaseFile, isNew ? undefined : (name) => progress.show(name));
   progress.end();
-  if (isNew) out.note(`made a new database in ${config.dataDir} (${sourceOf("dataDir", loaded)})`);
+  if (isNew) out.note(`created a new database in ${config.dataDir} (${sourceOf("dataDir", loaded)})`);
   return applied;
 }
 
@@ -103,7 +103,7 @@ export function missingDatabase(loaded: LoadedConfig): string {
   const { dataDir, databaseFile } = loaded.config;
   const what = `there is no database at ${databaseFile} (data directory ${dataDir}, ${sourceOf("dataDir", loaded)})`;
   const advice = "name another directory with --data-dir or PRISM_DATA_DIR, name a server with --url and a token,";
-  return `${what}; ${advice} or make a database there: prism serve`;
+  return `${what}; ${advice} or create a database there: prism serve`;
 }
 
 /** @throws CommandError 4 without a database, 3 for one with pending migrations; SchemaRefused */
@@ -152,7 +152,8 @@ export function lostDatabase({ dataDir, databaseFile }: Pick<Config, "dataDir" |
   const signs = [join(dataDir, "audit.head"), beatFileOf(dataDir)].filter((file) => existsSync(file));
   if (existsSync(backups) && archivesIn(backups).length > 0) signs.push(backups);
   if (signs.length === 0) return null;
-  return `there is no database at ${databaseFile}, but ${signs.join(" and ")} ${signs.length === 1 ? "is" : "are"} of one`;
+  const show = signs.length === 1 ? "shows" : "show";
+  return `there is no database at ${databaseFile}, but ${signs.join(" and ")} ${show} that there was one`;
 }
 
 /** For commands that create a missing database. @throws CommandError 3 for a lost one */
@@ -161,6 +162,6 @@ export function requireNotLost(places: Pick<Config, "dataDir" | "databaseFile">)
   if (lost !== null)
     throw new CommandError(
       EXIT.refused,
-      `${lost}; bring it back (prism restore <archive>), or begin with an empty one: prism serve --new-database`,
+      `${lost}; restore it (prism restore <archive>), or start with an empty one: prism serve --new-database`,
     );
 }

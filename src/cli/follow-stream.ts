@@ -49,7 +49,7 @@ export async function followStream(options: FollowOptions): Promise<void> {
     token,
     // There is no other token.
     getToken(reason) {
-      if (reason === "expiring" && saysEnd) onNote("the token ends soon");
+      if (reason === "expiring" && saysEnd) onNote("the token expires soon");
       saysEnd = false;
       return null;
     },
@@ -104,7 +104,7 @@ function reportConnection(
   // One offset is meaningless for several streams.
   const from = (): string => (position.offset === null || streams.length > 1 ? "" : ` from offset ${position.offset}`);
   client.on("subscribed", ({ offset }) => {
-    if (wasConnected && isNew) onNote(`connected again${from()}`);
+    if (wasConnected && isNew) onNote(`reconnected${from()}`);
     position.offset ??= offset;
     wasConnected = true;
     isNew = false;
@@ -114,7 +114,7 @@ function reportConnection(
     if (state.state !== "waiting") return;
     isNew = true;
     const { error, delayMs } = state;
-    if (wasConnected) onNote(`${wordsOf(error)}; trying again in ${delayMs} ms${from()}`);
+    if (wasConnected) onNote(`${wordsOf(error)}; retrying in ${delayMs} ms${from()}`);
     else fail(finalFailure(error, server));
   });
   client.on("error", ({ error, stream }) => {
@@ -141,8 +141,8 @@ function webSocketOf({ live: { connect } }: ServerClient): WebSocketConstructor 
 
 function gapText({ from, to }: { readonly from: number; readonly to: number }): string {
   return to < from
-    ? `gap: this server has no offset ${from}, its data is other data; everything that it keeps follows`
-    : `gap: entries after ${from} up to ${to} are gone`;
+    ? `gap: this server has other data, without offset ${from}; all entries that it keeps follow`
+    : `gap: entries after ${from} up to ${to} are no longer stored`;
 }
 
 /** The error of a final close, after which reconnecting is pointless. */
@@ -161,10 +161,10 @@ const FINAL_CLOSE_CODES: Readonly<Record<number, number>> = { 4400: 400, 4401: 4
 const CLOSE_WORDS: Readonly<Record<number, string>> = {
   1006: "the connection was cut",
   1012: "the server restarts",
-  4008: "the server found this reader too slow",
-  4401: "the token has ended",
-  4403: "the right to follow this stream has ended",
-  4404: "the stream is gone",
+  4008: "this client read too slowly",
+  4401: "the token has expired or was revoked",
+  4403: "the permission for this stream was withdrawn",
+  4404: "the stream no longer exists",
 };
 
 function wordsOf({ status = 0, message }: PrismError): string {

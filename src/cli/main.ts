@@ -62,18 +62,18 @@ export async function main(argv: readonly string[]): Promise<void> {
 export function buildProgram(): Command {
   const program = new Command("prism")
     .description("Self-hosted alerting, notification and scheduling: one executable on SQLite")
-    .version(VERSION, "-v, --version", "the version")
+    .version(VERSION, "-v, --version", "print the version")
     .option("--config <file>", "configuration file (default: ./prism.config.json, then /etc/prism/prism.config.json)")
-    .option("--data-dir <dir>", "directory of the database")
-    .option("--url <base>", "a running server, for commands that talk to one (or PRISM_URL)")
+    .option("--data-dir <dir>", "data directory, with the database and control socket (or PRISM_DATA_DIR)")
+    .option("--url <base>", "URL of a server (default: PRISM_URL, then the server of the data directory)")
     .option(
       "--token <token>",
-      "token or API key for that server; no process list shows PRISM_TOKEN, or the file of PRISM_TOKEN_FILE",
+      "service token or API key for that server; PRISM_TOKEN and PRISM_TOKEN_FILE keep it out of process lists",
     )
-    .option("--json", "one JSON document on stdout, or NDJSON for streams")
-    .option("--quiet", "no messages on stderr but errors")
-    .option("--no-color", "no colours")
-    .option("--log-level <level>", "error, warn, info or debug")
+    .option("--json", "print one JSON document on stdout, or NDJSON for streams")
+    .option("--quiet", "print nothing on stderr except errors")
+    .option("--no-color", "do not colour the output (or NO_COLOR)")
+    .option("--log-level <level>", "lowest level to log: error, warn, info or debug")
     // The settings that commands inherit must stand before the commands are added.
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
@@ -92,7 +92,7 @@ export function buildProgram(): Command {
 Exit codes: 0 done, 1 failure, 2 usage, 3 configuration or schema refused, 4 server or database not reachable,
 5 not authorised, 6 not found, 7 conflict or invalid input, 8 check failed, 130 interrupted.
 
-DEBUG=prism:* shows on stderr what a command does; DEBUG=prism:cli only what this command line does itself.
+DEBUG=prism:* logs what a command does to stderr; DEBUG=prism:cli logs the steps of the command line only.
 
 Examples:
   $ prism serve

@@ -75,7 +75,7 @@ export function pick<T extends { readonly id: string }>(
 function ambiguous(ref: string, one: string, lines: readonly string[]): CommandError {
   const shown = lines.slice(0, SHOWN_CANDIDATES).map((line) => `  ${printable(line)}`);
   const more = lines.length > shown.length ? [`  and ${lines.length - shown.length} more`] : [];
-  const head = `${printable(ref)} means ${lines.length} ${one}s; give the id of one:`;
+  const head = `${printable(ref)} matches ${lines.length} ${one}s; give the id of one:`;
   return new CommandError(EXIT.conflict, [head, ...shown, ...more].join("\n"));
 }
 
@@ -104,7 +104,7 @@ export async function deleteAfterQuestion<T>(
     });
   const found = await online(command, find);
   if (!(await confirm(question(found))))
-    throw new CommandError(EXIT.usage, "nothing was deleted; --yes answers the question");
+    throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
   await online(command, (server) => remove(server, found));
   return found;
 }

@@ -117,9 +117,13 @@ export class ServerClient {
     try {
       yield* body.pipeThrough(new TextDecoderStream());
     } catch (error) {
-      throw new CommandError(EXIT.unreachable, `${this.base} broke off in the middle: ${reasonOf(error)}`, {
-        cause: error,
-      });
+      throw new CommandError(
+        EXIT.unreachable,
+        `${this.base} stopped in the middle of the response: ${reasonOf(error)}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 
@@ -179,7 +183,10 @@ export async function serverOf({ flags, out, loadConfig }: Context, useDevToken 
   const token = tokenOf({ flags }) ?? (asksForToken ? await devToken(base) : undefined);
   // Checked here: errors of an invalid header quote its content.
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
-    throw new CommandError(EXIT.usage, "the token is empty or holds characters that no token has");
+    throw new CommandError(
+      EXIT.usage,
+      "the token is empty or has characters that no token has; check --token or PRISM_TOKEN",
+    );
   return new ServerClient({ base: base.replace(/\/+$/, ""), token }, out);
 }
 
@@ -216,7 +223,11 @@ export function refusalOf(error: PrismError, { base, token }: Pick<ServerClient,
   const { code, status, requestId, details, retryAfterMs } = error;
   if (code === "CONNECTION_FAILED") return unreachable(base, error.cause);
   if (status === undefined || code === "BAD_REPLY")
-    return new CommandError(EXIT.unreachable, `${base} answered ${status}, and not as Prism does`, { cause: error });
+    return new CommandError(
+      EXIT.unreachable,
+      `${base} answered ${status}, but not like a Prism server; check the URL`,
+      { cause: error },
+    );
   const text = error.message + hintOf(status, code, requestId, base, token);
   return new ServerRefused(status, code, text, details as readonly ErrorDetail[], retryAfterMs);
 }
@@ -230,9 +241,12 @@ function hintOf(
   token: string | undefined,
 ): string {
   if (status === 401 && token === undefined)
-    return `; give --token or PRISM_TOKEN (from prism token create --user <name> --name cli; in development: curl -s ${base}/dev/token)`;
-  if (code === "INTERNAL") return `; the server's log has more under the request id ${requestId}`;
-  return code === "NOT_FOUND" ? `; is ${base} the address of a server of this version?` : "";
+    return (
+      "; give --token or PRISM_TOKEN " +
+      `(from prism token create --user <name> --name cli; in development: curl -s ${base}/dev/token)`
+    );
+  if (code === "INTERNAL") return `; see the log of the server for the request id ${requestId}`;
+  return code === "NOT_FOUND" ? `; is ${base} the URL of a Prism server of this version?` : "";
 }
 
 export function unreachable(base: string, error: unknown): CommandError {

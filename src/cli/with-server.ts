@@ -55,7 +55,8 @@ export async function withServer<T>(
   if (state === "denied" && !hasToken)
     throw new CommandError(
       EXIT.unreachable,
-      `the server of ${dataDir} is another user's: run ${sudoAs(dataDir, socket)}${localOnly === undefined ? ", or give a token (--token, PRISM_TOKEN)" : ""}`,
+      `the server of ${dataDir} belongs to another user: run ${sudoAs(dataDir, socket)}` +
+        (localOnly === undefined ? ", or give a token (--token, PRISM_TOKEN)" : ""),
     );
   if (state === "denied" || mustRun) return work(await serverOf(context));
   if (localOnly === undefined && !existsSync(loaded.config.databaseFile) && (hasToken || namesPort(loaded))) {

@@ -256,7 +256,10 @@ test("after a restore one command resumes all queues, and queues of workers that
   const after = await runJson<{ queues: { paused: boolean }[] }>(["queue", "status"], { cwd, env });
   assert.ok(after.queues.every((queue) => !queue.paused));
   assert.equal((await runCli(args, { cwd, env })).stdout, "no queue is paused\n");
-  assert.match((await runCli(["queue", "resume"], { cwd, env })).stderr, /^prism: give --queue <name>, or --all\n$/);
+  assert.match(
+    (await runCli(["queue", "resume"], { cwd, env })).stderr,
+    /^prism: give either --queue <name> or --all\n$/,
+  );
 });
 
 test("S4-18: restore --check looks and changes nothing; restore brings the data back and keeps what was there", async (t) => {

@@ -100,7 +100,7 @@ test("--fix removes what a killed command has left, once no other process uses i
   const found = await look(cwd);
   assert.match(
     found.said("leftovers"),
-    /^WARN .*\.restore-1\.partial, .*\.a\.tar\.2\.partial: of a command that was killed$/,
+    /^WARN .*\.restore-1\.partial, .*\.a\.tar\.2\.partial: left by a command that was killed$/,
   );
   assert.match((await look(cwd, "--fix")).said("leftovers"), /^PASS removed/);
   assert.deepEqual(

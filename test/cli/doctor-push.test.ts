@@ -38,8 +38,8 @@ test("S2-85: doctor reads the keys for push, and says nothing where there are no
   const [none, fine, broken] = await Promise.all([pushChecks(t, {}), pushChecks(t, good), pushChecks(t, bad)]);
   assert.deepEqual(none, {});
   assert.deepEqual(fine, {
-    fcm: `PASS ${google} holds a key; --deep shows it to the provider`,
-    apns: `PASS ${apple} holds a key; --deep shows it to the provider`,
+    fcm: `PASS ${google} holds a key; --deep checks it with the provider`,
+    apns: `PASS ${apple} holds a key; --deep checks it with the provider`,
   });
   assert.match(broken["fcm"] ?? "", /^FAIL fcm\.credentials \(\/nowhere\.json\) cannot be read: ENOENT/);
   assert.match(broken["apns"] ?? "", /^FAIL apns\.keyFile \(.*\) is not an Apple key/);
@@ -60,8 +60,8 @@ test("doctor --deep checks the keys at the providers, and notifies no device", a
     NODE_EXTRA_CA_CERTS: ca,
   };
   assert.deepEqual(await pushChecks(t, env, "--deep"), {
-    fcm: "PASS the provider takes our key",
-    apns: "PASS the provider takes our key",
+    fcm: "PASS the provider accepts the key",
+    apns: "PASS the provider accepts the key",
   });
   assert.deepEqual(
     fcm.requests.map(({ isTrial }) => isTrial),

@@ -54,7 +54,7 @@ test("doctor reports dead jobs, paused queues and overdue jobs per queue, with a
   assert.deepEqual(await queuesOf(dir), [
     dead,
     paused,
-    `${late}; the server does not keep up, or nobody serves the queue`,
+    `${late}; the server does not keep up, or no worker serves the queue`,
   ]);
   await prism.stop();
   assert.deepEqual(await queuesOf(dir), [dead, paused, `${late}; they run when a server starts`]);

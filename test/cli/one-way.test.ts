@@ -211,7 +211,7 @@ test("another user gets no further than an error that names the owner", async (t
   chmodSync(join(cwd, "data"), 0o755);
   const refused = runAsNobody(cwd, ["user", "list"]);
   assert.equal(refused.status, 4, refused.stderr);
-  assert.match(refused.stderr, /the server of \S+ is another user's: run sudo -u root \S*prism/);
+  assert.match(refused.stderr, /the server of \S+ belongs to another user: run sudo -u root \S*prism/);
   const [, url = ""] = /Prism is ready: (\S+?)\/?\s/.exec(server.stderr) ?? [];
   const { token } = await runJson<{ token: string }>(["token", "create", "--user", "dev"], { cwd });
   const byToken = runAsNobody(cwd, ["rules", "list", "--json"], { PRISM_TOKEN: token, PORT: new URL(url).port });
@@ -247,7 +247,7 @@ test("a program that owns the socket of another user's directory is not trusted"
   chmodSync(join(data, "prism.sock"), 0o777);
   writeFileSync(join(data, "prism.db"), "");
   const { status, stderr } = runAsNobody(cwd, ["user", "passwd", "ann", "--stdin"], {}, "a secret password");
-  assert.deepEqual([status, /is another user's/.test(stderr), isAsked], [4, true, false], stderr);
+  assert.deepEqual([status, /belongs to another user/.test(stderr), isAsked], [4, true, false], stderr);
 });
 
 test("root trusts a socket of the data directory's owner, not one of another user who may write there", async (t) => {
@@ -267,7 +267,7 @@ test("root trusts a socket of the data directory's owner, not one of another use
   chownSync(socket, NOBODY - 1, NOBODY);
   const refused = await runCli(["send", "a secret text"], { cwd });
   assert.deepEqual([refused.status, asked], [4, 0], refused.stderr);
-  assert.match(refused.stderr, /is another user's: run sudo -u nobody /);
+  assert.match(refused.stderr, /belongs to another user: run sudo -u nobody /);
   chownSync(socket, NOBODY, NOBODY);
   await runCli(["send", "a text"], { cwd });
   assert.notEqual(asked, 0);

@@ -127,7 +127,7 @@ test("send", async (t) => {
     "what is refused stores nothing",
     [
       { name: "nothing to send", args: [], status: 2, says: /give a text, --title, --data or --type/ },
-      { name: "a priority of an event", args: ["x", "--priority", "1"], status: 2, says: /--priority belongs to --to/ },
+      { name: "a priority of an event", args: ["x", "--priority", "1"], status: 2, says: /--priority needs --to/ },
       {
         name: "a type of a notification",
         args: ["x", "--to", "ann", "--type", "t"],

@@ -33,7 +33,7 @@ test("serve says where to look and how to begin, migrates at the first start, an
     await server.until(/"needRestart":\["shutdownMs"\]/);
     writeFileSync(join(cwd, "prism.config.json"), JSON.stringify({ prot: 1 }));
     server.signal("SIGHUP");
-    await server.until(/prot is not a setting; did you mean port\?.*the configuration was not reloaded/);
+    await server.until(/prot is not a setting; did you mean port\?.*reloading the configuration failed/);
     assert.equal((await fetch(`${base}/health`)).status, 200);
   });
 

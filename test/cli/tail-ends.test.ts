@@ -24,14 +24,14 @@ test("tail ends, and says why, when coming back would be of no use", async (t) =
     const tail = await follow(token, "default");
     await runJson(["token", "revoke", id, ...dir], { cwd });
     assert.equal(await tail.ended(), 5);
-    assert.match(tail.stderr, /the token has ended/);
+    assert.match(tail.stderr, /the token has expired or was revoked/);
   });
 
   await t.test("a deleted project: 6", async () => {
     const tail = await follow(prism.adminToken, "shop");
     assert.equal((await prism.delete(`/api/v1/projects/${shop.id}`)).status, 204);
     assert.equal(await tail.ended(), 6);
-    assert.match(tail.stderr, /the stream is gone/);
+    assert.match(tail.stderr, /the stream no longer exists/);
   });
 });
 

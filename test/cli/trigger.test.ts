@@ -38,7 +38,7 @@ test("trigger", async (t) => {
     const { status, stdout, stderr } = await runCli(args, { cwd, env });
     assert.equal(status, 0);
     assert.match(stdout, /^[0-9a-f-]{36} {2}runs at 20\d\d-\S+Z\n$/);
-    assert.match(stderr, /^It stores the event report\.due in project default, and the rules decide on it\.\n/);
+    assert.match(stderr, /^It stores the event report\.due in project default, and rules are evaluated on it\.\n/);
     const stored = await eventually("the event", async () => {
       const { body } = await prism.get<{ data: { id: string; payload: unknown }[] }>("/api/v1/events?type=report.due");
       return body.data[0];
@@ -54,7 +54,7 @@ test("trigger", async (t) => {
     const args = ["trigger", "later", "--event", "report.due", "--no-persist", "--delay", "1h"];
     const { stdout, stderr } = await runCli(args, { cwd, env });
     const id = stdout.slice(0, 36);
-    assert.match(stderr, /No rule sees it: that needs --persist\.\nTo cancel it: prism timers cancel /);
+    assert.match(stderr, /No rule is evaluated on it: that needs --persist\.\nTo cancel it: prism timers cancel /);
     const { body } = await prism.get<{ data: { jobId: string; action: { persist: boolean } }[] }>("/api/v1/timers");
     assert.equal(body.data.find(({ jobId }) => jobId === id)?.action.persist, false);
     const command = stderr.trim().split("prism ").at(-1)?.split(" ") ?? [];
@@ -116,21 +116,21 @@ test("trigger", async (t) => {
       name: "a payload for a notification",
       args: [...notify, "--payload", "{}"],
       status: 2,
-      says: /--payload belongs to --event and --channel/,
+      says: /--payload needs --event or --channel/,
     },
     { name: "two times", args: [...notify, "--delay", "1s", "--at", "1h"], status: 2, says: /--delay, --at or --cron/ },
     {
       name: "a zone without a pattern",
       args: [...notify, "--timezone", "Europe/Berlin"],
       status: 2,
-      says: /--timezone belongs to --cron/,
+      says: /--timezone needs --cron/,
     },
     { name: "an invalid time", args: [...notify, "--at", "tomorrow"], status: 2, says: /Use a time such as/ },
     {
       name: "a message that is stored as an event",
       args: ["trigger", "x", "--channel", "c", "--persist"],
       status: 2,
-      says: /--persist belongs to --event/,
+      says: /--persist needs --event/,
     },
     { name: "an invalid pattern", args: [...notify, "--cron", "every day"], status: 7, says: /INVALID_CRON/ },
     {
@@ -168,7 +168,7 @@ test("trigger", async (t) => {
       name: "a token that cannot be sent, which is not repeated",
       args: [...notify, "--token", "prt_a\nb"],
       status: 2,
-      says: /^prism: the token is empty or holds characters that no token has\n$/,
+      says: /^prism: the token is empty or has characters that are not valid in a token; check --token or PRISM_TOKEN\n$/,
     },
     { name: "a wrong token", args: [...notify, "--token", "nonsense"], status: 5, says: /TOKEN_INVALID/ },
     {

@@ -38,7 +38,7 @@ test("a password is asked for twice, and nothing of it is shown", async (t) => {
     await t.test(c.name, async () => {
       const { input, output, answer } = ask(...c.typed);
       assert.equal(await answer, c.is);
-      assert.equal(String(output.read()), "New password: \nThe same again: \n");
+      assert.equal(String(output.read()), "New password: \nRepeat it: \n");
       assert.deepEqual(input.modes, [true, false], "the terminal is left as it was");
       assert.equal(input.listenerCount("data"), 0);
     });
@@ -72,7 +72,7 @@ test("a new passphrase of an archive's keys is asked for twice and must be long,
   };
   const made = read(true, "correct horse battery\rcorrect horse battery\r");
   assert.equal(await made.answer, "correct horse battery");
-  assert.equal(String(made.output.read()), "New passphrase: \nThe same again: \n");
+  assert.equal(String(made.output.read()), "New passphrase: \nRepeat it: \n");
   const known = read(false, "short\r");
   assert.equal(await known.answer, "short");
   assert.equal(String(known.output.read()), "Passphrase of the archive's keys: \n");

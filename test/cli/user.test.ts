@@ -104,7 +104,7 @@ test("S2-97: accounts are administered without a server: approve, disable, enabl
     { args: ["delete", "bob", "--yes"], status: 6, says: /There is no user bob/ },
     { args: ["role", "ann"], status: 2, says: /give --role, or --add and --remove/ },
     { args: ["role", "ann", "--role", "User", "--add", "Viewer"], status: 2, says: /give --role, or/ },
-    { args: ["passwd", "ann"], status: 2, says: /no terminal to ask for the password; give it by --stdin/ },
+    { args: ["passwd", "ann"], status: 2, says: /no terminal to ask for the password; give it with --stdin/ },
     { args: ["passwd", "ann", "secret words"], status: 2, says: /too many arguments/ },
     { args: ["passwd", "ann", "--stdin"], input: "short", status: 7, says: /WEAK_PASSWORD/ },
     { args: ["passwd", "ann", "--stdin"], input: "\n", status: 7, says: /the password is empty/ },

@@ -337,7 +337,7 @@ class FullRun {
     };
     writeFileSync(join(this.#dir, "prism.config.json"), JSON.stringify({ ...config, prot: 1 }));
     this.#cli.signal("SIGHUP");
-    await this.#cli.until(/the configuration was not reloaded/);
+    await this.#cli.until(/reloading the configuration failed/);
   }
 }
 

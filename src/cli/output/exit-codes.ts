@@ -90,7 +90,7 @@ export function describeFailure(error: unknown): Failure | undefined {
     return failure(
       EXIT.unreachable,
       "DATABASE_UNAVAILABLE",
-      `the database cannot be used: ${error.message}; prism doctor looks closer`,
+      `the database cannot be used: ${error.message}; run prism doctor`,
     );
   return undefined;
 }
@@ -129,10 +129,12 @@ const EXIT_OF_ARCHIVE: Readonly<Record<ArchiveProblem, number>> = {
 };
 
 const DISK_FULL =
-  "the disk of the database is full, or maxDbBytes is reached: make room (its log needs some, too) and start again; nothing that was stored is lost";
+  "the disk of the database is full, or maxDbBytes is reached: free some space (the write-ahead log needs some, too) " +
+  "and start again; no stored data is lost";
 
 const OTHER_KEY =
-  "the encryption key is not the one this database was made with; set PRISM_ENCRYPTION_KEY, or bring back secrets.json of its data directory";
+  "the encryption key is not the one this database was made with; set PRISM_ENCRYPTION_KEY, " +
+  "or restore secrets.json of its data directory";
 
 /** HTTP 401 and 403 → 5, 404 and RECIPIENT_NOT_FOUND → 6, other 4xx → 7, 5xx → 4. */
 export function exitCodeOf(status: number, code: string): number {
@@ -164,6 +166,6 @@ export function importRefusal(
   const failure = describeFailure(error);
   if (!failure || placed.length === 0) return error;
   const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
-  const head = `nothing was imported, for this is not valid${code}:`;
+  const head = `nothing was imported, because this is not valid${code}:`;
   return new CommandError(failure.exitCode, [head, ...placed.flatMap(linesOf)].join("\n"), { cause: error });
 }

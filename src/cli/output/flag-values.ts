@@ -83,8 +83,8 @@ export function collectFlag(text: string, before: readonly string[] | undefined)
 export function addHelp(program: Command): void {
   program
     .command("help")
-    .description("what a command does and takes")
-    .argument("[command...]", "whose; all commands, if none is named")
+    .description("show what a command does and its options")
+    .argument("[command...]", "command to show (default: the list of commands)")
     .addHelpText("after", "\nExamples:\n  $ prism help\n  $ prism help key rotate")
     .action((names: readonly string[]) => find(program, names).outputHelp());
 }

@@ -172,7 +172,8 @@ function prettyLog(out: Output): { write(line: string): void } {
   return {
     write(line) {
       const { time, level, ns, msg, err, ...fields } = JSON.parse(line) as LogLine;
-      const head = `${out.dim(time.slice(11, 23))} ${(paint[level] ?? String)(level.padEnd(5))} ${ns.replace(/^prism:/, "")}`;
+      const colour = paint[level] ?? String;
+      const head = `${out.dim(time.slice(11, 23))} ${colour(level.padEnd(5))} ${ns.replace(/^prism:/, "")}`;
       const rest = Object.entries(fields).map(([name, value]) => `${name}=${shown(value)}`);
       process.stdout.write(`${[head, printable(msg), out.dim(rest.join(" "))].join("  ").trimEnd()}\n`);
       if (err?.stack) process.stdout.write(`${err.stack}\n`);

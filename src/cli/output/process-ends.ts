@@ -76,7 +76,7 @@ function usageFailure({ exitCode, code, message }: CommanderError): Failure | nu
 
 function unexpected(error: unknown): Failure {
   const [line = ""] = (error instanceof Error ? error.message || error.name : String(error)).split("\n");
-  const message = `unexpected: ${line}; DEBUG=prism:cli shows where it is from`;
+  const message = `unexpected error: ${line}; DEBUG=prism:cli logs its stack`;
   return { exitCode: EXIT.failure, code: "UNEXPECTED", message, summary: message, details: [] };
 }
 

@@ -53,16 +53,18 @@ export function addCreateUser(user: Command): void {
     .option("--email <address>", "mail address")
     .option("--username <name>", "3 to 64 of a-z, 0-9, dot, dash, underscore")
     .option("--phone <number>", "phone number with country code, such as +4930123456")
-    .option("--external-id <id>", "what another program calls the user")
+    .option("--external-id <id>", "id of the user in another program")
     .option("--id <uuid>", "id of the account (default: a new one)")
-    .option("--name <name>", "how the person is called")
-    .option("--role <name>", "a role to hold; may be given several times (default: User)", collectFlag)
+    .option("--name <name>", "display name")
+    .option("--role <name>", "role of the user; may be given several times (default: User)", collectFlag)
     .addOption(new Option("--status <status>", "state of the account").choices(USER_STATUSES).default("active"))
-    .option("--password", "ask for a password to log in with; without one the account has none")
+    .option("--password", "ask for a password; without this option the account has none")
     .option("--stdin", "read that password from stdin")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ prism user create --username admin --role Admin --password\n  $ prism user create --email ann@example.org --name 'Ann Lee' --role Operator --role RuleManager",
+      "\nExamples:\n" +
+        "  $ prism user create --username admin --role Admin --password\n" +
+        "  $ prism user create --email ann@example.org --name 'Ann Lee' --role Operator --role RuleManager",
     )
     .action(async (flags: Flags, command: Command) => create(flags, command));
 }

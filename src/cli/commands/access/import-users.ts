@@ -29,26 +29,26 @@ const FORMAT_OF_ENDING: Readonly<Record<string, AccountFormat>> = {
 export function addImportUsers(user: Command): void {
   user
     .command("import")
-    .description("bring accounts of another program in, all or none")
-    .argument("<file>", "CSV, a JSON object a line, or a JSON list; - for stdin")
+    .description("import accounts of another program, all or none")
+    .argument("<file>", "CSV, one JSON object per line, or a JSON list; - for stdin")
     .addOption(
-      new Option("--format <format>", "of the file, where its name and text do not show it").choices([
+      new Option("--format <format>", "format of the file, if its name and text do not show it").choices([
         "csv",
         "ndjson",
         "json",
       ]),
     )
     .addOption(
-      new Option("--existing <what>", "what to do with an account that is there and differs")
+      new Option("--existing <what>", "what to do with an existing account that differs")
         .choices(["refuse", "skip", "update"])
         .default("refuse"),
     )
-    .option("--dry-run", "check everything and say what would be done, and do nothing")
+    .option("--dry-run", "check everything, report what would be done, and change nothing")
     .addHelpText(
       "after",
       `
-Members: id, externalId, email, username, phone, name, passwordHash (bcrypt), roles, status, timezone, locale. In CSV the first line names
-them, and several roles have semicolons between them. On the data directory; on a server when --url or PRISM_URL names one.
+Members: id, externalId, email, username, phone, name, passwordHash (bcrypt), roles, status, timezone, locale.
+In CSV the first line names them, and several roles are separated by semicolons.
 
 Examples:
   $ prism user import users.csv --dry-run
@@ -85,7 +85,8 @@ function problemLine({ path = "", message }: ErrorDetail, filed: readonly FiledA
   const account = filed[Number(at)];
   const line = account?.line ?? null;
   const place = line === null ? `account ${Number(at) + 1}` : `line ${line}`;
-  return `${place} (${labelOf(account)}): ${member === undefined ? "" : `${printable(member)}: `}${withLines(message, filed)}`;
+  const field = member === undefined ? "" : `${printable(member)}: `;
+  return `${place} (${labelOf(account)}): ${field}${withLines(message, filed)}`;
 }
 
 /** The server names accounts by their position in the request; messages name the file's line. */

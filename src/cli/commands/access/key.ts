@@ -30,14 +30,12 @@ function keyPath(projectId: string, id: string): string {
 function addPusherKey(key: Command): void {
   key
     .command("pusher")
-    .description(
-      "id, key and secret of the Pusher server's app, for the libraries of backends; pages need the key alone",
-    )
-    .option("--rotate", "give the app another secret first; needs the data directory for itself")
+    .description("show id, key and secret of the Pusher server's app, for backends; pages need only the key")
+    .option("--rotate", "replace the secret first; no server may run on the data directory")
     .addHelpText(
       "after",
       `
-An app that is configured (pusher.appId, key and secret) is the operator's: its secret is not shown, and not rotated.
+The secret of an app in the configuration (pusher.appId, key and secret) is neither shown nor rotated.
 
 Examples:
   $ prism key pusher
@@ -57,9 +55,9 @@ interface ListKeysFlags {
 function addListKeys(key: Command): void {
   key
     .command("list")
-    .description("API keys, without their secrets")
-    .option("--project <project>", "only those of one project, by id or slug")
-    .option("--all", "those that were revoked or have expired, too")
+    .description("list API keys, without their secrets")
+    .option("--project <project>", "only keys of this project: id or slug")
+    .option("--all", "also list revoked and expired ones")
     .addHelpText("after", "\nExamples:\n  $ prism key list\n  $ prism key list --project shop --all --json")
     .action(async (flags: ListKeysFlags, command: Command) => {
       const { out } = contextOf(command);
@@ -87,14 +85,21 @@ interface CreateKeyFlags {
 function addCreateKey(key: Command): void {
   key
     .command("create")
-    .description("make an API key; it is shown this once, alone on stdout")
-    .option("--project <project>", "id or slug", "default")
-    .option("--name <name>", "what it is for", "cli")
+    .description("create an API key; it is printed once, alone on stdout")
+    .option("--project <project>", "id or slug of the project", "default")
+    .option("--name <name>", "name that shows what it is for", "cli")
     .option("--scopes <list>", "comma separated (default: events:write,events:read)", listFlag(KEY_SCOPES))
-    .option("--expires <time>", "when it ends: a time, a day, or a duration from now such as 30d", futureFlag)
+    .option(
+      "--expires <time>",
+      "expiry: a time, a day, or a duration from now such as 30d (default: never)",
+      futureFlag,
+    )
     .addHelpText(
       "after",
-      `\nScopes: ${KEY_SCOPES.join(", ")}\n\nExamples:\n  $ KEY=$(prism key create --name webshop)\n  $ prism key create --project shop --scopes events:write --expires 90d --json`,
+      `\nScopes: ${KEY_SCOPES.join(", ")}\n` +
+        `\nExamples:\n` +
+        `  $ KEY=$(prism key create --name webshop)\n` +
+        `  $ prism key create --project shop --scopes events:write --expires 90d --json`,
     )
     .action(async (flags: CreateKeyFlags, command: Command) => {
       const context = contextOf(command);
@@ -122,8 +127,8 @@ function showIssuedKey({ out }: Context, issued: IssuedKey, projectId: string): 
 function addRevokeKey(key: Command): void {
   key
     .command("revoke")
-    .description("end an API key; the next request with it is refused")
-    .argument("<id>", "the key's id, as key list shows it")
+    .description("revoke an API key; the next request with it is refused")
+    .argument("<id>", "id of the key, from prism key list")
     .option("--project <project>", "refuse unless it is a key of this project")
     .addHelpText("after", "\nExample:\n  $ prism key revoke 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(async (id: string, flags: { readonly project?: string }, command: Command) => {
@@ -136,10 +141,12 @@ function addRevokeKey(key: Command): void {
 export function addKey(program: Command): void {
   const key = program
     .command("key")
-    .description("make, list, rotate and revoke API keys of projects; show the app of the Pusher server")
+    .description("create, list, rotate and revoke API keys of projects; show the app of the Pusher server")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ KEY=$(prism key create --project shop --name webshop)\n  $ prism key rotate 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --grace 1h",
+      "\nExamples:\n" +
+        "  $ KEY=$(prism key create --project shop --name webshop)\n" +
+        "  $ prism key rotate 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --grace 1h",
     );
   addCreateKey(key);
   addListKeys(key);
@@ -161,20 +168,20 @@ const DEFAULT_GRACE_MS = 86_400_000;
 function addRotateKey(key: Command): void {
   key
     .command("rotate")
-    .description("a new key in place of an old one; the new one is shown this once, alone on stdout")
-    .argument("[id]", "the old key's id, as key list shows it")
+    .description("replace an API key; the new key is printed once, alone on stdout")
+    .argument("[id]", "id of the old key, from prism key list")
     .option("--project <project>", "refuse unless it is a key of this project")
     .addOption(
-      new Option("--grace <duration>", "how long the old one still works, at most 7d; 0 ends it at once")
+      new Option("--grace <duration>", "time that the old key still works, at most 7d; 0 revokes it at once")
         .argParser(graceFlag)
         .default(DEFAULT_GRACE_MS, "24h"),
     )
-    .option("--encryption", "instead: encrypt everything at rest with encryptionKey that a previous one has encrypted")
+    .option("--encryption", "instead: re-encrypt stored secrets with the present encryption key")
     .addHelpText(
       "after",
       `
-Another encryption key: set PRISM_ENCRYPTION_KEY to the new one and PRISM_PREVIOUS_ENCRYPTION_KEYS to the old one, restart the server, run
-prism key rotate --encryption, beside it or not; then the old one can go. Interrupted, it goes on where it was.
+To change the encryption key, set PRISM_ENCRYPTION_KEY to the new key and PRISM_PREVIOUS_ENCRYPTION_KEYS to the old
+one, restart the server, and run prism key rotate --encryption. Run it again if it was interrupted: it continues.
 
 Examples:
   $ prism key rotate 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --grace 1h
@@ -197,14 +204,14 @@ Examples:
       showIssuedKey(context, issued, projectId);
       const end =
         flags.grace === 0
-          ? "has ended"
-          : `works until ${toRfc3339(Date.now() + flags.grace)} (prism key revoke ${id} ends it now)`;
+          ? "is revoked"
+          : `works until ${toRfc3339(Date.now() + flags.grace)} (prism key revoke ${id} revokes it now)`;
       context.out.note(`Key ${issued.id} is not shown again; ${id} ${end}.`);
     });
 }
 
 function graceFlag(text: string): number {
   const graceMs = durationFlag(text);
-  if (graceMs > MAX_GRACE_MS) throw new InvalidArgumentError("The grace is 7d at most.");
+  if (graceMs > MAX_GRACE_MS) throw new InvalidArgumentError("Use 7d at most.");
   return graceMs;
 }

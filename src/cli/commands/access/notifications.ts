@@ -29,7 +29,7 @@ interface Flags {
   readonly user?: string;
 }
 
-const OF_USER = ["--user <user>", "of another user: id, external id or username; for administrators"] as const;
+const OF_USER = ["--user <user>", "act for another user: id, external id or username; for administrators"] as const;
 
 async function notificationsOf(
   server: ServerClient,
@@ -60,10 +60,10 @@ function notificationsTable(notifications: readonly Notification[]): string[] {
 function addListNotifications(notifications: Command): void {
   notifications
     .command("list")
-    .description("notifications, newest first: your own, or with --user another user's")
+    .description("list notifications, newest first: your own, or with --user another user's")
     .option(...OF_USER)
-    .addOption(new Option("--status <status>", "only these (default: all)").choices(STATUSES))
-    .option("--limit <n>", "how many at most", integerFlag(1, 100_000), DEFAULT_LIMIT)
+    .addOption(new Option("--status <status>", "only notifications in this state (default: all)").choices(STATUSES))
+    .option("--limit <n>", "list at most this many", integerFlag(1, 100_000), DEFAULT_LIMIT)
     .addHelpText(
       "after",
       "\nExamples:\n  $ prism notifications list --status unread\n  $ prism notifications list --user ann --json",
@@ -97,13 +97,15 @@ function showChanged({ out }: Context, changed: Notification): void {
 function addAcknowledge(notifications: Command): void {
   notifications
     .command("ack")
-    .description("acknowledge a notification; it is then read as well")
-    .argument("<id>", "the notification, or the beginning of its id")
+    .description("acknowledge a notification; this also marks it read")
+    .argument("<id>", "id of the notification, or a prefix of it")
     .option(...OF_USER)
-    .option("--note <text>", "stored with the acknowledgement; recorded in the audit trail by its length alone")
+    .option("--note <text>", "text to store with the acknowledgement; the audit trail records only its length")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ prism notifications ack 0198c1de --note 'I am on it'\n  $ prism notifications ack 0198c1de --user ann",
+      "\nExamples:\n" +
+        "  $ prism notifications ack 0198c1de --note 'I am on it'\n" +
+        "  $ prism notifications ack 0198c1de --user ann",
     )
     .action((ref: string, { note, ...flags }: Flags & { readonly note?: string }, command: Command) =>
       online(command, async (server, context) => {
@@ -117,8 +119,8 @@ function addAcknowledge(notifications: Command): void {
 function addRead(notifications: Command): void {
   notifications
     .command("read")
-    .description("mark a notification read, or all of them")
-    .argument("[id]", "the notification, or the beginning of its id")
+    .description("mark one notification, or all, read")
+    .argument("[id]", "id of the notification, or a prefix of it")
     .option("--all", "all unread notifications")
     .option(...OF_USER)
     .addHelpText(
@@ -127,7 +129,7 @@ function addRead(notifications: Command): void {
     )
     .action((ref: string | undefined, flags: Flags & { readonly all?: boolean }, command: Command) => {
       if ((ref === undefined) !== (flags.all === true))
-        throw new CommandError(EXIT.usage, "give an id or --all, one of them");
+        throw new CommandError(EXIT.usage, "give either an id or --all");
       return online(command, async (server, context) => {
         if (ref === undefined) {
           const result = await server.post<{ updated: number }>(actionPath("read-all", flags), {});

@@ -52,7 +52,7 @@ export async function slugsOf(server: ServerClient): Promise<ReadonlyMap<string,
 function addManageProjects(projects: Command): void {
   projects
     .command("list")
-    .description("projects, newest first: those you are a member of, or all with projects:all")
+    .description("list projects, newest first: those you are a member of, or all with projects:all")
     .addHelpText("after", "\nExamples:\n  $ prism projects list\n  $ prism projects list --json")
     .action((_flags: object, command: Command) =>
       online(command, async (server, { out }) => {
@@ -62,9 +62,9 @@ function addManageProjects(projects: Command): void {
     );
   projects
     .command("create")
-    .description("make a project; its first API key is shown this once, alone on stdout")
-    .argument("<name>", "what people call it")
-    .option("--slug <slug>", "1 to 64 of a-z, 0-9 and dash (default: made of the name)")
+    .description("create a project; its first API key is printed once, alone on stdout")
+    .argument("<name>", "display name")
+    .option("--slug <slug>", "1 to 64 of a-z, 0-9 and dash (default: made from the name)")
     .addHelpText("after", "\nExamples:\n  $ KEY=$(prism projects create Operations --slug ops)")
     .action((name: string, { slug }: { readonly slug?: string }, command: Command) =>
       online(command, async (server, { out }) => {
@@ -77,7 +77,7 @@ function addManageProjects(projects: Command): void {
     );
   projects
     .command("rename")
-    .description("give a project another name; its slug and id stay")
+    .description("change the name of a project; its slug and id do not change")
     .argument("<project>", "id or slug")
     .argument("<name>", "the new name")
     .addHelpText("after", "\nExample:\n  $ prism projects rename ops 'Operations (old)'")
@@ -97,7 +97,8 @@ function addManageProjects(projects: Command): void {
       const { id, slug, name } = await deleteAfterQuestion(command, yes, {
         find: (server) => server.get<Project & { readonly eventCount: number }>(pathOf(project)),
         question: (found) =>
-          `Delete the project ${printable(found.name)} (${found.slug}) with ${found.eventCount} events, its keys and rules?`,
+          `Delete the project ${printable(found.name)} (${found.slug}) ` +
+          `with ${found.eventCount} events, its keys and rules?`,
         remove: (server, found) => server.delete(pathOf(found.id)),
       });
       contextOf(command).out.result({ id, slug, name, deleted: true }, () => `${id}  ${slug}  deleted`);
@@ -107,7 +108,7 @@ function addManageProjects(projects: Command): void {
 function addMembers(projects: Command): void {
   projects
     .command("members")
-    .description("the members of a project")
+    .description("list the members of a project")
     .argument("<project>", "id or slug")
     .addHelpText("after", "\nExample:\n  $ prism projects members ops")
     .action((project: string, _flags: object, command: Command) =>
@@ -118,10 +119,10 @@ function addMembers(projects: Command): void {
     );
   projects
     .command("add-member")
-    .description("add a user to a project or change the role; a mail address is sent an invitation")
+    .description("add a user to a project, or change the role; a mail address gets an invitation")
     .argument("<project>", "id or slug")
     .argument("<user>", "id, external id or username, or a mail address")
-    .addOption(new Option("--role <role>", "what the member may do").choices(ROLES).default(DEFAULT_ROLE))
+    .addOption(new Option("--role <role>", "role of the member").choices(ROLES).default(DEFAULT_ROLE))
     .addHelpText("after", "\nExamples:\n  $ prism projects add-member ops ann --role editor")
     .action((project: string, user: string, { role }: { readonly role: string }, command: Command) =>
       online(command, async (server, { out }) => {
@@ -144,7 +145,7 @@ function addMembers(projects: Command): void {
         await server.delete(pathOf(project, `/members/${encodeURIComponent(user)}`));
         out.result(
           { project, user, removed: true },
-          () => `${printable(user)} is no member of ${printable(project)} now`,
+          () => `${printable(user)} is no longer a member of ${printable(project)}`,
         );
       }),
     );
@@ -154,7 +155,7 @@ function addMembers(projects: Command): void {
 export function addProjects(program: Command): void {
   const projects = program
     .command("projects")
-    .description("list, make, rename and delete projects; their members")
+    .description("list, create, rename and delete projects; list, add and remove members")
     .addHelpText("after", "\nExamples:\n  $ prism projects list\n  $ prism projects members default");
   addManageProjects(projects);
   addMembers(projects);

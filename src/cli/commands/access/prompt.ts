@@ -64,7 +64,7 @@ export async function readPassphrase(
   const passphrase = fromStdin ? (await readStdin()).replace(/\r?\n$/, "") : await ask();
   if (passphrase === "") throw new CommandError(EXIT.conflict, "the passphrase is empty");
   if (isNew && [...passphrase].length < MIN_PASSPHRASE)
-    throw new CommandError(EXIT.conflict, `the passphrase has less than ${MIN_PASSPHRASE} characters`);
+    throw new CommandError(EXIT.conflict, `the passphrase has fewer than ${MIN_PASSPHRASE} characters`);
   return passphrase;
 }
 
@@ -72,7 +72,7 @@ export async function readPassphrase(
 const MIN_PASSPHRASE = 12;
 
 async function askTwice(terminal: Terminal, what: string): Promise<string> {
-  const questions = [`New ${what}: `, "The same again: "];
+  const questions = [`New ${what}: `, "Repeat it: "];
   const [password, again] = await askUnseen(questions, requireTerminal(terminal, what));
   if (password === undefined || password !== again) throw new CommandError(EXIT.conflict, `the two ${what}s differ`);
   return password;
@@ -80,7 +80,7 @@ async function askTwice(terminal: Terminal, what: string): Promise<string> {
 
 function requireTerminal(terminal: Terminal, what: string): Terminal {
   if (terminal.input.isTTY === true) return terminal;
-  throw new CommandError(EXIT.usage, `there is no terminal to ask for the ${what}; give it by --stdin`);
+  throw new CommandError(EXIT.usage, `there is no terminal to ask for the ${what}; give it with --stdin`);
 }
 
 /** Asks questions one after the other without echo. @throws CommandError 2 at the end of input */
@@ -98,7 +98,7 @@ function askUnseen(questions: readonly string[], { input, output }: Terminal): P
     const broken = (): void => {
       end();
       output.write("\n");
-      reject(new CommandError(EXIT.usage, "the input ended before the answer did"));
+      reject(new CommandError(EXIT.usage, "the input ended before the answer was complete"));
     };
     const read = (chunk: Buffer | string): void => {
       // Both answers may arrive in one chunk, when they are pasted.

@@ -48,9 +48,9 @@ interface ListTokensFlags {
 function addListTokens(token: Command): void {
   token
     .command("list")
-    .description("service tokens, without their secrets")
-    .option("--user <user>", "only those of one user")
-    .option("--all", "those that were revoked or have expired, too")
+    .description("list service tokens, without their secrets")
+    .option("--user <user>", "only tokens of this user")
+    .option("--all", "also list revoked and expired ones")
     .addHelpText("after", "\nExamples:\n  $ prism token list\n  $ prism token list --user admin --all --json")
     .action(async (flags: ListTokensFlags, command: Command) => {
       const { out } = contextOf(command);
@@ -83,18 +83,24 @@ interface CreateTokenFlags {
 function addCreateToken(token: Command): void {
   token
     .command("create")
-    .description("make a service token; it is shown this once, alone on stdout")
-    .requiredOption("--user <user>", "whose: username, mail address, external id or id")
-    .option("--name <name>", "what it is for", "cli")
+    .description("create a service token; it is printed once, alone on stdout")
+    .requiredOption("--user <user>", "owner: username, mail address, external id or id")
+    .option("--name <name>", "name that shows what it is for", "cli")
     .option(
       "--scopes <list>",
-      "what it is for, comma separated: permissions, account:own, notifications:own (default: all)",
+      "comma separated: permissions, account:own, notifications:own (default: all)",
       listFlag(TOKEN_SCOPES),
     )
-    .option("--expires <time>", "when it ends: a time, a day, or a duration from now such as 30d", futureFlag)
+    .option(
+      "--expires <time>",
+      "expiry: a time, a day, or a duration from now such as 30d (default: never)",
+      futureFlag,
+    )
     .addHelpText(
       "after",
-      "\nExamples:\n  $ export PRISM_TOKEN=$(prism token create --user admin --name laptop)\n  $ prism token create --user ci --scopes events:write,events:read --expires 90d",
+      "\nExamples:\n" +
+        "  $ export PRISM_TOKEN=$(prism token create --user admin --name laptop)\n" +
+        "  $ prism token create --user ci --scopes events:write,events:read --expires 90d",
     )
     .action(async (flags: CreateTokenFlags, command: Command) => {
       const context = contextOf(command);
@@ -109,7 +115,7 @@ function addCreateToken(token: Command): void {
       const expiresAt = end ?? null;
       const shown = { id: issued.id, userId: user.id, name, scopes: scopes ?? TOKEN_SCOPES, expiresAt };
       context.out.result({ ...shown, token: issued.token }, () => issued.token);
-      const ends = expiresAt === null ? "without end" : `until ${expiresAt}`;
+      const ends = expiresAt === null ? "without expiry" : `valid until ${expiresAt}`;
       context.out.note(`Token ${issued.id} of ${user.label}, ${ends}. It is not shown again.`);
       if (user.status !== "active")
         context.out.note(`The account is ${user.status}: the token works once it is active.`);
@@ -119,8 +125,8 @@ function addCreateToken(token: Command): void {
 function addRevokeToken(token: Command): void {
   token
     .command("revoke")
-    .description("end a service token; the next request with it is refused")
-    .argument("<id>", "the token's id, as token list shows it")
+    .description("revoke a service token; the next request with it is refused")
+    .argument("<id>", "id of the token, from prism token list")
     .addHelpText("after", "\nExample:\n  $ prism token revoke 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(async (id: string, _flags: object, command: Command) => {
       await asOperator(command, (api) => api.delete(`${PATH}/${encodeURIComponent(id)}`));
@@ -132,7 +138,7 @@ function addRevokeToken(token: Command): void {
 export function addToken(program: Command): void {
   const token = program
     .command("token")
-    .description("make, list and revoke service tokens of users")
+    .description("create, list and revoke service tokens of users")
     .addHelpText(
       "after",
       "\nExamples:\n  $ export PRISM_TOKEN=$(prism token create --user admin)\n  $ prism token list --user admin",

@@ -56,11 +56,11 @@ interface ListUsersFlags {
 function addListUsers(user: Command): void {
   user
     .command("list")
-    .description("users with their roles, oldest first")
-    .option("--email <address>", "only the one with this mail address")
-    .option("--username <name>", "only the one with this username")
-    .option("--role <name>", "only those who hold this role")
-    .addOption(new Option("--status <status>", "only those in this state").choices(USER_STATUSES))
+    .description("list users with their roles, oldest first")
+    .option("--email <address>", "only the user with this mail address")
+    .option("--username <name>", "only the user with this username")
+    .option("--role <name>", "only users with this role")
+    .addOption(new Option("--status <status>", "only users in this state").choices(USER_STATUSES))
     .addHelpText("after", "\nExamples:\n  $ prism user list\n  $ prism user list --role Admin --json")
     .action(async (flags: ListUsersFlags, command: Command) => {
       const { out } = contextOf(command);
@@ -89,12 +89,14 @@ const DEFAULT_ROLES = ["User"];
 function addApproveUser(user: Command): void {
   user
     .command("approve")
-    .description("let an account in that waits for approval, with roles")
+    .description("approve an account that waits for approval, and set its roles")
     .argument("<user>", "id, external id, username or mail address")
-    .option("--role <name>", "a role to hold; may be given several times (default: User)", collectFlag)
+    .option("--role <name>", "role of the user; may be given several times (default: User)", collectFlag)
     .addHelpText(
       "after",
-      "\nExamples:\n  $ prism user approve ann@example.org\n  $ prism user approve ann --role Operator --role RuleManager",
+      "\nExamples:\n" +
+        "  $ prism user approve ann@example.org\n" +
+        "  $ prism user approve ann --role Operator --role RuleManager",
     )
     .action(async (ref: string, flags: ApproveUserFlags, command: Command) => {
       await changeUser(command, ref, async (user, api) => {
@@ -106,8 +108,8 @@ function addApproveUser(user: Command): void {
 
 function addOpenAndCloseUser(user: Command): void {
   for (const [action, status, description] of [
-    ["disable", "disabled", "close an account; its sessions, tokens and live connections end within a second"],
-    ["enable", "active", "open an account again that was disabled; what was revoked with it stays revoked"],
+    ["disable", "disabled", "disable an account; its sessions, tokens and live connections end within a second"],
+    ["enable", "active", "enable a disabled account; its sessions and tokens stay revoked"],
   ] as const)
     user
       .command(action)
@@ -128,11 +130,11 @@ interface SetUserRolesFlags {
 function addSetUserRoles(user: Command): void {
   user
     .command("role")
-    .description("change the roles of an account; it counts from its next request on")
+    .description("change the roles of an account, from its next request on")
     .argument("<user>", "id, external id, username or mail address")
-    .option("--role <name>", "a role to hold in place of those held; may be given several times", collectFlag)
-    .option("--add <name>", "a role to hold besides; may be given several times", collectFlag)
-    .option("--remove <name>", "a role to hold no more; may be given several times", collectFlag)
+    .option("--role <name>", "role to set in place of the present ones; may be given several times", collectFlag)
+    .option("--add <name>", "role to add; may be given several times", collectFlag)
+    .option("--remove <name>", "role to remove; may be given several times", collectFlag)
     .addHelpText(
       "after",
       "\nExamples:\n  $ prism user role ann --role Operator\n  $ prism user role ann --add RuleManager --remove Viewer",
@@ -158,12 +160,14 @@ interface SetUserPasswordFlags {
 function addSetUserPassword(user: Command): void {
   user
     .command("passwd")
-    .description("give an account a new password; its sessions end")
+    .description("set the password of an account; its sessions end")
     .argument("<user>", "id, external id, username or mail address")
     .option("--stdin", "read the password from stdin instead of asking for it")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ prism user passwd admin\n  $ openssl rand -base64 18 | tee /dev/tty | prism user passwd admin --stdin",
+      "\nExamples:\n" +
+        "  $ prism user passwd admin\n" +
+        "  $ openssl rand -base64 18 | tee /dev/tty | prism user passwd admin --stdin",
     )
     .action(async (ref: string, flags: SetUserPasswordFlags, command: Command) => {
       const password = await readNewPassword(flags.stdin === true);
@@ -174,14 +178,14 @@ function addSetUserPassword(user: Command): void {
 function addUnlockUsers(user: Command): void {
   user
     .command("unlock")
-    .description("let users log in again who have failed too often: the server clears all failed logins")
+    .description("clear all failed logins, so that users with too many of them can log in again")
     .argument("[user]", "the user to name in the audit trail: id, external id, username or mail address")
     .addHelpText("after", "\nExamples:\n  $ prism user unlock\n  $ prism user unlock ann@example.org")
     .action(async (ref: string | undefined, _flags: object, command: Command) => {
       const { id } = await asOperator(command, (api) =>
         api.post<{ readonly id: string | null }>("/api/v1/operator/unlock", { user: ref }),
       );
-      contextOf(command).out.result({ id, unlocked: true }, () => "failed logins are forgotten");
+      contextOf(command).out.result({ id, unlocked: true }, () => "failed logins are cleared");
     });
 }
 
@@ -192,7 +196,7 @@ interface DeleteUserFlags {
 function addDeleteUser(user: Command): void {
   user
     .command("delete")
-    .description("remove an account; what it did stays readable, its name is free again")
+    .description("delete an account; its history is kept, and its names can be used again")
     .argument("<user>", "id, external id, username or mail address")
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism user delete ann@example.org --yes")
@@ -213,10 +217,13 @@ function addDeleteUser(user: Command): void {
 export function addUser(program: Command): void {
   const user = program
     .command("user")
-    .description("make, bring in, list, approve, close and remove accounts")
+    .description("create, import, list, approve, enable, disable and delete accounts; set roles and passwords")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ prism user create --username admin --role Admin --password\n  $ prism user list --status pending\n  $ prism user approve ann --role Operator",
+      "\nExamples:\n" +
+        "  $ prism user create --username admin --role Admin --password\n" +
+        "  $ prism user list --status pending\n" +
+        "  $ prism user approve ann --role Operator",
     );
   addListUsers(user);
   addCreateUser(user);

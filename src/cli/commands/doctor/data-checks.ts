@@ -117,7 +117,7 @@ function lateJobs(counts: readonly JobCount[], paused: readonly string[], isServ
   }
   if (late.size === 0) return [];
   const shown = [...late].map(([queue, oldest]) => `${queue} for ${ageText(now - oldest)}`).join(", ");
-  const why = isServed ? "the server does not keep up, or nobody serves the queue" : "they run when a server starts";
+  const why = isServed ? "the server does not keep up, or no worker serves the queue" : "they run when a server starts";
   return [warn(QUEUES, `jobs are overdue in ${shown}; ${why}`)];
 }
 
@@ -154,7 +154,7 @@ function spareText(spare: number, archives: readonly string[]): string {
   if (spare === 0) return "";
   const keys = spare === 1 ? "previous key" : `${spare} previous keys`;
   if (archives.length > 0) return `; keep the ${keys} for ${archivesText(archives)}`;
-  return `; the ${keys} can go unless archives elsewhere need it`;
+  return `; the ${keys} can be removed unless archives elsewhere need it`;
 }
 
 const MODULES = "modules";
@@ -175,7 +175,7 @@ export async function checkModulesDir({ modulesDir, env }: Config): Promise<Chec
   }
   return checks.length > 0
     ? checks
-    : [pass(MODULES, `${modules.length} in ${modulesDir}, which nobody else can write`)];
+    : [pass(MODULES, `${modules.length} in ${modulesDir}, which only their owner can write`)];
 }
 
 /** States of the modules when a server last loaded them. */
@@ -185,7 +185,7 @@ export async function checkModuleStates(db: DoctorDatabase): Promise<Check[]> {
     if (state === "disabled") return [pass(MODULES, `${name} is disabled`)];
     if (error === null) return [];
     if (state === "active") return [warn(MODULES, `the last reload of ${name} changed nothing: ${error}`)];
-    return [warn(MODULES, `${name} is not active: ${error}`, `POST /api/v1/modules/${name}/reload when it is mended`)];
+    return [warn(MODULES, `${name} is not active: ${error}`, `POST /api/v1/modules/${name}/reload once it is fixed`)];
   });
 }
 

@@ -43,7 +43,7 @@ export function checkDatabaseFile(loaded: LoadedConfig): Check[] {
   const missing = reading(databaseFile, (connection) =>
     hasSettings(connection) ? lostCommits(connection, beatFileOf(dataDir), databaseFile) : null,
   );
-  return missing === null ? [] : [fail("database", missing, "the log of that server may tell more")];
+  return missing === null ? [] : [fail("database", missing, "see the log of that server")];
 }
 
 function reading<T>(file: string, read: (connection: Sqlite) => T): T {
@@ -81,17 +81,18 @@ function checkLimit({ databaseFile, maxDbBytes }: Config): Check[] {
   if (maxDbBytes === undefined) return [];
   const limitBytes = ingestLimitBytes(maxDbBytes);
   const usedBytes = reading(databaseFile, (connection) => new PageUsage(connection).usedBytes());
-  const said = `${bytesText(usedBytes)} used; events are refused at ${bytesText(limitBytes)} of maxDbBytes ${bytesText(maxDbBytes)}`;
+  const limit = `${bytesText(limitBytes)} of maxDbBytes ${bytesText(maxDbBytes)}`;
+  const size = `${bytesText(usedBytes)} used; events are refused at ${limit}`;
   const remedy = "delete events, shorten retention.days, or raise maxDbBytes";
-  if (usedBytes >= ingestResumesBytes(maxDbBytes)) return [fail("size limit", said, remedy)];
-  return [usedBytes >= 0.8 * limitBytes ? warn("size limit", said, remedy) : pass("size limit", said)];
+  if (usedBytes >= ingestResumesBytes(maxDbBytes)) return [fail("size limit", size, remedy)];
+  return [usedBytes >= 0.8 * limitBytes ? warn("size limit", size, remedy) : pass("size limit", size)];
 }
 
 export async function checkForeignKeys(db: DoctorDatabase): Promise<Check[]> {
   const violations = await foreignKeyViolations(db);
-  if (violations.length === 0) return [pass("foreign keys", "every reference leads somewhere")];
+  if (violations.length === 0) return [pass("foreign keys", "every reference is valid")];
   const shown = violations.slice(0, SHOWN_PROBLEMS).map(({ table, parent }) => `${table} to ${parent}`);
-  return [fail("foreign keys", `${violations.length} references lead nowhere: ${shown.join(", ")}`)];
+  return [fail("foreign keys", `${violations.length} references are dangling: ${shown.join(", ")}`)];
 }
 
 /** A newer database causes SchemaRefused, which the caller reports. */
@@ -142,14 +143,14 @@ export async function checkAudit(db: DoctorDatabase, config: Config, anchor: Aud
   const isMissing = noted === null && lastSeq > 0 && (await hasServed(db));
   const problem = looked.problem ?? (isMissing ? "audit.head is missing or damaged, though a server has run" : null);
   if (problem !== null) return [fail("audit", problem, ACCEPT_AUDIT)];
-  const whole = `the chain of ${verdict.checked} rows is whole`;
+  const whole = `the chain of ${verdict.checked} rows is intact`;
   if (anchor && anchor.seq < (await firstAuditSeq(db)))
     return [warn("audit", `${whole}, but row ${anchor.seq} of the anchor is older than what is kept`)];
   return [pass("audit", whole)];
 }
 
 const ACCEPT_AUDIT =
-  "compare with --anchor and a head from a log that is kept elsewhere; prism serve --accept-audit goes on from here";
+  "compare with --anchor and a head from a log that is kept elsewhere; prism serve --accept-audit continues from here";
 
 /** @throws UnsealError */
 function lookAtHead(databaseFile: string, box: SealedBox, noted: NotedHead | null) {
@@ -163,8 +164,8 @@ function lookAtHead(databaseFile: string, box: SealedBox, noted: NotedHead | nul
 
 function brokenChain({ firstBad }: AuditVerdict): string {
   return firstBad
-    ? `row ${firstBad.seq} (${firstBad.id}) was changed, or one before it is gone`
-    : "the first or the last rows are gone, and no checkpoint accounts for them";
+    ? `row ${firstBad.seq} (${firstBad.id}) was changed, or one before it is missing`
+    : "the first or the last rows are missing, and no checkpoint accounts for them";
 }
 
 /** A clock before stored rows would sort new rows before old; one ahead suspends retention. */
@@ -174,7 +175,7 @@ export async function checkClock(db: DoctorDatabase | null, config: Config): Pro
   const newestAt = db ? await clockFacts(db) : 0;
   if (newestAt > now + CLOCK_TOLERANCE_MS) {
     const behindS = Math.round((newestAt - now) / 1000);
-    return [warn("clock", `is ${behindS} s behind the newest row (${toRfc3339(newestAt)})`, "set the clock")];
+    return [warn("clock", `is ${behindS} s earlier than the newest row (${toRfc3339(newestAt)})`, "set the clock")];
   }
   const doubt = db ? reading(config.databaseFile, (connection) => clockWarning(storedClockFacts(connection))) : null;
   return [doubt === null ? pass("clock", toRfc3339(now)) : warn("clock", doubt)];

@@ -11,7 +11,7 @@ import { bytesText, type Check, fail, pass, readOrNull, warn } from "./check.ts"
 /** Only the owner may read the data directory and its secrets. @param fix removes permissions */
 export function checkPermissions({ dataDir, databaseFile }: Config, fix: boolean): Check[] {
   if (!existsSync(dataDir))
-    return [warn("permissions", `there is no data directory ${dataDir} yet; the first start makes it`)];
+    return [warn("permissions", `there is no data directory ${dataDir} yet; the first start creates it`)];
   const wanted = [
     [dataDir, 0o700],
     ...[join(dataDir, "secrets.json"), databaseFile, `${databaseFile}-wal`, ...archivesOf(dataDir)].map(
@@ -31,7 +31,7 @@ function tooOpen(path: string, mode: number): Check {
   const now = (statSync(path).mode & 0o777).toString(8).padStart(4, "0");
   return fail(
     "permissions",
-    `${path} has mode ${now}: others can get at it`,
+    `${path} has mode ${now}: others can access it`,
     `chmod ${mode.toString(8)} ${path}, or --fix`,
   );
 }
@@ -66,8 +66,8 @@ function checkDiskOf(dir: string, minFreeBytes: number): Check[] {
 }
 
 const UNWRITABLE: Readonly<Record<DiskProblem, string>> = {
-  full: "takes no more bytes: its disk or the quota is full",
-  readonly: "cannot be written: its file system is read-only, or its owner is another",
+  full: "cannot be written: its disk or quota is full",
+  readonly: "cannot be written: its file system is read-only, or it belongs to another user",
   failed: "cannot be written: its disk fails",
 };
 
@@ -109,7 +109,7 @@ export function archivesOf(dataDir: string): string[] {
 export function checkBackups({ dataDir, databaseFile, env }: Config, now = Date.now()): Check[] {
   const madeAt = newestBackupAt(dataDir, readOrNull(databaseFile, lastBackupAt));
   const warning = backupWarning(env, madeAt, now);
-  if (warning !== null) return [warn("backups", warning, "prism backup, by a timer (prism docs backup)")];
+  if (warning !== null) return [warn("backups", warning, "schedule prism backup (prism docs backup)")];
   return madeAt === null ? [] : [pass("backups", `the newest backup was made ${toRfc3339(madeAt)}`)];
 }
 
@@ -117,7 +117,7 @@ export function checkBackups({ dataDir, databaseFile, env }: Config, now = Date.
 export function checkLeftovers(config: Config, fix: boolean, now = Date.now()): Check[] {
   const { dataDir, databaseFile } = config;
   if (isRestorePending(config)) {
-    const what = "a restore was interrupted when it had begun to move files";
+    const what = "a restore was interrupted while it moved files";
     return [warn("leftovers", what, "the next command that needs the database finishes it")];
   }
   const places = [...new Set([dataDir, dirname(databaseFile), join(dataDir, BACKUPS_DIR)])];
@@ -126,7 +126,7 @@ export function checkLeftovers(config: Config, fix: boolean, now = Date.now()): 
     .flatMap((place) => readdirSync(place).map((name) => join(place, name)))
     .filter((path) => path.endsWith(".partial") && now - newestChange(path) > STALE_MS);
   if (stale.length === 0) return [];
-  if (!fix) return [warn("leftovers", `${stale.join(", ")}: of a command that was killed`, "--fix removes it")];
+  if (!fix) return [warn("leftovers", `${stale.join(", ")}: left by a command that was killed`, "--fix removes it")];
   for (const path of stale) rmSync(path, { recursive: true, force: true });
   return [pass("leftovers", `removed ${stale.join(", ")}`)];
 }

@@ -19,7 +19,7 @@ const ANSWER_LIMIT_MS = 2000;
 
 /** Whether a server could listen on every configured port, or the running one does. */
 export async function checkPort(config: Config, isServed: boolean): Promise<Check[]> {
-  const main = config.port === 0 ? pass("port", "any free one is taken at start") : await checkOne(config, isServed);
+  const main = config.port === 0 ? pass("port", "a free port is chosen at start") : await checkOne(config, isServed);
   const extra = config.extraPorts.map((port) => checkOne({ ...config, port }, isServed, "PRISM_EXTRA_PORTS"));
   return [main, ...(await Promise.all(extra))];
 }
@@ -117,7 +117,7 @@ function checkKeyMode(keyFile: string): Check[] {
   if (process.platform === "win32" || (mode & 0o007) === 0) return [];
   const now = mode.toString(8).padStart(4, "0");
   return [
-    fail("tls", `${keyFile} has mode ${now}: every account of this machine can get at the key`, `chmod 600 ${keyFile}`),
+    fail("tls", `${keyFile} has mode ${now}: every account of this machine can read the key`, `chmod 600 ${keyFile}`),
   ];
 }
 
@@ -125,10 +125,10 @@ function checkCertificate(config: Config, files: TlsFiles, now: number): Check[]
   try {
     const { leaf } = readCertificate(files);
     const days = Math.floor((Date.parse(leaf.validTo) - now) / DAY_MS);
-    const until = `the certificate of ${leaf.subjectAltName ?? leaf.subject} ends ${leaf.validTo}`;
+    const until = `the certificate of ${leaf.subjectAltName ?? leaf.subject} expires ${leaf.validTo}`;
     if (days < 0) return [fail("tls", `${until}: clients refuse it`, "renew it, then send SIGHUP")];
     if (Date.parse(leaf.validFrom) > now)
-      return [fail("tls", `the certificate begins ${leaf.validFrom}: is the clock right?`)];
+      return [fail("tls", `the certificate is not valid before ${leaf.validFrom}: is the clock right?`)];
     if (days < RENEW_BEFORE_DAYS) return [warn("tls", `${until}, in ${days} days`, "renew it, then send SIGHUP")];
     return (
       checkName(config, leaf.checkHost.bind(leaf), leaf.checkIP.bind(leaf)) ?? [
@@ -150,7 +150,7 @@ function checkName(
   if (publicUrl === undefined) return undefined;
   const { protocol, hostname } = new URL(publicUrl);
   if (protocol !== "https:")
-    return [warn("tls", "publicUrl begins with http:, but the server speaks TLS", "write https:")];
+    return [warn("tls", "publicUrl starts with http:, but the server speaks TLS", "change it to https:")];
   const name = hostname.replace(/^\[|\]$/g, "");
   const isNamed = (isIP(name) === 0 ? checkHost(name) : checkIP(name)) !== undefined;
   return isNamed ? undefined : [warn("tls", `the certificate does not name ${name}, the host of publicUrl`)];

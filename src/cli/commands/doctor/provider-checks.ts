@@ -29,13 +29,13 @@ async function checkBucket(config: Config, isDeep: boolean): Promise<Check[]> {
   const bucket = config.storage.kind === "s3" ? bucketOf(config, bucketFetch) : undefined;
   const name = config.storage.s3.bucket;
   if (!bucket) return [];
-  if (!isDeep) return [pass("s3", `sounds go to the bucket ${name}; --deep puts something there and removes it`)];
+  if (!isDeep) return [pass("s3", `sounds go to the bucket ${name}; --deep writes and removes a test object`)];
   const key = uuidv7();
   const bytes = Buffer.from("prism doctor");
   try {
     await bucket.put(key, bytes, { mime: "text/plain", sha256: sha256Hex(bytes) });
     await bucket.remove(key);
-    return [pass("s3", `the bucket ${name} takes and removes sounds`)];
+    return [pass("s3", `the bucket ${name} accepts and removes sounds`)];
   } catch (error) {
     return [fail("s3", `the bucket ${name}: ${reasonOf(error)}`, "check the settings storage.s3.*")];
   }
@@ -52,7 +52,7 @@ async function checkPusher(config: Config, isDeep: boolean): Promise<Check[]> {
   });
   try {
     await client.check();
-    return [pass("pusher", `the app ${appId} takes our signature`)];
+    return [pass("pusher", `the app ${appId} accepts the signature`)];
   } catch (error) {
     return [fail("pusher", reasonOf(error), "check the settings pusher.*")];
   }
@@ -93,7 +93,9 @@ async function checkProvider(
   // Modes mean nothing on Windows.
   if (process.platform !== "win32" && (mode & 0o077) !== 0)
     return [warn(name, `${file} has mode 0${mode.toString(8)}: others can read the key`, `chmod 600 ${file}`)];
-  return [pass(name, client ? "the provider takes our key" : `${file} holds a key; --deep shows it to the provider`)];
+  return [
+    pass(name, client ? "the provider accepts the key" : `${file} holds a key; --deep checks it with the provider`),
+  ];
 }
 
 /**
@@ -109,12 +111,12 @@ export async function checkSmtp(config: Config, sends: boolean): Promise<Check[]
   const server = `${options.host}:${options.port}`;
   try {
     await mailer.check();
-    if (!sends) return [pass("smtp", `${server} takes mail`)];
+    if (!sends) return [pass("smtp", `${server} accepts mail`)];
     await mailer.send({ to: addressOf(options.from), ...TEST_MAIL });
-    return [pass("smtp", `${server} took a test message to ${addressOf(options.from)}; see whether it arrives`)];
+    return [pass("smtp", `${server} accepted a test message to ${addressOf(options.from)}; check that it arrives`)];
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return [fail("smtp", `${server} does not take mail: ${reason}`)];
+    return [fail("smtp", `${server} does not accept mail: ${reason}`)];
   } finally {
     mailer.close();
   }
@@ -155,7 +157,7 @@ const PAGE_LIMIT_MS = 3000;
 export async function checkAccountPages({ accountUrl }: Config): Promise<Check[]> {
   if (accountUrl === undefined) return [];
   const url = `${accountUrl.replace(/\/+$/, "")}/reset-password`;
-  const remedy = "serve it, or unset accountUrl: Prism has such pages itself";
+  const remedy = "serve it, or unset accountUrl: Prism has its own pages";
   try {
     const { status } = await fetch(url, { signal: AbortSignal.timeout(PAGE_LIMIT_MS) });
     if (status >= 400) return [warn("account pages", `mails link to ${url}, which answers ${status}`, remedy)];
@@ -167,7 +169,7 @@ export async function checkAccountPages({ accountUrl }: Config): Promise<Check[]
 
 const TEST_MAIL = {
   subject: "Prism: test message",
-  text: "prism doctor --deep has sent this, to see whether mail arrives. There is nothing to do.",
+  text: "Sent by prism doctor --deep to test mail delivery. No action is needed.",
 };
 
 /** The address in `Name <address>`, or the whole text. */
@@ -188,11 +190,7 @@ export async function checkIssuer({ auth: { trusted } }: Config): Promise<Check[
     ];
   } catch (error) {
     return [
-      fail(
-        "issuer",
-        `the keys at ${jwksUrl} cannot be fetched: ${failureReason(error)}`,
-        "look at auth.trusted.jwksUrl",
-      ),
+      fail("issuer", `the keys at ${jwksUrl} cannot be fetched: ${failureReason(error)}`, "check auth.trusted.jwksUrl"),
     ];
   }
 }

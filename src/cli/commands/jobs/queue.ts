@@ -90,9 +90,13 @@ interface ListJobsFlags {
 }
 
 function addListJobs(queue: Command): void {
-  addFlags(queue.command("list"), "jobs, newest first; or one with all its attempts")
-    .option("--state <states>", `only these, comma separated: ${JOB_STATES.join(", ")}`, listFlag(JOB_STATES))
-    .addOption(new Option("--id <job>", "this job, with its attempts").conflicts(["queue", "state"]))
+  addFlags(queue.command("list"), "list jobs, newest first, or show one with its attempts")
+    .option(
+      "--state <states>",
+      `only jobs in these states, comma separated: ${JOB_STATES.join(", ")}`,
+      listFlag(JOB_STATES),
+    )
+    .addOption(new Option("--id <job>", "show this job with its attempts").conflicts(["queue", "state"]))
     .addHelpText(
       "after",
       `
@@ -110,7 +114,7 @@ Examples:
         return { value: { jobs }, human: () => jobsTable(jobs) };
       }),
     );
-  addFlags(queue.command("dead"), "dead jobs, newest first, with their last error")
+  addFlags(queue.command("dead"), "list dead jobs, newest first, with their last error")
     .addHelpText("after", "\nExamples:\n  $ prism queue dead\n  $ prism queue dead --queue messages-dead-letter --json")
     .action(({ limit, ...flags }: ListJobsFlags, command: Command) =>
       look(command, flags, async (server) => {
@@ -132,9 +136,9 @@ function look(
 function addFlags(command: Command, description: string): Command {
   return command
     .description(description)
-    .option("--queue <name>", "jobs of one queue")
-    .option("--limit <n>", "how many at most", integerFlag(1, 100_000), DEFAULT_LIMIT)
-    .option("--watch", "every second, until interrupted; with --json one line each");
+    .option("--queue <name>", "only jobs of this queue")
+    .option("--limit <n>", "list at most this many", integerFlag(1, 100_000), DEFAULT_LIMIT)
+    .option("--watch", "repeat every second until interrupted; with --json one line each");
 }
 
 async function jobsOf(server: ServerClient, limit: number, query: Query): Promise<JobLine[]> {
@@ -178,7 +182,7 @@ function addCancelJob(queue: Command): void {
   queue
     .command("cancel")
     .description("cancel a waiting job; a running job continues")
-    .requiredOption("--id <job>", "the job")
+    .requiredOption("--id <job>", "id of the job")
     .addHelpText("after", "\nExample:\n  $ prism queue cancel --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(({ id }: { readonly id: string }, command: Command) =>
       online(command, async (server, { out }) => {
@@ -208,7 +212,7 @@ function addRetryJobs(queue: Command): void {
   queue
     .command("retry")
     .description("retry a dead or cancelled job, or all dead jobs of a queue")
-    .option("--id <job>", "the job")
+    .option("--id <job>", "id of the job")
     .option("--queue <name>", "all dead jobs of this queue")
     .addHelpText(
       "after",
@@ -219,7 +223,7 @@ Examples:
     )
     .action(({ id, queue: name }: RetryJobsFlags, command: Command) => {
       if ((id === undefined) === (name === undefined))
-        throw new CommandError(EXIT.usage, "give --id or --queue, one of them");
+        throw new CommandError(EXIT.usage, "give either --id or --queue");
       return online(command, async (server, { out }) => {
         if (name === undefined) {
           const job = await server.post<JobDetail>(jobPath(id ?? "", "/retry"), {});
@@ -241,11 +245,14 @@ function addQueueStatus(queue: Command): void {
   queue
     .command("status")
     .description("count waiting, running and dead jobs of each queue")
-    .option("--queue <name>", "one queue")
-    .option("--watch", "every second, until interrupted; with --json one line each")
+    .option("--queue <name>", "only this queue")
+    .option("--watch", "repeat every second until interrupted; with --json one line each")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ prism queue status\n  $ prism queue status --queue timers --json\n  $ prism queue status --watch",
+      "\nExamples:\n" +
+        "  $ prism queue status\n" +
+        "  $ prism queue status --queue timers --json\n" +
+        "  $ prism queue status --watch",
     )
     .action((flags: QueueStatusFlags, command: Command) =>
       look(command, flags, async (server) => {
@@ -287,7 +294,7 @@ function addDrainQueue(queue: Command): void {
   queue
     .command("drain")
     .description("cancel all waiting jobs of a queue; running jobs continue")
-    .requiredOption("--queue <name>", "the queue")
+    .requiredOption("--queue <name>", "name of the queue")
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism queue drain --queue digest --yes")
     .action(async ({ queue: name, yes }: DrainQueueFlags, command: Command) => {
@@ -303,8 +310,8 @@ function addDrainQueue(queue: Command): void {
 function addPauseQueue(queue: Command): void {
   queue
     .command("pause")
-    .description("start none of a queue's jobs until it is resumed, also after a restart; running jobs continue")
-    .requiredOption("--queue <name>", "the queue")
+    .description("start no jobs of a queue until it is resumed, also after a restart; running jobs continue")
+    .requiredOption("--queue <name>", "name of the queue")
     .addHelpText("after", "\nExample:\n  $ prism queue pause --queue notification-delivery")
     .action((flags: { readonly queue: string }, command: Command) =>
       online(command, async (server, { out }) => {
@@ -322,16 +329,16 @@ interface ResumeFlags {
 function addResumeQueue(queue: Command): void {
   queue
     .command("resume")
-    .description("run the jobs of a paused queue, or of all of them")
-    .option("--queue <name>", "the queue")
-    .addOption(new Option("--all", "every paused queue, as after a restore").conflicts("queue"))
+    .description("start the jobs of a paused queue, or of all paused queues")
+    .option("--queue <name>", "name of the queue")
+    .addOption(new Option("--all", "all paused queues, such as after a restore").conflicts("queue"))
     .addHelpText(
       "after",
       "\nExamples:\n  $ prism queue resume --all\n  $ prism queue resume --queue notification-delivery",
     )
     .action((flags: ResumeFlags, command: Command) => {
       if (flags.queue === undefined && flags.all !== true)
-        throw new CommandError(EXIT.usage, "give --queue <name>, or --all");
+        throw new CommandError(EXIT.usage, "give either --queue <name> or --all");
       return online(command, async (server, context) => {
         if (flags.queue === undefined) return resumeAll(context, server);
         const changed = await server.post<QueueView>(queuePath(flags.queue, "/resume"), {});
@@ -354,7 +361,10 @@ export function addQueue(program: Command): void {
     .description("show queues and jobs; pause, resume, retry and cancel them")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ prism queue status --watch\n  $ prism queue dead\n  $ prism queue retry --queue notification-delivery",
+      "\nExamples:\n" +
+        "  $ prism queue status --watch\n" +
+        "  $ prism queue dead\n" +
+        "  $ prism queue retry --queue notification-delivery",
     );
   addQueueStatus(queue);
   addListJobs(queue);

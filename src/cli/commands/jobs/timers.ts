@@ -44,11 +44,11 @@ function timersTable(timers: readonly Timer[]): string[] {
 export function addTimers(program: Command): void {
   const timers = program
     .command("timers")
-    .description("list and cancel timers: what prism trigger or the API has planned")
+    .description("list and cancel timers that prism trigger or the API created")
     .addHelpText("after", "\nExamples:\n  $ prism timers list\n  $ prism timers cancel stand-up");
   timers
     .command("list")
-    .description("timers that have not ended, newest first: yours, or all with timers:any")
+    .description("list timers that have not ended, newest first: yours, or all with timers:any")
     .addHelpText("after", "\nExamples:\n  $ prism timers list\n  $ prism timers list --json")
     .action((_flags: object, command: Command) =>
       online(command, async (server, { out }) => {
@@ -58,8 +58,8 @@ export function addTimers(program: Command): void {
     );
   timers
     .command("cancel")
-    .description("cancel a timer; a recurring one ends, and its label is free")
-    .argument("<timer>", "id or label, or the beginning of one")
+    .description("cancel a timer; its label can be used again")
+    .argument("<timer>", "id or label, or a prefix of one")
     .addHelpText(
       "after",
       "\nExamples:\n  $ prism timers cancel stand-up\n  $ prism timers cancel 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60",
@@ -111,12 +111,12 @@ interface ScheduleFlags {
 export function addSchedules(program: Command): void {
   const schedules = program
     .command("schedules")
-    .description("list, run, pause, resume and cancel schedules: jobs that recur")
+    .description("list, run, pause, resume and cancel schedules of recurring jobs")
     .addHelpText("after", "\nExamples:\n  $ prism schedules list\n  $ prism schedules pause nightly-report");
   schedules
     .command("list")
-    .description("schedules, newest first")
-    .option("--active", "only those that are not paused")
+    .description("list schedules, newest first")
+    .option("--active", "only schedules that are not paused")
     .addHelpText("after", "\nExamples:\n  $ prism schedules list\n  $ prism schedules list --active --json")
     .action(({ active }: ScheduleFlags, command: Command) =>
       online(command, async (server, { out }) => {
@@ -127,8 +127,8 @@ export function addSchedules(program: Command): void {
     );
   schedules
     .command("run")
-    .description("make a job of a schedule now; its next run stays as it is")
-    .argument("<schedule>", "id or name, or the beginning of one")
+    .description("create a job of a schedule now; its next run does not change")
+    .argument("<schedule>", "id or name, or a prefix of one")
     .addHelpText("after", "\nExample:\n  $ prism schedules run nightly-report")
     .action((ref: string, _flags: ScheduleFlags, command: Command) =>
       online(command, async (server, { out }) => {
@@ -138,13 +138,13 @@ export function addSchedules(program: Command): void {
       }),
     );
   for (const [action, active, description] of [
-    ["pause", false, "make no further jobs of a schedule until it is resumed; a job that runs continues"],
-    ["resume", true, "let a paused schedule make jobs again, from its next time on"],
+    ["pause", false, "create no jobs of a schedule until it is resumed; running jobs continue"],
+    ["resume", true, "resume a paused schedule, from its next run on"],
   ] as const)
     schedules
       .command(action)
       .description(description)
-      .argument("<schedule>", "id or name, or the beginning of one")
+      .argument("<schedule>", "id or name, or a prefix of one")
       .addHelpText("after", `\nExample:\n  $ prism schedules ${action} nightly-report`)
       .action((ref: string, _flags: ScheduleFlags, command: Command) =>
         online(command, async (server, { out }) => {
@@ -155,8 +155,8 @@ export function addSchedules(program: Command): void {
       );
   schedules
     .command("cancel")
-    .description("delete a schedule; jobs that it has made continue")
-    .argument("<schedule>", "id or name, or the beginning of one")
+    .description("delete a schedule; jobs that it has created continue")
+    .argument("<schedule>", "id or name, or a prefix of one")
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism schedules cancel nightly-report --yes")
     .action(async (ref: string, { yes }: ScheduleFlags, command: Command) => {

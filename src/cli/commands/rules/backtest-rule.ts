@@ -23,18 +23,18 @@ type Line = BacktestReply | { readonly scanned: number; readonly total: number }
 export function addBacktestRule(rules: Command): void {
   rules
     .command("backtest")
-    .description("run a rule on the stored events; nothing is stored or sent")
-    .option("--condition <text>", "the condition; with --rule instead of the rule's own")
-    .option("--rule <id>", "a stored rule; the result has the difference from it")
-    .option("--project <project>", "id or slug; by default the rule's project, else default")
-    .option("--from <time>", "events received then or later; by default the first that is stored", pastFlag)
-    .option("--to <time>", "events received before then", pastFlag)
-    .option("--suppress <n/ms>", "fire for at most n matches in that time, such as 20/60000 or 20/1m", rateFlag)
-    .option("--samples <n>", "how many of the events on which it fires are shown, 0 to 20", integerFlag(0, 20))
+    .description("evaluate a rule on stored events; nothing is stored or sent")
+    .option("--condition <text>", "the condition; with --rule it replaces the condition of the rule")
+    .option("--rule <id>", "id of a stored rule; the result shows the difference from it")
+    .option("--project <project>", "id or slug (default: the rule's project, otherwise default)")
+    .option("--from <time>", "events received from this time on (default: the first stored event)", pastFlag)
+    .option("--to <time>", "events received before this time", pastFlag)
+    .option("--suppress <n/ms>", "fire for at most n matches in a window, such as 20/60000 or 20/1m", rateFlag)
+    .option("--samples <n>", "number of events to show for which it fires, 0 to 20", integerFlag(0, 20))
     .addHelpText(
       "after",
       `
-The server decides on a separate thread. Ctrl-C ends it there too.
+The server evaluates on a separate thread. Ctrl-C stops it there too.
 
 Examples:
   $ prism rules backtest --condition "event.amount > 1000" --from 7d
@@ -69,7 +69,7 @@ async function backtest(context: Context, flags: Flags): Promise<BacktestReply> 
     } finally {
       progress.end();
     }
-    throw new CommandError(EXIT.unreachable, `${server.base} stopped the backtest before its end`);
+    throw new CommandError(EXIT.unreachable, `${server.base} stopped the backtest early`);
   });
 }
 
@@ -80,7 +80,7 @@ function backtestText(reply: BacktestReply, out: Output): string[] {
     out.bold(`${matched} of ${scanned} events matched, received from ${from} to ${to}`),
     `fired ${reply.fired}, suppressed ${reply.suppressed}, deduplicated ${reply.deduped}, in cooldown ${reply.cooled}`,
   ];
-  if (errors > 0) lines.push(out.red(`on ${errors} events the condition or a key stopped`));
+  if (errors > 0) lines.push(out.red(`the condition or a key failed on ${errors} events`));
   if (wouldReach.users !== null)
     lines.push(`it reaches ${wouldReach.users} ${wouldReach.users === 1 ? "user" : "users"} now`);
   if (diff) lines.push(`against the stored version: ${diff.added} more fire, ${diff.removed} no longer`);

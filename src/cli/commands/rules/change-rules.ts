@@ -18,7 +18,7 @@ interface RuleFlags {
   readonly project?: string;
 }
 
-const OF_PROJECT = ["--project <project>", "id or slug: look for the name among the rules of this project"] as const;
+const OF_PROJECT = ["--project <project>", "find the name among the rules of this project: id or slug"] as const;
 
 function rulePath(id: string): string {
   return `/api/v1/rules/${encodeURIComponent(id)}`;
@@ -38,7 +38,7 @@ function addSwitchRule(rules: Command, action: "enable" | "disable", description
   rules
     .command(action)
     .description(description)
-    .argument("<rule>", "id or name, or the beginning of one")
+    .argument("<rule>", "id or name, or a prefix of one")
     .option(...OF_PROJECT)
     .addHelpText(
       "after",
@@ -56,8 +56,8 @@ function addSwitchRule(rules: Command, action: "enable" | "disable", description
 function addDeleteRule(rules: Command): void {
   rules
     .command("delete")
-    .description("delete a rule; its decisions and notifications stay")
-    .argument("<rule>", "id or name, or the beginning of one")
+    .description("delete a rule; its decisions and notifications are kept")
+    .argument("<rule>", "id or name, or a prefix of one")
     .option(...OF_PROJECT)
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism rules delete 'Disk full' --project ops --yes")
@@ -78,14 +78,14 @@ interface EditFlags extends RuleFlags {
 function addEditRule(rules: Command): void {
   rules
     .command("edit")
-    .description("change a rule as JSON in $VISUAL or $EDITOR; the server checks it")
-    .argument("<rule>", "id or name, or the beginning of one")
+    .description("edit a rule as JSON in $VISUAL or $EDITOR; the server checks it")
+    .argument("<rule>", "id or name, or a prefix of one")
     .option(...OF_PROJECT)
-    .option("--file <path>", "take the members to change from a JSON file, or with - from stdin, without an editor")
+    .option("--file <path>", "read the members to change from a JSON file (- for stdin), without an editor")
     .addHelpText(
       "after",
       `
-Members that are missing stay as they are. A rule that was changed meanwhile is not overwritten (exit 7).
+Missing members are not changed. A rule that was changed meanwhile is not overwritten (exit 7).
 Without a terminal the JSON is read from stdin.
 
 Examples:
@@ -194,8 +194,8 @@ async function runEditor(file: string): Promise<void> {
 }
 
 export function addChangeRules(rules: Command): void {
-  addSwitchRule(rules, "enable", "have a rule evaluated again, from the next event on");
-  addSwitchRule(rules, "disable", "stop evaluating a rule, from the next event on; it stays stored");
+  addSwitchRule(rules, "enable", "evaluate a rule again, from the next event on");
+  addSwitchRule(rules, "disable", "stop evaluating a rule, from the next event on; it is kept");
   addEditRule(rules);
   addDeleteRule(rules);
 }

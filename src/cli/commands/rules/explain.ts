@@ -18,11 +18,11 @@ export function addExplain(program: Command): void {
     .command("explain")
     .description("show what an event or a notification led to, and why a user was notified or not")
     .argument("<id>", "id of an event or a notification")
-    .option("--user <user>", "also why this user was notified or not: an id, a username, or me")
+    .option("--user <user>", "also show why this user was notified or not: id, username or me")
     .addHelpText(
       "after",
       `
-Recipients see their own part; everything needs events:read and notifications:read_all.
+Recipients see their own part; the full view needs events:read and notifications:read_all.
 
 Examples:
   $ prism explain 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60
@@ -126,7 +126,7 @@ function ruleText(rule: RuleView, out: Output): string[] {
   const storm = suppression?.storm;
   if (storm) {
     const end = storm.closedAt === null ? "still active" : `over at ${localTime(storm.closedAt)}`;
-    lines.push(`      the storm began at ${localTime(storm.startedAt)}, ${end}`);
+    lines.push(`      the storm started at ${localTime(storm.startedAt)}, ${end}`);
     if (storm.noticeId !== null) lines.push(`      notice ${storm.noticeId} reports it`);
   }
   if (earlier) lines.push(`      earlier: ${printable(earlier.title)} (${localTime(earlier.createdAt)})`);
@@ -150,7 +150,8 @@ function notificationLines(notification: NotificationView, out: Output): string[
   if (aggregateCount > 1) lines.push(`  it summarizes ${aggregateCount} events`);
   if (storm) lines.push(`  it reports ${storm.heldBack} suppressed matches`);
   lines.push(
-    `  ${counts.recipients} ${counts.recipients === 1 ? "recipient" : "recipients"}: ${counts.delivered} reached live, ${counts.read} read it, ${counts.acknowledged} acknowledged it`,
+    `  ${counts.recipients} ${counts.recipients === 1 ? "recipient" : "recipients"}: ` +
+      `${counts.delivered} reached live, ${counts.read} read it, ${counts.acknowledged} acknowledged it`,
   );
   for (const { channel, state, reason, count } of channels)
     lines.push(`  ${channel} ${state}: ${count}${reason === null ? "" : ` (${printable(reason)})`}`);
@@ -174,12 +175,14 @@ function recipientLines(recipient: RecipientView): string[] {
 
 function deliveryLines({ channel, state, reason, attempts, lastError, updatedAt, history }: DeliveryView): string[] {
   const why = reason ?? lastError;
-  const head = `      ${localTime(updatedAt)}  ${channel} ${state} after ${attemptsText(attempts)}${why === null ? "" : `: ${printable(why)}`}`;
+  const because = why === null ? "" : `: ${printable(why)}`;
+  const head = `      ${localTime(updatedAt)}  ${channel} ${state} after ${attemptsText(attempts)}${because}`;
   return [
     head,
     ...history.map(
       ({ attempt, startedAt, outcome, error }) =>
-        `        ${localTime(startedAt)}  attempt ${attempt} ${outcome}${error === null ? "" : `: ${printable(error)}`}`,
+        `        ${localTime(startedAt)}  attempt ${attempt} ${outcome}` +
+        (error === null ? "" : `: ${printable(error)}`),
     ),
   ];
 }

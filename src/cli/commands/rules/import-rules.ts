@@ -18,14 +18,15 @@ export function addImportRules(rules: Command): void {
   rules
     .command("import")
     .description("create the rules of a file, all or none")
-    .argument("<file>", "what rules export wrote: JSON or a rule a line; - for stdin")
-    .option("--dry-run", "check everything, report what would be done, and do nothing")
+    .argument("<file>", "file of rules export: JSON, or one rule per line; - for stdin")
+    .option("--dry-run", "check everything, report what would be done, and change nothing")
     .option("--update", "change rules that have the same name in the same project")
     .addHelpText(
       "after",
       `
-A rule is identified by its name in its project. An equal rule is left alone; one that differs is changed with --update, and refused
-without. Nothing is stored unless every rule is valid; each problem is reported with its position, and the exit code is 7.
+A rule is identified by its name in its project. An equal rule is left unchanged; one that differs is changed with
+--update, and refused without. Nothing is stored unless every rule is valid; each problem is reported with its
+position, and the exit code is 7.
 
 Examples:
   $ prism rules import rules.json --dry-run

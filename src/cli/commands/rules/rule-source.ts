@@ -171,7 +171,7 @@ function listOf(value: unknown): readonly unknown[] {
   if (!Array.isArray(value["rules"])) return [value];
   const { prism = HEAD.prism, version = HEAD.version } = value;
   if (prism !== HEAD.prism || version !== HEAD.version)
-    throw invalid(`it says ${JSON.stringify({ prism, version })}; this version reads ${JSON.stringify(HEAD)}`);
+    throw invalid(`its header is ${JSON.stringify({ prism, version })}; this version reads ${JSON.stringify(HEAD)}`);
   return value["rules"];
 }
 

@@ -17,13 +17,13 @@ interface Flags {
 function addListRules(rules: Command): void {
   rules
     .command("list")
-    .description("rules with their totals, oldest first")
-    .option("--project <project>", "id or slug: rules of one project")
-    .option("--active", "only those in force")
+    .description("list rules with their totals, oldest first")
+    .option("--project <project>", "rules of one project: id or slug")
+    .option("--active", "only active rules")
     .addHelpText(
       "after",
       `
-On a server that --url or PRISM_URL names, as far as the token may read there.
+With a token it lists the rules that the token may read.
 
 Examples:
   $ prism rules list
@@ -75,17 +75,20 @@ interface ExportFlags {
 function addExportRules(rules: Command): void {
   rules
     .command("export")
-    .description("write all that rules consist of, for rules import here or elsewhere")
-    .option("--project <project>", "id or slug: rules of one project")
+    .description("export rules for prism rules import")
+    .option("--project <project>", "rules of one project: id or slug")
     .addOption(
-      new Option("--format <format>", "one document, or a rule a line").choices(["json", "ndjson"]).default("json"),
+      new Option("--format <format>", "one JSON document, or one rule per line")
+        .choices(["json", "ndjson"])
+        .default("json"),
     )
-    .option("--out <file>", "where to; without it, or with -, to stdout")
+    .option("--out <file>", "file to write (default, and with -: stdout)")
     .option("--force", "replace the file of --out if it exists")
     .addHelpText(
       "after",
       `
-Roles are written by name, projects by slug, users by external id, username or mail address, so that the file means the same elsewhere.
+Roles are written by name, projects by slug and users by external id, username or mail address, so that another
+server can import the file.
 Users that the token may not read are written by id.
 
 Examples:
@@ -105,7 +108,7 @@ Examples:
       context.out.note(file === undefined ? count : `${count} in ${file}`);
       if (unnamed.size > 0)
         context.out.note(
-          `${unnamed.size} of their users are written by id: the token may not read users, or they are gone.`,
+          `${unnamed.size} of their users are written by id: the token may not read users, or they are deleted.`,
         );
     });
 }
@@ -113,10 +116,13 @@ Examples:
 export function addRules(program: Command): void {
   const rules = program
     .command("rules")
-    .description("try, list, enable, disable, edit, delete, export and import rules")
+    .description("test, backtest, list, enable, disable, edit, delete, export and import rules")
     .addHelpText(
       "after",
-      `\nExamples:\n  $ prism rules test --condition "event.level == 'error'" --event '{"level":"error"}'\n  $ prism rules list --project shop\n  $ prism rules disable 'Disk full'`,
+      `\nExamples:\n` +
+        `  $ prism rules test --condition "event.level == 'error'" --event '{"level":"error"}'\n` +
+        `  $ prism rules list --project shop\n` +
+        `  $ prism rules disable 'Disk full'`,
     );
   addTestRule(rules);
   addBacktestRule(rules);

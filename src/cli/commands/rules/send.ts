@@ -34,18 +34,18 @@ const DEFAULT_TYPE = "message";
 export function addSend(program: Command): void {
   program
     .command("send")
-    .description("send an event into a project, or with --to a notification to users, now")
-    .argument("[text...]", "the text; - or nothing reads it from stdin, which may also be a JSON object")
+    .description("send an event to a project, or with --to a notification to users")
+    .argument("[text...]", "the text (default, and with -: text or a JSON object from stdin)")
     .option("--project <project>", "id or slug of the event's project (default: default, or the API key's)")
     .option("--type <type>", `type of the event (default: ${DEFAULT_TYPE})`)
     .addOption(new Option("--severity <level>", "level of the event (default: info)").choices(LEVELS))
-    .option("--source <source>", "where the event is from, such as a host")
+    .option("--source <source>", "origin of the event, such as a host name")
     .option("--to <users>", "notify these users instead: usernames or ids, comma separated", namesFlag)
-    .option("--priority <n>", "with --to: 0 to 1000; from 500 on quiet hours do not hold it", integerFlag(0, 1000))
-    .option("--title <title>", "title; of a notification by default the first line of the text")
-    .option("--link <url>", "URL that a tap opens")
-    .option("--data <json>", "members of the payload: JSON, @file, or - for stdin")
-    .option("--dedupe-key <key>", "an event or notification with the key of an earlier one is not stored again")
+    .option("--priority <n>", "with --to: 0 to 1000; from 500 on, quiet hours do not delay it", integerFlag(0, 1000))
+    .option("--title <title>", "title (default for a notification: first line of the text)")
+    .option("--link <url>", "URL to open when the notification is tapped")
+    .option("--data <json>", "further payload members: JSON, @file, or - for stdin")
+    .option("--dedupe-key <key>", "do not store it if an earlier one has the same key")
     .addHelpText(
       "after",
       `
@@ -79,10 +79,10 @@ function namesFlag(text: string): readonly string[] {
 
 /** @throws CommandError 2 for a flag of the other kind */
 function requireMatchingFlags({ to, project, type, severity, source, priority }: Flags): void {
-  if (to === undefined && priority !== undefined) throw usage("--priority belongs to --to");
+  if (to === undefined && priority !== undefined) throw usage("--priority needs --to");
   const ofEvents = { project, type, severity, source };
   const [wrong] = Object.entries(ofEvents).filter(([, value]) => to !== undefined && value !== undefined);
-  if (wrong) throw usage(`--${wrong[0]} belongs to an event; with --to a notification is sent`);
+  if (wrong) throw usage(`--${wrong[0]} is for events and cannot be used with --to`);
 }
 
 /** @throws CommandError 2 without content */
@@ -133,7 +133,7 @@ async function sendEvent(server: ServerClient, { out }: Context, { text, data }:
   const { id, seq: offset, status } = await server.post<Accepted>("/api/v1/events", body);
   const outcome = await outcomeOf(server, id);
   out.result({ id, offset, status, ...outcome }, () => [
-    `${id}  offset ${offset}  ${status === "accepted" ? `event ${type} accepted` : "the event was stored before"}`,
+    `${id}  offset ${offset}  ${status === "accepted" ? `event ${type} accepted` : "duplicate of a stored event"}`,
     outcomeText(outcome, id),
   ]);
 }
@@ -181,7 +181,7 @@ async function explained(server: ServerClient, id: string): Promise<ExplainView 
 }
 
 function outcomeText({ rulesMatched, recipients }: Outcome, id: string): string {
-  if (rulesMatched === null || recipients === null) return `prism explain ${id} shows what the rules make of it`;
+  if (rulesMatched === null || recipients === null) return `prism explain ${id} shows which rules matched`;
   if (rulesMatched === 0) return "no rule matched";
   return `${counted(rulesMatched, "rule")} matched, ${counted(recipients, "recipient")} notified`;
 }

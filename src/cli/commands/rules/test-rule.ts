@@ -46,16 +46,16 @@ interface Flags {
 export function addTestRule(rules: Command): void {
   rules
     .command("test")
-    .description("try a condition on an event and see why it matches or not; nothing is stored")
+    .description("test a condition on an event and show why it matches or not; nothing is stored")
     .addOption(new Option("--condition <text>", "the condition").conflicts(["rule", "file"]))
-    .addOption(new Option("--rule <id>", "the condition and templates of a stored rule").conflicts("file"))
-    .option("--file <path>", "a file with the condition, or with a rule as JSON; - for stdin")
+    .addOption(new Option("--rule <id>", "id of a stored rule: test its condition and templates").conflicts("file"))
+    .option("--file <path>", "file with the condition, or with a rule as JSON; - for stdin")
     .requiredOption("--event <json>", "the event: JSON, @file, or - for stdin")
-    .addOption(new Option("--expect <answer>", "exit 8 if the condition decides otherwise").choices(["true", "false"]))
+    .addOption(new Option("--expect <answer>", "exit 8 if the result differs").choices(["true", "false"]))
     .addHelpText(
       "after",
       `
---condition and --file need no server, unless --url or PRISM_URL names one. The exit code is 7 for a condition that is not valid.
+--condition and --file need no server, unless --url or PRISM_URL is set. It exits 7 for a condition that is not valid.
 
 Examples:
   $ prism rules test --condition "event.amount > 1000" --event '{"type":"payment","amount":1500}'

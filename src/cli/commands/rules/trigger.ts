@@ -27,30 +27,30 @@ interface TriggerReply {
 export function addTrigger(program: Command): void {
   program
     .command("trigger")
-    .description("notify a user, send an event or publish to a channel later, or again and again; survives a restart")
-    .argument("<label>", "what to call it")
+    .description("notify a user, send an event or publish to a channel, later or repeatedly; survives a restart")
+    .argument("<label>", "label of the timer")
     .option(
       "--delay <duration>",
-      "how long to wait, by default 0: 500ms, 5s, 10m, 2h, 1d; a bare number is ms",
+      "time to wait: 500ms, 5s, 10m, 2h, 1d; a bare number is ms (default: 0)",
       durationFlag,
     )
-    .option("--at <time>", "when, instead of --delay: 2026-01-31T08:00:00Z; a past time means now", futureFlag)
-    .option("--cron <pattern>", "recurring, instead of --delay: five or six cron fields")
-    .option("--timezone <zone>", "zone of --cron, such as Europe/Berlin; by default the server's")
-    .option("--notify <user>", "the recipient: me, username, external id or id")
+    .option("--at <time>", "time to fire, instead of --delay: 2026-01-31T08:00:00Z; a past time means now", futureFlag)
+    .option("--cron <pattern>", "repeat by cron, instead of --delay: five or six fields")
+    .option("--timezone <zone>", "time zone of --cron, such as Europe/Berlin (default: the server's)")
+    .option("--notify <user>", "recipient: me, username, external id or id")
     .option("--title <text>", "title of the notification")
     .option("--body <text>", "text of the notification")
-    .option("--event <name>", "the event to send into project default, instead of a notification")
-    .option("--persist", "store the event, so that rules see it; the default")
-    .option("--no-persist", "only modules that listen on the event bus get the event, and no rule")
-    .option("--channel <name>", "the channel to publish to, instead of a notification")
-    .option("--payload <json>", "payload of the event or for the channel: JSON, @file, or - for stdin")
+    .option("--event <name>", "type of the event to send to project default, instead of a notification")
+    .option("--persist", "store the event, so that rules are evaluated on it (default)")
+    .option("--no-persist", "send the event only to modules that listen for it; no rule is evaluated")
+    .option("--channel <name>", "named channel to publish to, instead of a notification")
+    .option("--payload <json>", "payload of the event or channel entry: JSON, @file, or - for stdin")
     .addHelpText(
       "after",
       `
 Examples:
   $ prism trigger tea --delay 4m --notify me --title Tea --body 'It is ready'
-  $ prism trigger stand-up --cron '0 9 * * 1-5' --timezone Europe/Berlin --notify me --title Stand-up --body 'In ten minutes'
+  $ prism trigger stand-up --cron '0 9 * * 1-5' --timezone Europe/Berlin --notify me --title Stand-up --body Now
   $ prism trigger nightly --at 2026-02-01T03:00:00Z --event report.due --payload '{"day":"today"}'
   $ prism trigger lunch --delay 2h --channel kitchen --payload '{"text":"Lunch"}'`,
     )
@@ -71,16 +71,16 @@ function effectOf({ notify, event, channel, persist }: Flags): string {
   if (notify !== undefined) return `It notifies ${notify}.`;
   if (channel !== undefined) return `It publishes to the channel ${channel}.`;
   return persist === false
-    ? `It sends the event ${event} to modules that listen for it. No rule sees it: that needs --persist.`
-    : `It stores the event ${event} in project default, and the rules decide on it.`;
+    ? `It sends the event ${event} to modules that listen for it. No rule is evaluated on it: that needs --persist.`
+    : `It stores the event ${event} in project default, and rules are evaluated on it.`;
 }
 
 /** @throws CommandError 2 for several times, or a zone without a time */
 function whenOf({ delay, at, cron, timezone }: Flags): Record<string, unknown> {
   if ([delay, at, cron].filter((value) => value !== undefined).length > 1)
-    throw usage("give --delay, --at or --cron, one of them");
+    throw usage("give only one of --delay, --at and --cron");
   if (cron !== undefined) return { cron, ...(timezone === undefined ? {} : { timezone }) };
-  if (timezone !== undefined) throw usage("--timezone belongs to --cron");
+  if (timezone !== undefined) throw usage("--timezone needs --cron");
   return at === undefined ? { delayMs: delay ?? 0 } : { runAt: toRfc3339(at) };
 }
 
@@ -88,14 +88,14 @@ function whenOf({ delay, at, cron, timezone }: Flags): Record<string, unknown> {
 async function actionOf(flags: Flags): Promise<Record<string, unknown>> {
   const { notify, event, channel, title, body, payload, persist } = flags;
   if ([notify, event, channel].filter((value) => value !== undefined).length !== 1)
-    throw usage("give --notify, --event or --channel, one of them");
-  if (persist !== undefined && event === undefined) throw usage(`--${persist ? "" : "no-"}persist belongs to --event`);
+    throw usage("give one of --notify, --event and --channel");
+  if (persist !== undefined && event === undefined) throw usage(`--${persist ? "" : "no-"}persist needs --event`);
   if (notify !== undefined) {
     if (title === undefined || body === undefined) throw usage("--notify needs --title and --body");
-    if (payload !== undefined) throw usage("--payload belongs to --event and --channel");
+    if (payload !== undefined) throw usage("--payload needs --event or --channel");
     return { type: "notify", payload: { userId: notify, title, body } };
   }
-  if (title !== undefined || body !== undefined) throw usage("--title and --body belong to --notify");
+  if (title !== undefined || body !== undefined) throw usage("--title and --body need --notify");
   const data = payload === undefined ? {} : { payload: await readJsonObject(payload, "--payload") };
   if (channel !== undefined) return { type: "message", channel, ...data };
   return { type: "event", event, ...data, persist: persist !== false };

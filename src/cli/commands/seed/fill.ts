@@ -251,7 +251,7 @@ export class SeedFill {
     throw new ServerRefused(
       404,
       "USER_NOT_FOUND",
-      `The account ${username} is not active; nothing can be made for it`,
+      `The account ${username} is not active; nothing can be created for it`,
       [],
     );
   }

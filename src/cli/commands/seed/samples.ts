@@ -64,7 +64,7 @@ export const RULES = [
   },
   {
     name: "Errors of a service",
-    description: "Five a minute and service are told, a storm in one notice",
+    description: "At most five notifications per minute and service, then one notice per storm",
     condition: "event.level == 'error' or event.level == 'fatal'",
     targetRoles: ["Admin"],
     titleTemplate: "{{ event.source | upper }}: {{ event.type }}",
@@ -75,7 +75,7 @@ export const RULES = [
   },
   {
     name: "Slow requests",
-    description: "A storm of them comes with samples; a quarter of an hour of silence after each notice",
+    description: "The notice of a storm has samples; after each notification a cooldown of 15 minutes",
     condition: "event.type == 'request.slow' and event.durationMs > 2000 and not startsWith(event.path, '/internal')",
     targetRoles: ["Admin", "Operator"],
     titleTemplate: "Slow: {{ event.path }}",
@@ -102,8 +102,8 @@ export const DEMO_RULES = [
     projectId: "shop",
   },
   {
-    name: "Nobody hears of this one",
-    description: "A rule that is switched off",
+    name: "Debug events",
+    description: "A rule that is not active",
     condition: "startsWith(event.type, 'debug.')",
     targetRoles: ["Admin"],
     active: false,
@@ -140,7 +140,7 @@ export const PREFERENCES = { quietHours: { from: "22:00", to: "07:00" }, minPrio
 
 export const WELCOME = {
   title: "Welcome to Prism",
-  message: "Sent by hand, to everybody.",
+  message: "Sent by hand, to all users.",
   priority: 50,
   action: { type: "open", url: "https://prism.example/", label: "Look around" },
 } as const;

@@ -52,7 +52,7 @@ export async function makeBackup(context: Context, given: string | undefined, fl
   requireSomeDatabase(loaded);
   const file = targetOf(config.dataDir, given);
   if (flags.keep !== undefined && archiveTime(basename(file)) === undefined)
-    throw new CommandError(EXIT.usage, `--keep needs a directory that exists, and ${file} is none`);
+    throw new CommandError(EXIT.usage, `--keep needs an existing directory, and ${file} is not one`);
   requireNew(file);
   const passphrase = await passphraseOf(flags, true);
   const progress = out.progress("backing up, MiB");
@@ -140,7 +140,7 @@ export async function restoreArchive(context: Context, given: string, flags: Res
   const file = resolve(given);
   if (!existsSync(file)) throw new CommandError(EXIT.notFound, `there is no archive ${file}`);
   if (flags.check && (flags.to !== undefined || flags.yes))
-    throw new CommandError(EXIT.usage, "--check changes nothing; give it without --to and --yes");
+    throw new CommandError(EXIT.usage, "--check changes nothing; use it without --to and --yes");
   // Keys in the archive are used instead of configured ones.
   const loaded = context.loadConfig(flags.includeSecrets ? "none" : "encryption");
   const passphrase = await passphraseOf(flags, false);
@@ -198,9 +198,9 @@ async function replace(
 ): Promise<void> {
   const places = placesOf(loaded, flags.to);
   if (existsSync(places.databaseFile) && !flags.yes) {
-    const question = `Replace ${places.databaseFile} by ${archive.file}? What is there is kept beside it.`;
+    const question = `Replace ${places.databaseFile} by ${archive.file}? The replaced data is kept beside it.`;
     if (!(await confirm(question)))
-      throw new CommandError(EXIT.usage, "nothing was restored; add --yes to do it without being asked");
+      throw new CommandError(EXIT.usage, "nothing was restored; --yes restores without asking");
   }
   const cleanUp = (): void => {
     if (isRestorePending(places)) return;
@@ -228,11 +228,12 @@ function reportRestore({ out }: Context, file: string, places: DataPlaces, resto
   const { id, version, createdAt } = manifest;
   const { dataDir, databaseFile: database } = places;
   out.result({ file, id, version, createdAt, dataDir, database, offsets, migrated, paused, kept }, () => [
-    `${database} is what it was at ${createdAt}`,
-    ...(kept ?? []).map((folder) => `what was there before is kept in ${folder}`),
+    `${database} has its state of ${createdAt} again`,
+    ...(kept ?? []).map((folder) => `the replaced data is kept in ${folder}`),
   ]);
   out.note(
-    `Everybody has to log in again. Streams go on at ${offsets.events} (events) and ${offsets.streams} (all others).`,
+    "Users must log in again. " +
+      `Streams continue at offset ${offsets.events} (events) and ${offsets.streams} (all others).`,
   );
   out.note(`Paused until prism queue resume --all: ${paused.join(", ")}.`);
 }
@@ -246,7 +247,7 @@ function noteKeys(
 ): void {
   const isGenerated = origins.get("encryptionKey") === "generated";
   if (keys) {
-    out.note(`The keys are in ${join(dataDir, "secrets.json")}, which only development reads.`);
+    out.note(`The keys are in ${join(dataDir, "secrets.json")}, which is read only in development.`);
     if (config.env === "production" || !isGenerated)
       out.note("Set PRISM_ENCRYPTION_KEY and JWT_SECRET to its encryptionKey and jwtSecret.");
     if (keys.previousEncryptionKeys.length > 0)

@@ -5,17 +5,17 @@ import type { BackupFlags, RestoreFlags } from "./backup-restore.ts";
 export function addBackup(program: Command): void {
   program
     .command("backup")
-    .description("write an archive of the database and the sounds; also beside a running server, which goes on")
-    .argument("[file]", "the archive, or a directory for it (default: backups in the data directory)")
-    .option("--verify", "look into the archive as a restore would, before it counts")
-    .option("--include-secrets", "put the keys into it as well, under a passphrase that is asked for")
-    .option("--stdin", "read that passphrase from stdin")
-    .option("--keep <n>", "afterwards remove all but the newest n archives that were named by Prism", keepFlag)
+    .description("write an archive of the database and sounds; the server may keep running")
+    .argument("[file]", "archive to write, or a directory for it (default: backups in the data directory)")
+    .option("--verify", "check the new archive as prism restore --check does")
+    .option("--include-secrets", "include the keys, encrypted with a passphrase that is asked for")
+    .option("--stdin", "read the passphrase from stdin")
+    .option("--keep <n>", "afterwards delete all but the newest n archives that Prism named", keepFlag)
     .addHelpText(
       "after",
       `
-The archive is a tar file with what one commit left: everything in it belongs together. Without the encryption key nobody can restore it; keep that
-elsewhere, or use --include-secrets. It holds hashes of passwords and tokens: keep it as you keep the database.
+The archive is a tar file with one consistent copy of the database. Without the encryption key it cannot be restored:
+keep the key elsewhere, or use --include-secrets. It holds hashes of passwords and tokens: protect it like the database.
 
 Examples:
   $ prism backup --verify
@@ -37,19 +37,20 @@ function keepFlag(text: string): number {
 export function addRestore(program: Command): void {
   program
     .command("restore")
-    .description("put the data of an archive in the place of what is there; no server may run on the directory")
-    .argument("<file>", "an archive that prism backup has made")
+    .description("replace the data directory with the data of an archive; no server may run on it")
+    .argument("<file>", "archive that prism backup wrote")
     .option("--yes", "do not ask")
-    .option("--check", "look at all of the archive, and change nothing")
+    .option("--check", "check the whole archive, and change nothing")
     .option("--to <dir>", "restore into this new or empty directory instead of the data directory")
-    .option("--trust-archive", "take an archive that is not signed, or whose signature is not ours")
-    .option("--include-secrets", "restore the keys that the archive carries, too; their passphrase is asked for")
-    .option("--stdin", "read that passphrase from stdin")
+    .option("--trust-archive", "accept an archive that is not signed, or not with the key of this installation")
+    .option("--include-secrets", "also restore the keys in the archive; their passphrase is asked for")
+    .option("--stdin", "read the passphrase from stdin")
     .addHelpText(
       "after",
       `
-The old data is kept beside the new, in a folder *.before-restore. Everybody has to log in again; streams go on behind a gap; queues that lead outside are
-paused until prism queue resume --all. Interrupted, it leaves the old data or the new, never a mixture.
+The replaced data is kept in a directory *.before-restore. Users must log in again, streams continue after a gap, and
+queues that send to outside services are paused until prism queue resume --all. An interrupted restore leaves the old
+data or the new, never a mixture.
 
 Examples:
   $ prism restore backups/prism-20260131T080000Z.tar --check
@@ -65,12 +66,12 @@ Examples:
 export function addVacuum(program: Command): void {
   program
     .command("vacuum")
-    .description("give the space of deleted rows back to the disk; no server may run on the directory")
+    .description("return the space of deleted rows to the disk; no server may run on the data directory")
     .addHelpText(
       "after",
       `
-It copies the rows into a new file, checks that file, and puts it in place of the database at once: an interrupted run changes nothing.
-The disk needs room for the copy. A server reuses such space by itself; this is for a database that will stay smaller.
+It copies the rows into a new file, checks that file and renames it to the database: an interrupted run changes
+nothing. The disk needs room for the copy. A server reuses such space; use this if the database will stay smaller.
 
 Examples:
   $ prism vacuum

@@ -26,8 +26,8 @@ interface Flag {
 export function addCompletion(program: Command): void {
   program
     .command("completion")
-    .description("print a script that completes commands and flags in a shell")
-    .addArgument(new Argument("<shell>", "which shell").choices(SHELLS))
+    .description("print a script that completes commands and options in a shell")
+    .addArgument(new Argument("<shell>", "shell to complete in").choices(SHELLS))
     .addHelpText(
       "after",
       `

@@ -11,12 +11,13 @@ import { table } from "../../output/output.ts";
 export function addConfig(program: Command): void {
   program
     .command("config")
-    .description("show the settings that are not at their default, and where each one is from")
-    .option("--all", "those at their default, too")
+    .description("show the settings that differ from their default, and the source of each")
+    .option("--all", "also show settings at their default")
     .addHelpText(
       "after",
       `
-It shows what prism serve would use in this directory. Secrets are shown as ***. Exits 3 when a setting is not valid.
+It shows what prism serve would use in this directory. Secrets are shown as ***. It exits 3 when a setting is not
+valid.
 
 Examples:
   $ prism config

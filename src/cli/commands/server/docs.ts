@@ -13,7 +13,7 @@ const MIN_WIDTH = 40;
 export function addDocs(program: Command): void {
   program
     .command("docs")
-    .description("print the documentation: the list of topics, or one of them")
+    .description("print the list of documentation topics, or one topic")
     .argument("[topic]", `a topic of the list, or "${SEARCH}"`)
     .argument("[words...]", `the words to search for, after "${SEARCH}"`)
     .addHelpText(

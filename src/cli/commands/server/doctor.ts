@@ -20,19 +20,25 @@ interface Flags {
 export function addDoctor(program: Command): void {
   program
     .command("doctor")
-    .description("check the installation; also beside a running server, which it does not disturb")
-    .option("--fix", "close the data directory and its secrets to others; remove what interrupted commands left")
-    .option("--db", "look at the database only")
-    .option("--redis", "say where Redis is: embedded")
+    .description("check the installation; a running server is not disturbed")
+    .option("--fix", "make the data directory and its secrets private; remove leftovers of interrupted commands")
+    .option("--db", "check the database only")
+    .option("--redis", "check Redis only: it is embedded")
     .option(
       "--deep",
-      "compare the database's indexes with their tables, send a test mail to the sender, use the bucket, Pusher and the keys for push; takes longer",
+      "also compare indexes with their tables, send a test mail to the sender, and use the bucket, Pusher " +
+        "and the push keys; takes longer",
     )
-    .option("--anchor <seq:hash>", "a head of the audit chain kept elsewhere, such as in the log", anchorFlag)
+    .option(
+      "--anchor <seq:hash>",
+      "head of the audit chain to compare with, such as from a log kept elsewhere",
+      anchorFlag,
+    )
     .addHelpText(
       "after",
       `
-One line per check: PASS, WARN or FAIL. Exits 8 when a check FAILs; a WARN alone exits 0. prism config shows the settings.
+It prints one line per check: PASS, WARN or FAIL. It exits 8 when a check FAILs; a WARN alone exits 0.
+prism config shows the settings.
 
 Examples:
   $ prism doctor

@@ -24,20 +24,22 @@ interface Flags extends ExportSelection {
 export function addExport(program: Command): void {
   program
     .command("export")
-    .description("write events, notifications, the audit trail, rules or users as rows")
+    .description("export events, notifications, the audit trail, rules or users")
     .addArgument(new Argument("<kind>", "what to export").choices(EXPORT_KINDS))
-    .addOption(new Option("--format <format>", "form of the rows; csv for audit, else ndjson").choices(EXPORT_FORMATS))
-    .option("--from <time>", "not before: a time, a day, or a duration before now such as 24h", pastFlag)
-    .option("--to <time>", "before this time", pastFlag)
-    .option("--project <project>", "id or slug: events, notifications or rules of one project")
-    .option("--out <file>", "where to; without it, or with -, to stdout")
+    .addOption(
+      new Option("--format <format>", "format (default: csv for audit, otherwise ndjson)").choices(EXPORT_FORMATS),
+    )
+    .option("--from <time>", "rows from this time on: a time, a day, or a duration before now such as 24h", pastFlag)
+    .option("--to <time>", "rows before this time", pastFlag)
+    .option("--project <project>", "events, notifications or rules of one project: id or slug")
+    .option("--out <file>", "file to write (default, and with -: stdout)")
     .option("--force", "replace the file of --out if it exists")
-    .option("--gzip", "compress")
+    .option("--gzip", "compress with gzip")
     .addHelpText(
       "after",
       `
-Without --url or PRISM_URL it reads the data directory, by its running server if there is one; with a token, what that token may read.
-No secret and no hash of one is ever written. Exporting the audit trail is itself recorded in it.
+Without --url or PRISM_URL it exports from the data directory. With a token it exports what the token may read.
+Secrets and their hashes are never exported. An export of the audit trail is recorded in it.
 
 Examples:
   $ prism export events --from 24h | jq .type
@@ -56,10 +58,7 @@ async function run(
     throw new CommandError(EXIT.usage, `--project does not select ${kind}; it selects events, notifications and rules`);
   const file = out === "-" ? undefined : out;
   if (gzip && file === undefined && process.stdout.isTTY === true)
-    throw new CommandError(
-      EXIT.usage,
-      "--gzip would fill the terminal with bytes; give --out, or send stdout elsewhere",
-    );
+    throw new CommandError(EXIT.usage, "--gzip writes no text for a terminal; give --out, or redirect stdout");
   requireReplaceable(file, force);
   const format = given ?? (context.out.json ? "ndjson" : DEFAULT_FORMATS[kind]);
   const wanted = { kind, format, ...selection };

@@ -11,8 +11,8 @@ const TIMEOUT_MS = 5000;
 export function addHealth(program: Command): void {
   program
     .command("health")
-    .description("whether the server of the data directory answers: exit 0, otherwise 4 or 8")
-    .option("--ready", "whether it accepts requests, too: /health/ready instead of /health/live")
+    .description("check that the server of the data directory answers; exits 4 or 8 if not")
+    .option("--ready", "also check that it accepts requests: /health/ready instead of /health/live")
     .addHelpText("after", "\nExamples:\n  $ prism health\n  $ prism health --ready")
     .action(async ({ ready }: { ready?: boolean }, command: Command) => {
       const context = contextOf(command);

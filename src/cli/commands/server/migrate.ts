@@ -21,17 +21,17 @@ interface Flags {
 export function addMigrate(program: Command): void {
   program
     .command("migrate")
-    .description("bring the database up to date, show its migrations, or replace it with an empty one")
+    .description("apply pending migrations, list them, or replace the database with an empty one")
     .addArgument(new Argument("[action]", "what to do").choices(["up", "status", "reset"]).default("up"))
-    .option("--dry-run", "say what would be done, and do nothing")
-    .option("--yes", "reset: do not ask")
-    .option("--force", "reset: in production, too")
+    .option("--dry-run", "report what would be done, and change nothing")
+    .option("--yes", "with reset: do not ask")
+    .option("--force", "with reset: also in production")
     .addHelpText(
       "after",
       `
-up      applies what is missing, forward only; exits 4 if something is missing while a server runs
-status  lists what is applied and what is missing; exits 8 if something is
-reset   deletes the database with everything in it, and makes an empty one
+up      applies pending migrations; exits 4 if some are pending while a server runs
+status  lists applied and pending migrations; exits 8 if some are pending
+reset   deletes the database with everything in it, and creates an empty one
 
 Examples:
   $ prism migrate
@@ -96,9 +96,9 @@ async function reset(context: Context, config: Config, { dryRun, yes, force }: F
     return;
   }
   if (config.env === "production" && !force)
-    throw new CommandError(EXIT.usage, "this is production; to delete the database all the same, add --force");
+    throw new CommandError(EXIT.usage, "this is production; add --force to delete the database");
   if (!yes && !(await confirm(`Delete ${databaseFile} with everything in it?`)))
-    throw new CommandError(EXIT.usage, "nothing was deleted; add --yes to do it without being asked");
+    throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
   await withDataDirLock(config, () => {
     for (const file of files) rmSync(file, { force: true });
     generateSecrets(config);

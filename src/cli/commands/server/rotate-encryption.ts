@@ -29,18 +29,22 @@ export async function rotateEncryption(context: Context): Promise<void> {
     const what = done.unreadable === 1 ? "1 value was" : `${done.unreadable} values were`;
     throw new CommandError(
       EXIT.failure,
-      `${what} encrypted with a key that is not configured; add it to PRISM_PREVIOUS_ENCRYPTION_KEYS and run this again`,
+      `${what} encrypted with a key that is not configured; ` +
+        "add it to PRISM_PREVIOUS_ENCRYPTION_KEYS and run this again",
     );
   }
   if (config.previousEncryptionKeys.length > 0) out.note(await noteOnPreviousKeys(config));
 }
 
+const KEEP_KEYS = "keep the keys in PRISM_PREVIOUS_ENCRYPTION_KEYS";
+const REMOVE_KEYS = "remove the keys from PRISM_PREVIOUS_ENCRYPTION_KEYS";
+
 async function noteOnPreviousKeys(config: Config): Promise<string> {
   const { previous } = await archiveKeys(config);
-  const database = "The database needs the previous keys no more. Archives from before this rotation do";
+  const database = "The database no longer needs the previous keys. Archives from before this rotation do";
   if (previous.length > 0)
-    return `${database}: keep the keys in PRISM_PREVIOUS_ENCRYPTION_KEYS as long as you keep ${archivesText(previous)} and those elsewhere.`;
-  return `${database}: none are in the data directory; if you keep none elsewhere either, take the keys out of PRISM_PREVIOUS_ENCRYPTION_KEYS.`;
+    return `${database}: ${KEEP_KEYS} as long as you keep ${archivesText(previous)} and those elsewhere.`;
+  return `${database}: none are in the data directory; if you keep none elsewhere either, ${REMOVE_KEYS}.`;
 }
 
 /** Of the key that this command knows; undefined where the server alone has one. */

@@ -23,18 +23,16 @@ interface Flags {
 export function addSeed(program: Command): void {
   program
     .command("seed")
-    .description(
-      "fill the database with accounts, rules, tasks and events to try things on; a second run makes nothing anew",
-    )
-    .option("--demo", "more of everything, and one of each other kind: project, sound, schedule, message and more")
-    .option("--users <n>", "accounts besides admin (default: 1, with --demo 5)", integerFlag(0, 1000))
-    .option("--events <n>", "events (default: 20, with --demo 500)", integerFlag(0, 100_000))
-    .option("--tasks <n>", "tasks (default: 5, with --demo 25)", integerFlag(0, 10_000))
+    .description("create sample accounts, rules, tasks and events; a second run adds only what is missing")
+    .option("--demo", "create more of each, and also a project, sound, schedule, message and more")
+    .option("--users <n>", "number of accounts besides admin (default: 1, with --demo 5)", integerFlag(0, 1000))
+    .option("--events <n>", "number of events (default: 20, with --demo 500)", integerFlag(0, 100_000))
+    .option("--tasks <n>", "number of tasks (default: 5, with --demo 25)", integerFlag(0, 10_000))
     .option("--yes", "do not ask in production")
     .addHelpText(
       "after",
       `
-The passwords of new accounts stand on stdout, this once. Needs the data directory for itself: stop the server before.
+It prints the passwords of new accounts on stdout, once. No server may run on the data directory: stop it first.
 
 Examples:
   $ prism seed
@@ -48,8 +46,12 @@ async function seed(context: Context, { demo = false, yes = false, ...given }: F
   const loaded = context.loadConfig("all");
   const { config } = loaded;
   const amounts = { ...(demo ? DEMO : PLAIN), ...given };
-  if (config.env === "production" && !yes && !(await confirm(`Put accounts and samples into ${config.databaseFile}?`)))
-    throw new CommandError(EXIT.usage, "this is production and nothing was made; --yes does it without asking");
+  if (
+    config.env === "production" &&
+    !yes &&
+    !(await confirm(`Create sample accounts and data in ${config.databaseFile}?`))
+  )
+    throw new CommandError(EXIT.usage, "this is production: nothing was created; --yes creates without asking");
   await withDataDirLock(config, async () => {
     makeCurrent(context, loaded, { opens: true });
     const app = await startAlone(context, config);
@@ -107,7 +109,7 @@ function show({ out }: Context, accounts: readonly SeededAccount[], { kinds, api
   const perKind = (key: "made" | "kept") => Object.fromEntries(all.map((each) => [each.kind, each[key]]));
   out.result({ accounts, made: perKind("made"), kept: perKind("kept"), apiKey }, () => [
     ...table(
-      ["WHAT", "MADE", "THERE BEFORE"],
+      ["KIND", "CREATED", "EXISTED"],
       all.map((each) => [each.kind, each.made, each.kept]),
     ),
     ...(made.length === 0 ? [] : ["", ...accountLines(made)]),

@@ -60,19 +60,19 @@ export function addServe(program: Command): void {
   program
     .command("serve")
     .description("run the server")
-    .option("--port <n>", "TCP port; 0 takes a free one")
+    .option("--port <n>", "TCP port; 0 picks a free one")
     .option("--host <address>", "address to listen on")
-    .option("--dev", "development mode, whatever NODE_ENV says")
-    .option("--migrate", "bring the database up to date first", true)
-    .option("--no-migrate", "refuse to start on a database that is not up to date")
-    .option("--new-database", "begin with an empty database although the data directory had another one")
-    .option("--accept-audit", "go on with the audit trail as it is although audit.head says otherwise; recorded in it")
-    .option("--modules-dir <dir>", "folder of modules to load; by default modules in the data directory")
+    .option("--dev", "run in development mode, whatever NODE_ENV is")
+    .option("--migrate", "apply pending migrations first", true)
+    .option("--no-migrate", "refuse to start with pending migrations")
+    .option("--new-database", "start with an empty database although the data directory had another one")
+    .option("--accept-audit", "continue the audit trail although it does not match audit.head; this is recorded in it")
+    .option("--modules-dir <dir>", "directory of modules to load (default: modules in the data directory)")
     .addHelpText(
       "after",
       `
-SIGTERM and SIGINT end it in order, a second one at once; SIGHUP takes over the settings that may change while it runs, and the
-certificate.
+SIGTERM and SIGINT stop it gracefully, a second one at once. SIGHUP reloads the certificate and the settings that
+can change while it runs.
 
 Examples:
   $ prism serve
@@ -90,7 +90,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   const loaded = load();
   const { config } = loaded;
   const log = openLog(context.out, config);
-  endOnStray((error) => log.error({ err: error }, "unexpected failure; ending"));
+  endOnStray((error) => log.error({ err: error }, "unexpected failure; exiting"));
   ignoreSignals(log);
   prepareDataDir(config.dataDir);
   const lock = await lockUnlessServed(loaded);
@@ -110,7 +110,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
     warnings,
     acceptAudit: flags.acceptAudit === true,
     onFatal: (error) => {
-      log.error({ err: error }, "nothing can be stored any more; ending");
+      log.error({ err: error }, "the database can no longer be written; exiting");
       process.exit(EXIT.failure);
     },
   });
@@ -135,7 +135,7 @@ function warningsOf(loaded: LoadedConfig): string[] {
 /** A database created by this start has no backup yet. */
 function warnOfBackups({ dataDir, env }: Config, app: App, log: Logger): void {
   const warning = backupWarning(env, newestBackupAt(dataDir, app.parts.base.store.lastBackupAt()));
-  if (warning !== null) log.warn({}, `${warning}: run prism backup by a timer`);
+  if (warning !== null) log.warn({}, `${warning}: schedule prism backup`);
 }
 
 /** Records of a lost database would contradict the new one. */
@@ -183,7 +183,8 @@ function announce({ out }: Context, loaded: LoadedConfig, app: App, log: Logger)
     out.note(`Development: curl -s ${base}/dev/token returns a token of the administrator dev, on this machine only;`);
   else
     out.note(
-      `Development: no /dev/token, because publicUrl names another host; prism token create --user dev${there} makes a token,`,
+      "Development: no /dev/token, because publicUrl names another host; " +
+        `prism token create --user dev${there} creates a token,`,
     );
   out.note(`prism user passwd dev${there} sets a password for that account.`);
   out.note(`Commands on the same data directory use this server: prism tail${there}, prism send "Hello"${there}.`);
@@ -195,10 +196,11 @@ function announceFirstAdmin(out: Context["out"], { firstAdmin }: App, base: stri
   if (firstAdmin.state === "setupToken") {
     const registration = `Send it as setupToken with the first registration (POST ${base}/api/v1/auth/register)`;
     process.stderr.write(
-      `No administrator yet. Setup token, shown this once: ${firstAdmin.token}\n${registration}, ${asTyped(orByCommand)}\n`,
+      `No administrator yet. Setup token, shown this once: ${firstAdmin.token}\n` +
+        `${registration}, ${asTyped(orByCommand)}\n`,
     );
   } else if (firstAdmin.state === "awaited") {
-    out.note(`No administrator yet. Register with the setup token that the first start has shown, ${orByCommand}`);
+    out.note(`No administrator yet. Register with the setup token that the first start printed, ${orByCommand}`);
   }
 }
 
@@ -235,8 +237,7 @@ function reloadOnSignal(app: App, config: Config, load: () => LoadedConfig, log:
     log.reload({ level: next.log.level, debug: next.debug });
     current = next;
     log.info({ inForce }, "configuration reloaded");
-    if (needRestart.length > 0)
-      log.warn({ needRestart }, "some settings have changed that count from the next start on");
+    if (needRestart.length > 0) log.warn({ needRestart }, "some changed settings take effect at the next start");
     await app.services.audit.record({
       action: "config.reload",
       resourceType: "config",
@@ -246,7 +247,7 @@ function reloadOnSignal(app: App, config: Config, load: () => LoadedConfig, log:
   process.on("SIGHUP", () => {
     reload().catch((error: unknown) => {
       const reason = describeFailure(error)?.message;
-      log.error(reason === undefined ? { err: error } : { reason }, "the configuration was not reloaded");
+      log.error(reason === undefined ? { err: error } : { reason }, "reloading the configuration failed");
     });
   });
 }

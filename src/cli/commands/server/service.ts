@@ -47,7 +47,7 @@ interface ServiceFlags {
 export function addService(program: Command): void {
   const service = program
     .command("service")
-    .description("install Prism as a systemd service")
+    .description("install, remove or check the systemd service")
     .addHelpText(
       "after",
       `
@@ -219,7 +219,8 @@ function createSecrets(file: string, database: string): string {
   if (existsSync(database))
     throw new CommandError(
       EXIT.refused,
-      `${database} exists, and ${file} does not; write JWT_SECRET and the PRISM_ENCRYPTION_KEY of that database into it`,
+      `${database} exists, and ${file} does not; ` +
+        "write JWT_SECRET and the PRISM_ENCRYPTION_KEY of that database into it",
     );
   const lines = [
     "# Keep a copy elsewhere: without its encryption key a database cannot be opened.",

@@ -43,17 +43,15 @@ export async function showPusherApp(context: Context, { rotate }: { readonly rot
 function showOwn({ out }: Context, config: Config, app: Required<ServedApp>, isRotated: boolean): void {
   const { appId, key, secret } = app;
   show(out, { mode: "embedded", source: "generated", appId, key, secret, ...placeOf(config) });
-  out.note("The app is this server's own. Whoever has the secret speaks for it: it is for backends, never for pages.");
-  out.note("Host and port are those of the settings of this command; a server that runs with others is elsewhere.");
-  if (isRotated) out.note("The old secret has ended; id and key are what they were.");
+  out.note("The server generated this app. Keep its secret in backends: it gives full access to the app.");
+  out.note("Host and port are from the settings of this command; a server with other settings has another address.");
+  if (isRotated) out.note("The old secret no longer works; id and key have not changed.");
 }
 
 function showConfigured({ out }: Context, config: Config, { appId, key }: ServedApp): void {
   const { mode } = config.pusher;
   show(out, { mode, source: "configured", appId, key, ...placeOf(config) });
-  out.note(
-    "The app is the one of the configuration, and so is its secret, which is not shown: pusher.secret (PUSHER_SECRET).",
-  );
+  out.note("The app is in the configuration; its secret is not shown: pusher.secret (PUSHER_SECRET).");
 }
 
 /** Address of the app's REST API, as options of libraries. */

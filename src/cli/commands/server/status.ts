@@ -16,7 +16,7 @@ const MEBIBYTE = 1_048_576;
 export function addStatus(program: Command): void {
   program
     .command("status")
-    .description("health, version, queues, connections and storage of a server; exits 8 when it is degraded")
+    .description("show health, version, queues, connections and storage of a server; exits 8 when degraded")
     .addHelpText("after", "\nExamples:\n  $ prism status\n  $ prism status --json | jq -r .status")
     .action((_flags: object, command: Command) =>
       online(
@@ -31,7 +31,7 @@ export function addStatus(program: Command): void {
     );
   program
     .command("version")
-    .description("the version of this program, and of the Node.js that it carries")
+    .description("print the version of Prism and of its Node.js")
     .addHelpText("after", "\nExamples:\n  $ prism version\n  $ prism version --json")
     .action((_flags: object, command: Command) => {
       const { version: node } = process;
@@ -47,8 +47,8 @@ function statusLines(status: Status, out: Output): string[] {
     ["STATUS", status.status],
     [
       ["version", version],
-      ["running for", ageText(uptimeMs)],
-      ["database", `${mebibytes(database.sizeBytes)}, ${mebibytes(database.walBytes)} in its log`],
+      ["uptime", ageText(uptimeMs)],
+      ["database", `${mebibytes(database.sizeBytes)}, ${mebibytes(database.walBytes)} in its write-ahead log`],
       ["free on disk", database.freeDiskBytes === null ? null : mebibytes(database.freeDiskBytes)],
       ["last backup", status.lastBackupAt],
       ["connections", connectionsText(realtime.connections)],
@@ -78,7 +78,8 @@ function connectionsText(counts: Readonly<Record<string, number>>): string {
 
 function jobsText(queues: readonly Queue[]): string {
   const sum = (of: (queue: Queue) => number): number => queues.reduce((total, queue) => total + of(queue), 0);
-  return `${sum((queue) => queue.ready)} ready, ${sum((queue) => queue.running)} running, ${sum((queue) => queue.retrying)} retrying, ${sum((queue) => queue.dead)} dead`;
+  const states = ["ready", "running", "retrying", "dead"] as const;
+  return states.map((state) => `${sum((queue) => queue[state])} ${state}`).join(", ");
 }
 
 function names(things: readonly { readonly name: string }[]): string {

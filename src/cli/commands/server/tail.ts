@@ -57,32 +57,27 @@ interface Flags {
 export function addTail(program: Command): void {
   program
     .command("tail")
-    .description("follow events, or your notifications, live; continues where it was after a restart of the server")
-    .option("--project <project>", "id or slug", "default")
+    .description("follow events or your notifications live; resumes after a restart of the server")
+    .option("--project <project>", "id or slug of the project", "default")
     .addOption(
-      new Option("--all", "all projects that the token may see, as of now").conflicts([
+      new Option("--all", "all projects that exist now and that the token may view").conflicts([
         "project",
         "notifications",
         "stream",
       ]),
     )
-    .option("--type <type>", "only this type, or all types with this prefix: order.*")
-    .option("--level <levels>", `only these, comma separated: ${LEVELS.join(", ")}`, listFlag(LEVELS))
-    .option("--from <offset>", "start after an offset, or with earliest (default: new entries only)", startFlag)
+    .option("--type <type>", "only events of this type, or with this prefix: order.*")
+    .option("--level <levels>", `only events of these levels, comma separated: ${LEVELS.join(", ")}`, listFlag(LEVELS))
+    .option("--from <offset>", "start after this offset, or at earliest (default: new entries only)", startFlag)
+    .addOption(new Option("--notifications", "your own notifications and their changes").conflicts(["type", "level"]))
     .addOption(
-      new Option("--notifications", "your own notifications, and what happens to them").conflicts(["type", "level"]),
+      new Option("--stream <name>", "a stream by name: user:me, project:<id>").conflicts(["project", "notifications"]),
     )
-    .addOption(
-      new Option("--stream <name>", "a stream by its name: user:me, project:<id>").conflicts([
-        "project",
-        "notifications",
-      ]),
-    )
-    .option("--limit <n>", "exit after this many", integerFlag(1, Number.MAX_SAFE_INTEGER))
+    .option("--limit <n>", "exit after this many entries", integerFlag(1, Number.MAX_SAFE_INTEGER))
     .addHelpText(
       "after",
       `
-With --json one object a line: the event, or the notification, with its offset.
+--json prints one object per line: the event or notification with its offset.
 
 Examples:
   $ prism tail
@@ -103,7 +98,7 @@ async function tail(context: Context, flags: Flags): Promise<void> {
     async (server) => {
       const slugs = flags.all ? await slugsOf(server) : undefined;
       const streams = slugs ? [...slugs.keys()].map((id) => `project:${id}`) : [await streamOf(server, flags)];
-      if (streams.length === 0) throw new CommandError(EXIT.notFound, "there is no project that you may see");
+      if (streams.length === 0) throw new CommandError(EXIT.notFound, "there is no project that you may view");
       const isOwn = streams[0]?.startsWith("user:") === true;
       const eventLine = eventLines(out, slugs);
       await followStream({
@@ -185,7 +180,10 @@ async function projectIdOf(server: ServerClient, ref: string): Promise<string> {
   } catch (error) {
     const isKey = server.token?.startsWith("prk_") === true;
     if (!isKey || !(error instanceof ServerRefused) || error.code !== "PROJECT_NOT_FOUND") throw error;
-    throw new CommandError(EXIT.notFound, `the API key is not of project ${ref}; name its own with --project`);
+    throw new CommandError(
+      EXIT.notFound,
+      `the API key does not belong to project ${ref}; name its project with --project`,
+    );
   }
 }
 

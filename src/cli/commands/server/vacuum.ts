@@ -74,7 +74,7 @@ function closeLog(file: string): void {
   }
   // The last connection removes the log when it closes.
   if (existsSync(`${file}-wal`))
-    throw new CommandError(EXIT.unreachable, `another program has ${file} open; end it first`);
+    throw new CommandError(EXIT.unreachable, `another program has ${file} open; stop it first`);
 }
 
 /** A read-only connection leaves an empty log, which must not stay beside the new file. */

@@ -68,8 +68,8 @@ interface CreateFlags {
 function addManageWebhooks(webhooks: Command): void {
   webhooks
     .command("list")
-    .description("webhooks: your own, and those of the projects you may see")
-    .option("--project <project>", "id or slug: webhooks of one project")
+    .description("list webhooks: your own, and those of the projects you may view")
+    .option("--project <project>", "webhooks of one project: id or slug")
     .addHelpText("after", "\nExamples:\n  $ prism webhooks list\n  $ prism webhooks list --project ops --json")
     .action(({ project }: CreateFlags, command: Command) =>
       online(command, async (server, { out }) => {
@@ -79,9 +79,9 @@ function addManageWebhooks(webhooks: Command): void {
     );
   webhooks
     .command("create")
-    .description("make a webhook; its secret is shown this once, alone on stdout")
-    .argument("<url>", "https, to a public address")
-    .option("--project <project>", "id or slug: for each notification of this project (default: your own)")
+    .description("create a webhook; its secret is printed once, alone on stdout")
+    .argument("<url>", "https URL with a public address")
+    .option("--project <project>", "send notifications of this project: id or slug (default: your own)")
     .option("--types <types>", "event types, comma separated: order.*,backup.failed (default: all)")
     .addHelpText(
       "after",
@@ -97,8 +97,8 @@ function addManageWebhooks(webhooks: Command): void {
     );
   webhooks
     .command("delete")
-    .description("delete a webhook; what waits for it is not sent")
-    .argument("<webhook>", "id or URL, or the beginning of one")
+    .description("delete a webhook; pending deliveries to it are not sent")
+    .argument("<webhook>", "id or URL, or a prefix of one")
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample:\n  $ prism webhooks delete https://example.com/hook --yes")
     .action(async (ref: string, { yes }: { readonly yes?: boolean }, command: Command) => {
@@ -113,13 +113,13 @@ function addManageWebhooks(webhooks: Command): void {
 
 function addOperateWebhooks(webhooks: Command): void {
   for (const [action, active, description] of [
-    ["enable", true, "call a webhook again; its failures so far are forgotten"],
-    ["disable", false, "stop calling a webhook; it stays stored"],
+    ["enable", true, "call a webhook again, and reset its count of failures"],
+    ["disable", false, "stop calling a webhook; it is kept"],
   ] as const)
     webhooks
       .command(action)
       .description(description)
-      .argument("<webhook>", "id or URL, or the beginning of one")
+      .argument("<webhook>", "id or URL, or a prefix of one")
       .addHelpText("after", `\nExample:\n  $ prism webhooks ${action} https://example.com/hook`)
       .action((ref: string, _flags: object, command: Command) =>
         online(command, async (server, { out }) => {
@@ -130,7 +130,7 @@ function addOperateWebhooks(webhooks: Command): void {
   webhooks
     .command("test")
     .description("send a test notification to a webhook; exits 8 unless it answers 2xx")
-    .argument("<webhook>", "id or URL, or the beginning of one")
+    .argument("<webhook>", "id or URL, or a prefix of one")
     .addHelpText("after", "\nExample:\n  $ prism webhooks test https://example.com/hook")
     .action((ref: string, _flags: object, command: Command) =>
       online(command, async (server, { out }) => {
@@ -150,7 +150,7 @@ function addOperateWebhooks(webhooks: Command): void {
 export function addWebhooks(program: Command): void {
   const webhooks = program
     .command("webhooks")
-    .description("list, make, test, enable, disable and delete webhooks")
+    .description("list, create, test, enable, disable and delete webhooks")
     .addHelpText("after", "\nExamples:\n  $ prism webhooks list\n  $ prism webhooks test https://example.com/hook");
   addManageWebhooks(webhooks);
   addOperateWebhooks(webhooks);

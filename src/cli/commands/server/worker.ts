@@ -9,16 +9,18 @@ const SERVED = "notification-delivery, push-notification or module:<name>";
 export function addWorker(program: Command): void {
   program
     .command("worker")
-    .description("run jobs of a server elsewhere: mail, push, webhooks, and jobs of modules")
-    .requiredOption("--queues <list>", `whose jobs, comma separated: ${SERVED}`, queuesFlag)
-    .option("--concurrency <n>", "jobs at a time", integerFlag(1, 1000), 16)
-    .option("--modules-dir <dir>", "folder of the modules whose queues it serves")
+    .description("run jobs of a server on another machine: mail, push, webhooks and jobs of modules")
+    .requiredOption("--queues <list>", `queues to serve, comma separated: ${SERVED}`, queuesFlag)
+    .option("--concurrency <n>", "number of jobs to run at a time", integerFlag(1, 1000), 16)
+    .option("--modules-dir <dir>", "directory of the modules that handle its jobs")
     .addHelpText(
       "after",
       `
-It talks to the server by --url, with a service token of the right jobs:work, and opens no database. Mail, push and webhooks go out with
-the settings smtp.*, fcm.*, apns.* and webhooks.* of this process; the server leaves a channel to workers by delivery.workers.
-SIGTERM and SIGINT let what runs end within shutdownMs and hand the rest back; a second one ends it at once.
+It connects to --url with a service token that has the permission jobs:work, and opens no database. It sends mail,
+push and webhooks with the settings smtp.*, fcm.*, apns.* and webhooks.* of this process. The server's setting
+delivery.workers names the channels that it leaves to workers.
+After SIGTERM or SIGINT running jobs may finish within shutdownMs and the others are requeued; a second one stops
+it at once.
 
 Examples:
   $ export PRISM_TOKEN=$(prism token create --user admin --name worker --scopes jobs:work)

@@ -209,6 +209,6 @@ async function dispose(module: AppModule, log: Logger): Promise<void> {
   try {
     await withinLimit((async () => module.dispose?.())(), DISPOSE_LIMIT_MS, "dispose");
   } catch (error) {
-    log.warn({ module: module.name, err: error }, "a module could not be disposed of");
+    log.warn({ module: module.name, err: error }, "disposing of a module failed");
   }
 }

@@ -32,13 +32,13 @@ export async function runWorker(context: Context, { queues, concurrency, modules
   if (server.token === undefined)
     throw new CommandError(
       EXIT.unauthorised,
-      "a worker needs a service token of the right jobs:work: PRISM_TOKEN, or --token",
+      "a worker needs a service token with the permission jobs:work: PRISM_TOKEN, or --token",
     );
   const log = openLog(context.out, config).namespace("worker");
   for (const warning of warnings) log.warn({}, warning);
-  endOnStray((error) => log.error({ err: error }, "unexpected failure; ending"));
+  endOnStray((error) => log.error({ err: error }, "unexpected failure; exiting"));
   if (isOpenLine(server.base))
-    log.warn({ url: server.base }, "the token, messages and addresses go over a line that is not encrypted; use https");
+    log.warn({ url: server.base }, "the token, messages and addresses are sent unencrypted; use https");
   const channels = channelWork(config);
   const wanted = channelsOf(queues, channels);
   const names = queues.filter(isModuleQueue).map((queue) => queue.slice("module:".length));
@@ -57,7 +57,7 @@ export async function runWorker(context: Context, { queues, concurrency, modules
   try {
     await loop.run();
   } catch (error) {
-    log.error({ reason: error instanceof Error ? error.message : String(error) }, "the worker ends");
+    log.error({ reason: error instanceof Error ? error.message : String(error) }, "the worker stops");
     throw error;
   } finally {
     await Promise.all([channels.close(), modules?.close()]);
@@ -78,7 +78,7 @@ function channelsOf(queues: readonly ServedQueue[], { channels }: ChannelWork): 
     const all = WORKER_CHANNELS.filter((channel) => deliveryQueue(channel) === queue);
     if (isModuleQueue(queue) || all.some((channel) => channels.includes(channel))) continue;
     const settings = all.map((channel) => `${channel}.*`).join(" or ");
-    throw new CommandError(EXIT.refused, `${queue}: this process can send nothing of it; set ${settings} here`);
+    throw new CommandError(EXIT.refused, `${queue}: this process has no channel for it; set ${settings} here`);
   }
   return channels.filter((channel) => queues.some((queue) => deliveryQueue(channel) === queue));
 }
@@ -102,7 +102,7 @@ function announcer({ out }: Context, log: Logger, { wanted, ...facts }: Facts): 
     if (isFirst) {
       log.info({ ...facts, channels, pid: process.pid }, "ready");
       out.note(`Prism worker is ready: ${facts.url}  queues ${facts.queues.join(" ")}`);
-    } else log.info({ channels }, "the server leaves other channels to workers now");
+    } else log.info({ channels }, "the channels that the server leaves to workers have changed");
     const missing = wanted.filter((channel) => !channels.includes(channel));
     if (channels.length === 0 && wanted.length > 0)
       log.warn(

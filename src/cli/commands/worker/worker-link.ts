@@ -66,7 +66,7 @@ export function channelWork(config: Config): ChannelWork {
       const handed = v.safeParse(Handed, payload);
       const channel = handed.success ? calls[handed.output.channel] : undefined;
       if (kind !== ATTEMPT_JOB || !handed.success || !channel?.isConfigured)
-        throw new ServerOnly(`the server has handed out a job that this version cannot run (${kind})`);
+        throw new ServerOnly(`the server dispatched a job that this version cannot run (${kind})`);
       const { message } = handed.output;
       // A lost lease also aborts the call.
       return callWithin((limit) => channel.call(message, limit), AbortSignal.any([signal, stopping]));
@@ -177,6 +177,6 @@ export function endOf(error: unknown): unknown {
   if (!(error instanceof ServerRefused)) return error;
   const { status, code, message, details } = error;
   if (status !== 401 && status !== 403) return error;
-  const hint = "a worker needs a service token in force that holds jobs:work (prism token create --scopes jobs:work)";
+  const hint = "a worker needs a valid service token with jobs:work (prism token create --scopes jobs:work)";
   return new ServerRefused(status, code, `${message}; ${hint}`, details);
 }

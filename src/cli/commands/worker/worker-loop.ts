@@ -132,8 +132,8 @@ export class WorkerLoop {
     const { log } = this.#parts;
     const facts = { failures, delayMs, reason: error instanceof Error ? error.message : String(error) };
     // A restarting server is away for a second or two, which is not worth a warning.
-    if (failures === 1 || failures % 10 === 0) log.warn(facts, "the server cannot be asked for jobs; trying again");
-    else log.debug(facts, "the server cannot be asked for jobs; trying again");
+    if (failures === 1 || failures % 10 === 0) log.warn(facts, "claiming jobs failed; retrying");
+    else log.debug(facts, "claiming jobs failed; retrying");
     await sleep(delayMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
@@ -164,13 +164,13 @@ export class WorkerLoop {
     const facts = { jobId: job.id, queue: job.queue, kind: job.kind, attempt: job.attempt };
     try {
       const result = await workOf(job).run(job, signal, this.#stop.signal);
-      log.debug({ ...facts, durationMs: Math.round(performance.now() - startedAt) }, "a job is done");
+      log.debug({ ...facts, durationMs: Math.round(performance.now() - startedAt) }, "job completed");
       return () => link.complete(job, result);
     } catch (error) {
       if (signal.aborted) return signal.reason === ("stopping" satisfies GivenUp) ? this.#handingBack(job) : null;
       if (error instanceof StoppedCall) return this.#handingBack(job);
       if (error instanceof ServerOnly) this.#withdraw(job.queue, error);
-      else log.warn({ ...facts, err: error }, "a job failed");
+      else log.warn({ ...facts, err: error }, "job failed");
       return error instanceof ServerOnly ? this.#handingBack(job) : () => link.fail(job, error);
     }
   }
@@ -184,7 +184,7 @@ export class WorkerLoop {
     const { log } = this.#parts;
     if (!this.#queues.includes(queue)) return;
     this.#queues = this.#queues.filter((name) => name !== queue);
-    log.error({ queue, reason: error.message }, "jobs of the queue cannot run in a worker; no more of it are claimed");
+    log.error({ queue, reason: error.message }, "jobs of the queue cannot run in a worker; it is no longer claimed");
     if (this.#queues.length === 0) this.#failed.reject(error);
   }
 
@@ -199,7 +199,7 @@ export class WorkerLoop {
         const facts = { jobId: job.id, queue: job.queue, reason: error instanceof Error ? error.message : "" };
         if (verdict === "away") await sleep(awayMs(++failures, error));
         else if (verdict === "over") {
-          log.warn(facts, "the end of a job came too late: the server has taken it back, and it runs again");
+          log.warn(facts, "a job ended after its lease: the server has requeued it");
           return;
         } else {
           this.#failed.reject(error instanceof Error ? error : new Error(String(error)));
@@ -218,7 +218,7 @@ export class WorkerLoop {
       const verdict = verdictOf(error);
       if (verdict === "end") this.#failed.reject(error instanceof Error ? error : new Error(String(error)));
       if (verdict !== "over" || this.#hands.size === 0) return;
-      log.warn({ jobs: this.#hands.size }, "the lease has run out; what was in hand is left, for it runs again");
+      log.warn({ jobs: this.#hands.size }, "the lease expired: running jobs are abandoned, the server requeues them");
       for (const { controller } of this.#hands.values()) controller.abort("lost" satisfies GivenUp);
     }
   }
@@ -231,7 +231,7 @@ export class WorkerLoop {
     const left = this.#hands.size;
     for (const { controller } of this.#hands.values()) controller.abort("stopping" satisfies GivenUp);
     if (left > 0) await within(Math.max(HAND_BACK_MS, deadline - Date.now()), this.#idle());
-    if (left > 0) log.info({ jobs: left, untold: this.#hands.size }, "what had not ended was handed back");
+    if (left > 0) log.info({ jobs: left, unreported: this.#hands.size }, "released unfinished jobs");
   }
 
   async #idle(): Promise<void> {
