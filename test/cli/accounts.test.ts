@@ -86,7 +86,7 @@ test("user, token and key work on a new database without a server", async (t) =>
     });
     const token = stdout.trim();
     assert.ok(isTokenOf("prt", token));
-    assert.match(stderr, /Token \S+ of ann, until 20\d\d-.*not shown again/);
+    assert.match(stderr, /Token \S+ of ann, valid until 20\d\d-.*not shown again/);
     const list = await runCli(["token", "list", "--user", "ann", "--json"], { cwd });
     assert.doesNotMatch(list.stdout, new RegExp(token));
     assert.deepEqual(
@@ -121,7 +121,7 @@ test("user, token and key work on a new database without a server", async (t) =>
     { args: ["token", "create"], status: 2, says: /required option '--user <user>'/ },
     { args: ["key", "create", "--project", "nix"], status: 6, says: /PROJECT_NOT_FOUND/ },
     { args: ["key", "rotate", "nix"], status: 6, says: /There is no API key nix/ },
-    { args: ["key", "rotate", "nix", "--grace", "8d"], status: 2, says: /The grace is 7d at most/ },
+    { args: ["key", "rotate", "nix", "--grace", "8d"], status: 2, says: /Use 7d at most/ },
   ].map((c) => ({ ...c, name: `${c.args.join(" ")} ends with ${c.status}` }));
   await eachCase(t, "tokens and keys that are refused", refused, async (c) => {
     const { status, stderr } = await runCli(c.args, { cwd });

@@ -20,11 +20,14 @@ test("commands that write beside a running server count there within moments", a
     assert.deepEqual([refused.status, (refused.body["error"] as { code: string }).code], [401, "INVALID_API_KEY"]);
   });
 
-  await t.test("a rotated key works for a day unless --grace says otherwise, 0 ends it at once", async () => {
+  await t.test("a rotated key works for a day unless --grace says otherwise, 0 revokes it at once", async () => {
     const old = await runJson<{ id: string; key: string }>(["key", "create", ...dir], { cwd });
     await eventually("the old key is accepted", async () => (await status(old.key)) === 202);
     const day = await runCli(["key", "rotate", old.id, ...dir], { cwd });
-    assert.match(day.stderr, new RegExp(`; ${old.id} works until \\S+Z \\(prism key revoke ${old.id} ends it now\\)`));
+    assert.match(
+      day.stderr,
+      new RegExp(`; ${old.id} works until \\S+Z \\(prism key revoke ${old.id} revokes it now\\)`),
+    );
     await eventually("the new key is accepted", async () => (await status(day.stdout.trim())) === 202);
     assert.equal(await status(old.key), 202);
     const next = await runJson<{ key: string }>(["key", "rotate", old.id, "--grace", "0", ...dir], { cwd });

@@ -27,8 +27,8 @@ test("doctor --deep uses the bucket and asks Pusher, leaves nothing there, and s
   const settings = { ...s3.settings, ...pusher.settings };
   assert.deepEqual(await providerChecks(t, {}, "--deep"), {});
   assert.deepEqual(await providerChecks(t, settings, "--deep"), {
-    s3: "PASS the bucket sounds-of-ours takes and removes sounds",
-    pusher: "PASS the app 42 takes our signature",
+    s3: "PASS the bucket sounds-of-ours accepts and removes sounds",
+    pusher: "PASS the app 42 accepts the signature",
   });
   assert.deepEqual([s3.objects.size, s3.calls.length, pusher.seen], [0, 2, []]);
   const wrong = { ...settings, "storage.s3.secretAccessKey": "wrong-one", "pusher.secret": "wrong-one" };

@@ -20,9 +20,9 @@ async function smtpCheck(
 test("doctor shows itself to the mail server, and sends nothing", async (t) => {
   const mail = await MailServer.start(t, { authOptional: false });
   const server = { SMTP_HOST: "127.0.0.1", SMTP_PORT: String(mail.port), SMTP_USER: "prism" };
-  assert.equal(await smtpCheck(t, { ...server, SMTP_PASS: "right" }), `PASS 127.0.0.1:${mail.port} takes mail`);
+  assert.equal(await smtpCheck(t, { ...server, SMTP_PASS: "right" }), `PASS 127.0.0.1:${mail.port} accepts mail`);
   const refused = await smtpCheck(t, { ...server, SMTP_PASS: "a wrong word" });
-  assert.match(refused, /^FAIL .* does not take mail: .*535/);
+  assert.match(refused, /^FAIL .* does not accept mail: .*535/);
   assert.doesNotMatch(refused, /a wrong word/);
   assert.deepEqual(mail.mails, []);
 });
@@ -30,7 +30,7 @@ test("doctor shows itself to the mail server, and sends nothing", async (t) => {
 test("doctor --deep sends a real message, to the sender's own address", async (t) => {
   const mail = await MailServer.start(t);
   const env = { SMTP_HOST: "127.0.0.1", SMTP_PORT: String(mail.port), SMTP_FROM: "Prism <alerts@example.org>" };
-  assert.match(await smtpCheck(t, env, ["--deep"]), /^PASS .* took a test message to alerts@example\.org/);
+  assert.match(await smtpCheck(t, env, ["--deep"]), /^PASS .* accepted a test message to alerts@example\.org/);
   assert.equal(mail.mails.length, 1);
   assert.deepEqual(mail.mails[0]?.to, ["alerts@example.org"]);
 });

@@ -145,7 +145,7 @@ test("production that is open to the network, never backed up, or mails without 
   assert.equal(await server.ended(), 0);
   const next = new RunningCli(t, ["serve", "--port", "0"], { cwd, env });
   await next.until(/"msg":"ready"/);
-  assert.equal(next.stdout.match(/no backup was ever made: run prism backup/g)?.length, 1);
+  assert.equal(next.stdout.match(/no backup was ever made: schedule prism backup/g)?.length, 1);
 
   const elsewhere = temporaryDir(t);
   const backup = await runCli(["backup", elsewhere], { cwd, env });
@@ -236,7 +236,7 @@ test("a changed audit row is a FAIL that names it; so are missing last rows and 
   assert.match(saying(changed.report, "audit"), /^row 2 \(/);
 
   tamper(file, "delete from audit_log where seq >= 2");
-  assert.match(saying((await examine(cwd, ["--db"])).report, "audit"), /last rows are gone/);
+  assert.match(saying((await examine(cwd, ["--db"])).report, "audit"), /last rows are missing/);
 });
 
 test("a damaged database is a FAIL, not a crash", async (t) => {
@@ -258,7 +258,7 @@ test("a reference that leads nowhere is a FAIL", async (t) => {
   tamper(file, "delete from users where username = 'ann'");
   const { report, found } = await examine(cwd, ["--db"]);
   assert.equal(found.get("foreign keys"), "FAIL");
-  assert.match(saying(report, "foreign keys"), /2 references lead nowhere: .*to users/);
+  assert.match(saying(report, "foreign keys"), /2 references are dangling: .*to users/);
 });
 
 test("a newer database, and another encryption key, are FAILs", async (t) => {

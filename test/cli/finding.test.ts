@@ -83,14 +83,14 @@ test("serve, migrate and seed make a database, and say so", async (t) => {
     const cwd = temporaryDir(t);
     const { status, stderr } = await runCli(args, { cwd });
     assert.equal(status, 0, stderr);
-    assert.match(stderr, /^made a new database in \S+\/data \(the default, in the working directory\)$/m);
+    assert.match(stderr, /^created a new database in \S+\/data \(the default, in the working directory\)$/m);
     assert.ok(existsSync(join(cwd, "data/secrets.json")), "with its secrets");
     const again = await runCli(args, { cwd });
     assert.ok(!again.stderr.includes("made a new database"), again.stderr);
   }
   const cwd = temporaryDir(t);
   const server = new RunningCli(t, ["serve", "--port", "0"], { cwd });
-  await server.until(/made a new database in/);
+  await server.until(/created a new database in/);
   await server.until(/Prism is ready/);
 });
 

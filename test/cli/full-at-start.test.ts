@@ -8,6 +8,9 @@ test("a start that finds no room ends with 4 and says what to do", () => {
   for (const error of [ofSqlite, new PrismError("STORAGE_FULL", "no room")]) {
     const failure = describeFailure(error);
     assert.equal(failure?.exitCode, 4);
-    assert.match(failure?.message ?? "", /is full, or maxDbBytes is reached: make room .* and start again; nothing/);
+    assert.match(
+      failure?.message ?? "",
+      /is full, or maxDbBytes is reached: free some space .* and start again; no stored data/,
+    );
   }
 });

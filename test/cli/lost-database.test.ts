@@ -40,7 +40,7 @@ test("commits that are gone after a crash are noticed, and a database that is go
     for (const part of ["-wal", "-shm"]) rmSync(`${databaseIn(data)}${part}`, { force: true });
     const refused = await runCli(["serve", "--port", "0"], { cwd });
     assert.deepEqual(
-      [refused.status, /audit\.head and .*store\.beat are of one; .*--new-database/.test(refused.stderr)],
+      [refused.status, /audit\.head and .*store\.beat show that there was one; .*--new-database/.test(refused.stderr)],
       [3, true],
     );
     assert.match(await doctor(), /"FAIL","message":"there is no database/);
@@ -70,5 +70,5 @@ test("doctor passes beside a production server with an audit trail that was empt
   const headers = { "Content-Type": "application/json" };
   assert.equal((await fetch(`${base}/auth/login`, { ...login, headers })).status, 401);
   const { stdout } = await runCli(["doctor", "--db", "--json"], { cwd, env });
-  assert.match(stdout, /"name":"audit","status":"PASS","message":"the chain of 1 rows is whole"/);
+  assert.match(stdout, /"name":"audit","status":"PASS","message":"the chain of 1 rows is intact"/);
 });

@@ -51,7 +51,7 @@ test("S4-16, S1-23: migrations are listed, applied, and the database created aga
     mark(databaseIn(data));
     const { status, stderr } = await runCli(["migrate", "reset"], { cwd });
     assert.equal(status, 2);
-    assert.match(stderr, /nothing was deleted; add --yes/);
+    assert.match(stderr, /nothing was deleted; --yes/);
     const dry = await runJson<{ wouldDelete: string[] }>(["migrate", "reset", "--dry-run"], { cwd });
     assert.ok(dry.wouldDelete.includes(databaseIn(data)));
     assert.equal(isMarked(databaseIn(data)), true);

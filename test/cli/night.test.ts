@@ -44,7 +44,7 @@ test("timers: what trigger has planned is listed and can be cancelled, by its la
   assert.deepEqual(body.data.map(({ label }) => label).sort(), ["lunch", "tea"]);
   assert.equal((await run("timers", "cancel", "stand-up")).status, 6);
   await run("trigger", "tea", "--delay", "1h", "--channel", "kitchen");
-  assert.match((await run("timers", "cancel", "tea")).stderr, /tea means 2 timers; give the id of one:\n/);
+  assert.match((await run("timers", "cancel", "tea")).stderr, /tea matches 2 timers; give the id of one:\n/);
 });
 
 test("schedules: listed, run, paused, resumed and cancelled by name", async (t) => {
@@ -179,7 +179,7 @@ test("status shows how the server is, and fails when it is degraded", async (t) 
   assert.equal(status, 0);
   assert.match(
     stdout,
-    /^STATUS +ok\nversion +\d+\.\d+\.\d+\nrunning for +\d+ s\ndatabase +[\d.]+ MiB, [\d.]+ MiB in its log\n/,
+    /^STATUS +ok\nversion +\d+\.\d+\.\d+\nuptime +\d+ s\ndatabase +[\d.]+ MiB, [\d.]+ MiB in its write-ahead log\n/,
   );
   assert.match(stdout, /\nlast backup +-\nconnections +0\nrules +0 active\n/);
   await prism.post("/api/v1/queues/digest/pause", {});

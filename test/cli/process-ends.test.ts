@@ -26,10 +26,10 @@ function stderrOf(t: TestContext): { text: string } {
 test("an unexpected error is one line with a way to learn more, and exit 1", (t) => {
   const said = stderrOf(t);
   assert.equal(reportFailure(new RangeError("out of luck\n    at somewhere")), EXIT.failure);
-  assert.equal(said.text, "prism: unexpected: out of luck; DEBUG=prism:cli shows where it is from\n");
+  assert.equal(said.text, "prism: unexpected error: out of luck; DEBUG=prism:cli logs its stack\n");
   said.text = "";
   assert.equal(reportFailure("a string"), EXIT.failure);
-  assert.match(said.text, /^prism: unexpected: a string; /);
+  assert.match(said.text, /^prism: unexpected error: a string; /);
 });
 
 test("an uncaught error in a callback or promise ends the command in the same way", async (t) => {
@@ -42,10 +42,7 @@ test("an uncaught error in a callback or promise ends the command in the same wa
       said += chunk.toString();
     });
     const [status] = await once(child, "close");
-    assert.deepEqual(
-      [status, said],
-      [EXIT.failure, "prism: unexpected: lost; DEBUG=prism:cli shows where it is from\n"],
-    );
+    assert.deepEqual([status, said], [EXIT.failure, "prism: unexpected error: lost; DEBUG=prism:cli logs its stack\n"]);
   }
 });
 

@@ -99,8 +99,8 @@ test("people read a member a line, and what it is for on stderr", async (t) => {
     stdout,
     /^mode {5}embedded\nsource {3}generated\nappId {4}\d+\nkey {6}\w{20}\nsecret {3}\w{32}\nhost {5}127\.0\.0\.1\nport {5}3000\nuseTLS {3}false\n$/,
   );
-  assert.match(stderr, /this server's own.*for backends, never for pages/);
-  assert.match(stderr, /^Host and port are those of the settings of this command;/m);
+  assert.match(stderr, /server generated this app.*secret in backends/);
+  assert.match(stderr, /^Host and port are from the settings of this command;/m);
   assert.deepEqual([quiet.stdout, quiet.stderr], [stdout, ""]);
 });
 
@@ -135,7 +135,7 @@ test("an app that is configured is shown without its secret, which only its oper
     const { status, stdout, stderr } = await runCli(["key", "pusher", "--json"], { cwd, env });
     assert.equal(status, 0, stderr);
     assert.deepEqual(JSON.parse(stdout), { ...shown, ...is });
-    assert.match(stderr, /its secret, which is not shown/);
+    assert.match(stderr, /its secret is not shown/);
     assert.ok(!(stdout + stderr).includes(CONFIGURED.PUSHER_SECRET));
   });
   const refused = await runCli(["key", "pusher", "--rotate"], { cwd, env: CONFIGURED });

@@ -97,7 +97,7 @@ test("S4-37 12.8 key rotate --encryption: then the old key can go", async (t) =>
     runCli(["key", "rotate", "--encryption", "--json"], { cwd, env: { ...env, ...keyed(NEW, OLD) } });
   const first = await rotate();
   assert.deepEqual([first.status, JSON.parse(first.stdout)], [0, { resealed: 454, unreadable: 0 }], first.stderr);
-  assert.match(first.stderr, /needs the previous keys no more\. .*keep the keys .* 1 archive \(prism-\w+\.tar\)/);
+  assert.match(first.stderr, /no longer needs the previous keys\. .*keep the keys .* 1 archive \(prism-\w+\.tar\)/);
   assert.deepEqual(JSON.parse((await rotate()).stdout), { resealed: 0, unreadable: 0 });
   assert.match(
     await doctor(NEW, OLD),
@@ -111,7 +111,7 @@ test("S4-37 12.8 key rotate --encryption: then the old key can go", async (t) =>
     runCli(["restore", archive, "--check"], { cwd, env: { ...env, ...keyed(...keys) } });
   assert.deepEqual([(await check(NEW, OLD)).status, (await check(NEW)).status], [0, 8]);
   rmSync(archive);
-  assert.match(await doctor(NEW, OLD), /the previous key can go unless archives elsewhere need it\naudit/);
+  assert.match(await doctor(NEW, OLD), /the previous key can be removed unless archives elsewhere need it\naudit/);
   assert.match((await rotate()).stderr, /none are in the data directory/);
   assert.match(await doctor(NEW), /^encryption PASS 454 values, all with the current key\naudit PASS/);
 

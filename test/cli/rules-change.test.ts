@@ -47,11 +47,11 @@ test("rules enable, disable and delete", async (t) => {
   await t.test("a name of several rules is refused with all of them", async () => {
     const { status, stderr } = await run(["disable", "Disk full"]);
     assert.equal(status, 7);
-    assert.match(stderr, /^prism: Disk full means 2 rules; give the id of one:\n/);
+    assert.match(stderr, /^prism: Disk full matches 2 rules; give the id of one:\n/);
     assert.ok(stderr.includes(ids.full) && stderr.includes(ids.shop), stderr);
     const prefix = await run(["disable", "Disk", "--project", "default"]);
     assert.equal(prefix.status, 7);
-    assert.match(prefix.stderr, /Disk means 2 rules/);
+    assert.match(prefix.stderr, /Disk matches 2 rules/);
     assert.equal((await rule(ids.full)).active, true);
   });
 

@@ -189,7 +189,7 @@ test("rules import is all or nothing, and says where each problem is", async (t)
       name: "a condition that does not read exits 7 with a caret under the place",
       input: JSON.stringify([rule, bad]),
       status: 7,
-      says: /^prism: nothing was imported, for this is not valid \(INVALID_CONDITION\):\n {2}rule 2 \(Two\): condition, line 1, column 9: .*\n {4}event\.a = 1\n {12}\^\n {4}expected ==\n$/,
+      says: /^prism: nothing was imported, because this is not valid \(INVALID_CONDITION\):\n {2}rule 2 \(Two\): condition, line 1, column 9: .*\n {4}event\.a = 1\n {12}\^\n {4}expected ==\n$/,
     },
     {
       name: "every problem is reported, also in templates",

@@ -66,7 +66,7 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
     assert.equal(status, 0, stderr);
     assert.match(
       stdout,
-      /^WHAT +MADE +THERE BEFORE\naccounts +0 +2\nrules +0 +3\nbuckets +0 +2\ntasks +0 +5\nevents +0 +20\n$/,
+      /^KIND +CREATED +EXISTED\naccounts +0 +2\nrules +0 +3\nbuckets +0 +2\ntasks +0 +5\nevents +0 +20\n$/,
     );
     assert.deepEqual(rowsIn(dataDir), before);
   });
@@ -183,7 +183,7 @@ test("seed takes the data directory for itself, asks in production, and refuses 
     NODE_ENV: "production",
   };
   const unasked = await runCli(["seed"], { cwd, env: secrets });
-  assert.deepEqual([unasked.status, /this is production and nothing was made/.test(unasked.stderr)], [2, true]);
+  assert.deepEqual([unasked.status, /this is production: nothing was created/.test(unasked.stderr)], [2, true]);
   const none = ["seed", "--yes", "--users", "0", "--events", "0", "--tasks", "0"];
   const asked = await runJson<Seeded>(none, { cwd, env: secrets });
   assert.deepEqual(asked.made, { accounts: 1, rules: 3, buckets: 2, tasks: 0, events: 0 });

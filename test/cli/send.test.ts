@@ -132,7 +132,7 @@ test("send", async (t) => {
         name: "a type of a notification",
         args: ["x", "--to", "ann", "--type", "t"],
         status: 2,
-        says: /--type belongs/,
+        says: /--type is for events/,
       },
       { name: "an unknown severity", args: ["x", "--severity", "bad"], status: 2, says: /debug, info, warn/ },
       { name: "data that is not JSON", args: ["--data", "{"], status: 2, says: /--data is not JSON/ },

@@ -159,7 +159,7 @@ test("tail", async (t) => {
     assert.equal(own.status, 0, own.stderr);
     assert.equal(jsonLines<Line & { projectId: string }>(own.stdout)[0]?.projectId, id);
     const other = await runCli(["tail"], { cwd, env: { ...env, PRISM_TOKEN: apiKey } });
-    assert.deepEqual([other.status, /name its own with --project/.test(other.stderr)], [6, true], other.stderr);
+    assert.deepEqual([other.status, /name its project with --project/.test(other.stderr)], [6, true], other.stderr);
   });
 
   await t.test("Ctrl-C ends it with 130", async () => {
@@ -188,7 +188,7 @@ test("tail", async (t) => {
       name: "a server that is not Prism exits with 4",
       args: ["tail", "--stream", "user:me", "--url", await speaksNonsense(t)],
       status: 4,
-      says: /^prism: http:.* answered 426, and not as Prism does\n$/,
+      says: /^prism: http:.* answered 426, but not like a Prism server\n$/,
     },
     {
       name: "an invalid position exits with 2",
@@ -233,13 +233,13 @@ test("tail continues across restarts of the server without losing or repeating a
   for (let restarts = 1; restarts <= 2; restarts++) {
     await send(20);
     await prism.stop();
-    await tail.until(new RegExp(`(?:trying again in \\d+ ms from offset \\d+[\\s\\S]*){${restarts}}`));
+    await tail.until(new RegExp(`(?:retrying in \\d+ ms from offset \\d+[\\s\\S]*){${restarts}}`));
     // From 250 ms on the pauses double, up to 2 s.
     if (restarts === 1) await tail.until(/in 250 ms.*\n.*in 500 ms.*\n.*in 1000 ms.*\n.*in 2000 ms.*\n.*in 2000 ms/);
     prism = await TestPrism.start({ dir, settings });
     // Stored before tail is back: it has to be read again.
     await send(20);
-    await tail.until(new RegExp(`(?:connected again from offset \\d+[\\s\\S]*){${restarts}}`));
+    await tail.until(new RegExp(`(?:reconnected from offset \\d+[\\s\\S]*){${restarts}}`));
     await send(20);
     await tail.until(new RegExp(`"n":${sent}\\b`));
   }

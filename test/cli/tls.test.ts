@@ -72,7 +72,7 @@ test("doctor looks at the certificate as clients will", async (t) => {
       name: "a good one",
       days: 90,
       env: {},
-      found: /^PASS .*DNS:localhost, IP Address:127\.0\.0\.1 ends .* in \d+ days$/,
+      found: /^PASS .*DNS:localhost, IP Address:127\.0\.0\.1 expires .* in \d+ days$/,
     },
     {
       name: "one that clients call by its name",
@@ -92,7 +92,7 @@ test("doctor looks at the certificate as clients will", async (t) => {
       name: "links that begin with http",
       days: 90,
       env: { PRISM_PUBLIC_URL: "http://localhost:3000" },
-      found: /^WARN .*begins with http:/,
+      found: /^WARN .*starts with http:/,
     },
     { name: "no file", days: null, env: {}, found: /^FAIL tls\.certFile .* cannot be read/ },
   ];

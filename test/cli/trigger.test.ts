@@ -104,7 +104,7 @@ test("trigger", async (t) => {
       name: "neither --notify nor --event",
       args: ["trigger", "x"],
       status: 2,
-      says: /give --notify, --event or --channel/,
+      says: /give one of --notify, --event and --channel/,
     },
     {
       name: "--notify without a title",
@@ -118,7 +118,12 @@ test("trigger", async (t) => {
       status: 2,
       says: /--payload needs --event or --channel/,
     },
-    { name: "two times", args: [...notify, "--delay", "1s", "--at", "1h"], status: 2, says: /--delay, --at or --cron/ },
+    {
+      name: "two times",
+      args: [...notify, "--delay", "1s", "--at", "1h"],
+      status: 2,
+      says: /--delay, --at and --cron/,
+    },
     {
       name: "a zone without a pattern",
       args: [...notify, "--timezone", "Europe/Berlin"],
@@ -168,7 +173,7 @@ test("trigger", async (t) => {
       name: "a token that cannot be sent, which is not repeated",
       args: [...notify, "--token", "prt_a\nb"],
       status: 2,
-      says: /^prism: the token is empty or has characters that are not valid in a token; check --token or PRISM_TOKEN\n$/,
+      says: /^prism: the token is empty or has characters that no token has; check --token or PRISM_TOKEN\n$/,
     },
     { name: "a wrong token", args: [...notify, "--token", "nonsense"], status: 5, says: /TOKEN_INVALID/ },
     {

@@ -27,7 +27,7 @@ test("D51: production shows a setup token on stderr, once, even with --quiet, an
 
   const second = serve();
   const ready = await second.until(READY);
-  await second.until(/No administrator yet\. Register with the setup token that the first start has shown/);
+  await second.until(/No administrator yet\. Register with the setup token that the first start printed/);
   assert.ok(!`${second.stdout}${second.stderr}`.includes("prs_"));
   const reply = await fetch(`http://127.0.0.1:${ready[1] ?? ready[2]}/api/v1/auth/register`, {
     method: "POST",

@@ -25,7 +25,7 @@ test("prism user import brings a file in without a server, and reads what export
   const refused = await runCli(["user", "import", "-", "--existing", "update"], { ...options, input: wrong });
   assert.equal(refused.status, 7);
   assert.deepEqual(refused.stderr.trimEnd().split("\n").slice(0, 3), [
-    "prism: nothing was imported, for this is not valid (VALIDATION_FAILED):",
+    "prism: nothing was imported, because this is not valid (VALIDATION_FAILED):",
     "  line 4 (ann): username: line 2 has the same",
     "  line 5 (x): username: must be 3 to 64 of a-z, 0-9, dot, dash, underscore",
   ]);

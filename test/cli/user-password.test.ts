@@ -78,7 +78,7 @@ test("a new passphrase of an archive's keys is asked for twice and must be long,
   assert.equal(String(known.output.read()), "Passphrase of the archive's keys: \n");
   for (const [typed, isNew, says] of [
     ["correct horse battery\rcorrect horse\r", true, /the two passphrases differ/],
-    ["eleven char\releven char\r", true, /less than 12 characters/],
+    ["eleven char\releven char\r", true, /fewer than 12 characters/],
     ["\r", false, /the passphrase is empty/],
   ] as const)
     await t.test(String(says), () => assert.rejects(read(isNew, typed).answer, says));

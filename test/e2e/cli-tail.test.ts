@@ -55,5 +55,5 @@ test("tail shows every acknowledged event once, in order, over kill -9 of the se
     acknowledged.filter((n) => !heard.includes(n)),
     [],
   );
-  assert.equal(tail.stderr.match(/connected again from offset \d+/g)?.length, KILLS, tail.stderr);
+  assert.equal(tail.stderr.match(/reconnected from offset \d+/g)?.length, KILLS, tail.stderr);
 });

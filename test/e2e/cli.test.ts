@@ -100,7 +100,7 @@ test("an export that is interrupted, or whose server breaks off, leaves no file,
   await eventually("the export has begun", () => files().length > 0);
   stalled.closeAllConnections();
   assert.equal(await broken.ended(), EXIT.unreachable);
-  assert.match(broken.stderr, /^prism: http:\/\/127\.0\.0\.1:\d+ broke off in the middle: .+\n$/);
+  assert.match(broken.stderr, /^prism: http:\/\/127\.0\.0\.1:\d+ stopped in the middle of the response: .+\n$/);
   assert.deepEqual(files(), []);
 });
 

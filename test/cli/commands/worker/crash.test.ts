@@ -34,7 +34,7 @@ test("S2-123: a server that restarts during an attempt gets its result, and send
   await prism.stop();
   peer.goOn();
   await eventually("the mail server has taken it", () => peer.accepted.length === 1);
-  await running.untilSays("cannot be asked for jobs");
+  await running.untilSays("claiming jobs failed");
   await prism.restart();
   const delivered = await world.only(notificationId, "delivered");
   assert.deepEqual([delivered.attempts, peer.seen.length], [1, 1]);

@@ -56,7 +56,7 @@ test("S2-123: a token that is revoked ends the worker with 5 and a word on what 
   // The claim that waits is asked for its right before it is given anything.
   const notificationId = await send();
   assert.equal(await running.ended(), 5, running.stderr);
-  assert.match(running.stderr, /service token in force that holds jobs:work/);
+  assert.match(running.stderr, /valid service token with jobs:work/);
   await eventually("the log says it", () => running.lines.some(({ msg }) => msg === "the worker stops"));
   await world.until(notificationId, "queued");
   assert.ok(!`${running.stdout}${running.stderr}`.includes(token.token), "and nobody reads the token");

@@ -20,11 +20,11 @@ const REFUSED: readonly { args: readonly string[]; status: number; stderr: RegEx
   { args: [...URL, ...MAIL, "--concurrency", "0"], status: 2, stderr: /Use a whole number from 1 to 1000/ },
   { args: ["--url", "prism", ...MAIL], status: 2, stderr: /prism is not the URL of a server/ },
   { args: [...URL, ...MAIL, "--data-dir", "x"], status: 2, stderr: /opens no data directory and takes no --data-dir/ },
-  { args: [...URL, ...MAIL], status: 5, stderr: /needs a service token of the right jobs:work/ },
+  { args: [...URL, ...MAIL], status: 5, stderr: /needs a service token with the permission jobs:work/ },
   {
     args: [...URL, "--token", "t", "--queues", "push-notification"],
     status: 3,
-    stderr: /push-notification: this process can send nothing of it; set fcm\.\* or apns\.\* here/,
+    stderr: /push-notification: this process has no channel for it; set fcm\.\* or apns\.\* here/,
   },
   {
     args: [...URL, "--token", "t", ...MAIL],
@@ -52,9 +52,9 @@ test("S2-123: a token without jobs:work, and a login, end the worker with 5; it 
   const { token } = await makeServiceToken(prism, id, { scopes: ["jobs:read"] });
   const dir = temporaryDir(t);
   for (const [given, words] of [
-    [token, /service token in force that holds jobs:work/],
+    [token, /valid service token with jobs:work/],
     [prism.adminToken, /Workers use a service token/],
-    ["nonsense", /service token in force that holds jobs:work/],
+    ["nonsense", /valid service token with jobs:work/],
   ] as const) {
     const { status, stderr } = await runCli(["worker", "--url", prism.url, ...MAIL], {
       cwd: dir,
