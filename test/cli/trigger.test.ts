@@ -186,7 +186,7 @@ test("trigger", async (t) => {
       name: "something else than Prism",
       args: [...notify, "--url", foreignUrl],
       status: 4,
-      says: /answered 502, and not as Prism/,
+      says: /answered 502, but not like a Prism server/,
     },
   ];
   await eachCase(t, "what is refused ends in one plain message", refused, async (c) => {
