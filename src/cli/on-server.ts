@@ -5,7 +5,7 @@ import { confirm } from "./commands/access/prompt.ts";
 import { type Context, contextOf } from "./context.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { printable } from "./output/output.ts";
-import type { ServerClient } from "./server-client.ts";
+import type { Query, ServerClient } from "./server-client.ts";
 import { type ServerUse, withServer } from "./with-server.ts";
 
 /** Runs the work of a command on its server ({@link withServer}), with the command's context. */
@@ -26,9 +26,18 @@ export function asOperator<T>(
   return online(command, work, { localOnly: `${command.parent?.name()} ${command.name()}` });
 }
 
-export async function everyItem<T>(server: ServerClient, path: string, query = {}): Promise<T[]> {
+/** @param limit of the items; the query's is that of a page */
+export async function everyItem<T>(
+  server: ServerClient,
+  path: string,
+  query: Query = {},
+  limit = Number.POSITIVE_INFINITY,
+): Promise<T[]> {
   const items: T[] = [];
-  for await (const item of server.list<T>(path, query)) items.push(item);
+  for await (const item of server.list<T>(path, query)) {
+    items.push(item);
+    if (items.length === limit) break;
+  }
   return items;
 }
 

@@ -6,7 +6,7 @@ import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { QueueName } from "../../core/queues.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
+import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../store/database.ts";
 import type { TransferBucketsTable } from "../../store/schema.ts";
@@ -33,19 +33,6 @@ function filtered(db: ReadDb, { currency, state, q }: BucketFilter) {
   if (state !== undefined) query = query.where("state", "=", state);
   if (q !== undefined) query = query.where(holdsText("name", q));
   return query;
-}
-
-/** Newest first: ids are in the order of time. */
-function bucketRows(db: ReadDb, filter: BucketFilter, page: PageRequest): Promise<BucketRow[]> {
-  return newestFirst(filtered(db, filter).selectAll(), page).execute();
-}
-
-function countBuckets(db: ReadDb, filter: BucketFilter): Promise<number> {
-  return countOf(filtered(db, filter));
-}
-
-function bucketsBehind(db: ReadDb, id: string, limit: number): Promise<BucketRow[]> {
-  return db.selectFrom("transfer_buckets").selectAll().where("id", ">", id).orderBy("id").limit(limit).execute();
 }
 
 function findBucket(db: ReadDb | Trx, id: string): Promise<BucketRow | undefined> {
@@ -171,7 +158,8 @@ async function checkAll(
   let told = 0;
   for (let after = ""; ; ) {
     signal.throwIfAborted();
-    const page = await bucketsBehind(db.scan, after, PAGE);
+    const following = db.scan.selectFrom("transfer_buckets").selectAll().where("id", ">", after);
+    const page = await following.orderBy("id").limit(PAGE).execute();
     for (const seen of page) if (judge(seen, clock.now()).event && (await checkOne(context, seen.id))) told++;
     checked += page.length;
     after = page.at(-1)?.id ?? after;
@@ -218,8 +206,8 @@ export async function listBuckets(context: TransferBucketsContext, query: ListBu
   const request = readPage(query, ["string"]);
   const { currency, state, q } = query;
   const isNear = currency === undefined && state === undefined && q === undefined && !isFarPage(request);
-  const rows = await bucketRows(isNear ? db.read : db.scan, { currency, state, q }, request);
-  const total = request.wantsTotal ? await countBuckets(db.scan, { currency, state, q }) : undefined;
+  const rows = await newestFirst(filtered(isNear ? db.read : db.scan, query).selectAll(), request).execute();
+  const total = request.wantsTotal ? await countOf(filtered(db.scan, query)) : undefined;
   return pageBody(request, rows, bucketView, (row) => [row.id], total);
 }
 

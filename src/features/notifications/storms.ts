@@ -81,7 +81,8 @@ async function report(context: StormContext, job: RunningJob): Promise<typeof CO
   const { database, jobs, clock, throttle } = context;
   await database.write(async (trx) => {
     const batch = await openBatch(trx, batchId);
-    const rule = batch && (await ruleOf(trx, batch.ruleId));
+    // Also an inactive or deleted rule: what it held back is reported all the same.
+    const rule = batch && (await trx.selectFrom("rules").selectAll().where("id", "=", batch.ruleId).executeTakeFirst());
     await jobs.complete(job, trx);
     if (!batch || !rule) return;
     const { matches, count } = throttle.windowCount(rule.id, throttleSettings(rule), batch.key, clock.now());
@@ -189,11 +190,6 @@ function openBatch(trx: Trx, id: string): Promise<Batch | undefined> {
     .where("id", "=", id)
     .where("closedAt", "is", null)
     .executeTakeFirst();
-}
-
-/** Includes inactive and deleted rules: what they held back is reported all the same. */
-function ruleOf(trx: Trx, id: string): Promise<RuleRow | undefined> {
-  return trx.selectFrom("rules").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
 async function remember(

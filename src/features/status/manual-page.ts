@@ -15,7 +15,7 @@ export function manualPage(topic: string, markdown: string): string {
     renderer: {
       heading({ tokens, depth, text }: Tokens.Heading) {
         const html = this.parser.parseInline(tokens);
-        const plain = plainText(text);
+        const plain = text.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").replaceAll(/[`*]/g, "");
         const anchor = anchorOf(plain);
         if (depth === 1 && title === "") title = plain;
         if (depth === 2) sections.push({ anchor, title: plain });
@@ -48,11 +48,6 @@ function hrefOf(href: string, from: string): string | undefined {
   if (!target) return undefined;
   const path = target.topic === INDEX ? "/docs" : `/docs/${target.topic}`;
   return target.anchor === "" ? path : `${path}#${target.anchor}`;
-}
-
-/** The text of a heading without the signs of Markdown. */
-function plainText(markdown: string): string {
-  return markdown.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").replaceAll(/[`*]/g, "");
 }
 
 function sectionList(sections: readonly { readonly anchor: string; readonly title: string }[]): string {

@@ -91,10 +91,6 @@ function positionOf(row: TaskRow, { field }: TaskSort): readonly (string | numbe
   return [row[field] ?? NEVER, row.id];
 }
 
-function countTasks(db: ReadDb, filter: TaskFilter): Promise<number> {
-  return countOf(filtered(db, filter));
-}
-
 function findTask(db: ReadDb | Trx, id: string): Promise<TaskRow | undefined> {
   return db.selectFrom("tasks").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst();
 }
@@ -226,7 +222,7 @@ async function taskPage(
   const source = isIndexed(filter, sort) && !isFarPage(request) ? db.read : db.scan;
   const { rows, isCut } = await taskRows(source, filter, sort, request);
   const isAll = request.after === null && request.offset === 0 && rows.length <= request.limit && !isCut;
-  const total = isAll ? rows.length : await countTasks(db.scan, filter);
+  const total = isAll ? rows.length : await countOf(filtered(db.scan, filter));
   const body = pageBody({ ...request, isCut }, rows, taskView, (row) => positionOf(row, sort), total);
   const json = JSON.stringify(body);
   return keptAnswer(filter.userId, json, `"${sha256Hex(json).slice(0, 32)}"`);

@@ -3,7 +3,7 @@ import { startThread } from "../../core/runtime.ts";
 import { openForWriting, type WritingOptions } from "../sqlite/connection.ts";
 import { failureOf, sqliteCode, THREAD_GONE, ThreadError } from "../sqlite/sqlite-errors.ts";
 import type { CommitFailure, CommitOutcome, WriteSet } from "./write-set.ts";
-import { perform, type TransactionEnd, WriterPort, type WriterRequest } from "./writers.ts";
+import { perform, WriterPort, type WriterRequest } from "./writers.ts";
 import { WritingConnection } from "./writing-connection.ts";
 
 export interface WriterThreadData {
@@ -114,7 +114,7 @@ export class ThreadWriter extends WriterPort {
 
   ask(request: WriterRequest): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#send("end" in request ? { ...request, end: withoutEffects(request.end) } : request, (reply) => {
+      this.#send("end" in request ? { ...request, end: { ...request.end, effects: [] } } : request, (reply) => {
         if (reply.ok) resolve(reply.value);
         else reject(new ThreadError(reply.code, reply.message));
       });
@@ -130,11 +130,6 @@ export class ThreadWriter extends WriterPort {
     this.#thread.postMessage(request);
     this.#waiting.push(done);
   }
-}
-
-/** Effects stay in this thread. */
-function withoutEffects(end: TransactionEnd): TransactionEnd {
-  return { ...end, effects: [] };
 }
 
 function deathReply(error: Error): WriterReply {

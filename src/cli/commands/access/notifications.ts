@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { isUuid } from "../../../core/ids.ts";
 import type { Context } from "../../context.ts";
-import { online, pick } from "../../on-server.ts";
+import { everyItem, online, pick } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
@@ -31,17 +31,11 @@ interface Flags {
 
 const OF_USER = ["--user <user>", "act for another user: id, external id or username; for administrators"] as const;
 
-async function notificationsOf(
+function notificationsOf(
   server: ServerClient,
   { user, status, limit }: Flags & { readonly status?: string; readonly limit: number },
 ): Promise<Notification[]> {
-  const found: Notification[] = [];
-  const query = { userId: user, status, limit: Math.min(limit, MAX_PAGE) };
-  for await (const notification of server.list<Notification>(PATH, query)) {
-    found.push(notification);
-    if (found.length === limit) break;
-  }
-  return found;
+  return everyItem(server, PATH, { userId: user, status, limit: Math.min(limit, MAX_PAGE) }, limit);
 }
 
 function stateOf({ me }: Notification): string {

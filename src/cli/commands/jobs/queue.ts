@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { QueueView } from "../../../features/jobs/view.ts";
 import { JOB_STATES, type JobState } from "../../../store/schema.ts";
 import type { Context } from "../../context.ts";
-import { online } from "../../on-server.ts";
+import { everyItem, online } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
@@ -141,13 +141,8 @@ function addFlags(command: Command, description: string): Command {
     .option("--watch", "repeat every second until interrupted; with --json one line each");
 }
 
-async function jobsOf(server: ServerClient, limit: number, query: Query): Promise<JobLine[]> {
-  const jobs: JobLine[] = [];
-  for await (const job of server.list<JobLine>("/api/v1/jobs", { ...query, limit: Math.min(limit, MAX_PAGE) })) {
-    jobs.push(job);
-    if (jobs.length === limit) break;
-  }
-  return jobs;
+function jobsOf(server: ServerClient, limit: number, query: Query): Promise<JobLine[]> {
+  return everyItem(server, "/api/v1/jobs", { ...query, limit: Math.min(limit, MAX_PAGE) }, limit);
 }
 
 function jobsTable(jobs: readonly JobLine[]): string[] {

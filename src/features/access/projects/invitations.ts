@@ -79,10 +79,6 @@ function invitationsOfProject(
   return openInvitations(ctx, db).where("i.projectId", "=", projectId).orderBy("i.id").limit(limit).execute();
 }
 
-function invitationsTo(ctx: RecordContext, email: string, db: ReadDb): Promise<OpenInvitation[]> {
-  return openInvitations(ctx, db).where("i.email", "=", email).orderBy("i.id").limit(MAX_OF_USER).execute();
-}
-
 function findInvitation(ctx: RecordContext, id: string, db: ReadDb | Trx): Promise<OpenInvitation | undefined> {
   return openInvitations(ctx, db).where("i.id", "=", id).executeTakeFirst();
 }
@@ -222,8 +218,9 @@ export async function revokeInvitation(
 export async function ownInvitations(ctx: ProjectsContext, principal: UserPrincipal) {
   const { read } = ctx.db;
   const email = await ownAddress(ctx, principal.userId, read);
-  const found = email === null ? [] : await invitationsTo(ctx, email, read);
-  return { data: found.map(invitedViewOf) };
+  if (email === null) return { data: [] };
+  const found = openInvitations(ctx, read).where("i.email", "=", email).orderBy("i.id").limit(MAX_OF_USER);
+  return { data: (await found.execute()).map(invitedViewOf) };
 }
 
 /** Makes the caller a member. @throws INVITATION_NOT_FOUND */

@@ -39,7 +39,7 @@ function listRoles(ctx: RolesContext) {
 /** @throws ROLE_NOT_FOUND */
 async function getRole(id: string, db: ReadDb | Trx) {
   const role = await db.selectFrom("roles").selectAll().where("id", "=", id).executeTakeFirst();
-  if (!role) throw noSuchRole();
+  if (!role) throw new PrismError("ROLE_NOT_FOUND", "No such role");
   return role;
 }
 
@@ -177,10 +177,6 @@ function inUse(users: number, rules: number): PrismError {
   return new PrismError("ROLE_IN_USE", `The role ${message}`, {
     details: [{ path: "id", code: "ROLE_IN_USE", message }],
   });
-}
-
-function noSuchRole(): PrismError {
-  return new PrismError("ROLE_NOT_FOUND", "No such role");
 }
 
 function builtIn(message: string): PrismError {

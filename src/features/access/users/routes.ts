@@ -10,7 +10,6 @@ import { pageBody, pageEntries, readPage } from "../../../http/pagination.ts";
 import { type Input, RawJson, Reply, type Route, route } from "../../../http/route.ts";
 import { doc, named, object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
-import type { ReadDb } from "../../../store/database.ts";
 import type { Schema } from "../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { accountError } from "../authenticate/principals.ts";
@@ -148,7 +147,7 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
       async handle(exchange, { query }) {
         const { userId } = userOf(exchange);
         const request = readPage(query, ["string"]);
-        const tokens = tokensOf(db.read, userId);
+        const tokens = db.read.selectFrom("service_tokens").where("userId", "=", userId).where("revokedAt", "is", null);
         const rows = await newestFirst(tokens.selectAll(), request).execute();
         const total = request.wantsTotal ? await countOf(tokens) : undefined;
         return pageBody(request, rows, tokenView, ({ id }) => [id], total);
@@ -204,10 +203,6 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
       },
     }),
   ];
-}
-
-function tokensOf(db: ReadDb, userId: string) {
-  return db.selectFrom("service_tokens").where("userId", "=", userId).where("revokedAt", "is", null);
 }
 
 function tokenView(row: Selectable<Schema["service_tokens"]>) {
