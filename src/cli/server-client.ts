@@ -4,6 +4,7 @@ import type { PrismClientOptions } from "../client/client.ts";
 import { Credentials } from "../client/credentials.ts";
 import { PrismError } from "../client/errors.ts";
 import { type Environment, readDotEnv } from "../config/environment.ts";
+import { maskCredentials } from "../config/option.ts";
 import { localUrlOf } from "../config/public-url.ts";
 import type { ErrorDetail } from "../core/errors.ts";
 import { type Context, isSet } from "./context.ts";
@@ -177,8 +178,7 @@ export async function serverOf({ flags, out, loadConfig }: Context, useDevToken 
   const named = flags.url ?? process.env["PRISM_URL"];
   const config = isSet(named) ? undefined : loadConfig("none").config;
   const base = isSet(named) ? named : config ? localUrlOf(config, config.port) : "";
-  if (!/^https?:$/.test(URL.canParse(base) ? new URL(base).protocol : ""))
-    throw new CommandError(EXIT.usage, `${base} is not the URL of a server; use one such as http://127.0.0.1:3000`);
+  requireServerUrl(base);
   const asksForToken = useDevToken && config?.env === "development";
   const token = tokenOf({ flags }) ?? (asksForToken ? await devToken(base) : undefined);
   // Checked here: errors of an invalid header quote its content.
@@ -188,6 +188,21 @@ export async function serverOf({ flags, out, loadConfig }: Context, useDevToken 
       "the token is empty or has characters that no token has; check --token or PRISM_TOKEN",
     );
   return new ServerClient({ base: base.replace(/\/+$/, ""), token }, out);
+}
+
+/** Errors name the server by its URL, so that it may contain no secret. @throws CommandError 2 */
+function requireServerUrl(base: string): void {
+  const url = URL.canParse(base) ? new URL(base) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw new CommandError(
+      EXIT.usage,
+      `${maskCredentials(base)} is not the URL of a server; use one such as http://127.0.0.1:3000`,
+    );
+  if (url.username + url.password + url.search + url.hash !== "")
+    throw new CommandError(
+      EXIT.usage,
+      "the URL of a server has no user, password, query or fragment; give a token with --token or PRISM_TOKEN",
+    );
 }
 
 /** The token of a flag, the environment or the folder: `.env` is for its server only. */

@@ -195,3 +195,15 @@ test("with --json the refusal of a server keeps its code and details", async (t)
     assert.doesNotMatch(tail.stderr, /"error"/);
   });
 });
+
+test("no error repeats a password or a token that is in the URL of a server", async (t) => {
+  const cwd = temporaryDir(t);
+  for (const url of ["http://ann:hidden@127.0.0.1:1", "http://127.0.0.1:1/?token=hidden", "htp://ann:hidden@host"])
+    for (const args of [
+      ["rules", "list", "--json", "--url", url],
+      ["rules", "list", "--url", url],
+    ]) {
+      const { status, stdout, stderr } = await runCli(args, { cwd });
+      assert.deepEqual([status, (stdout + stderr).includes("hidden")], [2, false], stderr);
+    }
+});

@@ -64,6 +64,11 @@ test("send", async (t) => {
     );
   });
 
+  await t.test("a type with control sequences does not control the terminal", async () => {
+    const { status, stdout } = await run(["--type", "red\u001b[31m", "x"]);
+    assert.deepEqual([status, /red\\u001b\[31m accepted/.test(stdout)], [0, true], stdout);
+  });
+
   await t.test("with --json the same as JSON; a dedupe key stores it once", async () => {
     const args = ["send", "--dedupe-key", "k", "--data", '{"n":1}', "--title", "T", "--link", "https://x.test/"];
     const first = await runJson<Sent>(args, { cwd, env });

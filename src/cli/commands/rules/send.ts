@@ -8,6 +8,7 @@ import { readJsonObject, readStdin } from "../../files.ts";
 import { online } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
+import { printable } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 
 interface Flags {
@@ -133,7 +134,7 @@ async function sendEvent(server: ServerClient, { out }: Context, { text, data }:
   const { id, seq: offset, status } = await server.post<Accepted>("/api/v1/events", body);
   const outcome = await outcomeOf(server, id);
   out.result({ id, offset, status, ...outcome }, () => [
-    `${id}  offset ${offset}  ${status === "accepted" ? `event ${type} accepted` : "duplicate of a stored event"}`,
+    `${id}  offset ${offset}  ${status === "accepted" ? `event ${printable(type)} accepted` : "duplicate of a stored event"}`,
     outcomeText(outcome, id),
   ]);
 }
