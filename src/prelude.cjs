@@ -61,7 +61,7 @@ function fromCache(base) {
   };
 }
 
-/** Loads from a new folder, which nobody else can have prepared. An addon that is loaded needs its file no more. */
+/** Loads from a new folder, which no other user can have prepared. A loaded addon no longer needs its file. */
 function fromTemporary(name, open) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "prism-"));
   try {

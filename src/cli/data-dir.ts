@@ -4,7 +4,7 @@ import { sudoAs } from "../config/config-file.ts";
 import { type Config, type LoadedConfig, sealedBoxOf, sourceOf } from "../config/load.ts";
 import { generateSecrets } from "../config/secrets.ts";
 import { prepareDataDir } from "../core/data-dir.ts";
-import { type DataPlaces, finishRestore, isRestorePending } from "../features/backup/swap.ts";
+import { type DataPaths, finishRestore, isRestorePending } from "../features/backup/swap.ts";
 import { hasAuditKey } from "../store/sealed-settings.ts";
 import { openForReading } from "../store/sqlite/connection.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
@@ -19,17 +19,17 @@ import { CommandError, EXIT } from "./output/exit-codes.ts";
  * finishes an interrupted restore.
  * @throws CommandError 4 when another process holds it, DataDirRefused
  */
-export function lockDataDir(places: DataPlaces): DataDirLock {
-  prepareDataDir(places.dataDir);
-  const lock = tryLockDataDir(places);
-  if (!lock) throw heldBy(places);
+export function lockDataDir(paths: DataPaths): DataDirLock {
+  prepareDataDir(paths.dataDir);
+  const lock = tryLockDataDir(paths);
+  if (!lock) throw heldBy(paths);
   return lock;
 }
 
 /** {@link lockDataDir} for an existing directory. @returns undefined if another process holds it */
-export function tryLockDataDir(places: DataPlaces): DataDirLock | undefined {
-  const lock = DataDirLock.tryAcquire(places);
-  if (lock) finishRestore(places);
+export function tryLockDataDir(paths: DataPaths): DataDirLock | undefined {
+  const lock = DataDirLock.tryAcquire(paths);
+  if (lock) finishRestore(paths);
   return lock;
 }
 
@@ -47,8 +47,8 @@ export function giveToOwner(dataDir: string): void {
 }
 
 /** Runs work under {@link lockDataDir}. */
-export async function withDataDirLock<T>(places: DataPlaces, work: () => T | Promise<T>): Promise<T> {
-  const lock = lockDataDir(places);
+export async function withDataDirLock<T>(paths: DataPaths, work: () => T | Promise<T>): Promise<T> {
+  const lock = lockDataDir(paths);
   try {
     return await work();
   } finally {
@@ -137,10 +137,10 @@ export function isUnused(file: string): boolean {
 }
 
 /** The error for a data directory held by another process. */
-export function heldBy(places: DataPlaces): CommandError {
-  const place = DataDirLock.heldPlace(places);
-  const what = place?.what ?? `the data directory ${places.dataDir}`;
-  const pid = place?.pid === undefined ? "" : ` (pid ${place.pid})`;
+export function heldBy(paths: DataPaths): CommandError {
+  const held = DataDirLock.heldLock(paths);
+  const what = held?.what ?? `the data directory ${paths.dataDir}`;
+  const pid = held?.pid === undefined ? "" : ` (pid ${held.pid})`;
   return new CommandError(EXIT.unreachable, `another Prism holds ${what}${pid}`);
 }
 
@@ -157,8 +157,8 @@ export function lostDatabase({ dataDir, databaseFile }: Pick<Config, "dataDir" |
 }
 
 /** For commands that create a missing database. @throws CommandError 3 for a lost one */
-export function requireNotLost(places: Pick<Config, "dataDir" | "databaseFile">): void {
-  const lost = lostDatabase(places);
+export function requireNotLost(paths: Pick<Config, "dataDir" | "databaseFile">): void {
+  const lost = lostDatabase(paths);
   if (lost !== null)
     throw new CommandError(
       EXIT.refused,

@@ -30,8 +30,8 @@ import { addHelp } from "./output/flag-values.ts";
 import {
   cliLog,
   endOnInterrupt,
-  endOnStray,
   endQuietlyOnBrokenPipe,
+  exitOnUncaught,
   keepDebuggerClosed,
   reportFailure,
   wantsJson,
@@ -46,7 +46,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   keepDebuggerClosed();
   endOnInterrupt();
   endQuietlyOnBrokenPipe();
-  endOnStray(reportFailure);
+  exitOnUncaught(reportFailure);
   const program = buildProgram();
   try {
     await program.parseAsync([...argv]);

@@ -19,7 +19,7 @@ export interface Caller {
 /** The program itself. */
 export const SYSTEM: Caller = { principal: null, process: "system", ip: null, requestId: null, correlationId: null };
 
-/** Whoever runs a command on the data directory. */
+/** The operator: a person who runs a command on the data directory. */
 export const COMMAND_LINE: Caller = { ...SYSTEM, process: "cli" };
 
 const current = new AsyncScope<Caller>();
@@ -35,7 +35,7 @@ export function currentCaller(): Caller {
 
 /**
  * The `actor` of an audit row (JSON) and its `userId`. A command names the account of the operating
- * system that ran it; what a module does for somebody is that one's doing, through the module.
+ * system that ran it; an action of a module for a user is the user's, through the module.
  */
 export function actorOf({ principal, process, module }: Caller): {
   readonly actor: string;

@@ -45,7 +45,10 @@ const NODE_SUPPORT_ENDS: Readonly<Record<string, string>> = {
 export function nodeWarning(now: number, version = process.versions.node): string | null {
   const until = NODE_SUPPORT_ENDS[version.split(".", 1)[0] ?? ""];
   if (until === undefined || now < Date.parse(`${until}T23:59:59Z`)) return null;
-  return `the program carries Node.js ${version}, which gets no security fixes since ${until}; install a build with a newer one`;
+  return (
+    `the program carries Node.js ${version}, which gets no security fixes since ${until}; ` +
+    "install a build with a newer one"
+  );
 }
 
 /** The threads of this program; src/worker.ts starts them. */

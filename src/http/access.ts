@@ -52,7 +52,7 @@ export function missingPermission(permission: string, hint?: string): PrismError
 
 /** The caller of a route that is not public. */
 export function callerOf({ principal }: Exchange): Principal {
-  if (!principal) throw new TypeError("the route is public: nobody is known to have called");
+  if (!principal) throw new TypeError("the route is public and has no principal");
   return principal;
 }
 

@@ -34,7 +34,7 @@ test("prism explain", async (t) => {
       "the condition was false: event.amount was 500",
       "Notification ",
       "1 recipient: 0 reached live, 0 read it, 0 acknowledged it",
-      "1 rule matched: 1 told somebody; 1 person has it in the inbox.",
+      "1 rule matched: 1 sent a notification; 1 person has it in the inbox.",
     ];
     const places = order.map((text) => stdout.indexOf(text));
     assert.ok(!places.includes(-1), `${order[places.indexOf(-1)]} in\n${stdout}`);

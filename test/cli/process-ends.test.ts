@@ -34,7 +34,7 @@ test("an unexpected error is one line with a way to learn more, and exit 1", (t)
 
 test("an uncaught error in a callback or promise ends the command in the same way", async (t) => {
   for (const failing of ["setTimeout(() => { throw new Error('lost') })", "Promise.reject(new Error('lost'))"]) {
-    const script = `import { endOnStray, reportFailure } from ${JSON.stringify(source)}; endOnStray(reportFailure); ${failing}; setInterval(() => 0, 1000)`;
+    const script = `import { exitOnUncaught, reportFailure } from ${JSON.stringify(source)}; exitOnUncaught(reportFailure); ${failing}; setInterval(() => 0, 1000)`;
     const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], { cwd: root });
     t.after(() => child.kill("SIGKILL"));
     let said = "";
@@ -47,7 +47,7 @@ test("an uncaught error in a callback or promise ends the command in the same wa
 });
 
 test("an output that cannot be written is named as such, and exit 1", async (t) => {
-  const script = `import { endOnStray, endQuietlyOnBrokenPipe, reportFailure } from ${JSON.stringify(source)}; endQuietlyOnBrokenPipe(); endOnStray(reportFailure); process.stdout.write("x"); setInterval(() => 0, 1000)`;
+  const script = `import { exitOnUncaught, endQuietlyOnBrokenPipe, reportFailure } from ${JSON.stringify(source)}; endQuietlyOnBrokenPipe(); exitOnUncaught(reportFailure); process.stdout.write("x"); setInterval(() => 0, 1000)`;
   const full = openSync("/dev/full", "w");
   t.after(() => closeSync(full));
   const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {

@@ -114,7 +114,7 @@ export function endQuietlyOnBrokenPipe(): void {
  * An uncaught error in a callback ends the process, unless a handler claims it. A later call
  * replaces an earlier `report`.
  */
-export function endOnStray(report: (error: Error) => unknown): void {
+export function exitOnUncaught(report: (error: Error) => unknown): void {
   process.removeAllListeners("uncaughtException");
   process.on("uncaughtException", (error) => {
     if (isUncaughtHandled(error)) return;

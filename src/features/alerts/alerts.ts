@@ -133,7 +133,7 @@ export class Alerts {
           await jobs.complete(job, trx, { told: 0 });
           return { at: mark.at, burst: { ...payload, count: 0, lastSeq: mark.upToSeq } };
         }
-        const result = await this.#tellPeople(payload, samples, job, trx);
+        const result = await this.#notifyPeople(payload, samples, job, trx);
         await putMark(trx, projectId, { at: now, upToSeq: payload.lastSeq });
         await jobs.complete(job, trx, result);
         return { at: now, burst: payload };
@@ -157,7 +157,7 @@ export class Alerts {
     };
   }
 
-  async #tellPeople(
+  async #notifyPeople(
     { projectId, count, windowMs, firstAt, lastAt }: AlertPayload,
     samples: Awaited<ReturnType<typeof eventsOf>>,
     job: RunningJob,

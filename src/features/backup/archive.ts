@@ -250,7 +250,7 @@ export class ArchiveReader {
     if (!member) return undefined;
     if (member.bytes > MAX_KEYS_BYTES) throw damaged(`${KEYS_MEMBER} is too large`);
     const chunks: Buffer[] = [];
-    await this.#read(member, this.#placeOf(index), async (chunk) => void chunks.push(Buffer.from(chunk)));
+    await this.#read(member, this.#offsetOf(index), async (chunk) => void chunks.push(Buffer.from(chunk)));
     return Buffer.concat(chunks);
   }
 
@@ -265,7 +265,7 @@ export class ArchiveReader {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       const target = await open(path, "wx", 0o600);
       try {
-        await this.#read(member, this.#placeOf(index), async (chunk) => {
+        await this.#read(member, this.#offsetOf(index), async (chunk) => {
           await target.writeFile(chunk);
           onBytes(chunk.length);
         });
@@ -274,21 +274,21 @@ export class ArchiveReader {
         await target.close();
       }
     }
-    const end = await readAt(this.#handle, this.#placeOf(this.manifest.members.length), TAR_END_BYTES);
+    const end = await readAt(this.#handle, this.#offsetOf(this.manifest.members.length), TAR_END_BYTES);
     if (end.some((byte) => byte !== 0)) throw damaged("something stands behind its last member");
   }
 
   /** Reads and verifies every member. @throws ArchiveRefused */
   async readThrough(): Promise<void> {
     for (const [index, member] of this.manifest.members.entries())
-      await this.#read(member, this.#placeOf(index), async () => undefined);
+      await this.#read(member, this.#offsetOf(index), async () => undefined);
   }
 
   close(): Promise<void> {
     return this.#handle.close();
   }
 
-  #placeOf(index: number): number {
+  #offsetOf(index: number): number {
     return this.manifest.members.slice(0, index).reduce((at, { bytes }) => at + tarSpace(bytes), this.#firstAt);
   }
 

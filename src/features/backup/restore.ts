@@ -19,7 +19,7 @@ import {
   requireSigned,
 } from "./manifest.ts";
 import { checkDatabase, type Prepared, prepareRestored, type ReplacedData } from "./prepare-restored.ts";
-import { commitRestore, type DataPlaces, foldersOf, isRestorePending } from "./swap.ts";
+import { commitRestore, type DataPaths, foldersOf, isRestorePending } from "./swap.ts";
 
 export interface ArchiveOptions {
   readonly file: string;
@@ -34,7 +34,7 @@ export interface ArchiveOptions {
 }
 
 export interface RestoreOptions extends ArchiveOptions {
-  readonly places: DataPlaces;
+  readonly places: DataPaths;
   readonly clock: Clock;
   /** For tests that interrupt. */
   onStep?(what: string): void;
@@ -160,7 +160,7 @@ async function unpackChecked(
  * The head for the next verification, the keys, and a folder for sounds if there is one now,
  * because that belongs to the old database.
  */
-function writeBesides({ dataDir }: DataPlaces, folder: string, headLine: string, keys: CarriedKeys | null): void {
+function writeBesides({ dataDir }: DataPaths, folder: string, headLine: string, keys: CarriedKeys | null): void {
   const write = (name: string, text: string): void =>
     writeFileSync(join(folder, name), text, { mode: 0o600, flush: true });
   write("audit.head", headLine);
@@ -178,7 +178,7 @@ function writeBesides({ dataDir }: DataPlaces, folder: string, headLine: string,
 }
 
 /** Null without a readable database: that is a reason to restore. */
-async function readReplaced({ dataDir, databaseFile }: DataPlaces): Promise<ReplacedData | null> {
+async function readReplaced({ dataDir, databaseFile }: DataPaths): Promise<ReplacedData | null> {
   if (!existsSync(databaseFile)) return null;
   try {
     // Closing the last connection moves the log into the file, so the old data is one file.

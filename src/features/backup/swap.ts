@@ -13,7 +13,7 @@ import { beatFileOf } from "../../store/write-health.ts";
  */
 
 /** Location of an installation's data. */
-export type DataPlaces = Pick<Config, "dataDir" | "databaseFile">;
+export type DataPaths = Pick<Config, "dataDir" | "databaseFile">;
 
 const MARKER = "restore.pending";
 /** Files of the data directory that belong to the data, besides the database. */
@@ -27,12 +27,12 @@ interface Marker {
 }
 
 /** Folders of a restore: in the data directory, and beside the database if that is elsewhere. */
-export function foldersOf({ dataDir, databaseFile }: DataPlaces, name: string): readonly string[] {
+export function foldersOf({ dataDir, databaseFile }: DataPaths, name: string): readonly string[] {
   return [...new Set([join(dirname(databaseFile), name), join(dataDir, name)])];
 }
 
 /** Whether a restore was interrupted while moving files. */
-export function isRestorePending({ dataDir }: Pick<DataPlaces, "dataDir">): boolean {
+export function isRestorePending({ dataDir }: Pick<DataPaths, "dataDir">): boolean {
   return existsSync(join(dataDir, MARKER));
 }
 
@@ -41,22 +41,22 @@ export function isRestorePending({ dataDir }: Pick<DataPlaces, "dataDir">): bool
  * databases are closed.
  * @param onStep called before each step, for tests that interrupt there.
  */
-export function commitRestore(places: DataPlaces, marker: Marker, onStep?: (what: string) => void): void {
-  const file = join(places.dataDir, MARKER);
+export function commitRestore(paths: DataPaths, marker: Marker, onStep?: (what: string) => void): void {
+  const file = join(paths.dataDir, MARKER);
   onStep?.("marker");
   writeFileSync(`${file}.new`, `${JSON.stringify(marker)}\n`, { mode: 0o600, flush: true });
   renameSync(`${file}.new`, file);
-  syncDir(places.dataDir);
-  finishRestore(places, onStep);
+  syncDir(paths.dataDir);
+  finishRestore(paths, onStep);
 }
 
 /**
  * Finishes a restore whose data counts. It can be repeated after any interruption. @returns whether
  * there was one
  */
-export function finishRestore(places: DataPlaces, onStep: (what: string) => void = () => undefined): boolean {
-  if (!isRestorePending(places)) return false;
-  const { dataDir, databaseFile } = places;
+export function finishRestore(paths: DataPaths, onStep: (what: string) => void = () => undefined): boolean {
+  if (!isRestorePending(paths)) return false;
+  const { dataDir, databaseFile } = paths;
   const { staged, kept } = readMarker(dataDir);
   const move = (from: string, to: string): void => {
     onStep(`${basename(from)} to ${to}`);
@@ -78,8 +78,8 @@ export function finishRestore(places: DataPlaces, onStep: (what: string) => void
   for (const name of BESIDES) swap(join(dataDir, name), [join(dataDir, name)]);
   // It records the progress of the replaced database.
   rmSync(beatFileOf(dataDir), { force: true });
-  const folders = foldersOf(places, staged);
-  for (const folder of foldersOf(places, kept)) if (existsSync(folder)) syncDir(folder);
+  const folders = foldersOf(paths, staged);
+  for (const folder of foldersOf(paths, kept)) if (existsSync(folder)) syncDir(folder);
   for (const folder of folders) syncDir(dirname(folder));
   for (const folder of folders) {
     onStep(`remove ${folder}`);

@@ -7,7 +7,8 @@ const STATES = ["ok", "below"] as const;
 const MAX_RENOTIFY_MS = 2_592_000_000;
 
 const MONEY =
-  'must be an amount of up to 15 digits and 4 decimals, such as "1250.75"; as a JSON number only where that holds it exactly';
+  'must be an amount of up to 15 digits and 4 decimals, such as "1250.75"; ' +
+  "as a JSON number only where that holds it exactly";
 
 /** An amount; gives its one text. */
 const money = v.pipe(

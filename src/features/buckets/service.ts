@@ -116,7 +116,7 @@ interface TellPayload {
 export async function startMonitoring(context: TransferBucketsContext): Promise<void> {
   const { db, runner } = context;
   runner.handle(CHECK, (_job, signal) => checkAll(context, signal));
-  runner.handle(TELL, (job) => tellCrossing(context, job));
+  runner.handle(TELL, (job) => notifyCrossing(context, job));
   if (await hasBuckets(db.read)) await startChecks(context, {});
 }
 
@@ -180,7 +180,7 @@ function checkOne(context: TransferBucketsContext, id: string): Promise<boolean>
   });
 }
 
-async function tellCrossing(context: TransferBucketsContext, job: RunningJob): Promise<typeof COMPLETED> {
+async function notifyCrossing(context: TransferBucketsContext, job: RunningJob): Promise<typeof COMPLETED> {
   const { ingest, projects, runner, clock } = context;
   const { type, bucket } = job.payload as TellPayload;
   const end = finishOf(job.claimed, runner.workerId, clock.now(), { outcome: "succeeded", result: null });

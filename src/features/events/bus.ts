@@ -136,7 +136,7 @@ export class EventBus extends Bus {
  * Emits committed data as `event:<type>` and `notification:created`, and wakes the consumers of the
  * event log. Emits only what has listeners.
  */
-export function tellBus(announcer: Announcer, bus: Bus, consumers: EventConsumers): void {
+export function notifyBus(announcer: Announcer, bus: Bus, consumers: EventConsumers): void {
   announcer.observe({
     events(events) {
       consumers.wake();

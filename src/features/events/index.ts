@@ -1,6 +1,6 @@
 /** The part of `events` that other features may use. */
 
-export { EventBus, IngestService, tellBus, trialEvent } from "./bus.ts";
+export { EventBus, IngestService, notifyBus, trialEvent } from "./bus.ts";
 export { EventConsumers } from "./consumers.ts";
 export { Backlog, handleEventJobs } from "./pipeline/backlog.ts";
 export { EventTypePattern } from "./pipeline/event-envelope.ts";

@@ -117,7 +117,7 @@ async function cooledView(
   const key = definition?.dedupe ? keyOf(definition.dedupe.key, event) : null;
   const earlier = earlierView(await queries.lastFiring(db, ruleId, key, at));
   const silence = definition?.cooldownMs ? ` and is silent for ${briefDuration(definition.cooldownMs)} after that` : "";
-  const reason = earlier ? `silent: it had told somebody at ${earlier.createdAt}${silence}` : view.reason;
+  const reason = earlier ? `silent: it had notified users at ${earlier.createdAt}${silence}` : view.reason;
   return { ...view, reason, earlier };
 }
 
@@ -125,7 +125,7 @@ const REASONS = {
   fired: "the condition was true, and it told its people",
   suppressed: "held back: it had matched more often than it may tell",
   deduped: "joined to an earlier notification of the same dedupe key",
-  cooled: "silent: it had told somebody shortly before",
+  cooled: "silent: it had notified users shortly before",
   "no recipients": "the condition was true, but no active user held its roles or was named",
 } as const satisfies Record<queries.DecidedRule["outcome"], string>;
 

@@ -252,9 +252,12 @@ function answerOf(parts: Parts): string {
   if (user) return userAnswer(parts, user);
   if (subject.kind === "notification") return notificationAnswer(parts);
   if (event?.state === "failed")
-    return `The event is stored, but could not be decided (${event.failure?.lastError ?? "unknown reason"}); it is retried.`;
+    return (
+      "The event is stored, but could not be decided " +
+      `(${event.failure?.lastError ?? "unknown reason"}); it is retried.`
+    );
   if (event?.state === "waiting" && parts.notifications.length === 0)
-    return "The event is stored and waits to be decided; nobody has been told yet.";
+    return "The event is stored and waits to be decided; no user was notified yet.";
   if (event?.state === "waiting")
     return `So many rules match that they are decided in slices, and some still wait. So far: ${eventAnswer(parts)}`;
   return eventAnswer(parts);
@@ -290,11 +293,11 @@ function notificationAnswer({ notifications: [notification], event }: Parts): st
 }
 
 const WORDS: Readonly<Record<string, string>> = {
-  fired: "told somebody",
+  fired: "sent a notification",
   suppressed: "held it back",
   deduped: "joined it to an earlier notification",
   cooled: "kept silent after an earlier notification",
-  "no recipients": "reached nobody",
+  "no recipients": "had no recipients",
 };
 
 function eventAnswer({ counts, rulesLeftOut, rules, notifications }: Parts): string {
@@ -305,13 +308,13 @@ function eventAnswer({ counts, rulesLeftOut, rules, notifications }: Parts): str
   const unmatched = rules.length + rulesLeftOut;
   if (parts.length === 0)
     return unmatched === 0
-      ? "No rule was there for it, so nobody was told."
-      : `${noneOf(unmatched)}, so nobody was told.`;
+      ? "No rule was there for it, so no user was notified."
+      : `${noneOf(unmatched)}, so no user was notified.`;
   const matched = Object.keys(WORDS).reduce((sum, outcome) => sum + (counts[outcome] ?? 0), 0);
   const fired = new Set(rules.filter(({ outcome }) => outcome === "fired").map(({ notificationId }) => notificationId));
   const people = notifications.filter(({ id }) => fired.has(id)).reduce((sum, each) => sum + each.counts.recipients, 0);
   const reached =
-    people === 0 ? "nobody has it in the inbox" : `${countText(people, "person has", "people have")} it in the inbox`;
+    people === 0 ? "it is in no inbox" : `${countText(people, "person has", "people have")} it in the inbox`;
   return `${countText(matched, "rule")} matched: ${parts.join(", ")}; ${reached}.`;
 }
 

@@ -188,11 +188,11 @@ export async function releaseJobs(context: AttemptsContext, trx: Trx, jobs: read
     if (await endAttempt(trx, finish)) returned.push(job);
   }
   if (returned.length === 0) return;
-  await tellReturned(context, trx, returned);
+  await reportReturned(context, trx, returned);
   addEffect(trx, jobsAdded(returned.map(({ queue, runAt }) => ({ queue, runAt, state: "ready" }))));
 }
 
-export async function tellReturned(
+export async function reportReturned(
   { handlers }: AttemptsContext,
   trx: Trx,
   jobs: readonly Pick<ClaimedJob, "id" | "queue">[],

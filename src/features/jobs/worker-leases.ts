@@ -20,8 +20,8 @@ import {
   notYours,
   type RemoteHandler,
   releaseJobs,
+  reportReturned,
   requireHeld,
-  tellReturned,
 } from "./worker-attempts.ts";
 
 /** Duration of a worker's lease without renewal. */
@@ -356,7 +356,7 @@ export class WorkerLeases {
   async #requeueInTransaction(trx: Trx, rows: Parameters<typeof requeueLostJobs>[1]): Promise<number> {
     const { clock } = this.#parts;
     const { waiting, dead } = await requeueLostJobs(trx, rows, clock.now(), this.#parts);
-    await tellReturned(this.#attempts, trx, rows);
+    await reportReturned(this.#attempts, trx, rows);
     addEffect(trx, jobsAdded(waiting));
     if (dead.length > 0) addEffect(trx, { type: "jobs-died", jobs: dead });
     return rows.length;

@@ -99,12 +99,12 @@ export async function moveTo<M extends MessageRow>(
   const values = { ...changes, status, history: JSON.stringify(steps), updatedAt: at };
   await trx.updateTable("messages").set(values).where("id", "=", message.id).execute();
   const moved = { ...message, ...values };
-  await tellStatus(context, trx, moved);
+  await publishStatus(context, trx, moved);
   return moved;
 }
 
 /** Publishes `message:status` in the streams of those who may see it. */
-export async function tellStatus({ realtime }: MessagesContext, trx: Trx, message: MessageRow): Promise<void> {
+export async function publishStatus({ realtime }: MessagesContext, trx: Trx, message: MessageRow): Promise<void> {
   const { id, status, senderId, deliveredAt, updatedAt } = message;
   const audience = deliveredAt === null ? [senderId] : sidesOf(message);
   const data = { id, status, at: toRfc3339(updatedAt) };

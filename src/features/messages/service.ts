@@ -9,7 +9,7 @@ import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import { RateLimiter } from "../../http/rate-limiter.ts";
 import { Reply } from "../../http/route.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import { MESSAGE_JOB, type MessageJob, type MessagesContext, moveTo, stepsOf, tellStatus } from "./deliver.ts";
+import { MESSAGE_JOB, type MessageJob, type MessagesContext, moveTo, publishStatus, stepsOf } from "./deliver.ts";
 import * as queries from "./queries.ts";
 import { mayUseMessages, messageView, metadataView, sealContent } from "./queries.ts";
 import type { ListQuery, SendBody } from "./schema.ts";
@@ -124,7 +124,7 @@ async function storeMessage(context: MessagesContext, trx: Trx, senderId: string
   await trx.insertInto("messages").values(row).execute();
   const metadata = { recipientId, delayMs };
   await audit.record({ action: "message.send", resourceType: "message", resourceId: id, metadata }, { trx });
-  await tellStatus(context, trx, row);
+  await publishStatus(context, trx, row);
   const at = { deliverAt: toRfc3339(deliverAt), createdAt: toRfc3339(now) };
   return { id, status: row.status, delayMs, senderId, recipientId, ...at };
 }

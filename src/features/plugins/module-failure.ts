@@ -5,19 +5,21 @@ import { Script } from "node:vm";
 import { withinOr } from "../../core/promises.ts";
 
 /** A position in a module's code, as `file:line:column`. */
-type Place = string;
+type SourceLocation = string;
 
 /**
  * The position of an error in a module's own code: the first stack line inside the copy, or for a
  * syntax error, whose stack omits the file, the position at which the parser stops. @param copy the
  * folder the module was imported from.
  */
-function placeOf(error: unknown, copy: string): Place | undefined {
+function locationOf(error: unknown, copy: string): SourceLocation | undefined {
   if (!(error instanceof Error)) return undefined;
-  return placeInStack(error.stack ?? "", copy) ?? (error.name === "SyntaxError" ? syntaxPlace(error, copy) : undefined);
+  return (
+    locationInStack(error.stack ?? "", copy) ?? (error.name === "SyntaxError" ? syntaxLocation(error, copy) : undefined)
+  );
 }
 
-function placeInStack(stack: string, copy: string): Place | undefined {
+function locationInStack(stack: string, copy: string): SourceLocation | undefined {
   const prefixes = [`${pathToFileURL(copy).href}/`, `${copy}/`];
   for (const line of stack.split("\n"))
     for (const prefix of prefixes) {
@@ -31,13 +33,13 @@ function placeInStack(stack: string, copy: string): Place | undefined {
 const MAX_FILES = 200;
 
 /** Parses the module's files as scripts until one fails with the same error. */
-function syntaxPlace(error: Error, copy: string): Place | undefined {
+function syntaxLocation(error: Error, copy: string): SourceLocation | undefined {
   const files = readdirSync(copy, { recursive: true, encoding: "utf8" })
     .filter((file) => /\.[cm]?js$/.test(file) && !file.includes("node_modules"))
     .slice(0, MAX_FILES);
   for (const file of files) {
-    const place = parsedTo(readFileSync(join(copy, file), "utf8"), error.message);
-    if (place !== undefined) return `${relative(copy, join(copy, file))}:${place}`;
+    const location = parsedTo(readFileSync(join(copy, file), "utf8"), error.message);
+    if (location !== undefined) return `${relative(copy, join(copy, file))}:${location}`;
   }
   return undefined;
 }
@@ -82,9 +84,9 @@ export class ModuleFailure extends Error {
 
 /** An error thrown by a module's code, with its position. @param copy the imported folder */
 export function failureOf(error: unknown, copy: string): ModuleFailure {
-  const place = placeOf(error, copy);
+  const location = locationOf(error, copy);
   const text = failureText(error);
-  return new ModuleFailure(place === undefined ? text : `${text} (${place})`, { cause: error });
+  return new ModuleFailure(location === undefined ? text : `${text} (${location})`, { cause: error });
 }
 
 /** The error to log for a failure: that of the module's own code, if there is one. */

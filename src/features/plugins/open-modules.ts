@@ -4,7 +4,7 @@ import type { Router } from "../../http/router.ts";
 import type { Hub } from "../../live/hub.ts";
 import type { Projects } from "../access/index.ts";
 import type { IngestService } from "../events/index.ts";
-import { EventConsumers, tellBus } from "../events/index.ts";
+import { EventConsumers, notifyBus } from "../events/index.ts";
 import type { Announcer } from "../notifications/index.ts";
 import { ModuleImporter } from "./import-module.ts";
 import { LoadedModules } from "./loaded-modules.ts";
@@ -41,7 +41,7 @@ export function openModules({ router, hub, bodies, announcer, builtIn, ...parts 
   const head = (): number => hub.head({ kind: "project", projectId: "" });
   const consumers = new EventConsumers({ database, reader, clock, log: parts.log.namespace("consumers"), head });
   bus.connect({ database, ingest, projects, consumers });
-  tellBus(announcer, bus, consumers);
+  notifyBus(announcer, bus, consumers);
   const watchdog = new Watchdog(log);
   const loaded = new LoadedModules({
     services: parts,

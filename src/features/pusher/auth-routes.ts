@@ -84,7 +84,7 @@ export function pusherAuthRoutes({ projects, channelAuthorizers, pusher, pusherR
       if (!isEncryptedChannel(channel_name) || masterKey === undefined) return { auth };
       return { auth, shared_secret: sharedSecretOf(masterKey, channel_name) };
     }
-    // Ours alone: a client that names somebody else is not listened to.
+    // Only the caller's own id: one that the client names is ignored.
     const channel_data = JSON.stringify({ user_id: principal.userId, user_info: { name: principal.name } });
     return { auth: signChannel(pusher, socket_id, channel_name, channel_data), channel_data };
   };

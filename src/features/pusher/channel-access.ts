@@ -37,7 +37,7 @@ export class ChannelAuthorizers {
     if (!PUSHER_CHANNEL.test(prefix) || !GUARDED.test(prefix) || prefix === ENCRYPTED)
       throw new TypeError("a prefix must begin with private-, private-encrypted- or presence-, and go on");
     if (isOwnChannel(prefix)) throw new TypeError(`${prefix} is Prism's own`);
-    if (this.#byPrefix.has(prefix)) throw new TypeError(`somebody decides about ${prefix} already`);
+    if (this.#byPrefix.has(prefix)) throw new TypeError(`${prefix} already has an authorizer`);
     this.#byPrefix.set(prefix, allows);
     return () => {
       this.#byPrefix.delete(prefix);

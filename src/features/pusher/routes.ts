@@ -43,7 +43,7 @@ const MAX_SKEW_MS = 600_000;
  * HMAC-SHA-256 of method, path and all other parameters, decoded and sorted (docs/pusher.md;
  * pusher.com/docs/channels/library_auth_reference/rest-api/#authentication). What the signature
  * does not cover is the body: that is `body_md5`'s, see {@link requireBody}. As at Pusher nothing
- * notes what was signed before: whoever can read a request can send it again for as long as its
+ * notes what was signed before: a reader of a request can send it again for as long as its
  * timestamp is good, so the API wants TLS.
  * @returns the parameters. @throws SIGNATURE_INVALID, and VALIDATION_FAILED when a parameter stands
  * twice or is not percent-encoded UTF-8

@@ -42,7 +42,7 @@ class Departures {
     if (this.#isClosed || this.#waiting.size >= MAX_DEPARTURES) return false;
     const dueAt = this.#clock.elapsed() + GRACE_MS;
     this.#waiting.set(keyOf(RETURN_OF[name], happening), { happening, dueAt });
-    this.#timer ??= setTimeout(() => this.#tellDue(), LOOK_EVERY_MS);
+    this.#timer ??= setTimeout(() => this.#sendDue(), LOOK_EVERY_MS);
     return true;
   }
 
@@ -54,14 +54,14 @@ class Departures {
     this.#waiting.clear();
   }
 
-  #tellDue(): void {
+  #sendDue(): void {
     const now = this.#clock.elapsed();
     for (const [key, { happening, dueAt }] of this.#waiting) {
       if (dueAt > now) break;
       this.#waiting.delete(key);
       this.#tell(happening);
     }
-    this.#timer = this.#waiting.size > 0 ? setTimeout(() => this.#tellDue(), LOOK_EVERY_MS) : null;
+    this.#timer = this.#waiting.size > 0 ? setTimeout(() => this.#sendDue(), LOOK_EVERY_MS) : null;
   }
 }
 

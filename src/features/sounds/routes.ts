@@ -34,7 +34,7 @@ async function sendSound(context: SoundsContext, exchange: Exchange, { id, exp, 
   const expiresAt = links.check(id, exp, sig);
   const { filename, mime, bytes, sha256, storage, storageKey } = await requireStoredSound(context.db.read, id);
   const maxAge = Math.max(0, Math.floor((expiresAt - clock.now()) / 1000));
-  // Whoever has the link may have the sound; a cache that others share may keep it where the
+  // The link alone gives access to the sound; a cache that others share may keep it where the
   // operator has put one.
   const reach = config.storage.cdnUrl === undefined ? "private" : "public";
   return fileReply(exchange, {

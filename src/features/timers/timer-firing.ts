@@ -49,7 +49,7 @@ export function handleScheduledNotifications(context: ScheduledContext): void {
   const send = async (job: RunningJob): Promise<unknown> => {
     const { notification } = job.payload as ScheduledPayload;
     // The sender must still have the permission.
-    const principal = whoMay("whoever scheduled this may not send it any more", () => {
+    const principal = whoMay("the user who scheduled this may no longer send it", () => {
       const sender = creatorOf(job.createdBy, context.principals);
       if (sender) requireAccess({ permission: "notifications:send", keyScope: "notifications:send" }, sender);
       return sender;

@@ -38,15 +38,15 @@ export interface EventColumns {
 }
 
 export function eventColumns(events: readonly EventToStore[]): EventColumns {
-  const places = new Map<string | null, number>();
+  const indexes = new Map<string | null, number>();
   const words: (string | null)[] = [];
-  const placeOf = (word: string | null): number => {
-    let place = places.get(word);
-    if (place === undefined) {
-      place = words.push(word) - 1;
-      places.set(word, place);
+  const indexOf = (word: string | null): number => {
+    let index = indexes.get(word);
+    if (index === undefined) {
+      index = words.push(word) - 1;
+      indexes.set(word, index);
     }
-    return place;
+    return index;
   };
   const columns: EventColumns = {
     seq: [],
@@ -72,10 +72,10 @@ export function eventColumns(events: readonly EventToStore[]): EventColumns {
     columns.receivedAt.push(event.receivedAt);
     columns.processedAt.push(event.processedAt);
     columns.correlationId.push(event.givenCorrelationId);
-    columns.projectId.push(placeOf(event.projectId));
-    columns.type.push(placeOf(event.type));
-    columns.level.push(placeOf(event.level));
-    columns.source.push(placeOf(event.source));
+    columns.projectId.push(indexOf(event.projectId));
+    columns.type.push(indexOf(event.type));
+    columns.level.push(indexOf(event.level));
+    columns.source.push(indexOf(event.source));
   }
   return columns;
 }

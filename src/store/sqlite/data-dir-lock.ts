@@ -5,13 +5,13 @@ import { createDatabaseFile } from "../../core/data-dir.ts";
 import { failureOf } from "./sqlite-errors.ts";
 
 /** Files that one server uses exclusively. */
-export interface LockedPlaces {
+export interface LockedPaths {
   readonly dataDir: string;
   readonly databaseFile: string;
 }
 
 /** What another process holds. */
-export interface HeldPlace {
+export interface HeldLock {
   /** As words for a message. */
   readonly what: string;
   /** Undefined where the kernel does not tell, such as in another container. */
@@ -31,8 +31,8 @@ export class DataDirLock {
   }
 
   /** @returns undefined when another process holds one of the two. @throws DataDirRefused */
-  static tryAcquire(places: LockedPlaces): DataDirLock | undefined {
-    const [ofDataDir, ofDatabase] = lockFilesOf(places);
+  static tryAcquire(paths: LockedPaths): DataDirLock | undefined {
+    const [ofDataDir, ofDatabase] = lockFilesOf(paths);
     const first = tryLock(ofDataDir);
     if (!first) return undefined;
     try {
@@ -51,20 +51,20 @@ export class DataDirLock {
    * server from starting, and makes no file. Not for the holder itself: closing the file here would
    * drop its lock (https://www.sqlite.org/howtocorrupt.html, section 2.2).
    */
-  static heldPlace(places: LockedPlaces): HeldPlace | undefined {
-    const [ofDataDir, ofDatabase] = lockFilesOf(places);
-    if (isLocked(ofDataDir)) return { what: `the data directory ${places.dataDir}`, pid: holderOf(ofDataDir) };
+  static heldLock(paths: LockedPaths): HeldLock | undefined {
+    const [ofDataDir, ofDatabase] = lockFilesOf(paths);
+    if (isLocked(ofDataDir)) return { what: `the data directory ${paths.dataDir}`, pid: holderOf(ofDataDir) };
     if (!isLocked(ofDatabase)) return undefined;
-    return { what: `the database ${places.databaseFile}`, pid: holderOf(ofDatabase) };
+    return { what: `the database ${paths.databaseFile}`, pid: holderOf(ofDatabase) };
   }
 
   /** The process that holds the data directory, where the kernel shows it. Opens no file. */
-  static holderOf(places: LockedPlaces): number | undefined {
-    return holderOf(lockFilesOf(places)[0]);
+  static holderOf(paths: LockedPaths): number | undefined {
+    return holderOf(lockFilesOf(paths)[0]);
   }
 
-  static isHeld(places: LockedPlaces): boolean {
-    return DataDirLock.heldPlace(places) !== undefined;
+  static isHeld(paths: LockedPaths): boolean {
+    return DataDirLock.heldLock(paths) !== undefined;
   }
 
   release(): void {
@@ -72,7 +72,7 @@ export class DataDirLock {
   }
 }
 
-function lockFilesOf({ dataDir, databaseFile }: LockedPlaces): readonly [string, string] {
+function lockFilesOf({ dataDir, databaseFile }: LockedPaths): readonly [string, string] {
   return [join(dataDir, "prism.lock"), `${realFile(databaseFile)}.lock`];
 }
 

@@ -97,17 +97,17 @@ test("S2-129 S2-115 every rule says what it made of an event, and why", async (t
   assert.match(ruleOf(view, "other door").reason, /event\.door was "south"/);
   assert.equal(
     view.answer,
-    "5 rules matched: 1 told somebody, 1 held it back, 1 joined it to an earlier notification, 1 kept silent after an earlier notification, 1 reached nobody; 1 person has it in the inbox.",
+    "5 rules matched: 1 sent a notification, 1 held it back, 1 joined it to an earlier notification, 1 kept silent after an earlier notification, 1 had no recipients; 1 person has it in the inbox.",
   );
 });
 
 test("an event that no rule met says so; an unknown one, and one of a project that is not the caller's, are not there", async (t) => {
   const prism = await startPrism(t);
   const id = await send(prism, { type: "a" });
-  assert.equal((await explain(prism, id)).answer, "No rule was there for it, so nobody was told.");
+  assert.equal((await explain(prism, id)).answer, "No rule was there for it, so no user was notified.");
   await makeRule(prism, { name: "r", condition: "event.type == 'b'" });
   const next = await send(prism, { type: "a" });
-  assert.equal((await explain(prism, next)).answer, "The only rule did not match it, so nobody was told.");
+  assert.equal((await explain(prism, next)).answer, "The only rule did not match it, so no user was notified.");
   for (const unknown of [NO_ID, "x", "%27"]) {
     const { status, body } = await prism.get<{ error: { code: string } }>(`/api/v1/explain/event/${unknown}`);
     assert.deepEqual([status, body.error.code], [404, "EVENT_NOT_FOUND"]);

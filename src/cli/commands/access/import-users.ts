@@ -84,16 +84,16 @@ function problemLine({ path = "", message }: ErrorDetail, filed: readonly FiledA
   const [, at = "", member] = /^users\.(\d+)(?:\.(.*))?$/.exec(path) ?? [];
   const account = filed[Number(at)];
   const line = account?.line ?? null;
-  const place = line === null ? `account ${Number(at) + 1}` : `line ${line}`;
+  const location = line === null ? `account ${Number(at) + 1}` : `line ${line}`;
   const field = member === undefined ? "" : `${printable(member)}: `;
-  return `${place} (${labelOf(account)}): ${field}${withLines(message, filed)}`;
+  return `${location} (${labelOf(account)}): ${field}${withLines(message, filed)}`;
 }
 
 /** The server names accounts by their position in the request; messages name the file's line. */
 function withLines(message: string, filed: readonly FiledAccount[]): string {
-  return message.replace(/\busers\.(\d+)/g, (place, at: string) => {
+  return message.replace(/\busers\.(\d+)/g, (location, at: string) => {
     const line = filed[Number(at)]?.line ?? null;
-    return line === null ? place : `line ${line}`;
+    return line === null ? location : `line ${line}`;
   });
 }
 

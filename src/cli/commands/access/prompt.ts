@@ -58,7 +58,7 @@ export async function readPassphrase(
   const ask = (): Promise<string> =>
     isNew
       ? askTwice(terminal, "passphrase")
-      : askUnseen(["Passphrase of the archive's keys: "], requireTerminal(terminal, "passphrase")).then(
+      : askHidden(["Passphrase of the archive's keys: "], requireTerminal(terminal, "passphrase")).then(
           ([answer = ""]) => answer,
         );
   const passphrase = fromStdin ? (await readStdin()).replace(/\r?\n$/, "") : await ask();
@@ -73,7 +73,7 @@ const MIN_PASSPHRASE = 12;
 
 async function askTwice(terminal: Terminal, what: string): Promise<string> {
   const questions = [`New ${what}: `, "Repeat it: "];
-  const [password, again] = await askUnseen(questions, requireTerminal(terminal, what));
+  const [password, again] = await askHidden(questions, requireTerminal(terminal, what));
   if (password === undefined || password !== again) throw new CommandError(EXIT.conflict, `the two ${what}s differ`);
   return password;
 }
@@ -84,7 +84,7 @@ function requireTerminal(terminal: Terminal, what: string): Terminal {
 }
 
 /** Asks questions one after the other without echo. @throws CommandError 2 at the end of input */
-function askUnseen(questions: readonly string[], { input, output }: Terminal): Promise<string[]> {
+function askHidden(questions: readonly string[], { input, output }: Terminal): Promise<string[]> {
   const decoder = new StringDecoder("utf8");
   const answers: string[] = [];
   let typed: string[] = [];

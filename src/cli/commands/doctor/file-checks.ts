@@ -120,10 +120,10 @@ export function checkLeftovers(config: Config, fix: boolean, now = Date.now()): 
     const what = "a restore was interrupted while it moved files";
     return [warn("leftovers", what, "the next command that needs the database finishes it")];
   }
-  const places = [...new Set([dataDir, dirname(databaseFile), join(dataDir, BACKUPS_DIR)])];
-  const stale = places
-    .filter((place) => existsSync(place))
-    .flatMap((place) => readdirSync(place).map((name) => join(place, name)))
+  const folders = [...new Set([dataDir, dirname(databaseFile), join(dataDir, BACKUPS_DIR)])];
+  const stale = folders
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
     .filter((path) => path.endsWith(".partial") && now - newestChange(path) > STALE_MS);
   if (stale.length === 0) return [];
   if (!fix) return [warn("leftovers", `${stale.join(", ")}: left by a command that was killed`, "--fix removes it")];

@@ -66,9 +66,9 @@ function projectOf(filed: FiledRule | undefined): string {
 /** A problem with its line in the file, and a caret below a condition or template. */
 function problemLines({ path = "", message, ...more }: ErrorDetail, filed: readonly FiledRule[]): string[] {
   const [, at = "", member] = /^rules\.(\d+)(?:\.(.*))?$/.exec(path) ?? [];
-  const { place, rule } = filed[Number(at)] ?? { place: path, rule: undefined };
+  const { location, rule } = filed[Number(at)] ?? { location: path, rule: undefined };
   const { name } = { name: undefined, ...(rule as { name?: unknown } | undefined) };
-  const label = typeof name === "string" ? `${place} (${printable(name)})` : place;
+  const label = typeof name === "string" ? `${location} (${printable(name)})` : location;
   const { position, line, column, expected } = more;
   const where = typeof position === "number" ? `, line ${line}, column ${column}` : "";
   const head = `  ${label}: ${member === undefined ? "" : `${member}${where}: `}${message}`;

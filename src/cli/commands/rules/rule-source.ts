@@ -116,7 +116,7 @@ const READ_ONLY = ["id", "version", "createdBy", "createdAt", "updatedAt", "stat
 
 /** An unchecked rule of a file, with its position for messages. */
 export interface FiledRule {
-  readonly place: string;
+  readonly location: string;
   readonly rule: unknown;
 }
 
@@ -143,17 +143,17 @@ export function textOfRules(rules: readonly object[], format: "json" | "ndjson")
 export function rulesOfText(text: string): readonly FiledRule[] {
   const [value, problem] = parsed(text);
   if (problem === undefined)
-    return listOf(value).map((rule, at) => ({ place: `rule ${at + 1}`, rule: settable(rule) }));
-  const lines = text.split("\n").map((line, at) => ({ line, place: `line ${at + 1}` }));
+    return listOf(value).map((rule, at) => ({ location: `rule ${at + 1}`, rule: settable(rule) }));
+  const lines = text.split("\n").map((line, at) => ({ line, location: `line ${at + 1}` }));
   const rows = lines.filter(({ line }) => line.trim() !== "");
   const [first] = rows;
   if (!first) throw invalid("there are no rules in it");
   // A truncated document is not NDJSON.
   if (rows.length < 2 || parsed(first.line)[1] !== undefined) throw invalid(`it is not JSON: ${problem}`);
-  return rows.map(({ line, place }) => {
+  return rows.map(({ line, location }) => {
     const [rule, reason] = parsed(line);
-    if (reason !== undefined) throw invalid(`${place} is not JSON: ${reason}`);
-    return { place, rule: settable(rule) };
+    if (reason !== undefined) throw invalid(`${location} is not JSON: ${reason}`);
+    return { location, rule: settable(rule) };
   });
 }
 

@@ -224,10 +224,10 @@ export class SeedFill {
 
   async #extras(): Promise<SeededKind[]> {
     const reader = this.#usernames[1] ?? samples.ADMIN.username;
-    const everybody = this.#usernames.map((username) => this.#idOf(username));
+    const allUsers = this.#usernames.map((username) => this.#idOf(username));
     return [
       counted("preferences", [await this.#preferences(reader, this.#idOf(reader))]),
-      counted("notifications", [await this.#notification(everybody, reader)]),
+      counted("notifications", [await this.#notification(allUsers, reader)]),
       counted("publications", [await this.#publication()]),
     ];
   }

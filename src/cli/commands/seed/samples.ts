@@ -2,7 +2,7 @@ import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
 
 /**
  * What `prism seed` puts into a database. Everything has a name by which it is known again, so that
- * a second run makes nothing anew.
+ * a second run creates nothing twice.
  */
 
 /** Numbers of items to create. */

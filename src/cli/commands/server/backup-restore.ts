@@ -20,7 +20,7 @@ import {
   restore,
   stagedName,
 } from "../../../features/backup/restore.ts";
-import { type DataPlaces, foldersOf, isRestorePending } from "../../../features/backup/swap.ts";
+import { type DataPaths, foldersOf, isRestorePending } from "../../../features/backup/swap.ts";
 import { SchemaRefused } from "../../../store/sqlite/migrate.ts";
 import { failureOf, sqliteCode } from "../../../store/sqlite/sqlite-errors.ts";
 import { type Context, refuseUrl } from "../../context.ts";
@@ -196,7 +196,7 @@ async function replace(
   loaded: LoadedConfig,
   flags: RestoreFlags,
 ): Promise<void> {
-  const places = placesOf(loaded, flags.to);
+  const places = pathsOf(loaded, flags.to);
   if (existsSync(places.databaseFile) && !flags.yes) {
     const question = `Replace ${places.databaseFile} by ${archive.file}? The replaced data is kept beside it.`;
     if (!(await confirm(question)))
@@ -213,7 +213,7 @@ async function replace(
   });
 }
 
-function placesOf({ config }: LoadedConfig, to: string | undefined): DataPlaces {
+function pathsOf({ config }: LoadedConfig, to: string | undefined): DataPaths {
   if (to === undefined) return config;
   const dataDir = resolve(to);
   // Lock files remain from an earlier try.
@@ -223,7 +223,7 @@ function placesOf({ config }: LoadedConfig, to: string | undefined): DataPlaces 
   return { dataDir, databaseFile: join(dataDir, "prism.db") };
 }
 
-function reportRestore({ out }: Context, file: string, places: DataPlaces, restored: Restored): void {
+function reportRestore({ out }: Context, file: string, places: DataPaths, restored: Restored): void {
   const { manifest, offsets, paused, migrated, kept } = restored;
   const { id, version, createdAt } = manifest;
   const { dataDir, databaseFile: database } = places;
@@ -241,7 +241,7 @@ function reportRestore({ out }: Context, file: string, places: DataPlaces, resto
 /** The database needs its keys, whose location varies. */
 function noteKeys(
   { out }: Context,
-  { dataDir }: DataPlaces,
+  { dataDir }: DataPaths,
   { keys }: Restored,
   { config, origins }: LoadedConfig,
 ): void {

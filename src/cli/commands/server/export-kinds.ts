@@ -70,7 +70,7 @@ export interface ExportSelection {
   readonly project?: string | undefined;
 }
 
-export interface ExportWish extends ExportSelection {
+export interface ExportRequest extends ExportSelection {
   readonly kind: ExportKind;
   readonly format: ExportFormat;
 }

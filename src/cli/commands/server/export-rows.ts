@@ -2,8 +2,8 @@ import { parseRfc3339, toRfc3339 } from "../../../core/clock.ts";
 import { csvRecords } from "../../output/text.ts";
 import type { Query, ServerClient } from "../../server-client.ts";
 import {
+  type ExportRequest,
   type ExportRow,
-  type ExportWish,
   isSelected,
   OBJECT_COLUMNS,
   objectRow,
@@ -11,61 +11,61 @@ import {
 } from "./export-kinds.ts";
 
 /** The rows that the caller may read. @throws CommandError, ServerRefused */
-export async function exportedRows(server: ServerClient, wish: ExportWish): Promise<RowSource> {
-  switch (wish.kind) {
+export async function exportedRows(server: ServerClient, selection: ExportRequest): Promise<RowSource> {
+  switch (selection.kind) {
     case "events":
-      return events(server, wish);
+      return events(server, selection);
     case "audit":
-      return audit(server, wish);
+      return audit(server, selection);
     case "notifications":
-      return notifications(server, wish);
+      return notifications(server, selection);
     case "rules":
-      return rules(server, wish);
+      return rules(server, selection);
     case "users":
-      return users(server, wish);
+      return users(server, selection);
   }
 }
 
 /** Of every project that the caller may read, or of one. */
-async function events(server: ServerClient, wish: ExportWish): Promise<RowSource> {
-  const query = { projectId: wish.project ?? "*", ...timesOf(wish) };
+async function events(server: ServerClient, selection: ExportRequest): Promise<RowSource> {
+  const query = { projectId: selection.project ?? "*", ...timesOf(selection) };
   const path = "/api/v1/events/export";
-  if (wish.format === "csv") return csvRows(csvRecords(server.stream(path, { ...query, format: "csv" })));
+  if (selection.format === "csv") return csvRows(csvRecords(server.stream(path, { ...query, format: "csv" })));
   const rows = (async function* () {
     for await (const line of linesOf(server.stream(path, query))) yield textRow(line);
   })();
-  return { columns: [], rows: await begun(rows) };
+  return { columns: [], rows: await started(rows) };
 }
 
 /** The server records the export. CSV is lossless here: the trail has no empty texts. */
-async function audit(server: ServerClient, wish: ExportWish): Promise<RowSource> {
-  return csvRows(csvRecords(server.stream("/api/v1/audit/export", timesOf(wish))));
+async function audit(server: ServerClient, selection: ExportRequest): Promise<RowSource> {
+  return csvRows(csvRecords(server.stream("/api/v1/audit/export", timesOf(selection))));
 }
 
-async function notifications(server: ServerClient, wish: ExportWish): Promise<RowSource> {
-  const projectId = wish.project === undefined ? undefined : await projectIdOf(server, wish.project);
-  const lines = linesOf(server.stream("/api/v1/notifications/export", { projectId, ...timesOf(wish) }));
+async function notifications(server: ServerClient, selection: ExportRequest): Promise<RowSource> {
+  const projectId = selection.project === undefined ? undefined : await projectIdOf(server, selection.project);
+  const lines = linesOf(server.stream("/api/v1/notifications/export", { projectId, ...timesOf(selection) }));
   const objects = (async function* () {
     for await (const line of lines) yield JSON.parse(line) as Item;
   })();
   return objectRows(objects, "notifications");
 }
 
-async function rules(server: ServerClient, wish: ExportWish): Promise<RowSource> {
-  const query = { sort: "createdAt", projectId: wish.project };
+async function rules(server: ServerClient, selection: ExportRequest): Promise<RowSource> {
+  const query = { sort: "createdAt", projectId: selection.project };
   const selected = (async function* () {
     // A signed link expires before the file is read.
     for await (const rule of server.list<Item>("/api/v1/rules", query))
-      if (isWanted(wish, rule)) yield "soundUrl" in rule ? { ...rule, soundUrl: null } : rule;
+      if (isWanted(selection, rule)) yield "soundUrl" in rule ? { ...rule, soundUrl: null } : rule;
   })();
   return objectRows(selected, "rules");
 }
 
 /** The members of an account without those that change by themselves. */
-async function users(server: ServerClient, wish: ExportWish): Promise<RowSource> {
+async function users(server: ServerClient, selection: ExportRequest): Promise<RowSource> {
   const found: Item[] = [];
   for await (const user of server.list<Item>("/api/v1/users"))
-    if (isWanted(wish, user))
+    if (isWanted(selection, user))
       found.push(Object.fromEntries(OBJECT_COLUMNS.users.map((column) => [column, user[column] ?? null])));
   const key = ({ createdAt, id }: Item): string => `${String(createdAt)} ${String(id)}`;
   found.sort((a, b) => (key(a) < key(b) ? -1 : 1));
@@ -79,8 +79,8 @@ async function users(server: ServerClient, wish: ExportWish): Promise<RowSource>
 
 type Item = Readonly<Record<string, unknown>>;
 
-function isWanted(wish: ExportWish, item: Item): boolean {
-  return isSelected(wish, parseRfc3339(String(item["createdAt"])) ?? 0);
+function isWanted(selection: ExportRequest, item: Item): boolean {
+  return isSelected(selection, parseRfc3339(String(item["createdAt"])) ?? 0);
 }
 
 async function objectRows(items: AsyncIterable<Item>, kind: keyof typeof OBJECT_COLUMNS): Promise<RowSource> {
@@ -88,11 +88,11 @@ async function objectRows(items: AsyncIterable<Item>, kind: keyof typeof OBJECT_
   const rows = async function* (): AsyncIterable<ExportRow> {
     for await (const item of items) yield objectRow(item, columns);
   };
-  return { columns, rows: await begun(rows()) };
+  return { columns, rows: await started(rows()) };
 }
 
 /** Requests the first row, so that a refusal comes before a file is created or a line written. */
-async function begun<T>(rows: AsyncIterable<T>): Promise<AsyncIterable<T>> {
+async function started<T>(rows: AsyncIterable<T>): Promise<AsyncIterable<T>> {
   const iterator = rows[Symbol.asyncIterator]();
   const first = await iterator.next();
   return (async function* () {
@@ -158,7 +158,7 @@ async function projectIdOf(server: ServerClient, ref: string): Promise<string> {
   return (await server.get<{ id: string }>(`/api/v1/projects/${encodeURIComponent(ref)}`)).id;
 }
 
-function timesOf({ from, to }: ExportWish): Query {
+function timesOf({ from, to }: ExportRequest): Query {
   return {
     from: from === undefined ? undefined : toRfc3339(from),
     to: to === undefined ? undefined : toRfc3339(to),

@@ -19,7 +19,7 @@ import { type Context, contextOf, refuseUrl } from "../../context.ts";
 import { heldBy, lostDatabase, makeCurrent, requireSomeDatabase } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { openLog } from "../../output/output.ts";
-import { endOnStray, ignoreSignals, interrupt } from "../../output/process-ends.ts";
+import { exitOnUncaught, ignoreSignals, interrupt } from "../../output/process-ends.ts";
 import { asTyped } from "../../output/text.ts";
 import { lockUnlessServed } from "../../with-server.ts";
 import { backupWarning, newestBackupAt } from "./archives.ts";
@@ -90,7 +90,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   const loaded = load();
   const { config } = loaded;
   const log = openLog(context.out, config);
-  endOnStray((error) => log.error({ err: error }, "unexpected failure; exiting"));
+  exitOnUncaught((error) => log.error({ err: error }, "unexpected failure; exiting"));
   ignoreSignals(log);
   prepareDataDir(config.dataDir);
   const lock = await lockUnlessServed(loaded);

@@ -42,7 +42,7 @@ export async function showPusherApp(context: Context, { rotate }: { readonly rot
 
 function showOwn({ out }: Context, config: Config, app: Required<ServedApp>, isRotated: boolean): void {
   const { appId, key, secret } = app;
-  show(out, { mode: "embedded", source: "generated", appId, key, secret, ...placeOf(config) });
+  show(out, { mode: "embedded", source: "generated", appId, key, secret, ...endpointOf(config) });
   out.note("The server generated this app. Keep its secret in backends: it gives full access to the app.");
   out.note("Host and port are from the settings of this command; a server with other settings has another address.");
   if (isRotated) out.note("The old secret no longer works; id and key have not changed.");
@@ -50,12 +50,12 @@ function showOwn({ out }: Context, config: Config, app: Required<ServedApp>, isR
 
 function showConfigured({ out }: Context, config: Config, { appId, key }: ServedApp): void {
   const { mode } = config.pusher;
-  show(out, { mode, source: "configured", appId, key, ...placeOf(config) });
+  show(out, { mode, source: "configured", appId, key, ...endpointOf(config) });
   out.note("The app is in the configuration; its secret is not shown: pusher.secret (PUSHER_SECRET).");
 }
 
 /** Address of the app's REST API, as options of libraries. */
-function placeOf({ pusher, publicUrl, port, ...listening }: Config) {
+function endpointOf({ pusher, publicUrl, port, ...listening }: Config) {
   const { mode, endpoint, cluster } = pusher;
   if (mode === "remote") return endpoint === undefined ? { cluster } : addressOf(endpoint);
   const address = addressOf(publicUrl ?? localUrlOf(listening, port));

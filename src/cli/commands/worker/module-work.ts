@@ -39,7 +39,7 @@ const LEFT_TO_SERVER = new Set([
  * `config`. All others need the database or live connections of the server: during registration,
  * calls that the server's instance makes have no effect; any other call is refused by name.
  */
-export function moduleStand(name: string, config: Config, log: Logger) {
+export function workerServices(name: string, config: Config, log: Logger) {
   const handlers = new Map<string, JobHandler>();
   let isRegistering = true;
   const refuse = (what: string): never => {
@@ -139,7 +139,7 @@ async function load(name: string, importer: ModuleImporter, config: Config, log:
   });
   if (!module)
     throw new CommandError(EXIT.refused, `there is no module ${name} in ${config.modulesDir} (--modules-dir)`);
-  const { server, services, handlers, registered } = moduleStand(name, config, log);
+  const { server, services, handlers, registered } = workerServices(name, config, log);
   try {
     await withinLimit((async () => module.register(server, services))(), REGISTER_LIMIT_MS, "register");
   } catch (error) {

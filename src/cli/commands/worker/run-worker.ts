@@ -5,7 +5,7 @@ import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts
 import type { Context } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { Output, openLog } from "../../output/output.ts";
-import { endOnStray, ignoreSignals, interrupt } from "../../output/process-ends.ts";
+import { exitOnUncaught, ignoreSignals, interrupt } from "../../output/process-ends.ts";
 import { serverOf } from "../../server-client.ts";
 import type { ChannelWork, LeasedJob, Work } from "./worker-link.ts";
 import { type Claimed, channelWork, WorkerLink } from "./worker-link.ts";
@@ -36,7 +36,7 @@ export async function runWorker(context: Context, { queues, concurrency, modules
     );
   const log = openLog(context.out, config).namespace("worker");
   for (const warning of warnings) log.warn({}, warning);
-  endOnStray((error) => log.error({ err: error }, "unexpected failure; exiting"));
+  exitOnUncaught((error) => log.error({ err: error }, "unexpected failure; exiting"));
   if (isOpenLine(server.base))
     log.warn({ url: server.base }, "the token, messages and addresses are sent unencrypted; use https");
   const channels = channelWork(config);

@@ -43,7 +43,7 @@ interface Hand {
 }
 
 /** Why a running job was abandoned. */
-type GivenUp = "stopping" | "lost";
+type AbortReason = "stopping" | "lost";
 
 /**
  * Claims jobs, runs them, reports the results, and renews the lease of all held jobs. `running` →
@@ -74,7 +74,7 @@ export class WorkerLoop {
       await Promise.race([this.#claimOn(), this.#failed.promise]);
       await Promise.race([this.#end(), this.#failed.promise]);
     } catch (error) {
-      for (const { controller } of this.#hands.values()) controller.abort("lost" satisfies GivenUp);
+      for (const { controller } of this.#hands.values()) controller.abort("lost" satisfies AbortReason);
       throw endOf(error);
     } finally {
       clearInterval(renewal);
@@ -151,7 +151,7 @@ export class WorkerLoop {
     setMaxListeners(0, signal);
     this.#hands.set(job.id, { job, controller });
     const startedAt = performance.now();
-    const end = this.#isStopping ? this.#handingBack(job) : await this.#attempt(job, signal, startedAt);
+    const end = this.#isStopping ? this.#releasing(job) : await this.#attempt(job, signal, startedAt);
     await this.#tell(job, end);
     this.#hands.delete(job.id);
     this.#freed.resolve();
@@ -167,15 +167,15 @@ export class WorkerLoop {
       log.debug({ ...facts, durationMs: Math.round(performance.now() - startedAt) }, "job completed");
       return () => link.complete(job, result);
     } catch (error) {
-      if (signal.aborted) return signal.reason === ("stopping" satisfies GivenUp) ? this.#handingBack(job) : null;
-      if (error instanceof StoppedCall) return this.#handingBack(job);
+      if (signal.aborted) return signal.reason === ("stopping" satisfies AbortReason) ? this.#releasing(job) : null;
+      if (error instanceof StoppedCall) return this.#releasing(job);
       if (error instanceof ServerOnly) this.#withdraw(job.queue, error);
       else log.warn({ ...facts, err: error }, "job failed");
-      return error instanceof ServerOnly ? this.#handingBack(job) : () => link.fail(job, error);
+      return error instanceof ServerOnly ? this.#releasing(job) : () => link.fail(job, error);
     }
   }
 
-  #handingBack(job: LeasedJob): () => Promise<void> {
+  #releasing(job: LeasedJob): () => Promise<void> {
     return () => this.#parts.link.handBack(job);
   }
 
@@ -219,7 +219,7 @@ export class WorkerLoop {
       if (verdict === "end") this.#failed.reject(error instanceof Error ? error : new Error(String(error)));
       if (verdict !== "over" || this.#hands.size === 0) return;
       log.warn({ jobs: this.#hands.size }, "the lease expired: running jobs are abandoned, the server requeues them");
-      for (const { controller } of this.#hands.values()) controller.abort("lost" satisfies GivenUp);
+      for (const { controller } of this.#hands.values()) controller.abort("lost" satisfies AbortReason);
     }
   }
 
@@ -229,7 +229,7 @@ export class WorkerLoop {
     const deadline = Date.now() + shutdownMs;
     await within(Math.max(0, shutdownMs - HAND_BACK_MS), this.#idle());
     const left = this.#hands.size;
-    for (const { controller } of this.#hands.values()) controller.abort("stopping" satisfies GivenUp);
+    for (const { controller } of this.#hands.values()) controller.abort("stopping" satisfies AbortReason);
     if (left > 0) await within(Math.max(HAND_BACK_MS, deadline - Date.now()), this.#idle());
     if (left > 0) log.info({ jobs: left, unreported: this.#hands.size }, "released unfinished jobs");
   }

@@ -173,7 +173,9 @@ function countRules(roleId: string, trx: Trx): Promise<number> {
 }
 
 function inUse(users: number, rules: number): PrismError {
-  const message = `is held by ${users} ${users === 1 ? "user" : "users"} and named by ${rules} ${rules === 1 ? "rule" : "rules"}`;
+  const message =
+    `is held by ${users} ${users === 1 ? "user" : "users"} ` +
+    `and named by ${rules} ${rules === 1 ? "rule" : "rules"}`;
   return new PrismError("ROLE_IN_USE", `The role ${message}`, {
     details: [{ path: "id", code: "ROLE_IN_USE", message }],
   });

@@ -95,12 +95,12 @@ async function checked(filed: readonly FiledAccount[]): Promise<{ entries: Entry
   const entries: Entry[] = [];
   const problems: Problem[] = [];
   const turns = new LoopTurns();
-  const places = new Map<string, string>();
+  const seen = new Map<string, string>();
   for (const [at, { line, value }] of filed.entries()) {
     await turns.pause();
     try {
       const account = checkShape(ImportedAccount, value, "body");
-      requireOnce(account, placeOf({ at, line }), places);
+      requireOnce(account, locationOf({ at, line }), seen);
       entries.push({ at, line, account });
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;
@@ -111,13 +111,13 @@ async function checked(filed: readonly FiledAccount[]): Promise<{ entries: Entry
 }
 
 /** @throws VALIDATION_FAILED for a name or id of an earlier account in the file */
-function requireOnce(account: ImportedAccount, place: string, places: Map<string, string>): void {
+function requireOnce(account: ImportedAccount, location: string, seen: Map<string, string>): void {
   const names = { id: account.id, externalId: account.externalId, ...namesOf(account) };
   for (const [member, value] of Object.entries(names)) {
     if (value === undefined) continue;
-    const earlier = places.get(`${member} ${value}`);
+    const earlier = seen.get(`${member} ${value}`);
     if (earlier !== undefined) throw refused("VALIDATION_FAILED", member, `${earlier} has the same`);
-    places.set(`${member} ${value}`, place);
+    seen.set(`${member} ${value}`, location);
   }
 }
 
@@ -197,7 +197,7 @@ function refused(
   return new PrismError(code, path === "" ? message : `${path}: ${message}`, { details: [{ path, code, message }] });
 }
 
-function placeOf({ at, line }: { readonly at: number; readonly line: number | null }): string {
+function locationOf({ at, line }: { readonly at: number; readonly line: number | null }): string {
   return line === null ? `users.${at}` : `line ${line}`;
 }
 
@@ -207,7 +207,7 @@ function refusalOf(problems: readonly Problem[]): PrismError {
   if (!first) throw new TypeError("a refusal needs a problem");
   const others = sorted.length - 1;
   const more = others === 0 ? "" : `; ${others} more ${others === 1 ? "account is" : "accounts are"} not valid`;
-  return new PrismError(first.error.code, `${placeOf(first)}: ${first.error.message}${more}`, {
+  return new PrismError(first.error.code, `${locationOf(first)}: ${first.error.message}${more}`, {
     details: sorted.flatMap(detailsOf).slice(0, MAX_ERROR_DETAILS),
   });
 }

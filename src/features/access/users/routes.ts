@@ -36,7 +36,7 @@ function ownRoutes(context: UsersContext): Route[] {
   const change = async (exchange: Exchange, { body }: Input<unknown, unknown, OwnChange>) => {
     const principal = userOf(exchange);
     const { currentPassword, ...patch } = body;
-    // Whoever finds a session open must not be able to take the account over.
+    // A person who finds an open session must not be able to take the account over.
     if (patch.email !== undefined && (await isOther(patch.email, principal.userId))) {
       if (currentPassword === undefined) {
         throw new PrismError("VALIDATION_FAILED", "The body is not valid", {

@@ -256,7 +256,7 @@ export class JobRunner implements SetSource {
       return;
     }
     if (promoteDueAt !== null || finish.some((end) => "runAt" in end)) this.#due.read();
-    for (const end of finish) if (end.outcome === "dead") this.#tellDead(end.id);
+    for (const end of finish) if (end.outcome === "dead") this.#reportDead(end.id);
     if (promoteDueAt !== null || finish.some((end) => end.outcome === "returned")) this.#parts.onReady?.(null);
     for (const each of claim) {
       const queue = this.#queueOf(each.queue);
@@ -292,7 +292,7 @@ export class JobRunner implements SetSource {
     this.#parts.onDead?.(job);
   }
 
-  #tellDead(id: string): void {
+  #reportDead(id: string): void {
     const dead = this.#dying.get(id);
     this.#dying.delete(id);
     if (dead) this.died(dead);

@@ -8,7 +8,7 @@ class InvalidSource extends PrismError {
 
   constructor(code: "INVALID_CONDITION" | "INVALID_TEMPLATE", field: string, source: string, refusal: Refusal) {
     const { code: why, message, position, expected } = refusal;
-    const detail = { path: field, code: why, message, position, ...placeOf(source, position), expected };
+    const detail = { path: field, code: why, message, position, ...locationOf(source, position), expected };
     super(code, `${field}, line ${detail.line}, column ${detail.column}: ${detail.message}`, { details: [detail] });
     this.position = position;
     this.expected = expected;
@@ -49,7 +49,7 @@ export class Refusal extends Error {
 }
 
 /** 1-based line and column of the index `position` in `source`. */
-export function placeOf(source: string, position: number): { readonly line: number; readonly column: number } {
+export function locationOf(source: string, position: number): { readonly line: number; readonly column: number } {
   const linesBefore = source.slice(0, position).split("\n");
   return { line: linesBefore.length, column: (linesBefore.at(-1) ?? "").length + 1 };
 }

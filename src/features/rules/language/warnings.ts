@@ -1,4 +1,4 @@
-import { placeOf } from "./errors.ts";
+import { locationOf } from "./errors.ts";
 import { numberOf } from "./evaluate/functions.ts";
 import { toDecimal, toEpochMs } from "./evaluate/values.ts";
 import { envelopeMemberLike } from "./event.ts";
@@ -24,7 +24,7 @@ export function warningsOf(source: string, root: Node): readonly ConditionWarnin
   const found: ConditionWarning[] = [];
   for (const node of nodesOf(root)) {
     const warning = warningOf(node, source);
-    if (warning) found.push({ ...warning, position: node.start, ...placeOf(source, node.start) });
+    if (warning) found.push({ ...warning, position: node.start, ...locationOf(source, node.start) });
   }
   return found.sort((left, right) => left.position - right.position).slice(0, MOST);
 }
