@@ -6,7 +6,7 @@ import { generateSecrets } from "../config/secrets.ts";
 import { prepareDataDir } from "../core/data-dir.ts";
 import { type DataPaths, finishRestore, isRestorePending } from "../features/backup/swap.ts";
 import { hasAuditKey } from "../store/sealed-settings.ts";
-import { openForReading } from "../store/sqlite/connection.ts";
+import { reading } from "../store/sqlite/connection.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
 import { beatFileOf } from "../store/write-health.ts";
@@ -127,13 +127,7 @@ function isEmpty(file: string): boolean {
 
 /** Whether the database has no sealed values, so that a new key loses nothing. */
 export function isUnused(file: string): boolean {
-  if (isEmpty(file)) return true;
-  const connection = openForReading(file);
-  try {
-    return !hasAuditKey(connection);
-  } finally {
-    connection.close();
-  }
+  return isEmpty(file) || reading(file, (connection) => !hasAuditKey(connection));
 }
 
 /** The error for a data directory held by another process. */

@@ -4,10 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 
-/**
- * The text of a flag: `@file`, `-` for stdin, otherwise the value. @throws CommandError 2 for an
- * unreadable file.
- */
+/** A flag's text: `@file`, `-` for stdin, otherwise the value. @throws CommandError 2 */
 export async function readInput(given: string, flag: string): Promise<string> {
   if (given === "-") return readStdin();
   return given.startsWith("@") ? readTextFile(given.slice(1), flag) : given;

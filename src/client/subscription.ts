@@ -5,10 +5,7 @@ import type { EntriesOf, Entry, Gap } from "./views.ts";
 import type { ClientMessage, Environment, EventFilter, ServerMessage } from "./wire.ts";
 
 export interface SubscribeOptions {
-  /**
-   * Start without a stored offset: after an offset, with all stored entries, or (default) with
-   * future entries.
-   */
+  /** Start without a stored offset: after one, with all entries, or (default) with future ones. */
   readonly from?: number | "latest" | "earliest";
   readonly filter?: EventFilter;
   /**

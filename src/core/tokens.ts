@@ -19,10 +19,7 @@ export function createToken(kind: TokenKind): { token: string; prefix: string; h
   return { token, prefix: secret.slice(0, 8), hash: hashToken(token) };
 }
 
-/**
- * Whether the text has the form of a token of this kind, with a correct checksum. The token may
- * still be unknown.
- */
+/** Whether the text has this kind's form, with a correct checksum. It may still be unknown. */
 export function isTokenOf(kind: TokenKind, text: string): boolean {
   if (!text.startsWith(`${kind}_`) || text.length !== kind.length + 1 + 43 + 8) return false;
   return checksum(text.slice(0, -8)) === text.slice(-8);

@@ -5,10 +5,7 @@ import type { Principal } from "../core/principal.ts";
 import type { Exchange, FoundRoute } from "./exchange.ts";
 
 const REFUSED_LINES_PER_SECOND = 10;
-/**
- * W3C Trace Context section 3.2.2: version, trace id, parent id, flags. Version ff and ids of zeros
- * are invalid.
- */
+/** W3C Trace Context section 3.2.2; version ff and ids of zeros are invalid. */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/;
 
 /** One log line and two metrics per request. The series of a route are looked up once. */

@@ -77,10 +77,7 @@ class BodyBudget {
 }
 
 const DEFAULT_BODY_BYTES = 1_048_576;
-/**
- * Limit of a public route: logins and similar bodies are small. Public routes of modules have the
- * general limit.
- */
+/** Limit of a public route: logins are small. Public routes of modules have the general limit. */
 const PUBLIC_BODY_BYTES = 16_384;
 
 export function bodyLimitOf(route: Route): number {

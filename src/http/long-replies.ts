@@ -199,10 +199,7 @@ async function* gather(source: AsyncIterable<string>): AsyncIterable<string> {
   if (chunk !== "") yield chunk;
 }
 
-/**
- * `pipeline` closes either end with the other: a disconnected reader must not leave the source
- * waiting for ever.
- */
+/** `pipeline` closes either end with the other: a source must not wait for a gone reader. */
 function gzipped(source: AsyncIterable<string>): AsyncIterable<Buffer> {
   return pipeline(Readable.from(source), createGzip(), () => undefined) as AsyncIterable<Buffer>;
 }

@@ -230,10 +230,7 @@ export function pageOf<T extends v.GenericSchema>(item: T) {
   return named(`${name}Page`, `One page of \`${name}\` objects`, page);
 }
 
-/**
- * Channels of a notification. `in_app` is the live streams and the list; the others need a device
- * or a provider.
- */
+/** Channels. `in_app`: the live streams and the list; the others need a device or provider. */
 export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "email", "webhook"] as const;
 export type Channel = (typeof CHANNELS)[number];
 

@@ -67,10 +67,7 @@ export interface AppModule {
 }
 
 export interface ModuleRequirements {
-  /**
-   * Versions of Prism: comparators such as `>=0.1`, `^1.2.0`, `~1.2`, `1.x`, joined by spaces (all)
-   * and `||` (any).
-   */
+  /** Versions of Prism: comparators such as `>=0.1`, `^1.2.0`, `1.x`; space: all, `||`: any. */
   readonly prism?: string;
   /** Names of modules that must be active first. */
   readonly modules?: readonly string[];
@@ -162,10 +159,7 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
-/**
- * A notification as its recipient sees it; the documentation of `GET /api/v1/notifications` has the
- * other members.
- */
+/** A notification as its recipient sees it; `GET /api/v1/notifications` has more members. */
 export interface NotificationView {
   readonly id: string;
   readonly userId: string;

@@ -57,10 +57,7 @@ export interface RouteOptions {
   readonly summary?: string;
 }
 
-/**
- * Any schema with the Standard Schema interface, version 1 (standardschema.dev): valibot, zod,
- * arktype and others.
- */
+/** A schema of Standard Schema version 1 (standardschema.dev): valibot, zod, arktype, others. */
 export interface AnySchema {
   readonly "~standard": {
     readonly version: 1;

@@ -14,7 +14,7 @@ import { WritingConnection } from "./commit/writing-connection.ts";
 import { Database } from "./database.ts";
 import { Scanner } from "./scanner.ts";
 import { keyStoredFingerprints, loadAuditKey, noteServerKeys } from "./sealed-settings.ts";
-import { openForReading, openForWriting, PageUsage, StatementCache } from "./sqlite/connection.ts";
+import { closing, openForReading, openForWriting, PageUsage, StatementCache } from "./sqlite/connection.ts";
 import { foreignSchema } from "./sqlite/migrate.ts";
 import { lastBackupAt } from "./sqlite/snapshot.ts";
 import { BEAT_SQL, Beats, lostCommits, notedBeat, storedBeat, WriteHealth } from "./write-health.ts";
@@ -179,12 +179,9 @@ function prepare({ file, box, isOwner, readsOnly, beatFile, log }: StoreOptions)
  */
 function leaveSequences({ file, log }: StoreOptions, sequences: Sequences): void {
   try {
-    const connection = openForWriting({ file, busyTimeoutMs: BUSY_TIMEOUT_MS });
-    try {
-      markSequencesClean(connection, sequences);
-    } finally {
-      connection.close();
-    }
+    closing(openForWriting({ file, busyTimeoutMs: BUSY_TIMEOUT_MS }), (connection) =>
+      markSequencesClean(connection, sequences),
+    );
   } catch (error) {
     log.warn({ err: error }, "the positions of the counters could not be kept; the next start skips some numbers");
   }

@@ -7,10 +7,7 @@ import { CommandError, EXIT } from "./exit-codes.ts";
 
 const MAX_LABEL = 100;
 
-/**
- * The name of a token or key in stored form. @throws CommandError 7 if it is empty or longer than
- * 100 characters
- */
+/** The name of a token or key in stored form. @throws CommandError 7 if empty or too long */
 export function requireLabel(text: string, flag: string): string {
   const label = cleanText(text).trim();
   if (label === "" || codePointLength(label) > MAX_LABEL)

@@ -9,7 +9,7 @@ import { uuidv7 } from "../../core/ids.ts";
 import { VERSION } from "../../core/runtime.ts";
 import { appendAudit, requireAuditKey } from "../../store/commit/audit-chain.ts";
 import { readSequences } from "../../store/commit/sequences.ts";
-import { openForReading } from "../../store/sqlite/connection.ts";
+import { reading } from "../../store/sqlite/connection.ts";
 import { requireOwnSchema, SchemaRefused } from "../../store/sqlite/migrate.ts";
 import { snapshotBytes, snapshotDatabase } from "../../store/sqlite/snapshot.ts";
 import { auditRow } from "../audit/index.ts";
@@ -130,14 +130,11 @@ export function requireNew(file: string): void {
 
 /** @throws SchemaRefused when a restore would refuse the schema. */
 function requireRestorableSchema(file: string): void {
-  const connection = openForReading(file);
   try {
-    requireOwnSchema(connection);
+    reading(file, requireOwnSchema);
   } catch (error) {
     if (!(error instanceof SchemaRefused)) throw error;
     throw new SchemaRefused(`${error.message}; a restore would refuse it, so no archive was made: drop it first`);
-  } finally {
-    connection.close();
   }
 }
 
@@ -170,16 +167,13 @@ async function takeSnapshot({ config, onBytes }: BackupParts, into: string, expe
 }
 
 function factsOf(snapshot: string): Pick<Manifest, "schema" | "offsets"> {
-  const connection = openForReading(snapshot);
-  try {
+  return reading(snapshot, (connection) => {
     const schema = connection
       .prepare<[], { name: string; checksum: string }>("select name, checksum from migrations order by name")
       .all();
     const { events, streams } = readSequences(connection);
     return { schema, offsets: { events: events.last, streams: streams.last } };
-  } finally {
-    connection.close();
-  }
+  });
 }
 
 async function measureAll(parts: BackupParts, sources: readonly ArchiveSource[]): Promise<MeasuredSource[]> {

@@ -11,7 +11,7 @@ import { kyselyOver, ReadDriver } from "../../store/commit/write-driver.ts";
 import type { Trx } from "../../store/database.ts";
 import { Scanner } from "../../store/scanner.ts";
 import { loadAuditKey } from "../../store/sealed-settings.ts";
-import { openForReading } from "../../store/sqlite/connection.ts";
+import { reading } from "../../store/sqlite/connection.ts";
 import { migrateFile, requireOwnSchema } from "../../store/sqlite/migrate.ts";
 import { sqliteCode } from "../../store/sqlite/sqlite-errors.ts";
 import { openStore, type Store } from "../../store/store.ts";
@@ -44,16 +44,13 @@ export async function checkDatabase(file: string, box: SealedBox): Promise<reado
 }
 
 function firstLook(file: string, box: SealedBox): { schema: readonly string[]; auditKey: Uint8Array } {
-  const connection = openForReading(file);
-  try {
+  return reading(file, (connection) => {
     connection.pragma("cell_size_check = ON");
     const schema = requireOwnSchema(connection);
     const hasKey = connection.prepare("select 1 from settings where key = 'audit.key'").get() !== undefined;
     if (!hasKey) throw new ArchiveRefused("damaged", "the database has no audit key; no server has ever run on it");
     return { schema, auditKey: loadAuditKey(connection, box) };
-  } finally {
-    connection.close();
-  }
+  });
 }
 
 async function checkContent(scanner: Scanner, auditKey: Uint8Array): Promise<void> {

@@ -50,10 +50,7 @@ export function commitRestore(paths: DataPaths, marker: Marker, onStep?: (what: 
   finishRestore(paths, onStep);
 }
 
-/**
- * Finishes a restore whose data counts. It can be repeated after any interruption. @returns whether
- * there was one
- */
+/** Finishes a restore whose data counts, after any interruption. @returns whether there was one */
 export function finishRestore(paths: DataPaths, onStep: (what: string) => void = () => undefined): boolean {
   if (!isRestorePending(paths)) return false;
   const { dataDir, databaseFile } = paths;

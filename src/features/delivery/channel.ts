@@ -51,10 +51,7 @@ export interface Channel<M extends object = object> extends ChannelCalls<M> {
    * nothing about the others.
    */
   readonly perTargetCircuit?: boolean;
-  /**
-   * The targets of these users for this notification. Only short indexed look-ups: it runs inside a
-   * transaction.
-   */
+  /** The targets of these users. Only short indexed look-ups: it runs inside a transaction. */
   targets(userIds: readonly string[], notification: NotificationFacts, db: ReadDb | Trx): Promise<readonly Target[]>;
   /**
    * Builds everything the call needs except the provider's settings, as JSON. @throws TargetGone,

@@ -47,10 +47,7 @@ export type Preferences = v.InferOutput<typeof Preferences>;
 /** Quiet hours do not hold notifications of this priority and above. */
 export const URGENT = 500;
 
-/**
- * Names in preferences: users do not choose the push service of a device, and Pusher counts as a
- * live connection.
- */
+/** Names in preferences: the push service is the device's, and Pusher is a live connection. */
 const NAMED = {
   pusher: "in_app",
   fcm: "push",

@@ -190,10 +190,7 @@ function aboutPendingBytes(body: Buffer): number {
   return body.length + Math.ceil(events * scale) * EVENT_OVERHEAD_BYTES;
 }
 
-/**
- * A parsed batch can take twenty times the memory of its text, so few are parsed at once; the rest
- * wait as text.
- */
+/** A parsed batch can take twenty times the memory of its text, so few are parsed at once. */
 const READ_AT_ONCE = 2;
 /** Memory of a waiting batch besides its text. */
 const WAITING_BYTES = 2048;

@@ -37,10 +37,7 @@ export class JobEnqueuer implements SetSource {
     this.#onEnqueued = onEnqueued;
   }
 
-  /**
-   * Resolves when the job is on disk. @throws OVERLOADED, STORAGE_FULL, DATABASE_UNAVAILABLE,
-   * SHUTTING_DOWN
-   */
+  /** Resolves once the job is on disk. @throws OVERLOADED, SHUTTING_DOWN and errors of the disk */
   async add(row: JobRow): Promise<void> {
     if (this.#pending.length >= MAX_PENDING)
       throw new PrismError("OVERLOADED", "Too many jobs wait for the writer", { retryAfterMs: 1000 });

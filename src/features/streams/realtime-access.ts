@@ -108,10 +108,7 @@ export class RealtimeTickets {
     return { ticket, expiresAt };
   }
 
-  /**
-   * Uses a ticket up. @returns its principal at the time of issue; undefined if it is unknown,
-   * used, or expired.
-   */
+  /** Uses a ticket up. @returns its principal when issued; undefined if unknown, used or expired */
   redeem(ticket: string): Principal | undefined {
     const hash = hashToken(ticket);
     const principal = this.#tickets.get(hash);

@@ -3,7 +3,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { SealedBox } from "../../core/sealed-box.ts";
 import type { AuditLogTable } from "../schema.ts";
 import { hasAuditKey, loadAuditKey } from "../sealed-settings.ts";
-import { openForReading, openForWriting } from "../sqlite/connection.ts";
+import { closing, openForReading, openForWriting } from "../sqlite/connection.ts";
 import type { AuditRow } from "./write-set.ts";
 
 /** Previous hash of the first row. */
@@ -87,13 +87,10 @@ export class AuditChain {
  * @throws UnsealError when the encryption key is another one, and what SQLite throws
  */
 export function appendAudit(file: string, box: SealedBox, row: AuditRow): void {
-  const connection = openForWriting({ file, busyTimeoutMs: 5000 });
-  try {
+  closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
     const chain = new AuditChain(connection, loadAuditKey(connection, box));
     connection.transaction(() => chain.append([row])).immediate();
-  } finally {
-    connection.close();
-  }
+  });
 }
 
 /**

@@ -71,10 +71,7 @@ export class Committer {
   readonly #port: WriterPort;
   readonly #onCommit: OnCommit;
   readonly #epochListeners: (() => void)[] = [];
-  /**
-   * Sets are sealed and completed for many callers at once, so not in the asynchronous context of
-   * the first one.
-   */
+  /** Sets are completed for many callers: not in the asynchronous context of the first one. */
   readonly #context = new AsyncResource("prism.committer");
   #sets: SetTicket[] = [];
   #transactions: TransactionTicket[] = [];

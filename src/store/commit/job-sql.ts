@@ -26,10 +26,7 @@ const COLUMNS = [
   "createdAt",
 ] as const satisfies readonly (keyof JobRow)[];
 
-/**
- * Skips a job whose dedupe key is held by an unfinished job of its queue: the earlier one does the
- * work of both.
- */
+/** Skips a job if an unfinished one of its queue has its dedupe key and does its work. */
 const INSERT = `
   insert into jobs (${COLUMNS.join(", ")}) values (${COLUMNS.map(() => "?").join(", ")})
   on conflict (queue, dedupeKey) where dedupeKey is not null and finishedAt is null do nothing`;

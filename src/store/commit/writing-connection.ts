@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
-import { IngestLimit, openForReading, type QueryRows, StatementCache } from "../sqlite/connection.ts";
+import { IngestLimit, type QueryRows, reading, StatementCache } from "../sqlite/connection.ts";
 import { requireModuleChanges, schemaVersion } from "../sqlite/migrate.ts";
 import { diskProblem, failureOf, limitReached, withDiskReason } from "../sqlite/sqlite-errors.ts";
 import { WriteSetApplier } from "./apply-write-set.ts";
@@ -113,12 +113,7 @@ export class WritingConnection {
 
   /** Another connection still sees the schema from before the transaction. */
   #checkSchema(): void {
-    const before = openForReading(this.#connection.name);
-    try {
-      requireModuleChanges(before, this.#connection);
-    } finally {
-      before.close();
-    }
+    reading(this.#connection.name, (before) => requireModuleChanges(before, this.#connection));
   }
 
   #explained<T>(run: () => T): T {

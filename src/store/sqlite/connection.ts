@@ -34,6 +34,20 @@ export function openForWriting({ file, busyTimeoutMs, maxBytes }: WritingOptions
   return connection;
 }
 
+/** Runs `use` on a connection and closes it. */
+export function closing<T>(connection: Sqlite, use: (connection: Sqlite) => T): T {
+  try {
+    return use(connection);
+  } finally {
+    connection.close();
+  }
+}
+
+/** {@link closing} for a look into a file. */
+export function reading<T>(file: string, use: (connection: Sqlite) => T): T {
+  return closing(openForReading(file), use);
+}
+
 /** At most this much of `maxDbBytes` is kept for writes other than ingest. */
 const MAX_RESERVE_BYTES = 67_108_864;
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
 import { sha256Hex } from "../../core/tokens.ts";
-import { openForReading, openForWriting } from "./connection.ts";
+import { closing, openForWriting, reading } from "./connection.ts";
 import { MIGRATIONS } from "./migrations.gen.ts";
 
 export interface Migration {
@@ -117,26 +117,18 @@ export function migrateUp(
  * migration. @returns the applied migrations. @throws SchemaRefused
  */
 export function migrateFile(file: string, onStart?: (name: string) => void): readonly string[] {
-  const connection = openForWriting({ file, busyTimeoutMs: 5000 });
-  try {
+  return closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
     const applied = migrateUp(connection, MIGRATIONS, onStart);
     // The content of a new database is known.
     if (applied.length === MIGRATIONS.length) noteOwnSchema(connection);
     return applied;
-  } finally {
-    connection.close();
-  }
+  });
 }
 
 /** The state of a database file, read only; a missing file lacks all. @throws SchemaRefused */
 export function migrationStatusOf(file: string): MigrationStatus {
   if (!existsSync(file)) return { applied: [], pending: MIGRATIONS.map(({ name }) => name) };
-  const connection = openForReading(file);
-  try {
-    return migrationStatus(connection);
-  } finally {
-    connection.close();
-  }
+  return reading(file, (connection) => migrationStatus(connection));
 }
 
 export function pendingMigrations(file: string): readonly string[] {

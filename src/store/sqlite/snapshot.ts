@@ -1,7 +1,7 @@
 import { parentPort } from "node:worker_threads";
 import type { Database as Sqlite } from "better-sqlite3";
 import { startThread } from "../../core/runtime.ts";
-import { openForReading } from "./connection.ts";
+import { reading } from "./connection.ts";
 import { sqliteCode, ThreadError } from "./sqlite-errors.ts";
 
 export interface SnapshotThreadData {
@@ -40,13 +40,8 @@ export function runSnapshotThread({ file, into }: SnapshotThreadData): void {
 
 function copy(file: string, into: string): SnapshotReply {
   try {
-    const connection = openForReading(file);
-    try {
-      connection.prepare<[string]>("vacuum into ?").run(into);
-      return { ok: true };
-    } finally {
-      connection.close();
-    }
+    reading(file, (connection) => connection.prepare<[string]>("vacuum into ?").run(into));
+    return { ok: true };
   } catch (error) {
     return { ok: false, code: sqliteCode(error), message: error instanceof Error ? error.message : String(error) };
   }
@@ -54,15 +49,12 @@ function copy(file: string, into: string): SnapshotReply {
 
 /** Approximate size of a snapshot. */
 export function snapshotBytes(file: string): number {
-  const connection = openForReading(file);
-  try {
+  return reading(file, (connection) => {
     const [pages, free, size] = (["page_count", "freelist_count", "page_size"] as const).map((name) =>
       Number(connection.pragma(name, { simple: true })),
     );
     return ((pages ?? 0) - (free ?? 0)) * (size ?? 0);
-  } finally {
-    connection.close();
-  }
+  });
 }
 
 /**

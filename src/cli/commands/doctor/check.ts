@@ -5,7 +5,7 @@ import { describeConfig } from "../../../config/describe.ts";
 import type { Config, ConfigFiles, LoadedConfig } from "../../../config/load.ts";
 import { ConfigRefused } from "../../../config/option.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
-import { openForReading } from "../../../store/sqlite/connection.ts";
+import { reading } from "../../../store/sqlite/connection.ts";
 import { isUnused } from "../../data-dir.ts";
 
 export interface Check {
@@ -40,12 +40,7 @@ export async function attempt(name: string, look: () => Promise<readonly Check[]
 /** Reads the database; null if it cannot be read, which another check reports. */
 export function readOrNull<T>(databaseFile: string, read: (connection: Sqlite) => T): T | null {
   try {
-    const connection = openForReading(databaseFile);
-    try {
-      return read(connection);
-    } finally {
-      connection.close();
-    }
+    return reading(databaseFile, read);
   } catch {
     return null;
   }

@@ -25,10 +25,7 @@ export function openDoctorDatabase(file: string): { readonly db: DoctorDatabase;
   return { db, close: () => scanner.close() };
 }
 
-/**
- * Problems that SQLite finds in the file (https://www.sqlite.org/pragma.html#pragma_quick_check);
- * empty for none.
- */
+/** Problems that SQLite finds in the file (sqlite.org/pragma.html#pragma_quick_check), if any. */
 export async function quickCheck(db: DoctorDatabase, deep: boolean): Promise<string[]> {
   const query = deep
     ? sql<Record<string, string>>`pragma integrity_check`

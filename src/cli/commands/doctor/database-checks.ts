@@ -13,7 +13,7 @@ import {
 } from "../../../features/audit/audit-log.ts";
 import { clockWarning, storedClockFacts } from "../../../features/retention/clock-trust.ts";
 import { isHeadRequired, loadAuditKey } from "../../../store/sealed-settings.ts";
-import { ingestLimitBytes, ingestResumesBytes, openForReading, PageUsage } from "../../../store/sqlite/connection.ts";
+import { ingestLimitBytes, ingestResumesBytes, PageUsage, reading } from "../../../store/sqlite/connection.ts";
 import { migrationStatusOf, requireOwnSchema, SchemaRefused } from "../../../store/sqlite/migrate.ts";
 import { beatFileOf, lostCommits } from "../../../store/write-health.ts";
 import { lostDatabase, missingDatabase } from "../../data-dir.ts";
@@ -44,15 +44,6 @@ export function checkDatabaseFile(loaded: LoadedConfig): Check[] {
     hasSettings(connection) ? lostCommits(connection, beatFileOf(dataDir), databaseFile) : null,
   );
   return missing === null ? [] : [fail("database", missing, "see the log of that server")];
-}
-
-function reading<T>(file: string, read: (connection: Sqlite) => T): T {
-  const connection = openForReading(file);
-  try {
-    return read(connection);
-  } finally {
-    connection.close();
-  }
 }
 
 function hasSettings(connection: Sqlite): boolean {

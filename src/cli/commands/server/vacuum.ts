@@ -1,7 +1,7 @@
 import { existsSync, realpathSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { createDatabaseFile, syncDir, syncFile } from "../../../core/data-dir.ts";
-import { openForWriting } from "../../../store/sqlite/connection.ts";
+import { closing, openForWriting } from "../../../store/sqlite/connection.ts";
 import { snapshotBytes, snapshotDatabase } from "../../../store/sqlite/snapshot.ts";
 import { type Context, refuseUrl } from "../../context.ts";
 import { requireDatabase, withDataDirLock } from "../../data-dir.ts";
@@ -66,12 +66,7 @@ async function copyRows({ out }: Context, file: string, copy: string, expected: 
 
 /** Moves the write-ahead log into the database, so that the file is complete. */
 function closeLog(file: string): void {
-  const connection = openForWriting({ file, busyTimeoutMs: 0 });
-  try {
-    connection.pragma("wal_checkpoint(TRUNCATE)");
-  } finally {
-    connection.close();
-  }
+  closing(openForWriting({ file, busyTimeoutMs: 0 }), (connection) => connection.pragma("wal_checkpoint(TRUNCATE)"));
   // The last connection removes the log when it closes.
   if (existsSync(`${file}-wal`))
     throw new CommandError(EXIT.unreachable, `another program has ${file} open; stop it first`);
@@ -84,14 +79,11 @@ function removeEmptyLog(file: string): void {
 
 /** @throws CommandError 7 if the copy is damaged, as the database is */
 function requireSound(copy: string): void {
-  const connection = openForWriting({ file: copy, busyTimeoutMs: 0 });
-  try {
-    const verdict = connection.pragma("quick_check", { simple: true });
-    if (verdict !== "ok")
-      throw new CommandError(EXIT.conflict, `the database is damaged (${String(verdict)}); it was not changed`);
-  } finally {
-    connection.close();
-  }
+  const verdict = closing(openForWriting({ file: copy, busyTimeoutMs: 0 }), (connection) =>
+    connection.pragma("quick_check", { simple: true }),
+  );
+  if (verdict !== "ok")
+    throw new CommandError(EXIT.conflict, `the database is damaged (${String(verdict)}); it was not changed`);
 }
 
 /** @throws CommandError 1 */

@@ -68,10 +68,7 @@ async function createRole(ctx: RolesContext, input: RoleInput & { readonly name:
   });
 }
 
-/**
- * @param ifMatch the header. @throws ROLE_NOT_FOUND, ROLE_BUILTIN, NAME_TAKEN,
- * PRIVILEGE_ESCALATION, VERSION_CONFLICT
- */
+/** @throws ROLE_NOT_FOUND, ROLE_BUILTIN, NAME_TAKEN, PRIVILEGE_ESCALATION, VERSION_CONFLICT */
 async function updateRole(ctx: RolesContext, id: string, input: RoleInput, ifMatch: string, granter: Granter) {
   const { db, clock } = ctx;
   return db.write(async (trx) => {

@@ -92,10 +92,7 @@ export class PusherClient {
     this.#url = new URL(endpoint ?? `https://api-${cluster}.pusher.com`);
   }
 
-  /**
-   * Sends up to ten events in one request. @throws PermanentError, RetryLater, ProviderDown, or
-   * Error for a retry
-   */
+  /** Sends up to ten events. @throws PermanentError, RetryLater, ProviderDown, or Error to retry */
   async send(events: readonly PusherEvent[]): Promise<void> {
     await this.#call((pusher) => pusher.triggerBatch(events.map((event) => ({ ...event }))));
   }
