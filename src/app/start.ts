@@ -1,6 +1,11 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
 import type { Config } from "../config/load.ts";
 import { PrismError } from "../core/errors.ts";
+import { ControlSocketRefused } from "../core/listening.ts";
 import { awaitFirstAdmin, type FirstAdmin } from "../features/access/index.ts";
+import type { HttpListener } from "../http/listener.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import { applyEffects } from "./effects.ts";
 import { listen, reload, startWork } from "./listen.ts";
@@ -58,12 +63,18 @@ export async function startApp(options: AppOptions): Promise<App> {
   };
 }
 
+interface CommandApp {
+  /** Where it is reached. */
+  readonly socket: string;
+  stop(): Promise<void>;
+}
+
 /**
  * The same core for one command, reachable through its own socket. No port, job, timer, schedule,
  * module or sweep runs; the next server does the work that a request leaves. The caller holds the
  * lock on the data directory.
  */
-export async function startCommandApp(options: BaseOptions, socket: string): Promise<{ stop(): Promise<void> }> {
+export async function startCommandApp(options: BaseOptions, socket: string): Promise<CommandApp> {
   const { config } = options;
   const { secrets } = config;
   const readsOnly = secrets.hasEncryptionKey ? null : withoutKey();
@@ -78,8 +89,25 @@ export async function startCommandApp(options: BaseOptions, socket: string): Pro
   });
   await registerFeature(exclusiveFeature(parts), parts);
   const { lastSeq } = parts.upkeep.auditHead;
-  parts.http.listener.listenControl(socket);
-  return { stop: () => stopCommand(parts, lastSeq) };
+  const listening = listenForCommand(parts.http.listener, socket);
+  const stop = async (): Promise<void> => {
+    await stopCommand(parts, lastSeq);
+    if (listening !== socket) rmSync(dirname(listening), { recursive: true, force: true });
+  };
+  return { socket: listening, stop };
+}
+
+/** Not all file systems have sockets: then it is in a temporary directory that only this user may enter. */
+function listenForCommand(listener: HttpListener, socket: string): string {
+  try {
+    listener.listenControl(socket);
+    return socket;
+  } catch (error) {
+    if (!(error instanceof ControlSocketRefused)) throw error;
+    const temporary = join(mkdtempSync(join(tmpdir(), "prism-")), basename(socket));
+    listener.listenControl(temporary);
+    return temporary;
+  }
 }
 
 function withoutKey(): PrismError {

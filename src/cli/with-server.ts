@@ -101,7 +101,7 @@ function inProcess<T>(
     try {
       const app = await startCommandApp({ config, warnings, log: commandLog(context, loaded), onFatal: fail }, path);
       try {
-        return await overSocket(context, path, config.dataDir, work);
+        return await overSocket(context, app.socket, config.dataDir, work);
       } finally {
         await app.stop();
       }

@@ -9,6 +9,7 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -129,7 +130,7 @@ test("tail follows over the socket, across a restart of the server", async (t) =
   });
   first.signal("SIGTERM");
   await first.ended();
-  await tail.until(/trying again/);
+  await tail.until(/retrying/);
   await serving(t, cwd);
   await send("after");
   await tail.until(/"type":"after"/);
@@ -293,4 +294,16 @@ test("many commands at once without a server take turns, as long as that takes",
     ends.filter(({ status }) => status !== 0).map(({ stderr }) => stderr),
     [],
   );
+});
+
+test("a command without a server needs no socket in the data directory", async (t) => {
+  const cwd = temporaryDir(t);
+  await makeDatabase({ cwd });
+  const temporary = join(cwd, "tmp");
+  mkdirSync(temporary);
+  // Like a file system without sockets.
+  mkdirSync(join(cwd, "data/command.sock"));
+  const { status, stderr } = await runCli(["send", "a text"], { cwd, env: { TMPDIR: temporary } });
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(readdirSync(temporary), []);
 });

@@ -1,7 +1,7 @@
 import { ConfigRefused } from "../../config/option.ts";
 import { DataDirRefused } from "../../core/data-dir.ts";
 import { type ErrorDetail, PrismError, STATUS_OF } from "../../core/errors.ts";
-import { ListenRefused } from "../../core/listening.ts";
+import { ControlSocketRefused, ListenRefused } from "../../core/listening.ts";
 import { UnsealError } from "../../core/sealed-box.ts";
 import { type ArchiveProblem, ArchiveRefused } from "../../features/backup/manifest.ts";
 import { TlsRefused } from "../../http/tls.ts";
@@ -79,7 +79,8 @@ export function describeFailure(error: unknown): Failure | undefined {
   if (error instanceof SchemaRefused) return failure(EXIT.refused, "SCHEMA_REFUSED", error.message);
   if (error instanceof TlsRefused) return failure(EXIT.refused, "TLS_REFUSED", error.message);
   if (error instanceof UnsealError) return failure(EXIT.refused, "WRONG_ENCRYPTION_KEY", OTHER_KEY);
-  if (error instanceof ListenRefused) return failure(EXIT.unreachable, "LISTEN_REFUSED", error.message);
+  if (error instanceof ListenRefused || error instanceof ControlSocketRefused)
+    return failure(EXIT.unreachable, "LISTEN_REFUSED", error.message);
   if (error instanceof DataDirRefused) return failure(EXIT.unreachable, "DATA_DIR_REFUSED", error.message);
   if (error instanceof ArchiveRefused)
     return failure(EXIT_OF_ARCHIVE[error.problem], `ARCHIVE_${error.problem.toUpperCase()}`, error.message);
