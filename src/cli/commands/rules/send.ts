@@ -133,8 +133,9 @@ async function sendEvent(server: ServerClient, { out }: Context, { text, data }:
   const body = { type, payload, ...given({ projectId, level, source, dedupeKey }) };
   const { id, seq: offset, status } = await server.post<Accepted>("/api/v1/events", body);
   const outcome = await outcomeOf(server, id);
+  const stored = status === "accepted" ? `event ${printable(type)} accepted` : "duplicate of a stored event";
   out.result({ id, offset, status, ...outcome }, () => [
-    `${id}  offset ${offset}  ${status === "accepted" ? `event ${printable(type)} accepted` : "duplicate of a stored event"}`,
+    `${id}  offset ${offset}  ${stored}`,
     outcomeText(outcome, id),
   ]);
 }
