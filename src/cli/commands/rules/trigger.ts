@@ -49,8 +49,8 @@ export function addTrigger(program: Command): void {
       "after",
       `
 Examples:
-  $ prism trigger tea --delay 4m --notify me --title Tea --body 'It is ready'
-  $ prism trigger stand-up --cron '0 9 * * 1-5' --timezone Europe/Berlin --notify me --title Stand-up --body Now
+  $ prism trigger tea --delay 4m --notify ann --title Tea --body 'It is ready'
+  $ prism trigger stand-up --cron '0 9 * * 1-5' --timezone Europe/Berlin --notify ann --title Stand-up --body Now
   $ prism trigger nightly --at 2026-02-01T03:00:00Z --event report.due --payload '{"day":"today"}'
   $ prism trigger lunch --delay 2h --channel kitchen --payload '{"text":"Lunch"}'`,
     )

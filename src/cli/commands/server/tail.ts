@@ -84,7 +84,7 @@ Examples:
   $ prism tail --project shop --type 'order.*' --level error,fatal
   $ prism tail --all --level fatal
   $ prism tail --from earliest --limit 100 --json | jq -r .type
-  $ prism tail --notifications`,
+  $ prism tail --notifications --token "$(prism token create --user ann)"`,
     )
     .action(async (flags: Flags, command: Command) => tail(contextOf(command), flags));
 }
