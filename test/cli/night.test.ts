@@ -213,6 +213,9 @@ test("on the machine itself the commands need no token: the operator names users
   assert.equal((await run("notifications", "ack", sent.id, "--user", "ann")).status, 0);
   const { status, stderr } = await run("notifications", "list");
   assert.deepEqual([status, /The operator has no account/.test(stderr)], [5, true], stderr);
+  const followed = await run("tail", "--notifications", "--limit", "1");
+  assert.deepEqual([followed.status, followed.stdout], [5, ""], followed.stderr);
+  assert.match(followed.stderr, /The operator has no account, so no user:me; give that user's token/);
   for (const args of [
     ["status"],
     ["timers", "list"],

@@ -96,7 +96,7 @@ export class StreamRequests {
     this.#socket.subscribe(stream, options, () => announce(streamName(stream), offset));
   }
 
-  /** @returns the resolved name. @throws CHANNEL_FORBIDDEN */
+  /** @returns the resolved name. @throws CHANNEL_FORBIDDEN, FORBIDDEN for `…:me` of the operator */
   unsubscribe(name: string): string {
     const stream = this.#streamOf(name);
     this.#socket.unsubscribe(stream);
@@ -142,8 +142,11 @@ export class StreamRequests {
     const principal = this.#socket.caller;
     const userId = principal.kind === "apiKey" ? null : principal.userId;
     const stream = resolveStreamName(name, { userId, projects: this.#parts.projects });
-    if (!stream) throw forbidden();
-    return stream;
+    if (stream) return stream;
+    if (principal.kind === "operator" && name.endsWith(":me")) {
+      throw new PrismError("FORBIDDEN", `The operator has no account, so no ${name}; give that user's token`);
+    }
+    throw forbidden();
   }
 }
 
