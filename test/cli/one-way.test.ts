@@ -307,3 +307,11 @@ test("a command without a server needs no socket in the data directory", async (
   assert.equal(status, 0, stderr);
   assert.deepEqual(readdirSync(temporary), []);
 });
+
+test("serve warns of a data directory that other users may write", async (t) => {
+  const cwd = temporaryDir(t);
+  mkdirSync(join(cwd, "data"));
+  chmodSync(join(cwd, "data"), 0o770);
+  const server = await serving(t, cwd);
+  assert.match(server.stdout, /other users of this machine may write the data directory \S+ \(mode 770\): chmod 700/);
+});

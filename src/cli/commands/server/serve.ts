@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { App } from "../../../app/start.ts";
@@ -128,8 +128,16 @@ function warningsOf(loaded: LoadedConfig): string[] {
     ...loaded.warnings,
     ...serverWarnings(loaded.config),
     ...openSecretFiles(loaded).map((path) => `${path} ${OPEN_SECRETS}`),
+    ...sharedDataDir(loaded.config),
     ...(ofNode === null ? [] : [ofNode]),
   ];
+}
+
+/** Who may write there may replace the database and the control socket. */
+function sharedDataDir({ dataDir }: Config): string[] {
+  const mode = statSync(dataDir).mode & 0o777;
+  const shared = `other users of this machine may write the data directory ${dataDir} (mode ${mode.toString(8)})`;
+  return process.platform === "win32" || (mode & 0o022) === 0 ? [] : [`${shared}: chmod 700 ${dataDir}`];
 }
 
 /** A database created by this start has no backup yet. */
