@@ -36,7 +36,7 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery }: Service
     "worker-leased": (lease) => workerLeases.leased(lease),
     "schedules-changed": () => schedules.changed(),
     entry: (entry) => announceEntry(hub, entry),
-    notified: ({ told }) => announcer.notifications(told),
+    notified: ({ notified }) => announcer.notifications(notified),
     "storm-closed": ({ ruleId, key }) => throttle.closed(ruleId, key),
     "delivery-outcome"({ channel, state, latencyMs }) {
       if (latencyMs === undefined) delivery.results.count(channel, state);

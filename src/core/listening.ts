@@ -49,7 +49,7 @@ export class ListenRefused extends Error {
     this.isExtra = isExtra;
   }
 
-  /** The same refusal with its reason, which an attempt with Node's own socket tells. */
+  /** The same refusal with its reason, which an attempt with Node's own socket gives. */
   async explained(): Promise<ListenRefused> {
     const { host, port, isExtra } = this;
     return new ListenRefused(host, port, isExtra, await tryListen(host, port));

@@ -160,7 +160,7 @@ export function parseQuery(text: string): Readonly<Record<string, string>> {
     const decoded = decode(name);
     if (decoded in query) {
       throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
-        details: [{ path: decoded, code: "REPEATED", message: "stands more than once" }],
+        details: [{ path: decoded, code: "REPEATED", message: "is given more than once" }],
       });
     }
     query[decoded] = decode(value);

@@ -28,7 +28,7 @@ interface EffectData {
   "worker-leased": LeasedWorker;
   "schedules-changed": object;
   entry: LoggedEntry;
-  notified: { readonly told: readonly NotifiedRecipient[] };
+  notified: { readonly notified: readonly NotifiedRecipient[] };
   "storm-closed": { readonly ruleId: string; readonly key: string };
   "delivery-outcome": DeliveryOutcome;
   /** A delivery no longer waits for its target. */

@@ -285,7 +285,7 @@ test("a notification reaches its recipient's stream as the history has it", asyn
     const recipient = { notificationId: notification.id, userId, seq: database.nextOffset(trx) };
     await trx.insertInto("notifications").values(notification).execute();
     await trx.insertInto("notification_recipients").values(recipient).execute();
-    addEffect(trx, { type: "notified", told: [{ notification, recipient }] });
+    addEffect(trx, { type: "notified", notified: [{ notification, recipient }] });
     return recipient.seq;
   });
   const stored = hub.history.read(stream, seq - 1, seq).entries.map(({ isDelivered: _d, ...entry }) => entry);

@@ -54,7 +54,7 @@ test("prism explain", async (t) => {
   await t.test("--user says why a user was not notified", async () => {
     const { stdout } = await run(id, "--user", "anna");
     assert.match(stdout, /^anna was not notified$/m);
-    assert.match(stdout, /anna was not told \(Big payment .*: is not one of the users whom the rule names\)\.\n$/);
+    assert.match(stdout, /anna was not notified \(Big payment .*: is not one of the users whom the rule names\)\.\n$/);
   });
 
   await t.test("takes a notification as well, and --json gives the structure", async () => {

@@ -19,7 +19,7 @@ export function digestText({ project, events, rules }: DigestFacts) {
   const parts = [
     `The project ${project} had ${what} in the last 24 hours.`,
     ...(total > 0 ? [`By level: ${byLevel(events)}.`, `By type:\n${byType(events)}`] : []),
-    ...(rules.length > 0 ? [`Rules that told most:\n${rules.map(ruleLine).join("\n")}`] : []),
+    ...(rules.length > 0 ? [`Rules with the most notifications:\n${rules.map(ruleLine).join("\n")}`] : []),
   ];
   return {
     title: cutText(`${project}: ${what} in the last 24 hours`, TITLE_LENGTH),
@@ -52,5 +52,5 @@ function byType(counts: readonly EventCount[]): string {
 }
 
 function ruleLine({ name, matched, fired }: RuleCount): string {
-  return `- ${name}: told ${fired} of ${matched} matches`;
+  return `- ${name}: notified for ${fired} of ${matched} matches`;
 }

@@ -142,7 +142,7 @@ export function notifyBus(announcer: Announcer, bus: Bus, consumers: EventConsum
       consumers.wake();
       emitEvents(bus, events);
     },
-    notifications: (told) => emitNotifications(bus, told),
+    notifications: (notified) => emitNotifications(bus, notified),
   });
 }
 
@@ -157,10 +157,10 @@ function emitEvents(bus: Bus, events: readonly IncomingEvent[]): void {
 }
 
 /** Once per notification; for one with many recipients, once per page of them. */
-function emitNotifications(bus: Bus, told: readonly NotifiedRecipient[]): void {
+function emitNotifications(bus: Bus, notified: readonly NotifiedRecipient[]): void {
   if (!bus.hasSubscriber("notification:created")) return;
   const pages = new Map<string, NotifiedRecipient[]>();
-  for (const each of told) {
+  for (const each of notified) {
     const page = pages.get(each.notification.id);
     if (page) page.push(each);
     else pages.set(each.notification.id, [each]);

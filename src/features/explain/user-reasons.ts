@@ -37,7 +37,7 @@ export async function reasonsFor(
   }
   const toldDirectly = others.some(({ recipients }) => recipients.some(({ userId }) => userId === id));
   const told = toldDirectly || [...byRule.values()].some((each) => each.told);
-  if (reasons.length === 0) reasons.push("no rule was there to tell anybody");
+  if (reasons.length === 0) reasons.push("no rule applied to it");
   return { id, name: nameOf(eligibility.person), told, reasons, byRule };
 }
 
@@ -50,8 +50,8 @@ async function ruleReason(
 ): Promise<NotifiedRecipient> {
   const mine = notification?.recipients.find(({ userId }) => userId === eligibility.person.id);
   if (mine && view.outcome === "deduped")
-    return { told: true, reason: `told by the earlier notification ${notification?.id}: ${readText(mine)}` };
-  if (mine) return { told: true, reason: `told: ${readText(mine)}` };
+    return { told: true, reason: `notified by the earlier notification ${notification?.id}: ${readText(mine)}` };
+  if (mine) return { told: true, reason: `notified: ${readText(mine)}` };
   const lack = definition && at !== null ? missing(eligibility, definition, at) : null;
   switch (view.outcome) {
     case "fired":

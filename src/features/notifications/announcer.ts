@@ -12,7 +12,7 @@ import { eventJson, notificationView, UNTOUCHED } from "./schema.ts";
 /** Receives committed data. It must be quick and must not throw. */
 export interface Observer {
   events(events: readonly IncomingEvent[]): void;
-  notifications(told: readonly NotifiedRecipient[]): void;
+  notifications(notified: readonly NotifiedRecipient[]): void;
 }
 
 /**
@@ -48,12 +48,12 @@ export class Announcer {
     for (const observer of this.#observers) observer.events(events);
   }
 
-  notifications(told: readonly NotifiedRecipient[]): void {
-    this.#metrics.notified(told.length);
-    for (const each of told) this.#notification(each);
-    const last = told.at(-1);
+  notifications(notified: readonly NotifiedRecipient[]): void {
+    this.#metrics.notified(notified.length);
+    for (const each of notified) this.#notification(each);
+    const last = notified.at(-1);
     if (last) this.#hub.advance("log", last.recipient.seq);
-    if (told.length > 0) for (const observer of this.#observers) observer.notifications(told);
+    if (notified.length > 0) for (const observer of this.#observers) observer.notifications(notified);
   }
 
   #event(event: IncomingEvent): void {

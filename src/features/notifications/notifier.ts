@@ -231,16 +231,16 @@ export class Notifier {
    */
   async addRecipients(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
     const { database } = this.#parts;
-    const told: NotifiedRecipient[] = userIds.map((userId) => ({
+    const notified: NotifiedRecipient[] = userIds.map((userId) => ({
       notification,
       recipient: { notificationId: notification.id, userId, seq: database.nextOffset(trx) },
     }));
-    if (told.length === 0) return;
+    if (notified.length === 0) return;
     await trx
       .insertInto("notification_recipients")
-      .values(told.map(({ recipient }) => recipient))
+      .values(notified.map(({ recipient }) => recipient))
       .execute();
-    addEffect(trx, { type: "notified", told });
+    addEffect(trx, { type: "notified", notified });
   }
 
   #requireInbox(): InboxService {

@@ -47,7 +47,7 @@ export interface RouteParts {
   readonly caps?: RouteCaps | undefined;
   /** Counts the bytes of a body that a handler keeps. @returns their release. @throws OVERLOADED */
   hold(exchange: Exchange, bytes: number): () => void;
-  /** Adds a route of the module. @throws what stands against it */
+  /** Adds a route of the module. @throws for a path that is reserved, taken or malformed */
   add(route: Route): void;
   /** Runs what a request of the module's is answered by. */
   enter(work: () => Promise<unknown>): Promise<unknown>;

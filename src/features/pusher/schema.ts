@@ -92,7 +92,7 @@ export const BatchBody = v.object({
   ),
 });
 
-/** The parameters of the reading calls; those of the signature stand beside them. */
+/** The parameters of the reading calls; those of the signature are added to them. */
 export const ChannelsQuery = v.object({
   filter_by_prefix: v.optional(v.string(), ""),
   info: v.optional(Info, ""),

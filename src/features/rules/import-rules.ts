@@ -155,7 +155,7 @@ async function withUserIds(rule: GivenRule, importer: Importer, trx: Trx): Promi
   return { ...rule, targetUsers };
 }
 
-/** @throws VALIDATION_FAILED for a rule that stands twice in what is imported */
+/** @throws VALIDATION_FAILED for a rule that is twice in the imported list */
 function requireOnce(places: Map<string, number>, key: string, at: number): void {
   const earlier = places.get(key);
   if (earlier !== undefined)

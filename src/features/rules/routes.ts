@@ -24,7 +24,7 @@ const WRITE_ERRORS = [
   "NAME_TAKEN",
 ] as const;
 
-/** The rules that decide who hears of an event. */
+/** The rules that decide who is notified of an event. */
 export function rulesFeature(own: RulesOwn): Feature {
   return {
     name: "rules",

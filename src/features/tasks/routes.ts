@@ -12,7 +12,7 @@ const PATH = "/api/v1/tasks";
 const ALIAS = "/api/tasks";
 
 /**
- * What people have to do. The socket that tells of changes stands in src/realtime.
+ * Tasks of users. The socket that reports changes is in src/live.
  */
 export function tasksFeature(own: TasksOwn): Feature {
   return { name: "tasks", version: "1.0.0", register: (server, { realtime }) => serve(server, { ...own, realtime }) };

@@ -78,7 +78,7 @@ test("12.13 an archive whose members are not exactly those of its manifest is re
     {
       name: "a member of another name than the manifest's",
       crafted: { members: [db, { name: "sounds/a.mp3", content: evil, listed: { name: "sounds/b.mp3" } }] },
-      says: /stands where sounds\/b\.mp3 should/,
+      says: /is in the position of sounds\/b\.mp3/,
     },
     {
       name: "a size that is not the manifest's",
@@ -278,5 +278,5 @@ test("a byte in the padding of the manifest is refused like any other damage", a
   assert.notEqual(manifestBytes % 512, 0, "there is padding");
   bytes[512 + manifestBytes] = 1;
   writeFileSync(file, bytes);
-  await refused(t, file, /something stands behind manifest\.json/);
+  await refused(t, file, /something follows manifest\.json/);
 });

@@ -91,7 +91,7 @@ test("S1-10 each morning in the project's time zone its members get a summary, o
   assert.equal(digest?.title, "shop: 3 events in the last 24 hours");
   assert.match(digest?.message ?? "", /By level: error 1, info 2\./);
   assert.match(digest?.message ?? "", /By type:\n- door\.opened: 2\n- failed: 1\n/);
-  assert.match(digest?.message ?? "", /- errors <b>: told 1 of 1 matches/);
+  assert.match(digest?.message ?? "", /- errors <b>: notified for 1 of 1 matches/);
   const told = rowsOf<{ userId: string }>(
     prism,
     "select userId from notification_recipients where notificationId = ?",
@@ -101,7 +101,7 @@ test("S1-10 each morning in the project's time zone its members get a summary, o
   const raw = (await server.mailTo("uma@example.com")).raw.replaceAll("=\r\n", "");
   assert.match(raw, /^List-Unsubscribe: <mailto:prism@example\.com\?subject=unsubscribe%20digest>\r$/m);
   assert.match(raw, /^Subject: shop: 3 events in the last 24 hours\r$/m);
-  assert.match(raw, /- errors &lt;b&gt;: told 1 of 1 matches/);
+  assert.match(raw, /- errors &lt;b&gt;: notified for 1 of 1 matches/);
   assert.match(raw, /You have 1 notification that you have not read\./);
   assert.equal(server.mails.length, 1);
 

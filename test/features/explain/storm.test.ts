@@ -110,6 +110,6 @@ test("a notice of a storm has its suppressed matches, and a user who was not not
   assert.equal(user?.told, false);
   assert.match(
     answer,
-    new RegExp(`^anna was not told \\(storm: held back: more than 3 .*; the notice ${noticeId} says so`),
+    new RegExp(`^anna was not notified \\(storm: held back: more than 3 .*; the notice ${noticeId} says so`),
   );
 });

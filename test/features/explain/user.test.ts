@@ -45,7 +45,7 @@ test("explain returns why a user was not notified", async (t) => {
   await made(prism.patch(`/api/v1/users/${late.id}`, { roles: ["Auditor"] }));
 
   for (const [name, { id }, event, isTold, reason] of [
-    ["told", told, high, true, /^told: waits in the inbox, not delivered yet$/],
+    ["told", told, high, true, /^notified: waits in the inbox, not delivered yet$/],
     ["role not held", roleless, high, false, /^holds none of its roles \(Auditor\) and is not named by it$/],
     ["not a member", stranger, high, false, /^is no member of the rule's project$/],
     ["account disabled", disabled, high, false, /^the account is disabled$/],
@@ -71,7 +71,7 @@ test("explain returns why a user was not notified", async (t) => {
     );
     const id = await made(prism.post("/events", { type: "a", projectId: shop.id, payload: { amount: 6 } }));
     const { answer } = await explain(prism, `event/${id}?userId=told`);
-    assert.equal(answer, "told was not told (audit: the condition was false: event.amount was 6).");
+    assert.equal(answer, "told was not notified (audit: the condition was false: event.amount was 6).");
   });
 
   await t.test("of several rules that could have notified the user no single one is the reason", async () => {
@@ -79,7 +79,7 @@ test("explain returns why a user was not notified", async (t) => {
     await made(prism.post("/api/v1/rules", { name: "two", condition, targetUsers: ["told"], projectId: shop.id }));
     const id = await made(prism.post("/events", { type: "a", projectId: shop.id, payload: { amount: 6 } }));
     const { answer, user } = await explain(prism, `event/${id}?userId=told`);
-    assert.equal(answer, "told was not told: none of the 3 rules matched it.");
+    assert.equal(answer, "told was not notified: none of the 3 rules matched it.");
     assert.ok(user?.reasons.includes("two: the condition was false: event.amount was 6"), user?.reasons.join());
   });
 
@@ -150,7 +150,7 @@ test("a notification leads back to its event and rule; one that was sent directl
   const view = await explain(prism, `notification/${id}?userId=anna`);
   assert.deepEqual([view.event?.id, view.rules[0]?.ruleId, view.rules[0]?.outcome], [eventId, ruleId, "fired"]);
   assert.deepEqual(view.notifications[0]?.counts, { recipients: 2, delivered: 0, read: 1, acknowledged: 1 });
-  assert.match(view.answer, /^anna was told \(r: told: acknowledged at /);
+  assert.match(view.answer, /^anna was notified \(r: notified: acknowledged at /);
 
   const direct = await made(prism.post("/api/v1/notifications", { userId: "anna", title: "hello", message: "m" }));
   const plain = await explain(prism, `notification/${direct}`);

@@ -46,7 +46,7 @@ export const CreateProject = example(
       doc(
         v.pipe(
           pattern(/^[a-z0-9-]{1,64}$/, "must be 1 to 64 of a-z, 0-9 and dash"),
-          // It would stand for one project as its slug, and for another as its id.
+          // It would be the slug of one project and the id of another.
           v.check((slug) => !isUuid(slug), "must not be a UUID"),
         ),
         "Short name for paths; default: made from the name",

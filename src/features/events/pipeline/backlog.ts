@@ -80,11 +80,11 @@ interface Page {
 /** The effects of a set and their notified recipients. */
 class Outcome {
   readonly effects: Effects[] = [];
-  readonly told: (readonly NotifiedRecipient[])[] = [];
+  readonly notified: (readonly NotifiedRecipient[])[] = [];
 
-  add(effects: Effects, told: readonly NotifiedRecipient[] = []): void {
+  add(effects: Effects, notified: readonly NotifiedRecipient[] = []): void {
     this.effects.push(effects);
-    this.told.push(told);
+    this.notified.push(notified);
   }
 }
 
@@ -259,7 +259,7 @@ export class Backlog implements SetSource {
       const effects = decision?.effects ?? decider.noEffects(event, now);
       // The remains of the failed attempt are removed at the end.
       const over = { processedAt: now, resolves: { consumer: RULE_ENGINE, at: now }, slice: sliceMark(null) };
-      outcome.add({ ...effects, ...(askedTo ? { slice: null } : over) }, decision?.told);
+      outcome.add({ ...effects, ...(askedTo ? { slice: null } : over) }, decision?.notified);
       return { retry, error: null, askedTo };
     } catch (error) {
       outcome.add(decider.poisoned(event, error, now));
@@ -318,10 +318,10 @@ export class Backlog implements SetSource {
       outcome.add(decider.poisoned(event, error, now));
       return false;
     }
-    const { effects, told, askedTo = null } = decision ?? {};
+    const { effects, notified, askedTo = null } = decision ?? {};
     const isPartial = askedTo !== null;
     if (effects) {
-      outcome.add({ ...effects, processedAt: isPartial ? null : now }, told);
+      outcome.add({ ...effects, processedAt: isPartial ? null : now }, notified);
       budget.spend(effects);
     } else processed.push(event.seq);
     if (isPartial) metrics.sliced();
@@ -335,7 +335,7 @@ export class Backlog implements SetSource {
     return isPartial;
   }
 
-  #settle(committed: CommitOutcome, { effects, told }: Outcome, set: SetInFlight): void {
+  #settle(committed: CommitOutcome, { effects, notified }: Outcome, set: SetInFlight): void {
     const { stats, suppression, tried } = set;
     this.#setsDeciding--;
     if (set.isPartial) this.#isSlicing = false;
@@ -356,7 +356,7 @@ export class Backlog implements SetSource {
       else retry.resolve();
     }
     if (this.#retries.length > 0) this.#parts.committer.wantSet(this);
-    this.#parts.announcer.notifications(told.filter((_, i) => !refused.has(i)).flat());
+    this.#parts.announcer.notifications(notified.filter((_, i) => !refused.has(i)).flat());
     const jobs = enqueuedBy(effects, refused, suppression);
     if (jobs.length > 0) this.#parts.onJobs(jobs);
   }

@@ -142,7 +142,7 @@ export class EventPipeline implements SetSource {
     const results: EventResult[] = [];
     const stored: IncomingEvent[] = [];
     const effects: Effects[] = [];
-    const told: (readonly NotifiedRecipient[])[] = [];
+    const notified: (readonly NotifiedRecipient[])[] = [];
     const stats = new RuleStats();
     const budget = new Budget(backlog.isBehind);
 
@@ -165,7 +165,7 @@ export class EventPipeline implements SetSource {
         const decision = decider.decide(event, stats, now);
         if (decision) {
           effects.push(decision.effects);
-          told.push(decision.told);
+          notified.push(decision.notified);
           budget.spend(decision.effects);
           if (decision.askedTo) {
             event.processedAt = null;
@@ -176,7 +176,7 @@ export class EventPipeline implements SetSource {
       } catch (error) {
         event.processedAt = null;
         effects.push(decider.poisoned(event, error, now));
-        told.push([]);
+        notified.push([]);
       }
     }
 
@@ -199,7 +199,7 @@ export class EventPipeline implements SetSource {
           finish.length > 0 ? { insert: [], progress: [], finish, promoteDueAt: null, setBack: null, claim: [] } : null,
       },
       settle: (outcome) =>
-        this.#settle(outcome, { taken, results, stored, effects, told, stats, suppression, isLeavingSome }),
+        this.#settle(outcome, { taken, results, stored, effects, notified, stats, suppression, isLeavingSome }),
     };
   }
 
@@ -224,15 +224,15 @@ export class EventPipeline implements SetSource {
     decider.refused(set.effects, outcome.failedEffects);
     const refused = new Set(outcome.failedEffects);
     announcer.events(set.stored);
-    announcer.notifications(set.told.filter((_, i) => !refused.has(i)).flat());
+    announcer.notifications(set.notified.filter((_, i) => !refused.has(i)).flat());
     const jobs = enqueuedBy(set.effects, refused, set.suppression);
     if (jobs.length > 0) onJobs(jobs);
   }
 
-  #trace({ taken, stored, told, stats, isLeavingSome }: SetInFlight): void {
+  #trace({ taken, stored, notified, stats, isLeavingSome }: SetInFlight): void {
     const { log, rulesLog } = this.#parts;
     if (log.isDebug()) {
-      const facts = { events: taken.length, stored: stored.length, notified: told.flat().length, isLeavingSome };
+      const facts = { events: taken.length, stored: stored.length, notified: notified.flat().length, isLeavingSome };
       log.debug(facts, "a batch of events is committed");
     }
     if (!rulesLog.isDebug()) return;
@@ -260,7 +260,7 @@ interface SetInFlight {
   readonly results: readonly EventResult[];
   readonly stored: readonly IncomingEvent[];
   readonly effects: readonly Effects[];
-  readonly told: readonly (readonly NotifiedRecipient[])[];
+  readonly notified: readonly (readonly NotifiedRecipient[])[];
   readonly stats: RuleStats;
   readonly suppression: SuppressionRows | null;
   readonly isLeavingSome: boolean;

@@ -35,7 +35,7 @@ const TRY_AGAIN_MS = 1000;
 export interface Decision {
   readonly effects: Effects;
   /** One row per notified user, for the live streams. */
-  readonly told: readonly NotifiedRecipient[];
+  readonly notified: readonly NotifiedRecipient[];
   /**
    * Further rules remain: this is a slice, and the event stays undecided until the rules after this
    * position have been asked.
@@ -173,7 +173,7 @@ export class Decider {
     const notifications: NotificationRow[] = [];
     const recipients: RecipientRow[] = [];
     const jobs: JobRow[] = [];
-    const told: NotifiedRecipient[] = [];
+    const notified: NotifiedRecipient[] = [];
     for (const { rule, users, verdict, notification } of decided) {
       const storm = verdict && throttle.apply(verdict, event, notification?.id ?? null);
       if (storm) this.#stormJobs.push(this.#stormJob(storm, rule, now));
@@ -185,7 +185,7 @@ export class Decider {
         for (const userId of users) {
           const recipient = { notificationId: notification.id, userId, seq: offsets.next() };
           recipients.push(recipient);
-          told.push({ notification, recipient });
+          notified.push({ notification, recipient });
         }
         if (this.#parts.channels.hasExternalChannel(notification.channels))
           jobs.push(this.#jobRow(deliverJob(notification), now));
@@ -194,7 +194,7 @@ export class Decider {
     const slice = askedTo || isSliced ? sliceMark(askedTo) : null;
     const effects = { ...this.noEffects(event, now), decisions, slice };
     const written = notifications.length > 0 ? { ...effects, notifications, recipients, jobs } : effects;
-    return { effects: written, told, askedTo };
+    return { effects: written, notified, askedTo };
   }
 
   /** Counts of suppression and dedupe since the last call, to be written with the decisions. */

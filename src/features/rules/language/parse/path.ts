@@ -53,7 +53,7 @@ function checkRoot(tokens: TokenList, index: number): void {
   refuseUnsafe(token.name, token.start);
   const dashed = dashedName(tokens, index);
   if (dashed !== undefined) {
-    throw new Refusal("UNKNOWN_NAME", token.start, `names with - stand in brackets; write ${dashed}`, ["event"]);
+    throw new Refusal("UNKNOWN_NAME", token.start, `put names with - in brackets; write ${dashed}`, ["event"]);
   }
   const hint = /^(and|or|not|in|true|false|null)$/i.test(token.name)
     ? `keywords are lower-case: ${token.name.toLowerCase()}`
@@ -77,7 +77,7 @@ function readMember(tokens: TokenList, index: number): Segment {
 function readKey(tokens: TokenList, index: number): Segment {
   const token = tokens.at(index);
   if (token.kind !== "string" && !(token.kind === "number" && token.isInteger)) {
-    throw new Refusal("SYNTAX", token.start, "only a string or a whole number can stand in these brackets", [
+    throw new Refusal("SYNTAX", token.start, "only a string or a whole number is allowed in these brackets", [
       "string",
       "integer",
     ]);

@@ -258,8 +258,7 @@ function missingOperand(tokens: TokenList, index: number): Refusal {
     return new Refusal("SYNTAX", start, `a number begins with a digit; write 0.${tokens.quote(index + 1)}`, expected);
   }
   const dashed = dashedName(tokens, index);
-  if (dashed !== undefined)
-    return new Refusal("SYNTAX", start, `names with - stand in brackets; write ${dashed}`, ["["]);
+  if (dashed !== undefined) return new Refusal("SYNTAX", start, `put names with - in brackets; write ${dashed}`, ["["]);
   if (tokens.isSymbol(index, ".")) {
     return new Refusal("SYNTAX", start, "a number begins with a digit, a path with event", expected);
   }
