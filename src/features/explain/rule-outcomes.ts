@@ -122,7 +122,7 @@ async function cooledView(
 }
 
 const REASONS = {
-  fired: "the condition was true, and it told its people",
+  fired: "the condition was true, and it notified its recipients",
   suppressed: "held back: it had matched more often than it may tell",
   deduped: "joined to an earlier notification of the same dedupe key",
   cooled: "silent: it had notified users shortly before",

@@ -270,9 +270,9 @@ function userAnswer({ rules, rulesLeftOut }: Parts, { name, told, reasons }: Non
   const byRule = inReach[0] ?? answers[0];
   // When several rules did not match, no single one is the reason.
   if (rules.length > 1 && inReach.length !== 1 && rules.every(({ outcome }) => UNMATCHED.has(outcome)))
-    return `${name} was not told: ${noneOf(rules.length + rulesLeftOut).toLowerCase()}.`;
+    return `${name} was not notified: ${noneOf(rules.length + rulesLeftOut).toLowerCase()}.`;
   const reason = byRule?.user ? `${byRule.name}: ${byRule.user.reason}` : (reasons[0] ?? "");
-  return `${name} was ${told ? "told" : "not told"} (${reason}).`;
+  return `${name} was ${told ? "notified" : "not notified"} (${reason}).`;
 }
 
 function notificationAnswer({ notifications: [notification], event }: Parts): string {

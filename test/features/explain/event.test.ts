@@ -134,7 +134,7 @@ test("a recipient sees the own part alone, and nothing of it about others", asyn
   assert.equal(JSON.stringify(view).includes("98765.4321"), false);
   assert.deepEqual(view.notifications[0]?.counts, { recipients: 1, delivered: 0, read: 0, acknowledged: 0 });
   assert.equal(view.user?.told, true);
-  assert.match(view.answer, /^anna was told \(hers: told: waits in the inbox/);
+  assert.match(view.answer, /^anna was notified \(hers: notified: waits in the inbox/);
   const others = await prism.get<{ error: { code: string } }>(`/api/v1/explain/event/${id}?userId=${ben.id}`, anna);
   assert.deepEqual([others.status, others.body.error.code], [403, "UNAUTHORIZED_ROLE"]);
   const cleo = await makeUser(prism, "cleo");
