@@ -223,7 +223,7 @@ export class ArchiveReader {
       const signed = readManifest(await readAt(handle, TAR_BLOCK, header.bytes));
       const firstAt = tarSpace(header.bytes);
       const padding = await readAt(handle, TAR_BLOCK + header.bytes, paddingOf(header.bytes));
-      if (padding.some((byte) => byte !== 0)) throw damaged(`something stands behind ${MANIFEST_MEMBER}`);
+      if (padding.some((byte) => byte !== 0)) throw damaged(`something follows ${MANIFEST_MEMBER}`);
       const wanted = signed.manifest.members.reduce((at, { bytes }) => at + tarSpace(bytes), firstAt) + TAR_END_BYTES;
       if (stat.size !== wanted) throw damaged(`it has ${stat.size} bytes of ${wanted}`);
       return new ArchiveReader(handle, signed, firstAt);
@@ -275,7 +275,7 @@ export class ArchiveReader {
       }
     }
     const end = await readAt(this.#handle, this.#offsetOf(this.manifest.members.length), TAR_END_BYTES);
-    if (end.some((byte) => byte !== 0)) throw damaged("something stands behind its last member");
+    if (end.some((byte) => byte !== 0)) throw damaged("something follows its last member");
   }
 
   /** Reads and verifies every member. @throws ArchiveRefused */
@@ -304,7 +304,7 @@ export class ArchiveReader {
       done += chunk.length;
     }
     const padding = await readAt(this.#handle, at + TAR_BLOCK + bytes, paddingOf(bytes));
-    if (padding.some((byte) => byte !== 0)) throw damaged(`something stands behind ${name}`);
+    if (padding.some((byte) => byte !== 0)) throw damaged(`something follows ${name}`);
     if (hash.digest("hex") !== sha256) throw damaged(`${name} is not what its manifest says`);
   }
 }
@@ -313,7 +313,7 @@ async function headerAt(handle: FileHandle, at: number, name: string) {
   try {
     const header = readTarHeader(await readAt(handle, at, TAR_BLOCK));
     if (header?.name === name) return header;
-    throw damaged(header ? `${JSON.stringify(header.name)} stands where ${name} should` : `${name} is missing`);
+    throw damaged(header ? `${JSON.stringify(header.name)} is in the position of ${name}` : `${name} is missing`);
   } catch (error) {
     if (error instanceof TarRefused) throw damaged(error.message);
     throw error;

@@ -116,14 +116,14 @@ async function cooledView(
 ): Promise<RuleView> {
   const key = definition?.dedupe ? keyOf(definition.dedupe.key, event) : null;
   const earlier = earlierView(await queries.lastFiring(db, ruleId, key, at));
-  const silence = definition?.cooldownMs ? ` and is silent for ${briefDuration(definition.cooldownMs)} after that` : "";
+  const silence = definition?.cooldownMs ? ` and its cooldown is ${briefDuration(definition.cooldownMs)}` : "";
   const reason = earlier ? `silent: it had notified users at ${earlier.createdAt}${silence}` : view.reason;
   return { ...view, reason, earlier };
 }
 
 const REASONS = {
   fired: "the condition was true, and it notified its recipients",
-  suppressed: "held back: it had matched more often than it may tell",
+  suppressed: "held back: it had matched more often than it may notify",
   deduped: "joined to an earlier notification of the same dedupe key",
   cooled: "silent: it had notified users shortly before",
   "no recipients": "the condition was true, but no active user held its roles or was named",

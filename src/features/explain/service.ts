@@ -282,7 +282,7 @@ function notificationAnswer({ notifications: [notification], event }: Parts): st
     `${countText(counts.recipients, "person", "people")}: ${counts.delivered} reached live, ` +
     `${counts.read} read it, ${counts.acknowledged} acknowledged it`;
   if (storm) return `It says that ${storm.heldBack} matches were held back, and went to ${people}.`;
-  const repeats = aggregateCount > 1 ? ` It stands for ${aggregateCount} events.` : "";
+  const repeats = aggregateCount > 1 ? ` It covers ${aggregateCount} events.` : "";
   const origin =
     kind === "rule"
       ? event

@@ -20,7 +20,7 @@ const RETURN_OF = { channel_vacated: "channel_occupied", member_removed: "member
  * webhooks: a return in that time cancels both.
  */
 class Departures {
-  readonly #tell: (happening: PusherHappening) => void;
+  readonly #report: (happening: PusherHappening) => void;
   /** In the order in which they are due. */
   readonly #waiting = new Map<string, { readonly happening: PusherHappening; readonly dueAt: number }>();
   #timer: NodeJS.Timeout | null = null;
@@ -28,10 +28,10 @@ class Departures {
 
   readonly #clock: Clock;
 
-  /** @param tell called with those who do not return. */
-  constructor(clock: Clock, tell: (happening: PusherHappening) => void) {
+  /** @param report called with those who do not return. */
+  constructor(clock: Clock, report: (happening: PusherHappening) => void) {
     this.#clock = clock;
-    this.#tell = tell;
+    this.#report = report;
   }
 
   /** @returns whether it is handled: a departure that waits, or a return that cancels one. */
@@ -50,7 +50,7 @@ class Departures {
   close(): void {
     this.#isClosed = true;
     if (this.#timer) clearTimeout(this.#timer);
-    for (const { happening } of this.#waiting.values()) this.#tell(happening);
+    for (const { happening } of this.#waiting.values()) this.#report(happening);
     this.#waiting.clear();
   }
 
@@ -59,7 +59,7 @@ class Departures {
     for (const [key, { happening, dueAt }] of this.#waiting) {
       if (dueAt > now) break;
       this.#waiting.delete(key);
-      this.#tell(happening);
+      this.#report(happening);
     }
     this.#timer = this.#waiting.size > 0 ? setTimeout(() => this.#sendDue(), LOOK_EVERY_MS) : null;
   }

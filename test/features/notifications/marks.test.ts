@@ -33,11 +33,13 @@ test("the last use of keys and tokens is written once a minute for all of them, 
   assert.deepEqual(used(), [null, null], "not with the request: reads do not wait for the disk");
   t.mock.timers.tick(60_000);
   await eventually("both are marked", () => used().every((at) => at === first));
-  clock.advance(5000);
+  // A use is recorded when the cached credential has expired.
+  const { ttlMs } = parts.base.config.cache;
+  clock.advance(ttlMs);
   await useBoth();
   assert.deepEqual(used(), [first, first]);
   await prism.restart();
-  assert.deepEqual(used(), [first + 5000, first + 5000]);
+  assert.deepEqual(used(), [first + ttlMs, first + ttlMs]);
 });
 
 test("marks that cannot be written are no failure of anything", async (t) => {
