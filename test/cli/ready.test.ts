@@ -89,5 +89,5 @@ test("an older Node gets the sentence that names the version it needs", () => {
 test("F17: Node 24, on which better-sqlite3 12 ends the process, is refused", () => {
   const { status, stderr } = onNode("24.21.0");
   assert.equal(status, 1);
-  assert.match(stderr, /^Prism needs Node 20 or 22, .*; this is 24\.21\.0\.\n$/);
+  assert.match(stderr, /^Prism needs Node 20 or 22: .* This is 24\.21\.0\.\n$/);
 });
