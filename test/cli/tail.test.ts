@@ -188,7 +188,7 @@ test("tail", async (t) => {
       name: "a server that is not Prism exits with 4",
       args: ["tail", "--stream", "user:me", "--url", await speaksNonsense(t)],
       status: 4,
-      says: /^prism: http:.* answered 426, but not like a Prism server\n$/,
+      says: /^prism: http:.* answered 426, but not like a Prism server; check the URL\n$/,
     },
     {
       name: "an invalid position exits with 2",

@@ -88,7 +88,7 @@ test("--json: one document, or an object a line, with the members that the manua
       assert.match(document[remember] ?? "", /^pr[kt]_/);
     }
     for (const secret of secrets) assert.ok(!(result.stdout + result.stderr).includes(secret), name);
-    secrets.push(...(result.stdout.match(/pr[kt]_\w[\w-]+/g) ?? []));
+    secrets.push(...(result.stdout.match(/pr[kt]_[\w-]{20,}/g) ?? []));
     // What is left is for a person, and on the other stream.
     assert.doesNotMatch(result.stderr, /pr[kt]_/);
   }

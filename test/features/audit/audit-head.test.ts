@@ -57,7 +57,7 @@ async function warningsOf({ prism }: Trail): Promise<string> {
 }
 
 for (const { name, hide, says } of [
-  { name: "audit.head stays", hide: () => undefined, says: /lacks row|the last rows are gone|rows are gone/ },
+  { name: "audit.head stays", hide: () => undefined, says: /lacks row|last rows are (gone|missing)|rows are gone/ },
   { name: "audit.head is removed", hide: (file: string) => rmSync(file), says: /audit\.head is missing or damaged/ },
   {
     name: "audit.head is written from the cut database",
