@@ -1,7 +1,8 @@
 /*
- * Runs first in the packed executable, in the main thread and in every worker: gives the bundle its assets and native addons.
- * An addon cannot be loaded from memory, so it is unpacked once, by its content's hash, into a private cache folder. Before it is
- * loaded, every folder above it must be safe from other users, and the file must have the hash that the build has noted.
+ * Runs first in the packed executable, in the main thread and in every worker: gives the bundle its
+ * assets and native addons. An addon cannot be loaded from memory, so it is unpacked once, by its
+ * content's hash, into a private cache folder. Before it is loaded, every folder above it must be
+ * safe from other users, and the file must have the hash that the build has noted.
  * DIGEST is put in by build.mjs.
  */
 const crypto = require("node:crypto");
@@ -32,7 +33,8 @@ function native(name) {
       problems.push(error.message);
     }
   }
-  const message = `cannot unpack ${name}; set PRISM_CACHE_DIR to a folder that can be written and executed from, and that only you and root can write\n  ${problems.join("\n  ")}`;
+  const message = `cannot unpack ${name}; set PRISM_CACHE_DIR to a folder that can be written \
+and executed from, and that only you and root can write\n  ${problems.join("\n  ")}`;
   if (!worker.isMainThread) throw new Error(message);
   process.stderr.write(`prism: ${message}\n`);
   process.exit(4);
@@ -73,7 +75,10 @@ function fromTemporary(name, open) {
   }
 }
 
-/** Makes the folder. @returns its real path, which has no links. @throws when another user could change what it holds */
+/**
+ * Makes the folder. @returns its real path, which has no links. @throws when another user could
+ * change what it holds
+ */
 function ownFolder(folder) {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const real = fs.realpathSync(folder);
@@ -82,7 +87,10 @@ function ownFolder(folder) {
   return real;
 }
 
-/** Whether the file is there, is safe, and holds exactly this addon. It is read in pieces: all of them together are 9 MB. */
+/**
+ * Whether the file is there, is safe, and holds exactly this addon. It is read in pieces: all of
+ * them together are 9 MB.
+ */
 function isUnchanged(name, file) {
   const stats = fs.lstatSync(file, { throwIfNoEntry: false });
   if (!stats?.isFile() || unsafeReason(file, stats) !== undefined) return false;
