@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { doc, named, object, text } from "../../http/shapes.ts";
+import { evaluation } from "../rules/index.ts";
 
 export const Params = object({ id: doc(v.string(), "Id of the event or notification") });
 export const Query = object({
@@ -43,22 +44,7 @@ const RuleView = v.object({
   at: time,
   notificationId: v.nullable(v.string()),
   condition: v.nullable(v.string()),
-  trace: v.nullable(
-    v.object({
-      matched: v.boolean(),
-      value: v.unknown(),
-      trace: v.array(
-        v.object({
-          pos: v.number(),
-          text: v.string(),
-          value: v.unknown(),
-          type: v.optional(v.literal("decimal")),
-          hint: v.optional(v.string()),
-        }),
-      ),
-      error: v.optional(v.string()),
-    }),
-  ),
+  trace: v.nullable(v.object(evaluation)),
   suppression: v.nullable(
     v.object({
       limit: v.number(),

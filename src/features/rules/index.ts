@@ -26,4 +26,5 @@ export {
   type RulePosition,
 } from "./language/language.ts";
 export { SUPPRESSION_SWEEPS } from "./retention.ts";
+export { evaluation } from "./schema.ts";
 export { type DefaultSuppression, type SuppressionSetting, Throttle, throttleSettings } from "./throttle/throttle.ts";

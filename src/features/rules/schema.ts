@@ -358,23 +358,28 @@ export const VersionView = named(
   }),
 );
 
+/** The result of a condition, step by step. */
+export const evaluation = {
+  matched: v.boolean(),
+  value: v.unknown(),
+  trace: v.array(
+    v.object({
+      pos: v.number(),
+      text: v.string(),
+      value: v.unknown(),
+      type: v.optional(doc(v.literal("decimal"), "Present for a decimal, shown as text")),
+      hint: v.optional(doc(v.string(), "Why these types do not compare, and what to write")),
+    }),
+  ),
+  error: v.optional(v.string()),
+};
+
 export const TestReply = named(
   "RuleTest",
   "Result of the condition, step by step",
   v.object({
-    matched: v.boolean(),
-    value: v.unknown(),
-    trace: v.array(
-      v.object({
-        pos: v.number(),
-        text: v.string(),
-        value: v.unknown(),
-        type: v.optional(doc(v.literal("decimal"), "Present for a decimal, shown as text")),
-        hint: v.optional(doc(v.string(), "Why these types do not compare, and what to write")),
-      }),
-    ),
+    ...evaluation,
     warnings,
-    error: v.optional(v.string()),
     title: v.optional(v.string()),
     message: v.optional(v.string()),
   }),
