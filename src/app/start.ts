@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import type { Config } from "../config/load.ts";
 import { PrismError } from "../core/errors.ts";
 import { ControlSocketRefused } from "../core/listening.ts";
-import { awaitFirstAdmin, type FirstAdmin } from "../features/access/index.ts";
+import { awaitFirstAdmin, createSignInLink, type FirstAdmin, type SignInLink } from "../features/access/index.ts";
 import type { HttpListener } from "../http/listener.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import { applyEffects } from "./effects.ts";
@@ -33,6 +33,8 @@ export interface App {
   readonly parts: Parts;
   /** The state of the first administrator; a setup token in it must be shown now. */
   readonly firstAdmin: FirstAdmin;
+  /** A one-time link that signs in the development administrator; null outside development. */
+  devSignInLink(): Promise<SignInLink | null>;
   /** Applies reloadable settings. */
   reload(config: Config): void;
   /**
@@ -58,9 +60,20 @@ export async function startApp(options: AppOptions): Promise<App> {
     services: servicesOf("prism", parts),
     parts,
     firstAdmin,
+    devSignInLink: () => devSignInLink(parts),
     reload: (next) => reload(parts, next),
     stop: () => stop(parts),
   };
+}
+
+async function devSignInLink({ base, core }: Parts): Promise<SignInLink | null> {
+  const { accounts, devUserId } = core.access;
+  if (devUserId === null || base.config.env !== "development") return null;
+  return createSignInLink(accounts, devUserId).catch((error: unknown) => {
+    // The account is disabled, or nothing can be written: the server runs all the same.
+    if (error instanceof PrismError) return null;
+    throw error;
+  });
 }
 
 interface CommandApp {

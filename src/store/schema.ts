@@ -38,6 +38,7 @@ import type {
   PushDevicesTable,
   RefreshTokensTable,
   RolesTable,
+  SecondFactorsTable,
   ServiceTokensTable,
   SessionsTable,
   UserRolesTable,
@@ -109,6 +110,7 @@ export interface Schema {
   sessions: SessionsTable;
   refresh_tokens: RefreshTokensTable;
   one_time_tokens: OneTimeTokensTable;
+  second_factors: SecondFactorsTable;
   push_devices: PushDevicesTable;
   projects: ProjectsTable;
   project_invitations: ProjectInvitationsTable;

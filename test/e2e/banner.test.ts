@@ -39,6 +39,27 @@ test("the commands of the banner work as they are printed, in the folder of the 
   await eventually("tail shows the event", () => shown.includes('"type":"payment"'));
 });
 
+interface LoginReply {
+  readonly token: string;
+  readonly user: { readonly username: string; readonly roles: readonly string[] };
+}
+
+test("the banner of development has a link that signs the administrator in once, and the log never has it", async (t) => {
+  const prism = new PrismBinary(t, { args: ["--json"] });
+  await prism.start();
+  await eventually("the link is printed", () => prism.output.includes("#token="));
+  const links = [...prism.output.matchAll(/http:\/\/localhost:\d+\/dashboard\/sign-in-link#token=([\w-]{43})/g)];
+  assert.equal(links.length, 1, "in the banner only");
+  const token = links[0]?.[1] ?? "";
+  const log = prism.output.split("\n").filter((line) => line.startsWith("{"));
+  assert.ok(log.length > 0);
+  assert.ok(!log.some((line) => line.includes(token)));
+  const first = await prism.call<LoginReply>("POST", "/api/v1/auth/sign-in-link", { token });
+  assert.deepEqual([first.status, first.body.user.username], [200, "dev"]);
+  const again = await prism.call<{ error: { code: string } }>("POST", "/api/v1/auth/sign-in-link", { token });
+  assert.deepEqual([again.status, again.body.error.code], [410, "LINK_EXPIRED"]);
+});
+
 test("elsewhere the banner names the data directory, and errors the path of the program", async (t) => {
   const elsewhere = mkdtempSync(join(tmpdir(), "prism-banner-"));
   t.after(() => rmSync(elsewhere, { recursive: true, force: true }));

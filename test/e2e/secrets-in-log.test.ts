@@ -128,7 +128,7 @@ class FullRun {
    * Only the terminal shows the setup token, and only once: it is looked for in everything else.
    */
   withoutSetupToken(): string {
-    return this.log.replace(/Setup token, shown this once: \S+/, "");
+    return this.log.replace(/Set-up link, shown this once: \S+/, "");
   }
 
   async #call(method: string, path: string, { body, ...headers }: Record<string, unknown> = {}): Promise<Answer> {

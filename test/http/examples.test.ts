@@ -194,6 +194,10 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
     return { headers: { Cookie: cookie.split(";")[0] ?? "", Origin: seeded.prism.url } };
   },
   logout: async (seeded) => ({ token: (await seeded.login()).body.token }),
+  signInByLink: async (seeded) => {
+    const { body } = await seeded.prism.get<{ id: string }>("/api/v1/users/me", seeded);
+    return { secret: { token: await seeded.oneTimeToken(body.id, "sign_in") } };
+  },
   verifyEmail: async (seeded) => ({
     secret: { token: await seeded.oneTimeToken(await seeded.newUser(), "verify_email") },
   }),

@@ -106,6 +106,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/api/v1/operator/users",
       "/api/v1/operator/users/:ref",
       "/api/v1/operator/users/:ref/password",
+      "/api/v1/operator/users/:ref/sign-in-link",
       "/api/v1/realtime/:projectId",
       "/app/:key",
       "/apps/:appId/batch_events",
@@ -368,6 +369,7 @@ test("a path parameter has the name of what it is", async (t) => {
 const ATTEMPTS: Readonly<Record<string, object>> = {
   "/api/v1/auth/register": { perAddress: 20 },
   "/api/v1/auth/login": { perAddress: 20, perName: 10 },
+  "/api/v1/auth/sign-in-link": { perAddress: 20 },
   "/api/v1/auth/resend-verification": { perAddress: 20 },
   "/api/v1/auth/forgot-password": { perAddress: 20 },
 };

@@ -25,6 +25,8 @@ export interface AccountContext extends RecordContext {
   readonly passwords: PasswordHasher;
   readonly backoff: LoginBackoff;
   readonly mail: AccountMail;
+  /** The server's address for browsers, without a trailing slash. */
+  publicUrl(): string;
   readonly log: Logger;
   /** Requested links that are not enqueued yet; their requests are answered earlier. */
   readonly linksUnderWay: Set<Promise<void>>;
@@ -54,6 +56,7 @@ export function openAccounts({ publicUrl, enqueueMail, ...given }: AccountOption
     passwords: new PasswordHasher({ cost: config.auth.bcryptCost }),
     backoff: new LoginBackoff(clock),
     mail: new AccountMail({ isConfigured, clock, log, pagesUrl, enqueue: enqueueMail }),
+    publicUrl,
     log,
     linksUnderWay: new Set(),
   };

@@ -81,9 +81,24 @@ export interface RefreshTokensTable {
 export interface OneTimeTokensTable {
   hash: string;
   userId: string;
-  kind: "verify_email" | "reset_password" | "invite";
+  kind: "verify_email" | "reset_password" | "invite" | "sign_in" | "second_factor";
   expiresAt: number;
   usedAt: number | null;
+}
+
+export interface SecondFactorsTable {
+  userId: string;
+  /** Sealed. */
+  secret: Uint8Array;
+  /** SHA-256 of each unused recovery code, a JSON array. */
+  recoveryCodes: Generated<string>;
+  /** Number of the last 30-second step a code was accepted for. */
+  lastStep: Generated<number>;
+  /** Wrong codes since the last right one. */
+  failures: Generated<number>;
+  /** Null while its first code is pending. */
+  enabledAt: number | null;
+  createdAt: number;
 }
 
 export interface PushDevicesTable {

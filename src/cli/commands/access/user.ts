@@ -189,6 +189,32 @@ function addUnlockUsers(user: Command): void {
     });
 }
 
+/** The only active administrator. @throws CommandError 6 without one, 2 with several */
+async function soleAdmin(api: ServerClient): Promise<string> {
+  const query = { role: "Admin", status: "active" };
+  const { users } = await api.get<{ readonly users: readonly ShownUser[] }>("/api/v1/operator/users", query);
+  const [first] = users;
+  if (!first) throw new CommandError(EXIT.notFound, "there is no active administrator; prism user create makes one");
+  if (users.length === 1) return first.id;
+  const names = users.map(({ id, username, email }) => printable(username ?? email ?? id));
+  throw new CommandError(EXIT.usage, `name the account; administrators are ${names.join(", ")}`);
+}
+
+function addSignInLink(user: Command): void {
+  user
+    .command("sign-in-link")
+    .description("print a link that signs an account in to the console, once, within 15 minutes")
+    .argument("[user]", "id, external id, username or mail address (default: the only administrator)")
+    .addHelpText("after", "\nExamples:\n  $ prism user sign-in-link\n  $ prism user sign-in-link ann@example.org")
+    .action(async (ref: string | undefined, _flags: object, command: Command) => {
+      const link = await asOperator(command, async (api) => {
+        const account = encodeURIComponent(ref ?? (await soleAdmin(api)));
+        return api.post<{ readonly url: string }>(`/api/v1/operator/users/${account}/sign-in-link`, undefined);
+      });
+      contextOf(command).out.result(link, () => link.url);
+    });
+}
+
 interface DeleteUserFlags {
   readonly yes?: boolean;
 }
@@ -217,7 +243,9 @@ function addDeleteUser(user: Command): void {
 export function addUser(program: Command): void {
   const user = program
     .command("user")
-    .description("create, import, list, approve, enable, disable and delete accounts; set roles and passwords")
+    .description(
+      "create, import, list, approve, enable, disable and delete accounts; set roles and passwords; print sign-in links",
+    )
     .addHelpText(
       "after",
       "\nExamples:\n" +
@@ -234,4 +262,5 @@ export function addUser(program: Command): void {
   addSetUserPassword(user);
   addDeleteUser(user);
   addUnlockUsers(user);
+  addSignInLink(user);
 }

@@ -8,7 +8,7 @@ import type { Config, LoadedConfig } from "../../../config/load.ts";
 import type { ReloadableLogger } from "../../../config/logger.ts";
 import { flattenOptions } from "../../../config/option.ts";
 import { OPTIONS } from "../../../config/options.ts";
-import { localUrlOf, tlsFilesOf } from "../../../config/public-url.ts";
+import { localUrlOf, publicUrlOf, tlsFilesOf } from "../../../config/public-url.ts";
 import { prepareDataDir } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
@@ -119,7 +119,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   reloadOnSignal(app, config, load, log);
   if (!isNew) warnOfBackups(config, app, log);
   notifySystemd(log);
-  announce(context, loaded, app, log);
+  await announce(context, loaded, app, log);
 }
 
 function warningsOf(loaded: LoadedConfig): string[] {
@@ -171,7 +171,7 @@ function notifySystemd(log: Logger): void {
   });
 }
 
-function announce({ out }: Context, loaded: LoadedConfig, app: App, log: Logger): void {
+async function announce({ out }: Context, loaded: LoadedConfig, app: App, log: Logger): Promise<void> {
   const { config, origins } = loaded;
   const { host, env, dataDir, extraPorts } = config;
   const at = (port: number): string => localUrlOf(config, port);
@@ -182,8 +182,11 @@ function announce({ out }: Context, loaded: LoadedConfig, app: App, log: Logger)
   // The reader's shell may lack the flags and variables of this one.
   const isFound = !["flag", "environment"].includes(origins.get("dataDir") ?? "default");
   const there = isFound ? "" : ` --data-dir ${dataDir}`;
-  announceFirstAdmin(out, app, base, there);
+  const dashboard = `${publicUrlOf(config, app.port)}/dashboard/`;
+  announceConsole(out, app, dashboard, there);
   if (env !== "development") return;
+  const link = await app.devSignInLink();
+  if (link) out.note(`Sign in as the administrator dev, once and within 15 minutes: ${link.url}`);
   out.note(
     "Development mode: listening on this machine only unless HOST is set. For production set NODE_ENV=production.",
   );
@@ -198,17 +201,21 @@ function announce({ out }: Context, loaded: LoadedConfig, app: App, log: Logger)
   out.note(`Commands on the same data directory use this server: prism tail${there}, prism send "Hello"${there}.`);
 }
 
-/** Secrets are shown on a terminal, also with --quiet, because this is the only time. */
-function announceFirstAdmin(out: Context["out"], { firstAdmin }: App, base: string, there: string): void {
+/**
+ * The address of the console and the way in. The set-up link is shown on a terminal, also with
+ * --quiet, because this is the only time.
+ */
+function announceConsole(out: Context["out"], { firstAdmin }: App, dashboard: string, there: string): void {
   const orByCommand = `or: prism user create --username admin --role Admin --password${there}`;
   if (firstAdmin.state === "setupToken") {
-    const registration = `Send it as setupToken with the first registration (POST ${base}/api/v1/auth/register)`;
     process.stderr.write(
-      `No administrator yet. Setup token, shown this once: ${firstAdmin.token}\n` +
-        `${registration}, ${asTyped(orByCommand)}\n`,
+      `No administrator yet. Set-up link, shown this once: ${dashboard}setup#token=${firstAdmin.token}\n` +
+        `${asTyped(orByCommand)}\n`,
     );
   } else if (firstAdmin.state === "awaited") {
-    out.note(`No administrator yet. Register with the setup token that the first start printed, ${orByCommand}`);
+    out.note(`No administrator yet. Open the set-up link that the first start printed, ${orByCommand}`);
+  } else {
+    out.note(`Console: ${dashboard}  prism user sign-in-link${there} prints a one-time link to sign in.`);
   }
 }
 

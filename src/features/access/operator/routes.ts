@@ -10,6 +10,7 @@ import type { AccountContext } from "../context.ts";
 import { requireStrong } from "../passwords/password-text.ts";
 import { setPassword } from "../sessions/login.ts";
 import { password } from "../sessions/schema.ts";
+import { createSignInLink } from "../sessions/sign-in.ts";
 import { createServiceToken, createUser, revokeServiceToken } from "../users/create-user.ts";
 import { findProjectRef, findUserRef, getUser, listKeys, listTokens, listUsers, projectOfKey } from "./queries.ts";
 
@@ -100,6 +101,16 @@ function userRoutes({ db, accounts }: OperatorContext): Route[] {
 
 function passwordRoutes({ db, accounts, audit }: OperatorContext): Route[] {
   return [
+    route({
+      ...shared,
+      method: "POST",
+      path: `${PATH}/users/:ref/sign-in-link`,
+      summary: "Create a link that signs an account in, once, within 15 minutes; earlier ones end",
+      params: BY_REF,
+      status: 201,
+      handle: async (_exchange, { params: { ref } }) =>
+        createSignInLink(accounts, (await findUserRef(db.read, ref)).id),
+    }),
     route({
       ...shared,
       method: "POST",

@@ -9,7 +9,6 @@ import {
   addOneTimeToken,
   consumeOneTimeToken,
   linkExpired,
-  type OneTimeKind,
   openOneTimeTokens,
   ownerOfOneTimeToken,
 } from "./mail-links.ts";
@@ -18,6 +17,8 @@ import type { ClientInfo } from "./sessions.ts";
 /** Limits per kind of mail: one in this time, and this many valid links, against floods. */
 const PAUSE_MS = 60_000;
 const MAX_LINKS = 5;
+
+type MailedKind = "verify_email" | "reset_password";
 
 /*
  * Links in mails. A request for such a mail is answered before any look-up, so that neither the
@@ -83,7 +84,7 @@ export async function resetPassword(
 function sendLink(
   ctx: AccountContext,
   email: string,
-  kind: Exclude<OneTimeKind, "invite">,
+  kind: MailedKind,
   isMeant: (status: UserStatus) => boolean,
 ): void {
   const { mail, log } = ctx;
@@ -104,7 +105,7 @@ function sendLink(
 async function makeLink(
   ctx: AccountContext,
   email: string,
-  kind: Exclude<OneTimeKind, "invite">,
+  kind: MailedKind,
   isMeant: (status: UserStatus) => boolean,
 ): Promise<void> {
   const { db, mail } = ctx;

@@ -299,21 +299,28 @@ export async function setPassword(
     const now = clock.now();
     await writeUser(trx, userId, { passwordHash, passwordChangedAt: now, updatedAt: now });
     await revokeSessions(ctx, userId, "password", trx, keepSession);
-    await revokeOneTimeTokens(ctx.clock, userId, trx, "reset_password");
+    await revokeOneTimeTokens(ctx.clock, userId, trx, "reset_password", "sign_in", "second_factor");
     await recordChange(ctx, "user.update", "user", userId, { changed: ["password"] }, trx, userId);
     addEffect(trx, { type: "rights-changed", of: "user", userId });
   });
 }
 
-async function startLogin(ctx: AccountContext, userId: string, client: ClientInfo, trx: Trx): Promise<OpenSession> {
+/** @param how for the audit trail, besides the session. */
+export async function startLogin(
+  ctx: AccountContext,
+  userId: string,
+  client: ClientInfo,
+  trx: Trx,
+  how: Readonly<Record<string, string>> = {},
+): Promise<OpenSession> {
   const session = await openSession(ctx, userId, client, trx);
   await writeUser(trx, userId, { lastLoginAt: ctx.clock.now() });
-  await recordChange(ctx, "auth.login", "user", userId, { sessionId: session.id }, trx, userId);
+  await recordChange(ctx, "auth.login", "user", userId, { sessionId: session.id, ...how }, trx, userId);
   return session;
 }
 
 /** Signing is done outside the transaction. */
-async function loginOf(ctx: AccountContext, session: OpenSession): Promise<Login> {
+export async function loginOf(ctx: AccountContext, session: OpenSession): Promise<Login> {
   const { token, expiresAt } = await ctx.accessTokens.issue(session.userId, session.id);
   return { userId: session.userId, accessToken: token, accessExpiresAt: expiresAt, session };
 }

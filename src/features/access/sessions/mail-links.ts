@@ -5,13 +5,20 @@ import type { Logger } from "../../../core/log.ts";
 import { hashToken } from "../../../core/tokens.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 
-export type OneTimeKind = "verify_email" | "reset_password" | "invite";
+/**
+ * Of a link in a mail; `sign_in` of a link that the operator makes; `second_factor` of a login that
+ * lacks the second factor.
+ */
+export type OneTimeKind = "verify_email" | "reset_password" | "invite" | "sign_in" | "second_factor";
 
-const HOUR_MS = 3_600_000;
-const LINK_LIFE_MS: Readonly<Record<OneTimeKind, number>> = {
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+export const LINK_LIFE_MS: Readonly<Record<OneTimeKind, number>> = {
   verify_email: 24 * HOUR_MS,
   reset_password: HOUR_MS,
   invite: 7 * 24 * HOUR_MS,
+  sign_in: 15 * MINUTE_MS,
+  second_factor: 5 * MINUTE_MS,
 };
 const TOKEN_BYTES = 32;
 
@@ -84,10 +91,15 @@ export async function openOneTimeTokens(
   return { count: open.length, isRecent: ages.some((age) => age >= 0 && age < withinMs) };
 }
 
-/** @param kind all kinds by default: the account has a new owner or is disabled. */
-export async function revokeOneTimeTokens(clock: Clock, userId: string, trx: Trx, kind?: OneTimeKind): Promise<void> {
+/** @param kinds all by default: the account has a new owner or is disabled. */
+export async function revokeOneTimeTokens(
+  clock: Clock,
+  userId: string,
+  trx: Trx,
+  ...kinds: readonly OneTimeKind[]
+): Promise<void> {
   let update = trx.updateTable("one_time_tokens").set({ usedAt: clock.now() });
-  if (kind) update = update.where("kind", "=", kind);
+  if (kinds.length > 0) update = update.where("kind", "in", kinds);
   await update.where("userId", "=", userId).where("usedAt", "is", null).execute();
 }
 

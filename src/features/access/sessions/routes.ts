@@ -9,11 +9,12 @@ import { Reply, type Route, route } from "../../../http/route.ts";
 import { doc, named } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import { loginNameOf } from "../users/create-user.ts";
-import { findUser, ownDetails, UserView, userView } from "../users/queries.ts";
+import { findUser, UserView, userView } from "../users/queries.ts";
 import { forgotPassword, resendVerification, resetPassword, verifyEmail } from "./account-links.ts";
 import { devTokenRoute } from "./dev-token.ts";
 import { type AuthContext, AuthLimits, type AuthOwn, RefreshCookie, requireOwnOrigin } from "./guards.ts";
-import { continueLogin, endSession, isKnownClient, type Login, login, logout, register } from "./login.ts";
+import { continueLogin, endSession, isKnownClient, login, logout, register } from "./login.ts";
+import { LoginView, loginReply } from "./login-reply.ts";
 import {
   EmailBody,
   LinkBody,
@@ -27,58 +28,10 @@ import {
   UserStatusView,
 } from "./schema.ts";
 import { clientOf, listSessions, sessionOfRefreshToken, sessionOwner } from "./sessions.ts";
-
-/**
- * How the refresh token goes to the client: in a cookie that pages cannot read, or, for clients
- * without cookies, in the body.
- */
-type TokenDelivery = "cookie" | "body";
-
-/** The answer to everything that logs in. */
-async function loginReply(
-  { db, clock, pusherRegistry }: AuthContext,
-  cookie: RefreshCookie,
-  login: Login,
-  {
-    delivery = "cookie",
-    isCookieSpent = false,
-    endsWithBrowser = false,
-    status = 200,
-    extra = {},
-  }: {
-    delivery?: TokenDelivery | undefined;
-    isCookieSpent?: boolean;
-    endsWithBrowser?: boolean;
-    status?: number;
-    extra?: object;
-  } = {},
-): Promise<Reply> {
-  const { accessToken, accessExpiresAt, session, userId } = login;
-  const now = clock.now();
-  const user = await findUser(db.read, userId);
-  const body = {
-    token: accessToken,
-    accessToken,
-    tokenType: "Bearer",
-    expiresIn: Math.max(0, Math.round((accessExpiresAt - now) / 1000)),
-    user: userView(user, await ownDetails(db.read, pusherRegistry, userId)),
-    ...(delivery === "body" ? { refreshToken: session.refreshToken } : {}),
-    ...extra,
-  };
-  const headers: Record<string, string> = {};
-  if (delivery === "cookie")
-    headers["Set-Cookie"] = cookie.set(session.refreshToken, session.expiresAt - now, endsWithBrowser);
-  else if (isCookieSpent) headers["Set-Cookie"] = cookie.clear();
-  return new Reply(status, body, headers);
-}
+import { signInRoutes } from "./sign-in-routes.ts";
 
 const open = { tag: "Authentication", access: "public" } as const;
 
-const LoginView = named(
-  "LoginTokens",
-  "The access token and the account",
-  v.object({ ...loginEntries, user: UserView }),
-);
 const RegisterView = named(
   "Registration",
   "The account, with an access token when it is active",
@@ -348,7 +301,12 @@ export function authFeature(own: AuthOwn): Feature {
 
 function serve(server: FeatureServer, context: AuthContext): void {
   const limits = new AuthLimits(context);
-  const routes = [...loginRoutes(context, limits), ...linkRoutes(context, limits), ...sessionRoutes(context)];
+  const routes = [
+    ...loginRoutes(context, limits),
+    ...signInRoutes(context, limits),
+    ...linkRoutes(context, limits),
+    ...sessionRoutes(context),
+  ];
   for (const each of routes) server.route(each);
   // Elsewhere there is no such route, for any method.
   if (context.config.env === "development") server.route(devTokenRoute(context));

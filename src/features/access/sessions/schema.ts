@@ -40,18 +40,28 @@ export const RegisterBody = example(
   { username: "alan", email: "alan@example.com", password: "correct horse battery staple", name: "Alan Turing" },
 );
 
+/** How the session is opened, for each way to log in. */
+const sessionEntries = {
+  tokenDelivery,
+  device: v.optional(doc(text(100), "Name of the device, shown in the list of sessions")),
+  rememberMe: v.optional(
+    doc(v.boolean("must be true or false"), "False: the cookie ends with the browser; default true"),
+  ),
+};
+
 export const LoginBody = example(
   object({
     login: v.optional(doc(name, "Email address, username or phone number")),
     ...loginNames,
     password: doc(password, "Password"),
-    tokenDelivery,
-    device: v.optional(doc(text(100), "Name of the device, shown in the list of sessions")),
-    rememberMe: v.optional(
-      doc(v.boolean("must be true or false"), "False: the cookie ends with the browser; default true"),
-    ),
+    ...sessionEntries,
   }),
   { login: "admin", password: "correct horse battery staple" },
+);
+
+export const SignInLinkBody = example(
+  object({ token: doc(linkToken, "Token of the sign-in link"), ...sessionEntries }),
+  { token: "the-token-of-the-link" },
 );
 
 export const RefreshBody = example(object({ refreshToken, tokenDelivery }), {});

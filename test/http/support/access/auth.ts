@@ -16,6 +16,8 @@ export const AUTH: Table = {
   "GET /dev/token": [{ ...open("/dev/token"), served: [404, "NOT_FOUND"] }],
   "POST /api/v1/auth/register": [{ ...open("/api/v1/auth/register"), served: [400, "VALIDATION_FAILED"] }],
   "POST /api/v1/auth/login": [{ ...open("/api/v1/auth/login"), served: [400, "VALIDATION_FAILED"] }],
+  "POST /api/v1/auth/sign-in-link": [{ ...open("/api/v1/auth/sign-in-link"), served: [400, "VALIDATION_FAILED"] }],
+  "GET /api/v1/setup": [open("/api/v1/setup")],
   "POST /api/v1/auth/refresh": [{ ...open("/api/v1/auth/refresh"), served: [401, "UNAUTHENTICATED"] }],
   "POST /api/v1/auth/logout": [open("/api/v1/auth/logout")],
   "POST /api/v1/auth/verify-email": [{ ...open("/api/v1/auth/verify-email"), served: [400, "VALIDATION_FAILED"] }],

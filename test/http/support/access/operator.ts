@@ -18,6 +18,9 @@ export const OPERATOR: Table = {
   "POST /api/v1/operator/users/:ref/password": only(
     inWorld(({ spare }: AccessWorld) => `${PATH}/users/${spare}/password`, { password: "a new horse battery" }),
   ),
+  "POST /api/v1/operator/users/:ref/sign-in-link": only(
+    inWorld(({ keeper }: AccessWorld) => `${PATH}/users/${keeper}/sign-in-link`),
+  ),
   "POST /api/v1/operator/unlock": only(at(`${PATH}/unlock`, {})),
   "GET /api/v1/operator/tokens": only(at(`${PATH}/tokens`)),
   "POST /api/v1/operator/tokens": only(at(`${PATH}/tokens`, { user: "keeper", name: "by the operator" })),

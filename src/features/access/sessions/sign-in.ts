@@ -1,0 +1,46 @@
+import { toRfc3339 } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { accountError } from "../authenticate/principals.ts";
+import { type AccountContext, recordChange } from "../context.ts";
+import { usersWith } from "../users/queries.ts";
+import { type Login, loginOf, startLogin } from "./login.ts";
+import { consumeOneTimeToken, createOneTimeToken, LINK_LIFE_MS } from "./mail-links.ts";
+import type { ClientInfo } from "./sessions.ts";
+
+/** A link that signs one account in, once. */
+export interface SignInLink {
+  readonly url: string;
+  /** RFC 3339. */
+  readonly expiresAt: string;
+}
+
+/**
+ * For the operator, who hands it over: possession of the link is the proof that a password would
+ * be. Earlier links of the account end. @throws USER_NOT_FOUND, INVALID_STATE
+ */
+export async function createSignInLink(ctx: AccountContext, userId: string): Promise<SignInLink> {
+  const { db, clock } = ctx;
+  const token = await db.write(async (trx) => {
+    const account = await usersWith(trx, "id", userId).select("status").executeTakeFirst();
+    if (!account) throw new PrismError("USER_NOT_FOUND", "No such user");
+    if (account.status !== "active") throw new PrismError("INVALID_STATE", `The account is ${account.status}`);
+    await recordChange(ctx, "user.sign_in_link", "user", userId, {}, trx);
+    return createOneTimeToken(clock, userId, "sign_in", trx);
+  });
+  // In the fragment, so that it reaches no server log.
+  return {
+    url: `${ctx.publicUrl()}/dashboard/sign-in-link#token=${token}`,
+    expiresAt: toRfc3339(clock.now() + LINK_LIFE_MS.sign_in),
+  };
+}
+
+/** @throws LINK_EXPIRED; ACCOUNT_PENDING, ACCOUNT_DISABLED, ACCOUNT_UNVERIFIED */
+export async function signInByLink(ctx: AccountContext, token: string, client: ClientInfo): Promise<Login> {
+  const session = await ctx.db.write(async (trx) => {
+    const userId = await consumeOneTimeToken(ctx.clock, token, "sign_in", trx);
+    const account = await usersWith(trx, "id", userId).select("status").executeTakeFirst();
+    if (account?.status !== "active") throw accountError(account?.status ?? "disabled");
+    return startLogin(ctx, userId, client, trx, { by: "sign-in link" });
+  });
+  return loginOf(ctx, session);
+}
