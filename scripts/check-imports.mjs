@@ -61,6 +61,7 @@ const FEATURES = {
   digest: ["access", "delivery", "events", "jobs", "notifications", "rules", "schedules"],
   explain: ["access", "rules"],
   plugins: ["access", "audit", "events", "jobs", "notifications", "schedules", "sounds", "streams", "timers"],
+  overview: ["access", "delivery", "jobs", "plugins"],
   status: ["access", "audit", "delivery", "events", "jobs", "plugins", "pusher", "retention", "rules", "streams"],
 };
 /** Threads start in src/worker.ts, which imports only each thread's file of its feature. */

@@ -21,6 +21,7 @@ import { jobsFeature } from "../features/jobs/routes.ts";
 import { workersFeature } from "../features/jobs/workers/routes.ts";
 import { messagesFeature } from "../features/messages/routes.ts";
 import { notificationsFeature } from "../features/notifications/routes.ts";
+import { overviewFeature } from "../features/overview/routes.ts";
 import { modulesFeature } from "../features/plugins/routes.ts";
 import type { PusherOwn } from "../features/pusher/index.ts";
 import { pusherFeature } from "../features/pusher/routes.ts";
@@ -224,10 +225,9 @@ function operatorFeatures(parts: Parts): Feature[] {
   const { loaded, consumers } = services.modules;
   const { auditHead } = upkeep;
   const { forwards, kernel, router } = http;
-  const warnings = () =>
-    [...base.warnings, ...store.warnings, clockTrust.warning, auditHead.warning, forwards.warning].filter(
-      (text) => text !== null,
-    );
+  const ownWarnings = () =>
+    [...base.warnings, ...store.warnings, clockTrust.warning, forwards.warning].filter((text) => text !== null);
+  const warnings = () => [...ownWarnings(), ...(auditHead.warning === null ? [] : [auditHead.warning])];
   return [
     auditFeature({ db, dataDir: config.dataDir, auditKey: store.auditKey, auditHead }),
     maintenanceFeature(parts),
@@ -250,6 +250,18 @@ function operatorFeatures(parts: Parts): Feature[] {
       metrics: { config, db, clock, metrics, runner },
       docs: { config, router, settings },
       notices: { runner, circuits, storage, loaded, realtime },
+    }),
+    overviewFeature({
+      db,
+      clock,
+      projects: core.access.projects,
+      runner,
+      circuits,
+      loaded,
+      storage,
+      backlog,
+      warnings: ownWarnings,
+      auditWarning: () => auditHead.warning,
     }),
   ];
 }

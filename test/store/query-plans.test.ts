@@ -139,6 +139,9 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     ...both("/tasks", ["status=TODO,DONE", "priority=1", "q=a", "userId=uma"]),
     `/tasks/${task.id}`,
     "/status",
+    "/stats",
+    `/stats?projectId=${project.id}`,
+    "/attention",
     ...(await useJobs(prism, post, both)),
   ])
     await get(path);
@@ -177,14 +180,18 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     why: "as small as an installation is",
   },
   { plan: /^SCAN rules USING INDEX rules_active/, why: "the rules that are active, which are in memory too" },
-  { plan: /VALUES CLAUSE|VIRTUAL TABLE|^SCAN (level|u|w|j)$|^SCAN \(subquery|^SCAN \d+ CONSTANT/, why: "no table" },
+  {
+    plan: /VALUES CLAUSE|VIRTUAL TABLE|^SCAN (level|u|w|j|search|recent)$|^SCAN \(subquery|^SCAN \d+ CONSTANT/,
+    why: "no table",
+  },
   {
     plan: /^SCAN jobs USING (COVERING )?INDEX jobs_(ready|due|running|dead|timers|timers_of_all)$/,
     why: "holds what waits, runs or is dead",
   },
   { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a requested total" },
   { plan: /^SCAN (schedules|transfer_buckets|rules)\b/, why: "as many as a user has created" },
-  { plan: /^SCAN event_failures$/, why: "as many as there are failures" },
+  { plan: /^SCAN deliveries USING INDEX deliveries_open$/, why: "those that are not finished, up to a limit" },
+  { plan: /^SCAN event_failures( USING INDEX event_failures_open)?$/, why: "as many as there are failures" },
   { plan: /^SCAN workers$/, why: "those whose lease ended less than an hour ago" },
   {
     plan: /^SCAN sounds USING (COVERING )?INDEX sounds_created$/,

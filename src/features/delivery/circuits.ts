@@ -1,4 +1,4 @@
-import type { Clock } from "../../core/clock.ts";
+import type { Clock, EpochMs } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
@@ -10,6 +10,17 @@ const FAILURES_TO_OPEN = 5;
 const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 600_000;
 
+/** What a circuit has seen since the start. */
+export interface CircuitFacts {
+  readonly channel: OutsideChannel;
+  readonly target: string;
+  readonly state: "closed" | "open" | "half-open";
+  readonly pausedUntil: EpochMs | null;
+  readonly lastError: string | null;
+  readonly lastSuccessAt: EpochMs | null;
+  readonly lastFailureAt: EpochMs | null;
+}
+
 /**
  * Stops calls to a failing provider. `closed`: all calls pass. `open`: none until the pause is
  * over. `half-open`: one attempt passes; success closes the circuit, failure opens it for twice as
@@ -17,9 +28,14 @@ const LONGEST_PAUSE_MS = 600_000;
  */
 export class CircuitBreaker {
   readonly channel: OutsideChannel;
+  /** The id of a webhook or device, or `host <name>`; empty for the channel's only provider. */
+  readonly target: string;
   readonly #clock: Clock;
   readonly #log: Logger;
   #failures = 0;
+  #lastError: string | null = null;
+  #lastSuccessAt: EpochMs | null = null;
+  #lastFailureAt: EpochMs | null = null;
   #pauseMs = FIRST_PAUSE_MS;
   /** Monotonic time. */
   #openUntil: number | null = null;
@@ -27,8 +43,9 @@ export class CircuitBreaker {
   #isReached: boolean | null = null;
   readonly #longestPauseMs: number;
 
-  constructor(channel: OutsideChannel, clock: Clock, log: Logger, longestPauseMs = LONGEST_PAUSE_MS) {
+  constructor(channel: OutsideChannel, clock: Clock, log: Logger, longestPauseMs = LONGEST_PAUSE_MS, target = "") {
     this.channel = channel;
+    this.target = target;
     this.#longestPauseMs = longestPauseMs;
     this.#clock = clock;
     this.#log = log;
@@ -42,6 +59,29 @@ export class CircuitBreaker {
   /** Whether the last call got an answer; null before the first call. */
   get isReached(): boolean | null {
     return this.#isReached;
+  }
+
+  /** Since the start of the server, for operators. */
+  get facts(): CircuitFacts {
+    const { channel, target, state } = this;
+    const leftMs = this.#openUntil === null ? 0 : Math.max(0, Math.ceil(this.#openUntil - this.#clock.elapsed()));
+    return {
+      channel,
+      target,
+      state,
+      pausedUntil: leftMs > 0 ? this.#clock.now() + leftMs : null,
+      lastError: this.#lastError,
+      lastSuccessAt: this.#lastSuccessAt,
+      lastFailureAt: this.#lastFailureAt,
+    };
+  }
+
+  /** Ends a pause: the next attempts may run. */
+  close(): void {
+    this.#failures = 0;
+    this.#pauseMs = FIRST_PAUSE_MS;
+    this.#openUntil = null;
+    this.#isTrying = false;
   }
 
   /**
@@ -61,15 +101,13 @@ export class CircuitBreaker {
   answered(): void {
     if (this.#openUntil !== null) this.#log.info({ channel: this.channel }, "a provider answers again");
     this.#isReached = true;
-    this.#failures = 0;
-    this.#pauseMs = FIRST_PAUSE_MS;
-    this.#openUntil = null;
-    this.#isTrying = false;
+    this.#lastSuccessAt = this.#clock.now();
+    this.close();
   }
 
   /** The provider could not be reached or failed. */
   failed(error: Error): void {
-    this.#isReached = false;
+    this.#note(error);
     this.#failures++;
     if (this.#isTrying || this.#failures >= FAILURES_TO_OPEN) this.open(error);
   }
@@ -92,13 +130,19 @@ export class CircuitBreaker {
   open(error: Error): void {
     const isTrial = this.#isTrying;
     this.#isTrying = false;
-    this.#isReached = false;
+    this.#note(error);
     const now = this.#clock.elapsed();
     if (this.#openUntil !== null && this.#openUntil > now) return;
     if (isTrial) this.#pauseMs = Math.min(this.#longestPauseMs, this.#pauseMs * 2);
     this.#openUntil = now + this.#pauseMs;
     this.#failures = 0;
     this.#log.error({ channel: this.channel, pauseMs: this.#pauseMs, err: error }, "a provider is paused");
+  }
+
+  #note({ message }: Error): void {
+    this.#isReached = false;
+    this.#lastError = message;
+    this.#lastFailureAt = this.#clock.now();
   }
 }
 
@@ -123,7 +167,7 @@ export class Circuits {
   }
 
   of({ name, perTargetCircuit }: Channel, target: string): CircuitBreaker {
-    return this.#get(perTargetCircuit ? `${name} ${target}` : name, name);
+    return perTargetCircuit ? this.#get(`${name} ${target}`, name, target) : this.#get(name, name, "");
   }
 
   /**
@@ -132,11 +176,12 @@ export class Circuits {
    * that a user whose calls hang cannot block others for long.
    */
   ofHost(channel: OutsideChannel, host: string): CircuitBreaker {
-    return this.#get(`${channel} host ${host}`, channel, LONGEST_HOST_PAUSE_MS);
+    return this.#get(`${channel} host ${host}`, channel, `host ${host}`, LONGEST_HOST_PAUSE_MS);
   }
 
-  #get(key: string, channel: OutsideChannel, longestPauseMs?: number): CircuitBreaker {
-    const circuit = this.#circuits.get(key) ?? new CircuitBreaker(channel, this.#clock, this.#log, longestPauseMs);
+  #get(key: string, channel: OutsideChannel, target: string, longestPauseMs?: number): CircuitBreaker {
+    const circuit =
+      this.#circuits.get(key) ?? new CircuitBreaker(channel, this.#clock, this.#log, longestPauseMs, target);
     // Moves it to the end of the map: the first ones are the least recently used.
     this.#circuits.delete(key);
     this.#circuits.set(key, circuit);
@@ -148,6 +193,11 @@ export class Circuits {
   /** Whether the last call of a channel's provider got an answer; null before the first call. */
   isReached(channel: OutsideChannel): boolean | null {
     return this.#circuits.get(channel)?.isReached ?? null;
+  }
+
+  /** Those of a channel that were used since the start. */
+  ofChannel(channel: OutsideChannel): readonly CircuitBreaker[] {
+    return [...this.#circuits.values()].filter((circuit) => circuit.channel === channel);
   }
 
   /** Circuits that are not closed. */

@@ -4,7 +4,7 @@ export { secretSealContext } from "./channels/webhook/message.ts";
 export { HostUnknown, OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 export { SafeFetch } from "./channels/webhook/safe-fetch.ts";
 export { Channels } from "./channels.ts";
-export type { Circuits } from "./circuits.ts";
+export type { CircuitFacts, Circuits } from "./circuits.ts";
 export { enqueueMail, mailSealContext } from "./mails.ts";
 export { type DeliveryMemory, type DeliveryServices, openDelivery } from "./open.ts";
 export { DELIVERY_SWEEPS } from "./retention.ts";

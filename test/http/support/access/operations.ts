@@ -1,5 +1,8 @@
-import { may } from "./refusals.ts";
-import { at, open, type Table } from "./row.ts";
+import { inShop, may, readEvents, scoped } from "./refusals.ts";
+import { at, inWorld, open, type Table } from "./row.ts";
+
+const OF_STATS = ["events:read", "notifications:own", "notifications:read_all", "jobs:read", "system:status"];
+const OF_ATTENTION = ["notifications:own", "notifications:read_all", "jobs:read", "system:status", "users:approve"];
 
 export const OPERATIONS: Table = {
   "GET /health": [open("/health")],
@@ -27,5 +30,13 @@ export const OPERATIONS: Table = {
   "POST /account/unsubscribe": [{ ...open("/account/unsubscribe?token=none"), served: [401, "SIGNATURE_INVALID"] }],
   "GET /prism-client.js": [open("/prism-client.js")],
   "GET /metrics": [{ refusal: may("system:status"), request: at("/metrics") }],
+  "GET /api/v1/stats": [
+    { refusal: scoped(OF_STATS), request: at("/api/v1/stats") },
+    {
+      refusal: scoped(OF_STATS, inShop({ from: readEvents.from, or: readEvents.or, hidden: "PROJECT_NOT_FOUND" })),
+      request: inWorld((world) => `/api/v1/stats?projectId=${world.shop}`),
+    },
+  ],
+  "GET /api/v1/attention": [{ refusal: scoped(OF_ATTENTION), request: at("/api/v1/attention") }],
   "GET /api/v1/status": [{ refusal: may("system:status"), request: at("/api/v1/status") }],
 };

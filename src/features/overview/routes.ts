@@ -1,0 +1,54 @@
+import { callerOf, holderOf } from "../../http/access.ts";
+import type { Feature } from "../../module/feature.ts";
+import { recentJobCounts } from "../jobs/index.ts";
+import { type AttentionParts, attentionFor } from "./attention.ts";
+import { AttentionView, StatsQuery, StatsView } from "./schema.ts";
+import { Stats, type StatsParts } from "./stats.ts";
+
+/** What the feature needs besides the services of every module. */
+export type OverviewOwn = Omit<AttentionParts & StatsParts, "countJobs">;
+
+const tag = "Operations";
+
+/** Figures over time, and what needs attention: the first page of the console. */
+export function overviewFeature(own: OverviewOwn): Feature {
+  const parts = { ...own, countJobs: recentJobCounts(own.db.scan, own.clock) };
+  const stats = new Stats(parts);
+  return {
+    name: "overview",
+    version: "1.0.0",
+    register(server) {
+      server.route({
+        method: "GET",
+        path: "/api/v1/stats",
+        id: "getStats",
+        summary: "Get figures of events, notifications, deliveries and jobs over time",
+        details:
+          "Events and notifications are those that the caller may read; deliveries need `system:status`, jobs " +
+          "`jobs:read`. With `projectId` only events and notifications are counted.",
+        tag,
+        access: {
+          tokenScopes: ["events:read", "notifications:own", "notifications:read_all", "jobs:read", "system:status"],
+        },
+        query: StatsQuery,
+        response: StatsView,
+        errors: ["PROJECT_NOT_FOUND", "UNAUTHORIZED_ROLE"],
+        handle: (exchange, { query }) => stats.read(callerOf(exchange), query),
+      });
+      server.route({
+        method: "GET",
+        path: "/api/v1/attention",
+        id: "getAttention",
+        summary:
+          "List what needs attention first: unacknowledged notifications, paused channels, dead jobs and the like",
+        details: "Only what the caller may see. `streams` names the live entries after which to ask again.",
+        tag,
+        access: {
+          tokenScopes: ["notifications:own", "notifications:read_all", "jobs:read", "system:status", "users:approve"],
+        },
+        response: AttentionView,
+        handle: (exchange) => attentionFor(parts, holderOf(exchange)),
+      });
+    },
+  };
+}

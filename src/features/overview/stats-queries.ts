@@ -1,0 +1,213 @@
+import { type RawBuilder, sql } from "kysely";
+import { firstIdAt } from "../../core/ids.ts";
+import type { ReadDb } from "../../store/database.ts";
+import type { Period, Sample, Source } from "./series.ts";
+
+/** Rows of a group in a bucket of the period. */
+interface Row {
+  readonly bucket: number;
+  readonly name: string;
+  readonly state: string;
+  readonly n: number;
+}
+
+/**
+ * Numbers of the first events at or after each instant, by binary search: no index has the time.
+ */
+export async function seqsAt(db: ReadDb, times: readonly number[]): Promise<number[]> {
+  const { rows } = await sql<{ at: number; seq: number }>`
+    with recursive search (at, low, high) as (
+      select t.value, coalesce((select min(seq) from events), 1), coalesce((select max(seq) from events), 0) + 1
+      from json_each(${JSON.stringify(times)}) t
+      union all
+      select at,
+        iif(coalesce((select receivedAt from events where seq >= (low + high) / 2 order by seq limit 1), at) >= at,
+          low, (low + high) / 2 + 1),
+        iif(coalesce((select receivedAt from events where seq >= (low + high) / 2 order by seq limit 1), at) >= at,
+          (low + high) / 2, high)
+      from search where low < high
+    )
+    select at, low as seq from search where low >= high`.execute(db);
+  const found = new Map(rows.map(({ at, seq }) => [at, seq]));
+  return times.map((at) => found.get(at) ?? 0);
+}
+
+/** Projects with events to count; null: all. */
+type ProjectScope = readonly string[] | null;
+
+/** Number of events from `first` up to `end`; of all projects it is the difference. */
+export async function countEvents(db: ReadDb, projects: ProjectScope, first: number, end: number): Promise<number> {
+  if (projects === null) return Math.max(0, end - first);
+  const { rows } = await sql<{ n: number }>`
+    select count(*) as n from json_each(${JSON.stringify(projects)}) p
+    cross join events e on e.projectId = p.value where e.seq >= ${first} and e.seq < ${end}`.execute(db);
+  return rows[0]?.n ?? 0;
+}
+
+/** Number of errors, from their index. */
+export async function countErrors(
+  db: ReadDb,
+  projects: readonly string[],
+  first: number,
+  end: number,
+): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*) as n from json_each(${JSON.stringify(projects)}) p
+    cross join events e on e.projectId = p.value
+    where e.level in ('error', 'fatal') and e.seq >= ${first} and e.seq < ${end}`.execute(db);
+  return rows[0]?.n ?? 0;
+}
+
+export async function projectIds(db: ReadDb): Promise<string[]> {
+  const rows = await db.selectFrom("projects").select("id").where("deletedAt", "is", null).execute();
+  return rows.map(({ id }) => id);
+}
+
+/** The first events of a range by bucket and level. */
+export async function eventLevels(
+  db: ReadDb,
+  projects: ProjectScope,
+  [first, end]: readonly [number, number],
+  { from, stepMs }: Period,
+  limit: number,
+): Promise<Sample> {
+  const rows =
+    projects === null
+      ? await sql<Row>`
+        select cast((receivedAt - ${from}) / ${stepMs} as integer) as bucket, '' as name, level as state, count(*) as n
+        from (select receivedAt, level from events where seq >= ${first} and seq < ${end} limit ${limit})
+        group by 1, 3`.execute(db)
+      : await sql<Row>`
+        select cast((receivedAt - ${from}) / ${stepMs} as integer) as bucket, '' as name, level as state, count(*) as n
+        from (
+          select e.receivedAt, e.level from json_each(${JSON.stringify(projects)}) p
+          cross join events e on e.projectId = p.value where e.seq >= ${first} and e.seq < ${end} limit ${limit}
+        ) group by 1, 3`.execute(db);
+  return sampleOf(rows.rows);
+}
+
+/** Deliveries by their last change. */
+export function deliverySource(db: ReadDb): Source {
+  return {
+    async count({ from, to }, limit) {
+      return counted(
+        await sql<{ n: number }>`select count(*) as n from (
+          select 1 from deliveries where updatedAt >= ${from} and updatedAt < ${to} limit ${limit}
+        )`.execute(db),
+      );
+    },
+    async sample({ from, to, stepMs }, limit) {
+      const { rows } = await sql<Row>`
+        select cast((updatedAt - ${from}) / ${stepMs} as integer) as bucket, channel as name, state, count(*) as n
+        from (select updatedAt, channel, state from deliveries
+          where updatedAt >= ${from} and updatedAt < ${to} limit ${limit})
+        group by 1, 2, 3`.execute(db);
+      return sampleOf(rows);
+    },
+  };
+}
+
+/** Finished jobs by their end. */
+export function jobSource(db: ReadDb): Source {
+  return {
+    async count({ from, to }, limit) {
+      return counted(
+        await sql<{ n: number }>`select count(*) as n from (
+          select 1 from jobs where finishedAt >= ${from} and finishedAt < ${to} limit ${limit}
+        )`.execute(db),
+      );
+    },
+    async sample({ from, to, stepMs }, limit) {
+      const { rows } = await sql<Row>`
+        select cast((finishedAt - ${from}) / ${stepMs} as integer) as bucket, queue as name, state, count(*) as n
+        from (select finishedAt, queue, state from jobs
+          where finishedAt >= ${from} and finishedAt < ${to} limit ${limit})
+        group by 1, 2, 3`.execute(db);
+      return sampleOf(rows);
+    },
+  };
+}
+
+interface NotificationRow {
+  readonly bucket: number;
+  readonly sent: number;
+  readonly seen: number;
+  readonly acknowledged: number;
+}
+
+/** Notifications of all users, or those of a project. Ids are in the order of their creation. */
+export function notificationSource(db: ReadDb, projectId: string | null): Source {
+  const within = ({ from, to }: Period): RawBuilder<boolean> =>
+    projectId === null
+      ? sql<boolean>`id >= ${firstIdAt(from)} and id < ${firstIdAt(to)}`
+      : sql<boolean>`projectId = ${projectId} and createdAt >= ${from} and createdAt < ${to}`;
+  return {
+    async count(period, limit) {
+      return counted(
+        await sql<{ n: number }>`select count(*) as n from (
+          select 1 from notifications where ${within(period)} limit ${limit}
+        )`.execute(db),
+      );
+    },
+    async sample(period, limit) {
+      const { rows } = await sql<NotificationRow>`
+        select cast((createdAt - ${period.from}) / ${period.stepMs} as integer) as bucket, count(*) as sent,
+          sum(exists (select 1 from notification_recipients r
+            where r.notificationId = recent.id and r.readAt is not null)) as seen,
+          sum(exists (select 1 from notification_recipients r
+            where r.notificationId = recent.id and r.acknowledgedAt is not null)) as acknowledged
+        from (select id, createdAt from notifications where ${within(period)} limit ${limit}) recent
+        group by 1`.execute(db);
+      return notificationSample(rows);
+    },
+  };
+}
+
+/** A user's last notifications; enough for a chart, and no index has the time. */
+const OWN_LIMIT = 5000;
+
+export async function ownNotifications(
+  db: ReadDb,
+  userId: string,
+  projectId: string | null,
+  { from, to, stepMs }: Period,
+): Promise<Sample> {
+  const { rows } = await sql<NotificationRow>`
+    select cast((n.createdAt - ${from}) / ${stepMs} as integer) as bucket, count(*) as sent,
+      count(readAt) as seen, count(acknowledgedAt) as acknowledged
+    from (select notificationId, readAt, acknowledgedAt from notification_recipients
+      where userId = ${userId} order by seq desc limit ${OWN_LIMIT}) recent
+    cross join notifications n on n.id = recent.notificationId
+    where n.createdAt >= ${from} and n.createdAt < ${to} and (${projectId} is null or n.projectId = ${projectId})
+    group by 1`.execute(db);
+  return notificationSample(rows);
+}
+
+function notificationSample(rows: readonly NotificationRow[]): Sample {
+  const cells = rows.flatMap(({ bucket, sent, seen, acknowledged }) => [
+    { bucket, name: "", state: "sent", n: sent },
+    { bucket, name: "", state: "seen", n: seen },
+    { bucket, name: "", state: "acknowledged", n: acknowledged },
+  ]);
+  return { cells, rows: rows.reduce((sum, { sent }) => sum + sent, 0) };
+}
+
+function sampleOf(cells: readonly Row[]): Sample {
+  return { cells, rows: cells.reduce((sum, { n }) => sum + n, 0) };
+}
+
+function counted({ rows }: { readonly rows: readonly { readonly n: number }[] }): number {
+  return rows[0]?.n ?? 0;
+}
+
+/** Limit of open deliveries that are counted. */
+const MAX_OPEN = 100_000;
+
+/** Deliveries that are not finished, by channel. Literal states, as in the index. */
+export async function openDeliveries(db: ReadDb): Promise<Record<string, number>> {
+  const { rows } = await sql<{ channel: string; n: number }>`
+    select channel, count(*) as n from (
+      select channel from deliveries where state in ('queued', 'sending', 'failed') limit ${MAX_OPEN}
+    ) group by channel`.execute(db);
+  return Object.fromEntries(rows.map(({ channel, n }) => [channel, n]));
+}

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { eventually } from "../../helpers/eventually.ts";
+import { makeUser } from "../../helpers/people.ts";
+import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+
+interface Item {
+  kind: string;
+  severity: string;
+  key: string;
+  title: string;
+  detail: string;
+  link: string;
+  ids: string[];
+  counts: Record<string, number>;
+  until: string | null;
+}
+
+async function itemsOf(prism: TestPrism, token?: string): Promise<Item[]> {
+  const reply = await prism.get<{ items: Item[] }>("/api/v1/attention", token === undefined ? {} : { token });
+  assert.equal(reply.status, 200, reply.text);
+  return reply.body.items;
+}
+
+const ofKind = (items: readonly Item[], kind: string): Item[] => items.filter((item) => item.kind === kind);
+
+test("an urgent notification needs attention until a recipient acknowledges it", async (t) => {
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma", ["User"]);
+  const send = (priority: number, title: string) =>
+    prism.post<{ id: string }>("/api/v1/notifications", {
+      recipients: ["me", "uma"],
+      title,
+      message: "m",
+      priority,
+    });
+  const { body: urgent } = await send(500, "db-2 is down");
+  await send(499, "unimportant");
+  await prism.patch(`/api/v1/notifications/${urgent.id}/read`);
+  const [item, ...others] = ofKind(await itemsOf(prism), "notification");
+  assert.deepEqual(others, []);
+  assert.deepEqual(
+    [item?.severity, item?.title, item?.detail, item?.link, item?.ids],
+    ["critical", "db-2 is down", "1 of 2 recipients have not seen it", `/notifications/${urgent.id}`, [urgent.id]],
+  );
+  assert.deepEqual(item?.counts, { recipients: 2, seen: 1, suppressed: 0 });
+
+  const [own] = ofKind(await itemsOf(prism, uma.token), "notification");
+  assert.equal(own?.detail, "You have not acknowledged it");
+  assert.equal(own.counts["recipients"], 1, "nothing of other recipients");
+
+  await prism.put(`/api/v1/notifications/${urgent.id}/acknowledge`, {});
+  assert.deepEqual(ofKind(await itemsOf(prism), "notification"), []);
+  assert.equal(ofKind(await itemsOf(prism, uma.token), "notification").length, 1, "the user's own is still open");
+});
+
+test("operators see paused queues and channels, dead jobs and accounts to approve; other users see none of it", async (t) => {
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma", ["User"]);
+  const viewer = await makeUser(prism, "vera", ["Viewer"]);
+  const { database, clock } = prism.parts.base;
+  await database.write((trx) => trx.updateTable("users").set({ status: "pending" }).where("id", "=", uma.id).execute());
+  assert.equal((await prism.post("/api/v1/queues/timers/pause")).status, 200);
+  const mail = prism.parts.core.pipeline.channels.of("email");
+  assert.ok(mail);
+  prism.parts.services.circuits.of(mail, "").open(new Error("mail.example.org refused the connection"));
+  const items = await itemsOf(prism);
+  const [queue] = ofKind(items, "queue");
+  assert.deepEqual([queue?.title, queue?.severity], ["Queue timers is paused", "info"]);
+  const [channel] = ofKind(items, "channel");
+  assert.deepEqual(
+    [channel?.title, channel?.detail, channel?.link],
+    [
+      "Mail is paused",
+      "mail.example.org refused the connection · 0 deliveries wait",
+      "/deliveries?channel=email&state=waiting",
+    ],
+  );
+  assert.ok(Date.parse(channel?.until ?? "") > clock.now());
+  assert.equal(ofKind(items, "approvals")[0]?.title, "1 account waits for approval");
+
+  const seen = new Set((await itemsOf(prism, viewer.token)).map(({ kind }) => kind));
+  assert.deepEqual([seen.has("channel"), seen.has("queue"), seen.has("approvals")], [true, true, false]);
+  const plain = await makeUser(prism, "paul", ["User"]);
+  assert.deepEqual(await itemsOf(prism, plain.token), []);
+});
+
+test("a dead job needs attention until it is retried", async (t) => {
+  const prism = await startPrism(t);
+  prism.parts.core.jobs.runner.handle("test.dies", () => Promise.reject(new Error("no")));
+  await prism.parts.core.jobs.jobs.enqueue({
+    queue: "timers",
+    kind: "test.dies",
+    payload: {},
+    runAt: prism.parts.base.clock.now(),
+    maxAttempts: 1,
+  });
+  await eventually("the job is dead", async () => ofKind(await itemsOf(prism), "jobs").length === 1);
+  const [item] = ofKind(await itemsOf(prism), "jobs");
+  assert.deepEqual([item?.title, item?.link], ["1 job failed in timers", "/jobs?state=dead&queue=timers"]);
+});
