@@ -1,0 +1,157 @@
+import { type ComponentChildren, createContext } from "preact";
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
+import { cx } from "./dom.ts";
+import { Icon } from "./icon.tsx";
+import { KeyHint } from "./text.tsx";
+import { toast } from "./toast-store.ts";
+import type { Action, IconNode } from "./types.ts";
+
+/** How loud a button is; one primary a view. `danger-solid` belongs into dialogs. */
+export type ButtonVariant = "primary" | "default" | "danger" | "danger-solid" | "quiet";
+
+/** Whether the surrounding form is being submitted. */
+export const FormBusy = createContext(false);
+
+/**
+ * Runs an action that may be asynchronous: busy until it settles, no second run meanwhile, a
+ * rejection becomes an error toast.
+ */
+export function useAction(action: Action | undefined): { readonly busy: boolean; readonly run: Action } {
+  const [busy, setBusy] = useState(false);
+  const isMounted = useRef(true);
+  useEffect(() => {
+    isMounted.current = true;
+    return () => {
+      isMounted.current = false;
+    };
+  }, []);
+  const run = async () => {
+    if (busy) return;
+    try {
+      const result = action?.();
+      if (!(result instanceof Promise)) return;
+      setBusy(true);
+      await result;
+    } catch (error) {
+      toast.error(error);
+    } finally {
+      if (isMounted.current) setBusy(false);
+    }
+  };
+  return { busy, run };
+}
+
+export interface ButtonProps {
+  readonly variant?: ButtonVariant | undefined;
+  readonly icon?: IconNode | undefined;
+  readonly iconEnd?: IconNode | undefined;
+  readonly busy?: boolean | undefined;
+  readonly disabled?: boolean | undefined;
+  /** Renders a link that looks like a button. */
+  readonly href?: string | undefined;
+  readonly download?: boolean | string | undefined;
+  readonly type?: "button" | "submit" | undefined;
+  readonly small?: boolean | undefined;
+  /** As wide as its container. */
+  readonly full?: boolean | undefined;
+  readonly onClick?: ((event: MouseEvent) => unknown) | undefined;
+  readonly title?: string | undefined;
+  /** The shortcut that does the same, shown beside the text. */
+  readonly keys?: string | undefined;
+  readonly describedBy?: string | undefined;
+  readonly pressed?: boolean | undefined;
+  /** Receives the focus when its dialog opens. */
+  readonly autoFocus?: boolean | undefined;
+  readonly children?: ComponentChildren;
+}
+
+/** A button, or with `href` a link that looks like one. */
+export function Button(props: ButtonProps) {
+  const { variant = "default", icon, iconEnd, small, full, href, download, keys, title, children } = props;
+  const inSubmit = useContext(FormBusy) && props.type === "submit";
+  const lastClick = useRef<MouseEvent | undefined>(undefined);
+  const action = useAction(() => lastClick.current && props.onClick?.(lastClick.current));
+  const busy = props.busy === true || inSubmit || action.busy;
+  const content = (
+    <>
+      {busy ? <span class="spin" /> : icon && <Icon node={icon} />}
+      <span class="btn-t">{children}</span>
+      {iconEnd && <Icon node={iconEnd} />}
+      {keys !== undefined && <KeyHint keys={keys} />}
+    </>
+  );
+  const look = cx("btn", variant, small && "small", full && "full");
+  if (href !== undefined && props.disabled !== true) {
+    return (
+      <a class={look} href={href} download={download} title={title} aria-describedby={props.describedBy}>
+        {content}
+      </a>
+    );
+  }
+  return (
+    <button
+      class={look}
+      type={props.type ?? "button"}
+      disabled={props.disabled}
+      aria-disabled={busy || undefined}
+      aria-busy={busy || undefined}
+      aria-pressed={props.pressed}
+      aria-describedby={props.describedBy}
+      data-autofocus={props.autoFocus}
+      title={title}
+      onClick={(event) => {
+        if (busy) return event.preventDefault();
+        lastClick.current = event;
+        if (props.onClick !== undefined) action.run();
+      }}
+    >
+      {content}
+    </button>
+  );
+}
+
+export interface IconButtonProps {
+  readonly icon: IconNode;
+  /** The name and the tooltip. */
+  readonly label: string;
+  readonly onClick?: ((event: MouseEvent) => unknown) | undefined;
+  readonly href?: string | undefined;
+  readonly variant?: "quiet" | "default" | "danger" | undefined;
+  readonly pressed?: boolean | undefined;
+  readonly busy?: boolean | undefined;
+  readonly disabled?: boolean | undefined;
+  readonly small?: boolean | undefined;
+}
+
+/** A square button with an icon only; its label is the tooltip. */
+export function IconButton(props: IconButtonProps) {
+  const { icon, label, href, variant = "quiet", small } = props;
+  const lastClick = useRef<MouseEvent | undefined>(undefined);
+  const action = useAction(() => lastClick.current && props.onClick?.(lastClick.current));
+  const busy = props.busy === true || action.busy;
+  const look = cx("btn icon-only", variant, small && "small");
+  if (href !== undefined) {
+    return (
+      <a class={look} href={href} aria-label={label} data-tip={label}>
+        <Icon node={icon} />
+      </a>
+    );
+  }
+  return (
+    <button
+      class={look}
+      type="button"
+      aria-label={label}
+      data-tip={label}
+      aria-pressed={props.pressed}
+      aria-busy={busy || undefined}
+      disabled={props.disabled}
+      onClick={(event) => {
+        lastClick.current = event;
+        action.run();
+      }}
+    >
+      {busy ? <span class="spin" /> : <Icon node={icon} />}
+    </button>
+  );
+}

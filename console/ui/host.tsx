@@ -1,0 +1,20 @@
+import { useEffect } from "preact/hooks";
+import { Questions } from "./confirm.tsx";
+import { copyIsoTimes } from "./time.tsx";
+import { Tips } from "./tips.tsx";
+import { Toasts } from "./toasts.tsx";
+
+/** What the design system shows over the page: toasts, confirm(), ask(), tooltips. Mounted once by the shell. */
+export function UiHost() {
+  useEffect(() => {
+    document.addEventListener("copy", copyIsoTimes);
+    return () => document.removeEventListener("copy", copyIsoTimes);
+  }, []);
+  return (
+    <>
+      <Questions />
+      <Toasts />
+      <Tips />
+    </>
+  );
+}

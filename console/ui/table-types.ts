@@ -1,0 +1,60 @@
+import type { ComponentChildren } from "preact";
+import type { Action, Tone } from "./types.ts";
+
+/** One column of a DataTable. */
+export interface Column<T> {
+  readonly key: string;
+  readonly label: string;
+  readonly cell: (row: T) => ComponentChildren;
+  /** Where the value goes on a card: first line left, first line right, small line, full line, nowhere. */
+  readonly card?: "title" | "aside" | "meta" | "text" | "hide" | undefined;
+  /** 2 is hidden below 900 px, 3 below 1200 px. */
+  readonly priority?: 1 | 2 | 3 | undefined;
+  readonly align?: "end" | undefined;
+  readonly sortable?: boolean | undefined;
+  /** `min`: as narrow as its content; `wide`: takes the room that is left. */
+  readonly width?: "min" | "wide" | undefined;
+  /** The heading is for screen readers only. */
+  readonly hideLabel?: boolean | undefined;
+  /** Shows the heading before the value on a card. Default: for numbers (`align: "end"`). */
+  readonly cardLabel?: boolean | undefined;
+}
+
+/** Rows that can be chosen for a bulk action. */
+export interface Selection<T> {
+  readonly selected: ReadonlySet<string>;
+  readonly onChange: (selected: ReadonlySet<string>) => void;
+  /** The actions of the bar that appears with the first chosen row. */
+  readonly bulk: (ids: readonly string[]) => ComponentChildren;
+  readonly canSelect?: ((row: T) => boolean) | undefined;
+}
+
+export interface DataTableProps<T> {
+  readonly label: string;
+  /** Undefined while they load for the first time. */
+  readonly rows: readonly T[] | undefined;
+  readonly rowKey: (row: T) => string;
+  readonly columns: readonly Column<T>[];
+  readonly rowHref?: ((row: T) => string | undefined) | undefined;
+  readonly onOpen?: ((row: T) => void) | undefined;
+  readonly rowActions?: ((row: T) => ComponentChildren) | undefined;
+  readonly selection?: Selection<T> | undefined;
+  readonly sort?:
+    | { readonly by: string; readonly desc: boolean; readonly onChange: (by: string, desc: boolean) => void }
+    | undefined;
+  readonly loading?: boolean | undefined;
+  readonly error?: unknown;
+  readonly retry?: Action | undefined;
+  readonly empty?: ComponentChildren;
+  readonly more?:
+    | { readonly has: boolean; readonly load: Action; readonly shown?: number; readonly total?: number | undefined }
+    | undefined;
+  /** A coloured edge. */
+  readonly rowTone?: ((row: T) => Tone | undefined) | undefined;
+  readonly isUnread?: ((row: T) => boolean) | undefined;
+  readonly dense?: boolean | undefined;
+  /** Letters that act on the current row. */
+  readonly hotkeys?: Readonly<Record<string, (row: T) => unknown>> | undefined;
+  /** No card around it. */
+  readonly bare?: boolean | undefined;
+}

@@ -1,0 +1,316 @@
+import { ArrowDown, ArrowUp, X } from "lucide";
+import { useRef } from "preact/hooks";
+import { Button, IconButton } from "./button.tsx";
+import { Checkbox } from "./choices.tsx";
+import { cx, isForInnerControl } from "./dom.ts";
+import { formatNumber } from "./format.ts";
+import { Icon } from "./icon.tsx";
+import { EmptyState, ErrorState, Skeleton } from "./status.tsx";
+import { useTableKeys } from "./table-keys.ts";
+import type { Column, DataTableProps, Selection } from "./table-types.ts";
+import type { Action } from "./types.ts";
+
+/**
+ * A list: a table on wide screens, cards below 640 px, from the same markup. j and k move between
+ * rows, Enter opens, x selects.
+ */
+export function DataTable<T>(props: DataTableProps<T>) {
+  const { label, rows, selection, loading, error, retry, empty, more, bare, dense } = props;
+  const body = useRef<HTMLTableSectionElement>(null);
+  const lastSelected = useRef<number | undefined>(undefined);
+  const select = selection && ((index: number, extend: boolean) => toggleRows(props, index, extend, lastSelected));
+  useTableKeys({
+    rows: () => [...(body.current?.rows ?? [])],
+    open: (index) => openRow(body.current?.rows[index]),
+    select,
+    hotkey: (key, index) => {
+      const row = rows?.[index];
+      const action = Object.hasOwn(props.hotkeys ?? {}, key) ? props.hotkeys?.[key] : undefined;
+      return row === undefined ? undefined : action?.(row);
+    },
+  });
+  const frame = cx("table-box", bare !== true && "card", dense && "dense");
+  if (rows === undefined) {
+    const hasFailed = error !== undefined && error !== null;
+    return (
+      <div class={frame}>
+        {hasFailed ? <ErrorState error={error} retry={retry} /> : <div class="pad" children={<Skeleton count={6} />} />}
+      </div>
+    );
+  }
+  if (rows.length === 0) return <div class={frame}>{empty ?? <EmptyState title="Nothing here" />}</div>;
+  return (
+    <div class={frame} aria-busy={loading || undefined}>
+      {selection && selection.selected.size > 0 && <BulkBar selection={selection} rows={rows} rowKey={props.rowKey} />}
+      <div class="table-scroll">
+        {/* The roles stay when the style sheet makes rows into cards. */}
+        <table class="table" role="table" aria-label={label}>
+          <Head {...props} rows={rows} />
+          <tbody ref={body} role="rowgroup">
+            {rows.map((row, index) => (
+              <Row key={props.rowKey(row)} {...props} row={row} index={index} onSelect={select} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {more && <Pager {...more} shown={more.shown ?? rows.length} />}
+    </div>
+  );
+}
+
+function openRow(row: HTMLTableRowElement | undefined): void {
+  row?.querySelector<HTMLElement>("[data-open]")?.click();
+}
+
+/** Toggles one row, or with Shift all from the last toggled one. */
+function toggleRows<T>(
+  { rows = [], rowKey, selection }: DataTableProps<T>,
+  index: number,
+  extend: boolean,
+  last: { current?: number | undefined },
+): void {
+  if (selection === undefined) return;
+  const { selected, onChange, canSelect = () => true } = selection;
+  const from = extend ? (last.current ?? index) : index;
+  const range = rows.slice(Math.min(from, index), Math.max(from, index) + 1).filter(canSelect);
+  const row = rows[index];
+  if (row === undefined) return;
+  const isOn = !selected.has(rowKey(row));
+  const next = new Set(selected);
+  for (const each of range) {
+    if (isOn) next.add(rowKey(each));
+    else next.delete(rowKey(each));
+  }
+  last.current = index;
+  onChange(next);
+}
+
+function cardSlot<T>(column: Column<T>, index: number): string {
+  return column.card ?? (index === 0 ? "title" : "meta");
+}
+
+function columnClass<T>(column: Column<T>, index: number): string {
+  const { priority = 1, align, width } = column;
+  return cx(
+    `to-${cardSlot(column, index)}`,
+    priority > 1 && `p${priority}`,
+    align === "end" && "end",
+    width && `w-${width}`,
+  );
+}
+
+function Head<T>({
+  columns,
+  sort,
+  selection,
+  rowActions,
+  rows,
+  rowKey,
+}: DataTableProps<T> & { readonly rows: readonly T[] }) {
+  return (
+    <thead role="rowgroup">
+      <tr role="row">
+        {selection && (
+          <th role="columnheader" class="pick">
+            <SelectAll selection={selection} rows={rows} rowKey={rowKey} />
+          </th>
+        )}
+        {columns.map((column, index) => {
+          const isSorted = sort?.by === column.key;
+          const direction = isSorted ? (sort?.desc === true ? "descending" : "ascending") : undefined;
+          const name = column.hideLabel === true ? <span class="sr-only">{column.label}</span> : column.label;
+          return (
+            <th
+              key={column.key}
+              role="columnheader"
+              scope="col"
+              class={columnClass(column, index)}
+              aria-sort={direction}
+            >
+              {column.sortable === true && sort !== undefined ? (
+                <button
+                  type="button"
+                  class={cx("sort", isSorted && "on")}
+                  onClick={() => sort.onChange(column.key, isSorted ? !sort.desc : false)}
+                >
+                  {name}
+                  <Icon node={isSorted && sort.desc ? ArrowDown : ArrowUp} size={12} />
+                </button>
+              ) : (
+                name
+              )}
+            </th>
+          );
+        })}
+        {rowActions && (
+          <th role="columnheader" class="acts">
+            <span class="sr-only">Actions</span>
+          </th>
+        )}
+      </tr>
+    </thead>
+  );
+}
+
+interface RowProps<T> extends DataTableProps<T> {
+  readonly row: T;
+  readonly index: number;
+  readonly onSelect: ((index: number, extend: boolean) => void) | undefined;
+}
+
+function Row<T>(props: RowProps<T>) {
+  const { row, index, columns, rowKey, rowHref, onOpen, rowActions, selection, onSelect } = props;
+  const isSelected = selection?.selected.has(rowKey(row)) ?? false;
+  const href = rowHref?.(row);
+  const opens = href !== undefined || onOpen !== undefined;
+  const tone = props.rowTone?.(row);
+  const isUnread = props.isUnread?.(row) === true;
+  const look = cx(opens && "opens", tone && `toned ${tone}`, isSelected && "selected", isUnread && "unread");
+  return (
+    <tr
+      role="row"
+      class={look}
+      tabIndex={-1}
+      aria-selected={selection ? isSelected : undefined}
+      onClick={(event) => {
+        if (!opens || isForInnerControl(event)) return;
+        if (href !== undefined && (event.ctrlKey || event.metaKey)) window.open(href, "_blank", "noopener");
+        else openRow(event.currentTarget);
+      }}
+    >
+      {selection && onSelect && (
+        <td
+          role="cell"
+          class="pick"
+          onClickCapture={(event) => event.shiftKey && onShiftClick(event, () => onSelect(index, true))}
+        >
+          {(selection.canSelect?.(row) ?? true) && (
+            <Checkbox checked={isSelected} onChange={() => onSelect(index, false)} label="Select" hideLabel />
+          )}
+        </td>
+      )}
+      {columns.map((column, at) => {
+        const withLabel = column.cardLabel ?? (column.align === "end" && cardSlot(column, at) === "meta");
+        const isTitle = at === columns.findIndex((each, i) => cardSlot(each, i) === "title");
+        return (
+          <td
+            key={column.key}
+            role="cell"
+            class={columnClass(column, at)}
+            data-label={withLabel ? column.label : undefined}
+            dir="auto"
+          >
+            {isTitle && opens ? (
+              <Opener row={row} href={href} onOpen={onOpen} content={column.cell(row)} />
+            ) : (
+              column.cell(row)
+            )}
+            {isTitle && isUnread && <span class="sr-only"> (unread)</span>}
+          </td>
+        );
+      })}
+      {rowActions && (
+        <td role="cell" class="acts">
+          <div class="acts-in">{rowActions(row)}</div>
+        </td>
+      )}
+    </tr>
+  );
+}
+
+function onShiftClick(event: MouseEvent, extend: () => void): void {
+  event.preventDefault();
+  event.stopPropagation();
+  extend();
+}
+
+function Opener<T>(props: {
+  readonly row: T;
+  readonly href: string | undefined;
+  readonly onOpen: ((row: T) => void) | undefined;
+  readonly content: ReturnType<Column<T>["cell"]>;
+}) {
+  const { row, href, onOpen, content } = props;
+  if (href !== undefined) {
+    return (
+      <a class="row-open" href={href} data-open dir="auto">
+        {content}
+      </a>
+    );
+  }
+  return (
+    <button class="row-open" type="button" data-open dir="auto" onClick={() => onOpen?.(row)}>
+      {content}
+    </button>
+  );
+}
+
+interface SelectionProps<T> {
+  readonly selection: Selection<T>;
+  readonly rows: readonly T[];
+  readonly rowKey: (row: T) => string;
+}
+
+function selectable<T>({ selection, rows, rowKey }: SelectionProps<T>): readonly string[] {
+  return rows.filter(selection.canSelect ?? (() => true)).map(rowKey);
+}
+
+function SelectAll<T>(props: SelectionProps<T>) {
+  const { selected, onChange } = props.selection;
+  const ids = selectable(props);
+  const count = ids.filter((id) => selected.has(id)).length;
+  const isAll = count > 0 && count === ids.length;
+  return (
+    <Checkbox
+      label="Select all"
+      hideLabel
+      checked={isAll}
+      indeterminate={count > 0 && !isAll}
+      onChange={() => onChange(new Set(isAll ? [] : ids))}
+    />
+  );
+}
+
+function BulkBar<T>(props: SelectionProps<T>) {
+  const { selected, onChange, bulk } = props.selection;
+  const ids = selectable(props);
+  return (
+    <div class="bulk" role="group" aria-label="Actions on selected rows">
+      <span class="strong num">{formatNumber(selected.size)} selected</span>
+      {bulk([...selected])}
+      {selected.size < ids.length && (
+        <Button small variant="quiet" onClick={() => onChange(new Set(ids))}>
+          Select all {formatNumber(ids.length)}
+        </Button>
+      )}
+      <IconButton small icon={X} label="Clear selection" onClick={() => onChange(new Set())} />
+    </div>
+  );
+}
+
+/** How many are shown, and the next ones. */
+export function Pager({
+  has,
+  load,
+  shown,
+  total,
+}: {
+  readonly has: boolean;
+  readonly load: Action;
+  readonly shown: number;
+  readonly total?: number | undefined;
+}) {
+  const count =
+    total === undefined ? `${formatNumber(shown)} shown` : `${formatNumber(shown)} of ${formatNumber(total)}`;
+  if (!has && total === undefined) return null;
+  return (
+    <div class="pager">
+      <span class="muted tiny num">{count}</span>
+      {has && (
+        <Button small onClick={load}>
+          Load more
+        </Button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,29 @@
+import type { ComponentChildren } from "preact";
+
+/** What a colour means: every toned element also carries a word. */
+export type Tone = "ok" | "bad" | "warn" | "info" | "plain";
+
+/** A tone, or the accent colour where nothing is good or bad. */
+export type AccentTone = Tone | "accent";
+
+/** A choice of Select, Combobox, RadioGroup and Segmented. */
+export interface Option {
+  readonly value: string;
+  readonly label: string;
+  readonly hint?: string | undefined;
+  /** Options with the same group appear under its name, in the order of the first. */
+  readonly group?: string | undefined;
+  readonly disabled?: boolean | undefined;
+  readonly icon?: IconNode | undefined;
+}
+
+/** The data of an icon, as the package lucide exports it. */
+export type IconNode = readonly (readonly [tag: string, attrs: Record<string, string | number | undefined>])[];
+
+/** Props of a component that wraps content. */
+export interface WithChildren {
+  readonly children?: ComponentChildren;
+}
+
+/** A handler that may be asynchronous: the control shows that it is busy until it settles. */
+export type Action = () => unknown;
