@@ -16,15 +16,15 @@ export interface Embedded extends Pick<App, "services" | "parts"> {
 /** @param dir an existing data directory, which the caller removes. */
 export async function startEmbedded(settings: Readonly<Record<string, string>> = {}, dir?: string): Promise<Embedded> {
   const dataDir = dir ?? mkdtempSync(join(tmpdir(), "prism-bench-"));
-  const { config } = loadConfig({
+  const loaded = loadConfig({
     flags: { port: "0", dataDir, ...settings },
     environment: { PRISM_CONFIG_DIR: dataDir },
     workingDir: dataDir,
   });
-  generateSecrets(config);
-  migrateFile(config.databaseFile);
+  generateSecrets(loaded.config);
+  migrateFile(loaded.config.databaseFile);
   const app = await startApp({
-    config,
+    loaded,
     log: silentLogger,
     onFatal(error) {
       throw error;

@@ -1,3 +1,4 @@
+import { serverWarnings } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
 import { ownOrigins } from "../config/public-url.ts";
 import { PrismError } from "../core/errors.ts";
@@ -27,6 +28,7 @@ import type { PusherOwn } from "../features/pusher/index.ts";
 import { pusherFeature } from "../features/pusher/routes.ts";
 import { rulesFeature } from "../features/rules/routes.ts";
 import { schedulesFeature } from "../features/schedules/routes.ts";
+import { settingsFeature } from "../features/settings/routes.ts";
 import { soundsFeature } from "../features/sounds/routes.ts";
 import { operationsFeature } from "../features/status/routes.ts";
 import { realtimeFeature } from "../features/streams/routes.ts";
@@ -34,6 +36,7 @@ import { tasksFeature } from "../features/tasks/routes.ts";
 import { scheduledRoutes } from "../features/timers/index.ts";
 import { timeFeature } from "../features/timers/routes.ts";
 import type { Feature } from "../module/feature.ts";
+import { reloadSources } from "./listen.ts";
 import { maintenanceFeature } from "./operator-routes.ts";
 import type { Parts } from "./parts.ts";
 
@@ -110,7 +113,7 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
   const { kernel, bodies } = http;
   return [
     alertsFeature({ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify }),
-    digestFeature({ db, clock, config, runner, jobs, schedules, projects, users, notify }),
+    digestFeature({ db, clock, settings, runner, jobs, schedules, projects, users, notify }),
     eventsFeature({
       db,
       clock,
@@ -226,12 +229,23 @@ function operatorFeatures(parts: Parts): Feature[] {
   const { auditHead } = upkeep;
   const { forwards, kernel, router } = http;
   const ownWarnings = () =>
-    [...base.warnings, ...store.warnings, clockTrust.warning, forwards.warning].filter((text) => text !== null);
+    [
+      ...base.warnings,
+      ...serverWarnings(settings.current),
+      ...store.warnings,
+      clockTrust.warning,
+      forwards.warning,
+    ].filter((text) => text !== null);
   const warnings = () => [...ownWarnings(), ...(auditHead.warning === null ? [] : [auditHead.warning])];
   return [
     auditFeature({ db, dataDir: config.dataDir, auditKey: store.auditKey, auditHead }),
     maintenanceFeature(parts),
     modulesFeature({ loaded }),
+    settingsFeature({
+      started: config,
+      configuration: base.configuration,
+      apply: (next) => reloadSources(parts, next),
+    }),
     operationsFeature({
       health: { clock, startedAt, kernel, storage, store, backlog },
       status: {
@@ -247,7 +261,7 @@ function operatorFeatures(parts: Parts): Feature[] {
         pipeline,
         warnings,
       },
-      metrics: { config, db, clock, metrics, runner },
+      metrics: { settings, db, clock, metrics, runner },
       docs: { config, router, settings },
       notices: { runner, circuits, storage, loaded, realtime },
     }),
@@ -281,6 +295,6 @@ function pusherWebhookCaller(config: Config): PusherOwn["callWebhook"] {
 const PUSHER_WEBHOOK_TIMEOUT_MS = 4000;
 
 /** Whether a web page of this origin may open live connections. */
-export function allowsOrigin({ base: { config, settings, listening } }: Parts, origin: string): boolean {
-  return settings.cors.allows(origin) || ownOrigins(config, listening.port).includes(origin);
+export function allowsOrigin({ base: { settings, listening } }: Parts, origin: string): boolean {
+  return settings.cors.allows(origin) || ownOrigins(settings.current, listening.port).includes(origin);
 }

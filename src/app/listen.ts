@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import type { Config } from "../config/load.ts";
+import { type ChangedSettings, changedSettings } from "../config/changes.ts";
+import type { Config, LoadedConfig } from "../config/load.ts";
 import { tlsFilesOf } from "../config/public-url.ts";
 import { CONTROL_SOCKET, ListenRefused } from "../core/listening.ts";
 import { noteCertificate } from "../http/tls.ts";
@@ -63,4 +64,20 @@ export function reload({ base, core, http: { listener } }: Parts, config: Config
   if (tls && listener.isTls && listener.renewCertificate(tls)) noteCertificate(listener.certificate, base.log);
   base.settings.reload(config);
   core.jobs.runner.reload();
+  core.pipeline.channels.reload();
+  base.log.reload?.({ level: config.log.level, debug: config.debug });
+  base.bus.emit("system:reloaded");
+}
+
+/** @param next default: all sources, loaded again. @throws ConfigRefused */
+export function reloadSources(
+  parts: Parts,
+  next: LoadedConfig = parts.base.configuration.loaded.reload(),
+): ChangedSettings {
+  const { configuration } = parts.base;
+  const changes = changedSettings(configuration.loaded.config, next.config);
+  reload(parts, next.config);
+  if (changes.inForce.some((key) => key.startsWith("smtp."))) parts.services.circuits.forget("email");
+  configuration.loaded = next;
+  return changes;
 }

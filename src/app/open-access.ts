@@ -36,7 +36,7 @@ export interface Access {
  * after closing the store
  */
 export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueueMail"]): Promise<Access> {
-  const { config, database, reader, audit, clock, log, publicUrl } = base;
+  const { config, settings, database, reader, audit, clock, log, publicUrl } = base;
   const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
   const accessTokens = new AccessTokens({
     secret: config.secrets.access,
@@ -49,7 +49,7 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
   const authLog = log.namespace("auth");
   const issuer = openTrustedIssuer({ config, database, reader, audit, clock, log: authLog });
   const accounts = openAccounts({
-    config,
+    settings,
     db: database,
     audit,
     clock,

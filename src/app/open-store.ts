@@ -1,7 +1,8 @@
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
-import { type Config, sealedBoxOf } from "../config/load.ts";
+import { type Config, type LoadedConfig, sealedBoxOf } from "../config/load.ts";
+import type { ReloadableLogger } from "../config/logger.ts";
 import { publicUrlOf } from "../config/public-url.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
@@ -17,8 +18,8 @@ import { openStore, type Store } from "../store/store.ts";
 import { beatFileOf, StorageGuard } from "../store/write-health.ts";
 
 export interface BaseOptions {
-  readonly config: Config;
-  readonly log: Logger;
+  readonly loaded: LoadedConfig;
+  readonly log: Logger & Partial<Pick<ReloadableLogger, "reload">>;
   readonly clock?: Clock;
   readonly warnings?: readonly string[];
   /** Why nothing may be stored: a core without the encryption key only reads. */
@@ -29,12 +30,15 @@ export interface BaseOptions {
 
 /** The base of everything else: configuration, clock, log and open store. */
 export interface Base {
+  /** The configuration of the start. */
   readonly config: Config;
   readonly settings: LiveSettings;
+  /** The sources of the configuration, as of the last reload. */
+  readonly configuration: { loaded: LoadedConfig };
   readonly clock: Clock;
   readonly clockTrust: ClockTrust;
   readonly startedAt: number;
-  readonly log: Logger;
+  readonly log: BaseOptions["log"];
   readonly metrics: Metrics;
   /** Encrypts at rest. */
   readonly box: SealedBox;
@@ -55,7 +59,8 @@ export interface Base {
 }
 
 export function openBase(options: BaseOptions): Base {
-  const { config, log, clock = systemClock, warnings = [] } = options;
+  const { loaded, log, clock = systemClock, warnings = [] } = options;
+  const { config } = loaded;
   const metrics = new Metrics();
   const startedAt = clock.now();
   const box = sealedBoxOf(config);
@@ -67,6 +72,7 @@ export function openBase(options: BaseOptions): Base {
   return {
     config,
     settings,
+    configuration: { loaded },
     clock,
     clockTrust: new ClockTrust({ database, reader, clock, log, isTrusted: () => settings.retention.trustClock }),
     startedAt,
@@ -83,7 +89,7 @@ export function openBase(options: BaseOptions): Base {
     bus: new EventBus(log.namespace("bus")),
     warnings,
     listening,
-    publicUrl: () => publicUrlOf(config, listening.port),
+    publicUrl: () => publicUrlOf(settings.current, listening.port),
   };
 }
 
@@ -98,7 +104,7 @@ function limitOf({ maxDbBytes }: Config, store: Store) {
  * when the encryption key is another one
  */
 function openServerStore(
-  { config, log, onFatal, readsOnly = null }: BaseOptions,
+  { loaded: { config }, log, onFatal, readsOnly = null }: BaseOptions,
   box: SealedBox,
   metrics: Metrics,
 ): Store {

@@ -37,7 +37,7 @@ export function servicesOf(name: string, { base, services }: Parts): CoreService
     audit: base.audit,
     realtime: services.realtime,
     log: base.log,
-    config: publicConfig(base.config),
+    config: publicConfig(base.settings.current),
     kv,
   };
 }

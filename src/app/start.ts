@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import type { ChangedSettings } from "../config/changes.ts";
 import type { Config } from "../config/load.ts";
 import { PrismError } from "../core/errors.ts";
 import { ControlSocketRefused } from "../core/listening.ts";
@@ -8,7 +9,7 @@ import { awaitFirstAdmin, createSignInLink, type FirstAdmin, type SignInLink } f
 import type { HttpListener } from "../http/listener.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import { applyEffects } from "./effects.ts";
-import { listen, reload, startWork } from "./listen.ts";
+import { listen, reload, reloadSources, startWork } from "./listen.ts";
 import { openHttp } from "./open-http.ts";
 import { openServices } from "./open-services.ts";
 import { type BaseOptions, openBase } from "./open-store.ts";
@@ -37,6 +38,8 @@ export interface App {
   devSignInLink(): Promise<SignInLink | null>;
   /** Applies reloadable settings. */
   reload(config: Config): void;
+  /** Loads all sources of the configuration again and applies them. @throws ConfigRefused */
+  reloadSources(): ChangedSettings;
   /**
    * Stops in order: no new requests, running ones are answered, sockets close with a request to
    * reconnect, jobs end, the database closes.
@@ -62,6 +65,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     firstAdmin,
     devSignInLink: () => devSignInLink(parts),
     reload: (next) => reload(parts, next),
+    reloadSources: () => reloadSources(parts),
     stop: () => stop(parts),
   };
 }
@@ -88,7 +92,8 @@ interface CommandApp {
  * lock on the data directory.
  */
 export async function startCommandApp(options: BaseOptions, socket: string): Promise<CommandApp> {
-  const { config } = options;
+  const { loaded } = options;
+  const { config } = loaded;
   const { secrets } = config;
   const readsOnly = secrets.hasEncryptionKey ? null : withoutKey();
   const forOne = {
@@ -98,7 +103,7 @@ export async function startCommandApp(options: BaseOptions, socket: string): Pro
   const parts = await openParts({
     ...options,
     readsOnly,
-    config: { ...config, ...forOne, secrets: secrets.orRandom() },
+    loaded: { ...loaded, config: { ...config, ...forOne, secrets: secrets.orRandom() } },
   });
   await registerFeature(exclusiveFeature(parts), parts);
   const { lastSeq } = parts.upkeep.auditHead;

@@ -99,7 +99,7 @@ function inProcess<T>(
     const { startCommandApp } = await import("../app/start.ts");
     const path = join(config.dataDir, COMMAND_SOCKET);
     try {
-      const app = await startCommandApp({ config, warnings, log: commandLog(context, loaded), onFatal: fail }, path);
+      const app = await startCommandApp({ loaded, warnings, log: commandLog(context, loaded), onFatal: fail }, path);
       try {
         return await overSocket(context, app.socket, config.dataDir, work);
       } finally {

@@ -49,11 +49,13 @@ export const AUTH_OPTIONS = {
     "approval",
     "approval creates accounts that wait for approval, open creates active accounts, closed allows no " +
       "registration",
+    { reloadable: true, editable: true },
   ),
   requireEmailVerification: option(
     k.boolean(),
     false,
     "with open registration, accounts become active when the mail address is confirmed; needs smtp",
+    { reloadable: true, editable: true },
   ),
   passwordMin: option(k.integer(1, 256), 8, "minimum password length in characters"),
   bcryptCost: option(k.integer(4, 16), 12, "cost of password hashes, 2^cost rounds; at least 12 in production"),

@@ -41,14 +41,24 @@ export function serverWarnings(
 }
 
 interface SecretFiles {
-  readonly files: { readonly config: string | null; readonly secrets: { readonly path: string } | null };
+  readonly files: {
+    readonly config: string | null;
+    readonly secrets: { readonly path: string } | null;
+    readonly stored: string;
+  };
   readonly origins: ReadonlyMap<string, string>;
 }
 
 /** Files that contain secrets and are readable by every user of this machine. */
 export function openSecretFiles({ files, origins }: SecretFiles): string[] {
-  const hasSecret = flattenOptions(OPTIONS).some(([key, { secret }]) => secret && origins.get(key) === "file");
-  const paths = [files.secrets?.path ?? null, hasSecret ? files.config : null].filter((path) => path !== null);
+  const hasSecret = (origin: string): boolean =>
+    flattenOptions(OPTIONS).some(([key, { secret }]) => secret && origins.get(key) === origin);
+  const candidates = [
+    files.secrets?.path ?? null,
+    hasSecret("file") ? files.config : null,
+    hasSecret("console") ? files.stored : null,
+  ];
+  const paths = candidates.filter((path) => path !== null);
   return paths.filter((path) => (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o007);
 }
 

@@ -31,8 +31,7 @@ export function readConfigFile({ named, workingDir, configDir }: ConfigFileSearc
   for (const path of candidates) {
     const text = readText(path, named === undefined, problems);
     if (text === null) continue;
-    const settings = new Map<string, unknown>();
-    if (text !== undefined) parse(path, text, settings, problems);
+    const settings = text === undefined ? new Map<string, unknown>() : settingsOf(path, text, problems);
     const isSystemFile = named === undefined && path === join(configDir, FILE_NAME);
     return { path, baseDir: isSystemFile ? configDir : workingDir, settings };
   }
@@ -54,12 +53,15 @@ function readText(path: string, mayBeAbsent: boolean, problems: string[]): strin
   }
 }
 
-function parse(path: string, text: string, settings: Map<string, unknown>, problems: string[]): void {
+/** The settings of a JSON text by dotted key, not yet validated. @param problems receives its errors */
+export function settingsOf(path: string, text: string, problems: string[]): Map<string, unknown> {
+  const settings = new Map<string, unknown>();
   try {
     collect(JSON.parse(text), OPTIONS, "", settings, problems);
   } catch (error) {
     problems.push(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
+  return settings;
 }
 
 /**

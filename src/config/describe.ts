@@ -1,3 +1,4 @@
+import type { Kind } from "./kinds.ts";
 import type { Config, Origin } from "./load.ts";
 import { environmentName, flattenOptions, isOption, maskCredentials, type OptionTree } from "./option.ts";
 import { OPTIONS } from "./options.ts";
@@ -26,6 +27,11 @@ export interface DescribedOption {
   readonly value: unknown;
   readonly origin: Origin;
   readonly reloadable: boolean;
+  readonly editable: boolean;
+  readonly secret: boolean;
+  readonly input: NonNullable<Kind<unknown>["input"]> | "text";
+  readonly choices: readonly string[] | null;
+  readonly fallback: unknown;
   readonly doc: string;
 }
 
@@ -45,6 +51,11 @@ export function describeConfig(config: Config, origins: ReadonlyMap<string, Orig
       value: option.secret ? (isSet ? "***" : null) : shown(value),
       origin,
       reloadable: option.reloadable,
+      editable: option.editable,
+      secret: option.secret,
+      input: option.kind.input ?? "text",
+      choices: option.kind.choices ?? null,
+      fallback: option.fallback ?? null,
       doc: option.doc,
     };
   });
@@ -62,7 +73,8 @@ export function configTable(): string {
   const rows = flattenOptions(OPTIONS).map(([key, option]) => {
     const fallback = option.fallback === undefined ? "–" : `\`${JSON.stringify(option.fallback)}\``;
     const variables = [environmentName(key), ...option.seed].map((name) => `\`${name}\``).join(" ");
-    const cells = [`\`${key}\``, variables, fallback, option.doc.replaceAll("<", "\\<"), option.reloadable ? "R" : ""];
+    const marks = `${option.reloadable ? "R" : ""}${option.editable ? " C" : ""}`.trim();
+    const cells = [`\`${key}\``, variables, fallback, option.doc.replaceAll("<", "\\<"), marks];
     return `| ${cells.join(" | ")} |`;
   });
   return ["| Setting | Variables | Default | Effect | |", "|---|---|---|---|---|", ...rows].join("\n");

@@ -14,6 +14,9 @@ import {
 export interface Kind<T> {
   readonly schema: v.GenericSchema<unknown, T>;
   fromText(text: string): unknown;
+  /** How a form asks for it; default: text. */
+  readonly input?: "integer" | "boolean" | "duration" | "list" | "choice";
+  readonly choices?: readonly string[];
 }
 
 export function text(min = 1, max = 4096): Kind<string> {
@@ -29,6 +32,8 @@ export function oneOf<const T extends string>(...values: readonly [T, ...T[]]): 
   return {
     schema: v.picklist(values, `must be one of ${values.join(", ")}`),
     fromText: (text) => values.find((value) => value === text.trim().toLowerCase()) ?? text,
+    input: "choice",
+    choices: values,
   };
 }
 
@@ -37,12 +42,17 @@ export function integer(min: number, max: number): Kind<number> {
   return {
     schema: v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message)),
     fromText: (text) => (/^-?\d+$/.test(text.trim()) ? Number(text) : text),
+    input: "integer",
   };
 }
 
 export function boolean(): Kind<boolean> {
   const words: Readonly<Record<string, boolean>> = { true: true, "1": true, false: false, "0": false };
-  return { schema: v.boolean("must be true or false"), fromText: (text) => words[text.trim().toLowerCase()] ?? text };
+  return {
+    schema: v.boolean("must be true or false"),
+    fromText: (text) => words[text.trim().toLowerCase()] ?? text,
+    input: "boolean",
+  };
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -65,6 +75,7 @@ export function duration(minMs: number, maxMs: number): Kind<number> {
       v.maxValue(maxMs, message),
     ),
     fromText: (text) => text,
+    input: "duration",
   };
 }
 
@@ -90,6 +101,7 @@ export function list<T>(item: v.GenericSchema<unknown, T>): Kind<readonly T[]> {
         .split(",")
         .map((part) => part.trim())
         .filter((part) => part !== ""),
+    input: "list",
   };
 }
 

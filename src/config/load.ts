@@ -33,11 +33,12 @@ import {
 } from "./option.ts";
 import { apnsGaps, type ConfigValues, OPTIONS } from "./options.ts";
 import { missingSecrets, resolveSecrets, type Secrets } from "./secrets.ts";
+import { readStoredSettings, type StoredSettings, settingsFile } from "./stored-settings.ts";
 
 export { ConfigRefused };
 
 /** Source of a value, as `doctor` and `prism config` show it. */
-export type Origin = "flag" | "environment" | ".env" | "secrets.env" | "file" | "default" | "generated";
+export type Origin = "flag" | "environment" | ".env" | "secrets.env" | "file" | "console" | "default" | "generated";
 
 /**
  * The settings of a running server, frozen. Defaults that depend on other settings are resolved.
@@ -54,8 +55,14 @@ export interface LoadedConfig {
   readonly config: Config;
   /** By dotted key. */
   readonly origins: ReadonlyMap<string, Origin>;
+  /** By dotted key: the flag, variable or setting that gave the value. */
+  readonly names: ReadonlyMap<string, string>;
   readonly files: ConfigFiles;
+  /** What the console has stored, also where another source takes precedence. */
+  readonly stored: StoredSettings;
   readonly warnings: readonly string[];
+  /** Loads all sources again. @param stored replaces what is stored. @throws ConfigRefused */
+  reload(stored?: StoredSettings): LoadedConfig;
 }
 
 /** The files that were used. */
@@ -63,6 +70,8 @@ export interface ConfigFiles {
   /** Null if no configuration file was found. */
   readonly config: string | null;
   readonly secrets: SecretsFile | null;
+  /** The file of the console's settings, which need not exist. */
+  readonly stored: string;
 }
 
 /** Secrets that must be configured in production; a command requires only those that it uses. */
@@ -79,6 +88,8 @@ export interface ConfigSources {
   readonly configFile?: string | undefined;
   /** Default: all. */
   readonly secrets?: SecretsUse;
+  /** Default: `settings.json` in the data directory. */
+  readonly stored?: StoredSettings | undefined;
 }
 
 /** Default of PRISM_CONFIG_DIR. */
@@ -89,11 +100,12 @@ interface SettingSources {
   readonly flags: ConfigSources["flags"];
   readonly environments: readonly (readonly [origin: Origin, environment: Environment])[];
   readonly file: ReadonlyMap<string, unknown>;
+  readonly stored: StoredSettings;
 }
 
 /**
- * Loads the configuration: flags > environment > .env > secrets.env > file > defaults. Writes
- * nothing. @throws ConfigRefused with all problems
+ * Loads the configuration: flags > environment > .env > secrets.env > file > settings of the console
+ * > defaults. Writes nothing. @throws ConfigRefused with all problems
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const problems: string[] = [];
@@ -107,8 +119,11 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     [".env", dotEnv],
     ["secrets.env", secretsFile?.variables ?? {}],
   ] as const;
+  const above = { flags, environments, file: file.settings, stored: new Map() };
+  const dataDir = dataDirOf(above, (key, path) => resolve(key === "file" ? file.baseDir : workingDir, path));
+  const stored = sources.stored ?? readStoredSettings(dataDir, problems);
   const overridden: string[] = [];
-  const { values, origins } = pickAll({ flags, environments, file: file.settings }, problems, overridden);
+  const { values, origins, names } = pickAll({ ...above, stored }, problems, overridden);
   const given = nest(OPTIONS, values) as unknown as ConfigValues;
   const missing = missingSecrets(given).filter((key) => origins.get(key) === "default");
   problems.push(...checkSecretsFor(use, given, missing, secretsFile));
@@ -118,7 +133,6 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   if (problems.length > 0) throw new ConfigRefused(problems);
 
   const at: PathResolver = (key, path) => resolve(origins.get(key) === "file" ? file.baseDir : workingDir, path);
-  const dataDir = at("dataDir", given.dataDir);
   const secrets = resolveSecrets({ ...given, dataDir }, unreadableHint(secretsFile, dataDir));
   for (const key of missing) origins.set(key, "generated");
   const seen = { ...secretsFile?.variables, ...dotEnv, ...environment };
@@ -130,8 +144,22 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     ...(given.databaseUrl === undefined ? [] : [foreignDatabaseUrl(given.databaseUrl)]),
     apnsGaps(given.apns),
   ].filter((warning) => warning !== undefined);
-  const files = { config: file.path, secrets: secretsFile };
-  return { config: derive(given, dataDir, at, secrets), origins, files, warnings };
+  const files = { config: file.path, secrets: secretsFile, stored: settingsFile(dataDir) };
+  return {
+    config: derive(given, dataDir, at, secrets),
+    origins,
+    names,
+    files,
+    stored,
+    warnings,
+    reload: (stored) => loadConfig({ ...sources, stored }),
+  };
+}
+
+/** The data directory, from which the settings of the console are read. */
+function dataDirOf(sources: SettingSources, at: (origin: Origin, path: string) => string): string {
+  const [first] = findValues("dataDir", OPTIONS.dataDir, sources, []);
+  return first === undefined ? at("default", OPTIONS.dataDir.fallback) : at(first.origin, String(first.value));
 }
 
 /** Makes the path of the setting `key` absolute. */
@@ -168,6 +196,7 @@ export function sourceOf(key: string, { origins, files }: Pick<LoadedConfig, "or
   if (origin === "flag") return `from ${flagName(key)}`;
   if (origin === "environment") return `from ${environmentName(key)}`;
   if (origin === "file") return `from ${key} in ${files.config}`;
+  if (origin === "console") return `from ${key} in settings.json`;
   if (origin === ".env" || origin === "secrets.env") return `from ${environmentName(key)} in ${origin}`;
   return "the default, in the working directory";
 }
@@ -196,18 +225,20 @@ function pickAll(
   sources: SettingSources,
   problems: string[],
   overridden: string[],
-): { values: Readonly<Record<string, unknown>>; origins: Map<string, Origin> } {
+): { values: Readonly<Record<string, unknown>>; origins: Map<string, Origin>; names: Map<string, string> } {
   const values: Record<string, unknown> = {};
   const origins = new Map<string, Origin>();
+  const names = new Map<string, string>();
   for (const [key, option] of flattenOptions(OPTIONS)) {
     const [first, ...others] = findValues(key, option, sources, problems);
     values[key] = first ? checked(option, first, problems) : option.fallback;
     origins.set(key, first?.origin ?? "default");
+    if (first) names.set(key, first.name);
     const wrong: string[] = [];
     for (const other of others) checked(option, other, wrong);
     overridden.push(...wrong.map((problem) => `${problem}; ${first?.name} overrides it`));
   }
-  return { values, origins };
+  return { values, origins, names };
 }
 
 interface FoundValue {
@@ -231,11 +262,26 @@ function findValues(key: string, option: Option<unknown>, sources: SettingSource
     const { name, text } = variable;
     found.push({ origin, name, value: text === undefined ? undefined : kind.fromText(text) });
   }
-  if (sources.file.has(key)) {
-    const value = sources.file.get(key);
-    found.push({ origin: "file", name: key, value: typeof value === "string" ? kind.fromText(value) : value });
-  }
+  for (const [origin, settings] of [
+    ["file", sources.file],
+    ["console", sources.stored],
+  ] as const)
+    if (settings.has(key)) {
+      const name = origin === "console" ? `${key} in settings.json` : key;
+      found.push({ origin, name, value: givenValue(kind, settings.get(key)) });
+    }
   return found;
+}
+
+/** A value of JSON; text is read as in a variable. */
+function givenValue(kind: Option<unknown>["kind"], value: unknown): unknown {
+  return typeof value === "string" ? kind.fromText(value) : value;
+}
+
+/** The problem of a value that the console would store, without the name; undefined if it is valid. */
+export function problemOf({ kind }: Option<unknown>, value: unknown): string | undefined {
+  const result = v.safeParse(kind.schema, givenValue(kind, value));
+  return result.success ? undefined : result.issues[0].message;
 }
 
 /** The validated value. An invalid one adds a problem and gives the default. */

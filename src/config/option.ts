@@ -11,6 +11,8 @@ export interface Option<T> {
   readonly secret: boolean;
   /** Takes effect on SIGHUP. */
   readonly reloadable: boolean;
+  /** The console may change it (settings.json). */
+  readonly editable: boolean;
 }
 
 export interface OptionTree {
@@ -26,6 +28,7 @@ interface OptionExtras {
   readonly seed?: readonly string[];
   readonly secret?: boolean;
   readonly reloadable?: boolean;
+  readonly editable?: boolean;
 }
 
 export function option<T>(kind: Kind<T>, fallback: T, doc: string, extras: OptionExtras = {}): Option<T> {
@@ -36,6 +39,7 @@ export function option<T>(kind: Kind<T>, fallback: T, doc: string, extras: Optio
     seed: extras.seed ?? [],
     secret: extras.secret ?? false,
     reloadable: extras.reloadable ?? false,
+    editable: extras.editable ?? false,
   };
 }
 

@@ -9,6 +9,9 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+/** Takes effect at once, also when the console changes it. */
+const LIVE = { reloadable: true, editable: true } as const;
+
 /**
  * All settings of Prism. Flags, environment names, the example file, `doctor` and the documentation
  * are generated from this tree.
@@ -43,7 +46,8 @@ export const OPTIONS = {
   ),
   publicUrl: optional(
     k.httpUrl(),
-    "URL under which clients reach this server, for links and to check Origin; by default made from host and " + "port",
+    "URL under which clients reach this server, for links and to check Origin; by default made from host and port",
+    LIVE,
   ),
   accountUrl: optional(
     k.httpUrl(),
@@ -74,15 +78,16 @@ export const OPTIONS = {
     },
   ),
   smtp: {
-    host: optional(k.hostText(), "mail server; without it no mail is sent", { seed: ["SMTP_HOST"] }),
+    host: optional(k.hostText(), "mail server; without it no mail is sent", { seed: ["SMTP_HOST"], ...LIVE }),
     port: option(k.integer(1, 65535), 587, "port of the mail server; 465 is TLS from the first byte", {
       seed: ["SMTP_PORT"],
+      ...LIVE,
     }),
-    user: optional(k.text(), "user name for the mail server", { seed: ["SMTP_USER"] }),
-    pass: optional(k.text(), "password for the mail server", { seed: ["SMTP_PASS"], secret: true }),
-    from: optional(k.text(3, 320), "sender address of all mails", { seed: ["SMTP_FROM"] }),
-    secure: optional(k.boolean(), "TLS from the first byte; by default true if smtp.port is 465"),
-    allowPlain: option(k.boolean(), false, "allows mail and password without TLS to a server on another machine"),
+    user: optional(k.text(), "user name for the mail server", { seed: ["SMTP_USER"], ...LIVE }),
+    pass: optional(k.text(), "password for the mail server", { seed: ["SMTP_PASS"], secret: true, ...LIVE }),
+    from: optional(k.text(3, 320), "sender address of all mails", { seed: ["SMTP_FROM"], ...LIVE }),
+    secure: optional(k.boolean(), "TLS from the first byte; by default true if smtp.port is 465", LIVE),
+    allowPlain: option(k.boolean(), false, "allows mail and password without TLS to a server on another machine", LIVE),
   },
   pusher: PUSHER_OPTIONS,
   storage: STORAGE_OPTIONS,
@@ -130,20 +135,22 @@ export const OPTIONS = {
       10,
       "error events of a project within alert.windowMs that alert its members; a project's own alertThreshold " +
         "takes precedence",
-      { seed: ["ALERT_ERROR_THRESHOLD"], reloadable: true },
+      { seed: ["ALERT_ERROR_THRESHOLD"], ...LIVE },
     ),
-    windowMs: option(k.duration(1000, DAY), 5 * MINUTE, "window in which errors are counted for an alert", {
-      reloadable: true,
-    }),
-    cooldownMs: option(k.duration(0, DAY), 5 * MINUTE, "time after an alert in which the project has no other alert", {
-      reloadable: true,
-    }),
+    windowMs: option(k.duration(1000, DAY), 5 * MINUTE, "window in which errors are counted for an alert", LIVE),
+    cooldownMs: option(
+      k.duration(0, DAY),
+      5 * MINUTE,
+      "time after an alert in which the project has no other alert",
+      LIVE,
+    ),
   },
   digest: {
     enabled: optional(
       k.boolean(),
       "sends the digest, on days with events, to projects without a setting of their own; by default true if " +
         "smtp.host is set",
+      LIVE,
     ),
     cron: option(k.text(1, 100), "0 8 * * *", "time of the digests, in the time zone of each project"),
     timezone: option(k.timezone(), "UTC", "IANA time zone of digests for projects without one"),
@@ -153,11 +160,9 @@ export const OPTIONS = {
       k.integer(0, 36_500),
       30,
       "days to keep events, unless their project has its own setting; 0 keeps all",
-      { seed: ["RETENTION_DAYS"], reloadable: true },
+      { seed: ["RETENTION_DAYS"], ...LIVE },
     ),
-    notificationDays: option(k.integer(0, 36_500), 90, "days to keep notifications; 0 keeps all", {
-      reloadable: true,
-    }),
+    notificationDays: option(k.integer(0, 36_500), 90, "days to keep notifications; 0 keeps all", LIVE),
     auditDays: option(
       k.integer(0, 36_500),
       365,
@@ -174,7 +179,7 @@ export const OPTIONS = {
   log: {
     level: option(k.oneOf("error", "warn", "info", "debug"), "info", "least severe level that is logged", {
       seed: ["LOG_LEVEL"],
-      reloadable: true,
+      ...LIVE,
     }),
   },
   debug: optional(k.text(), "namespaces that log at level debug, such as prism:* or prism:http", {
@@ -339,6 +344,7 @@ export const OPTIONS = {
   shutdownMs: option(k.duration(0, 10 * MINUTE), 10_000, "how long a shutdown waits for requests, jobs and sockets"),
   timezone: option(k.timezone(), "UTC", "IANA time zone of the server's own schedules and of new users", {
     seed: ["TZ"],
+    editable: true,
   }),
 };
 

@@ -35,6 +35,7 @@ export const PERMISSIONS = [
   "webhooks:manage",
   "modules:manage",
   "system:status",
+  "system:manage",
 ] as const;
 
 export type Permission = (typeof PERMISSIONS)[number];

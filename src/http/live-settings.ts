@@ -1,20 +1,29 @@
+import { withReloadable } from "../config/changes.ts";
 import type { Config } from "../config/load.ts";
 import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../core/queues.ts";
 import { CorsPolicy } from "./access.ts";
 
-/** The settings that SIGHUP changes while the server runs. Read them here at each use. */
+/** The settings that SIGHUP or the console changes while the server runs. Read them at each use. */
 export class LiveSettings {
+  readonly #started: Config;
   #config: Config;
   #cors: CorsPolicy;
 
   constructor(config: Config) {
+    this.#started = config;
     this.#config = config;
     this.#cors = corsOf(config);
   }
 
+  /** Settings that are not reloadable keep their values of the start. */
   reload(config: Config): void {
-    this.#config = config;
+    this.#config = withReloadable(this.#started, config);
     this.#cors = corsOf(config);
+  }
+
+  /** The settings in use. */
+  get current(): Config {
+    return this.#config;
   }
 
   get cors(): CorsPolicy {

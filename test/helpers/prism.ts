@@ -166,7 +166,7 @@ export async function startPrism(t: TestContext, options: PrismOptions = {}): Pr
 }
 
 async function run(dir: string, { settings, clock, log = silentLogger }: PrismOptions): Promise<[App, DataDirLock]> {
-  const { config } = loadConfig({
+  const loaded = loadConfig({
     // Without a storm limit each match of a rule notifies; a stop does not wait long for what a
     // test left open.
     flags: {
@@ -183,13 +183,14 @@ async function run(dir: string, { settings, clock, log = silentLogger }: PrismOp
     environment: { PRISM_CONFIG_DIR: dir },
     workingDir: dir,
   });
+  const { config } = loaded;
   const lock = DataDirLock.tryAcquire(config);
   if (!lock) throw new Error(`${dir} is in use`);
   generateSecrets(config);
   if (existsSync(config.databaseFile)) migrateFile(config.databaseFile);
   else createMigratedFile(config.databaseFile);
   const app = await startApp({
-    config,
+    loaded,
     log,
     ...(clock ? { clock } : {}),
     onFatal: (error) => {

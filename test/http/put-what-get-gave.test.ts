@@ -18,6 +18,7 @@ const WITHOUT_RESOURCE = [
   "PUT /api/v1/users/me/push-tokens",
   "PUT /api/v1/notifications/:id/acknowledge",
   "PATCH /api/v1/projects/:id/members/:userId",
+  "PUT /api/v1/settings",
 ];
 
 test("every resource that PUT or PATCH changes takes back the object that GET gave", async (t) => {

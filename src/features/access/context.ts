@@ -2,6 +2,7 @@ import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { Logger } from "../../core/log.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import type { AccessTokens } from "./authenticate/access-tokens.ts";
@@ -18,6 +19,7 @@ export interface RecordContext {
 /** Dependencies of changing accounts and sessions. */
 export interface AccountContext extends RecordContext {
   readonly db: Database;
+  /** The settings in use. */
   readonly config: Config;
   /** Default for users without their own. */
   readonly timezone: string;
@@ -33,7 +35,7 @@ export interface AccountContext extends RecordContext {
 }
 
 export interface AccountOptions extends RecordContext {
-  readonly config: Config;
+  readonly settings: Pick<LiveSettings, "current">;
   readonly db: Database;
   readonly log: Logger;
   readonly accessTokens: AccessTokens;
@@ -42,15 +44,18 @@ export interface AccountOptions extends RecordContext {
 }
 
 export function openAccounts({ publicUrl, enqueueMail, ...given }: AccountOptions): AccountContext {
-  const { config, clock } = given;
+  const { settings, clock } = given;
+  const config = settings.current;
   const log = given.log.namespace("mail");
   const pagesUrl = (): string => config.accountUrl?.replace(/\/+$/, "") ?? `${publicUrl()}/account`;
-  const isConfigured = config.smtp.host !== undefined;
+  const isConfigured = (): boolean => settings.current.smtp.host !== undefined;
   return {
     db: given.db,
     audit: given.audit,
     clock,
-    config,
+    get config() {
+      return settings.current;
+    },
     timezone: config.timezone,
     accessTokens: given.accessTokens,
     passwords: new PasswordHasher({ cost: config.auth.bcryptCost }),

@@ -11,11 +11,12 @@ import { SafeFetch } from "./channels/webhook/safe-fetch.ts";
 /**
  * The calls of the channels that a remote worker can make, with the configuration of this process.
  * None reads a key or opens a connection before the first message.
+ * @param current the settings in use, where they can change.
  */
-export function channelCalls(config: Config, clock: Clock) {
+export function channelCalls(config: Config, clock: Clock, current: () => Config = () => config) {
   const [fcm, apns] = [fcmOptionsOf(config), apnsOptionsOf(config)];
   return {
-    email: new MailClient(smtpOptionsOf(config)),
+    email: new MailClient(() => smtpOptionsOf(current())),
     webhook: new WebhookClient(new SafeFetch(new OutsideHosts(outsideRulesOf(config))), clock),
     fcm: fcm ? new FcmClient(fcm, clock) : unconfigured("fcm"),
     apns: apns ? new ApnsClient(apns, clock) : unconfigured("apns"),

@@ -70,6 +70,11 @@ export class Channels {
     return [...this.#byName.values()].filter((channel) => named.has(channel.name) && this.#canUse(channel));
   }
 
+  /** Applies changed settings: a channel may now be usable, or no longer. */
+  reload(): void {
+    this.#external.clear();
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#byName.values()].map(async (channel) => channel.close?.()));
   }

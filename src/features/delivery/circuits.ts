@@ -190,6 +190,11 @@ export class Circuits {
     return circuit;
   }
 
+  /** Ends the pauses of a channel: its settings have changed. */
+  forget(channel: OutsideChannel): void {
+    for (const [key, circuit] of this.#circuits) if (circuit.channel === channel) this.#circuits.delete(key);
+  }
+
   /** Whether the last call of a channel's provider got an answer; null before the first call. */
   isReached(channel: OutsideChannel): boolean | null {
     return this.#circuits.get(channel)?.isReached ?? null;

@@ -68,8 +68,8 @@ export function openDelivery(parts: DeliveryParts): DeliveryServices {
 
 /** Adds all channels; unconfigured ones are never planned for. */
 function addChannels(parts: DeliveryParts, log: Logger): void {
-  const { config, clock, channels, database, sounds, pusher: app } = parts;
-  const calls = channelCalls(config, clock);
+  const { config, settings, clock, channels, database, sounds, pusher: app } = parts;
+  const calls = channelCalls(config, clock, () => settings.current);
   channels.add(mailChannel(parts, calls.email));
   channels.add(new PushChannel("fcm", calls.fcm, parts));
   channels.add(new PushChannel("apns", calls.apns, parts));

@@ -1,8 +1,8 @@
-import type { Config } from "../../config/load.ts";
 import { ConfigRefused } from "../../config/option.ts";
 import { type Clock, DAY_MS, type EpochMs, zoneOffsetMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { QueueName } from "../../core/queues.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import { findProject, type Projects, projectPeople, type UserDirectory } from "../access/index.ts";
@@ -16,7 +16,7 @@ import * as queries from "./queries.ts";
 export interface DigestOwn {
   readonly db: Database;
   readonly clock: Clock;
-  readonly config: Config;
+  readonly settings: Pick<LiveSettings, "current">;
   readonly runner: JobRunner;
   readonly jobs: JobService;
   readonly schedules: Schedules;
@@ -53,6 +53,7 @@ export function startDigests(context: DigestContext): Promise<void> {
   context.runner.handle(SEND, (job) => sendDigest(context, job));
   context.runner.handle(SEND_DEFAULT, () => sendDefault(context));
   context.events.on("project:changed", (payload) => followProject(context, (payload as { readonly id: string }).id));
+  context.events.on("system:reloaded", () => followDefault(context));
   return adoptSettings(context);
 }
 
@@ -61,22 +62,22 @@ export function startDigests(context: DigestContext): Promise<void> {
  * @throws ConfigRefused
  */
 async function adoptSettings(context: DigestContext): Promise<void> {
-  const { db, config } = context;
-  requirePattern(config.digest.cron);
+  const { db, settings } = context;
+  requirePattern(settings.current.digest.cron);
   const projects = await queries.liveProjects(db.read);
   for (const { id, settings } of projects) if (digestOf(settings).isWanted) await followProject(context, id);
   await followDefault(context);
 }
 
 /** Whether projects without a setting get a digest. */
-function hasDefault({ config }: DigestContext): boolean {
-  const { digest, smtp } = config;
+function hasDefault({ settings }: DigestContext): boolean {
+  const { digest, smtp } = settings.current;
   return digest.enabled ?? smtp.host !== undefined;
 }
 
 async function followDefault(context: DigestContext): Promise<void> {
-  const { db, schedules, config } = context;
-  const { cron, timezone } = config.digest;
+  const { db, schedules, settings } = context;
+  const { cron, timezone } = settings.current.digest;
   const schedule = { name: DEFAULT_SCHEDULE, cron, timezone, queue: QUEUE, kind: SEND_DEFAULT } as const;
   if (hasDefault(context)) await schedules.put(schedule);
   else if (await schedules.findByName(DEFAULT_SCHEDULE))
@@ -99,8 +100,8 @@ async function sendDefault(context: DigestContext): Promise<{ projects: number }
 
 /** Creates or removes the schedule according to the project's setting. */
 async function followProject(context: DigestContext, projectId: string): Promise<void> {
-  const { db, schedules, config } = context;
-  const { cron, timezone } = config.digest;
+  const { db, schedules, settings } = context;
+  const { cron, timezone } = settings.current.digest;
   const name = SCHEDULE + projectId;
   const seen = digestOf((await findProject(db.read, projectId))?.settings ?? "{}");
   const schedule = await schedules.findByName(name);
@@ -120,7 +121,7 @@ async function followProject(context: DigestContext, projectId: string): Promise
 }
 
 async function sendDigest(context: DigestContext, job: RunningJob): Promise<unknown> {
-  const { db, clock, jobs, config } = context;
+  const { db, clock, jobs, settings } = context;
   const { projectId, isDefault = false } = job.payload as DigestPayload;
   const project = await findProject(db.read, projectId);
   const { isWanted, isUnset, zone } = digestOf(project?.settings ?? "{}");
@@ -132,7 +133,7 @@ async function sendDigest(context: DigestContext, job: RunningJob): Promise<unkn
   const activity = await queries.activitySince(db.scan, projectId, now - DAY_MS);
   const hasEvents = activity.events.length > 0;
   const readers = isDefault && !hasEvents ? [] : await readersOf(context, projectId, hasEvents);
-  const key = `digest:${projectId}:${localDate(now, zone ?? config.digest.timezone)}`;
+  const key = `digest:${projectId}:${localDate(now, zone ?? settings.current.digest.timezone)}`;
   await db.write(async (trx) => {
     // An operator may have run it a second time.
     const isDue = readers.length > 0 && !(await queries.isSent(trx, key));

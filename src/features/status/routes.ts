@@ -33,7 +33,7 @@ export interface OperationsOwn {
 }
 
 interface MetricsParts {
-  readonly config: Config;
+  readonly settings: LiveSettings;
   readonly db: Database;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -155,7 +155,11 @@ function serveStatus(server: FeatureServer, probes: Health, health: HealthParts,
   );
 }
 
-function serveMetrics(server: FeatureServer, { config, metrics, runner, db, clock }: MetricsParts, log: Logger): void {
+function serveMetrics(
+  server: FeatureServer,
+  { settings, metrics, runner, db, clock }: MetricsParts,
+  log: Logger,
+): void {
   const countJobs = recentJobCounts(db.scan, clock);
   let jobs: readonly JobCount[] = [];
   metrics.gauge("prism_jobs", "Unfinished and dead jobs by queue and state", () =>
@@ -164,9 +168,10 @@ function serveMetrics(server: FeatureServer, { config, metrics, runner, db, cloc
   metrics.gauge("prism_queue_paused", "1 while an operator has paused the queue", () =>
     runner.queueNames.map((queue) => [{ queue }, Number(runner.isPaused(queue))] as const),
   );
-  const gate = new DevGate(config);
+  const { metricsToken } = settings.current;
+  const gate = new DevGate(settings);
   const hasToken = (authorization: string): boolean =>
-    config.metricsToken !== undefined && secretsEqual(authorization, `Bearer ${config.metricsToken}`);
+    metricsToken !== undefined && secretsEqual(authorization, `Bearer ${metricsToken}`);
   const admits = (exchange: Exchange): boolean => {
     const authorization = exchange.header("authorization");
     const isBare = authorization === "" && exchange.header("x-api-key") === "";

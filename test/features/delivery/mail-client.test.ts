@@ -11,14 +11,15 @@ const MAIL = { to: "ann@example.com", subject: "Grüße", text: "Hällo\n" };
 const ELSEWHERE = "0.0.0.0";
 
 function mailer(t: TestContext, port: number, options: Partial<SmtpOptions> = {}): MailClient {
-  const made = new MailClient({
+  const whole = {
     host: "127.0.0.1",
     port,
     from: "Prism <prism@example.com>",
     secure: false,
     allowPlain: false,
     ...options,
-  });
+  };
+  const made = new MailClient(() => whole);
   t.after(() => made.close());
   return made;
 }
@@ -102,7 +103,7 @@ test("no server, or none that is configured, is an error with its reason", async
   await new Promise((resolve) => listener.close(resolve));
   await assert.rejects(mailer(t, port).send(MAIL), { code: "ESOCKET" });
   await assert.rejects(mailer(t, port).check(), { code: "ESOCKET" });
-  const none = new MailClient(null);
+  const none = new MailClient(() => null);
   assert.equal(none.isConfigured, false);
   await assert.rejects(none.send(MAIL), { code: "NOT_CONFIGURED" });
 });

@@ -72,7 +72,7 @@ test("S1-08 a notification comes as a mail with text and HTML, from the configur
 test("a line break in a subject or an address that some other code hands over makes no header either", async (t) => {
   const { peer, world } = await open(t);
   const options = smtpOptionsOf(world.prism.parts.base.config);
-  const mailer = new MailClient(options);
+  const mailer = new MailClient(() => options);
   t.after(() => mailer.close());
   await mailer.send({ to: "ann@example.com", subject: "a\r\nBcc: eve@example.com", text: "x", id: "1" });
   const [raw = ""] = peer.accepted;
@@ -156,7 +156,7 @@ for (const word of ["", "EHLO", "RCPT", "."] as const) {
   test(`SMTP: a server that says nothing ${word === "" ? "at all" : `to ${word}`} is given up in time, and tried again`, async (t) => {
     const port = await stuckAt(t, word);
     const options = { host: "127.0.0.1", port, from: "prism@example.com", secure: false, allowPlain: true };
-    const mailer = new MailClient({ ...options, timeoutMs: 200 });
+    const mailer = new MailClient(() => ({ ...options, timeoutMs: 200 }));
     t.after(() => mailer.close());
     const thrown = await mailer.send({ to: "ann@example.com", subject: "s", text: "t" }).then(
       () => assert.fail("it was sent"),

@@ -6,15 +6,19 @@ import { deferred } from "../../../src/core/promises.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { startPrism } from "../../helpers/prism.ts";
 
-test("the settings that a reload takes over are the certificate, alerts, ages, levels, origins, request limits, limits of what people make, queues, and bounds of suppression, delivery, schedules and messages", () => {
+test("the settings that a reload takes over are the public URL, registration, mail, the certificate, alerts, digests, ages, levels, origins, request limits, limits of what people make, queues, and bounds of suppression, delivery, schedules and messages", () => {
   const reloadable = flattenOptions(OPTIONS)
     .filter(([, option]) => option.reloadable)
     .map(([key]) => key);
   assert.deepEqual(
     [...new Set(reloadable.map((key) => key.split(".")[0]))],
     [
+      "publicUrl",
+      "auth",
+      "smtp",
       "tls",
       "alert",
+      "digest",
       "retention",
       "log",
       "debug",

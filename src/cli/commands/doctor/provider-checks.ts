@@ -107,7 +107,7 @@ async function checkProvider(
 export async function checkSmtp(config: Config, sends: boolean): Promise<Check[]> {
   const options = smtpOptionsOf(config);
   if (!options) return [checkUnsentMail(config)];
-  const mailer = new MailClient(options);
+  const mailer = new MailClient(() => options);
   const server = `${options.host}:${options.port}`;
   try {
     await mailer.check();

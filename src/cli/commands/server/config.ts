@@ -69,6 +69,8 @@ function sourceText(option: DescribedOption, { config, files }: LoadedConfig): s
       return files.secrets?.path ?? "secrets.env";
     case "file":
       return files.config ?? "prism.config.json";
+    case "console":
+      return files.stored;
     case "generated": {
       const kept = join(config.dataDir, "secrets.json");
       return existsSync(kept) ? kept : "generated with a new database";

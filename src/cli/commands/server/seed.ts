@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { App } from "../../../app/start.ts";
-import type { Config } from "../../../config/load.ts";
+import type { LoadedConfig } from "../../../config/load.ts";
 import { createLogger } from "../../../config/logger.ts";
 import { COMMAND_LINE, runAs } from "../../../core/caller.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
@@ -54,7 +54,7 @@ async function seed(context: Context, { demo = false, yes = false, ...given }: F
     throw new CommandError(EXIT.usage, "this is production: nothing was created; --yes creates without asking");
   await withDataDirLock(config, async () => {
     makeCurrent(context, loaded, { opens: true });
-    const app = await startAlone(context, config);
+    const app = await startAlone(context, loaded);
     try {
       await fill(context, app, amounts, demo);
     } finally {
@@ -80,16 +80,20 @@ async function fill(context: Context, app: App, amounts: SeedAmounts, isDemo: bo
 }
 
 /** A server for this command alone, on a random port of this machine. */
-async function startAlone(context: Context, config: Config): Promise<App> {
+async function startAlone(context: Context, loaded: LoadedConfig): Promise<App> {
+  const { config } = loaded;
   const { startApp } = await import("../../../app/start.ts");
   return startApp({
-    config: {
-      ...config,
-      port: 0,
-      host: "127.0.0.1",
-      extraPorts: [],
-      tls: { certFile: undefined, keyFile: undefined },
-      rateLimit: { ...config.rateLimit, enabled: false },
+    loaded: {
+      ...loaded,
+      config: {
+        ...config,
+        port: 0,
+        host: "127.0.0.1",
+        extraPorts: [],
+        tls: { certFile: undefined, keyFile: undefined },
+        rateLimit: { ...config.rateLimit, enabled: false },
+      },
     },
     log: createLogger({
       level: context.flags.logLevel === undefined ? "error" : config.log.level,

@@ -5,10 +5,7 @@ import type { Command } from "commander";
 import type { App } from "../../../app/start.ts";
 import { OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
-import type { ReloadableLogger } from "../../../config/logger.ts";
-import { flattenOptions } from "../../../config/option.ts";
-import { OPTIONS } from "../../../config/options.ts";
-import { localUrlOf, publicUrlOf, tlsFilesOf } from "../../../config/public-url.ts";
+import { localUrlOf, publicUrlOf } from "../../../config/public-url.ts";
 import { prepareDataDir } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
@@ -23,28 +20,6 @@ import { exitOnUncaught, ignoreSignals, interrupt } from "../../output/process-e
 import { asTyped } from "../../output/text.ts";
 import { lockUnlessServed } from "../../with-server.ts";
 import { backupWarning, newestBackupAt } from "./archives.ts";
-
-/** Changes found by a reload, by dotted key: applied now, or pending until the next start. */
-interface ChangedSettings {
-  readonly inForce: readonly string[];
-  readonly needRestart: readonly string[];
-}
-
-function changedSettings(before: Config, after: Config): ChangedSettings {
-  const changed = flattenOptions(OPTIONS).filter(([key]) => settingOf(before, key) !== settingOf(after, key));
-  // A new certificate is applied; a listening socket cannot switch between TLS and plain HTTP.
-  const isSwitched = (tlsFilesOf(before) === null) !== (tlsFilesOf(after) === null);
-  const keys = (reloadable: boolean): string[] =>
-    changed
-      .filter(([key, option]) => (option.reloadable && !(isSwitched && key.startsWith("tls."))) === reloadable)
-      .map(([key]) => key);
-  return { inForce: keys(true), needRestart: keys(false) };
-}
-
-function settingOf(config: Config, key: string): string {
-  const value = key.split(".").reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], config);
-  return JSON.stringify(value) ?? "";
-}
 
 interface ServeFlags {
   readonly port?: string;
@@ -86,8 +61,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   refuseUrl(context, "serve");
   const { port, host, dev, modulesDir } = flags;
   const overrides = { port, host, env: dev ? "development" : undefined, modulesDir };
-  const load = (): LoadedConfig => context.loadConfig("all", overrides);
-  const loaded = load();
+  const loaded = context.loadConfig("all", overrides);
   const { config } = loaded;
   const log = openLog(context.out, config);
   exitOnUncaught((error) => log.error({ err: error }, "unexpected failure; exiting"));
@@ -96,7 +70,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   const lock = await lockUnlessServed(loaded);
   if (!lock) throw heldBy(config);
   const warnings = warningsOf(loaded);
-  for (const warning of warnings) log.warn({}, warning);
+  for (const warning of [...warnings, ...serverWarnings(config)]) log.warn({}, warning);
   if (flags.newDatabase === true) forgetLost(config);
   if (flags.migrate === false) requireCurrent(loaded);
   const isNew = !existsSync(config.databaseFile);
@@ -105,7 +79,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
 
   const { startApp } = await import("../../../app/start.ts");
   const app = await startApp({
-    config,
+    loaded,
     log,
     warnings,
     acceptAudit: flags.acceptAudit === true,
@@ -116,7 +90,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   });
   // A process that waits for the ready line may send a signal at once.
   stopOnSignals(app, lock, log);
-  reloadOnSignal(app, config, load, log);
+  reloadOnSignal(app, log);
   if (!isNew) warnOfBackups(config, app, log);
   notifySystemd(log);
   await announce(context, loaded, app, log);
@@ -126,7 +100,6 @@ function warningsOf(loaded: LoadedConfig): string[] {
   const ofNode = nodeWarning(Date.now());
   return [
     ...loaded.warnings,
-    ...serverWarnings(loaded.config),
     ...openSecretFiles(loaded).map((path) => `${path} ${OPEN_SECRETS}`),
     ...sharedDataDir(loaded.config),
     ...(ofNode === null ? [] : [ofNode]),
@@ -243,14 +216,9 @@ function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {
   process.on("SIGINT", stop);
 }
 
-function reloadOnSignal(app: App, config: Config, load: () => LoadedConfig, log: ReloadableLogger): void {
-  let current = config;
+function reloadOnSignal(app: App, log: Logger): void {
   const reload = async (): Promise<void> => {
-    const next = load().config;
-    const { inForce, needRestart } = changedSettings(current, next);
-    app.reload(next);
-    log.reload({ level: next.log.level, debug: next.debug });
-    current = next;
+    const { inForce, needRestart } = app.reloadSources();
     log.info({ inForce }, "configuration reloaded");
     if (needRestart.length > 0) log.warn({ needRestart }, "some changed settings take effect at the next start");
     await app.services.audit.record({

@@ -3,6 +3,7 @@ import type { Config } from "../../../config/load.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { CidrSet } from "../../../core/ip-addresses.ts";
 import type { Exchange } from "../../../http/exchange.ts";
+import type { LiveSettings } from "../../../http/live-settings.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { doc, object } from "../../../http/shapes.ts";
 import type { Trx } from "../../../store/database.ts";
@@ -24,26 +25,27 @@ const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
  * origin, or of a rebound host name closes it.
  */
 export class DevGate {
-  readonly #config: Config;
+  readonly #settings: Pick<LiveSettings, "current">;
   readonly #peers: CidrSet;
   readonly #hosts: ReadonlySet<string>;
 
-  constructor(config: Config) {
-    this.#config = config;
-    this.#peers = new CidrSet(config.auth.devTokenCidrs);
-    this.#hosts = new Set(config.auth.devTokenHosts.map((host) => host.toLowerCase()));
+  constructor(settings: Pick<LiveSettings, "current">) {
+    this.#settings = settings;
+    const { auth } = settings.current;
+    this.#peers = new CidrSet(auth.devTokenCidrs);
+    this.#hosts = new Set(auth.devTokenHosts.map((host) => host.toLowerCase()));
   }
 
   allows(exchange: Exchange): boolean {
     const host = exchange.header("host").toLowerCase();
     return (
-      this.#config.env === "development" &&
+      this.#settings.current.env === "development" &&
       this.#peers.has(exchange.clientAddress) &&
       !exchange.headerNames().some(isForwarding) &&
       this.#isOwnHost(host) &&
       this.#isOwnOrigin(exchange.header("origin"), host) &&
       ["", "none", "same-origin"].includes(exchange.header("sec-fetch-site")) &&
-      hasLocalPublicUrl(this.#config)
+      hasLocalPublicUrl(this.#settings.current)
     );
   }
 
@@ -71,8 +73,9 @@ function isForwarding(name: string): boolean {
 }
 
 /** `GET /dev/token`. The token belongs to an ordinary session, so logging out ends it. */
-export function devTokenRoute({ config, users, audit, log, db, devUserId, accounts }: AuthContext): Route {
-  const gate = new DevGate(config);
+export function devTokenRoute({ settings, users, audit, log, db, devUserId, accounts }: AuthContext): Route {
+  const { config } = accounts;
+  const gate = new DevGate(settings);
 
   /**
    * Creates an unknown user as for a notification, so that a client can connect before its first

@@ -1,4 +1,5 @@
 import type { Config } from "../../../config/load.ts";
+import { isHttps } from "../../../config/public-url.ts";
 import type { Bucket } from "../../../core/bucket.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
@@ -91,16 +92,19 @@ const UNTIL_BROWSER_ENDS = "~";
 
 /** The cookie of a refresh token (docs/security.md). Only refresh and logout read it. */
 export class RefreshCookie {
-  readonly #name: string;
-  readonly #attributes: string;
+  readonly #settings: Pick<LiveSettings, "current">;
 
-  /**
-   * @param isSecure whether clients use https: the `__Host-` prefix then keeps other hosts from
-   * setting it (RFC 6265bis 4.1.3.2).
-   */
-  constructor(isSecure: boolean) {
-    this.#name = isSecure ? "__Host-prism_refresh" : "prism_refresh";
-    this.#attributes = `HttpOnly; SameSite=Strict; Path=/${isSecure ? "; Secure" : ""}`;
+  constructor(settings: Pick<LiveSettings, "current">) {
+    this.#settings = settings;
+  }
+
+  /** With https the prefix keeps other hosts from setting it (RFC 6265bis 4.1.3.2). */
+  get #name(): string {
+    return isHttps(this.#settings.current) ? "__Host-prism_refresh" : "prism_refresh";
+  }
+
+  get #attributes(): string {
+    return `HttpOnly; SameSite=Strict; Path=/${isHttps(this.#settings.current) ? "; Secure" : ""}`;
   }
 
   read(exchange: Exchange): string | undefined {

@@ -137,7 +137,7 @@ const MAILS = {
 
 export interface AccountMailParts {
   /** Without a mail server a link must be passed on by other means. */
-  readonly isConfigured: boolean;
+  isConfigured(): boolean;
   readonly clock: Clock;
   readonly log: Logger;
   /** Address of the pages of {@link ACCOUNT_PAGE_NAMES}, without a trailing slash. */
@@ -162,7 +162,7 @@ export class AccountMail {
   }
 
   get isConfigured(): boolean {
-    return this.#parts.isConfigured;
+    return this.#parts.isConfigured();
   }
 
   /** Warns the operator once that mails were requested and cannot be sent. */
@@ -203,8 +203,8 @@ export class AccountMail {
     { to, subject, lines, lifeMs }: { to: string; subject: string; lines: readonly string[]; lifeMs: number },
     trx: Trx,
   ): Promise<void> {
-    const { isConfigured, clock, enqueue } = this.#parts;
-    if (!isConfigured) {
+    const { clock, enqueue } = this.#parts;
+    if (!this.isConfigured) {
       this.warnUnconfigured();
       return;
     }

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { isHttps } from "../../../config/public-url.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
@@ -40,8 +39,8 @@ const RegisterView = named(
 
 /** Registering, logging in and out. */
 function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
-  const { accounts, allowsOrigin, db, config } = context;
-  const cookie = new RefreshCookie(isHttps(config));
+  const { accounts, allowsOrigin, db, settings } = context;
+  const cookie = new RefreshCookie(settings);
   return [
     route({
       method: "POST",

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { isHttps } from "../../../config/public-url.ts";
 import { VERSION } from "../../../core/runtime.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { doc, named } from "../../../http/shapes.ts";
@@ -27,9 +26,9 @@ const SetupView = named(
 
 /** Signing in without a password, and what a sign-in page must know. */
 export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] {
-  const { accounts, config, db } = context;
-  const cookie = new RefreshCookie(isHttps(config));
-  const isDevelopment = config.env === "development";
+  const { accounts, settings, db } = context;
+  const cookie = new RefreshCookie(settings);
+  const isDevelopment = settings.current.env === "development";
   return [
     route({
       method: "GET",
@@ -39,7 +38,7 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
       ...open,
       response: SetupView,
       async handle() {
-        const { registration, passwordMin } = config.auth;
+        const { registration, passwordMin } = settings.current.auth;
         return {
           needsAdmin: !(await hasAdmin(db.read, isDevelopment)),
           registration,

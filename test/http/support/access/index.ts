@@ -16,6 +16,7 @@ import { ROLES } from "./roles.ts";
 import type { Table } from "./row.ts";
 import { RULES } from "./rules.ts";
 import { SCHEDULES } from "./schedules.ts";
+import { SETTINGS } from "./settings.ts";
 import { SOUNDS } from "./sounds.ts";
 import { TASKS } from "./tasks.ts";
 import { TIME } from "./time.ts";
@@ -45,6 +46,7 @@ export const ACCESS: Table = {
   ...WEBHOOKS,
   ...WORKERS,
   ...MODULES,
+  ...SETTINGS,
   ...AUDIT,
   ...SOUNDS,
   ...PUSHER,

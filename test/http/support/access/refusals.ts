@@ -41,6 +41,7 @@ export const HOLDERS = {
   "webhooks:manage": ["Admin", "RuleManager"],
   "modules:manage": ["Admin"],
   "system:status": ["Admin", "RuleManager", "Operator", "Viewer", "Auditor"],
+  "system:manage": ["Admin"],
 } as const satisfies Record<string, readonly Role[]>;
 
 type Permission = keyof typeof HOLDERS;

@@ -6,13 +6,15 @@ import { type Mail, smtpOptionsOf } from "./client.ts";
 import { digestPostscript, mailOf } from "./message.ts";
 import { unsubscribeHeaders } from "./unsubscribe.ts";
 
-type MailContext = Pick<DeliveryParts, "database" | "config">;
+type MailContext = Pick<DeliveryParts, "database" | "settings">;
 
 /** Sends notifications as mail to the address of the account. */
 export function mailChannel(context: MailContext, calls: ChannelCalls<Mail>): Channel<Mail> {
   return {
     name: "email",
-    isConfigured: calls.isConfigured,
+    get isConfigured() {
+      return calls.isConfigured;
+    },
     targets: (userIds, _notification, db) => targetsOf(userIds, db),
     prepare: (attempt) => prepare(context, attempt),
     call: (mail, signal) => calls.call(mail, signal),
@@ -31,7 +33,8 @@ async function targetsOf(userIds: readonly string[], db: ReadDb | Trx): Promise<
 }
 
 /** Uses the current address, in case the user has changed it since. */
-async function prepare({ database, config }: MailContext, { delivery, notification }: Attempt): Promise<Mail> {
+async function prepare({ database, settings }: MailContext, { delivery, notification }: Attempt): Promise<Mail> {
+  const config = settings.current;
   const { userId } = delivery;
   const user = await database.read
     .selectFrom("users")

@@ -56,16 +56,17 @@ const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
  * server is on this machine or the configuration permits otherwise.
  */
 export class MailClient implements ChannelCalls<Mail> {
-  readonly #options: SmtpOptions | null;
-  #transport: Transporter | null = null;
+  readonly #read: () => SmtpOptions | null;
+  /** The connections, for one text of the options. */
+  #open: { readonly of: string; readonly transport: Transporter } | null = null;
 
-  /** @param options null when no mail server is configured. */
-  constructor(options: SmtpOptions | null) {
-    this.#options = options;
+  /** @param read the options in use; null when no mail server is configured. */
+  constructor(read: () => SmtpOptions | null) {
+    this.#read = read;
   }
 
   get isConfigured(): boolean {
-    return this.#options !== null;
+    return this.#read() !== null;
   }
 
   /** A 250 reply means that the server has taken responsibility (RFC 5321 section 4.2.5). */
@@ -86,7 +87,7 @@ export class MailClient implements ChannelCalls<Mail> {
     // A line break in a subject would start another header; do not rely on the library here.
     const subject = mail.subject.replaceAll(/\s+/g, " ").trim();
     const headers = { ...AUTOMATIC, ...mail.headers };
-    const from = this.#options?.from;
+    const from = this.#read()?.from;
     const sent = (await transport.sendMail({ ...mail, ...messageId, headers, subject, to, from })) as {
       messageId: string;
     };
@@ -95,7 +96,7 @@ export class MailClient implements ChannelCalls<Mail> {
 
   /** Domain of our Message-IDs: the sender's. */
   get #domain(): string {
-    return /@([\w.-]+)>?\s*$/.exec(this.#options?.from ?? "")?.[1] ?? "prism";
+    return /@([\w.-]+)>?\s*$/.exec(this.#read()?.from ?? "")?.[1] ?? "prism";
   }
 
   /** Checks that the server is reachable and accepts the credentials. @throws also SMTP errors */
@@ -104,34 +105,41 @@ export class MailClient implements ChannelCalls<Mail> {
   }
 
   close(): void {
-    this.#transport?.close();
-    this.#transport = null;
+    this.#open?.transport.close();
+    this.#open = null;
   }
 
   async #connect(): Promise<Transporter> {
-    if (!this.#options) throw new PrismError("NOT_CONFIGURED", "No mail server is configured (smtp.host)");
-    const { host, port, user, pass, secure, allowPlain, timeoutMs = TIMEOUT_MS } = this.#options;
     // Loaded with the first mail: most servers send none for hours.
     const { createTransport } = await import("nodemailer");
-    const isOnThisMachine = LOOPBACK.test(host);
-    this.#transport ??= createTransport({
-      pool: true,
-      maxConnections: 2,
-      host,
-      port,
-      secure,
-      requireTLS: !secure && !allowPlain && !isOnThisMachine,
-      // Local mail servers usually have a self-signed certificate, and no attacker is in between.
-      ...(isOnThisMachine ? { tls: { rejectUnauthorized: false } } : {}),
-      ...(user === undefined ? {} : { auth: { user, pass: pass ?? "" } }),
-      connectionTimeout: timeoutMs,
-      greetingTimeout: timeoutMs,
-      socketTimeout: timeoutMs,
-      disableFileAccess: true,
-      disableUrlAccess: true,
-    });
-    return this.#transport;
+    const options = this.#read();
+    if (!options) throw new PrismError("NOT_CONFIGURED", "No mail server is configured (smtp.host)");
+    const of = JSON.stringify(options);
+    // The settings have changed. Mails on their way keep their connections; queued ones are retried.
+    if (this.#open && this.#open.of !== of) this.close();
+    this.#open ??= { of, transport: createTransport({ pool: true, maxConnections: 2, ...transportOptions(options) }) };
+    return this.#open.transport;
   }
+}
+
+/** The options of nodemailer for a mail server. */
+export function transportOptions({ timeoutMs = TIMEOUT_MS, ...options }: SmtpOptions) {
+  const { host, port, user, pass, secure, allowPlain } = options;
+  const isOnThisMachine = LOOPBACK.test(host);
+  return {
+    host,
+    port,
+    secure,
+    requireTLS: !secure && !allowPlain && !isOnThisMachine,
+    // Local mail servers usually have a self-signed certificate, and no attacker is in between.
+    ...(isOnThisMachine ? { tls: { rejectUnauthorized: false } } : {}),
+    ...(user === undefined ? {} : { auth: { user, pass: pass ?? "" } }),
+    connectionTimeout: timeoutMs,
+    greetingTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  };
 }
 
 /** nodemailer's error of a failed SMTP session. */
