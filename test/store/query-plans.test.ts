@@ -75,6 +75,12 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
       "processed=true",
       `projectId=${project.id}`,
     ]),
+    "/events?q=a",
+    `/events?projectId=*&q=a&type=x&cursor=${Buffer.from("[5]").toString("base64url")}`,
+    "/events?include=outcome",
+    "/events/paths",
+    "/events/paths?type=x",
+    "/events/paths?projectId=*",
     `/events/${event.id}`,
     "/events/export",
     `/events/export?from=${now}&type=x`,
@@ -181,7 +187,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   },
   { plan: /^SCAN rules USING INDEX rules_active/, why: "the rules that are active, which are in memory too" },
   {
-    plan: /VALUES CLAUSE|VIRTUAL TABLE|^SCAN (level|u|w|j|search|recent)$|^SCAN \(subquery|^SCAN \d+ CONSTANT/,
+    plan: /VALUES CLAUSE|VIRTUAL TABLE|^SCAN (level|u|w|j|search|recent|known)$|^SCAN \(subquery|^SCAN \d+ CONSTANT/,
     why: "no table",
   },
   {

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import type { EventsTable } from "../../store/schema.ts";
-import { countOf } from "../../store/sqlite/list-queries.ts";
+import type { DecisionOutcome, EventsTable } from "../../store/schema.ts";
+import { countOf, holdsText } from "../../store/sqlite/list-queries.ts";
 import type { EventFilters } from "./schema.ts";
 
 export interface EventSelection extends EventFilters {
@@ -11,7 +11,7 @@ export interface EventSelection extends EventFilters {
 
 /** Events of the selection that match the filters, unordered and unlimited: the base of every list. */
 function selected(db: ReadDb, selection: EventSelection) {
-  const { projectId, type, level, source, from, to, afterSeq, processed } = selection;
+  const { projectId, type, level, source, from, to, afterSeq, processed, q } = selection;
   let query = db.selectFrom("events");
   if (typeof projectId === "string") query = query.where("projectId", "=", projectId);
   // Without the index of projects: the pages of several are in the order of the table.
@@ -34,6 +34,8 @@ function selected(db: ReadDb, selection: EventSelection) {
   if (to !== undefined) query = query.where("receivedAt", "<", to);
   if (afterSeq !== undefined) query = query.where("seq", ">", afterSeq);
   if (processed !== undefined) query = query.where("processedAt", processed ? "is not" : "is", null);
+  if (q !== undefined)
+    query = query.where((e) => e.or([holdsText("type", q), holdsText("source", q), holdsText("payload", q)]));
   return query;
 }
 
@@ -103,6 +105,49 @@ export async function notificationsOf(db: ReadDb, eventSeq: number): Promise<str
     .where("notificationId", "is not", null)
     .execute();
   return rows.flatMap(({ notificationId }) => (notificationId === null ? [] : [notificationId]));
+}
+
+/** The last stored offset; 0 without events. */
+export async function lastSeq(db: ReadDb): Promise<number> {
+  const row = await db
+    .selectFrom("events")
+    .select((e) => e.fn.max("seq").as("seq"))
+    .executeTakeFirst();
+  return row?.seq ?? 0;
+}
+
+/** The number of decisions on events by outcome, with one notification of each. */
+export async function outcomesOf(db: ReadDb, seqs: readonly number[]) {
+  const { rows } = await sql<{
+    eventSeq: number;
+    outcome: DecisionOutcome;
+    rules: number;
+    notificationId: string | null;
+  }>`
+    select eventSeq, outcome, count(*) as rules, min(notificationId) as notificationId from decisions
+    where eventSeq in (select value from json_each(${JSON.stringify(seqs)})) group by eventSeq, outcome`.execute(db);
+  return rows;
+}
+
+/** Those of the events that could not be evaluated. */
+export async function failedOf(db: ReadDb, seqs: readonly number[]): Promise<number[]> {
+  const { rows } = await sql<{ eventSeq: number }>`
+    select eventSeq from event_failures
+    where resolvedAt is null and eventSeq in (select value from json_each(${JSON.stringify(seqs)}))`.execute(db);
+  return rows.map(({ eventSeq }) => eventSeq);
+}
+
+/** Types of a project, in order; each is one look-up in the index of types. */
+export async function typesOf(db: ReadDb, projectId: string, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ type: string }>`
+    with recursive known (type) as (
+      select min(type) from events where projectId = ${projectId}
+      union all
+      select (select min(type) from events where projectId = ${projectId} and type > known.type)
+      from known where known.type is not null
+    )
+    select type from known where type is not null limit ${limit}`.execute(db);
+  return rows.map(({ type }) => type);
 }
 
 export function openFailure(db: ReadDb, eventSeq: number) {

@@ -8,7 +8,15 @@ import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { ingest, openIngest } from "./ingest.ts";
 import { DELETE_EVENTS_KIND, deleteProjectEvents, runDeletion } from "./retention.ts";
 import * as s from "./schema.ts";
-import { type EventsContext, type EventsOwn, exportEvents, getEvent, listEvents, reprocessEvent } from "./service.ts";
+import {
+  type EventsContext,
+  type EventsOwn,
+  eventPaths,
+  exportEvents,
+  getEvent,
+  listEvents,
+  reprocessEvent,
+} from "./service.ts";
 
 const MAX_RAW = { types: ["application/json", "application/x-ndjson"], gzip: true } as const;
 const tag = "Events";
@@ -76,7 +84,8 @@ function serve(server: FeatureServer, context: EventsContext): void {
     path: "/api/v1/events",
     aliases: ["/events"],
     id: "listEvents",
-    summary: "List the events of a project, newest first",
+    summary: "List the events of a project, or of all, newest first",
+    details: "A filtered page may hold fewer entries than the limit: `nextCursor` is null on the last one.",
     tag,
     access: read,
     query: s.ListQuery,
@@ -100,6 +109,18 @@ function serve(server: FeatureServer, context: EventsContext): void {
       const lines = exportEvents(context, callerOf(exchange), query);
       return streamReply(exchange, { contentType, filename: `events.${isCsv ? "csv" : "ndjson"}` }, lines);
     },
+  });
+  server.route({
+    method: "GET",
+    path: "/api/v1/events/paths",
+    id: "listEventPaths",
+    summary: "List the paths, types and sources of the last 500 events, for writing conditions",
+    tag,
+    access: read,
+    query: s.PathsQuery,
+    response: s.EventPaths,
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: (exchange, { query }) => eventPaths(context, callerOf(exchange), query),
   });
   server.route({
     method: "GET",

@@ -27,22 +27,61 @@ const filters = {
   processed: v.optional(doc(queryBoolean, "Only evaluated, or only pending events")),
 };
 
-export const ListQuery = object({ ...filters, ...pageEntries(1000) });
+const projectOrAll = v.optional(
+  doc(
+    v.pipe(v.string(), v.maxLength(64)),
+    "Id or slug of the project, or `*` for all that the caller may read; default: that of the API key, or `default`",
+  ),
+);
+
+export const ListQuery = object({
+  ...filters,
+  projectId: projectOrAll,
+  q: v.optional(doc(text(100, 1), "Text in the type, source or payload")),
+  include: v.optional(doc(v.picklist(["outcome"]), "`outcome`: what the rules made of each event")),
+  ...pageEntries(1000),
+});
 export type ListQuery = v.InferOutput<typeof ListQuery>;
 
 export const ExportQuery = object({
   ...filters,
-  projectId: v.optional(
-    doc(
-      v.pipe(v.string(), v.maxLength(64)),
-      "Id or slug of the project, or `*` for all that the caller may read; default: that of the API key, or `default`",
-    ),
-  ),
+  projectId: projectOrAll,
   format: v.optional(doc(v.picklist(["ndjson", "csv"]), "Default `ndjson`")),
 });
 export type ExportQuery = v.InferOutput<typeof ExportQuery>;
 
-export type EventFilters = Omit<v.InferOutput<typeof ListQuery>, "projectId" | "limit" | "page" | "offset" | "cursor">;
+export type EventFilters = Omit<
+  v.InferOutput<typeof ListQuery>,
+  "projectId" | "include" | "limit" | "page" | "offset" | "cursor"
+>;
+
+export const PathsQuery = object({
+  projectId: projectOrAll,
+  type: v.optional(doc(queryList(EventTypePattern), "Types, or prefixes such as `order.*`, separated by commas")),
+});
+export type PathsQuery = v.InferOutput<typeof PathsQuery>;
+
+const JSON_TYPES = ["string", "number", "boolean", "null", "list", "object"] as const;
+
+export const EventPaths = named(
+  "EventPaths",
+  "Paths for the conditions of rules, from recent events",
+  v.object({
+    events: doc(v.number(), "Number of events that were read, at most 500"),
+    paths: v.array(
+      v.object({
+        path: doc(v.string(), "As in a condition, such as `event.order.total`"),
+        type: doc(v.picklist(JSON_TYPES), "The most common type"),
+        types: v.array(v.picklist(JSON_TYPES)),
+        examples: doc(v.array(v.union([v.string(), v.number(), v.boolean()])), "Up to 3 values, up to 100 characters"),
+        count: doc(v.number(), "Number of events that have it"),
+      }),
+    ),
+    types: doc(v.array(v.string()), "Known types, at most 500"),
+    sources: doc(v.array(v.string()), "Sources of these events"),
+  }),
+);
+export type EventPaths = v.InferOutput<typeof EventPaths>;
 
 export const ReprocessBody = example(
   object({
@@ -95,6 +134,28 @@ export const IngestReply = v.union([
   ),
 ]);
 
+/** Outcomes of an event, the most important first. */
+export const EVENT_OUTCOMES = [
+  "fired",
+  "failed",
+  "deduped",
+  "suppressed",
+  "cooled",
+  "no recipients",
+  "no rule",
+  "pending",
+] as const;
+
+const EventOutcome = v.object({
+  result: doc(
+    v.picklist(EVENT_OUTCOMES),
+    "`pending`: not evaluated yet; `failed`: could not be; `no rule`: none matched",
+  ),
+  rules: doc(v.number(), "Number of rules that matched"),
+  notificationId: doc(v.nullable(v.string()), "One of the notifications that it caused or was counted into"),
+});
+export type EventOutcome = v.InferOutput<typeof EventOutcome>;
+
 const eventEntries = {
   id: v.string(),
   seq: v.number(),
@@ -110,7 +171,11 @@ const eventEntries = {
   payload: v.record(v.string(), v.unknown()),
 };
 
-export const EventView = named("Event", "A stored event", v.object(eventEntries));
+export const EventView = named(
+  "Event",
+  "A stored event",
+  v.object({ ...eventEntries, outcome: v.optional(doc(EventOutcome, "With `include=outcome`")) }),
+);
 
 export const EventDetail = named(
   "EventDetail",

@@ -8,7 +8,15 @@ import type { BodyReader } from "../../http/body.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
-import { cursorOf, isFarPage, MAX_PAGE_BYTES, pageBody, readPage, requireCursor } from "../../http/pagination.ts";
+import {
+  cursorOf,
+  isFarPage,
+  MAX_PAGE_BYTES,
+  type PageRequest,
+  pageBody,
+  readPage,
+  requireCursor,
+} from "../../http/pagination.ts";
 import { RawJson } from "../../http/route.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import { eventJobKey } from "../../store/commit/write-set.ts";
@@ -20,10 +28,19 @@ import type { JobRunner, JobService } from "../jobs/index.ts";
 import { eventJson } from "../notifications/index.ts";
 import type { PipelineMetrics } from "../rules/index.ts";
 import { EVENT_COLUMNS, eventCells } from "./cells.ts";
+import { pathsOf } from "./paths.ts";
 import type { EventJobPayload } from "./pipeline/backlog.ts";
 import type { EventPipeline } from "./pipeline/pipeline.ts";
 import * as queries from "./queries.ts";
-import type { EventFilters, ExportQuery, ListQuery } from "./schema.ts";
+import {
+  EVENT_OUTCOMES,
+  type EventFilters,
+  type EventOutcome,
+  type EventPaths,
+  type ExportQuery,
+  type ListQuery,
+  type PathsQuery,
+} from "./schema.ts";
 
 /** Dependencies besides the services of every module. */
 export interface EventsOwn {
@@ -55,13 +72,19 @@ const LARGE_PAGE_BYTES = 262_144;
 export async function listEvents(
   context: EventsContext,
   principal: Principal,
-  { projectId: ref, ...query }: ListQuery,
+  { projectId: ref, include, ...query }: ListQuery,
 ): Promise<RawJson> {
   const { db } = context;
   const request = readPage(query, ["number"]);
-  const selection = { projectId: projectOf(context, principal, ref), ...filtersOf(query) };
+  const filters = filtersOf(query);
   const before = request.after ? Number(request.after[0]) : null;
-  const source = isIndexed(query) && !isFarPage(request) ? db.read : db.scan;
+  const projectId = projectsOf(context, principal, ref);
+  if (filters.q !== undefined || Array.isArray(projectId)) requireNoNumber(request);
+  const isPlain = isIndexed(query, projectId) && !isFarPage(request);
+  const source = isPlain ? db.read : db.scan;
+  const isWindow = !isPlain && !request.wantsTotal;
+  const window = isWindow ? await searchWindow(db.read, before, filters) : null;
+  const selection = { projectId, ...filters, ...(window === null ? {} : { afterSeq: window.afterSeq }) };
   const sizes = await queries.sizesOfPage(source, selection, {
     before,
     limit: request.limit + 1,
@@ -72,10 +95,85 @@ export async function listEvents(
   const from = bytes > LARGE_PAGE_BYTES ? db.scan : source;
   const rows = (await readEvents(from, selection, taken)).reverse();
   const total = request.wantsTotal ? await queries.countEvents(db.scan, selection) : undefined;
-  const { data, ...rest } = pageBody(request, rows, eventJson, (row) => [row.seq], total);
+  const view = include === "outcome" ? await outcomeView(db.scan, rows) : eventJson;
+  const { data, ...rest } = pageBody(request, rows, view, (row) => [row.seq], total);
   const last = rows[data.length - 1]?.seq;
   if (last !== undefined && sizes.length > data.length) rest.nextCursor = cursorOf([last]);
+  // The part holds no further match, but older events remain.
+  else if (rest.nextCursor === null && window?.isCut) rest.nextCursor = cursorOf([window.afterSeq + 1]);
   return new RawJson(`{"data":[${data.join(",")}],${JSON.stringify(rest).slice(1)}`);
+}
+
+/**
+ * Events that a page looks through when no index finds them: with a million, a rare match is found
+ * over several pages, and none of them is slow.
+ */
+const SEARCHED_AT_ONCE = 500_000;
+/** The same with their payloads. */
+const READ_AT_ONCE = 50_000;
+
+async function searchWindow(
+  db: ReadDb,
+  before: number | null,
+  { q, afterSeq = 0 }: EventFilters,
+): Promise<{ readonly afterSeq: number; readonly isCut: boolean }> {
+  const end = before ?? (await queries.lastSeq(db)) + 1;
+  const first = end - 1 - (q === undefined ? SEARCHED_AT_ONCE : READ_AT_ONCE);
+  return first > afterSeq ? { afterSeq: first, isCut: true } : { afterSeq, isCut: false };
+}
+
+/** @throws VALIDATION_FAILED */
+function requireNoNumber({ wantsTotal }: PageRequest): void {
+  if (!wantsTotal) return;
+  throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
+    details: [{ path: "page", code: "VALUE", message: "follow nextCursor when searching" }],
+  });
+}
+
+const RANKS: ReadonlyMap<string, number> = new Map(EVENT_OUTCOMES.map((outcome, rank) => [outcome, rank]));
+
+/** Events as JSON with the outcome of the rules. */
+async function outcomeView(db: ReadDb, rows: readonly EventsTable[]): Promise<(event: EventsTable) => string> {
+  const seqs = rows.map(({ seq }) => seq);
+  const decided = await queries.outcomesOf(db, seqs);
+  const open = rows.filter(({ processedAt }) => processedAt === null).map(({ seq }) => seq);
+  const failed = new Set(open.length === 0 ? [] : await queries.failedOf(db, open));
+  const rank = (outcome: string): number => RANKS.get(outcome) ?? RANKS.size;
+  return (event) => {
+    const of = decided.filter(({ eventSeq }) => eventSeq === event.seq);
+    const [best] = of.sort((a, b) => rank(a.outcome) - rank(b.outcome));
+    const silent = event.processedAt !== null ? "no rule" : failed.has(event.seq) ? "failed" : "pending";
+    const outcome: EventOutcome = {
+      result: best?.outcome ?? silent,
+      rules: of.reduce((sum, { rules }) => sum + rules, 0),
+      notificationId: best?.notificationId ?? null,
+    };
+    return `${eventJson(event).slice(0, -1)},"outcome":${JSON.stringify(outcome)}}`;
+  };
+}
+
+/** Events that are read for their paths, and their size together. */
+const PATH_EVENTS = 500;
+const PATH_BYTES = 1_048_576;
+const MAX_TYPES = 500;
+
+/** Paths, types and sources of recent events, for writing conditions. */
+export async function eventPaths(
+  context: EventsContext,
+  principal: Principal,
+  { projectId: ref, type }: PathsQuery,
+): Promise<EventPaths> {
+  const { scan, read } = context.db;
+  const projectId = projectsOf(context, principal, ref);
+  const { afterSeq } = Array.isArray(projectId) ? await searchWindow(read, null, {}) : { afterSeq: 0 };
+  const selection = { projectId, type, afterSeq };
+  const page = { before: null, limit: PATH_EVENTS, offset: 0 };
+  const { taken } = fitting(await queries.sizesOfPage(scan, selection, page), PATH_BYTES);
+  const events = (await readEvents(scan, selection, taken)).reverse();
+  const seen = new Set(events.map((event) => event.type));
+  const types = typeof projectId === "string" ? await queries.typesOf(scan, projectId, MAX_TYPES) : [...seen].sort();
+  const sources = new Set(events.flatMap(({ source }) => source ?? []));
+  return { events: events.length, paths: await pathsOf(events), types, sources: [...sources].sort() };
 }
 
 export async function getEvent(context: EventsContext, principal: Principal, id: string): Promise<RawJson> {
@@ -122,9 +220,7 @@ export function exportEvents(
   principal: Principal,
   { projectId: ref, format = "ndjson", ...query }: ExportQuery,
 ): AsyncIterable<string> {
-  const { projects } = context;
-  const projectId =
-    ref === EVERY_PROJECT ? projects.readable(principal, "events:read") : projectOf(context, principal, ref);
+  const projectId = projectsOf(context, principal, ref);
   const selection = { projectId, ...filtersOf(query) };
   const scan = context.db.scan;
   return (async function* () {
@@ -148,19 +244,25 @@ async function readableEvent({ db, projects }: EventsContext, principal: Princip
   return event;
 }
 
-function projectOf({ projects }: EventsContext, principal: Principal, ref: string | undefined): string {
+/** @returns a project, several, or all of them: null */
+function projectsOf({ projects }: EventsContext, principal: Principal, ref: string | undefined) {
+  if (ref === EVERY_PROJECT) return projects.readable(principal, "events:read");
   return projects.require(principal, projects.refOf(principal, ref), "events:read");
 }
 
 function filtersOf(query: EventFilters): EventFilters {
-  const { type, level, source, from, to, afterSeq, processed } = query;
-  return { type, level, source, from, to, afterSeq, processed };
+  const { type, level, source, from, to, afterSeq, processed, q } = query;
+  return { type, level, source, from, to, afterSeq, processed, q };
 }
 
 /** Whether an index finds the page; any other read could visit the whole project. */
-function isIndexed({ level, source, from, to, processed, type }: EventFilters): boolean {
+function isIndexed(
+  { level, source, from, to, processed, type, q }: EventFilters,
+  projectId: string | readonly string[] | null,
+): boolean {
   const isOneType = type === undefined || (type.length === 1 && !type[0]?.endsWith("*"));
-  return isOneType && [level, source, from, to, processed].every((filter) => filter === undefined);
+  const isOneRange = typeof projectId === "string" ? isOneType : projectId === null && type === undefined;
+  return isOneRange && [level, source, from, to, processed, q].every((filter) => filter === undefined);
 }
 
 /** As many of the events as the limit allows, at least one. */

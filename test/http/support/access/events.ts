@@ -34,6 +34,12 @@ export const EVENTS: Table = {
       request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events/export"),
     },
   ],
+  "GET /api/v1/events/paths": [
+    {
+      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+      request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events/paths"),
+    },
+  ],
   "GET /api/v1/events/:id": [
     {
       refusal: inShop({ ...readEvents, hidden: "EVENT_NOT_FOUND" }),
