@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { delimiter, dirname, join, relative } from "node:path";
 import * as esbuild from "esbuild";
 import { adaptAddon, addonFile } from "./scripts/adapt-uws.mjs";
+import { buildConsole } from "./scripts/build-console.mjs";
 import { writeClientPackage } from "./scripts/client-package.mjs";
 import { writeModuleTypes } from "./scripts/module-types.mjs";
 
@@ -31,6 +32,12 @@ const ASSETS = {
   "web/swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
   ...Object.fromEntries([...manualFiles(), ...serviceFiles()].map((file) => [file, file])),
 };
+
+/** The console with the list of its files. */
+function consoleFiles() {
+  const names = [...JSON.parse(readFileSync(join(root, "dist/console/files.json"), "utf8")), "files.json"];
+  return Object.fromEntries(names.map((name) => [`console/${name}`, `dist/console/${name}`]));
+}
 
 /** The pages of `prism docs` and /docs, with their names in the repository. */
 function manualFiles() {
@@ -73,12 +80,15 @@ mkdirSync(dirname(output), { recursive: true });
 execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
 writeModuleTypes(join(root, "dist/module.d.ts"));
 await writeClientPackage(join(root, "dist/prism-client"));
+const { firstLoad, total } = await buildConsole();
 const natives = findNatives();
 await bundle(natives);
 const bundledAt = Date.now();
 await pack({
   ...natives,
-  ...Object.fromEntries(Object.entries(ASSETS).map(([name, file]) => [name, join(root, file)])),
+  ...Object.fromEntries(
+    Object.entries({ ...ASSETS, ...consoleFiles() }).map(([name, file]) => [name, join(root, file)]),
+  ),
   "worker.js": join(work, "worker.js"),
 });
 report();
@@ -200,6 +210,7 @@ function report() {
   console.log(
     `dist/prism ${size} MiB (bundled in ${bundledAt - startedAt} ms, packed in ${Date.now() - bundledAt} ms)`,
   );
+  console.log(`dist/console: first load ${firstLoad} bytes, all ${total} (gzip)`);
   if (Number.parseInt(process.versions.node, 10) < OLDEST_SUPPORTED_NODE)
     console.warn(
       `It carries Node ${process.versions.node}, which gets no more security fixes; see "Building" in README.md.`,

@@ -63,6 +63,7 @@ const FEATURES = {
   plugins: ["access", "audit", "events", "jobs", "notifications", "schedules", "sounds", "streams", "timers"],
   overview: ["access", "delivery", "jobs", "plugins"],
   settings: ["audit", "delivery"],
+  console: [],
   status: ["access", "audit", "delivery", "events", "jobs", "plugins", "pusher", "retention", "rules", "streams"],
 };
 /** Threads start in src/worker.ts, which imports only each thread's file of its feature. */

@@ -28,6 +28,7 @@ if (process.argv.includes("build")) buildIfStale();
 else {
   execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
   packClientIfStale();
+  buildConsoleIfStale();
 }
 
 /** Installs packages if node_modules differs from package-lock.json, however it was installed. */
@@ -69,12 +70,14 @@ function buildIfStale() {
   const builtAt = existsSync(output) ? statSync(output).mtimeMs : 0;
   const inputs = [
     "src",
+    "console",
     "deploy/systemd",
     "migrations",
     "build.mjs",
     "package-lock.json",
     "package.json",
     "scripts/adapt-uws.mjs",
+    "scripts/build-console.mjs",
     "scripts/client-package.mjs",
     "scripts/collect.mjs",
     "scripts/module-types.mjs",
@@ -89,6 +92,14 @@ function packClientIfStale() {
   const inputs = ["src/client", "package.json", "scripts/client-package.mjs"].map((input) => join(root, input));
   if (existsSync(output) && statSync(output).mtimeMs > newest(inputs)) return;
   execFileSync(process.execPath, [join(root, "scripts/client-package.mjs")], { cwd: root, stdio: "inherit" });
+}
+
+/** The console for a server that runs from source, with the gallery of its components. */
+function buildConsoleIfStale() {
+  const output = join(root, "dist/console/files.json");
+  const inputs = ["console", "src/client", "package-lock.json", "scripts/build-console.mjs"];
+  if (existsSync(output) && statSync(output).mtimeMs > newest(inputs.map((input) => join(root, input)))) return;
+  execFileSync(process.execPath, [join(root, "scripts/build-console.mjs"), "--dev"], { cwd: root, stdio: "inherit" });
 }
 
 function newest(paths) {

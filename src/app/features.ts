@@ -10,6 +10,7 @@ import { usersFeature } from "../features/access/users/routes.ts";
 import { alertsFeature } from "../features/alerts/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
+import { consoleFeature } from "../features/console/routes.ts";
 import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
 import { preferencesFeature } from "../features/delivery/routes.ts";
 import { webhooksFeature } from "../features/delivery/webhooks/routes.ts";
@@ -52,6 +53,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
     ...liveFeatures(parts),
     ...jobFeatures(parts),
     ...operatorFeatures(parts),
+    consoleFeature(),
   ];
   return features.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

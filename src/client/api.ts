@@ -233,8 +233,8 @@ export class PrismApi {
     if (body !== undefined)
       headers["Content-Type"] = request.contentType ?? (isBytes ? "application/octet-stream" : "application/json");
     if (request.idempotencyKey !== undefined) headers["Idempotency-Key"] = request.idempotencyKey;
-    const content: { body?: string | Uint8Array } = {};
-    if (body !== undefined) content.body = isBytes ? body : JSON.stringify(body);
+    const content: { body?: NonNullable<RequestInit["body"]> } = {};
+    if (body !== undefined) content.body = isBytes ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body);
     const ends = [signal, limitMs === null ? undefined : AbortSignal.timeout(limitMs)].filter(
       (end) => end !== undefined,
     );

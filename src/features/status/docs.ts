@@ -1,25 +1,12 @@
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
 import { PrismError } from "../../core/errors.ts";
 import { readAsset } from "../../core/runtime.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { API_HEADERS, DOCUMENT_HEADERS } from "../../http/headers.ts";
-import { acceptsGzip, isAmongTags, weakTagOf } from "../../http/negotiation.ts";
-import { ANSWERS_LATER } from "../../http/route.ts";
+import type { ANSWERS_LATER } from "../../http/route.ts";
+import { type Page, pageHandler } from "../../http/static-page.ts";
 import { ACCOUNT_PAGE_NAMES } from "../access/index.ts";
 import { UNSUBSCRIBE_PATH } from "../delivery/index.ts";
 import { readPage } from "./manual.ts";
-
-const compress = promisify(gzip);
-
-/** A text that the server returns unchanged. */
-export interface Page {
-  readonly contentType: string;
-  readonly fixedHeaders: string;
-  read(): Buffer;
-  /** The state that the text depends on: a change rebuilds it. Undefined: it never changes. */
-  stateOf?(): unknown;
-}
 
 const CONTENT_TYPES = {
   html: "text/html; charset=utf-8",
@@ -88,37 +75,5 @@ export function jsonPage(read: () => string, stateOf: () => unknown): Page {
     contentType: "application/json; charset=utf-8",
     fixedHeaders: API_HEADERS,
     read: () => Buffer.from(read()),
-  };
-}
-
-/**
- * Serves a page, compressed if the client accepts it, with an ETag. Built and compressed on first
- * request, and again after a change.
- */
-export function pageHandler(page: Page): (exchange: Exchange) => Promise<typeof ANSWERS_LATER> {
-  let plain: Buffer | undefined;
-  let tag = "";
-  let compressed: Promise<Buffer> | undefined;
-  let state: unknown;
-  return async (exchange) => {
-    const now = page.stateOf?.();
-    if (now !== state) plain = compressed = undefined;
-    state = now;
-    const { contentType, fixedHeaders } = page;
-    if (!plain) {
-      plain = page.read();
-      tag = weakTagOf(plain);
-    }
-    const cached = { ETag: tag, "Cache-Control": "no-cache", Vary: "Accept-Encoding" };
-    if (isAmongTags(tag, exchange.header("if-none-match"))) {
-      exchange.send(304, null, cached, { fixedHeaders });
-      return ANSWERS_LATER;
-    }
-    const headers = { "Content-Type": contentType, ...cached };
-    if (acceptsGzip(exchange.header("accept-encoding"))) {
-      compressed ??= compress(plain);
-      exchange.send(200, await compressed, { ...headers, "Content-Encoding": "gzip" }, { fixedHeaders });
-    } else exchange.send(200, plain, headers, { fixedHeaders });
-    return ANSWERS_LATER;
   };
 }

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { VERSION } from "../../core/runtime.ts";
@@ -9,13 +8,14 @@ import { secretsEqual } from "../../core/tokens.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { openApiDocument } from "../../http/openapi/document.ts";
-import { ANSWERS_LATER, Reply, route } from "../../http/route.ts";
+import { ANSWERS_LATER, route } from "../../http/route.ts";
 import type { Router } from "../../http/router.ts";
+import { pageHandler } from "../../http/static-page.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
 import { DevGate } from "../access/index.ts";
 import { type JobCount, type JobRunner, recentJobCounts } from "../jobs/index.ts";
-import { ACCOUNT_PAGES, API_PAGES, CLIENT_SCRIPT, jsonPage, MANUAL_STYLE, manualHandler, pageHandler } from "./docs.ts";
+import { ACCOUNT_PAGES, API_PAGES, CLIENT_SCRIPT, jsonPage, MANUAL_STYLE, manualHandler } from "./docs.ts";
 import { INDEX } from "./manual.ts";
 import { Health, type HealthParts, probeReply, type StatusParts, systemStatus } from "./status.ts";
 import { type NoticeParts, SystemNotices } from "./system-notices.ts";
@@ -236,27 +236,6 @@ function serveDocs(server: FeatureServer, { config, router, settings }: DocsPart
     );
   }
   serveManual(server, access);
-  if (config.docsPublic) serveRoot(server);
-}
-
-/** A browser that opens the address of the server gets the documentation; programs get no route. */
-function serveRoot(server: FeatureServer): void {
-  server.route(
-    route({
-      method: "GET",
-      path: "/",
-      summary: "The documentation, for browsers",
-      tag,
-      access: "public",
-      undocumented: true,
-      errors: ["NOT_FOUND"],
-      handle(exchange) {
-        if (!exchange.header("accept").includes("text/html")) throw new PrismError("NOT_FOUND", "No such route");
-        // Relative, for servers behind a prefix of a proxy.
-        return new Reply(302, undefined, { Location: "docs", "Cache-Control": "no-cache" });
-      },
-    }),
-  );
 }
 
 /** The pages of docs/, which `prism docs` prints, as HTML. */

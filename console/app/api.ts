@@ -1,0 +1,44 @@
+import { PrismError } from "../../src/client/errors.ts";
+import { client } from "./session.ts";
+
+export type { Page } from "../../src/client/api.ts";
+export { PrismError };
+
+/** Parameters of a query; undefined and empty ones are omitted. */
+export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+function request<T>(method: string, path: string, query: Query, body?: unknown): Promise<T> {
+  const { value } = client;
+  if (!value) return Promise.reject(new PrismError("NO_TOKEN", "You are signed out"));
+  const given = Object.fromEntries(Object.entries(query).filter(([, entry]) => entry !== null && entry !== ""));
+  return value.api.request<T>({ method, path: `/api/v1${path}`, query: given, body });
+}
+
+/** The HTTP API of the session. Paths are below `/api/v1`. Every method throws PrismError. */
+export const api = {
+  get: <T>(path: string, query: Query = {}) => request<T>("GET", path, query),
+  post: <T>(path: string, body: unknown = {}, query: Query = {}) => request<T>("POST", path, query, body),
+  put: <T>(path: string, body: unknown = {}) => request<T>("PUT", path, {}, body),
+  patch: <T>(path: string, body: unknown = {}) => request<T>("PATCH", path, {}, body),
+  del: <T = void>(path: string, query: Query = {}) => request<T>("DELETE", path, query),
+  /** The answer as a file, such as an export. */
+  async blob(path: string, query: Query = {}, accept = "*/*"): Promise<Blob> {
+    const { value } = client;
+    if (!value) throw new PrismError("NO_TOKEN", "You are signed out");
+    const response = await value.api.open({
+      method: "GET",
+      path: path.startsWith("/api/") ? path : `/api/v1${path}`,
+      query,
+      accept,
+      limitMs: null,
+    });
+    return response.blob();
+  },
+};
+
+/** A text for people: the message and the details of an error. */
+export function errorText(error: unknown): string {
+  if (!(error instanceof PrismError)) return error instanceof Error ? error.message : String(error);
+  const details = (error.details ?? []).map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  return [error.message, ...details].filter(Boolean).join(". ");
+}

@@ -1,0 +1,21 @@
+/**
+ * The files of the console are in `<root>/dashboard/assets/`, wherever a proxy has mounted the
+ * server, so the address of this module tells both roots.
+ */
+const ASSETS = new URL(".", import.meta.url);
+
+/** The root of the console, such as `/dashboard/`. */
+export const CONSOLE_ROOT = new URL("..", ASSETS).pathname;
+
+/** The root of the server without a trailing slash, such as `https://prism.example`. */
+export const SERVER_URL = new URL("../..", ASSETS).href.replace(/\/$/, "");
+
+/** The URL path of a page. @param path below the console, such as `/rules/1?tab=versions` */
+export function href(path: string): string {
+  return CONSOLE_ROOT + path.replace(/^\//, "");
+}
+
+/** The path of a page below the console, for a URL path of the browser. */
+export function pagePath(urlPath: string): string {
+  return urlPath.startsWith(CONSOLE_ROOT) ? `/${urlPath.slice(CONSOLE_ROOT.length)}` : "/";
+}

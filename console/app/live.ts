@@ -1,0 +1,81 @@
+import { effect, signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import type { Subscription } from "../../src/client/subscription.ts";
+import type { Entry } from "../../src/client/views.ts";
+import { client } from "./session.ts";
+
+/** `live`: entries arrive at once. `connecting`: the connection was lost or is being opened. */
+export const connection = signal<"live" | "connecting" | "offline">("connecting");
+
+type Listener = (entry: Entry) => void;
+
+interface Shared {
+  readonly subscription: Subscription;
+  readonly listeners: Set<Listener>;
+  readonly reconnected: Set<() => void>;
+}
+
+const shared = new Map<string, Shared>();
+/** Components that listen before the session is open, or across sessions. */
+const wanted = new Set<{ stream: string; listener: Listener }>();
+
+effect(() => {
+  shared.clear();
+  const { value } = client;
+  if (!value) return;
+  const noteState = () => {
+    const { state } = value.state;
+    connection.value = state === "open" ? "live" : navigator.onLine ? "connecting" : "offline";
+  };
+  noteState();
+  const off = [value.on("state", noteState), value.on("error", () => undefined)];
+  for (const { stream, listener } of wanted) listenTo(stream, listener);
+  return () => {
+    for (const stop of off) stop();
+  };
+});
+
+function listenTo(stream: string, listener: Listener): void {
+  const { value } = client.peek() ? client : { value: null };
+  if (!value) return;
+  let entry = shared.get(stream);
+  if (!entry) {
+    const subscription = value.subscribe(stream) as unknown as Subscription;
+    const listeners = new Set<Listener>();
+    entry = { subscription, listeners, reconnected: new Set() };
+    subscription.on("event", (item) => {
+      // A listener that fails must not hold up the stream.
+      for (const each of listeners) queueMicrotask(() => each(item as Entry));
+    });
+    shared.set(stream, entry);
+  }
+  entry.listeners.add(listener);
+}
+
+function stopListening(stream: string, listener: Listener): void {
+  const entry = shared.get(stream);
+  entry?.listeners.delete(listener);
+  if (!entry || entry.listeners.size > 0) return;
+  shared.delete(stream);
+  void entry.subscription.close();
+}
+
+/**
+ * Calls `listener` with each entry of a live stream: `user:me`, `project:<id>`, `system`,
+ * `tasks:me`, `messages:me` (docs/realtime.md). All users of a stream share one subscription.
+ * @param stream null: none
+ */
+export function useStream(stream: string | null, listener: Listener): void {
+  const latest = useRef(listener);
+  latest.current = listener;
+  useEffect(() => {
+    if (stream === null) return;
+    const want = { stream, listener: (entry: Entry) => latest.current(entry) };
+    wanted.add(want);
+    listenTo(stream, want.listener);
+    return () => {
+      wanted.delete(want);
+      stopListening(stream, want.listener);
+    };
+  }, [stream]);
+}

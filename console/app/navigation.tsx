@@ -1,0 +1,150 @@
+import { Search } from "lucide";
+import { pages } from "../pages/index.ts";
+import { Avatar, Icon, KeyHint, Menu } from "../ui/index.ts";
+import { href } from "./base.ts";
+import { connection } from "./live.ts";
+import { navigate, usePath } from "./navigate.ts";
+import type { NavItem } from "./page-module.ts";
+import { can, me, signOut } from "./session.ts";
+
+const GROUPS = [
+  { name: "main", title: null },
+  { name: "operate", title: "Operate" },
+  { name: "administer", title: "Administer" },
+] as const;
+
+/** All entries that the user may open, in the order of the modules. */
+export function visibleNav(): readonly NavItem[] {
+  return pages
+    .flatMap((page) => page.nav ?? [])
+    .filter(({ permission }) => permission === undefined || can(permission));
+}
+
+/** Whether a page is below an entry of the navigation. */
+function isCurrent(item: NavItem, path: string): boolean {
+  return item.path === "/" ? path === "/" : path === item.path || path.startsWith(`${item.path}/`);
+}
+
+export function SideBar({ onSearch }: { readonly onSearch: () => void }) {
+  const path = usePath();
+  const items = visibleNav();
+  return (
+    <nav class="side" aria-label="Main">
+      <Brand />
+      <button type="button" class="side-search" onClick={onSearch}>
+        <Icon node={Search} />
+        <span>Search</span>
+        <KeyHint keys="Ctrl K" />
+      </button>
+      <div class="side-items">
+        {GROUPS.map(({ name, title }) => (
+          <NavGroup key={name} title={title} items={items.filter(({ group }) => group === name)} path={path} />
+        ))}
+      </div>
+      <Account />
+    </nav>
+  );
+}
+
+function Brand() {
+  return (
+    <a class="brand" href={href("/")}>
+      <svg
+        viewBox="0 0 24 24"
+        fill="none"
+        stroke="var(--accent)"
+        stroke-width="2"
+        stroke-linejoin="round"
+        aria-hidden="true"
+      >
+        <path d="M12 3 21.500 20h-19z" />
+        <path stroke-linecap="round" d="m2 12 7.600-1.600M14.200 11.600 22 8.600M14.600 13l7.400 1" />
+      </svg>
+      Prism
+    </a>
+  );
+}
+
+interface GroupProps {
+  readonly title: string | null;
+  readonly items: readonly NavItem[];
+  readonly path: string;
+}
+
+function NavGroup({ title, items, path }: GroupProps) {
+  if (items.length === 0) return null;
+  return (
+    <>
+      {title && <div class="group">{title}</div>}
+      {items.map((item) => (
+        <NavLink key={item.path} item={item} path={path} />
+      ))}
+    </>
+  );
+}
+
+function NavLink({ item, path }: { readonly item: NavItem; readonly path: string }) {
+  const count = item.badge?.value ?? 0;
+  const hint = item.shortcut === undefined ? {} : { title: `${item.label} (g ${item.shortcut})` };
+  return (
+    <a href={href(item.path)} aria-current={isCurrent(item, path) ? "page" : undefined} {...hint}>
+      <Icon node={item.icon} />
+      <span>{item.label}</span>
+      {count > 0 && <span class="n">{count > 99 ? "99+" : count}</span>}
+    </a>
+  );
+}
+
+const CONNECTION_WORDS = { live: "Live", connecting: "Reconnecting", offline: "Offline" } as const;
+
+function Account() {
+  const user = me.value;
+  if (!user) return null;
+  const name = user.name ?? user.username ?? user.email ?? "You";
+  const state = connection.value;
+  return (
+    <div class="me">
+      <Avatar name={name} />
+      <div class="me-text">
+        <a class="ellipsis" href={href("/account")} dir="auto">
+          {name}
+        </a>
+        <span class="live" data-state={state} role="status">
+          <i />
+          {CONNECTION_WORDS[state]}
+        </span>
+      </div>
+      <Menu
+        label="Your account"
+        small
+        items={[
+          { label: "Account and security", onSelect: () => navigate("/account") },
+          { label: "Appearance", onSelect: () => navigate("/account/appearance") },
+          "separator",
+          { label: "Sign out", onSelect: signOut },
+        ]}
+      />
+    </div>
+  );
+}
+
+/** The bar at the bottom of a phone's screen. */
+export function TabBar({ onMore }: { readonly onMore: () => void }) {
+  const path = usePath();
+  const items = visibleNav().filter(({ isInTabBar }) => isInTabBar);
+  return (
+    <nav class="tabbar" aria-label="Main, phone">
+      {items.slice(0, 4).map((item) => (
+        <a key={item.path} href={href(item.path)} aria-current={isCurrent(item, path) ? "page" : undefined}>
+          <Icon node={item.icon} size={20} />
+          <span>{item.label}</span>
+          {(item.badge?.value ?? 0) > 0 && <span class="n">{item.badge?.value}</span>}
+        </a>
+      ))}
+      <button type="button" onClick={onMore}>
+        <Icon node={Search} size={20} />
+        <span>More</span>
+      </button>
+    </nav>
+  );
+}

@@ -1,0 +1,150 @@
+import { type Signal, signal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { api, type Page, PrismError, type Query } from "./api.ts";
+import { onSignOut } from "./session.ts";
+
+/** What a page shows of a request: data, perhaps older, beside the state of the latest request. */
+export interface Loaded<T> {
+  readonly data: T | undefined;
+  readonly error: PrismError | undefined;
+  readonly loading: boolean;
+}
+
+export interface QueryResult<T> extends Loaded<T> {
+  /** Loads again; the shown data stays until the answer. */
+  reload(): void;
+  /** Replaces the data at once, for optimistic changes. */
+  change(next: (data: T | undefined) => T | undefined): void;
+}
+
+interface Entry<T> {
+  readonly state: Signal<Loaded<T>>;
+  load: () => Promise<T>;
+  /** Components that show it. */
+  users: number;
+  /** The number of the latest request: answers of earlier ones are dropped. */
+  turn: number;
+}
+
+const MAX_ENTRIES = 200;
+const entries = new Map<string, Entry<unknown>>();
+onSignOut(() => entries.clear());
+
+/**
+ * Loads data and keeps it under a key, so that a page shows what it knew while it loads again.
+ * @param key null: nothing is loaded yet
+ */
+export function useQuery<T>(key: string | null, load: () => Promise<T>): QueryResult<T> {
+  const entry = useMemo(() => (key === null ? null : entryOf<T>(key, load)), [key]);
+  if (entry) entry.load = load;
+  useEffect(() => {
+    if (!entry) return;
+    entry.users += 1;
+    void run(entry);
+    return () => {
+      entry.users -= 1;
+    };
+  }, [entry]);
+  const state = entry?.state.value ?? { data: undefined, error: undefined, loading: false };
+  return {
+    ...state,
+    reload: () => entry && void run(entry),
+    change: (next) => {
+      if (entry) entry.state.value = { ...entry.state.peek(), data: next(entry.state.peek().data) };
+    },
+  };
+}
+
+/** {@link useQuery} for a GET request, by its path and parameters. */
+export function useGet<T>(path: string | null, query: Query = {}): QueryResult<T> {
+  const key = path === null ? null : `${path} ${JSON.stringify(query)}`;
+  return useQuery<T>(key, () => api.get<T>(path ?? "", query));
+}
+
+/** Loads again all shown queries with keys that start like this, such as `/rules`. */
+export function invalidate(...prefixes: readonly string[]): void {
+  for (const [key, entry] of entries) {
+    if (!prefixes.some((prefix) => key.startsWith(prefix))) continue;
+    if (entry.users > 0) void run(entry);
+    else entries.delete(key);
+  }
+}
+
+export interface ListResult<T> {
+  /** Undefined until the first page arrives. */
+  readonly items: readonly T[] | undefined;
+  readonly error: PrismError | undefined;
+  readonly loading: boolean;
+  readonly hasMore: boolean;
+  /** Loads the next page. */
+  more(): void;
+  /** Loads the first page again. */
+  reload(): void;
+  /** Replaces the shown items at once, for live entries and optimistic changes. */
+  change(next: (items: readonly T[]) => readonly T[]): void;
+}
+
+interface List<T> {
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
+}
+
+/** A list with "load more". Its first page is loaded again when path or parameters change. */
+export function useList<T>(path: string | null, query: Query = {}): ListResult<T> {
+  const key = path === null ? null : `${path} list ${JSON.stringify(query)}`;
+  const fetchPage = async (cursor?: string): Promise<List<T>> => {
+    const page = await api.get<Page<T>>(path ?? "", cursor === undefined ? query : { ...query, cursor });
+    return { items: page.data, nextCursor: page.nextCursor };
+  };
+  const first = useQuery<List<T>>(key, () => fetchPage());
+  return {
+    items: first.data?.items,
+    error: first.error,
+    loading: first.loading,
+    hasMore: first.data ? first.data.nextCursor !== null : false,
+    reload: first.reload,
+    more() {
+      const entry = key === null ? undefined : (entries.get(key) as Entry<List<T>> | undefined);
+      const cursor = first.data?.nextCursor;
+      if (!entry || !cursor || first.loading) return;
+      void run(entry, async () => {
+        const page = await fetchPage(cursor);
+        const known = entry.state.peek().data?.items ?? [];
+        return { items: [...known, ...page.items], nextCursor: page.nextCursor };
+      });
+    },
+    change: (next) =>
+      first.change((list) => ({ items: next(list?.items ?? []), nextCursor: list?.nextCursor ?? null })),
+  };
+}
+
+function entryOf<T>(key: string, load: () => Promise<T>): Entry<T> {
+  const known = entries.get(key) as Entry<T> | undefined;
+  if (known) return known;
+  for (const [old, entry] of entries) {
+    if (entries.size < MAX_ENTRIES) break;
+    if (entry.users === 0) entries.delete(old);
+  }
+  const entry: Entry<T> = {
+    state: signal<Loaded<T>>({ data: undefined, error: undefined, loading: true }),
+    load,
+    users: 0,
+    turn: 0,
+  };
+  entries.set(key, entry as Entry<unknown>);
+  return entry;
+}
+
+async function run<T>(entry: Entry<T>, load: () => Promise<T> = () => entry.load()): Promise<void> {
+  entry.turn += 1;
+  const { turn } = entry;
+  entry.state.value = { ...entry.state.peek(), loading: true };
+  try {
+    const data = await load();
+    if (turn === entry.turn) entry.state.value = { data, error: undefined, loading: false };
+  } catch (cause) {
+    if (turn !== entry.turn) return;
+    const error = cause instanceof PrismError ? cause : new PrismError("INTERNAL", String(cause), { cause });
+    entry.state.value = { ...entry.state.peek(), error, loading: false };
+  }
+}

@@ -1,0 +1,63 @@
+import { type ComponentType, Fragment } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import lazy, { ErrorBoundary } from "preact-iso/lazy";
+import { Route, Router } from "preact-iso/router";
+import { pages } from "../pages/index.ts";
+import { EmptyState, ErrorState } from "../ui/index.ts";
+import { href } from "./base.ts";
+import type { PageProps, PageRoute } from "./page-module.ts";
+import { can } from "./session.ts";
+
+const routes = pages.flatMap((page) => page.routes).map((page) => ({ path: href(page.path), page: guarded(page) }));
+
+/** The component of a page, loaded on its first visit, behind its permission. */
+function guarded({ load, permission }: PageRoute): ComponentType<PageProps> {
+  const Lazy = lazy(load);
+  return function GuardedPage(props: PageProps) {
+    if (permission !== undefined && !can(permission)) return <Forbidden permission={permission} />;
+    return <Lazy {...props} />;
+  };
+}
+
+function Forbidden({ permission }: { readonly permission: string }) {
+  const text = `Your roles do not include the permission ${permission}. Ask an administrator for a role with it.`;
+  return <EmptyState title="You may not open this page" text={text} />;
+}
+
+function NotFound() {
+  return <EmptyState title="There is no such page" text="The link may be old. Use the navigation or the search." />;
+}
+
+/** Shows the page of the current address. */
+export function Pages() {
+  const [failure, setFailure] = useState<unknown>();
+  const [isLoading, setLoading] = useState(false);
+  useEffect(() => {
+    document.documentElement.toggleAttribute("data-loading", isLoading);
+  }, [isLoading]);
+  if (failure !== undefined) {
+    const retry = () => location.reload();
+    return <ErrorState title="This page could not be shown" error={failure} retry={retry} />;
+  }
+  return (
+    <ErrorBoundary onError={setFailure}>
+      <Router onLoadStart={() => setLoading(true)} onLoadEnd={() => setLoading(false)}>
+        {routes.map(({ path, page }) => (
+          <Route key={path} path={path} component={page} />
+        ))}
+        <Route default component={NotFound as ComponentType} />
+      </Router>
+    </ErrorBoundary>
+  );
+}
+
+/** A wrapper for children that need a permission. */
+export function Can({
+  permission,
+  children,
+}: {
+  readonly permission: string;
+  readonly children: preact.ComponentChildren;
+}) {
+  return can(permission) ? <Fragment>{children}</Fragment> : null;
+}

@@ -1,0 +1,158 @@
+import { computed, signal } from "@preact/signals";
+import { PrismClient } from "../../src/client/client.ts";
+import { PrismError } from "../../src/client/errors.ts";
+import { SERVER_URL } from "./base.ts";
+
+/** The signed-in user, as `GET /api/v1/users/me` returns it. */
+export interface Me {
+  readonly id: string;
+  readonly email: string | null;
+  readonly username: string | null;
+  readonly phone: string | null;
+  readonly name: string | null;
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+  readonly timezone: string;
+  readonly locale: string;
+  readonly status: string;
+  readonly createdAt: string;
+  readonly lastLoginAt: string | null;
+}
+
+export type SessionState = "loading" | "signedOut" | "signedIn";
+
+interface Login {
+  readonly accessToken: string;
+}
+
+/** Serialises renewals of all tabs: a refresh token works once. */
+const RENEWAL_LOCK = "prism-refresh";
+const ME_KEY = "prism.me";
+const channel = new BroadcastChannel("prism-session");
+
+export const session = signal<SessionState>("loading");
+export const me = signal<Me | null>(null);
+/** The client of the session; null without one. */
+export const client = signal<PrismClient | null>(null);
+/** Why the session ended, shown on the sign-in page. */
+export const endedBecause = signal<string | null>(null);
+
+const permissions = computed(() => new Set(me.value?.permissions ?? []));
+
+/** Whether the user may do something. The server checks it again. @param permission such as `rules:write` */
+export function can(permission: string): boolean {
+  return permissions.value.has(permission);
+}
+
+/**
+ * A request without a session, such as a login; the refresh cookie is sent.
+ * @throws PrismError
+ */
+export async function openRequest<T>(path: string, body: object, method = "POST"): Promise<T> {
+  const init: RequestInit = { method, credentials: "same-origin", headers: { "Content-Type": "application/json" } };
+  if (method !== "GET") init.body = JSON.stringify(body);
+  const response = await fetch(`${SERVER_URL}/api/v1${path}`, init).catch((error: unknown) => {
+    throw new PrismError("CONNECTION_FAILED", "The server cannot be reached", { cause: error });
+  });
+  const text = await response.text();
+  const answer = parseObject(text);
+  if (response.ok) return answer as T;
+  const { error = {} } = answer as { error?: Partial<PrismError> };
+  throw new PrismError(error.code ?? "INTERNAL", error.message ?? "The server sent no readable answer", {
+    ...error,
+    status: response.status,
+    retryAfterMs: Number(response.headers.get("retry-after")) * 1000 || undefined,
+  });
+}
+
+function parseObject(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+/** @returns a new access token; null when the session has ended. */
+async function renewToken(): Promise<string | null> {
+  const renew = () => openRequest<Login>("/auth/refresh", {});
+  try {
+    // Browsers have locks on https and on this machine only.
+    const login = await (navigator.locks ? navigator.locks.request(RENEWAL_LOCK, renew) : renew());
+    return login.accessToken;
+  } catch (error) {
+    if (!(error instanceof PrismError) || error.status === undefined || error.status >= 500) throw error;
+    if (session.value === "signedIn") end("Your session has ended. Sign in again.");
+    return null;
+  }
+}
+
+/** Opens the session of an earlier visit, if there is one. Call it once, at start. */
+export async function resumeSession(): Promise<void> {
+  // Pages cannot see the refresh cookie; a first visit needs no request that fails.
+  if (localStorage.getItem(ME_KEY) === null) {
+    session.value = "signedOut";
+    return;
+  }
+  try {
+    const token = await renewToken();
+    if (token === null) end("Your session has ended. Sign in again.");
+    else await openSession(token);
+  } catch {
+    resumeOffline();
+  }
+}
+
+/** Without a connection the console shows the data of its cache. */
+function resumeOffline(): void {
+  me.value = JSON.parse(localStorage.getItem(ME_KEY) ?? "null") as Me | null;
+  client.value = new PrismClient({ url: SERVER_URL, getToken: renewToken });
+  session.value = "signedIn";
+}
+
+/** Starts using a session. @param token the access token of a login */
+export async function openSession(token: string): Promise<void> {
+  const next = new PrismClient({ url: SERVER_URL, token, getToken: renewToken });
+  const user = await next.api.request<Me>({ method: "GET", path: "/api/v1/users/me" });
+  localStorage.setItem(ME_KEY, JSON.stringify(user));
+  endedBecause.value = null;
+  me.value = user;
+  client.value = next;
+  session.value = "signedIn";
+}
+
+/** Reads the user again, after a change of the account or its roles. */
+export async function reloadMe(): Promise<void> {
+  const user = await client.value?.api.request<Me>({ method: "GET", path: "/api/v1/users/me" });
+  if (!user) return;
+  localStorage.setItem(ME_KEY, JSON.stringify(user));
+  me.value = user;
+}
+
+/** Functions that remove what this browser keeps of a session. */
+const cleanups = new Set<() => void | Promise<void>>();
+
+/** Registers work for the end of a session, before its token is lost. */
+export function onSignOut(cleanup: () => void | Promise<void>): void {
+  cleanups.add(cleanup);
+}
+
+/** Ends the session on the server and in all tabs. */
+export async function signOut(): Promise<void> {
+  for (const cleanup of cleanups) await Promise.resolve(cleanup()).catch(() => undefined);
+  await openRequest("/auth/logout", {}).catch(() => undefined);
+  channel.postMessage("signed out");
+  end(null);
+}
+
+function end(reason: string | null): void {
+  void client.value?.close();
+  localStorage.removeItem(ME_KEY);
+  client.value = null;
+  me.value = null;
+  endedBecause.value = reason;
+  session.value = "signedOut";
+}
+
+channel.addEventListener("message", () => end("You signed out in another tab."));

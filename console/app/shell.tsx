@@ -1,0 +1,53 @@
+import { useEffect, useState } from "preact/hooks";
+import { Banner, UiHost } from "../ui/index.ts";
+import { goTo, useHotkeys } from "./hotkeys.ts";
+import { connection, useStream } from "./live.ts";
+import { navigate } from "./navigate.ts";
+import { SideBar, TabBar, visibleNav } from "./navigation.tsx";
+import { Palette } from "./palette.tsx";
+import { Pages } from "./routes.tsx";
+import { me } from "./session.ts";
+import { ShortcutHelp } from "./shortcut-help.tsx";
+
+/** The frame around the pages of a signed-in user. */
+export function Shell() {
+  const [isSearching, setSearching] = useState(false);
+  const [isHelpOpen, setHelpOpen] = useState(false);
+  useHotkeys({ "?": () => setHelpOpen(true) });
+  // Keeps the connection open, so that its state is shown on every page.
+  useStream("user:me", () => undefined);
+  useEffect(() => {
+    const openPalette = (event: KeyboardEvent) => {
+      if (event.key !== "k" || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      setSearching(true);
+    };
+    addEventListener("keydown", openPalette);
+    return () => removeEventListener("keydown", openPalette);
+  }, []);
+  useEffect(() => {
+    goTo.clear();
+    for (const { shortcut, path } of visibleNav()) if (shortcut) goTo.set(shortcut, () => navigate(path));
+  }, [me.value]);
+  return (
+    <div class="app">
+      <a class="skip" href="#content">
+        Skip to content
+      </a>
+      <SideBar onSearch={() => setSearching(true)} />
+      <div class="content" id="content" tabIndex={-1}>
+        <OfflineBanner />
+        <Pages />
+      </div>
+      <TabBar onMore={() => setSearching(true)} />
+      <Palette isOpen={isSearching} onClose={() => setSearching(false)} />
+      <ShortcutHelp isOpen={isHelpOpen} onClose={() => setHelpOpen(false)} />
+      <UiHost />
+    </div>
+  );
+}
+
+function OfflineBanner() {
+  if (connection.value !== "offline") return null;
+  return <Banner tone="warn">You are offline. The pages show what this browser last received.</Banner>;
+}

@@ -1,0 +1,101 @@
+// Builds the console from console/ into dist/console: hashed files in assets/, the page, and
+// files.json with the list that the server serves. build.mjs packs them into the executable.
+// Usage: node scripts/build-console.mjs [--dev]; --dev adds the gallery of components.
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join, relative } from "node:path";
+import { gzipSync } from "node:zlib";
+import * as esbuild from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+const source = join(root, "console");
+const output = join(root, "dist/console");
+/** Bytes, compressed: before the first page can be used, and of all files. */
+const FIRST_LOAD_LIMIT = 90 * 1024;
+const TOTAL_LIMIT = 300 * 1024;
+
+export async function buildConsole({ isDevelopment = false } = {}) {
+  const common = {
+    absWorkingDir: root,
+    bundle: true,
+    minify: true,
+    target: ["es2022", "chrome110", "firefox115", "safari16.4"],
+    legalComments: "none",
+    logLevel: "warning",
+    define: { DEVELOPMENT: String(isDevelopment) },
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    write: false,
+    outdir: output,
+  };
+  const application = await esbuild.build({
+    ...common,
+    entryPoints: { main: join(source, "main.tsx") },
+    entryNames: "assets/[name]-[hash]",
+    chunkNames: "assets/[name]-[hash]",
+    format: "esm",
+    splitting: true,
+    metafile: true,
+  });
+  const scripts = await esbuild.build({
+    ...common,
+    entryPoints: { theme: join(source, "ui/theme-boot.ts") },
+    entryNames: "assets/[name]-[hash]",
+    format: "iife",
+  });
+  rmSync(output, { recursive: true, force: true });
+  mkdirSync(join(output, "assets"), { recursive: true });
+  for (const { path, contents } of [...application.outputFiles, ...scripts.outputFiles]) writeFileSync(path, contents);
+  cpSync(join(source, "public"), output, { recursive: true });
+  const theme = basename(scripts.outputFiles[0].path);
+  const first = firstFiles(application.metafile);
+  writeFileSync(join(output, "index.html"), page(theme, first));
+  const files = readdirSync(output, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(output, join(entry.parentPath ?? entry.path, entry.name)).replaceAll("\\", "/"));
+  writeFileSync(join(output, "files.json"), JSON.stringify(files.sort()));
+  return sizes(
+    files,
+    [theme, ...first].map((name) => `assets/${name}`),
+  );
+}
+
+/** The files that the first page needs: the entry, what it imports, and its style sheet. */
+function firstFiles({ outputs }) {
+  const [entry] = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint?.endsWith("main.tsx"));
+  const found = new Set();
+  const add = (path) => {
+    if (found.has(path)) return;
+    found.add(path);
+    for (const { path: imported, kind } of outputs[path].imports) if (kind === "import-statement") add(imported);
+  };
+  add(entry);
+  const { cssBundle } = outputs[entry];
+  return [...(cssBundle ? [cssBundle] : []), ...found].map((path) => basename(path));
+}
+
+function page(theme, [style, entry, ...chunks]) {
+  const head = [
+    `<script src="%BASE%assets/${theme}"></script>`,
+    `<link rel="stylesheet" href="%BASE%assets/${style}" />`,
+    `<script type="module" src="%BASE%assets/${entry}"></script>`,
+    ...chunks.map((name) => `<link rel="modulepreload" href="%BASE%assets/${name}" />`),
+  ];
+  return readFileSync(join(source, "index.html"), "utf8").replace("%HEAD%", head.join("\n    "));
+}
+
+/** @throws Error when the console is larger than it may be */
+function sizes(files, first) {
+  const size = (name) => gzipSync(readFileSync(join(output, name))).length;
+  const sum = (names) => names.reduce((total, name) => total + size(name), 0);
+  const firstLoad = sum(first);
+  const total = sum(files.filter((name) => name.startsWith("assets/")));
+  if (firstLoad > FIRST_LOAD_LIMIT) throw new Error(`the console's first load is ${firstLoad} bytes (gzip)`);
+  if (total > TOTAL_LIMIT) throw new Error(`the console is ${total} bytes (gzip)`);
+  return { firstLoad, total };
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const { firstLoad, total } = await buildConsole({ isDevelopment: process.argv.includes("--dev") });
+  const kib = (bytes) => `${(bytes / 1024).toFixed(1)} KiB`;
+  console.log(`dist/console: first load ${kib(firstLoad)}, all ${kib(total)} (gzip)`);
+}

@@ -1,0 +1,82 @@
+import { PrismError } from "../../core/errors.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { Reply, route } from "../../http/route.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
+import { ConsoleFiles } from "./files.ts";
+
+const ROOT = "/dashboard";
+/** Paths of pages have at most this many parts. */
+const MAX_DEPTH = 4;
+const COMMON = { method: "GET", tag: "Operations", access: "public", undocumented: true, quiet: true } as const;
+
+/** The web application in console/, at /dashboard/; `GET /` leads to it. */
+export function consoleFeature(): Feature {
+  return {
+    name: "console",
+    version: "1.0.0",
+    register(server) {
+      const files = new ConsoleFiles();
+      // Relative, for servers behind a prefix of a proxy.
+      serveRedirect(server, "/", "dashboard/");
+      serveRedirect(server, ROOT, "dashboard/");
+      serveAssets(server, files);
+      servePages(server, files);
+    },
+  };
+}
+
+function serveRedirect(server: FeatureServer, path: string, to: string): void {
+  server.route(
+    route({
+      ...COMMON,
+      path,
+      summary: "Redirect to the console",
+      handle: () => new Reply(302, undefined, { Location: to, "Cache-Control": "no-cache" }),
+    }),
+  );
+}
+
+function serveAssets(server: FeatureServer, files: ConsoleFiles): void {
+  server.route(
+    route({
+      ...COMMON,
+      path: `${ROOT}/assets/:name`,
+      summary: "A script or style sheet of the console",
+      // A page load takes a dozen.
+      unlimited: true,
+      errors: ["NOT_FOUND"],
+      response: { contentType: "text/javascript", description: "A file of the console" },
+      handle(exchange) {
+        const name = `assets/${exchange.params["name"]}`;
+        if (!files.has(name)) throw new PrismError("NOT_FOUND", "No such file");
+        return files.file(name)(exchange);
+      },
+    }),
+  );
+}
+
+/** Every page is the same document: the application reads the path. */
+function servePages(server: FeatureServer, files: ConsoleFiles): void {
+  servePage(server, `${ROOT}/`, (exchange) => files.page(0)(exchange));
+  let path = ROOT;
+  for (let depth = 0; depth < MAX_DEPTH; depth++) {
+    path += `/:part${depth}`;
+    servePage(server, path, (exchange) => {
+      const name = exchange.params["part0"] ?? "";
+      const handle = depth === 0 && files.has(name) ? files.file(name) : files.page(depth);
+      return handle(exchange);
+    });
+  }
+}
+
+function servePage(server: FeatureServer, path: string, handle: (exchange: Exchange) => unknown): void {
+  server.route(
+    route({
+      ...COMMON,
+      path,
+      summary: "A page of the console",
+      response: { contentType: "text/html", description: "The console" },
+      handle,
+    }),
+  );
+}
