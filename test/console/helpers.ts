@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { TestContext } from "node:test";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { startBrowser } from "../helpers/browser.ts";
+import { makeUser } from "../helpers/people.ts";
+import { type PrismOptions, startPrism, type TestPrism } from "../helpers/prism.ts";
+
+export const PASSWORD = "correct horse battery staple";
+/** Steps of a browser on a busy machine take long; a test that hangs must still fail. */
+const PATIENCE_MS = 60_000;
+
+export interface OpenOptions {
+  /** A username of {@link ConsoleTest.person}; default: the administrator. null: not signed in. */
+  readonly as?: string | null;
+  readonly width?: number;
+  readonly theme?: "light" | "dark";
+}
+
+/** A server, a browser, and its pages, which note every error. */
+export class ConsoleTest {
+  readonly prism: TestPrism;
+  readonly browser: Browser;
+  readonly #contexts = new Map<string, BrowserContext>();
+  /** Errors of scripts, the console and the network, and requests to other hosts. */
+  readonly problems: string[] = [];
+  /** Problems that the test causes, such as the 401 of a wrong password. */
+  readonly expected: RegExp[] = [];
+
+  constructor(prism: TestPrism, browser: Browser) {
+    this.prism = prism;
+    this.browser = browser;
+  }
+
+  /** A user who can sign in with {@link PASSWORD}. @returns the id and an access token */
+  async person(username: string, roles: readonly string[] = []): Promise<{ id: string; token: string }> {
+    const user = await makeUser(this.prism, username, roles);
+    const { base, core } = this.prism.parts;
+    const passwordHash = await core.access.accounts.passwords.hash(PASSWORD);
+    await base.database.write((trx) =>
+      trx.updateTable("users").set({ passwordHash, name: username }).where("id", "=", user.id).execute(),
+    );
+    return user;
+  }
+
+  /** Opens a page of the console. @param path below /dashboard, such as `/rules` */
+  async open(path: string, { as = "admin", width = 1280, theme = "light" }: OpenOptions = {}): Promise<Page> {
+    const context = await this.#context(`${as} ${width} ${theme}`, { as, width, theme });
+    const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    this.#watch(page);
+    await page.goto(`${this.prism.url}/dashboard${path}`);
+    return page;
+  }
+
+  async #context(key: string, { as, width, theme }: Required<OpenOptions>): Promise<BrowserContext> {
+    const known = this.#contexts.get(key);
+    if (known) return known;
+    const context = await this.browser.newContext({ viewport: { width, height: 900 }, colorScheme: theme });
+    this.#contexts.set(key, context);
+    if (as === null) return context;
+    const login = await context.request.post(`${this.prism.url}/api/v1/auth/login`, {
+      data: { login: as, password: PASSWORD },
+    });
+    assert.equal(login.status(), 200, `${as} signs in`);
+    // A page resumes a session that this browser has had.
+    await context.addInitScript(() => {
+      if (localStorage.getItem("prism.me") === null) localStorage.setItem("prism.me", "{}");
+    });
+    return context;
+  }
+
+  #watch(page: Page): void {
+    const note = (text: string) => this.problems.push(`${page.url()}: ${text}`);
+    page.on("pageerror", (error) => note(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning")
+        note(`${message.text()} ${message.location().url}`);
+    });
+    page.on("request", (request) => {
+      const url = new URL(request.url());
+      if (/^(https?|wss?):$/.test(url.protocol) && url.host !== new URL(this.prism.url).host) note(`to ${url}`);
+    });
+  }
+
+  /** Fails if any page had a problem that was not {@link expected}. */
+  assertClean(): void {
+    const unexpected = this.problems.filter((text) => !this.expected.some((pattern) => pattern.test(text)));
+    assert.deepEqual(unexpected, []);
+  }
+}
+
+/**
+ * A server with the administrator `admin` and a browser. @returns undefined where no browser is
+ * installed, which the test's output says
+ */
+export async function startConsole(t: TestContext, options: PrismOptions = {}): Promise<ConsoleTest | undefined> {
+  const browser = await startBrowser(t);
+  if (!browser) return undefined;
+  const prism = await startPrism(t, { ...options, settings: { "rateLimit.enabled": "false", ...options.settings } });
+  const console = new ConsoleTest(prism, browser);
+  await console.person("admin", ["Admin"]);
+  return console;
+}
+
+/** Fails if the page is wider than its window, or axe finds a serious or critical problem. */
+export async function assertAccessible(page: Page, name: string): Promise<void> {
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(excess <= 0, `${name} is ${excess} px too wide`);
+  const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  await page.evaluate(source);
+  const found = await page.evaluate(async () => {
+    interface Violation {
+      readonly id: string;
+      readonly impact: string | null;
+      readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
+    }
+    const { axe } = window as unknown as { axe: { run(): Promise<{ violations: readonly Violation[] }> } };
+    const { violations } = await axe.run();
+    return violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`);
+  });
+  assert.deepEqual(found, [], name);
+}
