@@ -106,7 +106,7 @@ export function unsubscribeRoute(context: UnsubscribeContext): Route {
 /** A program that only follows links does not send this body. @throws VALIDATION_FAILED */
 async function requireOneClick(exchange: Exchange, body: Uint8Array): Promise<void> {
   const headers = { "Content-Type": exchange.header("content-type") ?? "" };
-  const form = await new Response(body, { headers }).formData().catch(() => null);
+  const form = await new Response(body as Uint8Array<ArrayBuffer>, { headers }).formData().catch(() => null);
   if (form?.get("List-Unsubscribe") !== "One-Click")
     throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
       details: [{ path: "List-Unsubscribe", code: "REQUIRED", message: "must be One-Click" }],
