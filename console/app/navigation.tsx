@@ -100,7 +100,7 @@ const CONNECTION_WORDS = { live: "Live", connecting: "Reconnecting", offline: "O
 function Account() {
   const user = me.value;
   if (!user) return null;
-  const name = user.name ?? user.username ?? user.email ?? "You";
+  const name = user.name || user.username || user.email || "You";
   const state = connection.value;
   return (
     <div class="me">

@@ -1,5 +1,7 @@
 import type { PageModule } from "../app/page-module.ts";
 import { overview } from "./overview/index.ts";
+import { people } from "./people/index.ts";
+import { projects } from "./projects/index.ts";
 
 /** All page modules, in the order of the navigation. */
-export const pages: readonly PageModule[] = [overview];
+export const pages: readonly PageModule[] = [overview, people, projects];

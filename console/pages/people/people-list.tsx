@@ -1,0 +1,106 @@
+import { UserPlus } from "lucide";
+import { useState } from "preact/hooks";
+import type { Page as ListPage } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { useQueryState } from "../../app/navigate.ts";
+import { useGet, useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  Avatar,
+  Badge,
+  Button,
+  type Column,
+  DataTable,
+  EmptyState,
+  Page,
+  plural,
+  SearchInput,
+  Select,
+  Time,
+  Toolbar,
+  UserText,
+} from "../../ui/index.ts";
+import { InviteDialog } from "./invite-dialog.tsx";
+import { PeopleTabs } from "./people-tabs.tsx";
+import { loginOf, nameOf, type Person, STATUS } from "./person-types.ts";
+
+const COLUMNS: readonly Column<Person>[] = [
+  {
+    key: "name",
+    label: "Name",
+    cell: (person) => (
+      <span class="inline">
+        <Avatar name={nameOf(person)} />
+        <UserText>{nameOf(person)}</UserText>
+      </span>
+    ),
+    card: "title",
+    width: "wide",
+  },
+  { key: "login", label: "Signs in as", cell: (person) => <UserText>{loginOf(person)}</UserText>, card: "text" },
+  { key: "roles", label: "Roles", cell: (person) => person.roles.join(", ") || "none", priority: 2 },
+  {
+    key: "status",
+    label: "Status",
+    cell: ({ status }) => <Badge tone={STATUS[status].tone}>{STATUS[status].text}</Badge>,
+    card: "aside",
+  },
+  {
+    key: "seen",
+    label: "Last sign-in",
+    cell: ({ lastLoginAt }) => <Time at={lastLoginAt} empty="never" />,
+    priority: 3,
+    align: "end",
+  },
+];
+
+const STATUS_OPTIONS = [
+  { value: "", label: "Any status" },
+  ...Object.entries(STATUS).map(([value, { text }]) => ({ value, label: text })),
+];
+
+export default function PeopleList() {
+  const [text, setText] = useQueryState("q");
+  const [status, setStatus] = useQueryState("status");
+  const [isInviting, setInviting] = useState(false);
+  const list = useList<Person>("/users", { q: text, status, limit: 50 });
+  const pending = useGet<ListPage<Person>>(can("users:approve") ? "/users/pending" : null, { limit: 100 });
+  const waiting = pending.data?.data.length ?? 0;
+  const invite = (
+    <Button variant="primary" icon={UserPlus} onClick={() => setInviting(true)}>
+      Invite
+    </Button>
+  );
+  const isFiltered = text !== "" || status !== "";
+  return (
+    <Page
+      title="People"
+      subtitle={waiting > 0 ? `${plural(waiting, "account waits", "accounts wait")} for approval.` : "Who may sign in, and with which roles."}
+      actions={can("users:manage") ? invite : undefined}
+      tabs={<PeopleTabs value="people" pending={waiting} />}
+    >
+      <Toolbar>
+        <SearchInput value={text} onChange={setText} placeholder="Name, address or username" label="Search people" />
+        <Select value={status} onChange={setStatus} options={STATUS_OPTIONS} label="Status" />
+      </Toolbar>
+      <DataTable<Person>
+        label="People"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={COLUMNS}
+        rowHref={({ id }) => href(`/people/${id}`)}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            title={isFiltered ? "No account matches" : "There is no account yet"}
+            text={isFiltered ? "Change the search or the status." : "Invite people by mail, or let them register."}
+          />
+        }
+      />
+      <InviteDialog isOpen={isInviting} onClose={() => setInviting(false)} onDone={list.reload} />
+    </Page>
+  );
+}

@@ -1,0 +1,113 @@
+import { api } from "../../app/api.ts";
+import { useGet } from "../../app/query.ts";
+import { Button, Card, type Column, confirm, DataTable, EmptyState, Time, toast, UserText } from "../../ui/index.ts";
+import { nameOf, type Person } from "./person-types.ts";
+
+interface Session {
+  readonly id: string;
+  readonly ip: string;
+  readonly userAgent: string;
+  readonly createdAt: string;
+  readonly lastUsedAt: string;
+}
+
+interface Token {
+  readonly id: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly scopes: readonly string[];
+  readonly expiresAt: string | null;
+  readonly lastUsedAt: string | null;
+}
+
+const SESSION_COLUMNS: readonly Column<Session>[] = [
+  { key: "device", label: "Device", cell: ({ userAgent }) => <UserText lines={1}>{userAgent}</UserText>, card: "title" },
+  { key: "ip", label: "Address", cell: ({ ip }) => <span class="mono">{ip}</span> },
+  { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} />, align: "end" },
+];
+
+const TOKEN_COLUMNS: readonly Column<Token>[] = [
+  { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" },
+  { key: "prefix", label: "Starts with", cell: ({ prefix }) => <span class="mono">{prefix}…</span> },
+  { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" />, align: "end" },
+];
+
+/** Where the account is signed in. */
+export function PersonSessions({ person }: { readonly person: Person }) {
+  const query = useGet<{ data: readonly Session[] }>(`/users/${person.id}/sessions`);
+  const sessions = query.data?.data;
+  const end = async ({ id }: Session) => {
+    await api.del(`/auth/sessions/${id}`);
+    toast.ok("The session has ended.");
+    query.reload();
+  };
+  const endAll = async () => {
+    const title = `Sign ${nameOf(person)} out everywhere?`;
+    const text = "All sessions and live connections of the account end now. It can sign in again.";
+    if (!(await confirm({ title, text, action: "Sign out everywhere" }))) return;
+    for (const { id } of sessions ?? []) await api.del(`/auth/sessions/${id}`);
+    query.reload();
+  };
+  return (
+    <Card
+      title="Sessions"
+      flush
+      actions={
+        sessions && sessions.length > 1 ? (
+          <Button small onClick={endAll}>
+            End all
+          </Button>
+        ) : undefined
+      }
+    >
+      <DataTable<Session>
+        bare
+        label="Sessions"
+        rows={sessions}
+        rowKey={({ id }) => id}
+        columns={SESSION_COLUMNS}
+        rowActions={(session) => (
+          <Button small onClick={() => end(session)}>
+            End
+          </Button>
+        )}
+        loading={query.loading}
+        error={query.error}
+        retry={query.reload}
+        empty={<EmptyState small title="Signed in nowhere" text="Sessions appear here with their device and address." />}
+      />
+    </Card>
+  );
+}
+
+/** Service tokens of the account. */
+export function PersonTokens({ person }: { readonly person: Person }) {
+  const query = useGet<{ data: readonly Token[] }>(`/users/${person.id}/tokens`);
+  const revoke = async (token: Token) => {
+    const text = "Programs that use it are refused from the next request on.";
+    if (!(await confirm({ title: `Revoke the token ${token.name}?`, text, action: "Revoke", danger: true }))) return;
+    await api.del(`/users/${person.id}/tokens/${token.id}`);
+    toast.ok("The token is revoked.");
+    query.reload();
+  };
+  return (
+    <Card title="Service tokens" flush>
+      <DataTable<Token>
+        bare
+        label="Service tokens"
+        rows={query.data?.data}
+        rowKey={({ id }) => id}
+        columns={TOKEN_COLUMNS}
+        rowActions={(token) => (
+          <Button small variant="danger" onClick={() => revoke(token)}>
+            Revoke
+          </Button>
+        )}
+        loading={query.loading}
+        error={query.error}
+        retry={query.reload}
+        empty={<EmptyState small title="No service token" text="The account's owner makes tokens for programs." />}
+      />
+    </Card>
+  );
+}

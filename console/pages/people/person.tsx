@@ -1,0 +1,179 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { navigate } from "../../app/navigate.ts";
+import type { PageProps } from "../../app/page-module.ts";
+import { invalidate, useGet } from "../../app/query.ts";
+import { can, me } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  confirm,
+  DescriptionList,
+  Field,
+  Form,
+  Input,
+  Loaded,
+  MultiCombobox,
+  Page,
+  Time,
+  toast,
+} from "../../ui/index.ts";
+import { PersonSessions, PersonTokens } from "./person-access.tsx";
+import { loginOf, nameOf, type Person, type Role, STATUS } from "./person-types.ts";
+
+/** One account: who it is, what it may do, and where it is signed in. */
+export default function PersonPage({ params }: PageProps) {
+  const query = useGet<Person>(`/users/${params["id"]}`);
+  return (
+    <Loaded query={query}>
+      {(person) => <PersonView key={person.id} person={person} reload={query.reload} />}
+    </Loaded>
+  );
+}
+
+interface ViewProps {
+  readonly person: Person;
+  readonly reload: () => void;
+}
+
+function PersonView({ person, reload }: ViewProps) {
+  const isManager = can("users:manage");
+  const state = STATUS[person.status];
+  const changed = () => {
+    reload();
+    invalidate("/users");
+  };
+  return (
+    <Page
+      title={nameOf(person)}
+      subtitle={subtitleOf(person)}
+      breadcrumb={[{ label: "People", href: href("/people") }]}
+      badge={<Badge tone={state.tone}>{state.text}</Badge>}
+      actions={isManager && person.id !== me.value?.id ? <PersonActions person={person} changed={changed} /> : undefined}
+    >
+      <div class="two">
+        <div class="stack">
+          <Card title="Account">
+            {isManager ? <AccountForm person={person} changed={changed} /> : <AccountFacts person={person} />}
+          </Card>
+          {isManager && <PersonSessions person={person} />}
+          {isManager && <PersonTokens person={person} />}
+        </div>
+        <RolesCard person={person} changed={changed} />
+      </div>
+    </Page>
+  );
+}
+
+function subtitleOf({ roles, status }: Person): string {
+  if (status === "disabled") return "Cannot sign in. Its past actions stay readable.";
+  return roles.length === 0 ? "Has no role: only its own notifications." : `Holds ${roles.join(", ")}.`;
+}
+
+function AccountFacts({ person }: { readonly person: Person }) {
+  const items = [
+    { label: "Mail address", value: person.email ?? "none" },
+    { label: "Username", value: person.username ?? "none" },
+    { label: "Phone number", value: person.phone ?? "none" },
+    { label: "Time zone", value: person.timezone },
+    { label: "Made", value: <Time at={person.createdAt} /> },
+    { label: "Last sign-in", value: <Time at={person.lastLoginAt} empty="never" /> },
+  ];
+  return <DescriptionList items={items} />;
+}
+
+function AccountForm({ person, changed }: { readonly person: Person; readonly changed: () => void }) {
+  const [name, setName] = useState(person.name);
+  const [email, setEmail] = useState(person.email ?? "");
+  const [username, setUsername] = useState(person.username ?? "");
+  const [phone, setPhone] = useState(person.phone ?? "");
+  const save = async () => {
+    const given = { name, email, username, phone };
+    const body = Object.fromEntries(
+      Object.entries(given).filter(([key, value]) => value !== (person[key as keyof typeof given] ?? "")),
+    );
+    if (Object.keys(body).length > 0) await api.patch(`/users/${person.id}`, body);
+    toast.ok("The account is saved.");
+    changed();
+  };
+  return (
+    <Form onSubmit={save}>
+      <Field label="Name" required>
+        <Input value={name} onChange={setName} maxLength={255} autocomplete="off" />
+      </Field>
+      <Field label="Mail address" optional>
+        <Input type="email" value={email} onChange={setEmail} autocomplete="off" />
+      </Field>
+      <Field label="Username" optional>
+        <Input value={username} onChange={setUsername} autocomplete="off" />
+      </Field>
+      <Field label="Phone number" optional hint="In the form +49301234567.">
+        <Input type="tel" value={phone} onChange={setPhone} autocomplete="off" />
+      </Field>
+      <div class="spread">
+        <span class="muted small">
+          Last sign-in: <Time at={person.lastLoginAt} empty="never" />
+        </span>
+        <Button type="submit">Save</Button>
+      </div>
+    </Form>
+  );
+}
+
+function RolesCard({ person, changed }: { readonly person: Person; readonly changed: () => void }) {
+  const [roles, setRoles] = useState<readonly string[]>([...person.roles]);
+  const known = useGet<{ data: readonly Role[] }>(can("roles:read") ? "/roles" : null);
+  const all = known.data?.data ?? [];
+  const granted = new Set(all.filter(({ name }) => roles.includes(name)).flatMap(({ permissions }) => permissions));
+  const save = async () => {
+    await api.patch(`/users/${person.id}`, { roles });
+    toast.ok("The roles are saved. They apply at once.");
+    changed();
+  };
+  if (!can("users:manage")) return <Card title="Roles">{person.roles.join(", ") || "None"}</Card>;
+  const options = all.map((role) => ({ value: role.name, label: role.name, hint: role.description }));
+  return (
+    <Card title="Roles">
+      <Form onSubmit={save}>
+        <Field label="Roles of this account">
+          <MultiCombobox values={roles} onChange={setRoles} options={options} />
+        </Field>
+        <p class="muted small">{[...granted].sort().join(", ") || "No permission besides its own notifications."}</p>
+        <Button type="submit" disabled={String([...roles].sort()) === String([...person.roles].sort())}>
+          Save roles
+        </Button>
+      </Form>
+    </Card>
+  );
+}
+
+function PersonActions({ person, changed }: { readonly person: Person; readonly changed: () => void }) {
+  const isDisabled = person.status === "disabled";
+  const setStatus = async () => {
+    const text = "All its sessions, tokens and live connections end now. Nothing is deleted.";
+    if (!isDisabled && !(await confirm({ title: `Disable ${nameOf(person)}?`, text, action: "Disable", danger: true }))) return;
+    await api.patch(`/users/${person.id}`, { status: isDisabled ? "active" : "disabled" });
+    toast.ok(isDisabled ? `${nameOf(person)} can sign in again.` : `${nameOf(person)} is disabled.`);
+    changed();
+  };
+  const remove = async () => {
+    const text =
+      "The account, its sessions, tokens and devices are deleted. Its past actions stay in the audit trail without a name.";
+    const typed = loginOf(person);
+    if (!(await confirm({ title: `Delete ${nameOf(person)}?`, text, action: "Delete", danger: true, typed }))) return;
+    await api.del(`/users/${person.id}`);
+    toast.ok("The account is deleted.");
+    invalidate("/users");
+    navigate("/people");
+  };
+  return (
+    <>
+      <Button onClick={setStatus}>{isDisabled ? "Enable" : "Disable"}</Button>
+      <Button variant="danger" onClick={remove}>
+        Delete
+      </Button>
+    </>
+  );
+}

@@ -1,0 +1,73 @@
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { can } from "../../app/session.ts";
+import { Button, Checkbox, Drawer, Field, Input, toast } from "../../ui/index.ts";
+import type { Role } from "./person-types.ts";
+
+interface Props {
+  /** Undefined: closed. */
+  readonly role: Role | "new" | undefined;
+  readonly permissions: readonly { readonly name: string; readonly description: string }[];
+  readonly onClose: () => void;
+  readonly onDone: () => void;
+}
+
+/** Makes or changes a role. Only permissions that the user has can be granted. */
+export function RoleDialog({ role, permissions, onClose, onDone }: Props) {
+  const known = role === "new" ? undefined : role;
+  const [name, setName] = useState("");
+  const [description, setDescription] = useState("");
+  const [granted, setGranted] = useState<ReadonlySet<string>>(new Set());
+  useEffect(() => {
+    setName(known?.name ?? "");
+    setDescription(known?.description ?? "");
+    setGranted(new Set(known?.permissions ?? []));
+  }, [role]);
+  const save = async () => {
+    const body = { name, description, permissions: [...granted] };
+    if (known) await api.put(`/roles/${known.id}`, known.builtin ? { permissions: body.permissions } : body);
+    else await api.post("/roles", body);
+    toast.ok(`The role ${name} is saved. It applies at once.`);
+    onDone();
+    onClose();
+  };
+  const change = (permission: string, isGranted: boolean) => {
+    const next = new Set(granted);
+    if (isGranted) next.add(permission);
+    else next.delete(permission);
+    setGranted(next);
+  };
+  return (
+    <Drawer
+      open={role !== undefined}
+      onClose={onClose}
+      title={known ? `Role ${known.name}` : "New role"}
+      onSubmit={save}
+      footer={
+        <Button variant="primary" type="submit">
+          Save
+        </Button>
+      }
+    >
+      <Field label="Name" required>
+        <Input value={name} onChange={setName} maxLength={50} disabled={known?.builtin} />
+      </Field>
+      <Field label="Description" optional>
+        <Input value={description} onChange={setDescription} maxLength={500} disabled={known?.builtin} />
+      </Field>
+      <fieldset class="stack s2">
+        <legend>Permissions</legend>
+        {permissions.map((permission) => (
+          <Checkbox
+            key={permission.name}
+            label={permission.name}
+            hint={permission.description}
+            checked={granted.has(permission.name)}
+            disabled={!can(permission.name)}
+            onChange={(isGranted) => change(permission.name, isGranted)}
+          />
+        ))}
+      </fieldset>
+    </Drawer>
+  );
+}

@@ -1,0 +1,164 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { useGet } from "../../app/query.ts";
+import {
+  Button,
+  Card,
+  Checkbox,
+  type Column,
+  confirm,
+  DataTable,
+  DateTimeInput,
+  Dialog,
+  EmptyState,
+  Field,
+  Input,
+  Secret,
+  Time,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import type { ApiKey, ProjectDetail } from "./project-types.ts";
+
+const SCOPES = [
+  { name: "events:write", text: "send events" },
+  { name: "events:read", text: "read events" },
+  { name: "realtime:subscribe", text: "follow streams" },
+  { name: "realtime:publish", text: "publish to channels" },
+  { name: "notifications:send", text: "send notifications to members" },
+] as const;
+
+/** How long the previous key works after a rotation. */
+const GRACE_MS = 24 * 3_600_000;
+
+const COLUMNS: readonly Column<ApiKey>[] = [
+  { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" },
+  { key: "prefix", label: "Starts with", cell: ({ prefix }) => <span class="mono">{prefix}…</span> },
+  { key: "scopes", label: "May", cell: ({ scopes }) => textOf(scopes), card: "text", width: "wide" },
+  { key: "expiresAt", label: "Ends", cell: ({ expiresAt }) => <Time at={expiresAt} empty="never" />, priority: 2 },
+  { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" />, align: "end" },
+];
+
+function textOf(scopes: readonly string[]): string {
+  return scopes.map((scope) => SCOPES.find(({ name }) => name === scope)?.text ?? scope).join(", ");
+}
+
+interface Props {
+  readonly project: ProjectDetail;
+  readonly isOwner: boolean;
+}
+
+/** The API keys of a project. A secret is shown once, when a key is made. */
+export function ProjectKeys({ project, isOwner }: Props) {
+  const path = `/projects/${project.id}/keys`;
+  const query = useGet<{ data: readonly ApiKey[] }>(path);
+  const [isMaking, setMaking] = useState(false);
+  const [secret, setSecret] = useState<string>();
+  const rotate = async (key: ApiKey) => {
+    const text = "You get a new secret now. The old one works for 24 more hours.";
+    if (!(await confirm({ title: `Replace the secret of ${key.name}?`, text, action: "Replace" }))) return;
+    const made = await api.post<{ key: string }>(`${path}/${key.id}/rotate`, { graceMs: GRACE_MS });
+    setSecret(made.key);
+    query.reload();
+  };
+  const revoke = async (key: ApiKey) => {
+    const text = "Programs that use it are refused from the next request on.";
+    if (!(await confirm({ title: `Revoke the key ${key.name}?`, text, action: "Revoke", danger: true }))) return;
+    await api.del(`${path}/${key.id}`);
+    toast.ok("The key is revoked.");
+    query.reload();
+  };
+  const make = (
+    <Button small variant="primary" onClick={() => setMaking(true)}>
+      New key
+    </Button>
+  );
+  return (
+    <Card title="API keys" sub="Programs use them to send and read events." flush actions={isOwner ? make : undefined}>
+      <DataTable<ApiKey>
+        bare
+        label="API keys"
+        rows={query.data?.data}
+        rowKey={({ id }) => id}
+        columns={COLUMNS}
+        rowActions={(key) =>
+          isOwner ? (
+            <>
+              <Button small onClick={() => rotate(key)}>
+                Replace
+              </Button>
+              <Button small variant="danger" onClick={() => revoke(key)}>
+                Revoke
+              </Button>
+            </>
+          ) : null
+        }
+        loading={query.loading}
+        error={query.error}
+        retry={query.reload}
+        empty={<EmptyState small title="This project has no key" text="Programs need one to send events." />}
+      />
+      <NewKey isOpen={isMaking} path={path} onClose={() => setMaking(false)} onMade={setSecret} reload={query.reload} />
+      <Dialog open={secret !== undefined} onClose={() => setSecret(undefined)} title="The secret of the key" size="sm">
+        <Secret label="API key" value={secret ?? ""} hint="It is not shown again." onStored={() => setSecret(undefined)} />
+      </Dialog>
+    </Card>
+  );
+}
+
+interface NewProps {
+  readonly isOpen: boolean;
+  readonly path: string;
+  readonly onClose: () => void;
+  readonly onMade: (secret: string) => void;
+  readonly reload: () => void;
+}
+
+function NewKey({ isOpen, path, onClose, onMade, reload }: NewProps) {
+  const [name, setName] = useState("");
+  const [scopes, setScopes] = useState<readonly string[]>(["events:write", "events:read"]);
+  const [expiresAt, setExpiresAt] = useState("");
+  const create = async () => {
+    const body = { name, scopes, ...(expiresAt === "" ? {} : { expiresAt }) };
+    const { key } = await api.post<{ key: string }>(path, body);
+    setName("");
+    reload();
+    onClose();
+    onMade(key);
+  };
+  return (
+    <Dialog
+      open={isOpen}
+      onClose={onClose}
+      title="New API key"
+      size="sm"
+      onSubmit={create}
+      footer={
+        <Button variant="primary" type="submit" disabled={scopes.length === 0}>
+          Make key
+        </Button>
+      }
+    >
+      <Field label="Name" hint="The program that will use it." required>
+        <Input value={name} onChange={setName} maxLength={100} autocomplete="off" autoFocus />
+      </Field>
+      <fieldset class="stack s2">
+        <legend>It may</legend>
+        {SCOPES.map((scope) => (
+          <Checkbox
+            key={scope.name}
+            label={scope.text}
+            hint={scope.name}
+            checked={scopes.includes(scope.name)}
+            onChange={(isGranted) =>
+              setScopes(isGranted ? [...scopes, scope.name] : scopes.filter((other) => other !== scope.name))
+            }
+          />
+        ))}
+      </fieldset>
+      <Field label="Ends" optional hint="Without a date it works until it is revoked.">
+        <DateTimeInput value={expiresAt} onChange={setExpiresAt} />
+      </Field>
+    </Dialog>
+  );
+}

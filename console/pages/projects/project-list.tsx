@@ -1,0 +1,120 @@
+import { Plus } from "lucide";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { navigate, useQueryState } from "../../app/navigate.ts";
+import { useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  type Column,
+  DataTable,
+  Dialog,
+  EmptyState,
+  Field,
+  Input,
+  Page,
+  SearchInput,
+  Secret,
+  Time,
+  Toolbar,
+  UserText,
+} from "../../ui/index.ts";
+import type { Project } from "./project-types.ts";
+
+const COLUMNS: readonly Column<Project>[] = [
+  { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+  { key: "slug", label: "Short name", cell: ({ slug }) => <span class="mono">{slug}</span> },
+  { key: "role", label: "Your role", cell: ({ role }) => <Badge tone="plain">{role ?? "administrator"}</Badge>, card: "aside" },
+  { key: "createdAt", label: "Made", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end", priority: 2 },
+];
+
+export default function ProjectList() {
+  const [text, setText] = useQueryState("q");
+  const [isMaking, setMaking] = useState(false);
+  const list = useList<Project>("/projects", { q: text, limit: 50 });
+  const make = (
+    <Button variant="primary" icon={Plus} onClick={() => setMaking(true)}>
+      New project
+    </Button>
+  );
+  return (
+    <Page
+      title="Projects"
+      subtitle="Each project has its own events, members and API keys."
+      actions={can("projects:create") ? make : undefined}
+    >
+      <Toolbar>
+        <SearchInput value={text} onChange={setText} placeholder="Name of a project" label="Search projects" />
+      </Toolbar>
+      <DataTable<Project>
+        label="Projects"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={COLUMNS}
+        rowHref={({ id }) => href(`/projects/${id}`)}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            title={text === "" ? "You are a member of no project" : "No project matches"}
+            text={text === "" ? "Make one, or ask an owner to invite you." : "Change the search."}
+            action={text === "" && can("projects:create") ? make : undefined}
+          />
+        }
+      />
+      <NewProject isOpen={isMaking} onClose={() => setMaking(false)} onDone={list.reload} />
+    </Page>
+  );
+}
+
+interface NewProps {
+  readonly isOpen: boolean;
+  readonly onClose: () => void;
+  readonly onDone: () => void;
+}
+
+/** Makes a project and shows its first API key once. */
+function NewProject({ isOpen, onClose, onDone }: NewProps) {
+  const [name, setName] = useState("");
+  const [made, setMade] = useState<{ id: string; apiKey?: string }>();
+  const create = async () => {
+    setMade(await api.post<{ id: string; apiKey?: string }>("/projects", { name }));
+    setName("");
+    onDone();
+  };
+  const close = () => {
+    if (made) navigate(`/projects/${made.id}`);
+    setMade(undefined);
+    onClose();
+  };
+  if (made?.apiKey !== undefined) {
+    return (
+      <Dialog open={isOpen} onClose={close} title="The project is made" size="sm">
+        <p>Programs send events with this key.</p>
+        <Secret label="API key" value={made.apiKey} hint="It is not shown again." onStored={close} />
+      </Dialog>
+    );
+  }
+  return (
+    <Dialog
+      open={isOpen}
+      onClose={onClose}
+      title="New project"
+      size="sm"
+      onSubmit={create}
+      footer={
+        <Button variant="primary" type="submit">
+          Make project
+        </Button>
+      }
+    >
+      <Field label="Name" hint="You can change it later." required>
+        <Input value={name} onChange={setName} maxLength={255} autocomplete="off" autoFocus />
+      </Field>
+    </Dialog>
+  );
+}

@@ -1,0 +1,242 @@
+import { useState } from "preact/hooks";
+import { api, type Page as ListPage } from "../../app/api.ts";
+import { useGet, useList } from "../../app/query.ts";
+import { can, me } from "../../app/session.ts";
+import {
+  Button,
+  Card,
+  type Column,
+  Combobox,
+  confirm,
+  DataTable,
+  Dialog,
+  EmptyState,
+  Field,
+  Input,
+  Secret,
+  Segmented,
+  Select,
+  Time,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { type Invitation, type Member, type ProjectDetail, ROLE_OPTIONS } from "./project-types.ts";
+
+interface Props {
+  readonly project: ProjectDetail;
+  readonly isOwner: boolean;
+}
+
+/** The members of a project and the invitations that are open. */
+export function ProjectMembers({ project, isOwner }: Props) {
+  const [isAdding, setAdding] = useState(false);
+  const list = useList<Member>(`/projects/${project.id}/members`, { limit: 100 });
+  const add = (
+    <Button small variant="primary" onClick={() => setAdding(true)}>
+      Add a member
+    </Button>
+  );
+  return (
+    <div class="stack">
+      <Card title="Members" flush actions={isOwner ? add : undefined}>
+        <DataTable<Member>
+          bare
+          label="Members"
+          rows={list.items}
+          rowKey={({ userId }) => userId}
+          columns={columns(project, isOwner, list.reload)}
+          rowActions={(member) =>
+            isOwner || member.userId === me.value?.id ? (
+              <RemoveMember project={project} member={member} onDone={list.reload} />
+            ) : null
+          }
+          loading={list.loading}
+          error={list.error}
+          retry={list.reload}
+          more={{ has: list.hasMore, load: list.more }}
+          empty={<EmptyState small title="This project has no members" text="Add people who may see its events." />}
+        />
+      </Card>
+      {isOwner && <Invitations project={project} />}
+      <AddMember isOpen={isAdding} project={project} onClose={() => setAdding(false)} onDone={list.reload} />
+    </div>
+  );
+}
+
+function columns(project: ProjectDetail, isOwner: boolean, reload: () => void): readonly Column<Member>[] {
+  const change = async ({ userId, name }: Member, role: string) => {
+    await api.patch(`/projects/${project.id}/members/${userId}`, { role });
+    toast.ok(`${name} is ${role} now.`);
+    reload();
+  };
+  return [
+    { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+    {
+      key: "role",
+      label: "Role",
+      cell: (member) =>
+        isOwner ? (
+          <Select
+            small
+            label={`Role of ${member.name}`}
+            value={member.role}
+            options={ROLE_OPTIONS}
+            onChange={(role) => change(member, role).catch(toast.error)}
+          />
+        ) : (
+          member.role
+        ),
+      card: "aside",
+    },
+    { key: "createdAt", label: "Member since", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
+  ];
+}
+
+interface RemoveProps {
+  readonly project: ProjectDetail;
+  readonly member: Member;
+  readonly onDone: () => void;
+}
+
+function RemoveMember({ project, member, onDone }: RemoveProps) {
+  const isSelf = member.userId === me.value?.id;
+  const remove = async () => {
+    const title = isSelf ? `Leave ${project.name}?` : `Remove ${member.name}?`;
+    const text = isSelf
+      ? "You no longer see its events."
+      : "The person no longer sees the project's events; live connections end.";
+    if (!(await confirm({ title, text, action: isSelf ? "Leave" : "Remove", danger: true }))) return;
+    await api.del(`/projects/${project.id}/members/${member.userId}`);
+    onDone();
+  };
+  return (
+    <Button small onClick={remove}>
+      {isSelf ? "Leave" : "Remove"}
+    </Button>
+  );
+}
+
+const INVITATION_COLUMNS: readonly Column<Invitation>[] = [
+  { key: "email", label: "Mail address", cell: ({ email }) => <UserText>{email}</UserText>, card: "title", width: "wide" },
+  { key: "role", label: "Role", cell: ({ role }) => role, card: "aside" },
+  { key: "expiresAt", label: "Ends", cell: ({ expiresAt }) => <Time at={expiresAt} />, align: "end" },
+];
+
+function Invitations({ project }: { readonly project: ProjectDetail }) {
+  const path = `/projects/${project.id}/invitations`;
+  const query = useGet<{ data: readonly Invitation[] }>(path);
+  if (query.data?.data.length === 0) return null;
+  const revoke = async ({ id, email }: Invitation) => {
+    await api.del(`${path}/${id}`);
+    toast.ok(`The invitation to ${email} no longer works.`);
+    query.reload();
+  };
+  return (
+    <Card title="Open invitations" flush>
+      <DataTable<Invitation>
+        bare
+        label="Open invitations"
+        rows={query.data?.data}
+        rowKey={({ id }) => id}
+        columns={INVITATION_COLUMNS}
+        rowActions={(invitation) => (
+          <Button small onClick={() => revoke(invitation)}>
+            Revoke
+          </Button>
+        )}
+        loading={query.loading}
+        error={query.error}
+        retry={query.reload}
+      />
+    </Card>
+  );
+}
+
+interface AddProps {
+  readonly isOpen: boolean;
+  readonly project: ProjectDetail;
+  readonly onClose: () => void;
+  readonly onDone: () => void;
+}
+
+interface Account {
+  readonly id: string;
+  readonly name: string;
+  readonly email: string | null;
+  readonly username: string | null;
+}
+
+async function findAccounts(text: string) {
+  const { data } = await api.get<ListPage<Account>>("/users", { q: text, limit: 10 });
+  return data.map(({ id, name, email, username }) => ({ value: id, label: name, hint: email ?? username ?? "" }));
+}
+
+/** Adds an account, or invites a mail address. */
+function AddMember({ isOpen, project, onClose, onDone }: AddProps) {
+  const canPick = can("users:read");
+  const [way, setWay] = useState(canPick ? "account" : "mail");
+  const [userId, setUserId] = useState("");
+  const [email, setEmail] = useState("");
+  const [role, setRole] = useState("viewer");
+  const [link, setLink] = useState<string>();
+  const close = () => {
+    setLink(undefined);
+    setUserId("");
+    setEmail("");
+    onClose();
+  };
+  const add = async () => {
+    const body = way === "account" ? { userId, role } : { email, role };
+    const { inviteUrl } = await api.post<{ inviteUrl?: string }>(`/projects/${project.id}/members`, body);
+    onDone();
+    if (inviteUrl !== undefined) return setLink(inviteUrl);
+    toast.ok(way === "account" ? "The member is added." : `An invitation was sent to ${email}.`);
+    close();
+  };
+  if (link !== undefined) {
+    return (
+      <Dialog open={isOpen} onClose={close} title="The invitation is made" size="sm">
+        <p>Mail is not set up, so pass this link on yourself.</p>
+        <Secret label="Invitation link" value={link} onStored={close} />
+      </Dialog>
+    );
+  }
+  return (
+    <Dialog
+      open={isOpen}
+      onClose={close}
+      title={`Add a member to ${project.name}`}
+      size="sm"
+      onSubmit={add}
+      footer={
+        <Button variant="primary" type="submit">
+          {way === "account" ? "Add" : "Invite"}
+        </Button>
+      }
+    >
+      {canPick && (
+        <Segmented
+          label="Who"
+          value={way}
+          onChange={setWay}
+          options={[
+            { value: "account", label: "An account" },
+            { value: "mail", label: "A mail address" },
+          ]}
+        />
+      )}
+      {way === "account" ? (
+        <Field label="Person" required>
+          <Combobox value={userId} onChange={setUserId} load={findAccounts} placeholder="Name or address" />
+        </Field>
+      ) : (
+        <Field label="Mail address" required>
+          <Input type="email" value={email} onChange={setEmail} autocomplete="off" />
+        </Field>
+      )}
+      <Field label="Role">
+        <Select value={role} onChange={setRole} options={ROLE_OPTIONS} />
+      </Field>
+    </Dialog>
+  );
+}

@@ -1,0 +1,54 @@
+export type ProjectRole = "owner" | "editor" | "viewer";
+
+/** A project, as `GET /api/v1/projects` lists it. */
+export interface Project {
+  readonly id: string;
+  readonly slug: string;
+  readonly name: string;
+  /** The role of the signed-in user; null for administrators without one. */
+  readonly role: ProjectRole | null;
+  readonly settings: ProjectSettings;
+  readonly createdAt: string;
+}
+
+export interface ProjectSettings {
+  readonly alertThreshold?: number | null;
+  readonly retentionDays?: number | null;
+  readonly emailAlerts?: boolean | null;
+}
+
+export interface ProjectDetail extends Project {
+  readonly eventCount: number;
+  readonly lastEventAt: string | null;
+}
+
+export interface Member {
+  readonly userId: string;
+  readonly username: string | null;
+  readonly name: string;
+  readonly role: ProjectRole;
+  readonly createdAt: string;
+}
+
+export interface Invitation {
+  readonly id: string;
+  readonly email: string;
+  readonly role: ProjectRole;
+  readonly expiresAt: string;
+  readonly inviteUrl?: string;
+}
+
+export interface ApiKey {
+  readonly id: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly scopes: readonly string[];
+  readonly expiresAt: string | null;
+  readonly lastUsedAt: string | null;
+}
+
+export const ROLE_OPTIONS = [
+  { value: "viewer", label: "Viewer", hint: "reads events and streams" },
+  { value: "editor", label: "Editor", hint: "also sends events and reads rules and keys" },
+  { value: "owner", label: "Owner", hint: "also changes members, keys and settings" },
+];

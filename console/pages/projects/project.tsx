@@ -1,0 +1,78 @@
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { navigate, useQueryState } from "../../app/navigate.ts";
+import type { PageProps } from "../../app/page-module.ts";
+import { invalidate, useGet } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import { Badge, Button, confirm, formatNumber, formatRelative, Loaded, Page, Tabs, toast } from "../../ui/index.ts";
+import { ProjectKeys } from "./project-keys.tsx";
+import { ProjectMembers } from "./project-members.tsx";
+import { ProjectSettingsForm } from "./project-settings.tsx";
+import type { ProjectDetail } from "./project-types.ts";
+
+export default function ProjectPage({ params }: PageProps) {
+  const query = useGet<ProjectDetail>(`/projects/${params["id"]}`);
+  return (
+    <Loaded query={query}>
+      {(project) => <ProjectView key={project.id} project={project} reload={query.reload} />}
+    </Loaded>
+  );
+}
+
+function ProjectView({ project, reload }: { readonly project: ProjectDetail; readonly reload: () => void }) {
+  const [tab] = useQueryState("tab", "members");
+  const isOwner = project.role === "owner" || can("projects:all");
+  const isEditor = isOwner || project.role === "editor";
+  const base = `/projects/${project.id}`;
+  const tabs = [
+    { value: "members", label: "Members", href: href(base) },
+    ...(isEditor ? [{ value: "keys", label: "API keys", href: href(`${base}?tab=keys`) }] : []),
+    ...(isOwner ? [{ value: "settings", label: "Settings", href: href(`${base}?tab=settings`) }] : []),
+  ];
+  return (
+    <Page
+      title={project.name}
+      subtitle={subtitleOf(project)}
+      breadcrumb={[{ label: "Projects", href: href("/projects") }]}
+      badge={<Badge tone="plain">{project.role ?? "administrator"}</Badge>}
+      actions={
+        <>
+          <Button href={href(`/events?project=${project.id}`)}>Events</Button>
+          {isOwner && <DeleteProject project={project} />}
+        </>
+      }
+      tabs={<Tabs label="Project" value={tab} tabs={tabs} />}
+    >
+      {tab === "keys" && isEditor ? (
+        <ProjectKeys project={project} isOwner={isOwner} />
+      ) : tab === "settings" && isOwner ? (
+        <ProjectSettingsForm project={project} onSaved={reload} />
+      ) : (
+        <ProjectMembers project={project} isOwner={isOwner} />
+      )}
+    </Page>
+  );
+}
+
+function subtitleOf({ eventCount, lastEventAt }: ProjectDetail): string {
+  if (lastEventAt === null) return "No event has arrived yet.";
+  return `${formatNumber(eventCount)} events, the last one ${formatRelative(lastEventAt)}.`;
+}
+
+function DeleteProject({ project }: { readonly project: ProjectDetail }) {
+  if (project.slug === "default") return null;
+  const remove = async () => {
+    const text = `Its ${formatNumber(project.eventCount)} events, its API keys and its rules are deleted. Programs that use the keys are refused.`;
+    const title = `Delete the project ${project.name}?`;
+    if (!(await confirm({ title, text, action: "Delete", danger: true, typed: project.slug }))) return;
+    await api.del(`/projects/${project.id}`);
+    toast.ok("The project is deleted.");
+    invalidate("/projects");
+    navigate("/projects");
+  };
+  return (
+    <Button variant="danger" onClick={remove}>
+      Delete
+    </Button>
+  );
+}
