@@ -41,7 +41,11 @@ export function InviteDialog({ isOpen, onClose, onDone }: Props) {
       </Dialog>
     );
   }
-  const options = (known.data?.data ?? []).map((role) => ({ value: role.name, label: role.name, hint: role.description }));
+  const options = (known.data?.data ?? []).map((role) => ({
+    value: role.name,
+    label: role.name,
+    hint: role.description,
+  }));
   return (
     <Dialog
       open={isOpen}

@@ -49,7 +49,11 @@ export default function Pending() {
   return (
     <Page
       title="Pending accounts"
-      subtitle={count === 0 ? "No account waits for you." : `${plural(count, "person registered and waits", "people registered and wait")} for an answer.`}
+      subtitle={
+        count === 0
+          ? "No account waits for you."
+          : `${plural(count, "person registered and waits", "people registered and wait")} for an answer.`
+      }
       tabs={<PeopleTabs value="pending" pending={count} />}
     >
       <DataTable<Person>
@@ -92,7 +96,11 @@ interface ApproveProps {
 function ApproveDialog({ person, onClose, onDone }: ApproveProps) {
   const [roles, setRoles] = useState<readonly string[]>(["User"]);
   const known = useGet<{ data: readonly Role[] }>(person ? "/roles" : null);
-  const options = (known.data?.data ?? []).map((role) => ({ value: role.name, label: role.name, hint: role.description }));
+  const options = (known.data?.data ?? []).map((role) => ({
+    value: role.name,
+    label: role.name,
+    hint: role.description,
+  }));
   const approve = async () => {
     if (!person) return;
     await api.post(`/users/${person.id}/approve`, { roles });

@@ -75,7 +75,11 @@ export default function PeopleList() {
   return (
     <Page
       title="People"
-      subtitle={waiting > 0 ? `${plural(waiting, "account waits", "accounts wait")} for approval.` : "Who may sign in, and with which roles."}
+      subtitle={
+        waiting > 0
+          ? `${plural(waiting, "account waits", "accounts wait")} for approval.`
+          : "Who may sign in, and with which roles."
+      }
       actions={can("users:manage") ? invite : undefined}
       tabs={<PeopleTabs value="people" pending={waiting} />}
     >

@@ -21,7 +21,12 @@ interface Token {
 }
 
 const SESSION_COLUMNS: readonly Column<Session>[] = [
-  { key: "device", label: "Device", cell: ({ userAgent }) => <UserText lines={1}>{userAgent}</UserText>, card: "title" },
+  {
+    key: "device",
+    label: "Device",
+    cell: ({ userAgent }) => <UserText lines={1}>{userAgent}</UserText>,
+    card: "title",
+  },
   { key: "ip", label: "Address", cell: ({ ip }) => <span class="mono">{ip}</span> },
   { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} />, align: "end" },
 ];
@@ -74,7 +79,9 @@ export function PersonSessions({ person }: { readonly person: Person }) {
         loading={query.loading}
         error={query.error}
         retry={query.reload}
-        empty={<EmptyState small title="Signed in nowhere" text="Sessions appear here with their device and address." />}
+        empty={
+          <EmptyState small title="Signed in nowhere" text="Sessions appear here with their device and address." />
+        }
       />
     </Card>
   );

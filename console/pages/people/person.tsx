@@ -27,9 +27,7 @@ import { loginOf, nameOf, type Person, type Role, STATUS } from "./person-types.
 export default function PersonPage({ params }: PageProps) {
   const query = useGet<Person>(`/users/${params["id"]}`);
   return (
-    <Loaded query={query}>
-      {(person) => <PersonView key={person.id} person={person} reload={query.reload} />}
-    </Loaded>
+    <Loaded query={query}>{(person) => <PersonView key={person.id} person={person} reload={query.reload} />}</Loaded>
   );
 }
 
@@ -51,7 +49,9 @@ function PersonView({ person, reload }: ViewProps) {
       subtitle={subtitleOf(person)}
       breadcrumb={[{ label: "People", href: href("/people") }]}
       badge={<Badge tone={state.tone}>{state.text}</Badge>}
-      actions={isManager && person.id !== me.value?.id ? <PersonActions person={person} changed={changed} /> : undefined}
+      actions={
+        isManager && person.id !== me.value?.id ? <PersonActions person={person} changed={changed} /> : undefined
+      }
     >
       <div class="two">
         <div class="stack">
@@ -153,7 +153,8 @@ function PersonActions({ person, changed }: { readonly person: Person; readonly 
   const isDisabled = person.status === "disabled";
   const setStatus = async () => {
     const text = "All its sessions, tokens and live connections end now. Nothing is deleted.";
-    if (!isDisabled && !(await confirm({ title: `Disable ${nameOf(person)}?`, text, action: "Disable", danger: true }))) return;
+    if (!isDisabled && !(await confirm({ title: `Disable ${nameOf(person)}?`, text, action: "Disable", danger: true })))
+      return;
     await api.patch(`/users/${person.id}`, { status: isDisabled ? "active" : "disabled" });
     toast.ok(isDisabled ? `${nameOf(person)} can sign in again.` : `${nameOf(person)} is disabled.`);
     changed();

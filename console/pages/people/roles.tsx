@@ -43,7 +43,11 @@ export default function Roles() {
   return (
     <Page
       title="Roles"
-      subtitle={known ? `${plural(known.length, "role")}. A person may hold several; their permissions add up.` : "What each role may do."}
+      subtitle={
+        known
+          ? `${plural(known.length, "role")}. A person may hold several; their permissions add up.`
+          : "What each role may do."
+      }
       actions={can("roles:manage") ? add : undefined}
       tabs={<PeopleTabs value="roles" />}
       width="wide"

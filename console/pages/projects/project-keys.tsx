@@ -100,7 +100,12 @@ export function ProjectKeys({ project, isOwner }: Props) {
       />
       <NewKey isOpen={isMaking} path={path} onClose={() => setMaking(false)} onMade={setSecret} reload={query.reload} />
       <Dialog open={secret !== undefined} onClose={() => setSecret(undefined)} title="The secret of the key" size="sm">
-        <Secret label="API key" value={secret ?? ""} hint="It is not shown again." onStored={() => setSecret(undefined)} />
+        <Secret
+          label="API key"
+          value={secret ?? ""}
+          hint="It is not shown again."
+          onStored={() => setSecret(undefined)}
+        />
       </Dialog>
     </Card>
   );

@@ -26,7 +26,12 @@ import type { Project } from "./project-types.ts";
 const COLUMNS: readonly Column<Project>[] = [
   { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
   { key: "slug", label: "Short name", cell: ({ slug }) => <span class="mono">{slug}</span> },
-  { key: "role", label: "Your role", cell: ({ role }) => <Badge tone="plain">{role ?? "administrator"}</Badge>, card: "aside" },
+  {
+    key: "role",
+    label: "Your role",
+    cell: ({ role }) => <Badge tone="plain">{role ?? "administrator"}</Badge>,
+    card: "aside",
+  },
   { key: "createdAt", label: "Made", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end", priority: 2 },
 ];
 

@@ -117,7 +117,13 @@ function RemoveMember({ project, member, onDone }: RemoveProps) {
 }
 
 const INVITATION_COLUMNS: readonly Column<Invitation>[] = [
-  { key: "email", label: "Mail address", cell: ({ email }) => <UserText>{email}</UserText>, card: "title", width: "wide" },
+  {
+    key: "email",
+    label: "Mail address",
+    cell: ({ email }) => <UserText>{email}</UserText>,
+    card: "title",
+    width: "wide",
+  },
   { key: "role", label: "Role", cell: ({ role }) => role, card: "aside" },
   { key: "expiresAt", label: "Ends", cell: ({ expiresAt }) => <Time at={expiresAt} />, align: "end" },
 ];

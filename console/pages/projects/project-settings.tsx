@@ -35,11 +35,7 @@ export function ProjectSettingsForm({ project, onSaved }: Props) {
         <Field label="Errors that alert the members" hint="Within five minutes. Empty: the server's default." optional>
           <Input type="number" value={threshold} onChange={setThreshold} min={1} />
         </Field>
-        <Switch
-          checked={hasMails}
-          onChange={setMails}
-          label="Also send alerts by mail"
-        />
+        <Switch checked={hasMails} onChange={setMails} label="Also send alerts by mail" />
         <div>
           <Button type="submit" variant="primary">
             Save
