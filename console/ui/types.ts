@@ -21,7 +21,7 @@ export interface Option {
 export type IconNode = readonly (readonly [tag: string, attrs: Record<string, string | number | undefined>])[];
 
 /** Props of a component that wraps content. */
-export interface WithChildren {
+interface WithChildren {
   readonly children?: ComponentChildren;
 }
 
