@@ -1,5 +1,3 @@
-import type { ComponentChildren } from "preact";
-
 /** What a colour means: every toned element also carries a word. */
 export type Tone = "ok" | "bad" | "warn" | "info" | "plain";
 
@@ -19,11 +17,6 @@ export interface Option {
 
 /** The data of an icon, as the package lucide exports it. */
 export type IconNode = readonly (readonly [tag: string, attrs: Record<string, string | number | undefined>])[];
-
-/** Props of a component that wraps content. */
-interface WithChildren {
-  readonly children?: ComponentChildren;
-}
 
 /** A handler that may be asynchronous: the control shows that it is busy until it settles. */
 export type Action = () => unknown;
