@@ -79,9 +79,9 @@ function timeLabels(zone: string) {
 
 function seriesOf(host: HTMLElement, { label, tone = "accent" }: ChartSeries, options: ChartOptions): uPlot.Series {
   const { kind = "area", stacked, series } = options;
-  const stroke = tokenColour(host, tone);
+  const stroke = tokenColour(host, tone === "muted" ? "chart-muted" : tone);
   const isFilled = kind === "bars" || kind === "area";
-  const alpha = kind === "bars" ? 0.85 : stacked === true ? 0.28 : series.length > 1 ? 0.06 : 0.1;
+  const alpha = kind === "bars" ? 1 : stacked === true ? 0.28 : series.length > 1 ? 0.06 : 0.1;
   const bars = uPlot.paths.bars?.({ size: [0.7, 28], radius: 0.15 });
   return {
     label,
@@ -132,10 +132,18 @@ function drawMarks(plot: uPlot, host: HTMLElement, marks: readonly ChartMark[]):
   ctx.restore();
 }
 
+/** Bars need half a step of room at both ends. */
+function xRange(low: number, high: number, bars: number | undefined): [number, number] {
+  if (low === high) return [low - 60, high + 60];
+  const half = bars === undefined || bars < 2 ? 0 : (high - low) / (bars - 1) / 2;
+  return [low - half, high + half];
+}
+
 /** Draws a chart that fits its host; the caller destroys it when colours or shape change. */
 export function drawChart(host: HTMLElement, options: ChartOptions): Chart {
   const { kind, stacked = false, height, onCursor, onRange } = options;
   let marks = options.marks ?? [];
+  let count = options.x.length;
   const plot = new uPlot(
     {
       width: Math.max(80, host.clientWidth),
@@ -149,7 +157,10 @@ export function drawChart(host: HTMLElement, options: ChartOptions): Chart {
         drag: { x: onRange !== undefined, y: false, setScale: false },
       },
       select: { show: onRange !== undefined, left: 0, top: 0, width: 0, height: 0 },
-      scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.08 : 1] } },
+      scales: {
+        x: { range: (_, low, high) => xRange(low, high, kind === "bars" ? count : undefined) },
+        y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.08 : 1] },
+      },
       axes: axesOf(host, options),
       series: [{}, ...options.series.map((each) => seriesOf(host, each, { ...options, kind, stacked }))],
       hooks: {
@@ -175,6 +186,7 @@ export function drawChart(host: HTMLElement, options: ChartOptions): Chart {
   return {
     update(x, series, next) {
       marks = next;
+      count = x.length;
       plot.setData(dataOf(x, series, stacked));
     },
     destroy() {

@@ -95,7 +95,9 @@ function Plot(props: ChartCardProps) {
         time={at === undefined ? undefined : x[at]}
       />
       <div class="plot" ref={host} style={{ height }} aria-hidden="true" />
-      <ValueTable {...props} />
+      <div class="sr-only">
+        <ValueTable {...props} />
+      </div>
     </figure>
   );
 }
@@ -134,7 +136,7 @@ function ValueTable({ title, x, series, format = (n) => formatNumber(n, 2) }: Ch
   const step = Math.max(1, Math.ceil(x.length / ROWS_READ));
   const rows = x.map((ms, index) => [ms, index] as const).filter(([, index]) => index % step === 0);
   return (
-    <table class="sr-only">
+    <table>
       <caption>{title}</caption>
       <thead>
         <tr>

@@ -74,7 +74,7 @@ export function Menu({ label, icon, text, variant = "quiet", small, items, align
         popovertarget={id}
         aria-haspopup="menu"
         aria-expanded={open}
-        aria-label={text === undefined || text !== label ? label : undefined}
+        aria-label={text === undefined ? label : text === label ? undefined : `${label}: ${text}`}
         data-tip={text === undefined ? label : undefined}
         onKeyDown={(event) => {
           if (event.key !== "ArrowDown") return;

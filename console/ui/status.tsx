@@ -148,7 +148,7 @@ export function EmptyState({
       {text !== undefined && <p class="muted small">{text}</p>}
       {command !== undefined && (
         <div class="command">
-          <code>{command}</code>
+          <code tabIndex={0}>{command}</code>
           <CopyButton text={command} quiet label="Copy command" />
         </div>
       )}

@@ -1,4 +1,5 @@
 import { ArrowDown, ArrowUp, X } from "lucide";
+import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
 import { Button, IconButton } from "./button.tsx";
 import { Checkbox } from "./choices.tsx";
@@ -8,6 +9,7 @@ import { Icon } from "./icon.tsx";
 import { EmptyState, ErrorState, Skeleton } from "./status.tsx";
 import { useTableKeys } from "./table-keys.ts";
 import type { Column, DataTableProps, Selection } from "./table-types.ts";
+import { useRowWindow } from "./table-window.ts";
 import type { Action } from "./types.ts";
 
 /**
@@ -18,13 +20,14 @@ export function DataTable<T>(props: DataTableProps<T>) {
   const { label, rows, selection, loading, error, retry, empty, more, bare, dense } = props;
   const body = useRef<HTMLTableSectionElement>(null);
   const lastSelected = useRef<number | undefined>(undefined);
+  const shown = useRowWindow(rows?.length ?? 0, body);
   const select = selection && ((index: number, extend: boolean) => toggleRows(props, index, extend, lastSelected));
   useTableKeys({
     rows: () => [...(body.current?.rows ?? [])],
     open: (index) => openRow(body.current?.rows[index]),
-    select,
+    select: select && ((index, extend) => select(shown.from + index, extend)),
     hotkey: (key, index) => {
-      const row = rows?.[index];
+      const row = rows?.[shown.from + index];
       const action = Object.hasOwn(props.hotkeys ?? {}, key) ? props.hotkeys?.[key] : undefined;
       return row === undefined ? undefined : action?.(row);
     },
@@ -44,17 +47,29 @@ export function DataTable<T>(props: DataTableProps<T>) {
       {selection && selection.selected.size > 0 && <BulkBar selection={selection} rows={rows} rowKey={props.rowKey} />}
       <div class="table-scroll">
         {/* The roles stay when the style sheet makes rows into cards. */}
-        <table class="table" role="table" aria-label={label}>
+        <table class="table" role="table" aria-label={label} aria-rowcount={rows.length + 1}>
           <Head {...props} rows={rows} />
+          <Gap px={shown.beforePx} />
           <tbody ref={body} role="rowgroup">
-            {rows.map((row, index) => (
-              <Row key={props.rowKey(row)} {...props} row={row} index={index} onSelect={select} />
+            {rows.slice(shown.from, shown.to).map((row, index) => (
+              <Row key={props.rowKey(row)} {...props} row={row} index={shown.from + index} onSelect={select} />
             ))}
           </tbody>
+          <Gap px={shown.afterPx} />
         </table>
       </div>
       {more && <Pager {...more} shown={more.shown ?? rows.length} />}
     </div>
+  );
+}
+
+/** Keeps the height of rows that are not in the document. */
+function Gap({ px }: { readonly px: number }) {
+  if (px <= 0) return null;
+  return (
+    <tbody aria-hidden="true" class="gap">
+      <tr style={{ height: px }} />
+    </tbody>
   );
 }
 
@@ -171,6 +186,7 @@ function Row<T>(props: RowProps<T>) {
       role="row"
       class={look}
       tabIndex={-1}
+      aria-rowindex={index + 2}
       aria-selected={selection ? isSelected : undefined}
       onClick={(event) => {
         if (!opens || isForInnerControl(event)) return;
@@ -198,12 +214,11 @@ function Row<T>(props: RowProps<T>) {
             role="cell"
             class={columnClass(column, at)}
             data-label={withLabel ? column.label : undefined}
-            dir="auto"
           >
             {isTitle && opens ? (
-              <Opener row={row} href={href} onOpen={onOpen} content={column.cell(row)} />
+              <Opener row={row} href={href} onOpen={onOpen} content={isolated(column.cell(row))} />
             ) : (
-              column.cell(row)
+              isolated(column.cell(row))
             )}
             {isTitle && isUnread && <span class="sr-only"> (unread)</span>}
           </td>
@@ -218,6 +233,11 @@ function Row<T>(props: RowProps<T>) {
   );
 }
 
+/** Plain text is isolated from the direction of its neighbours. */
+function isolated(content: ComponentChildren): ComponentChildren {
+  return typeof content === "string" && content !== "" ? <bdi>{content}</bdi> : content;
+}
+
 function onShiftClick(event: MouseEvent, extend: () => void): void {
   event.preventDefault();
   event.stopPropagation();
@@ -228,18 +248,18 @@ function Opener<T>(props: {
   readonly row: T;
   readonly href: string | undefined;
   readonly onOpen: ((row: T) => void) | undefined;
-  readonly content: ReturnType<Column<T>["cell"]>;
+  readonly content: ComponentChildren;
 }) {
   const { row, href, onOpen, content } = props;
   if (href !== undefined) {
     return (
-      <a class="row-open" href={href} data-open dir="auto">
+      <a class="row-open" href={href} data-open>
         {content}
       </a>
     );
   }
   return (
-    <button class="row-open" type="button" data-open dir="auto" onClick={() => onOpen?.(row)}>
+    <button class="row-open" type="button" data-open onClick={() => onOpen?.(row)}>
       {content}
     </button>
   );
