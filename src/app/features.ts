@@ -162,7 +162,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
     }),
     soundsFeature({ db, clock, config, bodies: http.bodies, runner, jobs, storage, settings, sounds }),
     tasksFeature({ db, clock, users, reads, storage, idempotency }),
-    preferencesFeature({ db, clock, config, box }),
+    preferencesFeature({ db, clock, config, box, channels, notify, webPush: core.webPush }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),
   ];
 }

@@ -115,7 +115,11 @@ function openSchedules({ config, database, reader, clock, log, settings }: Base,
   });
 }
 
-function openChannels(base: Base, { live, jobs: queues, pipeline }: Core, notifying: Notifying): DeliveryServices {
+function openChannels(
+  base: Base,
+  { live, webPush, jobs: queues, pipeline }: Core,
+  notifying: Notifying,
+): DeliveryServices {
   const { config, database, audit, box, clock, metrics, log, bus, settings } = base;
   const { runner, jobs, jobControl, workerLeases } = queues;
   const { sounds, pusher, presence } = live;
@@ -131,6 +135,7 @@ function openChannels(base: Base, { live, jobs: queues, pipeline }: Core, notify
     log,
     sounds,
     pusher,
+    webPush,
     jobs,
     runner,
     jobControl,

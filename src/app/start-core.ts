@@ -1,4 +1,4 @@
-import { enqueueMail } from "../features/delivery/index.ts";
+import { closedWebPush, enqueueMail, openWebPush, type WebPushSender } from "../features/delivery/index.ts";
 import type { JobServices } from "../features/jobs/index.ts";
 import { type Access, openAccess } from "./open-access.ts";
 import { type Live, openLive } from "./open-live.ts";
@@ -9,6 +9,7 @@ import type { Base } from "./open-store.ts";
 export interface Core {
   readonly access: Access;
   readonly live: Live;
+  readonly webPush: WebPushSender;
   readonly jobs: JobServices;
   readonly pipeline: Pipeline;
 }
@@ -18,8 +19,9 @@ export async function startCore(base: Base): Promise<Core> {
     enqueueMail({ box: base.box, clock: base.clock, jobs: jobs.jobs }, mail, trx),
   );
   const live = await openLive(base, access);
+  const webPush = base.readsOnly ? closedWebPush() : await openWebPush(base);
   await base.storage.start();
   const jobs = openJobQueues(base);
   const pipeline = openPipeline(base, access, live, jobs);
-  return { access, live, jobs, pipeline };
+  return { access, live, webPush, jobs, pipeline };
 }

@@ -304,7 +304,7 @@ export const OPTIONS = {
     allowPrivateCidrs: option(
       k.list(k.cidr),
       [],
-      "address ranges that webhooks may reach although they are not public, on any port and over http",
+      "address ranges that webhooks and Web Push may reach although they are not public, on any port and over http",
     ),
     allowPorts: option(
       k.list(k.portItem),

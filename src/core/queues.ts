@@ -32,7 +32,8 @@ export function isWorkerQueue(name: string): name is WorkerQueue {
 
 /** Queue of a channel's attempts when the server makes them. Remote workers claim by it too. */
 export function deliveryQueue(channel: string): "notification-delivery" | "push-notification" {
-  return channel === "fcm" || channel === "apns" ? "push-notification" : "notification-delivery";
+  const isPush = channel === "fcm" || channel === "apns" || channel === "webpush";
+  return isPush ? "push-notification" : "notification-delivery";
 }
 
 /** The queue whose settings and pause also apply to a worker queue. */

@@ -4,7 +4,7 @@ export const LEVELS = ["debug", "info", "warn", "error", "fatal"] as const;
 export type Level = (typeof LEVELS)[number];
 
 /** Channels that a remote worker can send through. Messages to Pusher apps the server sends. */
-export const WORKER_CHANNELS = ["email", "webhook", "fcm", "apns"] as const;
+export const WORKER_CHANNELS = ["email", "webhook", "fcm", "apns", "webpush"] as const;
 export type WorkerChannel = (typeof WORKER_CHANNELS)[number];
 
 export function isWorkerChannel(name: string): name is WorkerChannel {

@@ -56,8 +56,14 @@ function storedValue(connection: Sqlite): Buffer | undefined {
 /** Credentials of this server's own Pusher app. */
 export const PUSHER_APP_SETTING = "pusher.app";
 
+/** The key pair of this server at push services of browsers. */
+export const VAPID_KEYS_SETTING = "webpush.vapidKeys";
+
+/** Secrets that the server creates on first use. */
+export const OWN_SECRETS = [PUSHER_APP_SETTING, VAPID_KEYS_SETTING] as const;
+
 /** Rows of `settings` with sealed values. */
-export const SEALED_SETTINGS = [AUDIT_KEY_SETTING, PUSHER_APP_SETTING] as const;
+export const SEALED_SETTINGS = [AUDIT_KEY_SETTING, ...OWN_SECRETS] as const;
 
 /** The data authenticated with a sealed setting. */
 export function settingSealContext(key: string): string {

@@ -7,6 +7,7 @@ import { FcmClient, fcmOptionsOf } from "./channels/push/fcm-client.ts";
 import { WebhookClient } from "./channels/webhook/client.ts";
 import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 import { SafeFetch } from "./channels/webhook/safe-fetch.ts";
+import { WebPushClient } from "./channels/webpush/channel.ts";
 
 /**
  * The calls of the channels that a remote worker can make, with the configuration of this process.
@@ -15,11 +16,13 @@ import { SafeFetch } from "./channels/webhook/safe-fetch.ts";
  */
 export function channelCalls(config: Config, clock: Clock, current: () => Config = () => config) {
   const [fcm, apns] = [fcmOptionsOf(config), apnsOptionsOf(config)];
+  const outside = new SafeFetch(new OutsideHosts(outsideRulesOf(config)));
   return {
     email: new MailClient(() => smtpOptionsOf(current())),
-    webhook: new WebhookClient(new SafeFetch(new OutsideHosts(outsideRulesOf(config))), clock),
+    webhook: new WebhookClient(outside, clock),
     fcm: fcm ? new FcmClient(fcm, clock) : unconfigured("fcm"),
     apns: apns ? new ApnsClient(apns, clock) : unconfigured("apns"),
+    webpush: new WebPushClient(outside, clock),
   };
 }
 

@@ -7,7 +7,7 @@ import type { Channel } from "./channel.ts";
 export type AnyChannel = OutsideChannel | "in_app";
 
 /** Accepted on every server: rules without channels use them, unconfigured ones have no effect. */
-const ALWAYS_ACCEPTED: ReadonlySet<string> = new Set(["in_app", "pusher", "fcm", "apns"]);
+const ALWAYS_ACCEPTED: ReadonlySet<string> = new Set(["in_app", "pusher", "fcm", "apns", "webpush"]);
 
 /** The external channels by name. All are added before the server listens. */
 export class Channels {
@@ -70,7 +70,7 @@ export class Channels {
     return [...this.#byName.values()].filter((channel) => named.has(channel.name) && this.#canUse(channel));
   }
 
-  /** Applies changed settings: a channel may now be usable, or no longer. */
+  /** A channel may now be usable, or no longer: settings have changed, or a browser subscribed. */
   reload(): void {
     this.#external.clear();
   }
@@ -84,5 +84,5 @@ export class Channels {
   }
 }
 
-/** Only few orders of the six names are in use. */
+/** Only few orders of the seven names are in use. */
 const MAX_REMEMBERED = 1000;

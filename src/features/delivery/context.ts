@@ -12,6 +12,7 @@ import type { JobControl, JobRunner, JobService, WorkerLeases } from "../jobs/in
 import type { Notifier } from "../notifications/index.ts";
 import type { PusherApp } from "../pusher/index.ts";
 import type { SoundServices } from "../sounds/index.ts";
+import type { WebPushSender } from "./channels/webpush/sender.ts";
 import type { Channels } from "./channels.ts";
 import type { Circuits } from "./circuits.ts";
 import type { DeliveryLimits } from "./limits.ts";
@@ -73,4 +74,5 @@ export interface DeliveryParts extends Omit<DeliveryContext, "circuits" | "limit
   readonly workerLeases: WorkerLeases;
   readonly sounds: SoundServices;
   readonly pusher: PusherApp;
+  readonly webPush: WebPushSender;
 }

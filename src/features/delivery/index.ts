@@ -5,6 +5,7 @@ export { UNSUBSCRIBE_PATH } from "./channels/mail/unsubscribe.ts";
 export { secretSealContext } from "./channels/webhook/message.ts";
 export { HostUnknown, OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 export { SafeFetch } from "./channels/webhook/safe-fetch.ts";
+export { closedWebPush, openWebPush, type WebPushSender } from "./channels/webpush/sender.ts";
 export { Channels } from "./channels.ts";
 export type { CircuitFacts, Circuits } from "./circuits.ts";
 export { enqueueMail, mailSealContext } from "./mails.ts";

@@ -9,6 +9,7 @@ import { PushChannel } from "./channels/push/channel.ts";
 import { pusherChannel } from "./channels/pusher/channel.ts";
 import { webhookChannel } from "./channels/webhook/channel.ts";
 import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
+import { webPushChannel } from "./channels/webpush/channel.ts";
 import { Circuits } from "./circuits.ts";
 import type { DeliveryContext, DeliveryParts } from "./context.ts";
 import { DeliveryMetrics } from "./context.ts";
@@ -73,6 +74,7 @@ function addChannels(parts: DeliveryParts, log: Logger): void {
   channels.add(mailChannel(parts, calls.email));
   channels.add(new PushChannel("fcm", calls.fcm, parts));
   channels.add(new PushChannel("apns", calls.apns, parts));
+  channels.add(webPushChannel(parts, calls.webpush));
   channels.add(webhookChannel(parts, calls.webhook));
   const hosts = new OutsideHosts(outsideRulesOf(config));
   channels.add(pusherChannel({ database, sounds, log, config, app, hosts }));

@@ -52,6 +52,7 @@ const NAMED = {
   pusher: "in_app",
   fcm: "push",
   apns: "push",
+  webpush: "push",
   email: "email",
   webhook: "webhook",
 } as const satisfies Record<OutsideChannel, string>;

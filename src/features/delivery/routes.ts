@@ -1,18 +1,19 @@
 import * as v from "valibot";
-import type { Config } from "../../config/load.ts";
 import { PrismError } from "../../core/errors.ts";
 import { userOf } from "../../http/access.ts";
-import { type Route, route } from "../../http/route.ts";
+import { Reply, type Route, route } from "../../http/route.ts";
 import type { Feature } from "../../module/feature.ts";
 import { addEffect, type ReadDb } from "../../store/database.ts";
 import { unsubscribeRoute } from "./channels/mail/unsubscribe.ts";
-import { DeviceView, PushBody, type PushDeviceContext, replaceDevices } from "./channels/push/devices.ts";
+import { DeviceView, PushBody, replaceDevices } from "./channels/push/devices.ts";
+import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
+import { SafeFetch } from "./channels/webhook/safe-fetch.ts";
+import { WebPushClient } from "./channels/webpush/channel.ts";
+import * as s from "./channels/webpush/subscriptions.ts";
 import { Preferences } from "./preferences.ts";
 
 /** What the feature needs besides the services of every module. */
-export interface PreferencesOwn extends PushDeviceContext {
-  readonly config: Config;
-}
+export type PreferencesOwn = Omit<s.SubscriptionContext, "fetch" | "client">;
 
 /** How and where a user is notified: preferences, devices, and the link that ends mails. */
 export function preferencesFeature(own: PreferencesOwn): Feature {
@@ -20,7 +21,10 @@ export function preferencesFeature(own: PreferencesOwn): Feature {
     name: "preferences",
     version: "1.0.0",
     register(server, { audit }) {
-      for (const each of [...preferenceRoutes(own), unsubscribeRoute({ ...own, audit })]) server.route(each);
+      const fetch = new SafeFetch(new OutsideHosts(outsideRulesOf(own.config)));
+      const context = { ...own, fetch, client: new WebPushClient(fetch, own.clock) };
+      const routes = [...preferenceRoutes(own), ...subscriptionRoutes(context), unsubscribeRoute({ ...own, audit })];
+      for (const each of routes) server.route(each);
     },
   };
 }
@@ -72,6 +76,88 @@ function preferenceRoutes(context: PreferencesOwn): Route[] {
       async handle(exchange, { body }) {
         return { devices: await replaceDevices(context, userOf(exchange), body) };
       },
+    }),
+  ];
+}
+
+const SUBSCRIPTIONS = "/api/v1/users/me/push-subscriptions";
+
+function subscriptionRoutes(context: s.SubscriptionContext): Route[] {
+  const tester = new s.PushTester(context);
+  const own = { tag: "Users", access: { tokenScopes: ["account:own"] } } as const;
+  const one = { ...own, params: s.SubscriptionParams } as const;
+  return [
+    route({
+      method: "GET",
+      path: "/api/v1/push/key",
+      id: "getPushKey",
+      summary: "Get the `applicationServerKey` with which browsers subscribe to push",
+      returns: "The public key in base64url",
+      tag: "Users",
+      access: { tokenScopes: ["account:own"] },
+      response: v.object({ publicKey: v.string() }),
+      handle: () => ({ publicKey: context.webPush.publicKey }),
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/push/acknowledge",
+      id: "acknowledgePush",
+      summary: "Acknowledge a notification by the token of its push message, without a login",
+      returns: "The acknowledged notification's id",
+      tag: "Notifications",
+      access: "public",
+      body: s.AcknowledgeBody,
+      response: v.object({ id: v.string() }),
+      errors: ["TOKEN_INVALID", "TOKEN_EXPIRED", "NOTIFICATION_NOT_FOUND"],
+      handle: (_exchange, { body }) => s.acknowledgePushed(context, body.token),
+    }),
+    route({
+      method: "GET",
+      path: SUBSCRIPTIONS,
+      id: "listPushSubscriptions",
+      summary: "List the browsers that receive the caller's notifications by push",
+      returns: "The browsers, by name",
+      ...own,
+      response: v.object({ data: v.array(s.SubscriptionView) }),
+      handle: async (exchange) => ({ data: await s.listSubscriptions(context, userOf(exchange)) }),
+    }),
+    route({
+      method: "POST",
+      path: SUBSCRIPTIONS,
+      id: "addPushSubscription",
+      summary: "Add the caller's browser (201), or update the one with this endpoint (200)",
+      returns: "The id of the subscription",
+      details: "A user has at most 20; a further one replaces the one that was unused for longest.",
+      ...own,
+      body: s.SubscriptionBody,
+      status: 201,
+      otherStatuses: [200],
+      response: v.object({ id: v.string() }),
+      errors: ["URL_REFUSED"],
+      handle: async (exchange, { body }) => {
+        const { id, isNew } = await s.putSubscription(context, userOf(exchange), body);
+        return new Reply(isNew ? 201 : 200, { id });
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: `${SUBSCRIPTIONS}/:id`,
+      id: "removePushSubscription",
+      summary: "Remove one of the caller's browsers",
+      ...one,
+      errors: ["PUSH_SUBSCRIPTION_NOT_FOUND"],
+      handle: (exchange, { params }) => s.removeSubscription(context, userOf(exchange).userId, params.id),
+    }),
+    route({
+      method: "POST",
+      path: `${SUBSCRIPTIONS}/:id/test`,
+      id: "testPushSubscription",
+      summary: "Send a test message to one of the caller's browsers and return the result",
+      ...one,
+      returns: "The answer of the push service",
+      response: s.PushTestView,
+      errors: ["PUSH_SUBSCRIPTION_NOT_FOUND", "OVERLOADED"],
+      handle: (exchange, { params }) => tester.run(userOf(exchange).userId, params.id),
     }),
   ];
 }

@@ -24,6 +24,7 @@ const SHARES: ReadonlyMap<string, number> = new Map([
   ["pusher", 1 / 4],
   ["fcm", 3 / 4],
   ["apns", 3 / 4],
+  ["webpush", 1 / 2],
 ]);
 
 /** The limits of an attempt in a queue with this many workers. Each is at least 1. */

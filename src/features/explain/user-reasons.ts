@@ -111,7 +111,7 @@ function readText(recipient: RecipientView): string {
   return "waits in the inbox, not delivered yet";
 }
 
-const PUSH = ["fcm", "apns"] as const;
+const PUSH = ["fcm", "apns", "webpush"] as const;
 
 /** Whether rules reach a user: current roles and memberships, and since when. */
 export interface Eligibility {

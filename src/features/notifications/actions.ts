@@ -7,6 +7,7 @@ import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission, requireAccount } from "../../http/access.ts";
 import { requireLink } from "../../http/shapes.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
+import type { AuditEntry } from "../audit/index.ts";
 import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView, noSuchNotification, noSuchUser } from "./inbox.ts";
 import * as queries from "./queries.ts";
@@ -69,18 +70,32 @@ export async function acknowledgeNotification(
 ) {
   const reader = readerOf(context, principal, userRef);
   const behalf = reader.userId === principal.userId ? {} : { onBehalfOf: reader.userId };
+  return acknowledge(context, reader, id, { note, audited: { metadata: behalf } });
+}
+
+/**
+ * {@link acknowledgeNotification} by the button of a push message, which names the user. @throws
+ * NOTIFICATION_NOT_FOUND
+ */
+export async function acknowledgeAsUser(context: NotificationsContext, id: string, userId: string): Promise<void> {
+  const audited = { byUser: userId, metadata: { through: "webpush" } };
+  await acknowledge(context, { userId, permissions: new Set() }, id, { note: undefined, audited });
+}
+
+function acknowledge(
+  context: NotificationsContext,
+  reader: Reader,
+  id: string,
+  { note, audited }: { readonly note: string | undefined; readonly audited: Pick<AuditEntry, "byUser" | "metadata"> },
+) {
   return change(context, reader, id, async (trx, row, now) => {
     const hasNewNote = note !== undefined && note !== row.acknowledgeNote;
     const response = hasNewNote ? { acknowledgeNote: note } : {};
     const changed = await queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now, response });
     if (row.acknowledgedAt !== null && !hasNewNote) return changed;
-    await recordAudit(
-      context,
-      "notification.acknowledged",
-      row.id,
-      { ...behalf, ...(note === undefined ? {} : { noteLength: note.length }) },
-      trx,
-    );
+    const metadata = { ...audited.metadata, ...(note === undefined ? {} : { noteLength: note.length }) };
+    const resource = { resourceType: "notification", resourceId: row.id };
+    await context.audit.record({ action: "notification.acknowledged", ...audited, ...resource, metadata }, { trx });
     await publishChange(context, trx, changed, "notification.acknowledged", now);
     if (row.readAt === null) await publishCount(context, trx, row.userId);
     return changed;

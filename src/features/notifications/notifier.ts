@@ -24,6 +24,8 @@ interface InboxService {
   history(userRef: string, page: api.PageInput): Promise<api.Page<api.NotificationView>>;
   /** @throws NOTIFICATION_NOT_FOUND */
   markRead(id: string, userRef: string, options?: InTransaction): Promise<void>;
+  /** @throws NOTIFICATION_NOT_FOUND */
+  acknowledge(id: string, userId: string): Promise<void>;
 }
 
 /** The bus event that sends a notification to a user. */
@@ -192,6 +194,11 @@ export class Notifier {
   /** @throws NOTIFICATION_NOT_FOUND */
   async markRead(id: string, userRef: string, options: InTransaction = {}): Promise<void> {
     return this.#requireInbox().markRead(id, userRef, options);
+  }
+
+  /** Acknowledges for the user of a push message. @throws NOTIFICATION_NOT_FOUND */
+  async acknowledge(id: string, userId: string): Promise<void> {
+    return this.#requireInbox().acknowledge(id, userId);
   }
 
   /**

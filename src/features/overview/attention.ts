@@ -35,6 +35,7 @@ const CHANNEL_NAMES: Readonly<Record<OutsideChannel, string>> = {
   webhook: "Webhook",
   fcm: "Push by FCM",
   apns: "Push by APNs",
+  webpush: "Push to browsers",
   pusher: "Pusher",
 };
 

@@ -1,13 +1,13 @@
 import { createHash, createHmac, randomBytes, randomInt } from "node:crypto";
 import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { SealedBox } from "../../core/sealed-box.ts";
 import type { Connections } from "../../live/connections.ts";
 import type { Hub } from "../../live/hub.ts";
 import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
 import type { CoreServices } from "../../module/module-api.ts";
-import type { Database, InTransaction, ReadDb, Trx } from "../../store/database.ts";
-import { PUSHER_APP_SETTING, settingSealContext } from "../../store/sealed-settings.ts";
+import type { Database, InTransaction } from "../../store/database.ts";
+import { type OwnSecretParts, ownSecret, storeSecret } from "../../store/own-secret.ts";
+import { PUSHER_APP_SETTING } from "../../store/sealed-settings.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
@@ -20,15 +20,9 @@ export interface PusherApp {
   readonly secret: string;
 }
 
-interface OwnAppParts {
-  readonly database: Database;
-  readonly box: SealedBox;
-  readonly clock: Clock;
-}
-
 /** The configured app, otherwise this server's own. @throws UnsealError */
 export async function openPusherApp(
-  parts: OwnAppParts & { readonly config: Pick<Config, "pusher"> },
+  parts: OwnSecretParts & { readonly config: Pick<Config, "pusher"> },
 ): Promise<PusherApp> {
   return configuredPusherApp(parts.config) ?? ownPusherApp(parts);
 }
@@ -41,17 +35,8 @@ export function configuredPusherApp({ pusher }: Pick<Config, "pusher">): PusherA
 }
 
 /** This server's own app, created on first use and stored sealed. @throws UnsealError */
-export async function ownPusherApp({ database, box, clock }: OwnAppParts): Promise<PusherApp> {
-  const kept = await keptApp(database.read, box);
-  if (kept) return kept;
-  return database.write(async (trx) => {
-    // A server and a command may both be the first.
-    const other = await keptApp(trx, box);
-    if (other) return other;
-    const made = makeApp();
-    await keepApp(trx, box, clock, made);
-    return made;
-  });
+export function ownPusherApp(parts: OwnSecretParts): Promise<PusherApp> {
+  return ownSecret(parts, PUSHER_APP_SETTING, makeApp);
 }
 
 /**
@@ -59,32 +44,15 @@ export async function ownPusherApp({ database, box, clock }: OwnAppParts): Promi
  * Requires the data directory's lock: a running server would keep using the old secret.
  * @throws UnsealError
  */
-export async function rotatePusherSecret(parts: OwnAppParts & { readonly audit: AuditService }): Promise<PusherApp> {
-  const { database, box, clock, audit } = parts;
+export async function rotatePusherSecret(parts: OwnSecretParts & { readonly audit: AuditService }): Promise<PusherApp> {
+  const { database, audit } = parts;
   const old = await ownPusherApp(parts);
   const rotated = { ...old, secret: makeSecret() };
   await database.write(async (trx) => {
-    await keepApp(trx, box, clock, rotated);
+    await storeSecret(parts, PUSHER_APP_SETTING, rotated, trx);
     await audit.record({ action: "key.rotate", resourceType: "pusher_app", resourceId: old.appId }, { trx });
   });
   return rotated;
-}
-
-async function keptApp(db: ReadDb, box: SealedBox): Promise<PusherApp | undefined> {
-  const row = await db.selectFrom("settings").select("value").where("key", "=", PUSHER_APP_SETTING).executeTakeFirst();
-  if (!row) return undefined;
-  const json = box.open(settingSealContext(PUSHER_APP_SETTING), row.value as Uint8Array).toString("utf8");
-  return JSON.parse(json) as PusherApp;
-}
-
-async function keepApp(trx: Trx, box: SealedBox, clock: Clock, app: PusherApp): Promise<void> {
-  const value = box.seal(settingSealContext(PUSHER_APP_SETTING), Buffer.from(JSON.stringify(app)));
-  const row = { key: PUSHER_APP_SETTING, value, updatedAt: clock.now() };
-  await trx
-    .insertInto("settings")
-    .values(row)
-    .onConflict((conflict) => conflict.column("key").doUpdateSet(row))
-    .execute();
 }
 
 /** In the format of Pusher's credentials. */

@@ -168,6 +168,7 @@ export async function systemStatus(health: Health, { store, storage, backlog }: 
     smtp: channelStatus(parts, "email"),
     fcm: channelStatus(parts, "fcm"),
     apns: channelStatus(parts, "apns"),
+    webpush: channelStatus(parts, "webpush"),
     paused: circuits.paused().map(({ channel, state }) => ({ channel, state })),
     modules: loaded.list().map(({ name, version, state, error }) => ({ name, version, state, error })),
     queues: await queueViews(parts.queues),

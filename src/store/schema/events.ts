@@ -239,7 +239,7 @@ export interface TasksTable {
 // Deliveries, and what is watched besides events
 
 /** External channels; `in_app` is the recipient's row itself. */
-export type OutsideChannel = "pusher" | "fcm" | "apns" | "email" | "webhook";
+export type OutsideChannel = "pusher" | "fcm" | "apns" | "webpush" | "email" | "webhook";
 export type DeliveryState = "queued" | "sending" | "delivered" | "failed" | "dead" | "skipped";
 
 export interface DeliveriesTable {

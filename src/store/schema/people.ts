@@ -104,7 +104,7 @@ export interface SecondFactorsTable {
 export interface PushDevicesTable {
   id: string;
   userId: string;
-  kind: "fcm" | "apns";
+  kind: "fcm" | "apns" | "webpush";
   device: string;
   token: Uint8Array;
   tokenHash: string;

@@ -68,7 +68,7 @@ test("S2-09: a rule with all its members, and with their defaults", async (t) =>
     condition: RULE.condition,
     targetRoles: [],
     targetUsers: [me],
-    channels: ["in_app", "pusher", "fcm", "apns"],
+    channels: ["in_app", "pusher", "fcm", "apns", "webpush"],
     titleTemplate: "a { {b}} { {",
     messageTemplate: "{{event.type}}",
     sound: null,

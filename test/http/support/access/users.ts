@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { TestBrowser } from "../../../helpers/web-push.ts";
 import { CALLERS_PASSWORD } from "./known.ts";
 import { makeServiceToken } from "./makers.ts";
 import { holds, inPerson, may, NO_SCOPE, ownersAnd, scoped } from "./refusals.ts";
-import { at, inWorld, NO_ID, type Row, type Table } from "./row.ts";
+import { at, inWorld, NO_ID, open, type Row, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const spare = ({ spare: id }: AccessWorld): string => `/api/v1/users/${id}`;
@@ -30,6 +31,8 @@ const newName = (): string => `u-${randomUUID()}`;
 const tokenAt = (id: string): string => `/api/v1/users/me/tokens/${id}`;
 
 const ownAccount = scoped(["account:own"]);
+const SUBSCRIPTIONS = "/api/v1/users/me/push-subscriptions";
+const NO_SUBSCRIPTION = [404, "PUSH_SUBSCRIPTION_NOT_FOUND"] as const;
 
 /** Contract 4.5: accounts. */
 export const USERS: Table = {
@@ -49,6 +52,28 @@ export const USERS: Table = {
   ],
   "PUT /api/v1/users/me/push-tokens": [
     { refusal: ownAccount, request: at("/api/v1/users/me/push-tokens", { fcm: null }) },
+  ],
+  "GET /api/v1/push/key": [{ refusal: ownAccount, request: at("/api/v1/push/key") }],
+  "POST /api/v1/push/acknowledge": [
+    {
+      ...open("/api/v1/push/acknowledge"),
+      request: at("/api/v1/push/acknowledge", { token: "none" }),
+      served: [401, "TOKEN_INVALID"],
+    },
+  ],
+  "GET /api/v1/users/me/push-subscriptions": [{ refusal: ownAccount, request: at(SUBSCRIPTIONS) }],
+  "POST /api/v1/users/me/push-subscriptions": [
+    {
+      refusal: ownAccount,
+      // An IP address needs no name resolution.
+      request: at(SUBSCRIPTIONS, { endpoint: "https://1.1.1.1/send", keys: new TestBrowser().keys }),
+    },
+  ],
+  "DELETE /api/v1/users/me/push-subscriptions/:id": [
+    { refusal: ownAccount, request: at(`${SUBSCRIPTIONS}/${NO_ID}`), served: NO_SUBSCRIPTION },
+  ],
+  "POST /api/v1/users/me/push-subscriptions/:id/test": [
+    { refusal: ownAccount, request: at(`${SUBSCRIPTIONS}/${NO_ID}/test`), served: NO_SUBSCRIPTION },
   ],
 
   "GET /api/v1/users/me/tokens": [{ refusal: inPerson, request: at("/api/v1/users/me/tokens") }],

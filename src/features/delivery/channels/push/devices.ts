@@ -17,12 +17,12 @@ const MAX_USED = 10_000;
 const USED_A_WRITE = 500;
 
 export class PushDevices {
-  readonly #kind: "fcm" | "apns";
+  readonly #kind: "fcm" | "apns" | "webpush";
   readonly #parts: PushContext;
   readonly #used = new Set<string>();
   #writing: Promise<void> | null = null;
 
-  constructor(kind: "fcm" | "apns", parts: PushContext) {
+  constructor(kind: "fcm" | "apns" | "webpush", parts: PushContext) {
     this.#kind = kind;
     this.#parts = parts;
   }
@@ -42,16 +42,16 @@ export class PushDevices {
   /**
    * @returns undefined when the device is gone, disabled, or has another token. @throws UnsealError
    */
-  async open(id: string): Promise<{ readonly token: string } | undefined> {
+  async open(id: string): Promise<{ readonly token: string; readonly userId: string } | undefined> {
     const found = await this.find(id);
-    return found && { token: this.#parts.box.open(`push_devices.token.${id}`, found.sealed).toString() };
+    return found && { token: openToken(this.#parts.box, id, found.sealed), userId: found.userId };
   }
 
   /** @returns undefined when the device is gone or disabled. */
   find(id: string) {
     return this.#parts.database.read
       .selectFrom("push_devices")
-      .select(["token as sealed", "updatedAt as registeredAt", "lastUsedAt"])
+      .select(["userId", "token as sealed", "updatedAt as registeredAt", "lastUsedAt"])
       .where("id", "=", id)
       .where("disabledAt", "is", null)
       .executeTakeFirst();
@@ -102,6 +102,15 @@ export class PushDevices {
       }
     }
   }
+}
+
+/** @throws UnsealError */
+export function openToken(box: SealedBox, id: string, sealed: Uint8Array): string {
+  return box.open(`push_devices.token.${id}`, sealed).toString();
+}
+
+export function sealToken(box: SealedBox, id: string, token: string): Buffer {
+  return box.seal(`push_devices.token.${id}`, Buffer.from(token));
 }
 
 /** A profile shows whether its user can be reached by push. */
@@ -186,11 +195,13 @@ export async function replaceDevices(
   return rows.map(({ kind, device, createdAt }) => ({ kind, device, createdAt: toRfc3339(createdAt) }));
 }
 
+/** Devices with a token; browsers are listed elsewhere. */
 function devicesOf(userId: string, db: ReadDb) {
   return db
     .selectFrom("push_devices")
     .select(["id", "kind", "device", "createdAt"])
     .where("userId", "=", userId)
+    .where("kind", "in", ["fcm", "apns"])
     .orderBy("kind")
     .orderBy("device")
     .execute();
@@ -224,7 +235,7 @@ async function putDevice(
     .executeTakeFirst();
   if (same.numUpdatedRows > 0) return;
   const id = uuidv7();
-  const sealed = box.seal(`push_devices.token.${id}`, Buffer.from(token));
+  const sealed = sealToken(box, id, token);
   await trx
     .insertInto("push_devices")
     .values({ id, userId, kind, device, token: sealed, tokenHash, sessionId, createdAt: now, updatedAt: now })

@@ -110,17 +110,22 @@ const CUT = "…";
  * action that leaves it too little room is omitted.
  * @param build builds the message's JSON from a text and an action.
  */
-function fitPush<A>(text: string, action: A | null, build: (text: string, action: A | null) => string): string {
+export function fitPush<A>(
+  text: string,
+  action: A | null,
+  build: (text: string, action: A | null) => string,
+  maxBytes = MAX_PUSH_BYTES,
+): string {
   const room = Math.min(Buffer.byteLength(JSON.stringify(text)), MIN_TEXT_BYTES);
-  const kept = Buffer.byteLength(build("", action)) + room <= MAX_PUSH_BYTES ? action : null;
+  const kept = Buffer.byteLength(build("", action)) + room <= maxBytes ? action : null;
   const whole = build(text, kept);
-  if (Buffer.byteLength(whole) <= MAX_PUSH_BYTES) return whole;
+  if (Buffer.byteLength(whole) <= maxBytes) return whole;
   const characters = Array.from(text);
   const cutTo = (count: number): string => build(`${characters.slice(0, count).join("").trimEnd()}${CUT}`, kept);
   let [fits, tooMany] = [0, characters.length];
   while (tooMany - fits > 1) {
     const middle = (fits + tooMany) >> 1;
-    if (Buffer.byteLength(cutTo(middle)) <= MAX_PUSH_BYTES) fits = middle;
+    if (Buffer.byteLength(cutTo(middle)) <= maxBytes) fits = middle;
     else tooMany = middle;
   }
   return cutTo(fits);

@@ -38,7 +38,7 @@ export class WebhookClient implements ChannelCalls<SignedCall> {
 }
 
 /** A refused URL stays refused, except when its name does not resolve at the moment. */
-function asOutcome(error: unknown): Error {
+export function asOutcome(error: unknown): Error {
   const message = error instanceof Error ? error.message : String(error);
   const isRefused =
     error instanceof PrismError && error.code === "URL_REFUSED" && !(error.cause instanceof HostUnknown);

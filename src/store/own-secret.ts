@@ -1,0 +1,48 @@
+import type { Clock } from "../core/clock.ts";
+import type { SealedBox } from "../core/sealed-box.ts";
+import type { Database, ReadDb, Trx } from "./database.ts";
+import { type OWN_SECRETS, settingSealContext } from "./sealed-settings.ts";
+
+export interface OwnSecretParts {
+  readonly database: Database;
+  readonly box: SealedBox;
+  readonly clock: Clock;
+}
+
+type Setting = (typeof OWN_SECRETS)[number];
+
+/** A secret of this server, created on first use and stored sealed as JSON. @throws UnsealError */
+export async function ownSecret<T>(parts: OwnSecretParts, key: Setting, make: () => T): Promise<T> {
+  const { database, box } = parts;
+  const stored = await storedSecret<T>(database.read, box, key);
+  if (stored) return stored;
+  return database.write(async (trx) => {
+    // A server and a command may both be the first.
+    const other = await storedSecret<T>(trx, box, key);
+    if (other) return other;
+    const made = make();
+    await storeSecret(parts, key, made, trx);
+    return made;
+  });
+}
+
+export async function storeSecret<T>(
+  { box, clock }: Pick<OwnSecretParts, "box" | "clock">,
+  key: Setting,
+  secret: T,
+  trx: Trx,
+): Promise<void> {
+  const value = box.seal(settingSealContext(key), Buffer.from(JSON.stringify(secret)));
+  const row = { key, value, updatedAt: clock.now() };
+  await trx
+    .insertInto("settings")
+    .values(row)
+    .onConflict((conflict) => conflict.column("key").doUpdateSet(row))
+    .execute();
+}
+
+async function storedSecret<T>(db: ReadDb, box: SealedBox, key: Setting): Promise<T | undefined> {
+  const row = await db.selectFrom("settings").select("value").where("key", "=", key).executeTakeFirst();
+  if (!row) return undefined;
+  return JSON.parse(box.open(settingSealContext(key), row.value as Uint8Array).toString("utf8")) as T;
+}
