@@ -7,19 +7,30 @@ export { PrismError };
 /** Parameters of a query; undefined and empty ones are omitted. */
 export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
-function request<T>(method: string, path: string, query: Query, body?: unknown): Promise<T> {
+interface Extra {
+  /** Bytes are sent unchanged. */
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+  readonly limitMs?: number | null;
+}
+
+function request<T>(method: string, path: string, query: Query, extra: Extra = {}): Promise<T> {
   const { value } = client;
   if (!value) return Promise.reject(new PrismError("NO_TOKEN", "You are signed out"));
   const given = Object.fromEntries(Object.entries(query).filter(([, entry]) => entry !== null && entry !== ""));
-  return value.api.request<T>({ method, path: `/api/v1${path}`, query: given, body });
+  return value.api.request<T>({ method, path: `/api/v1${path}`, query: given, ...extra });
 }
 
 /** The HTTP API of the session. Paths are below `/api/v1`. Every method throws PrismError. */
 export const api = {
   get: <T>(path: string, query: Query = {}) => request<T>("GET", path, query),
-  post: <T>(path: string, body: unknown = {}, query: Query = {}) => request<T>("POST", path, query, body),
-  put: <T>(path: string, body: unknown = {}) => request<T>("PUT", path, {}, body),
-  patch: <T>(path: string, body: unknown = {}) => request<T>("PATCH", path, {}, body),
+  post: <T>(path: string, body: unknown = {}, query: Query = {}, extra: Omit<Extra, "body"> = {}) =>
+    request<T>("POST", path, query, { ...extra, body }),
+  put: <T>(path: string, body: unknown = {}) => request<T>("PUT", path, {}, { body }),
+  patch: <T>(path: string, body: unknown = {}, extra: Omit<Extra, "body"> = {}) =>
+    request<T>("PATCH", path, {}, { ...extra, body }),
   del: <T = void>(path: string, query: Query = {}) => request<T>("DELETE", path, query),
   /** The answer as a file, such as an export. */
   async blob(path: string, query: Query = {}, accept = "*/*"): Promise<Blob> {

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "preact/hooks";
 import { useLocation } from "preact-iso/router";
 import { href, pagePath } from "./base.ts";
 
@@ -10,9 +11,55 @@ export function useNavigation(): void {
   route = useLocation().route;
 }
 
+/** Asks whether a page with unsaved work may be left; null: it may. */
+let guard: (() => Promise<boolean>) | null = null;
+
 /** Opens a page. @param path below the console, such as `/rules/1` */
 export function navigate(path: string, options: { readonly replace?: boolean } = {}): void {
-  route(href(path), options.replace);
+  void leaveFor(href(path), options.replace);
+}
+
+async function leaveFor(url: string, replace?: boolean): Promise<void> {
+  const isElsewhere = new URL(url, location.href).pathname !== location.pathname;
+  if (isElsewhere && guard !== null) {
+    if (!(await guard())) return;
+    guard = null;
+  }
+  route(url, replace);
+}
+
+/**
+ * Asks before links, keys and the closing of the tab leave a page with unsaved work. The back
+ * button cannot be asked: keep the work, too.
+ * @param ask null while nothing is unsaved
+ */
+export function useLeaveGuard(ask: (() => Promise<boolean>) | null): void {
+  const latest = useRef(ask);
+  latest.current = ask;
+  const isNeeded = ask !== null;
+  useEffect(() => {
+    if (!isNeeded) return;
+    const own = async () => latest.current === null || latest.current();
+    const onClick = (event: MouseEvent) => {
+      const link = event.target instanceof Element ? event.target.closest<HTMLAnchorElement>("a[href]") : null;
+      const isPlain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
+      if (!link || !isPlain || link.target !== "" || link.hasAttribute("download")) return;
+      if (link.origin !== location.origin || link.pathname === location.pathname) return;
+      event.preventDefault();
+      event.stopPropagation();
+      void leaveFor(link.pathname + link.search + link.hash);
+    };
+    const onUnload = (event: BeforeUnloadEvent) => event.preventDefault();
+    guard = own;
+    // Before the router sees the click.
+    document.addEventListener("click", onClick, true);
+    addEventListener("beforeunload", onUnload);
+    return () => {
+      if (guard === own) guard = null;
+      document.removeEventListener("click", onClick, true);
+      removeEventListener("beforeunload", onUnload);
+    };
+  }, [isNeeded]);
 }
 
 /** The path of the current page below the console, without parameters. */
