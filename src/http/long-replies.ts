@@ -110,6 +110,9 @@ export async function largeReply(
   const bytes = Buffer.from(json);
   const release = bodies.hold(exchange, bytes.length);
   try {
+    // The request's callback returns first: it watches for an abort while the answer is incomplete.
+    await Promise.resolve();
+    if (exchange.isOver) return;
     exchange.startStream(status, { "Content-Type": JSON_TYPE, ...headers });
     if (await writeSized(exchange, bytes, bytes.length)) exchange.streamEnded(status);
   } finally {

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { Exchange } from "../../src/http/exchange.ts";
+import { route } from "../../src/http/route.ts";
+import { startBareKernel } from "./support/bare-kernel.ts";
 
 /** What uWebSockets collects between two calls into the kernel. */
 const CORK_BUFFER_BYTES = 16_384;
@@ -63,4 +65,13 @@ test("what goes out in parts is taken when the last one is: the library writes w
   const text = "x".repeat(40_000);
   assert.equal(exchangeOf(recorder((write) => write < 3).res).write(text), false);
   assert.equal(exchangeOf(recorder((write) => write !== 2).res).write(text), true);
+});
+
+test("a handler that is done at once may answer with a large body, and the connection stays usable", async (t) => {
+  const body = { text: "x".repeat(200_000) };
+  const large = route({ method: "GET", path: "/large", summary: "s", tag: "t", access: "public", handle: () => body });
+  const { port, kernel } = startBareKernel(t, { routes: [large] });
+  for (let i = 0; i < 3; i++)
+    assert.deepEqual(await (await fetch(`http://127.0.0.1:${port}/large`)).json(), body, String(i));
+  await kernel.requests.drain();
 });
