@@ -165,7 +165,7 @@ export function WhyNotified() {
           time: "in 4 min",
           tone: "plain",
           title: "Escalates to Ben",
-          sub: "unless somebody acknowledges",
+          sub: "if Anna does not acknowledge",
           pending: true,
         },
       ]}

@@ -45,7 +45,7 @@ export function ChartCard(props: ChartCardProps) {
 function ChartBody(props: ChartCardProps) {
   const { x, series, loading, error, retry, emptyText, height = 200 } = props;
   if (x.length > 0 && series.length > 0) return <Plot {...props} />;
-  const style = { minHeight: height };
+  const style = { minHeight: `${height}px` };
   if (error !== undefined && error !== null)
     return <div class="chart-none" style={style} children={<ErrorState small error={error} retry={retry} />} />;
   if (loading === true) return <Skeleton kind="chart" />;
@@ -94,7 +94,7 @@ function Plot(props: ChartCardProps) {
         format={props.format ?? ((n) => formatNumber(n, 2))}
         time={at === undefined ? undefined : x[at]}
       />
-      <div class="plot" ref={host} style={{ height }} aria-hidden="true" />
+      <div class="plot" ref={host} style={{ height: `${height}px` }} aria-hidden="true" />
       <div class="sr-only">
         <ValueTable {...props} />
       </div>

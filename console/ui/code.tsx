@@ -75,7 +75,7 @@ function CodeFrame({
       <div class="code-copy">
         <CopyButton text={copy} quiet label={`Copy ${label}`} />
       </div>
-      <div class="code-scroll" style={{ maxHeight }} tabIndex={0} role="group" aria-label={label}>
+      <div class="code-scroll" style={{ maxHeight: `${maxHeight}px` }} tabIndex={0} role="group" aria-label={label}>
         {children}
       </div>
     </div>

@@ -253,7 +253,11 @@ export function Avatar({ name, size = 26 }: { readonly name: string; readonly si
     .filter(Boolean);
   const initials = [words[0], words.length > 1 ? words.at(-1) : undefined].map((word) => [...(word ?? "")][0] ?? "");
   return (
-    <span class="avatar" style={{ width: size, height: size, fontSize: Math.round(size * 0.42) }} aria-hidden="true">
+    <span
+      class="avatar"
+      style={{ width: `${size}px`, height: `${size}px`, fontSize: `${Math.round(size * 0.42)}px` }}
+      aria-hidden="true"
+    >
       <bdi>{initials.join("").toUpperCase() || "?"}</bdi>
     </span>
   );

@@ -68,7 +68,7 @@ function Gap({ px }: { readonly px: number }) {
   if (px <= 0) return null;
   return (
     <tbody aria-hidden="true" class="gap">
-      <tr style={{ height: px }} />
+      <tr style={{ height: `${px}px` }} />
     </tbody>
   );
 }
