@@ -36,7 +36,7 @@ export interface Access {
  * after closing the store
  */
 export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueueMail"]): Promise<Access> {
-  const { config, settings, database, reader, audit, clock, log, publicUrl } = base;
+  const { config, settings, database, reader, audit, clock, log, publicUrl, box } = base;
   const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
   const accessTokens = new AccessTokens({
     secret: config.secrets.access,
@@ -51,6 +51,7 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
   const accounts = openAccounts({
     settings,
     db: database,
+    box,
     audit,
     clock,
     log,

@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from "kysely";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { KEY_ID_BYTES, UnsealError } from "../core/sealed-box.ts";
+import { factorSealContext } from "../features/access/index.ts";
 import type { AuditService } from "../features/audit/index.ts";
 import { mailSealContext, secretSealContext } from "../features/delivery/index.ts";
 import { contentPlace } from "../features/messages/index.ts";
@@ -32,6 +33,7 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     where: sql`key in (${sql.join(SEALED_SETTINGS)})`,
   }),
   sealedColumn("push_devices", "token", (id) => `push_devices.token.${id}`),
+  sealedColumn("second_factors", "secret", factorSealContext, { id: "userId" }),
   sealedColumn("messages", "content", contentPlace),
   sealedColumn("webhooks", "secret", (id) => secretSealContext("secret", id)),
   sealedColumn("webhooks", "previousSecret", (id) => secretSealContext("previousSecret", id), {

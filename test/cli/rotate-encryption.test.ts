@@ -6,6 +6,8 @@ import SqliteDatabase from "better-sqlite3";
 import { reseal, SEALED_COLUMNS } from "../../src/app/sealed-columns.ts";
 import { SealedBox } from "../../src/core/sealed-box.ts";
 import { AuditService } from "../../src/features/audit/audit-log.ts";
+import { makeAccount } from "../features/access/sessions/support/auth-client.ts";
+import { Authenticator, challengeOf, protect, secondStep } from "../features/access/sessions/support/second-factor.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism, TestPrism } from "../helpers/prism.ts";
@@ -231,6 +233,21 @@ test("a database of another key is refused, and so is a command that asks for bo
   }
 });
 
+test("a second factor counts with the new key", async (t) => {
+  const dir = temporaryDir(t);
+  const before = await TestPrism.start({ dir, settings: settings(OLD) });
+  await makeAccount(before, { username: "ann" });
+  const { secret } = await protect(before, "ann");
+  await before.stop();
+  const env = { PRISM_DATA_DIR: dir, ...keyed(NEW, OLD) };
+  const rotated = await runCli(["key", "rotate", "--encryption", "--json"], { cwd: dir, env });
+  assert.equal(rotated.status, 0, rotated.stderr);
+  const prism = await startPrism(t, { dir, settings: settings(NEW) });
+  const code = new Authenticator(prism, secret).code();
+  const reply = await secondStep(prism, { challenge: await challengeOf(prism, "ann"), code });
+  assert.equal(reply.status, 200, reply.text);
+});
+
 test("whatever the program seals is in the list that rotation goes through", () => {
   const src = join(import.meta.dirname, "../../src");
   const sealing = readdirSync(src, { recursive: true, encoding: "utf8" })
@@ -238,6 +255,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     .sort();
   assert.deepEqual(sealing, [
     "app/sealed-columns.ts",
+    "features/access/sessions/enrol-second-factor.ts",
     "features/delivery/channels/push/devices.ts",
     "features/delivery/channels/webhook/message.ts",
     "features/delivery/mails.ts",
@@ -249,6 +267,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     "messages.content",
     "push_devices.token",
     "sealed_mails.content",
+    "second_factors.secret",
     "settings.value",
     "webhooks.previousSecret",
     "webhooks.secret",

@@ -5,8 +5,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import WebSocket from "ws";
+import { totpCode } from "../../src/features/access/sessions/totp.ts";
 import { databaseIn, RunningCli } from "../cli/run-cli.ts";
 import { MailServer } from "../features/access/sessions/support/mail-server.ts";
+import { fromBase32, STEP_MS } from "../features/access/sessions/support/second-factor.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { openBeside, temporaryDir } from "../helpers/store.ts";
 
@@ -196,6 +198,7 @@ class FullRun {
     const inQuery = this.book.note("password in a query");
     await this.#call("POST", `/auth/login?password=${encodeURIComponent(inQuery)}&email=${email}`, { body: {} });
     await this.#call("GET", `/no/such/route/${encodeURIComponent(inQuery)}`);
+    await this.#addSecondFactor(email, password, access);
     const newPassword = this.book.note("new password");
     const change = { currentPassword: password, password: newPassword };
     assert.equal(
@@ -204,6 +207,30 @@ class FullRun {
       204,
     );
     return access;
+  }
+
+  /** Enables it, logs in with a code and a recovery code, and removes it. */
+  async #addSecondFactor(email: string, password: string, access: string): Promise<void> {
+    const { book } = this;
+    const as = { Authorization: `Bearer ${access}` };
+    const path = "/api/v1/users/me/second-factor";
+    const { body: pending } = await this.#call("POST", path, { body: { password }, ...as });
+    const secret = book.note("secret of an authenticator app", String(pending["secret"]));
+    const code = (steps: number) => totpCode(fromBase32(secret), Math.floor(Date.now() / STEP_MS) + steps);
+    const confirmed = await this.#call("POST", `${path}/confirm`, { body: { code: code(-1) }, ...as });
+    const recoveryCodes = confirmed.body["recoveryCodes"] as string[];
+    for (const each of recoveryCodes) book.note("recovery code", each);
+    const login = async (proof: object): Promise<Answer> => {
+      const first = await this.#call("POST", "/auth/login", { body: { email, password } });
+      const { details } = first.body["error"] as { details: [{ challenge: string }] };
+      const challenge = book.note("challenge of a login", details[0].challenge);
+      return this.#call("POST", "/api/v1/auth/login/second-factor", { body: { challenge, ...proof } });
+    };
+    this.#noteLogin(await login({ code: code(0) }));
+    this.#noteLogin(await login({ recoveryCode: recoveryCodes[0] }));
+    assert.equal((await login({ recoveryCode: book.note("wrong recovery code") })).status, 401);
+    const proof = { password, recoveryCode: recoveryCodes[1] };
+    assert.equal((await this.#call("DELETE", path, { body: proof, ...as })).status, 204);
   }
 
   async #forgetThePassword(): Promise<void> {

@@ -18,7 +18,9 @@ export function overSocket(
   headers: Readonly<Record<string, string>> = {},
 ): Promise<SocketReply> {
   const text = body === undefined ? undefined : JSON.stringify(body);
-  const all = { ...headers, ...(text === undefined ? {} : { "Content-Type": "application/json" }) };
+  // Node gives a DELETE with a body neither a length nor chunks.
+  const ofBody = { "Content-Type": "application/json", "Content-Length": String(Buffer.byteLength(text ?? "")) };
+  const all = { ...headers, ...(text === undefined ? {} : ofBody) };
   return new Promise((resolve, reject) => {
     withSocketPath(join(dir, CONTROL_SOCKET), (socketPath) => {
       const sent = request({ socketPath, method, path, headers: all, agent: false }, (response) => {

@@ -6,6 +6,7 @@ import test from "node:test";
 import { createOneTimeToken } from "../../src/features/access/sessions/mail-links.ts";
 import { unsubscribeHeaders } from "../../src/features/delivery/channels/mail/unsubscribe.ts";
 import { runCli } from "../cli/run-cli.ts";
+import { challengeOf, pend, protect } from "../features/access/sessions/support/second-factor.ts";
 import { addJob, QUEUE } from "../features/jobs/workers/support.ts";
 import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -115,6 +116,14 @@ class Seeded {
   }
 }
 
+/** A user with a second factor, or one that is pending. */
+async function makeOwner(seeded: Seeded, prepare: typeof protect | typeof pend): Promise<Setting & { login: string }> {
+  const login = seeded.unique("owner");
+  await seeded.create("/api/v1/users", { username: login, password: PASSWORD, roles: [] });
+  const { app, token } = await prepare(seeded.prism, login, PASSWORD);
+  return { login, token, secret: { code: app.code() } };
+}
+
 type Prepare = (seeded: Seeded) => Promise<Setting>;
 const made =
   (path: string, operationId: string): Prepare =>
@@ -198,6 +207,13 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
     const { body } = await seeded.prism.get<{ id: string }>("/api/v1/users/me", seeded);
     return { secret: { token: await seeded.oneTimeToken(body.id, "sign_in") } };
   },
+  loginWithSecondFactor: async (seeded) => {
+    const { login, secret } = await makeOwner(seeded, protect);
+    return { secret: { ...secret, challenge: await challengeOf(seeded.prism, login, PASSWORD) } };
+  },
+  confirmSecondFactor: (seeded) => makeOwner(seeded, pend),
+  renewRecoveryCodes: (seeded) => makeOwner(seeded, protect),
+  removeSecondFactor: (seeded) => makeOwner(seeded, protect),
   verifyEmail: async (seeded) => ({
     secret: { token: await seeded.oneTimeToken(await seeded.newUser(), "verify_email") },
   }),

@@ -2,6 +2,7 @@ import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { Logger } from "../../core/log.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { AuditTrail } from "../audit/index.ts";
@@ -19,6 +20,7 @@ export interface RecordContext {
 /** Dependencies of changing accounts and sessions. */
 export interface AccountContext extends RecordContext {
   readonly db: Database;
+  readonly box: SealedBox;
   /** The settings in use. */
   readonly config: Config;
   /** Default for users without their own. */
@@ -37,6 +39,7 @@ export interface AccountContext extends RecordContext {
 export interface AccountOptions extends RecordContext {
   readonly settings: Pick<LiveSettings, "current">;
   readonly db: Database;
+  readonly box: SealedBox;
   readonly log: Logger;
   readonly accessTokens: AccessTokens;
   publicUrl(): string;
@@ -51,6 +54,7 @@ export function openAccounts({ publicUrl, enqueueMail, ...given }: AccountOption
   const isConfigured = (): boolean => settings.current.smtp.host !== undefined;
   return {
     db: given.db,
+    box: given.box,
     audit: given.audit,
     clock,
     get config() {
@@ -82,4 +86,18 @@ export async function recordChange(
 ): Promise<void> {
   const by = byUser === undefined ? {} : { byUser };
   await audit.record({ action, resourceType, resourceId, metadata, ...by }, { trx });
+}
+
+/** @param userId null for an unknown name. @param reason what was wrong */
+export async function recordFailedLogin(
+  { audit }: Pick<RecordContext, "audit">,
+  userId: string | null,
+  reason: string,
+): Promise<void> {
+  await audit.record({
+    action: "auth.login_failed",
+    resourceType: "user",
+    ...(userId === null ? {} : { resourceId: userId }),
+    metadata: { reason },
+  });
 }

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { overSocket } from "../../helpers/control.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { call, logIn, makeAccount, PASSWORD, startAccounts } from "../access/sessions/support/auth-client.ts";
+import { pend, protect } from "../access/sessions/support/second-factor.ts";
 import { type Change, change, eachLeavesItsRecord } from "./support/recorded-changes.ts";
 
 const api = (path: string) => `/api/v1${path}`;
@@ -97,6 +99,34 @@ const CHANGES: readonly Change<World>[] = [
     },
     run: ({ prism }: World, { token }) =>
       prism.put(api("/users/me/password"), { currentPassword: PASSWORD, password: `${PASSWORD} anew` }, { token }),
+  }),
+  change({
+    action: "user.second_factor",
+    resourceType: "user",
+    prepare: async ({ prism, fresh }: World) => {
+      const username = fresh();
+      await makeAccount(prism, { username });
+      return pend(prism, username);
+    },
+    run: ({ prism }: World, { app, token }) =>
+      prism.post(api("/users/me/second-factor/confirm"), { code: app.code() }, { token }),
+  }),
+  change({
+    action: "user.second_factor",
+    resourceType: "user",
+    prepare: async ({ prism, fresh }: World) => {
+      const username = fresh();
+      const { id } = await makeAccount(prism, { username });
+      await protect(prism, username);
+      return id;
+    },
+    run: ({ prism }: World, id) => prism.delete(api(`/users/${id}/second-factor`)),
+  }),
+  change({
+    action: "user.sign_in_link",
+    resourceType: "user",
+    prepare: ({ prism, fresh }: World) => makeAccount(prism, { username: fresh() }),
+    run: ({ prism }: World, { id }) => overSocket(prism.dir, "POST", api(`/operator/users/${id}/sign-in-link`)),
   }),
   change({
     action: "user.approve",

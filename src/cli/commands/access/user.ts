@@ -189,6 +189,17 @@ function addUnlockUsers(user: Command): void {
     });
 }
 
+function addResetSecondFactor(user: Command): void {
+  user
+    .command("reset-second-factor")
+    .description("remove the second factor of an account, such as after the loss of a device")
+    .argument("<user>", "id, external id, username or mail address")
+    .addHelpText("after", "\nExample:\n  $ prism user reset-second-factor ann@example.org")
+    .action(async (ref: string, _flags: object, command: Command) => {
+      await changeUser(command, ref, (user, api) => api.delete(userPath(user, "/second-factor")));
+    });
+}
+
 /** The only active administrator. @throws CommandError 6 without one, 2 with several */
 async function soleAdmin(api: ServerClient): Promise<string> {
   const query = { role: "Admin", status: "active" };
@@ -263,4 +274,5 @@ export function addUser(program: Command): void {
   addDeleteUser(user);
   addUnlockUsers(user);
   addSignInLink(user);
+  addResetSecondFactor(user);
 }

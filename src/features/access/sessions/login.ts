@@ -3,7 +3,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { accountError } from "../authenticate/principals.ts";
-import { type AccountContext, recordChange } from "../context.ts";
+import { type AccountContext, recordChange, recordFailedLogin } from "../context.ts";
 import { useSetupToken } from "../first-start.ts";
 import { requirePossible, requireStrong } from "../passwords/password-text.ts";
 import { acceptInvitation, invitationOfToken, type OpenInvitation } from "../projects/invitations.ts";
@@ -19,6 +19,7 @@ import {
 import { usersWith, writeUser } from "../users/queries.ts";
 import { KNOWN_PAIR_MS } from "./login-backoff.ts";
 import {
+  addOneTimeToken,
   consumeOneTimeToken,
   createOneTimeToken,
   linkExpired,
@@ -26,6 +27,7 @@ import {
   revokeOneTimeTokens,
 } from "./mail-links.ts";
 import type { RegisterBody } from "./schema.ts";
+import { hasSecondFactor } from "./second-factor.ts";
 import {
   type ClientInfo,
   hasSessionFrom,
@@ -48,6 +50,9 @@ export interface Login {
   readonly accessExpiresAt: number;
   readonly session: OpenSession;
 }
+
+/** The result of a first step: a challenge when the second factor is still to be proved. */
+export type FirstStep = Login | { readonly challenge: string };
 
 /**
  * @returns a login too if the account is active at once and the policy is `open`.
@@ -140,12 +145,12 @@ async function invitedAccount(ctx: AccountContext, inviteToken: string, db: Read
  * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED for an invalid password;
  * ACCOUNT_PENDING, ACCOUNT_DISABLED and ACCOUNT_UNVERIFIED for the correct password only
  */
-export async function login(
+export async function checkPassword(
   ctx: AccountContext,
   names: LoginNames,
   password: string,
   client: ClientInfo,
-): Promise<Login> {
+): Promise<FirstStep> {
   const { db, passwords } = ctx;
   const name = loginNameOf(names);
   const user = await guessPassword(ctx, name.key, password, client, () => findByLoginName(name, db.read));
@@ -157,7 +162,7 @@ export async function login(
   const isOutdated = user.passwordHash !== null && passwords.isOutdated(user.passwordHash);
   // A correct login must not fail because the hash cannot be renewed now: the next one will.
   const newHash = isOutdated ? await passwords.hash(password).catch(() => null) : null;
-  const session = await db.write(async (trx) => {
+  const opened = await db.write(async (trx) => {
     // Read again: while the password was checked the account may have changed.
     const now = await accountOf(user.id, trx);
     if (!now || now.passwordChangedAt !== user.passwordChangedAt)
@@ -165,9 +170,28 @@ export async function login(
     if (now.status !== "active") throw accountError(now.status);
     if (newHash !== null && now.passwordHash === user.passwordHash)
       await writeUser(trx, user.id, { passwordHash: newHash });
-    return startLogin(ctx, user.id, client, trx);
+    return openOrChallenge(ctx, user.id, client, trx);
   });
-  return loginOf(ctx, session);
+  return firstStepOf(ctx, opened);
+}
+
+type Opened = OpenSession | { readonly challenge: string };
+
+/** Opens a session, or a challenge for an account with a second factor. */
+export async function openOrChallenge(
+  ctx: AccountContext,
+  userId: string,
+  client: ClientInfo,
+  trx: Trx,
+  how?: Readonly<Record<string, string>>,
+): Promise<Opened> {
+  if (!(await hasSecondFactor(userId, trx))) return startLogin(ctx, userId, client, trx, how);
+  // Earlier challenges stay: others who know the password must not prevent the owner's login.
+  return { challenge: await addOneTimeToken(ctx.clock, userId, "second_factor", trx) };
+}
+
+export async function firstStepOf(ctx: AccountContext, opened: Opened): Promise<FirstStep> {
+  return "challenge" in opened ? opened : loginOf(ctx, opened);
 }
 
 /**
@@ -323,15 +347,6 @@ export async function startLogin(
 export async function loginOf(ctx: AccountContext, session: OpenSession): Promise<Login> {
   const { token, expiresAt } = await ctx.accessTokens.issue(session.userId, session.id);
   return { userId: session.userId, accessToken: token, accessExpiresAt: expiresAt, session };
-}
-
-async function recordFailedLogin(ctx: AccountContext, userId: string | null, reason: string): Promise<void> {
-  await ctx.audit.record({
-    action: "auth.login_failed",
-    resourceType: "user",
-    ...(userId === null ? {} : { resourceId: userId }),
-    metadata: { reason },
-  });
 }
 
 async function accountOf(userId: string, db: ReadDb) {

@@ -12,8 +12,7 @@ import { findUser, UserView, userView } from "../users/queries.ts";
 import { forgotPassword, resendVerification, resetPassword, verifyEmail } from "./account-links.ts";
 import { devTokenRoute } from "./dev-token.ts";
 import { type AuthContext, AuthLimits, type AuthOwn, RefreshCookie, requireOwnOrigin } from "./guards.ts";
-import { continueLogin, endSession, isKnownClient, login, logout, register } from "./login.ts";
-import { LoginView, loginReply } from "./login-reply.ts";
+import { checkPassword, continueLogin, endSession, isKnownClient, logout, register } from "./login.ts";
 import {
   EmailBody,
   LinkBody,
@@ -27,7 +26,7 @@ import {
   UserStatusView,
 } from "./schema.ts";
 import { clientOf, listSessions, sessionOfRefreshToken, sessionOwner } from "./sessions.ts";
-import { signInRoutes } from "./sign-in-routes.ts";
+import { LoginView, loginReply, requireComplete, secondFactorRoutes, signInRoutes } from "./sign-in-routes.ts";
 
 const open = { tag: "Authentication", access: "public" } as const;
 
@@ -81,15 +80,23 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       attempts: "name",
       body: LoginBody,
       response: LoginView,
-      errors: ["INVALID_CREDENTIALS", "ACCOUNT_PENDING", "ACCOUNT_DISABLED", "ACCOUNT_UNVERIFIED", "OVERLOADED"],
+      errors: [
+        "INVALID_CREDENTIALS",
+        "SECOND_FACTOR_REQUIRED",
+        "ACCOUNT_PENDING",
+        "ACCOUNT_DISABLED",
+        "ACCOUNT_UNVERIFIED",
+        "OVERLOADED",
+      ],
       async handle(exchange, { body }) {
         const { password, tokenDelivery, device, rememberMe = true, ...names } = body;
         const client = clientOf(exchange, device);
         const isKnown = await isKnownClient(accounts, names, client);
         const succeeded = limits.takeLogin(exchange, loginNameOf(names).key, isKnown);
-        const opened = await login(accounts, names, password, client);
+        const opened = await checkPassword(accounts, names, password, client);
         succeeded();
-        return loginReply(context, cookie, opened, { delivery: tokenDelivery, endsWithBrowser: !rememberMe });
+        const login = requireComplete(opened);
+        return loginReply(context, cookie, login, { delivery: tokenDelivery, endsWithBrowser: !rememberMe });
       },
     }),
     route({
@@ -303,6 +310,7 @@ function serve(server: FeatureServer, context: AuthContext): void {
   const routes = [
     ...loginRoutes(context, limits),
     ...signInRoutes(context, limits),
+    ...secondFactorRoutes(context),
     ...linkRoutes(context, limits),
     ...sessionRoutes(context),
   ];

@@ -59,6 +59,25 @@ export const LoginBody = example(
   { login: "admin", password: "correct horse battery staple" },
 );
 
+const proofEntries = {
+  code: v.optional(doc(name, "Code of the authenticator app")),
+  recoveryCode: v.optional(doc(name, "Recovery code, in place of `code`")),
+};
+
+export const SecondStepBody = example(
+  object({ challenge: doc(linkToken, "Challenge of the first step"), ...proofEntries, ...sessionEntries }),
+  { challenge: "the-challenge-of-the-login", code: "123456" },
+);
+
+export const PasswordProof = example(object({ password: doc(password, "Password") }), {
+  password: "correct horse battery staple",
+});
+export const FirstCodeBody = example(object({ code: doc(name, "Code of the authenticator app") }), { code: "123456" });
+export const FullProof = example(object({ password: doc(password, "Password"), ...proofEntries }), {
+  password: "correct horse battery staple",
+  code: "123456",
+});
+
 export const SignInLinkBody = example(
   object({ token: doc(linkToken, "Token of the sign-in link"), ...sessionEntries }),
   { token: "the-token-of-the-link" },

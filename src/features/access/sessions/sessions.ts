@@ -36,7 +36,7 @@ export interface SessionContext extends Pick<AccountContext, "audit" | "clock" |
 }
 
 /** Why a session ended. */
-export type RevokeReason = "logout" | "revoked" | "reuse" | "password" | "account";
+export type RevokeReason = "logout" | "revoked" | "reuse" | "password" | "second factor" | "account";
 
 const TOKEN_BYTES = 32;
 const MAX_AGENT_LENGTH = 256;

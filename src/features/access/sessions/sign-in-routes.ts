@@ -1,13 +1,91 @@
 import * as v from "valibot";
+import { PrismError } from "../../../core/errors.ts";
 import { VERSION } from "../../../core/runtime.ts";
-import { type Route, route } from "../../../http/route.ts";
+import { holderOf, userOf } from "../../../http/access.ts";
+import { Reply, type Route, route } from "../../../http/route.ts";
 import { doc, named } from "../../../http/shapes.ts";
+import { granterOf } from "../authorize.ts";
 import { hasAdmin } from "../first-start.ts";
+import { findUser, ownDetails, UserView, userView } from "../users/queries.ts";
+import {
+  confirmSecondFactor,
+  removeSecondFactor,
+  renewRecoveryCodes,
+  resetSecondFactor,
+  startSecondFactor,
+} from "./enrol-second-factor.ts";
 import { type AuthContext, type AuthLimits, RefreshCookie } from "./guards.ts";
-import { LoginView, loginReply } from "./login-reply.ts";
-import { SignInLinkBody } from "./schema.ts";
+import type { FirstStep, Login } from "./login.ts";
+import { LINK_LIFE_MS } from "./mail-links.ts";
+import { FirstCodeBody, FullProof, loginEntries, PasswordProof, SecondStepBody, SignInLinkBody } from "./schema.ts";
+import { factorKey } from "./second-factor.ts";
 import { clientOf } from "./sessions.ts";
-import { signInByLink } from "./sign-in.ts";
+import { challengedUser, proveSecondFactor, signInByLink } from "./sign-in.ts";
+
+/**
+ * How the refresh token goes to the client: in a cookie that pages cannot read, or, for clients
+ * without cookies, in the body.
+ */
+type TokenDelivery = "cookie" | "body";
+
+/**
+ * @returns the login of a first step. @throws SECOND_FACTOR_REQUIRED with the challenge of the second
+ * step, which is all it reveals
+ */
+export function requireComplete(opened: FirstStep): Login {
+  if (!("challenge" in opened)) return opened;
+  const message = "The account has a second factor: send its code with the challenge";
+  const { challenge } = opened;
+  throw new PrismError("SECOND_FACTOR_REQUIRED", message, {
+    details: [
+      { path: "", code: "SECOND_FACTOR_REQUIRED", message, challenge, expiresInMs: LINK_LIFE_MS.second_factor },
+    ],
+  });
+}
+
+/** The answer to everything that logs in. */
+export async function loginReply(
+  { db, clock, pusherRegistry }: AuthContext,
+  cookie: RefreshCookie,
+  login: Login,
+  {
+    delivery = "cookie",
+    isCookieSpent = false,
+    endsWithBrowser = false,
+    status = 200,
+    extra = {},
+  }: {
+    delivery?: TokenDelivery | undefined;
+    isCookieSpent?: boolean;
+    endsWithBrowser?: boolean;
+    status?: number;
+    extra?: object;
+  } = {},
+): Promise<Reply> {
+  const { accessToken, accessExpiresAt, session, userId } = login;
+  const now = clock.now();
+  const user = await findUser(db.read, userId);
+  const body = {
+    token: accessToken,
+    accessToken,
+    tokenType: "Bearer",
+    expiresIn: Math.max(0, Math.round((accessExpiresAt - now) / 1000)),
+    user: userView(user, await ownDetails(db.read, pusherRegistry, userId)),
+    ...(delivery === "body" ? { refreshToken: session.refreshToken } : {}),
+    ...extra,
+  };
+  const headers: Record<string, string> = {};
+  if (delivery === "cookie")
+    headers["Set-Cookie"] = cookie.set(session.refreshToken, session.expiresAt - now, endsWithBrowser);
+  else if (isCookieSpent) headers["Set-Cookie"] = cookie.clear();
+  return new Reply(status, body, headers);
+}
+
+export const LoginView = named(
+  "LoginTokens",
+  "The access token and the account",
+  v.object({ ...loginEntries, user: UserView }),
+);
 
 const open = { tag: "Authentication", access: "public" } as const;
 
@@ -58,12 +136,133 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
       attempts: "address",
       body: SignInLinkBody,
       response: LoginView,
-      errors: ["LINK_EXPIRED", "ACCOUNT_PENDING", "ACCOUNT_DISABLED", "ACCOUNT_UNVERIFIED"],
+      errors: ["LINK_EXPIRED", "SECOND_FACTOR_REQUIRED", "ACCOUNT_PENDING", "ACCOUNT_DISABLED", "ACCOUNT_UNVERIFIED"],
       async handle(exchange, { body }) {
         limits.take(exchange, "login");
         const { token, tokenDelivery, device, rememberMe = true } = body;
-        const opened = await signInByLink(accounts, token, clientOf(exchange, device));
+        const opened = requireComplete(await signInByLink(accounts, token, clientOf(exchange, device)));
         return loginReply(context, cookie, opened, { delivery: tokenDelivery, endsWithBrowser: !rememberMe });
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/auth/login/second-factor",
+      id: "loginWithSecondFactor",
+      summary: "Complete a login that answered SECOND_FACTOR_REQUIRED",
+      ...open,
+      attempts: "name",
+      body: SecondStepBody,
+      response: LoginView,
+      errors: ["INVALID_CREDENTIALS", "LINK_EXPIRED", "ACCOUNT_PENDING", "ACCOUNT_DISABLED", "ACCOUNT_UNVERIFIED"],
+      async handle(exchange, { body }) {
+        const { tokenDelivery, device, rememberMe = true, ...proof } = body;
+        const client = clientOf(exchange, device);
+        const userId = await challengedUser(accounts, proof.challenge);
+        if (userId === undefined) {
+          limits.take(exchange, "login");
+          throw new PrismError("LINK_EXPIRED", "The login has expired; start again");
+        }
+        const key = factorKey(userId);
+        const succeeded = limits.takeLogin(exchange, key, accounts.backoff.isKnown(key, client.ip));
+        const login = await proveSecondFactor(accounts, userId, proof, client);
+        succeeded();
+        return loginReply(context, cookie, login, { delivery: tokenDelivery, endsWithBrowser: !rememberMe });
+      },
+    }),
+  ];
+}
+
+const PATH = "/api/v1/users/me/second-factor";
+
+const PendingView = named(
+  "PendingSecondFactor",
+  "The secret of an authenticator app, shown once; pending until its first code",
+  v.object({
+    secret: doc(v.string(), "Secret in Base32, for typing"),
+    uri: doc(v.string(), "The `otpauth:` URI, for a QR code"),
+  }),
+);
+const CodesView = named(
+  "RecoveryCodes",
+  "Recovery codes, shown once; each replaces one code of the app",
+  v.object({ recoveryCodes: v.array(v.string()) }),
+);
+
+const GUESSES = ["INVALID_CREDENTIALS", "RATE_LIMITED", "INVALID_STATE"] as const;
+
+/** The second factor of the caller, and that of others for managers of users. */
+export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
+  const own = { tag: "Authentication", access: {} } as const;
+  return [
+    route({
+      ...own,
+      method: "POST",
+      path: PATH,
+      id: "startSecondFactor",
+      summary: "Create the secret of an authenticator app; it counts after its first code",
+      body: PasswordProof,
+      status: 201,
+      response: PendingView,
+      errors: [...GUESSES, "OVERLOADED"],
+      async handle(exchange, { body }) {
+        return startSecondFactor(accounts, userOf(exchange).userId, body.password, clientOf(exchange));
+      },
+    }),
+    route({
+      ...own,
+      method: "POST",
+      path: `${PATH}/confirm`,
+      id: "confirmSecondFactor",
+      summary: "Enable the second factor with its first code; the caller's other sessions end",
+      body: FirstCodeBody,
+      response: CodesView,
+      errors: GUESSES,
+      async handle(exchange, { body }) {
+        const { userId, sessionId } = userOf(exchange);
+        const owner = { userId, sessionId };
+        return { recoveryCodes: await confirmSecondFactor(accounts, owner, body.code, clientOf(exchange)) };
+      },
+    }),
+    route({
+      ...own,
+      method: "POST",
+      path: `${PATH}/recovery-codes`,
+      id: "renewRecoveryCodes",
+      summary: "Create new recovery codes in place of the earlier ones",
+      body: FullProof,
+      response: CodesView,
+      errors: [...GUESSES, "OVERLOADED"],
+      async handle(exchange, { body }) {
+        return { recoveryCodes: await renewRecoveryCodes(accounts, userOf(exchange).userId, body, clientOf(exchange)) };
+      },
+    }),
+    route({
+      ...own,
+      method: "DELETE",
+      path: PATH,
+      id: "removeSecondFactor",
+      summary: "Remove the caller's second factor",
+      body: FullProof,
+      status: 204,
+      errors: [...GUESSES, "OVERLOADED"],
+      async handle(exchange, { body }) {
+        await removeSecondFactor(accounts, userOf(exchange).userId, body, clientOf(exchange));
+        return new Reply(204);
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: "/api/v1/users/:id/second-factor",
+      id: "resetSecondFactor",
+      summary: "Remove the second factor of another user, such as after the loss of a device",
+      tag: "Users",
+      access: { permission: "users:manage" },
+      params: v.object({ id: doc(v.string(), "Id of the user") }),
+      status: 204,
+      errors: ["USER_NOT_FOUND", "INVALID_STATE", "PRIVILEGE_ESCALATION"],
+      async handle(exchange, { params: { id } }) {
+        await resetSecondFactor(accounts, id, granterOf(holderOf(exchange)));
+        return new Reply(204);
       },
     }),
   ];

@@ -237,7 +237,9 @@ const PIECE_LENGTH = 65_536;
 const BYTE_ORDER_MARK = "\ufeff";
 
 /** Read-only members in exports of `prism export users`. */
-const READ_ONLY = new Set(["permissions", "createdAt", "updatedAt", "lastLoginAt", "pushTokens", "pusherChannels"]);
+const READ_ONLY: ReadonlySet<string> = new Set([
+  ...["permissions", "createdAt", "updatedAt", "lastLoginAt", "pushTokens", "pusherChannels", "secondFactor"],
+]);
 
 /**
  * Parses accounts: a JSON list or `{"users": [...]}`, NDJSON, or CSV with a header.

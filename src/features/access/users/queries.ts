@@ -8,6 +8,7 @@ import { named, selfChanging } from "../../../http/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
+import { NO_SECOND_FACTOR, type SecondFactorState, secondFactorsOf } from "../sessions/second-factor.ts";
 
 /** A user as clients see it, without hash, tokens and lock data. */
 export const UserView = named(
@@ -30,6 +31,15 @@ export const UserView = named(
     lastLoginAt: v.optional(selfChanging(v.nullable(v.string()))),
     pushTokens: v.optional(selfChanging(v.object({ fcm: v.boolean(), apns: v.boolean() }))),
     pusherChannels: v.optional(selfChanging(v.array(v.string()))),
+    secondFactor: v.optional(
+      selfChanging(
+        v.object({
+          enabled: v.boolean(),
+          since: v.nullable(v.string()),
+          recoveryCodesLeft: v.number(),
+        }),
+      ),
+    ),
   }),
 );
 
@@ -53,10 +63,11 @@ export async function findUser(db: ReadDb, id: string) {
   return { ...user, ...(await rolesOfUsers(db, [id]))(id) };
 }
 
-/** Fields visible to the user and to managers of users: kinds of devices, live channels. */
+/** Fields visible to the user and to managers of users. */
 interface OwnDetails {
   readonly pushTokens: { readonly fcm: boolean; readonly apns: boolean };
   readonly pusherChannels: readonly string[];
+  readonly secondFactor: SecondFactorState;
 }
 
 export function userView(user: Awaited<ReturnType<typeof findUser>>, own?: OwnDetails) {
@@ -98,19 +109,25 @@ export async function detailsOfUsers(
     .where("userId", "in", userIds)
     .where("disabledAt", "is", null)
     .execute();
+  const factors = await secondFactorsOf(userIds, db);
   const has = (id: string, wanted: string): boolean =>
     devices.some(({ userId, kind }) => userId === id && kind === wanted);
   return new Map(
     userIds.map((id) => [
       id,
-      { pushTokens: { fcm: has(id, "fcm"), apns: has(id, "apns") }, pusherChannels: channels.channelsOf(id) },
+      {
+        pushTokens: { fcm: has(id, "fcm"), apns: has(id, "apns") },
+        pusherChannels: channels.channelsOf(id),
+        secondFactor: factors.get(id) ?? NO_SECOND_FACTOR,
+      },
     ]),
   );
 }
 
 export async function ownDetails(db: ReadDb, channels: LiveChannels, userId: string): Promise<OwnDetails> {
   const details = (await detailsOfUsers(db, channels, [userId])).get(userId);
-  return details ?? { pushTokens: { fcm: false, apns: false }, pusherChannels: [] };
+  if (!details) throw new TypeError("there are details of each user");
+  return details;
 }
 
 export interface UserFilter {

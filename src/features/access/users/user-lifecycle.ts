@@ -119,6 +119,7 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
     await revokeCredentials(ctx, id, now, trx);
     await writeUser(trx, id, { status: "disabled", passwordHash: null, deletedAt: now, updatedAt: now });
     await trx.deleteFrom("project_members").where("userId", "=", id).execute();
+    await trx.deleteFrom("second_factors").where("userId", "=", id).execute();
     await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
     await trx.deleteFrom("webhooks").where("userId", "=", id).execute();
     await recordChange(ctx, "user.update", "user", id, { changed: ["deletedAt"] }, trx);

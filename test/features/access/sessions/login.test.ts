@@ -64,6 +64,7 @@ test("D12, D13: a login answers with all that the seeds' clients read, and nothi
       "pusherChannels",
       "pushTokens",
       "roles",
+      "secondFactor",
       "status",
       "timezone",
       "updatedAt",

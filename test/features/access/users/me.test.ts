@@ -65,6 +65,7 @@ test("S2-45, S3-23: the caller's own account, by every path, without internal me
             pushTokens: { fcm: false, apns: false },
             pusherChannels: [],
             lastLoginAt: null,
+            secondFactor: { enabled: false, since: null, recoveryCodesLeft: 0 },
           },
         ],
       );

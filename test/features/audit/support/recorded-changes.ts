@@ -15,6 +15,7 @@ const TABLES = [
   "sessions",
   "refresh_tokens",
   "one_time_tokens",
+  "second_factors",
   "push_devices",
   "service_tokens",
   "projects",

@@ -1,8 +1,31 @@
+import { randomUUID } from "node:crypto";
+import { factorSealContext } from "../../../../src/features/access/index.ts";
+import { CALLERS_PASSWORD } from "./known.ts";
 import { openSession } from "./makers.ts";
-import { ownersAnd, scoped } from "./refusals.ts";
+import { inPerson, may, ownersAnd, scoped } from "./refusals.ts";
 import { at, NO_ID, open, type Table } from "./row.ts";
+import type { AccessWorld } from "./world.ts";
 
 const NO_ACCOUNT = { email: "nobody@example.com" };
+
+const FACTOR = "/api/v1/users/me/second-factor";
+
+/** A user with a second factor. */
+async function makeProtected({ prism }: AccessWorld): Promise<string> {
+  const { body } = await prism.post<{ id: string }>("/api/v1/users", { username: `p-${randomUUID()}`, roles: [] });
+  const { database, clock, box } = prism.parts.base;
+  const now = clock.now();
+  const secret = box.seal(factorSealContext(body.id), Buffer.alloc(20));
+  await database.write((trx) =>
+    trx.insertInto("second_factors").values({ userId: body.id, secret, enabledAt: now, createdAt: now }).execute(),
+  );
+  return body.id;
+}
+
+async function dropFactor({ prism }: AccessWorld, userId: string): Promise<void> {
+  const { database } = prism.parts.base;
+  await database.write((trx) => trx.deleteFrom("second_factors").where("userId", "=", userId).execute());
+}
 
 const sessionAt = (id: string): string => `/api/v1/auth/sessions/${id}`;
 
@@ -17,6 +40,42 @@ export const AUTH: Table = {
   "POST /api/v1/auth/register": [{ ...open("/api/v1/auth/register"), served: [400, "VALIDATION_FAILED"] }],
   "POST /api/v1/auth/login": [{ ...open("/api/v1/auth/login"), served: [400, "VALIDATION_FAILED"] }],
   "POST /api/v1/auth/sign-in-link": [{ ...open("/api/v1/auth/sign-in-link"), served: [400, "VALIDATION_FAILED"] }],
+  "POST /api/v1/auth/login/second-factor": [
+    { ...open("/api/v1/auth/login/second-factor"), served: [400, "VALIDATION_FAILED"] },
+  ],
+  "POST /api/v1/users/me/second-factor": [{ refusal: inPerson, request: at(FACTOR, { password: CALLERS_PASSWORD }) }],
+  "POST /api/v1/users/me/second-factor/confirm": [
+    {
+      refusal: inPerson,
+      request: async (world, who, isServed) => {
+        if (isServed && who.kind === "user") await dropFactor(world, who.id);
+        return { path: `${FACTOR}/confirm`, body: { code: "123456" } };
+      },
+      served: [409, "INVALID_STATE"],
+    },
+  ],
+  "POST /api/v1/users/me/second-factor/recovery-codes": [
+    {
+      refusal: inPerson,
+      request: at(`${FACTOR}/recovery-codes`, { password: CALLERS_PASSWORD, code: "123456" }),
+      served: [409, "INVALID_STATE"],
+    },
+  ],
+  "DELETE /api/v1/users/me/second-factor": [
+    {
+      refusal: inPerson,
+      request: at(FACTOR, { password: CALLERS_PASSWORD, code: "123456" }),
+      served: [409, "INVALID_STATE"],
+    },
+  ],
+  "DELETE /api/v1/users/:id/second-factor": [
+    {
+      refusal: may("users:manage"),
+      request: async (world, _who, isServed) => ({
+        path: `/api/v1/users/${isServed ? await makeProtected(world) : world.spare}/second-factor`,
+      }),
+    },
+  ],
   "GET /api/v1/setup": [open("/api/v1/setup")],
   "POST /api/v1/auth/refresh": [{ ...open("/api/v1/auth/refresh"), served: [401, "UNAUTHENTICATED"] }],
   "POST /api/v1/auth/logout": [open("/api/v1/auth/logout")],

@@ -1,0 +1,179 @@
+import { randomBytes } from "node:crypto";
+import { toRfc3339OrNull } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { hashToken } from "../../../core/tokens.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { type AccountContext, recordFailedLogin } from "../context.ts";
+import { base32, stepOfCode } from "./totp.ts";
+
+/** Of a user, one of both. */
+export interface FactorProof {
+  /** Of the authenticator app. */
+  readonly code?: string | undefined;
+  readonly recoveryCode?: string | undefined;
+}
+
+/** Where a guess comes from. */
+interface Guesser {
+  readonly ip: string;
+}
+
+export type FactorKind = "code" | "recovery code";
+
+/** What the user and managers of users see. */
+export interface SecondFactorState {
+  readonly enabled: boolean;
+  /** RFC 3339. */
+  readonly since: string | null;
+  readonly recoveryCodesLeft: number;
+}
+
+export const NO_SECOND_FACTOR: SecondFactorState = { enabled: false, since: null, recoveryCodesLeft: 0 };
+
+/**
+ * Wrong codes in a row, after which only a recovery code counts: 100 guesses find one of the three
+ * valid codes with a probability of 0.03 % (NIST SP 800-63B section 5.2.2).
+ */
+const MAX_FAILURES = 100;
+const RECOVERY_CODES = 10;
+/** 80 random bits need no slow hash. */
+const RECOVERY_BYTES = 10;
+/** Without letters that look like digits (Crockford's Base32). */
+const RECOVERY_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+
+/** Seal context of a secret. */
+export function factorSealContext(userId: string): string {
+  return `second_factors.secret.${userId}`;
+}
+
+/** The name that counts guesses of codes; no login name starts with a tab. */
+export function factorKey(userId: string): string {
+  return `\tfactor:${userId}`;
+}
+
+export async function hasSecondFactor(userId: string, db: ReadDb): Promise<boolean> {
+  return (await secondFactorsOf([userId], db)).has(userId);
+}
+
+/** The users who have one. */
+export async function secondFactorsOf(
+  userIds: readonly string[],
+  db: ReadDb,
+): Promise<ReadonlyMap<string, SecondFactorState>> {
+  const rows = await db
+    .selectFrom("second_factors")
+    .select(["userId", "enabledAt", "recoveryCodes"])
+    .where("userId", "in", userIds)
+    .where("enabledAt", "is not", null)
+    .execute();
+  return new Map(
+    rows.map(({ userId, enabledAt, recoveryCodes }) => [
+      userId,
+      {
+        enabled: true,
+        since: toRfc3339OrNull(enabledAt),
+        recoveryCodesLeft: (JSON.parse(recoveryCodes) as string[]).length,
+      },
+    ]),
+  );
+}
+
+/** New recovery codes, shown once, and the stored hashes. */
+export function createRecoveryCodes(): { readonly codes: readonly string[]; readonly hashes: string } {
+  const codes = Array.from({ length: RECOVERY_CODES }, () =>
+    base32(randomBytes(RECOVERY_BYTES), RECOVERY_ALPHABET).replace(/....(?=.)/g, "$&-"),
+  );
+  return { codes, hashes: JSON.stringify(codes.map(hashRecoveryCode)) };
+}
+
+/**
+ * Runs `work` in the transaction that accepts the proof. Guesses are slowed down like those of
+ * passwords. @throws INVALID_CREDENTIALS, RATE_LIMITED, VALIDATION_FAILED without a proof, and
+ * errors of `work`, which leave the proof unused
+ */
+export async function withFactor<T>(
+  ctx: AccountContext,
+  userId: string,
+  proof: FactorProof,
+  client: Guesser,
+  work: (trx: Trx, by: FactorKind) => Promise<T>,
+): Promise<T> {
+  requireProof(proof);
+  const accepted = await guessFactor(ctx, userId, client, async (trx) => {
+    const by = await acceptProof(ctx, userId, proof, trx);
+    return by && { value: await work(trx, by) };
+  });
+  return accepted.value;
+}
+
+/**
+ * A guess at a code. @param check null for a wrong one, the transaction of which is committed too.
+ * @throws INVALID_CREDENTIALS, RATE_LIMITED, and errors of `check`
+ */
+export async function guessFactor<T>(
+  ctx: AccountContext,
+  userId: string,
+  client: Guesser,
+  check: (trx: Trx) => Promise<T | null>,
+): Promise<T> {
+  const attempt = ctx.backoff.begin(factorKey(userId), client.ip);
+  const accepted = await ctx.db.write(check).catch((error: unknown) => {
+    attempt.withdrawn();
+    throw error;
+  });
+  if (accepted !== null) {
+    attempt.succeeded();
+    return accepted;
+  }
+  await recordFailedLogin(ctx, userId, "second factor");
+  const message = "The code is not right, or was used before";
+  throw new PrismError("INVALID_CREDENTIALS", message, { details: [{ path: "code", code: "VALUE", message }] });
+}
+
+/** Uses a proof up, or counts a failure. @returns null for a wrong one */
+async function acceptProof(
+  { box, clock }: AccountContext,
+  userId: string,
+  { code, recoveryCode }: FactorProof,
+  trx: Trx,
+): Promise<FactorKind | null> {
+  const factor = await trx.selectFrom("second_factors").selectAll().where("userId", "=", userId).executeTakeFirst();
+  if (!factor || factor.enabledAt === null) return null;
+  const change = (values: { failures: number; lastStep?: number; recoveryCodes?: string }) =>
+    trx.updateTable("second_factors").set(values).where("userId", "=", userId).execute();
+
+  if (recoveryCode !== undefined) {
+    const hashes = JSON.parse(factor.recoveryCodes) as string[];
+    const left = hashes.filter((hash) => hash !== hashRecoveryCode(recoveryCode));
+    if (left.length < hashes.length) {
+      await change({ failures: 0, recoveryCodes: JSON.stringify(left) });
+      addEffect(trx, { type: "answers-changed", of: "profile", userId });
+      return "recovery code";
+    }
+  } else if (code !== undefined && factor.failures < MAX_FAILURES) {
+    const secret = box.open(factorSealContext(userId), factor.secret);
+    const step = stepOfCode(secret, plainCode(code), clock.now(), factor.lastStep);
+    if (step !== undefined) {
+      await change({ failures: 0, lastStep: step });
+      return "code";
+    }
+  }
+  await change({ failures: factor.failures + 1 });
+  return null;
+}
+
+/** People type codes with a space in the middle. */
+export function plainCode(code: string): string {
+  return code.replace(/\s/g, "");
+}
+
+function hashRecoveryCode(code: string): string {
+  const plain = code.toLowerCase().replace(/[\s-]/g, "").replaceAll("o", "0").replace(/[il]/g, "1");
+  return hashToken(plain);
+}
+
+function requireProof({ code, recoveryCode }: FactorProof): void {
+  if ((code === undefined) !== (recoveryCode === undefined)) return;
+  const message = "give code or recoveryCode";
+  throw new PrismError("VALIDATION_FAILED", message, { details: [{ path: "code", code: "REQUIRED", message }] });
+}
