@@ -41,24 +41,30 @@ function copyWithSelection(text: string): boolean {
   }
 }
 
+interface Placement {
+  readonly align?: "start" | "end" | "center";
+  /** Where it goes if there is room on both sides. */
+  readonly side?: "above" | "below";
+  readonly matchWidth?: boolean;
+  readonly gap?: number;
+}
+
 /**
- * Puts a popover next to its anchor: below it, above it when there is more room; never outside the
+ * Puts a popover next to its anchor, on the other side if there is more room; never outside the
  * window. Sets `data-placed`, which makes it visible.
  */
-export function placeNextTo(
-  popover: HTMLElement,
-  anchor: Element,
-  {
-    align = "start",
-    matchWidth = false,
-    gap = 4,
-  }: { align?: "start" | "end" | "center"; matchWidth?: boolean; gap?: number } = {},
-): void {
+export function placeNextTo(popover: HTMLElement, anchor: Element, placement: Placement = {}): void {
+  const { align = "start", side = "below", matchWidth = false, gap = 4 } = placement;
   const at = anchor.getBoundingClientRect();
-  if (matchWidth) popover.style.minWidth = `${at.width}px`;
+  if (matchWidth) {
+    popover.style.minWidth = `${at.width}px`;
+    popover.style.maxWidth = `${Math.max(at.width, 280)}px`;
+  }
   const { offsetWidth: width, offsetHeight: height } = popover;
-  const below = window.innerHeight - at.bottom;
-  const top = below < height + gap + 8 && at.top > below ? Math.max(8, at.top - height - gap) : at.bottom + gap;
+  const room = { above: at.top, below: window.innerHeight - at.bottom };
+  const other = side === "above" ? "below" : "above";
+  const isAbove = (room[side] < height + gap + 8 && room[other] > room[side] ? other : side) === "above";
+  const top = isAbove ? Math.max(8, at.top - height - gap) : at.bottom + gap;
   const wanted = { start: at.left, end: at.right - width, center: at.left + (at.width - width) / 2 }[align];
   popover.style.top = `${Math.round(top)}px`;
   popover.style.left = `${Math.round(Math.max(8, Math.min(wanted, window.innerWidth - width - 8)))}px`;

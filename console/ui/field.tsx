@@ -1,6 +1,6 @@
 import { CircleAlert } from "lucide";
 import { type ComponentChildren, createContext } from "preact";
-import { useContext, useId, useState } from "preact/hooks";
+import { useContext, useEffect, useId, useRef, useState } from "preact/hooks";
 import { FormBusy } from "./button.tsx";
 import { cx } from "./dom.ts";
 import { errorInfo } from "./errors.ts";
@@ -102,13 +102,17 @@ export function useSubmit(onSubmit: (() => unknown) | undefined) {
 
 /** The message of a failed submit. */
 export function FormFailure({ error }: { readonly error: unknown }) {
+  const notice = useRef<HTMLDivElement>(null);
+  useEffect(() => notice.current?.scrollIntoView({ block: "nearest" }), [error]);
   if (error === undefined || error === null || error === "") return null;
   const { message, details, requestId } = errorInfo(error);
   return (
-    <Banner tone="bad" title={message}>
-      {details.length > 0 && details.map((line) => <div key={line}>{line}</div>)}
-      {requestId !== undefined && <span class="faint tiny">Request {requestId}</span>}
-    </Banner>
+    <div ref={notice} class="form-failure">
+      <Banner tone="bad" title={message}>
+        {details.length > 0 && details.map((line) => <div key={line}>{line}</div>)}
+        {requestId !== undefined && <span class="faint tiny">Request {requestId}</span>}
+      </Banner>
+    </div>
   );
 }
 

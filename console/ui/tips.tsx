@@ -47,7 +47,7 @@ function watchTips(tip: HTMLElement): () => void {
     tip.textContent = target.dataset["tip"] ?? "";
     if (tip.matches(":popover-open")) tip.hidePopover();
     tip.showPopover();
-    placeNextTo(tip, target, { align: "center", gap: 6 });
+    placeNextTo(tip, target, { align: "center", side: "above", gap: 6 });
   };
   const enter = (event: Event) => {
     const target = tipTarget(event);
