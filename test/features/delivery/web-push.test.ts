@@ -1,44 +1,20 @@
 import assert from "node:assert/strict";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import { pushHeaders, topicOf } from "../../../src/features/delivery/channels/webpush/message.ts";
+import { crashImage } from "../../helpers/crash-image.ts";
 import { eventually } from "../../helpers/eventually.ts";
-import { rowsOf } from "../../helpers/tables.ts";
-import { PushService, TestBrowser, verifiedVapid } from "../../helpers/web-push.ts";
-import { DeliveryWorld } from "./support/delivery-world.ts";
+import { LogLines } from "../../helpers/log-lines.ts";
+import { startPrism } from "../../helpers/prism.ts";
+import { rowsOf, scalarOf } from "../../helpers/tables.ts";
+import { accepted, verifiedVapid } from "../../helpers/web-push.ts";
 import { notificationOf } from "./support/push-world.ts";
+import { openWebPushWorld } from "./support/web-push-world.ts";
 
-const SUBSCRIPTIONS = "/api/v1/users/me/push-subscriptions";
 const MAX_PAYLOAD_BYTES = 3993;
 
-interface Payload {
-  readonly id: string;
-  readonly title: string;
-  readonly body: string;
-  readonly acknowledgeToken: string;
-  readonly [member: string]: unknown;
-}
-
-interface Ann {
-  readonly id: string;
-  readonly token: string;
-}
-
-/** A server, a person, and that person's browser at a push service. */
-async function open(t: TestContext, settings: Readonly<Record<string, string>> = {}) {
-  const service = await PushService.start(t);
-  const world = await DeliveryWorld.open(t, { settings: { ...service.settings, ...settings } });
-  const ann = await world.person("ann");
-  const browser = new TestBrowser();
-  const subscribe = (as: Ann = ann, body: object = service.subscription(browser)) =>
-    world.prism.post<{ id: string }>(SUBSCRIPTIONS, body, { token: as.token });
-  /** The messages so far, as the service worker sees them. */
-  const messages = (): Payload[] => service.received.map(({ body }) => JSON.parse(browser.decrypt(body)) as Payload);
-  return { service, world, prism: world.prism, ann, browser, subscribe, messages };
-}
-
 test("a browser subscribes with the server's key and receives a notification that only it can read", async (t) => {
-  const { service, world, prism, ann, subscribe, messages } = await open(t, {
-    "smtp.from": "Prism <alerts@example.com>",
+  const { service, world, prism, ann, subscribe, messages } = await openWebPushWorld(t, {
+    settings: { "smtp.from": "Prism <alerts@example.com>" },
   });
   const key = await prism.get<{ publicKey: string }>("/api/v1/push/key", { token: ann.token });
   const { publicKey } = key.body;
@@ -82,7 +58,7 @@ test("a browser subscribes with the server's key and receives a notification tha
 });
 
 test("a long text is cut to what a push service takes, an expiry ends the message there", async (t) => {
-  const { service, world, ann, browser, subscribe, messages } = await open(t);
+  const { service, world, ann, browser, subscribe, messages } = await openWebPushWorld(t);
   await subscribe();
   const message = "😀".repeat(2000);
   const sent = { message, title: "\"'\\".repeat(80), priority: 499 };
@@ -99,7 +75,7 @@ test("a long text is cut to what a push service takes, an expiry ends the messag
 });
 
 test("the preference push covers browsers; quiet hours hold them", async (t) => {
-  const { world, prism, ann, subscribe, service } = await open(t);
+  const { world, prism, ann, subscribe, service } = await openWebPushWorld(t);
   await subscribe();
   const as = { token: ann.token };
   await prism.put("/api/v1/users/me/preferences", { channels: { direct: ["in_app"] } }, as);
@@ -112,7 +88,7 @@ test("the preference push covers browsers; quiet hours hold them", async (t) => 
 });
 
 test("a notification without channels reaches a subscribed browser, and plans nothing before there is one", async (t) => {
-  const { prism, world, ann, subscribe } = await open(t);
+  const { prism, world, ann, subscribe } = await openWebPushWorld(t);
   const send = async (): Promise<string> => {
     const given = { recipients: [ann.id], title: "Door open", message: "The door is open" };
     return (await prism.post<{ id: string }>("/api/v1/notifications", given)).body.id;
@@ -128,4 +104,82 @@ test("a notification without channels reaches a subscribed browser, and plans no
     const { mode } = (await status()) as { mode: string };
     return mode === "on";
   });
+});
+
+test("a subscription that has ended is removed with one line in the log, and planned for no more", async (t) => {
+  const log = new LogLines();
+  const { service, world, prism, ann, subscribe } = await openWebPushWorld(t, { log });
+  for (const status of [404, 410]) {
+    log.lines.length = 0;
+    service.answer = (response) => void response.writeHead(status).end();
+    await subscribe();
+    const dead = await world.only(await world.notify([ann.id], ["webpush"]), "dead");
+    assert.equal(dead.lastError, `the push service answered ${status}: the subscription has ended`);
+    assert.equal(scalarOf(prism, "select count(*) from push_devices"), 0);
+    const removed = log.lines.filter(({ message }) => message === "a subscription that has ended is removed");
+    assert.equal(removed.length, 1);
+    assert.ok(!JSON.stringify(log.lines).includes(service.origin), "the endpoint is not logged");
+    const next = await world.notify([ann.id], ["webpush", "in_app"]);
+    await eventually("it is planned", () =>
+      scalarOf(prism, "select 1 from jobs where dedupeKey = ? and state = 'succeeded'", `deliver:${next}`),
+    );
+    assert.deepEqual(world.deliveries(next), []);
+  }
+});
+
+test("Retry-After is respected, and a 5xx is tried again", async (t) => {
+  const { service, world, ann, subscribe } = await openWebPushWorld(t);
+  await subscribe();
+  service.answer = (response) => void response.writeHead(429, { "Retry-After": "120" }).end();
+  const id = await world.notify([ann.id], ["webpush"]);
+  const failed = await world.only(id, "failed");
+  assert.equal(failed.lastError, "the push service answered 429");
+  const dueAt = await eventually("it waits", () => world.dueAt(failed.id));
+  assert.ok(dueAt >= world.clock.now() + 120_000);
+  service.answer = (response) => void response.writeHead(500).end();
+  await world.passToAttempt(failed.id);
+  await eventually("the second attempt has failed", () => world.deliveries(id)[0]?.attempts === 2);
+  await world.only(id, "failed");
+  service.answer = accepted;
+  await world.passToAttempt(failed.id);
+  await world.only(id, "delivered");
+});
+
+test("a refused key is a clear reason, and no other text of the answer is shown", async (t) => {
+  const { service, world, ann, subscribe } = await openWebPushWorld(t);
+  await subscribe();
+  const refuse = (status: number, body: string) => {
+    service.answer = (response) => void response.writeHead(status).end(body);
+    return world.notify([ann.id], ["webpush"]).then((id) => world.only(id, "dead"));
+  };
+  const refused = await refuse(403, '{"reason":"BadJwtToken"}');
+  assert.equal(refused.attempts, 1);
+  assert.match(refused.lastError ?? "", /^the push service answered 403 BadJwtToken: it refuses this server's key or/);
+  for (const body of ["root:x:0:0", '{"reason":"password: hunter2"}']) {
+    const { lastError } = await refuse(400, body);
+    assert.equal(
+      lastError,
+      "the push service answered 400: it refuses the request, or this server's key or contact (VAPID)",
+    );
+  }
+  assert.match((await refuse(413, "")).lastError ?? "", /413: the message is too large$/);
+  service.answer = (response) => void response.writeHead(307, { Location: "/elsewhere" }).end();
+  const redirected = await world.only(await world.notify([ann.id], ["webpush"]), "dead");
+  assert.match(redirected.lastError ?? "", /redirects are not followed$/);
+  assert.ok(service.received.every(({ path }) => path === "/send/1"));
+});
+
+test("an address that is not allowed any more gets no message", async (t) => {
+  const { service, world, prism, ann, subscribe } = await openWebPushWorld(t);
+  await subscribe();
+  const dir = await crashImage(t, prism);
+  const strict = await startPrism(t, { dir, clock: world.clock });
+  const given = { recipients: [ann.id], channels: ["webpush"], title: "Door open", message: "" };
+  await strict.post("/api/v1/notifications", { ...given, message: "The door is open" });
+  const dead = await eventually(
+    "the delivery is dead",
+    () => rowsOf<{ lastError: string }>(strict, "select lastError from deliveries where state = 'dead'")[0],
+  );
+  assert.match(dead.lastError, /^The URL is refused: the host has no address, or one that is not public/);
+  assert.equal(service.received.length, 0);
 });

@@ -4,12 +4,13 @@ import { systemClock } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { fetchKeySet, usableKeys } from "../../../features/access/authenticate/issuer-tokens.ts";
-import { MailClient, smtpOptionsOf } from "../../../features/delivery/channels/mail/client.ts";
+import { addressOf, MailClient, smtpOptionsOf } from "../../../features/delivery/channels/mail/client.ts";
 import { ApnsClient, apnsOptionsOf, readApnsKey } from "../../../features/delivery/channels/push/apns-client.ts";
 import { FcmClient, fcmOptionsOf, readFcmCredentials } from "../../../features/delivery/channels/push/fcm-client.ts";
 import { PusherClient } from "../../../features/delivery/channels/pusher/client.ts";
 import { OutsideHosts, outsideRulesOf } from "../../../features/delivery/channels/webhook/outside-hosts.ts";
 import { SafeFetch } from "../../../features/delivery/channels/webhook/safe-fetch.ts";
+import { contactOf } from "../../../features/delivery/channels/webpush/sender.ts";
 import { bucketOf } from "../../../features/sounds/open-sounds.ts";
 import { reasonOf as failureReason } from "../../server-client.ts";
 import { type Check, fail, pass, readOrNull, warn } from "./check.ts";
@@ -72,6 +73,20 @@ export async function checkPush(config: Config, isDeep: boolean): Promise<Check[
     apns && checkProvider("apns", apns.keyFile, readApnsKey, isDeep && new ApnsClient(apns, systemClock)),
   ]);
   return checks.flatMap((check) => check ?? []);
+}
+
+/** Whether push services of browsers know whom to contact; nothing without a subscribed browser. */
+export function checkWebPush(config: Config): Check[] {
+  const count = "select count(*) from push_devices where kind = 'webpush'";
+  const browsers = readOrNull(config.databaseFile, (connection) => connection.prepare<[], number>(count).pluck().get());
+  if (!browsers) return [];
+  const subscribed = browsers === 1 ? "1 browser is subscribed" : `${browsers} browsers are subscribed`;
+  const contact = contactOf(config);
+  if (contact === undefined) {
+    const why = `${subscribed}, and push services have no contact: Apple's refuses messages`;
+    return [warn("webpush", why, "set publicUrl to the https address of this server, or smtp.from")];
+  }
+  return [pass("webpush", `${subscribed}; push services see the contact ${contact}`)];
 }
 
 /** @param client reaches the provider; false unless requested. */
@@ -171,11 +186,6 @@ const TEST_MAIL = {
   subject: "Prism: test message",
   text: "Sent by prism doctor --deep to test mail delivery. No action is needed.",
 };
-
-/** The address in `Name <address>`, or the whole text. */
-function addressOf(sender: string): string {
-  return /<([^<>]+)>\s*$/.exec(sender)?.[1] ?? sender;
-}
 
 /** Whether the keys of another token issuer can be fetched; nothing if none is configured. */
 export async function checkIssuer({ auth: { trusted } }: Config): Promise<Check[]> {

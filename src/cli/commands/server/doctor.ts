@@ -106,6 +106,7 @@ async function checkAll(
     await run([
       ["smtp", () => providers.checkSmtp(config, deep)],
       ["push", () => providers.checkPush(config, deep)],
+      ["webpush", async () => providers.checkWebPush(config)],
       ["providers", () => providers.checkProviders(config, deep)],
       ["issuer", () => providers.checkIssuer(config)],
       ["account pages", () => providers.checkAccountPages(config)],

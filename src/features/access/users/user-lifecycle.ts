@@ -187,6 +187,8 @@ async function revokeCredentials(ctx: AccountContext, userId: string, now: numbe
     .returning("id")
     .execute();
   for (const { id } of tokens) addEffect(trx, { type: "rights-changed", of: "token", tokenId: id, userId });
+  // Those of sessions are gone with them; a service token may have subscribed others.
+  await trx.deleteFrom("push_devices").where("userId", "=", userId).where("kind", "=", "webpush").execute();
 }
 
 /** An address that users enter themselves is unverified; one that a manager enters is verified. */

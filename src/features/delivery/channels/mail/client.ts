@@ -21,7 +21,7 @@ export interface SmtpOptions {
 const SMTPS_PORT = 465;
 
 /** @returns null when no mail server is configured. */
-export function smtpOptionsOf({ smtp }: Config): SmtpOptions | null {
+export function smtpOptionsOf({ smtp }: Pick<Config, "smtp">): SmtpOptions | null {
   const { host, port, user, pass, allowPlain } = smtp;
   if (host === undefined) return null;
   return {
@@ -33,6 +33,11 @@ export function smtpOptionsOf({ smtp }: Config): SmtpOptions | null {
     from: smtp.from ?? `prism@${host}`,
     secure: smtp.secure ?? port === SMTPS_PORT,
   };
+}
+
+/** The address in `Name <address>`, or the whole text. */
+export function addressOf(sender: string): string {
+  return /<([^<>]+)>\s*$/.exec(sender)?.[1] ?? sender;
 }
 
 export interface Mail {

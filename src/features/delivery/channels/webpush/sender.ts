@@ -4,6 +4,7 @@ import type { LiveSettings } from "../../../../http/live-settings.ts";
 import type { ReadDb } from "../../../../store/database.ts";
 import { type OwnSecretParts, ownSecret } from "../../../../store/own-secret.ts";
 import { VAPID_KEYS_SETTING } from "../../../../store/sealed-settings.ts";
+import { addressOf, smtpOptionsOf } from "../mail/client.ts";
 
 /** The key pair of VAPID (RFC 8292), in base64url. A browser's subscription belongs to one pair. */
 interface VapidKeys {
@@ -93,7 +94,11 @@ export async function openWebPush(
   parts: OwnSecretParts & { readonly settings: Pick<LiveSettings, "current"> },
 ): Promise<WebPushSender> {
   const keys = await ownSecret(parts, VAPID_KEYS_SETTING, makeKeys);
-  return new WebPushSender(keys, () => contactOf(parts.settings.current), await hasSubscriptions(parts.database.read));
+  return new WebPushSender(
+    keys,
+    () => contactOf(parts.settings.current) ?? NO_CONTACT,
+    await hasSubscriptions(parts.database.read),
+  );
 }
 
 /** Of a core that cannot read the keys, and sends nothing. */
@@ -102,10 +107,10 @@ export function closedWebPush(): WebPushSender {
 }
 
 /** The operator's contact for push services (RFC 8292 section 2.1): an https or a mailto URL. */
-export function contactOf({ publicUrl, smtp }: Pick<Config, "publicUrl" | "smtp">): string {
-  if (publicUrl?.startsWith("https:")) return publicUrl;
-  const address = /<([^<>]+)>\s*$/.exec(smtp.from ?? "")?.[1] ?? smtp.from;
-  return address === undefined ? NO_CONTACT : `mailto:${encodeURI(address)}`;
+export function contactOf(config: Pick<Config, "publicUrl" | "smtp">): string | undefined {
+  if (config.publicUrl?.startsWith("https:")) return config.publicUrl;
+  const sender = smtpOptionsOf(config)?.from ?? config.smtp.from;
+  return sender === undefined ? undefined : `mailto:${encodeURI(addressOf(sender))}`;
 }
 
 function makeKeys(): VapidKeys {
