@@ -13,9 +13,9 @@ import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-r
 import { type AddressReader, Exchange } from "./exchange.ts";
 import { checkShape, mayRepeat, parseJson, parseQuery, withoutRepeated } from "./input.ts";
 import { ActiveRequests } from "./listener.ts";
-import { LARGE_REPLY_LENGTH, largeReply } from "./long-replies.ts";
 import { isAmongTags } from "./negotiation.ts";
 import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
+import { LARGE_REPLY_LENGTH, largeReply } from "./replies.ts";
 import { BadHead } from "./request-head.ts";
 import { ANSWERS_LATER, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { PrismError } from "../../src/core/errors.ts";
-import { streamReply } from "../../src/http/long-replies.ts";
+import { streamReply } from "../../src/http/replies.ts";
 import { ANSWERS_LATER, type Route, route } from "../../src/http/route.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";

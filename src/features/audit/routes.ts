@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { streamReply } from "../../http/long-replies.ts";
 import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
+import { streamReply } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { doc, instant, named, object, pageOf, pattern } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";

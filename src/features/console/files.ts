@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { executablePath, readAsset } from "../../core/runtime.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { DOCUMENT_HEADERS } from "../../http/headers.ts";
+import { type Page, pageHandler } from "../../http/replies.ts";
 import type { ANSWERS_LATER } from "../../http/route.ts";
-import { type Page, pageHandler } from "../../http/static-page.ts";
 
 type Handler = (exchange: Exchange) => Promise<typeof ANSWERS_LATER>;
 

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { callerOf, holderOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { streamReply } from "../../http/long-replies.ts";
+import { streamReply } from "../../http/replies.ts";
 import { Reply } from "../../http/route.ts";
 import { doc, object, pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";

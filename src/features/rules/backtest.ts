@@ -6,7 +6,7 @@ import { type Deferred, deferred } from "../../core/promises.ts";
 import { startThread } from "../../core/runtime.ts";
 import { holderOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { streamReply } from "../../http/long-replies.ts";
+import { streamReply } from "../../http/replies.ts";
 import { type ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { compileCondition, conditionWarnings } from "./language/language.ts";
 import type { RuleRow } from "./queries.ts";

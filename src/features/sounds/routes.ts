@@ -1,8 +1,8 @@
 import { holderOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
-import { fileReply } from "../../http/long-replies.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
+import { fileReply } from "../../http/replies.ts";
 import type { BodyType } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
