@@ -18,7 +18,8 @@ export async function buildConsole({ isDevelopment = false } = {}) {
     absWorkingDir: root,
     bundle: true,
     minify: true,
-    target: ["es2022", "chrome110", "firefox115", "safari16.4"],
+    // The first versions with light-dark() and the popover API, which the style sheet and menus need.
+    target: ["es2022", "chrome123", "firefox125", "safari17.5"],
     legalComments: "none",
     logLevel: "warning",
     define: { DEVELOPMENT: String(isDevelopment) },

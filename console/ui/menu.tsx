@@ -51,7 +51,9 @@ export function Menu({ label, icon, text, variant = "quiet", small, items, align
     ...(menu.current?.querySelectorAll<HTMLElement>("[role^=menuitem]:not([aria-disabled])") ?? []),
   ];
   const onToggle = (event: Pick<ToggleEvent, "newState">) => {
-    if (event.newState !== "open" || menu.current === null || button.current === null) return;
+    // Items are removed after the browser has given the focus back, which it does from inside only.
+    if (event.newState === "closed") return setOpen(false);
+    if (menu.current === null || button.current === null) return;
     placeNextTo(menu.current, button.current, { align });
     itemsOf()[0]?.focus();
   };
@@ -95,8 +97,9 @@ export function Menu({ label, icon, text, variant = "quiet", small, items, align
         aria-label={label}
         tabIndex={-1}
         onBeforeToggle={(event) => {
-          if (event.newState === "open") delete event.currentTarget.dataset["placed"];
-          setOpen(event.newState === "open");
+          if (event.newState !== "open") return;
+          delete event.currentTarget.dataset["placed"];
+          setOpen(true);
         }}
         onToggle={onToggle}
         onKeyDown={onKeyDown}
