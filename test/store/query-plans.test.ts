@@ -75,6 +75,8 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
       "processed=true",
       `projectId=${project.id}`,
     ]),
+    "/users/search",
+    "/users/search?q=a",
     "/events?q=a",
     `/events?projectId=*&q=a&type=x&cursor=${Buffer.from("[5]").toString("base64url")}`,
     "/events?include=outcome",

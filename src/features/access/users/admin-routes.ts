@@ -5,7 +5,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { decodeUtf8 } from "../../../core/json-text.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import { hasTokenScope, holderOf } from "../../../http/access.ts";
+import { hasTokenScope, holderOf, missingPermission } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { Reply, type Route, route } from "../../../http/route.ts";
@@ -24,6 +24,7 @@ import { type AccountFormat, EXISTING, Imported, importAccounts, readAccounts } 
 import {
   countUsers,
   detailsOfUsers,
+  findTargets,
   findUser,
   listUsers,
   rolesOfUsers,
@@ -31,7 +32,17 @@ import {
   UserView,
   userView,
 } from "./queries.ts";
-import { ApproveBody, CreateBody, ImportedAccount, ListQuery, PatchBody, PendingQuery, RejectBody } from "./schema.ts";
+import {
+  ApproveBody,
+  CreateBody,
+  ImportedAccount,
+  ListQuery,
+  PatchBody,
+  PendingQuery,
+  RejectBody,
+  SearchQuery,
+  Targets,
+} from "./schema.ts";
 import { approveUser, rejectUser, removeUser, updateUser } from "./user-lifecycle.ts";
 
 /** What the feature needs besides the services of every module. */
@@ -181,6 +192,9 @@ const CreatedUser = named(
 const TAKEN = ["EMAIL_TAKEN", "USERNAME_TAKEN", "PHONE_TAKEN", "ID_CONFLICT"] as const;
 const RIGHTS = ["ROLE_NOT_FOUND", "PRIVILEGE_ESCALATION"] as const;
 
+/** Permissions to choose recipients. */
+const FINDING = ["rules:write", "notifications:send", "users:read"] as const;
+
 /** What administrators do with accounts. */
 export function adminRoutes(context: UsersContext): Route[] {
   const { accounts } = context;
@@ -198,6 +212,23 @@ export function adminRoutes(context: UsersContext): Route[] {
       response: pageOf(UserView),
       errors: ["INVALID_CURSOR"],
       handle: (exchange, { query }) => usersPage(context, query, query, holderOf(exchange)),
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/users/search",
+      id: "searchTargets",
+      summary: "Find users and roles by name, for a rule or a notification",
+      details: "Needs `rules:write`, `notifications:send` or `users:read`. Shows no address.",
+      tag: "Users",
+      access: { tokenScopes: FINDING },
+      query: SearchQuery,
+      response: Targets,
+      errors: ["UNAUTHORIZED_ROLE"],
+      handle(exchange, { query }) {
+        const { permissions } = holderOf(exchange);
+        if (!FINDING.some((each) => permissions.has(each))) throw missingPermission(FINDING.join(" or "));
+        return findTargets(context.db.scan, query);
+      },
     }),
     route({
       ...approving,

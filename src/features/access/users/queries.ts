@@ -7,7 +7,7 @@ import type { PageRequest } from "../../../http/pagination.ts";
 import { named, selfChanging } from "../../../http/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
-import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
+import { countOf, holdsText, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { NO_SECOND_FACTOR, type SecondFactorState, secondFactorsOf } from "../sessions/second-factor.ts";
 
 /** A user as clients see it, without hash, tokens and lock data. */
@@ -143,6 +143,30 @@ export function listUsers(db: ReadDb, filter: UserFilter, page: PageRequest) {
 
 export function countUsers(db: ReadDb, filter: UserFilter): Promise<number> {
   return countOf(matching(db, filter));
+}
+
+/** Active users and roles with the text in their name; of users nothing but names is matched. */
+export async function findTargets(
+  db: ReadDb,
+  { q = "", limit = 20 }: { readonly q?: string | undefined; readonly limit?: number | undefined },
+) {
+  const users = await db
+    .selectFrom("users")
+    .select(["id", "name", "username"])
+    .where("status", "=", "active")
+    .where("deletedAt", "is", null)
+    .where((e) => e.or([holdsText("name", q), holdsText("username", q), e("id", "=", q), e("externalId", "=", q)]))
+    .orderBy("createdAt", "desc")
+    .limit(limit)
+    .execute();
+  const roles = await db
+    .selectFrom("roles")
+    .select(["id", "name"])
+    .where(holdsText("name", q))
+    .orderBy("name")
+    .limit(limit)
+    .execute();
+  return { users: users.map((user) => ({ ...user, name: user.name || (user.username ?? "") })), roles };
 }
 
 function matching(db: ReadDb, { q, status, role }: UserFilter) {

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { DAY_MS } from "../../../core/clock.ts";
 import { TOKEN_SCOPES } from "../../../core/permissions.ts";
 import { pageEntries } from "../../../http/pagination.ts";
-import { doc, example, integer, named, object, pattern, text, uuid } from "../../../http/shapes.ts";
+import { doc, example, integer, named, object, pattern, queryInteger, text, uuid } from "../../../http/shapes.ts";
 import { costOf, MAX_HASH_COST, MIN_HASH_COST } from "../passwords/password-text.ts";
 import { password } from "../sessions/schema.ts";
 
@@ -81,6 +81,21 @@ export const ListQuery = object({
   status: v.optional(doc(v.picklist(STATUSES, "must be pending, active, disabled or unverified"), "Only this status")),
   role: v.optional(doc(v.pipe(v.string(), v.maxLength(100)), "Name of a role")),
 });
+
+export const SearchQuery = object({
+  q: v.optional(doc(text(100, 1), "Part of a name; default: the newest")),
+  limit: v.optional(doc(queryInteger(1, 50), "Users and roles at most; default 20")),
+});
+export type SearchQuery = v.InferOutput<typeof SearchQuery>;
+
+export const Targets = named(
+  "Targets",
+  "Users and roles that can be notified",
+  v.object({
+    users: v.array(v.object({ id: v.string(), name: v.string(), username: v.nullable(v.string()) })),
+    roles: v.array(v.object({ id: v.string(), name: v.string() })),
+  }),
+);
 
 export const PendingQuery = object(pageEntries());
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { TestBrowser } from "../../../helpers/web-push.ts";
 import { CALLERS_PASSWORD } from "./known.ts";
 import { makeServiceToken } from "./makers.ts";
-import { holds, inPerson, may, NO_SCOPE, ownersAnd, scoped } from "./refusals.ts";
+import { anyUser, holds, inPerson, may, NO_ROLE, NO_SCOPE, ownersAnd, scoped } from "./refusals.ts";
 import { at, inWorld, NO_ID, open, type Row, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
@@ -30,6 +30,7 @@ async function makeWaiting({ prism }: AccessWorld): Promise<string> {
 const newName = (): string => `u-${randomUUID()}`;
 const tokenAt = (id: string): string => `/api/v1/users/me/tokens/${id}`;
 
+const FINDING = ["rules:write", "notifications:send", "users:read"] as const;
 const ownAccount = scoped(["account:own"]);
 const SUBSCRIPTIONS = "/api/v1/users/me/push-subscriptions";
 const NO_SUBSCRIPTION = [404, "PUSH_SUBSCRIPTION_NOT_FOUND"] as const;
@@ -76,6 +77,12 @@ export const USERS: Table = {
     { refusal: ownAccount, request: at(`${SUBSCRIPTIONS}/${NO_ID}/test`), served: NO_SUBSCRIPTION },
   ],
 
+  "GET /api/v1/users/search": [
+    {
+      refusal: scoped(FINDING, (who) => anyUser(who) ?? (FINDING.some((each) => holds(who, each)) ? null : NO_ROLE)),
+      request: at("/api/v1/users/search?q=a"),
+    },
+  ],
   "GET /api/v1/users/me/tokens": [{ refusal: inPerson, request: at("/api/v1/users/me/tokens") }],
   "POST /api/v1/users/me/tokens": [
     {
