@@ -12,6 +12,7 @@ import { auditFeature } from "../features/audit/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
 import { consoleFeature } from "../features/console/routes.ts";
 import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
+import { deliveriesFeature } from "../features/delivery/operate/routes.ts";
 import { preferencesFeature } from "../features/delivery/routes.ts";
 import { webhooksFeature } from "../features/delivery/webhooks/routes.ts";
 import { digestFeature } from "../features/digest/routes.ts";
@@ -143,7 +144,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
   const { runner, jobs, jobControl } = core.jobs;
   const { channels } = core.pipeline;
   const { sounds } = core.live;
-  const { idempotency, notify, pendingTimers, realtime } = services;
+  const { idempotency, notify, pendingTimers, realtime, circuits } = services;
   return [
     messagesFeature({ db, clock, box, runner, jobControl, jobs, users, storage, settings, idempotency, realtime }),
     notificationsFeature({
@@ -162,6 +163,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
     }),
     soundsFeature({ db, clock, config, bodies: http.bodies, runner, jobs, storage, settings, sounds }),
     tasksFeature({ db, clock, users, reads, storage, idempotency }),
+    deliveriesFeature({ db, clock, channels, circuits, jobs, jobControl }),
     preferencesFeature({ db, clock, config, box, channels, notify, webPush: core.webPush }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),
   ];

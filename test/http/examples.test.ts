@@ -3,6 +3,7 @@ import dns from "node:dns/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import test from "node:test";
+import { uuidv7 } from "../../src/core/ids.ts";
 import { createOneTimeToken } from "../../src/features/access/sessions/mail-links.ts";
 import { unsubscribeHeaders } from "../../src/features/delivery/channels/mail/unsubscribe.ts";
 import { runCli } from "../cli/run-cli.ts";
@@ -114,6 +115,19 @@ class Seeded {
     );
     return id;
   }
+
+  /** A delivery that has failed for good, without its job. */
+  async deadDelivery(): Promise<string> {
+    const id = uuidv7();
+    const row = { id, notificationId: id, userId: "", channel: "email", state: "dead" } as const;
+    await this.prism.services.db.write((trx) =>
+      trx
+        .insertInto("deliveries")
+        .values({ ...row, createdAt: 1, updatedAt: 1 })
+        .execute(),
+    );
+    return id;
+  }
 }
 
 /** A user with a second factor, or one that is pending. */
@@ -151,6 +165,8 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   recordWebviewAction: onNotification,
   updateSchedule: made("/api/v1/schedules", "createSchedule"),
   updateWebhook: made("/api/v1/webhooks", "createWebhook"),
+  retryDelivery: async (seeded) => ({ params: { id: await seeded.deadDelivery() } }),
+  resumeChannel: async () => ({ params: { name: "email" } }),
   updateTask: made("/api/v1/tasks", "createTask"),
   patchTask: made("/api/v1/tasks", "createTask"),
   setBucketThreshold: made("/api/v1/transfer-buckets", "createTransferBucket"),

@@ -75,6 +75,20 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
       "processed=true",
       `projectId=${project.id}`,
     ]),
+    ...pages.slice(0, 3).map((page) => `/deliveries?${page}`),
+    ...both("/deliveries", [
+      "state=dead",
+      "state=waiting",
+      "state=waiting&channel=email&webhookId=w",
+      "channel=email,webhook",
+      "userId=u",
+      `webhookId=${rule.id}`,
+      `notificationId=${note.id}`,
+      `from=${now}&to=${now}`,
+    ]),
+    `/deliveries?cursor=${Buffer.from('["x"]').toString("base64url")}`,
+    "/channels",
+    "/webhooks?scope=all&include=result",
     "/users/search",
     "/users/search?q=a",
     "/events?q=a",
@@ -153,6 +167,10 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     ...(await useJobs(prism, post, both)),
   ])
     await get(path);
+  await post("/deliveries/retry", { filter: { channel: ["email"] } });
+  await post("/deliveries/retry", { filter: { state: ["waiting"] } });
+  await post("/channels/email/resume");
+  await post("/channels/webhook/resume", { target: "x" });
   await useTimers(prism);
   await useSchedules(prism);
   await useBuckets(prism);
@@ -197,8 +215,10 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     why: "holds what waits, runs or is dead",
   },
   { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a requested total" },
-  { plan: /^SCAN (schedules|transfer_buckets|rules)\b/, why: "as many as a user has created" },
+  { plan: /^SCAN (schedules|transfer_buckets|rules|webhooks)\b/, why: "as many as a user has created" },
   { plan: /^SCAN deliveries USING INDEX deliveries_open$/, why: "those that are not finished, up to a limit" },
+  { plan: /^SCAN (deliveries( USING INDEX deliveries_updated)?|d)$/, why: "newest first, as far as a page goes" },
+  { plan: /^SCAN (deliveries|d) USING COVERING INDEX deliveries_(updated|target)$/, why: "a requested total" },
   { plan: /^SCAN event_failures( USING INDEX event_failures_open)?$/, why: "as many as there are failures" },
   { plan: /^SCAN workers$/, why: "those whose lease ended less than an hour ago" },
   {
@@ -235,7 +255,7 @@ const SORTS: readonly { readonly sql: RegExp; readonly why: string }[] = [
   },
   { sql: /from "rules" .* not exists \(select "d"\."ruleId"/, why: "a project's rules: in the scan thread" },
   {
-    sql: /from "deliveries" where "notificationId" = \?/,
+    sql: /from "deliveries"( as "d")? where ("d"\.)?"notificationId" = \?/,
     why: "the deliveries of one notification: in the scan thread",
   },
   { sql: /with recursive level \(priority\)/, why: "the priorities that are in use" },

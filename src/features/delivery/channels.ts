@@ -28,6 +28,11 @@ export class Channels {
     this.#external.clear();
   }
 
+  /** In the order in which they were added. */
+  get names(): readonly OutsideChannel[] {
+    return [...this.#byName.keys()];
+  }
+
   /** A channel that can be used, by this server or by remote workers. */
   get(name: OutsideChannel): Channel | undefined {
     const channel = this.#byName.get(name);

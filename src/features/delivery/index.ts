@@ -10,4 +10,5 @@ export { Channels } from "./channels.ts";
 export type { CircuitFacts, Circuits } from "./circuits.ts";
 export { enqueueMail, mailSealContext } from "./mails.ts";
 export { type DeliveryMemory, type DeliveryServices, openDelivery } from "./open.ts";
+export { openByChannel } from "./operate/queries.ts";
 export { DELIVERY_SWEEPS } from "./retention.ts";

@@ -4,5 +4,5 @@ export { Announcer, DeliveryMarks, type Observer } from "./announcer.ts";
 export { NOTIFY_EVENT, Notifier, type NotifyInput, readBusNotify, type ScheduledNotification } from "./notifier.ts";
 export { handleRecipients, markNotificationDelivered } from "./recipients.ts";
 export { notificationSweep } from "./retention.ts";
-export { eventJson, notificationView, UNTOUCHED } from "./schema.ts";
+export { DeliveryView, eventJson, notificationView, UNTOUCHED } from "./schema.ts";
 export { handleStorms } from "./storms.ts";

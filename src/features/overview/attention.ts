@@ -5,12 +5,11 @@ import { hasTokenScope } from "../../http/access.ts";
 import type { Database } from "../../store/database.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
-import type { CircuitFacts, Circuits } from "../delivery/index.ts";
+import { type CircuitFacts, type Circuits, openByChannel } from "../delivery/index.ts";
 import type { JobCount, JobRunner } from "../jobs/index.ts";
 import type { LoadedModules } from "../plugins/index.ts";
 import * as queries from "./attention-queries.ts";
 import type { AttentionItem, AttentionView } from "./schema.ts";
-import { openDeliveries } from "./stats-queries.ts";
 
 export interface AttentionParts {
   readonly db: Database;
@@ -112,11 +111,11 @@ function seenText({ rule, recipients, seen, aggregateCount, suppressed }: querie
 async function channelItems({ db, circuits }: AttentionParts): Promise<AttentionItem[]> {
   const paused = circuits.paused().map(({ facts }) => facts);
   if (paused.length === 0) return [];
-  const waiting = await openDeliveries(db.scan);
+  const waiting = await openByChannel(db.scan);
   const channels = [...new Set(paused.map(({ channel }) => channel))];
   return channels.flatMap((channel) => {
     const of = paused.filter((each) => each.channel === channel);
-    const count = waiting[channel] ?? 0;
+    const count = waiting.get(channel) ?? 0;
     return of.length <= LISTED_TARGETS
       ? of.map((each) => pausedItem(each, count))
       : [manyPausedItem(channel, of, count)];

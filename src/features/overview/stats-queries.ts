@@ -199,15 +199,3 @@ function sampleOf(cells: readonly Row[]): Sample {
 function counted({ rows }: { readonly rows: readonly { readonly n: number }[] }): number {
   return rows[0]?.n ?? 0;
 }
-
-/** Limit of open deliveries that are counted. */
-const MAX_OPEN = 100_000;
-
-/** Deliveries that are not finished, by channel. Literal states, as in the index. */
-export async function openDeliveries(db: ReadDb): Promise<Record<string, number>> {
-  const { rows } = await sql<{ channel: string; n: number }>`
-    select channel, count(*) as n from (
-      select channel from deliveries where state in ('queued', 'sending', 'failed') limit ${MAX_OPEN}
-    ) group by channel`.execute(db);
-  return Object.fromEntries(rows.map(({ channel, n }) => [channel, n]));
-}

@@ -5,6 +5,7 @@ import { LEVELS } from "../../core/vocabulary.ts";
 import { hasTokenScope } from "../../http/access.ts";
 import type { Database, ReadDb } from "../../store/database.ts";
 import type { Projects } from "../access/index.ts";
+import { openByChannel } from "../delivery/index.ts";
 import type { JobCount } from "../jobs/index.ts";
 import { MAX_POINTS, type StatsQuery, type StatsView } from "./schema.ts";
 import {
@@ -126,7 +127,7 @@ export class Stats {
         return { cells: cells.map((cell) => ({ ...cell, state: SHOWN_AS[cell.state] ?? cell.state })), isEstimated };
       };
       const [current, previous] = [await count(period), await count(before(period))];
-      const channels = await queries.openDeliveries(scan);
+      const channels = Object.fromEntries(await openByChannel(scan));
       const waiting = Object.values(channels).reduce((sum, n) => sum + n, 0);
       return {
         ...sectionOf(DELIVERY_STATES, period, current, previous),

@@ -59,6 +59,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Timers", "One-shot and recurring timers that notify, emit an event or publish", "timers"],
   ["Schedules", "Jobs that recur by a cron pattern or an interval", "schedules"],
   ["Webhooks", "Signed HTTP calls for the notifications of a user or a project", "webhooks"],
+  ["Deliveries", "Deliveries by push, mail and webhook, and the channels they take", "delivery"],
   ["Realtime", "Live streams; the WebSocket protocols have pages of their own", "realtime"],
   ["Pusher", "Signatures for Pusher clients", "pusher"],
   ["Explain", "Why an event or a notification reached a user, or did not", "explain"],

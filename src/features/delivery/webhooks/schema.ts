@@ -54,7 +54,14 @@ export type UpdateWebhook = v.InferOutput<typeof UpdateWebhook>;
 
 export const WebhookParams = object({ id: doc(v.string(), "Id of the webhook") });
 
-export const ListWebhooks = object({ projectId, ...pageEntries() });
+export const ListWebhooks = object({
+  projectId,
+  scope: v.optional(
+    doc(v.picklist(["own", "all"]), "`all`: those of all users and projects; needs `projects:all`; default `own`"),
+  ),
+  include: v.optional(doc(v.picklist(["result"]), "`result`: the last result of each")),
+  ...pageEntries(),
+});
 export type ListWebhooks = v.InferOutput<typeof ListWebhooks>;
 
 export const WebhookView = named(
@@ -79,6 +86,26 @@ export const WebhookView = named(
   }),
 );
 export type WebhookView = v.InferOutput<typeof WebhookView>;
+
+export const ListedWebhook = named(
+  "ListedWebhook",
+  "A webhook, with its last result if it was asked for",
+  v.object({
+    ...WebhookView.entries,
+    lastResult: v.optional(
+      doc(
+        v.nullable(
+          v.object({
+            state: v.picklist(["delivered", "failed", "dead"]),
+            at: v.string(),
+            error: v.nullable(v.string()),
+          }),
+        ),
+        "From the newest 20 000 deliveries; null without one",
+      ),
+    ),
+  }),
+);
 
 /** Of a webhook that is made or is given a new secret. */
 export const WebhookWithSecret = named(

@@ -1,10 +1,11 @@
 import type { Config } from "../../../config/load.ts";
-import type { Clock } from "../../../core/clock.ts";
+import { redactText } from "../../../config/logger.ts";
+import { type Clock, toRfc3339 } from "../../../core/clock.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import type { SealedBox } from "../../../core/sealed-box.ts";
-import { requireAccount } from "../../../http/access.ts";
+import { missingPermission, requireAccount } from "../../../http/access.ts";
 import type { LiveSettings } from "../../../http/live-settings.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
@@ -16,6 +17,7 @@ import { notificationView, UNTOUCHED } from "../../notifications/index.ts";
 import { asPrevious, callWebhook, newSecret, type WebhookRow } from "../channels/webhook/message.ts";
 import * as queries from "../channels/webhook/queries.ts";
 import type { SafeFetch } from "../channels/webhook/safe-fetch.ts";
+import { lastResults } from "../operate/queries.ts";
 import {
   type CreateWebhook,
   DEFAULT_GRACE_MS,
@@ -49,14 +51,26 @@ export interface Changed {
 export async function listWebhooks(
   context: WebhooksContext,
   principal: PermissionHolder,
-  { projectId, ...query }: ListWebhooks,
+  { projectId, scope = "own", include, ...query }: ListWebhooks,
 ) {
   const { db, clock } = context;
-  const owner = ownerOf(context, principal, projectId);
+  if (scope === "all" && !principal.permissions.has("projects:all")) throw missingPermission("projects:all");
+  const owner = scope === "all" && projectId === undefined ? null : ownerOf(context, principal, projectId);
   const request = readPage(query, ["string"]);
   const rows = await queries.listWebhooks(db.read, owner, request);
   const total = request.wantsTotal ? await queries.countWebhooks(db.read, owner) : undefined;
-  const view = (row: WebhookRow) => webhookView(row, clock.now());
+  const ids = rows.map(({ id }) => id);
+  const results = include === "result" ? await lastResults(db.scan, ids) : null;
+  const view = (row: WebhookRow) => {
+    const result = results?.get(row.id);
+    const lastResult = result
+      ? { state: result.state, at: toRfc3339(result.at), error: result.lastError && redactText(result.lastError) }
+      : null;
+    const shown = webhookView(row, clock.now());
+    // The path of another user's URL may be a secret.
+    const url = mayUse(context, principal, row) ? shown.url : `${new URL(shown.url).origin}/…`;
+    return { ...shown, url, ...(results ? { lastResult } : {}) };
+  };
   return pageBody(request, rows, view, ({ id }) => [id], total);
 }
 

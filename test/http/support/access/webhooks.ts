@@ -20,9 +20,24 @@ async function makeWebhook({ prism, shop }: AccessWorld): Promise<string> {
   return idOf(prism.post(PATH, { url: URL, projectId: shop }));
 }
 
+const readAll = may("notifications:read_all");
+const operate = may("jobs:manage");
+const NO_DELIVERY = [404, "DELIVERY_NOT_FOUND"] as const;
+
 /** Contract 4.12. */
 export const WEBHOOKS: Table = {
+  "GET /api/v1/deliveries": [{ refusal: readAll, request: at("/api/v1/deliveries") }],
+  "GET /api/v1/deliveries/:id": [{ refusal: readAll, request: at(`/api/v1/deliveries/${NO_ID}`), served: NO_DELIVERY }],
+  "POST /api/v1/deliveries/:id/retry": [
+    { refusal: operate, request: at(`/api/v1/deliveries/${NO_ID}/retry`), served: NO_DELIVERY },
+  ],
+  "POST /api/v1/deliveries/retry": [
+    { refusal: operate, request: at("/api/v1/deliveries/retry", { filter: {}, dryRun: true }) },
+  ],
+  "GET /api/v1/channels": [{ refusal: may("system:status"), request: at("/api/v1/channels") }],
+  "POST /api/v1/channels/:name/resume": [{ refusal: operate, request: at("/api/v1/channels/email/resume") }],
   "GET /api/v1/webhooks": [
+    { refusal: (who) => manage(who) ?? may("projects:all")(who), request: at(`${PATH}?scope=all&include=result`) },
     { refusal: manage, request: at(PATH) },
     { refusal: managesOf("PROJECT_NOT_FOUND"), request: inWorld(({ shop }) => `${PATH}?projectId=${shop}`) },
   ],

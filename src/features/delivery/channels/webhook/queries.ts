@@ -52,11 +52,11 @@ function activeHooks(db: ReadDb | Trx) {
 export type WebhookOwner = { readonly projectId: string } | { readonly userId: string };
 
 /** Newest first: ids are in the order of time. */
-export function listWebhooks(db: ReadDb, owner: WebhookOwner, page: PageRequest): Promise<WebhookRow[]> {
+export function listWebhooks(db: ReadDb, owner: WebhookOwner | null, page: PageRequest): Promise<WebhookRow[]> {
   return newestFirst(ownedBy(db, owner).selectAll(), page).execute();
 }
 
-export function countWebhooks(db: ReadDb | Trx, owner: WebhookOwner): Promise<number> {
+export function countWebhooks(db: ReadDb | Trx, owner: WebhookOwner | null): Promise<number> {
   return countOf(ownedBy(db, owner));
 }
 
@@ -72,8 +72,10 @@ export async function deleteWebhook(trx: Trx, id: string): Promise<void> {
   await trx.deleteFrom("webhooks").where("id", "=", id).execute();
 }
 
-function ownedBy(db: ReadDb | Trx, owner: WebhookOwner) {
+/** @param owner null: all webhooks */
+function ownedBy(db: ReadDb | Trx, owner: WebhookOwner | null) {
   const query = db.selectFrom("webhooks");
+  if (owner === null) return query;
   return "projectId" in owner
     ? query.where("projectId", "=", owner.projectId)
     : query.where("userId", "=", owner.userId);
