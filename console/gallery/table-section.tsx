@@ -117,6 +117,15 @@ export function TableSection() {
         more={{ has: count < 2000, load: () => setCount(count === 8 ? 200 : 2000), total: 2000 }}
       />
       <div class="grid2">
+        <DataTable
+          label="Stale"
+          loading
+          rows={rows.slice(0, 2)}
+          error={new Error("The connection was lost")}
+          retry={() => undefined}
+          rowKey={(job) => job.id}
+          columns={COLUMNS.slice(0, 2)}
+        />
         <DataTable label="Loading" rows={undefined} loading rowKey={(job: Job) => job.id} columns={COLUMNS} />
         <DataTable
           label="Failed"

@@ -4,9 +4,10 @@ import { useRef } from "preact/hooks";
 import { Button, IconButton } from "./button.tsx";
 import { Checkbox } from "./choices.tsx";
 import { cx, isForInnerControl } from "./dom.ts";
+import { errorInfo } from "./errors.ts";
 import { formatNumber } from "./format.ts";
 import { Icon } from "./icon.tsx";
-import { EmptyState, ErrorState, Skeleton } from "./status.tsx";
+import { Banner, EmptyState, ErrorState, Skeleton } from "./status.tsx";
 import { useTableKeys } from "./table-keys.ts";
 import type { Column, DataTableProps, Selection } from "./table-types.ts";
 import { useRowWindow } from "./table-window.ts";
@@ -44,6 +45,7 @@ export function DataTable<T>(props: DataTableProps<T>) {
   if (rows.length === 0) return <div class={frame}>{empty ?? <EmptyState title="Nothing here" />}</div>;
   return (
     <div class={frame} aria-busy={loading || undefined}>
+      {error !== undefined && error !== null && <StaleNotice error={error} retry={retry} />}
       {selection && selection.selected.size > 0 && <BulkBar selection={selection} rows={rows} rowKey={props.rowKey} />}
       <div class="table-scroll">
         {/* The roles stay when the style sheet makes rows into cards. */}
@@ -60,6 +62,20 @@ export function DataTable<T>(props: DataTableProps<T>) {
       </div>
       {more && <Pager {...more} shown={more.shown ?? rows.length} />}
     </div>
+  );
+}
+
+/** Known rows stay when they cannot be refreshed. */
+function StaleNotice({ error, retry }: { readonly error: unknown; readonly retry: Action | undefined }) {
+  const again = retry && (
+    <Button small onClick={retry}>
+      Try again
+    </Button>
+  );
+  return (
+    <Banner tone="warn" title="The list could not be refreshed" action={again}>
+      {errorInfo(error).message}
+    </Banner>
   );
 }
 

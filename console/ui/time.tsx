@@ -20,7 +20,7 @@ function KnownTime({ ms, mode }: { readonly ms: number; readonly mode: TimeMode 
   const text = mode === "relative" ? <RelativeText ms={ms} /> : formatInstant(ms, mode, displayZone.value);
   return (
     <time
-      class="time"
+      class={mode === "full" ? "time full" : "time"}
       dateTime={new Date(ms).toISOString()}
       data-tip={mode === "full" ? undefined : formatInstant(ms, "full", displayZone.value)}
     >
