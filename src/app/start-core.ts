@@ -19,7 +19,7 @@ export async function startCore(base: Base): Promise<Core> {
     enqueueMail({ box: base.box, clock: base.clock, jobs: jobs.jobs }, mail, trx),
   );
   const live = await openLive(base, access);
-  const webPush = base.readsOnly ? closedWebPush() : await openWebPush(base);
+  const webPush = base.readsOnly ? closedWebPush(base.clock) : await openWebPush(base);
   await base.storage.start();
   const jobs = openJobQueues(base);
   const pipeline = openPipeline(base, access, live, jobs);

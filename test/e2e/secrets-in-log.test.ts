@@ -11,6 +11,7 @@ import { MailServer } from "../features/access/sessions/support/mail-server.ts";
 import { fromBase32, STEP_MS } from "../features/access/sessions/support/second-factor.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { openBeside, temporaryDir } from "../helpers/store.ts";
+import { TestBrowser } from "../helpers/web-push.ts";
 
 /** Every secret of a run, by what it is. */
 class SecretBook {
@@ -270,6 +271,14 @@ class FullRun {
     book.note("token of an invitation", await this.#mail.tokenTo("ivo@example.org"));
     const devices = { fcm: book.note("push token"), apns: book.note("APNs token", randomBytes(40).toString("hex")) };
     assert.equal((await this.#call("PUT", "/api/v1/users/me/push-tokens", { body: devices, ...as })).status, 200);
+    const browser = new TestBrowser(undefined, book.note("auth of a browser", randomBytes(16).toString("base64url")));
+    const endpoint = `https://1.1.1.1/${book.note("push endpoint", randomBytes(16).toString("hex"))}`;
+    const subscription = { endpoint, keys: browser.keys };
+    const subscribed = await this.#call("POST", "/api/v1/users/me/push-subscriptions", { body: subscription, ...as });
+    assert.equal(subscribed.status, 201);
+    const refused = { ...subscription, endpoint: `ftp://1.1.1.1/${book.note("refused push endpoint")}` };
+    await this.#call("POST", "/api/v1/users/me/push-subscriptions", { body: refused, ...as });
+    await this.#call("POST", "/api/v1/push/acknowledge", { body: { token: book.note("acknowledge token") } });
     const bad = { apns: book.note("refused push token") };
     assert.equal((await this.#call("PUT", "/api/v1/users/me/push-tokens", { body: bad, ...as })).status, 400);
     return [apiKey, serviceToken];

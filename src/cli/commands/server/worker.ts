@@ -17,8 +17,8 @@ export function addWorker(program: Command): void {
       "after",
       `
 It connects to --url with a service token that has the permission jobs:work, and opens no database. It sends mail,
-push and webhooks with the settings smtp.*, fcm.*, apns.* and webhooks.* of this process. The server's setting
-delivery.workers names the channels that it leaves to workers.
+push and webhooks with the settings smtp.*, fcm.*, apns.* and webhooks.* (also for browsers) of this process. The
+server's setting delivery.workers names the channels that it leaves to workers.
 After SIGTERM or SIGINT running jobs may finish within shutdownMs and the others are requeued; a second one stops
 it at once.
 

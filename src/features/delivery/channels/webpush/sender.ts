@@ -1,5 +1,8 @@
 import { createECDH } from "node:crypto";
+import type WebPush from "web-push";
 import type { Config } from "../../../../config/load.ts";
+import type { Clock } from "../../../../core/clock.ts";
+import { TtlCache } from "../../../../core/ttl-cache.ts";
 import type { LiveSettings } from "../../../../http/live-settings.ts";
 import type { ReadDb } from "../../../../store/database.ts";
 import { type OwnSecretParts, ownSecret } from "../../../../store/own-secret.ts";
@@ -36,6 +39,9 @@ export interface PushRequest {
 }
 
 const PRIVATE_KEY_BYTES = 32;
+/** One per push service; users may name any host. */
+const MAX_SIGNATURES = 100;
+const SIGNATURE_REUSE_MS = 3_600_000;
 /** Services that require a contact, such as Apple's, refuse this one. */
 const NO_CONTACT = "mailto:prism@localhost";
 
@@ -48,12 +54,14 @@ export class WebPushSender {
   readonly publicKey: string;
   readonly #keys: VapidKeys;
   readonly #contact: () => string;
+  readonly #signatures: TtlCache<string, string>;
   #isUsed: boolean;
 
-  constructor(keys: VapidKeys, contact: () => string, isUsed: boolean) {
+  constructor(keys: VapidKeys, contact: () => string, isUsed: boolean, clock: Clock) {
     this.publicKey = keys.publicKey;
     this.#keys = keys;
     this.#contact = contact;
+    this.#signatures = new TtlCache({ maxEntries: MAX_SIGNATURES, ttlMs: SIGNATURE_REUSE_MS, clock });
     this.#isUsed = isUsed;
   }
 
@@ -77,7 +85,7 @@ export class WebPushSender {
     const { default: webPush } = await import("web-push");
     const { endpoint, keys } = subscription;
     const details = webPush.generateRequestDetails({ endpoint, keys: { ...keys } }, payload, {
-      vapidDetails: { subject: this.#contact(), ...this.#keys },
+      headers: { Authorization: this.#authorization(webPush, new URL(endpoint).origin) },
       TTL: headers.ttlS,
       urgency: headers.urgency,
       topic: headers.topic,
@@ -86,6 +94,18 @@ export class WebPushSender {
     const { "Content-Length": _length, ...fields } = details.headers;
     const texts = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, String(value)]));
     return { url: endpoint, headers: texts, body: Buffer.from(details.body ?? "").toString("base64") };
+  }
+
+  /** Signing takes 0.7 of the 0.9 ms of a request, and a signature counts for 12 hours. */
+  #authorization({ getVapidHeaders }: Pick<typeof WebPush, "getVapidHeaders">, origin: string): string {
+    const contact = this.#contact();
+    const key = `${contact} ${origin}`;
+    const cached = this.#signatures.get(key);
+    if (cached !== undefined) return cached;
+    const { publicKey, privateKey } = this.#keys;
+    const signed = getVapidHeaders(origin, contact, publicKey, privateKey, "aes128gcm").Authorization;
+    this.#signatures.set(key, signed);
+    return signed;
   }
 }
 
@@ -98,17 +118,19 @@ export async function openWebPush(
     keys,
     () => contactOf(parts.settings.current) ?? NO_CONTACT,
     await hasSubscriptions(parts.database.read),
+    parts.clock,
   );
 }
 
 /** Of a core that cannot read the keys, and sends nothing. */
-export function closedWebPush(): WebPushSender {
-  return new WebPushSender({ publicKey: "", privateKey: "" }, () => NO_CONTACT, false);
+export function closedWebPush(clock: Clock): WebPushSender {
+  return new WebPushSender({ publicKey: "", privateKey: "" }, () => NO_CONTACT, false, clock);
 }
 
 /** The operator's contact for push services (RFC 8292 section 2.1): an https or a mailto URL. */
 export function contactOf(config: Pick<Config, "publicUrl" | "smtp">): string | undefined {
-  if (config.publicUrl?.startsWith("https:")) return config.publicUrl;
+  const { publicUrl } = config;
+  if (publicUrl?.startsWith("https:") && new URL(publicUrl).hostname !== "localhost") return publicUrl;
   const sender = smtpOptionsOf(config)?.from ?? config.smtp.from;
   return sender === undefined ? undefined : `mailto:${encodeURI(addressOf(sender))}`;
 }
