@@ -210,11 +210,11 @@ function liveFeatures(parts: Parts): Feature[] {
 function jobFeatures({ base, core, services }: Parts): Feature[] {
   const { database: db, clock, config, settings, storage } = base;
   const { principals, projects, users } = core.access;
-  const { runner, jobs, jobControl, queueControl, workerLeases } = core.jobs;
+  const { runner, jobs, jobControl, queueControl, bulk, workerLeases } = core.jobs;
   const { channels, ingest } = core.pipeline;
   const { schedules, timer, pendingTimers, idempotency } = services;
   return [
-    jobsFeature({ db, clock, runner, jobControl, queueControl, channels, settings }),
+    jobsFeature({ db, clock, runner, jobControl, queueControl, bulk, channels, settings }),
     schedulesFeature({ db, config, schedules, storage }),
     timeFeature({ db, pendingTimers, users, storage, idempotency, timer }),
     transferBucketsFeature({ db, clock, config, runner, jobs, schedules, projects, storage, idempotency, ingest }),
@@ -267,7 +267,14 @@ function operatorFeatures(parts: Parts): Feature[] {
       },
       metrics: { settings, db, clock, metrics, runner },
       docs: { config, router, settings },
-      notices: { runner, circuits, storage, loaded, realtime },
+      notices: {
+        runner,
+        circuits,
+        storage,
+        loaded,
+        realtime,
+        isFollowed: () => core.live.hub.hasListeners({ kind: "system" }) || core.live.hub.isFollowed("system"),
+      },
     }),
     overviewFeature({
       db,

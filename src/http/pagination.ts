@@ -123,6 +123,11 @@ export function cursorOf(parts: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(parts)).toString("base64url");
 }
 
+/** The number in a cursor of one. @throws INVALID_CURSOR */
+export function positionOf(cursor: string): number {
+  return Number(decodeCursor(cursor, ["number"])[0]);
+}
+
 function decodeCursor(cursor: string, position: Position): readonly (string | number)[] {
   try {
     const parts: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));

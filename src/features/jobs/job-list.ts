@@ -14,13 +14,15 @@ import {
   type RowBytes,
 } from "../../store/sqlite/list-queries.ts";
 import type { JobFilters, JobQuery } from "./schema.ts";
-import { type AttemptLine, type JobLine, jobDetail, jobView } from "./view.ts";
+import { type AttemptLine, type JobLine, jobDetail, jobView, showsText } from "./view.ts";
 
 /**
  * A page reads at most this many jobs when no index helps. With ten million finished jobs, a rare
  * match is found over several pages, and none of them is slow.
  */
-const SEARCHED_AT_ONCE = 100_000;
+export const SEARCHED_AT_ONCE = 100_000;
+/** The same for a text, for which each payload is read. */
+const TEXT_SEARCHED_AT_ONCE = 50_000;
 
 type View = (job: JobLine) => ReturnType<typeof jobView>;
 
@@ -30,6 +32,7 @@ export async function listJobs(db: Database, caller: PermissionHolder, query: Jo
   const request = readPage({ limit, page, offset, cursor }, ["number"]);
   const { first, last } = await rangeOf(db.read, filters);
   const range = { first, last: request.after ? Math.min(last, Number(request.after[0]) - 1) : last };
+  if (filters.q !== undefined) return textSearched(db, request, { ...filters, q: filters.q }, range, caller);
   const view = (job: JobLine) => jobView(job, caller);
   return request.wantsTotal ? counted(db, request, filters, range, view) : searched(db, request, filters, range, view);
 }
@@ -39,6 +42,56 @@ export async function getJob({ read }: Database, caller: PermissionHolder, id: s
   const job = isUuid(id) ? await findLine(read, id) : undefined;
   if (!job) throw new PrismError("JOB_NOT_FOUND", "No such job");
   return jobDetail(job, await attemptsOf(read, id), caller);
+}
+
+/**
+ * A text must be in what the caller sees: secrets and texts of others are masked. The database finds
+ * candidates by the stored text; what it finds beyond that shows neither in a page nor in a total.
+ */
+async function textSearched(
+  db: Database,
+  request: PageRequest,
+  filters: TextFilters,
+  range: SeqRange,
+  caller: PermissionHolder,
+) {
+  const { limit, offset, wantsTotal } = request;
+  const isWhole = wantsTotal || isByIndex(filters);
+  const first = isWhole ? range.first : Math.max(range.first, range.last + 1 - TEXT_SEARCHED_AT_ONCE);
+  const rows: JobLine[] = [];
+  let found = 0;
+  for await (const job of seenJobs(db, filters, { first, last: range.last }, caller)) {
+    if (found >= offset && rows.length <= limit) rows.push(withoutLong(job));
+    found++;
+    if (!wantsTotal && rows.length > limit) break;
+  }
+  const view = (job: JobLine) => jobView(job, caller);
+  const body = pageBody(request, rows, view, ({ seq }) => [seq], wantsTotal ? found : undefined);
+  return body.nextCursor === null && first > range.first ? { ...body, nextCursor: cursorOf([first]) } : body;
+}
+
+export type TextFilters = JobFilters & { readonly q: string };
+
+/** Jobs that hold the text where the caller sees it, newest first, read in slices. */
+export async function* seenJobs(
+  { scan }: Pick<Database, "scan">,
+  filters: TextFilters,
+  { first, last }: SeqRange,
+  caller: PermissionHolder,
+): AsyncIterable<JobLine> {
+  for (let end = last; end >= first; ) {
+    const { rows, isCut } = await selectLines(scan, filters, { first, last: end }, TEXT_SLICE, "whole");
+    for (const row of rows) if (showsText(row, filters.q, caller)) yield row;
+    const oldest = rows.at(-1);
+    if (!oldest || (rows.length < TEXT_SLICE.limit && !isCut)) return;
+    end = oldest.seq - 1;
+  }
+}
+
+const TEXT_SLICE = { limit: 100, offset: 0 } as const;
+
+function withoutLong(job: JobLine): JobLine {
+  return job.payloadBytes > LISTED_BYTES ? { ...job, payload: null } : job;
 }
 
 async function counted(db: Database, request: PageRequest, filters: JobFilters, range: SeqRange, view: View) {
@@ -67,7 +120,7 @@ const CLOCK_STEP_MS = 86_400_000;
 const MAX_HISTORY = 100;
 
 /** The range of job numbers to search, inclusive. */
-interface SeqRange {
+export interface SeqRange {
   readonly first: number;
   readonly last: number;
 }
@@ -107,7 +160,7 @@ const INDEXED: readonly { readonly states: readonly JobState[]; readonly holds: 
 ];
 
 /** Whether a partial index covers all requested states. */
-function isByIndex({ state }: JobFilters): boolean {
+export function isByIndex({ state }: JobFilters): boolean {
   return state?.every((each) => INDEXED.some(({ states }) => states.includes(each))) === true;
 }
 
@@ -125,7 +178,7 @@ async function wholeRange(db: ReadDb): Promise<SeqRange> {
 }
 
 /** Jobs are numbered in the order of their creation, so a time range is found by binary search. */
-async function rangeOf(db: ReadDb, { from, to }: Pick<JobFilters, "from" | "to">): Promise<SeqRange> {
+export async function rangeOf(db: ReadDb, { from, to }: Pick<JobFilters, "from" | "to">): Promise<SeqRange> {
   const whole = await wholeRange(db);
   const first = from === undefined ? whole.first : await firstSince(db, whole, from - CLOCK_STEP_MS);
   const last = to === undefined ? whole.last : (await firstSince(db, whole, to + CLOCK_STEP_MS)) - 1;
@@ -151,7 +204,7 @@ async function firstSince(db: ReadDb, { first, last }: SeqRange, at: number): Pr
 }
 
 /** Jobs that match the filters, unordered and unlimited. */
-function selected(db: ReadDb, filters: JobFilters, { first, last }: SeqRange) {
+export function selected(db: ReadDb, filters: JobFilters, { first, last }: SeqRange) {
   const { queue, kind, state, label, q, from, to } = filters;
   let query = db.selectFrom("jobs").where("seq", ">=", first).where("seq", "<=", last);
   if (isByIndex(filters)) query = query.where("seq", "in", seqsByIndex(db, filters));
@@ -159,11 +212,20 @@ function selected(db: ReadDb, filters: JobFilters, { first, last }: SeqRange) {
   if (kind !== undefined) query = query.where("kind", "=", kind);
   if (state !== undefined) query = query.where("state", "in", state);
   if (label !== undefined) query = query.where("label", "=", label);
-  if (q !== undefined)
-    query = query.where((e) => e.or([holdsText("label", q), holdsText("kind", q), holdsText("lastError", q)]));
+  if (q !== undefined) query = query.where((e) => e.or([...holdsAny(["label", "kind", "lastError"], q), inPayload(q)]));
   if (from !== undefined) query = query.where("createdAt", ">=", from);
   if (to !== undefined) query = query.where("createdAt", "<", to);
   return query;
+}
+
+const holdsAny = (columns: readonly string[], q: string) => columns.map((column) => holdsText(column, q));
+
+/** The text itself, as in JSON members, or as it is inside a JSON string. */
+function inPayload(q: string) {
+  const inString = JSON.stringify(q).slice(1, -1);
+  return inString === q
+    ? holdsText("payload", q)
+    : sql<boolean>`(${holdsText("payload", q)} or ${holdsText("payload", inString)})`;
 }
 
 /** The numbers of all jobs in the partial indexes of the states. */
@@ -191,21 +253,25 @@ const JOB_BYTES: RowBytes = {
   largest: 32_768,
 };
 
+const WHOLE_BYTES: RowBytes = { bytes: bytesOf("payload", "lastError"), largest: 300_000 };
+
 function selectLines(
   db: ReadDb,
   filters: JobFilters,
   range: SeqRange,
   page: { readonly limit: number; readonly offset: number },
+  payload: "listed" | "whole" = "listed",
 ): Promise<FittingRows<JobLine>> {
   const query = selected(db, filters, range)
     .select(COLUMNS)
     .select([
-      ...(["payload", "progress", "result"] as const).map((name) => listed(name).as(name)),
+      payload === "whole" ? sql<string | null>`payload`.as("payload") : listed("payload").as("payload"),
+      ...(["progress", "result"] as const).map((name) => listed(name).as(name)),
       sql<number>`octet_length(payload)`.as("payloadBytes"),
     ])
     .orderBy("seq", "desc")
     .offset(page.offset);
-  return fittingRows(query, page.limit, JOB_BYTES);
+  return fittingRows(query, page.limit, payload === "whole" ? WHOLE_BYTES : JOB_BYTES);
 }
 
 function findLine(db: ReadDb, id: string): Promise<JobLine | undefined> {

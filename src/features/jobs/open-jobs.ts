@@ -3,12 +3,14 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import { type Counter, type Histogram, type Metrics, SECONDS_BUCKETS } from "../../core/metrics.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import type { QueueName } from "../../core/queues.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Committer } from "../../store/commit/committer.ts";
 import type { Database } from "../../store/database.ts";
 import type { DeadJob } from "../../store/effect.ts";
 import type { AuditService } from "../audit/index.ts";
+import { type BulkAction, type BulkRequest, type BulkResult, changeJobs } from "./bulk.ts";
 import { JobService } from "./job-service.ts";
 import { JobHooks } from "./moved-jobs.ts";
 import { type JobControl, jobControl, pausedQueues, type QueueControl, queueControl } from "./operator.ts";
@@ -77,6 +79,8 @@ export interface JobServices {
   readonly jobs: JobService;
   readonly jobControl: JobControl;
   readonly queueControl: QueueControl;
+  /** Actions of operators on many jobs. */
+  bulk(caller: PermissionHolder, action: BulkAction, request: BulkRequest): Promise<BulkResult>;
   readonly workerLeases: WorkerLeases;
 }
 
@@ -108,6 +112,7 @@ export function openJobs(parts: JobParts): JobServices {
     jobs,
     jobControl: jobControl(operator),
     queueControl: queueControl(operator),
+    bulk: changeJobs.bind(null, operator),
     workerLeases,
   };
 }

@@ -22,7 +22,7 @@ import type { JobsContext, MovedHook } from "./moved-jobs.ts";
 import { DEAD_LETTER_QUEUES, firstQueue } from "./runner/job.ts";
 
 /** Jobs per transaction, so that others wait for the writer no longer than for one slice. */
-const SLICE = 250;
+export const SLICE = 250;
 
 /** Prefix of the `settings` that record paused queues. */
 const PAUSED = "queue.paused:";
@@ -218,24 +218,40 @@ async function requeueSlice(
     .orderBy("seq")
     .limit(SLICE)
     .execute();
+  const requeued = await restartFree({ clock, hooks, settingsOf }, trx, queue, dead);
+  if (requeued.length > 0) await recordQueue(audit, trx, "job.requeue_dead", queue, { requeued: requeued.length });
+  return { requeued: requeued.length, last: dead.at(-1)?.seq ?? null };
+}
+
+/** A finished job, as an action on many needs it. */
+export type FoundJob = Pick<StoredJob, "seq" | "id" | "kind" | "dedupeKey">;
+
+/**
+ * Restarts finished jobs of a queue; one with a dedupe key that an unfinished job holds stays as it
+ * is. @returns the restarted jobs
+ */
+export async function restartFree(
+  { clock, hooks, settingsOf }: Pick<OperatorContext, "clock" | "hooks" | "settingsOf">,
+  trx: Trx,
+  queue: QueueName,
+  jobs: readonly FoundJob[],
+): Promise<readonly FoundJob[]> {
   const target = firstQueue(queue);
-  const keys = dead.flatMap(({ dedupeKey }) => dedupeKey ?? []);
+  const keys = jobs.flatMap(({ dedupeKey }) => dedupeKey ?? []);
   const holders = keys.length === 0 ? [] : await holdersOf(trx, target, keys);
   const held = new Set(holders.map(({ dedupeKey }) => dedupeKey));
-  const free = dead.filter(({ dedupeKey }) => {
+  const free = jobs.filter(({ dedupeKey }) => {
     if (dedupeKey === null) return true;
     const isFree = !held.has(dedupeKey);
     held.add(dedupeKey);
     return isFree;
   });
-  const last = dead.at(-1)?.seq ?? null;
-  if (free.length === 0) return { requeued: 0, last };
+  if (free.length === 0) return free;
   const runAt = clock.now();
   await restartJobs(trx, seqsOf(free), { queue: target, runAt, maxAttempts: settingsOf(target).maxAttempts });
   for (const { id, kind } of free) await hooks.tell(trx, kind, { jobId: id, state: "ready", error: null });
-  await recordQueue(audit, trx, "job.requeue_dead", queue, { requeued: free.length });
   addEffect(trx, jobsAdded(free.map(() => ({ queue: target, state: "ready", runAt }))));
-  return { requeued: free.length, last };
+  return free;
 }
 
 /**

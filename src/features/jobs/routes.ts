@@ -1,13 +1,29 @@
 import * as v from "valibot";
+import { PrismError } from "../../core/errors.ts";
 import type { QueueName } from "../../core/queues.ts";
 import { holderOf } from "../../http/access.ts";
 import { Reply, route } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
+import { BULK_ACTIONS, type BulkAction, type BulkRequest } from "./bulk.ts";
+import { countJobsBy } from "./job-counts.ts";
 import { getJob, listJobs } from "./job-list.ts";
+import type { JobServices } from "./open-jobs.ts";
 import type { JobControl, QueueControl } from "./operator.ts";
-import { JobDetail, JobParams, JobQuery, JobView, NoBody, QueueParams, QueueView } from "./schema.ts";
+import {
+  BulkBody,
+  BulkReply,
+  JobCountQuery,
+  JobCountsView,
+  JobDetail,
+  JobParams,
+  JobQuery,
+  JobView,
+  NoBody,
+  QueueParams,
+  QueueView,
+} from "./schema.ts";
 import { type QueueParts, queueView, queueViews } from "./view.ts";
 
 /** What the feature needs besides the services of every module. */
@@ -15,6 +31,7 @@ export interface JobsOwn extends QueueParts {
   readonly db: Database;
   readonly jobControl: JobControl;
   readonly queueControl: QueueControl;
+  readonly bulk: JobServices["bulk"];
 }
 
 const PATH = "/api/v1/jobs";
@@ -41,6 +58,21 @@ const QUEUE_ACTIONS = [
   ["resume", "Resume a paused queue"],
 ] as const;
 
+const BULK_SUMMARIES: Readonly<Record<BulkAction, string>> = {
+  retry: "Retry dead and cancelled jobs",
+  cancel: "Cancel jobs that wait",
+  promote: "Run scheduled and retrying jobs now",
+  delete: "Delete finished jobs with their attempts",
+};
+
+/** @throws VALIDATION_FAILED unless there is a filter or a list of ids */
+function requireOne({ filter, ids }: Pick<BulkRequest, "filter" | "ids">): void {
+  if ((filter === undefined) !== (ids === undefined)) return;
+  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+    details: [{ path: "filter", code: "VALUE", message: "give a filter or ids, not both" }],
+  });
+}
+
 /** Queues and jobs for those who operate the server. */
 export function jobsFeature(own: JobsOwn): Feature {
   return { name: "jobs", version: "1.0.0", register: (server) => serve(server, own) };
@@ -48,7 +80,7 @@ export function jobsFeature(own: JobsOwn): Feature {
 
 function serve(server: FeatureServer, context: JobsOwn): void {
   serveQueues(server, context);
-  const { db, jobControl } = context;
+  const { db, jobControl, bulk } = context;
   server.route(
     route({
       ...reads,
@@ -75,6 +107,39 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       handle: (exchange, { params }) => getJob(db, holderOf(exchange), params.id),
     }),
   );
+  server.route(
+    route({
+      ...reads,
+      method: "GET",
+      path: `${PATH}/counts`,
+      id: "countJobs",
+      summary: "Count the jobs that a filter finds, by state",
+      query: JobCountQuery,
+      response: JobCountsView,
+      handle: (exchange, { query }) => countJobsBy(db, holderOf(exchange), query),
+    }),
+  );
+  for (const action of BULK_ACTIONS)
+    server.route(
+      route({
+        tag: "Jobs",
+        access: { permission: "jobs:manage" },
+        method: "POST",
+        path: `${PATH}/${action}`,
+        id: `${action}Jobs`,
+        summary: BULK_SUMMARIES[action],
+        details:
+          "One request changes at most 10 000 jobs in slices and then has a `nextCursor`. A job that the action " +
+          "does not accept is skipped.",
+        body: BulkBody,
+        response: BulkReply,
+        errors: ["INVALID_CURSOR", "OVERLOADED"],
+        handle(exchange, { body: { dryRun = false, ...which } }) {
+          requireOne(which);
+          return bulk(holderOf(exchange), action, { ...which, dryRun });
+        },
+      }),
+    );
   for (const [action, summary, errors] of JOB_ACTIONS)
     server.route(
       route({

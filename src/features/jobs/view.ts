@@ -76,6 +76,23 @@ export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, calle
   };
 }
 
+/** Whether a text is in the label, kind, error or payload as the caller sees them, ignoring case. */
+export function showsText(job: JobLine, q: string, caller: PermissionHolder): boolean {
+  const holds = textTest(q);
+  if (holds(job.kind) || (job.label !== null && holds(job.label))) return true;
+  if (job.lastError !== null && holds(redactText(job.lastError))) return true;
+  const payload = masked(job.payload);
+  const seen = JSON.stringify(mayReadWords(caller, job.createdBy) ? payload : withoutWords(payload));
+  return holds(seen) || textTest(JSON.stringify(q).slice(1, -1))(seen);
+}
+
+/** As `like` in SQLite, which ignores the case of ASCII letters only. */
+function textTest(q: string): (text: string) => boolean {
+  const lower = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  const wanted = lower(q);
+  return (text) => lower(text).includes(wanted);
+}
+
 /** @param failed the failed attempts; the successful or running one is part of the job. */
 export function jobDetail(job: JobLine, failed: readonly AttemptLine[], caller: PermissionHolder) {
   const attempts = failed.map((attempt) => ({

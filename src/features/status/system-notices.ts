@@ -28,13 +28,16 @@ export interface NoticeParts {
   readonly storage: StorageGuard;
   readonly loaded: LoadedModules;
   readonly realtime: RealtimeService;
+  /** Whether a client follows the stream. */
+  isFollowed(): boolean;
 }
 
 /**
  * Writes the stream `system` (docs/realtime.md): what an operator wants to know at once. Once a
  * second it checks what is paused, full or failed, and reports changes, including the conditions at
  * the start. Dead jobs are reported with the next check, so that a thousand of them share a
- * transaction. A notice that cannot be written is retried with a later check.
+ * transaction. A notice that cannot be written is retried with a later check. Changes of jobs are
+ * reported only while a client follows the stream, once per check.
  */
 export class SystemNotices {
   readonly #parts: NoticeParts;
@@ -81,6 +84,8 @@ export class SystemNotices {
     for (const [key, { began }] of conditions) if (!this.#known.has(key)) this.#waiting.push(began);
     for (const [key, { ended }] of this.#known) if (!conditions.has(key)) this.#waiting.push(ended);
     this.#known = conditions;
+    const changes = this.#parts.runner.takeChanges();
+    if (changes && this.#parts.isFollowed()) this.#waiting.push(["jobs.changed", changes]);
     return this.#write();
   }
 

@@ -281,6 +281,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "audit.checkpoint": "features/audit/retention.test.ts",
   "backup.create": "cli/backup.test.ts",
   "backup.restore": "features/backup/restore.test.ts",
+  "job.bulk": "features/jobs/bulk.test.ts",
   "config.change": "features/settings/settings.test.ts",
   "config.mail_test": "features/settings/settings.test.ts",
   "config.reload": "cli/serve.test.ts",

@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000;
  */
 export async function useJobs(
   prism: TestPrism,
-  post: (path: string) => Promise<unknown>,
+  post: (path: string, body?: unknown) => Promise<unknown>,
   both: (path: string, filters: readonly string[]) => readonly string[],
 ): Promise<readonly string[]> {
   const { jobs } = prism.parts.core.jobs;
@@ -22,6 +22,11 @@ export async function useJobs(
   for (const action of ["cancel", "retry", "cancel"]) await post(`/jobs/${id}/${action}`);
   await post(`/jobs/${await make("b")}/promote`);
   await make("c");
+  for (const action of ["cancel", "retry", "promote", "cancel", "delete"]) {
+    for (const filter of [{ label: "l" }, { queue: "digest" }, { queue: "digest", q: "test" }, { state: ["dead"] }])
+      for (const dryRun of [true, false]) await post(`/jobs/${action}`, { filter, dryRun });
+    await post(`/jobs/${action}`, { ids: [id] });
+  }
   for (const action of ["requeue-dead", "drain", "resume"]) await post(`/queues/digest/${action}`);
   const now = encodeURIComponent(new Date().toISOString());
   const filters = [
@@ -30,5 +35,11 @@ export async function useJobs(
     "state=ready,dead&queue=timers",
   ];
   const cursor = Buffer.from("[5]").toString("base64url");
-  return ["/queues", "/queues/digest", "/jobs", `/jobs?cursor=${cursor}`, `/jobs/${id}`, ...both("/jobs", filters)];
+  const counts = filters.map((filter) => `/jobs/counts?${filter}`);
+  const id2 = await make("d");
+  await post(`/jobs/${id2}/cancel`);
+  return [
+    ...["/queues", "/queues/digest", "/jobs", `/jobs?cursor=${cursor}`, `/jobs/${id2}`, "/jobs/counts"],
+    ...[...both("/jobs", filters), ...counts],
+  ];
 }

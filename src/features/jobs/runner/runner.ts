@@ -58,6 +58,8 @@ export class JobRunner implements SetSource {
   #finished: JobFinish[] = [];
   /** Jobs that the next or current commit makes dead. */
   readonly #dying = new Map<string, DeadJob>();
+  readonly #changed = new Set<string>();
+  #hasProgress = false;
   #isRunning = false;
   #commitMs = MIN_AHEAD_MS / 2;
 
@@ -162,9 +164,19 @@ export class JobRunner implements SetSource {
     return this.#waiting.isFull(queue);
   }
 
+  /** The queues with changed jobs since the last call, and whether progress was reported; null: none. */
+  takeChanges(): { readonly queues: readonly string[]; readonly progress: boolean } | null {
+    if (this.#changed.size === 0 && !this.#hasProgress) return null;
+    const changes = { queues: [...this.#changed].sort(), progress: this.#hasProgress };
+    this.#changed.clear();
+    this.#hasProgress = false;
+    return changes;
+  }
+
   /** New jobs were committed, waiting or ready. */
   enqueued(jobs: readonly EnqueuedRow[]): void {
     for (const job of jobs) {
+      this.#changed.add(job.queue);
       this.#waiting.add(job.queue, 1);
       if (job.state !== "ready") this.#due.note(job.runAt);
       else {
@@ -180,6 +192,7 @@ export class JobRunner implements SetSource {
 
   /** This many waiting jobs of the queue were ended elsewhere. */
   removed(queue: string, jobs: number): void {
+    this.#changed.add(queue);
     this.#waiting.add(queue, -jobs);
   }
 
@@ -256,12 +269,14 @@ export class JobRunner implements SetSource {
       return;
     }
     if (promoteDueAt !== null || finish.some((end) => "runAt" in end)) this.#due.read();
+    if (progress.length > 0) this.#hasProgress = true;
     for (const end of finish) if (end.outcome === "dead") this.#reportDead(end.id);
     if (promoteDueAt !== null || finish.some((end) => end.outcome === "returned")) this.#parts.onReady?.(null);
     for (const each of claim) {
       const queue = this.#queueOf(each.queue);
       const jobs = outcome.claimed.filter((job) => job.queue === queue.name);
       queue.answered(each, jobs.length);
+      if (jobs.length > 0) this.#changed.add(queue.name);
       this.#waiting.add(queue.name, -jobs.length);
       for (const job of jobs) {
         if (this.#isRunning && queue.isServed && !queue.isPaused) queue.begin(job);
@@ -277,6 +292,7 @@ export class JobRunner implements SetSource {
   #ended(job: ClaimedJob, finish: JobFinish | null, facts: AttemptFacts): void {
     const queue = this.#queueOf(job.queue);
     queue.attempted(facts.durationMs);
+    this.#changed.add(queue.name);
     this.#parts.onAttempt?.(facts);
     if (finish?.outcome === "dead") {
       const { id, kind, label } = job;
@@ -289,6 +305,7 @@ export class JobRunner implements SetSource {
 
   /** A job was made dead by another transaction. */
   died(job: DeadJob): void {
+    this.#changed.add(job.queue);
     this.#parts.onDead?.(job);
   }
 
