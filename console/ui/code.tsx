@@ -25,7 +25,9 @@ export interface CodeProps {
   readonly highlight?: readonly string[] | undefined;
 }
 
-/** JSON as a tree: levels close, long strings and lists are cut until asked for, all of it copies. */
+/**
+ * JSON as a tree: levels close, long strings and lists are cut until asked for, all of it copies.
+ */
 export function Code({ value, label, depth = 2, maxHeight = 360, highlight = [] }: CodeProps) {
   return (
     <CodeFrame label={label ?? "JSON"} copy={() => JSON.stringify(value, null, 2) ?? ""} maxHeight={maxHeight}>

@@ -4,7 +4,10 @@ import { copyIsoTimes } from "./time.tsx";
 import { Tips } from "./tips.tsx";
 import { Toasts } from "./toasts.tsx";
 
-/** What the design system shows over the page: toasts, confirm(), ask(), tooltips. Mounted once by the shell. */
+/**
+ * What the design system shows over the page: toasts, confirm(), ask(), tooltips. Mounted once by
+ * the shell.
+ */
 export function UiHost() {
   useEffect(() => {
     document.addEventListener("copy", copyIsoTimes);

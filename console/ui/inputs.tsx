@@ -229,8 +229,8 @@ function focusOnSlash(input: { readonly current: HTMLInputElement | null }): () 
     input.current?.focus();
     input.current?.select();
   };
-  document.addEventListener("keydown", onKey);
-  return () => document.removeEventListener("keydown", onKey);
+  window.addEventListener("keydown", onKey);
+  return () => window.removeEventListener("keydown", onKey);
 }
 
 export interface DateTimeInputProps {

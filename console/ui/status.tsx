@@ -222,7 +222,10 @@ export interface QueryState<T> {
   readonly reload?: Action | undefined;
 }
 
-/** The states of a query: skeleton, error with a retry, empty, content. Stale data stays on an error. */
+/**
+ * The states of a query: skeleton, error with a retry, empty, content. Stale data stays on an
+ * error.
+ */
 export function Loaded<T>({
   query,
   skeleton,

@@ -53,11 +53,12 @@ export function useTableKeys(keys: TableKeys): void {
   entry.current.keys = keys;
   useEffect(() => {
     const { current } = entry;
-    if (tables.size === 0) document.addEventListener("keydown", onKeyDown);
+    // On the window, after the keys of the application: "g" and a letter is not for the list.
+    if (tables.size === 0) window.addEventListener("keydown", onKeyDown);
     tables.add(current);
     return () => {
       tables.delete(current);
-      if (tables.size === 0) document.removeEventListener("keydown", onKeyDown);
+      if (tables.size === 0) window.removeEventListener("keydown", onKeyDown);
     };
   }, []);
 }

@@ -6,7 +6,10 @@ export interface Column<T> {
   readonly key: string;
   readonly label: string;
   readonly cell: (row: T) => ComponentChildren;
-  /** Where the value goes on a card: first line left, first line right, small line, full line, nowhere. */
+  /**
+   * Where the value goes on a card: first line left, first line right, small line, full line,
+   * nowhere.
+   */
   readonly card?: "title" | "aside" | "meta" | "text" | "hide" | undefined;
   /** 2 is hidden below 900 px, 3 below 1200 px. */
   readonly priority?: 1 | 2 | 3 | undefined;

@@ -11,6 +11,7 @@ import { Banner, EmptyState, ErrorState, Skeleton } from "./status.tsx";
 import { useTableKeys } from "./table-keys.ts";
 import type { Column, DataTableProps, Selection } from "./table-types.ts";
 import { useRowWindow } from "./table-window.ts";
+import { InList } from "./time.tsx";
 import type { Action } from "./types.ts";
 
 /**
@@ -53,9 +54,11 @@ export function DataTable<T>(props: DataTableProps<T>) {
           <Head {...props} rows={rows} />
           <Gap px={shown.beforePx} />
           <tbody ref={body} role="rowgroup">
-            {rows.slice(shown.from, shown.to).map((row, index) => (
-              <Row key={props.rowKey(row)} {...props} row={row} index={shown.from + index} onSelect={select} />
-            ))}
+            <InList.Provider value={true}>
+              {rows.slice(shown.from, shown.to).map((row, index) => (
+                <Row key={props.rowKey(row)} {...props} row={row} index={shown.from + index} onSelect={select} />
+              ))}
+            </InList.Provider>
           </tbody>
           <Gap px={shown.afterPx} />
         </table>

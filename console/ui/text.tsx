@@ -32,7 +32,9 @@ export function KeyHint({ keys }: { readonly keys: string }) {
   return <kbd class="kbd">{keys}</kbd>;
 }
 
-/** Text a user typed: isolated from the direction around it; a long word wraps. @param lines clamp. */
+/**
+ * Text a user typed: isolated from the direction around it; a long word wraps. @param lines clamp.
+ */
 export function UserText({
   children,
   lines,

@@ -1,4 +1,6 @@
 import { useComputed } from "@preact/signals";
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
 import { displayZone, formatInstant, formatRelative, type Instant, now, type TimeMode, toMs } from "./clock.ts";
 import { formatBytes, formatDuration, formatNumber, formatPercent } from "./format.ts";
 
@@ -9,18 +11,26 @@ export interface TimeProps {
   readonly empty?: string | undefined;
 }
 
-/** A time: relative by default; the exact one in the user's zone on hover and focus, ISO when copied. */
+/**
+ * A time: relative by default; the exact one in the user's zone on hover and focus, ISO when
+ * copied.
+ */
 export function Time({ at, mode = "relative", empty = "—" }: TimeProps) {
   const ms = at === null || at === undefined ? Number.NaN : toMs(at);
   if (Number.isNaN(ms)) return <span class="faint">{empty}</span>;
   return <KnownTime ms={ms} mode={mode} />;
 }
 
+/** Whether a list is around: its rows show the exact time on focus, so times are no tab stops. */
+export const InList = createContext(false);
+
 function KnownTime({ ms, mode }: { readonly ms: number; readonly mode: TimeMode }) {
+  const isTabStop = !useContext(InList) && mode !== "full";
   const text = mode === "relative" ? <RelativeText ms={ms} /> : formatInstant(ms, mode, displayZone.value);
   return (
     <time
       class={mode === "full" ? "time full" : "time"}
+      tabIndex={isTabStop ? 0 : undefined}
       dateTime={new Date(ms).toISOString()}
       data-tip={mode === "full" ? undefined : formatInstant(ms, "full", displayZone.value)}
     >

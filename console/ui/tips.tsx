@@ -2,7 +2,9 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { placeNextTo } from "./dom.ts";
 
-/** A short explanation of one element on hover and focus; screen readers read it after the element. */
+/**
+ * A short explanation of one element on hover and focus; screen readers read it after the element.
+ */
 export function Tooltip({ text, children }: { readonly text: string; readonly children?: ComponentChildren }) {
   return (
     <span class="tipped" data-tip={text}>
@@ -24,7 +26,7 @@ export function Tips() {
     const { current } = tip;
     return current === null ? undefined : watchTips(current);
   }, []);
-  return <div class="pop tip" ref={tip} popover="manual" role="tooltip" />;
+  return <div class="pop tip" ref={tip} id="tip" popover="manual" role="tooltip" />;
 }
 
 function tipTarget(event: Event): HTMLElement | null {
@@ -39,6 +41,7 @@ function watchTips(tip: HTMLElement): () => void {
   let shownFor: HTMLElement | null = null;
   const hide = () => {
     clearTimeout(timer);
+    if (shownFor?.getAttribute("aria-describedby") === tip.id) shownFor.removeAttribute("aria-describedby");
     shownFor = null;
     if (tip.matches(":popover-open")) tip.hidePopover();
   };
@@ -47,6 +50,8 @@ function watchTips(tip: HTMLElement): () => void {
     tip.textContent = target.dataset["tip"] ?? "";
     if (tip.matches(":popover-open")) tip.hidePopover();
     tip.showPopover();
+    const isNamedByTip = target.getAttribute("aria-label") === tip.textContent;
+    if (!isNamedByTip && !target.hasAttribute("aria-describedby")) target.setAttribute("aria-describedby", tip.id);
     placeNextTo(tip, target, { align: "center", side: "above", gap: 6 });
   };
   const enter = (event: Event) => {
