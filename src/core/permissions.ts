@@ -40,6 +40,46 @@ export const PERMISSIONS = [
 
 export type Permission = (typeof PERMISSIONS)[number];
 
+/** One line for each, for people who edit roles. */
+export const PERMISSION_TEXTS: Readonly<Record<Permission, string>> = {
+  "users:read": "See the accounts of all users",
+  "users:approve": "Approve and reject pending accounts",
+  "users:manage": "Create, change, disable and delete accounts; end sessions, revoke tokens, reset second factors",
+  "roles:read": "See roles and their permissions",
+  "roles:manage": "Create, change and delete roles",
+  "rules:read": "See rules and explanations of their decisions, in projects of which the user is a member",
+  "rules:write": "Create, change and delete rules in those projects",
+  "events:read": "Read and follow events in those projects",
+  "events:write": "Send events to those projects",
+  "events:delete": "Delete events of those projects",
+  "projects:create": "Create projects, as their owner",
+  "projects:all": "Act as an owner in every project",
+  "notifications:send": "Send notifications to any user, without a rule",
+  "notifications:read_all": "Read the notifications and deliveries of all users",
+  "audit:read": "Read and verify the audit trail",
+  "audit:export": "Export the audit trail",
+  "buckets:read": "See transfer buckets and their balances",
+  "buckets:write": "Create and change transfer buckets",
+  "buckets:balance": "Set the balance of a transfer bucket",
+  "sounds:read": "List and play notification sounds",
+  "sounds:write": "Upload and delete notification sounds",
+  "timers:create": "Create timers and schedules of one's own",
+  "timers:any": "See, change and cancel the timers and schedules of all users",
+  "events:emit": "Let timers and schedules emit events of the server",
+  "jobs:read": "See jobs, queues and dead letters",
+  "jobs:manage": "Retry, cancel and promote jobs; pause and resume queues",
+  "jobs:work": "Claim and complete jobs, for service tokens of workers",
+  "messages:own": "Send messages, and read those sent and received",
+  "messages:read_all": "See who wrote to whom and when, without the text",
+  "tasks:own": "Keep a task list",
+  "tasks:all": "Read and change the tasks of all users",
+  "realtime:publish": "Publish to live channels",
+  "webhooks:manage": "Create, test and delete webhooks",
+  "modules:manage": "Enable, disable and configure modules",
+  "system:status": "See the state of the server, its queues and connections",
+  "system:manage": "See and change the settings of the server",
+};
+
 /** Prefix of an unknown permission that a role stores. No permission of Prism starts with it. */
 const CUSTOM = "custom:";
 

@@ -66,6 +66,11 @@ export class RateLimiter {
     this.#coarse.clear();
   }
 
+  /** Resets the limits of some callers; visits all of them. */
+  forget(isMeant: (key: string) => boolean): void {
+    for (const key of this.#buckets.keys()) if (isMeant(key)) this.#buckets.delete(key);
+  }
+
   /** A sweep visits every bucket, so it runs at most once a second. */
   #hasRoom(now: number): boolean {
     if (this.#buckets.size < this.#maxBuckets) return true;

@@ -145,7 +145,7 @@ const ABOUT_ME = new Set([
   "DELETE /api/v1/users/me/second-factor",
   "GET /api/v1/users/me/tokens",
   "POST /api/v1/users/me/tokens",
-  "DELETE /api/v1/users/me/tokens/:id",
+  "DELETE /api/v1/users/me/tokens/:tokenId",
   "GET /api/v1/webhooks",
   "POST /api/v1/webhooks",
 ]);

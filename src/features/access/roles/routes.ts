@@ -4,7 +4,14 @@ import type { Clock } from "../../../core/clock.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import { type Permission, shownPermissions, storedPermissions } from "../../../core/permissions.ts";
+import {
+  BUILT_IN_ROLES,
+  PERMISSION_TEXTS,
+  PERMISSIONS,
+  type Permission,
+  shownPermissions,
+  storedPermissions,
+} from "../../../core/permissions.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { holderOf } from "../../../http/access.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
@@ -226,6 +233,25 @@ const RoleView = named(
   }),
 );
 
+const PermissionView = named(
+  "Permission",
+  "A permission that roles can hold",
+  v.object({
+    name: v.picklist(PERMISSIONS),
+    description: v.string(),
+    builtInRoles: doc(v.array(v.string()), "Built-in roles that hold it at first; all but Admin may be changed"),
+  }),
+);
+
+function permissionViews() {
+  const roles = Object.entries(BUILT_IN_ROLES);
+  return PERMISSIONS.map((name) => ({
+    name,
+    description: PERMISSION_TEXTS[name],
+    builtInRoles: roles.filter(([, held]) => held.includes(name)).map(([role]) => role),
+  }));
+}
+
 const params = v.object({ id: doc(v.string(), "Id of the role") });
 /** In the query: the body of a DELETE has no meaning (RFC 9110 section 9.3.5). */
 const Reassign = object({
@@ -255,6 +281,16 @@ function serve(server: FeatureServer, context: RolesContext): void {
       const tag = sha256Hex(data.map(({ id, version }) => `${id}:${version}`).join());
       return new Reply(200, { data }, { ETag: `"${tag.slice(0, 32)}"`, "Cache-Control": "private, no-cache" });
     },
+  });
+  server.route({
+    ...reads,
+    method: "GET",
+    path: "/api/v1/permissions",
+    id: "listPermissions",
+    summary: "List the permissions that roles can hold, with what each allows",
+    returns: "The permissions",
+    response: v.object({ data: v.array(PermissionView) }),
+    handle: () => ({ data: permissionViews() }),
   });
   server.route({
     ...reads,

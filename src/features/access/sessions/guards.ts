@@ -46,7 +46,7 @@ export class AuthLimits {
   constructor({ accounts, clock, settings }: AuthContext) {
     this.#limiter = new RateLimiter(clock);
     this.#settings = settings;
-    accounts.backoff.clearsAlso(() => this.#limiter.clear());
+    accounts.backoff.clearsAlso((names) => this.#clear(names));
   }
 
   /** Counts an address's attempt: IPv6 by /64, with a higher limit by /48. @throws RATE_LIMITED */
@@ -77,6 +77,12 @@ export class AuthLimits {
     const ofName = this.#takeOne(exchange, `name:${name}`, authName, "names");
     if (ofAddress && ofAddress.remaining <= ofName.remaining) exchange.rate = ofAddress;
     return () => ofName.refund(1);
+  }
+
+  #clear(names: readonly string[] | undefined): void {
+    if (names === undefined) this.#limiter.clear();
+    else
+      this.#limiter.forget((key) => names.some((name) => key === `name:${name}` || key.startsWith(`pair:${name}\t`)));
   }
 
   #takeOne(exchange: Exchange, key: string, limit: number, coarseKey = ""): Bucket {

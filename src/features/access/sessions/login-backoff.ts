@@ -22,6 +22,9 @@ interface Failures {
 
 type Table<V extends {}> = ReturnType<typeof recentlyUsed<string, V>>;
 
+/** @param names undefined: of all names and addresses */
+type ClearCounters = (names?: readonly string[]) => void;
+
 /** A login attempt. It counts as a failure until one of these is called. */
 export interface LoginAttempt {
   succeeded(): void;
@@ -45,7 +48,7 @@ export class LoginBackoff {
   readonly #names: Table<Failures>;
   readonly #networks: Table<Failures>;
   readonly #knownPairs: Table<number>;
-  readonly #others: (() => void)[] = [];
+  readonly #others: ClearCounters[] = [];
 
   constructor(clock: Clock, maxEntries = MAX_ENTRIES) {
     this.#clock = clock;
@@ -106,8 +109,16 @@ export class LoginBackoff {
     for (const clear of this.#others) clear();
   }
 
-  /** Further counters of logins, which {@link clear} clears too. */
-  clearsAlso(clear: () => void): void {
+  /** Clears the failures of some names, from all addresses. Visits all counters. */
+  forget(names: readonly string[]): void {
+    for (const name of names) this.#names.delete(name);
+    for (const pair of [...this.#pairs.keys()])
+      if (names.some((name) => pair.startsWith(`${name}\t`))) this.#pairs.delete(pair);
+    for (const clear of this.#others) clear(names);
+  }
+
+  /** Further counters of logins, which {@link clear} and {@link forget} clear too. */
+  clearsAlso(clear: ClearCounters): void {
     this.#others.push(clear);
   }
 

@@ -182,6 +182,19 @@ async function sessionOfBearer(kernel: AuthContext["kernel"], exchange: Exchange
 }
 
 function sessionRoutes({ db, accounts }: AuthContext): Route[] {
+  const sessionsOf = async (userId: string, current: string | null) => {
+    const found = await listSessions(accounts, userId, db.read);
+    return {
+      data: found.map(({ id, ip, userAgent, createdAt, lastUsedAt }) => ({
+        id,
+        ip,
+        userAgent,
+        createdAt: toRfc3339(createdAt),
+        lastUsedAt: toRfc3339(lastUsedAt),
+        current: id === current,
+      })),
+    };
+  };
   return [
     route({
       method: "GET",
@@ -194,17 +207,24 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
       response: v.object({ data: v.array(SessionView) }),
       async handle(exchange) {
         const { userId, sessionId } = userOf(exchange);
-        const found = await listSessions(accounts, userId, db.read);
-        return {
-          data: found.map((session) => ({
-            id: session.id,
-            ip: session.ip,
-            userAgent: session.userAgent,
-            createdAt: toRfc3339(session.createdAt),
-            lastUsedAt: toRfc3339(session.lastUsedAt),
-            current: session.id === sessionId,
-          })),
-        };
+        return sessionsOf(userId, sessionId);
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/users/:id/sessions",
+      id: "listSessionsOfUser",
+      summary: "List the active sessions of any user; `DELETE /api/v1/auth/sessions/{id}` ends one",
+      returns: "The active sessions",
+      tag: "Users",
+      access: { permission: "users:manage" },
+      params: v.object({ id: doc(v.string(), "Id of the user") }),
+      response: v.object({ data: v.array(SessionView) }),
+      errors: ["USER_NOT_FOUND"],
+      async handle(exchange, { params: { id } }) {
+        await findUser(db.read, id);
+        const { principal } = exchange;
+        return sessionsOf(id, principal?.kind === "user" ? principal.sessionId : null);
       },
     }),
     route({

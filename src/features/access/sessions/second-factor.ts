@@ -162,6 +162,10 @@ async function acceptProof(
   return null;
 }
 
+export async function clearFactorFailures(userId: string, trx: Trx): Promise<void> {
+  await trx.updateTable("second_factors").set({ failures: 0 }).where("userId", "=", userId).execute();
+}
+
 /** People type codes with a space in the middle. */
 export function plainCode(code: string): string {
   return code.replace(/\s/g, "");

@@ -43,7 +43,7 @@ import {
   SearchQuery,
   Targets,
 } from "./schema.ts";
-import { approveUser, rejectUser, removeUser, updateUser } from "./user-lifecycle.ts";
+import { approveUser, rejectUser, removeUser, signOutUser, unlockUser, updateUser } from "./user-lifecycle.ts";
 
 /** What the feature needs besides the services of every module. */
 export interface UsersOwn {
@@ -296,6 +296,34 @@ export function adminRoutes(context: UsersContext): Route[] {
       errors: ["USER_NOT_FOUND", "LAST_ADMIN", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id } }) {
         await removeUser(accounts, known(id), granter(exchange));
+        return new Reply(204);
+      },
+    }),
+    route({
+      ...managing,
+      method: "POST",
+      path: "/api/v1/users/:id/sign-out",
+      id: "signOutUser",
+      summary: "End all sessions of an account, with their live connections",
+      params,
+      status: 204,
+      errors: ["USER_NOT_FOUND", "PRIVILEGE_ESCALATION"],
+      async handle(exchange, { params: { id } }) {
+        await signOutUser(accounts, known(id), granter(exchange));
+        return new Reply(204);
+      },
+    }),
+    route({
+      ...managing,
+      method: "POST",
+      path: "/api/v1/users/:id/unlock",
+      id: "unlockUser",
+      summary: "Clear the failed logins of an account, from all addresses",
+      params,
+      status: 204,
+      errors: ["USER_NOT_FOUND", "PRIVILEGE_ESCALATION"],
+      async handle(exchange, { params: { id } }) {
+        await unlockUser(accounts, known(id), granter(exchange));
         return new Reply(204);
       },
     }),

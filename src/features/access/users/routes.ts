@@ -4,16 +4,17 @@ import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { OWN_SCOPES } from "../../../core/permissions.ts";
-import { userOf } from "../../../http/access.ts";
+import { holderOf, userOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, pageEntries, readPage } from "../../../http/pagination.ts";
 import { type Input, RawJson, Reply, type Route, route } from "../../../http/route.ts";
 import { doc, named, object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
+import type { Trx } from "../../../store/database.ts";
 import type { Schema } from "../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { accountError } from "../authenticate/principals.ts";
-import { granterOf } from "../authorize.ts";
+import { granterOf, requireMayManage } from "../authorize.ts";
 import { type KeptAnswer, keptAnswer } from "../read-caches.ts";
 import { changePassword, requirePassword } from "../sessions/login.ts";
 import { clientOf } from "../sessions/sessions.ts";
@@ -133,7 +134,53 @@ const IssuedToken = named(
 
 function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
   const tag = "Users";
+  const managing = { tag, access: { permission: "users:manage" } } as const;
+  const tokensOf = async (userId: string, query: Parameters<typeof readPage>[0]) => {
+    const request = readPage(query, ["string"]);
+    const tokens = db.read.selectFrom("service_tokens").where("userId", "=", userId).where("revokedAt", "is", null);
+    const rows = await newestFirst(tokens.selectAll(), request).execute();
+    const total = request.wantsTotal ? await countOf(tokens) : undefined;
+    return pageBody(request, rows, tokenView, ({ id }) => [id], total);
+  };
+  const revoke = async (userId: string, id: string, mayRevoke?: (trx: Trx) => Promise<void>) => {
+    await db.write(async (trx) => {
+      const token = isUuid(id)
+        ? await trx.selectFrom("service_tokens").select("userId").where("id", "=", id).executeTakeFirst()
+        : undefined;
+      if (token?.userId !== userId) throw new PrismError("TOKEN_NOT_FOUND", "No such service token");
+      await mayRevoke?.(trx);
+      await revokeServiceToken({ audit, clock }, id, trx);
+    });
+    return new Reply(204);
+  };
   return [
+    route({
+      ...managing,
+      method: "GET",
+      path: "/api/v1/users/:id/tokens",
+      id: "listServiceTokensOfUser",
+      summary: "List the service tokens of any user",
+      params: v.object({ id: doc(v.string(), "Id of the user") }),
+      query: object(pageEntries()),
+      response: pageOf(TokenView),
+      errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
+      async handle(_exchange, { params: { id }, query }) {
+        await findUser(db.read, id);
+        return tokensOf(id, query);
+      },
+    }),
+    route({
+      ...managing,
+      method: "DELETE",
+      path: "/api/v1/users/:id/tokens/:tokenId",
+      id: "revokeServiceTokenOfUser",
+      summary: "Revoke a service token of any user; the next request with it is refused",
+      params: v.object({ id: doc(v.string(), "Id of the user"), tokenId: doc(v.string(), "Id of the service token") }),
+      status: 204,
+      errors: ["TOKEN_NOT_FOUND", "PRIVILEGE_ESCALATION"],
+      handle: (exchange, { params: { id, tokenId } }) =>
+        revoke(id, tokenId, (trx) => requireMayManage(id, granterOf(holderOf(exchange)), trx)),
+    }),
     route({
       method: "GET",
       path: "/api/v1/users/me/tokens",
@@ -144,14 +191,7 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
       query: object(pageEntries()),
       response: pageOf(TokenView),
       errors: ["INVALID_CURSOR"],
-      async handle(exchange, { query }) {
-        const { userId } = userOf(exchange);
-        const request = readPage(query, ["string"]);
-        const tokens = db.read.selectFrom("service_tokens").where("userId", "=", userId).where("revokedAt", "is", null);
-        const rows = await newestFirst(tokens.selectAll(), request).execute();
-        const total = request.wantsTotal ? await countOf(tokens) : undefined;
-        return pageBody(request, rows, tokenView, ({ id }) => [id], total);
-      },
+      handle: (exchange, { query }) => tokensOf(userOf(exchange).userId, query),
     }),
     route({
       method: "POST",
@@ -182,25 +222,15 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
     }),
     route({
       method: "DELETE",
-      path: "/api/v1/users/me/tokens/:id",
+      path: "/api/v1/users/me/tokens/:tokenId",
       id: "revokeServiceToken",
       summary: "Revoke a service token; the next request with it is refused",
       tag,
       access: {},
-      params: v.object({ id: doc(v.string(), "Id of the service token") }),
+      params: v.object({ tokenId: doc(v.string(), "Id of the service token") }),
       status: 204,
       errors: ["TOKEN_NOT_FOUND"],
-      async handle(exchange, { params: { id } }) {
-        const { userId } = userOf(exchange);
-        await db.write(async (trx) => {
-          const token = isUuid(id)
-            ? await trx.selectFrom("service_tokens").select("userId").where("id", "=", id).executeTakeFirst()
-            : undefined;
-          if (token?.userId !== userId) throw new PrismError("TOKEN_NOT_FOUND", "No such service token");
-          await revokeServiceToken({ audit, clock }, id, trx);
-        });
-        return new Reply(204);
-      },
+      handle: (exchange, { params: { tokenId } }) => revoke(userOf(exchange).userId, tokenId),
     }),
   ];
 }

@@ -6,7 +6,9 @@ import type { UserStatus } from "../../../store/schema.ts";
 import { type Granter, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
+import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
+import { clearFactorFailures, factorKey } from "../sessions/second-factor.ts";
 import { revokeSessions } from "../sessions/sessions.ts";
 import { namesOf, requireFree, requireTimezone } from "./create-user.ts";
 import { usersWith, writeUser } from "./queries.ts";
@@ -124,6 +126,30 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
     await trx.deleteFrom("webhooks").where("userId", "=", id).execute();
     await recordChange(ctx, "user.update", "user", id, { changed: ["deletedAt"] }, trx);
   });
+}
+
+/** Ends all sessions of an account. @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION */
+export async function signOutUser(ctx: AccountContext, id: string, granter: Granter): Promise<void> {
+  await ctx.db.write(async (trx) => {
+    await managedUser(id, granter, trx);
+    const ended = await revokeSessions(ctx, id, "revoked", trx);
+    if (ended > 0) await recordChange(ctx, "auth.logout", "user", id, { all: true, reason: "revoked" }, trx);
+  });
+}
+
+/**
+ * Clears the failed logins of an account, from all addresses; an address with too many of them stays
+ * closed. @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION
+ */
+export async function unlockUser(ctx: AccountContext, id: string, granter: Granter): Promise<void> {
+  const { email, username, phone } = await ctx.db.write(async (trx) => {
+    const user = await managedUser(id, granter, trx);
+    await clearFactorFailures(id, trx);
+    await recordChange(ctx, "user.unlock", "user", id, { forgotten: "failed logins" }, trx);
+    return user;
+  });
+  const names = [email, username, phone].filter((name) => name !== null);
+  ctx.backoff.forget([...names, ownKey(id), factorKey(id)]);
 }
 
 /** Changes accounts in one transaction. @throws LAST_ADMIN without an active administrator left */

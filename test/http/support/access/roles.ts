@@ -9,6 +9,7 @@ const role = ({ role: id }: AccessWorld): string => `/api/v1/roles/${id}`;
 /** Contract 4.5: roles. */
 export const ROLES: Table = {
   "GET /api/v1/roles": [{ refusal: may("roles:read"), request: at("/api/v1/roles") }],
+  "GET /api/v1/permissions": [{ refusal: may("roles:read"), request: at("/api/v1/permissions") }],
   "GET /api/v1/roles/:id": [{ refusal: may("roles:read"), request: inWorld(role) }],
   "POST /api/v1/roles": [
     {

@@ -91,7 +91,7 @@ export const USERS: Table = {
       request: at("/api/v1/users/me/tokens", { name: "t", scopes: ["events:write"] }),
     },
   ],
-  "DELETE /api/v1/users/me/tokens/:id": [
+  "DELETE /api/v1/users/me/tokens/:tokenId": [
     {
       refusal: inPerson,
       request: async ({ prism }, who, isServed) => ({
@@ -138,6 +138,26 @@ export const USERS: Table = {
   ],
   "PATCH /api/v1/users/:id": [{ refusal: may("users:manage"), request: inWorld(spare, { name: "again" }) }],
   "DELETE /api/v1/users/:id": [{ refusal: may("users:manage"), request: aboutOneWaiting("") }],
+  "GET /api/v1/users/:id/sessions": [
+    { refusal: may("users:manage"), request: inWorld((world) => `${spare(world)}/sessions`) },
+  ],
+  "POST /api/v1/users/:id/sign-out": [
+    { refusal: may("users:manage"), request: inWorld((world) => `${spare(world)}/sign-out`) },
+  ],
+  "POST /api/v1/users/:id/unlock": [
+    { refusal: may("users:manage"), request: inWorld((world) => `${spare(world)}/unlock`) },
+  ],
+  "GET /api/v1/users/:id/tokens": [
+    { refusal: may("users:manage"), request: inWorld((world) => `${spare(world)}/tokens`) },
+  ],
+  "DELETE /api/v1/users/:id/tokens/:tokenId": [
+    {
+      refusal: may("users:manage"),
+      request: async (world, _who, isServed) => ({
+        path: `${spare(world)}/tokens/${isServed ? (await makeServiceToken(world.prism, world.spare)).id : NO_ID}`,
+      }),
+    },
+  ],
   "POST /api/v1/users/:id/approve": [
     { refusal: may("users:approve"), request: aboutOneWaiting("/approve", { roles: ["Operator"] }) },
   ],
