@@ -12,7 +12,6 @@ type Listener = (entry: Entry) => void;
 interface Shared {
   readonly subscription: Subscription;
   readonly listeners: Set<Listener>;
-  readonly reconnected: Set<() => void>;
 }
 
 const shared = new Map<string, Shared>();
@@ -42,7 +41,7 @@ function listenTo(stream: string, listener: Listener): void {
   if (!entry) {
     const subscription = value.subscribe(stream) as unknown as Subscription;
     const listeners = new Set<Listener>();
-    entry = { subscription, listeners, reconnected: new Set() };
+    entry = { subscription, listeners };
     subscription.on("event", (item) => {
       // A listener that fails must not hold up the stream.
       for (const each of listeners) queueMicrotask(() => each(item as Entry));
@@ -60,6 +59,17 @@ function stopListening(stream: string, listener: Listener): void {
   void entry.subscription.close();
 }
 
+/** Calls `listener` with each entry of a stream, outside of components. @returns ends it */
+export function listen(stream: string, listener: Listener): () => void {
+  const want = { stream, listener };
+  wanted.add(want);
+  listenTo(stream, listener);
+  return () => {
+    wanted.delete(want);
+    stopListening(stream, listener);
+  };
+}
+
 /**
  * Calls `listener` with each entry of a live stream: `user:me`, `project:<id>`, `system`,
  * `tasks:me`, `messages:me` (docs/realtime.md). All users of a stream share one subscription.
@@ -70,12 +80,21 @@ export function useStream(stream: string | null, listener: Listener): void {
   latest.current = listener;
   useEffect(() => {
     if (stream === null) return;
-    const want = { stream, listener: (entry: Entry) => latest.current(entry) };
-    wanted.add(want);
-    listenTo(stream, want.listener);
-    return () => {
-      wanted.delete(want);
-      stopListening(stream, want.listener);
-    };
+    return listen(stream, (entry) => latest.current(entry));
   }, [stream]);
+}
+
+/** Calls `reload` when the connection is back: what happened meanwhile may be more than is replayed. */
+export function useReconnected(reload: () => void): void {
+  const latest = useRef(reload);
+  latest.current = reload;
+  useEffect(() => {
+    let wasLive = connection.peek() === "live";
+    let wasLost = false;
+    return connection.subscribe((state) => {
+      if (state === "live" && wasLost) latest.current();
+      wasLost = state !== "live" && (wasLost || wasLive);
+      wasLive = state === "live";
+    });
+  }, []);
 }

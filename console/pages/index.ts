@@ -1,8 +1,10 @@
 import type { PageModule } from "../app/page-module.ts";
 import { galleryPage } from "../gallery/index.ts";
+import { events } from "./events/index.ts";
+import { explain } from "./explain/index.ts";
 import { overview } from "./overview/index.ts";
 import { people } from "./people/index.ts";
 import { projects } from "./projects/index.ts";
 
 /** All page modules, in the order of the navigation. */
-export const pages: readonly PageModule[] = [overview, people, projects, galleryPage];
+export const pages: readonly PageModule[] = [overview, events, explain, people, projects, galleryPage];

@@ -1,0 +1,60 @@
+import { useQueryState } from "../../app/navigate.ts";
+import type { ListedEvent } from "./event-types.ts";
+
+/** The filters of the list, as they are in the address. Empty: not filtered. */
+export interface Filters {
+  /** Id of a project; "": all that the user may read. */
+  readonly project: string;
+  /** Types or prefixes such as `order.*`, separated by commas. */
+  readonly type: string;
+  readonly level: string;
+  readonly source: string;
+  readonly q: string;
+  readonly outcome: string;
+  readonly from: string;
+  readonly to: string;
+  readonly processed: string;
+}
+
+export type SetFilter = (name: keyof Filters, value: string) => void;
+
+export function useFilters(): [Filters, SetFilter] {
+  const states = {
+    project: useQueryState("project"),
+    type: useQueryState("type"),
+    level: useQueryState("level"),
+    source: useQueryState("source"),
+    q: useQueryState("q"),
+    outcome: useQueryState("outcome"),
+    from: useQueryState("from"),
+    to: useQueryState("to"),
+    processed: useQueryState("processed"),
+  };
+  const values = Object.fromEntries(Object.entries(states).map(([name, [value]]) => [name, value]));
+  return [values as unknown as Filters, (name, value) => states[name][1](value)];
+}
+
+/** Filters that the server applies. */
+export function queryOf({ project, type, level, source, q, from, to, processed }: Filters) {
+  return { projectId: project === "" ? "*" : project, type, level, source, q, from, to, processed };
+}
+
+export function isFiltered(filters: Filters): boolean {
+  return Object.values(filters).some((value) => value !== "");
+}
+
+/** Whether a live event belongs into the list. Events of the future of `to` do not arrive. */
+export function accepts(filters: Filters, event: ListedEvent): boolean {
+  const { type, level, source, q, to, processed } = filters;
+  if (to !== "" || processed === "true") return false;
+  if (type !== "" && !type.split(",").some((pattern) => matchesType(pattern.trim(), event.type))) return false;
+  if (level !== "" && !level.split(",").includes(event.level)) return false;
+  if (source !== "" && event.source !== source) return false;
+  if (q === "") return true;
+  const text = `${event.type}\n${event.source ?? ""}\n${JSON.stringify(event.payload)}`.toLowerCase();
+  return text.includes(q.toLowerCase());
+}
+
+function matchesType(pattern: string, type: string): boolean {
+  return pattern.endsWith("*") ? type.startsWith(pattern.slice(0, -1)) : type === pattern;
+}

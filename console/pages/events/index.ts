@@ -1,0 +1,33 @@
+import "./events.css";
+import { Activity } from "lucide";
+import { api } from "../../app/api.ts";
+import type { PageModule } from "../../app/page-module.ts";
+import { can } from "../../app/session.ts";
+import type { EventDetail } from "./event-types.ts";
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+export const events: PageModule = {
+  routes: [
+    { path: "/events", title: "Events", load: () => import("./events-page.tsx"), permission: "events:read" },
+    { path: "/events/:id", title: "Event", load: () => import("./event-page.tsx"), permission: "events:read" },
+  ],
+  nav: [
+    {
+      label: "Events",
+      path: "/events",
+      icon: Activity,
+      group: "main",
+      permission: "events:read",
+      shortcut: "e",
+      isInTabBar: true,
+    },
+  ],
+  async search(text) {
+    if (!UUID.test(text) || !can("events:read")) return [];
+    const { id, type, source } = await api.get<EventDetail>(`/events/${text}`);
+    return [
+      { label: type, kind: "Event", icon: Activity, run: `/events/${id}`, ...(source ? { detail: source } : {}) },
+    ];
+  },
+};

@@ -1,0 +1,179 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { api, type Page } from "../../app/api.ts";
+import { listen, useReconnected } from "../../app/live.ts";
+import { useList } from "../../app/query.ts";
+import type { ListedEvent, Outcome } from "./event-types.ts";
+import { accepts, type Filters, queryOf } from "./filters.ts";
+
+/** Rows in the page; older ones are loaded again by "load more". */
+export const MAX_ROWS = 500;
+const PAGE = 100;
+/** More events in a second than this are counted instead of shown. */
+const BURST_PER_S = 20;
+const OUTCOME_DELAY_MS = 700;
+const OUTCOME_ATTEMPTS = 4;
+
+export interface LiveEvents {
+  readonly items: readonly ListedEvent[] | undefined;
+  readonly error: unknown;
+  readonly loading: boolean;
+  readonly hasMore: boolean;
+  /** Events that arrived but are not shown yet. */
+  readonly waiting: number;
+  more(): void;
+  reload(): void;
+  /** Shows the waiting events. */
+  show(): void;
+}
+
+/** What arrived since the list was loaded. It changes without a render; the page is drawn once a frame. */
+interface Arrived {
+  /** Newest first. */
+  shown: ListedEvent[];
+  /** Newest first, at most {@link MAX_ROWS}. */
+  held: ListedEvent[];
+  heldCount: number;
+  /** Start of the current second, and the events since. */
+  secondAt: number;
+  inSecond: number;
+  isBurst: boolean;
+}
+
+function nothing(): Arrived {
+  return { shown: [], held: [], heldCount: 0, secondAt: 0, inSecond: 0, isBurst: false };
+}
+
+/**
+ * The events of the filters, newest first, with new ones on top as they arrive.
+ * @param streams the projects to follow @param isHeld whether new events must wait, so that rows do
+ * not move under the pointer
+ */
+export function useLiveEvents(filters: Filters, streams: readonly string[], isHeld: boolean): LiveEvents {
+  const query = { ...queryOf(filters), include: "outcome", limit: PAGE };
+  const key = JSON.stringify(query);
+  const list = useList<ListedEvent>("/events", query);
+  const arrived = useRef(nothing());
+  const [, redraw] = useState(0);
+  const [outcomes, setOutcomes] = useState<ReadonlyMap<string, Outcome>>(new Map());
+  const drawNextFrame = useNextFrame(() => redraw((count) => count + 1));
+  const latest = useRef({ filters, isHeld });
+  latest.current = { filters, isHeld };
+
+  const show = () => {
+    const { current } = arrived;
+    current.shown = [...current.held, ...current.shown].slice(0, MAX_ROWS);
+    current.held = [];
+    current.heldCount = 0;
+    current.isBurst = false;
+    drawNextFrame();
+  };
+  useEffect(() => {
+    arrived.current = nothing();
+    const take = (event: ListedEvent) => {
+      if (!accepts(latest.current.filters, event)) return;
+      hold(arrived.current, event);
+      drawNextFrame();
+    };
+    const stops = streams.map((stream) => listen(stream, ({ data }) => take(data as ListedEvent)));
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [key, streams.join(" ")]);
+  const { current } = arrived;
+  useEffect(() => {
+    if (current.heldCount > 0 && !isHeld && !current.isBurst) show();
+  });
+  const newest = current.shown[0];
+  const isOpen = newest !== undefined && (outcomes.get(newest.id)?.result ?? "pending") === "pending";
+  useOutcomes(query, isOpen ? newest.id : null, (found) =>
+    setOutcomes((known) => new Map([...known, ...found].slice(-MAX_ROWS))),
+  );
+  const reload = () => {
+    arrived.current = nothing();
+    list.reload();
+  };
+  useReconnected(reload);
+  const items = list.items && joined(current.shown, list.items, outcomes);
+  const isFull = (items?.length ?? 0) >= MAX_ROWS;
+  return {
+    items,
+    error: list.error,
+    loading: list.loading,
+    hasMore: list.hasMore && !isFull,
+    waiting: current.heldCount,
+    more: list.more,
+    reload,
+    show,
+  };
+}
+
+function hold(arrived: Arrived, event: ListedEvent): void {
+  const now = performance.now();
+  if (now - arrived.secondAt > 1000) {
+    arrived.secondAt = now;
+    arrived.inSecond = 0;
+  }
+  arrived.inSecond += 1;
+  if (arrived.inSecond > BURST_PER_S) arrived.isBurst = true;
+  arrived.held.unshift(event);
+  if (arrived.held.length > MAX_ROWS) arrived.held.length = MAX_ROWS;
+  arrived.heldCount += 1;
+}
+
+/** Live events have no outcome: it is read from the list once the rules have decided. */
+function useOutcomes(
+  query: Readonly<Record<string, string | number>>,
+  missingId: string | null,
+  onFound: (outcomes: readonly (readonly [string, Outcome])[]) => void,
+): void {
+  useEffect(() => {
+    if (missingId === null) return;
+    let isCurrent = true;
+    let attempts = 0;
+    const read = async () => {
+      const { data } = await api.get<Page<ListedEvent>>("/events", query);
+      if (!isCurrent) return;
+      attempts += 1;
+      const isPending = data.some(({ outcome }) => outcome?.result === "pending");
+      if (isPending && attempts < OUTCOME_ATTEMPTS) timer = setTimeout(readQuietly, OUTCOME_DELAY_MS * 2 ** attempts);
+      onFound(data.flatMap(({ id, outcome }) => (outcome ? [[id, outcome] as const] : [])));
+    };
+    // The rows stay without an outcome when it cannot be read.
+    const readQuietly = () => void read().catch(() => undefined);
+    let timer = setTimeout(readQuietly, OUTCOME_DELAY_MS);
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
+  }, [missingId]);
+}
+
+function joined(
+  live: readonly ListedEvent[],
+  listed: readonly ListedEvent[],
+  outcomes: ReadonlyMap<string, Outcome>,
+): readonly ListedEvent[] {
+  const known = new Set<string>();
+  const rows: ListedEvent[] = [];
+  for (const event of [...live, ...listed].sort((a, b) => b.seq - a.seq)) {
+    if (known.has(event.id)) continue;
+    known.add(event.id);
+    const outcome = outcomes.get(event.id) ?? event.outcome;
+    rows.push(outcome === event.outcome ? event : { ...event, outcome });
+    if (rows.length >= MAX_ROWS) break;
+  }
+  return rows;
+}
+
+/** @returns runs the work in the next frame, once for any number of calls. */
+function useNextFrame(work: () => void): () => void {
+  const frame = useRef(0);
+  useEffect(() => () => cancelAnimationFrame(frame.current), []);
+  return () => {
+    if (frame.current !== 0) return;
+    frame.current = requestAnimationFrame(() => {
+      frame.current = 0;
+      work();
+    });
+  };
+}

@@ -1,0 +1,89 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { invalidate } from "../../app/query.ts";
+import { Button, Dialog, Field, Input, Select, Textarea, toast } from "../../ui/index.ts";
+import { LEVELS, type Project } from "./event-types.ts";
+
+const EXAMPLE = `{
+  "message": "Hello from the console"
+}`;
+
+interface Props {
+  readonly isOpen: boolean;
+  readonly onClose: () => void;
+  readonly projects: readonly Project[];
+}
+
+/** Sends an event as a program would, to see what the rules make of it. */
+export function SendDialog({ isOpen, onClose, projects }: Props) {
+  const [type, setType] = useState("test.hello");
+  const [level, setLevel] = useState("info");
+  const [source, setSource] = useState("console");
+  const [project, setProject] = useState("");
+  const [payload, setPayload] = useState(EXAMPLE);
+  const parsed = parseObject(payload);
+  const send = async () => {
+    if (!parsed) return;
+    const body = { type, level, payload: parsed, ...(source === "" ? {} : { source }) };
+    const chosen = project === "" ? {} : { projectId: project };
+    const { id } = await api.post<{ id: string }>("/events", { ...body, ...chosen });
+    invalidate("/events", "/stats");
+    toast.ok("The event is stored.", { href: href(`/events/${id}`), linkText: "Show what happened" });
+    onClose();
+  };
+  return (
+    <Dialog
+      open={isOpen}
+      onClose={onClose}
+      title="Send a test event"
+      subtitle="It is stored and evaluated like any other event."
+      onSubmit={send}
+      footer={
+        <Button variant="primary" type="submit" disabled={!parsed || type === ""}>
+          Send
+        </Button>
+      }
+    >
+      <div class="stack">
+        <Field label="Type" hint="A dotted name, such as payment.failed" required>
+          <Input value={type} onChange={setType} mono maxLength={100} autoFocus />
+        </Field>
+        <div class="grid2">
+          <Field label="Level">
+            <Select value={level} onChange={setLevel} options={LEVELS.map((value) => ({ value, label: value }))} />
+          </Field>
+          <Field label="Source" optional>
+            <Input value={source} onChange={setSource} maxLength={100} />
+          </Field>
+        </div>
+        {projects.length > 1 && (
+          <Field label="Project">
+            <Select
+              value={project}
+              onChange={setProject}
+              options={[
+                { value: "", label: "Default" },
+                ...projects.map(({ id, name }) => ({ value: id, label: name })),
+              ]}
+            />
+          </Field>
+        )}
+        <Field label="Payload" {...(parsed ? {} : { error: "This is not a JSON object." })}>
+          <Textarea value={payload} onChange={setPayload} mono rows={7} />
+        </Field>
+      </div>
+    </Dialog>
+  );
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Readonly<Record<string, unknown>>)
+      : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,133 @@
+/** What `GET /api/v1/explain/…` returns, as far as the story shows it (docs/explain.md). */
+export interface Explanation {
+  readonly subject: { readonly kind: "event" | "notification"; readonly id: string };
+  /** `own`: only the part of the caller. */
+  readonly scope: "full" | "own";
+  readonly answer: string;
+  readonly event: ExplainedEvent | null;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly rules: readonly ExplainedRule[];
+  readonly rulesLeftOut: number;
+  readonly notifications: readonly ExplainedNotification[];
+  readonly user: ExplainedUser | null;
+}
+
+export interface ExplainedEvent {
+  readonly id: string;
+  readonly projectId: string;
+  readonly type: string;
+  readonly level: string;
+  readonly source: string | null;
+  readonly occurredAt: string;
+  readonly receivedAt: string;
+  readonly state: "decided" | "waiting" | "failed";
+  readonly decidedAt: string | null;
+  readonly failure: { readonly attempts: number; readonly lastError: string | null } | null;
+}
+
+export type RuleOutcome =
+  | "fired"
+  | "suppressed"
+  | "deduped"
+  | "cooled"
+  | "no recipients"
+  | "condition false"
+  | "error"
+  | "inactive"
+  | "later"
+  | "undecided";
+
+export interface Step {
+  readonly pos: number;
+  readonly text: string;
+  /** Absent when the event does not have the value. */
+  readonly value?: unknown;
+}
+
+export interface ExplainedRule {
+  readonly ruleId: string;
+  readonly name: string;
+  readonly version: number | null;
+  readonly outcome: RuleOutcome;
+  readonly reason: string;
+  readonly at: string | null;
+  readonly notificationId: string | null;
+  readonly condition: string | null;
+  readonly trace: { readonly matched: boolean; readonly trace: readonly Step[]; readonly error?: string } | null;
+  readonly suppression: {
+    readonly limit: number;
+    readonly windowMs: number;
+    readonly key: string;
+    readonly storm: Storm | null;
+  } | null;
+  readonly earlier: {
+    readonly notificationId: string;
+    readonly createdAt: string;
+    readonly title: string;
+    readonly aggregateCount: number;
+  } | null;
+  readonly user: { readonly told: boolean; readonly reason: string } | null;
+}
+
+export interface Storm {
+  readonly heldBack: number;
+  readonly startedAt: string;
+  readonly closedAt: string | null;
+  readonly noticeId: string | null;
+}
+
+export interface ExplainedNotification {
+  readonly id: string;
+  readonly ruleId: string | null;
+  readonly kind: string;
+  readonly title: string;
+  readonly createdAt: string;
+  readonly aggregateCount: number;
+  readonly counts: {
+    readonly recipients: number;
+    readonly delivered: number;
+    readonly read: number;
+    readonly acknowledged: number;
+  };
+  readonly storm: Storm | null;
+  readonly recipients: readonly ExplainedRecipient[];
+  readonly recipientsLeftOut: number;
+}
+
+export interface ExplainedRecipient {
+  readonly userId: string;
+  readonly name: string;
+  readonly delivered: boolean;
+  readonly deliveredAt: string | null;
+  readonly readAt: string | null;
+  readonly acknowledgedAt: string | null;
+  readonly acknowledgeNote: string | null;
+  readonly deletedAt: string | null;
+  readonly deliveries: readonly ExplainedDelivery[];
+}
+
+export interface ExplainedDelivery {
+  readonly id: string;
+  readonly channel: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly attempts: number;
+  readonly lastError: string | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly deliveredAt: string | null;
+  readonly history: readonly {
+    readonly attempt: number;
+    readonly startedAt: string;
+    readonly endedAt: string | null;
+    readonly outcome: string;
+    readonly error: string | null;
+  }[];
+}
+
+export interface ExplainedUser {
+  readonly id: string;
+  readonly name: string;
+  readonly told: boolean;
+  readonly reasons: readonly string[];
+}
