@@ -14,6 +14,7 @@ import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import { bytesOf, countOf, fittingRows, newestFirst, type RowBytes } from "../../store/sqlite/list-queries.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import { type Schedule, scheduleOf } from "./schedule-definition.ts";
+import { ListRuns, listRuns, ScheduleRun } from "./schedule-runs.ts";
 import type { Schedules } from "./schedules.ts";
 import * as s from "./schema.ts";
 import { type CreateSchedule, type ListSchedules, scheduleView, type UpdateSchedule } from "./schema.ts";
@@ -218,6 +219,24 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       response: s.ScheduleView,
       errors: ["SCHEDULE_NOT_FOUND"],
       handle: async (_exchange, { params }) => reply(await requireSchedule(engine, params.id)),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: `${PATH}/:id/runs`,
+      id: "listScheduleRuns",
+      summary: "List the runs of a schedule, newest first, with skipped ones and the reason",
+      details: "Runs are kept as long as their jobs: a week, and a month if they are dead.",
+      ...reads,
+      params: s.ScheduleParams,
+      query: ListRuns,
+      response: pageOf(ScheduleRun),
+      errors: ["SCHEDULE_NOT_FOUND", "INVALID_CURSOR"],
+      async handle(_exchange, { params, query }) {
+        const { id } = await requireSchedule(engine, params.id);
+        return listRuns(context.db.read, id, readPage(query, ["number"]));
+      },
     }),
   );
   server.route(

@@ -23,7 +23,8 @@ const MAX_COUNTED = 1000;
  * not this far; a job of the schedule was unfinished; a clock change skipped its time; the queue is
  * full.
  */
-type SkipReason = "missed" | "catch-up" | "overlap" | "dst" | "overloaded";
+export const SKIP_REASONS = ["missed", "catch-up", "overlap", "dst", "overloaded"] as const;
+type SkipReason = (typeof SKIP_REASONS)[number];
 
 /** Skipped runs with the same reason. */
 interface Skipped {
@@ -126,7 +127,7 @@ export type CaughtUp = Map<string, number>;
 type DueSchedule = ScheduleRow & { readonly nextRunAt: EpochMs };
 
 /** Runs of a schedule that were skipped for one reason. */
-interface SkippedPayload extends Readonly<Skipped> {
+export interface SkippedPayload extends Readonly<Skipped> {
   readonly scheduleId: string;
   readonly name: string;
 }

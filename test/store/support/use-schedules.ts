@@ -18,6 +18,8 @@ export async function useSchedules(prism: TestPrism): Promise<void> {
   assert.equal((await prism.get(`${PATH}/${body.id}`)).status, 200);
   assert.equal((await prism.put(`${PATH}/${body.id}`, { name: "renamed", overlap: "allow" })).status, 200);
   assert.equal((await prism.post(`${PATH}/${body.id}/run`)).status, 201);
+  for (const query of ["", "?limit=1", `?cursor=${Buffer.from("[5]").toString("base64url")}`])
+    assert.equal((await prism.get(`${PATH}/${body.id}/runs${query}`)).status, 200);
   const { schedules } = prism.parts.services;
   await schedules.put({ name: "m", cron: "@daily", queue: "module:clockwork", kind: "k", module: "clockwork" });
   await prism.services.db.write((trx) =>

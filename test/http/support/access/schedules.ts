@@ -27,6 +27,9 @@ export const SCHEDULES: Table = {
     { refusal: may("jobs:read"), request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}` }) },
     { refusal: may("jobs:read"), request: inWorld(() => `${PATH}/${NO_ID}`), served: [404, "SCHEDULE_NOT_FOUND"] },
   ],
+  "GET /api/v1/schedules/:id/runs": [
+    { refusal: may("jobs:read"), request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}/runs` }) },
+  ],
   "PUT /api/v1/schedules/:id": [
     {
       refusal: may("jobs:manage"),
