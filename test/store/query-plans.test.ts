@@ -88,6 +88,17 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     ]),
     `/deliveries?cursor=${Buffer.from('["x"]').toString("base64url")}`,
     "/channels",
+    ...["", "q=a", "kind=rule", "minPriority=1", `from=${now}`, `to=${now}`].flatMap((filter) =>
+      [filter, `${filter}&ruleId=${rule.id}`, `${filter}&projectId=${project.id}`].flatMap((path) => [
+        `/notifications/all?${path}`,
+        `/notifications/all?${path}&cursor=${Buffer.from('[5,"x"]').toString("base64url")}`,
+      ]),
+    ),
+    ...["seen", "unseen", "acknowledged", "unacknowledged", "undelivered"].map(
+      (state) => `/notifications/all?state=${state}`,
+    ),
+    `/notifications/${note.id}/recipients`,
+    `/notifications/${note.id}/recipients?cursor=${Buffer.from('["x"]').toString("base64url")}`,
     "/webhooks?scope=all&include=result",
     "/users/search",
     "/users/search?q=a",
@@ -217,7 +228,10 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a requested total" },
   { plan: /^SCAN (schedules|transfer_buckets|rules|webhooks)\b/, why: "as many as a user has created" },
   { plan: /^SCAN deliveries USING INDEX deliveries_open$/, why: "those that are not finished, up to a limit" },
-  { plan: /^SCAN (deliveries( USING INDEX deliveries_updated)?|d)$/, why: "newest first, as far as a page goes" },
+  {
+    plan: /^SCAN (deliveries( USING INDEX deliveries_updated)?|d|notifications)$/,
+    why: "newest first, as far as a page goes",
+  },
   { plan: /^SCAN (deliveries|d) USING COVERING INDEX deliveries_(updated|target)$/, why: "a requested total" },
   { plan: /^SCAN event_failures( USING INDEX event_failures_open)?$/, why: "as many as there are failures" },
   { plan: /^SCAN workers$/, why: "those whose lease ended less than an hour ago" },

@@ -6,6 +6,7 @@ import { route } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import * as actions from "./actions.ts";
+import * as all from "./all-notifications.ts";
 import type { NotificationsContext, NotificationsOwn } from "./inbox.ts";
 import * as inbox from "./inbox.ts";
 import { NOTIFY_EVENT } from "./notifier.ts";
@@ -81,6 +82,19 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
     }),
     route({
       method: "GET",
+      path: `${PATH}/all`,
+      id: "listAllNotifications",
+      summary: "List the notifications of all users, each once with counts of its recipients, newest first",
+      details: "A filtered page may hold fewer entries than the limit: `nextCursor` is null on the last one.",
+      tag,
+      access: { permission: "notifications:read_all" },
+      query: all.ListAll,
+      response: pageOf(all.NotificationSummary),
+      errors: ["INVALID_CURSOR"],
+      handle: (_exchange, { query }) => all.listAll(context.db, query),
+    }),
+    route({
+      method: "GET",
       path: `${PATH}/missed`,
       id: "listMissedNotifications",
       summary: "List notifications that were not delivered to the caller, oldest first",
@@ -140,6 +154,19 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       response: s.NotificationDetail,
       errors: ["NOTIFICATION_NOT_FOUND"],
       handle: (exchange, { params }) => inbox.getNotification(context, holderOf(exchange), params.id),
+    }),
+    route({
+      method: "GET",
+      path: `${PATH}/:id/recipients`,
+      id: "listNotificationRecipients",
+      summary: "List the recipients of a notification with what they did",
+      tag,
+      access: { permission: "notifications:read_all" },
+      params: s.Params,
+      query: all.ListRecipients,
+      response: pageOf(all.RecipientState),
+      errors: ["NOTIFICATION_NOT_FOUND", "INVALID_CURSOR"],
+      handle: (_exchange, { params, query }) => all.listRecipients(context.db, params.id, query),
     }),
     route({
       method: "PATCH",

@@ -8,7 +8,7 @@ import type { StorageGuard } from "../../store/write-health.ts";
 import { type CircuitFacts, type Circuits, openByChannel } from "../delivery/index.ts";
 import type { JobCount, JobRunner } from "../jobs/index.ts";
 import type { LoadedModules } from "../plugins/index.ts";
-import * as queries from "./attention-queries.ts";
+import * as queries from "./queries.ts";
 import type { AttentionItem, AttentionView } from "./schema.ts";
 
 export interface AttentionParts {

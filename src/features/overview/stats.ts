@@ -7,6 +7,7 @@ import type { Database, ReadDb } from "../../store/database.ts";
 import type { Projects } from "../access/index.ts";
 import { openByChannel } from "../delivery/index.ts";
 import type { JobCount } from "../jobs/index.ts";
+import * as queries from "./queries.ts";
 import { MAX_POINTS, type StatsQuery, type StatsView } from "./schema.ts";
 import {
   bucketsOf,
@@ -24,7 +25,6 @@ import {
   sumsOf,
   WHOLE,
 } from "./series.ts";
-import * as queries from "./stats-queries.ts";
 
 export interface StatsParts {
   readonly db: Database;

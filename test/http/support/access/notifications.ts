@@ -48,6 +48,12 @@ export const NOTIFICATIONS: Table = {
       }),
     },
   ],
+  "GET /api/v1/notifications/all": [
+    { refusal: may("notifications:read_all"), request: at("/api/v1/notifications/all") },
+  ],
+  "GET /api/v1/notifications/:id/recipients": [
+    { refusal: may("notifications:read_all"), request: inWorld((world) => `${notification(world)}/recipients`) },
+  ],
   "GET /api/v1/notifications/scheduled": [
     { refusal: scoped(SCHEDULED), request: at("/api/v1/notifications/scheduled") },
   ],
