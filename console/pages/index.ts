@@ -5,6 +5,8 @@ import { explain } from "./explain/index.ts";
 import { overview } from "./overview/index.ts";
 import { people } from "./people/index.ts";
 import { projects } from "./projects/index.ts";
+import { rules } from "./rules/index.ts";
+import { sounds } from "./sounds/index.ts";
 
 /** All page modules, in the order of the navigation. */
-export const pages: readonly PageModule[] = [overview, events, explain, people, projects, galleryPage];
+export const pages: readonly PageModule[] = [overview, events, explain, rules, people, projects, sounds, galleryPage];

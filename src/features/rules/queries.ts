@@ -29,6 +29,7 @@ export interface RuleFilter extends VisibleProjects {
   readonly q: string | undefined;
   readonly projectId: string | undefined;
   readonly createdBy: string | undefined;
+  readonly sound: string | undefined;
   readonly roleId: string | undefined;
 }
 
@@ -61,7 +62,7 @@ function withStats(query: ReturnType<typeof stored>) {
 }
 
 function filtered(db: ReadDb, filter: RuleFilter) {
-  const { projectIds, withGlobal, active, q, projectId, createdBy, roleId } = filter;
+  const { projectIds, withGlobal, active, q, projectId, createdBy, sound, roleId } = filter;
   let query = stored(db);
   if (projectIds !== null) {
     query = query.where((e) =>
@@ -74,6 +75,7 @@ function filtered(db: ReadDb, filter: RuleFilter) {
   if (active !== undefined) query = query.where("rules.active", "=", active ? 1 : 0);
   if (projectId !== undefined) query = query.where("rules.projectId", "=", projectId);
   if (createdBy !== undefined) query = query.where("rules.createdBy", "=", createdBy);
+  if (sound !== undefined) query = query.where(sql<string>`rules.sound collate nocase`, "=", sound);
   if (q !== undefined)
     query = query.where((e) => e.or([holdsText("rules.name", q), holdsText("rules.description", q)]));
   if (roleId !== undefined)

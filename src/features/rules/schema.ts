@@ -188,6 +188,7 @@ export const ListRules = object({
   projectId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of the project")),
   createdBy: v.optional(doc(uuid, "Id of the author")),
   targetRole: v.optional(doc(text(100, 1), "Name or id of a role that the rule notifies")),
+  sound: v.optional(doc(text(255, 1), "File name of the sound that the rule plays")),
   sort: v.optional(doc(v.picklist(SORTS.flatMap((field) => [field, `-${field}` as const])), "Order; `-` descends")),
   ...pageEntries(),
 });

@@ -124,6 +124,7 @@ export async function listRules(context: RulesContext, principal: PermissionHold
     q: query.q,
     projectId: query.projectId === undefined ? undefined : projects.require(principal, query.projectId, "rules:read"),
     createdBy: query.createdBy,
+    sound: query.sound,
     roleId: query.targetRole === undefined ? undefined : (roleId(roles, query.targetRole) ?? query.targetRole),
   };
   if (filter.projectIds?.length === 0 && !filter.withGlobal) throw missingPermission("rules:read");

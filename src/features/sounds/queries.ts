@@ -57,6 +57,20 @@ export async function rulesWith(trx: Trx, filename: string, limit: number): Prom
   return rows.map(({ id }) => id);
 }
 
+/** Number of rules by the lower-case name of their sound. */
+export async function ruleCounts(db: ReadDb, filenames: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  if (filenames.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("rules")
+    .select((e) => [sql<string>`lower(sound)`.as("name"), e.fn.countAll<number>().as("n")])
+    .where(sql<string>`sound collate nocase`, "in", filenames)
+    .where("sound", "is not", null)
+    .where("deletedAt", "is", null)
+    .groupBy("name")
+    .execute();
+  return new Map(rows.map(({ name, n }) => [name, n]));
+}
+
 /** The stored name of a sound; null for none. @throws SOUND_NOT_FOUND */
 export async function requireSound(sound: string | null | undefined, db: ReadDb | Trx): Promise<string | null> {
   if (sound === null || sound === undefined) return null;

@@ -72,7 +72,7 @@ export async function storeSound(ctx: SoundsContext, sound: UploadedSound, creat
     await files.remove(id).catch(() => undefined);
     throw error;
   }
-  return soundView(ctx, row, DEFAULT_TTL_MS);
+  return soundView(ctx, row, DEFAULT_TTL_MS, 0);
 }
 
 export async function soundsPage(ctx: SoundsContext, { ttlMs = DEFAULT_TTL_MS, ...query }: ListQuery) {
@@ -80,17 +80,24 @@ export async function soundsPage(ctx: SoundsContext, { ttlMs = DEFAULT_TTL_MS, .
   const request = readPage(query, ["number", "string"]);
   const rows = await queries.listSounds(isFarPage(request) ? db.scan : db.read, request);
   const total = request.wantsTotal ? await queries.countSounds(db.scan) : undefined;
+  const counts = await queries.ruleCounts(db.read, namesOf(rows));
   return pageBody(
     request,
     rows,
-    (row) => soundView(ctx, row, ttlMs),
+    (row) => soundView(ctx, row, ttlMs, counts.get(row.filename.toLowerCase()) ?? 0),
     (row) => [row.createdAt, row.id],
     total,
   );
 }
 
 export async function getSound(ctx: SoundsContext, id: string, ttlMs = DEFAULT_TTL_MS) {
-  return soundView(ctx, await requireStoredSound(ctx.db.read, id), ttlMs);
+  const row = await requireStoredSound(ctx.db.read, id);
+  const counts = await queries.ruleCounts(ctx.db.read, namesOf([row]));
+  return soundView(ctx, row, ttlMs, counts.get(row.filename.toLowerCase()) ?? 0);
+}
+
+function namesOf(rows: readonly queries.SoundRow[]): string[] {
+  return rows.map(({ filename }) => filename);
 }
 
 /** @throws SOUND_NOT_FOUND */
@@ -124,7 +131,7 @@ async function requireFreeName(filename: string, db: ReadDb | Trx): Promise<void
     throw new PrismError("NAME_TAKEN", "There is a sound of this name");
 }
 
-function soundView(ctx: SoundsContext, row: queries.SoundRow, ttlMs: number) {
+function soundView(ctx: SoundsContext, row: queries.SoundRow, ttlMs: number, rules: number) {
   return {
     id: row.id,
     filename: row.filename,
@@ -133,6 +140,7 @@ function soundView(ctx: SoundsContext, row: queries.SoundRow, ttlMs: number) {
     sha256: row.sha256,
     createdBy: row.createdBy,
     createdAt: toRfc3339(row.createdAt),
+    rules,
     ...ctx.sounds.links.linkFor(row.id, ttlMs),
   };
 }

@@ -49,6 +49,7 @@ export const SoundView = named(
     sha256: v.string(),
     createdBy: v.nullable(v.string()),
     createdAt: v.string(),
+    rules: doc(v.number(), "Number of rules that use it"),
     url: v.string(),
     urlExpiresAt: v.string(),
   }),

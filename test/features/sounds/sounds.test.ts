@@ -57,6 +57,16 @@ test("a sound that rules use stays, unless it is to go all the same; the rules a
   const { body: sound } = await upload(prism, "Bell.wav", wavFile());
   const { body: rule } = await makeRule(prism, "bell.WAV");
   assert.equal(rule.sound, "Bell.wav");
+  const listed = await prism.get<{ data: { rules: number }[] }>("/api/v1/sounds");
+  assert.deepEqual(
+    listed.body.data.map(({ rules }) => rules),
+    [1],
+  );
+  const using = await prism.get<{ data: { id: string }[] }>("/api/v1/rules?sound=BELL.wav");
+  assert.deepEqual(
+    using.body.data.map(({ id }) => id),
+    [rule.id],
+  );
   const refused = await prism.delete<Sound>(`/api/v1/sounds/${sound.id}`);
   assert.deepEqual([refused.status, refused.body.error?.code], [409, "SOUND_IN_USE"]);
   assert.deepEqual(

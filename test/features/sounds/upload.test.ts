@@ -17,7 +17,7 @@ test("S2-73: POST /sounds stores a sound in the data directory under an id, for 
   assert.equal(status, 201);
   const { id, url, urlExpiresAt, createdAt, createdBy, ...facts } = body;
   const sha256 = createHash("sha256").update(wavFile()).digest("hex");
-  assert.deepEqual(facts, { filename: "Door Bell.wav", mime: "audio/wav", bytes: wavFile().length, sha256 });
+  assert.deepEqual(facts, { filename: "Door Bell.wav", mime: "audio/wav", bytes: wavFile().length, sha256, rules: 0 });
   assert.ok(Date.parse(urlExpiresAt) > Date.parse(createdAt));
   const dir = join(prism.dir, "sounds");
   assert.deepEqual(readdirSync(dir), [id]);

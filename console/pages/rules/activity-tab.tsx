@@ -1,0 +1,98 @@
+import { Bell } from "lucide";
+import { href } from "../../app/base.ts";
+import { useGet, useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import { Banner, Card, ChartCard, DataTable, EmptyState, StatCard, Time, UserText } from "../../ui/index.ts";
+import type { Rule, RuleStats } from "./types.ts";
+
+interface Fired {
+  readonly id: string;
+  readonly title: string;
+  readonly message: string;
+  readonly createdAt: string;
+  readonly recipients: readonly string[];
+  readonly acknowledgedBy: readonly string[];
+  readonly aggregateCount: number;
+}
+
+const DAY_MS = 86_400_000;
+const DAYS = 30;
+
+/** What the rule did: per day, in total, and its notifications. */
+export function ActivityTab({ rule }: { readonly rule: Rule }) {
+  const stats = useGet<RuleStats>(`/rules/${rule.id}/stats`);
+  const totals = rule.stats;
+  const withheld = totals.suppressed + totals.deduped + totals.cooled;
+  const byDay = new Map(stats.data?.perDay.map((entry) => [entry.day, entry]));
+  const today = Math.floor(Date.now() / DAY_MS) * DAY_MS;
+  const x = Array.from({ length: DAYS }, (_, index) => today - (DAYS - 1 - index) * DAY_MS);
+  const days = x.map((at) => byDay.get(new Date(at).toISOString().slice(0, 10)));
+  return (
+    <div class="stack s5">
+      {totals.lastError !== null && (
+        <Banner tone="warn" title="An evaluation failed">
+          {totals.lastError}
+        </Banner>
+      )}
+      <div class="grid4">
+        <StatCard label="Matched" value={totals.matched} sub="events since the rule exists" />
+        <StatCard label="Notified" value={totals.fired} sub="notifications" />
+        <StatCard label="Withheld" value={withheld} sub="repeats, storms and cooldown" />
+        <StatCard
+          label="Without recipients"
+          value={totals.noRecipients}
+          sub="matches that no one received"
+          {...(totals.noRecipients > 0 ? { tone: "warn" as const } : {})}
+        />
+      </div>
+      <ChartCard
+        title="Last 30 days"
+        sub="Matches and notifications per day (UTC)"
+        kind="bars"
+        x={stats.data ? x : []}
+        series={[
+          { label: "Matches", values: days.map((day) => day?.matched ?? 0), tone: "muted" },
+          { label: "Notifications", values: days.map((day) => day?.fired ?? 0), tone: "accent" },
+        ]}
+        loading={stats.loading}
+        error={stats.error}
+        retry={stats.reload}
+      />
+      <Notifications rule={rule} />
+    </div>
+  );
+}
+
+function Notifications({ rule }: { readonly rule: Rule }) {
+  const seesAll = can("notifications:read_all");
+  const list = useList<Fired>("/notifications", { ruleId: rule.id, ...(seesAll ? { scope: "all" } : {}), limit: 20 });
+  return (
+    <Card title={seesAll ? "Notifications" : "Your notifications of this rule"} flush>
+      <DataTable<Fired>
+        bare
+        label="Notifications of this rule"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        rowHref={({ id }) => href(`/inbox/${id}`)}
+        columns={[
+          { key: "title", label: "Title", cell: ({ title }) => <UserText lines={2}>{title}</UserText>, width: "wide" },
+          {
+            key: "count",
+            label: "Events",
+            cell: ({ aggregateCount }) => aggregateCount,
+            align: "end",
+            priority: 2,
+          },
+          { key: "at", label: "When", cell: ({ createdAt }) => <Time at={createdAt} />, card: "aside", width: "min" },
+        ]}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState small icon={Bell} title="No notifications yet" text="They appear here when the rule fires." />
+        }
+      />
+    </Card>
+  );
+}

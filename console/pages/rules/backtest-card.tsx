@@ -1,0 +1,184 @@
+import { History } from "lucide";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { href } from "../../app/base.ts";
+import { can } from "../../app/session.ts";
+import {
+  Button,
+  Card,
+  ChartCard,
+  ErrorState,
+  formatNumber,
+  Link,
+  Num,
+  Progress,
+  plural,
+  Segmented,
+  Time,
+} from "../../ui/index.ts";
+import { type Backtest, type BacktestSample, RANGES, runBacktest } from "./backtest.ts";
+import type { Definition, Rule } from "./types.ts";
+
+export interface BacktestState {
+  readonly result: Backtest | undefined;
+  readonly error: unknown;
+  readonly isRunning: boolean;
+  run(): void;
+}
+
+/** Runs one backtest at a time; a newer one cancels it. */
+export function useBacktest(draft: Definition, rule: Rule | null, hours: number): BacktestState {
+  const [state, setState] = useState<{ result?: Backtest; error?: unknown; isRunning: boolean }>({ isRunning: false });
+  const stopper = useRef<AbortController | null>(null);
+  useEffect(() => () => stopper.current?.abort(), []);
+  const run = async () => {
+    stopper.current?.abort();
+    const own = new AbortController();
+    stopper.current = own;
+    setState((last) => ({ ...last, error: undefined, isRunning: true }));
+    try {
+      const result = await runBacktest(draft, { ruleId: rule?.id, hours }, own.signal);
+      if (!own.signal.aborted) setState({ result, isRunning: false });
+    } catch (error) {
+      if (!own.signal.aborted) setState({ error, isRunning: false });
+    }
+  };
+  return { result: state.result, error: state.error, isRunning: state.isRunning, run: () => void run() };
+}
+
+export interface BacktestCardProps {
+  readonly draft: Definition;
+  readonly rule: Rule | null;
+  readonly isValid: boolean;
+}
+
+/** What the draft would have done with the events of the last day or week. */
+export function BacktestCard({ draft, rule, isValid }: BacktestCardProps) {
+  const [hours, setHours] = useState("168");
+  const backtest = useBacktest(draft, rule, Number(hours));
+  const { result, error, isRunning } = backtest;
+  const deciding = JSON.stringify([
+    draft.condition,
+    draft.suppression,
+    draft.dedupe,
+    draft.cooldownMs,
+    draft.projectId,
+  ]);
+  const [ran, setRan] = useState("");
+  if (!can("events:read")) return null;
+  const run = () => {
+    setRan(`${deciding} ${hours}`);
+    backtest.run();
+  };
+  const isOutdated = result !== undefined && ran !== `${deciding} ${hours}`;
+  return (
+    <Card
+      title="Backtest"
+      sub="This rule on the events that are stored. Nothing is sent."
+      actions={<Segmented small label="Range" value={hours} onChange={setHours} options={RANGES} />}
+    >
+      <div class="stack">
+        {isRunning && <Progress label="Evaluating stored events" />}
+        {error !== undefined && <ErrorState small error={error} retry={run} />}
+        {result && !isRunning && <BacktestResult result={result} rule={rule} hours={Number(hours)} />}
+        {!isRunning && (
+          <Button icon={History} onClick={run} disabled={!isValid} full>
+            {result === undefined ? "Run backtest" : isOutdated ? "Run again with the changes" : "Run again"}
+          </Button>
+        )}
+      </div>
+    </Card>
+  );
+}
+
+export interface BacktestResultProps {
+  readonly result: Backtest;
+  readonly rule: Rule | null;
+  readonly hours: number;
+}
+
+export function rangeWords(hours: number): string {
+  return hours === 24 ? "the last 24 hours" : "the last 7 days";
+}
+
+/** "Would have notified 12 times in the last 7 days, 3 before." */
+export function backtestSentence({ result, rule, hours }: BacktestResultProps): string {
+  const now = `Would have notified ${times(result.fired)} in ${rangeWords(hours)}`;
+  if (!rule || !result.diff) return `${now}.`;
+  const before = result.fired - result.diff.added + result.diff.removed;
+  return `${now}, ${before === result.fired ? "as before" : `${formatNumber(before)} before`}.`;
+}
+
+function times(n: number): string {
+  return n === 1 ? "once" : plural(n, "time");
+}
+
+export function BacktestResult(props: BacktestResultProps) {
+  const { result } = props;
+  const withheld = result.suppressed + result.deduped + result.cooled;
+  const days = result.perDay;
+  return (
+    <>
+      <p class="strong" role="status">
+        {backtestSentence(props)}
+      </p>
+      <div class="rule-figures">
+        <Figure n={result.scanned} label="events read" />
+        <Figure n={result.matched} label="match" />
+        <Figure n={result.fired} label="notify" />
+        <Figure n={withheld} label="withheld" />
+        {result.errors > 0 && <Figure n={result.errors} label="failed" />}
+      </div>
+      {days.length > 0 && (
+        <ChartCard
+          bare
+          title="Backtest"
+          kind="bars"
+          height={140}
+          x={days.map(({ day }) => Date.parse(`${day}T00:00:00Z`))}
+          series={[
+            { label: "Match", values: days.map(({ matched }) => matched), tone: "muted" },
+            { label: "Notify", values: days.map(({ fired }) => fired), tone: "accent" },
+          ]}
+        />
+      )}
+      {result.diff && (result.diff.added > 0 || result.diff.removed > 0) && (
+        <p class="small muted">
+          Against the stored version: {formatNumber(result.diff.added)} more, {formatNumber(result.diff.removed)} fewer.
+        </p>
+      )}
+      <Samples samples={result.samples} />
+    </>
+  );
+}
+
+function Figure({ n, label }: { readonly n: number; readonly label: string }) {
+  return (
+    <div>
+      <b>
+        <Num n={n} />
+      </b>
+      {label}
+    </div>
+  );
+}
+
+function Samples({ samples }: { readonly samples: readonly BacktestSample[] }) {
+  if (samples.length === 0) return null;
+  return (
+    <details>
+      <summary class="small">{plural(samples.length, "event")} that would notify</summary>
+      <ul class="rule-list">
+        {samples.map(({ eventId, type, title, receivedAt }) => (
+          <li key={eventId}>
+            <span class="grow ellipsis">
+              <Link href={href(`/events/${eventId}`)}>{title ?? type}</Link>
+            </span>
+            <span class="muted nowrap">
+              <Time at={receivedAt} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

@@ -1,0 +1,54 @@
+import { useMemo } from "preact/hooks";
+import type { Page } from "../../app/api.ts";
+import { useGet } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import type { EventSummary, Project } from "./types.ts";
+
+/** The projects of the caller; empty until they are loaded. */
+export function useProjects(): readonly Project[] {
+  return useGet<Page<Project>>("/projects", { limit: 100 }).data?.data ?? [];
+}
+
+/** The name of a rule's project. */
+export function projectName(projects: readonly Project[], id: string | null): string {
+  if (id === null) return "every project";
+  return projects.find((project) => project.id === id)?.name ?? "another project";
+}
+
+const RECENT = 50;
+
+/** The latest events that a rule of this project meets. @param projectId null: of every project */
+export function useRecentEvents(projectId: string | null) {
+  const query = useGet<Page<EventSummary>>(can("events:read") ? "/events" : null, {
+    limit: RECENT,
+    projectId: projectId ?? "*",
+  });
+  return { ...query, events: query.data?.data };
+}
+
+/** A member that recent events have. */
+export interface KnownPath {
+  /** As a condition writes it, such as `event.amount`. */
+  readonly path: string;
+  readonly types: readonly string[];
+  readonly examples: readonly (string | number | boolean)[];
+  /** Events that have it. */
+  readonly count: number;
+}
+
+interface EventPaths {
+  readonly events: number;
+  readonly paths: readonly KnownPath[];
+  readonly types: readonly string[];
+  readonly sources: readonly string[];
+}
+
+/** What completion offers for a rule of this project. */
+export function useKnownPaths(projectId: string | null): readonly KnownPath[] {
+  const { data } = useGet<EventPaths>(can("events:read") ? "/events/paths" : null, { projectId: projectId ?? "*" });
+  return useMemo(() => {
+    if (!data) return [];
+    const all: Readonly<Record<string, readonly string[]>> = { "event.type": data.types, "event.source": data.sources };
+    return data.paths.map((path) => ({ ...path, examples: all[path.path] ?? path.examples }));
+  }, [data]);
+}

@@ -1,0 +1,106 @@
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { history, historyKeymap, standardKeymap } from "@codemirror/commands";
+import { type Diagnostic, lintGutter, setDiagnostics } from "@codemirror/lint";
+import { Compartment, EditorState } from "@codemirror/state";
+import { EditorView, keymap, placeholder } from "@codemirror/view";
+import { useEffect, useRef } from "preact/hooks";
+import type { KnownPath } from "../data.ts";
+import { completions } from "./completion.ts";
+import { ruleLanguage } from "./language.ts";
+import { editorTheme } from "./theme.ts";
+
+/** A problem of the condition, at its position. */
+export interface Problem {
+  readonly position: number;
+  readonly message: string;
+  readonly severity: "error" | "warning";
+}
+
+export interface ConditionEditorProps {
+  /** At first; the editor then owns its text, and a new key replaces it. */
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+  /** What completion offers. */
+  readonly paths: readonly KnownPath[];
+  readonly problems: readonly Problem[];
+  readonly readOnly?: boolean;
+}
+
+/** Limit of the language (docs/rules.md). */
+const MAX_CHARACTERS = 4096;
+const readOnlyState = new Compartment();
+
+function markOf(state: EditorState, { position, message, severity }: Problem): Diagnostic {
+  const { length } = state.doc;
+  const from = Math.min(position, length);
+  const word = /^(?:[\w$.]+|'[^']*'?|"[^"]*"?|.)/.exec(state.doc.sliceString(from, from + 200));
+  const to = Math.min(length, from + (word?.[0].length ?? 1));
+  // At the end of the text the last character is marked: an empty range is not visible.
+  return { from: to > from ? from : Math.max(0, from - 1), to: Math.max(to, from), message, severity };
+}
+
+/** Outside of the shadow tree the page cannot see that a key was typed into a field. */
+function keepFromPage(event: KeyboardEvent): boolean {
+  if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+  return false;
+}
+
+/**
+ * The condition with colours, completion and the server's problems at their position. It is in a
+ * shadow tree: there the editor's style sheets are adopted, which the page's Content-Security-Policy
+ * allows.
+ */
+export default function ConditionEditor(props: ConditionEditorProps) {
+  const { problems, readOnly = false } = props;
+  const host = useRef<HTMLDivElement>(null);
+  const view = useRef<EditorView | null>(null);
+  const latest = useRef(props);
+  latest.current = props;
+
+  useEffect(() => {
+    const { current } = host;
+    if (current === null) return;
+    const root = current.shadowRoot ?? current.attachShadow({ mode: "open" });
+    const state = EditorState.create({
+      doc: latest.current.value,
+      extensions: [
+        ruleLanguage,
+        history(),
+        autocompletion({ override: [completions(() => latest.current.paths)], icons: false }),
+        closeBrackets(),
+        lintGutter(),
+        // Tab is not bound: it leaves the editor.
+        keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...standardKeymap]),
+        placeholder("event.type == 'payment.failed' and event.amount >= 1000"),
+        EditorView.lineWrapping,
+        EditorView.contentAttributes.of({ "aria-label": "Condition", spellcheck: "false", dir: "ltr" }),
+        EditorState.changeFilter.of((change) => change.newDoc.length <= MAX_CHARACTERS),
+        readOnlyState.of(EditorState.readOnly.of(latest.current.readOnly ?? false)),
+        editorTheme,
+        EditorView.domEventHandlers({ keydown: keepFromPage }),
+        EditorView.updateListener.of((update) => {
+          if (update.docChanged) latest.current.onChange(update.state.doc.toString());
+        }),
+      ],
+    });
+    const editor = new EditorView({ state, parent: root, root });
+    view.current = editor;
+    return () => {
+      editor.destroy();
+      view.current = null;
+    };
+  }, []);
+
+  useEffect(() => {
+    view.current?.dispatch({ effects: readOnlyState.reconfigure(EditorState.readOnly.of(readOnly)) });
+  }, [readOnly]);
+
+  useEffect(() => {
+    const { current } = view;
+    if (current === null) return;
+    const marks = problems.map((problem) => markOf(current.state, problem));
+    current.dispatch(setDiagnostics(current.state, marks));
+  }, [problems]);
+
+  return <div class="rule-editor" ref={host} />;
+}

@@ -1,0 +1,44 @@
+import { ListFilter, Plus } from "lucide";
+import { api, type Page } from "../../app/api.ts";
+import type { PageModule } from "../../app/page-module.ts";
+import { can, onSignOut } from "../../app/session.ts";
+import { removeDrafts } from "./draft.ts";
+
+onSignOut(removeDrafts);
+
+interface Found {
+  readonly id: string;
+  readonly name: string;
+  readonly active: boolean;
+}
+
+export const rules: PageModule = {
+  routes: [
+    { path: "/rules", title: "Rules", permission: "rules:read", load: () => import("./rules-page.tsx") },
+    { path: "/rules/new", title: "New rule", permission: "rules:write", load: () => import("./new-rule.tsx") },
+    { path: "/rules/:id", title: "Rule", permission: "rules:read", load: () => import("./rule-page.tsx") },
+  ],
+  nav: [
+    {
+      label: "Rules",
+      path: "/rules",
+      icon: ListFilter,
+      group: "main",
+      permission: "rules:read",
+      shortcut: "r",
+      isInTabBar: true,
+    },
+  ],
+  actions: [{ label: "New rule", kind: "Action", icon: Plus, run: "/rules/new", permission: "rules:write" }],
+  async search(text) {
+    if (!can("rules:read")) return [];
+    const { data } = await api.get<Page<Found>>("/rules", { q: text, limit: 6 });
+    return data.map(({ id, name, active }) => ({
+      label: name,
+      kind: "Rule",
+      ...(active ? {} : { detail: "disabled" }),
+      icon: ListFilter,
+      run: `/rules/${id}`,
+    }));
+  },
+};

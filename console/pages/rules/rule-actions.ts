@@ -1,0 +1,128 @@
+import { api, type Page } from "../../app/api.ts";
+import { navigate } from "../../app/navigate.ts";
+import { invalidate } from "../../app/query.ts";
+import { confirm, toast } from "../../ui/index.ts";
+import { changesOf, definitionOf } from "./draft.ts";
+import type { Definition, Project, Rule } from "./types.ts";
+
+const PATH = "/rules";
+
+/** An empty template would be refused: the server has its own for what is absent. */
+function bodyOf(definition: Partial<Definition>): Partial<Definition> {
+  const { titleTemplate, messageTemplate, ...rest } = definition;
+  return { ...rest, ...(titleTemplate ? { titleTemplate } : {}), ...(messageTemplate ? { messageTemplate } : {}) };
+}
+
+export async function createRule(definition: Definition): Promise<Rule> {
+  const rule = await api.post<Rule>(PATH, bodyOf(definition));
+  invalidate(PATH);
+  return rule;
+}
+
+/** Saves the changed members. @throws PrismError VERSION_CONFLICT when another version is stored */
+export async function saveRule(base: Rule, definition: Definition): Promise<Rule> {
+  const rule = await patchRule(base, changesOf(base, definition));
+  invalidate(PATH);
+  return rule;
+}
+
+function patchRule(base: Pick<Rule, "id" | "version">, changes: Partial<Definition>): Promise<Rule> {
+  return api.patch<Rule>(`${PATH}/${base.id}`, bodyOf(changes), { headers: { "If-Match": `"${base.version}"` } });
+}
+
+/** Without a version: the last switch wins. */
+export function setActive(id: string, active: boolean): Promise<Rule> {
+  return api.patch<Rule>(`${PATH}/${id}`, { active });
+}
+
+/** Asks, then stores an earlier version as the newest. */
+export async function restoreVersion(rule: Rule, version: number, definition: Definition): Promise<void> {
+  const isSure = await confirm({
+    title: `Restore version ${version}?`,
+    text: `The rule gets the content of version ${version} as a new version. The current one stays in the list.`,
+    action: "Restore",
+  });
+  if (!isSure) return;
+  await patchRule(rule, changesOf(rule, definition));
+  invalidate(PATH);
+  toast.ok(`Version ${version} is the current content again`);
+}
+
+/** Asks, then deletes. */
+export async function deleteRule({ id, name, stats }: Rule): Promise<void> {
+  const isSure = await confirm({
+    title: `Delete the rule “${name}”?`,
+    text:
+      "It stops at once and cannot be restored. " +
+      (stats.fired > 0
+        ? `Its ${stats.fired} notifications and the explanation of past events stay.`
+        : "The explanation of past events stays."),
+    action: "Delete rule",
+    danger: true,
+  });
+  if (!isSure) return;
+  await api.del(`${PATH}/${id}`);
+  navigate("/rules");
+  invalidate(PATH);
+  toast.ok(`“${name}” is deleted`);
+}
+
+/** The document that `prism rules import` and the import of this page read. */
+export function exportFile(rules: readonly Rule[], projects: readonly Project[]): void {
+  const slugs = new Map(projects.map(({ id, slug }) => [id, slug]));
+  const list = rules.map((rule) => {
+    const definition = definitionOf(rule);
+    const { projectId } = definition;
+    return { ...definition, projectId: projectId === null ? null : (slugs.get(projectId) ?? projectId) };
+  });
+  const text = `${JSON.stringify({ prism: "rules", version: 1, rules: list }, null, 2)}\n`;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  link.download = rules.length === 1 ? `${rules[0]?.name ?? "rule"}.json` : "rules.json";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+/** All rules that a filter finds, page by page. */
+export async function allRules(query: Readonly<Record<string, string | undefined>>): Promise<readonly Rule[]> {
+  const rules: Rule[] = [];
+  let cursor: string | undefined;
+  do {
+    const page: Page<Rule> = await api.get<Page<Rule>>(PATH, { ...query, limit: 100, cursor });
+    rules.push(...page.data);
+    cursor = page.nextCursor ?? undefined;
+  } while (cursor !== undefined);
+  return rules;
+}
+
+interface ImportReply {
+  readonly created: number;
+  readonly updated: number;
+  readonly unchanged: number;
+}
+
+const READ_ONLY = ["id", "version", "createdBy", "createdAt", "updatedAt", "stats", "soundUrl", "broken", "warnings"];
+
+/** Asks with the counts of a trial, then stores all rules of a file or none. */
+export async function importFile(file: File): Promise<void> {
+  const rules = rulesOf(await file.text());
+  const body = { rules, update: true };
+  const trial = await api.post<ImportReply>(`${PATH}/import`, { ...body, dryRun: true });
+  const isSure = await confirm({
+    title: `Import ${file.name}?`,
+    text: `${trial.created} rules are created, ${trial.updated} are changed, ${trial.unchanged} are equal already. All or none.`,
+    action: "Import",
+  });
+  if (!isSure) return;
+  const { created, updated } = await api.post<ImportReply>(`${PATH}/import`, body);
+  invalidate(PATH);
+  toast.ok(`${created} rules created, ${updated} changed`);
+}
+
+function rulesOf(text: string): readonly object[] {
+  const value = JSON.parse(text) as { rules?: unknown };
+  const list = Array.isArray(value) ? value : Array.isArray(value.rules) ? value.rules : [value];
+  return (list as object[]).map((rule) =>
+    Object.fromEntries(Object.entries(rule).filter(([member]) => !READ_ONLY.includes(member))),
+  );
+}

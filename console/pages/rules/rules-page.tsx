@@ -1,0 +1,279 @@
+import "./rules.css";
+import { Download, Plus, SlidersHorizontal, Upload, X } from "lucide";
+import { href } from "../../app/base.ts";
+import { useStream } from "../../app/live.ts";
+import { navigate, useQueryState } from "../../app/navigate.ts";
+import { useGet, useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  Button,
+  type Column,
+  DataTable,
+  Menu,
+  Num,
+  Page,
+  plural,
+  SearchInput,
+  Segmented,
+  Select,
+  Switch,
+  Time,
+  Toolbar,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { projectName, useProjects } from "./data.ts";
+import { NoRules } from "./no-rules.tsx";
+import { useRefresh } from "./refresh.ts";
+import { allRules, exportFile, importFile, setActive } from "./rule-actions.ts";
+import { RuleState } from "./rule-state.tsx";
+import type { Rule } from "./types.ts";
+
+interface Role {
+  readonly id: string;
+  readonly name: string;
+}
+
+interface Counted {
+  readonly total?: number;
+}
+
+/** All rules that the caller may read. */
+export default function RulesPage() {
+  const [q, setQ] = useQueryState("q");
+  const [state, setState] = useQueryState("state", "all");
+  const [project, setProject] = useQueryState("project");
+  const [role, setRole] = useQueryState("role");
+  const [sound, setSound] = useQueryState("sound");
+  const [sort, setSort] = useQueryState("sort", "-createdAt");
+  const projects = useProjects();
+  const filter = {
+    q,
+    active: state === "all" ? undefined : state === "enabled",
+    projectId: project || undefined,
+    targetRole: role || undefined,
+    sound: sound || undefined,
+    sort,
+  };
+  const list = useList<Rule>("/rules", { ...filter, limit: 50 });
+  const counts = useGet<Counted>("/rules", { limit: 1, page: 1 });
+  const active = useGet<Counted>("/rules", { limit: 1, page: 1, active: true });
+  const refreshSoon = useRefresh(list.reload);
+  useStream("user:me", refreshSoon);
+  const isWritable = can("rules:write");
+  const isFiltered = q !== "" || state !== "all" || project !== "" || role !== "" || sound !== "";
+  const total = counts.data?.total;
+  const toggle = async (rule: Rule, isActive: boolean) => {
+    const show = (shown: boolean) =>
+      list.change((items) => items.map((item) => (item.id === rule.id ? { ...item, active: shown } : item)));
+    show(isActive);
+    try {
+      await setActive(rule.id, isActive);
+      const text = isActive ? `“${rule.name}” is enabled` : `“${rule.name}” is disabled`;
+      toast.ok(text, { undo: () => toggle({ ...rule, active: isActive }, !isActive) });
+    } catch (error) {
+      show(!isActive);
+      throw error;
+    } finally {
+      active.reload();
+    }
+  };
+  return (
+    <Page
+      title="Rules"
+      subtitle={
+        total === undefined
+          ? "Which events notify whom."
+          : total === 0
+            ? "No rules yet: events are stored, but notify no one."
+            : `${plural(total, "rule")}, ${active.data?.total ?? "…"} enabled. They decide which events notify whom.`
+      }
+      actions={
+        <Actions isWritable={isWritable} filter={{ q, projectId: filter.projectId, targetRole: filter.targetRole }} />
+      }
+    >
+      {(total !== 0 || isFiltered) && (
+        <Toolbar
+          end={
+            <Segmented
+              small
+              label="State"
+              value={state}
+              onChange={setState}
+              options={[
+                { value: "all", label: "All" },
+                { value: "enabled", label: "Enabled" },
+                { value: "disabled", label: "Disabled" },
+              ]}
+            />
+          }
+        >
+          <SearchInput value={q} onChange={setQ} label="Search rules" />
+          <Select
+            small
+            label="Project"
+            value={project}
+            onChange={setProject}
+            placeholder="Any project"
+            options={projects.map(({ id, name }) => ({ value: id, label: name }))}
+          />
+          <RoleFilter value={role} onChange={setRole} />
+          {sound !== "" && (
+            <Button small iconEnd={X} onClick={() => setSound("")}>
+              Sound {sound}
+            </Button>
+          )}
+        </Toolbar>
+      )}
+      <DataTable<Rule>
+        label="Rules"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        rowHref={({ id }) => href(`/rules/${id}`)}
+        columns={columnsOf((id) => projectName(projects, id))}
+        {...(isWritable
+          ? {
+              rowActions: (rule: Rule) => (
+                <Switch
+                  checked={rule.active}
+                  onChange={(isActive) => toggle(rule, isActive)}
+                  label={`Enable ${rule.name}`}
+                  hideLabel
+                />
+              ),
+            }
+          : {})}
+        sort={{
+          by: sort.replace("-", ""),
+          desc: sort.startsWith("-"),
+          onChange: (by, isDescending) => setSort(isDescending ? `-${by}` : by),
+        }}
+        rowTone={({ active: isOn, broken }) => (isOn && broken ? "bad" : undefined)}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{
+          has: list.hasMore,
+          load: list.more,
+          shown: list.items?.length ?? 0,
+          total: isFiltered ? undefined : total,
+        }}
+        empty={<NoRules isFiltered={isFiltered} isWritable={isWritable} />}
+      />
+    </Page>
+  );
+}
+
+function columnsOf(projectOf: (id: string | null) => string): readonly Column<Rule>[] {
+  return [
+    {
+      key: "name",
+      label: "Rule",
+      sortable: true,
+      width: "wide",
+      card: "title",
+      cell: ({ name, condition }) => (
+        <>
+          <UserText lines={1}>{name}</UserText>
+          <div class="mono faint ellipsis rule-condition" title={condition} dir="ltr">
+            {condition}
+          </div>
+        </>
+      ),
+    },
+    { key: "state", label: "State", width: "min", card: "aside", cell: (rule) => <RuleState rule={rule} /> },
+    {
+      key: "project",
+      label: "Project",
+      priority: 3,
+      card: "meta",
+      cell: ({ projectId }) => (
+        <span class="nowrap" dir="auto">
+          {projectOf(projectId)}
+        </span>
+      ),
+    },
+    {
+      key: "last",
+      label: "Last match",
+      width: "min",
+      card: "meta",
+      cell: ({ stats }) => <Time at={stats.lastMatchedAt} empty="never" />,
+    },
+    {
+      key: "matched",
+      label: "Matched",
+      align: "end",
+      priority: 2,
+      cell: ({ stats }) => <Num n={stats.matched} />,
+    },
+    { key: "fired", label: "Notified", align: "end", cell: ({ stats }) => <Num n={stats.fired} /> },
+    {
+      key: "updatedAt",
+      label: "Changed",
+      sortable: true,
+      priority: 3,
+      width: "min",
+      card: "hide",
+      cell: ({ updatedAt }) => <Time at={updatedAt} />,
+    },
+  ];
+}
+
+function RoleFilter({ value, onChange }: { readonly value: string; readonly onChange: (role: string) => void }) {
+  const roles = useGet<{ readonly data: readonly Role[] }>(can("roles:read") ? "/roles" : null).data?.data;
+  if (!roles) return null;
+  return (
+    <Select
+      small
+      label="Notifies"
+      value={value}
+      onChange={onChange}
+      placeholder="Any role"
+      options={roles.map(({ name }) => ({ value: name, label: `Notifies ${name}` }))}
+    />
+  );
+}
+
+interface ActionsProps {
+  readonly isWritable: boolean;
+  readonly filter: Readonly<Record<string, string | undefined>>;
+}
+
+function Actions({ isWritable, filter }: ActionsProps) {
+  const projects = useProjects();
+  const exportAll = async () => exportFile(await allRules(filter), projects);
+  return (
+    <>
+      <Menu
+        label="Import and export"
+        icon={SlidersHorizontal}
+        variant="default"
+        items={[
+          { label: "Export these rules as JSON", icon: Download, onSelect: exportAll },
+          ...(isWritable ? [{ label: "Import rules from a file", icon: Upload, onSelect: chooseFile }] : []),
+        ]}
+      />
+      {isWritable && (
+        <Button variant="primary" icon={Plus} onClick={() => navigate("/rules/new")}>
+          New rule
+        </Button>
+      )}
+    </>
+  );
+}
+
+function chooseFile(): void {
+  const input = document.createElement("input");
+  input.type = "file";
+  input.accept = "application/json,.json";
+  input.addEventListener("change", () => {
+    const [file] = input.files ?? [];
+    if (file) importFile(file).catch((error: unknown) => toast.error(readable(error) as Error));
+  });
+  input.click();
+}
+
+function readable(error: unknown): unknown {
+  return error instanceof SyntaxError ? "The file is not JSON." : error;
+}

@@ -1,0 +1,70 @@
+import { useEffect } from "preact/hooks";
+import { can } from "../../app/session.ts";
+import { Banner, Button, Dialog, ErrorState, Progress } from "../../ui/index.ts";
+import { BacktestResult, useBacktest } from "./backtest-card.tsx";
+import { useProjects } from "./data.ts";
+import { DefinitionDiff } from "./diff.tsx";
+import { changedMembers, type Member } from "./draft.ts";
+import { useNames } from "./people.ts";
+import type { Definition, Rule } from "./types.ts";
+import { targetsText } from "./words.ts";
+
+/** The members that decide how often a rule notifies. */
+const DECIDING = new Set<Member>(["condition", "suppression", "dedupe", "cooldownMs", "projectId"]);
+const HOURS = 168;
+
+export interface SaveDialogProps {
+  readonly draft: Definition;
+  /** The stored rule; null for a new one. */
+  readonly rule: Rule | null;
+  readonly onClose: () => void;
+  readonly onSave: () => Promise<void>;
+}
+
+/** What a save changes, and what it would have done in the last week, before it is stored. */
+export function SaveDialog({ draft, rule, onClose, onSave }: SaveDialogProps) {
+  const projects = useProjects();
+  const names = useNames([...draft.targetUsers, ...(rule?.targetUsers ?? [])]);
+  const backtest = useBacktest(draft, rule, HOURS);
+  const isDeciding = rule === null || changedMembers(rule, draft).some((member) => DECIDING.has(member));
+  const isTested = isDeciding && can("events:read");
+  useEffect(() => {
+    if (isTested) backtest.run();
+  }, []);
+  const { result, error, isRunning } = backtest;
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title={rule ? "Save changes?" : `Create “${draft.name}”?`}
+      subtitle={rule ? "They apply to every event from now on." : "It applies to every event from now on."}
+      onSubmit={onSave}
+      footer={
+        <>
+          <Button onClick={onClose}>Back</Button>
+          <Button variant="primary" type="submit">
+            {rule ? "Save" : "Create rule"}
+          </Button>
+        </>
+      }
+    >
+      <div class="stack">
+        {draft.targetRoles.length + draft.targetUsers.length === 0 && (
+          <Banner tone="warn" title="No recipients">
+            The rule has no roles and no people. It would match, but notify no one.
+          </Banner>
+        )}
+        {rule ? (
+          <DefinitionDiff before={rule} after={draft} names={names} projects={projects} />
+        ) : (
+          <p>Notifies {targetsText(draft, names)}.</p>
+        )}
+        {isTested && isRunning && <Progress label="Evaluating the events of the last 7 days" />}
+        {isTested && error !== undefined && (
+          <ErrorState small error={error} title="The backtest failed" retry={backtest.run} />
+        )}
+        {isTested && result && !isRunning && <BacktestResult result={result} rule={rule} hours={HOURS} />}
+      </div>
+    </Dialog>
+  );
+}
