@@ -48,8 +48,7 @@ export function peopleText({ counts: { recipients, read, acknowledged } }: Expla
   const onlyRead = Math.max(0, read - acknowledged);
   const unseen = recipients - Math.max(read, acknowledged);
   if (recipients === 0) return people;
-  if (unseen === recipients)
-    return recipients === 1 ? `${people}, who has not seen it` : `${people}; none of them has seen it`;
+  if (unseen === recipients) return `${people}; none of them has seen it`;
   const parts = [
     acknowledged > 0 ? `${acknowledged} acknowledged it` : "",
     onlyRead > 0 ? `${onlyRead} read it` : "",

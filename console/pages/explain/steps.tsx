@@ -143,7 +143,7 @@ const KINDS: Readonly<Record<string, string>> = {
 function notificationStep(
   notification: ExplainedNotification,
   from: number,
-  { explanation: { user }, onAsk }: StoryOptions,
+  { explanation: { user, event }, onAsk }: StoryOptions,
 ): TimelineItem {
   const { id, title, kind, createdAt, aggregateCount, counts, storm } = notification;
   const details = [
@@ -156,7 +156,8 @@ function notificationStep(
   return {
     key: `notification ${id}`,
     tone: counts.acknowledged > 0 ? "ok" : "accent",
-    time: <Offset at={createdAt} from={from} />,
+    // Without an event the story starts here.
+    time: event ? <Offset at={createdAt} from={from} /> : <Time at={createdAt} mode="clock-ms" />,
     title: (
       <>
         Notification “<UserText>{title}</UserText>”{" "}

@@ -1,0 +1,175 @@
+import { BellOff, CheckCheck, Inbox as InboxIcon, Volume2, VolumeX } from "lucide";
+import { useState } from "preact/hooks";
+import type { Notification } from "../../../src/client/views.ts";
+import { href } from "../../app/base.ts";
+import { useQueryState } from "../../app/navigate.ts";
+import {
+  Badge,
+  Button,
+  type Column,
+  DataTable,
+  EmptyState,
+  IconButton,
+  Menu,
+  Page,
+  plural,
+  Tabs,
+  Time,
+  UserText,
+} from "../../ui/index.ts";
+import { ExplainDrawer } from "../explain/index.ts";
+import { acknowledge, askNote, readAll, remove } from "./inbox-actions.ts";
+import { type Filter, replace, useInbox } from "./live-inbox.ts";
+import { stateOf, textOf } from "./notification-types.ts";
+import { playsSounds, setPlaysSounds } from "./sounds.ts";
+import { unread } from "./unread.ts";
+
+const COLUMNS: readonly Column<Notification>[] = [
+  {
+    key: "title",
+    label: "Notification",
+    cell: (notification) => (
+      <>
+        <UserText>{notification.title}</UserText>
+        <span class="inbox-message">
+          <UserText lines={1}>{textOf(notification)}</UserText>
+        </span>
+        {notification.me.acknowledgeNote && (
+          <span class="inbox-message">
+            <UserText lines={1}>{`“${notification.me.acknowledgeNote}”`}</UserText>
+          </span>
+        )}
+      </>
+    ),
+    card: "title",
+    width: "wide",
+  },
+  {
+    key: "state",
+    label: "State",
+    cell: (notification) => {
+      const { text, tone } = stateOf(notification);
+      return <Badge tone={tone}>{text}</Badge>;
+    },
+    card: "aside",
+    width: "min",
+  },
+  { key: "createdAt", label: "Received", cell: ({ createdAt }) => <Time at={createdAt} />, card: "meta", width: "min" },
+];
+
+const EMPTY: Readonly<Record<Filter, { title: string; text: string }>> = {
+  unread: {
+    title: "Nothing unread",
+    text: "New notifications appear here at once, on every device on which you are signed in.",
+  },
+  all: {
+    title: "No notifications yet",
+    text: "Rules notify you when an event matches; programs and people can send you notifications too.",
+  },
+  acknowledged: {
+    title: "Nothing acknowledged yet",
+    text: "Acknowledge a notification to show others that you take care of it.",
+  },
+};
+
+export default function InboxPage() {
+  const [show, setShow] = useQueryState("show", "unread");
+  const filter = show === "all" || show === "acknowledged" ? show : "unread";
+  const list = useInbox(filter, true);
+  const [explained, setExplained] = useState<string | null>(null);
+  const change = (next: Notification) => replace(list, next);
+  const acknowledgeWithNote = async (notification: Notification) => {
+    const note = await askNote(notification);
+    if (note !== undefined) await acknowledge(notification, change, note);
+  };
+  const rowActions = (notification: Notification) => (
+    <>
+      {notification.me.acknowledgedAt === null && (
+        <Button small onClick={() => acknowledge(notification, change)}>
+          Acknowledge
+        </Button>
+      )}
+      <Menu
+        label={`More actions for ${notification.title}`}
+        small
+        items={[
+          { label: "Explain", keys: "e", onSelect: () => setExplained(notification.id) },
+          {
+            label: notification.me.acknowledgedAt === null ? "Acknowledge with a note…" : "Change the note…",
+            onSelect: () => acknowledgeWithNote(notification),
+          },
+          "separator",
+          { label: "Delete…", danger: true, onSelect: () => remove(notification).then(() => undefined) },
+        ]}
+      />
+    </>
+  );
+  return (
+    <Page
+      title="Inbox"
+      subtitle={
+        unread.value === 0
+          ? "You have seen everything."
+          : `${plural(unread.value, "notification is", "notifications are")} unread.`
+      }
+      actions={
+        <>
+          <IconButton
+            icon={playsSounds.value ? Volume2 : VolumeX}
+            label={playsSounds.value ? "Sounds are on in this browser" : "Sounds are off in this browser"}
+            pressed={playsSounds.value}
+            onClick={() => setPlaysSounds(!playsSounds.value)}
+          />
+          <Button icon={CheckCheck} disabled={unread.value === 0} onClick={readAll}>
+            Mark all as read
+          </Button>
+        </>
+      }
+      tabs={
+        <Tabs
+          label="Notifications"
+          value={filter}
+          onChange={setShow}
+          tabs={[
+            { value: "unread", label: "Unread", count: unread.value },
+            { value: "all", label: "All" },
+            { value: "acknowledged", label: "Acknowledged" },
+          ]}
+        />
+      }
+    >
+      <DataTable<Notification>
+        label="Notifications"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={COLUMNS}
+        rowHref={({ id }) => href(`/inbox/${id}`)}
+        rowActions={rowActions}
+        isUnread={({ read }) => !read}
+        rowTone={({ priority, me }) => (priority >= URGENT && me.acknowledgedAt === null ? "bad" : undefined)}
+        hotkeys={{
+          a: (notification) => acknowledge(notification, change),
+          e: ({ id }) => setExplained(id),
+        }}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            icon={filter === "unread" ? BellOff : InboxIcon}
+            {...EMPTY[filter]}
+            action={filter === "unread" && <Button onClick={() => setShow("all")}>Show all</Button>}
+          />
+        }
+      />
+      <ExplainDrawer
+        subject={explained === null ? null : { kind: "notification", id: explained }}
+        onClose={() => setExplained(null)}
+      />
+    </Page>
+  );
+}
+
+/** From this priority on, quiet hours do not delay a notification. */
+const URGENT = 500;

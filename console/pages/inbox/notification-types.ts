@@ -1,0 +1,55 @@
+import type { Notification } from "../../../src/client/views.ts";
+import { plainText } from "../explain/words.ts";
+
+export interface Delivery {
+  readonly id: string;
+  readonly channel: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly attempts: number;
+  readonly lastError: string | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly deliveredAt: string | null;
+}
+
+/** One notification, with the caller's deliveries. */
+export interface NotificationDetail extends Notification {
+  readonly deliveries: readonly Delivery[];
+}
+
+type Tone = "ok" | "warn" | "info" | "plain";
+
+const KINDS: Readonly<Record<Notification["kind"], string>> = {
+  rule: "Rule",
+  direct: "Direct",
+  timer: "Timer",
+  digest: "Digest",
+  alert: "Alert",
+  aggregate: "Summary",
+};
+
+export function kindName(kind: Notification["kind"]): string {
+  return KINDS[kind];
+}
+
+/** What the user has done with it. */
+export function stateOf({ read, me }: Pick<Notification, "read" | "me">): {
+  readonly text: string;
+  readonly tone: Tone;
+} {
+  if (me.acknowledgedAt !== null) return { text: "acknowledged", tone: "ok" };
+  return read ? { text: "read", tone: "plain" } : { text: "unread", tone: "info" };
+}
+
+/** The message. Prism's own summaries contain times, which are shown in the user's zone. */
+export function textOf({ kind, message }: Notification): string {
+  return kind === "aggregate" ? plainText(message) : message;
+}
+
+/** The link of an action, if a browser may open it: http and https only. */
+export function safeLink(url: string | null | undefined): string | null {
+  if (!url || !URL.canParse(url)) return null;
+  const { protocol } = new URL(url);
+  return protocol === "https:" || protocol === "http:" ? url : null;
+}

@@ -1,0 +1,31 @@
+import { effect, signal } from "@preact/signals";
+import type { Notification, UnreadCount } from "../../../src/client/views.ts";
+import { api } from "../../app/api.ts";
+import { connection, listen } from "../../app/live.ts";
+import { client } from "../../app/session.ts";
+import { playSound } from "./sounds.ts";
+
+/** The user's unread notifications; the badge of the navigation. */
+export const unread = signal(0);
+
+async function load(): Promise<void> {
+  // Without an answer the badge keeps the last known number.
+  const answer = await api.get<UnreadCount>("/notifications/unread-count").catch(() => null);
+  if (answer) unread.value = answer.count;
+}
+
+effect(() => {
+  if (!client.value) {
+    unread.value = 0;
+    return;
+  }
+  void load();
+  return listen("user:me", ({ type, data }) => {
+    if (type === "unread-count") unread.value = (data as UnreadCount).count;
+    else if (type === "notification") playSound(data as Notification);
+  });
+});
+
+effect(() => {
+  if (connection.value === "live" && client.peek()) void load();
+});
