@@ -74,13 +74,12 @@ test("elsewhere the banner names the data directory, and errors the path of the 
   assert.ok(missing.stderr.includes(`${join(prism.dir, "prism")} serve`), missing.stderr);
 });
 
-test("a browser that opens the server's address gets the documentation, a program an error as JSON", async (t) => {
+test("the server's address leads to the console, below any prefix of a proxy", async (t) => {
   const prism = new PrismBinary(t);
   await prism.start();
   const page = await fetch(prism.url, { headers: { Accept: "text/html,application/xhtml+xml,*/*;q=0.8" } });
-  assert.deepEqual([page.status, page.url, page.redirected], [200, `${prism.url}/docs`, true]);
+  assert.deepEqual([page.status, page.url, page.redirected], [200, `${prism.url}/dashboard/`, true]);
   assert.match(await page.text(), /<html/);
-  const answer = await fetch(prism.url, { headers: { Accept: "*/*" } });
-  assert.equal(answer.status, 404);
-  assert.match(await answer.text(), /"code":"NOT_FOUND"/);
+  const redirect = await fetch(prism.url, { redirect: "manual" });
+  assert.deepEqual([redirect.status, redirect.headers.get("location")], [302, "dashboard/"]);
 });
