@@ -1,0 +1,25 @@
+import { UserText } from "../ui/index.ts";
+import { href } from "./base.ts";
+import { useGet } from "./query.ts";
+import { can, me } from "./session.ts";
+
+interface Named {
+  readonly name: string;
+  readonly email: string | null;
+  readonly username: string | null;
+}
+
+/** The name of an account, by its id; the id itself for users who may not read accounts. */
+export function PersonName({ id }: { readonly id: string | null }) {
+  const isSelf = id === me.value?.id;
+  const query = useGet<Named>(id !== null && !isSelf && can("users:read") ? `/users/${id}` : null);
+  if (id === null) return <span class="muted">the server</span>;
+  if (isSelf) return <span>You</span>;
+  const { data } = query;
+  if (!data) return <span class="mono small">{id.slice(-12)}</span>;
+  return (
+    <a href={href(`/people/${id}`)}>
+      <UserText>{data.name || data.username || data.email || id}</UserText>
+    </a>
+  );
+}

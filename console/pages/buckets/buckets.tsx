@@ -1,0 +1,201 @@
+import { Plus } from "lucide";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { useQueryState } from "../../app/navigate.ts";
+import { useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  ask,
+  Badge,
+  Button,
+  type Column,
+  confirm,
+  DataTable,
+  Dialog,
+  EmptyState,
+  Field,
+  Input,
+  Menu,
+  type MenuEntry,
+  Page,
+  plural,
+  SearchInput,
+  Segmented,
+  Time,
+  Toolbar,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+
+/** A bucket, as `GET /api/v1/transfer-buckets` lists it. Amounts are decimal texts. */
+interface Bucket {
+  readonly id: string;
+  readonly name: string;
+  readonly currentBalance: string;
+  readonly threshold: string;
+  readonly currency: string;
+  readonly state: "ok" | "below";
+  readonly updatedAt: string;
+}
+
+const COLUMNS: readonly Column<Bucket>[] = [
+  { key: "name", label: "Bucket", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+  {
+    key: "balance",
+    label: "Balance",
+    cell: ({ currentBalance, currency }) => <span class="num nowrap">{`${currentBalance} ${currency}`}</span>,
+    align: "end",
+  },
+  {
+    key: "threshold",
+    label: "Threshold",
+    cell: ({ threshold, currency }) => <span class="num nowrap">{`${threshold} ${currency}`}</span>,
+    align: "end",
+    priority: 2,
+  },
+  {
+    key: "state",
+    label: "State",
+    cell: ({ state }) => (
+      <Badge tone={state === "ok" ? "ok" : "bad"}>{state === "ok" ? "enough" : "below threshold"}</Badge>
+    ),
+    card: "aside",
+  },
+  { key: "updatedAt", label: "Changed", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end", priority: 3 },
+];
+
+const STATES = [
+  { value: "", label: "All" },
+  { value: "below", label: "Below threshold" },
+  { value: "ok", label: "Enough" },
+];
+
+/** Balances that are watched against a threshold. */
+export default function Buckets() {
+  const [text, setText] = useQueryState("q");
+  const [state, setState] = useQueryState("state");
+  const [isMaking, setMaking] = useState(false);
+  const list = useList<Bucket>("/transfer-buckets", { q: text, state, limit: 50 });
+  const below = list.items?.filter((bucket) => bucket.state === "below").length ?? 0;
+  const make = can("buckets:balance") ? (
+    <Button variant="primary" icon={Plus} onClick={() => setMaking(true)}>
+      New bucket
+    </Button>
+  ) : undefined;
+  const isFiltered = text !== "" || state !== "";
+  return (
+    <Page
+      title="Transfer buckets"
+      subtitle={
+        below === 0
+          ? "Every balance is above its threshold."
+          : `${plural(below, "balance is", "balances are")} below the threshold.`
+      }
+      actions={make}
+    >
+      <Toolbar>
+        <SearchInput value={text} onChange={setText} placeholder="Name" label="Search buckets" />
+        <Segmented label="State" value={state} onChange={setState} options={STATES} />
+      </Toolbar>
+      <DataTable<Bucket>
+        label="Transfer buckets"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={COLUMNS}
+        rowTone={(bucket) => (bucket.state === "below" ? "bad" : undefined)}
+        rowActions={(bucket) => <BucketMenu bucket={bucket} onDone={list.reload} />}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            title={isFiltered ? "No bucket matches" : "No balance is watched"}
+            text={
+              isFiltered
+                ? "Change the search or the state."
+                : "A bucket sends an event when its balance falls below the threshold."
+            }
+            action={isFiltered ? undefined : make}
+          />
+        }
+      />
+      <NewBucket isOpen={isMaking} onClose={() => setMaking(false)} onDone={list.reload} />
+    </Page>
+  );
+}
+
+function BucketMenu({ bucket, onDone }: { readonly bucket: Bucket; readonly onDone: () => void }) {
+  const change = async (member: "currentBalance" | "threshold", path: string, label: string) => {
+    const value = await ask({
+      title: `${label} of ${bucket.name}`,
+      label: `${label} in ${bucket.currency}`,
+      action: "Save",
+      value: bucket[member],
+      required: true,
+    });
+    if (value === undefined) return;
+    await api.put(`/transfer-buckets/${bucket.id}/${path}`, { [member]: value });
+    toast.ok(`${label} saved.`);
+    onDone();
+  };
+  const remove = async () => {
+    const text = "Its balance is no longer watched.";
+    if (!(await confirm({ title: `Delete ${bucket.name}?`, text, action: "Delete", danger: true }))) return;
+    await api.del(`/transfer-buckets/${bucket.id}`);
+    onDone();
+  };
+  const entries: MenuEntry[] = [];
+  if (can("buckets:balance"))
+    entries.push({ label: "Set the balance", onSelect: () => change("currentBalance", "balance", "Balance") });
+  if (can("buckets:write"))
+    entries.push({ label: "Set the threshold", onSelect: () => change("threshold", "threshold", "Threshold") });
+  if (can("buckets:balance")) entries.push({ label: "Delete", onSelect: remove, danger: true });
+  return entries.length === 0 ? null : <Menu label={`Change ${bucket.name}`} small items={entries} />;
+}
+
+interface NewProps {
+  readonly isOpen: boolean;
+  readonly onClose: () => void;
+  readonly onDone: () => void;
+}
+
+function NewBucket({ isOpen, onClose, onDone }: NewProps) {
+  const [name, setName] = useState("");
+  const [currency, setCurrency] = useState("EUR");
+  const [currentBalance, setBalance] = useState("");
+  const [threshold, setThreshold] = useState("");
+  const create = async () => {
+    await api.post("/transfer-buckets", { name, currency, currentBalance, threshold });
+    setName("");
+    onDone();
+    onClose();
+  };
+  return (
+    <Dialog
+      open={isOpen}
+      onClose={onClose}
+      title="New bucket"
+      size="sm"
+      onSubmit={create}
+      footer={
+        <Button variant="primary" type="submit">
+          Make bucket
+        </Button>
+      }
+    >
+      <Field label="Name" required>
+        <Input value={name} onChange={setName} maxLength={255} autoFocus />
+      </Field>
+      <Field label="Currency" hint="Three letters, such as EUR." required>
+        <Input value={currency} onChange={(value) => setCurrency(value.toUpperCase())} maxLength={3} />
+      </Field>
+      <Field label="Balance" required>
+        <Input value={currentBalance} onChange={setBalance} inputMode="decimal" />
+      </Field>
+      <Field label="Threshold" hint="Below it, an event is sent." required>
+        <Input value={threshold} onChange={setThreshold} inputMode="decimal" />
+      </Field>
+    </Dialog>
+  );
+}

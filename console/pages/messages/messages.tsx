@@ -1,0 +1,169 @@
+import { Plus } from "lucide";
+import { useState } from "preact/hooks";
+import { api, type Page as ListPage } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { useStream } from "../../app/live.ts";
+import { useQueryState } from "../../app/navigate.ts";
+import { PersonName } from "../../app/person-name.tsx";
+import { useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  type Column,
+  Combobox,
+  DataTable,
+  DateTimeInput,
+  Dialog,
+  EmptyState,
+  Field,
+  Page,
+  Segmented,
+  Select,
+  Textarea,
+  Time,
+  Toolbar,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { type Message, STATUS } from "./message-types.ts";
+
+const BOXES = [
+  { value: "inbox", label: "Received" },
+  { value: "sent", label: "Sent" },
+];
+
+const STATUS_OPTIONS = [
+  { value: "", label: "Any status" },
+  ...Object.entries(STATUS).map(([value, { text }]) => ({ value, label: text })),
+];
+
+function columns(box: string): readonly Column<Message>[] {
+  return [
+    {
+      key: "person",
+      label: box === "sent" ? "To" : "From",
+      cell: ({ senderId, recipientId }) => <PersonName id={box === "sent" ? recipientId : senderId} />,
+      card: "title",
+    },
+    {
+      key: "content",
+      label: "Text",
+      cell: ({ content }) => <UserText lines={1}>{content ?? ""}</UserText>,
+      card: "text",
+      width: "wide",
+    },
+    {
+      key: "status",
+      label: "Status",
+      cell: ({ status }) => <Badge tone={STATUS[status].tone}>{STATUS[status].text}</Badge>,
+      card: "aside",
+    },
+    { key: "deliverAt", label: "Delivery", cell: ({ deliverAt }) => <Time at={deliverAt} />, align: "end" },
+  ];
+}
+
+/** Messages between users, sent now or later. */
+export default function Messages() {
+  const [box, setBox] = useQueryState("box", "inbox");
+  const [status, setStatus] = useQueryState("status");
+  const [isWriting, setWriting] = useState(false);
+  const list = useList<Message>("/messages", { box, status, limit: 50 });
+  useStream("messages:me", list.reload);
+  const write = (
+    <Button variant="primary" icon={Plus} onClick={() => setWriting(true)}>
+      New message
+    </Button>
+  );
+  return (
+    <Page
+      title="Messages"
+      subtitle={box === "sent" ? "What you sent, and when it arrives." : "What other users sent you."}
+      actions={write}
+    >
+      <Toolbar>
+        <Segmented label="Box" value={box} onChange={setBox} options={BOXES} />
+        <Select value={status} onChange={setStatus} options={STATUS_OPTIONS} label="Status" />
+      </Toolbar>
+      <DataTable<Message>
+        label="Messages"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={columns(box)}
+        rowHref={({ id }) => href(`/messages/${id}`)}
+        isUnread={(message) => box === "inbox" && message.status === "delivered"}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            title={status === "" ? "No message" : "No message has this status"}
+            text={box === "sent" ? "Send one now, or for a later time." : "Messages appear here when they are due."}
+          />
+        }
+      />
+      <NewMessage isOpen={isWriting} onClose={() => setWriting(false)} onSent={list.reload} />
+    </Page>
+  );
+}
+
+interface Account {
+  readonly id: string;
+  readonly name: string;
+  readonly email: string | null;
+  readonly username: string | null;
+}
+
+async function findAccounts(text: string) {
+  if (!can("users:read")) return [];
+  const { data } = await api.get<ListPage<Account>>("/users", { q: text, limit: 10 });
+  return data.map(({ id, name, email, username }) => ({
+    value: id,
+    label: name || username || email || id,
+    hint: email ?? username ?? "",
+  }));
+}
+
+interface NewProps {
+  readonly isOpen: boolean;
+  readonly onClose: () => void;
+  readonly onSent: () => void;
+}
+
+function NewMessage({ isOpen, onClose, onSent }: NewProps) {
+  const [recipientId, setRecipient] = useState("");
+  const [content, setContent] = useState("");
+  const [sendAt, setSendAt] = useState("");
+  const send = async () => {
+    await api.post("/messages", { recipientId, content, ...(sendAt === "" ? {} : { sendAt }) });
+    toast.ok(sendAt === "" ? "The message is on its way." : "The message is scheduled.");
+    setContent("");
+    setSendAt("");
+    onSent();
+    onClose();
+  };
+  return (
+    <Dialog
+      open={isOpen}
+      onClose={onClose}
+      title="New message"
+      onSubmit={send}
+      footer={
+        <Button variant="primary" type="submit">
+          {sendAt === "" ? "Send" : "Schedule"}
+        </Button>
+      }
+    >
+      <Field label="To" hint={can("users:read") ? undefined : "The id of an account."} required>
+        <Combobox value={recipientId} onChange={setRecipient} load={findAccounts} custom={!can("users:read")} />
+      </Field>
+      <Field label="Text" required>
+        <Textarea value={content} onChange={setContent} rows={5} />
+      </Field>
+      <Field label="Send at" hint="Empty: now." optional>
+        <DateTimeInput value={sendAt} onChange={setSendAt} />
+      </Field>
+    </Dialog>
+  );
+}

@@ -1,0 +1,7 @@
+import { Blocks } from "lucide";
+import type { PageModule } from "../../app/page-module.ts";
+
+export const modules: PageModule = {
+  routes: [{ path: "/modules", title: "Modules", load: () => import("./modules.tsx"), permission: "system:status" }],
+  nav: [{ label: "Modules", path: "/modules", icon: Blocks, group: "administer", permission: "system:status" }],
+};

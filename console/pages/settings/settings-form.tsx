@@ -1,0 +1,133 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { me } from "../../app/session.ts";
+import { ask, Banner, Button, CodeBlock, Field, Form, Input, Select, Switch, toast } from "../../ui/index.ts";
+import {
+  fieldText,
+  fieldValue,
+  labelOf,
+  type MailTest,
+  originText,
+  type Setting,
+  type Settings,
+} from "./setting-types.ts";
+
+interface Props {
+  readonly settings: readonly Setting[];
+  readonly hasMailTest: boolean;
+  readonly onSaved: () => void;
+}
+
+/** Fields for a group of settings. Those that another source holds are shown with that source. */
+export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
+  const [texts, setTexts] = useState<Readonly<Record<string, string>>>({});
+  const [test, setTest] = useState<MailTest>();
+  const values = Object.fromEntries(
+    settings.flatMap((setting) => {
+      const text = texts[setting.key];
+      return text === undefined || text === shownText(setting) ? [] : [[setting.key, fieldValue(setting, text)]];
+    }),
+  );
+  const isChanged = Object.keys(values).length > 0;
+  const save = async () => {
+    const { restartRequired } = await api.put<Settings>("/settings", { values });
+    toast.ok(
+      restartRequired.length > 0 ? "Saved. Restart the server for it to take effect." : "Saved. It is in effect now.",
+    );
+    setTexts({});
+    onSaved();
+  };
+  const tryMail = async () => {
+    const label = "Send a test mail to";
+    const to = await ask({ title: "Test mail", label, action: "Send", value: me.value?.email ?? "", required: true });
+    if (to !== undefined) setTest(await api.post<MailTest>("/settings/mail-test", { to, values }));
+  };
+  return (
+    <Form onSubmit={save}>
+      <div class="grid2">
+        {settings.map((setting) => (
+          <SettingField
+            key={setting.key}
+            setting={setting}
+            text={texts[setting.key] ?? shownText(setting)}
+            onChange={(text) => setTexts({ ...texts, [setting.key]: text })}
+          />
+        ))}
+      </div>
+      {test && <MailResult test={test} onDismiss={() => setTest(undefined)} />}
+      <div class="inline">
+        <Button type="submit" variant="primary" disabled={!isChanged}>
+          Save
+        </Button>
+        {hasMailTest && <Button onClick={tryMail}>Send a test mail</Button>}
+      </div>
+    </Form>
+  );
+}
+
+/** Secrets are not sent to the browser: their field is empty. */
+function shownText(setting: Setting): string {
+  return setting.secret ? "" : fieldText(setting.value);
+}
+
+interface FieldProps {
+  readonly setting: Setting;
+  readonly text: string;
+  readonly onChange: (text: string) => void;
+}
+
+function SettingField({ setting, text, onChange }: FieldProps) {
+  const { key, input, doc, isFree, choices, secret } = setting;
+  const held = isFree ? "" : `Held by ${originText(setting)}; change it there. `;
+  const hint = `${held}${doc.charAt(0).toUpperCase()}${doc.slice(1)}.`;
+  const label = labelOf(key);
+  if (input === "boolean") {
+    return (
+      <Switch
+        label={label}
+        hint={hint}
+        checked={text === "true"}
+        disabled={!isFree}
+        onChange={(checked) => onChange(String(checked))}
+      />
+    );
+  }
+  return (
+    <Field label={label} hint={hint}>
+      {choices ? (
+        <Select
+          value={text}
+          onChange={onChange}
+          disabled={!isFree}
+          options={choices.map((value) => ({ value, label: value }))}
+        />
+      ) : (
+        <Input
+          value={text}
+          onChange={onChange}
+          disabled={!isFree}
+          type={secret ? "password" : input === "integer" ? "number" : "text"}
+          placeholder={
+            secret && setting.value !== null ? "stored; enter a new one to replace it" : fieldText(setting.fallback)
+          }
+          autocomplete="off"
+        />
+      )}
+    </Field>
+  );
+}
+
+function MailResult({ test, onDismiss }: { readonly test: MailTest; readonly onDismiss: () => void }) {
+  return (
+    <Banner
+      tone={test.ok ? "ok" : "bad"}
+      title={test.ok ? "The test mail was accepted" : "The test mail was not sent"}
+      onDismiss={onDismiss}
+    >
+      <p>{test.message}</p>
+      {test.transcript.length > 0 && (
+        <CodeBlock label="Conversation with the mail server" text={test.transcript.join("\n")} maxHeight={200} />
+      )}
+    </Banner>
+  );
+}

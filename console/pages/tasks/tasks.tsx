@@ -1,0 +1,113 @@
+import { Plus } from "lucide";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { useStream } from "../../app/live.ts";
+import { useQueryState } from "../../app/navigate.ts";
+import { useList } from "../../app/query.ts";
+import {
+  Badge,
+  Button,
+  type Column,
+  confirm,
+  DataTable,
+  EmptyState,
+  Page,
+  plural,
+  SearchInput,
+  Select,
+  Time,
+  Toolbar,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { STATUS, type Task, TaskDialog } from "./task-dialog.tsx";
+
+const COLUMNS: readonly Column<Task>[] = [
+  { key: "title", label: "Task", cell: ({ title }) => <UserText>{title}</UserText>, card: "title", width: "wide" },
+  {
+    key: "status",
+    label: "Status",
+    cell: ({ status }) => <Badge tone={STATUS[status].tone}>{STATUS[status].text}</Badge>,
+    card: "aside",
+  },
+  { key: "priority", label: "Priority", cell: ({ priority }) => priority, align: "end", priority: 2 },
+  { key: "dueAt", label: "Due", cell: ({ dueAt }) => <Time at={dueAt} empty="no date" />, align: "end" },
+];
+
+const STATUS_OPTIONS = [
+  { value: "", label: "Any status" },
+  ...Object.entries(STATUS).map(([value, { text }]) => ({ value, label: text })),
+];
+
+/** The user's own tasks. */
+export default function Tasks() {
+  const [text, setText] = useQueryState("q");
+  const [status, setStatus] = useQueryState("status");
+  const [editing, setEditing] = useState<Task | "new">();
+  const list = useList<Task>("/tasks", { q: text, status, limit: 50 });
+  useStream("tasks:me", list.reload);
+  const open = list.items?.filter((task) => task.status === "TODO" || task.status === "IN_PROGRESS").length ?? 0;
+  const finish = async (task: Task) => {
+    await api.patch(`/tasks/${task.id}`, { status: "DONE" });
+    const undo = async () => {
+      await api.patch(`/tasks/${task.id}`, { status: task.status });
+      list.reload();
+    };
+    toast.ok("The task is done.", { undo });
+    list.reload();
+  };
+  const remove = async (task: Task) => {
+    if (!(await confirm({ title: "Delete this task?", text: task.title, action: "Delete", danger: true }))) return;
+    await api.del(`/tasks/${task.id}`);
+    list.reload();
+  };
+  const add = (
+    <Button variant="primary" icon={Plus} onClick={() => setEditing("new")}>
+      New task
+    </Button>
+  );
+  const isFiltered = text !== "" || status !== "";
+  return (
+    <Page
+      title="Tasks"
+      subtitle={open === 0 ? "Nothing is open here." : `${plural(open, "task is", "tasks are")} open.`}
+      actions={add}
+    >
+      <Toolbar>
+        <SearchInput value={text} onChange={setText} placeholder="Title or description" label="Search tasks" />
+        <Select value={status} onChange={setStatus} options={STATUS_OPTIONS} label="Status" />
+      </Toolbar>
+      <DataTable<Task>
+        label="Tasks"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={COLUMNS}
+        onOpen={setEditing}
+        rowActions={(task) => (
+          <>
+            {task.status !== "DONE" && (
+              <Button small onClick={() => finish(task)}>
+                Done
+              </Button>
+            )}
+            <Button small variant="quiet" onClick={() => remove(task)}>
+              Delete
+            </Button>
+          </>
+        )}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            title={isFiltered ? "No task matches" : "You have no task"}
+            text={isFiltered ? "Change the search or the status." : "Tasks also come from programs, over the API."}
+            action={isFiltered ? undefined : add}
+          />
+        }
+      />
+      <TaskDialog task={editing} onClose={() => setEditing(undefined)} onSaved={list.reload} />
+    </Page>
+  );
+}
