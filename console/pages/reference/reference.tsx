@@ -42,12 +42,12 @@ const COLUMNS: readonly Column<Operation>[] = [
     card: "aside",
     width: "min",
   },
-  { key: "path", label: "Path", cell: ({ path }) => <span class="mono">{path}</span>, card: "title", width: "wide" },
+  { key: "path", label: "Path", cell: ({ path }) => <span class="mono">{path}</span>, card: "title" },
   { key: "summary", label: "What it does", cell: ({ summary }) => summary, card: "text", width: "wide" },
   {
     key: "permission",
     label: "Permission",
-    cell: ({ permission }) => <span class="mono small">{permission}</span>,
+    cell: ({ permission }) => <span class="mono small nowrap">{permission}</span>,
     priority: 2,
   },
 ];

@@ -57,8 +57,25 @@ export function fieldValue({ input }: Setting, text: string): unknown {
   return text;
 }
 
+const LABELS: Readonly<Record<string, string>> = {
+  publicUrl: "Public URL",
+  "smtp.host": "Mail server",
+  "smtp.user": "User name",
+  "smtp.pass": "Password",
+  "smtp.from": "Sender address",
+  "smtp.secure": "TLS from the first byte",
+  "smtp.allowPlain": "Allow mail without TLS",
+  "auth.requireEmailVerification": "Addresses must be verified",
+  "retention.days": "Keep events for",
+  "retention.notificationDays": "Keep notifications for",
+  "log.level": "Log level",
+  "digest.enabled": "Send digests",
+};
+
 /** The last part of a key as words: `smtp.allowPlain` is "Allow plain". */
 export function labelOf(key: string): string {
+  const known = LABELS[key];
+  if (known !== undefined) return known;
   const name = key.split(".").at(-1) ?? key;
   const words = name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
   const text = words.replace(/\burl\b/, "URL").replace(/ ms$/, "");

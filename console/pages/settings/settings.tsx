@@ -77,13 +77,12 @@ function Groups({ settings, onSaved }: { readonly settings: readonly Setting[]; 
 }
 
 const COLUMNS: readonly Column<Setting>[] = [
-  { key: "key", label: "Setting", cell: ({ key }) => <span class="mono">{key}</span>, card: "title" },
+  { key: "key", label: "Setting", cell: ({ key }) => <span class="mono nowrap">{key}</span>, card: "title" },
   {
     key: "value",
     label: "Value",
     cell: ({ value }) => <UserText mono>{fieldText(value) || "not set"}</UserText>,
     card: "text",
-    width: "wide",
   },
   {
     key: "origin",
@@ -91,7 +90,7 @@ const COLUMNS: readonly Column<Setting>[] = [
     cell: (setting) => <Badge tone={setting.origin === "default" ? "plain" : "info"}>{originText(setting)}</Badge>,
     card: "aside",
   },
-  { key: "doc", label: "Effect", cell: ({ doc }) => <span class="muted small">{doc}</span>, priority: 3, card: "text" },
+  { key: "doc", label: "Effect", cell: ({ doc }) => <span class="muted small">{doc}</span>, priority: 2, card: "text" },
 ];
 
 function AllSettings({ settings }: { readonly settings: readonly Setting[] }) {
