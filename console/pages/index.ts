@@ -1,13 +1,43 @@
 import type { PageModule } from "../app/page-module.ts";
+import { galleryPage } from "../gallery/index.ts";
 import { audit } from "./audit/index.ts";
 import { buckets } from "./buckets/index.ts";
+import { deliveries } from "./deliveries/index.ts";
+import { events } from "./events/index.ts";
+import { explain } from "./explain/index.ts";
+import { inbox } from "./inbox/index.ts";
+import { jobs } from "./jobs/index.ts";
 import { messages } from "./messages/index.ts";
 import { modules } from "./modules/index.ts";
 import { overview } from "./overview/index.ts";
 import { people } from "./people/index.ts";
 import { projects } from "./projects/index.ts";
 import { reference } from "./reference/index.ts";
+import { rules } from "./rules/index.ts";
+import { schedules } from "./schedules/index.ts";
 import { settings } from "./settings/index.ts";
+import { sounds } from "./sounds/index.ts";
 import { tasks } from "./tasks/index.ts";
 
-export const pages: readonly PageModule[] = [overview, tasks, messages, buckets, people, projects, modules, audit, settings, reference];
+/** All page modules, in the order of the navigation. */
+export const pages: readonly PageModule[] = [
+  overview,
+  inbox,
+  events,
+  explain,
+  rules,
+  jobs,
+  schedules,
+  deliveries,
+  tasks,
+  messages,
+  buckets,
+  people,
+  projects,
+  sounds,
+  modules,
+  audit,
+  settings,
+  reference,
+  galleryPage,
+];

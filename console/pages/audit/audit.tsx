@@ -48,18 +48,32 @@ interface Verified {
 }
 
 const COLUMNS: readonly Column<Row>[] = [
-  { key: "seq", label: "No.", cell: ({ seq }) => <span class="num">{formatNumber(seq)}</span>, priority: 3, card: "hide" },
+  {
+    key: "seq",
+    label: "No.",
+    cell: ({ seq }) => <span class="num">{formatNumber(seq)}</span>,
+    priority: 3,
+    card: "hide",
+  },
   { key: "action", label: "Action", cell: ({ action }) => <span class="mono nowrap">{action}</span>, card: "title" },
   { key: "by", label: "By", cell: (row) => <Actor row={row} /> },
   {
     key: "resource",
     label: "On",
-    cell: ({ resourceType, resourceId }) => <UserText lines={1}>{[resourceType, resourceId].filter(Boolean).join(" ")}</UserText>,
+    cell: ({ resourceType, resourceId }) => (
+      <UserText lines={1}>{[resourceType, resourceId].filter(Boolean).join(" ")}</UserText>
+    ),
     priority: 2,
     card: "text",
     width: "wide",
   },
-  { key: "ip", label: "Address", cell: ({ ip }) => <span class="mono nowrap">{ip ?? ""}</span>, priority: 3, card: "hide" },
+  {
+    key: "ip",
+    label: "Address",
+    cell: ({ ip }) => <span class="mono nowrap">{ip ?? ""}</span>,
+    priority: 3,
+    card: "hide",
+  },
   { key: "at", label: "Time", cell: ({ timestamp }) => <Time at={timestamp} />, align: "end", card: "aside" },
 ];
 

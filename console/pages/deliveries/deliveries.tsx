@@ -1,0 +1,146 @@
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { useStream } from "../../app/live.ts";
+import { useQueryState } from "../../app/navigate.ts";
+import { invalidate, useGet, useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  type Column,
+  confirm,
+  DataTable,
+  DateTimeInput,
+  EmptyState,
+  Page,
+  plural,
+  Select,
+  Time,
+  Toolbar,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { ChannelCards } from "./channel-cards.tsx";
+import { CHANNELS, type Channel, type Delivery, recipientOf, STATES } from "./delivery-types.ts";
+
+const COLUMNS: readonly Column<Delivery>[] = [
+  {
+    key: "title",
+    label: "Notification",
+    cell: ({ title }) => <UserText lines={1}>{title ?? "removed"}</UserText>,
+    card: "title",
+    width: "wide",
+  },
+  { key: "to", label: "To", cell: (delivery) => <UserText lines={1}>{recipientOf(delivery)}</UserText> },
+  { key: "channel", label: "Channel", cell: ({ channel }) => <span class="nowrap">{CHANNELS[channel]}</span> },
+  {
+    key: "error",
+    label: "Last error",
+    cell: ({ lastError, reason }) => <UserText lines={1}>{lastError ?? reason ?? ""}</UserText>,
+    card: "text",
+    priority: 3,
+  },
+  {
+    key: "state",
+    label: "State",
+    cell: ({ state }) => <Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>,
+    card: "aside",
+  },
+  { key: "at", label: "Time", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end" },
+];
+
+const STATE_OPTIONS = [
+  { value: "", label: "Any state" },
+  { value: "waiting", label: "waiting" },
+  ...Object.entries(STATES).map(([value, { text }]) => ({ value, label: text })),
+];
+const CHANNEL_OPTIONS = [
+  { value: "", label: "All channels" },
+  ...Object.entries(CHANNELS).map(([value, label]) => ({ value, label })),
+];
+
+/** What was sent outside: mails, pushes, webhooks. */
+export default function Deliveries() {
+  const [state, setState] = useQueryState("state");
+  const [channel, setChannel] = useQueryState("channel");
+  const [from, setFrom] = useQueryState("from");
+  const [notificationId] = useQueryState("notification");
+  const [webhookId] = useQueryState("webhook");
+  const filter = { state, channel, from, notificationId, webhookId };
+  const list = useList<Delivery>("/deliveries", { ...filter, limit: 50 });
+  const channels = useGet<{ channels: readonly Channel[] }>(can("system:status") ? "/channels" : null);
+  useStream(can("system:status") ? "system" : null, ({ type }) => {
+    if (type !== "jobs.changed" && !type.startsWith("provider.")) return;
+    list.reload();
+    channels.reload();
+  });
+  const isFiltered = Object.values(filter).some((value) => value !== "");
+  return (
+    <Page
+      title="Deliveries"
+      subtitle={subtitleOf(channels.data?.channels)}
+      actions={can("jobs:manage") ? <Button onClick={() => retryDead(filter)}>Retry failed ones</Button> : undefined}
+    >
+      {channels.data && <ChannelCards channels={channels.data.channels} />}
+      <Toolbar>
+        <Select value={state} onChange={setState} options={STATE_OPTIONS} label="State" />
+        <Select value={channel} onChange={setChannel} options={CHANNEL_OPTIONS} label="Channel" />
+        <DateTimeInput value={from} onChange={setFrom} label="From" />
+      </Toolbar>
+      <DataTable<Delivery>
+        label="Deliveries"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={COLUMNS}
+        rowHref={({ id }) => href(`/deliveries/${id}`)}
+        rowTone={(delivery) => (delivery.state === "dead" ? "bad" : undefined)}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            title={isFiltered ? "No delivery matches" : "Nothing was sent yet"}
+            text={isFiltered ? "Change the filters." : "Mails, pushes and webhook calls of notifications appear here."}
+          />
+        }
+      />
+    </Page>
+  );
+}
+
+function subtitleOf(channels: readonly Channel[] | undefined): string {
+  if (!channels) return "What was sent by mail, push and webhook.";
+  const stopped = channels.filter(({ state }) => state === "paused" || state === "failing");
+  const waiting = channels.reduce((sum, channel) => sum + channel.waiting, 0);
+  const start =
+    stopped.length > 0
+      ? `${stopped.map(({ name }) => CHANNELS[name]).join(" and ")}: not working`
+      : "Every channel in use works";
+  return `${start}; ${plural(waiting, "delivery waits", "deliveries wait")}.`;
+}
+
+interface Filter {
+  readonly channel: string;
+  readonly from: string;
+  readonly notificationId: string;
+  readonly webhookId: string;
+}
+
+/** Counts the failed deliveries of the filter, asks, and retries them. */
+async function retryDead({ channel, from, notificationId, webhookId }: Filter): Promise<void> {
+  const filter = {
+    ...(channel === "" ? {} : { channel: [channel] }),
+    ...(from === "" ? {} : { from }),
+    ...(notificationId === "" ? {} : { notificationId }),
+    ...(webhookId === "" ? {} : { webhookId }),
+  };
+  const { matched } = await api.post<{ matched: number }>("/deliveries/retry", { filter, dryRun: true });
+  if (matched === 0) return toast.info("No delivery of this selection has failed.");
+  const title = `Retry ${plural(matched, "failed delivery", "failed deliveries")}?`;
+  const text = "Recipients may get old notifications now.";
+  if (!(await confirm({ title, text, action: `Retry ${matched}` }))) return;
+  const { retried } = await api.post<{ retried: number }>("/deliveries/retry", { filter });
+  toast.ok(`${plural(retried, "delivery is", "deliveries are")} attempted again.`);
+  invalidate("/deliveries", "/channels", "/attention");
+}

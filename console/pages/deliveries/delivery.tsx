@@ -1,0 +1,117 @@
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import type { PageProps } from "../../app/page-module.ts";
+import { PersonName } from "../../app/person-name.tsx";
+import { invalidate, useGet } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  DescriptionList,
+  formatDuration,
+  Loaded,
+  Page,
+  Time,
+  Timeline,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { CHANNELS, type Delivery, recipientOf, STATES } from "./delivery-types.ts";
+
+interface Attempt {
+  readonly attempt: number;
+  readonly startedAt: string;
+  readonly durationMs: number | null;
+  readonly outcome: string;
+  readonly status: number | null;
+  readonly error: string | null;
+  readonly worker: string;
+}
+
+interface Detail extends Delivery {
+  readonly providerId: string | null;
+  readonly canRetry: boolean;
+  readonly history: readonly Attempt[];
+}
+
+const TONES: Readonly<Record<string, "ok" | "bad" | "warn" | "info">> = {
+  delivered: "ok",
+  succeeded: "ok",
+  dead: "bad",
+  retrying: "warn",
+  running: "info",
+};
+
+export default function DeliveryPage({ params }: PageProps) {
+  const query = useGet<Detail>(`/deliveries/${params["id"]}`);
+  return <Loaded query={query}>{(delivery) => <DeliveryView delivery={delivery} />}</Loaded>;
+}
+
+function DeliveryView({ delivery }: { readonly delivery: Detail }) {
+  const state = STATES[delivery.state];
+  const retry = async () => {
+    await api.post(`/deliveries/${delivery.id}/retry`);
+    toast.ok("It is attempted again now.");
+    invalidate("/deliveries", "/channels", "/attention");
+  };
+  return (
+    <Page
+      title={delivery.title ?? "Delivery"}
+      subtitle={`${CHANNELS[delivery.channel]} to ${recipientOf(delivery)}.`}
+      breadcrumb={[{ label: "Deliveries", href: href("/deliveries") }]}
+      badge={<Badge tone={state.tone}>{state.text}</Badge>}
+      actions={
+        <>
+          <Button href={href(`/explain/notification/${delivery.notificationId}`)}>Explain</Button>
+          {delivery.canRetry && can("jobs:manage") && (
+            <Button variant="primary" onClick={retry}>
+              Retry
+            </Button>
+          )}
+        </>
+      }
+    >
+      <div class="two">
+        <Card title="Attempts">
+          <Attempts delivery={delivery} />
+        </Card>
+        <Card title="Delivery">
+          <DescriptionList items={factsOf(delivery)} />
+        </Card>
+      </div>
+    </Page>
+  );
+}
+
+function Attempts({ delivery }: { readonly delivery: Detail }) {
+  if (delivery.history.length === 0) {
+    return <p class="muted">{delivery.reason ?? "It was not attempted yet."}</p>;
+  }
+  const items = delivery.history.map(({ attempt, outcome, startedAt, durationMs, status, error, worker }) => ({
+    key: String(attempt),
+    tone: TONES[outcome] ?? ("plain" as const),
+    title: `Attempt ${attempt}: ${outcome}`,
+    time: <Time at={startedAt} mode="clock-ms" />,
+    sub: [status === null ? "" : `status ${status}`, durationMs === null ? "" : formatDuration(durationMs), worker]
+      .filter(Boolean)
+      .join(", "),
+    children: error === null ? undefined : <UserText mono>{error}</UserText>,
+  }));
+  return <Timeline label="Attempts" items={items} />;
+}
+
+function factsOf(delivery: Detail) {
+  return [
+    { label: "Notification", value: <a href={href(`/inbox/${delivery.notificationId}`)}>Show</a> },
+    { label: "Recipient", value: delivery.userId === null ? "none" : <PersonName id={delivery.userId} /> },
+    { label: "Target", value: <UserText mono>{delivery.target}</UserText> },
+    { label: "Made", value: <Time at={delivery.createdAt} mode="full" /> },
+    { label: "Delivered", value: <Time at={delivery.deliveredAt} mode="full" empty="not yet" /> },
+    { label: "Next attempt", value: <Time at={delivery.nextAttemptAt} empty="none" /> },
+    ...(delivery.providerId === null
+      ? []
+      : [{ label: "Id at the provider", value: <UserText mono>{delivery.providerId}</UserText> }]),
+    ...(delivery.reason === null ? [] : [{ label: "Reason", value: delivery.reason }]),
+  ];
+}

@@ -1,0 +1,82 @@
+import { useEffect, useState } from "preact/hooks";
+import { api, type Page as ListPage } from "../../app/api.ts";
+import { useGet } from "../../app/query.ts";
+import { Button, Dialog, Field, Input, Select } from "../../ui/index.ts";
+
+/** A webhook, as `GET /api/v1/webhooks` lists it. */
+export interface Webhook {
+  readonly id: string;
+  readonly projectId: string | null;
+  readonly url: string;
+  readonly eventTypes: readonly string[];
+  readonly active: boolean;
+  readonly failures: number;
+  readonly disabledAt: string | null;
+  readonly lastResult?: { readonly state: string; readonly at: string; readonly error: string | null } | null;
+}
+
+interface Props {
+  /** Undefined: closed. */
+  readonly webhook: Webhook | "new" | undefined;
+  readonly onClose: () => void;
+  readonly onSaved: () => void;
+  readonly onSecret: (secret: string) => void;
+}
+
+export function WebhookDialog({ webhook, onClose, onSaved, onSecret }: Props) {
+  const known = webhook === "new" ? undefined : webhook;
+  const [url, setUrl] = useState("");
+  const [types, setTypes] = useState("*");
+  const [projectId, setProject] = useState("");
+  const projects = useGet<ListPage<{ id: string; name: string }>>(webhook === "new" ? "/projects" : null, {
+    limit: 100,
+  });
+  useEffect(() => {
+    setUrl(known?.url ?? "");
+    setTypes(known?.eventTypes.join(", ") ?? "*");
+    setProject("");
+  }, [webhook]);
+  const save = async () => {
+    const eventTypes = types
+      .split(",")
+      .map((type) => type.trim())
+      .filter(Boolean);
+    if (known) await api.put(`/webhooks/${known.id}`, { ...(url === known.url ? {} : { url }), eventTypes });
+    else {
+      const body = { url, eventTypes, ...(projectId === "" ? {} : { projectId }) };
+      const { secret } = await api.post<{ secret?: string }>("/webhooks", body);
+      if (secret !== undefined) onSecret(secret);
+    }
+    onSaved();
+    onClose();
+  };
+  const options = [
+    { value: "", label: "My own notifications" },
+    ...(projects.data?.data ?? []).map(({ id, name }) => ({ value: id, label: `Notifications of ${name}` })),
+  ];
+  return (
+    <Dialog
+      open={webhook !== undefined}
+      onClose={onClose}
+      title={known ? "Change the webhook" : "New webhook"}
+      onSubmit={save}
+      footer={
+        <Button variant="primary" type="submit">
+          Save
+        </Button>
+      }
+    >
+      <Field label="URL" hint="With https. Private addresses need webhooks.allowPrivateCidrs." required>
+        <Input type="url" value={url} onChange={setUrl} placeholder="https://example.org/hook" autoFocus />
+      </Field>
+      <Field label="Event types" hint="With commas; order.* matches all that start like this, * all." required>
+        <Input value={types} onChange={setTypes} mono />
+      </Field>
+      {!known && (
+        <Field label="Called for">
+          <Select value={projectId} onChange={setProject} options={options} />
+        </Field>
+      )}
+    </Dialog>
+  );
+}

@@ -1,0 +1,190 @@
+import { Plus } from "lucide";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { navigate, useQueryState } from "../../app/navigate.ts";
+import { useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  type Column,
+  confirm,
+  DataTable,
+  Dialog,
+  EmptyState,
+  Menu,
+  Page,
+  plural,
+  Secret,
+  Segmented,
+  Time,
+  Toolbar,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { type Webhook, WebhookDialog } from "./webhook-dialog.tsx";
+
+/** How long the previous secret signs, too, after a rotation. */
+const GRACE_MS = 24 * 3_600_000;
+
+const COLUMNS: readonly Column<Webhook>[] = [
+  { key: "url", label: "URL", cell: ({ url }) => <UserText lines={1}>{url}</UserText>, card: "title", width: "wide" },
+  {
+    key: "types",
+    label: "Events",
+    cell: ({ eventTypes }) => <UserText lines={1}>{eventTypes.join(", ")}</UserText>,
+    card: "text",
+  },
+  { key: "state", label: "State", cell: (webhook) => <WebhookState webhook={webhook} />, card: "aside" },
+  { key: "last", label: "Last call", cell: ({ lastResult }) => <LastCall result={lastResult ?? null} />, align: "end" },
+];
+
+function WebhookState({ webhook }: { readonly webhook: Webhook }) {
+  if (webhook.disabledAt !== null) return <Badge tone="bad">disabled after failures</Badge>;
+  if (!webhook.active) return <Badge tone="plain">off</Badge>;
+  if (webhook.failures > 0) return <Badge tone="warn">{plural(webhook.failures, "failure")}</Badge>;
+  return <Badge tone="ok">active</Badge>;
+}
+
+function LastCall({ result }: { readonly result: Webhook["lastResult"] }) {
+  if (!result) return <span class="muted">none</span>;
+  return (
+    <span class="nowrap" title={result.error ?? undefined}>
+      {`${result.state} `}
+      <Time at={result.at} />
+    </span>
+  );
+}
+
+/** Signed calls to other servers. */
+export default function Webhooks() {
+  const [scope, setScope] = useQueryState("scope", "own");
+  const [editing, setEditing] = useState<Webhook | "new">();
+  const [secret, setSecret] = useState<string>();
+  const list = useList<Webhook>("/webhooks", { scope: scope === "own" ? "" : scope, include: "result", limit: 50 });
+  const add = (
+    <Button variant="primary" icon={Plus} onClick={() => setEditing("new")}>
+      New webhook
+    </Button>
+  );
+  const failing = list.items?.filter(({ disabledAt }) => disabledAt !== null).length ?? 0;
+  return (
+    <Page
+      title="Webhooks"
+      subtitle={
+        failing > 0
+          ? `${plural(failing, "webhook was", "webhooks were")} disabled after failures.`
+          : "Notifications as signed calls to other servers."
+      }
+      actions={add}
+    >
+      {can("projects:all") && (
+        <Toolbar>
+          <Segmented
+            label="Whose"
+            value={scope}
+            onChange={setScope}
+            options={[
+              { value: "own", label: "Mine" },
+              { value: "all", label: "All" },
+            ]}
+          />
+        </Toolbar>
+      )}
+      <DataTable<Webhook>
+        label="Webhooks"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={COLUMNS}
+        onOpen={setEditing}
+        rowActions={(webhook) => <Actions webhook={webhook} onDone={list.reload} onSecret={setSecret} />}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            title="There is no webhook"
+            text="Prism calls its URL for each notification, with a signature."
+            action={add}
+          />
+        }
+      />
+      <WebhookDialog
+        webhook={editing}
+        onClose={() => setEditing(undefined)}
+        onSaved={list.reload}
+        onSecret={setSecret}
+      />
+      <Dialog
+        open={secret !== undefined}
+        onClose={() => setSecret(undefined)}
+        title="The secret of the webhook"
+        size="sm"
+      >
+        <Secret
+          label="Secret"
+          value={secret ?? ""}
+          hint="The receiver checks signatures with it (Standard Webhooks). It is not shown again."
+          onStored={() => setSecret(undefined)}
+        />
+      </Dialog>
+    </Page>
+  );
+}
+
+interface ActionProps {
+  readonly webhook: Webhook;
+  readonly onDone: () => void;
+  readonly onSecret: (secret: string) => void;
+}
+
+function Actions({ webhook, onDone, onSecret }: ActionProps) {
+  const path = `/webhooks/${webhook.id}`;
+  const test = async () => {
+    const { delivered, status, error } = await api.post<{
+      delivered: boolean;
+      status: number | null;
+      error: string | null;
+    }>(`${path}/test`);
+    if (delivered) toast.ok(`The receiver answered ${status}.`);
+    else toast.error(`The test call failed: ${error ?? `status ${status}`}`);
+    onDone();
+  };
+  const toggle = async () => {
+    await api.put(path, { active: !webhook.active || webhook.disabledAt !== null });
+    onDone();
+  };
+  const rotate = async () => {
+    const text = "Calls carry signatures of both secrets for 24 hours.";
+    if (!(await confirm({ title: "Replace the secret?", text, action: "Replace" }))) return;
+    const { secret } = await api.put<{ secret?: string }>(path, { rotateSecret: true, graceMs: GRACE_MS });
+    if (secret !== undefined) onSecret(secret);
+  };
+  const remove = async () => {
+    const text = "Deliveries that wait are cancelled.";
+    if (!(await confirm({ title: "Delete this webhook?", text, action: "Delete", danger: true }))) return;
+    await api.del(path);
+    onDone();
+  };
+  const isOn = webhook.active && webhook.disabledAt === null;
+  return (
+    <>
+      <Button small onClick={test}>
+        Test
+      </Button>
+      <Menu
+        label="More for this webhook"
+        small
+        items={[
+          { label: isOn ? "Disable" : "Enable", onSelect: toggle },
+          { label: "Replace the secret", onSelect: rotate },
+          ...(can("notifications:read_all")
+            ? [{ label: "Show its deliveries", onSelect: () => navigate(`/deliveries?webhook=${webhook.id}`) }]
+            : []),
+          { label: "Delete", onSelect: remove, danger: true },
+        ]}
+      />
+    </>
+  );
+}

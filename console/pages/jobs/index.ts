@@ -1,0 +1,25 @@
+import { Layers } from "lucide";
+import { api, type Page } from "../../app/api.ts";
+import type { PageModule } from "../../app/page-module.ts";
+import { can } from "../../app/session.ts";
+import type { Job } from "./job-types.ts";
+
+export const jobs: PageModule = {
+  routes: [
+    { path: "/jobs", title: "Jobs", load: () => import("./jobs.tsx"), permission: "jobs:read" },
+    { path: "/jobs/queues", title: "Queues", load: () => import("./queues.tsx"), permission: "jobs:read" },
+    { path: "/jobs/:id", title: "Job", load: () => import("./job.tsx"), permission: "jobs:read" },
+  ],
+  nav: [{ label: "Jobs", path: "/jobs", icon: Layers, group: "operate", permission: "jobs:read", shortcut: "j" }],
+  async search(text) {
+    if (!can("jobs:read")) return [];
+    const { data } = await api.get<Page<Job>>("/jobs", { q: text, limit: 5 });
+    return data.map(({ id, kind, label, state }) => ({
+      label: label ?? kind,
+      kind: "Job",
+      detail: state,
+      icon: Layers,
+      run: `/jobs/${id}`,
+    }));
+  },
+};

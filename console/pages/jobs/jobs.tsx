@@ -1,0 +1,190 @@
+import { useState } from "preact/hooks";
+import { href } from "../../app/base.ts";
+import { useStream } from "../../app/live.ts";
+import { useQueryState } from "../../app/navigate.ts";
+import { useGet, useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  type Column,
+  DataTable,
+  EmptyState,
+  formatNumber,
+  Menu,
+  Page,
+  SearchInput,
+  Select,
+  Time,
+  Toolbar,
+  UserText,
+} from "../../ui/index.ts";
+import { runBulk } from "./bulk.ts";
+import { JobTabs } from "./job-tabs.tsx";
+import { ACTIONS, type Counts, type Job, type JobFilter, type Queue, STATES } from "./job-types.ts";
+
+const COLUMNS: readonly Column<Job>[] = [
+  {
+    key: "kind",
+    label: "Job",
+    cell: ({ kind, label }) => (
+      <>
+        <span class="mono nowrap">{kind}</span>
+        {label !== null && <UserText lines={1}>{label}</UserText>}
+      </>
+    ),
+    card: "title",
+  },
+  { key: "queue", label: "Queue", cell: ({ queue }) => <span class="nowrap">{queue}</span>, priority: 2 },
+  {
+    key: "error",
+    label: "Last error",
+    cell: ({ lastError }) => <UserText lines={1}>{lastError ?? ""}</UserText>,
+    card: "text",
+    width: "wide",
+  },
+  {
+    key: "attempts",
+    label: "Attempts",
+    cell: (job) => `${job.attempts} of ${job.maxAttempts}`,
+    align: "end",
+    priority: 2,
+  },
+  {
+    key: "state",
+    label: "State",
+    cell: ({ state }) => <Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>,
+    card: "aside",
+  },
+  { key: "time", label: "Time", cell: (job) => <JobTime job={job} />, align: "end" },
+];
+
+/** When the job ended, or when it runs. */
+function JobTime({ job }: { readonly job: Job }) {
+  return <Time at={job.finishedAt ?? job.startedAt ?? job.runAt} />;
+}
+
+const STATE_OPTIONS = [
+  { value: "", label: "Any state" },
+  ...Object.entries(STATES).map(([value, { text }]) => ({ value, label: text })),
+];
+
+/** Jobs by state and queue, with a search in payloads and errors. */
+export default function Jobs() {
+  const [text, setText] = useQueryState("q");
+  const [state, setState] = useQueryState("state");
+  const [queue, setQueue] = useQueryState("queue");
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const query = { q: text, state, queue };
+  const list = useList<Job>("/jobs", { ...query, limit: 50 });
+  const counts = useGet<Counts>("/jobs/counts", { q: text, queue });
+  const queues = useGet<{ queues: readonly Queue[] }>("/queues");
+  useStream("system", ({ type }) => {
+    if (type !== "jobs.changed" && type !== "job.dead") return;
+    list.reload();
+    counts.reload();
+  });
+  const options = [
+    { value: "", label: "All queues" },
+    ...(queues.data?.queues ?? []).map(({ name }) => ({ value: name, label: name })),
+  ];
+  const filter: JobFilter = {
+    ...(queue === "" ? {} : { queue }),
+    ...(state === "" ? {} : { state: [state] }),
+    ...(text === "" ? {} : { q: text }),
+  };
+  const isFiltered = text !== "" || state !== "" || queue !== "";
+  return (
+    <Page
+      title="Jobs"
+      subtitle={subtitleOf(counts.data)}
+      actions={can("jobs:manage") ? <AllMenu filter={filter} state={state} /> : undefined}
+      tabs={<JobTabs value="jobs" />}
+    >
+      <Toolbar>
+        <SearchInput value={text} onChange={setText} placeholder="Text in payload or error" label="Search jobs" />
+        <Select value={state} onChange={setState} options={countedStates(counts.data)} label="State" />
+        <Select value={queue} onChange={setQueue} options={options} label="Queue" />
+      </Toolbar>
+      <DataTable<Job>
+        label="Jobs"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={COLUMNS}
+        rowHref={({ id }) => href(`/jobs/${id}`)}
+        rowTone={(job) => (job.state === "dead" ? "bad" : undefined)}
+        {...(can("jobs:manage")
+          ? {
+              selection: {
+                selected,
+                onChange: setSelected,
+                bulk: (ids: readonly string[]) => <BulkButtons ids={ids} onDone={() => setSelected(new Set())} />,
+              },
+            }
+          : {})}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            title={isFiltered ? "No job matches" : "No job has run yet"}
+            text={
+              isFiltered
+                ? "Change the search, the state or the queue."
+                : "Deliveries, timers and schedules run as jobs and appear here."
+            }
+          />
+        }
+      />
+    </Page>
+  );
+}
+
+function subtitleOf(counts: Counts | undefined): string {
+  if (!counts) return "What runs, waits and failed.";
+  const { dead, retrying, running, ready, scheduled } = counts.states;
+  const waiting = formatNumber(ready + scheduled);
+  const start = dead > 0 ? `${formatNumber(dead)} dead, ${formatNumber(retrying)} retrying` : "None is dead";
+  return `${start}; ${formatNumber(running)} running, ${waiting} waiting.`;
+}
+
+function countedStates(counts: Counts | undefined) {
+  if (!counts) return STATE_OPTIONS;
+  return STATE_OPTIONS.map(({ value, label }) => {
+    const count = value === "" ? counts.total : counts.states[value as keyof typeof STATES];
+    return { value, label: `${label} (${formatNumber(count)}${counts.complete ? "" : "+"})` };
+  });
+}
+
+/** Actions on everything that the filter matches. */
+function AllMenu({ filter, state }: { readonly filter: JobFilter; readonly state: string }) {
+  const items = ACTIONS.filter(({ states }) => state === "" || states.some((each) => each === state)).map((action) => {
+    const states = state === "" ? action.states : [state];
+    return {
+      label: `${action.label} all that match`,
+      danger: action.isDangerous === true,
+      onSelect: async () => void (await runBulk(action, { filter: { ...filter, state: states } })),
+    };
+  });
+  return <Menu label="All jobs that match" text="All that match" items={items} align="end" />;
+}
+
+function BulkButtons({ ids, onDone }: { readonly ids: readonly string[]; readonly onDone: () => void }) {
+  return (
+    <>
+      {ACTIONS.map((action) => (
+        <Button
+          key={action.name}
+          small
+          variant={action.isDangerous ? "danger" : "default"}
+          onClick={async () => {
+            if (await runBulk(action, { ids })) onDone();
+          }}
+        >
+          {action.label}
+        </Button>
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,149 @@
+import { useEffect, useState } from "preact/hooks";
+import { api, errorText } from "../../app/api.ts";
+import { useGet } from "../../app/query.ts";
+import { me } from "../../app/session.ts";
+import { Button, Combobox, Dialog, Field, Input, RadioGroup, Select, Textarea } from "../../ui/index.ts";
+import { NextRuns } from "./next-runs.tsx";
+import type { NextRun, Schedule } from "./schedule-types.ts";
+
+const PREVIEW_DELAY_MS = 300;
+const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
+const MISSED = [
+  { value: "once", label: "Run once", hint: "when the server is back" },
+  { value: "skip", label: "Skip them" },
+  { value: "all", label: "Run all of them" },
+];
+const OVERLAP = [
+  { value: "skip", label: "Skip the new run" },
+  { value: "allow", label: "Run both" },
+];
+
+interface Props {
+  /** Undefined: closed. */
+  readonly schedule: Schedule | "new" | undefined;
+  readonly onClose: () => void;
+  readonly onSaved: () => void;
+}
+
+export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
+  const known = schedule === "new" ? undefined : schedule;
+  const [name, setName] = useState("");
+  const [cron, setCron] = useState("");
+  const [timezone, setZone] = useState("UTC");
+  const [queue, setQueue] = useState("");
+  const [kind, setKind] = useState("");
+  const [payload, setPayload] = useState("{}");
+  const [missed, setMissed] = useState("once");
+  const [overlap, setOverlap] = useState("skip");
+  const queues = useGet<{ queues: readonly { readonly name: string }[] }>(schedule ? "/queues" : null);
+  useEffect(() => {
+    setName(known?.name ?? "");
+    setCron(known?.cron ?? (known ? "" : "0 8 * * 1-5"));
+    setZone(known?.timezone ?? me.value?.timezone ?? "UTC");
+    setQueue(known?.queue ?? "timers");
+    setKind(known?.kind ?? "");
+    setPayload(JSON.stringify(known?.payload ?? {}, null, 2));
+    setMissed(known?.missed ?? "once");
+    setOverlap(known?.overlap ?? "skip");
+  }, [schedule]);
+  const save = async () => {
+    const when = known?.everyMs != null ? {} : { cron, timezone };
+    const body = { name, queue, kind, payload: JSON.parse(payload) as unknown, missed, overlap, ...when };
+    if (known) await api.put(`/schedules/${known.id}`, body);
+    else await api.post("/schedules", body);
+    onSaved();
+    onClose();
+  };
+  return (
+    <Dialog
+      open={schedule !== undefined}
+      onClose={onClose}
+      title={known ? `Change ${known.name}` : "New schedule"}
+      size="lg"
+      onSubmit={save}
+      footer={
+        <Button variant="primary" type="submit">
+          Save
+        </Button>
+      }
+    >
+      <div class="two">
+        <div class="stack">
+          <Field label="Name" required>
+            <Input value={name} onChange={setName} maxLength={100} autoFocus />
+          </Field>
+          {known?.everyMs == null && (
+            <>
+              <Field label="Cron pattern" hint="Minute, hour, day, month, weekday." required>
+                <Input value={cron} onChange={setCron} mono />
+              </Field>
+              <Field label="Time zone" required>
+                <Combobox value={timezone} onChange={setZone} options={ZONES} />
+              </Field>
+            </>
+          )}
+          <Field label="Queue" required>
+            <Select
+              value={queue}
+              onChange={setQueue}
+              options={(queues.data?.queues ?? []).map((each) => ({ value: each.name, label: each.name }))}
+            />
+          </Field>
+          <Field label="Kind of job" hint="A handler of a module or a worker runs it." required>
+            <Input value={kind} onChange={setKind} mono />
+          </Field>
+          <Field label="Payload" hint="A JSON object.">
+            <Textarea value={payload} onChange={setPayload} rows={3} mono />
+          </Field>
+          <RadioGroup
+            label="Runs missed while the server was down"
+            value={missed}
+            onChange={setMissed}
+            options={MISSED}
+          />
+          <RadioGroup
+            label="When the previous run is not finished"
+            value={overlap}
+            onChange={setOverlap}
+            options={OVERLAP}
+          />
+        </div>
+        <Preview cron={cron} timezone={timezone} />
+      </div>
+    </Dialog>
+  );
+}
+
+/** The next runs of a pattern while it is typed. */
+function Preview({ cron, timezone }: { readonly cron: string; readonly timezone: string }) {
+  const [runs, setRuns] = useState<readonly NextRun[]>();
+  const [error, setError] = useState("");
+  useEffect(() => {
+    if (cron === "") return;
+    let isCurrent = true;
+    const timer = setTimeout(async () => {
+      try {
+        const { nextRuns } = await api.post<{ nextRuns: readonly NextRun[] }>("/schedules/preview", {
+          cron,
+          timezone,
+          count: 8,
+        });
+        if (!isCurrent) return;
+        setRuns(nextRuns);
+        setError("");
+      } catch (cause) {
+        if (isCurrent) setError(errorText(cause));
+      }
+    }, PREVIEW_DELAY_MS);
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
+  }, [cron, timezone]);
+  return (
+    <section class="section" aria-live="polite">
+      <h2>Next runs</h2>
+      {error !== "" ? <p class="text-bad">{error}</p> : runs && <NextRuns runs={runs} />}
+    </section>
+  );
+}

@@ -1,0 +1,190 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { useStream } from "../../app/live.ts";
+import { navigate } from "../../app/navigate.ts";
+import type { PageProps } from "../../app/page-module.ts";
+import { invalidate, useGet, useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  Code,
+  type Column,
+  confirm,
+  DataTable,
+  DescriptionList,
+  Duration,
+  EmptyState,
+  formatRelative,
+  Loaded,
+  Page,
+  Time,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { NextRuns } from "./next-runs.tsx";
+import { ScheduleDialog } from "./schedule-dialog.tsx";
+import { rhythmOf, type Schedule } from "./schedule-types.ts";
+
+interface Run {
+  readonly at: string;
+  readonly trigger: "schedule" | "manual";
+  readonly state: string;
+  readonly jobId: string | null;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly error: string | null;
+  readonly explanation: string | null;
+  readonly count: number;
+}
+
+const TONES: Readonly<Record<string, "ok" | "bad" | "warn" | "info" | "plain">> = {
+  succeeded: "ok",
+  dead: "bad",
+  retrying: "warn",
+  skipped: "warn",
+  running: "info",
+};
+
+const COLUMNS: readonly Column<Run>[] = [
+  { key: "at", label: "Due", cell: ({ at }) => <Time at={at} />, card: "title" },
+  {
+    key: "state",
+    label: "Result",
+    cell: ({ state, count }) => (
+      <Badge tone={TONES[state] ?? "plain"}>{count > 1 ? `${state}, ${count} times` : state}</Badge>
+    ),
+    card: "aside",
+  },
+  {
+    key: "why",
+    label: "Why",
+    cell: ({ explanation, error, trigger }) => (
+      <UserText lines={1}>{explanation ?? error ?? (trigger === "manual" ? "Run by hand." : "")}</UserText>
+    ),
+    card: "text",
+    width: "wide",
+  },
+  { key: "took", label: "Took", cell: (run) => <Took run={run} />, align: "end" },
+];
+
+function Took({ run: { startedAt, finishedAt } }: { readonly run: Run }) {
+  if (startedAt === null || finishedAt === null) return null;
+  return <Duration ms={Date.parse(finishedAt) - Date.parse(startedAt)} />;
+}
+
+export default function SchedulePage({ params }: PageProps) {
+  const query = useGet<Schedule>(`/schedules/${params["id"]}`);
+  return <Loaded query={query}>{(schedule) => <ScheduleView schedule={schedule} />}</Loaded>;
+}
+
+function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
+  const [isEditing, setEditing] = useState(false);
+  const runs = useList<Run>(`/schedules/${schedule.id}/runs`, { limit: 25 });
+  useStream("system", ({ type }) => type === "jobs.changed" && invalidate(`/schedules/${schedule.id}`));
+  const changed = () => invalidate("/schedules");
+  const next = schedule.nextRuns[0];
+  return (
+    <Page
+      title={schedule.name}
+      subtitle={
+        next && schedule.active
+          ? `Runs ${formatRelative(next.at)}: ${rhythmOf(schedule)}.`
+          : `Off: ${rhythmOf(schedule)}.`
+      }
+      breadcrumb={[{ label: "Schedules", href: href("/schedules") }]}
+      badge={<Badge tone={schedule.active ? "ok" : "plain"}>{schedule.active ? "active" : "off"}</Badge>}
+      actions={
+        can("jobs:manage") ? (
+          <Actions schedule={schedule} changed={changed} onEdit={() => setEditing(true)} />
+        ) : undefined
+      }
+    >
+      <div class="two">
+        <Card title="Runs" flush>
+          <DataTable<Run>
+            bare
+            label="Runs"
+            rows={runs.items}
+            rowKey={(run) => `${run.at} ${run.jobId} ${run.state}`}
+            columns={COLUMNS}
+            onOpen={(run) => run.jobId !== null && navigate(`/jobs/${run.jobId}`)}
+            loading={runs.loading}
+            error={runs.error}
+            retry={runs.reload}
+            more={{ has: runs.hasMore, load: runs.more }}
+            empty={
+              <EmptyState
+                small
+                title="It has not run yet"
+                text="Runs appear here, also those that were skipped and why."
+              />
+            }
+          />
+        </Card>
+        <div class="stack">
+          <Card title="Next runs">
+            <NextRuns runs={schedule.active ? schedule.nextRuns : []} />
+          </Card>
+          <Card title="Job">
+            <DescriptionList
+              items={[
+                { label: "Queue", value: schedule.queue },
+                { label: "Kind", value: <span class="mono">{schedule.kind}</span> },
+                {
+                  label: "Missed runs",
+                  value: { skip: "are skipped", once: "run once", all: "all run" }[schedule.missed],
+                },
+                { label: "Overlapping runs", value: { skip: "are skipped", allow: "run" }[schedule.overlap] },
+              ]}
+            />
+            <Code label="Payload" value={schedule.payload} />
+          </Card>
+        </div>
+      </div>
+      <ScheduleDialog schedule={isEditing ? schedule : undefined} onClose={() => setEditing(false)} onSaved={changed} />
+    </Page>
+  );
+}
+
+interface ActionProps {
+  readonly schedule: Schedule;
+  readonly changed: () => void;
+  readonly onEdit: () => void;
+}
+
+function Actions({ schedule, changed, onEdit }: ActionProps) {
+  const path = `/schedules/${schedule.id}`;
+  const run = async () => {
+    await api.post(`${path}/run`);
+    toast.ok("It runs now.");
+    changed();
+  };
+  const toggle = async () => {
+    await api.put(path, { active: !schedule.active });
+    changed();
+  };
+  const remove = async () => {
+    const text = "Jobs that it enqueued continue.";
+    if (!(await confirm({ title: `Delete ${schedule.name}?`, text, action: "Delete", danger: true }))) return;
+    await api.del(path);
+    changed();
+    navigate("/schedules");
+  };
+  return (
+    <>
+      {schedule.module === null && (
+        <Button variant="danger" onClick={remove}>
+          Delete
+        </Button>
+      )}
+      <Button onClick={toggle}>{schedule.active ? "Disable" : "Enable"}</Button>
+      {schedule.module === null && <Button onClick={onEdit}>Change</Button>}
+      <Button variant="primary" onClick={run}>
+        Run now
+      </Button>
+    </>
+  );
+}

@@ -1,0 +1,131 @@
+import { Plus } from "lucide";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { useStream } from "../../app/live.ts";
+import { useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  type Column,
+  DataTable,
+  EmptyState,
+  formatRelative,
+  Page,
+  Switch,
+  Time,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { ScheduleDialog } from "./schedule-dialog.tsx";
+import { DST, rhythmOf, type Schedule } from "./schedule-types.ts";
+
+function columns(reload: () => void): readonly Column<Schedule>[] {
+  const toggle = async (schedule: Schedule, active: boolean) => {
+    await api.put(`/schedules/${schedule.id}`, { active });
+    toast.ok(`${schedule.name} ${active ? "runs again" : "does not run any more"}.`);
+    reload();
+  };
+  return [
+    { key: "name", label: "Schedule", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+    { key: "when", label: "Runs", cell: (schedule) => <span class="mono">{rhythmOf(schedule)}</span>, card: "text" },
+    { key: "kind", label: "Job", cell: ({ kind }) => <span class="mono">{kind}</span>, priority: 3 },
+    { key: "next", label: "Next run", cell: (schedule) => <Next schedule={schedule} />, align: "end" },
+    {
+      key: "last",
+      label: "Last run",
+      cell: ({ lastRunAt }) => <Time at={lastRunAt} empty="never" />,
+      align: "end",
+      priority: 2,
+    },
+    {
+      key: "active",
+      label: "Active",
+      cell: (schedule) =>
+        can("jobs:manage") ? (
+          <Switch
+            hideLabel
+            label={`${schedule.name} is active`}
+            checked={schedule.active}
+            onChange={(active) => toggle(schedule, active)}
+          />
+        ) : (
+          <Badge tone={schedule.active ? "ok" : "plain"}>{schedule.active ? "active" : "off"}</Badge>
+        ),
+      card: "aside",
+    },
+  ];
+}
+
+function Next({ schedule }: { readonly schedule: Schedule }) {
+  const [next] = schedule.nextRuns;
+  if (!schedule.active || !next) return <span class="muted">none</span>;
+  return (
+    <span class="inline">
+      {next.dst && (
+        <Badge tone="warn" title={DST[next.dst]}>
+          {next.dst}
+        </Badge>
+      )}
+      <Time at={next.at} />
+    </span>
+  );
+}
+
+/** Jobs that recur. */
+export default function Schedules() {
+  const [isMaking, setMaking] = useState(false);
+  const list = useList<Schedule>("/schedules", { runs: 1, limit: 50 });
+  useStream("system", ({ type }) => type === "jobs.changed" && list.reload());
+  const run = async (schedule: Schedule) => {
+    await api.post(`/schedules/${schedule.id}/run`);
+    toast.ok(`${schedule.name} runs now.`);
+    list.reload();
+  };
+  const make = can("jobs:manage") ? (
+    <Button variant="primary" icon={Plus} onClick={() => setMaking(true)}>
+      New schedule
+    </Button>
+  ) : undefined;
+  const upcoming = (list.items ?? []).filter(({ active, nextRunAt }) => active && nextRunAt !== null);
+  const [first] = upcoming.sort((a, b) => (a.nextRunAt ?? "").localeCompare(b.nextRunAt ?? ""));
+  return (
+    <Page
+      title="Schedules"
+      subtitle={
+        first?.nextRunAt
+          ? `The next one, ${first.name}, runs ${formatRelative(first.nextRunAt)}.`
+          : "Jobs that recur by a cron pattern or an interval."
+      }
+      actions={make}
+    >
+      <DataTable<Schedule>
+        label="Schedules"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={columns(list.reload)}
+        rowHref={({ id }) => href(`/schedules/${id}`)}
+        rowActions={(schedule) =>
+          can("jobs:manage") ? (
+            <Button small onClick={() => run(schedule)}>
+              Run now
+            </Button>
+          ) : null
+        }
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            title="There is no schedule"
+            text="A schedule enqueues a job again and again, right through changes of the clock."
+            action={make}
+          />
+        }
+      />
+      <ScheduleDialog schedule={isMaking ? "new" : undefined} onClose={() => setMaking(false)} onSaved={list.reload} />
+    </Page>
+  );
+}

@@ -1,0 +1,154 @@
+import { Plus } from "lucide";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { PersonName } from "../../app/person-name.tsx";
+import { useList } from "../../app/query.ts";
+import {
+  Badge,
+  Button,
+  type Column,
+  confirm,
+  DataTable,
+  DateTimeInput,
+  Dialog,
+  EmptyState,
+  Field,
+  formatRelative,
+  Input,
+  Page,
+  Textarea,
+  Time,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+
+/** A timer, as `GET /api/v1/timers` lists it. */
+interface Timer {
+  readonly jobId: string;
+  readonly scheduleId: string | null;
+  readonly runAt: string | null;
+  readonly cron: string | null;
+  readonly timezone: string | null;
+  readonly createdBy: string | null;
+  readonly label: string;
+  readonly action: { readonly type: "notify" | "event" | "message" };
+}
+
+const ACTIONS = { notify: "notifies", event: "sends an event", message: "publishes" } as const;
+
+const COLUMNS: readonly Column<Timer>[] = [
+  { key: "label", label: "Timer", cell: ({ label }) => <UserText>{label}</UserText>, card: "title", width: "wide" },
+  { key: "action", label: "Then", cell: ({ action }) => ACTIONS[action.type] },
+  { key: "by", label: "Made by", cell: ({ createdBy }) => <PersonName id={createdBy} />, priority: 2 },
+  {
+    key: "rhythm",
+    label: "Repeats",
+    cell: ({ cron, timezone }) =>
+      cron === null ? <Badge tone="plain">once</Badge> : <span class="mono">{`${cron} ${timezone ?? ""}`}</span>,
+    card: "aside",
+  },
+  { key: "runAt", label: "Fires", cell: ({ runAt }) => <Time at={runAt} />, align: "end" },
+];
+
+/** Pending timers. */
+export default function Timers() {
+  const [isMaking, setMaking] = useState(false);
+  const list = useList<Timer>("/timers", { limit: 50 });
+  const cancel = async (timer: Timer) => {
+    const text = timer.cron === null ? "It does not fire." : "It does not fire any more.";
+    if (!(await confirm({ title: `Cancel ${timer.label}?`, text, action: "Cancel timer", danger: true }))) return;
+    await api.del(`/timers/${timer.scheduleId ?? timer.jobId}`);
+    toast.ok("The timer is cancelled.");
+    list.reload();
+  };
+  const make = (
+    <Button variant="primary" icon={Plus} onClick={() => setMaking(true)}>
+      New timer
+    </Button>
+  );
+  const [next] = (list.items ?? [])
+    .filter(({ runAt }) => runAt !== null)
+    .sort((a, b) => (a.runAt ?? "").localeCompare(b.runAt ?? ""));
+  return (
+    <Page
+      title="Timers"
+      subtitle={
+        next?.runAt
+          ? `The next one fires ${formatRelative(next.runAt)}.`
+          : "Notifications, events and messages at a later time."
+      }
+      actions={make}
+    >
+      <DataTable<Timer>
+        label="Timers"
+        rows={list.items}
+        rowKey={({ jobId }) => jobId}
+        columns={COLUMNS}
+        rowActions={(timer) => (
+          <Button small onClick={() => cancel(timer)}>
+            Cancel
+          </Button>
+        )}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            title="No timer is pending"
+            text="A timer reminds you, or sends an event, at a given time."
+            action={make}
+          />
+        }
+      />
+      <NewTimer isOpen={isMaking} onClose={() => setMaking(false)} onDone={list.reload} />
+    </Page>
+  );
+}
+
+interface NewProps {
+  readonly isOpen: boolean;
+  readonly onClose: () => void;
+  readonly onDone: () => void;
+}
+
+/** A reminder for oneself; other actions are made over the API. */
+function NewTimer({ isOpen, onClose, onDone }: NewProps) {
+  const [label, setLabel] = useState("");
+  const [message, setMessage] = useState("");
+  const [runAt, setRunAt] = useState("");
+  const create = async () => {
+    const action = { type: "notify", title: label, message };
+    await api.post("/time/trigger", { label, runAt, action });
+    toast.ok("The timer is set.");
+    setLabel("");
+    setMessage("");
+    onDone();
+    onClose();
+  };
+  return (
+    <Dialog
+      open={isOpen}
+      onClose={onClose}
+      title="New timer"
+      subtitle="It notifies you."
+      size="sm"
+      onSubmit={create}
+      footer={
+        <Button variant="primary" type="submit">
+          Set timer
+        </Button>
+      }
+    >
+      <Field label="Title" required>
+        <Input value={label} onChange={setLabel} maxLength={100} autoFocus />
+      </Field>
+      <Field label="Text" required>
+        <Textarea value={message} onChange={setMessage} rows={3} />
+      </Field>
+      <Field label="Fires at" required>
+        <DateTimeInput value={runAt} onChange={setRunAt} />
+      </Field>
+    </Dialog>
+  );
+}
