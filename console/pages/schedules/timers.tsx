@@ -118,7 +118,7 @@ function NewTimer({ isOpen, onClose, onDone }: NewProps) {
   const [message, setMessage] = useState("");
   const [runAt, setRunAt] = useState("");
   const create = async () => {
-    const action = { type: "notify", title: label, message };
+    const action = { type: "notify", payload: { userId: "me", title: label, message } };
     await api.post("/time/trigger", { label, runAt, action });
     toast.ok("The timer is set.");
     setLabel("");
