@@ -142,7 +142,7 @@ function Picker(props: PickerProps) {
         spellcheck={false}
         dir="auto"
         disabled={props.disabled}
-        placeholder={props.placeholder}
+        placeholder={open && shown !== "" ? shown : props.placeholder}
         value={query ?? shown}
         onFocus={(event) => event.currentTarget.select()}
         onClick={() => open || setQuery("")}
