@@ -4,10 +4,10 @@ import { effect } from "@preact/signals";
 import { render } from "preact";
 import { LocationProvider } from "preact-iso/router";
 import { CONSOLE_ROOT } from "./app/base.ts";
-import { useNavigation } from "./app/navigate.ts";
+import { useNavigation, usePath } from "./app/navigate.ts";
 import { me, resumeSession, session } from "./app/session.ts";
 import { Shell } from "./app/shell.tsx";
-import { StartPages } from "./pages/start/start-pages.tsx";
+import { isStartPath, StartPages } from "./pages/start/start-pages.tsx";
 import { displayZone } from "./ui/index.ts";
 
 effect(() => {
@@ -16,14 +16,9 @@ effect(() => {
 
 function Console() {
   useNavigation();
-  switch (session.value) {
-    case "loading":
-      return null;
-    case "signedIn":
-      return <Shell />;
-    default:
-      return <StartPages />;
-  }
+  const path = usePath();
+  if (session.value === "loading") return null;
+  return session.value === "signedIn" && !isStartPath(path) ? <Shell /> : <StartPages />;
 }
 
 const root = document.getElementById("app");

@@ -2,6 +2,7 @@ import { Search } from "lucide";
 import { pages } from "../pages/index.ts";
 import { Avatar, Icon, KeyHint, Menu } from "../ui/index.ts";
 import { href } from "./base.ts";
+import { BrandMark } from "./brand.tsx";
 import { connection } from "./live.ts";
 import { navigate, usePath } from "./navigate.ts";
 import type { NavItem } from "./page-module.ts";
@@ -49,17 +50,7 @@ export function SideBar({ onSearch }: { readonly onSearch: () => void }) {
 function Brand() {
   return (
     <a class="brand" href={href("/")}>
-      <svg
-        viewBox="0 0 24 24"
-        fill="none"
-        stroke="var(--accent)"
-        stroke-width="2"
-        stroke-linejoin="round"
-        aria-hidden="true"
-      >
-        <path d="M12 3 21.500 20h-19z" />
-        <path stroke-linecap="round" d="m2 12 7.600-1.600M14.200 11.600 22 8.600M14.600 13l7.400 1" />
-      </svg>
+      <BrandMark />
       Prism
     </a>
   );

@@ -1,48 +1,65 @@
+import "./start.css";
+import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { errorText } from "../../app/api.ts";
-import { endedBecause, openRequest, openSession } from "../../app/session.ts";
-import { Banner, Button, Field, Form, Input, UiHost } from "../../ui/index.ts";
+import { navigate, usePath } from "../../app/navigate.ts";
+import { session } from "../../app/session.ts";
+import { ErrorState, UiHost } from "../../ui/index.ts";
+import { SIGN_IN_PATHS, SignIn, useNext } from "./sign-in.tsx";
 
-/** The pages of visitors without a session. */
+type Load = () => Promise<ComponentType>;
+
+const mailLink =
+  (name: "ResetPassword" | "Invite" | "VerifyEmail" | "Unsubscribe"): Load =>
+  async () =>
+    (await import("./mail-links.tsx"))[name];
+
+/** Pages for visitors with and without a session, loaded on their first visit. */
+const PAGES: Readonly<Record<string, Load>> = {
+  "/reset-password": mailLink("ResetPassword"),
+  "/invite": mailLink("Invite"),
+  "/verify-email": mailLink("VerifyEmail"),
+  "/project-invitation": async () => (await import("./project-invitation.tsx")).ProjectInvitation,
+  "/unsubscribe": mailLink("Unsubscribe"),
+  "/sign-in-link": async () => (await import("./sign-in-link.tsx")).SignInLink,
+  "/setup": async () => (await import("./setup/wizard.tsx")).SetupWizard,
+};
+
+/** Pages for visitors without a session only. */
+const VISITOR_PAGES: Readonly<Record<string, Load>> = {
+  "/register": async () => (await import("./register.tsx")).Register,
+  "/forgot-password": async () => (await import("./mail-links.tsx")).ForgotPassword,
+};
+
+/** Whether a page is shown outside the shell, to signed-in users too. */
+export function isStartPath(path: string): boolean {
+  return path in PAGES || SIGN_IN_PATHS.includes(path);
+}
+
+/** The pages of visitors without a session: links of mails, set-up, and otherwise the sign-in. */
 export function StartPages() {
+  const path = usePath();
+  const load = PAGES[path] ?? VISITOR_PAGES[path];
+  const next = useNext();
+  const isIn = session.value === "signedIn";
+  const isPointless = isIn && SIGN_IN_PATHS.includes(path);
+  useEffect(() => {
+    if (isPointless) navigate(next, { replace: true });
+  }, [isPointless]);
+  if (isPointless) return null;
   return (
-    <main class="start">
-      <SignIn />
+    <>
+      {load ? <Later key={path} load={load} /> : <SignIn />}
       <UiHost />
-    </main>
+    </>
   );
 }
 
-function SignIn() {
-  const [login, setLogin] = useState("");
-  const [password, setPassword] = useState("");
-  const [error, setError] = useState("");
+function Later({ load }: { readonly load: Load }) {
+  const [page, setPage] = useState<{ readonly Component: ComponentType }>();
+  const [error, setError] = useState<unknown>();
   useEffect(() => {
-    document.title = "Sign in · Prism";
+    load().then((Component) => setPage({ Component }), setError);
   }, []);
-  const signIn = async () => {
-    setError("");
-    try {
-      const { accessToken } = await openRequest<{ accessToken: string }>("/auth/login", { login, password });
-      await openSession(accessToken);
-    } catch (cause) {
-      setError(errorText(cause));
-    }
-  };
-  return (
-    <Form onSubmit={signIn}>
-      <h1>Sign in</h1>
-      {endedBecause.value && <Banner tone="info">{endedBecause.value}</Banner>}
-      {error && <Banner tone="bad">{error}</Banner>}
-      <Field label="Mail address, username or phone number">
-        <Input value={login} onChange={setLogin} autocomplete="username" autoFocus />
-      </Field>
-      <Field label="Password">
-        <Input type="password" value={password} onChange={setPassword} autocomplete="current-password" />
-      </Field>
-      <Button variant="primary" type="submit">
-        Sign in
-      </Button>
-    </Form>
-  );
+  if (error !== undefined) return <ErrorState error={error} retry={() => location.reload()} />;
+  return page ? <page.Component /> : null;
 }

@@ -1,0 +1,79 @@
+import { useState } from "preact/hooks";
+import { openRequest, openSession } from "../../app/session.ts";
+import { Banner, Button, EmptyState, Field, Form, Input, Link, Skeleton } from "../../ui/index.ts";
+import { MailCheck, UserCheck } from "lucide";
+import { StartFrame } from "./frame.tsx";
+import { NewPassword } from "./new-password.tsx";
+import { plainError, useSetup } from "./requests.ts";
+import { useNext, withNext } from "./sign-in.tsx";
+
+export interface Registration {
+  readonly status: "active" | "pending" | "unverified" | "disabled";
+  readonly accessToken?: string;
+}
+
+/** Registers an account and opens its session where the server's policy allows it. */
+export async function register(account: object): Promise<Registration["status"] | "signedIn"> {
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  try {
+    const made = await openRequest<Registration>("/auth/register", { timezone: timeZone, ...account });
+    if (made.accessToken === undefined) return made.status;
+    await openSession(made.accessToken);
+    return "signedIn";
+  } catch (error) {
+    throw plainError(error, { EMAIL_TAKEN: "There is an account with this mail address. Sign in instead." });
+  }
+}
+
+/** What a person does next after a registration that did not sign them in. */
+export function Registered({ status }: { readonly status: string }) {
+  if (status === "unverified") {
+    const text = "We sent a link to your mail address. Open it to confirm the address, then sign in.";
+    return <EmptyState icon={MailCheck} title="Confirm your mail address" text={text} small />;
+  }
+  if (status === "pending") {
+    const text = "An administrator has to approve it. You can sign in afterwards.";
+    return <EmptyState icon={UserCheck} title="Your account is waiting for approval" text={text} small />;
+  }
+  return <EmptyState icon={UserCheck} title="Your account is ready" text="You can sign in now." small />;
+}
+
+export function Register() {
+  const setup = useSetup();
+  const next = useNext();
+  const [email, setEmail] = useState("");
+  const [name, setName] = useState("");
+  const [password, setPassword] = useState("");
+  const [status, setStatus] = useState<string>();
+  const submit = async () => {
+    const made = await register({ email: email.trim(), password, ...(name.trim() && { name: name.trim() }) });
+    if (made !== "signedIn") setStatus(made);
+  };
+  const links = <Link href={withNext("/sign-in", next)}>Back to the sign-in</Link>;
+  if (!setup) return <StartFrame title="Create an account" links={links}><Skeleton kind="form" /></StartFrame>;
+  if (setup.registration === "closed") {
+    return (
+      <StartFrame title="Create an account" links={links}>
+        <Banner tone="info">Registration is closed on this server. Ask an administrator for an account.</Banner>
+      </StartFrame>
+    );
+  }
+  if (status !== undefined) return <StartFrame title="Create an account" links={links}><Registered status={status} /></StartFrame>;
+  const sub = setup.registration === "approval" ? "An administrator approves new accounts before they can sign in." : undefined;
+  return (
+    <StartFrame title="Create an account" sub={sub} links={links}>
+      <Form onSubmit={submit} label="Create an account">
+        <Field label="Your name" optional>
+          <Input value={name} onChange={setName} name="name" autocomplete="name" maxLength={255} autoFocus />
+        </Field>
+        <Field label="Mail address">
+          <Input type="email" value={email} onChange={setEmail} name="email" autocomplete="email" />
+        </Field>
+        <NewPassword value={password} onChange={setPassword} min={setup.passwordMin} />
+        <Button variant="primary" type="submit" full disabled={email.trim() === "" || password === ""}>
+          Create account
+        </Button>
+      </Form>
+    </StartFrame>
+  );
+}
