@@ -21,9 +21,6 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 const OLDEST_SUPPORTED_NODE = 22;
 
 const ASSETS = {
-  "web/account.html": "src/web/account.html",
-  "web/account.js": "src/web/account.js",
-  "web/account.css": "src/web/account.css",
   "web/docs.html": "src/web/docs.html",
   "web/docs.js": "src/web/docs.js",
   "web/manual.css": "src/web/manual.css",

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { SetupOffer } from "../pages/start/setup-offer.tsx";
 import { Banner, UiHost } from "../ui/index.ts";
 import { goTo, useHotkeys } from "./hotkeys.ts";
 import { connection, useStream } from "./live.ts";
@@ -37,6 +38,7 @@ export function Shell() {
       <SideBar onSearch={() => setSearching(true)} />
       <div class="content" id="content" tabIndex={-1}>
         <OfflineBanner />
+        <SetupOffer />
         <Pages />
       </div>
       <TabBar onMore={() => setSearching(true)} />

@@ -52,7 +52,7 @@ export const OPTIONS = {
   accountUrl: optional(
     k.httpUrl(),
     "base URL of links in account mails, to which reset-password, invite, verify-email or project-invitation " +
-      "is added; by default the pages of this server at /account",
+      "is added; by default the console, <publicUrl>/dashboard",
   ),
   trustedProxies: option(k.list(k.cidr), [], "address ranges of proxies; only their X-Forwarded-For header is used"),
   chunkedBodies: option(

@@ -182,6 +182,9 @@ class FullRun {
     this.#noteLogin(inCookie);
     const next = await this.#call("POST", "/auth/refresh", { body: { refreshToken: inBody.refresh } });
     this.#noteLogin(next);
+    const repeated = await this.#call("POST", "/auth/refresh", { body: { refreshToken: inBody.refresh } });
+    const { refresh } = this.#noteLogin(repeated);
+    this.#noteLogin(await this.#call("POST", "/auth/refresh", { body: { refreshToken: refresh } }));
     const reused = await this.#call("POST", "/auth/refresh", { body: { refreshToken: inBody.refresh } });
     assert.equal((reused.body["error"] as { code: string }).code, "REFRESH_REUSED");
     const rotated = await this.#call("POST", "/auth/refresh", { Cookie: inCookie.cookie });

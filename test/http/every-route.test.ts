@@ -61,9 +61,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     .map(({ path }) => path);
   assert.deepEqual(absolute.sort(), [
     "/",
-    ...["account.css", "account.js", "invite", "project-invitation", "reset-password"].map(
-      (page) => `/account/${page}`,
-    ),
+    ...["invite", "project-invitation", "reset-password"].map((page) => `/account/${page}`),
     ...["unsubscribe", "unsubscribe", "verify-email"].map((page) => `/account/${page}`),
     "/app/:key",
     "/apps/:appId/batch_events",

@@ -86,8 +86,6 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
     left.map(({ path }) => path).sort(),
     [
       "/",
-      "/account/account.css",
-      "/account/account.js",
       "/account/invite",
       "/account/project-invitation",
       "/account/reset-password",

@@ -9,11 +9,13 @@ export interface StartFrameProps {
   /** Links under the card. */
   readonly links?: ComponentChildren;
   readonly wide?: boolean;
+  /** Above the card: the steps of a set-up. */
+  readonly above?: ComponentChildren;
   readonly children?: ComponentChildren;
 }
 
 /** A page of visitors without a session: the mark, and one card. */
-export function StartFrame({ title, sub, links, wide, children }: StartFrameProps) {
+export function StartFrame({ title, sub, links, wide, above, children }: StartFrameProps) {
   useEffect(() => {
     document.title = `${title} · Prism`;
   }, [title]);
@@ -23,12 +25,13 @@ export function StartFrame({ title, sub, links, wide, children }: StartFrameProp
         <BrandMark size={28} />
         <span>Prism</span>
       </div>
+      {above}
       <section class="start-card" aria-labelledby="start-title">
         <header>
           <h1 id="start-title" tabIndex={-1}>
             {title}
           </h1>
-          {sub !== undefined && <p class="muted small">{sub}</p>}
+          {sub !== undefined && sub !== "" && <p class="muted small">{sub}</p>}
         </header>
         {children}
       </section>

@@ -65,7 +65,13 @@ export function ResetPassword() {
             dropToken();
           }}
         >
-          <NewPassword value={password} onChange={setPassword} min={setup?.passwordMin} label="New password" autoFocus />
+          <NewPassword
+            value={password}
+            onChange={setPassword}
+            min={setup?.passwordMin}
+            label="New password"
+            autoFocus
+          />
           <Button variant="primary" type="submit" full disabled={password === ""}>
             Set password
           </Button>
@@ -192,7 +198,10 @@ export function Unsubscribe() {
   if (isDone) {
     return (
       <StartFrame title="Stop these mails">
-        <Done title="No more such mails are sent to you" text="You can change this in your account, under Notifications." />
+        <Done
+          title="No more such mails are sent to you"
+          text="You can change this in your account, under Notifications."
+        />
       </StartFrame>
     );
   }

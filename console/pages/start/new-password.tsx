@@ -12,7 +12,10 @@ interface NewPasswordProps {
 /** A field for a password that is chosen now. */
 export function NewPassword({ value, onChange, min, label = "Password", autoFocus = false }: NewPasswordProps) {
   const isShort = value !== "" && min !== undefined && [...value].length < min;
-  const least = min === undefined ? "Use a few words that others do not guess." : `At least ${min} characters; a few words are best.`;
+  const least =
+    min === undefined
+      ? "Use a few words that others do not guess."
+      : `At least ${min} characters; a few words are best.`;
   const hint = isShort ? `${least} ${min - [...value].length} more.` : least;
   return (
     <Field label={label} hint={hint}>

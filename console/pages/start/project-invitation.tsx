@@ -29,12 +29,26 @@ export function ProjectInvitation() {
     send<Invitation>("/auth/project-invitation", { token }).then(setInvitation, (cause) => setError(errorText(cause)));
   }, [token]);
   const title = "Invitation to a project";
-  if (status !== undefined) return <StartFrame title={title}><Registered status={status} /></StartFrame>;
+  if (status !== undefined)
+    return (
+      <StartFrame title={title}>
+        <Registered status={status} />
+      </StartFrame>
+    );
   if (token === null || error !== undefined) {
     const text = error ?? "This link is not complete. Copy the whole link from the mail.";
-    return <StartFrame title={title}><Banner tone="warn">{text}</Banner></StartFrame>;
+    return (
+      <StartFrame title={title}>
+        <Banner tone="warn">{text}</Banner>
+      </StartFrame>
+    );
   }
-  if (!invitation) return <StartFrame title={title}><Skeleton kind="form" /></StartFrame>;
+  if (!invitation)
+    return (
+      <StartFrame title={title}>
+        <Skeleton kind="form" />
+      </StartFrame>
+    );
   return (
     <StartFrame title={title} sub={<About invitation={invitation} />}>
       {session.value === "signedIn" ? (

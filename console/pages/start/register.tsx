@@ -1,7 +1,7 @@
+import { MailCheck, UserCheck } from "lucide";
 import { useState } from "preact/hooks";
 import { openRequest, openSession } from "../../app/session.ts";
 import { Banner, Button, EmptyState, Field, Form, Input, Link, Skeleton } from "../../ui/index.ts";
-import { MailCheck, UserCheck } from "lucide";
 import { StartFrame } from "./frame.tsx";
 import { NewPassword } from "./new-password.tsx";
 import { plainError, useSetup } from "./requests.ts";
@@ -50,7 +50,12 @@ export function Register() {
     if (made !== "signedIn") setStatus(made);
   };
   const links = <Link href={withNext("/sign-in", next)}>Back to the sign-in</Link>;
-  if (!setup) return <StartFrame title="Create an account" links={links}><Skeleton kind="form" /></StartFrame>;
+  if (!setup)
+    return (
+      <StartFrame title="Create an account" links={links}>
+        <Skeleton kind="form" />
+      </StartFrame>
+    );
   if (setup.registration === "closed") {
     return (
       <StartFrame title="Create an account" links={links}>
@@ -58,8 +63,14 @@ export function Register() {
       </StartFrame>
     );
   }
-  if (status !== undefined) return <StartFrame title="Create an account" links={links}><Registered status={status} /></StartFrame>;
-  const sub = setup.registration === "approval" ? "An administrator approves new accounts before they can sign in." : undefined;
+  if (status !== undefined)
+    return (
+      <StartFrame title="Create an account" links={links}>
+        <Registered status={status} />
+      </StartFrame>
+    );
+  const sub =
+    setup.registration === "approval" ? "An administrator approves new accounts before they can sign in." : undefined;
   return (
     <StartFrame title="Create an account" sub={sub} links={links}>
       <Form onSubmit={submit} label="Create an account">

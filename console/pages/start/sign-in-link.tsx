@@ -32,7 +32,12 @@ export function SignInLink() {
       </StartFrame>
     );
   }
-  if (isBusy || token !== null) return <StartFrame title="Signing in"><Skeleton kind="text" /></StartFrame>;
+  if (isBusy || token !== null)
+    return (
+      <StartFrame title="Signing in">
+        <Skeleton kind="text" />
+      </StartFrame>
+    );
   return (
     <StartFrame title="Sign in">
       <Banner tone="warn">{error ?? "This link is not complete. Copy the whole link."}</Banner>

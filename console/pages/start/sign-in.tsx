@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
+import { PrismError } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { navigate, usePath, useQueryState } from "../../app/navigate.ts";
 import { endedBecause } from "../../app/session.ts";
 import { Banner, Button, Checkbox, Field, Form, Input, Link } from "../../ui/index.ts";
 import { StartFrame } from "./frame.tsx";
 import { type Challenge, logIn, plainError, type Setup, send, useSetup } from "./requests.ts";
-import { PrismError } from "../../app/api.ts";
 
 /** Paths that only lead to the sign-in page. */
 export const SIGN_IN_PATHS = ["/sign-in", "/register", "/forgot-password"];
@@ -136,7 +136,12 @@ export function SecondFactor({ challenge, rememberMe, onDone, onRestart }: Secon
       await logIn("/auth/login/second-factor", { ...challenge, ...proof, rememberMe });
       await onDone?.();
     } catch (error) {
-      throw plainError(error, isRecovery ? { ...CODE_ERRORS, INVALID_CREDENTIALS: "The recovery code is not right, or was used." } : CODE_ERRORS);
+      throw plainError(
+        error,
+        isRecovery
+          ? { ...CODE_ERRORS, INVALID_CREDENTIALS: "The recovery code is not right, or was used." }
+          : CODE_ERRORS,
+      );
     }
   };
   const swap = () => {

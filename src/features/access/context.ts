@@ -50,7 +50,7 @@ export function openAccounts({ publicUrl, enqueueMail, ...given }: AccountOption
   const { settings, clock } = given;
   const config = settings.current;
   const log = given.log.namespace("mail");
-  const pagesUrl = (): string => config.accountUrl?.replace(/\/+$/, "") ?? `${publicUrl()}/account`;
+  const pagesUrl = (): string => config.accountUrl?.replace(/\/+$/, "") ?? `${publicUrl()}/dashboard`;
   const isConfigured = (): boolean => settings.current.smtp.host !== undefined;
   return {
     db: given.db,

@@ -11,7 +11,6 @@ export { type KeptAnswer, keptAnswer, ReadCaches } from "./read-caches.ts";
 export { ACCOUNT_SWEEPS } from "./retention.ts";
 export { linksIdle } from "./sessions/account-links.ts";
 export { DevGate } from "./sessions/dev-token.ts";
-export { ACCOUNT_PAGE_NAMES } from "./sessions/mail-links.ts";
 export { factorSealContext } from "./sessions/second-factor.ts";
 export { createSignInLink, type SignInLink } from "./sessions/sign-in.ts";
 export { UserDirectory } from "./users/user-directory.ts";

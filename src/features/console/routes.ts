@@ -7,6 +7,8 @@ import { ConsoleFiles } from "./files.ts";
 const ROOT = "/dashboard";
 /** Paths of pages have at most this many parts. */
 const MAX_DEPTH = 4;
+/** Pages that links in mails of earlier versions open. Browsers keep the fragment, a link's token. */
+const MAIL_PAGES = ["reset-password", "invite", "verify-email", "project-invitation", "unsubscribe"];
 const COMMON = { method: "GET", tag: "Operations", access: "public", undocumented: true, quiet: true } as const;
 
 /** The web application in console/, at /dashboard/; `GET /` leads to it. */
@@ -19,6 +21,7 @@ export function consoleFeature(): Feature {
       // Relative, for servers behind a prefix of a proxy.
       serveRedirect(server, "/", "dashboard/");
       serveRedirect(server, ROOT, "dashboard/");
+      for (const page of MAIL_PAGES) serveRedirect(server, `/account/${page}`, `../dashboard/${page}`);
       serveAssets(server, files);
       servePages(server, files);
     },
@@ -31,7 +34,10 @@ function serveRedirect(server: FeatureServer, path: string, to: string): void {
       ...COMMON,
       path,
       summary: "Redirect to the console",
-      handle: () => new Reply(302, undefined, { Location: to, "Cache-Control": "no-cache" }),
+      handle({ queryText }) {
+        const location = queryText === "" ? to : `${to}?${queryText}`;
+        return new Reply(302, undefined, { Location: location, "Cache-Control": "no-cache" });
+      },
     }),
   );
 }

@@ -1,7 +1,6 @@
 /** The part of `delivery` that other features may use. */
 export { smtpOptionsOf } from "./channels/mail/client.ts";
 export { MAIL_TEST_RESULTS, testMail } from "./channels/mail/mail-test.ts";
-export { UNSUBSCRIBE_PATH } from "./channels/mail/unsubscribe.ts";
 export { secretSealContext } from "./channels/webhook/message.ts";
 export { HostUnknown, OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 export { SafeFetch } from "./channels/webhook/safe-fetch.ts";

@@ -4,8 +4,6 @@ import type { Exchange } from "../../http/exchange.ts";
 import { API_HEADERS, DOCUMENT_HEADERS } from "../../http/headers.ts";
 import { type Page, pageHandler } from "../../http/replies.ts";
 import type { ANSWERS_LATER } from "../../http/route.ts";
-import { ACCOUNT_PAGE_NAMES } from "../access/index.ts";
-import { UNSUBSCRIBE_PATH } from "../delivery/index.ts";
 import { readPage } from "./manual.ts";
 
 const CONTENT_TYPES = {
@@ -56,15 +54,6 @@ async function manualPageHandler(topic: string): Promise<ReturnType<typeof pageH
   const html = Buffer.from(manualPage(topic, markdown));
   return pageHandler({ contentType: CONTENT_TYPES.html, fixedHeaders: DOCUMENT_HEADERS, read: () => html });
 }
-
-/** The target of links in account mails: one page, which shows the part named by its path. */
-export const ACCOUNT_PAGES: ReadonlyMap<string, Page> = new Map([
-  ...[...ACCOUNT_PAGE_NAMES.map((name) => `/account/${name}`), UNSUBSCRIBE_PATH].map(
-    (path) => [path, asset("account", "html")] as const,
-  ),
-  ["/account/account.js", asset("account", "js")],
-  ["/account/account.css", asset("account", "css")],
-]);
 
 /** The package prism-client as one ES module, for pages without a bundler (docs/client.md). */
 export const CLIENT_SCRIPT = asset("prism-client", "js", "dist/prism-client/index.js", API_HEADERS);

@@ -15,7 +15,7 @@ import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
 import { DevGate } from "../access/index.ts";
 import { type JobCount, type JobRunner, recentJobCounts } from "../jobs/index.ts";
-import { ACCOUNT_PAGES, API_PAGES, CLIENT_SCRIPT, jsonPage, MANUAL_STYLE, manualHandler } from "./docs.ts";
+import { API_PAGES, CLIENT_SCRIPT, jsonPage, MANUAL_STYLE, manualHandler } from "./docs.ts";
 import { INDEX } from "./manual.ts";
 import { Health, type HealthParts, probeReply, type StatusParts, systemStatus } from "./status.ts";
 import { type NoticeParts, SystemNotices } from "./system-notices.ts";
@@ -58,7 +58,6 @@ export function operationsFeature({ health, status, metrics, docs, notices }: Op
       serveMetrics(server, metrics, log);
       serveDocs(server, docs);
       serveClient(server);
-      serveAccountPages(server);
       new SystemNotices(notices, { events, log });
     },
   };
@@ -258,23 +257,6 @@ function serveManual(server: FeatureServer, access: "public" | { readonly anyTok
         errors: path === "/docs" ? [] : ["NOT_FOUND"],
         response: { contentType: "text/html", description: "A page of the documentation" },
         handle: (exchange) => handle(exchange, prefix === INDEX ? INDEX : prefix + exchange.params["topic"]),
-      }),
-    );
-  }
-}
-
-function serveAccountPages(server: FeatureServer): void {
-  for (const [path, page] of ACCOUNT_PAGES) {
-    server.route(
-      route({
-        method: "GET",
-        path,
-        summary: "A page that a link in an account mail opens",
-        tag,
-        access: "public",
-        undocumented: true,
-        response: { contentType: page.contentType, description: "A part of the page" },
-        handle: pageHandler(page),
       }),
     );
   }

@@ -108,8 +108,7 @@ export function linkExpired(): PrismError {
 }
 
 /** The pages that links in mails open. */
-export const ACCOUNT_PAGE_NAMES = ["verify-email", "reset-password", "invite", "project-invitation"] as const;
-type AccountPage = (typeof ACCOUNT_PAGE_NAMES)[number];
+type AccountPage = "verify-email" | "reset-password" | "invite" | "project-invitation";
 
 const MAILS = {
   "verify-email": {
@@ -140,7 +139,7 @@ export interface AccountMailParts {
   isConfigured(): boolean;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Address of the pages of {@link ACCOUNT_PAGE_NAMES}, without a trailing slash. */
+  /** Address of the pages of {@link AccountPage}, without a trailing slash. */
   pagesUrl(): string;
   /** Enqueues a mail as a job in the transaction, to be sent before its link expires. */
   enqueue(

@@ -40,11 +40,14 @@ export type RevokeReason = "logout" | "revoked" | "reuse" | "password" | "second
 
 const TOKEN_BYTES = 32;
 const MAX_AGENT_LENGTH = 256;
+/** How long a used refresh token can be used again while its replacement is unused. */
+const LOST_ANSWER_MS = 30_000;
 
 /*
  * Opens a session: a chain of single-use refresh tokens. A second use of one means that it was
- * stolen, so the whole session ends (RFC 9700 section 4.14.2). Tokens are opaque and stored as
- * HMAC-SHA-256 under the refresh secret.
+ * stolen, so the whole session ends (RFC 9700 section 4.14.2), unless it comes shortly after the
+ * first use and the replacement was never used: then the answer was probably lost. Tokens are opaque
+ * and stored as HMAC-SHA-256 under the refresh secret.
  */
 
 export async function openSession(
@@ -107,6 +110,7 @@ async function rotateIn(
       "sessions.revokedAt",
       "refresh_tokens.expiresAt",
       "refresh_tokens.usedAt",
+      "refresh_tokens.replacedBy",
       "users.status",
       "users.deletedAt",
     ])
@@ -114,7 +118,7 @@ async function rotateIn(
     .executeTakeFirst();
   if (!token) return new PrismError("UNAUTHENTICATED", "The refresh token is not known");
   if (token.revokedAt !== null) return new PrismError("SESSION_REVOKED", "The session has ended; log in again");
-  if (token.usedAt !== null) {
+  if (token.usedAt !== null && !(await voidUnusedReplacement(token.usedAt, token.replacedBy, now, trx))) {
     await endSessions(ctx, [token.id], token.userId, "reuse", trx);
     await recordChange(ctx, "auth.refresh_reused", "session", token.id, { userId: token.userId }, trx);
     return new PrismError("REFRESH_REUSED", "The refresh token was used before; the session has ended");
@@ -126,7 +130,7 @@ async function rotateIn(
   const next = await issueRefreshToken(ctx, token.id, token.sessionEnd, now, trx);
   await trx
     .updateTable("refresh_tokens")
-    .set({ usedAt: now, replacedBy: hashRefreshToken(ctx, next.refreshToken) })
+    .set({ usedAt: token.usedAt ?? now, replacedBy: hashRefreshToken(ctx, next.refreshToken) })
     .where("hash", "=", hash)
     .execute();
   await trx
@@ -136,6 +140,27 @@ async function rotateIn(
     .where("id", "=", token.id)
     .execute();
   return { id: token.id, userId: token.userId, ...next };
+}
+
+/**
+ * Voids the replacement of a token after a reload or another tab lost the answer with it. A thief
+ * gains nothing: the owner's next refresh, with the voided token, ends the session.
+ * @returns false when the replacement was used, or the first use is too long ago
+ */
+async function voidUnusedReplacement(
+  usedAt: number,
+  replacedBy: string | null,
+  now: number,
+  trx: Trx,
+): Promise<boolean> {
+  if (replacedBy === null || now - usedAt > LOST_ANSWER_MS) return false;
+  const { numUpdatedRows } = await trx
+    .updateTable("refresh_tokens")
+    .set({ usedAt: now })
+    .where("hash", "=", replacedBy)
+    .where("usedAt", "is", null)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
 }
 
 /** The session of a refresh token, used or not; undefined for an unknown one. */

@@ -116,7 +116,9 @@ test("D58: /auth takes no Idempotency-Key: each attempt is one of its own, and n
   const second = await call(prism, "/auth/login", account, headers);
   assert.notEqual(first.body.token, second.body.token);
   const refreshToken = cookieOf(second).pair.split("=")[1];
-  assert.equal((await call(prism, "/auth/refresh", { refreshToken }, headers)).status, 200);
+  const refreshed = await call(prism, "/auth/refresh", { refreshToken }, headers);
+  const next = refreshed.body.refreshToken;
+  assert.equal((await call(prism, "/auth/refresh", { refreshToken: next }, headers)).status, 200);
   assert.equal(outcomeOf(await call(prism, "/auth/refresh", { refreshToken }, headers)), "401 REFRESH_REUSED");
   const { reader } = prism.parts.base.store;
   assert.equal(reader.prepare("select count(*) from idempotency_keys").pluck().get(), 0);

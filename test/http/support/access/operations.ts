@@ -30,9 +30,10 @@ export const OPERATIONS: Table = {
     { ...open("/docs/swagger-ui-bundle.js"), request: () => ({ path: "/docs/swagger-ui-bundle.js", method: "HEAD" }) },
   ],
   ...Object.fromEntries(
-    ["reset-password", "invite", "verify-email", "project-invitation", "unsubscribe", "account.js", "account.css"].map(
-      (page) => [`GET /account/${page}`, [open(`/account/${page}`)]],
-    ),
+    ["reset-password", "invite", "verify-email", "project-invitation", "unsubscribe"].map((page) => [
+      `GET /account/${page}`,
+      [{ ...open(`/account/${page}`), served: [302, undefined] }],
+    ]),
   ),
   "POST /account/unsubscribe": [{ ...open("/account/unsubscribe?token=none"), served: [401, "SIGNATURE_INVALID"] }],
   "GET /prism-client.js": [open("/prism-client.js")],

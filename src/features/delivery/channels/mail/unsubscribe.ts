@@ -20,8 +20,8 @@ interface Unsubscription {
   readonly kind: NotificationKind;
 }
 
-/** GET shows a page, POST unsubscribes. */
-export const UNSUBSCRIBE_PATH = "/account/unsubscribe";
+/** GET leads to a page of the console, POST unsubscribes. */
+const UNSUBSCRIBE_PATH = "/account/unsubscribe";
 
 /**
  * Headers that let a mail program unsubscribe its user from this kind of mails without a login: RFC

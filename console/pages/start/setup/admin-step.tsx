@@ -1,0 +1,53 @@
+import { useState } from "preact/hooks";
+import { navigate } from "../../../app/navigate.ts";
+import { Button, Field, Form, Input } from "../../../ui/index.ts";
+import { dropToken, linkToken } from "../link-token.ts";
+import { NewPassword } from "../new-password.tsx";
+import { register } from "../register.tsx";
+
+/** Makes the first administrator with the setup token, which the server shows at its first start. */
+export function AdminStep({ passwordMin }: { readonly passwordMin: number }) {
+  const given = linkToken.value;
+  const [token, setToken] = useState(given ?? "");
+  const [name, setName] = useState("");
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const submit = async () => {
+    const account = { email: email.trim(), password, ...(name.trim() && { name: name.trim() }) };
+    await register({ ...account, setupToken: token.trim() });
+    dropToken();
+    navigate("/setup", { replace: true });
+  };
+  const isComplete = email.trim() !== "" && password !== "" && token.trim() !== "";
+  return (
+    <Form onSubmit={submit} label="Create the administrator">
+      {given === null && (
+        <Field
+          label="Setup token"
+          hint="The server has shown a set-up link with it at its first start, once, on its terminal: prs_…"
+        >
+          <Input value={token} onChange={setToken} mono autoFocus />
+        </Field>
+      )}
+      <Field label="Your name" optional>
+        <Input
+          value={name}
+          onChange={setName}
+          name="name"
+          autocomplete="name"
+          maxLength={255}
+          autoFocus={given !== null}
+        />
+      </Field>
+      <Field label="Mail address">
+        <Input type="email" value={email} onChange={setEmail} name="email" autocomplete="email" />
+      </Field>
+      <NewPassword value={password} onChange={setPassword} min={passwordMin} />
+      <div class="setup-actions">
+        <Button variant="primary" type="submit" disabled={!isComplete}>
+          Create administrator
+        </Button>
+      </div>
+    </Form>
+  );
+}

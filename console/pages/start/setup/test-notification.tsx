@@ -1,0 +1,184 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { api } from "../../../app/api.ts";
+import { href } from "../../../app/base.ts";
+import { connection, useStream } from "../../../app/live.ts";
+import { Badge, Button, Code, Condition, Timeline, type TimelineItem, type Tone, UserText } from "../../../ui/index.ts";
+import type { RuleTemplate } from "./templates.ts";
+
+interface Notification {
+  readonly id: string;
+  readonly eventId: string | null;
+  readonly title: string;
+  readonly body: string;
+  readonly createdAt: string;
+}
+
+interface Delivery {
+  readonly channel: string;
+  readonly state: string;
+  readonly reason?: string | null;
+  readonly lastError?: string | null;
+}
+
+interface Explanation {
+  readonly notifications: readonly { readonly recipients: readonly { readonly deliveries: readonly Delivery[] }[] }[];
+}
+
+interface Sent {
+  readonly id: string;
+  readonly receivedAt: string;
+}
+
+interface TestProps {
+  readonly template: RuleTemplate;
+  readonly ruleName: string;
+  readonly onDone: () => void;
+}
+
+/** Sends the event of a template and shows what becomes of it, as it happens. */
+export function TestNotification({ template, ruleName, onDone }: TestProps) {
+  const [event, setEvent] = useState<Sent>();
+  const [arrived, setArrived] = useState<Notification>();
+  const wanted = useRef<string | undefined>(undefined);
+  const early = useRef<Notification[]>([]);
+  useStream("user:me", ({ type, data }) => {
+    if (type !== "notification") return;
+    const notification = data as Notification;
+    // The notification may arrive before the answer to the event.
+    if (notification.eventId === wanted.current) setArrived(notification);
+    else early.current.push(notification);
+  });
+  const send = async () => {
+    setArrived(undefined);
+    const sent = await api.post<Sent>("/events", { ...template.event, projectId: "default" });
+    wanted.current = sent.id;
+    setEvent(sent);
+    setArrived(early.current.find(({ eventId }) => eventId === sent.id));
+  };
+  const isLive = connection.value === "live";
+  return (
+    <div class="stack">
+      <p class="muted small">
+        The rule “{ruleName}” is active. Send it an event, as your programs will do with{" "}
+        <code class="code-in">POST /api/v1/events</code>:
+      </p>
+      <Code value={template.event} label="Test event" maxHeight={220} />
+      {event && <Story event={event} template={template} arrived={arrived} />}
+      <div class="setup-actions">
+        <Button variant={arrived ? "default" : "primary"} onClick={send} disabled={!isLive}>
+          {event ? "Send it again" : isLive ? "Send test event" : "Connecting"}
+        </Button>
+        <Button variant={arrived ? "primary" : "quiet"} onClick={onDone}>
+          {arrived ? "Continue" : "Skip"}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+interface StoryProps {
+  readonly event: Sent;
+  readonly template: RuleTemplate;
+  readonly arrived: Notification | undefined;
+}
+
+function Story({ event, template, arrived }: StoryProps) {
+  const deliveries = useDeliveries(arrived?.id);
+  const offset = arrived && `+${Date.parse(arrived.createdAt) - Date.parse(event.receivedAt)} ms`;
+  const items: TimelineItem[] = [
+    {
+      key: "event",
+      title: (
+        <>
+          Event <code class="code-in">{template.event.type}</code> stored
+        </>
+      ),
+      sub: "in the project Default",
+    },
+    arrived
+      ? {
+          key: "rule",
+          title: `Rule “${template.name}” fired`,
+          time: offset,
+          children: <Condition text={template.condition} result={true} />,
+        }
+      : { key: "rule", title: "The rules decide", pending: true },
+    arrived
+      ? {
+          key: "live",
+          tone: "ok",
+          title: "The notification is here",
+          children: (
+            <a class="setup-arrived" href={href(`/inbox/${arrived.id}`)}>
+              <strong>
+                <UserText>{arrived.title}</UserText>
+              </strong>
+              <UserText>{arrived.body}</UserText>
+            </a>
+          ),
+        }
+      : { key: "live", title: "The notification arrives in this browser", pending: true },
+    ...deliveries.map(deliveryItem),
+  ];
+  return (
+    <div role="status">
+      <Timeline
+        items={items}
+        {...(arrived && { answer: "It works: the event fired the rule, and the rule notified you." })}
+      />
+    </div>
+  );
+}
+
+const CHANNEL_NAMES: Readonly<Record<string, string>> = {
+  email: "Mail",
+  webpush: "Push to browsers",
+  fcm: "Push to Android",
+  apns: "Push to iOS",
+  webhook: "Webhook",
+};
+const TONES: Readonly<Record<string, Tone>> = { delivered: "ok", dead: "bad", failed: "bad", skipped: "plain" };
+
+function deliveryItem({ channel, state, reason, lastError }: Delivery): TimelineItem {
+  const tone = TONES[state] ?? "info";
+  const why = lastError ?? reason;
+  return {
+    key: `delivery ${channel}`,
+    tone,
+    title: (
+      <span class="inline">
+        {CHANNEL_NAMES[channel] ?? channel} <Badge tone={tone}>{state}</Badge>
+      </span>
+    ),
+    ...(why && { sub: why }),
+    pending: TONES[state] === undefined,
+  };
+}
+
+const ASK_AGAIN_MS = 1000;
+const MAX_QUESTIONS = 30;
+
+/** The deliveries outside the browser; asked again until each has a result. */
+function useDeliveries(id: string | undefined): readonly Delivery[] {
+  const [deliveries, setDeliveries] = useState<readonly Delivery[]>([]);
+  useEffect(() => {
+    setDeliveries([]);
+    if (id === undefined) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let isOver = false;
+    const ask = async (left: number) => {
+      const explained = await api.get<Explanation>(`/explain/notification/${id}`).catch(() => undefined);
+      if (isOver) return;
+      const found = explained?.notifications[0]?.recipients[0]?.deliveries ?? [];
+      setDeliveries(found);
+      const isOpen = found.some(({ state }) => TONES[state] === undefined);
+      if (isOpen && left > 0) timer = setTimeout(() => void ask(left - 1), ASK_AGAIN_MS);
+    };
+    void ask(MAX_QUESTIONS);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
+  }, [id]);
+  return deliveries;
+}

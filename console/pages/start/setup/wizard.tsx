@@ -1,0 +1,159 @@
+import { useEffect, useState } from "preact/hooks";
+import { href } from "../../../app/base.ts";
+import { useQueryState } from "../../../app/navigate.ts";
+import { useGet } from "../../../app/query.ts";
+import { can, session, signOut } from "../../../app/session.ts";
+import { Banner, Button, ErrorState, Link, Skeleton, Stepper } from "../../../ui/index.ts";
+import { StartFrame } from "../frame.tsx";
+import { type Setup, useSetup } from "../requests.ts";
+import { SignInForm } from "../sign-in.tsx";
+import { AddressStep } from "./address-step.tsx";
+import { AdminStep } from "./admin-step.tsx";
+import { DoneStep } from "./done-step.tsx";
+import { MailStep } from "./mail-step.tsx";
+import { RuleStep } from "./rule-step.tsx";
+import { useSettings } from "./settings.ts";
+import { isMailSkipped } from "./skip.ts";
+import "./setup.css";
+
+const STEPS = [
+  { name: "administrator", label: "Administrator" },
+  { name: "address", label: "Address" },
+  { name: "mail", label: "Mail" },
+  { name: "rule", label: "First rule" },
+  { name: "done", label: "Done" },
+] as const;
+type Step = (typeof STEPS)[number]["name"];
+
+/**
+ * The set-up of a new server, from its first account to a notification that arrives. Each step
+ * stores its result, so it can be left and resumed.
+ */
+export function SetupWizard() {
+  const setup = useSetup();
+  if (session.value !== "signedIn") return <Visitor setup={setup} />;
+  if (!can("system:manage")) return <NotAllowed />;
+  return <SignedIn />;
+}
+
+function Visitor({ setup }: { readonly setup: Setup | undefined }) {
+  if (!setup)
+    return (
+      <Frame step="administrator">
+        <Skeleton kind="form" />
+      </Frame>
+    );
+  if (setup.needsAdmin) {
+    return (
+      <Frame step="administrator" sub="This account may do everything. It can make other accounts later.">
+        <AdminStep passwordMin={setup.passwordMin} />
+      </Frame>
+    );
+  }
+  return (
+    <StartFrame title="Set up Prism" sub="This server has an administrator. Sign in as one to go on with the set-up.">
+      <SignInForm />
+    </StartFrame>
+  );
+}
+
+function NotAllowed() {
+  return (
+    <StartFrame title="Set up Prism">
+      <Banner tone="info">Only administrators set a server up. Your account does not have this permission.</Banner>
+      <div class="inline">
+        <Button variant="primary" href={href("/")}>
+          Open the console
+        </Button>
+        <Button onClick={signOut}>Sign out</Button>
+      </div>
+    </StartFrame>
+  );
+}
+
+const SUBS: Readonly<Record<Step, string>> = {
+  administrator: "",
+  address: "Links in mails and notifications start with this address.",
+  mail: "Prism mails invitations, links to reset a password, and notifications.",
+  rule: "A rule turns events into notifications. Choose one, and see it fire.",
+  done: "Prism is ready.",
+};
+
+function SignedIn() {
+  const { setting, data, error, reload } = useSettings();
+  const rules = useGet<{ readonly data: readonly unknown[] }>("/rules", { limit: 1 });
+  const [wanted, setWanted] = useQueryState("step");
+  // The steps that are left are decided once: what a step stores must not take it away.
+  const [first, setFirst] = useState<Step>();
+  useEffect(() => {
+    if (first !== undefined || !data || !rules.data) return;
+    if (setting("publicUrl")?.value == null) setFirst("address");
+    else if (setting("smtp.host")?.value == null && !isMailSkipped()) setFirst("mail");
+    else setFirst(rules.data.data.length === 0 ? "rule" : "done");
+  }, [data, rules.data]);
+  const failure = error ?? rules.error;
+  if (failure && !data)
+    return (
+      <Frame step="address">
+        <ErrorState error={failure} retry={reload} />
+      </Frame>
+    );
+  const step = STEPS.find(({ name }) => name === wanted)?.name ?? first;
+  if (step === undefined || !data)
+    return (
+      <Frame step="address">
+        <Skeleton kind="form" />
+      </Frame>
+    );
+  const at = STEPS.findIndex(({ name }) => name === step);
+  const next = () => setWanted(STEPS[at + 1]?.name ?? "done");
+  return (
+    <Frame step={step} sub={SUBS[step]} onStep={(index) => index > 0 && setWanted(STEPS[index]?.name ?? "")}>
+      {step === "address" && <AddressStep setting={setting("publicUrl")} onDone={next} />}
+      {step === "mail" && <MailStep setting={setting} onDone={next} />}
+      {step === "rule" && <RuleStep hasMail={setting("smtp.host")?.value != null} onDone={next} />}
+      {(step === "done" || step === "administrator") && <DoneStep />}
+    </Frame>
+  );
+}
+
+interface FrameProps {
+  readonly step: Step;
+  readonly sub?: string;
+  readonly onStep?: (index: number) => void;
+  readonly children: preact.ComponentChildren;
+}
+
+const TITLES: Readonly<Record<Step, string>> = {
+  administrator: "Create the administrator",
+  address: "Where is Prism reached?",
+  mail: "How does Prism send mail?",
+  rule: "Your first rule",
+  done: "Everything is set up",
+};
+
+function Frame({ step, sub, onStep, children }: FrameProps) {
+  const current = STEPS.findIndex(({ name }) => name === step);
+  const links = session.value === "signedIn" && step !== "done" && <Link href={href("/")}>Finish later</Link>;
+  return (
+    <StartFrame
+      wide
+      title={TITLES[step]}
+      sub={sub}
+      links={links || undefined}
+      above={<Steps current={current} onStep={onStep} />}
+    >
+      {children}
+    </StartFrame>
+  );
+}
+
+function Steps({
+  current,
+  onStep,
+}: {
+  readonly current: number;
+  readonly onStep: ((index: number) => void) | undefined;
+}) {
+  return <Stepper steps={STEPS} current={current} {...(onStep && { onStep })} />;
+}
