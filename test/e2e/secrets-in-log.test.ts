@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import WebSocket from "ws";
-import { totpCode } from "../../src/features/access/sessions/totp.ts";
+import { totpCode } from "../../src/features/access/sessions/second-factor.ts";
 import { databaseIn, RunningCli } from "../cli/run-cli.ts";
 import { MailServer } from "../features/access/sessions/support/mail-server.ts";
 import { fromBase32, STEP_MS } from "../features/access/sessions/support/second-factor.ts";

@@ -5,16 +5,19 @@ import { type AccountContext, recordChange } from "../context.ts";
 import { findUser, usersWith } from "../users/queries.ts";
 import { requirePassword } from "./login.ts";
 import {
+  base32,
   createRecoveryCodes,
+  createTotpSecret,
   type FactorProof,
   factorSealContext,
   guessFactor,
   hasSecondFactor,
   plainCode,
+  stepOfCode,
+  totpUri,
   withFactor,
 } from "./second-factor.ts";
 import { type ClientInfo, revokeSessions } from "./sessions.ts";
-import { base32, createTotpSecret, stepOfCode, totpUri } from "./totp.ts";
 
 /** The caller: a user in a session. */
 interface Owner {

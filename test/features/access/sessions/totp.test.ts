@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { base32, stepOfCode, totpCode, totpUri } from "../../../../src/features/access/sessions/totp.ts";
+import { base32, stepOfCode, totpCode, totpUri } from "../../../../src/features/access/sessions/second-factor.ts";
 
 /** The secret of RFC 6238 appendix B. */
 const SECRET = Buffer.from("12345678901234567890");

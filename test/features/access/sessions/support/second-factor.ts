@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { totpCode } from "../../../../../src/features/access/sessions/totp.ts";
+import { totpCode } from "../../../../../src/features/access/sessions/second-factor.ts";
 import type { Reply, TestPrism } from "../../../../helpers/prism.ts";
 import { call, type LoginBody, logIn, PASSWORD } from "./auth-client.ts";
 
