@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { Logger } from "../../../core/log.ts";
 import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../core/queues.ts";
-import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts";
+import type { WorkerChannel } from "../../../core/vocabulary.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { Output, openLog } from "../../output/output.ts";
@@ -72,14 +72,8 @@ function isOpenLine(base: string): boolean {
   return protocol === "http:" && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host);
 }
 
-/** The queues' channels that can be sent here. @throws CommandError 3 for a queue without one */
+/** The queues' channels that can be sent here; webhooks and Web Push need no settings. */
 function channelsOf(queues: readonly ServedQueue[], { channels }: ChannelWork): readonly WorkerChannel[] {
-  for (const queue of queues) {
-    const all = WORKER_CHANNELS.filter((channel) => deliveryQueue(channel) === queue);
-    if (isModuleQueue(queue) || all.some((channel) => channels.includes(channel))) continue;
-    const settings = all.map((channel) => `${channel}.*`).join(" or ");
-    throw new CommandError(EXIT.refused, `${queue}: this process has no channel for it; set ${settings} here`);
-  }
   return channels.filter((channel) => queues.some((queue) => deliveryQueue(channel) === queue));
 }
 

@@ -22,11 +22,6 @@ const REFUSED: readonly { args: readonly string[]; status: number; stderr: RegEx
   { args: [...URL, ...MAIL, "--data-dir", "x"], status: 2, stderr: /opens no data directory and takes no --data-dir/ },
   { args: [...URL, ...MAIL], status: 5, stderr: /needs a service token with the permission jobs:work/ },
   {
-    args: [...URL, "--token", "t", "--queues", "push-notification"],
-    status: 3,
-    stderr: /push-notification: this process has no channel for it; set fcm\.\* or apns\.\* here/,
-  },
-  {
     args: [...URL, "--token", "t", ...MAIL],
     env: { PRISM_SMTP_PORT: "mail" },
     status: 3,
