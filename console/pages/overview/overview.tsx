@@ -1,9 +1,127 @@
-import { Page } from "../../ui/index.ts";
+import { href } from "../../app/base.ts";
+import { useQueryState } from "../../app/navigate.ts";
+import { useGet } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import { Banner, Button, ErrorState, formatNumber, Page, plural, Segmented } from "../../ui/index.ts";
+import type { Filters } from "../events/filters.ts";
+import { useLiveEvents } from "../events/live-events.ts";
+import { streamsOf, useProjects } from "../events/use-projects.ts";
+import { unread } from "../inbox/unread.ts";
+import { AttentionList, useAttention } from "./attention.tsx";
+import { DeliveryChart, EventChart, JobChart, NotificationChart, StatCards, useStats } from "./figures.tsx";
+import { FirstSteps } from "./first-steps.tsx";
+import { HealthLine } from "./health-line.tsx";
+import { LatestEvents } from "./latest-events.tsx";
+import { type AttentionItem, RANGES, type Range } from "./overview-types.ts";
+import { OwnWork } from "./own-work.tsx";
 
+/** `/`: what needs attention, and how much happens. */
 export default function Overview() {
+  return can("events:read") ? <OperatorOverview /> : <OwnOverview />;
+}
+
+function attentionText(items: readonly AttentionItem[] | undefined): string {
+  if (!items) return "What needs attention, and how much happens.";
+  const pressing = items.filter(({ severity }) => severity !== "info").length;
+  return pressing === 0 ? "Nothing needs attention." : `${plural(pressing, "thing needs", "things need")} attention.`;
+}
+
+const EVERYTHING: Filters = {
+  project: "",
+  type: "",
+  level: "",
+  source: "",
+  q: "",
+  outcome: "",
+  from: "",
+  to: "",
+  processed: "",
+};
+
+function OperatorOverview() {
+  const [given, setRange] = useQueryState("range", "1h");
+  const range: Range = given === "24h" || given === "7d" ? given : "1h";
+  const attention = useAttention();
+  const projects = useProjects();
+  const events = useLiveEvents(EVERYTHING, streamsOf(projects, ""), false);
+  const stats = useStats(range, `${events.items?.[0]?.id} ${events.waiting}`);
+  const isNew = events.items?.length === 0 && !events.loading;
   return (
-    <Page title="Overview" subtitle="What needs attention, and how much happens.">
-      {null}
+    <Page
+      title="Overview"
+      subtitle={
+        isNew
+          ? "This server has no events yet. Three steps, and it notifies you."
+          : attentionText(attention.data?.items)
+      }
+      actions={
+        !isNew && (
+          <Segmented
+            label="Range"
+            value={range}
+            onChange={setRange}
+            options={Object.entries(RANGES).map(([value, { label }]) => ({ value, label }))}
+            small
+          />
+        )
+      }
+    >
+      <div class="stack s5">
+        <AttentionList items={attention.data?.items ?? []} onChange={attention.reload} />
+        {isNew ? (
+          <FirstSteps projects={projects} />
+        ) : (
+          <>
+            {stats.error && !stats.data ? (
+              <ErrorState error={stats.error} retry={stats.reload} title="The figures could not be loaded" small />
+            ) : (
+              <StatCards stats={stats.data} range={range} />
+            )}
+            <div class="two">
+              <LatestEvents events={events} />
+              <EventChart stats={stats.data} range={range} />
+            </div>
+            <div class="grid3">
+              <NotificationChart stats={stats.data} range={range} />
+              <DeliveryChart stats={stats.data} range={range} />
+              <JobChart stats={stats.data} range={range} />
+            </div>
+          </>
+        )}
+        <NoRuleYet isShown={!isNew && events.items !== undefined} />
+        {can("system:status") && <HealthLine />}
+      </div>
+    </Page>
+  );
+}
+
+/** Events without rules notify no user. */
+function NoRuleYet({ isShown }: { readonly isShown: boolean }) {
+  const rules = useGet<{ data: readonly unknown[] }>(isShown && can("rules:write") ? "/rules" : null, { limit: 1 });
+  if (rules.data?.data.length !== 0) return null;
+  return (
+    <Banner tone="info" title="There is no rule yet" action={<Button href={href("/rules/new")}>Make a rule</Button>}>
+      Events are stored, but no user is notified.
+    </Banner>
+  );
+}
+
+/** For users without the events: what concerns them. */
+function OwnOverview() {
+  const attention = useAttention();
+  const items = attention.data?.items ?? [];
+  const subtitle =
+    items.length > 0
+      ? `${plural(items.length, "notification waits", "notifications wait")} for you.`
+      : unread.value === 0
+        ? "You have seen everything."
+        : `${formatNumber(unread.value)} unread.`;
+  return (
+    <Page title="Overview" subtitle={subtitle}>
+      <div class="stack s5">
+        <AttentionList items={items} onChange={attention.reload} />
+        <OwnWork />
+      </div>
     </Page>
   );
 }

@@ -1,0 +1,199 @@
+import { useState } from "preact/hooks";
+import type { Notification } from "../../../src/client/views.ts";
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { useStream } from "../../app/live.ts";
+import { type QueryResult, useGet } from "../../app/query.ts";
+import { can, me } from "../../app/session.ts";
+import { Attention, Button, confirm, plural, Time, toast } from "../../ui/index.ts";
+import { ExplainDrawer } from "../explain/index.ts";
+import { acknowledge } from "../inbox/inbox-actions.ts";
+import type { AttentionItem, AttentionView } from "./overview-types.ts";
+import { useRefresh } from "./refresh.ts";
+
+const SHOWN = 5;
+const EVERY_MS = 2000;
+
+/** What needs attention, the most severe first; reloaded after live entries that may change it. */
+export function useAttention(): QueryResult<AttentionView> {
+  const query = useGet<AttentionView>("/attention");
+  const changed = useRefresh(query.reload, EVERY_MS);
+  useStream("user:me", ({ type }) => type.startsWith("notification") && changed());
+  useStream(can("system:status") ? "system" : null, changed);
+  return query;
+}
+
+interface Props {
+  readonly items: readonly AttentionItem[];
+  readonly onChange: () => void;
+}
+
+export function AttentionList({ items, onChange }: Props) {
+  const [isAll, setAll] = useState(false);
+  const [explained, setExplained] = useState<string | null>(null);
+  if (items.length === 0) return null;
+  const shown = isAll ? items : items.slice(0, SHOWN);
+  return (
+    <section class="stack s2" aria-label="Needs attention">
+      {shown.map((item) => (
+        <AttentionRow key={item.key} item={item} onChange={onChange} onExplain={setExplained} />
+      ))}
+      {items.length > SHOWN && (
+        <div>
+          <Button small variant="quiet" onClick={() => setAll(!isAll)}>
+            {isAll ? "Show fewer" : `Show ${items.length - SHOWN} more`}
+          </Button>
+        </div>
+      )}
+      <ExplainDrawer
+        subject={explained === null ? null : { kind: "notification", id: explained }}
+        onClose={() => setExplained(null)}
+      />
+    </section>
+  );
+}
+
+const TONES = { critical: "bad", warning: "warn", info: "info" } as const;
+const TAGS: Readonly<Record<AttentionItem["kind"], string>> = {
+  notification: "critical",
+  channel: "delivery",
+  jobs: "jobs",
+  queue: "queue",
+  approvals: "people",
+  module: "module",
+  events: "events",
+  storage: "storage",
+  audit: "audit",
+  config: "settings",
+};
+
+interface RowProps {
+  readonly item: AttentionItem;
+  readonly onChange: () => void;
+  readonly onExplain: (notificationId: string) => void;
+}
+
+function AttentionRow({ item, onChange, onExplain }: RowProps) {
+  const { kind, severity, title, detail, at, until } = item;
+  const actions =
+    kind === "notification" ? (
+      <NotificationActions item={item} onChange={onChange} onExplain={onExplain} />
+    ) : (
+      <OtherActions item={item} onChange={onChange} />
+    );
+  return (
+    <Attention
+      tone={TONES[severity]}
+      tag={TAGS[kind]}
+      title={title.charAt(0).toUpperCase() + title.slice(1)}
+      href={href(pathOf(item))}
+      {...(detail === "" ? {} : { sub: <bdi>{detail}</bdi> })}
+      {...(at === null && until === null
+        ? {}
+        : {
+            meta: (
+              <>
+                {at !== null && <Time at={at} />}
+                {at !== null && until !== null && ", "}
+                {until !== null && (
+                  <>
+                    next attempt <Time at={until} />
+                  </>
+                )}
+              </>
+            ),
+          })}
+      actions={actions}
+    />
+  );
+}
+
+function pathOf({ kind, ids, link }: AttentionItem): string {
+  if (kind === "notification") return `/inbox/${ids[0] ?? ""}`;
+  return kind === "approvals" ? "/people/pending" : link;
+}
+
+function NotificationActions({ item, onChange, onExplain }: RowProps) {
+  const id = item.ids[0] ?? "";
+  // Operators see the notifications of others too, but only recipients acknowledge.
+  const query = useGet<Notification>(`/notifications/${id}`);
+  const notification = query.data;
+  const isMine = notification?.userId === me.value?.id && notification?.me.acknowledgedAt === null;
+  const take = async () => {
+    if (!notification) return;
+    await acknowledge(notification, (next) => query.change(() => next));
+    onChange();
+  };
+  return (
+    <>
+      <Button onClick={() => onExplain(id)}>Explain</Button>
+      {isMine && (
+        <Button variant="primary" onClick={take}>
+          Acknowledge
+        </Button>
+      )}
+      {notification && !isMine && <Button href={href(`/inbox/${id}`)}>Show</Button>}
+    </>
+  );
+}
+
+function OtherActions({ item, onChange }: { readonly item: AttentionItem; readonly onChange: () => void }) {
+  const work = can("jobs:manage") ? workOf(item) : null;
+  const run = async () => {
+    if (!work || !(await work.run())) return;
+    onChange();
+  };
+  return (
+    <>
+      <Button href={href(pathOf(item))}>Show</Button>
+      {work && <Button onClick={run}>{work.label}</Button>}
+    </>
+  );
+}
+
+interface Work {
+  readonly label: string;
+  /** @returns false if the user cancels */
+  readonly run: () => Promise<boolean>;
+}
+
+/** What an operator can do at once. */
+function workOf({ kind, ids, counts, title }: AttentionItem): Work | null {
+  const [name = "", target] = ids;
+  const path = encodeURIComponent(name);
+  switch (kind) {
+    case "channel":
+      return {
+        label: "Retry now",
+        async run() {
+          const only = target === undefined || ids.length > 2 ? {} : { target };
+          await api.post(`/channels/${path}/resume`, only);
+          toast.ok("The next delivery is tried now.");
+          return true;
+        },
+      };
+    case "jobs":
+      return {
+        label: "Retry",
+        async run() {
+          const dead = plural(counts["dead"] ?? 0, "dead job");
+          const text = `${dead} of the queue ${name} get new attempts and run as soon as a worker is free.`;
+          if (!(await confirm({ title: `Retry ${dead}?`, text, action: "Retry" }))) return false;
+          await api.post(`/queues/${path}/requeue-dead`);
+          toast.ok(`${dead} will run again.`);
+          return true;
+        },
+      };
+    case "queue":
+      return {
+        label: "Resume",
+        async run() {
+          await api.post(`/queues/${path}/resume`);
+          toast.ok(`${title.replace(" is paused", "")} runs again.`);
+          return true;
+        },
+      };
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,72 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { href } from "../../app/base.ts";
+import { Card, CodeInline, type Column, DataTable, EmptyState, Time, UserText } from "../../ui/index.ts";
+import { type ListedEvent, summaryOf } from "../events/event-types.ts";
+import type { LiveEvents } from "../events/live-events.ts";
+import { OutcomeBadge } from "../events/outcome-badge.tsx";
+import { ExplainDrawer } from "../explain/index.ts";
+
+const SHOWN = 8;
+/** In a burst the list changes this often. */
+const EVERY_MS = 1000;
+
+const COLUMNS: readonly Column<ListedEvent>[] = [
+  {
+    key: "time",
+    label: "Time",
+    cell: ({ receivedAt }) => <Time at={receivedAt} mode="clock" />,
+    card: "meta",
+    width: "min",
+  },
+  { key: "type", label: "Type", cell: ({ type }) => <CodeInline>{type}</CodeInline>, card: "title" },
+  {
+    key: "source",
+    label: "Source",
+    cell: ({ source }) =>
+      source !== null && (
+        <bdi class="latest-source" title={source}>
+          {source}
+        </bdi>
+      ),
+    card: "meta",
+    priority: 3,
+  },
+  {
+    key: "summary",
+    label: "Summary",
+    cell: (event) => <UserText lines={1}>{summaryOf(event)}</UserText>,
+    card: "text",
+    width: "wide",
+  },
+  { key: "result", label: "Result", cell: (event) => <OutcomeBadge event={event} />, card: "aside", width: "min" },
+];
+
+export function LatestEvents({ events }: { readonly events: LiveEvents }) {
+  const [explained, setExplained] = useState<string | null>(null);
+  const latest = useRef(events);
+  latest.current = events;
+  useEffect(() => {
+    const timer = setInterval(() => latest.current.waiting > 0 && latest.current.show(), EVERY_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <Card title="Latest events" link={{ href: href("/events"), text: "All events" }} flush>
+      <DataTable<ListedEvent>
+        label="Latest events"
+        rows={events.items?.slice(0, SHOWN)}
+        rowKey={({ id }) => id}
+        columns={COLUMNS}
+        rowHref={({ id }) => href(`/events/${id}`)}
+        hotkeys={{ e: ({ id }) => setExplained(id) }}
+        error={events.error}
+        retry={events.reload}
+        bare
+        empty={<EmptyState small title="No events yet" text="They appear here as they arrive." />}
+      />
+      <ExplainDrawer
+        subject={explained === null ? null : { kind: "event", id: explained }}
+        onClose={() => setExplained(null)}
+      />
+    </Card>
+  );
+}

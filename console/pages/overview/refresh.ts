@@ -1,0 +1,41 @@
+import { useEffect, useRef } from "preact/hooks";
+import { useReconnected } from "../../app/live.ts";
+
+/** What no live entry announces is read again this often. */
+const IDLE_MS = 60_000;
+
+/**
+ * Runs `work` after changes, at most once in `everyMs`; also every minute, when the window gets the
+ * focus and after a reconnect. Nothing runs while the page is hidden.
+ * @returns announces a change
+ */
+export function useRefresh(work: () => void, everyMs: number): () => void {
+  const latest = useRef(work);
+  latest.current = work;
+  const state = useRef<{ lastAt: number; timer: ReturnType<typeof setTimeout> | undefined }>({
+    lastAt: Date.now(),
+    timer: undefined,
+  });
+  const run = () => {
+    clearTimeout(state.current.timer);
+    state.current.timer = undefined;
+    if (document.hidden) return;
+    state.current.lastAt = Date.now();
+    latest.current();
+  };
+  useReconnected(run);
+  useEffect(() => {
+    const interval = setInterval(run, IDLE_MS);
+    addEventListener("focus", run);
+    return () => {
+      clearInterval(interval);
+      clearTimeout(state.current.timer);
+      removeEventListener("focus", run);
+    };
+  }, []);
+  return () => {
+    const { current } = state;
+    if (current.timer !== undefined) return;
+    current.timer = setTimeout(run, Math.max(0, current.lastAt + everyMs - Date.now()));
+  };
+}
