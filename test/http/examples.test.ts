@@ -161,6 +161,10 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   reprocessEvent: made("/api/v1/events", "sendEvents"),
   updateRule: made("/api/v1/rules", "createRule"),
   patchRule: made("/api/v1/rules", "createRule"),
+  restoreRuleVersion: async (seeded) => {
+    const { params } = await made("/api/v1/rules", "createRule")(seeded);
+    return { params: { ...params, version: "1" } };
+  },
   acknowledgeNotification: onNotification,
   recordWebviewAction: onNotification,
   updateSchedule: made("/api/v1/schedules", "createSchedule"),

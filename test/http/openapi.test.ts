@@ -352,7 +352,9 @@ test("linters find nothing: no identical or unexplained ambiguous paths, no unus
   assert.deepEqual(
     ambiguous(paths),
     Object.keys(literal).flatMap((path) =>
-      ["read", "acknowledge", "webview-action"].map((last) => `${path} /api/v1/notifications/{id}/${last}`),
+      ["recipients", "read", "acknowledge", "webview-action"].map(
+        (last) => `${path} /api/v1/notifications/{id}/${last}`,
+      ),
     ),
   );
   for (const [path, method] of Object.entries(literal))

@@ -6,12 +6,14 @@ import { yieldToOthers } from "../../core/runtime.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { openForReading } from "../../store/sqlite/connection.ts";
 import type {
+  BacktestChange,
   BacktestCounts,
   BacktestMessage,
   BacktestOutcome,
   BacktestPlan,
   BacktestProgress,
   BacktestSample,
+  BacktestSeries,
   BacktestThreadData,
   TriedRule,
 } from "./backtest.ts";
@@ -55,7 +57,7 @@ function backtest(
   plan: BacktestPlan,
   onProgress: (progress: BacktestProgress) => void,
 ): BacktestOutcome {
-  const { from, to, samples, rule, stored } = plan;
+  const { from, to, rule, stored } = plan;
   const defaults = plan.defaults && { ...plan.defaults, mode: "suppress" as const, key: null };
   const tried = new Replay(rule, () => defaults);
   const inForce = stored && new Replay(stored, () => defaults);
@@ -64,7 +66,7 @@ function backtest(
   const beginning = from === null ? null : from - memoryMs;
   const range = events.range(beginning);
   const total = events.count(range);
-  const tally = new Tally(samples, inForce !== null);
+  const tally = new Tally(plan, inForce !== null);
   let seen = 0;
   let toldAt = Number.NEGATIVE_INFINITY;
   for (const page of events.pages(range, to)) {
@@ -138,11 +140,79 @@ class Replay {
   }
 }
 
+/** Lengths of buckets in seconds; each divides the next one. */
+const STEPS = [1, 10, 60, 600, 3600, 21_600, 86_400, 604_800, 2_419_200, 38_707_200];
+const MAX_POINTS = 200;
+
+type Bucket = { matched: number; fired: number; firedBefore: number };
+
+/** Numbers per bucket. The buckets grow with the time between the first and the last event. */
+class Histogram {
+  #step = 0;
+  #buckets = new Map<number, Bucket>();
+  #first = Number.POSITIVE_INFINITY;
+  #last = Number.NEGATIVE_INFINITY;
+
+  /** Makes a bucket part of the result. */
+  add(at: EpochMs): Bucket {
+    this.#first = Math.min(this.#first, at);
+    this.#last = Math.max(this.#last, at);
+    while (this.#indexOf(this.#last) - this.#indexOf(this.#first) >= MAX_POINTS && this.#step < STEPS.length - 1)
+      this.#grow();
+    return this.#bucket(this.#indexOf(at));
+  }
+
+  series(): BacktestSeries {
+    const stepMs = this.#stepMs;
+    const start = this.#indexOf(this.#first);
+    const length = this.#buckets.size === 0 ? 0 : Math.min(MAX_POINTS, this.#indexOf(this.#last) - start + 1);
+    const numbers = (name: keyof Bucket): number[] =>
+      Array.from({ length }, (_, n) => this.#buckets.get(start + n)?.[name] ?? 0);
+    return {
+      from: length === 0 ? null : start * stepMs,
+      stepMs,
+      matched: numbers("matched"),
+      fired: numbers("fired"),
+      firedBefore: numbers("firedBefore"),
+    };
+  }
+
+  get #stepMs(): number {
+    return (STEPS[this.#step] ?? 1) * 1000;
+  }
+
+  #indexOf(at: EpochMs): number {
+    return Math.floor(at / this.#stepMs);
+  }
+
+  #grow(): void {
+    const old = this.#stepMs;
+    this.#step++;
+    const buckets = this.#buckets;
+    this.#buckets = new Map();
+    for (const [index, { matched, fired, firedBefore }] of buckets) {
+      const bucket = this.#bucket(this.#indexOf(index * old));
+      bucket.matched += matched;
+      bucket.fired += fired;
+      bucket.firedBefore += firedBefore;
+    }
+  }
+
+  #bucket(index: number): Bucket {
+    const bucket = this.#buckets.get(index) ?? { matched: 0, fired: 0, firedBefore: 0 };
+    this.#buckets.set(index, bucket);
+    return bucket;
+  }
+}
+
 type Counts = { -readonly [K in keyof BacktestCounts]: number };
 
 class Tally {
   readonly #samples: BacktestSample[] = [];
   readonly #sampleCount: number;
+  readonly #changes: BacktestChange[] = [];
+  readonly #changeCount: number;
+  readonly #histogram = new Histogram();
   readonly #days = new Map<string, Counts>();
   readonly #total = noMatches();
   readonly #diff: { added: number; removed: number } | null;
@@ -152,20 +222,23 @@ class Tally {
   #lastAt: EpochMs | null = null;
 
   /** @param withDiff whether events are compared with a stored version. */
-  constructor(sampleCount: number, withDiff: boolean) {
-    this.#sampleCount = sampleCount;
+  constructor({ from, samples, changes }: BacktestPlan, withDiff: boolean) {
+    this.#sampleCount = samples;
+    this.#changeCount = changes;
+    if (from !== null) this.#histogram.add(from);
     this.#diff = withDiff ? { added: 0, removed: 0 } : null;
   }
 
-  /** @param titleOf is called for samples only. */
+  /** @param titleOf is called for samples and changes only. */
   add(event: IncomingEvent, outcome: ReplayOutcome, stored: ReplayOutcome, titleOf: () => string | null): void {
     this.#scanned++;
     this.#firstAt ??= event.receivedAt;
     this.#lastAt = event.receivedAt;
-    if (this.#diff && (outcome === "fired") !== (stored === "fired")) {
-      if (outcome === "fired") this.#diff.added++;
-      else this.#diff.removed++;
-    }
+    const bucket = this.#histogram.add(event.receivedAt);
+    if (stored === "fired") bucket.firedBefore++;
+    if (outcome !== null && outcome !== "error") bucket.matched++;
+    if (outcome === "fired") bucket.fired++;
+    if ((outcome === "fired") !== (stored === "fired")) this.#addChange(event, outcome, stored, titleOf);
     if (outcome === "error") this.#errors++;
     if (outcome === null || outcome === "error") return;
     for (const counts of [this.#total, this.#dayOf(event.receivedAt)]) {
@@ -186,9 +259,19 @@ class Tally {
       firstAt: this.#firstAt,
       lastAt: this.#lastAt,
       perDay: days.map(([day, counts]) => ({ day, ...counts })),
+      series: this.#histogram.series(),
       samples: this.#samples,
+      changes: this.#changes,
       diff: this.#diff,
     };
+  }
+
+  #addChange(event: IncomingEvent, after: ReplayOutcome, before: ReplayOutcome, titleOf: () => string | null): void {
+    if (!this.#diff) return;
+    const change = after === "fired" ? "added" : "removed";
+    if (++this.#diff[change] > this.#changeCount) return;
+    const { id: eventId, seq, type, receivedAt } = event;
+    this.#changes.push({ change, eventId, seq, type, receivedAt, title: titleOf(), before, after });
   }
 
   #dayOf(at: EpochMs): Counts {

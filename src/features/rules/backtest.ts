@@ -28,6 +28,8 @@ export interface BacktestPlan {
   readonly from: EpochMs | null;
   readonly to: EpochMs;
   readonly samples: number;
+  /** Limit of listed changes of each kind. */
+  readonly changes: number;
   readonly rule: TriedRule;
   /** The current version to compare with. */
   readonly stored: TriedRule | null;
@@ -41,6 +43,18 @@ export interface BacktestProgress {
 }
 
 export type BacktestSample = Omit<BacktestReply["samples"][number], "receivedAt"> & { readonly receivedAt: EpochMs };
+export type BacktestChange = Omit<NonNullable<BacktestReply["changes"]>[number], "receivedAt"> & {
+  readonly receivedAt: EpochMs;
+};
+
+/** Numbers per bucket of equal length. */
+export interface BacktestSeries {
+  readonly from: EpochMs | null;
+  readonly stepMs: number;
+  readonly matched: readonly number[];
+  readonly fired: readonly number[];
+  readonly firedBefore: readonly number[];
+}
 
 export type BacktestCounts = Readonly<Record<"matched" | "fired" | "suppressed" | "deduped" | "cooled", number>>;
 
@@ -53,7 +67,9 @@ export interface BacktestOutcome extends BacktestCounts {
   readonly lastAt: EpochMs | null;
   /** Days in UTC. */
   readonly perDay: readonly (BacktestCounts & { readonly day: string })[];
+  readonly series: BacktestSeries;
   readonly samples: readonly BacktestSample[];
+  readonly changes: readonly BacktestChange[];
   /** Events that would newly notify, and events that no longer would. */
   readonly diff: { readonly added: number; readonly removed: number } | null;
 }
@@ -133,6 +149,7 @@ function listen(
 
 const NDJSON = "application/x-ndjson";
 const DEFAULT_SAMPLES = 5;
+const DEFAULT_CHANGES = 20;
 /** Recipients are counted up to this number. */
 const COUNTED_USERS = 10_000;
 const PAGE_USERS = 500;
@@ -220,6 +237,7 @@ async function prepare(context: RulesContext, principal: PermissionHolder, input
     from: input.from ?? null,
     to,
     samples: input.samples ?? DEFAULT_SAMPLES,
+    changes: input.changes ?? DEFAULT_CHANGES,
     rule: tried,
     stored: rule && triedOf(rule),
     defaults: defaults && { count: defaults.count, windowMs: defaults.windowMs },
@@ -234,15 +252,25 @@ async function replyOf(
   startedAt: number,
 ): Promise<BacktestReply> {
   const { condition } = plan.rule;
-  const { diff, firstAt, lastAt, samples, perDay, ...counts } = outcome;
+  const { diff, firstAt, lastAt, samples, perDay, series, changes, ...counts } = outcome;
+  const { from, stepMs, matched, fired, firedBefore } = series;
   return {
     ...counts,
     from: toRfc3339OrNull(firstAt),
     to: toRfc3339OrNull(lastAt),
     perDay: [...perDay],
+    series: {
+      from: toRfc3339OrNull(from),
+      stepMs,
+      matched: [...matched],
+      fired: [...fired],
+      ...(diff ? { firedBefore: [...firedBefore] } : {}),
+    },
     samples: samples.map((sample) => ({ ...sample, receivedAt: toRfc3339(sample.receivedAt) })),
     wouldReach: { users: rule && (await countReached(context, rule)) },
-    ...(diff ? { diff } : {}),
+    ...(diff
+      ? { diff, changes: changes.map((change) => ({ ...change, receivedAt: toRfc3339(change.receivedAt) })) }
+      : {}),
     warnings: conditionWarnings(condition),
     tookMs: Math.round(context.clock.elapsed() - startedAt),
   };

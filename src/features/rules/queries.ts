@@ -174,6 +174,19 @@ export function listVersions(db: ReadDb, ruleId: string, visible: VisibleProject
   return fittingRows(query.orderBy("version", "desc").offset(page.offset), page.limit + 1, VERSION_BYTES);
 }
 
+export async function definitionOf(
+  db: ReadDb,
+  ruleId: string,
+  visible: VisibleProjects,
+  version: number,
+): Promise<string | undefined> {
+  const row = await visibleVersions(db, ruleId, visible)
+    .select("definition")
+    .where("version", "=", version)
+    .executeTakeFirst();
+  return row?.definition;
+}
+
 export function countVersions(db: ReadDb, ruleId: string, visible: VisibleProjects): Promise<number> {
   return countOf(visibleVersions(db, ruleId, visible));
 }

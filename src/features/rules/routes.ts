@@ -8,7 +8,7 @@ import { answerBacktest, Backtests } from "./backtest.ts";
 import * as s from "./schema.ts";
 import type { RulesContext, RulesOwn } from "./service.ts";
 import * as service from "./service.ts";
-import { readableEvent, testRule } from "./trial.ts";
+import { readableEvent, TestReply, TestRule, testRule } from "./trial.ts";
 
 const tag = "Rules";
 const PATH = "/api/v1/rules";
@@ -74,8 +74,8 @@ function serve(server: FeatureServer, context: RulesContext): void {
     summary: "Test a condition against an event; nothing is stored",
     tag,
     access: read,
-    body: s.TestRule,
-    response: s.TestReply,
+    body: TestRule,
+    response: TestReply,
     errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "EVENT_NOT_FOUND"],
     async handle(exchange, { body: { condition, event, eventId, templates } }) {
       if ((event === undefined) === (eventId === undefined))
@@ -183,6 +183,23 @@ function serve(server: FeatureServer, context: RulesContext): void {
     response: pageOf(s.VersionView),
     errors: ["RULE_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { params, query }) => service.listVersions(context, holderOf(exchange), params.id, query),
+  });
+  server.route({
+    method: "POST",
+    path: `${PATH}/:id/versions/:version/restore`,
+    id: "restoreRuleVersion",
+    summary: "Store the content of an earlier version as a new version",
+    details: "The rule stays in its project, and enabled or disabled as it is.",
+    tag,
+    access: write,
+    params: s.VersionParams,
+    body: s.NoBody,
+    response: s.RuleWithWarnings,
+    errors: ["RULE_NOT_FOUND", "VERSION_CONFLICT", ...WRITE_ERRORS],
+    async handle(exchange, { params }) {
+      const restored = await service.restoreVersion(context, holderOf(exchange), params, exchange.header("if-match"));
+      return versioned(restored.version, restored.body);
+    },
   });
   server.route({
     method: "GET",

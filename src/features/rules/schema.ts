@@ -8,7 +8,6 @@ import {
   example,
   instant,
   integer,
-  jsonObject,
   named,
   object,
   queryBoolean,
@@ -145,7 +144,7 @@ export const ImportRules = example(
 );
 export type ImportRules = v.InferOutput<typeof ImportRules>;
 
-const warnings = doc(
+export const warnings = doc(
   v.array(
     v.object({
       code: v.string(),
@@ -194,29 +193,6 @@ export const ListRules = object({
 });
 export type ListRules = v.InferOutput<typeof ListRules>;
 
-export const TestRule = example(
-  object({
-    condition: doc(v.string("must be a string"), "Expression over the event; see /docs/rules"),
-    event: v.optional(doc(jsonObject(262_144), "Event to test, not stored; this or `eventId`")),
-    eventId: v.optional(doc(uuid, "Id of a stored event; this or `event`")),
-    templates: v.optional(
-      doc(
-        object({
-          title: v.optional(doc(v.pipe(v.string(), v.maxLength(255)), "Template of the title")),
-          message: v.optional(doc(v.pipe(v.string(), v.maxLength(4000)), "Template of the message")),
-        }),
-        "Templates to render with the event",
-      ),
-    ),
-  }),
-  {
-    condition: "event.type == 'payment.failed' && event.amount >= 1000",
-    event: { type: "payment.failed", payload: { amount: 1200, orderId: "A-1001" } },
-    templates: { title: "Payment of {{ event.amount }} failed" },
-  },
-);
-export type TestRule = v.InferOutput<typeof TestRule>;
-
 export const BacktestRule = example(
   v.pipe(
     object({
@@ -231,6 +207,9 @@ export const BacktestRule = example(
       from: v.optional(doc(instant, "Receipt of the first event; default: the oldest stored event")),
       to: v.optional(doc(instant, "Receipt of the last event, exclusive; default: now")),
       samples: v.optional(doc(integer(0, 20), "Number of sample events in the result; default 5")),
+      changes: v.optional(
+        doc(integer(0, 100), "With `ruleId`: number of listed events that were added, and of removed ones; default 20"),
+      ),
     }),
     v.check(({ condition, ruleId }) => condition !== undefined || ruleId !== undefined, "give condition or ruleId"),
   ),
@@ -246,6 +225,20 @@ const backtestCounts = {
   cooled: v.number(),
 };
 
+const REPLAYED = ["fired", "suppressed", "deduped", "cooled", "error"] as const;
+
+/** An event that one of two versions of a rule notifies of. */
+const BacktestChange = v.object({
+  change: v.picklist(["added", "removed"]),
+  eventId: v.string(),
+  seq: v.number(),
+  type: v.string(),
+  receivedAt: v.string(),
+  title: doc(v.nullable(v.string()), "Title of the notification by the rule's template"),
+  before: doc(v.nullable(v.picklist(REPLAYED)), "Outcome of the stored version; null: it did not match"),
+  after: doc(v.nullable(v.picklist(REPLAYED)), "Outcome of the tried rule; null: it did not match"),
+});
+
 export const BacktestReply = named(
   "BacktestResult",
   "What the rule would have done",
@@ -256,6 +249,16 @@ export const BacktestReply = named(
     from: doc(v.nullable(v.string()), "Receipt of the first evaluated event; null without any"),
     to: v.nullable(v.string()),
     perDay: v.array(v.object({ day: v.string(), ...backtestCounts })),
+    series: doc(
+      v.object({
+        from: doc(v.nullable(v.string()), "Start of the first bucket; null without events"),
+        stepMs: v.number(),
+        matched: v.array(v.number()),
+        fired: v.array(v.number()),
+        firedBefore: v.optional(doc(v.array(v.number()), "With `ruleId`: notifications of the stored version")),
+      }),
+      "One number per bucket, at most 200",
+    ),
     samples: v.array(
       v.object({
         eventId: v.string(),
@@ -274,6 +277,7 @@ export const BacktestReply = named(
         "With `ruleId`: notifications gained and lost against the stored version",
       ),
     ),
+    changes: v.optional(doc(v.array(BacktestChange), "With `ruleId`: the first of these events, in their order")),
     warnings,
     tookMs: v.number(),
   }),
@@ -281,6 +285,11 @@ export const BacktestReply = named(
 export type BacktestReply = v.InferOutput<typeof BacktestReply>;
 
 export const RuleParams = object({ id: doc(v.string(), "Id of the rule") });
+export const VersionParams = object({
+  id: doc(v.string(), "Id of the rule"),
+  version: doc(v.string(), "Number of the version"),
+});
+export const NoBody = object({});
 export const VersionsQuery = object(pageEntries());
 export type VersionsQuery = v.InferOutput<typeof VersionsQuery>;
 export const StatsQuery = object({
@@ -374,14 +383,3 @@ export const evaluation = {
   ),
   error: v.optional(v.string()),
 };
-
-export const TestReply = named(
-  "RuleTest",
-  "Result of the condition, step by step",
-  v.object({
-    ...evaluation,
-    warnings,
-    title: v.optional(v.string()),
-    message: v.optional(v.string()),
-  }),
-);

@@ -3,6 +3,7 @@ import { type Clock, DAY_MS, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
+import { checkShape } from "../../http/input.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
@@ -25,7 +26,14 @@ import {
   writableRule,
 } from "./rule-access.ts";
 import { changedRow, insertRule, newRow, replaceRule, requirePatternRoom, requireRoom, roleId } from "./rule-store.ts";
-import type { CreateRule, ImportReply, ImportRules, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
+import {
+  type CreateRule,
+  type ImportReply,
+  type ImportRules,
+  type ListRules,
+  UpdateRule,
+  type VersionsQuery,
+} from "./schema.ts";
 import { countsView, ruleView } from "./view.ts";
 
 /** Dependencies besides the services of every module. */
@@ -80,6 +88,28 @@ export async function updateRule(
     if (old.active === 0 || old.projectId !== allowed.projectId) await requireRoom(context, trx, [allowed]);
   });
   return readRule(context, id);
+}
+
+/**
+ * Stores the content of an earlier version as a new one. The rule stays in its project and enabled
+ * or disabled. @throws RULE_NOT_FOUND, and as {@link updateRule}
+ */
+export async function restoreVersion(
+  context: RulesContext,
+  principal: PermissionHolder,
+  { id, version }: { readonly id: string; readonly version: string },
+  ifMatch: string,
+) {
+  const { projects, db } = context;
+  await visibleRule(projects, principal, id, db.read);
+  const isNumber = /^\d{1,9}$/.test(version);
+  const visible = visibleProjects(projects, principal);
+  const definition = isNumber ? await queries.definitionOf(db.read, id, visible, Number(version)) : undefined;
+  if (definition === undefined) throw new PrismError("RULE_NOT_FOUND", "The rule has no such version");
+  const { projectId: _project, active: _active, ...content } = JSON.parse(definition) as Record<string, unknown>;
+  // Versions of earlier programs lack these members.
+  const input = { suppression: null, dedupe: null, cooldownMs: 0, ...content };
+  return updateRule(context, principal, id, ifMatch, checkShape(UpdateRule, input, "body"));
 }
 
 /** All of them or none. @throws as {@link createRule}, with each problem's path in `details` */

@@ -1,5 +1,7 @@
+import * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
+import { doc, example, jsonObject, named, object, uuid } from "../../http/shapes.ts";
 import { storedEvent } from "./deciding/incoming-event.ts";
 import {
   type ConditionTrace,
@@ -9,7 +11,41 @@ import {
   conditionWarnings,
   type RuleEvent,
 } from "./language/language.ts";
+import { evaluation, warnings } from "./schema.ts";
 import type { RulesContext } from "./service.ts";
+
+export const TestRule = example(
+  object({
+    condition: doc(v.string("must be a string"), "Expression over the event; see /docs/rules"),
+    event: v.optional(doc(jsonObject(262_144), "Event to test, not stored; this or `eventId`")),
+    eventId: v.optional(doc(uuid, "Id of a stored event; this or `event`")),
+    templates: v.optional(
+      doc(
+        object({
+          title: v.optional(doc(v.pipe(v.string(), v.maxLength(255)), "Template of the title")),
+          message: v.optional(doc(v.pipe(v.string(), v.maxLength(4000)), "Template of the message")),
+        }),
+        "Templates to render with the event",
+      ),
+    ),
+  }),
+  {
+    condition: "event.type == 'payment.failed' && event.amount >= 1000",
+    event: { type: "payment.failed", payload: { amount: 1200, orderId: "A-1001" } },
+    templates: { title: "Payment of {{ event.amount }} failed" },
+  },
+);
+
+export const TestReply = named(
+  "RuleTest",
+  "Result of the condition, step by step",
+  v.object({
+    ...evaluation,
+    warnings,
+    title: v.optional(v.string()),
+    message: v.optional(v.string()),
+  }),
+);
 
 export interface RuleTest {
   readonly condition: string;

@@ -18,7 +18,7 @@ test("a backtest counts by day, shows samples, and stores nothing", async (t) =>
   for (const amount of [50, 150, 250]) await prism.post("/events", { type: "payment", payload: { amount } });
   clock.advance(DAY_MS - 3_600_000);
   for (const amount of [350, 450]) await prism.post("/events", { type: "payment", payload: { amount } });
-  const { tookMs, samples, warnings, ...result } = await backtest(prism, { condition, samples: 3 });
+  const { tookMs, samples, warnings, series, ...result } = await backtest(prism, { condition, samples: 3 });
   assert.ok(tookMs >= 0);
   assert.deepEqual(warnings, []);
   const none = { suppressed: 0, deduped: 0, cooled: 0 };
@@ -36,6 +36,11 @@ test("a backtest counts by day, shows samples, and stores nothing", async (t) =>
     ],
     wouldReach: { users: null },
   });
+  assert.deepEqual(
+    [series.from, series.stepMs, series.fired.length, series.fired[0], series.fired.at(-1), series.firedBefore],
+    ["2026-03-01T12:00:00.000Z", 600_000, 139, 2, 2, undefined],
+    "buckets of ten minutes are the smallest ones that give at most 200",
+  );
   assert.deepEqual(
     samples.map(({ seq, type, title }) => [seq, type, title]),
     [
@@ -63,6 +68,22 @@ test("a backtest counts by day, shows samples, and stores nothing", async (t) =>
     assert.equal(same.samples[0]?.title, "150 paid");
     const other = await backtest(prism, { ruleId, condition: "event.amount < 300" });
     assert.deepEqual([other.matched, other.diff], [3, { added: 1, removed: 2 }]);
+    assert.deepEqual(
+      other.changes?.map(({ change, seq, title, before, after }) => [change, seq, title, before, after]),
+      [
+        ["added", 1, "50 paid", null, "fired"],
+        ["removed", 4, "350 paid", "fired", null],
+        ["removed", 5, "450 paid", "fired", null],
+      ],
+    );
+    const bounded = await backtest(prism, { ruleId, condition: "event.amount < 300", changes: 1 });
+    assert.deepEqual(
+      bounded.changes?.map(({ seq }) => seq),
+      [1, 4],
+    );
+    const sum = (numbers: readonly number[] = []) => numbers.reduce((all, n) => all + n, 0);
+    const { series } = other;
+    assert.deepEqual([sum(series.matched), sum(series.fired), sum(series.firedBefore)], [3, 3, 4]);
     const stats = await prism.get<{ matched: number }>(`/api/v1/rules/${ruleId}/stats`);
     assert.equal(stats.body.matched, 0, "nothing was decided");
   });

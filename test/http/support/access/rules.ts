@@ -86,6 +86,9 @@ export const RULES: Table = {
   ],
   "GET /api/v1/rules/:id": [{ refusal: seeRule, request: inWorld(rule) }],
   "GET /api/v1/rules/:id/versions": [{ refusal: seeRule, request: inWorld((world) => `${rule(world)}/versions`) }],
+  "POST /api/v1/rules/:id/versions/:version/restore": [
+    { refusal: changeRule, request: inWorld((world) => `${rule(world)}/versions/1/restore`) },
+  ],
   "GET /api/v1/rules/:id/stats": [{ refusal: seeRule, request: inWorld((world) => `${rule(world)}/stats`) }],
   "PUT /api/v1/rules/:id": [{ refusal: changeRule, request: inWorld(rule, { name: "again" }) }],
   "PATCH /api/v1/rules/:id": [{ refusal: changeRule, request: inWorld(rule, { name: "again" }) }],
