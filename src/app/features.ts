@@ -9,6 +9,7 @@ import { authFeature } from "../features/access/sessions/routes.ts";
 import { usersFeature } from "../features/access/users/routes.ts";
 import { alertsFeature } from "../features/alerts/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
+import { backupsFeature } from "../features/backup/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
 import { consoleFeature } from "../features/console/routes.ts";
 import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
@@ -243,6 +244,7 @@ function operatorFeatures(parts: Parts): Feature[] {
   const warnings = () => [...ownWarnings(), ...(auditHead.warning === null ? [] : [auditHead.warning])];
   return [
     auditFeature({ db, dataDir: config.dataDir, auditKey: store.auditKey, auditHead }),
+    backupsFeature({ config, clock, runner, jobs: core.jobs.jobs }),
     maintenanceFeature(parts),
     modulesFeature({ loaded }),
     settingsFeature({

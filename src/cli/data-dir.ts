@@ -3,14 +3,13 @@ import { dirname, join } from "node:path";
 import { sudoAs } from "../config/config-file.ts";
 import { type Config, type LoadedConfig, sealedBoxOf, sourceOf } from "../config/load.ts";
 import { generateSecrets } from "../config/secrets.ts";
-import { prepareDataDir } from "../core/data-dir.ts";
+import { archivesIn, BACKUPS_DIR, prepareDataDir } from "../core/data-dir.ts";
 import { type DataPaths, finishRestore, isRestorePending } from "../features/backup/swap.ts";
 import { hasAuditKey } from "../store/sealed-settings.ts";
 import { reading } from "../store/sqlite/connection.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
 import { beatFileOf } from "../store/write-health.ts";
-import { archivesIn, BACKUPS_DIR } from "./commands/server/archives.ts";
 import type { Context } from "./context.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 

@@ -5,12 +5,15 @@ import {
   constants,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   statSync,
 } from "node:fs";
 import { open } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import { type EpochMs, parseRfc3339, toRfc3339 } from "./clock.ts";
 
 export const SOUNDS_DIR = "sounds";
 
@@ -108,4 +111,35 @@ function sync(path: string, flags: string): void {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Default directory of archives, in the data directory. */
+export const BACKUPS_DIR = "backups";
+
+/** `prism-20260131T080000Z.tar`; names sort by time. */
+export function archiveName(now: EpochMs): string {
+  return `prism-${toRfc3339(now).replace(/[-:]|\.\d+/g, "")}.tar`;
+}
+
+/** Time of an archive, from its name; undefined for other names. */
+export function archiveTime(name: string): EpochMs | undefined {
+  const match = /^prism-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z\.tar$/.exec(name);
+  if (!match) return undefined;
+  const [, year, month, day, hour, minute, second] = match;
+  return parseRfc3339(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+}
+
+/** Archives of a directory by name, newest first: plain files only. */
+export function archivesIn(dir: string): string[] {
+  return readdirSync(dir)
+    .filter((name) => archiveTime(name) !== undefined && lstatSync(join(dir, name)).isFile())
+    .sort()
+    .reverse();
+}
+
+/** Path for a new archive. Names have whole seconds: a second one in a second uses the next one. */
+export function freeName(folder: string, now: EpochMs): string {
+  let at = now;
+  while (existsSync(join(folder, archiveName(at)))) at += 1000;
+  return join(folder, archiveName(at));
 }

@@ -7,8 +7,7 @@ import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
 import { BULK_ACTIONS, type BulkAction, type BulkRequest } from "./bulk.ts";
-import { countJobsBy } from "./job-counts.ts";
-import { getJob, listJobs } from "./job-list.ts";
+import { countJobsBy, getJob, listJobs } from "./job-list.ts";
 import type { JobServices } from "./open-jobs.ts";
 import type { JobControl, QueueControl } from "./operator.ts";
 import {

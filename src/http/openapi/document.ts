@@ -74,6 +74,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Workers", "For programs that run jobs outside the server", "operating"],
   ["Modules", "Loaded modules", "modules"],
   ["Operations", "Health, status and metrics", "operating"],
+  ["Backups", "Archives of the database: making, checking and downloading them", "backup"],
   ["Settings", "The configuration in use, and changing a part of it", "configuration"],
   ["Audit", "The tamper-evident log of changes", "security"],
 ];

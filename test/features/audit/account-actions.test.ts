@@ -282,6 +282,8 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "backup.create": "cli/backup.test.ts",
   "backup.restore": "features/backup/restore.test.ts",
   "job.bulk": "features/jobs/bulk.test.ts",
+  "backup.download": "features/backup/routes.test.ts",
+  "backup.delete": "features/backup/routes.test.ts",
   "config.change": "features/settings/settings.test.ts",
   "config.mail_test": "features/settings/settings.test.ts",
   "config.reload": "cli/serve.test.ts",

@@ -2,10 +2,11 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync, s
 import { dirname, join } from "node:path";
 import type { Config } from "../../../config/load.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
+import { archivesIn, BACKUPS_DIR } from "../../../core/data-dir.ts";
 import { isRestorePending } from "../../../features/backup/swap.ts";
 import { lastBackupAt } from "../../../store/sqlite/snapshot.ts";
 import { type DiskProblem, diskProblem } from "../../../store/sqlite/sqlite-errors.ts";
-import { archivesIn, BACKUPS_DIR, backupWarning, newestBackupAt } from "../server/archives.ts";
+import { backupWarning, newestBackupAt } from "../server/archives.ts";
 import { bytesText, type Check, fail, pass, readOrNull, warn } from "./check.ts";
 
 /** Only the owner may read the data directory and its secrets. @param fix removes permissions */

@@ -1,33 +1,10 @@
-import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, sealedBoxOf } from "../../../config/load.ts";
-import { DAY_MS, type EpochMs, parseRfc3339, toRfc3339 } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
+import { archivesIn, archiveTime, BACKUPS_DIR } from "../../../core/data-dir.ts";
 import { ArchiveReader } from "../../../features/backup/archive.ts";
 import { ArchiveRefused } from "../../../features/backup/manifest.ts";
-
-/** Default directory of archives, in the data directory. */
-export const BACKUPS_DIR = "backups";
-
-/** `prism-20260131T080000Z.tar`; names sort by time. */
-export function archiveName(now: EpochMs): string {
-  return `prism-${toRfc3339(now).replace(/[-:]|\.\d+/g, "")}.tar`;
-}
-
-/** Time of an archive, from its name; undefined for other names. */
-export function archiveTime(name: string): EpochMs | undefined {
-  const match = /^prism-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z\.tar$/.exec(name);
-  if (!match) return undefined;
-  const [, year, month, day, hour, minute, second] = match;
-  return parseRfc3339(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-}
-
-/** Archives of a directory by name, newest first: plain files only. */
-export function archivesIn(dir: string): string[] {
-  return readdirSync(dir)
-    .filter((name) => archiveTime(name) !== undefined && lstatSync(join(dir, name)).isFile())
-    .sort()
-    .reverse();
-}
 
 const OLD_DAYS = 7;
 

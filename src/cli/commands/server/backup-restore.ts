@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { systemClock } from "../../../core/clock.ts";
+import { archivesIn, archiveTime, BACKUPS_DIR, freeName } from "../../../core/data-dir.ts";
 import { UnsealError } from "../../../core/sealed-box.ts";
 import {
   type Backup,
@@ -31,7 +32,6 @@ import { cleaningUp } from "../../output/process-ends.ts";
 import { servedOrLocked } from "../../with-server.ts";
 import { confirm, readPassphrase } from "../access/prompt.ts";
 import { bytesText } from "../doctor/check.ts";
-import { archiveName, archivesIn, archiveTime, BACKUPS_DIR } from "./archives.ts";
 
 export interface BackupFlags {
   readonly verify?: boolean;
@@ -95,16 +95,9 @@ function reportBackup({ out }: Context, { file, bytes, sha256, manifest }: Backu
 function targetOf(dataDir: string, given: string | undefined): string {
   const path = given === undefined ? join(dataDir, BACKUPS_DIR) : resolve(given);
   if (given === undefined && !existsSync(path)) mkdirSync(path, { mode: 0o700 });
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return freeName(path);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return freeName(path, systemClock.now());
   if (!existsSync(dirname(path))) throw new CommandError(EXIT.failure, `there is no directory ${dirname(path)}`);
   return path;
-}
-
-/** Names have whole seconds: a second backup in the same second uses the next one. */
-function freeName(folder: string): string {
-  let at = systemClock.now();
-  while (existsSync(join(folder, archiveName(at)))) at += 1000;
-  return join(folder, archiveName(at));
 }
 
 /** Removes all but the newest `keep`, and never the one just made, whatever the clock shows. */

@@ -1,5 +1,6 @@
 import { AUDIT } from "./audit.ts";
 import { AUTH } from "./auth.ts";
+import { BACKUPS } from "./backups.ts";
 import { BUCKETS } from "./buckets.ts";
 import { EVENTS } from "./events.ts";
 import { EXPLAIN } from "./explain.ts";
@@ -46,6 +47,7 @@ export const ACCESS: Table = {
   ...WEBHOOKS,
   ...WORKERS,
   ...MODULES,
+  ...BACKUPS,
   ...SETTINGS,
   ...AUDIT,
   ...SOUNDS,
