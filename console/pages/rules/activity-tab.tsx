@@ -10,9 +10,9 @@ interface Fired {
   readonly title: string;
   readonly message: string;
   readonly createdAt: string;
-  readonly recipients: readonly string[];
-  readonly acknowledgedBy: readonly string[];
   readonly aggregateCount: number;
+  /** Of all recipients, for those who may read them. */
+  readonly counts?: { readonly recipients: number; readonly acknowledged: number };
 }
 
 const DAY_MS = 86_400_000;
@@ -65,7 +65,8 @@ export function ActivityTab({ rule }: { readonly rule: Rule }) {
 
 function Notifications({ rule }: { readonly rule: Rule }) {
   const seesAll = can("notifications:read_all");
-  const list = useList<Fired>("/notifications", { ruleId: rule.id, ...(seesAll ? { scope: "all" } : {}), limit: 20 });
+  const path = seesAll ? "/notifications/all" : "/notifications";
+  const list = useList<Fired>(path, { ruleId: rule.id, limit: 20 });
   return (
     <Card title={seesAll ? "Notifications" : "Your notifications of this rule"} flush>
       <DataTable<Fired>
@@ -83,6 +84,16 @@ function Notifications({ rule }: { readonly rule: Rule }) {
             align: "end",
             priority: 2,
           },
+          ...(seesAll
+            ? [
+                {
+                  key: "acknowledged",
+                  label: "Acknowledged",
+                  cell: ({ counts }: Fired) => (counts ? `${counts.acknowledged} of ${counts.recipients}` : "—"),
+                  align: "end" as const,
+                },
+              ]
+            : []),
           { key: "at", label: "When", cell: ({ createdAt }) => <Time at={createdAt} />, card: "aside", width: "min" },
         ]}
         loading={list.loading}

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { can } from "../../app/session.ts";
 import {
+  Badge,
   Button,
   Card,
   ChartCard,
@@ -15,7 +16,14 @@ import {
   Segmented,
   Time,
 } from "../../ui/index.ts";
-import { type Backtest, type BacktestSample, RANGES, runBacktest } from "./backtest.ts";
+import {
+  type Backtest,
+  type BacktestChange,
+  type BacktestSample,
+  type Outcome,
+  RANGES,
+  runBacktest,
+} from "./backtest.ts";
 import type { Definition, Rule } from "./types.ts";
 
 export interface BacktestState {
@@ -115,7 +123,6 @@ function times(n: number): string {
 export function BacktestResult(props: BacktestResultProps) {
   const { result } = props;
   const withheld = result.suppressed + result.deduped + result.cooled;
-  const days = result.perDay;
   return (
     <>
       <p class="strong" role="status">
@@ -128,28 +135,78 @@ export function BacktestResult(props: BacktestResultProps) {
         <Figure n={withheld} label="withheld" />
         {result.errors > 0 && <Figure n={result.errors} label="failed" />}
       </div>
-      {days.length > 0 && (
-        <ChartCard
-          bare
-          title="Backtest"
-          kind="bars"
-          height={140}
-          x={days.map(({ day }) => Date.parse(`${day}T00:00:00Z`))}
-          series={[
-            { label: "Match", values: days.map(({ matched }) => matched), tone: "muted" },
-            { label: "Notify", values: days.map(({ fired }) => fired), tone: "accent" },
-          ]}
-        />
+      <BacktestChart result={result} />
+      {result.changes && result.changes.length > 0 ? (
+        <Changes result={result} changes={result.changes} />
+      ) : (
+        <Samples samples={result.samples} />
       )}
-      {result.diff && (result.diff.added > 0 || result.diff.removed > 0) && (
-        <p class="small muted">
-          Against the stored version: {formatNumber(result.diff.added)} more, {formatNumber(result.diff.removed)} fewer.
-        </p>
-      )}
-      <Samples samples={result.samples} />
     </>
   );
 }
+
+function BacktestChart({ result: { series } }: { readonly result: Backtest }) {
+  if (!series || series.from === null || series.matched.every((n) => n === 0)) return null;
+  const start = Date.parse(series.from);
+  const { stepMs, matched, fired, firedBefore } = series;
+  return (
+    <ChartCard
+      bare
+      title="Backtest"
+      kind={firedBefore ? "line" : "bars"}
+      height={150}
+      x={matched.map((_, index) => start + index * stepMs)}
+      series={[
+        { label: "Match", values: matched, tone: "muted" },
+        ...(firedBefore ? [{ label: "Notify, stored version", values: firedBefore, tone: "warn" as const }] : []),
+        { label: "Notify", values: fired, tone: "accent" },
+      ]}
+    />
+  );
+}
+
+const OUTCOME_WORDS = {
+  fired: "notifies",
+  suppressed: "withheld in a storm",
+  deduped: "joins an earlier one",
+  cooled: "in the cooldown",
+  error: "fails",
+} as const;
+
+function outcomeWord(outcome: Outcome): string {
+  return outcome === null ? "does not match" : OUTCOME_WORDS[outcome];
+}
+
+/** The events that the edited and the stored version decide differently. */
+function Changes({ result, changes }: { readonly result: Backtest; readonly changes: readonly BacktestChange[] }) {
+  const { added = 0, removed = 0 } = result.diff ?? {};
+  return (
+    <details open={changes.length <= OPEN_CHANGES}>
+      <summary class="small">
+        {formatNumber(added)} more, {formatNumber(removed)} fewer than the stored version
+      </summary>
+      <ul class="rule-list">
+        {changes.map(({ eventId, type, title, receivedAt, change, before, after }) => (
+          <li key={`${eventId} ${change}`}>
+            <Badge tone={change === "added" ? "ok" : "warn"}>{change === "added" ? "more" : "fewer"}</Badge>
+            <span class="grow">
+              <Link href={href(`/events/${eventId}`)}>{title ?? type}</Link>
+              <span class="muted">
+                {" "}
+                {outcomeWord(before)} → {outcomeWord(after)}
+              </span>
+            </span>
+            <span class="muted nowrap">
+              <Time at={receivedAt} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+const OPEN_CHANGES = 8;
 
 function Figure({ n, label }: { readonly n: number; readonly label: string }) {
   return (

@@ -1,5 +1,5 @@
 import { api } from "../../app/api.ts";
-import type { Definition, Warning } from "./types.ts";
+import type { Definition } from "./types.ts";
 
 interface Counts {
   readonly matched: number;
@@ -16,17 +16,36 @@ export interface BacktestSample {
   readonly title: string | null;
 }
 
+/** What a decision about one event was; null: the condition was false. */
+export type Outcome = "fired" | "suppressed" | "deduped" | "cooled" | "error" | null;
+
+/** An event that one of the two versions notifies of. */
+export interface BacktestChange extends BacktestSample {
+  readonly change: "added" | "removed";
+  readonly before: Outcome;
+  readonly after: Outcome;
+}
+
+interface Series {
+  /** Start of the first bucket; null without events. */
+  readonly from: string | null;
+  readonly stepMs: number;
+  readonly matched: readonly number[];
+  readonly fired: readonly number[];
+  readonly firedBefore?: readonly number[];
+}
+
 export interface Backtest extends Counts {
   readonly scanned: number;
   readonly errors: number;
   readonly from: string | null;
   readonly to: string | null;
-  readonly perDay: readonly (Counts & { readonly day: string })[];
+  readonly series?: Series;
   readonly samples: readonly BacktestSample[];
   readonly wouldReach: { readonly users: number | null };
   /** Against the stored version of the rule. */
   readonly diff?: { readonly added: number; readonly removed: number };
-  readonly warnings: readonly Warning[];
+  readonly changes?: readonly BacktestChange[];
   readonly tookMs: number;
 }
 
