@@ -21,6 +21,11 @@ function Console() {
   return session.value === "signedIn" && !isStartPath(path) ? <Shell /> : <StartPages />;
 }
 
+// Relative addresses of the page would change with its path.
+for (const link of document.querySelectorAll<HTMLLinkElement>("link[rel=icon], link[rel=manifest]")) {
+  link.setAttribute("href", link.href);
+}
+
 const root = document.getElementById("app");
 if (root) {
   render(

@@ -2,7 +2,8 @@ import { CircleAlert, TriangleAlert } from "lucide";
 import { useEffect, useState } from "preact/hooks";
 import { SERVER_URL } from "../../app/base.ts";
 import { Field, Icon, Link, Skeleton, Textarea } from "../../ui/index.ts";
-import type { ConditionEditorProps, Problem } from "./editor/condition-editor.tsx";
+import type { ConditionEditorProps } from "./editor/condition-editor.tsx";
+import type { Problem } from "./editor/problems.ts";
 
 type Editor = typeof import("./editor/condition-editor.tsx").default;
 

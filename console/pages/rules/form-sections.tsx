@@ -1,7 +1,18 @@
 import { useCallback } from "preact/hooks";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import { Card, Checkbox, Field, Input, Menu, MultiCombobox, Select, Textarea, UserText } from "../../ui/index.ts";
+import {
+  Badge,
+  Card,
+  Checkbox,
+  Field,
+  Input,
+  Menu,
+  MultiCombobox,
+  Select,
+  Textarea,
+  UserText,
+} from "../../ui/index.ts";
 import { ConditionField } from "./condition-field.tsx";
 import { type KnownPath, useKnownPaths, useProjects } from "./data.ts";
 import { findPeople, useNames } from "./people.ts";
@@ -99,30 +110,51 @@ export function WhoSection({ draft, onChange, readOnly }: SectionProps) {
     >
       <div class="form">
         <div class="grid2">
-          <Field label="Roles">
-            <MultiCombobox
-              values={draft.targetRoles}
-              onChange={(targetRoles) => onChange({ targetRoles })}
-              options={roles.map(({ name, description }) => ({ value: name, label: name, hint: description }))}
-              placeholder="Add a role"
-              disabled={readOnly}
-            />
-          </Field>
-          <Field label="People">
-            <MultiCombobox
-              values={draft.targetUsers}
-              onChange={(targetUsers) => onChange({ targetUsers })}
-              options={known}
-              load={load}
-              custom={!can("users:read")}
-              placeholder="Add a person"
-              disabled={readOnly}
-            />
-          </Field>
+          {readOnly ? (
+            <Chosen label="Roles" names={draft.targetRoles} />
+          ) : (
+            <Field label="Roles">
+              <MultiCombobox
+                values={draft.targetRoles}
+                onChange={(targetRoles) => onChange({ targetRoles })}
+                options={roles.map(({ name, description }) => ({ value: name, label: name, hint: description }))}
+                placeholder="Add a role"
+              />
+            </Field>
+          )}
+          {readOnly ? (
+            <Chosen label="People" names={known.map(({ label }) => label)} />
+          ) : (
+            <Field label="People">
+              <MultiCombobox
+                values={draft.targetUsers}
+                onChange={(targetUsers) => onChange({ targetUsers })}
+                options={known}
+                load={load}
+                placeholder="Add a person"
+              />
+            </Field>
+          )}
         </div>
         <Channels draft={draft} onChange={onChange} readOnly={readOnly} />
       </div>
     </Card>
+  );
+}
+
+function Chosen({ label, names }: { readonly label: string; readonly names: readonly string[] }) {
+  return (
+    <div class="field">
+      <span class="small strong">{label}</span>
+      <div class="inline">
+        {names.map((name) => (
+          <Badge key={name} tone="plain">
+            {name}
+          </Badge>
+        ))}
+        {names.length === 0 && <span class="faint">none</span>}
+      </div>
+    </div>
   );
 }
 

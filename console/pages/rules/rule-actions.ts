@@ -1,7 +1,7 @@
 import { api, type Page } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
 import { invalidate } from "../../app/query.ts";
-import { confirm, toast } from "../../ui/index.ts";
+import { confirm, plural, toast } from "../../ui/index.ts";
 import { changesOf, definitionOf } from "./draft.ts";
 import type { Definition, Project, Rule } from "./types.ts";
 
@@ -63,7 +63,8 @@ export async function deleteRule({ id, name, stats }: Rule): Promise<void> {
   if (!isSure) return;
   await api.del(`${PATH}/${id}`);
   navigate("/rules");
-  invalidate(PATH);
+  // The lists only: the page of the rule is shown until the route has changed.
+  invalidate(`${PATH} `);
   toast.ok(`“${name}” is deleted`);
 }
 
@@ -110,13 +111,13 @@ export async function importFile(file: File): Promise<void> {
   const trial = await api.post<ImportReply>(`${PATH}/import`, { ...body, dryRun: true });
   const isSure = await confirm({
     title: `Import ${file.name}?`,
-    text: `${trial.created} rules are created, ${trial.updated} are changed, ${trial.unchanged} are equal already. All or none.`,
+    text: `New: ${trial.created}, changed: ${trial.updated}, equal already: ${trial.unchanged}. All are stored, or none.`,
     action: "Import",
   });
   if (!isSure) return;
   const { created, updated } = await api.post<ImportReply>(`${PATH}/import`, body);
   invalidate(PATH);
-  toast.ok(`${created} rules created, ${updated} changed`);
+  toast.ok(`${plural(created, "rule")} created, ${updated} changed`);
 }
 
 function rulesOf(text: string): readonly object[] {

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, PrismError } from "../../app/api.ts";
-import type { Problem } from "./editor/condition-editor.tsx";
+import type { Problem } from "./editor/problems.ts";
 import type { Definition, TestResult } from "./types.ts";
 
 /** An event to test on: a stored one, or one written by the author. */

@@ -1,20 +1,13 @@
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
-import { history, historyKeymap, standardKeymap } from "@codemirror/commands";
-import { type Diagnostic, lintGutter, setDiagnostics } from "@codemirror/lint";
+import { autocompletion, completionKeymap } from "@codemirror/autocomplete";
+import { history, historyKeymap, insertNewline } from "@codemirror/commands";
 import { Compartment, EditorState } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { useEffect, useRef } from "preact/hooks";
 import type { KnownPath } from "../data.ts";
 import { completions } from "./completion.ts";
 import { ruleLanguage } from "./language.ts";
+import { type Problem, problemMarks, showProblems } from "./problems.ts";
 import { editorTheme } from "./theme.ts";
-
-/** A problem of the condition, at its position. */
-export interface Problem {
-  readonly position: number;
-  readonly message: string;
-  readonly severity: "error" | "warning";
-}
 
 export interface ConditionEditorProps {
   /** At first; the editor then owns its text, and a new key replaces it. */
@@ -29,15 +22,6 @@ export interface ConditionEditorProps {
 /** Limit of the language (docs/rules.md). */
 const MAX_CHARACTERS = 4096;
 const readOnlyState = new Compartment();
-
-function markOf(state: EditorState, { position, message, severity }: Problem): Diagnostic {
-  const { length } = state.doc;
-  const from = Math.min(position, length);
-  const word = /^(?:[\w$.]+|'[^']*'?|"[^"]*"?|.)/.exec(state.doc.sliceString(from, from + 200));
-  const to = Math.min(length, from + (word?.[0].length ?? 1));
-  // At the end of the text the last character is marked: an empty range is not visible.
-  return { from: to > from ? from : Math.max(0, from - 1), to: Math.max(to, from), message, severity };
-}
 
 /** Outside of the shadow tree the page cannot see that a key was typed into a field. */
 function keepFromPage(event: KeyboardEvent): boolean {
@@ -67,10 +51,9 @@ export default function ConditionEditor(props: ConditionEditorProps) {
         ruleLanguage,
         history(),
         autocompletion({ override: [completions(() => latest.current.paths)], icons: false }),
-        closeBrackets(),
-        lintGutter(),
-        // Tab is not bound: it leaves the editor.
-        keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...standardKeymap]),
+        problemMarks,
+        // Tab is not bound: it leaves the editor. The browser moves the cursor.
+        keymap.of([...completionKeymap, ...historyKeymap, { key: "Enter", run: insertNewline }]),
         placeholder("event.type == 'payment.failed' and event.amount >= 1000"),
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ "aria-label": "Condition", spellcheck: "false", dir: "ltr" }),
@@ -96,10 +79,7 @@ export default function ConditionEditor(props: ConditionEditorProps) {
   }, [readOnly]);
 
   useEffect(() => {
-    const { current } = view;
-    if (current === null) return;
-    const marks = problems.map((problem) => markOf(current.state, problem));
-    current.dispatch(setDiagnostics(current.state, marks));
+    view.current?.dispatch({ effects: showProblems.of(problems) });
   }, [problems]);
 
   return <div class="rule-editor" ref={host} />;
