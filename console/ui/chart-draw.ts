@@ -93,10 +93,14 @@ function seriesOf(host: HTMLElement, { label, tone = "accent" }: ChartSeries, op
   };
 }
 
+/** Steps of an axis of counts: 1, 2, 5, 10, … */
+const WHOLE_STEPS = Array.from({ length: 40 }, (_, index) => ([1, 2, 5][index % 3] ?? 1) * 10 ** Math.floor(index / 3));
+
 function axesOf(host: HTMLElement, options: ChartOptions): uPlot.Axis[] {
   const stroke = tokenColour(host, "faint");
   const grid = { stroke: tokenColour(host, "line"), width: 1 };
   const common = { stroke, font: FONT, ticks: { show: false } };
+  const isCounts = options.series.every(({ values }) => values.every((value) => value === null || value % 1 === 0));
   return [
     { ...common, grid: { show: false }, values: timeLabels(options.zone), space: 70, gap: 6, size: 26 },
     {
@@ -104,6 +108,7 @@ function axesOf(host: HTMLElement, options: ChartOptions): uPlot.Axis[] {
       grid,
       space: 36,
       gap: 8,
+      ...(isCounts ? { incrs: WHOLE_STEPS } : {}),
       values: (_, splits) => splits.map((value) => options.format(value)),
       size: (_, values) => 14 + Math.max(0, ...(values ?? []).map((value) => value.length)) * 6.5,
     },

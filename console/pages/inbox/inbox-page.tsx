@@ -2,7 +2,8 @@ import { BellOff, CheckCheck, Inbox as InboxIcon, Volume2, VolumeX } from "lucid
 import { useState } from "preact/hooks";
 import type { Notification } from "../../../src/client/views.ts";
 import { href } from "../../app/base.ts";
-import { useQueryState } from "../../app/navigate.ts";
+import { navigate, useQueryState } from "../../app/navigate.ts";
+import { can } from "../../app/session.ts";
 import {
   Badge,
   Button,
@@ -18,9 +19,10 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { ExplainDrawer } from "../explain/index.ts";
+import { AllNotifications } from "./all-notifications.tsx";
 import { acknowledge, askNote, readAll, remove } from "./inbox-actions.ts";
 import { type Filter, replace, useInbox } from "./live-inbox.ts";
-import { stateOf, textOf } from "./notification-types.ts";
+import { stateOf, textOf, URGENT } from "./notification-types.ts";
 import { playsSounds, setPlaysSounds } from "./sounds.ts";
 import { unread } from "./unread.ts";
 
@@ -74,7 +76,53 @@ const EMPTY: Readonly<Record<Filter, { title: string; text: string }>> = {
 
 export default function InboxPage() {
   const [show, setShow] = useQueryState("show", "unread");
+  const isEveryone = show === "everyone" && can("notifications:read_all");
   const filter = show === "all" || show === "acknowledged" ? show : "unread";
+  const toFilter = (value: string) =>
+    navigate(value === "unread" ? "/inbox" : `/inbox?show=${value}`, { replace: true });
+  return (
+    <Page
+      title="Inbox"
+      subtitle={subtitleOf(isEveryone)}
+      actions={
+        <>
+          <IconButton
+            icon={playsSounds.value ? Volume2 : VolumeX}
+            label={playsSounds.value ? "Sounds are on in this browser" : "Sounds are off in this browser"}
+            pressed={playsSounds.value}
+            onClick={() => setPlaysSounds(!playsSounds.value)}
+          />
+          <Button icon={CheckCheck} disabled={unread.value === 0} onClick={readAll}>
+            Mark all as read
+          </Button>
+        </>
+      }
+      tabs={
+        <Tabs
+          label="Notifications"
+          value={isEveryone ? show : filter}
+          onChange={toFilter}
+          tabs={[
+            { value: "unread", label: "Unread", count: unread.value },
+            { value: "all", label: "All" },
+            { value: "acknowledged", label: "Acknowledged" },
+            ...(can("notifications:read_all") ? [{ value: "everyone", label: "Everyone" }] : []),
+          ]}
+        />
+      }
+    >
+      {isEveryone ? <AllNotifications /> : <MyNotifications filter={filter} onShowAll={() => setShow("all")} />}
+    </Page>
+  );
+}
+
+function subtitleOf(isEveryone: boolean): string {
+  if (isEveryone) return "What all users were notified of, and who has seen it.";
+  const count = unread.value;
+  return count === 0 ? "You have seen everything." : `${plural(count, "notification is", "notifications are")} unread.`;
+}
+
+function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; readonly onShowAll: () => void }) {
   const list = useInbox(filter, true);
   const [explained, setExplained] = useState<string | null>(null);
   const change = (next: Notification) => replace(list, next);
@@ -105,39 +153,7 @@ export default function InboxPage() {
     </>
   );
   return (
-    <Page
-      title="Inbox"
-      subtitle={
-        unread.value === 0
-          ? "You have seen everything."
-          : `${plural(unread.value, "notification is", "notifications are")} unread.`
-      }
-      actions={
-        <>
-          <IconButton
-            icon={playsSounds.value ? Volume2 : VolumeX}
-            label={playsSounds.value ? "Sounds are on in this browser" : "Sounds are off in this browser"}
-            pressed={playsSounds.value}
-            onClick={() => setPlaysSounds(!playsSounds.value)}
-          />
-          <Button icon={CheckCheck} disabled={unread.value === 0} onClick={readAll}>
-            Mark all as read
-          </Button>
-        </>
-      }
-      tabs={
-        <Tabs
-          label="Notifications"
-          value={filter}
-          onChange={setShow}
-          tabs={[
-            { value: "unread", label: "Unread", count: unread.value },
-            { value: "all", label: "All" },
-            { value: "acknowledged", label: "Acknowledged" },
-          ]}
-        />
-      }
-    >
+    <>
       <DataTable<Notification>
         label="Notifications"
         rows={list.items}
@@ -159,7 +175,7 @@ export default function InboxPage() {
           <EmptyState
             icon={filter === "unread" ? BellOff : InboxIcon}
             {...EMPTY[filter]}
-            action={filter === "unread" && <Button onClick={() => setShow("all")}>Show all</Button>}
+            action={filter === "unread" && <Button onClick={() => onShowAll()}>Show all</Button>}
           />
         }
       />
@@ -167,9 +183,6 @@ export default function InboxPage() {
         subject={explained === null ? null : { kind: "notification", id: explained }}
         onClose={() => setExplained(null)}
       />
-    </Page>
+    </>
   );
 }
-
-/** From this priority on, quiet hours do not delay a notification. */
-const URGENT = 500;

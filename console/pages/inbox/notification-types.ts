@@ -13,6 +13,16 @@ export interface Delivery {
   readonly deliveredAt: string | null;
 }
 
+/** From this priority on, quiet hours do not delay a notification. */
+export const URGENT = 500;
+
+/** A notification of any users, as operators list it. */
+export interface SentNotification extends Pick<Notification, "id" | "kind" | "title" | "message" | "createdAt"> {
+  readonly ruleName: string | null;
+  readonly priority: number;
+  readonly counts: { readonly recipients: number; readonly seen: number; readonly acknowledged: number };
+}
+
 /** One notification, with the caller's deliveries. */
 export interface NotificationDetail extends Notification {
   readonly deliveries: readonly Delivery[];

@@ -85,7 +85,7 @@ function AttentionRow({ item, onChange, onExplain }: RowProps) {
     <Attention
       tone={TONES[severity]}
       tag={TAGS[kind]}
-      title={title.charAt(0).toUpperCase() + title.slice(1)}
+      title={kind === "config" ? title.charAt(0).toUpperCase() + title.slice(1) : title}
       href={href(pathOf(item))}
       {...(detail === "" ? {} : { sub: <bdi>{detail}</bdi> })}
       {...(at === null && until === null

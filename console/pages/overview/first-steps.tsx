@@ -19,8 +19,8 @@ export function FirstSteps({ projects }: { readonly projects: readonly Project[]
       {can("events:write") && (
         <Card title="1. Send a test event" sub="Programs send what happened: a JSON object with a type.">
           <div class="stack">
-            <CodeBlock label="curl command" text={CURL} />
-            <CodeBlock label="prism command" text={'prism send --type test.hello "Hello"'} />
+            <CodeBlock label="curl command" text={CURL} wrap />
+            <CodeBlock label="prism command" text={'prism send --type test.hello "Hello"'} wrap />
             <div>
               <Button variant="primary" icon={Send} onClick={() => setSending(true)}>
                 Send it from here

@@ -100,7 +100,7 @@ interface Message {
 }
 
 function OwnMessages() {
-  const query = useGet<Page<Message>>("/messages", { box: "received", limit: SHOWN });
+  const query = useGet<Page<Message>>("/messages", { box: "inbox", limit: SHOWN });
   useStream("messages:me", query.reload);
   useReconnected(query.reload);
   return (

@@ -1,0 +1,116 @@
+import { Inbox } from "lucide";
+import { href } from "../../app/base.ts";
+import { useQueryState } from "../../app/navigate.ts";
+import { useList } from "../../app/query.ts";
+import {
+  Badge,
+  type Column,
+  DataTable,
+  EmptyState,
+  SearchInput,
+  Select,
+  Time,
+  Toolbar,
+  UserText,
+} from "../../ui/index.ts";
+import { plainText } from "../explain/words.ts";
+import { useRefresh } from "../overview/refresh.ts";
+import { kindName, type SentNotification, URGENT } from "./notification-types.ts";
+
+const STATES = [
+  { value: "", label: "Any state" },
+  { value: "unseen", label: "Seen by no recipient" },
+  { value: "unacknowledged", label: "Not acknowledged" },
+  { value: "seen", label: "Seen" },
+  { value: "acknowledged", label: "Acknowledged" },
+  { value: "undelivered", label: "Not delivered" },
+];
+const KINDS = [
+  { value: "", label: "Any kind" },
+  ...(["rule", "direct", "timer", "digest", "alert", "aggregate"] as const).map((value) => ({
+    value,
+    label: kindName(value),
+  })),
+];
+
+const COLUMNS: readonly Column<SentNotification>[] = [
+  {
+    key: "title",
+    label: "Notification",
+    cell: ({ title, message, kind }) => (
+      <>
+        <UserText>{title}</UserText>
+        <span class="inbox-message">
+          <UserText lines={1}>{kind === "aggregate" ? plainText(message) : message}</UserText>
+        </span>
+      </>
+    ),
+    card: "title",
+    width: "wide",
+  },
+  {
+    key: "origin",
+    label: "From",
+    cell: ({ ruleName, kind }) => <UserText lines={1}>{ruleName ?? kindName(kind)}</UserText>,
+    priority: 2,
+  },
+  { key: "people", label: "People", cell: ({ counts }) => <People counts={counts} />, card: "aside" },
+  { key: "createdAt", label: "Sent", cell: ({ createdAt }) => <Time at={createdAt} />, width: "min" },
+];
+
+function People({ counts: { recipients, seen, acknowledged } }: Pick<SentNotification, "counts">) {
+  if (acknowledged > 0)
+    return (
+      <Badge tone="ok">
+        {acknowledged} of {recipients} acknowledged
+      </Badge>
+    );
+  return (
+    <Badge tone={seen === 0 && recipients > 0 ? "warn" : "plain"}>
+      {seen} of {recipients} seen
+    </Badge>
+  );
+}
+
+const EVERY_MS = 5000;
+
+/** The notifications of all users, for operators. Its filters are part of the address. */
+export function AllNotifications() {
+  const [q, setQ] = useQueryState("q");
+  const [state, setState] = useQueryState("state");
+  const [kind, setKind] = useQueryState("kind");
+  const list = useList<SentNotification>("/notifications/all", { q, state, kind, limit: 50 });
+  useRefresh(list.reload, EVERY_MS);
+  return (
+    <div class="stack">
+      <Toolbar>
+        <SearchInput value={q} onChange={setQ} placeholder="Title or message" />
+        <Select label="State" value={state} onChange={setState} options={STATES} />
+        <Select label="Kind" value={kind} onChange={setKind} options={KINDS} />
+      </Toolbar>
+      <DataTable<SentNotification>
+        label="Notifications of all users"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={COLUMNS}
+        rowHref={({ id }) => href(`/inbox/${id}`)}
+        rowTone={({ priority, counts }) => (priority >= URGENT && counts.acknowledged === 0 ? "bad" : undefined)}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            icon={Inbox}
+            title={q + state + kind === "" ? "No notifications yet" : "No notification matches these filters"}
+            text={
+              list.hasMore
+                ? "Older ones may match: load more."
+                : "Notifications of all users appear here as rules and programs send them."
+            }
+          />
+        }
+      />
+    </div>
+  );
+}
