@@ -11,7 +11,7 @@ const MAX_DEPTH = 8;
 const EXAMPLES = 3;
 const EXAMPLE_LENGTH = 100;
 /** Events parsed before others get their turn. */
-const TURN = 25;
+const TURN = 10;
 
 type PathView = EventPaths["paths"][number];
 type JsonType = PathView["type"];

@@ -41,7 +41,7 @@ test("an urgent notification needs attention until a recipient acknowledges it",
   assert.deepEqual(others, []);
   assert.deepEqual(
     [item?.severity, item?.title, item?.detail, item?.link, item?.ids],
-    ["critical", "db-2 is down", "1 of 2 recipients have not seen it", `/notifications/${urgent.id}`, [urgent.id]],
+    ["critical", "db-2 is down", "1 of 2 recipients have not seen it", `/inbox/${urgent.id}`, [urgent.id]],
   );
   assert.deepEqual(item?.counts, { recipients: 2, seen: 1, suppressed: 0 });
 
