@@ -69,7 +69,7 @@ function visitPayload(found: Map<string, Found>, payload: Record<string, unknown
     if (left-- <= 0) return;
     note(found, path, value);
     if (depth >= MAX_DEPTH || typeof value !== "object" || value === null) return;
-    // The first element stands for the others.
+    // The first element represents the others.
     if (Array.isArray(value)) {
       if (value.length > 0) visit(`${path}[0]`, value[0], depth + 1);
       return;

@@ -1,3 +1,4 @@
+import { redactText } from "../../config/logger.ts";
 import { type Clock, DAY_MS, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { Permission } from "../../core/permissions.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
@@ -129,7 +130,7 @@ function pausedItem({ channel, target, pausedUntil, lastError, lastFailureAt }: 
     severity: "warning",
     key: `channel:${channel}:${target}`,
     title: `${target === "" ? name : `${name} ${target}`} is paused`,
-    detail: [lastError ?? "Its calls failed", waitText(waiting)].join(" · "),
+    detail: [redactText(lastError ?? "Its calls failed"), waitText(waiting)].join(" · "),
     link: `/deliveries?channel=${channel}&state=waiting`,
     at: toRfc3339OrNull(lastFailureAt),
     ids: [channel, ...(target === "" ? [] : [target])],

@@ -1,4 +1,4 @@
-import { callerOf, holderOf } from "../../http/access.ts";
+import { holderOf } from "../../http/access.ts";
 import type { Feature } from "../../module/feature.ts";
 import { recentJobCounts } from "../jobs/index.ts";
 import { type AttentionParts, attentionFor } from "./attention.ts";
@@ -33,7 +33,7 @@ export function overviewFeature(own: OverviewOwn): Feature {
         query: StatsQuery,
         response: StatsView,
         errors: ["PROJECT_NOT_FOUND", "UNAUTHORIZED_ROLE"],
-        handle: (exchange, { query }) => stats.read(callerOf(exchange), query),
+        handle: (exchange, { query }) => stats.read(holderOf(exchange), query),
       });
       server.route({
         method: "GET",

@@ -21,7 +21,7 @@ export interface Sample {
   readonly rows: number;
 }
 
-/** A table whose rows are counted by time. */
+/** A table with rows that are counted by time. */
 export interface Source {
   /** Number of rows, from an index, up to a limit. */
   count(period: Period, limit: number): Promise<number>;

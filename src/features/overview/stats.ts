@@ -1,6 +1,6 @@
 import { type Clock, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Principal } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { LEVELS } from "../../core/vocabulary.ts";
 import { hasTokenScope } from "../../http/access.ts";
 import type { Database, ReadDb } from "../../store/database.ts";
@@ -56,7 +56,7 @@ export class Stats {
   }
 
   /** @throws VALIDATION_FAILED, PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
-  async read(principal: Principal, query: StatsQuery): Promise<StatsView> {
+  async read(principal: PermissionHolder, query: StatsQuery): Promise<StatsView> {
     const { clock, projects } = this.#parts;
     const period = periodOf(query, clock.now());
     const projectId =
@@ -64,8 +64,8 @@ export class Stats {
     const [events, notifications, deliveries, jobs] = await Promise.all([
       this.#events(principal, projectId, period),
       this.#notifications(principal, projectId, period),
-      projectId === null && mayOperate(principal, "system:status") ? this.#deliveries(period) : null,
-      projectId === null && mayOperate(principal, "jobs:read") ? this.#jobs(period) : null,
+      projectId === null && principal.permissions.has("system:status") ? this.#deliveries(period) : null,
+      projectId === null && principal.permissions.has("jobs:read") ? this.#jobs(period) : null,
     ]);
     const { from, to, stepMs } = period;
     return {
@@ -80,7 +80,7 @@ export class Stats {
     };
   }
 
-  async #events(principal: Principal, projectId: string | null, period: Period): Promise<StatsView["events"]> {
+  async #events(principal: PermissionHolder, projectId: string | null, period: Period): Promise<StatsView["events"]> {
     const { db, projects } = this.#parts;
     const readable = projectId === null ? projects.readable(principal, "events:read") : [projectId];
     if (readable?.length === 0) return null;
@@ -93,12 +93,11 @@ export class Stats {
   }
 
   async #notifications(
-    principal: Principal,
+    principal: PermissionHolder,
     projectId: string | null,
     period: Period,
   ): Promise<StatsView["notifications"]> {
     const { scan } = this.#parts.db;
-    if (principal.kind === "apiKey") return null;
     const { userId, permissions } = principal;
     if (permissions.has("notifications:read_all")) {
       const source = queries.notificationSource(scan, projectId);
@@ -178,10 +177,6 @@ const SHOWN_AS: Readonly<Record<string, string>> = {
   failed: "waiting",
   dead: "failed",
 };
-
-function mayOperate(principal: Principal, permission: "system:status" | "jobs:read"): boolean {
-  return principal.kind !== "apiKey" && principal.permissions.has(permission);
-}
 
 /** @throws VALIDATION_FAILED */
 function periodOf({ from, to, stepMs }: StatsQuery, now: number): Period {
