@@ -55,7 +55,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
     ...liveFeatures(parts),
     ...jobFeatures(parts),
     ...operatorFeatures(parts),
-    consoleFeature(),
+    consoleFeature(parts.base.config),
   ];
   return features.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type ChangedSettings, changedSettings } from "../config/changes.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
-import { tlsFilesOf } from "../config/public-url.ts";
+import { furtherPorts, tlsFilesOf } from "../config/public-url.ts";
 import { CONTROL_SOCKET, ListenRefused } from "../core/listening.ts";
 import { noteCertificate } from "../http/tls.ts";
 import type { Parts } from "./parts.ts";
@@ -38,7 +38,7 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
 
 async function openPort({ base: { config, store }, http: { listener } }: Parts): Promise<number> {
   try {
-    return listener.listen(config.host, config.port, config.extraPorts);
+    return listener.listen(config.host, config.port, furtherPorts(config));
   } catch (error) {
     // Explained while our ports are still in use: one of them may be listed twice.
     const refusal = error instanceof ListenRefused ? await error.explained() : error;

@@ -28,6 +28,10 @@ export const OPTIONS = {
     seed: ["PORT"],
   }),
   extraPorts: option(k.list(k.portItem), [], "more ports to listen on, such as 8080 for clients of the task socket"),
+  dashboardPort: optional(
+    k.integer(1, 65535),
+    "one more port to listen on, such as 3001; there / opens the jobs page of the console",
+  ),
   host: optional(
     k.address(),
     "address to listen on; by default 127.0.0.1, in production 0.0.0.0, so that a development server is not " +

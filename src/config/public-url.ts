@@ -27,8 +27,19 @@ export function localUrlOf(config: Pick<Config, "host" | "tls">, port: number): 
  * The origins of the server's own pages.
  * @param port the main port. Without publicUrl the extra ports are origins, too.
  */
-export function ownOrigins(config: Pick<Config, "tls" | "publicUrl" | "extraPorts">, port: number): string[] {
-  return [port, ...config.extraPorts].map((each) => new URL(publicUrlOf(config, each)).origin);
+export function ownOrigins(config: Ports & Pick<Config, "tls" | "publicUrl">, port: number): string[] {
+  const { publicUrl, dashboardPort } = config;
+  const origins = [port, ...furtherPorts(config)].map((each) => new URL(publicUrlOf(config, each)).origin);
+  if (publicUrl === undefined || dashboardPort === undefined) return origins;
+  const scheme = tlsFilesOf(config) ? "https" : "http";
+  return [...origins, new URL(`${scheme}://${new URL(publicUrl).hostname}:${dashboardPort}`).origin];
+}
+
+type Ports = Pick<Config, "extraPorts" | "dashboardPort">;
+
+/** The ports besides the main one. */
+export function furtherPorts({ extraPorts, dashboardPort }: Ports): readonly number[] {
+  return dashboardPort === undefined ? extraPorts : [...extraPorts, dashboardPort];
 }
 
 /** The files of the certificate; null if the server speaks plain HTTP. */

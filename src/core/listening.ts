@@ -38,9 +38,11 @@ export class ListenRefused extends Error {
   readonly port: number;
   readonly isExtra: boolean;
 
-  /** @param isExtra one of `extraPorts`. @param problem the system's code; uWebSockets has none. */
+  /** @param isExtra one of `extraPorts`, or `dashboardPort`. @param problem the system's code; uWebSockets has none. */
   constructor(host: string, port: number, isExtra = false, problem = "") {
-    const byPort = isExtra ? "in extraPorts or PRISM_EXTRA_PORTS" : "with --port or PORT (0 takes a free one)";
+    const byPort = isExtra
+      ? "in extraPorts or PRISM_EXTRA_PORTS, or dashboardPort"
+      : "with --port or PORT (0 takes a free one)";
     const { why, choice = byPort } = REASONS[problem] ?? { why: `the system refuses it ${problem}`.trim() };
     super(`cannot listen on ${host}:${port}: ${why}; choose another ${choice}`);
     this.name = "ListenRefused";

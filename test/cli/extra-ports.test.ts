@@ -163,3 +163,21 @@ async function fingerprint(port: number): Promise<string> {
     socket.destroy();
   }
 }
+
+test("D7, S0-14: on dashboardPort / leads to the jobs page; its pages may renew sessions and follow live", async (t) => {
+  const cwd = temporaryDir(t);
+  const port = await lastingPort();
+  const env = { PRISM_DASHBOARD_PORT: String(port), PRISM_PUBLIC_URL: "http://127.0.0.1:9" };
+  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env });
+  const [, base = ""] = await server.until(/Prism is ready: (\S+) .* {2}also http:\/\/127\.0\.0\.1:\d+\n/);
+  const root = async (url: string) => (await fetch(`${url}/`, { redirect: "manual" })).headers.get("location");
+  const dashboard = `http://127.0.0.1:${port}`;
+  assert.deepEqual([await root(base), await root(dashboard)], ["dashboard/", "dashboard/jobs"]);
+  const refresh = (origin: string) =>
+    fetch(`${dashboard}/api/v1/auth/refresh`, {
+      method: "POST",
+      headers: { Origin: origin, Cookie: "prism_refresh=x" },
+    });
+  assert.equal((await refresh(dashboard)).status, 401, "the origin may; the cookie is not valid");
+  assert.equal((await refresh("http://evil.example.org")).status, 403);
+});

@@ -136,8 +136,10 @@ test("compose.yaml: development on the seeds' ports, with a token for this machi
   const { prism } = readCompose("compose.yaml");
   const ports = [await lastingPort(), await lastingPort(), await lastingPort()];
   const [port, ...extra] = ports.map(String);
-  assert.equal(`${prism.environment["PORT"]},${prism.environment["PRISM_EXTRA_PORTS"]}`, "3000,3001,8080");
-  const env = { ...prism.environment, PORT: port ?? "", PRISM_EXTRA_PORTS: extra.join(",") };
+  const { PORT, PRISM_DASHBOARD_PORT, PRISM_EXTRA_PORTS } = prism.environment;
+  assert.deepEqual([PORT, PRISM_DASHBOARD_PORT, PRISM_EXTRA_PORTS], ["3000", "3001", "8080"]);
+  const [dashboard = "", more = ""] = extra;
+  const env = { ...prism.environment, PORT: port ?? "", PRISM_DASHBOARD_PORT: dashboard, PRISM_EXTRA_PORTS: more };
   const started = runSandboxed(t, containerOf(root, '["/usr/local/bin/prism","serve"]', env));
   for (const each of ports) {
     const token = await eventually("a token", async () => {

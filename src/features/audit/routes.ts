@@ -1,14 +1,24 @@
 import * as v from "valibot";
+import { holderOf } from "../../http/access.ts";
 import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import { streamReply } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { doc, instant, named, object, pageOf, pattern } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { CoreServices } from "../../module/module-api.ts";
-import type { Database } from "../../store/database.ts";
+import type { Database, ReadDb } from "../../store/database.ts";
 import { countOf, fittingRows } from "../../store/sqlite/list-queries.ts";
 import { type AuditHeadKeeper, readAuditHead } from "./audit-head.ts";
-import { AUDIT_BYTES, auditCsv, auditRows, auditView, lastAuditSeq, seqBounds, verifyAudit } from "./audit-log.ts";
+import {
+  AUDIT_BYTES,
+  type AuditLogRow,
+  auditCsv,
+  auditRows,
+  auditView,
+  lastAuditSeq,
+  seqBounds,
+  verifyAudit,
+} from "./audit-log.ts";
 
 const filters = {
   from: v.optional(doc(instant, "At or after")),
@@ -39,6 +49,9 @@ const AuditView = named(
     action: v.string(),
     userId: v.nullable(v.string()),
     actor: v.record(v.string(), v.unknown()),
+    actorName: v.optional(
+      doc(v.nullable(v.string()), "Current name of the acting user; in lists, for callers with `users:read`"),
+    ),
     resourceType: v.nullable(v.string()),
     resourceId: v.nullable(v.string()),
     metadata: v.record(v.string(), v.unknown()),
@@ -91,14 +104,18 @@ function serve(server: FeatureServer, context: AuditContext): void {
       query: ListQuery,
       response: pageOf(AuditView),
       errors: ["INVALID_CURSOR"],
-      async handle(_exchange, { query }) {
+      async handle(exchange, { query }) {
         const request = readPage(query, ["number"]);
         const bounds = await seqBounds(db.scan, query);
         let rows = auditRows(db.scan, query, bounds).orderBy("seq", "desc").offset(request.offset);
         if (request.after) rows = rows.where("seq", "<", Number(request.after[0]));
         const total = request.wantsTotal ? await countRows(query) : undefined;
         const { rows: found, isCut } = await fittingRows(rows, request.limit + 1, AUDIT_BYTES);
-        return pageBody({ ...request, isCut }, found, auditView, (row) => [row.seq], total);
+        const seesNames = holderOf(exchange).permissions.has("users:read");
+        const names = seesNames ? await namesOf(db.read, found) : null;
+        const view = (row: AuditLogRow) =>
+          names ? { ...auditView(row), actorName: names.get(row.userId ?? "") ?? null } : auditView(row);
+        return pageBody({ ...request, isCut }, found, view, (row) => [row.seq], total);
       },
     }),
   );
@@ -149,4 +166,12 @@ function serve(server: FeatureServer, context: AuditContext): void {
   async function countRows(filters: AuditFilters): Promise<number> {
     return countOf(auditRows(db.scan, filters, await seqBounds(db.scan, filters)));
   }
+}
+
+/** The users who acted, by id: display name, otherwise username. */
+async function namesOf(db: ReadDb, rows: readonly AuditLogRow[]): Promise<ReadonlyMap<string, string | null>> {
+  const ids = [...new Set(rows.flatMap(({ userId }) => userId ?? []))];
+  if (ids.length === 0) return new Map();
+  const users = await db.selectFrom("users").select(["id", "name", "username"]).where("id", "in", ids).execute();
+  return new Map(users.map(({ id, name, username }) => [id, name === "" ? username : name]));
 }

@@ -1,3 +1,4 @@
+import type { Config } from "../../config/load.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { Reply, route } from "../../http/route.ts";
@@ -12,14 +13,14 @@ const MAIL_PAGES = ["reset-password", "invite", "verify-email", "project-invitat
 const COMMON = { method: "GET", tag: "Operations", access: "public", undocumented: true, quiet: true } as const;
 
 /** The web application in console/, at /dashboard/; `GET /` leads to it. */
-export function consoleFeature(): Feature {
+export function consoleFeature({ dashboardPort }: Pick<Config, "dashboardPort">): Feature {
   return {
     name: "console",
     version: "1.0.0",
     register(server) {
       const files = new ConsoleFiles();
       // Relative, for servers behind a prefix of a proxy.
-      serveRedirect(server, "/", "dashboard/");
+      serveRedirect(server, "/", ({ port }) => (port === String(dashboardPort) ? "dashboard/jobs" : "dashboard/"));
       serveRedirect(server, ROOT, "dashboard/");
       for (const page of MAIL_PAGES) serveRedirect(server, `/account/${page}`, `../dashboard/${page}`);
       serveAssets(server, files);
@@ -28,13 +29,21 @@ export function consoleFeature(): Feature {
   };
 }
 
-function serveRedirect(server: FeatureServer, path: string, to: string): void {
+/** @param target relative; may depend on the port in the request's Host */
+function serveRedirect(
+  server: FeatureServer,
+  path: string,
+  target: string | ((host: { readonly port: string | undefined }) => string),
+): void {
   server.route(
     route({
       ...COMMON,
       path,
       summary: "Redirect to the console",
-      handle({ queryText }) {
+      handle(exchange) {
+        const { queryText } = exchange;
+        const port = /:(\d{1,5})$/.exec(exchange.header("host"))?.[1];
+        const to = typeof target === "string" ? target : target({ port });
         const location = queryText === "" ? to : `${to}?${queryText}`;
         return new Reply(302, undefined, { Location: location, "Cache-Control": "no-cache" });
       },

@@ -19,6 +19,7 @@ interface Row {
   timestamp: string;
   prevHash: string;
   hash: string;
+  actorName?: string | null;
 }
 interface Page {
   data: Row[];
@@ -66,6 +67,7 @@ test("S2-13 a row says what was done to what, by whom, from where, when, and by 
       timestamp: "",
       prevHash: "",
       hash: "",
+      actorName: "Developer",
     },
   );
   assert.match(row.id, /^[0-9a-f-]{36}$/);
@@ -176,4 +178,17 @@ test("the trail is for who may read it; exporting and verifying as well", async 
       assert.equal((await prism.get(`${PATH}/export`, { token })).status, exported);
     });
   assert.equal((await prism.get(PATH, { token: null })).status, 401);
+});
+
+test("a row has the name of the user who acted, for callers who may read users", async () => {
+  const ann = await makeUser(prism, "ann", ["Admin"]);
+  await prism.post("/api/v1/projects", { name: "anns" }, { token: ann.token });
+  const names = async (token: string) => {
+    const { body } = await prism.get<{ data: { actorName?: string | null }[] }>(`${PATH}?userId=${ann.id}`, { token });
+    return body.data.map(({ actorName }) => actorName);
+  };
+  assert.deepEqual([...new Set(await names(ann.token))], ["ann"]);
+  await prism.post("/api/v1/roles", { name: "Reader", permissions: ["audit:read"] });
+  const reader = await makeUser(prism, "rita", ["Reader"]);
+  assert.deepEqual([...new Set(await names(reader.token))], [undefined]);
 });

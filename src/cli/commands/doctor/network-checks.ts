@@ -5,7 +5,7 @@ import { isIP } from "node:net";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import type { Config } from "../../../config/load.ts";
-import { tlsFilesOf } from "../../../config/public-url.ts";
+import { furtherPorts, tlsFilesOf } from "../../../config/public-url.ts";
 import { DAY_MS } from "../../../core/clock.ts";
 import { CONTROL_SOCKET, tryListen } from "../../../core/listening.ts";
 import { VERSION } from "../../../core/runtime.ts";
@@ -20,7 +20,10 @@ const ANSWER_LIMIT_MS = 2000;
 /** Whether a server could listen on every configured port, or the running one does. */
 export async function checkPort(config: Config, isServed: boolean): Promise<Check[]> {
   const main = config.port === 0 ? pass("port", "a free port is chosen at start") : await checkOne(config, isServed);
-  const extra = config.extraPorts.map((port) => checkOne({ ...config, port }, isServed, "PRISM_EXTRA_PORTS"));
+  const extra = furtherPorts(config).map((port) => {
+    const setting = port === config.dashboardPort ? "PRISM_DASHBOARD_PORT" : "PRISM_EXTRA_PORTS";
+    return checkOne({ ...config, port }, isServed, setting);
+  });
   return [main, ...(await Promise.all(extra))];
 }
 

@@ -91,6 +91,7 @@ async function startAlone(context: Context, loaded: LoadedConfig): Promise<App> 
         port: 0,
         host: "127.0.0.1",
         extraPorts: [],
+        dashboardPort: undefined,
         tls: { certFile: undefined, keyFile: undefined },
         rateLimit: { ...config.rateLimit, enabled: false },
       },

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import type { App } from "../../../app/start.ts";
 import { OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
-import { localUrlOf, publicUrlOf } from "../../../config/public-url.ts";
+import { furtherPorts, localUrlOf, publicUrlOf } from "../../../config/public-url.ts";
 import { prepareDataDir } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
@@ -146,7 +146,8 @@ function notifySystemd(log: Logger): void {
 
 async function announce({ out }: Context, loaded: LoadedConfig, app: App, log: Logger): Promise<void> {
   const { config, origins } = loaded;
-  const { host, env, dataDir, extraPorts } = config;
+  const { host, env, dataDir } = config;
+  const extraPorts = furtherPorts(config);
   const at = (port: number): string => localUrlOf(config, port);
   const base = at(app.port);
   const also = extraPorts.length > 0 ? `  also ${extraPorts.map(at).join(" ")}` : "";
