@@ -143,7 +143,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
   const { database: db, clock, config, settings, box, storage, committer } = base;
   const { projects, users, reads } = core.access;
   const { runner, jobs, jobControl } = core.jobs;
-  const { channels } = core.pipeline;
+  const { channels, rules } = core.pipeline;
   const { sounds } = core.live;
   const { idempotency, notify, pendingTimers, realtime, circuits } = services;
   return [
@@ -164,7 +164,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
     }),
     soundsFeature({ db, clock, config, bodies: http.bodies, runner, jobs, storage, settings, sounds }),
     tasksFeature({ db, clock, users, reads, storage, idempotency }),
-    deliveriesFeature({ db, clock, channels, circuits, jobs, jobControl }),
+    deliveriesFeature({ db, clock, channels, circuits, jobs, jobControl, rules }),
     preferencesFeature({ db, clock, config, box, channels, notify, webPush: core.webPush }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),
   ];

@@ -146,7 +146,7 @@ export function BacktestResult(props: BacktestResultProps) {
 }
 
 function BacktestChart({ result: { series } }: { readonly result: Backtest }) {
-  if (!series || series.from === null || series.matched.every((n) => n === 0)) return null;
+  if (series.from === null || series.matched.every((n) => n === 0)) return null;
   const start = Date.parse(series.from);
   const { stepMs, matched, fired, firedBefore } = series;
   return (

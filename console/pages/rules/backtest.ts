@@ -40,7 +40,7 @@ export interface Backtest extends Counts {
   readonly errors: number;
   readonly from: string | null;
   readonly to: string | null;
-  readonly series?: Series;
+  readonly series: Series;
   readonly samples: readonly BacktestSample[];
   readonly wouldReach: { readonly users: number | null };
   /** Against the stored version of the rule. */

@@ -21,13 +21,14 @@ export async function createRule(definition: Definition): Promise<Rule> {
 
 /** Saves the changed members. @throws PrismError VERSION_CONFLICT when another version is stored */
 export async function saveRule(base: Rule, definition: Definition): Promise<Rule> {
-  const rule = await patchRule(base, changesOf(base, definition));
+  const body = bodyOf(changesOf(base, definition));
+  const rule = await api.patch<Rule>(`${PATH}/${base.id}`, body, { headers: ifMatch(base) });
   invalidate(PATH);
   return rule;
 }
 
-function patchRule(base: Pick<Rule, "id" | "version">, changes: Partial<Definition>): Promise<Rule> {
-  return api.patch<Rule>(`${PATH}/${base.id}`, bodyOf(changes), { headers: { "If-Match": `"${base.version}"` } });
+function ifMatch({ version }: Rule): Readonly<Record<string, string>> {
+  return { "If-Match": `"${version}"` };
 }
 
 /** Without a version: the last switch wins. */
@@ -36,14 +37,17 @@ export function setActive(id: string, active: boolean): Promise<Rule> {
 }
 
 /** Asks, then stores an earlier version as the newest. */
-export async function restoreVersion(rule: Rule, version: number, definition: Definition): Promise<void> {
+export async function restoreVersion(rule: Rule, version: number): Promise<void> {
   const isSure = await confirm({
     title: `Restore version ${version}?`,
-    text: `The rule gets the content of version ${version} as a new version. The current one stays in the list.`,
+    text:
+      `The rule gets the content of version ${version} as a new version. The current one stays in the list. ` +
+      `The rule stays in its project, and ${rule.active ? "enabled" : "disabled"}.`,
     action: "Restore",
   });
   if (!isSure) return;
-  await patchRule(rule, changesOf(rule, definition));
+  const headers = ifMatch(rule);
+  await api.post(`${PATH}/${rule.id}/versions/${version}/restore`, {}, {}, { headers });
   invalidate(PATH);
   toast.ok(`Version ${version} is the current content again`);
 }

@@ -196,9 +196,10 @@ function Body({ draft, revision, onChange, rule, eventId, readOnly, children }: 
   );
 }
 
-function saveProblem({ name, condition, channels }: Definition): string | undefined {
+function saveProblem({ name, condition, channels, targetRoles, targetUsers }: Definition): string | undefined {
   if (name.trim() === "") return "The rule needs a name";
   if (condition.trim() === "") return "The rule needs a condition";
+  if (targetRoles.length + targetUsers.length === 0) return "The rule needs a role or a person";
   return channels.length === 0 ? "The rule needs a channel" : undefined;
 }
 

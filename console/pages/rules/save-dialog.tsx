@@ -1,6 +1,6 @@
 import { useEffect } from "preact/hooks";
 import { can } from "../../app/session.ts";
-import { Banner, Button, Dialog, ErrorState, Progress } from "../../ui/index.ts";
+import { Button, Dialog, ErrorState, Progress } from "../../ui/index.ts";
 import { BacktestResult, useBacktest } from "./backtest-card.tsx";
 import { useProjects } from "./data.ts";
 import { DefinitionDiff } from "./diff.tsx";
@@ -49,11 +49,6 @@ export function SaveDialog({ draft, rule, onClose, onSave }: SaveDialogProps) {
       }
     >
       <div class="stack">
-        {draft.targetRoles.length + draft.targetUsers.length === 0 && (
-          <Banner tone="warn" title="No recipients">
-            The rule has no roles and no people. It would match, but notify no one.
-          </Banner>
-        )}
         {rule ? (
           <DefinitionDiff before={rule} after={draft} names={names} projects={projects} />
         ) : (

@@ -38,7 +38,7 @@ export function VersionsTab({ rule, isWritable }: { readonly rule: Rule; readonl
               isCurrent ? (
                 <Badge tone="ok">current</Badge>
               ) : isWritable ? (
-                <Button small onClick={() => restoreVersion(rule, version.version, version.definition)}>
+                <Button small onClick={() => restoreVersion(rule, version.version)}>
                   Restore
                 </Button>
               ) : (

@@ -183,3 +183,27 @@ test("an administrator lists the webhooks of all with their last result", async 
     [[webhook, "dead", "the webhook answered 400"]],
   );
 });
+
+test("a preview shows who a rule would notify now, by which channels, and why not by others", async (t) => {
+  const { prism } = await withWebhook(t);
+  const anna = await makeUser(prism, "anna", ["Operator"]);
+  const preview = async () => {
+    const body = { projectId: null, targetRoles: ["admin"], targetUsers: [anna.id] };
+    const reply = await prism.post<{
+      users: number;
+      people: { userId: string; channels: { channel: string; result: string; reason: string | null }[] }[];
+    }>("/api/v1/deliveries/preview", { ...body, channels: ["in_app", "webhook", "fcm"] });
+    assert.equal(reply.status, 200, reply.text);
+    assert.equal(reply.body.users, 2);
+    const textsOf = (isAnna: boolean) =>
+      reply.body.people
+        .find(({ userId }) => (userId === anna.id) === isAnna)
+        ?.channels.map(({ channel, result, reason }) => `${channel} ${reason ?? result}`);
+    return { anna: textsOf(true), admin: textsOf(false) };
+  };
+  const first = await preview();
+  assert.deepEqual(first.anna, ["in_app sent", "webhook no target", "fcm not configured"]);
+  assert.deepEqual(first.admin, ["in_app sent", "webhook sent", "fcm not configured"]);
+  await prism.put("/api/v1/users/me/preferences", { channels: { rule: ["in_app"] } });
+  assert.deepEqual((await preview()).admin, ["in_app sent", "webhook channel off", "fcm not configured"]);
+});

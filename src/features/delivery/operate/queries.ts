@@ -148,3 +148,28 @@ export async function lastResults(db: ReadDb, webhookIds: readonly string[]) {
     group by target`.execute(db);
   return new Map(rows.map((row) => [row.target, row]));
 }
+
+/** Ids of roles, by name or id; unknown ones are left out. */
+export async function roleIds(db: ReadDb, refs: readonly string[]): Promise<string[]> {
+  const wanted = new Set(refs.map((ref) => ref.toLowerCase()));
+  const roles = await db.selectFrom("roles").select(["id", "name"]).execute();
+  return roles.filter(({ id, name }) => wanted.has(id) || wanted.has(name.toLowerCase())).map(({ id }) => id);
+}
+
+/** A user's data that decides about deliveries. */
+export interface Reader {
+  readonly id: string;
+  readonly name: string | null;
+  readonly username: string | null;
+  readonly timezone: string;
+  /** JSON. */
+  readonly prefs: string;
+}
+
+/** In the order of the ids. */
+export async function readers(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, Reader>> {
+  if (ids.length === 0) return new Map();
+  const columns = ["id", "name", "username", "timezone", "prefs"] as const;
+  const rows = await db.selectFrom("users").select(columns).where("id", "in", ids).orderBy("id").execute();
+  return new Map(rows.map((row) => [row.id, row]));
+}

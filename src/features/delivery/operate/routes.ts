@@ -38,6 +38,16 @@ function routesOf(context: DeliveriesContext) {
       handle: (_exchange, { query }) => service.listDeliveries(context, query),
     }),
     route({
+      ...reads,
+      method: "POST",
+      path: `${PATH}/preview`,
+      id: "previewRecipients",
+      summary: "Show who a rule would notify now and by which channels; nothing is stored",
+      body: s.PreviewRecipients,
+      response: s.RecipientsPreview,
+      handle: (_exchange, { body }) => service.previewRecipients(context, body),
+    }),
+    route({
       ...acts,
       method: "POST",
       path: `${PATH}/retry`,

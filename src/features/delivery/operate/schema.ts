@@ -1,6 +1,16 @@
 import * as v from "valibot";
 import { pageEntries } from "../../../http/pagination.ts";
-import { doc, example, instant, integer, named, object, queryList, text } from "../../../http/shapes.ts";
+import {
+  CHANNELS as ALL_CHANNELS,
+  doc,
+  example,
+  instant,
+  integer,
+  named,
+  object,
+  queryList,
+  text,
+} from "../../../http/shapes.ts";
 import { DeliveryView } from "../../notifications/index.ts";
 
 const CHANNELS = DeliveryView.entries.channel.options;
@@ -149,3 +159,41 @@ export const Resumed = named(
   "The channel, and what is attempted now",
   v.object({ channel: ChannelView, attempted: doc(v.number(), "Waiting deliveries that are attempted now") }),
 );
+
+export const PreviewRecipients = example(
+  object({
+    projectId: doc(v.nullable(reference), "Id of the rule's project; null: every project"),
+    targetRoles: doc(v.pipe(v.array(text(100, 1)), v.maxLength(32)), "Names or ids of roles"),
+    targetUsers: doc(v.pipe(v.array(text(128, 1)), v.maxLength(1000)), "Ids of users"),
+    channels: doc(v.pipe(v.array(v.picklist(ALL_CHANNELS)), v.maxLength(16)), "Channels of the rule"),
+    priority: v.optional(doc(integer(-2_147_483_648, 2_147_483_647), "Priority; default 0")),
+  }),
+  { projectId: null, targetRoles: ["Admin"], targetUsers: [], channels: ["in_app", "email"] },
+);
+export type PreviewRecipients = v.InferOutput<typeof PreviewRecipients>;
+
+export const RecipientsPreview = named(
+  "RecipientsPreview",
+  "The users that a rule would notify now, and by which channels",
+  v.object({
+    users: doc(v.number(), "Number of recipients, counted up to 1000"),
+    people: doc(
+      v.array(
+        v.object({
+          userId: v.string(),
+          name: v.string(),
+          channels: v.array(
+            v.object({
+              channel: v.picklist(ALL_CHANNELS),
+              result: doc(v.picklist(["sent", "waits", "skipped"]), "`waits`: until the quiet hours end"),
+              reason: v.nullable(v.string()),
+              until: time,
+            }),
+          ),
+        }),
+      ),
+      "The first 20",
+    ),
+  }),
+);
+export type RecipientsPreview = v.InferOutput<typeof RecipientsPreview>;

@@ -3,14 +3,17 @@ import { type Clock, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { cursorOf, pageBody, readPage } from "../../../http/pagination.ts";
+import type { Channel } from "../../../http/shapes.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
 import type { Database, Trx } from "../../../store/database.ts";
 import type { OutsideChannel } from "../../../store/schema.ts";
 import type { JobControl, JobService } from "../../jobs/index.ts";
-import { PROJECT_RECIPIENT } from "../channel.ts";
+import type { RuleBook } from "../../rules/index.ts";
+import { type NotificationFacts, PROJECT_RECIPIENT } from "../channel.ts";
 import type { Channels } from "../channels.ts";
 import type { CircuitFacts, Circuits } from "../circuits.ts";
 import { attemptJob, updateDelivery } from "../deliveries.ts";
+import { heldUntil, type Preferences, refusal } from "../preferences.ts";
 import * as queries from "./queries.ts";
 import {
   type ChannelView,
@@ -18,6 +21,8 @@ import {
   type DeliveryFilters,
   type ListDeliveries,
   MAX_RETRIED,
+  type PreviewRecipients,
+  type RecipientsPreview,
   type RetryDeliveries,
 } from "./schema.ts";
 
@@ -29,6 +34,7 @@ export interface DeliveriesOwn {
   readonly circuits: Circuits;
   readonly jobs: JobService;
   readonly jobControl: JobControl;
+  readonly rules: Pick<RuleBook, "recipientPage">;
 }
 
 export type DeliveriesContext = DeliveriesOwn & Pick<CoreServices, "audit">;
@@ -265,4 +271,73 @@ export async function resumeChannel(context: DeliveriesContext, ref: string, tar
   for (let at = 0; at < ids.length; at += SLICE) await jobs.recall(ids.slice(at, at + SLICE));
   const waiting = (await queries.openByChannel(db.scan)).get(name) ?? 0;
   return { channel: channelView(channels, circuits, name, waiting), attempted: ids.length };
+}
+
+const COUNTED_RECIPIENTS = 1000;
+const SHOWN_RECIPIENTS = 20;
+
+/** Who a rule with these targets would notify now, by which channels, and why not by others. */
+export async function previewRecipients(
+  { db, clock, channels, rules }: DeliveriesContext,
+  { targetRoles, targetUsers, projectId, ...input }: PreviewRecipients,
+): Promise<RecipientsPreview> {
+  const roleIds = await queries.roleIds(db.read, targetRoles);
+  const targets = { projectId, targetRoles: JSON.stringify(roleIds), targetUsers: JSON.stringify(targetUsers) };
+  const userIds = rules.recipientPage(targets, "", COUNTED_RECIPIENTS);
+  const readers = await queries.readers(db.read, userIds.slice(0, SHOWN_RECIPIENTS));
+  const now = clock.now();
+  const facts = trialFacts(projectId, input, now);
+  const reachable = new Map<string, ReadonlySet<string>>();
+  for (const channel of channels.forChannels(JSON.stringify(input.channels))) {
+    const found = await channel.targets([...readers.keys()], facts, db.read);
+    reachable.set(channel.name, new Set(found.map(({ userId }) => userId)));
+  }
+  const people = [...readers.values()].map((reader) => ({
+    userId: reader.id,
+    name: reader.name || reader.username || reader.id,
+    channels: input.channels.map((channel) => ({
+      channel,
+      ...previewChannel(channel, reader, reachable.get(channel), facts, now),
+    })),
+  }));
+  return { users: userIds.length, people };
+}
+
+type ChannelPreview = Omit<RecipientsPreview["people"][number]["channels"][number], "channel">;
+
+function previewChannel(
+  channel: Channel,
+  { id, prefs, timezone }: queries.Reader,
+  reachable: ReadonlySet<string> | undefined,
+  facts: NotificationFacts,
+  now: number,
+): ChannelPreview {
+  const skipped = (reason: string): ChannelPreview => ({ result: "skipped", reason, until: null });
+  if (channel === "in_app") return { result: "sent", reason: null, until: null };
+  if (!reachable) return skipped("not configured");
+  if (!reachable.has(id)) return skipped("no target");
+  const wishes = JSON.parse(prefs) as Preferences;
+  const refused = refusal(wishes, channel, facts);
+  if (refused) return skipped(refused);
+  const quiet = heldUntil(wishes, timezone, channel, facts, now);
+  if (quiet !== null) return { result: "waits", reason: "quiet hours", until: toRfc3339(quiet) };
+  return { result: "sent", reason: null, until: null };
+}
+
+/** A notification that is not stored: channels read their targets by its project. */
+function trialFacts(
+  projectId: string | null,
+  { channels, priority = 0 }: Pick<PreviewRecipients, "channels" | "priority">,
+  now: number,
+): NotificationFacts {
+  const none = { ruleId: null, eventId: null, sound: null, action: null, data: null, dedupeKey: null };
+  const unsent = {
+    scheduledJobId: null,
+    delivered: 0,
+    pusherEventSent: 0,
+    deliveredAt: null,
+    expiresAt: null,
+  } as const;
+  const texts = { id: "", title: "", message: "", correlationId: "", channels: JSON.stringify(channels) };
+  return { ...none, ...unsent, ...texts, projectId, kind: "rule", priority, aggregateCount: 1, createdAt: now };
 }

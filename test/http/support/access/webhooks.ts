@@ -31,6 +31,12 @@ export const WEBHOOKS: Table = {
   "POST /api/v1/deliveries/:id/retry": [
     { refusal: operate, request: at(`/api/v1/deliveries/${NO_ID}/retry`), served: NO_DELIVERY },
   ],
+  "POST /api/v1/deliveries/preview": [
+    {
+      refusal: readAll,
+      request: at("/api/v1/deliveries/preview", { projectId: null, targetRoles: [], targetUsers: [], channels: [] }),
+    },
+  ],
   "POST /api/v1/deliveries/retry": [
     { refusal: operate, request: at("/api/v1/deliveries/retry", { filter: {}, dryRun: true }) },
   ],
