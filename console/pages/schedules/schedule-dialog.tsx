@@ -18,6 +18,9 @@ const OVERLAP = [
   { value: "allow", label: "Run both" },
 ];
 
+/** A notification for the user who makes the schedule. */
+const EXAMPLE = { action: { type: "notify", payload: { userId: "me", title: "Stand-up", message: "In ten minutes" } } };
+
 interface Props {
   /** Undefined: closed. */
   readonly schedule: Schedule | "new" | undefined;
@@ -41,8 +44,8 @@ export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
     setCron(known?.cron ?? (known ? "" : "0 8 * * 1-5"));
     setZone(known?.timezone ?? me.value?.timezone ?? "UTC");
     setQueue(known?.queue ?? "timers");
-    setKind(known?.kind ?? "");
-    setPayload(JSON.stringify(known?.payload ?? {}, null, 2));
+    setKind(known?.kind ?? "timer");
+    setPayload(JSON.stringify(known?.payload ?? EXAMPLE, null, 2));
     setMissed(known?.missed ?? "once");
     setOverlap(known?.overlap ?? "skip");
   }, [schedule]);
@@ -89,11 +92,11 @@ export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
               options={(queues.data?.queues ?? []).map((each) => ({ value: each.name, label: each.name }))}
             />
           </Field>
-          <Field label="Kind of job" hint="A handler of a module or a worker runs it." required>
+          <Field label="Kind of job" hint="`timer` runs the action of the payload; modules add kinds." required>
             <Input value={kind} onChange={setKind} mono />
           </Field>
           <Field label="Payload" hint="A JSON object.">
-            <Textarea value={payload} onChange={setPayload} rows={3} mono />
+            <Textarea value={payload} onChange={setPayload} rows={8} mono />
           </Field>
           <RadioGroup
             label="Runs missed while the server was down"

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { wavFile } from "../helpers/audio.ts";
+import { eventually } from "../helpers/eventually.ts";
+import type { ConsoleTest } from "./helpers.ts";
+
+/** Texts that break pages which show them as markup, or which believe their length or direction. */
+export const HOSTILE = {
+  markup: `<img src=x onerror="window.broken=1"><script>window.broken=1</script>{{7*7}}"'&lt;`,
+  bidi: "abc\u202egnp.exe\u2066 \u05d0\u05d1\u05d2 \u0645\u0631\u062d\u0628\u0627 xyz",
+  long: "W".repeat(240),
+  emoji: "👩‍👩‍👧‍👦🏳️‍🌈 e\u0301\u0327 ﷽ 𝕬",
+} as const;
+
+/** Ids of what {@link fill} made, for the pages that show one thing. */
+export interface Filled {
+  readonly user: string;
+  readonly project: string;
+  readonly rule: string;
+  readonly event: string;
+  readonly notification: string;
+  readonly job: string;
+  readonly schedule: string;
+  readonly message: string;
+  readonly delivery: string;
+}
+
+/** Puts a text into every field that a user can fill, over the API. @param text up to 240 characters */
+export async function fill(console: ConsoleTest, text: string): Promise<Filled> {
+  const { prism } = console;
+  const make = async <T = { id: string }>(path: string, body: object, token?: string): Promise<T> => {
+    const reply = await prism.post<T>(`/api/v1${path}`, body, token === undefined ? {} : { token });
+    assert.ok(reply.status < 300, `POST ${path}: ${reply.status} ${reply.text}`);
+    return reply.body;
+  };
+  const admin = await prism.parts.base.database.read
+    .selectFrom("users")
+    .select("id")
+    .where("username", "=", "admin")
+    .executeTakeFirstOrThrow();
+  const short = [...text].slice(0, 40).join("");
+  const user = await make("/users", { email: `${Date.now()}@prism.example`, name: text, roles: ["User"] });
+  await make("/users", { email: `p${Date.now()}@prism.example`, name: text, status: "pending" });
+  await make("/roles", { name: short, description: text, permissions: ["events:read"] });
+  const project = await make("/projects", { name: text });
+  await make(`/projects/${project.id}/members`, { userId: admin.id, role: "editor" });
+  await make(`/projects/${project.id}/members`, { email: "guest@prism.example", role: "viewer" });
+  await make(`/projects/${project.id}/keys`, { name: text.slice(0, 100) });
+  await prism.request("POST", `/api/v1/sounds?filename=${encodeURIComponent(`${short}.wav`)}`, wavFile(), {
+    headers: { "Content-Type": "audio/wav" },
+  });
+  const rule = await make("/rules", {
+    name: text,
+    description: text,
+    condition: "event.type == 'hostile'",
+    targetUsers: [admin.id],
+    titleTemplate: "{{ event.text }}",
+    messageTemplate: "{{ event.text }}",
+    channels: ["in_app", "webhook"],
+    priority: 10,
+  });
+  await make("/webhooks", { url: "http://127.0.0.1:9/hook", eventTypes: ["*"] }, await tokenOf(console));
+  const event = await make("/events", { type: "hostile", level: "error", source: short, payload: { text, [short]: text } });
+  await make("/events", { type: "other", payload: { text } });
+  const action = { type: "notify", payload: { userId: admin.id, title: short, message: text } };
+  const schedule = await make("/schedules", { name: short, queue: "timers", kind: "timer", cron: "30 2 * * *", timezone: "Europe/Berlin", payload: { action } });
+  await make("/time/trigger", { label: short, delayMs: 3_600_000, action });
+  await make("/tasks", { title: text, description: text, dueAt: "2030-01-01T00:00:00Z" }, await tokenOf(console));
+  const message = await make("/messages", { recipientId: admin.id, content: text });
+  await make("/transfer-buckets", { name: short, currency: "EUR", currentBalance: "5", threshold: "10" });
+  await make(`/schedules/${schedule.id}/run`, {});
+  const first = async (path: string) => {
+    const { body } = await prism.get<{ data: readonly { id: string }[] }>(`/api/v1${path}`);
+    return body.data[0]?.id;
+  };
+  const found = await eventually("the consequences of the event", async () => {
+    const ids = [await first("/notifications?scope=all"), await first("/jobs"), await first("/deliveries")];
+    return ids.every((id) => id !== undefined) ? (ids as [string, string, string]) : undefined;
+  });
+  const [notification, job, delivery] = found;
+  return {
+    user: user.id,
+    project: project.id,
+    rule: rule.id,
+    event: event.id,
+    notification,
+    job,
+    schedule: schedule.id,
+    message: message.id,
+    delivery,
+  };
+}
+
+/** A token of the account with which the pages are opened. */
+async function tokenOf(console: ConsoleTest): Promise<string> {
+  const { parts } = console.prism;
+  const admin = await parts.base.database.read
+    .selectFrom("users")
+    .select("id")
+    .where("username", "=", "admin")
+    .executeTakeFirstOrThrow();
+  return (await parts.core.access.accessTokens.issue(admin.id)).token;
+}
+
+/** The paths of all pages, with those that show one thing. */
+export function allPages(ids: Filled): readonly string[] {
+  return [
+    "/",
+    "/inbox",
+    `/inbox/${ids.notification}`,
+    "/events",
+    `/events/${ids.event}`,
+    `/explain/event/${ids.event}`,
+    `/explain/notification/${ids.notification}`,
+    "/rules",
+    "/rules/new",
+    `/rules/${ids.rule}`,
+    `/rules/${ids.rule}?tab=activity`,
+    `/rules/${ids.rule}?tab=versions`,
+    "/jobs",
+    "/jobs/queues",
+    `/jobs/${ids.job}`,
+    "/schedules",
+    `/schedules/${ids.schedule}`,
+    "/timers",
+    "/deliveries",
+    `/deliveries/${ids.delivery}`,
+    "/webhooks",
+    "/tasks",
+    "/messages",
+    `/messages/${ids.message}`,
+    "/buckets",
+    "/people",
+    "/people/pending",
+    "/people/roles",
+    `/people/${ids.user}`,
+    "/projects",
+    `/projects/${ids.project}`,
+    `/projects/${ids.project}?tab=keys`,
+    `/projects/${ids.project}?tab=settings`,
+    "/sounds",
+    "/modules",
+    "/audit",
+    "/backups",
+    "/settings",
+    "/settings?tab=all",
+    "/reference",
+    "/account",
+  ];
+}

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Page } from "playwright-core";
+import { allPages, fill, HOSTILE } from "./fixtures.ts";
+import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
+
+/** Opens a page in the same tab and waits until it has loaded its data. */
+async function visit(console: ConsoleTest, page: Page, path: string): Promise<void> {
+  await page.goto(`${console.prism.url}/dashboard${path}`);
+  await page.getByRole("heading", { level: 1 }).first().waitFor();
+  await page.waitForFunction(() => !document.documentElement.hasAttribute("data-loading"));
+  await page.waitForLoadState("networkidle");
+}
+
+for (const { theme, width } of [
+  { theme: "light", width: 1280 },
+  { theme: "dark", width: 360 },
+] as const) {
+  test(`every page is accessible and as wide as its window: ${theme}, ${width} px`, async (t) => {
+    const console = await startConsole(t);
+    if (!console) return;
+    const pages = allPages(await fill(console, "Disk full on db-2"));
+    const page = await console.open("/", { theme, width });
+    for (const path of pages) {
+      await visit(console, page, path);
+      await assertAccessible(page, `${path} (${theme}, ${width} px)`);
+    }
+    console.assertClean();
+  });
+}
+
+test("hostile texts show as text on every page, at 360 px", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  for (const [name, text] of Object.entries(HOSTILE)) {
+    const pages = allPages(await fill(console, text));
+    const page = await console.open("/", { width: 360 });
+    for (const path of pages) {
+      await visit(console, page, path);
+      const found = await page.evaluate(() => ({
+        isBroken: "broken" in window,
+        images: document.querySelectorAll("img[src='x']").length,
+        excess: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      }));
+      assert.deepEqual(found, { isBroken: false, images: 0, excess: 0 }, `${name} on ${path}`);
+    }
+    await page.close();
+  }
+  console.assertClean();
+});
+
+const ROLES = [
+  { username: "olga", roles: ["Operator"], hidden: ["Settings", "Backups"], shown: ["Jobs", "Deliveries", "Rules"] },
+  { username: "uwe", roles: ["User"], hidden: ["Settings", "Jobs", "Rules", "Audit", "People"], shown: ["Inbox", "Tasks"] },
+];
+
+for (const { username, roles, hidden, shown } of ROLES) {
+  test(`a user with ${roles.join(", ")} sees what the role allows, and the server refuses the rest`, async (t) => {
+    const console = await startConsole(t);
+    if (!console) return;
+    await console.person(username, roles);
+    const pages = allPages(await fill(console, "Disk full on db-2"));
+    const page = await console.open("/", { as: username });
+    const nav = page.getByRole("navigation", { name: "Main", exact: true });
+    await nav.waitFor();
+    for (const label of shown) await nav.getByRole("link", { name: label, exact: true }).waitFor();
+    for (const label of hidden) assert.equal(await nav.getByRole("link", { name: label, exact: true }).count(), 0, label);
+    // Things of others answer 403 or 404, which the page shows and the browser logs.
+    console.expected.push(/status of 40[34]/);
+    for (const path of pages) await visit(console, page, path).catch((error: unknown) => assert.fail(`${path}: ${error}`));
+    console.assertClean();
+  });
+}
