@@ -4,11 +4,24 @@ import type { PageModule } from "../../app/page-module.ts";
 import { can } from "../../app/session.ts";
 import type { Job } from "./job-types.ts";
 
+/** One file for all pages of this folder: it compresses better than one for each. */
+const pages = () => import("./pages.ts");
+
 export const jobs: PageModule = {
   routes: [
-    { path: "/jobs", title: "Jobs", load: () => import("./jobs.tsx"), permission: "jobs:read" },
-    { path: "/jobs/queues", title: "Queues", load: () => import("./queues.tsx"), permission: "jobs:read" },
-    { path: "/jobs/:id", title: "Job", load: () => import("./job.tsx"), permission: "jobs:read" },
+    { path: "/jobs", title: "Jobs", load: async () => ({ default: (await pages()).Jobs }), permission: "jobs:read" },
+    {
+      path: "/jobs/queues",
+      title: "Queues",
+      load: async () => ({ default: (await pages()).Queues }),
+      permission: "jobs:read",
+    },
+    {
+      path: "/jobs/:id",
+      title: "Job",
+      load: async () => ({ default: (await pages()).JobPage }),
+      permission: "jobs:read",
+    },
   ],
   nav: [{ label: "Jobs", path: "/jobs", icon: Layers, group: "operate", permission: "jobs:read", shortcut: "j" }],
   async search(text) {

@@ -3,10 +3,13 @@ import { api, type Page } from "../../app/api.ts";
 import type { PageModule } from "../../app/page-module.ts";
 import type { Project } from "./project-types.ts";
 
+/** One file for all pages of this folder: it compresses better than one for each. */
+const pages = () => import("./pages.ts");
+
 export const projects: PageModule = {
   routes: [
-    { path: "/projects", title: "Projects", load: () => import("./project-list.tsx") },
-    { path: "/projects/:id", title: "Project", load: () => import("./project.tsx") },
+    { path: "/projects", title: "Projects", load: async () => ({ default: (await pages()).ProjectList }) },
+    { path: "/projects/:id", title: "Project", load: async () => ({ default: (await pages()).ProjectPage }) },
   ],
   nav: [{ label: "Projects", path: "/projects", icon: FolderClosed, group: "administer", shortcut: "d" }],
   async search(text) {

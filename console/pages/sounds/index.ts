@@ -3,7 +3,5 @@ import type { PageModule } from "../../app/page-module.ts";
 
 export const sounds: PageModule = {
   routes: [{ path: "/sounds", title: "Sounds", permission: "sounds:read", load: () => import("./sounds-page.tsx") }],
-  nav: [
-    { label: "Sounds", path: "/sounds", icon: Volume2, group: "administer", permission: "sounds:write" },
-  ],
+  nav: [{ label: "Sounds", path: "/sounds", icon: Volume2, group: "administer", permission: "sounds:write" }],
 };

@@ -1,0 +1,3 @@
+export { default as Deliveries } from "./deliveries.tsx";
+export { default as DeliveryPage } from "./delivery.tsx";
+export { default as Webhooks } from "./webhooks.tsx";

@@ -1,0 +1,3 @@
+export { default as JobPage } from "./job.tsx";
+export { default as Jobs } from "./jobs.tsx";
+export { default as Queues } from "./queues.tsx";

@@ -1,0 +1,2 @@
+export { default as ProjectPage } from "./project.tsx";
+export { default as ProjectList } from "./project-list.tsx";

@@ -1,0 +1,3 @@
+export { default as SchedulePage } from "./schedule.tsx";
+export { default as Schedules } from "./schedules.tsx";
+export { default as Timers } from "./timers.tsx";
