@@ -55,10 +55,12 @@ export async function buildConsole({ isDevelopment = false } = {}) {
     .filter((entry) => entry.isFile())
     .map((entry) => relative(output, join(entry.parentPath ?? entry.path, entry.name)).replaceAll("\\", "/"));
   writeFileSync(join(output, "files.json"), JSON.stringify(files.sort()));
-  return sizes(
+  const size = sizes(
     files,
     [theme, ...first].map((name) => `assets/${name}`),
   );
+  if (!isDevelopment) requireSmall(size);
+  return size;
 }
 
 /**

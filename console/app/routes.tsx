@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import lazy, { ErrorBoundary } from "preact-iso/lazy";
 import { Route, Router } from "preact-iso/router";
 import { pages } from "../pages/index.ts";
-import { EmptyState, ErrorState } from "../ui/index.ts";
+import { EmptyState, ErrorState, Page } from "../ui/index.ts";
 import { href } from "./base.ts";
 import type { PageProps, PageRoute } from "./page-module.ts";
 import { can } from "./session.ts";
@@ -21,11 +21,19 @@ function guarded({ load, permission }: PageRoute): ComponentType<PageProps> {
 
 function Forbidden({ permission }: { readonly permission: string }) {
   const text = `Your roles do not include the permission ${permission}. Ask an administrator for a role with it.`;
-  return <EmptyState title="You may not open this page" text={text} />;
+  return (
+    <Page title="Not allowed" subtitle="You may not open this page.">
+      <EmptyState title="A permission is missing" text={text} />
+    </Page>
+  );
 }
 
 function NotFound() {
-  return <EmptyState title="There is no such page" text="The link may be old. Use the navigation or the search." />;
+  return (
+    <Page title="Not found" subtitle="There is no such page.">
+      <EmptyState title="The link leads nowhere" text="It may be old. Use the navigation or the search." />
+    </Page>
+  );
 }
 
 /** Shows the page of the current address. */

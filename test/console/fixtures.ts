@@ -59,21 +59,36 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
     priority: 10,
   });
   await make("/webhooks", { url: "http://127.0.0.1:9/hook", eventTypes: ["*"] }, await tokenOf(console));
-  const event = await make("/events", { type: "hostile", level: "error", source: short, payload: { text, [short]: text } });
+  const event = await make("/events", {
+    type: "hostile",
+    level: "error",
+    source: short,
+    payload: { text, [short]: text },
+  });
   await make("/events", { type: "other", payload: { text } });
   const action = { type: "notify", payload: { userId: admin.id, title: short, message: text } };
-  const schedule = await make("/schedules", { name: short, queue: "timers", kind: "timer", cron: "30 2 * * *", timezone: "Europe/Berlin", payload: { action } });
+  const schedule = await make("/schedules", {
+    name: short,
+    queue: "timers",
+    kind: "timer",
+    cron: "30 2 * * *",
+    timezone: "Europe/Berlin",
+    payload: { action },
+  });
   await make("/time/trigger", { label: short, delayMs: 3_600_000, action });
   await make("/tasks", { title: text, description: text, dueAt: "2030-01-01T00:00:00Z" }, await tokenOf(console));
   const message = await make("/messages", { recipientId: admin.id, content: text });
   await make("/transfer-buckets", { name: short, currency: "EUR", currentBalance: "5", threshold: "10" });
   await make(`/schedules/${schedule.id}/run`, {});
+  const token = await tokenOf(console);
   const first = async (path: string) => {
-    const { body } = await prism.get<{ data: readonly { id: string }[] }>(`/api/v1${path}`);
+    const reply = await prism.get<{ data: readonly { id: string }[] }>(`/api/v1${path}`, { token });
+    const { body, status, text: answer } = reply;
+    assert.equal(status, 200, answer);
     return body.data[0]?.id;
   };
   const found = await eventually("the consequences of the event", async () => {
-    const ids = [await first("/notifications?scope=all"), await first("/jobs"), await first("/deliveries")];
+    const ids = [await first("/notifications"), await first("/jobs"), await first("/deliveries")];
     return ids.every((id) => id !== undefined) ? (ids as [string, string, string]) : undefined;
   });
   const [notification, job, delivery] = found;

@@ -98,7 +98,10 @@ export class ConsoleTest {
 export async function startConsole(t: TestContext, options: PrismOptions = {}): Promise<ConsoleTest | undefined> {
   const browser = await startBrowser(t);
   if (!browser) return undefined;
-  const prism = await startPrism(t, { ...options, settings: { "rateLimit.enabled": "false", "webhooks.allowPrivateCidrs": "127.0.0.0/8", ...options.settings } });
+  const prism = await startPrism(t, {
+    ...options,
+    settings: { "rateLimit.enabled": "false", "webhooks.allowPrivateCidrs": "127.0.0.0/8", ...options.settings },
+  });
   const console = new ConsoleTest(prism, browser);
   await console.person("admin", ["Admin"]);
   return console;

@@ -51,7 +51,12 @@ test("hostile texts show as text on every page, at 360 px", async (t) => {
 
 const ROLES = [
   { username: "olga", roles: ["Operator"], hidden: ["Settings", "Backups"], shown: ["Jobs", "Deliveries", "Rules"] },
-  { username: "uwe", roles: ["User"], hidden: ["Settings", "Jobs", "Rules", "Audit", "People"], shown: ["Inbox", "Tasks"] },
+  {
+    username: "uwe",
+    roles: ["User"],
+    hidden: ["Settings", "Jobs", "Rules", "Audit", "People"],
+    shown: ["Inbox", "Tasks"],
+  },
 ];
 
 for (const { username, roles, hidden, shown } of ROLES) {
@@ -64,10 +69,12 @@ for (const { username, roles, hidden, shown } of ROLES) {
     const nav = page.getByRole("navigation", { name: "Main", exact: true });
     await nav.waitFor();
     for (const label of shown) await nav.getByRole("link", { name: label, exact: true }).waitFor();
-    for (const label of hidden) assert.equal(await nav.getByRole("link", { name: label, exact: true }).count(), 0, label);
+    for (const label of hidden)
+      assert.equal(await nav.getByRole("link", { name: label, exact: true }).count(), 0, label);
     // Things of others answer 403 or 404, which the page shows and the browser logs.
     console.expected.push(/status of 40[34]/);
-    for (const path of pages) await visit(console, page, path).catch((error: unknown) => assert.fail(`${path}: ${error}`));
+    for (const path of pages)
+      await visit(console, page, path).catch((error: unknown) => assert.fail(`${path}: ${error}`));
     console.assertClean();
   });
 }
