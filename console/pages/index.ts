@@ -1,6 +1,7 @@
 import type { PageModule } from "../app/page-module.ts";
 import { galleryPage } from "../gallery/index.ts";
 import { audit } from "./audit/index.ts";
+import { backups } from "./backups/index.ts";
 import { buckets } from "./buckets/index.ts";
 import { deliveries } from "./deliveries/index.ts";
 import { events } from "./events/index.ts";
@@ -37,6 +38,7 @@ export const pages: readonly PageModule[] = [
   sounds,
   modules,
   audit,
+  backups,
   settings,
   reference,
   galleryPage,

@@ -1,0 +1,16 @@
+import { DatabaseBackup } from "lucide";
+import type { PageModule } from "../../app/page-module.ts";
+
+export const backups: PageModule = {
+  routes: [{ path: "/backups", title: "Backups", load: () => import("./backups.tsx"), permission: "system:manage" }],
+  nav: [
+    {
+      label: "Backups",
+      path: "/backups",
+      icon: DatabaseBackup,
+      group: "administer",
+      permission: "system:manage",
+      shortcut: "k",
+    },
+  ],
+};
