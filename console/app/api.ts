@@ -19,8 +19,11 @@ interface Extra {
 function request<T>(method: string, path: string, query: Query, extra: Extra = {}): Promise<T> {
   const { value } = client;
   if (!value) return Promise.reject(new PrismError("NO_TOKEN", "You are signed out"));
-  const given = Object.fromEntries(Object.entries(query).filter(([, entry]) => entry !== null && entry !== ""));
-  return value.api.request<T>({ method, path: `/api/v1${path}`, query: given, ...extra });
+  return value.api.request<T>({ method, path: `/api/v1${path}`, query: givenOf(query), ...extra });
+}
+
+function givenOf(query: Query) {
+  return Object.fromEntries(Object.entries(query).filter(([, entry]) => entry !== null && entry !== ""));
 }
 
 /** The HTTP API of the session. Paths are below `/api/v1`. Every method throws PrismError. */
@@ -39,7 +42,7 @@ export const api = {
     const response = await value.api.open({
       method: "GET",
       path: path.startsWith("/api/") ? path : `/api/v1${path}`,
-      query,
+      query: givenOf(query),
       accept,
       limitMs: null,
     });

@@ -37,7 +37,8 @@ function generalAnswer(explanation: Explanation): string {
   const notification = notifications.find(({ id }) => id === rule.notificationId);
   const start = `The rule “${rule.name}” matched`;
   if (rule.outcome === "fired" && notification) return `${start} and notified ${peopleText(notification)}.`;
-  return `${start}, but no user was notified again. ${ruleReason(rule) ?? ""}`.trim();
+  const again = rule.outcome === "no recipients" ? "" : " again";
+  return `${start}, but no user was notified${again}. ${ruleReason(rule) ?? ""}`.trim();
 }
 
 const MATCHED: ReadonlySet<string> = new Set(["fired", "suppressed", "deduped", "cooled", "no recipients"]);
@@ -48,6 +49,10 @@ export function peopleText({ counts: { recipients, read, acknowledged } }: Expla
   const onlyRead = Math.max(0, read - acknowledged);
   const unseen = recipients - Math.max(read, acknowledged);
   if (recipients === 0) return people;
+  if (recipients === 1) {
+    const done = acknowledged > 0 ? "acknowledged it" : read > 0 ? "has read it" : "has not seen it";
+    return `${people}, who ${done}`;
+  }
   if (unseen === recipients) return `${people}; none of them has seen it`;
   const parts = [
     acknowledged > 0 ? `${acknowledged} acknowledged it` : "",

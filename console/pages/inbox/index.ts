@@ -1,8 +1,6 @@
 import "./inbox.css";
 import { Bell } from "lucide";
-import { api } from "../../app/api.ts";
 import type { PageModule } from "../../app/page-module.ts";
-import type { NotificationDetail } from "./notification-types.ts";
 import { unread } from "./unread.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -23,9 +21,9 @@ export const inbox: PageModule = {
       isInTabBar: true,
     },
   ],
+  // Not looked up: an id of anything else would be an error in the browser's log.
   async search(text) {
     if (!UUID.test(text)) return [];
-    const { id, title } = await api.get<NotificationDetail>(`/notifications/${text}`);
-    return [{ label: title, kind: "Notification", icon: Bell, run: `/inbox/${id}` }];
+    return [{ label: "Notification with this id", kind: "Notification", icon: Bell, run: `/inbox/${text}` }];
   },
 };

@@ -5,6 +5,8 @@ import { connection, listen } from "../../app/live.ts";
 import { client } from "../../app/session.ts";
 import { playSound } from "./sounds.ts";
 
+const LOAD_DELAY_MS = 1000;
+
 /** The user's unread notifications; the badge of the navigation. */
 export const unread = signal(0);
 
@@ -12,6 +14,18 @@ async function load(): Promise<void> {
   // Without an answer the badge keeps the last known number.
   const answer = await api.get<UnreadCount>("/notifications/unread-count").catch(() => null);
   if (answer) unread.value = answer.count;
+}
+
+let isPlanned = false;
+
+/** A replay after a reconnect repeats entries that the number already includes. */
+function loadSoon(): void {
+  if (isPlanned) return;
+  isPlanned = true;
+  setTimeout(() => {
+    isPlanned = false;
+    if (client.peek()) void load();
+  }, LOAD_DELAY_MS);
 }
 
 effect(() => {
@@ -22,7 +36,11 @@ effect(() => {
   void load();
   return listen("user:me", ({ type, data }) => {
     if (type === "unread-count") unread.value = (data as UnreadCount).count;
-    else if (type === "notification") playSound(data as Notification);
+    else if (type === "notification") {
+      unread.value += 1;
+      loadSoon();
+      playSound(data as Notification);
+    }
   });
 });
 

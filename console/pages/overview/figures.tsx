@@ -110,6 +110,11 @@ function timesOf({ from, stepMs, points }: Stats): number[] {
   return Array.from({ length: points }, (_, index) => start + index * stepMs);
 }
 
+/** Without a number in the range there is nothing to draw. */
+function timesIfAny(stats: Stats, { totals }: { readonly totals: Readonly<Record<string, number>> }): number[] {
+  return Object.values(totals).some((n) => n > 0) ? timesOf(stats) : [];
+}
+
 type Series = readonly [name: string, label: string, tone: "accent" | "ok" | "bad" | "warn" | "info" | "muted"][];
 
 function seriesOf(series: Readonly<Record<string, readonly number[]>>, shown: Series) {
@@ -125,7 +130,8 @@ export function EventChart({ stats, range }: Props) {
     <ChartCard
       title="Events by level"
       sub={`${plural((events.totals["error"] ?? 0) + (events.totals["fatal"] ?? 0), "error")} in the ${RANGES[range].text}`}
-      x={timesOf(stats)}
+      x={timesIfAny(stats, events)}
+      emptyText={`No events in the ${RANGES[range].text}`}
       kind="bars"
       stacked
       height={TALL}
@@ -143,14 +149,15 @@ function iso(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-export function NotificationChart({ stats }: Props) {
+export function NotificationChart({ stats, range }: Props) {
   const notifications = stats?.notifications;
   if (!stats || !notifications) return null;
   return (
     <ChartCard
       title={notifications.scope === "own" ? "Your notifications" : "Notifications"}
       sub="By the time they were sent"
-      x={timesOf(stats)}
+      x={timesIfAny(stats, notifications)}
+      emptyText={`No notifications in the ${RANGES[range].text}`}
       kind="line"
       height={HEIGHT}
       series={seriesOf(notifications.series, [
@@ -162,13 +169,14 @@ export function NotificationChart({ stats }: Props) {
   );
 }
 
-export function DeliveryChart({ stats }: Props) {
+export function DeliveryChart({ stats, range }: Props) {
   if (!stats?.deliveries) return null;
   return (
     <ChartCard
       title="Deliveries"
       sub="By push, mail and webhook"
-      x={timesOf(stats)}
+      x={timesIfAny(stats, stats.deliveries)}
+      emptyText={`No deliveries in the ${RANGES[range].text}`}
       kind="bars"
       stacked
       height={HEIGHT}
@@ -182,13 +190,14 @@ export function DeliveryChart({ stats }: Props) {
   );
 }
 
-export function JobChart({ stats }: Props) {
+export function JobChart({ stats, range }: Props) {
   if (!stats?.jobs) return null;
   return (
     <ChartCard
       title="Finished jobs"
       sub="Work that Prism does after it answered"
-      x={timesOf(stats)}
+      x={timesIfAny(stats, stats.jobs)}
+      emptyText={`No job finished in the ${RANGES[range].text}`}
       kind="bars"
       stacked
       height={HEIGHT}

@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+import type { Page } from "playwright-core";
+import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
+
+const BURST = 1500;
+
+async function send(console: ConsoleTest, event: Record<string, unknown>): Promise<string> {
+  const { status, body } = await console.prism.post<{ id: string }>("/api/v1/events", event);
+  assert.equal(status, 202);
+  return body.id;
+}
+
+function row(page: Page, text: string) {
+  return page.getByRole("row").filter({ hasText: text });
+}
+
+async function isLive(page: Page): Promise<void> {
+  await page.getByText("Live", { exact: true }).waitFor();
+}
+
+test("events appear live, are filtered by the address, and become rules", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/events");
+  await page.getByText("No events yet").waitFor();
+  await isLive(page);
+
+  await t.test("an empty list offers a test event, which appears with its result", async () => {
+    await page.getByRole("button", { name: "Send test event" }).first().click();
+    const payload = page.getByRole("textbox", { name: "Payload" });
+    await payload.fill("{ not json");
+    await page.getByText("This is not a JSON object.").waitFor();
+    await payload.fill('{"message":"Hello"}');
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    await row(page, "test.hello").getByText("no rule").waitFor();
+    await page.getByRole("link", { name: "Show what happened" }).waitFor();
+  });
+
+  const id = await send(console, {
+    type: "order.paid",
+    level: "error",
+    source: "<script>shop</script>",
+    payload: { message: "<b>paid</b> \u202e", total: 1500 },
+  });
+
+  await t.test("new events wait while the pointer is in the list", async () => {
+    await row(page, "order.paid").waitFor();
+    await page.getByRole("table", { name: "Events" }).hover();
+    await send(console, { type: "order.late", payload: {} });
+    await page.getByRole("button", { name: "1 new event, show" }).click();
+    await row(page, "order.late").waitFor();
+    await page.mouse.move(5, 5);
+  });
+
+  await t.test("filters are in the address and hold for live events", async () => {
+    const filtered = await console.open("/events?type=order.*&level=error&q=PAID", { theme: "dark" });
+    await row(filtered, "order.paid").waitFor();
+    assert.equal(await row(filtered, "order.late").count(), 0);
+    await isLive(filtered);
+    await send(console, { type: "test.paid", level: "error", payload: {} });
+    await send(console, { type: "order.paid.again", level: "error", payload: {} });
+    await row(filtered, "order.paid.again").waitFor();
+    assert.equal(await row(filtered, "test.paid").count(), 0);
+    await assertAccessible(filtered, "events, filtered");
+    await filtered.getByRole("button", { name: "Clear filters" }).click();
+    await row(filtered, "test.paid").waitFor();
+    assert.doesNotMatch(filtered.url(), /\?/);
+    const outcome = await console.open("/events?outcome=fired");
+    await outcome.getByText("No event matches these filters").waitFor();
+  });
+
+  await t.test("the page of an event shows payload and story, and starts a rule", async () => {
+    await row(page, "order.paid").first().waitFor();
+    const detail = await console.open(`/events/${id}`, { width: 360 });
+    await detail.getByRole("heading", { level: 1, name: "order.paid" }).waitFor();
+    await detail.getByText('"<b>paid</b>').first().waitFor();
+    await detail
+      .getByText(/no user was notified/)
+      .first()
+      .waitFor();
+    const rule = detail.getByRole("link", { name: "Make a rule from this" });
+    assert.match((await rule.getAttribute("href")) ?? "", new RegExp(`/rules/new\\?from=${id}$`));
+    await assertAccessible(detail, "an event at 360 px");
+    await detail.getByRole("button", { name: "More actions" }).click();
+    await detail.getByRole("menuitem", { name: /Evaluate again/ }).click();
+    await detail.getByRole("dialog").getByRole("button", { name: "Evaluate again" }).click();
+    await detail.getByText("The event is evaluated again.").waitFor();
+  });
+
+  await t.test("the events of the filters are saved as CSV", async () => {
+    const filtered = await console.open("/events?type=order.paid");
+    await row(filtered, "order.paid").waitFor();
+    await filtered.getByRole("button", { name: "Export" }).click();
+    const download = filtered.waitForEvent("download");
+    await filtered.getByRole("menuitem", { name: /CSV/ }).click();
+    const text = readFileSync(await (await download).path(), "utf8");
+    assert.equal((await download).suggestedFilename(), "events.csv");
+    assert.match(text, /order\.paid/);
+    assert.doesNotMatch(text, /order\.late/);
+  });
+
+  await t.test("j and e explain the current row", async () => {
+    await page.keyboard.press("j");
+    await page.keyboard.press("e");
+    await page
+      .getByRole("dialog", { name: "Why did this happen?" })
+      .getByText(/stored$/)
+      .waitFor();
+    await page.keyboard.press("Escape");
+  });
+
+  await t.test("users without the permission see which one they need", async () => {
+    await console.person("ben", ["User"]);
+    const forbidden = await console.open("/events", { as: "ben" });
+    await forbidden.getByText("You may not open this page").waitFor();
+    await forbidden.getByText(/events:read/).waitFor();
+  });
+  console.assertClean();
+});
+
+test("a burst of events is counted, and the page stays responsive and small", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/events");
+  await page.getByText("No events yet").waitFor();
+  await isLive(page);
+  await page.evaluate(() => {
+    const state = window as unknown as { longest: number };
+    state.longest = 0;
+    let last = performance.now();
+    const tick = () => {
+      const now = performance.now();
+      state.longest = Math.max(state.longest, now - last);
+      last = now;
+      requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+  });
+  for (let from = 0; from < BURST; from += 500) {
+    const events = Array.from({ length: 500 }, (_, index) => ({ type: "burst", payload: { n: from + index } }));
+    assert.equal((await console.prism.post("/api/v1/events", events)).status, 202);
+  }
+  const show = page.getByRole("button", { name: /new events, show/ });
+  await page.getByRole("button", { name: /^1.?[45]\d\d new events, show/ }).waitFor();
+  await show.click();
+  await row(page, "burst").first().waitFor();
+  assert.ok((await page.getByRole("row").count()) <= 501, "rows in the page");
+  await page.getByText("The newest 500 events are shown.").waitFor();
+  t.diagnostic(`longest frame: ${await page.evaluate(() => (window as unknown as { longest: number }).longest)} ms`);
+  await page.getByRole("button", { name: "Older events" }).click();
+  await page.waitForURL(/to=/);
+  console.assertClean();
+});

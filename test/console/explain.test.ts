@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import type { TestPrism } from "../helpers/prism.ts";
+import { assertAccessible, startConsole } from "./helpers.ts";
+
+const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-/;
+
+async function makeRule(prism: TestPrism, rule: Record<string, unknown>): Promise<string> {
+  const { body } = await prism.post<{ id: string }>("/api/v1/rules", { messageTemplate: "m", active: true, ...rule });
+  return body.id;
+}
+
+async function sendEvent(prism: TestPrism, event: Record<string, unknown>): Promise<string> {
+  const { body } = await prism.post<{ id: string }>("/api/v1/events", event);
+  const isDecided = async () =>
+    (await prism.get<{ processedAt: string | null }>(`/api/v1/events/${body.id}`)).body.processedAt !== null;
+  await eventually("the event is decided", isDecided);
+  return body.id;
+}
+
+test("the story of an event shows conditions with their values, people, and one answer", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  await console.person("anna", ["Operator"]);
+  await console.person("ben", ["User"]);
+  await makeRule(prism, {
+    name: "Host down <b>now</b>",
+    condition: "event.type == 'host.down' and event.seconds > 20",
+    titleTemplate: "{{event.host}} is down",
+    targetRoles: ["Operator"],
+  });
+  await makeRule(prism, {
+    name: "Large payment",
+    condition: "event.amount > 1000",
+    titleTemplate: "Payment",
+    targetRoles: ["Operator"],
+  });
+  const id = await sendEvent(prism, { type: "host.down", level: "error", payload: { host: "db-2", seconds: 30 } });
+
+  await t.test("for everyone, with the rule that did not match", async () => {
+    const page = await console.open(`/explain/event/${id}`);
+    await page.getByRole("heading", { level: 1, name: "What happened to host.down?" }).waitFor();
+    const story = page.getByRole("list", { name: "What happened" });
+    await story.getByText("Rule “Host down <b>now</b>” matched and notified").waitFor();
+    await story.getByText("Rule “Large payment” did not match").waitFor();
+    const text = await story.innerText();
+    assert.match(text, /event\.seconds\s+30/);
+    assert.match(text, /event\.amount\s+(not in the event|null)/);
+    assert.match(text, /anna has it in the inbox/);
+    assert.match(text, /\+[\d.]+\sms/);
+    assert.doesNotMatch(text, UUID);
+    await page
+      .getByText("The rule “Host down <b>now</b>” matched and notified 1 person, who has not seen it.")
+      .waitFor();
+    await assertAccessible(page, "explain an event");
+  });
+
+  await t.test("for one person, chosen on the page and kept in the address", async () => {
+    const page = await console.open(`/explain/event/${id}`);
+    await page
+      .getByRole("button", { name: /Why was anna notified/ })
+      .or(page.getByTitle("Why was anna notified?"))
+      .click();
+    await page.getByRole("heading", { level: 1, name: "Why was anna notified?" }).waitFor();
+    assert.match(page.url(), /\?user=/);
+    await page.getByText(/Anna was notified because|anna was notified because/).waitFor();
+    const other = await console.open(`/explain/event/${id}?user=ben`);
+    await other.getByRole("heading", { level: 1, name: "Why was ben not notified?" }).waitFor();
+    await other
+      .getByText(/Ben was not notified by the rule “Host down <b>now<\/b>”: .*holds none of its roles/i)
+      .waitFor();
+  });
+
+  await t.test("for the recipient, without conditions and other people", async () => {
+    const page = await console.open("/inbox", { as: "anna", width: 360, theme: "dark" });
+    await page.getByText("db-2 is down").click();
+    await page.getByRole("heading", { name: "Why was it sent?" }).waitFor();
+    await page
+      .getByText(/You were notified because the rule|The rule “Host down/)
+      .first()
+      .waitFor();
+    await assertAccessible(page, "a notification at 360 px");
+  });
+
+  await t.test("suppressed and deduped matches name the reason", async () => {
+    await makeRule(prism, {
+      name: "Logins",
+      condition: "event.type == 'login.failed'",
+      titleTemplate: "Logins",
+      targetRoles: ["Operator"],
+      suppression: { count: 1, windowMs: 60_000 },
+    });
+    await sendEvent(prism, { type: "login.failed", payload: {} });
+    const held = await sendEvent(prism, { type: "login.failed", payload: {} });
+    const page = await console.open(`/explain/event/${held}`);
+    await page.getByText("Rule “Logins” matched, suppressed").waitFor();
+    await page
+      .getByText(/More than 1 match within 1.min/)
+      .first()
+      .waitFor();
+    await page.getByText(/no user was notified again/).waitFor();
+  });
+
+  await t.test("an event that does not exist says so", async () => {
+    console.expected.push(/404/);
+    const page = await console.open("/explain/event/00000000-0000-7000-8000-000000000000");
+    await page.getByText("No such event").waitFor();
+  });
+  console.assertClean();
+});

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Page } from "playwright-core";
+import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
+
+const HOSTILE = `<img src=x onerror="alert(1)"> \u202eevil ${"W".repeat(120)} مرحبا 🦄`;
+
+async function notify(console: ConsoleTest, title: string, more: Record<string, unknown> = {}): Promise<string> {
+  const body = { userId: "admin", title, message: `About ${title}`, ...more };
+  return (await console.prism.post<{ id: string }>("/api/v1/notifications", body)).body.id;
+}
+
+function row(page: Page, title: string) {
+  return page.getByRole("row").filter({ hasText: title });
+}
+
+/** The number beside the entry of the navigation. */
+function badge(page: Page, text: string) {
+  return page.getByRole("navigation", { name: "Main", exact: true }).getByRole("link", { name: `Inbox ${text}` });
+}
+
+test("what one window does with a notification shows in the other at once", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  await notify(console, "db-1 is slow");
+  const first = await console.open("/inbox");
+  const second = await console.open("/inbox?show=all", { theme: "dark" });
+  for (const page of [first, second]) await row(page, "db-1 is slow").waitFor();
+  await first.getByText("Live", { exact: true }).waitFor();
+  await second.getByText("Live", { exact: true }).waitFor();
+  await badge(first, "1").waitFor();
+
+  await t.test("a new one appears in both", async () => {
+    await notify(console, "db-2 is down", { priority: 800 });
+    for (const page of [first, second]) await row(page, "db-2 is down").waitFor();
+    await badge(second, "2").waitFor();
+    await first.getByText("2 notifications are unread.").waitFor();
+  });
+
+  await t.test("j and a acknowledge the current row; the other window follows", async () => {
+    await first.keyboard.press("j");
+    await first.keyboard.press("a");
+    await first.getByText("Acknowledged.", { exact: true }).waitFor();
+    for (const page of [first, second]) await row(page, "db-2 is down").getByText("acknowledged").waitFor();
+    await badge(second, "1").waitFor();
+  });
+
+  await t.test("a note is shown in both", async () => {
+    await second.getByRole("button", { name: "More actions for db-1 is slow" }).click();
+    await second.getByRole("menuitem", { name: /with a note/ }).click();
+    await second.getByRole("textbox", { name: "Note" }).fill("Looking at the disk");
+    await second.getByRole("button", { name: "Acknowledge", exact: true }).last().click();
+    for (const page of [first, second]) await row(page, "db-1 is slow").getByText("Looking at the disk").waitFor();
+    await first.getByText("You have seen everything.").waitFor();
+  });
+
+  await t.test("both pages are accessible in their theme", async () => {
+    await assertAccessible(first, "inbox, light");
+    await assertAccessible(second, "inbox, dark");
+  });
+
+  await t.test("deleting asks once and removes it from both", async () => {
+    await first.getByRole("button", { name: "More actions for db-1 is slow" }).click();
+    await first.getByRole("menuitem", { name: /Delete/ }).click();
+    await first.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
+    for (const page of [first, second]) await row(page, "db-1 is slow").waitFor({ state: "detached" });
+  });
+  console.assertClean();
+});
+
+test("a notification has its own page, and hostile text stays text", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  await console.person("ben", ["User"]);
+  const unsafe = await notify(console, HOSTILE.slice(0, 200), {
+    message: HOSTILE,
+    data: { [HOSTILE.slice(0, 40)]: HOSTILE },
+    action: { type: "open", url: "https://elsewhere.invalid/x", label: "<b>Open</b>" },
+    recipients: ["admin", "ben"],
+    userId: undefined,
+  });
+  const page = await console.open(`/inbox/${unsafe}`, { width: 360 });
+  await page.getByRole("heading", { level: 1 }).filter({ hasText: "<img src=x" }).waitFor();
+  const link = page.getByRole("link", { name: "<b>Open</b>" });
+  assert.equal(await link.getAttribute("rel"), "noreferrer noopener");
+  assert.equal(await page.locator("img").count(), 0);
+  await assertAccessible(page, "a hostile notification at 360 px");
+
+  await t.test("looking at it reads it, and a acknowledges", async () => {
+    await page.getByText("read", { exact: true }).waitFor();
+    await page.keyboard.press("a");
+    await page.getByText("acknowledged", { exact: true }).first().waitFor();
+    await page
+      .getByText(/1 acknowledged/)
+      .first()
+      .waitFor();
+  });
+
+  await t.test("the palette finds it by its id", async () => {
+    const other = await console.open("/");
+    await other.getByRole("heading", { level: 1 }).waitFor();
+    await other.keyboard.press("Control+k");
+    await other.getByRole("combobox", { name: /Search pages/ }).fill(unsafe);
+    await other.getByRole("option").filter({ hasText: "Notification" }).click();
+    await other.getByRole("heading", { level: 1 }).filter({ hasText: "<img src=x" }).waitFor();
+  });
+
+  await t.test("operators see those of everyone, with who has seen them; users do not", async () => {
+    const all = await console.open("/inbox?show=everyone");
+    await all.getByText("1 of 2 acknowledged").waitFor();
+    await all.getByRole("combobox", { name: "State" }).or(all.getByLabel("State")).first().selectOption("unseen");
+    await all.getByText("No notification matches these filters").waitFor();
+    assert.match(all.url(), /state=unseen/);
+    const own = await console.open("/inbox?show=everyone", { as: "ben" });
+    await own.getByRole("tab", { name: /Unread/ }).waitFor();
+    assert.equal(await own.getByRole("tab", { name: "Everyone" }).count(), 0);
+    await own.getByRole("button", { name: "Mark all as read" }).click();
+    await own.getByText("You have seen everything.").waitFor();
+  });
+  console.assertClean();
+});

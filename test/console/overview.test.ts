@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { assertAccessible, startConsole } from "./helpers.ts";
+
+test("an empty server shows the first steps, and the first event replaces them", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/");
+  await page.getByRole("heading", { name: "1. Send a test event" }).waitFor();
+  await page.getByRole("heading", { name: "3. Connect this phone" }).waitFor();
+  await page.getByText(/curl -X POST http:\/\/127\.0\.0\.1:\d+\/api\/v1\/events/).waitFor();
+  await assertAccessible(page, "first steps");
+  await page.getByText("Live", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Send it from here" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Send", exact: true }).click();
+  const latest = page.getByRole("table", { name: "Latest events" });
+  await latest.getByText("test.hello").waitFor();
+  await latest.getByText("no rule").waitFor();
+  await page.getByText("There is no rule yet").waitFor();
+  console.assertClean();
+});
+
+test("the overview shows what needs attention first, and the figures of the range", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  await console.person("ben", ["User"]);
+  await prism.post("/api/v1/rules", {
+    name: "Host down",
+    condition: "event.type == 'host.down'",
+    titleTemplate: "{{event.host}} <b>is</b> down",
+    messageTemplate: "m",
+    targetRoles: ["Admin", "User"],
+    priority: 800,
+  });
+  await prism.post("/api/v1/events", { type: "host.down", level: "error", payload: { host: "db-2" } });
+  const page = await console.open("/");
+  const attention = page.getByRole("region", { name: "Needs attention" });
+  await attention.getByText("db-2 <b>is</b> down").waitFor();
+  await attention.getByText(/have not seen it/).waitFor();
+  await page.getByText("1 thing needs attention.").waitFor();
+  await page.getByRole("link", { name: /^Events\s*1/ }).waitFor();
+  await page.getByRole("table", { name: "Latest events" }).getByText("fired").waitFor();
+  await page.getByText(/The server works/).waitFor();
+
+  await t.test("in both themes and at 360 px", async () => {
+    await page.locator(".uplot canvas").first().waitFor();
+    await assertAccessible(page, "overview");
+    const phone = await console.open("/?range=7d", { width: 360, theme: "dark" });
+    await phone.getByText("db-2 <b>is</b> down").waitFor();
+    await phone
+      .getByText(/last 7 days/)
+      .first()
+      .waitFor();
+    await assertAccessible(phone, "overview at 360 px");
+  });
+
+  await t.test("the range is part of the address", async () => {
+    await page
+      .getByRole("radio", { name: "24 h" })
+      .or(page.getByText("24 h", { exact: true }))
+      .first()
+      .click();
+    await page
+      .getByText(/last 24 hours/)
+      .first()
+      .waitFor();
+    assert.match(page.url(), /range=24h/);
+  });
+
+  await t.test("explain opens beside it, acknowledge removes it", async () => {
+    await attention.getByRole("button", { name: "Explain" }).click();
+    const story = page.getByRole("dialog", { name: "Why did this happen?" });
+    await story.getByText(/Rule “Host down” matched and notified/).waitFor();
+    await page.keyboard.press("Escape");
+    await attention.getByRole("button", { name: "Acknowledge" }).click();
+    await attention.getByText("db-2 <b>is</b> down").waitFor({ state: "detached" });
+    await page.getByText("Nothing needs attention.").waitFor();
+  });
+
+  await t.test("new events and figures arrive without a reload", async () => {
+    await prism.post("/api/v1/events", { type: "later", payload: { message: "مرحبا" } });
+    await page.getByRole("table", { name: "Latest events" }).getByText("later").waitFor();
+    await page.getByRole("link", { name: /^Events\s*2/ }).waitFor();
+  });
+
+  await t.test("a plain user sees own work, and nothing of the server", async () => {
+    const own = await console.open("/", { as: "ben" });
+    await own.getByText("1 notification waits for you.").waitFor();
+    await own.getByRole("table", { name: "Unread notifications" }).getByText("db-2 <b>is</b> down").waitFor();
+    await own.getByText("No open tasks").waitFor();
+    await own.getByText("No messages", { exact: true }).waitFor();
+    assert.equal(await own.getByText("Latest events").count(), 0);
+    assert.equal(await own.getByText(/The server works/).count(), 0);
+    await assertAccessible(own, "overview of a user");
+    await own.getByRole("region", { name: "Needs attention" }).getByRole("button", { name: "Acknowledge" }).click();
+    await own.getByText("Nothing unread").waitFor();
+  });
+  console.assertClean();
+});
