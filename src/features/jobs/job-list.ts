@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from "kysely";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
+import { LoopTurns } from "../../core/promises.ts";
 import { cursorOf, isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
 import type { Database, ReadDb } from "../../store/database.ts";
 import { JOB_STATES, type JobState } from "../../store/schema.ts";
@@ -79,16 +80,21 @@ export async function* seenJobs(
   { first, last }: SeqRange,
   caller: PermissionHolder,
 ): AsyncIterable<JobLine> {
+  const turns = new LoopTurns();
   for (let end = last; end >= first; ) {
     const { rows, isCut } = await selectLines(scan, filters, { first, last: end }, TEXT_SLICE, "whole");
-    for (const row of rows) if (showsText(row, filters.q, caller)) yield row;
+    for (const row of rows) {
+      await turns.pause();
+      if (showsText(row, filters.q, caller)) yield row;
+    }
     const oldest = rows.at(-1);
     if (!oldest || (rows.length < TEXT_SLICE.limit && !isCut)) return;
     end = oldest.seq - 1;
   }
 }
 
-const TEXT_SLICE = { limit: 100, offset: 0 } as const;
+/** Larger than a page: each slice reads the index of its states again. */
+const TEXT_SLICE = { limit: 500, offset: 0 } as const;
 
 function withoutLong(job: JobLine): JobLine {
   return job.payloadBytes > LISTED_BYTES ? { ...job, payload: null } : job;
@@ -207,7 +213,7 @@ async function firstSince(db: ReadDb, { first, last }: SeqRange, at: number): Pr
 export function selected(db: ReadDb, filters: JobFilters, { first, last }: SeqRange) {
   const { queue, kind, state, label, q, from, to } = filters;
   let query = db.selectFrom("jobs").where("seq", ">=", first).where("seq", "<=", last);
-  if (isByIndex(filters)) query = query.where("seq", "in", seqsByIndex(db, filters));
+  if (isByIndex(filters)) query = query.where("seq", "in", seqsByIndex(db, filters, last));
   if (queue !== undefined) query = query.where("queue", "=", queue);
   if (kind !== undefined) query = query.where("kind", "=", kind);
   if (state !== undefined) query = query.where("state", "in", state);
@@ -228,10 +234,13 @@ function inPayload(q: string) {
     : sql<boolean>`(${holdsText("payload", q)} or ${holdsText("payload", inString)})`;
 }
 
-/** The numbers of all jobs in the partial indexes of the states. */
-function seqsByIndex(db: ReadDb, { state = [], queue }: JobFilters) {
+/** An index entry ends with the number; `+` keeps SQLite from reading the table by it instead. */
+const upTo = (last: number) => sql<boolean>`+seq <= ${last}`;
+
+/** The numbers of all jobs up to `last` in the partial indexes of the states. */
+function seqsByIndex(db: ReadDb, { state = [], queue }: JobFilters, last: number) {
   const parts = INDEXED.filter(({ states }) => states.some((each) => state.includes(each))).map(({ holds }) => {
-    const part = db.selectFrom("jobs").select("seq").where(holds);
+    const part = db.selectFrom("jobs").select("seq").where(holds).where(upTo(last));
     return queue === undefined ? part : part.where("queue", "=", queue);
   });
   const [head, ...tail] = parts;
