@@ -32,7 +32,7 @@ export const OPERATIONS: Table = {
   ...Object.fromEntries(
     ["reset-password", "invite", "verify-email", "project-invitation", "unsubscribe"].map((page) => [
       `GET /account/${page}`,
-      [{ ...open(`/account/${page}`), served: [302, undefined] }],
+      [open(`/account/${page}`)],
     ]),
   ),
   "POST /account/unsubscribe": [{ ...open("/account/unsubscribe?token=none"), served: [401, "SIGNATURE_INVALID"] }],
