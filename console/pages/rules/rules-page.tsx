@@ -55,7 +55,7 @@ export default function RulesPage() {
     sound: sound || undefined,
     sort,
   };
-  const list = useList<Rule>("/rules", { ...filter, limit: 50 });
+  const list = useList<Rule>("/rules", { ...filter, include: "activity", limit: 50 });
   const counts = useGet<Counted>("/rules", { limit: 1, page: 1 });
   const active = useGet<Counted>("/rules", { limit: 1, page: 1, active: true });
   const refreshSoon = useRefresh(list.reload);
@@ -195,19 +195,24 @@ function columnsOf(projectOf: (id: string | null) => string): readonly Column<Ru
     },
     {
       key: "last",
-      label: "Last match",
+      label: "Last fired",
       width: "min",
       card: "meta",
-      cell: ({ stats }) => <Time at={stats.lastMatchedAt} empty="never" />,
+      cell: ({ activity }) => <Time at={activity?.lastFiredAt} empty="never" />,
     },
     {
       key: "matched",
-      label: "Matched",
+      label: "Matches, 24 h",
       align: "end",
       priority: 2,
-      cell: ({ stats }) => <Num n={stats.matched} />,
+      cell: ({ activity }) => <Lately n={activity?.matched} isCut={activity?.isCut === true} />,
     },
-    { key: "fired", label: "Notified", align: "end", cell: ({ stats }) => <Num n={stats.fired} /> },
+    {
+      key: "fired",
+      label: "Fired, 24 h",
+      align: "end",
+      cell: ({ activity }) => <Lately n={activity?.fired} isCut={activity?.isCut === true} />,
+    },
     {
       key: "updatedAt",
       label: "Changed",
@@ -218,6 +223,15 @@ function columnsOf(projectOf: (id: string | null) => string): readonly Column<Ru
       cell: ({ updatedAt }) => <Time at={updatedAt} />,
     },
   ];
+}
+
+function Lately({ n = 0, isCut }: { readonly n: number | undefined; readonly isCut: boolean }) {
+  return (
+    <span class={n === 0 ? "faint" : ""}>
+      <Num n={n} />
+      {isCut && "+"}
+    </span>
+  );
 }
 
 function RoleFilter({ value, onChange }: { readonly value: string; readonly onChange: (role: string) => void }) {

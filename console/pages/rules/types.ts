@@ -62,6 +62,14 @@ export interface Rule extends Definition {
   /** Why an active rule is not evaluated. */
   readonly broken: { readonly code: string; readonly message: string } | null;
   readonly stats: Stats;
+  /** In lists: the last 24 hours, from the latest decisions. */
+  readonly activity?: {
+    readonly matched: number;
+    readonly fired: number;
+    readonly lastFiredAt: string | null;
+    /** There were more than were counted. */
+    readonly isCut: boolean;
+  };
 }
 
 export interface RuleStats extends Stats {

@@ -208,6 +208,37 @@ export function decisionsPerDay(db: ReadDb, ruleId: string, from: number, to: nu
     .execute();
 }
 
+/** Decisions that are read for a rule's activity. */
+export const ACTIVITY_DECISIONS = 500;
+
+export interface Activity {
+  readonly ruleId: string;
+  /** At most {@link ACTIVITY_DECISIONS}. */
+  readonly matched: number;
+  readonly fired: number;
+  readonly lastFiredAt: number | null;
+}
+
+/** What rules did since an instant, from their latest decisions: a busy rule has millions. */
+export async function activityOf(
+  db: ReadDb,
+  ruleIds: readonly string[],
+  since: number,
+): Promise<ReadonlyMap<string, Activity>> {
+  const { rows } = await sql<Activity>`
+    with latest as (
+      select wanted.value as ruleId, d.at, d.outcome from json_each(${JSON.stringify(ruleIds)}) as wanted
+      join decisions as d on d.ruleId = wanted.value and d.eventSeq >= coalesce((
+        select e.eventSeq from decisions as e where e.ruleId = wanted.value
+        order by e.eventSeq desc limit 1 offset ${ACTIVITY_DECISIONS - 1}), 0)
+    )
+    select ruleId, sum(at >= ${since}) as matched,
+      sum(at >= ${since} and outcome = 'fired') as fired,
+      max(case when outcome = 'fired' then at end) as lastFiredAt
+    from latest group by ruleId`.execute(db);
+  return new Map(rows.map((row) => [row.ruleId, row]));
+}
+
 /** Active rules of one project (null: of all projects) or of one creator. */
 export function countActive(trx: Trx, column: "projectId" | "createdBy", value: string | null): Promise<number> {
   const active = trx.selectFrom("rules").where("active", "=", 1).where("deletedAt", "is", null);

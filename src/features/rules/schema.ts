@@ -188,6 +188,7 @@ export const ListRules = object({
   createdBy: v.optional(doc(uuid, "Id of the author")),
   targetRole: v.optional(doc(text(100, 1), "Name or id of a role that the rule notifies")),
   sound: v.optional(doc(text(255, 1), "File name of the sound that the rule plays")),
+  include: v.optional(doc(v.picklist(["activity"]), "`activity`: also what each rule did in the last 24 hours")),
   sort: v.optional(doc(v.picklist(SORTS.flatMap((field) => [field, `-${field}` as const])), "Order; `-` descends")),
   ...pageEntries(),
 });
@@ -338,6 +339,19 @@ export const RuleView = named(
       ),
     ),
     stats: selfChanging(v.object(counts)),
+    activity: selfChanging(
+      v.optional(
+        doc(
+          v.object({
+            matched: v.number(),
+            fired: v.number(),
+            lastFiredAt: v.nullable(v.string()),
+            isCut: doc(v.boolean(), "More than 500 matches, of which the latest 500 are counted"),
+          }),
+          "In lists with `include=activity`: the last 24 hours",
+        ),
+      ),
+    ),
   }),
 );
 

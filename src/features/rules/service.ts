@@ -1,5 +1,5 @@
 import type { Config } from "../../config/load.ts";
-import { type Clock, DAY_MS, toRfc3339 } from "../../core/clock.ts";
+import { type Clock, DAY_MS, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
@@ -160,13 +160,25 @@ export async function listRules(context: RulesContext, principal: PermissionHold
   if (filter.projectIds?.length === 0 && !filter.withGlobal) throw missingPermission("rules:read");
   const { rows, isCut } = await queries.listRules(db.scan, filter, sort, request);
   const total = request.wantsTotal ? await queries.countRules(db.scan, filter) : undefined;
+  const activity = query.include === undefined ? undefined : await activityOf(context, rows);
   return pageBody(
     { ...request, isCut },
     rows,
-    (row) => ruleView(row, roles, sounds.urlOf, rules.brokenOf(row.id)),
+    (row) => ({ ...ruleView(row, roles, sounds.urlOf, rules.brokenOf(row.id)), ...activity?.(row.id) }),
     (row) => [row[sort.field], row.id],
     total,
   );
+}
+
+/** Reads what rules did in the last 24 hours. */
+async function activityOf({ db, clock }: RulesContext, rows: readonly queries.RuleRow[]) {
+  const ids = rows.map(({ id }) => id);
+  const found = await queries.activityOf(db.scan, ids, clock.now() - DAY_MS);
+  return (id: string) => {
+    const { matched = 0, fired = 0, lastFiredAt = null } = found.get(id) ?? {};
+    const isCut = matched === queries.ACTIVITY_DECISIONS;
+    return { activity: { matched, fired, lastFiredAt: toRfc3339OrNull(lastFiredAt), isCut } };
+  };
 }
 
 /** Omits versions of a time when the rule's project was one the caller may not read. */

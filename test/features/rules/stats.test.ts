@@ -53,6 +53,13 @@ test("a rule's totals, in all, of a time, and by day", async (t) => {
     { day: "2026-05-11", matched: 3, fired: 3 },
     { day: "2026-05-12", matched: 1, fired: 1 },
   ]);
+  const listed = await prism.get<{ data: { id: string; activity: object }[] }>("/api/v1/rules?include=activity", {
+    token,
+  });
+  const activity = new Map(listed.body.data.map((each) => [each.id, each.activity]));
+  const lately = { matched: 4, fired: 4, lastFiredAt: new Date(clock.now()).toISOString(), isCut: false };
+  assert.deepEqual(activity.get(rule.id), lately);
+  assert.deepEqual(activity.get(silent.id), { ...lately, fired: 0, lastFiredAt: null });
   const part = await stats(rule.id, "?from=2026-05-11T00:00:00Z&to=2026-05-12T00:00:00Z");
   assert.deepEqual([part.matched, part.fired, part.perDay], [3, 3, [{ day: "2026-05-11", matched: 3, fired: 3 }]]);
   const since = await stats(rule.id, "?from=2026-05-11T00:00:00Z");
