@@ -67,8 +67,11 @@ function notifiedAnswer({ rules, notifications, user }: Explanation, name: strin
   const mine = notification?.recipients.find(({ userId }) => userId === user?.id);
   const rule = rules.find(({ notificationId }) => notificationId === notification?.id);
   if (!mine) return `${name} ${were} notified.`;
-  const because = rule ? ` because the rule “${rule.name}” matched` : " directly";
-  return `${name} ${were} notified${because}, and ${doneText(mine, were)}.`;
+  const reach = rule?.user?.reach;
+  const own = reach && were === "were" ? reach.replace(/^holds/, "hold").replace(/^is/, "are") : reach;
+  if (!rule) return `${name} ${were} notified directly, and ${doneText(mine, were)}.`;
+  const person = own ? ` and ${were === "were" ? "you" : name} ${own}` : "";
+  return `${name} ${were} notified because the rule “${rule.name}” matched${person}; ${were === "were" ? "you" : name} ${doneText(mine, were)}.`;
 }
 
 function doneText(recipient: ExplainedRecipient, were: string): string {
@@ -99,7 +102,14 @@ function missedAnswer({ rules, rulesLeftOut, event, user }: Explanation, name: s
     const { title } = OUTCOMES[rule.outcome];
     return `${start}: the rule “${rule.name}” ${title}. ${ruleReason(rule) ?? ""}`.trim();
   }
-  return sentence(`${start} by the rule “${rule.name}”: ${plainText(outOfReach ?? reason)}`);
+  const why = plainText(outOfReach ?? reason);
+  return `${start} by the rule “${rule.name}”: ${withSubject(why, were === "were" ? "you" : name)}.`;
+}
+
+/** Reasons of the server that start with a verb have no subject. */
+function withSubject(reason: string, subject: string): string {
+  if (!/^(holds|is|was) /.test(reason)) return reason;
+  return `${subject} ${subject === "you" ? reason.replace(/^holds/, "hold").replace(/^is|^was/, "are") : reason}`;
 }
 
 /** Rules that could have notified the user. */

@@ -41,6 +41,29 @@ export function Recipients({ notification, from, userId, onAsk }: Props) {
   );
 }
 
+/** Deliveries without a listed recipient: webhooks of the project, and people who are not listed. */
+export function OtherChannels({ notification: { channels, recipients } }: Pick<Props, "notification">) {
+  const listed = new Set(recipients.flatMap(({ deliveries }) => deliveries.map(({ channel }) => channel)));
+  const others = channels.filter(({ channel }) => !listed.has(channel));
+  if (others.length === 0) return null;
+  return (
+    <ul class="explain-people">
+      {others.map(({ channel, state, reason, count }) => {
+        const { tone, state: word, why } = deliveryWords({ state, reason, lastError: null });
+        return (
+          <li key={`${channel} ${state} ${reason}`}>
+            <StatusDot tone={tone}>
+              <b>{channelName(channel)}</b> {word}
+              {count > 1 && ` (${count})`}
+              {why !== null && `: ${why}`}
+            </StatusDot>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
 interface RecipientProps {
   readonly recipient: ExplainedRecipient;
   readonly from: number;

@@ -3,7 +3,7 @@ import { can } from "../../app/session.ts";
 import { Badge, Condition, Link, plural, Time, type TimelineItem, UserText } from "../../ui/index.ts";
 import { resultOf, valuesOf } from "./condition-values.ts";
 import { Offset } from "./offset.tsx";
-import { Recipients } from "./recipients.tsx";
+import { OtherChannels, Recipients } from "./recipients.tsx";
 import type { ExplainedEvent, ExplainedNotification, ExplainedRule, Explanation } from "./types.ts";
 import { OUTCOMES, plainText, ruleReason } from "./words.ts";
 
@@ -165,6 +165,11 @@ function notificationStep(
       </>
     ),
     sub: details.filter(Boolean).join(" · "),
-    children: <Recipients notification={notification} from={from} userId={user?.id ?? null} onAsk={onAsk} />,
+    children: (
+      <>
+        <Recipients notification={notification} from={from} userId={user?.id ?? null} onAsk={onAsk} />
+        <OtherChannels notification={notification} />
+      </>
+    ),
   };
 }

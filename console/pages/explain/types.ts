@@ -53,6 +53,8 @@ export interface ExplainedRule {
   readonly at: string | null;
   readonly notificationId: string | null;
   readonly condition: string | null;
+  /** Null in the part of a recipient. */
+  readonly targets: { readonly roles: readonly string[]; readonly users: number } | null;
   readonly trace: { readonly matched: boolean; readonly trace: readonly Step[]; readonly error?: string } | null;
   readonly suppression: {
     readonly limit: number;
@@ -66,7 +68,7 @@ export interface ExplainedRule {
     readonly title: string;
     readonly aggregateCount: number;
   } | null;
-  readonly user: { readonly told: boolean; readonly reason: string } | null;
+  readonly user: { readonly told: boolean; readonly reason: string; readonly reach: string | null } | null;
 }
 
 export interface Storm {
@@ -90,8 +92,16 @@ export interface ExplainedNotification {
     readonly acknowledged: number;
   };
   readonly storm: Storm | null;
+  readonly channels: readonly ChannelCount[];
   readonly recipients: readonly ExplainedRecipient[];
   readonly recipientsLeftOut: number;
+}
+
+export interface ChannelCount {
+  readonly channel: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly count: number;
 }
 
 export interface ExplainedRecipient {

@@ -112,7 +112,8 @@ export function recipientWords(recipient: ExplainedRecipient): { readonly tone: 
 /** Why a rule did what it did, without its condition; null when the title says all. */
 export function ruleReason(rule: ExplainedRule): string | null {
   const { outcome, suppression, earlier, trace, reason } = rule;
-  if (outcome === "fired" || outcome === "condition false") return null;
+  if (outcome === "condition false") return null;
+  if (outcome === "fired") return targetsText(rule);
   if (outcome === "deduped" && earlier)
     return `Counted on “${earlier.title}” of ${formatInstant(earlier.createdAt, "clock")}, which covers ${earlier.aggregateCount} events now.`;
   if (outcome === "cooled" && earlier)
@@ -121,6 +122,17 @@ export function ruleReason(rule: ExplainedRule): string | null {
   if (outcome === "error" && trace?.error !== undefined) return sentence(trace.error);
   if (outcome === "suppressed" && suppression) return suppressedText(suppression);
   return sentence(reason);
+}
+
+/** Whom a rule notifies; null without the permission to see it. */
+function targetsText({ targets }: ExplainedRule): string | null {
+  if (!targets) return null;
+  const { roles, users } = targets;
+  const parts = [
+    roles.length > 0 ? `the ${roles.length === 1 ? "role" : "roles"} ${roles.join(", ")}` : "",
+    users > 0 ? plural(users, "named user") : "",
+  ].filter(Boolean);
+  return parts.length === 0 ? null : `For ${parts.join(" and ")}.`;
 }
 
 function suppressedText({ limit, windowMs, key, storm }: NonNullable<ExplainedRule["suppression"]>): string {

@@ -72,6 +72,7 @@ function baseView(row: { ruleId: string; version: number | null; name: string | 
     at: null,
     notificationId: null,
     condition: definition?.condition ?? null,
+    targets: definition && { roles: [...definition.targetRoles], users: definition.targetUsers.length },
     suppression: null,
     earlier: null,
     user: null,

@@ -44,6 +44,10 @@ const RuleView = v.object({
   at: time,
   notificationId: v.nullable(v.string()),
   condition: v.nullable(v.string()),
+  targets: doc(
+    v.nullable(v.object({ roles: v.array(v.string()), users: v.number() })),
+    "Roles that the rule notifies, and the number of users that it names",
+  ),
   trace: v.nullable(v.object(evaluation)),
   suppression: v.nullable(
     v.object({
@@ -60,7 +64,13 @@ const RuleView = v.object({
     ),
     "The notification that suppressed this match",
   ),
-  user: v.nullable(v.object({ told: v.boolean(), reason: v.string() })),
+  user: v.nullable(
+    v.object({
+      told: v.boolean(),
+      reason: v.string(),
+      reach: doc(v.nullable(v.string()), "Why the rule reaches the user: a role, or by name; null when it does not"),
+    }),
+  ),
 });
 
 const DeliveryView = v.object({

@@ -227,7 +227,7 @@ function ownPart(rules: readonly ExplainedRule[], notifications: readonly Notifi
     .filter(({ view }) => view.notificationId !== null && ids.has(view.notificationId))
     .map(({ definition, view }) => ({
       definition,
-      view: { ...view, condition: null, trace: null, suppression: null },
+      view: { ...view, condition: null, targets: null, trace: null, suppression: null },
     }));
 }
 

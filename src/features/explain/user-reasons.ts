@@ -25,7 +25,7 @@ export async function reasonsFor(
     const notification = notifications.find((each) => each.id === rule.view.notificationId);
     if (notification) ofRules.add(notification.id);
     const told = await ruleReason(db, eligibility, rule, notification, at);
-    byRule.set(rule.view.ruleId, told);
+    byRule.set(rule.view.ruleId, { ...told, reach: rule.definition && reachOf(eligibility, rule.definition) });
     reasons.push(`${rule.view.name}: ${told.reason}`);
     reasons.push(...channelLines(eligibility, rule, notification));
   }
@@ -47,7 +47,7 @@ async function ruleReason(
   { view, definition }: ExplainedRule,
   notification: NotificationView | undefined,
   at: number | null,
-): Promise<NotifiedRecipient> {
+): Promise<Omit<NotifiedRecipient, "reach">> {
   const mine = notification?.recipients.find(({ userId }) => userId === eligibility.person.id);
   if (mine && view.outcome === "deduped")
     return { told: true, reason: `notified by the earlier notification ${notification?.id}: ${readText(mine)}` };
@@ -137,6 +137,14 @@ export async function readEligibility(
     projectId === null ? undefined : queries.membershipOf(db, userId, projectId),
   ]);
   return { person, roles, devices, memberSince: member?.since ?? null, defaultProjectId };
+}
+
+/** Why a rule reaches the user, by the current roles; null if it does not. */
+function reachOf({ person, roles }: Eligibility, { targetRoles, targetUsers }: Definition): string | null {
+  if (targetUsers.includes(person.id)) return "is named in the rule";
+  const held = roles.filter(({ id, name }) => targetRoles.includes(name) || targetRoles.includes(id));
+  if (held.length === 0) return null;
+  return `holds the ${held.length === 1 ? "role" : "roles"} ${held.map(({ name }) => name).join(", ")}`;
 }
 
 /** Why a rule could not reach the user at an instant; null if it could. */

@@ -65,6 +65,14 @@ test("explain returns why a user was not notified", async (t) => {
       assert.match(rules[0]?.user?.reason ?? "", reason);
     });
 
+  await t.test("a rule names its targets, and why it reaches the user", async () => {
+    const rule = async (id: string) => (await explain(prism, `event/${high}?userId=${id}`)).rules[0];
+    const ofTold = await rule(told.id);
+    assert.deepEqual(ofTold?.targets, { roles: ["Auditor"], users: 0 });
+    assert.equal(ofTold?.user?.reach, "holds the role Auditor");
+    assert.equal((await rule(roleless.id))?.user?.reach, null);
+  });
+
   await t.test("the answer is about the rule that could have notified the user", async () => {
     await made(
       prism.post("/api/v1/rules", { name: "mine", condition: "event.amount > 9", targetUsers: ["me"], priority: 9 }),
@@ -149,6 +157,9 @@ test("a notification leads back to its event and rule; one that was sent directl
   await prism.put(`/api/v1/notifications/${id}/acknowledge`, {}, anna);
   const view = await explain(prism, `notification/${id}?userId=anna`);
   assert.deepEqual([view.event?.id, view.rules[0]?.ruleId, view.rules[0]?.outcome], [eventId, ruleId, "fired"]);
+  assert.equal(view.rules[0]?.user?.reach, "is named in the rule");
+  const own = await prism.get<ExplainView>(`/api/v1/explain/notification/${id}`, anna);
+  assert.equal(own.body.rules[0]?.targets, null, "not for recipients");
   assert.deepEqual(view.notifications[0]?.counts, { recipients: 2, delivered: 0, read: 1, acknowledged: 1 });
   assert.match(view.answer, /^anna was notified \(r: notified: acknowledged at /);
 
