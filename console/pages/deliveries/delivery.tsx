@@ -1,5 +1,6 @@
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
 import type { PageProps } from "../../app/page-module.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
@@ -10,7 +11,6 @@ import {
   Card,
   DescriptionList,
   formatDuration,
-  Loaded,
   Page,
   Time,
   Timeline,
@@ -45,7 +45,11 @@ const TONES: Readonly<Record<string, "ok" | "bad" | "warn" | "info">> = {
 
 export default function DeliveryPage({ params }: PageProps) {
   const query = useGet<Detail>(`/deliveries/${params["id"]}`);
-  return <Loaded query={query}>{(delivery) => <DeliveryView delivery={delivery} />}</Loaded>;
+  return (
+    <LoadedPage title="Delivery" query={query}>
+      {(delivery) => <DeliveryView delivery={delivery} />}
+    </LoadedPage>
+  );
 }
 
 function DeliveryView({ delivery }: { readonly delivery: Detail }) {

@@ -1,6 +1,7 @@
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
 import type { PageProps } from "../../app/page-module.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
@@ -14,7 +15,6 @@ import {
   confirm,
   DescriptionList,
   formatDuration,
-  Loaded,
   Page,
   Progress,
   Time,
@@ -39,7 +39,11 @@ const OUTCOMES = {
 export default function JobPage({ params }: PageProps) {
   const query = useGet<JobDetail>(`/jobs/${params["id"]}`);
   useStream("system", ({ type }) => (type === "jobs.changed" || type === "job.dead") && query.reload());
-  return <Loaded query={query}>{(job) => <JobView job={job} />}</Loaded>;
+  return (
+    <LoadedPage title="Job" query={query}>
+      {(job) => <JobView job={job} />}
+    </LoadedPage>
+  );
 }
 
 function JobView({ job }: { readonly job: JobDetail }) {

@@ -1,6 +1,7 @@
 import { useEffect } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
 import type { PageProps } from "../../app/page-module.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
@@ -28,7 +29,11 @@ interface History {
 
 export default function MessagePage({ params }: PageProps) {
   const query = useGet<Message>(`/messages/${params["id"]}`);
-  return <Loaded query={query}>{(message) => <MessageView message={message} reload={query.reload} />}</Loaded>;
+  return (
+    <LoadedPage title="Message" query={query}>
+      {(message) => <MessageView message={message} reload={query.reload} />}
+    </LoadedPage>
+  );
 }
 
 function MessageView({ message, reload }: { readonly message: Message; readonly reload: () => void }) {

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
@@ -14,7 +15,6 @@ import {
   Field,
   Form,
   Input,
-  Loaded,
   MultiCombobox,
   Page,
   Time,
@@ -27,7 +27,9 @@ import { loginOf, nameOf, type Person, type Role, STATUS } from "./person-types.
 export default function PersonPage({ params }: PageProps) {
   const query = useGet<Person>(`/users/${params["id"]}`);
   return (
-    <Loaded query={query}>{(person) => <PersonView key={person.id} person={person} reload={query.reload} />}</Loaded>
+    <LoadedPage title="Person" query={query}>
+      {(person) => <PersonView key={person.id} person={person} reload={query.reload} />}
+    </LoadedPage>
   );
 }
 

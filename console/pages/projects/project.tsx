@@ -1,10 +1,11 @@
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import { Badge, Button, confirm, formatNumber, formatRelative, Loaded, Page, Tabs, toast } from "../../ui/index.ts";
+import { Badge, Button, confirm, formatNumber, formatRelative, Page, Tabs, toast } from "../../ui/index.ts";
 import { ProjectKeys } from "./project-keys.tsx";
 import { ProjectMembers } from "./project-members.tsx";
 import { ProjectSettingsForm } from "./project-settings.tsx";
@@ -13,9 +14,9 @@ import type { ProjectDetail } from "./project-types.ts";
 export default function ProjectPage({ params }: PageProps) {
   const query = useGet<ProjectDetail>(`/projects/${params["id"]}`);
   return (
-    <Loaded query={query}>
+    <LoadedPage title="Project" query={query}>
       {(project) => <ProjectView key={project.id} project={project} reload={query.reload} />}
-    </Loaded>
+    </LoadedPage>
   );
 }
 

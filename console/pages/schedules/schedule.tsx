@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet, useList } from "../../app/query.ts";
@@ -18,7 +19,6 @@ import {
   Duration,
   EmptyState,
   formatRelative,
-  Loaded,
   Page,
   Time,
   toast,
@@ -77,7 +77,11 @@ function Took({ run: { startedAt, finishedAt } }: { readonly run: Run }) {
 
 export default function SchedulePage({ params }: PageProps) {
   const query = useGet<Schedule>(`/schedules/${params["id"]}`);
-  return <Loaded query={query}>{(schedule) => <ScheduleView schedule={schedule} />}</Loaded>;
+  return (
+    <LoadedPage title="Schedule" query={query}>
+      {(schedule) => <ScheduleView schedule={schedule} />}
+    </LoadedPage>
+  );
 }
 
 function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
