@@ -7,6 +7,7 @@ import { CONSOLE_ROOT } from "./app/base.ts";
 import { useNavigation, usePath } from "./app/navigate.ts";
 import { me, resumeSession, session } from "./app/session.ts";
 import { Shell } from "./app/shell.tsx";
+import { startWorker } from "./app/worker.ts";
 import { isStartPath, StartPages } from "./pages/start/start-pages.tsx";
 import { displayZone } from "./ui/index.ts";
 
@@ -35,4 +36,5 @@ if (root) {
     root,
   );
   void resumeSession();
+  startWorker();
 }

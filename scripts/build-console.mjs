@@ -1,6 +1,7 @@
 // Builds the console from console/ into dist/console: hashed files in assets/, the page, and
 // files.json with the list that the server serves. build.mjs packs them into the executable.
 // Usage: node scripts/build-console.mjs [--dev]; --dev adds the gallery of components.
+import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -12,6 +13,8 @@ const output = join(root, "dist/console");
 /** Bytes, compressed: before the first page can be used, and of all files. */
 const FIRST_LOAD_LIMIT = 90 * 1024;
 const TOTAL_LIMIT = 300 * 1024;
+/** Bytes of the service worker, uncompressed, with the names of the files. */
+const WORKER_LIMIT = 8 * 1024;
 
 export async function buildConsole({ isDevelopment = false } = {}) {
   const common = {
@@ -54,7 +57,8 @@ export async function buildConsole({ isDevelopment = false } = {}) {
   const files = readdirSync(output, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(output, join(entry.parentPath ?? entry.path, entry.name)).replaceAll("\\", "/"));
-  writeFileSync(join(output, "files.json"), JSON.stringify(files.sort()));
+  const worker = await buildWorker(common, files);
+  writeFileSync(join(output, "files.json"), JSON.stringify([...files, worker].sort()));
   const size = sizes(
     files,
     [theme, ...first].map((name) => `assets/${name}`),
@@ -81,6 +85,28 @@ const withoutGrammars = {
     build.onLoad({ filter: /./, namespace: "no-grammar" }, () => ({ contents }));
   },
 };
+
+/** The service worker, which keeps the page and its assets. @returns its file's name */
+async function buildWorker(common, files) {
+  const name = "service-worker.js";
+  const assets = files.filter((each) => each.startsWith("assets/")).map((each) => basename(each));
+  const version = createHash("sha256")
+    .update(readFileSync(join(output, "index.html")))
+    .update(assets.join(" "));
+  const { outputFiles } = await esbuild.build({
+    ...common,
+    entryPoints: [join(source, name.replace(".js", ".ts"))],
+    format: "iife",
+    define: {
+      ASSETS: JSON.stringify(assets.join(" ")),
+      VERSION: JSON.stringify(version.digest("hex").slice(0, 12)),
+    },
+  });
+  const [{ contents }] = outputFiles;
+  if (contents.length > WORKER_LIMIT) throw new Error(`the service worker is ${contents.length} bytes`);
+  writeFileSync(join(output, name), contents);
+  return name;
+}
 
 /** The files that the first page needs: the entry, what it imports, and its style sheet. */
 function firstFiles({ outputs }) {

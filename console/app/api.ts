@@ -1,4 +1,5 @@
 import { PrismError } from "../../src/client/errors.ts";
+import { keepAnswer, keptAnswer } from "./offline.ts";
 import { client } from "./session.ts";
 
 export type { Page } from "../../src/client/api.ts";
@@ -28,13 +29,22 @@ function givenOf(query: Query) {
 
 /** The HTTP API of the session. Paths are below `/api/v1`. Every method throws PrismError. */
 export const api = {
-  get: <T>(path: string, query: Query = {}) => request<T>("GET", path, query),
+  /** Without a connection, the last answer that this browser has kept, if any. */
+  async get<T>(path: string, query: Query = {}): Promise<T> {
+    try {
+      const answer = await request<T>("GET", path, query);
+      void keepAnswer(path, query, answer);
+      return answer;
+    } catch (error) {
+      return keptAnswer<T>(path, query, error);
+    }
+  },
   post: <T>(path: string, body: unknown = {}, query: Query = {}, extra: Omit<Extra, "body"> = {}) =>
     request<T>("POST", path, query, { ...extra, body }),
   put: <T>(path: string, body: unknown = {}) => request<T>("PUT", path, {}, { body }),
   patch: <T>(path: string, body: unknown = {}, extra: Omit<Extra, "body"> = {}) =>
     request<T>("PATCH", path, {}, { ...extra, body }),
-  del: <T = void>(path: string, query: Query = {}) => request<T>("DELETE", path, query),
+  del: <T = void>(path: string, query: Query = {}, extra: Extra = {}) => request<T>("DELETE", path, query, extra),
   /** The answer as a file, such as an export. */
   async blob(path: string, query: Query = {}, accept = "*/*"): Promise<Blob> {
     const { value } = client;

@@ -1,14 +1,16 @@
 import { useEffect, useState } from "preact/hooks";
 import { SetupOffer } from "../pages/start/setup-offer.tsx";
-import { Banner, UiHost } from "../ui/index.ts";
+import { Banner, Button, Time, UiHost } from "../ui/index.ts";
 import { goTo, useHotkeys } from "./hotkeys.ts";
 import { connection, useStream } from "./live.ts";
 import { navigate } from "./navigate.ts";
 import { SideBar, TabBar, visibleNav } from "./navigation.tsx";
+import { shownFrom } from "./offline.ts";
 import { Palette } from "./palette.tsx";
 import { Pages } from "./routes.tsx";
 import { me } from "./session.ts";
 import { ShortcutHelp } from "./shortcut-help.tsx";
+import { update, updateWaiting } from "./worker.ts";
 
 /** The frame around the pages of a signed-in user. */
 export function Shell() {
@@ -38,6 +40,7 @@ export function Shell() {
       <SideBar onSearch={() => setSearching(true)} />
       <div class="content" id="content" tabIndex={-1}>
         <OfflineBanner />
+        <UpdateBanner />
         <SetupOffer />
         <Pages />
       </div>
@@ -50,6 +53,32 @@ export function Shell() {
 }
 
 function OfflineBanner() {
-  if (connection.value !== "offline") return null;
-  return <Banner tone="warn">You are offline. The pages show what this browser last received.</Banner>;
+  const at = shownFrom.value;
+  if (connection.value !== "offline" && at === null) return null;
+  return (
+    <Banner tone="warn">
+      {connection.value === "offline" ? "You are offline." : "The server cannot be reached."} The pages show what this
+      browser last received
+      {at !== null && (
+        <>
+          , <Time at={at} />
+        </>
+      )}
+      .
+    </Banner>
+  );
+}
+
+function UpdateBanner() {
+  if (!updateWaiting.value) return null;
+  const action = (
+    <Button small onClick={update}>
+      Reload
+    </Button>
+  );
+  return (
+    <Banner tone="info" action={action}>
+      A new version of the console is ready.
+    </Banner>
+  );
 }

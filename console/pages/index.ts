@@ -1,5 +1,6 @@
 import type { PageModule } from "../app/page-module.ts";
 import { galleryPage } from "../gallery/index.ts";
+import { account } from "./account/index.ts";
 import { audit } from "./audit/index.ts";
 import { backups } from "./backups/index.ts";
 import { buckets } from "./buckets/index.ts";
@@ -41,5 +42,6 @@ export const pages: readonly PageModule[] = [
   backups,
   settings,
   reference,
+  account,
   galleryPage,
 ];

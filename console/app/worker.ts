@@ -1,0 +1,110 @@
+import { effect, signal } from "@preact/signals";
+import { api } from "./api.ts";
+import { CONSOLE_ROOT, href } from "./base.ts";
+import { navigate } from "./navigate.ts";
+import { me, onSignOut, session } from "./session.ts";
+
+/** A new version of the console is installed and waits for a reload. */
+export const updateWaiting = signal<ServiceWorker | null>(null);
+
+/** The browser's question whether to install the console; null where it does not offer that. */
+export const installPrompt = signal<InstallPrompt | null>(null);
+
+interface InstallPrompt extends Event {
+  prompt(): Promise<{ readonly outcome: string }>;
+}
+
+const CHECK_MS = 3_600_000;
+
+/** Registers the service worker. Call it once, at start; browsers have none without https. */
+export function startWorker(): void {
+  addEventListener("beforeinstallprompt", (event) => {
+    event.preventDefault();
+    installPrompt.value = event as InstallPrompt;
+  });
+  addEventListener("appinstalled", () => {
+    installPrompt.value = null;
+  });
+  const { serviceWorker } = navigator;
+  if (!serviceWorker) return;
+  serviceWorker.addEventListener("message", ({ data }) => {
+    const { type, path } = data as { readonly type?: string; readonly path?: string };
+    if (type === "open" && path !== undefined) navigate(path);
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") void navigator.clearAppBadge?.().catch(() => undefined);
+  });
+  const options: RegistrationOptions = { scope: CONSOLE_ROOT, updateViaCache: "none" };
+  serviceWorker.register(href("/service-worker.js"), options).then(watchUpdates, () => undefined);
+}
+
+function watchUpdates(registration: ServiceWorkerRegistration): void {
+  const note = () => {
+    // Without a controller it is the first installation, which takes over by itself.
+    if (registration.waiting && navigator.serviceWorker.controller) updateWaiting.value = registration.waiting;
+  };
+  note();
+  registration.addEventListener("updatefound", () => {
+    const { installing } = registration;
+    installing?.addEventListener("statechange", note);
+  });
+  setInterval(() => void registration.update().catch(() => undefined), CHECK_MS);
+}
+
+/** Activates the new version and reloads. */
+export function update(): void {
+  navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
+  updateWaiting.value?.postMessage({ type: "activate" });
+}
+
+/** The server's subscription of this browser, and its user. */
+interface KeptSubscription {
+  readonly id: string;
+  readonly userId: string;
+}
+const PUSH_KEY = "prism.push";
+const SUBSCRIPTIONS = "/users/me/push-subscriptions";
+
+/** The id on the server of this browser's subscription; null without one. */
+export const pushId = signal<string | null>(readKept()?.id ?? null);
+
+function readKept(): KeptSubscription | null {
+  return JSON.parse(localStorage.getItem(PUSH_KEY) ?? "null") as KeptSubscription | null;
+}
+
+/** The subscription of this browser, whoever made it. */
+async function currentSubscription(): Promise<PushSubscription | null> {
+  const registration = await navigator.serviceWorker?.getRegistration(CONSOLE_ROOT);
+  return (await registration?.pushManager?.getSubscription()) ?? null;
+}
+
+/** Sends a subscription to the server. @param device a name for the list of browsers */
+export async function registerPush(subscription: PushSubscriptionJSON, device?: string): Promise<void> {
+  const { id } = await api.post<{ readonly id: string }>(SUBSCRIPTIONS, { ...subscription, ...(device && { device }) });
+  localStorage.setItem(PUSH_KEY, JSON.stringify({ id, userId: me.value?.id ?? "" } satisfies KeptSubscription));
+  pushId.value = id;
+}
+
+/** Ends push to this browser, on the server and here. */
+export async function endPush(): Promise<void> {
+  const kept = readKept();
+  localStorage.removeItem(PUSH_KEY);
+  pushId.value = null;
+  if (kept && kept.userId === me.value?.id) await api.del(`${SUBSCRIPTIONS}/${kept.id}`).catch(() => undefined);
+  await (await currentSubscription())?.unsubscribe();
+}
+
+onSignOut(endPush);
+
+effect(() => {
+  if (session.value === "signedIn" && me.value) void followSession(me.value.id).catch(() => undefined);
+});
+
+/** A new session of the same user keeps the subscription; that of another user ends it. */
+async function followSession(userId: string): Promise<void> {
+  const kept = readKept();
+  if (!kept) return;
+  const subscription = await currentSubscription();
+  if (subscription && kept.userId === userId) await registerPush(subscription.toJSON());
+  else await endPush();
+}

@@ -1,0 +1,40 @@
+import { LogOut, Monitor, MonitorSmartphone, Moon, Settings2, Sun } from "lucide";
+import { navigate } from "../../app/navigate.ts";
+import type { PageModule, PaletteEntry } from "../../app/page-module.ts";
+import { signOut } from "../../app/session.ts";
+import { installPrompt } from "../../app/worker.ts";
+import { setTheme } from "../../ui/index.ts";
+import { ACCOUNT_TABS } from "./tabs.ts";
+
+const tabs: readonly PaletteEntry[] = ACCOUNT_TABS.map(({ label, path }) => ({
+  label: `Account: ${label}`,
+  kind: "Page",
+  icon: Settings2,
+  run: path,
+}));
+
+/** The browser's own question, or the page that says how to install. */
+function install(): void {
+  if (installPrompt.value) void installPrompt.value.prompt();
+  else navigate("/account/device");
+}
+
+/** The caller's own account. It is reached by the menu of the user. */
+export const account: PageModule = {
+  routes: [
+    { path: "/account", title: "Profile", load: () => import("./profile.tsx") },
+    { path: "/account/security", title: "Security", load: () => import("./security.tsx") },
+    { path: "/account/tokens", title: "Service tokens", load: () => import("./tokens.tsx") },
+    { path: "/account/notifications", title: "Notifications", load: () => import("./preferences.tsx") },
+    { path: "/account/device", title: "This device", load: () => import("./device.tsx") },
+    { path: "/account/appearance", title: "Appearance", load: () => import("./appearance.tsx") },
+  ],
+  actions: [
+    ...tabs,
+    { label: "Install the console", kind: "Action", icon: MonitorSmartphone, run: install },
+    { label: "Light theme", kind: "Action", icon: Sun, run: () => setTheme("light") },
+    { label: "Dark theme", kind: "Action", icon: Moon, run: () => setTheme("dark") },
+    { label: "Theme of the system", kind: "Action", icon: Monitor, run: () => setTheme("system") },
+    { label: "Sign out", kind: "Action", icon: LogOut, run: signOut },
+  ],
+};

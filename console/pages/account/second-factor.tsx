@@ -1,0 +1,254 @@
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { Badge, Banner, Button, Card, CopyButton, Dialog, Field, Input, plural, Time, toast } from "../../ui/index.ts";
+import type { OwnAccount } from "./account-page.tsx";
+
+const PATH = "/users/me/second-factor";
+
+interface Pending {
+  readonly secret: string;
+  readonly uri: string;
+}
+interface Codes {
+  readonly recoveryCodes: readonly string[];
+}
+
+interface CardProps {
+  readonly account: OwnAccount;
+  readonly reload: () => void;
+}
+
+/** The second factor of logins: codes of an authenticator app. */
+export function SecondFactorCard({ account, reload }: CardProps) {
+  const [dialog, setDialog] = useState<"enable" | "remove" | "codes" | null>(null);
+  const close = () => {
+    setDialog(null);
+    reload();
+  };
+  const factor = account.secondFactor;
+  const isOn = factor?.enabled === true;
+  return (
+    <Card
+      title="Second factor"
+      sub="A sign-in then needs a code of your authenticator app, too."
+      actions={<Badge tone={isOn ? "ok" : "plain"}>{isOn ? "on" : "off"}</Badge>}
+    >
+      {isOn ? (
+        <div class="stack">
+          <p class="small">
+            On since <Time at={factor.since} />. {plural(factor.recoveryCodesLeft, "recovery code")} left.
+          </p>
+          {factor.recoveryCodesLeft < 3 && (
+            <Banner tone="warn">
+              Make new recovery codes before you need them: they open the account without the app.
+            </Banner>
+          )}
+          <div class="inline">
+            <Button onClick={() => setDialog("codes")}>New recovery codes</Button>
+            <Button variant="danger" onClick={() => setDialog("remove")}>
+              Turn off
+            </Button>
+          </div>
+        </div>
+      ) : (
+        <Button variant="primary" onClick={() => setDialog("enable")}>
+          Turn on
+        </Button>
+      )}
+      {dialog === "enable" && <EnableDialog onClose={close} />}
+      {dialog === "codes" && <NewCodesDialog onClose={close} />}
+      {dialog === "remove" && <RemoveDialog onClose={close} />}
+    </Card>
+  );
+}
+
+interface DialogProps {
+  readonly onClose: () => void;
+}
+
+/** Password, then the QR code and its first code, then the recovery codes. */
+function EnableDialog({ onClose }: DialogProps) {
+  const [password, setPassword] = useState("");
+  const [pending, setPending] = useState<Pending>();
+  const [code, setCode] = useState("");
+  const [codes, setCodes] = useState<readonly string[]>();
+  if (codes) return <CodesDialog codes={codes} onClose={onClose} />;
+  if (pending) {
+    const confirmCode = async () => {
+      const given = { code: code.replace(/\s+/g, "") };
+      setCodes((await api.post<Codes>(`${PATH}/confirm`, given)).recoveryCodes);
+    };
+    return (
+      <Dialog
+        key="confirm"
+        open
+        onClose={onClose}
+        title="Scan the code with your app"
+        onSubmit={confirmCode}
+        footer={
+          <Button variant="primary" type="submit" disabled={code.trim() === ""}>
+            Turn on
+          </Button>
+        }
+      >
+        <div class="account-qr">
+          <QrCode text={pending.uri} />
+          <div class="stack">
+            <p class="small muted">Any app for one-time codes works, such as Aegis, 2FAS or a password manager.</p>
+            <Field label="Or type the secret" action={<CopyButton text={pending.secret} quiet />}>
+              <Input value={groupsOf(pending.secret)} onChange={() => undefined} mono readOnly />
+            </Field>
+            <Field label="Code of the app" hint="The second factor counts after this code. Your other sessions end.">
+              <Input value={code} onChange={setCode} autocomplete="one-time-code" inputMode="numeric" mono autoFocus />
+            </Field>
+          </div>
+        </div>
+      </Dialog>
+    );
+  }
+  const start = async () => setPending(await api.post<Pending>(PATH, { password }));
+  return (
+    <Dialog
+      key="start"
+      open
+      onClose={onClose}
+      size="sm"
+      title="Turn on the second factor"
+      onSubmit={start}
+      footer={
+        <Button variant="primary" type="submit" disabled={password === ""}>
+          Continue
+        </Button>
+      }
+    >
+      <Field label="Your password">
+        <Input type="password" value={password} onChange={setPassword} autocomplete="current-password" autoFocus />
+      </Field>
+    </Dialog>
+  );
+}
+
+const groupsOf = (secret: string): string => secret.match(/.{1,4}/g)?.join(" ") ?? secret;
+
+function QrCode({ text }: { readonly text: string }) {
+  const [path, setPath] = useState<{ readonly d: string; readonly size: number }>();
+  useEffect(() => {
+    import("uqr").then(({ encode }) => {
+      const { data, size } = encode(text, { border: 1 });
+      const cells = data.flatMap((row, y) => row.flatMap((isDark, x) => (isDark ? [`M${x} ${y}h1v1h-1z`] : [])));
+      setPath({ d: cells.join(""), size });
+    });
+  }, [text]);
+  return (
+    <svg
+      viewBox={`0 0 ${path?.size ?? 1} ${path?.size ?? 1}`}
+      role="img"
+      aria-label="QR code with the secret"
+      shape-rendering="crispEdges"
+    >
+      {path && <path d={path.d} fill="#000" />}
+    </svg>
+  );
+}
+
+function CodesDialog({ codes, onClose }: { readonly codes: readonly string[]; readonly onClose: () => void }) {
+  const text = codes.join("\n");
+  const download = `data:text/plain;charset=utf-8,${encodeURIComponent(`Recovery codes of Prism (${location.host})\n\n${text}\n`)}`;
+  return (
+    <Dialog
+      key="codes"
+      open
+      onClose={onClose}
+      title="Store your recovery codes"
+      subtitle="Each opens the account once without the app. Prism shows them only now."
+      footer={
+        <Button variant="primary" onClick={onClose}>
+          I have stored them
+        </Button>
+      }
+    >
+      <div class="stack">
+        <ul class="account-codes" aria-label="Recovery codes">
+          {codes.map((code) => (
+            <li key={code}>{code}</li>
+          ))}
+        </ul>
+        <div class="inline">
+          <CopyButton text={text} label="Copy all" />
+          <Button small href={download} download="prism-recovery-codes.txt">
+            Download
+          </Button>
+        </div>
+      </div>
+    </Dialog>
+  );
+}
+
+/** The password and a code, for a change of the second factor. */
+function useProof() {
+  const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const given = code.replace(/\s+/g, "");
+  // Codes of apps have six digits.
+  const proof = /^\d{6}$/.test(given) ? { password, code: given } : { password, recoveryCode: given };
+  const fields = (
+    <div class="stack">
+      <Field label="Your password">
+        <Input type="password" value={password} onChange={setPassword} autocomplete="current-password" autoFocus />
+      </Field>
+      <Field label="Code of the app, or a recovery code">
+        <Input value={code} onChange={setCode} autocomplete="one-time-code" mono />
+      </Field>
+    </div>
+  );
+  return { proof, fields, isComplete: password !== "" && given !== "" };
+}
+
+function NewCodesDialog({ onClose }: DialogProps) {
+  const { proof, fields, isComplete } = useProof();
+  const [codes, setCodes] = useState<readonly string[]>();
+  if (codes) return <CodesDialog codes={codes} onClose={onClose} />;
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      size="sm"
+      title="New recovery codes"
+      subtitle="The earlier codes no longer work."
+      onSubmit={async () => setCodes((await api.post<Codes>(`${PATH}/recovery-codes`, proof)).recoveryCodes)}
+      footer={
+        <Button variant="primary" type="submit" disabled={!isComplete}>
+          Make new codes
+        </Button>
+      }
+    >
+      {fields}
+    </Dialog>
+  );
+}
+
+function RemoveDialog({ onClose }: DialogProps) {
+  const { proof, fields, isComplete } = useProof();
+  const remove = async () => {
+    await api.del(PATH, {}, { body: proof });
+    toast.ok("The second factor is off.");
+    onClose();
+  };
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      size="sm"
+      title="Turn off the second factor"
+      subtitle="The password alone then signs in."
+      onSubmit={remove}
+      footer={
+        <Button variant="danger" type="submit" disabled={!isComplete}>
+          Turn off
+        </Button>
+      }
+    >
+      {fields}
+    </Dialog>
+  );
+}

@@ -1,0 +1,166 @@
+import { KeyRound } from "lucide";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { useList } from "../../app/query.ts";
+import { me } from "../../app/session.ts";
+import {
+  Button,
+  confirm,
+  DataTable,
+  Dialog,
+  EmptyState,
+  Field,
+  Input,
+  MultiCombobox,
+  plural,
+  Secret,
+  Select,
+  Time,
+  toast,
+} from "../../ui/index.ts";
+import { AccountPage } from "./account-page.tsx";
+
+interface Token {
+  readonly id: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly scopes: readonly string[];
+  readonly expiresAt: string | null;
+  readonly lastUsedAt: string | null;
+  readonly createdAt: string;
+}
+
+export default function Tokens() {
+  const list = useList<Token>("/users/me/tokens");
+  const [isMaking, setMaking] = useState(false);
+  const revoke = async ({ id, name }: Token) => {
+    const title = `Revoke the token ${name}?`;
+    const text = "The next request with it is refused. Programs that use it stop working.";
+    if (!(await confirm({ title, text, action: "Revoke", danger: true }))) return;
+    await api.del(`/users/me/tokens/${id}`);
+    list.reload();
+    toast.ok(`The token ${name} is revoked.`);
+  };
+  const count = list.items?.length;
+  const subtitle =
+    count === 0
+      ? "No program acts for you."
+      : count && `${plural(count, "token")} ${count === 1 ? "acts" : "act"} for you.`;
+  const make = (
+    <Button variant="primary" onClick={() => setMaking(true)}>
+      New token
+    </Button>
+  );
+  return (
+    <AccountPage tab="tokens" subtitle={subtitle} actions={make}>
+      <DataTable<Token>
+        label="Service tokens"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            icon={KeyRound}
+            title="No service tokens"
+            text="Programs use them in place of your password, with no more permissions than you choose."
+          />
+        }
+        columns={[
+          { key: "name", label: "Name", card: "title", cell: ({ name }) => name },
+          { key: "prefix", label: "Begins with", cell: ({ prefix }) => <code class="code-in">{prefix}…</code> },
+          {
+            key: "scopes",
+            label: "May",
+            width: "wide",
+            cell: ({ scopes }) => <span title={scopes.join(", ")}>{scopeText(scopes)}</span>,
+          },
+          { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" /> },
+          { key: "expires", label: "Expires", cell: ({ expiresAt }) => <Time at={expiresAt} empty="never" /> },
+        ]}
+        rowActions={(token) => (
+          <Button small onClick={() => revoke(token)}>
+            Revoke
+          </Button>
+        )}
+      />
+      {isMaking && (
+        <NewToken
+          onClose={() => {
+            setMaking(false);
+            list.reload();
+          }}
+        />
+      )}
+    </AccountPage>
+  );
+}
+
+function scopeText(scopes: readonly string[]): string {
+  return scopes.length > 3 ? `${scopes.slice(0, 2).join(", ")} and ${scopes.length - 2} more` : scopes.join(", ");
+}
+
+const DAY_MS = 86_400_000;
+const LIVES = [
+  { value: "30", label: "30 days" },
+  { value: "90", label: "90 days" },
+  { value: "365", label: "1 year" },
+  { value: "", label: "never" },
+];
+/** What belongs to the user needs no permission, but a token needs these scopes for it. */
+const OWN_SCOPES = [
+  { value: "account:own", label: "account:own", hint: "Your account and preferences" },
+  { value: "notifications:own", label: "notifications:own", hint: "Your inbox" },
+];
+
+function NewToken({ onClose }: { readonly onClose: () => void }) {
+  const [name, setName] = useState("");
+  const [scopes, setScopes] = useState<readonly string[]>([]);
+  const [days, setDays] = useState("90");
+  const [secret, setSecret] = useState<string>();
+  if (secret !== undefined) {
+    return (
+      <Dialog open onClose={onClose} title="Copy the token now">
+        <Secret label={name} value={secret} onStored={onClose} />
+      </Dialog>
+    );
+  }
+  const permissions = (me.value?.permissions ?? []).map((value) => ({ value, label: value }));
+  const create = async () => {
+    const life = days === "" ? {} : { expiresInMs: Number(days) * DAY_MS };
+    const { token } = await api.post<{ readonly token: string }>("/users/me/tokens", {
+      name: name.trim(),
+      scopes,
+      ...life,
+    });
+    setSecret(token);
+  };
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title="New service token"
+      subtitle="It acts as you, with the permissions that you choose."
+      onSubmit={create}
+      footer={
+        <Button variant="primary" type="submit" disabled={name.trim() === "" || scopes.length === 0}>
+          Create token
+        </Button>
+      }
+    >
+      <div class="stack">
+        <Field label="Name" hint="What it is for, such as deploy script.">
+          <Input value={name} onChange={setName} maxLength={100} autoFocus />
+        </Field>
+        <Field label="It may">
+          <MultiCombobox values={scopes} onChange={setScopes} options={[...OWN_SCOPES, ...permissions]} />
+        </Field>
+        <Field label="It expires after">
+          <Select value={days} onChange={setDays} options={LIVES} />
+        </Field>
+      </div>
+    </Dialog>
+  );
+}
