@@ -6,6 +6,7 @@ import test from "node:test";
 import { uuidv7 } from "../../src/core/ids.ts";
 import { createOneTimeToken } from "../../src/features/access/sessions/mail-links.ts";
 import { unsubscribeHeaders } from "../../src/features/delivery/channels/mail/unsubscribe.ts";
+import { acknowledgeToken } from "../../src/features/delivery/channels/webpush/message.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { challengeOf, pend, protect } from "../features/access/sessions/support/second-factor.ts";
 import { addJob, QUEUE } from "../features/jobs/workers/support.ts";
@@ -166,6 +167,16 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
     return { params: { ...params, version: "1" } };
   },
   acknowledgeNotification: onNotification,
+  acknowledgePush: async (seeded) => {
+    const { config, clock } = seeded.prism.parts.base;
+    const subscriptionId = await seeded.create(
+      "/api/v1/users/me/push-subscriptions",
+      seeded.example("addPushSubscription"),
+    );
+    const { params } = await onNotification(seeded);
+    const of = { subscriptionId, notificationId: params?.["id"] ?? "" };
+    return { secret: { token: acknowledgeToken(config, of, clock.now()) } };
+  },
   recordWebviewAction: onNotification,
   updateSchedule: made("/api/v1/schedules", "createSchedule"),
   updateWebhook: made("/api/v1/webhooks", "createWebhook"),

@@ -78,7 +78,9 @@ const CHANGES: readonly Change<World>[] = [
     resourceType: "session",
     prepare: async (world: World) => {
       const { refreshToken } = await logInAnn(world);
-      await call(world.prism, api("/auth/refresh"), { refreshToken });
+      const { body } = await call(world.prism, api("/auth/refresh"), { refreshToken });
+      // A used replacement was received, so that a second use of the first token is theft.
+      await call(world.prism, api("/auth/refresh"), { refreshToken: body.refreshToken });
       return refreshToken;
     },
     run: ({ prism }: World, refreshToken) => call(prism, api("/auth/refresh"), { refreshToken }),
@@ -267,6 +269,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
       "features/access/projects/invitations.test.ts",
     ]),
   ),
+  "channel.resume": "features/delivery/operate.test.ts",
   "webhook.disable": "features/delivery/webhook-sender.test.ts",
   "user.import": "features/access/users/import.test.ts",
   "user.unsubscribe": "features/delivery/unsubscribe.test.ts",

@@ -3,6 +3,7 @@ import test, { type TestContext } from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { rowsOf } from "../../helpers/tables.ts";
 import { status, WebPeer } from "./support/web-peer.ts";
 
 interface Delivery {
@@ -160,6 +161,12 @@ test("resuming a channel ends the pause and attempts what waits for it", async (
   assert.equal((await channel())?.state, "ok");
   const unknown = await prism.post("/api/v1/channels/pigeon/resume");
   assert.equal(unknown.status, 404);
+  const find = "select action, resourceType, resourceId, metadata from audit_log where action like 'channel.%'";
+  assert.deepEqual(
+    rowsOf(prism, find),
+    [{ action: "channel.resume", resourceType: "channel", resourceId: "webhook", metadata: "{}" }],
+    "who resumed it is in the audit trail; the unknown channel is not",
+  );
 });
 
 test("an administrator lists the webhooks of all with their last result", async (t) => {
