@@ -40,8 +40,8 @@ async function makeRule(console: ConsoleTest, name: string, more: object = {}): 
 async function typeCondition(page: Page, text: string): Promise<void> {
   await page.locator(".rule-editor .cm-content").click();
   await page.keyboard.press("Control+a");
-  await page.keyboard.press("Delete");
-  await page.keyboard.insertText(text);
+  await page.keyboard.type(text.slice(0, 1));
+  await page.keyboard.insertText(text.slice(1));
 }
 
 const conditionOf = (page: Page) => page.locator(".rule-editor .cm-content").innerText();
@@ -119,6 +119,12 @@ test("saving a changed rule shows the difference first; a version of another per
   await page.reload();
   await page.getByText("Unsaved changes of this tab were restored").waitFor();
   assert.match(await conditionOf(page), />= 500/);
+
+  await page.getByText(/The rule matches and would notify \d (person|people)\./).waitFor();
+  await page
+    .getByText(/Browser push: no target/)
+    .first()
+    .waitFor();
 
   await page.getByRole("button", { name: "Review and save" }).click();
   const dialog = page.getByRole("dialog");

@@ -112,8 +112,10 @@ export function rangeWords(hours: number): string {
 export function backtestSentence({ result, rule, hours }: BacktestResultProps): string {
   const now = `Would have notified ${times(result.fired)} in ${rangeWords(hours)}`;
   if (!rule || !result.diff) return `${now}.`;
-  const before = result.fired - result.diff.added + result.diff.removed;
-  return `${now}, ${before === result.fired ? "as before" : `${formatNumber(before)} before`}.`;
+  const { added, removed } = result.diff;
+  const before = result.fired - added + removed;
+  if (before !== result.fired) return `${now}, ${formatNumber(before)} before.`;
+  return `${now}, as often as before${added > 0 ? ", but of other events" : ""}.`;
 }
 
 function times(n: number): string {
@@ -145,21 +147,34 @@ export function BacktestResult(props: BacktestResultProps) {
   );
 }
 
+/** Buckets of the chart; more would be thinner than a line. */
+const MAX_BARS = 42;
+
+/** The numbers of `per` buckets added up. */
+function joined(values: readonly number[], per: number): readonly number[] {
+  const length = Math.ceil(values.length / per);
+  return Array.from({ length }, (_, index) =>
+    values.slice(index * per, (index + 1) * per).reduce((sum, value) => sum + value, 0),
+  );
+}
+
 function BacktestChart({ result: { series } }: { readonly result: Backtest }) {
   if (series.from === null || series.matched.every((n) => n === 0)) return null;
   const start = Date.parse(series.from);
   const { stepMs, matched, fired, firedBefore } = series;
+  const per = Math.ceil(matched.length / MAX_BARS);
+  const bars = joined(matched, per);
   return (
     <ChartCard
       bare
       title="Backtest"
       kind={firedBefore ? "line" : "bars"}
       height={150}
-      x={matched.map((_, index) => start + index * stepMs)}
+      x={bars.map((_, index) => start + index * per * stepMs)}
       series={[
-        { label: "Match", values: matched, tone: "muted" },
-        ...(firedBefore ? [{ label: "Notify, stored version", values: firedBefore, tone: "warn" as const }] : []),
-        { label: "Notify", values: fired, tone: "accent" },
+        { label: "Match", values: bars, tone: "muted" },
+        ...(firedBefore ? [{ label: "Notify, stored", values: joined(firedBefore, per), tone: "warn" as const }] : []),
+        { label: "Notify", values: joined(fired, per), tone: "accent" },
       ]}
     />
   );

@@ -12,7 +12,7 @@ import { type SectionProps, TextSection, WhenSection, WhoSection } from "./form-
 import { LimitsSection } from "./limits-section.tsx";
 import { createRule, saveRule } from "./rule-actions.ts";
 import { SaveDialog } from "./save-dialog.tsx";
-import { subjectOf, TestCard, useTestEvent } from "./test-card.tsx";
+import { likelyEvent, subjectOf, TestCard, useTestEvent } from "./test-card.tsx";
 import { useTrial } from "./trial.ts";
 import type { Definition, EventSummary, Rule } from "./types.ts";
 import { UrgencySection } from "./urgency-section.tsx";
@@ -158,11 +158,12 @@ interface BodyProps {
 }
 
 function Body({ draft, revision, onChange, rule, eventId, readOnly, children }: BodyProps) {
-  const [test, setTest] = useTestEvent(eventId);
+  const [wanted, setTest] = useTestEvent(eventId);
   const recent = useRecentEvents(draft.projectId);
+  const test = { ...wanted, eventId: wanted.eventId || likelyEvent(draft.condition, recent.events) };
   const isKnown = recent.events === undefined || recent.events.some(({ id }) => id === test.eventId);
   const chosen = useGet<EventSummary>(test.eventId === "" || isKnown ? null : `/events/${test.eventId}`).data;
-  const trial = useTrial(draft, subjectOf(test, recent.events));
+  const trial = useTrial(draft, subjectOf(test));
   const section: SectionProps = { draft, revision, onChange, trial, readOnly };
   const refusal = trial.problems.find(({ severity }) => severity === "error");
   const problem = saveProblem(draft) ?? (refusal ? "The condition has an error" : undefined);

@@ -198,6 +198,7 @@ function columnsOf(projectOf: (id: string | null) => string): readonly Column<Ru
       label: "Last fired",
       width: "min",
       card: "meta",
+      cardLabel: true,
       cell: ({ activity }) => <Time at={activity?.lastFiredAt} empty="never" />,
     },
     {

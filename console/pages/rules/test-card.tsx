@@ -34,13 +34,16 @@ export function useTestEvent(eventId: string) {
 }
 
 /** What the server tests on; null while no event is chosen. */
-export function subjectOf(test: TestEvent, recent: readonly EventSummary[] | undefined): Subject | null {
-  if (test.mode === "own") {
-    const event = parsed(test.text);
-    return event === null ? null : { event };
-  }
-  const eventId = test.eventId || recent?.[0]?.id;
-  return eventId === undefined ? null : { eventId };
+export function subjectOf({ mode, text, eventId }: TestEvent): Subject | null {
+  if (mode === "recent") return eventId === "" ? null : { eventId };
+  const event = parsed(text);
+  return event === null ? null : { event };
+}
+
+/** The latest event of a type that the condition names, otherwise the latest. */
+export function likelyEvent(condition: string, recent: readonly EventSummary[] | undefined): string {
+  const named = recent?.find(({ type }) => condition.includes(`'${type}'`) || condition.includes(`"${type}"`));
+  return (named ?? recent?.[0])?.id ?? "";
 }
 
 function parsed(text: string): object | null {
@@ -83,9 +86,7 @@ export function TestCard({ draft, test, onTest, recent, isLoading, chosen, trial
     }));
   }, [recent, chosen]);
   const event =
-    test.mode === "own"
-      ? (parsed(test.text) ?? undefined)
-      : (chosen ?? recent?.find(({ id }) => id === test.eventId) ?? recent?.[0]);
+    test.mode === "own" ? (parsed(test.text) ?? undefined) : (chosen ?? recent?.find(({ id }) => id === test.eventId));
   return (
     <Card
       title="Test"
@@ -111,7 +112,7 @@ export function TestCard({ draft, test, onTest, recent, isLoading, chosen, trial
         ) : (
           <Field label="Event">
             <Combobox
-              value={test.eventId || (recent?.[0]?.id ?? "")}
+              value={test.eventId}
               onChange={(eventId) => onTest({ ...test, eventId })}
               options={options}
               placeholder={isLoading ? "Loading…" : "No events yet"}

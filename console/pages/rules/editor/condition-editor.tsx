@@ -30,6 +30,18 @@ function keepFromPage(event: KeyboardEvent): boolean {
 }
 
 /**
+ * The browser would give text that replaces a selection the inline style of the old text, which the
+ * page's Content-Security-Policy refuses.
+ */
+function replaceSelection(event: InputEvent, view: EditorView): boolean {
+  const isTyped = event.inputType === "insertText" && event.data !== null && event.cancelable;
+  if (!isTyped || view.state.selection.main.empty || view.state.readOnly || view.composing) return false;
+  event.preventDefault();
+  view.dispatch({ ...view.state.replaceSelection(event.data ?? ""), userEvent: "input.type", scrollIntoView: true });
+  return true;
+}
+
+/**
  * The condition with colours, completion and the server's problems at their position. It is in a
  * shadow tree: there the editor's style sheets are adopted, which the page's Content-Security-Policy
  * allows.
@@ -60,7 +72,7 @@ export default function ConditionEditor(props: ConditionEditorProps) {
         EditorState.changeFilter.of((change) => change.newDoc.length <= MAX_CHARACTERS),
         readOnlyState.of(EditorState.readOnly.of(latest.current.readOnly ?? false)),
         editorTheme,
-        EditorView.domEventHandlers({ keydown: keepFromPage }),
+        EditorView.domEventHandlers({ keydown: keepFromPage, beforeinput: replaceSelection }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) latest.current.onChange(update.state.doc.toString());
         }),
