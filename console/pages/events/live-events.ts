@@ -10,6 +10,8 @@ export const MAX_ROWS = 500;
 const PAGE = 100;
 /** More events in a second than this are counted instead of shown. */
 const BURST_PER_S = 20;
+/** In a burst only a number changes. */
+const BURST_DRAW_MS = 250;
 const OUTCOME_DELAY_MS = 700;
 const OUTCOME_ATTEMPTS = 4;
 
@@ -55,7 +57,10 @@ export function useLiveEvents(filters: Filters, streams: readonly string[], isHe
   const arrived = useRef(nothing());
   const [, redraw] = useState(0);
   const [outcomes, setOutcomes] = useState<ReadonlyMap<string, Outcome>>(new Map());
-  const drawNextFrame = useNextFrame(() => redraw((count) => count + 1));
+  const drawNextFrame = useNextFrame(
+    () => redraw((count) => count + 1),
+    () => arrived.current.isBurst,
+  );
   const latest = useRef({ filters, isHeld });
   latest.current = { filters, isHeld };
 
@@ -165,15 +170,24 @@ function joined(
   return rows;
 }
 
-/** @returns runs the work in the next frame, once for any number of calls. */
-function useNextFrame(work: () => void): () => void {
-  const frame = useRef(0);
-  useEffect(() => () => cancelAnimationFrame(frame.current), []);
+/** @returns runs the work in the next frame, in a burst later, and once for any number of calls */
+function useNextFrame(work: () => void, isBurst: () => boolean): () => void {
+  const isPlanned = useRef(false);
+  const isMounted = useRef(true);
+  useEffect(
+    () => () => {
+      isMounted.current = false;
+    },
+    [],
+  );
+  const run = () => {
+    isPlanned.current = false;
+    if (isMounted.current) work();
+  };
   return () => {
-    if (frame.current !== 0) return;
-    frame.current = requestAnimationFrame(() => {
-      frame.current = 0;
-      work();
-    });
+    if (isPlanned.current) return;
+    isPlanned.current = true;
+    if (isBurst()) setTimeout(run, BURST_DRAW_MS);
+    else requestAnimationFrame(run);
   };
 }

@@ -7,6 +7,7 @@ import { type QueryResult, useGet } from "../../app/query.ts";
 import { can, me } from "../../app/session.ts";
 import { Attention, Button, confirm, plural, Time, toast } from "../../ui/index.ts";
 import { ExplainDrawer } from "../explain/index.ts";
+import { plainText } from "../explain/words.ts";
 import { acknowledge } from "../inbox/inbox-actions.ts";
 import type { AttentionItem, AttentionView } from "./overview-types.ts";
 import { useRefresh } from "./refresh.ts";
@@ -74,7 +75,7 @@ interface RowProps {
 }
 
 function AttentionRow({ item, onChange, onExplain }: RowProps) {
-  const { kind, severity, title, detail, at, until } = item;
+  const { kind, severity, detail, at, until } = item;
   const actions =
     kind === "notification" ? (
       <NotificationActions item={item} onChange={onChange} onExplain={onExplain} />
@@ -85,7 +86,7 @@ function AttentionRow({ item, onChange, onExplain }: RowProps) {
     <Attention
       tone={TONES[severity]}
       tag={TAGS[kind]}
-      title={kind === "config" ? title.charAt(0).toUpperCase() + title.slice(1) : title}
+      title={titleOf(item)}
       href={href(pathOf(item))}
       {...(detail === "" ? {} : { sub: <bdi>{detail}</bdi> })}
       {...(at === null && until === null
@@ -106,6 +107,12 @@ function AttentionRow({ item, onChange, onExplain }: RowProps) {
       actions={actions}
     />
   );
+}
+
+/** Titles of the server may contain ids and start in the middle of a sentence. */
+function titleOf({ kind, title }: AttentionItem): string {
+  if (kind === "notification") return title;
+  return kind === "config" ? title.charAt(0).toUpperCase() + title.slice(1) : plainText(title);
 }
 
 function pathOf({ kind, ids, link }: AttentionItem): string {

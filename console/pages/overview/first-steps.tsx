@@ -48,8 +48,8 @@ export function FirstSteps({ projects }: { readonly projects: readonly Project[]
             too.
           </p>
           <div>
-            <Button icon={Bell} href={href("/account/notifications")}>
-              Notifications of this device
+            <Button icon={Bell} href={href("/account/device")}>
+              Set up this device
             </Button>
           </div>
         </div>

@@ -1,3 +1,4 @@
+import { useMemo } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { useGet } from "../../app/query.ts";
@@ -12,7 +13,7 @@ import { DeliveryChart, EventChart, JobChart, NotificationChart, StatCards, useS
 import { FirstSteps } from "./first-steps.tsx";
 import { HealthLine } from "./health-line.tsx";
 import { LatestEvents } from "./latest-events.tsx";
-import { type AttentionItem, RANGES, type Range } from "./overview-types.ts";
+import { type AttentionItem, RANGES, type Range, type Stats } from "./overview-types.ts";
 import { OwnWork } from "./own-work.tsx";
 
 /** `/`: what needs attention, and how much happens. */
@@ -45,6 +46,7 @@ function OperatorOverview() {
   const projects = useProjects();
   const events = useLiveEvents(EVERYTHING, streamsOf(projects, ""), false);
   const stats = useStats(range, `${events.items?.[0]?.id} ${events.waiting}`);
+  const figures = useFigures(stats.data, range);
   const isNew = events.items?.length === 0 && !events.loading;
   return (
     <Page
@@ -75,23 +77,37 @@ function OperatorOverview() {
             {stats.error && !stats.data ? (
               <ErrorState error={stats.error} retry={stats.reload} title="The figures could not be loaded" small />
             ) : (
-              <StatCards stats={stats.data} range={range} />
+              figures.cards
             )}
             <div class="two">
               <LatestEvents events={events} />
-              <EventChart stats={stats.data} range={range} />
+              {figures.beside}
             </div>
-            <div class="grid3">
-              <NotificationChart stats={stats.data} range={range} />
-              <DeliveryChart stats={stats.data} range={range} />
-              <JobChart stats={stats.data} range={range} />
-            </div>
+            {figures.below}
           </>
         )}
         <NoRuleYet isShown={!isNew && events.items !== undefined} />
         {can("system:status") && <HealthLine />}
       </div>
     </Page>
+  );
+}
+
+/** The same elements until the figures change: live events must not draw the charts again. */
+function useFigures(stats: Stats | undefined, range: Range) {
+  return useMemo(
+    () => ({
+      cards: <StatCards stats={stats} range={range} />,
+      beside: <EventChart stats={stats} range={range} />,
+      below: (
+        <div class="grid3">
+          <NotificationChart stats={stats} range={range} />
+          <DeliveryChart stats={stats} range={range} />
+          <JobChart stats={stats} range={range} />
+        </div>
+      ),
+    }),
+    [stats, range],
   );
 }
 
