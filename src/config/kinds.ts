@@ -191,6 +191,33 @@ export function httpUrl(): Kind<string> {
   };
 }
 
+/** The address that a path is added to. A query or a fragment would swallow the path. */
+export function baseUrl(): Kind<string> {
+  const { fromText } = httpUrl();
+  return {
+    schema: textThat("must be an http or https URL without user name, query and fragment", isBaseUrl),
+    fromText,
+  };
+}
+
+function isBaseUrl(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, username, password } = new URL(value);
+  return /^https?:$/.test(protocol) && username === "" && password === "" && !/[?#]/.test(value);
+}
+
+const ADDRESS = '[^\\s<>@,;:"]+@[^\\s<>@,;:"]+';
+const SENDER = new RegExp(`^(?:${ADDRESS}|(?:[^\\p{Cc}<>@,;:"]*|"[^\\p{Cc}"\\\\]*") *<${ADDRESS}>)$`, "u");
+
+/** A mail address with or without a name. With a line break it would add headers to every mail. */
+export function sender(): Kind<string> {
+  const message = 'must be one mail address such as prism@example.org, Prism <prism@example.org> or "A, B" <a@b.org>';
+  return {
+    schema: textThat(message, (value) => value.length <= 320 && SENDER.test(value)),
+    fromText: (text) => text.trim(),
+  };
+}
+
 export const secretText = textThat(
   "must be a text of 1 to 4096 characters",
   (value) => value !== "" && value.length <= 4096,

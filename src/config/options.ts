@@ -49,7 +49,7 @@ export const OPTIONS = {
     },
   ),
   publicUrl: optional(
-    k.httpUrl(),
+    k.baseUrl(),
     "URL under which clients reach this server, for links and to check Origin; by default made from host and port",
     LIVE,
   ),
@@ -89,7 +89,7 @@ export const OPTIONS = {
     }),
     user: optional(k.text(), "user name for the mail server", { seed: ["SMTP_USER"], ...LIVE }),
     pass: optional(k.text(), "password for the mail server", { seed: ["SMTP_PASS"], secret: true, ...LIVE }),
-    from: optional(k.text(3, 320), "sender address of all mails", { seed: ["SMTP_FROM"], ...LIVE }),
+    from: optional(k.sender(), "sender address of all mails", { seed: ["SMTP_FROM"], ...LIVE }),
     secure: optional(k.boolean(), "TLS from the first byte; by default true if smtp.port is 465", LIVE),
     allowPlain: option(k.boolean(), false, "allows mail and password without TLS to a server on another machine", LIVE),
   },

@@ -111,7 +111,10 @@ test("every kind of setting says in its own words what it takes", (t) => {
     [{ PORT: "3000.5" }, 'PORT must be a whole number from 0 to 65535, not "3000.5"'],
     [{ PORT: "0x50" }, 'PORT must be a whole number from 0 to 65535, not "0x50"'],
     [{ HOST: "not a host" }, 'HOST must be an IP address or a host name, not "not a host"'],
-    [{ PRISM_PUBLIC_URL: "ftp://x" }, 'PRISM_PUBLIC_URL must be an http or https URL, not "ftp://x"'],
+    [
+      { PRISM_PUBLIC_URL: "ftp://x" },
+      'PRISM_PUBLIC_URL must be an http or https URL without user name, query and fragment, not "ftp://x"',
+    ],
     [{ TZ: "Europe/Nowhere" }, 'TZ must be an IANA time zone such as UTC or Europe/Berlin, not "Europe/Nowhere"'],
     [{ PRISM_DOCS_PUBLIC: "yes" }, 'PRISM_DOCS_PUBLIC must be true or false, not "yes"'],
     [{ CORS_ORIGINS: "*" }, 'CORS_ORIGINS must be an origin such as https://app.example.org, not ["*"]'],

@@ -3,7 +3,7 @@ import type { ChangedSettings } from "../../config/changes.ts";
 import { serverWarnings } from "../../config/checks.ts";
 import { PrismError } from "../../core/errors.ts";
 import { route } from "../../http/route.ts";
-import { doc, example, jsonObject, named, object, text } from "../../http/shapes.ts";
+import { doc, example, jsonObject, named, object, pattern } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { MAIL_TEST_RESULTS, smtpOptionsOf, testMail } from "../delivery/index.ts";
 import {
@@ -51,7 +51,10 @@ const Values = doc(
 const Change = example(object({ values: Values }), { values: { "retention.notificationDays": 90 } });
 const MailTestInput = example(
   object({
-    to: doc(text(320, 3), "Mail address that receives the test mail"),
+    to: doc(
+      pattern(/^[^\s<>@,;:"]{1,64}@[^\s<>@,;:"]{1,255}$/, "must be a mail address"),
+      "Mail address that receives the test mail",
+    ),
     values: v.optional(doc(Values, "Settings to test before they are stored; default: those in use")),
   }),
   { to: "ops@example.com" },
@@ -181,7 +184,12 @@ function refusal(problems: readonly SettingProblem[]): PrismError {
     : new PrismError("VALIDATION_FAILED", "The settings are not valid", { details });
 }
 
+/** Limit of concurrent test mails: each holds a request and a connection for up to thirty seconds. */
+const MAX_MAIL_TESTS = 4;
+const RETRY_AFTER_MS = 1000;
+
 function serveMailTest(server: FeatureServer, context: SettingsContext): void {
+  let running = 0;
   server.route(
     route({
       method: "POST",
@@ -193,12 +201,15 @@ function serveMailTest(server: FeatureServer, context: SettingsContext): void {
       access,
       body: MailTestInput,
       response: MailTestReply,
-      errors: ["SETTING_FIXED"],
+      errors: ["SETTING_FIXED", "OVERLOADED"],
       async handle(_exchange, { body: { to, values = {} } }) {
         const checked = checkSettings(context, values);
         if (!checked.next) throw refusal(checked.problems);
         const options = smtpOptionsOf(checked.next.config);
-        const result = await testMail(options, to);
+        if (running >= MAX_MAIL_TESTS)
+          throw new PrismError("OVERLOADED", "Too many test mails are being sent", { retryAfterMs: RETRY_AFTER_MS });
+        running++;
+        const result = await testMail(options, to).finally(() => running--);
         const metadata = { result: result.result };
         await context.audit.record({ action: "config.mail_test", resourceType: "config", metadata });
         return result;

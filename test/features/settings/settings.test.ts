@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
@@ -201,4 +202,44 @@ test("a damaged settings.json stops the start with its path; a key that only the
   );
   rmSync(file);
   assert.equal(loaded.reload().config.smtp.port, 587);
+});
+
+test("a sender is one address on one line, and a public URL has neither password nor query", async (t) => {
+  const prism = await startPrism(t);
+  const senders = [
+    "a@b.c\r\nBcc: x@y.z",
+    "<p@b.c>\nBcc: x@y.z",
+    "a@b.c, x@y.z",
+    "Group: a@b.c;",
+    "nobody",
+    "A, B <a@b.c>",
+  ];
+  for (const from of senders)
+    assert.deepEqual(
+      refusal(await put(prism, { "smtp.from": from })),
+      [400, "VALIDATION_FAILED", "values.smtp.from VALUE"],
+      from,
+    );
+  for (const url of ["https://u:secret@example.org", "https://example.org/?next=", "https://example.org/#"])
+    assert.deepEqual(refusal(await put(prism, { publicUrl: url })).slice(2), ["values.publicUrl VALUE"], url);
+  for (const from of ["Prism <p@b.c>", '"A, B" <p@b.c>', "p@localhost"])
+    assert.equal((await put(prism, { "smtp.from": from })).status, 200, from);
+  const { status } = await prism.post(`${PATH}/mail-test`, { to: "a@b.c\r\nRCPT TO:<x@y.z>" });
+  assert.equal(status, 400, "a recipient is one address, too");
+});
+
+test("only a few test mails run at the same time", async (t) => {
+  const prism = await startPrism(t);
+  const sockets = new Set<Socket>();
+  const silent = createServer((socket) => sockets.add(socket.on("error", () => undefined)));
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  t.after(() => silent.close());
+  const values = { "smtp.host": "127.0.0.1", "smtp.port": (silent.address() as AddressInfo).port };
+  const mailTest = () => prism.post<SettingsBody>(`${PATH}/mail-test`, { to: "a@b.c", values });
+  const running = Array.from({ length: 4 }, mailTest);
+  await eventually("all of them wait for the server", () => sockets.size === 4);
+  const { status, body } = await mailTest();
+  assert.deepEqual([status, body.error?.code], [503, "OVERLOADED"]);
+  for (const socket of sockets) socket.destroy();
+  assert.deepEqual(new Set((await Promise.all(running)).map((each) => each.status)), new Set([200]));
 });
