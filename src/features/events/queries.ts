@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DecisionOutcome, EventsTable } from "../../store/schema.ts";
-import { countOf, holdsText } from "../../store/sqlite/list-queries.ts";
+import { bytesOf, countOf, firstBeyondSearch, holdsText } from "../../store/sqlite/list-queries.ts";
 import type { EventFilters } from "./schema.ts";
 
 export interface EventSelection extends EventFilters {
@@ -76,6 +76,15 @@ export function eventsBetween(
     .where("seq", "<=", last)
     .orderBy("seq")
     .execute();
+}
+
+/** The newest event that a search of the selection must leave to its next page. */
+export function beyondSearch(
+  db: ReadDb,
+  { q: _, ...selection }: EventSelection,
+  before: number,
+): Promise<number | undefined> {
+  return firstBeyondSearch(db, selected(db, selection).where("seq", "<", before), bytesOf("payload"));
 }
 
 export function countEvents(db: ReadDb, selection: EventSelection): Promise<number> {

@@ -83,7 +83,7 @@ export async function listEvents(
   const isPlain = isIndexed(query, projectId) && !isFarPage(request);
   const source = isPlain ? db.read : db.scan;
   const isWindow = !isPlain && !request.wantsTotal;
-  const window = isWindow ? await searchWindow(db.read, before, filters) : null;
+  const window = isWindow ? await searchWindow(db, before, { projectId, ...filters }) : null;
   const selection = { projectId, ...filters, ...(window === null ? {} : { afterSeq: window.afterSeq }) };
   const sizes = await queries.sizesOfPage(source, selection, {
     before,
@@ -112,14 +112,17 @@ const SEARCHED_AT_ONCE = 500_000;
 /** The same with their payloads. */
 const READ_AT_ONCE = 50_000;
 
+/** The newest events that a page looks through: those after `afterSeq`. */
 async function searchWindow(
-  db: ReadDb,
+  { read, scan }: Pick<Database, "read" | "scan">,
   before: number | null,
-  { q, afterSeq = 0 }: EventFilters,
+  selection: queries.EventSelection,
 ): Promise<{ readonly afterSeq: number; readonly isCut: boolean }> {
-  const end = before ?? (await queries.lastSeq(db)) + 1;
-  const first = end - 1 - (q === undefined ? SEARCHED_AT_ONCE : READ_AT_ONCE);
-  return first > afterSeq ? { afterSeq: first, isCut: true } : { afterSeq, isCut: false };
+  const { q, afterSeq = 0 } = selection;
+  const end = before ?? (await queries.lastSeq(read)) + 1;
+  const first = Math.max(afterSeq, end - 1 - (q === undefined ? SEARCHED_AT_ONCE : READ_AT_ONCE));
+  const left = q === undefined ? undefined : await queries.beyondSearch(scan, { ...selection, afterSeq: first }, end);
+  return { afterSeq: left ?? first, isCut: (left ?? first) > afterSeq };
 }
 
 /** @throws VALIDATION_FAILED */
@@ -163,9 +166,9 @@ export async function eventPaths(
   principal: Principal,
   { projectId: ref, type }: PathsQuery,
 ): Promise<EventPaths> {
-  const { scan, read } = context.db;
+  const { scan } = context.db;
   const projectId = projectsOf(context, principal, ref);
-  const { afterSeq } = Array.isArray(projectId) ? await searchWindow(read, null, {}) : { afterSeq: 0 };
+  const { afterSeq } = Array.isArray(projectId) ? await searchWindow(context.db, null, { projectId }) : { afterSeq: 0 };
   const selection = { projectId, type, afterSeq };
   const page = { before: null, limit: PATH_EVENTS, offset: 0 };
   const { taken } = fitting(await queries.sizesOfPage(scan, selection, page), PATH_BYTES);

@@ -10,6 +10,7 @@ import {
   bytesOf,
   countOf,
   type FittingRows,
+  firstBeyondSearch,
   fittingRows,
   holdsText,
   type RowBytes,
@@ -80,13 +81,23 @@ export async function* seenJobs(
   { first, last }: SeqRange,
   caller: PermissionHolder,
 ): AsyncIterable<JobLine> {
+  const { q, ...others } = filters;
   const turns = new LoopTurns();
   for (let end = last; end >= first; ) {
-    const { rows, isCut } = await selectLines(scan, filters, { first, last: end }, TEXT_SLICE, "whole");
-    for (const row of rows) {
+    const left = await firstBeyondSearch(scan, selected(scan, others, { first, last: end }), WHOLE_BYTES.bytes);
+    const window = { first: left === undefined ? first : left + 1, last: end };
+    for await (const row of linesOf(scan, filters, window)) {
       await turns.pause();
-      if (showsText(row, filters.q, caller)) yield row;
+      if (showsText(row, q, caller)) yield row;
     }
+    end = window.first - 1;
+  }
+}
+
+async function* linesOf(scan: ReadDb, filters: TextFilters, { first, last }: SeqRange): AsyncIterable<JobLine> {
+  for (let end = last; end >= first; ) {
+    const { rows, isCut } = await selectLines(scan, filters, { first, last: end }, TEXT_SLICE, "whole");
+    yield* rows;
     const oldest = rows.at(-1);
     if (!oldest || (rows.length < TEXT_SLICE.limit && !isCut)) return;
     end = oldest.seq - 1;

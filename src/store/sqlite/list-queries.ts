@@ -1,4 +1,5 @@
 import { type RawBuilder, type SelectQueryBuilder, sql } from "kysely";
+import type { ReadDb } from "../database.ts";
 
 /** The requested rows of a list, as http/pagination.ts reads them. */
 interface Page {
@@ -80,6 +81,30 @@ export async function fittingRows<DB, TB extends keyof DB, O>(
   const fitting = countFitting(sizes);
   const rows = fitting === 0 ? [] : await query.limit(fitting).execute();
   return { rows, isCut: rows.length < sizes.length };
+}
+
+/**
+ * Limit for the texts that one statement searches. An unfavourable pattern takes 100 ns a byte, so
+ * that other reads of the scan thread wait three seconds at most.
+ */
+export const SEARCHED_BYTES = 33_554_432;
+
+/**
+ * The number of the newest row that a search must leave to the next statement: with it the rows of
+ * the query hold more than {@link SEARCHED_BYTES}. Undefined: all of them fit.
+ * @param query of a table with `seq`. @param bytes of a row, less than the limit
+ */
+export async function firstBeyondSearch<DB, TB extends keyof DB, O>(
+  db: ReadDb,
+  query: SelectQueryBuilder<DB, TB, O>,
+  bytes: RawBuilder<number>,
+): Promise<number | undefined> {
+  const measured = query
+    .clearSelect()
+    .select([sql<number>`seq`.as("seq"), sql<number>`sum(${bytes}) over (order by seq desc)`.as("total")]);
+  const { rows } = await sql<{ seq: number }>`
+    select seq from (${measured}) where total > ${SEARCHED_BYTES} limit 1`.execute(db);
+  return rows[0]?.seq;
 }
 
 /** Whether a column contains a text, ignoring ASCII case; `%` and `_` are literal. */

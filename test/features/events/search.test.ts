@@ -59,6 +59,24 @@ test("a search looks through a part of the log per page and continues by cursor"
   assert.deepEqual([typesOf(second), second.nextCursor], [["old"], null]);
 });
 
+test("a page of a search reads a limited size of payloads, however many events match the filters", async (t) => {
+  const prism = await startPrism(t);
+  const text = "x".repeat(200_000);
+  await prism.post("/api/v1/events", [{ type: "old", payload: { text: "needle" } }]);
+  await prism.parts.base.database.write((trx) =>
+    sql`with recursive n (i) as (select 0 union all select i + 1 from n where i + 1 < 300)
+      insert into events (id, projectId, type, level, payload, occurredAt, receivedAt, processedAt)
+      select 'e' || i, (select projectId from events), 'x', 'info', ${JSON.stringify({ text })}, 1, 1, 1 from n`.execute(
+      trx,
+    ),
+  );
+  let pages = 1;
+  let page = await list(prism, "q=needle");
+  for (; page.nextCursor && page.data.length === 0; pages++)
+    page = await list(prism, `q=needle&cursor=${page.nextCursor}`);
+  assert.deepEqual([typesOf(page), page.nextCursor, pages], [["old"], null, 2]);
+});
+
 test("projectId=* lists the events of all projects that the caller may read", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);

@@ -143,3 +143,24 @@ test("among very many finished jobs a page scans some of them at a time, and the
   );
   assert.equal((await get(prism, "page=1&limit=1&label=the%20needle")).total, 1);
 });
+
+test("a search by text reads long payloads in limited parts, and finds the oldest job", async (t) => {
+  const dir = temporaryDir(t);
+  const file = join(dir, "prism.db");
+  migrateFile(file);
+  const beside = new SqliteDatabase(file);
+  beside
+    .prepare(`
+      with recursive n (i) as (select 1 union all select i + 1 from n where i < 250)
+      insert into jobs (id, queue, kind, payload, state, runAt, maxAttempts, label, finishedAt, createdAt)
+      select printf('0198c0de-0000-7000-8000-%012x', i), 'timers', 'timer', ?, iif(i % 2, 'dead', 'succeeded'), i, 5,
+             iif(i in (1, 2, 200), 'the needle', null), i, i from n`)
+    .run(JSON.stringify({ text: "x".repeat(200_000) }));
+  beside.close();
+  const prism = await startPrism(t, { dir });
+  const labelled = async (query: string) =>
+    (await get(prism, query)).data.map(({ id }) => Number.parseInt(id.slice(-4), 16));
+  assert.deepEqual(await labelled("q=needle"), [200, 2, 1]);
+  assert.deepEqual(await labelled("q=needle&state=dead"), [1]);
+  assert.deepEqual(await labelled("q=needle&limit=1"), [200]);
+});
