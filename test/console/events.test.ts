@@ -147,6 +147,7 @@ test("a burst of events is counted, and the page stays responsive and small", as
   await show.click();
   await row(page, "burst").first().waitFor();
   assert.ok((await page.getByRole("row").count()) <= 501, "rows in the page");
+  await page.getByRole("row").last().getByText("no rule").waitFor();
   await page.getByText("The newest 500 events are shown.").waitFor();
   t.diagnostic(`longest frame: ${await page.evaluate(() => (window as unknown as { longest: number }).longest)} ms`);
   await page.getByRole("button", { name: "Older events" }).click();

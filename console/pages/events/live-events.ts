@@ -90,7 +90,7 @@ export function useLiveEvents(filters: Filters, streams: readonly string[], isHe
   });
   const newest = current.shown[0];
   const isOpen = newest !== undefined && (outcomes.get(newest.id)?.result ?? "pending") === "pending";
-  useOutcomes(query, isOpen ? newest.id : null, (found) =>
+  useOutcomes({ ...query, limit: Math.max(PAGE, current.shown.length) }, isOpen ? newest : null, (found) =>
     setOutcomes((known) => new Map([...known, ...found].slice(-MAX_ROWS))),
   );
   const reload = () => {
@@ -128,15 +128,17 @@ function hold(arrived: Arrived, event: ListedEvent): void {
 /** Live events have no outcome: it is read from the list once the rules have decided. */
 function useOutcomes(
   query: Readonly<Record<string, string | number>>,
-  missingId: string | null,
+  newest: ListedEvent | null,
   onFound: (outcomes: readonly (readonly [string, Outcome])[]) => void,
 ): void {
   useEffect(() => {
-    if (missingId === null) return;
+    if (newest === null) return;
+    // Newer events may have arrived that are not shown yet.
+    const to = new Date(Date.parse(newest.receivedAt) + 1).toISOString();
     let isCurrent = true;
     let attempts = 0;
     const read = async () => {
-      const { data } = await api.get<Page<ListedEvent>>("/events", query);
+      const { data } = await api.get<Page<ListedEvent>>("/events", { ...query, to });
       if (!isCurrent) return;
       attempts += 1;
       const isPending = data.some(({ outcome }) => outcome?.result === "pending");
@@ -150,7 +152,7 @@ function useOutcomes(
       isCurrent = false;
       clearTimeout(timer);
     };
-  }, [missingId]);
+  }, [newest?.id]);
 }
 
 function joined(

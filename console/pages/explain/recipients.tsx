@@ -1,5 +1,7 @@
 import { useState } from "preact/hooks";
-import { Button, formatInstant, plural, StatusDot, UserText } from "../../ui/index.ts";
+import { href } from "../../app/base.ts";
+import { can } from "../../app/session.ts";
+import { Button, formatInstant, Link, plural, StatusDot, UserText } from "../../ui/index.ts";
 import { Offset } from "./offset.tsx";
 import type { ExplainedDelivery, ExplainedNotification, ExplainedRecipient } from "./types.ts";
 import { channelName, deliveryWords, recipientWords } from "./words.ts";
@@ -42,7 +44,7 @@ export function Recipients({ notification, from, userId, onAsk }: Props) {
 }
 
 /** Deliveries without a listed recipient: webhooks of the project, and people who are not listed. */
-export function OtherChannels({ notification: { channels, recipients } }: Pick<Props, "notification">) {
+export function OtherChannels({ notification: { id, channels, recipients } }: Pick<Props, "notification">) {
   const listed = new Set(recipients.flatMap(({ deliveries }) => deliveries.map(({ channel }) => channel)));
   const others = channels.filter(({ channel }) => !listed.has(channel));
   if (others.length === 0) return null;
@@ -60,6 +62,11 @@ export function OtherChannels({ notification: { channels, recipients } }: Pick<P
           </li>
         );
       })}
+      {can("notifications:read_all") && (
+        <li>
+          <Link href={href(`/deliveries?notification=${id}`)}>Show the attempts</Link>
+        </li>
+      )}
     </ul>
   );
 }
