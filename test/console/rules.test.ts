@@ -68,11 +68,8 @@ test("a rule is made from a recent event with completion, an error at its positi
   await typeCondition(page, "event.type == 'payment.failed' and ");
   await page.keyboard.type("event.amo");
   const options = page.locator(".rule-editor .cm-tooltip-autocomplete li");
-  await options.filter({ hasText: "event.amount" }).waitFor();
-  await eventually("the first option is chosen by Enter", async () => {
-    await page.keyboard.press("Enter");
-    return (await conditionOf(page)).includes("event.amount");
-  });
+  await options.filter({ hasText: "event.amount" }).click();
+  assert.ok((await conditionOf(page)).endsWith("event.amount"));
   await page.keyboard.type(" >= 1000");
   await page.keyboard.press("Escape");
   await page.locator(".cond-r").filter({ hasText: "false" }).waitFor();
