@@ -98,3 +98,39 @@ test("the overview shows what needs attention first, and the figures of the rang
   });
   console.assertClean();
 });
+
+test("operators resume queues and channels and retry dead jobs where they see them", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const { core, services, base } = prism.parts;
+  await prism.post("/api/v1/events", { type: "first", payload: {} });
+  await prism.post("/api/v1/queues/digest/pause");
+  const mail = core.pipeline.channels.of("email");
+  assert.ok(mail);
+  services.circuits.of(mail, "").open(new Error("mail.example.org refused the connection"));
+  let isHealthy = false;
+  core.jobs.runner.handle("test.dies", () => (isHealthy ? Promise.resolve() : Promise.reject(new Error("no"))));
+  await core.jobs.jobs.enqueue({
+    queue: "timers",
+    kind: "test.dies",
+    payload: {},
+    runAt: base.clock.now(),
+    maxAttempts: 1,
+  });
+  const page = await console.open("/");
+  const attention = page.getByRole("region", { name: "Needs attention" });
+  const row = (title: string) => attention.locator(".attention").filter({ hasText: title });
+  await row("Mail is paused").getByText("mail.example.org refused the connection").waitFor();
+  await row("Mail is paused").getByRole("button", { name: "Retry now" }).click();
+  await row("Mail is paused").waitFor({ state: "detached" });
+  await row("Queue digest is paused").getByRole("button", { name: "Resume" }).click();
+  await row("Queue digest is paused").waitFor({ state: "detached" });
+  isHealthy = true;
+  await row("1 job failed in timers").getByRole("button", { name: "Retry" }).click();
+  const question = page.getByRole("dialog", { name: "Retry 1 dead job?" });
+  await question.getByText(/1 dead job of the queue timers/).waitFor();
+  await question.getByRole("button", { name: "Retry" }).click();
+  await row("1 job failed in timers").waitFor({ state: "detached" });
+  console.assertClean();
+});

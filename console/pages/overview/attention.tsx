@@ -3,7 +3,7 @@ import type { Notification } from "../../../src/client/views.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
-import { type QueryResult, useGet } from "../../app/query.ts";
+import { useGet } from "../../app/query.ts";
 import { can, me } from "../../app/session.ts";
 import { Attention, Button, confirm, plural, Time, toast } from "../../ui/index.ts";
 import { ExplainDrawer } from "../explain/index.ts";
@@ -15,21 +15,35 @@ import { useRefresh } from "./refresh.ts";
 const SHOWN = 5;
 const EVERY_MS = 2000;
 
+/** The server counts jobs this often: what was mended may still be in its answer. */
+const COUNTED_MS = 3000;
+
+export interface AttentionState {
+  /** Undefined until they are known. */
+  readonly items: readonly AttentionItem[] | undefined;
+  /** Hides an item whose reason was mended, until the server has counted again. */
+  readonly done: (key: string) => void;
+}
+
 /** What needs attention, the most severe first; reloaded after live entries that may change it. */
-export function useAttention(): QueryResult<AttentionView> {
+export function useAttention(): AttentionState {
   const query = useGet<AttentionView>("/attention");
+  const [mended, setMended] = useState<readonly string[]>([]);
   const changed = useRefresh(query.reload, EVERY_MS);
   useStream("user:me", ({ type }) => type.startsWith("notification") && changed());
   useStream(can("system:status") ? "system" : null, changed);
-  return query;
+  const done = (key: string) => {
+    setMended((keys) => [...keys, key]);
+    setTimeout(() => {
+      query.change((view) => view && { ...view, items: view.items.filter((item) => item.key !== key) });
+      query.reload();
+      setMended((keys) => keys.filter((each) => each !== key));
+    }, COUNTED_MS);
+  };
+  return { items: query.data?.items.filter(({ key }) => !mended.includes(key)), done };
 }
 
-interface Props {
-  readonly items: readonly AttentionItem[];
-  readonly onChange: () => void;
-}
-
-export function AttentionList({ items, onChange }: Props) {
+export function AttentionList({ attention: { items = [], done } }: { readonly attention: AttentionState }) {
   const [isAll, setAll] = useState(false);
   const [explained, setExplained] = useState<string | null>(null);
   if (items.length === 0) return null;
@@ -37,7 +51,7 @@ export function AttentionList({ items, onChange }: Props) {
   return (
     <section class="stack s2" aria-label="Needs attention">
       {shown.map((item) => (
-        <AttentionRow key={item.key} item={item} onChange={onChange} onExplain={setExplained} />
+        <AttentionRow key={item.key} item={item} onChange={() => done(item.key)} onExplain={setExplained} />
       ))}
       {items.length > SHOWN && (
         <div>

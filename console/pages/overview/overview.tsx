@@ -52,9 +52,7 @@ function OperatorOverview() {
     <Page
       title="Overview"
       subtitle={
-        isNew
-          ? "This server has no events yet. Three steps, and it notifies you."
-          : attentionText(attention.data?.items)
+        isNew ? "This server has no events yet. Three steps, and it notifies you." : attentionText(attention.items)
       }
       actions={
         !isNew && (
@@ -69,7 +67,7 @@ function OperatorOverview() {
       }
     >
       <div class="stack s5">
-        <AttentionList items={attention.data?.items ?? []} onChange={attention.reload} />
+        <AttentionList attention={attention} />
         {isNew ? (
           <FirstSteps projects={projects} />
         ) : (
@@ -125,17 +123,17 @@ function NoRuleYet({ isShown }: { readonly isShown: boolean }) {
 /** For users without the events: what concerns them. */
 function OwnOverview() {
   const attention = useAttention();
-  const items = attention.data?.items ?? [];
+  const count = attention.items?.length ?? 0;
   const subtitle =
-    items.length > 0
-      ? `${plural(items.length, "notification waits", "notifications wait")} for you.`
+    count > 0
+      ? `${plural(count, "notification waits", "notifications wait")} for you.`
       : unread.value === 0
         ? "You have seen everything."
         : `${formatNumber(unread.value)} unread.`;
   return (
     <Page title="Overview" subtitle={subtitle}>
       <div class="stack s5">
-        <AttentionList items={items} onChange={attention.reload} />
+        <AttentionList attention={attention} />
         <OwnWork />
       </div>
     </Page>
