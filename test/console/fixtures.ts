@@ -3,13 +3,14 @@ import { wavFile } from "../helpers/audio.ts";
 import { eventually } from "../helpers/eventually.ts";
 import type { ConsoleTest } from "./helpers.ts";
 
-/** Texts that break pages which show them as markup, or which believe their length or direction. */
-export const HOSTILE = {
-  markup: `<img src=x onerror="window.broken=1"><script>window.broken=1</script>{{7*7}}"'&lt;`,
-  bidi: "abc\u202egnp.exe\u2066 \u05d0\u05d1\u05d2 \u0645\u0631\u062d\u0628\u0627 xyz",
-  long: "W".repeat(240),
-  emoji: "👩‍👩‍👧‍👦🏳️‍🌈 e\u0301\u0327 ﷽ 𝕬",
-} as const;
+/** A text that breaks pages which show it as markup, or which believe its length or direction. */
+export const HOSTILE = [
+  `<img src=x onerror="window.broken=1">`,
+  "abc\u202egnp.exe\u2066 \u05d0\u05d1\u05d2 \u0645\u0631\u062d\u0628\u0627",
+  "👩‍👩‍👧‍👦🏳️‍🌈 e\u0301\u0327 ﷽ 𝕬",
+  "{{7*7}}\"'&lt;</script>",
+  "W".repeat(100),
+].join(" ");
 
 /** Ids of what {@link fill} made, for the pages that show one thing. */
 export interface Filled {

@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import type { TestContext } from "node:test";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { startBrowser } from "../helpers/browser.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../helpers/prism.ts";
 
@@ -71,7 +72,39 @@ export class ConsoleTest {
     return context;
   }
 
+  /** Requests under way by page. */
+  readonly #pending = new WeakMap<Page, Set<object>>();
+
+  /**
+   * Goes to a page inside the application, as a link does, and waits until its data is shown.
+   * @param path below /dashboard
+   */
+  async visit(page: Page, path: string): Promise<void> {
+    await page.evaluate((url) => {
+      history.pushState(null, "", url);
+      dispatchEvent(new PopStateEvent("popstate"));
+    }, `/dashboard${path}`);
+    await this.shown(page);
+  }
+
+  /** Waits until the page has a heading, and no request or placeholder is left. */
+  async shown(page: Page): Promise<void> {
+    await page.waitForFunction(
+      () => document.querySelector("h1") !== null && !document.documentElement.hasAttribute("data-loading"),
+    );
+    await eventually(`the data of ${page.url()}`, async () => {
+      if ((this.#pending.get(page)?.size ?? 0) > 0) return false;
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0))));
+      return this.#pending.get(page)?.size === 0 && (await page.locator(".skeleton").count()) === 0;
+    });
+  }
+
   #watch(page: Page): void {
+    const pending = new Set<object>();
+    this.#pending.set(page, pending);
+    page.on("request", (request) => pending.add(request));
+    page.on("requestfinished", (request) => pending.delete(request));
+    page.on("requestfailed", (request) => pending.delete(request));
     const note = (text: string) => this.problems.push(`${page.url()}: ${text}`);
     page.on("pageerror", (error) => note(error.message));
     page.on("console", (message) => {

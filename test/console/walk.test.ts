@@ -1,16 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Page } from "playwright-core";
 import { allPages, fill, HOSTILE } from "./fixtures.ts";
-import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
-
-/** Opens a page in the same tab and waits until it has loaded its data. */
-async function visit(console: ConsoleTest, page: Page, path: string): Promise<void> {
-  await page.goto(`${console.prism.url}/dashboard${path}`);
-  await page.getByRole("heading", { level: 1 }).first().waitFor();
-  await page.waitForFunction(() => !document.documentElement.hasAttribute("data-loading"));
-  await page.waitForLoadState("networkidle");
-}
+import { assertAccessible, startConsole } from "./helpers.ts";
 
 for (const { theme, width } of [
   { theme: "light", width: 1280 },
@@ -22,7 +13,7 @@ for (const { theme, width } of [
     const pages = allPages(await fill(console, "Disk full on db-2"));
     const page = await console.open("/", { theme, width });
     for (const path of pages) {
-      await visit(console, page, path);
+      await console.visit(page, path);
       await assertAccessible(page, `${path} (${theme}, ${width} px)`);
     }
     console.assertClean();
@@ -32,19 +23,16 @@ for (const { theme, width } of [
 test("hostile texts show as text on every page, at 360 px", async (t) => {
   const console = await startConsole(t);
   if (!console) return;
-  for (const [name, text] of Object.entries(HOSTILE)) {
-    const pages = allPages(await fill(console, text));
-    const page = await console.open("/", { width: 360 });
-    for (const path of pages) {
-      await visit(console, page, path);
-      const found = await page.evaluate(() => ({
-        isBroken: "broken" in window,
-        images: document.querySelectorAll("img[src='x']").length,
-        excess: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      }));
-      assert.deepEqual(found, { isBroken: false, images: 0, excess: 0 }, `${name} on ${path}`);
-    }
-    await page.close();
+  const pages = allPages(await fill(console, HOSTILE));
+  const page = await console.open("/", { width: 360 });
+  for (const path of pages) {
+    await console.visit(page, path);
+    const found = await page.evaluate(() => ({
+      isBroken: "broken" in window,
+      images: document.querySelectorAll("img[src='x']").length,
+      excess: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    }));
+    assert.deepEqual(found, { isBroken: false, images: 0, excess: 0 }, path);
   }
   console.assertClean();
 });
@@ -74,7 +62,7 @@ for (const { username, roles, hidden, shown } of ROLES) {
     // Things of others answer 403 or 404, which the page shows and the browser logs.
     console.expected.push(/status of 40[34]/);
     for (const path of pages)
-      await visit(console, page, path).catch((error: unknown) => assert.fail(`${path}: ${error}`));
+      await console.visit(page, path).catch((error: unknown) => assert.fail(`${path}: ${error}`));
     console.assertClean();
   });
 }
