@@ -30,7 +30,7 @@ export interface App {
   readonly port: number;
   /** The services of every module. */
   readonly services: CoreServices;
-  /** For tests, diagnosis and `prism seed`. */
+  /** For tests and diagnosis. */
   readonly parts: Parts;
   /** The state of the first administrator; a setup token in it must be shown now. */
   readonly firstAdmin: FirstAdmin;

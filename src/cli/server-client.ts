@@ -42,10 +42,13 @@ export class ServerClient {
   readonly token: string | undefined;
   /** Options for a live connection to the same server. */
   readonly live: Required<Pick<PrismClientOptions, "url" | "token" | "fetch">> & { readonly connect?: () => Socket };
+  readonly #target: ServerTarget;
   readonly #api: PrismApi;
   readonly #out: Output;
 
-  constructor({ base, token, transport }: ServerTarget, out: Output) {
+  constructor(target: ServerTarget, out: Output) {
+    const { base, token, transport } = target;
+    this.#target = target;
     this.base = base;
     this.token = token;
     this.#out = out;
@@ -56,6 +59,11 @@ export class ServerClient {
     };
     this.live = transport ? { ...given, connect: transport.connect } : given;
     this.#api = new PrismApi(given.url, new Credentials(given), given.fetch);
+  }
+
+  /** A client of the same server for the user of a token. */
+  as(token: string): ServerClient {
+    return new ServerClient({ ...this.#target, token }, this.#out);
   }
 
   /** @throws ServerRefused, CommandError 4 if no server answers */

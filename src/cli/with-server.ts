@@ -4,11 +4,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { sudoAs } from "../config/config-file.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { createLogger } from "../config/logger.ts";
+import type { Clock } from "../core/clock.ts";
+import { prepareDataDir } from "../core/data-dir.ts";
 import { CONTROL_SOCKET } from "../core/listening.ts";
+import { silentLogger } from "../core/log.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { type Context, isOnline, refuseUrl } from "./context.ts";
 import { ControlTransport, socketState } from "./control-transport.ts";
-import { giveToOwner, heldBy, requireDatabase, tryLockDataDir } from "./data-dir.ts";
+import { giveToOwner, heldBy, makeCurrent, requireDatabase, tryLockDataDir } from "./data-dir.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { ServerClient, serverOf, tokenOf } from "./server-client.ts";
 
@@ -53,11 +56,7 @@ export async function withServer<T>(
   if (state === "open") return overSocket(context, socket, dataDir, work);
   const hasToken = localOnly === undefined && tokenOf(context) !== undefined;
   if (state === "denied" && !hasToken)
-    throw new CommandError(
-      EXIT.unreachable,
-      `the server of ${dataDir} belongs to another user: run ${sudoAs(dataDir, socket)}` +
-        (localOnly === undefined ? ", or give a token (--token, PRISM_TOKEN)" : ""),
-    );
+    throw ofAnotherUser(dataDir, socket, localOnly === undefined ? ", or give a token (--token, PRISM_TOKEN)" : "");
   if (state === "denied" || mustRun) return work(await serverOf(context));
   if (localOnly === undefined && !existsSync(loaded.config.databaseFile) && (hasToken || namesPort(loaded))) {
     // The configuration may be that of a server whose data directory is elsewhere.
@@ -65,6 +64,61 @@ export async function withServer<T>(
     if (server.token !== undefined) return work(server);
   }
   return inProcess(context, loaded, work);
+}
+
+/**
+ * {@link withServer} for a command whose requests need their effects, such as jobs: without a
+ * running server a whole one runs for this command, on a random port of this machine. It creates a
+ * missing database.
+ * @param clockOf the clock of that server. @throws CommandError 4, ConfigRefused
+ */
+export async function withWholeServer<T>(
+  context: Context,
+  loaded: LoadedConfig,
+  work: (api: ServerClient) => Promise<T>,
+  clockOf: (isNew: boolean) => Clock,
+): Promise<T> {
+  const { config } = loaded;
+  const socket = join(config.dataDir, CONTROL_SOCKET);
+  const state = await socketState(socket);
+  if (state === "open") return overSocket(context, socket, config.dataDir, work);
+  if (state === "denied") throw ofAnotherUser(config.dataDir, socket);
+  prepareDataDir(config.dataDir);
+  return servedOrLocked(context, loaded, work, async () => {
+    const clock = clockOf(!existsSync(config.databaseFile));
+    makeCurrent(context, loaded, { opens: true });
+    const { startApp } = await import("../app/start.ts");
+    const app = await startApp({
+      loaded: forThisMachine(loaded),
+      log: quietLog(context, loaded),
+      onFatal: fail,
+      clock,
+    });
+    try {
+      return await overSocket(context, socket, config.dataDir, work);
+    } finally {
+      await app.stop();
+    }
+  });
+}
+
+/** Only this machine reaches it, and it calls webhooks of this machine. */
+function forThisMachine(loaded: LoadedConfig): LoadedConfig {
+  const { config } = loaded;
+  const webhooks = { ...config.webhooks, allowPrivateCidrs: [...config.webhooks.allowPrivateCidrs, "127.0.0.0/8"] };
+  const open = {
+    port: 0,
+    host: "127.0.0.1",
+    extraPorts: [],
+    dashboardPort: undefined,
+    tls: { certFile: undefined, keyFile: undefined },
+  };
+  return { ...loaded, config: { ...config, ...open, webhooks, rateLimit: { ...config.rateLimit, enabled: false } } };
+}
+
+function ofAnotherUser(dataDir: string, socket: string, hint = ""): CommandError {
+  const message = `the server of ${dataDir} belongs to another user: run ${sudoAs(dataDir, socket)}${hint}`;
+  return new CommandError(EXIT.unreachable, message);
 }
 
 /** A server that has the default port by chance is not meant. */
@@ -147,6 +201,11 @@ function keyError(context: Context, error: Error): unknown {
 
 function fail(error: Error): never {
   throw error;
+}
+
+/** {@link commandLog} without errors that the command's data cause; refused requests are its own. */
+function quietLog(context: Context, loaded: LoadedConfig) {
+  return context.flags.logLevel === undefined ? silentLogger : commandLog(context, loaded);
 }
 
 /** Results are on stdout. */

@@ -16,6 +16,28 @@ interface Seeded {
 
 const env = { PRISM_AUTH_BCRYPT_COST: "4" };
 
+/** What `seed --demo --events 200` creates in an empty database. */
+const DEMO_MADE = {
+  accounts: 6,
+  roles: 1,
+  colleagues: 5,
+  projects: 2,
+  sounds: 2,
+  rules: 10,
+  buckets: 5,
+  webhooks: 3,
+  schedules: 5,
+  preferences: 2,
+  events: 200,
+  tasks: 25,
+  notifications: 1,
+  messages: 5,
+  timers: 3,
+  "dead jobs": 3,
+  publications: 1,
+  backups: 1,
+};
+
 /** Tables with data of users and producers only, in any state. */
 const TABLES = [
   "users",
@@ -73,20 +95,7 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
 
   await t.test("--demo adds what is missing, and also again nothing", async () => {
     const demo = await runJson<Seeded>(["seed", "--demo", "--events", "200", "--users", "6"], { cwd, env });
-    assert.deepEqual(demo.made, {
-      accounts: 5,
-      projects: 1,
-      rules: 2,
-      buckets: 0,
-      tasks: 20,
-      events: 180,
-      schedules: 1,
-      messages: 1,
-      sounds: 1,
-      preferences: 1,
-      notifications: 1,
-      publications: 1,
-    });
+    assert.deepEqual(demo.made, { ...DEMO_MADE, accounts: 5, rules: 7, buckets: 3, tasks: 20, events: 200 });
     assert.match(demo.apiKey ?? "", /^prk_/);
     assert.deepEqual(
       demo.accounts.map(({ role, password }) => [role, password !== null]),
@@ -113,20 +122,33 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
     const one = (sql: string) => db.prepare<[], unknown>(sql).pluck().get();
     for (const [what, sql] of [
       ["a rule sounds", "select 1 from rules join sounds on sounds.filename = rules.sound"],
+      ["a rule has versions", "select 1 from rules where version > 2"],
+      ["a rule is disabled", "select 1 from rules where active = 0"],
       [
-        "somebody was told by a rule that sounds",
+        "users were notified by a rule that sounds",
         "select 1 from notifications where kind = 'rule' and sound is not null",
       ],
       ["events were held back", "select 1 from decisions where outcome = 'suppressed'"],
       ["events were joined", "select 1 from decisions where outcome = 'deduped'"],
       ["a rule was silent", "select 1 from decisions where outcome = 'cooled'"],
-      ["somebody has opened a notice", "select 1 from notification_recipients where openedAt is not null"],
-      ["somebody has acknowledged one", "select 1 from notification_recipients where acknowledgedAt is not null"],
-      ["somebody sleeps at night", "select 1 from users where json_extract(prefs, '$.quietHours.from') is not null"],
+      ["a link was opened", "select 1 from notification_recipients where openedAt is not null"],
+      ["one is acknowledged with a note", "select 1 from notification_recipients where acknowledgeNote is not null"],
+      ["some are unread", "select 1 from notification_recipients where readAt is null"],
+      ["a webhook was called", "select 1 from deliveries where state = 'delivered'"],
+      ["a call was skipped", "select 1 from deliveries where state = 'skipped'"],
+      ["a user has quiet hours", "select 1 from users where json_extract(prefs, '$.quietHours.from') is not null"],
+      ["accounts wait for approval", "select 1 from users where status = 'pending'"],
+      ["an account is disabled", "select 1 from users where status = 'disabled'"],
+      ["there is a role beside the built-in ones", "select 1 from roles where builtin = 0"],
+      ["an invitation is open", "select 1 from project_invitations"],
       ["a project has a digest", "select 1 from schedules where queue = 'digest'"],
       ["balances are watched", "select 1 from schedules where queue = 'bucket-monitoring'"],
       ["one of them is below its threshold", "select 1 from transfer_buckets where state = 'below'"],
       ["a message is on its way", "select 1 from messages where status = 'scheduled'"],
+      ["a message is read", "select 1 from messages where status = 'read'"],
+      ["a job is dead", "select 1 from jobs where state = 'dead'"],
+      ["a job is cancelled", "select 1 from jobs where state = 'cancelled'"],
+      ["a timer is pending", "select 1 from jobs where state = 'scheduled' and queue = 'timers'"],
       ["a channel has an entry", "select 1 from stream_log where stream = 'channel:news'"],
     ] as const)
       assert.equal(one(sql), 1, what);
@@ -169,11 +191,62 @@ test("a seed that fails midway shows the passwords that it has made, and a secon
   assert.deepEqual([failed.status, failed.stdout], [4, ""], "nothing new has been made, and nothing is shown");
 });
 
-test("seed takes the data directory for itself, asks in production, and refuses a server's URL", async (t) => {
+test("seed --demo gives a new database a week of history, which the next server goes on with", async (t) => {
+  const cwd = temporaryDir(t);
+  const demo = ["seed", "--demo", "--events", "200"];
+  const { made } = await runJson<Seeded>(demo, { cwd, env });
+  assert.deepEqual(made, DEMO_MADE);
+  const dir = join(cwd, "data");
+  const prism = await startPrism(t, { dir, settings: { "auth.bcryptCost": "4" } });
+  const days = (table: string, column: string) =>
+    prism.parts.base.store.reader
+      .prepare<[], number>(`select count(distinct ${column} / 86400000) from ${table}`)
+      .pluck()
+      .get() ?? 0;
+  assert.ok(days("events", "receivedAt") >= 7, `events of ${days("events", "receivedAt")} days`);
+  assert.ok(days("notifications", "createdAt") >= 5, `notifications of ${days("notifications", "createdAt")} days`);
+  const { body: audit } = await prism.get<{ ok: boolean }>("/api/v1/audit/verify");
+  assert.equal(audit.ok, true);
+  const { body: schedules } = await prism.get<{ data: { nextRuns: { dst?: string }[] }[] }>("/api/v1/schedules");
+  assert.ok(schedules.data.some(({ nextRuns }) => nextRuns.some(({ dst }) => dst !== undefined)));
+
+  await t.test("a run beside that server creates nothing again", async () => {
+    const again = await runJson<Seeded>([...demo, "--data-dir", dir], { cwd, env });
+    assert.deepEqual([...new Set(Object.values(again.made))], [0]);
+  });
+});
+
+test("seed --demo fills a running server, in which no token of it stays valid", async (t) => {
+  const settings = { "auth.bcryptCost": "4", "webhooks.allowPrivateCidrs": "127.0.0.0/8" };
+  const prism = await startPrism(t, { settings });
+  const demo = ["seed", "--demo", "--events", "200", "--data-dir", prism.dir];
+  const { made, accounts } = await runJson<Seeded>(demo, { cwd: temporaryDir(t), env });
+  assert.deepEqual(made, DEMO_MADE);
+  const [admin] = accounts;
+  const login = await prism.post("/auth/login", { username: "admin", password: admin?.password }, { token: null });
+  assert.equal(login.status, 200, login.text);
+  const { body: unread } = await prism.get<{ data: { acknowledgedAt: string | null }[] }>(
+    "/api/v1/notifications/all?state=acknowledged",
+  );
+  assert.ok(unread.data.length > 0);
+  const valid = prism.parts.base.store.reader
+    .prepare<[], number>("select count(*) from service_tokens where revokedAt is null and name = 'prism seed'")
+    .pluck()
+    .get();
+  assert.equal(valid, 0);
+});
+
+test("seed skips webhooks that the running server would not call", async (t) => {
+  const prism = await startPrism(t, { settings: { "auth.bcryptCost": "4" } });
+  const demo = ["seed", "--demo", "--events", "20", "--tasks", "0", "--data-dir", prism.dir, "--json"];
+  const { status, stdout, stderr } = await runCli(demo, { cwd: temporaryDir(t), env });
+  assert.deepEqual([status, (JSON.parse(stdout) as Seeded).made["webhooks"]], [0, 0], stderr);
+  assert.match(stderr, /no webhook for http:\/\/127\.0\.0\.1:\d+\/hooks\/chat: webhooks\.allowPrivateCidrs/);
+});
+
+test("seed asks in production, and refuses a server's URL", async (t) => {
   const prism = await startPrism(t);
   const cwd = temporaryDir(t);
-  const beside = await runCli(["seed", "--data-dir", prism.dir], { cwd, env });
-  assert.deepEqual([beside.status, /another Prism holds the data directory/.test(beside.stderr)], [4, true]);
   const online = await runCli(["seed", "--url", prism.url], { cwd, env });
   assert.equal(online.status, 2);
   const secrets = {

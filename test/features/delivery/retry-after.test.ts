@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { readRetryAfter } from "../../../src/features/delivery/retry-after.ts";
+import { readRetryAfter } from "../../../src/features/delivery/channel.ts";
 
 const NOW = Date.parse("2026-06-01T12:00:00Z");
 

@@ -1,5 +1,7 @@
 import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
 
+const HOUR_MS = 3_600_000;
+
 /**
  * What `prism seed` puts into a database. Everything has a name by which it is known again, so that
  * a second run creates nothing twice.
@@ -17,7 +19,7 @@ export const PLAIN: SeedAmounts = { users: 1, events: 20, tasks: 5 };
 export const DEMO: SeedAmounts = { users: 5, events: 500, tasks: 25 };
 
 /** A top-level domain without mail servers (RFC 2606). */
-const MAIL_DOMAIN = "prism.example";
+export const MAIL_DOMAIN = "prism.example";
 
 export interface SampleAccount {
   readonly username: string;
@@ -26,14 +28,14 @@ export interface SampleAccount {
   readonly role: string;
 }
 
-export const ADMIN: SampleAccount = account("admin", "Ada Admin", "Admin");
+export const ADMIN: SampleAccount = account("admin", "Anna Weber", "Admin");
 
 const PEOPLE: readonly SampleAccount[] = [
-  account("user", "Uma User", "User"),
-  account("operator", "Oskar Operator", "Operator"),
-  account("rule-manager", "Rita Rulemaker", "RuleManager"),
-  account("viewer", "Vera Viewer", "Viewer"),
-  account("auditor", "Aron Auditor", "Auditor"),
+  account("user", "Tom Fischer", "User"),
+  account("operator", "Jonas Keller", "Operator"),
+  account("rule-manager", "Priya Nair", "RuleManager"),
+  account("viewer", "Claire Martin", "Viewer"),
+  account("auditor", "David Novak", "Auditor"),
 ];
 
 /** `admin` and this many others, the first five with one role each. */
@@ -87,107 +89,46 @@ export const RULES = [
   },
 ] as const;
 
-export const BELL = { filename: "seed-bell.wav" } as const;
-
-export const DEMO_RULES = [
-  {
-    name: "Order of a regular customer",
-    description: "For members of the shop alone",
-    condition: "event.type == 'order.placed' and (event.orders >= 10 or 'regular' in event.tags)",
-    targetRoles: ["Operator", "User"],
-    titleTemplate: "{{ event.customer }} has ordered again",
-    messageTemplate: "Order {{ event.orderId }} over {{ event.amount }} {{ event.currency | default:'EUR' }}",
-    action: { type: "open", url: "https://shop.prism.example/orders", label: "Orders" },
-    sound: BELL.filename,
-    projectId: "shop",
-  },
-  {
-    name: "Debug events",
-    description: "A rule that is not active",
-    condition: "startsWith(event.type, 'debug.')",
-    targetRoles: ["Admin"],
-    active: false,
-    projectId: "default",
-  },
-] as const;
-
 export const BUCKETS = [
   { name: "Payouts", currency: "EUR", currentBalance: "125000.50", threshold: "50000" },
   { name: "Payouts", currency: "USD", currentBalance: "8000.0000", threshold: "10000" },
 ] as const;
 
-export const SHOP = { name: "Shop", slug: "shop" } as const;
-/** Its members get a digest each morning. */
-export const SHOP_SETTINGS = { settings: { digest: true } } as const;
-
-export const SCHEDULE = {
-  name: "seed: stand-up",
-  cron: "0 9 * * 1-5",
-  queue: "timers",
-  kind: "timer",
-  payload: {
-    action: { type: "notify", payload: { userId: "admin", title: "Stand-up", body: "In ten minutes" } },
-  },
-} as const;
-
-export const MESSAGE = {
-  recipientId: "admin",
-  content: "Welcome to Prism. I come ten minutes late, on purpose.",
-  delayMs: 600_000,
-};
-
-export const PREFERENCES = { quietHours: { from: "22:00", to: "07:00" }, minPriority: 10 } as const;
-
-export const WELCOME = {
-  title: "Welcome to Prism",
-  message: "Sent by hand, to all users.",
-  priority: 50,
-  action: { type: "open", url: "https://prism.example/", label: "Look around" },
-} as const;
-
-export const PUBLICATION = { stream: "channel:news", type: "seed.opened", data: { text: "The shop is open" } } as const;
-
-const BELL_HZ = 880;
-const BELL_SAMPLES_PER_SECOND = 8000;
-const BELL_SECONDS = 0.5;
-
-/** A WAV file with 8 bit samples on one channel: a fading tone. */
-export function bellSound(): Buffer {
-  const count = BELL_SAMPLES_PER_SECOND * BELL_SECONDS;
-  const head = Buffer.alloc(44);
-  head.write("RIFF", 0);
-  head.writeUInt32LE(36 + count, 4);
-  head.write("WAVEfmt ", 8);
-  head.writeUInt32LE(16, 16);
-  head.writeUInt16LE(1, 20);
-  head.writeUInt16LE(1, 22);
-  head.writeUInt32LE(BELL_SAMPLES_PER_SECOND, 24);
-  head.writeUInt32LE(BELL_SAMPLES_PER_SECOND, 28);
-  head.writeUInt16LE(1, 32);
-  head.writeUInt16LE(8, 34);
-  head.write("data", 36);
-  head.writeUInt32LE(count, 40);
-  const samples = Buffer.alloc(count);
-  for (let at = 0; at < count; at++) {
-    const wave = Math.sin((2 * Math.PI * BELL_HZ * at) / BELL_SAMPLES_PER_SECOND);
-    samples[at] = 128 + Math.round(100 * wave * (1 - at / count));
-  }
-  return Buffer.concat([head, samples]);
-}
-
+/** Title, status, priority, and the day on which it is due. */
 const TASKS = [
-  ["Look at the rules and try one", "TODO", 500],
-  ["Send a first event", "IN_PROGRESS", 800],
-  ["Make a backup and restore it elsewhere", "TODO", 900],
-  ["Invite the colleagues", "DONE", 100],
-  ["Write down who is called at night", "TODO", 300],
+  ["Read the rules and test one of them", "TODO", 500, 2],
+  ["Send a first event from the web shop", "IN_PROGRESS", 800, 1],
+  ["Restore the last backup on another machine", "TODO", 900, 3],
+  ["Invite the support team", "DONE", 100, null],
+  ["Write down who is called at night", "TODO", 300, 7],
+  ["Renew the certificate of the shop", "IN_PROGRESS", 700, 4],
+  ["Replace the disk of db-2", "TODO", 950, 0],
+  ["Raise the threshold of the disk rule to 90 %", "DONE", 200, null],
+  ["Add the new payment provider to the allow list", "TODO", 600, 5],
+  ["Review accounts without a login for 90 days", "TODO", 400, 10],
+  ["Move the nightly export to 03:00", "DONE", 300, null],
+  ["Check why search is slow on Mondays", "IN_PROGRESS", 650, 2],
+  ["Describe the steps after a failed payment", "TODO", 350, 6],
+  ["Order two spare power supplies", "CANCELLED", 100, null],
+  ["Rotate the API key of the build server", "TODO", 750, 3],
+  ["Test the notification on the on-call phone", "DONE", 800, null],
+  ["Delete the old staging project", "TODO", 150, 14],
+  ["Agree on quiet hours with the team", "DONE", 250, null],
+  ["Measure the restore time of the database", "TODO", 450, 9],
+  ["Add a rule for login attempts from new addresses", "IN_PROGRESS", 550, 4],
+  ["Prepare the maintenance window in December", "TODO", 500, 12],
+  ["Update the runbook for mail problems", "TODO", 300, 8],
+  ["Compare payouts with the bank statement", "IN_PROGRESS", 600, 1],
+  ["Give the auditor access to the audit trail", "DONE", 200, null],
+  ["Plan the upgrade of the order service", "TODO", 400, 20],
 ] as const;
 
-/** @param at 0-based */
-export function sampleTask(at: number) {
-  const [title, status, priority] = TASKS[at % TASKS.length] ?? TASKS[0];
+/** @param at 0-based. @param now start of the day that counts as 0. */
+export function sampleTask(at: number, now: number) {
+  const [title, status, priority, dueDay] = TASKS[at % TASKS.length] ?? TASKS[0];
   const round = Math.floor(at / TASKS.length);
-  return { title: round === 0 ? title : `${title} (${round + 1})`, status, priority };
+  const dueAt = dueDay === null ? null : toRfc3339(now + (dueDay + 0.5) * DAY_MS);
+  return { title: round === 0 ? title : `${title} (${round + 1})`, status, priority, dueAt };
 }
 
 const SOURCES = ["web", "billing", "search", "mailer"] as const;
@@ -234,12 +175,175 @@ function orderOf(at: number, orderId: string) {
   return { orderId, customer: `customer-${at % 17}`, orders: at % 13, amount: 20 + (at % 90), tags };
 }
 
-/** Whether an event belongs to the demo shop. */
-export function isOfShop({ type }: { readonly type: string }): boolean {
-  return type === "order.placed";
-}
-
 /** Dedupe key of an event. */
 export function eventKey(at: number): string {
   return `seed:${String(at + 1).padStart(6, "0")}`;
+}
+
+/** Slugs of the demo projects. */
+export const PROJECT = { infra: "infra", shop: "shop" } as const;
+
+interface DemoEvent {
+  readonly type: string;
+  readonly source: string;
+  readonly level: "debug" | "info" | "warn" | "error" | "fatal";
+  readonly projectId: string;
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
+/** Single events: hours before now, and the event. */
+const INCIDENTS: readonly (readonly [number, DemoEvent])[] = [
+  [140, host("down", "web-3", { seconds: 95, checks: 3 })],
+  [139.6, host("up", "web-3", { downForSeconds: 1440 })],
+  [62, host("down", "cache-1", { seconds: 60, checks: 2 })],
+  [61.9, host("down", "cache-1", { seconds: 120, checks: 3 })],
+  [61.2, host("up", "cache-1", { downForSeconds: 2900 })],
+  [30, infra("backup.failed", "backup", "error", { host: "db-1", reason: "The disk is full", lastGood: "Thursday" })],
+  [18, infra("certificate.expiring", "monitor", "warn", { host: "shop.prism.example", days: 12 })],
+  [5, infra("disk.usage", "monitor", "warn", { host: "db-2", mount: "/var", usedPercent: 91, freeGb: 18 })],
+  [0.45, web("login.failed", "auth", "warn", { account: "finance", attempts: 6, country: "unknown" })],
+  [0.2, host("down", "db-2", { seconds: 90, checks: 3 })],
+  [0.15, host("down", "db-2", { seconds: 270, checks: 3 })],
+];
+
+function host(state: "down" | "up", name: string, more: object): DemoEvent {
+  return infra(`host.${state}`, "monitor", state === "down" ? "fatal" : "info", { host: name, ...more });
+}
+
+function infra(type: string, source: string, level: DemoEvent["level"], payload: DemoEvent["payload"]): DemoEvent {
+  return { type, source, level, projectId: PROJECT.infra, payload };
+}
+
+function web(type: string, source: string, level: DemoEvent["level"], payload: DemoEvent["payload"]): DemoEvent {
+  return { type, source, level, projectId: "default", payload };
+}
+
+const HOSTS = ["web-1", "web-2", "web-3", "db-1", "db-2"] as const;
+const SERVICES = ["checkout", "search", "catalogue", "accounts"] as const;
+const AUTHORS = ["Jonas Keller", "Priya Nair", "Sofia Rossi"] as const;
+const REASONS = ["card declined", "card declined", "insufficient funds", "3-D Secure not completed"] as const;
+
+/** Kinds of everyday events with their shares. */
+const KINDS: readonly (readonly [share: number, make: (n: number) => DemoEvent])[] = [
+  [30, order],
+  [10, (n) => web("payment.received", "billing", "info", { orderId: orderId(n), amount: amount(n), currency: "EUR" })],
+  [8, failedPayment],
+  [10, (n) => web("request.slow", "web", "warn", { path: of(PATHS, n), durationMs: 1500 + ((n * 37) % 24) * 120 })],
+  [9, (n) => web("user.signed_up", "web", "info", { plan: n % 3 === 0 ? "business" : "free" })],
+  [
+    9,
+    (n) => web("login.failed", "auth", "warn", { account: `customer-${n % 40}`, attempts: 1 + (n % 4), country: "DE" }),
+  ],
+  [
+    9,
+    (n) =>
+      infra("disk.usage", "monitor", "info", {
+        host: of(HOSTS, n),
+        mount: "/",
+        usedPercent: 40 + (n % 40),
+        freeGb: 120,
+      }),
+  ],
+  [5, deployment],
+  [
+    5,
+    (n) =>
+      infra("backup.done", "backup", "info", { host: of(HOSTS, n), sizeGb: 12 + (n % 30), seconds: 240 + (n % 90) }),
+  ],
+  [3, (n) => web("report.sent", "reports", "debug", { report: "daily sales", recipients: 4 + (n % 3) })],
+  [2, (n) => web("service.failed", "search", "error", { message: "connection refused", attempt: 1 + (n % 3) })],
+];
+
+function of<T>(list: readonly T[], n: number): T | undefined {
+  return list[n % list.length];
+}
+
+function orderId(n: number): string {
+  return `A-${1000 + n}`;
+}
+
+function amount(n: number): string {
+  return `${20 + ((n * 53) % 480)}.${String((n * 7) % 100).padStart(2, "0")}`;
+}
+
+function order(n: number): DemoEvent {
+  const tags = n % 8 === 0 ? ["regular", "eu"] : ["new"];
+  const payload = { orderId: orderId(n), customer: `customer-${n % 40}`, orders: n % 13, amount: amount(n), tags };
+  return { type: "order.placed", source: "webshop", level: "info", projectId: PROJECT.shop, payload };
+}
+
+/** Every payment is tried twice; some are large. */
+function failedPayment(n: number): DemoEvent {
+  const tried = Math.floor(n / 20) * 20;
+  const sum = tried % 60 === 0 ? String(1100 + (tried % 900)) : amount(tried);
+  const payload = { orderId: orderId(tried), amount: sum, currency: "EUR", reason: of(REASONS, n) };
+  return web("payment.failed", "billing", "warn", payload);
+}
+
+function deployment(n: number): DemoEvent {
+  const payload = {
+    service: of(SERVICES, n),
+    version: `4.${n % 30}.0`,
+    author: of(AUTHORS, n),
+    seconds: 60 + (n % 50),
+  };
+  return infra("deploy.finished", "ci", "info", payload);
+}
+
+const HISTORY_MS = 7 * DAY_MS;
+/** Share of the events that are of the last hour. */
+const RECENT = 0.15;
+
+/** Time of an event: few at night and at weekends, many in the last hour. */
+function timeOf(share: number, now: number, hours: readonly number[]): number {
+  if (share >= 1 - RECENT) return now - HOUR_MS * ((1 - share) / RECENT);
+  const total = hours.reduce((sum, weight) => sum + weight, 0);
+  let left = (share / (1 - RECENT)) * total;
+  for (const [at, weight] of hours.entries()) {
+    if (left < weight) return now - HISTORY_MS + (at + left / weight) * HOUR_MS;
+    left -= weight;
+  }
+  return now - HOUR_MS;
+}
+
+/** How busy each hour of the last week was, except the last one. */
+function busyHours(now: number): number[] {
+  return Array.from({ length: HISTORY_MS / HOUR_MS - 1 }, (_, at) => {
+    const time = new Date(now - HISTORY_MS + at * HOUR_MS);
+    const isWeekend = time.getUTCDay() % 6 === 0;
+    const byDay = 1 + 3 * Math.max(0, Math.sin(((time.getUTCHours() - 6) / 14) * Math.PI));
+    return byDay * (isWeekend ? 0.4 : 1);
+  });
+}
+
+/** A number that looks random and is the same for each run. */
+function mixed(n: number): number {
+  return Math.imul((n + 1) ^ 0x9e3779b9, 0x85ebca6b) >>> 8;
+}
+
+function everyday(at: number): DemoEvent {
+  const total = KINDS.reduce((sum, [share]) => sum + share, 0);
+  let left = mixed(at) % total;
+  for (const [share, make] of KINDS) {
+    if (left < share) return make(at);
+    left -= share;
+  }
+  return order(at);
+}
+
+/** The events of a week with the keys by which they are known again, oldest first. */
+export function demoEvents(count: number, now: number): (DemoEvent & { readonly at: number; readonly key: string })[] {
+  const hours = busyHours(now);
+  const incidents = INCIDENTS.slice(0, count).map(([hoursAgo, event], at) => ({
+    ...event,
+    at: Math.floor(now - hoursAgo * HOUR_MS),
+    key: `demo:incident:${at + 1}`,
+  }));
+  const others = count - incidents.length;
+  const events = Array.from({ length: others }, (_, at) => ({
+    ...everyday(at),
+    at: Math.floor(timeOf((at + 1) / others, now, hours)),
+    key: `demo:${String(at + 1).padStart(6, "0")}`,
+  }));
+  return [...events, ...incidents].sort((a, b) => a.at - b.at);
 }

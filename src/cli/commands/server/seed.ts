@@ -1,16 +1,14 @@
 import type { Command } from "commander";
-import type { App } from "../../../app/start.ts";
-import type { LoadedConfig } from "../../../config/load.ts";
-import { createLogger } from "../../../config/logger.ts";
-import { COMMAND_LINE, runAs } from "../../../core/caller.ts";
+import { type Clock, systemClock } from "../../../core/clock.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
-import { makeCurrent, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";
+import type { ServerClient } from "../../server-client.ts";
+import { withWholeServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
-import type { Filled, SeededAccount } from "../seed/fill.ts";
-import { DEMO, PLAIN, type SeedAmounts, sampleAccounts } from "../seed/samples.ts";
+import type { Filled, PastClock, SeededAccount } from "../seed/fill.ts";
+import * as samples from "../seed/samples.ts";
 
 interface Flags {
   readonly demo?: boolean;
@@ -24,7 +22,7 @@ export function addSeed(program: Command): void {
   program
     .command("seed")
     .description("create sample accounts, rules, tasks and events; a second run adds only what is missing")
-    .option("--demo", "create more of each, and also a project, sound, schedule, message and more")
+    .option("--demo", "create more of each, and something for every page of the console")
     .option("--users <n>", "number of accounts besides admin (default: 1, with --demo 5)", integerFlag(0, 1000))
     .option("--events <n>", "number of events (default: 20, with --demo 500)", integerFlag(0, 100_000))
     .option("--tasks <n>", "number of tasks (default: 5, with --demo 25)", integerFlag(0, 10_000))
@@ -32,7 +30,8 @@ export function addSeed(program: Command): void {
     .addHelpText(
       "after",
       `
-It prints the passwords of new accounts on stdout, once. No server may run on the data directory: stop it first.
+It prints the passwords of new accounts on stdout, once. It uses the server that runs on the data directory. Without
+one it runs the server itself, and a new database gets a week of history with --demo.
 
 Examples:
   $ prism seed
@@ -45,67 +44,45 @@ async function seed(context: Context, { demo = false, yes = false, ...given }: F
   refuseUrl(context, "seed");
   const loaded = context.loadConfig("all");
   const { config } = loaded;
-  const amounts = { ...(demo ? DEMO : PLAIN), ...given };
+  const amounts = { ...(demo ? samples.DEMO : samples.PLAIN), ...given };
   if (
     config.env === "production" &&
     !yes &&
     !(await confirm(`Create sample accounts and data in ${config.databaseFile}?`))
   )
     throw new CommandError(EXIT.usage, "this is production: nothing was created; --yes creates without asking");
-  await withDataDirLock(config, async () => {
-    makeCurrent(context, loaded, { opens: true });
-    const app = await startAlone(context, loaded);
-    try {
-      await fill(context, app, amounts, demo);
-    } finally {
-      await app.stop();
-    }
-  });
+  const { PastClock } = await import("../seed/fill.ts");
+  let past: PastClock | null = null;
+  const clockOf = (isNew: boolean): Clock => {
+    if (!isNew || !demo) return systemClock;
+    past = new PastClock();
+    return past;
+  };
+  await withWholeServer(context, loaded, (api) => fill(context, api, amounts, demo ? { past } : null), clockOf);
 }
 
-async function fill(context: Context, app: App, amounts: SeedAmounts, isDemo: boolean): Promise<void> {
-  const { seedAccounts, SeedFill } = await import("../seed/fill.ts");
-  const { accounts } = app.parts.core.access;
-  const progress = context.out.progress("creating accounts");
-  const seeded = await runAs(COMMAND_LINE, () =>
-    seedAccounts(accounts, sampleAccounts(amounts.users), progress),
-  ).finally(() => progress.end());
+/** @param demo its clock is that of a server with a new database, otherwise null. */
+async function fill(
+  context: Context,
+  api: ServerClient,
+  amounts: samples.SeedAmounts,
+  demo: { readonly past: PastClock | null } | null,
+): Promise<void> {
+  const { SeedFill } = await import("../seed/fill.ts");
+  const seed = new SeedFill(api, context.out);
+  const seeded = await seed.accounts(samples.sampleAccounts(amounts.users));
   const usernames = seeded.map(({ username }) => username);
-  const filled = await new SeedFill(app, context.out, usernames).run(amounts, isDemo).catch((error: unknown) => {
-    // New passwords are known to this process alone, whatever became of the rest.
-    if (seeded.some(({ password }) => password !== null)) show(context, seeded, { kinds: [], apiKey: null });
-    throw error;
-  });
-  show(context, seeded, filled);
-}
-
-/** A server for this command alone, on a random port of this machine. */
-async function startAlone(context: Context, loaded: LoadedConfig): Promise<App> {
-  const { config } = loaded;
-  const { startApp } = await import("../../../app/start.ts");
-  return startApp({
-    loaded: {
-      ...loaded,
-      config: {
-        ...config,
-        port: 0,
-        host: "127.0.0.1",
-        extraPorts: [],
-        dashboardPort: undefined,
-        tls: { certFile: undefined, keyFile: undefined },
-        rateLimit: { ...config.rateLimit, enabled: false },
-      },
-    },
-    log: createLogger({
-      level: context.flags.logLevel === undefined ? "error" : config.log.level,
-      debug: config.debug,
-      // Results are on stdout.
-      destination: { write: (line) => void process.stderr.write(line) },
-    }),
-    onFatal: (error) => {
+  const filling = demo
+    ? import("../seed/demo.ts").then(({ DemoFill }) => new DemoFill(seed, demo.past, usernames).run(amounts))
+    : seed.plain(amounts, usernames).then((kinds) => ({ kinds, apiKey: null }));
+  const filled = await filling
+    .catch((error: unknown) => {
+      // New passwords are known to this process alone, also if the rest fails.
+      if (seeded.some(({ password }) => password !== null)) show(context, seeded, { kinds: [], apiKey: null });
       throw error;
-    },
-  });
+    })
+    .finally(() => seed.end());
+  show(context, seeded, filled);
 }
 
 function show({ out }: Context, accounts: readonly SeededAccount[], { kinds, apiKey }: Filled): void {

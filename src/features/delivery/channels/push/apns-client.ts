@@ -6,8 +6,7 @@ import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import { PermanentError } from "../../../jobs/index.ts";
-import { type Accepted, type ChannelCalls, ProviderDown, TargetGone } from "../../channel.ts";
-import { readRetryAfter } from "../../retry-after.ts";
+import { type Accepted, type ChannelCalls, ProviderDown, readRetryAfter, TargetGone } from "../../channel.ts";
 import {
   KeptToken,
   MAX_ANSWER_BYTES,

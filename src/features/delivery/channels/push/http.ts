@@ -2,8 +2,7 @@ import { createPrivateKey, type KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Clock } from "../../../../core/clock.ts";
 import { RetryLater } from "../../../jobs/index.ts";
-import { ProviderDown, TargetGone } from "../../channel.ts";
-import { readRetryAfter } from "../../retry-after.ts";
+import { ProviderDown, readRetryAfter, TargetGone } from "../../channel.ts";
 
 /** Time limit for the provider's answer; its own attempts to reach a device continue without us. */
 export const PUSH_TIMEOUT_MS = 30_000;

@@ -1,8 +1,7 @@
 import type { Clock } from "../../../../core/clock.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import { PermanentError, RetryLater } from "../../../jobs/index.ts";
-import { type Accepted, type ChannelCalls, NoAnswer, TargetGone } from "../../channel.ts";
-import { readRetryAfter } from "../../retry-after.ts";
+import { type Accepted, type ChannelCalls, NoAnswer, readRetryAfter, TargetGone } from "../../channel.ts";
 import { post, type SignedCall } from "./message.ts";
 import { HostUnknown } from "./outside-hosts.ts";
 import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";

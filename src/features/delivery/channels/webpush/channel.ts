@@ -9,10 +9,10 @@ import {
   type Attempt,
   type Channel,
   type ChannelCalls,
+  readRetryAfter,
   TargetGone,
   type TargetSource,
 } from "../../channel.ts";
-import { readRetryAfter } from "../../retry-after.ts";
 import { type PushContext, PushDevices } from "../push/devices.ts";
 import { parseJson } from "../push/http.ts";
 import { asOutcome } from "../webhook/client.ts";
