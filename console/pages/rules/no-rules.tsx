@@ -45,12 +45,13 @@ export function NoRules({ isFiltered, isWritable }: { readonly isFiltered: boole
 
 function FromEvents() {
   const { events } = useRecentEvents(null);
-  if (!events || events.length === 0) return null;
+  const kinds = new Map([...(events ?? [])].reverse().map((event) => [event.type, event]));
+  if (kinds.size === 0) return null;
   return (
     <div class="rule-starters">
       <Card title="From a recent event">
         <ul class="rule-list">
-          {events.slice(0, SHOWN_EVENTS).map((event) => (
+          {[...kinds.values()].slice(-SHOWN_EVENTS).map((event) => (
             <li key={event.id}>
               <span class="grow ellipsis">
                 <Link href={href(`/rules/new?from=${event.id}`)}>{event.type}</Link>{" "}

@@ -44,6 +44,9 @@ export function Reach({ draft }: { readonly draft: Definition }) {
         The rule matches, but no active user holds these roles in the project: no one would be notified.
       </Answer>
     );
+  const missing = new Set(
+    data.people.flatMap((person) => person.channels.filter(isMissing).map(({ channel }) => channel)),
+  );
   return (
     <div class="stack s2">
       <Answer tone="ok">The rule matches and would notify {plural(data.users, "person", "people")}.</Answer>
@@ -53,15 +56,22 @@ export function Reach({ draft }: { readonly draft: Definition }) {
             <span class="strong">
               <UserText>{name}</UserText>
             </span>
-            <ByChannel previews={previews} />
+            <ByChannel previews={previews.filter((preview) => !isMissing(preview))} />
           </li>
         ))}
       </ul>
+      {missing.size > 0 && (
+        <p class="muted small">Not configured on this server: {[...missing].map(channelLabel).join(", ")}.</p>
+      )}
       {data.users > data.people.length && (
         <p class="muted small">And {plural(data.users - data.people.length, "other person", "other people")}.</p>
       )}
     </div>
   );
+}
+
+function isMissing({ reason }: ChannelPreview): boolean {
+  return reason === "not configured";
 }
 
 function ByChannel({ previews }: { readonly previews: readonly ChannelPreview[] }) {

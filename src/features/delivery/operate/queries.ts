@@ -161,6 +161,7 @@ export interface Reader {
   readonly id: string;
   readonly name: string | null;
   readonly username: string | null;
+  readonly email: string | null;
   readonly timezone: string;
   /** JSON. */
   readonly prefs: string;
@@ -169,7 +170,7 @@ export interface Reader {
 /** In the order of the ids. */
 export async function readers(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, Reader>> {
   if (ids.length === 0) return new Map();
-  const columns = ["id", "name", "username", "timezone", "prefs"] as const;
+  const columns = ["id", "name", "username", "email", "timezone", "prefs"] as const;
   const rows = await db.selectFrom("users").select(columns).where("id", "in", ids).orderBy("id").execute();
   return new Map(rows.map((row) => [row.id, row]));
 }

@@ -294,7 +294,7 @@ export async function previewRecipients(
   }
   const people = [...readers.values()].map((reader) => ({
     userId: reader.id,
-    name: reader.name || reader.username || reader.id,
+    name: reader.name || reader.username || reader.email || reader.id,
     channels: input.channels.map((channel) => ({
       channel,
       ...previewChannel(channel, reader, reachable.get(channel), facts, now),
