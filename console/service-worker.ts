@@ -1,6 +1,6 @@
 /*
  * The service worker of the console: keeps the application for pages without a connection, shows
- * push messages as notifications, and acknowledges from them (docs/console.md, docs/push.md).
+ * push messages as notifications, and acknowledges from them (docs/decisions/console.md, docs/push.md).
  */
 
 const worker = self as unknown as ServiceWorkerGlobalScope;
@@ -12,6 +12,8 @@ const PREFIX = "prism-shell-";
 const CACHE = PREFIX + VERSION;
 /** A connection that is this slow counts as none. */
 const PATIENCE_MS = 4000;
+
+const ICON = "icon.svg";
 
 const inScope = (path: string): string => new URL(path, worker.registration.scope).href;
 const api = (path: string): string => inScope(`../api/v1${path}`);
@@ -27,7 +29,7 @@ async function precache(): Promise<void> {
     const known = await caches.match(url);
     await (known ? cache.put(url, known) : cache.add(url));
   };
-  await Promise.all(ASSETS.split(" ").map(keep));
+  await Promise.all([cache.add(inScope(ICON)), ...ASSETS.split(" ").map(keep)]);
 }
 
 worker.addEventListener("activate", (event) => event.waitUntil(takeOver()));
@@ -46,7 +48,7 @@ worker.addEventListener("fetch", (event) => {
   // Requests of the API are the page's: it keeps their answers itself (console/app/offline.ts).
   if (method !== "GET" || !url.startsWith(scope)) return;
   if (mode === "navigate") event.respondWith(page(event.request));
-  else if (url.startsWith(`${scope}assets/`)) event.respondWith(asset(event.request));
+  else if (url.startsWith(`${scope}assets/`) || url === inScope(ICON)) event.respondWith(asset(event.request));
 });
 
 async function asset(request: Request): Promise<Response> {
@@ -138,7 +140,8 @@ async function open(url: string): Promise<void> {
   const windows = await worker.clients.matchAll({ type: "window" });
   const known = windows.find((each) => each.visibilityState === "visible") ?? windows[0];
   if (!known) return void (await worker.clients.openWindow(inScope(url)));
-  await known.focus();
+  // Some systems allow it for clicks on a notification only.
+  await known.focus().catch(() => undefined);
   known.postMessage({ type: "open", path: `/${url}` });
 }
 

@@ -28,6 +28,10 @@ effect(() => {
   };
   noteState();
   const off = [value.on("state", noteState), value.on("error", () => undefined)];
+  for (const type of ["online", "offline"]) {
+    addEventListener(type, noteState);
+    off.push(() => removeEventListener(type, noteState));
+  }
   for (const { stream, listener } of wanted) listenTo(stream, listener);
   return () => {
     for (const stop of off) stop();

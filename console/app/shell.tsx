@@ -56,16 +56,18 @@ function OfflineBanner() {
   const at = shownFrom.value;
   if (connection.value !== "offline" && at === null) return null;
   return (
-    <Banner tone="warn">
-      {connection.value === "offline" ? "You are offline." : "The server cannot be reached."} The pages show what this
-      browser last received
-      {at !== null && (
-        <>
-          , <Time at={at} />
-        </>
-      )}
-      .
-    </Banner>
+    <div class="shell-banner">
+      <Banner tone="warn">
+        {connection.value === "offline" ? "You are offline." : "The server cannot be reached."} The pages show what this
+        browser last received
+        {at !== null && (
+          <>
+            , <Time at={at} />
+          </>
+        )}
+        .
+      </Banner>
+    </div>
   );
 }
 
@@ -77,8 +79,10 @@ function UpdateBanner() {
     </Button>
   );
   return (
-    <Banner tone="info" action={action}>
-      A new version of the console is ready.
-    </Banner>
+    <div class="shell-banner">
+      <Banner tone="info" action={action}>
+        A new version of the console is ready.
+      </Banner>
+    </div>
   );
 }
