@@ -118,9 +118,9 @@ test("the page ends the mails when its button is pressed, and not before", async
   if (!browser) return;
   const tab = await openPage(browser);
   await tab.goto(await linkOf(opened));
-  await tab.locator("#mail-kind", { hasText: "direct" }).waitFor();
+  await tab.getByText("mails about notifications that people send").waitFor();
   assert.deepEqual((await preferencesOf(opened)).channels, {});
   await tab.getByRole("button", { name: "Stop these mails" }).click();
-  await tab.locator("#message", { hasText: "No more such mails" }).waitFor();
+  await tab.getByText("No more such mails are sent to you").waitFor();
   assert.deepEqual((await preferencesOf(opened)).channels, { direct: ["in_app", "push", "webhook"] });
 });
