@@ -96,8 +96,8 @@ test("12.8 after a rotation of the encryption key messages open with the new key
       PRISM_PREVIOUS_ENCRYPTION_KEYS: old.toString("hex"),
     },
   });
-  // Two messages, the key of the audit trail, and the credentials for Pusher.
-  assert.deepEqual([status, JSON.parse(stdout)], [0, { resealed: 4, unreadable: 0 }], stderr);
+  // Two messages, the keys of the audit trail and of web push, and the credentials for Pusher.
+  assert.deepEqual([status, JSON.parse(stdout)], [0, { resealed: 5, unreadable: 0 }], stderr);
   const audited = openBeside(t, databaseIn(dir))
     .prepare<[], string>("select metadata from audit_log where action = 'key.rotate'")
     .pluck()
