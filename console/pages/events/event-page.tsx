@@ -115,17 +115,15 @@ function Actions({ event, onReload }: ActionProps) {
 function EventBody({ event }: { readonly event: EventDetail }) {
   const [user, setUser] = useQueryState("user");
   return (
-    <div class="two">
-      <div class="stack">
-        <Card title="Payload">
-          <Code value={event.payload} label="payload" depth={3} maxHeight={560} />
-        </Card>
-        <Card title="Details">
-          <Details event={event} />
-        </Card>
-      </div>
+    <div class="story-page">
+      <Card title="Payload">
+        <Code value={event.payload} label="payload" depth={3} maxHeight={560} />
+      </Card>
       <Card title="What happened" sub="Every rule with the values it read, and every person with the reason.">
         <Story subject={{ kind: "event", id: event.id }} user={user} onUser={setUser} />
+      </Card>
+      <Card title="Details">
+        <Details event={event} />
       </Card>
     </div>
   );

@@ -143,7 +143,7 @@ function Body({ notification, isMine }: Props) {
   const { id, action, data, deliveries } = notification;
   const [user, setUser] = useQueryState("user");
   return (
-    <div class="two">
+    <div class="story-page">
       <div class="stack">
         <Card title="Message">
           <p class="inbox-body">
@@ -166,12 +166,12 @@ function Body({ notification, isMine }: Props) {
             />
           </Card>
         )}
-        <Card title="Details">
-          <Details notification={notification} isMine={isMine} />
-        </Card>
       </div>
       <Card title="Why was it sent?" sub="Step by step, and the answer at the end." id="story">
         <Story subject={{ kind: "notification", id }} user={user} onUser={setUser} />
+      </Card>
+      <Card title="Details">
+        <Details notification={notification} isMine={isMine} />
       </Card>
     </div>
   );
