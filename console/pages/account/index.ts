@@ -19,15 +19,22 @@ function install(): void {
   else navigate("/account/device");
 }
 
+/** One file for all pages of this folder: it compresses better than one for each. */
+const pages = () => import("./pages.ts");
+
 /** The caller's own account. It is reached by the menu of the user. */
 export const account: PageModule = {
   routes: [
-    { path: "/account", title: "Profile", load: () => import("./profile.tsx") },
-    { path: "/account/security", title: "Security", load: () => import("./security.tsx") },
-    { path: "/account/tokens", title: "Service tokens", load: () => import("./tokens.tsx") },
-    { path: "/account/notifications", title: "Notifications", load: () => import("./preferences.tsx") },
-    { path: "/account/device", title: "This device", load: () => import("./device.tsx") },
-    { path: "/account/appearance", title: "Appearance", load: () => import("./appearance.tsx") },
+    { path: "/account", title: "Profile", load: async () => ({ default: (await pages()).Profile }) },
+    { path: "/account/security", title: "Security", load: async () => ({ default: (await pages()).Security }) },
+    { path: "/account/tokens", title: "Service tokens", load: async () => ({ default: (await pages()).Tokens }) },
+    {
+      path: "/account/notifications",
+      title: "Notifications",
+      load: async () => ({ default: (await pages()).NotificationPreferences }),
+    },
+    { path: "/account/device", title: "This device", load: async () => ({ default: (await pages()).Device }) },
+    { path: "/account/appearance", title: "Appearance", load: async () => ({ default: (await pages()).Appearance }) },
   ],
   actions: [
     ...tabs,
