@@ -19,3 +19,9 @@ export function href(path: string): string {
 export function pagePath(urlPath: string): string {
   return urlPath.startsWith(CONSOLE_ROOT) ? `/${urlPath.slice(CONSOLE_ROOT.length)}` : "/";
 }
+
+/** A path of the console from a link that others may have written: `/..` leads to its start page. */
+export function ownPath(path: string): string {
+  const { pathname, search, hash } = new URL(href(path), location.href);
+  return pagePath(pathname) + search + hash;
+}

@@ -1,7 +1,7 @@
-import { type Signal, signal } from "@preact/signals";
+import { computed, type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { api, type Page, PrismError, type Query } from "./api.ts";
-import { onSignOut } from "./session.ts";
+import { me } from "./session.ts";
 
 /** What a page shows of a request: data, perhaps older, beside the state of the latest request. */
 export interface Loaded<T> {
@@ -28,7 +28,9 @@ interface Entry<T> {
 
 const MAX_ENTRIES = 200;
 const entries = new Map<string, Entry<unknown>>();
-onSignOut(() => entries.clear());
+const userId = computed(() => me.value?.id);
+// However a session ends, the next user of this page must not see its data.
+userId.subscribe(() => entries.clear());
 
 /**
  * Loads data and keeps it under a key, so that a page shows what it knew while it loads again.

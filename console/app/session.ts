@@ -23,11 +23,14 @@ export type SessionState = "loading" | "signedOut" | "signedIn";
 
 interface Login {
   readonly accessToken: string;
+  readonly user: { readonly id: string };
 }
 
 /** Serialises renewals of all tabs: a refresh token works once. */
 const RENEWAL_LOCK = "prism-refresh";
 const ME_KEY = "prism.me";
+/** Set while the server does not know of a logout: the cookie of its session is still there. */
+const LOGOUT_KEY = "prism.logout";
 const channel = new BroadcastChannel("prism-session");
 
 export const session = signal<SessionState>("loading");
@@ -80,6 +83,8 @@ async function renewToken(): Promise<string | null> {
   try {
     // Browsers have locks on https and on this machine only.
     const login = await (navigator.locks ? navigator.locks.request(RENEWAL_LOCK, renew) : renew());
+    // Another tab has signed in as another user, with whose rights this page must not act.
+    if (me.value && login.user.id !== me.value.id) location.reload();
     return login.accessToken;
   } catch (error) {
     if (!(error instanceof PrismError) || error.status === undefined || error.status >= 500) throw error;
@@ -90,6 +95,7 @@ async function renewToken(): Promise<string | null> {
 
 /** Opens the session of an earlier visit, if there is one. Call it once, at start. */
 export async function resumeSession(): Promise<void> {
+  if (localStorage.getItem(LOGOUT_KEY) !== null) await logOut();
   // Pages cannot see the refresh cookie; a first visit needs no request that fails.
   if (localStorage.getItem(ME_KEY) === null) {
     session.value = "signedOut";
@@ -106,9 +112,24 @@ export async function resumeSession(): Promise<void> {
 
 /** Without a connection the console shows the data of its cache. */
 function resumeOffline(): void {
-  me.value = JSON.parse(localStorage.getItem(ME_KEY) ?? "null") as Me | null;
+  const known = readMe();
+  if (!known) return end("The server cannot be reached. Try again later.");
+  me.value = known;
   client.value = new PrismClient({ url: SERVER_URL, getToken: renewToken });
   session.value = "signedIn";
+}
+
+/** The user of the last session. Scripts and people can change what a browser keeps. */
+function readMe(): Me | null {
+  const kept = parseObject(localStorage.getItem(ME_KEY) ?? "") as Partial<Me>;
+  const { id, roles, permissions, timezone, locale } = kept;
+  if (typeof id !== "string" || !Array.isArray(roles) || !Array.isArray(permissions)) return null;
+  try {
+    new Intl.DateTimeFormat(locale, { timeZone: timezone ?? "" });
+    return kept as Me;
+  } catch {
+    return null;
+  }
 }
 
 /** Starts using a session. @param token the access token of a login */
@@ -116,6 +137,8 @@ export async function openSession(token: string): Promise<void> {
   const next = new PrismClient({ url: SERVER_URL, token, getToken: renewToken });
   const user = await next.api.request<Me>({ method: "GET", path: "/api/v1/users/me" });
   localStorage.setItem(ME_KEY, JSON.stringify(user));
+  localStorage.removeItem(LOGOUT_KEY);
+  void client.value?.close();
   endedBecause.value = null;
   me.value = user;
   client.value = next;
@@ -141,9 +164,21 @@ export function onSignOut(cleanup: () => void | Promise<void>): void {
 /** Ends the session on the server and in all tabs. */
 export async function signOut(): Promise<void> {
   for (const cleanup of cleanups) await Promise.resolve(cleanup()).catch(() => undefined);
-  await openRequest("/auth/logout", {}).catch(() => undefined);
+  const isEnded = await logOut();
   channel.postMessage("signed out");
-  end(null);
+  end(isEnded ? null : "You are signed out here. The server could not be reached, and learns of it at the next visit.");
+}
+
+/** @returns false when the server could not be reached; the next visit tries again. */
+async function logOut(): Promise<boolean> {
+  localStorage.setItem(LOGOUT_KEY, "pending");
+  try {
+    await openRequest("/auth/logout", {});
+  } catch (error) {
+    if (!(error instanceof PrismError) || error.status === undefined || error.status >= 500) return false;
+  }
+  localStorage.removeItem(LOGOUT_KEY);
+  return true;
 }
 
 function end(reason: string | null): void {

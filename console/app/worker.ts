@@ -1,6 +1,6 @@
 import { effect, signal } from "@preact/signals";
 import { api } from "./api.ts";
-import { CONSOLE_ROOT, href } from "./base.ts";
+import { CONSOLE_ROOT, href, ownPath } from "./base.ts";
 import { navigate } from "./navigate.ts";
 import { me, onSignOut, session } from "./session.ts";
 
@@ -29,7 +29,7 @@ export function startWorker(): void {
   if (!serviceWorker) return;
   serviceWorker.addEventListener("message", ({ data }) => {
     const { type, path } = data as { readonly type?: string; readonly path?: string };
-    if (type === "open" && path !== undefined) navigate(path);
+    if (type === "open" && path !== undefined) navigate(ownPath(path));
   });
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") void navigator.clearAppBadge?.().catch(() => undefined);
@@ -69,7 +69,12 @@ const SUBSCRIPTIONS = "/users/me/push-subscriptions";
 export const pushId = signal<string | null>(readKept()?.id ?? null);
 
 function readKept(): KeptSubscription | null {
-  return JSON.parse(localStorage.getItem(PUSH_KEY) ?? "null") as KeptSubscription | null;
+  try {
+    const kept = JSON.parse(localStorage.getItem(PUSH_KEY) ?? "null") as Partial<KeptSubscription> | null;
+    return typeof kept?.id === "string" && typeof kept.userId === "string" ? (kept as KeptSubscription) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** The subscription of this browser, whoever made it. */
@@ -92,6 +97,8 @@ export async function endPush(): Promise<void> {
   pushId.value = null;
   if (kept && kept.userId === me.value?.id) await api.del(`${SUBSCRIPTIONS}/${kept.id}`).catch(() => undefined);
   await (await currentSubscription())?.unsubscribe();
+  const registration = await navigator.serviceWorker?.getRegistration(CONSOLE_ROOT);
+  for (const shown of (await registration?.getNotifications()) ?? []) shown.close();
 }
 
 onSignOut(endPush);

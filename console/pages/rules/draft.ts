@@ -1,3 +1,4 @@
+import { me } from "../../app/session.ts";
 import type { Definition, EventSummary, Rule } from "./types.ts";
 
 /** An edited rule in this tab, before it is saved. */
@@ -148,11 +149,12 @@ function sentenceOf(type: string): string {
 }
 
 const PREFIX = "prism.rule-draft.";
+const keyOf = (id: string): string => `${PREFIX}${me.peek()?.id}.${id}`;
 
 /** The draft that this tab kept over a reload, if there is one. @param id of a rule, or `new` */
 export function keptDraft(id: string): Draft | null {
   try {
-    return JSON.parse(sessionStorage.getItem(PREFIX + id) ?? "null") as Draft | null;
+    return JSON.parse(sessionStorage.getItem(keyOf(id)) ?? "null") as Draft | null;
   } catch {
     return null;
   }
@@ -160,14 +162,14 @@ export function keptDraft(id: string): Draft | null {
 
 export function keepDraft(id: string, draft: Draft | null): void {
   try {
-    if (draft === null) sessionStorage.removeItem(PREFIX + id);
-    else sessionStorage.setItem(PREFIX + id, JSON.stringify(draft));
+    if (draft === null) sessionStorage.removeItem(keyOf(id));
+    else sessionStorage.setItem(keyOf(id), JSON.stringify(draft));
   } catch {
     // Without room the draft lives as long as the page.
   }
 }
 
-/** Drafts belong to their author. */
+/** Drafts belong to their author, who may sign in again after the session has expired. */
 export function removeDrafts(): void {
   for (const key of Object.keys(sessionStorage)) if (key.startsWith(PREFIX)) sessionStorage.removeItem(key);
 }

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { PrismError } from "../../app/api.ts";
-import { href } from "../../app/base.ts";
+import { href, ownPath } from "../../app/base.ts";
 import { navigate, usePath, useQueryState } from "../../app/navigate.ts";
 import { endedBecause } from "../../app/session.ts";
 import { Banner, Button, Checkbox, Field, Form, Input, Link } from "../../ui/index.ts";
@@ -14,7 +14,7 @@ export const SIGN_IN_PATHS = ["/sign-in", "/register", "/forgot-password"];
 export function useNext(): string {
   const path = usePath();
   const [next] = useQueryState("next");
-  if (next.startsWith("/")) return next;
+  if (next.startsWith("/")) return ownPath(next);
   return SIGN_IN_PATHS.includes(path) ? "/" : path + location.search;
 }
 
