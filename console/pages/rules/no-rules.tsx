@@ -3,7 +3,7 @@ import { href } from "../../app/base.ts";
 import { Button, Card, EmptyState, Link, Time, UserText } from "../../ui/index.ts";
 import { useRecentEvents } from "./data.ts";
 import { STARTERS } from "./starters.ts";
-import { eventLine } from "./test-card.tsx";
+import { eventLine } from "./trial/test-card.tsx";
 
 const SHOWN_EVENTS = 5;
 

@@ -4,18 +4,18 @@ import { navigate, useLeaveGuard } from "../../app/navigate.ts";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Banner, Button, confirm, toast } from "../../ui/index.ts";
-import { BacktestCard } from "./backtest-card.tsx";
-import { ConflictDialog } from "./conflict-dialog.tsx";
 import { useRecentEvents } from "./data.ts";
 import { changedMembers, definitionOf, keepDraft, keptDraft } from "./draft.ts";
-import { type SectionProps, TextSection, WhenSection, WhoSection } from "./form-sections.tsx";
-import { LimitsSection } from "./limits-section.tsx";
+import { type SectionProps, TextSection, WhenSection, WhoSection } from "./form/form-sections.tsx";
+import { LimitsSection } from "./form/limits-section.tsx";
+import { UrgencySection } from "./form/urgency-section.tsx";
 import { createRule, saveRule } from "./rule-actions.ts";
-import { SaveDialog } from "./save-dialog.tsx";
-import { likelyEvent, subjectOf, TestCard, useTestEvent } from "./test-card.tsx";
-import { useTrial } from "./trial.ts";
+import { BacktestCard } from "./saving/backtest-card.tsx";
+import { ConflictDialog } from "./saving/conflict-dialog.tsx";
+import { SaveDialog } from "./saving/save-dialog.tsx";
+import { likelyEvent, subjectOf, TestCard, useTestEvent } from "./trial/test-card.tsx";
+import { useTrial } from "./trial/trial.ts";
 import type { Definition, EventSummary, Rule } from "./types.ts";
-import { UrgencySection } from "./urgency-section.tsx";
 import { MEMBER_LABELS } from "./words.ts";
 
 export interface RuleEditorProps {

@@ -1,10 +1,10 @@
-import { api } from "../../app/api.ts";
-import { useQuery } from "../../app/query.ts";
-import { can } from "../../app/session.ts";
-import { Answer, plural, Time, UserText } from "../../ui/index.ts";
-import { useNames } from "./people.ts";
-import type { Definition } from "./types.ts";
-import { channelLabel, targetsText } from "./words.ts";
+import { api } from "../../../app/api.ts";
+import { useQuery } from "../../../app/query.ts";
+import { can } from "../../../app/session.ts";
+import { Answer, plural, Time, UserText } from "../../../ui/index.ts";
+import { useNames } from "../people.ts";
+import type { Definition } from "../types.ts";
+import { channelLabel, targetsText } from "../words.ts";
 
 interface ChannelPreview {
   readonly channel: string;

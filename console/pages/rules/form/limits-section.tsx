@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { Card, Checkbox, Input, Select, Switch } from "../../ui/index.ts";
+import { Card, Checkbox, Input, Select, Switch } from "../../../ui/index.ts";
 import type { SectionProps } from "./form-sections.tsx";
 
 const UNITS = [

@@ -1,10 +1,10 @@
-import type { Page } from "../../app/api.ts";
-import { useGet } from "../../app/query.ts";
-import { can } from "../../app/session.ts";
-import { Card, Field, Input, Select } from "../../ui/index.ts";
+import type { Page } from "../../../app/api.ts";
+import { useGet } from "../../../app/query.ts";
+import { can } from "../../../app/session.ts";
+import { Card, Field, Input, Select } from "../../../ui/index.ts";
+import { PlayButton } from "../play-button.tsx";
+import type { RuleAction } from "../types.ts";
 import type { SectionProps } from "./form-sections.tsx";
-import { PlayButton } from "./play-button.tsx";
-import type { RuleAction } from "./types.ts";
 
 interface Sound {
   readonly id: string;

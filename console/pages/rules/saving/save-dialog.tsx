@@ -1,13 +1,13 @@
 import { useEffect } from "preact/hooks";
-import { can } from "../../app/session.ts";
-import { Button, Dialog, ErrorState, Progress } from "../../ui/index.ts";
+import { can } from "../../../app/session.ts";
+import { Button, Dialog, ErrorState, Progress } from "../../../ui/index.ts";
+import { useProjects } from "../data.ts";
+import { DefinitionDiff } from "../diff.tsx";
+import { changedMembers, type Member } from "../draft.ts";
+import { useNames } from "../people.ts";
+import type { Definition, Rule } from "../types.ts";
+import { targetsText } from "../words.ts";
 import { BacktestResult, useBacktest } from "./backtest-card.tsx";
-import { useProjects } from "./data.ts";
-import { DefinitionDiff } from "./diff.tsx";
-import { changedMembers, type Member } from "./draft.ts";
-import { useNames } from "./people.ts";
-import type { Definition, Rule } from "./types.ts";
-import { targetsText } from "./words.ts";
 
 /** The members that decide how often a rule notifies. */
 const DECIDING = new Set<Member>(["condition", "suppression", "dedupe", "cooldownMs", "projectId"]);

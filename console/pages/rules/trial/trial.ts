@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
-import { api, PrismError } from "../../app/api.ts";
-import type { Problem } from "./editor/problems.ts";
-import type { Definition, TestResult } from "./types.ts";
+import { api, PrismError } from "../../../app/api.ts";
+import type { Problem } from "../editor/problems.ts";
+import type { Definition, TestResult } from "../types.ts";
 
 /** An event to test on: a stored one, or one written by the author. */
 export type Subject = { readonly eventId: string } | { readonly event: object };

@@ -1,18 +1,18 @@
 import { CircleAlert, TriangleAlert } from "lucide";
 import { useEffect, useState } from "preact/hooks";
-import { SERVER_URL } from "../../app/base.ts";
-import { Field, Icon, Link, Skeleton, Textarea } from "../../ui/index.ts";
-import type { ConditionEditorProps } from "./editor/condition-editor.tsx";
-import type { Problem } from "./editor/problems.ts";
+import { SERVER_URL } from "../../../app/base.ts";
+import { Field, Icon, Link, Skeleton, Textarea } from "../../../ui/index.ts";
+import type { ConditionEditorProps } from "../editor/condition-editor.tsx";
+import type { Problem } from "../editor/problems.ts";
 
-type Editor = typeof import("./editor/condition-editor.tsx").default;
+type Editor = typeof import("../editor/condition-editor.tsx").default;
 
 /** The editor of a condition. Its code is loaded by the first page that shows it. */
 export function ConditionField(props: ConditionEditorProps) {
   const [Editor, setEditor] = useState<Editor>();
   const [isPlain, setPlain] = useState(false);
   useEffect(() => {
-    import("./editor/condition-editor.tsx").then(
+    import("../editor/condition-editor.tsx").then(
       (module) => setEditor(() => module.default),
       // Offline, the condition can still be read and changed.
       () => setPlain(true),

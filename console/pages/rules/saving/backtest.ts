@@ -1,5 +1,5 @@
-import { api } from "../../app/api.ts";
-import type { Definition } from "./types.ts";
+import { api } from "../../../app/api.ts";
+import type { Definition } from "../types.ts";
 
 interface Counts {
   readonly matched: number;

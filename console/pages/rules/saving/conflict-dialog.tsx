@@ -1,12 +1,12 @@
-import { api, type Page } from "../../app/api.ts";
-import { useGet, useQuery } from "../../app/query.ts";
-import { Button, Dialog, formatRelative, Loaded } from "../../ui/index.ts";
-import { useProjects } from "./data.ts";
-import { DefinitionDiff } from "./diff.tsx";
-import { changedMembers, changesOf, definitionOf } from "./draft.ts";
-import { useNames } from "./people.ts";
-import type { Definition, Rule, RuleVersion } from "./types.ts";
-import { MEMBER_LABELS } from "./words.ts";
+import { api, type Page } from "../../../app/api.ts";
+import { useGet, useQuery } from "../../../app/query.ts";
+import { Button, Dialog, formatRelative, Loaded } from "../../../ui/index.ts";
+import { useProjects } from "../data.ts";
+import { DefinitionDiff } from "../diff.tsx";
+import { changedMembers, changesOf, definitionOf } from "../draft.ts";
+import { useNames } from "../people.ts";
+import type { Definition, Rule, RuleVersion } from "../types.ts";
+import { MEMBER_LABELS } from "../words.ts";
 
 export interface ConflictDialogProps {
   /** What the edits started from. */

@@ -1,7 +1,7 @@
 import { History } from "lucide";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { href } from "../../app/base.ts";
-import { can } from "../../app/session.ts";
+import { href } from "../../../app/base.ts";
+import { can } from "../../../app/session.ts";
 import {
   Badge,
   Button,
@@ -15,7 +15,8 @@ import {
   plural,
   Segmented,
   Time,
-} from "../../ui/index.ts";
+} from "../../../ui/index.ts";
+import type { Definition, Rule } from "../types.ts";
 import {
   type Backtest,
   type BacktestChange,
@@ -24,7 +25,6 @@ import {
   RANGES,
   runBacktest,
 } from "./backtest.ts";
-import type { Definition, Rule } from "./types.ts";
 
 export interface BacktestState {
   readonly result: Backtest | undefined;

@@ -1,6 +1,6 @@
 import { useCallback } from "preact/hooks";
-import { useGet } from "../../app/query.ts";
-import { can } from "../../app/session.ts";
+import { useGet } from "../../../app/query.ts";
+import { can } from "../../../app/session.ts";
 import {
   Badge,
   Card,
@@ -12,13 +12,13 @@ import {
   Select,
   Textarea,
   UserText,
-} from "../../ui/index.ts";
+} from "../../../ui/index.ts";
+import { type KnownPath, useKnownPaths, useProjects } from "../data.ts";
+import { findPeople, useNames } from "../people.ts";
+import type { Trial } from "../trial/trial.ts";
+import type { Definition } from "../types.ts";
+import { CHANNELS, type ChannelWord } from "../words.ts";
 import { ConditionField } from "./condition-field.tsx";
-import { type KnownPath, useKnownPaths, useProjects } from "./data.ts";
-import { findPeople, useNames } from "./people.ts";
-import type { Trial } from "./trial.ts";
-import type { Definition } from "./types.ts";
-import { CHANNELS, type ChannelWord } from "./words.ts";
 
 export interface SectionProps {
   readonly draft: Definition;

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
-import { href } from "../../app/base.ts";
+import { href } from "../../../app/base.ts";
 import {
   Answer,
   Card,
@@ -13,11 +13,11 @@ import {
   Segmented,
   Skeleton,
   Textarea,
-} from "../../ui/index.ts";
+} from "../../../ui/index.ts";
+import type { Definition, EventSummary, TestResult } from "../types.ts";
 import { isInEvent } from "./event-path.ts";
 import { Reach } from "./reach.tsx";
 import type { Subject, Trial } from "./trial.ts";
-import type { Definition, EventSummary, TestResult } from "./types.ts";
 
 /** The event that a draft is tested on. */
 export interface TestEvent {
