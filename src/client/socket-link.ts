@@ -24,6 +24,8 @@ export interface LinkEvents {
 const CONNECT_LIMIT_MS = 10_000;
 const DEFAULT_HEARTBEAT_MS = 30_000;
 const BROKEN = 1006;
+/** Of `readyState`. */
+const OPEN = 1;
 
 /** One WebSocket. A missing answer is a lost connection: a half-open one reports nothing. */
 export class SocketLink {
@@ -55,7 +57,9 @@ export class SocketLink {
   }
 
   say(message: ClientMessage): void {
-    if (!this.#isOver) this.#socket.send(JSON.stringify(message));
+    // A closing socket drops it, and browsers log a warning.
+    if (this.#isOver || (this.#socket.readyState ?? OPEN) > OPEN) return;
+    this.#socket.send(JSON.stringify(message));
   }
 
   /** Sends a ping, which must be answered within the limit. */

@@ -61,6 +61,8 @@ export type ClientMessage =
 
 /** The required part of a WebSocket: browsers', Node's own since 22, and that of `ws` have it. */
 export interface WebSocketLike {
+  /** 1: open; 2 and 3: closing and closed. */
+  readonly readyState?: number;
   addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
   addEventListener(
     type: "close",
