@@ -88,7 +88,7 @@ export function useStream(stream: string | null, listener: Listener): void {
   }, [stream]);
 }
 
-/** Calls `reload` when the connection is back: what happened meanwhile may be more than is replayed. */
+/** Calls `reload` when the connection is back: not everything missed is replayed. */
 export function useReconnected(reload: () => void): void {
   const latest = useRef(reload);
   latest.current = reload;

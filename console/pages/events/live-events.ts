@@ -28,7 +28,7 @@ export interface LiveEvents {
   show(): void;
 }
 
-/** What arrived since the list was loaded. It changes without a render; the page is drawn once a frame. */
+/** What arrived since the list was loaded. It changes without a render. */
 interface Arrived {
   /** Newest first. */
   shown: ListedEvent[];

@@ -19,7 +19,7 @@ export function outcomeText(result: OutcomeResult): string {
   return WORDS[result].text;
 }
 
-/** What the rules made of an event: a notification of an error looks different from one of success. */
+/** What the rules made of an event; the colour of a notification follows the event's level. */
 export function OutcomeBadge({ event }: { readonly event: Pick<ListedEvent, "outcome" | "level"> }) {
   const { outcome, level } = event;
   if (!outcome) return <span class="faint">…</span>;

@@ -67,11 +67,11 @@ function notifiedAnswer({ rules, notifications, user }: Explanation, name: strin
   const mine = notification?.recipients.find(({ userId }) => userId === user?.id);
   const rule = rules.find(({ notificationId }) => notificationId === notification?.id);
   if (!mine) return `${name} ${were} notified.`;
-  const reach = rule?.user?.reach;
-  const own = reach && were === "were" ? reach.replace(/^holds/, "hold").replace(/^is/, "are") : reach;
   if (!rule) return `${name} ${were} notified directly, and ${doneText(mine, were)}.`;
-  const person = own ? ` and ${were === "were" ? "you" : name} ${own}` : "";
-  return `${name} ${were} notified because the rule “${rule.name}” matched${person}; ${were === "were" ? "you" : name} ${doneText(mine, were)}.`;
+  const subject = were === "were" ? "you" : name;
+  const reach = rule.user?.reach ? ` and ${withSubject(rule.user.reach, subject)}` : "";
+  const because = `the rule “${rule.name}” matched${reach}`;
+  return `${name} ${were} notified because ${because}; ${subject} ${doneText(mine, were)}.`;
 }
 
 function doneText(recipient: ExplainedRecipient, were: string): string {
@@ -94,7 +94,8 @@ function missedAnswer({ rules, rulesLeftOut, event, user }: Explanation, name: s
   if (!rule) {
     const all = rules.length + rulesLeftOut;
     if (all === 0) return `${start}: there is no rule for this event.`;
-    return `${start}: ${all === 1 ? `the rule “${rules[0]?.name ?? ""}” did not match` : `none of ${plural(all, "rule")} matched`}.`;
+    if (all === 1) return `${start}: the rule “${rules[0]?.name ?? ""}” did not match.`;
+    return `${start}: none of ${plural(all, "rule")} matched.`;
   }
   const reason = rule.user?.reason ?? user?.reasons[0] ?? rule.reason;
   const [, outOfReach] = reason.split(OUT_OF_REACH);

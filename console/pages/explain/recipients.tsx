@@ -43,7 +43,7 @@ export function Recipients({ notification, from, userId, onAsk }: Props) {
   );
 }
 
-/** Deliveries without a listed recipient: webhooks of the project, and people who are not listed. */
+/** Deliveries without a listed recipient, such as those by the project's webhooks. */
 export function OtherChannels({ notification: { id, channels, recipients } }: Pick<Props, "notification">) {
   const listed = new Set(recipients.flatMap(({ deliveries }) => deliveries.map(({ channel }) => channel)));
   const others = channels.filter(({ channel }) => !listed.has(channel));

@@ -35,15 +35,15 @@ export function storySteps(options: StoryOptions): readonly TimelineItem[] {
   const from = Date.parse(event?.receivedAt ?? notifications[0]?.createdAt ?? "");
   const isFolded = foldedRules(explanation) > 0 && !isComplete;
   const shown = isFolded ? rules.filter(({ outcome }) => !UNMATCHED.has(outcome)) : rules;
-  const told = new Set<string>();
+  const placed = new Set<string>();
   const ofRules = shown.flatMap((rule) => {
     const notification = notifications.find(({ id }) => id === rule.notificationId);
     const step = ruleStep(rule, from);
-    if (!notification || told.has(notification.id)) return [step];
-    told.add(notification.id);
+    if (!notification || placed.has(notification.id)) return [step];
+    placed.add(notification.id);
     return [step, notificationStep(notification, from, options)];
   });
-  const others = notifications.filter(({ id }) => !told.has(id)).map((each) => notificationStep(each, from, options));
+  const others = notifications.filter(({ id }) => !placed.has(id)).map((each) => notificationStep(each, from, options));
   return [...(event ? [eventStep(event, project)] : []), ...waitingSteps(event), ...ofRules, ...others];
 }
 

@@ -114,8 +114,10 @@ export function ruleReason(rule: ExplainedRule): string | null {
   const { outcome, suppression, earlier, trace, reason } = rule;
   if (outcome === "condition false") return null;
   if (outcome === "fired") return targetsText(rule);
-  if (outcome === "deduped" && earlier)
-    return `Counted on “${earlier.title}” of ${formatInstant(earlier.createdAt, "clock")}, which covers ${earlier.aggregateCount} events now.`;
+  if (outcome === "deduped" && earlier) {
+    const of = `“${earlier.title}” of ${formatInstant(earlier.createdAt, "clock")}`;
+    return `Counted on ${of}, which covers ${plural(earlier.aggregateCount, "event")} now.`;
+  }
   if (outcome === "cooled" && earlier)
     return `It had notified at ${formatInstant(earlier.createdAt, "clock")} with “${earlier.title}”.`;
   if (outcome === "no recipients") return "No active user held its roles or was named in it.";

@@ -125,11 +125,12 @@ export function EventChart({ stats, range }: Props) {
   const events = stats?.events;
   if (!stats || !events) return stats ? null : <Skeleton kind="chart" />;
   const errors = (events.series["error"] ?? []).map((n, index) => n + (events.series["fatal"]?.[index] ?? 0));
+  const count = (events.totals["error"] ?? 0) + (events.totals["fatal"] ?? 0);
   const info = (events.series["info"] ?? []).map((n, index) => n + (events.series["debug"]?.[index] ?? 0));
   return (
     <ChartCard
       title="Events by level"
-      sub={`${plural((events.totals["error"] ?? 0) + (events.totals["fatal"] ?? 0), "error")} in the ${RANGES[range].text}`}
+      sub={`${plural(count, "error")} in the ${RANGES[range].text}`}
       x={timesIfAny(stats, events)}
       emptyText={`No events in the ${RANGES[range].text}`}
       kind="bars"
