@@ -13,7 +13,7 @@ interface Named {
 export function PersonName({ id }: { readonly id: string | null }) {
   const isSelf = id === me.value?.id;
   const query = useGet<Named>(id !== null && !isSelf && can("users:read") ? `/users/${id}` : null);
-  if (id === null) return <span class="muted">the server</span>;
+  if (id === null) return <span class="muted nowrap">the server</span>;
   if (isSelf) return <span>You</span>;
   const { data } = query;
   if (!data) return <span class="mono small">{id.slice(-12)}</span>;

@@ -258,7 +258,8 @@ export function DateTimeInput(props: DateTimeInputProps) {
     if (shown.current !== null && shown.current !== document.activeElement) shown.current.value = wall(value);
   }, [value, zone]);
   return (
-    <div class="control date-in">
+    <div class="control date-in" title={label === undefined ? undefined : `${label}, ${zone}`}>
+      {label !== undefined && <span class="affix">{label}</span>}
       <input
         {...control}
         ref={shown}
@@ -270,7 +271,7 @@ export function DateTimeInput(props: DateTimeInputProps) {
           onChange(Number.isNaN(ms) ? "" : new Date(ms).toISOString());
         }}
       />
-      <span class="affix">{zone}</span>
+      {label === undefined && <span class="affix">{zone}</span>}
     </div>
   );
 }

@@ -1,11 +1,12 @@
 import { Download } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
 import { saveFile } from "../../app/files.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { useList } from "../../app/query.ts";
-import { can } from "../../app/session.ts";
+import { can, me } from "../../app/session.ts";
 import {
   Banner,
   Button,
@@ -31,6 +32,8 @@ interface Row {
   readonly action: string;
   readonly userId: string | null;
   readonly actor: { readonly type?: string };
+  /** The name of the user; absent without the permission to see it. */
+  readonly actorName?: string | null;
   readonly resourceType: string | null;
   readonly resourceId: string | null;
   readonly metadata: object;
@@ -79,6 +82,13 @@ const COLUMNS: readonly Column<Row>[] = [
 
 function Actor({ row }: { readonly row: Row }) {
   if (row.userId === null && row.actor.type === "operator") return <span>Operator on the host</span>;
+  if (row.actorName && row.userId !== null && row.userId !== me.value?.id) {
+    return (
+      <a href={href(`/people/${row.userId}`)}>
+        <UserText>{row.actorName}</UserText>
+      </a>
+    );
+  }
   return <PersonName id={row.userId} />;
 }
 

@@ -64,7 +64,7 @@ const COLUMNS: readonly Column<Backup>[] = [
   {
     key: "holds",
     label: "Secrets",
-    cell: ({ withSecrets }) => (withSecrets ? "included" : "not included"),
+    cell: ({ withSecrets }) => <span class="nowrap">{withSecrets ? "included" : "not included"}</span>,
     priority: 3,
   },
   { key: "checkedAt", label: "Verified", cell: (backup) => <Verified backup={backup} />, card: "aside" },
@@ -81,8 +81,8 @@ function Verified({ backup: { checkedAt, problem, key } }: { readonly backup: Ba
   if (key === "unknown") return <Badge tone="warn">made with another key</Badge>;
   if (checkedAt === null) return <Badge tone="plain">not yet</Badge>;
   return (
-    <span class="inline nowrap">
-      <Badge tone="ok">complete</Badge>
+    <span class="nowrap">
+      <Badge tone="ok">complete</Badge>{" "}
       <span class="only-wide muted">
         <Time at={checkedAt} />
       </span>
@@ -181,6 +181,9 @@ export default function BackupsPage() {
           text={`prism restore ${query.data?.directory ?? "."}/${newest?.name ?? "<archive>"}`}
           wrap
         />
+        {newest && !newest.withSecrets && (
+          <p class="muted small">The archives contain no secrets: keep a copy of the encryption key elsewhere.</p>
+        )}
       </Card>
     </Page>
   );

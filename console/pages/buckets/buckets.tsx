@@ -38,18 +38,25 @@ interface Bucket {
   readonly updatedAt: string;
 }
 
+const amounts = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 20 });
+
+/** Formatted as a text: a number would lose digits. */
+function Amount({ value, currency }: { readonly value: string; readonly currency: string }) {
+  return <span class="num nowrap">{`${amounts.format(value as `${number}`)} ${currency}`}</span>;
+}
+
 const COLUMNS: readonly Column<Bucket>[] = [
   { key: "name", label: "Bucket", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
   {
     key: "balance",
     label: "Balance",
-    cell: ({ currentBalance, currency }) => <span class="num nowrap">{`${currentBalance} ${currency}`}</span>,
+    cell: ({ currentBalance, currency }) => <Amount value={currentBalance} currency={currency} />,
     align: "end",
   },
   {
     key: "threshold",
     label: "Threshold",
-    cell: ({ threshold, currency }) => <span class="num nowrap">{`${threshold} ${currency}`}</span>,
+    cell: ({ threshold, currency }) => <Amount value={threshold} currency={currency} />,
     align: "end",
     priority: 2,
   },

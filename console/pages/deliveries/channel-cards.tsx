@@ -9,7 +9,7 @@ export function ChannelCards({ channels }: { readonly channels: readonly Channel
   const shown = channels.filter(({ state, waiting }) => state !== "off" || waiting > 0);
   if (shown.length === 0) return null;
   return (
-    <div class="grid4">
+    <div class="grid3">
       {shown.map((channel) => (
         <ChannelCard key={channel.name} channel={channel} />
       ))}

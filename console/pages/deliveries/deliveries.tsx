@@ -29,9 +29,8 @@ const COLUMNS: readonly Column<Delivery>[] = [
     label: "Notification",
     cell: ({ title }) => <UserText lines={1}>{title ?? "removed"}</UserText>,
     card: "title",
-    width: "wide",
   },
-  { key: "to", label: "To", cell: (delivery) => <UserText lines={1}>{recipientOf(delivery)}</UserText> },
+  { key: "to", label: "To", cell: (delivery) => <span class="ellipsis">{recipientOf(delivery)}</span> },
   { key: "channel", label: "Channel", cell: ({ channel }) => <span class="nowrap">{CHANNELS[channel]}</span> },
   {
     key: "error",
@@ -51,7 +50,7 @@ const COLUMNS: readonly Column<Delivery>[] = [
 
 const STATE_OPTIONS = [
   { value: "", label: "Any state" },
-  { value: "waiting", label: "waiting" },
+  { value: "waiting", label: "not over yet" },
   ...Object.entries(STATES).map(([value, { text }]) => ({ value, label: text })),
 ];
 const CHANNEL_OPTIONS = [

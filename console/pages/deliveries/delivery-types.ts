@@ -38,7 +38,7 @@ export const CHANNELS = {
 } as const;
 
 export const STATES = {
-  queued: { tone: "info", text: "waits" },
+  queued: { tone: "info", text: "queued" },
   sending: { tone: "info", text: "being sent" },
   delivered: { tone: "ok", text: "delivered" },
   failed: { tone: "warn", text: "retried later" },

@@ -26,7 +26,6 @@ interface Attempt {
   readonly outcome: string;
   readonly status: number | null;
   readonly error: string | null;
-  readonly worker: string;
 }
 
 interface Detail extends Delivery {
@@ -35,12 +34,12 @@ interface Detail extends Delivery {
   readonly history: readonly Attempt[];
 }
 
-const TONES: Readonly<Record<string, "ok" | "bad" | "warn" | "info">> = {
-  delivered: "ok",
-  succeeded: "ok",
-  dead: "bad",
-  retrying: "warn",
-  running: "info",
+const OUTCOMES: Readonly<Record<string, { tone: "ok" | "bad" | "warn" | "info"; text: string }>> = {
+  delivered: { tone: "ok", text: "delivered" },
+  succeeded: { tone: "ok", text: "succeeded" },
+  dead: { tone: "bad", text: "failed for good" },
+  retrying: { tone: "warn", text: "failed, retried later" },
+  running: { tone: "info", text: "runs" },
 };
 
 export default function DeliveryPage({ params }: PageProps) {
@@ -92,12 +91,12 @@ function Attempts({ delivery }: { readonly delivery: Detail }) {
   if (delivery.history.length === 0) {
     return <p class="muted">{delivery.reason ?? "It was not attempted yet."}</p>;
   }
-  const items = delivery.history.map(({ attempt, outcome, startedAt, durationMs, status, error, worker }) => ({
+  const items = delivery.history.map(({ attempt, outcome, startedAt, durationMs, status, error }) => ({
     key: String(attempt),
-    tone: TONES[outcome] ?? ("plain" as const),
-    title: `Attempt ${attempt}: ${outcome}`,
+    tone: OUTCOMES[outcome]?.tone ?? ("plain" as const),
+    title: `Attempt ${attempt} ${OUTCOMES[outcome]?.text ?? outcome}`,
     time: <Time at={startedAt} mode="clock-ms" />,
-    sub: [status === null ? "" : `status ${status}`, durationMs === null ? "" : formatDuration(durationMs), worker]
+    sub: [status === null ? "" : `status ${status}`, durationMs === null ? "" : `took ${formatDuration(durationMs)}`]
       .filter(Boolean)
       .join(", "),
     children: error === null ? undefined : <UserText mono>{error}</UserText>,

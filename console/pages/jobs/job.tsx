@@ -87,8 +87,14 @@ function JobView({ job }: { readonly job: JobDetail }) {
       )}
       <div class="two">
         <div class="stack">
-          <Code label="Payload" value={job.payload} />
-          {job.result !== null && <Code label="Result" value={job.result} />}
+          <Card title="Payload">
+            <Code label="Payload" value={job.payload} />
+          </Card>
+          {job.result !== null && (
+            <Card title="Result">
+              <Code label="Result" value={job.result} />
+            </Card>
+          )}
           <Card title="Attempts">
             <Attempts attempts={job.history} />
           </Card>
@@ -134,7 +140,11 @@ function Attempts({ attempts }: { readonly attempts: readonly Attempt[] }) {
     tone: OUTCOMES[outcome].tone,
     title: `Attempt ${attempt} ${OUTCOMES[outcome].text}`,
     time: <Time at={startedAt} mode="clock-ms" />,
-    sub: [endedAt === null ? "" : formatDuration(Date.parse(endedAt) - Date.parse(startedAt)), worker]
+    sub: [
+      endedAt === null ? "" : `took ${formatDuration(Date.parse(endedAt) - Date.parse(startedAt))}`,
+      // Processes of this server have a random id.
+      worker.length === 36 ? "" : `on ${worker}`,
+    ]
       .filter(Boolean)
       .join(", "),
     children: error === null ? undefined : <UserText mono>{error}</UserText>,

@@ -20,7 +20,7 @@ import {
 import { JobTabs } from "./job-tabs.tsx";
 import type { Queue } from "./job-types.ts";
 
-const count = (n: number) => <span class="num">{formatNumber(n)}</span>;
+const count = (n: number) => <span class={n === 0 ? "num faint" : "num"}>{formatNumber(n)}</span>;
 
 const COLUMNS: readonly Column<Queue>[] = [
   { key: "name", label: "Queue", cell: ({ name }) => name, card: "title", width: "wide" },

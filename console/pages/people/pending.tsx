@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { invalidate, useGet, useList } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
 import {
   ask,
   Button,
@@ -28,23 +29,6 @@ const COLUMNS: readonly Column<Person>[] = [
 /** Accounts that wait for approval. */
 export default function Pending() {
   const list = useList<Person>("/users/pending", { limit: 50 });
-  const [approving, setApproving] = useState<Person>();
-  const done = () => {
-    setApproving(undefined);
-    invalidate("/users", "/attention");
-  };
-  const reject = async (person: Person) => {
-    const reason = await ask({
-      title: `Reject ${nameOf(person)}?`,
-      text: "The account is disabled. Its owner cannot sign in.",
-      label: "Reason for the audit trail",
-      action: "Reject",
-    });
-    if (reason === undefined) return;
-    await api.post(`/users/${person.id}/reject`, reason === "" ? {} : { reason });
-    toast.ok(`${nameOf(person)} was rejected.`);
-    done();
-  };
   const count = list.items?.length ?? 0;
   return (
     <Page
@@ -61,16 +45,7 @@ export default function Pending() {
         rows={list.items}
         rowKey={({ id }) => id}
         columns={COLUMNS}
-        rowActions={(person) => (
-          <>
-            <Button small onClick={() => reject(person)}>
-              Reject
-            </Button>
-            <Button small variant="primary" onClick={() => setApproving(person)}>
-              Approve
-            </Button>
-          </>
-        )}
+        rowActions={(person) => <Decide person={person} small />}
         loading={list.loading}
         error={list.error}
         retry={list.reload}
@@ -82,36 +57,67 @@ export default function Pending() {
           />
         }
       />
-      <ApproveDialog person={approving} onClose={() => setApproving(undefined)} onDone={done} />
     </Page>
   );
 }
 
+/** Approves or rejects an account that waits. */
+export function Decide({ person, small = false }: { readonly person: Person; readonly small?: boolean }) {
+  const [isApproving, setApproving] = useState(false);
+  const done = () => {
+    setApproving(false);
+    invalidate("/users", "/attention");
+  };
+  const reject = async () => {
+    const reason = await ask({
+      title: `Reject ${nameOf(person)}?`,
+      text: "The account is disabled. Its owner cannot sign in.",
+      label: "Reason for the audit trail",
+      action: "Reject",
+    });
+    if (reason === undefined) return;
+    await api.post(`/users/${person.id}/reject`, reason === "" ? {} : { reason });
+    toast.ok(`${nameOf(person)} was rejected.`);
+    done();
+  };
+  return (
+    <>
+      <Button small={small} onClick={reject}>
+        Reject
+      </Button>
+      <Button small={small} variant="primary" onClick={() => setApproving(true)}>
+        Approve
+      </Button>
+      <ApproveDialog isOpen={isApproving} person={person} onClose={() => setApproving(false)} onDone={done} />
+    </>
+  );
+}
+
 interface ApproveProps {
-  readonly person: Person | undefined;
+  readonly isOpen: boolean;
+  readonly person: Person;
   readonly onClose: () => void;
   readonly onDone: () => void;
 }
 
-function ApproveDialog({ person, onClose, onDone }: ApproveProps) {
+function ApproveDialog({ isOpen, person, onClose, onDone }: ApproveProps) {
   const [roles, setRoles] = useState<readonly string[]>(["User"]);
-  const known = useGet<{ data: readonly Role[] }>(person ? "/roles" : null);
+  const known = useGet<{ data: readonly Role[] }>(isOpen && can("roles:read") ? "/roles" : null);
   const options = (known.data?.data ?? []).map((role) => ({
     value: role.name,
     label: role.name,
     hint: role.description,
   }));
   const approve = async () => {
-    if (!person) return;
     await api.post(`/users/${person.id}/approve`, { roles });
     toast.ok(`${nameOf(person)} can sign in now.`);
     onDone();
   };
   return (
     <Dialog
-      open={person !== undefined}
+      open={isOpen}
       onClose={onClose}
-      title={`Approve ${person ? nameOf(person) : ""}`}
+      title={`Approve ${nameOf(person)}`}
       subtitle="The account becomes active with these roles."
       size="sm"
       onSubmit={approve}

@@ -1,7 +1,7 @@
 import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
 import { Button, Card, type Column, confirm, DataTable, EmptyState, Time, toast, UserText } from "../../ui/index.ts";
-import { nameOf, type Person } from "./person-types.ts";
+import type { Person } from "./person-types.ts";
 
 interface Session {
   readonly id: string;
@@ -40,35 +40,17 @@ const TOKEN_COLUMNS: readonly Column<Token>[] = [
 /** Where the account is signed in. */
 export function PersonSessions({ person }: { readonly person: Person }) {
   const query = useGet<{ data: readonly Session[] }>(`/users/${person.id}/sessions`);
-  const sessions = query.data?.data;
   const end = async ({ id }: Session) => {
     await api.del(`/auth/sessions/${id}`);
     toast.ok("The session has ended.");
     query.reload();
   };
-  const endAll = async () => {
-    const title = `Sign ${nameOf(person)} out everywhere?`;
-    const text = "All sessions and live connections of the account end now. It can sign in again.";
-    if (!(await confirm({ title, text, action: "Sign out everywhere" }))) return;
-    for (const { id } of sessions ?? []) await api.del(`/auth/sessions/${id}`);
-    query.reload();
-  };
   return (
-    <Card
-      title="Sessions"
-      flush
-      actions={
-        sessions && sessions.length > 1 ? (
-          <Button small onClick={endAll}>
-            End all
-          </Button>
-        ) : undefined
-      }
-    >
+    <Card title="Sessions" flush>
       <DataTable<Session>
         bare
         label="Sessions"
-        rows={sessions}
+        rows={query.data?.data}
         rowKey={({ id }) => id}
         columns={SESSION_COLUMNS}
         rowActions={(session) => (

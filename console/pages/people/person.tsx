@@ -15,11 +15,14 @@ import {
   Field,
   Form,
   Input,
+  Menu,
+  type MenuEntry,
   MultiCombobox,
   Page,
   Time,
   toast,
 } from "../../ui/index.ts";
+import { Decide } from "./pending.tsx";
 import { PersonSessions, PersonTokens } from "./person-access.tsx";
 import { loginOf, nameOf, type Person, type Role, STATUS } from "./person-types.ts";
 
@@ -52,7 +55,10 @@ function PersonView({ person, reload }: ViewProps) {
       breadcrumb={[{ label: "People", href: href("/people") }]}
       badge={<Badge tone={state.tone}>{state.text}</Badge>}
       actions={
-        isManager && person.id !== me.value?.id ? <PersonActions person={person} changed={changed} /> : undefined
+        <>
+          {isManager && person.id !== me.value?.id && <PersonActions person={person} changed={changed} />}
+          {person.status === "pending" && can("users:approve") && <Decide person={person} />}
+        </>
       }
     >
       <div class="two">
@@ -71,7 +77,9 @@ function PersonView({ person, reload }: ViewProps) {
 
 function subtitleOf({ roles, status }: Person): string {
   if (status === "disabled") return "Cannot sign in. Its past actions stay readable.";
-  return roles.length === 0 ? "Has no role: only its own notifications." : `Holds ${roles.join(", ")}.`;
+  if (status === "pending") return "Registered, and waits for an answer.";
+  if (roles.length === 0) return "Has no role: only its own notifications.";
+  return `Has the ${roles.length === 1 ? "role" : "roles"} ${roles.join(", ")}.`;
 }
 
 function AccountFacts({ person }: { readonly person: Person }) {
@@ -117,6 +125,7 @@ function AccountForm({ person, changed }: { readonly person: Person; readonly ch
       <div class="spread">
         <span class="muted small">
           Last sign-in: <Time at={person.lastLoginAt} empty="never" />
+          {person.secondFactor?.enabled ? ", with a second factor" : ""}
         </span>
         <Button type="submit">Save</Button>
       </div>
@@ -171,12 +180,38 @@ function PersonActions({ person, changed }: { readonly person: Person; readonly 
     invalidate("/users");
     navigate("/people");
   };
+  const name = nameOf(person);
+  const path = `/users/${person.id}`;
+  const signOut = async () => {
+    const text = "All its sessions and live connections end now. It can sign in again.";
+    if (!(await confirm({ title: `Sign ${name} out everywhere?`, text, action: "Sign out everywhere" }))) return;
+    await api.post(`${path}/sign-out`);
+    toast.ok(`${name} is signed out everywhere.`);
+    changed();
+  };
+  const unlock = async () => {
+    await api.post(`${path}/unlock`);
+    toast.ok(`${name} can try to sign in again.`);
+  };
+  const resetFactor = async () => {
+    const text = "The password alone is enough to sign in then. Be sure that it is the owner who asks.";
+    const title = `Remove the second factor of ${name}?`;
+    if (!(await confirm({ title, text, action: "Remove", danger: true }))) return;
+    await api.del(`${path}/second-factor`);
+    toast.ok(`${name} signs in without a second factor now.`);
+    changed();
+  };
+  const items: MenuEntry[] = [
+    { label: "Sign out everywhere", onSelect: signOut },
+    { label: "Clear failed sign-ins", onSelect: unlock },
+    { label: "Remove the second factor", onSelect: resetFactor, disabled: !person.secondFactor?.enabled },
+    "separator",
+    { label: "Delete", onSelect: remove, danger: true },
+  ];
   return (
     <>
-      <Button onClick={setStatus}>{isDisabled ? "Enable" : "Disable"}</Button>
-      <Button variant="danger" onClick={remove}>
-        Delete
-      </Button>
+      <Menu label="More actions" items={items} />
+      {person.status !== "pending" && <Button onClick={setStatus}>{isDisabled ? "Enable" : "Disable"}</Button>}
     </>
   );
 }

@@ -42,7 +42,7 @@ const COLUMNS: readonly Column<Operation>[] = [
     card: "aside",
     width: "min",
   },
-  { key: "path", label: "Path", cell: ({ path }) => <span class="mono">{path}</span>, card: "title" },
+  { key: "path", label: "Path", cell: ({ path }) => <span class="mono">{path}</span>, card: "title", width: "wide" },
   { key: "summary", label: "What it does", cell: ({ summary }) => summary, card: "text", width: "wide" },
   {
     key: "permission",

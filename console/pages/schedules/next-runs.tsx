@@ -8,7 +8,7 @@ export function NextRuns({ runs }: { readonly runs: readonly NextRun[] }) {
     <ol class="stack s2 plain-list">
       {runs.map(({ at, local, dst }) => (
         <li key={at} class="spread">
-          <span class="num">{local}</span>
+          <span class="num nowrap">{local.slice(0, 16).replace("T", " ")}</span>
           <span class="inline">
             {dst && (
               <Badge tone="warn" title={DST[dst]}>

@@ -21,6 +21,12 @@ const OVERLAP = [
 /** A notification for the user who makes the schedule. */
 const EXAMPLE = { action: { type: "notify", payload: { userId: "me", title: "Stand-up", message: "In ten minutes" } } };
 
+/** A kind of job that can be scheduled. */
+interface Kind {
+  readonly queue: string;
+  readonly kind: string;
+}
+
 interface Props {
   /** Undefined: closed. */
   readonly schedule: Schedule | "new" | undefined;
@@ -38,7 +44,11 @@ export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
   const [payload, setPayload] = useState("{}");
   const [missed, setMissed] = useState("once");
   const [overlap, setOverlap] = useState("skip");
-  const queues = useGet<{ queues: readonly { readonly name: string }[] }>(schedule ? "/queues" : null);
+  const offered = useGet<{ data: readonly Kind[] }>(schedule ? "/schedules/kinds" : null);
+  const isFixed = known !== undefined && known.module !== null;
+  // The kind of a module that is not loaded stays.
+  const kinds = [...(offered.data?.data ?? []), ...(known ? [{ queue: known.queue, kind: known.kind }] : [])];
+  const kindsOf = (name: string) => [...new Set(kinds.filter((each) => each.queue === name).map((each) => each.kind))];
   useEffect(() => {
     setName(known?.name ?? "");
     setCron(known?.cron ?? (known ? "" : "0 8 * * 1-5"));
@@ -88,12 +98,21 @@ export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
           <Field label="Queue" required>
             <Select
               value={queue}
-              onChange={setQueue}
-              options={(queues.data?.queues ?? []).map((each) => ({ value: each.name, label: each.name }))}
+              onChange={(value) => {
+                setQueue(value);
+                setKind(kindsOf(value)[0] ?? "");
+              }}
+              options={[...new Set(kinds.map((each) => each.queue))].map((value) => ({ value, label: value }))}
+              disabled={isFixed}
             />
           </Field>
           <Field label="Kind of job" hint="`timer` runs the action of the payload; modules add kinds." required>
-            <Input value={kind} onChange={setKind} mono />
+            <Select
+              value={kind}
+              onChange={setKind}
+              options={kindsOf(queue).map((value) => ({ value, label: value }))}
+              disabled={isFixed}
+            />
           </Field>
           <Field label="Payload" hint="A JSON object.">
             <Textarea value={payload} onChange={setPayload} rows={8} mono />

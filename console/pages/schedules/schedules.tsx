@@ -29,8 +29,13 @@ function columns(reload: () => void): readonly Column<Schedule>[] {
   };
   return [
     { key: "name", label: "Schedule", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
-    { key: "when", label: "Runs", cell: (schedule) => <span class="mono">{rhythmOf(schedule)}</span>, card: "text" },
-    { key: "kind", label: "Job", cell: ({ kind }) => <span class="mono">{kind}</span>, priority: 3 },
+    {
+      key: "when",
+      label: "Runs",
+      cell: (schedule) => <span class="mono nowrap">{rhythmOf(schedule)}</span>,
+      card: "text",
+    },
+    { key: "kind", label: "Job", cell: ({ kind }) => <span class="mono nowrap">{kind}</span>, priority: 3 },
     { key: "next", label: "Next run", cell: (schedule) => <Next schedule={schedule} />, align: "end" },
     {
       key: "last",
@@ -62,7 +67,7 @@ function Next({ schedule }: { readonly schedule: Schedule }) {
   const [next] = schedule.nextRuns;
   if (!schedule.active || !next) return <span class="muted">none</span>;
   return (
-    <span class="inline">
+    <span class="inline nowrap">
       {next.dst && (
         <Badge tone="warn" title={DST[next.dst]}>
           {next.dst}

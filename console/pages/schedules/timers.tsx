@@ -31,20 +31,28 @@ interface Timer {
   readonly timezone: string | null;
   readonly createdBy: string | null;
   readonly label: string;
-  readonly action: { readonly type: "notify" | "event" | "message" };
+  readonly action: {
+    readonly type: "notify" | "event" | "message";
+    readonly payload: { readonly title?: string; readonly type?: string };
+  };
+}
+
+/** Timers of schedules have no label. */
+function nameOf({ label, action }: Timer): string {
+  return label || action.payload.title || action.payload.type || "Message";
 }
 
 const ACTIONS = { notify: "notifies", event: "sends an event", message: "publishes" } as const;
 
 const COLUMNS: readonly Column<Timer>[] = [
-  { key: "label", label: "Timer", cell: ({ label }) => <UserText>{label}</UserText>, card: "title", width: "wide" },
-  { key: "action", label: "Then", cell: ({ action }) => ACTIONS[action.type] },
+  { key: "label", label: "Timer", cell: (timer) => <UserText>{nameOf(timer)}</UserText>, card: "title", width: "wide" },
+  { key: "action", label: "Then", cell: ({ action }) => <span class="nowrap">{ACTIONS[action.type]}</span> },
   { key: "by", label: "Made by", cell: ({ createdBy }) => <PersonName id={createdBy} />, priority: 2 },
   {
     key: "rhythm",
     label: "Repeats",
     cell: ({ cron, timezone }) =>
-      cron === null ? <Badge tone="plain">once</Badge> : <span class="mono">{`${cron} ${timezone ?? ""}`}</span>,
+      cron === null ? <Badge tone="plain">once</Badge> : <span class="mono nowrap">{`${cron} ${timezone ?? ""}`}</span>,
     card: "aside",
   },
   { key: "runAt", label: "Fires", cell: ({ runAt }) => <Time at={runAt} />, align: "end" },
@@ -56,7 +64,7 @@ export default function Timers() {
   const list = useList<Timer>("/timers", { limit: 50 });
   const cancel = async (timer: Timer) => {
     const text = timer.cron === null ? "It does not fire." : "It does not fire any more.";
-    if (!(await confirm({ title: `Cancel ${timer.label}?`, text, action: "Cancel timer", danger: true }))) return;
+    if (!(await confirm({ title: `Cancel ${nameOf(timer)}?`, text, action: "Cancel timer", danger: true }))) return;
     await api.del(`/timers/${timer.scheduleId ?? timer.jobId}`);
     toast.ok("The timer is cancelled.");
     list.reload();

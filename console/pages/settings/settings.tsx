@@ -2,7 +2,6 @@ import { href } from "../../app/base.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { useGet } from "../../app/query.ts";
 import {
-  Badge,
   Banner,
   Card,
   type Column,
@@ -87,10 +86,19 @@ const COLUMNS: readonly Column<Setting>[] = [
   {
     key: "origin",
     label: "From",
-    cell: (setting) => <Badge tone={setting.origin === "default" ? "plain" : "info"}>{originText(setting)}</Badge>,
-    card: "aside",
+    cell: (setting) => (
+      <span class={setting.origin === "default" ? "faint small" : "small"}>{originText(setting)}</span>
+    ),
+    card: "meta",
   },
-  { key: "doc", label: "Effect", cell: ({ doc }) => <span class="muted small">{doc}</span>, priority: 2, card: "text" },
+  {
+    key: "doc",
+    label: "Effect",
+    cell: ({ doc }) => <span class="muted small">{doc}</span>,
+    priority: 2,
+    card: "text",
+    width: "wide",
+  },
 ];
 
 function AllSettings({ settings }: { readonly settings: readonly Setting[] }) {

@@ -31,8 +31,18 @@ const COLUMNS: readonly Column<Task>[] = [
     card: "aside",
   },
   { key: "priority", label: "Priority", cell: ({ priority }) => priority, align: "end", priority: 2 },
-  { key: "dueAt", label: "Due", cell: ({ dueAt }) => <Time at={dueAt} empty="no date" />, align: "end" },
+  { key: "dueAt", label: "Due", cell: (task) => <Due task={task} />, align: "end" },
 ];
+
+function Due({ task: { dueAt, status } }: { readonly task: Task }) {
+  const isOpen = status === "TODO" || status === "IN_PROGRESS";
+  const isLate = isOpen && dueAt !== null && Date.parse(dueAt) < Date.now();
+  return (
+    <span class={isLate ? "text-bad" : ""}>
+      <Time at={dueAt} empty="no date" />
+    </span>
+  );
+}
 
 const STATUS_OPTIONS = [
   { value: "", label: "Any status" },
@@ -85,7 +95,7 @@ export default function Tasks() {
         onOpen={setEditing}
         rowActions={(task) => (
           <>
-            {task.status !== "DONE" && (
+            {(task.status === "TODO" || task.status === "IN_PROGRESS") && (
               <Button small onClick={() => finish(task)}>
                 Done
               </Button>

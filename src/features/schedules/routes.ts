@@ -211,6 +211,17 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
   server.route(
     route({
       method: "GET",
+      path: `${PATH}/kinds`,
+      id: "listScheduleKinds",
+      summary: "List the kinds of jobs that can be scheduled, with their queues",
+      ...reads,
+      response: s.KindsView,
+      handle: () => ({ data: [...engine.kinds()] }),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
       path: `${PATH}/:id`,
       id: "getSchedule",
       summary: "Get a schedule with its next runs",

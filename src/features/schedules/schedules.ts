@@ -84,12 +84,20 @@ export class Schedules {
     };
   }
 
+  /** The kinds that operators can schedule now, by queue. */
+  kinds(): readonly { readonly queue: string; readonly kind: string }[] {
+    return [...this.#kinds.keys()].sort().map((key) => {
+      const [queue = "", kind = ""] = key.split(" ");
+      return { queue, kind };
+    });
+  }
+
   /** @throws VALIDATION_FAILED for a kind without a handler, or of jobs that only Prism creates */
   requireKind(queueName: string, kind: string): { readonly queue: QueueName; readonly resolve: PayloadResolver } {
     const queue = parseQueueName(queueName);
     const resolve = queue && this.#kinds.get(`${queue} ${kind}`);
     if (queue && resolve) return { queue, resolve };
-    const known = [...this.#kinds.keys()].sort().map((key) => key.split(" ").reverse().join(" in "));
+    const known = this.kinds().map((each) => `${each.kind} in ${each.queue}`);
     throw new PrismError("VALIDATION_FAILED", "Unknown job kind", {
       details: [{ path: "kind", code: "VALUE", message: `must be one of: ${known.join(", ")}`, known }],
     });

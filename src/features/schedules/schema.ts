@@ -96,6 +96,12 @@ export const PreviewView = named(
   }),
 );
 
+export const KindsView = named(
+  "ScheduleKinds",
+  "Kinds of jobs with a handler, by queue",
+  v.object({ data: v.array(v.object({ queue: v.string(), kind: v.string() })) }),
+);
+
 export const ScheduleView = named(
   "Schedule",
   "A schedule with its next runs",

@@ -23,6 +23,7 @@ export const SCHEDULES: Table = {
   "POST /api/v1/schedules/preview": [
     { refusal: may("jobs:read"), request: at(`${PATH}/preview`, { cron: "@daily", timezone: "UTC", count: 1 }) },
   ],
+  "GET /api/v1/schedules/kinds": [{ refusal: may("jobs:read"), request: at(`${PATH}/kinds`) }],
   "GET /api/v1/schedules/:id": [
     { refusal: may("jobs:read"), request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}` }) },
     { refusal: may("jobs:read"), request: inWorld(() => `${PATH}/${NO_ID}`), served: [404, "SCHEDULE_NOT_FOUND"] },
