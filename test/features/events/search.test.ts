@@ -3,6 +3,7 @@ import test from "node:test";
 import { sql } from "kysely";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { allDecided } from "./pipeline/support/all-decided.ts";
 
 interface Event {
   id: string;
@@ -100,6 +101,7 @@ test("include=outcome says what the rules made of each event", async (t) => {
     { type: "b" },
     { type: "c" },
   ]);
+  await allDecided(prism);
   const { data } = await list(prism, "include=outcome");
   assert.deepEqual(
     data.map(({ outcome }) => [outcome?.result, outcome?.rules]),
@@ -117,6 +119,7 @@ test("include=outcome says what the rules made of each event", async (t) => {
 test("an event that waits for the rules is pending", async (t) => {
   const prism = await startPrism(t);
   await prism.post("/api/v1/events", [{ type: "a" }]);
+  await allDecided(prism);
   await prism.parts.base.database.write((trx) => trx.updateTable("events").set({ processedAt: null }).execute());
   const outcome = async () => (await list(prism, "include=outcome")).data[0]?.outcome?.result;
   assert.equal(await outcome(), "pending");

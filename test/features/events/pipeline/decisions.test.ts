@@ -148,7 +148,7 @@ test("S2-32: what a firing rule leaves: decision, totals, notification, recipien
       sound: null,
       action: { type: "open", url: "https://example.test/p", extra: { kept: true } },
       data: null,
-      channels: '["in_app","pusher","fcm","apns"]',
+      channels: '["in_app","pusher","fcm","apns","webpush"]',
       priority: 7,
       dedupeKey: null,
       aggregateCount: 1,
