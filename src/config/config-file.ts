@@ -56,12 +56,28 @@ function readText(path: string, mayBeAbsent: boolean, problems: string[]): strin
 /** The settings of a JSON text by dotted key, not yet validated. @param problems receives its errors */
 export function settingsOf(path: string, text: string, problems: string[]): Map<string, unknown> {
   const settings = new Map<string, unknown>();
+  let whole: unknown;
   try {
-    collect(JSON.parse(text), OPTIONS, "", settings, problems);
+    whole = JSON.parse(text);
   } catch (error) {
-    problems.push(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    problems.push(`${path} cannot be read: it is not JSON${positionOf(error, text)}`);
+    return settings;
   }
+  if (isObject(whole)) collect(whole, OPTIONS, "", settings, problems);
+  else problems.push(`${path} must contain a JSON object`);
   return settings;
+}
+
+/** Where JSON.parse stopped. Its message may quote the text around it, such as a password. */
+function positionOf(error: unknown, text: string): string {
+  const [, at] = / at position (\d+)/.exec(String(error)) ?? [];
+  if (at === undefined) return "";
+  const lines = text.slice(0, Number(at)).split("\n");
+  return ` at line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1}`;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /**
@@ -93,8 +109,8 @@ function collect(
   found: Map<string, unknown>,
   problems: string[],
 ): void {
-  if (typeof node !== "object" || node === null || Array.isArray(node)) {
-    problems.push(`${prefix === "" ? "the configuration file" : prefix} must be an object`);
+  if (!isObject(node)) {
+    problems.push(`${prefix} must be an object`);
     return;
   }
   for (const [name, value] of Object.entries(node)) {
