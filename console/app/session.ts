@@ -77,6 +77,10 @@ function parseObject(text: string): object {
   }
 }
 
+const OTHER_ADDRESS =
+  "The server does not accept pages under this address. Open the console under the server's public URL, " +
+  "or add this address to cors.origins.";
+
 /** @returns a new access token; null when the session has ended. */
 async function renewToken(): Promise<string | null> {
   const renew = () => openRequest<Login>("/auth/refresh", {});
@@ -88,7 +92,8 @@ async function renewToken(): Promise<string | null> {
     return login.accessToken;
   } catch (error) {
     if (!(error instanceof PrismError) || error.status === undefined || error.status >= 500) throw error;
-    if (session.value === "signedIn") end("Your session has ended. Sign in again.");
+    if (error.code === "ORIGIN_REFUSED") end(OTHER_ADDRESS);
+    else if (session.value === "signedIn") end("Your session has ended. Sign in again.");
     return null;
   }
 }
@@ -103,7 +108,7 @@ export async function resumeSession(): Promise<void> {
   }
   try {
     const token = await renewToken();
-    if (token === null) end("Your session has ended. Sign in again.");
+    if (token === null) end(endedBecause.value ?? "Your session has ended. Sign in again.");
     else await openSession(token);
   } catch {
     resumeOffline();

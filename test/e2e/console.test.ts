@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { openPage, startBrowser } from "../helpers/browser.ts";
+import { PrismBinary } from "./prism-binary.ts";
+
+test("the printed sign-in link opens the console of the executable: an event, a rule, a live notification, its explanation, an acknowledgement in two windows", async (t) => {
+  const browser = await startBrowser(t);
+  if (!browser) return;
+  const prism = new PrismBinary(t);
+  await prism.start();
+  const [link = ""] = /http\S+\/dashboard\/sign-in-link#token=\S+/.exec(prism.output) ?? [];
+  const page = await openPage(browser);
+  const problems: string[] = [];
+  page.on("pageerror", (error) => problems.push(error.message));
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") problems.push(message.text());
+  });
+  page.on("request", (request) => {
+    const { protocol, host } = new URL(request.url());
+    if (protocol.startsWith("http") && host !== new URL(prism.url).host) problems.push(request.url());
+  });
+  await page.goto(link);
+  await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+  await page.getByText("Live", { exact: true }).waitFor();
+
+  const event = { type: "host.down", level: "error", source: "probe", payload: { host: "db-2", seconds: 40 } };
+  const headers = { Authorization: `Bearer ${prism.token}`, "Content-Type": "application/json" };
+  const post = (path: string, body: object) =>
+    fetch(prism.url + path, { method: "POST", headers, body: JSON.stringify(body) });
+  await post("/api/v1/events", event);
+  await page.getByRole("link", { name: "Events", exact: true }).first().click();
+  await page.getByText("host.down").first().click();
+  await page.getByRole("link", { name: /Make a rule/ }).click();
+  await page.getByRole("heading", { level: 1, name: /rule/i }).waitFor();
+  await page.getByLabel("Name", { exact: true }).fill("Host down");
+  await page
+    .getByRole("button", { name: /^(Save|Create)/ })
+    .first()
+    .click();
+  await page
+    .getByRole("button", { name: /^(Save|Create)/ })
+    .last()
+    .click();
+  await page.getByRole("heading", { level: 1, name: "Host down" }).waitFor();
+
+  const second = await page.context().newPage();
+  await second.goto(`${prism.url}/dashboard/inbox`);
+  await second.getByRole("heading", { level: 1, name: "Inbox" }).waitFor();
+  await second.getByText("Live", { exact: true }).waitFor();
+  await post("/api/v1/events", event);
+  await second.getByRole("button", { name: "Acknowledge" }).first().waitFor();
+  await page.goto(`${prism.url}/dashboard/inbox`);
+  await page.getByRole("button", { name: "Acknowledge" }).first().click();
+  await second.getByRole("button", { name: "Acknowledge" }).first().waitFor({ state: "hidden" });
+  assert.deepEqual(problems, []);
+});
