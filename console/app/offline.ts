@@ -1,7 +1,7 @@
 import { effect, signal } from "@preact/signals";
 import { PrismError } from "../../src/client/errors.ts";
 import { CONSOLE_ROOT } from "./base.ts";
-import { me, session } from "./session.ts";
+import { isRemembered, me, session } from "./session.ts";
 
 /*
  * The last answers of the main lists, for pages without a connection: in a cache per user, which is
@@ -46,7 +46,7 @@ function keyOf(path: string, { from: _from, to: _to, ...query }: Params): string
 
 function cacheName(): string | undefined {
   const user = me.peek();
-  return user && "caches" in globalThis ? PREFIX + user.id : undefined;
+  return user && isRemembered() && "caches" in globalThis ? PREFIX + user.id : undefined;
 }
 
 /** Keeps the answer to a GET request of a main list. */

@@ -29,6 +29,8 @@ interface Login {
 /** Serialises renewals of all tabs: a refresh token works once. */
 const RENEWAL_LOCK = "prism-refresh";
 const ME_KEY = "prism.me";
+/** In place of the user, for a session that ends with the browser: nothing of it stays here. */
+const BRIEF = "brief";
 /** Set while the server does not know of a logout: the cookie of its session is still there. */
 const LOGOUT_KEY = "prism.logout";
 const channel = new BroadcastChannel("prism-session");
@@ -137,11 +139,19 @@ function readMe(): Me | null {
   }
 }
 
-/** Starts using a session. @param token the access token of a login */
-export async function openSession(token: string): Promise<void> {
+/** Whether the browser may keep the user's data, for pages without a connection. */
+export function isRemembered(): boolean {
+  return localStorage.getItem(ME_KEY) !== BRIEF;
+}
+
+/**
+ * Starts using a session. @param token the access token of a login. @param rememberMe of the login;
+ * default: as before
+ */
+export async function openSession(token: string, rememberMe = isRemembered()): Promise<void> {
   const next = new PrismClient({ url: SERVER_URL, token, getToken: renewToken });
   const user = await next.api.request<Me>({ method: "GET", path: "/api/v1/users/me" });
-  localStorage.setItem(ME_KEY, JSON.stringify(user));
+  localStorage.setItem(ME_KEY, rememberMe ? JSON.stringify(user) : BRIEF);
   localStorage.removeItem(LOGOUT_KEY);
   void client.value?.close();
   endedBecause.value = null;
@@ -154,7 +164,7 @@ export async function openSession(token: string): Promise<void> {
 export async function reloadMe(): Promise<void> {
   const user = await client.value?.api.request<Me>({ method: "GET", path: "/api/v1/users/me" });
   if (!user) return;
-  localStorage.setItem(ME_KEY, JSON.stringify(user));
+  if (isRemembered()) localStorage.setItem(ME_KEY, JSON.stringify(user));
   me.value = user;
 }
 

@@ -98,6 +98,22 @@ test("a session and its data belong to one user", async (t) => {
     assert.deepEqual(await names(), []);
   });
 
+  await t.test("without keeping the sign-in nothing of the user stays in the browser", async () => {
+    const page = await console.open("/inbox", { as: null, width: 820 });
+    await page.getByLabel("Keep me signed in").uncheck();
+    await signIn(page, "bob");
+    await page.getByText("Secret of Bob").first().waitFor();
+    await page.reload();
+    await page.getByText("Secret of Bob").first().waitFor();
+    const kept = await page.evaluate(async () => [Object.entries(localStorage), await caches.keys()]);
+    assert.doesNotMatch(JSON.stringify(kept), /bob|answers/);
+    // The browser closes: its session cookie is gone.
+    await page.context().clearCookies();
+    await page.route("**/api/v1/auth/refresh", (route) => route.abort());
+    await page.reload();
+    await page.getByText("The server cannot be reached. Try again later.").waitFor();
+  });
+
   await t.test("the page after signing in is one of the console", async () => {
     for (const next of [
       "//evil.example/",

@@ -53,10 +53,10 @@ interface Tokens {
 }
 
 /** Logs in and opens the session. @returns the challenge of an account with a second factor */
-export async function logIn(path: string, body: object): Promise<Challenge | undefined> {
+export async function logIn(path: string, body: Readonly<Record<string, unknown>>): Promise<Challenge | undefined> {
   try {
     const { accessToken } = await openRequest<Tokens>(path, body);
-    await openSession(accessToken);
+    await openSession(accessToken, body["rememberMe"] !== false);
     return undefined;
   } catch (error) {
     const challenge = challengeOf(error);
