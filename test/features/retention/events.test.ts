@@ -7,6 +7,7 @@ import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
+import { allDecided } from "../events/pipeline/support/all-decided.ts";
 
 const DAY = 86_400_000;
 
@@ -101,6 +102,7 @@ test("many events go in short transactions, between which ingest continues", asy
   const { apiKey } = await makeProject(prism);
   for (let batch = 0; batch < 3; batch++)
     await send(prism, apiKey, ...Array.from({ length: 600 }, (_, i) => `old.${i}`));
+  await allDecided(prism);
   clock.advance(30 * DAY);
   let isSwept = false;
   const swept = sweep().then(() => {

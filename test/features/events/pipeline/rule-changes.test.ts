@@ -50,6 +50,8 @@ test("a change applies to every event that is committed after the response, unde
   const seqNow = async () => (await prism.post<{ seq: number }>("/api/v1/events", { type: "mark" })).body.seq;
   for (let version = 2; version <= 12; version++) {
     const before = await seqNow();
+    const waiting = `select count(*) from events where seq <= ${before} and processedAt is null`;
+    await eventually("earlier events are decided", () => scalarOf(prism, waiting) === 0);
     const active = version % 4 !== 0;
     const { status } = await prism.patch(`/api/v1/rules/${rule.id}`, { titleTemplate: `v${version}`, active });
     assert.equal(status, 200);

@@ -6,6 +6,7 @@ import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { openBeside } from "../../../helpers/store.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
+import { allDecided } from "./support/all-decided.ts";
 
 interface Stats {
   readonly matched: number;
@@ -34,6 +35,7 @@ async function send(prism: TestPrism, count: number, payload: Record<string, unk
     const { status, text } = await prism.post("/events", events.slice(at, at + 1000));
     assert.equal(status, 202, text);
   }
+  await allDecided(prism);
 }
 
 async function statsOf(prism: TestPrism, ruleId: string): Promise<Stats> {
