@@ -63,6 +63,8 @@ export const api = {
 /** A text for people: the message and the details of an error. */
 export function errorText(error: unknown): string {
   if (!(error instanceof PrismError)) return error instanceof Error ? error.message : String(error);
-  const details = (error.details ?? []).map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  const isRepeated = (text = "") => error.message.toLowerCase().includes(text.toLowerCase());
+  const others = (error.details ?? []).filter(({ message }) => !isRepeated(message));
+  const details = others.map(({ path, message }) => (path ? `${path}: ${message}` : message));
   return [error.message, ...details].filter(Boolean).join(". ");
 }

@@ -38,12 +38,12 @@ export function Shell() {
         Skip to content
       </a>
       <SideBar onSearch={() => setSearching(true)} />
-      <div class="content" id="content" tabIndex={-1}>
+      <main class="content" id="content" tabIndex={-1}>
         <OfflineBanner />
         <UpdateBanner />
         <SetupOffer />
         <Pages />
-      </div>
+      </main>
       <TabBar onMore={() => setSearching(true)} />
       <Palette isOpen={isSearching} onClose={() => setSearching(false)} />
       <ShortcutHelp isOpen={isHelpOpen} onClose={() => setHelpOpen(false)} />

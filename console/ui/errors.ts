@@ -11,11 +11,13 @@ function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-function detailLine(detail: unknown): string | undefined {
+/** @param message of the error: a detail that only repeats it is not shown again */
+function detailLine(detail: unknown, message: string): string | undefined {
   if (typeof detail !== "object" || detail === null) return text(detail);
-  const { path, field, message } = detail as Record<string, unknown>;
+  const { path, field, message: own } = detail as Record<string, unknown>;
   const at = text(path) ?? text(field);
-  const says = text(message);
+  const says = text(own);
+  if (says !== undefined && message.toLowerCase().includes(says.toLowerCase())) return undefined;
   return at !== undefined && says !== undefined ? `${at}: ${says}` : (says ?? at);
 }
 
@@ -27,6 +29,6 @@ export function errorInfo(error: unknown): ErrorInfo {
     message: text(message) ?? "Something went wrong",
     code: text(code),
     requestId: text(requestId),
-    details: (Array.isArray(details) ? details : []).flatMap((each) => detailLine(each) ?? []),
+    details: (Array.isArray(details) ? details : []).flatMap((each) => detailLine(each, text(message) ?? "") ?? []),
   };
 }

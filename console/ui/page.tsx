@@ -247,7 +247,12 @@ export function Stepper({
   current,
   onStep,
 }: {
-  readonly steps: readonly { readonly label: string; readonly hint?: string | undefined }[];
+  readonly steps: readonly {
+    readonly label: string;
+    readonly hint?: string | undefined;
+    /** Left without being done: it gets no tick. */
+    readonly isOpen?: boolean;
+  }[];
   readonly current: number;
   readonly onStep?: ((step: number) => void) | undefined;
 }) {
@@ -257,11 +262,11 @@ export function Stepper({
         const state = index < current ? "done" : index === current ? "now" : "next";
         const content = (
           <>
-            <span class="step-n">{index < current ? "✓" : index + 1}</span>
+            <span class="step-n">{state === "done" && !step.isOpen ? "✓" : index + 1}</span>
             <span class="step-t">
               {step.label}
               {step.hint !== undefined && <span class="field-hint">{step.hint}</span>}
-              <span class="sr-only">{state === "done" ? " (done)" : ""}</span>
+              <span class="sr-only">{state === "done" && !step.isOpen ? " (done)" : ""}</span>
             </span>
           </>
         );

@@ -65,13 +65,35 @@ test("a new server is set up in the browser, up to a test notification that arri
   await heading(page, "How does Prism send mail?");
   await page.goto(`${prism.url}/dashboard/setup`);
   await heading(page, "How does Prism send mail?");
-  await page.getByLabel("Mail server (SMTP)").fill("127.0.0.1");
+  const server = page.getByRole("textbox", { name: "Mail server" });
+  await server.fill("127.0.0.1");
+  await page.getByLabel("Port").fill("1");
+  await page.getByLabel("Sender").fill("prism");
+  console.expected.push(/status of 400/);
+  await press(page, "Test, save and continue");
+  await page.locator(".field-error", { hasText: "Must be one mail address" }).waitFor();
+  await page.getByLabel("Sender").fill("prism@example.org");
+  await press(page, "Test, save and continue");
+  await page.getByText("Check “Mail server” and “Port”").waitFor();
+  await assertAccessible(page, "mail that fails");
+  await press(page, "Save without a working test");
+  await heading(page, "Your first rule");
+  await page.getByText("Not tested").waitFor();
+  await page.goto(`${prism.url}/dashboard/setup?step=mail`);
+  await press(page, "Skip: no mail for now");
+  await heading(page, "Your first rule");
+  await page.getByText("Skipped").waitFor();
+  assert.equal(await page.getByLabel(/Also by mail/).count(), 0, "skipping removes the mail server");
+
+  await page.goto(`${prism.url}/dashboard/setup?step=mail`);
+  await server.fill("127.0.0.1");
   await page.getByLabel("Port").fill(String(mail.port));
   await page.getByLabel("Sender").fill("prism@example.org");
   await press(page, "Send test mail");
   assert.match((await mail.mailTo("anna@example.org")).text, /\S/);
   await assertAccessible(page, "mail");
-  await press(page, "Save and continue");
+  await page.locator(".banner.ok").waitFor();
+  await press(page, "Test, save and continue");
 
   await heading(page, "Your first rule");
   await page.getByLabel(/Also by mail to anna@example.org/).waitFor();

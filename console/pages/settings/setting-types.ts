@@ -43,41 +43,40 @@ export function originText({ origin, source }: Setting): string {
   return source === null ? text : `${text}, ${source}`;
 }
 
-/** A value as a text of a field. */
-export function fieldText(value: unknown): string {
+/** A setting's value as a text of a field; durations with their largest whole unit. */
+export function fieldText(value: unknown, input?: Setting["input"]): string {
   if (value === null || value === undefined) return "";
+  if (input === "duration" && typeof value === "number") return durationText(value);
   return Array.isArray(value) ? value.join(", ") : String(value);
 }
 
 /** The value of a field's text. null: back to the default. */
 export function fieldValue({ input }: Setting, text: string): unknown {
-  if (text === "") return null;
+  if (text.trim() === "") return null;
   if (input === "integer") return Number(text);
   if (input === "boolean") return text === "true";
-  return text;
+  if (input === "duration") return durationValue(text);
+  return text.trim();
 }
 
-const LABELS: Readonly<Record<string, string>> = {
-  publicUrl: "Public URL",
-  "smtp.host": "Mail server",
-  "smtp.user": "User name",
-  "smtp.pass": "Password",
-  "smtp.from": "Sender address",
-  "smtp.secure": "TLS from the first byte",
-  "smtp.allowPlain": "Allow mail without TLS",
-  "auth.requireEmailVerification": "Addresses must be verified",
-  "retention.days": "Keep events for",
-  "retention.notificationDays": "Keep notifications for",
-  "log.level": "Log level",
-  "digest.enabled": "Send digests",
-};
+const UNITS = [
+  { unit: "d", word: "d", ms: 86_400_000 },
+  { unit: "h", word: "h", ms: 3_600_000 },
+  { unit: "m", word: "min", ms: 60_000 },
+  { unit: "s", word: "s", ms: 1000 },
+] as const;
 
-/** The last part of a key as words: `smtp.allowPlain` is "Allow plain". */
-export function labelOf(key: string): string {
-  const known = LABELS[key];
-  if (known !== undefined) return known;
-  const name = key.split(".").at(-1) ?? key;
-  const words = name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
-  const text = words.replace(/\burl\b/, "URL").replace(/ ms$/, "");
-  return text.charAt(0).toUpperCase() + text.slice(1);
+function durationText(ms: number): string {
+  const unit = ms > 0 ? UNITS.find((each) => ms % each.ms === 0) : undefined;
+  return unit ? `${ms / unit.ms} ${unit.word}` : `${ms} ms`;
+}
+
+/** The server's notation: "5 min" and "5 minutes" are "5m". */
+function durationValue(text: string): string {
+  return text
+    .trim()
+    .replace(/\s*(?:min|mins|minutes?)$/i, "m")
+    .replace(/\s*(?:sec|secs|seconds?)$/i, "s")
+    .replace(/\s*hours?$/i, "h")
+    .replace(/\s*days?$/i, "d");
 }

@@ -2,15 +2,8 @@ import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { me } from "../../app/session.ts";
 import { ask, Banner, Button, CodeBlock, Field, Form, Input, Select, Switch, toast } from "../../ui/index.ts";
-import {
-  fieldText,
-  fieldValue,
-  labelOf,
-  type MailTest,
-  originText,
-  type Setting,
-  type Settings,
-} from "./setting-types.ts";
+import { fieldText, fieldValue, type MailTest, originText, type Setting, type Settings } from "./setting-types.ts";
+import { fieldErrors, hintOf, inLabels, labelOf, NO_ERRORS, valueWords } from "./setting-words.ts";
 
 interface Props {
   readonly settings: readonly Setting[];
@@ -22,6 +15,8 @@ interface Props {
 export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
   const [texts, setTexts] = useState<Readonly<Record<string, string>>>({});
   const [test, setTest] = useState<MailTest>();
+  const [errors, setErrors] = useState(NO_ERRORS);
+  const keys = settings.map(({ key }) => key);
   const values = Object.fromEntries(
     settings.flatMap((setting) => {
       const text = texts[setting.key];
@@ -30,9 +25,15 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
   );
   const isChanged = Object.keys(values).length > 0;
   const save = async () => {
-    const { restartRequired } = await api.put<Settings>("/settings", { values });
+    setErrors(NO_ERRORS);
+    const saved = await api.put<Settings>("/settings", { values }).catch((error: unknown) => {
+      setErrors(fieldErrors(error, keys));
+    });
+    if (!saved) return;
     toast.ok(
-      restartRequired.length > 0 ? "Saved. Restart the server for it to take effect." : "Saved. It is in effect now.",
+      saved.restartRequired.length > 0
+        ? "Saved. Restart the server for it to take effect."
+        : "Saved. It is in effect now.",
     );
     setTexts({});
     onSaved();
@@ -40,7 +41,13 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
   const tryMail = async () => {
     const label = "Send a test mail to";
     const to = await ask({ title: "Test mail", label, action: "Send", value: me.value?.email ?? "", required: true });
-    if (to !== undefined) setTest(await api.post<MailTest>("/settings/mail-test", { to, values }));
+    if (to === undefined) return;
+    setErrors(NO_ERRORS);
+    setTest(undefined);
+    const found = await api.post<MailTest>("/settings/mail-test", { to, values }).catch((error: unknown) => {
+      setErrors(fieldErrors(error, keys));
+    });
+    if (found) setTest(found);
   };
   return (
     <Form onSubmit={save}>
@@ -50,6 +57,7 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
             key={setting.key}
             setting={setting}
             text={texts[setting.key] ?? shownText(setting)}
+            error={errors.get(setting.key)}
             onChange={(text) => setTexts({ ...texts, [setting.key]: text })}
           />
         ))}
@@ -67,21 +75,24 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
 
 /** Secrets are not sent to the browser: their field is empty. */
 function shownText(setting: Setting): string {
-  return setting.secret ? "" : fieldText(setting.value);
+  return setting.secret ? "" : fieldText(setting.value, setting.input);
 }
 
 interface FieldProps {
   readonly setting: Setting;
   readonly text: string;
+  readonly error: string | undefined;
   readonly onChange: (text: string) => void;
 }
 
-function SettingField({ setting, text, onChange }: FieldProps) {
-  const { key, input, doc, isFree, choices, secret } = setting;
+function SettingField({ setting, text, error, onChange }: FieldProps) {
+  const { key, input, isFree, choices, secret } = setting;
   const held = isFree ? "" : `Held by ${originText(setting)}; change it there. `;
-  const hint = `${held}${doc.charAt(0).toUpperCase()}${doc.slice(1)}.`;
+  const hint = held + hintOf(setting);
   const label = labelOf(key);
-  if (input === "boolean") {
+  const words = valueWords(key);
+  const options = choices ?? Object.keys(words ?? {});
+  if (input === "boolean" && words === undefined) {
     return (
       <Switch
         label={label}
@@ -93,13 +104,13 @@ function SettingField({ setting, text, onChange }: FieldProps) {
     );
   }
   return (
-    <Field label={label} hint={hint}>
-      {choices ? (
+    <Field label={label} hint={hint} {...(error !== undefined && { error })}>
+      {options.length > 0 ? (
         <Select
           value={text}
           onChange={onChange}
           disabled={!isFree}
-          options={choices.map((value) => ({ value, label: value }))}
+          options={options.map((value) => ({ value, label: words?.[value] ?? value }))}
         />
       ) : (
         <Input
@@ -108,7 +119,9 @@ function SettingField({ setting, text, onChange }: FieldProps) {
           disabled={!isFree}
           type={secret ? "password" : input === "integer" ? "number" : "text"}
           placeholder={
-            secret && setting.value !== null ? "stored; enter a new one to replace it" : fieldText(setting.fallback)
+            secret && setting.value !== null
+              ? "stored; enter a new one to replace it"
+              : fieldText(setting.fallback, input)
           }
           autocomplete="off"
         />
@@ -124,7 +137,7 @@ function MailResult({ test, onDismiss }: { readonly test: MailTest; readonly onD
       title={test.ok ? "The test mail was accepted" : "The test mail was not sent"}
       onDismiss={onDismiss}
     >
-      <p>{test.message}</p>
+      <p>{inLabels(test.message)}</p>
       {test.transcript.length > 0 && (
         <CodeBlock label="Conversation with the mail server" text={test.transcript.join("\n")} maxHeight={200} />
       )}

@@ -15,6 +15,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { fieldText, originText, type Setting, type Settings } from "./setting-types.ts";
+import { labelOf } from "./setting-words.ts";
 import { SettingsForm } from "./settings-form.tsx";
 
 const GROUPS = [
@@ -44,7 +45,7 @@ export default function SettingsPage() {
     >
       {pending.length > 0 && (
         <Banner tone="warn" title="Restart the server">
-          {`Changed but not in effect yet: ${pending.join(", ")}.`}
+          {`Changed but not in effect yet: ${pending.map(labelOf).join(", ")}.`}
         </Banner>
       )}
       <Loaded query={query}>
@@ -80,7 +81,7 @@ const COLUMNS: readonly Column<Setting>[] = [
   {
     key: "value",
     label: "Value",
-    cell: ({ value }) => <UserText mono>{fieldText(value) || "not set"}</UserText>,
+    cell: ({ value, input }) => <UserText mono>{fieldText(value, input) || "not set"}</UserText>,
     card: "text",
   },
   {

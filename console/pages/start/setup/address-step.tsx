@@ -3,6 +3,7 @@ import { api } from "../../../app/api.ts";
 import { SERVER_URL } from "../../../app/base.ts";
 import { invalidate } from "../../../app/query.ts";
 import { Banner, Button, Field, Form, Input } from "../../../ui/index.ts";
+import { fieldErrors, inLabels, NO_ERRORS } from "../../settings/setting-words.ts";
 import { fixedText, type Setting } from "./settings.ts";
 
 interface Check {
@@ -19,9 +20,23 @@ interface AddressProps {
 export function AddressStep({ setting, onDone }: AddressProps) {
   const isFixed = setting !== undefined && !setting.isFree;
   const [url, setUrl] = useState(typeof setting?.value === "string" ? setting.value : SERVER_URL);
-  const problem = useAddressCheck(url, !isFixed);
+  const [refused, setRefused] = useState(NO_ERRORS);
+  const problem = useAddressCheck(url, !isFixed) ?? refused.get("publicUrl");
+  const change = (next: string) => {
+    setRefused(NO_ERRORS);
+    setUrl(next);
+  };
+  const store = async () => {
+    try {
+      await api.put("/settings", { values: { publicUrl: url.trim() } });
+      return true;
+    } catch (error) {
+      setRefused(fieldErrors(error, ["publicUrl"]));
+      return false;
+    }
+  };
   const save = async () => {
-    if (!isFixed) await api.put("/settings", { values: { publicUrl: url.trim() } });
+    if (!isFixed && !(await store())) return;
     invalidate("/settings");
     onDone();
   };
@@ -32,7 +47,7 @@ export function AddressStep({ setting, onDone }: AddressProps) {
         hint={isFixed ? fixedText(setting) : "As browsers reach the server, with the path of a proxy if there is one."}
         {...(problem !== undefined && { error: problem })}
       >
-        <Input type="url" value={url} onChange={setUrl} mono readOnly={isFixed} autoFocus />
+        <Input type="url" value={url} onChange={change} mono readOnly={isFixed} autoFocus />
       </Field>
       <Verdict url={url} hasProblem={problem !== undefined} />
       <div class="setup-actions">
@@ -56,7 +71,8 @@ function useAddressCheck(url: string, isOn: boolean): string | undefined {
     const timer = setTimeout(async () => {
       const values = { publicUrl: url.trim() };
       const found = await api.post<Check>("/settings/check", { values }).catch(() => undefined);
-      if (isCurrent) setProblem(found?.ok === false ? (found.problems[0]?.message ?? "is not valid") : undefined);
+      if (isCurrent)
+        setProblem(found?.ok === false ? inLabels(found.problems[0]?.message ?? "is not valid") : undefined);
     }, CHECK_DELAY_MS);
     return () => {
       isCurrent = false;

@@ -13,7 +13,7 @@ import { DoneStep } from "./done-step.tsx";
 import { MailStep } from "./mail-step.tsx";
 import { RuleStep } from "./rule-step.tsx";
 import { useSettings } from "./settings.ts";
-import { isMailSkipped } from "./skip.ts";
+import { mailNote } from "./skip.ts";
 import "./setup.css";
 
 const STEPS = [
@@ -88,7 +88,7 @@ function SignedIn() {
   useEffect(() => {
     if (first !== undefined || !data || !rules.data) return;
     if (setting("publicUrl")?.value == null) setFirst("address");
-    else if (setting("smtp.host")?.value == null && !isMailSkipped()) setFirst("mail");
+    else if (setting("smtp.host")?.value == null && mailNote() !== "skipped") setFirst("mail");
     else setFirst(rules.data.data.length === 0 ? "rule" : "done");
   }, [data, rules.data]);
   const failure = error ?? rules.error;
@@ -148,6 +148,8 @@ function Frame({ step, sub, onStep, children }: FrameProps) {
   );
 }
 
+const NOTES = { skipped: "Skipped", untested: "Not tested" } as const;
+
 function Steps({
   current,
   onStep,
@@ -155,5 +157,9 @@ function Steps({
   readonly current: number;
   readonly onStep: ((index: number) => void) | undefined;
 }) {
-  return <Stepper steps={STEPS} current={current} {...(onStep && { onStep })} />;
+  const note = mailNote();
+  const steps = STEPS.map((step) =>
+    step.name === "mail" && note ? { ...step, isOpen: true, hint: NOTES[note] } : step,
+  );
+  return <Stepper steps={steps} current={current} {...(onStep && { onStep })} />;
 }
