@@ -36,10 +36,11 @@ function consoleFiles() {
   return Object.fromEntries(names.map((name) => [`console/${name}`, `dist/console/${name}`]));
 }
 
-/** The pages of `prism docs` and /docs, with their names in the repository. */
+/** The pages of `prism docs` and /docs with their images, by their names in the repository. */
 function manualFiles() {
   const pages = readdirSync(join(root, "docs"), { recursive: true }).filter((name) => name.endsWith(".md"));
-  return ["README.md", "CHANGELOG.md", ...pages.map((name) => `docs/${name.replaceAll("\\", "/")}`)];
+  const images = readdirSync(join(root, "docs/images")).map((name) => `images/${name}`);
+  return ["README.md", "CHANGELOG.md", ...[...pages, ...images].map((name) => `docs/${name.replaceAll("\\", "/")}`)];
 }
 
 /** The files that `prism service install` installs. */

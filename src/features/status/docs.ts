@@ -4,7 +4,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import { API_HEADERS, DOCUMENT_HEADERS } from "../../http/headers.ts";
 import { type Page, pageHandler } from "../../http/replies.ts";
 import type { ANSWERS_LATER } from "../../http/route.ts";
-import { readPage } from "./manual.ts";
+import { readImage, readPage } from "./manual.ts";
 
 const CONTENT_TYPES = {
   html: "text/html; charset=utf-8",
@@ -36,17 +36,34 @@ export const API_PAGES: ReadonlyMap<string, Page> = new Map([
 
 export const MANUAL_STYLE = asset("manual", "css");
 
+type Handler = (exchange: Exchange, name: string) => Promise<typeof ANSWERS_LATER>;
+
 /** Pages of docs/ as HTML, rendered on first request. @throws NOT_FOUND for an unknown topic */
-export function manualHandler(): (exchange: Exchange, topic: string) => Promise<typeof ANSWERS_LATER> {
-  const handlers = new Map<string, ReturnType<typeof pageHandler>>();
-  return async (exchange, topic) => {
-    const known = handlers.get(topic) ?? (await manualPageHandler(topic));
-    handlers.set(topic, known);
+export function manualHandler(): Handler {
+  return handlerByName(manualPageHandler);
+}
+
+/** Screenshots of docs/images. @throws NOT_FOUND for an unknown one */
+export function imageHandler(): Handler {
+  return handlerByName((name) => {
+    const image = readImage(name);
+    if (image === undefined) throw new PrismError("NOT_FOUND", "No such image");
+    return pageHandler({ contentType: "image/png", fixedHeaders: DOCUMENT_HEADERS, read: () => image });
+  });
+}
+
+type PageHandler = ReturnType<typeof pageHandler>;
+
+function handlerByName(make: (name: string) => PageHandler | Promise<PageHandler>): Handler {
+  const handlers = new Map<string, PageHandler>();
+  return async (exchange, name) => {
+    const known = handlers.get(name) ?? (await make(name));
+    handlers.set(name, known);
     return known(exchange);
   };
 }
 
-async function manualPageHandler(topic: string): Promise<ReturnType<typeof pageHandler>> {
+async function manualPageHandler(topic: string): Promise<PageHandler> {
   const markdown = readPage(topic);
   if (markdown === undefined) throw new PrismError("NOT_FOUND", "No such page");
   // Loaded late: most servers never serve a page.

@@ -1,5 +1,5 @@
 import { Marked, type Tokens } from "marked";
-import { anchors, INDEX, linkedTopic } from "./manual.ts";
+import { anchors, INDEX, imageNamed, linkedTopic } from "./manual.ts";
 
 const STYLE = "/docs/manual.css";
 const ESCAPES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
@@ -26,8 +26,9 @@ export function manualPage(topic: string, markdown: string): string {
         const target = hrefOf(href, topic);
         return target === undefined ? html : `<a href="${escapeHtml(target)}">${html}</a>`;
       },
-      image: ({ text }: Tokens.Image) => escapeHtml(text),
-      html: ({ text }: Tokens.HTML | Tokens.Tag) => (text.trimStart().startsWith("<!--") ? "" : escapeHtml(text)),
+      image: ({ href, text }: Tokens.Image) => imageHtml(href, text, topic) ?? escapeHtml(text),
+      html: ({ text }: Tokens.HTML | Tokens.Tag) =>
+        text.trimStart().startsWith("<!--") ? "" : (pictureHtml(text, topic) ?? escapeHtml(text)),
     },
   });
   const body = marked.parse(markdown, { async: false }).replaceAll(/<table>|<\/table>/g, (tag) => scrolled(tag));
@@ -35,6 +36,25 @@ export function manualPage(topic: string, markdown: string): string {
     title || "Prism",
     body.replace("</h1>\n", () => `</h1>\n${sectionList(sections)}`),
   );
+}
+
+/** @returns undefined for a file outside docs/images */
+function imageHtml(href: string, text: string, from: string): string | undefined {
+  const name = imageNamed(href, from);
+  return name && `<img src="/docs/images/${name}" alt="${escapeHtml(text)}" loading="lazy">`;
+}
+
+/** An image for light and another for dark themes. */
+const PICTURE =
+  /^<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="([^"]+)">\s*<img alt="([^"<>]*)"\s+src="([^"]+)">\s*<\/picture>\s*$/;
+
+function pictureHtml(html: string, from: string): string | undefined {
+  const [, dark = "", text = "", light = ""] = PICTURE.exec(html) ?? [];
+  const name = imageNamed(dark, from);
+  const image = imageHtml(light, text, from);
+  if (name === undefined || image === undefined) return undefined;
+  const source = `<source media="(prefers-color-scheme: dark)" srcset="/docs/images/${name}">`;
+  return `<p><picture>${source}${image}</picture></p>\n`;
 }
 
 /** A wide table scrolls by itself on a narrow screen, not the page. */

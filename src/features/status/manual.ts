@@ -61,6 +61,25 @@ export function linkedTopic(href: string, from: string): { topic: string; anchor
   return topic === undefined ? undefined : { topic, anchor };
 }
 
+const IMAGES = "docs/images";
+const IMAGE_NAME = /^[a-z][a-z-]*\.png$/;
+
+/** The name of an image of docs/images that a page shows. @param from the topic of the page */
+export function imageNamed(href: string, from: string): string | undefined {
+  const { dir, base } = posix.parse(posix.join(posix.dirname(fileOf(from)), href));
+  return dir === IMAGES && IMAGE_NAME.test(base) ? base : undefined;
+}
+
+/** @returns undefined for an image that does not exist */
+export function readImage(name: string): Buffer | undefined {
+  if (!IMAGE_NAME.test(name)) return undefined;
+  try {
+    return readAsset(`${IMAGES}/${name}`, `${IMAGES}/${name}`);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Gives the headings of one page their anchors, as code hosts do: lower case, hyphens for spaces,
  * no punctuation, a number after a repeated one.

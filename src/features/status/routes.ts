@@ -15,7 +15,7 @@ import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
 import { DevGate } from "../access/index.ts";
 import { type JobCount, type JobRunner, recentJobCounts } from "../jobs/index.ts";
-import { API_PAGES, CLIENT_SCRIPT, jsonPage, MANUAL_STYLE, manualHandler } from "./docs.ts";
+import { API_PAGES, CLIENT_SCRIPT, imageHandler, jsonPage, MANUAL_STYLE, manualHandler } from "./docs.ts";
 import { INDEX } from "./manual.ts";
 import { Health, type HealthParts, probeReply, type StatusParts, systemStatus } from "./status.ts";
 import { type NoticeParts, SystemNotices } from "./system-notices.ts";
@@ -235,6 +235,7 @@ function serveDocs(server: FeatureServer, { config, router, settings }: DocsPart
     );
   }
   serveManual(server, access);
+  serveImages(server, access);
 }
 
 /** The pages of docs/, which `prism docs` prints, as HTML. */
@@ -260,6 +261,23 @@ function serveManual(server: FeatureServer, access: "public" | { readonly anyTok
       }),
     );
   }
+}
+
+function serveImages(server: FeatureServer, access: "public" | { readonly anyToken: true }): void {
+  const handle = imageHandler();
+  server.route(
+    route({
+      method: "GET",
+      path: "/docs/images/:name",
+      summary: "Get a screenshot of the documentation",
+      tag,
+      access,
+      undocumented: true,
+      errors: ["NOT_FOUND"],
+      response: { contentType: "image/png", description: "A screenshot" },
+      handle: (exchange) => handle(exchange, exchange.params["name"] ?? ""),
+    }),
+  );
 }
 
 function serveClient(server: FeatureServer): void {

@@ -49,6 +49,33 @@ test("every page of docs is served under /docs, and every link on it leads somew
   for (const { name } of topics()) assert.ok(seen.has(`/docs/${name}`), name);
 });
 
+test("images of docs are served under /docs/images, and no other file", async (t) => {
+  const prism = await startPrism(t);
+  const names = new Set<string>();
+  for (const path of ["/docs/readme", "/docs/console"]) {
+    const { text } = await prism.get<string>(path, { token: null });
+    for (const [, name = ""] of text.matchAll(/(?:src|srcset)="\/docs\/images\/([^"]+)"/g)) names.add(name);
+    assert.doesNotMatch(text, /&lt;(picture|img|source)/, path);
+  }
+  const files = readdirSync(join(root, "docs/images"));
+  assert.deepEqual([...names].sort(), files.sort(), "each is shown");
+  for (const name of files) {
+    const reply = await prism.get<string>(`/docs/images/${name}`, { token: null });
+    assert.deepEqual([reply.status, reply.headers.get("content-type")], [200, "image/png"], name);
+    assert.ok(readFileSync(join(root, "docs/images", name)).length < 150_000, name);
+  }
+  for (const name of ["none.png", "..%2Frules.md", "overview-light", "console.md"])
+    assert.equal((await prism.get(`/docs/images/${name}`, { token: null })).status, 404, name);
+});
+
+test("a picture elsewhere, or with other members, is shown as text", () => {
+  const picture = (more: string, file = "images/jobs-light.png") =>
+    `<picture>\n<source media="(prefers-color-scheme: dark)" srcset="${file}">\n<img alt="Jobs" src="${file}"${more}>\n</picture>`;
+  assert.match(manualPage("console", picture("")), /<img src="\/docs\/images\/jobs-light\.png" alt="Jobs"/);
+  for (const text of [picture(' onload="x"'), picture("", "https://example.com/x.png"), picture("", "../x.png")])
+    assert.doesNotMatch(manualPage("console", text), /<img|<picture/);
+});
+
 test("every relative link of a page leads to a page, an anchor of it or a file", () => {
   const broken: string[] = [];
   for (const file of readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })) {

@@ -142,7 +142,7 @@ export const BUCKETS = [
 /** Ports of this machine where the command itself answers webhooks; the second ends before it does. */
 export const RECEIVERS = [9911, 9912] as const;
 /** How long the second has not answered. */
-export const BROKEN_MS = 30 * HOUR_MS;
+export const BROKEN_MS = 44 * HOUR_MS;
 
 /** @param ports where the command answers. */
 export function webhooks([chat, orders]: readonly number[]) {

@@ -51,7 +51,6 @@ export class DemoFill {
 
   async #run({ events, tasks }: samples.SeedAmounts): Promise<Filled> {
     const now = Date.now();
-    this.#clock?.set(now - 7 * DAY_MS - HOUR_MS);
     const roles = await this.#role();
     const colleagues = await this.#colleagues();
     const { apiKey, ...projects } = await this.#projects();
@@ -210,7 +209,7 @@ export class DemoFill {
     const made: boolean[] = [];
     for (let from = 0; from < events.length; ) {
       const first = events[from]?.at ?? now;
-      const slotMs = first < now - DAY_MS ? 2 * HOUR_MS : first < now - HOUR_MS ? 20 * MINUTE_MS : MINUTE_MS;
+      const slotMs = first < now - DAY_MS ? 2 * HOUR_MS : first < now - 2 * HOUR_MS ? 20 * MINUTE_MS : MINUTE_MS;
       const until = events.findIndex(({ at }) => at > first + slotMs);
       const slot = events.slice(from, until < 0 ? events.length : until);
       progress.update(from, events.length);
@@ -239,7 +238,7 @@ export class DemoFill {
     while (performance.now() < deadline && !(await isReached())) await sleep(POLL_MS);
   }
 
-  /** People read what is new; the operator acknowledges what is urgent, with a note. */
+  /** People read what is new, and acknowledge what is urgent with a note. */
   async #read(): Promise<void> {
     const names = [...new Set([this.#name("operator"), samples.ADMIN.username])];
     for (const username of names) {
@@ -249,7 +248,7 @@ export class DemoFill {
       const seen = this.#clock ? data : data.slice(data.length / 2);
       for (const { id, priority } of seen) {
         const client = await this.#fill.as(username);
-        if (priority >= ACKNOWLEDGED && username === names[0]) {
+        if (priority >= ACKNOWLEDGED) {
           const note = demo.NOTES[this.#acknowledged++ % demo.NOTES.length];
           await client.change("PUT", `/api/v1/notifications/${id}/acknowledge`, { note });
         } else await client.change("PATCH", `/api/v1/notifications/${id}/read`, {});

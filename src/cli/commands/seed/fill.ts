@@ -10,7 +10,7 @@ import * as samples from "./samples.ts";
 const PASSWORD_BYTES = 12;
 /** Events per request. */
 const BATCH = 500;
-const LAST_TOKEN_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
 const USERS = "/api/v1/operator/users";
 const TOKENS = "/api/v1/operator/tokens";
 
@@ -35,9 +35,9 @@ export interface Filled {
   readonly apiKey: string | null;
 }
 
-/** The clock of a server that gets data of the past: it is behind by a time that `set` shortens. */
+/** The clock of a server that gets data of the past: it never goes back, and ends in the present. */
 export class PastClock implements Clock {
-  #behindMs = 0;
+  #behindMs = samples.HISTORY_MS + HOUR_MS;
 
   now(): number {
     return Date.now() - this.#behindMs;
@@ -47,9 +47,9 @@ export class PastClock implements Clock {
     return systemClock.elapsed();
   }
 
-  /** @param at undefined: the present. */
+  /** @param at undefined: the present. An earlier time than the current one changes nothing. */
   set(at?: number): void {
-    this.#behindMs = at === undefined ? 0 : Math.max(0, Date.now() - at);
+    this.#behindMs = at === undefined ? 0 : Math.min(this.#behindMs, Math.max(0, Date.now() - at));
   }
 }
 
@@ -199,7 +199,7 @@ export class SeedFill {
   async as(username: string): Promise<ServerClient> {
     const known = this.#clients.get(username);
     if (known) return known.client;
-    const expiresAt = toRfc3339(Date.now() + LAST_TOKEN_MS);
+    const expiresAt = toRfc3339(Date.now() + HOUR_MS);
     const body = { user: username, name: "prism seed", expiresAt };
     const { id, token } = await this.operator.post<{ id: string; token: string }>(TOKENS, body);
     const client = this.operator.as(token);

@@ -290,25 +290,27 @@ function deployment(n: number): DemoEvent {
   return infra("deploy.finished", "ci", "info", payload);
 }
 
-const HISTORY_MS = 7 * DAY_MS;
-/** Share of the events that are of the last hour. */
-const RECENT = 0.15;
+/** How far back the history of the demo goes. */
+export const HISTORY_MS = 7 * DAY_MS;
+/** Share of the events that are of the last hours. */
+const RECENT = 0.3;
+const RECENT_MS = 2 * HOUR_MS;
 
-/** Time of an event: few at night and at weekends, many in the last hour. */
+/** Time of an event: few at night and at weekends, many in the last hours. */
 function timeOf(share: number, now: number, hours: readonly number[]): number {
-  if (share >= 1 - RECENT) return now - HOUR_MS * ((1 - share) / RECENT);
+  if (share >= 1 - RECENT) return now - RECENT_MS * ((1 - share) / RECENT);
   const total = hours.reduce((sum, weight) => sum + weight, 0);
   let left = (share / (1 - RECENT)) * total;
   for (const [at, weight] of hours.entries()) {
     if (left < weight) return now - HISTORY_MS + (at + left / weight) * HOUR_MS;
     left -= weight;
   }
-  return now - HOUR_MS;
+  return now - RECENT_MS;
 }
 
-/** How busy each hour of the last week was, except the last one. */
+/** How busy each hour of the last week was, except the last ones. */
 function busyHours(now: number): number[] {
-  return Array.from({ length: HISTORY_MS / HOUR_MS - 1 }, (_, at) => {
+  return Array.from({ length: (HISTORY_MS - RECENT_MS) / HOUR_MS }, (_, at) => {
     const time = new Date(now - HISTORY_MS + at * HOUR_MS);
     const isWeekend = time.getUTCDay() % 6 === 0;
     const byDay = 1 + 3 * Math.max(0, Math.sin(((time.getUTCHours() - 6) / 14) * Math.PI));
