@@ -1,4 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
+import { isTyping } from "../ui/index.ts";
 
 /** Work by key: a character such as `a`, or `Escape`. */
 export type Hotkeys = Readonly<Record<string, () => void>>;
@@ -23,12 +24,13 @@ export function useHotkeys(keys: Hotkeys): void {
   }, []);
 }
 
-function isTyping(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog") !== null;
+function isTaken({ defaultPrevented, ctrlKey, metaKey, altKey, target }: KeyboardEvent): boolean {
+  const isInDialog = target instanceof Element && target.closest("dialog") !== null;
+  return defaultPrevented || ctrlKey || metaKey || altKey || isInDialog || isTyping(target);
 }
 
 addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  if (isTaken(event)) return;
   const isSecond = event.timeStamp < sequenceUntil;
   sequenceUntil = 0;
   const work = isSecond

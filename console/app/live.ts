@@ -39,11 +39,11 @@ effect(() => {
 });
 
 function listenTo(stream: string, listener: Listener): void {
-  const { value } = client.peek() ? client : { value: null };
-  if (!value) return;
+  const current = client.peek();
+  if (!current) return;
   let entry = shared.get(stream);
   if (!entry) {
-    const subscription = value.subscribe(stream) as unknown as Subscription;
+    const subscription = current.subscribe(stream) as unknown as Subscription;
     const listeners = new Set<Listener>();
     entry = { subscription, listeners };
     subscription.on("event", (item) => {

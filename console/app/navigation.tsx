@@ -6,6 +6,7 @@ import { BrandMark } from "./brand.tsx";
 import { connection } from "./live.ts";
 import { navigate, usePath } from "./navigate.ts";
 import type { NavItem } from "./page-module.ts";
+import { personName } from "./people.ts";
 import { can, me, signOut } from "./session.ts";
 
 const GROUPS = [
@@ -91,7 +92,7 @@ const CONNECTION_WORDS = { live: "Live", connecting: "Reconnecting", offline: "O
 function Account() {
   const user = me.value;
   if (!user) return null;
-  const name = user.name || user.username || user.email || "You";
+  const name = personName(user);
   const state = connection.value;
   return (
     <div class="me">

@@ -1,13 +1,8 @@
 import { UserText } from "../ui/index.ts";
 import { href } from "./base.ts";
+import { type Named, personName } from "./people.ts";
 import { useGet } from "./query.ts";
 import { can, me } from "./session.ts";
-
-interface Named {
-  readonly name: string;
-  readonly email: string | null;
-  readonly username: string | null;
-}
 
 /** The name of an account, by its id; the id itself for users who may not read accounts. */
 export function PersonName({ id }: { readonly id: string | null }) {
@@ -19,7 +14,7 @@ export function PersonName({ id }: { readonly id: string | null }) {
   if (!data) return <span class="mono small">{id.slice(-12)}</span>;
   return (
     <a href={href(`/people/${id}`)}>
-      <UserText>{data.name || data.username || data.email || id}</UserText>
+      <UserText>{personName(data)}</UserText>
     </a>
   );
 }

@@ -41,8 +41,10 @@ export function useQuery<T>(key: string | null, load: () => Promise<T>): QueryRe
   if (entry) entry.load = load;
   useEffect(() => {
     if (!entry) return;
+    // Components that mount together, such as the rows of a list, share one request.
+    const isRequested = entry.users > 0 && entry.state.peek().loading;
     entry.users += 1;
-    void run(entry);
+    if (!isRequested) void run(entry);
     return () => {
       entry.users -= 1;
     };

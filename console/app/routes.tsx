@@ -1,4 +1,4 @@
-import { type ComponentType, Fragment } from "preact";
+import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import lazy, { ErrorBoundary } from "preact-iso/lazy";
 import { Route, Router } from "preact-iso/router";
@@ -10,7 +10,7 @@ import { can } from "./session.ts";
 
 const routes = pages.flatMap((page) => page.routes).map((page) => ({ path: href(page.path), page: guarded(page) }));
 
-/** The component of a page, loaded on its first visit, behind its permission. */
+/** The component of a page, loaded on its first visit, for users with its permission. */
 function guarded({ load, permission }: PageRoute): ComponentType<PageProps> {
   const Lazy = lazy(load);
   return function GuardedPage(props: PageProps) {
@@ -31,7 +31,7 @@ function Forbidden({ permission }: { readonly permission: string }) {
 function NotFound() {
   return (
     <Page title="Not found" subtitle="There is no such page.">
-      <EmptyState title="The link leads nowhere" text="It may be old. Use the navigation or the search." />
+      <EmptyState title="No page has this address" text="It may be old. Use the navigation or the search." />
     </Page>
   );
 }
@@ -57,15 +57,4 @@ export function Pages() {
       </Router>
     </ErrorBoundary>
   );
-}
-
-/** A wrapper for children that need a permission. */
-export function Can({
-  permission,
-  children,
-}: {
-  readonly permission: string;
-  readonly children: preact.ComponentChildren;
-}) {
-  return can(permission) ? <Fragment>{children}</Fragment> : null;
 }

@@ -3,7 +3,7 @@ export function cx(...names: (string | false | undefined | null)[]): string {
   return names.filter(Boolean).join(" ");
 }
 
-/** Whether the keyboard belongs to a text field, a select or an open dialog. */
+/** Whether keys belong to a text field or a select. */
 export function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
   return target.isContentEditable || target.matches("input:not([type=checkbox]):not([type=radio]), textarea, select");

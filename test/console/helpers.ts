@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import type { TestContext } from "node:test";
+import axeCore from "axe-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { startBrowser } from "../helpers/browser.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -144,8 +143,7 @@ export async function startConsole(t: TestContext, options: PrismOptions = {}): 
 export async function assertAccessible(page: Page, name: string): Promise<void> {
   const excess = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.ok(excess <= 0, `${name} is ${excess} px too wide`);
-  const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-  await page.evaluate(source);
+  await page.evaluate(axeCore.source);
   const found = await page.evaluate(async () => {
     interface Violation {
       readonly id: string;

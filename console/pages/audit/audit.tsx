@@ -2,10 +2,10 @@ import { Download } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
-import { saveFile } from "../../app/files.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { useList } from "../../app/query.ts";
+import { saveFile } from "../../app/save-file.ts";
 import { can, me } from "../../app/session.ts";
 import {
   Banner,

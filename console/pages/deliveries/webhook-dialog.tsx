@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
-import { api, type Page as ListPage } from "../../app/api.ts";
-import { useGet } from "../../app/query.ts";
+import { api } from "../../app/api.ts";
+import { useProjects } from "../../app/projects.ts";
 import { Button, Dialog, Field, Input, Select } from "../../ui/index.ts";
 
 /** A webhook, as `GET /api/v1/webhooks` lists it. */
@@ -28,9 +28,7 @@ export function WebhookDialog({ webhook, onClose, onSaved, onSecret }: Props) {
   const [url, setUrl] = useState("");
   const [types, setTypes] = useState("*");
   const [projectId, setProject] = useState("");
-  const projects = useGet<ListPage<{ id: string; name: string }>>(webhook === "new" ? "/projects" : null, {
-    limit: 100,
-  });
+  const projects = useProjects();
   useEffect(() => {
     setUrl(known?.url ?? "");
     setTypes(known?.eventTypes.join(", ") ?? "*");
@@ -52,7 +50,7 @@ export function WebhookDialog({ webhook, onClose, onSaved, onSecret }: Props) {
   };
   const options = [
     { value: "", label: "My own notifications" },
-    ...(projects.data?.data ?? []).map(({ id, name }) => ({ value: id, label: `Notifications of ${name}` })),
+    ...projects.map(({ id, name }) => ({ value: id, label: `Notifications of ${name}` })),
   ];
   return (
     <Dialog

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import type { Project } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
 import {
   Combobox,
@@ -10,7 +11,7 @@ import {
   Select,
   Toolbar,
 } from "../../ui/index.ts";
-import { LEVELS, type Project, RESULTS } from "./event-types.ts";
+import { LEVELS, RESULTS } from "./event-types.ts";
 import type { Filters, SetFilter } from "./filters.ts";
 import { outcomeText } from "./outcome-badge.tsx";
 

@@ -5,6 +5,7 @@ import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
+import { useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
@@ -29,7 +30,6 @@ import { ExplainDrawer } from "../explain/index.ts";
 import { Story } from "../explain/story.tsx";
 import { type EventDetail, summaryOf } from "./event-types.ts";
 import { LevelText } from "./outcome-badge.tsx";
-import { useProjects } from "./use-projects.ts";
 
 /** `/events/:id`: the event, its payload, and what happened to it. */
 export default function EventPage({ params }: PageProps) {

@@ -29,12 +29,6 @@ export interface EventDetail extends PrismEvent {
   readonly failure?: { readonly attempts: number; readonly lastError: string | null };
 }
 
-export interface Project {
-  readonly id: string;
-  readonly name: string;
-  readonly slug: string;
-}
-
 export const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "fatal"];
 export const RESULTS: readonly OutcomeResult[] = [
   "fired",

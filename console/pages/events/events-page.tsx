@@ -4,6 +4,7 @@ import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { connection } from "../../app/live.ts";
 import { navigate } from "../../app/navigate.ts";
+import { streamsOf, useProjects } from "../../app/projects.ts";
 import { saveFile } from "../../app/save-file.ts";
 import { can } from "../../app/session.ts";
 import {
@@ -27,7 +28,6 @@ import { type Filters, isFiltered, queryOf, useFilters } from "./filters.ts";
 import { type LiveEvents, MAX_ROWS, useLiveEvents } from "./live-events.ts";
 import { LevelText, OutcomeBadge } from "./outcome-badge.tsx";
 import { SendDialog } from "./send-dialog.tsx";
-import { streamsOf, useProjects } from "./use-projects.ts";
 
 /** With a filter by result, older pages are read until so many rows match. */
 const ENOUGH_MATCHES = 25;

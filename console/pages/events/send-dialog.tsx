@@ -1,9 +1,10 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import type { Project } from "../../app/projects.ts";
 import { invalidate } from "../../app/query.ts";
 import { Button, Dialog, Field, Input, Select, Textarea, toast } from "../../ui/index.ts";
-import { LEVELS, type Project } from "./event-types.ts";
+import { LEVELS } from "./event-types.ts";
 
 const EXAMPLE = `{
   "message": "Hello from the console"

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
+import { findUsers } from "../../app/people.ts";
 import { useGet } from "../../app/query.ts";
 import { can, me } from "../../app/session.ts";
 import { Answer, Button, Combobox, CopyButton, Loaded, plural, Skeleton, Timeline } from "../../ui/index.ts";
 import { answerOf } from "./answer.ts";
-import { findUsers } from "./find-users.ts";
 import { foldedRules, storySteps } from "./steps.tsx";
 import type { Explanation } from "./types.ts";
 

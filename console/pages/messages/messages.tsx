@@ -1,9 +1,10 @@
 import { Plus } from "lucide";
 import { useState } from "preact/hooks";
-import { api, type Page as ListPage } from "../../app/api.ts";
+import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
 import { useQueryState } from "../../app/navigate.ts";
+import { findUsers } from "../../app/people.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
@@ -108,23 +109,6 @@ export default function Messages() {
   );
 }
 
-interface Account {
-  readonly id: string;
-  readonly name: string;
-  readonly email: string | null;
-  readonly username: string | null;
-}
-
-async function findAccounts(text: string) {
-  if (!can("users:read")) return [];
-  const { data } = await api.get<ListPage<Account>>("/users", { q: text, limit: 10 });
-  return data.map(({ id, name, email, username }) => ({
-    value: id,
-    label: name || username || email || id,
-    hint: email ?? username ?? "",
-  }));
-}
-
 interface NewProps {
   readonly isOpen: boolean;
   readonly onClose: () => void;
@@ -156,7 +140,11 @@ function NewMessage({ isOpen, onClose, onSent }: NewProps) {
       }
     >
       <Field label="To" hint={can("users:read") ? undefined : "The id of an account."} required>
-        <Combobox value={recipientId} onChange={setRecipient} load={findAccounts} custom={!can("users:read")} />
+        <Combobox
+          value={recipientId}
+          onChange={setRecipient}
+          {...(can("users:read") ? { load: findUsers } : { custom: true })}
+        />
       </Field>
       <Field label="Text" required>
         <Textarea value={content} onChange={setContent} rows={5} />

@@ -1,9 +1,9 @@
 import { Bell, Send, SlidersVertical } from "lucide";
 import { useState } from "preact/hooks";
 import { href, SERVER_URL } from "../../app/base.ts";
+import type { Project } from "../../app/projects.ts";
 import { can } from "../../app/session.ts";
 import { Button, Card, CodeBlock } from "../../ui/index.ts";
-import type { Project } from "../events/event-types.ts";
 import { SendDialog } from "../events/send-dialog.tsx";
 
 const CURL = `curl -X POST ${SERVER_URL}/api/v1/events \\

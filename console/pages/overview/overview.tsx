@@ -1,12 +1,12 @@
 import { useMemo } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { useQueryState } from "../../app/navigate.ts";
+import { streamsOf, useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Banner, Button, ErrorState, formatNumber, Page, plural, Segmented } from "../../ui/index.ts";
 import type { Filters } from "../events/filters.ts";
 import { useLiveEvents } from "../events/live-events.ts";
-import { streamsOf, useProjects } from "../events/use-projects.ts";
 import { unread } from "../inbox/unread.ts";
 import { AttentionList, useAttention } from "./attention.tsx";
 import { DeliveryChart, EventChart, JobChart, NotificationChart, StatCards, useStats } from "./figures.tsx";

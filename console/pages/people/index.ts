@@ -1,8 +1,9 @@
 import { Users } from "lucide";
 import { api, type Page } from "../../app/api.ts";
 import type { PageModule } from "../../app/page-module.ts";
+import { personName } from "../../app/people.ts";
 import { can } from "../../app/session.ts";
-import { loginOf, nameOf, type Person } from "./person-types.ts";
+import { loginOf, type Person } from "./person-types.ts";
 
 /** One file for all pages of this folder: it compresses better than one for each. */
 const pages = () => import("./pages.ts");
@@ -41,7 +42,7 @@ export const people: PageModule = {
     if (!can("users:read")) return [];
     const { data } = await api.get<Page<Person>>("/users", { q: text, limit: 5 });
     return data.map((person) => ({
-      label: nameOf(person),
+      label: personName(person),
       kind: "Person",
       detail: loginOf(person),
       icon: Users,

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { personName } from "../../app/people.ts";
 import { invalidate, useGet, useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
@@ -18,10 +19,10 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { PeopleTabs } from "./people-tabs.tsx";
-import { loginOf, nameOf, type Person, type Role } from "./person-types.ts";
+import { loginOf, type Person, type Role } from "./person-types.ts";
 
 const COLUMNS: readonly Column<Person>[] = [
-  { key: "name", label: "Name", cell: (person) => <UserText>{nameOf(person)}</UserText>, card: "title" },
+  { key: "name", label: "Name", cell: (person) => <UserText>{personName(person)}</UserText>, card: "title" },
   { key: "login", label: "Signs in as", cell: (person) => <UserText>{loginOf(person)}</UserText>, card: "text" },
   { key: "createdAt", label: "Registered", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
 ];
@@ -70,14 +71,14 @@ export function Decide({ person, small = false }: { readonly person: Person; rea
   };
   const reject = async () => {
     const reason = await ask({
-      title: `Reject ${nameOf(person)}?`,
+      title: `Reject ${personName(person)}?`,
       text: "The account is disabled. Its owner cannot sign in.",
       label: "Reason for the audit trail",
       action: "Reject",
     });
     if (reason === undefined) return;
     await api.post(`/users/${person.id}/reject`, reason === "" ? {} : { reason });
-    toast.ok(`${nameOf(person)} was rejected.`);
+    toast.ok(`${personName(person)} was rejected.`);
     done();
   };
   return (
@@ -110,14 +111,14 @@ function ApproveDialog({ isOpen, person, onClose, onDone }: ApproveProps) {
   }));
   const approve = async () => {
     await api.post(`/users/${person.id}/approve`, { roles });
-    toast.ok(`${nameOf(person)} can sign in now.`);
+    toast.ok(`${personName(person)} can sign in now.`);
     onDone();
   };
   return (
     <Dialog
       open={isOpen}
       onClose={onClose}
-      title={`Approve ${nameOf(person)}`}
+      title={`Approve ${personName(person)}`}
       subtitle="The account becomes active with these roles."
       size="sm"
       onSubmit={approve}

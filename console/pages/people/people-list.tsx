@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import type { Page as ListPage } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useQueryState } from "../../app/navigate.ts";
+import { personName } from "../../app/people.ts";
 import { useGet, useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
@@ -22,7 +23,7 @@ import {
 } from "../../ui/index.ts";
 import { InviteDialog } from "./invite-dialog.tsx";
 import { PeopleTabs } from "./people-tabs.tsx";
-import { loginOf, nameOf, type Person, STATUS } from "./person-types.ts";
+import { loginOf, type Person, STATUS } from "./person-types.ts";
 
 const COLUMNS: readonly Column<Person>[] = [
   {
@@ -30,8 +31,8 @@ const COLUMNS: readonly Column<Person>[] = [
     label: "Name",
     cell: (person) => (
       <span class="inline">
-        <Avatar name={nameOf(person)} />
-        <UserText>{nameOf(person)}</UserText>
+        <Avatar name={personName(person)} />
+        <UserText>{personName(person)}</UserText>
       </span>
     ),
     card: "title",

@@ -33,8 +33,3 @@ export const STATUS = {
 export function loginOf(person: Pick<Person, "email" | "username" | "phone">): string {
   return person.email ?? person.username ?? person.phone ?? "";
 }
-
-/** The name that people see; accounts may have none. */
-export function nameOf(person: Pick<Person, "name" | "email" | "username" | "phone">): string {
-  return person.name || loginOf(person);
-}

@@ -4,6 +4,7 @@ import { href } from "../../app/base.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
+import { personName } from "../../app/people.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can, me } from "../../app/session.ts";
 import {
@@ -24,7 +25,7 @@ import {
 } from "../../ui/index.ts";
 import { Decide } from "./pending.tsx";
 import { PersonSessions, PersonTokens } from "./person-access.tsx";
-import { loginOf, nameOf, type Person, type Role, STATUS } from "./person-types.ts";
+import { loginOf, type Person, type Role, STATUS } from "./person-types.ts";
 
 /** One account: who it is, what it may do, and where it is signed in. */
 export default function PersonPage({ params }: PageProps) {
@@ -50,7 +51,7 @@ function PersonView({ person, reload }: ViewProps) {
   };
   return (
     <Page
-      title={nameOf(person)}
+      title={personName(person)}
       subtitle={subtitleOf(person)}
       breadcrumb={[{ label: "People", href: href("/people") }]}
       badge={<Badge tone={state.tone}>{state.text}</Badge>}
@@ -164,23 +165,27 @@ function PersonActions({ person, changed }: { readonly person: Person; readonly 
   const isDisabled = person.status === "disabled";
   const setStatus = async () => {
     const text = "All its sessions, tokens and live connections end now. Nothing is deleted.";
-    if (!isDisabled && !(await confirm({ title: `Disable ${nameOf(person)}?`, text, action: "Disable", danger: true })))
+    if (
+      !isDisabled &&
+      !(await confirm({ title: `Disable ${personName(person)}?`, text, action: "Disable", danger: true }))
+    )
       return;
     await api.patch(`/users/${person.id}`, { status: isDisabled ? "active" : "disabled" });
-    toast.ok(isDisabled ? `${nameOf(person)} can sign in again.` : `${nameOf(person)} is disabled.`);
+    toast.ok(isDisabled ? `${personName(person)} can sign in again.` : `${personName(person)} is disabled.`);
     changed();
   };
   const remove = async () => {
     const text =
       "The account, its sessions, tokens and devices are deleted. Its past actions stay in the audit trail without a name.";
     const typed = loginOf(person);
-    if (!(await confirm({ title: `Delete ${nameOf(person)}?`, text, action: "Delete", danger: true, typed }))) return;
+    if (!(await confirm({ title: `Delete ${personName(person)}?`, text, action: "Delete", danger: true, typed })))
+      return;
     await api.del(`/users/${person.id}`);
     toast.ok("The account is deleted.");
     invalidate("/users");
     navigate("/people");
   };
-  const name = nameOf(person);
+  const name = personName(person);
   const path = `/users/${person.id}`;
   const signOut = async () => {
     const text = "All its sessions and live connections end now. It can sign in again.";

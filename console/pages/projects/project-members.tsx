@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
-import { api, type Page as ListPage } from "../../app/api.ts";
+import { api } from "../../app/api.ts";
+import { findUsers } from "../../app/people.ts";
 import { useGet, useList } from "../../app/query.ts";
 import { can, me } from "../../app/session.ts";
 import {
@@ -165,18 +166,6 @@ interface AddProps {
   readonly onDone: () => void;
 }
 
-interface Account {
-  readonly id: string;
-  readonly name: string;
-  readonly email: string | null;
-  readonly username: string | null;
-}
-
-async function findAccounts(text: string) {
-  const { data } = await api.get<ListPage<Account>>("/users", { q: text, limit: 10 });
-  return data.map(({ id, name, email, username }) => ({ value: id, label: name, hint: email ?? username ?? "" }));
-}
-
 /** Adds an account, or invites a mail address. */
 function AddMember({ isOpen, project, onClose, onDone }: AddProps) {
   const canPick = can("users:read");
@@ -233,7 +222,7 @@ function AddMember({ isOpen, project, onClose, onDone }: AddProps) {
       )}
       {way === "account" ? (
         <Field label="Person" required>
-          <Combobox value={userId} onChange={setUserId} load={findAccounts} placeholder="Name or address" />
+          <Combobox value={userId} onChange={setUserId} load={findUsers} placeholder="Name or address" />
         </Field>
       ) : (
         <Field label="Mail address" required>

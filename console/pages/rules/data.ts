@@ -1,13 +1,9 @@
 import { useMemo } from "preact/hooks";
 import type { Page } from "../../app/api.ts";
+import type { Project } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import type { EventSummary, Project } from "./types.ts";
-
-/** The projects of the caller; empty until they are loaded. */
-export function useProjects(): readonly Project[] {
-  return useGet<Page<Project>>("/projects", { limit: 100 }).data?.data ?? [];
-}
+import type { EventSummary } from "./types.ts";
 
 /** The name of a rule's project. */
 export function projectName(projects: readonly Project[], id: string | null): string {

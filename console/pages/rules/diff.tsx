@@ -1,7 +1,8 @@
 import type { ComponentChildren } from "preact";
+import type { Project } from "../../app/projects.ts";
 import { projectName } from "./data.ts";
 import { changedMembers, type Member } from "./draft.ts";
-import type { Definition, Project } from "./types.ts";
+import type { Definition } from "./types.ts";
 import { MEMBER_LABELS, memberText } from "./words.ts";
 
 type Part = { readonly kind: "same" | "gone" | "new"; readonly text: string };

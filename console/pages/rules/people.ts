@@ -1,24 +1,16 @@
 import { api, type Page } from "../../app/api.ts";
+import { type Named, personName } from "../../app/people.ts";
 import { useQuery } from "../../app/query.ts";
 import { can, me } from "../../app/session.ts";
 import type { Option } from "../../ui/index.ts";
 
-interface User {
-  readonly id: string;
-  readonly name: string | null;
-  readonly username: string | null;
-  readonly email: string | null;
-}
+type User = Named & { readonly id: string };
 
 interface Member {
   readonly userId: string;
   readonly username: string | null;
   readonly name: string;
   readonly role: string;
-}
-
-export function nameOf({ name, username, email, id }: User): string {
-  return name || username || email || id;
 }
 
 /** Names of users by id, as far as the caller may read them. */
@@ -34,10 +26,10 @@ export function useNames(ids: readonly (string | null)[]): ReadonlyMap<string, s
 
 async function nameById(id: string): Promise<string> {
   const own = me.value;
-  if (own?.id === id) return nameOf(own);
+  if (own?.id === id) return personName(own);
   // A former user, or one that the caller may not read.
   const short = `user ${id.slice(0, 8)}`;
-  if (can("users:read")) return api.get<User>(`/users/${encodeURIComponent(id)}`).then(nameOf, () => short);
+  if (can("users:read")) return api.get<User>(`/users/${encodeURIComponent(id)}`).then(personName, () => short);
   if (!can("rules:write")) return short;
   const { users } = await api.get<Found>("/users/search", { q: id }).catch(() => ({ users: [] }));
   return users.find((user) => user.id === id)?.name || short;

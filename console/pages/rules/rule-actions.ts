@@ -1,9 +1,11 @@
 import { api, type Page } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
+import type { Project } from "../../app/projects.ts";
 import { invalidate } from "../../app/query.ts";
+import { saveFile } from "../../app/save-file.ts";
 import { confirm, plural, toast } from "../../ui/index.ts";
 import { changesOf, definitionOf } from "./draft.ts";
-import type { Definition, Project, Rule } from "./types.ts";
+import type { Definition, Rule } from "./types.ts";
 
 const PATH = "/rules";
 
@@ -81,11 +83,8 @@ export function exportFile(rules: readonly Rule[], projects: readonly Project[])
     return { ...definition, projectId: projectId === null ? null : (slugs.get(projectId) ?? projectId) };
   });
   const text = `${JSON.stringify({ prism: "rules", version: 1, rules: list }, null, 2)}\n`;
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-  link.download = rules.length === 1 ? `${rules[0]?.name ?? "rule"}.json` : "rules.json";
-  link.click();
-  URL.revokeObjectURL(link.href);
+  const name = rules.length === 1 ? `${rules[0]?.name ?? "rule"}.json` : "rules.json";
+  saveFile(new Blob([text], { type: "application/json" }), name);
 }
 
 /** All rules that a filter finds, page by page. */

@@ -3,6 +3,7 @@ import { Download, Plus, SlidersHorizontal, Upload, X } from "lucide";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
+import { useProjects } from "../../app/projects.ts";
 import { useGet, useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
@@ -22,7 +23,7 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { projectName, useProjects } from "./data.ts";
+import { projectName } from "./data.ts";
 import { NoRules } from "./no-rules.tsx";
 import { useRefresh } from "./refresh.ts";
 import { allRules, exportFile, importFile, setActive } from "./rule-actions.ts";

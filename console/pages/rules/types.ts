@@ -116,9 +116,3 @@ export interface EventSummary {
   readonly receivedAt: string;
   readonly payload: Readonly<Record<string, unknown>>;
 }
-
-export interface Project {
-  readonly id: string;
-  readonly name: string;
-  readonly slug: string;
-}

@@ -1,7 +1,7 @@
 import { Fragment } from "preact";
+import { useProjects } from "../../app/projects.ts";
 import { useList } from "../../app/query.ts";
 import { Badge, Button, Card, ErrorState, Pager, Skeleton, Time } from "../../ui/index.ts";
-import { useProjects } from "./data.ts";
 import { DefinitionDiff } from "./diff.tsx";
 import { changedMembers } from "./draft.ts";
 import { useNames } from "./people.ts";

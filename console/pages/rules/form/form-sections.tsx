@@ -1,4 +1,5 @@
 import { useCallback } from "preact/hooks";
+import { useProjects } from "../../../app/projects.ts";
 import { useGet } from "../../../app/query.ts";
 import { can } from "../../../app/session.ts";
 import {
@@ -13,7 +14,7 @@ import {
   Textarea,
   UserText,
 } from "../../../ui/index.ts";
-import { type KnownPath, useKnownPaths, useProjects } from "../data.ts";
+import { type KnownPath, useKnownPaths } from "../data.ts";
 import { findPeople, useNames } from "../people.ts";
 import type { Trial } from "../trial/trial.ts";
 import type { Definition } from "../types.ts";

@@ -1,7 +1,7 @@
 import { api, type Page } from "../../../app/api.ts";
+import { useProjects } from "../../../app/projects.ts";
 import { useGet, useQuery } from "../../../app/query.ts";
 import { Button, Dialog, formatRelative, Loaded } from "../../../ui/index.ts";
-import { useProjects } from "../data.ts";
 import { DefinitionDiff } from "../diff.tsx";
 import { changedMembers, changesOf, definitionOf } from "../draft.ts";
 import { useNames } from "../people.ts";

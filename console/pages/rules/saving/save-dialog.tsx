@@ -1,7 +1,7 @@
 import { useEffect } from "preact/hooks";
+import { useProjects } from "../../../app/projects.ts";
 import { can } from "../../../app/session.ts";
 import { Button, Dialog, ErrorState, Progress } from "../../../ui/index.ts";
-import { useProjects } from "../data.ts";
 import { DefinitionDiff } from "../diff.tsx";
 import { changedMembers, type Member } from "../draft.ts";
 import { useNames } from "../people.ts";

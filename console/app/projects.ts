@@ -1,14 +1,19 @@
-import type { Page } from "../../app/api.ts";
-import { useGet } from "../../app/query.ts";
-import type { Project } from "./event-types.ts";
+import type { Page } from "./api.ts";
+import { useGet } from "./query.ts";
 
-/** Streams that one page follows; with more projects it follows the chosen one only. */
-const MAX_STREAMS = 20;
+export interface Project {
+  readonly id: string;
+  readonly name: string;
+  readonly slug: string;
+}
 
-/** The projects of the user, for names and choices. */
+/** The projects of the user, for names and choices; empty until they are loaded. */
 export function useProjects(): readonly Project[] {
   return useGet<Page<Project>>("/projects", { limit: 100 }).data?.data ?? [];
 }
+
+/** Streams that one page follows; with more projects it follows the chosen one only. */
+const MAX_STREAMS = 20;
 
 /** The live streams of the chosen project, or of all. @param chosen id, or "" */
 export function streamsOf(projects: readonly Project[], chosen: string): readonly string[] {
