@@ -55,6 +55,8 @@ interface Work {
   readonly verified?: string;
 }
 
+/** The end may pass before the stream is followed. */
+const POLL_MS = 2000;
 const ENDED = new Set(["succeeded", "dead", "cancelled"]);
 
 const COLUMNS: readonly Column<Backup>[] = [
@@ -203,6 +205,10 @@ function WorkCard({ work, onEnd }: { readonly work: Work; readonly onEnd: () => 
   const query = useGet<Job>(`/jobs/${work.jobId}`);
   useStream("system", ({ type }) => (type === "jobs.changed" || type === "job.dead") && query.reload());
   const job = query.data;
+  useEffect(() => {
+    const timer = setInterval(() => query.reload(), POLL_MS);
+    return () => clearInterval(timer);
+  }, []);
   useEffect(() => {
     if (!job || !ENDED.has(job.state)) return;
     if (job.result?.problem) toast.error(`${job.result.name}: ${job.result.problem}`);

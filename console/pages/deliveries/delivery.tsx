@@ -1,5 +1,6 @@
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { useStream } from "../../app/live.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import type { PageProps } from "../../app/page-module.ts";
 import { PersonName } from "../../app/person-name.tsx";
@@ -44,6 +45,7 @@ const OUTCOMES: Readonly<Record<string, { tone: "ok" | "bad" | "warn" | "info"; 
 
 export default function DeliveryPage({ params }: PageProps) {
   const query = useGet<Detail>(`/deliveries/${params["id"]}`);
+  useStream(can("system:status") ? "system" : null, ({ type }) => type === "jobs.changed" && query.reload());
   return (
     <LoadedPage title="Delivery" query={query}>
       {(delivery) => <DeliveryView delivery={delivery} />}
