@@ -1,7 +1,7 @@
-import { useEffect } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
+import { useRefresh } from "../../app/refresh.ts";
 import { me } from "../../app/session.ts";
 import { Card, Page, plural } from "../../ui/index.ts";
 import { peopleText, questionOf } from "./answer.ts";
@@ -14,7 +14,7 @@ export default function ExplainPage({ params }: PageProps) {
   const subject = { kind, id: params["id"] ?? "" } as const;
   const [user, setUser] = useQueryState("user");
   const { data, reload } = useExplanation(subject, user);
-  useReloadOnFocus(reload);
+  useRefresh(reload);
   const back =
     kind === "event"
       ? { label: "Events", href: href("/events") }
@@ -41,12 +41,4 @@ function resultOf({ notifications, rules }: Explanation): string {
   if (only && notifications.length === 1) return `Went to ${peopleText(only)}.`;
   if (notifications.length > 1) return `${plural(notifications.length, "notification")}, step by step.`;
   return rules.length === 0 ? "No rule evaluated it." : "No user was notified. The values of each rule are below.";
-}
-
-/** Attempts and acknowledgements go on while the page is open. */
-function useReloadOnFocus(reload: () => void): void {
-  useEffect(() => {
-    addEventListener("focus", reload);
-    return () => removeEventListener("focus", reload);
-  }, []);
 }

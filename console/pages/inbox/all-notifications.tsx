@@ -1,7 +1,10 @@
 import { Inbox } from "lucide";
 import { href } from "../../app/base.ts";
+import { useStream } from "../../app/live.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { useList } from "../../app/query.ts";
+import { useRefresh } from "../../app/refresh.ts";
+import { can } from "../../app/session.ts";
 import {
   Badge,
   type Column,
@@ -14,7 +17,6 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { plainText } from "../explain/words.ts";
-import { useRefresh } from "../overview/refresh.ts";
 import { kindName, type SentNotification, URGENT } from "./notification-types.ts";
 
 const STATES = [
@@ -80,7 +82,9 @@ export function AllNotifications() {
   const [state, setState] = useQueryState("state");
   const [kind, setKind] = useQueryState("kind");
   const list = useList<SentNotification>("/notifications/all", { q, state, kind, limit: 50 });
-  useRefresh(list.reload, EVERY_MS);
+  const announce = useRefresh(list.reload, EVERY_MS);
+  useStream("user:me", announce);
+  useStream(can("system:status") ? "system" : null, announce);
   return (
     <div class="stack">
       <Toolbar>

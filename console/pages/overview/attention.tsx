@@ -4,13 +4,13 @@ import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
 import { useGet } from "../../app/query.ts";
+import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
 import { can, me } from "../../app/session.ts";
 import { Attention, Button, confirm, plural, Time, toast } from "../../ui/index.ts";
 import { ExplainDrawer } from "../explain/index.ts";
 import { plainText } from "../explain/words.ts";
 import { acknowledge } from "../inbox/inbox-actions.ts";
 import type { AttentionItem, AttentionView } from "./overview-types.ts";
-import { useRefresh } from "./refresh.ts";
 
 const SHOWN = 5;
 const EVERY_MS = 2000;
@@ -29,7 +29,7 @@ export interface AttentionState {
 export function useAttention(): AttentionState {
   const query = useGet<AttentionView>("/attention");
   const [mended, setMended] = useState<readonly string[]>([]);
-  const changed = useRefresh(query.reload, EVERY_MS);
+  const changed = useRefresh(query.reload, EVERY_MS, IDLE_MS);
   useStream("user:me", ({ type }) => type.startsWith("notification") && changed());
   useStream(can("system:status") ? "system" : null, changed);
   const done = (key: string) => {

@@ -3,9 +3,9 @@ import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { navigate } from "../../app/navigate.ts";
 import { type QueryResult, useQuery } from "../../app/query.ts";
+import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
 import { ChartCard, formatNumber, formatPercent, plural, Skeleton, StatCard } from "../../ui/index.ts";
 import { RANGES, type Range, type Stats } from "./overview-types.ts";
-import { useRefresh } from "./refresh.ts";
 
 const EVERY_MS = 5000;
 
@@ -14,7 +14,7 @@ export function useStats(range: Range, changed: string): QueryResult<Stats> {
   const query = useQuery<Stats>(`/stats ${range}`, () =>
     api.get<Stats>("/stats", { from: new Date(Date.now() - RANGES[range].ms).toISOString() }),
   );
-  const announce = useRefresh(query.reload, EVERY_MS);
+  const announce = useRefresh(query.reload, EVERY_MS, IDLE_MS);
   const isFirst = useRef(true);
   useEffect(() => {
     if (isFirst.current) isFirst.current = false;

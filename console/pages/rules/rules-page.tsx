@@ -5,6 +5,7 @@ import { useStream } from "../../app/live.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import { useProjects } from "../../app/projects.ts";
 import { useGet, useList } from "../../app/query.ts";
+import { useRefresh } from "../../app/refresh.ts";
 import { can } from "../../app/session.ts";
 import {
   Button,
@@ -25,7 +26,6 @@ import {
 } from "../../ui/index.ts";
 import { projectName } from "./data.ts";
 import { NoRules } from "./no-rules.tsx";
-import { useRefresh } from "./refresh.ts";
 import { allRules, exportFile, importFile, setActive } from "./rule-actions.ts";
 import { RuleState } from "./rule-state.tsx";
 import type { Rule } from "./types.ts";

@@ -1,15 +1,15 @@
 import { useEffect, useRef } from "preact/hooks";
-import { useReconnected } from "../../app/live.ts";
+import { useReconnected } from "./live.ts";
 
-/** What no live entry announces is read again this often. */
-const IDLE_MS = 60_000;
+/** For figures that change with time alone, such as those of the last hour: no stream has them. */
+export const IDLE_MS = 60_000;
 
 /**
- * Runs `work` after changes, at most once in `everyMs`; also every minute, when the window gets the
+ * Runs `work` after announced changes, at most once in `everyMs`; also when the window gets the
  * focus and after a reconnect. Nothing runs while the page is hidden.
- * @returns announces a change
+ * @param idleMs runs also this often without a change @returns announces a change
  */
-export function useRefresh(work: () => void, everyMs: number): () => void {
+export function useRefresh(work: () => void, everyMs = 3000, idleMs?: number): () => void {
   const latest = useRef(work);
   latest.current = work;
   const state = useRef<{ lastAt: number; timer: ReturnType<typeof setTimeout> | undefined }>({
@@ -25,7 +25,7 @@ export function useRefresh(work: () => void, everyMs: number): () => void {
   };
   useReconnected(run);
   useEffect(() => {
-    const interval = setInterval(run, IDLE_MS);
+    const interval = idleMs === undefined ? undefined : setInterval(run, idleMs);
     addEventListener("focus", run);
     return () => {
       clearInterval(interval);
