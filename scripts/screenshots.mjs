@@ -203,8 +203,10 @@ async function picture(context, url, path, fullPage = false) {
     times = (await isShown()) ? times + 1 : 0;
   }
   // It depends on the Node of the machine that built the executable.
-  const aboutNode = page.locator("[class*=attention]", { hasText: "The program carries Node.js" });
-  for (const each of await aboutNode.all()) await each.evaluate((element) => element.remove());
+  await page.evaluate(() => {
+    for (const row of document.querySelectorAll(".attention"))
+      if (row.textContent.includes("The program carries Node.js")) row.remove();
+  });
   const png = await page.screenshot({ animations: "disabled", caret: "hide", fullPage });
   await page.close();
   return png;
