@@ -125,7 +125,7 @@ worker.addEventListener("notificationclick", (event) => {
 
 worker.addEventListener("notificationclose", (event) => event.waitUntil(count()));
 
-/** Needs no login: the token of the message permits this one thing. */
+/** Needs no session: the token of the message permits this one thing. */
 async function acknowledge(token: string, { title, tag, data }: Notification): Promise<void> {
   const response = await post("/push/acknowledge", { token }).catch(() => undefined);
   if (response?.ok) return;

@@ -50,7 +50,7 @@ export function can(permission: string): boolean {
 }
 
 /**
- * A request without a session, such as a login; the refresh cookie is sent.
+ * A request without a session, such as a sign-in; the refresh cookie is sent.
  * @throws PrismError
  */
 export async function openRequest<T>(path: string, body: object, method = "POST"): Promise<T> {
@@ -89,7 +89,7 @@ async function renewToken(): Promise<string | null> {
   try {
     // Browsers have locks on https and on this machine only.
     const login = await (navigator.locks ? navigator.locks.request(RENEWAL_LOCK, renew) : renew());
-    // Another tab has signed in as another user, with whose rights this page must not act.
+    // Another tab has signed in as another user: this page must not act with those rights.
     if (me.value && login.user.id !== me.value.id) location.reload();
     return login.accessToken;
   } catch (error) {
@@ -145,7 +145,7 @@ export function isRemembered(): boolean {
 }
 
 /**
- * Starts using a session. @param token the access token of a login. @param rememberMe of the login;
+ * Starts using a session. @param token the access token of a sign-in. @param rememberMe of the login;
  * default: as before
  */
 export async function openSession(token: string, rememberMe = isRemembered()): Promise<void> {

@@ -77,7 +77,7 @@ function readKept(): KeptSubscription | null {
   }
 }
 
-/** The subscription of this browser, whoever made it. */
+/** The subscription of this browser, of any user. */
 async function currentSubscription(): Promise<PushSubscription | null> {
   const registration = await navigator.serviceWorker?.getRegistration(CONSOLE_ROOT);
   return (await registration?.pushManager?.getSubscription()) ?? null;

@@ -21,7 +21,7 @@ function stop(): void {
   document.removeEventListener("visibilitychange", tick);
 }
 
-/** Now in epoch ms, once a second: one timer for all relative times, none while nobody looks. */
+/** Now in epoch ms, once a second: one timer for all relative times, none while no time is shown. */
 export const now: ReadonlySignal<number> = current;
 
 export type Instant = number | string | Date;

@@ -4,7 +4,7 @@ import type { IconNode } from "./types.ts";
 export interface IconProps {
   readonly node: IconNode;
   readonly size?: number | undefined;
-  /** The name of an icon that stands without text; without it the icon is decoration. */
+  /** The name of an icon without text; without a name the icon is decoration. */
   readonly label?: string | undefined;
 }
 

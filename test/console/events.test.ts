@@ -80,7 +80,7 @@ test("events appear live, are filtered by the address, and become rules", async 
       .getByText(/no user was notified/)
       .first()
       .waitFor();
-    const rule = detail.getByRole("link", { name: "Make a rule from this" });
+    const rule = detail.getByRole("link", { name: "Create a rule from this" });
     assert.match((await rule.getAttribute("href")) ?? "", new RegExp(`/rules/new\\?from=${id}$`));
     await assertAccessible(detail, "an event at 360 px");
     await detail.getByRole("button", { name: "More actions" }).click();

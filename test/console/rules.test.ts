@@ -52,7 +52,7 @@ test("a rule is made from a recent event with completion, an error at its positi
   console.expected.push(...REFUSALS);
   const ids = await sendPayments(console, [500, 900, 1500, 2500]);
   const page = await console.open(`/rules/new?from=${ids[1]}`);
-  await page.getByText("Made from an event of type payment.failed").waitFor();
+  await page.getByText("From an event of type payment.failed").waitFor();
   assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Payment failed");
   await page.locator(".rule-editor .cm-content").waitFor();
   assert.match(await conditionOf(page), /event\.type == 'payment\.failed'/);
@@ -159,7 +159,7 @@ test("the list finds, disables with undo, and leads to the first rule; hostile n
   const console = await startConsole(t);
   if (!console) return;
   const empty = await console.open("/rules");
-  await empty.getByText("Make the first rule").waitFor();
+  await empty.getByText("Create the first rule").waitFor();
   await empty.getByText("Something is down").waitFor();
   await assertAccessible(empty, "empty list");
 
@@ -205,7 +205,7 @@ test("a rule is deleted after a question; export and import keep it", async (t) 
   const dialog = page.getByRole("dialog");
   await dialog.getByText(/cannot be restored/).waitFor();
   await dialog.getByRole("button", { name: "Delete rule" }).click();
-  await page.getByText("Make the first rule").waitFor();
+  await page.getByText("Create the first rule").waitFor();
   const chooser = page.waitForEvent("filechooser");
   await page.getByRole("button", { name: "Import and export" }).click();
   await page.getByRole("menuitem", { name: "Import rules from a file" }).click();

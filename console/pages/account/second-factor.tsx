@@ -40,7 +40,7 @@ export function SecondFactorCard({ account, reload }: CardProps) {
           </p>
           {factor.recoveryCodesLeft < 3 && (
             <Banner tone="warn">
-              Make new recovery codes before you need them: they open the account without the app.
+              Create new recovery codes before you need them: they open the account without the app.
             </Banner>
           )}
           <div class="inline">
@@ -218,7 +218,7 @@ function NewCodesDialog({ onClose }: DialogProps) {
       onSubmit={async () => setCodes((await api.post<Codes>(`${PATH}/recovery-codes`, proof)).recoveryCodes)}
       footer={
         <Button variant="primary" type="submit" disabled={!isComplete}>
-          Make new codes
+          Create new codes
         </Button>
       }
     >

@@ -51,7 +51,7 @@ interface Job {
 
 interface Work {
   readonly jobId: string;
-  /** Absent: a new archive is made. */
+  /** Absent: a new archive is created. */
   readonly verified?: string;
 }
 
@@ -62,7 +62,7 @@ const ENDED = new Set(["succeeded", "dead", "cancelled"]);
 const COLUMNS: readonly Column<Backup>[] = [
   { key: "name", label: "Archive", cell: ({ name }) => <span class="mono">{name}</span>, card: "title", width: "wide" },
   { key: "bytes", label: "Size", cell: ({ bytes }) => <Bytes n={bytes} />, align: "end" },
-  { key: "createdAt", label: "Made", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
+  { key: "createdAt", label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
   {
     key: "holds",
     label: "Secrets",
@@ -80,7 +80,7 @@ function Verified({ backup: { checkedAt, problem, key } }: { readonly backup: Ba
       </Badge>
     );
   }
-  if (key === "unknown") return <Badge tone="warn">made with another key</Badge>;
+  if (key === "unknown") return <Badge tone="warn">created with another key</Badge>;
   if (checkedAt === null) return <Badge tone="plain">not yet</Badge>;
   return (
     <span class="nowrap">
@@ -92,7 +92,7 @@ function Verified({ backup: { checkedAt, problem, key } }: { readonly backup: Ba
   );
 }
 
-/** The archives of this server: make, verify, download, delete. */
+/** The archives of this server: create, verify, download, delete. */
 export default function BackupsPage() {
   const query = useGet<Backups>("/backups");
   const [work, setWork] = useState<Work>();
@@ -184,7 +184,9 @@ export default function BackupsPage() {
           wrap
         />
         {newest && !newest.withSecrets && (
-          <p class="muted small">The archives contain no secrets: keep a copy of the encryption key elsewhere.</p>
+          <p class="muted small">
+            The archives contain no secrets: keep a copy of the encryption key in another system.
+          </p>
         )}
       </Card>
     </Page>

@@ -187,7 +187,7 @@ function NewBucket({ isOpen, onClose, onDone }: NewProps) {
       onSubmit={create}
       footer={
         <Button variant="primary" type="submit">
-          Make bucket
+          Create bucket
         </Button>
       }
     >

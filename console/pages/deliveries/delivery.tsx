@@ -111,7 +111,7 @@ function factsOf(delivery: Detail) {
     { label: "Notification", value: <a href={href(`/inbox/${delivery.notificationId}`)}>Show</a> },
     { label: "Recipient", value: delivery.userId === null ? "none" : <PersonName id={delivery.userId} /> },
     { label: "Target", value: <UserText mono>{delivery.target}</UserText> },
-    { label: "Made", value: <Time at={delivery.createdAt} mode="full" /> },
+    { label: "Created", value: <Time at={delivery.createdAt} mode="full" /> },
     { label: "Delivered", value: <Time at={delivery.deliveredAt} mode="full" empty="not yet" /> },
     { label: "Next attempt", value: <Time at={delivery.nextAttemptAt} empty="none" /> },
     ...(delivery.providerId === null

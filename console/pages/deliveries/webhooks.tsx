@@ -81,7 +81,7 @@ export default function Webhooks() {
       {can("projects:all") && (
         <Toolbar>
           <Segmented
-            label="Whose"
+            label="Owner"
             value={scope}
             onChange={setScope}
             options={[

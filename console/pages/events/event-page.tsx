@@ -93,7 +93,7 @@ function Actions({ event, onReload }: ActionProps) {
     <>
       {can("rules:write") && (
         <Button variant="primary" icon={SlidersVertical} href={href(`/rules/new?from=${id}`)}>
-          Make a rule from this
+          Create a rule from this
         </Button>
       )}
       <Menu

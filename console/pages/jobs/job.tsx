@@ -120,8 +120,8 @@ function factsOf(job: JobDetail) {
     { label: "Kind", value: <span class="mono">{job.kind}</span> },
     { label: "Id", value: <span class="mono">{job.id}</span> },
     { label: "Priority", value: job.priority },
-    { label: "Made", value: <Time at={job.createdAt} mode="full" /> },
-    { label: "Made by", value: <PersonName id={job.createdBy} /> },
+    { label: "Created", value: <Time at={job.createdAt} mode="full" /> },
+    { label: "Created by", value: <PersonName id={job.createdBy} /> },
     { label: "Runs at", value: <Time at={job.runAt} mode="full" /> },
     { label: "Ended", value: <Time at={job.finishedAt} mode="full" empty="not yet" /> },
     ...(job.scheduleId === null

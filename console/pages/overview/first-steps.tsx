@@ -30,12 +30,12 @@ export function FirstSteps({ projects }: { readonly projects: readonly Project[]
         </Card>
       )}
       {can("rules:write") && (
-        <Card title="2. Make a rule" sub="A rule says which events notify whom.">
+        <Card title="2. Create a rule" sub="A rule says which events notify whom.">
           <div class="stack">
             <CodeBlock label="condition" text="event.type == 'test.hello'" />
             <div>
               <Button icon={SlidersVertical} href={href("/rules/new")}>
-                Make a rule
+                Create a rule
               </Button>
             </div>
           </div>

@@ -114,7 +114,7 @@ function NoRuleYet({ isShown }: { readonly isShown: boolean }) {
   const rules = useGet<{ data: readonly unknown[] }>(isShown && can("rules:write") ? "/rules" : null, { limit: 1 });
   if (rules.data?.data.length !== 0) return null;
   return (
-    <Banner tone="info" title="There is no rule yet" action={<Button href={href("/rules/new")}>Make a rule</Button>}>
+    <Banner tone="info" title="There is no rule yet" action={<Button href={href("/rules/new")}>Create a rule</Button>}>
       Events are stored, but no user is notified.
     </Banner>
   );

@@ -35,7 +35,7 @@ export function InviteDialog({ isOpen, onClose, onDone }: Props) {
   };
   if (link !== undefined) {
     return (
-      <Dialog open={isOpen} onClose={onClose} title="The account is made" size="sm">
+      <Dialog open={isOpen} onClose={onClose} title="The account is created" size="sm">
         <p>Mail is not set up, so pass this link on yourself. Its owner chooses a password with it.</p>
         <Secret label="Invitation link" value={link} hint="It works once and is not shown again." onStored={onClose} />
       </Dialog>

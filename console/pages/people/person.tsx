@@ -89,7 +89,7 @@ function AccountFacts({ person }: { readonly person: Person }) {
     { label: "Username", value: person.username ?? "none" },
     { label: "Phone number", value: person.phone ?? "none" },
     { label: "Time zone", value: person.timezone },
-    { label: "Made", value: <Time at={person.createdAt} /> },
+    { label: "Created", value: <Time at={person.createdAt} /> },
     { label: "Last sign-in", value: <Time at={person.lastLoginAt} empty="never" /> },
   ];
   return <DescriptionList items={items} />;

@@ -48,7 +48,7 @@ interface Props {
   readonly isOwner: boolean;
 }
 
-/** The API keys of a project. A secret is shown once, when a key is made. */
+/** The API keys of a project. A secret is shown once, when a key is created. */
 export function ProjectKeys({ project, isOwner }: Props) {
   const path = `/projects/${project.id}/keys`;
   const query = useGet<{ data: readonly ApiKey[] }>(path);
@@ -140,7 +140,7 @@ function NewKey({ isOpen, path, onClose, onMade, reload }: NewProps) {
       onSubmit={create}
       footer={
         <Button variant="primary" type="submit" disabled={scopes.length === 0}>
-          Make key
+          Create key
         </Button>
       }
     >

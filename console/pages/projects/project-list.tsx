@@ -32,7 +32,7 @@ const COLUMNS: readonly Column<Project>[] = [
     cell: ({ role }) => <Badge tone="plain">{role ?? "administrator"}</Badge>,
     card: "aside",
   },
-  { key: "createdAt", label: "Made", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end", priority: 2 },
+  { key: "createdAt", label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end", priority: 2 },
 ];
 
 export default function ProjectList() {
@@ -66,7 +66,7 @@ export default function ProjectList() {
         empty={
           <EmptyState
             title={text === "" ? "You are a member of no project" : "No project matches"}
-            text={text === "" ? "Make one, or ask an owner to invite you." : "Change the search."}
+            text={text === "" ? "Create one, or ask an owner to invite you." : "Change the search."}
             action={text === "" && can("projects:create") ? make : undefined}
           />
         }
@@ -98,7 +98,7 @@ function NewProject({ isOpen, onClose, onDone }: NewProps) {
   };
   if (made?.apiKey !== undefined) {
     return (
-      <Dialog open={isOpen} onClose={close} title="The project is made" size="sm">
+      <Dialog open={isOpen} onClose={close} title="The project is created" size="sm">
         <p>Programs send events with this key.</p>
         <Secret label="API key" value={made.apiKey} hint="It is not shown again." onStored={close} />
       </Dialog>
@@ -113,7 +113,7 @@ function NewProject({ isOpen, onClose, onDone }: NewProps) {
       onSubmit={create}
       footer={
         <Button variant="primary" type="submit">
-          Make project
+          Create project
         </Button>
       }
     >

@@ -190,7 +190,7 @@ function AddMember({ isOpen, project, onClose, onDone }: AddProps) {
   };
   if (link !== undefined) {
     return (
-      <Dialog open={isOpen} onClose={close} title="The invitation is made" size="sm">
+      <Dialog open={isOpen} onClose={close} title="The invitation is created" size="sm">
         <p>Mail is not set up, so pass this link on yourself.</p>
         <Secret label="Invitation link" value={link} onStored={close} />
       </Dialog>

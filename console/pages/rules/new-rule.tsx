@@ -36,7 +36,7 @@ export default function NewRule() {
       breadcrumb={[{ label: "Rules", href: href("/rules") }]}
       subtitle={
         event.data
-          ? `Made from an event of type ${event.data.type}. Check who is notified, then see what it would have done.`
+          ? `From an event of type ${event.data.type}. Check who is notified, then see what it would have done.`
           : "Which events notify whom, with what text. Test it before it is saved."
       }
     >

@@ -7,7 +7,7 @@ import { eventLine } from "./trial/test-card.tsx";
 
 const SHOWN_EVENTS = 5;
 
-/** The list without rules: the ways to make the first one. */
+/** The list without rules: the ways to create the first one. */
 export function NoRules({ isFiltered, isWritable }: { readonly isFiltered: boolean; readonly isWritable: boolean }) {
   if (isFiltered) return <EmptyState icon={ListFilter} title="No rule fits" text="Change the search or the filters." />;
   if (!isWritable)
@@ -22,7 +22,7 @@ export function NoRules({ isFiltered, isWritable }: { readonly isFiltered: boole
     <div class="stack">
       <EmptyState
         icon={ListFilter}
-        title="Make the first rule"
+        title="Create the first rule"
         text="A rule picks events by a condition and notifies people. Start from a template or from an event that arrived."
         action={
           <Button icon={Plus} variant="primary" href={href("/rules/new")}>

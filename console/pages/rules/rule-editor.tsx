@@ -25,7 +25,7 @@ export interface RuleEditorProps {
   readonly initial: Definition;
   /** Under which this tab keeps the edits. */
   readonly draftKey: string;
-  /** The event that a new rule is made from. */
+  /** The event that a new rule starts from. */
   readonly eventId?: string;
   readonly readOnly: boolean;
 }

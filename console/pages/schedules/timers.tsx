@@ -47,7 +47,7 @@ const ACTIONS = { notify: "notifies", event: "sends an event", message: "publish
 const COLUMNS: readonly Column<Timer>[] = [
   { key: "label", label: "Timer", cell: (timer) => <UserText>{nameOf(timer)}</UserText>, card: "title", width: "wide" },
   { key: "action", label: "Then", cell: ({ action }) => <span class="nowrap">{ACTIONS[action.type]}</span> },
-  { key: "by", label: "Made by", cell: ({ createdBy }) => <PersonName id={createdBy} />, priority: 2 },
+  { key: "by", label: "Created by", cell: ({ createdBy }) => <PersonName id={createdBy} />, priority: 2 },
   {
     key: "rhythm",
     label: "Repeats",
@@ -120,7 +120,7 @@ interface NewProps {
   readonly onDone: () => void;
 }
 
-/** A reminder for oneself; other actions are made over the API. */
+/** A reminder for oneself; other actions need the API. */
 function NewTimer({ isOpen, onClose, onDone }: NewProps) {
   const [label, setLabel] = useState("");
   const [message, setMessage] = useState("");

@@ -21,7 +21,7 @@ import { SettingsForm } from "./settings-form.tsx";
 const GROUPS = [
   { title: "Address", keys: ["publicUrl"], text: "The URL under which people and programs reach this server." },
   { title: "Mail", keys: ["smtp."], text: "The mail server for notifications, invitations and new passwords." },
-  { title: "Accounts", keys: ["auth."], text: "Who may make an account." },
+  { title: "Accounts", keys: ["auth."], text: "Who may create an account." },
   { title: "Error alerts", keys: ["alert."], text: "Members of a project are alerted about many errors." },
   { title: "Digests", keys: ["digest."], text: "A daily summary by mail." },
   { title: "Retention", keys: ["retention."], text: "How long data is kept." },

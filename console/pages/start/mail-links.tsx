@@ -81,13 +81,13 @@ export function ResetPassword() {
   );
 }
 
-/** An account that an administrator has made gets its password. */
+/** An account that an administrator has created gets its password. */
 export function Invite() {
   const setup = useSetup();
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
   return (
-    <LinkPage title="Welcome to Prism" sub="An administrator has made an account for you. Choose a password for it.">
+    <LinkPage title="Welcome to Prism" sub="An administrator has created an account for you. Choose a password for it.">
       {(token) => (
         <Form
           label="Open your account"
@@ -234,7 +234,7 @@ async function endMails(token: string): Promise<void> {
   if (response?.ok) return;
   throw new Error(
     response?.status === 401
-      ? "This link was not made by this server. Copy the whole link from the mail."
+      ? "This link is not from this server. Copy the whole link from the mail."
       : "The server cannot be reached. Try again.",
   );
 }

@@ -103,7 +103,7 @@ function JoinAsVisitor({ token, invitation, onRegistered }: VisitorProps) {
       <>
         <SignInForm submitText="Sign in and join" onDone={() => join(token)} />
         <p class="muted small">
-          No account yet? Administrators make the accounts here. Ask one, then open this link again.
+          No account yet? Administrators create the accounts here. Ask one, then open this link again.
         </p>
       </>
     );

@@ -43,7 +43,7 @@ export async function send<T>(path: string, body: object): Promise<T> {
   return openRequest<T>(path, body).catch((error: unknown) => Promise.reject(plainError(error)));
 }
 
-/** The second step of a login that needs one. */
+/** The second step of a sign-in that needs one. */
 export interface Challenge {
   readonly challenge: string;
 }
@@ -53,7 +53,7 @@ interface Tokens {
 }
 
 /** Logs in and opens the session. @returns the challenge of an account with a second factor */
-export async function logIn(path: string, body: Readonly<Record<string, unknown>>): Promise<Challenge | undefined> {
+export async function signIn(path: string, body: Readonly<Record<string, unknown>>): Promise<Challenge | undefined> {
   try {
     const { accessToken } = await openRequest<Tokens>(path, body);
     await openSession(accessToken, body["rememberMe"] !== false);

@@ -4,7 +4,7 @@ import { navigate } from "../../app/navigate.ts";
 import { Banner, Button, Skeleton } from "../../ui/index.ts";
 import { StartFrame } from "./frame.tsx";
 import { dropToken, linkToken } from "./link-token.ts";
-import { type Challenge, logIn, plainError } from "./requests.ts";
+import { type Challenge, plainError, signIn } from "./requests.ts";
 import { SecondFactor } from "./sign-in.tsx";
 
 const EXPIRED = "This sign-in link has expired or was used: it works once, for 15 minutes.";
@@ -20,7 +20,7 @@ export function SignInLink() {
     if (token === null) return;
     dropToken();
     setBusy(true);
-    logIn("/auth/sign-in-link", { token })
+    signIn("/auth/sign-in-link", { token })
       .then((step) => (step ? setChallenge(step) : finish()))
       .catch((cause: unknown) => setError(plainError(cause, { LINK_EXPIRED: EXPIRED }).message))
       .finally(() => setBusy(false));

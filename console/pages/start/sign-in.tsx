@@ -5,7 +5,7 @@ import { navigate, usePath, useQueryState } from "../../app/navigate.ts";
 import { endedBecause } from "../../app/session.ts";
 import { Banner, Button, Checkbox, Field, Form, Input, Link } from "../../ui/index.ts";
 import { StartFrame } from "./frame.tsx";
-import { type Challenge, logIn, plainError, type Setup, send, useSetup } from "./requests.ts";
+import { type Challenge, plainError, type Setup, send, signIn, useSetup } from "./requests.ts";
 
 /** Paths that only lead to the sign-in page. */
 export const SIGN_IN_PATHS = ["/sign-in", "/register", "/forgot-password"];
@@ -52,17 +52,17 @@ interface SignInFormProps {
   readonly submitText?: string;
 }
 
-/** The two steps of a login: the password, then the second factor of accounts that have one. */
+/** The two steps of a sign-in: the password, then the second factor of accounts that have one. */
 export function SignInForm({ onDone, submitText = "Sign in" }: SignInFormProps) {
   const [login, setLogin] = useState("");
   const [password, setPassword] = useState("");
   const [rememberMe, setRememberMe] = useState(true);
   const [challenge, setChallenge] = useState<Challenge>();
   const [isUnverified, setUnverified] = useState(false);
-  const signIn = async () => {
+  const submit = async () => {
     setUnverified(false);
     try {
-      const step = await logIn("/auth/login", { login: login.trim(), password, rememberMe });
+      const step = await signIn("/auth/login", { login: login.trim(), password, rememberMe });
       if (step) setChallenge(step);
       else await onDone?.();
     } catch (error) {
@@ -75,7 +75,7 @@ export function SignInForm({ onDone, submitText = "Sign in" }: SignInFormProps) 
     return <SecondFactor challenge={challenge} rememberMe={rememberMe} onDone={onDone} onRestart={restart} />;
   }
   return (
-    <Form onSubmit={signIn} label="Sign in">
+    <Form onSubmit={submit} label="Sign in">
       <Field label="Mail address, username or phone number">
         <Input value={login} onChange={setLogin} name="username" autocomplete="username" autoFocus />
       </Field>
@@ -133,7 +133,7 @@ export function SecondFactor({ challenge, rememberMe, onDone, onRestart }: Secon
     const given = code.replace(/\s+/g, "");
     const proof = isRecovery ? { recoveryCode: given } : { code: given };
     try {
-      await logIn("/auth/login/second-factor", { ...challenge, ...proof, rememberMe });
+      await signIn("/auth/login/second-factor", { ...challenge, ...proof, rememberMe });
       await onDone?.();
     } catch (error) {
       throw plainError(

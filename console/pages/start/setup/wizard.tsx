@@ -45,7 +45,7 @@ function Visitor({ setup }: { readonly setup: Setup | undefined }) {
     );
   if (setup.needsAdmin) {
     return (
-      <Frame step="administrator" sub="This account may do everything. It can make other accounts later.">
+      <Frame step="administrator" sub="This account may do everything. It can create other accounts later.">
         <AdminStep passwordMin={setup.passwordMin} />
       </Frame>
     );
