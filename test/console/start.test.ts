@@ -311,7 +311,7 @@ test("where accounts are made by administrators, the page of an invitation says 
   const { body: shop } = await prism.post<{ id: string }>("/projects", { name: "shop" });
   await prism.post(`/api/v1/projects/${shop.id}/members`, { email: "bob@example.com", role: "viewer" });
   const page = await console.open(pathIn(await mail.mailTo("bob@example.com")), { as: null });
-  await page.getByText("Administrators make the accounts here").waitFor();
+  await page.getByText("Administrators create the accounts here").waitFor();
   assert.equal(await page.getByText("Create an account").count(), 0);
   await page.goto(`${prism.url}/dashboard/register`);
   await page.getByText("Registration is closed").waitFor();
