@@ -80,12 +80,19 @@ export function listen(stream: string, listener: Listener): () => void {
  * @param stream null: none
  */
 export function useStream(stream: string | null, listener: Listener): void {
+  useStreams(stream === null ? [] : [stream], listener);
+}
+
+/** {@link useStream} for several streams. */
+export function useStreams(streams: readonly string[], listener: Listener): void {
   const latest = useRef(listener);
   latest.current = listener;
   useEffect(() => {
-    if (stream === null) return;
-    return listen(stream, (entry) => latest.current(entry));
-  }, [stream]);
+    const stops = streams.map((stream) => listen(stream, (entry) => latest.current(entry)));
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [streams.join(" ")]);
 }
 
 /** Calls `reload` when the connection is back: not everything missed is replayed. */

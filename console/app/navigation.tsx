@@ -4,6 +4,7 @@ import { Avatar, Icon, KeyHint, Menu } from "../ui/index.ts";
 import { href } from "./base.ts";
 import { BrandMark } from "./brand.tsx";
 import { connection } from "./live.ts";
+import { canInProject } from "./memberships.ts";
 import { navigate, usePath } from "./navigate.ts";
 import type { NavItem } from "./page-module.ts";
 import { personName } from "./people.ts";
@@ -19,7 +20,7 @@ const GROUPS = [
 export function visibleNav(): readonly NavItem[] {
   return pages
     .flatMap((page) => page.nav ?? [])
-    .filter(({ permission }) => permission === undefined || can(permission));
+    .filter(({ permission, within }) => permission === undefined || (within ? canInProject : can)(permission) === true);
 }
 
 /** Whether a page is below an entry of the navigation. */

@@ -16,6 +16,8 @@ export interface PageRoute {
   readonly load: () => Promise<{ default: ComponentType<PageProps> }>;
   /** Users without it see that they may not open the page. */
   readonly permission?: string;
+  /** A role in a project that has the permission opens the page, too. */
+  readonly within?: "project";
 }
 
 /** An entry of the navigation. */
@@ -25,6 +27,8 @@ export interface NavItem {
   readonly icon: IconNode;
   readonly group: "main" | "operate" | "administer";
   readonly permission?: string;
+  /** As for {@link PageRoute}. */
+  readonly within?: "project";
   /** The key that opens the page after `g`. */
   readonly shortcut?: string;
   /** A number beside the label; 0 is not shown. */

@@ -5,16 +5,19 @@ import { Route, Router } from "preact-iso/router";
 import { pages } from "../pages/index.ts";
 import { EmptyState, ErrorState, Page } from "../ui/index.ts";
 import { href } from "./base.ts";
+import { canInProject } from "./memberships.ts";
 import type { PageProps, PageRoute } from "./page-module.ts";
 import { can } from "./session.ts";
 
 const routes = pages.flatMap((page) => page.routes).map((page) => ({ path: href(page.path), page: guarded(page) }));
 
 /** The component of a page, loaded on its first visit, for users with its permission. */
-function guarded({ load, permission }: PageRoute): ComponentType<PageProps> {
+function guarded({ load, permission, within }: PageRoute): ComponentType<PageProps> {
   const Lazy = lazy(load);
   return function GuardedPage(props: PageProps) {
-    if (permission !== undefined && !can(permission)) return <Forbidden permission={permission} />;
+    const isAllowed = permission === undefined || (within ? canInProject : can)(permission);
+    if (isAllowed === undefined) return null;
+    if (!isAllowed) return <Forbidden permission={permission ?? ""} />;
     return <Lazy {...props} />;
   };
 }

@@ -28,10 +28,11 @@ export function Shell() {
     addEventListener("keydown", openPalette);
     return () => removeEventListener("keydown", openPalette);
   }, []);
+  const nav = visibleNav();
   useEffect(() => {
     goTo.clear();
-    for (const { shortcut, path } of visibleNav()) if (shortcut) goTo.set(shortcut, () => navigate(path));
-  }, [me.value]);
+    for (const { shortcut, path } of nav) if (shortcut) goTo.set(shortcut, () => navigate(path));
+  }, [me.value, nav.length]);
   return (
     <div class="app">
       <a class="skip" href="#content">

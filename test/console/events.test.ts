@@ -120,6 +120,28 @@ test("events appear live, are filtered by the address, and become rules", async 
   console.assertClean();
 });
 
+test("a role in a project opens its events and rules, and other stories say which permission is missing", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const { id: userId } = await console.person("mia", ["User"]);
+  const { body: shop } = await prism.post<{ id: string }>("/api/v1/projects", { name: "Shop" });
+  await prism.post(`/api/v1/projects/${shop.id}/members`, { userId, role: "editor" });
+  await send(console, { type: "shop.order", projectId: shop.id });
+  const page = await console.open("/", { as: "mia" });
+  const nav = page.getByRole("navigation", { name: "Main", exact: true });
+  await nav.getByRole("link", { name: "Events" }).click();
+  await row(page, "shop.order").click();
+  await page.getByRole("heading", { name: "shop.order" }).waitFor();
+  console.expected.push(/status of 403/);
+  await page.getByText(/ask an administrator for the permission notifications:read_all/).waitFor();
+  await nav.getByRole("link", { name: "Rules" }).click();
+  await page.getByRole("heading", { name: "Rules", exact: true }).waitFor();
+  await console.visit(page, "/rules/new");
+  await page.getByText("You may not open this page").waitFor();
+  console.assertClean();
+});
+
 test("a burst of events is counted, and the page stays responsive and small", async (t) => {
   const console = await startConsole(t);
   if (!console) return;

@@ -7,7 +7,7 @@ test("an empty server shows the first steps, and the first event replaces them",
   if (!console) return;
   const page = await console.open("/");
   await page.getByRole("heading", { name: "1. Send a test event" }).waitFor();
-  await page.getByRole("heading", { name: "3. Connect this phone" }).waitFor();
+  await page.getByRole("heading", { name: "3. Connect a phone" }).waitFor();
   await page.getByText(/curl -X POST http:\/\/127\.0\.0\.1:\d+\/api\/v1\/events/).waitFor();
   await assertAccessible(page, "first steps");
   await page.getByText("Live", { exact: true }).waitFor();

@@ -1,7 +1,7 @@
 import "./events.css";
 import { Activity } from "lucide";
+import { canInProject } from "../../app/memberships.ts";
 import type { PageModule } from "../../app/page-module.ts";
-import { can } from "../../app/session.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -15,12 +15,14 @@ export const events: PageModule = {
       title: "Events",
       load: async () => ({ default: (await pages()).EventsPage }),
       permission: "events:read",
+      within: "project",
     },
     {
       path: "/events/:id",
       title: "Event",
       load: async () => ({ default: (await pages()).EventPage }),
       permission: "events:read",
+      within: "project",
     },
   ],
   nav: [
@@ -30,13 +32,14 @@ export const events: PageModule = {
       icon: Activity,
       group: "main",
       permission: "events:read",
+      within: "project",
       shortcut: "e",
       isInTabBar: true,
     },
   ],
   // Not looked up: an id of anything else would be an error in the browser's log.
   async search(text) {
-    if (!UUID.test(text) || !can("events:read")) return [];
+    if (!UUID.test(text) || !canInProject("events:read")) return [];
     return [{ label: "Event with this id", kind: "Event", icon: Activity, run: `/events/${text}` }];
   },
 };

@@ -1,5 +1,5 @@
 import { href } from "../../app/base.ts";
-import { can } from "../../app/session.ts";
+import { canInProject } from "../../app/memberships.ts";
 import { Badge, Condition, Link, plural, Time, type TimelineItem, UserText } from "../../ui/index.ts";
 import { resultOf, valuesOf } from "./condition-values.ts";
 import { Offset } from "./offset.tsx";
@@ -101,7 +101,7 @@ function ruleStep(rule: ExplainedRule, from: number): TimelineItem {
     title: (
       <>
         Rule “
-        {can("rules:read") ? (
+        {canInProject("rules:read") ? (
           <Link quiet href={href(`/rules/${encodeURIComponent(ruleId)}`)}>
             {name}
           </Link>

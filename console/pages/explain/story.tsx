@@ -1,8 +1,20 @@
+import { Lock } from "lucide";
 import { useState } from "preact/hooks";
+import type { PrismError } from "../../app/api.ts";
 import { findUsers } from "../../app/people.ts";
 import { useGet } from "../../app/query.ts";
 import { can, me } from "../../app/session.ts";
-import { Answer, Button, Combobox, CopyButton, Loaded, plural, Skeleton, Timeline } from "../../ui/index.ts";
+import {
+  Answer,
+  Button,
+  Combobox,
+  CopyButton,
+  EmptyState,
+  Loaded,
+  plural,
+  Skeleton,
+  Timeline,
+} from "../../ui/index.ts";
 import { answerOf } from "./answer.ts";
 import { foldedRules, storySteps } from "./steps.tsx";
 import type { Explanation } from "./types.ts";
@@ -26,11 +38,26 @@ interface ProjectName {
 /** The story of an event or a notification, loaded from the server. */
 export function Story({ subject, user, onUser }: Props) {
   const query = useExplanation(subject, user);
+  if (query.error && !query.data && isHidden(query.error)) {
+    return (
+      <EmptyState
+        small
+        icon={Lock}
+        title="You may not see this story"
+        text={`You see the stories of notifications that you received; this ${subject.kind} ${subject.kind === "event" ? "notified" : "was sent to"} others, or was deleted. For all stories, ask an administrator for the permission notifications:read_all.`}
+      />
+    );
+  }
   return (
     <Loaded query={query} skeleton={<Skeleton kind="text" count={6} />}>
       {(explanation) => <StoryBody explanation={explanation} user={user} onUser={onUser} />}
     </Loaded>
   );
+}
+
+/** The server does not say whether something exists that the caller may not see. */
+function isHidden({ code, status }: PrismError): boolean {
+  return !can("notifications:read_all") && (status === 403 || code.endsWith("_NOT_FOUND"));
 }
 
 export function useExplanation({ kind, id }: Subject, user: string) {

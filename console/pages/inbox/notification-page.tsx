@@ -5,10 +5,11 @@ import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { useStream } from "../../app/live.ts";
+import { canInProject } from "../../app/memberships.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
-import { can, me } from "../../app/session.ts";
+import { me } from "../../app/session.ts";
 import {
   Badge,
   Button,
@@ -120,10 +121,10 @@ function Actions({ notification, change }: ActionProps) {
         label="More actions"
         items={[
           ...(isOpen ? [{ label: "Acknowledge with a note…", onSelect: withNote }, "separator" as const] : []),
-          ...(notification.eventId !== null && can("events:read")
+          ...(notification.eventId !== null && canInProject("events:read")
             ? [{ label: "Show the event", href: href(`/events/${notification.eventId}`) }]
             : []),
-          ...(notification.ruleId !== null && can("rules:read")
+          ...(notification.ruleId !== null && canInProject("rules:read")
             ? [{ label: "Show the rule", href: href(`/rules/${notification.ruleId}`) }]
             : []),
           {

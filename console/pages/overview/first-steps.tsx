@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { href, SERVER_URL } from "../../app/base.ts";
 import type { Project } from "../../app/projects.ts";
 import { can } from "../../app/session.ts";
-import { Button, Card, CodeBlock } from "../../ui/index.ts";
+import { Button, Card, CodeBlock, Link } from "../../ui/index.ts";
 import { SendDialog } from "../events/send-dialog.tsx";
 
 const CURL = `curl -X POST ${SERVER_URL}/api/v1/events \\
@@ -20,6 +20,10 @@ export function FirstSteps({ projects }: { readonly projects: readonly Project[]
         <Card title="1. Send a test event" sub="Programs send what happened: a JSON object with a type.">
           <div class="stack">
             <CodeBlock label="curl command" text={CURL} wrap />
+            <p class="muted small">
+              PRISM_TOKEN is a <Link href={href("/account/tokens")}>service token</Link> with events:write, or the API
+              key of a <Link href={href("/projects")}>project</Link>.
+            </p>
             <CodeBlock label="prism command" text={'prism send --type test.hello "Hello"'} wrap />
             <div>
               <Button variant="primary" icon={Send} onClick={() => setSending(true)}>
@@ -41,11 +45,10 @@ export function FirstSteps({ projects }: { readonly projects: readonly Project[]
           </div>
         </Card>
       )}
-      <Card title={`${can("rules:write") ? "3. " : ""}Connect this phone`} sub="Notifications reach the lock screen.">
+      <Card title={`${can("rules:write") ? "3. " : ""}Connect a phone`} sub="Notifications reach the lock screen.">
         <div class="stack">
           <p class="muted small">
-            Open {new URL(SERVER_URL).host} on the phone, sign in, and allow notifications. It works in this browser
-            too.
+            <PhoneText />
           </p>
           <div>
             <Button icon={Bell} href={href("/account/device")}>
@@ -57,4 +60,23 @@ export function FirstSteps({ projects }: { readonly projects: readonly Project[]
       <SendDialog isOpen={isSending} onClose={() => setSending(false)} projects={projects} />
     </div>
   );
+}
+
+/** Phones reach an address of the network only, and browsers allow push with https only. */
+function PhoneText() {
+  const { protocol, host, hostname } = new URL(SERVER_URL);
+  const isLocal = /^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
+  if (protocol === "https:" && !isLocal)
+    return <>Open {host} on the phone, sign in, and allow notifications. It works in this browser too.</>;
+  return (
+    <>
+      {isLocal ? "Only this machine reaches this address. " : "Browsers allow push with https only. "}
+      For a phone, serve Prism with https and set {can("system:manage") ? <SettingsLink /> : "the public URL"}
+      {isLocal && "; this browser works already"}.
+    </>
+  );
+}
+
+function SettingsLink() {
+  return <Link href={href("/settings")}>the public URL</Link>;
 }

@@ -1,8 +1,8 @@
 import { useMemo } from "preact/hooks";
 import type { Page } from "../../app/api.ts";
+import { canInProject } from "../../app/memberships.ts";
 import type { Project } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
-import { can } from "../../app/session.ts";
 import type { EventSummary } from "./types.ts";
 
 /** The name of a rule's project. */
@@ -15,7 +15,7 @@ const RECENT = 50;
 
 /** The latest events that a rule of this project meets. @param projectId null: of every project */
 export function useRecentEvents(projectId: string | null) {
-  const query = useGet<Page<EventSummary>>(can("events:read") ? "/events" : null, {
+  const query = useGet<Page<EventSummary>>(canInProject("events:read") ? "/events" : null, {
     limit: RECENT,
     projectId: projectId ?? "*",
   });
@@ -41,7 +41,9 @@ interface EventPaths {
 
 /** What completion offers for a rule of this project. */
 export function useKnownPaths(projectId: string | null): readonly KnownPath[] {
-  const { data } = useGet<EventPaths>(can("events:read") ? "/events/paths" : null, { projectId: projectId ?? "*" });
+  const { data } = useGet<EventPaths>(canInProject("events:read") ? "/events/paths" : null, {
+    projectId: projectId ?? "*",
+  });
   return useMemo(() => {
     if (!data) return [];
     const all: Readonly<Record<string, readonly string[]>> = { "event.type": data.types, "event.source": data.sources };

@@ -1,7 +1,8 @@
 import { ListFilter, Plus } from "lucide";
 import { api, type Page } from "../../app/api.ts";
+import { canInProject } from "../../app/memberships.ts";
 import type { PageModule } from "../../app/page-module.ts";
-import { can, onSignOut } from "../../app/session.ts";
+import { onSignOut } from "../../app/session.ts";
 import { removeDrafts } from "./draft.ts";
 
 onSignOut(removeDrafts);
@@ -21,18 +22,21 @@ export const rules: PageModule = {
       path: "/rules",
       title: "Rules",
       permission: "rules:read",
+      within: "project",
       load: async () => ({ default: (await pages()).RulesPage }),
     },
     {
       path: "/rules/new",
       title: "New rule",
       permission: "rules:write",
+      within: "project",
       load: async () => ({ default: (await pages()).NewRule }),
     },
     {
       path: "/rules/:id",
       title: "Rule",
       permission: "rules:read",
+      within: "project",
       load: async () => ({ default: (await pages()).RulePage }),
     },
   ],
@@ -43,13 +47,14 @@ export const rules: PageModule = {
       icon: ListFilter,
       group: "main",
       permission: "rules:read",
+      within: "project",
       shortcut: "r",
       isInTabBar: true,
     },
   ],
   actions: [{ label: "New rule", kind: "Action", icon: Plus, run: "/rules/new", permission: "rules:write" }],
   async search(text) {
-    if (!can("rules:read")) return [];
+    if (!canInProject("rules:read")) return [];
     const { data } = await api.get<Page<Found>>("/rules", { q: text, limit: 6 });
     return data.map(({ id, name, active }) => ({
       label: name,

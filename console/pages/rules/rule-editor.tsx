@@ -1,8 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { PrismError } from "../../app/api.ts";
+import { canInProject } from "../../app/memberships.ts";
 import { navigate, useLeaveGuard } from "../../app/navigate.ts";
 import { useGet } from "../../app/query.ts";
-import { can } from "../../app/session.ts";
 import { Banner, Button, confirm, toast } from "../../ui/index.ts";
 import { useRecentEvents } from "./data.ts";
 import { changedMembers, definitionOf, keepDraft, keptDraft } from "./draft.ts";
@@ -178,7 +178,7 @@ function Body({ draft, revision, onChange, rule, eventId, readOnly, children }: 
           <LimitsSection {...section} />
         </div>
         <div class="rule-side">
-          {can("events:read") && (
+          {canInProject("events:read") && (
             <TestCard
               draft={draft}
               test={test}

@@ -1,10 +1,11 @@
+import { canInProject } from "../../app/memberships.ts";
 import "./rules.css";
 import { Copy, Download, History, Trash2 } from "lucide";
 import { href } from "../../app/base.ts";
-import { useStream } from "../../app/live.ts";
+import { useStream, useStreams } from "../../app/live.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
-import { useProjects } from "../../app/projects.ts";
+import { streamsOf, useProjects } from "../../app/projects.ts";
 import { type QueryResult, useGet } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
 import { can } from "../../app/session.ts";
@@ -38,7 +39,7 @@ function Shown({ rule, query }: { readonly rule: Rule; readonly query: QueryResu
   const projects = useProjects();
   const names = useNames(rule.targetUsers);
   const refreshSoon = useRefresh(query.reload);
-  useStream(can("events:read") && rule.projectId !== null ? `project:${rule.projectId}` : null, refreshSoon);
+  useStreams(canInProject("events:read") ? streamsOf(projects, rule.projectId ?? "") : [], refreshSoon);
   useStream("user:me", refreshSoon);
   const isWritable = can("rules:write");
   const { stats } = rule;

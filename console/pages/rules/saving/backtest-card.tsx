@@ -1,7 +1,7 @@
 import { History } from "lucide";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { href } from "../../../app/base.ts";
-import { can } from "../../../app/session.ts";
+import { canInProject } from "../../../app/memberships.ts";
 import {
   Badge,
   Button,
@@ -72,7 +72,7 @@ export function BacktestCard({ draft, rule, isValid }: BacktestCardProps) {
     draft.projectId,
   ]);
   const [ran, setRan] = useState("");
-  if (!can("events:read")) return null;
+  if (!canInProject("events:read")) return null;
   const run = () => {
     setRan(`${deciding} ${hours}`);
     backtest.run();

@@ -1,6 +1,6 @@
 import { useEffect } from "preact/hooks";
+import { canInProject } from "../../../app/memberships.ts";
 import { useProjects } from "../../../app/projects.ts";
-import { can } from "../../../app/session.ts";
 import { Button, Dialog, ErrorState, Progress } from "../../../ui/index.ts";
 import { DefinitionDiff } from "../diff.tsx";
 import { changedMembers, type Member } from "../draft.ts";
@@ -27,7 +27,7 @@ export function SaveDialog({ draft, rule, onClose, onSave }: SaveDialogProps) {
   const names = useNames([...draft.targetUsers, ...(rule?.targetUsers ?? [])]);
   const backtest = useBacktest(draft, rule, HOURS);
   const isDeciding = rule === null || changedMembers(rule, draft).some((member) => DECIDING.has(member));
-  const isTested = isDeciding && can("events:read");
+  const isTested = isDeciding && canInProject("events:read");
   useEffect(() => {
     if (isTested) backtest.run();
   }, []);

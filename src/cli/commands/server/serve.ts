@@ -156,11 +156,11 @@ async function announce({ out }: Context, loaded: LoadedConfig, app: App, log: L
   // The reader's shell may lack the flags and variables of this one.
   const isFound = !["flag", "environment"].includes(origins.get("dataDir") ?? "default");
   const there = isFound ? "" : ` --data-dir ${dataDir}`;
-  const dashboard = `${publicUrlOf(config, app.port)}/dashboard/`;
-  announceConsole(out, app, dashboard, there);
-  if (env !== "development") return;
-  const link = await app.devSignInLink();
-  if (link) out.note(`Sign in as the administrator dev, once and within 15 minutes: ${link.url}`);
+  if (env === "development") announceDevelopment(out, config, base, there);
+  await announceConsole(out, app, `${publicUrlOf(config, app.port)}/dashboard/`, there);
+}
+
+function announceDevelopment(out: Context["out"], config: Config, base: string, there: string): void {
   out.note(
     "Development mode: listening on this machine only unless HOST is set. For production set NODE_ENV=production.",
   );
@@ -176,21 +176,25 @@ async function announce({ out }: Context, loaded: LoadedConfig, app: App, log: L
 }
 
 /**
- * The address of the console and the way in. The set-up link is shown on a terminal, also with
- * --quiet, because this is the only time.
+ * The address of the console and the way in, last, so that it is found. The set-up link is shown on
+ * a terminal, also with --quiet, because this is the only time.
  */
-function announceConsole(out: Context["out"], { firstAdmin }: App, dashboard: string, there: string): void {
+async function announceConsole(out: Context["out"], app: App, dashboard: string, there: string): Promise<void> {
+  const { firstAdmin } = app;
   const orByCommand = `or: prism user create --username admin --role Admin --password${there}`;
   if (firstAdmin.state === "setupToken") {
     process.stderr.write(
-      `No administrator yet. Set-up link, shown this once: ${dashboard}setup#token=${firstAdmin.token}\n` +
-        `${asTyped(orByCommand)}\n`,
+      `No administrator yet. Open this link, ${asTyped(orByCommand)}\n\n` +
+        `Set-up link, shown this once: ${dashboard}setup#token=${firstAdmin.token}\n\n`,
     );
   } else if (firstAdmin.state === "awaited") {
     out.note(`No administrator yet. Open the set-up link that the first start printed, ${orByCommand}`);
   } else {
     out.note(`Console: ${dashboard}  prism user sign-in-link${there} prints a one-time link to sign in.`);
   }
+  const link = await app.devSignInLink();
+  if (link)
+    out.note(`Sign in to the console as the administrator dev, once and within 15 minutes:\n\n  ${link.url}\n`);
 }
 
 function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {

@@ -1,0 +1,40 @@
+import { effect, signal } from "@preact/signals";
+import { api, type Page } from "./api.ts";
+import { can, client, me } from "./session.ts";
+
+interface Membership {
+  readonly slug: string;
+  readonly role: "viewer" | "editor" | "owner" | null;
+}
+
+/** What roles in a project allow; the server checks it again. */
+const RIGHTS: Readonly<Record<string, readonly string[]>> = {
+  viewer: ["events:read"],
+  editor: ["events:read", "rules:read"],
+  owner: ["events:read", "rules:read", "rules:write"],
+};
+
+/** The roles of the user in projects; null until they are loaded. */
+const roles = signal<ReadonlySet<string> | null>(null);
+
+effect(() => {
+  const user = me.value;
+  roles.value = null;
+  if (user && client.value && !(can("events:read") && can("rules:write"))) void load(user.id);
+});
+
+async function load(userId: string): Promise<void> {
+  // Every user is a viewer of the default project, which makes no member of anyone.
+  const isMember = ({ slug, role }: Membership) => role !== null && (slug !== "default" || role !== "viewer");
+  const { data } = await api.get<Page<Membership>>("/projects", { limit: 100 }).catch(() => ({ data: [] }));
+  if (me.peek()?.id === userId) roles.value = new Set(data.filter(isMember).map(({ role }) => role ?? ""));
+}
+
+/**
+ * Whether the user has a permission, or a role with it in a project.
+ * @returns undefined until the projects are loaded
+ */
+export function canInProject(permission: string): boolean | undefined {
+  if (can(permission)) return true;
+  return roles.value === null ? undefined : [...roles.value].some((role) => RIGHTS[role]?.includes(permission));
+}
