@@ -193,8 +193,7 @@ async function announceConsole(out: Context["out"], app: App, dashboard: string,
     out.note(`Console: ${dashboard}  prism user sign-in-link${there} prints a one-time link to sign in.`);
   }
   const link = await app.devSignInLink();
-  if (link)
-    out.note(`Sign in to the console as the administrator dev, once and within 15 minutes:\n\n  ${link.url}\n`);
+  if (link) out.note(`Sign in to the console as the administrator dev, once and within 15 minutes:\n\n  ${link.url}\n`);
 }
 
 function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {
