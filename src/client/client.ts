@@ -3,7 +3,6 @@ import type { ReconnectOptions } from "./backoff.ts";
 import { Connection, type ConnectionState } from "./connection.ts";
 import { type CredentialOptions, Credentials } from "./credentials.ts";
 import { errorFrom, PrismError } from "./errors.ts";
-import { Listeners } from "./listeners.ts";
 import { findWebSocket } from "./socket-link.ts";
 import { type Link, type OffsetStorage, type SubscribeOptions, Subscription } from "./subscription.ts";
 import type { Entry, Gap } from "./views.ts";
@@ -237,4 +236,30 @@ function serverUrl(url: string | URL): string {
   const base = /^https?:$/.test(protocol) ? origin : `${protocol.replace(/^ws/, "http")}//${host}`;
   if (!/^(http|ws)s?:$/.test(protocol)) throw new TypeError(`${protocol} is not http:, https:, ws: or wss:`);
   return base + pathname.replace(/\/+$/, "");
+}
+
+/** Listeners by event name. */
+class Listeners<Events> {
+  readonly #byName = new Map<keyof Events, Set<(value: never) => void>>();
+
+  /** @returns a function that removes the listener. */
+  on<Name extends keyof Events>(name: Name, listener: (value: Events[Name]) => void): () => void {
+    const listeners = this.#byName.get(name) ?? new Set();
+    this.#byName.set(name, listeners);
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  /** A listener that throws does not affect the others: its error is rethrown asynchronously. */
+  tell<Name extends keyof Events>(name: Name, value: Events[Name]): void {
+    for (const listener of [...(this.#byName.get(name) ?? [])]) {
+      try {
+        (listener as (value: Events[Name]) => void)(value);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
 }

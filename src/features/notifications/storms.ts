@@ -2,7 +2,7 @@ import type { Selectable } from "kysely";
 import type { Bus } from "../../core/bus.ts";
 import { cleanText } from "../../core/clean-text.ts";
 import { type Clock, toRfc3339 } from "../../core/clock.ts";
-import { notificationRow } from "../../store/commit/write-set.ts";
+import { notificationRow } from "../../store/commit/notification-row.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { DeadJob } from "../../store/effect.ts";
 import type { RulesTable, SuppressedBatchesTable } from "../../store/schema.ts";

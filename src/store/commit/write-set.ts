@@ -1,4 +1,4 @@
-import { uuidOf, uuidv7 } from "../../core/ids.ts";
+import { uuidOf } from "../../core/ids.ts";
 import type {
   AuditLogTable,
   DecisionsTable,
@@ -85,29 +85,6 @@ export type NotificationRow = Pick<
   | "createdAt"
   | "channels"
 > & { readonly priority: number };
-
-type Required = "kind" | "title" | "message" | "channels" | "createdAt";
-
-/** The members of a new notification that are set. */
-export type NewNotification = Pick<NotificationRow, Required> & Partial<Omit<NotificationRow, Required | "id">>;
-
-/** The row of a new notification. Its correlation id defaults to its own id. */
-export function notificationRow(given: NewNotification): NotificationRow {
-  const id = uuidv7();
-  return {
-    id,
-    ruleId: null,
-    eventId: null,
-    projectId: null,
-    sound: null,
-    action: null,
-    data: null,
-    priority: 0,
-    dedupeKey: null,
-    correlationId: id,
-    ...given,
-  };
-}
 
 export type RecipientRow = Pick<NotificationRecipientsTable, "notificationId" | "userId" | "seq">;
 

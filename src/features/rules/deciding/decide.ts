@@ -1,17 +1,17 @@
 import { cleanText } from "../../../core/clean-text.ts";
 import type { QueueName, QueueSettings } from "../../../core/queues.ts";
+import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Sequence } from "../../../store/commit/sequences.ts";
-import {
-  type DecisionRow,
-  type Effects,
-  type JobRow,
-  type NotificationRow,
-  notificationRow,
-  type RecipientRow,
-  type RetryPlan,
-  type SliceMark,
-  type StormRow,
-  type SuppressionRows,
+import type {
+  DecisionRow,
+  Effects,
+  JobRow,
+  NotificationRow,
+  RecipientRow,
+  RetryPlan,
+  SliceMark,
+  StormRow,
+  SuppressionRows,
 } from "../../../store/commit/write-set.ts";
 import type { EnqueuedRow, NotifiedRecipient } from "../../../store/effect.ts";
 import type { DecisionOutcome } from "../../../store/schema.ts";
