@@ -4,17 +4,20 @@ import { type Named, personName } from "./people.ts";
 import { useGet } from "./query.ts";
 import { can, me } from "./session.ts";
 
+interface PersonNameProps {
+  readonly id: string | null;
+  /** No link, such as in the title of a row that is one. */
+  readonly isPlain?: boolean;
+}
+
 /** The name of an account, by its id; the id itself for users who may not read accounts. */
-export function PersonName({ id }: { readonly id: string | null }) {
+export function PersonName({ id, isPlain = false }: PersonNameProps) {
   const isSelf = id === me.value?.id;
   const query = useGet<Named>(id !== null && !isSelf && can("users:read") ? `/users/${id}` : null);
   if (id === null) return <span class="muted nowrap">the server</span>;
   if (isSelf) return <span>You</span>;
   const { data } = query;
   if (!data) return <span class="mono small">{id.slice(-12)}</span>;
-  return (
-    <a href={href(`/people/${id}`)}>
-      <UserText>{personName(data)}</UserText>
-    </a>
-  );
+  const name = <UserText>{personName(data)}</UserText>;
+  return isPlain ? name : <a href={href(`/people/${id}`)}>{name}</a>;
 }

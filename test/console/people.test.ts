@@ -82,7 +82,7 @@ test("an administrator decides about accounts, roles, projects and keys", async 
     await go(console, page, "/projects");
     await press(page, "New project");
     await dialog.getByLabel("Name").fill("Web shop");
-    await press(dialog, "Make project");
+    await press(dialog, "Create project");
     const first = await dialog.locator(".secret code").innerText();
     await press(dialog, "I have stored it");
     await page.getByRole("heading", { level: 1, name: "Web shop" }).waitFor();
@@ -94,7 +94,7 @@ test("an administrator decides about accounts, roles, projects and keys", async 
     await page.getByRole("link", { name: "API keys" }).click();
     await press(page, "New key");
     await dialog.getByLabel("Name").fill("collector");
-    await press(dialog, "Make key");
+    await press(dialog, "Create key");
     await dialog.locator(".secret code").waitFor();
     await press(dialog, "I have stored it");
     const row = page.getByRole("row", { name: /default/i }).first();

@@ -167,7 +167,7 @@ function AllMenu({ filter, state }: { readonly filter: JobFilter; readonly state
       onSelect: async () => void (await runBulk(action, { filter: { ...filter, state: states } })),
     };
   });
-  return <Menu label="All jobs that match" text="All that match" variant="default" items={items} align="end" />;
+  return <Menu label="All that match" text="All that match" variant="default" items={items} align="end" />;
 }
 
 function BulkButtons({ ids, onDone }: { readonly ids: readonly string[]; readonly onDone: () => void }) {

@@ -44,7 +44,7 @@ function columns(box: string): readonly Column<Message>[] {
     {
       key: "person",
       label: box === "sent" ? "To" : "From",
-      cell: ({ senderId, recipientId }) => <PersonName id={box === "sent" ? recipientId : senderId} />,
+      cell: ({ senderId, recipientId }) => <PersonName id={box === "sent" ? recipientId : senderId} isPlain />,
       card: "title",
     },
     {

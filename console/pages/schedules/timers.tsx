@@ -33,13 +33,15 @@ interface Timer {
   readonly label: string;
   readonly action: {
     readonly type: "notify" | "event" | "message";
-    readonly payload: { readonly title?: string; readonly type?: string };
+    readonly event?: string;
+    readonly payload?: { readonly title?: unknown };
   };
 }
 
 /** Timers of schedules have no label. */
 function nameOf({ label, action }: Timer): string {
-  return label || action.payload.title || action.payload.type || "Message";
+  const title = action.type === "notify" ? action.payload?.title : action.event;
+  return label || (typeof title === "string" ? title : "Message");
 }
 
 const ACTIONS = { notify: "notifies", event: "sends an event", message: "publishes" } as const;

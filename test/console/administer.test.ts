@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import test from "node:test";
+import type { Page } from "playwright-core";
+import { MailServer } from "../features/access/sessions/support/mail-server.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { openBeside } from "../helpers/store.ts";
+import { type ConsoleTest, startConsole } from "./helpers.ts";
+
+const press = (scope: Pick<Page, "getByRole">, name: string) =>
+  scope.getByRole("button", { name, exact: true }).click();
+const go = (console: ConsoleTest, page: Page, path: string) => page.goto(`${console.prism.url}/dashboard${path}`);
+
+test("an administrator verifies the audit trail, makes backups and changes settings", async (t) => {
+  const mail = await MailServer.start(t);
+  const console = await startConsole(t, { settings: { "retention.days": "45" } });
+  if (!console) return;
+  const { prism } = console;
+  const page = await console.open("/audit");
+  const dialog = page.getByRole("dialog");
+
+  await t.test("the chain of the audit trail is unbroken, and its rows are exported", async () => {
+    await page
+      .getByRole("row", { name: /auth\.login/ })
+      .first()
+      .waitFor();
+    await press(page, "Verify");
+    await page.getByText("The chain is unbroken").waitFor();
+    const download = page.waitForEvent("download");
+    await press(page, "Export CSV");
+    const csv = await readFile(await (await download).path(), "utf8");
+    assert.match(csv, /auth\.login/);
+    await page.getByRole("searchbox", { name: "Action" }).fill("no.such");
+    await page.getByText("No entry matches").waitFor();
+    assert.match(page.url(), /action=no\.such/);
+  });
+
+  await t.test("a backup is made, verified, downloaded and deleted", async () => {
+    await go(console, page, "/backups");
+    await page.getByText("There is no backup yet").waitFor();
+    await page.locator(".page-head").getByRole("button", { name: "Back up now" }).click();
+    await page.getByText(/^prism-.*\.tar is complete\.$/).waitFor();
+    await page.getByText(/^prism restore .*\/prism-\S+\.tar$/).waitFor();
+    const download = page.waitForEvent("download");
+    await press(page, "Download");
+    assert.match((await download).suggestedFilename(), /^prism-.*\.tar$/);
+    assert.ok((await readFile(await (await download).path())).length > 10_000);
+    const more = page.getByRole("button", { name: /^More for prism-/ });
+    await more.click();
+    const checked = async () =>
+      (await prism.get<{ data: { checkedAt: string }[] }>("/api/v1/backups")).body.data[0]?.checkedAt;
+    const before = await checked();
+    await page.getByRole("menuitem", { name: "Verify" }).click();
+    await eventually("the archive is verified again", async () => (await checked()) !== before);
+    await page.getByText(/^Verifying /).waitFor({ state: "detached" });
+    await more.click();
+    await page.getByRole("menuitem", { name: "Delete" }).click();
+    await dialog.getByText(/It is the only archive here/).waitFor();
+    await press(dialog, "Delete");
+    await page.getByText("There is no backup yet").waitFor();
+  });
+
+  await t.test("settings change at once; those of the command line say where they come from", async () => {
+    await go(console, page, "/settings");
+    await page
+      .getByText(/Held by command line, --\S+; change it there/)
+      .first()
+      .waitFor();
+    assert.equal(await page.getByLabel("Keep events for").isDisabled(), true);
+    const address = page.locator(".card").filter({ has: page.getByRole("heading", { name: "Address" }) });
+    await address.getByLabel("Public URL").fill(prism.url);
+    await press(address, "Save");
+    await page.getByText("Saved. It is in effect now.").waitFor();
+    const { data } = (await prism.get<{ data: { key: string; value: unknown; origin: string }[] }>("/api/v1/settings"))
+      .body;
+    const stored = data.find(({ key }) => key === "publicUrl");
+    assert.deepEqual([stored?.value, stored?.origin], [prism.url, "console"]);
+    await page.getByRole("link", { name: "All settings" }).click();
+    await page.getByRole("searchbox").fill("publicUrl");
+    await page.getByRole("row", { name: /publicUrl.*set here/ }).waitFor();
+  });
+
+  await t.test("a test mail shows why it was not sent, and arrives after the correction", async () => {
+    await go(console, page, "/settings");
+    const card = page.locator(".card").filter({ has: page.getByRole("heading", { name: "Mail", exact: true }) });
+    const send = async () => {
+      await press(card, "Send a test mail");
+      await dialog.getByLabel("Send a test mail to").fill("ops@example.org");
+      await press(dialog, "Send");
+    };
+    await card.getByRole("textbox", { name: "Mail server" }).fill("127.0.0.1");
+    await card.getByLabel("Port", { exact: true }).fill("9");
+    await card.getByLabel("Sender", { exact: true }).fill("prism@example.org");
+    await send();
+    await card.getByText("The test mail was not sent").waitFor();
+    await card.getByLabel("Port", { exact: true }).fill(String(mail.port));
+    await send();
+    await card.getByText("The test mail was accepted").waitFor();
+    await mail.mailTo("ops@example.org");
+  });
+
+  await t.test("the chain is broken after a change of the database file", async () => {
+    await go(console, page, "/audit");
+    const file = openBeside(t, join(prism.dir, "prism.db"));
+    file.exec("drop trigger audit_log_no_update; update audit_log set action = 'auth.nothing' where seq = 2");
+    await press(page, "Verify");
+    await page.getByText("The chain is broken").waitFor();
+    await page.getByText(/Entry 2 does not match its hash\./).waitFor();
+  });
+  console.assertClean();
+});
