@@ -47,9 +47,6 @@ export function ActionsSection() {
             </Button>
           </div>
           <div class="inline">
-            <Button variant="primary" busy>
-              Saving
-            </Button>
             <Button variant="primary" disabled>
               Disabled
             </Button>

@@ -25,7 +25,7 @@ export function DataSection() {
       <div class="grid2">
         <Values />
         <Card title="Payload">
-          <Code value={PAYLOAD} highlight={["seconds", "probe.location"]} label="payload" />
+          <Code value={PAYLOAD} label="payload" />
         </Card>
       </div>
       <Card title="Conditions">

@@ -101,7 +101,6 @@ export function TableSection() {
         selection={{
           selected,
           onChange: setSelected,
-          canSelect: (job) => job.state !== "done",
           bulk: (ids) => (
             <>
               <Button small icon={RefreshCw}>

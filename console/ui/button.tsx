@@ -45,7 +45,6 @@ export interface ButtonProps {
   readonly variant?: ButtonVariant | undefined;
   readonly icon?: IconNode | undefined;
   readonly iconEnd?: IconNode | undefined;
-  readonly busy?: boolean | undefined;
   readonly disabled?: boolean | undefined;
   /** Renders a link that looks like a button. */
   readonly href?: string | undefined;
@@ -58,7 +57,6 @@ export interface ButtonProps {
   readonly title?: string | undefined;
   /** The shortcut that does the same, shown beside the text. */
   readonly keys?: string | undefined;
-  readonly describedBy?: string | undefined;
   readonly pressed?: boolean | undefined;
   /** Receives the focus when its dialog opens. */
   readonly autoFocus?: boolean | undefined;
@@ -71,7 +69,7 @@ export function Button(props: ButtonProps) {
   const inSubmit = useContext(FormBusy) && props.type === "submit";
   const lastClick = useRef<MouseEvent | undefined>(undefined);
   const action = useAction(() => lastClick.current && props.onClick?.(lastClick.current));
-  const busy = props.busy === true || inSubmit || action.busy;
+  const busy = inSubmit || action.busy;
   const content = (
     <>
       {busy ? <span class="spin" /> : icon && <Icon node={icon} />}
@@ -83,7 +81,7 @@ export function Button(props: ButtonProps) {
   const look = cx("btn", variant, small && "small", full && "full");
   if (href !== undefined && props.disabled !== true) {
     return (
-      <a class={look} href={href} download={download} title={title} aria-describedby={props.describedBy}>
+      <a class={look} href={href} download={download} title={title}>
         {content}
       </a>
     );
@@ -96,7 +94,6 @@ export function Button(props: ButtonProps) {
       aria-disabled={busy || undefined}
       aria-busy={busy || undefined}
       aria-pressed={props.pressed}
-      aria-describedby={props.describedBy}
       data-autofocus={props.autoFocus}
       title={title}
       onClick={(event) => {
@@ -118,7 +115,6 @@ export interface IconButtonProps {
   readonly href?: string | undefined;
   readonly variant?: "quiet" | "default" | "danger" | undefined;
   readonly pressed?: boolean | undefined;
-  readonly busy?: boolean | undefined;
   readonly disabled?: boolean | undefined;
   readonly small?: boolean | undefined;
 }
@@ -127,8 +123,7 @@ export interface IconButtonProps {
 export function IconButton(props: IconButtonProps) {
   const { icon, label, href, variant = "quiet", small } = props;
   const lastClick = useRef<MouseEvent | undefined>(undefined);
-  const action = useAction(() => lastClick.current && props.onClick?.(lastClick.current));
-  const busy = props.busy === true || action.busy;
+  const { busy, run } = useAction(() => lastClick.current && props.onClick?.(lastClick.current));
   const look = cx("btn icon-only", variant, small && "small");
   if (href !== undefined) {
     return (
@@ -148,7 +143,7 @@ export function IconButton(props: IconButtonProps) {
       disabled={props.disabled}
       onClick={(event) => {
         lastClick.current = event;
-        action.run();
+        run();
       }}
     >
       {busy ? <span class="spin" /> : <Icon node={icon} />}

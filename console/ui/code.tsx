@@ -6,13 +6,7 @@ import { CopyButton } from "./text.tsx";
 
 const STRING_SHOWN = 240;
 const ENTRIES_SHOWN = 100;
-
-interface Settings {
-  readonly depth: number;
-  readonly highlight: ReadonlySet<string>;
-}
-
-const Viewer = createContext<Settings>({ depth: 2, highlight: new Set() });
+const OpenLevels = createContext(2);
 
 export interface CodeProps {
   readonly value: unknown;
@@ -21,21 +15,19 @@ export interface CodeProps {
   readonly depth?: number | undefined;
   /** In px; more scrolls. */
   readonly maxHeight?: number | undefined;
-  /** Dotted paths to mark. */
-  readonly highlight?: readonly string[] | undefined;
 }
 
 /**
  * JSON as a tree: levels close, long strings and lists are cut until asked for, all of it copies.
  */
-export function Code({ value, label, depth = 2, maxHeight = 360, highlight = [] }: CodeProps) {
+export function Code({ value, label, depth = 2, maxHeight = 360 }: CodeProps) {
   return (
     <CodeFrame label={label ?? "JSON"} copy={() => JSON.stringify(value, null, 2) ?? ""} maxHeight={maxHeight}>
-      <Viewer.Provider value={{ depth, highlight: new Set(highlight) }}>
+      <OpenLevels.Provider value={depth}>
         <div class="json">
-          <Value value={value} path="" level={0} last />
+          <Value value={value} level={0} last />
         </div>
-      </Viewer.Provider>
+      </OpenLevels.Provider>
     </CodeFrame>
   );
 }
@@ -87,20 +79,14 @@ function CodeFrame({
 interface ValueProps {
   readonly name?: string | undefined;
   readonly value: unknown;
-  readonly path: string;
   readonly level: number;
   readonly last: boolean;
 }
 
 function Value(props: ValueProps) {
-  const { value, path } = props;
-  const { highlight } = useContext(Viewer);
+  const { value } = props;
   const isTree = typeof value === "object" && value !== null && Object.keys(value).length > 0;
-  return (
-    <div class={cx("json-row", path !== "" && highlight.has(path) && "hit")}>
-      {isTree ? <Tree {...props} value={value} /> : <Leaf {...props} />}
-    </div>
-  );
+  return <div class="json-row">{isTree ? <Tree {...props} value={value} /> : <Leaf {...props} />}</div>;
 }
 
 function Name({ name }: { readonly name: string | undefined }) {
@@ -148,8 +134,8 @@ function More({ onClick, children }: { readonly onClick: () => void; readonly ch
   );
 }
 
-function Tree({ name, value, path, level, last }: ValueProps & { readonly value: object }) {
-  const { depth } = useContext(Viewer);
+function Tree({ name, value, level, last }: ValueProps & { readonly value: object }) {
+  const depth = useContext(OpenLevels);
   const [open, setOpen] = useState(level < depth);
   const [shown, setShown] = useState(ENTRIES_SHOWN);
   const isList = Array.isArray(value);
@@ -173,7 +159,6 @@ function Tree({ name, value, path, level, last }: ValueProps & { readonly value:
                 key={key}
                 name={isList ? undefined : key}
                 value={each}
-                path={path === "" ? key : `${path}.${key}`}
                 level={level + 1}
                 last={index === entries.length - 1}
               />

@@ -15,8 +15,6 @@ export interface DialogProps {
   readonly footer?: ComponentChildren;
   /** Makes the dialog a form. A rejection is shown inside; closing is the caller's. */
   readonly onSubmit?: (() => unknown) | undefined;
-  /** Esc, the backdrop and the cross do nothing meanwhile. */
-  readonly busy?: boolean | undefined;
   readonly children?: ComponentChildren;
 }
 
@@ -50,8 +48,7 @@ function Sheet({ kind, ...props }: DialogProps & { readonly kind: "dialog" | "dr
   const { onClose, title, subtitle, size = "md", footer, onSubmit, children } = props;
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  const { busy: submitting, failure, submit } = useSubmit(onSubmit);
-  const busy = props.busy === true || submitting;
+  const { busy, failure, submit } = useSubmit(onSubmit);
   useLayoutEffect(() => {
     const { current } = dialog;
     if (current === null) return;
@@ -59,6 +56,7 @@ function Sheet({ kind, ...props }: DialogProps & { readonly kind: "dialog" | "dr
     focusFirst(current);
     return () => current.close(); // closed before it is removed: the focus returns
   }, []);
+  // Esc, the backdrop and the cross do nothing while it submits.
   const close = () => busy || onClose();
   const content = (
     <>

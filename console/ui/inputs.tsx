@@ -21,7 +21,6 @@ interface TextProps {
   readonly name?: string | undefined;
   /** The name of a control outside a Field. */
   readonly label?: string | undefined;
-  readonly onBlur?: (() => void) | undefined;
 }
 
 export interface InputProps extends TextProps {
@@ -33,12 +32,11 @@ export interface InputProps extends TextProps {
   readonly step?: number | string | undefined;
   readonly prefix?: ComponentChildren;
   readonly suffix?: ComponentChildren;
-  readonly onEnter?: (() => void) | undefined;
 }
 
 /** One line of text; a password can be shown. */
 export function Input(props: InputProps) {
-  const { value, onChange, type = "text", mono, prefix, suffix, onEnter, label } = props;
+  const { value, onChange, type = "text", mono, prefix, suffix, label } = props;
   const control = useControl(label);
   const [shown, setShown] = useState(false);
   const isPassword = type === "password";
@@ -64,12 +62,6 @@ export function Input(props: InputProps) {
         autocapitalize={mono === true || type === "email" || type === "url" ? "off" : undefined}
         dir={type === "text" ? "auto" : undefined}
         onInput={(event) => onChange(event.currentTarget.value)}
-        onBlur={props.onBlur}
-        onKeyDown={(event) => {
-          if (event.key !== "Enter" || onEnter === undefined || event.isComposing) return;
-          event.preventDefault();
-          onEnter();
-        }}
       />
       {suffix !== undefined && <span class="affix">{suffix}</span>}
       {isPassword && (
@@ -108,7 +100,6 @@ export function Textarea({ value, onChange, rows = 4, mono, autoGrow, label, ...
       spellcheck={mono === true ? false : undefined}
       dir="auto"
       onInput={(event) => onChange(event.currentTarget.value)}
-      onBlur={props.onBlur}
     />
   );
 }
@@ -162,14 +153,16 @@ export interface SearchInputProps {
   readonly onChange: (value: string) => void;
   readonly placeholder?: string | undefined;
   readonly label?: string | undefined;
-  readonly delayMs?: number | undefined;
   /** "/" moves the focus here. */
   readonly slash?: boolean | undefined;
 }
 
+/** The list follows when the typing pauses. */
+const TYPING_MS = 200;
+
 /** The search of a list. "/" focuses it, Esc clears it. */
 export function SearchInput(props: SearchInputProps) {
-  const { value, onChange, placeholder, label = "Search", delayMs = 200, slash = true } = props;
+  const { value, onChange, placeholder, label = "Search", slash = true } = props;
   const [text, setText] = useState(value);
   const input = useRef<HTMLInputElement>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
@@ -204,7 +197,7 @@ export function SearchInput(props: SearchInputProps) {
         spellcheck={false}
         dir="auto"
         data-search
-        onInput={(event) => send(event.currentTarget.value, delayMs)}
+        onInput={(event) => send(event.currentTarget.value, TYPING_MS)}
         onKeyDown={(event) => {
           if (event.key === "Enter") send(text, 0);
           if (event.key !== "Escape") return;
@@ -239,7 +232,6 @@ export interface DateTimeInputProps {
   readonly onChange: (iso: string) => void;
   /** The IANA zone in which the time is typed. Default: the display zone. */
   readonly zone?: string | undefined;
-  readonly dateOnly?: boolean | undefined;
   readonly min?: string | undefined;
   readonly max?: string | undefined;
   readonly label?: string | undefined;
@@ -247,11 +239,10 @@ export interface DateTimeInputProps {
 
 /** A date and time of a zone, typed in the browser's own control. */
 export function DateTimeInput(props: DateTimeInputProps) {
-  const { value, onChange, zone = displayZone.value, dateOnly = false, label } = props;
+  const { value, onChange, zone = displayZone.value, label } = props;
   const control = useControl(label);
-  const length = dateOnly ? 10 : 16;
   const wall = (iso: string | undefined) =>
-    iso === undefined || Number.isNaN(toMs(iso)) ? "" : toWallClock(toMs(iso), zone).slice(0, length);
+    iso === undefined || Number.isNaN(toMs(iso)) ? "" : toWallClock(toMs(iso), zone).slice(0, 16);
   const shown = useRef<HTMLInputElement>(null);
   useLayoutEffect(() => {
     // A native date control loses half-typed text when its value is set on every key.
@@ -263,7 +254,7 @@ export function DateTimeInput(props: DateTimeInputProps) {
       <input
         {...control}
         ref={shown}
-        type={dateOnly ? "date" : "datetime-local"}
+        type="datetime-local"
         min={wall(props.min) || undefined}
         max={wall(props.max) || undefined}
         onInput={(event) => {

@@ -24,12 +24,11 @@ export interface Column<T> {
 }
 
 /** Rows that can be chosen for a bulk action. */
-export interface Selection<T> {
+export interface Selection {
   readonly selected: ReadonlySet<string>;
   readonly onChange: (selected: ReadonlySet<string>) => void;
   /** The actions of the bar that appears with the first chosen row. */
   readonly bulk: (ids: readonly string[]) => ComponentChildren;
-  readonly canSelect?: ((row: T) => boolean) | undefined;
 }
 
 export interface DataTableProps<T> {
@@ -41,7 +40,7 @@ export interface DataTableProps<T> {
   readonly rowHref?: ((row: T) => string | undefined) | undefined;
   readonly onOpen?: ((row: T) => void) | undefined;
   readonly rowActions?: ((row: T) => ComponentChildren) | undefined;
-  readonly selection?: Selection<T> | undefined;
+  readonly selection?: Selection | undefined;
   readonly sort?:
     | { readonly by: string; readonly desc: boolean; readonly onChange: (by: string, desc: boolean) => void }
     | undefined;

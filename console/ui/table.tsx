@@ -47,7 +47,7 @@ export function DataTable<T>(props: DataTableProps<T>) {
   return (
     <div class={frame} aria-busy={loading || undefined}>
       {error !== undefined && error !== null && <StaleNotice error={error} retry={retry} />}
-      {selection && selection.selected.size > 0 && <BulkBar selection={selection} rows={rows} rowKey={props.rowKey} />}
+      {selection && selection.selected.size > 0 && <BulkBar selection={selection} ids={rows.map(props.rowKey)} />}
       <div class="table-scroll">
         {/* The roles stay when the style sheet makes rows into cards. */}
         <table class="table" role="table" aria-label={label} aria-rowcount={rows.length + 1}>
@@ -104,9 +104,9 @@ function toggleRows<T>(
   last: { current?: number | undefined },
 ): void {
   if (selection === undefined) return;
-  const { selected, onChange, canSelect = () => true } = selection;
+  const { selected, onChange } = selection;
   const from = extend ? (last.current ?? index) : index;
-  const range = rows.slice(Math.min(from, index), Math.max(from, index) + 1).filter(canSelect);
+  const range = rows.slice(Math.min(from, index), Math.max(from, index) + 1);
   const row = rows[index];
   if (row === undefined) return;
   const isOn = !selected.has(rowKey(row));
@@ -146,7 +146,7 @@ function Head<T>({
       <tr role="row">
         {selection && (
           <th role="columnheader" class="pick">
-            <SelectAll selection={selection} rows={rows} rowKey={rowKey} />
+            <SelectAll selection={selection} ids={rows.map(rowKey)} />
           </th>
         )}
         {columns.map((column, index) => {
@@ -219,9 +219,7 @@ function Row<T>(props: RowProps<T>) {
           class="pick"
           onClickCapture={(event) => event.shiftKey && onShiftClick(event, () => onSelect(index, true))}
         >
-          {(selection.canSelect?.(row) ?? true) && (
-            <Checkbox checked={isSelected} onChange={() => onSelect(index, false)} label="Select" hideLabel />
-          )}
+          <Checkbox checked={isSelected} onChange={() => onSelect(index, false)} label="Select" hideLabel />
         </td>
       )}
       {columns.map((column, at) => {
@@ -284,19 +282,13 @@ function Opener<T>(props: {
   );
 }
 
-interface SelectionProps<T> {
-  readonly selection: Selection<T>;
-  readonly rows: readonly T[];
-  readonly rowKey: (row: T) => string;
+interface SelectionProps {
+  readonly selection: Selection;
+  /** Of all shown rows. */
+  readonly ids: readonly string[];
 }
 
-function selectable<T>({ selection, rows, rowKey }: SelectionProps<T>): readonly string[] {
-  return rows.filter(selection.canSelect ?? (() => true)).map(rowKey);
-}
-
-function SelectAll<T>(props: SelectionProps<T>) {
-  const { selected, onChange } = props.selection;
-  const ids = selectable(props);
+function SelectAll({ selection: { selected, onChange }, ids }: SelectionProps) {
   const count = ids.filter((id) => selected.has(id)).length;
   const isAll = count > 0 && count === ids.length;
   return (
@@ -310,9 +302,7 @@ function SelectAll<T>(props: SelectionProps<T>) {
   );
 }
 
-function BulkBar<T>(props: SelectionProps<T>) {
-  const { selected, onChange, bulk } = props.selection;
-  const ids = selectable(props);
+function BulkBar({ selection: { selected, onChange, bulk }, ids }: SelectionProps) {
   return (
     <div class="bulk" role="group" aria-label="Actions on selected rows">
       <span class="strong num">{formatNumber(selected.size)} selected</span>
