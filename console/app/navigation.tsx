@@ -1,6 +1,6 @@
-import { Search } from "lucide";
+import { Menu as MenuIcon, Search } from "lucide";
 import { pages } from "../pages/index.ts";
-import { Avatar, Icon, KeyHint, Menu } from "../ui/index.ts";
+import { Avatar, Button, Drawer, Icon, KeyHint, Menu } from "../ui/index.ts";
 import { href } from "./base.ts";
 import { BrandMark } from "./brand.tsx";
 import { connection } from "./live.ts";
@@ -135,9 +135,40 @@ export function TabBar({ onMore }: { readonly onMore: () => void }) {
         </a>
       ))}
       <button type="button" onClick={onMore}>
-        <Icon node={Search} size={20} />
+        <Icon node={MenuIcon} size={20} />
         <span>More</span>
       </button>
     </nav>
+  );
+}
+
+interface MoreProps {
+  readonly isOpen: boolean;
+  readonly onClose: () => void;
+  readonly onSearch: () => void;
+}
+
+/** All pages on a phone, with the account. */
+export function MoreMenu({ isOpen, onClose, onSearch }: MoreProps) {
+  const path = usePath();
+  const items = visibleNav();
+  const search = () => {
+    onClose();
+    onSearch();
+  };
+  return (
+    <Drawer open={isOpen} onClose={onClose} title="All pages">
+      <div class="stack s2">
+        <Button icon={Search} full onClick={search}>
+          Search
+        </Button>
+        <Account />
+      </div>
+      <nav class="more" aria-label="All pages" onClick={(event) => event.target !== event.currentTarget && onClose()}>
+        {GROUPS.map(({ name, title }) => (
+          <NavGroup key={name} title={title} items={items.filter(({ group }) => group === name)} path={path} />
+        ))}
+      </nav>
+    </Drawer>
   );
 }

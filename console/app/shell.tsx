@@ -4,11 +4,12 @@ import { Banner, Button, Time, UiHost } from "../ui/index.ts";
 import { goTo, useHotkeys } from "./hotkeys.ts";
 import { connection, useStream } from "./live.ts";
 import { navigate } from "./navigate.ts";
-import { SideBar, TabBar, visibleNav } from "./navigation.tsx";
+import { MoreMenu, SideBar, TabBar, visibleNav } from "./navigation.tsx";
 import { shownFrom } from "./offline.ts";
 import { Palette } from "./palette.tsx";
+import { useRefresh } from "./refresh.ts";
 import { Pages } from "./routes.tsx";
-import { me } from "./session.ts";
+import { me, reloadMe } from "./session.ts";
 import { ShortcutHelp } from "./shortcut-help.tsx";
 import { update, updateWaiting } from "./worker.ts";
 
@@ -16,9 +17,12 @@ import { update, updateWaiting } from "./worker.ts";
 export function Shell() {
   const [isSearching, setSearching] = useState(false);
   const [isHelpOpen, setHelpOpen] = useState(false);
+  const [isMoreOpen, setMoreOpen] = useState(false);
   useHotkeys({ "?": () => setHelpOpen(true) });
   // Keeps the connection open, so that its state is shown on every page.
   useStream("user:me", () => undefined);
+  // Roles may have changed meanwhile.
+  useRefresh(() => void reloadMe().catch(() => undefined));
   useEffect(() => {
     const openPalette = (event: KeyboardEvent) => {
       if (event.key !== "k" || !(event.ctrlKey || event.metaKey)) return;
@@ -45,7 +49,8 @@ export function Shell() {
         <SetupOffer />
         <Pages />
       </main>
-      <TabBar onMore={() => setSearching(true)} />
+      <TabBar onMore={() => setMoreOpen(true)} />
+      <MoreMenu isOpen={isMoreOpen} onClose={() => setMoreOpen(false)} onSearch={() => setSearching(true)} />
       <Palette isOpen={isSearching} onClose={() => setSearching(false)} />
       <ShortcutHelp isOpen={isHelpOpen} onClose={() => setHelpOpen(false)} />
       <UiHost />

@@ -89,7 +89,7 @@ function frame(title: string, main: string): string {
 <link rel="icon" href="data:,">
 </head>
 <body>
-<nav><a href="/docs">Documentation</a> <a href="/docs/api">API</a></nav>
+<nav><a href="/dashboard/">Console</a> <a href="/docs">Documentation</a> <a href="/docs/api">API</a></nav>
 <main>
 ${main}</main>
 </body>
