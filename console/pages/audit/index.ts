@@ -2,7 +2,14 @@ import { ShieldCheck } from "lucide";
 import type { PageModule } from "../../app/page-module.ts";
 
 export const audit: PageModule = {
-  routes: [{ path: "/audit", title: "Audit", load: () => import("./audit.tsx"), permission: "audit:read" }],
+  routes: [
+    {
+      path: "/audit",
+      title: "Audit",
+      load: async () => ({ default: (await import("../single-pages.ts")).Audit }),
+      permission: "audit:read",
+    },
+  ],
   nav: [
     { label: "Audit", path: "/audit", icon: ShieldCheck, group: "administer", permission: "audit:read", shortcut: "u" },
   ],
