@@ -36,7 +36,7 @@ test("the printed sign-in link opens the console of the executable: an event, a 
   await post("/api/v1/events", event);
   await page.getByRole("link", { name: "Events", exact: true }).first().click();
   await page.getByText("host.down").first().click();
-  await page.getByRole("link", { name: /Make a rule/ }).click();
+  await page.getByRole("link", { name: /Create a rule/ }).click();
   await page.getByRole("heading", { level: 1, name: /rule/i }).waitFor();
   await page.getByLabel("Name", { exact: true }).fill("Host down");
   await page.getByRole("button", { name: "Run backtest" }).click();
