@@ -17,9 +17,11 @@ const RIGHTS: Readonly<Record<string, readonly string[]>> = {
 /** The roles of the user in projects; null until they are loaded. */
 const roles = signal<ReadonlySet<string> | null>(null);
 
+let latest: string | undefined;
 effect(() => {
   const user = me.value;
-  roles.value = null;
+  if (user?.id !== latest) roles.value = null;
+  latest = user?.id;
   if (user && client.value && !(can("events:read") && can("rules:write"))) void load(user.id);
 });
 

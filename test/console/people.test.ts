@@ -22,11 +22,11 @@ test("an administrator decides about accounts, roles, projects and keys", async 
     const login = () => prism.post("/api/v1/auth/login", { login: account.email, password: PASSWORD }, { token: null });
     assert.equal((await login()).status, 403);
     await go(console, page, "/people/pending");
-    await page.getByText("1 person registered and waits for an answer.").waitFor();
+    await page.getByText("1 account waits: for approval").waitFor();
     await press(page, "Approve");
     await press(dialog, "Approve");
     await page.getByText("Pat can sign in now.").waitFor();
-    await page.getByText("No account waits for approval").waitFor();
+    await page.getByText("No account is pending", { exact: true }).waitFor();
     assert.equal((await login()).status, 200);
   });
 

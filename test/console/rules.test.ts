@@ -118,7 +118,10 @@ test("saving a changed rule shows the difference first; a version of another per
   assert.match(await conditionOf(page), />= 500/);
 
   await page.getByText(/The rule matches and would notify \d (person|people)\./).waitFor();
-  await page.getByText(/Not configured on this server: .*Browser push/).waitFor();
+  await page
+    .getByText(/Browser push: no browser of this person has push on/)
+    .first()
+    .waitFor();
 
   await page.getByRole("button", { name: "Review and save" }).click();
   const dialog = page.getByRole("dialog");

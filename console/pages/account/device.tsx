@@ -160,7 +160,7 @@ function InstallCard() {
   const isInstalled = matchMedia("(display-mode: standalone)").matches;
   const text = isInstalled
     ? "The console runs as an app."
-    : "An own window and icon, on a computer and on a phone's home screen.";
+    : "Its own window and icon, on a computer and on a phone's home screen.";
   const install = async () => {
     await prompt?.prompt();
     installPrompt.value = null;

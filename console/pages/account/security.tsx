@@ -61,7 +61,10 @@ function PasswordCard({ onChanged }: { readonly onChanged: () => void }) {
     toast.ok("Your password is changed. Your other sessions have ended.");
   };
   return (
-    <Card title="Password" sub="A new password ends your other sessions.">
+    <Card
+      title="Password"
+      sub="A new password ends your other sessions. An account without a password gets one with prism user passwd on the server."
+    >
       <Form onSubmit={change} label="Password">
         <div class="grid2">
           <Field label="Current password">
@@ -128,10 +131,10 @@ function Sessions({ sessions, reload }: SessionsProps) {
           </li>
         ))}
       </ul>
-      {others.length > 1 && (
+      {others.length > 0 && (
         <div class="account-foot">
           <Button variant="danger" small onClick={() => end(others)}>
-            End all others
+            Sign out everywhere else
           </Button>
         </div>
       )}

@@ -59,7 +59,15 @@ const COLUMNS: readonly Column<Row>[] = [
     card: "hide",
   },
   { key: "action", label: "Action", cell: ({ action }) => <span class="mono nowrap">{action}</span>, card: "title" },
-  { key: "by", label: "By", cell: (row) => <Actor row={row} /> },
+  {
+    key: "by",
+    label: "By",
+    cell: (row) => (
+      <span class="nowrap">
+        <Actor row={row} />
+      </span>
+    ),
+  },
   {
     key: "resource",
     label: "On",

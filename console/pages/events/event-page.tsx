@@ -146,11 +146,18 @@ function Details({ event }: { readonly event: EventDetail }) {
         { label: "Received", value: <Time at={receivedAt} mode="full" /> },
         { label: "Evaluated", value: <Time at={processedAt} mode="full" empty="not yet" /> },
         ...(dedupeKey === null ? [] : [{ label: "Dedupe key", value: <CodeInline>{dedupeKey}</CodeInline> }]),
-        { label: "Id", value: <CopyButton text={id} label="Copy event id" /> },
-        ...(correlationId === id
-          ? []
-          : [{ label: "Correlation", value: <CopyButton text={correlationId} label="Copy correlation id" /> }]),
+        { label: "Id", value: <IdText id={id} /> },
+        ...(correlationId === id ? [] : [{ label: "Correlation", value: <IdText id={correlationId} /> }]),
       ]}
     />
+  );
+}
+
+function IdText({ id }: { readonly id: string }) {
+  return (
+    <span class="inline">
+      <CodeInline>{id}</CodeInline>
+      <CopyButton text={id} label="Copy" quiet />
+    </span>
   );
 }

@@ -91,7 +91,7 @@ function Subtitle({ notification: { createdAt, recipients, acknowledgedBy, kind 
   const acknowledgements = acknowledgedBy.length;
   return (
     <>
-      {kindName(kind)}, sent <Time at={createdAt} />
+      {kindName(kind)} notification, sent <Time at={createdAt} />
       {others > 0 && ` to ${isMine ? "you and " : ""}${others} ${others === 1 ? "other person" : "other people"}`}
       {recipients.length > 1 && `, acknowledged by ${acknowledgements} of ${recipients.length}`}.
     </>
@@ -240,8 +240,8 @@ function Details({ notification, isMine }: Props) {
           label: "Ids",
           value: (
             <span class="inline">
-              <CopyButton text={id} label="Notification" />
-              <CopyButton text={correlationId} label="Correlation" />
+              <CopyButton text={id} label="Copy notification id" />
+              <CopyButton text={correlationId} label="Copy correlation id" />
             </span>
           ),
         },

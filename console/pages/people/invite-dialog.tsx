@@ -29,7 +29,9 @@ export function InviteDialog({ isOpen, onClose, onDone }: Props) {
     onDone();
     if (inviteUrl !== undefined) setLink(inviteUrl);
     else {
-      toast.ok(`An invitation was sent to ${email}.`);
+      toast.ok(
+        `The account is created. The invitation is mailed to ${email}; Jobs shows whether the mail server accepted it.`,
+      );
       onClose();
     }
   };

@@ -24,7 +24,7 @@ import { loginOf, type Person, type Role } from "./person-types.ts";
 const COLUMNS: readonly Column<Person>[] = [
   { key: "name", label: "Name", cell: (person) => <UserText>{personName(person)}</UserText>, card: "title" },
   { key: "login", label: "Signs in as", cell: (person) => <UserText>{loginOf(person)}</UserText>, card: "text" },
-  { key: "createdAt", label: "Registered", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
+  { key: "createdAt", label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
 ];
 
 /** Accounts that wait for approval. */
@@ -36,8 +36,8 @@ export default function Pending() {
       title="Pending accounts"
       subtitle={
         count === 0
-          ? "No account waits for you."
-          : `${plural(count, "person registered and waits", "people registered and wait")} for an answer.`
+          ? "No account is pending."
+          : `${plural(count, "account waits", "accounts wait")}: for approval, or for an invited person to open it.`
       }
       tabs={<PeopleTabs value="pending" pending={count} />}
     >
@@ -53,7 +53,7 @@ export default function Pending() {
         more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
-            title="No account waits for approval"
+            title="No account is pending"
             text="People who register appear here until a person with the permission users:approve decides."
           />
         }

@@ -1,6 +1,7 @@
 import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
 import { Button, Card, type Column, confirm, DataTable, EmptyState, Time, toast, UserText } from "../../ui/index.ts";
+import { deviceName } from "../account/device-name.ts";
 import type { Person } from "./person-types.ts";
 
 interface Session {
@@ -24,10 +25,14 @@ const SESSION_COLUMNS: readonly Column<Session>[] = [
   {
     key: "device",
     label: "Device",
-    cell: ({ userAgent }) => <UserText lines={1}>{userAgent}</UserText>,
+    cell: ({ userAgent }) => (
+      <span title={userAgent}>
+        <UserText lines={1}>{deviceName(userAgent)}</UserText>
+      </span>
+    ),
     card: "title",
   },
-  { key: "ip", label: "Address", cell: ({ ip }) => <span class="mono">{ip}</span> },
+  { key: "ip", label: "Address", cell: ({ ip }) => <span class="mono nowrap">{ip}</span> },
   { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} />, align: "end" },
 ];
 

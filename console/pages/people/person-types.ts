@@ -24,7 +24,7 @@ export interface Role {
 
 export const STATUS = {
   active: { tone: "ok", text: "active" },
-  pending: { tone: "warn", text: "waits for approval" },
+  pending: { tone: "warn", text: "pending" },
   unverified: { tone: "warn", text: "address not verified" },
   disabled: { tone: "plain", text: "disabled" },
 } as const;

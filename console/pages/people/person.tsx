@@ -20,6 +20,7 @@ import {
   type MenuEntry,
   MultiCombobox,
   Page,
+  plural,
   Time,
   toast,
 } from "../../ui/index.ts";
@@ -78,7 +79,8 @@ function PersonView({ person, reload }: ViewProps) {
 
 function subtitleOf({ roles, status }: Person): string {
   if (status === "disabled") return "Cannot sign in. Its past actions stay readable.";
-  if (status === "pending") return "Registered, and waits for an answer.";
+  if (status === "pending")
+    return "Registered, and waits for approval; or invited, and has not opened the account yet.";
   if (roles.length === 0) return "Has no role: only its own notifications.";
   return `Has the ${roles.length === 1 ? "role" : "roles"} ${roles.join(", ")}.`;
 }
@@ -100,12 +102,12 @@ function AccountForm({ person, changed }: { readonly person: Person; readonly ch
   const [email, setEmail] = useState(person.email ?? "");
   const [username, setUsername] = useState(person.username ?? "");
   const [phone, setPhone] = useState(person.phone ?? "");
+  const given = { name, email, username, phone };
+  const body = Object.fromEntries(
+    Object.entries(given).filter(([key, value]) => value !== (person[key as keyof typeof given] ?? "")),
+  );
   const save = async () => {
-    const given = { name, email, username, phone };
-    const body = Object.fromEntries(
-      Object.entries(given).filter(([key, value]) => value !== (person[key as keyof typeof given] ?? "")),
-    );
-    if (Object.keys(body).length > 0) await api.patch(`/users/${person.id}`, body);
+    await api.patch(`/users/${person.id}`, body);
     toast.ok("The account is saved.");
     changed();
   };
@@ -120,7 +122,7 @@ function AccountForm({ person, changed }: { readonly person: Person; readonly ch
       <Field label="Username" optional>
         <Input value={username} onChange={setUsername} autocomplete="off" />
       </Field>
-      <Field label="Phone number" optional hint="In the form +49301234567.">
+      <Field label="Phone number" optional hint="With the country code, such as +49 30 1234567.">
         <Input type="tel" value={phone} onChange={setPhone} autocomplete="off" />
       </Field>
       <div class="spread">
@@ -128,7 +130,9 @@ function AccountForm({ person, changed }: { readonly person: Person; readonly ch
           Last sign-in: <Time at={person.lastLoginAt} empty="never" />
           {person.secondFactor?.enabled ? ", with a second factor" : ""}
         </span>
-        <Button type="submit">Save</Button>
+        <Button type="submit" disabled={Object.keys(body).length === 0}>
+          Save
+        </Button>
       </div>
     </Form>
   );
@@ -152,7 +156,14 @@ function RolesCard({ person, changed }: { readonly person: Person; readonly chan
         <Field label="Roles of this account">
           <MultiCombobox values={roles} onChange={setRoles} options={options} />
         </Field>
-        <p class="muted small">{[...granted].sort().join(", ") || "No permission besides its own notifications."}</p>
+        {granted.size === 0 ? (
+          <p class="muted small">No permission besides its own notifications.</p>
+        ) : (
+          <details class="muted small">
+            <summary>{plural(granted.size, "permission")}</summary>
+            {[...granted].sort().join(", ")}
+          </details>
+        )}
         <Button type="submit" disabled={String([...roles].sort()) === String([...person.roles].sort())}>
           Save roles
         </Button>

@@ -5,7 +5,7 @@ import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import { Badge, Button, confirm, formatNumber, formatRelative, Page, Tabs, toast } from "../../ui/index.ts";
+import { Badge, Button, confirm, formatRelative, Page, plural, Tabs, toast } from "../../ui/index.ts";
 import { ProjectKeys } from "./project-keys.tsx";
 import { ProjectMembers } from "./project-members.tsx";
 import { ProjectSettingsForm } from "./project-settings.tsx";
@@ -57,13 +57,13 @@ function ProjectView({ project, reload }: { readonly project: ProjectDetail; rea
 
 function subtitleOf({ eventCount, lastEventAt }: ProjectDetail): string {
   if (lastEventAt === null) return "No event has arrived yet.";
-  return `${formatNumber(eventCount)} events, the last one ${formatRelative(lastEventAt)}.`;
+  return `${plural(eventCount, "event")}, the last one ${formatRelative(lastEventAt)}.`;
 }
 
 function DeleteProject({ project }: { readonly project: ProjectDetail }) {
   if (project.slug === "default") return null;
   const remove = async () => {
-    const text = `Its ${formatNumber(project.eventCount)} events, its API keys and its rules are deleted. Programs that use the keys are refused.`;
+    const text = `Its ${plural(project.eventCount, "event")}, its API keys and its rules are deleted. Programs that use the keys are refused.`;
     const title = `Delete the project ${project.name}?`;
     if (!(await confirm({ title, text, action: "Delete", danger: true, typed: project.slug }))) return;
     await api.del(`/projects/${project.id}`);

@@ -145,7 +145,7 @@ function NewTimer({ isOpen, onClose, onDone }: NewProps) {
       size="sm"
       onSubmit={create}
       footer={
-        <Button variant="primary" type="submit">
+        <Button variant="primary" type="submit" disabled={label.trim() === "" || message.trim() === "" || runAt === ""}>
           Set timer
         </Button>
       }

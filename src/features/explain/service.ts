@@ -308,7 +308,7 @@ function eventAnswer({ counts, rulesLeftOut, rules, notifications }: Parts): str
   const unmatched = rules.length + rulesLeftOut;
   if (parts.length === 0)
     return unmatched === 0
-      ? "No rule was there for it, so no user was notified."
+      ? "No rule applied to it, so no user was notified."
       : `${noneOf(unmatched)}, so no user was notified.`;
   const matched = Object.keys(WORDS).reduce((sum, outcome) => sum + (counts[outcome] ?? 0), 0);
   const fired = new Set(rules.filter(({ outcome }) => outcome === "fired").map(({ notificationId }) => notificationId));

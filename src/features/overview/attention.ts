@@ -102,7 +102,9 @@ function seenText({ rule, recipients, seen, aggregateCount, suppressed }: querie
   const unseen = recipients - seen;
   const parts = [
     rule === null ? "" : `rule ${rule}`,
-    unseen === 0 ? "seen, not acknowledged" : `${unseen} of ${countText(recipients, "recipient")} have not seen it`,
+    unseen === 0
+      ? "seen, not acknowledged"
+      : `${unseen} of ${countText(recipients, "recipient")} ${unseen === 1 ? "has" : "have"} not seen it`,
     aggregateCount > 1 ? `for ${aggregateCount} events` : "",
     suppressed > 0 ? `${suppressed} more suppressed` : "",
   ];
@@ -268,8 +270,8 @@ async function approvalItems({ db }: AttentionParts): Promise<AttentionItem[]> {
       kind: "approvals",
       severity: "info",
       key: "approvals",
-      title: count === 1 ? "1 account waits for approval" : `${count} accounts wait for approval`,
-      detail: "",
+      title: count === 1 ? "1 account is pending" : `${count} accounts are pending`,
+      detail: "for approval, or for the invited person to open it",
       link: "/people/pending",
       at: toRfc3339OrNull(since),
       counts: { pending: count },

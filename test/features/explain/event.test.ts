@@ -104,7 +104,7 @@ test("S2-129 S2-115 every rule says what it made of an event, and why", async (t
 test("an event that no rule met says so; an unknown one, and one of a project that is not the caller's, are not there", async (t) => {
   const prism = await startPrism(t);
   const id = await send(prism, { type: "a" });
-  assert.equal((await explain(prism, id)).answer, "No rule was there for it, so no user was notified.");
+  assert.equal((await explain(prism, id)).answer, "No rule applied to it, so no user was notified.");
   await makeRule(prism, { name: "r", condition: "event.type == 'b'" });
   const next = await send(prism, { type: "a" });
   assert.equal((await explain(prism, next)).answer, "The only rule did not match it, so no user was notified.");

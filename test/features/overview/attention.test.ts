@@ -41,7 +41,7 @@ test("an urgent notification needs attention until a recipient acknowledges it",
   assert.deepEqual(others, []);
   assert.deepEqual(
     [item?.severity, item?.title, item?.detail, item?.link, item?.ids],
-    ["critical", "db-2 is down", "1 of 2 recipients have not seen it", `/inbox/${urgent.id}`, [urgent.id]],
+    ["critical", "db-2 is down", "1 of 2 recipients has not seen it", `/inbox/${urgent.id}`, [urgent.id]],
   );
   assert.deepEqual(item?.counts, { recipients: 2, seen: 1, suppressed: 0 });
 
@@ -77,7 +77,7 @@ test("operators see paused queues and channels, dead jobs and accounts to approv
     ],
   );
   assert.ok(Date.parse(channel?.until ?? "") > clock.now());
-  assert.equal(ofKind(items, "approvals")[0]?.title, "1 account waits for approval");
+  assert.equal(ofKind(items, "approvals")[0]?.title, "1 account is pending");
 
   const seen = new Set((await itemsOf(prism, viewer.token)).map(({ kind }) => kind));
   assert.deepEqual([seen.has("channel"), seen.has("queue"), seen.has("approvals")], [true, true, false]);

@@ -131,7 +131,7 @@ export function BacktestResult(props: BacktestResultProps) {
         {backtestSentence(props)}
       </p>
       <div class="rule-figures">
-        <Figure n={result.scanned} label="events read" />
+        <Figure n={result.scanned} label={result.scanned === 1 ? "event read" : "events read"} />
         <Figure n={result.matched} label="match" />
         <Figure n={result.fired} label="notify" />
         <Figure n={withheld} label="withheld" />

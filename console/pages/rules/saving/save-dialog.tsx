@@ -2,6 +2,7 @@ import { useEffect } from "preact/hooks";
 import { canInProject } from "../../../app/memberships.ts";
 import { useProjects } from "../../../app/projects.ts";
 import { Button, Dialog, ErrorState, Progress } from "../../../ui/index.ts";
+import { projectName } from "../data.ts";
 import { DefinitionDiff } from "../diff.tsx";
 import { changedMembers, type Member } from "../draft.ts";
 import { useNames } from "../people.ts";
@@ -37,7 +38,7 @@ export function SaveDialog({ draft, rule, onClose, onSave }: SaveDialogProps) {
       open
       onClose={onClose}
       title={rule ? "Save changes?" : `Create “${draft.name}”?`}
-      subtitle={rule ? "They apply to every event from now on." : "It applies to every event from now on."}
+      subtitle={`${rule ? "They apply" : "It applies"} to every event of ${projectName(projects, draft.projectId)} from now on.`}
       onSubmit={onSave}
       footer={
         <>

@@ -70,8 +70,15 @@ export function Reach({ draft }: { readonly draft: Definition }) {
   );
 }
 
-function isMissing({ reason }: ChannelPreview): boolean {
-  return reason === "not configured";
+/** Browser push needs no configuration, only a browser. */
+function isMissing({ channel, reason }: ChannelPreview): boolean {
+  return reason === "not configured" && channel !== "webpush";
+}
+
+function reasonText({ channel, reason }: ChannelPreview): string | null {
+  if (channel === "webpush" && (reason === "not configured" || reason === "no target"))
+    return "no browser of this person has push on";
+  return reason === "no target" ? "this person has no address or device for it" : reason;
 }
 
 function ByChannel({ previews }: { readonly previews: readonly ChannelPreview[] }) {
@@ -82,12 +89,12 @@ function ByChannel({ previews }: { readonly previews: readonly ChannelPreview[] 
       {sent.length === 0 ? "Not by any channel" : `By ${sent.join(", ")}`}
       {others.length > 0 && (
         <ul class="muted">
-          {others.map(({ channel, reason, until }) => (
-            <li key={channel}>
-              {channelLabel(channel)}: {reason}
-              {until !== null && (
+          {others.map((preview) => (
+            <li key={preview.channel}>
+              {channelLabel(preview.channel)}: {reasonText(preview)}
+              {preview.until !== null && (
                 <>
-                  , until <Time at={until} mode="clock" />
+                  , until <Time at={preview.until} mode="clock" />
                 </>
               )}
             </li>

@@ -46,7 +46,7 @@ export async function startSecondFactor(
   const { db, box, clock } = ctx;
   const user = await findUser(db.read, userId);
   if (user.passwordHash === null)
-    throw new PrismError("INVALID_STATE", "The account has no password; a second factor needs one");
+    throw new PrismError("INVALID_STATE", "The account has no password; a second factor needs one (prism user passwd)");
   await requirePassword(ctx, userId, password, client);
   const secret = createTotpSecret();
   const values = { secret: box.seal(factorSealContext(userId), secret), createdAt: clock.now() };
