@@ -1,6 +1,19 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
-import { Badge, Banner, Button, Card, CopyButton, Dialog, Field, Input, plural, Time, toast } from "../../ui/index.ts";
+import {
+  Badge,
+  Banner,
+  Button,
+  Card,
+  CopyButton,
+  Dialog,
+  Field,
+  Input,
+  Link,
+  plural,
+  Time,
+  toast,
+} from "../../ui/index.ts";
 import type { OwnAccount } from "./account-page.tsx";
 
 const PATH = "/users/me/second-factor";
@@ -95,6 +108,9 @@ function EnableDialog({ onClose }: DialogProps) {
           <QrCode text={pending.uri} />
           <div class="stack">
             <p class="small muted">Any app for one-time codes works, such as Aegis, 2FAS or a password manager.</p>
+            <p class="small">
+              <Link href={pending.uri}>Open the app on this device</Link>
+            </p>
             <Field label="Or type the secret" action={<CopyButton text={pending.secret} quiet />}>
               <Input value={groupsOf(pending.secret)} onChange={() => undefined} mono readOnly />
             </Field>
