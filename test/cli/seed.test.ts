@@ -35,6 +35,7 @@ const DEMO_MADE = {
   timers: 3,
   "dead jobs": 3,
   publications: 1,
+  invitations: 1,
   backups: 1,
 };
 

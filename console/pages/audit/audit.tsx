@@ -57,6 +57,7 @@ const COLUMNS: readonly Column<Row>[] = [
     cell: ({ seq }) => <span class="num">{formatNumber(seq)}</span>,
     priority: 3,
     card: "hide",
+    width: "min",
   },
   { key: "action", label: "Action", cell: ({ action }) => <span class="mono nowrap">{action}</span>, card: "title" },
   {

@@ -91,7 +91,7 @@ function DeliveryView({ delivery }: { readonly delivery: Detail }) {
 
 function Attempts({ delivery }: { readonly delivery: Detail }) {
   if (delivery.history.length === 0) {
-    return <p class="muted">{delivery.reason ?? "It was not attempted yet."}</p>;
+    return <p class="muted">{`No attempt yet${delivery.reason === null ? "" : `: ${delivery.reason}`}.`}</p>;
   }
   const items = delivery.history.map(({ attempt, outcome, startedAt, durationMs, status, error }) => ({
     key: String(attempt),
@@ -108,9 +108,12 @@ function Attempts({ delivery }: { readonly delivery: Detail }) {
 
 function factsOf(delivery: Detail) {
   return [
-    { label: "Notification", value: <a href={href(`/inbox/${delivery.notificationId}`)}>Show</a> },
-    { label: "Recipient", value: delivery.userId === null ? "none" : <PersonName id={delivery.userId} /> },
-    { label: "Target", value: <UserText mono>{delivery.target}</UserText> },
+    {
+      label: "Notification",
+      value: <a href={href(`/inbox/${delivery.notificationId}`)}>{delivery.title ?? "Show"}</a>,
+    },
+    { label: "Recipient", value: delivery.userId === null ? "the project" : <PersonName id={delivery.userId} /> },
+    { label: "Target", value: <UserText mono>{delivery.webhookHost ?? delivery.target}</UserText> },
     { label: "Created", value: <Time at={delivery.createdAt} mode="full" /> },
     { label: "Delivered", value: <Time at={delivery.deliveredAt} mode="full" empty="not yet" /> },
     { label: "Next attempt", value: <Time at={delivery.nextAttemptAt} empty="none" /> },

@@ -88,7 +88,7 @@ function JobView({ job }: { readonly job: JobDetail }) {
       <div class="two">
         <div class="stack">
           <Card title="Payload">
-            <Code label="Payload" value={job.payload} />
+            <Code label="Payload" value={job.payload} depth={4} />
           </Card>
           {job.result !== null && (
             <Card title="Result">

@@ -144,7 +144,7 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
                 { label: "Overlapping runs", value: { skip: "are skipped", allow: "run" }[schedule.overlap] },
               ]}
             />
-            <Code label="Payload" value={schedule.payload} />
+            <Code label="Payload" value={schedule.payload} depth={4} />
           </Card>
         </div>
       </div>

@@ -34,14 +34,15 @@ interface Timer {
   readonly action: {
     readonly type: "notify" | "event" | "message";
     readonly event?: string;
+    readonly channel?: string;
     readonly payload?: { readonly title?: unknown };
   };
 }
 
 /** Timers of schedules have no label. */
 function nameOf({ label, action }: Timer): string {
-  const title = action.type === "notify" ? action.payload?.title : action.event;
-  return label || (typeof title === "string" ? title : "Message");
+  const title = action.type === "notify" ? action.payload?.title : (action.event ?? action.channel);
+  return label || (typeof title === "string" ? title : "Timer");
 }
 
 const ACTIONS = { notify: "notifies", event: "sends an event", message: "publishes" } as const;
@@ -53,8 +54,12 @@ const COLUMNS: readonly Column<Timer>[] = [
   {
     key: "rhythm",
     label: "Repeats",
-    cell: ({ cron, timezone }) =>
-      cron === null ? <Badge tone="plain">once</Badge> : <span class="mono nowrap">{`${cron} ${timezone ?? ""}`}</span>,
+    cell: ({ cron, timezone, scheduleId }) =>
+      cron === null ? (
+        <Badge tone="plain">{scheduleId === null ? "once" : "at an interval"}</Badge>
+      ) : (
+        <span class="mono nowrap">{`${cron} ${timezone ?? ""}`}</span>
+      ),
     card: "aside",
   },
   { key: "runAt", label: "Fires", cell: ({ runAt }) => <Time at={runAt} />, align: "end" },

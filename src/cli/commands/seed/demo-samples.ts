@@ -1,3 +1,4 @@
+import { DAY_MS } from "../../../core/clock.ts";
 import { MAIL_DOMAIN, PROJECT } from "./samples.ts";
 
 /** What `prism seed --demo` adds: a small company with a web shop and a few servers. */
@@ -159,8 +160,8 @@ const note = (userId: string, title: string, message: string) => ({
   payload: { userId, title, message },
 });
 
-/** Schedules of the queue `timers`. @param dstDay day of the month of the next clock change. */
-export function schedules(dstDay: number) {
+/** Schedules of the queue `timers`. */
+export function schedules(now: number) {
   const zone = "Europe/Berlin";
   return [
     {
@@ -184,7 +185,7 @@ export function schedules(dstDay: number) {
     {
       // At an hour that the clock skips in spring and shows twice in autumn.
       name: "Inventory, twice a year",
-      cron: `30 2 ${dstDay} 3,10 *`,
+      cron: `30 2 ${dstDay(now)} 3,10 *`,
       timezone: zone,
       action: note("admin", "Inventory", "The count starts in the warehouse"),
     },
@@ -194,7 +195,13 @@ export function schedules(dstDay: number) {
       active: false,
       action: { type: "event", event: "prices.wanted", payload: { feed: "wholesale" } },
     },
-  ].map(({ action, ...schedule }) => ({ ...schedule, queue: "timers", kind: "timer", payload: { action } }));
+  ].map(({ action, ...schedule }) => ({
+    ...schedule,
+    label: schedule.name,
+    queue: "timers",
+    kind: "timer",
+    payload: { action },
+  }));
 }
 
 /** One-shot timers of the administrator. */
@@ -275,4 +282,18 @@ export function toneFile(hz: number): Buffer {
     samples[at] = 128 + Math.round(100 * wave * (1 - at / count));
   }
   return Buffer.concat([head, samples]);
+}
+
+/** Day of the month of the next clock change in Germany, a Sunday. */
+function dstDay(now: number): number {
+  const offsetOf = (at: number) =>
+    new Intl.DateTimeFormat("en", { timeZone: "Europe/Berlin", timeZoneName: "longOffset" })
+      .formatToParts(at)
+      .find(({ type }) => type === "timeZoneName")?.value;
+  const midnight = new Date(now).setUTCHours(0, 0, 0, 0);
+  for (let day = 0; day < 366; day++) {
+    const at = midnight + day * DAY_MS;
+    if (offsetOf(at) !== offsetOf(at + DAY_MS)) return new Date(at).getUTCDate();
+  }
+  return 28;
 }

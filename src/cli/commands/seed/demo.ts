@@ -76,15 +76,14 @@ export class DemoFill {
         await this.#timers(),
         await this.#lostReminders(),
         await this.#publication(apiKey !== null),
+        await this.#invitation(apiKey !== null),
         await this.#backup(),
       ],
       apiKey,
     };
   }
 
-  #admin(): Promise<ServerClient> {
-    return this.#fill.as(samples.ADMIN.username);
-  }
+  #admin = (): Promise<ServerClient> => this.#fill.as(samples.ADMIN.username);
 
   /** The account, or with fewer accounts `admin`. */
   #name(username: string): string {
@@ -122,7 +121,6 @@ export class DemoFill {
       shopKey = apiKey;
       await admin.change("PATCH", `${path}/${project.slug}`, demo.SHOP_SETTINGS);
       for (const key of demo.SHOP_KEYS) await admin.post(`${path}/${project.slug}/keys`, key);
-      await admin.post(`${path}/${project.slug}/members`, demo.INVITED);
       return true;
     });
     return { ...made, apiKey: shopKey };
@@ -169,7 +167,7 @@ export class DemoFill {
 
   #schedules(now: number): Promise<SeededKind> {
     const path = "/api/v1/schedules";
-    return this.#fill.each("schedules", demo.schedules(dstDay(now)), async (schedule) => {
+    return this.#fill.each("schedules", demo.schedules(now), async (schedule) => {
       if (await this.#fill.has(path, { runs: 0 }, ({ name }) => name === schedule.name)) return false;
       const { id } = await (await this.#admin()).post<{ id: string }>(path, schedule);
       if (schedule.cron?.endsWith("* * *")) await (await this.#admin()).post(`${path}/${id}/run`, {});
@@ -177,12 +175,23 @@ export class DemoFill {
     });
   }
 
-  /** @param isFirst whether no run has created the demo projects. */
   #preferences(isFirst: boolean): Promise<SeededKind> {
-    const owners = this.#usernames.slice(0, demo.PREFERENCES.length);
-    return this.#fill.each("preferences", [...owners.entries()], async ([at, username]) => {
-      const path = "/api/v1/users/me/preferences";
-      if (isFirst) await (await this.#fill.as(username)).change("PUT", path, demo.PREFERENCES[at]);
+    const owners = [...this.#usernames.slice(0, demo.PREFERENCES.length).entries()];
+    return this.#once("preferences", isFirst, owners, async ([at, username]) => {
+      const client = await this.#fill.as(username);
+      await client.change("PUT", "/api/v1/users/me/preferences", demo.PREFERENCES[at]);
+    });
+  }
+
+  /** What cannot be found again. @param isFirst whether no run has created the demo projects. */
+  #once<T>(
+    kind: string,
+    isFirst: boolean,
+    wanted: readonly T[],
+    make: (item: T) => Promise<unknown>,
+  ): Promise<SeededKind> {
+    return this.#fill.each(kind, wanted, async (item) => {
+      if (isFirst) await make(item);
       return isFirst;
     });
   }
@@ -349,12 +358,18 @@ export class DemoFill {
     });
   }
 
+  /** In the present: it ends after a week. */
+  #invitation(isFirst: boolean): Promise<SeededKind> {
+    return this.#once("invitations", isFirst, [demo.INVITED], async (invited) =>
+      (await this.#admin()).post(`/api/v1/projects/${demo.SHOP.slug}/members`, invited),
+    );
+  }
+
   /** An entry of a channel, for followers who read it from the start. */
   #publication(isFirst: boolean): Promise<SeededKind> {
-    return this.#fill.each("publications", [demo.PUBLICATION], async (publication) => {
-      if (isFirst) await (await this.#admin()).post("/api/v1/realtime/publish", publication);
-      return isFirst;
-    });
+    return this.#once("publications", isFirst, [demo.PUBLICATION], async (publication) =>
+      (await this.#admin()).post("/api/v1/realtime/publish", publication),
+    );
   }
 }
 
@@ -382,18 +397,4 @@ function portOf(server: Server): number {
 function close(server: Server | undefined): void {
   server?.closeAllConnections();
   server?.close();
-}
-
-/** Day of the month of the next clock change in Germany, a Sunday. */
-function dstDay(now: number): number {
-  const offsetOf = (at: number) =>
-    new Intl.DateTimeFormat("en", { timeZone: "Europe/Berlin", timeZoneName: "longOffset" })
-      .formatToParts(at)
-      .find(({ type }) => type === "timeZoneName")?.value;
-  const midnight = new Date(now).setUTCHours(0, 0, 0, 0);
-  for (let day = 0; day < 366; day++) {
-    const at = midnight + day * DAY_MS;
-    if (offsetOf(at) !== offsetOf(at + DAY_MS)) return new Date(at).getUTCDate();
-  }
-  return 28;
 }
