@@ -226,7 +226,7 @@ export class DemoFill {
       this.#clock.set(slot.at(-1)?.at);
       made.push(...(await this.#fill.events(slot.map(bodyOf))));
       await this.#decided();
-      this.#clock.set(Math.min(now, (slot.at(-1)?.at ?? now) + READ_AFTER_MS));
+      if (first < now - 2 * HOUR_MS) this.#clock.set((slot.at(-1)?.at ?? now) + READ_AFTER_MS);
       if (first < now - UNREAD_MS) await this.#read();
       from += slot.length;
     }
