@@ -91,16 +91,31 @@ export interface ListResult<T> {
 interface List<T> {
   readonly items: readonly T[];
   readonly nextCursor: string | null;
+  /** How many pages `items` are. */
+  readonly pages: number;
 }
+
+const EMPTY = { items: [], nextCursor: null, pages: 1 } as const;
 
 /** A list with "load more". Its first page is loaded again when path or parameters change. */
 export function useList<T>(path: string | null, query: Query = {}): ListResult<T> {
   const key = path === null ? null : `${path} list ${JSON.stringify(query)}`;
   const fetchPage = async (cursor?: string): Promise<List<T>> => {
     const page = await api.get<Page<T>>(path ?? "", cursor === undefined ? query : { ...query, cursor });
-    return { items: page.data, nextCursor: page.nextCursor };
+    return { items: page.data, nextCursor: page.nextCursor, pages: 1 };
   };
-  const first = useQuery<List<T>>(key, () => fetchPage());
+  const extended = async (list: List<T>, cursor: string): Promise<List<T>> => {
+    const { items, nextCursor } = await fetchPage(cursor);
+    return { items: [...list.items, ...items], nextCursor, pages: list.pages + 1 };
+  };
+  /** As many pages as are shown, so that a live change does not shorten an extended list. */
+  const load = async (): Promise<List<T>> => {
+    const shown = key === null ? undefined : (entries.get(key) as Entry<List<T>> | undefined)?.state.peek().data;
+    let list = await fetchPage();
+    while (list.nextCursor !== null && list.pages < (shown?.pages ?? 1)) list = await extended(list, list.nextCursor);
+    return list;
+  };
+  const first = useQuery<List<T>>(key, load);
   return {
     items: first.data?.items,
     error: first.error,
@@ -111,14 +126,9 @@ export function useList<T>(path: string | null, query: Query = {}): ListResult<T
       const entry = key === null ? undefined : (entries.get(key) as Entry<List<T>> | undefined);
       const cursor = first.data?.nextCursor;
       if (!entry || !cursor || first.loading) return;
-      void run(entry, async () => {
-        const page = await fetchPage(cursor);
-        const known = entry.state.peek().data?.items ?? [];
-        return { items: [...known, ...page.items], nextCursor: page.nextCursor };
-      });
+      void run(entry, () => extended(entry.state.peek().data ?? EMPTY, cursor));
     },
-    change: (next) =>
-      first.change((list) => ({ items: next(list?.items ?? []), nextCursor: list?.nextCursor ?? null })),
+    change: (next) => first.change((list = EMPTY) => ({ ...list, items: next(list.items) })),
   };
 }
 

@@ -39,3 +39,21 @@ test("an address that no page has says so, and links back", async (t) => {
   await page.getByText("There is no such page").waitFor();
   console.assertClean();
 });
+
+test("a list that was extended stays so when a live change comes", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { id, token } = await console.person("lena", ["Operator"]);
+  assert.ok(id);
+  const add = (title: string) => console.prism.post("/api/v1/tasks", { title }, { token });
+  for (let n = 0; n < 60; n++) await add(`Task number ${n}`);
+  const page = await console.open("/tasks", { as: "lena" });
+  await page.getByText("Task number 59", { exact: true }).waitFor();
+  await page.getByRole("button", { name: /more/i }).last().click();
+  await page.getByText("Task number 0", { exact: true }).waitFor();
+  await add("The latest task");
+  await page.getByText("The latest task", { exact: true }).waitFor();
+  await console.shown(page);
+  assert.equal(await page.getByText("Task number 0", { exact: true }).count(), 1);
+  console.assertClean();
+});
