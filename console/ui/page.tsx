@@ -48,12 +48,12 @@ export function Page(props: PageProps) {
         <div class="page-title">
           {breadcrumb !== undefined && breadcrumb.length > 0 && (
             <nav class="crumbs" aria-label="Breadcrumb">
-              {breadcrumb.map((crumb) => (
+              {breadcrumb.map((crumb, at) => (
                 <span key={crumb.href}>
                   <a href={crumb.href} dir="auto">
                     {crumb.label}
                   </a>
-                  <Icon node={ChevronRight} size={12} />
+                  {at < breadcrumb.length - 1 && <Icon node={ChevronRight} size={12} />}
                 </span>
               ))}
             </nav>

@@ -20,18 +20,6 @@ const COLUMNS: readonly Column<ListedEvent>[] = [
   },
   { key: "type", label: "Type", cell: ({ type }) => <CodeInline>{type}</CodeInline>, card: "title" },
   {
-    key: "source",
-    label: "Source",
-    cell: ({ source }) =>
-      source !== null && (
-        <bdi class="latest-source" title={source}>
-          {source}
-        </bdi>
-      ),
-    card: "meta",
-    priority: 3,
-  },
-  {
     key: "summary",
     label: "Summary",
     cell: (event) => <UserText lines={1}>{summaryOf(event)}</UserText>,

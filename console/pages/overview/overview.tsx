@@ -23,8 +23,8 @@ export default function Overview() {
 
 function attentionText(items: readonly AttentionItem[] | undefined): string {
   if (!items) return "What needs attention, and how much happens.";
-  const pressing = items.filter(({ severity }) => severity !== "info").length;
-  return pressing === 0 ? "Nothing needs attention." : `${plural(pressing, "thing needs", "things need")} attention.`;
+  if (items.length === 0) return "Nothing needs attention.";
+  return `${plural(items.length, "thing needs", "things need")} attention.`;
 }
 
 const EVERYTHING: Filters = {

@@ -215,15 +215,6 @@ function columnsOf(projectOf: (id: string | null) => string): readonly Column<Ru
       align: "end",
       cell: ({ activity }) => <Lately n={activity?.fired} isCut={activity?.isCut === true} />,
     },
-    {
-      key: "updatedAt",
-      label: "Changed",
-      sortable: true,
-      priority: 3,
-      width: "min",
-      card: "hide",
-      cell: ({ updatedAt }) => <Time at={updatedAt} />,
-    },
   ];
 }
 

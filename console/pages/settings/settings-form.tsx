@@ -63,12 +63,16 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
         ))}
       </div>
       {test && <MailResult test={test} onDismiss={() => setTest(undefined)} />}
-      <div class="inline">
-        <Button type="submit" variant="primary" disabled={!isChanged}>
-          Save
-        </Button>
-        {hasMailTest && <Button onClick={tryMail}>Send a test mail</Button>}
-      </div>
+      {(isChanged || hasMailTest) && (
+        <div class="inline">
+          {isChanged && (
+            <Button type="submit" variant="primary">
+              Save
+            </Button>
+          )}
+          {hasMailTest && <Button onClick={tryMail}>Send a test mail</Button>}
+        </div>
+      )}
     </Form>
   );
 }
