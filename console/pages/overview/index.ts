@@ -1,4 +1,3 @@
-import "./overview.css";
 import { House } from "lucide";
 import type { PageModule } from "../../app/page-module.ts";
 
