@@ -178,6 +178,8 @@ async function standInForPush(context: BrowserContext, subscription: object): Pr
   }, subscription);
 }
 
+const REDELIVER_MS = 5000;
+
 /** Delivers messages as the browser does. */
 async function openDelivery(console: ConsoleTest, page: Page): Promise<(data: string) => Promise<void>> {
   const session: CDPSession = await page.context().newCDPSession(page);
@@ -191,6 +193,18 @@ async function openDelivery(console: ConsoleTest, page: Page): Promise<(data: st
   return async (data) => {
     await session.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data });
   };
+}
+
+/** The inspector drops a message now and then while a page loads, without an error: it is sent again. */
+async function deliverUntilShown(worker: Worker, deliver: () => Promise<void>): Promise<void> {
+  let triedAt = 0;
+  await eventually("it is shown", async () => {
+    if (Date.now() - triedAt > REDELIVER_MS) {
+      triedAt = Date.now();
+      await deliver();
+    }
+    return (await shownBy(worker)).length > 0;
+  });
 }
 
 const shownBy = (worker: Worker) =>
@@ -249,8 +263,8 @@ test("push: subscribe, receive, decrypt in the service worker, acknowledge from 
     await page.getByText("The push service has taken the test.").waitFor();
     const { text, headers } = await received(1);
     await verifiedVapid(headers, key.publicKey, service.origin);
-    await deliver(text);
-    await eventually("the test is shown", async () => (await shownBy(worker)).find(({ title }) => title === "Test"));
+    await deliverUntilShown(worker, () => deliver(text));
+    assert.equal((await shownBy(worker))[0]?.title, "Test");
     await clickOn(worker, "open");
     await page.waitForURL(/\/dashboard\/inbox$/);
   });
@@ -267,7 +281,7 @@ test("push: subscribe, receive, decrypt in the service worker, acknowledge from 
     const { text } = await received(2);
     // Outside the console.
     await page.goto(`${prism.url}/docs`);
-    await deliver(text);
+    await deliverUntilShown(worker, () => deliver(text));
     await deliver(text);
     const [shown, ...others] = await eventually("the notification is shown", async () => {
       const all = await shownBy(worker);
@@ -292,8 +306,7 @@ test("push: subscribe, receive, decrypt in the service worker, acknowledge from 
     const { text } = await received(3);
     await page.goto(`${prism.url}/dashboard/rules`);
     await page.getByRole("heading", { level: 1 }).waitFor();
-    await deliver(text);
-    await eventually("it is shown", async () => (await shownBy(worker)).length > 0 || undefined);
+    await deliverUntilShown(worker, () => deliver(text));
     await clickOn(worker, "");
     await page.waitForURL(`${prism.url}/dashboard/inbox/${id}`);
   });
