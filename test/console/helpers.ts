@@ -150,8 +150,10 @@ export async function assertAccessible(page: Page, name: string): Promise<void> 
       readonly impact: string | null;
       readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
     }
-    const { axe } = window as unknown as { axe: { run(): Promise<{ violations: readonly Violation[] }> } };
-    const { violations } = await axe.run();
+    const { axe } = window as unknown as {
+      axe: { run(options: object): Promise<{ violations: readonly Violation[] }> };
+    };
+    const { violations } = await axe.run({ resultTypes: ["violations"] });
     return violations
       .filter(({ impact }) => impact === "serious" || impact === "critical")
       .map(({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`);
