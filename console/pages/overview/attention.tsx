@@ -21,7 +21,7 @@ const COUNTED_MS = 3000;
 export interface AttentionState {
   /** Undefined until they are known. */
   readonly items: readonly AttentionItem[] | undefined;
-  /** Hides an item whose reason was mended, until the server has counted again. */
+  /** Hides a repaired item until the server has counted again. */
   readonly done: (key: string) => void;
 }
 

@@ -39,7 +39,7 @@ export function settingsView({ configuration: { loaded }, started }: SettingsPar
   }));
 }
 
-/** The settings whose value takes effect at the next start. */
+/** The settings that take effect at the next start. */
 export function pendingSettings({ configuration, started }: SettingsParts): readonly string[] {
   return changedSettings(started, configuration.loaded.config).needRestart;
 }

@@ -145,7 +145,7 @@ export class DemoFill {
     return kind;
   }
 
-  /** A server whose settings refuse calls to this machine gets none. */
+  /** None are created when the settings refuse calls to this machine. */
   #webhooks(): Promise<SeededKind> {
     const path = "/api/v1/webhooks";
     const ports = this.#receivers.map((server) => portOf(server));

@@ -21,7 +21,7 @@ import type { PushSubscription, WebPushSender } from "./sender.ts";
 const MAX_SUBSCRIPTIONS = 20;
 const MAX_ENDPOINT_LENGTH = 2048;
 const DEFAULT_NAME = "Browser";
-/** A test is for now: a browser that is offline gets it within a minute or not at all. */
+/** A browser that is offline gets a test within a minute or not at all. */
 const TEST_TTL_S = 60;
 /** Limit of concurrent tests: each holds a request open for up to ten seconds. */
 const MAX_TESTS = 8;
@@ -107,7 +107,7 @@ export async function listSubscriptions({ db, box }: SubscriptionContext, { user
 
 /**
  * Adds a browser, or updates the one with this endpoint. An endpoint belongs to the user who
- * subscribed it last, and to the login session, with whose logout it ends.
+ * subscribed it last, and to that login session: a logout ends it.
  * @throws URL_REFUSED
  */
 export async function putSubscription(
