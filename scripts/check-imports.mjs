@@ -57,7 +57,7 @@ const FEATURES = {
   ],
   tasks: ["access"],
   buckets: ["access", "events", "jobs", "schedules"],
-  alerts: ["access", "events", "jobs", "notifications", "rules"],
+  bursts: ["access", "events", "jobs", "notifications", "rules"],
   digest: ["access", "delivery", "events", "jobs", "notifications", "rules", "schedules"],
   explain: ["access", "rules"],
   plugins: ["access", "audit", "events", "jobs", "notifications", "schedules", "sounds", "streams", "timers"],

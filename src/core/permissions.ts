@@ -33,6 +33,12 @@ export const PERMISSIONS = [
   "tasks:all",
   "realtime:publish",
   "webhooks:manage",
+  "incidents:act",
+  "silences:write",
+  "silences:broad",
+  "policies:write",
+  "oncall:write",
+  "heartbeats:write",
   "modules:manage",
   "system:status",
   "system:manage",
@@ -75,6 +81,12 @@ export const PERMISSION_TEXTS: Readonly<Record<Permission, string>> = {
   "tasks:all": "Read and change the tasks of all users",
   "realtime:publish": "Publish to live channels",
   "webhooks:manage": "Create, test and delete webhooks",
+  "incidents:act": "Acknowledge, snooze, escalate and resolve incidents of those projects",
+  "silences:write": "Create and end silences and maintenance windows in those projects",
+  "silences:broad": "Create silences that hit many alerts, or that name no exact value",
+  "policies:write": "Change policies, routes and integrations of those projects",
+  "oncall:write": "Change on-call schedules, overrides and swaps of those projects",
+  "heartbeats:write": "Create, change and delete heartbeats of those projects",
   "modules:manage": "Enable, disable and configure modules",
   "system:status": "See the state of the server, its queues and connections",
   "system:manage": "See and change the settings of the server",
@@ -127,6 +139,12 @@ export const PROJECT_SCOPES: readonly TokenScope[] = [
   "rules:read",
   "rules:write",
   "realtime:publish",
+  "incidents:act",
+  "silences:write",
+  "silences:broad",
+  "policies:write",
+  "oncall:write",
+  "heartbeats:write",
 ];
 
 /** Scopes of an API key of a project. */
@@ -136,11 +154,12 @@ export const KEY_SCOPES = [
   "realtime:subscribe",
   "realtime:publish",
   "notifications:send",
+  "silences:write",
 ] as const;
 
 export type KeyScope = (typeof KEY_SCOPES)[number];
 
-export const DEFAULT_KEY_SCOPES: readonly KeyScope[] = ["events:write", "events:read"];
+export const DEFAULT_KEY_SCOPES: readonly KeyScope[] = ["events:write", "events:read", "silences:write"];
 
 /** Built-in roles and their permissions. Admin always has every permission. */
 export const BUILT_IN_ROLES: Readonly<Record<string, readonly Permission[]>> = {
@@ -162,6 +181,11 @@ export const BUILT_IN_ROLES: Readonly<Record<string, readonly Permission[]>> = {
     "messages:own",
     "tasks:own",
     "webhooks:manage",
+    "incidents:act",
+    "silences:write",
+    "policies:write",
+    "oncall:write",
+    "heartbeats:write",
     "system:status",
   ],
   Operator: [
@@ -185,6 +209,10 @@ export const BUILT_IN_ROLES: Readonly<Record<string, readonly Permission[]>> = {
     "messages:own",
     "tasks:own",
     "realtime:publish",
+    "incidents:act",
+    "silences:write",
+    "oncall:write",
+    "heartbeats:write",
     "system:status",
   ],
   User: [

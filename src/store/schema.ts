@@ -1,4 +1,19 @@
 import type {
+  AlertRoutingTable,
+  AlertRoutingVersionsTable,
+  AlertSignalsTable,
+  AlertsTable,
+  ContactRulesTable,
+  IncidentAcksTable,
+  IncidentAlertsTable,
+  IncidentLogTable,
+  IncidentsTable,
+  PoliciesTable,
+  PolicyTurnsTable,
+  PolicyVersionsTable,
+  SilencesTable,
+} from "./schema/alerts.ts";
+import type {
   DecisionOutcome,
   DecisionsTable,
   DeliveriesTable,
@@ -60,8 +75,10 @@ import type {
   WorkersTable,
 } from "./schema/system.ts";
 
+export type { AlertSource, AlertState, IncidentState, Urgency } from "./schema/alerts.ts";
 export { JOB_STATES } from "./schema/system.ts";
 export type {
+  AlertsTable,
   AuditLogTable,
   DecisionOutcome,
   DecisionsTable,
@@ -71,6 +88,7 @@ export type {
   EventSlicesTable,
   EventsTable,
   Flag,
+  IncidentsTable,
   JobAttemptsTable,
   JobState,
   JobsTable,
@@ -80,10 +98,12 @@ export type {
   NotificationRecipientsTable,
   NotificationsTable,
   OutsideChannel,
+  PoliciesTable,
   ProjectRole,
   RuleStatsTable,
   RulesTable,
   SchedulesTable,
+  SilencesTable,
   SoundsTable,
   StreamGapsTable,
   SuppressedBatchesTable,
@@ -133,6 +153,19 @@ export interface Schema {
   sounds: SoundsTable;
   notifications: NotificationsTable;
   notification_recipients: NotificationRecipientsTable;
+  alerts: AlertsTable;
+  alert_signals: AlertSignalsTable;
+  alert_routing: AlertRoutingTable;
+  alert_routing_versions: AlertRoutingVersionsTable;
+  policies: PoliciesTable;
+  policy_versions: PolicyVersionsTable;
+  policy_turns: PolicyTurnsTable;
+  incidents: IncidentsTable;
+  incident_alerts: IncidentAlertsTable;
+  incident_acks: IncidentAcksTable;
+  incident_log: IncidentLogTable;
+  silences: SilencesTable;
+  contact_rules: ContactRulesTable;
   stream_log: StreamLogTable;
   stream_gaps: StreamGapsTable;
   jobs: JobsTable;

@@ -21,6 +21,7 @@ const KINDS = [
   { value: "digest", label: "Digests" },
   { value: "alert", label: "Server alerts" },
   { value: "aggregate", label: "Summaries" },
+  { value: "incident", label: "Incidents" },
 ] as const;
 type Kind = (typeof KINDS)[number]["value"];
 

@@ -36,6 +36,7 @@ const KINDS: Readonly<Record<Notification["kind"], string>> = {
   timer: "Timer",
   digest: "Digest",
   alert: "Alert",
+  incident: "Incident",
   aggregate: "Summary",
 };
 

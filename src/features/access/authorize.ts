@@ -17,11 +17,33 @@ export type ProjectRight =
   | "events:delete"
   | "rules:read"
   | "rules:write"
-  | "realtime:publish";
+  | "realtime:publish"
+  | "incidents:act"
+  | "silences:write"
+  | "silences:broad"
+  | "policies:write"
+  | "oncall:write"
+  | "heartbeats:write";
 
 const VIEWER: readonly ProjectRight[] = ["project:read", "events:read"];
-const EDITOR: readonly ProjectRight[] = [...VIEWER, "events:write", "rules:read", "keys:read"];
-const OWNER: readonly ProjectRight[] = [...EDITOR, "project:manage", "events:delete", "rules:write"];
+const EDITOR: readonly ProjectRight[] = [
+  ...VIEWER,
+  "events:write",
+  "rules:read",
+  "keys:read",
+  "incidents:act",
+  "silences:write",
+  "heartbeats:write",
+];
+const OWNER: readonly ProjectRight[] = [
+  ...EDITOR,
+  "project:manage",
+  "events:delete",
+  "rules:write",
+  "silences:broad",
+  "policies:write",
+  "oncall:write",
+];
 
 const BY_ROLE: Readonly<Record<ProjectRole, ReadonlySet<ProjectRight>>> = {
   viewer: new Set(VIEWER),
@@ -36,6 +58,12 @@ const GLOBAL: ReadonlySet<string> = new Set<Permission & ProjectRight>([
   "rules:read",
   "rules:write",
   "realtime:publish",
+  "incidents:act",
+  "silences:write",
+  "silences:broad",
+  "policies:write",
+  "oncall:write",
+  "heartbeats:write",
 ]);
 
 /** The scope a service token needs to act as an owner or to see keys; no permission has it. */

@@ -18,6 +18,7 @@ const channelsByKind = {
   digest: channels,
   alert: channels,
   aggregate: channels,
+  incident: channels,
 } satisfies Record<NotificationKind, typeof channels>;
 
 export const NOTIFICATION_KINDS = Object.keys(channelsByKind) as NotificationKind[];

@@ -156,7 +156,7 @@ export const NotificationView = named(
     ruleId: v.nullable(v.string()),
     eventId: v.nullable(v.string()),
     projectId: v.nullable(v.string()),
-    kind: v.picklist(["rule", "direct", "timer", "digest", "alert", "aggregate"]),
+    kind: v.picklist(["rule", "direct", "timer", "digest", "alert", "aggregate", "incident"]),
     title: v.string(),
     message: v.string(),
     body: v.string(),
@@ -237,8 +237,8 @@ export function eventJson(event: EventFacts): string {
 
 type NotificationFacts = Omit<
   Selectable<NotificationsTable>,
-  "dedupeKey" | "scheduledJobId" | "expiresAt" | "channels"
->;
+  "dedupeKey" | "scheduledJobId" | "expiresAt" | "channels" | "incidentId"
+> & { readonly incidentId?: string | null };
 
 type RecipientRow = Selectable<NotificationRecipientsTable>;
 type RecipientFacts = Pick<RecipientRow, "userId" | "seq" | "delivered" | "readAt" | "acknowledgedAt" | "openedAt"> &

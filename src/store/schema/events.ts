@@ -134,7 +134,7 @@ export interface SuppressedBatchesTable {
 
 // Notifications, live streams, messages, tasks
 
-export type NotificationKind = "rule" | "direct" | "timer" | "digest" | "alert" | "aggregate";
+export type NotificationKind = "rule" | "direct" | "timer" | "digest" | "alert" | "aggregate" | "incident";
 
 export interface NotificationsTable {
   id: string;
@@ -158,6 +158,7 @@ export interface NotificationsTable {
   deliveredAt: number | null;
   expiresAt: number | null;
   channels: string | null;
+  incidentId: string | null;
 }
 
 export interface NotificationRecipientsTable {

@@ -72,6 +72,7 @@ const TOKEN_SCOPES: Readonly<Record<KeyScope, Permission>> = {
   "realtime:subscribe": "events:read",
   "realtime:publish": "realtime:publish",
   "notifications:send": "notifications:send",
+  "silences:write": "silences:write",
 };
 
 /** A slug has 64 characters; the rest is for a number. */

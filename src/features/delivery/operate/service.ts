@@ -337,6 +337,7 @@ function trialFacts(
     pusherEventSent: 0,
     deliveredAt: null,
     expiresAt: null,
+    incidentId: null,
   } as const;
   const texts = { id: "", title: "", message: "", correlationId: "", channels: JSON.stringify(channels) };
   return { ...none, ...unsent, ...texts, projectId, kind: "rule", priority, aggregateCount: 1, createdAt: now };

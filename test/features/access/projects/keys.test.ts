@@ -52,7 +52,7 @@ test("a key is shown once, is stored hashed, and does what its scopes say", asyn
   const { body: defaults } = await make({});
   assert.deepEqual(
     [defaults.name, defaults.scopes, defaults.expiresAt],
-    ["key", ["events:write", "events:read"], null],
+    ["key", ["events:write", "events:read", "silences:write"], null],
   );
   const { body: list, text } = await prism.get<{ data: Key[] }>(path, { token: owner.token });
   assert.deepEqual(

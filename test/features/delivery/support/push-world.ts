@@ -173,6 +173,7 @@ export function notificationOf(given: Partial<NotificationFacts>, now: number): 
     createdAt: now,
     deliveredAt: null,
     expiresAt: null,
+    incidentId: null,
     ...given,
   };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { ErrorWindow } from "../../../src/features/alerts/error-window.ts";
+import { ErrorWindow } from "../../../src/features/bursts/error-window.ts";
 
 test("D28 a burst is as many errors as the threshold within the window, whatever came before", () =>
   fc.assert(

@@ -1,0 +1,171 @@
+/** Alerts, incidents, silences, policies and routing. */
+import type { Generated } from "kysely";
+import type { Flag } from "./system.ts";
+
+export type AlertSource = "alertmanager" | "rule" | "heartbeat" | "pagerduty" | "opsgenie" | "api";
+/** `pending`: the condition has to hold for some time before the alert fires. */
+export type AlertState = "pending" | "firing" | "resolved";
+export type IncidentState = "open" | "acknowledged" | "resolved";
+export type Urgency = "high" | "low";
+
+export interface AlertsTable {
+  id: string;
+  projectId: string;
+  /** The identity at the source, such as `fp:<fingerprint>`. */
+  key: string;
+  fingerprint: string;
+  labels: string;
+  annotations: string;
+  generatorUrl: string | null;
+  severity: string | null;
+  source: AlertSource;
+  /** The rule, heartbeat or integration. */
+  sourceId: string | null;
+  state: AlertState;
+  startsAt: number;
+  /** While firing: when it times out; null: when the source says so. */
+  endsAt: number | null;
+  isTimeoutEnd: Generated<Flag>;
+  timedOut: Generated<Flag>;
+  lastAt: number;
+  count: Generated<number>;
+  resolvedAt: number | null;
+  openEventId: string | null;
+  resolveEventId: string | null;
+}
+
+/** What a rule decided about an alert, until the alerts have taken it. */
+export interface AlertSignalsTable {
+  eventSeq: number;
+  ruleId: string;
+  action: "fire" | "resolve";
+  projectId: string;
+  input: string;
+  at: number;
+}
+
+export interface AlertRoutingTable {
+  projectId: string;
+  document: string;
+  version: number;
+  updatedBy: string | null;
+  updatedAt: number;
+}
+
+export interface AlertRoutingVersionsTable {
+  projectId: string;
+  version: number;
+  document: string;
+  createdBy: string | null;
+  createdAt: number;
+}
+
+export interface PoliciesTable {
+  id: string;
+  projectId: string;
+  name: string;
+  definition: string;
+  version: number;
+  createdBy: string | null;
+  createdAt: number;
+  updatedAt: number;
+  deletedAt: number | null;
+}
+
+export interface PolicyVersionsTable {
+  policyId: string;
+  version: number;
+  definition: string;
+  createdBy: string | null;
+  createdAt: number;
+}
+
+/** The last user of each round-robin step. */
+export interface PolicyTurnsTable {
+  policyId: string;
+  step: number;
+  userId: string;
+}
+
+export interface IncidentsTable {
+  id: string;
+  number: number;
+  projectId: string;
+  policyId: string;
+  policyVersion: number;
+  groupKey: string;
+  groupLabels: string;
+  /** The route's settings when the incident was opened. */
+  route: string;
+  title: string;
+  urgency: Generated<Urgency>;
+  state: IncidentState;
+  openedAt: number;
+  acknowledgedAt: number | null;
+  resolvedAt: number | null;
+  resolvedBy: string | null;
+  snoozedUntil: number | null;
+  step: Generated<number>;
+  round: Generated<number>;
+  /** Number of notifications so far, for their dedupe keys. */
+  notices: Generated<number>;
+  lastFlushAt: number | null;
+  toldAt: number | null;
+  flushAt: number | null;
+  stepAt: number | null;
+  repeatAt: number | null;
+  ackExpiresAt: number | null;
+  autoResolveAt: number | null;
+  version: Generated<number>;
+  updatedAt: number;
+}
+
+export interface IncidentAlertsTable {
+  incidentId: string;
+  alertId: string;
+  addedAt: number;
+  toldFiringAt: number | null;
+  toldResolvedAt: number | null;
+}
+
+export interface IncidentAcksTable {
+  incidentId: string;
+  userId: string;
+  at: number;
+  expiresAt: number | null;
+  via: string;
+}
+
+export interface IncidentLogTable {
+  incidentId: string;
+  seq: number;
+  at: number;
+  kind: string;
+  actor: string | null;
+  data: Generated<string>;
+}
+
+export interface SilencesTable {
+  id: string;
+  projectId: string;
+  kind: "silence" | "maintenance";
+  matchers: string;
+  startsAt: number;
+  endsAt: number;
+  /** JSON: `{cron, durationMs, timezone}`; null for a single span. */
+  recurrence: string | null;
+  createdBy: string;
+  comment: string;
+  annotations: Generated<string>;
+  createdAt: number;
+  updatedAt: number;
+  version: Generated<number>;
+}
+
+export interface ContactRulesTable {
+  userId: string;
+  urgency: Urgency;
+  position: number;
+  afterMs: number;
+  channels: string;
+}
