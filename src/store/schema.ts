@@ -75,7 +75,6 @@ import type {
   WorkersTable,
 } from "./schema/system.ts";
 
-export type { AlertSource, AlertState, IncidentState, Urgency } from "./schema/alerts.ts";
 export { JOB_STATES } from "./schema/system.ts";
 export type {
   AlertsTable,
