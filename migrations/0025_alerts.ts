@@ -87,4 +87,13 @@ create table contact_rules (
 
 alter table notifications add column incidentId text;
 create index notifications_incident on notifications (incidentId, createdAt) where incidentId is not null;
+
+update roles set version = version + 1, permissions = (select json_group_array(value) from (
+  select value from json_each(roles.permissions) union all
+  select value from json_each('["incidents:act","silences:write","policies:write","oncall:write","heartbeats:write"]')
+)) where builtin = 1 and name = 'RuleManager';
+update roles set version = version + 1, permissions = (select json_group_array(value) from (
+  select value from json_each(roles.permissions) union all
+  select value from json_each('["incidents:act","silences:write","oncall:write","heartbeats:write"]')
+)) where builtin = 1 and name = 'Operator';
 `;

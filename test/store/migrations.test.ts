@@ -120,3 +120,23 @@ test("a database whose directory is not there is refused with the directory's na
     (error) => error instanceof DataDirRefused && /absent \(ENOENT\); make the directory/.test(error.message),
   );
 });
+
+test("an upgrade gives the roles of earlier versions the permissions for alerts, and keeps what was changed", (t) => {
+  const file = join(temporaryDir(t), "prism.db");
+  const connection = new SqliteDatabase(file);
+  t.after(() => connection.close());
+  migrateUp(
+    connection,
+    MIGRATIONS.filter(({ name }) => name < "0025"),
+  );
+  connection.exec(`insert into roles (id, name, permissions, builtin, createdAt, updatedAt)
+    values ('1', 'Operator', '["jobs:read"]', 1, 1, 1), ('2', 'Own', '["jobs:read"]', 0, 1, 1)`);
+  migrateUp(connection, MIGRATIONS);
+  assert.deepEqual(connection.prepare("select name, permissions from roles order by id").all(), [
+    {
+      name: "Operator",
+      permissions: '["jobs:read","incidents:act","silences:write","oncall:write","heartbeats:write"]',
+    },
+    { name: "Own", permissions: '["jobs:read"]' },
+  ]);
+});
