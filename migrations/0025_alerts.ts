@@ -75,10 +75,15 @@ create table silences (
   matchers text not null check (json_valid(matchers)), startsAt integer not null, endsAt integer not null,
   recurrence text check (json_valid(recurrence)), createdBy text not null, comment text not null,
   annotations text not null default '{}' check (json_valid(annotations)), createdAt integer not null, updatedAt integer not null,
-  version integer not null default 1
+  reportedUntil integer not null, hits integer not null default 0, lastHitAt integer, version integer not null default 1
 ) strict, without rowid;
 create index silences_project on silences (projectId, endsAt, id);
 create index silences_ended on silences (endsAt);
+
+create table silence_hits (
+  silenceId text not null, alertId text not null, incidentId text not null, at integer not null, primary key (silenceId, alertId)
+) strict, without rowid;
+create index silence_hits_at on silence_hits (silenceId, at);
 
 create table contact_rules (
   userId text not null references users (id), urgency text not null check (urgency in ('high', 'low')), position integer not null,

@@ -11,6 +11,7 @@ import type {
   PoliciesTable,
   PolicyTurnsTable,
   PolicyVersionsTable,
+  SilenceHitsTable,
   SilencesTable,
 } from "./schema/alerts.ts";
 import type {
@@ -102,6 +103,7 @@ export type {
   RuleStatsTable,
   RulesTable,
   SchedulesTable,
+  SilenceHitsTable,
   SilencesTable,
   SoundsTable,
   StreamGapsTable,
@@ -163,6 +165,7 @@ export interface Schema {
   incident_alerts: IncidentAlertsTable;
   incident_acks: IncidentAcksTable;
   incident_log: IncidentLogTable;
+  silence_hits: SilenceHitsTable;
   silences: SilencesTable;
   contact_rules: ContactRulesTable;
   stream_log: StreamLogTable;

@@ -159,7 +159,20 @@ export interface SilencesTable {
   annotations: Generated<string>;
   createdAt: number;
   updatedAt: number;
+  /** Starts, ends and expiry warnings up to this instant are reported as events. */
+  reportedUntil: number;
+  /** Number of alerts withheld so far. */
+  hits: Generated<number>;
+  lastHitAt: number | null;
   version: Generated<number>;
+}
+
+/** The alerts that a silence withheld, each with the first time. */
+export interface SilenceHitsTable {
+  silenceId: string;
+  alertId: string;
+  incidentId: string;
+  at: number;
 }
 
 export interface ContactRulesTable {
