@@ -55,6 +55,7 @@ const FEATURES = {
     "schedules",
     "streams",
   ],
+  alerts: ["access", "audit", "events", "jobs", "notifications"],
   tasks: ["access"],
   buckets: ["access", "events", "jobs", "schedules"],
   bursts: ["access", "events", "jobs", "notifications", "rules"],

@@ -2,6 +2,8 @@ import type {
   AlertRoutingTable,
   AlertRoutingVersionsTable,
   AlertSignalsTable,
+  AlertSource,
+  AlertState,
   AlertsTable,
   ContactRulesTable,
   IncidentAcksTable,
@@ -78,6 +80,8 @@ import type {
 
 export { JOB_STATES } from "./schema/system.ts";
 export type {
+  AlertSource,
+  AlertState,
   AlertsTable,
   AuditLogTable,
   DecisionOutcome,

@@ -1,0 +1,247 @@
+import type { Clock, EpochMs } from "./clock.ts";
+
+/** How often the clock is read, so that a step is noticed before many rows are made. */
+const READ_CLOCK_EVERY_MS = 1000;
+/** Smaller differences are clock drift and timer inaccuracy. */
+const TOLERANCE_MS = 1000;
+/** A longer step forward counts as a down time: what was due meanwhile may have been renewed. */
+const JUMP_MS = 60_000;
+
+/**
+ * A clock that never goes back while the process runs. After a backward step of the wall clock it
+ * continues from where it was, so that waits keep their length. It follows a forward step, and
+ * reports one over a minute (a machine that slept, a corrected clock) to its listeners.
+ */
+export class SteadyClock implements Clock {
+  readonly #wall: Clock;
+  readonly #listeners = new Set<(jumpMs: number) => void>();
+  /** How far this clock is ahead of the wall clock. */
+  #aheadMs = 0;
+  #lastWall: EpochMs;
+  #lastElapsed: number;
+
+  constructor(wall: Clock) {
+    this.#wall = wall;
+    this.#lastWall = wall.now();
+    this.#lastElapsed = wall.elapsed();
+  }
+
+  now(): EpochMs {
+    const wall = this.#wall.now();
+    const elapsed = this.#wall.elapsed();
+    const stepMs = Math.round(wall - this.#lastWall - (elapsed - this.#lastElapsed));
+    this.#lastWall = wall;
+    this.#lastElapsed = elapsed;
+    if (stepMs < -TOLERANCE_MS) this.#aheadMs -= stepMs;
+    else if (stepMs > TOLERANCE_MS) this.#forward(stepMs);
+    return wall + this.#aheadMs;
+  }
+
+  elapsed(): number {
+    return this.#wall.elapsed();
+  }
+
+  /** An instant of the wall clock, such as one from another machine, as an instant of this clock. */
+  fromWall(at: EpochMs): EpochMs {
+    this.now();
+    return at + this.#aheadMs;
+  }
+
+  /** `fn` is called after a step forward of over a minute, before anything becomes due by it. */
+  onJump(fn: (jumpMs: number) => void): void {
+    this.#listeners.add(fn);
+  }
+
+  #forward(stepMs: number): void {
+    // The part that undoes an earlier step back moves nothing.
+    const undone = Math.min(stepMs, this.#aheadMs);
+    this.#aheadMs -= undone;
+    const jumpMs = stepMs - undone;
+    if (jumpMs > JUMP_MS) for (const fn of this.#listeners) fn(jumpMs);
+  }
+}
+
+export interface DueTimesOptions<K> {
+  /** Due times are instants of this clock. */
+  readonly clock: SteadyClock;
+  /**
+   * Handles due keys, oldest first. One call runs at a time. It sets the next due time of each key,
+   * or deletes the key; keys that it leaves unchanged, also by an error, are due again a second
+   * later.
+   */
+  readonly handle: (keys: readonly K[]) => Promise<void>;
+  readonly onError: (error: unknown) => void;
+  /** Keys per call. */
+  readonly batch?: number;
+}
+
+const RETRY_MS = 1000;
+const BATCH = 200;
+/** Superseded entries that may remain in the heap besides one for each key. */
+const MAX_STALE = 64;
+
+interface Entry<K> {
+  readonly at: EpochMs;
+  readonly key: K;
+}
+
+/**
+ * Due times by key, in memory, with one timer. Moving a due time later costs one map write: its
+ * entry in the heap is moved when it comes up. The heap has at most twice as many entries as keys.
+ */
+export class DueTimes<K> {
+  readonly #options: DueTimesOptions<K>;
+  readonly #times = new Map<K, EpochMs>();
+  #heap: Entry<K>[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #reading: NodeJS.Timeout | null = null;
+  #handling: Promise<void> | null = null;
+  #isRunning = false;
+
+  constructor(options: DueTimesOptions<K>) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#times.size;
+  }
+
+  /** Handles what is due from now on. */
+  start(): void {
+    this.#isRunning = true;
+    // The timer counts elapsed time; this notices a step of the clock.
+    this.#reading = setInterval(() => void this.check(), READ_CLOCK_EVERY_MS).unref();
+    void this.check();
+  }
+
+  /** Handles nothing more. Resolves when the running call is done. */
+  async stop(): Promise<void> {
+    this.#isRunning = false;
+    this.#disarm();
+    if (this.#reading) clearInterval(this.#reading);
+    await this.#handling;
+  }
+
+  at(key: K): EpochMs | undefined {
+    return this.#times.get(key);
+  }
+
+  /** @param at null: never */
+  set(key: K, at: EpochMs | null): void {
+    if (at === null) {
+      this.delete(key);
+      return;
+    }
+    const earlier = this.#times.get(key);
+    this.#times.set(key, at);
+    // Its entry comes up before the new time, and is moved then.
+    if (earlier !== undefined && earlier <= at) return;
+    this.#push({ at, key });
+    this.#limit();
+    this.#arm();
+  }
+
+  delete(key: K): void {
+    this.#times.delete(key);
+  }
+
+  /** Handles what is due now. Resolves when the heap has nothing that is due. */
+  async check(): Promise<void> {
+    if (!this.#isRunning) return;
+    this.#handling ??= this.#handleDue().finally(() => {
+      this.#handling = null;
+      this.#arm();
+    });
+    await this.#handling;
+  }
+
+  async #handleDue(): Promise<void> {
+    for (let keys = this.#take(); keys.length > 0 && this.#isRunning; keys = this.#take()) {
+      const before = keys.map((key) => this.#times.get(key));
+      await this.#options.handle(keys).catch(this.#options.onError);
+      const retryAt = this.#options.clock.now() + RETRY_MS;
+      keys.forEach((key, i) => {
+        const at = this.#times.get(key);
+        if (at === undefined) return;
+        if (at === before[i]) this.#times.set(key, retryAt);
+        this.#push({ at: this.#times.get(key) ?? at, key });
+      });
+      this.#limit();
+    }
+  }
+
+  /** Removes the entries of due keys from the heap. */
+  #take(): K[] {
+    const now = this.#options.clock.now();
+    const keys = new Set<K>();
+    const max = this.#options.batch ?? BATCH;
+    for (let top = this.#heap[0]; top && top.at <= now && keys.size < max; top = this.#heap[0]) {
+      this.#pop();
+      const at = this.#times.get(top.key);
+      if (at === undefined) continue;
+      if (at <= now) keys.add(top.key);
+      else this.#push({ at, key: top.key });
+    }
+    return [...keys];
+  }
+
+  #arm(): void {
+    if (!this.#isRunning || this.#handling) return;
+    const next = this.#heap[0]?.at ?? Number.POSITIVE_INFINITY;
+    if (this.#timer && next >= this.#timerAt) return;
+    this.#disarm();
+    if (next === Number.POSITIVE_INFINITY) return;
+    this.#timerAt = next;
+    const waitMs = Math.min(Math.max(0, next - this.#options.clock.now()), JUMP_MS);
+    this.#timer = setTimeout(() => {
+      this.#disarm();
+      void this.check();
+    }, waitMs);
+    this.#timer.unref();
+  }
+
+  #disarm(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#timerAt = Number.POSITIVE_INFINITY;
+  }
+
+  #limit(): void {
+    if (this.#heap.length <= 2 * this.#times.size + MAX_STALE) return;
+    this.#heap = [];
+    for (const [key, at] of this.#times) this.#push({ at, key });
+  }
+
+  #push(entry: Entry<K>): void {
+    const heap = this.#heap;
+    let at = heap.push(entry) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = heap[parent] as Entry<K>;
+      if (above.at <= entry.at) break;
+      heap[at] = above;
+      at = parent;
+    }
+    heap[at] = entry;
+  }
+
+  /** Removes the earliest entry. */
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (!last || heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      const right = heap[child + 1];
+      if (right && right.at < (heap[child] as Entry<K>).at) child++;
+      const below = heap[child] as Entry<K>;
+      if (below.at >= last.at) break;
+      heap[at] = below;
+      at = child;
+    }
+    heap[at] = last;
+  }
+}

@@ -1,0 +1,13 @@
+/** The part of `alerts` that other features may use. */
+
+export { type AlertFilter, Alerts, type AlertsParts } from "./book/alerts.ts";
+export type {
+  AlertInput,
+  AlertOutcome,
+  AlertRow,
+  AlertView,
+  JoinIncidents,
+  Labels,
+  Transition,
+  TransitionReason,
+} from "./types.ts";
