@@ -393,6 +393,7 @@ export const evaluation = {
       value: v.unknown(),
       type: v.optional(doc(v.literal("decimal"), "Present for a decimal, shown as text")),
       hint: v.optional(doc(v.string(), "Why these types do not compare, and what to write")),
+      item: v.optional(doc(v.number(), "Index of the element, for a part that any, all or count evaluates for each")),
     }),
   ),
   error: v.optional(v.string()),

@@ -72,6 +72,23 @@ export function compilePath(path: Path): Read {
   return (event) => step(envelope(event), first);
 }
 
+/** Compiles a reader of a member of `value()`, as {@link compilePath} does for an event. */
+export function compileMember(value: () => Value, segments: Path): Read {
+  return () => {
+    let member = value();
+    for (const segment of segments) member = step(member, segment);
+    return member;
+  };
+}
+
+/** As {@link compileExists}; true for no segments. */
+export function compileMemberExists(value: () => Value, segments: Path): (event: RuleEvent) => boolean {
+  const last = segments.at(-1);
+  if (last === undefined) return () => true;
+  const read = compileMember(value, segments.slice(0, -1));
+  return (event) => has(read(event), last);
+}
+
 /** Compiles a test for the presence of `path`, even with the value null. */
 export function compileExists(path: Path): (event: RuleEvent) => boolean {
   const last = path.at(-1);

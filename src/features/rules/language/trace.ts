@@ -17,6 +17,8 @@ interface TraceEntry {
   readonly type?: "decimal";
   /** Why values of these types give no result, and what to write instead. */
   readonly hint?: string;
+  /** Index of the element, for a part that `any`, `all` or `count` evaluates for each one. */
+  readonly item?: number;
 }
 
 /** An explanation of a condition's result. JSON-safe, at most some hundred KiB for any event. */
@@ -31,6 +33,9 @@ export interface ConditionTrace {
 }
 
 const TEXT_CHARACTERS = 200;
+/** Parts are shown for the first elements of a list only. */
+const SHOWN_ITEMS = 3;
+const MAX_ITEM_ENTRIES = 200;
 
 const TRACED: ReadonlySet<Node["kind"]> = new Set([
   "path",
@@ -43,6 +48,10 @@ const TRACED: ReadonlySet<Node["kind"]> = new Set([
   "matches",
   "coalesce",
   "choice",
+  "item",
+  "itemExists",
+  "quantifier",
+  "clock",
 ]);
 
 /** Evaluates `source` for `event` and records the values. @throws InvalidCondition */
@@ -50,15 +59,18 @@ export function traceCondition(source: string, event: RuleEvent): ConditionTrace
   const display = new ValueDisplay();
   const trace: TraceEntry[] = [];
   const values = new Map<Node, Value>();
-  const evaluate = compileTree(parseCondition(source), (node, value) => {
+  let itemEntries = 0;
+  const evaluate = compileTree(parseCondition(source), (node, value, item) => {
     values.set(node, value);
     if (!TRACED.has(node.kind)) return;
+    if (item >= SHOWN_ITEMS || (item >= 0 && ++itemEntries > MAX_ITEM_ENTRIES)) return;
     const text = cutText(wellFormed(source.slice(node.start, node.end)), TEXT_CHARACTERS);
     const hint = hintOf(node, value, values);
     trace.push({
       ...{ pos: node.start, text, value: display.show(value) },
       ...(typeof value === "bigint" ? { type: "decimal" as const } : {}),
       ...(hint === null ? {} : { hint }),
+      ...(item >= 0 ? { item } : {}),
     });
   });
   evaluationBudget.begin();

@@ -8,6 +8,7 @@ type Types = ReadonlySet<ValueType>;
 const ANY: Types = new Set(["null", "boolean", "number", "text", "list", "object"]);
 const NUMBERS: Types = new Set(["number", "null"]);
 const DECIMALS: Types = new Set(["number", "decimal", "null"]);
+const NUMBER: Types = new Set(["number"]);
 const BOOLEAN: Types = new Set(["boolean"]);
 const OBJECT: Types = new Set(["object"]);
 const TEXT: Types = new Set(["text"]);
@@ -40,6 +41,12 @@ export function typesOf(node: Node): Types {
       return new Set([typeOf(node.value)]);
     case "path":
       return typesOfPath(node.path);
+    case "item":
+      return ANY;
+    case "quantifier":
+      return node.name === "count" ? NUMBERS : BOOLEAN;
+    case "clock":
+      return NUMBER;
     case "list":
       return new Set(["list"]);
     case "call":

@@ -41,6 +41,8 @@ function warningOf(node: Node, source: string): Found | null {
       return unreadableLiteral(node) ?? wrongArgument(node);
     case "matches":
       return wrongType("matches", node.subject, ["text"]);
+    case "quantifier":
+      return wrongType(node.name, node.list, ["list"]);
     case "path":
       return similarName(node, source);
     default:

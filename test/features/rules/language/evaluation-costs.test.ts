@@ -61,6 +61,11 @@ for (const { name, source } of [
     source: Array(50).fill("contains(event.a, substr(event.a, 0, 8000))").join(" and "),
   },
   { name: "decimals in a long list", source: Array(70).fill("contains(event.list, dec('0.5'))").join(" or ") },
+  {
+    name: "lists searched within lists",
+    source: "any(event.list, any(event.list, any(event.list, item == event.a and hour('Europe/Berlin') > 30)))",
+  },
+  { name: "elements that are counted", source: Array(50).fill("count(event.list, item == 'x') == -1").join(" or ") },
   { name: "texts in order", source: Array(85).fill("event.a < event.payload.a").join(" or ") },
   { name: "trimmed texts", source: Array(100).fill("trim(event.a) == 'x'").join(" or ") },
 ]) {

@@ -1,15 +1,35 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileCondition } from "../../../../src/features/rules/language/language.ts";
-import { withPayload } from "./support/event.ts";
+import { makeEvent, withPayload } from "./support/event.ts";
 
 const EVENT = withPayload(`{
   "text": "Hello, World", "spaced": " \\t a b \\n", "empty": "", "number": 5, "half": 2.5, "list": ["a", 1, null, true], "none": null,
-  "object": {"a": 1}, "yes": true, "smile": "\u{1f600}", "sharp": "ß", "huge": 1e999
+  "object": {"a": 1}, "yes": true, "smile": "\u{1f600}", "sharp": "ß", "huge": 1e999,
+  "orders": [{"sum": 7, "lines": [{"qty": 1}, {"qty": 3}]}, {"sum": 12, "lines": [{"qty": 3}], "note": null}]
 }`);
 
 // Every row of the table of functions in contract 6.2. Each source is true of EVENT.
 const CASES: Readonly<Record<string, readonly string[]>> = {
+  "any, all and count test each element of a list as item": [
+    "any(event.list, item == 'a') and not any(event.list, item == 'b')",
+    "all(event.orders, item.sum > 5) and not all(event.orders, item.sum > 10)",
+    "count(event.orders, item.sum > 10) == 1 and count(event.list, true) == 4",
+    "any(event.orders, item.lines[0].qty == 3 and item.sum < event.number * 3)",
+    "any(event.orders, any(item.lines, item.qty == 3) and item.sum == 7)",
+    "any(event.orders, exists(item.note)) and not all(event.orders, exists(item.note))",
+    "count(split('a,b,a', ','), item == 'a') == 2",
+    "all([], item == 1) and not any([], item == 1) and count([], item == 1) == 0",
+  ],
+  "any and all of anything but a list are false, count is null": [
+    "not any(event.text, true) and not all(event.text, true) and not all(event.missing, true)",
+    "count(event.text, true) == null and count(event.object, true) == null",
+  ],
+  "hour and weekday are of the event's own time, in UTC or a zone": [
+    "hour() == 8 and weekday() == 6",
+    "hour('Europe/Berlin') == 9 and hour('America/New_York') == 3 and hour('Asia/Kathmandu') == 14",
+    "weekday('Pacific/Kiritimati') == 6 and weekday('Pacific/Pago_Pago') == 5",
+  ],
   "exists is about presence": ["exists(event.text)", "exists(event.none)", "not exists(event.missing)"],
   "lower and upper change case": [
     "lower(event.text) == 'hello, world'",
@@ -128,6 +148,25 @@ for (const [name, sources] of Object.entries(CASES)) {
   });
 }
 
+test("S2-27 hour and weekday follow the zone over the changes of its clock, and before 1970", () => {
+  const isRight = (iso: string): boolean =>
+    compileCondition(
+      `concat(string(weekday('Europe/Berlin')), ' ', string(hour('Europe/Berlin'))) == event.local`,
+    ).test(makeEvent({ occurredAt: Date.parse(iso), payload: { local: localOf(iso) } }));
+  const localOf = (iso: string): string => {
+    const parts = new Intl.DateTimeFormat("en-GB", {
+      ...{ timeZone: "Europe/Berlin", weekday: "short", hour: "2-digit", hourCycle: "h23" },
+    } as const).formatToParts(Date.parse(iso));
+    const part = (type: string): string => parts.find((each) => each.type === type)?.value ?? "";
+    return `${["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].indexOf(part("weekday")) + 1} ${Number(part("hour"))}`;
+  };
+  for (const iso of [
+    ...["2026-03-29T00:59:59.999Z", "2026-03-29T01:00:00Z", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"],
+    ...["2026-10-24T22:30:00Z", "1969-12-31T22:59:59Z", "1969-12-31T23:00:00Z", "1900-01-01T00:00:00Z"],
+  ])
+    assert.equal(isRight(iso), true, iso);
+});
+
 test("every function of the contract is here", () => {
   const all = Object.values(CASES).flat().join(" ");
   for (const name of [
@@ -145,6 +184,7 @@ test("every function of the contract is here", () => {
       "substr",
       "split",
     ],
+    ...["any", "all", "count", "hour", "weekday"],
     ...["abs", "min", "max", "round", "floor", "ceil", "number", "string", "dec", "time", "now", "coalesce", "if"],
   ]) {
     assert.ok(all.includes(`${name}(`), name);

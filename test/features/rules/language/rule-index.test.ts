@@ -98,6 +98,23 @@ test("a rule whose evaluation fails is reported and stops no other", () => {
   assert.deepEqual(failed, [["fails", new ConditionTooCostly().message]]);
 });
 
+for (const source of [
+  "any(event.list, item.kind == 'x')",
+  "count(event.list, item == event.user) > 0",
+  "any(event.list, event.user == 'u2') or event.user == 'u1'",
+  "all(event.list, item.user == 'u1')",
+  "not any(event.other, event.user == 'u1')",
+])
+  test(`the index never skips a rule for what is true of an element only: ${source}`, () => {
+    const index = new RuleIndex<string>();
+    add(index, "list", source);
+    const list = [{ kind: "x", user: "u1" }];
+    for (const payload of [{ list }, { list, user: "u2" }, { list: ["u2"], user: "u2" }, { user: "u1", list }]) {
+      const each = makeEvent({ payload });
+      assert.deepEqual(match(index, each), compileCondition(source).test(each) ? ["list"] : []);
+    }
+  });
+
 test("the index may be changed from onError", () => {
   const index = new RuleIndex<string>();
   add(index, "fails", "concat(event.big, event.big) != ''");

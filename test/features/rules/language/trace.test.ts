@@ -51,11 +51,28 @@ test("every kind of call is in a trace", () => {
     "coalesce(event.flag, true)",
     "if(true, true, false)",
     "contains('ab', 'a')",
+    "any(event.tags, true)",
+    "hour() > 5",
   ];
   for (const call of calls) {
     const { trace } = compileCondition(call).trace(makeEvent());
     assert.equal(trace.at(-1)?.text, call);
   }
+});
+
+test("the parts of a search are in a trace for its first elements, with the element's index", () => {
+  const list = Array.from({ length: 50 }, (_, n) => ({ n }));
+  const { matched, trace } = compileCondition("any(event.list, item.n > 40)").trace(makeEvent({ payload: { list } }));
+  assert.equal(matched, true);
+  const inner = trace.filter(({ item }) => item !== undefined);
+  assert.deepEqual(
+    inner.map(({ text, value, item }) => [text, value, item]),
+    [0, 1, 2].flatMap((n) => [
+      ["item.n", n, n],
+      ["item.n > 40", false, n],
+    ]),
+  );
+  assert.deepEqual([trace.at(-1)?.text, trace.at(-1)?.item], ["any(event.list, item.n > 40)", undefined]);
 });
 
 test("decimals, dates and objects are JSON-safe", () => {

@@ -20,6 +20,8 @@ for (const { text, codes } of [
   { text: "dec(event.a) > ▸dec('1,5')", codes: ["UNREADABLE"] },
   { text: "▸dec(event.a) / 2 > 1", codes: ["DECIMAL_DIVISION"] },
   { text: "▸round(dec(event.a)) > 1 and ▸lower(5) == 'x'", codes: ["WRONG_ARGUMENT"] },
+  { text: "▸any(event.type, item == 'x')", codes: ["WRONG_ARGUMENT"] },
+  { text: "any(event.a, ▸trim(5) == item)", codes: ["WRONG_ARGUMENT"] },
   { text: "▸event.Type == 'x'", codes: ["SIMILAR_NAME"] },
 ]) {
   test(`warns of ${text.replaceAll("▸", "")}`, () => {
@@ -94,7 +96,7 @@ for (const { text, message } of [
   { text: "event.sign-▸in == 'x'", message: /write \["sign-in"\]/ },
   { text: "▸startswith(event.a, 'x')", message: /write startsWith/ },
   { text: "▸len(event.a) > 1", message: /write length/ },
-  { text: "▸any(event.a)", message: /there is no function any$/ },
+  { text: "▸avg(event.a)", message: /there is no function avg$/ },
 ]) {
   test(`says what to write instead of ${text.replace("▸", "")}`, () => {
     const { source, position } = marked(text);

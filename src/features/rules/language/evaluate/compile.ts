@@ -1,12 +1,23 @@
-import { compileExists, compilePath, type Read } from "../event.ts";
+import { DAY_MS, zoneOffsetMs } from "../../../../core/clock.ts";
+import { compileExists, compileMember, compileMemberExists, compilePath, type Read } from "../event.ts";
 import { constantOf, type Node, type NodeOf, nodesOf } from "../parse/tree.ts";
 import { mayBe } from "../types.ts";
 import { compileCompare, compileIn } from "./compare.ts";
+import { evaluationBudget } from "./evaluation-budget.ts";
 import { ARITHMETIC, FUNCTIONS, isInspected, type LanguageFunction } from "./functions.ts";
-import type { Value } from "./values.ts";
+import { isList, toValue, type Value } from "./values.ts";
 
-/** Called with the value of each evaluated node, in order; short-circuited nodes are skipped. */
-type Observer = (node: Node, value: Value) => void;
+/**
+ * Called with the value of each evaluated node, in order; short-circuited nodes are skipped.
+ * @param item index of the element of the innermost list that is searched; -1 outside of one
+ */
+type Observer = (node: Node, value: Value, item: number) => void;
+
+/** The element that `item` means. Evaluations are synchronous, so a condition needs only one. */
+interface BoundItem {
+  value: Value;
+  index: number;
+}
 
 /**
  * Compiles a tree to one closure per node. Closures instead of `new Function`: they cost 30 ns more
@@ -14,12 +25,13 @@ type Observer = (node: Node, value: Value) => void;
  * an event exceeds the rest of `evaluationBudget`.
  */
 export function compileTree(root: Node, observe?: Observer): Read {
+  const item: BoundItem = { value: null, index: -1 };
   const compile = (node: Node): Read => {
-    const evaluate = compileNode(node, compile);
+    const evaluate = compileNode(node, compile, item);
     if (observe === undefined) return evaluate;
     return (event) => {
       const value = evaluate(event);
-      observe(node, value);
+      observe(node, value, item.index);
       return value;
     };
   };
@@ -28,7 +40,7 @@ export function compileTree(root: Node, observe?: Observer): Read {
 
 type Compile = (node: Node) => Read;
 
-function compileNode(node: Node, compile: Compile): Read {
+function compileNode(node: Node, compile: Compile, item: BoundItem): Read {
   switch (node.kind) {
     case "literal":
       return constant(node.value);
@@ -36,6 +48,14 @@ function compileNode(node: Node, compile: Compile): Read {
       return compilePath(node.path);
     case "exists":
       return compileExists(node.path);
+    case "item":
+      return compileMember(() => item.value, node.segments);
+    case "itemExists":
+      return compileMemberExists(() => item.value, node.segments);
+    case "quantifier":
+      return compileQuantifier(node, compile, item);
+    case "clock":
+      return compileClock(node);
     case "list":
       return compileList(node, compile);
     case "call":
@@ -79,6 +99,65 @@ function compileList(node: NodeOf<"list">, compile: Compile): Read {
 function compileCall({ name, args }: NodeOf<"call">, compile: Compile): Read {
   if (name === "now") return (event) => event.receivedAt;
   return bind(FUNCTIONS[name], args.map(compile));
+}
+
+/**
+ * `any`, `all` and `count`. Not a list: false, or null for `count`; an empty list: false, true, 0.
+ * Each element is charged, so a long list costs as much as the same comparisons written out.
+ */
+function compileQuantifier({ name, list, each }: NodeOf<"quantifier">, compile: Compile, item: BoundItem): Read {
+  const read = compile(list);
+  const test = compile(each);
+  const elementSteps = 1 + fixedSteps(each);
+  // The result that ends the search; `count` looks at every element.
+  const decisive = name === "any" ? true : name === "all" ? false : null;
+  return (event) => {
+    const elements = read(event);
+    if (elements === null || typeof elements !== "object" || !isList(elements)) return name === "count" ? null : false;
+    const { value, index } = item;
+    let matches = 0;
+    try {
+      for (let at = 0; at < elements.length; at++) {
+        evaluationBudget.charge(elementSteps);
+        item.value = toValue(elements[at]);
+        item.index = at;
+        const isMatch = test(event) === true;
+        if (isMatch === decisive) return decisive;
+        if (isMatch) matches++;
+      }
+    } finally {
+      item.value = value;
+      item.index = index;
+    }
+    return name === "count" ? matches : name === "all";
+  };
+}
+
+const HOUR_MS = 3_600_000;
+/** Offsets of time zones change at whole quarters of an hour. */
+const OFFSET_SPAN_MS = 900_000;
+/** 1970-01-01 was a Thursday. */
+const FIRST_WEEKDAY = 4;
+
+/** `hour` from 0 to 23 and `weekday` from 1 (Monday) to 7 of `occurredAt` in a time zone. */
+function compileClock({ name, zone }: NodeOf<"clock">): Read {
+  let span = Number.NaN;
+  let offsetMs = 0;
+  return ({ occurredAt }) => {
+    const current = Math.floor(occurredAt / OFFSET_SPAN_MS);
+    if (current !== span) {
+      offsetMs = zone === "UTC" ? 0 : zoneOffsetMs(zone, current * OFFSET_SPAN_MS);
+      span = current;
+    }
+    const local = occurredAt + offsetMs;
+    if (name === "hour") return modulo(Math.floor(local / HOUR_MS), 24);
+    return modulo(Math.floor(local / DAY_MS) + FIRST_WEEKDAY - 1, 7) + 1;
+  };
+}
+
+/** Never negative. */
+function modulo(value: number, divisor: number): number {
+  return ((value % divisor) + divisor) % divisor;
 }
 
 function compileMatches({ subject, pattern }: NodeOf<"matches">, compile: Compile): Read {
@@ -163,6 +242,7 @@ const CALL_STEPS = {
 const SLOW_CALLS: ReadonlyMap<string, number> = new Map(Object.entries(CALL_STEPS));
 const OTHER_CALL_STEPS = 10;
 const MATCHES_STEPS = 50;
+const CLOCK_STEPS = 100;
 const DECIMAL_STEPS = 30;
 /** `event` is converted to an object, and an instant to text. */
 const WHOLE_EVENT_STEPS = 200;
@@ -181,6 +261,13 @@ function stepsOf(node: Node): number {
       return pathSteps(node.path);
     case "exists":
       return pathSteps(node.path.slice(0, -1));
+    case "item":
+    case "itemExists":
+      return 1 + Math.ceil(node.segments.length / 2);
+    case "quantifier":
+      return OTHER_CALL_STEPS;
+    case "clock":
+      return CLOCK_STEPS;
     case "call":
       return SLOW_CALLS.get(node.name) ?? OTHER_CALL_STEPS;
     case "matches":

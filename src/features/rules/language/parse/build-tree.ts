@@ -1,9 +1,10 @@
 import { Parser } from "expr-eval";
+import { isTimezone } from "../../../../core/clock.ts";
 import { Refusal } from "../errors.ts";
 import { unitsOfCodePoints } from "../evaluate/values.ts";
-import type { Path } from "../event.ts";
 import { LIMITS } from "../limits.ts";
 import { Pattern } from "../patterns.ts";
+import { mayBe } from "../types.ts";
 import { BINARY, type Operand, type Sequence } from "./sequence.ts";
 import type { ArithmeticSymbol, ComparisonSymbol, TokenList } from "./tokens.ts";
 import { type Extent, type FunctionName, isFunctionName, type Node, signatureOf } from "./tree.ts";
@@ -75,6 +76,8 @@ class TreeBuilder {
     switch (operand.kind) {
       case "path":
         return { ...base, node: { kind: "path", path: operand.path, ...extent } };
+      case "item":
+        return { ...base, node: { kind: "item", segments: operand.path, ...extent } };
       case "literal":
         return { ...base, node: { kind: "literal", value: operand.value, ...extent } };
       case "emptyList":
@@ -229,14 +232,22 @@ interface Call extends Extent {
 
 /**
  * @throws Refusal TYPE for a wrong number of arguments (at the first extra one, or at the closing
- * parenthesis), for `exists` of anything but a path, and for `matches` with a pattern that is not a
- * literal; LIMIT for the length of the pattern.
+ * parenthesis), for `exists` of anything but a path, for `matches` with a pattern and `hour` with a
+ * zone that is not a literal, and for a quantifier over something that is no condition; LIMIT for
+ * the length of the pattern.
  */
 function buildCall({ name, args, start, end }: Call): Node {
   checkCount({ name, args, start, end });
   switch (name) {
     case "exists":
-      return { kind: "exists", path: pathOf(argument(args, 0)), start, end };
+      return existsOf(argument(args, 0), { start, end });
+    case "any":
+    case "all":
+    case "count":
+      return { kind: "quantifier", name, list: argument(args, 0), each: testOf(name, argument(args, 1)), start, end };
+    case "hour":
+    case "weekday":
+      return { kind: "clock", name, zone: zoneOf(name, args[0]), start, end };
     case "matches":
       return matchesOf(argument(args, 0), argument(args, 1), { start, end });
     case "coalesce":
@@ -264,9 +275,24 @@ function checkCount({ name, args, end }: Call): void {
   throw new Refusal("TYPE", args[max]?.start ?? end - 1, message);
 }
 
-function pathOf(node: Node): Path {
+function existsOf(node: Node, extent: Extent): Node {
+  if (node.kind === "item") return { kind: "itemExists", segments: node.segments, ...extent };
   if (node.kind !== "path") throw new Refusal("TYPE", node.start, "exists asks about a path", ["event"]);
-  return node.path;
+  return { kind: "exists", path: node.path, ...extent };
+}
+
+function testOf(name: FunctionName, node: Node): Node {
+  if (mayBe("boolean", node)) return node;
+  const message = `the second argument of ${name} is a condition over item; this can never be true`;
+  throw new Refusal("TYPE", node.start, message, ["condition"]);
+}
+
+/** UTC without an argument. */
+function zoneOf(name: FunctionName, node: Node | undefined): string {
+  if (node === undefined) return "UTC";
+  if (node.kind === "literal" && typeof node.value === "string" && isTimezone(node.value)) return node.value;
+  const message = `${name} takes the name of a time zone as a string literal, such as 'Europe/Berlin'`;
+  throw new Refusal("TYPE", node.start, message, ["string"]);
 }
 
 function matchesOf(subject: Node, literal: Node, extent: Extent): Node {

@@ -2,20 +2,25 @@ import { Refusal } from "../errors.ts";
 import { isEnvelopeMember, type Path, type Segment } from "../event.ts";
 import { LIMITS } from "../limits.ts";
 import { isRefusedName, type TokenList } from "./tokens.ts";
+import { ITEM } from "./tree.ts";
 
 interface PathReading {
   readonly path: Path;
+  /** The path begins with `item` instead of `event`. */
+  readonly isOfItem: boolean;
   /** Index of the first token after the path. */
   readonly next: number;
 }
 
 /**
- * Reads `event` and any number of `.name` and `[key]`.
+ * Reads `event`, or `item` where a list is searched, and any number of `.name` and `[key]`.
+ * @param hasItem whether `item` is bound here.
  * @throws Refusal UNKNOWN_NAME for another name, UNSAFE_NAME, LIMIT past 16 segments, SYNTAX for an
  * invalid key.
  */
-export function readPath(tokens: TokenList, index: number): PathReading {
-  checkRoot(tokens, index);
+export function readPath(tokens: TokenList, index: number, hasItem = false): PathReading {
+  const isOfItem = isItem(tokens, index);
+  checkRoot(tokens, index, hasItem);
   const segments: Segment[] = [];
   let next = index + 1;
   for (;;) {
@@ -29,7 +34,7 @@ export function readPath(tokens: TokenList, index: number): PathReading {
     segments.push(segment);
     next += isMember ? 2 : 3;
   }
-  return { path: canonical(segments), next };
+  return { path: isOfItem ? segments : canonical(segments), isOfItem, next };
 }
 
 /** A canonical name of a path: equal for equal paths only. */
@@ -42,14 +47,23 @@ function canonical(segments: readonly Segment[]): Path {
   return first === undefined || isEnvelopeMember(first) ? segments : ["payload", ...segments];
 }
 
-function checkRoot(tokens: TokenList, index: number): void {
+function isItem(tokens: TokenList, index: number): boolean {
+  const token = tokens.at(index);
+  return token.kind === "name" && token.name === ITEM;
+}
+
+function checkRoot(tokens: TokenList, index: number, hasItem: boolean): void {
   const token = tokens.at(index);
   if (token.kind !== "name") {
     throw new Refusal("SYNTAX", token.start, `a path must begin with event, not with ${tokens.quote(index)}`, [
       "event",
     ]);
   }
-  if (token.name === "event") return;
+  if (token.name === "event" || (hasItem && token.name === ITEM)) return;
+  if (token.name === ITEM) {
+    const message = "item is the element in the second argument of any, all and count; write event.item for a member";
+    throw new Refusal("UNKNOWN_NAME", token.start, message, ["event"]);
+  }
   refuseUnsafe(token.name, token.start);
   const dashed = dashedName(tokens, index);
   if (dashed !== undefined) {

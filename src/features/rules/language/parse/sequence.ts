@@ -4,11 +4,11 @@ import type { Path } from "../event.ts";
 import { LIMITS } from "../limits.ts";
 import { dashedName, readPath } from "./path.ts";
 import { isRefusedName, type SymbolName, type TokenList } from "./tokens.ts";
-import { FUNCTION_NAMES, isFunctionName, type Literal, OTHER_NAMES } from "./tree.ts";
+import { FUNCTION_NAMES, ITEM, isFunctionName, isQuantifier, type Literal, OTHER_NAMES } from "./tree.ts";
 
 /** An operand without an expression inside. `last` is the index of its last token. */
 export type Operand = { readonly last: number } & (
-  | { readonly kind: "path"; readonly path: Path }
+  | { readonly kind: "path" | "item"; readonly path: Path }
   | { readonly kind: "literal"; readonly value: Literal }
   | { readonly kind: "emptyList" }
 );
@@ -32,6 +32,8 @@ interface Frame {
   items: number;
   /** Number of `?` without their `:` yet. */
   choices: number;
+  /** A call that binds `item` in its second argument. */
+  readonly isQuantifier: boolean;
 }
 
 const CLOSING: Readonly<Record<Frame["kind"], SymbolName | "end">> = {
@@ -64,7 +66,7 @@ class SequenceReader {
   readonly #groups = new Set<number>();
   readonly #words: string[] = [];
   readonly #frames: Frame[] = [];
-  #frame: Frame = { kind: "condition", opener: -1, items: 1, choices: 0 };
+  #frame: Frame = { kind: "condition", opener: -1, items: 1, choices: 0, isQuantifier: false };
   #index = 0;
   #nodes = 0;
 
@@ -95,7 +97,7 @@ class SequenceReader {
       case "string":
         return this.#addOperand({ kind: "literal", value: token.value, last: index });
       case "name":
-        return this.#tokens.isSymbol(index + 1, "(") && token.name !== "event"
+        return this.#tokens.isSymbol(index + 1, "(") && token.name !== "event" && token.name !== ITEM
           ? this.#openCall(token.name)
           : this.#addPath();
       case "symbol":
@@ -135,8 +137,12 @@ class SequenceReader {
   }
 
   #addPath(): boolean {
-    const { path, next } = readPath(this.#tokens, this.#index);
-    return this.#addOperand({ kind: "path", path, last: next - 1 });
+    const { path, isOfItem, next } = readPath(this.#tokens, this.#index, this.#hasItem());
+    return this.#addOperand({ kind: isOfItem ? "item" : "path", path, last: next - 1 });
+  }
+
+  #hasItem(): boolean {
+    return [this.#frame, ...this.#frames].some(({ isQuantifier, items }) => isQuantifier && items > 1);
   }
 
   #addOperand(operand: Operand): boolean {
@@ -156,7 +162,7 @@ class SequenceReader {
     }
     this.#countNode();
     this.#take(`t${index}`);
-    this.#open("call", index);
+    this.#open("call", index, isQuantifier(name));
     this.#take("(");
     if (!this.#tokens.isSymbol(this.#index, ")")) return true;
     this.#close();
@@ -201,12 +207,12 @@ class SequenceReader {
     }
   }
 
-  #open(kind: Frame["kind"], opener: number): void {
+  #open(kind: Frame["kind"], opener: number, isQuantifier = false): void {
     if (this.#frames.length === LIMITS.depth) {
       throw new Refusal("LIMIT", this.#position(), `brackets nest at most ${LIMITS.depth} deep`);
     }
     this.#frames.push(this.#frame);
-    this.#frame = { kind, opener, items: 1, choices: 0 };
+    this.#frame = { kind, opener, items: 1, choices: 0, isQuantifier };
   }
 
   #close(): void {

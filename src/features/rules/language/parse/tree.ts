@@ -46,6 +46,11 @@ const SIGNATURES = {
   dec: { min: 1, max: 1, takes: [NUMERIC], result: "decimal" },
   time: { min: 1, max: 1, takes: [TEXT], result: "number" },
   now: { min: 0, max: 0, result: "number" },
+  hour: { min: 0, max: 1, result: "number" },
+  weekday: { min: 0, max: 1, result: "number" },
+  any: { min: 2, max: 2, result: "boolean" },
+  all: { min: 2, max: 2, result: "boolean" },
+  count: { min: 2, max: 2, result: "number" },
   coalesce: { min: 1, max: 8, result: "argument" },
   if: { min: 3, max: 3, result: "argument" },
 } as const satisfies Record<string, Signature>;
@@ -69,6 +74,10 @@ export const OTHER_NAMES: ReadonlyMap<string, FunctionName> = new Map([
   ["str", "string"],
   ["date", "time"],
   ["substring", "substr"],
+  ["some", "any"],
+  ["every", "all"],
+  ["filter", "count"],
+  ["dayofweek", "weekday"],
 ]);
 
 export function isFunctionName(name: string): name is FunctionName {
@@ -88,8 +97,24 @@ export interface Extent {
 /** A value written in the source. */
 export type Literal = null | boolean | number | string;
 
+/** Functions that evaluate a condition for each element of a list, bound to the name {@link ITEM}. */
+export type QuantifierName = "any" | "all" | "count";
+
+/** Functions that read the time of the event in a zone. */
+export type ClockFunctionName = "hour" | "weekday";
+
 /** Functions that evaluate all their arguments; the others have their own nodes. */
-export type PlainFunctionName = Exclude<FunctionName, "exists" | "matches" | "if" | "coalesce">;
+export type PlainFunctionName = Exclude<
+  FunctionName,
+  QuantifierName | ClockFunctionName | "exists" | "matches" | "if" | "coalesce"
+>;
+
+/** The element of a list within the second argument of a quantifier. */
+export const ITEM = "item";
+
+export function isQuantifier(name: string): name is QuantifierName {
+  return name === "any" || name === "all" || name === "count";
+}
 
 /** A condition that passed every check. `a and b and c` is one node; `a - b - c` is two. */
 export type Node = Extent &
@@ -99,6 +124,11 @@ export type Node = Extent &
     | { readonly kind: "list"; readonly items: readonly Node[] }
     | { readonly kind: "call"; readonly name: PlainFunctionName; readonly args: readonly Node[] }
     | { readonly kind: "exists"; readonly path: Path }
+    /** A member of the element of the innermost quantifier; the element itself for no segments. */
+    | { readonly kind: "item"; readonly segments: Path }
+    | { readonly kind: "itemExists"; readonly segments: Path }
+    | { readonly kind: "quantifier"; readonly name: QuantifierName; readonly list: Node; readonly each: Node }
+    | { readonly kind: "clock"; readonly name: ClockFunctionName; readonly zone: string }
     | {
         readonly kind: "matches";
         readonly subject: Node;
@@ -148,7 +178,12 @@ function childrenOf(node: Node): readonly Node[] {
     case "literal":
     case "path":
     case "exists":
+    case "item":
+    case "itemExists":
+    case "clock":
       return [];
+    case "quantifier":
+      return [node.list, node.each];
     case "list":
       return node.items;
     case "call":

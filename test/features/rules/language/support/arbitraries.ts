@@ -80,6 +80,7 @@ const { condition } = fc.letrec<{ value: Ast; test: Ast; condition: Ast }>((tie)
     { arbitrary: choice(tie("condition"), tie("value"), tie("value")), weight: 1 },
     { arbitrary: call(["if"], fc.tuple(tie("condition"), tie("value"), tie("value"))), weight: 1 },
     { arbitrary: fc.constant<Ast>({ kind: "call", name: "now", args: [] }), weight: 1 },
+    { arbitrary: quantifier(["count"], tie("value"), tie("condition")), weight: 1 },
     { arbitrary: tie("test"), weight: 1 },
   ),
   // Gives a boolean and is no comparison: those cannot be compared again.
@@ -92,6 +93,7 @@ const { condition } = fc.letrec<{ value: Ast; test: Ast; condition: Ast }>((tie)
     { arbitrary: call(["startsWith"], fc.tuple(path, literal)), weight: 1 },
     { arbitrary: call(["matches"], fc.tuple(tie("value"), pattern())), weight: 1 },
     { arbitrary: choice(tie("condition"), tie("condition"), tie("value")), weight: 1 },
+    { arbitrary: quantifier(["any", "all"], tie("value"), tie("condition")), weight: 2 },
   ),
   condition: fc.oneof(
     { maxDepth: 4, depthIdentifier: "ast" },
@@ -105,6 +107,38 @@ const { condition } = fc.letrec<{ value: Ast; test: Ast; condition: Ast }>((tie)
 }));
 
 export { condition };
+
+/** `any(list, condition)`: paths of the condition that begin with `a` mean the element. */
+function quantifier(names: readonly string[], list: fc.Arbitrary<Ast>, each: fc.Arbitrary<Ast>): fc.Arbitrary<Ast> {
+  const path = fc.constantFrom<Ast>({ kind: "path", segments: ["tags"] }, { kind: "path", segments: ["a"] });
+  return call(names, fc.tuple(fc.oneof(path, list), each.map(bindItem)));
+}
+
+function bindItem(ast: Ast): Ast {
+  switch (ast.kind) {
+    case "path":
+      return ast.segments[0] === "a" ? { kind: "item", segments: ast.segments.slice(1) } : ast;
+    case "list":
+      return { ...ast, items: ast.items.map(bindItem) };
+    case "call":
+      return { ...ast, args: ast.args.map(bindItem) };
+    case "unary":
+      return { ...ast, operand: bindItem(ast.operand) };
+    case "binary":
+      return { ...ast, left: bindItem(ast.left), right: bindItem(ast.right) };
+    case "choice": {
+      const { condition, chosen, otherwise } = ast;
+      return {
+        ...ast,
+        condition: bindItem(condition),
+        chosen: bindItem(chosen),
+        otherwise: bindItem(otherwise),
+      };
+    }
+    default:
+      return ast;
+  }
+}
 
 /** The envelope has no booleans, and a condition that can be none is refused. */
 function mayBeBoolean(ast: Ast): boolean {

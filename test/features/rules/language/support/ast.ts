@@ -6,7 +6,7 @@ type Literal = null | boolean | number | string;
 
 export type Ast =
   | { readonly kind: "literal"; readonly value: Literal }
-  | { readonly kind: "path"; readonly segments: readonly (string | number)[] }
+  | { readonly kind: "path" | "item"; readonly segments: readonly (string | number)[] }
   | { readonly kind: "list"; readonly items: readonly Ast[] }
   | { readonly kind: "call"; readonly name: string; readonly args: readonly Ast[] }
   | { readonly kind: "unary"; readonly operator: "not" | "-"; readonly operand: Ast }
@@ -81,7 +81,11 @@ function printBare(ast: Ast, spelling: Spelling): string {
     case "literal":
       return typeof ast.value === "string" ? printString(ast.value, spelling.quote) : String(ast.value);
     case "path":
-      return ["event", ...ast.segments.map((segment) => printSegment(segment, spelling))].join("");
+    case "item":
+      return [
+        ast.kind === "path" ? "event" : "item",
+        ...ast.segments.map((segment) => printSegment(segment, spelling)),
+      ].join("");
     case "list":
       return `[${ast.items.map((item) => print(item, spelling)).join(`,${space}`)}]`;
     case "call":

@@ -7,32 +7,38 @@ import { compare, Decimal, equals, isNumber, type NaiveValue } from "./naive-val
  * The language read off the contract's tables (6.2, 6.3), as plainly as can be and without a
  * thought of speed: what the compiled closures are compared with.
  */
-export function evaluate(ast: Ast, event: RuleEvent): NaiveValue {
+export function evaluate(ast: Ast, event: RuleEvent, item?: unknown): NaiveValue {
   switch (ast.kind) {
     case "literal":
       return ast.value;
     case "path":
       return readPath(ast.segments, event).value;
+    case "item":
+      return walk(item, ast.segments).value;
     case "list":
-      return ast.items.map((item) => evaluate(item, event));
+      return ast.items.map((element) => evaluate(element, event, item));
     case "unary": {
-      const operand = evaluate(ast.operand, event);
+      const operand = evaluate(ast.operand, event, item);
       if (ast.operator === "not") return operand !== true;
       if (operand instanceof Decimal) return new Decimal(-operand.digits, operand.places);
       return isNumber(operand) ? -operand : null;
     }
     case "choice":
-      return evaluate(evaluate(ast.condition, event) === true ? ast.chosen : ast.otherwise, event);
+      return evaluate(evaluate(ast.condition, event, item) === true ? ast.chosen : ast.otherwise, event, item);
     case "binary":
-      return evaluateBinary(ast, event);
+      return evaluateBinary(ast, event, item);
     case "call":
-      return evaluateCall(ast, event);
+      return evaluateCall(ast, event, item);
   }
 }
 
-function evaluateBinary({ operator, left, right }: Extract<Ast, { kind: "binary" }>, event: RuleEvent): NaiveValue {
-  const a = evaluate(left, event);
-  const b = evaluate(right, event);
+function evaluateBinary(
+  { operator, left, right }: Extract<Ast, { kind: "binary" }>,
+  event: RuleEvent,
+  item: unknown,
+): NaiveValue {
+  const a = evaluate(left, event, item);
+  const b = evaluate(right, event, item);
   switch (operator) {
     case "and":
       return a === true && b === true;
@@ -97,11 +103,18 @@ function exactArithmetic(operator: BinaryOperator, a: Decimal | null, b: Decimal
   return made.fits() ? made : null;
 }
 
-function evaluateCall({ name, args }: Extract<Ast, { kind: "call" }>, event: RuleEvent): NaiveValue {
-  const [first] = args;
+function evaluateCall({ name, args }: Extract<Ast, { kind: "call" }>, event: RuleEvent, item: unknown): NaiveValue {
+  const [first, second] = args;
   if (name === "now") return event.receivedAt;
+  if (name === "exists" && first?.kind === "item") return walk(item, first.segments).isPresent;
+  if (first && second && ["any", "all", "count"].includes(name)) {
+    const list = evaluate(first, event, item);
+    if (!Array.isArray(list)) return name === "count" ? null : false;
+    const count = list.filter((element) => evaluate(second, event, element) === true).length;
+    return name === "count" ? count : name === "any" ? count > 0 : count === list.length;
+  }
   if (name === "exists") return first?.kind === "path" && readPath(first.segments, event).isPresent;
-  const values = args.map((arg) => evaluate(arg, event));
+  const values = args.map((arg) => evaluate(arg, event, item));
   if (name === "if") return values[0] === true ? (values[1] ?? null) : (values[2] ?? null);
   return callFunction(name, values);
 }
@@ -115,7 +128,14 @@ function readPath(segments: readonly (string | number)[], event: RuleEvent): { v
     receivedAt: new Date(event.receivedAt).toISOString(),
   };
   const steps = ENVELOPE.includes(String(segments[0])) ? segments : ["payload", ...segments];
-  let current: unknown = envelope;
+  return walk(envelope, steps);
+}
+
+function walk(
+  from: unknown,
+  steps: readonly (string | number)[],
+): { readonly value: NaiveValue; readonly isPresent: boolean } {
+  let current = from ?? null;
   for (const step of steps) {
     const isIndex = typeof step === "number";
     if (step === "length" && (typeof current === "string" || Array.isArray(current))) current = current.length;

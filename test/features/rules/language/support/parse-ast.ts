@@ -13,6 +13,14 @@ function toAst(node: Node): Ast {
       return { kind: "literal", value: node.value };
     case "path":
       return { kind: "path", segments: node.path };
+    case "item":
+      return { kind: "item", segments: node.segments };
+    case "itemExists":
+      return { kind: "call", name: "exists", args: [{ kind: "item", segments: node.segments }] };
+    case "quantifier":
+      return { kind: "call", name: node.name, args: [toAst(node.list), toAst(node.each)] };
+    case "clock":
+      return { kind: "call", name: node.name, args: [{ kind: "literal", value: node.zone }] };
     case "list":
       return { kind: "list", items: node.items.map(toAst) };
     case "call":
@@ -58,6 +66,7 @@ function binary(operator: BinaryOperator, left: Ast, right: Ast): Ast {
 export function canonical(ast: Ast): Ast {
   switch (ast.kind) {
     case "literal":
+    case "item":
       return ast;
     case "path":
       return { kind: "path", segments: canonicalPath(ast.segments) };
