@@ -1,0 +1,155 @@
+import { PrismError } from "../../../core/errors.ts";
+
+declare const isLabels: unique symbol;
+
+/**
+ * A label set: names and values in turn, sorted by name in byte order, without empty values. The
+ * strings are shared with other label sets, so 100 000 alerts keep one copy of each.
+ */
+export type Labels = readonly string[] & { readonly [isLabels]: true };
+
+export type LabelRecord = Readonly<Record<string, string>>;
+
+export const NO_LABELS = [] as unknown as Labels;
+
+/** Drops empty values, sorts by name, and shares the strings. Unpaired surrogates become U+FFFD. */
+export function labelsOf(record: LabelRecord): Labels {
+  const names = Object.keys(record).filter((name) => record[name] !== "");
+  names.sort(compareText);
+  const labels: string[] = [];
+  for (const name of names) labels.push(shared(name), shared(record[name] ?? ""));
+  return labels as unknown as Labels;
+}
+
+/** The labels as an object, names in order. `__proto__` is an ordinary name. */
+export function labelRecord(labels: Labels): LabelRecord {
+  const entries: [string, string][] = [];
+  for (let at = 0; at < labels.length; at += 2) entries.push([labels[at] ?? "", labels[at + 1] ?? ""]);
+  return Object.fromEntries(entries);
+}
+
+/** The value of a label; "" if absent, as in matchers and groups. */
+export function labelValue(labels: Labels, name: string): string {
+  for (let at = 0; at < labels.length; at += 2) if (labels[at] === name) return labels[at + 1] ?? "";
+  return "";
+}
+
+/** The labels of these names that are present, for group labels and `equal`. */
+export function pickLabels(labels: Labels, names: ReadonlySet<string>): Labels {
+  const picked: string[] = [];
+  for (let at = 0; at < labels.length; at += 2) {
+    const name = labels[at] ?? "";
+    if (names.has(name)) picked.push(name, labels[at + 1] ?? "");
+  }
+  return picked as unknown as Labels;
+}
+
+/** Alertmanager's order of label sets: fewer labels first, then by name and value. */
+export function compareLabels(left: Labels, right: Labels): number {
+  if (left.length !== right.length) return left.length - right.length;
+  for (let at = 0; at < left.length; at += 2) {
+    // The set that lacks the first name of both is the smaller one.
+    const byName = compareText(right[at] ?? "", left[at] ?? "");
+    if (byName !== 0) return byName;
+    const byValue = compareText(left[at + 1] ?? "", right[at + 1] ?? "");
+    if (byValue !== 0) return byValue;
+  }
+  return 0;
+}
+
+/** The text form in group keys: `{alertname="A", instance="i1"}`. */
+export function labelsText(labels: Labels): string {
+  const parts: string[] = [];
+  for (let at = 0; at < labels.length; at += 2) parts.push(`${labels[at]}=${goQuoted(labels[at + 1] ?? "")}`);
+  return `{${parts.join(", ")}}`;
+}
+
+/** Names that every version of Prometheus accepts. */
+export function isClassicLabelName(name: string): boolean {
+  return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
+}
+
+/** Prometheus 3 and Alertmanager 0.27 accept any name that is not empty and valid UTF-8. */
+export function isLabelName(name: string): boolean {
+  return name !== "" && isWellFormed(name);
+}
+
+// With the u flag a pair of surrogates is one character, so only an unpaired one matches.
+const UNPAIRED = /\p{Cs}/gu;
+
+function isWellFormed(text: string): boolean {
+  return text.search(UNPAIRED) === -1;
+}
+
+/** @throws VALIDATION_FAILED that names the first invalid label. */
+export function checkLabels(record: LabelRecord): void {
+  for (const name of Object.keys(record)) {
+    const problem = !isLabelName(name) ? "name" : isWellFormed(record[name] ?? "") ? null : "value";
+    if (problem) throw new PrismError("VALIDATION_FAILED", `invalid label ${problem} ${JSON.stringify(name)}`);
+  }
+}
+
+/** Orders as the bytes of UTF-8 do, which differs from UTF-16 for characters above U+FFFF. */
+export function compareText(left: string, right: string): number {
+  const length = Math.min(left.length, right.length);
+  for (let at = 0; at < length; at++) {
+    const [a, b] = [left.charCodeAt(at), right.charCodeAt(at)];
+    if (a !== b) return byCodePoint(a) - byCodePoint(b);
+  }
+  return left.length - right.length;
+}
+
+/** Moves surrogates after U+FFFF. */
+function byCodePoint(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
+
+const SHORT_ESCAPES: Readonly<Record<string, string>> = {
+  "\x07": "\\a",
+  "\b": "\\b",
+  "\f": "\\f",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\v": "\\v",
+  '"': '\\"',
+  "\\": "\\\\",
+};
+
+// Control characters, characters without a glyph, and separators other than the space.
+const NOT_PRINTED = /["\\]|[^\P{C}]|[^\P{Z} ]/gu;
+
+/** A string literal of Go (`strconv.Quote`), as in the text of label sets. */
+export function goQuoted(text: string): string {
+  const escaped = text.replace(NOT_PRINTED, (found) => {
+    const short = SHORT_ESCAPES[found];
+    if (short !== undefined) return short;
+    const point = found.codePointAt(0) ?? 0;
+    if (point < 0x80) return `\\x${point.toString(16).padStart(2, "0")}`;
+    const digits = point.toString(16);
+    return point > 0xffff ? `\\U${digits.padStart(8, "0")}` : `\\u${digits.padStart(4, "0")}`;
+  });
+  return `"${escaped}"`;
+}
+
+/** Strings per generation: names and values of about 100 000 alerts. */
+const GENERATION_SIZE = 131_072;
+
+let recent = new Map<string, string>();
+let older = new Map<string, string>();
+
+/**
+ * One copy of equal strings. Two generations bound the memory: strings not seen for a while are no
+ * longer shared, but stay with the label sets that have them.
+ */
+function shared(text: string): string {
+  const known = recent.get(text);
+  if (known !== undefined) return known;
+  const kept = older.get(text) ?? text.replace(UNPAIRED, "\ufffd");
+  if (recent.size >= GENERATION_SIZE) {
+    older = recent;
+    recent = new Map();
+  }
+  recent.set(kept, kept);
+  return kept;
+}
