@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { RE2JS } from "re2js";
 import { PrismError } from "../../../core/errors.ts";
-import { estimatePatternSize } from "../../../core/pattern-size.ts";
+import { estimatePatternSize } from "../../../core/text/pattern-size.ts";
 import { type Labels, labelValue } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";
 
@@ -66,6 +66,8 @@ function automatonTest(pattern: string): ValueTest {
 
 function compileAnchored(pattern: string): ReturnType<RE2JS["re2"]> {
   try {
+    // On its own first: `a)|(b` would be valid in the group, and match any prefix.
+    RE2JS.compile(pattern);
     return RE2JS.compile(`^(?:${pattern})$`).re2();
   } catch (error) {
     throw new PrismError("VALIDATION_FAILED", error instanceof Error ? error.message : String(error));

@@ -1,5 +1,5 @@
 import { RE2JS } from "re2js";
-import { estimatePatternSize } from "../../../core/pattern-size.ts";
+import { estimatePatternSize } from "../../../core/text/pattern-size.ts";
 import { Refusal } from "./errors.ts";
 import { evaluationBudget, FREE_UNITS } from "./evaluate/evaluation-budget.ts";
 import { LIMITS } from "./limits.ts";

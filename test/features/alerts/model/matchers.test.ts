@@ -140,6 +140,7 @@ test("lists of words match as the same pattern without the shortcut", () => {
 
 test("a pattern that is invalid or too costly is refused", () => {
   assert.throws(() => patternTest("(a"), /error parsing regexp: missing closing \)/);
+  assert.throws(() => patternTest("a)|(b"), /error parsing regexp: unexpected \)/);
   assert.throws(() => patternTest("(?=a)"), /error parsing regexp/);
   assert.throws(() => patternTest("(a{1,100}){1,100}"), /is too large/);
   assert.throws(() => compileMatchers([{ name: "a", operator: "!~", value: "*" }]), /error parsing regexp/);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { estimatePatternSize } from "../../../../src/core/pattern-size.ts";
+import { estimatePatternSize } from "../../../../src/core/text/pattern-size.ts";
 import {
   ConditionTooCostly,
   evaluationBudget,
