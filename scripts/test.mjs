@@ -24,6 +24,7 @@ const STRIDE = 16;
 /** For all files of a process together: a test that hangs fails before CI times out. */
 const LIMIT = "--test-timeout=540000";
 const REPORTER = `--test-reporter=${join(import.meta.dirname, "test-reporter.mjs")}`;
+const PRELOAD = `--require=${join(import.meta.dirname, "test-resources.cjs")}`;
 const NEEDED_BYTES = 2 ** 30;
 const LEFTOVER_MS = 3_600_000;
 
@@ -50,7 +51,7 @@ const scratch = memoryFolder();
 const environment = { ...process.env, TEST_COMPILED: folder, ...(scratch ? { TMPDIR: scratch } : {}) };
 const runner = spawn(
   process.execPath,
-  ["--test", `--test-concurrency=${processes}`, LIMIT, REPORTER, ...flags, ...writeGroups()],
+  [PRELOAD, "--test", `--test-concurrency=${processes}`, LIMIT, REPORTER, ...flags, ...writeGroups()],
   { cwd: root, stdio: "inherit", env: environment },
 );
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => runner.kill(signal));
