@@ -10,6 +10,7 @@ import type { Clock } from "../../src/core/clock.ts";
 import { type Logger, silentLogger } from "../../src/core/log.ts";
 import { DataDirLock } from "../../src/store/sqlite/data-dir-lock.ts";
 import { migrateFile } from "../../src/store/sqlite/migrate.ts";
+import { HttpClient } from "./http-client.ts";
 import { createMigratedFile } from "./store.ts";
 
 export interface PrismOptions {
@@ -42,6 +43,7 @@ export interface RequestOptions {
 export class TestPrism {
   readonly dir: string;
   readonly #options: PrismOptions;
+  readonly client = new HttpClient();
   app: App;
   adminToken = "";
   #lock: DataDirLock;
@@ -95,6 +97,7 @@ export class TestPrism {
     const { app } = this;
     if (this.#stopped === app) return;
     this.#stopped = app;
+    this.client.close();
     await app.stop();
     this.#lock.release();
   }
@@ -141,11 +144,16 @@ export class TestPrism {
     else if (options.token !== null) headers["Authorization"] = `Bearer ${options.token ?? this.adminToken}`;
     const isRaw = typeof body === "string" || body instanceof Uint8Array;
     if (body !== undefined) headers["Content-Type"] = "application/json";
-    const init: RequestInit = { method, headers: { ...headers, ...options.headers } };
-    if (body !== undefined) init.body = isRaw ? (body as string) : JSON.stringify(body);
-    const response = await fetch(this.url + path, init);
-    const text = await response.text();
-    return { status: response.status, headers: response.headers, text, body: parse(text) as T };
+    const {
+      status,
+      headers: replied,
+      text,
+    } = await this.client.send(this.url + path, {
+      method,
+      headers: { ...headers, ...options.headers },
+      ...(body === undefined ? {} : { body: isRaw ? (body as string) : JSON.stringify(body) }),
+    });
+    return { status, headers: replied, text, body: parse(text) as T };
   }
 
   async #signIn(): Promise<void> {

@@ -3,6 +3,7 @@ import test from "node:test";
 import { WebSocket } from "ws";
 import type { Mount } from "../../src/http/router.ts";
 import { overSocket } from "../helpers/control.ts";
+import type { ClientReply } from "../helpers/http-client.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { ANYBODY, type Caller, type Known, ROLES } from "./support/access/known.ts";
@@ -186,21 +187,20 @@ async function differenceOf(world: AccessWorld, mount: Mount, row: Row, caller: 
   const request = await row.request(world, known, expected === null);
   const path = mount.isAlias ? aliasOf(mount, request.path) : request.path;
   const method = request.method ?? mount.route.method;
-  const response = await fetch(world.prism.url + path, {
+  const response = await world.prism.client.send(world.prism.url + path, {
     method,
     headers: { ...FORWARDED, ...caller.headers, ...(request.body ? { "Content-Type": "application/json" } : {}) },
     ...(request.body ? { body: JSON.stringify(request.body) } : {}),
   });
-  const text = await response.text();
   const outcome = expected ?? row.served ?? null;
-  if (isAsExpected(response, text, outcome, method)) return null;
-  return `${caller.name}: ${response.status} ${text.slice(0, 200)} in place of ${outcome?.join(" ") ?? "success"}`;
+  if (isAsExpected(response, outcome, method)) return null;
+  return `${caller.name}: ${response.status} ${response.text.slice(0, 200)} in place of ${outcome?.join(" ") ?? "success"}`;
 }
 
-function isAsExpected(response: Response, text: string, expected: Refusal | null, method: string): boolean {
-  if (expected === null) return response.ok;
+function isAsExpected({ status: got, text }: ClientReply, expected: Refusal | null, method: string): boolean {
+  if (expected === null) return got < 400;
   const [status, code] = expected;
-  if (response.status !== status) return false;
+  if (got !== status) return false;
   return method === "HEAD" || (JSON.parse(text) as { error: { code: string } }).error.code === code;
 }
 
