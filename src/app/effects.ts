@@ -1,5 +1,6 @@
 import type { RightsChange } from "../core/principal.ts";
 import type { QueueName } from "../core/queues.ts";
+import { storedEvent } from "../features/rules/index.ts";
 import { announceEntry } from "../features/streams/index.ts";
 import { applyEffect, type EffectTable } from "../store/effect.ts";
 import type { Services } from "./open-services.ts";
@@ -13,12 +14,19 @@ export function applyEffects(base: Base, core: Core, services: Services): void {
 }
 
 /** The change in memory for each type of effect: the only way from a commit to memory. */
-function effectTable({ bus }: Base, core: Core, { schedules, delivery }: Services): EffectTable {
+function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting }: Services): EffectTable {
   const { reads } = core.access;
   const { runner, workerLeases } = core.jobs;
-  const { announcer, throttle, rules } = core.pipeline;
+  const { announcer, backlog, throttle, rules } = core.pipeline;
   const { hub } = core.live;
   return {
+    "events-appended"({ events }) {
+      backlog.appended();
+      announcer.events(events.map(storedEvent));
+    },
+    "alerts-changed"({ alerts: rows = [] }) {
+      alerting.alerts.changed(rows);
+    },
     "rights-changed": (change) => forgetRights(core, change),
     "answers-changed": ({ of, userId }) => (of === "tasks" ? reads.tasks : reads.profiles).changed(userId),
     "rules-changed"({ ruleIds }) {

@@ -4,6 +4,7 @@ import type { Config, LoadedConfig } from "../config/load.ts";
 import { furtherPorts, tlsFilesOf } from "../config/public-url.ts";
 import { CONTROL_SOCKET, ListenRefused } from "../core/listening.ts";
 import { noteCertificate } from "../http/tls.ts";
+import { startAlerts } from "./open-alerts.ts";
 import type { Parts } from "./parts.ts";
 
 /**
@@ -31,6 +32,7 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
   upkeep.retention.start();
   core.pipeline.backlog.start();
   core.jobs.runner.start();
+  startAlerts(services.alerting);
   await services.schedules.start();
   services.modules.moduleWatch.start();
   base.bus.emit("system:ready");

@@ -15,6 +15,7 @@ import {
 } from "../features/timers/index.ts";
 import { Idempotency } from "../http/idempotency.ts";
 import type { Feature } from "../module/feature.ts";
+import { type AlertServices, openAlerts } from "./open-alerts.ts";
 import type { Http } from "./open-http.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
@@ -30,6 +31,7 @@ export interface Services {
   readonly circuits: Circuits;
   readonly delivery: DeliveryMemory;
   readonly idempotency: Idempotency;
+  readonly alerting: AlertServices;
   readonly modules: ModulesServices;
   /** The built-in features, once they are registered. */
   readonly features: Feature[];
@@ -45,6 +47,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     ...notifying,
     circuits: channels.circuits,
     delivery: channels.memory,
+    alerting: openAlerts(base),
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
     modules: openModuleFolder(base, core, http, notifying, features),
     features,

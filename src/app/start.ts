@@ -10,6 +10,7 @@ import type { HttpListener } from "../http/listener.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import { applyEffects } from "./effects.ts";
 import { listen, reload, reloadSources, startWork } from "./listen.ts";
+import { loadAlerts } from "./open-alerts.ts";
 import { openHttp } from "./open-http.ts";
 import { openServices } from "./open-services.ts";
 import { type BaseOptions, openBase } from "./open-store.ts";
@@ -141,5 +142,6 @@ async function openParts(options: BaseOptions): Promise<Parts> {
   const upkeep = openUpkeep(base, core, http, services);
   const parts: Parts = { base, core, http, services, upkeep };
   await registerFeatures(parts);
+  loadAlerts(services.alerting);
   return parts;
 }

@@ -1,6 +1,7 @@
 import { within } from "../core/promises.ts";
 import { linksIdle } from "../features/access/index.ts";
 import { lastRequests } from "../http/listener.ts";
+import { stopAlerts } from "./open-alerts.ts";
 import type { Parts } from "./parts.ts";
 
 /** How long requested account links may delay a stop; users can request them again. */
@@ -34,6 +35,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   await Promise.all([within(left(), answered), connections.drain(Math.min(1000, left()))]);
   upkeep.retention.stop();
   await within(left(), services.schedules.stop());
+  await within(left(), stopAlerts(services.alerting));
   modules.moduleWatch.stop();
   await within(lastLeft(), core.jobs.runner.stop(left()));
   await within(left(), Promise.all([modules.loaded.stop(), modules.consumers.stop()]));
@@ -53,9 +55,10 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
 }
 
 /** Stops one command's core after its last answer. @param auditSeq the trail's end before it */
-export async function stopCommand({ base, core, http, upkeep }: Parts, auditSeq: number): Promise<void> {
+export async function stopCommand({ base, core, http, services, upkeep }: Parts, auditSeq: number): Promise<void> {
   http.listener.stopListening();
   await base.bus.idle();
+  if (!base.readsOnly) await stopAlerts(services.alerting);
   await linksIdle(core.access.accounts);
   await core.access.accounts.passwords.close();
   await core.pipeline.channels.close();

@@ -64,7 +64,7 @@ export class Database {
    */
   async write<T>(fn: (trx: Trx) => Promise<T>, { sharesCommit = false }: WriteOptions = {}): Promise<T> {
     this.requireOutside();
-    const scope = new TransactionScope(sharesCommit);
+    const scope = new TransactionScope(sharesCommit, this.#committer.sequences);
     try {
       return await this.#running.run(scope, () => Promise.race([this.#transaction(scope, fn), scope.expiry.promise]));
     } catch (error) {
@@ -104,6 +104,11 @@ export class Database {
     scopeOf(trx); // Only the holder of the writer may draw.
     return this.#committer.sequences.streams.next();
   }
+}
+
+/** Draws the seq of an event that the transaction inserts. */
+export function nextEventSeq(trx: Trx): number {
+  return scopeOf(trx).sequences.events.next();
 }
 
 const scopes = new WeakMap<Trx, TransactionScope>();

@@ -1,6 +1,7 @@
 import type { RightsChange } from "../core/principal.ts";
 import type { JobRow, NotificationRow, RecipientRow } from "./commit/write-set.ts";
-import type { DeliveryState, JobState, OutsideChannel } from "./schema.ts";
+import type { Selectable } from "kysely";
+import type { AlertsTable, DeliveryState, EventsTable, JobState, OutsideChannel } from "./schema.ts";
 
 /**
  * What the server's memory must know about a commit: plain data that names what changed. Effects
@@ -20,6 +21,10 @@ interface EffectData {
   "answers-changed": { readonly of: "tasks" | "profile"; readonly userId: string };
   /** Rules that are new, changed or deleted. */
   "rules-changed": { readonly ruleIds: readonly string[] };
+  /** Events that a transaction appended to the log, undecided. */
+  "events-appended": { readonly events: readonly EventsTable[] };
+  /** Alerts that are new, or changed in more than a repetition. */
+  "alerts-changed": { readonly alerts?: readonly Selectable<AlertsTable>[] };
   "jobs-added": { readonly jobs: readonly EnqueuedRow[] };
   /** Jobs that no longer wait in the queue. */
   "jobs-removed": { readonly queue: string; readonly count: number };

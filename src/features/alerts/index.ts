@@ -7,7 +7,6 @@ export type {
   AlertRow,
   AlertView,
   JoinIncidents,
-  Labels,
   Transition,
   TransitionReason,
 } from "./types.ts";

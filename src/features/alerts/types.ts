@@ -3,11 +3,10 @@ import type { EpochMs } from "../../core/clock.ts";
 import type { PrismError } from "../../core/errors.ts";
 import type { Trx } from "../../store/database.ts";
 import type { AlertSource, AlertState, AlertsTable } from "../../store/schema.ts";
+import type { LabelRecord, Labels } from "./model/labels.ts";
 
 /** A row of `alerts`. */
 export type AlertRow = Selectable<AlertsTable>;
-
-export type Labels = Readonly<Record<string, string>>;
 
 /** What a source reports about one alert. */
 export interface AlertInput {
@@ -21,8 +20,8 @@ export interface AlertInput {
    */
   readonly key: string;
   /** Empty values are removed. An input that resolves needs none. */
-  readonly labels: Labels;
-  readonly annotations?: Labels;
+  readonly labels: LabelRecord;
+  readonly annotations?: LabelRecord;
   readonly generatorUrl?: string | null;
   /** Default: the label `severity`. */
   readonly severity?: string | null;
@@ -54,10 +53,12 @@ export interface AlertView {
   readonly projectId: string;
   readonly key: string;
   readonly fingerprint: string;
+  /** For matching. */
+  readonly labelSet: Labels;
   /** A new object for each access. */
-  readonly labels: Labels;
+  readonly labels: LabelRecord;
   /** A new object for each access. */
-  readonly annotations: Labels;
+  readonly annotations: LabelRecord;
   readonly generatorUrl: string | null;
   readonly severity: string | null;
   readonly source: AlertSource;

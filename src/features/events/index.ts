@@ -1,5 +1,6 @@
 /** The part of `events` that other features may use. */
 
+export { appendEvents, type EventDraft } from "./append.ts";
 export { EventBus, IngestService, notifyBus, trialEvent } from "./bus.ts";
 export { EventConsumers } from "./consumers.ts";
 export { Backlog, handleEventJobs } from "./pipeline/backlog.ts";

@@ -18,6 +18,7 @@ import type { QueryRows } from "../sqlite/connection.ts";
 import { failureOf } from "../sqlite/sqlite-errors.ts";
 import type { CommitGroup } from "./commit-group.ts";
 import type { Committer } from "./committer.ts";
+import type { Sequences } from "./sequences.ts";
 import type { AuditRow } from "./write-set.ts";
 import type { WriterPort } from "./writers.ts";
 
@@ -94,9 +95,11 @@ export class TransactionScope {
   state: "open" | "ended" | "expired" = "open";
   /** Whether other transactions may commit with it. */
   readonly sharesCommit: boolean;
+  readonly sequences: Sequences;
 
-  constructor(sharesCommit: boolean) {
+  constructor(sharesCommit: boolean, sequences: Sequences) {
     this.sharesCommit = sharesCommit;
+    this.sequences = sequences;
   }
 
   /** @throws TypeError, DATABASE_UNAVAILABLE */

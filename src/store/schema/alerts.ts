@@ -23,6 +23,8 @@ export interface AlertsTable {
   sourceId: string | null;
   state: AlertState;
   startsAt: number;
+  /** While pending: when it fires. */
+  firesAt: number | null;
   /** While firing: when it times out; null: when the source says so. */
   endsAt: number | null;
   isTimeoutEnd: Generated<Flag>;

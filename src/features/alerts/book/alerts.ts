@@ -1,76 +1,279 @@
-import type { EpochMs } from "../../../core/clock.ts";
-import type { Database, InTransaction, Trx } from "../../../store/database.ts";
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock, EpochMs } from "../../../core/clock.ts";
+import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
+import { PrismError } from "../../../core/errors.ts";
+import type { Logger } from "../../../core/log.ts";
+import type { Metrics } from "../../../core/metrics.ts";
+import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
 import type { AlertInput, AlertOutcome, AlertRow, AlertView, JoinIncidents, TransitionReason } from "../types.ts";
+import { AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
+import { alertsById } from "./alert-rows.ts";
+import { AlertTransaction, repetitionOf, type Taken } from "./alert-transaction.ts";
+import { verdictOn } from "./decide.ts";
+import { InputQueue } from "./input-queue.ts";
+import { alertMetrics, type CountInput } from "./metrics.ts";
+import { type CheckedInput, checkInput } from "./normalise.ts";
+import { Repetitions } from "./repetitions.ts";
+import { SignalReader } from "./signals.ts";
 
 export interface AlertsParts {
   readonly db: Database;
+  readonly reader: Sqlite;
+  /** The time as senders see it; `clock` never goes back. */
+  readonly wall: Clock;
+  readonly clock: SteadyClock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
   readonly joinIncidents: JoinIncidents;
 }
 
 /** Selects alerts of {@link Alerts.list}. */
 export type AlertFilter = (alert: AlertView) => boolean;
 
+/** After a start or a jump of the clock, senders have at least this long to repeat their alerts. */
+const GRACE_MS = 300_000;
+
 /**
  * The alerts of all projects: firing and pending ones in memory, every change of state in the
- * tables and the event log.
+ * tables and the event log. Memory is built from the tables at the start, and kept current by the
+ * effects of commits. Repetitions alone change memory first.
  */
 export class Alerts {
   readonly #parts: AlertsParts;
+  readonly #book = new AlertBook();
+  readonly #countInput: CountInput;
+  readonly #repetitions: Repetitions;
+  readonly #due: DueTimes<StoredAlert>;
+  readonly #queue: InputQueue;
+  readonly #signals: SignalReader;
+  /** Their time-outs are being stored: inputs for them wait for that. */
+  readonly #ending = new Set<StoredAlert>();
+  readonly #transactions = new WeakMap<Trx, AlertTransaction>();
 
   constructor(parts: AlertsParts) {
+    const { db, clock, wall, log } = parts;
     this.#parts = parts;
+    this.#countInput = alertMetrics(parts.metrics, () => this.counts());
+    this.#repetitions = new Repetitions(db, log);
+    this.#due = new DueTimes({
+      clock,
+      handle: (alerts) => this.#handleDue(alerts),
+      onError: (error) => log.error({ err: error }, "alerts that are due could not be stored, retrying"),
+    });
+    this.#queue = new InputQueue(db, (trx, inputs) => this.#take(trx, inputs, "input"));
+    this.#signals = new SignalReader({ db, log, wall, take: (trx, inputs) => this.#take(trx, inputs, "signal") });
+    clock.onJump(() => this.#grantGrace());
+  }
+
+  /** Builds the memory from the tables. Call it before the server answers. */
+  load(): void {
+    const rows = this.#parts.reader.prepare<[], AlertRow>("select * from alerts where state <> 'resolved'");
+    for (const row of rows.iterate()) this.#put(row);
+    this.#grantGrace();
+  }
+
+  /** Times out alerts and takes the signals of rules from now on. */
+  start(): void {
+    this.#due.start();
+    this.#signals.read();
+  }
+
+  async stop(): Promise<void> {
+    await this.#due.stop();
+    await this.#signals.stop();
+    await this.#repetitions.stop();
   }
 
   /**
    * Takes what a source reports. A repetition changes memory only. Resolves after the commit if any
    * input changes a state. Invalid inputs are `refused`; the others of the call are stored.
-   * @param options trx: a transaction without `sharesCommit`, which decides and stores everything
+   * @param options trx: a transaction without `sharesCommit`, which decides and stores everything.
+   * @throws STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN
    */
-  async submit(_inputs: readonly AlertInput[], _options: InTransaction = {}): Promise<AlertOutcome[]> {
-    this.#parts.db.requireOutside();
-    return [];
+  async submit(inputs: readonly AlertInput[], { trx }: InTransaction = {}): Promise<AlertOutcome[]> {
+    if (!trx) this.#parts.db.requireOutside();
+    const wall = this.#parts.wall.now();
+    const checked = inputs.map((input) => attemptCheck(input, wall));
+    const outcomes = trx
+      ? await this.#submitIn(trx, checked)
+      : await Promise.all(checked.map((each) => this.#submit(each)));
+    for (const [i, { status }] of outcomes.entries()) this.#countInput(inputs[i]?.source ?? "api", status);
+    return outcomes;
   }
 
-  /**
-   * Resolves firing alerts, for a person who resolved their incident. Ids of other alerts are
-   * ignored. @returns the resolved alerts
-   */
-  async resolve(_trx: Trx, _ids: readonly string[], _reason: TransitionReason): Promise<AlertView[]> {
-    return [];
+  /** Resolves firing alerts in the transaction of a person's action. Other ids are ignored. */
+  async resolve(trx: Trx, ids: readonly string[]): Promise<AlertView[]> {
+    const transaction = this.#transactionOf(trx);
+    const ended = ids.map((id) => transaction.end(id, { reason: "person", isAtOnce: true }));
+    await transaction.store();
+    return ended.filter((alert) => alert !== null);
   }
 
   /** Firing alerts of a project, from memory, in no order. */
-  list(_projectId: string, _filter?: AlertFilter): readonly AlertView[] {
-    return [];
+  list(projectId: string, filter: AlertFilter = () => true): readonly AlertView[] {
+    return this.#inState("firing", projectId, filter);
+  }
+
+  pending(projectId: string, filter: AlertFilter = () => true): readonly AlertView[] {
+    return this.#inState("pending", projectId, filter);
   }
 
   /** A firing or pending alert, from memory. */
-  find(_id: string): AlertView | null {
-    return null;
+  find(id: string): AlertView | null {
+    return this.#book.find(id) ?? null;
   }
 
-  byKey(_projectId: string, _key: string): AlertView | null {
-    return null;
+  byKey(projectId: string, key: string): AlertView | null {
+    return this.#book.byKey(projectId, key) ?? null;
   }
 
   /** Alerts by id, from memory or the table; missing ones are left out. */
-  async read(_ids: readonly string[], _trx?: Trx): Promise<AlertView[]> {
-    return [];
+  async read(ids: readonly string[], db: ReadDb | Trx = this.#parts.db.read): Promise<AlertView[]> {
+    const live = ids.flatMap((id) => this.#book.find(id) ?? []);
+    const others = ids.filter((id) => !this.#book.find(id));
+    const rows = await alertsById(db, others);
+    return [...live, ...rows.map((row) => new StoredAlert(row))];
   }
 
   /** Number of firing and pending alerts, of one project or of all. */
-  counts(_projectId?: string): { readonly firing: number; readonly pending: number } {
-    return { firing: 0, pending: 0 };
+  counts(projectId?: string): { readonly firing: number; readonly pending: number } {
+    return this.#book.counts(projectId);
   }
 
   /** A commit has changed these alerts. */
-  changed(_rows: readonly AlertRow[]): void {}
+  changed(rows: readonly AlertRow[]): void {
+    for (const row of rows) this.#put(row);
+  }
 
   /** A commit has added rows to `alert_signals`. */
-  signalled(): void {}
+  signalled(): void {
+    this.#signals.read();
+  }
 
-  /** The clock of alerts, incidents and silences, which never goes back. */
-  now(): EpochMs {
-    return 0;
+  /** Handles what is due now, and stores what only memory has. */
+  async flush(): Promise<void> {
+    await this.#due.check();
+    await this.#repetitions.flush();
+  }
+
+  async #submit(checked: CheckedInput | PrismError): Promise<AlertOutcome> {
+    if (checked instanceof PrismError) return { status: "refused", alert: null, error: checked };
+    return this.#atOnce(checked) ?? outcomeOf(await this.#queue.add(checked));
+  }
+
+  /** @returns null if the input changes a state, or must wait for another one */
+  #atOnce(input: CheckedInput): AlertOutcome | null {
+    const known = this.#book.byKey(input.projectId, input.key) ?? null;
+    if (this.#queue.has(input) || (known && this.#ending.has(known))) return null;
+    const verdict = verdictOn(known, input);
+    if (verdict === "ignore") return { status: "unchanged", alert: null };
+    if (known === null || verdict !== "repeat") return null;
+    this.#repeated(known, repetitionOf(known, input, this.#parts.clock.now()));
+    return { status: "repeated", alert: known };
+  }
+
+  async #submitIn(trx: Trx, checked: readonly (CheckedInput | PrismError)[]): Promise<AlertOutcome[]> {
+    const transaction = this.#transactionOf(trx);
+    const outcomes = checked.map((each): AlertOutcome => {
+      if (each instanceof PrismError) return { status: "refused", alert: null, error: each };
+      return outcomeOf(transaction.take(each, "input"));
+    });
+    await transaction.store();
+    return outcomes;
+  }
+
+  async #take(trx: Trx, inputs: readonly CheckedInput[], reason: TransitionReason): Promise<readonly Taken[]> {
+    const transaction = this.#transactionOf(trx);
+    const taken = inputs.map((input) => transaction.take(input, reason));
+    await transaction.store();
+    return taken;
+  }
+
+  async #handleDue(alerts: readonly StoredAlert[]): Promise<void> {
+    for (const alert of alerts) this.#ending.add(alert);
+    try {
+      await this.#parts.db.write(async (trx) => {
+        const transaction = this.#transactionOf(trx);
+        const now = this.#parts.clock.now();
+        for (const alert of alerts) {
+          if (this.#book.find(alert.id) !== alert || (this.#due.at(alert) ?? now) > now) continue;
+          if (alert.firesAt !== null && alert.firesAt <= now) transaction.fire(alert);
+          else transaction.timeOut(alert);
+        }
+        await transaction.store();
+      });
+    } finally {
+      for (const alert of alerts) this.#ending.delete(alert);
+    }
+  }
+
+  #transactionOf(trx: Trx): AlertTransaction {
+    const open = this.#transactions.get(trx);
+    if (open) return open;
+    const { clock, joinIncidents } = this.#parts;
+    const repeated = (alert: StoredAlert, repetition: Repetition): void => this.#repeated(alert, repetition);
+    const transaction = new AlertTransaction({ book: this.#book, joinIncidents, repeated }, trx, clock.now());
+    this.#transactions.set(trx, transaction);
+    return transaction;
+  }
+
+  #repeated(alert: StoredAlert, repetition: Repetition): void {
+    alert.repeat(repetition);
+    this.#repetitions.add(alert);
+    this.#due.set(alert, this.#dueOf(alert));
+  }
+
+  #put(row: AlertRow): void {
+    const before = this.#book.find(row.id);
+    const alert = this.#book.put(row);
+    if (before) this.#repetitions.delete(before);
+    if (alert) this.#due.set(alert, this.#dueOf(alert));
+    else if (before) this.#due.delete(before);
+  }
+
+  /** When it fires or times out; null: when its source reports something. */
+  #dueOf({ endsAt, firesAt }: StoredAlert): EpochMs | null {
+    const end = endsAt === null ? null : this.#parts.clock.fromWall(endsAt);
+    return firesAt !== null && (end === null || firesAt <= end) ? firesAt : end;
+  }
+
+  /** While the server was down, or the clock was behind, repetitions could not move time-outs. */
+  #grantGrace(): void {
+    const now = this.#parts.clock.now();
+    for (const alert of this.#book.all()) {
+      if (alert.endsAt === null || alert.state === "pending") continue;
+      const earliest = now + Math.max(alert.endsAt - alert.lastAt, GRACE_MS);
+      this.#due.set(alert, Math.max(this.#dueOf(alert) ?? 0, earliest));
+    }
+  }
+
+  #inState(state: AlertView["state"], projectId: string, filter: AlertFilter): readonly AlertView[] {
+    const found: AlertView[] = [];
+    for (const alert of this.#book.ofProject(projectId)) if (alert.state === state && filter(alert)) found.push(alert);
+    return found;
   }
 }
+
+function attemptCheck(input: AlertInput, wall: EpochMs): CheckedInput | PrismError {
+  try {
+    return checkInput(input, wall);
+  } catch (error) {
+    if (error instanceof PrismError) return error;
+    throw error;
+  }
+}
+
+function outcomeOf({ verdict, alert }: Taken): AlertOutcome {
+  if (alert === null) return { status: "unchanged", alert };
+  return { status: STATUS_OF[verdict], alert };
+}
+
+const STATUS_OF = {
+  open: "opened",
+  hold: "pending",
+  repeat: "repeated",
+  change: "changed",
+  resolve: "resolved",
+  drop: "resolved",
+  ignore: "repeated",
+} as const;

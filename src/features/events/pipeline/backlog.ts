@@ -169,6 +169,12 @@ export class Backlog implements SetSource {
     return count.get()?.n ?? 0;
   }
 
+  /** A transaction has stored undecided events. */
+  appended(): void {
+    this.#isBehind = true;
+    this.#parts.committer.wantSet(this);
+  }
+
   /** An ingest set with undecided events was sealed. */
   storing(): void {
     this.#isBehind = true;

@@ -1,0 +1,198 @@
+import type { EpochMs } from "../../../core/clock.ts";
+import type { AlertSource, AlertState } from "../../../store/schema.ts";
+import { type LabelRecord, type Labels, labelRecord, labelsOf, labelValue } from "../model/labels.ts";
+import type { AlertRow, AlertView } from "../types.ts";
+
+/** What a repetition moves: in memory at once, in the table with the next flush. */
+export interface Repetition {
+  readonly startsAt: EpochMs;
+  readonly endsAt: EpochMs | null;
+  readonly isTimeoutEnd: boolean;
+  /** JSON text. */
+  readonly annotations: string;
+  readonly generatorUrl: string | null;
+  readonly lastAt: EpochMs;
+}
+
+/** An alert as its row has it; a live one also as its repetitions have moved it. */
+export class StoredAlert implements AlertView {
+  readonly id: string;
+  readonly projectId: string;
+  readonly key: string;
+  fingerprint: string;
+  labelSet: Labels;
+  readonly source: AlertSource;
+  sourceId: string | null = null;
+  severity: string | null = null;
+  /** JSON text: a third of the memory of an object. */
+  annotationsText = "{}";
+  generatorUrl: string | null = null;
+  state: AlertState = "firing";
+  startsAt: EpochMs = 0;
+  firesAt: EpochMs | null = null;
+  endsAt: EpochMs | null = null;
+  isTimeoutEnd = false;
+  lastAt: EpochMs = 0;
+  count = 0;
+  resolvedAt: EpochMs | null = null;
+  timedOut = false;
+
+  constructor(row: AlertRow) {
+    this.id = row.id;
+    this.projectId = row.projectId;
+    this.key = row.key;
+    this.source = row.source;
+    this.fingerprint = row.fingerprint;
+    this.labelSet = labelsOf(JSON.parse(row.labels) as LabelRecord);
+    this.assign(row);
+  }
+
+  get labels(): LabelRecord {
+    return labelRecord(this.labelSet);
+  }
+
+  get annotations(): LabelRecord {
+    return JSON.parse(this.annotationsText) as LabelRecord;
+  }
+
+  label(name: string): string {
+    return labelValue(this.labelSet, name);
+  }
+
+  /** Takes what a transaction has stored. */
+  assign(row: AlertRow): void {
+    if (this.fingerprint !== row.fingerprint) this.labelSet = labelsOf(JSON.parse(row.labels) as LabelRecord);
+    this.fingerprint = row.fingerprint;
+    this.sourceId = row.sourceId;
+    this.severity = row.severity;
+    this.annotationsText = row.annotations;
+    this.generatorUrl = row.generatorUrl;
+    this.state = row.state;
+    this.startsAt = row.startsAt;
+    this.firesAt = row.firesAt;
+    this.endsAt = row.endsAt;
+    this.isTimeoutEnd = row.isTimeoutEnd === 1;
+    this.lastAt = row.lastAt;
+    this.count = row.count;
+    this.resolvedAt = row.resolvedAt;
+    this.timedOut = row.timedOut === 1;
+  }
+
+  repeat(repetition: Repetition): void {
+    this.startsAt = repetition.startsAt;
+    this.endsAt = repetition.endsAt;
+    this.isTimeoutEnd = repetition.isTimeoutEnd;
+    this.lastAt = repetition.lastAt;
+    this.count++;
+    if (this.annotationsText !== repetition.annotations) this.annotationsText = repetition.annotations;
+    if (this.generatorUrl !== repetition.generatorUrl) this.generatorUrl = repetition.generatorUrl;
+  }
+
+  copy(): StoredAlert {
+    return Object.assign(Object.create(StoredAlert.prototype) as StoredAlert, this);
+  }
+
+  toRow(): AlertRow {
+    return {
+      id: this.id,
+      projectId: this.projectId,
+      key: this.key,
+      fingerprint: this.fingerprint,
+      labels: JSON.stringify(this.labels),
+      annotations: this.annotationsText,
+      generatorUrl: this.generatorUrl,
+      severity: this.severity,
+      source: this.source,
+      sourceId: this.sourceId,
+      state: this.state,
+      startsAt: this.startsAt,
+      firesAt: this.firesAt,
+      endsAt: this.endsAt,
+      isTimeoutEnd: this.isTimeoutEnd ? 1 : 0,
+      timedOut: this.timedOut ? 1 : 0,
+      lastAt: this.lastAt,
+      count: this.count,
+      resolvedAt: this.resolvedAt,
+      // An alert has the id of the event that opens it.
+      openEventId: this.state === "pending" ? null : this.id,
+      resolveEventId: null,
+    };
+  }
+}
+
+interface ProjectAlerts {
+  readonly byKey: Map<string, StoredAlert>;
+  pending: number;
+}
+
+/** The firing and pending alerts of all projects. It changes by effects and repetitions only. */
+export class AlertBook {
+  readonly #byId = new Map<string, StoredAlert>();
+  readonly #projects = new Map<string, ProjectAlerts>();
+  #pending = 0;
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  find(id: string): StoredAlert | undefined {
+    return this.#byId.get(id);
+  }
+
+  byKey(projectId: string, key: string): StoredAlert | undefined {
+    return this.#projects.get(projectId)?.byKey.get(key);
+  }
+
+  all(): Iterable<StoredAlert> {
+    return this.#byId.values();
+  }
+
+  ofProject(projectId: string): Iterable<StoredAlert> {
+    return this.#projects.get(projectId)?.byKey.values() ?? [];
+  }
+
+  counts(projectId?: string): { readonly firing: number; readonly pending: number } {
+    if (projectId === undefined) return { firing: this.#byId.size - this.#pending, pending: this.#pending };
+    const { byKey, pending } = this.#projects.get(projectId) ?? { byKey: { size: 0 }, pending: 0 };
+    return { firing: byKey.size - pending, pending };
+  }
+
+  /** @returns the live alert; undefined for a resolved one, which leaves the book */
+  put(row: AlertRow): StoredAlert | undefined {
+    const known = this.#byId.get(row.id);
+    if (row.state === "resolved") {
+      if (known) this.#remove(known, row);
+      return undefined;
+    }
+    const project = this.#projectOf(row.projectId);
+    if (known?.state === "pending") this.#countPending(project, -1);
+    known?.assign(row);
+    const alert = known ?? new StoredAlert(row);
+    if (alert.state === "pending") this.#countPending(project, 1);
+    this.#byId.set(alert.id, alert);
+    project.byKey.set(alert.key, alert);
+    return alert;
+  }
+
+  #remove(alert: StoredAlert, row: AlertRow): void {
+    const project = this.#projectOf(alert.projectId);
+    if (alert.state === "pending") this.#countPending(project, -1);
+    this.#byId.delete(alert.id);
+    if (project.byKey.get(alert.key) === alert) project.byKey.delete(alert.key);
+    if (project.byKey.size === 0) this.#projects.delete(alert.projectId);
+    alert.assign(row);
+  }
+
+  #projectOf(projectId: string): ProjectAlerts {
+    const known = this.#projects.get(projectId);
+    if (known) return known;
+    const project: ProjectAlerts = { byKey: new Map(), pending: 0 };
+    this.#projects.set(projectId, project);
+    return project;
+  }
+
+  #countPending(project: ProjectAlerts, by: number): void {
+    project.pending += by;
+    this.#pending += by;
+  }
+}

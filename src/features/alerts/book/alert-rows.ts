@@ -1,0 +1,74 @@
+import { sql } from "kysely";
+import type { EpochMs } from "../../../core/clock.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { AlertRow } from "../types.ts";
+import type { StoredAlert } from "./alert-book.ts";
+
+// The only file that writes the tables `alerts` and `alert_signals`; rules insert the signals.
+
+/** Rows per statement, so that few different statements are prepared. */
+const ROWS_AT_ONCE = 50;
+
+export async function insertAlerts(trx: Trx, rows: readonly AlertRow[]): Promise<void> {
+  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE)
+    await trx
+      .insertInto("alerts")
+      .values(rows.slice(at, at + ROWS_AT_ONCE))
+      .execute();
+}
+
+export async function replaceAlert(trx: Trx, { id, ...columns }: AlertRow): Promise<void> {
+  await trx.updateTable("alerts").set(columns).where("id", "=", id).execute();
+}
+
+export async function deleteAlert(trx: Trx, id: string): Promise<void> {
+  await trx.deleteFrom("alerts").where("id", "=", id).execute();
+}
+
+export function alertsById(db: ReadDb | Trx, ids: readonly string[]): Promise<AlertRow[]> {
+  if (ids.length === 0) return Promise.resolve([]);
+  return db
+    .selectFrom("alerts")
+    .selectAll()
+    .where("id", "in", sql<string>`(select value from json_each(${JSON.stringify(ids)}))`)
+    .execute();
+}
+
+/** Stores what repetitions have moved. An alert that was resolved meanwhile keeps its row. */
+export async function storeRepetitions(trx: Trx, alerts: readonly StoredAlert[]): Promise<void> {
+  const rows = alerts.map(({ id, startsAt, endsAt, isTimeoutEnd, lastAt, count, annotationsText, generatorUrl }) => [
+    id,
+    startsAt,
+    endsAt,
+    isTimeoutEnd ? 1 : 0,
+    lastAt,
+    count,
+    annotationsText,
+    generatorUrl,
+  ]);
+  // One statement for all: 500 rows take 4 ms, one by one 40.
+  await sql`
+    update alerts set startsAt = r.value ->> 1, endsAt = r.value ->> 2, isTimeoutEnd = r.value ->> 3,
+      lastAt = r.value ->> 4, count = r.value ->> 5, annotations = r.value ->> 6, generatorUrl = r.value ->> 7
+    from json_each(${JSON.stringify(rows)}) r
+    where alerts.id = r.value ->> 0 and alerts.state <> 'resolved'`.execute(trx);
+}
+
+export interface SignalRow {
+  readonly eventSeq: number;
+  readonly ruleId: string;
+  readonly action: "fire" | "resolve";
+  readonly projectId: string;
+  readonly input: string;
+  readonly at: EpochMs;
+}
+
+/** What rules have left, in the order of their events. */
+export function firstSignals(trx: Trx, limit: number): Promise<SignalRow[]> {
+  return trx.selectFrom("alert_signals").selectAll().orderBy("eventSeq").orderBy("ruleId").limit(limit).execute();
+}
+
+export async function deleteSignals(trx: Trx, signals: readonly SignalRow[]): Promise<void> {
+  for (const { eventSeq, ruleId } of signals)
+    await trx.deleteFrom("alert_signals").where("eventSeq", "=", eventSeq).where("ruleId", "=", ruleId).execute();
+}

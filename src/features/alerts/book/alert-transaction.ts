@@ -1,0 +1,263 @@
+import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import type { Level } from "../../../core/vocabulary.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
+import { appendEvents, type EventDraft } from "../../events/index.ts";
+import { labelRecord } from "../model/labels.ts";
+import type { AlertRow, AlertView, JoinIncidents, Transition, TransitionReason } from "../types.ts";
+import { type AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
+import { deleteAlert, insertAlerts, replaceAlert } from "./alert-rows.ts";
+import { timesAfter, type Verdict, verdictOn } from "./decide.ts";
+import type { CheckedInput } from "./normalise.ts";
+
+interface TransactionParts {
+  readonly book: AlertBook;
+  readonly joinIncidents: JoinIncidents;
+  /** A repetition of an alert that this transaction has not changed. */
+  repeated(alert: StoredAlert, repetition: Repetition): void;
+}
+
+/** An alert that the transaction changes. */
+interface Draft {
+  /** Its state after the transaction. */
+  readonly alert: StoredAlert;
+  isInTable: boolean;
+  /** A pending alert that has never fired leaves no row. */
+  isDropped: boolean;
+  resolveEventId: string | null;
+}
+
+export interface Taken {
+  readonly verdict: Verdict;
+  readonly alert: AlertView | null;
+}
+
+interface Ending {
+  readonly reason: TransitionReason;
+  readonly isAtOnce: boolean;
+}
+
+const SEVERE: ReadonlySet<string> = new Set(["critical", "page", "error", "fatal", "emergency", "p1"]);
+
+/**
+ * What one transaction makes of alerts. It decides by the book, which is current while the
+ * transaction has the writer, and by its own changes; {@link store} writes them with their events
+ * and incidents. The book takes them after the commit, from the effect.
+ */
+export class AlertTransaction {
+  readonly #parts: TransactionParts;
+  readonly #trx: Trx;
+  readonly #now: EpochMs;
+  /** By project and key; null once nothing lives under the key. */
+  readonly #current = new Map<string, Draft | null>();
+  readonly #unstored = new Set<Draft>();
+  #transitions: Transition[] = [];
+  #events: EventDraft[] = [];
+
+  constructor(parts: TransactionParts, trx: Trx, now: EpochMs) {
+    this.#parts = parts;
+    this.#trx = trx;
+    this.#now = now;
+  }
+
+  take(input: CheckedInput, reason: TransitionReason): Taken {
+    const known = this.#known(input.projectId, input.key);
+    const verdict = verdictOn(known, input);
+    if (known === null) return { verdict, alert: verdict === "ignore" ? null : this.#open(input, reason) };
+    const repetition = repetitionOf(known, input, this.#now);
+    if (verdict === "repeat" && !this.#draftIn(known)) {
+      this.#parts.repeated(known, repetition);
+      return { verdict, alert: known };
+    }
+    const draft = this.#draftOf(known);
+    draft.alert.repeat(repetition);
+    if (verdict === "change") this.#change(draft, input, reason);
+    else if (verdict === "resolve") this.#resolve(draft, { reason, isAtOnce: input.isAtOnce });
+    else if (verdict === "drop") this.#drop(draft);
+    return { verdict, alert: draft.alert };
+  }
+
+  /** The holding time of a pending alert is over. */
+  fire(known: StoredAlert): void {
+    const draft = this.#draftOf(known);
+    draft.alert.state = "firing";
+    draft.alert.firesAt = null;
+    draft.alert.startsAt = this.#now;
+    this.#opened(draft.alert, "held");
+  }
+
+  /** No input came in time. */
+  timeOut(known: StoredAlert): void {
+    const draft = this.#draftOf(known);
+    draft.alert.timedOut = true;
+    if (known.state === "pending") this.#drop(draft);
+    else this.#resolve(draft, { reason: "timeout", isAtOnce: false });
+  }
+
+  /** @returns the alert; null if it does not fire */
+  end(id: string, ending: Ending): AlertView | null {
+    const live = this.#parts.book.find(id) ?? null;
+    const known = live && this.#known(live.projectId, live.key);
+    if (known?.id !== id || known.state !== "firing") return null;
+    const draft = this.#draftOf(known);
+    this.#resolve(draft, ending);
+    return draft.alert;
+  }
+
+  /** Writes the rows and events, and routes the transitions into incidents. */
+  async store(): Promise<void> {
+    const drafts = [...this.#unstored];
+    const [transitions, events] = [this.#transitions, this.#events];
+    this.#unstored.clear();
+    this.#transitions = [];
+    this.#events = [];
+    await this.#storeRows(drafts);
+    await appendEvents(this.#trx, events, { source: "prism:alerts", now: this.#now });
+    if (drafts.length > 0) addEffect(this.#trx, { type: "alerts-changed", alerts: drafts.map(rowOf) });
+    if (transitions.length > 0) await this.#parts.joinIncidents(this.#trx, transitions, this.#now);
+  }
+
+  async #storeRows(drafts: readonly Draft[]): Promise<void> {
+    const isNew = ({ isInTable, isDropped }: Draft): boolean => !isInTable && !isDropped;
+    for (const draft of drafts.filter(({ isInTable }) => isInTable)) {
+      if (draft.isDropped) await deleteAlert(this.#trx, draft.alert.id);
+      else await replaceAlert(this.#trx, rowOf(draft));
+    }
+    // After the others: one of them may free the key of a new alert.
+    await insertAlerts(this.#trx, drafts.filter(isNew).map(rowOf));
+    for (const draft of drafts) draft.isInTable = true;
+  }
+
+  #known(projectId: string, key: string): StoredAlert | null {
+    const draft = this.#current.get(indexOf(projectId, key));
+    if (draft !== undefined) return draft && draft.alert;
+    return this.#parts.book.byKey(projectId, key) ?? null;
+  }
+
+  #draftIn({ projectId, key, id }: StoredAlert): Draft | null {
+    const draft = this.#current.get(indexOf(projectId, key));
+    return draft?.alert.id === id ? draft : null;
+  }
+
+  #draftOf(known: StoredAlert): Draft {
+    const draft = this.#draftIn(known) ?? newDraft(known.copy(), true);
+    return this.#keep(draft);
+  }
+
+  #keep(draft: Draft): Draft {
+    this.#current.set(indexOf(draft.alert.projectId, draft.alert.key), draft);
+    this.#unstored.add(draft);
+    return draft;
+  }
+
+  #open(input: CheckedInput, reason: TransitionReason): AlertView {
+    const alert = newAlert(input, this.#now);
+    this.#keep(newDraft(alert, false));
+    if (alert.state === "firing") this.#opened(alert, reason);
+    return alert;
+  }
+
+  #change({ alert }: Draft, input: CheckedInput, reason: TransitionReason): void {
+    alert.labelSet = input.labelSet;
+    alert.fingerprint = input.fingerprint;
+    alert.severity = input.severity;
+    if (alert.state === "firing") this.#transition("changed", alert, reason, false);
+  }
+
+  #resolve(draft: Draft, { reason, isAtOnce }: Ending): void {
+    const { alert } = draft;
+    alert.state = "resolved";
+    alert.resolvedAt = this.#now;
+    draft.resolveEventId = uuidv7();
+    this.#current.set(indexOf(alert.projectId, alert.key), null);
+    this.#transition("resolved", alert, reason, isAtOnce);
+    this.#event(alert, { id: draft.resolveEventId, type: "alert.resolved", level: "info", reason });
+  }
+
+  #drop(draft: Draft): void {
+    draft.alert.state = "resolved";
+    draft.isDropped = true;
+    this.#current.set(indexOf(draft.alert.projectId, draft.alert.key), null);
+  }
+
+  #opened(alert: StoredAlert, reason: TransitionReason): void {
+    this.#transition("opened", alert, reason, false);
+    const level = SEVERE.has(alert.severity?.toLowerCase() ?? "") ? "error" : "warn";
+    this.#event(alert, { id: alert.id, type: "alert.opened", level, reason });
+  }
+
+  #transition(kind: Transition["kind"], alert: StoredAlert, reason: TransitionReason, isAtOnce: boolean): void {
+    // A copy: a later input of the same transaction may change the alert again.
+    this.#transitions.push({ kind, alert: alert.copy(), reason, isAtOnce });
+  }
+
+  #event(alert: StoredAlert, event: { id: string; type: string; level: Level; reason: TransitionReason }): void {
+    const { id, type, level, reason } = event;
+    const { projectId, id: correlationId } = alert;
+    this.#events.push({ id, projectId, type, level, correlationId, payload: payloadOf(alert, reason) });
+  }
+}
+
+function newDraft(alert: StoredAlert, isInTable: boolean): Draft {
+  return { alert, isInTable, isDropped: false, resolveEventId: null };
+}
+
+function rowOf({ alert, resolveEventId }: Draft): AlertRow {
+  return { ...alert.toRow(), resolveEventId };
+}
+
+function indexOf(projectId: string, key: string): string {
+  return `${projectId}\n${key}`;
+}
+
+function newAlert(input: CheckedInput, now: EpochMs): StoredAlert {
+  const { holdMs, startsAt } = input;
+  const isHeld = holdMs > 0;
+  return new StoredAlert({
+    id: uuidv7(),
+    projectId: input.projectId,
+    key: input.key,
+    fingerprint: input.fingerprint,
+    labels: JSON.stringify(labelRecord(input.labelSet)),
+    annotations: input.annotations,
+    generatorUrl: input.generatorUrl,
+    severity: input.severity,
+    source: input.source,
+    sourceId: input.sourceId,
+    state: isHeld ? "pending" : "firing",
+    startsAt,
+    firesAt: isHeld ? now + holdMs : null,
+    endsAt: input.endsAt,
+    isTimeoutEnd: input.isTimeoutEnd ? 1 : 0,
+    timedOut: 0,
+    lastAt: now,
+    count: 1,
+    resolvedAt: null,
+    openEventId: null,
+    resolveEventId: null,
+  });
+}
+
+export function repetitionOf(known: StoredAlert, input: CheckedInput, now: EpochMs): Repetition {
+  const { annotations, generatorUrl } = input;
+  return { ...timesAfter(known, input), annotations, generatorUrl, lastAt: now };
+}
+
+function payloadOf(alert: StoredAlert, reason: TransitionReason): Record<string, unknown> {
+  const { id, key, fingerprint, severity, source, sourceId, generatorUrl, startsAt, resolvedAt, timedOut } = alert;
+  return {
+    alertId: id,
+    key,
+    fingerprint,
+    labels: alert.labels,
+    annotations: alert.annotations,
+    severity,
+    source,
+    sourceId,
+    generatorUrl,
+    startsAt: toRfc3339(startsAt),
+    resolvedAt: toRfc3339OrNull(resolvedAt),
+    timedOut,
+    reason,
+  };
+}

@@ -1,0 +1,56 @@
+import type { EpochMs } from "../../../core/clock.ts";
+import type { AlertState } from "../../../store/schema.ts";
+import type { Labels } from "../model/labels.ts";
+import type { Repetition } from "./alert-book.ts";
+import type { CheckedInput } from "./normalise.ts";
+
+/** What is known of a live alert when an input for it arrives. */
+export interface Known {
+  readonly state: AlertState;
+  readonly labelSet: Labels;
+  readonly severity: string | null;
+  readonly startsAt: EpochMs;
+  readonly endsAt: EpochMs | null;
+  readonly isTimeoutEnd: boolean;
+}
+
+/**
+ * - `open`, `hold`: a new alert fires, or stays pending first.
+ * - `repeat`: a live alert goes on; with the same labels and severity nothing is stored now.
+ * - `change`: it goes on with other labels or another severity.
+ * - `resolve`, `drop`: a firing alert is over; a pending one has never fired.
+ * - `ignore`: what is over was not known.
+ */
+export type Verdict = "open" | "hold" | "repeat" | "change" | "resolve" | "drop" | "ignore";
+
+export function verdictOn(known: Known | null, input: CheckedInput): Verdict {
+  if (known === null) {
+    if (input.resolves) return "ignore";
+    return input.holdMs > 0 ? "hold" : "open";
+  }
+  if (input.resolves) return known.state === "firing" ? "resolve" : "drop";
+  return isSameAlert(known, input) ? "repeat" : "change";
+}
+
+function isSameAlert({ labelSet, severity }: Known, input: CheckedInput): boolean {
+  if (severity !== input.severity || labelSet.length !== input.labelSet.length) return false;
+  return labelSet.every((text, i) => text === input.labelSet[i]);
+}
+
+/**
+ * The times of an alert after an input, by Alertmanager's rule: when the spans of both overlap, the
+ * earliest start is kept, and a later end that its sender stated beats an earlier one. Otherwise
+ * the input replaces both.
+ */
+export function timesAfter(
+  known: Known,
+  input: CheckedInput,
+): Pick<Repetition, "startsAt" | "endsAt" | "isTimeoutEnd"> {
+  const { startsAt, endsAt, isTimeoutEnd } = input;
+  const knownEnd = known.endsAt ?? Number.POSITIVE_INFINITY;
+  const end = endsAt ?? Number.POSITIVE_INFINITY;
+  const overlaps = (end > known.startsAt && end < knownEnd) || (startsAt > known.startsAt && startsAt < knownEnd);
+  if (!overlaps) return { startsAt, endsAt, isTimeoutEnd };
+  const keepsEnd = !input.resolves && knownEnd > end && !known.isTimeoutEnd;
+  return { startsAt: Math.min(known.startsAt, startsAt), endsAt: keepsEnd ? known.endsAt : endsAt, isTimeoutEnd };
+}

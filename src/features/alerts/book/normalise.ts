@@ -1,0 +1,88 @@
+import type { EpochMs } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import type { AlertSource } from "../../../store/schema.ts";
+import { fingerprintOf } from "../model/fingerprint.ts";
+import { checkLabels, type LabelRecord, type Labels, labelsOf, labelValue } from "../model/labels.ts";
+import type { AlertInput } from "../types.ts";
+
+const MAX_LABELS = 100;
+/** Characters of all names and values. */
+const MAX_LABEL_TEXT = 16_384;
+const MAX_ANNOTATION_TEXT = 65_536;
+const MAX_KEY = 1024;
+const MAX_URL = 8192;
+
+/** An {@link AlertInput} that was checked, with its defaults. */
+export interface CheckedInput {
+  readonly projectId: string;
+  readonly source: AlertSource;
+  readonly sourceId: string | null;
+  readonly key: string;
+  readonly labelSet: Labels;
+  readonly fingerprint: string;
+  /** JSON text. */
+  readonly annotations: string;
+  readonly generatorUrl: string | null;
+  readonly severity: string | null;
+  readonly startsAt: EpochMs;
+  readonly endsAt: EpochMs | null;
+  readonly isTimeoutEnd: boolean;
+  readonly holdMs: number;
+  /** It resolves the alert; otherwise the alert fires. */
+  readonly resolves: boolean;
+  readonly isAtOnce: boolean;
+}
+
+/** @param wall now by the wall clock, as the sender's times are. @throws VALIDATION_FAILED */
+export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
+  const { endsAt = null, isTimeoutEnd = false, holdMs = 0, resolvesAtOnce = false } = input;
+  const startsAt = input.startsAt ?? wall;
+  const resolves = endsAt !== null && endsAt <= wall;
+  checkLabels(input.labels);
+  const labelSet = labelsOf(input.labels);
+  if (labelSet.length === 0 && !resolves) throw invalid("at least one label pair required");
+  if (input.startsAt !== undefined && endsAt !== null && endsAt < input.startsAt)
+    throw invalid("start time must be before end time");
+  checkSizes(input, labelSet);
+  return {
+    projectId: input.projectId,
+    source: input.source,
+    sourceId: input.sourceId,
+    key: input.key,
+    labelSet,
+    fingerprint: fingerprintOf(labelSet),
+    annotations: input.annotations === undefined ? "{}" : JSON.stringify(input.annotations),
+    generatorUrl: input.generatorUrl || null,
+    severity: input.severity || labelValue(labelSet, "severity") || null,
+    startsAt,
+    endsAt,
+    isTimeoutEnd,
+    holdMs: Math.max(0, holdMs),
+    resolves,
+    isAtOnce: resolvesAtOnce,
+  };
+}
+
+function checkSizes(input: AlertInput, labelSet: Labels): void {
+  if (labelSet.length > 2 * MAX_LABELS) throw invalid(`an alert has at most ${MAX_LABELS} labels`);
+  if (sizeOf(labelSet) > MAX_LABEL_TEXT) throw invalid(`labels have at most ${MAX_LABEL_TEXT} characters in all`);
+  if (input.key.length > MAX_KEY) throw invalid(`the key of an alert has at most ${MAX_KEY} characters`);
+  if ((input.generatorUrl?.length ?? 0) > MAX_URL) throw invalid(`a URL has at most ${MAX_URL} characters`);
+  const { annotations = {} } = input;
+  if (sizeOf(textsOf(annotations)) > MAX_ANNOTATION_TEXT)
+    throw invalid(`annotations have at most ${MAX_ANNOTATION_TEXT} characters in all`);
+}
+
+function textsOf(record: LabelRecord): string[] {
+  return Object.entries(record).flat();
+}
+
+function sizeOf(texts: readonly string[]): number {
+  let size = 0;
+  for (const text of texts) size += text.length;
+  return size;
+}
+
+function invalid(message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", message);
+}

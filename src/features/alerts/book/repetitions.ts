@@ -1,0 +1,68 @@
+import type { Logger } from "../../../core/log.ts";
+import type { Database } from "../../../store/database.ts";
+import type { StoredAlert } from "./alert-book.ts";
+import { storeRepetitions } from "./alert-rows.ts";
+
+const FLUSH_EVERY_MS = 5000;
+/** Rows of one transaction: it holds the writer for about 5 ms. */
+const FLUSH_ROWS = 500;
+
+/** Alerts with repetitions that only memory has yet. After a crash they are at most 5 s old. */
+export class Repetitions {
+  readonly #db: Database;
+  readonly #log: Logger;
+  #unstored = new Set<StoredAlert>();
+  #timer: NodeJS.Timeout | null = null;
+  #flushing: Promise<void> | null = null;
+  #isStopped = false;
+
+  constructor(db: Database, log: Logger) {
+    this.#db = db;
+    this.#log = log;
+  }
+
+  add(alert: StoredAlert): void {
+    this.#unstored.add(alert);
+    if (this.#timer || this.#isStopped) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.flush();
+    }, FLUSH_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  /** Its row has everything, or it is gone. */
+  delete(alert: StoredAlert): void {
+    this.#unstored.delete(alert);
+  }
+
+  /** Writes them in transactions of bounded size. Those that fail wait for the next flush. */
+  async flush(): Promise<void> {
+    this.#flushing ??= this.#storeAll().finally(() => {
+      this.#flushing = null;
+    });
+    await this.#flushing;
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    await this.#flushing;
+    await this.flush();
+  }
+
+  async #storeAll(): Promise<void> {
+    const alerts = [...this.#unstored];
+    this.#unstored = new Set();
+    for (let at = 0; at < alerts.length; at += FLUSH_ROWS) {
+      const some = alerts.slice(at, at + FLUSH_ROWS);
+      try {
+        await this.#db.write((trx) => storeRepetitions(trx, some), { sharesCommit: true });
+      } catch (error) {
+        this.#log.warn({ err: error, alerts: some.length }, "repetitions of alerts could not be stored, retrying");
+        for (const alert of alerts.slice(at)) if (alert.state !== "resolved") this.add(alert);
+        return;
+      }
+    }
+  }
+}

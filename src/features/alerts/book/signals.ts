@@ -1,0 +1,104 @@
+import { setTimeout } from "node:timers/promises";
+import type { Clock } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import type { Logger } from "../../../core/log.ts";
+import type { Database, Trx } from "../../../store/database.ts";
+import type { AlertInput } from "../types.ts";
+import { deleteSignals, firstSignals, type SignalRow } from "./alert-rows.ts";
+import { type CheckedInput, checkInput } from "./normalise.ts";
+
+const MAX_SIGNALS = 200;
+const RETRY_MS = 1000;
+
+interface SignalParts {
+  readonly db: Database;
+  readonly log: Logger;
+  readonly wall: Clock;
+  take(trx: Trx, inputs: readonly CheckedInput[]): Promise<unknown>;
+}
+
+/**
+ * Applies what rules have decided about alerts: rows that are committed with the event. They are
+ * applied in the order of the events, and deleted in the same transaction.
+ */
+export class SignalReader {
+  readonly #parts: SignalParts;
+  #reading: Promise<void> | null = null;
+  #isWanted = false;
+  #isStopped = false;
+
+  constructor(parts: SignalParts) {
+    this.#parts = parts;
+  }
+
+  /** Rows may have been added. */
+  read(): void {
+    this.#isWanted = true;
+    if (this.#isStopped) return;
+    this.#reading ??= this.#readAll().finally(() => {
+      this.#reading = null;
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#reading;
+  }
+
+  async #readAll(): Promise<void> {
+    let limit = MAX_SIGNALS;
+    while (this.#isWanted && !this.#isStopped) {
+      this.#isWanted = false;
+      try {
+        const count = await this.#parts.db.write((trx) => this.#apply(trx, limit));
+        if (count === limit) this.#isWanted = true;
+        limit = MAX_SIGNALS;
+      } catch (error) {
+        this.#isWanted = true;
+        if (error instanceof PrismError) await this.#pause(error);
+        else if (limit > 1) limit = 1;
+        else await this.#discard(error);
+      }
+    }
+  }
+
+  /** @returns the number of signals that were read */
+  async #apply(trx: Trx, limit: number): Promise<number> {
+    const signals = await firstSignals(trx, limit);
+    if (signals.length === 0) return 0;
+    const inputs = signals.flatMap((signal) => this.#check(signal));
+    await deleteSignals(trx, signals);
+    await this.#parts.take(trx, inputs);
+    return signals.length;
+  }
+
+  #check(signal: SignalRow): CheckedInput[] {
+    const { eventSeq, ruleId, at } = signal;
+    const now = this.#parts.wall.now();
+    try {
+      const input = JSON.parse(signal.input) as AlertInput;
+      if (signal.action === "fire") return [checkInput({ startsAt: at, ...input }, now)];
+      return [checkInput({ ...input, endsAt: at, resolvesAtOnce: true }, Math.max(at, now))];
+    } catch (error) {
+      this.#parts.log.warn({ err: error, eventSeq, ruleId }, "a rule's alert is not valid and was left out");
+      return [];
+    }
+  }
+
+  async #pause(error: unknown): Promise<void> {
+    if (this.#isStopped) return;
+    this.#parts.log.warn({ err: error }, "alerts of rules could not be stored, retrying");
+    await setTimeout(RETRY_MS, undefined, { ref: false });
+  }
+
+  /** A defect: the signals after it must not wait for ever. */
+  async #discard(cause: unknown): Promise<void> {
+    await this.#parts.db
+      .write(async (trx) => {
+        const signals = await firstSignals(trx, 1);
+        await deleteSignals(trx, signals);
+        this.#parts.log.error({ err: cause, signal: signals[0] }, "a rule's alert failed and was discarded");
+      })
+      .catch((error: unknown) => this.#pause(error));
+  }
+}

@@ -1,0 +1,55 @@
+import type { EpochMs } from "../../core/clock.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { Level } from "../../core/vocabulary.ts";
+import { addEffect, nextEventSeq, type Trx } from "../../store/database.ts";
+import type { EventsTable } from "../../store/schema.ts";
+
+/** An event that the server itself emits in a transaction. */
+export interface EventDraft {
+  /** Default: a new id. */
+  readonly id?: string;
+  readonly projectId: string;
+  readonly type: string;
+  readonly level: Level;
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly correlationId?: string;
+}
+
+/** Rows per statement, so that few different statements are prepared. */
+const ROWS_AT_ONCE = 50;
+
+/**
+ * Appends events to the log as part of a transaction. After the commit they are published, and the
+ * backlog decides them by the rules.
+ * @param source such as `prism:alerts`. @returns their ids
+ */
+export async function appendEvents(
+  trx: Trx,
+  events: readonly EventDraft[],
+  { source, now }: { readonly source: string; readonly now: EpochMs },
+): Promise<string[]> {
+  if (events.length === 0) return [];
+  const rows = events.map((event): EventsTable => {
+    const { id = uuidv7(), projectId, type, level, payload, correlationId = null } = event;
+    const at = { occurredAt: now, receivedAt: now, processedAt: null };
+    return {
+      seq: nextEventSeq(trx),
+      id,
+      projectId,
+      type,
+      level,
+      source,
+      payload: JSON.stringify(payload),
+      dedupeKey: null,
+      ...at,
+      correlationId,
+    };
+  });
+  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE)
+    await trx
+      .insertInto("events")
+      .values(rows.slice(at, at + ROWS_AT_ONCE))
+      .execute();
+  addEffect(trx, { type: "events-appended", events: rows });
+  return rows.map(({ id }) => id);
+}
