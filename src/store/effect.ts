@@ -1,6 +1,6 @@
+import type { Selectable } from "kysely";
 import type { RightsChange } from "../core/principal.ts";
 import type { JobRow, NotificationRow, RecipientRow } from "./commit/write-set.ts";
-import type { Selectable } from "kysely";
 import type { AlertsTable, DeliveryState, EventsTable, JobState, OutsideChannel } from "./schema.ts";
 
 /**

@@ -219,8 +219,8 @@ function newAlert(input: CheckedInput, now: EpochMs): StoredAlert {
     key: input.key,
     fingerprint: input.fingerprint,
     labels: JSON.stringify(labelRecord(input.labelSet)),
-    annotations: input.annotations,
-    generatorUrl: input.generatorUrl,
+    annotations: input.annotations ?? "{}",
+    generatorUrl: input.generatorUrl ?? null,
     severity: input.severity,
     source: input.source,
     sourceId: input.sourceId,
@@ -239,8 +239,13 @@ function newAlert(input: CheckedInput, now: EpochMs): StoredAlert {
 }
 
 export function repetitionOf(known: StoredAlert, input: CheckedInput, now: EpochMs): Repetition {
-  const { annotations, generatorUrl } = input;
-  return { ...timesAfter(known, input), annotations, generatorUrl, lastAt: now };
+  const { annotations, generatorUrl = known.generatorUrl } = input;
+  return {
+    ...timesAfter(known, input),
+    annotations: annotations ?? known.annotationsText,
+    generatorUrl,
+    lastAt: now,
+  };
 }
 
 function payloadOf(alert: StoredAlert, reason: TransitionReason): Record<string, unknown> {

@@ -20,9 +20,10 @@ export interface CheckedInput {
   readonly key: string;
   readonly labelSet: Labels;
   readonly fingerprint: string;
-  /** JSON text. */
-  readonly annotations: string;
-  readonly generatorUrl: string | null;
+  /** JSON text; null: those of the alert are kept. */
+  readonly annotations: string | null;
+  /** undefined: that of the alert is kept. */
+  readonly generatorUrl: string | null | undefined;
   readonly severity: string | null;
   readonly startsAt: EpochMs;
   readonly endsAt: EpochMs | null;
@@ -51,8 +52,8 @@ export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
     key: input.key,
     labelSet,
     fingerprint: fingerprintOf(labelSet),
-    annotations: input.annotations === undefined ? "{}" : JSON.stringify(input.annotations),
-    generatorUrl: input.generatorUrl || null,
+    annotations: input.annotations === undefined ? null : JSON.stringify(input.annotations),
+    generatorUrl: input.generatorUrl,
     severity: input.severity || labelValue(labelSet, "severity") || null,
     startsAt,
     endsAt,
