@@ -45,6 +45,7 @@ const FEATURES = {
   ],
   retention: [
     "access",
+    "alerts",
     "audit",
     "delivery",
     "events",
@@ -55,7 +56,7 @@ const FEATURES = {
     "schedules",
     "streams",
   ],
-  alerts: ["access", "audit", "events", "jobs", "notifications"],
+  alerts: ["access", "audit", "events", "jobs", "notifications", "schedules"],
   tasks: ["access"],
   buckets: ["access", "events", "jobs", "schedules"],
   bursts: ["access", "events", "jobs", "notifications", "rules"],

@@ -7,6 +7,7 @@ import { projectsFeature } from "../features/access/projects/routes.ts";
 import { rolesFeature } from "../features/access/roles/routes.ts";
 import { authFeature } from "../features/access/sessions/routes.ts";
 import { usersFeature } from "../features/access/users/routes.ts";
+import { silencesFeature } from "../features/alerts/silences/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
 import { backupsFeature } from "../features/backup/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
@@ -117,6 +118,14 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
   const { kernel, bodies } = http;
   return [
     alertsFeature({ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify }),
+    silencesFeature({
+      db,
+      clock,
+      projects,
+      silences: services.alerting.silences,
+      warnHits: () => settings.silences.warnHits,
+      idempotency,
+    }),
     digestFeature({ db, clock, settings, runner, jobs, schedules, projects, users, notify }),
     eventsFeature({
       db,

@@ -47,7 +47,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     ...notifying,
     circuits: channels.circuits,
     delivery: channels.memory,
-    alerting: openAlerts(base),
+    alerting: openAlerts(base, core, notifying.notify),
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
     modules: openModuleFolder(base, core, http, notifying, features),
     features,

@@ -135,6 +135,12 @@ export const LIMIT_OPTIONS = {
   schedulesPerUser: option(k.integer(1, 100_000), 200, "schedules and recurring timers per user", {
     reloadable: true,
   }),
+  silencesPerProject: option(
+    k.integer(1, 1_000_000),
+    10_000,
+    "silences and maintenance windows per project that have not ended",
+    { reloadable: true },
+  ),
   minRepeatMs: option(
     k.duration(1000, 86_400_000),
     60_000,

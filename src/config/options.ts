@@ -167,6 +167,7 @@ export const OPTIONS = {
       { seed: ["RETENTION_DAYS"], ...LIVE },
     ),
     notificationDays: option(k.integer(0, 36_500), 90, "days to keep notifications; 0 keeps all", LIVE),
+    silenceDays: option(k.integer(0, 36_500), 5, "days to keep silences after their end; 0 keeps all", LIVE),
     auditDays: option(
       k.integer(0, 36_500),
       365,
@@ -290,6 +291,14 @@ export const OPTIONS = {
       k.integer(1, 10_000),
       100,
       "maximum of missed runs that a schedule with `missed: all` catches up after a downtime",
+      { reloadable: true },
+    ),
+  },
+  silences: {
+    warnHits: option(
+      k.integer(1, 1_000_000),
+      100,
+      "firing alerts above which a new silence counts as broad and needs the permission silences:broad",
       { reloadable: true },
     ),
   },

@@ -3,7 +3,7 @@ import { type Clock, DAY_MS } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import type { Principal } from "../core/principal.ts";
 import type { IdempotencyRow } from "../store/commit/write-set.ts";
-import type { Database, Trx } from "../store/database.ts";
+import type { Database, Trx, WriteOptions } from "../store/database.ts";
 import { type BodyFingerprint, bodyFingerprint } from "../store/sealed-settings.ts";
 import type { Exchange } from "./exchange.ts";
 import { Reply } from "./route.ts";
@@ -116,18 +116,16 @@ export class Idempotency {
     body: unknown,
     database: Database,
     effect: (trx: Trx) => Promise<Reply>,
+    options: WriteOptions = { sharesCommit: true },
   ): Promise<Reply> {
     const request = this.begin(exchange, principal, JSON.stringify(body));
     if (request instanceof Reply) return request;
     try {
-      return await database.write(
-        async (trx) => {
-          const reply = await effect(trx);
-          if (request) await this.store(trx, this.row(request, reply.status, JSON.stringify(reply.body)));
-          return reply;
-        },
-        { sharesCommit: true },
-      );
+      return await database.write(async (trx) => {
+        const reply = await effect(trx);
+        if (request) await this.store(trx, this.row(request, reply.status, JSON.stringify(reply.body)));
+        return reply;
+      }, options);
     } finally {
       if (request) this.end(request);
     }

@@ -46,6 +46,10 @@ export class LiveSettings {
     return this.#config.schedules;
   }
 
+  get silences(): Config["silences"] {
+    return this.#config.silences;
+  }
+
   get delivery(): Config["delivery"] {
     return this.#config.delivery;
   }

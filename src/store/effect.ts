@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import type { RightsChange } from "../core/principal.ts";
 import type { JobRow, NotificationRow, RecipientRow } from "./commit/write-set.ts";
-import type { AlertsTable, DeliveryState, EventsTable, JobState, OutsideChannel } from "./schema.ts";
+import type { AlertsTable, DeliveryState, EventsTable, JobState, OutsideChannel, SilencesTable } from "./schema.ts";
 
 /**
  * What the server's memory must know about a commit: plain data that names what changed. Effects
@@ -25,6 +25,8 @@ interface EffectData {
   "events-appended": { readonly events: readonly EventsTable[] };
   /** Alerts that are new, or changed in more than a repetition. */
   "alerts-changed": { readonly alerts?: readonly Selectable<AlertsTable>[] };
+  /** Silences that are new or changed, or of which a start or end was reported. */
+  "silences-changed": { readonly silences: readonly Selectable<SilencesTable>[] };
   "jobs-added": { readonly jobs: readonly EnqueuedRow[] };
   /** Jobs that no longer wait in the queue. */
   "jobs-removed": { readonly queue: string; readonly count: number };

@@ -179,6 +179,7 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   },
   recordWebviewAction: onNotification,
   updateSchedule: made("/api/v1/schedules", "createSchedule"),
+  updateSilence: made("/api/v1/silences", "createSilence"),
   updateWebhook: made("/api/v1/webhooks", "createWebhook"),
   retryDelivery: async (seeded) => ({ params: { id: await seeded.deadDelivery() } }),
   resumeChannel: async () => ({ params: { name: "email" } }),

@@ -5,6 +5,7 @@ import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database } from "../../store/database.ts";
 import { type NamedSweep, type RetentionRule, sweepAll, sweepOf } from "../../store/retention.ts";
 import { ACCOUNT_SWEEPS } from "../access/index.ts";
+import { silenceSweep } from "../alerts/index.ts";
 import { type AuditSweepParts, auditSweep } from "../audit/index.ts";
 import { DELIVERY_SWEEPS } from "../delivery/index.ts";
 import { EVENT_SWEEPS, eventSweep } from "../events/index.ts";
@@ -62,6 +63,7 @@ interface SweepsParts extends Omit<AuditSweepParts, "days"> {
 export function allSweeps({ audit, dataDir, settings }: SweepsParts): NamedSweep[] {
   return [
     ...FIXED_SWEEPS,
+    silenceSweep(() => settings.retention.silenceDays),
     auditSweep({ audit, dataDir, days: () => settings.retention.auditDays }),
     notificationSweep(() => settings.retention.notificationDays),
     eventSweep(() => settings.retention.days),

@@ -55,6 +55,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Events", "Programs send events into projects, and rules evaluate them", "rules"],
   ["Rules", "A condition on events, and who is notified when it matches", "rules"],
   ["Notifications", "Notifications of the caller, and sending them directly", "delivery"],
+  ["Silences", "Alerts that notify no one for a time, once or in recurring windows", "alerts"],
   ["Messages", "Private messages between two users, now or later", "messages"],
   ["Timers", "One-shot and recurring timers that notify, emit an event or publish", "timers"],
   ["Schedules", "Jobs that recur by a cron pattern or an interval", "schedules"],

@@ -78,6 +78,12 @@ function tooLarge(pattern: string): PrismError {
   return new PrismError("VALIDATION_FAILED", `the pattern ${pattern.slice(0, 100)} is too large`);
 }
 
+/** The only values that satisfy a matcher, if it lists them: `a="x"`, `a=~"x|y"`. */
+export function matcherWords({ operator, value }: Matcher): ReadonlySet<string> | null {
+  if (operator === "=") return new Set([value]);
+  return operator === "=~" ? wordsOf(value) : null;
+}
+
 /** The words of `a|b`, `^(a|b)$` or `(?:a|b)`; null for any other pattern. */
 function wordsOf(pattern: string): ReadonlySet<string> | null {
   const [, open = "", body = "", close = ""] = /^(\^?\((?:\?:)?|\^)?([\s\S]*?)(\)\$?|\$)?$/.exec(pattern) ?? [];

@@ -18,6 +18,7 @@ import type { Table } from "./row.ts";
 import { RULES } from "./rules.ts";
 import { SCHEDULES } from "./schedules.ts";
 import { SETTINGS } from "./settings.ts";
+import { SILENCES } from "./silences.ts";
 import { SOUNDS } from "./sounds.ts";
 import { TASKS } from "./tasks.ts";
 import { TIME } from "./time.ts";
@@ -48,6 +49,7 @@ export const ACCESS: Table = {
   ...WORKERS,
   ...MODULES,
   ...BACKUPS,
+  ...SILENCES,
   ...SETTINGS,
   ...AUDIT,
   ...SOUNDS,

@@ -6,6 +6,7 @@ export const SCOPES = [
   "realtime:subscribe",
   "realtime:publish",
   "notifications:send",
+  "silences:write",
 ] as const;
 
 /** Of every user who calls. */

@@ -1,0 +1,149 @@
+import type { Selectable } from "kysely";
+import type { EpochMs } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import type { SilencesTable } from "../../../store/schema.ts";
+import { checkLabels } from "../model/labels.ts";
+import { type Matcher, matchersText, sortedMatchers } from "../model/matchers.ts";
+import { matchesEmpty } from "../model/matching.ts";
+import { type CompiledMatcher, compiled, valuesOf } from "./silence-index.ts";
+import { requireWindows, type SilenceState, type SilenceTimes, type Span, spanAt, type WindowRule } from "./spans.ts";
+
+export type SilenceRow = Selectable<SilencesTable>;
+
+export type SilenceKind = SilenceRow["kind"];
+
+export function timesOf({ startsAt, endsAt, recurrence }: SilenceRow): SilenceTimes {
+  return { startsAt, endsAt, recurrence: recurrence === null ? null : (JSON.parse(recurrence) as WindowRule) };
+}
+
+export function matchersOf({ matchers }: Pick<SilenceRow, "matchers">): Matcher[] {
+  return JSON.parse(matchers) as Matcher[];
+}
+
+/** The text form of a silence's matchers. */
+export function textOf(row: Pick<SilenceRow, "matchers">): string {
+  return matchersText(matchersOf(row));
+}
+
+/** A silence in memory, with its matchers compiled. */
+export class LiveSilence {
+  readonly row: SilenceRow;
+  readonly times: SilenceTimes;
+  readonly matchers: readonly CompiledMatcher[];
+  #span: Span | null = null;
+  /** Earliest instant of which {@link #span} is the span. */
+  #spanFrom = Number.POSITIVE_INFINITY;
+
+  /** @throws VALIDATION_FAILED for a pattern that this version cannot read */
+  constructor(row: SilenceRow) {
+    this.row = row;
+    this.times = timesOf(row);
+    this.matchers = compiled(matchersOf(row));
+  }
+
+  get id(): string {
+    return this.row.id;
+  }
+
+  /** As {@link spanAt}. Times of a pattern are computed once per window. */
+  spanAt(now: EpochMs): Span | null {
+    const isKnown = now >= this.#spanFrom && (this.#span === null || now < this.#span.endsAt);
+    if (!isKnown) {
+      this.#span = spanAt(this.times, now);
+      this.#spanFrom = now;
+    }
+    return this.#span;
+  }
+
+  isActive(now: EpochMs): boolean {
+    const span = this.spanAt(now);
+    return span !== null && span.startsAt <= now;
+  }
+
+  stateAt(now: EpochMs): SilenceState {
+    return this.spanAt(now) === null ? "expired" : this.isActive(now) ? "active" : "pending";
+  }
+
+  /** Whether it was active at the last border that is reported. */
+  get isReportedActive(): boolean {
+    const span = spanAt(this.times, this.row.reportedUntil);
+    return span !== null && span.startsAt <= this.row.reportedUntil;
+  }
+}
+
+/** A silence as a caller wants it. */
+export interface SilenceDraft {
+  readonly projectId: string;
+  readonly kind: SilenceKind;
+  readonly matchers: readonly Matcher[];
+  /** Null, or an instant that has passed: now. */
+  readonly startsAt: EpochMs | null;
+  readonly endsAt: EpochMs;
+  readonly recurrence: WindowRule | null;
+  readonly comment: string;
+  readonly createdBy: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export const MAX_MATCHERS = 50;
+/** Matchers, comment and annotations together. */
+const MAX_BYTES = 65_536;
+
+/** The rules of Alertmanager. @throws VALIDATION_FAILED, INVALID_CRON */
+export function checkDraft(draft: SilenceDraft, now: EpochMs): void {
+  checkMatchers(draft.matchers);
+  const { recurrence, endsAt } = draft;
+  if (draft.startsAt !== null && draft.startsAt >= endsAt)
+    throw invalid("endsAt", "ORDER", "start time must be before end time");
+  if (endsAt < now) throw invalid("endsAt", "PAST", "end time can't be in the past");
+  if (recurrence !== null) {
+    const startsAt = Math.max(draft.startsAt ?? now, now);
+    requireWindows(recurrence, startsAt);
+    if (spanAt({ startsAt, endsAt, recurrence }, startsAt) === null)
+      throw invalid("recurrence.cron", "VALUE", "no window starts before endsAt");
+  }
+  const bytes = Buffer.byteLength(JSON.stringify([draft.matchers, draft.comment, draft.annotations]));
+  if (bytes > MAX_BYTES) throw invalid("", "SIZE", `must be at most ${MAX_BYTES} bytes`);
+}
+
+/** @throws VALIDATION_FAILED */
+export function checkMatchers(matchers: readonly Matcher[]): void {
+  if (matchers.length > MAX_MATCHERS) throw invalid("matchers", "SIZE", `must be at most ${MAX_MATCHERS} matchers`);
+  if (matchers.length === 0) throw invalid("matchers", "SIZE", "must be at least one matcher");
+  for (const [at, matcher] of matchers.entries()) {
+    try {
+      checkLabels({ [matcher.name]: matcher.value });
+      compiled([matcher]);
+    } catch (error) {
+      if (!(error instanceof PrismError)) throw error;
+      throw invalid(`matchers.${at}`, "VALUE", error.message);
+    }
+  }
+  if (matchesEmpty(matchers))
+    throw invalid("matchers", "MATCHES_EMPTY", "at least one matcher must not match the empty string");
+}
+
+function invalid(path: string, code: string, message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The silence is not valid", { details: [{ path, code, message }] });
+}
+
+/** The stored members of a draft. Matchers are sorted and without duplicates, as in Alertmanager. */
+export function columnsOf({ kind, matchers, endsAt, recurrence, comment, createdBy, annotations }: SilenceDraft) {
+  const unique = new Map(matchers.map((matcher) => [JSON.stringify(matcher), matcher]));
+  return {
+    kind,
+    matchers: JSON.stringify(
+      sortedMatchers([...unique.values()]).map(({ name, operator, value }) => ({ name, operator, value })),
+    ),
+    endsAt,
+    recurrence: recurrence === null ? null : JSON.stringify(recurrence),
+    comment,
+    createdBy,
+    annotations: JSON.stringify(annotations),
+  };
+}
+
+/** Whether a silence lists exact values of a label. Without them it may hit alerts of any kind. */
+export function hasExactValue(matchers: readonly Matcher[]): boolean {
+  return matchers.some((matcher) => valuesOf(matcher) !== null);
+}

@@ -1,0 +1,119 @@
+import { type SelectQueryBuilder, sql } from "kysely";
+import type { EpochMs } from "../../../core/clock.ts";
+import type { PageRequest } from "../../../http/pagination.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import { daysBefore, type NamedSweep, type RetentionRule, sweepOf } from "../../../store/retention.ts";
+import type { LabelRecord } from "../model/labels.ts";
+import type { SilenceKind } from "./live-silence.ts";
+import type { SilenceState } from "./spans.ts";
+
+interface SilenceFilter {
+  readonly projectId: string;
+  readonly states?: readonly SilenceState[] | undefined;
+  readonly kind?: SilenceKind | undefined;
+  /** Ids of the project's active silences. */
+  readonly active: readonly string[];
+  readonly now: EpochMs;
+}
+
+export function silencesOf(db: ReadDb, { projectId, states, kind, active, now }: SilenceFilter) {
+  let query = db.selectFrom("silences").selectAll().where("projectId", "=", projectId);
+  if (kind !== undefined) query = query.where("kind", "=", kind);
+  if (!states) return query;
+  const wants = (state: SilenceState) => sql<boolean>`${states.includes(state) ? 1 : 0}`;
+  const isActive = sql<boolean>`id in (select value from json_each(${JSON.stringify(active)}))`;
+  return query.where(
+    sql<boolean>`case when ${isActive} then ${wants("active")}
+      when endsAt > ${now} then ${wants("pending")} else ${wants("expired")} end`,
+  );
+}
+
+/** A page and the first row of the next one; those that end last come first. */
+export function byEnd<DB, TB extends keyof DB, O>(
+  query: SelectQueryBuilder<DB, TB, O>,
+  { after, limit, offset }: PageRequest,
+) {
+  const rows = after ? query.where(sql<boolean>`(endsAt, id) < (${after[0]}, ${after[1]})`) : query;
+  return rows
+    .orderBy(sql`endsAt`, "desc")
+    .orderBy(sql`id`, "desc")
+    .limit(limit + 1)
+    .offset(offset);
+}
+
+/** The last 20 alerts that a silence withheld. */
+export function lastHits(db: ReadDb, silenceId: string) {
+  return db
+    .selectFrom("silence_hits as h")
+    .leftJoin("alerts as a", "a.id", "h.alertId")
+    .select(["h.alertId", "h.incidentId", "h.at", "a.labels"])
+    .where("h.silenceId", "=", silenceId)
+    .orderBy("h.at", "desc")
+    .limit(20)
+    .execute();
+}
+
+/** Unresolved incidents with any of these alerts, newest first. */
+export function openIncidentsOf(db: ReadDb, projectId: string, alertIds: readonly string[]) {
+  return db
+    .selectFrom("incidents")
+    .select(["id", "number", "title", "state"])
+    .where("projectId", "=", projectId)
+    .where("state", "in", ["open", "acknowledged"])
+    .where(
+      sql<boolean>`id in (select incidentId from incident_alerts
+        where alertId in (select value from json_each(${JSON.stringify(alertIds)})))`,
+    )
+    .orderBy("number", "desc")
+    .limit(51)
+    .execute();
+}
+
+interface IncidentRef {
+  readonly incidentId?: string | undefined;
+  readonly notificationId?: string | undefined;
+}
+
+/** The incident, or the incident of the notification. */
+export function incidentOf(db: ReadDb | Trx, { incidentId, notificationId }: IncidentRef) {
+  const incidents = db.selectFrom("incidents").select(["id", "projectId"]);
+  if (incidentId !== undefined) return incidents.where("id", "=", incidentId).executeTakeFirst();
+  const ofNotification = db
+    .selectFrom("notifications")
+    .select("incidentId")
+    .where("id", "=", notificationId ?? "");
+  return incidents.where("id", "=", ofNotification).executeTakeFirst();
+}
+
+/** The labels of an incident's alerts: of those that fire, or of all if none does. */
+export async function labelsOfIncident(db: ReadDb | Trx, incidentId: string): Promise<LabelRecord[]> {
+  const rows = await db
+    .selectFrom("incident_alerts")
+    .innerJoin("alerts", "alerts.id", "incident_alerts.alertId")
+    .select(["alerts.labels", "alerts.state"])
+    .where("incident_alerts.incidentId", "=", incidentId)
+    .execute();
+  const firing = rows.filter(({ state }) => state === "firing");
+  return (firing.length > 0 ? firing : rows).map(({ labels }) => JSON.parse(labels) as LabelRecord);
+}
+
+/** Removes silences some days after their end. @param days 0 keeps all */
+export function silenceSweep(days: () => number): NamedSweep {
+  const expired = (db: ReadDb | Trx, now: EpochMs) =>
+    db
+      .selectFrom("silences")
+      .select("id")
+      .where("endsAt", "<=", days() === 0 ? -1 : daysBefore(now, days()));
+  const rule: RetentionRule<string> = {
+    name: "silences",
+    find: async (scan, now, limit) => (await expired(scan, now).limit(limit).execute()).map(({ id }) => id),
+    async remove(trx, ids, now) {
+      const gone = (await expired(trx, now).where("id", "in", ids).execute()).map(({ id }) => id);
+      if (gone.length === 0) return 0;
+      await trx.deleteFrom("silence_hits").where("silenceId", "in", gone).execute();
+      await trx.deleteFrom("silences").where("id", "in", gone).execute();
+      return gone.length;
+    },
+  };
+  return sweepOf(rule);
+}

@@ -1,0 +1,328 @@
+import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import type { Principal } from "../../../core/principal.ts";
+import { missingPermission } from "../../../http/access.ts";
+import { pageBody, readPage } from "../../../http/pagination.ts";
+import type { Database, Trx } from "../../../store/database.ts";
+import { countOf } from "../../../store/sqlite/list-queries.ts";
+import type { Projects } from "../../access/index.ts";
+import type { LabelRecord } from "../model/labels.ts";
+import { type Matcher, matchersText, parseMatcher, sortedMatchers } from "../model/matchers.ts";
+import {
+  checkMatchers,
+  hasExactValue,
+  matchersOf,
+  type SilenceDraft,
+  type SilenceRow,
+  textOf,
+  timesOf,
+} from "./live-silence.ts";
+import * as queries from "./queries.ts";
+import type {
+  CreateSilence,
+  GivenMatcher,
+  ListSilences,
+  PreviewSilence,
+  SilenceView,
+  UpdateSilence,
+} from "./schema.ts";
+import type { Silences } from "./silences.ts";
+import { NO_END, type SilenceTimes, type Span, spanAt, spansFrom, stateAt } from "./spans.ts";
+
+export interface SilencesContext {
+  readonly db: Database;
+  readonly clock: { now(): EpochMs };
+  readonly projects: Projects;
+  readonly silences: Silences;
+  readonly warnHits: () => number;
+}
+
+/** Creates a silence from a request. @throws as `Silences.set`, PROJECT_NOT_FOUND, INCIDENT_NOT_FOUND */
+export async function createSilence(
+  context: SilencesContext,
+  principal: Principal,
+  input: CreateSilence,
+  trx: Trx,
+): Promise<SilenceRow> {
+  const { silences, projects, clock } = context;
+  const { projectId, matchers } = await selected(context, principal, input, "silences:write", trx);
+  const now = clock.now();
+  const recurrence = input.recurrence ?? null;
+  const draft: SilenceDraft = {
+    projectId,
+    kind: input.kind ?? (recurrence === null ? "silence" : "maintenance"),
+    matchers,
+    startsAt: input.startsAt ?? null,
+    endsAt: endOf(input, input.startsAt ?? now, recurrence === null ? null : NO_END),
+    recurrence,
+    comment: input.comment,
+    createdBy: creatorOf(principal),
+    annotations: (input.annotations ?? {}) as LabelRecord,
+  };
+  const mayBeBroad = projects.has(principal, projectId, "silences:broad");
+  return (await silences.set(draft, { trx, mayBeBroad })).silence;
+}
+
+/** Members that are missing stay. @throws as `Silences.set` */
+export async function updateSilence(
+  context: SilencesContext,
+  principal: Principal,
+  id: string,
+  ifMatch: string,
+  input: UpdateSilence,
+): Promise<SilenceRow> {
+  const { db, silences, projects } = context;
+  return db.write(async (trx) => {
+    const old = await writableSilence(context, principal, id, trx);
+    const times = timesOf(old);
+    const startsAt = input.startsAt ?? old.startsAt;
+    const recurrence = input.recurrence === undefined ? times.recurrence : input.recurrence;
+    const openEnd = recurrence !== null && input.endsAt === null ? NO_END : old.endsAt;
+    const draft: SilenceDraft = {
+      projectId: old.projectId,
+      kind: input.kind ?? old.kind,
+      matchers: input.matchers ? readMatchers(input.matchers) : matchersOf(old),
+      startsAt,
+      endsAt: endOf(input, startsAt, openEnd),
+      recurrence,
+      comment: input.comment ?? old.comment,
+      createdBy: old.createdBy,
+      annotations: (input.annotations ?? JSON.parse(old.annotations)) as LabelRecord,
+    };
+    const mayBeBroad = projects.has(principal, old.projectId, "silences:broad");
+    return (await silences.set(draft, { trx, id, ifMatch, mayBeBroad })).silence;
+  });
+}
+
+/** @throws SILENCE_NOT_FOUND, UNAUTHORIZED_ROLE */
+export async function expireSilence(
+  context: SilencesContext,
+  principal: Principal,
+  id: string,
+  onlyWindow: boolean,
+): Promise<void> {
+  const { db, silences } = context;
+  await db.write(async (trx) => {
+    const { projectId } = await writableSilence(context, principal, id, trx);
+    await (onlyWindow ? silences.expireSpan(projectId, id, { trx }) : silences.expire(projectId, id, { trx }));
+  });
+}
+
+/** @throws SILENCE_NOT_FOUND, also for one that the caller may not see */
+export async function visibleSilence(
+  { silences, projects }: SilencesContext,
+  principal: Principal,
+  id: string,
+  trx?: Trx,
+): Promise<SilenceRow> {
+  const row = await silences.find(id, { trx });
+  const right = principal.kind === "apiKey" && trx ? "silences:write" : "events:read";
+  if (!row || !projects.has(principal, row.projectId, right))
+    throw new PrismError("SILENCE_NOT_FOUND", "No such silence");
+  return row;
+}
+
+async function writableSilence(
+  context: SilencesContext,
+  principal: Principal,
+  id: string,
+  trx: Trx,
+): Promise<SilenceRow> {
+  const row = await visibleSilence(context, principal, id, trx);
+  if (!context.projects.has(principal, row.projectId, "silences:write")) throw missingPermission("silences:write");
+  return row;
+}
+
+/** Which alerts a silence would withhold now. Nothing is stored. */
+export async function previewSilence(context: SilencesContext, principal: Principal, input: PreviewSilence) {
+  const { silences, clock, db } = context;
+  const { projectId, matchers } = await selected(context, principal, input, "events:read");
+  checkMatchers(matchers);
+  const now = clock.now();
+  const hits = silences.hits(projectId, matchers);
+  const times = previewTimes(input, now);
+  const { warnings, needs } = judge(context, matchers, hits.length, times);
+  const incidents = await queries.openIncidentsOf(
+    db.read,
+    projectId,
+    hits.map(({ id }) => id),
+  );
+  return {
+    projectId,
+    matchers: sortedMatchers(matchers),
+    text: matchersText(matchers),
+    hits: hits.length,
+    alerts: hits.slice(0, SHOWN).map(({ id, fingerprint, labels, startsAt }) => ({
+      id,
+      fingerprint,
+      labels,
+      startsAt: toRfc3339(startsAt),
+    })),
+    incidents: incidents.slice(0, SHOWN),
+    windows: times === null ? [] : windowsOf(times, now),
+    warnings,
+    needs,
+  };
+}
+
+const SHOWN = 50;
+const SHOWN_WINDOWS = 5;
+/** A silence that is longer is easily forgotten. */
+const LONG_MS = 2_592_000_000;
+
+function previewTimes(input: PreviewSilence, now: EpochMs): SilenceTimes | null {
+  const recurrence = input.recurrence ?? null;
+  if (recurrence === null && input.durationMs === undefined && typeof input.endsAt !== "number") return null;
+  const startsAt = input.startsAt ?? now;
+  return { startsAt, endsAt: endOf(input, startsAt, recurrence === null ? null : NO_END), recurrence };
+}
+
+function windowsOf(times: SilenceTimes, now: EpochMs) {
+  const windows: ReturnType<typeof spanView>[] = [];
+  for (const span of spansFrom(times, now)) {
+    windows.push(spanView(span));
+    if (windows.length === SHOWN_WINDOWS) break;
+  }
+  return windows;
+}
+
+function judge({ warnHits }: SilencesContext, matchers: readonly Matcher[], hits: number, times: SilenceTimes | null) {
+  const isBroad = hits > warnHits();
+  const isExact = hasExactValue(matchers);
+  const isLong = times?.recurrence === null && times.endsAt - times.startsAt > LONG_MS;
+  const warnings = [
+    isBroad &&
+      ({ code: "BROAD", message: `${hits} alerts match, more than silences.warnHits (${warnHits()})` } as const),
+    !isExact &&
+      ({ code: "NO_EXACT_VALUE", message: "No matcher has an exact value: alerts of any kind may match" } as const),
+    hits === 0 && ({ code: "NO_HITS", message: "No firing alert matches now" } as const),
+    isLong && ({ code: "LONG", message: "It lasts longer than 30 days" } as const),
+  ].filter((each) => each !== false);
+  return { warnings, needs: isBroad || !isExact ? ("silences:broad" as const) : null };
+}
+
+type Selection = Pick<CreateSilence, "projectId" | "matchers" | "incidentId" | "notificationId">;
+
+/** Project and matchers of a request. @throws VALIDATION_FAILED, PROJECT_NOT_FOUND, INCIDENT_NOT_FOUND */
+async function selected(
+  { db, projects }: SilencesContext,
+  principal: Principal,
+  { projectId, matchers, incidentId, notificationId }: Selection,
+  right: "silences:write" | "events:read",
+  trx?: Trx,
+): Promise<{ readonly projectId: string; readonly matchers: readonly Matcher[] }> {
+  if ([matchers, incidentId, notificationId].filter((each) => each !== undefined).length !== 1)
+    throw invalid("matchers", "give matchers, incidentId or notificationId");
+  if (matchers) {
+    const id = projects.require(principal, projects.refOf(principal, projectId), right);
+    return { projectId: id, matchers: readMatchers(matchers) };
+  }
+  const incident = await queries.incidentOf(trx ?? db.read, { incidentId, notificationId });
+  const isVisible = incident && projects.has(principal, incident.projectId, right);
+  if (!isVisible || (projectId !== undefined && projects.find(projectId) !== incident.projectId))
+    throw new PrismError("INCIDENT_NOT_FOUND", "No such incident");
+  const common = commonLabels(await queries.labelsOfIncident(trx ?? db.read, incident.id));
+  if (common.length === 0) throw invalid("incidentId", "its alerts have no label in common; give matchers");
+  return { projectId: incident.projectId, matchers: common };
+}
+
+/** One matcher for each label that all alerts have with the same value. */
+function commonLabels(alerts: readonly LabelRecord[]): Matcher[] {
+  const [first = {}, ...others] = alerts;
+  return Object.entries(first)
+    .filter(([name, value]) => others.every((labels) => labels[name] === value))
+    .map(([name, value]) => ({ name, operator: "=", value }));
+}
+
+/** @throws VALIDATION_FAILED */
+function readMatchers(given: readonly GivenMatcher[]): Matcher[] {
+  return given.map((matcher, at) => {
+    if (typeof matcher !== "string") return { ...matcher, operator: matcher.operator ?? "=" };
+    try {
+      return parseMatcher(matcher);
+    } catch (error) {
+      if (!(error instanceof PrismError)) throw error;
+      throw invalid(`matchers.${at}`, error.message);
+    }
+  });
+}
+
+/** @param open the end if none is given; null: one is required. @throws VALIDATION_FAILED */
+function endOf(
+  { endsAt, durationMs }: Pick<CreateSilence, "endsAt" | "durationMs">,
+  startsAt: EpochMs,
+  open: EpochMs | null,
+): EpochMs {
+  if (durationMs !== undefined && typeof endsAt === "number") throw invalid("durationMs", "give either this or endsAt");
+  const end = endsAt ?? (durationMs === undefined ? open : startsAt + durationMs);
+  if (end === null) throw invalid("endsAt", "give endsAt or durationMs, or a recurrence");
+  return Math.min(end, NO_END);
+}
+
+function invalid(path: string, message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The body is not valid", { details: [{ path, code: "VALUE", message }] });
+}
+
+function creatorOf(principal: Principal): string {
+  return principal.kind === "apiKey" ? `key:${principal.keyId}` : (principal.userId ?? principal.kind);
+}
+
+export async function listSilences(context: SilencesContext, principal: Principal, query: ListSilences) {
+  const { db, clock, projects, silences } = context;
+  const projectId = projects.require(principal, projects.refOf(principal, query.projectId), "events:read");
+  const request = readPage(query, ["number", "string"]);
+  const now = clock.now();
+  const active = silences.live(projectId).flatMap((each) => (each.isActive(now) ? [each.id] : []));
+  const filtered = queries.silencesOf(db.scan, { projectId, states: query.state, kind: query.kind, active, now });
+  const rows = await queries.byEnd(filtered, request).execute();
+  const total = request.wantsTotal ? await countOf(filtered) : undefined;
+  return pageBody(
+    request,
+    rows,
+    (row) => silenceView(row, now),
+    ({ endsAt, id }) => [endsAt, id],
+    total,
+  );
+}
+
+/** @throws SILENCE_NOT_FOUND */
+export async function silenceDetail(context: SilencesContext, principal: Principal, id: string) {
+  const row = await visibleSilence(context, principal, id);
+  const hits = await queries.lastHits(context.db.read, id);
+  const withheld = hits.map(({ alertId, incidentId, at, labels }) => ({
+    alertId,
+    incidentId,
+    at: toRfc3339(at),
+    labels: labels === null ? null : (JSON.parse(labels) as LabelRecord),
+  }));
+  return { ...silenceView(row, context.clock.now()), withheld };
+}
+
+export function silenceView(row: SilenceRow, now: EpochMs): SilenceView {
+  const times = timesOf(row);
+  const span = spanAt(times, now);
+  return {
+    id: row.id,
+    projectId: row.projectId,
+    kind: row.kind,
+    state: stateAt(times, now),
+    matchers: matchersOf(row),
+    text: textOf(row),
+    startsAt: toRfc3339(row.startsAt),
+    endsAt: row.endsAt === NO_END ? null : toRfc3339(row.endsAt),
+    recurrence: times.recurrence,
+    window: span && spanView(span),
+    comment: row.comment,
+    annotations: JSON.parse(row.annotations) as LabelRecord,
+    createdBy: row.createdBy,
+    hits: row.hits,
+    lastHitAt: toRfc3339OrNull(row.lastHitAt),
+    version: row.version,
+    createdAt: toRfc3339(row.createdAt),
+    updatedAt: toRfc3339(row.updatedAt),
+  };
+}
+
+function spanView({ startsAt, endsAt }: Span) {
+  return { startsAt: toRfc3339(startsAt), endsAt: toRfc3339(endsAt) };
+}

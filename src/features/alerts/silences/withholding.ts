@@ -1,0 +1,237 @@
+import type { EpochMs } from "../../../core/clock.ts";
+import type { SteadyClock } from "../../../core/due-times.ts";
+import { type Matcher, parseMatcher } from "../model/matchers.ts";
+import { isWithin, parseTimeIntervals, type TimeInterval } from "../model/time-intervals.ts";
+import type { AlertView } from "../types.ts";
+import { type CompiledMatcher, compiled, type Labelled, matchesAll } from "./silence-index.ts";
+
+/** The members of a routing document that withhold alerts. */
+export interface WithholdingRules {
+  readonly inhibitRules: readonly {
+    readonly sourceMatchers: readonly string[];
+    readonly targetMatchers: readonly string[];
+    readonly equal: readonly string[];
+  }[];
+  /** Each with items in Alertmanager's grammar. */
+  readonly timeIntervals: readonly { readonly name: string; readonly intervals: readonly unknown[] }[];
+}
+
+/** Names of time intervals of a route. */
+export interface RouteIntervals {
+  readonly projectId: string;
+  readonly muteIntervals: readonly string[];
+  readonly activeIntervals: readonly string[];
+}
+
+/** Why an alert is not sent now; all lists are empty if it is. */
+export interface Withheld {
+  /** Ids of silences. */
+  readonly silencedBy: readonly string[];
+  /** Fingerprints of firing alerts, one for each inhibition rule. */
+  readonly inhibitedBy: readonly string[];
+  /** Names of time intervals. */
+  readonly mutedBy: readonly string[];
+}
+
+export interface WithholdingParts {
+  readonly clock: SteadyClock;
+  readonly silencing: (projectId: string, alert: Labelled, now: EpochMs) => readonly string[];
+  /** The firing alerts of a project. */
+  readonly alertsOf: (projectId: string) => readonly AlertView[];
+  /** The incidents with these alerts are looked at again. */
+  readonly reconsider: (projectId: string, alertIds: readonly string[]) => void;
+}
+
+interface OfProject {
+  readonly rules: readonly InhibitRule[];
+  readonly intervals: ReadonlyMap<string, Interval>;
+}
+
+/** Decides whether silences, inhibition rules or time intervals withhold an alert. */
+export class Withholding {
+  readonly #parts: WithholdingParts;
+  readonly #projects = new Map<string, OfProject>();
+
+  constructor(parts: WithholdingParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * All reasons to withhold a firing alert, as in Alertmanager.
+   * @param now an instant of the steady clock; silences and intervals follow the wall clock
+   */
+  withheldBy(alert: AlertView, route: RouteIntervals, now: EpochMs): Withheld {
+    const wall = this.#wallOf(now);
+    return {
+      silencedBy: this.#parts.silencing(route.projectId, alert, wall),
+      inhibitedBy: this.inhibiting(route.projectId, alert),
+      mutedBy: this.#muting(route, wall),
+    };
+  }
+
+  /** Fingerprints of firing alerts that inhibit the alert, ascending. */
+  inhibiting(projectId: string, alert: AlertView): string[] {
+    const found = new Set<string>();
+    for (const rule of this.#projects.get(projectId)?.rules ?? []) {
+      const source = rule.sourceFor(alert);
+      if (source) found.add(source);
+    }
+    return [...found].sort();
+  }
+
+  /**
+   * Names of the mute intervals that contain `now`, and the names of the active intervals if none of
+   * them does. Names that the document does not define are ignored.
+   */
+  muting(route: RouteIntervals, now: EpochMs): string[] {
+    return this.#muting(route, this.#wallOf(now));
+  }
+
+  /** Whether a time interval of the document contains `now`. Unknown names contain nothing. */
+  isWithin(projectId: string, name: string, now: EpochMs): boolean {
+    return this.#contains(projectId, name, this.#wallOf(now));
+  }
+
+  /** A routing document was loaded or changed; null: the project has none. @throws VALIDATION_FAILED */
+  rulesChanged(projectId: string, rules: WithholdingRules | null): void {
+    if (rules === null) {
+      this.#projects.delete(projectId);
+      return;
+    }
+    const inhibitRules = rules.inhibitRules.map((rule) => new InhibitRule(rule));
+    const intervals = new Map(
+      rules.timeIntervals.map(({ name, intervals: items }) => [name, new Interval(parseTimeIntervals(items))]),
+    );
+    if (inhibitRules.length > 0)
+      for (const alert of this.#parts.alertsOf(projectId)) for (const rule of inhibitRules) rule.add(alert);
+    this.#projects.set(projectId, { rules: inhibitRules, intervals });
+  }
+
+  /** A commit has opened or changed a firing alert. */
+  fired(alert: AlertView): void {
+    this.#remove(alert);
+    for (const rule of this.#projects.get(alert.projectId)?.rules ?? []) rule.add(alert);
+  }
+
+  /** A commit has resolved an alert: what it inhibited may be sent. */
+  resolved(alert: Pick<AlertView, "id" | "projectId">): void {
+    const freed = this.#remove(alert);
+    if (freed.length > 0) this.#parts.reconsider(alert.projectId, freed);
+  }
+
+  #muting({ projectId, muteIntervals, activeIntervals }: RouteIntervals, wall: EpochMs): string[] {
+    if (muteIntervals.length + activeIntervals.length === 0) return [];
+    const isIn = (name: string): boolean => this.#contains(projectId, name, wall);
+    const isInactive = activeIntervals.length > 0 && !activeIntervals.some(isIn);
+    return [...new Set([...muteIntervals.filter(isIn), ...(isInactive ? activeIntervals : [])])];
+  }
+
+  #contains(projectId: string, name: string, wall: EpochMs): boolean {
+    return this.#projects.get(projectId)?.intervals.get(name)?.contains(wall) === true;
+  }
+
+  #wallOf(now: EpochMs): EpochMs {
+    return now - this.#parts.clock.fromWall(0);
+  }
+
+  #remove({ id, projectId }: Pick<AlertView, "id" | "projectId">): string[] {
+    return (this.#projects.get(projectId)?.rules ?? []).flatMap((rule) => rule.delete(id));
+  }
+}
+
+/** Firing alerts with the same values of the labels in `equal`. An absent label counts as "". */
+interface Cell {
+  /** Fingerprints by alert id: sources that match the source side only, and both sides. */
+  readonly sources: Map<string, string>;
+  readonly twoSided: Map<string, string>;
+  readonly targets: Set<string>;
+}
+
+/**
+ * A firing source inhibits targets with equal labels. An alert that matches both sides is not
+ * inhibited by another one that does. Each alert is found by its equal labels, not by a search.
+ */
+class InhibitRule {
+  readonly #source: { readonly matchers: readonly CompiledMatcher[] };
+  readonly #target: { readonly matchers: readonly CompiledMatcher[] };
+  readonly #equal: readonly string[];
+  readonly #cells = new Map<string, Cell>();
+  readonly #keys = new Map<string, string>();
+
+  /** @throws VALIDATION_FAILED */
+  constructor({ sourceMatchers, targetMatchers, equal }: WithholdingRules["inhibitRules"][number]) {
+    this.#source = { matchers: read(sourceMatchers) };
+    this.#target = { matchers: read(targetMatchers) };
+    this.#equal = equal;
+  }
+
+  add(alert: AlertView): void {
+    const isSource = matchesAll(this.#source, alert);
+    const isTarget = matchesAll(this.#target, alert);
+    if (!isSource && !isTarget) return;
+    const key = this.#keyOf(alert);
+    const cell = this.#cells.get(key) ?? { sources: new Map(), twoSided: new Map(), targets: new Set() };
+    this.#cells.set(key, cell);
+    this.#keys.set(alert.id, key);
+    if (isSource) (isTarget ? cell.twoSided : cell.sources).set(alert.id, alert.fingerprint);
+    if (isTarget) cell.targets.add(alert.id);
+  }
+
+  /** @returns the targets that the alert may have inhibited */
+  delete(id: string): string[] {
+    const key = this.#keys.get(id);
+    const cell = key === undefined ? undefined : this.#cells.get(key);
+    if (key === undefined || !cell) return [];
+    this.#keys.delete(id);
+    cell.targets.delete(id);
+    const wasSource = cell.sources.delete(id);
+    const wasTwoSided = cell.twoSided.delete(id);
+    if (cell.sources.size + cell.twoSided.size + cell.targets.size === 0) this.#cells.delete(key);
+    return wasSource || wasTwoSided ? [...cell.targets] : [];
+  }
+
+  /** The fingerprint of a firing alert that inhibits this one. */
+  sourceFor(alert: AlertView): string | undefined {
+    if (this.#cells.size === 0 || !matchesAll(this.#target, alert)) return undefined;
+    const cell = this.#cells.get(this.#keyOf(alert));
+    const [source] = cell?.sources.values() ?? [];
+    if (!cell || source !== undefined || cell.twoSided.size === 0) return source;
+    const [twoSided] = cell.twoSided.values();
+    return matchesAll(this.#source, alert) ? undefined : twoSided;
+  }
+
+  #keyOf(alert: AlertView): string {
+    return this.#equal.map((name) => keyPart(alert.label(name))).join("");
+  }
+}
+
+/** Values with their lengths, so that no two lists of values have the same key. */
+function keyPart(value: string): string {
+  return `${value.length}:${value}`;
+}
+
+function read(texts: readonly string[]): CompiledMatcher[] {
+  return compiled(texts.map((text): Matcher => parseMatcher(text)));
+}
+
+const MINUTE_MS = 60_000;
+
+/** A named time interval. Its result is kept for the minute: it has no shorter parts. */
+class Interval {
+  readonly #items: readonly TimeInterval[];
+  #minute = Number.NaN;
+  #isWithin = false;
+
+  constructor(items: readonly TimeInterval[]) {
+    this.#items = items;
+  }
+
+  contains(now: EpochMs): boolean {
+    const minute = Math.floor(now / MINUTE_MS);
+    if (minute !== this.#minute) {
+      this.#isWithin = isWithin(this.#items, now);
+      this.#minute = minute;
+    }
+    return this.#isWithin;
+  }
+}
