@@ -11,6 +11,7 @@ export interface RawReply {
   readonly body: string;
 }
 
+const ARRIVAL_MS = 10_000;
 const NO_BODY = new Set([100, 101, 204, 304]);
 
 /** A TCP connection to the server that sends exactly the given bytes, without a client library. */
@@ -18,17 +19,20 @@ export class RawConnection {
   readonly #socket: Socket;
   #received = Buffer.alloc(0);
   #isClosed = false;
+  #arrived: (() => void) | null = null;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.setNoDelay(true);
     socket.on("data", (chunk) => {
       this.#received = Buffer.concat([this.#received, chunk]);
+      this.#arrived?.();
     });
     // The server may close with bytes of ours unread: a reset is then as good an end as any.
     socket.on("error", () => undefined);
     socket.on("close", () => {
       this.#isClosed = true;
+      this.#arrived?.();
     });
   }
 
@@ -93,9 +97,23 @@ export class RawConnection {
    * Waits for the next whole answer. @param method of the request: an answer to HEAD has no body.
    */
   async reply(method = "GET"): Promise<RawReply> {
-    const taken = await eventually("an answer", () => takeReply(this.#received, method, this.#isClosed));
+    const take = () => takeReply(this.#received, method, this.#isClosed);
+    const taken = take() ?? (await this.#next(take)) ?? (await eventually("an answer", take));
     this.#received = this.#received.subarray(taken.length);
     return taken.reply;
+  }
+
+  /** What `take` finds once something has come; polling would cost each request milliseconds. */
+  async #next<T>(take: () => T | null): Promise<T | null> {
+    if (!this.#isClosed)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, ARRIVAL_MS);
+        this.#arrived = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    return take();
   }
 
   /** Waits until the server has closed the connection. */
