@@ -7,11 +7,12 @@ import { projectsFeature } from "../features/access/projects/routes.ts";
 import { rolesFeature } from "../features/access/roles/routes.ts";
 import { authFeature } from "../features/access/sessions/routes.ts";
 import { usersFeature } from "../features/access/users/routes.ts";
+import { alertsFeature } from "../features/alerts/book/routes.ts";
 import { silencesFeature } from "../features/alerts/silences/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
 import { backupsFeature } from "../features/backup/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
-import { alertsFeature } from "../features/bursts/routes.ts";
+import { burstsFeature } from "../features/bursts/routes.ts";
 import { consoleFeature } from "../features/console/routes.ts";
 import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
 import { deliveriesFeature } from "../features/delivery/operate/routes.ts";
@@ -52,6 +53,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
   const features = [
     ...accessFeatures(parts),
     ...eventFeatures(parts),
+    ...alertFeatures(parts),
     ...notificationFeatures(parts),
     ...liveFeatures(parts),
     ...jobFeatures(parts),
@@ -117,15 +119,7 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
   const { idempotency, notify, schedules } = services;
   const { kernel, bodies } = http;
   return [
-    alertsFeature({ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify }),
-    silencesFeature({
-      db,
-      clock,
-      projects,
-      silences: services.alerting.silences,
-      warnHits: () => settings.silences.warnHits,
-      idempotency,
-    }),
+    burstsFeature({ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify }),
     digestFeature({ db, clock, settings, runner, jobs, schedules, projects, users, notify }),
     eventsFeature({
       db,
@@ -144,6 +138,19 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
     }),
     explainFeature({ db, projects, users, settings }),
     rulesFeature({ db, clock, config, rules, channels, projects, users, settings, sounds, trialEvent }),
+  ];
+}
+
+/** Alerts, incidents and silences. */
+function alertFeatures({ base, core, services }: Parts): Feature[] {
+  const { database: db, clock, settings } = base;
+  const { projects } = core.access;
+  const { idempotency, alerting } = services;
+  const { alerts, silences } = alerting;
+  const warnHits = (): number => settings.silences.warnHits;
+  return [
+    alertsFeature({ db, clock, projects, alerts }),
+    silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),
   ];
 }
 

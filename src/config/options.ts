@@ -168,6 +168,7 @@ export const OPTIONS = {
     ),
     notificationDays: option(k.integer(0, 36_500), 90, "days to keep notifications; 0 keeps all", LIVE),
     silenceDays: option(k.integer(0, 36_500), 5, "days to keep silences after their end; 0 keeps all", LIVE),
+    alertDays: option(k.integer(0, 36_500), 90, "days to keep resolved alerts and incidents; 0 keeps all", LIVE),
     auditDays: option(
       k.integer(0, 36_500),
       365,

@@ -132,6 +132,19 @@ export function jsonObject(maxBytes: number) {
   );
 }
 
+/** A JSON object of strings, kept unchanged. */
+export function stringRecord(maxBytes: number) {
+  const isText = (value: unknown): boolean => typeof value === "string";
+  return v.pipe(
+    v.custom<Readonly<Record<string, string>>>(
+      (value) => isJsonObject(value) && Object.values(value).every(isText),
+      "must be a JSON object of strings",
+    ),
+    v.metadata({ type: "object", additionalProperties: { type: "string" } }),
+    v.check((value) => Buffer.byteLength(JSON.stringify(value)) <= maxBytes, `must be at most ${maxBytes} bytes`),
+  );
+}
+
 /** Any JSON value including null, kept unchanged. */
 export function jsonValue(maxBytes: number) {
   return v.pipe(

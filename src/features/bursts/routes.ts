@@ -3,6 +3,6 @@ import { Alerts } from "./alerts.ts";
 import type { AlertsOwn } from "./error-watch.ts";
 
 /** Alerts the people of a project of errors in quick succession. It has no routes. */
-export function alertsFeature(own: AlertsOwn): Feature {
-  return { name: "alerts", version: "1.0.0", register: (_server, { log }) => new Alerts({ ...own, log }).start() };
+export function burstsFeature(own: AlertsOwn): Feature {
+  return { name: "bursts", version: "1.0.0", register: (_server, { log }) => new Alerts({ ...own, log }).start() };
 }

@@ -56,6 +56,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Rules", "A condition on events, and who is notified when it matches", "rules"],
   ["Notifications", "Notifications of the caller, and sending them directly", "delivery"],
   ["Silences", "Alerts that notify no one for a time, once or in recurring windows", "alerts"],
+  ["Alerts", "What fires until it is resolved, from monitoring, rules and programs", "alerts"],
   ["Messages", "Private messages between two users, now or later", "messages"],
   ["Timers", "One-shot and recurring timers that notify, emit an event or publish", "timers"],
   ["Schedules", "Jobs that recur by a cron pattern or an interval", "schedules"],

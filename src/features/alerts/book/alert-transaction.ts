@@ -130,8 +130,8 @@ export class AlertTransaction {
 
   #known(projectId: string, key: string): StoredAlert | null {
     const draft = this.#current.get(indexOf(projectId, key));
-    if (draft !== undefined) return draft && draft.alert;
-    return this.#parts.book.byKey(projectId, key) ?? null;
+    if (draft === undefined) return this.#parts.book.byKey(projectId, key) ?? null;
+    return draft?.alert ?? null;
   }
 
   #draftIn({ projectId, key, id }: StoredAlert): Draft | null {

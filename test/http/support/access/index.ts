@@ -1,3 +1,4 @@
+import { ALERTS } from "./alerts.ts";
 import { AUDIT } from "./audit.ts";
 import { AUTH } from "./auth.ts";
 import { BACKUPS } from "./backups.ts";
@@ -37,6 +38,7 @@ export const ACCESS: Table = {
   ...ROLES,
   ...PROJECTS,
   ...EVENTS,
+  ...ALERTS,
   ...RULES,
   ...NOTIFICATIONS,
   ...EXPLAIN,

@@ -17,6 +17,14 @@ export function makeRule(prism: TestPrism, projectId: string): Promise<string> {
   return idOf(prism.post("/api/v1/rules", rule));
 }
 
+export async function makeAlert(prism: TestPrism, projectId: string): Promise<string> {
+  const { body } = await prism.post<{ data: { id: string }[] }>("/api/v1/alerts", {
+    projectId,
+    alerts: [{ key: uuidv7(), labels: { alertname: "A" } }],
+  });
+  return body.data[0]?.id ?? "";
+}
+
 export async function makeKey(
   prism: TestPrism,
   projectId: string,
