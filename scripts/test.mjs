@@ -17,8 +17,8 @@ import { compileTests } from "./compile-tests.mjs";
  */
 const MOST_FILES = 12;
 const FEWEST_FILES = 3;
-/** Files of these folders wait for processes and clocks, so they start first, a few per process. */
-const SLOW_FOLDERS = ["test/e2e/", "test/live/", "test/cli/", "test/features/plugins/"];
+/** Files of these folders wait for processes, browsers and clocks, so they start first, a few per process. */
+const SLOW_FOLDERS = ["test/e2e/", "test/console/", "test/live/", "test/cli/", "test/features/plugins/"];
 const MOST_SLOW_FILES = 3;
 const STRIDE = 16;
 /** For all files of a process together: a test that hangs fails before CI times out. */

@@ -159,7 +159,7 @@ test("S3-37: searches are not cached, because they are rarely repeated", async (
 });
 
 test("D35: a write of another process is seen without a notification", async (t) => {
-  const prism = await startPrism(t);
+  const prism = await startPrism(t, { settings: { "cache.ttlMs": "1s" } });
   const { body: task } = await prism.post<Task>(PATH, { title: "before" });
   const titles = async () => {
     const one = await prism.get<Task>(`${PATH}/${task.id}`);
