@@ -57,6 +57,7 @@ const FEATURES = {
     "streams",
   ],
   alerts: ["access", "audit", "events", "jobs", "notifications", "schedules"],
+  alertmanager: ["access", "alerts"],
   tasks: ["access"],
   buckets: ["access", "events", "jobs", "schedules"],
   bursts: ["access", "events", "jobs", "notifications", "rules"],

@@ -7,6 +7,7 @@ import { projectsFeature } from "../features/access/projects/routes.ts";
 import { rolesFeature } from "../features/access/roles/routes.ts";
 import { authFeature } from "../features/access/sessions/routes.ts";
 import { usersFeature } from "../features/access/users/routes.ts";
+import { alertmanagerFeature } from "../features/alertmanager/routes.ts";
 import { alertsFeature } from "../features/alerts/book/routes.ts";
 import { silencesFeature } from "../features/alerts/silences/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
@@ -41,6 +42,7 @@ import { tasksFeature } from "../features/tasks/routes.ts";
 import { scheduledRoutes } from "../features/timers/index.ts";
 import { timeFeature } from "../features/timers/routes.ts";
 import type { Feature } from "../module/feature.ts";
+import { alertmanagerPorts } from "./alertmanager-ports.ts";
 import { reloadSources } from "./listen.ts";
 import { maintenanceFeature } from "./operator-routes.ts";
 import type { Parts } from "./parts.ts";
@@ -142,15 +144,19 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
 }
 
 /** Alerts, incidents and silences. */
-function alertFeatures({ base, core, services }: Parts): Feature[] {
-  const { database: db, clock, settings } = base;
+function alertFeatures({ base, core, http, services }: Parts): Feature[] {
+  const { database: db, clock, config, settings, startedAt } = base;
   const { projects } = core.access;
   const { idempotency, alerting } = services;
-  const { alerts, silences } = alerting;
+  const { alerts, silences, withholding, clock: steadyClock } = alerting;
   const warnHits = (): number => settings.silences.warnHits;
   return [
     alertsFeature({ db, clock, projects, alerts }),
     silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),
+    alertmanagerFeature({
+      ...{ config, clock, steadyClock, startedAt, kernel: http.kernel, projects, alerts, silences, withholding },
+      ...alertmanagerPorts(),
+    }),
   ];
 }
 

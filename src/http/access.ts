@@ -109,6 +109,12 @@ export class CorsPolicy {
       : "Vary: Origin\r\n";
   }
 
+  /** The CORS headers of an answer that any web page may read. */
+  static applyAny(exchange: Exchange): void {
+    if (exchange.header("origin") === "") return;
+    exchange.extraHeaders += "Access-Control-Allow-Origin: *\r\nVary: Origin\r\n";
+  }
+
   /** Answers OPTIONS of an existing path. An unlisted origin gets no permission. */
   preflight(exchange: Exchange, allowed: readonly string[]): void {
     exchange.send(204, null, {

@@ -25,10 +25,11 @@ export const MAX_SECRET_LENGTH = 8192;
 
 /**
  * The credential of a request: `Authorization`, `X-API-Key`, and with `allowQuery` also `?token=`,
- * `?ticket=` or the WebSocket subprotocol `bearer.<token>`. @returns null without one. @throws
- * AMBIGUOUS_CREDENTIALS, UNAUTHENTICATED for an unknown scheme.
+ * `?ticket=` or the WebSocket subprotocol `bearer.<token>`. With `allowBasic` the password of basic
+ * authentication too. @returns null without one. @throws AMBIGUOUS_CREDENTIALS, UNAUTHENTICATED for
+ * an unknown scheme.
  */
-export function readCredential(exchange: Exchange, allowQuery = false): Credential | null {
+export function readCredential(exchange: Exchange, allowQuery = false, allowBasic = false): Credential | null {
   const authorization = exchange.header("authorization");
   const apiKey = exchange.header("x-api-key");
   let credential: Credential | null = apiKey === "" ? null : { kind: "apiKey", secret: apiKey };
@@ -45,7 +46,7 @@ export function readCredential(exchange: Exchange, allowQuery = false): Credenti
   }
   if (authorization !== "") {
     if (credential) throw ambiguous();
-    credential = fromAuthorization(authorization);
+    credential = fromAuthorization(authorization, allowBasic);
   }
   if (!credential) return null;
   // No credential contains a comma: two fields of the same name were joined.
@@ -68,13 +69,22 @@ export function fromSecret(secret: string): Credential {
   return { kind: secret.startsWith("prk_") ? "apiKey" : "bearer", secret };
 }
 
-function fromAuthorization(value: string): Credential {
+function fromAuthorization(value: string, allowBasic: boolean): Credential {
   const space = value.indexOf(" ");
   const scheme = value.slice(0, space).toLowerCase();
   const secret = value.slice(space + 1).trim();
   if (scheme === "bearer") return fromSecret(secret);
   if (scheme === "apikey") return { kind: "apiKey", secret };
+  if (scheme === "basic" && allowBasic) return fromSecret(passwordOf(secret));
   throw new PrismError("UNAUTHENTICATED", "Authorization must be Bearer or ApiKey");
+}
+
+/** RFC 7617: the username ends at the first colon. */
+function passwordOf(encoded: string): string {
+  const pair = Buffer.from(encoded, "base64").toString("utf8");
+  const colon = pair.indexOf(":");
+  if (colon === -1) throw new PrismError("UNAUTHENTICATED", "Basic authentication needs a username and a password");
+  return pair.slice(colon + 1);
 }
 
 function tokensBesideHeaders(exchange: Exchange): string[] {

@@ -3,8 +3,7 @@ import type { Config } from "../config/load.ts";
 import { runAs } from "../core/caller.ts";
 import { PrismError, STATUS_OF } from "../core/errors.ts";
 import { OPERATOR, type Principal } from "../core/principal.ts";
-import type { CorsPolicy } from "./access.ts";
-import { requireAccess } from "./access.ts";
+import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
 import { type BodyReader, type BodySink, bodyLimitOf, hasBody } from "./body.ts";
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
@@ -17,7 +16,7 @@ import { isAmongTags } from "./negotiation.ts";
 import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./replies.ts";
 import { BadHead } from "./request-head.ts";
-import { ANSWERS_LATER, type Input, RawJson, Reply, type Route } from "./route.ts";
+import { ANSWERS_LATER, type Dialect, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
 
 /** Requests per minute; read at each request, so that a reload takes effect at once. */
@@ -47,9 +46,24 @@ export class HttpKernel implements BodySink {
   readonly #parts: KernelParts;
   readonly #onEnd = (exchange: Exchange, status: number, error?: unknown): void => this.#ended(exchange, status, error);
   readonly requests = new ActiveRequests();
+  readonly #dialects: Dialect[] = [];
 
   constructor(parts: KernelParts) {
     this.#parts = parts;
+  }
+
+  /** Requests below its prefix are answered as its clients expect; a last slash is ignored there. */
+  addDialect(dialect: Dialect): void {
+    this.#dialects.push(dialect);
+  }
+
+  #dialectOf({ path }: Exchange): Dialect | undefined {
+    return this.#dialects.find(({ prefix }) => path.startsWith(prefix));
+  }
+
+  /** The path for the router. */
+  #pathOf(exchange: Exchange): string {
+    return this.#dialectOf(exchange) ? exchange.path.replace(/\/$/, "") : exchange.path;
   }
 
   /** @param isControl the request arrived through the control socket. */
@@ -87,17 +101,18 @@ export class HttpKernel implements BodySink {
     exchange.refuseBadHead();
     if (exchange.isControl && exchange.header("origin") !== "")
       throw new PrismError("ORIGIN_REFUSED", "No web page may use the control socket");
-    this.#parts.cors().apply(exchange);
+    if (this.#dialectOf(exchange)) CorsPolicy.applyAny(exchange);
+    else this.#parts.cors().apply(exchange);
     if (exchange.isChunked) this.#requireLength(exchange);
     const { router, cors } = this.#parts;
     if (exchange.method === "OPTIONS") {
       this.#countUnrouted(exchange);
-      const allowed = router.allowed(exchange.path);
+      const allowed = router.allowed(this.#pathOf(exchange));
       if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
       cors().preflight(exchange, allowed);
       return;
     }
-    const match = router.find(exchange.method, exchange.path);
+    const match = router.find(exchange.method, this.#pathOf(exchange));
     if (!match || "allowed" in match) {
       this.#countUnrouted(exchange);
       if (!match) throw new PrismError("NOT_FOUND", "No such route");
@@ -126,7 +141,9 @@ export class HttpKernel implements BodySink {
       this.#receive(exchange, route);
       return;
     }
-    const principal = this.#countedIfRefused(exchange, () => this.authenticate(exchange, access.queryToken));
+    const principal = this.#countedIfRefused(exchange, () =>
+      this.authenticate(exchange, access.queryToken, access.basic),
+    );
     exchange.principal = principal;
     requireAccess(access, principal);
     this.#limitPrincipal(exchange, principal);
@@ -146,8 +163,8 @@ export class HttpKernel implements BodySink {
    * The caller, from the headers; without a credential on the control socket the operator.
    * @throws UNAUTHENTICATED and errors of the authenticator.
    */
-  authenticate(exchange: Exchange, allowQuery = false): Principal {
-    const credential = readCredential(exchange, allowQuery);
+  authenticate(exchange: Exchange, allowQuery = false, allowBasic = false): Principal {
+    const credential = readCredential(exchange, allowQuery, allowBasic);
     if (!credential && exchange.isControl) return OPERATOR;
     if (!credential) throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
     return this.#parts.authenticator.authenticate(credential);
@@ -337,9 +354,12 @@ export class HttpKernel implements BodySink {
     const headers = errorHeaders(error);
     if (error.code === "UNSUPPORTED_MEDIA_TYPE" && exchange.header("content-encoding") !== "")
       headers["Accept-Encoding"] = "gzip";
+    const allowed = status === 405 ? (this.#parts.router.allowed(this.#pathOf(exchange)) ?? []) : [];
+    const added = this.#dialectOf(exchange)?.errorBody(error, exchange, allowed);
+    const body = { ...added, ...errorBody(error, exchange.requestId) };
     exchange.send(
       status,
-      JSON.stringify(errorBody(error, exchange.requestId)),
+      JSON.stringify(body),
       { "Content-Type": "application/json; charset=utf-8", ...headers },
       { close },
     );

@@ -1,5 +1,5 @@
 import type * as v from "valibot";
-import type { ErrorCode } from "../core/errors.ts";
+import type { ErrorCode, PrismError } from "../core/errors.ts";
 import type { KeyScope, Permission, TokenScope } from "../core/permissions.ts";
 import type { Exchange } from "./exchange.ts";
 import { tagOf } from "./negotiation.ts";
@@ -24,6 +24,8 @@ export type Access =
       readonly anyKey?: true;
       /** Accepts `?token=`, for clients that cannot set headers: upgrades and event streams. */
       readonly queryToken?: true;
+      /** Accepts HTTP basic authentication: the password is the credential, any username. */
+      readonly basic?: true;
       /** Only the operator may call, through the control socket. */
       readonly operatorOnly?: true;
       /** Admits a request by another credential (the metrics token, the development gate). */
@@ -123,6 +125,19 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
    * {@link ANSWERS_LATER}.
    */
   handle(exchange: Exchange, input: Input<P, Q, B>): unknown;
+}
+
+/**
+ * Another program's API below a path. Its clients read other error bodies, and may run in any web
+ * page: its routes accept no credential that a browser adds by itself.
+ */
+export interface Dialect {
+  readonly prefix: string;
+  /**
+   * Members for its clients, besides Prism's own.
+   * @param allowed the methods of an existing path.
+   */
+  errorBody(error: PrismError, exchange: Exchange, allowed: readonly string[]): object;
 }
 
 /** Lets TypeScript infer the shapes of a route from its schemas. */

@@ -7,6 +7,7 @@ import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { ANYBODY, SCOPES } from "./support/access/known.ts";
 import { makeAccessWorld } from "./support/access/world.ts";
+import { ALERTMANAGER_PATHS } from "./support/alertmanager-paths.ts";
 import { closed, inlined, problemsOf, type Schema, schemaFaults } from "./support/json-schema.ts";
 
 interface Content {
@@ -133,7 +134,8 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/socket.io/",
       "/ws",
       "/ws/updates",
-    ],
+      ...ALERTMANAGER_PATHS,
+    ].sort(),
     "what is left out: protocols of their own, routes of the operator, and the parts of the page",
   );
   const [canonical, alias] = await Promise.all([

@@ -3,7 +3,7 @@
 export { AccessTokens } from "./authenticate/access-tokens.ts";
 export { Principals, UsageMarks } from "./authenticate/principals.ts";
 export { openTrustedIssuer, type TrustedIssuer } from "./authenticate/trusted-issuer.ts";
-export { Projects, reauthorize } from "./authorize.ts";
+export { type ProjectRight, Projects, reauthorize } from "./authorize.ts";
 export { type AccountContext, type AccountOptions, openAccounts } from "./context.ts";
 export { awaitFirstAdmin, bootstrap, type FirstAdmin, makeConfiguredAdmin } from "./first-start.ts";
 export { findProject, projectPeople } from "./projects/queries.ts";

@@ -2,11 +2,19 @@ import type { Selectable } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { SilencesTable } from "../../../store/schema.ts";
-import { checkLabels } from "../model/labels.ts";
+import { checkLabels, type LabelRecord } from "../model/labels.ts";
 import { type Matcher, matchersText, sortedMatchers } from "../model/matchers.ts";
 import { matchesEmpty } from "../model/matching.ts";
 import { type CompiledMatcher, compiled, valuesOf } from "./silence-index.ts";
-import { requireWindows, type SilenceState, type SilenceTimes, type Span, spanAt, type WindowRule } from "./spans.ts";
+import {
+  requireWindows,
+  type SilenceState,
+  type SilenceTimes,
+  type Span,
+  spanAt,
+  stateAt,
+  type WindowRule,
+} from "./spans.ts";
 
 export type SilenceRow = Selectable<SilencesTable>;
 
@@ -23,6 +31,21 @@ export function matchersOf({ matchers }: Pick<SilenceRow, "matchers">): Matcher[
 /** The text form of a silence's matchers. */
 export function textOf(row: Pick<SilenceRow, "matchers">): string {
   return matchersText(matchersOf(row));
+}
+
+/** A silence as Alertmanager knows it: of a recurring one the current or next window. */
+export interface SilenceAt extends Span {
+  readonly row: SilenceRow;
+  readonly matchers: readonly Matcher[];
+  readonly state: SilenceState;
+  readonly annotations: LabelRecord;
+}
+
+export function silenceAt(row: SilenceRow, now: EpochMs): SilenceAt {
+  const times = timesOf(row);
+  const { startsAt, endsAt } = spanAt(times, now) ?? times;
+  const annotations = JSON.parse(row.annotations) as LabelRecord;
+  return { row, matchers: matchersOf(row), startsAt, endsAt, state: stateAt(times, now), annotations };
 }
 
 /** A silence in memory, with its matchers compiled. */

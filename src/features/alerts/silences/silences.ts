@@ -118,6 +118,11 @@ export class Silences {
     return this.#live.ofProject(projectId);
   }
 
+  /** All silences of a project that are kept, expired ones included. */
+  kept(projectId: string): Promise<SilenceRow[]> {
+    return this.#parts.db.read.selectFrom("silences").selectAll().where("projectId", "=", projectId).execute();
+  }
+
   /** Numbers of all projects. */
   counts(): Readonly<Record<Exclude<SilenceState, "expired">, number>> {
     const now = this.#parts.wall.now();

@@ -72,7 +72,7 @@ async function refused(prism: TestPrism, shop: string): Promise<Caller[]> {
   const rows: readonly [string, Record<string, string>, number, string][] = [
     ["nobody", {}, 401, "UNAUTHENTICATED"],
     ["nobody, with a cookie", cookie, 401, "UNAUTHENTICATED"],
-    ["another scheme", { Authorization: "Basic ZGV2OmRldg==" }, 401, "UNAUTHENTICATED"],
+    ["another scheme", { Authorization: "Negotiate ZGV2OmRldg==" }, 401, "UNAUTHENTICATED"],
     ["no token at all", bearer("nonsense"), 401, "TOKEN_INVALID"],
     ["two credentials", { ...bearer(prism.adminToken), ...key("k") }, 400, "AMBIGUOUS_CREDENTIALS"],
 

@@ -1,3 +1,4 @@
+import { ALERTMANAGER } from "./alertmanager.ts";
 import { ALERTS } from "./alerts.ts";
 import { AUDIT } from "./audit.ts";
 import { AUTH } from "./auth.ts";
@@ -37,6 +38,7 @@ export const ACCESS: Table = {
   ...USERS,
   ...ROLES,
   ...PROJECTS,
+  ...ALERTMANAGER,
   ...EVENTS,
   ...ALERTS,
   ...RULES,

@@ -1,0 +1,26 @@
+/** The paths of Alertmanager's API, each as often as it has methods. */
+export const ALERTMANAGER_PATHS = ["/alertmanager", "/alertmanager/:project"].flatMap((base) =>
+  [
+    "/-/healthy",
+    "/-/ready",
+    "/api/v1/alerts",
+    "/api/v1/alerts",
+    "/api/v1/receivers",
+    "/api/v1/silence/:id",
+    "/api/v1/silence/:id",
+    "/api/v1/silences",
+    "/api/v1/silences",
+    "/api/v1/status",
+    "/api/v2/alerts",
+    "/api/v2/alerts",
+    "/api/v2/alerts/groups",
+    "/api/v2/receivers",
+    "/api/v2/silence/:id",
+    "/api/v2/silence/:id",
+    "/api/v2/silences",
+    "/api/v2/silences",
+    "/api/v2/status",
+    "/api/v2/swagger.json",
+    "/metrics",
+  ].map((path) => base + path),
+);
