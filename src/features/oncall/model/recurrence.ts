@@ -1,0 +1,224 @@
+import { DAY_MS, type EpochMs, zoneOffsetMs } from "../../../core/clock.ts";
+
+const HOUR_MS = 3_600_000;
+
+export const FREQUENCIES = ["hourly", "daily", "weekly", "monthly"] as const;
+export const WEEKDAYS = ["SU", "MO", "TU", "WE", "TH", "FR", "SA"] as const;
+
+/** A weekday; with a number in front, which only monthly shifts have, the n-th of the month. */
+export type ByDay = string;
+
+/** The parts of RFC 5545 section 3.3.10 that a shift may have. */
+export interface Recurrence {
+  readonly frequency: (typeof FREQUENCIES)[number];
+  readonly interval: number;
+  readonly weekStart?: (typeof WEEKDAYS)[number] | undefined;
+  readonly byDay?: readonly ByDay[] | undefined;
+  /** 1 is January. */
+  readonly byMonth?: readonly number[] | undefined;
+  /** Negative numbers count from the end of the month. */
+  readonly byMonthDay?: readonly number[] | undefined;
+  /** The last occurrence starts at or before this instant. */
+  readonly until?: EpochMs | undefined;
+}
+
+/**
+ * A time that a clock in some zone shows, written as if that clock showed UTC. So calendars are
+ * computed without zones, and {@link instantOf} finds the instant.
+ */
+export type WallTime = number;
+
+export interface ShiftTimes {
+  readonly start: WallTime;
+  readonly durationMs: number;
+  readonly timezone: string;
+  /** Null: one occurrence. */
+  readonly recurrence: Recurrence | null;
+}
+
+export interface Occurrence {
+  readonly start: EpochMs;
+  readonly end: EpochMs;
+  /** Counts the periods (`frequency` times `interval`) with an occurrence, from 0. */
+  readonly period: number;
+}
+
+/**
+ * The instant of a wall time. A time that is shown twice is the first one; a time that a gap skips
+ * is read with the offset before the gap (RFC 5545 section 3.3.5).
+ */
+export function instantOf(wall: WallTime, timezone: string): EpochMs {
+  const before = offsetOf(timezone, wall - 2 * DAY_MS);
+  const after = offsetOf(timezone, wall + 2 * DAY_MS);
+  if (before === after || zoneOffsetMs(timezone, wall - before) === before) return wall - before;
+  return zoneOffsetMs(timezone, wall - after) === after ? wall - after : wall - before;
+}
+
+export function wallTimeOf(at: EpochMs, timezone: string): WallTime {
+  return at + zoneOffsetMs(timezone, at);
+}
+
+const MAX_OFFSETS = 20_000;
+const offsets = new Map<string, number>();
+
+/** The offset at noon UTC of a day, kept: formatting a time in a zone takes microseconds. */
+function offsetOf(timezone: string, at: EpochMs): number {
+  const day = Math.floor(at / DAY_MS);
+  const key = `${timezone} ${day}`;
+  const known = offsets.get(key);
+  if (known !== undefined) return known;
+  const offset = zoneOffsetMs(timezone, day * DAY_MS + DAY_MS / 2);
+  if (offsets.size >= MAX_OFFSETS) offsets.clear();
+  offsets.set(key, offset);
+  return offset;
+}
+
+/** The occurrences of a shift that overlap `[from, to)`, in order of their start. */
+export function* occurrences(shift: ShiftTimes, from: EpochMs, to: EpochMs): Generator<Occurrence, undefined> {
+  const { timezone, durationMs, recurrence } = shift;
+  const until = recurrence?.until ?? Number.POSITIVE_INFINITY;
+  // No zone is further from UTC than 15 hours.
+  const firstWall = from - durationMs - DAY_MS;
+  for (const { wall, period } of wallTimes(shift, firstWall)) {
+    if (wall > to + DAY_MS) return;
+    const start = instantOf(wall, timezone);
+    if (start > until) return;
+    const end = endOf(shift, wall, start);
+    if (start < to && end > from && end > start) yield { start, end, period };
+  }
+}
+
+/**
+ * Whole days are days of the calendar, other durations are elapsed time (RFC 5545 section 3.3.6).
+ * An hourly shift as long as its interval lasts until the next one starts, so that a clock change
+ * leaves no gap.
+ */
+function endOf({ durationMs, timezone, recurrence }: ShiftTimes, wall: WallTime, start: EpochMs): EpochMs {
+  const isSeamless = recurrence?.frequency === "hourly" && durationMs === recurrence.interval * HOUR_MS;
+  return durationMs % DAY_MS === 0 || isSeamless ? instantOf(wall + durationMs, timezone) : start + durationMs;
+}
+
+interface WallOccurrence {
+  readonly wall: WallTime;
+  readonly period: number;
+}
+
+/** All wall times from about `from` on, ascending. Endless for most shifts. */
+function wallTimes(shift: ShiftTimes, from: WallTime): Iterable<WallOccurrence> {
+  const { start, recurrence } = shift;
+  if (!recurrence) return [{ wall: start, period: 0 }];
+  switch (recurrence.frequency) {
+    case "hourly":
+      return steps(start, recurrence, HOUR_MS, from);
+    case "daily":
+      return steps(start, recurrence, DAY_MS, from);
+    case "weekly":
+      return periods(start, recurrence, from, (period) => daysOfWeek(start, recurrence, period));
+    case "monthly":
+      return periods(start, recurrence, from, (period) => daysOfMonth(start, recurrence, period));
+  }
+}
+
+/** A search that finds no day in this time ends: such a rule names a day that never comes. */
+const HORIZON_MS = 400 * 366 * DAY_MS;
+
+/** Hourly and daily: one wall time per period, on the days that the rule allows. */
+function* steps(
+  start: WallTime,
+  recurrence: Recurrence,
+  unitMs: number,
+  from: WallTime,
+): Generator<WallOccurrence, undefined> {
+  const stepMs = recurrence.interval * unitMs;
+  const isFiltered = Boolean(recurrence.byDay || recurrence.byMonth || recurrence.byMonthDay);
+  // With a filter the periods are counted from the first one.
+  const first = isFiltered ? 0 : Math.max(0, Math.floor((from - start) / stepMs));
+  let period = first;
+  const last = Math.max(start, from) + HORIZON_MS;
+  for (let wall = start + first * stepMs; wall < last; wall += stepMs) {
+    if (isFiltered && !isAllowed(recurrence, wall)) continue;
+    if (wall >= from) yield { wall, period };
+    period++;
+  }
+}
+
+/** Weekly and monthly: the days of each period. */
+function* periods(
+  start: WallTime,
+  recurrence: Recurrence,
+  from: WallTime,
+  daysOf: (index: number) => { readonly days: readonly WallTime[]; readonly first: WallTime },
+): Generator<WallOccurrence, undefined> {
+  const timeOfDay = start - startOfDay(start);
+  const last = Math.max(start, from) + HORIZON_MS;
+  let period = 0;
+  for (let index = 0; ; index++) {
+    const { days, first } = daysOf(index);
+    if (first > last) return;
+    const walls = days
+      .map((day) => day + timeOfDay)
+      .filter((wall) => wall >= start && isInMonths(recurrence, new Date(wall)));
+    for (const wall of walls) if (wall >= from) yield { wall, period };
+    if (walls.length > 0) period++;
+  }
+}
+
+function daysOfWeek(start: WallTime, { interval, weekStart = "MO", byDay }: Recurrence, index: number) {
+  const startDay = startOfDay(start);
+  const weekday = new Date(start).getUTCDay();
+  const offset = (weekday - WEEKDAYS.indexOf(weekStart) + 7) % 7;
+  const first = startDay - offset * DAY_MS + index * interval * 7 * DAY_MS;
+  const wanted = byDay ?? [WEEKDAYS[weekday] ?? "MO"];
+  const days = Array.from({ length: 7 }, (_, day) => first + day * DAY_MS);
+  return { first, days: days.filter((day) => wanted.includes(weekdayOf(new Date(day)))) };
+}
+
+function daysOfMonth(start: WallTime, { interval, byDay, byMonthDay }: Recurrence, index: number) {
+  const date = new Date(start);
+  const month = date.getUTCMonth() + index * interval;
+  const first = Date.UTC(date.getUTCFullYear(), month, 1);
+  const length = new Date(Date.UTC(date.getUTCFullYear(), month + 1, 0)).getUTCDate();
+  const monthDays = byMonthDay ?? (byDay ? undefined : [date.getUTCDate()]);
+  const days = Array.from({ length }, (_, day) => first + day * DAY_MS).filter((day) => {
+    const at = new Date(day);
+    return (!monthDays || isMonthDay(monthDays, at, length)) && (!byDay || isByDay(byDay, at, length));
+  });
+  return { first, days };
+}
+
+function isAllowed(recurrence: Recurrence, wall: WallTime): boolean {
+  const { byDay, byMonthDay } = recurrence;
+  const date = new Date(wall);
+  if (!isInMonths(recurrence, date)) return false;
+  if (byDay && !byDay.includes(weekdayOf(date))) return false;
+  return !byMonthDay || isMonthDay(byMonthDay, date, lengthOfMonth(date));
+}
+
+function isInMonths({ byMonth }: Recurrence, date: Date): boolean {
+  return !byMonth || byMonth.includes(date.getUTCMonth() + 1);
+}
+
+function isMonthDay(wanted: readonly number[], date: Date, length: number): boolean {
+  const day = date.getUTCDate();
+  return wanted.includes(day) || wanted.includes(day - length - 1);
+}
+
+/** `MO`, `2MO`: the second of the month, `-1FR`: the last. */
+function isByDay(wanted: readonly ByDay[], date: Date, length: number): boolean {
+  const day = date.getUTCDate();
+  const name = weekdayOf(date);
+  const forms = [name, `${Math.ceil(day / 7)}${name}`, `-${Math.ceil((length - day + 1) / 7)}${name}`];
+  return forms.some((form) => wanted.includes(form));
+}
+
+function weekdayOf(date: Date): string {
+  return WEEKDAYS[date.getUTCDay()] ?? "";
+}
+
+function lengthOfMonth(date: Date): number {
+  return new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate();
+}
+
+function startOfDay(wall: WallTime): WallTime {
+  return Math.floor(wall / DAY_MS) * DAY_MS;
+}
