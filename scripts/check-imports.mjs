@@ -62,6 +62,7 @@ const FEATURES = {
   buckets: ["access", "events", "jobs", "schedules"],
   bursts: ["access", "events", "jobs", "notifications", "rules"],
   digest: ["access", "delivery", "events", "jobs", "notifications", "rules", "schedules"],
+  oncall: ["access", "audit", "events", "notifications"],
   explain: ["access", "rules"],
   plugins: ["access", "audit", "events", "jobs", "notifications", "schedules", "sounds", "streams", "timers"],
   overview: ["access", "delivery", "jobs", "plugins"],

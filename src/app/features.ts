@@ -28,6 +28,8 @@ import { jobsFeature } from "../features/jobs/routes.ts";
 import { workersFeature } from "../features/jobs/workers/routes.ts";
 import { messagesFeature } from "../features/messages/routes.ts";
 import { notificationsFeature } from "../features/notifications/routes.ts";
+import { MAX_CALENDAR_BYTES } from "../features/oncall/index.ts";
+import { onCallFeature } from "../features/oncall/routes.ts";
 import { overviewFeature } from "../features/overview/routes.ts";
 import { modulesFeature } from "../features/plugins/routes.ts";
 import type { PusherOwn } from "../features/pusher/index.ts";
@@ -56,6 +58,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
     ...accessFeatures(parts),
     ...eventFeatures(parts),
     ...alertFeatures(parts),
+    onCall(parts),
     ...notificationFeatures(parts),
     ...liveFeatures(parts),
     ...jobFeatures(parts),
@@ -158,6 +161,25 @@ function alertFeatures({ base, core, http, services }: Parts): Feature[] {
       ...alertmanagerPorts(),
     }),
   ];
+}
+
+function onCall({ base, core, services }: Parts): Feature {
+  const { database: db, clock, config, storage, publicUrl } = base;
+  const { principals, projects, users } = core.access;
+  const hosts = new OutsideHosts(outsideRulesOf(config));
+  const fetch = new SafeFetch(hosts, { maxBodyBytes: MAX_CALENDAR_BYTES });
+  return onCallFeature({
+    db,
+    clock,
+    config,
+    projects,
+    principals,
+    users,
+    storage,
+    notify: services.notify,
+    fetch,
+    publicUrl,
+  });
 }
 
 /** Notifications, sounds, messages, tasks and the like. */

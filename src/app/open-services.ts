@@ -1,5 +1,6 @@
 import { type Circuits, type DeliveryMemory, type DeliveryServices, openDelivery } from "../features/delivery/index.ts";
 import { handleStorms, Notifier } from "../features/notifications/index.ts";
+import { type OnCallPort, onCall } from "../features/oncall/index.ts";
 import { type ModulesServices, openModules } from "../features/plugins/index.ts";
 import { Schedules } from "../features/schedules/index.ts";
 import { RealtimeService } from "../features/streams/index.ts";
@@ -31,6 +32,7 @@ export interface Services {
   readonly circuits: Circuits;
   readonly delivery: DeliveryMemory;
   readonly idempotency: Idempotency;
+  readonly onCall: OnCallPort;
   readonly alerting: AlertServices;
   readonly modules: ModulesServices;
   /** The built-in features, once they are registered. */
@@ -49,6 +51,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     delivery: channels.memory,
     alerting: openAlerts(base, core, notifying.notify),
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
+    onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
     modules: openModuleFolder(base, core, http, notifying, features),
     features,
   };

@@ -14,7 +14,7 @@ export interface Notification {
   readonly ruleId: string | null;
   readonly eventId: string | null;
   readonly projectId: string | null;
-  readonly kind: "rule" | "direct" | "timer" | "digest" | "alert" | "aggregate" | "incident";
+  readonly kind: "rule" | "direct" | "timer" | "digest" | "alert" | "aggregate" | "incident" | "oncall";
   readonly title: string;
   readonly message: string;
   /** Equal to `message`. */

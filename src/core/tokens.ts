@@ -2,10 +2,10 @@ import { createHash, hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { crc32 } from "node:zlib";
 
 /**
- * `prk_`: API key of a project; `prt_`: service token; `prs_`: setup token. The checksum at the end
- * lets secret scanners recognise them and typing errors be detected.
+ * `prk_`: API key of a project; `prt_`: service token; `prs_`: setup token; `prc_`: calendar link.
+ * The checksum at the end lets secret scanners recognise them and typing errors be detected.
  */
-export type TokenKind = "prk" | "prt" | "prs";
+export type TokenKind = "prk" | "prt" | "prs" | "prc";
 
 const SECRET_BYTES = 32;
 

@@ -10,6 +10,12 @@ import type {
   IncidentAlertsTable,
   IncidentLogTable,
   IncidentsTable,
+  OnCallCalendarsTable,
+  OnCallGapsTable,
+  OnCallNoticesTable,
+  OnCallSchedulesTable,
+  OnCallShiftsTable,
+  OnCallUsersTable,
   PoliciesTable,
   PolicyTurnsTable,
   PolicyVersionsTable,
@@ -101,6 +107,9 @@ export type {
   NotificationKind,
   NotificationRecipientsTable,
   NotificationsTable,
+  OnCallCalendarsTable,
+  OnCallSchedulesTable,
+  OnCallShiftsTable,
   OutsideChannel,
   PoliciesTable,
   ProjectRole,
@@ -172,6 +181,12 @@ export interface Schema {
   silence_hits: SilenceHitsTable;
   silences: SilencesTable;
   contact_rules: ContactRulesTable;
+  oncall_schedules: OnCallSchedulesTable;
+  oncall_shifts: OnCallShiftsTable;
+  oncall_calendars: OnCallCalendarsTable;
+  oncall_notices: OnCallNoticesTable;
+  oncall_gaps: OnCallGapsTable;
+  oncall_users: OnCallUsersTable;
   stream_log: StreamLogTable;
   stream_gaps: StreamGapsTable;
   jobs: JobsTable;

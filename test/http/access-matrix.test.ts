@@ -95,6 +95,10 @@ test("S2-97, S2-21: the built-in roles have the permissions of the contract's ta
 const OPERATOR: Known = { kind: "user", role: "Admin", member: null, id: "", scopes: null };
 /** Routes about the caller's own objects; of some only requests that name no user, or `me`. */
 const ABOUT_ME = new Set([
+  "GET /api/v1/oncall/preferences",
+  "PUT /api/v1/oncall/preferences",
+  "POST /api/v1/oncall/preferences/calendar-link",
+  "DELETE /api/v1/oncall/preferences/calendar-link",
   "GET /api/v1/auth/sessions",
   "DELETE /api/v1/auth/sessions/:id",
   "POST /api/v1/messages",

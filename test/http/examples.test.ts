@@ -152,6 +152,15 @@ const onQueue: Prepare = async () => ({ params: { name: "timers" } });
 const onProject: Prepare = async (seeded) => ({ params: { id: await seeded.project() } });
 const onTimer: Prepare = made("/api/v1/time/trigger", "createTimer");
 const onNotification: Prepare = made("/api/v1/notifications", "sendNotification");
+/** An on-call schedule, with one of its shifts or overrides. */
+function onOnCall(kind?: string, operationId = ""): Prepare {
+  return async (seeded) => {
+    const schedules = "/api/v1/oncall/schedules";
+    const id = await seeded.create(schedules, { name: seeded.unique("on call") });
+    if (kind === undefined) return { params: { id } };
+    return { params: { id, shiftId: await seeded.create(`${schedules}/${id}/${kind}`, seeded.example(operationId)) } };
+  };
+}
 const onLeasedJob: Prepare = async (seeded) => {
   const token = await seeded.workerToken();
   return { token, params: { id: await seeded.leasedJob(token) } };
@@ -180,6 +189,18 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   recordWebviewAction: onNotification,
   updateSchedule: made("/api/v1/schedules", "createSchedule"),
   updateSilence: made("/api/v1/silences", "createSilence"),
+  updateOnCallSchedule: onOnCall(),
+  createOnCallShift: onOnCall(),
+  updateOnCallShift: onOnCall("shifts", "createOnCallShift"),
+  createOnCallOverride: onOnCall(),
+  updateOnCallOverride: onOnCall("overrides", "createOnCallOverride"),
+  createOnCallSwap: onOnCall(),
+  takeOnCallSwap: async (seeded) => {
+    const id = await seeded.create("/api/v1/oncall/schedules", { name: seeded.unique("on call") });
+    const userId = await seeded.create("/api/v1/users", { username: seeded.unique("asking"), password: PASSWORD });
+    const span = { start: "2099-01-01T00:00:00Z", end: "2099-01-02T00:00:00Z", userId };
+    return { params: { id, shiftId: await seeded.create(`/api/v1/oncall/schedules/${id}/swaps`, span) } };
+  },
   updateWebhook: made("/api/v1/webhooks", "createWebhook"),
   retryDelivery: async (seeded) => ({ params: { id: await seeded.deadDelivery() } }),
   resumeChannel: async () => ({ params: { name: "email" } }),

@@ -22,6 +22,7 @@ const KINDS = [
   { value: "alert", label: "Server alerts" },
   { value: "aggregate", label: "Summaries" },
   { value: "incident", label: "Incidents" },
+  { value: "oncall", label: "On-call shifts" },
 ] as const;
 type Kind = (typeof KINDS)[number]["value"];
 

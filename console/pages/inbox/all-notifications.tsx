@@ -29,7 +29,7 @@ const STATES = [
 ];
 const KINDS = [
   { value: "", label: "Any kind" },
-  ...(["rule", "direct", "timer", "digest", "alert", "aggregate", "incident"] as const).map((value) => ({
+  ...(["rule", "direct", "timer", "digest", "alert", "aggregate", "incident", "oncall"] as const).map((value) => ({
     value,
     label: kindName(value),
   })),

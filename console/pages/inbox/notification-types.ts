@@ -37,6 +37,7 @@ const KINDS: Readonly<Record<Notification["kind"], string>> = {
   digest: "Digest",
   alert: "Alert",
   incident: "Incident",
+  oncall: "On-call shift",
   aggregate: "Summary",
 };
 

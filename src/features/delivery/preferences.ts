@@ -19,6 +19,7 @@ const channelsByKind = {
   alert: channels,
   aggregate: channels,
   incident: channels,
+  oncall: channels,
 } satisfies Record<NotificationKind, typeof channels>;
 
 export const NOTIFICATION_KINDS = Object.keys(channelsByKind) as NotificationKind[];

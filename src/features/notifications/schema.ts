@@ -156,7 +156,7 @@ export const NotificationView = named(
     ruleId: v.nullable(v.string()),
     eventId: v.nullable(v.string()),
     projectId: v.nullable(v.string()),
-    kind: v.picklist(["rule", "direct", "timer", "digest", "alert", "aggregate", "incident"]),
+    kind: v.picklist(["rule", "direct", "timer", "digest", "alert", "aggregate", "incident", "oncall"]),
     title: v.string(),
     message: v.string(),
     body: v.string(),

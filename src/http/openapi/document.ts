@@ -58,6 +58,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Silences", "Alerts that notify no one for a time, once or in recurring windows", "alerts"],
   ["Alerts", "What fires until it is resolved, from monitoring, rules and programs", "alerts"],
   ["Messages", "Private messages between two users, now or later", "messages"],
+  ["On-call", "Who is on call: schedules, overrides, swaps and calendars", "oncall"],
   ["Timers", "One-shot and recurring timers that notify, emit an event or publish", "timers"],
   ["Schedules", "Jobs that recur by a cron pattern or an interval", "schedules"],
   ["Webhooks", "Signed HTTP calls for the notifications of a user or a project", "webhooks"],

@@ -134,7 +134,7 @@ export interface SuppressedBatchesTable {
 
 // Notifications, live streams, messages, tasks
 
-export type NotificationKind = "rule" | "direct" | "timer" | "digest" | "alert" | "aggregate" | "incident";
+export type NotificationKind = "rule" | "direct" | "timer" | "digest" | "alert" | "aggregate" | "incident" | "oncall";
 
 export interface NotificationsTable {
   id: string;

@@ -60,10 +60,6 @@ export function finalShifts(roster: Roster, from: EpochMs, to: EpochMs, counts =
   return shifts;
 }
 
-export function onCallAt(roster: Roster, at: EpochMs, counts = everyUser): FinalShift | null {
-  return finalShifts(roster, at, at + 1, counts)[0] ?? null;
-}
-
 /** Final shifts joined where the same users go on, whichever shifts name them. */
 export function stints(shifts: readonly FinalShift[]): FinalShift[] {
   const joined: FinalShift[] = [];

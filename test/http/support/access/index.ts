@@ -10,6 +10,7 @@ import { JOBS } from "./jobs.ts";
 import { MESSAGES } from "./messages.ts";
 import { MODULES } from "./modules.ts";
 import { NOTIFICATIONS } from "./notifications.ts";
+import { ONCALL } from "./oncall.ts";
 import { OPERATIONS } from "./operations.ts";
 import { OPERATOR } from "./operator.ts";
 import { PROJECTS } from "./projects.ts";
@@ -60,5 +61,6 @@ export const ACCESS: Table = {
   ...PUSHER,
   ...BUCKETS,
   ...REALTIME,
+  ...ONCALL,
   ...OPERATOR,
 };

@@ -1,0 +1,143 @@
+import { DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { sha256Hex } from "../../core/tokens.ts";
+import type { Trx } from "../../store/database.ts";
+import { CalendarUnreadable, type ReadEvent, readCalendar } from "./calendar-read.ts";
+import { editorsOf } from "./hand-overs.ts";
+import type { CalendarRow, ScheduleRow } from "./queries.ts";
+import * as queries from "./queries.ts";
+import { type CalendarSpan, pastOf, spansOf } from "./roster.ts";
+import { KEPT_MS, noteChange, type OnCallContext } from "./schedules.ts";
+
+const EVERY_MS = 600_000;
+/** Events are stored this far ahead; they are read again each day. */
+const AHEAD_MS = 400 * DAY_MS;
+/** Of a calendar file. */
+export const MAX_CALENDAR_BYTES = 1_048_576;
+
+/** The file of a calendar, or why there is none. */
+type Answer =
+  | { readonly state: "unchanged" }
+  | { readonly state: "failed"; readonly error: string }
+  | {
+      readonly state: "read";
+      readonly etag: string | null;
+      readonly hash: string;
+      readonly events: readonly ReadEvent[];
+    };
+
+/**
+ * Reads the calendar of a schedule and stores its events. What it said of the past stays.
+ * @returns when to read it next; null: the schedule imports none
+ */
+export async function importCalendar(context: OnCallContext, scheduleId: string): Promise<EpochMs | null> {
+  const { db, clock } = context;
+  const schedule = await queries.findSchedule(db.read, scheduleId);
+  const row = schedule && (await queries.calendarOf(db.read, scheduleId));
+  if (!schedule || !row || row.url === null) return null;
+  const answer = await fetchCalendar(context, schedule, row);
+  return db.write(async (trx) => {
+    const current = await queries.calendarOf(trx, scheduleId);
+    if (!current || current.url === null) return null;
+    const now = clock.now();
+    // The URL was changed meanwhile: that one is read at once.
+    if (current.url !== row.url) return now;
+    await storeAnswer(context, trx, schedule, current, answer, now);
+    return now + EVERY_MS;
+  });
+}
+
+async function fetchCalendar(
+  { fetch, clock }: OnCallContext,
+  schedule: ScheduleRow,
+  row: CalendarRow,
+): Promise<Answer> {
+  const now = clock.now();
+  const isFresh = row.error === null && row.changedAt !== null && now - row.changedAt < DAY_MS;
+  const known = isFresh && row.etag !== null ? { "If-None-Match": row.etag } : {};
+  try {
+    const headers = { Accept: "text/calendar", ...known };
+    const { status, headers: given, body, isWhole } = await fetch.request(row.url ?? "", { method: "GET", headers });
+    if (status === 304) return { state: "unchanged" };
+    if (status !== 200) return { state: "failed", error: `the server answered ${status}` };
+    if (!isWhole)
+      return { state: "failed", error: `it is larger than ${MAX_CALENDAR_BYTES} bytes, or did not arrive in time` };
+    const hash = sha256Hex(body);
+    if (isFresh && hash === row.hash) return { state: "unchanged" };
+    const options = { timezone: schedule.timezone, from: now - KEPT_MS, to: now + AHEAD_MS };
+    const events = await readCalendar(body.toString("utf8"), options);
+    return { state: "read", etag: typeof given["etag"] === "string" ? given["etag"] : null, hash, events };
+  } catch (error) {
+    if (error instanceof CalendarUnreadable) return { state: "failed", error: error.message };
+    return { state: "failed", error: `it could not be fetched: ${error instanceof Error ? error.message : "unknown"}` };
+  }
+}
+
+async function storeAnswer(
+  context: OnCallContext,
+  trx: Trx,
+  schedule: ScheduleRow,
+  row: CalendarRow,
+  answer: Answer,
+  now: EpochMs,
+): Promise<void> {
+  const next = { checkedAt: now, dueAt: now + EVERY_MS };
+  if (answer.state === "unchanged") {
+    await update(trx, schedule.id, next);
+    return;
+  }
+  if (answer.state === "failed") {
+    // The events of the last readable file stay in effect.
+    await update(trx, schedule.id, { ...next, error: answer.error });
+    await reportError(context, trx, schedule, row, answer.error);
+    return;
+  }
+  const { spans, unknown } = await toSpans(context, trx, answer.events);
+  const error = unknown.length === 0 ? null : `it names unknown users: ${unknown.slice(0, 20).join(", ")}`;
+  // A calendar that is new tells the past, too; later the past is what was in effect.
+  const past = pastOf(row.hash === null && row.content === null ? spans : spansOf(row), now);
+  const content = JSON.stringify([...past.filter(({ end }) => end > now - KEPT_MS), ...futureOf(spans, now)]);
+  const { etag, hash } = answer;
+  await update(trx, schedule.id, { ...next, etag, hash, content, error, changedAt: now });
+  if (content !== row.content) await noteChange(trx, schedule.id, now);
+  await reportError(context, trx, schedule, row, error);
+}
+
+async function update(trx: Trx, scheduleId: string, values: Partial<CalendarRow>): Promise<void> {
+  await trx.updateTable("oncall_calendars").set(values).where("scheduleId", "=", scheduleId).execute();
+}
+
+function futureOf(spans: readonly CalendarSpan[], now: EpochMs): CalendarSpan[] {
+  return spans.filter(({ end }) => end > now).map((span) => ({ ...span, start: Math.max(span.start, now) }));
+}
+
+/** The users that the events name, by username, external id or mail address. */
+async function toSpans(context: OnCallContext, trx: Trx, events: readonly ReadEvent[]) {
+  const ids = new Map<string, string | undefined>();
+  for (const name of new Set(events.flatMap(({ names }) => names)))
+    ids.set(name, context.users.find(name) ?? (await queries.activeUserByEmail(trx, name)));
+  const spans = events.flatMap(({ id, start, end, level, names }): CalendarSpan[] => {
+    const users = names.flatMap((name) => ids.get(name) ?? []);
+    return users.length === 0 ? [] : [{ id, start, end, level, users }];
+  });
+  return { spans, unknown: [...ids].flatMap(([name, id]) => (id === undefined ? [name] : [])) };
+}
+
+/** Notifies those who may change the schedule, once for each new error. */
+async function reportError(
+  context: OnCallContext,
+  trx: Trx,
+  schedule: ScheduleRow,
+  row: CalendarRow,
+  error: string | null,
+): Promise<void> {
+  if (error === null || error === row.error) return;
+  const { id, projectId, name } = schedule;
+  const recipients = await editorsOf(context, trx, schedule);
+  if (recipients.length === 0) return;
+  const message = `The calendar of ${name} has a problem: ${error}.`;
+  const title = `Calendar of ${name}`;
+  await context.notify.send(
+    { kind: "oncall", recipients, projectId, title, message, data: { scheduleId: id } },
+    { trx },
+  );
+}

@@ -1,0 +1,249 @@
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/clock.ts";
+import type { Trx } from "../../store/database.ts";
+import { appendEvents, type EventDraft } from "../events/index.ts";
+import { type Counts, type FinalShift, finalShifts, type Gap, gapsOf, type Roster } from "./model/layers.ts";
+import type { NamedUser, ScheduleRow } from "./queries.ts";
+import * as queries from "./queries.ts";
+import { dutiesOf } from "./reading.ts";
+import { countsIn, rosterOf, spanOf } from "./roster.ts";
+import { KEPT_MS, type OnCallContext } from "./schedules.ts";
+
+/** Gaps are searched this far ahead, and a longer lead of a notice is not possible. */
+const AHEAD_MS = 14 * DAY_MS;
+const SOURCE = "prism:oncall";
+const GAPS_EVERY_MS = DAY_MS;
+/** Gaps of one search that get an event each; a notification names them all. */
+const MAX_GAPS = 20;
+/** How far back the start of a running shift is searched. */
+const BACK_MS = 8 * DAY_MS;
+
+interface Look {
+  readonly trx: Trx;
+  readonly schedule: ScheduleRow;
+  readonly roster: Roster;
+  readonly counts: Counts;
+  readonly shifts: readonly FinalShift[];
+  readonly now: EpochMs;
+}
+
+/**
+ * Reports what is due on a schedule in one transaction with what it remembers of it: a restart
+ * neither loses nor repeats a report.
+ * @returns when something is due next; null: the schedule is gone
+ */
+export async function reportDue(context: OnCallContext, trx: Trx, id: string, at: EpochMs): Promise<EpochMs | null> {
+  const schedule = await queries.findSchedule(trx, id);
+  if (!schedule) return null;
+  // After the clock was set back nothing is reported a second time.
+  const now = Math.max(at, schedule.checkedAt ?? at);
+  const roster = await rosterOf(trx, id);
+  const counts = countsIn(context.users, schedule.projectId);
+  const shifts = finalShifts(roster, now - BACK_MS, now + AHEAD_MS, counts);
+  const look = { trx, schedule, roster, counts, shifts, now };
+  const users = await reportChange(context, look);
+  const nextNoticeAt = await sendNotices(context, look);
+  const gapsAt = await reportGaps(context, look);
+  const changeAt = shifts.flatMap(({ start, end }) => [start, end]).find((border) => border > now);
+  const dueAt = Math.min(gapsAt, nextNoticeAt, changeAt ?? gapsAt);
+  await queries.updateSchedule(trx, id, { onCall: JSON.stringify(users), checkedAt: now, gapsAt, dueAt });
+  return dueAt;
+}
+
+/** `oncall.changed`, and notifications to those who go off. @returns those on call */
+async function reportChange(context: OnCallContext, look: Look): Promise<readonly string[]> {
+  const { trx, schedule, shifts, now } = look;
+  const current = shifts.find(({ start, end }) => start <= now && end > now);
+  const users = current?.users ?? [];
+  const before = JSON.parse(schedule.onCall) as string[];
+  if (JSON.stringify([...before].sort()) === JSON.stringify(users)) return users;
+  const names = await queries.namesOf(trx, [...users, ...before]);
+  const event: EventDraft = {
+    projectId: schedule.projectId,
+    type: "oncall.changed",
+    level: "info",
+    payload: {
+      scheduleId: schedule.id,
+      name: schedule.name,
+      users: users.map((id) => shownUser(names, id)),
+      before: before.map((id) => shownUser(names, id)),
+      until: current ? toRfc3339(current.end) : null,
+    },
+  };
+  await appendEvents(trx, [event], { source: SOURCE, now });
+  if (schedule.notifiesOff === 1) {
+    const successors = users.length === 0 ? "Now there is a gap." : `Now on call: ${listed(names, users)}.`;
+    for (const user of before.filter((id) => !users.includes(id) && look.counts(id)))
+      await send(
+        context,
+        look,
+        [user],
+        `Off call: ${schedule.name}`,
+        `Your shift on ${schedule.name} is over. ${successors}`,
+        {
+          endedAt: toRfc3339(now),
+        },
+      );
+  }
+  return users;
+}
+
+/** Notifies users of their shifts that start within their lead. @returns when the next one is due */
+async function sendNotices(context: OnCallContext, look: Look): Promise<EpochMs> {
+  const { trx, schedule, shifts, now } = look;
+  const users = [...new Set(shifts.flatMap((shift) => shift.users))];
+  const leads = await leadsOf(trx, schedule, users);
+  const before = new Set(JSON.parse(schedule.onCall) as string[]);
+  const sent = await sentNotices(trx, schedule.id);
+  let nextAt = Number.POSITIVE_INFINITY;
+  for (const user of users) {
+    const lead = leads.get(user);
+    if (lead === undefined) continue;
+    for (const duty of dutiesOf(shifts, user)) {
+      const { start, end } = duty;
+      // A running shift is announced only when it was not running before.
+      if (end <= now || (start <= now && before.has(user)) || sent.has(`${user} ${start}`)) continue;
+      if (start - lead > now) nextAt = Math.min(nextAt, start - lead);
+      else await sendNotice(context, look, user, duty);
+    }
+  }
+  await trx
+    .deleteFrom("oncall_notices")
+    .where("scheduleId", "=", schedule.id)
+    .where("startsAt", "<", now - BACK_MS)
+    .execute();
+  return nextAt;
+}
+
+async function sendNotice(context: OnCallContext, look: Look, user: string, { start, end }: Gap): Promise<void> {
+  const { trx, schedule, now } = look;
+  const row = { scheduleId: schedule.id, userId: user, startsAt: start, sentAt: now };
+  await trx.insertInto("oncall_notices").values(row).execute();
+  const { timezone = schedule.timezone } =
+    (await trx.selectFrom("users").select("timezone").where("id", "=", user).executeTakeFirst()) ?? {};
+  const until = `until ${localTime(end, timezone)}`;
+  const isRunning = start <= now;
+  const title = isRunning ? `On call now: ${schedule.name}` : `On call soon: ${schedule.name}`;
+  const message = isRunning
+    ? `You are on call for ${schedule.name} ${until}.`
+    : `You are on call for ${schedule.name} from ${localTime(start, timezone)} ${until}.`;
+  await send(context, look, [user], title, message, { start: toRfc3339(start), end: toRfc3339(end) });
+}
+
+/** Reports each gap once, as long as it overlaps one that was reported. @returns the next search */
+async function reportGaps(context: OnCallContext, look: Look): Promise<EpochMs> {
+  const { trx, schedule, roster, counts, now } = look;
+  if (schedule.gapsAt !== null && schedule.gapsAt > now) return schedule.gapsAt;
+  await removeOld(look);
+  if (schedule.reportsGaps === 1 && roster.layers.length > 0) {
+    const known = await trx.selectFrom("oncall_gaps").selectAll().where("scheduleId", "=", schedule.id).execute();
+    const fresh: Gap[] = [];
+    for (const gap of gapsOf(roster, now, now + AHEAD_MS, counts)) {
+      const old = known.find(({ startsAt, endsAt }) => startsAt <= gap.end && endsAt >= gap.start);
+      if (!old) fresh.push(gap);
+      await putGap(look, old?.startsAt ?? gap.start, gap, old?.reportedAt ?? now);
+    }
+    if (fresh.length > 0) await announceGaps(context, look, fresh);
+  }
+  return now + GAPS_EVERY_MS;
+}
+
+/** A reported gap that is still open grows with the time that is searched. */
+async function putGap({ trx, schedule }: Look, startsAt: EpochMs, gap: Gap, reportedAt: EpochMs): Promise<void> {
+  await trx
+    .insertInto("oncall_gaps")
+    .values({ scheduleId: schedule.id, startsAt, endsAt: gap.end, reportedAt })
+    .onConflict((conflict) => conflict.columns(["scheduleId", "startsAt"]).doUpdateSet({ endsAt: gap.end }))
+    .execute();
+}
+
+async function announceGaps(context: OnCallContext, look: Look, gaps: readonly Gap[]): Promise<void> {
+  const { trx, schedule, now } = look;
+  const { id: scheduleId, projectId, name } = schedule;
+  const payloads = gaps.slice(0, MAX_GAPS).map(({ start, end }) => ({ start: toRfc3339(start), end: toRfc3339(end) }));
+  const events = payloads.map(
+    (gap): EventDraft => ({ projectId, type: "oncall.gap", level: "warn", payload: { scheduleId, name, ...gap } }),
+  );
+  await appendEvents(trx, events, { source: SOURCE, now });
+  const lines = gaps
+    .slice(0, MAX_GAPS)
+    .map(({ start, end }) => `- ${localTime(start, schedule.timezone)} until ${localTime(end, schedule.timezone)}`);
+  const more = gaps.length > MAX_GAPS ? [`and ${gaps.length - MAX_GAPS} more`] : [];
+  const message = [`No user is on call on ${name} (${schedule.timezone}):`, ...lines, ...more];
+  const editors = await editorsOf(context, trx, schedule);
+  await send(context, look, editors, `Gap on call: ${name}`, message.join("\n"), { gaps: payloads });
+}
+
+export async function editorsOf({ projects, users }: OnCallContext, trx: Trx, { projectId }: ScheduleRow) {
+  return users.reachable(await queries.editorsOf(trx, projectId, projects.defaultId), projectId);
+}
+
+/** Removes what is older than schedules keep. */
+async function removeOld({ trx, schedule, now }: Look): Promise<void> {
+  const before = now - KEPT_MS;
+  await trx
+    .deleteFrom("oncall_gaps")
+    .where("scheduleId", "=", schedule.id)
+    .where("endsAt", "<", now - DAY_MS)
+    .execute();
+  for (const row of await queries.shiftsOf(trx, schedule.id)) {
+    const endsAt = row.validUntil ?? (row.recurrence === null ? spanOf(row).end : Number.POSITIVE_INFINITY);
+    if (endsAt < before) await queries.deleteShift(trx, row.id);
+  }
+}
+
+/** The lead of each user who wants notices. */
+async function leadsOf(trx: Trx, schedule: ScheduleRow, users: readonly string[]): Promise<Map<string, number>> {
+  const rows =
+    users.length === 0 ? [] : await trx.selectFrom("oncall_users").selectAll().where("userId", "in", users).execute();
+  const own = new Map(rows.map(({ userId, handoverLeadMs }) => [userId, handoverLeadMs]));
+  const leads = users.map((user) => [user, own.get(user) ?? schedule.handoverLeadMs] as const);
+  return new Map(leads.flatMap(([user, lead]) => (lead === null ? [] : [[user, lead]])));
+}
+
+async function sentNotices(trx: Trx, scheduleId: string): Promise<ReadonlySet<string>> {
+  const rows = await trx
+    .selectFrom("oncall_notices")
+    .select(["userId", "startsAt"])
+    .where("scheduleId", "=", scheduleId)
+    .execute();
+  return new Set(rows.map(({ userId, startsAt }) => `${userId} ${startsAt}`));
+}
+
+const PRIORITY = 300;
+
+async function send(
+  { notify }: OnCallContext,
+  { trx, schedule: { id, projectId } }: Pick<Look, "trx" | "schedule">,
+  recipients: readonly string[],
+  title: string,
+  message: string,
+  data: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  if (recipients.length === 0) return;
+  await notify.send(
+    { kind: "oncall", recipients, projectId, title, message, priority: PRIORITY, data: { scheduleId: id, ...data } },
+    { trx },
+  );
+}
+
+function shownUser(names: ReadonlyMap<string, NamedUser>, id: string) {
+  return { id, username: names.get(id)?.username ?? null };
+}
+
+function listed(names: ReadonlyMap<string, NamedUser>, ids: readonly string[]): string {
+  return ids.map((id) => names.get(id)?.name ?? names.get(id)?.username ?? id).join(", ");
+}
+
+/** Such as "Mon, 23 Nov 2026, 09:00 (Europe/Berlin)". */
+function localTime(at: EpochMs, timezone: string): string {
+  const text = new Intl.DateTimeFormat("en-GB", {
+    timeZone: timezone,
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+  }).format(at);
+  return `${text} (${timezone})`;
+}

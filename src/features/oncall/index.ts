@@ -1,0 +1,4 @@
+/** The part of `oncall` that other features and the wiring may use. */
+
+export { MAX_CALENDAR_BYTES } from "./calendars.ts";
+export { type OnCallPort, onCall } from "./roster.ts";

@@ -1,0 +1,115 @@
+import { DAY_MS } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import { createToken, hashToken, secretsEqual } from "../../core/tokens.ts";
+import { calendarText } from "./calendar-text.ts";
+import * as queries from "./queries.ts";
+import { peopleOf, plannedShifts, shiftsOfUser } from "./reading.ts";
+import type { UpdatePreferences } from "./reading-schema.ts";
+import { rosterOf } from "./roster.ts";
+import type { OnCallContext } from "./schedules.ts";
+
+const BACK_MS = 15 * DAY_MS;
+const AHEAD_MS = 180 * DAY_MS;
+
+/** The calendar of a schedule as text. @throws NOT_FOUND, also for a wrong token */
+export async function scheduleCalendar(context: OnCallContext, id: string, token: string): Promise<string> {
+  const { db } = context;
+  const schedule = isUuid(id) ? await queries.findSchedule(db.read, id) : undefined;
+  requireToken(schedule?.tokenHash, token);
+  if (!schedule) throw noCalendar();
+  const shifts = await plannedShifts(context, await rosterOf(db.read, id), schedule.projectId, spanOf(context));
+  const people = await peopleOf(db.read, shifts);
+  const events = shifts.map(({ start, end, users }) => ({
+    uid: `${id}-${start}@prism`,
+    start,
+    end,
+    summary: people(users).map(nameOf).join(", "),
+    description: schedule.name,
+  }));
+  return calendarText({ name: schedule.name, timezone: schedule.timezone, changedAt: schedule.updatedAt, events });
+}
+
+/** The shifts of a user on all schedules. @throws NOT_FOUND, also for a wrong token */
+export async function userCalendar(context: OnCallContext, userId: string, token: string): Promise<string> {
+  const { db } = context;
+  const row = isUuid(userId) ? await queries.preferencesOf(db.read, userId) : undefined;
+  requireToken(row?.tokenHash, token);
+  const user = await db.read
+    .selectFrom("users")
+    .select(["timezone", "updatedAt", "status", "deletedAt"])
+    .where("id", "=", userId)
+    .executeTakeFirst();
+  if (user?.status !== "active" || user.deletedAt !== null) throw noCalendar();
+  const shifts = await shiftsOfUser(context, userId, null, spanOf(context));
+  const events = shifts.map(({ schedule, start, end }) => ({
+    uid: `${schedule.id}-${userId}-${start}@prism`,
+    start,
+    end,
+    summary: `On call: ${schedule.name}`,
+  }));
+  return calendarText({ name: "On call", timezone: user.timezone, changedAt: user.updatedAt, events });
+}
+
+export async function readPreferences({ db }: OnCallContext, { userId }: UserPrincipal) {
+  const row = await queries.preferencesOf(db.read, userId);
+  return { handoverLeadMs: row?.handoverLeadMs ?? null, hasCalendarLink: (row?.tokenHash ?? null) !== null };
+}
+
+export async function updatePreferences(
+  context: OnCallContext,
+  principal: UserPrincipal,
+  { handoverLeadMs }: UpdatePreferences,
+) {
+  await putPreferences(context, principal.userId, "update", { handoverLeadMs });
+  return readPreferences(context, principal);
+}
+
+/** Creates the link of the caller's calendar; an earlier one ends. */
+export async function createOwnLink(context: OnCallContext, { userId }: UserPrincipal) {
+  const { token, hash } = createToken("prc");
+  await putPreferences(context, userId, "link", { tokenHash: hash });
+  return { token, url: `${context.publicUrl()}/api/v1/oncall/users/${userId}/calendar.ics?token=${token}` };
+}
+
+export function revokeOwnLink(context: OnCallContext, { userId }: UserPrincipal): Promise<void> {
+  return putPreferences(context, userId, "unlink", { tokenHash: null });
+}
+
+async function putPreferences(
+  { db, audit, storage }: OnCallContext,
+  userId: string,
+  verb: "update" | "link" | "unlink",
+  values: { readonly handoverLeadMs?: number | null; readonly tokenHash?: string | null },
+): Promise<void> {
+  storage.requireSpace();
+  await db.write(async (trx) => {
+    await trx
+      .insertInto("oncall_users")
+      .values({ userId, handoverLeadMs: null, tokenHash: null, ...values })
+      .onConflict((conflict) => conflict.column("userId").doUpdateSet(values))
+      .execute();
+    await audit.record({ action: `oncall_user.${verb}`, resourceType: "user", resourceId: userId }, { trx });
+  });
+}
+
+/** Equal for an unknown calendar and a wrong secret. */
+function requireToken(stored: string | null | undefined, token: string): void {
+  const isRight = secretsEqual(stored ?? "", hashToken(token));
+  if (!stored || !isRight) throw noCalendar();
+}
+
+function noCalendar(): PrismError {
+  return new PrismError("NOT_FOUND", "No such calendar, or its link has ended");
+}
+
+/** The span starts with a day, so that the text is the same for some time. */
+function spanOf({ clock }: OnCallContext) {
+  const today = Math.floor(clock.now() / DAY_MS) * DAY_MS;
+  return { from: today - BACK_MS, to: today + AHEAD_MS };
+}
+
+function nameOf({ id, username, name }: queries.NamedUser): string {
+  return username ?? name ?? id;
+}

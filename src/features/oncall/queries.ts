@@ -1,0 +1,155 @@
+import { type Selectable, sql } from "kysely";
+import type { PageRequest } from "../../http/pagination.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import type { OnCallCalendarsTable, OnCallSchedulesTable, OnCallShiftsTable } from "../../store/schema.ts";
+import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
+
+export type ScheduleRow = Selectable<OnCallSchedulesTable>;
+export type ShiftRow = Selectable<OnCallShiftsTable>;
+export type CalendarRow = Selectable<OnCallCalendarsTable>;
+
+type Db = ReadDb | Trx;
+
+export interface ScheduleFilter {
+  /** Null: all projects. */
+  readonly projectIds: readonly string[] | null;
+  readonly q?: string | undefined;
+}
+
+function filtered(db: ReadDb, { projectIds, q }: ScheduleFilter) {
+  let query = db.selectFrom("oncall_schedules");
+  if (projectIds) query = query.where("projectId", "in", projectIds);
+  if (q !== undefined) query = query.where(holdsText("name", q));
+  return query;
+}
+
+/** Newest first. */
+export function listSchedules(db: ReadDb, filter: ScheduleFilter, page: PageRequest): Promise<ScheduleRow[]> {
+  return newestFirst(filtered(db, filter).selectAll(), page).execute();
+}
+
+export function countSchedules(db: ReadDb, filter: ScheduleFilter): Promise<number> {
+  return countOf(filtered(db, filter));
+}
+
+/** By name, for answers about all schedules. */
+export function allSchedules(db: ReadDb, filter: ScheduleFilter, limit: number): Promise<ScheduleRow[]> {
+  return filtered(db, filter).selectAll().orderBy("name").orderBy("id").limit(limit).execute();
+}
+
+export function findSchedule(db: Db, id: string): Promise<ScheduleRow | undefined> {
+  return db.selectFrom("oncall_schedules").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+export async function isNameTaken(trx: Trx, projectId: string, name: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom("oncall_schedules")
+    .select("id")
+    .where("projectId", "=", projectId)
+    .where("name", "=", name)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+export function dueTimes(db: ReadDb) {
+  return db.selectFrom("oncall_schedules").select(["id", "dueAt"]).where("dueAt", "is not", null).execute();
+}
+
+export async function updateSchedule(trx: Trx, id: string, values: Partial<ScheduleRow>): Promise<void> {
+  await trx.updateTable("oncall_schedules").set(values).where("id", "=", id).execute();
+}
+
+/** All shifts of a schedule, also past ones, in order of creation. */
+export function shiftsOf(db: Db, scheduleId: string): Promise<ShiftRow[]> {
+  return db.selectFrom("oncall_shifts").selectAll().where("scheduleId", "=", scheduleId).orderBy("id").execute();
+}
+
+export interface ShiftFilter {
+  readonly scheduleId: string;
+  readonly kinds: readonly ShiftRow["kind"][];
+  readonly withPast: boolean;
+}
+
+function filteredShifts(db: ReadDb, { scheduleId, kinds, withPast }: ShiftFilter) {
+  const query = db.selectFrom("oncall_shifts").where("scheduleId", "=", scheduleId).where("kind", "in", kinds);
+  return withPast ? query : query.where("validUntil", "is", null);
+}
+
+/** Newest first. */
+export function listShifts(db: ReadDb, filter: ShiftFilter, page: PageRequest): Promise<ShiftRow[]> {
+  return newestFirst(filteredShifts(db, filter).selectAll(), page).execute();
+}
+
+export function countShifts(db: ReadDb, filter: ShiftFilter): Promise<number> {
+  return countOf(filteredShifts(db, filter));
+}
+
+export function findShift(db: Db, scheduleId: string, id: string): Promise<ShiftRow | undefined> {
+  return db
+    .selectFrom("oncall_shifts")
+    .selectAll()
+    .where("id", "=", id)
+    .where("scheduleId", "=", scheduleId)
+    .executeTakeFirst();
+}
+
+export async function insertShift(trx: Trx, row: ShiftRow): Promise<void> {
+  await trx.insertInto("oncall_shifts").values(row).execute();
+}
+
+export async function replaceShift(trx: Trx, { id, ...row }: ShiftRow): Promise<void> {
+  await trx.updateTable("oncall_shifts").set(row).where("id", "=", id).execute();
+}
+
+export async function deleteShift(trx: Trx, id: string): Promise<void> {
+  await trx.deleteFrom("oncall_shifts").where("id", "=", id).execute();
+}
+
+export function calendarOf(db: Db, scheduleId: string): Promise<CalendarRow | undefined> {
+  return db.selectFrom("oncall_calendars").selectAll().where("scheduleId", "=", scheduleId).executeTakeFirst();
+}
+
+export interface NamedUser {
+  readonly id: string;
+  readonly username: string | null;
+  readonly name: string | null;
+}
+
+/** Also disabled and deleted users: they were on call once. */
+export async function namesOf(db: Db, ids: readonly string[]): Promise<Map<string, NamedUser>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db.selectFrom("users").select(["id", "username", "name"]).where("id", "in", ids).execute();
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** The active users who may change schedules of the project. */
+export async function editorsOf(db: Db, projectId: string, defaultProjectId: string): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select u.id from users u where u.status = 'active' and u.deletedAt is null and (
+      exists (select 1 from project_members m where m.projectId = ${projectId} and m.userId = u.id and m.role = 'owner')
+      or ((${projectId} = ${defaultProjectId}
+           or exists (select 1 from project_members m where m.projectId = ${projectId} and m.userId = u.id))
+          and exists (select 1 from user_roles r join roles on roles.id = r.roleId, json_each(roles.permissions) p
+                      where r.userId = u.id and p.value = 'oncall:write')))
+    order by u.id limit 1000`.execute(db);
+  return rows.map(({ id }) => id);
+}
+
+export async function activeUserByEmail(db: Db, email: string): Promise<string | undefined> {
+  const user = await db
+    .selectFrom("users")
+    .select("id")
+    .where("email", "=", email.toLowerCase())
+    .where("status", "=", "active")
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  return user?.id;
+}
+
+export function dueCalendars(db: ReadDb) {
+  return db.selectFrom("oncall_calendars").select(["scheduleId", "dueAt"]).where("dueAt", "is not", null).execute();
+}
+
+export function preferencesOf(db: Db, userId: string) {
+  return db.selectFrom("oncall_users").selectAll().where("userId", "=", userId).executeTakeFirst();
+}

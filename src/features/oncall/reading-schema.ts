@@ -1,0 +1,119 @@
+import * as v from "valibot";
+import { doc, example, instant, named, object, selfChanging, text } from "../../http/shapes.ts";
+import { leadMs, nullableText } from "./schema.ts";
+
+export const Range = object({
+  from: v.optional(doc(instant, "Start; default: now")),
+  to: v.optional(doc(instant, "End, exclusive, at most 366 days later; default: 14 days after the start")),
+});
+export type Range = v.InferOutput<typeof Range>;
+
+const Person = named(
+  "OnCallUser",
+  "A user of an on-call schedule",
+  v.object({ id: v.string(), username: nullableText, name: nullableText }),
+);
+const people = v.array(Person);
+
+export const FinalShifts = named(
+  "OnCallFinalShifts",
+  "Who is on call when, after levels, overrides and swaps",
+  v.object({
+    from: v.string(),
+    to: v.string(),
+    data: v.array(
+      v.object({
+        start: v.string(),
+        end: v.string(),
+        users: people,
+        level: doc(v.number(), "Of the shift; 10: an override"),
+        shiftIds: doc(v.array(v.string()), "The shifts, overrides and swaps that name these users"),
+      }),
+    ),
+  }),
+);
+
+export const Gaps = named(
+  "OnCallGaps",
+  "Times without anyone on call",
+  v.object({
+    from: v.string(),
+    to: v.string(),
+    data: v.array(v.object({ start: v.string(), end: v.string(), durationMs: v.number() })),
+  }),
+);
+
+export const NowQuery = object({
+  scheduleId: v.optional(doc(text(64, 1), "Only this schedule")),
+  projectId: v.optional(doc(text(64, 1), "Only schedules of this project, by id or slug")),
+  userId: v.optional(doc(text(128, 1), "Only schedules on which this user is on call now; `me`: the caller")),
+});
+export type NowQuery = v.InferOutput<typeof NowQuery>;
+
+export const NowView = named(
+  "OnCallNow",
+  "Who is on call now, until when, and who is next",
+  v.object({
+    at: v.string(),
+    data: v.array(
+      v.object({
+        scheduleId: v.string(),
+        projectId: v.string(),
+        name: v.string(),
+        current: doc(people, "Empty: a gap"),
+        until: doc(nullableText, "End of the current shift or gap; null: no change within 400 days"),
+        next: v.nullable(v.object({ start: v.string(), end: v.string(), users: people })),
+      }),
+    ),
+  }),
+);
+
+export const OwnShiftsQuery = object({
+  userId: v.optional(doc(text(128, 1), "The user; default and `me`: the caller")),
+  ...Range.entries,
+});
+export type OwnShiftsQuery = v.InferOutput<typeof OwnShiftsQuery>;
+
+export const OwnShifts = named(
+  "OnCallOwnShifts",
+  "When a user is on call, in the projects that the caller reads",
+  v.object({
+    from: v.string(),
+    to: v.string(),
+    data: v.array(
+      v.object({
+        scheduleId: v.string(),
+        projectId: v.string(),
+        name: v.string(),
+        start: v.string(),
+        end: v.string(),
+      }),
+    ),
+  }),
+);
+
+export const Preferences = named(
+  "OnCallPreferences",
+  "Settings of the caller for hand-overs",
+  v.object({
+    handoverLeadMs: doc(
+      v.nullable(v.number()),
+      "How long before a shift the user is notified; null: as the schedule says",
+    ),
+    hasCalendarLink: selfChanging(v.boolean()),
+  }),
+);
+
+export const UpdatePreferences = example(
+  object({ handoverLeadMs: doc(leadMs, "How long before a shift the user is notified; null: as the schedule says") }),
+  { handoverLeadMs: 3_600_000 },
+);
+export type UpdatePreferences = v.InferOutput<typeof UpdatePreferences>;
+
+export const CalendarLink = named(
+  "OnCallCalendarLink",
+  "A link for calendar programs; returned only once",
+  v.object({ url: v.string(), token: doc(v.string(), "The secret in the link") }),
+);
+
+export const CalendarQuery = object({ token: doc(text(200, 1), "The secret of the calendar link") });

@@ -1,0 +1,182 @@
+import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import type { PermissionHolder, Principal } from "../../core/principal.ts";
+import { requireAccount } from "../../http/access.ts";
+import type { ReadDb } from "../../store/database.ts";
+import { type FinalShift, finalShifts, type Gap, gapsOf, nextOnCall, type Roster, stints } from "./model/layers.ts";
+import * as queries from "./queries.ts";
+import type { NowQuery, OwnShiftsQuery, Range } from "./reading-schema.ts";
+import { countsIn, rosterOf } from "./roster.ts";
+import { type OnCallContext, projectsOf, visibleSchedule } from "./schedules.ts";
+
+/** Schedules of one answer about all of them. */
+const MAX_SCHEDULES = 500;
+const MAX_RANGE_MS = 366 * DAY_MS;
+
+interface Span {
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+}
+
+/**
+ * Who is on call in a span. Before now also users who are disabled or deleted since; from now on
+ * only those who count.
+ */
+export async function plannedShifts(
+  { users, clock }: Pick<OnCallContext, "users" | "clock">,
+  roster: Roster,
+  projectId: string,
+  { from, to }: Span,
+): Promise<FinalShift[]> {
+  const now = Math.min(Math.max(clock.now(), from), to);
+  const past = finalShifts(roster, from, now);
+  return [...past, ...finalShifts(roster, now, to, countsIn(users, projectId))];
+}
+
+/** @throws SCHEDULE_NOT_FOUND, VALIDATION_FAILED */
+export async function readFinalShifts(context: OnCallContext, principal: Principal, id: string, range: Range) {
+  const { db } = context;
+  const { projectId } = await visibleSchedule(context, principal, id, db.read);
+  const span = spanOf(context, range);
+  const shifts = joined(await plannedShifts(context, await rosterOf(db.read, id), projectId, span));
+  const people = await peopleOf(db.read, shifts);
+  return {
+    ...shown(span),
+    data: shifts.map(({ start, end, users, level, shiftIds }) => ({
+      start: toRfc3339(start),
+      end: toRfc3339(end),
+      users: people(users),
+      level,
+      shiftIds,
+    })),
+  };
+}
+
+/** Joins what was cut at the current instant. */
+function joined(shifts: readonly FinalShift[]): FinalShift[] {
+  const result: FinalShift[] = [];
+  for (const shift of shifts) {
+    const last = result.at(-1);
+    const isSame = last?.end === shift.start && facts(last) === facts(shift);
+    if (last && isSame) result[result.length - 1] = { ...last, end: shift.end };
+    else result.push(shift);
+  }
+  return result;
+}
+
+function facts({ level, users, shiftIds }: FinalShift): string {
+  return JSON.stringify([level, users, shiftIds]);
+}
+
+/** @throws SCHEDULE_NOT_FOUND, VALIDATION_FAILED */
+export async function readGaps(context: OnCallContext, principal: Principal, id: string, range: Range) {
+  const { db, users } = context;
+  const { projectId } = await visibleSchedule(context, principal, id, db.read);
+  const span = spanOf(context, range);
+  const gaps = gapsOf(await rosterOf(db.read, id), span.from, span.to, countsIn(users, projectId));
+  return { ...shown(span), data: gaps.map(gapView) };
+}
+
+function gapView({ start, end }: Gap) {
+  return { start: toRfc3339(start), end: toRfc3339(end), durationMs: end - start };
+}
+
+/** @throws PROJECT_NOT_FOUND, SCHEDULE_NOT_FOUND, USER_NOT_FOUND */
+export async function readNow(context: OnCallContext, principal: Principal, query: NowQuery) {
+  const { db, users, clock } = context;
+  const at = clock.now();
+  const user = query.userId === undefined ? null : requireUser(context, query.userId);
+  const schedules = await schedulesOf(context, principal, query);
+  const found: { schedule: queries.ScheduleRow; duty: ReturnType<typeof nextOnCall> }[] = [];
+  for (const schedule of schedules) {
+    const roster = await rosterOf(db.read, schedule.id);
+    const duty = nextOnCall(roster, at, countsIn(users, schedule.projectId));
+    if (user === null || duty.current?.users.includes(user)) found.push({ schedule, duty });
+  }
+  const people = await peopleOf(
+    db.read,
+    found.flatMap(({ duty: { current, next } }) => [current ?? { users: [] }, next ?? { users: [] }]),
+  );
+  const data = found.map(({ schedule: { id, projectId, name }, duty: { current, next } }) => ({
+    scheduleId: id,
+    projectId,
+    name,
+    current: people(current?.users ?? []),
+    until: toRfc3339OrNull(current ? current.end : (next?.start ?? null)),
+    next: next && { start: toRfc3339(next.start), end: toRfc3339(next.end), users: people(next.users) },
+  }));
+  return { at: toRfc3339(at), data };
+}
+
+async function schedulesOf(context: OnCallContext, principal: Principal, { scheduleId, projectId }: NowQuery) {
+  const { db } = context;
+  const projectIds = projectsOf(context, principal, projectId);
+  if (scheduleId === undefined) return queries.allSchedules(db.read, { projectIds }, MAX_SCHEDULES);
+  const schedule = await visibleSchedule(context, principal, scheduleId, db.read);
+  return projectIds === null || projectIds.includes(schedule.projectId) ? [schedule] : [];
+}
+
+/** When a user is on call, on the schedules that the caller reads. @throws USER_NOT_FOUND */
+export async function readOwnShifts(context: OnCallContext, principal: PermissionHolder, query: OwnShiftsQuery) {
+  const span = spanOf(context, query);
+  if (query.userId === undefined || query.userId === "me") requireAccount(principal);
+  const userId = requireUser(context, query.userId ?? "me");
+  const shifts = await shiftsOfUser(context, userId, projectsOf(context, principal, undefined), span);
+  return {
+    ...shown(span),
+    data: shifts.map(({ schedule: { id, projectId, name }, start, end }) => ({
+      scheduleId: id,
+      projectId,
+      name,
+      start: toRfc3339(start),
+      end: toRfc3339(end),
+    })),
+  };
+}
+
+/** In order of their start. */
+export async function shiftsOfUser(
+  context: Pick<OnCallContext, "db" | "users" | "clock">,
+  userId: string,
+  projectIds: readonly string[] | null,
+  span: Span,
+) {
+  const { db } = context;
+  const found: { schedule: queries.ScheduleRow; start: EpochMs; end: EpochMs }[] = [];
+  for (const schedule of await queries.allSchedules(db.read, { projectIds }, MAX_SCHEDULES)) {
+    const planned = await plannedShifts(context, await rosterOf(db.read, schedule.id), schedule.projectId, span);
+    for (const { start, end } of dutiesOf(planned, userId)) found.push({ schedule, start, end });
+  }
+  return found.sort((a, b) => a.start - b.start);
+}
+
+/** The spans in which a user is on call, alone or with others. */
+export function dutiesOf(shifts: readonly FinalShift[], userId: string): Gap[] {
+  const own = shifts.filter(({ users }) => users.includes(userId)).map((shift) => ({ ...shift, users: [userId] }));
+  return stints(own).map(({ start, end }) => ({ start, end }));
+}
+
+/** Names of the users of these shifts. */
+export async function peopleOf(db: ReadDb, shifts: readonly Pick<FinalShift, "users">[]) {
+  const names = await queries.namesOf(db, [...new Set(shifts.flatMap(({ users }) => users))]);
+  return (ids: readonly string[]) => ids.map((id) => names.get(id) ?? { id, username: null, name: null });
+}
+
+function requireUser({ users }: OnCallContext, ref: string): string {
+  const id = users.findAny(ref);
+  if (id === undefined || !isUuid(id)) throw new PrismError("USER_NOT_FOUND", "No such user");
+  return id;
+}
+
+/** @throws VALIDATION_FAILED */
+function spanOf({ clock }: OnCallContext, { from = clock.now(), to = from + 14 * DAY_MS }: Range): Span {
+  if (to > from && to - from <= MAX_RANGE_MS) return { from, to };
+  throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
+    details: [{ path: "to", code: "VALUE", message: "must be after from, by at most 366 days" }],
+  });
+}
+
+function shown({ from, to }: Span) {
+  return { from: toRfc3339(from), to: toRfc3339(to) };
+}

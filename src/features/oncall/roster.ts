@@ -1,0 +1,137 @@
+import type { EpochMs } from "../../core/clock.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import type { UserDirectory } from "../access/index.ts";
+import { type Counts, type Layer, nextOnCall, OVERRIDE_LEVEL, type Roster, type Span } from "./model/layers.ts";
+import { occurrences, type Recurrence, type ShiftTimes } from "./model/recurrence.ts";
+import { type CalendarRow, calendarOf, findSchedule, type ShiftRow, shiftsOf } from "./queries.ts";
+
+/** An event of an imported calendar as it is stored. */
+export interface CalendarSpan extends Span {
+  /** Its UID, shared by the events of a series. */
+  readonly id: string;
+  readonly level: number;
+}
+
+/** Parsed calendars by schedule: a schedule is read far more often than its calendar changes. */
+const calendars = new Map<string, { readonly changedAt: EpochMs | null; readonly layers: readonly Layer[] }>();
+const MAX_CALENDARS = 200;
+
+/** Everything that decides who is on call on a schedule. */
+export async function rosterOf(db: ReadDb | Trx, scheduleId: string): Promise<Roster> {
+  const rows = await shiftsOf(db, scheduleId);
+  const calendar = await calendarOf(db, scheduleId);
+  return toRoster(rows, calendar ? calendarLayers(calendar) : []);
+}
+
+export function toRoster(rows: readonly ShiftRow[], imported: readonly Layer[] = []): Roster {
+  const substitutions = rows.filter(({ swapFor }) => swapFor !== null).flatMap(substitutionOf);
+  return { layers: [...rows.filter(({ swapFor }) => swapFor === null).map(layerOf), ...imported], substitutions };
+}
+
+/** Whether a user is active, and reachable in the project. */
+export function countsIn(users: UserDirectory, projectId: string): Counts {
+  const known = new Map<string, boolean>();
+  return (id) => {
+    const counts = known.get(id) ?? users.reachable([id], projectId).length > 0;
+    known.set(id, counts);
+    return counts;
+  };
+}
+
+/** Who is on call at an instant, who is next, and the shift that names the current users. */
+export interface OnCallUsers {
+  readonly current: readonly string[];
+  readonly next: readonly string[];
+  readonly shift: string | null;
+}
+
+/** Reads a schedule for notifications; one that is gone has no users. */
+export type OnCallPort = (db: ReadDb | Trx, scheduleId: string, at: EpochMs) => Promise<OnCallUsers>;
+
+export async function onCall(
+  users: UserDirectory,
+  ...[db, scheduleId, at]: Parameters<OnCallPort>
+): Promise<OnCallUsers> {
+  const schedule = await findSchedule(db, scheduleId);
+  if (!schedule) return { current: [], next: [], shift: null };
+  const { current, next } = nextOnCall(await rosterOf(db, scheduleId), at, countsIn(users, schedule.projectId));
+  return { current: current?.users ?? [], next: next?.users ?? [], shift: current?.shiftIds[0] ?? null };
+}
+
+export function timesOf({ startLocal, durationMs, timezone, recurrence }: ShiftRow): ShiftTimes {
+  const rule = recurrence === null ? null : (JSON.parse(recurrence) as Recurrence);
+  return { start: Date.parse(`${startLocal}Z`), durationMs, timezone, recurrence: rule };
+}
+
+export function turnsOf({ turns }: ShiftRow): readonly (readonly string[])[] {
+  return JSON.parse(turns) as string[][];
+}
+
+/** The span of a shift that happens once. */
+export function spanOf(row: ShiftRow): { readonly start: EpochMs; readonly end: EpochMs } {
+  const [first] = occurrences({ ...timesOf(row), recurrence: null }, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+  if (!first) throw new TypeError("a shift has a length");
+  return first;
+}
+
+/** A changed shift is in effect only before, or after, its change. */
+function clipped<T extends { readonly start: EpochMs; readonly end: EpochMs }>(row: ShiftRow, span: T): T[] {
+  const start = Math.max(span.start, row.validFrom ?? Number.NEGATIVE_INFINITY);
+  const end = Math.min(span.end, row.validUntil ?? Number.POSITIVE_INFINITY);
+  return start < end ? [{ ...span, start, end }] : [];
+}
+
+function layerOf(row: ShiftRow): Layer {
+  const times = timesOf(row);
+  const turns = turnsOf(row);
+  const { validFrom, validUntil, startTurn } = row;
+  return {
+    // Earlier forms of a shift count as the same shift.
+    id: row.currentId ?? row.id,
+    level: row.kind === "override" ? OVERRIDE_LEVEL : row.level,
+    spans(from, to) {
+      const first = Math.max(from, validFrom ?? from);
+      const last = Math.min(to, validUntil ?? to);
+      if (first >= last) return [];
+      return [...occurrences(times, first, last)].flatMap(({ start, end, period }) =>
+        clipped(row, { start, end, users: turns[(startTurn + period) % turns.length] ?? [] }),
+      );
+    },
+  };
+}
+
+function substitutionOf(row: ShiftRow) {
+  const [by = []] = turnsOf(row);
+  if (row.swapFor === null || by.length === 0) return [];
+  return clipped(row, { id: row.currentId ?? row.id, user: row.swapFor, by, ...spanOf(row) });
+}
+
+/** What a calendar says of the time before an instant. */
+export function pastOf(spans: readonly CalendarSpan[], now: EpochMs): CalendarSpan[] {
+  return spans.filter(({ start }) => start < now).map((span) => ({ ...span, end: Math.min(span.end, now) }));
+}
+
+export function spansOf({ content }: Pick<CalendarRow, "content">): CalendarSpan[] {
+  return content === null ? [] : (JSON.parse(content) as CalendarSpan[]);
+}
+
+function calendarLayers(row: CalendarRow): readonly Layer[] {
+  const { scheduleId, changedAt } = row;
+  const known = calendars.get(scheduleId);
+  if (known && known.changedAt === changedAt) return known.layers;
+  const spans = spansOf(row);
+  const layers = [...new Set(spans.map(({ level }) => level))].flatMap((level) => layersOf(spans, level));
+  if (calendars.size >= MAX_CALENDARS) calendars.clear();
+  calendars.set(scheduleId, { changedAt, layers });
+  return layers;
+}
+
+function layersOf(spans: readonly CalendarSpan[], level: number): Layer[] {
+  const byId = new Map<string, CalendarSpan[]>();
+  for (const span of spans) if (span.level === level) byId.set(span.id, [...(byId.get(span.id) ?? []), span]);
+  return [...byId].map(([id, own]) => ({
+    id,
+    level,
+    spans: (from, to) => own.filter(({ start, end }) => start < to && end > from),
+  }));
+}

@@ -1,0 +1,313 @@
+import type { Config } from "../../config/load.ts";
+import { type Clock, DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../core/ids.ts";
+import type { PermissionHolder, Principal } from "../../core/principal.ts";
+import { createToken } from "../../core/tokens.ts";
+import { missingPermission } from "../../http/access.ts";
+import { requireVersion } from "../../http/negotiation.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import { type Principals, type Projects, reauthorize, type UserDirectory } from "../access/index.ts";
+import type { Notifier } from "../notifications/index.ts";
+import type { CalendarRow, ScheduleRow } from "./queries.ts";
+import * as queries from "./queries.ts";
+import { pastOf, spansOf } from "./roster.ts";
+import type { CreateSchedule, ListSchedules, ScheduleView, UpdateSchedule } from "./schema.ts";
+
+/** Requests to hosts that users name. */
+export interface OutsideFetch {
+  /** @throws URL_REFUSED */
+  check(url: string): Promise<void>;
+  request(
+    url: string,
+    request: { readonly method: "GET"; readonly headers: Readonly<Record<string, string>> },
+  ): Promise<{
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+    readonly body: Buffer;
+    readonly isWhole: boolean;
+  }>;
+}
+
+/** Dependencies besides the services of every module. */
+export interface OnCallOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly projects: Projects;
+  readonly principals: Principals;
+  readonly users: UserDirectory;
+  readonly storage: StorageGuard;
+  readonly notify: Notifier;
+  /** For answers of at most 1 MiB. */
+  readonly fetch: OutsideFetch;
+  publicUrl(): string;
+}
+
+export type OnCallContext = OnCallOwn & Pick<CoreServices, "audit" | "events" | "log">;
+
+/** A schedule or its shifts changed: hand-overs and gaps are searched again after the commit. */
+export const DUE_EVENT = "oncall:due";
+/** Changes of one edit are looked at together. */
+const GAPS_AFTER_MS = 600_000;
+/** The past of a schedule is kept for this time. */
+export const KEPT_MS = 400 * DAY_MS;
+
+/** @throws SCHEDULE_NOT_FOUND, also for a schedule that the caller may not see */
+export async function visibleSchedule(
+  { projects }: Pick<OnCallContext, "projects">,
+  principal: Principal,
+  id: string,
+  db: ReadDb | Trx,
+): Promise<ScheduleRow> {
+  const row = isUuid(id) ? await queries.findSchedule(db, id) : undefined;
+  if (row && projects.has(principal, row.projectId, "events:read")) return row;
+  throw new PrismError("SCHEDULE_NOT_FOUND", "No such on-call schedule");
+}
+
+/**
+ * Changes a schedule in one transaction, in which the right is checked again.
+ * @param right `events:read` for what every member may do. @throws SCHEDULE_NOT_FOUND,
+ * UNAUTHORIZED_ROLE
+ */
+export async function changeSchedule<T>(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  id: string,
+  right: "oncall:write" | "events:read",
+  change: (trx: Trx, schedule: ScheduleRow, now: EpochMs) => Promise<T>,
+): Promise<T> {
+  const { db, clock, storage, projects } = context;
+  storage.requireSpace();
+  const { projectId } = await visibleSchedule(context, principal, id, db.read);
+  if (!projects.has(principal, projectId, right)) throw missingPermission(right);
+  return db.write(async (trx) => {
+    await reauthorize(context, principal, projectId, right, trx);
+    const schedule = await visibleSchedule(context, principal, id, trx);
+    return change(trx, schedule, clock.now());
+  });
+}
+
+/** Has hand-overs looked at now, and gaps when the edit is over. */
+export async function noteChange(trx: Trx, id: string, now: EpochMs): Promise<void> {
+  await queries.updateSchedule(trx, id, { dueAt: now, gapsAt: now + GAPS_AFTER_MS });
+  addEffect(trx, { type: "announced", event: DUE_EVENT, data: { id } });
+}
+
+/** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN, URL_REFUSED */
+export async function createSchedule(context: OnCallContext, principal: PermissionHolder, input: CreateSchedule) {
+  const { db, projects, storage, config, clock } = context;
+  storage.requireSpace();
+  const projectId = projects.require(principal, projects.refOf(principal, input.projectId), "oncall:write");
+  const calendarUrl = await checkedUrl(context, input.calendarUrl ?? null);
+  const id = await db.write(async (trx) => {
+    await reauthorize(context, principal, projectId, "oncall:write", trx);
+    await requireFreeName(trx, projectId, input.name);
+    const now = clock.now();
+    const row = {
+      id: uuidv7(),
+      projectId,
+      name: input.name,
+      description: input.description ?? "",
+      timezone: input.timezone ?? config.timezone,
+      handoverLeadMs: input.handoverLeadMs === undefined ? 0 : input.handoverLeadMs,
+      notifiesOff: input.notifiesOff ? 1 : 0,
+      reportsGaps: input.reportsGaps === false ? 0 : 1,
+      checkedAt: now,
+      createdBy: principal.userId,
+      createdAt: now,
+      updatedAt: now,
+    } as const;
+    await trx.insertInto("oncall_schedules").values(row).execute();
+    await putCalendar(trx, row.id, calendarUrl, now);
+    await recordChange(context, "oncall_schedule.create", row.id, { projectId, version: 1 }, trx);
+    await noteChange(trx, row.id, now);
+    return row.id;
+  });
+  return readSchedule(context, principal, id);
+}
+
+/** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT, NAME_TAKEN, URL_REFUSED */
+export async function updateSchedule(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  id: string,
+  ifMatch: string,
+  input: UpdateSchedule,
+) {
+  const calendarUrl = input.calendarUrl === undefined ? undefined : await checkedUrl(context, input.calendarUrl);
+  await changeSchedule(context, principal, id, "oncall:write", async (trx, old, now) => {
+    requireVersion(ifMatch, old.version);
+    const { name = old.name, description = old.description, timezone = old.timezone } = input;
+    if (name !== old.name) await requireFreeName(trx, old.projectId, name);
+    await queries.updateSchedule(trx, id, {
+      name,
+      description,
+      timezone,
+      handoverLeadMs: input.handoverLeadMs === undefined ? old.handoverLeadMs : input.handoverLeadMs,
+      notifiesOff: input.notifiesOff === undefined ? old.notifiesOff : input.notifiesOff ? 1 : 0,
+      reportsGaps: input.reportsGaps === undefined ? old.reportsGaps : input.reportsGaps ? 1 : 0,
+      version: old.version + 1,
+      updatedAt: now,
+    });
+    if (calendarUrl !== undefined) await putCalendar(trx, id, calendarUrl, now);
+    const metadata = { version: old.version + 1, members: Object.keys(input) };
+    await recordChange(context, "oncall_schedule.update", id, metadata, trx);
+    await noteChange(trx, id, now);
+  });
+  return readSchedule(context, principal, id);
+}
+
+/** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT */
+export function deleteSchedule(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  id: string,
+  ifMatch: string,
+): Promise<void> {
+  return changeSchedule(context, principal, id, "oncall:write", async (trx, old) => {
+    requireVersion(ifMatch, old.version);
+    await trx.deleteFrom("oncall_schedules").where("id", "=", id).execute();
+    await recordChange(context, "oncall_schedule.delete", id, { projectId: old.projectId, version: old.version }, trx);
+    addEffect(trx, { type: "announced", event: DUE_EVENT, data: { id } });
+  });
+}
+
+/** @throws SCHEDULE_NOT_FOUND */
+export async function readSchedule(context: OnCallContext, principal: Principal, id: string) {
+  const { db } = context;
+  const row = await visibleSchedule(context, principal, id, db.read);
+  const view = viewsFor(context, principal);
+  return { version: row.version, body: view(row, await queries.calendarOf(db.read, id)) };
+}
+
+/** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
+export async function listSchedules(context: OnCallContext, principal: Principal, query: ListSchedules) {
+  const { db } = context;
+  const filter = { projectIds: projectsOf(context, principal, query.projectId), q: query.q };
+  const request = readPage(query, ["string"]);
+  const rows = await queries.listSchedules(db.read, filter, request);
+  const total = request.wantsTotal ? await queries.countSchedules(db.read, filter) : undefined;
+  const calendars = new Map<string, CalendarRow>();
+  for (const { id } of rows) {
+    const calendar = await queries.calendarOf(db.read, id);
+    if (calendar) calendars.set(id, calendar);
+  }
+  const view = viewsFor(context, principal);
+  return pageBody(
+    request,
+    rows,
+    (row) => view(row, calendars.get(row.id)),
+    ({ id }) => [id],
+    total,
+  );
+}
+
+/** The project, or all that the caller reads; null: every one. @throws PROJECT_NOT_FOUND */
+export function projectsOf(
+  { projects }: Pick<OnCallContext, "projects">,
+  principal: Principal,
+  ref: string | undefined,
+): readonly string[] | null {
+  if (ref !== undefined) return [projects.require(principal, ref, "events:read")];
+  const readable = projects.readable(principal, "events:read");
+  if (readable?.length === 0) throw missingPermission("events:read");
+  return readable;
+}
+
+/** Creates the link of calendar programs; an earlier one ends. */
+export function createLink(context: OnCallContext, principal: PermissionHolder, id: string) {
+  return changeSchedule(context, principal, id, "oncall:write", async (trx, { projectId }) => {
+    const { token, hash } = createToken("prc");
+    await queries.updateSchedule(trx, id, { tokenHash: hash });
+    await recordChange(context, "oncall_schedule.link", id, { projectId }, trx);
+    return { token, url: `${context.publicUrl()}/api/v1/oncall/schedules/${id}/calendar.ics?token=${token}` };
+  });
+}
+
+export function revokeLink(context: OnCallContext, principal: PermissionHolder, id: string): Promise<void> {
+  return changeSchedule(context, principal, id, "oncall:write", async (trx, { projectId }) => {
+    await queries.updateSchedule(trx, id, { tokenHash: null });
+    await recordChange(context, "oncall_schedule.unlink", id, { projectId }, trx);
+  });
+}
+
+type Action =
+  | `oncall_schedule.${"create" | "update" | "delete" | "link" | "unlink"}`
+  | `oncall_shift.${"create" | "update" | "delete" | "take"}`;
+
+export function recordChange(
+  { audit }: Pick<OnCallContext, "audit">,
+  action: Action,
+  resourceId: string,
+  metadata: Readonly<Record<string, string | number | null | string[]>>,
+  trx: Trx,
+): Promise<void> {
+  const resourceType = action.slice(0, action.indexOf("."));
+  return audit.record({ action, resourceType, resourceId, metadata }, { trx });
+}
+
+function viewsFor({ projects }: OnCallContext, principal: Principal) {
+  return (row: ScheduleRow, calendar: CalendarRow | undefined): ScheduleView => ({
+    id: row.id,
+    projectId: row.projectId,
+    name: row.name,
+    description: row.description,
+    timezone: row.timezone,
+    handoverLeadMs: row.handoverLeadMs,
+    notifiesOff: row.notifiesOff === 1,
+    reportsGaps: row.reportsGaps === 1,
+    // The URL of a calendar is often its only secret.
+    calendarUrl: calendar?.url && projects.has(principal, row.projectId, "oncall:write") ? calendar.url : null,
+    calendar: calendar?.url
+      ? {
+          checkedAt: toRfc3339OrNull(calendar.checkedAt),
+          changedAt: toRfc3339OrNull(calendar.changedAt),
+          error: calendar.error,
+        }
+      : null,
+    hasCalendarLink: row.tokenHash !== null,
+    version: row.version,
+    createdBy: row.createdBy,
+    createdAt: toRfc3339(row.createdAt),
+    updatedAt: toRfc3339(row.updatedAt),
+  });
+}
+
+async function requireFreeName(trx: Trx, projectId: string, name: string): Promise<void> {
+  if (!(await queries.isNameTaken(trx, projectId, name))) return;
+  const message = "the project has an on-call schedule of this name";
+  throw new PrismError("NAME_TAKEN", `name: ${message}`, { details: [{ path: "name", code: "NAME_TAKEN", message }] });
+}
+
+/** Calendar programs write `webcal:` for https. Outside the transaction: it resolves a name. */
+async function checkedUrl({ fetch }: OnCallContext, url: string | null): Promise<string | null> {
+  if (url === null) return null;
+  const https = url.replace(/^webcals?:/i, "https:");
+  await fetch.check(https);
+  return https;
+}
+
+async function putCalendar(trx: Trx, scheduleId: string, url: string | null, now: EpochMs): Promise<void> {
+  const old = await queries.calendarOf(trx, scheduleId);
+  if ((old?.url ?? null) === url) return;
+  const content = old ? JSON.stringify(pastOf(spansOf(old), now)) : null;
+  const row = {
+    url,
+    content,
+    etag: null,
+    hash: null,
+    checkedAt: null,
+    changedAt: now,
+    error: null,
+    dueAt: url === null ? null : now,
+  };
+  await trx
+    .insertInto("oncall_calendars")
+    .values({ scheduleId, ...row })
+    .onConflict((conflict) => conflict.column("scheduleId").doUpdateSet(row))
+    .execute();
+}

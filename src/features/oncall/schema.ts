@@ -1,0 +1,313 @@
+import * as v from "valibot";
+import { isTimezone } from "../../core/clock.ts";
+import { pageEntries } from "../../http/pagination.ts";
+import { doc, example, instant, integer, named, object, pattern, selfChanging, text } from "../../http/shapes.ts";
+import { FREQUENCIES, WEEKDAYS } from "./model/recurrence.ts";
+
+const DAY_MS = 86_400_000;
+const MAX_LEAD_MS = 7 * DAY_MS;
+
+const flag = v.boolean("must be true or false");
+const timezone = v.pipe(
+  v.string("must be a string"),
+  v.check(isTimezone, "must be a time zone of the IANA database, such as Europe/Berlin"),
+);
+const projectRef = doc(text(64, 1), "Id or slug of the project; default: the default project");
+export const leadMs = v.nullable(integer(0, MAX_LEAD_MS));
+const users = v.pipe(v.array(text(128, 1)), v.maxLength(50, "must be at most 50 users"));
+
+const scheduleEntries = {
+  description: v.optional(doc(text(4000), "What the schedule is for")),
+  timezone: v.optional(doc(timezone, "Time zone of new shifts; default: that of the server")),
+  handoverLeadMs: v.optional(
+    doc(leadMs, "How long before a shift its users are notified; 0 (default): when it starts; null: never"),
+  ),
+  notifiesOff: v.optional(doc(flag, "Whether users are notified when their shift ends; default false")),
+  reportsGaps: v.optional(
+    doc(flag, "Whether times of the next 14 days without anyone on call are reported; default true"),
+  ),
+  calendarUrl: v.optional(
+    doc(v.nullable(text(2048, 1)), "iCalendar file whose events are shifts, read every 10 minutes; null: none"),
+  ),
+};
+
+export const CreateSchedule = example(
+  object({ projectId: v.optional(projectRef), name: doc(text(100, 1), "Name"), ...scheduleEntries }),
+  { name: "Database", timezone: "Europe/Berlin", handoverLeadMs: 3_600_000 },
+);
+export type CreateSchedule = v.InferOutput<typeof CreateSchedule>;
+
+/** Members that are missing stay as they are. */
+export const UpdateSchedule = example(object({ name: v.optional(doc(text(100, 1), "Name")), ...scheduleEntries }), {
+  description: "Who restores databases at night",
+  notifiesOff: true,
+});
+export type UpdateSchedule = v.InferOutput<typeof UpdateSchedule>;
+
+export const ListSchedules = object({
+  projectId: v.optional(doc(text(64, 1), "Id or slug of the project; default: every project that the caller reads")),
+  q: v.optional(doc(text(100, 1), "Part of the name")),
+  ...pageEntries(),
+});
+export type ListSchedules = v.InferOutput<typeof ListSchedules>;
+
+export const nullableText = v.nullable(v.string());
+
+export const ScheduleView = named(
+  "OnCallSchedule",
+  "An on-call schedule",
+  v.object({
+    id: v.string(),
+    projectId: v.string(),
+    name: v.string(),
+    description: v.string(),
+    timezone: v.string(),
+    handoverLeadMs: v.nullable(v.number()),
+    notifiesOff: v.boolean(),
+    reportsGaps: v.boolean(),
+    calendarUrl: doc(nullableText, "Null also for callers who may not change the schedule"),
+    calendar: selfChanging(
+      doc(
+        v.nullable(v.object({ checkedAt: nullableText, changedAt: nullableText, error: nullableText })),
+        "State of the imported calendar; null without one",
+      ),
+    ),
+    hasCalendarLink: selfChanging(doc(v.boolean(), "Whether the schedule can be read by a calendar link")),
+    version: v.number(),
+    createdBy: nullableText,
+    createdAt: v.string(),
+    updatedAt: v.string(),
+  }),
+);
+export type ScheduleView = v.InferOutput<typeof ScheduleView>;
+
+const weekday = v.picklist(WEEKDAYS, `must be one of ${WEEKDAYS.join(", ")}`);
+const monthDay = v.pipe(
+  integer(-31, 31),
+  v.check((day) => day !== 0, "must be 1 to 31, or -31 to -1 from the end of the month"),
+);
+const some = <T extends v.GenericSchema>(item: T, most: number) =>
+  v.pipe(v.array(item), v.minLength(1, "must have at least one entry"), v.maxLength(most));
+
+const Recurrence = named(
+  "OnCallRecurrence",
+  "When a shift repeats, by the clocks of its time zone (RFC 5545 section 3.3.10)",
+  v.pipe(
+    object({
+      frequency: doc(v.picklist(FREQUENCIES, `must be one of ${FREQUENCIES.join(", ")}`), "Unit of the interval"),
+      interval: v.optional(doc(integer(1, 1000), "Repeats every so many hours, days, weeks or months; default 1")),
+      weekStart: v.optional(doc(weekday, "First day of a week; default MO")),
+      byDay: v.optional(
+        doc(
+          some(
+            pattern(/^(-?[1-5])?(SU|MO|TU|WE|TH|FR|SA)$/, "must be a weekday such as MO; monthly also 1MO or -1FR"),
+            35,
+          ),
+          "Only on these weekdays",
+        ),
+      ),
+      byMonth: v.optional(doc(some(integer(1, 12), 12), "Only in these months")),
+      byMonthDay: v.optional(doc(some(monthDay, 62), "Only on these days of the month; negative: from its end")),
+      until: v.optional(doc(instant, "The last shift starts at or before this instant")),
+    }),
+    v.check(
+      ({ frequency, byDay }) => frequency === "monthly" || !byDay?.some((day) => day.length > 2),
+      "only monthly shifts have numbered weekdays",
+    ),
+    v.check(({ frequency, byMonthDay }) => frequency !== "weekly" || !byMonthDay, "weekly shifts have no byMonthDay"),
+  ),
+);
+
+const shiftEntries = {
+  name: v.optional(doc(text(100), "Name")),
+  level: v.optional(doc(integer(0, 9), "Higher levels win; what they leave free goes to lower ones; default 0")),
+  start: doc(
+    pattern(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/, "must be a local time such as 2026-11-23T09:00:00"),
+    "Start of the first shift, by the clocks of `timezone`",
+  ),
+  durationMs: doc(
+    integer(60_000, 366 * DAY_MS),
+    "Length of each shift: multiples of 24 hours are days of the calendar, others elapsed time",
+  ),
+  timezone: v.optional(doc(timezone, "Default: that of the schedule")),
+  recurrence: v.optional(doc(v.nullable(Recurrence), "Null or absent: the shift happens once")),
+  turns: doc(
+    v.pipe(v.array(users), v.minLength(1, "must have at least one turn"), v.maxLength(100)),
+    "Users of each turn, by id or username; each period of the recurrence takes the next turn",
+  ),
+  startTurn: v.optional(doc(integer(0, 99), "Index of the first turn; default 0")),
+};
+
+export const CreateShift = example(object(shiftEntries), {
+  name: "Weeks",
+  start: "2026-11-23T09:00:00",
+  durationMs: 7 * DAY_MS,
+  timezone: "Europe/Berlin",
+  recurrence: { frequency: "weekly" },
+  turns: [["admin"]],
+});
+export type CreateShift = v.InferOutput<typeof CreateShift>;
+
+export const UpdateShift = example(
+  object({
+    ...shiftEntries,
+    start: v.optional(shiftEntries.start),
+    durationMs: v.optional(shiftEntries.durationMs),
+    turns: v.optional(shiftEntries.turns),
+  }),
+  { name: "Weeks from Monday", level: 1 },
+);
+export type UpdateShift = v.InferOutput<typeof UpdateShift>;
+
+const effect = {
+  validFrom: doc(nullableText, "Start of the effect of the last change; null: never changed"),
+  validUntil: doc(nullableText, "End of the effect of an earlier form or a deleted shift; null: in effect"),
+};
+const changed = { version: v.number(), createdBy: nullableText, createdAt: v.string(), updatedAt: v.string() };
+
+export const ShiftView = named(
+  "OnCallShift",
+  "A shift or rotation of an on-call schedule",
+  v.object({
+    id: v.string(),
+    scheduleId: v.string(),
+    kind: v.picklist(["rotation", "single"]),
+    name: v.string(),
+    level: v.number(),
+    start: v.string(),
+    durationMs: v.number(),
+    timezone: v.string(),
+    recurrence: v.nullable(
+      v.object({
+        frequency: v.picklist(FREQUENCIES),
+        interval: v.number(),
+        weekStart: v.optional(weekday),
+        byDay: v.optional(v.array(v.string())),
+        byMonth: v.optional(v.array(v.number())),
+        byMonthDay: v.optional(v.array(v.number())),
+        until: v.optional(v.string()),
+      }),
+    ),
+    turns: v.array(v.array(v.string())),
+    startTurn: v.number(),
+    ...effect,
+    currentId: doc(nullableText, "For an earlier form: the id of the current one"),
+    ...changed,
+  }),
+);
+
+const span = {
+  start: doc(instant, "Start"),
+  end: doc(instant, "End, exclusive"),
+};
+const reason = v.optional(doc(text(200), "Why; shown to those involved"));
+
+const overrideEntries = {
+  ...span,
+  users: doc(v.pipe(users, v.minLength(1, "must name at least one user")), "Who is on call, by id or username"),
+  replaces: v.optional(
+    doc(v.nullable(text(128, 1)), "Only this user is replaced, `me`: the caller; null or absent: everyone on call is"),
+  ),
+  reason,
+};
+const ORDER = "end must be after start, by at most 366 days";
+
+function isOrdered(start: number | undefined, end: number | undefined): boolean {
+  return start === undefined || end === undefined || (start < end && end - start <= 366 * DAY_MS);
+}
+
+export const CreateOverride = example(
+  v.pipe(
+    object(overrideEntries),
+    v.check(({ start, end }) => isOrdered(start, end), ORDER),
+  ),
+  {
+    start: "2026-11-24T18:00:00Z",
+    end: "2026-11-24T22:00:00Z",
+    users: ["admin"],
+    reason: "Dentist",
+  },
+);
+export type CreateOverride = v.InferOutput<typeof CreateOverride>;
+
+export const UpdateOverride = example(
+  v.pipe(
+    object({
+      ...overrideEntries,
+      start: v.optional(span.start),
+      end: v.optional(span.end),
+      users: v.optional(overrideEntries.users),
+    }),
+    v.check(({ start, end }) => isOrdered(start, end), ORDER),
+  ),
+  { reason: "Holiday" },
+);
+export type UpdateOverride = v.InferOutput<typeof UpdateOverride>;
+
+export const OverrideView = named(
+  "OnCallOverride",
+  "Users who are on call for a span of time in place of others",
+  v.object({
+    id: v.string(),
+    scheduleId: v.string(),
+    start: v.string(),
+    end: v.string(),
+    users: v.array(v.string()),
+    replaces: nullableText,
+    reason: v.string(),
+    ...effect,
+    ...changed,
+  }),
+);
+
+export const CreateSwap = example(
+  v.pipe(
+    object({
+      ...span,
+      userId: v.optional(doc(text(128, 1), "Whose shifts; default: the caller's. Others need `oncall:write`")),
+      reason,
+    }),
+    v.check(({ start, end }) => isOrdered(start, end), ORDER),
+  ),
+  { start: "2026-12-24T08:00:00Z", end: "2026-12-26T08:00:00Z", userId: "admin", reason: "Family" },
+);
+export type CreateSwap = v.InferOutput<typeof CreateSwap>;
+
+export const TakeSwap = example(
+  object({
+    userId: v.optional(doc(text(128, 1), "Who takes the shifts; default: the caller. Others need `oncall:write`")),
+  }),
+  { userId: "admin" },
+);
+export type TakeSwap = v.InferOutput<typeof TakeSwap>;
+
+export const SwapView = named(
+  "OnCallSwap",
+  "A request of a user that another one takes over the user's shifts of a span of time",
+  v.object({
+    id: v.string(),
+    scheduleId: v.string(),
+    userId: doc(v.string(), "Who asks"),
+    takenBy: nullableText,
+    state: doc(v.picklist(["open", "taken", "expired"]), "`expired`: over, and never taken"),
+    start: v.string(),
+    end: v.string(),
+    reason: v.string(),
+    version: v.number(),
+    createdAt: v.string(),
+    updatedAt: v.string(),
+  }),
+);
+
+export const ScheduleParams = object({ id: doc(v.string(), "Id of the on-call schedule") });
+export const ShiftParams = object({
+  id: doc(v.string(), "Id of the on-call schedule"),
+  shiftId: doc(v.string(), "Id of the shift, override or swap"),
+});
+export type ShiftParams = v.InferOutput<typeof ShiftParams>;
+
+export const ListShifts = object({
+  include: v.optional(doc(v.picklist(["past"]), "`past`: also deleted shifts and earlier forms, for 400 days")),
+  ...pageEntries(),
+});
+export type ListShifts = v.InferOutput<typeof ListShifts>;

@@ -1,0 +1,72 @@
+import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import type { ShiftRow } from "./queries.ts";
+import { spanOf, timesOf, turnsOf } from "./roster.ts";
+
+export function shiftView(row: ShiftRow) {
+  const { start, recurrence } = timesOf(row);
+  const until = recurrence?.until === undefined ? {} : { until: toRfc3339(recurrence.until) };
+  return {
+    id: row.id,
+    scheduleId: row.scheduleId,
+    kind: row.kind as "rotation" | "single",
+    name: row.name,
+    level: row.level,
+    start: localText(start),
+    durationMs: row.durationMs,
+    timezone: row.timezone,
+    recurrence: recurrence && { ...recurrence, ...until },
+    turns: turnsOf(row),
+    startTurn: row.startTurn,
+    ...effectOf(row),
+    currentId: row.currentId,
+    ...changedOf(row),
+  };
+}
+
+export function overrideView(row: ShiftRow) {
+  const { start, end } = spanOf(row);
+  return {
+    id: row.id,
+    scheduleId: row.scheduleId,
+    start: toRfc3339(start),
+    end: toRfc3339(end),
+    users: turnsOf(row)[0] ?? [],
+    replaces: row.swapFor,
+    reason: row.name,
+    ...effectOf(row),
+    ...changedOf(row),
+  };
+}
+
+export function swapView(row: ShiftRow, now: EpochMs) {
+  const { start, end } = spanOf(row);
+  const takenBy = turnsOf(row)[0]?.[0] ?? null;
+  return {
+    id: row.id,
+    scheduleId: row.scheduleId,
+    userId: row.swapFor ?? "",
+    takenBy,
+    state: takenBy !== null ? ("taken" as const) : end <= now ? ("expired" as const) : ("open" as const),
+    start: toRfc3339(start),
+    end: toRfc3339(end),
+    reason: row.name,
+    version: row.version,
+    createdAt: toRfc3339(row.createdAt),
+    updatedAt: toRfc3339(row.updatedAt),
+  };
+}
+
+function effectOf({ validFrom, validUntil }: ShiftRow) {
+  return { validFrom: toRfc3339OrNull(validFrom), validUntil: toRfc3339OrNull(validUntil) };
+}
+
+function changedOf({ version, createdBy, createdAt, updatedAt }: ShiftRow) {
+  return { version, createdBy, createdAt: toRfc3339(createdAt), updatedAt: toRfc3339(updatedAt) };
+}
+
+const OLDEST = Date.UTC(2000, 0, 1);
+
+/** A wall time as text; empty for a time that is none, and for one before 2000. */
+export function localText(wall: number): string {
+  return wall >= OLDEST ? new Date(wall).toISOString().slice(0, 19) : "";
+}

@@ -1,0 +1,368 @@
+import { type EpochMs, parseRfc3339 } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../core/ids.ts";
+import type { PermissionHolder, Principal } from "../../core/principal.ts";
+import { missingPermission, requireAccount } from "../../http/access.ts";
+import { requireVersion } from "../../http/negotiation.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { OVERRIDE_LEVEL } from "./model/layers.ts";
+import { occurrences, type Recurrence } from "./model/recurrence.ts";
+import type { ScheduleRow, ShiftRow } from "./queries.ts";
+import * as queries from "./queries.ts";
+import { spanOf, timesOf } from "./roster.ts";
+import { changeSchedule, noteChange, type OnCallContext, recordChange, visibleSchedule } from "./schedules.ts";
+import type {
+  CreateOverride,
+  CreateShift,
+  CreateSwap,
+  ListShifts,
+  ShiftParams,
+  TakeSwap,
+  UpdateOverride,
+  UpdateShift,
+} from "./schema.ts";
+import { localText, overrideView, shiftView, swapView } from "./shift-views.ts";
+
+/** Current shifts, overrides and swaps of one schedule: each of them is read for every answer. */
+const MAX_SHIFTS = 500;
+
+export const SHIFT_KINDS = ["rotation", "single"] as const;
+type Kinds = readonly ShiftRow["kind"][];
+
+/** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, LIMIT_REACHED */
+export async function createShift(context: OnCallContext, principal: PermissionHolder, id: string, input: CreateShift) {
+  const shiftId = await changeSchedule(context, principal, id, "oncall:write", async (trx, schedule, now) => {
+    const { level = 0, name = "" } = input;
+    const row = {
+      ...blank(schedule, principal, now),
+      ...(await shiftColumns(context, trx, schedule, input, input.turns)),
+      level,
+      name,
+    };
+    requireTimes(row);
+    return insert(context, trx, row, now);
+  });
+  return readShift(context, principal, { id, shiftId }, SHIFT_KINDS, shiftView);
+}
+
+/**
+ * Ends the shift's earlier form now and begins the new one, so that the past stays as it was.
+ * @throws SHIFT_NOT_FOUND, VERSION_CONFLICT, and as {@link createShift}
+ */
+export async function updateShift(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  params: ShiftParams,
+  ifMatch: string,
+  input: UpdateShift,
+) {
+  await changeSchedule(context, principal, params.id, "oncall:write", async (trx, schedule, now) => {
+    const old = await currentShift(trx, params, SHIFT_KINDS);
+    requireVersion(ifMatch, old.version);
+    const { level = old.level, name = old.name, turns = null } = input;
+    const next = { ...old, ...(await shiftColumns(context, trx, schedule, merged(old, input), turns)), level, name };
+    requireTimes(next);
+    await change(context, trx, old, next, now);
+  });
+  return readShift(context, principal, params, SHIFT_KINDS, shiftView);
+}
+
+/**
+ * Deletes a shift, override or swap from now on; its past stays. A member may delete what concerns
+ * only the member's own shifts. @throws SHIFT_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT
+ */
+export function deleteShift(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  params: ShiftParams,
+  kinds: Kinds,
+  ifMatch: string,
+): Promise<void> {
+  return changeSchedule(context, principal, params.id, "events:read", async (trx, schedule, now) => {
+    const old = await currentShift(trx, params, kinds);
+    if (old.swapFor === null || old.swapFor !== principal.userId) requireWriter(context, principal, schedule);
+    requireVersion(ifMatch, old.version);
+    if (hasBegun(old, now)) await queries.replaceShift(trx, { ...old, validUntil: now, updatedAt: now });
+    else await queries.deleteShift(trx, old.id);
+    await recordChange(context, "oncall_shift.delete", old.id, facts(old), trx);
+    await noteChange(trx, schedule.id, now);
+  });
+}
+
+/** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, LIMIT_REACHED */
+export async function createOverride(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  id: string,
+  input: CreateOverride,
+) {
+  const shiftId = await changeSchedule(context, principal, id, "events:read", async (trx, schedule, now) => {
+    const row = { ...blank(schedule, principal, now), kind: "override", level: OVERRIDE_LEVEL } as const;
+    const next = await overrideOf(context, principal, trx, schedule, { ...row, swapFor: null }, input);
+    return insert(context, trx, next, now);
+  });
+  return readShift(context, principal, { id, shiftId }, ["override"], overrideView);
+}
+
+/** @throws SHIFT_NOT_FOUND, VERSION_CONFLICT, and as {@link createOverride} */
+export async function updateOverride(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  params: ShiftParams,
+  ifMatch: string,
+  input: UpdateOverride,
+) {
+  await changeSchedule(context, principal, params.id, "events:read", async (trx, schedule, now) => {
+    const old = await currentShift(trx, params, ["override"]);
+    requireVersion(ifMatch, old.version);
+    if (old.swapFor !== principal.userId) requireWriter(context, principal, schedule);
+    await change(context, trx, old, await overrideOf(context, principal, trx, schedule, old, input), now);
+  });
+  return readShift(context, principal, params, ["override"], overrideView);
+}
+
+/** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, LIMIT_REACHED */
+export async function createSwap(context: OnCallContext, principal: PermissionHolder, id: string, input: CreateSwap) {
+  const shiftId = await changeSchedule(context, principal, id, "events:read", async (trx, schedule, now) => {
+    const user = await oneOf(context, principal, trx, schedule, input.userId);
+    const row = {
+      ...blank(schedule, principal, now),
+      ...spanColumns(input.start, input.end),
+      kind: "swap",
+      level: OVERRIDE_LEVEL,
+      name: input.reason ?? "",
+      swapFor: user,
+      turns: "[[]]",
+    } as const;
+    return insert(context, trx, row, now);
+  });
+  return readShift(context, principal, { id, shiftId }, ["swap"], (row) => swapView(row, context.clock.now()));
+}
+
+/** @throws SHIFT_NOT_FOUND, INVALID_STATE, RECIPIENT_NOT_FOUND, UNAUTHORIZED_ROLE */
+export async function takeSwap(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  params: ShiftParams,
+  input: TakeSwap,
+) {
+  await changeSchedule(context, principal, params.id, "events:read", async (trx, schedule, now) => {
+    const old = await currentShift(trx, params, ["swap"]);
+    const user = await oneOf(context, principal, trx, schedule, input.userId);
+    const { state } = swapView(old, now);
+    if (state !== "open") throw new PrismError("INVALID_STATE", `The swap is ${state}`);
+    if (user === old.swapFor) throw new PrismError("INVALID_STATE", "Users cannot take their own shifts");
+    // A swap that is taken late is in effect from now on.
+    const next = { ...old, turns: JSON.stringify([[user]]), validFrom: now, version: old.version + 1, updatedAt: now };
+    await queries.replaceShift(trx, next);
+    await recordChange(context, "oncall_shift.take", old.id, { ...facts(next), takenBy: user }, trx);
+    await noteChange(trx, schedule.id, now);
+  });
+  return readShift(context, principal, params, ["swap"], (row) => swapView(row, context.clock.now()));
+}
+
+/** @throws SCHEDULE_NOT_FOUND, SHIFT_NOT_FOUND */
+export async function readShift<V>(
+  context: OnCallContext,
+  principal: Principal,
+  params: ShiftParams,
+  kinds: Kinds,
+  view: (row: ShiftRow) => V,
+): Promise<{ version: number; body: V }> {
+  const { db } = context;
+  await visibleSchedule(context, principal, params.id, db.read);
+  const row = await anyShift(db.read, params, kinds);
+  return { version: row.version, body: view(row) };
+}
+
+/** @throws SCHEDULE_NOT_FOUND, INVALID_CURSOR */
+export async function listShifts<V>(
+  context: OnCallContext,
+  principal: Principal,
+  scheduleId: string,
+  kinds: Kinds,
+  { include, ...query }: ListShifts,
+  view: (row: ShiftRow) => V,
+) {
+  const { db } = context;
+  await visibleSchedule(context, principal, scheduleId, db.read);
+  const filter = { scheduleId, kinds, withPast: include === "past" };
+  const request = readPage(query, ["string"]);
+  const rows = await queries.listShifts(db.read, filter, request);
+  const total = request.wantsTotal ? await queries.countShifts(db.read, filter) : undefined;
+  return pageBody(request, rows, view, ({ id }) => [id], total);
+}
+
+function blank({ id: scheduleId }: ScheduleRow, { userId }: PermissionHolder, now: EpochMs): ShiftRow {
+  return {
+    id: uuidv7(),
+    scheduleId,
+    kind: "single",
+    name: "",
+    level: 0,
+    startLocal: "",
+    durationMs: 0,
+    timezone: "UTC",
+    recurrence: null,
+    turns: "[[]]",
+    startTurn: 0,
+    swapFor: null,
+    validFrom: null,
+    validUntil: null,
+    currentId: null,
+    version: 1,
+    createdBy: userId,
+    createdAt: now,
+    updatedAt: now,
+  };
+}
+
+/** A stored shift with the members of a request. */
+function merged(row: ShiftRow, input: UpdateShift): CreateShift {
+  const stored =
+    row.recurrence === null ? null : (JSON.parse(row.recurrence) as NonNullable<CreateShift["recurrence"]>);
+  return {
+    start: input.start ?? row.startLocal,
+    durationMs: input.durationMs ?? row.durationMs,
+    timezone: input.timezone ?? row.timezone,
+    startTurn: input.startTurn ?? row.startTurn,
+    recurrence: input.recurrence === undefined ? stored : input.recurrence,
+    turns: input.turns ?? (JSON.parse(row.turns) as string[][]),
+  };
+}
+
+/** @param given the turns of the request; null: stored ones, whose users are not checked again */
+async function shiftColumns(
+  { users }: OnCallContext,
+  trx: Trx,
+  schedule: ScheduleRow,
+  input: CreateShift,
+  given: CreateShift["turns"] | null,
+) {
+  const resolved: string[][] = [];
+  for (const [at, refs] of (given ?? []).entries())
+    resolved.push(await users.recipients(refs, trx, schedule.projectId, `turns.${at}`));
+  const recurrence: Recurrence | null = input.recurrence
+    ? { ...input.recurrence, interval: input.recurrence.interval ?? 1 }
+    : null;
+  return {
+    kind: recurrence ? ("rotation" as const) : ("single" as const),
+    startLocal: localText(parseRfc3339(`${input.start.padEnd(19, ":00")}Z`) ?? Number.NaN),
+    durationMs: input.durationMs,
+    timezone: input.timezone ?? schedule.timezone,
+    recurrence: recurrence && JSON.stringify(recurrence),
+    turns: JSON.stringify(given ? resolved : input.turns),
+    startTurn: (input.startTurn ?? 0) % input.turns.length,
+  };
+}
+
+/** @throws VALIDATION_FAILED for a day that does not exist, and for a recurrence without a shift */
+function requireTimes(row: ShiftRow): void {
+  if (row.startLocal === "") throw invalid("start", "is no date and time of the calendar from 2000 on");
+  const [first] = occurrences(timesOf(row), Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+  if (!first) throw invalid("recurrence", "names no day that ever comes");
+}
+
+function invalid(path: string, message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The body is not valid", { details: [{ path, code: "VALUE", message }] });
+}
+
+function spanColumns(start: EpochMs, end: EpochMs) {
+  return { startLocal: new Date(start).toISOString().slice(0, -1), durationMs: end - start, timezone: "UTC" };
+}
+
+/** Members may only replace themselves. */
+async function overrideOf(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  trx: Trx,
+  schedule: ScheduleRow,
+  old: ShiftRow,
+  input: UpdateOverride,
+): Promise<ShiftRow> {
+  const { projectId } = schedule;
+  const ref = input.replaces === undefined ? old.swapFor : input.replaces;
+  if (ref === null || context.users.find(ref) !== principal.userId) requireWriter(context, principal, schedule);
+  const isNew = input.replaces !== undefined && ref !== null;
+  const replaced = isNew ? await context.users.recipient(ref, trx, projectId, "replaces") : ref;
+  const stored = old.startLocal === "" ? { start: 0, end: 0 } : spanOf(old);
+  const { start = stored.start, end = stored.end, reason = old.name } = input;
+  if (start >= end) throw invalid("end", "must be after start");
+  const users = input.users && (await context.users.recipients(input.users, trx, projectId, "users"));
+  const turns = users ? JSON.stringify([users]) : old.turns;
+  return { ...old, ...spanColumns(start, end), swapFor: replaced, turns, name: reason };
+}
+
+/** The user of a swap: the caller, or another one for callers who may change the schedule. */
+async function oneOf(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  trx: Trx,
+  schedule: ScheduleRow,
+  ref: string | undefined,
+): Promise<string> {
+  const { users } = context;
+  if (ref === undefined) return requireAccount(principal).userId;
+  if (users.find(ref) !== principal.userId) requireWriter(context, principal, schedule);
+  return users.recipient(ref, trx, schedule.projectId, "userId");
+}
+
+function requireWriter({ projects }: OnCallContext, principal: PermissionHolder, { projectId }: ScheduleRow): void {
+  if (!projects.has(principal, projectId, "oncall:write"))
+    throw missingPermission("oncall:write", "or replace only yourself");
+}
+
+async function insert(context: OnCallContext, trx: Trx, row: ShiftRow, now: EpochMs): Promise<string> {
+  const current = (await queries.shiftsOf(trx, row.scheduleId)).filter(({ validUntil }) => validUntil === null);
+  if (current.length >= MAX_SHIFTS)
+    throw new PrismError("LIMIT_REACHED", `A schedule has at most ${MAX_SHIFTS} shifts, overrides and swaps`);
+  // A shift of last week is in effect from now on: the past stays as it was.
+  await queries.insertShift(trx, { ...row, validFrom: startOf(row, now) });
+  await recordChange(context, "oncall_shift.create", row.id, facts(row), trx);
+  await noteChange(trx, row.scheduleId, now);
+  return row.id;
+}
+
+/** Stores a changed shift; what was in effect before stays as an earlier form. */
+async function change(context: OnCallContext, trx: Trx, old: ShiftRow, changed: ShiftRow, now: EpochMs): Promise<void> {
+  const isBegun = hasBegun(old, now);
+  if (isBegun) await queries.insertShift(trx, { ...old, id: uuidv7(), currentId: old.id, validUntil: now });
+  const next = {
+    ...changed,
+    version: old.version + 1,
+    updatedAt: now,
+    validFrom: isBegun ? now : startOf(changed, now),
+  };
+  await queries.replaceShift(trx, next);
+  await recordChange(context, "oncall_shift.update", old.id, facts(next), trx);
+  await noteChange(trx, old.scheduleId, now);
+}
+
+/** A shift that moves into the past must not change it. */
+function startOf(changed: ShiftRow, now: EpochMs): EpochMs | null {
+  return hasBegun(changed, now) ? now : changed.validFrom;
+}
+
+/** Whether it has put anyone on call. */
+function hasBegun(row: ShiftRow, now: EpochMs): boolean {
+  if (row.validFrom !== null && row.validFrom >= now) return false;
+  const [first] = occurrences(timesOf(row), row.validFrom ?? Number.MIN_SAFE_INTEGER, now);
+  return first !== undefined;
+}
+
+function facts({ scheduleId, kind, version }: ShiftRow) {
+  return { scheduleId, kind, version };
+}
+
+async function anyShift(db: ReadDb | Trx, { id, shiftId }: ShiftParams, kinds: Kinds): Promise<ShiftRow> {
+  const row = isUuid(shiftId) ? await queries.findShift(db, id, shiftId) : undefined;
+  if (row && kinds.includes(row.kind)) return row;
+  throw new PrismError("SHIFT_NOT_FOUND", "The schedule has no such shift");
+}
+
+async function currentShift(trx: Trx, params: ShiftParams, kinds: Kinds): Promise<ShiftRow> {
+  const row = await anyShift(trx, params, kinds);
+  if (row.validUntil === null) return row;
+  throw new PrismError("SHIFT_NOT_FOUND", "The shift is in the past");
+}

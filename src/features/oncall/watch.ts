@@ -1,0 +1,81 @@
+import { DueTimes, SteadyClock } from "../../core/due-times.ts";
+import { importCalendar } from "./calendars.ts";
+import { reportDue } from "./hand-overs.ts";
+import * as queries from "./queries.ts";
+import { DUE_EVENT, type OnCallContext } from "./schedules.ts";
+
+/** Calendars that are fetched at once. */
+const CALENDARS_AT_ONCE = 8;
+
+/**
+ * Reports hand-overs and gaps, and reads calendars, when they are due. The due times are columns;
+ * this keeps them in memory and is notified of each change.
+ */
+export class OnCallWatch {
+  readonly #context: OnCallContext;
+  readonly #clock: SteadyClock;
+  readonly #schedules: DueTimes<string>;
+  readonly #calendars: DueTimes<string>;
+
+  constructor(context: OnCallContext) {
+    this.#context = context;
+    this.#clock = new SteadyClock(context.clock);
+    const onError = (err: unknown): void => this.#failed(err);
+    const clock = this.#clock;
+    this.#schedules = new DueTimes({ clock, onError, handle: (ids) => this.#report(ids), batch: 20 });
+    this.#calendars = new DueTimes({ clock, onError, handle: (ids) => this.#import(ids), batch: CALENDARS_AT_ONCE });
+    context.events.on("system:ready", () => this.start());
+    context.events.on("system:stopping", () => this.stop());
+    context.events.on(DUE_EVENT, (data) => this.changed((data as { readonly id: string }).id));
+  }
+
+  async start(): Promise<void> {
+    const { db } = this.#context;
+    for (const { id, dueAt } of await queries.dueTimes(db.read)) this.#schedules.set(id, dueAt);
+    for (const { scheduleId, dueAt } of await queries.dueCalendars(db.read)) this.#calendars.set(scheduleId, dueAt);
+    this.#schedules.start();
+    this.#calendars.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#schedules.stop(), this.#calendars.stop()]);
+  }
+
+  /** A schedule is new, changed or deleted. */
+  async changed(id: string): Promise<void> {
+    const calendar = await queries.calendarOf(this.#context.db.read, id);
+    this.#schedules.set(id, this.#clock.now());
+    this.#calendars.set(id, calendar?.dueAt ?? null);
+    await this.check();
+  }
+
+  /** Does what is due now. */
+  async check(): Promise<void> {
+    await Promise.all([this.#schedules.check(), this.#calendars.check()]);
+  }
+
+  async #report(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      const now = this.#clock.now();
+      // The next one is not delayed by a schedule that fails, which is due again a second later.
+      await this.#context.db
+        .write((trx) => reportDue(this.#context, trx, id, now))
+        .then((dueAt) => this.#schedules.set(id, dueAt))
+        .catch((error: unknown) => this.#failed(error, id));
+    }
+  }
+
+  async #import(ids: readonly string[]): Promise<void> {
+    await Promise.all(
+      ids.map((id) =>
+        importCalendar(this.#context, id)
+          .then((dueAt) => this.#calendars.set(id, dueAt))
+          .catch((error: unknown) => this.#failed(error, id)),
+      ),
+    );
+  }
+
+  #failed(err: unknown, scheduleId?: string): void {
+    this.#context.log.warn({ err, scheduleId }, "on-call: work that is due failed and is tried again");
+  }
+}

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { eventually } from "../../helpers/eventually.ts";
+import { scalarOf } from "../../helpers/tables.ts";
+import {
+  DAY,
+  eventsOf,
+  HOUR,
+  iso,
+  local,
+  made,
+  makeSchedule,
+  makeShift,
+  noticesOf,
+  type OnCallWorld,
+  onCallWorld,
+  PATH,
+} from "./support.ts";
+
+interface Changed {
+  readonly users: readonly { readonly username: string }[];
+  readonly before: readonly { readonly username: string }[];
+  readonly until: string | null;
+}
+
+/** Such as `ada > grace`, oldest first. */
+function changes(world: OnCallWorld): string[] {
+  const names = (users: Changed["users"]): string => users.map(({ username }) => username).join("+");
+  return eventsOf<Changed>(world, "oncall.changed").map(({ users, before }) => `${names(before)} > ${names(users)}`);
+}
+
+/** Resolves when the schedule was looked at after this instant of the clock. */
+async function looked({ prism, clock }: OnCallWorld, schedule: string): Promise<void> {
+  const at = clock.now();
+  await eventually("the schedule is looked at", () => {
+    const checkedAt = scalarOf<number>(prism, `select checkedAt from oncall_schedules where id = '${schedule}'`);
+    const dueAt = scalarOf<number>(prism, `select dueAt from oncall_schedules where id = '${schedule}'`);
+    return Number(checkedAt) >= at || Number(dueAt) > at;
+  });
+}
+
+const rotation = (world: OnCallWorld, more: object = {}) => ({
+  start: local(world.clock.now()),
+  durationMs: DAY,
+  recurrence: { frequency: "daily" },
+  turns: [["ada"], ["grace"]],
+  ...more,
+});
+
+test("users are notified when their shift starts, and an event says who is on call", async (t) => {
+  const world = await onCallWorld(t);
+  const { clock, ada, grace } = world;
+  const schedule = await makeSchedule(world, { notifiesOff: true });
+  await makeShift(world, schedule, rotation(world));
+  await eventually("ada is on call", () => changes(world).length === 1);
+  assert.deepEqual(noticesOf(world, ada), ["On call now: Database"]);
+  clock.advance(DAY);
+  await eventually("grace is on call", () => changes(world).length === 2);
+  assert.deepEqual(changes(world), [" > ada", "ada > grace"]);
+  assert.deepEqual(noticesOf(world, grace), ["On call now: Database"]);
+  assert.deepEqual(noticesOf(world, ada), ["On call now: Database", "Off call: Database"]);
+  const { until } = eventsOf<Changed>(world, "oncall.changed")[1] ?? {};
+  assert.equal(until, iso(clock.now() + DAY));
+});
+
+test("the lead of a notice is the user's own, otherwise that of the schedule; null sends none", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, ada, grace } = world;
+  await made(prism.put(`${PATH}/preferences`, { handoverLeadMs: 3 * HOUR }, { token: grace.token }));
+  const schedule = await makeSchedule(world, { handoverLeadMs: HOUR });
+  await makeShift(world, schedule, rotation(world, { start: local(clock.now() + 2 * HOUR) }));
+  await looked(world, schedule);
+  assert.deepEqual(noticesOf(world, ada), []);
+  clock.advance(HOUR);
+  await eventually("ada is notified", () => noticesOf(world, ada).length === 1);
+  clock.advance(22 * HOUR);
+  await eventually("grace is notified", () => noticesOf(world, grace).length === 1);
+  clock.advance(4 * HOUR);
+  await eventually("grace is on call", () => changes(world).length === 2);
+  assert.deepEqual(noticesOf(world, ada), ["On call soon: Database"]);
+  assert.deepEqual(noticesOf(world, grace), ["On call soon: Database"], "and once only");
+
+  await made(prism.put(`${PATH}/schedules/${schedule}`, { handoverLeadMs: null }));
+  clock.advance(DAY);
+  await eventually("ada is on call again", () => changes(world).length === 3);
+  assert.equal(noticesOf(world, ada).length, 1);
+});
+
+test("a restart neither loses nor repeats a hand-over; only the current state is reported", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, ada, grace } = world;
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, rotation(world));
+  await eventually("ada is on call", () => changes(world).length === 1);
+  await prism.restart();
+  await prism.stop();
+  // Two hand-overs during the down time lead back to ada, a third one to grace.
+  clock.advance(3 * DAY);
+  await prism.restart();
+  await eventually("grace is on call", () => changes(world).length === 2);
+  assert.deepEqual(changes(world), [" > ada", "ada > grace"]);
+  assert.deepEqual([noticesOf(world, ada).length, noticesOf(world, grace).length], [1, 1]);
+});
+
+test("a clock that is set back repeats no hand-over", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock } = world;
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, rotation(world));
+  await eventually("ada is on call", () => changes(world).length === 1);
+  clock.advance(DAY + HOUR);
+  await eventually("grace is on call", () => changes(world).length === 2);
+  clock.set(-2 * HOUR);
+  await prism.restart();
+  await made(prism.put(`${PATH}/schedules/${schedule}`, { description: "looked at again" }));
+  await looked(world, schedule);
+  clock.advance(2 * HOUR);
+  await made(prism.put(`${PATH}/schedules/${schedule}`, { description: "and again" }));
+  await looked(world, schedule);
+  assert.deepEqual(changes(world), [" > ada", "ada > grace"]);
+});
+
+test("each gap of the next 14 days is reported once, to those who may change the schedule", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, ada } = world;
+  const now = clock.now();
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, rotation(world, { recurrence: { frequency: "daily", until: iso(now + 3 * DAY) } }));
+  const admin = (await made<{ id: string }>(prism.get("/api/v1/users/me"))).id;
+  const gaps = (): { start: string }[] => eventsOf(world, "oncall.gap");
+  await looked(world, schedule);
+  assert.deepEqual(gaps(), [], "not during an edit");
+  clock.advance(600_000);
+  await eventually("the gap is reported", () => gaps().length === 1);
+  assert.equal(gaps()[0]?.start, iso(now + 4 * DAY));
+  const titles = (user: { id: string }) => noticesOf(world, user).filter((title) => title.startsWith("Gap"));
+  assert.deepEqual(titles({ id: admin }), ["Gap on call: Database"]);
+  assert.deepEqual(titles(ada), [], "a viewer cannot fill it");
+  for (const _day of [1, 2]) {
+    clock.advance(DAY);
+    await looked(world, schedule);
+  }
+  assert.equal(gaps().length, 1);
+
+  const answer = await made<{ data: { start: string; end: string }[] }>(
+    prism.get(`${PATH}/schedules/${schedule}/gaps?from=${iso(now)}&to=${iso(now + 5 * DAY)}`),
+  );
+  assert.deepEqual(answer.data, [{ start: iso(now + 4 * DAY), end: iso(now + 5 * DAY), durationMs: DAY }]);
+});
+
+test("a schedule that reports no gaps sends no notice of them", async (t) => {
+  const world = await onCallWorld(t);
+  const { clock } = world;
+  const schedule = await makeSchedule(world, { reportsGaps: false });
+  await makeShift(world, schedule, { start: local(clock.now()), durationMs: HOUR, turns: [["ada"]] });
+  clock.advance(2 * HOUR);
+  await eventually("the shift is over", () => changes(world).includes("ada > "));
+  clock.advance(DAY);
+  await looked(world, schedule);
+  assert.deepEqual(eventsOf(world, "oncall.gap"), []);
+});

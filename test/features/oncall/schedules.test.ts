@@ -1,0 +1,233 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { DAY, finalTexts, HOUR, iso, local, made, makeSchedule, makeShift, onCallWorld, PATH } from "./support.ts";
+
+test("a rotation takes turns, a higher level wins, and a lower one fills what it leaves", async (t) => {
+  const world = await onCallWorld(t);
+  const now = world.clock.now();
+  const schedule = await makeSchedule(world);
+  const daily = { frequency: "daily" };
+  await makeShift(world, schedule, {
+    start: local(now),
+    durationMs: DAY,
+    recurrence: daily,
+    turns: [["ada"], ["grace"]],
+  });
+  assert.deepEqual(await finalTexts(world, schedule, now, 72), ["ada 0-24", "grace 24-48", "ada 48-72"]);
+  await makeShift(world, schedule, {
+    start: local(now + 6 * HOUR),
+    durationMs: 8 * HOUR,
+    level: 3,
+    recurrence: daily,
+    turns: [["dev", "grace"]],
+  });
+  assert.deepEqual(await finalTexts(world, schedule, now, 30), [
+    "ada 0-6",
+    "dev+grace 6-14",
+    "ada 14-24",
+    "grace 24-30",
+  ]);
+});
+
+test("a changed rotation ends now and begins again, so that the past stays true", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock } = world;
+  const start = clock.now();
+  const schedule = await makeSchedule(world);
+  const shift = await makeShift(world, schedule, {
+    start: local(start),
+    durationMs: DAY,
+    recurrence: { frequency: "daily" },
+    turns: [["ada"]],
+  });
+  clock.advance(36 * HOUR);
+  const path = `${PATH}/schedules/${schedule}/shifts/${shift}`;
+  const { body, headers } = await prism.get<{ version: number }>(path);
+  assert.equal(headers.get("etag"), '"1"');
+  const changed = await made<{ version: number; turns: string[][] }>(
+    prism.put(path, { turns: [["grace"]] }, { headers: { "If-Match": '"1"' } }),
+  );
+  assert.deepEqual([body.version, changed.version, changed.turns], [1, 2, [[world.grace.id]]]);
+  assert.deepEqual(await finalTexts(world, schedule, start, 72), ["ada 0-36", "grace 36-72"]);
+  const stale = await prism.put(path, { turns: [["ada"]] }, { headers: { "If-Match": '"1"' } });
+  assert.equal(stale.status, 412);
+
+  clock.advance(6 * HOUR);
+  assert.equal((await prism.delete(path)).status, 204);
+  assert.deepEqual(await finalTexts(world, schedule, start, 72), ["ada 0-36", "grace 36-42"]);
+  assert.equal((await prism.put(path, { name: "x" })).status, 404);
+  const list = `${PATH}/schedules/${schedule}/shifts`;
+  const current = await made<{ data: object[] }>(prism.get(list));
+  const past = await made<{ data: { currentId: string | null }[] }>(prism.get(`${list}?include=past`));
+  assert.deepEqual([current.data.length, past.data.length], [0, 2]);
+});
+
+test("a shift that has not begun is replaced, and one of the past is in effect from now on", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock } = world;
+  const now = clock.now();
+  const schedule = await makeSchedule(world);
+  const shift = await makeShift(world, schedule, { start: local(now + HOUR), durationMs: HOUR, turns: [["ada"]] });
+  await made(prism.put(`${PATH}/schedules/${schedule}/shifts/${shift}`, { durationMs: 2 * HOUR }));
+  await makeShift(world, schedule, { start: local(now - 10 * HOUR), durationMs: 10.5 * HOUR, turns: [["grace"]] });
+  assert.deepEqual(await finalTexts(world, schedule, now - 20 * HOUR, 30), ["grace 20-20.5", "ada 21-23"]);
+});
+
+test("users who are disabled do not count, and their time goes to lower levels", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, ada } = world;
+  const now = clock.now();
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, { start: local(now), durationMs: DAY, level: 1, turns: [["ada"]] });
+  await makeShift(world, schedule, { start: local(now), durationMs: DAY, turns: [["grace"]] });
+  clock.advance(HOUR);
+  await made(prism.patch(`/api/v1/users/${ada.id}`, { status: "disabled" }));
+  assert.deepEqual(await finalTexts(world, schedule, now, 24), ["ada 0-1", "grace 1-24"]);
+  const { data } = await made<{ data: { current: { username: string }[]; until: string }[] }>(
+    prism.get(`${PATH}/now?scheduleId=${schedule}`),
+  );
+  assert.deepEqual(
+    data.map(({ current, until }) => [current.map(({ username }) => username), until]),
+    [[["grace"], iso(now + DAY)]],
+  );
+});
+
+test("who is on call now, until when, and who is next; for a key, a project, and the caller", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, projectId, apiKey, ada, grace } = world;
+  const now = clock.now();
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, {
+    start: local(now),
+    durationMs: 12 * HOUR,
+    recurrence: { frequency: "hourly", interval: 12 },
+    turns: [["ada"], ["grace"]],
+  });
+  const person = ({ id }: { id: string }, username: string) => ({ id, username, name: username });
+  const entry = {
+    scheduleId: schedule,
+    projectId,
+    name: "Database",
+    current: [person(ada, "ada")],
+    until: iso(now + 12 * HOUR),
+    next: { start: iso(now + 12 * HOUR), end: iso(now + 24 * HOUR), users: [person(grace, "grace")] },
+  };
+  const wanted = JSON.stringify({ at: iso(now), data: [entry] });
+  const stripped = (text: string): string => text.replaceAll(/"name":(null|"ada"|"grace")/g, '"name":"x"');
+  for (const [query, options] of [
+    ["", {}],
+    [`?projectId=${projectId}`, { apiKey }],
+    ["?userId=me", { token: ada.token }],
+  ] as const) {
+    const reply = await prism.get(`${PATH}/now${query}`, options);
+    assert.equal(stripped(reply.text), stripped(wanted), query);
+  }
+  const own = await made<{ data: object[] }>(prism.get(`${PATH}/now?userId=me`, { token: grace.token }));
+  assert.deepEqual(own.data, []);
+  const mine = await made<{ data: { start: string }[] }>(
+    prism.get(`${PATH}/shifts?userId=me&to=${iso(now + 48 * HOUR)}`, { token: grace.token }),
+  );
+  assert.deepEqual(
+    mine.data.map(({ start }) => start),
+    [iso(now + 12 * HOUR), iso(now + 36 * HOUR)],
+  );
+});
+
+test("an override replaces everyone, or one user; members may only replace themselves", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, ada, grace } = world;
+  const now = clock.now();
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, { start: local(now), durationMs: DAY, turns: [["ada", "grace"]] });
+  const path = `${PATH}/schedules/${schedule}/overrides`;
+  const span = (from: number, to: number) => ({ start: iso(now + from * HOUR), end: iso(now + to * HOUR) });
+  await made(prism.post(path, { ...span(1, 2), users: ["dev"] }));
+  const own = { ...span(3, 5), users: ["dev"], replaces: "me" };
+  const { id } = await made(prism.post(path, own, { token: ada.token }));
+  assert.deepEqual(await finalTexts(world, schedule, now, 6), [
+    "ada+grace 0-1",
+    "dev 1-2",
+    "ada+grace 2-3",
+    "dev+grace 3-5",
+    "ada+grace 5-6",
+  ]);
+  for (const body of [
+    { ...own, replaces: "grace" },
+    { ...span(3, 5), users: ["ada"] },
+  ]) {
+    const refused = await prism.post<{ error: { code: string } }>(path, body, { token: ada.token });
+    assert.deepEqual([refused.status, refused.body.error.code], [403, "UNAUTHORIZED_ROLE"]);
+  }
+  assert.equal((await prism.put(`${path}/${id}`, { reason: "x" }, { token: grace.token })).status, 403);
+  assert.equal((await prism.delete(`${path}/${id}`, { token: grace.token })).status, 403);
+
+  clock.advance(4 * HOUR);
+  await made(prism.put(`${path}/${id}`, { end: iso(now + 10 * HOUR), users: ["grace"] }, { token: ada.token }));
+  assert.deepEqual(await finalTexts(world, schedule, now + 3 * HOUR, 9), [
+    "dev+grace 0-1",
+    "grace 1-7",
+    "ada+grace 7-9",
+  ]);
+  assert.equal((await prism.delete(`${path}/${id}`, { token: ada.token })).status, 204);
+  assert.deepEqual(await finalTexts(world, schedule, now + 3 * HOUR, 9), ["dev+grace 0-1", "ada+grace 1-9"]);
+});
+
+test("a swap is asked for, taken and cancelled; only the requested span is replaced", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, ada, grace } = world;
+  const now = clock.now();
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, { start: local(now), durationMs: DAY, turns: [["ada"]] });
+  const path = `${PATH}/schedules/${schedule}/swaps`;
+  const span = { start: iso(now + 2 * HOUR), end: iso(now + 4 * HOUR) };
+  const swap = await made<{ id: string; userId: string; state: string }>(
+    prism.post(path, { ...span, reason: "Dentist" }, { token: ada.token }),
+  );
+  assert.deepEqual([swap.userId, swap.state], [ada.id, "open"]);
+  assert.deepEqual(await finalTexts(world, schedule, now, 6), ["ada 0-6"], "an open swap changes nothing");
+  const others = await prism.post(path, { ...span, userId: "grace" }, { token: ada.token });
+  assert.equal(others.status, 403);
+  assert.equal((await prism.post(`${path}/${swap.id}/take`, {}, { token: ada.token })).status, 409);
+  const taken = await made<{ takenBy: string; state: string }>(
+    prism.post(`${path}/${swap.id}/take`, {}, { token: grace.token }),
+  );
+  assert.deepEqual([taken.takenBy, taken.state], [grace.id, "taken"]);
+  assert.deepEqual(await finalTexts(world, schedule, now, 6), ["ada 0-2", "grace 2-4", "ada 4-6"]);
+  assert.equal((await prism.post(`${path}/${swap.id}/take`, {})).status, 409);
+
+  clock.advance(3 * HOUR);
+  assert.equal((await prism.delete(`${path}/${swap.id}`, { token: grace.token })).status, 403);
+  assert.equal((await prism.delete(`${path}/${swap.id}`, { token: ada.token })).status, 204);
+  assert.deepEqual(await finalTexts(world, schedule, now, 6), ["ada 0-2", "grace 2-3", "ada 3-6"]);
+});
+
+test("schedules are refused with a reason", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock } = world;
+  const schedule = await makeSchedule(world);
+  const shift = { start: local(clock.now()), durationMs: HOUR, turns: [["ada"]] };
+  const refusals = [
+    ["", { projectId: world.projectId, name: "Database" }, 409, "NAME_TAKEN"],
+    ["", { projectId: world.projectId, name: "x", timezone: "Mars/Olympus" }, 400, "VALIDATION_FAILED"],
+    ["", { projectId: world.projectId, name: "x", calendarUrl: "http://127.0.0.1/a.ics" }, 422, "URL_REFUSED"],
+    [`/${schedule}/shifts`, { ...shift, turns: [["no-one"]] }, 422, "RECIPIENT_NOT_FOUND"],
+    [`/${schedule}/shifts`, { ...shift, start: "2026-02-30T10:00" }, 400, "VALIDATION_FAILED"],
+    [
+      `/${schedule}/shifts`,
+      { ...shift, recurrence: { frequency: "monthly", byMonth: [2], byMonthDay: [30] } },
+      400,
+      "VALIDATION_FAILED",
+    ],
+    [
+      `/${schedule}/shifts`,
+      { ...shift, recurrence: { frequency: "weekly", byDay: ["1MO"] } },
+      400,
+      "VALIDATION_FAILED",
+    ],
+    [`/${schedule}/overrides`, { start: iso(2), end: iso(1), users: ["ada"] }, 400, "VALIDATION_FAILED"],
+  ] as const;
+  for (const [path, body, status, code] of refusals) {
+    const reply = await prism.post<{ error: { code: string } }>(`${PATH}/schedules${path}`, body);
+    assert.deepEqual([reply.status, reply.body.error?.code], [status, code], JSON.stringify(body));
+  }
+});

@@ -1,0 +1,124 @@
+import { makeUser } from "../../../helpers/people.ts";
+import { idOf, join } from "./makers.ts";
+import { inShop, readEvents, scoped } from "./refusals.ts";
+import { at, inWorld, NO_ID, type Row, type Rule, type Table } from "./row.ts";
+import type { AccessWorld } from "./world.ts";
+
+const PATH = "/api/v1/oncall";
+const SCHEDULES = `${PATH}/schedules`;
+const ONE = `${SCHEDULES}/:id`;
+let made = 0;
+
+/** What a caller sees first: a schedule of a project it does not read does not exist. */
+const reads = inShop({ ...readEvents, hidden: "SCHEDULE_NOT_FOUND" });
+const readsInPerson = inShop({ from: "viewer", or: "events:read", hidden: "SCHEDULE_NOT_FOUND" });
+const writes: Rule = (who) =>
+  readsInPerson(who) ?? inShop({ from: "owner", or: "oncall:write", hidden: "SCHEDULE_NOT_FOUND" })(who);
+const own = scoped(["account:own"]);
+
+const SPAN = { start: "2030-01-01T00:00:00Z", end: "2030-01-02T00:00:00Z" };
+
+/** A schedule of one's own for every caller: some delete theirs. */
+function makeSchedule({ prism, shop }: AccessWorld): Promise<string> {
+  return idOf(prism.post(SCHEDULES, { projectId: shop, name: `s${++made}` }));
+}
+
+const shiftOf = ({ keeper }: AccessWorld): object => ({
+  start: "2030-01-01T00:00",
+  durationMs: 3_600_000,
+  turns: [[keeper]],
+});
+const overrideOf = ({ keeper }: AccessWorld): object => ({ ...SPAN, users: [keeper] });
+const swapOf = ({ keeper }: AccessWorld): object => ({ ...SPAN, userId: keeper });
+
+const fresh =
+  (rest: string, body?: (world: AccessWorld) => unknown): Row["request"] =>
+  async (world) => ({ path: `${SCHEDULES}/${await makeSchedule(world)}${rest}`, body: body?.(world) });
+
+/** A shift, override or swap of a fresh schedule. */
+const within =
+  (
+    kind: string,
+    content: (world: AccessWorld) => object,
+    rest = "",
+    body?: (world: AccessWorld) => unknown,
+  ): Row["request"] =>
+  async (world) => {
+    const path = `${SCHEDULES}/${await makeSchedule(world)}/${kind}`;
+    return { path: `${path}/${await idOf(world.prism.post(path, content(world)))}${rest}`, body: body?.(world) };
+  };
+
+const resources = (kind: string, content: (world: AccessWorld) => object): Table => ({
+  [`GET ${ONE}/${kind}`]: [{ refusal: reads, request: fresh(`/${kind}`) }],
+  [`POST ${ONE}/${kind}`]: [{ refusal: writes, request: fresh(`/${kind}`, content) }],
+  [`GET ${ONE}/${kind}/:shiftId`]: [{ refusal: reads, request: within(kind, content) }],
+  [`DELETE ${ONE}/${kind}/:shiftId`]: [{ refusal: writes, request: within(kind, content) }],
+});
+
+const noCalendar = { refusal: () => null, isPublic: true, served: [404, "NOT_FOUND"] } as const;
+
+/** Reading as events; changes by `oncall:write`, and by members for their own shifts. */
+export const ONCALL: Table = {
+  [`GET ${SCHEDULES}`]: [
+    {
+      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+      request: inWorld(({ shop }) => `${SCHEDULES}?projectId=${shop}`),
+    },
+  ],
+  [`POST ${SCHEDULES}`]: [
+    {
+      refusal: inShop({ from: "owner", or: "oncall:write", hidden: "PROJECT_NOT_FOUND" }),
+      request: ({ shop }) => ({ path: SCHEDULES, body: { projectId: shop, name: `s${++made}` } }),
+    },
+  ],
+  [`GET ${ONE}`]: [{ refusal: reads, request: fresh("") }],
+  [`PUT ${ONE}`]: [{ refusal: writes, request: fresh("", () => ({ name: `s${++made}` })) }],
+  [`DELETE ${ONE}`]: [{ refusal: writes, request: fresh("") }],
+  ...resources("shifts", shiftOf),
+  [`PUT ${ONE}/shifts/:shiftId`]: [{ refusal: writes, request: within("shifts", shiftOf, "", () => ({ level: 1 })) }],
+  ...resources("overrides", overrideOf),
+  [`PUT ${ONE}/overrides/:shiftId`]: [
+    { refusal: writes, request: within("overrides", overrideOf, "", () => ({ reason: "r" })) },
+  ],
+  ...resources("swaps", swapOf),
+  [`POST ${ONE}/swaps/:shiftId/take`]: [
+    {
+      refusal: writes,
+      async request(world, who, isServed) {
+        const userId = (await makeUser(world.prism, `taker${++made}`)).id;
+        await join(world.prism, world.shop, userId, "viewer");
+        return { ...(await within("swaps", swapOf, "/take")(world, who, isServed)), body: { userId } };
+      },
+    },
+  ],
+  [`GET ${ONE}/final-shifts`]: [{ refusal: reads, request: fresh("/final-shifts") }],
+  [`GET ${ONE}/gaps`]: [{ refusal: reads, request: fresh("/gaps") }],
+  [`POST ${ONE}/calendar-link`]: [{ refusal: writes, request: fresh("/calendar-link") }],
+  [`DELETE ${ONE}/calendar-link`]: [{ refusal: writes, request: fresh("/calendar-link") }],
+  [`GET ${ONE}/calendar.ics`]: [{ ...noCalendar, request: at(`${SCHEDULES}/${NO_ID}/calendar.ics?token=x`) }],
+  [`GET ${PATH}/users/:id/calendar.ics`]: [
+    { ...noCalendar, request: at(`${PATH}/users/${NO_ID}/calendar.ics?token=x`) },
+  ],
+  [`GET ${PATH}/now`]: [
+    {
+      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+      request: inWorld(({ shop }) => `${PATH}/now?projectId=${shop}`),
+    },
+  ],
+  [`GET ${PATH}/shifts`]: [
+    {
+      // Every active user reads the default project.
+      refusal: (who) => (who.kind === "key" ? [403, "FORBIDDEN"] : readsAnywhere(who)),
+      request: inWorld(({ keeper }) => `${PATH}/shifts?userId=${keeper}`),
+    },
+  ],
+  [`GET ${PATH}/preferences`]: [{ refusal: own, request: at(`${PATH}/preferences`) }],
+  [`PUT ${PATH}/preferences`]: [{ refusal: own, request: at(`${PATH}/preferences`, { handoverLeadMs: null }) }],
+  [`POST ${PATH}/preferences/calendar-link`]: [{ refusal: own, request: at(`${PATH}/preferences/calendar-link`) }],
+  [`DELETE ${PATH}/preferences/calendar-link`]: [{ refusal: own, request: at(`${PATH}/preferences/calendar-link`) }],
+};
+
+function readsAnywhere(who: Parameters<Rule>[0]): ReturnType<Rule> {
+  const hasScope = who.kind !== "user" || who.scopes === null || who.scopes.includes("events:read");
+  return hasScope ? null : [403, "UNAUTHORIZED_ROLE"];
+}
