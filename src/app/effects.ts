@@ -18,7 +18,7 @@ export function applyEffects(base: Base, core: Core, services: Services): void {
 function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting }: Services): EffectTable {
   const { reads } = core.access;
   const { runner, workerLeases } = core.jobs;
-  const { announcer, backlog, throttle, rules } = core.pipeline;
+  const { announcer, backlog, throttle, rules, absences, alertLink } = core.pipeline;
   const { hub } = core.live;
   return {
     "events-appended"({ events }) {
@@ -34,6 +34,8 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting 
     "rules-changed"({ ruleIds }) {
       for (const id of ruleIds) rules.changed(id);
     },
+    "absences-fired": ({ keys, at }) => absences.fired(keys, at),
+    "signals-taken": ({ signals }) => alertLink.taken(signals),
     "jobs-added": ({ jobs }) => runner.enqueued(jobs),
     "jobs-removed": ({ queue, count }) => runner.removed(queue, count),
     "jobs-died"({ jobs }) {

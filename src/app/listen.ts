@@ -3,6 +3,7 @@ import { type ChangedSettings, changedSettings } from "../config/changes.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
 import { furtherPorts, tlsFilesOf } from "../config/public-url.ts";
 import { CONTROL_SOCKET, ListenRefused } from "../core/listening.ts";
+import { MAX_DIRECT_RECIPIENTS } from "../features/rules/index.ts";
 import { noteCertificate } from "../http/tls.ts";
 import { startAlerts } from "./open-alerts.ts";
 import type { Parts } from "./parts.ts";
@@ -31,6 +32,10 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
   upkeep.usage.start();
   upkeep.retention.start();
   core.pipeline.backlog.start();
+  core.pipeline.absences.start({
+    recipientsOf: (rule) => core.pipeline.rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1),
+    send: (trx, notification, userIds, targets) => services.notify.store(notification, userIds, trx, { targets }),
+  });
   core.jobs.runner.start();
   startAlerts(services.alerting);
   await services.schedules.start();

@@ -26,6 +26,11 @@ export function openAlerts(base: Base, core: Core, notify: Notifier): AlertServi
     metrics,
     joinIncidents: async () => undefined,
   });
+  core.pipeline.alertLink.connect({
+    isLive: (projectId, key) => alerts.byKey(projectId, key) !== null,
+    submit: (inputs, options) => alerts.submit(inputs, options),
+    signalled: () => alerts.signalled(),
+  });
   return { clock, alerts, ...openWithholding(base, core, notify, clock, alerts) };
 }
 

@@ -3,12 +3,17 @@ import { Backlog, EventPipeline, IngestService } from "../features/events/index.
 import { type JobServices, openJobs } from "../features/jobs/index.ts";
 import { Announcer } from "../features/notifications/index.ts";
 import {
+  Absences,
+  AlertLink,
   Decider,
+  MatchCounts,
+  OverTime,
   type PipelineMetrics,
   patternPool,
   pipelineMetrics,
   RuleBook,
   recordCostlyRules,
+  storedMatches,
   Throttle,
 } from "../features/rules/index.ts";
 import type { Access } from "./open-access.ts";
@@ -19,6 +24,10 @@ import type { Base } from "./open-store.ts";
 export interface Pipeline {
   readonly rules: RuleBook;
   readonly throttle: Throttle;
+  /** Rules that fire when nothing matches. */
+  readonly absences: Absences;
+  /** The alerts as rules know them. */
+  readonly alertLink: AlertLink;
   readonly channels: Channels;
   readonly metrics: PipelineMetrics;
   /** Publishes commits to live connections. */
@@ -44,12 +53,33 @@ export function openJobQueues(base: Base): JobServices {
   });
 }
 
-function openRules(base: Base, defaultProjectId: string): RuleBook {
+interface Timed {
+  readonly counts: MatchCounts;
+  readonly alertLink: AlertLink;
+  readonly absences: Absences;
+}
+
+/** What rules with a threshold, an absence or an alert keep in memory. */
+function openOverTime({ database: db, reader, clock, log: baseLog }: Base): Timed {
+  const log = baseLog.namespace("rules");
+  const counts = new MatchCounts(storedMatches(reader));
+  const alertLink = new AlertLink(reader, log);
+  return { counts, alertLink, absences: new Absences({ db, reader, clock, log, link: alertLink }) };
+}
+
+function openRules(base: Base, defaultProjectId: string, { counts, absences }: Timed): RuleBook {
   const { config, database, reader, audit, clock } = base;
   const log = base.log.namespace("rules");
   patternPool.limitBytes = config.limits.patternMemoryBytes;
   const onTooCostly = recordCostlyRules(database, audit, log);
-  return new RuleBook({ reader, defaultProjectId, limits: config.limits, clock, log, onTooCostly });
+  const overTime: ConstructorParameters<typeof RuleBook>[0]["overTime"] = {
+    put(rule) {
+      counts.forget(rule.row.id);
+      absences.put(rule);
+    },
+    remove: (id) => absences.remove(id),
+  };
+  return new RuleBook({ reader, defaultProjectId, limits: config.limits, clock, log, onTooCostly, overTime });
 }
 
 export function openPipeline(
@@ -62,11 +92,21 @@ export function openPipeline(
   const rulesLog = base.log.namespace("rules");
   const metrics = pipelineMetrics(base.metrics);
   const announcer = new Announcer(hub, metrics, sounds.urlOf);
-  const rules = openRules(base, defaultProjectId);
+  const timed = openOverTime(base);
+  const { counts, alertLink, absences } = timed;
+  const rules = openRules(base, defaultProjectId, timed);
   const throttle = Throttle.overTables(reader, () => settings.defaultSuppression);
   const channels = new Channels(config.delivery.workers);
   const settingsOf = settings.queue.bind(settings);
-  const decider = new Decider({ book: rules, throttle, offsets: committer.sequences.streams, settingsOf, channels });
+  const decider = new Decider({
+    book: rules,
+    throttle,
+    overTime: new OverTime({ counts, alerts: alertLink, absences }),
+    alerts: alertLink,
+    offsets: committer.sequences.streams,
+    settingsOf,
+    channels,
+  });
   const deciding = {
     committer,
     reader,
@@ -79,6 +119,9 @@ export function openPipeline(
   const backlog = new Backlog({ ...deciding, log: rulesLog });
   committer.whenEpochFails(() => {
     throttle.reset();
+    counts.reset();
+    alertLink.reload(reader);
+    absences.reset();
     backlog.reset();
   });
   const events = new EventPipeline({
@@ -90,5 +133,5 @@ export function openPipeline(
     requireSpace: () => storage.requireSpace(),
   });
   const ingest = new IngestService(events, config.ingest, clock);
-  return { rules, throttle, channels, metrics, announcer, backlog, events, ingest };
+  return { rules, throttle, absences, alertLink, channels, metrics, announcer, backlog, events, ingest };
 }

@@ -35,6 +35,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   await Promise.all([within(left(), answered), connections.drain(Math.min(1000, left()))]);
   upkeep.retention.stop();
   await within(left(), services.schedules.stop());
+  await within(lastLeft(), core.pipeline.absences.stop());
   await within(left(), stopAlerts(services.alerting));
   modules.moduleWatch.stop();
   await within(lastLeft(), core.jobs.runner.stop(left()));

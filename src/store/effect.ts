@@ -27,6 +27,15 @@ interface EffectData {
   "alerts-changed": { readonly alerts?: readonly Selectable<AlertsTable>[] };
   /** Silences that are new or changed, or of which a start or end was reported. */
   "silences-changed": { readonly silences: readonly Selectable<SilencesTable>[] };
+  /** Rules have fired because nothing matched. */
+  "absences-fired": {
+    readonly keys: readonly { readonly ruleId: string; readonly projectId: string; readonly key: string }[];
+    readonly at: number;
+  };
+  /** Signals of rules that the alerts have taken, as their rows were. */
+  "signals-taken": {
+    readonly signals: readonly { readonly eventSeq: number; readonly projectId: string; readonly input: string }[];
+  };
   "jobs-added": { readonly jobs: readonly EnqueuedRow[] };
   /** Jobs that no longer wait in the queue. */
   "jobs-removed": { readonly queue: string; readonly count: number };

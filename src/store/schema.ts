@@ -37,6 +37,7 @@ import type {
   NotificationRecipientsTable,
   NotificationsTable,
   OutsideChannel,
+  RuleAbsencesTable,
   RuleStatsTable,
   RulesTable,
   RuleVersionsTable,
@@ -86,6 +87,7 @@ import type {
 
 export { JOB_STATES } from "./schema/system.ts";
 export type {
+  AlertSignalsTable,
   AlertSource,
   AlertState,
   AlertsTable,
@@ -155,6 +157,7 @@ export interface Schema {
   event_slices: EventSlicesTable;
   rules: RulesTable;
   rule_versions: RuleVersionsTable;
+  rule_absences: RuleAbsencesTable;
   rule_stats: RuleStatsTable;
   decisions: DecisionsTable;
   suppression_windows: SuppressionWindowsTable;

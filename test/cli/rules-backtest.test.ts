@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { BacktestReply } from "../../src/features/rules/schema.ts";
+import type { BacktestReply } from "../../src/features/rules/backtest-schema.ts";
 import { makeRule } from "../features/rules/support/backtests.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { eachCase, runCli, runJson } from "./run-cli.ts";

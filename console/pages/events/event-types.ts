@@ -6,6 +6,9 @@ export type OutcomeResult =
   | "deduped"
   | "suppressed"
   | "cooled"
+  | "counted"
+  | "alert-opened"
+  | "alert-resolved"
   | "no recipients"
   | "no rule"
   | "pending";
@@ -35,6 +38,9 @@ export const RESULTS: readonly OutcomeResult[] = [
   "deduped",
   "suppressed",
   "cooled",
+  "counted",
+  "alert-opened",
+  "alert-resolved",
   "no recipients",
   "no rule",
   "pending",

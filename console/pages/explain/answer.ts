@@ -41,7 +41,9 @@ function generalAnswer(explanation: Explanation): string {
   return `${start}, but no user was notified${again}. ${ruleReason(rule) ?? ""}`.trim();
 }
 
-const MATCHED: ReadonlySet<string> = new Set(["fired", "suppressed", "deduped", "cooled", "no recipients"]);
+const MATCHED: ReadonlySet<string> = new Set([
+  ...["fired", "suppressed", "deduped", "cooled", "counted", "alert-opened", "alert-resolved", "no recipients"],
+]);
 
 /** "3 people: 1 acknowledged it, 1 has read it, 1 has not seen it" */
 export function peopleText({ counts: { recipients, read, acknowledged } }: ExplainedNotification): string {

@@ -137,10 +137,13 @@ export const IngestReply = v.union([
 /** Outcomes of an event, the most important first. */
 export const EVENT_OUTCOMES = [
   "fired",
+  "alert-opened",
+  "alert-resolved",
   "failed",
   "deduped",
   "suppressed",
   "cooled",
+  "counted",
   "no recipients",
   "no rule",
   "pending",

@@ -45,6 +45,7 @@ export function decisionsOf(db: ReadDb, eventSeq: number, ruleId: string | null)
       "d.outcome",
       "d.notificationId",
       "d.at",
+      "d.key",
       "r.name",
       "v.definition",
       "v.createdAt as since",
@@ -120,6 +121,46 @@ export type SilentRule = Awaited<ReturnType<typeof silentRules>>[number];
 export function countSilent(db: ReadDb, event: Pick<EventsTable, "seq" | "projectId">, at: number): Promise<number> {
   return countOf(silent(db, event, at));
 }
+
+/** The last decision before an event that opened or resolved an alert of the rule and key. */
+export function lastAlertChange(db: ReadDb, ruleId: string, key: string | null, before: number) {
+  return db
+    .selectFrom("decisions")
+    .select(["outcome", "at"])
+    .where("ruleId", "=", ruleId)
+    .where("key", "=", key)
+    .where("eventSeq", "<", before)
+    .where("outcome", "in", ["alert-opened", "alert-resolved"])
+    .orderBy("eventSeq", "desc")
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/** Counted matches of the rule and key in the window that ends with an event, and the event itself. */
+export async function countedBefore(
+  db: ReadDb,
+  ruleId: string,
+  key: string | null,
+  { seq, receivedAt }: Pick<EventsTable, "seq" | "receivedAt">,
+  windowMs: number,
+): Promise<number> {
+  const rows = await db
+    .selectFrom("decisions as d")
+    .innerJoin("events as e", "e.seq", "d.eventSeq")
+    .select(["d.outcome", "e.receivedAt"])
+    .where("d.ruleId", "=", ruleId)
+    .where("d.key", "=", key)
+    .where("d.eventSeq", "<=", seq)
+    .orderBy("d.eventSeq", "desc")
+    .limit(MAX_COUNTED)
+    .execute();
+  const passed = rows.findIndex(({ outcome }) => outcome !== "counted");
+  const counted = passed === -1 ? rows : rows.slice(0, passed);
+  return counted.filter((row) => Math.abs(receivedAt - row.receivedAt) < windowMs).length;
+}
+
+/** The largest threshold. */
+const MAX_COUNTED = 1000;
 
 /** The storm that held an event back or includes it. */
 export function stormAround(db: ReadDb, ruleId: string, key: string, seq: number) {

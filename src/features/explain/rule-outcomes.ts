@@ -5,6 +5,7 @@ import {
   compileTemplate,
   type DefaultSuppression,
   type IncomingEvent,
+  previewAlert,
   type RuleEvent,
   type SuppressionSetting,
 } from "../rules/index.ts";
@@ -48,6 +49,11 @@ export async function decidedRule(
     }
     case "cooled":
       return { definition, view: await cooledView(db, view, definition, row, event) };
+    case "counted":
+      return { definition, view: await countedView(db, view, definition, row, event) };
+    case "alert-opened":
+    case "alert-resolved":
+      return { definition, view: alertView(view, definition, event) };
     default:
       return { definition, view };
   }
@@ -74,6 +80,7 @@ function baseView(row: { ruleId: string; version: number | null; name: string | 
     condition: definition?.condition ?? null,
     targets: definition && { roles: [...definition.targetRoles], users: definition.targetUsers.length },
     suppression: null,
+    alert: null,
     earlier: null,
     user: null,
   };
@@ -122,11 +129,53 @@ async function cooledView(
   return { ...view, reason, earlier };
 }
 
+/** Why a match was counted and did nothing more. */
+async function countedView(
+  db: ReadDb,
+  view: RuleView,
+  definition: Definition | null,
+  { ruleId, key }: queries.DecidedRule,
+  event: IncomingEvent,
+): Promise<RuleView> {
+  const { threshold, absence } = definition ?? {};
+  if (absence) {
+    const reason = `seen: the rule fires when nothing matches for ${briefDuration(absence.forMs)}`;
+    return { ...view, reason };
+  }
+  const opened = alertView(view, definition, event);
+  const last = definition?.alert ? await queries.lastAlertChange(db, ruleId, key, event.seq) : undefined;
+  if (last?.outcome === "alert-opened")
+    return { ...opened, reason: `its alert was opened at ${toRfc3339(last.at)}; this match repeats it` };
+  if (!threshold) return opened;
+  const { count, windowMs } = threshold;
+  const matches = await queries.countedBefore(db, ruleId, key, event, windowMs);
+  const reason = `below its threshold: match ${matches} of the ${count} within ${briefDuration(windowMs)} that it takes`;
+  return { ...view, reason };
+}
+
+/** With the key and labels of the alert. */
+function alertView(view: RuleView, definition: Definition | null, event: IncomingEvent): RuleView {
+  const alert = definition && alertOf(definition, event);
+  if (!alert) return view;
+  const { key, labels } = alert;
+  const name = key === "" ? "" : ` "${key}"`;
+  const reason =
+    view.outcome === "alert-opened"
+      ? `the condition was true, and it opened the alert${name}`
+      : view.outcome === "alert-resolved"
+        ? `it resolved the alert${name}`
+        : view.reason;
+  return { ...view, reason, alert: { key, labels: { ...labels } } };
+}
+
 const REASONS = {
   fired: "the condition was true, and it notified its recipients",
   suppressed: "held back: it had matched more often than it may notify",
   deduped: "joined to an earlier notification of the same dedupe key",
   cooled: "silent: it had notified users shortly before",
+  counted: "counted: below its threshold, or its alert was already firing",
+  "alert-opened": "the condition was true, and it opened an alert",
+  "alert-resolved": "it resolved its alert",
   "no recipients": "the condition was true, but no active user held its roles or was named",
 } as const satisfies Record<queries.DecidedRule["outcome"], string>;
 
@@ -192,6 +241,24 @@ export interface Definition {
   readonly suppression?: SuppressionSetting | null;
   readonly dedupe?: { readonly key: string; readonly windowMs: number } | null;
   readonly cooldownMs?: number;
+  readonly titleTemplate?: string;
+  readonly messageTemplate?: string;
+  readonly threshold?: { readonly count: number; readonly windowMs: number } | null;
+  readonly absence?: { readonly forMs: number } | null;
+  readonly alert?: object | null;
+}
+
+/** The alert of a stored version for an event; null if the version has none or cannot be read. */
+function alertOf(definition: Definition, event: IncomingEvent): ReturnType<typeof previewAlert> {
+  const column = (value: object | null | undefined): string | null => (value ? JSON.stringify(value) : null);
+  const { name, titleTemplate = "", messageTemplate = "" } = definition;
+  const [threshold, absence, alert] = [definition.threshold, definition.absence, definition.alert].map(column);
+  const settings = { threshold: threshold ?? null, absence: absence ?? null, alert: alert ?? null };
+  try {
+    return previewAlert({ name, titleTemplate, messageTemplate, ...settings }, event);
+  } catch {
+    return null;
+  }
 }
 
 function definitionOf(json: string | null): Definition | null {

@@ -14,6 +14,9 @@ export const OUTCOMES = [
   "suppressed",
   "deduped",
   "cooled",
+  "counted",
+  "alert-opened",
+  "alert-resolved",
   "no recipients",
   "condition false",
   "error",
@@ -57,6 +60,10 @@ const RuleView = v.object({
       matchesInWindow: doc(v.nullable(v.number()), "Matches in the window up to this event; null with a key"),
       storm: v.nullable(StormView),
     }),
+  ),
+  alert: doc(
+    v.nullable(v.object({ key: v.string(), labels: v.record(v.string(), v.string()) })),
+    "The alert that the rule opens, repeats or resolves for this event; null without one",
   ),
   earlier: doc(
     v.nullable(

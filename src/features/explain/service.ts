@@ -297,6 +297,9 @@ const WORDS: Readonly<Record<string, string>> = {
   suppressed: "held it back",
   deduped: "joined it to an earlier notification",
   cooled: "kept silent after an earlier notification",
+  counted: "counted it",
+  "alert-opened": "opened an alert",
+  "alert-resolved": "resolved an alert",
   "no recipients": "had no recipients",
 };
 

@@ -1,6 +1,5 @@
 import { parentPort } from "node:worker_threads";
 import type { Database as Sqlite } from "better-sqlite3";
-import { cleanText } from "../../core/clean-text.ts";
 import type { EpochMs } from "../../core/clock.ts";
 import { yieldToOthers } from "../../core/runtime.ts";
 import type { EventsTable } from "../../store/schema.ts";
@@ -15,18 +14,10 @@ import type {
   BacktestSample,
   BacktestSeries,
   BacktestThreadData,
-  TriedRule,
 } from "./backtest.ts";
 import { type IncomingEvent, storedEvent } from "./deciding/incoming-event.ts";
-import { type Condition, compileCondition, compileTemplate, cutText, type Template } from "./language/language.ts";
-import { EMPTY_HISTORY } from "./throttle/history.ts";
-import {
-  type DefaultSuppression,
-  type JudgedRule,
-  Throttle,
-  throttleSettings,
-  type Verdict,
-} from "./throttle/throttle.ts";
+import { COUNTED_AS } from "./deciding/rule-stats.ts";
+import { Replay, type ReplayOutcome } from "./over-time/replay.ts";
 
 const PROGRESS_EVERY_MS = 200;
 
@@ -86,58 +77,7 @@ function backtest(
     inForce?.forgetRows();
   }
   onProgress({ scanned: seen, total: Math.max(total, seen) });
-  return tally.outcome();
-}
-
-const TITLE_LENGTH = 255;
-/** Limit of window and dedupe keys in memory. No table holds others. */
-const MAX_KEYS = 200_000;
-const RULE_ID = "tried";
-
-/** The outcome of an event; null: the condition was false. */
-type ReplayOutcome = Verdict["outcome"] | "error" | null;
-
-/** Replays one rule over past events with the current engine. Its memory starts empty. */
-class Replay {
-  readonly #condition: Condition;
-  readonly #rule: JudgedRule;
-  readonly #title: Template | null;
-  readonly #throttle: Throttle;
-  /** Longest time for which an earlier event can affect a later one. */
-  readonly memoryMs: number;
-
-  /** @throws INVALID_CONDITION, INVALID_TEMPLATE */
-  constructor(rule: TriedRule, defaults: DefaultSuppression) {
-    const throttling = throttleSettings(rule);
-    this.#condition = compileCondition(rule.condition);
-    this.#rule = { row: { id: RULE_ID }, throttling };
-    this.#title = rule.titleTemplate === null ? null : compileTemplate(rule.titleTemplate, "titleTemplate");
-    this.#throttle = new Throttle(EMPTY_HISTORY, defaults, MAX_KEYS);
-    const windowMs = (throttling.suppression ?? defaults())?.windowMs ?? 0;
-    this.memoryMs = Math.max(windowMs, throttling.dedupe?.windowMs ?? 0, throttling.cooldownMs);
-  }
-
-  /** Decides the next event, in the order of their numbers. */
-  decide(event: IncomingEvent): ReplayOutcome {
-    try {
-      if (!this.#condition.test(event)) return null;
-      const verdict = this.#throttle.judge(this.#rule, event);
-      this.#throttle.apply(verdict, event, verdict.outcome === "fired" ? event.id : null);
-      return verdict.outcome;
-    } catch {
-      return "error";
-    }
-  }
-
-  title(event: IncomingEvent): string | null {
-    if (this.#title === null) return null;
-    return cutText(cleanText(this.#title.render(event, TITLE_LENGTH)), TITLE_LENGTH);
-  }
-
-  /** Drops the rows that a running server would write. */
-  forgetRows(): void {
-    this.#throttle.take();
-  }
+  return { ...tally.outcome(), alerts: tried.alertsUntil(Math.min(to, plan.now), from) };
 }
 
 /** Lengths of buckets in seconds; each divides the next one. */
@@ -236,21 +176,21 @@ class Tally {
     this.#lastAt = event.receivedAt;
     const bucket = this.#histogram.add(event.receivedAt);
     if (stored === "fired") bucket.firedBefore++;
-    if (outcome !== null && outcome !== "error") bucket.matched++;
+    if (outcome !== null && outcome !== "error" && outcome !== "alert-resolved") bucket.matched++;
     if (outcome === "fired") bucket.fired++;
     if ((outcome === "fired") !== (stored === "fired")) this.#addChange(event, outcome, stored, titleOf);
     if (outcome === "error") this.#errors++;
     if (outcome === null || outcome === "error") return;
     for (const counts of [this.#total, this.#dayOf(event.receivedAt)]) {
-      counts.matched++;
-      counts[outcome]++;
+      if (outcome !== "alert-resolved") counts.matched++;
+      counts[COUNTED_AS[outcome]]++;
     }
     if (outcome !== "fired" || this.#samples.length >= this.#sampleCount) return;
     const { id: eventId, seq, type, receivedAt } = event;
     this.#samples.push({ eventId, seq, type, receivedAt, title: titleOf() });
   }
 
-  outcome(): BacktestOutcome {
+  outcome(): Omit<BacktestOutcome, "alerts"> {
     const days = [...this.#days].sort(([a], [b]) => (a < b ? -1 : 1));
     return {
       scanned: this.#scanned,
@@ -283,7 +223,10 @@ class Tally {
 }
 
 function noMatches(): Counts {
-  return { matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0 };
+  return {
+    ...{ matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0 },
+    ...{ counted: 0, alertsOpened: 0, alertsResolved: 0 },
+  };
 }
 
 const PAGE_EVENTS = 500;

@@ -8,17 +8,46 @@ import { holderOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { streamReply } from "../../http/replies.ts";
 import { type ANSWERS_LATER, Reply } from "../../http/route.ts";
+import type { BacktestReply, BacktestRule } from "./backtest-schema.ts";
 import { compileCondition, conditionWarnings } from "./language/language.ts";
+import { overTimeColumns } from "./over-time/settings.ts";
 import type { RuleRow } from "./queries.ts";
 import { visibleRule } from "./rule-access.ts";
 import { throttlingColumns } from "./rule-store.ts";
-import type { BacktestReply, BacktestRule } from "./schema.ts";
 import type { RulesContext } from "./service.ts";
 
 /** The deciding members of a rule, as stored. */
-export interface TriedRule extends Pick<RuleRow, "condition" | "suppression" | "dedupe" | "cooldownMs"> {
+export interface TriedRule
+  extends Pick<RuleRow, "condition" | "suppression" | "dedupe" | "cooldownMs" | "threshold" | "absence" | "alert"> {
+  readonly name: string;
   /** For samples; null without a rule. */
   readonly titleTemplate: string | null;
+  readonly messageTemplate: string;
+  /** False for a rule that opens alerts only. */
+  readonly hasTargets: boolean;
+}
+
+/** An alert that the rule would have opened. */
+export interface AlertSpan {
+  readonly key: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** When it became pending, or fired at once. */
+  readonly startedAt: EpochMs;
+  readonly firedAt: EpochMs;
+  /** Null: it would still fire. */
+  readonly resolvedAt: EpochMs | null;
+  readonly matches: number;
+}
+
+export interface ReplayedAlerts {
+  readonly opened: number;
+  readonly resolved: number;
+  /** Pending ones that ended before they fired. */
+  readonly dropped: number;
+  /** How often an absence was over its time. */
+  readonly absences: number;
+  /** The first ones, in the order of their start. */
+  readonly spans: readonly AlertSpan[];
 }
 
 /** The input of a backtest. JSON-safe, because it is sent to a thread. */
@@ -27,6 +56,7 @@ export interface BacktestPlan {
   /** By time of receipt; null: from the first stored event. */
   readonly from: EpochMs | null;
   readonly to: EpochMs;
+  readonly now: EpochMs;
   readonly samples: number;
   /** Limit of listed changes of each kind. */
   readonly changes: number;
@@ -56,7 +86,12 @@ export interface BacktestSeries {
   readonly firedBefore: readonly number[];
 }
 
-export type BacktestCounts = Readonly<Record<"matched" | "fired" | "suppressed" | "deduped" | "cooled", number>>;
+export type BacktestCounts = Readonly<
+  Record<
+    ("matched" | "fired" | "suppressed" | "deduped" | "cooled") | ("counted" | "alertsOpened" | "alertsResolved"),
+    number
+  >
+>;
 
 export interface BacktestOutcome extends BacktestCounts {
   readonly scanned: number;
@@ -72,6 +107,8 @@ export interface BacktestOutcome extends BacktestCounts {
   readonly changes: readonly BacktestChange[];
   /** Events that would newly notify, and events that no longer would. */
   readonly diff: { readonly added: number; readonly removed: number } | null;
+  /** Null for a rule without an alert or an absence. */
+  readonly alerts: ReplayedAlerts | null;
 }
 
 export interface BacktestThreadData {
@@ -226,16 +263,26 @@ async function prepare(context: RulesContext, principal: PermissionHolder, input
       details: [{ path: "from", code: "VALUE", message: "must lie before to" }],
     });
   const defaults = settings.defaultSuppression;
+  const texts = {
+    name: rule?.name ?? "backtest",
+    titleTemplate: rule?.titleTemplate ?? "",
+    messageTemplate: rule?.messageTemplate ?? "",
+  };
+  const overTime = overTimeColumns(input, texts, rule ?? undefined);
   const tried: TriedRule = {
     condition: input.condition ?? rule?.condition ?? "",
     ...throttlingColumns(input, rule ?? undefined),
+    ...overTime,
+    ...texts,
     titleTemplate: rule?.titleTemplate ?? null,
+    hasTargets: rule ? hasTargets(rule) : overTime.alert === null,
   };
   compileCondition(tried.condition);
   const plan: BacktestPlan = {
     projectId,
     from: input.from ?? null,
     to,
+    now: clock.now(),
     samples: input.samples ?? DEFAULT_SAMPLES,
     changes: input.changes ?? DEFAULT_CHANGES,
     rule: tried,
@@ -252,7 +299,7 @@ async function replyOf(
   startedAt: number,
 ): Promise<BacktestReply> {
   const { condition } = plan.rule;
-  const { diff, firstAt, lastAt, samples, perDay, series, changes, ...counts } = outcome;
+  const { diff, firstAt, lastAt, samples, perDay, series, changes, alerts, ...counts } = outcome;
   const { from, stepMs, matched, fired, firedBefore } = series;
   return {
     ...counts,
@@ -271,6 +318,7 @@ async function replyOf(
     ...(diff
       ? { diff, changes: changes.map((change) => ({ ...change, receivedAt: toRfc3339(change.receivedAt) })) }
       : {}),
+    ...(alerts ? { alerts: alertsView(alerts) } : {}),
     warnings: conditionWarnings(condition),
     tookMs: Math.round(context.clock.elapsed() - startedAt),
   };
@@ -288,8 +336,28 @@ async function countReached({ rules }: RulesContext, rule: RuleRow): Promise<num
   return users;
 }
 
-function triedOf({ condition, suppression, dedupe, cooldownMs, titleTemplate }: RuleRow): TriedRule {
-  return { condition, suppression, dedupe, cooldownMs, titleTemplate };
+function triedOf(rule: RuleRow): TriedRule {
+  const { condition, suppression, dedupe, cooldownMs, threshold, absence, alert } = rule;
+  const { name, titleTemplate, messageTemplate } = rule;
+  const limits = { suppression, dedupe, cooldownMs, threshold, absence, alert };
+  return { condition, ...limits, name, titleTemplate, messageTemplate, hasTargets: hasTargets(rule) };
+}
+
+function hasTargets({ targetRoles, targetUsers }: RuleRow): boolean {
+  return targetRoles !== "[]" || targetUsers !== "[]";
+}
+
+function alertsView({ spans, ...counts }: ReplayedAlerts): NonNullable<BacktestReply["alerts"]> {
+  return {
+    ...counts,
+    spans: spans.map(({ startedAt, firedAt, resolvedAt, labels, ...span }) => ({
+      ...span,
+      labels: { ...labels },
+      startedAt: toRfc3339(startedAt),
+      firedAt: toRfc3339(firedAt),
+      resolvedAt: toRfc3339OrNull(resolvedAt),
+    })),
+  };
 }
 
 /** Progress for a reader: keeps only the latest unread step. */

@@ -1,20 +1,10 @@
 /** The part of `rules` that other features may use. */
 
-export {
-  DELIVER_JOB,
-  Decider,
-  type Decision,
-  deliverJob,
-  type Earlier,
-  enqueuedBy,
-  recipientsJob,
-  STORM_JOB,
-  sliceMark,
-  stormJob,
-} from "./deciding/decide.ts";
+export { Decider, type Decision, type Earlier, enqueuedBy, sliceMark } from "./deciding/decide.ts";
 export { EVENT_OVERHEAD_BYTES, type EventResult, IncomingEvent, storedEvent } from "./deciding/incoming-event.ts";
 export { MAX_DIRECT_RECIPIENTS, RuleBook } from "./deciding/rule-book.ts";
 export { recordCostlyRules } from "./deciding/rule-costs.ts";
+export { DELIVER_JOB, deliverJob, recipientsJob, STORM_JOB, stormJob } from "./deciding/rule-jobs.ts";
 export { type PipelineMetrics, pipelineMetrics, RuleStats } from "./deciding/rule-stats.ts";
 export { Budget } from "./deciding/turn-limits.ts";
 export {
@@ -25,6 +15,10 @@ export {
   type RuleEvent,
   type RulePosition,
 } from "./language/language.ts";
+export { Absences } from "./over-time/absences.ts";
+export { AlertLink, previewAlert } from "./over-time/alert-link.ts";
+export { MatchCounts, storedMatches } from "./over-time/match-counts.ts";
+export { OverTime } from "./over-time/over-time.ts";
 export { SUPPRESSION_SWEEPS } from "./retention.ts";
 export { evaluation } from "./schema.ts";
 export { type DefaultSuppression, type SuppressionSetting, Throttle, throttleSettings } from "./throttle/throttle.ts";

@@ -52,6 +52,9 @@ export const STATS = [
   "deduped",
   "cooled",
   "noRecipients",
+  "counted",
+  "alertsOpened",
+  "alertsResolved",
   "errors",
   "lastMatchedAt",
   "lastError",
@@ -90,7 +93,7 @@ export function countRules(db: ReadDb, filter: RuleFilter): Promise<number> {
 /** Conditions, templates and recipients. */
 const RULE_BYTES: RowBytes = {
   bytes: bytesOf(
-    ...["description", "condition", "targetRoles", "targetUsers", "messageTemplate", "action"].map(
+    ...["description", "condition", "targetRoles", "targetUsers", "messageTemplate", "action", "alert"].map(
       (column) => `rules.${column}`,
     ),
   ),

@@ -5,6 +5,7 @@ import { versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { answerBacktest, Backtests } from "./backtest.ts";
+import { BacktestReply, BacktestRule } from "./backtest-schema.ts";
 import * as s from "./schema.ts";
 import type { RulesContext, RulesOwn } from "./service.ts";
 import * as service from "./service.ts";
@@ -109,8 +110,8 @@ function serve(server: FeatureServer, context: RulesContext): void {
     summary: "Evaluate a rule against stored events; nothing is stored",
     tag,
     access: read,
-    body: s.BacktestRule,
-    response: s.BacktestReply,
+    body: BacktestRule,
+    response: BacktestReply,
     errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "RULE_NOT_FOUND", "PROJECT_NOT_FOUND", "OVERLOADED"],
     handle: (exchange, { body }) => answerBacktest(context, backtests, exchange, body),
   });

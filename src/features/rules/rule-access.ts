@@ -120,6 +120,7 @@ function seesAllProjects(principal: PermissionHolder): boolean {
 /** The members that decide who sees which events. */
 function contentOf(row: queries.RuleRow) {
   const { condition, targetRoles, targetUsers, channels, titleTemplate, messageTemplate, action } = row;
-  const { suppression, dedupe } = row;
-  return { condition, targetRoles, targetUsers, channels, titleTemplate, messageTemplate, action, suppression, dedupe };
+  const { suppression, dedupe, threshold, absence, alert } = row;
+  const texts = { channels, titleTemplate, messageTemplate, action };
+  return { condition, targetRoles, targetUsers, ...texts, suppression, dedupe, threshold, absence, alert };
 }

@@ -10,6 +10,7 @@ import type { AuditTrail } from "../audit/index.ts";
 import { requireSound } from "../sounds/index.ts";
 import type { RuleBook } from "./deciding/rule-book.ts";
 import { compileCondition, compileTemplate, readCondition } from "./language/language.ts";
+import { escaped, overTimeColumns, overTimeSettings } from "./over-time/settings.ts";
 import * as queries from "./queries.ts";
 import type { CreateRule, UpdateRule } from "./schema.ts";
 import { throttleSettings } from "./throttle/throttle.ts";
@@ -39,6 +40,7 @@ export async function newRow(
 ): Promise<queries.RuleRow> {
   check(context, input);
   const now = context.clock.now();
+  const texts = templates(input.titleTemplate ?? escaped(input.name), input.messageTemplate ?? "{{event.type}}");
   return {
     id: uuidv7(),
     projectId,
@@ -47,12 +49,13 @@ export async function newRow(
     condition: input.condition,
     ...(await resolveTargets(trx, context.users, projectId, input, null)),
     channels: JSON.stringify(input.channels ?? DEFAULT_CHANNELS),
-    ...templates(input.titleTemplate ?? asTemplate(input.name), input.messageTemplate ?? "{{event.type}}"),
+    ...texts,
     sound: await requireSound(input.sound, trx),
     action: input.action ? JSON.stringify(input.action) : null,
     priority: input.priority ?? 0,
     active: input.active === false ? 0 : 1,
     ...throttlingColumns(input),
+    ...overTimeColumns(input, { ...texts, name: input.name }),
     version: 1,
     tooCostlyVersion: null,
     createdBy,
@@ -72,20 +75,23 @@ export async function changedRow(
 ): Promise<queries.RuleRow> {
   check(context, input);
   const old = withoutStats(stored);
+  const name = input.name ?? old.name;
+  const texts = templates(input.titleTemplate ?? old.titleTemplate, input.messageTemplate ?? old.messageTemplate);
   return {
     ...old,
     projectId,
-    name: input.name ?? old.name,
+    name,
     description: input.description ?? old.description,
     condition: input.condition ?? old.condition,
     ...(await resolveTargets(trx, context.users, projectId, input, old)),
     channels: input.channels ? JSON.stringify(input.channels) : old.channels,
-    ...templates(input.titleTemplate ?? old.titleTemplate, input.messageTemplate ?? old.messageTemplate),
+    ...texts,
     sound: input.sound === undefined ? old.sound : await requireSound(input.sound, trx),
     action: input.action === undefined ? old.action : input.action && JSON.stringify(input.action),
     priority: input.priority ?? old.priority,
     active: input.active === undefined ? old.active : input.active ? 1 : 0,
     ...throttlingColumns(input, old),
+    ...overTimeColumns(input, { ...texts, name }, old),
     version: old.version + 1,
     updatedAt: context.clock.now(),
   };
@@ -146,10 +152,12 @@ export async function requireRoom(
 /** @throws INVALID_CONDITION when the patterns of these rules together exceed the limits */
 export function requirePatternRoom({ rules }: RuleStoreContext, rows: readonly queries.RuleRow[]): void {
   const byProject = new Map<string | null, { size: number; ids: string[] }>();
-  for (const { id, projectId, condition, active } of rows) {
+  for (const row of rows) {
+    const { id, projectId, condition, active } = row;
     if (active === 0) continue;
     const sum = byProject.get(projectId) ?? { size: 0, ids: [] };
-    sum.size += readCondition(condition).measure();
+    const resolve = overTimeSettings(row)?.alert?.resolve;
+    sum.size += readCondition(condition).measure() + (resolve?.measure() ?? 0);
     sum.ids.push(id);
     byProject.set(projectId, sum);
   }
@@ -213,11 +221,6 @@ function textOrNull(value: object | null): string | null {
   return value && JSON.stringify(value);
 }
 
-/** Escapes a rule's name, so that the title shows it literally. */
-function asTemplate(name: string): string {
-  return name.replaceAll("{{", "{ {");
-}
-
 type Targets = Pick<queries.RuleRow, "targetRoles" | "targetUsers">;
 
 /**
@@ -225,14 +228,14 @@ type Targets = Pick<queries.RuleRow, "targetRoles" | "targetUsers">;
  * are not given stay unchecked, so that a rule can be renamed after one of its users was disabled;
  * a rule that moves to another project has its users checked there.
  * @param old the previous rule; null for a new one. @throws ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND,
- * VALIDATION_FAILED without any recipient
+ * VALIDATION_FAILED without any recipient or alert
  */
 async function resolveTargets(
   trx: Trx,
   directory: UserDirectory,
   projectId: string | null,
-  given: Pick<UpdateRule, "targetRoles" | "targetUsers">,
-  old: (Targets & Pick<queries.RuleRow, "projectId">) | null,
+  given: Pick<UpdateRule, "targetRoles" | "targetUsers" | "alert">,
+  old: (Targets & Pick<queries.RuleRow, "projectId" | "alert">) | null,
 ): Promise<Targets> {
   const isMoved = old !== null && old.projectId !== projectId;
   const users = given.targetUsers ?? (isMoved ? (JSON.parse(old.targetUsers) as string[]) : undefined);
@@ -242,9 +245,10 @@ async function resolveTargets(
       ? JSON.stringify(await directory.recipients(users, trx, projectId, "targetUsers"))
       : (old?.targetUsers ?? "[]"),
   };
-  if (targets.targetRoles !== "[]" || targets.targetUsers !== "[]") return targets;
+  const hasAlert = (given.alert === undefined ? old?.alert : given.alert) ?? null;
+  if (targets.targetRoles !== "[]" || targets.targetUsers !== "[]" || hasAlert !== null) return targets;
   throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [{ path: "targetRoles", code: "REQUIRED", message: "name at least one role or user" }],
+    details: [{ path: "targetRoles", code: "REQUIRED", message: "name at least one role or user, or an alert" }],
   });
 }
 

@@ -15,8 +15,10 @@ import {
   text,
   uuid,
 } from "../../http/shapes.ts";
+import { overTimeEntries } from "./over-time/schema.ts";
 
-const entries = {
+/** The members of a rule. */
+export const entries = {
   name: doc(text(255, 1), "Name shown in lists"),
   description: doc(text(4000), "Purpose of the rule"),
   condition: doc(
@@ -66,6 +68,7 @@ const entries = {
     "Repeats that send no notification",
   ),
   cooldownMs: doc(integer(0, 30 * 86_400_000), "Quiet period after the rule, or its dedupe key, fired"),
+  ...overTimeEntries,
   projectId: v.nullable(
     doc(
       v.pipe(v.string(), v.maxLength(64)),
@@ -194,96 +197,17 @@ export const ListRules = object({
 });
 export type ListRules = v.InferOutput<typeof ListRules>;
 
-export const BacktestRule = example(
-  v.pipe(
-    object({
-      condition: v.optional(entries.condition),
-      ruleId: v.optional(doc(uuid, "A stored rule: source of absent members, and compared with in `diff`")),
-      suppression: v.optional(entries.suppression),
-      dedupe: v.optional(entries.dedupe),
-      cooldownMs: v.optional(entries.cooldownMs),
-      projectId: v.optional(
-        doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug; default: that of the rule, or `default`"),
-      ),
-      from: v.optional(doc(instant, "Receipt of the first event; default: the oldest stored event")),
-      to: v.optional(doc(instant, "Receipt of the last event, exclusive; default: now")),
-      samples: v.optional(doc(integer(0, 20), "Number of sample events in the result; default 5")),
-      changes: v.optional(
-        doc(integer(0, 100), "With `ruleId`: number of listed events that were added, and of removed ones; default 20"),
-      ),
-    }),
-    v.check(({ condition, ruleId }) => condition !== undefined || ruleId !== undefined, "give condition or ruleId"),
-  ),
-  { condition: "event.level == 'error'", suppression: { count: 5, windowMs: 60_000 }, projectId: "default" },
-);
-export type BacktestRule = v.InferOutput<typeof BacktestRule>;
-
-const backtestCounts = {
+/** Matches by outcome. */
+export const outcomeCounts = {
   matched: v.number(),
   fired: v.number(),
   suppressed: v.number(),
   deduped: v.number(),
   cooled: v.number(),
+  counted: doc(v.number(), "Below the threshold, seen by an absence, or repetitions of a firing alert"),
+  alertsOpened: v.number(),
+  alertsResolved: doc(v.number(), "Ends of alerts by the rule; not counted as matches"),
 };
-
-const REPLAYED = ["fired", "suppressed", "deduped", "cooled", "error"] as const;
-
-/** An event that one of two versions of a rule notifies of. */
-const BacktestChange = v.object({
-  change: v.picklist(["added", "removed"]),
-  eventId: v.string(),
-  seq: v.number(),
-  type: v.string(),
-  receivedAt: v.string(),
-  title: doc(v.nullable(v.string()), "Title of the notification by the rule's template"),
-  before: doc(v.nullable(v.picklist(REPLAYED)), "Outcome of the stored version; null: it did not match"),
-  after: doc(v.nullable(v.picklist(REPLAYED)), "Outcome of the tried rule; null: it did not match"),
-});
-
-export const BacktestReply = named(
-  "BacktestResult",
-  "What the rule would have done",
-  v.object({
-    scanned: v.number(),
-    ...backtestCounts,
-    errors: doc(v.number(), "Events on which the condition or a key failed"),
-    from: doc(v.nullable(v.string()), "Receipt of the first evaluated event; null without any"),
-    to: v.nullable(v.string()),
-    perDay: v.array(v.object({ day: v.string(), ...backtestCounts })),
-    series: doc(
-      v.object({
-        from: doc(v.nullable(v.string()), "Start of the first bucket; null without events"),
-        stepMs: v.number(),
-        matched: v.array(v.number()),
-        fired: v.array(v.number()),
-        firedBefore: v.optional(doc(v.array(v.number()), "With `ruleId`: notifications of the stored version")),
-      }),
-      "One number per bucket, at most 200",
-    ),
-    samples: v.array(
-      v.object({
-        eventId: v.string(),
-        seq: v.number(),
-        type: v.string(),
-        receivedAt: v.string(),
-        title: v.nullable(v.string()),
-      }),
-    ),
-    wouldReach: v.object({
-      users: doc(v.nullable(v.number()), "Current recipients, counted up to 10 000; null without `ruleId`"),
-    }),
-    diff: v.optional(
-      doc(
-        v.object({ added: v.number(), removed: v.number() }),
-        "With `ruleId`: notifications gained and lost against the stored version",
-      ),
-    ),
-    changes: v.optional(doc(v.array(BacktestChange), "With `ruleId`: the first of these events, in their order")),
-    warnings,
-    tookMs: v.number(),
-  }),
-);
-export type BacktestReply = v.InferOutput<typeof BacktestReply>;
 
 export const RuleParams = object({ id: doc(v.string(), "Id of the rule") });
 export const VersionParams = object({
@@ -299,7 +223,7 @@ export const StatsQuery = object({
 });
 
 const counts = {
-  ...backtestCounts,
+  ...outcomeCounts,
   noRecipients: v.number(),
   errors: v.number(),
   lastMatchedAt: v.nullable(v.string()),
@@ -328,6 +252,9 @@ export const RuleView = named(
     suppression: entries.suppression,
     dedupe: entries.dedupe,
     cooldownMs: v.number(),
+    threshold: entries.threshold,
+    absence: entries.absence,
+    alert: entries.alert,
     version: v.number(),
     createdBy: v.nullable(v.string()),
     createdAt: v.string(),

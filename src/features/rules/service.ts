@@ -13,6 +13,7 @@ import { addEffect, type Database } from "../../store/database.ts";
 import type { Projects, UserDirectory } from "../access/index.ts";
 import type { SoundServices } from "../sounds/index.ts";
 import type { RuleBook } from "./deciding/rule-book.ts";
+import { COUNTED_AS } from "./deciding/rule-stats.ts";
 import { importRules } from "./import-rules.ts";
 import { conditionWarnings, type RuleEvent } from "./language/language.ts";
 import * as queries from "./queries.ts";
@@ -107,8 +108,7 @@ export async function restoreVersion(
   const definition = isNumber ? await queries.definitionOf(db.read, id, visible, Number(version)) : undefined;
   if (definition === undefined) throw new PrismError("RULE_NOT_FOUND", "The rule has no such version");
   const { projectId: _project, active: _active, ...content } = JSON.parse(definition) as Record<string, unknown>;
-  // Versions of earlier programs lack these members.
-  const input = { suppression: null, dedupe: null, cooldownMs: 0, ...content };
+  const input = { ...WITHOUT_LIMITS, ...content };
   return updateRule(context, principal, id, ifMatch, checkShape(UpdateRule, input, "body"));
 }
 
@@ -225,9 +225,10 @@ export async function ruleStats(
   const totals = { ...NO_DECISIONS };
   for (const { day, outcome, n } of rows) {
     const entry = days.get(day) ?? { day, matched: 0, fired: 0 };
-    days.set(day, { day, matched: entry.matched + n, fired: entry.fired + (outcome === "fired" ? n : 0) });
-    totals.matched += n;
-    totals[outcome === "no recipients" ? "noRecipients" : outcome] += n;
+    const matched = entry.matched + (outcome === "alert-resolved" ? 0 : n);
+    days.set(day, { day, matched, fired: entry.fired + (outcome === "fired" ? n : 0) });
+    if (outcome !== "alert-resolved") totals.matched += n;
+    totals[COUNTED_AS[outcome]] += n;
   }
   const perDay = [...days.values()];
   if (from === undefined && to === undefined) return { ...countsView(rule), perDay };
@@ -242,7 +243,16 @@ async function readRule({ db, sounds, rules }: RulesContext, id: string) {
   return { version: row.version, body: { ...view, warnings: conditionWarnings(row.condition) } };
 }
 
-const NO_DECISIONS = { matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0, noRecipients: 0 };
+const NO_DECISIONS = {
+  ...{ matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0, noRecipients: 0 },
+  ...{ counted: 0, alertsOpened: 0, alertsResolved: 0 },
+};
+
+/** Members that versions of earlier programs lack. */
+const WITHOUT_LIMITS = {
+  ...{ suppression: null, dedupe: null, cooldownMs: 0 },
+  ...{ threshold: null, absence: null, alert: null },
+};
 
 function readSort(sort: string): queries.RuleSort {
   const descending = sort.startsWith("-");

@@ -45,6 +45,9 @@ export function definitionView(row: RuleRow, roles: ReadonlyMap<string, string>)
     suppression: objectOrNull(row.suppression),
     dedupe: objectOrNull(row.dedupe),
     cooldownMs: row.cooldownMs,
+    threshold: objectOrNull(row.threshold),
+    absence: objectOrNull(row.absence),
+    alert: objectOrNull(row.alert),
   };
 }
 
@@ -60,6 +63,9 @@ export function countsView(counts: Pick<RuleWithStats, (typeof STATS)[number]>) 
     deduped: counts.deduped ?? 0,
     cooled: counts.cooled ?? 0,
     noRecipients: counts.noRecipients ?? 0,
+    counted: counts.counted ?? 0,
+    alertsOpened: counts.alertsOpened ?? 0,
+    alertsResolved: counts.alertsResolved ?? 0,
     errors: counts.errors ?? 0,
     lastMatchedAt: toRfc3339OrNull(counts.lastMatchedAt ?? null),
     lastError: counts.lastError ?? null,

@@ -58,6 +58,9 @@ export class WriteSetApplier {
         sum.deduped,
         sum.cooled,
         sum.noRecipients,
+        sum.counted,
+        sum.alertsOpened,
+        sum.alertsResolved,
         sum.errors,
         sum.lastMatchedAt,
         sum.lastError,
@@ -95,12 +98,15 @@ export class WriteSetApplier {
     const isNew = this.#sql.earlierDecision.get(eventSeq, ruleId) === undefined ? 1 : 0;
     const is = (counted: DecisionOutcome): number => (outcome === counted ? 1 : 0);
     this.#sql.uncount.run(
-      isNew,
+      outcome === "alert-resolved" ? 0 : isNew,
       is("fired"),
       is("suppressed"),
       is("deduped"),
       is("cooled"),
       is("no recipients") - (1 - isNew),
+      is("counted"),
+      is("alert-opened"),
+      is("alert-resolved"),
       ruleId,
     );
   }
@@ -188,6 +194,7 @@ export class WriteSetApplier {
         row.outcome,
         row.notificationId,
         row.at,
+        row.key,
       );
       // The unique key of decisions makes a notification per (rule, event) happen once: a second
       // decision writes nothing.
@@ -214,6 +221,8 @@ export class WriteSetApplier {
     }
     for (const row of effects.recipients) sql.recipient.run(row.notificationId, row.userId, row.seq);
     for (const job of effects.jobs) this.#jobs.insert(job);
+    for (const row of effects.signals)
+      sql.signal.run(row.eventSeq, row.ruleId, row.action, row.projectId, row.input, row.at);
     if (effects.slice) this.#markSlice(effects.eventSeq, effects.slice);
     if (effects.resolves) sql.resolveFailure.run(effects.resolves.at, effects.resolves.consumer, effects.eventSeq);
   }
@@ -225,7 +234,8 @@ export class WriteSetApplier {
 }
 
 function isDecisionOnly(effects: Effects | undefined): boolean {
-  return effects !== undefined && effects.poison === null && effects.notifications.length + effects.jobs.length === 0;
+  if (effects === undefined || effects.poison !== null) return false;
+  return effects.notifications.length + effects.jobs.length + effects.signals.length === 0;
 }
 
 function prepareAll(connection: Sqlite) {
@@ -240,9 +250,14 @@ function prepareAll(connection: Sqlite) {
     clearProcessed: prepare("update events set processedAt = null where seq = ?"),
     // A reprocessed event may meet a rule without recipients before: only that is replaced.
     decision: prepare(
-      `insert into decisions (eventSeq, ruleId, ruleVersion, outcome, notificationId, at) values (?, ?, ?, ?, ?, ?)
+      `insert into decisions (eventSeq, ruleId, ruleVersion, outcome, notificationId, at, key)
+       values (?, ?, ?, ?, ?, ?, ?)
        on conflict (eventSeq, ruleId) do update set ruleVersion = excluded.ruleVersion, outcome = excluded.outcome,
-       notificationId = excluded.notificationId, at = excluded.at where outcome = 'no recipients'`,
+       notificationId = excluded.notificationId, at = excluded.at, key = excluded.key
+       where outcome = 'no recipients'`,
+    ),
+    signal: prepare(
+      "insert into alert_signals (eventSeq, ruleId, action, projectId, input, at) values (?, ?, ?, ?, ?, ?)",
     ),
     slice: prepare("insert or replace into event_slices (eventSeq, priority, createdAt, ruleId) values (?, ?, ?, ?)"),
     endSlices: prepare("delete from event_slices where eventSeq = ?"),
@@ -261,13 +276,15 @@ function prepareAll(connection: Sqlite) {
       "update event_failures set resolvedAt = ? where consumer = ? and eventSeq = ? and resolvedAt is null",
     ),
     ruleStats: prepare(
-      `insert into rule_stats (ruleId, matched, fired, suppressed, deduped, cooled, noRecipients, errors,
-        lastMatchedAt, lastError)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      `insert into rule_stats (ruleId, matched, fired, suppressed, deduped, cooled, noRecipients,
+        counted, alertsOpened, alertsResolved, errors, lastMatchedAt, lastError)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (ruleId) do update set matched = matched + excluded.matched, fired = fired + excluded.fired,
        suppressed = suppressed + excluded.suppressed, deduped = deduped + excluded.deduped,
          cooled = cooled + excluded.cooled,
-       noRecipients = noRecipients + excluded.noRecipients, errors = errors + excluded.errors,
+       noRecipients = noRecipients + excluded.noRecipients, counted = counted + excluded.counted,
+         alertsOpened = alertsOpened + excluded.alertsOpened,
+         alertsResolved = alertsResolved + excluded.alertsResolved, errors = errors + excluded.errors,
        lastMatchedAt = coalesce(excluded.lastMatchedAt, lastMatchedAt),
          lastError = coalesce(excluded.lastError, lastError)`,
     ),
@@ -288,7 +305,8 @@ function prepareAll(connection: Sqlite) {
     uncount: prepare(
       `update rule_stats set matched = matched - ?, fired = fired - ?, suppressed = suppressed - ?,
         deduped = deduped - ?, cooled = cooled - ?,
-       noRecipients = noRecipients - ? where ruleId = ?`,
+       noRecipients = noRecipients - ?, counted = counted - ?, alertsOpened = alertsOpened - ?,
+        alertsResolved = alertsResolved - ? where ruleId = ?`,
     ),
     idempotency: prepare(
       `insert into idempotency_keys (scope, key, fingerprint, status, response, createdAt, expiresAt)

@@ -1,5 +1,6 @@
 import { uuidOf } from "../../core/ids.ts";
 import type {
+  AlertSignalsTable,
   AuditLogTable,
   DecisionsTable,
   EventFailuresTable,
@@ -46,6 +47,8 @@ export interface Effects {
   readonly notifications: readonly NotificationRow[];
   readonly recipients: readonly RecipientRow[];
   readonly jobs: readonly JobRow[];
+  /** Alerts that the event opens or resolves. */
+  readonly signals: readonly AlertSignalRow[];
   /** Progress through the rules; null for an event that is decided at once. */
   readonly slice: SliceMark | null;
   /** Closes the open failure of this consumer for this event. */
@@ -66,6 +69,7 @@ export interface SliceMark {
 }
 
 export type DecisionRow = DecisionsTable;
+export type AlertSignalRow = AlertSignalsTable;
 type FailureRow = EventFailuresTable;
 
 export type NotificationRow = Pick<
@@ -97,6 +101,9 @@ export interface RuleStatSum {
   readonly deduped: number;
   readonly cooled: number;
   readonly noRecipients: number;
+  readonly counted: number;
+  readonly alertsOpened: number;
+  readonly alertsResolved: number;
   readonly errors: number;
   readonly lastMatchedAt: number | null;
   readonly lastError: string | null;

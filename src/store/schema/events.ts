@@ -6,7 +6,16 @@ import type { Generated } from "kysely";
 import type { Level } from "../../core/vocabulary.ts";
 import type { Flag } from "./system.ts";
 
-export type DecisionOutcome = "fired" | "suppressed" | "deduped" | "cooled" | "no recipients";
+export type DecisionOutcome =
+  | "fired"
+  | "suppressed"
+  | "deduped"
+  | "cooled"
+  | "no recipients"
+  /** Below the rule's threshold, of an absence, or a repetition of a live alert. */
+  | "counted"
+  | "alert-opened"
+  | "alert-resolved";
 
 export interface EventsTable {
   seq: number;
@@ -72,6 +81,9 @@ export interface RulesTable {
   cooldownMs: Generated<number>;
   /** The version that was found too costly and is not evaluated. */
   tooCostlyVersion: number | null;
+  threshold: string | null;
+  absence: string | null;
+  alert: string | null;
 }
 
 export interface RuleVersionsTable {
@@ -93,6 +105,9 @@ export interface RuleStatsTable {
   suppressed: Generated<number>;
   deduped: Generated<number>;
   cooled: Generated<number>;
+  counted: Generated<number>;
+  alertsOpened: Generated<number>;
+  alertsResolved: Generated<number>;
 }
 
 export interface DecisionsTable {
@@ -102,6 +117,20 @@ export interface DecisionsTable {
   outcome: DecisionOutcome;
   notificationId: string | null;
   at: number;
+  /** What a rule over time counts under; null for other rules. */
+  key: string | null;
+}
+
+/** The last match of each key that a rule awaits. */
+export interface RuleAbsencesTable {
+  ruleId: string;
+  projectId: string;
+  key: string;
+  lastAt: number;
+  /** 0: none since the rule took effect. */
+  lastSeq: number;
+  /** When the rule fired for its absence; null since the last match. */
+  firedAt: number | null;
 }
 
 export interface SuppressionWindowsTable {

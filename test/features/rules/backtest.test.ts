@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { BacktestReply } from "../../../src/features/rules/schema.ts";
+import type { BacktestReply } from "../../../src/features/rules/backtest-schema.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
@@ -21,7 +21,7 @@ test("a backtest counts by day, shows samples, and stores nothing", async (t) =>
   const { tookMs, samples, warnings, series, ...result } = await backtest(prism, { condition, samples: 3 });
   assert.ok(tookMs >= 0);
   assert.deepEqual(warnings, []);
-  const none = { suppressed: 0, deduped: 0, cooled: 0 };
+  const none = { suppressed: 0, deduped: 0, cooled: 0, counted: 0, alertsOpened: 0, alertsResolved: 0 };
   assert.deepEqual(result, {
     scanned: 5,
     matched: 4,

@@ -21,6 +21,9 @@ test("S2-09: a rule with all its members, and with their defaults", async (t) =>
     deduped: 0,
     cooled: 0,
     noRecipients: 0,
+    counted: 0,
+    alertsOpened: 0,
+    alertsResolved: 0,
     errors: 0,
     lastMatchedAt: null,
     lastError: null,
@@ -42,6 +45,17 @@ test("S2-09: a rule with all its members, and with their defaults", async (t) =>
     suppression: { count: 3, windowMs: 60_000, mode: "batch", key: "{{event.host}}" },
     dedupe: { key: "{{event.type}}", windowMs: 60_000 },
     cooldownMs: 1000,
+    threshold: { count: 3, windowMs: 60_000, key: "{{event.host}}" },
+    absence: null,
+    alert: {
+      key: "{{event.host}}",
+      labels: { team: "db", host: "{{ event.host }}" },
+      annotations: { runbook: "https://example.test/{{event.type}}" },
+      severity: "critical",
+      resolve: "event.type == 'payment.ok'",
+      resolveAfterMs: 3_600_000,
+      forMs: 60_000,
+    },
   };
   const made = await prism.post<Record<string, unknown>>("/api/v1/rules", full);
   assert.equal(made.status, 201);
@@ -80,6 +94,9 @@ test("S2-09: a rule with all its members, and with their defaults", async (t) =>
     suppression: null,
     dedupe: null,
     cooldownMs: 0,
+    threshold: null,
+    absence: null,
+    alert: null,
     active: true,
     version: 1,
     createdBy: me,

@@ -83,11 +83,15 @@ export function effectsOf(eventSeq: number, recipientSeq: number, changes: Parti
     poison: null,
     processedAt: null,
     decisions: [
-      { eventSeq, ruleId: "rule-1", ruleVersion: 1, outcome: "fired", notificationId: notification.id, at: NOW },
+      {
+        ...({ eventSeq, ruleId: "rule-1", ruleVersion: 1, outcome: "fired", notificationId: notification.id } as const),
+        ...{ at: NOW, key: null },
+      },
     ],
     notifications: [notification],
     recipients: [{ notificationId: notification.id, userId: "user-1", seq: recipientSeq }],
     jobs: [],
+    signals: [],
     slice: null,
     resolves: null,
     correlationId: "correlation-1",

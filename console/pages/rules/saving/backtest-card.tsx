@@ -185,6 +185,9 @@ const OUTCOME_WORDS = {
   suppressed: "withheld in a storm",
   deduped: "joins an earlier one",
   cooled: "in the cooldown",
+  counted: "counted",
+  "alert-opened": "opens an alert",
+  "alert-resolved": "resolves its alert",
   error: "fails",
 } as const;
 

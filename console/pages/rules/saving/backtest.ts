@@ -17,7 +17,10 @@ export interface BacktestSample {
 }
 
 /** What a decision about one event was; null: the condition was false. */
-export type Outcome = "fired" | "suppressed" | "deduped" | "cooled" | "error" | null;
+export type Outcome =
+  | ("fired" | "suppressed" | "deduped" | "cooled" | "counted")
+  | ("alert-opened" | "alert-resolved" | "error")
+  | null;
 
 /** An event that one of the two versions notifies of. */
 export interface BacktestChange extends BacktestSample {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { toRfc3339 } from "../../../core/clock.ts";
-import type { BacktestReply } from "../../../features/rules/schema.ts";
+import type { BacktestReply } from "../../../features/rules/backtest-schema.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag, pastFlag, rateFlag } from "../../output/flag-values.ts";

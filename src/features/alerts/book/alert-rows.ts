@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { AlertRow } from "../types.ts";
 import type { StoredAlert } from "./alert-book.ts";
 
@@ -71,4 +71,5 @@ export function firstSignals(trx: Trx, limit: number): Promise<SignalRow[]> {
 export async function deleteSignals(trx: Trx, signals: readonly SignalRow[]): Promise<void> {
   for (const { eventSeq, ruleId } of signals)
     await trx.deleteFrom("alert_signals").where("eventSeq", "=", eventSeq).where("ruleId", "=", ruleId).execute();
+  addEffect(trx, { type: "signals-taken", signals });
 }

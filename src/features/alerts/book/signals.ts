@@ -76,7 +76,7 @@ export class SignalReader {
     const { eventSeq, ruleId, at } = signal;
     const now = this.#parts.wall.now();
     try {
-      const input = JSON.parse(signal.input) as AlertInput;
+      const input: AlertInput = { ...JSON.parse(signal.input), projectId: signal.projectId };
       if (signal.action === "fire") return [checkInput({ startsAt: at, ...input }, now)];
       return [checkInput({ ...input, endsAt: at, resolvesAtOnce: true }, Math.max(at, now))];
     } catch (error) {

@@ -352,7 +352,7 @@ export class Backlog implements SetSource {
       return;
     }
     this.#parts.metrics.decided(stats);
-    this.#parts.decider.refused(effects, committed.failedEffects);
+    this.#parts.decider.committed(effects, committed.failedEffects);
     const refused = new Set(committed.failedEffects);
     // Retries come first in the set, in their order.
     for (const [i, { retry, error, askedTo }] of tried.entries()) {

@@ -221,7 +221,7 @@ export class EventPipeline implements SetSource {
       const { event, owner } = set.taken[i] as Pending;
       owner.settled(event, set.results[i] as EventResult);
     }
-    decider.refused(set.effects, outcome.failedEffects);
+    decider.committed(set.effects, outcome.failedEffects);
     const refused = new Set(outcome.failedEffects);
     announcer.events(set.stored);
     announcer.notifications(set.notified.filter((_, i) => !refused.has(i)).flat());

@@ -3,6 +3,7 @@ import type { QueueName, QueueSettings } from "../../../core/queues.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Sequence } from "../../../store/commit/sequences.ts";
 import type {
+  AlertSignalRow,
   DecisionRow,
   Effects,
   JobRow,
@@ -16,11 +17,20 @@ import type {
 import type { EnqueuedRow, NotifiedRecipient } from "../../../store/effect.ts";
 import type { DecisionOutcome } from "../../../store/schema.ts";
 import { type NewJob, newJobRow } from "../../jobs/index.ts";
-import { cutText, inRuleOrder, RULES_START, type RulePosition, type Template } from "../language/language.ts";
-import type { RuleRow } from "../queries.ts";
+import {
+  cutText,
+  inRuleOrder,
+  RULES_START,
+  type RuleEvent,
+  type RulePosition,
+  type Template,
+} from "../language/language.ts";
+import type { AlertLink } from "../over-time/alert-link.ts";
+import { type OverTime, outcomeOf, type Pass, type TimedRule } from "../over-time/over-time.ts";
 import type { Throttle, Verdict } from "../throttle/throttle.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
-import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, type Targets } from "./rule-book.ts";
+import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, resolveEntry } from "./rule-book.ts";
+import { deliverJob, recipientsJob, stormJob } from "./rule-jobs.ts";
 import { countDecisions, type RuleStats } from "./rule-stats.ts";
 import { Slice } from "./turn-limits.ts";
 
@@ -68,6 +78,9 @@ interface Turn {
 export interface DeciderParts {
   readonly book: RuleBook;
   readonly throttle: Throttle;
+  /** Rules with a threshold, an absence or an alert. */
+  readonly overTime: OverTime;
+  readonly alerts: Pick<AlertLink, "taken" | "port">;
   /** The offset of user streams. */
   readonly offsets: Sequence;
   settingsOf(queue: QueueName): QueueSettings;
@@ -148,23 +161,40 @@ export class Decider {
     const slice = new Slice(event.bytes);
     for (const rule of rules) {
       const before = earlier?.outcomes.get(rule.row.id);
-      if (before !== undefined && before !== "no recipients") continue;
+      if (before !== undefined && (before !== "no recipients" || rule.isResolve)) continue;
+      // An event that opens an alert does not resolve it: the rule's condition comes first.
+      if (rule.isResolve && decided.at(-1)?.rule.row.id === rule.row.id) continue;
       if (slice.isFull()) return { decided, isFull: true };
       const next = this.#judge(rule, event, now, earlier?.isLate);
-      if (next.verdict === null && before !== undefined) continue;
+      if (next === null || (next.outcome === "no recipients" && before !== undefined)) continue;
       decided.push(next);
       slice.add(next.notification ? Math.min(next.users.length, MAX_DIRECT_RECIPIENTS) : 0);
     }
     return { decided, isFull: false };
   }
 
-  #judge(rule: ActiveRule, event: IncomingEvent, now: number, isLate = false): Decided {
+  #judge(rule: ActiveRule, event: IncomingEvent, now: number, isLate = false): Decided | null {
+    if (isTimed(rule)) return this.#judgeOverTime(rule, event, now, isLate);
     const { book, throttle } = this.#parts;
     const users = book.recipientsOf(rule);
-    if (users.length === 0) return { rule, users, verdict: null, notification: null };
+    if (users.length === 0)
+      return { rule, users, verdict: null, notification: null, outcome: "no recipients", pass: null };
     const verdict = throttle.judge(rule, event, isLate);
     const notification = verdict.outcome === "fired" ? notificationOf(event, rule, verdict.dedupeKey, now) : null;
-    return { rule, users, verdict, notification };
+    return { rule, users, verdict, notification, outcome: verdict.outcome, pass: null };
+  }
+
+  /** @returns null when the event changes nothing for the rule. */
+  #judgeOverTime(rule: ActiveRule & TimedRule, event: IncomingEvent, now: number, isLate: boolean): Decided | null {
+    const { book, throttle, overTime } = this.#parts;
+    const users = rule.isResolve ? NONE : book.recipientsOf(rule);
+    if (users.length === 0 && rule.overTime.alert === null)
+      return { rule, users, verdict: null, notification: null, outcome: "no recipients", pass: null };
+    const pass = overTime.judge(rule, event, isLate);
+    if (pass === null) return null;
+    const verdict = pass.passes && users.length > 0 ? throttle.judge(rule, event, isLate) : null;
+    const notification = verdict?.outcome === "fired" ? notificationOf(event, rule, verdict.dedupeKey, now) : null;
+    return { rule, users, verdict, notification, outcome: outcomeOf(pass, verdict), pass };
   }
 
   #decisionOf(event: IncomingEvent, { decided, askedTo }: Turn, isSliced: boolean, now: number): Decision {
@@ -174,10 +204,16 @@ export class Decider {
     const recipients: RecipientRow[] = [];
     const jobs: JobRow[] = [];
     const notified: NotifiedRecipient[] = [];
-    for (const { rule, users, verdict, notification } of decided) {
+    const signals: AlertSignalRow[] = [];
+    for (const each of decided) {
+      const { rule, users, verdict, notification, outcome, pass } = each;
+      if (pass && isTimed(rule)) {
+        const signal = this.#parts.overTime.apply(rule, event, pass, outcome, now);
+        if (signal) signals.push(signal);
+      }
       const storm = verdict && throttle.apply(verdict, event, notification?.id ?? null);
       if (storm) this.#stormJobs.push(this.#stormJob(storm, rule, now));
-      decisions.push(decisionRow(event, rule, verdict, notification, now));
+      decisions.push(decisionRow(event, each, now));
       if (!notification) continue;
       notifications.push(notification);
       if (users.length > MAX_DIRECT_RECIPIENTS) jobs.push(this.#jobRow(recipientsJob(notification, rule.row), now));
@@ -192,7 +228,8 @@ export class Decider {
       }
     }
     const slice = askedTo || isSliced ? sliceMark(askedTo) : null;
-    const effects = { ...this.noEffects(event, now), decisions, slice };
+    const base = { ...this.noEffects(event, now), decisions, slice };
+    const effects = signals.length > 0 ? { ...base, signals } : base;
     const written = notifications.length > 0 ? { ...effects, notifications, recipients, jobs } : effects;
     return { effects: written, notified, askedTo };
   }
@@ -206,12 +243,17 @@ export class Decider {
   }
 
   /**
-   * The database refused some effects of a completed set: removes their notifications from memory.
+   * A set is committed. The database may have refused some effects: removes their notifications and
+   * alerts from memory.
    * @param failed their indexes
    */
-  refused(effects: readonly Effects[], failed: readonly number[]): void {
-    for (const i of failed)
-      for (const notification of effects[i]?.notifications ?? []) this.#parts.throttle.refused(notification);
+  committed(effects: readonly Effects[], failed: readonly number[]): void {
+    const { throttle, alerts } = this.#parts;
+    for (const i of failed) {
+      for (const notification of effects[i]?.notifications ?? []) throttle.refused(notification);
+      alerts.taken(effects[i]?.signals ?? NONE);
+    }
+    if (effects.some(({ signals }) => signals.length > 0)) alerts.port?.signalled();
   }
 
   /** Effects of an undecided event: it stays stored, the failure is recorded, a job retries. */
@@ -230,6 +272,7 @@ export class Decider {
       notifications: NONE,
       recipients: NONE,
       jobs: NONE,
+      signals: NONE,
       slice: null,
       resolves: null,
       retry: this.#retryAt(now),
@@ -272,61 +315,23 @@ export function enqueuedBy(
   return jobs;
 }
 
-/** The job that writes the recipients of a rule with many of them. */
-export function recipientsJob(
-  { id, correlationId, createdAt }: NotificationRow,
-  { targetUsers, targetRoles, projectId, priority }: Targets & Pick<RuleRow, "priority">,
-): Omit<NewJob, "maxAttempts"> {
-  return {
-    queue: "notification-delivery",
-    kind: "notification.recipients",
-    payload: { notificationId: id, targetUsers, targetRoles, projectId },
-    runAt: createdAt,
-    priority,
-    dedupeKey: `recipients:${id}`,
-    correlationId,
-  };
-}
-
-export const DELIVER_JOB = "notification.deliver";
-
-/** The job that plans external delivery of a notification, created after its recipients. */
-export function deliverJob({ id, priority, correlationId, createdAt }: NotificationRow): Omit<NewJob, "maxAttempts"> {
-  return {
-    queue: "notification-delivery",
-    kind: DELIVER_JOB,
-    payload: { notificationId: id },
-    runAt: createdAt,
-    priority,
-    dedupeKey: `deliver:${id}`,
-    correlationId,
-  };
-}
-
-export const STORM_JOB = "suppression.storm";
-
-/** The job that sends the summary of a storm; one at a time. */
-export function stormJob(batchId: string, priority: number, runAt: number): Omit<NewJob, "maxAttempts"> {
-  return {
-    queue: "alert-suppression",
-    kind: STORM_JOB,
-    payload: { batchId },
-    runAt,
-    priority,
-    dedupeKey: `storm:${batchId}`,
-  };
-}
-
 /** A matching rule and its outcome; no verdict if it has no recipients. */
 interface Decided {
   readonly rule: ActiveRule;
   readonly users: readonly string[];
   readonly verdict: Verdict | null;
   readonly notification: NotificationRow | null;
+  readonly outcome: DecisionOutcome;
+  /** Of a rule over time. */
+  readonly pass: Pass | null;
 }
 
-function positionOf({ row: { id, priority, createdAt } }: ActiveRule): RulePosition {
-  return { priority, createdAt, key: id };
+function isTimed(rule: ActiveRule): rule is ActiveRule & TimedRule {
+  return rule.overTime !== null;
+}
+
+function positionOf({ row: { id, priority, createdAt }, isResolve }: ActiveRule): RulePosition {
+  return { priority, createdAt, key: isResolve ? resolveEntry(id) : id };
 }
 
 /** @param askedTo null when no rule remains */
@@ -338,26 +343,25 @@ export function sliceMark(askedTo: RulePosition | null): SliceMark {
 /** Refers to the new notification, or to the earlier one that represents the match. */
 function decisionRow(
   event: IncomingEvent,
-  { row }: ActiveRule,
-  verdict: Verdict | null,
-  notification: NotificationRow | null,
+  { rule: { row }, verdict, notification, outcome, pass }: Decided,
   now: number,
 ): DecisionRow {
-  const outcome = verdict?.outcome ?? "no recipients";
   const earlier = verdict?.outcome === "deduped" ? verdict.notificationId : null;
   const notificationId = notification?.id ?? earlier;
-  return { eventSeq: event.seq, ruleId: row.id, ruleVersion: row.version, outcome, notificationId, at: now };
+  const key = pass?.key ?? null;
+  return { eventSeq: event.seq, ruleId: row.id, ruleVersion: row.version, outcome, notificationId, at: now, key };
 }
 
-function notificationOf(
-  event: IncomingEvent,
-  { row, title, message }: ActiveRule,
+/** @param event one without an id is not stored */
+export function notificationOf(
+  event: RuleEvent,
+  { row, title, message }: Pick<ActiveRule, "row" | "title" | "message">,
   dedupeKey: string | null,
   now: number,
 ): NotificationRow {
   return notificationRow({
     ruleId: row.id,
-    eventId: event.id,
+    eventId: event.id === "" ? null : event.id,
     projectId: event.projectId,
     kind: "rule",
     title: rendered(title, event, TITLE_LENGTH),
@@ -373,7 +377,7 @@ function notificationOf(
 }
 
 /** Normalising can lengthen a text, so it is truncated again. */
-function rendered(template: Template, event: IncomingEvent, length: number): string {
+function rendered(template: Template, event: RuleEvent, length: number): string {
   return cutText(cleanText(template.render(event, length)), length);
 }
 

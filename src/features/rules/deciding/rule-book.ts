@@ -12,6 +12,7 @@ import {
   readCondition,
   type Template,
 } from "../language/language.ts";
+import { type OverTimeSettings, overTimeSettings } from "../over-time/settings.ts";
 import type { RuleRow } from "../queries.ts";
 import { type ThrottleSettings, throttleSettings } from "../throttle/throttle.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
@@ -24,6 +25,15 @@ export interface ActiveRule {
   readonly title: Template;
   readonly message: Template;
   readonly throttling: ThrottleSettings;
+  /** Null for a rule without a threshold, an absence or an alert. */
+  readonly overTime: OverTimeSettings | null;
+  /** An entry of the index for the condition that resolves the rule's alert. */
+  readonly isResolve: boolean;
+}
+
+/** The key in the index of a rule's condition `resolve`; it comes right after the rule. */
+export function resolveEntry(id: string): string {
+  return `${id} resolve`;
 }
 
 /** Why an active rule is not evaluated. */
@@ -49,6 +59,8 @@ export interface RuleBookParts {
   readonly log: Logger;
   /** Called for a rule that is no longer evaluated because its condition is too costly. */
   onTooCostly(row: RuleRow): void;
+  /** Called for each rule that takes effect, and for each that no longer is in force. */
+  readonly overTime: { put(rule: ActiveRule): void; remove(id: string): void };
 }
 
 /** Compiling patterns takes at most this much of a turn of the loop, plus one condition. */
@@ -105,18 +117,20 @@ export class RuleBook {
   readonly #unmeasured = new Map<string, ActiveRule>();
   readonly #log: Logger;
   readonly #onTooCostly: RuleBookParts["onTooCostly"];
+  readonly #overTime: RuleBookParts["overTime"];
   readonly #active;
   readonly #one;
   readonly #holders;
   readonly #holdersInProject;
   readonly #named;
 
-  constructor({ reader, defaultProjectId, limits, clock, log, onTooCostly }: RuleBookParts) {
+  constructor({ reader, defaultProjectId, limits, clock, log, onTooCostly, overTime }: RuleBookParts) {
     this.#defaultProjectId = defaultProjectId;
     this.#quota = new PatternQuota(limits);
     this.#work = new RuleWork(limits.ruleStepsPerMinute, clock);
     this.#log = log;
     this.#onTooCostly = onTooCostly;
+    this.#overTime = overTime;
     this.#active = reader.prepare<[], { id: string; version: number }>(
       "select id, version from rules where active = 1 and deletedAt is null",
     );
@@ -150,8 +164,11 @@ export class RuleBook {
 
   /** Stores the current version of a rule; removes an inactive one. Idempotent. */
   put(row: RuleRow): void {
-    this.remove(row.id);
-    if (row.active === 0 || row.deletedAt !== null) return;
+    this.#forget(row.id);
+    if (row.active === 0 || row.deletedAt !== null) {
+      this.#overTime.remove(row.id);
+      return;
+    }
     this.#versions.set(row.id, row.version);
     if (row.tooCostlyVersion === row.version) {
       this.#break(row, TOO_COSTLY);
@@ -164,9 +181,17 @@ export class RuleBook {
         title: compileTemplate(row.titleTemplate, "titleTemplate"),
         message: compileTemplate(row.messageTemplate, "messageTemplate"),
         throttling: throttleSettings(row),
+        overTime: overTimeSettings(row),
+        isResolve: false,
       };
       this.#index.add(row.id, rule.condition, row, row.projectId, rule);
+      const resolve = rule.overTime?.alert?.resolve;
+      if (resolve) {
+        const ending = { ...rule, condition: resolve, isResolve: true };
+        this.#index.add(resolveEntry(row.id), resolve, row, row.projectId, ending);
+      }
       this.#measureLater(rule);
+      this.#overTime.put(rule);
       this.#log.debug({ ruleId: row.id, projectId: row.projectId, version: row.version }, "a rule is in force");
     } catch (error) {
       // Valid when stored, so it comes from another version. The other rules continue.
@@ -175,6 +200,11 @@ export class RuleBook {
   }
 
   remove(id: string): void {
+    this.#forget(id);
+    this.#overTime.remove(id);
+  }
+
+  #forget(id: string): void {
     this.#recipients.delete(id);
     if (!this.#versions.delete(id)) return;
     this.#leaveOut(id);
@@ -245,9 +275,9 @@ export class RuleBook {
     if (this.#unmeasured.size > 0) setImmediate(() => this.#measureSome());
   }
 
-  #measure({ row, condition }: ActiveRule): void {
+  #measure({ row, condition, overTime }: ActiveRule): void {
     try {
-      const size = condition.measure();
+      const size = condition.measure() + (overTime?.alert?.resolve?.measure() ?? 0);
       const refusal = size > 0 ? this.#quota.refusal(row.projectId, size) : null;
       if (refusal === null) this.#quota.set(row.id, row.projectId, size);
       else this.#break(row, { code: "INVALID_CONDITION", message: refusal });
@@ -258,6 +288,7 @@ export class RuleBook {
 
   #break(row: RuleRow, reason: BrokenRule): void {
     this.#leaveOut(row.id);
+    this.#overTime.remove(row.id);
     this.#broken.set(row.id, reason);
     this.#log.error(
       { ruleId: row.id, projectId: row.projectId, code: reason.code, reason: reason.message },
@@ -267,6 +298,7 @@ export class RuleBook {
 
   #leaveOut(id: string): void {
     this.#index.remove(id);
+    this.#index.remove(resolveEntry(id));
     this.#unmeasured.delete(id);
     this.#quota.delete(id);
   }
@@ -301,7 +333,7 @@ export class RuleBook {
 
   /** Number of rules in force. */
   get size(): number {
-    return this.#index.size;
+    return this.#versions.size - this.#broken.size;
   }
 }
 

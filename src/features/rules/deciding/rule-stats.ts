@@ -20,6 +20,9 @@ export class RuleStats {
         deduped: 0,
         cooled: 0,
         noRecipients: 0,
+        counted: 0,
+        alertsOpened: 0,
+        alertsResolved: 0,
         errors: 0,
         lastMatchedAt: null,
         lastError: null,
@@ -34,12 +37,16 @@ export class RuleStats {
   }
 }
 
-const COUNTED_AS = {
+/** The total that counts each outcome. */
+export const COUNTED_AS = {
   fired: "fired",
   suppressed: "suppressed",
   deduped: "deduped",
   cooled: "cooled",
   "no recipients": "noRecipients",
+  counted: "counted",
+  "alert-opened": "alertsOpened",
+  "alert-resolved": "alertsResolved",
 } as const satisfies Record<DecisionOutcome, keyof RuleStatSum>;
 
 /** Totals match the rows: a decision that replaces another one replaces its count. */
@@ -51,10 +58,12 @@ export function countDecisions(
 ): void {
   for (const { ruleId, outcome } of decisions) {
     const sum = stats.of(ruleId);
+    sum[COUNTED_AS[outcome]]++;
+    // The end of an alert is no match.
+    if (outcome === "alert-resolved") continue;
     if (earlier?.has(ruleId)) sum.noRecipients--;
     else sum.matched++;
     sum.lastMatchedAt = now;
-    sum[COUNTED_AS[outcome]]++;
   }
 }
 

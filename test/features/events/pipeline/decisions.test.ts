@@ -133,6 +133,7 @@ test("S2-32: what a firing rule leaves: decision, totals, notification, recipien
     outcome: "fired",
     notificationId: notification?.["id"],
     at,
+    key: null,
   });
   assert.equal(scalarOf(prism, "select processedAt from events"), at);
   assert.deepEqual(

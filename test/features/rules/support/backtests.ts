@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { BacktestReply } from "../../../../src/features/rules/schema.ts";
+import type { BacktestReply } from "../../../../src/features/rules/backtest-schema.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { scalarOf } from "../../../helpers/tables.ts";

@@ -1,0 +1,392 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock, EpochMs } from "../../../core/clock.ts";
+import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
+import type { Logger } from "../../../core/log.ts";
+import type { NotificationRow } from "../../../store/commit/write-set.ts";
+import { addEffect, type Database, type Trx } from "../../../store/database.ts";
+import type { EventsTable } from "../../../store/schema.ts";
+import { notificationOf } from "../deciding/decide.ts";
+import { storedEvent } from "../deciding/incoming-event.ts";
+import type { ActiveRule } from "../deciding/rule-book.ts";
+import type { RuleEvent } from "../language/language.ts";
+import type { RuleRow } from "../queries.ts";
+import { type AlertLink, firing } from "./alert-link.ts";
+import type { SeenMatches } from "./over-time.ts";
+import { keyOf, type OverTimeSettings } from "./settings.ts";
+
+/** How often new last matches are stored; a crash loses none of them: decisions have them too. */
+const FLUSH_MS = 5000;
+/** How often the time is stored that this process last ran, for the length of a down time. */
+const ALIVE_MS = 60_000;
+const ALIVE_KEY = "rules.absences";
+/** Events that may be decided after newer ones. */
+const LATE_EVENTS = 20_000;
+const MAX_KEYS_OF_RULE = 10_000;
+const MAX_KEYS = 100_000;
+/** A key that was last seen before this time is forgotten, unless its absence takes longer. */
+const FORGET_MS = 30 * 86_400_000;
+
+type AwaitingRule = Pick<ActiveRule, "row" | "title" | "message" | "overTime"> & {
+  readonly condition: { readonly source: string };
+};
+
+/** Identifies what a rule awaits. */
+export interface AbsenceKey {
+  readonly ruleId: string;
+  readonly projectId: string;
+  readonly key: string;
+}
+
+/** A key of a rule that was seen. */
+interface Awaited extends AbsenceKey {
+  lastAt: EpochMs;
+  /** 0: it was never seen; the time counts from when the rule took effect. */
+  lastSeq: number;
+  firedAt: EpochMs | null;
+}
+
+interface Absent {
+  readonly rule: AwaitingRule;
+  readonly settings: OverTimeSettings;
+  readonly awaited: Awaited;
+  readonly event: RuleEvent;
+}
+
+/** Notifies the recipients of a rule, in the transaction that records its absence. */
+export interface AbsenceNotifier {
+  recipientsOf(rule: RuleRow): readonly string[];
+  send(trx: Trx, notification: NotificationRow, userIds: readonly string[], rule: RuleRow): Promise<void>;
+}
+
+export interface AbsencesParts {
+  readonly db: Database;
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly link: AlertLink;
+}
+
+/**
+ * Fires rules when nothing matched for their time. Memory has the last match of each rule and key;
+ * it is stored every few seconds, and read again with the decisions after that. Due times follow a
+ * clock that never goes back. After a down time, or a jump of the clock, everything has that time
+ * once more before it is due.
+ */
+export class Absences implements SeenMatches {
+  readonly #parts: AbsencesParts;
+  readonly #clock: SteadyClock;
+  readonly #rules = new Map<string, AwaitingRule>();
+  readonly #awaited = new Map<string, Map<string, Awaited>>();
+  readonly #due: DueTimes<Awaited>;
+  readonly #dirty = new Set<Awaited>();
+  /** Rules with rows that no longer apply. */
+  readonly #obsolete = new Set<string>();
+  readonly #alive: { readonly upTo: number; readonly at: EpochMs } | null;
+  readonly #downMs: number;
+  #size = 0;
+  #lastSeq = 0;
+  #aliveAt: EpochMs;
+  #notifier: AbsenceNotifier | null = null;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(parts: AbsencesParts) {
+    this.#parts = parts;
+    this.#clock = new SteadyClock(parts.clock);
+    this.#due = new DueTimes({
+      clock: this.#clock,
+      handle: (due) => this.#fire(due),
+      onError: (error) => parts.log.warn({ err: error }, "an absence could not be recorded, retrying"),
+    });
+    this.#clock.onJump((jumpMs) => this.#postpone(jumpMs));
+    const row = parts.reader
+      .prepare<[string], { value: string }>("select value from settings where key = ?")
+      .get(ALIVE_KEY);
+    this.#alive = row ? (JSON.parse(row.value) as { upTo: number; at: EpochMs }) : null;
+    this.#downMs = this.#alive ? Math.max(0, parts.clock.now() - this.#alive.at) : 0;
+    this.#lastSeq = this.#alive?.upTo ?? 0;
+    this.#aliveAt = this.#alive?.at ?? 0;
+  }
+
+  start(notifier: AbsenceNotifier): void {
+    this.#notifier = notifier;
+    this.#timer = setInterval(() => void this.#flushSafely(), FLUSH_MS).unref();
+    this.#due.start();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
+    await this.#due.stop();
+    await this.#flushSafely();
+  }
+
+  /** Number of keys that are awaited. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** A rule takes effect, or has changed. */
+  put(rule: AwaitingRule): void {
+    const { id } = rule.row;
+    const absence = rule.overTime?.absence ?? null;
+    const before = this.#rules.get(id);
+    if (!absence) {
+      this.remove(id);
+      return;
+    }
+    this.#obsolete.delete(id);
+    this.#rules.set(id, rule);
+    if (before === undefined) this.#load(rule);
+    else if (isOther(before, rule)) this.#clear(id);
+    for (const awaited of this.#awaited.get(id)?.values() ?? []) this.#schedule(awaited, absence.forMs);
+    if (absence.key === null && rule.row.projectId !== null) this.#awaitFirst(rule.row.projectId, id, absence.forMs);
+  }
+
+  /** A rule is no longer in force. */
+  remove(id: string): void {
+    if (!this.#rules.delete(id)) return;
+    this.#clear(id);
+  }
+
+  seen(ruleId: string, projectId: string, key: string, at: EpochMs, seq: number): void {
+    const absence = this.#rules.get(ruleId)?.overTime?.absence;
+    if (!absence) return;
+    this.#lastSeq = Math.max(this.#lastSeq, seq);
+    const awaited = this.#of(ruleId, projectId, key, at);
+    if (!awaited || awaited.lastSeq > seq) return;
+    awaited.lastAt = at;
+    awaited.lastSeq = seq;
+    awaited.firedAt = null;
+    this.#dirty.add(awaited);
+    this.#schedule(awaited, absence.forMs);
+  }
+
+  /** The rule has fired for these keys. */
+  fired(keys: readonly AbsenceKey[], at: EpochMs): void {
+    for (const { ruleId, projectId, key } of keys) {
+      const awaited = this.#awaited.get(ruleId)?.get(nameOf(projectId, key));
+      if (!awaited) continue;
+      awaited.firedAt = at;
+      this.#due.delete(awaited);
+    }
+  }
+
+  /** Sets ahead of the tables have failed: reads them again. */
+  reset(): void {
+    const rules = [...this.#rules.values()];
+    for (const { row } of rules) this.remove(row.id);
+    this.#obsolete.clear();
+    for (const rule of rules) this.put(rule);
+  }
+
+  #of(ruleId: string, projectId: string, key: string, at: EpochMs): Awaited | null {
+    const ofRule = this.#awaited.get(ruleId) ?? new Map<string, Awaited>();
+    this.#awaited.set(ruleId, ofRule);
+    const known = ofRule.get(nameOf(projectId, key));
+    if (known) return known;
+    if (ofRule.size >= MAX_KEYS_OF_RULE || this.#size >= MAX_KEYS) {
+      this.#parts.log.warn({ ruleId, keys: ofRule.size }, "a rule awaits too many keys; a new one is not awaited");
+      return null;
+    }
+    const made: Awaited = { ruleId, projectId, key, lastAt: at, lastSeq: 0, firedAt: null };
+    ofRule.set(nameOf(projectId, key), made);
+    this.#size++;
+    return made;
+  }
+
+  /** Without a key the first match is awaited from now on. */
+  #awaitFirst(projectId: string, id: string, forMs: number): void {
+    if (this.#awaited.get(id)?.has(nameOf(projectId, ""))) return;
+    const awaited = this.#of(id, projectId, "", this.#parts.clock.now());
+    if (!awaited) return;
+    this.#dirty.add(awaited);
+    this.#schedule(awaited, forMs);
+  }
+
+  /** Reads the rows of a rule, and its decisions since they were stored. */
+  #load({ row: { id }, overTime }: AwaitingRule): void {
+    const { reader } = this.#parts;
+    const rows = reader.prepare<[string], Awaited>("select * from rule_absences where ruleId = ?").all(id);
+    for (const row of rows) {
+      const awaited = this.#of(id, row.projectId, row.key, row.lastAt);
+      if (awaited) Object.assign(awaited, row);
+    }
+    const absence = overTime?.absence;
+    if (!absence) return;
+    const since = reader.prepare<[string, number], EventsTable>(
+      `select e.* from decisions d cross join events e on e.seq = d.eventSeq
+       where d.ruleId = ? and d.eventSeq > ? and d.key is not null order by d.eventSeq`,
+    );
+    for (const event of since.iterate(id, Math.max(0, (this.#alive?.upTo ?? 0) - LATE_EVENTS)))
+      this.seen(id, event.projectId, keyOf(absence.key, storedEvent(event)), event.receivedAt, event.seq);
+  }
+
+  #schedule(awaited: Awaited, forMs: number): void {
+    if (awaited.firedAt !== null) {
+      this.#due.delete(awaited);
+      return;
+    }
+    const dueAt = this.#clock.fromWall(awaited.lastAt) + forMs;
+    // What happened while this process was down may not have reached it yet.
+    const graceAt = this.#isStarting ? this.#clock.now() + Math.min(forMs, this.#downMs) : 0;
+    this.#due.set(awaited, Math.max(dueAt, graceAt));
+  }
+
+  get #isStarting(): boolean {
+    return this.#timer === null;
+  }
+
+  #postpone(jumpMs: number): void {
+    const now = this.#clock.now();
+    for (const [id, rule] of this.#rules) {
+      const forMs = rule.overTime?.absence?.forMs ?? 0;
+      for (const awaited of this.#awaited.get(id)?.values() ?? []) {
+        const dueAt = this.#due.at(awaited);
+        if (dueAt !== undefined) this.#due.set(awaited, Math.max(dueAt, now + Math.min(forMs, jumpMs)));
+      }
+    }
+  }
+
+  #clear(id: string): void {
+    const awaited = this.#awaited.get(id);
+    this.#obsolete.add(id);
+    if (!awaited) return;
+    for (const each of awaited.values()) {
+      this.#due.delete(each);
+      this.#dirty.delete(each);
+    }
+    this.#size -= awaited.size;
+    this.#awaited.delete(id);
+  }
+
+  async #fire(due: readonly Awaited[]): Promise<void> {
+    await this.#parts.db.write(async (trx) => {
+      const now = this.#clock.now();
+      // A match may have come while the write waited.
+      const absent = due
+        .filter((each) => (this.#due.at(each) ?? Number.POSITIVE_INFINITY) <= now)
+        .flatMap(this.#absent);
+      const inputs = absent.flatMap(({ rule, settings: { alert }, awaited, event }) =>
+        alert ? [firing(rule.row.id, alert, awaited.key, event, this.#parts.clock.now())] : [],
+      );
+      if (inputs.length > 0) await this.#parts.link.port?.submit(inputs, { trx });
+      for (const each of absent) await this.#record(trx, each);
+      const at = this.#parts.clock.now();
+      const keys = absent.map(({ awaited: { ruleId, projectId, key } }) => ({ ruleId, projectId, key }));
+      addEffect(trx, { type: "absences-fired", keys, at });
+    });
+  }
+
+  readonly #absent = (awaited: Awaited): Absent[] => {
+    const rule = this.#rules.get(awaited.ruleId);
+    if (!rule?.overTime?.absence) return [];
+    return [{ rule, settings: rule.overTime, awaited, event: this.#lastEvent(awaited) }];
+  };
+
+  async #record(trx: Trx, { rule, settings, awaited, event }: Absent): Promise<void> {
+    const at = this.#parts.clock.now();
+    const isNotified = await this.#notify(trx, rule, event, at);
+    const { ruleId, projectId, key, lastAt, lastSeq } = awaited;
+    await trx
+      .insertInto("rule_absences")
+      .values({ ruleId, projectId, key, lastAt, lastSeq, firedAt: at })
+      .onConflict((conflict) =>
+        conflict.columns(["ruleId", "projectId", "key"]).doUpdateSet({ lastAt, lastSeq, firedAt: at }),
+      )
+      .execute();
+    const sums = { fired: isNotified ? 1 : 0, alertsOpened: settings.alert ? 1 : 0 };
+    await trx
+      .insertInto("rule_stats")
+      .values({ ruleId, ...sums, lastMatchedAt: null, lastError: null })
+      .onConflict((conflict) =>
+        conflict.column("ruleId").doUpdateSet((e) => ({
+          fired: e("rule_stats.fired", "+", sums.fired),
+          alertsOpened: e("rule_stats.alertsOpened", "+", sums.alertsOpened),
+        })),
+      )
+      .execute();
+  }
+
+  async #notify(trx: Trx, rule: AwaitingRule, event: RuleEvent, at: EpochMs): Promise<boolean> {
+    const users = this.#notifier?.recipientsOf(rule.row) ?? [];
+    if (users.length > 0) await this.#notifier?.send(trx, notificationOf(event, rule, null, at), users, rule.row);
+    return users.length > 0;
+  }
+
+  /** The last matching event, for templates; one without a payload if it was never seen or is gone. */
+  #lastEvent({ projectId, lastAt, lastSeq }: Awaited): RuleEvent {
+    const row = this.#parts.reader.prepare<[number], EventsTable>("select * from events where seq = ?").get(lastSeq);
+    if (row) return storedEvent(row);
+    const times = { occurredAt: lastAt, receivedAt: lastAt };
+    return { id: "", type: "", source: null, level: "info", projectId, ...times, payload: {}, correlationId: "" };
+  }
+
+  async #flushSafely(): Promise<void> {
+    await this.#flush().catch((error: unknown) => {
+      this.#parts.log.warn({ err: error }, "the last matches of rules with an absence were not stored, retrying");
+    });
+  }
+
+  async #flush(): Promise<void> {
+    const { db, clock } = this.#parts;
+    const now = clock.now();
+    const isQuiet = this.#dirty.size === 0 && this.#obsolete.size === 0;
+    if (isQuiet && (this.#size === 0 || Math.abs(now - this.#aliveAt) < ALIVE_MS)) return;
+    let dirty: readonly Awaited[] = [];
+    let obsolete: readonly string[] = [];
+    const write = db.write(async (trx) => {
+      dirty = [...this.#dirty];
+      obsolete = [...this.#obsolete];
+      this.#dirty.clear();
+      this.#obsolete.clear();
+      for (const ruleId of obsolete) await trx.deleteFrom("rule_absences").where("ruleId", "=", ruleId).execute();
+      for (const { ruleId, projectId, key, lastAt, lastSeq, firedAt } of dirty)
+        await trx
+          .insertInto("rule_absences")
+          .values({ ruleId, projectId, key, lastAt, lastSeq, firedAt })
+          .onConflict((conflict) =>
+            conflict.columns(["ruleId", "projectId", "key"]).doUpdateSet({ lastAt, lastSeq, firedAt }),
+          )
+          .execute();
+      const row = { value: JSON.stringify({ upTo: this.#lastSeq, at: now }), updatedAt: now };
+      await trx
+        .insertInto("settings")
+        .values({ key: ALIVE_KEY, ...row })
+        .onConflict((conflict) => conflict.column("key").doUpdateSet(row))
+        .execute();
+    });
+    await write.catch((error: unknown) => {
+      for (const each of dirty) this.#dirty.add(each);
+      for (const id of obsolete) if (!this.#rules.has(id)) this.#obsolete.add(id);
+      throw error;
+    });
+    this.#aliveAt = now;
+    this.#forgetOld(now);
+  }
+
+  /** Keys that fired and never came back. */
+  #forgetOld(now: EpochMs): void {
+    for (const [id, ofRule] of this.#awaited) {
+      const forMs = this.#rules.get(id)?.overTime?.absence?.forMs ?? 0;
+      for (const [name, awaited] of ofRule) {
+        if (awaited.firedAt === null || now - awaited.lastAt < Math.max(FORGET_MS, 2 * forMs)) continue;
+        ofRule.delete(name);
+        this.#size--;
+      }
+    }
+  }
+}
+
+/** Whether keys that were seen by one version say nothing about the other. */
+function isOther(before: AwaitingRule, after: AwaitingRule): boolean {
+  const keyOfRule = ({ overTime }: AwaitingRule) => overTime?.absence?.key?.source ?? "";
+  return (
+    before.condition.source !== after.condition.source ||
+    keyOfRule(before) !== keyOfRule(after) ||
+    before.row.projectId !== after.row.projectId
+  );
+}
+
+function nameOf(projectId: string, key: string): string {
+  return `${projectId} ${key}`;
+}

@@ -1,0 +1,134 @@
+import { PrismError } from "../../../core/errors.ts";
+import { type Condition, compileTemplate, type RuleEvent, readCondition, type Template } from "../language/language.ts";
+import type { RuleRow } from "../queries.ts";
+import type { AbsenceSetting, AlertSetting, ThresholdSetting } from "./schema.ts";
+
+const MAX_KEY_LENGTH = 256;
+
+/** A rule's settings about time and alerts, parsed once when the rule takes effect. */
+export interface OverTimeSettings {
+  readonly threshold: Keyed<ThresholdSetting> | null;
+  readonly absence: Keyed<AbsenceSetting> | null;
+  readonly alert: AlertTemplates | null;
+}
+
+type Keyed<T extends { key?: string | undefined }> = Omit<T, "key"> & { readonly key: Template | null };
+
+export interface AlertTemplates {
+  readonly key: Template | null;
+  readonly labels: readonly (readonly [string, Template])[];
+  readonly annotations: readonly (readonly [string, Template])[];
+  readonly severity: Template | null;
+  readonly resolve: Condition | null;
+  /** Null: it fires until it is resolved. */
+  readonly resolveAfterMs: number | null;
+  /** 0: it fires at once. */
+  readonly forMs: number;
+}
+
+type Columns = Pick<RuleRow, "threshold" | "absence" | "alert">;
+type Templates = Readonly<Record<string, string>> | undefined;
+type Texts = Pick<RuleRow, "name" | "titleTemplate" | "messageTemplate">;
+
+/**
+ * @returns null for a rule without such settings, which is then evaluated as if they did not exist.
+ * @throws INVALID_TEMPLATE, INVALID_CONDITION
+ */
+export function overTimeSettings(row: Columns & Texts): OverTimeSettings | null {
+  if (row.threshold === null && row.absence === null && row.alert === null) return null;
+  const threshold = parsed<ThresholdSetting>(row.threshold);
+  const absence = parsed<AbsenceSetting>(row.absence);
+  const alert = parsed<AlertSetting>(row.alert);
+  return {
+    threshold: threshold && { ...threshold, key: optionalTemplate(threshold.key, "threshold.key") },
+    absence: absence && { ...absence, key: optionalTemplate(absence.key, "absence.key") },
+    alert: alert && alertTemplates(alert, absence, row),
+  };
+}
+
+function alertTemplates(alert: AlertSetting, absence: AbsenceSetting | null, texts: Texts): AlertTemplates {
+  const { resolve } = alert;
+  const severity = alert.severity === undefined ? {} : { severity: alert.severity };
+  const labels = { alertname: escaped(texts.name), ...severity, ...(alert.labels as Templates) };
+  const { titleTemplate: summary, messageTemplate: description } = texts;
+  const annotations = { summary, description, ...(alert.annotations as Templates) };
+  return {
+    key: optionalTemplate(absence?.key ?? alert.key, "alert.key"),
+    labels: compiled(labels, "alert.labels"),
+    annotations: compiled(annotations, "alert.annotations"),
+    severity: optionalTemplate(alert.severity, "alert.severity"),
+    resolve: resolve === undefined ? null : refusedAs("alert.resolve", () => readCondition(resolve)),
+    resolveAfterMs: alert.resolveAfterMs ?? null,
+    forMs: alert.forMs ?? 0,
+  };
+}
+
+/** The stored form of a rule's settings about time. @throws VALIDATION_FAILED, and as above */
+export function overTimeColumns(
+  input: { [K in keyof Columns]?: object | null | undefined },
+  texts: Texts,
+  old: Columns = { threshold: null, absence: null, alert: null },
+): Columns {
+  const column = (name: keyof Columns) => {
+    const value = input[name];
+    return value === undefined ? old[name] : value && JSON.stringify(value);
+  };
+  const stored = { threshold: column("threshold"), absence: column("absence"), alert: column("alert") };
+  requireMeaningful(parsed(stored.threshold), parsed(stored.absence), parsed(stored.alert));
+  const settings = overTimeSettings({ ...stored, ...texts });
+  refusedAs("alert.resolve", () => settings?.alert?.resolve?.measure());
+  return stored;
+}
+
+/** @throws VALIDATION_FAILED for settings that exclude each other */
+function requireMeaningful(
+  threshold: ThresholdSetting | null,
+  absence: AbsenceSetting | null,
+  alert: AlertSetting | null,
+): void {
+  if (!absence) return;
+  if (threshold) throw invalid("absence", "a rule counts matches (threshold) or awaits them (absence), not both");
+  if (alert?.key !== undefined)
+    throw invalid("alert.key", "leave it out: the alert of an absence has the key of absence.key");
+  if (alert?.resolve !== undefined)
+    throw invalid("alert.resolve", "leave it out: the next match resolves the alert of an absence");
+  if (alert?.forMs !== undefined) throw invalid("alert.forMs", "leave it out: absence.forMs is the time to wait");
+}
+
+function invalid(path: string, message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", `${path}: ${message}`, { details: [{ path, code: "VALUE", message }] });
+}
+
+/** Names the field of a second condition in its error. @throws INVALID_CONDITION */
+function refusedAs<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof PrismError)) throw error;
+    const message = error.message.replace(/^condition/, path);
+    const details = error.details?.map((detail) => ({ ...detail, path }));
+    throw new PrismError(error.code, message, { cause: error, ...(details ? { details } : {}) });
+  }
+}
+
+/** The rendered key of an event; "" without a template. */
+export function keyOf(template: Template | null, event: RuleEvent): string {
+  return template === null ? "" : template.render(event, MAX_KEY_LENGTH);
+}
+
+function compiled(texts: Readonly<Record<string, string>>, field: string): (readonly [string, Template])[] {
+  return Object.entries(texts).map(([name, text]) => [name, compileTemplate(text, `${field}.${name}`)] as const);
+}
+
+function optionalTemplate(text: string | undefined, field: string): Template | null {
+  return text === undefined ? null : compileTemplate(text, field);
+}
+
+function parsed<T>(json: string | null): T | null {
+  return json === null ? null : (JSON.parse(json) as T);
+}
+
+/** A text that a template shows as it is. */
+export function escaped(text: string): string {
+  return text.replaceAll("{{", "{ {");
+}
