@@ -49,6 +49,7 @@ const FEATURES = {
     "audit",
     "delivery",
     "events",
+    "heartbeats",
     "jobs",
     "messages",
     "notifications",
@@ -67,6 +68,7 @@ const FEATURES = {
   plugins: ["access", "audit", "events", "jobs", "notifications", "schedules", "sounds", "streams", "timers"],
   overview: ["access", "delivery", "jobs", "plugins"],
   settings: ["audit", "delivery"],
+  heartbeats: ["access", "alerts", "audit", "schedules"],
   console: [],
   status: ["access", "audit", "delivery", "events", "jobs", "plugins", "pusher", "retention", "rules", "streams"],
 };

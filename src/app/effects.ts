@@ -15,7 +15,7 @@ export function applyEffects(base: Base, core: Core, services: Services): void {
 }
 
 /** The change in memory for each type of effect: the only way from a commit to memory. */
-function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting }: Services): EffectTable {
+function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting, heartbeats }: Services): EffectTable {
   const { reads } = core.access;
   const { runner, workerLeases } = core.jobs;
   const { announcer, backlog, throttle, rules, absences, alertLink } = core.pipeline;
@@ -50,6 +50,7 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting 
     entry: (entry) => announceEntry(hub, entry),
     notified: ({ notified }) => announcer.notifications(notified),
     "storm-closed": ({ ruleId, key }) => throttle.closed(ruleId, key),
+    "heartbeats-changed": (change) => heartbeats.changed(change.heartbeats),
     "delivery-outcome"({ channel, state, latencyMs }) {
       if (latencyMs === undefined) delivery.results.count(channel, state);
       else delivery.results.delivered(channel, latencyMs);

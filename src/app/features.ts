@@ -1,6 +1,6 @@
 import { serverWarnings } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
-import { ownOrigins } from "../config/public-url.ts";
+import { ownOrigins, publicUrlOf } from "../config/public-url.ts";
 import { PrismError } from "../core/errors.ts";
 import { operatorFeature } from "../features/access/operator/routes.ts";
 import { projectsFeature } from "../features/access/projects/routes.ts";
@@ -23,6 +23,7 @@ import { digestFeature } from "../features/digest/routes.ts";
 import { trialEvent } from "../features/events/index.ts";
 import { eventsFeature } from "../features/events/routes.ts";
 import { explainFeature } from "../features/explain/routes.ts";
+import { heartbeatsFeature } from "../features/heartbeats/routes.ts";
 import { PermanentError } from "../features/jobs/index.ts";
 import { jobsFeature } from "../features/jobs/routes.ts";
 import { workersFeature } from "../features/jobs/workers/routes.ts";
@@ -252,13 +253,25 @@ function liveFeatures(parts: Parts): Feature[] {
 }
 
 /** Jobs, schedules, timers, and features based on them. */
-function jobFeatures({ base, core, services }: Parts): Feature[] {
-  const { database: db, clock, config, settings, storage } = base;
+function jobFeatures({ base, core, http, services }: Parts): Feature[] {
+  const { database: db, reader, clock, config, settings, storage, listening } = base;
   const { principals, projects, users } = core.access;
   const { runner, jobs, jobControl, queueControl, bulk, workerLeases } = core.jobs;
   const { channels, ingest } = core.pipeline;
-  const { schedules, timer, pendingTimers, idempotency } = services;
+  const { schedules, timer, pendingTimers, idempotency, heartbeats } = services;
+  const publicUrl = () => publicUrlOf(settings.current, listening.port);
   return [
+    heartbeatsFeature({
+      db,
+      reader,
+      heartbeats,
+      projects,
+      storage,
+      settings,
+      kernel: http.kernel,
+      idempotency,
+      publicUrl,
+    }),
     jobsFeature({ db, clock, runner, jobControl, queueControl, bulk, channels, settings }),
     schedulesFeature({ db, config, schedules, storage }),
     timeFeature({ db, pendingTimers, users, storage, idempotency, timer }),

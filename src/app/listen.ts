@@ -39,6 +39,7 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
   core.jobs.runner.start();
   startAlerts(services.alerting);
   await services.schedules.start();
+  services.heartbeats.start();
   services.modules.moduleWatch.start();
   base.bus.emit("system:ready");
 }

@@ -1,4 +1,6 @@
 import { type Circuits, type DeliveryMemory, type DeliveryServices, openDelivery } from "../features/delivery/index.ts";
+import { appendEvents } from "../features/events/index.ts";
+import { Heartbeats } from "../features/heartbeats/index.ts";
 import { handleStorms, Notifier } from "../features/notifications/index.ts";
 import { type OnCallPort, onCall } from "../features/oncall/index.ts";
 import { type ModulesServices, openModules } from "../features/plugins/index.ts";
@@ -34,6 +36,7 @@ export interface Services {
   readonly idempotency: Idempotency;
   readonly onCall: OnCallPort;
   readonly alerting: AlertServices;
+  readonly heartbeats: Heartbeats;
   readonly modules: ModulesServices;
   /** The built-in features, once they are registered. */
   readonly features: Feature[];
@@ -45,13 +48,15 @@ export function openServices(base: Base, core: Core, http: Http): Services {
   const notifying = openNotifying(base, core);
   const channels = openChannels(base, core, notifying);
   const features: Feature[] = [];
+  const alerting = openAlerts(base, core, notifying.notify);
   return {
     ...notifying,
     circuits: channels.circuits,
     delivery: channels.memory,
-    alerting: openAlerts(base, core, notifying.notify),
+    alerting,
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
     onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
+    heartbeats: openHeartbeats(base, alerting),
     modules: openModuleFolder(base, core, http, notifying, features),
     features,
   };
@@ -103,6 +108,17 @@ function openNotifying(base: Base, core: Core): Notifying {
   });
   const time = new TimeService({ reader, clock, timezone: config.timezone });
   return { time, schedules, notify, timer, pendingTimers: pending, realtime };
+}
+
+function openHeartbeats({ database: db, clock, log, metrics }: Base, { alerts }: AlertServices): Heartbeats {
+  return new Heartbeats({
+    db,
+    wall: clock,
+    log: log.namespace("heartbeats"),
+    metrics,
+    submitAlerts: (inputs, options) => alerts.submit(inputs, options),
+    appendEvents: (trx, events) => appendEvents(trx, events, { source: "prism:heartbeats", now: clock.now() }),
+  });
 }
 
 function openSchedules({ config, database, reader, clock, log, settings }: Base, core: Core): Schedules {

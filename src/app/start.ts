@@ -139,6 +139,7 @@ async function openParts(options: BaseOptions): Promise<Parts> {
   const http = openHttp(base, core.access);
   const services = openServices(base, core, http);
   applyEffects(base, core, services);
+  await services.heartbeats.load();
   const upkeep = openUpkeep(base, core, http, services);
   const parts: Parts = { base, core, http, services, upkeep };
   await registerFeatures(parts);

@@ -47,6 +47,8 @@ interface EffectData {
   notified: { readonly notified: readonly NotifiedRecipient[] };
   "storm-closed": { readonly ruleId: string; readonly key: string };
   "delivery-outcome": DeliveryOutcome;
+  /** Heartbeats with another due time; null: they are not watched. */
+  "heartbeats-changed": { readonly heartbeats: readonly WatchedHeartbeat[] };
   /** A delivery no longer waits for its target. */
   "turn-ended": { readonly target: string; readonly jobId: string };
   /** An event of the bus. */
@@ -71,6 +73,12 @@ export interface LeasedWorker {
   readonly tokenId: string;
   readonly host: string;
   readonly leaseUntil: number;
+}
+
+export interface WatchedHeartbeat {
+  readonly id: string;
+  readonly dueAt: number | null;
+  readonly graceMs: number;
 }
 
 /** A row of `stream_log`. */

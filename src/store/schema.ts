@@ -6,6 +6,11 @@ import type {
   AlertState,
   AlertsTable,
   ContactRulesTable,
+  HeartbeatFlipsTable,
+  HeartbeatKeysTable,
+  HeartbeatPingsTable,
+  HeartbeatStatus,
+  HeartbeatsTable,
   IncidentAcksTable,
   IncidentAlertsTable,
   IncidentLogTable,
@@ -16,6 +21,7 @@ import type {
   OnCallSchedulesTable,
   OnCallShiftsTable,
   OnCallUsersTable,
+  PingKind,
   PoliciesTable,
   PolicyTurnsTable,
   PolicyVersionsTable,
@@ -100,6 +106,11 @@ export type {
   EventSlicesTable,
   EventsTable,
   Flag,
+  HeartbeatFlipsTable,
+  HeartbeatKeysTable,
+  HeartbeatPingsTable,
+  HeartbeatStatus,
+  HeartbeatsTable,
   IncidentsTable,
   JobAttemptsTable,
   JobState,
@@ -113,6 +124,7 @@ export type {
   OnCallSchedulesTable,
   OnCallShiftsTable,
   OutsideChannel,
+  PingKind,
   PoliciesTable,
   ProjectRole,
   RuleStatsTable,
@@ -190,6 +202,10 @@ export interface Schema {
   oncall_notices: OnCallNoticesTable;
   oncall_gaps: OnCallGapsTable;
   oncall_users: OnCallUsersTable;
+  heartbeats: HeartbeatsTable;
+  heartbeat_pings: HeartbeatPingsTable;
+  heartbeat_flips: HeartbeatFlipsTable;
+  heartbeat_keys: HeartbeatKeysTable;
   stream_log: StreamLogTable;
   stream_gaps: StreamGapsTable;
   jobs: JobsTable;

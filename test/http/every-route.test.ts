@@ -12,6 +12,11 @@ import { errorCodeOf, RawConnection, requestText } from "./support/raw-connectio
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 
+/** Pings are accepted by each method. */
+const PING_PATHS = ["/ping/:target", "/ping/:target/", "/ping/:target/:slug", "/ping/:target/:slug/:action"].flatMap(
+  (path) => METHODS.map(() => path),
+);
+
 let prism: TestPrism;
 let world: AccessWorld;
 let admin: Known;
@@ -64,6 +69,8 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     "/",
     ...["invite", "project-invitation", "reset-password"].map((page) => `/account/${page}`),
     ...["unsubscribe", "unsubscribe", "verify-email"].map((page) => `/account/${page}`),
+    ...Array.from({ length: 5 }, () => "/api/push/:token"),
+    "/api/v2/heartbeat/:uuid",
     "/app/:key",
     "/apps/:appId/batch_events",
     "/apps/:appId/channels",
@@ -71,6 +78,9 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     "/apps/:appId/channels/:name/users",
     "/apps/:appId/events",
     "/apps/:appId/users/:id/terminate_connections",
+    "/b/:states/:file",
+    "/badge/:key/:file",
+    "/badge/:key/:signature/:file",
     "/dashboard",
     "/dashboard/",
     "/dashboard/:part0",
@@ -93,12 +103,15 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     "/health/live",
     "/health/ready",
     "/health/redis",
+    ...Array.from({ length: 2 }, () => "/integrations/v1/:type/:token/heartbeat/"),
     "/media/sounds/:id",
     "/metrics",
+    ...PING_PATHS,
     "/prism-client.js",
     "/socket.io/",
     "/socket.io/",
     "/socket.io/",
+    ...Array.from({ length: 3 }, () => "/v2/heartbeats/:name/ping"),
     "/ws",
     "/ws/updates",
     ...ALERTMANAGER_PATHS,

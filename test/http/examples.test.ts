@@ -208,6 +208,17 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   patchTask: made("/api/v1/tasks", "createTask"),
   setBucketThreshold: made("/api/v1/transfer-buckets", "createTransferBucket"),
   setBucketBalance: made("/api/v1/transfer-buckets", "createTransferBucket"),
+  ...Object.fromEntries(
+    ["updateHeartbeat", "pauseHeartbeat", "rotateHeartbeat"].map((id) => [
+      id,
+      made("/api/v1/heartbeats", "createHeartbeat"),
+    ]),
+  ),
+  resumeHeartbeat: async (seeded) => {
+    const setting = await made("/api/v1/heartbeats", "createHeartbeat")(seeded);
+    await seeded.prism.post(`/api/v1/heartbeats/${setting.params?.["id"]}/pause`, {}, seeded);
+    return setting;
+  },
   updateProject: onProject,
   addProjectMember: onProject,
   createApiKey: onProject,

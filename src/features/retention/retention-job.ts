@@ -9,6 +9,7 @@ import { alertSweep, silenceSweep } from "../alerts/index.ts";
 import { type AuditSweepParts, auditSweep } from "../audit/index.ts";
 import { DELIVERY_SWEEPS } from "../delivery/index.ts";
 import { EVENT_SWEEPS, eventSweep } from "../events/index.ts";
+import { HEARTBEAT_SWEEPS } from "../heartbeats/index.ts";
 import { JOB_SWEEPS, type JobRunner } from "../jobs/index.ts";
 import { MESSAGE_SWEEPS } from "../messages/index.ts";
 import { notificationSweep } from "../notifications/index.ts";
@@ -53,6 +54,7 @@ export const FIXED_SWEEPS: readonly NamedSweep[] = [
   ...ACCOUNT_SWEEPS,
   ...MESSAGE_SWEEPS,
   ...DELIVERY_SWEEPS,
+  ...HEARTBEAT_SWEEPS,
 ];
 
 interface SweepsParts extends Omit<AuditSweepParts, "days"> {

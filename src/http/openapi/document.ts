@@ -69,6 +69,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Sounds", "Sounds that rules and notifications play", "sounds"],
   ["Tasks", "The task list of a user", "tasks"],
   ["Transfer buckets", "Balances that are watched against a threshold", "buckets"],
+  ["Heartbeats", "Jobs that report by a ping URL, and are overdue when they do not", "heartbeats"],
   ["Projects", "Projects, their members, invitations and API keys", "projects"],
   ["Authentication", "Register, log in, and manage sessions and passwords", "security"],
   ["Users", "The caller's own account, and the accounts of others", "permissions"],

@@ -276,3 +276,79 @@ export interface OnCallUsersTable {
   handoverLeadMs: number | null;
   tokenHash: string | null;
 }
+
+export type HeartbeatStatus = "new" | "up" | "down" | "paused";
+export type PingKind = "success" | "start" | "fail" | "log" | "ignored";
+
+export interface HeartbeatsTable {
+  id: string;
+  projectId: string;
+  /** Secret: its holder may ping. */
+  pingUuid: string;
+  badgeUuid: string;
+  name: string;
+  slug: string;
+  /** Separated by spaces. */
+  tags: Generated<string>;
+  description: Generated<string>;
+  kind: "simple" | "cron" | "oncalendar";
+  timeoutMs: number;
+  graceMs: number;
+  schedule: string | null;
+  timezone: Generated<string>;
+  /** `` for every method, or `POST`. */
+  methods: Generated<string>;
+  filters: Generated<string>;
+  manualResume: Generated<Flag>;
+  /** JSON: ids of policies. */
+  channels: Generated<string>;
+  labels: Generated<string>;
+  severity: string | null;
+  status: HeartbeatStatus;
+  pingCount: Generated<number>;
+  lastPingAt: number | null;
+  lastStartAt: number | null;
+  lastStartRid: string | null;
+  lastDurationMs: number | null;
+  /** When it goes down without another ping. */
+  dueAt: number | null;
+  version: Generated<number>;
+  createdBy: string | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export interface HeartbeatPingsTable {
+  heartbeatId: string;
+  n: number;
+  at: number;
+  kind: PingKind;
+  exitStatus: number | null;
+  rid: string | null;
+  durationMs: number | null;
+  scheme: string;
+  method: string;
+  userAgent: string;
+  address: string | null;
+  body: Uint8Array | null;
+}
+
+export interface HeartbeatFlipsTable {
+  id: string;
+  heartbeatId: string;
+  /** When the status changed; for an overdue heartbeat its due time. */
+  at: number;
+  foundAt: number;
+  fromStatus: HeartbeatStatus;
+  status: HeartbeatStatus;
+  reason: string;
+}
+
+export interface HeartbeatKeysTable {
+  projectId: string;
+  /** Secret of the ping URLs with a slug; null: there are none. */
+  pingKey: string | null;
+  badgeKey: string;
+  badgeSecret: string;
+  updatedAt: number;
+}

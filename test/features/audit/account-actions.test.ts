@@ -276,6 +276,12 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "bucket.threshold": "features/buckets/audit.test.ts",
   "bucket.balance": "features/buckets/audit.test.ts",
   "notification.failed": "features/delivery/decisions.test.ts",
+  ...Object.fromEntries(
+    ["create", "update", "delete", "pause", "resume", "rotate", "key"].map((act) => [
+      `heartbeat.${act}`,
+      "features/heartbeats/routes.test.ts",
+    ]),
+  ),
   "sound.create": "features/sounds/upload.test.ts",
   "sound.delete": "features/sounds/sounds.test.ts",
   "message.send": "features/messages/audit.test.ts",

@@ -6,6 +6,7 @@ import { BACKUPS } from "./backups.ts";
 import { BUCKETS } from "./buckets.ts";
 import { EVENTS } from "./events.ts";
 import { EXPLAIN } from "./explain.ts";
+import { HEARTBEATS } from "./heartbeats.ts";
 import { JOBS } from "./jobs.ts";
 import { MESSAGES } from "./messages.ts";
 import { MODULES } from "./modules.ts";
@@ -49,6 +50,7 @@ export const ACCESS: Table = {
   ...MESSAGES,
   ...TASKS,
   ...JOBS,
+  ...HEARTBEATS,
   ...SCHEDULES,
   ...WEBHOOKS,
   ...WORKERS,

@@ -1,0 +1,167 @@
+import { createHmac } from "node:crypto";
+import type { EpochMs } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import { secretsEqual } from "../../core/tokens.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { MEDIA_HEADERS } from "../../http/headers.ts";
+import { ANSWERS_LATER, type Route, route } from "../../http/route.ts";
+import { shownName } from "./heartbeats.ts";
+import type { ManageContext } from "./manage.ts";
+import { openToPages } from "./pings.ts";
+import { shownStatus } from "./status.ts";
+import { findByBadgeUuid, findKeysByBadgeKey, type HeartbeatRow, heartbeatsOf, type KeysRow } from "./table.ts";
+
+/** A badge's signature: the first 8 characters of the HMAC over the project's badge key and tag. */
+export function signatureOf({ badgeKey, badgeSecret }: KeysRow, tag: string | null): string {
+  const mac = createHmac("sha1", badgeSecret).update(`${badgeKey}:${tag ?? ""}`);
+  return mac.digest("base64url").slice(0, 8);
+}
+
+function isSigned(keys: KeysRow, tag: string | null, signature: string): boolean {
+  return secretsEqual(signatureOf(keys, tag), signature);
+}
+
+/** @param tag null: all heartbeats of the project. @param isShort two states, late counts as up */
+export function badgeUrlOf(
+  base: string,
+  keys: KeysRow,
+  tag: string | null,
+  { format = "svg", isShort = false }: { readonly format?: BadgeFormat; readonly isShort?: boolean } = {},
+): string {
+  const signed = `${base}/badge/${keys.badgeKey}/${signatureOf(keys, tag)}${isShort ? "-2" : ""}`;
+  return tag === null ? `${signed}.${format}` : `${signed}/${encodeURIComponent(tag)}.${format}`;
+}
+
+export type BadgeFormat = "svg" | "json" | "shields";
+
+type BadgeStatus = "up" | "late" | "down";
+
+const COLOURS: Readonly<Record<BadgeStatus, { readonly svg: string; readonly shields: string }>> = {
+  up: { svg: "#4c1", shields: "success" },
+  late: { svg: "#fe7d37", shields: "important" },
+  down: { svg: "#e05d44", shields: "critical" },
+};
+
+/** One or several heartbeats, as a badge shows them. */
+interface Summary {
+  readonly total: number;
+  readonly grace: number;
+  readonly down: number;
+}
+
+function summaryOf(rows: readonly HeartbeatRow[], now: EpochMs): Summary {
+  const statuses = rows.map((row) => shownStatus(row, row, now));
+  const countOf = (wanted: string): number => statuses.filter((status) => status === wanted).length;
+  return { total: rows.length, grace: countOf("grace"), down: countOf("down") };
+}
+
+/** Badge files: each answers `<name>.<format>`; `-2` after the signature means two states. */
+export function badgeRoutes(context: Pick<ManageContext, "db" | "heartbeats">): Route[] {
+  const { db, heartbeats } = context;
+  const common = { method: "GET", tag: "Heartbeats", access: "public", quiet: true, undocumented: true } as const;
+  const summary = "Badge of heartbeats";
+  const send = (exchange: Exchange, label: string, rows: readonly HeartbeatRow[], file: BadgeFile) =>
+    sendBadge(exchange, label, summaryOf(rows, heartbeats.clock.now()), file);
+
+  const ofProject = async (
+    exchange: Exchange,
+    badgeKey: string,
+    signature: string,
+    tag: string | null,
+    file: string,
+  ) => {
+    const named = fileOf(file);
+    const isShort = signature.endsWith("-2");
+    const keys = await findKeysByBadgeKey(db.read, badgeKey);
+    if (!named || !keys || !isSigned(keys, tag, isShort ? signature.slice(0, -2) : signature)) throw noBadge();
+    const all = await heartbeatsOf(db.read, keys.projectId);
+    const rows = tag === null ? all : all.filter((row) => row.tags.split(" ").includes(tag));
+    return send(exchange, tag ?? "all", rows, { format: named.format, isShort });
+  };
+
+  return [
+    route({
+      ...common,
+      path: "/badge/:key/:file",
+      summary,
+      handle(exchange) {
+        const { key = "", file = "" } = exchange.params;
+        return ofProject(exchange, key, fileOf(file)?.name ?? "", null, file);
+      },
+    }),
+    route({
+      ...common,
+      path: "/badge/:key/:signature/:file",
+      summary,
+      handle(exchange) {
+        const { key = "", signature = "", file = "" } = exchange.params;
+        return ofProject(exchange, key, signature, fileOf(file)?.name ?? "", file);
+      },
+    }),
+    route({
+      ...common,
+      path: "/b/:states/:file",
+      summary,
+      async handle(exchange) {
+        const { states, file = "" } = exchange.params;
+        const named = fileOf(file);
+        const row = named && isUuid(named.name) ? await findByBadgeUuid(db.read, named.name) : undefined;
+        if (!named || !row || (states !== "2" && states !== "3")) throw noBadge();
+        return send(exchange, shownName(row), [row], { format: named.format, isShort: states === "2" });
+      },
+    }),
+  ];
+}
+
+interface BadgeFile {
+  readonly format: BadgeFormat;
+  readonly isShort: boolean;
+}
+
+function fileOf(file: string): { name: string; format: BadgeFormat } | null {
+  const match = /^(.+)\.(svg|json|shields)$/.exec(file);
+  return match ? { name: match[1] as string, format: match[2] as BadgeFormat } : null;
+}
+
+function noBadge(): PrismError {
+  return new PrismError("NOT_FOUND", "No such badge");
+}
+
+function sendBadge(exchange: Exchange, label: string, summary: Summary, { format, isShort }: BadgeFile) {
+  const status: BadgeStatus = summary.down > 0 ? "down" : summary.grace > 0 && !isShort ? "late" : "up";
+  openToPages(exchange);
+  const headers = { "Cache-Control": "max-age=0, no-cache, no-store, must-revalidate, private" };
+  if (format === "svg") {
+    const body = badgeSvg(label, status);
+    exchange.send(200, body, { ...headers, "Content-Type": "image/svg+xml" }, { fixedHeaders: MEDIA_HEADERS });
+  } else {
+    const shields = { schemaVersion: 1, label, message: status, color: COLOURS[status].shields };
+    const body = format === "json" ? { status, ...summary } : shields;
+    exchange.sendJson(200, JSON.stringify(body), headers);
+  }
+  return ANSWERS_LATER;
+}
+
+const CHARACTER_WIDTH = 7;
+const PADDING = 10;
+
+function badgeSvg(label: string, status: BadgeStatus): string {
+  const text = [...label].slice(0, 60).join("");
+  const left = [...text].length * CHARACTER_WIDTH + PADDING;
+  const right = status.length * CHARACTER_WIDTH + PADDING;
+  const word = (value: string, x: number): string =>
+    `<text x="${x}" y="14" fill="#fff" text-anchor="middle">${escaped(value)}</text>`;
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${left + right}" height="20" role="img">` +
+    `<title>${escaped(text)}: ${status}</title>` +
+    `<rect rx="3" width="${left + right}" height="20" fill="#555"/>` +
+    `<rect rx="3" x="${left}" width="${right}" height="20" fill="${COLOURS[status].svg}"/>` +
+    `<g font-family="DejaVu Sans,Verdana,Geneva,sans-serif" font-size="11">` +
+    `${word(text, left / 2)}${word(status, left + right / 2)}</g></svg>`
+  );
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (each) => `&#${each.charCodeAt(0)};`);
+}

@@ -1,0 +1,360 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import type { Clock, EpochMs } from "../../core/clock.ts";
+import { DueTimes, SteadyClock } from "../../core/due-times.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { Json } from "../../core/json-text.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Counter, Metrics } from "../../core/metrics.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import type { WatchedHeartbeat } from "../../store/effect.ts";
+import type { AlertInput } from "../alerts/index.ts";
+import { kindOf, type Ping } from "./pings.ts";
+import {
+  afterPing,
+  afterTimeout,
+  alertOf,
+  type Change,
+  DEFAULT_GRACE_MS,
+  DEFAULT_TIMEOUT_MS,
+  dueAtOf,
+  type Flip,
+  fairDueAt,
+  type HeartbeatState,
+} from "./status.ts";
+import type { HeartbeatRow, KeysRow } from "./table.ts";
+import * as table from "./table.ts";
+
+/** Takes alerts in the caller's transaction. */
+export type SubmitAlerts = (inputs: readonly AlertInput[], options: { trx: Trx }) => Promise<unknown>;
+
+/** Adds events to the log in the caller's transaction. */
+export type AppendEvents = (trx: Trx, events: readonly HeartbeatEvent[]) => Promise<unknown>;
+
+export interface HeartbeatEvent {
+  readonly projectId: string;
+  readonly type: "heartbeat.down" | "heartbeat.up";
+  readonly level: "warn" | "info";
+  readonly payload: Readonly<Record<string, Json>>;
+}
+
+export interface HeartbeatsParts {
+  readonly db: Database;
+  readonly wall: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly submitAlerts: SubmitAlerts;
+  readonly appendEvents: AppendEvents;
+}
+
+/** Which heartbeat a URL names. */
+export type PingTarget =
+  | { readonly uuid: string }
+  | { readonly pingKey: string; readonly slug: string; readonly creates: boolean };
+
+export interface PingResult {
+  readonly outcome: "ok" | "created" | "not-found" | "ambiguous";
+  readonly isIgnored: boolean;
+}
+
+/** Heartbeats of one project. */
+export const MAX_HEARTBEATS = 20_000;
+const ALIVE_EVERY_MS = 30_000;
+
+/** A flip that opens or resolves an alert needs a transaction of its own. */
+const NEEDS_ALERT = Symbol("needs alert");
+
+/**
+ * Takes pings, and notices the heartbeats that are overdue: their due times are in memory, over the
+ * column `dueAt`, and change by effects only.
+ */
+export class Heartbeats {
+  readonly #parts: HeartbeatsParts;
+  readonly clock: SteadyClock;
+  readonly #due: DueTimes<string>;
+  readonly #watched = new Map<string, WatchedHeartbeat & { readonly dueAt: EpochMs }>();
+  readonly #pings: (labels: { kind: string }) => Counter;
+  readonly #flips: (labels: { status: string }) => Counter;
+  /** The last time when pings could arrive again, after a down time or a jump of the clock. */
+  #back: { readonly at: EpochMs; readonly downMs: number } = { at: 0, downMs: 0 };
+  #alive: NodeJS.Timeout | null = null;
+
+  constructor(parts: HeartbeatsParts) {
+    this.#parts = parts;
+    this.clock = new SteadyClock(parts.wall);
+    this.#due = new DueTimes({
+      clock: this.clock,
+      handle: (ids) => this.#overdue(ids),
+      onError: (err) => parts.log.error({ err }, "overdue heartbeats could not be stored, retrying"),
+    });
+    this.clock.onJump((jumpMs) => this.#cameBack(jumpMs));
+    this.#pings = parts.metrics.counter("prism_heartbeat_pings_total", "Pings by kind");
+    this.#flips = parts.metrics.counter("prism_heartbeat_flips_total", "Changes of heartbeats by new status");
+    parts.metrics.gauge(
+      "prism_heartbeats_watched",
+      "Heartbeats that go down without another ping",
+      () => this.#due.size,
+    );
+  }
+
+  /** Reads what is watched. Before the port opens. */
+  async load(): Promise<void> {
+    const { db } = this.#parts;
+    const aliveAt = await table.readAliveAt(db.read);
+    const now = this.clock.now();
+    this.#back = { at: now, downMs: aliveAt === null ? 0 : Math.max(0, now - aliveAt) };
+    this.changed(await table.watched(db.read));
+  }
+
+  start(): void {
+    this.#due.start();
+    this.#alive = setInterval(() => void this.#noteAlive(), ALIVE_EVERY_MS).unref();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#alive) clearInterval(this.#alive);
+    await this.#due.stop();
+    await this.#noteAlive();
+  }
+
+  /** A commit has changed these heartbeats. */
+  changed(heartbeats: readonly WatchedHeartbeat[]): void {
+    for (const { id, dueAt, graceMs } of heartbeats) {
+      if (dueAt === null) {
+        this.#watched.delete(id);
+        this.#due.delete(id);
+      } else {
+        this.#watched.set(id, { id, dueAt, graceMs });
+        this.#due.set(id, fairDueAt(dueAt, graceMs, this.#back));
+      }
+    }
+  }
+
+  /** Stores a ping and what it changes. Resolves when it is on disk. */
+  async ping(target: PingTarget, ping: Ping): Promise<PingResult> {
+    const { db } = this.#parts;
+    // Pings share a commit: they decide by their rows alone.
+    const shared = await db.write((trx) => this.#record(trx, target, ping, false), { sharesCommit: true });
+    if (shared !== NEEDS_ALERT) return shared;
+    const alone = await db.write((trx) => this.#record(trx, target, ping, true));
+    if (alone === NEEDS_ALERT) throw new TypeError("a transaction of its own may open alerts");
+    return alone;
+  }
+
+  async #record(trx: Trx, target: PingTarget, ping: Ping, isExclusive: boolean) {
+    const found = await this.#target(trx, target);
+    if (typeof found === "string") return { outcome: found, isIgnored: false } as const;
+    const { row, isNew } = found;
+    const now = this.clock.now();
+    const kind = kindOf(row, ping);
+    const change = afterPing(row, kind, ping.rid, now);
+    if (!isExclusive && change.flip && alertOf(change.flip) !== null) return NEEDS_ALERT;
+    if (isNew) await table.insertHeartbeat(trx, row);
+    const n = row.pingCount + 1;
+    const durationMs = change.durationMs ?? ping.durationMs ?? null;
+    await table.insertPing(trx, { ...ping, heartbeatId: row.id, n, at: now, kind, durationMs });
+    await this.store(trx, row, change, { pingCount: n });
+    this.#pings({ kind }).add();
+    return { outcome: isNew ? "created" : "ok", isIgnored: kind === "ignored" } as const;
+  }
+
+  async #target(trx: Trx, target: PingTarget) {
+    if ("uuid" in target) {
+      const row = await table.findByPingUuid(trx, target.uuid);
+      return row ? { row, isNew: false } : "not-found";
+    }
+    const keys = await table.findKeysByPingKey(trx, target.pingKey);
+    if (!keys) return "not-found";
+    const [row, second] = await table.findBySlug(trx, keys.projectId, target.slug);
+    if (second) return "ambiguous";
+    if (row) return { row, isNew: false };
+    if (!target.creates || (await table.countHeartbeats(trx, keys.projectId)) >= MAX_HEARTBEATS) return "not-found";
+    return {
+      row: newHeartbeat(keys.projectId, { name: target.slug, slug: target.slug }, this.clock.now()),
+      isNew: true,
+    };
+  }
+
+  /**
+   * Stores a change of a heartbeat with what follows from it: due time, flip, alert and event. With
+   * an alert the transaction must be exclusive.
+   * @param columns further columns of the row; they may change the plan
+   */
+  async store(trx: Trx, row: HeartbeatRow, change: Change | null, columns: Partial<HeartbeatRow> = {}) {
+    const { status, lastPingAt, lastStartAt, lastStartRid, lastDurationMs }: HeartbeatState = change?.state ?? row;
+    const state = { status, lastPingAt, lastStartAt, lastStartRid, lastDurationMs };
+    const next: HeartbeatRow = { ...row, ...columns, ...state };
+    const dueAt = dueAtOf(next, next);
+    await table.updateHeartbeat(trx, row.id, { ...columns, ...state, dueAt });
+    this.noteDue(trx, { id: row.id, dueAt, graceMs: next.graceMs });
+    if (change?.flip) await this.#flip(trx, next, change.flip);
+    return { ...next, dueAt };
+  }
+
+  noteDue(trx: Trx, heartbeat: WatchedHeartbeat): void {
+    addEffect(trx, { type: "heartbeats-changed", heartbeats: [heartbeat] });
+  }
+
+  async #flip(trx: Trx, row: HeartbeatRow, flip: Flip): Promise<void> {
+    const { from, to, at, reason } = flip;
+    const foundAt = this.clock.now();
+    await table.insertFlip(trx, {
+      id: uuidv7(),
+      heartbeatId: row.id,
+      at,
+      foundAt,
+      fromStatus: from,
+      status: to,
+      reason,
+    });
+    this.#flips({ status: to }).add();
+    await this.alert(trx, row, flip);
+  }
+
+  /** Opens or resolves the alert of a flip. */
+  async alert(trx: Trx, row: HeartbeatRow, flip: Flip): Promise<void> {
+    const action = alertOf(flip);
+    if (action === null) return;
+    await this.#parts.submitAlerts([alertInput(row, flip, action, this.#parts.wall.now())], { trx });
+    if (flip.to !== "paused" && flip.reason !== "delete") await this.#parts.appendEvents(trx, [eventOf(row, flip)]);
+  }
+
+  /** In one transaction per batch; what it leaves is due again a second later. */
+  async #overdue(ids: readonly string[]): Promise<void> {
+    await this.#parts.db.write(async (trx) => {
+      const now = this.clock.now();
+      const rows = await table.heartbeatsById(trx, ids);
+      for (const row of rows) {
+        const { dueAt } = row;
+        // A ping may have arrived between the timer and this transaction.
+        if (dueAt === null || fairDueAt(dueAt, row.graceMs, this.#back) > now) this.noteDue(trx, row);
+        else await this.store(trx, row, afterTimeout(row, row, dueAt));
+      }
+      const found = new Set(rows.map(({ id }) => id));
+      for (const id of ids) if (!found.has(id)) this.noteDue(trx, { id, dueAt: null, graceMs: 0 });
+    });
+  }
+
+  #cameBack(jumpMs: number): void {
+    this.#back = { at: this.#parts.wall.now(), downMs: jumpMs };
+    this.#parts.log.warn({ jumpMs }, "the clock jumped forward: heartbeats get that long again");
+    this.changed([...this.#watched.values()]);
+  }
+
+  /** The next start measures the down time from this. */
+  async #noteAlive(): Promise<void> {
+    if (this.#watched.size === 0) return;
+    const at = this.clock.now();
+    await this.#parts.db
+      .write((trx) => table.putAliveAt(trx, at), { sharesCommit: true })
+      .catch((err: unknown) => this.#parts.log.warn({ err }, "the time of the last watch could not be stored"));
+  }
+}
+
+/** A heartbeat with the default plan, which is new. */
+export function newHeartbeat(
+  projectId: string,
+  { name, slug }: { readonly name: string; readonly slug: string },
+  now: EpochMs,
+): HeartbeatRow {
+  return {
+    id: uuidv7(),
+    projectId,
+    pingUuid: randomUUID(),
+    badgeUuid: randomUUID(),
+    name,
+    slug,
+    tags: "",
+    description: "",
+    kind: "simple",
+    timeoutMs: DEFAULT_TIMEOUT_MS,
+    graceMs: DEFAULT_GRACE_MS,
+    schedule: null,
+    timezone: "UTC",
+    methods: "",
+    filters: "{}",
+    manualResume: 0,
+    channels: "[]",
+    labels: "{}",
+    severity: null,
+    status: "new",
+    pingCount: 0,
+    lastPingAt: null,
+    lastStartAt: null,
+    lastStartRid: null,
+    lastDurationMs: null,
+    dueAt: null,
+    version: 1,
+    createdBy: null,
+    createdAt: now,
+    updatedAt: now,
+  };
+}
+
+const PING_KEY_BYTES = 16;
+
+/** A ping key has 22 characters that need no encoding in a URL. */
+export function newPingKey(): string {
+  return randomBytes(PING_KEY_BYTES).toString("base64url");
+}
+
+/** The keys of a project, made with its first heartbeat. */
+export async function keysOf(trx: Trx, projectId: string, now: EpochMs): Promise<KeysRow> {
+  const found = await table.findKeys(trx, projectId);
+  if (found) return found;
+  const badgeSecret = randomBytes(32).toString("base64url");
+  const keys = { projectId, pingKey: null, badgeKey: randomUUID(), badgeSecret, updatedAt: now };
+  await table.putKeys(trx, keys);
+  return keys;
+}
+
+/** The name for people. */
+export function shownName({ name, slug, id }: Pick<HeartbeatRow, "name" | "slug" | "id">): string {
+  return name || slug || id;
+}
+
+function alertInput(row: HeartbeatRow, flip: Flip, action: "open" | "resolve", now: EpochMs): AlertInput {
+  const name = shownName(row);
+  return {
+    projectId: row.projectId,
+    source: "heartbeat",
+    sourceId: row.id,
+    key: `hb:${row.id}`,
+    labels: {
+      alertname: "HeartbeatDown",
+      ...(JSON.parse(row.labels) as Record<string, string>),
+      heartbeat: name,
+      slug: row.slug,
+      tags: row.tags,
+      channels: (JSON.parse(row.channels) as string[]).join(","),
+    },
+    annotations: { summary: `${name} is down`, description: REASON_TEXT[flip.reason] ?? "" },
+    severity: row.severity,
+    startsAt: Math.min(flip.at, now),
+    ...(action === "resolve" ? { endsAt: now } : {}),
+    resolvesAtOnce: true,
+  };
+}
+
+const REASON_TEXT: Partial<Record<Flip["reason"], string>> = {
+  timeout: "It sent no ping in time",
+  "run-too-long": "A run started and did not end in time",
+  fail: "It reported a failure",
+};
+
+function eventOf(row: HeartbeatRow, { to, at, reason }: Flip): HeartbeatEvent {
+  const { id, name, slug, tags, projectId } = row;
+  const isDown = to === "down";
+  return {
+    projectId,
+    type: isDown ? "heartbeat.down" : "heartbeat.up",
+    level: isDown ? "warn" : "info",
+    payload: {
+      heartbeatId: id,
+      name,
+      slug,
+      tags: tags.split(" ").filter(Boolean),
+      at: new Date(at).toISOString(),
+      reason,
+    },
+  };
+}

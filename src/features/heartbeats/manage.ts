@@ -1,0 +1,193 @@
+import { randomUUID } from "node:crypto";
+import { isTimezone } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import type { Principal } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import type { Projects } from "../access/index.ts";
+import { Recurrence, readCron } from "../schedules/index.ts";
+import { type Heartbeats, keysOf, MAX_HEARTBEATS, newHeartbeat, newPingKey } from "./heartbeats.ts";
+import { nextElapse, readOnCalendar } from "./on-calendar.ts";
+import { paused, resumed } from "./status.ts";
+import type { HeartbeatRow, KeysRow } from "./table.ts";
+import * as table from "./table.ts";
+
+// What people and programs do with heartbeats, besides pings: the same for each API.
+
+export interface ManageOwn {
+  readonly db: Database;
+  readonly heartbeats: Heartbeats;
+  readonly projects: Projects;
+  readonly storage: StorageGuard;
+  readonly settings: LiveSettings;
+  /** Without a slash at the end. */
+  publicUrl(): string;
+}
+
+export type ManageContext = ManageOwn & Pick<CoreServices, "audit">;
+
+/** The columns that a caller sets. */
+export type Definition = Pick<
+  HeartbeatRow,
+  | "name"
+  | "slug"
+  | "tags"
+  | "description"
+  | "kind"
+  | "timeoutMs"
+  | "graceMs"
+  | "schedule"
+  | "timezone"
+  | "methods"
+  | "filters"
+  | "manualResume"
+  | "channels"
+  | "labels"
+  | "severity"
+>;
+
+/** @throws HEARTBEAT_NOT_FOUND, also for one that the caller may not see */
+export async function visibleHeartbeat(
+  { projects }: Pick<ManageContext, "projects">,
+  principal: Principal,
+  id: string,
+  db: ReadDb | Trx,
+): Promise<HeartbeatRow> {
+  const row = isUuid(id) ? await table.findHeartbeat(db, id) : undefined;
+  if (row && projects.has(principal, row.projectId, "events:read")) return row;
+  throw new PrismError("HEARTBEAT_NOT_FOUND", "No such heartbeat");
+}
+
+/** @throws HEARTBEAT_NOT_FOUND, UNAUTHORIZED_ROLE */
+export async function writableHeartbeat(ctx: ManageContext, principal: Principal, id: string, trx: ReadDb | Trx) {
+  const row = await visibleHeartbeat(ctx, principal, id, trx);
+  if (!ctx.projects.has(principal, row.projectId, "heartbeats:write")) throw missingPermission("heartbeats:write");
+  return row;
+}
+
+/** @throws LIMIT_REACHED, INVALID_CRON, INVALID_TIMEZONE */
+export async function createHeartbeat(
+  ctx: ManageContext,
+  trx: Trx,
+  projectId: string,
+  definition: Partial<Definition>,
+  createdBy: string | null,
+): Promise<HeartbeatRow> {
+  const { heartbeats, audit } = ctx;
+  ctx.storage.requireSpace();
+  if ((await table.countHeartbeats(trx, projectId)) >= MAX_HEARTBEATS)
+    throw new PrismError("LIMIT_REACHED", `A project has at most ${MAX_HEARTBEATS} heartbeats`);
+  const now = heartbeats.clock.now();
+  const name = definition.name ?? "";
+  const row = { ...newHeartbeat(projectId, { name, slug: slugOf(name) }, now), ...definition, createdBy };
+  requirePlan(row, now);
+  await table.insertHeartbeat(trx, row);
+  await keysOf(trx, projectId, now);
+  const metadata = { projectId, kind: row.kind };
+  await audit.record({ action: "heartbeat.create", resourceType: "heartbeat", resourceId: row.id, metadata }, { trx });
+  return row;
+}
+
+/** The due time follows the new plan; the status follows the next ping, or the due time. */
+export async function updateHeartbeat(ctx: ManageContext, trx: Trx, row: HeartbeatRow, changes: Partial<Definition>) {
+  const { heartbeats, audit } = ctx;
+  const now = heartbeats.clock.now();
+  requirePlan({ ...row, ...changes }, now);
+  const next = await heartbeats.store(trx, row, null, { ...changes, version: row.version + 1, updatedAt: now });
+  const metadata = { changed: Object.keys(changes).sort() };
+  await audit.record({ action: "heartbeat.update", resourceType: "heartbeat", resourceId: row.id, metadata }, { trx });
+  return next;
+}
+
+/** A heartbeat that is down is resolved by its end. */
+export async function deleteHeartbeat(ctx: ManageContext, trx: Trx, row: HeartbeatRow): Promise<void> {
+  const { heartbeats, audit } = ctx;
+  const flip = { from: row.status, to: "paused", at: heartbeats.clock.now(), reason: "delete" } as const;
+  await heartbeats.alert(trx, row, flip);
+  heartbeats.noteDue(trx, { id: row.id, dueAt: null, graceMs: row.graceMs });
+  await table.deleteHeartbeat(trx, row.id);
+  await audit.record({ action: "heartbeat.delete", resourceType: "heartbeat", resourceId: row.id }, { trx });
+}
+
+/** Idempotent. */
+export async function pauseHeartbeat(ctx: ManageContext, trx: Trx, row: HeartbeatRow): Promise<HeartbeatRow> {
+  const now = ctx.heartbeats.clock.now();
+  const change = paused(row, now);
+  if (!change) return row;
+  await ctx.audit.record({ action: "heartbeat.pause", resourceType: "heartbeat", resourceId: row.id }, { trx });
+  return ctx.heartbeats.store(trx, row, change, { version: row.version + 1, updatedAt: now });
+}
+
+/** @throws INVALID_STATE for one that is not paused */
+export async function resumeHeartbeat(ctx: ManageContext, trx: Trx, row: HeartbeatRow): Promise<HeartbeatRow> {
+  const now = ctx.heartbeats.clock.now();
+  const change = resumed(row, now);
+  if (!change) throw new PrismError("INVALID_STATE", "The heartbeat is not paused");
+  await ctx.audit.record({ action: "heartbeat.resume", resourceType: "heartbeat", resourceId: row.id }, { trx });
+  return ctx.heartbeats.store(trx, row, change, { version: row.version + 1, updatedAt: now });
+}
+
+/** Gives the heartbeat another ping URL; the old one is unknown from now on. */
+export async function rotatePingUrl(ctx: ManageContext, trx: Trx, row: HeartbeatRow): Promise<HeartbeatRow> {
+  const changes = { pingUuid: randomUUID(), version: row.version + 1, updatedAt: ctx.heartbeats.clock.now() };
+  await table.updateHeartbeat(trx, row.id, changes);
+  await ctx.audit.record({ action: "heartbeat.rotate", resourceType: "heartbeat", resourceId: row.id }, { trx });
+  return { ...row, ...changes };
+}
+
+/** Gives the project another ping key; URLs with the old one are unknown from now on. */
+export async function rotatePingKey(ctx: ManageContext, trx: Trx, projectId: string): Promise<KeysRow> {
+  const now = ctx.heartbeats.clock.now();
+  const keys = { ...(await keysOf(trx, projectId, now)), pingKey: newPingKey(), updatedAt: now };
+  await table.putKeys(trx, keys);
+  await ctx.audit.record({ action: "heartbeat.key", resourceType: "project", resourceId: projectId }, { trx });
+  return keys;
+}
+
+/** A slug from a name; "" if nothing is left. */
+export function slugOf(name: string): string {
+  return name
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/[^a-z0-9_]+/g, "-")
+    .replace(/^-+|-+$/g, "")
+    .slice(0, 100);
+}
+
+/** Which kind a schedule has: cron if it can be read so. @throws INVALID_CRON */
+export function kindOfSchedule(schedule: string): "cron" | "oncalendar" {
+  if (/^\s*(@|\S+(\s+\S+){4,5}\s*$)/.test(schedule) && !/[:~]/.test(schedule)) {
+    readCron(schedule);
+    return "cron";
+  }
+  readOnCalendar(schedule);
+  return "oncalendar";
+}
+
+/** @throws INVALID_CRON, INVALID_TIMEZONE */
+function requirePlan({ kind, schedule, timezone }: Definition, now: number): void {
+  if (!isTimezone(timezone)) {
+    const detail = { path: "timezone", code: "INVALID_TIMEZONE", message: "is not an IANA time zone" };
+    throw new PrismError("INVALID_TIMEZONE", "No such time zone", { details: [detail] });
+  }
+  if (kind === "simple") return;
+  const next =
+    kind === "cron"
+      ? new Recurrence({ cron: schedule ?? "", timezone }).nextRun(now)
+      : nextElapse(readOnCalendar(schedule ?? ""), timezone, now);
+  if (next === null) throw new PrismError("INVALID_CRON", "None of the times of this schedule ever comes");
+}
+
+/** Ping URLs and the like, for callers who may write. */
+export function urlsOf({ publicUrl }: Pick<ManageContext, "publicUrl">, { pingUuid, badgeUuid }: HeartbeatRow) {
+  const base = publicUrl();
+  return {
+    pingUrl: `${base}/ping/${pingUuid}`,
+    pushUrl: `${base}/api/push/${pingUuid.replaceAll("-", "")}`,
+    badgeUrl: `${base}/b/2/${badgeUuid}.svg`,
+  };
+}

@@ -1,0 +1,104 @@
+import type { Exchange } from "../../http/exchange.ts";
+import type { PingKind } from "../../store/schema.ts";
+import type { HeartbeatRow } from "./table.ts";
+
+/** Bytes of a ping's body that are kept; the rest is read and dropped. */
+export const PING_BODY_BYTES = 10_000;
+const MAX_USER_AGENT = 200;
+
+/** What a URL says about the job. */
+export interface PingAction {
+  readonly kind: Exclude<PingKind, "ignored">;
+  readonly exitStatus: number | null;
+}
+
+/** A ping as it arrived. */
+export interface Ping extends PingAction {
+  readonly rid: string | null;
+  readonly scheme: string;
+  readonly method: string;
+  readonly userAgent: string;
+  readonly address: string | null;
+  readonly body: Uint8Array | null;
+  /** If the sender reports it. */
+  readonly durationMs?: number;
+}
+
+/** Texts that decide what a ping means. */
+export interface PingFilters {
+  readonly subject?: boolean;
+  readonly body?: boolean;
+  readonly httpBody?: boolean;
+  readonly defaultFail?: boolean;
+  /** Separated by commas. */
+  readonly startKeywords?: string;
+  readonly successKeywords?: string;
+  readonly failureKeywords?: string;
+}
+
+/** @returns null for a suffix that is no whole number; `out-of-range` for one above 255 */
+export function actionOf(suffix: string | undefined): PingAction | null | "out-of-range" {
+  if (suffix === undefined || suffix === "") return { kind: "success", exitStatus: null };
+  if (suffix === "fail" || suffix === "start" || suffix === "log") return { kind: suffix, exitStatus: null };
+  if (!/^\d+$/.test(suffix)) return null;
+  const exitStatus = Number(suffix);
+  if (exitStatus > 255) return "out-of-range";
+  return { kind: exitStatus === 0 ? "success" : "fail", exitStatus };
+}
+
+/** What a ping means for a heartbeat: filters and a manual pause change what the URL says. */
+export function kindOf(heartbeat: HeartbeatRow, { kind, method, scheme, body }: Ping): PingKind {
+  if (heartbeat.status === "paused" && heartbeat.manualResume === 1) return "ignored";
+  if (scheme === "email") return kind;
+  if (heartbeat.methods !== "" && method !== heartbeat.methods) return "ignored";
+  const filters = JSON.parse(heartbeat.filters) as PingFilters;
+  return filters.httpBody ? kindByKeyword(filters, Buffer.from(body ?? []).toString("utf8")) : kind;
+}
+
+function kindByKeyword(filters: PingFilters, text: string): PingKind {
+  const holds = (keywords = ""): boolean =>
+    keywords.split(",").some((keyword) => keyword.trim() !== "" && text.includes(keyword.trim()));
+  if (holds(filters.failureKeywords)) return "fail";
+  if (holds(filters.successKeywords)) return "success";
+  if (holds(filters.startKeywords)) return "start";
+  return filters.defaultFail ? "fail" : "ignored";
+}
+
+export function userAgentOf(exchange: Exchange): string {
+  return exchange.header("user-agent").slice(0, MAX_USER_AGENT);
+}
+
+/** More is a stream that does not end. */
+const MAX_DROPPED_BYTES = 104_857_600;
+
+/**
+ * Reads a body of any length and keeps its first bytes. Call it in the callback of the request.
+ * @returns null when the client disconnected, or sends without end
+ */
+export function readStart(exchange: Exchange, keptBytes: number): Promise<Uint8Array | null> {
+  return new Promise((resolve) => {
+    const parts: Buffer[] = [];
+    let kept = 0;
+    let total = 0;
+    exchange.onAbort = () => resolve(null);
+    exchange.res.onData((chunk, isLast) => {
+      total += chunk.byteLength;
+      if (kept < keptBytes && chunk.byteLength > 0) {
+        // The chunk is only valid until this returns.
+        const part = Buffer.from(Buffer.from(chunk, 0, Math.min(chunk.byteLength, keptBytes - kept)));
+        kept += part.length;
+        parts.push(part);
+      }
+      if (isLast) {
+        exchange.onAbort = null;
+        resolve(Buffer.concat(parts));
+      } else if (total > MAX_DROPPED_BYTES && !exchange.isOver) exchange.res.close();
+    });
+  });
+}
+
+/** Pages of any origin may read the answer: it is the same for all, and no cookie is used. */
+export function openToPages(exchange: Exchange): void {
+  const others = exchange.extraHeaders.replace(/Access-Control-Allow-(?:Origin|Credentials): [^\r\n]*\r\n/g, "");
+  exchange.extraHeaders = `${others}Access-Control-Allow-Origin: *\r\n`;
+}

@@ -1,0 +1,298 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { PrismError } from "../../core/errors.ts";
+import type { Principal } from "../../core/principal.ts";
+import { callerOf, holderOf } from "../../http/access.ts";
+import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
+import type { HttpKernel } from "../../http/kernel.ts";
+import { requireVersion, stateOf } from "../../http/negotiation.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
+import { ANSWERS_LATER, type Reply, versioned } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
+import type { Trx } from "../../store/database.ts";
+import { badgeRoutes, badgeUrlOf } from "./badges.ts";
+import type { ManageContext, ManageOwn } from "./manage.ts";
+import * as manage from "./manage.ts";
+import { pingRoutes } from "./ping-routes.ts";
+import * as s from "./schema.ts";
+import type { HeartbeatRow, KeysRow } from "./table.ts";
+import * as table from "./table.ts";
+
+interface HeartbeatsOwn extends ManageOwn {
+  readonly reader: Sqlite;
+  readonly kernel: HttpKernel;
+  readonly idempotency: Idempotency;
+}
+
+const PATH = "/api/v1/heartbeats";
+const tag = "Heartbeats";
+const PLAN_ERRORS = ["INVALID_CRON", "INVALID_TIMEZONE", "NAME_TAKEN"] as const;
+
+/** Jobs that report that they ran, and are overdue when they do not. */
+export function heartbeatsFeature(own: HeartbeatsOwn): Feature {
+  return {
+    name: "heartbeats",
+    version: "1.0.0",
+    register(server, { audit }) {
+      const context = { ...own, audit };
+      for (const each of [...pingRoutes(context), ...badgeRoutes(context)]) server.route(each);
+      serveHeartbeats(server, context);
+      serveHistory(server, context);
+      serveKeys(server, context);
+    },
+  };
+}
+
+type Context = ManageContext & HeartbeatsOwn;
+
+const read = { tag, access: { permission: "events:read", within: "project", keyScope: "events:read" } } as const;
+const write = { tag, access: { permission: "heartbeats:write", within: "project" } } as const;
+
+function serveHeartbeats(server: FeatureServer, context: Context): void {
+  const { db, projects, idempotency } = context;
+  const one = { path: `${PATH}/:id`, params: s.HeartbeatParams } as const;
+  server.route({
+    ...read,
+    method: "GET",
+    path: PATH,
+    id: "listHeartbeats",
+    summary: "List heartbeats, newest first",
+    query: s.ListHeartbeats,
+    response: pageOf(s.HeartbeatView),
+    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+    async handle(exchange, { query: { projectId, ...filter } }) {
+      const principal = callerOf(exchange);
+      const page = readPage(filter, ["string"]);
+      const projectIds =
+        projectId === undefined
+          ? projects.readable(principal, "events:read")
+          : [projects.require(principal, projectId, "events:read")];
+      const { rows, total } = await table.listHeartbeats(db.scan, { ...filter, projectIds }, page);
+      return pageBody(
+        page,
+        rows,
+        (row) => viewFor(context, principal, row),
+        ({ id }) => [id],
+        total,
+      );
+    },
+  });
+  server.route({
+    ...write,
+    method: "POST",
+    path: PATH,
+    id: "createHeartbeat",
+    summary: "Create a heartbeat; its ping URL is in the answer",
+    body: s.CreateHeartbeat,
+    status: 201,
+    response: s.HeartbeatView,
+    errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...PLAN_ERRORS, ...IDEMPOTENCY_ERRORS],
+    handle(exchange, { body }) {
+      const principal = holderOf(exchange);
+      const { projectId: ref, ...input } = body;
+      const projectId = projects.require(principal, ref ?? projects.defaultId, "heartbeats:write");
+      const definition = s.definitionOf(input);
+      return idempotency.run(exchange, principal, body, db, async (trx) => {
+        await requireFreeSlug(trx, projectId, definition.slug);
+        const row = await manage.createHeartbeat(context, trx, projectId, definition, principal.userId);
+        return answer(context, principal, row, 201);
+      });
+    },
+  });
+  server.route({
+    ...read,
+    ...one,
+    method: "GET",
+    id: "getHeartbeat",
+    summary: "Get a heartbeat",
+    response: s.HeartbeatView,
+    errors: ["HEARTBEAT_NOT_FOUND"],
+    async handle(exchange, { params }) {
+      const principal = callerOf(exchange);
+      return answer(context, principal, await manage.visibleHeartbeat(context, principal, params.id, db.read));
+    },
+  });
+  server.route({
+    ...write,
+    ...one,
+    method: "PATCH",
+    id: "updateHeartbeat",
+    summary: "Update a heartbeat; absent members keep their values",
+    body: s.UpdateHeartbeat,
+    response: s.HeartbeatView,
+    errors: ["HEARTBEAT_NOT_FOUND", "VERSION_CONFLICT", ...PLAN_ERRORS],
+    async handle(exchange, { params, body }) {
+      const definition = s.definitionOf(body);
+      return change(exchange, params.id, async (trx, row) => {
+        if (definition.slug !== row.slug) await requireFreeSlug(trx, row.projectId, definition.slug);
+        return manage.updateHeartbeat(context, trx, row, definition);
+      });
+    },
+  });
+  server.route({
+    ...write,
+    ...one,
+    method: "DELETE",
+    id: "deleteHeartbeat",
+    summary: "Delete a heartbeat with its pings; its alert is resolved",
+    errors: ["HEARTBEAT_NOT_FOUND", "VERSION_CONFLICT"],
+    async handle(exchange, { params }) {
+      const principal = holderOf(exchange);
+      await db.write(async (trx) => {
+        const row = await manage.writableHeartbeat(context, principal, params.id, trx);
+        requireVersion(exchange.header("if-match"), row.version);
+        await manage.deleteHeartbeat(context, trx, row);
+      });
+    },
+  });
+  const actions = [
+    ["pause", "pauseHeartbeat", "Stop watching a heartbeat; its alert is resolved", manage.pauseHeartbeat],
+    ["resume", "resumeHeartbeat", "Watch a paused heartbeat again, from its next ping", manage.resumeHeartbeat],
+    ["rotate", "rotateHeartbeat", "Replace the ping URL; the old one stops working", manage.rotatePingUrl],
+  ] as const;
+  for (const [name, id, summary, act] of actions) {
+    server.route({
+      ...write,
+      method: "POST",
+      path: `${PATH}/:id/${name}`,
+      params: s.HeartbeatParams,
+      body: s.NoBody,
+      id,
+      summary,
+      response: s.HeartbeatView,
+      errors: ["HEARTBEAT_NOT_FOUND", "VERSION_CONFLICT", ...(name === "resume" ? (["INVALID_STATE"] as const) : [])],
+      handle: (exchange, { params }) => change(exchange, params.id, (trx, row) => act(context, trx, row)),
+    });
+  }
+
+  /** Changes a heartbeat that the caller may write. */
+  async function change(
+    exchange: Parameters<typeof holderOf>[0],
+    id: string,
+    fn: (trx: Trx, row: HeartbeatRow) => Promise<HeartbeatRow>,
+  ): Promise<Reply> {
+    const principal = holderOf(exchange);
+    const ifMatch = exchange.header("if-match");
+    const changed = await db.write(async (trx) => {
+      const row = await manage.writableHeartbeat(context, principal, id, trx);
+      requireVersion(ifMatch, row.version);
+      return fn(trx, row);
+    });
+    return answer(context, principal, changed);
+  }
+}
+
+/** @throws NAME_TAKEN: pings by an ambiguous slug would be refused */
+async function requireFreeSlug(trx: Trx, projectId: string, slug: string | undefined): Promise<void> {
+  if (slug === undefined || slug === "" || (await table.findBySlug(trx, projectId, slug)).length === 0) return;
+  const details = [{ path: "slug", code: "NAME_TAKEN", message: "another heartbeat of the project has this slug" }];
+  throw new PrismError("NAME_TAKEN", "Another heartbeat of the project has this slug", { details });
+}
+
+function serveHistory(server: FeatureServer, context: Context): void {
+  const { db } = context;
+  server.route({
+    ...read,
+    method: "GET",
+    path: `${PATH}/:id/pings`,
+    params: s.HeartbeatParams,
+    query: s.HistoryQuery,
+    id: "listHeartbeatPings",
+    summary: "List the last 100 pings of a heartbeat, newest first",
+    response: pageOf(s.PingView),
+    errors: ["HEARTBEAT_NOT_FOUND", "INVALID_CURSOR"],
+    async handle(exchange, { params, query }) {
+      const row = await manage.visibleHeartbeat(context, callerOf(exchange), params.id, db.read);
+      const page = readPage(query, ["number"]);
+      const before = page.after ? Number(page.after[0]) : row.pingCount + 1 - page.offset;
+      const pings = await table.pingsOf(db.read, row, before, page.limit + 1);
+      const total = page.wantsTotal ? Math.min(row.pingCount, table.KEPT_PINGS) : undefined;
+      return pageBody(page, pings, s.pingView, ({ n }) => [n], total);
+    },
+  });
+  server.route({
+    ...read,
+    method: "GET",
+    path: `${PATH}/:id/pings/:n/body`,
+    params: s.PingParams,
+    id: "getHeartbeatPingBody",
+    summary: "Get the first 10 000 bytes of a ping's body, as they arrived",
+    response: { contentType: "text/plain", description: "The bytes" },
+    errors: ["HEARTBEAT_NOT_FOUND", "NOT_FOUND"],
+    async handle(exchange, { params }) {
+      const row = await manage.visibleHeartbeat(context, callerOf(exchange), params.id, db.read);
+      const body = /^\d{1,15}$/.test(params.n) ? await table.pingBody(db.read, row, Number(params.n)) : null;
+      if (!body) throw new PrismError("NOT_FOUND", "The ping has no body, or is no longer kept");
+      exchange.send(200, body, { "Content-Type": "text/plain; charset=utf-8" });
+      return ANSWERS_LATER;
+    },
+  });
+  server.route({
+    ...read,
+    method: "GET",
+    path: `${PATH}/:id/flips`,
+    params: s.HeartbeatParams,
+    query: s.HistoryQuery,
+    id: "listHeartbeatFlips",
+    summary: "List the changes of a heartbeat's status of the last 93 days, newest first",
+    response: pageOf(s.FlipView),
+    errors: ["HEARTBEAT_NOT_FOUND", "INVALID_CURSOR"],
+    async handle(exchange, { params, query }) {
+      const { id } = await manage.visibleHeartbeat(context, callerOf(exchange), params.id, db.read);
+      const page = readPage(query, ["number", "string"]);
+      const { rows, total } = await table.flipPage(db.scan, id, page);
+      return pageBody(page, rows, s.flipView, (row) => [row.at, row.id], total);
+    },
+  });
+}
+
+function serveKeys(server: FeatureServer, context: Context): void {
+  const { db, projects } = context;
+  const view = (projectId: string, keys: KeysRow | undefined) => ({
+    projectId,
+    pingKey: keys?.pingKey ?? null,
+    pingUrl: keys?.pingKey ? `${context.publicUrl()}/ping/${keys.pingKey}` : null,
+    badgeUrl: keys ? badgeUrlOf(context.publicUrl(), keys, null) : null,
+  });
+  server.route({
+    ...write,
+    method: "GET",
+    path: `${PATH}/key`,
+    query: s.KeyQuery,
+    id: "getHeartbeatKey",
+    summary: "Get the project's key for ping URLs with a slug",
+    response: s.KeyView,
+    errors: ["PROJECT_NOT_FOUND"],
+    async handle(exchange, { query }) {
+      const principal = holderOf(exchange);
+      const projectId = projects.require(principal, query.projectId ?? projects.defaultId, "heartbeats:write");
+      return view(projectId, await table.findKeys(db.read, projectId));
+    },
+  });
+  server.route({
+    ...write,
+    method: "POST",
+    path: `${PATH}/key/rotate`,
+    body: s.RotateKey,
+    id: "rotateHeartbeatKey",
+    summary: "Create the project's ping key, or replace it; URLs with the old one stop working",
+    response: s.KeyView,
+    errors: ["PROJECT_NOT_FOUND"],
+    async handle(exchange, { body }) {
+      const principal = holderOf(exchange);
+      const projectId = projects.require(principal, body.projectId ?? projects.defaultId, "heartbeats:write");
+      return view(projectId, await db.write((trx) => manage.rotatePingKey(context, trx, projectId)));
+    },
+  });
+}
+
+function viewFor(context: ManageContext, principal: Principal, row: HeartbeatRow) {
+  return s.heartbeatView(context, row, context.projects.has(principal, row.projectId, "heartbeats:write"));
+}
+
+/** Status and times change without a new version, and the ping URL depends on the caller. */
+function answer(context: ManageContext, principal: Principal, row: HeartbeatRow, status = 200): Reply {
+  const view = viewFor(context, principal, row);
+  const { pingUrl, status: shown, pingCount, lastStartAt } = view;
+  return versioned(row.version, view, { status, state: stateOf({ pingUrl, shown, pingCount, lastStartAt }) });
+}

@@ -1,0 +1,138 @@
+import type { Selectable } from "kysely";
+import type { EpochMs } from "../../core/clock.ts";
+import type { HeartbeatStatus, HeartbeatsTable, PingKind } from "../../store/schema.ts";
+import { Recurrence } from "../schedules/index.ts";
+import { nextElapse, readOnCalendar } from "./on-calendar.ts";
+
+// The states of a heartbeat (docs/heartbeats.md): pure functions over its row.
+
+/** When a heartbeat expects pings. */
+export type Plan = Pick<Selectable<HeartbeatsTable>, "kind" | "timeoutMs" | "graceMs" | "schedule" | "timezone">;
+
+/** What pings change. */
+export interface HeartbeatState {
+  readonly status: HeartbeatStatus;
+  readonly lastPingAt: EpochMs | null;
+  readonly lastStartAt: EpochMs | null;
+  readonly lastStartRid: string | null;
+  readonly lastDurationMs: number | null;
+}
+
+/** A change of the stored status. */
+export interface Flip {
+  readonly from: HeartbeatStatus;
+  readonly to: HeartbeatStatus;
+  readonly at: EpochMs;
+  readonly reason: FlipReason;
+}
+export type FlipReason = "ping" | "fail" | "timeout" | "run-too-long" | "pause" | "resume" | "delete";
+
+export interface Change {
+  readonly state: HeartbeatState;
+  readonly flip: Flip | null;
+  /** Duration of the run that this ping ended. */
+  readonly durationMs: number | null;
+}
+
+export const DEFAULT_TIMEOUT_MS = 86_400_000;
+export const DEFAULT_GRACE_MS = 3_600_000;
+export const MIN_PERIOD_MS = 60_000;
+export const MAX_PERIOD_MS = 31_536_000_000;
+
+/** When the next ping is expected; null when the heartbeat is not up, or its schedule has ended. */
+export function expectedAt(plan: Plan, { status, lastPingAt }: HeartbeatState): EpochMs | null {
+  if (status !== "up" || lastPingAt === null) return null;
+  if (plan.kind === "simple") return lastPingAt + plan.timeoutMs;
+  if (plan.kind === "cron")
+    return new Recurrence({ cron: plan.schedule ?? "", timezone: plan.timezone }).nextRun(lastPingAt);
+  return nextElapse(readOnCalendar(plan.schedule ?? ""), plan.timezone, lastPingAt);
+}
+
+/** When the heartbeat goes down without another ping; null if it does not. */
+export function dueAtOf(plan: Plan, state: HeartbeatState): EpochMs | null {
+  const { status, lastStartAt } = state;
+  if (status === "paused" || status === "down") return null;
+  const expected = expectedAt(plan, state) ?? Number.POSITIVE_INFINITY;
+  const from = Math.min(expected, lastStartAt ?? Number.POSITIVE_INFINITY);
+  return from === Number.POSITIVE_INFINITY ? null : from + plan.graceMs;
+}
+
+/** The status shown: the stored one, and `grace` or `down` by the time. */
+export type ShownStatus = HeartbeatStatus | "grace";
+
+export function shownStatus(plan: Plan, state: HeartbeatState, now: EpochMs): ShownStatus {
+  const { status, lastStartAt } = state;
+  if (status === "paused" || status === "down") return status;
+  if (lastStartAt !== null && now >= lastStartAt + plan.graceMs) return "down";
+  if (status === "new") return status;
+  const expected = expectedAt(plan, state);
+  if (expected === null || now < expected) return "up";
+  return now >= expected + plan.graceMs ? "down" : "grace";
+}
+
+/** The state after a ping of this kind. */
+export function afterPing(state: HeartbeatState, kind: PingKind, rid: string | null, now: EpochMs): Change {
+  if (kind === "log" || kind === "ignored") return { state, flip: null, durationMs: null };
+  if (kind === "start") {
+    const started = { ...state, lastStartAt: now, lastStartRid: rid };
+    return { state: started, flip: null, durationMs: null };
+  }
+  const to = kind === "success" ? "up" : "down";
+  const flip: Flip | null =
+    state.status === to ? null : { from: state.status, to, at: now, reason: to === "up" ? "ping" : "fail" };
+  return { ...ended({ ...state, status: to, lastPingAt: now }, kind, rid, now), flip };
+}
+
+/**
+ * Ends the pending run. A success with another run's id leaves it pending: with ids only the latest
+ * start is watched.
+ */
+function ended(state: HeartbeatState, kind: PingKind, rid: string | null, now: EpochMs): Omit<Change, "flip"> {
+  const { lastStartAt, lastStartRid } = state;
+  if (lastStartAt === null) return { state, durationMs: null };
+  const none = { lastStartAt: null, lastStartRid: null };
+  if (rid === lastStartRid) {
+    // The clock may have been set back meanwhile.
+    const durationMs = Math.max(0, now - lastStartAt);
+    return { state: { ...state, ...none, lastDurationMs: durationMs }, durationMs };
+  }
+  const isEnded = kind === "fail" || rid === null;
+  return { state: isEnded ? { ...state, ...none } : state, durationMs: null };
+}
+
+/** The state of an overdue heartbeat. The flip has the due time, not the time it was found. */
+export function afterTimeout(plan: Plan, state: HeartbeatState, dueAt: EpochMs): Change {
+  const { lastStartAt } = state;
+  const isRun = lastStartAt !== null && lastStartAt + plan.graceMs === dueAt;
+  const flip: Flip = { from: state.status, to: "down", at: dueAt, reason: isRun ? "run-too-long" : "timeout" };
+  return { state: { ...state, status: "down" }, flip, durationMs: null };
+}
+
+/** @returns null for one that is paused already */
+export function paused(state: HeartbeatState, now: EpochMs): Change | null {
+  if (state.status === "paused") return null;
+  const flip: Flip = { from: state.status, to: "paused", at: now, reason: "pause" };
+  return { state: { ...state, status: "paused", lastStartAt: null, lastStartRid: null }, flip, durationMs: null };
+}
+
+/** @returns null for one that is not paused */
+export function resumed(state: HeartbeatState, now: EpochMs): Change | null {
+  if (state.status !== "paused") return null;
+  const flip: Flip = { from: "paused", to: "new", at: now, reason: "resume" };
+  const cleared = { lastPingAt: null, lastStartAt: null, lastStartRid: null };
+  return { state: { ...state, ...cleared, status: "new" }, flip, durationMs: null };
+}
+
+/** Whether a flip opens the alert, resolves it, or leaves it. */
+export function alertOf({ from, to }: Pick<Flip, "from" | "to">): "open" | "resolve" | null {
+  if (to === "down") return "open";
+  return from === "down" ? "resolve" : null;
+}
+
+/**
+ * The due time that counts after a down time of the server or a jump of the clock: nothing reached
+ * it meanwhile, so each heartbeat gets that long again, but not more than its grace.
+ */
+export function fairDueAt(dueAt: EpochMs, graceMs: number, back: { readonly at: EpochMs; readonly downMs: number }) {
+  return Math.max(dueAt, back.at + Math.min(graceMs, back.downMs));
+}

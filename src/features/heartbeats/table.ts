@@ -1,0 +1,204 @@
+import type { Insertable, Selectable } from "kysely";
+import type { EpochMs } from "../../core/clock.ts";
+import type { PageRequest } from "../../http/pagination.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { daysBefore, type NamedSweep, sweepOf } from "../../store/retention.ts";
+import type {
+  HeartbeatFlipsTable,
+  HeartbeatKeysTable,
+  HeartbeatPingsTable,
+  HeartbeatsTable,
+} from "../../store/schema.ts";
+import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
+
+// All SQL of heartbeats, their pings, flips and keys.
+
+export type HeartbeatRow = Selectable<HeartbeatsTable>;
+export type PingRow = Selectable<HeartbeatPingsTable>;
+export type FlipRow = Selectable<HeartbeatFlipsTable>;
+export type KeysRow = Selectable<HeartbeatKeysTable>;
+
+/** Pings kept of each heartbeat. */
+export const KEPT_PINGS = 100;
+/** Older pings are removed in batches. */
+const PRUNE_EVERY = 50;
+const FLIP_DAYS = 93;
+
+type Db = ReadDb | Trx;
+
+export function findHeartbeat(db: Db, id: string): Promise<HeartbeatRow | undefined> {
+  return db.selectFrom("heartbeats").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+export function findByPingUuid(db: Db, uuid: string): Promise<HeartbeatRow | undefined> {
+  return db.selectFrom("heartbeats").selectAll().where("pingUuid", "=", uuid).executeTakeFirst();
+}
+
+export function findByBadgeUuid(db: Db, uuid: string): Promise<HeartbeatRow | undefined> {
+  return db.selectFrom("heartbeats").selectAll().where("badgeUuid", "=", uuid).executeTakeFirst();
+}
+
+/** At most two: more than one means that the slug is ambiguous. */
+export function findBySlug(db: Db, projectId: string, slug: string): Promise<HeartbeatRow[]> {
+  const found = db.selectFrom("heartbeats").selectAll().where("projectId", "=", projectId).where("slug", "=", slug);
+  return found.limit(2).execute();
+}
+
+export function heartbeatsOf(db: Db, projectId: string): Promise<HeartbeatRow[]> {
+  return db.selectFrom("heartbeats").selectAll().where("projectId", "=", projectId).orderBy("id").execute();
+}
+
+export function countHeartbeats(db: Db, projectId: string): Promise<number> {
+  return countOf(db.selectFrom("heartbeats").where("projectId", "=", projectId));
+}
+
+export interface HeartbeatFilter {
+  /** Null: all. */
+  readonly projectIds: readonly string[] | null;
+  readonly status?: HeartbeatRow["status"] | undefined;
+  readonly slug?: string | undefined;
+  readonly q?: string | undefined;
+}
+
+/** A page, newest first, with one row more if there are more. */
+export async function listHeartbeats(db: ReadDb, filter: HeartbeatFilter, page: PageRequest) {
+  const rows = await newestFirst(filtered(db, filter).selectAll(), page).execute();
+  return { rows, total: page.wantsTotal ? await countOf(filtered(db, filter)) : undefined };
+}
+
+function filtered(db: ReadDb, { projectIds, status, slug, q }: HeartbeatFilter) {
+  let query = db.selectFrom("heartbeats");
+  if (projectIds !== null) query = query.where("projectId", "in", projectIds);
+  if (status !== undefined) query = query.where("status", "=", status);
+  if (slug !== undefined) query = query.where("slug", "=", slug);
+  if (q !== undefined) query = query.where((e) => e.or([holdsText("name", q), holdsText("tags", q)]));
+  return query;
+}
+
+export async function insertHeartbeat(trx: Trx, row: Insertable<HeartbeatsTable>): Promise<void> {
+  await trx.insertInto("heartbeats").values(row).execute();
+}
+
+export async function updateHeartbeat(trx: Trx, id: string, columns: Partial<HeartbeatRow>): Promise<void> {
+  await trx.updateTable("heartbeats").set(columns).where("id", "=", id).execute();
+}
+
+export async function deleteHeartbeat(trx: Trx, id: string): Promise<void> {
+  await trx.deleteFrom("heartbeat_pings").where("heartbeatId", "=", id).execute();
+  await trx.deleteFrom("heartbeat_flips").where("heartbeatId", "=", id).execute();
+  await trx.deleteFrom("heartbeats").where("id", "=", id).execute();
+}
+
+/** Adds a ping and, now and then, removes those beyond the last {@link KEPT_PINGS}. */
+export async function insertPing(trx: Trx, row: PingRow): Promise<void> {
+  await trx.insertInto("heartbeat_pings").values(row).execute();
+  if (row.n % PRUNE_EVERY !== 0) return;
+  await trx
+    .deleteFrom("heartbeat_pings")
+    .where("heartbeatId", "=", row.heartbeatId)
+    .where("n", "<=", row.n - KEPT_PINGS)
+    .execute();
+}
+
+/** Newest first, without their bodies. */
+export async function pingsOf(db: ReadDb, { id, pingCount }: HeartbeatRow, before = pingCount + 1, limit = KEPT_PINGS) {
+  return db
+    .selectFrom("heartbeat_pings")
+    .select(["n", "at", "kind", "exitStatus", "rid", "durationMs", "scheme", "method", "userAgent", "address"])
+    .select((e) => e("body", "is not", null).$castTo<0 | 1>().as("hasBody"))
+    .where("heartbeatId", "=", id)
+    .where("n", ">", pingCount - KEPT_PINGS)
+    .where("n", "<", before)
+    .orderBy("n", "desc")
+    .limit(limit)
+    .execute();
+}
+export type PingListRow = Awaited<ReturnType<typeof pingsOf>>[number];
+
+export async function pingBody(db: ReadDb, { id, pingCount }: HeartbeatRow, n: number): Promise<Uint8Array | null> {
+  if (n <= pingCount - KEPT_PINGS) return null;
+  const found = db.selectFrom("heartbeat_pings").select("body").where("heartbeatId", "=", id).where("n", "=", n);
+  return (await found.executeTakeFirst())?.body ?? null;
+}
+
+export async function insertFlip(trx: Trx, row: FlipRow): Promise<void> {
+  await trx.insertInto("heartbeat_flips").values(row).execute();
+}
+
+/** A page, newest first, with one row more if there are more. */
+export async function flipPage(db: ReadDb, id: string, { after, limit, offset, wantsTotal }: PageRequest) {
+  const all = db.selectFrom("heartbeat_flips").where("heartbeatId", "=", id);
+  let query = all.selectAll();
+  if (after) {
+    const [at, last] = [Number(after[0]), String(after[1])];
+    query = query.where((e) => e.or([e("at", "<", at), e.and([e("at", "=", at), e("id", "<", last)])]));
+  }
+  const rows = await query
+    .orderBy("at", "desc")
+    .orderBy("id", "desc")
+    .limit(limit + 1)
+    .offset(offset)
+    .execute();
+  return { rows, total: wantsTotal ? await countOf(all) : undefined };
+}
+
+export function findKeys(db: Db, projectId: string): Promise<KeysRow | undefined> {
+  return db.selectFrom("heartbeat_keys").selectAll().where("projectId", "=", projectId).executeTakeFirst();
+}
+
+export function findKeysByPingKey(db: Db, pingKey: string): Promise<KeysRow | undefined> {
+  return db.selectFrom("heartbeat_keys").selectAll().where("pingKey", "=", pingKey).executeTakeFirst();
+}
+
+export function findKeysByBadgeKey(db: Db, badgeKey: string): Promise<KeysRow | undefined> {
+  return db.selectFrom("heartbeat_keys").selectAll().where("badgeKey", "=", badgeKey).executeTakeFirst();
+}
+
+export async function putKeys(trx: Trx, row: KeysRow): Promise<void> {
+  await trx
+    .insertInto("heartbeat_keys")
+    .values(row)
+    .onConflict((conflict) => conflict.column("projectId").doUpdateSet(row))
+    .execute();
+}
+
+/** Heartbeats that go down without another ping. */
+export function watched(db: ReadDb): Promise<{ id: string; dueAt: number; graceMs: number }[]> {
+  const due = db.selectFrom("heartbeats").select(["id", "dueAt", "graceMs"]).where("dueAt", "is not", null);
+  return due.$castTo<{ id: string; dueAt: number; graceMs: number }>().execute();
+}
+
+export function heartbeatsById(trx: Trx, ids: readonly string[]): Promise<HeartbeatRow[]> {
+  return trx.selectFrom("heartbeats").selectAll().where("id", "in", ids).execute();
+}
+
+const ALIVE_SETTING = "heartbeats.aliveAt";
+
+/** When a server last watched; null: never. */
+export async function readAliveAt(db: ReadDb): Promise<EpochMs | null> {
+  const row = await db.selectFrom("settings").select("value").where("key", "=", ALIVE_SETTING).executeTakeFirst();
+  return row ? Number(row.value) : null;
+}
+
+export async function putAliveAt(trx: Trx, at: EpochMs): Promise<void> {
+  await trx
+    .insertInto("settings")
+    .values({ key: ALIVE_SETTING, value: at, updatedAt: at })
+    .onConflict((conflict) => conflict.column("key").doUpdateSet({ value: at, updatedAt: at }))
+    .execute();
+}
+
+/** Flips are kept for 93 days. */
+export const HEARTBEAT_SWEEPS: readonly NamedSweep[] = [
+  sweepOf<string>({
+    name: "heartbeat_flips",
+    async find(scan, now, limit) {
+      const old = scan.selectFrom("heartbeat_flips").select("id").where("at", "<", daysBefore(now, FLIP_DAYS));
+      return (await old.orderBy("at").limit(limit).execute()).map(({ id }) => id);
+    },
+    async remove(trx, ids) {
+      const { numDeletedRows } = await trx.deleteFrom("heartbeat_flips").where("id", "in", ids).executeTakeFirst();
+      return Number(numDeletedRows);
+    },
+  }),
+];

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { startPrism } from "../../helpers/prism.ts";
+
+const PATH = "/api/v1/heartbeats";
+type Body = Record<string, unknown> & { readonly id: string; readonly pingUrl: string };
+
+test("a heartbeat is created, changed, paused, resumed, rotated and deleted, each with an audit row", async (t) => {
+  const prism = await startPrism(t);
+  const created = await prism.post<Body>(PATH, {
+    name: "Nightly backup!",
+    tags: ["db", "prod"],
+    schedule: "30 2 * * *",
+    timezone: "Europe/Berlin",
+  });
+  assert.equal(created.status, 201, created.text);
+  const { id, pingUrl } = created.body;
+  assert.deepEqual(
+    ["slug", "kind", "status", "tags", "dueAt"].map((name) => created.body[name]),
+    ["nightly-backup", "cron", "new", ["db", "prod"], null],
+  );
+  const calendar = await prism.patch<Body>(`${PATH}/${id}`, { schedule: "Mon..Fri 08:00" });
+  assert.deepEqual([calendar.body["kind"], calendar.headers.get("etag")?.slice(0, 2)], ["oncalendar", '"2']);
+  const stale = await prism.request("PATCH", `${PATH}/${id}`, { graceMs: 60_000 }, { headers: { "If-Match": '"1"' } });
+  assert.equal(stale.status, 412);
+  const simple = await prism.patch<Body>(`${PATH}/${id}`, { schedule: null, timeoutMs: 60_000 });
+  assert.deepEqual([simple.body["kind"], simple.body["schedule"]], ["simple", null]);
+  assert.equal((await prism.post<Body>(`${PATH}/${id}/pause`, {})).body["status"], "paused");
+  assert.equal((await prism.post<Body>(`${PATH}/${id}/resume`, {})).body["status"], "new");
+  const rotated = await prism.post<Body>(`${PATH}/${id}/rotate`, {});
+  assert.notEqual(rotated.body.pingUrl, pingUrl);
+  assert.equal((await prism.get(new URL(pingUrl).pathname)).status, 404);
+  assert.equal((await prism.get(new URL(rotated.body.pingUrl).pathname)).status, 200);
+  const key = await prism.post<{ pingKey: string; projectId: string }>(`${PATH}/key/rotate`, {});
+  assert.match(key.body.pingKey, /^[A-Za-z0-9_-]{22}$/);
+  assert.equal((await prism.get<{ pingKey: string }>(`${PATH}/key`)).body.pingKey, key.body.pingKey);
+  assert.equal((await prism.delete(`${PATH}/${id}`)).status, 204);
+  assert.equal((await prism.get(`${PATH}/${id}`)).status, 404);
+  const { body: trail } = await prism.get<{ data: { action: string; resourceId: string }[] }>(
+    "/api/v1/audit?limit=100",
+  );
+  const actions = trail.data.filter(({ resourceId }) => [id, key.body.projectId].includes(resourceId));
+  assert.deepEqual(actions.map(({ action }) => action).reverse(), [
+    "heartbeat.create",
+    "heartbeat.update",
+    "heartbeat.update",
+    "heartbeat.pause",
+    "heartbeat.resume",
+    "heartbeat.rotate",
+    "heartbeat.key",
+    "heartbeat.delete",
+  ]);
+});
+
+test("a plan that cannot be used is refused with its reason, and so is a slug that another heartbeat has", async (t) => {
+  const prism = await startPrism(t);
+  for (const [body, status, code] of [
+    [{ name: "a", schedule: "61 * * * *" }, 400, "INVALID_CRON"],
+    [{ name: "a", schedule: "*-02-30" }, 400, "INVALID_CRON"],
+    [{ name: "a", kind: "oncalendar", schedule: "Foo 08:00" }, 400, "INVALID_CRON"],
+    [{ name: "a", kind: "cron" }, 400, "INVALID_CRON"],
+    [{ name: "a", schedule: "* * * * *", timezone: "Mars/Olympus" }, 400, "INVALID_TIMEZONE"],
+    [{ name: "a", timeoutMs: 59_999 }, 400, "VALIDATION_FAILED"],
+    [{ name: "a", slug: "A" }, 400, "VALIDATION_FAILED"],
+    [{ name: "first", slug: "same" }, 201, undefined],
+    [{ name: "second", slug: "same" }, 409, "NAME_TAKEN"],
+  ] as const) {
+    const reply = await prism.post<{ error?: { code: string } }>(PATH, body);
+    assert.deepEqual([reply.status, reply.body.error?.code], [status, code], JSON.stringify(body));
+  }
+});
+
+test("an API key with events:read reads heartbeats of its project without their ping URLs", async (t) => {
+  const prism = await startPrism(t);
+  const { body } = await prism.post<Body>(PATH, { name: "job" });
+  const project = String(body["projectId"]);
+  const key = await prism.post<{ key: string }>(`/api/v1/projects/${project}/keys`, {
+    name: "k",
+    scopes: ["events:read"],
+  });
+  const seen = await prism.get<Body>(`${PATH}/${body.id}`, { apiKey: key.body.key });
+  assert.deepEqual([seen.status, seen.body.pingUrl, seen.body["pushUrl"]], [200, null, null]);
+  const listed = await prism.get<{ data: Body[] }>(PATH, { apiKey: key.body.key });
+  assert.deepEqual(
+    listed.body.data.map(({ id }) => id),
+    [body.id],
+  );
+});
