@@ -57,8 +57,15 @@ function openWithholding(
     alertsOf,
     reconsider,
   });
-  const silencing: Silences["silencing"] = (...parameters) => silences.silencing(...parameters);
-  return { silences, withholding: new Withholding({ clock, silencing, alertsOf, reconsider }) };
+  const routing = { inhibitRules: [], timeIntervals: new Map() };
+  const withholding = new Withholding({
+    clock,
+    routingOf: () => routing,
+    silencing: (projectId, alert, now) => silences.silencing(projectId, alert, now),
+    alertsOf,
+    reconsider,
+  });
+  return { silences, withholding };
 }
 
 /** Builds the memory from the tables, before the server answers. */

@@ -118,7 +118,7 @@ export function checkDraft(draft: SilenceDraft, now: EpochMs): void {
   const { recurrence, endsAt } = draft;
   if (draft.startsAt !== null && draft.startsAt >= endsAt)
     throw invalid("endsAt", "ORDER", "start time must be before end time");
-  if (endsAt < now) throw invalid("endsAt", "PAST", "end time can't be in the past");
+  if (endsAt <= now) throw invalid("endsAt", "PAST", "end time can't be in the past");
   if (recurrence !== null) {
     const startsAt = Math.max(draft.startsAt ?? now, now);
     requireWindows(recurrence, startsAt);

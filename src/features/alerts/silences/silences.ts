@@ -152,11 +152,12 @@ export class Silences {
    * @throws SILENCE_NOT_FOUND, VERSION_CONFLICT, VALIDATION_FAILED, INVALID_CRON, LIMIT_REACHED;
    * UNAUTHORIZED_ROLE for a broad one
    */
-  set(draft: SilenceDraft, options: SetOptions): Promise<SetResult> {
+  set(given: SilenceDraft, options: SetOptions): Promise<SetResult> {
     return this.#parts.db.writeIn(options, async (trx) => {
       const now = this.#parts.wall.now();
+      const old = options.id === undefined ? null : await this.#require(trx, given.projectId, options.id);
+      const draft = old && options.seesWindow ? withRecurrence(given, old, now) : given;
       checkDraft(draft, now);
-      const old = options.id === undefined ? null : await this.#require(trx, draft.projectId, options.id);
       if (old) requireVersion(options.ifMatch ?? "", old.version);
       const isOther = !old || !isSameMatchers(matchersOf(old), draft.matchers);
       if (isOther && !options.mayBeBroad) this.#requireNarrow(draft);
@@ -316,6 +317,15 @@ export class Silences {
     if (row) this.#arm(row);
     else this.#borders.delete(id);
   }
+}
+
+/** What a client asks for that does not know the recurrence: the same window is the same silence. */
+function withRecurrence(draft: SilenceDraft, old: SilenceRow, now: EpochMs): SilenceDraft {
+  const times = timesOf(old);
+  const span = times.recurrence && spanAt(times, now);
+  const isSame =
+    span && seconds(span.startsAt) === seconds(draft.startsAt ?? now) && seconds(span.endsAt) === seconds(draft.endsAt);
+  return { ...draft, ...(isSame ? times : {}), kind: old.kind };
 }
 
 function activeSpan(row: SilenceRow, at: EpochMs): Span | null {

@@ -1,19 +1,18 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { SteadyClock } from "../../../core/due-times.ts";
-import { type Matcher, parseMatcher } from "../model/matchers.ts";
-import { isWithin, parseTimeIntervals, type TimeInterval } from "../model/time-intervals.ts";
+import type { Matcher } from "../model/matchers.ts";
+import { isWithin, type TimeInterval } from "../model/time-intervals.ts";
 import type { AlertView } from "../types.ts";
 import { type CompiledMatcher, compiled, type Labelled, matchesAll } from "./silence-index.ts";
 
-/** The members of a routing document that withhold alerts. */
+/** What withholds alerts in a project's routing. A changed routing is another object. */
 export interface WithholdingRules {
   readonly inhibitRules: readonly {
-    readonly sourceMatchers: readonly string[];
-    readonly targetMatchers: readonly string[];
+    readonly sourceMatchers: readonly Matcher[];
+    readonly targetMatchers: readonly Matcher[];
     readonly equal: readonly string[];
   }[];
-  /** Each with items in Alertmanager's grammar. */
-  readonly timeIntervals: readonly { readonly name: string; readonly intervals: readonly unknown[] }[];
+  readonly timeIntervals: ReadonlyMap<string, readonly TimeInterval[]>;
 }
 
 /** Names of time intervals of a route. */
@@ -35,6 +34,7 @@ export interface Withheld {
 
 export interface WithholdingParts {
   readonly clock: SteadyClock;
+  readonly routingOf: (projectId: string) => WithholdingRules;
   readonly silencing: (projectId: string, alert: Labelled, now: EpochMs) => readonly string[];
   /** The firing alerts of a project. */
   readonly alertsOf: (projectId: string) => readonly AlertView[];
@@ -43,6 +43,7 @@ export interface WithholdingParts {
 }
 
 interface OfProject {
+  readonly routing: WithholdingRules;
   readonly rules: readonly InhibitRule[];
   readonly intervals: ReadonlyMap<string, Interval>;
 }
@@ -72,7 +73,7 @@ export class Withholding {
   /** Fingerprints of firing alerts that inhibit the alert, ascending. */
   inhibiting(projectId: string, alert: AlertView): string[] {
     const found = new Set<string>();
-    for (const rule of this.#projects.get(projectId)?.rules ?? []) {
+    for (const rule of this.#projectOf(projectId).rules) {
       const source = rule.sourceFor(alert);
       if (source) found.add(source);
     }
@@ -81,36 +82,17 @@ export class Withholding {
 
   /**
    * Names of the mute intervals that contain `now`, and the names of the active intervals if none of
-   * them does. Names that the document does not define are ignored.
+   * them does. Names without an interval contain nothing.
    */
   muting(route: RouteIntervals, now: EpochMs): string[] {
     return this.#muting(route, this.#wallOf(now));
   }
 
-  /** Whether a time interval of the document contains `now`. Unknown names contain nothing. */
-  isWithin(projectId: string, name: string, now: EpochMs): boolean {
-    return this.#contains(projectId, name, this.#wallOf(now));
-  }
-
-  /** A routing document was loaded or changed; null: the project has none. @throws VALIDATION_FAILED */
-  rulesChanged(projectId: string, rules: WithholdingRules | null): void {
-    if (rules === null) {
-      this.#projects.delete(projectId);
-      return;
-    }
-    const inhibitRules = rules.inhibitRules.map((rule) => new InhibitRule(rule));
-    const intervals = new Map(
-      rules.timeIntervals.map(({ name, intervals: items }) => [name, new Interval(parseTimeIntervals(items))]),
-    );
-    if (inhibitRules.length > 0)
-      for (const alert of this.#parts.alertsOf(projectId)) for (const rule of inhibitRules) rule.add(alert);
-    this.#projects.set(projectId, { rules: inhibitRules, intervals });
-  }
-
   /** A commit has opened or changed a firing alert. */
   fired(alert: AlertView): void {
-    this.#remove(alert);
+    const freed = this.#remove(alert);
     for (const rule of this.#projects.get(alert.projectId)?.rules ?? []) rule.add(alert);
+    if (freed.length > 0) this.#parts.reconsider(alert.projectId, freed);
   }
 
   /** A commit has resolved an alert: what it inhibited may be sent. */
@@ -127,7 +109,21 @@ export class Withholding {
   }
 
   #contains(projectId: string, name: string, wall: EpochMs): boolean {
-    return this.#projects.get(projectId)?.intervals.get(name)?.contains(wall) === true;
+    return this.#projectOf(projectId).intervals.get(name)?.contains(wall) === true;
+  }
+
+  /** Built again from the firing alerts when the routing is another one. */
+  #projectOf(projectId: string): OfProject {
+    const routing = this.#parts.routingOf(projectId);
+    const known = this.#projects.get(projectId);
+    if (known?.routing === routing) return known;
+    const rules = routing.inhibitRules.map((rule) => new InhibitRule(rule));
+    if (rules.length > 0)
+      for (const alert of this.#parts.alertsOf(projectId)) for (const rule of rules) rule.add(alert);
+    const intervals = new Map(Array.from(routing.timeIntervals, ([name, items]) => [name, new Interval(items)]));
+    const built = { routing, rules, intervals };
+    this.#projects.set(projectId, built);
+    return built;
   }
 
   #wallOf(now: EpochMs): EpochMs {
@@ -158,10 +154,9 @@ class InhibitRule {
   readonly #cells = new Map<string, Cell>();
   readonly #keys = new Map<string, string>();
 
-  /** @throws VALIDATION_FAILED */
   constructor({ sourceMatchers, targetMatchers, equal }: WithholdingRules["inhibitRules"][number]) {
-    this.#source = { matchers: read(sourceMatchers) };
-    this.#target = { matchers: read(targetMatchers) };
+    this.#source = { matchers: compiled(sourceMatchers) };
+    this.#target = { matchers: compiled(targetMatchers) };
     this.#equal = equal;
   }
 
@@ -208,10 +203,6 @@ class InhibitRule {
 /** Values with their lengths, so that no two lists of values have the same key. */
 function keyPart(value: string): string {
   return `${value.length}:${value}`;
-}
-
-function read(texts: readonly string[]): CompiledMatcher[] {
-  return compiled(texts.map((text): Matcher => parseMatcher(text)));
 }
 
 const MINUTE_MS = 60_000;
