@@ -9,6 +9,7 @@ import { planOf, recordSql } from "./support/recorded-sql.ts";
 import { useBuckets } from "./support/use-buckets.ts";
 import { useJobs } from "./support/use-jobs.ts";
 import { useSchedules } from "./support/use-schedules.ts";
+import { useSilences } from "./support/use-silences.ts";
 import { useSounds } from "./support/use-sounds.ts";
 import { useTimers } from "./support/use-timers.ts";
 import { useWebhooks } from "./support/use-webhooks.ts";
@@ -184,6 +185,7 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
   await post("/channels/webhook/resume", { target: "x" });
   await useTimers(prism);
   await useSchedules(prism);
+  await useSilences(prism);
   await useBuckets(prism);
   await useSounds(prism);
   await useWebhooks(prism);

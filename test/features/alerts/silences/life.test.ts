@@ -132,6 +132,28 @@ test("a maintenance window starts and ends on each occurrence; one window can be
   assert.deepEqual([silencing(alert), (await get(body.id)).state], [[], "expired"]);
 });
 
+test("a client that knows no recurrence changes the current window only", async (t) => {
+  const { create, get, open, silencing, after, clock, silences, projectId } = await silenceWorld(t);
+  const alert = await open({ team: "db" });
+  clock.advance(DAY - (clock.now() % DAY));
+  const recurrence = { cron: "0 22 * * *", durationMs: 8 * HOUR, timezone: "UTC" };
+  const { body } = await create({ recurrence, durationMs: undefined });
+  await after(23 * HOUR);
+  const window = { startsAt: clock.now() - HOUR, endsAt: clock.now() + 7 * HOUR };
+  const matchers = [{ name: "team", operator: "=", value: "db" }] as const;
+  const texts = { comment: "by amtool", createdBy: "amtool", annotations: {} };
+  const draft = { projectId, kind: "silence", matchers, recurrence: null, ...texts } as const;
+  const asClient = { id: body.id, mayBeBroad: true, seesWindow: true };
+  const same = await silences().set({ ...draft, ...window }, asClient);
+  assert.equal(same.silence.id, body.id, "the same window: its texts change");
+  assert.deepEqual((await get(body.id))["recurrence"], recurrence);
+  const longer = await silences().set({ ...draft, ...window, endsAt: window.endsAt + HOUR }, asClient);
+  assert.notEqual(longer.silence.id, body.id);
+  assert.deepEqual([silencing(alert), (await get(body.id)).state], [[longer.silence.id], "pending"]);
+  await after(23 * HOUR);
+  assert.deepEqual(silencing(alert), [body.id], "the next window is as it was");
+});
+
 test("the creator of a long silence is notified a day and an hour before its end", async (t) => {
   const { create, prism, after, silenceEvents } = await silenceWorld(t);
   const { body } = await create({ durationMs: 3 * DAY });
