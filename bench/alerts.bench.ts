@@ -1,0 +1,179 @@
+/**
+ * 100 000 firing alerts of 10 labels and 10 000 silences: the start, the memory, repetitions at
+ * 5 000 alerts a second, and the ingest of events beside them, compared with an empty server.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { uuidv7 } from "../src/core/ids.ts";
+import { fingerprintOf } from "../src/features/alerts/model/fingerprint.ts";
+import { labelRecord, labelsOf } from "../src/features/alerts/model/labels.ts";
+import { openForWriting } from "../src/store/sqlite/connection.ts";
+import { addRules, eventBodies, type Setup, setUp } from "./lib/prism-setup.ts";
+import { residentMiB, type Server, startPrism } from "./lib/processes.ts";
+import { median, ROUNDS, type Row, report, round, SECONDS } from "./lib/report.ts";
+import { runPaced } from "./lib/run-paced.ts";
+import { runWrk } from "./lib/wrk.ts";
+
+const ALERTS = Number(process.env["BENCH_ALERTS"] ?? 100_000);
+const SILENCES = Number(process.env["BENCH_SILENCES"] ?? 10_000);
+const PER_SECOND = 5000;
+const REPEATED = Math.min(ALERTS, PER_SECOND * 20);
+/** Alerts of one request of Prometheus, at most. */
+const BATCH = 64;
+const SETTLE_MS = 5000;
+
+const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
+const setup = await prepare();
+const rows: Row[] = [];
+const empty = await measureStart();
+fill(join(dir, "prism.db"), setup.projectId);
+const full = await measureStart();
+rows.push({ figure: "start, empty, ms", value: round(empty.startMs) });
+rows.push({ figure: "start, alerts and silences, ms", value: round(full.startMs) });
+rows.push({ figure: "memory of both, MiB", value: round(full.memoryMiB - empty.memoryMiB, 1) });
+await measureRepeats();
+report("alerts", `${ALERTS} alerts of 10 labels, ${SILENCES} silences, ${ROUNDS} rounds of ${SECONDS} s`, rows);
+rmSync(dir, { recursive: true, force: true });
+
+async function prepare(): Promise<Setup> {
+  const server = await startPrism({ dir });
+  const made = await setUp(server);
+  await addRules(server, made, 10);
+  await server.stop();
+  return made;
+}
+
+async function measureStart(): Promise<{ startMs: number; memoryMiB: number }> {
+  const times: number[] = [];
+  let memoryMiB = 0;
+  for (let i = 0; i < ROUNDS; i++) {
+    const startedAt = performance.now();
+    const server = await startPrism({ dir });
+    times.push(performance.now() - startedAt);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    memoryMiB = residentMiB(server.pid);
+    await server.stop();
+  }
+  return { startMs: median(times), memoryMiB };
+}
+
+async function measureRepeats(): Promise<void> {
+  const server = await startPrism({ dir });
+  const events = countEvents();
+  const load = { port: server.port, path: "/api/v1/alerts", headers: headers() };
+  const single = await runPaced({
+    ...load,
+    bodies: [JSON.stringify({ alerts: [postedAlert(0)] })],
+    perSecond: PER_SECOND,
+    count: REPEATED,
+  });
+  rows.push({ figure: "repetitions, 1 a request: alerts/s", value: round(single.perSecond) });
+  rows.push({ figure: "repetitions, 1 a request: p50 ms", value: round(single.answers.p50Ms, 1) });
+  rows.push({ figure: "repetitions, 1 a request: p99 ms", value: round(single.answers.p99Ms, 1) });
+  const batches = await runPaced({
+    ...load,
+    bodies: [JSON.stringify({ alerts: Array.from({ length: BATCH }, (_, i) => postedAlert(i)) })],
+    perSecond: PER_SECOND / BATCH,
+    count: Math.round((PER_SECOND / BATCH) * 20),
+  });
+  rows.push({ figure: `repetitions, ${BATCH} a request: p99 ms`, value: round(batches.answers.p99Ms, 1) });
+  rows.push({ figure: "events written by repetitions", value: countEvents() - events });
+  rows.push({ figure: "events/s beside the alerts", value: round(median(await ingest(server))) });
+  rows.push({ figure: "events/s while all are repeated", value: round(median(await ingestBesideRepeats(server))) });
+  rows.push({ figure: "memory after that, MiB", value: round(residentMiB(server.pid)) });
+  await server.stop();
+}
+
+async function ingestBesideRepeats(server: Server): Promise<number[]> {
+  const repeats = runPaced({
+    port: server.port,
+    path: "/api/v1/alerts",
+    headers: headers(),
+    bodies: [JSON.stringify({ alerts: [postedAlert(0)] })],
+    perSecond: ALERTS / 60,
+    count: Math.round((ALERTS / 60) * SECONDS * (ROUNDS + 1)),
+  });
+  const rates = await ingest(server);
+  await repeats;
+  return rates;
+}
+
+async function ingest(server: Server): Promise<number[]> {
+  const rates: number[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    const { requestsPerSecond } = await runWrk({
+      url: `${server.url}/events`,
+      connections: 64,
+      seconds: SECONDS,
+      headers: headers(),
+      bodies: eventBodies(),
+    });
+    rates.push(requestsPerSecond);
+  }
+  return rates;
+}
+
+function headers(): Record<string, string> {
+  return { "Content-Type": "application/json", "X-API-Key": setup.apiKey };
+}
+
+/** `mark-0;` becomes the number of the request: each repeats another alert. */
+function postedAlert(n: number): object {
+  const endsAt = new Date(Date.now() + 3_600_000).toISOString();
+  const annotations = { summary: "The target does not answer", runbook: "https://wiki.example.test/target-down" };
+  return { labels: labelsOfAlert(n), annotations, endsAt };
+}
+
+function labelsOfAlert(n: number): Record<string, string> {
+  return {
+    alertname: `TargetDown${n % 200}`,
+    severity: ["critical", "warning", "info"][n % 3] ?? "info",
+    team: `team-${n % 40}`,
+    cluster: `cluster-${n % 12}`,
+    namespace: `namespace-${n % 500}`,
+    job: `job-${n % 300}`,
+    instance: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}:9100`,
+    pod: `mark-${n};`,
+    region: `region-${n % 6}`,
+    env: ["prod", "test"][n % 2] ?? "prod",
+  };
+}
+
+function countEvents(): number {
+  const db = openForWriting({ file: join(dir, "prism.db"), busyTimeoutMs: 5000 });
+  const { count } = db.prepare<[], { count: number }>("select count(*) as count from events").get() ?? { count: 0 };
+  db.close();
+  return count;
+}
+
+/** Fills the tables of a server that does not run; only a benchmark may do that. */
+function fill(file: string, projectId: string): void {
+  const db = openForWriting({ file, busyTimeoutMs: 5000 });
+  const now = Date.now();
+  const annotations = JSON.stringify({
+    summary: "The target does not answer",
+    runbook: "https://wiki.example.test/target-down",
+  });
+  const alert = db.prepare(
+    `insert into alerts (id, projectId, key, fingerprint, labels, annotations, severity, source, state, startsAt,
+     endsAt, lastAt, openEventId) values (?, ?, ?, ?, ?, ?, 'warning', 'api', 'firing', ?, ?, ?, ?)`,
+  );
+  const silence = db.prepare(
+    `insert into silences (id, projectId, kind, matchers, startsAt, endsAt, createdBy, comment, createdAt, updatedAt, reportedUntil)
+     values (?, ?, 'silence', ?, ?, ?, 'bench', '', ?, ?, ?)`,
+  );
+  db.transaction(() => {
+    for (let i = 0; i < ALERTS; i++) {
+      const labels = labelsOf(labelsOfAlert(i));
+      const fingerprint = fingerprintOf(labels);
+      const [id, json] = [uuidv7(now), JSON.stringify(labelRecord(labels))];
+      alert.run(id, projectId, `api:${fingerprint}`, fingerprint, json, annotations, now, now + 86_400_000, now, id);
+    }
+    for (let i = 0; i < SILENCES; i++) {
+      const matchers = JSON.stringify([{ name: "pod", operator: "=", value: `mark-${i * 7};` }]);
+      silence.run(uuidv7(now), projectId, matchers, now, now + 86_400_000, now, now, now);
+    }
+  }).immediate();
+  db.close();
+}
