@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { uuidv7 } from "../src/core/ids.ts";
 import { fingerprintOf } from "../src/features/alerts/model/fingerprint.ts";
-import { labelRecord, labelsOf } from "../src/features/alerts/model/labels.ts";
+import { labelRecord, labelsOf, labelValue } from "../src/features/alerts/model/labels.ts";
 import { openForWriting } from "../src/store/sqlite/connection.ts";
 import { addRules, eventBodies, type Setup, setUp } from "./lib/prism-setup.ts";
 import { residentMiB, type Server, startPrism } from "./lib/processes.ts";
@@ -22,6 +22,8 @@ const REPEATED = Math.min(ALERTS, PER_SECOND * 20);
 /** Alerts of one request of Prometheus, at most. */
 const BATCH = 64;
 const SETTLE_MS = 5000;
+/** Labels other than `instance` and `pod` repeat after this many alerts. */
+const KINDS = 120;
 
 const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
 const setup = await prepare();
@@ -64,7 +66,7 @@ async function measureRepeats(): Promise<void> {
   const load = { port: server.port, path: "/api/v1/alerts", headers: headers() };
   const single = await runPaced({
     ...load,
-    bodies: [JSON.stringify({ alerts: [postedAlert(0)] })],
+    bodies: singleBodies(),
     perSecond: PER_SECOND,
     count: REPEATED,
   });
@@ -73,7 +75,7 @@ async function measureRepeats(): Promise<void> {
   rows.push({ figure: "repetitions, 1 a request: p99 ms", value: round(single.answers.p99Ms, 1) });
   const batches = await runPaced({
     ...load,
-    bodies: [JSON.stringify({ alerts: Array.from({ length: BATCH }, (_, i) => postedAlert(i)) })],
+    bodies: [JSON.stringify({ alerts: Array.from({ length: BATCH }, (_, i) => postedAlert(i + 1)) })],
     perSecond: PER_SECOND / BATCH,
     count: Math.round((PER_SECOND / BATCH) * 20),
   });
@@ -90,7 +92,7 @@ async function ingestBesideRepeats(server: Server): Promise<number[]> {
     port: server.port,
     path: "/api/v1/alerts",
     headers: headers(),
-    bodies: [JSON.stringify({ alerts: [postedAlert(0)] })],
+    bodies: singleBodies(),
     perSecond: ALERTS / 60,
     count: Math.round((ALERTS / 60) * SECONDS * (ROUNDS + 1)),
   });
@@ -119,6 +121,11 @@ function headers(): Record<string, string> {
 }
 
 /** `mark-0;` becomes the number of the request: each repeats another alert. */
+function singleBodies(): string[] {
+  const body = (kind: number): string => JSON.stringify({ alerts: [postedAlert(kind)] });
+  return Array.from({ length: KINDS }, (_, kind) => body(kind).replaceAll(`mark-${kind};`, "mark-0;"));
+}
+
 function postedAlert(n: number): object {
   const endsAt = new Date(Date.now() + 3_600_000).toISOString();
   const annotations = { summary: "The target does not answer", runbook: "https://wiki.example.test/target-down" };
@@ -127,13 +134,13 @@ function postedAlert(n: number): object {
 
 function labelsOfAlert(n: number): Record<string, string> {
   return {
-    alertname: `TargetDown${n % 200}`,
+    alertname: `TargetDown${n % KINDS}`,
     severity: ["critical", "warning", "info"][n % 3] ?? "info",
     team: `team-${n % 40}`,
     cluster: `cluster-${n % 12}`,
-    namespace: `namespace-${n % 500}`,
-    job: `job-${n % 300}`,
-    instance: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}:9100`,
+    namespace: `namespace-${n % KINDS}`,
+    job: `job-${n % 60}`,
+    instance: `mark-${n};.example.test:9100`,
     pod: `mark-${n};`,
     region: `region-${n % 6}`,
     env: ["prod", "test"][n % 2] ?? "prod",
@@ -157,7 +164,7 @@ function fill(file: string, projectId: string): void {
   });
   const alert = db.prepare(
     `insert into alerts (id, projectId, key, fingerprint, labels, annotations, severity, source, state, startsAt,
-     endsAt, lastAt, openEventId) values (?, ?, ?, ?, ?, ?, 'warning', 'api', 'firing', ?, ?, ?, ?)`,
+     endsAt, lastAt, openEventId) values (?, ?, ?, ?, ?, ?, ?, 'api', 'firing', ?, ?, ?, ?)`,
   );
   const silence = db.prepare(
     `insert into silences (id, projectId, kind, matchers, startsAt, endsAt, createdBy, comment, createdAt, updatedAt, reportedUntil)
@@ -168,7 +175,19 @@ function fill(file: string, projectId: string): void {
       const labels = labelsOf(labelsOfAlert(i));
       const fingerprint = fingerprintOf(labels);
       const [id, json] = [uuidv7(now), JSON.stringify(labelRecord(labels))];
-      alert.run(id, projectId, `api:${fingerprint}`, fingerprint, json, annotations, now, now + 86_400_000, now, id);
+      alert.run(
+        id,
+        projectId,
+        `api:${fingerprint}`,
+        fingerprint,
+        json,
+        annotations,
+        labelValue(labels, "severity"),
+        now,
+        now + 86_400_000,
+        now,
+        id,
+      );
     }
     for (let i = 0; i < SILENCES; i++) {
       const matchers = JSON.stringify([{ name: "pod", operator: "=", value: `mark-${i * 7};` }]);

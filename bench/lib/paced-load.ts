@@ -21,7 +21,7 @@ const NEWLINE = "\r\n";
 const LAST_MESSAGES_MS = 2000;
 
 const plan = JSON.parse(process.argv[2] ?? "{}") as PacedPlan;
-const bodies = plan.bodies.map((body) => body.split(`${MARK}0;`) as [string, string?]);
+const bodies = plan.bodies.map((body) => body.split(`${MARK}0;`));
 const headers = Object.entries({ Host: "127.0.0.1", "Content-Type": "application/json", ...plan.headers })
   .map(([name, value]) => `${name}: ${value}${NEWLINE}`)
   .join("");
@@ -61,8 +61,7 @@ function send(number: number): void {
 }
 
 function bodyOf(number: number): string {
-  const [before, after] = bodies[number % bodies.length] ?? [""];
-  return after === undefined ? before : `${before}${MARK}${number};${after}`;
+  return (bodies[number % bodies.length] ?? []).join(`${MARK}${number};`);
 }
 
 /** One connection with at most one pending request. */

@@ -7,7 +7,7 @@ export interface PacedPlan {
   readonly port: number;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Sent in rotation. `mark-0;` in a body becomes `mark-<number of the request>;`. */
+  /** Sent in rotation. Each `mark-0;` in a body becomes `mark-<number of the request>;`. */
   readonly bodies: readonly string[];
   readonly perSecond: number;
   /** Total number of requests. */

@@ -14,6 +14,20 @@ export interface Repetition {
   readonly lastAt: EpochMs;
 }
 
+/** Texts that many alerts share. */
+const MAX_TEXTS = 10_000;
+const texts = new Map<string, string>();
+
+/** One copy of equal texts: a row has its own of each. */
+function shared<T extends string | null>(text: T): T {
+  if (text === null) return text;
+  const known = texts.get(text);
+  if (known !== undefined) return known as T;
+  if (texts.size >= MAX_TEXTS) texts.clear();
+  texts.set(text, text);
+  return text;
+}
+
 /** An alert as its row has it; a live one also as its repetitions have moved it. */
 export class StoredAlert implements AlertView {
   readonly id: string;
@@ -39,9 +53,9 @@ export class StoredAlert implements AlertView {
 
   constructor(row: AlertRow) {
     this.id = row.id;
-    this.projectId = row.projectId;
+    this.projectId = shared(row.projectId);
     this.key = row.key;
-    this.source = row.source;
+    this.source = shared(row.source);
     this.fingerprint = row.fingerprint;
     this.labelSet = labelsOf(JSON.parse(row.labels) as LabelRecord);
     this.assign(row);
@@ -63,11 +77,11 @@ export class StoredAlert implements AlertView {
   assign(row: AlertRow): void {
     if (this.fingerprint !== row.fingerprint) this.labelSet = labelsOf(JSON.parse(row.labels) as LabelRecord);
     this.fingerprint = row.fingerprint;
-    this.sourceId = row.sourceId;
-    this.severity = row.severity;
+    this.sourceId = shared(row.sourceId);
+    this.severity = shared(row.severity);
     this.annotationsText = row.annotations;
     this.generatorUrl = row.generatorUrl;
-    this.state = row.state;
+    this.state = shared(row.state);
     this.startsAt = row.startsAt;
     this.firesAt = row.firesAt;
     this.endsAt = row.endsAt;

@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import type { Clock } from "../../../core/clock.ts";
+import type { Clock, EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { Database, Trx } from "../../../store/database.ts";
@@ -77,7 +77,7 @@ export class SignalReader {
     const now = this.#parts.wall.now();
     try {
       const input: AlertInput = { ...JSON.parse(signal.input), projectId: signal.projectId };
-      if (signal.action === "fire") return [checkInput({ startsAt: at, ...input }, now)];
+      if (signal.action === "fire") return [checkInput(firing(input, at, now), now)];
       return [checkInput({ ...input, endsAt: at, resolvesAtOnce: true }, Math.max(at, now))];
     } catch (error) {
       this.#parts.log.warn({ err: error, eventSeq, ruleId }, "a rule's alert is not valid and was left out");
@@ -101,4 +101,10 @@ export class SignalReader {
       })
       .catch((error: unknown) => this.#pause(error));
   }
+}
+
+/** It fires even if its time-out has passed meanwhile, as while the server was down. */
+function firing(input: AlertInput, at: EpochMs, now: EpochMs): AlertInput {
+  const { startsAt = at, endsAt = null } = input;
+  return { ...input, startsAt, endsAt: endsAt !== null && endsAt <= now ? now + Math.max(1, endsAt - at) : endsAt };
 }

@@ -18,7 +18,8 @@ export function labelsOf(record: LabelRecord): Labels {
   names.sort(compareText);
   const labels: string[] = [];
   for (const name of names) labels.push(shared(name), shared(record[name] ?? ""));
-  return labels as unknown as Labels;
+  // A copy has no room for growth, which would be as large as the labels.
+  return labels.slice() as unknown as Labels;
 }
 
 /** The labels as an object, names in order. `__proto__` is an ordinary name. */
