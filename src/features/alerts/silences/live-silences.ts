@@ -74,7 +74,7 @@ export class LiveSilences {
   }
 
   /** Resolves when the incidents of all changed silences are known. */
-  async settled(): Promise<void> {
+  async idle(): Promise<void> {
     await this.#touching;
   }
 

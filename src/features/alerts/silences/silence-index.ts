@@ -25,7 +25,7 @@ export function matchesAll({ matchers }: Matching, alert: Labelled): boolean {
   return true;
 }
 
-/** How a silence is filed: under pairs, or under a label name whose value a matcher tests. */
+/** How a silence is filed: under pairs, or under a label name with a test of its value. */
 type Filing =
   | { readonly by: "pairs"; readonly name: string; readonly values: readonly string[] }
   | { readonly by: "test"; readonly name: string; readonly matcher: CompiledMatcher };

@@ -58,7 +58,7 @@ export interface SilenceHit {
   readonly incidentId: string;
 }
 
-/** Silences whose borders are handled in one transaction. */
+/** Silences per transaction that reports starts and ends. */
 const BORDERS = 100;
 
 /**
@@ -99,13 +99,13 @@ export class Silences {
 
   async stop(): Promise<void> {
     await this.#borders.stop();
-    await this.#live.settled();
+    await this.#live.idle();
   }
 
   /** Reports what is due now, and finds the incidents of what changed. */
   async flush(): Promise<void> {
     await this.#borders.check();
-    await this.#live.settled();
+    await this.#live.idle();
   }
 
   /** The ids of the active silences that match an alert, ascending. */
