@@ -45,6 +45,17 @@ const FULL = {
   suppression: { count: 3, windowMs: 60_000, mode: "batch", key: "{{event.source}}" },
   dedupe: { key: "{{event.order}}", windowMs: 5000 },
   cooldownMs: 1000,
+  threshold: { count: 3, windowMs: 60_000, key: "{{event.host}}" },
+  absence: null,
+  alert: {
+    key: "{{event.host}}",
+    labels: { host: "{{event.host}}" },
+    annotations: { runbook: "https://shop.example.org/runbook" },
+    severity: "critical",
+    resolve: "event.type == 'payment.ok'",
+    resolveAfterMs: 3_600_000,
+    forMs: 60_000,
+  },
 };
 
 /** Two rules, one of a project with a user of its own who has nothing but a mail address. */

@@ -103,8 +103,9 @@ export class TestPrism {
   }
 
   /** Stops and starts again on the same directory. */
-  async restart(): Promise<void> {
+  async restart(whileDown: () => void = () => undefined): Promise<void> {
     await this.stop();
+    whileDown();
     [this.app, this.#lock] = await run(this.dir, this.#options);
     await this.#signIn();
   }

@@ -73,6 +73,20 @@ async function backtest(context: Context, flags: Flags): Promise<BacktestReply> 
   });
 }
 
+const SHOWN_ALERTS = 10;
+
+/** Counts and alerts of a rule with a threshold, an absence or an alert. */
+function alertLines({ counted, alerts }: BacktestReply): string[] {
+  const lines = counted > 0 ? [`counted without firing ${counted}`] : [];
+  if (!alerts) return lines;
+  const { opened, resolved, dropped, absences, spans } = alerts;
+  lines.push(`alerts opened ${opened}, resolved ${resolved}, ended while pending ${dropped}, absences ${absences}`);
+  const rows = spans
+    .slice(0, SHOWN_ALERTS)
+    .map(({ key, firedAt, resolvedAt, matches }) => [key === "" ? "-" : key, firedAt, resolvedAt ?? "firing", matches]);
+  return rows.length === 0 ? lines : [...lines, "", ...table(["ALERT", "FIRED", "RESOLVED", "MATCHES"], rows), ""];
+}
+
 function backtestText(reply: BacktestReply, out: Output): string[] {
   const { scanned, matched, from, to, errors, wouldReach, diff, perDay, samples } = reply;
   if (from === null || to === null) return ["no events are stored in that time"];
@@ -80,6 +94,7 @@ function backtestText(reply: BacktestReply, out: Output): string[] {
     out.bold(`${matched} of ${scanned} events matched, received from ${from} to ${to}`),
     `fired ${reply.fired}, suppressed ${reply.suppressed}, deduplicated ${reply.deduped}, in cooldown ${reply.cooled}`,
   ];
+  lines.push(...alertLines(reply));
   if (errors > 0) lines.push(out.red(`the condition or a key failed on ${errors} events`));
   if (wouldReach.users !== null)
     lines.push(`it reaches ${wouldReach.users} ${wouldReach.users === 1 ? "user" : "users"} now`);

@@ -130,6 +130,11 @@ function ruleText(rule: RuleView, out: Output): string[] {
     if (storm.noticeId !== null) lines.push(`      notice ${storm.noticeId} reports it`);
   }
   if (earlier) lines.push(`      earlier: ${printable(earlier.title)} (${localTime(earlier.createdAt)})`);
+  const { alert } = rule;
+  if (alert) {
+    const labels = Object.entries(alert.labels).map(([name, value]) => `${name}="${value}"`);
+    lines.push(`      alert ${printable(labels.join(", "))}`);
+  }
   if (notificationId !== null) lines.push(`      notification ${notificationId}`);
   if (outcome !== "condition false" && trace) {
     const values = trace.trace.map(({ text, value }) => `${printable(text)} = ${printable(JSON.stringify(value))}`);
@@ -140,7 +145,8 @@ function ruleText(rule: RuleView, out: Output): string[] {
 }
 
 function colour(outcome: RuleView["outcome"], out: Output): string {
-  if (outcome === "fired") return out.green(outcome);
+  if (outcome === "fired" || outcome === "alert-resolved") return out.green(outcome);
+  if (outcome === "alert-opened") return out.red(outcome);
   return outcome === "error" || outcome === "no recipients" ? out.red(outcome) : out.yellow(outcome);
 }
 

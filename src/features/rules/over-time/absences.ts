@@ -117,7 +117,12 @@ export class Absences implements SeenMatches {
     if (this.#timer) clearInterval(this.#timer);
     this.#timer = null;
     await this.#due.stop();
-    await this.#flushSafely();
+    await this.#flushSafely(true);
+  }
+
+  /** Fires what is due now. */
+  async check(): Promise<void> {
+    await this.#due.check();
   }
 
   /** Number of keys that are awaited. */
@@ -153,7 +158,7 @@ export class Absences implements SeenMatches {
     if (!absence) return;
     this.#lastSeq = Math.max(this.#lastSeq, seq);
     const awaited = this.#of(ruleId, projectId, key, at);
-    if (!awaited || awaited.lastSeq > seq) return;
+    if (!awaited || awaited.lastSeq >= seq) return;
     awaited.lastAt = at;
     awaited.lastSeq = seq;
     awaited.firedAt = null;
@@ -204,7 +209,7 @@ export class Absences implements SeenMatches {
   }
 
   /** Reads the rows of a rule, and its decisions since they were stored. */
-  #load({ row: { id }, overTime }: AwaitingRule): void {
+  #load({ row: { id, version }, overTime }: AwaitingRule): void {
     const { reader } = this.#parts;
     const rows = reader.prepare<[string], Awaited>("select * from rule_absences where ruleId = ?").all(id);
     for (const row of rows) {
@@ -213,11 +218,11 @@ export class Absences implements SeenMatches {
     }
     const absence = overTime?.absence;
     if (!absence) return;
-    const since = reader.prepare<[string, number], EventsTable>(
+    const since = reader.prepare<[string, number, number], EventsTable>(
       `select e.* from decisions d cross join events e on e.seq = d.eventSeq
-       where d.ruleId = ? and d.eventSeq > ? and d.key is not null order by d.eventSeq`,
+       where d.ruleId = ? and d.eventSeq > ? and d.ruleVersion = ? and d.key is not null order by d.eventSeq`,
     );
-    for (const event of since.iterate(id, Math.max(0, (this.#alive?.upTo ?? 0) - LATE_EVENTS)))
+    for (const event of since.iterate(id, Math.max(0, (this.#alive?.upTo ?? 0) - LATE_EVENTS), version))
       this.seen(id, event.projectId, keyOf(absence.key, storedEvent(event)), event.receivedAt, event.seq);
   }
 
@@ -321,17 +326,17 @@ export class Absences implements SeenMatches {
     return { id: "", type: "", source: null, level: "info", projectId, ...times, payload: {}, correlationId: "" };
   }
 
-  async #flushSafely(): Promise<void> {
-    await this.#flush().catch((error: unknown) => {
+  async #flushSafely(isLast = false): Promise<void> {
+    await this.#flush(isLast).catch((error: unknown) => {
       this.#parts.log.warn({ err: error }, "the last matches of rules with an absence were not stored, retrying");
     });
   }
 
-  async #flush(): Promise<void> {
+  async #flush(isLast: boolean): Promise<void> {
     const { db, clock } = this.#parts;
     const now = clock.now();
     const isQuiet = this.#dirty.size === 0 && this.#obsolete.size === 0;
-    if (isQuiet && (this.#size === 0 || Math.abs(now - this.#aliveAt) < ALIVE_MS)) return;
+    if (isQuiet && (this.#size === 0 || (!isLast && Math.abs(now - this.#aliveAt) < ALIVE_MS))) return;
     let dirty: readonly Awaited[] = [];
     let obsolete: readonly string[] = [];
     const write = db.write(async (trx) => {

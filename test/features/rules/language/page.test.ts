@@ -74,7 +74,7 @@ test("every rule on the page does to its events what the page says", async (t) =
   const clock = new FakeClock(Date.UTC(2026, 0, 31, 8));
   const prism = await startPrism(t, { clock });
   const parts = page.split("```json rule\n").slice(1);
-  assert.equal(parts.length, 3);
+  assert.equal(parts.length, 5);
   for (const part of parts) {
     const [json = "", rest = ""] = part.split("```\n");
     const rule = await prism.post<{ id: string; name: string }>("/api/v1/rules", JSON.parse(json));

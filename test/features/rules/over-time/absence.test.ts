@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { countOf, rowsOf } from "../../../helpers/tables.ts";
+import { alertsOf, MINUTE, outcomes, send, states, timedRule, timedWorld, type World } from "./support.ts";
+
+interface Notice {
+  readonly title: string;
+  readonly message: string;
+  readonly eventId: string | null;
+}
+
+const notices = ({ prism }: World): Notice[] =>
+  rowsOf<Notice>(prism, "select title, message, eventId from notifications where kind = 'rule' order by createdAt, id");
+
+/** Lets the server look at what is due. */
+async function due({ prism }: World): Promise<void> {
+  await prism.parts.core.pipeline.absences.check();
+}
+
+test("an absence notifies once for each key that was seen, with the last event, and again after the next match", async (t) => {
+  const world = await timedWorld(t);
+  const { clock } = world;
+  await timedRule(world, {
+    targetUsers: ["me"],
+    titleTemplate: "No news of {{event.host}}",
+    messageTemplate: "last: {{event.n}}",
+    absence: { forMs: 10 * MINUTE, key: "{{ event.host }}" },
+  });
+  await send(world, "x", { host: "a", n: 1 });
+  clock.advance(5 * MINUTE);
+  const last = await send(world, "x", { host: "a", n: 2 });
+  await send(world, "x", { host: "b", n: 3 });
+  clock.advance(5 * MINUTE);
+  await send(world, "x", { host: "b", n: 4 });
+  await due(world);
+  assert.deepEqual(notices(world), []);
+  clock.advance(5 * MINUTE);
+  await due(world);
+  assert.deepEqual(notices(world), [{ title: "No news of a", message: "last: 2", eventId: last }]);
+  clock.advance(60 * MINUTE);
+  await due(world);
+  assert.deepEqual(
+    notices(world).map(({ title }) => title),
+    ["No news of a", "No news of b"],
+  );
+  await send(world, "x", { host: "a", n: 5 });
+  clock.advance(10 * MINUTE);
+  await due(world);
+  assert.equal(notices(world).length, 3);
+  assert.deepEqual(outcomes(world), ["counted", "counted", "counted", "counted", "counted"]);
+});
+
+test("an absence opens an alert that the next match resolves", async (t) => {
+  const world = await timedWorld(t);
+  const { prism, clock } = world;
+  const id = await timedRule(world, {
+    absence: { forMs: MINUTE, key: "{{ event.host }}" },
+    alert: { labels: { host: "{{ event.host }}" } },
+  });
+  await send(world, "x", { host: "a" });
+  await send(world, "x", { host: "b" });
+  clock.advance(MINUTE - 1);
+  await send(world, "x", { host: "b" });
+  clock.advance(1);
+  await due(world);
+  assert.deepEqual(await states(world), ["firing a"]);
+  assert.equal((JSON.parse(alertsOf(world)[0]?.labels ?? "{}") as { host: string }).host, "a");
+  await send(world, "x", { host: "a" });
+  assert.deepEqual(await states(world), ["resolved a"]);
+  assert.deepEqual(outcomes(world).at(-1), "alert-resolved");
+  const { body } = await prism.get<Record<string, number>>(`/api/v1/rules/${id}/stats`);
+  assert.deepEqual([body["alertsOpened"], body["alertsResolved"]], [1, 1]);
+});
+
+test("without a key the first match is awaited from when the rule was made", async (t) => {
+  const world = await timedWorld(t);
+  const { clock } = world;
+  await timedRule(world, { name: "Backup", targetUsers: ["me"], absence: { forMs: 60 * MINUTE } });
+  clock.advance(60 * MINUTE);
+  await due(world);
+  assert.deepEqual(notices(world), [{ title: "Backup", message: "", eventId: null }]);
+});
+
+test("what is awaited survives a restart and a kill; after a down time it has that time once more", async (t) => {
+  const world = await timedWorld(t);
+  const { prism, clock } = world;
+  await timedRule(world, { targetUsers: ["me"], absence: { forMs: 10 * MINUTE, key: "{{ event.host }}" } });
+  await send(world, "x", { host: "a" });
+  await prism.restart();
+  clock.advance(10 * MINUTE);
+  await due(world);
+  assert.equal(notices(world).length, 1, "there was no down time");
+
+  await send(world, "x", { host: "b" });
+  await prism.restart(() => clock.advance(4 * MINUTE));
+  clock.advance(6 * MINUTE - 1);
+  await due(world);
+  assert.equal(notices(world).length, 1);
+  clock.advance(1);
+  await due(world);
+  assert.equal(notices(world).length, 2);
+
+  await send(world, "x", { host: "c" });
+  await prism.restart(() => clock.advance(60 * MINUTE));
+  clock.advance(10 * MINUTE - 1);
+  await due(world);
+  assert.equal(notices(world).length, 2, "what came meanwhile may not be here yet");
+  clock.advance(1);
+  await due(world);
+  assert.equal(notices(world).length, 3);
+});
+
+test("a jump of the clock counts as a down time, and a clock that is set back delays nothing", async (t) => {
+  const world = await timedWorld(t);
+  const { clock } = world;
+  await timedRule(world, { targetUsers: ["me"], absence: { forMs: 10 * MINUTE, key: "{{ event.host }}" } });
+  await send(world, "x", { host: "a" });
+  await due(world);
+  clock.set(60 * MINUTE);
+  await due(world);
+  clock.advance(10 * MINUTE - 1);
+  await due(world);
+  assert.equal(notices(world).length, 0);
+  clock.advance(1);
+  await due(world);
+  assert.equal(notices(world).length, 1);
+
+  await send(world, "x", { host: "b" });
+  await due(world);
+  clock.set(-60 * MINUTE);
+  await due(world);
+  clock.advance(10 * MINUTE);
+  await due(world);
+  assert.equal(notices(world).length, 2);
+  await send(world, "x", { host: "c" });
+  clock.advance(10 * MINUTE);
+  await due(world);
+  assert.equal(notices(world).length, 3);
+});
+
+test("a rule that is changed, switched off or deleted awaits nothing that it no longer means", async (t) => {
+  const world = await timedWorld(t);
+  const { prism, clock } = world;
+  const rule = { targetUsers: ["me"], absence: { forMs: MINUTE, key: "{{ event.host }}" } };
+  const id = await timedRule(world, rule);
+  const off = await timedRule(world, { ...rule, name: "off" });
+  const gone = await timedRule(world, { ...rule, name: "gone" });
+  await send(world, "x", { host: "a", zone: "z" });
+  assert.equal(prism.parts.core.pipeline.absences.size, 3);
+  await prism.patch(`/api/v1/rules/${id}`, { absence: { forMs: 2 * MINUTE, key: "{{ event.host }}" } });
+  await prism.patch(`/api/v1/rules/${off}`, { active: false });
+  await prism.delete(`/api/v1/rules/${gone}`);
+  assert.equal(prism.parts.core.pipeline.absences.size, 1);
+  clock.advance(MINUTE);
+  await due(world);
+  assert.equal(notices(world).length, 0, "it takes two minutes now");
+  await prism.patch(`/api/v1/rules/${id}`, { absence: { forMs: MINUTE, key: "{{ event.zone }}" } });
+  clock.advance(10 * MINUTE);
+  await due(world);
+  assert.equal(notices(world).length, 0, "no zone was seen");
+  await prism.restart();
+  assert.equal(countOf(prism, "rule_absences"), 0);
+});
