@@ -46,6 +46,7 @@ create table incidents (
   title text not null, urgency text not null default 'high', state text not null check (state in ('open', 'acknowledged', 'resolved')),
   openedAt integer not null, acknowledgedAt integer, resolvedAt integer, resolvedBy text, snoozedUntil integer,
   step integer not null default 0, round integer not null default 0, notices integer not null default 0,
+  alerts integer not null default 0, firing integer not null default 0,
   lastFlushAt integer, toldAt integer, flushAt integer, stepAt integer, repeatAt integer, ackExpiresAt integer, autoResolveAt integer,
   version integer not null default 1, updatedAt integer not null
 ) strict, without rowid;

@@ -57,7 +57,7 @@ const FEATURES = {
     "schedules",
     "streams",
   ],
-  alerts: ["access", "audit", "events", "jobs", "notifications", "schedules"],
+  alerts: ["access", "audit", "events", "jobs", "notifications", "rules", "schedules"],
   alertmanager: ["access", "alerts"],
   tasks: ["access"],
   buckets: ["access", "events", "jobs", "schedules"],

@@ -9,6 +9,8 @@ import { authFeature } from "../features/access/sessions/routes.ts";
 import { usersFeature } from "../features/access/users/routes.ts";
 import { alertmanagerFeature } from "../features/alertmanager/routes.ts";
 import { alertsFeature } from "../features/alerts/book/routes.ts";
+import { incidentsFeature } from "../features/alerts/incidents/routes.ts";
+import { policiesFeature } from "../features/alerts/policies/routes.ts";
 import { silencesFeature } from "../features/alerts/silences/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
 import { backupsFeature } from "../features/backup/routes.ts";
@@ -45,7 +47,6 @@ import { tasksFeature } from "../features/tasks/routes.ts";
 import { scheduledRoutes } from "../features/timers/index.ts";
 import { timeFeature } from "../features/timers/routes.ts";
 import type { Feature } from "../module/feature.ts";
-import { alertmanagerPorts } from "./alertmanager-ports.ts";
 import { reloadSources } from "./listen.ts";
 import { maintenanceFeature } from "./operator-routes.ts";
 import type { Parts } from "./parts.ts";
@@ -150,16 +151,19 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
 /** Alerts, incidents and silences. */
 function alertFeatures({ base, core, http, services }: Parts): Feature[] {
   const { database: db, clock, config, settings, startedAt } = base;
-  const { projects } = core.access;
+  const { projects, users } = core.access;
   const { idempotency, alerting } = services;
-  const { alerts, silences, withholding, clock: steadyClock } = alerting;
+  const { alerts, incidents, policies, silences, withholding, clock: steadyClock, requireUrl } = alerting;
   const warnHits = (): number => settings.silences.warnHits;
   return [
     alertsFeature({ db, clock, projects, alerts }),
+    incidentsFeature({ db, clock, projects, policies, incidents, alerts }),
+    policiesFeature({ db, clock, projects, users, policies, requireUrl }),
     silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),
     alertmanagerFeature({
       ...{ config, clock, steadyClock, startedAt, kernel: http.kernel, projects, alerts, silences, withholding },
-      ...alertmanagerPorts(),
+      routingOf: (projectId) => policies.routingOf(projectId),
+      policiesOf: async (projectId) => [...policies.of(projectId).keys()],
     }),
   ];
 }

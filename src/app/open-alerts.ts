@@ -1,6 +1,18 @@
 import { SteadyClock } from "../core/due-times.ts";
-import { type AlertRow, Alerts, type AlertView, Silences, Withholding } from "../features/alerts/index.ts";
+import { PrismError } from "../core/errors.ts";
+import {
+  type AlertRow,
+  Alerts,
+  type AlertView,
+  Incidents,
+  Policies,
+  Silences,
+  Withholding,
+} from "../features/alerts/index.ts";
+import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
+import { PermanentError } from "../features/jobs/index.ts";
 import type { Notifier } from "../features/notifications/index.ts";
+import { onCall } from "../features/oncall/index.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
 
@@ -9,40 +21,84 @@ export interface AlertServices {
   /** The clock of alerts, incidents and silences. */
   readonly clock: SteadyClock;
   readonly alerts: Alerts;
+  readonly incidents: Incidents;
+  readonly policies: Policies;
   readonly silences: Silences;
   /** Why an alert is not sent now: silences, inhibition, time intervals. */
   readonly withholding: Withholding;
+  /** Checks whether requests to a URL are permitted. @throws URL_REFUSED */
+  requireUrl(url: string): Promise<void>;
 }
 
 export function openAlerts(base: Base, core: Core, notify: Notifier): AlertServices {
-  const { database: db, reader, clock: wall, log, metrics } = base;
+  const { database: db, reader, clock: wall, metrics } = base;
+  const log = base.log.namespace("alerts");
   const clock = new SteadyClock(wall);
-  const alerts = new Alerts({
-    db,
-    reader,
-    wall,
-    clock,
-    log: log.namespace("alerts"),
-    metrics,
-    joinIncidents: async () => undefined,
-  });
+  const policies = new Policies(reader);
+  const outside = new SafeFetch(new OutsideHosts(outsideRulesOf(base.config)));
+  const incidents = openIncidents(base, core, notify, { clock, policies, outside, services: () => services });
+  const alerts = new Alerts({ db, reader, wall, clock, log, metrics, joinIncidents: incidents.join });
   core.pipeline.alertLink.connect({
     isLive: (projectId, key) => alerts.byKey(projectId, key) !== null,
     submit: (inputs, options) => alerts.submit(inputs, options),
     signalled: () => alerts.signalled(),
   });
-  return { clock, alerts, ...openWithholding(base, core, notify, clock, alerts) };
+  const requireUrl = (url: string): Promise<void> => outside.check(url);
+  const withholding = openWithholding(base, core, notify, { clock, alerts, incidents, policies });
+  const services: AlertServices = { clock, alerts, incidents, policies, requireUrl, ...withholding };
+  return services;
+}
+
+interface IncidentDependencies {
+  readonly clock: SteadyClock;
+  readonly policies: Policies;
+  readonly outside: SafeFetch;
+  /** Complete when the first transaction starts. */
+  readonly services: () => AlertServices;
+}
+
+function openIncidents(
+  { database: db, log, metrics, settings, audit }: Base,
+  { access, jobs: queues }: Core,
+  notify: Notifier,
+  { clock, policies, outside, services }: IncidentDependencies,
+): Incidents {
+  const incidents = new Incidents({
+    db,
+    clock,
+    log: log.namespace("alerts"),
+    metrics,
+    policies,
+    projects: access.projects,
+    users: access.users,
+    notify,
+    audit,
+    jobs: queues.jobs,
+    runner: queues.runner,
+    publicUrl: () => settings.current.publicUrl,
+    alerts: () => services().alerts,
+    withheldBy: (...parameters) => services().withholding.withheldBy(...parameters),
+    recordHits: (...parameters) => services().silences.recordHits(...parameters),
+    onCall: (...parameters) => onCall(access.users, ...parameters),
+    callWebhook: (url, request) =>
+      outside.request(url, { method: "POST", ...request }).catch((error: unknown) => {
+        const isRefused = error instanceof PrismError && !(error.cause instanceof HostUnknown);
+        throw isRefused ? new PermanentError(error.message, { cause: error }) : error;
+      }),
+  });
+  notify.provideIncidents((trx, id, userId, through) => incidents.acknowledgeByNotification(trx, id, userId, through));
+  return incidents;
 }
 
 function openWithholding(
   { database: db, reader, clock: wall, log, metrics, audit, settings }: Base,
   { access }: Core,
   notify: Notifier,
-  clock: SteadyClock,
-  alerts: Alerts,
+  { clock, alerts, incidents, policies }: Pick<AlertServices, "clock" | "alerts" | "incidents" | "policies">,
 ): Pick<AlertServices, "silences" | "withholding"> {
   const alertsOf = (projectId: string): readonly AlertView[] => alerts.list(projectId);
-  const reconsider = (): void => undefined;
+  const reconsider = (projectId: string, alertIds: readonly string[]): void =>
+    incidents.reconsider(projectId, alertIds);
   const silences = new Silences({
     db,
     reader,
@@ -57,10 +113,9 @@ function openWithholding(
     alertsOf,
     reconsider,
   });
-  const routing = { inhibitRules: [], timeIntervals: new Map() };
   const withholding = new Withholding({
     clock,
-    routingOf: () => routing,
+    routingOf: (projectId) => policies.routingOf(projectId),
     silencing: (projectId, alert, now) => silences.silencing(projectId, alert, now),
     alertsOf,
     reconsider,
@@ -69,9 +124,10 @@ function openWithholding(
 }
 
 /** Builds the memory from the tables, before the server answers. */
-export function loadAlerts({ alerts, silences }: AlertServices): void {
+export function loadAlerts({ alerts, silences, incidents }: AlertServices, { reader }: Base): void {
   alerts.load();
   silences.load();
+  incidents.load(reader);
 }
 
 /** Alerts that a commit has changed. */
@@ -84,14 +140,22 @@ export function alertsChanged({ alerts, withholding }: AlertServices, rows: read
   }
 }
 
+/** Projects with policies or routing that a commit has changed. */
+export function policiesChanged({ policies, incidents }: AlertServices, projectIds: readonly string[]): void {
+  policies.changed(projectIds);
+  for (const projectId of projectIds) incidents.reconsider(projectId);
+}
+
 /** Starts what happens by time. */
-export function startAlerts({ alerts, silences }: AlertServices): void {
+export function startAlerts({ alerts, incidents, silences }: AlertServices): void {
   alerts.start();
   silences.start();
+  incidents.start();
 }
 
 /** Stops it, and stores what only memory has. */
-export async function stopAlerts({ alerts, silences }: AlertServices): Promise<void> {
+export async function stopAlerts({ alerts, incidents, silences }: AlertServices): Promise<void> {
+  await incidents.stop();
   await silences.stop();
   await alerts.stop();
 }

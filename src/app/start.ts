@@ -143,6 +143,6 @@ async function openParts(options: BaseOptions): Promise<Parts> {
   const upkeep = openUpkeep(base, core, http, services);
   const parts: Parts = { base, core, http, services, upkeep };
   await registerFeatures(parts);
-  loadAlerts(services.alerting);
+  loadAlerts(services.alerting, base);
   return parts;
 }

@@ -36,6 +36,13 @@ interface EffectData {
   "signals-taken": {
     readonly signals: readonly { readonly eventSeq: number; readonly projectId: string; readonly input: string }[];
   };
+  "incidents-changed": {
+    readonly incidents: readonly ChangedIncident[];
+    /** Users notified, by reason. */
+    readonly sent: Readonly<Record<string, number>>;
+  };
+  /** Policies or routing of these projects. */
+  "policies-changed": { readonly projectIds: readonly string[] };
   "jobs-added": { readonly jobs: readonly EnqueuedRow[] };
   /** Jobs that no longer wait in the queue. */
   "jobs-removed": { readonly queue: string; readonly count: number };
@@ -53,6 +60,15 @@ interface EffectData {
   "turn-ended": { readonly target: string; readonly jobId: string };
   /** An event of the bus. */
   announced: { readonly event: string; readonly data: unknown };
+}
+
+export interface ChangedIncident {
+  readonly id: string;
+  readonly projectId: string;
+  readonly state: "open" | "acknowledged" | "snoozed" | "resolved";
+  readonly dueAt: number | null;
+  /** Whether the last look at it found withheld alerts; absent: not looked at. */
+  readonly holds: Readonly<Partial<Record<"flush" | "step" | "repeat", boolean>>>;
 }
 
 /** A job as just written. */

@@ -117,6 +117,8 @@ const ABOUT_ME = new Set([
   "GET /api/v1/users/me/preferences",
   "PUT /api/v1/users/me/preferences",
   "PUT /api/v1/users/me/push-tokens",
+  "GET /api/v1/users/me/contact-rules",
+  "PUT /api/v1/users/me/contact-rules",
   "GET /api/v1/users/me/push-subscriptions",
   "POST /api/v1/users/me/push-subscriptions",
   "DELETE /api/v1/users/me/push-subscriptions/:id",

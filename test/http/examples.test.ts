@@ -161,6 +161,25 @@ function onOnCall(kind?: string, operationId = ""): Prepare {
     return { params: { id, shiftId: await seeded.create(`${schedules}/${id}/${kind}`, seeded.example(operationId)) } };
   };
 }
+const onIncident: Prepare = async (seeded) => {
+  const { prism } = seeded;
+  const { access } = prism.parts.core;
+  const labels = { alertname: seeded.unique("alert") };
+  const input = {
+    projectId: access.defaultProjectId,
+    source: "api",
+    sourceId: null,
+    key: labels.alertname,
+    labels,
+  } as const;
+  await prism.parts.services.alerting.alerts.submit([input]);
+  const { id } = await prism.services.db.read
+    .selectFrom("incidents")
+    .select("id")
+    .where("title", "=", labels.alertname)
+    .executeTakeFirstOrThrow();
+  return { params: { id } };
+};
 const onLeasedJob: Prepare = async (seeded) => {
   const token = await seeded.workerToken();
   return { token, params: { id: await seeded.leasedJob(token) } };
@@ -188,6 +207,15 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   },
   recordWebviewAction: onNotification,
   updateSchedule: made("/api/v1/schedules", "createSchedule"),
+  acknowledgeIncident: onIncident,
+  unacknowledgeIncident: onIncident,
+  snoozeIncident: onIncident,
+  unsnoozeIncident: onIncident,
+  resolveIncident: onIncident,
+  escalateIncident: onIncident,
+  addIncidentNote: onIncident,
+  updatePolicy: made("/api/v1/policies", "createPolicy"),
+  patchPolicy: made("/api/v1/policies", "createPolicy"),
   updateSilence: made("/api/v1/silences", "createSilence"),
   updateOnCallSchedule: onOnCall(),
   createOnCallShift: onOnCall(),

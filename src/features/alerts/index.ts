@@ -2,11 +2,13 @@
 
 export { type AlertFilter, Alerts, type AlertsParts } from "./book/alerts.ts";
 export { alertSweep } from "./book/retention.ts";
+export { Incidents } from "./incidents/engine.ts";
 export { fingerprintOf } from "./model/fingerprint.ts";
 export { checkLabels, compareLabels, compareText, type LabelRecord, type Labels, labelsOf } from "./model/labels.ts";
 export { isSameMatcher, type Matcher, parseMatcher } from "./model/matchers.ts";
 export { compileMatchers, type LabelsTest, matchesEmpty, patternTest } from "./model/matching.ts";
 export { durationText, parseAlertTime } from "./model/times.ts";
+export { Policies } from "./policies/policies.ts";
 export { type SilenceAt, type SilenceDraft, silenceAt } from "./silences/live-silence.ts";
 export { silenceSweep } from "./silences/queries.ts";
 export { Silences } from "./silences/silences.ts";

@@ -10,6 +10,7 @@ import type { InTransaction, Trx } from "../../store/database.ts";
 import type { AuditEntry } from "../audit/index.ts";
 import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView, noSuchNotification, noSuchUser } from "./inbox.ts";
+import type { AcknowledgedThrough } from "./notifier.ts";
 import * as queries from "./queries.ts";
 import type { WebviewActionView, WebviewBody } from "./schema.ts";
 
@@ -74,11 +75,16 @@ export async function acknowledgeNotification(
 }
 
 /**
- * {@link acknowledgeNotification} by the button of a push message, which names the user. @throws
- * NOTIFICATION_NOT_FOUND
+ * {@link acknowledgeNotification} by the button of a push message or the link of a mail, which name
+ * the user. @throws NOTIFICATION_NOT_FOUND
  */
-export async function acknowledgeAsUser(context: NotificationsContext, id: string, userId: string): Promise<void> {
-  const audited = { byUser: userId, metadata: { through: "webpush" } };
+export async function acknowledgeAsUser(
+  context: NotificationsContext,
+  id: string,
+  userId: string,
+  through: AcknowledgedThrough,
+): Promise<void> {
+  const audited = { byUser: userId, metadata: { through } };
   await acknowledge(context, { userId, permissions: new Set() }, id, { note: undefined, audited });
 }
 
@@ -90,6 +96,8 @@ function acknowledge(
 ) {
   return change(context, reader, id, async (trx, row, now) => {
     const hasNewNote = note !== undefined && note !== row.acknowledgeNote;
+    const through = String(audited.metadata?.["through"] ?? "notification");
+    if (row.incidentId !== null) await context.notify.acknowledgeIncident(trx, row.incidentId, row.userId, through);
     const response = hasNewNote ? { acknowledgeNote: note } : {};
     const changed = await queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now, response });
     if (row.acknowledgedAt !== null && !hasNewNote) return changed;

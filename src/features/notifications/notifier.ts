@@ -25,8 +25,14 @@ interface InboxService {
   /** @throws NOTIFICATION_NOT_FOUND */
   markRead(id: string, userRef: string, options?: InTransaction): Promise<void>;
   /** @throws NOTIFICATION_NOT_FOUND */
-  acknowledge(id: string, userId: string): Promise<void>;
+  acknowledge(id: string, userId: string, through: AcknowledgedThrough): Promise<void>;
 }
+
+/** What a user without a login acknowledges through: a signed button or link. */
+export type AcknowledgedThrough = "webpush" | "mail";
+
+/** Acknowledges the incident of a notification in the same transaction. */
+export type AcknowledgeIncident = (trx: Trx, incidentId: string, userId: string, through: string) => Promise<void>;
 
 /** The bus event that sends a notification to a user. */
 export const NOTIFY_EVENT = "notify";
@@ -130,6 +136,7 @@ export class Notifier {
   };
   readonly #parts: NotifierParts;
   #inbox: InboxService | null = null;
+  #acknowledgeIncident: AcknowledgeIncident = async () => undefined;
 
   constructor(parts: NotifierParts) {
     this.#parts = parts;
@@ -196,9 +203,19 @@ export class Notifier {
     return this.#requireInbox().markRead(id, userRef, options);
   }
 
-  /** Acknowledges for the user of a push message. @throws NOTIFICATION_NOT_FOUND */
-  async acknowledge(id: string, userId: string): Promise<void> {
-    return this.#requireInbox().acknowledge(id, userId);
+  /** Acknowledges for the user that a signed button or link names. @throws NOTIFICATION_NOT_FOUND */
+  async acknowledge(id: string, userId: string, through: AcknowledgedThrough): Promise<void> {
+    return this.#requireInbox().acknowledge(id, userId, through);
+  }
+
+  /** Connects incidents when they are opened. */
+  provideIncidents(acknowledge: AcknowledgeIncident): void {
+    this.#acknowledgeIncident = acknowledge;
+  }
+
+  /** For a notification that was acknowledged. */
+  acknowledgeIncident(trx: Trx, incidentId: string, userId: string, through: string): Promise<void> {
+    return this.#acknowledgeIncident(trx, incidentId, userId, through);
   }
 
   /**
@@ -212,13 +229,18 @@ export class Notifier {
     trx: Trx,
     {
       scheduledJobId = null,
+      incidentId = null,
       targets,
-    }: { scheduledJobId?: string | null; targets?: Parameters<typeof recipientsJob>[1] },
+    }: {
+      scheduledJobId?: string | null;
+      incidentId?: string | null;
+      targets?: Parameters<typeof recipientsJob>[1];
+    },
   ): Promise<void> {
     const { jobs, channels, audit } = this.#parts;
     await trx
       .insertInto("notifications")
-      .values({ ...row, scheduledJobId })
+      .values({ ...row, scheduledJobId, incidentId })
       .execute();
     if (targets && userIds.length > MAX_DIRECT_RECIPIENTS) await jobs.enqueue(recipientsJob(row, targets), { trx });
     else {

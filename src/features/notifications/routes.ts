@@ -32,7 +32,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
   context.notify.provideInbox({
     history: (userRef, page) => inbox.historyAsUser(context, userRef, page),
     markRead: (id, userRef, options) => actions.markReadAsUser(context, id, userRef, options),
-    acknowledge: (id, userId) => actions.acknowledgeAsUser(context, id, userId),
+    acknowledge: (id, userId, through) => actions.acknowledgeAsUser(context, id, userId, through),
   });
 
   // The bus event `notify` reaches a user.

@@ -55,6 +55,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Events", "Programs send events into projects, and rules evaluate them", "rules"],
   ["Rules", "A condition on events, and who is notified when it matches", "rules"],
   ["Notifications", "Notifications of the caller, and sending them directly", "delivery"],
+  ["Incidents", "What people are notified of, and the policies and routes that decide who is", "alerts"],
   ["Silences", "Alerts that notify no one for a time, once or in recurring windows", "alerts"],
   ["Alerts", "What fires until it is resolved, from monitoring, rules and programs", "alerts"],
   ["Messages", "Private messages between two users, now or later", "messages"],

@@ -111,6 +111,9 @@ export interface IncidentsTable {
   round: Generated<number>;
   /** Number of notifications so far, for their dedupe keys. */
   notices: Generated<number>;
+  /** Number of alerts that joined, and of those that fire. */
+  alerts: Generated<number>;
+  firing: Generated<number>;
   lastFlushAt: number | null;
   toldAt: number | null;
   flushAt: number | null;

@@ -46,6 +46,7 @@ export function worldOf(prism: TestPrism, clock: FakeClock): AlertWorld {
         .selectFrom("events")
         .select(["type", "payload"])
         .where("source", "=", "prism:alerts")
+        .where("type", "like", "alert.%")
         .orderBy("seq")
         .execute();
       return rows.map(({ type, payload }) => `${type} ${(JSON.parse(payload) as { key: string }).key}`);

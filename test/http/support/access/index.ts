@@ -7,6 +7,7 @@ import { BUCKETS } from "./buckets.ts";
 import { EVENTS } from "./events.ts";
 import { EXPLAIN } from "./explain.ts";
 import { HEARTBEATS } from "./heartbeats.ts";
+import { INCIDENTS } from "./incidents.ts";
 import { JOBS } from "./jobs.ts";
 import { MESSAGES } from "./messages.ts";
 import { MODULES } from "./modules.ts";
@@ -56,6 +57,7 @@ export const ACCESS: Table = {
   ...WORKERS,
   ...MODULES,
   ...BACKUPS,
+  ...INCIDENTS,
   ...SILENCES,
   ...SETTINGS,
   ...AUDIT,

@@ -9,6 +9,7 @@ import { UnsealError } from "../../../../core/sealed-box.ts";
 import { sha256Hex } from "../../../../core/tokens.ts";
 import { doc, example, named, object, openObject, pattern, text } from "../../../../http/shapes.ts";
 import type { ReadDb, Trx } from "../../../../store/database.ts";
+import type { Notifier } from "../../../notifications/index.ts";
 import { TargetGone } from "../../channel.ts";
 import type { Channels } from "../../channels.ts";
 import { openToken, type PushDeviceContext, sealToken } from "../push/devices.ts";
@@ -88,7 +89,7 @@ export interface SubscriptionContext extends PushDeviceContext {
   readonly webPush: WebPushSender;
   readonly fetch: SafeFetch;
   readonly client: WebPushClient;
-  readonly notify: { acknowledge(id: string, userId: string): Promise<void> };
+  readonly notify: Pick<Notifier, "acknowledge">;
 }
 
 type Caller = Pick<UserPrincipal, "userId" | "sessionId">;
@@ -217,7 +218,7 @@ export async function acknowledgePushed(context: SubscriptionContext, token: str
     .where("u.deletedAt", "is", null)
     .executeTakeFirst();
   if (!owner) throw new PrismError("TOKEN_INVALID", "The subscription has ended; log in instead");
-  await notify.acknowledge(notificationId, owner.id);
+  await notify.acknowledge(notificationId, owner.id, "webpush");
   return { id: notificationId };
 }
 

@@ -1,0 +1,316 @@
+import { isDeepStrictEqual } from "node:util";
+import type { EpochMs } from "../../../core/clock.ts";
+import { assertNever } from "../../../core/errors.ts";
+import type { Level } from "../../../core/vocabulary.ts";
+import type { Trx } from "../../../store/database.ts";
+import { appendEvents, type EventDraft } from "../../events/index.ts";
+import type { RouteSettings } from "../policies/routing.ts";
+import type { Withheld } from "../silences/withholding.ts";
+import type { AlertView } from "../types.ts";
+import type { Actor, IncidentParts } from "./context.ts";
+import type { Action, Facts, Member, NoticeReason, Turn } from "./machine.ts";
+import { type Notice, notifyAudience, notifyUsers } from "./notices.ts";
+import {
+  acksOf,
+  addLog,
+  audienceOf,
+  calledWebhooks,
+  columnsOf,
+  type IncidentRow,
+  type LogEntry,
+  lastLog,
+  membersOf,
+  saveTurn,
+} from "./store.ts";
+import { targetsOf } from "./targets.ts";
+import { type Holds, incidentEvent, noteChanged } from "./view.ts";
+import { enqueueWebhook, hostOf, webhookOf } from "./webhooks.ts";
+
+/* Stores what the machine decided: rows, notifications, webhooks, timeline and events in one transaction. */
+
+const LEVELS: Readonly<Record<string, Level>> = { "incident.exhausted": "error", "incident.unacknowledged": "warn" };
+/** A timeline row names this many alerts and users of a list. */
+const LISTED = 100;
+
+/** The facts of a decision; labels are read only if something may withhold them. */
+export class IncidentFacts implements Facts {
+  readonly members: readonly Member[];
+  readonly acks: Facts["acks"];
+  readonly #parts: IncidentParts;
+  readonly #row: IncidentRow;
+  readonly #now: EpochMs;
+  readonly #withheld = new Map<string, Withheld | null>();
+
+  constructor(parts: IncidentParts, row: IncidentRow, facts: Pick<Facts, "members" | "acks">, now: EpochMs) {
+    this.#parts = parts;
+    this.#row = row;
+    this.#now = now;
+    this.members = facts.members;
+    this.acks = facts.acks;
+  }
+
+  isWithheld(alertId: string): boolean {
+    return this.withheld(alertId) !== null;
+  }
+
+  /** Why an alert is withheld; null if it is not. */
+  withheld(alertId: string): Withheld | null {
+    const known = this.#withheld.get(alertId);
+    if (known !== undefined) return known;
+    const alert = this.#parts.alerts().find(alertId);
+    const { muteIntervals, activeIntervals } = JSON.parse(this.#row.route) as RouteSettings;
+    const route = { projectId: this.#row.projectId, muteIntervals, activeIntervals };
+    const by = alert && this.#parts.withheldBy(alert, route, this.#now);
+    const isFree = by === null || by.silencedBy.length + by.inhibitedBy.length + by.mutedBy.length === 0;
+    this.#withheld.set(alertId, isFree ? null : by);
+    return isFree ? null : by;
+  }
+
+  isWithin(interval: string, at: EpochMs): boolean {
+    return this.#parts.policies.isWithin(this.#row.projectId, interval, at - this.#aheadMs);
+  }
+
+  opensAt(interval: string, after: EpochMs): EpochMs {
+    return this.#parts.policies.nextChange(this.#row.projectId, interval, after - this.#aheadMs) + this.#aheadMs;
+  }
+
+  /** Intervals follow the wall clock. */
+  get #aheadMs(): number {
+    return this.#parts.clock.fromWall(0);
+  }
+}
+
+export async function factsOf(parts: IncidentParts, trx: Trx, row: IncidentRow, now: EpochMs): Promise<IncidentFacts> {
+  const [members, acks] = [await membersOf(trx, row.id), await acksOf(trx, row.id)];
+  return new IncidentFacts(parts, row, { members, acks }, now);
+}
+
+/** What a change is stored with. */
+export interface ApplyOptions {
+  readonly facts: IncidentFacts;
+  readonly now: EpochMs;
+  /** Null: the incident's own times. */
+  readonly actor: Actor | null;
+  /** When it was due, if it is late. */
+  readonly lateSince: EpochMs | null;
+}
+
+/** @returns the changed row */
+export async function applyTurn(
+  parts: IncidentParts,
+  trx: Trx,
+  row: IncidentRow,
+  turn: Turn,
+  options: ApplyOptions,
+): Promise<IncidentRow> {
+  const isSame = turn.actions.length === 0 && isDeepStrictEqual(columnsOf(row), columnsOf(turn.incident));
+  if (isSame && turn.toldFiring.length + turn.toldResolved.length === 0) return row;
+  const change = new Change(parts, trx, { ...row, ...turn.incident }, turn, options);
+  const { notices } = await change.store();
+  const { now, actor } = options;
+  const saved = await saveTurn(trx, row, turn, { notices, via: actor?.via ?? "time", now });
+  noteChanged(trx, [saved], { holds: holdsOf(row, turn, now), sent: change.sent });
+  return saved;
+}
+
+/** Which looks at the incident this turn repeated, and whether alerts were withheld. */
+function holdsOf(before: IncidentRow, { actions }: Turn, now: EpochMs): Holds {
+  const looked = { flush: before.flushAt, step: before.stepAt, repeat: before.repeatAt };
+  const holds: { -readonly [K in keyof Holds]: Holds[K] } = {};
+  for (const name of ["flush", "step", "repeat"] as const) {
+    const isHeld = actions.some((action) => action.kind === "withheld" && action.holds === name);
+    if (isHeld) holds[name] = true;
+    else if (looked[name] !== null && looked[name] <= now) holds[name] = false;
+  }
+  return holds;
+}
+
+/** Carries out the actions of one turn. */
+class Change {
+  readonly sent: Partial<Record<NoticeReason, number>> = {};
+  readonly #parts: IncidentParts;
+  readonly #trx: Trx;
+  readonly #row: IncidentRow;
+  readonly #turn: Turn;
+  readonly #options: ApplyOptions;
+  readonly #events: EventDraft[] = [];
+  #log: LogEntry[] = [];
+  #notices: number;
+
+  constructor(parts: IncidentParts, trx: Trx, row: IncidentRow, turn: Turn, options: ApplyOptions) {
+    this.#parts = parts;
+    this.#trx = trx;
+    this.#row = row;
+    this.#turn = turn;
+    this.#options = options;
+    this.#notices = row.notices;
+  }
+
+  async store(): Promise<{ notices: number }> {
+    const { now, lateSince } = this.#options;
+    if (lateSince !== null) this.#log.push({ kind: "late", data: { dueAt: lateSince } });
+    for (const action of this.#turn.actions) await this.#do(action);
+    await this.#writeLog();
+    await appendEvents(this.#trx, this.#events, { source: "prism:alerts", now });
+    return { notices: this.#notices };
+  }
+
+  async #do(action: Action): Promise<void> {
+    const actor = this.#options.actor?.id ?? null;
+    switch (action.kind) {
+      case "page":
+        return this.#page(action);
+      case "tell":
+        return this.#tell(action);
+      case "webhook":
+        return this.#webhook(action.step, "step");
+      case "webhooks":
+        return this.#webhooks(action.reason);
+      case "withheld":
+        return this.#withheld(action);
+      case "log":
+        this.#log.push({ kind: action.entry, actor, data: { ...action.data, ...this.#via } });
+        return;
+      case "event": {
+        const data = actor === null ? action.data : { ...action.data, actor };
+        this.#events.push(incidentEvent(this.#row, action.type, LEVELS[action.type] ?? "info", data));
+        return;
+      }
+      default:
+        assertNever(action);
+    }
+  }
+
+  get #via(): Readonly<Record<string, string>> {
+    const { actor } = this.#options;
+    return actor === null ? {} : { via: actor.via };
+  }
+
+  /** A step notifies its users, without those who acknowledged. */
+  async #page(action: Extract<Action, { kind: "page" }>): Promise<void> {
+    const { step, round, notify } = action;
+    const { users, through, empty } = await targetsOf(this.#parts, this.#trx, this.#row, action, this.#options.now);
+    const wanted = this.#withoutAcks(users);
+    if (empty.length > 0 || wanted.length === 0)
+      this.#log.push({ kind: "no-targets", data: { step, round, empty, acknowledged: users.length - wanted.length } });
+    if (wanted.length === 0) return;
+    const { name } = this.#parts.policies.definitionOf({ id: this.#row.policyId, version: this.#row.policyVersion });
+    const cause = `Step ${step + 1} of the policy ${name}${round === 0 ? "" : `, round ${round + 1}`}`;
+    const notice = this.#notice("step", notify.urgency, cause);
+    // The row must be in the timeline before jobs refer to it.
+    await this.#writeLog();
+    const logSeq = await addLog(this.#trx, this.#row.id, [], this.#options.now);
+    const sent = await notifyUsers(this.#parts, this.#trx, this.#row, wanted, notice, {
+      now: this.#options.now,
+      logSeq,
+    });
+    const users100 = wanted.slice(0, LISTED);
+    const why = Object.fromEntries(users100.map((id) => [id, through.get(id)]));
+    const data = { reason: "step", step, round, urgency: notify.urgency, users: users100, count: wanted.length };
+    this.#log.push({ kind: "notified", data: { ...data, through: why, ...sent } });
+    this.#events.push(incidentEvent(this.#row, "incident.escalated", "warn", { step, round, users: users100 }));
+    this.#count("step", wanted.length);
+  }
+
+  /** Those who received earlier notifications are notified again. */
+  async #tell({ reason, urgency }: Extract<Action, { kind: "tell" }>): Promise<void> {
+    const audience = await audienceOf(this.#trx, this.#row.id);
+    const left = new Set(
+      reason === "resolved"
+        ? audience.map(({ userId }) => userId)
+        : this.#withoutAcks(audience.map((each) => each.userId)),
+    );
+    const wanted = audience.filter(({ userId }) => left.has(userId));
+    if (wanted.length === 0) return;
+    const notice = this.#notice(reason, urgency, CAUSES[reason]);
+    const { now } = this.#options;
+    const notificationIds = await notifyAudience(this.#parts, this.#trx, this.#row, wanted, notice, now);
+    const users = wanted.slice(0, LISTED).map(({ userId }) => userId);
+    this.#log.push({ kind: "notified", data: { reason, urgency, users, count: wanted.length, notificationIds } });
+    this.#count(reason, wanted.length);
+  }
+
+  async #webhooks(reason: Exclude<NoticeReason, "step">): Promise<void> {
+    for (const step of await calledWebhooks(this.#trx, this.#row.id)) {
+      const isWanted = reason !== "some-resolved" || webhookOf(this.#parts, this.#row, step)?.format === "alertmanager";
+      if (isWanted) await this.#webhook(step, reason);
+    }
+  }
+
+  async #webhook(step: number, reason: NoticeReason): Promise<void> {
+    const { now } = this.#options;
+    const found = webhookOf(this.#parts, this.#row, step);
+    if (!found) return;
+    this.#notices += 1;
+    await enqueueWebhook(this.#parts, this.#trx, this.#row, { step, reason, number: this.#notices, now });
+    this.#log.push({ kind: "webhook", data: { step, reason, format: found.format, host: hostOf(found) } });
+  }
+
+  /** Evidence, when it differs from the last one. */
+  async #withheld({ alertIds, holds }: Extract<Action, { kind: "withheld" }>): Promise<void> {
+    const { facts, now } = this.#options;
+    const reasons = alertIds.flatMap((alertId) => {
+      const by = facts.withheld(alertId);
+      return by === null ? [] : [{ alertId, ...by }];
+    });
+    const hits = reasons.flatMap(({ alertId, silencedBy }) =>
+      silencedBy.map((silenceId) => ({ silenceId, alertId, incidentId: this.#row.id })),
+    );
+    await this.#parts.recordHits(this.#trx, hits, now);
+    const distinct = (name: keyof Withheld): string[] => [...new Set(reasons.flatMap((each) => each[name]))].sort();
+    const by = {
+      silences: distinct("silencedBy"),
+      inhibitedBy: distinct("inhibitedBy"),
+      intervals: distinct("mutedBy"),
+    };
+    const data = { holds, alerts: alertIds.length, alertIds: alertIds.slice(0, LISTED), ...by };
+    const last = await lastLog(this.#trx, this.#row.id, ["withheld", "notified"]);
+    if (last?.kind === "withheld" && isDeepStrictEqual(JSON.parse(last.data), data)) return;
+    this.#log.push({ kind: "withheld", data });
+  }
+
+  #notice(reason: Exclude<NoticeReason, "some-resolved">, urgency: Notice["urgency"], cause: string): Notice {
+    this.#notices += 1;
+    return {
+      reason,
+      urgency,
+      cause,
+      alerts: this.#shownAlerts(),
+      lateSince: this.#options.lateSince,
+      number: this.#notices,
+    };
+  }
+
+  /** Alerts for the text: those that fire, new ones first. */
+  #shownAlerts(): AlertView[] {
+    const { members } = this.#options.facts;
+    const firing = members.filter(({ isFiring }) => isFiring);
+    const isNew = new Set(this.#turn.toldFiring);
+    const sorted = [
+      ...firing.filter(({ alertId }) => isNew.has(alertId)),
+      ...firing.filter(({ alertId }) => !isNew.has(alertId)),
+    ];
+    return sorted.flatMap(({ alertId }) => this.#parts.alerts().find(alertId) ?? []);
+  }
+
+  #withoutAcks(users: readonly string[]): string[] {
+    const acknowledged = new Set(this.#turn.acks.map(({ userId }) => userId));
+    return users.filter((id) => !acknowledged.has(id));
+  }
+
+  #count(reason: NoticeReason, users: number): void {
+    this.sent[reason] = (this.sent[reason] ?? 0) + users;
+  }
+
+  async #writeLog(): Promise<void> {
+    const entries = this.#log;
+    this.#log = [];
+    await addLog(this.#trx, this.#row.id, entries, this.#options.now);
+  }
+}
+
+const CAUSES = {
+  "new-alerts": "Further alerts have joined",
+  repeat: "The incident was not acknowledged",
+  resolved: "You were notified of it before",
+} as const;

@@ -1,0 +1,78 @@
+import type { EpochMs } from "../../../core/clock.ts";
+import type { SteadyClock } from "../../../core/due-times.ts";
+import type { Logger } from "../../../core/log.ts";
+import type { Metrics } from "../../../core/metrics.ts";
+import type { Database, Trx } from "../../../store/database.ts";
+import type { Projects, UserDirectory } from "../../access/index.ts";
+import type { AuditTrail } from "../../audit/index.ts";
+import type { JobRunner, JobService } from "../../jobs/index.ts";
+import type { Notifier } from "../../notifications/index.ts";
+import type { Policies } from "../policies/policies.ts";
+import type { RouteSettings } from "../policies/routing.ts";
+import type { Withheld } from "../silences/withholding.ts";
+import type { AlertView } from "../types.ts";
+
+/** The answer of an on-call schedule. */
+export interface OnCall {
+  readonly current: readonly string[];
+  readonly next: readonly string[];
+  readonly shift: string | null;
+}
+
+/** An answer of a webhook. */
+export interface WebhookAnswer {
+  readonly status: number;
+}
+
+/** What incidents need of alerts. */
+export interface AlertsOfIncidents {
+  find(id: string): AlertView | null;
+  read(ids: readonly string[], db?: Trx): Promise<AlertView[]>;
+  resolve(trx: Trx, ids: readonly string[]): Promise<unknown>;
+}
+
+export interface IncidentParts {
+  readonly db: Database;
+  readonly clock: SteadyClock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly policies: Policies;
+  readonly projects: Projects;
+  readonly users: UserDirectory;
+  readonly notify: Notifier;
+  readonly audit: AuditTrail;
+  readonly jobs: JobService;
+  readonly runner: JobRunner;
+  /** Address of the server for links; undefined: none. */
+  readonly publicUrl: () => string | undefined;
+  readonly alerts: () => AlertsOfIncidents;
+  readonly withheldBy: (
+    alert: AlertView,
+    route: Pick<RouteSettings, "muteIntervals" | "activeIntervals"> & { readonly projectId: string },
+    now: EpochMs,
+  ) => Withheld;
+  /** Counts what silences withheld, in the transaction that withholds it. */
+  readonly recordHits: (
+    trx: Trx,
+    hits: readonly { readonly silenceId: string; readonly alertId: string; readonly incidentId: string }[],
+    now: EpochMs,
+  ) => Promise<void>;
+  readonly onCall: (trx: Trx, scheduleId: string, at: EpochMs) => Promise<OnCall>;
+  /** Posts to an address that a user named. @throws PermanentError if it is refused */
+  readonly callWebhook: (
+    url: string,
+    request: {
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body: Buffer;
+      readonly signal: AbortSignal;
+    },
+  ) => Promise<WebhookAnswer>;
+}
+
+/** Who acts on an incident, and through what. */
+export interface Actor {
+  /** A user's id; `operator`, `integration:<id>` and the like for others. */
+  readonly id: string;
+  /** `api`, `webpush`, `mail`, `notification`, `integration`. */
+  readonly via: string;
+}

@@ -1,0 +1,295 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { EpochMs } from "../../../core/clock.ts";
+import { DueTimes } from "../../../core/due-times.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { isUuid } from "../../../core/ids.ts";
+import type { InTransaction, Trx } from "../../../store/database.ts";
+import type { EffectOf } from "../../../store/effect.ts";
+import type { AlertSource } from "../../../store/schema.ts";
+import type { JoinIncidents, Transition } from "../types.ts";
+import { applyTurn, factsOf } from "./apply.ts";
+import type { Actor, IncidentParts } from "./context.ts";
+import { joinTransitions } from "./joining.ts";
+import * as machine from "./machine.ts";
+import { handleDelayed } from "./notices.ts";
+import { addLog, countEnded, findIncident, type IncidentRow, incidentsWith, settingsOf } from "./store.ts";
+import { turn } from "./turn.ts";
+import { noteChanged } from "./view.ts";
+import { handleWebhooks } from "./webhooks.ts";
+
+/** A later step is noted as late, and its notification says so. */
+const LATE_MS = 600_000;
+/** So many incidents are looked at again without a search for the right ones. */
+const FEW_HELD = 50;
+/** What is due again at once within one transaction. */
+const MAX_TURNS = 10;
+/** These sources send no end of their own, or not reliably: a resolved incident ends their alerts. */
+const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set(["pagerduty", "opsgenie", "api", "rule"]);
+
+type Changed = EffectOf<"incidents-changed">["incidents"][number];
+
+interface Live {
+  readonly projectId: string;
+  readonly state: Changed["state"];
+  /** What waits for withheld alerts. */
+  readonly holds: ReadonlySet<"flush" | "step" | "repeat">;
+}
+
+type Decide = (
+  incident: machine.Incident,
+  facts: machine.Facts,
+  settings: ReturnType<typeof settingsOf>,
+  now: EpochMs,
+) => machine.Turn;
+
+/**
+ * Incidents of all projects. Every change is one transaction that reads the rows, lets the machine
+ * decide, and stores the rows with notifications, jobs and events. Memory has only the due times and
+ * what is withheld; effects of commits keep it current.
+ */
+export class Incidents {
+  readonly join: JoinIncidents = (trx: Trx, transitions: readonly Transition[], now: EpochMs) =>
+    joinTransitions(this.#parts, trx, transitions, now);
+  readonly #parts: IncidentParts;
+  readonly #due: DueTimes<string>;
+  readonly #live = new Map<string, Live>();
+  readonly #reconsidered = new Set<string>();
+  readonly #sent;
+
+  constructor(parts: IncidentParts) {
+    const { clock, log, metrics } = parts;
+    this.#parts = parts;
+    this.#due = new DueTimes({
+      clock,
+      handle: (ids) => this.#handleDue(ids),
+      onError: (error) => log.error({ err: error }, "incidents that are due could not be handled, retrying"),
+    });
+    this.#sent = metrics.counter("prism_incident_notifications_total", "Users notified of incidents, by reason");
+    metrics.gauge("prism_incidents", "Incidents that are not resolved, by state", () => this.#counts());
+    handleDelayed(parts);
+    handleWebhooks(parts);
+  }
+
+  /** Builds the memory from the tables, before the server answers. */
+  load(reader: Sqlite): void {
+    const rows = reader.prepare<[], IncidentRow>("select * from incidents where state <> 'resolved'").all();
+    for (const row of rows) {
+      const { id, projectId } = row;
+      const state = row.state === "open" && row.snoozedUntil !== null ? "snoozed" : row.state;
+      this.#live.set(id, { projectId, state, holds: new Set() });
+      this.#due.set(id, machine.dueAt(row));
+    }
+  }
+
+  start(): void {
+    this.#due.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#due.stop();
+  }
+
+  /** Handles what is due now. */
+  check(): Promise<void> {
+    return this.#due.check();
+  }
+
+  /** A commit has changed incidents. */
+  changed({ incidents, sent }: EffectOf<"incidents-changed">): void {
+    for (const { id, projectId, state, dueAt, holds } of incidents) {
+      this.#due.set(id, dueAt);
+      if (state === "resolved") this.#live.delete(id);
+      else this.#live.set(id, { projectId, state, holds: merged(this.#live.get(id)?.holds, holds) });
+    }
+    for (const [reason, users] of Object.entries(sent)) this.#sent({ reason }).add(users);
+  }
+
+  /**
+   * What withheld alerts of the project may have ended: its incidents are looked at again now.
+   * @param alertIds only those with these alerts
+   */
+  reconsider(projectId: string, alertIds?: readonly string[]): void {
+    const held = [...this.#live].filter(([, live]) => live.projectId === projectId && live.holds.size > 0);
+    if (held.length === 0) return;
+    const ids = held.map(([id]) => id);
+    if (alertIds === undefined || held.length <= FEW_HELD) this.#lookAgain(ids);
+    else
+      void incidentsWith(this.#parts.db.read, alertIds).then(
+        (found) => this.#lookAgain(ids.filter((id) => found.has(id))),
+        (error: unknown) => this.#parts.log.error({ err: error }, "incidents of silenced alerts were not found"),
+      );
+  }
+
+  #lookAgain(ids: readonly string[]): void {
+    for (const id of ids) {
+      this.#reconsidered.add(id);
+      this.#due.set(id, this.#parts.clock.now());
+    }
+  }
+
+  acknowledge(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
+    return this.#act(
+      id,
+      "acknowledge",
+      actor,
+      (...given) => machine.acknowledge(given[0], actor.id, ...rest(given)),
+      options,
+    );
+  }
+
+  /** Of a notification: a resolved incident stays as it is. */
+  async acknowledgeByNotification(trx: Trx, id: string, userId: string, via: string): Promise<void> {
+    const row = await findIncident(trx, id);
+    if (row && row.state !== "resolved") await this.acknowledge(id, { id: userId, via }, { trx });
+  }
+
+  unacknowledge(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
+    return this.#act(id, "unacknowledge", actor, machine.unacknowledge, options);
+  }
+
+  snooze(id: string, until: EpochMs, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
+    return this.#act(id, "snooze", actor, (...given) => machine.snooze(given[0], until, ...rest(given)), options);
+  }
+
+  unsnooze(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
+    return this.#act(id, "unsnooze", actor, machine.unsnooze, options);
+  }
+
+  resolve(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
+    return this.#act(id, "resolve", actor, (...given) => machine.resolve(given[0], actor.id, ...rest(given)), options);
+  }
+
+  escalate(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
+    return this.#act(id, "escalate", actor, machine.escalate, options);
+  }
+
+  /** Adds a text to the timeline, also of a resolved incident. */
+  note(id: string, text: string, actor: Actor, options: InTransaction = {}): Promise<IncidentRow> {
+    const { db, clock } = this.#parts;
+    return db.writeIn(options, async (trx) => {
+      const row = await requireIncident(trx, id);
+      await addLog(trx, id, [{ kind: "note", actor: actor.id, data: { text, via: actor.via } }], clock.now());
+      await this.#record(trx, id, "note", actor);
+      return row;
+    });
+  }
+
+  /** @throws INCIDENT_NOT_FOUND; INVALID_STATE for a resolved one */
+  #act(id: string, action: string, actor: Actor, decide: Decide, options: InTransaction = {}): Promise<IncidentRow> {
+    const { db, clock } = this.#parts;
+    return db.writeIn(options, async (trx) => {
+      const row = await requireIncident(trx, id);
+      if (row.state === "resolved") throw new PrismError("INVALID_STATE", `Incident ${row.number} is resolved`);
+      const now = clock.now();
+      const changed = await this.#apply(trx, row, decide, { actor, lateSince: null, now });
+      if (changed !== row) await this.#record(trx, id, action, actor);
+      return this.#turn(trx, changed, now);
+    });
+  }
+
+  async #record(trx: Trx, id: string, action: string, { id: by, via }: Actor): Promise<void> {
+    const entry = { action: `incident.${action}`, resourceType: "incident", resourceId: id, metadata: { via } };
+    await this.#parts.audit.record(isUuid(by) ? { ...entry, byUser: by } : entry, { trx });
+  }
+
+  async #handleDue(ids: readonly string[]): Promise<void> {
+    const { log } = this.#parts;
+    for (const id of ids)
+      await this.#handle(id).catch((error: unknown) =>
+        log.error({ err: error, incident: id }, "an incident that is due could not be handled, retrying"),
+      );
+  }
+
+  async #handle(id: string): Promise<void> {
+    const { db, clock } = this.#parts;
+    await db.write(async (trx) => {
+      const now = clock.now();
+      const row = await findIncident(trx, id);
+      if (!row) {
+        this.#due.delete(id);
+        return;
+      }
+      const again = this.#reconsidered.delete(id) ? this.#live.get(id)?.holds : undefined;
+      const due = again ? lookedAtAgain(row, again, now) : row;
+      const changed = await this.#turn(trx, due, now);
+      // Also if nothing changed, so that the due time in memory is the row's.
+      noteChanged(trx, [changed]);
+    });
+  }
+
+  /** Does what is due, and what is then due at once. */
+  async #turn(trx: Trx, row: IncidentRow, now: EpochMs): Promise<IncidentRow> {
+    let current = row;
+    for (let left = MAX_TURNS; left > 0; left -= 1) {
+      const due = machine.dueAt(current);
+      if (due === null || due > now) break;
+      const lateSince = now - due > LATE_MS ? due : null;
+      current = await this.#apply(trx, current, turn, { actor: null, lateSince, now });
+    }
+    return current;
+  }
+
+  async #apply(
+    trx: Trx,
+    row: IncidentRow,
+    decide: Decide,
+    options: { readonly actor: Actor | null; readonly lateSince: EpochMs | null; readonly now: EpochMs },
+  ): Promise<IncidentRow> {
+    const { policies } = this.#parts;
+    const { now } = options;
+    const facts = await factsOf(this.#parts, trx, row, now);
+    const decided = decide(row, facts, settingsOf(policies, row), now);
+    const changed = await applyTurn(this.#parts, trx, row, decided, { ...options, facts });
+    const isClosed = row.state !== "resolved" && changed.state === "resolved" && changed.resolvedBy !== "alerts";
+    if (isClosed) await this.#endAlerts(trx, row.id, facts);
+    return changed;
+  }
+
+  /** Otherwise their repetitions would never open an incident again. */
+  async #endAlerts(trx: Trx, id: string, { members }: machine.Facts): Promise<void> {
+    const alerts = this.#parts.alerts();
+    const ids = members.filter(({ isFiring }) => isFiring).map(({ alertId }) => alertId);
+    const ended = ids.filter((each) => ENDED_BY_PEOPLE.has(alerts.find(each)?.source ?? "alertmanager"));
+    if (ended.length === 0) return;
+    await alerts.resolve(trx, ended);
+    await countEnded(trx, id, ended.length);
+  }
+
+  #counts(): (readonly [{ state: string }, number])[] {
+    const counts = { open: 0, acknowledged: 0, snoozed: 0 };
+    for (const { state } of this.#live.values()) if (state !== "resolved") counts[state] += 1;
+    return Object.entries(counts).map(([state, count]) => [{ state }, count] as const);
+  }
+}
+
+/** Sets what waits for withheld alerts due. */
+function lookedAtAgain(row: IncidentRow, holds: Live["holds"], now: EpochMs): IncidentRow {
+  const at = (name: "flush" | "step" | "repeat", time: EpochMs | null): EpochMs | null =>
+    time !== null && holds.has(name) ? Math.min(time, now) : time;
+  return {
+    ...row,
+    flushAt: at("flush", row.flushAt),
+    stepAt: at("step", row.stepAt),
+    repeatAt: at("repeat", row.repeatAt),
+  };
+}
+
+function merged(held: Live["holds"] = new Set(), changes: Changed["holds"]): Live["holds"] {
+  const result = new Set(held);
+  for (const name of ["flush", "step", "repeat"] as const) {
+    if (changes[name] === true) result.add(name);
+    else if (changes[name] === false) result.delete(name);
+  }
+  return result;
+}
+
+function rest(given: Parameters<Decide>): [machine.Facts, ReturnType<typeof settingsOf>, EpochMs] {
+  return [given[1], given[2], given[3]];
+}
+
+/** @throws INCIDENT_NOT_FOUND */
+async function requireIncident(trx: Trx, id: string): Promise<IncidentRow> {
+  const row = await findIncident(trx, id);
+  if (!row) throw new PrismError("INCIDENT_NOT_FOUND", "No such incident");
+  return row;
+}

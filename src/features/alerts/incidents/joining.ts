@@ -1,0 +1,195 @@
+import type { EpochMs } from "../../../core/clock.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import type { Trx } from "../../../store/database.ts";
+import { appendEvents, type EventDraft } from "../../events/index.ts";
+import { cutText } from "../../rules/index.ts";
+import type { StepSettings } from "../policies/policy.ts";
+import type { RouteMatch } from "../policies/routing.ts";
+import type { AlertView, Transition } from "../types.ts";
+import type { IncidentParts } from "./context.ts";
+import { joined, memberResolved, opened } from "./machine.ts";
+import {
+  addLog,
+  columnsOf,
+  type IncidentRow,
+  nextNumber,
+  settingsOf,
+  toldBefore,
+  unresolvedOf,
+  unresolvedWith,
+} from "./store.ts";
+import { incidentEvent, noteChanged } from "./view.ts";
+
+/* From transitions of alerts to incidents, in the transaction of the alerts. */
+
+const ROWS_AT_ONCE = 500;
+const TITLE_LENGTH = 255;
+/** In larger incidents an alert that fires again is a new one. */
+const MAX_FLAP_SEARCH = 1000;
+
+interface Draft {
+  row: IncidentRow;
+  readonly isNew: boolean;
+  readonly members: { alertId: string; toldFiringAt: EpochMs | null }[];
+}
+
+/** Transitions of one kind in a row share their incidents' rows. */
+class Joining {
+  readonly #parts: IncidentParts;
+  readonly #trx: Trx;
+  readonly #now: EpochMs;
+  readonly #drafts = new Map<string, Draft>();
+  readonly #groups = new Map<string, string>();
+  readonly #numbers = new Map<string, number>();
+
+  constructor(parts: IncidentParts, trx: Trx, now: EpochMs) {
+    this.#parts = parts;
+    this.#trx = trx;
+    this.#now = now;
+  }
+
+  /** A firing alert joins the incident of each route that takes it, or opens it. */
+  async open(alert: AlertView, isChanged: boolean): Promise<void> {
+    const known = isChanged ? (await unresolvedWith(this.#trx, alert.id)).map(({ id }) => id) : [];
+    for (const match of this.#parts.policies.routingOf(alert.projectId).match(alert.labels)) {
+      const draft = await this.#groupOf(alert, match);
+      if (known.includes(draft.row.id) || draft.members.some(({ alertId }) => alertId === alert.id)) continue;
+      const settings = settingsOf(this.#parts.policies, draft.row);
+      const isFirst = draft.isNew && draft.members.length === 0;
+      const machine = isFirst ? draft.row : joined(draft.row, settings, this.#now);
+      const counts = { alerts: draft.row.alerts + 1, firing: draft.row.firing + 1 };
+      const toldFiringAt = await this.#toldFiringAt(draft.row, alert);
+      draft.row = { ...draft.row, ...columnsOf(machine), ...counts };
+      draft.members.push({ alertId: alert.id, toldFiringAt });
+    }
+  }
+
+  async resolve(alert: AlertView, atOnce: boolean): Promise<void> {
+    for (const found of await unresolvedWith(this.#trx, alert.id)) {
+      const draft = this.#drafts.get(found.id) ?? { row: found, isNew: false, members: [] };
+      this.#drafts.set(found.id, draft);
+      const firing = Math.max(0, draft.row.firing - 1);
+      const settings = settingsOf(this.#parts.policies, found);
+      draft.row = {
+        ...draft.row,
+        ...columnsOf(memberResolved(draft.row, { firing, atOnce }, settings, this.#now)),
+        firing,
+      };
+    }
+  }
+
+  async store(): Promise<void> {
+    const events: EventDraft[] = [];
+    for (const { row, isNew, members } of this.#drafts.values()) {
+      const { id, alerts, firing } = row;
+      if (isNew) await this.#trx.insertInto("incidents").values(row).execute();
+      else {
+        const changes = { ...columnsOf(row), alerts, firing, version: row.version + 1, updatedAt: this.#now };
+        await this.#trx.updateTable("incidents").set(changes).where("id", "=", id).execute();
+      }
+      for (let at = 0; at < members.length; at += ROWS_AT_ONCE)
+        await this.#trx
+          .insertInto("incident_alerts")
+          .values(
+            members
+              .slice(at, at + ROWS_AT_ONCE)
+              .map((each) => ({ ...each, incidentId: id, addedAt: this.#now, toldResolvedAt: null })),
+          )
+          .execute();
+      await this.#log(row, isNew, members.length);
+      if (isNew) events.push(incidentEvent(row, "incident.opened", "warn", {}));
+    }
+    await appendEvents(this.#trx, events, { source: "prism:alerts", now: this.#now });
+    noteChanged(
+      this.#trx,
+      [...this.#drafts.values()].map(({ row }) => row),
+    );
+  }
+
+  async #log(row: IncidentRow, isNew: boolean, added: number): Promise<void> {
+    const { policyId, policyVersion, groupKey, firing } = row;
+    const opening = { kind: "opened", data: { policyId, policyVersion, groupKey, alerts: added } };
+    const entry = isNew ? opening : { kind: added > 0 ? "alerts-joined" : "alerts-resolved", data: { added, firing } };
+    await addLog(this.#trx, row.id, [entry], this.#now);
+  }
+
+  /** The unresolved incident of a group; a new one if there is none. */
+  async #groupOf(alert: AlertView, match: RouteMatch): Promise<Draft> {
+    const { projectId } = alert;
+    const policy = this.#parts.policies.named(projectId, match.settings.policy);
+    const group = `${projectId}\n${policy.id}\n${match.groupKey}`;
+    const known = this.#drafts.get(this.#groups.get(group) ?? "");
+    if (known) return known;
+    const found = await unresolvedOf(this.#trx, { projectId, policyId: policy.id, groupKey: match.groupKey });
+    const row = found ?? (await this.#newRow(alert, match, policy));
+    const draft = this.#drafts.get(row.id) ?? { row, isNew: found === undefined, members: [] };
+    this.#drafts.set(row.id, draft);
+    this.#groups.set(group, row.id);
+    return draft;
+  }
+
+  async #newRow(
+    alert: AlertView,
+    { settings: route, groupKey, groupLabels }: RouteMatch,
+    policy: { readonly id: string; readonly version: number },
+  ): Promise<IncidentRow> {
+    const { projectId } = alert;
+    const definition = this.#parts.policies.definitionOf(policy);
+    const settings: StepSettings = { ...definition, ...route };
+    const number = this.#numbers.get(projectId) ?? (await nextNumber(this.#trx, projectId));
+    this.#numbers.set(projectId, number + 1);
+    return {
+      id: uuidv7(),
+      number,
+      projectId,
+      policyId: policy.id,
+      policyVersion: policy.version,
+      groupKey,
+      groupLabels: JSON.stringify(groupLabels),
+      route: JSON.stringify(route),
+      title: titleOf(alert, groupLabels),
+      notices: 0,
+      alerts: 0,
+      firing: 0,
+      version: 1,
+      updatedAt: this.#now,
+      ...opened(alert.startsAt, settings, this.#now),
+    };
+  }
+
+  /** An alert that fires again before its end was told continues the earlier one. */
+  async #toldFiringAt({ id, toldAt, alerts, firing }: IncidentRow, { key }: AlertView): Promise<EpochMs | null> {
+    if (toldAt === null || alerts === firing || alerts > MAX_FLAP_SEARCH) return null;
+    return toldBefore(this.#trx, id, key);
+  }
+}
+
+/** Routes transitions into incidents. */
+export async function joinTransitions(
+  parts: IncidentParts,
+  trx: Trx,
+  transitions: readonly Transition[],
+  now: EpochMs,
+): Promise<void> {
+  let joining = new Joining(parts, trx, now);
+  let isResolving = false;
+  for (const { kind, alert, isAtOnce } of transitions) {
+    if ((kind === "resolved") !== isResolving) {
+      // The look-up of resolved alerts reads the rows of those that joined.
+      await joining.store();
+      joining = new Joining(parts, trx, now);
+      isResolving = !isResolving;
+    }
+    if (kind === "resolved") await joining.resolve(alert, isAtOnce);
+    else await joining.open(alert, kind === "changed");
+  }
+  await joining.store();
+}
+
+/** Such as "HighLatency (cluster=a, env=prod)". */
+function titleOf(alert: AlertView, group: Readonly<Record<string, string>>): string {
+  const { alertname, ...others } = group;
+  const subject = alertname ?? (alert.label("alertname") || alert.annotations["summary"] || alert.key);
+  const pairs = Object.entries(others).map(([name, value]) => `${name}=${value}`);
+  return cutText(pairs.length === 0 ? subject : `${subject} (${pairs.join(", ")})`, TITLE_LENGTH);
+}

@@ -1,0 +1,359 @@
+import type { EpochMs } from "../../../core/clock.ts";
+import type { IncidentState, Urgency } from "../../../store/schema/alerts.ts";
+import type { PolicyStep, StepSettings } from "../policies/policy.ts";
+
+/*
+ * The states and due times of an incident as pure functions: they read rows, and return the changed
+ * incident with the actions to store in the same transaction. docs/alerts.md describes the rules.
+ *
+ *   open ─ acknowledge (quorum) ─▶ acknowledged ─ unacknowledge, expiry ─▶ open (steps from 0)
+ *   open, acknowledged ─ snooze ─▶ the same with `snoozedUntil` ─ its end ─▶ open (steps from 0)
+ *   open, acknowledged ─ all alerts resolved, a person, a step, autoResolveMs ─▶ resolved
+ */
+
+/** The columns of `incidents` that change. */
+export interface Incident {
+  readonly state: IncidentState;
+  readonly urgency: Urgency;
+  readonly openedAt: EpochMs;
+  readonly acknowledgedAt: EpochMs | null;
+  readonly resolvedAt: EpochMs | null;
+  readonly resolvedBy: string | null;
+  readonly snoozedUntil: EpochMs | null;
+  /** Index of the next step. */
+  readonly step: number;
+  readonly round: number;
+  readonly lastFlushAt: EpochMs | null;
+  /** When recipients were first notified, or would have been if it had any. */
+  readonly toldAt: EpochMs | null;
+  readonly flushAt: EpochMs | null;
+  readonly stepAt: EpochMs | null;
+  readonly repeatAt: EpochMs | null;
+  readonly ackExpiresAt: EpochMs | null;
+  readonly autoResolveAt: EpochMs | null;
+}
+
+/** An alert of the incident. */
+export interface Member {
+  readonly alertId: string;
+  readonly isFiring: boolean;
+  readonly addedAt: EpochMs;
+  readonly toldFiringAt: EpochMs | null;
+  readonly toldResolvedAt: EpochMs | null;
+}
+
+export interface Ack {
+  readonly userId: string;
+  readonly at: EpochMs;
+  readonly expiresAt: EpochMs | null;
+}
+
+/** What the machine decides by, besides the incident itself. */
+export interface Facts {
+  readonly members: readonly Member[];
+  readonly acks: readonly Ack[];
+  /** Whether a silence, an inhibition or a time interval withholds the alert now. */
+  isWithheld(alertId: string): boolean;
+  /** Whether the instant is inside the named time interval. */
+  isWithin(interval: string, at: EpochMs): boolean;
+  /** The next instant inside the interval, or when to look again. */
+  opensAt(interval: string, after: EpochMs): EpochMs;
+}
+
+/** Why recipients are notified; also the label of a metric. */
+export type NoticeReason = "step" | "new-alerts" | "some-resolved" | "repeat" | "resolved";
+
+/** A consequence that is stored with the changed incident. */
+export type Action =
+  | {
+      readonly kind: "page";
+      readonly step: number;
+      readonly round: number;
+      readonly notify: Extract<PolicyStep, { type: "notify" }>;
+    }
+  /** To everyone who received an earlier notification of the incident, without those who acknowledged it. */
+  | {
+      readonly kind: "tell";
+      readonly reason: Exclude<NoticeReason, "step" | "some-resolved">;
+      readonly urgency: Urgency;
+    }
+  | { readonly kind: "webhook"; readonly step: number }
+  /** To the webhooks of the steps that were executed. */
+  | { readonly kind: "webhooks"; readonly reason: Exclude<NoticeReason, "step"> }
+  | { readonly kind: "withheld"; readonly alertIds: readonly string[]; readonly holds: "flush" | "step" | "repeat" }
+  | { readonly kind: "log"; readonly entry: string; readonly data: Readonly<Record<string, unknown>> }
+  | { readonly kind: "event"; readonly type: `incident.${string}`; readonly data: Readonly<Record<string, unknown>> };
+
+export interface Turn {
+  readonly incident: Incident;
+  readonly acks: readonly Ack[];
+  readonly actions: readonly Action[];
+  /** Alerts that count as notified from now on. */
+  readonly toldFiring: readonly string[];
+  readonly toldResolved: readonly string[];
+}
+
+type Draft = { -readonly [K in keyof Incident]: Incident[K] };
+
+/** One change of an incident: the draft and what follows from it. */
+export class Work {
+  readonly incident: Draft;
+  acks: readonly Ack[];
+  readonly actions: Action[] = [];
+  readonly toldFiring: string[] = [];
+  readonly toldResolved: string[] = [];
+  readonly facts: Facts;
+  readonly settings: StepSettings;
+  readonly now: EpochMs;
+
+  constructor(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs) {
+    this.incident = { ...incident };
+    this.acks = facts.acks;
+    this.facts = facts;
+    this.settings = settings;
+    this.now = now;
+  }
+
+  isDue(at: EpochMs | null): boolean {
+    return at !== null && at <= this.now;
+  }
+
+  /** Steps and repeats run only while the incident is open and not snoozed. */
+  get isEscalating(): boolean {
+    return this.incident.state === "open" && this.incident.snoozedUntil === null;
+  }
+
+  get pausedBy(): "acknowledged" | "snoozed" | undefined {
+    if (this.incident.snoozedUntil !== null) return "snoozed";
+    return this.incident.state === "acknowledged" ? "acknowledged" : undefined;
+  }
+
+  get firing(): readonly Member[] {
+    return this.facts.members.filter(({ isFiring }) => isFiring);
+  }
+
+  /** Firing alerts that were not told and that nothing withholds. */
+  get fresh(): readonly Member[] {
+    return this.firing.filter((each) => !this.isTold(each) && !this.facts.isWithheld(each.alertId));
+  }
+
+  isTold({ alertId, toldFiringAt }: Member): boolean {
+    return toldFiringAt !== null || this.#told.has(alertId);
+  }
+
+  tellFiring(members: readonly Member[]): void {
+    for (const { alertId } of members) {
+      this.#told.add(alertId);
+      this.toldFiring.push(alertId);
+    }
+  }
+
+  /** Notifies the recipients and webhooks so far. */
+  tell(reason: "new-alerts" | "repeat", urgency: Urgency): void {
+    this.actions.push({ kind: "tell", reason, urgency }, { kind: "webhooks", reason });
+    this.notified();
+  }
+
+  /** Repeats count from the last notification. */
+  notified(): void {
+    if (this.isEscalating) this.incident.repeatAt = this.now + this.settings.repeatMs;
+  }
+
+  setAcks(acks: readonly Ack[]): void {
+    this.acks = acks;
+    const expiries = acks.map(({ expiresAt }) => expiresAt).filter((at) => at !== null);
+    this.incident.ackExpiresAt = expiries.length === 0 ? null : Math.min(...expiries);
+  }
+
+  log(entry: string, data: Readonly<Record<string, unknown>> = {}): void {
+    this.actions.push({ kind: "log", entry, data });
+  }
+
+  event(type: `incident.${string}`, data: Readonly<Record<string, unknown>> = {}): void {
+    this.actions.push({ kind: "event", type, data });
+  }
+
+  done(): Turn {
+    const { incident, acks, actions, toldFiring, toldResolved } = this;
+    return { incident, acks, actions, toldFiring, toldResolved };
+  }
+
+  readonly #told = new Set<string>();
+}
+
+/** The earliest due time; null for none. */
+export function dueAt(incident: Incident): EpochMs | null {
+  const { flushAt, stepAt, repeatAt, snoozedUntil, ackExpiresAt, autoResolveAt } = incident;
+  const times = [flushAt, stepAt, repeatAt, snoozedUntil, ackExpiresAt, autoResolveAt].filter((at) => at !== null);
+  return incident.state === "resolved" || times.length === 0 ? null : Math.min(...times);
+}
+
+/** An incident that its first alert opens. */
+export function opened(startsAt: EpochMs, settings: StepSettings, now: EpochMs): Incident {
+  return {
+    state: "open",
+    urgency: "high",
+    openedAt: now,
+    acknowledgedAt: null,
+    resolvedAt: null,
+    resolvedBy: null,
+    snoozedUntil: null,
+    step: 0,
+    round: 0,
+    lastFlushAt: null,
+    toldAt: null,
+    // A start in the future must not delay the first notification.
+    flushAt: Math.max(now, Math.min(startsAt, now) + settings.groupWaitMs),
+    stepAt: null,
+    repeatAt: null,
+    ackExpiresAt: null,
+    autoResolveAt: autoResolve(settings, now),
+  };
+}
+
+/** An alert joined the unresolved incident. */
+export function joined(incident: Incident, settings: StepSettings, now: EpochMs): Incident {
+  return { ...flushAgain(incident, settings, now), autoResolveAt: autoResolve(settings, now) };
+}
+
+/**
+ * An alert of the incident was resolved. @param firing the number of alerts that still fire
+ * @param atOnce the source reported the resolution as final
+ */
+export function memberResolved(
+  incident: Incident,
+  { firing, atOnce }: { readonly firing: number; readonly atOnce: boolean },
+  settings: StepSettings,
+  now: EpochMs,
+): Incident {
+  const autoResolveAt = autoResolve(settings, now);
+  if (firing > 0) return { ...flushAgain(incident, settings, now), autoResolveAt };
+  const flushAt = incident.toldAt === null || atOnce ? now : now + settings.groupIntervalMs;
+  return { ...incident, flushAt, autoResolveAt };
+}
+
+function flushAgain(incident: Incident, { groupIntervalMs }: StepSettings, now: EpochMs): Incident {
+  const { lastFlushAt, flushAt } = incident;
+  if (lastFlushAt === null) return incident;
+  const next = Math.max(now, lastFlushAt + groupIntervalMs);
+  return { ...incident, flushAt: flushAt === null ? next : Math.min(flushAt, next) };
+}
+
+function autoResolve({ autoResolveMs }: StepSettings, now: EpochMs): EpochMs | null {
+  return autoResolveMs === null ? null : now + autoResolveMs;
+}
+
+/** Steps start again from the first. */
+export function reopen({ incident, now }: Work): void {
+  incident.state = "open";
+  incident.acknowledgedAt = null;
+  incident.snoozedUntil = null;
+  incident.step = 0;
+  incident.round = 0;
+  if (incident.toldAt === null) incident.flushAt = now;
+  else incident.stepAt = now;
+}
+
+/** @param by a user's id, or `alerts`, `auto`, `policy` */
+export function close(work: Work, by: string): void {
+  const { incident, settings, facts, now } = work;
+  const times = { flushAt: null, stepAt: null, repeatAt: null, ackExpiresAt: null, autoResolveAt: null };
+  Object.assign(incident, { ...times, state: "resolved", resolvedAt: now, resolvedBy: by, snoozedUntil: null });
+  work.log("resolved", { by });
+  work.event("incident.resolved", { by });
+  const told = facts.members.filter(
+    ({ toldFiringAt, toldResolvedAt }) => toldFiringAt !== null && toldResolvedAt === null,
+  );
+  work.toldResolved.push(...told.map(({ alertId }) => alertId));
+  if (incident.toldAt === null || !settings.sendResolved) return;
+  work.actions.push({ kind: "tell", reason: "resolved", urgency: incident.urgency });
+  work.actions.push({ kind: "webhooks", reason: "resolved" });
+}
+
+/**
+ * A person acknowledges. With fewer acknowledgements than `ackQuorum` only those users receive
+ * nothing more.
+ */
+export function acknowledge(
+  incident: Incident,
+  userId: string,
+  facts: Facts,
+  settings: StepSettings,
+  now: EpochMs,
+): Turn {
+  const work = new Work(incident, facts, settings, now);
+  const held = facts.acks.find((each) => each.userId === userId);
+  if (incident.state === "resolved" || (held && held.expiresAt === null)) return work.done();
+  const ack = {
+    userId,
+    at: held?.at ?? now,
+    expiresAt: settings.ackExpiresMs === null ? null : now + settings.ackExpiresMs,
+  };
+  work.setAcks([...facts.acks.filter((each) => each !== held), ack]);
+  const given = work.acks.length;
+  work.log("acknowledged", { given, quorum: settings.ackQuorum });
+  if (incident.state === "acknowledged" || given < settings.ackQuorum) return work.done();
+  const stopped = { stepAt: null, repeatAt: null, snoozedUntil: null };
+  Object.assign(work.incident, { ...stopped, state: "acknowledged", acknowledgedAt: now });
+  work.event("incident.acknowledged", { users: work.acks.map((each) => each.userId) });
+  return work.done();
+}
+
+/** Removes all acknowledgements. */
+export function unacknowledge(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
+  const work = new Work(incident, facts, settings, now);
+  if (incident.state === "resolved" || facts.acks.length === 0) return work.done();
+  work.setAcks([]);
+  work.log("unacknowledged");
+  if (incident.state !== "acknowledged") return work.done();
+  work.event("incident.unacknowledged", { reason: "person" });
+  const until = incident.snoozedUntil;
+  reopen(work);
+  if (until !== null) Object.assign(work.incident, { snoozedUntil: until, stepAt: null });
+  return work.done();
+}
+
+export function snooze(incident: Incident, until: EpochMs, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
+  const work = new Work(incident, facts, settings, now);
+  if (incident.state === "resolved") return work.done();
+  Object.assign(work.incident, { snoozedUntil: until, stepAt: null, repeatAt: null });
+  work.log("snoozed", { until });
+  work.event("incident.snoozed", { until });
+  return work.done();
+}
+
+/** Ends a snooze now; as at its end, acknowledgements are removed. */
+export function unsnooze(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
+  const work = new Work(incident, facts, settings, now);
+  if (incident.state === "resolved" || incident.snoozedUntil === null) return work.done();
+  work.log("unsnoozed");
+  work.setAcks([]);
+  reopen(work);
+  return work.done();
+}
+
+/** A person resolves the incident. */
+export function resolve(incident: Incident, by: string, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
+  const work = new Work(incident, facts, settings, now);
+  if (incident.state !== "resolved") close(work, by);
+  return work.done();
+}
+
+/**
+ * The next step that notifies is due now, whatever precedes it. An acknowledged or snoozed incident
+ * is open again. After the last step the first one follows.
+ */
+export function escalate(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
+  const work = new Work(incident, facts, settings, now);
+  const { steps } = settings;
+  const notifying = steps.flatMap(({ type }, index) => (type === "notify" || type === "webhook" ? [index] : []));
+  const next = notifying.find((index) => index >= incident.step);
+  const [first] = notifying;
+  if (incident.state === "resolved" || first === undefined) return work.done();
+  work.setAcks([]);
+  reopen(work);
+  const round = next === undefined ? incident.round + 1 : incident.round;
+  Object.assign(work.incident, { step: next ?? first, round, stepAt: now });
+  work.log("escalated", { step: next ?? first });
+  return work.done();
+}

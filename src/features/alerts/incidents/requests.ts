@@ -1,0 +1,369 @@
+import { sql } from "kysely";
+import * as v from "valibot";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { isUuid } from "../../../core/ids.ts";
+import type { Principal } from "../../../core/principal.ts";
+import { missingPermission, requireAccount } from "../../../http/access.ts";
+import { pageBody, pageEntries, readPage } from "../../../http/pagination.ts";
+import {
+  doc,
+  example,
+  instant,
+  integer,
+  named,
+  object,
+  queryBoolean,
+  queryInteger,
+  text,
+  uuid,
+} from "../../../http/shapes.ts";
+import type { Database, ReadDb } from "../../../store/database.ts";
+import {
+  bytesOf,
+  countOf,
+  fittingRows,
+  holdsText,
+  newestFirst,
+  type RowBytes,
+} from "../../../store/sqlite/list-queries.ts";
+import type { Projects } from "../../access/index.ts";
+import type { Policies } from "../policies/policies.ts";
+import type { AlertView } from "../types.ts";
+import type { Actor, AlertsOfIncidents } from "./context.ts";
+import type { Incidents } from "./engine.ts";
+import { acksOf, findIncident, type IncidentRow } from "./store.ts";
+import { IncidentView, incidentView } from "./view.ts";
+
+/* Reading incidents, and what people do with them, with the rights of the caller. */
+
+const MAX_SNOOZE_MS = 365 * 86_400_000;
+const SHOWN_ALERTS = 100;
+const SHOWN_TIMELINE = 500;
+const MAX_BULK = 100;
+
+const STATES = ["open", "acknowledged", "snoozed", "resolved", "unresolved"] as const;
+
+export const ListIncidents = object({
+  projectId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug; default: all projects of the caller")),
+  state: v.optional(doc(v.picklist(STATES), "`unresolved`: open, acknowledged and snoozed ones")),
+  policy: v.optional(doc(v.pipe(v.string(), v.maxLength(255)), "Id of the policy")),
+  number: v.optional(doc(queryInteger(1, Number.MAX_SAFE_INTEGER), "Number in the project")),
+  q: v.optional(doc(text(100, 1), "Part of the title")),
+  mine: v.optional(doc(queryBoolean, "Only incidents of which the caller was notified")),
+  ...pageEntries(),
+});
+export type ListIncidents = v.InferOutput<typeof ListIncidents>;
+
+export const IncidentParams = object({ id: doc(uuid, "Id of the incident") });
+const note = v.optional(doc(text(1000, 1), "Added to the timeline"));
+export const ActBody = example(object({ note }), {});
+export const SnoozeBody = example(
+  v.pipe(
+    object({
+      until: v.optional(doc(instant, "End of the snooze")),
+      durationMs: v.optional(doc(integer(60_000, MAX_SNOOZE_MS), "Length of the snooze; this or `until`")),
+      note,
+    }),
+    v.check(
+      ({ until, durationMs }) => (until === undefined) !== (durationMs === undefined),
+      "give until or durationMs",
+    ),
+  ),
+  { durationMs: 3_600_000 },
+);
+export type SnoozeBody = v.InferOutput<typeof SnoozeBody>;
+export const NoteBody = example(object({ text: doc(text(4000, 1), "Text of the note") }), {
+  text: "The database was restarted",
+});
+export const BulkBody = example(
+  object({ ids: doc(v.pipe(v.array(uuid), v.minLength(1), v.maxLength(MAX_BULK)), "Ids of incidents"), note }),
+  { ids: ["0198c0de-0000-7000-8000-000000000000"] },
+);
+export const BulkView = named(
+  "IncidentResults",
+  "What became of each incident",
+  v.object({
+    data: v.array(
+      v.object({
+        id: v.string(),
+        state: doc(v.nullable(v.string()), "Its state afterwards; null if it was not changed"),
+        error: v.nullable(v.object({ code: v.string(), message: v.string() })),
+      }),
+    ),
+  }),
+);
+
+const AlertOfIncident = v.object({
+  id: v.string(),
+  fingerprint: v.string(),
+  state: v.picklist(["pending", "firing", "resolved"]),
+  severity: v.nullable(v.string()),
+  labels: v.record(v.string(), v.string()),
+  annotations: v.record(v.string(), v.string()),
+  generatorUrl: v.nullable(v.string()),
+  startsAt: v.string(),
+  resolvedAt: v.nullable(v.string()),
+  addedAt: v.string(),
+  notifiedAt: doc(v.nullable(v.string()), "Null: it was withheld or came while nobody was notified"),
+});
+
+export const IncidentDetail = named(
+  "IncidentDetail",
+  "An incident with its alerts, people and timeline",
+  v.object({
+    ...IncidentView.entries,
+    alertList: doc(v.array(AlertOfIncident), `The last ${SHOWN_ALERTS} alerts, firing ones first`),
+    acknowledgements: v.array(
+      v.object({
+        userId: v.string(),
+        name: v.nullable(v.string()),
+        at: v.string(),
+        expiresAt: v.nullable(v.string()),
+        via: v.string(),
+      }),
+    ),
+    ackQuorum: doc(v.number(), "Acknowledgements that stop the steps"),
+    audience: doc(
+      v.array(
+        v.object({
+          userId: v.string(),
+          name: v.string(),
+          notifications: v.number(),
+          firstAt: v.string(),
+          lastAt: v.string(),
+          acknowledged: doc(v.boolean(), "Whether the user acknowledged one of them"),
+        }),
+      ),
+      "Who was notified, and when",
+    ),
+    steps: doc(v.array(v.unknown()), "The steps of the policy as the incident keeps them"),
+    timeline: doc(
+      v.array(
+        v.object({
+          seq: v.number(),
+          at: v.string(),
+          kind: v.string(),
+          actor: doc(v.nullable(v.string()), "Id of the user; null: the server"),
+          data: v.record(v.string(), v.unknown()),
+        }),
+      ),
+      `The last ${SHOWN_TIMELINE} entries, oldest first`,
+    ),
+  }),
+);
+
+export interface IncidentsContext {
+  readonly db: Database;
+  readonly projects: Projects;
+  readonly policies: Policies;
+  readonly incidents: Incidents;
+  readonly alerts: AlertsOfIncidents;
+}
+
+const INCIDENT_BYTES: RowBytes = { bytes: bytesOf("groupKey", "groupLabels", "route", "title"), largest: 262_144 };
+
+export async function listIncidents(context: IncidentsContext, principal: Principal, given: ListIncidents) {
+  const { projectId, state, policy, number, q, mine, ...paging } = given;
+  const { db, projects, policies } = context;
+  const page = readPage(paging, ["string"]);
+  const projectIds =
+    projectId === undefined
+      ? projects.readable(principal, "events:read")
+      : [projects.require(principal, projectId, "events:read")];
+  const userId = mine && principal.kind !== "apiKey" ? requireAccount(principal).userId : null;
+  const filtered = (scan: ReadDb) => {
+    let query = scan.selectFrom("incidents");
+    if (projectIds !== null) query = query.where("projectId", "in", projectIds);
+    if (state === "snoozed") query = query.where("snoozedUntil", "is not", null).where("state", "<>", "resolved");
+    else if (state === "unresolved") query = query.where("state", "<>", "resolved");
+    else if (state !== undefined) query = query.where("state", "=", state);
+    if (state === "open" || state === "acknowledged") query = query.where("snoozedUntil", "is", null);
+    if (policy !== undefined) query = query.where("policyId", "=", policy);
+    if (number !== undefined) query = query.where("number", "=", number);
+    if (q !== undefined) query = query.where(holdsText("title", q));
+    if (userId !== null)
+      query = query.where(sql<boolean>`exists (select 1 from notifications n join notification_recipients r
+        on r.notificationId = n.id where n.incidentId = incidents.id and r.userId = ${userId})`);
+    return query;
+  };
+  const { rows, isCut } = await fittingRows(
+    newestFirst(filtered(db.scan).selectAll(), page),
+    page.limit + 1,
+    INCIDENT_BYTES,
+  );
+  const total = page.wantsTotal ? await countOf(filtered(db.scan)) : undefined;
+  return pageBody(
+    { ...page, isCut },
+    rows,
+    (row) => incidentView(policies, row),
+    ({ id }) => [id],
+    total,
+  );
+}
+
+export async function getIncident(context: IncidentsContext, principal: Principal, id: string) {
+  const row = await visibleIncident(context, principal, id);
+  return { version: row.version, body: await detailOf(context, row, isWriter(context, principal, row)) };
+}
+
+async function detailOf(context: IncidentsContext, row: IncidentRow, showsUrls: boolean) {
+  const { db, policies } = context;
+  const { steps, ackQuorum } = policies.definitionOf({ id: row.policyId, version: row.policyVersion });
+  return {
+    ...incidentView(policies, row),
+    alertList: await alertsOf(context, row.id),
+    acknowledgements: await acknowledgementsOf(db.read, row.id),
+    ackQuorum,
+    audience: await audienceView(db.read, row.id),
+    steps: steps.map((step) => (step.type === "webhook" && !showsUrls ? { ...step, url: originOf(step.url) } : step)),
+    timeline: await timelineOf(db.read, row.id),
+  };
+}
+
+function originOf(url: string): string {
+  return URL.canParse(url) ? `${new URL(url).origin}/…` : "";
+}
+
+async function alertsOf({ db, alerts }: IncidentsContext, incidentId: string) {
+  const members = await db.read
+    .selectFrom("incident_alerts as m")
+    .innerJoin("alerts as a", "a.id", "m.alertId")
+    .select(["m.alertId", "m.addedAt", "m.toldFiringAt"])
+    .where("m.incidentId", "=", incidentId)
+    .orderBy("a.state")
+    .orderBy("m.alertId", "desc")
+    .limit(SHOWN_ALERTS)
+    .execute();
+  const byId = new Map((await alerts.read(members.map(({ alertId }) => alertId))).map((alert) => [alert.id, alert]));
+  return members.flatMap(({ alertId, addedAt, toldFiringAt }) => {
+    const alert = byId.get(alertId);
+    return alert
+      ? [{ ...alertView(alert), addedAt: toRfc3339(addedAt), notifiedAt: toRfc3339OrNull(toldFiringAt) }]
+      : [];
+  });
+}
+
+function alertView(alert: AlertView) {
+  const { id, fingerprint, state, severity, labels, annotations, generatorUrl } = alert;
+  const times = { startsAt: toRfc3339(alert.startsAt), resolvedAt: toRfc3339OrNull(alert.resolvedAt) };
+  return { id, fingerprint, state, severity, labels, annotations, generatorUrl, ...times };
+}
+
+async function acknowledgementsOf(db: ReadDb, incidentId: string) {
+  const acks = await acksOf(db, incidentId);
+  const names = await namesOf(
+    db,
+    acks.map(({ userId }) => userId),
+  );
+  return acks.map(({ userId, at, expiresAt, via }) => ({
+    userId,
+    name: names.get(userId) ?? null,
+    at: toRfc3339(at),
+    expiresAt: toRfc3339OrNull(expiresAt),
+    via,
+  }));
+}
+
+async function namesOf(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const rows = await db.selectFrom("users").select(["id", "name"]).where("id", "in", ids).execute();
+  return new Map(rows.map(({ id, name }) => [id, name]));
+}
+
+async function audienceView(db: ReadDb, incidentId: string) {
+  const rows = await db
+    .selectFrom("notifications as n")
+    .innerJoin("notification_recipients as r", "r.notificationId", "n.id")
+    .innerJoin("users as u", "u.id", "r.userId")
+    .select((e) => [
+      "r.userId",
+      "u.name",
+      e.fn.countAll<number>().as("notifications"),
+      e.fn.min("n.createdAt").as("firstAt"),
+      e.fn.max("n.createdAt").as("lastAt"),
+      e.fn.max("r.acknowledgedAt").as("acknowledgedAt"),
+    ])
+    .where("n.incidentId", "=", incidentId)
+    .groupBy(["r.userId", "u.name"])
+    .orderBy("firstAt")
+    .orderBy("r.userId")
+    .execute();
+  return rows.map(({ acknowledgedAt, firstAt, lastAt, ...row }) => ({
+    ...row,
+    firstAt: toRfc3339(firstAt),
+    lastAt: toRfc3339(lastAt),
+    acknowledged: acknowledgedAt !== null,
+  }));
+}
+
+async function timelineOf(db: ReadDb, incidentId: string) {
+  const rows = await db
+    .selectFrom("incident_log")
+    .selectAll()
+    .where("incidentId", "=", incidentId)
+    .orderBy("seq", "desc")
+    .limit(SHOWN_TIMELINE)
+    .execute();
+  return rows.reverse().map(({ seq, at, kind, actor, data }) => {
+    return { seq, at: toRfc3339(at), kind, actor, data: JSON.parse(data) as Record<string, unknown> };
+  });
+}
+
+/** @throws INCIDENT_NOT_FOUND, also for one that the caller may not see. */
+async function visibleIncident(
+  { db, projects }: IncidentsContext,
+  principal: Principal,
+  id: string,
+): Promise<IncidentRow> {
+  const row = isUuid(id) ? await findIncident(db.read, id) : undefined;
+  if (!row || !projects.has(principal, row.projectId, "events:read"))
+    throw new PrismError("INCIDENT_NOT_FOUND", "No such incident");
+  return row;
+}
+
+function isWriter({ projects }: IncidentsContext, principal: Principal, { projectId }: IncidentRow): boolean {
+  return projects.has(principal, projectId, "policies:write");
+}
+
+export type Act = (incidents: Incidents, id: string, actor: Actor) => Promise<unknown>;
+
+/** Acts on one incident as the caller. @throws INCIDENT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_STATE */
+export async function act(
+  context: IncidentsContext,
+  principal: Principal,
+  id: string,
+  change: Act,
+  text?: string,
+): Promise<IncidentView> {
+  const row = await visibleIncident(context, principal, id);
+  if (!context.projects.has(principal, row.projectId, "incidents:act")) throw missingPermission("incidents:act");
+  const actor: Actor = { id: actorOf(principal), via: "api" };
+  await change(context.incidents, id, actor);
+  if (text !== undefined) await context.incidents.note(id, text, actor);
+  return incidentView(context.policies, (await findIncident(context.db.read, id)) ?? row);
+}
+
+function actorOf(principal: Principal): string {
+  if (principal.kind === "apiKey") return `key:${principal.keyId}`;
+  return principal.userId ?? "operator";
+}
+
+/** {@link act} on several incidents, each in a transaction of its own. */
+export async function actOnMany(
+  context: IncidentsContext,
+  principal: Principal,
+  { ids, note: text }: v.InferOutput<typeof BulkBody>,
+  change: Act,
+) {
+  const data: v.InferOutput<typeof BulkView>["data"] = [];
+  for (const id of new Set(ids)) {
+    try {
+      const { state } = await act(context, principal, id, change, text);
+      data.push({ id, state, error: null });
+    } catch (error) {
+      if (!(error instanceof PrismError)) throw error;
+      data.push({ id, state: null, error: { code: error.code, message: error.message } });
+    }
+  }
+  return { data };
+}

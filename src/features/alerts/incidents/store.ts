@@ -1,0 +1,255 @@
+import type { Selectable } from "kysely";
+import type { EpochMs } from "../../../core/clock.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { IncidentAcksTable, IncidentLogTable, IncidentsTable } from "../../../store/schema/alerts.ts";
+import type { Policies } from "../policies/policies.ts";
+import type { StepSettings } from "../policies/policy.ts";
+import type { RouteSettings } from "../policies/routing.ts";
+import type { Ack, Incident, Member, Turn } from "./machine.ts";
+
+/* Rows of incidents; the only writer of these tables besides retention. */
+
+export type IncidentRow = Selectable<IncidentsTable>;
+export type AckRow = Selectable<IncidentAcksTable>;
+
+/** What a row of the timeline says; `data` depends on the kind (docs/alerts.md). */
+export interface LogEntry {
+  readonly kind: string;
+  readonly actor?: string | null;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/** SQLite binds up to 32 766 values per statement. */
+const ROWS_AT_ONCE = 1000;
+
+export function findIncident(db: ReadDb | Trx, id: string): Promise<IncidentRow | undefined> {
+  return db.selectFrom("incidents").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+/** The incident that alerts of this group join. */
+export function unresolvedOf(
+  trx: Trx,
+  { projectId, policyId, groupKey }: Pick<IncidentRow, "projectId" | "policyId" | "groupKey">,
+): Promise<IncidentRow | undefined> {
+  return trx
+    .selectFrom("incidents")
+    .selectAll()
+    .where("projectId", "=", projectId)
+    .where("policyId", "=", policyId)
+    .where("groupKey", "=", groupKey)
+    .where("state", "<>", "resolved")
+    .executeTakeFirst();
+}
+
+/** The unresolved incidents that an alert is in. */
+export function unresolvedWith(trx: Trx, alertId: string): Promise<IncidentRow[]> {
+  return trx
+    .selectFrom("incident_alerts as m")
+    .innerJoin("incidents as i", "i.id", "m.incidentId")
+    .selectAll("i")
+    .where("m.alertId", "=", alertId)
+    .where("i.state", "<>", "resolved")
+    .execute();
+}
+
+/** The ids of incidents that one of these alerts is in. */
+export async function incidentsWith(db: ReadDb, alertIds: readonly string[]): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (let at = 0; at < alertIds.length; at += ROWS_AT_ONCE) {
+    const rows = await db
+      .selectFrom("incident_alerts")
+      .select("incidentId")
+      .distinct()
+      .where("alertId", "in", alertIds.slice(at, at + ROWS_AT_ONCE))
+      .execute();
+    for (const { incidentId } of rows) found.add(incidentId);
+  }
+  return found;
+}
+
+/** Alerts of a resolved incident have ended with it. */
+export async function countEnded(trx: Trx, id: string, alerts: number): Promise<void> {
+  await trx
+    .updateTable("incidents")
+    .set((e) => ({ firing: e("firing", "-", alerts) }))
+    .where("id", "=", id)
+    .execute();
+}
+
+export async function nextNumber(trx: Trx, projectId: string): Promise<number> {
+  const row = await trx
+    .selectFrom("incidents")
+    .select((e) => e.fn.max("number").as("last"))
+    .where("projectId", "=", projectId)
+    .executeTakeFirst();
+  return (row?.last ?? 0) + 1;
+}
+
+export async function membersOf(db: ReadDb | Trx, incidentId: string): Promise<Member[]> {
+  const rows = await db
+    .selectFrom("incident_alerts as m")
+    .innerJoin("alerts as a", "a.id", "m.alertId")
+    .select(["m.alertId", "m.addedAt", "m.toldFiringAt", "m.toldResolvedAt", "a.state"])
+    .where("m.incidentId", "=", incidentId)
+    .execute();
+  return rows.map(({ state, ...row }) => ({ ...row, isFiring: state === "firing" }));
+}
+
+export async function acksOf(db: ReadDb | Trx, incidentId: string): Promise<AckRow[]> {
+  return db.selectFrom("incident_acks").selectAll().where("incidentId", "=", incidentId).orderBy("at").execute();
+}
+
+/**
+ * When an alert with this key was told in the incident and has ended since, without its end being
+ * told: one that fires again continues it.
+ */
+export async function toldBefore(trx: Trx, incidentId: string, key: string): Promise<EpochMs | null> {
+  const row = await trx
+    .selectFrom("incident_alerts as m")
+    .innerJoin("alerts as a", "a.id", "m.alertId")
+    .select("m.toldFiringAt")
+    .where("m.incidentId", "=", incidentId)
+    .where("a.key", "=", key)
+    .where("a.state", "=", "resolved")
+    .where("m.toldFiringAt", "is not", null)
+    .where("m.toldResolvedAt", "is", null)
+    .limit(1)
+    .executeTakeFirst();
+  return row?.toldFiringAt ?? null;
+}
+
+/** Stores what a change decided, without its notifications. @param via how acknowledgements came */
+export async function saveTurn(
+  trx: Trx,
+  row: IncidentRow,
+  { incident, acks, toldFiring, toldResolved }: Turn,
+  { notices, via, now }: { readonly notices: number; readonly via: string; readonly now: EpochMs },
+): Promise<IncidentRow> {
+  const changes = { ...columnsOf(incident), notices, version: row.version + 1, updatedAt: now };
+  await trx.updateTable("incidents").set(changes).where("id", "=", row.id).execute();
+  await markTold(trx, row.id, "toldFiringAt", toldFiring, now);
+  await markTold(trx, row.id, "toldResolvedAt", toldResolved, now);
+  await saveAcks(trx, row.id, acks, via);
+  return { ...row, ...changes };
+}
+
+/** The columns that the machine decides about. */
+export function columnsOf(incident: Incident): Incident {
+  const { state, urgency, openedAt, acknowledgedAt, resolvedAt, resolvedBy, snoozedUntil, step, round } = incident;
+  const { lastFlushAt, toldAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt } = incident;
+  const times = { lastFlushAt, toldAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt };
+  return { state, urgency, openedAt, acknowledgedAt, resolvedAt, resolvedBy, snoozedUntil, step, round, ...times };
+}
+
+async function markTold(
+  trx: Trx,
+  incidentId: string,
+  column: "toldFiringAt" | "toldResolvedAt",
+  ids: readonly string[],
+  now: EpochMs,
+): Promise<void> {
+  for (let at = 0; at < ids.length; at += ROWS_AT_ONCE)
+    await trx
+      .updateTable("incident_alerts")
+      .set({ [column]: now })
+      .where("incidentId", "=", incidentId)
+      .where("alertId", "in", ids.slice(at, at + ROWS_AT_ONCE))
+      .execute();
+}
+
+async function saveAcks(trx: Trx, incidentId: string, acks: readonly Ack[], via: string): Promise<void> {
+  const held = await acksOf(trx, incidentId);
+  const gone = held.filter(({ userId }) => !acks.some((each) => each.userId === userId));
+  for (const { userId } of gone)
+    await trx.deleteFrom("incident_acks").where("incidentId", "=", incidentId).where("userId", "=", userId).execute();
+  for (const { userId, at, expiresAt } of acks) {
+    const old = held.find((each) => each.userId === userId);
+    if (old?.expiresAt === expiresAt && old.at === at) continue;
+    await trx
+      .insertInto("incident_acks")
+      .values({ incidentId, userId, at, expiresAt, via })
+      .onConflict((conflict) => conflict.columns(["incidentId", "userId"]).doUpdateSet({ at, expiresAt, via }))
+      .execute();
+  }
+}
+
+/** Adds to the timeline. @returns the number of the last row */
+export async function addLog(
+  trx: Trx,
+  incidentId: string,
+  entries: readonly LogEntry[],
+  now: EpochMs,
+): Promise<number> {
+  const { last } = await trx
+    .selectFrom("incident_log")
+    .select((e) => e.fn.max("seq").as("last"))
+    .where("incidentId", "=", incidentId)
+    .executeTakeFirstOrThrow();
+  let seq = last ?? 0;
+  if (entries.length === 0) return seq;
+  const rows = entries.map(({ kind, actor = null, data = {} }) => {
+    seq += 1;
+    return { incidentId, seq, at: now, kind, actor, data: JSON.stringify(data) };
+  });
+  await trx.insertInto("incident_log").values(rows).execute();
+  return seq;
+}
+
+/** The newest row of one of these kinds. */
+export function lastLog(
+  db: ReadDb | Trx,
+  incidentId: string,
+  kinds: readonly string[],
+): Promise<Selectable<IncidentLogTable> | undefined> {
+  return db
+    .selectFrom("incident_log")
+    .selectAll()
+    .where("incidentId", "=", incidentId)
+    .where("kind", "in", kinds)
+    .orderBy("seq", "desc")
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/** A user who received a notification of the incident, with the channels of all of them. */
+export interface AudienceMember {
+  readonly userId: string;
+  readonly channels: readonly string[];
+}
+
+/** Every user who received a notification of the incident. */
+export async function audienceOf(db: ReadDb | Trx, incidentId: string): Promise<AudienceMember[]> {
+  const rows = await db
+    .selectFrom("notifications as n")
+    .innerJoin("notification_recipients as r", "r.notificationId", "n.id")
+    .select(["r.userId", "n.channels"])
+    .distinct()
+    .where("n.incidentId", "=", incidentId)
+    .orderBy("r.userId")
+    .execute();
+  const byUser = new Map<string, Set<string>>();
+  for (const { userId, channels } of rows) {
+    const all = byUser.get(userId) ?? new Set<string>();
+    for (const each of JSON.parse(channels ?? "[]") as string[]) all.add(each);
+    byUser.set(userId, all);
+  }
+  return [...byUser].map(([userId, channels]) => ({ userId, channels: [...channels].sort() }));
+}
+
+/** The steps of webhooks that were called. */
+export async function calledWebhooks(db: ReadDb | Trx, incidentId: string): Promise<number[]> {
+  const rows = await db
+    .selectFrom("incident_log")
+    .select("data")
+    .where("incidentId", "=", incidentId)
+    .where("kind", "=", "webhook")
+    .execute();
+  const steps = rows.map(({ data }) => (JSON.parse(data) as { step: number }).step);
+  return [...new Set(steps)].sort((a, b) => a - b);
+}
+
+/** Policy and route as the incident keeps them. */
+export function settingsOf(policies: Policies, { policyId, policyVersion, route }: IncidentRow): StepSettings {
+  const { groupWaitMs, groupIntervalMs, repeatMs } = JSON.parse(route) as RouteSettings;
+  return { ...policies.definitionOf({ id: policyId, version: policyVersion }), groupWaitMs, groupIntervalMs, repeatMs };
+}

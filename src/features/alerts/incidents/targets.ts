@@ -1,0 +1,74 @@
+import type { EpochMs } from "../../../core/clock.ts";
+import type { Trx } from "../../../store/database.ts";
+import { projectPeople } from "../../access/index.ts";
+import type { IncidentParts } from "./context.ts";
+import type { Action } from "./machine.ts";
+import type { IncidentRow } from "./store.ts";
+
+/** The users of a step, and why each of them. */
+export interface Targets {
+  readonly users: readonly string[];
+  /** Such as `schedule:<id>:current`, `role:<id>`, `user`, `members`. */
+  readonly through: ReadonlyMap<string, string>;
+  /** Targets that named no user who can be notified. */
+  readonly empty: readonly string[];
+}
+
+type Page = Extract<Action, { kind: "page" }>;
+
+/** The users of a step at this instant: active, and members of the project. */
+export async function targetsOf(
+  parts: IncidentParts,
+  trx: Trx,
+  { projectId, policyId }: IncidentRow,
+  { notify, step }: Page,
+  now: EpochMs,
+): Promise<Targets> {
+  const through = new Map<string, string>();
+  const empty: string[] = [];
+  const add = (source: string, ids: readonly string[]): void => {
+    const reachable = parts.users.reachable(ids, projectId);
+    if (reachable.length === 0) empty.push(source);
+    for (const id of reachable) if (!through.has(id)) through.set(id, source);
+  };
+  for (const id of notify.users) add("user", [id]);
+  for (const { id, who } of notify.schedules) {
+    const { current, next } = await parts.onCall(trx, id, now);
+    if (who !== "next") add(`schedule:${id}:current`, current);
+    if (who !== "current") add(`schedule:${id}:next`, next);
+  }
+  for (const id of notify.roles) add(`role:${id}`, await holdersOf(trx, id));
+  if (notify.members) {
+    const people = await projectPeople(trx, projectId, parts.projects.defaultId);
+    add(
+      "members",
+      people.map(({ id }) => id),
+    );
+  }
+  const users = [...through.keys()].sort();
+  const chosen = notify.roundRobin ? await nextOf(trx, policyId, step, users) : users;
+  return { users: chosen, through, empty };
+}
+
+async function holdersOf(trx: Trx, roleId: string): Promise<string[]> {
+  const rows = await trx.selectFrom("user_roles").select("userId").where("roleId", "=", roleId).execute();
+  return rows.map(({ userId }) => userId);
+}
+
+/** The user after the last one of this step. */
+async function nextOf(trx: Trx, policyId: string, step: number, users: readonly string[]): Promise<string[]> {
+  const last = await trx
+    .selectFrom("policy_turns")
+    .select("userId")
+    .where("policyId", "=", policyId)
+    .where("step", "=", step)
+    .executeTakeFirst();
+  const userId = users.find((id) => id > (last?.userId ?? "")) ?? users[0];
+  if (userId === undefined) return [];
+  await trx
+    .insertInto("policy_turns")
+    .values({ policyId, step, userId })
+    .onConflict((conflict) => conflict.columns(["policyId", "step"]).doUpdateSet({ userId }))
+    .execute();
+  return [userId];
+}

@@ -1,0 +1,193 @@
+import type { EpochMs } from "../../../core/clock.ts";
+import { assertNever } from "../../../core/errors.ts";
+import type { PolicyStep, StepSettings } from "../policies/policy.ts";
+import { close, type Facts, type Incident, type Member, reopen, type Turn, Work } from "./machine.ts";
+
+/* What an incident does when one of its times is due, see machine.ts. */
+
+/** After its last step a round waits at least this long for an answer. */
+const ROUND_GAP_MS = 60_000;
+
+/** Does what is due at `now`. Running it again changes nothing. */
+export function turn(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
+  const work = new Work(incident, facts, settings, now);
+  if (incident.state === "resolved") return work.done();
+  if (work.isDue(incident.autoResolveAt)) close(work, "auto");
+  else {
+    expireAcks(work);
+    if (work.isDue(work.incident.snoozedUntil)) {
+      work.log("snooze-ended");
+      work.setAcks([]);
+      reopen(work);
+    }
+    if (work.isDue(work.incident.flushAt)) flush(work);
+    runSteps(work);
+    repeat(work);
+  }
+  return work.done();
+}
+
+function expireAcks(work: Work): void {
+  const { incident, acks } = work;
+  if (!work.isDue(incident.ackExpiresAt)) return;
+  const expired = acks.filter(({ expiresAt }) => work.isDue(expiresAt));
+  work.setAcks(acks.filter((each) => !expired.includes(each)));
+  work.log("ack-expired", { users: expired.map(({ userId }) => userId) });
+  if (incident.state !== "acknowledged" || work.acks.length >= work.settings.ackQuorum) return;
+  reopen(work);
+  work.event("incident.unacknowledged", { reason: "expired" });
+}
+
+function flush(work: Work): void {
+  const { incident, facts, settings, now } = work;
+  incident.flushAt = null;
+  incident.lastFlushAt = now;
+  if (facts.members.length > 0 && work.firing.length === 0) {
+    close(work, "alerts");
+    return;
+  }
+  const { fresh } = work;
+  const withheld = work.firing.filter((each) => !work.isTold(each) && !fresh.includes(each));
+  if (withheld.length > 0) {
+    work.actions.push({ kind: "withheld", alertIds: withheld.map(({ alertId }) => alertId), holds: "flush" });
+    incident.flushAt = now + settings.groupIntervalMs;
+  }
+  tellPartlyResolved(work);
+  if (fresh.length === 0) return;
+  if (incident.toldAt === null) tellFirst(work, fresh);
+  else tellNew(work, fresh);
+}
+
+function tellFirst(work: Work, fresh: readonly Member[]): void {
+  const { incident, now } = work;
+  if (!work.isEscalating) {
+    work.log("not-notified", { reason: work.pausedBy, alerts: fresh.length });
+    return;
+  }
+  incident.toldAt = now;
+  incident.step = 0;
+  incident.round = 0;
+  incident.stepAt = now;
+  work.tellFiring(fresh);
+}
+
+/** Alerts that joined after the first notification. */
+function tellNew(work: Work, fresh: readonly Member[]): void {
+  const { incident, settings, now } = work;
+  const isAcknowledged = incident.state === "acknowledged" && incident.snoozedUntil === null;
+  if (!settings.renotifyOnNew || !(work.isEscalating || isAcknowledged)) {
+    work.log("not-notified", { reason: work.pausedBy ?? "renotifyOnNew", alerts: fresh.length });
+    if (work.isEscalating || isAcknowledged) work.tellFiring(fresh);
+  } else {
+    work.tell("new-alerts", isAcknowledged ? "low" : incident.urgency);
+    work.tellFiring(fresh);
+  }
+  if (!work.isEscalating) return;
+  // The step `ifCount` waits for more alerts.
+  if (incident.stepAt === null && incident.step < settings.steps.length) incident.stepAt = now;
+}
+
+function tellPartlyResolved(work: Work): void {
+  const resolved = work.facts.members.filter(
+    ({ isFiring, toldFiringAt, toldResolvedAt }) => !isFiring && toldFiringAt !== null && toldResolvedAt === null,
+  );
+  if (resolved.length === 0) return;
+  work.toldResolved.push(...resolved.map(({ alertId }) => alertId));
+  work.log("some-resolved", { alerts: resolved.length, firing: work.firing.length });
+  if (work.isEscalating) work.actions.push({ kind: "webhooks", reason: "some-resolved" });
+}
+
+/** Executes steps up to the next wait. */
+function runSteps(work: Work): void {
+  const { incident, settings } = work;
+  if (!work.isEscalating || !work.isDue(incident.stepAt) || isHeld(work, "step")) return;
+  work.tellFiring(work.fresh);
+  incident.toldAt ??= work.now;
+  // A round that ends starts the next one at once; the limit stops rounds without any wait.
+  for (let left = 2 * settings.steps.length + 2; left > 0 && work.isDue(incident.stepAt); left -= 1) runStep(work);
+}
+
+function runStep(work: Work): void {
+  const { incident, settings, facts, now } = work;
+  const index = incident.step;
+  const step = settings.steps[index];
+  if (!step) {
+    endRound(work);
+    return;
+  }
+  incident.step = index + 1;
+  switch (step.type) {
+    case "notify":
+      incident.urgency = step.urgency;
+      work.actions.push({ kind: "page", step: index, round: incident.round, notify: step });
+      work.notified();
+      break;
+    case "webhook":
+      work.actions.push({ kind: "webhook", step: index });
+      work.notified();
+      break;
+    case "wait":
+      incident.stepAt = now + step.ms;
+      break;
+    case "onlyIn":
+      if (!facts.isWithin(step.interval, now)) outside(work, step, index);
+      break;
+    case "ifCount":
+      if (facts.members.filter(({ addedAt }) => addedAt > now - step.windowMs).length >= step.alerts) break;
+      incident.step = index;
+      incident.stepAt = null;
+      work.log("too-few-alerts", { step: index, wanted: step.alerts });
+      return;
+    case "resolve":
+      close(work, "policy");
+      return;
+    default:
+      assertNever(step);
+  }
+  if (incident.step === settings.steps.length && incident.stepAt !== null)
+    incident.stepAt = Math.max(incident.stepAt, now + ROUND_GAP_MS);
+}
+
+/** `skip` passes over the next step, `hold` waits until the interval opens. */
+function outside(work: Work, step: Extract<PolicyStep, { type: "onlyIn" }>, index: number): void {
+  const { incident, facts, settings, now } = work;
+  work.log("outside-interval", { step: index, interval: step.interval, otherwise: step.otherwise });
+  if (step.otherwise === "skip") {
+    incident.step = Math.min(index + 2, settings.steps.length);
+    return;
+  }
+  incident.step = index;
+  incident.stepAt = facts.opensAt(step.interval, now);
+}
+
+function endRound(work: Work): void {
+  const { incident, settings, now } = work;
+  incident.stepAt = null;
+  if (settings.steps.length === 0) return;
+  if (incident.round < settings.repeat) {
+    incident.round += 1;
+    incident.step = 0;
+    incident.stepAt = now;
+    return;
+  }
+  work.log("exhausted");
+  work.event("incident.exhausted", { rounds: incident.round + 1 });
+}
+
+function repeat(work: Work): void {
+  const { incident } = work;
+  if (!work.isEscalating || !work.isDue(incident.repeatAt) || isHeld(work, "repeat")) return;
+  work.tell("repeat", incident.urgency);
+}
+
+/** While no alert fires, or all that fire are withheld, the incident notifies no one. */
+function isHeld(work: Work, holds: "step" | "repeat"): boolean {
+  const { incident, firing, facts, settings, now } = work;
+  if (firing.some(({ alertId }) => !facts.isWithheld(alertId))) return false;
+  const again = firing.length === 0 ? Math.max(incident.flushAt ?? 0, now + 1) : now + settings.groupIntervalMs;
+  if (holds === "step") incident.stepAt = again;
+  else incident.repeatAt = again;
+  if (firing.length === 0) incident.flushAt ??= again;
+  else work.actions.push({ kind: "withheld", alertIds: firing.map(({ alertId }) => alertId), holds });
+  return true;
+}

@@ -1,0 +1,108 @@
+import * as v from "valibot";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import type { Level } from "../../../core/vocabulary.ts";
+import { doc, named, selfChanging } from "../../../http/shapes.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
+import type { EventDraft } from "../../events/index.ts";
+import type { Policies } from "../policies/policies.ts";
+import { dueAt, type NoticeReason } from "./machine.ts";
+import type { IncidentRow } from "./store.ts";
+
+/* Incidents as others see them: in events, in memory, in answers. */
+
+/** The event of a change. */
+export function incidentEvent(
+  row: IncidentRow,
+  type: `incident.${string}`,
+  level: Level,
+  data: Readonly<Record<string, unknown>>,
+): EventDraft {
+  const { id, number, projectId, title, state, urgency, policyId, policyVersion, alerts, firing } = row;
+  const facts = { incidentId: id, number, title, state, urgency, policyId, policyVersion, alerts, firing };
+  const groupLabels = JSON.parse(row.groupLabels) as unknown;
+  return { projectId, type, level, correlationId: id, payload: { ...facts, groupLabels, ...data } };
+}
+
+/** Whether alerts were withheld when the incident was last looked at, by what waited for them. */
+export type Holds = Partial<Readonly<Record<"flush" | "step" | "repeat", boolean>>>;
+
+/** Tells the memory about incidents that the transaction changes. */
+export function noteChanged(
+  trx: Trx,
+  rows: readonly IncidentRow[],
+  { holds = {}, sent = {} }: { readonly holds?: Holds; readonly sent?: Partial<Record<NoticeReason, number>> } = {},
+): void {
+  if (rows.length === 0) return;
+  const incidents = rows.map((row) => ({
+    id: row.id,
+    projectId: row.projectId,
+    state: row.state === "open" && row.snoozedUntil !== null ? ("snoozed" as const) : row.state,
+    dueAt: dueAt(row),
+    holds,
+  }));
+  addEffect(trx, { type: "incidents-changed", incidents, sent });
+}
+
+const STATES = ["open", "acknowledged", "resolved"] as const;
+
+export const IncidentView = named(
+  "Incident",
+  "What people are notified of: a group of alerts of one policy",
+  v.object({
+    id: v.string(),
+    number: doc(v.number(), "Counts from 1 in each project"),
+    projectId: v.string(),
+    title: v.string(),
+    state: v.picklist(STATES),
+    isSnoozed: v.boolean(),
+    urgency: v.picklist(["high", "low"]),
+    policy: v.object({ id: v.string(), name: v.string(), version: v.number() }),
+    groupKey: doc(v.string(), "Identity of the group, in Alertmanager's form"),
+    groupLabels: v.record(v.string(), v.string()),
+    alerts: doc(v.number(), "Number of alerts that joined"),
+    firing: doc(v.number(), "Number of those that fire"),
+    openedAt: v.string(),
+    acknowledgedAt: v.nullable(v.string()),
+    snoozedUntil: v.nullable(v.string()),
+    resolvedAt: v.nullable(v.string()),
+    resolvedBy: doc(v.nullable(v.string()), "A user's id, `alerts`, `auto` or `policy`"),
+    notifiedAt: doc(v.nullable(v.string()), "When its steps started"),
+    step: doc(v.number(), "Index of the next step of the policy"),
+    round: doc(v.number(), "Rounds of all steps so far, from 0"),
+    nextStepAt: selfChanging(doc(v.nullable(v.string()), "When the next step runs; null while it waits for people")),
+    nextDueAt: selfChanging(doc(v.nullable(v.string()), "When the incident does something next")),
+    version: v.number(),
+    updatedAt: v.string(),
+  }),
+);
+export type IncidentView = v.InferOutput<typeof IncidentView>;
+
+export function incidentView(policies: Policies, row: IncidentRow): IncidentView {
+  const { name } = policies.definitionOf({ id: row.policyId, version: row.policyVersion });
+  return {
+    id: row.id,
+    number: row.number,
+    projectId: row.projectId,
+    title: row.title,
+    state: row.state,
+    isSnoozed: row.snoozedUntil !== null,
+    urgency: row.urgency,
+    policy: { id: row.policyId, name, version: row.policyVersion },
+    groupKey: row.groupKey,
+    groupLabels: JSON.parse(row.groupLabels) as Record<string, string>,
+    alerts: row.alerts,
+    firing: row.firing,
+    openedAt: toRfc3339(row.openedAt),
+    acknowledgedAt: toRfc3339OrNull(row.acknowledgedAt),
+    snoozedUntil: toRfc3339OrNull(row.snoozedUntil),
+    resolvedAt: toRfc3339OrNull(row.resolvedAt),
+    resolvedBy: row.resolvedBy,
+    notifiedAt: toRfc3339OrNull(row.toldAt),
+    step: row.step,
+    round: row.round,
+    nextStepAt: toRfc3339OrNull(row.state === "resolved" ? null : row.stepAt),
+    nextDueAt: toRfc3339OrNull(dueAt(row)),
+    version: row.version,
+    updatedAt: toRfc3339(row.updatedAt),
+  };
+}

@@ -1,0 +1,103 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Selectable } from "kysely";
+import { LRUCache } from "lru-cache";
+import type { EpochMs } from "../../../core/clock.ts";
+import type { PoliciesTable } from "../../../store/schema.ts";
+import { nextChange, isWithin as within } from "../model/time-intervals.ts";
+import { BUILT_IN_POLICY, DEFAULT_POLICY, type PolicyDefinition } from "./policy.ts";
+import { BUILT_IN_ROUTING, type CompiledRouting, compileRouting, type RoutingDocument } from "./routing.ts";
+
+export type PolicyRow = Selectable<PoliciesTable>;
+
+/** Which version of which policy an incident follows. */
+export interface PolicyRef {
+  readonly id: string;
+  readonly version: number;
+  readonly name: string;
+}
+
+const KEPT_DEFINITIONS = 2000;
+const BUILT_IN = compileRouting(BUILT_IN_ROUTING, 0);
+
+/**
+ * Policies and routing of all projects: copies of tables, compiled at the first use and forgotten
+ * when a commit changes them. The policy `default` of a project has the project's id; until it is
+ * changed it has no row, version 0 and the built-in definition.
+ */
+export class Policies {
+  readonly #routing = new Map<string, CompiledRouting>();
+  readonly #byName = new Map<string, ReadonlyMap<string, PolicyRef>>();
+  /** Versions never change. */
+  readonly #definitions = new LRUCache<string, PolicyDefinition>({ max: KEPT_DEFINITIONS });
+  readonly #readRouting;
+  readonly #readPolicies;
+  readonly #readVersion;
+
+  constructor(reader: Sqlite) {
+    this.#readRouting = reader.prepare<[string], { document: string; version: number }>(
+      "select document, version from alert_routing where projectId = ?",
+    );
+    this.#readPolicies = reader.prepare<[string], PolicyRef>(
+      "select id, version, name from policies where projectId = ? and deletedAt is null",
+    );
+    this.#readVersion = reader.prepare<[string, number], { definition: string }>(
+      "select definition from policy_versions where policyId = ? and version = ?",
+    );
+  }
+
+  /** A commit has changed policies or routing of these projects. */
+  changed(projectIds: readonly string[]): void {
+    for (const id of projectIds) {
+      this.#routing.delete(id);
+      this.#byName.delete(id);
+    }
+  }
+
+  routingOf(projectId: string): CompiledRouting {
+    const known = this.#routing.get(projectId);
+    if (known) return known;
+    const row = this.#readRouting.get(projectId);
+    const compiled = row ? compileRouting(JSON.parse(row.document) as RoutingDocument, row.version) : BUILT_IN;
+    this.#routing.set(projectId, compiled);
+    return compiled;
+  }
+
+  /** All policies by name, `default` included. */
+  of(projectId: string): ReadonlyMap<string, PolicyRef> {
+    const known = this.#byName.get(projectId);
+    if (known) return known;
+    const implicit: PolicyRef = { id: projectId, version: 0, name: DEFAULT_POLICY };
+    const stored = this.#readPolicies.all(projectId).map((each): [string, PolicyRef] => [each.name, each]);
+    const found = new Map([[DEFAULT_POLICY, implicit], ...stored]);
+    this.#byName.set(projectId, found);
+    return found;
+  }
+
+  /** The policy of a route: `default` if the named one is gone. */
+  named(projectId: string, name: string): PolicyRef {
+    const all = this.of(projectId);
+    return all.get(name) ?? all.get(DEFAULT_POLICY) ?? { id: projectId, version: 0, name: DEFAULT_POLICY };
+  }
+
+  /** The definition that an incident keeps. */
+  definitionOf({ id, version }: Pick<PolicyRef, "id" | "version">): PolicyDefinition {
+    const key = `${id} ${version}`;
+    const known = this.#definitions.get(key);
+    if (known) return known;
+    const row = this.#readVersion.get(id, version);
+    const definition = row ? (JSON.parse(row.definition) as PolicyDefinition) : BUILT_IN_POLICY;
+    if (row) this.#definitions.set(key, definition);
+    return definition;
+  }
+
+  /** Whether the instant is in the project's time interval; an unknown one contains every instant. */
+  isWithin(projectId: string, interval: string, at: EpochMs): boolean {
+    const intervals = this.routingOf(projectId).timeIntervals.get(interval);
+    return intervals === undefined || within(intervals, at);
+  }
+
+  /** When the answer of {@link isWithin} changes next. */
+  nextChange(projectId: string, interval: string, at: EpochMs): EpochMs {
+    return nextChange(this.routingOf(projectId).timeIntervals.get(interval) ?? [], at);
+  }
+}

@@ -1,0 +1,175 @@
+import * as v from "valibot";
+import { doc, integer, object, text, uuid } from "../../../http/shapes.ts";
+import type { Urgency } from "../../../store/schema/alerts.ts";
+
+/* What an incident does from the first notification on; docs/alerts.md describes each step. */
+
+const WEEK_MS = 604_800_000;
+const YEAR_MS = 31_536_000_000;
+const MAX_STEPS = 50;
+const MAX_TARGETS = 100;
+
+const users = v.pipe(v.array(text(128, 1)), v.maxLength(MAX_TARGETS));
+const schedule = object({
+  id: doc(uuid, "Id of the on-call schedule"),
+  who: v.optional(doc(v.picklist(["current", "next", "both"]), "Who of it; default `current`")),
+});
+
+const NotifyStep = object({
+  type: doc(v.literal("notify"), "Notifies users"),
+  users: v.optional(doc(users, "Ids, external ids or usernames; answers have ids")),
+  roles: v.optional(doc(v.pipe(v.array(text(64, 1)), v.maxLength(MAX_TARGETS)), "Names of roles")),
+  schedules: v.optional(doc(v.pipe(v.array(schedule), v.maxLength(MAX_TARGETS)), "On-call schedules")),
+  members: v.optional(doc(v.boolean(), "The members of the project")),
+  urgency: v.optional(
+    doc(
+      v.picklist(["high", "low"]),
+      "Selects the contact rules of each user; `high`, the default, ignores quiet hours",
+    ),
+  ),
+  roundRobin: v.optional(doc(v.boolean(), "Notifies one user, another with each incident")),
+});
+const WaitStep = object({
+  type: doc(v.literal("wait"), "Waits before the next step"),
+  ms: doc(integer(0, WEEK_MS), "Time until the next step"),
+});
+const OnlyInStep = object({
+  type: doc(v.literal("onlyIn"), "Limits the next step to a time interval"),
+  interval: doc(text(128, 1), "Name of a time interval of the project's routes"),
+  otherwise: v.optional(
+    doc(
+      v.picklist(["skip", "hold"]),
+      "Outside of the interval: `skip` passes over the next step, `hold` waits until it opens; default `skip`",
+    ),
+  ),
+});
+const IfCountStep = object({
+  type: doc(v.literal("ifCount"), "Waits for a number of alerts"),
+  alerts: doc(integer(1, 100_000), "The steps continue once this many alerts have joined within the window"),
+  windowMs: doc(integer(1000, WEEK_MS), "Length of the window"),
+});
+const WebhookStep = object({
+  type: doc(v.literal("webhook"), "Calls a webhook"),
+  url: doc(text(2048, 1), "http or https address; shown as its origin to callers without `policies:write`"),
+  format: v.optional(
+    doc(
+      v.picklist(["prism", "alertmanager"]),
+      "`alertmanager`: the body of Alertmanager's webhooks, version 4; default `prism`",
+    ),
+  ),
+});
+const ResolveStep = object({ type: doc(v.literal("resolve"), "Resolves the incident") });
+
+export const Step = v.variant("type", [NotifyStep, WaitStep, OnlyInStep, IfCountStep, WebhookStep, ResolveStep]);
+
+export type StepInput = v.InferOutput<typeof Step>;
+
+export interface ScheduleTarget {
+  readonly id: string;
+  readonly who: "current" | "next" | "both";
+}
+
+/** A step as stored: users and roles are ids. */
+export type PolicyStep =
+  | {
+      readonly type: "notify";
+      readonly users: readonly string[];
+      readonly roles: readonly string[];
+      readonly schedules: readonly ScheduleTarget[];
+      readonly members: boolean;
+      readonly urgency: Urgency;
+      readonly roundRobin: boolean;
+    }
+  | { readonly type: "wait"; readonly ms: number }
+  | { readonly type: "onlyIn"; readonly interval: string; readonly otherwise: "skip" | "hold" }
+  | { readonly type: "ifCount"; readonly alerts: number; readonly windowMs: number }
+  | { readonly type: "webhook"; readonly url: string; readonly format: "prism" | "alertmanager" }
+  | { readonly type: "resolve" };
+
+/** The step with the defaults of what is left out. */
+export function completeStep(step: StepInput): PolicyStep {
+  switch (step.type) {
+    case "notify": {
+      const {
+        users: ids = [],
+        roles = [],
+        schedules = [],
+        members = false,
+        urgency = "high",
+        roundRobin = false,
+      } = step;
+      const targets = schedules.map(({ id, who = "current" }) => ({ id, who }));
+      return { type: step.type, users: ids, roles, schedules: targets, members, urgency, roundRobin };
+    }
+    case "onlyIn":
+      return { ...step, otherwise: step.otherwise ?? "skip" };
+    case "webhook":
+      return { ...step, format: step.format ?? "prism" };
+    default:
+      return step;
+  }
+}
+
+export const definitionEntries = {
+  description: v.optional(doc(text(1000), "Free text")),
+  steps: v.optional(doc(v.pipe(v.array(Step), v.maxLength(MAX_STEPS)), "Executed in this order")),
+  repeat: v.optional(doc(integer(0, 9), "Further rounds of all steps while the incident is open; default 0")),
+  sendResolved: v.optional(
+    doc(v.boolean(), "Whether those who were notified are also notified of the end; default true"),
+  ),
+  ackQuorum: v.optional(doc(integer(1, 100), "Acknowledgements by different users that stop the steps; default 1")),
+  ackExpiresMs: v.optional(
+    doc(v.nullable(integer(60_000, YEAR_MS)), "An acknowledgement expires after this time; default null: never"),
+  ),
+  autoResolveMs: v.optional(
+    doc(
+      v.nullable(integer(60_000, YEAR_MS)),
+      "The incident resolves this long after its last alert; default null: never",
+    ),
+  ),
+  renotifyOnNew: v.optional(doc(v.boolean(), "Whether alerts that join later are notified; default true")),
+};
+
+/** The versioned content of a policy. */
+export interface PolicyDefinition {
+  readonly name: string;
+  readonly description: string;
+  readonly steps: readonly PolicyStep[];
+  readonly repeat: number;
+  readonly sendResolved: boolean;
+  readonly ackQuorum: number;
+  readonly ackExpiresMs: number | null;
+  readonly autoResolveMs: number | null;
+  readonly renotifyOnNew: boolean;
+}
+
+/** The settings of a route that an incident keeps. */
+export interface GroupTimes {
+  readonly groupWaitMs: number;
+  readonly groupIntervalMs: number;
+  readonly repeatMs: number;
+}
+
+/** What the machine reads of policy and route. */
+export type StepSettings = Omit<PolicyDefinition, "name" | "description"> & GroupTimes;
+
+export const DEFAULT_POLICY = "default";
+
+export const UNSET = {
+  description: "",
+  steps: [],
+  repeat: 0,
+  sendResolved: true,
+  ackQuorum: 1,
+  ackExpiresMs: null,
+  autoResolveMs: null,
+  renotifyOnNew: true,
+} as const satisfies Omit<PolicyDefinition, "name">;
+
+/** The policy of projects that have not changed theirs: notify all members at once. */
+export const BUILT_IN_POLICY: PolicyDefinition = {
+  ...UNSET,
+  name: DEFAULT_POLICY,
+  description: "Notifies the members of the project",
+  steps: [{ type: "notify", users: [], roles: [], schedules: [], members: true, urgency: "high", roundRobin: false }],
+};

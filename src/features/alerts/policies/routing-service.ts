@@ -1,0 +1,194 @@
+import * as v from "valibot";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import type { PermissionHolder } from "../../../core/principal.ts";
+import { requireVersion } from "../../../http/negotiation.ts";
+import { type PageRequest, pageBody } from "../../../http/pagination.ts";
+import { doc, example, named, object } from "../../../http/shapes.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { BUILT_IN_ROUTING, checkedRouting, compileRouting, policiesIn, RoutingDocument } from "./routing.ts";
+import type { PolicyContext } from "./service.ts";
+
+/* Routing documents and their versions, and what would happen to an alert. */
+
+export const PutRouting = example(object(RoutingDocument.entries), {
+  route: {
+    policy: "default",
+    groupBy: ["alertname"],
+    groupWaitMs: 30_000,
+    groupIntervalMs: 300_000,
+    repeatMs: 14_400_000,
+    routes: [{ matchers: ['severity="info"'], policy: "default", repeatMs: 86_400_000 }],
+  },
+  inhibitRules: [],
+  timeIntervals: [],
+});
+
+export const RoutingView = named(
+  "Routing",
+  "The routing document of a project",
+  v.object({
+    projectId: v.string(),
+    ...RoutingDocument.entries,
+    version: doc(v.number(), "0: the built-in document, which was never changed"),
+    updatedBy: v.nullable(v.string()),
+    updatedAt: v.nullable(v.string()),
+  }),
+);
+
+export const RoutingVersion = named(
+  "RoutingVersion",
+  "A version of a routing document",
+  v.object({
+    version: v.number(),
+    document: RoutingDocument,
+    createdBy: v.nullable(v.string()),
+    createdAt: v.string(),
+  }),
+);
+
+const labels = v.record(v.string(), v.pipe(v.string(), v.maxLength(4096)));
+export const TestRoutes = example(object({ labels: doc(labels, "Labels of an alert") }), {
+  labels: { alertname: "DiskFull", severity: "info" },
+});
+
+export const TestedRoutes = named(
+  "TestedRoutes",
+  "Which routes take an alert",
+  v.object({
+    matches: doc(
+      v.array(
+        v.object({
+          path: doc(v.array(v.string()), "Matchers from the root to the route"),
+          policy: v.object({ id: v.string(), name: v.string(), version: v.number() }),
+          groupKey: v.string(),
+          groupLabels: v.record(v.string(), v.string()),
+          groupWaitMs: v.number(),
+          groupIntervalMs: v.number(),
+          repeatMs: v.number(),
+          muteIntervals: v.array(v.string()),
+          activeIntervals: v.array(v.string()),
+          mutedBy: doc(v.array(v.string()), "Time intervals that withhold it now"),
+        }),
+      ),
+      "In the order of the tree; each is an incident of its own",
+    ),
+  }),
+);
+
+interface RoutingRow {
+  readonly document: string;
+  readonly version: number;
+  readonly updatedBy: string | null;
+  readonly updatedAt: number | null;
+}
+
+const BUILT_IN: RoutingRow = {
+  document: JSON.stringify(BUILT_IN_ROUTING),
+  version: 0,
+  updatedBy: null,
+  updatedAt: null,
+};
+
+function viewOf(projectId: string, { document, version, updatedBy, updatedAt }: RoutingRow) {
+  const { route, inhibitRules = [], timeIntervals = [] } = JSON.parse(document) as RoutingDocument;
+  return { projectId, route, inhibitRules, timeIntervals, version, updatedBy, updatedAt: toRfc3339OrNull(updatedAt) };
+}
+
+export async function getRouting({ db, projects }: PolicyContext, principal: PermissionHolder, ref: string) {
+  const projectId = projects.require(principal, ref, "events:read");
+  return viewOf(projectId, (await storedRouting(db.read, projectId)) ?? BUILT_IN);
+}
+
+export function testRoutes(
+  { projects, policies, clock }: PolicyContext,
+  principal: PermissionHolder,
+  ref: string,
+  given: Readonly<Record<string, string>>,
+) {
+  const projectId = projects.require(principal, ref, "events:read");
+  const now = clock.now();
+  const isIn = (name: string): boolean => policies.isWithin(projectId, name, now);
+  const matches = policies
+    .routingOf(projectId)
+    .match(given)
+    .map(({ settings, groupKey, groupLabels }) => {
+      const { path, policy, groupBy: _by, labels: _labels, ...times } = settings;
+      const isInactive = times.activeIntervals.length > 0 && !times.activeIntervals.some(isIn);
+      const mutedBy = [...times.muteIntervals.filter(isIn), ...(isInactive ? times.activeIntervals : [])];
+      return { path, policy: policies.named(projectId, policy), groupKey, groupLabels, ...times, mutedBy };
+    });
+  return { matches };
+}
+
+async function storedRouting(db: ReadDb | Trx, projectId: string) {
+  return db.selectFrom("alert_routing").selectAll().where("projectId", "=", projectId).executeTakeFirst();
+}
+
+/** @throws VALIDATION_FAILED with the path of each problem, VERSION_CONFLICT */
+export async function putRouting(
+  context: PolicyContext,
+  principal: PermissionHolder,
+  ref: string,
+  ifMatch: string,
+  given: RoutingDocument,
+) {
+  const { db, projects, policies, clock, audit } = context;
+  const projectId = projects.require(principal, ref, "policies:write");
+  const document = checkedRouting(given);
+  const known = policies.of(projectId);
+  const unknown = policiesIn(document).filter((each) => !known.has(each.name));
+  compileRouting(document, 0);
+  if (unknown.length > 0)
+    throw new PrismError("VALIDATION_FAILED", "The routing document is not valid", {
+      details: unknown.map(({ path, name: policy }) => ({
+        path,
+        code: "VALUE",
+        message: `no policy of the project has the name ${JSON.stringify(policy)}`,
+      })),
+    });
+  const row = await db.write(async (trx) => {
+    const old = await storedRouting(trx, projectId);
+    requireVersion(ifMatch, old?.version ?? 0);
+    const content = JSON.stringify(document);
+    if (old?.document === content) return old;
+    const now = clock.now();
+    const row = { projectId, document: content, version: (old?.version ?? 0) + 1, updatedBy: principal.userId };
+    const { version } = row;
+    await trx
+      .insertInto("alert_routing")
+      .values({ ...row, updatedAt: now })
+      .onConflict((conflict) => conflict.column("projectId").doUpdateSet({ ...row, updatedAt: now }))
+      .execute();
+    const made = { projectId, version, document: content, createdBy: principal.userId, createdAt: now };
+    await trx.insertInto("alert_routing_versions").values(made).execute();
+    const entry = { action: "routing.update", resourceType: "project", resourceId: projectId } as const;
+    await audit.record({ ...entry, metadata: { version } }, { trx });
+    addEffect(trx, { type: "policies-changed", projectIds: [projectId] });
+    return { ...row, updatedAt: now };
+  });
+  return viewOf(projectId, row);
+}
+
+export async function listRoutingVersions(
+  { db, projects }: PolicyContext,
+  principal: PermissionHolder,
+  ref: string,
+  page: PageRequest,
+) {
+  const projectId = projects.require(principal, ref, "events:read");
+  let query = db.read.selectFrom("alert_routing_versions").selectAll().where("projectId", "=", projectId);
+  if (page.after) query = query.where("version", "<", Number(page.after[0]));
+  const rows = await query
+    .orderBy("version", "desc")
+    .limit(page.limit + 1)
+    .offset(page.offset)
+    .execute();
+  const view = (row: (typeof rows)[number]) => ({
+    version: row.version,
+    document: JSON.parse(row.document) as RoutingDocument,
+    createdBy: row.createdBy,
+    createdAt: toRfc3339(row.createdAt),
+  });
+  return pageBody(page, rows, view, ({ version }) => [version]);
+}

@@ -1,0 +1,366 @@
+import { isDeepStrictEqual } from "node:util";
+import * as v from "valibot";
+import { type Clock, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { limitReached, PrismError } from "../../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../../core/ids.ts";
+import type { PermissionHolder } from "../../../core/principal.ts";
+import { missingPermission } from "../../../http/access.ts";
+import { requireVersion } from "../../../http/negotiation.ts";
+import { type PageRequest, pageBody } from "../../../http/pagination.ts";
+import { doc, example, named, object, text, uuid } from "../../../http/shapes.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
+import type { Projects, UserDirectory } from "../../access/index.ts";
+import type { AuditTrail } from "../../audit/index.ts";
+import type { Policies, PolicyRow } from "./policies.ts";
+import {
+  BUILT_IN_POLICY,
+  completeStep,
+  DEFAULT_POLICY,
+  definitionEntries,
+  type PolicyDefinition,
+  type PolicyStep,
+  Step,
+  type StepInput,
+  UNSET,
+} from "./policy.ts";
+import { policiesIn } from "./routing.ts";
+
+/** More would make lists without pages too long. */
+const MAX_POLICIES = 500;
+
+const name = doc(text(255, 1), "Name that routes refer to; unique in its project");
+const projectRef = v.pipe(v.string(), v.maxLength(64));
+
+export const CreatePolicy = example(
+  object({
+    projectId: v.optional(doc(projectRef, "Id or slug of a project; default: the default project")),
+    name,
+    ...definitionEntries,
+  }),
+  {
+    projectId: "default",
+    name: "Database",
+    steps: [
+      { type: "notify", members: true },
+      { type: "wait", ms: 300_000 },
+      { type: "notify", roles: ["Admin"] },
+    ],
+    repeat: 2,
+  },
+);
+export type CreatePolicy = v.InferOutput<typeof CreatePolicy>;
+export const UpdatePolicy = example(object({ name: v.optional(name), ...definitionEntries }), { repeat: 3 });
+export type UpdatePolicy = v.InferOutput<typeof UpdatePolicy>;
+
+export const PolicyView = named(
+  "Policy",
+  "Who is notified of an incident, in which order",
+  v.object({
+    id: v.string(),
+    projectId: v.string(),
+    name: v.string(),
+    description: v.string(),
+    steps: v.array(Step),
+    repeat: v.number(),
+    sendResolved: v.boolean(),
+    ackQuorum: v.number(),
+    ackExpiresMs: v.nullable(v.number()),
+    autoResolveMs: v.nullable(v.number()),
+    renotifyOnNew: v.boolean(),
+    version: doc(v.number(), "0: the built-in policy, which was never changed"),
+    createdBy: v.nullable(v.string()),
+    createdAt: v.nullable(v.string()),
+    updatedAt: v.nullable(v.string()),
+  }),
+);
+
+export const PolicyVersion = named(
+  "PolicyVersion",
+  "A version of a policy",
+  v.object({
+    version: v.number(),
+    definition: doc(v.record(v.string(), v.unknown()), "The content of the version"),
+    createdBy: v.nullable(v.string()),
+    createdAt: v.string(),
+  }),
+);
+
+export const PolicyParams = object({ id: doc(uuid, "Id of the policy; that of `default` is the project's") });
+
+export interface PolicyContext {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly projects: Projects;
+  readonly users: UserDirectory;
+  readonly policies: Policies;
+  readonly audit: AuditTrail;
+  /** Checks whether requests to a URL are permitted. @throws URL_REFUSED */
+  requireUrl(url: string): Promise<void>;
+}
+
+type Stored = Omit<PolicyRow, "createdAt" | "updatedAt"> & {
+  readonly createdAt: number | null;
+  readonly updatedAt: number | null;
+};
+
+export async function listPolicies(context: PolicyContext, principal: PermissionHolder, ref: string) {
+  const { db, projects } = context;
+  const projectId = projects.require(principal, ref, "events:read");
+  const rows = await db.read
+    .selectFrom("policies")
+    .selectAll()
+    .where("projectId", "=", projectId)
+    .where("deletedAt", "is", null)
+    .orderBy("name")
+    .execute();
+  const all: Stored[] = rows.some(({ id }) => id === projectId) ? rows : [implicit(projectId), ...rows];
+  return { data: await Promise.all(all.map((row) => viewOf(context, principal, row))) };
+}
+
+export async function getPolicy(context: PolicyContext, principal: PermissionHolder, id: string) {
+  return viewOf(context, principal, await visiblePolicy(context, principal, id, context.db.read));
+}
+
+export async function createPolicy(context: PolicyContext, principal: PermissionHolder, input: CreatePolicy) {
+  const { db, projects, clock } = context;
+  const projectId = projects.require(principal, input.projectId ?? projects.defaultId, "policies:write");
+  await requireUrls(context, input.steps);
+  const row = await db.write(async (trx) => {
+    const { n } = await trx
+      .selectFrom("policies")
+      .select((e) => e.fn.countAll<number>().as("n"))
+      .where("projectId", "=", projectId)
+      .where("deletedAt", "is", null)
+      .executeTakeFirstOrThrow();
+    if (n >= MAX_POLICIES) throw limitReached("A project has too many policies", "policies", MAX_POLICIES);
+    const definition = await definitionFrom(context, trx, projectId, input, { ...UNSET, name: input.name });
+    await requireFreeName(trx, projectId, definition.name, null);
+    const now = clock.now();
+    const made = { projectId, name: definition.name, createdBy: principal.userId, createdAt: now, deletedAt: null };
+    const row = { ...made, id: uuidv7(), definition: JSON.stringify(definition), version: 1, updatedAt: now };
+    await trx.insertInto("policies").values(row).execute();
+    await recordVersion(context, trx, row, principal, "policy.create");
+    return row;
+  });
+  return viewOf(context, principal, row);
+}
+
+export async function updatePolicy(
+  context: PolicyContext,
+  principal: PermissionHolder,
+  id: string,
+  ifMatch: string,
+  input: UpdatePolicy,
+) {
+  const { db, clock } = context;
+  await requireUrls(context, input.steps);
+  const row = await db.write(async (trx) => {
+    const old = await writablePolicy(context, principal, id, trx);
+    requireVersion(ifMatch, old.version);
+    const before = JSON.parse(old.definition) as PolicyDefinition;
+    const definition = await definitionFrom(context, trx, old.projectId, input, before);
+    if (isDeepStrictEqual(definition, before)) return old;
+    if (definition.name !== before.name) await requireRenamable(context, trx, old, definition.name);
+    const now = clock.now();
+    const changes = { name: definition.name, definition: JSON.stringify(definition), updatedAt: now };
+    const row = { ...old, ...changes, version: old.version + 1, createdAt: old.createdAt ?? now };
+    const values = { ...row, createdBy: old.version === 0 ? principal.userId : old.createdBy };
+    if (old.version === 0) await trx.insertInto("policies").values(values).execute();
+    else
+      await trx
+        .updateTable("policies")
+        .set({ ...changes, version: row.version })
+        .where("id", "=", id)
+        .execute();
+    await recordVersion(context, trx, values, principal, "policy.update");
+    return values;
+  });
+  return viewOf(context, principal, row);
+}
+
+/** Running incidents keep their version. */
+export async function deletePolicy(context: PolicyContext, principal: PermissionHolder, id: string): Promise<void> {
+  const { db, clock, policies, audit } = context;
+  await db.write(async (trx) => {
+    const row = await writablePolicy(context, principal, id, trx);
+    if (row.name === DEFAULT_POLICY) throw new PrismError("INVALID_STATE", "The policy default cannot be deleted");
+    requireUnused(policies, row);
+    await trx.updateTable("policies").set({ deletedAt: clock.now() }).where("id", "=", id).execute();
+    const entry = { action: "policy.delete", resourceType: "policy", resourceId: id } as const;
+    await audit.record({ ...entry, metadata: { version: row.version } }, { trx });
+    addEffect(trx, { type: "policies-changed", projectIds: [row.projectId] });
+  });
+}
+
+export async function listPolicyVersions(
+  context: PolicyContext,
+  principal: PermissionHolder,
+  id: string,
+  page: PageRequest,
+) {
+  const row = await visiblePolicy(context, principal, id, context.db.read);
+  const isWriter = context.projects.has(principal, row.projectId, "policies:write");
+  const rows = await versions(context.db.read, id, page);
+  return pageBody(
+    page,
+    rows,
+    ({ version, definition, createdBy, createdAt }) => {
+      const content = JSON.parse(definition) as PolicyDefinition;
+      const steps = content.steps.map((step) => (isWriter ? step : masked(step)));
+      return { version, definition: { ...content, steps }, createdBy, createdAt: toRfc3339(createdAt) };
+    },
+    ({ version }) => [version],
+  );
+}
+
+function versions(db: ReadDb, id: string, { after, limit, offset }: PageRequest) {
+  let query = db.selectFrom("policy_versions").selectAll().where("policyId", "=", id);
+  if (after) query = query.where("version", "<", Number(after[0]));
+  return query
+    .orderBy("version", "desc")
+    .limit(limit + 1)
+    .offset(offset)
+    .execute();
+}
+
+/** @throws NOT_FOUND, also for a policy that the caller may not see. */
+async function visiblePolicy(
+  { projects }: PolicyContext,
+  principal: PermissionHolder,
+  id: string,
+  db: ReadDb | Trx,
+): Promise<Stored> {
+  const row = isUuid(id)
+    ? await db.selectFrom("policies").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst()
+    : undefined;
+  const found = row ?? (projects.exists(id) ? implicit(id) : undefined);
+  if (!found || !projects.has(principal, found.projectId, "events:read"))
+    throw new PrismError("POLICY_NOT_FOUND", "No such policy");
+  return found;
+}
+
+async function writablePolicy(context: PolicyContext, principal: PermissionHolder, id: string, trx: Trx) {
+  const row = await visiblePolicy(context, principal, id, trx);
+  if (!context.projects.has(principal, row.projectId, "policies:write")) throw missingPermission("policies:write");
+  return row;
+}
+
+function implicit(projectId: string): Stored {
+  const definition = JSON.stringify(BUILT_IN_POLICY);
+  const times = { createdBy: null, createdAt: null, updatedAt: null, deletedAt: null };
+  return { id: projectId, projectId, name: DEFAULT_POLICY, definition, version: 0, ...times };
+}
+
+/** Absent members keep their values. @throws RECIPIENT_NOT_FOUND, ROLE_NOT_FOUND, VALIDATION_FAILED */
+async function definitionFrom(
+  context: PolicyContext,
+  trx: Trx,
+  projectId: string,
+  input: UpdatePolicy,
+  old: PolicyDefinition,
+): Promise<PolicyDefinition> {
+  const given = Object.fromEntries(
+    Object.entries(input).filter(([key, value]) => key !== "projectId" && key !== "steps" && value !== undefined),
+  ) as Partial<PolicyDefinition>;
+  if (input.steps === undefined) return { ...old, ...given };
+  const roles = await roleNames(trx);
+  const steps: PolicyStep[] = [];
+  for (const [at, step] of input.steps.map(completeStep).entries()) {
+    const path = `steps.${at}`;
+    if (step.type === "onlyIn") requireInterval(context, projectId, step.interval, `${path}.interval`);
+    if (step.type !== "notify") steps.push(step);
+    else
+      steps.push({
+        ...step,
+        users: await context.users.recipients(step.users, trx, projectId, `${path}.users`),
+        roles: step.roles.map((ref, i) => roleIdOf(roles, ref, `${path}.roles.${i}`)),
+      });
+  }
+  return { ...old, ...given, steps };
+}
+
+function requireInterval({ policies }: PolicyContext, projectId: string, interval: string, path: string): void {
+  if (policies.routingOf(projectId).timeIntervals.has(interval)) return;
+  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+    details: [{ path, code: "VALUE", message: `no time interval of the project has the name ${interval}` }],
+  });
+}
+
+async function requireUrls({ requireUrl }: PolicyContext, steps: readonly StepInput[] = []): Promise<void> {
+  for (const step of steps) if (step.type === "webhook") await requireUrl(step.url);
+}
+
+async function requireFreeName(trx: Trx, projectId: string, policy: string, id: string | null): Promise<void> {
+  const other = await trx
+    .selectFrom("policies")
+    .select("id")
+    .where("projectId", "=", projectId)
+    .where("name", "=", policy)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  const isTaken = policy === DEFAULT_POLICY || (other !== undefined && other.id !== id);
+  if (!isTaken) return;
+  const message = "the project has a policy of this name; change that one, or choose another name";
+  throw new PrismError("NAME_TAKEN", `name: ${message}`, { details: [{ path: "name", code: "NAME_TAKEN", message }] });
+}
+
+async function requireRenamable({ policies }: PolicyContext, trx: Trx, old: Stored, policy: string): Promise<void> {
+  if (old.name === DEFAULT_POLICY) throw new PrismError("INVALID_STATE", "The policy default cannot be renamed");
+  requireUnused(policies, old);
+  await requireFreeName(trx, old.projectId, policy, old.id);
+}
+
+/** @throws INVALID_STATE while routes name the policy */
+function requireUnused(policies: Policies, { projectId, name: policy }: Stored): void {
+  const uses = policiesIn(policies.routingOf(projectId).document).filter((each) => each.name === policy);
+  const [first] = uses;
+  if (!first) return;
+  const message = `Routes of the project name this policy (${first.path}); change them first`;
+  throw new PrismError("INVALID_STATE", message, { details: uses.map(({ path }) => ({ path, message: "names it" })) });
+}
+
+async function recordVersion(
+  { audit }: PolicyContext,
+  trx: Trx,
+  { id, projectId, version, definition, updatedAt }: Stored,
+  principal: PermissionHolder,
+  action: "policy.create" | "policy.update",
+): Promise<void> {
+  const createdAt = updatedAt ?? 0;
+  const row = { policyId: id, version, definition, createdBy: principal.userId, createdAt };
+  await trx.insertInto("policy_versions").values(row).execute();
+  await audit.record({ action, resourceType: "policy", resourceId: id, metadata: { version } }, { trx });
+  addEffect(trx, { type: "policies-changed", projectIds: [projectId] });
+}
+
+async function viewOf(context: PolicyContext, principal: PermissionHolder, row: Stored) {
+  const { id, projectId, version, createdBy, createdAt, updatedAt } = row;
+  const { steps, ...rest } = JSON.parse(row.definition) as PolicyDefinition;
+  const roles = await roleNames(context.db.read);
+  const isWriter = context.projects.has(principal, projectId, "policies:write");
+  const shown = steps.map((step) => {
+    if (step.type === "notify") return { ...step, roles: step.roles.map((role) => roles.get(role) ?? role) };
+    return isWriter ? step : masked(step);
+  });
+  const times = { createdAt: toRfc3339OrNull(createdAt), updatedAt: toRfc3339OrNull(updatedAt) };
+  return { id, projectId, ...rest, steps: shown, version, createdBy, ...times };
+}
+
+/** The path and query of a webhook's URL may be secrets. */
+function masked(step: PolicyStep): PolicyStep {
+  return step.type === "webhook" ? { ...step, url: `${new URL(step.url).origin}/…` } : step;
+}
+
+async function roleNames(db: ReadDb | Trx): Promise<ReadonlyMap<string, string>> {
+  const rows = await db.selectFrom("roles").select(["id", "name"]).execute();
+  return new Map(rows.map(({ id, name: role }) => [id, role]));
+}
+
+/** @throws ROLE_NOT_FOUND */
+function roleIdOf(names: ReadonlyMap<string, string>, ref: string, path: string): string {
+  const found = [...names].find(([id, role]) => id === ref || role.toLowerCase() === ref.toLowerCase());
+  if (found) return found[0];
+  throw new PrismError("ROLE_NOT_FOUND", `No such role: ${ref}`, {
+    details: [{ path, code: "ROLE_NOT_FOUND", message: "is no role" }],
+  });
+}

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { IncidentWorld, MINUTE } from "./support.ts";
+
+test("a first alert reaches the members of a project that configured nothing, at once", async (t) => {
+  const world = await IncidentWorld.start(t);
+  await world.member("ann");
+  await world.member("bob");
+  await world.fire("DiskFull", {
+    labels: { alertname: "DiskFull", host: "a" },
+    annotations: { summary: "Disk is full" },
+  });
+  const row = await world.only();
+  assert.deepEqual(
+    [row.number, row.title, row.state, row.groupKey],
+    [1, "DiskFull", "open", '{}:{alertname="DiskFull"}'],
+  );
+  assert.deepEqual([row.alerts, row.firing], [1, 1]);
+  assert.deepEqual(await world.told(), ["step ann, bob"]);
+  assert.deepEqual(await world.log(row.id), ["opened", "notified"]);
+  assert.deepEqual(await world.events(), ["incident.opened", "incident.escalated"]);
+  const notification = await world.db.read.selectFrom("notifications").selectAll().executeTakeFirstOrThrow();
+  assert.equal(notification.incidentId, row.id);
+  assert.equal(notification.priority, 800);
+  assert.match(notification.title, /^\[FIRING:1\] DiskFull$/);
+  assert.match(notification.message, /Disk is full \(alertname=DiskFull, host=a\)/);
+});
+
+test("alerts of a group share an incident; another group is another one", async (t) => {
+  const world = await IncidentWorld.start(t);
+  await world.member("ann");
+  await world.fire("A1", { labels: { alertname: "A", host: "1" } });
+  await world.fire("A2", { labels: { alertname: "A", host: "2" } });
+  await world.fire("B");
+  const rows = await world.rows();
+  assert.deepEqual(
+    rows.map(({ number, alerts, title }) => [number, alerts, title]),
+    [
+      [1, 2, "A"],
+      [2, 1, "B"],
+    ],
+  );
+  await world.pass(MINUTE);
+  assert.deepEqual(await world.told(), ["step ann", "step ann", "new-alerts ann"]);
+});
+
+test("everyone who received firing receives resolved, after the group interval", async (t) => {
+  const world = await IncidentWorld.start(t);
+  await world.member("ann");
+  const bob = await world.member("bob");
+  await world.fire("A");
+  // Who leaves the project meanwhile is notified all the same.
+  await world.db.write((trx) => trx.deleteFrom("project_members").where("userId", "=", bob.id).execute());
+  await world.resolveAlert("A");
+  assert.equal((await world.only()).state, "open");
+  await world.pass(MINUTE);
+  const row = await world.only();
+  assert.deepEqual([row.state, row.resolvedBy, row.firing], ["resolved", "alerts", 0]);
+  assert.deepEqual(await world.told(), ["step ann, bob", "resolved ann, bob"]);
+  assert.deepEqual(await world.events(), ["incident.opened", "incident.escalated", "incident.resolved"]);
+  await world.fire("A");
+  assert.equal((await world.rows()).length, 2, "the key is free again");
+});
+
+test("an alert that fires again before its end was sent continues, without a notification", async (t) => {
+  const world = await IncidentWorld.start(t);
+  await world.member("ann");
+  await world.fire("A");
+  await world.pass(10 * MINUTE);
+  await world.resolveAlert("A");
+  await world.pass(MINUTE / 2);
+  await world.fire("A");
+  await world.pass(10 * MINUTE);
+  const row = await world.only();
+  assert.deepEqual([row.state, row.alerts, row.firing], ["open", 2, 1]);
+  assert.deepEqual(await world.told(), ["step ann"]);
+});
+
+test("acknowledging a notification acknowledges its incident as that user, in one step", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const ann = await world.member("ann");
+  await world.fire("A");
+  const { id } = await world.db.read.selectFrom("notifications").select("id").executeTakeFirstOrThrow();
+  const reply = await world.prism.put(`/api/v1/notifications/${id}/acknowledge`, {}, { token: ann.token });
+  assert.equal(reply.status, 200, reply.text);
+  const row = await world.only();
+  assert.equal(row.state, "acknowledged");
+  const acks = await world.db.read.selectFrom("incident_acks").selectAll().execute();
+  assert.deepEqual(
+    acks.map(({ userId, via }) => [userId, via]),
+    [[ann.id, "notification"]],
+  );
+  await world.pass(24 * 60 * MINUTE);
+  assert.deepEqual(await world.told(), ["step ann"]);
+});
+
+test("what is due survives a restart, and runs once", async (t) => {
+  const world = await IncidentWorld.start(t);
+  await world.member("ann");
+  await world.fire("A1", { labels: { alertname: "A", host: "1" } });
+  await world.fire("A2", { labels: { alertname: "A", host: "2" } });
+  world.clock.advance(30 * MINUTE);
+  await world.prism.restart();
+  await world.incidents.check();
+  await world.incidents.check();
+  assert.deepEqual(await world.told(), ["step ann", "new-alerts ann"]);
+  const row = await world.only();
+  assert.ok((await world.log(row.id)).includes("late"));
+});

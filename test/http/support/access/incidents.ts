@@ -1,0 +1,107 @@
+import { uuidv7 } from "../../../../src/core/ids.ts";
+import { idOf } from "./makers.ts";
+import { anyUser, type InProject, inShop, readEvents, scoped } from "./refusals.ts";
+import { at, inWorld, type Row, type Rule, type Table } from "./row.ts";
+import type { AccessWorld } from "./world.ts";
+
+const INCIDENTS_PATH = "/api/v1/incidents";
+const POLICIES_PATH = "/api/v1/policies";
+const ROUTES_PATH = "/api/v1/routes";
+const HIDDEN = "INCIDENT_NOT_FOUND";
+const { scope: _key, ...usersRead } = readEvents;
+const act: InProject = { from: "editor", or: "incidents:act", hidden: HIDDEN };
+const write: Omit<InProject, "hidden"> = { from: "owner", or: "policies:write" };
+
+/** An open incident of the shop. */
+async function makeIncident({ prism, shop }: AccessWorld): Promise<string> {
+  const { alerts } = prism.parts.services.alerting;
+  const key = uuidv7();
+  const input = {
+    projectId: shop,
+    source: "api",
+    sourceId: null,
+    key: `api:${key}`,
+    labels: { alertname: key },
+  } as const;
+  await alerts.submit([input]);
+  const { id } = await prism.services.db.read
+    .selectFrom("incidents")
+    .select("id")
+    .where("title", "=", key)
+    .executeTakeFirstOrThrow();
+  return id;
+}
+
+const policyBody = (world: AccessWorld) => ({
+  projectId: world.shop,
+  name: uuidv7(),
+  steps: [{ type: "notify", members: true }],
+});
+const makePolicy = (world: AccessWorld): Promise<string> => idOf(world.prism.post(POLICIES_PATH, policyBody(world)));
+
+const onIncident = (action: string, body: unknown = {}): Row => ({
+  refusal: inShop(act),
+  request: async (world) => ({ path: `${INCIDENTS_PATH}/${await makeIncident(world)}/${action}`, body }),
+});
+/** Each incident has its own result, so that only keys and their like are refused as a whole. */
+const onMany: Rule = anyUser;
+
+const onPolicy = (rule: Omit<InProject, "hidden">, suffix = "", body?: unknown): Row => ({
+  refusal: inShop({ ...rule, hidden: "POLICY_NOT_FOUND" }),
+  request: async (world) => ({ path: `${POLICIES_PATH}/${await makePolicy(world)}${suffix}`, body }),
+});
+const ofShop = (rule: Omit<InProject, "hidden">, path: string, body?: unknown): Row => ({
+  refusal: inShop({ ...rule, hidden: "PROJECT_NOT_FOUND" }),
+  request: inWorld((world) => `${path}?projectId=${world.shop}`, body),
+});
+
+export const INCIDENTS: Table = {
+  "GET /api/v1/incidents": [ofShop(readEvents, INCIDENTS_PATH)],
+  "GET /api/v1/incidents/:id": [
+    {
+      refusal: inShop({ ...readEvents, hidden: HIDDEN }),
+      request: async (world) => ({ path: `${INCIDENTS_PATH}/${await makeIncident(world)}` }),
+    },
+  ],
+  "POST /api/v1/incidents/acknowledge": [
+    {
+      refusal: onMany,
+      request: async (world) => ({ path: `${INCIDENTS_PATH}/acknowledge`, body: { ids: [await makeIncident(world)] } }),
+    },
+  ],
+  "POST /api/v1/incidents/resolve": [
+    {
+      refusal: onMany,
+      request: async (world) => ({ path: `${INCIDENTS_PATH}/resolve`, body: { ids: [await makeIncident(world)] } }),
+    },
+  ],
+  "POST /api/v1/incidents/:id/acknowledge": [onIncident("acknowledge")],
+  "POST /api/v1/incidents/:id/unacknowledge": [onIncident("unacknowledge")],
+  "POST /api/v1/incidents/:id/snooze": [onIncident("snooze", { durationMs: 60_000 })],
+  "POST /api/v1/incidents/:id/unsnooze": [onIncident("unsnooze")],
+  "POST /api/v1/incidents/:id/resolve": [onIncident("resolve")],
+  "POST /api/v1/incidents/:id/escalate": [onIncident("escalate")],
+  "POST /api/v1/incidents/:id/notes": [onIncident("notes", { text: "seen" })],
+  "GET /api/v1/users/me/contact-rules": [
+    { refusal: scoped(["account:own"]), request: at("/api/v1/users/me/contact-rules") },
+  ],
+  "PUT /api/v1/users/me/contact-rules": [
+    { refusal: scoped(["account:own"]), request: at("/api/v1/users/me/contact-rules", { high: [], low: [] }) },
+  ],
+  "GET /api/v1/policies": [ofShop(usersRead, POLICIES_PATH)],
+  "POST /api/v1/policies": [
+    {
+      refusal: inShop({ ...write, hidden: "PROJECT_NOT_FOUND" }),
+      request: (world) => ({ path: POLICIES_PATH, body: policyBody(world) }),
+    },
+  ],
+  "GET /api/v1/policies/:id": [onPolicy(usersRead)],
+  "GET /api/v1/policies/:id/versions": [onPolicy(usersRead, "/versions")],
+  "PUT /api/v1/policies/:id": [onPolicy(write, "", { repeat: 1 })],
+  "PATCH /api/v1/policies/:id": [onPolicy(write, "", { repeat: 1 })],
+  "DELETE /api/v1/policies/:id": [onPolicy(write)],
+  "GET /api/v1/routes": [ofShop(usersRead, ROUTES_PATH)],
+  "GET /api/v1/routes/versions": [ofShop(usersRead, `${ROUTES_PATH}/versions`)],
+  "PUT /api/v1/routes": [ofShop(write, ROUTES_PATH, { route: { policy: "default" } })],
+  "POST /api/v1/routes/test": [ofShop(usersRead, `${ROUTES_PATH}/test`, { labels: { alertname: "A" } })],
+};
