@@ -229,7 +229,9 @@ function readingOf(router: Router, exchange: Exchange, route: Route): Match | nu
 
 async function read(exchange: Exchange, { mount: { route }, params }: Match): Promise<Members | null> {
   try {
-    const query = route.query ? checkShape(route.query, {}, "query") : undefined;
+    // A resource that is named by the query, such as by a project.
+    const named = route.query && v.is(route.query, parseQuery(exchange.queryText));
+    const query = route.query && checkShape(route.query, named ? parseQuery(exchange.queryText) : {}, "query");
     const path = route.params ? checkShape(route.params, params, "path") : undefined;
     const answer: unknown = await route.handle(exchange, { params: path, query, body: undefined });
     const body = answer instanceof Reply ? answer.body : answer;

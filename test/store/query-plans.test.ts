@@ -237,6 +237,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN (deliveries|d) USING COVERING INDEX deliveries_(updated|target)$/, why: "a requested total" },
   { plan: /^SCAN event_failures( USING INDEX event_failures_open)?$/, why: "as many as there are failures" },
   { plan: /^SCAN alerts USING INDEX alerts_live$/, why: "the live alerts, at the start" },
+  { plan: /^SCAN incidents USING INDEX incidents_open$/, why: "the incidents that are not resolved, at the start" },
   { plan: /^SCAN silences$/, why: "the silences that have not ended, at the start" },
   { plan: /^SCAN alert_signals$/, why: "in the order of its key, as far as a batch goes" },
   { plan: /^SCAN oncall_(schedules|calendars)\b/, why: "as many as users have created" },
