@@ -145,6 +145,8 @@ export class DueTimes<K> {
 
   /** Handles what is due now. Resolves when the heap has nothing that is due. */
   async check(): Promise<void> {
+    // A running call may have read the clock earlier.
+    await this.#handling;
     if (!this.#isRunning) return;
     this.#handling ??= this.#handleDue().finally(() => {
       this.#handling = null;

@@ -2,7 +2,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { AlertSource } from "../../../store/schema.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
-import { checkLabels, type LabelRecord, type Labels, labelsOf, labelValue } from "../model/labels.ts";
+import { checkLabels, type LabelRecord, type Labels, labelValue, sortedLabels } from "../model/labels.ts";
 import type { AlertInput } from "../types.ts";
 
 const MAX_LABELS = 100;
@@ -40,7 +40,7 @@ export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
   const startsAt = input.startsAt ?? wall;
   const resolves = endsAt !== null && endsAt <= wall;
   checkLabels(input.labels);
-  const labelSet = labelsOf(input.labels);
+  const labelSet = sortedLabels(input.labels);
   if (labelSet.length === 0 && !resolves) throw invalid("at least one label pair required");
   if (input.startsAt !== undefined && endsAt !== null && endsAt < input.startsAt)
     throw invalid("start time must be before end time");

@@ -4,8 +4,8 @@ import type { StoredAlert } from "./alert-book.ts";
 import { storeRepetitions } from "./alert-rows.ts";
 
 const FLUSH_EVERY_MS = 5000;
-/** Rows of one transaction: it holds the writer for about 5 ms. */
-const FLUSH_ROWS = 500;
+/** Rows of one transaction: it holds the writer for about 3 ms. */
+const FLUSH_ROWS = 250;
 
 /** Alerts with repetitions that only memory has yet. After a crash they are at most 5 s old. */
 export class Repetitions {

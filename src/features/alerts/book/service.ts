@@ -8,7 +8,7 @@ import type { Database, ReadDb } from "../../../store/database.ts";
 import type { Projects } from "../../access/index.ts";
 import type { AuditTrail } from "../../audit/index.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
-import { labelsOf } from "../model/labels.ts";
+import { sortedLabels } from "../model/labels.ts";
 import { parseMatchers } from "../model/matchers.ts";
 import { compileMatchers } from "../model/matching.ts";
 import type { AlertInput, AlertRow, AlertView } from "../types.ts";
@@ -111,7 +111,7 @@ function inputOf(posted: PostedAlert, projectId: string, now: number): AlertInpu
     projectId,
     source: "api",
     sourceId: null,
-    key: `api:${posted.key ?? fingerprintOf(labelsOf(labels))}`,
+    key: `api:${posted.key ?? fingerprintOf(sortedLabels(labels))}`,
     labels,
     ...(annotations && { annotations }),
     ...(severity !== undefined && { severity }),

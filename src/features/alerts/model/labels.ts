@@ -14,12 +14,16 @@ export const NO_LABELS = [] as unknown as Labels;
 
 /** Drops empty values, sorts by name, and shares the strings. Unpaired surrogates become U+FFFD. */
 export function labelsOf(record: LabelRecord): Labels {
+  return sortedLabels(record).map(shared) as readonly string[] as Labels;
+}
+
+/** {@link labelsOf} for a short life: the strings are those of the record, a fifth of the cost. */
+export function sortedLabels(record: LabelRecord): Labels {
   const names = Object.keys(record).filter((name) => record[name] !== "");
   names.sort(compareText);
   const labels: string[] = [];
-  for (const name of names) labels.push(shared(name), shared(record[name] ?? ""));
-  // A copy has no room for growth, which would be as large as the labels.
-  return labels.slice() as unknown as Labels;
+  for (const name of names) labels.push(name, record[name] ?? "");
+  return labels as readonly string[] as Labels;
 }
 
 /** The labels as an object, names in order. `__proto__` is an ordinary name. */
