@@ -1,6 +1,6 @@
 import type ICAL from "ical.js";
 import { DAY_MS, type EpochMs, isTimezone } from "../../core/clock.ts";
-import { instantOf } from "./model/recurrence.ts";
+import { FREQUENCIES, instantOf, occurrences, type Recurrence, WEEKDAYS } from "./model/recurrence.ts";
 
 /** An event of an imported calendar, with the users that its summary names. */
 export interface ReadEvent {
@@ -22,6 +22,7 @@ type Library = typeof ICAL;
 type Component = InstanceType<Library["Component"]>;
 type Property = InstanceType<Library["Property"]>;
 type Time = InstanceType<Library["Time"]>;
+type Rule = InstanceType<Library["Recur"]>;
 
 const MAX_EVENTS = 20_000;
 /** Steps of all recurrences together: about a second of work. */
@@ -46,7 +47,7 @@ export async function readCalendar(text: string, options: ReadOptions): Promise<
   }
   if (root.name !== "vcalendar") throw new CalendarUnreadable("it is not an iCalendar file");
   try {
-    return new CalendarReader(library, root, options).read();
+    return new CalendarReader(root, options).read();
   } catch (cause) {
     if (cause instanceof CalendarUnreadable) throw cause;
     throw new CalendarUnreadable(`an event is not valid: ${(cause as Error).message}`, { cause });
@@ -54,15 +55,14 @@ export async function readCalendar(text: string, options: ReadOptions): Promise<
 }
 
 class CalendarReader {
-  readonly #library: Library;
   readonly #root: Component;
   readonly #options: ReadOptions;
   readonly #timezone: string;
   readonly #events: ReadEvent[] = [];
+  readonly #zones = new Map<string, readonly Onset[]>();
   #steps = 0;
 
-  constructor(library: Library, root: Component, options: ReadOptions) {
-    this.#library = library;
+  constructor(root: Component, options: ReadOptions) {
     this.#root = root;
     this.#options = options;
     const named = String(root.getFirstPropertyValue("x-wr-timezone") ?? "");
@@ -76,7 +76,10 @@ class CalendarReader {
       const replaced = component.getFirstProperty("recurrence-id");
       if (!replaced) continue;
       const uid = uidOf(component);
-      exceptions.set(uid, (exceptions.get(uid) ?? new Set()).add(this.#instantOf(replaced, timeOf(replaced))));
+      exceptions.set(
+        uid,
+        (exceptions.get(uid) ?? new Set()).add(this.#instantOf(replaced, fieldsOf(timeOf(replaced)))),
+      );
     }
     for (const component of components) this.#readEvent(component, exceptions.get(uidOf(component)) ?? new Set());
     return this.#events;
@@ -88,40 +91,34 @@ class CalendarReader {
     if (status === "CANCELLED" || !property) return;
     const summary = readSummary(String(component.getFirstPropertyValue("summary") ?? ""));
     if (summary.names.length === 0) return;
-    const first = timeOf(property);
+    const first = fieldsOf(timeOf(property));
     const endOf = this.#endOf(component, property, first);
     const isException = component.hasProperty("recurrence-id");
     const skipped = isException ? new Set<EpochMs>() : this.#skipped(component, exceptions);
     for (const time of isException ? [first] : this.#times(component, property, first)) {
       const start = this.#instantOf(property, time);
       const end = endOf(time, start);
-      if (end <= this.#options.from || end <= start || skipped.has(start)) continue;
+      if (start >= this.#options.to || end <= this.#options.from || end <= start || skipped.has(start)) continue;
       this.#events.push({ id: uidOf(component), start, end, ...summary });
       if (this.#events.length > MAX_EVENTS) throw new CalendarUnreadable(`it has more than ${MAX_EVENTS} events`);
     }
   }
 
-  /** The occurrences of an event by its own clock, up to the end of the wanted span. */
-  *#times(component: Component, property: Property, first: Time): Generator<Time, undefined> {
+  /** The wall times of an event, up to the end of the wanted span. */
+  *#times(component: Component, property: Property, first: WallFields): Generator<WallFields, undefined> {
     const { to } = this.#options;
     const rules = component.getAllProperties("rrule");
     const dates = component.getAllProperties("rdate").flatMap((rdate) => timesOf(rdate));
     if (rules.length === 0 || dates.length > 0) yield first;
-    for (const date of dates) if (this.#instantOf(property, date) < to) yield date;
-    for (const rule of rules) {
-      const recur = (rule.getFirstValue() as InstanceType<Library["Recur"]>).clone();
-      if (recur.freq === "SECONDLY" || recur.freq === "MINUTELY")
-        throw new CalendarUnreadable(`an event repeats ${recur.freq.toLowerCase()}; the shortest is hourly`);
-      const until = recur.until ? this.#untilOf(property, recur.until) : Number.POSITIVE_INFINITY;
-      // Compared here, in the zone of the event.
-      recur.until = null;
-      const start = first.clone();
-      start.zone = this.#library.Timezone.localTimezone;
-      const iterator = recur.iterator(start);
-      for (let time = iterator.next(); time; time = iterator.next()) {
+    for (const date of dates) yield fieldsOf(date);
+    for (const each of rules) {
+      const rule = each.getFirstValue() as Rule;
+      const until = rule.until ? this.#untilOf(property, rule.until) : Number.POSITIVE_INFINITY;
+      let left = rule.count ?? Number.POSITIVE_INFINITY;
+      for (const wall of wallTimes(first.wall, rule, to + 2 * DAY_MS)) {
         if (++this.#steps > MAX_STEPS) throw new CalendarUnreadable("its events repeat too often");
-        const at = this.#instantOf(property, time);
-        if (at >= to || at > until) break;
+        const time = { ...first, wall };
+        if (left-- <= 0 || this.#instantOf(property, time) > until) break;
         yield time;
       }
     }
@@ -130,61 +127,125 @@ class CalendarReader {
   #skipped(component: Component, exceptions: ReadonlySet<EpochMs>): ReadonlySet<EpochMs> {
     const dates = component
       .getAllProperties("exdate")
-      .flatMap((property) => timesOf(property).map((time) => this.#instantOf(property, time)));
+      .flatMap((property) => timesOf(property).map((time) => this.#instantOf(property, fieldsOf(time))));
     return new Set([...exceptions, ...dates]);
   }
 
   /** Whole days are days of the calendar, other lengths are elapsed time. */
-  #endOf(component: Component, property: Property, first: Time): (time: Time, start: EpochMs) => EpochMs {
+  #endOf(component: Component, property: Property, first: WallFields): (time: WallFields, start: EpochMs) => EpochMs {
     const end = component.getFirstProperty("dtend");
     const duration = component.getFirstPropertyValue("duration") as InstanceType<Library["Duration"]> | null;
-    const wallMs = end ? wallOf(timeOf(end)) - wallOf(first) : (duration?.toSeconds() ?? 0) * 1000;
+    const wallMs = end ? fieldsOf(timeOf(end)).wall - first.wall : (duration?.toSeconds() ?? 0) * 1000;
     const lengthMs = wallMs === 0 && first.isDate ? DAY_MS : wallMs;
-    if (lengthMs % DAY_MS === 0)
-      return (time) => this.#instantOf(property, { ...fieldsOf(time), wall: wallOf(time) + lengthMs });
-    const elapsedMs = end ? this.#instantOf(end, timeOf(end)) - this.#instantOf(property, first) : lengthMs;
+    if (lengthMs % DAY_MS === 0) return (time) => this.#instantOf(property, { ...time, wall: time.wall + lengthMs });
+    const elapsedMs = end ? this.#instantOf(end, fieldsOf(timeOf(end))) - this.#instantOf(property, first) : lengthMs;
     return (_time, start) => start + elapsedMs;
   }
 
   /** A day means its end. */
   #untilOf(property: Property, until: Time): EpochMs {
-    if (until.isDate) return this.#instantOf(property, { ...fieldsOf(until), wall: wallOf(until) + DAY_MS - 1000 });
-    return isUtc(until) ? wallOf(until) : this.#instantOf(property, until);
+    const fields = fieldsOf(until);
+    if (!fields.isDate) return this.#instantOf(property, fields);
+    return this.#instantOf(property, { ...fields, wall: fields.wall + DAY_MS - 1000 });
   }
 
   /** @param property has the zone of the time */
-  #instantOf(property: Property, time: Time | WallFields): EpochMs {
-    const wall = "wall" in time ? time.wall : wallOf(time);
+  #instantOf(property: Property, { wall, isDate, isUtc }: WallFields): EpochMs {
+    if (isUtc) return wall;
     const tzid = String(property.getParameter("tzid") ?? "");
-    if ("wall" in time ? time.isUtc : isUtc(time) || isUtc(timeOf(property))) return wall;
-    if (tzid === "" || time.isDate) return instantOf(wall, this.#timezone);
-    if (isTimezone(tzid)) return instantOf(wall, tzid);
+    if (tzid === "" || isDate) return instantOf(wall, this.#timezone);
+    return isTimezone(tzid) ? instantOf(wall, tzid) : wall - offsetAt(this.#onsetsOf(tzid), wall);
+  }
+
+  /** The changes of a zone that the file defines, ascending. */
+  #onsetsOf(tzid: string): readonly Onset[] {
+    const known = this.#zones.get(tzid);
+    if (known) return known;
     const zone = this.#root
       .getAllSubcomponents("vtimezone")
       .find((each) => each.getFirstPropertyValue("tzid") === tzid);
-    if (!zone) throw new CalendarUnreadable(`the time zone ${tzid} is not known`);
-    const local = this.#library.Time.fromJSDate(new Date(wall), true);
-    local.zone = new this.#library.Timezone(zone);
-    return local.toUnixTime() * 1000;
+    const onsets = (zone?.getAllSubcomponents() ?? []).flatMap((part) => this.#onsetsOfPart(part));
+    if (onsets.length === 0) throw new CalendarUnreadable(`the time zone ${tzid} is not known`);
+    onsets.sort((left, right) => left.wall - right.wall);
+    this.#zones.set(tzid, onsets);
+    return onsets;
+  }
+
+  #onsetsOfPart(part: Component): Onset[] {
+    const start = part.getFirstPropertyValue("dtstart") as Time | null;
+    if (!start) return [];
+    const offsetMs = (name: string): number => {
+      const offset = part.getFirstPropertyValue(name) as InstanceType<Library["UtcOffset"]> | null;
+      return (offset?.toSeconds() ?? 0) * 1000;
+    };
+    const change = { from: offsetMs("tzoffsetfrom"), to: offsetMs("tzoffsetto") };
+    const rule = part.getFirstPropertyValue("rrule") as Rule | null;
+    const until = rule?.until ? fieldsOf(rule.until).wall + change.from : Number.POSITIVE_INFINITY;
+    const first = fieldsOf(start).wall;
+    const walls = rule ? [...wallTimes(first, rule, this.#options.to + 2 * DAY_MS)] : [first];
+    const dates = part.getAllProperties("rdate").flatMap((rdate) => timesOf(rdate).map((time) => fieldsOf(time).wall));
+    return [...walls, ...dates].filter((wall) => wall <= until).map((wall) => ({ wall, ...change }));
   }
 }
 
+/** A change of a zone's offset, at a wall time by the offset before it. */
+interface Onset {
+  readonly wall: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+function offsetAt(onsets: readonly Onset[], wall: number): number {
+  const last = onsets.findLast((onset) => onset.wall <= wall);
+  if (!last) return onsets[0]?.from ?? 0;
+  // A time in the gap is read with the offset before it.
+  return wall < last.wall + last.to - last.from ? last.from : last.to;
+}
+
+/**
+ * The wall times of a recurrence up to an end, ascending. Expanded here: the library searches
+ * without end for a day that never comes. @throws CalendarUnreadable
+ */
+function* wallTimes(start: number, rule: Rule, to: number): Generator<number, undefined> {
+  const times = { start, durationMs: 1000, timezone: "UTC", recurrence: recurrenceOf(rule) };
+  for (const occurrence of occurrences(times, start, to)) yield occurrence.start;
+}
+
+const UNSUPPORTED = ["BYSETPOS", "BYWEEKNO", "BYYEARDAY", "BYHOUR", "BYMINUTE", "BYSECOND"];
+
+function recurrenceOf(rule: Rule): Recurrence {
+  const frequency = rule.freq.toLowerCase();
+  const parts = rule.parts as Readonly<Record<string, readonly (string | number)[] | undefined>>;
+  const unsupported = UNSUPPORTED.find((name) => parts[name]);
+  if (unsupported !== undefined) throw new CalendarUnreadable(`recurrences with ${unsupported} are not supported`);
+  const interval = rule.interval ?? 1;
+  const by = {
+    byDay: parts["BYDAY"]?.map((day) => String(day).replace(/^\+/, "")),
+    byMonth: parts["BYMONTH"]?.map(Number),
+    byMonthDay: parts["BYMONTHDAY"]?.map(Number),
+    weekStart: WEEKDAYS[rule.wkst - 1],
+  };
+  if (frequency === "yearly") {
+    const isMonthly = by.byMonth !== undefined && interval === 1;
+    if (!isMonthly && (by.byMonth || by.byDay))
+      throw new CalendarUnreadable("yearly recurrences need one month each, and the interval 1");
+    return { ...by, frequency: "monthly", interval: isMonthly ? 1 : 12 * interval };
+  }
+  const known = FREQUENCIES.find((each) => each === frequency);
+  if (!known) throw new CalendarUnreadable(`an event repeats ${frequency}; the shortest is hourly`);
+  return { ...by, frequency: known, interval };
+}
+
+/** What a clock shows at a time of the file. */
 interface WallFields {
   readonly wall: number;
   readonly isDate: boolean;
   readonly isUtc: boolean;
 }
 
-function fieldsOf(time: Time): Omit<WallFields, "wall"> {
-  return { isDate: time.isDate, isUtc: isUtc(time) };
-}
-
-function isUtc(time: Time): boolean {
-  return time.zone?.tzid === "UTC";
-}
-
-function wallOf({ year, month, day, hour, minute, second }: Time): number {
-  return Date.UTC(year, month - 1, day, hour, minute, second);
+function fieldsOf({ year, month, day, hour, minute, second, isDate, zone }: Time): WallFields {
+  const wall = Date.UTC(year, month - 1, day, hour, minute, second);
+  return { wall, isDate, isUtc: !isDate && zone?.tzid === "UTC" };
 }
 
 function timeOf(property: Property): Time {

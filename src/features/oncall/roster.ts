@@ -13,7 +13,7 @@ export interface CalendarSpan extends Span {
 }
 
 /** Parsed calendars by schedule: a schedule is read far more often than its calendar changes. */
-const calendars = new Map<string, { readonly changedAt: EpochMs | null; readonly layers: readonly Layer[] }>();
+const calendars = new Map<string, { readonly content: string | null; readonly layers: readonly Layer[] }>();
 const MAX_CALENDARS = 200;
 
 /** Everything that decides who is on call on a schedule. */
@@ -116,13 +116,13 @@ export function spansOf({ content }: Pick<CalendarRow, "content">): CalendarSpan
 }
 
 function calendarLayers(row: CalendarRow): readonly Layer[] {
-  const { scheduleId, changedAt } = row;
+  const { scheduleId, content } = row;
   const known = calendars.get(scheduleId);
-  if (known && known.changedAt === changedAt) return known.layers;
+  if (known && known.content === content) return known.layers;
   const spans = spansOf(row);
   const layers = [...new Set(spans.map(({ level }) => level))].flatMap((level) => layersOf(spans, level));
   if (calendars.size >= MAX_CALENDARS) calendars.clear();
-  calendars.set(scheduleId, { changedAt, layers });
+  calendars.set(scheduleId, { content, layers });
   return layers;
 }
 

@@ -120,7 +120,7 @@ function wallTimes(shift: ShiftTimes, from: WallTime): Iterable<WallOccurrence> 
 }
 
 /** A search that finds no day in this time ends: such a rule names a day that never comes. */
-const HORIZON_MS = 400 * 366 * DAY_MS;
+const HORIZON_MS = 100 * 366 * DAY_MS;
 
 /** Hourly and daily: one wall time per period, on the days that the rule allows. */
 function* steps(

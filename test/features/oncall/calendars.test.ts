@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import test, { type TestContext } from "node:test";
+import ICAL from "ical.js";
+import { readCalendar } from "../../../src/features/oncall/calendar-read.ts";
+import { calendarText } from "../../../src/features/oncall/calendar-text.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { scalarOf } from "../../helpers/tables.ts";
+import {
+  DAY,
+  finalTexts,
+  HOUR,
+  iso,
+  local,
+  made,
+  makeSchedule,
+  makeShift,
+  noticesOf,
+  type OnCallWorld,
+  onCallWorld,
+  PATH,
+} from "./support.ts";
+
+const SPAN = {
+  timezone: "Europe/Berlin",
+  from: Date.parse("2026-01-01T00:00:00Z"),
+  to: Date.parse("2027-01-01T00:00:00Z"),
+};
+
+function calendar(...events: readonly string[]): string {
+  const lines = events.flatMap((event) => ["BEGIN:VEVENT", "UID:a", ...event.trim().split(/\n\s*/), "END:VEVENT"]);
+  return ["BEGIN:VCALENDAR", "VERSION:2.0", ...lines, "END:VCALENDAR"].join("\r\n");
+}
+
+async function read(text: string, count = 10): Promise<string[]> {
+  const events = await readCalendar(text, SPAN);
+  return events
+    .slice(0, count)
+    .map(
+      ({ start, end, level, names }) =>
+        `${level} ${names.join("+")} ${iso(start).slice(0, 16)} ${(end - start) / HOUR} h`,
+    );
+}
+
+const CASES: readonly { name: string; event: string; expected: readonly string[] }[] = [
+  {
+    name: "users and level of the summary, times in UTC",
+    event: "DTSTART:20260105T080000Z\nDTEND:20260105T160000Z\nSUMMARY:[L2] ada\\, grace@example.com",
+    expected: ["2 ada+grace@example.com 2026-01-05T08:00 8 h"],
+  },
+  {
+    name: "a weekly recurrence in a zone without VTIMEZONE, over a clock change, with an exception",
+    event: `DTSTART;TZID=Europe/Berlin:20260320T090000
+      DURATION:PT8H
+      RRULE:FREQ=WEEKLY;BYDAY=FR;UNTIL=20260410T070000Z
+      EXDATE;TZID=Europe/Berlin:20260327T090000
+      SUMMARY:ada`,
+    expected: ["0 ada 2026-03-20T08:00 8 h", "0 ada 2026-04-03T07:00 8 h", "0 ada 2026-04-10T07:00 8 h"],
+  },
+  {
+    name: "whole days in the schedule's zone; a day has 23 hours when clocks go forward",
+    event: "DTSTART;VALUE=DATE:20260328\nRRULE:FREQ=DAILY;COUNT=3\nSUMMARY:ada",
+    expected: ["0 ada 2026-03-27T23:00 24 h", "0 ada 2026-03-28T23:00 23 h", "0 ada 2026-03-29T22:00 24 h"],
+  },
+  {
+    name: "a time without a zone is one of the schedule's zone",
+    event: "DTSTART:20260701T090000\nDTEND:20260701T100000\nSUMMARY:ada",
+    expected: ["0 ada 2026-07-01T07:00 1 h"],
+  },
+  {
+    name: "a cancelled event and one without users put no user on call",
+    event: "DTSTART:20260105T080000Z\nDTEND:20260105T160000Z\nSTATUS:CANCELLED\nSUMMARY:ada",
+    expected: [],
+  },
+  {
+    name: "a recurrence whose day never comes has no event, and the search ends",
+    event: "DTSTART:20260105T080000Z\nDURATION:PT1H\nRRULE:FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30\nSUMMARY:ada",
+    expected: [],
+  },
+  {
+    name: "a yearly recurrence by the last Sunday of a month",
+    event: "DTSTART:20250330T080000Z\nDURATION:PT1H\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU\nSUMMARY:ada",
+    expected: ["0 ada 2026-03-29T08:00 1 h"],
+  },
+  { name: "an event of level only", event: "DTSTART:20260105T080000Z\nDURATION:P1D\nSUMMARY:[L1]", expected: [] },
+];
+
+test("events of calendar files", async (t) => {
+  for (const { name, event, expected } of CASES)
+    await t.test(name, async () => assert.deepEqual(await read(calendar(event)), expected));
+  await t.test("a moved occurrence replaces the one of its series", async () => {
+    const series = "DTSTART:20260105T080000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=3\nSUMMARY:ada";
+    const moved = "RECURRENCE-ID:20260106T080000Z\nDTSTART:20260106T120000Z\nDURATION:PT1H\nSUMMARY:grace";
+    assert.deepEqual((await read(calendar(series, moved))).sort(), [
+      "0 ada 2026-01-05T08:00 1 h",
+      "0 ada 2026-01-07T08:00 1 h",
+      "0 grace 2026-01-06T12:00 1 h",
+    ]);
+  });
+  await t.test("a zone that the file defines", async () => {
+    const zone = `BEGIN:VTIMEZONE\nTZID:Office\nBEGIN:STANDARD\nDTSTART:19700101T000000\nTZOFFSETFROM:+0300
+TZOFFSETTO:+0300\nEND:STANDARD\nEND:VTIMEZONE`;
+    const event = "DTSTART;TZID=Office:20260105T080000\nDURATION:PT1H\nSUMMARY:ada";
+    const text = calendar(event).replace("BEGIN:VEVENT", `${zone.replaceAll("\n", "\r\n")}\r\nBEGIN:VEVENT`);
+    assert.deepEqual(await read(text), ["0 ada 2026-01-05T05:00 1 h"]);
+  });
+});
+
+test("calendars that cannot be read are refused with a reason, and soon", async () => {
+  const start = "DTSTART:20260105T080000Z\nDURATION:PT1H\nSUMMARY:ada";
+  for (const [text, reason] of [
+    ["<html>not a calendar</html>", /not an iCalendar file/],
+    ["", /not an iCalendar file/],
+    [calendar(`${start}\nRRULE:FREQ=MINUTELY`), /the shortest is hourly/],
+    [calendar(`${start}\nRRULE:FREQ=MONTHLY;BYDAY=MO;BYSETPOS=1`), /BYSETPOS/],
+    [calendar("DTSTART;TZID=Mars/Olympus:20260105T080000\nDURATION:PT1H\nSUMMARY:ada"), /time zone Mars\/Olympus/],
+  ] as const)
+    await assert.rejects(readCalendar(text, SPAN), reason, text);
+});
+
+test("written calendars fold lines at 75 octets and escape texts, and are read as written", () => {
+  const summary = `Zoë; a, b \\ and\nmore ${"ä".repeat(60)} 😀😀😀😀😀😀😀😀😀😀😀`;
+  const text = calendarText({
+    name: "On, call",
+    timezone: "UTC",
+    changedAt: 0,
+    events: [{ uid: "1", start: 1_767_600_000_000, end: 1_767_603_600_000, summary }],
+  });
+  for (const line of text.split("\r\n")) assert.ok(Buffer.byteLength(line) <= 75, line);
+  const [component] = new ICAL.Component(ICAL.parse(text) as never).getAllSubcomponents("vevent");
+  const event = new ICAL.Event(component);
+  assert.equal(event.summary, summary);
+  assert.equal(event.startDate.toUnixTime(), 1_767_600_000);
+  assert.equal(event.duration.toSeconds(), 3600);
+});
+
+test("a calendar link shows the final shifts until it is revoked, and the library reads it", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, ada } = world;
+  const now = clock.now();
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, { start: local(now), durationMs: 2 * HOUR, turns: [["ada"]] });
+  const open = (url: string, headers = {}) => {
+    const { pathname, search } = new URL(url);
+    return prism.get(pathname + search, { token: null, headers });
+  };
+  const links = [
+    [`${PATH}/schedules/${schedule}/calendar-link`, {}, "ada"],
+    [`${PATH}/preferences/calendar-link`, { token: ada.token }, "On call: Database"],
+  ] as const;
+  for (const [path, options, summary] of links) {
+    const { url, token } = await made<{ url: string; token: string }>(prism.post(path, undefined, options));
+    const reply = await open(url);
+    assert.equal(reply.headers.get("content-type"), "text/calendar; charset=utf-8");
+    const [event] = new ICAL.Component(ICAL.parse(reply.text) as never)
+      .getAllSubcomponents("vevent")
+      .map((each) => new ICAL.Event(each));
+    assert.deepEqual(
+      [event?.summary, event?.startDate.toUnixTime(), event?.endDate.toUnixTime()],
+      [summary, now / 1000, now / 1000 + 7200],
+    );
+    const again = await open(url, { "If-None-Match": reply.headers.get("etag") ?? "" });
+    assert.equal(again.status, 304);
+    assert.equal((await open(url.replace(token, `${token.slice(0, -1)}x`))).status, 404);
+    assert.equal(
+      JSON.stringify(await world.prism.services.db.read.selectFrom("oncall_schedules").selectAll().execute()).includes(
+        token,
+      ),
+      false,
+    );
+    assert.equal((await prism.delete(path, options)).status, 204);
+    assert.equal((await open(url)).status, 404);
+  }
+});
+
+/** A server of calendars on this machine, with its requests. */
+async function calendarServer(t: TestContext, answer: (request: IncomingMessage) => { status: number; body?: string }) {
+  const requests: IncomingMessage[] = [];
+  const server = createServer((request, response) => {
+    requests.push(request);
+    const { status, body = "" } = answer(request);
+    response.writeHead(status, { ETag: '"one"', "Content-Type": "text/calendar" }).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  return { requests, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/team.ics` };
+}
+
+const PRIVATE = { "webhooks.allowPrivateCidrs": "127.0.0.0/8" };
+
+function errorOf({ prism }: OnCallWorld, schedule: string): string | null {
+  return scalarOf<string | null>(prism, `select error from oncall_calendars where scheduleId = '${schedule}'`) ?? null;
+}
+
+test("an imported calendar is read every ten minutes by its ETag, and each error is reported once", async (t) => {
+  const world = await onCallWorld(t, PRIVATE);
+  const { prism, clock } = world;
+  const now = clock.now();
+  const stamp = (at: number): string => `${iso(at).slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
+  const file = (names: string): string =>
+    calendar(`DTSTART:${stamp(now)}\nDTEND:${stamp(now + DAY)}\nSUMMARY:[L1] ${names}`);
+  let current: { status: number; body?: string } = { status: 200, body: file("ada") };
+  const { requests, url } = await calendarServer(t, () => current);
+  const schedule = await makeSchedule(world, { calendarUrl: url });
+  await makeShift(world, schedule, { start: local(now), durationMs: 2 * DAY, turns: [["grace"]] });
+  await eventually("the calendar is read", async () => (await finalTexts(world, schedule, now, 48)).length === 2);
+  assert.deepEqual(await finalTexts(world, schedule, now, 48), ["ada 0-24", "grace 24-48"]);
+
+  const next = async (answer: typeof current): Promise<void> => {
+    const before = requests.length;
+    current = answer;
+    clock.advance(600_000);
+    await eventually("the calendar is read again", () => requests.length > before);
+    const checkedAt = (): unknown => scalarOf(prism, "select checkedAt from oncall_calendars");
+    await eventually("and stored", () => checkedAt() === clock.now());
+  };
+  await next({ status: 304 });
+  assert.equal(requests.at(-1)?.headers["if-none-match"], '"one"');
+  await next({ status: 500 });
+  await next({ status: 500 });
+  assert.equal(errorOf(world, schedule), "the server answered 500");
+  const admin = await made<{ id: string }>(prism.get("/api/v1/users/me"));
+  const errors = (): string[] => noticesOf(world, admin).filter((title) => title.startsWith("Calendar"));
+  assert.equal(errors().length, 1);
+  assert.deepEqual(await finalTexts(world, schedule, now, 48), ["ada 0-24", "grace 24-48"], "the last readable one");
+
+  // The past stays: half an hour of ada before the calendar names another user.
+  await next({ status: 200, body: file("grace, no-one") });
+  assert.deepEqual(errorOf(world, schedule), "it names unknown users: no-one");
+  const past = (clock.now() - now) / HOUR;
+  assert.deepEqual(await finalTexts(world, schedule, now, 24), [`ada 0-${past}`, `grace ${past}-24`]);
+  await made(prism.put(`${PATH}/schedules/${schedule}`, { calendarUrl: null }));
+  assert.deepEqual(await finalTexts(world, schedule, now, 24), [`ada 0-${past}`, `grace ${past}-24`]);
+});
