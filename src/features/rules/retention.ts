@@ -48,5 +48,29 @@ const closedBatches = sweepRows("suppressed_batches", (db, now) =>
   db.selectFrom("suppressed_batches").select("id").where("closedAt", "<=", daysBefore(now, BATCH_DAYS)),
 );
 
-/** Removes the rows of finished storms. */
-export const SUPPRESSION_SWEEPS = [sweepOf(windows), sweepOf(keysOfClosed), closedBatches];
+const ABSENCE_DAYS = 30;
+
+/** Keys that stayed away. */
+const absences: RetentionRule<{ ruleId: string; projectId: string; key: string }> = {
+  name: "rule_absences",
+  find: (scan, now, limit) =>
+    scan
+      .selectFrom("rule_absences")
+      .select(["ruleId", "projectId", "key"])
+      .where("firedAt", "<=", daysBefore(now, ABSENCE_DAYS))
+      .limit(limit)
+      .execute(),
+  async remove(trx, keys) {
+    for (const { ruleId, projectId, key } of keys)
+      await trx
+        .deleteFrom("rule_absences")
+        .where("ruleId", "=", ruleId)
+        .where("projectId", "=", projectId)
+        .where("key", "=", key)
+        .execute();
+    return keys.length;
+  },
+};
+
+/** Removes the rows of finished storms, and of absences that lasted too long. */
+export const SUPPRESSION_SWEEPS = [sweepOf(windows), sweepOf(keysOfClosed), closedBatches, sweepOf(absences)];

@@ -78,7 +78,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
     body: TestRule,
     response: TestReply,
     errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "EVENT_NOT_FOUND"],
-    async handle(exchange, { body: { condition, event, eventId, templates } }) {
+    async handle(exchange, { body: { event, eventId, ...draft } }) {
       if ((event === undefined) === (eventId === undefined))
         throw new PrismError("VALIDATION_FAILED", "Give event or eventId");
       const principal = callerOf(exchange);
@@ -87,7 +87,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
         eventId === undefined
           ? context.trialEvent(event ?? {}, context.projects.defaultId, context.clock.now())
           : await readableEvent(context, principal, eventId);
-      return testRule({ condition, event: subject, templates });
+      return testRule({ ...draft, event: subject });
     },
   });
   server.route({

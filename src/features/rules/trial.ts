@@ -11,6 +11,9 @@ import {
   conditionWarnings,
   type RuleEvent,
 } from "./language/language.ts";
+import { previewAlert } from "./over-time/alert-link.ts";
+import { type AlertSetting, overTimeEntries } from "./over-time/schema.ts";
+import { overTimeColumns, overTimeSettings } from "./over-time/settings.ts";
 import { evaluation, warnings } from "./schema.ts";
 import type { RulesContext } from "./service.ts";
 
@@ -28,6 +31,8 @@ export const TestRule = example(
         "Templates to render with the event",
       ),
     ),
+    alert: v.optional(overTimeEntries.alert),
+    name: v.optional(doc(v.pipe(v.string(), v.maxLength(255)), "Name of the rule, for the label `alertname`")),
   }),
   {
     condition: "event.type == 'payment.failed' && event.amount >= 1000",
@@ -44,6 +49,18 @@ export const TestReply = named(
     warnings,
     title: v.optional(v.string()),
     message: v.optional(v.string()),
+    alert: v.optional(
+      doc(
+        v.object({
+          key: v.string(),
+          labels: v.record(v.string(), v.string()),
+          annotations: v.record(v.string(), v.string()),
+          severity: v.nullable(v.string()),
+          resolves: doc(v.boolean(), "Whether the event resolves the alert of this key"),
+        }),
+        "With `alert`: what the event does to it",
+      ),
+    ),
   }),
 );
 
@@ -51,19 +68,28 @@ export interface RuleTest {
   readonly condition: string;
   readonly event: RuleEvent;
   readonly templates?: { readonly title?: string | undefined; readonly message?: string | undefined } | undefined;
+  readonly alert?: AlertSetting | null | undefined;
+  readonly name?: string | undefined;
 }
 
 export type RuleTestResult = ConditionTrace & {
   readonly warnings: readonly ConditionWarning[];
   readonly title?: string;
   readonly message?: string;
+  readonly alert?: {
+    readonly key: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+    readonly severity: string | null;
+    readonly resolves: boolean;
+  };
 };
 
 /**
  * Tests a condition on an event without storing anything; used by HTTP and `prism rules test`.
  * @throws INVALID_CONDITION, INVALID_TEMPLATE
  */
-export function testRule({ condition, event, templates }: RuleTest): RuleTestResult {
+export function testRule({ condition, event, templates, alert, name }: RuleTest): RuleTestResult {
   const trace = compileCondition(condition).trace(event);
   const render = (source: string | undefined, field: string, max: number) =>
     source === undefined ? {} : { [field]: compileTemplate(source, field).render(event, max) };
@@ -73,7 +99,30 @@ export function testRule({ condition, event, templates }: RuleTest): RuleTestRes
     warnings,
     ...render(templates?.title, "title", 255),
     ...render(templates?.message, "message", 4000),
+    ...(alert ? { alert: alertOf(alert, { name, ...templates }, event, trace.matched) } : {}),
   };
+}
+
+interface Texts {
+  readonly name?: string | undefined;
+  readonly title?: string | undefined;
+  readonly message?: string | undefined;
+}
+
+/** The alert of a trial. @throws INVALID_CONDITION, INVALID_TEMPLATE */
+function alertOf(
+  setting: AlertSetting,
+  { name = "test", title = "", message = "" }: Texts,
+  event: RuleEvent,
+  isMatch: boolean,
+): NonNullable<RuleTestResult["alert"]> {
+  const texts = { name, titleTemplate: title, messageTemplate: message };
+  const columns = overTimeColumns({ alert: setting }, texts);
+  const preview = previewAlert({ ...columns, ...texts }, event);
+  if (!preview) throw new TypeError("an alert was given");
+  const resolve = overTimeSettings({ ...columns, ...texts })?.alert?.resolve;
+  const { key, labels, annotations = {}, severity = null } = preview;
+  return { key, labels, annotations, severity, resolves: !isMatch && resolve?.test(event) === true };
 }
 
 /** A stored event to test a condition on. @throws EVENT_NOT_FOUND, also for an unreadable one */

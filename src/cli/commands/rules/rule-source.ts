@@ -1,12 +1,15 @@
+import type { AlertSetting } from "../../../features/rules/over-time/schema.ts";
 import type { ruleView } from "../../../features/rules/view.ts";
 import { readInput, readTextFile } from "../../files.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import type { ServerClient } from "../../server-client.ts";
 
-/** The tested part of a rule: condition and texts. */
+/** The tested part of a rule: condition, texts and alert. */
 export interface RuleDraft {
   readonly condition: string;
   readonly templates?: { readonly title: string; readonly message: string };
+  readonly alert?: AlertSetting | null;
+  readonly name?: string;
 }
 
 interface Sources {
@@ -19,6 +22,8 @@ interface StoredRule {
   readonly condition: string;
   readonly titleTemplate: string;
   readonly messageTemplate: string;
+  readonly alert?: AlertSetting | null;
+  readonly name?: string;
 }
 
 /**
@@ -44,9 +49,10 @@ function draftOfText(text: string): RuleDraft {
   try {
     const value = JSON.parse(source) as Partial<StoredRule> | null;
     if (typeof value?.condition === "string") {
-      const { condition, titleTemplate, messageTemplate } = value;
+      const { condition, titleTemplate, messageTemplate, ...rest } = value;
       const hasTemplates = typeof titleTemplate === "string" && typeof messageTemplate === "string";
-      return hasTemplates ? draftOf({ condition, titleTemplate, messageTemplate }) : { condition };
+      if (hasTemplates) return draftOf({ condition, titleTemplate, messageTemplate, ...rest });
+      return { condition, ...alertOf(rest) };
     }
   } catch {
     // Most conditions are not JSON.
@@ -54,8 +60,13 @@ function draftOfText(text: string): RuleDraft {
   return { condition: source };
 }
 
-function draftOf({ condition, titleTemplate, messageTemplate }: StoredRule): RuleDraft {
-  return { condition, templates: { title: titleTemplate, message: messageTemplate } };
+function draftOf({ condition, titleTemplate, messageTemplate, ...rest }: StoredRule): RuleDraft {
+  return { condition, templates: { title: titleTemplate, message: messageTemplate }, ...alertOf(rest) };
+}
+
+/** The name is a label of the alert. */
+function alertOf({ alert, name }: Pick<StoredRule, "alert" | "name">): Pick<RuleDraft, "alert" | "name"> {
+  return alert ? { alert, ...(name === undefined ? {} : { name }) } : {};
 }
 
 /** A rule as the API returns it. */

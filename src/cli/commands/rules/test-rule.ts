@@ -140,5 +140,16 @@ function explain({ out }: Context, result: RuleTestResult, condition: string): s
     ...warningLines(result.warnings ?? [], condition),
     ...(result.title === undefined ? [] : [`title:   ${printable(result.title)}`]),
     ...(result.message === undefined ? [] : [`message: ${printable(result.message)}`]),
+    ...alertLines(result),
+  ];
+}
+
+function alertLines({ alert, matched }: RuleTestResult): string[] {
+  if (!alert) return [];
+  const effect = matched ? "opened or repeated" : alert.resolves ? "resolved" : "unchanged";
+  const labels = Object.entries(alert.labels).map(([name, value]) => `${name}="${value}"`);
+  return [
+    `alert:   ${effect}, key ${printable(JSON.stringify(alert.key))}`,
+    `labels:  ${printable(labels.join(", "))}`,
   ];
 }

@@ -23,7 +23,7 @@ const ALIVE_KEY = "rules.absences";
 const LATE_EVENTS = 20_000;
 const MAX_KEYS_OF_RULE = 10_000;
 const MAX_KEYS = 100_000;
-/** A key that was last seen before this time is forgotten, unless its absence takes longer. */
+/** A key that stays away for this time after the rule has fired is forgotten; retention removes its row. */
 const FORGET_MS = 30 * 86_400_000;
 
 type AwaitingRule = Pick<ActiveRule, "row" | "title" | "message" | "overTime"> & {
@@ -371,10 +371,9 @@ export class Absences implements SeenMatches {
 
   /** Keys that fired and never came back. */
   #forgetOld(now: EpochMs): void {
-    for (const [id, ofRule] of this.#awaited) {
-      const forMs = this.#rules.get(id)?.overTime?.absence?.forMs ?? 0;
+    for (const ofRule of this.#awaited.values()) {
       for (const [name, awaited] of ofRule) {
-        if (awaited.firedAt === null || now - awaited.lastAt < Math.max(FORGET_MS, 2 * forMs)) continue;
+        if (awaited.firedAt === null || now - awaited.firedAt < FORGET_MS) continue;
         ofRule.delete(name);
         this.#size--;
       }

@@ -199,3 +199,28 @@ test("explain names what an event did to an alert, with key and labels, and why 
 function projectOf({ prism }: { prism: { parts: { core: { access: { defaultProjectId: string } } } } }): string {
   return prism.parts.core.access.defaultProjectId;
 }
+
+test("a trial shows the alert of a rule: its key and labels, and whether the event resolves it", async (t) => {
+  const { prism } = await timedWorld(t);
+  const alert = { key: "{{event.host}}", labels: { team: "db" }, severity: "critical", resolve: "event.type == 'ok'" };
+  const body = { condition: "event.type == 'x'", alert, name: "Disk", templates: { title: "Disk of {{event.host}}" } };
+  interface Reply {
+    readonly matched: boolean;
+    readonly alert: object;
+  }
+  const shown = async (type: string) => {
+    const event = { type, payload: { host: "a" } };
+    return (await prism.post<Reply>("/api/v1/rules/test", { ...body, event })).body;
+  };
+  const labels = { alertname: "Disk", severity: "critical", team: "db" };
+  const annotations = { summary: "Disk of a", description: "" };
+  const base = { key: "a", labels, annotations, severity: "critical" };
+  assert.deepEqual((await shown("x")).alert, { ...base, resolves: false });
+  assert.deepEqual((await shown("ok")).alert, { ...base, resolves: true });
+  const refused = await prism.post("/api/v1/rules/test", {
+    ...body,
+    event: { type: "x" },
+    alert: { resolve: "1 = 1" },
+  });
+  assert.equal(refused.status, 422);
+});
