@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { appendEvents } from "../../../src/features/events/index.ts";
+import { crashImage } from "../../helpers/crash-image.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import type { TestPrism } from "../../helpers/prism.ts";
+import { startPrism } from "../../helpers/prism.ts";
+import { rowsOf } from "../../helpers/tables.ts";
+
+async function append(
+  prism: TestPrism,
+  types: readonly string[],
+  then: () => void = () => undefined,
+): Promise<string[]> {
+  const projectId = prism.parts.core.access.defaultProjectId;
+  return prism.services.db.write(async (trx) => {
+    const events = types.map((type) => ({ projectId, type, level: "warn" as const, payload: { n: 1 } }));
+    const ids = await appendEvents(trx, events, { source: "prism:test", now: 1000 });
+    then();
+    return ids;
+  });
+}
+
+const rule = { name: "r", condition: "startsWith(event.type, 'own.') and event.n == 1", targetUsers: ["me"] };
+const seen = (prism: TestPrism) =>
+  rowsOf<{ type: string; seq: number }>(
+    prism,
+    "select type, seq from events where processedAt is not null order by seq",
+  );
+async function decided(prism: TestPrism, count: number) {
+  await eventually(`${count} events are decided`, () => seen(prism).length >= count);
+  return seen(prism);
+}
+
+test("events of a transaction are stored with it, decided by rules once, and published in their order", async (t) => {
+  const prism = await startPrism(t);
+  assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+  const published: number[] = [];
+  prism.parts.core.pipeline.announcer.observe({
+    events: (events) => published.push(...events.map(({ seq }) => seq)),
+    notifications: () => undefined,
+  });
+  // Ingest and transactions take turns.
+  const posts = Array.from({ length: 20 }, (_, i) => prism.post("/api/v1/events", { type: `posted.${i}` }));
+  const appends = Array.from({ length: 20 }, (_, i) => append(prism, [`own.a${i}`, `own.b${i}`]));
+  await Promise.all([...posts, ...appends]);
+  const events = await decided(prism, 60);
+  assert.deepEqual(
+    published,
+    events.map(({ seq }) => seq),
+  );
+  await eventually("all matches notify", () => rowsOf(prism, "select 1 from notifications").length >= 40);
+  const matches = rowsOf<{ n: number }>(
+    prism,
+    "select count(*) as n from decisions where outcome = 'fired' group by eventSeq order by n desc",
+  );
+  assert.deepEqual([matches.length, matches[0]?.n], [40, 1]);
+  const { body } = await prism.get<{ data: { source: string; payload: unknown; level: string }[] }>(
+    "/api/v1/events?type=own.a0",
+  );
+  assert.deepEqual(
+    body.data.map(({ source, payload, level }) => [source, payload, level]),
+    [["prism:test", { n: 1 }, "warn"]],
+  );
+});
+
+test("a transaction that is rolled back leaves no event, and the next ones are decided", async (t) => {
+  const prism = await startPrism(t);
+  const failing = append(prism, ["own.a"], () => {
+    throw new Error("rolled back");
+  });
+  await assert.rejects(failing, /rolled back/);
+  await append(prism, ["own.b"]);
+  assert.deepEqual(
+    (await decided(prism, 1)).map(({ type }) => type),
+    ["own.b"],
+  );
+});
+
+test("after kill -9 the next start decides the events of committed transactions", async (t) => {
+  const prism = await startPrism(t);
+  await prism.post("/api/v1/rules", rule);
+  await append(prism, ["own.a", "own.b"]);
+  const killed = await startPrism(t, { dir: await crashImage(t, prism) });
+  assert.deepEqual(
+    (await decided(killed, 2)).map(({ type }) => type),
+    ["own.a", "own.b"],
+  );
+  await eventually("each notifies", () => rowsOf(killed, "select 1 from notifications").length === 2);
+});
