@@ -273,6 +273,7 @@ function jobFeatures({ base, core, http, services }: Parts): Feature[] {
       storage,
       settings,
       kernel: http.kernel,
+      authenticator: principals,
       idempotency,
       publicUrl,
     }),

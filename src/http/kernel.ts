@@ -356,7 +356,7 @@ export class HttpKernel implements BodySink {
       headers["Accept-Encoding"] = "gzip";
     const allowed = status === 405 ? (this.#parts.router.allowed(this.#pathOf(exchange)) ?? []) : [];
     const added = this.#dialectOf(exchange)?.errorBody(error, exchange, allowed);
-    const body = { ...added, ...errorBody(error, exchange.requestId) };
+    const body = { ...errorBody(error, exchange.requestId), ...added };
     exchange.send(
       status,
       JSON.stringify(body),

@@ -134,7 +134,7 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
 export interface Dialect {
   readonly prefix: string;
   /**
-   * Members for its clients, besides Prism's own.
+   * Members for its clients, besides Prism's own, or in place of one of the same name.
    * @param allowed the methods of an existing path.
    */
   errorBody(error: PrismError, exchange: Exchange, allowed: readonly string[]): object;

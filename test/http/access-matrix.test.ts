@@ -204,8 +204,9 @@ function isAsExpected({ status: got, text }: ClientReply, expected: Refusal | nu
   const [status, code] = expected;
   if (got !== status) return false;
   if (method === "HEAD") return true;
-  const { error } = JSON.parse(text || "{}") as { error?: { code?: string } };
-  return (error?.code ?? "") === code;
+  const { error, code: own } = JSON.parse(text || "{}") as { error?: { code?: string } | string; code?: string };
+  // Errors of Healthchecks' API are texts.
+  return ((typeof error === "string" ? own : error?.code) ?? "") === code;
 }
 
 /** The request's path as the alias has it: same parameters, in the same order. */

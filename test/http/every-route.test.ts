@@ -17,6 +17,19 @@ const PING_PATHS = ["/ping/:target", "/ping/:target/", "/ping/:target/:slug", "/
   (path) => METHODS.map(() => path),
 );
 
+/** The management API of Healthchecks. */
+const CHECK_PATHS = [
+  "/healthchecks/api/v3/badges",
+  "/healthchecks/api/v3/channels",
+  ...["", "", "/:code", "/:code", "/:code", "/:code/flips", "/:code/pause", "/:code/pings", "/:code/pings/:n/body"].map(
+    (rest) => `/healthchecks/api/v3/checks${rest}`,
+  ),
+  "/healthchecks/api/v3/checks/:code/resume",
+  "/healthchecks/api/v3/status",
+  "/projects/:project/metrics/",
+  "/projects/:project/metrics/:key",
+];
+
 let prism: TestPrism;
 let world: AccessWorld;
 let admin: Known;
@@ -98,6 +111,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     "/docs/manual.css",
     "/docs/swagger-ui-bundle.js",
     "/docs/swagger-ui.css",
+    ...CHECK_PATHS,
     "/health",
     "/health/db",
     "/health/live",

@@ -70,6 +70,22 @@ function operationAt(document: Document, { route, path }: Mount): Operation {
   return operation;
 }
 
+/** The management API of Healthchecks, and what belongs to it. */
+const CHECKS = ["", "", "/:code", "/:code", "/:code", "/:code/pause", "/:code/resume", "/:code/pings"];
+const CHECK_PATHS = [
+  ...["/healthchecks/api/v1", "/healthchecks/api/v2", "/healthchecks/api/v3", "/api/v1", "/api/v2", "/api/v3"].flatMap(
+    (base) => [
+      ...[...CHECKS, "/:code/pings/:n/body", "/:code/flips"].map((rest) => `${base}/checks${rest}`),
+      `${base}/channels${base === "/api/v1" ? "/" : ""}`,
+      `${base}/badges`,
+      ...(base === "/api/v1" ? [] : [`${base}/status`]),
+    ],
+  ),
+  "/projects/:project/metrics",
+  "/projects/:project/metrics/",
+  "/projects/:project/metrics/:key",
+];
+
 test("S2-117, S2-08: the document holds every route of the router, aliases included, and nothing else", async (t) => {
   const prism = await startPrism(t);
   const document = await documentOf(prism);
@@ -92,6 +108,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/account/reset-password",
       "/account/unsubscribe",
       "/account/verify-email",
+      ...CHECK_PATHS,
       ...Array.from({ length: 5 }, () => "/api/push/:token"),
       "/api/v1/operator/backups",
       "/api/v1/operator/encryption",

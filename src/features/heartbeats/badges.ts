@@ -2,12 +2,15 @@ import { createHmac } from "node:crypto";
 import type { EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
+import type { Principal } from "../../core/principal.ts";
 import { secretsEqual } from "../../core/tokens.ts";
+import type { Authenticator } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
+import type { HttpKernel } from "../../http/kernel.ts";
 import { ANSWERS_LATER, type Route, route } from "../../http/route.ts";
 import { shownName } from "./heartbeats.ts";
-import type { ManageContext } from "./manage.ts";
+import { type ManageContext, uniqueKeyOf } from "./manage.ts";
 import { openToPages } from "./pings.ts";
 import { shownStatus } from "./status.ts";
 import { findByBadgeUuid, findKeysByBadgeKey, type HeartbeatRow, heartbeatsOf, type KeysRow } from "./table.ts";
@@ -164,4 +167,93 @@ function badgeSvg(label: string, status: BadgeStatus): string {
 
 function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (each) => `&#${each.charCodeAt(0)};`);
+}
+
+/** Prometheus metrics of a project, with the names of Healthchecks. */
+export function projectMetricsRoutes(
+  context: ManageContext & { readonly kernel: HttpKernel; readonly authenticator: Authenticator },
+): Route[] {
+  const { db, projects, authenticator, kernel } = context;
+  const common = { method: "GET", tag: "Heartbeats", undocumented: true } as const;
+  const summary = "Metrics of a project's heartbeats for Prometheus";
+  const send = async (exchange: Exchange, principal: Principal) => {
+    const projectId = projects.require(principal, exchange.params["project"] ?? "", "events:read");
+    const rows = await heartbeatsOf(db.scan, projectId);
+    exchange.send(200, metricsText(rows, context.heartbeats.clock.now()), {
+      "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
+    });
+    return ANSWERS_LATER;
+  };
+  return [
+    route({
+      ...common,
+      path: "/projects/:project/metrics/",
+      aliases: ["/projects/:project/metrics"],
+      summary,
+      access: { permission: "events:read", within: "project", keyScope: "events:read", basic: true },
+      handle: (exchange) => {
+        if (!exchange.principal) throw new PrismError("UNAUTHENTICATED", "Send an API key");
+        return send(exchange, exchange.principal);
+      },
+    }),
+    route({
+      ...common,
+      path: "/projects/:project/metrics/:key",
+      summary,
+      access: "public",
+      limit: (exchange) => kernel.limitAddress(exchange),
+      handle: (exchange) =>
+        send(exchange, authenticator.authenticate({ kind: "apiKey", secret: exchange.params["key"] ?? "" })),
+    }),
+  ];
+}
+
+function metricsText(rows: readonly HeartbeatRow[], now: EpochMs): string {
+  const lines: string[] = [];
+  const shown = rows.map((row) => ({ row, status: shownStatus(row, row, now) }));
+  const gauge = (name: string, help: string, values: readonly (readonly [string, boolean | number])[]): void => {
+    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} gauge`);
+    for (const [labels, value] of values) lines.push(`${name}${labels} ${Number(value)}`);
+  };
+  const labelsOf = (row: HeartbeatRow): string =>
+    `{name="${quoted(shownName(row))}", tags="${quoted(row.tags)}", unique_key="${uniqueKeyOf(row)}"}`;
+  const each = (test: (item: (typeof shown)[number]) => boolean) =>
+    shown.map((item) => [labelsOf(item.row), test(item)] as const);
+  gauge(
+    "hc_check_up",
+    "Whether the check is currently up (1 for yes, 0 for no).",
+    each(({ status }) => status !== "down"),
+  );
+  gauge(
+    "hc_check_started",
+    "Whether the check is currently started (1 for yes, 0 for no).",
+    each(({ row }) => row.lastStartAt !== null),
+  );
+  gauge(
+    "hc_check_grace",
+    "Whether the check is currently in its grace period (1 for yes, 0 for no).",
+    each(({ status }) => status === "grace"),
+  );
+  gauge(
+    "hc_check_paused",
+    "Whether the check is currently paused (1 for yes, 0 for no).",
+    each(({ status }) => status === "paused"),
+  );
+  const tags = [...new Set(rows.flatMap((row) => row.tags.split(" ").filter(Boolean)))].sort();
+  const isUp = (tag: string): boolean =>
+    shown.every(({ row, status }) => status !== "down" || !row.tags.split(" ").includes(tag));
+  gauge(
+    "hc_tag_up",
+    "Whether all checks with this tag are up (1 for yes, 0 for no).",
+    tags.map((tag) => [`{tag="${quoted(tag)}"}`, isUp(tag)] as const),
+  );
+  gauge("hc_checks_total", "The total number of checks.", [["", rows.length]]);
+  gauge("hc_checks_down_total", "The number of checks currently down.", [
+    ["", shown.filter(({ status }) => status === "down").length],
+  ]);
+  return `${lines.join("\n")}\n`;
+}
+
+function quoted(text: string): string {
+  return text.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n");
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { isTimezone } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
@@ -190,4 +190,9 @@ export function urlsOf({ publicUrl }: Pick<ManageContext, "publicUrl">, { pingUu
     pushUrl: `${base}/api/push/${pingUuid.replaceAll("-", "")}`,
     badgeUrl: `${base}/b/2/${badgeUuid}.svg`,
   };
+}
+
+/** The id for readers, who must not learn the ping URL. */
+export function uniqueKeyOf({ pingUuid }: HeartbeatRow): string {
+  return createHash("sha1").update(pingUuid.replaceAll("-", "").slice(0, 16)).digest("hex");
 }

@@ -2,6 +2,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import { callerOf, holderOf } from "../../http/access.ts";
+import type { Authenticator } from "../../http/credentials.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import { requireVersion, stateOf } from "../../http/negotiation.ts";
@@ -10,7 +11,8 @@ import { ANSWERS_LATER, type Reply, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
-import { badgeRoutes, badgeUrlOf } from "./badges.ts";
+import { badgeRoutes, badgeUrlOf, projectMetricsRoutes } from "./badges.ts";
+import { healthchecksRoutes } from "./healthchecks.ts";
 import type { ManageContext, ManageOwn } from "./manage.ts";
 import * as manage from "./manage.ts";
 import { pingRoutes } from "./ping-routes.ts";
@@ -21,6 +23,7 @@ import * as table from "./table.ts";
 interface HeartbeatsOwn extends ManageOwn {
   readonly reader: Sqlite;
   readonly kernel: HttpKernel;
+  readonly authenticator: Authenticator;
   readonly idempotency: Idempotency;
 }
 
@@ -36,6 +39,7 @@ export function heartbeatsFeature(own: HeartbeatsOwn): Feature {
     register(server, { audit }) {
       const context = { ...own, audit };
       for (const each of [...pingRoutes(context), ...badgeRoutes(context)]) server.route(each);
+      for (const each of [...healthchecksRoutes(context), ...projectMetricsRoutes(context)]) server.route(each);
       serveHeartbeats(server, context);
       serveHistory(server, context);
       serveKeys(server, context);

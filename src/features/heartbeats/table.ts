@@ -125,6 +125,14 @@ export async function insertFlip(trx: Trx, row: FlipRow): Promise<void> {
   await trx.insertInto("heartbeat_flips").values(row).execute();
 }
 
+/** Newest first. @param span epoch ms, both ends included */
+export function flipsOf(db: ReadDb, id: string, span: { from?: EpochMs; to?: EpochMs } = {}, limit = 1000) {
+  let query = db.selectFrom("heartbeat_flips").selectAll().where("heartbeatId", "=", id);
+  if (span.from !== undefined) query = query.where("at", ">=", span.from);
+  if (span.to !== undefined) query = query.where("at", "<=", span.to);
+  return query.orderBy("at", "desc").orderBy("id", "desc").limit(limit).execute();
+}
+
 /** A page, newest first, with one row more if there are more. */
 export async function flipPage(db: ReadDb, id: string, { after, limit, offset, wantsTotal }: PageRequest) {
   const all = db.selectFrom("heartbeat_flips").where("heartbeatId", "=", id);
@@ -170,6 +178,12 @@ export function watched(db: ReadDb): Promise<{ id: string; dueAt: number; graceM
 
 export function heartbeatsById(trx: Trx, ids: readonly string[]): Promise<HeartbeatRow[]> {
   return trx.selectFrom("heartbeats").selectAll().where("id", "in", ids).execute();
+}
+
+/** The policies of a project, by name. */
+export function policyNames(db: Db, projectId: string): Promise<{ id: string; name: string }[]> {
+  const named = db.selectFrom("policies").select(["id", "name"]).where("projectId", "=", projectId);
+  return named.where("deletedAt", "is", null).orderBy("name").execute();
 }
 
 const ALIVE_SETTING = "heartbeats.aliveAt";

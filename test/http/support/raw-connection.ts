@@ -196,5 +196,7 @@ export async function exchangeRaw(
 }
 
 export function errorCodeOf(reply: { readonly body: string }): string | undefined {
-  return (JSON.parse(reply.body) as { error?: { code?: string } }).error?.code;
+  const { error, code } = JSON.parse(reply.body) as { error?: { code?: string } | string; code?: string };
+  // Errors of Healthchecks' API are texts.
+  return typeof error === "string" ? code : error?.code;
 }

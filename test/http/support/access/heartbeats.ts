@@ -1,6 +1,7 @@
 import { uuidv7 } from "../../../../src/core/ids.ts";
-import { type InProject, inShop, readEvents } from "./refusals.ts";
-import { inWorld, open, type Row, type Rule, type Table } from "./row.ts";
+import type { Known } from "./known.ts";
+import { holds, type InProject, inShop, NO_SCOPE, readEvents } from "./refusals.ts";
+import { at, inWorld, open, type Row, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/heartbeats";
@@ -48,6 +49,62 @@ function pings(methods: readonly string[], path: string, request: Row["request"]
   );
 }
 
+const HEALTHCHECKS = "/healthchecks/api/v3";
+
+/** In the project of a key, and the default project of a user, which each user may read. */
+const readChecks: Rule = (who) => {
+  if (who.kind === "key") return who.scope === "events:read" || who.scope === "events:write" ? null : NO_SCOPE;
+  return who.scopes === null || who.scopes.includes("events:read") ? null : NO_SCOPE;
+};
+const writeChecks: Rule = (who) => {
+  if (who.kind === "key") return who.scope === "events:write" ? null : NO_SCOPE;
+  return holds(who, "heartbeats:write") ? null : NO_SCOPE;
+};
+
+/** A check of the caller's project. */
+async function check(world: AccessWorld, who: Known): Promise<Made> {
+  const { prism, shop } = world;
+  if (who.kind !== "key") return (await prism.post<Made>(PATH, { name: uuidv7() })).body;
+  if (who.isOfShop) return made(world);
+  const { body } = await prism.get<{ data: { id: string; name: string }[] }>("/api/v1/projects?limit=100");
+  const other = body.data.find(({ id, name }) => id !== shop && name === "other")?.id;
+  return (await prism.post<Made>(PATH, { name: uuidv7(), projectId: other })).body;
+}
+
+const ofCheck =
+  (rest: string, body?: unknown): Row["request"] =>
+  async (world, who) => {
+    const heartbeat = await check(world, who);
+    if (rest.startsWith("/pings/")) await world.prism.post(pathOf(heartbeat.pingUrl), "hello", { token: null });
+    if (rest === "/resume") await world.prism.post(`${PATH}/${heartbeat.id}/pause`, {});
+    return { path: `${HEALTHCHECKS}/checks/${uuidOf(heartbeat)}${rest}`, body };
+  };
+
+/** The management API of Healthchecks. */
+const CHECKS: Table = {
+  [`GET ${HEALTHCHECKS}/checks`]: [{ refusal: readChecks, request: at(`${HEALTHCHECKS}/checks`) }],
+  [`POST ${HEALTHCHECKS}/checks`]: [{ refusal: writeChecks, request: at(`${HEALTHCHECKS}/checks`, { name: "x" }) }],
+  [`GET ${HEALTHCHECKS}/checks/:code`]: [{ refusal: readChecks, request: ofCheck("") }],
+  [`POST ${HEALTHCHECKS}/checks/:code`]: [{ refusal: writeChecks, request: ofCheck("", { grace: 60 }) }],
+  [`DELETE ${HEALTHCHECKS}/checks/:code`]: [{ refusal: writeChecks, request: ofCheck("") }],
+  [`POST ${HEALTHCHECKS}/checks/:code/pause`]: [{ refusal: writeChecks, request: ofCheck("/pause", {}) }],
+  [`POST ${HEALTHCHECKS}/checks/:code/resume`]: [{ refusal: writeChecks, request: ofCheck("/resume", {}) }],
+  [`GET ${HEALTHCHECKS}/checks/:code/pings`]: [{ refusal: readChecks, request: ofCheck("/pings") }],
+  [`GET ${HEALTHCHECKS}/checks/:code/pings/:n/body`]: [{ refusal: readChecks, request: ofCheck("/pings/1/body") }],
+  [`GET ${HEALTHCHECKS}/checks/:code/flips`]: [{ refusal: readChecks, request: ofCheck("/flips") }],
+  [`GET ${HEALTHCHECKS}/channels`]: [{ refusal: readChecks, request: at(`${HEALTHCHECKS}/channels`) }],
+  [`GET ${HEALTHCHECKS}/badges`]: [{ refusal: readChecks, request: at(`${HEALTHCHECKS}/badges`) }],
+  [`GET ${HEALTHCHECKS}/status`]: [open(`${HEALTHCHECKS}/status`)],
+  "GET /projects/:project/metrics/": [
+    {
+      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+      request: inWorld(({ shop }) => `/projects/${shop}/metrics/`),
+    },
+  ],
+  // None of the callers' keys.
+  "GET /projects/:project/metrics/:key": [{ ...open("/projects/none/metrics/none"), served: [401, "INVALID_API_KEY"] }],
+};
+
 export const HEARTBEATS: Table = {
   [`GET ${PATH}`]: [
     {
@@ -80,6 +137,7 @@ export const HEARTBEATS: Table = {
   [`GET ${PATH}/:id/pings`]: [{ refusal: see, request: pinged(({ id }) => `${PATH}/${id}/pings`) }],
   [`GET ${PATH}/:id/pings/:n/body`]: [{ refusal: see, request: pinged(({ id }) => `${PATH}/${id}/pings/1/body`) }],
   [`GET ${PATH}/:id/flips`]: [{ refusal: see, request: pinged(({ id }) => `${PATH}/${id}/flips`) }],
+  ...CHECKS,
   ...pings(
     ["GET"],
     "/b/:states/:file",
