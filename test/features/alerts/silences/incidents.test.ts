@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import { eventually } from "../../../helpers/eventually.ts";
+import { IncidentWorld, MINUTE } from "../incidents/support.ts";
+import { PATH, type SilenceBody } from "./support.ts";
+
+const HOUR = 60 * MINUTE;
+const DB = { labels: { alertname: "A", team: "db" } };
+
+/** A server with one member, who is notified by the built-in policy. */
+async function worldWith(t: TestContext) {
+  const world = await IncidentWorld.start(t, { "auth.accessExpires": "30d" });
+  await world.member("ann");
+  const { prism } = world;
+  const { silences } = prism.parts.services.alerting;
+  return {
+    world,
+    async silence(more: object = {}): Promise<SilenceBody> {
+      const body = { matchers: ['team="db"'], durationMs: HOUR, comment: "disks", ...more };
+      const reply = await prism.post<SilenceBody>(PATH, body);
+      assert.equal(reply.status, 201, reply.text);
+      return reply.body;
+    },
+    get: async (id: string) => (await prism.get<SilenceBody>(`${PATH}/${id}`)).body,
+    async route(document: object): Promise<void> {
+      const { status, text } = await prism.put("/api/v1/routes", document);
+      assert.equal(status, 200, text);
+    },
+    /** What was withheld is looked at again without a wait. */
+    async isTold(expected: readonly string[]): Promise<void> {
+      await silences.flush();
+      await eventually(`told: ${expected.join("; ")}`, async () => {
+        await world.incidents.check();
+        return (await world.told()).join("; ") === expected.join("; ");
+      });
+    },
+  };
+}
+
+test("a silenced alert notifies no user, is a hit of the silence, and is notified when the silence ends", async (t) => {
+  const { world, silence, get, isTold } = await worldWith(t);
+  const { id } = await silence();
+  await world.fire("A", DB);
+  assert.deepEqual(await world.told(), []);
+  await world.pass(10 * MINUTE);
+  assert.deepEqual(await world.told(), []);
+  const incident = await world.only();
+  assert.deepEqual([incident.state, incident.toldAt], ["open", null]);
+  const { hits, withheld } = await get(id);
+  assert.equal(hits, 1, "however often it is looked at");
+  assert.deepEqual(
+    (withheld as { labels: object; incidentId: string }[]).map((each) => [each.labels, each.incidentId]),
+    [[DB.labels, incident.id]],
+  );
+  world.clock.advance(50 * MINUTE);
+  await isTold(["step ann"]);
+});
+
+test("a silence that is ended lets its alerts through at once", async (t) => {
+  const { world, silence, isTold } = await worldWith(t);
+  const { id } = await silence();
+  await world.fire("A", DB);
+  await world.fire("B", { labels: { alertname: "B", team: "web" } });
+  await isTold(["step ann"]);
+  assert.equal((await world.prism.delete(`${PATH}/${id}`)).status, 204);
+  await isTold(["step ann", "step ann"]);
+});
+
+test("an alert that resolves while it is silenced is notified as resolved to those who know that it fires", async (t) => {
+  const { world, silence, isTold } = await worldWith(t);
+  await world.fire("A", DB);
+  await isTold(["step ann"]);
+  await silence();
+  await world.resolveAlert("A", DB);
+  await world.pass(MINUTE);
+  assert.equal((await world.only()).state, "resolved");
+  assert.deepEqual((await world.told()).at(-1)?.split(" ")[1], "ann");
+  assert.equal((await world.told()).length, 2);
+});
+
+test("an alert that fires and resolves within a maintenance window notifies no user", async (t) => {
+  const { world, silence } = await worldWith(t);
+  world.clock.advance(24 * HOUR - (world.clock.now() % (24 * HOUR)) + 21 * HOUR);
+  const recurrence = { cron: "0 22 * * *", durationMs: 8 * HOUR, timezone: "UTC" };
+  await silence({ durationMs: undefined, recurrence });
+  world.clock.advance(2 * HOUR);
+  await world.fire("A", DB);
+  await world.resolveAlert("A", DB);
+  await world.pass(MINUTE);
+  assert.deepEqual([(await world.only()).state, await world.told()], ["resolved", []]);
+});
+
+test("an inhibited alert is notified when its source resolves", async (t) => {
+  const { world, route, isTold } = await worldWith(t);
+  await route({
+    route: { policy: "default", groupBy: ["alertname"], groupWaitMs: 0 },
+    inhibitRules: [
+      { sourceMatchers: ['severity="critical"'], targetMatchers: ['severity="warning"'], equal: ["instance"] },
+    ],
+  });
+  const source = { labels: { alertname: "Down", severity: "critical", instance: "i" } };
+  await world.fire("Down", source);
+  await isTold(["step ann"]);
+  await world.fire("Slow", { labels: { alertname: "Slow", severity: "warning", instance: "i" } });
+  await world.pass(MINUTE);
+  await isTold(["step ann"]);
+  await world.resolveAlert("Down", source);
+  await eventually("the target is notified", async () => {
+    await world.incidents.check();
+    return (await world.told()).filter((each) => each.startsWith("step")).length === 2;
+  });
+});
+
+test("an alert in a mute interval is notified at the next group interval after it", async (t) => {
+  const { world, route } = await worldWith(t);
+  world.clock.advance(HOUR - (world.clock.now() % HOUR));
+  const from = new Date(world.clock.now());
+  const hour = (ms: number): string => new Date(from.getTime() + ms).toISOString().slice(11, 16);
+  // At 23:00 UTC the interval would end on another day.
+  if (from.getUTCHours() >= 23) world.clock.advance(HOUR);
+  const [start_time, end_time] = from.getUTCHours() >= 23 ? ["00:00", "00:30"] : [hour(0), hour(30 * MINUTE)];
+  await route({
+    route: {
+      policy: "default",
+      groupBy: ["alertname"],
+      groupWaitMs: 0,
+      groupIntervalMs: 5 * MINUTE,
+      routes: [{ matchers: ['team="db"'], muteIntervals: ["now"] }],
+    },
+    timeIntervals: [{ name: "now", intervals: [{ times: [{ start_time, end_time }] }] }],
+  });
+  await world.fire("A", DB);
+  await world.pass(29 * MINUTE);
+  assert.deepEqual(await world.told(), []);
+  await world.pass(6 * MINUTE);
+  assert.deepEqual(await world.told(), ["step ann"]);
+});
