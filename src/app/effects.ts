@@ -31,7 +31,10 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting,
     "silences-changed": ({ silences }) => alerting.silences.changed(silences),
     "incidents-changed": (effect) => alerting.incidents.changed(effect),
     "policies-changed": ({ projectIds }) => policiesChanged(alerting, projectIds),
-    "rights-changed": (change) => forgetRights(core, change),
+    "rights-changed"(change) {
+      forgetRights(core, change);
+      if (change.of === "user") bus.emit("user:rights-changed", { userId: change.userId });
+    },
     "answers-changed": ({ of, userId }) => (of === "tasks" ? reads.tasks : reads.profiles).changed(userId),
     "rules-changed"({ ruleIds }) {
       for (const id of ruleIds) rules.changed(id);

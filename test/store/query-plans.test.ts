@@ -240,7 +240,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN incidents USING INDEX incidents_open$/, why: "the incidents that are not resolved, at the start" },
   { plan: /^SCAN silences$/, why: "the silences that have not ended, at the start" },
   { plan: /^SCAN alert_signals$/, why: "in the order of its key, as far as a batch goes" },
-  { plan: /^SCAN oncall_(schedules|calendars)\b/, why: "as many as users have created" },
+  { plan: /^SCAN oncall_(schedules|shifts|calendars)\b/, why: "as many as users have created" },
   { plan: /^SCAN workers$/, why: "those whose lease ended less than an hour ago" },
   {
     plan: /^SCAN sounds USING (COVERING )?INDEX sounds_created$/,

@@ -55,6 +55,18 @@ export function dueTimes(db: ReadDb) {
   return db.selectFrom("oncall_schedules").select(["id", "dueAt"]).where("dueAt", "is not", null).execute();
 }
 
+/** Schedules whose shifts name the user; their calendars do not count. */
+export async function schedulesNaming(db: ReadDb, userId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom("oncall_shifts")
+    .select("scheduleId")
+    .distinct()
+    .where(sql<boolean>`instr(turns, ${userId}) > 0`)
+    .where("validUntil", "is", null)
+    .execute();
+  return rows.map(({ scheduleId }) => scheduleId);
+}
+
 export async function updateSchedule(trx: Trx, id: string, values: Partial<ScheduleRow>): Promise<void> {
   await trx.updateTable("oncall_schedules").set(values).where("id", "=", id).execute();
 }

@@ -26,6 +26,7 @@ export class OnCallWatch {
     this.#calendars = new DueTimes({ clock, onError, handle: (ids) => this.#import(ids), batch: CALENDARS_AT_ONCE });
     context.events.on("system:ready", () => this.start());
     context.events.on("system:stopping", () => this.stop());
+    context.events.on("user:rights-changed", (data) => this.userChanged((data as { readonly userId: string }).userId));
     context.events.on(DUE_EVENT, (data) => this.changed((data as { readonly id: string }).id));
   }
 
@@ -47,6 +48,13 @@ export class OnCallWatch {
     this.#schedules.set(id, this.#clock.now());
     this.#calendars.set(id, calendar?.dueAt ?? null);
     await this.check();
+  }
+
+  /** A user may be disabled, or active again: those on call may be others. */
+  async userChanged(userId: string): Promise<void> {
+    const ids = await queries.schedulesNaming(this.#context.db.read, userId);
+    for (const id of ids) this.#schedules.set(id, this.#clock.now());
+    if (ids.length > 0) await this.check();
   }
 
   /** Does what is due now. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
-import { scalarOf } from "../../helpers/tables.ts";
+import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 import {
   DAY,
   eventsOf,
@@ -158,4 +158,57 @@ test("a schedule that reports no gaps sends no notice of them", async (t) => {
   clock.advance(DAY);
   await looked(world, schedule);
   assert.deepEqual(eventsOf(world, "oncall.gap"), []);
+});
+
+test("when the user on call is disabled, the next level is reported at once", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, ada } = world;
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, rotation(world, { turns: [["grace"]] }));
+  await makeShift(world, schedule, { start: local(clock.now()), durationMs: DAY, level: 1, turns: [["ada"]] });
+  await eventually("ada is on call", () => changes(world).at(-1)?.endsWith("> ada"));
+  await made(prism.patch(`/api/v1/users/${ada.id}`, { status: "disabled" }));
+  await eventually("grace is on call", () => changes(world).at(-1) === "ada > grace");
+});
+
+test("a deleted project leaves no schedule", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, projectId } = world;
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, { start: local(clock.now()), durationMs: DAY, turns: [["ada"]] });
+  assert.ok((await prism.delete(`/api/v1/projects/${projectId}`)).status < 300);
+  for (const table of ["oncall_schedules", "oncall_shifts"])
+    assert.equal(scalarOf(prism, `select count(*) from ${table}`), 0, table);
+});
+
+test("every change is in the audit trail", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, ada, grace } = world;
+  const now = clock.now();
+  const schedule = await makeSchedule(world);
+  const path = `${PATH}/schedules/${schedule}`;
+  await made(prism.put(path, { description: "d" }));
+  const shift = await makeShift(world, schedule, { start: local(now + DAY), durationMs: DAY, turns: [["ada"]] });
+  await made(prism.put(`${path}/shifts/${shift}`, { level: 1 }));
+  await prism.delete(`${path}/shifts/${shift}`);
+  const span = { start: iso(now + DAY), end: iso(now + 2 * DAY) };
+  const swap = await made(prism.post(`${path}/swaps`, span, { token: ada.token }));
+  await made(prism.post(`${path}/swaps/${swap.id}/take`, {}, { token: grace.token }));
+  await made(prism.post(`${path}/calendar-link`));
+  await prism.delete(`${path}/calendar-link`);
+  await made(prism.put(`${PATH}/preferences`, { handoverLeadMs: 0 }));
+  await prism.delete(path);
+  const actions = rowsOf<{ action: string }>(
+    prism,
+    "select action from audit_log where action like 'oncall%' order by seq",
+  );
+  assert.deepEqual(
+    actions.map(({ action }) => action),
+    [
+      ...["oncall_schedule.create", "oncall_schedule.update"],
+      ...["oncall_shift.create", "oncall_shift.update", "oncall_shift.delete", "oncall_shift.create"],
+      ...["oncall_shift.take", "oncall_schedule.link", "oncall_schedule.unlink", "oncall_user.update"],
+      "oncall_schedule.delete",
+    ],
+  );
 });

@@ -328,6 +328,7 @@ export async function deleteProject(context: ProjectsContext, principal: Permiss
     const keys = await queries.revokeKeys(trx, id, now);
     const deleted = await queries.deleteRules(trx, id, now);
     const webhooks = await queries.deleteWebhooks(trx, id);
+    const schedules = await queries.deleteOnCallSchedules(trx, id);
     const by = { by: "project.delete" };
     for (const entry of [
       ...rowsOf(keys, (key) => ({
@@ -347,6 +348,12 @@ export async function deleteProject(context: ProjectsContext, principal: Permiss
         resourceType: "webhook",
         resourceId: webhook.id,
         metadata: { version: webhook.version, projectId: id, ...by },
+      })),
+      ...rowsOf(schedules, (schedule) => ({
+        action: "oncall_schedule.delete",
+        resourceType: "oncall_schedule",
+        resourceId: schedule.id,
+        metadata: { version: schedule.version, ...by },
       })),
       {
         action: "project.delete",
