@@ -80,6 +80,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     .map(({ path }) => path);
   const listed = [
     "/",
+    ...["acknowledge", "acknowledge"].map((page) => `/account/${page}`),
     ...["invite", "project-invitation", "reset-password"].map((page) => `/account/${page}`),
     ...["unsubscribe", "unsubscribe", "verify-email"].map((page) => `/account/${page}`),
     ...Array.from({ length: 5 }, () => "/api/push/:token"),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { uuidv7 } from "../../src/core/ids.ts";
 import { createOneTimeToken } from "../../src/features/access/sessions/mail-links.ts";
+import { acknowledgeLink } from "../../src/features/delivery/channels/mail/acknowledge.ts";
 import { unsubscribeHeaders } from "../../src/features/delivery/channels/mail/unsubscribe.ts";
 import { acknowledgeToken } from "../../src/features/delivery/channels/webpush/message.ts";
 import { runCli } from "../cli/run-cli.ts";
@@ -314,6 +315,14 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   }),
   getInvitationByToken: async (seeded) => ({ secret: { token: await seeded.invitation() } }),
   acceptInvitationByToken: async (seeded) => ({ secret: { token: await seeded.invitation() } }),
+  acknowledgeByMail: async (seeded) => {
+    const { config, clock } = seeded.prism.parts.base;
+    const { body } = await seeded.prism.get<{ id: string }>("/api/v1/users/me", seeded);
+    const { params } = await onNotification(seeded);
+    const of = { userId: body.id, notificationId: params?.["id"] ?? "" };
+    const link = acknowledgeLink({ ...config, publicUrl: "https://prism.example" }, of, clock.now());
+    return { query: `?${link?.split("?")[1]}` };
+  },
   unsubscribe: async ({ prism }) => {
     const userId = prism.parts.core.access.users.find("user") ?? "";
     const { config } = prism.parts.base;

@@ -103,6 +103,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
     left.map(({ path }) => path).sort(),
     [
       "/",
+      "/account/acknowledge",
       "/account/invite",
       "/account/project-invitation",
       "/account/reset-password",

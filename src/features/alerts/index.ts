@@ -3,6 +3,7 @@
 export { type AlertFilter, Alerts, type AlertsParts } from "./book/alerts.ts";
 export { alertSweep } from "./book/retention.ts";
 export { Incidents } from "./incidents/engine.ts";
+export { incidentSweep } from "./incidents/retention.ts";
 export { fingerprintOf } from "./model/fingerprint.ts";
 export { checkLabels, compareLabels, compareText, type LabelRecord, type Labels, labelsOf } from "./model/labels.ts";
 export { isSameMatcher, type Matcher, parseMatcher } from "./model/matchers.ts";

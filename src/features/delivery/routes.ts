@@ -4,6 +4,7 @@ import { userOf } from "../../http/access.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
 import type { Feature } from "../../module/feature.ts";
 import { addEffect, type ReadDb } from "../../store/database.ts";
+import { acknowledgeRoutes } from "./channels/mail/acknowledge.ts";
 import { unsubscribeRoute } from "./channels/mail/unsubscribe.ts";
 import { DeviceView, PushBody, replaceDevices } from "./channels/push/devices.ts";
 import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
@@ -23,7 +24,8 @@ export function preferencesFeature(own: PreferencesOwn): Feature {
     register(server, { audit }) {
       const fetch = new SafeFetch(new OutsideHosts(outsideRulesOf(own.config)));
       const context = { ...own, fetch, client: new WebPushClient(fetch, own.clock) };
-      const routes = [...preferenceRoutes(own), ...subscriptionRoutes(context), unsubscribeRoute({ ...own, audit })];
+      const links = [unsubscribeRoute({ ...own, audit }), ...acknowledgeRoutes(own)];
+      const routes = [...preferenceRoutes(own), ...subscriptionRoutes(context), ...links];
       for (const each of routes) server.route(each);
     },
   };

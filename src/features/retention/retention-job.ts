@@ -5,7 +5,7 @@ import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database } from "../../store/database.ts";
 import { type NamedSweep, type RetentionRule, sweepAll, sweepOf } from "../../store/retention.ts";
 import { ACCOUNT_SWEEPS } from "../access/index.ts";
-import { alertSweep, silenceSweep } from "../alerts/index.ts";
+import { alertSweep, incidentSweep, silenceSweep } from "../alerts/index.ts";
 import { type AuditSweepParts, auditSweep } from "../audit/index.ts";
 import { DELIVERY_SWEEPS } from "../delivery/index.ts";
 import { EVENT_SWEEPS, eventSweep } from "../events/index.ts";
@@ -67,6 +67,7 @@ export function allSweeps({ audit, dataDir, settings }: SweepsParts): NamedSweep
     ...FIXED_SWEEPS,
     silenceSweep(() => settings.retention.silenceDays),
     auditSweep({ audit, dataDir, days: () => settings.retention.auditDays }),
+    incidentSweep(() => settings.retention.alertDays),
     alertSweep(() => settings.retention.alertDays),
     notificationSweep(() => settings.retention.notificationDays),
     eventSweep(() => settings.retention.days),

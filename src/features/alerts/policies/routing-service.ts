@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
@@ -91,8 +92,12 @@ const BUILT_IN: RoutingRow = {
 };
 
 function viewOf(projectId: string, { document, version, updatedBy, updatedAt }: RoutingRow) {
+  return { projectId, ...contentOf(document), version, updatedBy, updatedAt: toRfc3339OrNull(updatedAt) };
+}
+
+function contentOf(document: string) {
   const { route, inhibitRules = [], timeIntervals = [] } = JSON.parse(document) as RoutingDocument;
-  return { projectId, route, inhibitRules, timeIntervals, version, updatedBy, updatedAt: toRfc3339OrNull(updatedAt) };
+  return { route, inhibitRules, timeIntervals };
 }
 
 export async function getRouting({ db, projects }: PolicyContext, principal: PermissionHolder, ref: string) {
@@ -151,21 +156,22 @@ export async function putRouting(
     const old = await storedRouting(trx, projectId);
     requireVersion(ifMatch, old?.version ?? 0);
     const content = JSON.stringify(document);
-    if (old?.document === content) return old;
-    const now = clock.now();
+    const current = old ?? BUILT_IN;
+    if (isDeepStrictEqual(contentOf(current.document), contentOf(content))) return current;
+    const updatedAt = clock.now();
     const row = { projectId, document: content, version: (old?.version ?? 0) + 1, updatedBy: principal.userId };
     const { version } = row;
     await trx
       .insertInto("alert_routing")
-      .values({ ...row, updatedAt: now })
-      .onConflict((conflict) => conflict.column("projectId").doUpdateSet({ ...row, updatedAt: now }))
+      .values({ ...row, updatedAt })
+      .onConflict((conflict) => conflict.column("projectId").doUpdateSet({ ...row, updatedAt }))
       .execute();
-    const made = { projectId, version, document: content, createdBy: principal.userId, createdAt: now };
+    const made = { projectId, version, document: content, createdBy: principal.userId, createdAt: updatedAt };
     await trx.insertInto("alert_routing_versions").values(made).execute();
     const entry = { action: "routing.update", resourceType: "project", resourceId: projectId } as const;
     await audit.record({ ...entry, metadata: { version } }, { trx });
     addEffect(trx, { type: "policies-changed", projectIds: [projectId] });
-    return { ...row, updatedAt: now };
+    return { ...row, updatedAt };
   });
   return viewOf(projectId, row);
 }

@@ -36,6 +36,8 @@ export const OPERATIONS: Table = {
       [open(`/account/${page}`)],
     ]),
   ),
+  "GET /account/acknowledge": [open("/account/acknowledge")],
+  "POST /account/acknowledge": [open("/account/acknowledge?token=none")],
   "POST /account/unsubscribe": [{ ...open("/account/unsubscribe?token=none"), served: [401, "SIGNATURE_INVALID"] }],
   "GET /prism-client.js": [open("/prism-client.js")],
   "GET /metrics": [{ refusal: may("system:status"), request: at("/metrics") }],

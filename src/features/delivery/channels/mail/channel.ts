@@ -2,11 +2,12 @@ import type { Config } from "../../../../config/load.ts";
 import type { ReadDb, Trx } from "../../../../store/database.ts";
 import { type Attempt, type Channel, type ChannelCalls, type Target, TargetGone } from "../../channel.ts";
 import type { DeliveryParts } from "../../context.ts";
+import { acknowledgeLink } from "./acknowledge.ts";
 import { type Mail, smtpOptionsOf } from "./client.ts";
 import { digestPostscript, mailOf } from "./message.ts";
 import { unsubscribeHeaders } from "./unsubscribe.ts";
 
-type MailContext = Pick<DeliveryParts, "database" | "settings">;
+type MailContext = Pick<DeliveryParts, "database" | "settings" | "clock">;
 
 /** Sends notifications as mail to the address of the account. */
 export function mailChannel(context: MailContext, calls: ChannelCalls<Mail>): Channel<Mail> {
@@ -33,7 +34,7 @@ async function targetsOf(userIds: readonly string[], db: ReadDb | Trx): Promise<
 }
 
 /** Uses the current address, in case the user has changed it since. */
-async function prepare({ database, settings }: MailContext, { delivery, notification }: Attempt): Promise<Mail> {
+async function prepare({ database, settings, clock }: MailContext, { delivery, notification }: Attempt): Promise<Mail> {
   const config = settings.current;
   const { userId } = delivery;
   const user = await database.read
@@ -46,10 +47,18 @@ async function prepare({ database, settings }: MailContext, { delivery, notifica
   const isDigest = kind === "digest";
   const postscript = isDigest ? `\n\n${digestPostscript(await countUnread(database.scan, userId))}` : "";
   const message = notification.message + postscript;
-  const reader = { timezone: user.timezone, serverUrl: config.publicUrl };
+  const of = { userId, notificationId: notification.id };
+  const acknowledgeUrl = mayAcknowledge(notification) ? acknowledgeLink(config, of, clock.now()) : undefined;
+  const reader = { timezone: user.timezone, serverUrl: config.publicUrl, acknowledgeUrl };
   const mail = mailOf({ ...notification, message }, delivery.id, reader);
   const unsubscribe = unsubscribeHeaders(config, { userId, kind }, isDigest ? unsubscribeAddress(config) : undefined);
   return { to: user.email, ...mail, headers: { ...mail.headers, ...unsubscribe } };
+}
+
+/** Readers of an incident that goes on may acknowledge it. */
+function mayAcknowledge({ kind, data }: Attempt["notification"]): boolean {
+  const { reason } = JSON.parse(data ?? "{}") as { reason?: unknown };
+  return kind === "incident" && reason !== "resolved";
 }
 
 /** The user's unread notifications, without digests. */

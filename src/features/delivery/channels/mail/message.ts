@@ -6,7 +6,7 @@ import type { Mail } from "./client.ts";
 const IMPORTANT_PRIORITY = 500;
 const IMPORTANT = { Importance: "high", "X-Priority": "1" } as const;
 /** Kinds with Prism's own text: their times are instants, shown in each reader's time zone. */
-const OWN_KINDS: ReadonlySet<string> = new Set(["alert", "digest", "aggregate"]);
+const OWN_KINDS: ReadonlySet<string> = new Set(["alert", "digest", "aggregate", "incident"]);
 const INSTANT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 
 /** Data of a mail besides the notification. */
@@ -15,6 +15,8 @@ export interface MailReader {
   readonly timezone: string;
   /** Address of the server for the link at the end; undefined: no link. */
   readonly serverUrl?: string | undefined;
+  /** Acknowledges the notification without a login; undefined: no link. */
+  readonly acknowledgeUrl?: string | undefined;
 }
 
 type Shown = Pick<NotificationFacts, "title" | "message" | "action" | "kind" | "priority">;
@@ -29,7 +31,7 @@ export function mailOf(
   reader: MailReader,
 ): Omit<Mail, "to"> {
   const shown = OWN_KINDS.has(kind) ? inZone(message, reader.timezone) : message;
-  const links = [linkOf(action), serverLink(reader)].filter((link) => link !== null);
+  const links = [linkOf(action), acknowledgeLink(reader), serverLink(reader)].filter((link) => link !== null);
   const text = [shown, ...links.map(({ label, url }) => `${label}: ${url}`)].join("\n\n");
   return {
     subject: title,
@@ -55,6 +57,10 @@ export function inZone(text: string, timezone: string): string {
     const local = new Date(at + zoneOffsetMs(timezone, at)).toISOString();
     return `${local.slice(0, 10)} ${local.slice(11, 19)} ${timezone}`;
   });
+}
+
+function acknowledgeLink({ acknowledgeUrl }: MailReader): Link | null {
+  return acknowledgeUrl === undefined ? null : { url: acknowledgeUrl, label: "Acknowledge" };
 }
 
 function serverLink({ serverUrl }: MailReader): Link | null {

@@ -1,0 +1,139 @@
+import * as v from "valibot";
+import type { Config } from "../../../../config/load.ts";
+import type { Clock, EpochMs } from "../../../../core/clock.ts";
+import { PrismError } from "../../../../core/errors.ts";
+import type { Exchange } from "../../../../http/exchange.ts";
+import { DOCUMENT_HEADERS } from "../../../../http/headers.ts";
+import { ANSWERS_LATER, type Route, route } from "../../../../http/route.ts";
+import { doc, example, object } from "../../../../http/shapes.ts";
+import type { Database } from "../../../../store/database.ts";
+import type { Notifier } from "../../../notifications/index.ts";
+import { acknowledgeToken, readAcknowledgeToken } from "../webpush/message.ts";
+import { escapeHtml } from "./message.ts";
+
+const ACKNOWLEDGE_PATH = "/account/acknowledge";
+const MAX_BODY_BYTES = 1024;
+/** Marks tokens of mails: those of push messages name a subscription here. */
+const MAIL = "mail-";
+
+type LinkConfig = Pick<Config, "publicUrl" | "secrets">;
+
+/**
+ * A link that acknowledges a notification as its reader without a login, for seven days. GET shows a
+ * page with a button and changes nothing, because programs that scan mails follow links. None
+ * without a `publicUrl`.
+ */
+export function acknowledgeLink(
+  config: LinkConfig,
+  { userId, notificationId }: { readonly userId: string; readonly notificationId: string },
+  now: EpochMs,
+): string | undefined {
+  if (config.publicUrl === undefined) return undefined;
+  const token = acknowledgeToken(config, { subscriptionId: MAIL + userId, notificationId }, now);
+  return `${config.publicUrl.replace(/\/+$/, "")}${ACKNOWLEDGE_PATH}?token=${token}`;
+}
+
+interface AcknowledgeContext {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly notify: Pick<Notifier, "acknowledge">;
+}
+
+/** The page of the link, and its button. */
+export function acknowledgeRoutes(context: AcknowledgeContext): Route[] {
+  const query = object({ token: v.optional(doc(v.pipe(v.string(), v.maxLength(300)), "Token of the link")) });
+  const common = { path: ACKNOWLEDGE_PATH, tag: "Notifications", access: "public", query } as const;
+  const response = { contentType: "text/html", description: "A page with the result" } as const;
+  return [
+    route({
+      ...common,
+      method: "GET",
+      summary: "The page of a mail's acknowledge link",
+      undocumented: true,
+      response,
+      handle: async (exchange, given) => answer(exchange, await askPage(context, given.query.token ?? "")),
+    }),
+    route({
+      ...common,
+      method: "POST",
+      id: "acknowledgeByMail",
+      summary: "Acknowledge a notification, and its incident, by the signed link of a mail",
+      details: "The button of the page at the same address.",
+      body: example(v.object({ acknowledge: doc(v.literal("yes"), "What the button sends") }), { acknowledge: "yes" }),
+      raw: { types: ["application/x-www-form-urlencoded"], gzip: false },
+      maxBodyBytes: MAX_BODY_BYTES,
+      response,
+      errors: ["TOKEN_INVALID", "TOKEN_EXPIRED", "NOTIFICATION_NOT_FOUND"],
+      async handle(exchange, given) {
+        const token = given.query.token ?? "";
+        const isPressed = isClick(given.body as unknown as Uint8Array);
+        return answer(exchange, isPressed ? await acknowledge(context, token) : await askPage(context, token));
+      },
+    }),
+  ];
+}
+
+/** A program that only follows links does not send this body. */
+function isClick(body: Uint8Array): boolean {
+  return new URLSearchParams(Buffer.from(body).toString()).get("acknowledge") === "yes";
+}
+
+async function askPage(context: AcknowledgeContext, token: string): Promise<string> {
+  const title = await titleOf(context, token).catch((error: unknown) => {
+    if (error instanceof PrismError) return undefined;
+    throw error;
+  });
+  if (title === undefined)
+    return page("This link does not work", "<p>It has expired, or the notification is no longer kept.</p>");
+  return page(
+    "Acknowledge?",
+    `<p>${escapeHtml(title)}</p>
+<form method="post"><button name="acknowledge" value="yes">Acknowledge</button></form>`,
+  );
+}
+
+/** @throws TOKEN_INVALID, TOKEN_EXPIRED */
+async function titleOf({ config, clock, db }: AcknowledgeContext, token: string): Promise<string | undefined> {
+  const { notificationId } = readAcknowledgeToken(config, token, clock.now());
+  const row = await db.read
+    .selectFrom("notifications")
+    .select("title")
+    .where("id", "=", notificationId)
+    .executeTakeFirst();
+  return row?.title;
+}
+
+/** @throws TOKEN_INVALID, also for a disabled account; TOKEN_EXPIRED, NOTIFICATION_NOT_FOUND */
+async function acknowledge({ config, clock, db, notify }: AcknowledgeContext, token: string): Promise<string> {
+  const { subscriptionId, notificationId } = readAcknowledgeToken(config, token, clock.now());
+  const user = subscriptionId.startsWith(MAIL)
+    ? await db.read
+        .selectFrom("users")
+        .select("id")
+        .where("id", "=", subscriptionId.slice(MAIL.length))
+        .where("status", "=", "active")
+        .where("deletedAt", "is", null)
+        .executeTakeFirst()
+    : undefined;
+  if (!user) throw new PrismError("TOKEN_INVALID", "The link is not valid; log in instead");
+  await notify.acknowledge(notificationId, user.id, "mail");
+  return page("Acknowledged", "<p>You have acknowledged this. You can close this page.</p>");
+}
+
+function answer(exchange: Exchange, html: string): typeof ANSWERS_LATER {
+  const headers = { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store" };
+  exchange.send(200, html, headers, { fixedHeaders: DOCUMENT_HEADERS });
+  return ANSWERS_LATER;
+}
+
+/** No script and no style: it works in every browser and under the policy of all pages. */
+function page(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="robots" content="noindex"><title>${escapeHtml(title)}</title></head>
+<body><h1>${escapeHtml(title)}</h1>
+${body}
+</body></html>
+`;
+}

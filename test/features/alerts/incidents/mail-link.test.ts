@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { acknowledgeLink } from "../../../../src/features/delivery/channels/mail/acknowledge.ts";
+import { IncidentWorld } from "./support.ts";
+
+const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
+
+test("the link of a mail acknowledges without a login by its button; following it changes nothing", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const ann = await world.member("ann");
+  await world.fire("A");
+  const { id } = await world.db.read.selectFrom("notifications").select("id").executeTakeFirstOrThrow();
+  const config = { ...world.prism.parts.base.config, publicUrl: "https://prism.example/base/" };
+  const link = acknowledgeLink(config, { userId: ann.id, notificationId: id }, world.clock.now()) ?? "";
+  assert.match(link, /^https:\/\/prism\.example\/base\/account\/acknowledge\?token=mail-/);
+  const url = link.replace("https://prism.example/base", world.prism.url);
+  for (const method of ["GET", "HEAD", "GET"]) assert.equal((await fetch(url, { method })).status, 200);
+  assert.match(await (await fetch(url)).text(), /\[FIRING:1\] A[\s\S]*<form method="post">/);
+  assert.equal((await fetch(url, { method: "POST", headers: FORM, body: "" })).status, 200);
+  assert.equal((await world.only()).state, "open", "nothing was clicked");
+  const press = (to: string) => fetch(to, { method: "POST", headers: FORM, body: "acknowledge=yes" });
+  const bob = await world.member("bob");
+  assert.equal((await press(url.replace(ann.id, bob.id))).status, 401, "another user");
+  assert.equal((await press(`${url.slice(0, -2)}xx`)).status, 401, "another signature");
+  const done = await press(url);
+  assert.deepEqual([done.status, /Acknowledged/.test(await done.text())], [200, true]);
+  assert.equal((await world.only()).state, "acknowledged");
+  const [ack] = await world.db.read.selectFrom("incident_acks").selectAll().execute();
+  assert.deepEqual([ack?.userId, ack?.via], [ann.id, "mail"]);
+  const token = new URL(url).searchParams.get("token");
+  assert.equal((await world.prism.post("/api/v1/push/acknowledge", { token }, { token: null })).status, 401);
+  world.clock.advance(8 * 86_400_000);
+  assert.equal((await press(url)).status, 401, "expired");
+});
