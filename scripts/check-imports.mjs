@@ -59,6 +59,7 @@ const FEATURES = {
   ],
   alerts: ["access", "audit", "events", "jobs", "notifications", "rules", "schedules"],
   alertmanager: ["access", "alerts"],
+  integrations: ["access", "alerts", "audit", "events"],
   tasks: ["access"],
   buckets: ["access", "events", "jobs", "schedules"],
   bursts: ["access", "events", "jobs", "notifications", "rules"],

@@ -28,6 +28,7 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting,
     "alerts-changed"({ alerts: rows = [] }) {
       alertsChanged(alerting, rows);
     },
+    "integrations-changed": (change) => alerting.integrations.changed(change),
     "silences-changed": ({ silences }) => alerting.silences.changed(silences),
     "incidents-changed": (effect) => alerting.incidents.changed(effect),
     "policies-changed": ({ projectIds }) => policiesChanged(alerting, projectIds),

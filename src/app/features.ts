@@ -26,6 +26,7 @@ import { trialEvent } from "../features/events/index.ts";
 import { eventsFeature } from "../features/events/routes.ts";
 import { explainFeature } from "../features/explain/routes.ts";
 import { heartbeatsFeature } from "../features/heartbeats/routes.ts";
+import { integrationsFeature } from "../features/integrations/routes.ts";
 import { PermanentError } from "../features/jobs/index.ts";
 import { jobsFeature } from "../features/jobs/routes.ts";
 import { workersFeature } from "../features/jobs/workers/routes.ts";
@@ -153,7 +154,8 @@ function alertFeatures({ base, core, http, services }: Parts): Feature[] {
   const { database: db, clock, config, settings, startedAt } = base;
   const { projects, users } = core.access;
   const { idempotency, alerting } = services;
-  const { alerts, incidents, policies, silences, withholding, clock: steadyClock, requireUrl } = alerting;
+  const { alerts, incidents, policies, silences, integrations, withholding, clock: steadyClock, requireUrl } = alerting;
+  const { kernel } = http;
   const warnHits = (): number => settings.silences.warnHits;
   return [
     alertsFeature({ db, clock, projects, alerts }),
@@ -161,10 +163,11 @@ function alertFeatures({ base, core, http, services }: Parts): Feature[] {
     policiesFeature({ db, clock, projects, users, policies, requireUrl }),
     silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),
     alertmanagerFeature({
-      ...{ config, clock, steadyClock, startedAt, kernel: http.kernel, projects, alerts, silences, withholding },
+      ...{ config, clock, steadyClock, startedAt, kernel, projects, alerts, silences, withholding },
       routingOf: (projectId) => policies.routingOf(projectId),
       policiesOf: async (projectId) => [...policies.of(projectId).keys()],
     }),
+    integrationsFeature({ db, clock, kernel, projects, alerts, integrations, incidents }),
   ];
 }
 

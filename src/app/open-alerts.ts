@@ -10,6 +10,7 @@ import {
   Withholding,
 } from "../features/alerts/index.ts";
 import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
+import { Integrations } from "../features/integrations/index.ts";
 import { PermanentError } from "../features/jobs/index.ts";
 import type { Notifier } from "../features/notifications/index.ts";
 import { onCall } from "../features/oncall/index.ts";
@@ -24,6 +25,7 @@ export interface AlertServices {
   readonly incidents: Incidents;
   readonly policies: Policies;
   readonly silences: Silences;
+  readonly integrations: Integrations;
   /** Why an alert is not sent now: silences, inhibition, time intervals. */
   readonly withholding: Withholding;
   /** Checks whether requests to a URL are permitted. @throws URL_REFUSED */
@@ -45,7 +47,8 @@ export function openAlerts(base: Base, core: Core, notify: Notifier): AlertServi
   });
   const requireUrl = (url: string): Promise<void> => outside.check(url);
   const withholding = openWithholding(base, core, notify, { clock, alerts, incidents, policies });
-  const services: AlertServices = { clock, alerts, incidents, policies, requireUrl, ...withholding };
+  const integrations = new Integrations({ db, reader, clock: wall, log, metrics, projects: core.access.projects });
+  const services: AlertServices = { clock, alerts, incidents, policies, integrations, requireUrl, ...withholding };
   return services;
 }
 
@@ -124,7 +127,8 @@ function openWithholding(
 }
 
 /** Builds the memory from the tables, before the server answers. */
-export function loadAlerts({ alerts, silences, incidents }: AlertServices, { reader }: Base): void {
+export function loadAlerts({ alerts, silences, incidents, integrations }: AlertServices, { reader }: Base): void {
+  integrations.load();
   alerts.load();
   silences.load();
   incidents.load(reader);
@@ -147,14 +151,16 @@ export function policiesChanged({ policies, incidents }: AlertServices, projectI
 }
 
 /** Starts what happens by time. */
-export function startAlerts({ alerts, incidents, silences }: AlertServices): void {
+export function startAlerts({ alerts, incidents, silences, integrations }: AlertServices): void {
+  integrations.start();
   alerts.start();
   silences.start();
   incidents.start();
 }
 
 /** Stops it, and stores what only memory has. */
-export async function stopAlerts({ alerts, incidents, silences }: AlertServices): Promise<void> {
+export async function stopAlerts({ alerts, incidents, silences, integrations }: AlertServices): Promise<void> {
+  await integrations.stop();
   await incidents.stop();
   await silences.stop();
   await alerts.stop();

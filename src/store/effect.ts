@@ -1,7 +1,15 @@
 import type { Selectable } from "kysely";
 import type { RightsChange } from "../core/principal.ts";
 import type { JobRow, NotificationRow, RecipientRow } from "./commit/write-set.ts";
-import type { AlertsTable, DeliveryState, EventsTable, JobState, OutsideChannel, SilencesTable } from "./schema.ts";
+import type {
+  AlertsTable,
+  DeliveryState,
+  EventsTable,
+  IntegrationsTable,
+  JobState,
+  OutsideChannel,
+  SilencesTable,
+} from "./schema.ts";
 
 /**
  * What the server's memory must know about a commit: plain data that names what changed. Effects
@@ -43,6 +51,11 @@ interface EffectData {
   };
   /** Policies or routing of these projects. */
   "policies-changed": { readonly projectIds: readonly string[] };
+  /** Integrations that are new or changed, and ids of deleted ones. */
+  "integrations-changed": {
+    readonly changed?: readonly Selectable<IntegrationsTable>[];
+    readonly deleted?: readonly string[];
+  };
   "jobs-added": { readonly jobs: readonly EnqueuedRow[] };
   /** Jobs that no longer wait in the queue. */
   "jobs-removed": { readonly queue: string; readonly count: number };

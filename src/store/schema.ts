@@ -15,6 +15,8 @@ import type {
   IncidentAlertsTable,
   IncidentLogTable,
   IncidentsTable,
+  IntegrationKind,
+  IntegrationsTable,
   OnCallCalendarsTable,
   OnCallGapsTable,
   OnCallNoticesTable,
@@ -112,6 +114,8 @@ export type {
   HeartbeatStatus,
   HeartbeatsTable,
   IncidentsTable,
+  IntegrationKind,
+  IntegrationsTable,
   JobAttemptsTable,
   JobState,
   JobsTable,
@@ -183,6 +187,7 @@ export interface Schema {
   notifications: NotificationsTable;
   notification_recipients: NotificationRecipientsTable;
   alerts: AlertsTable;
+  integrations: IntegrationsTable;
   alert_signals: AlertSignalsTable;
   alert_routing: AlertRoutingTable;
   alert_routing_versions: AlertRoutingVersionsTable;

@@ -5,6 +5,7 @@ import type { Mount } from "../../src/http/router.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { TestPrism } from "../helpers/prism.ts";
 import { ACCESS } from "./support/access/index.ts";
+import { INTEGRATION_PATHS } from "./support/access/integrations.ts";
 import type { Known } from "./support/access/known.ts";
 import { type AccessWorld, adminOf, makeAccessWorld } from "./support/access/world.ts";
 import { ALERTMANAGER_PATHS } from "./support/alertmanager-paths.ts";
@@ -130,6 +131,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     "/ws",
     "/ws/updates",
     ...ALERTMANAGER_PATHS,
+    ...INTEGRATION_PATHS,
   ];
   assert.deepEqual(absolute.sort(), listed.sort());
 });

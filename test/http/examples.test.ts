@@ -243,6 +243,8 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
       made("/api/v1/heartbeats", "createHeartbeat"),
     ]),
   ),
+  updateIntegration: made("/api/v1/integrations", "createIntegration"),
+  rotateIntegration: made("/api/v1/integrations", "createIntegration"),
   resumeHeartbeat: async (seeded) => {
     const setting = await made("/api/v1/heartbeats", "createHeartbeat")(seeded);
     await seeded.prism.post(`/api/v1/heartbeats/${setting.params?.["id"]}/pause`, {}, seeded);

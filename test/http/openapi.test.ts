@@ -5,6 +5,7 @@ import { VERSION } from "../../src/core/runtime.ts";
 import type { Mount } from "../../src/http/router.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { ACCESS } from "./support/access/index.ts";
+import { INTEGRATION_PATHS } from "./support/access/integrations.ts";
 import { ANYBODY, SCOPES } from "./support/access/known.ts";
 import { makeAccessWorld } from "./support/access/world.ts";
 import { ALERTMANAGER_PATHS } from "./support/alertmanager-paths.ts";
@@ -163,6 +164,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/ws",
       "/ws/updates",
       ...ALERTMANAGER_PATHS,
+      ...INTEGRATION_PATHS,
     ].sort(),
     "what is left out: protocols of their own, routes of the operator, and the parts of the page",
   );

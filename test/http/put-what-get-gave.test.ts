@@ -30,7 +30,7 @@ test("every resource that PUT or PATCH changes takes back the object that GET ga
     const { route } = mount;
     const key = `${route.method} ${route.path}`;
     const isChange = route.method === "PUT" || route.method === "PATCH";
-    if (!isChange || !route.body || mount.isAlias || WITHOUT_RESOURCE.includes(key)) continue;
+    if (!isChange || !route.body || mount.isAlias || route.undocumented || WITHOUT_RESOURCE.includes(key)) continue;
     await t.test(key, async () => {
       const [row] = ACCESS[key] ?? [];
       assert.ok(row, `${key} is in no table`);

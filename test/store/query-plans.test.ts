@@ -228,7 +228,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     why: "holds what waits, runs or is dead",
   },
   { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a requested total" },
-  { plan: /^SCAN (schedules|transfer_buckets|rules|webhooks)\b/, why: "as many as a user has created" },
+  { plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|integrations)\b/, why: "as many as a user has created" },
   { plan: /^SCAN deliveries USING INDEX deliveries_open$/, why: "those that are not finished, up to a limit" },
   {
     plan: /^SCAN (deliveries( USING INDEX deliveries_updated)?|d|notifications)$/,

@@ -282,6 +282,12 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
       "features/heartbeats/routes.test.ts",
     ]),
   ),
+  ...Object.fromEntries(
+    ["create", "update", "delete", "rotate"].map((act) => [
+      `integration.${act}`,
+      "features/integrations/manage.test.ts",
+    ]),
+  ),
   "sound.create": "features/sounds/upload.test.ts",
   "sound.delete": "features/sounds/sounds.test.ts",
   "message.send": "features/messages/audit.test.ts",

@@ -8,6 +8,7 @@ import { EVENTS } from "./events.ts";
 import { EXPLAIN } from "./explain.ts";
 import { HEARTBEATS } from "./heartbeats.ts";
 import { INCIDENTS } from "./incidents.ts";
+import { INTEGRATIONS } from "./integrations.ts";
 import { JOBS } from "./jobs.ts";
 import { MESSAGES } from "./messages.ts";
 import { MODULES } from "./modules.ts";
@@ -52,6 +53,7 @@ export const ACCESS: Table = {
   ...TASKS,
   ...JOBS,
   ...HEARTBEATS,
+  ...INTEGRATIONS,
   ...SCHEDULES,
   ...WEBHOOKS,
   ...WORKERS,

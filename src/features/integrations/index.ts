@@ -1,0 +1,3 @@
+/** The part of `integrations` that the wiring may use. */
+
+export { Integrations } from "./integrations.ts";

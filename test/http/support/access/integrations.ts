@@ -1,0 +1,71 @@
+import { uuidv7 } from "../../../../src/core/ids.ts";
+import { type InProject, inShop, readEvents } from "./refusals.ts";
+import { inWorld, open, type Refusal, type Row, type Table } from "./row.ts";
+import type { AccessWorld } from "./world.ts";
+
+const PATH = "/api/v1/integrations";
+const write: InProject = { from: "owner", or: "policies:write", hidden: "INTEGRATION_NOT_FOUND" };
+const { from, or } = readEvents;
+const NEW = { kind: "pagerduty", name: "x" } as const;
+
+/** With a new integration for each caller. */
+const fresh =
+  (rest: string, body?: unknown): Row["request"] =>
+  async ({ prism, shop }: AccessWorld) => {
+    const made = await prism.post<{ id: string }>(PATH, { ...NEW, name: uuidv7(), projectId: shop });
+    await prism.parts.base.database.write((trx) =>
+      trx.deleteFrom("integrations").where("id", "<>", made.body.id).execute(),
+    );
+    return { path: `${PATH}/${made.body.id}${rest}`, body };
+  };
+
+/** The key is in the body: Prism's credentials do not matter. */
+const inBody = (path: string, body: object): Row[] => [
+  { ...open(path), request: () => ({ path, body }), served: [400, "VALIDATION_FAILED"] },
+];
+
+const OPSGENIE: readonly (readonly [method: string, path: string])[] = [
+  ["POST", ""],
+  ["GET", ""],
+  ["GET", "/count"],
+  ["GET", "/requests/:requestId"],
+  ["GET", "/:identifier"],
+  ["GET", "/:identifier/notes"],
+  ...["close", "acknowledge", "unacknowledge", "snooze", "notes", "tags"].map(
+    (act) => ["POST", `/:identifier/${act}`] as const,
+  ),
+  ...["message", "description", "priority"].map((act) => ["PUT", `/:identifier/${act}`] as const),
+];
+const PAGERDUTY = ["/v2/enqueue", "/v2/change/enqueue", "/generic/2010-04-15/create_event.json"];
+
+/** The paths of both protocols, each as often as it has methods. */
+export const INTEGRATION_PATHS = [...PAGERDUTY, ...OPSGENIE.map(([, path]) => `/v2/alerts${path}`)];
+
+/** Only a key of an integration is accepted: without it even an Admin is refused. */
+function keyed([method, path]: readonly [string, string]): [string, Row[]] {
+  const target = `/v2/alerts${path.replace(/:\w+/, "x")}`;
+  const refused: Refusal = [401, "UNAUTHENTICATED"];
+  const request: Row["request"] = () => ({ path: target, ...(method === "GET" ? {} : { body: {} }) });
+  return [`${method} /v2/alerts${path}`, [{ ...open(target), request, served: refused }]];
+}
+
+export const INTEGRATIONS: Table = {
+  [`GET ${PATH}`]: [
+    {
+      refusal: inShop({ from, or, hidden: "PROJECT_NOT_FOUND" }),
+      request: inWorld(({ shop }) => `${PATH}?projectId=${shop}`),
+    },
+  ],
+  [`POST ${PATH}`]: [
+    {
+      refusal: inShop({ ...write, hidden: "PROJECT_NOT_FOUND" }),
+      request: ({ shop }) => ({ path: PATH, body: { ...NEW, name: uuidv7(), projectId: shop } }),
+    },
+  ],
+  [`GET ${PATH}/:id`]: [{ refusal: inShop({ from, or, hidden: "INTEGRATION_NOT_FOUND" }), request: fresh("") }],
+  [`PATCH ${PATH}/:id`]: [{ refusal: inShop(write), request: fresh("", { labels: {} }) }],
+  [`DELETE ${PATH}/:id`]: [{ refusal: inShop(write), request: fresh("") }],
+  [`POST ${PATH}/:id/rotate`]: [{ refusal: inShop(write), request: fresh("/rotate", {}) }],
+  ...Object.fromEntries(PAGERDUTY.map((path) => [`POST ${path}`, inBody(path, {})])),
+  ...Object.fromEntries(OPSGENIE.map(keyed)),
+};
