@@ -5,6 +5,7 @@ import { addNotifications } from "./commands/access/notifications.ts";
 import { addProjects } from "./commands/access/projects.ts";
 import { addToken } from "./commands/access/token.ts";
 import { addUser } from "./commands/access/user.ts";
+import { addImport } from "./commands/import/import-alertmanager.ts";
 import { addQueue } from "./commands/jobs/queue.ts";
 import { addSchedules, addTimers } from "./commands/jobs/timers.ts";
 import { addExplain } from "./commands/rules/explain.ts";
@@ -121,6 +122,7 @@ Examples:
   addRules(program);
   addNotifications(program);
   addWebhooks(program);
+  addImport(program);
   program.commandsGroup("Jobs:");
   addQueue(program);
   addTimers(program);

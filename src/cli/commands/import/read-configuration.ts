@@ -1,0 +1,199 @@
+import { PrismError } from "../../../core/errors.ts";
+import { type Matcher, matcherText, parseMatchers } from "../../../features/alerts/model/matchers.ts";
+import { compileMatchers } from "../../../features/alerts/model/matching.ts";
+import { parseTimeInterval } from "../../../features/alerts/model/time-intervals.ts";
+import { parseDuration } from "../../../features/alerts/model/times.ts";
+import type { RouteNode, RoutingDocument } from "../../../features/alertmanager/context.ts";
+import { type ImportedReceiver, readReceiver } from "./read-receiver.ts";
+import { Findings, type ImportNote, itemsOf, membersOf, parseYaml, textOf, textsOf, type YamlObject } from "./yaml-file.ts";
+
+/** A configuration of Alertmanager in the terms of Prism. */
+export interface ImportedConfiguration {
+  readonly routing: RoutingDocument;
+  readonly receivers: readonly ImportedReceiver[];
+  /** Parts without a counterpart. */
+  readonly left: readonly ImportNote[];
+  /** Parts with a counterpart that differs. */
+  readonly changed: readonly ImportNote[];
+}
+
+const TOP = ["global", "route", "inhibit_rules", "receivers", "templates", "time_intervals", "mute_time_intervals"];
+const ROUTE = [
+  ...["receiver", "group_by", "matchers", "match", "match_re", "continue", "labels", "routes"],
+  ...["group_wait", "group_interval", "repeat_interval", "mute_time_intervals", "active_time_intervals"],
+];
+const INHIBIT = [
+  ...["name", "source_match", "source_match_re", "source_matchers"],
+  ...["target_match", "target_match_re", "target_matchers", "equal"],
+];
+
+/**
+ * Reads a configuration file of Alertmanager. Its defaults keep their meaning: the routing document
+ * has the same ones.
+ * @throws VALIDATION_FAILED with every problem of the file
+ */
+export function readConfiguration(text: string): ImportedConfiguration {
+  const findings = new Findings();
+  const file = membersOf(parseYaml(text), "", TOP, findings);
+  const timeIntervals = [
+    ...readIntervals(file["time_intervals"], "time_intervals", findings),
+    ...readIntervals(file["mute_time_intervals"], "mute_time_intervals", findings),
+  ];
+  const receivers = itemsOf(file["receivers"], "receivers", findings).map((item, at) =>
+    readReceiver(item, `receivers.${at}`, findings),
+  );
+  if (file["route"] === undefined) findings.problem("route", "is required");
+  const reading = { findings, receivers: new Set(receivers.map(({ name }) => name)) };
+  const routing = {
+    route: readRoute(file["route"], "route", reading),
+    inhibitRules: itemsOf(file["inhibit_rules"], "inhibit_rules", findings).map((item, at) =>
+      readInhibitRule(item, `inhibit_rules.${at}`, findings),
+    ),
+    timeIntervals,
+  };
+  requireUnique(receivers, "receivers", findings);
+  requireUnique(timeIntervals, "time_intervals", findings);
+  noteGlobal(file["global"], findings);
+  if (itemsOf(file["templates"], "templates", findings).length > 0)
+    findings.leave("templates", "Go templates are not translated; texts of notifications are Prism's");
+  const { problems, left, changed } = findings;
+  if (problems.length > 0)
+    throw new PrismError("VALIDATION_FAILED", "The configuration is not valid", { details: problems });
+  return { routing, receivers, left, changed };
+}
+
+interface Reading {
+  readonly findings: Findings;
+  readonly receivers: ReadonlySet<string>;
+}
+
+function readRoute(value: unknown, path: string, reading: Reading): RouteNode {
+  const { findings } = reading;
+  const route = membersOf(value, path, ROUTE, findings);
+  const isRoot = path === "route";
+  const policy = textOf(route["receiver"], `${path}.receiver`, findings);
+  if (isRoot && policy === undefined) findings.problem(`${path}.receiver`, "is required");
+  if (policy !== undefined && !reading.receivers.has(policy))
+    findings.problem(`${path}.receiver`, `no receiver has the name ${JSON.stringify(policy)}`);
+  const matchers = readMatchers(route, "", path, findings);
+  const groupBy = textsOf(route["group_by"], `${path}.group_by`, findings);
+  const labels = route["labels"] as Readonly<Record<string, string>> | undefined;
+  return {
+    ...(policy === undefined ? {} : { policy }),
+    ...(matchers.length > 0 ? { matchers } : {}),
+    ...(route["continue"] === true ? { continue: true } : {}),
+    ...(groupBy.length > 0 ? { groupBy } : {}),
+    ...durationOf(route, "group_wait", "groupWaitMs", { path, findings, min: 0, max: 86_400_000 }),
+    ...durationOf(route, "group_interval", "groupIntervalMs", { path, findings, min: 1000, max: 604_800_000 }),
+    ...durationOf(route, "repeat_interval", "repeatMs", { path, findings, min: 60_000, max: 31_536_000_000 }),
+    ...intervalNames(route, "mute_time_intervals", "muteIntervals", path, findings),
+    ...intervalNames(route, "active_time_intervals", "activeIntervals", path, findings),
+    ...(labels ? { labels } : {}),
+    ...routesOf(route["routes"], path, reading),
+  };
+}
+
+function routesOf(value: unknown, path: string, reading: Reading): Pick<RouteNode, "routes"> {
+  const items = itemsOf(value, `${path}.routes`, reading.findings);
+  return items.length === 0 ? {} : { routes: items.map((item, at) => readRoute(item, `${path}.routes.${at}`, reading)) };
+}
+
+/** `matchers` and the older maps of equal values and patterns, with a prefix in inhibition rules. */
+function readMatchers(from: YamlObject, prefix: string, path: string, findings: Findings): readonly string[] {
+  const found: Matcher[] = [];
+  for (const [name, operator] of [
+    [`${prefix}match`, "="],
+    [`${prefix}match_re`, "=~"],
+  ] as const)
+    for (const [label, value] of Object.entries((from[name] ?? {}) as YamlObject))
+      found.push({ name: label, operator, value: textOf(value, `${path}.${name}.${label}`, findings) ?? "" });
+  const list = `${path}.${prefix}matchers`;
+  for (const [at, text] of textsOf(from[`${prefix}matchers`], list, findings).entries())
+    found.push(...(attempt(`${list}.${at}`, findings, () => parseMatchers(text)) ?? []));
+  for (const matcher of found) attempt(path, findings, () => compileMatchers([matcher]));
+  return found.map(matcherText);
+}
+
+function readInhibitRule(value: unknown, path: string, findings: Findings) {
+  const rule = membersOf(value, path, INHIBIT, findings);
+  const name = textOf(rule["name"], `${path}.name`, findings);
+  return {
+    ...(name === undefined ? {} : { name }),
+    sourceMatchers: readMatchers(rule, "source_", path, findings),
+    targetMatchers: readMatchers(rule, "target_", path, findings),
+    equal: textsOf(rule["equal"], `${path}.equal`, findings),
+  };
+}
+
+function readIntervals(value: unknown, path: string, findings: Findings) {
+  return itemsOf(value, path, findings).map((item, at) => {
+    const interval = membersOf(item, `${path}.${at}`, ["name", "time_intervals"], findings);
+    const name = textOf(interval["name"], `${path}.${at}.name`, findings) ?? "";
+    const list = `${path}.${at}.time_intervals`;
+    const intervals = itemsOf(interval["time_intervals"], list, findings);
+    for (const [i, each] of intervals.entries()) attempt(`${list}.${i}`, findings, () => parseTimeInterval(each));
+    return { name, intervals: intervals as YamlObject[] };
+  });
+}
+
+function intervalNames<K extends string>(
+  route: YamlObject,
+  member: string,
+  key: K,
+  path: string,
+  findings: Findings,
+): Partial<Record<K, readonly string[]>> {
+  const names = textsOf(route[member], `${path}.${member}`, findings);
+  return names.length === 0 ? {} : (Object.fromEntries([[key, names]]) as Partial<Record<K, readonly string[]>>);
+}
+
+interface DurationLimits {
+  readonly path: string;
+  readonly findings: Findings;
+  readonly min: number;
+  readonly max: number;
+}
+
+function durationOf<K extends string>(
+  route: YamlObject,
+  member: string,
+  key: K,
+  { path, findings, min, max }: DurationLimits,
+): Partial<Record<K, number>> {
+  const text = textOf(route[member], `${path}.${member}`, findings);
+  if (text === undefined) return {};
+  const ms = parseDuration(text);
+  if (ms === undefined) findings.problem(`${path}.${member}`, `${JSON.stringify(text)} is not a duration`);
+  const used = Math.min(Math.max(ms ?? min, min), max);
+  if (ms !== undefined && used !== ms) findings.change(`${path}.${member}`, `${text} becomes ${used / 1000} s`);
+  return Object.fromEntries([[key, used]]) as Partial<Record<K, number>>;
+}
+
+function requireUnique(items: readonly { readonly name: string }[], path: string, findings: Findings): void {
+  const seen = new Set<string>();
+  for (const [at, { name }] of items.entries()) {
+    if (name === "") findings.problem(`${path}.${at}.name`, "is required");
+    else if (seen.has(name)) findings.problem(`${path}.${at}.name`, `${JSON.stringify(name)} is there twice`);
+    seen.add(name);
+  }
+}
+
+/** The settings of receivers, which the receivers of Prism do not use. Values may be secrets. */
+function noteGlobal(value: unknown, findings: Findings): void {
+  for (const [name, setting] of Object.entries((value ?? {}) as YamlObject)) {
+    if (name !== "resolve_timeout") findings.leave(`global.${name}`, "is a setting of receivers that Prism does not have");
+    else if (parseDuration(String(setting)) !== 300_000)
+      findings.change("global.resolve_timeout", `${String(setting)} becomes 5m, for alerts without an end`);
+  }
+}
+
+/** Runs `read`; its refusal is a problem at the path. */
+function attempt<T>(path: string, findings: Findings, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof PrismError)) throw error;
+    findings.problem(path, error.message);
+    return undefined;
+  }
+}
