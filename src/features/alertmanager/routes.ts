@@ -30,8 +30,8 @@ type Handler = (projectId: string, exchange: Exchange, body: Buffer) => unknown;
 
 /**
  * Alertmanager's API v2 below `/alertmanager` for the default project, or the project of an API key,
- * and below `/alertmanager/<slug>`: Prometheus, amtool, Grafana and Karma use it unchanged. A
- * protocol of its own: not in the OpenAPI document.
+ * and below `/alertmanager/<slug>`: Prometheus, amtool, Grafana and Karma use it unchanged
+ * (docs/alertmanager.md). A protocol of its own: not in the OpenAPI document.
  */
 export function alertmanagerFeature(own: AlertmanagerOwn & { readonly kernel: HttpKernel }): Feature {
   return {

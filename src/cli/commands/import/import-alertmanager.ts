@@ -43,6 +43,7 @@ export function addImport(program: Command): void {
   program
     .command("import")
     .description("import the configuration of another program")
+    .addHelpText("after", "\nExample:\n  $ prism import alertmanager alertmanager.yml --dry-run")
     .command("alertmanager")
     .description("turn a configuration of Alertmanager into policies and routes")
     .argument("<file>", "alertmanager.yml; - for stdin")
@@ -117,8 +118,7 @@ async function importInto(
   if (!replace) requireNew(plans, routingOutcome, project);
   if (!dryRun) {
     for (const plan of plans) await storePolicy(server, plan, project);
-    if (routingOutcome !== "unchanged")
-      await server.change("PUT", `/api/v1/routes?${query}`, routing, current.version);
+    if (routingOutcome !== "unchanged") await server.change("PUT", `/api/v1/routes?${query}`, routing, current.version);
   }
   return {
     project,
@@ -150,7 +150,8 @@ async function planPolicy(
     ...(users.length > 0 ? [{ type: "notify", users: users.map(({ id }) => id), urgency: "high" }] : []),
     ...webhooks.map((url) => ({ type: "webhook", url, format: "alertmanager" })),
   ];
-  if (steps.length === 0) notes.push({ path, message: `the policy ${JSON.stringify(name)} has no steps: nobody is notified` });
+  if (steps.length === 0)
+    notes.push({ path, message: `the policy ${JSON.stringify(name)} has no steps: nobody is notified` });
   const existing = policies.find((policy) => policy.name === name);
   const body = { steps, sendResolved };
   const report = {

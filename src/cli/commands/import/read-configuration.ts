@@ -1,11 +1,20 @@
 import { PrismError } from "../../../core/errors.ts";
+import type { RouteNode, RoutingDocument } from "../../../features/alertmanager/context.ts";
 import { type Matcher, matcherText, parseMatchers } from "../../../features/alerts/model/matchers.ts";
 import { compileMatchers } from "../../../features/alerts/model/matching.ts";
 import { parseTimeInterval } from "../../../features/alerts/model/time-intervals.ts";
 import { parseDuration } from "../../../features/alerts/model/times.ts";
-import type { RouteNode, RoutingDocument } from "../../../features/alertmanager/context.ts";
 import { type ImportedReceiver, readReceiver } from "./read-receiver.ts";
-import { Findings, type ImportNote, itemsOf, membersOf, parseYaml, textOf, textsOf, type YamlObject } from "./yaml-file.ts";
+import {
+  Findings,
+  type ImportNote,
+  itemsOf,
+  membersOf,
+  parseYaml,
+  textOf,
+  textsOf,
+  type YamlObject,
+} from "./yaml-file.ts";
 
 /** A configuration of Alertmanager in the terms of Prism. */
 export interface ImportedConfiguration {
@@ -95,7 +104,9 @@ function readRoute(value: unknown, path: string, reading: Reading): RouteNode {
 
 function routesOf(value: unknown, path: string, reading: Reading): Pick<RouteNode, "routes"> {
   const items = itemsOf(value, `${path}.routes`, reading.findings);
-  return items.length === 0 ? {} : { routes: items.map((item, at) => readRoute(item, `${path}.routes.${at}`, reading)) };
+  return items.length === 0
+    ? {}
+    : { routes: items.map((item, at) => readRoute(item, `${path}.routes.${at}`, reading)) };
 }
 
 /** `matchers` and the older maps of equal values and patterns, with a prefix in inhibition rules. */
@@ -181,7 +192,8 @@ function requireUnique(items: readonly { readonly name: string }[], path: string
 /** The settings of receivers, which the receivers of Prism do not use. Values may be secrets. */
 function noteGlobal(value: unknown, findings: Findings): void {
   for (const [name, setting] of Object.entries((value ?? {}) as YamlObject)) {
-    if (name !== "resolve_timeout") findings.leave(`global.${name}`, "is a setting of receivers that Prism does not have");
+    if (name !== "resolve_timeout")
+      findings.leave(`global.${name}`, "is a setting of receivers that Prism does not have");
     else if (parseDuration(String(setting)) !== 300_000)
       findings.change("global.resolve_timeout", `${String(setting)} becomes 5m, for alerts without an end`);
   }
