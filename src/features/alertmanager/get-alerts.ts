@@ -35,7 +35,8 @@ export async function listAlerts(
   shown.sort((left, right) => compareText(left.alert.fingerprint, right.alert.fingerprint));
   const parts: string[] = [];
   for (const [at, each] of shown.entries()) {
-    parts.push(JSON.stringify(alertBody(each, each.withheld.mutedBy, now)));
+    const receivers = each.routes.map(({ settings }) => settings.policy);
+    parts.push(JSON.stringify(alertBody(each, each.withheld.mutedBy, receivers, now)));
     if (at % SLICE === SLICE - 1) await setImmediate();
   }
   return new RawJson(`[${parts.join(",")}]`);
@@ -93,9 +94,10 @@ export async function listGroups(
   }
   const shown = [...groups.values()].filter(({ mutedBy }) => query.value.muted || mutedBy.length === 0);
   shown.sort(compareGroups);
+  const receivers = receiversIn(shown);
   const parts: string[] = [];
   for (const group of shown) {
-    parts.push(JSON.stringify(groupBody(group, now)));
+    parts.push(JSON.stringify(groupBody(group, receivers, now)));
     if (parts.length % SLICE === 0) await setImmediate();
   }
   return new RawJson(`[${parts.join(",")}]`);
@@ -114,10 +116,24 @@ function compareGroups(left: Group, right: Group): number {
   );
 }
 
-function groupBody({ route, mutedBy, alerts }: Group, now: EpochMs): object {
+/** The receivers of the groups that an alert is in, by name. */
+function receiversIn(groups: readonly Group[]): ReadonlyMap<string, readonly string[]> {
+  const receivers = new Map<string, string[]>();
+  for (const { route, alerts } of groups)
+    for (const { alert } of alerts)
+      receivers.set(alert.id, [...(receivers.get(alert.id) ?? []), route.settings.policy]);
+  for (const names of receivers.values()) names.sort(compareText);
+  return receivers;
+}
+
+function groupBody(
+  { route, mutedBy, alerts }: Group,
+  receivers: ReadonlyMap<string, readonly string[]>,
+  now: EpochMs,
+): object {
   alerts.sort((left, right) => compareInGroup(left.alert, right.alert));
   return {
-    alerts: alerts.map((each) => alertBody(each, mutedBy, now)),
+    alerts: alerts.map((each) => alertBody(each, mutedBy, receivers.get(each.alert.id) ?? [], now)),
     labels: route.groupLabels,
     receiver: { name: route.settings.policy },
     routeLabels: {},
@@ -133,10 +149,14 @@ function compareInGroup(left: AlertView, right: AlertView): number {
   );
 }
 
-function alertBody({ alert, withheld, routes }: ShownAlert, mutedBy: readonly string[], now: EpochMs): object {
+function alertBody(
+  { alert, withheld }: ShownAlert,
+  mutedBy: readonly string[],
+  receivers: readonly string[],
+  now: EpochMs,
+): object {
   const { silencedBy, inhibitedBy } = withheld;
   const isSuppressed = silencedBy.length + inhibitedBy.length + mutedBy.length > 0;
-  const receivers = [...new Set(routes.map(({ settings }) => settings.policy))].sort(compareText);
   return {
     annotations: alert.annotations,
     // An alert without an end lasts until its source resolves it.

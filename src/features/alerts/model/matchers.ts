@@ -16,19 +16,23 @@ export type { Matcher };
  * @throws VALIDATION_FAILED
  */
 export function parseMatcher(text: string): Matcher {
-  return only(
-    parseEither(text, () => [parseClassicMatcher(text)]),
-    text,
+  const [matcher] = parseEither(
+    () => only(parseUtf8Matchers(text), text),
+    () => [parseClassicMatcher(text)],
   );
+  return matcher as Matcher;
 }
 
 /** Reads a list, such as `{team="db",env=~"prod|test"}`, braces optional. @throws VALIDATION_FAILED */
 export function parseMatchers(text: string): readonly Matcher[] {
-  return parseEither(text, () => parseClassicMatchers(text));
+  return parseEither(
+    () => parseUtf8Matchers(text),
+    () => parseClassicMatchers(text),
+  );
 }
 
-function parseEither(text: string, parseClassic: () => readonly Matcher[]): readonly Matcher[] {
-  const utf8 = attempt(() => parseUtf8Matchers(text));
+function parseEither<T extends readonly Matcher[]>(parseUtf8: () => T, parseClassic: () => T): T {
+  const utf8 = attempt(parseUtf8);
   const classic = attempt(parseClassic);
   if ("error" in utf8) {
     if ("error" in classic) throw classic.error;
@@ -46,12 +50,12 @@ function attempt<T>(parse: () => T): { readonly value: T } | { readonly error: P
   }
 }
 
-function only(matchers: readonly Matcher[], text: string): Matcher {
+function only(matchers: readonly Matcher[], text: string): readonly Matcher[] {
   const [first, ...more] = matchers;
   // Braces belong to a list.
   if (first === undefined || more.length > 0 || /^\{|\}$/.test(text))
     throw new PrismError("VALIDATION_FAILED", `bad matcher format: ${text}`);
-  return first;
+  return [first];
 }
 
 // As in Alertmanager: `=~` before `=`, or the tilde would be part of the value.

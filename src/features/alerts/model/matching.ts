@@ -65,10 +65,12 @@ function automatonTest(pattern: string): ValueTest {
 }
 
 function compileAnchored(pattern: string): ReturnType<RE2JS["re2"]> {
+  const compile = (source: string) => RE2JS.compile(source).re2();
   try {
-    // On its own first: `a)|(b` would be valid in the group, and match any prefix.
-    RE2JS.compile(pattern);
-    return RE2JS.compile(`^(?:${pattern})$`).re2();
+    const re2 = compile(`^(?:${pattern})$`);
+    // On its own too: `a)|(b` is valid in the group, and would match any prefix.
+    compile(pattern);
+    return re2;
   } catch (error) {
     throw new PrismError("VALIDATION_FAILED", error instanceof Error ? error.message : String(error));
   }
