@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { uuidv7 } from "../../src/core/ids.ts";
 import type { QueueName } from "../../src/core/queues.ts";
+import type { AlertRow } from "../../src/features/alerts/index.ts";
 import type { StreamEntry, StreamRef } from "../../src/live/stream.ts";
 import type { JobRow } from "../../src/store/commit/write-set.ts";
 import { addEffect, type Trx } from "../../src/store/database.ts";
@@ -44,7 +45,45 @@ const waitingJob = (): JobRow => ({
   createdAt: Date.now(),
 });
 
+const alertRow = (projectId: string): AlertRow => ({
+  id: uuidv7(),
+  projectId,
+  key: "api:A",
+  fingerprint: "dd7bcf429c8ee5e6",
+  labels: '{"alertname":"cs"}',
+  annotations: "{}",
+  generatorUrl: null,
+  severity: null,
+  source: "api",
+  sourceId: null,
+  state: "firing",
+  startsAt: 0,
+  firesAt: null,
+  endsAt: null,
+  isTimeoutEnd: 0,
+  timedOut: 0,
+  lastAt: 0,
+  count: 1,
+  resolvedAt: null,
+  openEventId: null,
+  resolveEventId: null,
+});
+
 const CASES: readonly Case[] = [
+  {
+    name: "alerts-changed",
+    async set(_t, prism) {
+      const { alerts } = prism.parts.services.alerting;
+      const row = alertRow(prism.parts.core.access.defaultProjectId);
+      return {
+        see: () => [alerts.find(row.id)?.state ?? null, alerts.counts().firing],
+        effect: { type: "alerts-changed", alerts: [row] },
+        write: (trx) => trx.insertInto("alerts").values(row).execute(),
+      };
+    },
+    before: [null, 0],
+    after: ["firing", 1],
+  },
   {
     name: "rights-changed of a user",
     async set(_t, prism) {

@@ -52,6 +52,16 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     dedupeKey: "k",
   });
 
+  const alert = await post("/alerts", { alerts: [{ labels: { alertname: "A" } }] });
+  for (const path of [
+    `/alerts/${alert.data[0]?.id}`,
+    "/alerts",
+    `/alerts?state=resolved&from=${new Date(0).toISOString()}`,
+  ])
+    await get(path);
+  const position = Buffer.from(JSON.stringify([1, "x"])).toString("base64url");
+  await get(`/alerts?state=resolved&cursor=${position}`);
+  await post(`/alerts/${alert.data[0]?.id}/resolve`);
   const task = await post("/tasks", { title: "t" });
   const taskCursor = Buffer.from(JSON.stringify([5, task.id])).toString("base64url");
 
@@ -239,6 +249,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN alerts USING INDEX alerts_live$/, why: "the live alerts, at the start" },
   { plan: /^SCAN incidents USING INDEX incidents_open$/, why: "the incidents that are not resolved, at the start" },
   { plan: /^SCAN silences$/, why: "the silences that have not ended, at the start" },
+  { plan: /^SCAN CONSTANT ROW$/, why: "no table" },
   { plan: /^SCAN alert_signals$/, why: "in the order of its key, as far as a batch goes" },
   { plan: /^SCAN oncall_(schedules|shifts|calendars)\b/, why: "as many as users have created" },
   { plan: /^SCAN workers$/, why: "those whose lease ended less than an hour ago" },
@@ -279,6 +290,8 @@ const SORTS: readonly { readonly sql: RegExp; readonly why: string }[] = [
     sql: /from "deliveries"( as "d")? where ("d"\.)?"notificationId" = \?/,
     why: "the deliveries of one notification: in the scan thread",
   },
+  { sql: /from "users" as "u" inner join "project_members" as "m"/, why: "the members of one project" },
+  { sql: /from "users" as "u" inner join "user_roles" as "r"/, why: "the users of one role" },
   { sql: /with recursive level \(priority\)/, why: "the priorities that are in use" },
 ];
 
