@@ -31,7 +31,7 @@ export async function plannedShifts(
 ): Promise<FinalShift[]> {
   const now = Math.min(Math.max(clock.now(), from), to);
   const past = finalShifts(roster, from, now);
-  return [...past, ...finalShifts(roster, now, to, countsIn(users, projectId))];
+  return joined([...past, ...finalShifts(roster, now, to, countsIn(users, projectId))]);
 }
 
 /** @throws SCHEDULE_NOT_FOUND, VALIDATION_FAILED */
@@ -39,7 +39,7 @@ export async function readFinalShifts(context: OnCallContext, principal: Princip
   const { db } = context;
   const { projectId } = await visibleSchedule(context, principal, id, db.read);
   const span = spanOf(context, range);
-  const shifts = joined(await plannedShifts(context, await rosterOf(db.read, id), projectId, span));
+  const shifts = await plannedShifts(context, await rosterOf(db.read, id), projectId, span);
   const people = await peopleOf(db.read, shifts);
   return {
     ...shown(span),
