@@ -62,7 +62,6 @@ const FEATURES = {
   integrations: ["access", "alerts", "audit", "events"],
   tasks: ["access"],
   buckets: ["access", "events", "jobs", "schedules"],
-  bursts: ["access", "events", "jobs", "notifications", "rules"],
   digest: ["access", "delivery", "events", "jobs", "notifications", "rules", "schedules"],
   oncall: ["access", "audit", "events", "notifications"],
   explain: ["access", "rules"],

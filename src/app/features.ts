@@ -9,13 +9,13 @@ import { authFeature } from "../features/access/sessions/routes.ts";
 import { usersFeature } from "../features/access/users/routes.ts";
 import { alertmanagerFeature } from "../features/alertmanager/routes.ts";
 import { alertsFeature } from "../features/alerts/book/routes.ts";
+import { errorAlertFeature } from "../features/alerts/errors/routes.ts";
 import { incidentsFeature } from "../features/alerts/incidents/routes.ts";
 import { policiesFeature } from "../features/alerts/policies/routes.ts";
 import { silencesFeature } from "../features/alerts/silences/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
 import { backupsFeature } from "../features/backup/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
-import { burstsFeature } from "../features/bursts/routes.ts";
 import { consoleFeature } from "../features/console/routes.ts";
 import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
 import { deliveriesFeature } from "../features/delivery/operate/routes.ts";
@@ -127,7 +127,7 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
   const { idempotency, notify, schedules } = services;
   const { kernel, bodies } = http;
   return [
-    burstsFeature({ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify }),
+    errorAlertFeature({ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify }),
     digestFeature({ db, clock, settings, runner, jobs, schedules, projects, users, notify }),
     eventsFeature({
       db,

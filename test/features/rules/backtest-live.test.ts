@@ -78,14 +78,16 @@ async function liveEquals(t: TestContext, settings: Record<string, string>, defa
         "the alerts have taken their signals",
         () => scalarOf<number>(prism, "select count(*) from alert_signals") === 0,
       );
-      // With the events of the alerts.
+      await allDecided(prism);
+      // With the events of alerts and incidents, of which more may follow.
       const stored = scalarOf<number>(prism, "select count(*) from events") ?? 0;
       assert.ok(stored > events.length);
       for (const [name, ruleId] of ids) {
         const { body: stats } = await prism.get(`/api/v1/rules/${ruleId}/stats`);
         const result = await backtest(prism, { ruleId, samples: 20 });
         assert.deepEqual(countsOf(result), countsOf(stats), name);
-        assert.deepEqual([result.scanned, result.errors, result.diff], [stored, 0, { added: 0, removed: 0 }]);
+        assert.ok(result.scanned >= stored);
+        assert.deepEqual([result.errors, result.diff], [0, { added: 0, removed: 0 }]);
         const fired = firedOf(prism, ruleId);
         assert.deepEqual(
           result.samples.map(({ seq }) => seq),

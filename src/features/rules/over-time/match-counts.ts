@@ -34,8 +34,8 @@ const MAX_INSTANTS = 500_000;
 const UNWRITTEN_EVENTS = 10_000;
 
 interface Counted {
-  /** In the order of the decisions, at most as many as the rule's threshold. */
-  readonly instants: EpochMs[];
+  /** At most as many as the rule's threshold. */
+  readonly instants: Instants;
   lastSeq: number;
 }
 
@@ -61,13 +61,17 @@ export class MatchCounts {
    * time could lie before their window.
    */
   countsAt(ruleId: string, key: string, window: Window, at: EpochMs, isLate: boolean): EpochMs {
-    return isLate ? Math.max(at, this.#of(ruleId, key, window).instants.at(-1) ?? at) : at;
+    return isLate ? Math.max(at, this.#of(ruleId, key, window).instants.newest ?? at) : at;
   }
 
   /** Matches within the window with one more at this instant. */
   sumWith(ruleId: string, key: string, window: Window, at: EpochMs): number {
-    const { instants } = this.#of(ruleId, key, window);
-    return instants.length - firstWithin(instants, at, window.windowMs) + 1;
+    return this.sum(ruleId, key, window, at) + 1;
+  }
+
+  /** Matches within the window that ends at this instant. */
+  sum(ruleId: string, key: string, window: Window, at: EpochMs): number {
+    return this.#of(ruleId, key, window).instants.sum(at, window.windowMs);
   }
 
   /** A match counts towards the threshold. */
@@ -75,7 +79,7 @@ export class MatchCounts {
     const counted = this.#of(ruleId, key, window);
     const { instants } = counted;
     this.#size -= instants.length;
-    push(instants, window, at);
+    instants.push(at, window);
     this.#size += instants.length;
     this.#touch(ruleId, key, counted, seq);
     this.#evict(seq);
@@ -85,13 +89,18 @@ export class MatchCounts {
   clear(ruleId: string, key: string, window: Window, seq: number): void {
     const counted = this.#of(ruleId, key, window);
     this.#size -= counted.instants.length;
-    counted.instants.length = 0;
+    counted.instants.clear();
     this.#touch(ruleId, key, counted, seq);
   }
 
   /** A rule has changed: another window needs other matches. */
   forget(ruleId: string): void {
     for (const name of this.#counted.keys()) if (name.startsWith(`${ruleId} `)) this.#delete(name);
+  }
+
+  /** The matches of a key are read again when they are needed. */
+  forgetKey(ruleId: string, key: string): void {
+    this.#delete(nameOf(ruleId, key));
   }
 
   reset(): void {
@@ -105,9 +114,8 @@ export class MatchCounts {
     if (known) return known;
     const earlier = this.#earlier(ruleId, key, window.count);
     const passed = earlier.findIndex(({ isCounted }) => isCounted === 0);
-    const instants: EpochMs[] = [];
-    for (const { at } of earlier.slice(0, passed === -1 ? earlier.length : passed).reverse())
-      push(instants, window, at);
+    const instants = new Instants();
+    for (const { at } of earlier.slice(0, passed === -1 ? earlier.length : passed).reverse()) instants.push(at, window);
     const read: Counted = { instants, lastSeq: 0 };
     this.#counted.set(name, read);
     this.#size += read.instants.length + 1;
@@ -142,12 +150,60 @@ function nameOf(ruleId: string, key: string): string {
   return `${ruleId} ${key}`;
 }
 
-/** Only the matches after the last one outside the window count, so a large step of the clock resets it. */
-function firstWithin(instants: readonly EpochMs[], at: EpochMs, windowMs: number): number {
-  return instants.findLastIndex((instant) => Math.abs(at - instant) >= windowMs) + 1;
-}
+/** Entries that are skipped at the head before the array is shortened. */
+const COMPACT_FROM = 64;
 
-function push(instants: EpochMs[], { count, windowMs }: Window, at: EpochMs): void {
-  instants.splice(0, Math.max(firstWithin(instants, at, windowMs), instants.length - count + 1));
-  instants.push(at);
+/**
+ * Instants of matches in the order of their decisions. Only those after the last one outside the
+ * window count, so a large step of the clock starts the count again.
+ */
+class Instants {
+  #at: EpochMs[] = [];
+  /** Earlier entries no longer count. */
+  #head = 0;
+  /** Index of the last entry that is earlier than the one before it: the clock was set back. */
+  #step = 0;
+
+  get length(): number {
+    return this.#at.length - this.#head;
+  }
+
+  get newest(): EpochMs | undefined {
+    return this.#at.at(-1);
+  }
+
+  sum(at: EpochMs, windowMs: number): number {
+    return this.#at.length - this.#firstWithin(at, windowMs);
+  }
+
+  push(at: EpochMs, { count, windowMs }: Window): void {
+    const { newest } = this;
+    this.#head = Math.max(this.#firstWithin(at, windowMs), this.#at.length - count + 1);
+    if (newest !== undefined && at < newest) this.#step = this.#at.length;
+    this.#at.push(at);
+    if (this.#head < COMPACT_FROM || this.#head * 2 < this.#at.length) return;
+    this.#at = this.#at.slice(this.#head);
+    this.#step = Math.max(0, this.#step - this.#head);
+    this.#head = 0;
+  }
+
+  clear(): void {
+    this.#at = [];
+    this.#head = 0;
+    this.#step = 0;
+  }
+
+  #firstWithin(at: EpochMs, windowMs: number): number {
+    const isAscending = this.#head >= this.#step && at >= (this.newest ?? at);
+    if (!isAscending)
+      return Math.max(this.#head, this.#at.findLastIndex((instant) => Math.abs(at - instant) >= windowMs) + 1);
+    let low = this.#head;
+    let high = this.#at.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (at - (this.#at[middle] ?? at) >= windowMs) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
 }

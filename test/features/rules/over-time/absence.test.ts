@@ -47,7 +47,7 @@ test("an absence notifies once for each key that was seen, with the last event, 
   clock.advance(10 * MINUTE);
   await due(world);
   assert.equal(notices(world).length, 3);
-  assert.deepEqual(outcomes(world), ["counted", "counted", "counted", "counted", "counted"]);
+  assert.deepEqual(await outcomes(world), ["counted", "counted", "counted", "counted", "counted"]);
 });
 
 test("an absence opens an alert that the next match resolves", async (t) => {
@@ -67,7 +67,7 @@ test("an absence opens an alert that the next match resolves", async (t) => {
   assert.equal((JSON.parse(alertsOf(world)[0]?.labels ?? "{}") as { host: string }).host, "a");
   await send(world, "x", { host: "a" });
   assert.deepEqual(await states(world), ["resolved a"]);
-  assert.deepEqual(outcomes(world).at(-1), "alert-resolved");
+  assert.deepEqual((await outcomes(world)).at(-1), "alert-resolved");
   const { body } = await prism.get<Record<string, number>>(`/api/v1/rules/${id}/stats`);
   assert.deepEqual([body["alertsOpened"], body["alertsResolved"]], [1, 1]);
 });

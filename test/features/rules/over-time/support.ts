@@ -3,7 +3,7 @@ import type { TestContext } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
-import { countOf, rowsOf } from "../../../helpers/tables.ts";
+import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 
 export const MINUTE = 60_000;
 
@@ -36,7 +36,9 @@ export async function send({ prism }: World, type: string, payload: Record<strin
 }
 
 /** The outcomes of all decisions, in order. */
-export function outcomes({ prism }: World): string[] {
+export async function outcomes(world: World): Promise<string[]> {
+  await taken(world);
+  const { prism } = world;
   return rowsOf<{ outcome: string }>(prism, "select outcome from decisions order by eventSeq, ruleId").map(
     ({ outcome }) => outcome,
   );
@@ -58,9 +60,11 @@ export function alertsOf({ prism }: World): AlertRow[] {
   return rowsOf<AlertRow>(prism, "select * from alerts order by startsAt, id");
 }
 
-/** Resolves when the alerts have taken all signals of rules. */
+/** Resolves when every event is decided and the alerts have taken all signals of rules. */
 export async function taken({ prism }: World): Promise<void> {
-  await eventually("the signals are taken", () => countOf(prism, "alert_signals") === 0);
+  const open =
+    "select (select count(*) from alert_signals) + (select count(*) from events where processedAt is null) as n";
+  await eventually("the signals are taken", () => scalarOf<number>(prism, open) === 0);
 }
 
 /** `<state> <key without the rule>` of all alerts, in the order of their start. */

@@ -1,21 +1,24 @@
-import { cleanText } from "../../core/clean-text.ts";
-import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
-import type { QueueName } from "../../core/queues.ts";
-import { DEFAULT_CHANNELS } from "../../http/shapes.ts";
-import type { Trx } from "../../store/database.ts";
-import { findProject, projectPeople } from "../access/index.ts";
-import { COMPLETED, type RunningJob } from "../jobs/index.ts";
-import { cutText } from "../rules/index.ts";
+import { cleanText } from "../../../core/clean-text.ts";
+import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
+import type { QueueName } from "../../../core/queues.ts";
+import { DEFAULT_CHANNELS } from "../../../http/shapes.ts";
+import type { Trx } from "../../../store/database.ts";
+import { findProject, projectPeople } from "../../access/index.ts";
+import { firstSeqSince } from "../../events/index.ts";
+import { COMPLETED, type RunningJob } from "../../jobs/index.ts";
+import { cutText } from "../../rules/index.ts";
 import {
+  type AlertMark,
   type AlertsContext,
+  countErrors,
+  type ErrorRange,
   ErrorWatch,
-  eventsOf,
   isSilent,
   markOf,
+  newestErrors,
   putMark,
   type RaisedBurst,
 } from "./error-watch.ts";
-import type { ErrorBurst } from "./error-window.ts";
 
 const TITLE_LENGTH = 255;
 const MESSAGE_LENGTH = 4000;
@@ -80,19 +83,32 @@ const TELL = "alert";
 /** High enough for a phone to make a sound at night. */
 const PRIORITY = 500;
 
-interface AlertPayload extends ErrorBurst {
+/** An alert names this many of the latest errors. */
+const SAMPLES = 5;
+
+interface AlertPayload extends Pick<RaisedBurst, "count" | "lastAt" | "lastSeq"> {
   readonly projectId: string;
   readonly windowMs: number;
   /** Undefined in jobs of earlier versions. */
   readonly isFollowUp?: boolean;
 }
 
+/** The errors that an alert reports, as stored. */
+interface Reported {
+  readonly count: number;
+  readonly windowMs: number;
+  readonly firstAt: EpochMs;
+  readonly lastAt: EpochMs;
+  readonly lastSeq: number;
+  readonly samples: readonly Sample[];
+}
+
 /**
- * Alerts about many errors within a short time. One job per project at a time notifies its members,
+ * What the built-in rule about errors does: alerts of many errors within a short time. One job per project at a time notifies its members,
  * in the app and by mail; then the project is silent for a while. The notification, the mark of the
  * silence and the end of the job share a transaction: a restart neither loses nor repeats an alert.
  */
-export class Alerts {
+export class ErrorAlert {
   readonly #context: AlertsContext;
   readonly #watch: ErrorWatch;
 
@@ -116,9 +132,9 @@ export class Alerts {
 
   async #tell(job: RunningJob): Promise<typeof COMPLETED> {
     const { db, jobs, clock, settings } = this.#context;
-    const payload = this.#withUntold(job.payload as AlertPayload);
+    const payload = job.payload as AlertPayload;
     const { projectId } = payload;
-    const samples = await eventsOf(db.read, payload.samples);
+    const reported = await this.#reported(payload, await markOf(db.read, projectId));
     try {
       const told = await db.write(async (trx) => {
         const now = clock.now();
@@ -131,14 +147,15 @@ export class Alerts {
         }
         if (mark && (mark.upToSeq >= payload.lastSeq || isEarly)) {
           await jobs.complete(job, trx, { told: 0 });
-          return { at: mark.at, burst: { ...payload, count: 0, lastSeq: mark.upToSeq } };
+          return mark;
         }
-        const result = await this.#notifyPeople(payload, samples, job, trx);
-        await putMark(trx, projectId, { at: now, upToSeq: payload.lastSeq });
+        const result = await this.#notifyPeople(projectId, reported, job, trx);
+        const made = { at: now, upToSeq: reported.lastSeq };
+        await putMark(trx, projectId, made);
         await jobs.complete(job, trx, result);
-        return { at: now, burst: payload };
+        return made;
       });
-      if (told) this.#watch.told(projectId, told.at, told.burst);
+      if (told) this.#watch.told(projectId, told.at, told.upToSeq);
     } catch (error) {
       this.#watch.released(projectId);
       throw error;
@@ -147,19 +164,31 @@ export class Alerts {
   }
 
   /** At the end of a silence all its errors are reported, not only those of the job. */
-  #withUntold(payload: AlertPayload): AlertPayload {
-    const untold = payload.isFollowUp ? this.#watch.untold(payload.projectId) : null;
-    if (!untold || untold.lastSeq < payload.lastSeq) return payload;
+  async #reported(payload: AlertPayload, mark: AlertMark | null): Promise<Reported> {
+    const { db, settings } = this.#context;
+    const { projectId, windowMs, isFollowUp = false, count, lastAt, lastSeq } = payload;
+    const start = lastAt - windowMs;
+    const range: ErrorRange = {
+      projectId,
+      after: Math.max(mark?.upToSeq ?? 0, isFollowUp ? 0 : (await firstSeqSince(db.scan, start)) - 1),
+      upTo: isFollowUp ? Number.MAX_SAFE_INTEGER : lastSeq,
+      since: isFollowUp ? Number.MIN_SAFE_INTEGER : start,
+      limit: isFollowUp ? Number.MAX_SAFE_INTEGER : count,
+    };
+    const stored = await countErrors(db.scan, range);
     return {
-      ...payload,
-      ...untold,
-      windowMs: Math.max(payload.windowMs, this.#context.settings.alert.cooldownMs),
+      count: stored.count,
+      windowMs: isFollowUp ? Math.max(windowMs, settings.alert.cooldownMs) : windowMs,
+      firstAt: stored.firstAt ?? lastAt,
+      lastAt: stored.lastAt ?? lastAt,
+      lastSeq: Math.max(lastSeq, stored.lastSeq ?? 0),
+      samples: await newestErrors(db.scan, range, SAMPLES),
     };
   }
 
   async #notifyPeople(
-    { projectId, count, windowMs, firstAt, lastAt }: AlertPayload,
-    samples: Awaited<ReturnType<typeof eventsOf>>,
+    projectId: string,
+    { count, windowMs, firstAt, lastAt, samples }: Reported,
     job: RunningJob,
     trx: Trx,
   ): Promise<{ told: number }> {

@@ -1,15 +1,14 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock, EpochMs } from "../../core/clock.ts";
-import { deferred } from "../../core/promises.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
-import type { CoreServices } from "../../module/module-api.ts";
-import type { Database, ReadDb, Trx } from "../../store/database.ts";
-import type { Projects, UserDirectory } from "../access/index.ts";
-import { firstSeqSince, IS_ERROR_ROW, isErrorEvent } from "../events/index.ts";
-import type { JobRunner, JobService } from "../jobs/index.ts";
-import type { Announcer, Notifier, Observer } from "../notifications/index.ts";
-import type { IncomingEvent } from "../rules/index.ts";
-import { type ErrorBurst, ErrorSum, ErrorWindow } from "./error-window.ts";
+import type { Clock, EpochMs } from "../../../core/clock.ts";
+import { deferred } from "../../../core/promises.ts";
+import type { LiveSettings } from "../../../http/live-settings.ts";
+import type { CoreServices } from "../../../module/module-api.ts";
+import type { Database, ReadDb, Trx } from "../../../store/database.ts";
+import type { Projects, UserDirectory } from "../../access/index.ts";
+import { firstSeqSince, IS_ERROR_ROW, isErrorEvent } from "../../events/index.ts";
+import type { JobRunner, JobService } from "../../jobs/index.ts";
+import type { Announcer, Notifier, Observer } from "../../notifications/index.ts";
+import { type IncomingEvent, MatchCounts } from "../../rules/index.ts";
 
 const MARK = "alert:";
 
@@ -62,14 +61,50 @@ export function errorsBetween(scan: ReadDb, from: number, upTo: number, limit: n
     .execute();
 }
 
-/** The existing ones of these events, ascending. */
-export function eventsOf(db: ReadDb, seqs: readonly number[]) {
+/** A range of errors of one project. */
+export interface ErrorRange {
+  readonly projectId: string;
+  /** Offsets, exclusive and inclusive. */
+  readonly after: number;
+  readonly upTo: number;
+  /** Errors received until this instant do not count. */
+  readonly since: EpochMs;
+  /** Only the newest ones count. */
+  readonly limit: number;
+}
+
+function errorsIn(db: ReadDb, { projectId, after, upTo, since, limit }: ErrorRange) {
   return db
     .selectFrom("events")
-    .select(["seq", "id", "type", "level", "receivedAt", "payload"])
-    .where("seq", "in", seqs)
-    .orderBy("seq")
+    .where("projectId", "=", projectId)
+    .where("seq", ">", after)
+    .where("seq", "<=", upTo)
+    .where(IS_ERROR_ROW)
+    .where("receivedAt", ">", since)
+    .orderBy("seq", "desc")
+    .limit(limit);
+}
+
+/** Number and times of the errors in a range. */
+export function countErrors(scan: ReadDb, range: ErrorRange) {
+  return scan
+    .selectFrom(errorsIn(scan, range).select(["seq", "receivedAt"]).as("e"))
+    .select((e) => [
+      e.fn.countAll<number>().as("count"),
+      e.fn.min("receivedAt").as("firstAt"),
+      e.fn.max("receivedAt").as("lastAt"),
+      e.fn.max("seq").as("lastSeq"),
+    ])
+    .executeTakeFirstOrThrow();
+}
+
+/** The newest errors of a range, ascending. */
+export async function newestErrors(scan: ReadDb, range: ErrorRange, limit: number) {
+  const columns = ["seq", "id", "type", "level", "receivedAt", "payload"] as const;
+  const rows = await errorsIn(scan, { ...range, limit: Math.min(limit, range.limit) })
+    .select(columns)
     .execute();
+  return rows.reverse();
 }
 
 /** Dependencies besides the services of every module. */
@@ -91,13 +126,22 @@ export type AlertsContext = AlertsOwn & Pick<CoreServices, "log">;
 const PAGE = 5000;
 /** Limit of errors that wait until earlier ones are loaded. */
 const MAX_HELD = 100_000;
-/** Limit of projects in memory; those whose window has passed are removed. */
-const MAX_WINDOWS = 10_000;
+/** Limit of projects in memory; those without an error for a while are removed. */
+const MAX_PROJECTS = 10_000;
+/** Instants in memory; a project's threshold may be a million. */
+const MAX_INSTANTS = 2_000_000;
+/** The built-in rule of errors in quick succession, as the counts know it. */
+const RULE = "errors";
 /**
  * After this time a job that should have sent an alert may be gone, for example cancelled. If it
  * still waits, its key covers the new one.
  */
 const BUSY_MS = 300_000;
+
+interface Window {
+  readonly count: number;
+  readonly windowMs: number;
+}
 
 interface NotedError {
   readonly projectId: string;
@@ -105,8 +149,12 @@ interface NotedError {
   readonly receivedAt: EpochMs;
 }
 
-/** A burst to report. */
-export interface RaisedBurst extends ErrorBurst {
+/** Errors in quick succession: the threshold reached within the window. */
+export interface RaisedBurst {
+  /** The number of errors: the project's threshold. */
+  readonly count: number;
+  readonly lastAt: EpochMs;
+  readonly lastSeq: number;
   /** It happened during a silence, which ends at `runAt`; then all its errors are reported. */
   readonly isFollowUp: boolean;
   readonly runAt: EpochMs;
@@ -116,17 +164,20 @@ export interface RaisedBurst extends ErrorBurst {
 type Raise = (projectId: string, burst: RaisedBurst) => Promise<void>;
 
 /**
- * Counts the errors of each project as they are committed: checking level and type of an event has
- * no measurable cost, and the log is not read again. Errors before the start are read once, in the
- * scan thread.
+ * The threshold of the built-in rule about errors, with the project as its key. It counts errors as
+ * they are committed: checking level and type of an event has no measurable cost, and it leaves no
+ * decision, which would double the cost of storing an error. Errors before the start are therefore
+ * read once, in the scan thread.
  */
 export class ErrorWatch implements Observer {
   readonly #context: AlertsContext;
   readonly #raise: Raise;
   readonly #thresholdOf;
-  readonly #windows = new Map<string, ErrorWindow>();
-  /** Unreported errors of projects, from an alert until the end of its silence. */
-  readonly #untold = new Map<string, ErrorSum>();
+  readonly #counts: MatchCounts;
+  /** The newest error of each project. */
+  readonly #newest = new Map<string, NotedError>();
+  /** Errors up to this offset are reported and no longer count. */
+  readonly #reported = new Map<string, number>();
   /** Time of each project's last alert, for the silence after it. */
   readonly #toldAt = new Map<string, EpochMs>();
   /** Projects whose alert is being sent, and since when. */
@@ -142,6 +193,18 @@ export class ErrorWatch implements Observer {
     this.#thresholdOf = context.reader.prepare<[string], { threshold: number | null }>(
       "select json_extract(settings, '$.alertThreshold') as threshold from projects where id = ?",
     );
+    const since = context.reader.prepare<[string, number, number, number], { at: EpochMs; isCounted: 1 }>(
+      `select receivedAt as at, 1 as isCounted from events where projectId = ? and seq > ? and seq <= ?
+       and (level in ('error', 'fatal') or type = 'error' or type glob 'error.*' or type glob '*.error')
+       order by seq desc limit ?`,
+    );
+    this.#counts = new MatchCounts((_rule, projectId, limit) => {
+      const reported = this.#reported.get(projectId);
+      // After an alert only the few errors that came while it was sent.
+      return reported === undefined
+        ? []
+        : since.all(projectId, reported, this.#newest.get(projectId)?.seq ?? reported, limit);
+    }, MAX_INSTANTS);
   }
 
   /** Resolves when the errors before the start are counted; callers need not wait. */
@@ -173,18 +236,13 @@ export class ErrorWatch implements Observer {
 
   notifications(): void {}
 
-  /** The project was notified of these errors: only later ones count. */
-  told(projectId: string, at: EpochMs, burst: Pick<ErrorBurst, "count" | "lastSeq" | "lastAt">): void {
+  /** The project was notified of errors up to an offset: only later ones count. */
+  told(projectId: string, at: EpochMs, upToSeq: number): void {
     this.#busy.delete(projectId);
     this.#toldAt.set(projectId, at);
-    this.#windows.get(projectId)?.drop(burst.lastSeq);
-    this.#untold.get(projectId)?.drop(burst.count, burst.lastSeq, burst.lastAt);
+    this.#reported.set(projectId, upToSeq);
+    this.#counts.forgetKey(RULE, projectId);
     this.#look(projectId);
-  }
-
-  /** A project's unreported errors; null if this process has seen none. */
-  untold(projectId: string): ErrorBurst | null {
-    return this.#untold.get(projectId)?.facts() ?? null;
   }
 
   /** The job did nothing: the next error may raise another alert. */
@@ -193,51 +251,59 @@ export class ErrorWatch implements Observer {
   }
 
   #note(errors: readonly NotedError[]): void {
-    const projects = new Set<string>();
-    for (const { projectId, receivedAt, seq } of errors) {
-      this.#windowOf(projectId).add(receivedAt, seq);
-      this.#untold.get(projectId)?.add(receivedAt, seq);
-      projects.add(projectId);
+    const projects = new Map<string, Window>();
+    for (const error of errors) {
+      const { projectId, receivedAt, seq } = error;
+      const window = projects.get(projectId) ?? this.#windowOf(projectId);
+      projects.set(projectId, window);
+      // Before it is the newest: the counts may have to be read first.
+      this.#counts.add(RULE, projectId, window, receivedAt, seq);
+      this.#newest.set(projectId, factsOf(error));
     }
-    for (const projectId of projects) this.#look(projectId);
+    for (const projectId of projects.keys()) this.#look(projectId);
+    if (this.#newest.size > MAX_PROJECTS) this.#forgetOld();
   }
 
-  #windowOf(projectId: string): ErrorWindow {
-    const known = this.#windows.get(projectId);
-    if (known) return known;
-    if (this.#windows.size >= MAX_WINDOWS) this.#forgetOld();
-    const made = new ErrorWindow();
-    this.#windows.set(projectId, made);
-    return made;
+  #windowOf(projectId: string): Window {
+    const { errorThreshold, windowMs } = this.#context.settings.alert;
+    return { count: this.#thresholdOf.get(projectId)?.threshold ?? errorThreshold, windowMs };
   }
 
   #forgetOld(): void {
     const { clock, settings } = this.#context;
     const now = clock.now();
     const { windowMs, cooldownMs } = settings.alert;
-    for (const [id, window] of this.#windows) if (window.isOver(now, windowMs)) this.#windows.delete(id);
-    for (const [id, at] of this.#toldAt) {
-      if (isSilent(now, at, cooldownMs)) continue;
+    for (const [id, { receivedAt }] of this.#newest) {
+      const isRecent = receivedAt > now - windowMs || isSilent(now, this.#toldAt.get(id) ?? 0, cooldownMs);
+      if (isRecent || this.#busy.has(id)) continue;
+      this.#newest.delete(id);
+      this.#reported.delete(id);
       this.#toldAt.delete(id);
-      if (!this.#busy.has(id)) this.#untold.delete(id);
+      this.#counts.forgetKey(RULE, id);
     }
   }
 
   #look(projectId: string): void {
     const { clock, settings } = this.#context;
-    const { errorThreshold, windowMs, cooldownMs } = settings.alert;
-    const threshold = this.#thresholdOf.get(projectId)?.threshold ?? errorThreshold;
-    const burst = this.#windows.get(projectId)?.burst(threshold, windowMs);
-    if (!burst) return;
+    const newest = this.#newest.get(projectId);
+    if (!newest) return;
+    const window = this.#windowOf(projectId);
+    if (this.#counts.sum(RULE, projectId, window, newest.receivedAt) < window.count) return;
     const now = clock.now();
     const toldAt = this.#toldAt.get(projectId) ?? Number.NEGATIVE_INFINITY;
+    const { cooldownMs } = settings.alert;
     const isFollowUp = isSilent(now, toldAt, cooldownMs);
     // Uses the distance: after the clock was set back, a lost job must not silence the project
     // until that time comes again.
     if (Math.abs(now - (this.#busy.get(projectId) ?? Number.NEGATIVE_INFINITY)) < BUSY_MS) return;
     this.#busy.set(projectId, now);
-    if (!isFollowUp) this.#untold.set(projectId, ErrorSum.of(burst));
-    this.#bursts.set(projectId, { ...burst, isFollowUp, runAt: isFollowUp ? toldAt + cooldownMs : now });
+    this.#bursts.set(projectId, {
+      count: window.count,
+      lastAt: newest.receivedAt,
+      lastSeq: newest.seq,
+      isFollowUp,
+      runAt: isFollowUp ? toldAt + cooldownMs : now,
+    });
     // Must not write inside the commit that announces the error.
     this.#wakeUp.resolve();
   }
@@ -261,11 +327,7 @@ export class ErrorWatch implements Observer {
     const { db, clock, settings } = this.#context;
     const { windowMs } = settings.alert;
     const marks = await allMarks(db.read);
-    const { cooldownMs } = settings.alert;
-    for (const [projectId, { at }] of marks) {
-      this.#toldAt.set(projectId, at);
-      if (isSilent(clock.now(), at, cooldownMs)) this.#untold.set(projectId, new ErrorSum());
-    }
+    for (const [projectId, { at }] of marks) this.#toldAt.set(projectId, at);
     const since = clock.now() - windowMs;
     // Usually nothing is recent: then nothing is read and no thread is started.
     if (!last || last.receivedAt < since) return;

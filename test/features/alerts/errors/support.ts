@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { eventually } from "../../helpers/eventually.ts";
-import { FakeClock } from "../../helpers/fake-clock.ts";
-import { makeProject, makeUser } from "../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
-import { rowsOf, scalarOf } from "../../helpers/tables.ts";
-import { MailServer } from "../access/sessions/support/mail-server.ts";
+import { eventually } from "../../../helpers/eventually.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
+import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { MailServer } from "../../access/sessions/support/mail-server.ts";
 
 export const MINUTE = 60_000;
 

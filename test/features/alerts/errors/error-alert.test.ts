@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { within } from "../../../src/core/promises.ts";
-import { eventually } from "../../helpers/eventually.ts";
-import type { FakeClock } from "../../helpers/fake-clock.ts";
-import { makeProject } from "../../helpers/people.ts";
-import { openBeside } from "../../helpers/store.ts";
-import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
+import { within } from "../../../../src/core/promises.ts";
+import { eventually } from "../../../helpers/eventually.ts";
+import type { FakeClock } from "../../../helpers/fake-clock.ts";
+import { makeProject } from "../../../helpers/people.ts";
+import { openBeside } from "../../../helpers/store.ts";
+import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { alert, alertsOf, alertWorld, errors, join, MINUTE, send, toldBy } from "./support.ts";
 
 test("S1-09 S1-20 ten errors in quick succession tell owner and members once, in the app and by mail, and then there is silence", async (t) => {
