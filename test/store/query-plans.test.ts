@@ -7,6 +7,7 @@ import { rowsOf } from "../helpers/tables.ts";
 import { whyNotTheSame } from "./support/applied-sql.ts";
 import { planOf, recordSql } from "./support/recorded-sql.ts";
 import { useBuckets } from "./support/use-buckets.ts";
+import { useHeartbeats } from "./support/use-heartbeats.ts";
 import { useJobs } from "./support/use-jobs.ts";
 import { useSchedules } from "./support/use-schedules.ts";
 import { useSilences } from "./support/use-silences.ts";
@@ -197,6 +198,7 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
   await useSchedules(prism);
   await useSilences(prism);
   await useBuckets(prism);
+  await useHeartbeats(prism);
   await useSounds(prism);
   await useWebhooks(prism);
   await ok(prism.get<Made>("/metrics"));
@@ -251,7 +253,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN silences$/, why: "the silences that have not ended, at the start" },
   { plan: /^SCAN CONSTANT ROW$/, why: "no table" },
   { plan: /^SCAN alert_signals$/, why: "in the order of its key, as far as a batch goes" },
-  { plan: /^SCAN oncall_(schedules|shifts|calendars)\b/, why: "as many as users have created" },
+  { plan: /^SCAN (heartbeats|oncall_(schedules|shifts|calendars))\b/, why: "as many as users have created" },
   { plan: /^SCAN workers$/, why: "those whose lease ended less than an hour ago" },
   {
     plan: /^SCAN sounds USING (COVERING )?INDEX sounds_created$/,

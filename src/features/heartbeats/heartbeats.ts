@@ -89,11 +89,7 @@ export class Heartbeats {
     this.clock.onJump((jumpMs) => this.#cameBack(jumpMs));
     this.#pings = parts.metrics.counter("prism_heartbeat_pings_total", "Pings by kind");
     this.#flips = parts.metrics.counter("prism_heartbeat_flips_total", "Changes of heartbeats by new status");
-    parts.metrics.gauge(
-      "prism_heartbeats_watched",
-      "Heartbeats that go down without another ping",
-      () => this.#due.size,
-    );
+    parts.metrics.gauge("prism_heartbeats_watched", "Heartbeats that go down without another ping", () => this.watched);
   }
 
   /** Reads what is watched. Before the port opens. */
@@ -103,6 +99,16 @@ export class Heartbeats {
     const now = this.clock.now();
     this.#back = { at: now, downMs: aliveAt === null ? 0 : Math.max(0, now - aliveAt) };
     this.changed(await table.watched(db.read));
+  }
+
+  /** Number of heartbeats that go down without another ping. */
+  get watched(): number {
+    return this.#watched.size;
+  }
+
+  /** Handles what is overdue now; otherwise a timer does. */
+  check(): Promise<void> {
+    return this.#due.check();
   }
 
   start(): void {

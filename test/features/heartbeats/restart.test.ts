@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import test from "node:test";
+import { newHeartbeat } from "../../../src/features/heartbeats/heartbeats.ts";
+import type { Heartbeats } from "../../../src/features/heartbeats/index.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
+import { startPrism, TestPrism } from "../../helpers/prism.ts";
+
+const PATH = "/api/v1/heartbeats";
+const HOUR_MS = 3_600_000;
+const COUNT = 10_000;
+
+/** Rows of heartbeats that were pinged at `now`. */
+async function fill({ parts }: TestPrism, count: number, now: number): Promise<void> {
+  const { database } = parts.base;
+  const { defaultProjectId } = parts.core.access;
+  for (let at = 0; at < count; at += 500)
+    await database.write(async (trx) => {
+      for (let i = at; i < Math.min(count, at + 500); i++) {
+        const made = newHeartbeat(defaultProjectId, { name: `h${i}`, slug: `h${i}` }, now);
+        const plan = { timeoutMs: HOUR_MS, graceMs: 600_000, status: "up", lastPingAt: now } as const;
+        const row = { ...made, ...plan, dueAt: now + HOUR_MS + 600_000 };
+        await trx.insertInto("heartbeats").values(row).execute();
+      }
+    });
+}
+
+async function statuses({ parts }: TestPrism): Promise<Record<string, number>> {
+  const { database } = parts.base;
+  const rows = await database.scan.selectFrom("heartbeats").select("status").execute();
+  const counts: Record<string, number> = {};
+  for (const { status } of rows) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}
+
+const heartbeatsOf = ({ parts }: TestPrism): Heartbeats => parts.services.heartbeats;
+
+test("10 000 heartbeats are watched after a restart, and a down time of the server does not make them late at once", async (t) => {
+  const clock = new FakeClock();
+  const prism = await TestPrism.start({ clock });
+  t.after(async () => {
+    await prism.stop();
+    rmSync(prism.dir, { recursive: true, force: true });
+  });
+  await fill(prism, COUNT, clock.now());
+  await prism.restart();
+  assert.equal(heartbeatsOf(prism).watched, COUNT);
+  await prism.stop();
+  clock.advance(5 * HOUR_MS);
+  await prism.restart();
+  assert.equal(heartbeatsOf(prism).watched, COUNT);
+  clock.advance(590_000);
+  await heartbeatsOf(prism).check();
+  assert.deepEqual(await statuses(prism), { up: COUNT });
+  clock.advance(20_000);
+  await heartbeatsOf(prism).check();
+  assert.deepEqual(await statuses(prism), { down: COUNT });
+  assert.equal(heartbeatsOf(prism).watched, 0);
+});
+
+test("a clock that jumps forward makes no heartbeat late at once, and one that is set back loses none", async (t) => {
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock });
+  await fill(prism, 3, clock.now());
+  await prism.restart();
+  clock.set(24 * HOUR_MS);
+  await heartbeatsOf(prism).check();
+  assert.deepEqual(await statuses(prism), { up: 3 });
+  clock.set(-48 * HOUR_MS);
+  await heartbeatsOf(prism).check();
+  clock.advance(601_000);
+  await heartbeatsOf(prism).check();
+  assert.deepEqual(await statuses(prism), { down: 3 });
+});
+
+test("pings above the limit of one heartbeat are refused with 429, while others from that address are accepted", async (t) => {
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock, settings: { "rateLimit.enabled": "true", "rateLimit.ip": "50" } });
+  const [first, second] = await Promise.all(
+    ["a", "b"].map(async (name) => {
+      const { body } = await prism.post<{ pingUrl: string }>(PATH, { name });
+      return new URL(body.pingUrl).pathname;
+    }),
+  );
+  const ping = async (path = ""): Promise<number> => (await fetch(prism.url + path)).status;
+  for (let n = 0; n < 300; n++) assert.equal(await ping(first), 200);
+  assert.equal(await ping(first), 429);
+  assert.equal(await ping(second), 200);
+  const unknown = "/ping/11111111-2222-4333-8444-555555555555";
+  await eventually("guesses are limited by address", async () => (await ping(unknown)) === 429);
+  assert.equal(await ping(second), 200);
+});
