@@ -28,8 +28,8 @@ export class IncidentWorld {
   }
 
   /** The world of another server, such as one on a crash image. */
-  of(prism: TestPrism): IncidentWorld {
-    return new IncidentWorld(prism, this.clock);
+  of(prism: TestPrism, clock: FakeClock): IncidentWorld {
+    return new IncidentWorld(prism, clock);
   }
 
   get incidents() {

@@ -1,0 +1,278 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test } from "node:test";
+import { crashImage } from "../../../helpers/crash-image.ts";
+import { eventually } from "../../../helpers/eventually.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
+import { startPrism } from "../../../helpers/prism.ts";
+import { IncidentWorld, MINUTE } from "./support.ts";
+
+interface Refused {
+  readonly error: { readonly code: string; readonly details?: readonly { readonly path: string }[] };
+}
+
+async function putPolicy(world: IncidentWorld, body: object): Promise<{ id: string; version: number }> {
+  const reply = await world.prism.post<{ id: string; version: number }>("/api/v1/policies", body);
+  assert.equal(reply.status, 201, reply.text);
+  return reply.body;
+}
+
+async function putRoutes(world: IncidentWorld, body: object): Promise<void> {
+  const reply = await world.prism.put("/api/v1/routes", body);
+  assert.equal(reply.status, 200, reply.text);
+}
+
+test("routes lead alerts to policies with groups, waits and inheritance as in Alertmanager", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const ann = await world.member("ann");
+  const bob = await world.member("bob");
+  await putPolicy(world, { name: "Database", steps: [{ type: "notify", users: [bob.id] }] });
+  await putPolicy(world, { name: "All", steps: [{ type: "notify", users: [ann.id], urgency: "low" }] });
+  await putRoutes(world, {
+    route: {
+      policy: "All",
+      groupBy: ["alertname"],
+      groupWaitMs: 30_000,
+      routes: [{ matchers: ['team="db"'], policy: "Database", groupBy: ["alertname", "cluster"], continue: true }, {}],
+    },
+  });
+  await world.fire("A", { labels: { alertname: "A", team: "db", cluster: "x" } });
+  await world.pass(29_999);
+  assert.deepEqual(await world.told(), []);
+  await world.pass(1);
+  assert.deepEqual((await world.told()).sort(), ["step ann", "step bob"]);
+  assert.deepEqual(
+    (await world.rows()).map(({ groupKey, title, urgency }) => [groupKey, title, urgency]),
+    [
+      ['{}/{team="db"}:{alertname="A", cluster="x"}', "A (cluster=x)", "high"],
+      ['{}/{}:{alertname="A"}', "A", "low"],
+    ],
+  );
+  const tested = await world.prism.post<{ matches: { policy: { name: string }; groupKey: string }[] }>(
+    "/api/v1/routes/test",
+    { labels: { alertname: "B", team: "web" } },
+  );
+  assert.deepEqual(
+    tested.body.matches.map(({ policy, groupKey }) => [policy.name, groupKey]),
+    [["All", '{}/{}:{alertname="B"}']],
+  );
+});
+
+test("a refused document names each error; versions are kept and compared", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const { prism } = world;
+  const bad = await prism.put<Refused>("/api/v1/routes", {
+    route: { matchers: ["a=b"], groupBy: ["...", "x"], routes: [{ matchers: ["=~"], muteIntervals: ["nights"] }] },
+    inhibitRules: [{ sourceMatchers: ['a=~"("'], targetMatchers: [] }],
+    timeIntervals: [{ name: "n", intervals: [{ times: "never" }] }],
+  });
+  assert.equal(bad.status, 400);
+  assert.deepEqual(bad.body.error.details?.map(({ path }) => path).sort(), [
+    "inhibitRules.0.sourceMatchers.0",
+    "route.groupBy",
+    "route.matchers",
+    "route.routes.0.matchers.0",
+    "route.routes.0.muteIntervals.0",
+    "timeIntervals.0.intervals.0",
+  ]);
+  const unknown = await prism.put<Refused>("/api/v1/routes", { route: { routes: [{ policy: "Nobody" }] } });
+  assert.deepEqual(unknown.body.error.details?.[0]?.path, "route.routes.0.policy");
+  const nested = await prism.put<Refused>("/api/v1/routes", { route: { routes: [{ routes: [{ polcy: "x" }] }] } });
+  assert.deepEqual(nested.body.error.details?.[0]?.path, "route.routes.0.routes.0.polcy");
+  await putRoutes(world, { route: { groupWaitMs: 1000 } });
+  const headers = { "If-Match": '"0"' };
+  assert.equal((await prism.put("/api/v1/routes", { route: {} }, { headers })).status, 412);
+  const { body } = await prism.get<{ data: { version: number }[] }>("/api/v1/routes/versions");
+  assert.deepEqual(
+    body.data.map(({ version }) => version),
+    [1],
+  );
+});
+
+test("the built-in policy can be changed and not deleted; running incidents keep their version", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const { prism, projectId } = world;
+  const ann = await world.member("ann");
+  const path = `/api/v1/policies/${projectId}`;
+  assert.deepEqual((await prism.get(path)).body["version"], 0);
+  await world.fire("A1", { labels: { alertname: "A", host: "1" } });
+  const changed = await prism.patch(path, {
+    steps: [{ type: "notify", users: ["ann"], roles: ["Admin"] }],
+    renotifyOnNew: false,
+  });
+  assert.deepEqual([changed.status, changed.body["version"]], [200, 1], changed.text);
+  const [step] = changed.body["steps"] as { users: string[]; roles: string[] }[];
+  assert.deepEqual([step?.users, step?.roles], [[ann.id], ["Admin"]]);
+  await world.fire("A2", { labels: { alertname: "A", host: "2" } });
+  await world.pass(MINUTE);
+  assert.deepEqual(await world.told(), ["step ann", "new-alerts ann"], "by version 0");
+  assert.equal((await prism.delete<Refused>(path)).body.error.code, "INVALID_STATE");
+  const { id } = await putPolicy(world, { name: "Other" });
+  await putRoutes(world, { route: { routes: [{ matchers: ["a=b"], policy: "Other" }] } });
+  assert.equal((await prism.delete<Refused>(`/api/v1/policies/${id}`)).body.error.code, "INVALID_STATE");
+  assert.equal((await prism.post<Refused>("/api/v1/policies", { name: "Other" })).body.error.code, "NAME_TAKEN");
+});
+
+test("round robin takes another user with each incident, and acknowledgements leave users out", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const ann = await world.member("ann");
+  await world.member("bob");
+  const steps = [{ type: "notify", members: true, roundRobin: true }];
+  await world.prism.patch(`/api/v1/policies/${world.projectId}`, { steps, ackQuorum: 2, repeat: 9 });
+  for (const name of ["A", "B", "C"]) await world.fire(name);
+  assert.deepEqual(await world.told(), ["step ann", "step bob", "step ann"]);
+  const [first] = await world.rows();
+  const path = `/api/v1/incidents/${first?.id}`;
+  const reply = await world.prism.post(`${path}/acknowledge`, { note: "on it" }, { token: ann.token });
+  assert.deepEqual([reply.status, reply.body["state"]], [200, "open"], reply.text);
+  const { body } = await world.prism.get<{ timeline: { kind: string }[]; acknowledgements: { name: string }[] }>(path);
+  assert.deepEqual(
+    body.timeline.map(({ kind }) => kind),
+    ["opened", "notified", "acknowledged", "note"],
+  );
+  assert.equal(body.acknowledgements.length, 1);
+});
+
+test("contact rules decide channels and delays; a delayed one is not sent after an acknowledgement", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const ann = await world.member("ann");
+  const rules = {
+    high: [
+      { afterMs: 0, channels: ["in_app"] },
+      { afterMs: 300_000, channels: ["email", "push"] },
+    ],
+    low: [],
+  };
+  const put = await world.prism.put("/api/v1/users/me/contact-rules", rules, { token: ann.token });
+  assert.deepEqual([put.status, put.body], [200, rules], put.text);
+  await world.fire("A");
+  await world.fire("B");
+  const notes = await world.db.read.selectFrom("notifications").select("channels").execute();
+  assert.deepEqual(
+    notes.map(({ channels }) => channels),
+    ['["in_app","pusher"]', '["in_app","pusher"]'],
+  );
+  const [first] = await world.rows();
+  await world.prism.post(`/api/v1/incidents/${first?.id}/acknowledge`, {}, { token: ann.token });
+  world.clock.advance(300_000);
+  const { runner } = world.prism.parts.core.jobs;
+  runner.enqueued([]);
+  const done = () =>
+    world.db.read
+      .selectFrom("jobs")
+      .select("id")
+      .where("kind", "=", "incident.contact")
+      .where("state", "=", "succeeded")
+      .execute();
+  await eventually("both delayed jobs ran", async () => (await done()).length === 2);
+  const after = await world.db.read
+    .selectFrom("notifications")
+    .select(["channels", "incidentId"])
+    .orderBy("id")
+    .execute();
+  assert.deepEqual(
+    after.slice(2).map(({ channels, incidentId }) => [channels, incidentId === first?.id]),
+    [['["apns","email","fcm","webpush"]', false]],
+  );
+});
+
+test("webhook steps post the incident, also its end; the address is in no log, job or answer", async (t) => {
+  const bodies: { status: string; groupKey: string; alerts: { status: string }[] }[] = [];
+  const server = createServer((request, response) => {
+    let text = "";
+    request.on("data", (chunk) => {
+      text += String(chunk);
+    });
+    request.on("end", () => {
+      bodies.push(JSON.parse(text));
+      response.end("ok");
+    });
+  }).listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await eventually("the server listens", () => server.address());
+  const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}/secret-path?token=abc`;
+  const world = await IncidentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
+  const steps = [{ type: "webhook", url, format: "alertmanager" }];
+  await world.prism.patch(`/api/v1/policies/${world.projectId}`, { steps });
+  await world.fire("A");
+  await eventually("the first call", () => bodies.length === 1);
+  await world.resolveAlert("A", { resolvesAtOnce: true });
+  await eventually("the second call", () => bodies.length === 2);
+  assert.deepEqual(
+    bodies.map(({ status, groupKey, alerts }) => [status, groupKey, alerts.map((each) => each.status)]),
+    [
+      ["firing", '{}:{alertname="A"}', ["firing"]],
+      ["resolved", '{}:{alertname="A"}', ["resolved"]],
+    ],
+  );
+  const jobs = await world.db.read.selectFrom("jobs").selectAll().execute();
+  const log = await world.db.read.selectFrom("incident_log").selectAll().execute();
+  assert.ok(!JSON.stringify([jobs, log]).includes("secret-path"));
+  const viewer = await world.member("vic");
+  const shown = await world.prism.get(`/api/v1/policies/${world.projectId}`, { token: viewer.token });
+  assert.deepEqual(shown.body["steps"], [{ ...steps[0], url: `http://127.0.0.1:${port}/…` }]);
+});
+
+test("resolving as a person ends alerts of sources without an end of their own, and no others", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const ann = await world.member("ann");
+  await world.fire("A", { labels: { alertname: "X", n: "1" } });
+  await world.fire("B", { labels: { alertname: "X", n: "2" }, source: "alertmanager", key: "fp:b" });
+  const { id } = await world.only();
+  const reply = await world.prism.post(`/api/v1/incidents/${id}/resolve`, {}, { token: ann.token });
+  assert.deepEqual([reply.status, reply.body["state"], reply.body["firing"]], [200, "resolved", 1], reply.text);
+  const alerts = await world.db.read.selectFrom("alerts").select(["key", "state"]).orderBy("key").execute();
+  assert.deepEqual(alerts, [
+    { key: "api:A", state: "resolved" },
+    { key: "fp:b", state: "firing" },
+  ]);
+  assert.deepEqual(await world.told(), ["step ann", "resolved ann"]);
+  const again = await world.prism.post<Refused>(
+    `/api/v1/incidents/${id}/snooze`,
+    { durationMs: MINUTE },
+    { token: ann.token },
+  );
+  assert.deepEqual([again.status, again.body.error.code], [409, "INVALID_STATE"]);
+  const bulk = await world.prism.post<{ data: { error: { code: string } | null }[] }>("/api/v1/incidents/resolve", {
+    ids: [id],
+  });
+  assert.deepEqual(
+    bulk.body.data.map(({ error }) => error?.code),
+    ["INVALID_STATE"],
+  );
+});
+
+test("kill -9 at any step repeats no notification and loses none", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const ann = await world.member("ann");
+  const steps = [
+    { type: "notify", members: true },
+    { type: "wait", ms: MINUTE },
+    { type: "notify", users: [ann.id], urgency: "low" },
+  ];
+  await world.prism.patch(`/api/v1/policies/${world.projectId}`, { steps });
+  const images: { dir: string; at: number; told: string[] }[] = [];
+  const image = async (): Promise<void> => {
+    images.push({ dir: await crashImage(t, world.prism), at: world.clock.now(), told: await world.told() });
+  };
+  await world.fire("A");
+  await image();
+  await world.pass(MINUTE);
+  await image();
+  await world.resolveAlert("A");
+  await image();
+  await world.pass(MINUTE);
+  await image();
+  const expected = ["step ann", "step ann", "resolved ann"];
+  assert.deepEqual(await world.told(), expected);
+  for (const [i, { dir, at, told }] of images.entries()) {
+    const clock = new FakeClock(at);
+    const other = world.of(await startPrism(t, { dir, clock }), clock);
+    await other.incidents.check();
+    assert.deepEqual(await other.told(), told, "nothing twice after the start");
+    await other.pass(10 * MINUTE);
+    assert.deepEqual(await other.told(), expected.slice(0, i < 2 ? 2 : 3));
+  }
+});
