@@ -36,6 +36,9 @@ const INHIBIT = [
   ...["target_match", "target_match_re", "target_matchers", "equal"],
 ];
 
+/** As deep as a routing document may be; an alias of YAML can make a tree without an end. */
+const MAX_DEPTH = 32;
+
 /**
  * Reads a configuration file of Alertmanager. Its defaults keep their meaning: the routing document
  * has the same ones.
@@ -78,6 +81,10 @@ interface Reading {
 
 function readRoute(value: unknown, path: string, reading: Reading): RouteNode {
   const { findings } = reading;
+  if (path.split(".routes.").length > MAX_DEPTH) {
+    findings.problem(path, `the tree is deeper than ${MAX_DEPTH} routes`);
+    return {};
+  }
   const route = membersOf(value, path, ROUTE, findings);
   const isRoot = path === "route";
   const policy = textOf(route["receiver"], `${path}.receiver`, findings);

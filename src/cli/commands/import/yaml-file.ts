@@ -43,7 +43,13 @@ export function parseYaml(text: string): unknown {
     });
     throw new PrismError("VALIDATION_FAILED", "The file is not YAML", { details });
   }
-  return document.toJS() as unknown;
+  try {
+    return document.toJS() as unknown;
+  } catch (error) {
+    // An alias without an anchor, or too many of them.
+    const message = error instanceof Error ? error.message : String(error);
+    throw new PrismError("VALIDATION_FAILED", "The file is not YAML", { details: [{ path: "", message }] });
+  }
 }
 
 /** The members of an object; names outside of `known` are left out with a note. */
