@@ -3,7 +3,7 @@ import { PrismError } from "../../core/errors.ts";
 
 // Calendar events of systemd (systemd.time(7)): weekdays, date with `~` for days from the end of
 // the month, time, zone, lists, ranges, repetitions, names such as `daily`. Not supported: fractions
-// of a second.
+// of a second, and `@` with seconds since 1970.
 
 /** One item of a list: a value, a range `start..stop`, or every `step` values. */
 interface Item {
