@@ -112,6 +112,7 @@ function openWithholding(
     audit,
     notify,
     directory: access.users,
+    projectExists: (id) => access.projects.exists(id),
     limits: () => ({ perProject: settings.limits.silencesPerProject, warnHits: settings.silences.warnHits }),
     alertsOf,
     reconsider,

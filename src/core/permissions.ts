@@ -83,7 +83,7 @@ export const PERMISSION_TEXTS: Readonly<Record<Permission, string>> = {
   "webhooks:manage": "Create, test and delete webhooks",
   "incidents:act": "Acknowledge, snooze, escalate and resolve incidents of those projects",
   "silences:write": "Create and end silences and maintenance windows in those projects",
-  "silences:broad": "Create silences that hit many alerts, or that name no exact value",
+  "silences:broad": "Create silences that hit many alerts, or with matchers that match any value",
   "policies:write": "Change policies, routes and integrations of those projects",
   "oncall:write": "Change on-call schedules, overrides and swaps of those projects",
   "heartbeats:write": "Create, change and delete heartbeats of those projects",

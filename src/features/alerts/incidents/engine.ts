@@ -12,7 +12,7 @@ import type { Actor, IncidentParts } from "./context.ts";
 import { joinTransitions } from "./joining.ts";
 import * as machine from "./machine.ts";
 import { handleDelayed } from "./notices.ts";
-import { addLog, countEnded, findIncident, type IncidentRow, incidentsWith, settingsOf } from "./store.ts";
+import { addLog, countEnded, findIncident, heldReader, type IncidentRow, incidentsWith, settingsOf } from "./store.ts";
 import { turn } from "./turn.ts";
 import { noteChanged } from "./view.ts";
 import { handleWebhooks } from "./webhooks.ts";
@@ -73,15 +73,18 @@ export class Incidents {
   /** Builds the memory from the tables, before the server answers. */
   load(reader: Sqlite): void {
     const rows = reader.prepare<[], IncidentRow>("select * from incidents where state <> 'resolved'").all();
+    const heldOf = heldReader(reader);
     for (const row of rows) {
       const { id, projectId } = row;
       const state = row.state === "open" && row.snoozedUntil !== null ? "snoozed" : row.state;
-      this.#live.set(id, { projectId, state, holds: new Set() });
+      this.#live.set(id, { projectId, state, holds: heldOf(row) });
       this.#due.set(id, machine.dueAt(row));
     }
   }
 
+  /** What withheld alerts may have ended while the process was down, or just before it died. */
   start(): void {
+    this.#lookAgain([...this.#live].flatMap(([id, { holds }]) => (holds.size > 0 ? [id] : [])));
     this.#due.start();
   }
 

@@ -1,3 +1,4 @@
+import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
@@ -234,6 +235,25 @@ export async function audienceOf(db: ReadDb | Trx, incidentId: string): Promise<
     byUser.set(userId, all);
   }
   return [...byUser].map(([userId, channels]) => ({ userId, channels: [...channels].sort() }));
+}
+
+type Held = ReadonlySet<"flush" | "step" | "repeat">;
+
+const UNTOLD = `select 1 from incident_alerts m join alerts a on a.id = m.alertId where m.incidentId = @id
+  and m.toldFiringAt is null and m.addedAt <= @lastFlushAt and a.state = 'firing' limit 1`;
+const LAST = "select kind, data from incident_log where incidentId = @id and kind <> 'note' order by seq desc limit 1";
+
+/** What waited for withheld alerts when the process stopped, as the members and the timeline show. */
+export function heldReader(reader: Sqlite): (row: IncidentRow) => Held {
+  const untold = reader.prepare(UNTOLD);
+  const last = reader.prepare<{ id: string }, { kind: string; data: string }>(LAST);
+  return ({ id, lastFlushAt, flushAt }) => {
+    if (lastFlushAt === null) return new Set();
+    const entry = last.get({ id });
+    const logged = entry?.kind === "withheld" ? [(JSON.parse(entry.data) as { holds: "step" }).holds] : [];
+    const isFlushHeld = flushAt !== null && untold.get({ id, lastFlushAt }) !== undefined;
+    return new Set([...(isFlushHeld ? (["flush"] as const) : []), ...logged]);
+  };
 }
 
 /** The steps of webhooks that were called. */

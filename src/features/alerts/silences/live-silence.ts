@@ -5,7 +5,7 @@ import type { SilencesTable } from "../../../store/schema.ts";
 import { checkLabels, type LabelRecord } from "../model/labels.ts";
 import { type Matcher, matchersText, sortedMatchers } from "../model/matchers.ts";
 import { matchesEmpty } from "../model/matching.ts";
-import { type CompiledMatcher, compiled, valuesOf } from "./silence-index.ts";
+import { type CompiledMatcher, compiled } from "./silence-index.ts";
 import {
   requireWindows,
   type SilenceState,
@@ -166,7 +166,10 @@ export function columnsOf({ kind, matchers, endsAt, recurrence, comment, created
   };
 }
 
-/** Whether a silence lists exact values of a label. Without them it may hit alerts of any kind. */
-export function hasExactValue(matchers: readonly Matcher[]): boolean {
-  return matchers.some((matcher) => valuesOf(matcher) !== null);
+/** Values that no alert has, and that a pattern matches only if it matches almost everything. */
+const IMPROBABLE = ["zq7-improbable-xk", "9\u00b6Q_\u2603w"];
+
+/** Whether all matchers match almost any value, such as `team=~".+"` or `team!="db"`. */
+export function matchesAnyValue(matchers: readonly Matcher[]): boolean {
+  return compiled(matchers).every(({ matches }) => IMPROBABLE.every(matches));
 }

@@ -10,8 +10,8 @@ import type { LabelRecord } from "../model/labels.ts";
 import { type Matcher, matchersText, parseMatcher, sortedMatchers } from "../model/matchers.ts";
 import {
   checkMatchers,
-  hasExactValue,
   matchersOf,
+  matchesAnyValue,
   type SilenceDraft,
   type SilenceRow,
   textOf,
@@ -188,17 +188,16 @@ function windowsOf(times: SilenceTimes, now: EpochMs) {
 
 function judge({ warnHits }: SilencesContext, matchers: readonly Matcher[], hits: number, times: SilenceTimes | null) {
   const isBroad = hits > warnHits();
-  const isExact = hasExactValue(matchers);
+  const isAny = matchesAnyValue(matchers);
   const isLong = times?.recurrence === null && times.endsAt - times.startsAt > LONG_MS;
   const warnings = [
     isBroad &&
       ({ code: "BROAD", message: `${hits} alerts match, more than silences.warnHits (${warnHits()})` } as const),
-    !isExact &&
-      ({ code: "NO_EXACT_VALUE", message: "No matcher has an exact value: alerts of any kind may match" } as const),
+    isAny && ({ code: "ANY_VALUE", message: "The matchers match any value: alerts of any kind may match" } as const),
     hits === 0 && ({ code: "NO_HITS", message: "No firing alert matches now" } as const),
     isLong && ({ code: "LONG", message: "It lasts longer than 30 days" } as const),
   ].filter((each) => each !== false);
-  return { warnings, needs: isBroad || !isExact ? ("silences:broad" as const) : null };
+  return { warnings, needs: isBroad || isAny ? ("silences:broad" as const) : null };
 }
 
 type Selection = Pick<CreateSilence, "projectId" | "matchers" | "incidentId" | "notificationId">;

@@ -48,8 +48,8 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
     id: "createSilence",
     summary: "Create a silence or a maintenance window",
     details:
-      "A silence that hits more than `silences.warnHits` alerts, or names no exact value, needs the permission " +
-      "`silences:broad` too.",
+      "A silence that hits more than `silences.warnHits` alerts, or with matchers that match any value, needs the " +
+      "permission `silences:broad` too.",
     body: s.CreateSilence,
     status: 201,
     response: s.SilenceView,

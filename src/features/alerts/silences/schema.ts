@@ -229,7 +229,7 @@ export const PreviewView = named(
     windows: doc(v.array(SpanView), "The next five spans, if times are given"),
     warnings: v.array(
       v.object({
-        code: doc(v.picklist(["BROAD", "NO_EXACT_VALUE", "NO_HITS", "LONG"]), "Kind of the warning"),
+        code: doc(v.picklist(["BROAD", "ANY_VALUE", "NO_HITS", "LONG"]), "Kind of the warning"),
         message: v.string(),
       }),
     ),

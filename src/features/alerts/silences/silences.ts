@@ -12,9 +12,9 @@ import type { AlertView } from "../types.ts";
 import {
   checkDraft,
   columnsOf,
-  hasExactValue,
   type LiveSilence,
   matchersOf,
+  matchesAnyValue,
   type SilenceDraft,
   type SilenceRow,
   timesOf,
@@ -33,6 +33,8 @@ export interface SilencesParts extends LiveSilencesParts, SilenceEventParts {
   readonly metrics: Metrics;
   /** `limits.silencesPerProject` and `silences.warnHits`. */
   readonly limits: () => { readonly perProject: number; readonly warnHits: number };
+  /** False for a deleted project: its silences end without events. */
+  readonly projectExists: (id: string) => boolean;
 }
 
 export interface SetOptions extends InTransaction {
@@ -224,8 +226,8 @@ export class Silences {
 
   /** @throws UNAUTHORIZED_ROLE */
   #requireNarrow({ projectId, matchers }: SilenceDraft): void {
-    if (!hasExactValue(matchers))
-      throw missingPermission("silences:broad", 'or a matcher with an exact value, such as team="db"');
+    if (matchesAnyValue(matchers))
+      throw missingPermission("silences:broad", 'or a matcher that excludes some values, such as instance=~"web.*"');
     const { warnHits } = this.#parts.limits();
     const hits = this.hits(projectId, matchers).length;
     if (hits > warnHits) throw missingPermission("silences:broad", `${hits} alerts match now, more than ${warnHits}`);
@@ -297,7 +299,8 @@ export class Silences {
       const reported: Reported[] = rows.flatMap((row) =>
         bordersBetween(timesOf(row), row.reportedUntil, now).map((border) => ({ row, border })),
       );
-      await reportBorders(this.#parts, trx, reported, now);
+      const wanted = reported.filter(({ row }) => this.#parts.projectExists(row.projectId));
+      await reportBorders(this.#parts, trx, wanted, now);
       const changed = [...new Set(reported.map(({ row }) => row))].map((row) => ({ ...row, reportedUntil: now }));
       const changedIds = changed.map(({ id }) => id);
       if (changed.length > 0)

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
+import { startPrism } from "../../../helpers/prism.ts";
 import { IncidentWorld, MINUTE } from "../incidents/support.ts";
 import { PATH, type SilenceBody } from "./support.ts";
 
@@ -64,6 +67,46 @@ test("a silence that is ended lets its alerts through at once", async (t) => {
   await isTold(["step ann"]);
   assert.equal((await world.prism.delete(`${PATH}/${id}`)).status, 204);
   await isTold(["step ann", "step ann"]);
+});
+
+test("after kill -9 right after a silence was ended, its alerts are let through at the start", async (t) => {
+  const { world, silence } = await worldWith(t);
+  const { id } = await silence();
+  await world.fire("A", DB);
+  await world.fire("B", { labels: { alertname: "B", team: "db" } });
+  await world.pass(MINUTE);
+  assert.deepEqual(await world.told(), []);
+  // The rows of the ended silence are stored; no incident has been looked at since.
+  await world.prism.services.db.write((trx) =>
+    trx.updateTable("silences").set({ endsAt: world.clock.now() }).where("id", "=", id).execute(),
+  );
+  const dir = await crashImage(t, world.prism);
+  const again = world.of(await startPrism(t, { dir, clock: new FakeClock(world.clock.now() + 1) }));
+  await eventually("both incidents are notified", async () => {
+    await again.incidents.check();
+    return (await again.told()).length === 2;
+  });
+  assert.deepEqual(await again.told(), ["step ann", "step ann"]);
+});
+
+test("a repetition that a silence withheld is sent at the start if the silence was ended before kill -9", async (t) => {
+  const { world, silence, isTold } = await worldWith(t);
+  await world.fire("A", DB);
+  await isTold(["step ann"]);
+  const { id } = await silence({ durationMs: 10 * HOUR });
+  await world.pass(4 * HOUR);
+  const [row] = await world.rows();
+  assert.equal((await world.log(row?.id ?? "")).at(-1), "withheld");
+  await world.prism.services.db.write((trx) =>
+    trx.updateTable("silences").set({ endsAt: world.clock.now() }).where("id", "=", id).execute(),
+  );
+  const dir = await crashImage(t, world.prism);
+  const again = world.of(await startPrism(t, { dir, clock: new FakeClock(world.clock.now() + 1) }));
+  await eventually("the repetition is sent", async () => {
+    await again.incidents.check();
+    return (await again.told()).length === 2;
+  });
+  assert.deepEqual(await again.told(), ["step ann", "repeat ann"]);
 });
 
 test("an alert that resolves while it is silenced is notified as resolved to those who know that it fires", async (t) => {

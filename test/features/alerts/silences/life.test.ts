@@ -258,3 +258,16 @@ test("a silence follows the wall clock when it is set back", async (t) => {
   await after(HOUR);
   assert.deepEqual([silencing(alert), await silenceEvents()], [[], ["silence.started", "silence.ended"]]);
 });
+
+test("a silence of a deleted project ends without events", async (t) => {
+  const { create, after, prism, silenceEvents } = await silenceWorld(t);
+  const { body: shop } = await prism.post<{ id: string }>("/api/v1/projects", { name: "shop" });
+  await create({ projectId: shop.id, durationMs: 5 * HOUR });
+  await create({ durationMs: 2 * HOUR });
+  assert.equal((await prism.delete(`/api/v1/projects/${shop.id}`)).status, 204);
+  await after(4 * HOUR);
+  await after(HOUR);
+  const started = ["silence.started", "silence.started"];
+  assert.deepEqual(await silenceEvents(), [...started, "silence.ended"]);
+  assert.equal(countOf(prism, "notifications"), 0);
+});

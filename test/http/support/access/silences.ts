@@ -34,7 +34,7 @@ export const SILENCES: Table = {
       request: (world) => ({ path: PATH, body: body(world) }),
     },
     {
-      // Without an exact value it could hit any alert.
+      // It could hit any alert.
       refusal: broad,
       request: (world) => ({ path: PATH, body: body(world, { matchers: ['team=~".+"'] }) }),
     },
