@@ -12,6 +12,7 @@ import { can, me, signOut } from "./session.ts";
 
 const GROUPS = [
   { name: "main", title: null },
+  { name: "respond", title: "Respond" },
   { name: "operate", title: "Operate" },
   { name: "administer", title: "Administer" },
 ] as const;

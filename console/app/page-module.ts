@@ -25,7 +25,7 @@ export interface NavItem {
   readonly label: string;
   readonly path: string;
   readonly icon: IconNode;
-  readonly group: "main" | "operate" | "administer";
+  readonly group: "main" | "respond" | "operate" | "administer";
   readonly permission?: string;
   /** As for {@link PageRoute}. */
   readonly within?: "project";

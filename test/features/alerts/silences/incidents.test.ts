@@ -81,7 +81,8 @@ test("after kill -9 right after a silence was ended, its alerts are let through 
     trx.updateTable("silences").set({ endsAt: world.clock.now() }).where("id", "=", id).execute(),
   );
   const dir = await crashImage(t, world.prism);
-  const again = world.of(await startPrism(t, { dir, clock: new FakeClock(world.clock.now() + 1) }));
+  const clock = new FakeClock(world.clock.now() + 1);
+  const again = world.of(await startPrism(t, { dir, clock }), clock);
   await eventually("both incidents are notified", async () => {
     await again.incidents.check();
     return (await again.told()).length === 2;
@@ -101,7 +102,8 @@ test("a repetition that a silence withheld is sent at the start if the silence w
     trx.updateTable("silences").set({ endsAt: world.clock.now() }).where("id", "=", id).execute(),
   );
   const dir = await crashImage(t, world.prism);
-  const again = world.of(await startPrism(t, { dir, clock: new FakeClock(world.clock.now() + 1) }));
+  const clock = new FakeClock(world.clock.now() + 1);
+  const again = world.of(await startPrism(t, { dir, clock }), clock);
   await eventually("the repetition is sent", async () => {
     await again.incidents.check();
     return (await again.told()).length === 2;
