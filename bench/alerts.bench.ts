@@ -10,7 +10,7 @@ import { fingerprintOf } from "../src/features/alerts/model/fingerprint.ts";
 import { labelRecord, labelsOf, labelValue } from "../src/features/alerts/model/labels.ts";
 import { openForWriting } from "../src/store/sqlite/connection.ts";
 import { addRules, eventBodies, type Setup, setUp } from "./lib/prism-setup.ts";
-import { residentMiB, type Server, startPrism } from "./lib/processes.ts";
+import { cpuSeconds, residentMiB, type Server, startPrism } from "./lib/processes.ts";
 import { median, ROUNDS, type Row, report, round, SECONDS } from "./lib/report.ts";
 import { runPaced } from "./lib/run-paced.ts";
 import { runWrk } from "./lib/wrk.ts";
@@ -33,6 +33,8 @@ fill(join(dir, "prism.db"), setup.projectId);
 const full = await measureStart();
 rows.push({ figure: "start, empty, ms", value: round(empty.startMs) });
 rows.push({ figure: "start, alerts and silences, ms", value: round(full.startMs) });
+rows.push({ figure: "start, empty, processor ms", value: round(empty.cpuMs) });
+rows.push({ figure: "start, alerts and silences, processor ms", value: round(full.cpuMs) });
 rows.push({ figure: "memory of both, MiB", value: round(full.memoryMiB - empty.memoryMiB, 1) });
 await measureRepeats();
 report("alerts", `${ALERTS} alerts of 10 labels, ${SILENCES} silences, ${ROUNDS} rounds of ${SECONDS} s`, rows);
@@ -46,23 +48,26 @@ async function prepare(): Promise<Setup> {
   return made;
 }
 
-async function measureStart(): Promise<{ startMs: number; memoryMiB: number }> {
+async function measureStart(): Promise<{ startMs: number; cpuMs: number; memoryMiB: number }> {
   const times: number[] = [];
+  const cpuTimes: number[] = [];
   let memoryMiB = 0;
   for (let i = 0; i < ROUNDS; i++) {
     const startedAt = performance.now();
     const server = await startPrism({ dir });
     times.push(performance.now() - startedAt);
+    cpuTimes.push(cpuSeconds(server.pid) * 1000);
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     memoryMiB = residentMiB(server.pid);
     await server.stop();
   }
-  return { startMs: median(times), memoryMiB };
+  return { startMs: median(times), cpuMs: median(cpuTimes), memoryMiB };
 }
 
 async function measureRepeats(): Promise<void> {
   const server = await startPrism({ dir });
   const events = countEvents();
+  const cpuBefore = cpuSeconds(server.pid);
   const load = { port: server.port, path: "/api/v1/alerts", headers: headers() };
   const single = await runPaced({
     ...load,
@@ -70,15 +75,21 @@ async function measureRepeats(): Promise<void> {
     perSecond: PER_SECOND,
     count: REPEATED,
   });
+  const cpuMs = (cpuSeconds(server.pid) - cpuBefore) * 1000;
+  rows.push({ figure: "repetitions, 1 a request: processor µs each", value: round((cpuMs * 1000) / REPEATED) });
   rows.push({ figure: "repetitions, 1 a request: alerts/s", value: round(single.perSecond) });
   rows.push({ figure: "repetitions, 1 a request: p50 ms", value: round(single.answers.p50Ms, 1) });
   rows.push({ figure: "repetitions, 1 a request: p99 ms", value: round(single.answers.p99Ms, 1) });
+  const cpuBetween = cpuSeconds(server.pid);
   const batches = await runPaced({
     ...load,
     bodies: [JSON.stringify({ alerts: Array.from({ length: BATCH }, (_, i) => postedAlert(i + 1)) })],
     perSecond: PER_SECOND / BATCH,
     count: Math.round((PER_SECOND / BATCH) * 20),
   });
+  const batchCpuMs = (cpuSeconds(server.pid) - cpuBetween) * 1000;
+  const sent = Math.round((PER_SECOND / BATCH) * 20) * BATCH;
+  rows.push({ figure: `repetitions, ${BATCH} a request: processor µs each`, value: round((batchCpuMs * 1000) / sent) });
   rows.push({ figure: `repetitions, ${BATCH} a request: p99 ms`, value: round(batches.answers.p99Ms, 1) });
   rows.push({ figure: "events written by repetitions", value: countEvents() - events });
   rows.push({ figure: "events/s beside the alerts", value: round(median(await ingest(server))) });

@@ -248,7 +248,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   },
   { plan: /^SCAN (deliveries|d) USING COVERING INDEX deliveries_(updated|target)$/, why: "a requested total" },
   { plan: /^SCAN event_failures( USING INDEX event_failures_open)?$/, why: "as many as there are failures" },
-  { plan: /^SCAN alerts USING INDEX alerts_live$/, why: "the live alerts, at the start" },
+  { plan: /^SCAN alerts USING (COVERING )?INDEX alerts_live$/, why: "the live alerts, at the start" },
   { plan: /^SCAN incidents USING INDEX incidents_open$/, why: "the incidents that are not resolved, at the start" },
   { plan: /^SCAN silences$/, why: "the silences that have not ended, at the start" },
   { plan: /^SCAN CONSTANT ROW$/, why: "no table" },

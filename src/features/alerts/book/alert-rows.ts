@@ -1,3 +1,4 @@
+import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
@@ -23,6 +24,15 @@ export async function replaceAlert(trx: Trx, { id, ...columns }: AlertRow): Prom
 
 export async function deleteAlert(trx: Trx, id: string): Promise<void> {
   await trx.deleteFrom("alerts").where("id", "=", id).execute();
+}
+
+/** All live alerts, in the order of the table: by the index alone each row was on another page. */
+export function liveAlerts(reader: Sqlite): Iterable<AlertRow> {
+  const rows = reader.prepare<[], AlertRow>(
+    `select a.* from (select id from alerts where state <> 'resolved' order by id) live
+     join alerts a on a.id = live.id`,
+  );
+  return rows.iterate();
 }
 
 export function alertsById(db: ReadDb | Trx, ids: readonly string[]): Promise<AlertRow[]> {

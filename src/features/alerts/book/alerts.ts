@@ -7,7 +7,7 @@ import type { Metrics } from "../../../core/metrics.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
 import type { AlertInput, AlertOutcome, AlertRow, AlertView, JoinIncidents, TransitionReason } from "../types.ts";
 import { AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
-import { alertsById } from "./alert-rows.ts";
+import { alertsById, liveAlerts } from "./alert-rows.ts";
 import { AlertTransaction, repetitionOf, type Taken } from "./alert-transaction.ts";
 import { verdictOn } from "./decide.ts";
 import { InputQueue } from "./input-queue.ts";
@@ -67,8 +67,7 @@ export class Alerts {
 
   /** Builds the memory from the tables. Call it before the server answers. */
   load(): void {
-    const rows = this.#parts.reader.prepare<[], AlertRow>("select * from alerts where state <> 'resolved'");
-    for (const row of rows.iterate()) this.#put(row);
+    for (const row of liveAlerts(this.#parts.reader)) this.#put(row);
     this.#grantGrace();
   }
 
