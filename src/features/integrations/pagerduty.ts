@@ -174,6 +174,7 @@ async function enqueueChange(context: c.ProtocolContext, event: c.Json): Promise
       now: clock.now(),
     }),
   );
+  context.integrations.count("pagerduty", "accepted");
   return new Reply(202, { status: "success", message: "Change event processed" });
 }
 
