@@ -7,6 +7,8 @@ import { nativeProtocol } from "./support/native-protocol.ts";
 
 const STORED = 400;
 const CLIENTS = 8;
+/** Without a limit a slow client's connection would be followed by thousands of entries. */
+const WHILE_CONNECTING = 200;
 
 for (const protocol of UNLIKE_PROTOCOLS.filter(({ resumes }) => resumes !== false)) seamTest(protocol, "thread");
 seamTest(nativeProtocol, "main");
@@ -17,13 +19,16 @@ function seamTest(protocol: LiveProtocol, writer: "main" | "thread"): void {
     const feed = server.feedOf(protocol);
     await feed.publish(STORED);
     let isIngesting = true;
+    let limit = 0;
     const ingest = (async () => {
-      for (let turn = 0; isIngesting; turn++) await feed.publish(1 + (turn % 7));
+      for (let turn = 0; isIngesting; turn++)
+        await (feed.lastSeq < limit ? feed.publish(1 + (turn % 7)) : new Promise((resolve) => setTimeout(resolve, 1)));
     })();
 
     const clients: { from: number; client: LiveClient }[] = [];
     for (let i = 0; i < CLIENTS; i++) {
       const from = Math.floor((feed.lastSeq * i) / CLIENTS);
+      limit = feed.lastSeq + WHILE_CONNECTING;
       clients.push({ from, client: await server.connect(protocol, { from }) });
     }
     isIngesting = false;
