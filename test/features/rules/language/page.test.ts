@@ -12,6 +12,7 @@ import { runCli } from "../../../cli/run-cli.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
+import { allDecided } from "../support/backtests.ts";
 
 /** Runs every example of docs/rules.md. */
 const page = readFileSync(join(import.meta.dirname, "../../../../docs/rules.md"), "utf8");
@@ -92,6 +93,8 @@ test("every rule on the page does to its events what the page says", async (t) =
 async function outcomeOf(prism: TestPrism, ruleId: string, payload: string): Promise<string | undefined> {
   const sent = { type: "payment.failed", payload: JSON.parse(payload) as object };
   const { body } = await prism.post<{ seq: number }>("/api/v1/events", sent);
+  // Events of alerts before it may have to be decided first.
+  await allDecided(prism);
   const decision = await prism.services.db.read
     .selectFrom("decisions")
     .select("outcome")
