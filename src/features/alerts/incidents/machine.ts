@@ -148,6 +148,10 @@ export class Work {
     }
   }
 
+  tellResolved(members: readonly Member[]): void {
+    for (const { alertId } of members) this.toldResolved.push(alertId);
+  }
+
   /** Notifies the recipients and webhooks so far. */
   tell(reason: "new-alerts" | "repeat", urgency: Urgency): void {
     this.actions.push({ kind: "tell", reason, urgency }, { kind: "webhooks", reason });
@@ -264,7 +268,7 @@ export function close(work: Work, by: string): void {
   const told = facts.members.filter(
     ({ toldFiringAt, toldResolvedAt }) => toldFiringAt !== null && toldResolvedAt === null,
   );
-  work.toldResolved.push(...told.map(({ alertId }) => alertId));
+  work.tellResolved(told);
   if (incident.toldAt === null || !settings.sendResolved) return;
   work.actions.push({ kind: "tell", reason: "resolved", urgency: incident.urgency });
   work.actions.push({ kind: "webhooks", reason: "resolved" });

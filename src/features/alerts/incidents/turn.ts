@@ -47,7 +47,8 @@ function flush(work: Work): void {
     return;
   }
   const { fresh } = work;
-  const withheld = work.firing.filter((each) => !work.isTold(each) && !fresh.includes(each));
+  const isFresh = new Set(fresh);
+  const withheld = work.firing.filter((each) => !work.isTold(each) && !isFresh.has(each));
   if (withheld.length > 0) {
     work.actions.push({ kind: "withheld", alertIds: withheld.map(({ alertId }) => alertId), holds: "flush" });
     incident.flushAt = now + settings.groupIntervalMs;
@@ -92,7 +93,7 @@ function tellPartlyResolved(work: Work): void {
     ({ isFiring, toldFiringAt, toldResolvedAt }) => !isFiring && toldFiringAt !== null && toldResolvedAt === null,
   );
   if (resolved.length === 0) return;
-  work.toldResolved.push(...resolved.map(({ alertId }) => alertId));
+  work.tellResolved(resolved);
   work.log("some-resolved", { alerts: resolved.length, firing: work.firing.length });
   if (work.isEscalating) work.actions.push({ kind: "webhooks", reason: "some-resolved" });
 }
