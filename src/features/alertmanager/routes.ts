@@ -103,7 +103,7 @@ function publicRoutes(): Route[] {
 }
 
 /** The handlers read the bytes: their refusals have Alertmanager's own form. */
-const BODY = { body: v.unknown(), raw: { types: ["application/json"], gzip: true, exact: true } } as const;
+const BODY = { body: v.unknown(), raw: { types: ["application/json"], gzip: false, exact: true } } as const;
 
 /** The route of the default project and that of a named one. */
 function mounted(method: Method, path: string, rest: Pick<Route, "access" | "handle"> & Partial<Route>): Route[] {
