@@ -160,6 +160,7 @@ test("S2-32: what a firing rule leaves: decision, totals, notification, recipien
       createdAt: at,
       deliveredAt: null,
       expiresAt: null,
+      incidentId: null,
     },
   );
   const [recipient] = rowsOf<Record<string, unknown>>(
