@@ -194,7 +194,7 @@ testBothWriters(
 testBothWriters(
   "a database at its limit refuses every set of events until there is room again, and takes other writes",
   async (t, writer) => {
-    const store = openTestStore(t, { writer, maxBytes: 1_000_000 });
+    const store = openTestStore(t, { writer, maxBytes: 2_000_000 });
     const source = new TestSource(store.committer);
     const payload = JSON.stringify({ text: "x".repeat(100_000) });
     let stored = 0;
@@ -223,7 +223,7 @@ testBothWriters(
 testBothWriters(
   "a limit that is reached in the middle of the effects fails the whole set, not the item",
   async (t, writer) => {
-    const store = openTestStore(t, { writer, maxBytes: 1_000_000 });
+    const store = openTestStore(t, { writer, maxBytes: 2_000_000 });
     const huge = jobRow({ payload: JSON.stringify({ text: "x".repeat(2_000_000) }) });
     const outcome = await new TestSource(store.committer).write(() => ({
       events: eventColumns([{ seq: 1 }]),
