@@ -34,6 +34,7 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting,
     "policies-changed": ({ projectIds }) => policiesChanged(alerting, projectIds),
     "rights-changed"(change) {
       forgetRights(core, change);
+      if (change.of === "project") alerting.alerts.projectChanged(change.projectId);
       if (change.of === "user") bus.emit("user:rights-changed", { userId: change.userId });
     },
     "answers-changed": ({ of, userId }) => (of === "tasks" ? reads.tasks : reads.profiles).changed(userId),

@@ -39,7 +39,17 @@ export function openAlerts(base: Base, core: Core, notify: Notifier): AlertServi
   const policies = new Policies(reader);
   const outside = new SafeFetch(new OutsideHosts(outsideRulesOf(base.config)));
   const incidents = openIncidents(base, core, notify, { clock, policies, outside, services: () => services });
-  const alerts = new Alerts({ db, reader, wall, clock, log, metrics, joinIncidents: incidents.join });
+  const alerts = new Alerts({
+    db,
+    reader,
+    wall,
+    clock,
+    log,
+    metrics,
+    joinIncidents: incidents.join,
+    maxAlerts: () => base.settings.limits.alertsPerProject,
+    projectExists: (id) => core.access.projects.exists(id),
+  });
   core.pipeline.alertLink.connect({
     isLive: (projectId, key) => alerts.byKey(projectId, key) !== null,
     submit: (inputs, options) => alerts.submit(inputs, options),

@@ -135,6 +135,12 @@ export const LIMIT_OPTIONS = {
   schedulesPerUser: option(k.integer(1, 100_000), 200, "schedules and recurring timers per user", {
     reloadable: true,
   }),
+  alertsPerProject: option(
+    k.integer(1, 1_000_000),
+    200_000,
+    "firing and pending alerts per project; each takes about 1 KB of memory",
+    { reloadable: true },
+  ),
   silencesPerProject: option(
     k.integer(1, 1_000_000),
     10_000,

@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import type { Clock, EpochMs } from "./clock.ts";
 
 /** How often the clock is read, so that a step is noticed before many rows are made. */
@@ -94,6 +95,8 @@ export class DueTimes<K> {
   #timerAt = Number.POSITIVE_INFINITY;
   #reading: NodeJS.Timeout | null = null;
   #handling: Promise<void> | null = null;
+  /** Not in the context of the caller that set the due time. */
+  readonly #handleOutside = AsyncResource.bind(() => this.#handleDue());
   #isRunning = false;
 
   constructor(options: DueTimesOptions<K>) {
@@ -148,7 +151,7 @@ export class DueTimes<K> {
     // A running call may have read the clock earlier.
     await this.#handling;
     if (!this.#isRunning) return;
-    this.#handling ??= this.#handleDue().finally(() => {
+    this.#handling ??= this.#handleOutside().finally(() => {
       this.#handling = null;
       this.#arm();
     });

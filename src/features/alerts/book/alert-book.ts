@@ -161,6 +161,10 @@ export class AlertBook {
     return this.#byId.values();
   }
 
+  projects(): string[] {
+    return [...this.#projects.keys()];
+  }
+
   ofProject(projectId: string): Iterable<StoredAlert> {
     return this.#projects.get(projectId)?.byKey.values() ?? [];
   }

@@ -94,13 +94,14 @@ export class AlertTransaction {
     else this.#resolve(draft, { reason: "timeout", isAtOnce: false });
   }
 
-  /** @returns the alert; null if it does not fire */
+  /** @returns the alert, which leaves no row if it has not fired; null if it is over */
   end(id: string, ending: Ending): AlertView | null {
     const live = this.#parts.book.find(id) ?? null;
     const known = live && this.#known(live.projectId, live.key);
-    if (known?.id !== id || known.state !== "firing") return null;
+    if (known?.id !== id) return null;
     const draft = this.#draftOf(known);
-    this.#resolve(draft, ending);
+    if (known.state === "pending") this.#drop(draft);
+    else this.#resolve(draft, ending);
     return draft.alert;
   }
 

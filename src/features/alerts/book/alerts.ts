@@ -1,7 +1,8 @@
+import { AsyncResource } from "node:async_hooks";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
-import { PrismError } from "../../../core/errors.ts";
+import { limitReached, PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { Metrics } from "../../../core/metrics.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
@@ -25,6 +26,10 @@ export interface AlertsParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly joinIncidents: JoinIncidents;
+  /** `limits.alertsPerProject` */
+  maxAlerts(): number;
+  /** Whether a project is not deleted. */
+  projectExists(projectId: string): boolean;
 }
 
 /** Selects alerts of {@link Alerts.list}. */
@@ -32,6 +37,8 @@ export type AlertFilter = (alert: AlertView) => boolean;
 
 /** After a start or a jump of the clock, senders have at least this long to repeat their alerts. */
 const GRACE_MS = 300_000;
+/** Alerts of a deleted project that one transaction ends. */
+const ENDED_AT_ONCE = 200;
 
 /**
  * The alerts of all projects: firing and pending ones in memory, every change of state in the
@@ -49,6 +56,8 @@ export class Alerts {
   /** Their time-outs are being stored: inputs for them wait for that. */
   readonly #ending = new Set<StoredAlert>();
   readonly #transactions = new WeakMap<Trx, AlertTransaction>();
+  /** A commit that deletes the project calls it from inside its transaction. */
+  readonly #endOutside = AsyncResource.bind((projectId: string) => this.#endAll(projectId));
 
   constructor(parts: AlertsParts) {
     const { db, clock, wall, log } = parts;
@@ -61,7 +70,7 @@ export class Alerts {
       onError: (error) => log.error({ err: error }, "alerts that are due could not be stored, retrying"),
     });
     this.#queue = new InputQueue(db, (trx, inputs) => this.#take(trx, inputs, "input"));
-    this.#signals = new SignalReader({ db, log, wall, take: (trx, inputs) => this.#take(trx, inputs, "signal") });
+    this.#signals = new SignalReader({ db, log, wall, take: (trx, inputs) => this.#takeSignals(trx, inputs) });
     clock.onJump(() => this.#grantGrace());
   }
 
@@ -73,6 +82,7 @@ export class Alerts {
 
   /** Times out alerts and takes the signals of rules from now on. */
   start(): void {
+    for (const projectId of this.#book.projects()) this.projectChanged(projectId);
     this.#due.start();
     this.#signals.read();
   }
@@ -149,6 +159,11 @@ export class Alerts {
     this.#signals.read();
   }
 
+  /** The alerts of a deleted project are over. */
+  projectChanged(projectId: string): void {
+    if (!this.#parts.projectExists(projectId)) void this.#endOutside(projectId);
+  }
+
   /** Handles what is due now, and stores what only memory has. */
   async flush(): Promise<void> {
     await this.#due.check();
@@ -166,9 +181,32 @@ export class Alerts {
     if (this.#queue.has(input) || (known && this.#ending.has(known))) return null;
     const verdict = verdictOn(known, input);
     if (verdict === "ignore") return { status: "unchanged", alert: null };
-    if (known === null || verdict !== "repeat") return null;
+    if (known === null) return this.#refusalOf(input.projectId);
+    if (verdict !== "repeat") return null;
     this.#repeated(known, repetitionOf(known, input, this.#parts.clock.now()));
     return { status: "repeated", alert: known };
+  }
+
+  #refusalOf(projectId: string): AlertOutcome | null {
+    const { firing, pending } = this.#book.counts(projectId);
+    const max = this.#parts.maxAlerts();
+    if (firing + pending < max) return null;
+    const error = limitReached(`A project has ${max} live alerts`, "limits.alertsPerProject", max);
+    return { status: "refused", alert: null, error };
+  }
+
+  async #endAll(projectId: string): Promise<void> {
+    const { db, log } = this.#parts;
+    try {
+      for (let ids = this.#firstOf(projectId); ids.length > 0; ids = this.#firstOf(projectId))
+        await db.write((trx) => this.resolve(trx, ids));
+    } catch (error) {
+      log.warn({ err: error, projectId }, "alerts of a deleted project could not be ended; the next start ends them");
+    }
+  }
+
+  #firstOf(projectId: string): string[] {
+    return Array.from(this.#book.ofProject(projectId), ({ id }) => id).slice(0, ENDED_AT_ONCE);
   }
 
   async #submitIn(trx: Trx, checked: readonly (CheckedInput | PrismError)[]): Promise<AlertOutcome[]> {
@@ -186,6 +224,16 @@ export class Alerts {
     const taken = inputs.map((input) => transaction.take(input, reason));
     await transaction.store();
     return taken;
+  }
+
+  #takeSignals(trx: Trx, inputs: readonly CheckedInput[]): Promise<readonly Taken[]> {
+    const { log } = this.#parts;
+    const permitted = inputs.filter(({ projectId, key, resolves }) => {
+      if (resolves || this.#book.byKey(projectId, key) || this.#refusalOf(projectId) === null) return true;
+      log.warn({ projectId, key }, "a rule's alert is left out: limits.alertsPerProject is reached");
+      return false;
+    });
+    return this.#take(trx, permitted, "signal");
   }
 
   async #handleDue(alerts: readonly StoredAlert[]): Promise<void> {

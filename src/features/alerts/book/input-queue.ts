@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import { PrismError } from "../../../core/errors.ts";
 import { type Deferred, deferred } from "../../../core/promises.ts";
 import type { Database, Trx } from "../../../store/database.ts";
@@ -25,6 +26,8 @@ export class InputQueue {
   /** Inputs by project and key that wait or are being stored. */
   readonly #keys = new Map<string, number>();
   #running: Promise<void> | null = null;
+  /** The inputs of many callers: not in the asynchronous context of the first one. */
+  readonly #runOutside = AsyncResource.bind(() => this.#run());
 
   constructor(db: Database, take: TakeInputs) {
     this.#db = db;
@@ -41,7 +44,7 @@ export class InputQueue {
     const taken = deferred<Taken>();
     this.#count(input, 1);
     this.#waiting.push({ input, taken });
-    this.#running ??= this.#run().finally(() => {
+    this.#running ??= this.#runOutside().finally(() => {
       this.#running = null;
     });
     return taken.promise;

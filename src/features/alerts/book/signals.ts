@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import { setTimeout } from "node:timers/promises";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
@@ -24,6 +25,8 @@ interface SignalParts {
 export class SignalReader {
   readonly #parts: SignalParts;
   #reading: Promise<void> | null = null;
+  /** A commit that adds signals may call {@link read} from inside its transaction. */
+  readonly #readOutside = AsyncResource.bind(() => this.#readAll());
   #isWanted = false;
   #isStopped = false;
 
@@ -35,7 +38,7 @@ export class SignalReader {
   read(): void {
     this.#isWanted = true;
     if (this.#isStopped) return;
-    this.#reading ??= this.#readAll().finally(() => {
+    this.#reading ??= this.#readOutside().finally(() => {
       this.#reading = null;
     });
   }

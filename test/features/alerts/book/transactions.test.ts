@@ -158,3 +158,35 @@ test("repetitions are stored within some seconds, and at a stop", async (t) => {
   assert.deepEqual(await stored(), { annotations: '{"n":"3"}', count: 3 });
   assert.deepEqual(alerts().byKey(projectId, "api:A")?.annotations, { n: "3" });
 });
+
+test("a project has at most limits.alertsPerProject live alerts; a repetition is taken", async (t) => {
+  const { alerts, input, clock } = await alertWorld(t, { "limits.alertsPerProject": "2" });
+  const statuses = async (...names: string[]) =>
+    (await alerts().submit(names.map((name) => input(name)))).map(({ status }) => status);
+  assert.deepEqual(await statuses("A"), ["opened"]);
+  assert.deepEqual(await statuses("B"), ["opened"]);
+  assert.deepEqual(await statuses("C", "A"), ["refused", "repeated"]);
+  await alerts().submit([input("A", { endsAt: clock.now() })]);
+  assert.deepEqual(await statuses("C"), ["opened"]);
+});
+
+test("the alerts of a deleted project are over, also if the server was killed before", async (t) => {
+  const { prism, alerts, input, clock } = await alertWorld(t);
+  const { body } = await prism.post<{ id: string }>("/api/v1/projects", { name: "shop" });
+  const ofShop = { projectId: body.id };
+  await alerts().submit([input("A", ofShop), input("B", { ...ofShop, holdMs: MINUTE }), input("C")]);
+  const killed = await startPrism(t, { clock, dir: await crashImage(t, prism) });
+  await killed.services.db.write((trx) =>
+    trx.updateTable("projects").set({ deletedAt: 1 }).where("id", "=", body.id).execute(),
+  );
+  const image = await crashImage(t, killed);
+  await killed.stop();
+  const again = worldOf(await startPrism(t, { clock, dir: image }), clock);
+  await eventually("the start ends them", () => again.alerts().counts(body.id).firing === 0);
+  assert.equal((await prism.delete("/api/v1/projects/shop")).status, 204);
+  await eventually("the deletion ends them", () => alerts().counts(body.id).firing === 0);
+  for (const world of [again.alerts(), alerts()]) {
+    assert.deepEqual(world.counts(body.id), { firing: 0, pending: 0 });
+    assert.equal(world.counts().firing, 1, "other projects keep theirs");
+  }
+});
