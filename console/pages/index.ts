@@ -18,6 +18,7 @@ import { reference } from "./reference/index.ts";
 import { rules } from "./rules/index.ts";
 import { schedules } from "./schedules/index.ts";
 import { settings } from "./settings/index.ts";
+import { silences } from "./silences/index.ts";
 import { sounds } from "./sounds/index.ts";
 import { tasks } from "./tasks/index.ts";
 
@@ -28,6 +29,7 @@ export const pages: readonly PageModule[] = [
   events,
   explain,
   rules,
+  silences,
   jobs,
   schedules,
   deliveries,

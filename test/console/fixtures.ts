@@ -23,6 +23,7 @@ export interface Filled {
   readonly schedule: string;
   readonly message: string;
   readonly delivery: string;
+  readonly silence: string;
 }
 
 /** Puts a text into every field that a user can fill, over the API. @param text up to 240 characters */
@@ -81,6 +82,16 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
   const message = await make("/messages", { recipientId: admin.id, content: text });
   await make("/transfer-buckets", { name: short, currency: "EUR", currentBalance: "5", threshold: "10" });
   await make(`/schedules/${schedule.id}/run`, {});
+  const labels = { alertname: text, [short]: text, team: "db" };
+  await make("/alerts", { alerts: [{ key: "hostile", labels, annotations: { summary: text } }] });
+  const silence = await make("/silences", {
+    matchers: [
+      { name: "alertname", value: text },
+      { name: "team", value: "db" },
+    ],
+    comment: text,
+    recurrence: { cron: "0 22 * * 6", durationMs: 3_600_000, timezone: "Europe/Berlin" },
+  });
   const token = await tokenOf(console);
   const first = async (path: string) => {
     const reply = await prism.get<{ data: readonly { id: string }[] }>(`/api/v1${path}`, { token });
@@ -103,6 +114,7 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
     schedule: schedule.id,
     message: message.id,
     delivery,
+    silence: silence.id,
   };
 }
 
@@ -132,6 +144,10 @@ export function allPages(ids: Filled): readonly string[] {
     `/rules/${ids.rule}`,
     `/rules/${ids.rule}?tab=activity`,
     `/rules/${ids.rule}?tab=versions`,
+    "/silences",
+    "/silences/new?labels=team%3Ddb",
+    `/silences/${ids.silence}`,
+    `/silences/${ids.silence}/edit`,
     "/jobs",
     "/jobs/queues",
     `/jobs/${ids.job}`,

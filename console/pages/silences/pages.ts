@@ -1,0 +1,3 @@
+export { EditSilence, NewSilence } from "./silence-form.tsx";
+export { default as SilencePage } from "./silence-page.tsx";
+export { default as SilencesPage } from "./silences-page.tsx";

@@ -1,0 +1,132 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
+import { MatcherField } from "../../app/matcher-field.tsx";
+import { type Matcher, matchersOf, readLabels } from "../../app/matchers.ts";
+import { navigate, useQueryState } from "../../app/navigate.ts";
+import type { PageProps } from "../../app/page-module.ts";
+import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
+import { invalidate, useQuery } from "../../app/query.ts";
+import { Button, Card, Field, Form, Page, Textarea, toast } from "../../ui/index.ts";
+import { PreviewView, usePreview } from "./preview.tsx";
+import { ifMatch, nameOf, type Preview, type SilenceDetail } from "./silence-types.ts";
+import { type Times, TimesFields, timesBody, timesOf } from "./times.tsx";
+
+/** A silence of matchers, from an incident (`?incident=`), labels (`?labels=`) or another one (`?copy=`). */
+export function NewSilence() {
+  const [incident] = useQueryState("incident");
+  const [labels] = useQueryState("labels");
+  const [copy] = useQueryState("copy");
+  const [until] = useQueryState("for");
+  const isGiven = incident !== "" || copy !== "";
+  const query = useQuery<Start>(isGiven ? `/silences start ${incident} ${copy}` : null, async () => {
+    if (copy !== "") return startOf(await api.get<SilenceDetail>(`/silences/${encodeURIComponent(copy)}`));
+    const { matchers, projectId } = await api.post<Preview>("/silences/preview", { incidentId: incident });
+    return { matchers, projectId, times: timesOf(), comment: "" };
+  });
+  if (!isGiven) {
+    const matchers = matchersOf(readLabels(labels) ?? {});
+    return <SilenceForm start={{ matchers, times: timesOf(undefined, until), comment: "" }} />;
+  }
+  return (
+    <LoadedPage title="New silence" query={query}>
+      {(start) => <SilenceForm start={start} />}
+    </LoadedPage>
+  );
+}
+
+export function EditSilence({ params }: PageProps) {
+  const path = `/silences/${encodeURIComponent(params["id"] ?? "")}`;
+  // As it is stored now: a change of a version that is shown elsewhere would be refused.
+  const [opened] = useState(() => Date.now());
+  const query = useQuery(`${path} edit ${opened}`, () => api.get<SilenceDetail>(path));
+  return (
+    <LoadedPage title="Change silence" query={query}>
+      {(silence) => <SilenceForm start={{ ...startOf(silence), times: timesOf(silence) }} silence={silence} />}
+    </LoadedPage>
+  );
+}
+
+interface Start {
+  readonly matchers: readonly Matcher[];
+  readonly times: Times;
+  readonly comment: string;
+  readonly projectId?: string;
+}
+
+/** Times that have passed are not copied. */
+function startOf(silence: SilenceDetail): Start {
+  const { matchers, comment, projectId, recurrence } = silence;
+  return { matchers, comment, projectId, times: recurrence ? timesOf(silence) : timesOf() };
+}
+
+function SilenceForm({ start, silence }: { readonly start: Start; readonly silence?: SilenceDetail }) {
+  const [chosen, setProject, projects] = useProjectChoice();
+  const [matchers, setMatchers] = useState(start.matchers);
+  const [times, setTimes] = useState(start.times);
+  const [comment, setComment] = useState(start.comment);
+  const project = start.projectId ?? chosen;
+  const when = timesBody(times, silence);
+  const preview = usePreview(matchers.length === 0 ? null : { projectId: project, matchers, ...(when ?? {}) });
+  const problem =
+    matchers.length === 0
+      ? "Add a matcher"
+      : when === undefined
+        ? "Choose an end"
+        : comment.trim() === ""
+          ? "Say why, for other people"
+          : undefined;
+  const save = async () => {
+    const body = { matchers, comment, ...when };
+    const saved = silence
+      ? await api.patch<SilenceDetail>(`/silences/${silence.id}`, body, ifMatch(silence))
+      : await api.post<SilenceDetail>("/silences", { projectId: project, ...body });
+    invalidate("/silences");
+    toast.ok(saved.state === "active" ? "The alerts are silenced." : "The silence is saved.");
+    navigate(`/silences/${saved.id}`, { replace: true });
+  };
+  const back = silence ? [{ label: nameOf(silence), href: href(`/silences/${silence.id}`) }] : [];
+  return (
+    <Page
+      title={silence ? "Change silence" : "New silence"}
+      subtitle="Matching alerts fire and resolve as before, but notify no one while it is active."
+      breadcrumb={[{ label: "Silences", href: href("/silences") }, ...back]}
+    >
+      <Form onSubmit={save} label="Silence">
+        <div class="two">
+          <div class="stack">
+            <Card
+              title="Which alerts"
+              sub="All matchers must match; an absent label counts as empty."
+              actions={
+                start.projectId ? undefined : <ProjectChoice value={chosen} onChange={setProject} projects={projects} />
+              }
+            >
+              <MatcherField matchers={matchers} onChange={setMatchers} projectId={project} />
+            </Card>
+            <Card title="When">
+              <TimesFields times={times} onChange={setTimes} />
+            </Card>
+            <Card title="Why">
+              <Field label="Comment" required>
+                <Textarea value={comment} onChange={setComment} rows={3} maxLength={4000} autoGrow />
+              </Field>
+            </Card>
+            <div class="inline">
+              <Button variant="primary" type="submit" disabled={problem !== undefined}>
+                {silence ? "Save" : "Silence"}
+              </Button>
+              <span class="muted" role="status">
+                {problem}
+              </span>
+            </div>
+          </div>
+          <Card title="What it hits now">
+            <PreviewView preview={preview} />
+          </Card>
+        </div>
+      </Form>
+    </Page>
+  );
+}

@@ -1,0 +1,161 @@
+import { Copy, Pencil } from "lucide";
+import { href } from "../../app/base.ts";
+import { useStream } from "../../app/live.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
+import { LabelChips, MatcherChips } from "../../app/matcher-field.tsx";
+import { canInProject } from "../../app/memberships.ts";
+import { navigate } from "../../app/navigate.ts";
+import type { PageProps } from "../../app/page-module.ts";
+import { useGet } from "../../app/query.ts";
+import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  type Column,
+  DataTable,
+  DescriptionList,
+  EmptyState,
+  formatRelative,
+  Menu,
+  Page,
+  plural,
+  Time,
+  UserText,
+} from "../../ui/index.ts";
+import { PreviewView, SpanList, usePreview } from "./preview.tsx";
+import { expire, timeEntries } from "./silence-actions.ts";
+import { nameOf, rhythmOf, type SilenceDetail, STATES } from "./silence-types.ts";
+import { Creator } from "./silences-page.tsx";
+
+export default function SilencePage({ params }: PageProps) {
+  const query = useGet<SilenceDetail>(`/silences/${encodeURIComponent(params["id"] ?? "")}`);
+  const refreshSoon = useRefresh(query.reload, 1000, IDLE_MS);
+  useStream(query.data ? `project:${query.data.projectId}` : null, refreshSoon);
+  return (
+    <LoadedPage title="Silence" query={query}>
+      {(silence) => <Shown silence={silence} />}
+    </LoadedPage>
+  );
+}
+
+type Withheld = SilenceDetail["withheld"][number];
+
+const COLUMNS: readonly Column<Withheld>[] = [
+  {
+    key: "labels",
+    label: "Alert",
+    width: "wide",
+    card: "title",
+    cell: ({ labels }) => (labels ? <LabelChips labels={labels} /> : <span class="muted">no longer kept</span>),
+  },
+  { key: "at", label: "Withheld", card: "aside", align: "end", cell: ({ at }) => <Time at={at} /> },
+];
+
+function Shown({ silence }: { readonly silence: SilenceDetail }) {
+  const { state, matchers, hits, recurrence, window } = silence;
+  const isLive = state !== "expired";
+  const times = recurrence ? { recurrence, ...(silence.endsAt ? { endsAt: silence.endsAt } : {}) } : {};
+  const preview = usePreview(isLive ? { projectId: silence.projectId, matchers, ...times } : null);
+  return (
+    <Page
+      title={nameOf(silence)}
+      breadcrumb={[{ label: "Silences", href: href("/silences") }]}
+      badge={<Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>}
+      subtitle={`${whenText(silence)} It has withheld ${plural(hits, "alert")}.`}
+      actions={canInProject("silences:write") ? <Actions silence={silence} /> : undefined}
+    >
+      <div class="two">
+        <div class="stack">
+          <Card title="What it matches">
+            <MatcherChips matchers={matchers} />
+          </Card>
+          <Card title="What it has withheld" flush>
+            <DataTable<Withheld>
+              bare
+              label="Withheld alerts"
+              rows={silence.withheld}
+              rowKey={({ alertId, incidentId }) => `${alertId} ${incidentId}`}
+              rowHref={({ incidentId }) => href(`/incidents/${incidentId}`)}
+              columns={COLUMNS}
+              empty={
+                <EmptyState
+                  small
+                  title="It has withheld nothing yet"
+                  text="An alert appears here when it would have notified people."
+                />
+              }
+            />
+          </Card>
+        </div>
+        <div class="stack">
+          <Card title="When">
+            <DescriptionList
+              items={[
+                { label: "Start", value: <Time at={silence.startsAt} mode="full" /> },
+                { label: "End", value: <Time at={silence.endsAt} mode="full" empty="open" /> },
+                ...(recurrence ? [{ label: "Windows", value: <span class="mono">{rhythmOf(recurrence)}</span> }] : []),
+                ...(window && recurrence
+                  ? [
+                      {
+                        label: state === "active" ? "This window" : "Next window",
+                        value: <SpanList spans={[window]} />,
+                      },
+                    ]
+                  : []),
+                { label: "By", value: <Creator name={silence.createdBy} /> },
+                { label: "Created", value: <Time at={silence.createdAt} /> },
+                { label: "Last hit", value: <Time at={silence.lastHitAt} empty="never" /> },
+              ]}
+            />
+          </Card>
+          {silence.comment.includes("\n") && (
+            <Card title="Comment">
+              <UserText>{silence.comment}</UserText>
+            </Card>
+          )}
+          {isLive && (
+            <Card title="What it hits now">
+              <PreviewView preview={preview} />
+            </Card>
+          )}
+        </div>
+      </div>
+    </Page>
+  );
+}
+
+function whenText({ state, window, endsAt, recurrence }: SilenceDetail): string {
+  if (state === "expired") return `It ended ${endsAt ? formatRelative(endsAt) : ""}.`;
+  const at = window ? formatRelative(state === "active" ? window.endsAt : window.startsAt) : "";
+  const what = recurrence ? "The window" : "It";
+  return state === "active" ? `${what} ends ${at}.` : `${what} starts ${at}.`;
+}
+
+function Actions({ silence }: { readonly silence: SilenceDetail }) {
+  const edit = `/silences/${silence.id}/edit`;
+  const again = `/silences/new?copy=${silence.id}`;
+  if (silence.state === "expired")
+    return (
+      <Button variant="primary" icon={Copy} onClick={() => navigate(again)}>
+        Silence again
+      </Button>
+    );
+  return (
+    <>
+      <Button icon={Pencil} onClick={() => navigate(edit)}>
+        Change
+      </Button>
+      <Button variant="danger" onClick={() => expire(silence)}>
+        End now
+      </Button>
+      <Menu
+        label="More actions"
+        items={[
+          ...timeEntries(silence),
+          { label: "Copy as a new silence", icon: Copy, onSelect: () => navigate(again) },
+        ]}
+      />
+    </>
+  );
+}

@@ -1,0 +1,147 @@
+import { me } from "../../app/session.ts";
+import { Combobox, DateTimeInput, displayZone, Field, Input, Segmented, Select, Switch } from "../../ui/index.ts";
+import { HOUR, MINUTE, type Recurrence, type Silence, tomorrowAtNine } from "./silence-types.ts";
+
+/** The times of the form. */
+export interface Times {
+  readonly isRecurring: boolean;
+  /** A key of {@link LENGTHS}, `morning`, or `custom`: {@link endsAt}. */
+  readonly length: string;
+  /** "": now. */
+  readonly startsAt: string;
+  readonly endsAt: string;
+  readonly recurrence: Recurrence;
+}
+
+const LENGTHS: Readonly<Record<string, number>> = { "30m": 30 * MINUTE, "1h": HOUR, "4h": 4 * HOUR };
+const CHOICES = [
+  { value: "30m", label: "30 min" },
+  { value: "1h", label: "1 h" },
+  { value: "4h", label: "4 h" },
+  { value: "morning", label: "Tomorrow 9:00" },
+  { value: "custom", label: "Other" },
+];
+const PATTERNS = [
+  { value: "0 22 * * *", label: "Every day at 22:00" },
+  { value: "0 22 * * 1-5", label: "Monday to Friday at 22:00" },
+  { value: "0 22 * * 6", label: "Saturdays at 22:00" },
+  { value: "0 3 * * 0", label: "Sundays at 3:00" },
+  { value: "0 3 1 * *", label: "On the first of the month at 3:00" },
+];
+const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
+
+/** @param length a choice from the address, such as `1h` */
+export function timesOf(silence?: Silence, length = ""): Times {
+  const zone = me.value?.timezone ?? displayZone.value;
+  return {
+    isRecurring: silence?.recurrence != null,
+    length: silence ? "custom" : CHOICES.some(({ value }) => value === length) ? length : "1h",
+    startsAt: silence && silence.state === "pending" && !silence.recurrence ? silence.startsAt : "",
+    endsAt: silence?.endsAt ?? "",
+    recurrence: silence?.recurrence ?? { cron: "0 22 * * 6", durationMs: 4 * HOUR, timezone: zone },
+  };
+}
+
+/** The members of a request. @returns undefined while they are not complete */
+export function timesBody(times: Times, silence?: Silence): Readonly<Record<string, unknown>> | undefined {
+  const { isRecurring, length, startsAt, endsAt, recurrence } = times;
+  const start = startsAt === "" ? {} : { startsAt };
+  // An active silence keeps its start; its end counts from now.
+  const from = startsAt === "" ? Date.now() : Date.parse(startsAt);
+  if (isRecurring) {
+    if (recurrence.cron.trim() === "" || !(recurrence.durationMs >= MINUTE)) return undefined;
+    return { recurrence, ...start, ...(endsAt === "" ? (silence ? { endsAt: null } : {}) : { endsAt }) };
+  }
+  const once = silence?.recurrence ? { recurrence: null, kind: "silence" } : {};
+  if (length === "morning") return { ...once, ...start, endsAt: tomorrowAtNine(displayZone.value) };
+  const ms = LENGTHS[length];
+  if (ms === undefined) return endsAt === "" ? undefined : { ...once, ...start, endsAt };
+  // Whole minutes, so that the preview is not asked again at each look.
+  if (silence) return { ...once, ...start, endsAt: new Date(Math.ceil((from + ms) / MINUTE) * MINUTE).toISOString() };
+  return { ...start, durationMs: ms };
+}
+
+interface Props {
+  readonly times: Times;
+  readonly onChange: (times: Times) => void;
+}
+
+export function TimesFields({ times, onChange }: Props) {
+  const change = (part: Partial<Times>) => onChange({ ...times, ...part });
+  return (
+    <div class="stack">
+      <Segmented
+        label="Occurrence"
+        value={times.isRecurring ? "recurring" : "once"}
+        onChange={(value) => change({ isRecurring: value === "recurring" })}
+        options={[
+          { value: "once", label: "Once" },
+          { value: "recurring", label: "Recurring maintenance" },
+        ]}
+      />
+      {times.isRecurring ? (
+        <Windows rule={times.recurrence} onChange={(recurrence) => change({ recurrence })} />
+      ) : (
+        <>
+          <Segmented label="Length" value={times.length} onChange={(length) => change({ length })} options={CHOICES} />
+          {times.length === "custom" && (
+            <Field label="End" required>
+              <DateTimeInput value={times.endsAt} onChange={(endsAt) => change({ endsAt })} />
+            </Field>
+          )}
+        </>
+      )}
+      <Switch
+        checked={times.startsAt !== ""}
+        onChange={(isLater) => change({ startsAt: isLater ? new Date(Date.now() + HOUR).toISOString() : "" })}
+        label="Start later"
+      />
+      {times.startsAt !== "" && (
+        <Field label={times.isRecurring ? "No window before" : "Start"}>
+          <DateTimeInput value={times.startsAt} onChange={(startsAt) => change({ startsAt })} />
+        </Field>
+      )}
+      {times.isRecurring && (
+        <Field label="No window after" optional>
+          <DateTimeInput value={times.endsAt} onChange={(endsAt) => change({ endsAt })} />
+        </Field>
+      )}
+    </div>
+  );
+}
+
+function Windows({ rule, onChange }: { readonly rule: Recurrence; readonly onChange: (rule: Recurrence) => void }) {
+  const change = (part: Partial<Recurrence>) => onChange({ ...rule, ...part });
+  const isKnown = PATTERNS.some(({ value }) => value === rule.cron);
+  const hours = rule.durationMs / HOUR;
+  return (
+    <>
+      <Field label="Windows start">
+        <Select
+          value={isKnown ? rule.cron : ""}
+          onChange={(cron) => cron !== "" && change({ cron })}
+          options={PATTERNS}
+          placeholder="By the pattern below"
+        />
+      </Field>
+      <div class="grid3">
+        <Field label="Cron pattern" hint="Minute, hour, day, month, weekday." required>
+          <Input value={rule.cron} onChange={(cron) => change({ cron })} mono maxLength={100} />
+        </Field>
+        <Field label="Length" required>
+          <Input
+            type="number"
+            min={0.25}
+            step={0.25}
+            value={String(hours)}
+            onChange={(text) => change({ durationMs: Math.round(Number(text) * HOUR) })}
+            suffix="hours"
+          />
+        </Field>
+        <Field label="Time zone" required>
+          <Combobox value={rule.timezone} onChange={(timezone) => change({ timezone })} options={ZONES} />
+        </Field>
+      </div>
+    </>
+  );
+}
