@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { isDeepStrictEqual } from "node:util";
+import fc from "fast-check";
 import { fingerprintOf } from "../../../src/features/alerts/model/fingerprint.ts";
 import { labelsOf } from "../../../src/features/alerts/model/labels.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -383,4 +384,50 @@ function labelSet(at: number): Record<string, string> {
     labels[`${"_aAzZ"[(at + i) % 5]}${(at * 31 + i) % 13}`] = `${VALUES[(at * 7 + i * 3) % VALUES.length]}${at % 11}`;
   if (at % 9 === 0) labels["empty"] = "";
   return labels;
+}
+
+test("random filters select the same alerts as in Debian's Alertmanager", async (t) => {
+  const { theirs, ours } = await startBoth(t);
+  const endsAt = new Date(Date.now() + 30 * MINUTE).toISOString();
+  const values = ["db", "d b", 'd"b', "d\\b", "d\nb", "a|b", "", "=db", "{a}", "'db'", ".*"];
+  const body = values.map((team, at) => ({ labels: { alertname: `A${at}`, team }, endsAt }));
+  for (const side of [theirs, ours]) await side.send({ method: "POST", path: ALERTS, body });
+  const part = fc.constantFrom(
+    "team",
+    " ",
+    "=",
+    "!=",
+    "=~",
+    "!~",
+    '"',
+    "\\",
+    "db",
+    "d",
+    "b",
+    "|",
+    ".*",
+    "n",
+    ",",
+    "'",
+    "{",
+    "}",
+  );
+  const filter = fc.tuple(
+    fc.constantFrom("team", "alertname", "absent", "", " team "),
+    fc.constantFrom("=", "!=", "=~", "!~", "==", " = ", "~"),
+    fc.array(part, { maxLength: 5 }).map((parts) => parts.join("")),
+  );
+  await fc.assert(
+    fc.asyncProperty(filter, async (parts) => {
+      const path = `${ALERTS}?filter=${encodeURIComponent(parts.join(""))}`;
+      const [expected, got] = await Promise.all([theirs, ours].map((side) => side.send({ method: "GET", path })));
+      assert.equal(got?.status, expected?.status);
+      if (got?.status === 200) assert.deepEqual(alertnames(got), alertnames(expected as Shown));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+function alertnames({ body }: Shown): string[] {
+  return (body as { labels: { alertname: string } }[]).map(({ labels }) => labels.alertname);
 }
