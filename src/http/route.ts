@@ -129,7 +129,7 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
 
 /**
  * Another program's API below a path. Its clients read other error bodies, and may run in any web
- * page: its routes accept no credential that a browser adds by itself.
+ * page, which cannot use the credentials that the browser keeps.
  */
 export interface Dialect {
   readonly prefix: string;

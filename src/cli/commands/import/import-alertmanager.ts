@@ -151,7 +151,7 @@ async function planPolicy(
     ...webhooks.map((url) => ({ type: "webhook", url, format: "alertmanager" })),
   ];
   if (steps.length === 0)
-    notes.push({ path, message: `the policy ${JSON.stringify(name)} has no steps: nobody is notified` });
+    notes.push({ path, message: `the policy ${JSON.stringify(name)} has no steps and notifies no user` });
   const existing = policies.find((policy) => policy.name === name);
   const body = { steps, sendResolved };
   const report = {
