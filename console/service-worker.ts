@@ -84,6 +84,16 @@ interface Message {
   readonly createdAt?: string;
   readonly actions?: readonly { readonly action: string; readonly title: string }[];
   readonly acknowledgeToken?: string;
+  readonly kind?: string;
+}
+
+/** Times in texts of incidents. */
+const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+
+function localTime(instant: string): string {
+  const at = new Date(instant);
+  const isToday = at.toDateString() === new Date().toDateString();
+  return at.toLocaleString([], { timeStyle: "short", ...(isToday ? {} : { dateStyle: "medium" }) });
 }
 
 const URGENT_PRIORITY = 500;
@@ -96,7 +106,7 @@ worker.addEventListener("push", (event) => {
 async function show(message: Message): Promise<void> {
   const { title, body = "", tag = "", priority = 0, createdAt, actions = [], url, acknowledgeToken } = message;
   const options = {
-    body,
+    body: message.kind === "incident" ? body.replace(INSTANT, localTime) : body,
     tag,
     icon: inScope("icon-192.png"),
     badge: inScope("badge-96.png"),

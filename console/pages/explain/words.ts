@@ -43,9 +43,14 @@ export const OUTCOMES: Readonly<Record<RuleOutcome, OutcomeWords>> = {
 const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 const UUID = / ?\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi;
 
+/** A text with its times in the user's zone. */
+export function withLocalTimes(text: string): string {
+  return text.replace(INSTANT, (instant) => formatInstant(instant, "clock"));
+}
+
 /** A text of the server for people: times in the user's zone, no ids. */
 export function plainText(text: string): string {
-  return text.replace(INSTANT, (instant) => formatInstant(instant, "clock")).replace(UUID, "");
+  return withLocalTimes(text).replace(UUID, "");
 }
 
 /** A sentence: starts with a capital letter, ends with a full stop. */

@@ -1,5 +1,5 @@
 import type { Notification } from "../../../src/client/views.ts";
-import { plainText } from "../explain/words.ts";
+import { plainText, withLocalTimes } from "../explain/words.ts";
 
 export interface Delivery {
   readonly id: string;
@@ -54,8 +54,9 @@ export function stateOf({ read, me }: Pick<Notification, "read" | "me">): {
   return read ? { text: "read", tone: "plain" } : { text: "unread", tone: "info" };
 }
 
-/** The message. Prism's own summaries contain times, which are shown in the user's zone. */
-export function textOf({ kind, message }: Notification): string {
+/** The message. Texts of Prism contain times, which are shown in the user's zone. */
+export function textOf({ kind, message }: Pick<Notification, "kind" | "message">): string {
+  if (kind === "incident") return withLocalTimes(message);
   return kind === "aggregate" ? plainText(message) : message;
 }
 

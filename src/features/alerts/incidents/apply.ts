@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { EpochMs } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/errors.ts";
+import { isUuid } from "../../../core/ids.ts";
 import type { Level } from "../../../core/vocabulary.ts";
 import type { Trx } from "../../../store/database.ts";
 import { appendEvents, type EventDraft } from "../../events/index.ts";
@@ -196,7 +197,7 @@ class Change {
     if (wanted.length === 0) return;
     const { name } = this.#parts.policies.definitionOf({ id: this.#row.policyId, version: this.#row.policyVersion });
     const cause = `Step ${step + 1} of the policy ${name}${round === 0 ? "" : `, round ${round + 1}`}`;
-    const notice = this.#notice("step", notify.urgency, cause);
+    const notice = await this.#notice("step", notify.urgency, cause);
     // The row must be in the timeline before jobs refer to it.
     await this.#writeLog();
     const logSeq = await addLog(this.#trx, this.#row.id, [], this.#options.now);
@@ -222,7 +223,7 @@ class Change {
     );
     const wanted = audience.filter(({ userId }) => left.has(userId));
     if (wanted.length === 0) return;
-    const notice = this.#notice(reason, urgency, CAUSES[reason]);
+    const notice = await this.#notice(reason, urgency, CAUSES[reason]);
     const { now } = this.#options;
     const notificationIds = await notifyAudience(this.#parts, this.#trx, this.#row, wanted, notice, now);
     const users = wanted.slice(0, LISTED).map(({ userId }) => userId);
@@ -269,16 +270,32 @@ class Change {
     this.#log.push({ kind: "withheld", data });
   }
 
-  #notice(reason: Exclude<NoticeReason, "some-resolved">, urgency: Notice["urgency"], cause: string): Notice {
+  async #notice(reason: Notice["reason"], urgency: Notice["urgency"], cause: string): Promise<Notice> {
     this.#notices += 1;
+    const isEnd = reason === "resolved";
     return {
       reason,
       urgency,
       cause,
-      alerts: this.#shownAlerts(),
+      alerts: isEnd ? await this.#endedAlerts() : this.#shownAlerts(),
       lateSince: this.#options.lateSince,
+      resolvedBy: isEnd ? await this.#resolver() : null,
       number: this.#notices,
     };
+  }
+
+  /** The last alerts of a resolved incident. */
+  #endedAlerts(): Promise<AlertView[]> {
+    const ids = this.#options.facts.members.map(({ alertId }) => alertId);
+    return this.#parts.alerts().read(ids.slice(-LISTED), this.#trx);
+  }
+
+  /** The name of the user who resolved the incident. */
+  async #resolver(): Promise<string | null> {
+    const { resolvedBy } = this.#row;
+    if (resolvedBy === null || !isUuid(resolvedBy)) return null;
+    const user = await this.#trx.selectFrom("users").select("name").where("id", "=", resolvedBy).executeTakeFirst();
+    return user?.name ?? null;
   }
 
   /** Alerts for the text: those that fire, new ones first. */

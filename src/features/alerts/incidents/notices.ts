@@ -1,21 +1,16 @@
-import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/clock.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import { COMPLETED, type RunningJob } from "../../jobs/index.ts";
-import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
-import type { NoticeReason } from "./machine.ts";
-import { type AudienceMember, acksOf, findIncident, type IncidentRow, lastLog } from "./store.ts";
+import { type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
+import { type AudienceMember, acksOf, findIncident, type IncidentRow, lastLog, membersOf } from "./store.ts";
 
-/* Notifications of incidents: texts, contact rules, and the jobs of delayed ones. */
+/* Notifications of incidents: contact rules, and the jobs of delayed ones. */
 
 const PRIORITY = { high: 800, low: 300 } as const satisfies Record<Urgency, number>;
-const TITLE_LENGTH = 255;
-const MESSAGE_LENGTH = 4000;
-const LINE_LENGTH = 300;
-const SHOWN_ALERTS = 10;
 
 /** Names in contact rules, as in preferences, and their channels. */
 export const CONTACT_CHANNELS = {
@@ -29,15 +24,10 @@ export type ContactChannel = keyof typeof CONTACT_CHANNELS;
 /** Without contact rules the preferences decide, as for every notification. */
 const ALL_CHANNELS = Object.values(CONTACT_CHANNELS).flat().sort();
 
-/** What recipients are told. */
-export interface Notice {
-  readonly reason: Exclude<NoticeReason, "some-resolved">;
+export interface Notice extends NoticeText {
   readonly urgency: Urgency;
   /** Such as "Step 2 of the policy Database". */
   readonly cause: string;
-  readonly alerts: readonly AlertView[];
-  /** The step should have run at this time. */
-  readonly lateSince: EpochMs | null;
   /** Number of the notice in its incident. */
   readonly number: number;
 }
@@ -134,39 +124,20 @@ async function storeNotices(
 }
 
 function contentOf(parts: IncidentParts, row: IncidentRow, notice: Notice) {
-  const { id, number, projectId, title, firing } = row;
+  const { id, number, projectId, firing } = row;
   const { reason, urgency } = notice;
-  const isEnd = reason === "resolved";
-  const url = parts.publicUrl();
-  const action = { type: "open", label: "Open the incident", url: `${url?.replace(/\/+$/, "")}/incidents/${id}` };
+  const url = parts.publicUrl()?.replace(/\/+$/, "");
+  const action = { type: "open", label: "Open the incident", url: `${url}/dashboard/incidents/${id}` };
   return {
     kind: "incident",
     projectId,
     priority: PRIORITY[urgency],
     correlationId: id,
-    title: cutText(`[${isEnd ? "RESOLVED" : `FIRING:${firing}`}] ${title}`, TITLE_LENGTH),
-    message: messageOf(row, notice),
+    title: noticeTitle(row, notice),
+    message: noticeMessage(row, notice),
     action: url === undefined ? null : JSON.stringify(action),
     data: JSON.stringify({ incidentId: id, number, reason, urgency, state: row.state, firing }),
   } as const;
-}
-
-function messageOf(row: IncidentRow, { reason, cause, alerts, lateSince }: Notice): string {
-  const { number, firing, openedAt } = row;
-  const count = firing === 1 ? "1 alert fires" : `${firing} alerts fire`;
-  const state = reason === "resolved" ? "is resolved" : `is open since ${toRfc3339(openedAt)}: ${count}`;
-  const shown = alerts.slice(0, SHOWN_ALERTS).map((alert) => `- ${alertLine(alert)}`);
-  const more = alerts.length > SHOWN_ALERTS ? [`- and ${alerts.length - SHOWN_ALERTS} more`] : [];
-  const late = lateSince === null ? [] : [`Late: this was due at ${toRfc3339(lateSince)}.`];
-  const parts = [`Incident ${number} ${state}.`, `${cause}.`, ...late, [...shown, ...more].join("\n")];
-  return cutText(parts.filter((part) => part !== "").join("\n\n"), MESSAGE_LENGTH);
-}
-
-function alertLine({ labels, annotations, startsAt }: AlertView): string {
-  const names = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
-  const text = annotations["summary"] ?? annotations["description"] ?? annotations["message"];
-  const line = text === undefined ? names.join(", ") : `${text} (${names.join(", ")})`;
-  return cutText(`${line.replaceAll(/\s+/g, " ")}, since ${toRfc3339(startsAt)}`, LINE_LENGTH);
 }
 
 const CONTACT_JOB = "incident.contact";
@@ -214,10 +185,16 @@ async function sendDelayed(parts: IncidentParts, job: RunningJob): Promise<typeo
     const isWanted = row !== undefined && (await isStillWanted(parts, trx, row, userId, logSeq));
     await parts.jobs.complete(job, trx, { sent: isWanted });
     if (!isWanted) return;
-    const notice: Notice = { reason: "step", urgency, cause, alerts: [], lateSince: null, number };
+    const alerts = await firingOf(parts, trx, row.id);
+    const notice: Notice = { reason: "step", urgency, cause, alerts, lateSince: null, resolvedBy: null, number };
     await storeNotices(parts, trx, row, [{ userId, channels, afterMs: 0 }], notice, parts.clock.now());
   });
   return COMPLETED;
+}
+
+async function firingOf({ alerts }: IncidentParts, trx: Trx, incidentId: string): Promise<AlertView[]> {
+  const firing = (await membersOf(trx, incidentId)).filter(({ isFiring }) => isFiring);
+  return firing.flatMap(({ alertId }) => alerts().find(alertId) ?? []);
 }
 
 async function isStillWanted(

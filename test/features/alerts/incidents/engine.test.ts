@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
+const INSTANT = /\d{4}-\d\d-\d\dT[\d:.]+Z/g;
+
 test("a first alert reaches the members of a project that configured nothing, at once", async (t) => {
   const world = await IncidentWorld.start(t);
   await world.member("ann");
@@ -22,8 +24,51 @@ test("a first alert reaches the members of a project that configured nothing, at
   const notification = await world.db.read.selectFrom("notifications").selectAll().executeTakeFirstOrThrow();
   assert.equal(notification.incidentId, row.id);
   assert.equal(notification.priority, 800);
-  assert.match(notification.title, /^\[FIRING:1\] DiskFull$/);
-  assert.match(notification.message, /Disk is full \(alertname=DiskFull, host=a\)/);
+  assert.equal(notification.title, "DiskFull (a) is firing");
+  assert.deepEqual(notification.message.replaceAll(INSTANT, "<at>").split("\n\n"), [
+    "DiskFull (a) has been firing since <at>.",
+    "Disk is full",
+    "host=a",
+    "Incident 1. Acknowledge this notification if you take care of it.",
+  ]);
+});
+
+test("texts of notifications: what and since when, annotations, differing labels, number", async (t) => {
+  const world = await IncidentWorld.start(t, { publicUrl: "https://prism.example/base/" });
+  const ann = await world.member("ann");
+  for (const host of ["a", "b"])
+    await world.fire(host, {
+      labels: { alertname: "DiskFull", host, severity: "critical" },
+      annotations: { summary: `Disk of ${host} is full`, description: "Free space is below 2 %" },
+    });
+  await world.pass(MINUTE);
+  await world.incidents.resolve((await world.only()).id, { id: ann.id, via: "api" });
+  const rows = await world.db.read.selectFrom("notifications").selectAll().orderBy("createdAt").execute();
+  assert.deepEqual(
+    rows.map(({ title }) => title),
+    ["DiskFull (a) is firing", "[2 alerts] DiskFull", "Resolved: DiskFull"],
+  );
+  const { id } = await world.only();
+  assert.deepEqual(JSON.parse(rows[0]?.action ?? ""), {
+    type: "open",
+    label: "Open the incident",
+    url: `https://prism.example/base/dashboard/incidents/${id}`,
+  });
+  const texts = rows.map(({ message }) => message.replaceAll(INSTANT, "<at>").split("\n\n"));
+  assert.deepEqual(texts[0], [
+    "DiskFull (a) has been firing since <at>.",
+    "Disk of a is full\nFree space is below 2 %",
+    "host=a, severity=critical",
+    "Incident 1. Acknowledge this notification if you take care of it.",
+  ]);
+  assert.deepEqual(texts[1], [
+    "Further alerts: 2 alerts of DiskFull fire, the first since <at>.",
+    "- Disk of b is full (host=b), since <at>\n- Disk of a is full (host=a), since <at>",
+    "severity=critical",
+    "Incident 1. Acknowledge this notification if you take care of it.",
+  ]);
+  assert.match(texts[2]?.[0] ?? "", /^DiskFull was resolved by \S+ at <at>, after it began at <at>\./);
+  assert.equal(texts[2]?.at(-1), "Incident 1.");
 });
 
 test("alerts of a group share an incident; another group is another one", async (t) => {
