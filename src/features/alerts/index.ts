@@ -1,6 +1,6 @@
 /** The part of `alerts` that other features may use. */
 
-export { type AlertFilter, Alerts, type AlertsParts } from "./book/alerts.ts";
+export { Alerts } from "./book/alerts.ts";
 export { alertSweep } from "./book/retention.ts";
 export { Incidents } from "./incidents/engine.ts";
 export { incidentSweep } from "./incidents/retention.ts";
@@ -16,10 +16,6 @@ export { Silences } from "./silences/silences.ts";
 export { type Withheld, Withholding } from "./silences/withholding.ts";
 export type {
   AlertInput,
-  AlertOutcome,
   AlertRow,
   AlertView,
-  JoinIncidents,
-  Transition,
-  TransitionReason,
 } from "./types.ts";
