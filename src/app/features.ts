@@ -163,9 +163,8 @@ function alertFeatures({ base, core, http, services }: Parts): Feature[] {
     policiesFeature({ db, clock, projects, users, policies, requireUrl }),
     silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),
     alertmanagerFeature({
-      ...{ config, clock, steadyClock, startedAt, kernel, projects, alerts, silences, withholding },
-      routingOf: (projectId) => policies.routingOf(projectId),
-      policiesOf: async (projectId) => [...policies.of(projectId).keys()],
+      ...{ config, clock, steadyClock, startedAt, kernel: http.kernel },
+      ...{ projects, alerts, silences, policies, withholding },
     }),
     integrationsFeature({ db, clock, kernel, projects, alerts, integrations, incidents }),
   ];

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { durationText } from "../alerts/index.ts";
-import type { RouteNode, RoutingDocument } from "./context.ts";
+import { durationText, type RouteNode, type RoutingDocument } from "../alerts/index.ts";
 import { RESOLVE_TIMEOUT_MS } from "./post-alerts.ts";
 
 /**
@@ -81,7 +80,7 @@ function itemText(item: unknown, indent: string): string {
   return text === "" ? "{}\n" : text.slice(indent.length + 2);
 }
 
-// Words and durations; anything else is quoted, such as 09:00, which YAML 1.1 reads as a number.
+// Words and durations; other texts are quoted, such as 09:00, which YAML 1.1 reads as a number.
 const PLAIN = /^(?:[A-Za-z_][A-Za-z0-9_]*|(?:\d+(?:ms|[ywdhms]))+)$/;
 /** Words that YAML 1.1 reads as another type. */
 const TYPED = /^(?:y|n|yes|no|on|off|true|false|null)$/i;

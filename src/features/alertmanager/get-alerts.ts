@@ -2,8 +2,16 @@ import { setImmediate } from "node:timers/promises";
 import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { RawJson, type Reply } from "../../http/route.ts";
-import { type AlertView, compareLabels, compareText, type Labels, labelsOf, type Withheld } from "../alerts/index.ts";
-import type { AlertmanagerOwn, RouteMatch, Routing } from "./context.ts";
+import {
+  type AlertView,
+  compareLabels,
+  compareText,
+  type Labels,
+  labelsOf,
+  type RouteMatch,
+  type Withheld,
+} from "../alerts/index.ts";
+import type { AlertmanagerOwn } from "./context.ts";
 import { RESOLVE_TIMEOUT_MS } from "./post-alerts.ts";
 import { type AlertQuery, alertQuery } from "./query.ts";
 
@@ -44,14 +52,14 @@ export async function listAlerts(
 
 /** The alerts that pass the query, in slices. Routes' intervals do not mute alerts here. */
 async function* shownAlerts(own: AlertmanagerOwn, projectId: string, query: AlertQuery): AsyncGenerator<ShownAlert> {
-  const routing = own.routingOf(projectId);
+  const routing = own.policies.routingOf(projectId);
   const alerts = own.alerts.list(projectId);
   for (let from = 0; from < alerts.length; from += SLICE) {
     if (from > 0) await setImmediate();
     for (const alert of alerts.slice(from, from + SLICE)) {
       if (!query.matches(alert.labelSet)) continue;
       const withheld = own.withholding.withheldBy(alert, { projectId, ...NO_INTERVALS }, own.steadyClock.now());
-      if (isShown(withheld, query)) yield { alert, withheld, routes: routesOf(routing, alert) };
+      if (isShown(withheld, query)) yield { alert, withheld, routes: routing.match(alert.labels) };
     }
   }
 }
@@ -59,10 +67,6 @@ async function* shownAlerts(own: AlertmanagerOwn, projectId: string, query: Aler
 function isShown({ silencedBy, inhibitedBy }: Withheld, query: AlertQuery): boolean {
   if (silencedBy.length === 0 && inhibitedBy.length === 0) return query.active;
   return (query.silenced || silencedBy.length === 0) && (query.inhibited || inhibitedBy.length === 0);
-}
-
-function routesOf(routing: Routing, alert: AlertView): readonly RouteMatch[] {
-  return routing.match(alert.labels);
 }
 
 interface Group {

@@ -6,7 +6,7 @@ import { configurationHash, configurationText, receiverNames } from "./configura
 import type { AlertmanagerOwn } from "./context.ts";
 
 /**
- * The version of Alertmanager whose API this is. amtool compares it with its own, and Karma selects
+ * The version of Alertmanager that has this API. amtool compares it with its own, and Karma selects
  * its client by it.
  */
 const API_VERSION = "0.34.0";
@@ -14,21 +14,25 @@ const API_VERSION = "0.34.0";
 const BUILD = { version: API_VERSION, revision: `prism-${VERSION}`, branch: "prism" };
 
 /** `GET /api/v2/status` */
-export async function getStatus(own: AlertmanagerOwn, projectId: string): Promise<object> {
-  const { document } = own.routingOf(projectId);
+export function getStatus(own: AlertmanagerOwn, projectId: string): object {
+  const { document } = own.policies.routingOf(projectId);
   return {
     cluster: { peers: [], status: "disabled" },
-    config: { original: configurationText(document, await own.policiesOf(projectId)) },
+    config: { original: configurationText(document, policyNames(own, projectId)) },
     // As in Alertmanager: the time of the start.
     uptime: toRfc3339(own.startedAt),
     versionInfo: { ...BUILD, buildUser: "", buildDate: "", goVersion: "" },
   };
 }
 
+function policyNames({ policies }: AlertmanagerOwn, projectId: string): readonly string[] {
+  return [...policies.of(projectId).keys()];
+}
+
 /** `GET /api/v2/receivers` */
-export async function listReceivers(own: AlertmanagerOwn, projectId: string): Promise<object[]> {
-  const { document } = own.routingOf(projectId);
-  return receiverNames(document, await own.policiesOf(projectId)).map((name) => ({ name }));
+export function listReceivers(own: AlertmanagerOwn, projectId: string): object[] {
+  const { document } = own.policies.routingOf(projectId);
+  return receiverNames(document, policyNames(own, projectId)).map((name) => ({ name }));
 }
 
 /** What was posted to one project since the start. */
@@ -58,8 +62,8 @@ export async function metricsText(
   projectId: string,
   now: EpochMs,
 ): Promise<string> {
-  const { document } = own.routingOf(projectId);
-  const policies = await own.policiesOf(projectId);
+  const { document } = own.policies.routingOf(projectId);
+  const policies = policyNames(own, projectId);
   const silences = (await own.silences.kept(projectId)).map((row) => silenceAt(row, now));
   const text = configurationText(document, policies);
   const metrics = new Metrics();

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Command } from "commander";
 import { PrismError } from "../../../core/errors.ts";
+import type { RouteNode } from "../../../features/alerts/policies/routing.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -125,8 +126,8 @@ async function importInto(
     dryRun,
     policies: plans.map(({ report }) => report),
     routing: { outcome: routingOutcome, routes: countRoutes(routing.route) },
-    inhibitRules: routing.inhibitRules?.length ?? 0,
-    timeIntervals: routing.timeIntervals?.length ?? 0,
+    inhibitRules: routing.inhibitRules.length,
+    timeIntervals: routing.timeIntervals.length,
     changed,
     notTranslated: notes,
   };
@@ -217,7 +218,7 @@ async function storePolicy(server: ServerClient, plan: PolicyPlan, project: stri
   else await server.post("/api/v1/policies", { projectId: project, name: report.name, ...body });
 }
 
-function countRoutes({ routes = [] }: ImportedConfiguration["routing"]["route"]): number {
+function countRoutes({ routes = [] }: RouteNode): number {
   return 1 + routes.reduce((count, route) => count + countRoutes(route), 0);
 }
 

@@ -1,9 +1,9 @@
 import { PrismError } from "../../../core/errors.ts";
-import type { RouteNode, RoutingDocument } from "../../../features/alertmanager/context.ts";
 import { type Matcher, matcherText, parseMatchers } from "../../../features/alerts/model/matchers.ts";
 import { compileMatchers } from "../../../features/alerts/model/matching.ts";
 import { parseTimeInterval } from "../../../features/alerts/model/time-intervals.ts";
 import { parseDuration } from "../../../features/alerts/model/times.ts";
+import type { RouteNode } from "../../../features/alerts/policies/routing.ts";
 import { type ImportedReceiver, readReceiver } from "./read-receiver.ts";
 import {
   Findings,
@@ -18,7 +18,12 @@ import {
 
 /** A configuration of Alertmanager in the terms of Prism. */
 export interface ImportedConfiguration {
-  readonly routing: RoutingDocument;
+  /** The body of `PUT /api/v1/routes`. */
+  readonly routing: {
+    readonly route: RouteNode;
+    readonly inhibitRules: readonly object[];
+    readonly timeIntervals: readonly object[];
+  };
   readonly receivers: readonly ImportedReceiver[];
   /** Parts without a counterpart. */
   readonly left: readonly ImportNote[];

@@ -38,7 +38,7 @@ export function compileMatcher({ operator, value }: Matcher): ValueTest {
   }
 }
 
-/** A silence whose matchers all match "" would match every alert. @throws VALIDATION_FAILED */
+/** A silence of matchers that all match "" would match every alert. @throws VALIDATION_FAILED */
 export function matchesEmpty(matchers: readonly Matcher[]): boolean {
   return matchers.every((matcher) => compileMatcher(matcher)(""));
 }
