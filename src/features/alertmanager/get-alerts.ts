@@ -7,6 +7,7 @@ import {
   compareLabels,
   compareText,
   type Labels,
+  type LabelsTest,
   labelsOf,
   type RouteMatch,
   type Withheld,
@@ -16,7 +17,7 @@ import { RESOLVE_TIMEOUT_MS } from "./post-alerts.ts";
 import { type AlertQuery, alertQuery } from "./query.ts";
 
 /** Alerts that are compared or written before other requests may run. */
-const SLICE = 2000;
+const SLICE = 500;
 
 /** An alert with what is shown of it. */
 interface ShownAlert {
@@ -24,6 +25,9 @@ interface ShownAlert {
   readonly withheld: Withheld;
   readonly routes: readonly RouteMatch[];
 }
+
+/** Groups of up to so many alerts are written in slices of groups. */
+const SMALL_GROUP = 4;
 
 const NO_INTERVALS = { muteIntervals: [], activeIntervals: [] } as const;
 
@@ -41,26 +45,44 @@ export async function listAlerts(
     if (each.routes.some(({ settings }) => query.value.isReceiver(settings.policy))) shown.push(each);
   }
   shown.sort((left, right) => compareText(left.alert.fingerprint, right.alert.fingerprint));
-  const parts: string[] = [];
-  for (const [at, each] of shown.entries()) {
+  const json = await joinedJson(shown, (each) => {
     const receivers = each.routes.map(({ settings }) => settings.policy);
-    parts.push(JSON.stringify(alertBody(each, each.withheld.mutedBy, receivers, now)));
-    if (at % SLICE === SLICE - 1) await setImmediate();
-  }
-  return new RawJson(`[${parts.join(",")}]`);
+    return JSON.stringify(alertBody(each, each.withheld.mutedBy, receivers, now));
+  });
+  return new RawJson(json);
 }
 
-/** The alerts that pass the query, in slices. Routes' intervals do not mute alerts here. */
+/** A list as JSON text, written in slices. */
+async function joinedJson<T>(items: readonly T[], write: (item: T) => string | Promise<string>): Promise<string> {
+  const parts: string[] = [];
+  for (const [at, item] of items.entries()) {
+    const part = write(item);
+    parts.push(typeof part === "string" ? part : await part);
+    if (at % SLICE === SLICE - 1) await setImmediate();
+  }
+  return `[${parts.join(",")}]`;
+}
+
+/** The alerts that pass the query. Routes' intervals do not mute alerts here. */
 async function* shownAlerts(own: AlertmanagerOwn, projectId: string, query: AlertQuery): AsyncGenerator<ShownAlert> {
   const routing = own.policies.routingOf(projectId);
-  const alerts = own.alerts.list(projectId);
-  for (let from = 0; from < alerts.length; from += SLICE) {
+  for await (const { alert, withheld } of withheldAlerts(own, projectId, query.matches))
+    if (isShown(withheld, query)) yield { alert, withheld, routes: routing.match(alert.labels) };
+}
+
+/** Firing alerts with the silences and alerts that withhold them, in slices. */
+export async function* withheldAlerts(
+  { alerts, withholding, steadyClock }: AlertmanagerOwn,
+  projectId: string,
+  matches: LabelsTest,
+): AsyncGenerator<Pick<ShownAlert, "alert" | "withheld">> {
+  const list = alerts.list(projectId);
+  const now = steadyClock.now();
+  for (let from = 0; from < list.length; from += SLICE) {
     if (from > 0) await setImmediate();
-    for (const alert of alerts.slice(from, from + SLICE)) {
-      if (!query.matches(alert.labelSet)) continue;
-      const withheld = own.withholding.withheldBy(alert, { projectId, ...NO_INTERVALS }, own.steadyClock.now());
-      if (isShown(withheld, query)) yield { alert, withheld, routes: routing.match(alert.labels) };
-    }
+    for (const alert of list.slice(from, from + SLICE))
+      if (matches(alert.labelSet))
+        yield { alert, withheld: withholding.withheldBy(alert, { projectId, ...NO_INTERVALS }, now) };
   }
 }
 
@@ -99,12 +121,7 @@ export async function listGroups(
   const shown = [...groups.values()].filter(({ mutedBy }) => query.value.muted || mutedBy.length === 0);
   shown.sort(compareGroups);
   const receivers = receiversIn(shown);
-  const parts: string[] = [];
-  for (const group of shown) {
-    parts.push(JSON.stringify(groupBody(group, receivers, now)));
-    if (parts.length % SLICE === 0) await setImmediate();
-  }
-  return new RawJson(`[${parts.join(",")}]`);
+  return new RawJson(await joinedJson(shown, (group) => groupJson(group, receivers, now)));
 }
 
 function newGroup(own: AlertmanagerOwn, projectId: string, { alert }: ShownAlert, route: RouteMatch): Group {
@@ -130,18 +147,18 @@ function receiversIn(groups: readonly Group[]): ReadonlyMap<string, readonly str
   return receivers;
 }
 
-function groupBody(
+async function groupJson(
   { route, mutedBy, alerts }: Group,
   receivers: ReadonlyMap<string, readonly string[]>,
   now: EpochMs,
-): object {
+): Promise<string> {
   alerts.sort((left, right) => compareInGroup(left.alert, right.alert));
-  return {
-    alerts: alerts.map((each) => alertBody(each, mutedBy, receivers.get(each.alert.id) ?? [], now)),
-    labels: route.groupLabels,
-    receiver: { name: route.settings.policy },
-    routeLabels: {},
-  };
+  const list = await joinedJson(alerts, (each) =>
+    JSON.stringify(alertBody(each, mutedBy, receivers.get(each.alert.id) ?? [], now)),
+  );
+  const rest = { labels: route.groupLabels, receiver: { name: route.settings.policy }, routeLabels: {} };
+  if (alerts.length > SMALL_GROUP) await setImmediate();
+  return `{"alerts":${list},${JSON.stringify(rest).slice(1)}`;
 }
 
 /** Alertmanager's order: by the labels `job` and `instance`, then by all. */

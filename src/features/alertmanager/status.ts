@@ -4,6 +4,7 @@ import { VERSION } from "../../core/runtime.ts";
 import { silenceAt } from "../alerts/index.ts";
 import { configurationHash, configurationText, receiverNames } from "./configuration.ts";
 import type { AlertmanagerOwn } from "./context.ts";
+import { withheldAlerts } from "./get-alerts.ts";
 
 /**
  * The version of Alertmanager that has this API. amtool compares it with its own, and Karma selects
@@ -72,7 +73,7 @@ export async function metricsText(
   const counter = (name: string, help: string, values: readonly (readonly [Labels, number])[]): void =>
     metrics.counterOf(`alertmanager_${name}`, help, () => values);
   gauge("build_info", "The version of Alertmanager's API.", [[{ ...BUILD, goversion: "" }, 1]]);
-  gauge("alerts", "How many alerts by state.", alertCounts(own, projectId));
+  gauge("alerts", "How many alerts by state.", await alertCounts(own, projectId));
   const { firing, resolved, invalid } = received.of(projectId);
   counter("alerts_received_total", "The total number of received alerts.", [
     [{ status: "firing", version: "v2" }, firing],
@@ -98,13 +99,10 @@ export async function metricsText(
   return metrics.render();
 }
 
-function alertCounts(own: AlertmanagerOwn, projectId: string): (readonly [Labels, number])[] {
-  const route = { projectId, muteIntervals: [], activeIntervals: [] };
-  const now = own.steadyClock.now();
+async function alertCounts(own: AlertmanagerOwn, projectId: string): Promise<(readonly [Labels, number])[]> {
   let [active, suppressed] = [0, 0];
-  for (const alert of own.alerts.list(projectId)) {
-    const { silencedBy, inhibitedBy } = own.withholding.withheldBy(alert, route, now);
-    if (silencedBy.length + inhibitedBy.length > 0) suppressed += 1;
+  for await (const { withheld } of withheldAlerts(own, projectId, () => true)) {
+    if (withheld.silencedBy.length + withheld.inhibitedBy.length > 0) suppressed += 1;
     else active += 1;
   }
   return [
