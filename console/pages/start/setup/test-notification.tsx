@@ -156,9 +156,12 @@ function deliveryItem({ channel, state, reason, lastError }: Delivery): Timeline
 }
 
 const ASK_AGAIN_MS = 1000;
-const MAX_QUESTIONS = 30;
+const MAX_QUESTIONS = 120;
 
-/** The deliveries outside the browser; asked again until each has a result. */
+/**
+ * The deliveries outside the browser; asked again until each has a result. A job plans them after
+ * the notification has arrived here, so none at first does not mean that there will be none.
+ */
 function useDeliveries(id: string | undefined): readonly Delivery[] {
   const [deliveries, setDeliveries] = useState<readonly Delivery[]>([]);
   useEffect(() => {
@@ -170,8 +173,8 @@ function useDeliveries(id: string | undefined): readonly Delivery[] {
       const explained = await api.get<Explanation>(`/explain/notification/${id}`).catch(() => undefined);
       if (isOver) return;
       const found = explained?.notifications[0]?.recipients[0]?.deliveries ?? [];
-      setDeliveries(found);
-      const isOpen = found.some(({ state }) => TONES[state] === undefined);
+      if (explained) setDeliveries(found);
+      const isOpen = found.length === 0 || found.some(({ state }) => TONES[state] === undefined);
       if (isOpen && left > 0) timer = setTimeout(() => void ask(left - 1), ASK_AGAIN_MS);
     };
     void ask(MAX_QUESTIONS);
