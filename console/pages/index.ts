@@ -1,6 +1,7 @@
 import type { PageModule } from "../app/page-module.ts";
 import { galleryPage } from "../gallery/index.ts";
 import { account } from "./account/index.ts";
+import { alerts } from "./alerts/index.ts";
 import { audit } from "./audit/index.ts";
 import { backups } from "./backups/index.ts";
 import { buckets } from "./buckets/index.ts";
@@ -8,6 +9,7 @@ import { deliveries } from "./deliveries/index.ts";
 import { events } from "./events/index.ts";
 import { explain } from "./explain/index.ts";
 import { inbox } from "./inbox/index.ts";
+import { incidents } from "./incidents/index.ts";
 import { jobs } from "./jobs/index.ts";
 import { messages } from "./messages/index.ts";
 import { modules } from "./modules/index.ts";
@@ -29,6 +31,8 @@ export const pages: readonly PageModule[] = [
   events,
   explain,
   rules,
+  incidents,
+  alerts,
   silences,
   jobs,
   schedules,

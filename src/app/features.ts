@@ -49,6 +49,7 @@ import { scheduledRoutes } from "../features/timers/index.ts";
 import { timeFeature } from "../features/timers/routes.ts";
 import type { Feature } from "../module/feature.ts";
 import { reloadSources } from "./listen.ts";
+import { withheldNow } from "./open-alerts.ts";
 import { maintenanceFeature } from "./operator-routes.ts";
 import type { Parts } from "./parts.ts";
 
@@ -158,7 +159,7 @@ function alertFeatures({ base, core, http, services }: Parts): Feature[] {
   const { kernel } = http;
   const warnHits = (): number => settings.silences.warnHits;
   return [
-    alertsFeature({ db, clock, projects, alerts }),
+    alertsFeature({ db, clock, projects, alerts, withheldBy: (alert) => withheldNow(alerting, alert) }),
     incidentsFeature({ db, clock, projects, policies, incidents, alerts }),
     policiesFeature({ db, clock, projects, users, policies, requireUrl }),
     silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),

@@ -7,6 +7,7 @@ import {
   Incidents,
   Policies,
   Silences,
+  type Withheld,
   Withholding,
 } from "../features/alerts/index.ts";
 import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
@@ -135,6 +136,17 @@ function openWithholding(
     reconsider,
   });
   return { silences, withholding };
+}
+
+/** What withholds a firing alert now; time intervals only if they mute all its routes. */
+export function withheldNow({ withholding, policies, clock }: AlertServices, alert: AlertView): Withheld {
+  const { projectId } = alert;
+  const now = clock.now();
+  const routes = policies.routingOf(projectId).match(alert.labels);
+  const all = routes.map(({ settings }) => withholding.withheldBy(alert, { projectId, ...settings }, now));
+  const [first = { silencedBy: [], inhibitedBy: [], mutedBy: [] }] = all;
+  const isMuted = all.every(({ mutedBy }) => mutedBy.length > 0);
+  return { ...first, mutedBy: isMuted ? [...new Set(all.flatMap(({ mutedBy }) => mutedBy))] : [] };
 }
 
 /** Builds the memory from the tables, before the server answers. */

@@ -49,7 +49,6 @@ export const rules: PageModule = {
       permission: "rules:read",
       within: "project",
       shortcut: "r",
-      isInTabBar: true,
     },
   ],
   actions: [{ label: "New rule", kind: "Action", icon: Plus, run: "/rules/new", permission: "rules:write" }],

@@ -1,6 +1,16 @@
 import * as v from "valibot";
 import { pageEntries } from "../../../http/pagination.ts";
-import { doc, example, instant, named, object, queryList, stringRecord, text } from "../../../http/shapes.ts";
+import {
+  doc,
+  example,
+  instant,
+  named,
+  object,
+  queryList,
+  selfChanging,
+  stringRecord,
+  text,
+} from "../../../http/shapes.ts";
 import type { AlertSource } from "../../../store/schema.ts";
 
 const SOURCES = [
@@ -91,6 +101,18 @@ const alertEntries = {
   count: doc(v.number(), "Number of inputs"),
   resolvedAt: v.nullable(v.string()),
   timedOut: doc(v.boolean(), "It was resolved because it was not sent again in time"),
+  withheld: selfChanging(
+    doc(
+      v.nullable(
+        v.object({
+          silencedBy: doc(v.array(v.string()), "Ids of silences"),
+          inhibitedBy: doc(v.array(v.string()), "Fingerprints of alerts"),
+          mutedBy: doc(v.array(v.string()), "Time intervals, if all its routes are muted now"),
+        }),
+      ),
+      "What withholds its notifications now; null: nothing, or it does not fire",
+    ),
+  ),
 };
 
 export const AlertShape = named("Alert", "An alert", v.object(alertEntries));

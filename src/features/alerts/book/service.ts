@@ -11,6 +11,7 @@ import { fingerprintOf } from "../model/fingerprint.ts";
 import { sortedLabels } from "../model/labels.ts";
 import { parseMatchers } from "../model/matchers.ts";
 import { compileMatchers } from "../model/matching.ts";
+import type { Withheld } from "../silences/withholding.ts";
 import type { AlertInput, AlertRow, AlertView } from "../types.ts";
 import { StoredAlert } from "./alert-book.ts";
 import type { Alerts } from "./alerts.ts";
@@ -22,6 +23,8 @@ export interface AlertsOwn {
   readonly clock: Clock;
   readonly projects: Projects;
   readonly alerts: Alerts;
+  /** What withholds the notifications of a firing alert now. */
+  readonly withheldBy: (alert: AlertView) => Withheld;
 }
 
 export type AlertsContext = AlertsOwn & { readonly audit: AuditTrail };
@@ -39,7 +42,8 @@ export async function listAlerts(context: AlertsContext, principal: Principal, q
   const isWanted = filterOf(query);
   if (query.state === "resolved") return resolvedPage(context.db.scan, projectId, query, request, isWanted);
   const live = query.state === "pending" ? alerts.pending(projectId, isWanted) : alerts.list(projectId, isWanted);
-  return pageBody(request, firstOf(live, request), alertView, (alert) => [alert.startsAt, alert.id]);
+  const view = (alert: AlertView) => liveView(context, alert);
+  return pageBody(request, firstOf(live, request), view, (alert) => [alert.startsAt, alert.id]);
 }
 
 /** @throws ALERT_NOT_FOUND */
@@ -51,7 +55,7 @@ export async function getAlert(context: AlertsContext, principal: Principal, id:
     .select(["i.id", "i.number", "i.title", "i.state"])
     .where("m.alertId", "=", alert.id)
     .execute();
-  return { ...alertView(alert), incidents };
+  return { ...liveView(context, alert), incidents };
 }
 
 /** Takes alerts of the native API. @throws VALIDATION_FAILED if none is valid */
@@ -217,6 +221,14 @@ function resolvedRows(
   return query.orderBy("resolvedAt", "desc").orderBy("id", "desc").limit(SLICE_ROWS).execute();
 }
 
+/** With what withholds it. */
+function liveView({ withheldBy }: AlertsContext, alert: AlertView) {
+  if (alert.state !== "firing") return alertView(alert);
+  const { silencedBy, inhibitedBy, mutedBy } = withheldBy(alert);
+  const isWithheld = silencedBy.length + inhibitedBy.length + mutedBy.length > 0;
+  return { ...alertView(alert), withheld: isWithheld ? { silencedBy, inhibitedBy, mutedBy } : null };
+}
+
 function alertView(alert: AlertView) {
   return {
     id: alert.id,
@@ -236,5 +248,6 @@ function alertView(alert: AlertView) {
     count: alert.count,
     resolvedAt: toRfc3339OrNull(alert.resolvedAt),
     timedOut: alert.timedOut,
+    withheld: null,
   };
 }

@@ -161,6 +161,19 @@ export interface IncidentsContext {
   readonly alerts: AlertsOfIncidents;
 }
 
+export const ListedIncident = named(
+  "ListedIncident",
+  "An incident in a list",
+  v.object({
+    ...IncidentView.entries,
+    acknowledgedBy: doc(
+      v.array(v.object({ userId: v.string(), name: v.nullable(v.string()) })),
+      "Users with a valid acknowledgement, the earliest first",
+    ),
+  }),
+);
+type Acknowledger = v.InferOutput<typeof ListedIncident>["acknowledgedBy"][number];
+
 const INCIDENT_BYTES: RowBytes = { bytes: bytesOf("groupKey", "groupLabels", "route", "title"), largest: 262_144 };
 
 export async function listIncidents(context: IncidentsContext, principal: Principal, given: ListIncidents) {
@@ -193,13 +206,31 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
     INCIDENT_BYTES,
   );
   const total = page.wantsTotal ? await countOf(filtered(db.scan)) : undefined;
+  const acknowledgers = await acknowledgersOf(
+    db.scan,
+    rows.map(({ id }) => id),
+  );
   return pageBody(
     { ...page, isCut },
     rows,
-    (row) => incidentView(policies, row),
+    (row) => ({ ...incidentView(policies, row), acknowledgedBy: acknowledgers.get(row.id) ?? [] }),
     ({ id }) => [id],
     total,
   );
+}
+
+async function acknowledgersOf(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, Acknowledger[]>> {
+  const rows = await db
+    .selectFrom("incident_acks as k")
+    .leftJoin("users as u", "u.id", "k.userId")
+    .select(["k.incidentId", "k.userId", "u.name"])
+    .where("k.incidentId", "in", ids)
+    .orderBy("k.at")
+    .execute();
+  const byIncident = new Map<string, Acknowledger[]>();
+  for (const { incidentId, userId, name } of rows)
+    byIncident.set(incidentId, [...(byIncident.get(incidentId) ?? []), { userId, name }]);
+  return byIncident;
 }
 
 export async function getIncident(context: IncidentsContext, principal: Principal, id: string) {

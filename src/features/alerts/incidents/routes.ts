@@ -42,7 +42,7 @@ function serveIncidents(server: FeatureServer, context: IncidentsOwn): void {
     id: "listIncidents",
     summary: "List incidents, newest first",
     query: s.ListIncidents,
-    response: pageOf(IncidentView),
+    response: pageOf(s.ListedIncident),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => s.listIncidents(context, callerOf(exchange), query),
   });

@@ -1,0 +1,82 @@
+import { api } from "../../app/api.ts";
+import { type Labels, matchersOf, matcherText } from "../../app/matchers.ts";
+import { invalidate } from "../../app/query.ts";
+import { confirm, toast } from "../../ui/index.ts";
+
+export interface Alert {
+  readonly id: string;
+  readonly projectId: string;
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly state: "pending" | "firing" | "resolved";
+  readonly labels: Labels;
+  readonly annotations: Labels;
+  readonly severity: string | null;
+  readonly source: string;
+  readonly generatorUrl: string | null;
+  readonly startsAt: string;
+  readonly endsAt: string | null;
+  readonly lastAt: string;
+  readonly count: number;
+  readonly resolvedAt: string | null;
+  readonly timedOut: boolean;
+  /** What withholds its notifications; null: nothing. */
+  readonly withheld: {
+    readonly silencedBy: readonly string[];
+    readonly inhibitedBy: readonly string[];
+    readonly mutedBy: readonly string[];
+  } | null;
+}
+
+export interface AlertDetail extends Alert {
+  readonly incidents: readonly {
+    readonly id: string;
+    readonly number: number;
+    readonly title: string;
+    readonly state: "open" | "acknowledged" | "resolved";
+  }[];
+}
+
+/** The state in a word, for a badge. */
+export function stateOf({ state, withheld }: Pick<Alert, "state" | "withheld">) {
+  if (state === "resolved") return { text: "resolved", tone: "ok" } as const;
+  if (state === "pending") return { text: "pending", tone: "warn" } as const;
+  return withheld === null
+    ? ({ text: "firing", tone: "bad" } as const)
+    : ({ text: "withheld", tone: "plain" } as const);
+}
+
+/** What it is called: its summary, or its name. */
+export function nameOf({ labels, annotations, key }: Pick<Alert, "labels" | "annotations" | "key">): string {
+  return annotations["summary"] || labels["alertname"] || key;
+}
+
+export const SOURCES: Readonly<Record<string, string>> = {
+  alertmanager: "Alertmanager API",
+  rule: "Rule",
+  heartbeat: "Heartbeat",
+  pagerduty: "PagerDuty events",
+  opsgenie: "Opsgenie API",
+  api: "Native API",
+};
+
+const ENDED_BY_SOURCE: ReadonlySet<string> = new Set(["alertmanager", "heartbeat"]);
+
+/** Alerts of the other sources would fire again with their next repetition. */
+export function isResolvable({ state, source }: Alert): boolean {
+  return state !== "resolved" && !ENDED_BY_SOURCE.has(source);
+}
+
+export async function resolveAlert(alert: Alert): Promise<void> {
+  const text = `“${nameOf(alert)}” is over, although its source has not reported it. Its incident ends when no alert of it fires.`;
+  if (!(await confirm({ title: "Resolve this alert?", text, action: "Resolve" }))) return;
+  await api.post(`/alerts/${alert.id}/resolve`);
+  toast.ok("The alert is resolved.");
+  invalidate("/alerts", "/incidents", "/attention");
+}
+
+/** Path of a new silence with the alert's labels. */
+export function silencePath({ labels }: Alert, project: string): string {
+  const query = new URLSearchParams({ project, labels: matchersOf(labels).map(matcherText).join(",") });
+  return `/silences/new?${query}`;
+}

@@ -1,0 +1,242 @@
+import { BellRing } from "lucide";
+import { useState } from "preact/hooks";
+import { href } from "../../app/base.ts";
+import { MatcherField } from "../../app/matcher-field.tsx";
+import { type Matcher, matcherText, readMatchers } from "../../app/matchers.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { navigate, useQueryState } from "../../app/navigate.ts";
+import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
+import { useList } from "../../app/query.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  type Column,
+  DataTable,
+  EmptyState,
+  Menu,
+  Page,
+  plural,
+  SearchInput,
+  Segmented,
+  Select,
+  Time,
+  Toolbar,
+  UserText,
+} from "../../ui/index.ts";
+import { useAlertingChanges } from "../incidents/changes.ts";
+import { LabelLinks } from "../incidents/label-links.tsx";
+import { type Alert, isResolvable, nameOf, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
+import { WithheldText } from "./withheld.tsx";
+
+const STATES = [
+  { value: "firing", label: "Firing" },
+  { value: "pending", label: "Pending" },
+  { value: "resolved", label: "Resolved" },
+];
+/** Labels that take most of a row are in the detail. */
+const SHOWN_LABELS = 6;
+
+function columnsOf(project: string): readonly Column<Alert>[] {
+  return [
+    {
+      key: "alert",
+      label: "Alert",
+      card: "title",
+      width: "wide",
+      cell: (alert) => (
+        <div class="silence-what">
+          <UserText lines={1}>{nameOf(alert)}</UserText>
+          <LabelLinks
+            labels={Object.fromEntries(Object.entries(alert.labels).slice(0, SHOWN_LABELS))}
+            project={project}
+          />
+        </div>
+      ),
+    },
+    {
+      key: "state",
+      label: "State",
+      card: "aside",
+      width: "min",
+      cell: (alert) => <Badge tone={stateOf(alert).tone}>{stateOf(alert).text}</Badge>,
+    },
+    {
+      key: "why",
+      label: "Notes",
+      card: "meta",
+      priority: 2,
+      cell: ({ withheld, severity, timedOut }) =>
+        withheld !== null ? <WithheldText withheld={withheld} /> : timedOut ? "timed out" : (severity ?? ""),
+    },
+    {
+      key: "since",
+      label: "Since",
+      card: "meta",
+      width: "min",
+      cell: ({ startsAt, resolvedAt }) => <Time at={resolvedAt ?? startsAt} />,
+    },
+  ];
+}
+
+interface Group {
+  readonly value: string;
+  readonly alerts: readonly Alert[];
+}
+
+/** The alerts by the value of a label, the largest group first. */
+function groupsOf(alerts: readonly Alert[], label: string): readonly Group[] {
+  const groups = new Map<string, Alert[]>();
+  for (const alert of alerts) {
+    const value = alert.labels[label] ?? "";
+    groups.set(value, [...(groups.get(value) ?? []), alert]);
+  }
+  return [...groups]
+    .map(([value, members]) => ({ value, alerts: members }))
+    .sort((a, b) => b.alerts.length - a.alerts.length || a.value.localeCompare(b.value));
+}
+
+/** What fires, and what withholds it. */
+export function AlertsPage() {
+  const [project, setProject, projects] = useProjectChoice();
+  const [state, setState] = useQueryState("state", "firing");
+  const [matcher, setMatcher] = useQueryState("matcher");
+  const [text, setText] = useQueryState("q");
+  const [group, setGroup] = useQueryState("group");
+  const [isWide, setWide] = useState(matcher !== "");
+  const matchers: readonly Matcher[] = readMatchers(matcher) ?? [];
+  const query = {
+    projectId: project,
+    state,
+    ...(matcher === "" ? {} : { matcher }),
+    ...(text === "" ? {} : { q: text }),
+    limit: 100,
+  };
+  const list = useList<Alert>("/alerts", query);
+  useAlertingChanges(list.reload, projects.find(({ slug, id }) => slug === project || id === project)?.id);
+  const change = (next: readonly Matcher[]) => setMatcher(next.map(matcherText).join(","));
+  const names = [...new Set((list.items ?? []).flatMap(({ labels }) => Object.keys(labels)))].sort();
+  const clear = () => navigate(`/alerts?project=${project}`, { replace: true });
+  const table = (rows: readonly Alert[] | undefined, label: string, isPart = false) => (
+    <DataTable<Alert>
+      label={label}
+      rows={rows}
+      rowKey={({ id }) => id}
+      rowHref={({ id }) => href(`/alerts/${id}`)}
+      columns={columnsOf(project)}
+      rowTone={(alert) => (stateOf(alert).tone === "bad" ? "bad" : undefined)}
+      rowActions={(alert) => <RowActions alert={alert} project={project} />}
+      hotkeys={{
+        s: (alert) => navigate(silencePath(alert, project)),
+        e: (alert) => void (mayResolve(alert) && resolveAlert(alert)),
+      }}
+      loading={list.loading}
+      error={list.error}
+      retry={list.reload}
+      {...(isPart ? { bare: true } : { more: { has: list.hasMore, load: list.more } })}
+      empty={<NoAlert state={state} isFiltered={matcher !== "" || text !== ""} onClear={clear} />}
+    />
+  );
+  return (
+    <Page title="Alerts" subtitle={subtitleOf(list.items, state, list.hasMore)}>
+      <div class="stack">
+        <Toolbar end={<Segmented small label="State" value={state} onChange={setState} options={STATES} />}>
+          <SearchInput
+            value={text}
+            onChange={setText}
+            label="Search alerts"
+            placeholder="Text in labels or annotations"
+          />
+          <ProjectChoice value={project} onChange={setProject} projects={projects} />
+          <Select
+            small
+            label="Group by"
+            value={group}
+            onChange={setGroup}
+            options={[
+              { value: "", label: "Not grouped" },
+              ...withCurrent(names, group).map((name) => ({ value: name, label: `by ${name}` })),
+            ]}
+          />
+          <Button small pressed={isWide} onClick={() => setWide(!isWide)}>
+            {matchers.length === 0 ? "Labels" : `Labels (${matchers.length})`}
+          </Button>
+        </Toolbar>
+        {isWide && <MatcherField matchers={matchers} onChange={change} projectId={project} label="Labels of alerts" />}
+        {group === "" || list.items === undefined || list.items.length === 0
+          ? table(list.items, "Alerts")
+          : groupsOf(list.items, group).map(({ value, alerts }) => (
+              <Card
+                key={value}
+                flush
+                title={value === "" ? `without ${group}` : `${group}=${value}`}
+                sub={plural(alerts.length, "alert")}
+              >
+                {table(alerts, value || "Alerts", true)}
+              </Card>
+            ))}
+        {group !== "" && list.hasMore && (
+          <div>
+            <Button onClick={list.more}>Load more</Button>
+          </div>
+        )}
+      </div>
+    </Page>
+  );
+}
+
+function withCurrent(names: readonly string[], current: string): readonly string[] {
+  return current === "" || names.includes(current) ? names : [current, ...names];
+}
+
+function mayResolve(alert: Alert): boolean {
+  return isResolvable(alert) && canInProject("incidents:act") === true;
+}
+
+function RowActions({ alert, project }: { readonly alert: Alert; readonly project: string }) {
+  const items = [
+    ...(alert.state !== "resolved" && canInProject("silences:write")
+      ? [{ label: "Silence…", keys: "s", onSelect: () => navigate(silencePath(alert, project)) }]
+      : []),
+    ...(mayResolve(alert) ? [{ label: "Resolve…", keys: "e", onSelect: () => resolveAlert(alert) }] : []),
+  ];
+  return items.length === 0 ? null : <Menu small label={`Actions on ${nameOf(alert)}`} items={items} />;
+}
+
+interface NoAlertProps {
+  readonly state: string;
+  readonly isFiltered: boolean;
+  readonly onClear: () => void;
+}
+
+function NoAlert({ state, isFiltered, onClear }: NoAlertProps) {
+  if (isFiltered)
+    return (
+      <EmptyState
+        icon={BellRing}
+        title="No alert matches"
+        text="Change the search or the labels."
+        action={<Button onClick={onClear}>Clear filters</Button>}
+      />
+    );
+  if (state !== "firing") return <EmptyState icon={BellRing} title={`No alert is ${state}`} />;
+  return (
+    <EmptyState
+      icon={BellRing}
+      title="Nothing fires"
+      text="Prometheus, rules, heartbeats and programs open alerts. For Prometheus, name Prism as its Alertmanager; or try one:"
+      command={`amtool --alertmanager.url=${location.origin}/alertmanager alert add alertname=Test severity=warning`}
+    />
+  );
+}
+
+function subtitleOf(items: readonly Alert[] | undefined, state: string, hasMore: boolean): string {
+  if (items === undefined) return "What fires, and what withholds it.";
+  const count = `${items.length}${hasMore ? "+" : ""}`;
+  if (state === "resolved") return "What is over, the latest first.";
+  if (state === "pending")
+    return items.length === 0 ? "Nothing is pending." : `${count} pending: they fire if it lasts.`;
+  const withheld = items.filter((alert) => alert.withheld !== null).length;
+  if (items.length === 0) return "Nothing fires.";
+  return `${count} firing${withheld === 0 ? "" : `, ${withheld} of them withheld`}.`;
+}

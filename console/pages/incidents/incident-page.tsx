@@ -1,0 +1,353 @@
+import { BellOff, Check, Moon } from "lucide";
+import { useState } from "preact/hooks";
+import { href } from "../../app/base.ts";
+import { useHotkeys } from "../../app/hotkeys.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
+import { canInProject } from "../../app/memberships.ts";
+import type { PageProps } from "../../app/page-module.ts";
+import { useProjects } from "../../app/projects.ts";
+import { useGet } from "../../app/query.ts";
+import { me } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  DescriptionList,
+  Link,
+  Menu,
+  Page,
+  plural,
+  StatusDot,
+  Time,
+  Timeline,
+  UserText,
+} from "../../ui/index.ts";
+import { safeLink } from "../inbox/notification-types.ts";
+import { useAlertingChanges } from "./changes.ts";
+import {
+  acknowledge,
+  addNote,
+  escalate,
+  resolve,
+  SnoozeDialog,
+  silence,
+  snoozeEntries,
+  unacknowledge,
+  unsnooze,
+} from "./incident-actions.tsx";
+import { type AlertOfIncident, type IncidentDetail, stateOf } from "./incident-types.ts";
+import { LabelLinks } from "./label-links.tsx";
+import { NextSteps } from "./next-steps.tsx";
+import { namesOf, sentenceOf } from "./timeline-words.tsx";
+
+const SHOWN_ALERTS = 10;
+
+/** `/incidents/:id`: what happens, who has it, who was notified and why, and what follows. */
+export function IncidentPage({ params }: PageProps) {
+  const query = useGet<IncidentDetail>(`/incidents/${encodeURIComponent(params["id"] ?? "")}`);
+  useAlertingChanges(query.reload, query.data?.projectId);
+  return (
+    <LoadedPage title="Incident" query={query}>
+      {(incident) => <IncidentView incident={incident} />}
+    </LoadedPage>
+  );
+}
+
+function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
+  const { number, title, urgency, state } = incident;
+  const [isSnoozing, setSnoozing] = useState(false);
+  const mayAct = canInProject("incidents:act") === true;
+  const isLive = state !== "resolved" && mayAct;
+  useHotkeys({
+    a: () => void (isLive && mayAcknowledge(incident) && acknowledge(incident)),
+    e: () => void (isLive && resolve(incident)),
+    s: () => silence(incident),
+    z: () => isLive && setSnoozing(true),
+  });
+  const actions = mayAct && <Actions incident={incident} onSnooze={() => setSnoozing(true)} />;
+  return (
+    <Page
+      title={title}
+      documentTitle={`#${number} ${title}`}
+      subtitle={<Subtitle incident={incident} />}
+      breadcrumb={[{ label: "Incidents", href: href("/incidents") }]}
+      badge={
+        <span class="inline">
+          <Badge tone={stateOf(incident).tone}>{stateOf(incident).text}</Badge>
+          {urgency === "low" && <Badge tone="plain">low urgency</Badge>}
+        </span>
+      }
+      actions={<div class="inline only-wide">{actions}</div>}
+    >
+      <div class="two incident-body">
+        <div class="stack">
+          <Alerts incident={incident} />
+          <History incident={incident} />
+        </div>
+        <div class="stack">
+          {state !== "resolved" && (
+            <Card title="What happens next">
+              <NextSteps incident={incident} />
+            </Card>
+          )}
+          <Card title="People">
+            <People incident={incident} />
+          </Card>
+          <Card title="Details">
+            <Details incident={incident} />
+          </Card>
+        </div>
+      </div>
+      {isLive && (
+        <div class="incident-bar" role="group" aria-label="Actions in reach">
+          <BarActions incident={incident} onSnooze={() => setSnoozing(true)} />
+        </div>
+      )}
+      <SnoozeDialog incident={isSnoozing ? incident : null} onClose={() => setSnoozing(false)} />
+    </Page>
+  );
+}
+
+interface Props {
+  readonly incident: IncidentDetail;
+}
+
+/** Whether an acknowledgement of the user changes anything. */
+function mayAcknowledge(incident: IncidentDetail): boolean {
+  const isMine = incident.acknowledgements.some(({ userId }) => userId === me.value?.id);
+  return incident.state === "open" && !isMine;
+}
+
+function Subtitle({ incident }: Props) {
+  const { number, firing, alerts, openedAt, resolvedAt, acknowledgements, ackQuorum, isSnoozed, snoozedUntil } =
+    incident;
+  const who = acknowledgements.map(({ userId, name }) => (userId === me.value?.id ? "you" : (name ?? "a user")));
+  const count = firing === alerts ? plural(firing, "alert fires", "alerts fire") : `${firing} of ${alerts} alerts fire`;
+  if (resolvedAt !== null)
+    return (
+      <>
+        #{number}, open from <Time at={openedAt} mode="full" /> to <Time at={resolvedAt} mode="full" />.
+      </>
+    );
+  return (
+    <>
+      #{number}: {count}, open since <Time at={openedAt} />
+      {who.length > 0 && `, acknowledged by ${who.join(", ")}`}
+      {who.length > 0 && who.length < ackQuorum && ` (${who.length} of ${ackQuorum})`}
+      {isSnoozed && (
+        <>
+          , snoozed until <Time at={snoozedUntil} mode="full" />
+        </>
+      )}
+      .
+    </>
+  );
+}
+
+interface ActionProps extends Props {
+  readonly onSnooze: () => void;
+}
+
+function Actions({ incident, onSnooze }: ActionProps) {
+  if (incident.state === "resolved") return <Button onClick={() => addNote(incident)}>Add a note</Button>;
+  return (
+    <>
+      <Button onClick={() => addNote(incident)}>Note</Button>
+      <Button icon={BellOff} keys="s" onClick={() => silence(incident)}>
+        Silence
+      </Button>
+      <Menu label="Snooze" text="Snooze" variant="default" items={snoozeItems(incident, onSnooze)} />
+      <Button onClick={() => escalate(incident)}>Escalate now</Button>
+      <Button keys="e" onClick={() => resolve(incident)}>
+        Resolve
+      </Button>
+      <MainAction incident={incident} />
+    </>
+  );
+}
+
+function MainAction({ incident }: Props) {
+  if (mayAcknowledge(incident))
+    return (
+      <Button variant="primary" icon={Check} keys="a" onClick={() => acknowledge(incident)}>
+        Acknowledge
+      </Button>
+    );
+  return <Button onClick={() => unacknowledge(incident)}>Unacknowledge</Button>;
+}
+
+function snoozeItems(incident: IncidentDetail, onSnooze: () => void) {
+  const end = { label: "End the snooze", onSelect: () => unsnooze(incident) };
+  return incident.isSnoozed
+    ? [end, "separator" as const, ...snoozeEntries(incident, onSnooze)]
+    : snoozeEntries(incident, onSnooze);
+}
+
+/** On phones at the bottom of the screen. */
+function BarActions({ incident, onSnooze }: ActionProps) {
+  return (
+    <>
+      <MainAction incident={incident} />
+      <Button icon={Moon} onClick={onSnooze}>
+        Snooze
+      </Button>
+      <Menu
+        label="More actions"
+        text="More"
+        variant="default"
+        align="end"
+        items={[
+          { label: "Resolve…", onSelect: () => resolve(incident) },
+          { label: "Escalate now…", onSelect: () => escalate(incident) },
+          { label: "Silence…", onSelect: () => silence(incident) },
+          { label: "Add a note…", onSelect: () => addNote(incident) },
+          ...(incident.isSnoozed ? [{ label: "End the snooze", onSelect: () => unsnooze(incident) }] : []),
+        ]}
+      />
+    </>
+  );
+}
+
+function Alerts({ incident: { alertList, alerts, projectId } }: Props) {
+  const [isAll, setAll] = useState(false);
+  const project = useProjects().find(({ id }) => id === projectId)?.slug ?? projectId;
+  const shown = isAll ? alertList : alertList.slice(0, SHOWN_ALERTS);
+  const left = alerts - alertList.length;
+  return (
+    <Card title="Alerts" sub={left > 0 ? `the last ${alertList.length} of ${alerts}` : undefined}>
+      {shown.map((alert) => (
+        <AlertCard key={alert.id} alert={alert} project={project} />
+      ))}
+      {alertList.length > SHOWN_ALERTS && (
+        <Button small variant="quiet" onClick={() => setAll(!isAll)}>
+          {isAll ? "Show fewer" : `Show ${alertList.length - SHOWN_ALERTS} more`}
+        </Button>
+      )}
+    </Card>
+  );
+}
+
+const ALERT_TONES = { firing: "bad", pending: "warn", resolved: "ok" } as const;
+
+function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readonly project: string }) {
+  const { id, state, labels, annotations, startsAt, resolvedAt, notifiedAt, generatorUrl } = alert;
+  const { summary, description, ...others } = annotations;
+  const link = safeLink(generatorUrl);
+  return (
+    <div class="alert-card">
+      <div class="spread">
+        <Link href={href(`/alerts/${id}`)}>
+          <UserText lines={2}>{summary || labels["alertname"] || "Alert"}</UserText>
+        </Link>
+        <StatusDot tone={ALERT_TONES[state]}>{state}</StatusDot>
+      </div>
+      {description && <UserText lines={6}>{description}</UserText>}
+      <LabelLinks labels={labels} project={project} />
+      {Object.entries(others).map(([name, value]) => (
+        <Annotation key={name} name={name} value={value} />
+      ))}
+      <p class="muted small">
+        since <Time at={startsAt} />
+        {resolvedAt !== null && (
+          <>
+            , resolved <Time at={resolvedAt} />
+          </>
+        )}
+        {notifiedAt === null && state === "firing" && " · no one was notified of it yet"}
+        {link !== null && (
+          <>
+            {" · "}
+            <Link href={link} external>
+              source
+            </Link>
+          </>
+        )}
+      </p>
+    </div>
+  );
+}
+
+/** A link such as that of a runbook can be opened. */
+export function Annotation({ name, value }: { readonly name: string; readonly value: string }) {
+  const link = safeLink(value);
+  return (
+    <p class="small">
+      <span class="muted">
+        <bdi>{name}</bdi>:{" "}
+      </span>
+      {link === null ? (
+        <UserText lines={3}>{value}</UserText>
+      ) : (
+        <Link href={link} external>
+          {value}
+        </Link>
+      )}
+    </p>
+  );
+}
+
+function History({ incident }: Props) {
+  const names = namesOf(incident);
+  const items = incident.timeline.toReversed().map((entry) => ({
+    key: String(entry.seq),
+    ...sentenceOf(entry, names),
+    time: <Time at={entry.at} mode="clock" />,
+  }));
+  return (
+    <Card title="Timeline" sub="The latest first.">
+      <Timeline label="Timeline" items={items} />
+    </Card>
+  );
+}
+
+function People({ incident }: Props) {
+  const { audience, acknowledgements } = incident;
+  if (audience.length === 0) return <p class="muted">No one was notified.</p>;
+  return (
+    <DescriptionList
+      items={audience.map(({ userId, name, notifications, firstAt, lastAt }) => {
+        const ack = acknowledgements.find((each) => each.userId === userId);
+        return {
+          label: userId === me.value?.id ? `${name} (you)` : name,
+          value:
+            ack === undefined ? (
+              <StatusDot tone="plain">not acknowledged</StatusDot>
+            ) : (
+              <StatusDot tone="ok">
+                acknowledged <Time at={ack.at} />
+              </StatusDot>
+            ),
+          hint: (
+            <>
+              notified <Time at={firstAt} />
+              {notifications > 1 && (
+                <>
+                  , {notifications} times, last <Time at={lastAt} />
+                </>
+              )}
+            </>
+          ),
+        };
+      })}
+    />
+  );
+}
+
+function Details({ incident }: Props) {
+  const { projectId, groupLabels, notifiedAt, ackQuorum } = incident;
+  const project = useProjects().find(({ id }) => id === projectId);
+  const isGrouped = Object.keys(groupLabels).length > 0;
+  return (
+    <DescriptionList
+      items={[
+        { label: "Project", value: <UserText>{project?.name ?? projectId}</UserText> },
+        {
+          label: "Grouped by",
+          value: isGrouped ? <LabelLinks labels={groupLabels} project={project?.slug ?? projectId} /> : "nothing",
+        },
+        { label: "First notification", value: <Time at={notifiedAt} mode="full" empty="none" /> },
+        ...(ackQuorum > 1 ? [{ label: "Acknowledgements needed", value: ackQuorum }] : []),
+      ]}
+    />
+  );
+}

@@ -1,0 +1,102 @@
+import type { Labels } from "../../app/matchers.ts";
+
+export interface Incident {
+  readonly id: string;
+  readonly number: number;
+  readonly projectId: string;
+  readonly title: string;
+  readonly state: "open" | "acknowledged" | "resolved";
+  readonly isSnoozed: boolean;
+  readonly urgency: "high" | "low";
+  readonly policy: { readonly id: string; readonly name: string; readonly version: number };
+  readonly groupLabels: Labels;
+  readonly alerts: number;
+  readonly firing: number;
+  readonly openedAt: string;
+  readonly snoozedUntil: string | null;
+  readonly resolvedAt: string | null;
+  readonly resolvedBy: string | null;
+  readonly notifiedAt: string | null;
+  /** Index of the next step. */
+  readonly step: number;
+  readonly round: number;
+  readonly nextStepAt: string | null;
+  readonly nextDueAt: string | null;
+}
+
+export interface ListedIncident extends Incident {
+  readonly acknowledgedBy: readonly { readonly userId: string; readonly name: string | null }[];
+}
+
+export interface AlertOfIncident {
+  readonly id: string;
+  readonly state: "pending" | "firing" | "resolved";
+  readonly severity: string | null;
+  readonly labels: Labels;
+  readonly annotations: Labels;
+  readonly generatorUrl: string | null;
+  readonly startsAt: string;
+  readonly resolvedAt: string | null;
+  readonly notifiedAt: string | null;
+}
+
+export type PolicyStep =
+  | {
+      readonly type: "notify";
+      readonly users: readonly string[];
+      readonly roles: readonly string[];
+      readonly schedules: readonly { readonly id: string; readonly who: "current" | "next" | "both" }[];
+      readonly members: boolean;
+      readonly urgency: "high" | "low";
+      readonly roundRobin: boolean;
+    }
+  | { readonly type: "wait"; readonly ms: number }
+  | { readonly type: "onlyIn"; readonly interval: string; readonly otherwise: "skip" | "hold" }
+  | { readonly type: "ifCount"; readonly alerts: number; readonly windowMs: number }
+  | { readonly type: "webhook"; readonly url: string; readonly format: string }
+  | { readonly type: "resolve" };
+
+export interface LogEntry {
+  readonly seq: number;
+  readonly at: string;
+  readonly kind: string;
+  /** Id of a user, `key:<id>`, `operator`; null: the server. */
+  readonly actor: string | null;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export interface AudienceMember {
+  readonly userId: string;
+  readonly name: string;
+  readonly notifications: number;
+  readonly firstAt: string;
+  readonly lastAt: string;
+  readonly acknowledged: boolean;
+}
+
+export interface IncidentDetail extends Incident {
+  readonly alertList: readonly AlertOfIncident[];
+  readonly acknowledgements: readonly {
+    readonly userId: string;
+    readonly name: string | null;
+    readonly at: string;
+    readonly expiresAt: string | null;
+    readonly via: string;
+  }[];
+  readonly ackQuorum: number;
+  readonly audience: readonly AudienceMember[];
+  readonly steps: readonly PolicyStep[];
+  readonly timeline: readonly LogEntry[];
+}
+
+/** The state in a word, for a badge. */
+export function stateOf({ state, isSnoozed, urgency }: Pick<Incident, "state" | "isSnoozed" | "urgency">) {
+  if (state === "resolved") return { text: "resolved", tone: "ok" } as const;
+  if (isSnoozed) return { text: "snoozed", tone: "plain" } as const;
+  if (state === "acknowledged") return { text: "acknowledged", tone: "info" } as const;
+  return { text: "open", tone: urgency === "high" ? "bad" : "warn" } as const;
+}
+
+export function isOpen({ state, isSnoozed }: Pick<Incident, "state" | "isSnoozed">): boolean {
+  return state === "open" && !isSnoozed;
+}

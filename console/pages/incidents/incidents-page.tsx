@@ -1,0 +1,263 @@
+import { Siren } from "lucide";
+import { useState } from "preact/hooks";
+import { href } from "../../app/base.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { useQueryState } from "../../app/navigate.ts";
+import { useProjects } from "../../app/projects.ts";
+import { useList } from "../../app/query.ts";
+import { me } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  Checkbox,
+  type Column,
+  DataTable,
+  EmptyState,
+  Menu,
+  Page,
+  plural,
+  SearchInput,
+  Segmented,
+  Select,
+  Time,
+  Toolbar,
+  UserText,
+} from "../../ui/index.ts";
+import { useAlertingChanges } from "./changes.ts";
+import {
+  acknowledge,
+  actOnMany,
+  addNote,
+  escalate,
+  resolve,
+  SnoozeDialog,
+  silence,
+  snoozeEntries,
+} from "./incident-actions.tsx";
+import { isOpen, type ListedIncident, stateOf } from "./incident-types.ts";
+
+const FILTERS = [
+  { value: "unresolved", label: "Unresolved" },
+  { value: "open", label: "Open" },
+  { value: "acknowledged", label: "Acknowledged" },
+  { value: "snoozed", label: "Snoozed" },
+  { value: "resolved", label: "Resolved" },
+];
+
+const COLUMNS: readonly Column<ListedIncident>[] = [
+  {
+    key: "number",
+    label: "Number",
+    cell: ({ number }) => <span class="num muted">#{number}</span>,
+    width: "min",
+    card: "meta",
+  },
+  {
+    key: "title",
+    label: "Incident",
+    cell: ({ title, urgency }) => (
+      <span class="inline">
+        <UserText lines={2}>{title}</UserText>
+        {urgency === "low" && <Badge tone="plain">low urgency</Badge>}
+      </span>
+    ),
+    card: "title",
+    width: "wide",
+  },
+  {
+    key: "state",
+    label: "State",
+    cell: (incident) => <Badge tone={stateOf(incident).tone}>{stateOf(incident).text}</Badge>,
+    card: "aside",
+    width: "min",
+  },
+  {
+    key: "alerts",
+    label: "Firing",
+    cell: ({ alerts, firing }) => <span class="num nowrap">{`${firing} of ${alerts}`}</span>,
+    align: "end",
+    width: "min",
+    card: "meta",
+  },
+  {
+    key: "since",
+    label: "Since",
+    cell: ({ openedAt }) => <Time at={openedAt} />,
+    card: "meta",
+    width: "min",
+  },
+  { key: "next", label: "Then", cell: (incident) => <Next incident={incident} />, card: "meta" },
+];
+
+/** Who has it, or what happens next. */
+function Next({ incident }: { readonly incident: ListedIncident }) {
+  const { acknowledgedBy, isSnoozed, snoozedUntil, nextStepAt, resolvedAt, state } = incident;
+  if (state === "resolved")
+    return (
+      <span>
+        ended <Time at={resolvedAt} />
+      </span>
+    );
+  if (isSnoozed)
+    return (
+      <span>
+        open again <Time at={snoozedUntil} />
+      </span>
+    );
+  const names = acknowledgedBy.map(({ userId, name }) => (userId === me.value?.id ? "you" : (name ?? "a user")));
+  if (state === "acknowledged") return <UserText lines={1}>{`by ${names.join(", ")}`}</UserText>;
+  return nextStepAt === null ? (
+    <span class="muted">waits for people</span>
+  ) : (
+    <span>
+      next step <Time at={nextStepAt} />
+    </span>
+  );
+}
+
+/** What people are notified of, and who has it. */
+export function IncidentsPage() {
+  const [filter, setFilter] = useQueryState("state", "unresolved");
+  const [text, setText] = useQueryState("q");
+  const [project, setProject] = useQueryState("project");
+  const [mine, setMine] = useQueryState("mine");
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [snoozed, setSnoozed] = useState<ListedIncident | null>(null);
+  const projects = useProjects();
+  const query = {
+    ...(filter === "all" ? {} : { state: filter }),
+    ...(text === "" ? {} : { q: text }),
+    ...(project === "" ? {} : { projectId: project }),
+    ...(mine === "" ? {} : { mine: true }),
+    limit: 50,
+  };
+  const list = useList<ListedIncident>("/incidents", query);
+  useAlertingChanges(list.reload, projects.find(({ slug, id }) => slug === project || id === project)?.id);
+  const mayAct = canInProject("incidents:act") === true;
+  const isFiltered = text !== "" || mine !== "" || project !== "" || filter !== "unresolved";
+  return (
+    <Page title="Incidents" subtitle={subtitleOf(list.items, filter)}>
+      <Toolbar end={<Segmented small label="State" value={filter} onChange={setFilter} options={FILTERS} />}>
+        <SearchInput value={text} onChange={setText} label="Search incidents" placeholder="Part of the title" />
+        {projects.length > 1 && (
+          <Select
+            small
+            label="Project"
+            value={project}
+            onChange={setProject}
+            options={[
+              { value: "", label: "All projects" },
+              ...projects.map(({ slug, name }) => ({ value: slug, label: name })),
+            ]}
+          />
+        )}
+        <Checkbox checked={mine !== ""} onChange={(isOn) => setMine(isOn ? "true" : "")} label="I was notified" />
+      </Toolbar>
+      <DataTable<ListedIncident>
+        label="Incidents"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        rowHref={({ id }) => href(`/incidents/${id}`)}
+        columns={COLUMNS}
+        rowTone={(incident) => (isOpen(incident) ? (incident.urgency === "high" ? "bad" : "warn") : undefined)}
+        {...(mayAct && filter !== "resolved"
+          ? {
+              selection: {
+                selected,
+                onChange: setSelected,
+                bulk: (ids: readonly string[]) => <Bulk ids={ids} onDone={() => setSelected(new Set())} />,
+              },
+              rowActions: (incident: ListedIncident) => (
+                <RowActions incident={incident} onSnooze={() => setSnoozed(incident)} />
+              ),
+              hotkeys: {
+                a: (incident: ListedIncident) => void (isOpen(incident) && acknowledge(incident)),
+                e: (incident: ListedIncident) => void (incident.state !== "resolved" && resolve(incident)),
+                s: (incident: ListedIncident) => silence(incident),
+                z: (incident: ListedIncident) => incident.state !== "resolved" && setSnoozed(incident),
+              },
+            }
+          : {})}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={isFiltered ? <NoMatch onClear={() => setFilter("unresolved")} /> : <NoIncident />}
+      />
+      <SnoozeDialog incident={snoozed} onClose={() => setSnoozed(null)} />
+    </Page>
+  );
+}
+
+function NoMatch({ onClear }: { readonly onClear: () => void }) {
+  return (
+    <EmptyState
+      icon={Siren}
+      title="No such incident"
+      text="Choose another state, or clear the search."
+      action={<Button onClick={onClear}>Unresolved ones</Button>}
+    />
+  );
+}
+
+function NoIncident() {
+  return (
+    <EmptyState
+      icon={Siren}
+      title="All is quiet"
+      text="An alert opens an incident, and its policy decides who is notified. Try one with a project's API key:"
+      command={`curl ${location.origin}/api/v1/alerts -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d '{"alerts":[{"labels":{"alertname":"Test"}}]}'`}
+    />
+  );
+}
+
+function Bulk({ ids, onDone }: { readonly ids: readonly string[]; readonly onDone: () => void }) {
+  const run = async (action: "acknowledge" | "resolve") => {
+    if (await actOnMany(action, ids)) onDone();
+  };
+  return (
+    <>
+      <Button small variant="primary" onClick={() => run("acknowledge")}>
+        Acknowledge
+      </Button>
+      <Button small onClick={() => run("resolve")}>
+        Resolve
+      </Button>
+    </>
+  );
+}
+
+function RowActions({ incident, onSnooze }: { readonly incident: ListedIncident; readonly onSnooze: () => void }) {
+  if (incident.state === "resolved") return null;
+  return (
+    <span class="inline">
+      {isOpen(incident) && (
+        <Button small onClick={() => acknowledge(incident)}>
+          Acknowledge
+        </Button>
+      )}
+      <Menu
+        small
+        label={`More for incident ${incident.number}`}
+        items={[
+          { label: "Resolve…", keys: "e", onSelect: () => resolve(incident) },
+          { label: "Escalate now…", onSelect: () => escalate(incident) },
+          { label: "Silence…", keys: "s", onSelect: () => silence(incident) },
+          { label: "Add a note…", onSelect: () => addNote(incident) },
+          { heading: "Snooze" },
+          ...snoozeEntries(incident, onSnooze),
+        ]}
+      />
+    </span>
+  );
+}
+
+function subtitleOf(items: readonly ListedIncident[] | undefined, filter: string): string {
+  if (items === undefined) return "What people are notified of, and who has it.";
+  if (filter === "resolved") return "What is over, the latest first.";
+  const open = items.filter(isOpen).length;
+  const others = items.filter(({ state }) => state !== "resolved").length - open;
+  if (open === 0) return others === 0 ? "Nothing is open." : `Nothing is open; ${others} acknowledged or snoozed.`;
+  const rest = others === 0 ? "" : `, ${others} acknowledged or snoozed`;
+  return `${plural(open, "incident waits", "incidents wait")} for an acknowledgement${rest}.`;
+}

@@ -1,0 +1,50 @@
+import { effect, signal } from "@preact/signals";
+import { api, type Page } from "../../app/api.ts";
+import { connection, listen } from "../../app/live.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { client } from "../../app/session.ts";
+
+const LOAD_DELAY_MS = 1000;
+const EVERY_MS = 60_000;
+const COUNTED = 100;
+
+/** Incidents that no user has acknowledged; the badge of the navigation. */
+export const openIncidents = signal(0);
+
+async function load(): Promise<void> {
+  if (!client.peek() || canInProject("events:read") !== true) return;
+  // Without an answer the badge keeps the last known number.
+  const page = await api.get<Page<object>>("/incidents", { state: "open", limit: COUNTED }).catch(() => null);
+  if (page) openIncidents.value = page.data.length;
+}
+
+let isPlanned = false;
+
+/** Counts again after changes that other pages see. */
+export function countSoon(): void {
+  if (isPlanned) return;
+  isPlanned = true;
+  setTimeout(() => {
+    isPlanned = false;
+    void load();
+  }, LOAD_DELAY_MS);
+}
+
+effect(() => {
+  if (!client.value || canInProject("events:read") !== true) {
+    openIncidents.value = 0;
+    return;
+  }
+  void load();
+  const timer = setInterval(() => document.hidden || void load(), EVERY_MS);
+  // Those who are notified of an incident have it in their own stream.
+  const stop = listen("user:me", countSoon);
+  return () => {
+    clearInterval(timer);
+    stop();
+  };
+});
+
+effect(() => {
+  if (connection.value === "live") countSoon();
+});

@@ -1,0 +1,2 @@
+export { IncidentPage } from "./incident-page.tsx";
+export { IncidentsPage } from "./incidents-page.tsx";

@@ -1,0 +1,326 @@
+import type { ComponentChildren } from "preact";
+import { href } from "../../app/base.ts";
+import { PersonName } from "../../app/person-name.tsx";
+import { useGet } from "../../app/query.ts";
+import { me } from "../../app/session.ts";
+import { Link, plural, Time, UserText } from "../../ui/index.ts";
+import type { IncidentDetail, LogEntry } from "./incident-types.ts";
+
+export type Tone = "accent" | "ok" | "bad" | "warn" | "info" | "plain";
+type Names = ReadonlyMap<string, string>;
+
+/** An entry of the timeline for people. */
+export interface Sentence {
+  readonly tone: Tone;
+  readonly title: ComponentChildren;
+  readonly sub?: ComponentChildren;
+}
+
+/** The names that the incident itself has: they need no permission to read accounts. */
+export function namesOf({ audience, acknowledgements }: IncidentDetail): Names {
+  const acknowledgers = acknowledgements.flatMap(({ userId, name }) =>
+    name === null ? [] : [[userId, name] as const],
+  );
+  return new Map([...audience.map(({ userId, name }) => [userId, name] as const), ...acknowledgers]);
+}
+
+function Person({ id, names }: { readonly id: string | null; readonly names: Names }) {
+  if (id !== null && id === me.value?.id) return <span>You</span>;
+  const name = id === null ? undefined : names.get(id);
+  if (name !== undefined) return <bdi>{name}</bdi>;
+  if (id?.startsWith("key:")) return <span>An API key</span>;
+  if (id?.startsWith("integration:")) return <span>An integration</span>;
+  return id === "operator" ? <span>An operator</span> : <PersonName id={id} isPlain />;
+}
+
+function People({ ids, names }: { readonly ids: readonly string[]; readonly names: Names }) {
+  return (
+    <>
+      {ids.map((id, at) => (
+        <span key={id}>
+          {at > 0 && ", "}
+          <Person id={id} names={names} />
+        </span>
+      ))}
+    </>
+  );
+}
+
+/** Members of `data`, which depends on the kind. */
+class Data {
+  readonly #data: Readonly<Record<string, unknown>>;
+
+  constructor(data: Readonly<Record<string, unknown>>) {
+    this.#data = data;
+  }
+
+  number(name: string): number {
+    return Number(this.#data[name] ?? 0);
+  }
+
+  text(name: string): string {
+    const value = this.#data[name];
+    return typeof value === "string" ? value : "";
+  }
+
+  list(name: string): readonly string[] {
+    const value = this.#data[name];
+    return Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
+  }
+
+  map(name: string): Readonly<Record<string, unknown>> {
+    const value = this.#data[name];
+    return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+  }
+}
+
+const VIA: Readonly<Record<string, string>> = {
+  webpush: "by the button of a push message",
+  mail: "by the link in a mail",
+  notification: "by the notification",
+  integration: "by an integration",
+};
+
+const REASONS: Readonly<Record<string, string>> = {
+  "new-alerts": "of further alerts",
+  repeat: "again, as no one has acknowledged",
+  resolved: "that it is resolved",
+};
+
+const NOT_NOTIFIED: Readonly<Record<string, string>> = {
+  acknowledged: "the incident is acknowledged",
+  snoozed: "the incident is snoozed",
+  renotifyOnNew: "the policy notifies of the first alerts only",
+};
+
+type Words = (data: Data, entry: LogEntry, names: Names) => Sentence;
+
+/** A sentence by a person, and how. */
+function byPerson(tone: Tone, verb: string): Words {
+  return (data, { actor }, names) => ({
+    tone,
+    title: (
+      <>
+        <Person id={actor} names={names} /> {verb}
+      </>
+    ),
+    ...(VIA[data.text("via")] === undefined ? {} : { sub: VIA[data.text("via")] }),
+  });
+}
+
+const WORDS: Readonly<Record<string, Words>> = {
+  opened: (data) => ({ tone: "bad", title: `Opened by ${plural(data.number("alerts"), "alert")}` }),
+  "alerts-joined": (data) => ({
+    tone: "warn",
+    title: `${plural(data.number("added"), "alert")} joined; ${data.number("firing")} firing`,
+  }),
+  "alerts-resolved": (data) => ({ tone: "info", title: resolvedText(data.number("firing")) }),
+  "some-resolved": (data) => ({
+    tone: "info",
+    title: `${plural(data.number("alerts"), "alert")} resolved, ${data.number("firing")} firing; no one was notified of that`,
+  }),
+  notified: (data, _, names) => notified(data, names),
+  "contact-notified": (data, _, names) => ({ ...notified(data, names), sub: "later, by their contact rules" }),
+  "contact-dropped": (data, _, names) => ({
+    tone: "plain",
+    title: (
+      <>
+        A later notification of <People ids={data.list("users")} names={names} /> was not needed any more
+      </>
+    ),
+  }),
+  "no-targets": (data) => ({
+    tone: "warn",
+    title: `Step ${data.number("step") + 1} notified no one`,
+    sub: <Empty sources={data.list("empty")} acknowledged={data.number("acknowledged")} />,
+  }),
+  withheld: (data) => ({
+    tone: "plain",
+    title: `${plural(data.number("alerts"), "alert was", "alerts were")} withheld`,
+    sub: <Withheld data={data} />,
+  }),
+  "not-notified": (data) => ({
+    tone: "plain",
+    title: `No one was notified of ${plural(data.number("alerts"), "further alert")}`,
+    sub: NOT_NOTIFIED[data.text("reason")] ?? data.text("reason"),
+  }),
+  webhook: (data) => ({
+    tone: "accent",
+    title: `Webhook to ${data.text("host")}`,
+    sub: `format ${data.text("format")}`,
+  }),
+  late: (data) => ({
+    tone: "warn",
+    title: (
+      <>
+        Late: this was due <Time at={data.number("dueAt")} mode="full" />
+      </>
+    ),
+  }),
+  acknowledged: (data, entry, names) => {
+    const [given, quorum] = [data.number("given"), data.number("quorum")];
+    const { sub, ...words } = byPerson("ok", "acknowledged")(data, entry, names);
+    const missing = given < quorum ? `${given} of ${quorum} acknowledgements` : undefined;
+    const all = [sub, missing].filter((each) => each !== undefined).join(" · ");
+    return { ...words, ...(all === "" ? {} : { sub: all }) };
+  },
+  unacknowledged: byPerson("warn", "removed the acknowledgements; the steps start again"),
+  "ack-expired": (data, _, names) => ({
+    tone: "warn",
+    title: (
+      <>
+        The acknowledgement of <People ids={data.list("users")} names={names} /> expired
+      </>
+    ),
+  }),
+  snoozed: (data, entry, names) => ({
+    ...byPerson("plain", "snoozed it")(data, entry, names),
+    sub: (
+      <>
+        until <Time at={data.number("until")} mode="full" />
+      </>
+    ),
+  }),
+  unsnoozed: byPerson("warn", "ended the snooze; the steps start again"),
+  "snooze-ended": () => ({ tone: "warn", title: "The snooze ended; the steps start again" }),
+  escalated: (data, entry, names) =>
+    byPerson("warn", `escalated to step ${data.number("step") + 1}`)(data, entry, names),
+  exhausted: () => ({ tone: "bad", title: "All steps are done and no one has acknowledged" }),
+  "outside-interval": (data) => ({
+    tone: "plain",
+    title: `Outside of “${data.text("interval")}”`,
+    sub: data.text("otherwise") === "skip" ? "the next step is skipped" : "the steps wait until it opens",
+  }),
+  "too-few-alerts": (data) => ({ tone: "plain", title: `The steps wait for ${data.number("wanted")} alerts` }),
+  resolved: (data, entry, names) => resolvedBy(data.text("by"), entry, names),
+  note: (data, entry, names) => ({
+    ...byPerson("info", "wrote")(data, entry, names),
+    sub: <UserText>{data.text("text")}</UserText>,
+  }),
+};
+
+function resolvedText(firing: number): string {
+  return firing === 0 ? "All alerts are resolved" : `Alerts were resolved; ${firing} firing`;
+}
+
+function resolvedBy(by: string, entry: LogEntry, names: Names): Sentence {
+  if (by === "alerts") return { tone: "ok", title: "Resolved: all its alerts are" };
+  if (by === "auto") return { tone: "ok", title: "Resolved: no alert joined for as long as the policy allows" };
+  if (by === "policy") return { tone: "ok", title: "Resolved by a step of the policy" };
+  return {
+    tone: "ok",
+    title: (
+      <>
+        <Person id={entry.actor ?? by} names={names} /> resolved it
+      </>
+    ),
+  };
+}
+
+function notified(data: Data, names: Names): Sentence {
+  const users = data.list("users");
+  const more = data.number("count") - users.length;
+  const reason = data.text("reason");
+  const step = reason === "step" ? `Step ${data.number("step") + 1}` : undefined;
+  const round = data.number("round") > 0 ? `round ${data.number("round") + 1}` : undefined;
+  const urgency = data.text("urgency") === "" ? undefined : `${data.text("urgency")} urgency`;
+  const [notification] = data.list("notificationIds");
+  return {
+    tone: reason === "resolved" ? "ok" : "accent",
+    title: (
+      <>
+        <People ids={users} names={names} /> {more > 0 && `and ${more} more `}
+        {users.length + more === 1 && users[0] !== me.value?.id ? "was" : "were"} notified {REASONS[reason] ?? ""}
+      </>
+    ),
+    sub: (
+      <>
+        {[step, round, urgency].filter((each) => each !== undefined).join(", ")}
+        <Through through={data.map("through")} />
+        {Object.keys(data.map("delayed")).length > 0 && " · more later by contact rules"}
+        {notification !== undefined && (
+          <>
+            {" · "}
+            <Link href={href(`/explain/notification/${notification}`)}>how</Link>
+          </>
+        )}
+      </>
+    ),
+  };
+}
+
+/** Why these users: the schedules, roles and memberships. */
+function Through({ through }: { readonly through: Readonly<Record<string, unknown>> }) {
+  const sources = [...new Set(Object.values(through))].filter((each) => typeof each === "string" && each !== "user");
+  if (sources.length === 0) return null;
+  return (
+    <>
+      {" · "}
+      {sources.map((source, at) => (
+        <span key={source as string}>
+          {at > 0 && ", "}
+          <Source source={source as string} />
+        </span>
+      ))}
+    </>
+  );
+}
+
+function Source({ source }: { readonly source: string }) {
+  const [kind, id = "", who] = source.split(":");
+  if (kind === "schedule")
+    return (
+      <>
+        {who === "next" ? "next on call of " : "on call on "}
+        <ScheduleName id={id} />
+      </>
+    );
+  if (kind === "members") return <>members of the project</>;
+  return <>{kind === "role" ? "by a role" : "named by the policy"}</>;
+}
+
+/** The name of an on-call schedule. */
+export function ScheduleName({ id }: { readonly id: string }) {
+  const { data } = useGet<{ readonly name: string }>(`/oncall/schedules/${encodeURIComponent(id)}`);
+  return data ? <bdi>{data.name}</bdi> : <span>a schedule</span>;
+}
+
+function Empty({ sources, acknowledged }: { readonly sources: readonly string[]; readonly acknowledged: number }) {
+  return (
+    <>
+      {sources.length > 0 && "no user can be reached: "}
+      {sources.map((source, at) => (
+        <span key={source}>
+          {at > 0 && ", "}
+          <Source source={source} />
+        </span>
+      ))}
+      {acknowledged > 0 && ` ${plural(acknowledged, "user has", "users have")} acknowledged`}
+    </>
+  );
+}
+
+/** What withholds alerts, with links. */
+function Withheld({ data }: { readonly data: Data }) {
+  const silences = data.list("silences");
+  const inhibitors = data.list("inhibitedBy");
+  const intervals = data.list("intervals");
+  return (
+    <>
+      {silences.length > 0 && "by "}
+      {silences.map((id, at) => (
+        <span key={id}>
+          {at > 0 && ", "}
+          <Link href={href(`/silences/${id}`)}>{silences.length === 1 ? "a silence" : `silence ${at + 1}`}</Link>
+        </span>
+      ))}
+      {inhibitors.length > 0 && `${silences.length > 0 ? " · " : ""}inhibited by ${plural(inhibitors.length, "alert")}`}
+      {intervals.length > 0 && ` · in the time interval ${intervals.join(", ")}`}
+    </>
+  );
+}
+
+/** An entry as a sentence; unknown kinds by their name. */
+export function sentenceOf(entry: LogEntry, names: Names): Sentence {
+  return WORDS[entry.kind]?.(new Data(entry.data), entry, names) ?? { tone: "plain", title: entry.kind };
+}
