@@ -41,7 +41,8 @@ export const api = {
   },
   post: <T>(path: string, body: unknown = {}, query: Query = {}, extra: Omit<Extra, "body"> = {}) =>
     request<T>("POST", path, query, { ...extra, body }),
-  put: <T>(path: string, body: unknown = {}) => request<T>("PUT", path, {}, { body }),
+  put: <T>(path: string, body: unknown = {}, query: Query = {}, extra: Omit<Extra, "body"> = {}) =>
+    request<T>("PUT", path, query, { ...extra, body }),
   patch: <T>(path: string, body: unknown = {}, extra: Omit<Extra, "body"> = {}) =>
     request<T>("PATCH", path, {}, { ...extra, body }),
   del: <T = void>(path: string, query: Query = {}, extra: Extra = {}) => request<T>("DELETE", path, query, extra),

@@ -14,17 +14,16 @@ interface Props {
   readonly value: string;
   readonly onChange: (slug: string) => void;
   readonly projects: readonly Project[];
-  readonly small?: boolean;
 }
 
 /** A choice of one project; nothing where there is only one. */
-export function ProjectChoice({ value, onChange, projects, small = true }: Props) {
+export function ProjectChoice({ value, onChange, projects }: Props) {
   const isKnown = projects.some(({ slug }) => slug === value);
   if (projects.length < 2 && isKnown) return null;
   const options = projects.map(({ slug, name }) => ({ value: slug, label: name }));
   return (
     <Select
-      small={small}
+      small
       label="Project"
       value={value}
       onChange={onChange}

@@ -15,6 +15,7 @@ import { messages } from "./messages/index.ts";
 import { modules } from "./modules/index.ts";
 import { overview } from "./overview/index.ts";
 import { people } from "./people/index.ts";
+import { policies } from "./policies/index.ts";
 import { projects } from "./projects/index.ts";
 import { reference } from "./reference/index.ts";
 import { rules } from "./rules/index.ts";
@@ -31,6 +32,7 @@ export const pages: readonly PageModule[] = [
   events,
   explain,
   rules,
+  policies,
   incidents,
   alerts,
   silences,

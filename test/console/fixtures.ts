@@ -24,14 +24,20 @@ export interface Filled {
   readonly message: string;
   readonly delivery: string;
   readonly silence: string;
+  readonly policy: string;
 }
 
 /** Puts a text into every field that a user can fill, over the API. @param text up to 240 characters */
 export async function fill(console: ConsoleTest, text: string): Promise<Filled> {
   const { prism } = console;
-  const make = async <T = { id: string }>(path: string, body: object, token?: string): Promise<T> => {
-    const reply = await prism.post<T>(`/api/v1${path}`, body, token === undefined ? {} : { token });
-    assert.ok(reply.status < 300, `POST ${path}: ${reply.status} ${reply.text}`);
+  const make = async <T = { id: string }>(
+    path: string,
+    body: object,
+    token?: string,
+    method: "POST" | "PUT" | "PATCH" = "POST",
+  ): Promise<T> => {
+    const reply = await prism.request<T>(method, `/api/v1${path}`, body, token === undefined ? {} : { token });
+    assert.ok(reply.status < 300, `${method} ${path}: ${reply.status} ${reply.text}`);
     return reply.body;
   };
   const admin = await prism.parts.base.database.read
@@ -82,6 +88,15 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
   const message = await make("/messages", { recipientId: admin.id, content: text });
   await make("/transfer-buckets", { name: short, currency: "EUR", currentBalance: "5", threshold: "10" });
   await make(`/schedules/${schedule.id}/run`, {});
+  const policy = await make("/policies", {
+    name: text,
+    description: text,
+    steps: [{ type: "notify", users: [admin.id], roles: [short] }, { type: "wait", ms: 300_000 }, { type: "resolve" }],
+  });
+  await make(`/policies/${policy.id}`, { repeat: 2, description: `${text} 2` }, undefined, "PATCH");
+  const routes = [{ matchers: [`team="${short.replace(/["\\]/g, "")}"`], policy: text, muteIntervals: [short] }];
+  const timeIntervals = [{ name: short, intervals: [{ weekdays: ["saturday"] }] }];
+  await make("/routes", { route: { policy: "default", routes }, timeIntervals }, undefined, "PUT");
   const labels = { alertname: text, [short]: text, team: "db" };
   await make("/alerts", { alerts: [{ key: "hostile", labels, annotations: { summary: text } }] });
   const silence = await make("/silences", {
@@ -115,6 +130,7 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
     message: message.id,
     delivery,
     silence: silence.id,
+    policy: policy.id,
   };
 }
 
@@ -148,6 +164,12 @@ export function allPages(ids: Filled): readonly string[] {
     "/silences/new?labels=team%3Ddb",
     `/silences/${ids.silence}`,
     `/silences/${ids.silence}/edit`,
+    "/policies",
+    "/policies/new",
+    `/policies/${ids.policy}`,
+    `/policies/${ids.policy}?tab=versions`,
+    "/policies/routes?labels=team%3Ddb",
+    "/account/notifications",
     "/jobs",
     "/jobs/queues",
     `/jobs/${ids.job}`,

@@ -4,6 +4,7 @@ import { invalidate, useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { Button, Card, Checkbox, Field, Form, Input, Loaded, Select, Skeleton, Switch, toast } from "../../ui/index.ts";
 import { AccountPage } from "./account-page.tsx";
+import { ContactRules } from "./contact-rules.tsx";
 
 const CHANNELS = [
   { value: "in_app", label: "Live" },
@@ -41,6 +42,7 @@ export default function NotificationPreferences() {
       <Loaded query={query} skeleton={<Skeleton kind="form" />}>
         {(preferences) => <PreferencesForm key={JSON.stringify(preferences)} stored={preferences} />}
       </Loaded>
+      <ContactRules />
     </AccountPage>
   );
 }

@@ -88,7 +88,8 @@ export function DefinitionDiff({ before, after, names, projects }: DiffProps) {
   );
 }
 
-function Change({
+/** What one member was and is. */
+export function Change({
   before,
   after,
   inWords,

@@ -31,8 +31,8 @@ const FILTERS = [
   { value: "live", label: "Live" },
   { value: "active", label: "Active" },
   { value: "pending", label: "Pending" },
-  { value: "recurring", label: "Maintenance" },
-  { value: "expired", label: "Expired" },
+  { value: "recurring", label: "Recurring" },
+  { value: "expired", label: "Past" },
 ];
 
 function queryOf(filter: string): Readonly<Record<string, string>> {

@@ -186,6 +186,6 @@ function serveRouting(server: FeatureServer, context: s.PolicyContext): void {
     body: r.TestRoutes,
     response: r.TestedRoutes,
     errors: ["PROJECT_NOT_FOUND"],
-    handle: (exchange, { query, body }) => r.testRoutes(context, holderOf(exchange), projectOf(query), body.labels),
+    handle: (exchange, { query, body }) => r.testRoutes(context, holderOf(exchange), projectOf(query), body),
   });
 }

@@ -7,6 +7,7 @@ import { requireVersion } from "../../../http/negotiation.ts";
 import { type PageRequest, pageBody } from "../../../http/pagination.ts";
 import { doc, example, named, object } from "../../../http/shapes.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { isWithin as within } from "../model/time-intervals.ts";
 import { BUILT_IN_ROUTING, checkedRouting, compileRouting, policiesIn, RoutingDocument } from "./routing.ts";
 import type { PolicyContext } from "./service.ts";
 
@@ -49,9 +50,14 @@ export const RoutingVersion = named(
 );
 
 const labels = v.record(v.string(), v.pipe(v.string(), v.maxLength(4096)));
-export const TestRoutes = example(object({ labels: doc(labels, "Labels of an alert") }), {
-  labels: { alertname: "DiskFull", severity: "info" },
-});
+export const TestRoutes = example(
+  object({
+    labels: doc(labels, "Labels of an alert"),
+    document: v.optional(doc(RoutingDocument, "A document to test in place of the stored one")),
+  }),
+  { labels: { alertname: "DiskFull", severity: "info" } },
+);
+export type TestRoutes = v.InferOutput<typeof TestRoutes>;
 
 export const TestedRoutes = named(
   "TestedRoutes",
@@ -109,20 +115,18 @@ export function testRoutes(
   { projects, policies, clock }: PolicyContext,
   principal: PermissionHolder,
   ref: string,
-  given: Readonly<Record<string, string>>,
+  { labels: given, document }: TestRoutes,
 ) {
   const projectId = projects.require(principal, ref, "events:read");
   const now = clock.now();
-  const isIn = (name: string): boolean => policies.isWithin(projectId, name, now);
-  const matches = policies
-    .routingOf(projectId)
-    .match(given)
-    .map(({ settings, groupKey, groupLabels }) => {
-      const { path, policy, groupBy: _by, labels: _labels, ...times } = settings;
-      const isInactive = times.activeIntervals.length > 0 && !times.activeIntervals.some(isIn);
-      const mutedBy = [...times.muteIntervals.filter(isIn), ...(isInactive ? times.activeIntervals : [])];
-      return { path, policy: policies.named(projectId, policy), groupKey, groupLabels, ...times, mutedBy };
-    });
+  const routing = document ? compileRouting(checkedRouting(document), 0) : policies.routingOf(projectId);
+  const isIn = (name: string): boolean => within(routing.timeIntervals.get(name) ?? [], now);
+  const matches = routing.match(given).map(({ settings, groupKey, groupLabels }) => {
+    const { path, policy, groupBy: _by, labels: _labels, ...times } = settings;
+    const isInactive = times.activeIntervals.length > 0 && !times.activeIntervals.some(isIn);
+    const mutedBy = [...times.muteIntervals.filter(isIn), ...(isInactive ? times.activeIntervals : [])];
+    return { path, policy: policies.named(projectId, policy), groupKey, groupLabels, ...times, mutedBy };
+  });
   return { matches };
 }
 

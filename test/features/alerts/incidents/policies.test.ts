@@ -57,6 +57,21 @@ test("routes lead alerts to policies with groups, waits and inheritance as in Al
     tested.body.matches.map(({ policy, groupKey }) => [policy.name, groupKey]),
     [["All", '{}/{}:{alertname="B"}']],
   );
+  const draft = { route: { routes: [{ matchers: ['team="web"'], groupBy: ["team"] }] } };
+  const trial = await world.prism.post<typeof tested.body>("/api/v1/routes/test", {
+    labels: { alertname: "B", team: "web" },
+    document: draft,
+  });
+  assert.deepEqual(
+    trial.body.matches.map(({ policy, groupKey }) => [policy.name, groupKey]),
+    [["default", '{}/{team="web"}:{team="web"}']],
+    "an unsaved document",
+  );
+  const refused = await world.prism.post<Refused>("/api/v1/routes/test", {
+    labels: {},
+    document: { route: { matchers: ["a=b"] } },
+  });
+  assert.equal(refused.status, 400, refused.text);
 });
 
 test("a refused document names each error; versions are kept and compared", async (t) => {

@@ -1,0 +1,129 @@
+import { Plus, X } from "lucide";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { DurationInput } from "../../app/duration-input.tsx";
+import { invalidate, useGet } from "../../app/query.ts";
+import { Button, Card, Checkbox, Form, IconButton, Loaded, Skeleton, toast } from "../../ui/index.ts";
+
+const CHANNELS = [
+  { value: "in_app", label: "Live" },
+  { value: "push", label: "Push" },
+  { value: "email", label: "Mail" },
+  { value: "webhook", label: "Webhook" },
+] as const;
+type Channel = (typeof CHANNELS)[number]["value"];
+
+interface Rule {
+  readonly afterMs: number;
+  readonly channels: readonly Channel[];
+}
+
+interface Rules {
+  readonly high: readonly Rule[];
+  readonly low: readonly Rule[];
+}
+
+const PATH = "/users/me/contact-rules";
+const MAX_RULES = 10;
+
+/** How the user is notified of incidents, by urgency. */
+export function ContactRules() {
+  const query = useGet<Rules>(PATH);
+  return (
+    <Loaded query={query} skeleton={<Skeleton kind="form" />}>
+      {(rules) => <RulesForm key={JSON.stringify(rules)} stored={rules} />}
+    </Loaded>
+  );
+}
+
+function RulesForm({ stored }: { readonly stored: Rules }) {
+  const [rules, setRules] = useState(stored);
+  const isComplete = [...rules.high, ...rules.low].every(({ channels }) => channels.length > 0);
+  const save = async () => {
+    const { high, low } = rules;
+    await api.put(PATH, { high, low });
+    invalidate(PATH);
+    toast.ok("Your contact rules are saved.");
+  };
+  return (
+    <Form onSubmit={save} label="Contact rules">
+      <Card
+        title="Incidents"
+        sub="Which channels are used after which time. The later ones are not used once the incident is acknowledged."
+      >
+        <div class="stack">
+          <Urgency title="High urgency" rules={rules.high} onChange={(high) => setRules({ ...rules, high })} />
+          <Urgency title="Low urgency" rules={rules.low} onChange={(low) => setRules({ ...rules, low })} />
+          <div class="inline">
+            <Button type="submit" disabled={rules === stored || !isComplete}>
+              Save contact rules
+            </Button>
+            <span class="muted small" role="status">
+              {isComplete ? "" : "Each rule needs a channel."}
+            </span>
+          </div>
+        </div>
+      </Card>
+    </Form>
+  );
+}
+
+interface UrgencyProps {
+  readonly title: string;
+  readonly rules: readonly Rule[];
+  readonly onChange: (rules: readonly Rule[]) => void;
+}
+
+function Urgency({ title, rules, onChange }: UrgencyProps) {
+  const set = (at: number, part: Partial<Rule>) =>
+    onChange(rules.map((rule, index) => (index === at ? { ...rule, ...part } : rule)));
+  const last = rules.at(-1)?.afterMs ?? -300_000;
+  return (
+    <section class="section">
+      <h3>{title}</h3>
+      {rules.length === 0 && <p class="muted small">The channels above, at once.</p>}
+      {rules.map((rule, at) => (
+        <div class="contact-rule" key={`${at}`}>
+          <DurationInput
+            label={`After, ${title.toLowerCase()}, rule ${at + 1}`}
+            value={rule.afterMs}
+            onChange={(ms) => set(at, { afterMs: ms ?? 0 })}
+          />
+          <span class="inline">
+            {CHANNELS.map(({ value, label }) => (
+              <Checkbox
+                key={value}
+                checked={rule.channels.includes(value)}
+                onChange={(isOn) =>
+                  set(at, {
+                    channels: CHANNELS.map((each) => each.value).filter((each) =>
+                      each === value ? isOn : rule.channels.includes(each),
+                    ),
+                  })
+                }
+                label={label}
+              />
+            ))}
+          </span>
+          <IconButton
+            small
+            icon={X}
+            label={`Remove rule ${at + 1} of ${title.toLowerCase()}`}
+            onClick={() => onChange(rules.filter((_, index) => index !== at))}
+          />
+        </div>
+      ))}
+      {rules.length < MAX_RULES && (
+        <div>
+          <Button
+            small
+            icon={Plus}
+            onClick={() => onChange([...rules, { afterMs: last + 300_000, channels: ["push"] }])}
+          >
+            Add a rule for {title.toLowerCase()}
+          </Button>
+        </div>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,250 @@
+import { Plus, X } from "lucide";
+import { MatcherField } from "../../app/matcher-field.tsx";
+import { type Matcher, matcherText, readMatcher } from "../../app/matchers.ts";
+import { me } from "../../app/session.ts";
+import { Button, Combobox, Field, IconButton, Input, MultiCombobox } from "../../ui/index.ts";
+import type { InhibitRule, IntervalItem, NamedInterval } from "./routing-types.ts";
+
+const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
+
+interface ListProps<T> {
+  readonly items: readonly T[];
+  readonly onChange: (items: readonly T[]) => void;
+  readonly readOnly: boolean;
+}
+
+function replaced<T>(items: readonly T[], at: number, item: T): readonly T[] {
+  return items.map((each, index) => (index === at ? item : each));
+}
+
+function without<T>(items: readonly T[], at: number): readonly T[] {
+  return items.filter((_, index) => index !== at);
+}
+
+/** Named time intervals; their items are alternatives. */
+export function TimeIntervals({ items, onChange, readOnly }: ListProps<NamedInterval>) {
+  const add = () => {
+    const location = me.value?.timezone ?? "UTC";
+    const item: IntervalItem = { times: [{ start_time: "22:00", end_time: "24:00" }], location };
+    onChange([...items, { name: `interval ${items.length + 1}`, intervals: [item] }]);
+  };
+  return (
+    <div class="stack">
+      {items.length === 0 && <p class="muted">There is none.</p>}
+      {items.map((interval, at) => (
+        <div class="route-item" key={`${at}`}>
+          <div class="inline">
+            <span class="grow">
+              <Field label="Name">
+                <Input
+                  value={interval.name}
+                  onChange={(name) => onChange(replaced(items, at, { ...interval, name }))}
+                />
+              </Field>
+            </span>
+            {!readOnly && (
+              <IconButton
+                icon={X}
+                label={`Remove the interval ${interval.name}`}
+                onClick={() => onChange(without(items, at))}
+              />
+            )}
+          </div>
+          {interval.intervals.map((item, index) => (
+            <ItemFields
+              key={`${index}`}
+              item={item}
+              onChange={(next) =>
+                onChange(
+                  replaced(items, at, {
+                    ...interval,
+                    intervals: next ? replaced(interval.intervals, index, next) : without(interval.intervals, index),
+                  }),
+                )
+              }
+              isOnly={interval.intervals.length === 1 || readOnly}
+            />
+          ))}
+          {!readOnly && (
+            <div>
+              <Button
+                small
+                onClick={() =>
+                  onChange(
+                    replaced(items, at, {
+                      ...interval,
+                      intervals: [...interval.intervals, { ...interval.intervals.at(-1) }],
+                    }),
+                  )
+                }
+              >
+                Add other times
+              </Button>
+            </div>
+          )}
+        </div>
+      ))}
+      {!readOnly && (
+        <div>
+          <Button icon={Plus} onClick={add}>
+            Add an interval
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+interface ItemProps {
+  readonly item: IntervalItem;
+  /** Undefined removes it. */
+  readonly onChange: (item: IntervalItem | undefined) => void;
+  readonly isOnly: boolean;
+}
+
+function ItemFields({ item, onChange, isOnly }: ItemProps) {
+  const list = (text: string): readonly string[] | undefined => {
+    const parts = text.split(",").map((part) => part.trim());
+    return text.trim() === "" ? undefined : parts;
+  };
+  const set = (part: { readonly [K in keyof IntervalItem]?: IntervalItem[K] | undefined }) =>
+    onChange(
+      Object.fromEntries(
+        Object.entries({ ...item, ...part }).filter(([, value]) => value !== undefined),
+      ) as IntervalItem,
+    );
+  const times = (item.times ?? []).map(({ start_time, end_time }) => `${start_time}-${end_time}`).join(", ");
+  const setTimes = (text: string) =>
+    set({
+      times: list(text)?.map((part) => {
+        const [start_time = "", end_time = ""] = part.split("-").map((each) => each.trim());
+        return { start_time, end_time };
+      }),
+    });
+  const text = (name: "weekdays" | "days_of_month" | "months" | "years") => (item[name] ?? []).join(", ");
+  return (
+    <div class="grid3">
+      <Field label="Times">
+        <Input value={times} onChange={setTimes} placeholder="any, such as 09:00-17:00" mono />
+      </Field>
+      <Field label="Weekdays">
+        <Input
+          value={text("weekdays")}
+          onChange={(value) => set({ weekdays: list(value) })}
+          placeholder="any, such as monday:friday"
+          mono
+        />
+      </Field>
+      <Field label="Time zone">
+        <Combobox value={item.location ?? "UTC"} onChange={(location) => set({ location })} options={ZONES} custom />
+      </Field>
+      <Field label="Days of the month">
+        <Input
+          value={text("days_of_month")}
+          onChange={(value) => set({ days_of_month: list(value) })}
+          placeholder="any, such as 1:7, -1"
+          mono
+        />
+      </Field>
+      <Field label="Months">
+        <Input
+          value={text("months")}
+          onChange={(value) => set({ months: list(value) })}
+          placeholder="any, such as december"
+          mono
+        />
+      </Field>
+      <Field label="Years">
+        <Input
+          value={text("years")}
+          onChange={(value) => set({ years: list(value) })}
+          placeholder="any, such as 2027"
+          mono
+        />
+      </Field>
+      {!isOnly && (
+        <div>
+          <Button small onClick={() => onChange(undefined)}>
+            Remove these times
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+interface InhibitProps extends ListProps<InhibitRule> {
+  readonly projectId: string;
+}
+
+export function InhibitRules({ items, onChange, projectId, readOnly }: InhibitProps) {
+  const read = (texts: readonly string[]): readonly Matcher[] =>
+    texts.map((text) => readMatcher(text) ?? { name: text, operator: "=", value: "" });
+  return (
+    <div class="stack">
+      {items.length === 0 && <p class="muted">There is no rule.</p>}
+      {items.map((rule, at) => {
+        const set = (part: Partial<InhibitRule>) => onChange(replaced(items, at, { ...rule, ...part }));
+        return (
+          <div class="route-item" key={`${at}`}>
+            <div class="inline">
+              <span class="grow">
+                <Field label="Name" optional>
+                  <Input value={rule.name ?? ""} onChange={(name) => set({ name })} maxLength={255} />
+                </Field>
+              </span>
+              {!readOnly && (
+                <IconButton
+                  icon={X}
+                  label={`Remove the rule ${rule.name ?? at + 1}`}
+                  onClick={() => onChange(without(items, at))}
+                />
+              )}
+            </div>
+            <div class="grid2">
+              <section class="section">
+                <h3>While these fire</h3>
+                <MatcherField
+                  label="Source"
+                  matchers={read(rule.sourceMatchers)}
+                  onChange={(matchers) => set({ sourceMatchers: matchers.map(matcherText) })}
+                  projectId={projectId}
+                />
+              </section>
+              <section class="section">
+                <h3>these notify no one</h3>
+                <MatcherField
+                  label="Target"
+                  matchers={read(rule.targetMatchers)}
+                  onChange={(matchers) => set({ targetMatchers: matchers.map(matcherText) })}
+                  projectId={projectId}
+                />
+              </section>
+            </div>
+            <Field label="If these labels are equal">
+              <MultiCombobox
+                values={rule.equal ?? []}
+                onChange={(equal) => set({ equal })}
+                options={["instance", "cluster", "job"].map((value) => ({ value, label: value }))}
+                custom
+                disabled={readOnly}
+              />
+            </Field>
+          </div>
+        );
+      })}
+      {!readOnly && (
+        <div>
+          <Button
+            icon={Plus}
+            onClick={() =>
+              onChange([...items, { name: "", sourceMatchers: [], targetMatchers: [], equal: ["instance"] }])
+            }
+          >
+            Add a rule
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,118 @@
+import "./policies.css";
+import { Plus } from "lucide";
+import { href } from "../../app/base.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { navigate } from "../../app/navigate.ts";
+import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
+import { useGet } from "../../app/query.ts";
+import { Badge, Button, type Column, DataTable, Page, plural, Tabs, Time, Toolbar, UserText } from "../../ui/index.ts";
+import { useTargetNames } from "./names.ts";
+import { type Names, type Policy, stepText } from "./policy-types.ts";
+
+interface TabsProps {
+  readonly value: "policies" | "routes";
+  readonly project: string;
+}
+
+export function PolicyTabs({ value, project }: TabsProps) {
+  const query = project === "default" ? "" : `?project=${encodeURIComponent(project)}`;
+  return (
+    <Tabs
+      label="Policies and routes"
+      value={value}
+      tabs={[
+        { value: "policies", label: "Policies", href: href(`/policies${query}`) },
+        { value: "routes", label: "Routes", href: href(`/policies/routes${query}`) },
+      ]}
+    />
+  );
+}
+
+/** Who is notified of incidents, and in which order. */
+export default function PoliciesPage() {
+  const [project, setProject, projects] = useProjectChoice();
+  const query = useGet<{ readonly data: readonly Policy[] }>("/policies", { projectId: project });
+  const rows = query.data?.data;
+  const names = useTargetNames(project, rows?.flatMap(({ steps }) => steps) ?? []);
+  const isWritable = canInProject("policies:write") === true;
+  return (
+    <Page
+      title="Policies"
+      subtitle={
+        rows === undefined
+          ? "Who is notified of incidents, and in which order."
+          : `${plural(rows.length, "policy", "policies")}: who is notified of incidents, in which order, until a person acknowledges.`
+      }
+      tabs={<PolicyTabs value="policies" project={project} />}
+      actions={
+        isWritable ? (
+          <Button variant="primary" icon={Plus} onClick={() => navigate(`/policies/new?project=${project}`)}>
+            New policy
+          </Button>
+        ) : undefined
+      }
+    >
+      {projects.length > 1 && (
+        <Toolbar>
+          <ProjectChoice value={project} onChange={setProject} projects={projects} />
+        </Toolbar>
+      )}
+      <DataTable<Policy>
+        label="Policies"
+        rows={rows}
+        rowKey={({ id }) => id}
+        rowHref={({ id }) => href(`/policies/${id}`)}
+        columns={columnsOf(names)}
+        loading={query.loading}
+        error={query.error}
+        retry={query.reload}
+      />
+    </Page>
+  );
+}
+
+function columnsOf(names: Names): readonly Column<Policy>[] {
+  return [
+    {
+      key: "name",
+      label: "Policy",
+      card: "title",
+      cell: ({ name, description }) => (
+        <>
+          <UserText lines={1}>{name}</UserText>
+          {description !== "" && (
+            <span class="muted small">
+              <UserText lines={1}>{description}</UserText>
+            </span>
+          )}
+        </>
+      ),
+    },
+    {
+      key: "steps",
+      label: "Steps",
+      width: "wide",
+      card: "text",
+      cell: ({ steps, repeat }) => (
+        <UserText lines={2}>
+          {`${steps.map((step) => stepText(step, names)).join(" → ") || "none"}${repeat > 0 ? `, ${repeat + 1} rounds` : ""}`}
+        </UserText>
+      ),
+    },
+    {
+      key: "version",
+      label: "Version",
+      width: "min",
+      card: "aside",
+      cell: ({ version }) => <Badge tone="plain">{version === 0 ? "built in" : `v${version}`}</Badge>,
+    },
+    {
+      key: "changed",
+      label: "Changed",
+      align: "end",
+      priority: 2,
+      card: "meta",
+      cell: ({ updatedAt }) => <Time at={updatedAt} empty="never" />,
+    },
+  ];
+}

@@ -1,0 +1,176 @@
+import { formatDuration, plural } from "../../ui/index.ts";
+
+export interface ScheduleTarget {
+  readonly id: string;
+  readonly who?: "current" | "next" | "both";
+}
+
+export type Step =
+  | {
+      readonly type: "notify";
+      readonly users?: readonly string[];
+      readonly roles?: readonly string[];
+      readonly schedules?: readonly ScheduleTarget[];
+      readonly members?: boolean;
+      readonly urgency?: "high" | "low";
+      readonly roundRobin?: boolean;
+    }
+  | { readonly type: "wait"; readonly ms: number }
+  | { readonly type: "onlyIn"; readonly interval: string; readonly otherwise?: "skip" | "hold" }
+  | { readonly type: "ifCount"; readonly alerts: number; readonly windowMs: number }
+  | { readonly type: "webhook"; readonly url: string; readonly format?: "prism" | "alertmanager" }
+  | { readonly type: "resolve" };
+
+export type StepType = Step["type"];
+
+/** What a person changes. */
+export interface Definition {
+  readonly name: string;
+  readonly description: string;
+  readonly steps: readonly Step[];
+  readonly repeat: number;
+  readonly sendResolved: boolean;
+  readonly ackQuorum: number;
+  readonly ackExpiresMs: number | null;
+  readonly autoResolveMs: number | null;
+  readonly renotifyOnNew: boolean;
+}
+
+export interface Policy extends Definition {
+  readonly id: string;
+  readonly projectId: string;
+  readonly version: number;
+  readonly updatedAt: string | null;
+}
+
+export interface PolicyVersion {
+  readonly version: number;
+  readonly definition: Definition;
+  readonly createdBy: string | null;
+  readonly createdAt: string;
+}
+
+/** Names by id, as far as they are known. */
+export interface Names {
+  readonly users: ReadonlyMap<string, string>;
+  readonly schedules: ReadonlyMap<string, string>;
+  readonly roles: ReadonlyMap<string, string>;
+}
+
+export const STEP_WORDS: Readonly<Record<StepType, { readonly label: string; readonly hint: string }>> = {
+  notify: { label: "Notify", hint: "people, roles, on-call schedules" },
+  wait: { label: "Wait", hint: "before the next step" },
+  onlyIn: { label: "Only in a time interval", hint: "limits the next step" },
+  ifCount: { label: "Once enough alerts joined", hint: "waits for a number of alerts" },
+  webhook: { label: "Call a webhook", hint: "posts the incident" },
+  resolve: { label: "Resolve", hint: "ends the incident" },
+};
+
+export const NEW_STEPS: Readonly<Record<StepType, Step>> = {
+  notify: { type: "notify", members: true, urgency: "high" },
+  wait: { type: "wait", ms: 300_000 },
+  onlyIn: { type: "onlyIn", interval: "", otherwise: "skip" },
+  ifCount: { type: "ifCount", alerts: 5, windowMs: 600_000 },
+  webhook: { type: "webhook", url: "", format: "prism" },
+  resolve: { type: "resolve" },
+};
+
+export const EMPTY: Definition = {
+  name: "",
+  description: "",
+  steps: [NEW_STEPS.notify],
+  repeat: 0,
+  sendResolved: true,
+  ackQuorum: 1,
+  ackExpiresMs: null,
+  autoResolveMs: null,
+  renotifyOnNew: true,
+};
+
+export const LABELS: Readonly<Record<keyof Definition, string>> = {
+  name: "Name",
+  description: "Description",
+  steps: "Steps",
+  repeat: "Further rounds",
+  sendResolved: "Notify of the end",
+  ackQuorum: "Acknowledgements needed",
+  ackExpiresMs: "Acknowledgements expire",
+  autoResolveMs: "Resolves by itself",
+  renotifyOnNew: "Notify of new alerts",
+};
+export const MEMBERS = Object.keys(LABELS) as readonly (keyof Definition)[];
+
+export function definitionOf(given: Definition): Definition {
+  return Object.fromEntries(MEMBERS.map((member) => [member, given[member]])) as unknown as Definition;
+}
+
+export function changedMembers(before: Definition, after: Definition): readonly (keyof Definition)[] {
+  return MEMBERS.filter((member) => JSON.stringify(before[member]) !== JSON.stringify(after[member]));
+}
+
+/** Who a step notifies, in words. */
+export function targetsText(step: Extract<Step, { type: "notify" }>, names: Names): string {
+  const { users = [], roles = [], schedules = [], members = false } = step;
+  const all = [
+    ...(members ? ["all members"] : []),
+    ...schedules.map(({ id, who = "current" }) => {
+      const name = names.schedules.get(id) ?? "a schedule";
+      return { current: `on call: ${name}`, next: `next on call: ${name}`, both: `on call and next: ${name}` }[who];
+    }),
+    ...users.map((id) => names.users.get(id) ?? "…"),
+    ...roles.map((role) => `role ${names.roles.get(role) ?? role}`),
+  ];
+  return all.length === 0 ? "no one" : all.join(", ");
+}
+
+export function stepText(step: Step, names: Names): string {
+  switch (step.type) {
+    case "notify": {
+      const low = step.urgency === "low" ? ", low urgency" : "";
+      return `notify ${targetsText(step, names)}${step.roundRobin ? ", one after the other" : ""}${low}`;
+    }
+    case "wait":
+      return `wait ${formatDuration(step.ms)}`;
+    case "onlyIn":
+      return `only in ${step.interval || "…"}, otherwise ${step.otherwise === "hold" ? "wait for it" : "skip the next step"}`;
+    case "ifCount":
+      return `once ${plural(step.alerts, "alert")} joined within ${formatDuration(step.windowMs)}`;
+    case "webhook":
+      return `call ${step.url || "…"}${step.format === "alertmanager" ? " as Alertmanager does" : ""}`;
+    case "resolve":
+      return "resolve the incident";
+  }
+}
+
+/** The value of a member for the list of differences. */
+export function memberText(definition: Definition, member: keyof Definition, names: Names): string {
+  const value = definition[member];
+  if (member === "steps") return definition.steps.map((step, at) => `${at + 1}. ${stepText(step, names)}`).join("\n");
+  if (member === "ackExpiresMs" || member === "autoResolveMs")
+    return value === null ? "never" : `after ${formatDuration(value as number)}`;
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return String(value);
+}
+
+/** Why a policy cannot be saved. */
+export function problemOf({ name, steps }: Definition): string | undefined {
+  if (name.trim() === "") return "The policy needs a name";
+  for (const [at, step] of steps.entries()) {
+    const where = `Step ${at + 1}`;
+    if (step.type === "onlyIn" && step.interval === "") return `${where} needs a time interval of the routes`;
+    if (step.type === "webhook" && !/^https?:\/\/./.test(step.url)) return `${where} needs an http address`;
+    if (step.type === "notify" && targetsText(step, NO_NAMES) === "no one") return `${where} notifies no one`;
+    if (step.type === "wait" && !(step.ms >= 0)) return `${where} needs a time`;
+  }
+  return steps.length === 0 ? "Without a step no one is notified" : undefined;
+}
+
+export const NO_NAMES: Names = { users: new Map(), schedules: new Map(), roles: new Map() };
+
+/** An input for moving an item of a list. */
+export function moved<T>(items: readonly T[], from: number, to: number): readonly T[] {
+  const item = items[from];
+  if (item === undefined || to < 0 || to >= items.length) return items;
+  const rest = items.filter((_, at) => at !== from);
+  return [...rest.slice(0, to), item, ...rest.slice(to)];
+}

@@ -1,0 +1,279 @@
+import { ArrowDown, ArrowUp, Plus, Trash2 } from "lucide";
+import { useState } from "preact/hooks";
+import { DurationInput } from "../../app/duration-input.tsx";
+import { MatcherChips, MatcherField } from "../../app/matcher-field.tsx";
+import { type Matcher, matcherText, readMatcher } from "../../app/matchers.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  confirm,
+  Field,
+  formatDuration,
+  IconButton,
+  MultiCombobox,
+  Select,
+  Switch,
+} from "../../ui/index.ts";
+import { moved } from "./policy-types.ts";
+import {
+  cleanNode,
+  isSamePath,
+  type NodePath,
+  nodeAt,
+  type RouteMatch,
+  type RouteNode,
+  withNode,
+} from "./routing-types.ts";
+
+interface Props {
+  readonly root: RouteNode;
+  readonly onChange: (root: RouteNode) => void;
+  readonly policies: readonly string[];
+  readonly intervals: readonly string[];
+  readonly projectId: string;
+  /** Results of the test: their routes are marked. */
+  readonly hits: readonly RouteMatch[];
+  readonly readOnly: boolean;
+}
+
+/** The tree, and the form of the chosen route beside it. */
+export function RouteTree(props: Props) {
+  const { root, onChange, readOnly } = props;
+  const [chosen, setChosen] = useState<NodePath>([]);
+  const path = nodeAt(root, chosen) ? chosen : [];
+  const node = nodeAt(root, path) ?? root;
+  const parent = nodeAt(root, path.slice(0, -1)) ?? root;
+  const at = path.at(-1) ?? 0;
+  const change = (next: RouteNode) => onChange(withNode(root, path, next));
+  const addChild = () => {
+    const routes = node.routes ?? [];
+    change({ ...node, routes: [...routes, { matchers: [] }] });
+    setChosen([...path, routes.length]);
+  };
+  const move = (to: number) => {
+    onChange(withNode(root, path.slice(0, -1), { ...parent, routes: moved(parent.routes ?? [], at, to) }));
+    setChosen([...path.slice(0, -1), to]);
+  };
+  const remove = async () => {
+    const count = node.routes?.length ?? 0;
+    const isSure =
+      count === 0 ||
+      (await confirm({
+        title: "Remove this route?",
+        text: `${count} routes below it go, too.`,
+        action: "Remove",
+        danger: true,
+      }));
+    if (!isSure) return;
+    onChange(withNode(root, path, undefined));
+    setChosen(path.slice(0, -1));
+  };
+  return (
+    <div class="two">
+      <Card title="Routes" sub="The first child that matches takes the alert, unless it continues with its siblings.">
+        <ul class="route-tree" aria-label="Routes">
+          <TreeNode {...props} node={root} path={[]} trail={["{}"]} chosen={path} onChoose={setChosen} />
+        </ul>
+      </Card>
+      <Card
+        title={path.length === 0 ? "The root" : "Route"}
+        sub={path.length === 0 ? "It takes every alert that no child takes." : undefined}
+        actions={
+          readOnly ? undefined : (
+            <span class="inline">
+              {path.length > 0 && (
+                <>
+                  <IconButton
+                    small
+                    icon={ArrowUp}
+                    label="Move the route up"
+                    disabled={at === 0}
+                    onClick={() => move(at - 1)}
+                  />
+                  <IconButton
+                    small
+                    icon={ArrowDown}
+                    label="Move the route down"
+                    disabled={at >= (parent.routes?.length ?? 0) - 1}
+                    onClick={() => move(at + 1)}
+                  />
+                  <IconButton small icon={Trash2} label="Remove the route" onClick={remove} />
+                </>
+              )}
+              <Button small icon={Plus} onClick={addChild}>
+                Add a route below
+              </Button>
+            </span>
+          )
+        }
+      >
+        <NodeForm key={path.join()} {...props} node={node} isRoot={path.length === 0} onNode={change} />
+      </Card>
+    </div>
+  );
+}
+
+interface TreeProps extends Props {
+  readonly node: RouteNode;
+  readonly path: NodePath;
+  /** Texts of the matchers from the root, as in the answer of the test. */
+  readonly trail: readonly string[];
+  readonly chosen: NodePath;
+  readonly onChoose: (path: NodePath) => void;
+}
+
+function TreeNode({ node, path, trail, ...props }: TreeProps) {
+  const matchers = readAll(node.matchers);
+  const isHit = props.hits.some((hit) => hit.path.join("/") === trail.join("/"));
+  const isMute = (node.muteIntervals?.length ?? 0) + (node.activeIntervals?.length ?? 0) > 0;
+  return (
+    <li>
+      <button
+        type="button"
+        class={`route-node${isHit ? " hit" : ""}`}
+        aria-current={isSamePath(path, props.chosen)}
+        onClick={() => props.onChoose(path)}
+      >
+        {path.length === 0 ? (
+          <span class="strong">every alert</span>
+        ) : matchers.length === 0 ? (
+          <span class="muted">matches everything</span>
+        ) : (
+          <MatcherChips matchers={matchers} />
+        )}
+        {node.policy !== undefined && (
+          <span>
+            → <bdi>{node.policy}</bdi>
+          </span>
+        )}
+        {node.continue && <Badge tone="plain">continues</Badge>}
+        {isMute && <Badge tone="plain">times</Badge>}
+        {node.repeatMs !== undefined && <span class="muted small">every {formatDuration(node.repeatMs)}</span>}
+        {isHit && <Badge tone="info">takes it</Badge>}
+      </button>
+      {(node.routes?.length ?? 0) > 0 && (
+        <ul>
+          {node.routes?.map((child, index) => (
+            <TreeNode
+              {...props}
+              key={`${index} ${child.matchers?.join()}`}
+              node={child}
+              path={[...path, index]}
+              trail={[...trail, trailText(readAll(child.matchers))]}
+            />
+          ))}
+        </ul>
+      )}
+    </li>
+  );
+}
+
+function readAll(texts: readonly string[] = []): readonly Matcher[] {
+  return texts.map((text) => readMatcher(text) ?? { name: text, operator: "=", value: "" });
+}
+
+/** As the server writes the matchers of a route: sorted by name and value. */
+function trailText(matchers: readonly Matcher[]): string {
+  const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  const sorted = [...matchers].sort((a, b) => compare(a.name, b.name) || compare(a.value, b.value));
+  return `{${sorted.map(matcherText).join(",")}}`;
+}
+
+interface FormProps extends Props {
+  readonly node: RouteNode;
+  readonly isRoot: boolean;
+  readonly onNode: (node: RouteNode) => void;
+}
+
+const ALL = "...";
+
+function NodeForm({ node, isRoot, onNode, policies, intervals, projectId, readOnly }: FormProps) {
+  const change = (part: { readonly [K in keyof RouteNode]?: RouteNode[K] | undefined }) =>
+    onNode(cleanNode({ ...node, ...part }));
+  const names = (list: readonly string[]) => list.map((value) => ({ value, label: value }));
+  const inherited = isRoot ? undefined : "inherited";
+  return (
+    <div class="stack">
+      {!isRoot && (
+        <MatcherField
+          matchers={readAll(node.matchers)}
+          onChange={(matchers) => change({ matchers: matchers.map(matcherText) })}
+          projectId={projectId}
+        />
+      )}
+      <Field label="Policy">
+        <Select
+          value={node.policy ?? ""}
+          onChange={(policy) => change({ policy: policy === "" ? undefined : policy })}
+          options={names([...new Set([...policies, ...(node.policy ? [node.policy] : [])])])}
+          placeholder={isRoot ? "default" : "As the route above"}
+        />
+      </Field>
+      <Field label="Group by" hint={`Alerts with the same values are one incident. ${ALL}: all labels.`}>
+        <MultiCombobox
+          values={node.groupBy ?? []}
+          onChange={(next) => change({ groupBy: next.length === 0 && !isRoot ? undefined : next })}
+          options={names([ALL, "alertname", "instance", "job", "cluster", "severity"])}
+          placeholder={inherited}
+          custom
+          disabled={readOnly}
+        />
+      </Field>
+      <div class="route-waits">
+        <Field label="First wait">
+          <DurationInput
+            label="First wait"
+            value={node.groupWaitMs ?? null}
+            onChange={(ms) => change({ groupWaitMs: ms ?? undefined })}
+            placeholder={inherited ?? "30 s"}
+          />
+        </Field>
+        <Field label="New alerts">
+          <DurationInput
+            label="New alerts"
+            value={node.groupIntervalMs ?? null}
+            onChange={(ms) => change({ groupIntervalMs: ms ?? undefined })}
+            placeholder={inherited ?? "5 min"}
+          />
+        </Field>
+        <Field label="Repetition">
+          <DurationInput
+            label="Repetition"
+            value={node.repeatMs ?? null}
+            onChange={(ms) => change({ repeatMs: ms ?? undefined })}
+            placeholder={inherited ?? "4 h"}
+          />
+        </Field>
+      </div>
+      {!isRoot && (
+        <>
+          <div class="grid2">
+            <Field label="Mute in">
+              <MultiCombobox
+                values={node.muteIntervals ?? []}
+                onChange={(muteIntervals) => change({ muteIntervals })}
+                options={names(intervals)}
+                disabled={readOnly}
+              />
+            </Field>
+            <Field label="Active only in">
+              <MultiCombobox
+                values={node.activeIntervals ?? []}
+                onChange={(activeIntervals) => change({ activeIntervals })}
+                options={names(intervals)}
+                disabled={readOnly}
+              />
+            </Field>
+          </div>
+          <Switch
+            checked={node.continue ?? false}
+            onChange={(isOn) => change({ continue: isOn })}
+            label="Continue: its siblings are asked, too"
+            disabled={readOnly}
+          />
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,161 @@
+import "./policies.css";
+import { useEffect, useState } from "preact/hooks";
+import { api, PrismError } from "../../app/api.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { useLeaveGuard } from "../../app/navigate.ts";
+import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
+import { useGet } from "../../app/query.ts";
+import {
+  Banner,
+  Button,
+  Card,
+  confirm,
+  Form,
+  formatRelative,
+  Loaded,
+  Page,
+  plural,
+  Skeleton,
+  Toolbar,
+  toast,
+} from "../../ui/index.ts";
+import { InhibitRules, TimeIntervals } from "./interval-forms.tsx";
+import { PolicyTabs } from "./policies-page.tsx";
+import type { Policy } from "./policy-types.ts";
+import { RouteTest } from "./route-test.tsx";
+import { RouteTree } from "./route-tree.tsx";
+import { documentOf, type RouteMatch, type RouteNode, type Routing, type RoutingDocument } from "./routing-types.ts";
+
+/** Which alerts reach which policy. */
+export default function RoutesPage() {
+  const [project, setProject, projects] = useProjectChoice();
+  const query = useGet<Routing>("/routes", { projectId: project });
+  return (
+    <Page
+      title="Policies"
+      documentTitle="Routes"
+      subtitle={query.data ? summary(query.data) : "Which alerts reach which policy."}
+      tabs={<PolicyTabs value="routes" project={project} />}
+    >
+      {projects.length > 1 && (
+        <Toolbar>
+          <ProjectChoice value={project} onChange={setProject} projects={projects} />
+        </Toolbar>
+      )}
+      <Loaded query={query} skeleton={<Skeleton kind="form" />}>
+        {(routing) => <Editor key={routing.projectId} routing={routing} reload={query.reload} />}
+      </Loaded>
+    </Page>
+  );
+}
+
+function summary({ route, version, updatedAt }: Routing): string {
+  const count = (node: RouteNode): number => 1 + (node.routes ?? []).reduce((sum, child) => sum + count(child), 0);
+  if (version === 0) return "The built-in document: every alert goes to the policy default, grouped by alertname.";
+  return `${plural(count(route), "route")}, version ${version}, changed ${updatedAt ? formatRelative(updatedAt) : ""}.`;
+}
+
+/** Edits are kept until they are saved with the version that they started from. */
+function Editor({ routing, reload }: { readonly routing: Routing; readonly reload: () => void }) {
+  const [base, setBase] = useState(routing);
+  const [draft, setDraft] = useState<RoutingDocument>(() => documentOf(routing));
+  const [hits, setHits] = useState<readonly RouteMatch[]>([]);
+  const [hasConflict, setConflict] = useState(false);
+  const policies = useGet<{ readonly data: readonly Policy[] }>("/policies", { projectId: base.projectId }).data?.data;
+  const readOnly = canInProject("policies:write") !== true;
+  const isDirty = JSON.stringify(draft) !== JSON.stringify(documentOf(base));
+  const start = (from: Routing) => {
+    setBase(from);
+    setDraft(documentOf(from));
+    setConflict(false);
+  };
+  useEffect(() => {
+    if (routing.version !== base.version && !isDirty) start(routing);
+  }, [routing]);
+  useLeaveGuard(isDirty ? () => confirm({ title: "Leave without saving?", action: "Leave" }) : null);
+  const save = async (version = base.version) => {
+    try {
+      start(await putRouting(base.projectId, draft, version));
+      reload();
+      toast.ok("The routes are saved. Open incidents keep the settings of their route.");
+    } catch (error) {
+      if (!(error instanceof PrismError) || error.code !== "VERSION_CONFLICT") throw error;
+      setConflict(true);
+      reload();
+    }
+  };
+  const change = (part: Partial<RoutingDocument>) => setDraft({ ...draft, ...part });
+  const intervals = draft.timeIntervals.map(({ name }) => name);
+  return (
+    <div class="stack">
+      <RouteTest
+        projectId={base.projectId}
+        document={isDirty ? draft : undefined}
+        policies={policies ?? []}
+        onMatches={setHits}
+      />
+      <Form onSubmit={() => save()} label="Routes">
+        {hasConflict && routing.version !== base.version && (
+          <Banner
+            tone="warn"
+            title={`Version ${routing.version} was saved meanwhile`}
+            action={
+              <>
+                <Button small onClick={() => start(routing)}>
+                  Show theirs
+                </Button>
+                <Button small onClick={() => save(routing.version)}>
+                  Replace it with mine
+                </Button>
+              </>
+            }
+          >
+            You started from version {base.version}.
+          </Banner>
+        )}
+        <fieldset class="plain-set stack" disabled={readOnly}>
+          <RouteTree
+            root={draft.route}
+            onChange={(route) => change({ route })}
+            policies={(policies ?? []).map(({ name }) => name)}
+            intervals={intervals}
+            projectId={base.projectId}
+            hits={hits}
+            readOnly={readOnly}
+          />
+          <Card title="Time intervals" sub="Named times in which routes are mute or active, and for steps of policies.">
+            <TimeIntervals
+              items={draft.timeIntervals}
+              onChange={(timeIntervals) => change({ timeIntervals })}
+              readOnly={readOnly}
+            />
+          </Card>
+          <Card
+            title="Inhibition"
+            sub="While an alert of the source side fires, those of the target side notify no one."
+          >
+            <InhibitRules
+              items={draft.inhibitRules}
+              onChange={(inhibitRules) => change({ inhibitRules })}
+              projectId={base.projectId}
+              readOnly={readOnly}
+            />
+          </Card>
+        </fieldset>
+        {isDirty && !readOnly && (
+          <div class="inline">
+            <Button variant="primary" type="submit">
+              Save routes
+            </Button>
+            <Button onClick={() => start(routing)}>Discard</Button>
+            <span class="muted">The test above uses the unsaved routes.</span>
+          </div>
+        )}
+      </Form>
+    </div>
+  );
+}
+
+function putRouting(projectId: string, document: RoutingDocument, version: number): Promise<Routing> {
+  return api.put<Routing>("/routes", document, { projectId }, { headers: { "If-Match": `"${version}"` } });
+}
