@@ -364,7 +364,7 @@ export interface IntegrationsTable {
   kind: IntegrationKind;
   name: string;
   /** JSON: labels of its alerts. */
-  labels: string;
+  labels: Generated<string>;
   /** The first characters of the key. */
   prefix: string;
   hash: string;
@@ -375,5 +375,5 @@ export interface IntegrationsTable {
   createdAt: number;
   updatedAt: number;
   lastUsedAt: number | null;
-  version: number;
+  version: Generated<number>;
 }
