@@ -18,8 +18,14 @@ export async function insertAlerts(trx: Trx, rows: readonly AlertRow[]): Promise
       .execute();
 }
 
-export async function replaceAlert(trx: Trx, { id, ...columns }: AlertRow): Promise<void> {
-  await trx.updateTable("alerts").set(columns).where("id", "=", id).execute();
+/** One statement for all, as in {@link storeRepetitions}. */
+export async function replaceAlerts(trx: Trx, rows: readonly AlertRow[]): Promise<void> {
+  const [first] = rows;
+  if (!first) return;
+  const names = (Object.keys(first) as (keyof AlertRow)[]).filter((name) => name !== "id");
+  const columns = sql.join(names.map((name, i) => sql`${sql.ref(name)} = r.value ->> ${sql.lit(i + 1)}`));
+  const values = JSON.stringify(rows.map((row) => [row.id, ...names.map((name) => row[name])]));
+  await sql`update alerts set ${columns} from json_each(${values}) r where alerts.id = r.value ->> 0`.execute(trx);
 }
 
 export async function deleteAlert(trx: Trx, id: string): Promise<void> {

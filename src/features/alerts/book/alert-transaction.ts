@@ -6,7 +6,7 @@ import { appendEvents, type EventDraft } from "../../events/index.ts";
 import { labelRecord } from "../model/labels.ts";
 import type { AlertRow, AlertView, JoinIncidents, Transition, TransitionReason } from "../types.ts";
 import { type AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
-import { deleteAlert, insertAlerts, replaceAlert } from "./alert-rows.ts";
+import { deleteAlert, insertAlerts, replaceAlerts } from "./alert-rows.ts";
 import { timesAfter, type Verdict, verdictOn } from "./decide.ts";
 import type { CheckedInput } from "./normalise.ts";
 
@@ -120,10 +120,10 @@ export class AlertTransaction {
 
   async #storeRows(drafts: readonly Draft[]): Promise<void> {
     const isNew = ({ isInTable, isDropped }: Draft): boolean => !isInTable && !isDropped;
-    for (const draft of drafts.filter(({ isInTable }) => isInTable)) {
-      if (draft.isDropped) await deleteAlert(this.#trx, draft.alert.id);
-      else await replaceAlert(this.#trx, rowOf(draft));
-    }
+    const stored = drafts.filter(({ isInTable }) => isInTable);
+    for (const { alert } of stored.filter(({ isDropped }) => isDropped)) await deleteAlert(this.#trx, alert.id);
+    const replaced = stored.filter(({ isDropped }) => !isDropped);
+    await replaceAlerts(this.#trx, replaced.map(rowOf));
     // After the others: one of them may free the key of a new alert.
     await insertAlerts(this.#trx, drafts.filter(isNew).map(rowOf));
     for (const draft of drafts) draft.isInTable = true;

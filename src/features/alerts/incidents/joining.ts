@@ -50,10 +50,11 @@ class Joining {
 
   /** A firing alert joins the incident of each route that takes it, or opens it. */
   async open(alert: AlertView, isChanged: boolean): Promise<void> {
-    const known = isChanged ? (await unresolvedWith(this.#trx, alert.id)).map(({ id }) => id) : [];
+    const known = isChanged ? ((await unresolvedWith(this.#trx, [alert.id])).get(alert.id) ?? []) : [];
+    const knownIds = new Set(known.map(({ id }) => id));
     for (const match of this.#parts.policies.routingOf(alert.projectId).match(alert.labels)) {
       const draft = await this.#groupOf(alert, match);
-      if (known.includes(draft.row.id) || draft.members.some(({ alertId }) => alertId === alert.id)) continue;
+      if (knownIds.has(draft.row.id) || draft.members.some(({ alertId }) => alertId === alert.id)) continue;
       const settings = settingsOf(this.#parts.policies, draft.row);
       const isFirst = draft.isNew && draft.members.length === 0;
       const machine = isFirst ? draft.row : joined(draft.row, settings, this.#now);
@@ -64,18 +65,22 @@ class Joining {
     }
   }
 
-  async resolve(alert: AlertView, atOnce: boolean): Promise<void> {
-    for (const found of await unresolvedWith(this.#trx, alert.id)) {
-      const draft = this.#drafts.get(found.id) ?? { row: found, isNew: false, members: [] };
-      this.#drafts.set(found.id, draft);
-      const firing = Math.max(0, draft.row.firing - 1);
-      const settings = settingsOf(this.#parts.policies, found);
-      draft.row = {
-        ...draft.row,
-        ...columnsOf(memberResolved(draft.row, { firing, atOnce }, settings, this.#now)),
-        firing,
-      };
-    }
+  async resolve(transitions: readonly Transition[]): Promise<void> {
+    const incidents = await unresolvedWith(
+      this.#trx,
+      transitions.map(({ alert }) => alert.id),
+    );
+    const settings = new Map<string, StepSettings>();
+    for (const { alert, isAtOnce: atOnce } of transitions)
+      for (const found of incidents.get(alert.id) ?? []) {
+        const of = settings.get(found.id) ?? settingsOf(this.#parts.policies, found);
+        settings.set(found.id, of);
+        const draft = this.#drafts.get(found.id) ?? { row: found, isNew: false, members: [] };
+        this.#drafts.set(found.id, draft);
+        const firing = Math.max(0, draft.row.firing - 1);
+        const machine = memberResolved(draft.row, { firing, atOnce }, of, this.#now);
+        draft.row = { ...draft.row, ...columnsOf(machine), firing };
+      }
   }
 
   async store(): Promise<void> {
@@ -171,19 +176,17 @@ export async function joinTransitions(
   transitions: readonly Transition[],
   now: EpochMs,
 ): Promise<void> {
-  let joining = new Joining(parts, trx, now);
-  let isResolving = false;
-  for (const { kind, alert, isAtOnce } of transitions) {
-    if ((kind === "resolved") !== isResolving) {
-      // The look-up of resolved alerts reads the rows of those that joined.
-      await joining.store();
-      joining = new Joining(parts, trx, now);
-      isResolving = !isResolving;
-    }
-    if (kind === "resolved") await joining.resolve(alert, isAtOnce);
-    else await joining.open(alert, kind === "changed");
+  for (let at = 0; at < transitions.length; ) {
+    const isResolving = transitions[at]?.kind === "resolved";
+    const end = transitions.findIndex(({ kind }, i) => i > at && (kind === "resolved") !== isResolving);
+    const run = transitions.slice(at, end === -1 ? undefined : end);
+    at += run.length;
+    // Stored before the next run: the search for resolved alerts reads the rows of those that joined.
+    const joining = new Joining(parts, trx, now);
+    if (isResolving) await joining.resolve(run);
+    else for (const { kind, alert } of run) await joining.open(alert, kind === "changed");
+    await joining.store();
   }
-  await joining.store();
 }
 
 /** Such as "HighLatency (cluster=a, env=prod)". */

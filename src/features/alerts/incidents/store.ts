@@ -1,5 +1,5 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { IncidentAcksTable, IncidentLogTable, IncidentsTable } from "../../../store/schema/alerts.ts";
@@ -42,15 +42,34 @@ export function unresolvedOf(
     .executeTakeFirst();
 }
 
-/** The unresolved incidents that an alert is in. */
-export function unresolvedWith(trx: Trx, alertId: string): Promise<IncidentRow[]> {
-  return trx
-    .selectFrom("incident_alerts as m")
-    .innerJoin("incidents as i", "i.id", "m.incidentId")
-    .selectAll("i")
-    .where("m.alertId", "=", alertId)
-    .where("i.state", "<>", "resolved")
+/** The unresolved incidents that each of the alerts is in. One search for all saves half the time. */
+export async function unresolvedWith(
+  trx: Trx,
+  alertIds: readonly string[],
+): Promise<ReadonlyMap<string, readonly IncidentRow[]>> {
+  const members = await trx
+    .selectFrom("incident_alerts")
+    .select(["alertId", "incidentId"])
+    .where("alertId", "in", valuesOf(alertIds))
     .execute();
+  const rows = await trx
+    .selectFrom("incidents")
+    .selectAll()
+    .where("id", "in", valuesOf([...new Set(members.map(({ incidentId }) => incidentId))]))
+    .where("state", "<>", "resolved")
+    .execute();
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  const found = new Map<string, IncidentRow[]>();
+  for (const { alertId, incidentId } of members) {
+    const row = byId.get(incidentId);
+    if (row) found.set(alertId, [...(found.get(alertId) ?? []), row]);
+  }
+  return found;
+}
+
+/** A list of any length as one bound value. */
+function valuesOf(ids: readonly string[]) {
+  return sql<string>`(select value from json_each(${JSON.stringify(ids)}))`;
 }
 
 /** The ids of incidents that one of these alerts is in. */
