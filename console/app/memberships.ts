@@ -25,7 +25,7 @@ effect(() => {
   const user = me.value;
   if (user?.id !== latest) roles.value = null;
   latest = user?.id;
-  if (user && client.value && !(can("events:read") && can("rules:write"))) void load(user.id);
+  if (user && client.value && !RIGHTS["owner"]?.every(can)) void load(user.id);
 });
 
 async function load(userId: string): Promise<void> {

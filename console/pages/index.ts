@@ -8,11 +8,13 @@ import { buckets } from "./buckets/index.ts";
 import { deliveries } from "./deliveries/index.ts";
 import { events } from "./events/index.ts";
 import { explain } from "./explain/index.ts";
+import { heartbeats } from "./heartbeats/index.ts";
 import { inbox } from "./inbox/index.ts";
 import { incidents } from "./incidents/index.ts";
 import { jobs } from "./jobs/index.ts";
 import { messages } from "./messages/index.ts";
 import { modules } from "./modules/index.ts";
+import { oncall } from "./oncall/index.ts";
 import { overview } from "./overview/index.ts";
 import { people } from "./people/index.ts";
 import { policies } from "./policies/index.ts";
@@ -31,6 +33,8 @@ export const pages: readonly PageModule[] = [
   inbox,
   events,
   explain,
+  oncall,
+  heartbeats,
   rules,
   policies,
   incidents,

@@ -1,7 +1,7 @@
 export { Button, IconButton } from "./button.tsx";
 export { ChartCard } from "./chart.tsx";
 export { Checkbox, RadioGroup, Segmented, Switch } from "./choices.tsx";
-export { displayZone, formatInstant, formatRelative, fromWallClock, toWallClock } from "./clock.ts";
+export { displayZone, formatInstant, formatRelative, fromWallClock, now, toWallClock } from "./clock.ts";
 export { Code, CodeBlock } from "./code.tsx";
 export { Combobox, MultiCombobox } from "./combobox.tsx";
 export { ask, confirm } from "./confirm.tsx";

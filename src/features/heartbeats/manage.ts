@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { isTimezone } from "../../core/clock.ts";
+import { isTimezone, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Principal } from "../../core/principal.ts";
@@ -168,18 +168,45 @@ export function kindOfSchedule(schedule: string): "cron" | "oncalendar" {
   return "oncalendar";
 }
 
+type TimePlan = Pick<Definition, "kind" | "schedule" | "timezone">;
+
 /** @throws INVALID_CRON, INVALID_TIMEZONE */
-function requirePlan({ kind, schedule, timezone }: Definition, now: number): void {
+function requirePlan({ kind, schedule, timezone }: TimePlan, now: number): void {
   if (!isTimezone(timezone)) {
     const detail = { path: "timezone", code: "INVALID_TIMEZONE", message: "is not an IANA time zone" };
     throw new PrismError("INVALID_TIMEZONE", "No such time zone", { details: [detail] });
   }
   if (kind === "simple") return;
-  const next =
-    kind === "cron"
-      ? new Recurrence({ cron: schedule ?? "", timezone }).nextRun(now)
-      : nextElapse(readOnCalendar(schedule ?? ""), timezone, now);
-  if (next === null) throw new PrismError("INVALID_CRON", "None of the times of this schedule ever comes");
+  if (nextTime({ kind, schedule, timezone }, now) === null)
+    throw new PrismError("INVALID_CRON", "None of the times of this schedule ever comes");
+}
+
+const PREVIEWED_TIMES = 5;
+
+interface PreviewPlan {
+  readonly kind?: Definition["kind"] | undefined;
+  readonly schedule: string;
+  readonly timezone?: string | undefined;
+}
+
+/** @throws INVALID_CRON, INVALID_TIMEZONE */
+export function previewPlan(plan: PreviewPlan, now: number) {
+  const { schedule, timezone = "UTC" } = plan;
+  const kind = plan.kind === undefined || plan.kind === "simple" ? kindOfSchedule(schedule) : plan.kind;
+  requirePlan({ kind, schedule, timezone }, now);
+  const times: string[] = [];
+  for (let at: number | null = now; times.length < PREVIEWED_TIMES; ) {
+    at = nextTime({ kind, schedule, timezone }, at);
+    if (at === null) break;
+    times.push(toRfc3339(at));
+  }
+  return { kind, timezone, times };
+}
+
+function nextTime({ kind, schedule, timezone }: TimePlan, after: number): number | null {
+  return kind === "cron"
+    ? new Recurrence({ cron: schedule ?? "", timezone }).nextRun(after)
+    : nextElapse(readOnCalendar(schedule ?? ""), timezone, after);
 }
 
 /** Ping URLs and the like, for callers who may write. */

@@ -64,7 +64,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     query: s.ListHeartbeats,
     response: pageOf(s.HeartbeatView),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-    async handle(exchange, { query: { projectId, ...filter } }) {
+    async handle(exchange, { query: { projectId, pings, ...filter } }) {
       const principal = callerOf(exchange);
       const page = readPage(filter, ["string"]);
       const projectIds =
@@ -72,13 +72,28 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
           ? projects.readable(principal, "events:read")
           : [projects.require(principal, projectId, "events:read")];
       const { rows, total } = await table.listHeartbeats(db.scan, { ...filter, projectIds }, page);
-      return pageBody(
-        page,
-        rows,
-        (row) => viewFor(context, principal, row),
-        ({ id }) => [id],
-        total,
-      );
+      const recent = new Map<string, readonly table.PingListRow[]>();
+      for (const row of pings === undefined ? [] : rows.slice(0, page.limit))
+        recent.set(row.id, await table.pingsOf(db.read, row, undefined, pings));
+      const view = (row: HeartbeatRow) => {
+        const recentPings = recent.get(row.id)?.map(s.recentPingView);
+        return { ...viewFor(context, principal, row), ...(recentPings && { recentPings }) };
+      };
+      return pageBody(page, rows, view, ({ id }) => [id], total);
+    },
+  });
+  server.route({
+    ...read,
+    method: "POST",
+    path: `${PATH}/preview`,
+    body: s.PreviewPlan,
+    id: "previewHeartbeatPlan",
+    summary: "Preview when a schedule expects pings; nothing is stored",
+    response: s.PlanPreview,
+    errors: ["PROJECT_NOT_FOUND", "INVALID_CRON", "INVALID_TIMEZONE"],
+    handle(exchange, { body: { projectId, ...plan } }) {
+      projects.require(callerOf(exchange), projectId ?? projects.defaultId, "events:read");
+      return manage.previewPlan(plan, context.heartbeats.clock.now());
     },
   });
   server.route({

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { doc, example, integer, named, object, pattern, selfChanging, text } from "../../http/shapes.ts";
+import { doc, example, integer, named, object, pattern, queryInteger, selfChanging, text } from "../../http/shapes.ts";
 import type { Definition, ManageContext } from "./manage.ts";
 import { kindOfSchedule, slugOf, urlsOf } from "./manage.ts";
 import type { PingFilters } from "./pings.ts";
@@ -79,6 +79,7 @@ export const ListHeartbeats = object({
   status: v.optional(doc(v.picklist(STORED), "Stored status: one in its grace time is `up`")),
   slug: v.optional(doc(text(100, 1), "Exact slug")),
   q: v.optional(doc(text(100, 1), "Part of the name or of the tags")),
+  pings: v.optional(doc(queryInteger(1, 30), "Adds so many of the last pings of each heartbeat")),
   ...pageEntries(),
 });
 
@@ -93,6 +94,26 @@ export const KeyQuery = object({
   projectId: v.optional(doc(text(128, 1), "Id or slug; default: the default project")),
 });
 export const RotateKey = example(object({ projectId: v.optional(doc(text(128, 1), "Id or slug")) }), {});
+
+export const PreviewPlan = example(
+  object({
+    projectId: v.optional(doc(text(128, 1), "Id or slug; default: the default project")),
+    kind: entries.kind,
+    schedule: doc(text(500, 1), "Cron pattern, or calendar events of systemd, one per line"),
+    timezone: entries.timezone,
+  }),
+  { schedule: "Mon..Fri 08:00", timezone: "Europe/Berlin" },
+);
+
+export const PlanPreview = named(
+  "HeartbeatPlanPreview",
+  "When a schedule expects pings",
+  v.object({
+    kind: v.picklist(["cron", "oncalendar"]),
+    timezone: v.string(),
+    times: doc(v.array(v.string()), "The next five times"),
+  }),
+);
 
 export const HeartbeatView = named(
   "Heartbeat",
@@ -126,6 +147,12 @@ export const HeartbeatView = named(
     pingUrl: doc(v.nullable(v.string()), "Secret; null for callers who may not write"),
     pushUrl: doc(v.nullable(v.string()), "The same for clients of Uptime Kuma"),
     badgeUrl: v.string(),
+    recentPings: v.optional(
+      doc(
+        v.array(v.object({ at: v.string(), kind: v.picklist(PING_KINDS), durationMs: v.nullable(v.number()) })),
+        "The last pings, newest first; only in lists with `pings`",
+      ),
+    ),
     version: v.number(),
     createdAt: v.string(),
     updatedAt: v.string(),
@@ -222,6 +249,10 @@ export const PingView = named(
     hasBody: v.boolean(),
   }),
 );
+
+export function recentPingView({ at, kind, durationMs }: Pick<PingListRow, "at" | "kind" | "durationMs">) {
+  return { at: toRfc3339(at), kind, durationMs };
+}
 
 export function pingView({ hasBody, at, ...row }: PingListRow): v.InferOutput<typeof PingView> {
   return { ...row, at: toRfc3339(at), hasBody: hasBody === 1 };

@@ -38,6 +38,18 @@ export function serveReading(server: FeatureServer, context: OnCallContext): voi
     ...read,
     ...ofSchedule,
     method: "GET",
+    path: `${PATH}/schedules/:id/layers`,
+    id: "listOnCallLayers",
+    summary: "When each shift, override and calendar puts users on call, before levels and swaps",
+    query: s.Range,
+    response: s.Layers,
+    errors: ["SCHEDULE_NOT_FOUND"],
+    handle: (exchange, { params, query }) => reading.readLayers(context, callerOf(exchange), params.id, query),
+  });
+  server.route({
+    ...read,
+    ...ofSchedule,
+    method: "GET",
     path: `${PATH}/schedules/:id/gaps`,
     id: "listOnCallGaps",
     summary: "When no active user is on call",

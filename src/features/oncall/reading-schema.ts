@@ -33,6 +33,25 @@ export const FinalShifts = named(
   }),
 );
 
+export const Layers = named(
+  "OnCallLayers",
+  "When each shift, override and imported calendar puts users on call, before levels and swaps",
+  v.object({
+    from: v.string(),
+    to: v.string(),
+    data: v.array(
+      v.object({
+        id: doc(v.string(), "Id of the shift; `overrides`, or `calendar <level>`"),
+        kind: v.picklist(["rotation", "single", "override", "calendar"]),
+        name: v.string(),
+        level: doc(v.number(), "10: overrides"),
+        spans: v.array(v.object({ start: v.string(), end: v.string(), users: v.array(v.string()), id: v.string() })),
+      }),
+    ),
+    people: doc(people, "All users whom shifts, overrides and swaps of the schedule name"),
+  }),
+);
+
 export const Gaps = named(
   "OnCallGaps",
   "Times without anyone on call",

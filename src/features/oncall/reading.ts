@@ -4,10 +4,19 @@ import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { requireAccount } from "../../http/access.ts";
 import type { ReadDb } from "../../store/database.ts";
-import { type FinalShift, finalShifts, type Gap, gapsOf, nextOnCall, type Roster, stints } from "./model/layers.ts";
+import {
+  type FinalShift,
+  finalShifts,
+  type Gap,
+  gapsOf,
+  type Layer,
+  nextOnCall,
+  type Roster,
+  stints,
+} from "./model/layers.ts";
 import * as queries from "./queries.ts";
 import type { NowQuery, OwnShiftsQuery, Range } from "./reading-schema.ts";
-import { countsIn, rosterOf } from "./roster.ts";
+import { countsIn, rosterOf, turnsOf } from "./roster.ts";
 import { type OnCallContext, projectsOf, visibleSchedule } from "./schedules.ts";
 
 /** Schedules of one answer about all of them. */
@@ -67,6 +76,38 @@ function joined(shifts: readonly FinalShift[]): FinalShift[] {
 
 function facts({ level, users, shiftIds }: FinalShift): string {
   return JSON.stringify([level, users, shiftIds]);
+}
+
+/** @throws SCHEDULE_NOT_FOUND, VALIDATION_FAILED */
+export async function readLayers(context: OnCallContext, principal: Principal, id: string, range: Range) {
+  const { db } = context;
+  await visibleSchedule(context, principal, id, db.read);
+  const { from, to } = spanOf(context, range);
+  const rows = await queries.shiftsOf(db.read, id);
+  const shifts = new Map(rows.map((row) => [row.currentId ?? row.id, row]));
+  for (const row of rows) if (row.currentId === null) shifts.set(row.id, row);
+  const found = new Map<string, ReturnType<typeof layerView>>();
+  for (const layer of (await rosterOf(db.read, id)).layers) {
+    const view = layerView(layer, shifts.get(layer.id));
+    const known = found.get(view.id) ?? view;
+    found.set(view.id, known);
+    for (const { start, end, users } of layer.spans(from, to))
+      known.spans.push({ start: toRfc3339(start), end: toRfc3339(end), users: [...users], id: layer.id });
+  }
+  const data = [...found.values()].filter(({ id, spans }) => spans.length > 0 || shifts.get(id)?.validUntil === null);
+  for (const { spans } of data) spans.sort((a, b) => Date.parse(a.start) - Date.parse(b.start));
+  const named = rows.flatMap((row) => [...turnsOf(row), row.swapFor === null ? [] : [row.swapFor]]);
+  const users = [...new Set([...named, ...data.flatMap(({ spans }) => spans.map((span) => span.users))].flat())];
+  const people = await peopleOf(db.read, [{ users }]);
+  return { ...shown({ from, to }), data: data.sort((a, b) => b.level - a.level), people: people(users) };
+}
+
+/** Overrides are one layer, and so are the events of a level of an imported calendar. */
+function layerView({ id, level }: Layer, row: queries.ShiftRow | undefined) {
+  const spans: { start: string; end: string; users: string[]; id: string }[] = [];
+  if (!row) return { id: `calendar ${level}`, kind: "calendar" as const, name: "Imported calendar", level, spans };
+  if (row.kind === "override") return { id: "overrides", kind: "override" as const, name: "Overrides", level, spans };
+  return { id, kind: row.kind as "rotation" | "single", name: row.name, level, spans };
 }
 
 /** @throws SCHEDULE_NOT_FOUND, VALIDATION_FAILED */

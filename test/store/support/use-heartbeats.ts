@@ -27,7 +27,7 @@ export async function useHeartbeats(prism: TestPrism): Promise<void> {
   const cursors = [JSON.stringify([body.id]), JSON.stringify([5]), JSON.stringify([5, body.id])].map((text) =>
     Buffer.from(text).toString("base64url"),
   );
-  for (const filter of ["", "status=up", "slug=job", "q=jo"])
+  for (const filter of ["", "status=up", "slug=job", "q=jo", "pings=5"])
     for (const query of ["", "page=1", `cursor=${cursors[0]}`])
       await ok(`${PATH}?${[filter, query].filter(Boolean).join("&")}`);
   await ok(`${PATH}/${body.id}`);

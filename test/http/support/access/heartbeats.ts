@@ -115,6 +115,12 @@ export const HEARTBEATS: Table = {
   [`POST ${PATH}`]: [
     { refusal: changeProject, request: ({ shop }) => ({ path: PATH, body: { name: uuidv7(), projectId: shop } }) },
   ],
+  [`POST ${PATH}/preview`]: [
+    {
+      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+      request: ({ shop }) => ({ path: `${PATH}/preview`, body: { projectId: shop, schedule: "daily" } }),
+    },
+  ],
   [`GET ${PATH}/key`]: [{ refusal: changeProject, request: inWorld(({ shop }) => `${PATH}/key?projectId=${shop}`) }],
   [`POST ${PATH}/key/rotate`]: [
     { refusal: changeProject, request: ({ shop }) => ({ path: `${PATH}/key/rotate`, body: { projectId: shop } }) },

@@ -92,6 +92,7 @@ export const ONCALL: Table = {
     },
   ],
   [`GET ${ONE}/final-shifts`]: [{ refusal: reads, request: fresh("/final-shifts") }],
+  [`GET ${ONE}/layers`]: [{ refusal: reads, request: fresh("/layers") }],
   [`GET ${ONE}/gaps`]: [{ refusal: reads, request: fresh("/gaps") }],
   [`POST ${ONE}/calendar-link`]: [{ refusal: writes, request: fresh("/calendar-link") }],
   [`DELETE ${ONE}/calendar-link`]: [{ refusal: writes, request: fresh("/calendar-link") }],

@@ -1,0 +1,77 @@
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { navigate } from "../../app/navigate.ts";
+import { useProjects } from "../../app/projects.ts";
+import { invalidate } from "../../app/query.ts";
+import { me } from "../../app/session.ts";
+import { Button, Dialog, Field, Input, MultiCombobox, Select } from "../../ui/index.ts";
+import type { Heartbeat } from "./heartbeat-types.ts";
+import { type Plan, PlanForm, planBody } from "./plan-form.tsx";
+
+const DAY_MS = 86_400_000;
+
+interface Props {
+  readonly isOpen: boolean;
+  readonly onClose: () => void;
+}
+
+/** Creates a heartbeat and opens its page, which shows the ping URL. */
+export function CreateDialog({ isOpen, onClose }: Props) {
+  const projects = useProjects();
+  const [name, setName] = useState("");
+  const [tags, setTags] = useState<readonly string[]>([]);
+  const [chosen, setProject] = useState("");
+  const [plan, setPlan] = useState<Plan>(emptyPlan);
+  useEffect(() => setPlan(emptyPlan()), [isOpen]);
+  const projectId = chosen || (projects.find(({ slug }) => slug === "default") ?? projects[0])?.id;
+  const create = async () => {
+    const body = { name, tags, ...planBody(plan), ...(projectId === undefined ? {} : { projectId }) };
+    const { id } = await api.post<Heartbeat>("/heartbeats", body);
+    invalidate("/heartbeats");
+    setName("");
+    setTags([]);
+    onClose();
+    navigate(`/heartbeats/${id}`);
+  };
+  return (
+    <Dialog
+      open={isOpen}
+      onClose={onClose}
+      title="New heartbeat"
+      subtitle="Its ping URL is shown next."
+      onSubmit={create}
+      footer={
+        <Button variant="primary" type="submit">
+          Create heartbeat
+        </Button>
+      }
+    >
+      <Field label="Name" required>
+        <Input value={name} onChange={setName} maxLength={100} autoFocus placeholder="Nightly backup" />
+      </Field>
+      {projects.length > 1 && (
+        <Field label="Project">
+          <Select
+            value={projectId ?? ""}
+            onChange={setProject}
+            options={projects.map(({ id, name: label }) => ({ value: id, label }))}
+          />
+        </Field>
+      )}
+      <PlanForm plan={plan} projectId={projectId} onChange={setPlan} />
+      <Field label="Tags" hint="Words for badges and lists." optional>
+        <MultiCombobox values={tags} onChange={setTags} custom placeholder="backup" />
+      </Field>
+    </Dialog>
+  );
+}
+
+function emptyPlan(): Plan {
+  return {
+    kind: "simple",
+    timeoutMs: DAY_MS,
+    graceMs: DAY_MS / 24,
+    schedule: "30 2 * * *",
+    timezone: me.value?.timezone ?? "UTC",
+  };
+}

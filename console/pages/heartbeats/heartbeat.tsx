@@ -1,0 +1,250 @@
+import { Pause, Play } from "lucide";
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
+import { navigate, useQueryState } from "../../app/navigate.ts";
+import type { PageProps } from "../../app/page-module.ts";
+import { invalidate, useGet } from "../../app/query.ts";
+import {
+  Badge,
+  Banner,
+  Button,
+  Card,
+  confirm,
+  DescriptionList,
+  Duration,
+  Field,
+  Form,
+  formatDuration,
+  formatRelative,
+  Input,
+  Menu,
+  MultiCombobox,
+  Page,
+  plural,
+  Switch,
+  Tabs,
+  Textarea,
+  Time,
+  toast,
+} from "../../ui/index.ts";
+import { Badges } from "./badges.tsx";
+import { type Heartbeat, planOf, STATUS, titleOf } from "./heartbeat-types.ts";
+import { Flips, Pings } from "./history.tsx";
+import { HowTo } from "./how-to.tsx";
+import { useHeartbeatsLive } from "./live.ts";
+import { type Plan, PlanForm, planBody } from "./plan-form.tsx";
+
+export default function HeartbeatPage({ params }: PageProps) {
+  const query = useGet<Heartbeat>(`/heartbeats/${params["id"]}`);
+  useHeartbeatsLive();
+  return (
+    <LoadedPage title="Heartbeat" query={query}>
+      {(heartbeat) => <HeartbeatView heartbeat={heartbeat} />}
+    </LoadedPage>
+  );
+}
+
+function HeartbeatView({ heartbeat }: { readonly heartbeat: Heartbeat }) {
+  const [tab] = useQueryState("tab", "overview");
+  const { id, status, pingUrl } = heartbeat;
+  const isWriter = pingUrl !== null;
+  const tabs = [
+    { value: "overview", label: "Overview", href: href(`/heartbeats/${id}`) },
+    { value: "settings", label: "Settings", href: href(`/heartbeats/${id}?tab=settings`) },
+  ];
+  return (
+    <Page
+      title={titleOf(heartbeat)}
+      subtitle={subtitleOf(heartbeat)}
+      breadcrumb={[{ label: "Heartbeats", href: href("/heartbeats") }]}
+      badge={<Badge tone={STATUS[status].tone}>{STATUS[status].text}</Badge>}
+      tabs={isWriter ? <Tabs label="Heartbeat" value={tab} tabs={tabs} /> : undefined}
+      actions={isWriter ? <Actions heartbeat={heartbeat} /> : undefined}
+    >
+      {tab === "settings" && isWriter ? (
+        <Settings key={id} heartbeat={heartbeat} />
+      ) : (
+        <Overview heartbeat={heartbeat} />
+      )}
+    </Page>
+  );
+}
+
+function subtitleOf({ status, lastPingAt, nextPingAt, dueAt, isStarted }: Heartbeat): string {
+  switch (status) {
+    case "new":
+      return "It waits for its first ping.";
+    case "paused":
+      return "It is paused: nothing is expected.";
+    case "down":
+      return `It is down; the last ping came ${lastPingAt === null ? "never" : formatRelative(lastPingAt)}.`;
+    case "grace":
+      return `The ping is late${dueAt === null ? "" : `; it goes down ${formatRelative(dueAt)}`}.`;
+    default:
+      if (isStarted) return "A run has started.";
+      return nextPingAt === null ? "It is up." : `It is up; the next ping is due ${formatRelative(nextPingAt)}.`;
+  }
+}
+
+function Overview({ heartbeat }: { readonly heartbeat: Heartbeat }) {
+  const { id, status, pingUrl } = heartbeat;
+  return (
+    <div class="stack">
+      {status === "new" && pingUrl !== null && (
+        <Banner tone="info" title="Call the ping URL">
+          The heartbeat is watched from its first ping on. Copy a line below into the job; this page shows the ping when
+          it arrives.
+        </Banner>
+      )}
+      <div class="two">
+        <div class="stack">
+          {status === "new" && pingUrl !== null && <HowTo heartbeat={heartbeat} pingUrl={pingUrl} />}
+          <Pings id={id} />
+          {status !== "new" && pingUrl !== null && <HowTo heartbeat={heartbeat} pingUrl={pingUrl} />}
+        </div>
+        <div class="stack">
+          <Facts heartbeat={heartbeat} />
+          <Flips id={id} />
+          <Badges heartbeat={heartbeat} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Facts({ heartbeat }: { readonly heartbeat: Heartbeat }) {
+  const { lastPingAt, nextPingAt, dueAt, lastDurationMs, graceMs, pingCount, tags, description } = heartbeat;
+  return (
+    <Card title="State" sub={description || undefined}>
+      <DescriptionList
+        items={[
+          { label: "Expected", value: <span class="num">{planOf(heartbeat)}</span> },
+          { label: "Grace time", value: formatDuration(graceMs) },
+          { label: "Last ping", value: <Time at={lastPingAt} empty="never" /> },
+          { label: "Next due", value: <Time at={nextPingAt} /> },
+          { label: "Goes down", value: <Time at={dueAt} /> },
+          { label: "Last run took", value: lastDurationMs === null ? "—" : <Duration ms={lastDurationMs} /> },
+          { label: "Pings", value: String(pingCount) },
+          ...(tags.length > 0 ? [{ label: "Tags", value: tags.join(", ") }] : []),
+        ]}
+      />
+    </Card>
+  );
+}
+
+function Actions({ heartbeat }: { readonly heartbeat: Heartbeat }) {
+  const { id, status, pingCount } = heartbeat;
+  const path = `/heartbeats/${id}`;
+  const name = titleOf(heartbeat);
+  const act = async (action: "pause" | "resume") => {
+    await api.post(`${path}/${action}`);
+    invalidate("/heartbeats");
+    toast.ok(action === "pause" ? `${name} is paused.` : `${name} is watched from its next ping on.`);
+  };
+  const rotate = async () => {
+    const text = "Jobs that call the current URL are no longer noted until they have the new one.";
+    if (!(await confirm({ title: "Replace the ping URL?", text, action: "Replace", danger: true }))) return;
+    await api.post(`${path}/rotate`);
+    invalidate("/heartbeats");
+  };
+  const remove = async () => {
+    const text = `Its ping URL stops working; ${plural(pingCount, "ping")} and its changes are deleted. An open alert is resolved.`;
+    if (!(await confirm({ title: `Delete ${name}?`, text, action: "Delete", danger: true }))) return;
+    await api.del(path);
+    invalidate("/heartbeats");
+    navigate("/heartbeats");
+  };
+  return (
+    <span class="inline">
+      {status === "paused" ? (
+        <Button variant="primary" icon={Play} onClick={() => act("resume")}>
+          Resume
+        </Button>
+      ) : (
+        <Button icon={Pause} onClick={() => act("pause")}>
+          Pause
+        </Button>
+      )}
+      <Menu
+        label={`More for ${name}`}
+        items={[
+          { label: "Replace the ping URL", onSelect: rotate },
+          "separator",
+          { label: "Delete", onSelect: remove, danger: true },
+        ]}
+      />
+    </span>
+  );
+}
+
+function planFrom({ kind, timeoutMs, graceMs, schedule, timezone }: Heartbeat): Plan {
+  return { kind, timeoutMs, graceMs, schedule: schedule ?? "", timezone };
+}
+
+function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
+  const [name, setName] = useState(heartbeat.name);
+  const [slug, setSlug] = useState(heartbeat.slug);
+  const [description, setDescription] = useState(heartbeat.description);
+  const [tags, setTags] = useState<readonly string[]>(heartbeat.tags);
+  const [severity, setSeverity] = useState(heartbeat.severity ?? "");
+  const [postOnly, setPostOnly] = useState(heartbeat.methods === "POST");
+  const [manualResume, setManual] = useState(heartbeat.manualResume);
+  const [plan, setPlan] = useState<Plan>(() => planFrom(heartbeat));
+  useEffect(() => setSlug(heartbeat.slug), [heartbeat.slug]);
+  const save = async () => {
+    await api.patch(`/heartbeats/${heartbeat.id}`, {
+      name,
+      slug,
+      description,
+      tags,
+      severity: severity === "" ? null : severity,
+      methods: postOnly ? "POST" : "",
+      manualResume,
+      ...planBody(plan),
+    });
+    invalidate("/heartbeats");
+    toast.ok("Saved.");
+  };
+  return (
+    <Form onSubmit={save} label="Heartbeat">
+      <div class="two">
+        <Card title="When pings are expected">
+          <PlanForm plan={plan} projectId={heartbeat.projectId} onChange={setPlan} />
+        </Card>
+        <Card title="Heartbeat">
+          <div class="stack">
+            <Field label="Name">
+              <Input value={name} onChange={setName} maxLength={100} />
+            </Field>
+            <Field label="Slug" hint="In URLs with the project's ping key: a-z, 0-9, - and _.">
+              <Input value={slug} onChange={setSlug} maxLength={100} mono />
+            </Field>
+            <Field label="Description" optional>
+              <Textarea value={description} onChange={setDescription} rows={2} maxLength={2000} />
+            </Field>
+            <Field label="Tags" optional>
+              <MultiCombobox values={tags} onChange={setTags} custom />
+            </Field>
+            <Field label="Severity" hint="Of the alert that it opens." optional>
+              <Input value={severity} onChange={setSeverity} maxLength={50} placeholder="critical" />
+            </Field>
+            <Switch
+              label="Only POST counts"
+              hint="Links that mail scanners open are ignored."
+              checked={postOnly}
+              onChange={setPostOnly}
+            />
+            <Switch label="A ping does not end a pause" checked={manualResume} onChange={setManual} />
+          </div>
+        </Card>
+      </div>
+      <div>
+        <Button variant="primary" type="submit">
+          Save
+        </Button>
+      </div>
+    </Form>
+  );
+}

@@ -1,0 +1,126 @@
+import { useState } from "preact/hooks";
+import { api, errorText } from "../../app/api.ts";
+import { useList, useQuery } from "../../app/query.ts";
+import {
+  Badge,
+  Card,
+  CodeBlock,
+  type Column,
+  DataTable,
+  Dialog,
+  Duration,
+  EmptyState,
+  Skeleton,
+  Time,
+  Timeline,
+  UserText,
+} from "../../ui/index.ts";
+import { type Flip, PING, type Ping, STATUS } from "./heartbeat-types.ts";
+
+const COLUMNS: readonly Column<Ping>[] = [
+  { key: "n", label: "#", cell: ({ n }) => <span class="num muted">{n}</span>, width: "min", priority: 2 },
+  { key: "at", label: "Time", cell: ({ at }) => <Time at={at} />, card: "title" },
+  {
+    key: "kind",
+    label: "Ping",
+    cell: ({ kind, exitStatus }) => (
+      <Badge tone={PING[kind].tone}>{exitStatus === null ? PING[kind].text : `exit ${exitStatus}`}</Badge>
+    ),
+    card: "aside",
+    width: "min",
+  },
+  {
+    key: "took",
+    label: "Took",
+    cell: ({ durationMs }) => (durationMs === null ? <span class="faint">—</span> : <Duration ms={durationMs} />),
+    align: "end",
+  },
+  {
+    key: "from",
+    label: "From",
+    cell: ({ address, method, userAgent }) => (
+      <span title={userAgent}>
+        <UserText lines={1}>{[method, address, userAgent].filter(Boolean).join(" · ")}</UserText>
+      </span>
+    ),
+    card: "text",
+    priority: 2,
+  },
+  {
+    key: "body",
+    label: "Body",
+    cell: ({ hasBody }) => (hasBody ? "show" : <span class="faint">—</span>),
+    width: "min",
+  },
+];
+
+/** The last pings; Enter shows the body of one. */
+export function Pings({ id }: { readonly id: string }) {
+  const [shown, setShown] = useState<Ping>();
+  const list = useList<Ping>(`/heartbeats/${id}/pings`, { limit: 20 });
+  return (
+    <Card title="Pings" sub="The last 100 are kept." flush>
+      <DataTable<Ping>
+        bare
+        dense
+        label="Pings"
+        rows={list.items}
+        rowKey={({ n }) => String(n)}
+        columns={COLUMNS}
+        onOpen={(ping) => ping.hasBody && setShown(ping)}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={<EmptyState small title="No ping yet" text="Call the ping URL; the ping appears here." />}
+      />
+      <Dialog
+        open={shown !== undefined}
+        onClose={() => setShown(undefined)}
+        title={shown ? `Body of ping ${shown.n}` : "Body"}
+        size="lg"
+      >
+        {shown && <Body id={id} n={shown.n} />}
+      </Dialog>
+    </Card>
+  );
+}
+
+function Body({ id, n }: { readonly id: string; readonly n: number }) {
+  const path = `/heartbeats/${id}/pings/${n}/body`;
+  const query = useQuery<string>(path, async () => (await api.blob(path)).text());
+  if (query.error) return <p class="text-bad">{errorText(query.error)}</p>;
+  return query.data === undefined ? <Skeleton kind="text" /> : <CodeBlock text={query.data} wrap label="Body" />;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ping: "a ping arrived",
+  fail: "it reported a failure",
+  timeout: "the ping did not come in time",
+  "run-too-long": "the run did not end in time",
+  pause: "it was paused",
+  resume: "it was resumed",
+};
+
+/** Changes of the status. */
+export function Flips({ id }: { readonly id: string }) {
+  const list = useList<Flip>(`/heartbeats/${id}/flips`, { limit: 10 });
+  return (
+    <Card title="Changes">
+      {list.items?.length === 0 ? (
+        <p class="muted small">The state has not changed yet.</p>
+      ) : (
+        <Timeline
+          label="Changes of the state"
+          items={(list.items ?? []).map(({ id: key, at, to, reason }) => ({
+            key,
+            tone: STATUS[to].tone,
+            time: <Time at={at} />,
+            title: STATUS[to].text,
+            sub: REASONS[reason] ?? reason,
+          }))}
+        />
+      )}
+    </Card>
+  );
+}

@@ -1,0 +1,4 @@
+import "./heartbeats.css";
+
+export { default as HeartbeatPage } from "./heartbeat.tsx";
+export { default as Heartbeats } from "./heartbeats.tsx";

@@ -1,0 +1,93 @@
+import { fromWallClock, toWallClock } from "../../ui/clock.ts";
+
+// Days of a calendar in a time zone: on days of clock changes they are 23 or 25 hours long.
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+export type View = "week" | "month";
+
+export interface Day {
+  /** Such as 2026-11-23. */
+  readonly date: string;
+  readonly start: number;
+  readonly end: number;
+  /** Length, if a clock change makes it unusual. */
+  readonly hours: number | null;
+}
+
+/** The date of an instant by the clocks of a zone. */
+export function dateOf(at: number, zone: string): string {
+  return toWallClock(at, zone).slice(0, 10);
+}
+
+export function addDays(date: string, days: number): string {
+  return new Date(Date.parse(`${date}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
+}
+
+/** The first day of the week (Monday) or month that has a date. */
+export function firstDay(date: string, view: View): string {
+  if (view === "month") return `${date.slice(0, 7)}-01`;
+  return addDays(date, -((new Date(`${date}T00:00:00Z`).getUTCDay() + 6) % 7));
+}
+
+/** The first day of the week or month before or after. */
+export function step(date: string, view: View, by: 1 | -1): string {
+  const first = firstDay(date, view);
+  if (view === "week") return addDays(first, 7 * by);
+  return firstDay(addDays(first, by === 1 ? 31 : -1), "month");
+}
+
+/** The days of the week or month that has a date. */
+export function daysOf(date: string, view: View, zone: string): readonly Day[] {
+  const first = firstDay(date, view);
+  const count = view === "week" ? 7 : (Date.parse(step(first, view, 1)) - Date.parse(first)) / DAY_MS;
+  return Array.from({ length: count }, (_, at) => {
+    const day = addDays(first, at);
+    const [start, end] = [fromWallClock(day, zone), fromWallClock(addDays(day, 1), zone)];
+    return { date: day, start, end, hours: end - start === DAY_MS ? null : (end - start) / HOUR_MS };
+  });
+}
+
+/** The nearest full hour of a zone's clocks, or in a month the nearest midnight. */
+export function snapped(at: number, view: View, zone: string): number {
+  if (view === "week") {
+    const wall = toWallClock(at + HOUR_MS / 2, zone);
+    const minutes = Number(wall.slice(14, 16)) * 60_000 + Number(wall.slice(17, 19)) * 1000;
+    return Math.floor((at + HOUR_MS / 2 - minutes) / 1000) * 1000;
+  }
+  return fromWallClock(dateOf(at + DAY_MS / 2, zone), zone);
+}
+
+/** "Mon 23 Nov". */
+export function dayLabel(date: string): string {
+  return DAY_NAME.format(Date.parse(`${date}T00:00:00Z`)).replace(",", "");
+}
+
+const DAY_NAME = new Intl.DateTimeFormat("en-GB", {
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  timeZone: "UTC",
+});
+const MONTH_NAME = new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric", timeZone: "UTC" });
+
+export function rangeLabel(days: readonly Day[], view: View): string {
+  const [first = "", last = ""] = [days[0]?.date, days.at(-1)?.date];
+  if (view === "month") return MONTH_NAME.format(Date.parse(`${first}T00:00:00Z`));
+  return `${dayLabel(first)} – ${dayLabel(last)} ${last.slice(0, 4)}`;
+}
+
+/** "09:00", or with the day when it is another one than `on`. */
+export function clockOf(at: number, zone: string, on?: string): string {
+  const wall = toWallClock(at, zone);
+  const date = wall.slice(0, 10);
+  const clock = wall.slice(11, 16);
+  return on === undefined || date === on ? clock : `${dayLabel(date)} ${clock}`;
+}
+
+/** "Mon 23 Nov 09:00 – Tue 24 Nov 09:00", without a repeated day. */
+export function spanLabel(start: number, end: number, zone: string): string {
+  const from = dateOf(start, zone);
+  return `${dayLabel(from)} ${clockOf(start, zone)} – ${clockOf(end, zone, from)}`;
+}

@@ -1,0 +1,290 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { invalidate, useList } from "../../app/query.ts";
+import { me } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  type Column,
+  Combobox,
+  confirm,
+  DataTable,
+  DateTimeInput,
+  Dialog,
+  EmptyState,
+  Field,
+  Input,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { spanLabel } from "./calendar-time.ts";
+import { memberFinder } from "./members.ts";
+import { nameOf, namesOf, type Override, type Person, type Schedule, type Swap, schedulePath } from "./oncall-types.ts";
+import { OverrideDialog } from "./override-dialog.tsx";
+
+interface Props {
+  readonly schedule: Schedule;
+  readonly people: readonly Person[];
+}
+
+/** What differs from the rotations: overrides and swaps. */
+export function Changes(props: Props) {
+  return (
+    <div class="stack">
+      <Overrides {...props} />
+      <Swaps {...props} />
+    </div>
+  );
+}
+
+/** Finds names of users that a schedule names. */
+function namer(people: readonly Person[]): (id: string) => string {
+  return (id) => {
+    const person = people.find((each) => each.id === id);
+    return person ? nameOf(person) : id === me.value?.id ? "You" : "Unknown user";
+  };
+}
+
+function isOver({ end }: { readonly end: string }): boolean {
+  return Date.parse(end) <= Date.now();
+}
+
+function Overrides({ schedule, people }: Props) {
+  const [edited, setEdited] = useState<Override>();
+  const path = `${schedulePath(schedule.id)}/overrides`;
+  const list = useList<Override>(path, { limit: 50 });
+  const zone = schedule.timezone;
+  const name = namer(people);
+  const remove = async (override: Override) => {
+    const text = `${spanLabel(Date.parse(override.start), Date.parse(override.end), zone)}. The rotations apply again.`;
+    if (!(await confirm({ title: "Delete the override?", text, action: "Delete", danger: true }))) return;
+    await api.del(`${path}/${override.id}`);
+    invalidate("/oncall");
+  };
+  const columns: readonly Column<Override>[] = [
+    {
+      key: "who",
+      label: "On call",
+      cell: ({ users }) => <UserText>{namesOf(users.map((id) => ({ id, name: name(id), username: null })))}</UserText>,
+      card: "title",
+    },
+    {
+      key: "when",
+      label: "When",
+      cell: ({ start, end }) => <span class="num">{spanLabel(Date.parse(start), Date.parse(end), zone)}</span>,
+    },
+    {
+      key: "for",
+      label: "In place of",
+      cell: ({ replaces }) => (replaces === null ? "everyone" : name(replaces)),
+      priority: 2,
+    },
+    { key: "reason", label: "Reason", cell: ({ reason }) => <UserText lines={1}>{reason}</UserText>, priority: 2 },
+    {
+      key: "state",
+      label: "State",
+      cell: (override) => (
+        <Badge tone={isOver(override) ? "plain" : "info"}>{isOver(override) ? "over" : "planned"}</Badge>
+      ),
+      card: "aside",
+    },
+  ];
+  return (
+    <Card title="Overrides" sub={`Times in ${zone}.`} flush>
+      <DataTable<Override>
+        bare
+        label="Overrides"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={columns}
+        rowActions={(override) =>
+          isOver(override) || !(canInProject("oncall:write") || override.replaces === me.value?.id) ? null : (
+            <span class="inline">
+              <Button small onClick={() => setEdited(override)}>
+                Change
+              </Button>
+              <Button small variant="quiet" onClick={() => remove(override)}>
+                Delete
+              </Button>
+            </span>
+          )
+        }
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState small title="No override" text="Drag over the calendar to put others on call for a while." />
+        }
+      />
+      <OverrideDialog
+        schedule={schedule}
+        chosen={edited}
+        people={people}
+        zone={zone}
+        onClose={() => setEdited(undefined)}
+      />
+    </Card>
+  );
+}
+
+const SWAP_TONES = { open: "warn", taken: "ok", expired: "plain" } as const;
+
+function Swaps({ schedule, people }: Props) {
+  const [isAsking, setAsking] = useState(false);
+  const path = `${schedulePath(schedule.id)}/swaps`;
+  const list = useList<Swap>(path, { limit: 50 });
+  const zone = schedule.timezone;
+  const name = namer(people);
+  const own = me.value?.id;
+  const take = async (swap: Swap) => {
+    const text = `${spanLabel(Date.parse(swap.start), Date.parse(swap.end), zone)}: you are on call in place of ${name(swap.userId)}.`;
+    if (!(await confirm({ title: "Take these shifts?", text, action: "Take" }))) return;
+    await api.post(`${path}/${swap.id}/take`);
+    invalidate("/oncall");
+    toast.ok("The shifts are yours.");
+  };
+  const cancel = async (swap: Swap) => {
+    const text = `${name(swap.userId)} is on call again from now on.`;
+    if (!(await confirm({ title: "Cancel the swap?", text, action: "Cancel the swap", danger: true }))) return;
+    await api.del(`${path}/${swap.id}`);
+    invalidate("/oncall");
+  };
+  const columns: readonly Column<Swap>[] = [
+    { key: "who", label: "Asked by", cell: ({ userId }) => <UserText>{name(userId)}</UserText>, card: "title" },
+    {
+      key: "when",
+      label: "Shifts of",
+      cell: ({ start, end }) => <span class="num">{spanLabel(Date.parse(start), Date.parse(end), zone)}</span>,
+    },
+    { key: "reason", label: "Reason", cell: ({ reason }) => <UserText lines={1}>{reason}</UserText>, priority: 2 },
+    {
+      key: "by",
+      label: "Taken by",
+      cell: ({ takenBy }) => (takenBy === null ? <span class="faint">—</span> : name(takenBy)),
+      priority: 2,
+    },
+    {
+      key: "state",
+      label: "State",
+      cell: ({ state }) => <Badge tone={SWAP_TONES[state]}>{state}</Badge>,
+      card: "aside",
+    },
+  ];
+  return (
+    <Card
+      title="Swaps"
+      sub="A request changes nothing until another member takes it."
+      actions={<Button onClick={() => setAsking(true)}>Ask for a swap</Button>}
+      flush
+    >
+      <DataTable<Swap>
+        bare
+        label="Swaps"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={columns}
+        rowActions={(swap) => (
+          <span class="inline">
+            {swap.state === "open" && swap.userId !== own && (
+              <Button small onClick={() => take(swap)}>
+                Take
+              </Button>
+            )}
+            {!isOver(swap) && (swap.userId === own || canInProject("oncall:write")) && (
+              <Button small variant="quiet" onClick={() => cancel(swap)}>
+                Cancel
+              </Button>
+            )}
+          </span>
+        )}
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState small title="No swap is requested" text="Users who cannot be on call ask the others here." />
+        }
+      />
+      <AskForSwap
+        scheduleId={schedule.id}
+        projectId={schedule.projectId}
+        zone={zone}
+        people={people}
+        isOpen={isAsking}
+        onClose={() => setAsking(false)}
+      />
+    </Card>
+  );
+}
+
+interface AskProps {
+  readonly scheduleId: string;
+  readonly projectId: string;
+  readonly zone: string;
+  readonly people: readonly Person[];
+  readonly isOpen: boolean;
+  readonly span?: { readonly start: string; readonly end: string } | undefined;
+  readonly onClose: () => void;
+}
+
+/** Asks that another user takes over shifts. */
+export function AskForSwap({ scheduleId, projectId, zone, people, isOpen, span, onClose }: AskProps) {
+  const [start, setStart] = useState<string>();
+  const [end, setEnd] = useState<string>();
+  const [userId, setUser] = useState(me.value?.id ?? "");
+  const [reason, setReason] = useState("");
+  const [from, to] = [start ?? span?.start ?? "", end ?? span?.end ?? ""];
+  const ask = async () => {
+    const other = userId === me.value?.id ? {} : { userId };
+    await api.post(`${schedulePath(scheduleId)}/swaps`, { start: from, end: to, reason, ...other });
+    invalidate("/oncall");
+    toast.ok("The swap is requested.");
+    setStart(undefined);
+    setEnd(undefined);
+    onClose();
+  };
+  return (
+    <Dialog
+      open={isOpen}
+      onClose={onClose}
+      title="Ask for a swap"
+      subtitle={`Times by the clocks of ${zone}.`}
+      onSubmit={ask}
+      footer={
+        <Button variant="primary" type="submit">
+          Ask
+        </Button>
+      }
+    >
+      <div class="grid2">
+        <Field label="From" required>
+          <DateTimeInput value={from} onChange={setStart} zone={zone} />
+        </Field>
+        <Field label="Until" required>
+          <DateTimeInput value={to} onChange={setEnd} zone={zone} />
+        </Field>
+      </div>
+      {canInProject("oncall:write") === true && (
+        <Field label="Shifts of" required>
+          <Combobox
+            value={userId}
+            onChange={setUser}
+            options={[
+              { value: me.value?.id ?? "", label: "Me" },
+              ...people
+                .filter(({ id }) => id !== me.value?.id)
+                .map((each) => ({ value: each.id, label: nameOf(each) })),
+            ]}
+            load={memberFinder(projectId)}
+          />
+        </Field>
+      )}
+      <Field label="Reason" optional>
+        <Input value={reason} onChange={setReason} maxLength={200} />
+      </Field>
+    </Dialog>
+  );
+}

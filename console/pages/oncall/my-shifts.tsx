@@ -1,0 +1,198 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { useGet } from "../../app/query.ts";
+import {
+  Button,
+  Card,
+  type Column,
+  confirm,
+  DataTable,
+  Duration,
+  displayZone,
+  EmptyState,
+  Field,
+  formatRelative,
+  Page,
+  Secret,
+  Select,
+  Time,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { spanLabel } from "./calendar-time.ts";
+import { AskForSwap } from "./changes.tsx";
+import { useOnCallLive } from "./live.ts";
+import { type Schedule, schedulePath } from "./oncall-types.ts";
+import { OnCallTabs } from "./tabs.tsx";
+
+interface OwnShift {
+  readonly scheduleId: string;
+  readonly projectId: string;
+  readonly name: string;
+  readonly start: string;
+  readonly end: string;
+}
+
+const DAYS = 90;
+const DAY_MS = 86_400_000;
+
+/** When the user is on call, on all schedules. */
+export default function MyShifts() {
+  const [to] = useState(() => new Date(Date.now() + DAYS * DAY_MS).toISOString());
+  const [given, setGiven] = useState<OwnShift>();
+  const query = useGet<{ data: readonly OwnShift[] }>("/oncall/shifts", { to });
+  useOnCallLive();
+  const shifts = query.data?.data;
+  const columns: readonly Column<OwnShift>[] = [
+    { key: "name", label: "Schedule", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" },
+    {
+      key: "when",
+      label: "When",
+      cell: ({ start, end }) => (
+        <span class="num">{spanLabel(Date.parse(start), Date.parse(end), displayZone.value)}</span>
+      ),
+    },
+    {
+      key: "length",
+      label: "Length",
+      cell: ({ start, end }) => <Duration ms={Date.parse(end) - Date.parse(start)} />,
+      align: "end",
+      priority: 2,
+    },
+    { key: "in", label: "Starts", cell: ({ start }) => <Time at={start} />, align: "end", card: "aside" },
+  ];
+  return (
+    <Page title="My shifts" subtitle={subtitleOf(shifts)} tabs={<OnCallTabs value="mine" />} documentTitle="My shifts">
+      <div class="two">
+        <Card title={`The next ${DAYS} days`} sub={`Times in ${displayZone.value}.`} flush>
+          <DataTable<OwnShift>
+            bare
+            label="My shifts"
+            rows={shifts}
+            rowKey={({ scheduleId, start }) => `${scheduleId} ${start}`}
+            columns={columns}
+            rowHref={({ scheduleId }) => href(`/oncall/${scheduleId}`)}
+            rowActions={(shift) => (
+              <Button small onClick={() => setGiven(shift)}>
+                Ask for a swap
+              </Button>
+            )}
+            loading={query.loading}
+            error={query.error}
+            retry={query.reload}
+            empty={
+              <EmptyState small title="You are not on call" text="Shifts of all schedules that name you appear here." />
+            }
+          />
+        </Card>
+        <OwnSettings />
+      </div>
+      {given && <SwapOf key={given.start} shift={given} onClose={() => setGiven(undefined)} />}
+    </Page>
+  );
+}
+
+function subtitleOf(shifts: readonly OwnShift[] | undefined): string {
+  const [first] = shifts ?? [];
+  if (!first) return shifts ? `You have no shift within ${DAYS} days.` : "When you are on call.";
+  if (Date.parse(first.start) <= Date.now()) return `You are on call now: ${first.name}.`;
+  return `Your next shift, ${first.name}, starts ${formatRelative(first.start)}.`;
+}
+
+function SwapOf({ shift, onClose }: { readonly shift: OwnShift; readonly onClose: () => void }) {
+  const schedule = useGet<Schedule>(schedulePath(shift.scheduleId)).data;
+  const { scheduleId, projectId } = shift;
+  const zone = schedule?.timezone ?? displayZone.value;
+  return (
+    <AskForSwap
+      scheduleId={scheduleId}
+      projectId={projectId}
+      zone={zone}
+      people={[]}
+      isOpen
+      span={shift}
+      onClose={onClose}
+    />
+  );
+}
+
+const LEADS = [
+  { value: "", label: "As the schedule says" },
+  { value: "0", label: "When it starts" },
+  { value: "900000", label: "15 minutes before" },
+  { value: "3600000", label: "1 hour before" },
+  { value: "86400000", label: "1 day before" },
+];
+
+/** Notices and the calendar link of the user. */
+function OwnSettings() {
+  const query = useGet<{ handoverLeadMs: number | null; hasCalendarLink: boolean }>("/oncall/preferences");
+  const { handoverLeadMs = null, hasCalendarLink = false } = query.data ?? {};
+  const lead = handoverLeadMs === null ? "" : String(handoverLeadMs);
+  const leads = LEADS.some(({ value }) => value === lead)
+    ? LEADS
+    : [...LEADS, { value: lead, label: `${Number(lead) / 60_000} minutes before` }];
+  const save = async (value: string) => {
+    await api.put("/oncall/preferences", { handoverLeadMs: value === "" ? null : Number(value) });
+    toast.ok("Saved.");
+    query.reload();
+  };
+  return (
+    <div class="stack">
+      <Card title="Notices">
+        <Field label="Before my shift">
+          <Select value={lead} onChange={(value) => save(value).catch(toast.error)} options={leads} />
+        </Field>
+      </Card>
+      <Card title="My calendar" sub="A link for calendar programs, with your shifts on all schedules.">
+        <CalendarLink path="/oncall/preferences/calendar-link" has={hasCalendarLink} onChanged={query.reload} />
+      </Card>
+    </div>
+  );
+}
+
+interface LinkProps {
+  readonly path: string;
+  readonly has: boolean;
+  readonly onChanged: () => void;
+}
+
+/** A calendar link, which is shown once. */
+export function CalendarLink({ path, has, onChanged }: LinkProps) {
+  const [url, setUrl] = useState("");
+  const make = async () => {
+    const text = "Calendar programs that use the earlier link get no more changes.";
+    if (has && !(await confirm({ title: "Replace the link?", text, action: "Replace", danger: true }))) return;
+    setUrl((await api.post<{ url: string }>(path)).url);
+    onChanged();
+  };
+  const revoke = async () => {
+    const text = "Calendar programs that use it get no more changes.";
+    if (!(await confirm({ title: "End the link?", text, action: "End the link", danger: true }))) return;
+    await api.del(path);
+    setUrl("");
+    onChanged();
+  };
+  return (
+    <div class="stack s2">
+      {url !== "" && (
+        <Secret
+          label="Calendar link"
+          value={url}
+          hint="Everyone with the link can read the calendar. It is shown only now."
+          onStored={() => setUrl("")}
+        />
+      )}
+      {url === "" && <span class="muted small">{has ? "A link exists." : "There is no link."}</span>}
+      <div class="inline">
+        <Button onClick={make}>{has ? "Replace the link" : "Create a link"}</Button>
+        {has && (
+          <Button variant="quiet" onClick={revoke}>
+            End the link
+          </Button>
+        )}
+      </div>
+    </div>
+  );
+}

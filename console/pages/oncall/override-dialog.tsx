@@ -1,0 +1,94 @@
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { invalidate } from "../../app/query.ts";
+import { me } from "../../app/session.ts";
+import { Button, DateTimeInput, Dialog, Field, Input, MultiCombobox, Select, toast } from "../../ui/index.ts";
+import type { Chosen } from "./calendar.tsx";
+import { memberFinder } from "./members.ts";
+import { nameOf, type Override, type Person, type Schedule, schedulePath } from "./oncall-types.ts";
+
+const EVERYONE = "*";
+
+interface Props {
+  readonly schedule: Schedule;
+  /** Undefined: closed. */
+  readonly chosen: Chosen | Override | undefined;
+  readonly people: readonly Person[];
+  readonly zone: string;
+  readonly onClose: () => void;
+}
+
+/** Puts users on call for a span of time: the form of a drag on the calendar. */
+export function OverrideDialog({ schedule, chosen, people, zone, onClose }: Props) {
+  const known = chosen && "id" in chosen ? chosen : undefined;
+  const [start, setStart] = useState("");
+  const [end, setEnd] = useState("");
+  const [users, setUsers] = useState<readonly string[]>([]);
+  const [replaces, setReplaces] = useState(EVERYONE);
+  const [reason, setReason] = useState("");
+  const isWriter = canInProject("oncall:write") === true;
+  const own = me.value?.id ?? "";
+  useEffect(() => {
+    if (!chosen) return;
+    setStart(new Date(chosen.start).toISOString());
+    setEnd(new Date(chosen.end).toISOString());
+    setUsers(known?.users ?? []);
+    setReplaces(known ? (known.replaces ?? EVERYONE) : isWriter ? EVERYONE : own);
+    setReason(known?.reason ?? "");
+  }, [chosen]);
+  const current = chosen && !known ? (chosen as Chosen).users : people;
+  const others = isWriter ? current : current.filter(({ id }) => id === own);
+  const options = [
+    ...(isWriter ? [{ value: EVERYONE, label: "Everyone on call" }] : []),
+    ...others.map((person) => ({ value: person.id, label: person.id === own ? "Me" : nameOf(person) })),
+    ...(!isWriter && others.length === 0 ? [{ value: own, label: "Me" }] : []),
+  ];
+  const save = async () => {
+    const body = { start, end, users, replaces: replaces === EVERYONE ? null : replaces, reason };
+    const path = `${schedulePath(schedule.id)}/overrides`;
+    if (known) await api.put(`${path}/${known.id}`, body);
+    else await api.post(path, body);
+    invalidate("/oncall");
+    toast.ok("Override saved.");
+    onClose();
+  };
+  return (
+    <Dialog
+      open={chosen !== undefined}
+      onClose={onClose}
+      title={known ? "Change the override" : "New override"}
+      subtitle={`Times by the clocks of ${zone}.`}
+      onSubmit={save}
+      footer={
+        <Button variant="primary" type="submit" disabled={users.length === 0}>
+          Save override
+        </Button>
+      }
+    >
+      <div class="grid2">
+        <Field label="From" required>
+          <DateTimeInput value={start} onChange={setStart} zone={zone} />
+        </Field>
+        <Field label="Until" required>
+          <DateTimeInput value={end} onChange={setEnd} zone={zone} />
+        </Field>
+      </div>
+      <Field label="On call" hint="They are on call for this time." required>
+        <MultiCombobox
+          values={users}
+          onChange={setUsers}
+          options={people.map((person) => ({ value: person.id, label: nameOf(person) }))}
+          load={memberFinder(schedule.projectId)}
+          placeholder="Name"
+        />
+      </Field>
+      <Field label="In place of" hint={isWriter ? undefined : "You may replace yourself."}>
+        <Select value={replaces} onChange={setReplaces} options={options} />
+      </Field>
+      <Field label="Reason" optional>
+        <Input value={reason} onChange={setReason} maxLength={200} placeholder="Holiday" />
+      </Field>
+    </Dialog>
+  );
+}

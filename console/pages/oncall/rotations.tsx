@@ -1,0 +1,133 @@
+import { Plus } from "lucide";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { invalidate, useList } from "../../app/query.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  type Column,
+  confirm,
+  DataTable,
+  EmptyState,
+  formatDuration,
+  plural,
+  UserText,
+} from "../../ui/index.ts";
+import { nameOf, type Person, type Schedule, type Shift, schedulePath } from "./oncall-types.ts";
+import { ShiftDialog } from "./shift-dialog.tsx";
+
+const UNITS = { hourly: "hour", daily: "day", weekly: "week", monthly: "month" } as const;
+
+/** In words when a shift takes place. */
+export function rhythmOf({ recurrence, durationMs, start, timezone }: Shift): string {
+  const at = `${start.slice(0, 10)} ${start.slice(11, 16)}, ${timezone}`;
+  const length = formatDuration(durationMs);
+  if (recurrence === null) return `once for ${length}, from ${at}`;
+  const { frequency, interval, byDay, byMonth, byMonthDay } = recurrence;
+  const unit = UNITS[frequency];
+  const every = interval === 1 ? `every ${unit}` : `every ${plural(interval, unit)}`;
+  const parts = [
+    byDay?.join(", "),
+    byMonthDay && `day ${byMonthDay.join(", ")}`,
+    byMonth && `month ${byMonth.join(", ")}`,
+  ];
+  const on = parts.filter((part) => part !== undefined && part !== "").join("; ");
+  return `${every}${on === "" ? "" : ` on ${on}`} for ${length}, from ${at}`;
+}
+
+interface Props {
+  readonly schedule: Schedule;
+  readonly people: readonly Person[];
+}
+
+/** The shifts of a schedule and who takes turns. */
+export function Rotations({ schedule, people }: Props) {
+  const [edited, setEdited] = useState<Shift | "new">();
+  const path = `${schedulePath(schedule.id)}/shifts`;
+  const list = useList<Shift>(path, { limit: 100 });
+  const isWriter = canInProject("oncall:write") === true;
+  const name = (id: string) => {
+    const person = people.find((each) => each.id === id);
+    return person ? nameOf(person) : "Unknown user";
+  };
+  const remove = async (shift: Shift) => {
+    const text = `It ends now for ${plural(new Set(shift.turns.flat()).size, "user")}; the past stays. Lower levels fill its time.`;
+    if (!(await confirm({ title: `Delete ${shift.name || "the shift"}?`, text, action: "Delete", danger: true })))
+      return;
+    await api.del(`${path}/${shift.id}`);
+    invalidate("/oncall");
+  };
+  const columns: readonly Column<Shift>[] = [
+    {
+      key: "name",
+      label: "Shift",
+      cell: ({ name: text, kind }) => <UserText>{text || (kind === "single" ? "Shift" : "Rotation")}</UserText>,
+      card: "title",
+    },
+    { key: "when", label: "When", cell: (shift) => <span class="num">{rhythmOf(shift)}</span>, card: "text" },
+    {
+      key: "turns",
+      label: "Turns",
+      cell: ({ turns }) => (
+        <UserText lines={2}>{turns.map((users) => users.map(name).join(" + ") || "no one").join(" → ")}</UserText>
+      ),
+      card: "text",
+      width: "wide",
+    },
+    {
+      key: "level",
+      label: "Level",
+      cell: ({ level }) => <Badge tone={level > 0 ? "info" : "plain"}>{`level ${level}`}</Badge>,
+      card: "aside",
+      width: "min",
+    },
+  ];
+  const make = isWriter ? (
+    <Button variant="primary" icon={Plus} onClick={() => setEdited("new")}>
+      New rotation
+    </Button>
+  ) : undefined;
+  return (
+    <Card
+      title="Rotations and shifts"
+      sub="Higher levels win; lower ones fill what they leave free."
+      actions={make}
+      flush
+    >
+      <DataTable<Shift>
+        bare
+        label="Rotations"
+        rows={list.items}
+        rowKey={({ id }) => id}
+        columns={columns}
+        rowActions={(shift) =>
+          isWriter ? (
+            <span class="inline">
+              <Button small onClick={() => setEdited(shift)}>
+                Change
+              </Button>
+              <Button small variant="quiet" onClick={() => remove(shift)}>
+                Delete
+              </Button>
+            </span>
+          ) : null
+        }
+        loading={list.loading}
+        error={list.error}
+        retry={list.reload}
+        more={{ has: list.hasMore, load: list.more }}
+        empty={
+          <EmptyState
+            small
+            title="There is no rotation"
+            text="A rotation puts users on call in turn, such as each for a week."
+            action={make}
+          />
+        }
+      />
+      <ShiftDialog schedule={schedule} shift={edited} people={people} onClose={() => setEdited(undefined)} />
+    </Card>
+  );
+}

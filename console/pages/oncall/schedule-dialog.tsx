@@ -1,0 +1,64 @@
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { navigate } from "../../app/navigate.ts";
+import { useProjects } from "../../app/projects.ts";
+import { me } from "../../app/session.ts";
+import { Button, Combobox, Dialog, Field, Input, Select, Textarea } from "../../ui/index.ts";
+import type { Schedule } from "./oncall-types.ts";
+
+export const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
+
+interface Props {
+  readonly isOpen: boolean;
+  readonly onClose: () => void;
+}
+
+export function ScheduleDialog({ isOpen, onClose }: Props) {
+  const projects = useProjects();
+  const [name, setName] = useState("");
+  const [description, setDescription] = useState("");
+  const [projectId, setProject] = useState("");
+  const [timezone, setZone] = useState("");
+  useEffect(() => setZone(me.value?.timezone ?? "UTC"), [isOpen]);
+  const first = projects.find(({ slug }) => slug === "default") ?? projects[0];
+  const create = async () => {
+    const project = projectId || first?.id;
+    const body = { name, description, timezone, ...(project === undefined ? {} : { projectId: project }) };
+    const { id } = await api.post<Schedule>("/oncall/schedules", body);
+    setName("");
+    onClose();
+    navigate(`/oncall/${id}?tab=rotations`);
+  };
+  return (
+    <Dialog
+      open={isOpen}
+      onClose={onClose}
+      title="New on-call schedule"
+      onSubmit={create}
+      footer={
+        <Button variant="primary" type="submit">
+          Create schedule
+        </Button>
+      }
+    >
+      <Field label="Name" required>
+        <Input value={name} onChange={setName} maxLength={100} autoFocus placeholder="Database" />
+      </Field>
+      {projects.length > 1 && (
+        <Field label="Project" hint="Its members can be on call.">
+          <Select
+            value={projectId || (first?.id ?? "")}
+            onChange={setProject}
+            options={projects.map(({ id, name: label }) => ({ value: id, label }))}
+          />
+        </Field>
+      )}
+      <Field label="Time zone" hint="Shifts start by its clocks." required>
+        <Combobox value={timezone} onChange={setZone} options={ZONES} />
+      </Field>
+      <Field label="Description" optional>
+        <Textarea value={description} onChange={setDescription} rows={2} maxLength={4000} />
+      </Field>
+    </Dialog>
+  );
+}

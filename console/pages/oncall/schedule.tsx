@@ -1,0 +1,152 @@
+import { useState } from "preact/hooks";
+import { href } from "../../app/base.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
+import { useQueryState } from "../../app/navigate.ts";
+import type { PageProps } from "../../app/page-module.ts";
+import { useGet } from "../../app/query.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  type Column,
+  DataTable,
+  Duration,
+  displayZone,
+  EmptyState,
+  formatRelative,
+  Page,
+  plural,
+  Tabs,
+  Time,
+} from "../../ui/index.ts";
+import { Calendar, type Chosen } from "./calendar.tsx";
+import { spanLabel } from "./calendar-time.ts";
+import { Changes } from "./changes.tsx";
+import { useOnCallLive } from "./live.ts";
+import { type Duty, type Gap, type Layers, namesOf, type Schedule, schedulePath } from "./oncall-types.ts";
+import { OverrideDialog } from "./override-dialog.tsx";
+import { Rotations } from "./rotations.tsx";
+import { Settings } from "./settings.tsx";
+
+const GAP_DAYS = 90;
+const DAY_MS = 86_400_000;
+
+export default function SchedulePage({ params }: PageProps) {
+  const query = useGet<Schedule>(schedulePath(params["id"] ?? ""));
+  useOnCallLive();
+  return (
+    <LoadedPage title="On-call schedule" query={query}>
+      {(schedule) => <ScheduleView schedule={schedule} />}
+    </LoadedPage>
+  );
+}
+
+function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
+  const [tab] = useQueryState("tab", "calendar");
+  const [chosen, setChosen] = useState<Chosen>();
+  const [zoneChoice] = useQueryState("zone");
+  const [to] = useState(() => new Date(Date.now() + GAP_DAYS * DAY_MS).toISOString());
+  const path = schedulePath(schedule.id);
+  const now = useGet<{ data: readonly Duty[] }>("/oncall/now", { scheduleId: schedule.id });
+  const gaps = useGet<{ data: readonly Gap[] }>(`${path}/gaps`, { to });
+  const people = useGet<Layers>(`${path}/layers`).data?.people ?? [];
+  const duty = now.data?.data[0];
+  const link = (value: string) => href(`/oncall/${schedule.id}${value === "calendar" ? "" : `?tab=${value}`}`);
+  const tabs = [
+    { value: "calendar", label: "Calendar", href: link("calendar") },
+    { value: "rotations", label: "Rotations", href: link("rotations") },
+    { value: "changes", label: "Overrides and swaps", href: link("changes") },
+    { value: "gaps", label: "Gaps", href: link("gaps"), count: gaps.data?.data.length },
+    { value: "settings", label: "Settings", href: link("settings") },
+  ].map(({ count, ...each }) => (count ? { ...each, count } : each));
+  const hour = () => Math.ceil(Date.now() / 3_600_000) * 3_600_000;
+  return (
+    <Page
+      title={schedule.name}
+      subtitle={duty ? subtitleOf(duty) : schedule.description || "Who is on call when."}
+      breadcrumb={[{ label: "On-call", href: href("/oncall") }]}
+      badge={duty && (duty.current.length === 0 ? <Badge tone="bad">gap</Badge> : undefined)}
+      width="wide"
+      tabs={<Tabs label="Schedule" value={tab} tabs={tabs} />}
+      actions={
+        <Button
+          variant="primary"
+          onClick={() => setChosen({ start: hour(), end: hour() + 8 * 3_600_000, users: duty?.current ?? [] })}
+        >
+          Add override
+        </Button>
+      }
+    >
+      {tab === "rotations" ? (
+        <Rotations schedule={schedule} people={people} />
+      ) : tab === "changes" ? (
+        <Changes schedule={schedule} people={people} />
+      ) : tab === "gaps" ? (
+        <Gaps schedule={schedule} gaps={gaps} />
+      ) : tab === "settings" ? (
+        <Settings schedule={schedule} />
+      ) : (
+        <div class="stack">
+          <Calendar schedule={schedule} onChoose={setChosen} />
+          <p class="muted small">
+            Drag over the row “On call”, or press a shift, to put others on call for that time. Keys: [ and ] move, t is
+            today.
+          </p>
+        </div>
+      )}
+      <OverrideDialog
+        schedule={schedule}
+        chosen={chosen}
+        people={people}
+        zone={zoneChoice === "own" ? displayZone.value : schedule.timezone}
+        onClose={() => setChosen(undefined)}
+      />
+    </Page>
+  );
+}
+
+function subtitleOf({ current, until, next }: Duty): string {
+  const end = until === null ? "" : ` Next change ${formatRelative(until)}${next ? `: ${namesOf(next.users)}` : ""}.`;
+  return current.length === 0 ? `No one is on call now.${end}` : `${namesOf(current)} on call now.${end}`;
+}
+
+interface GapsProps {
+  readonly schedule: Schedule;
+  readonly gaps: ReturnType<typeof useGet<{ data: readonly Gap[] }>>;
+}
+
+function Gaps({ schedule, gaps }: GapsProps) {
+  const columns: readonly Column<Gap>[] = [
+    {
+      key: "when",
+      label: "When",
+      cell: ({ start, end }) => (
+        <span class="num">{spanLabel(Date.parse(start), Date.parse(end), schedule.timezone)}</span>
+      ),
+      card: "title",
+    },
+    { key: "length", label: "Length", cell: ({ durationMs }) => <Duration ms={durationMs} />, align: "end" },
+    { key: "in", label: "Starts", cell: ({ start }) => <Time at={start} />, align: "end", card: "aside" },
+  ];
+  const total = gaps.data?.data.length ?? 0;
+  return (
+    <Card
+      title={total === 0 ? "No gaps" : plural(total, "gap")}
+      sub={`Times of the next ${GAP_DAYS} days without anyone on call, in ${schedule.timezone}.`}
+      flush
+    >
+      <DataTable<Gap>
+        bare
+        label="Gaps"
+        rows={gaps.data?.data}
+        rowKey={({ start }) => start}
+        columns={columns}
+        rowHref={({ start }) => href(`/oncall/${schedule.id}?at=${start.slice(0, 10)}`)}
+        loading={gaps.loading}
+        error={gaps.error}
+        retry={gaps.reload}
+        empty={<EmptyState small title="Every hour is covered" text={`For ${GAP_DAYS} days someone is on call.`} />}
+      />
+    </Card>
+  );
+}

@@ -1,0 +1,173 @@
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { navigate } from "../../app/navigate.ts";
+import { invalidate } from "../../app/query.ts";
+import {
+  Banner,
+  Button,
+  Card,
+  Combobox,
+  confirm,
+  DescriptionList,
+  Field,
+  Form,
+  Input,
+  Select,
+  Switch,
+  Textarea,
+  Time,
+  toast,
+} from "../../ui/index.ts";
+import { CalendarLink } from "./my-shifts.tsx";
+import { type Schedule, schedulePath } from "./oncall-types.ts";
+import { ZONES } from "./schedule-dialog.tsx";
+
+const LEADS = [
+  { value: "", label: "Never" },
+  { value: "0", label: "When it starts" },
+  { value: "900000", label: "15 minutes before" },
+  { value: "3600000", label: "1 hour before" },
+  { value: "86400000", label: "1 day before" },
+];
+
+export function Settings({ schedule }: { readonly schedule: Schedule }) {
+  const isWriter = canInProject("oncall:write") === true;
+  if (!isWriter) return <Facts schedule={schedule} />;
+  return (
+    <div class="two">
+      <General schedule={schedule} />
+      <div class="stack">
+        <Card title="Calendar link" sub="For calendar programs: the shifts from 15 days ago to 180 days ahead.">
+          <CalendarLink
+            path={`${schedulePath(schedule.id)}/calendar-link`}
+            has={schedule.hasCalendarLink}
+            onChanged={() => invalidate(schedulePath(schedule.id))}
+          />
+        </Card>
+        <Import schedule={schedule} />
+        <Card title="Delete" tone="bad">
+          <Button variant="danger" onClick={() => remove(schedule)}>
+            Delete the schedule
+          </Button>
+        </Card>
+      </div>
+    </div>
+  );
+}
+
+function Facts({ schedule }: { readonly schedule: Schedule }) {
+  return (
+    <Card title="Settings">
+      <DescriptionList
+        items={[
+          { label: "Time zone", value: schedule.timezone },
+          { label: "Description", value: schedule.description || "—" },
+          { label: "Reports gaps", value: schedule.reportsGaps ? "yes" : "no" },
+        ]}
+      />
+    </Card>
+  );
+}
+
+async function remove({ id, name }: Schedule): Promise<void> {
+  const { data } = await api.get<{ data: readonly object[] }>(`${schedulePath(id)}/shifts`, { limit: 100 });
+  const text = `Its ${data.length} shifts, its overrides, swaps and past are deleted. Policies that name it notify no one.`;
+  if (!(await confirm({ title: `Delete ${name}?`, text, action: "Delete", danger: true, typed: name }))) return;
+  await api.del(schedulePath(id));
+  invalidate("/oncall");
+  navigate("/oncall");
+}
+
+function General({ schedule }: { readonly schedule: Schedule }) {
+  const [name, setName] = useState(schedule.name);
+  const [description, setDescription] = useState(schedule.description);
+  const [timezone, setZone] = useState(schedule.timezone);
+  const known = schedule.handoverLeadMs === null ? "" : String(schedule.handoverLeadMs);
+  const [lead, setLead] = useState(known);
+  const save = async () => {
+    const handoverLeadMs = lead === "" ? null : Number(lead);
+    await api.put(schedulePath(schedule.id), { name, description, timezone, handoverLeadMs });
+    invalidate("/oncall");
+    toast.ok("Saved.");
+  };
+  const toggle = (member: "notifiesOff" | "reportsGaps") => async (value: boolean) => {
+    await api.put(schedulePath(schedule.id), { [member]: value });
+    invalidate(schedulePath(schedule.id));
+  };
+  const leads = LEADS.some(({ value }) => value === known)
+    ? LEADS
+    : [...LEADS, { value: known, label: `${Number(known) / 60_000} minutes before` }];
+  return (
+    <Card title="Schedule">
+      <Form onSubmit={save} label="Schedule">
+        <Field label="Name" required>
+          <Input value={name} onChange={setName} maxLength={100} />
+        </Field>
+        <Field label="Description" optional>
+          <Textarea value={description} onChange={setDescription} rows={2} maxLength={4000} />
+        </Field>
+        <Field label="Time zone" hint="Of new shifts and of the calendar.">
+          <Combobox value={timezone} onChange={setZone} options={ZONES} />
+        </Field>
+        <Field label="Users are notified of their shift" hint="Users may choose another time for themselves.">
+          <Select value={lead} onChange={setLead} options={leads} />
+        </Field>
+        <div>
+          <Button variant="primary" type="submit">
+            Save
+          </Button>
+        </div>
+      </Form>
+      <div class="stack section">
+        <Switch
+          label="Notify users when their shift ends"
+          checked={schedule.notifiesOff}
+          onChange={toggle("notifiesOff")}
+        />
+        <Switch
+          label="Report gaps of the next 14 days"
+          checked={schedule.reportsGaps}
+          onChange={toggle("reportsGaps")}
+        />
+      </div>
+    </Card>
+  );
+}
+
+function Import({ schedule: { id, calendarUrl, calendar } }: { readonly schedule: Schedule }) {
+  const [url, setUrl] = useState(calendarUrl ?? "");
+  useEffect(() => setUrl(calendarUrl ?? ""), [calendarUrl]);
+  const save = async () => {
+    await api.put(schedulePath(id), { calendarUrl: url === "" ? null : url });
+    invalidate("/oncall");
+    toast.ok(url === "" ? "The calendar is no longer imported." : "The calendar is read within ten minutes.");
+  };
+  return (
+    <Card
+      title="Imported calendar"
+      sub="An iCalendar file whose events are shifts: users in the title, such as “[L1] ada, grace”."
+    >
+      <div class="stack">
+        {calendar !== null && calendar.error !== null && (
+          <Banner tone="bad" title="The calendar cannot be read">
+            {calendar.error}
+          </Banner>
+        )}
+        <Form onSubmit={save} label="Imported calendar">
+          <Field label="URL" hint="It is read every 10 minutes. Empty: none." optional>
+            <Input value={url} onChange={setUrl} type="text" inputMode="url" placeholder="https://… or webcal://…" />
+          </Field>
+          <div class="inline">
+            <Button type="submit">Save</Button>
+            {calendar && (
+              <span class="muted small">
+                read <Time at={calendar.checkedAt} empty="not yet" />
+              </span>
+            )}
+          </div>
+        </Form>
+      </div>
+    </Card>
+  );
+}
