@@ -153,7 +153,6 @@ function Actions({ heartbeat }: { readonly heartbeat: Heartbeat }) {
     const text = `Its ping URL stops working; ${plural(pingCount, "ping")} and its changes are deleted. An open alert is resolved.`;
     if (!(await confirm({ title: `Delete ${name}?`, text, action: "Delete", danger: true }))) return;
     await api.del(path);
-    invalidate("/heartbeats");
     navigate("/heartbeats");
   };
   return (

@@ -190,14 +190,17 @@ function Grid({ days, view, zone, bars, layers, onChoose }: GridProps) {
             <button
               type="button"
               key={`${bar.start} ${bar.isGap}`}
-              class={bar.isGap ? "oc-bar oc-gap" : `oc-bar ${colour(bar.users[0]?.id)}`}
+              class={
+                bar.isGap
+                  ? "oc-bar oc-gap"
+                  : `oc-bar ${colour(bar.users[0]?.id)} ${bar.isOverride ? "oc-override" : ""}`
+              }
               style={place(bar.start, bar.end)}
               title={`${bar.isGap ? "Gap" : namesOf(bar.users)}: ${spanLabel(bar.start, bar.end, zone)}`}
               aria-label={barLabel(bar, zone)}
               onClick={() => onChoose(bar)}
             >
               <span dir="auto">{bar.isGap ? "Gap" : namesOf(bar.users)}</span>
-              {bar.isOverride && <small>override</small>}
             </button>
           ))}
           {drag && (
@@ -316,7 +319,7 @@ function DayList({ days, zone, bars, onChoose }: ListProps) {
                 type="button"
                 key={`${bar.start} ${bar.isGap}`}
                 class={bar.isGap ? "oc-item oc-gap" : "oc-item"}
-                aria-label={barLabel(bar, zone)}
+                title="Add an override"
                 onClick={() => onChoose(bar)}
               >
                 <span class="num nowrap">

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { invalidate } from "../../app/query.ts";
@@ -20,24 +20,22 @@ interface Props {
 }
 
 /** Puts users on call for a span of time: the form of a drag on the calendar. */
-export function OverrideDialog({ schedule, chosen, people, zone, onClose }: Props) {
-  const known = chosen && "id" in chosen ? chosen : undefined;
-  const [start, setStart] = useState("");
-  const [end, setEnd] = useState("");
-  const [users, setUsers] = useState<readonly string[]>([]);
-  const [replaces, setReplaces] = useState(EVERYONE);
-  const [reason, setReason] = useState("");
+export function OverrideDialog({ chosen, ...props }: Props) {
+  if (!chosen) return null;
+  // A focused control for dates keeps its text, so that each form starts as a new one.
+  return <OverrideForm key={`${chosen.start} ${chosen.end}`} chosen={chosen} {...props} />;
+}
+
+function OverrideForm({ schedule, chosen, people, zone, onClose }: Props & { readonly chosen: Chosen | Override }) {
+  const known = "id" in chosen ? chosen : undefined;
   const isWriter = canInProject("oncall:write") === true;
   const own = me.value?.id ?? "";
-  useEffect(() => {
-    if (!chosen) return;
-    setStart(new Date(chosen.start).toISOString());
-    setEnd(new Date(chosen.end).toISOString());
-    setUsers(known?.users ?? []);
-    setReplaces(known ? (known.replaces ?? EVERYONE) : isWriter ? EVERYONE : own);
-    setReason(known?.reason ?? "");
-  }, [chosen]);
-  const current = chosen && !known ? (chosen as Chosen).users : people;
+  const [start, setStart] = useState(new Date(chosen.start).toISOString());
+  const [end, setEnd] = useState(new Date(chosen.end).toISOString());
+  const [users, setUsers] = useState<readonly string[]>(known?.users ?? []);
+  const [replaces, setReplaces] = useState(known ? (known.replaces ?? EVERYONE) : isWriter ? EVERYONE : own);
+  const [reason, setReason] = useState(known?.reason ?? "");
+  const current = "id" in chosen ? people : chosen.users;
   const others = isWriter ? current : current.filter(({ id }) => id === own);
   const options = [
     ...(isWriter ? [{ value: EVERYONE, label: "Everyone on call" }] : []),
@@ -55,7 +53,7 @@ export function OverrideDialog({ schedule, chosen, people, zone, onClose }: Prop
   };
   return (
     <Dialog
-      open={chosen !== undefined}
+      open
       onClose={onClose}
       title={known ? "Change the override" : "New override"}
       subtitle={`Times by the clocks of ${zone}.`}

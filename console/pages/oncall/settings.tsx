@@ -75,7 +75,6 @@ async function remove({ id, name }: Schedule): Promise<void> {
   const text = `Its ${data.length} shifts, its overrides, swaps and past are deleted. Policies that name it notify no one.`;
   if (!(await confirm({ title: `Delete ${name}?`, text, action: "Delete", danger: true, typed: name }))) return;
   await api.del(schedulePath(id));
-  invalidate("/oncall");
   navigate("/oncall");
 }
 
