@@ -64,7 +64,7 @@ const FEATURES = {
   buckets: ["access", "events", "jobs", "schedules"],
   digest: ["access", "delivery", "events", "jobs", "notifications", "rules", "schedules"],
   oncall: ["access", "audit", "events", "notifications"],
-  explain: ["access", "rules"],
+  explain: ["access", "alerts", "oncall", "rules"],
   plugins: ["access", "audit", "events", "jobs", "notifications", "schedules", "sounds", "streams", "timers"],
   overview: ["access", "delivery", "jobs", "plugins"],
   settings: ["audit", "delivery"],

@@ -125,7 +125,7 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
   const { runner, jobs } = core.jobs;
   const { events: pipeline, metrics: pipelineMetrics, rules, channels, announcer } = core.pipeline;
   const { sounds } = core.live;
-  const { idempotency, notify, schedules } = services;
+  const { alerting, idempotency, notify, schedules } = services;
   const { kernel, bodies } = http;
   return [
     errorAlertFeature({ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify }),
@@ -145,7 +145,7 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
       settings,
       idempotency,
     }),
-    explainFeature({ db, projects, users, settings }),
+    explainFeature({ db, projects, users, settings, alerting }),
     rulesFeature({ db, clock, config, rules, channels, projects, users, settings, sounds, trialEvent }),
   ];
 }

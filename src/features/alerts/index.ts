@@ -3,7 +3,10 @@
 export { Alerts } from "./book/alerts.ts";
 export { alertSweep } from "./book/retention.ts";
 export { Incidents } from "./incidents/engine.ts";
+export { type Forecast, forecastOf, type Trial, trialAlert, tryAlert } from "./incidents/forecast.ts";
 export { incidentSweep } from "./incidents/retention.ts";
+export type { IncidentRow } from "./incidents/store.ts";
+export { candidatesOf } from "./incidents/targets.ts";
 export { fingerprintOf } from "./model/fingerprint.ts";
 export { checkLabels, compareLabels, compareText, type LabelRecord, type Labels, labelsOf } from "./model/labels.ts";
 export { isSameMatcher, type Matcher, parseMatcher } from "./model/matchers.ts";

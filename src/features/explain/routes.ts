@@ -1,5 +1,7 @@
 import { holderOf } from "../../http/access.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
+import * as a from "./alert-schema.ts";
+import { explainAlert, explainIncident, explainLabels } from "./alert-service.ts";
 import * as s from "./schema.ts";
 import { type ExplainOwn, explainEvent, explainNotification } from "./service.ts";
 
@@ -33,5 +35,44 @@ function serve(server: FeatureServer, context: ExplainOwn): void {
     summary: "Explain a notification: its cause and its deliveries; recipients see their own part",
     errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
     handle: (exchange, { params, query }) => explainNotification(context, holderOf(exchange), params.id, query.userId),
+  });
+  serveAlerts(server, context);
+}
+
+const ofProject = { tag: "Explain", access: { permission: "events:read", within: "project" } } as const;
+
+function serveAlerts(server: FeatureServer, context: ExplainOwn): void {
+  server.route({
+    ...ofProject,
+    method: "GET",
+    path: "/api/v1/explain/incident/:id",
+    id: "explainIncident",
+    summary: "Explain an incident: why people were notified, and why not, and what comes next",
+    params: a.IncidentParams,
+    response: a.AlertExplanation,
+    errors: ["INCIDENT_NOT_FOUND"],
+    handle: (exchange, { params }) => explainIncident(context, holderOf(exchange), params.id),
+  });
+  server.route({
+    ...ofProject,
+    method: "GET",
+    path: "/api/v1/explain/alert/:id",
+    id: "explainAlert",
+    summary: "Explain an alert: what opened it, its incidents, and what withheld it",
+    params: a.AlertParams,
+    response: a.AlertExplanation,
+    errors: ["ALERT_NOT_FOUND"],
+    handle: (exchange, { params }) => explainAlert(context, holderOf(exchange), params.id),
+  });
+  server.route({
+    ...ofProject,
+    method: "POST",
+    path: "/api/v1/explain/alert",
+    id: "explainLabels",
+    summary: "Explain what would happen to an alert with these labels now; nothing is stored",
+    body: a.TrialBody,
+    response: a.AlertTrial,
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: (exchange, { body }) => explainLabels(context, holderOf(exchange), body),
   });
 }

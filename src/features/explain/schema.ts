@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { doc, named, object, text } from "../../http/shapes.ts";
 import { evaluation } from "../rules/index.ts";
+import { NotificationCause } from "./alert-schema.ts";
 
 export const Params = object({ id: doc(v.string(), "Id of the event or notification") });
 export const Query = object({
@@ -166,6 +167,7 @@ export const ExplainView = named(
     rules: v.array(RuleView),
     rulesLeftOut: v.number(),
     notifications: v.array(NotificationView),
+    incident: doc(v.nullable(NotificationCause), "What led to a notification of an incident; null for others"),
     user: v.nullable(v.object({ id: v.string(), name: v.string(), told: v.boolean(), reasons: v.array(v.string()) })),
   }),
 );

@@ -9,6 +9,8 @@ import type { Database } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import type { Projects, UserDirectory } from "../access/index.ts";
 import { storedEvent } from "../rules/index.ts";
+import type { AlertingParts } from "./alert-next.ts";
+import { notificationCause } from "./alert-service.ts";
 import { notificationTimeline } from "./notification-timeline.ts";
 import * as queries from "./queries.ts";
 import { countText, decidedRule, type ExplainedRule, OUT_OF_REACH, silentRule } from "./rule-outcomes.ts";
@@ -21,6 +23,7 @@ export interface ExplainOwn {
   readonly projects: Projects;
   readonly users: UserDirectory;
   readonly settings: LiveSettings;
+  readonly alerting: AlertingParts;
 }
 
 /** Limit for the traces of decided rules in an answer, and for those of other rules. */
@@ -33,6 +36,8 @@ interface Asked {
   /** Shows only this user's part; null: everything. */
   readonly only: string | null;
   readonly userId: string | null;
+  /** Whether the caller may read the incidents of its project. */
+  readonly seesEvents: boolean;
 }
 
 /**
@@ -55,7 +60,7 @@ export async function explainEvent(
   if (only !== null && (await notificationsOf(context, rules, { only, also: null })).length === 0)
     throw seesEvent ? missingPermission("notifications:read_all") : new PrismError("EVENT_NOT_FOUND", "No such event");
   const userId = userOf(context, userRef, only);
-  return explain(context, { kind: "event", id, event, only, userId }, rules, null);
+  return explain(context, { kind: "event", id, event, only, userId, seesEvents: true }, rules, null);
 }
 
 /** @throws NOTIFICATION_NOT_FOUND, USER_NOT_FOUND; UNAUTHORIZED_ROLE if its event is hidden */
@@ -80,7 +85,7 @@ export async function explainNotification(
   }
   const rules = event && notification.ruleId !== null ? await decidedRules(context, event, notification.ruleId) : [];
   const userId = userOf(context, userRef, only);
-  return explain(context, { kind: "notification", id, event, only, userId }, rules, notification);
+  return explain(context, { kind: "notification", id, event, only, userId, seesEvents }, rules, notification);
 }
 
 /** The user in question; always the caller if only the own part is visible. */
@@ -165,9 +170,20 @@ async function explain(
     rules: views,
     rulesLeftOut: all?.leftOut ?? 0,
     notifications,
+    incident: await causeOf(context, notification, { only, seesEvents: asked.seesEvents }),
     user: user && { id: user.id, name: user.name, told: user.told, reasons: user.reasons },
   };
   return { ...parts, answer: answerOf(parts) };
+}
+
+/** What led to a notification of an incident; null for other notifications. */
+async function causeOf(
+  context: ExplainOwn,
+  notification: queries.Notification | null,
+  { only, seesEvents }: Pick<Asked, "only" | "seesEvents">,
+) {
+  if (!notification?.incidentId || !seesEvents) return null;
+  return notificationCause(context, notification.incidentId, { notificationId: notification.id, userId: only });
 }
 
 /** Adds the rules without a decision, each with the reason. */
@@ -275,13 +291,15 @@ function userAnswer({ rules, rulesLeftOut }: Parts, { name, told, reasons }: Non
   return `${name} was ${told ? "notified" : "not notified"} (${reason}).`;
 }
 
-function notificationAnswer({ notifications: [notification], event }: Parts): string {
+function notificationAnswer({ notifications: [notification], event, incident }: Parts): string {
   if (!notification) return "The notification is no longer stored.";
   const { counts, kind, storm, aggregateCount } = notification;
   const people =
     `${countText(counts.recipients, "person", "people")}: ${counts.delivered} reached live, ` +
     `${counts.read} read it, ${counts.acknowledged} acknowledged it`;
   if (storm) return `It says that ${storm.heldBack} matches were held back, and went to ${people}.`;
+  if (incident)
+    return `${incident.lines.at(-1)?.text ?? ""} It is of incident ${incident.number}, and it went to ${people}.`;
   const repeats = aggregateCount > 1 ? ` It covers ${aggregateCount} events.` : "";
   const origin =
     kind === "rule"

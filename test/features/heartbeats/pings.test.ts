@@ -261,3 +261,37 @@ test("a heartbeat that is down opens its alert, and a success, a pause and a del
   const types = body.data.map(({ type }) => type).filter((type) => type.startsWith("heartbeat."));
   assert.deepEqual(types.sort(), ["heartbeat.down", "heartbeat.down", "heartbeat.down", "heartbeat.up"]);
 });
+
+test("without a routing document the alert goes to the policies that the heartbeat's channels name", async (t) => {
+  const prism = await startPrism(t);
+  for (const name of ["Database", "Web"]) {
+    const steps = [{ type: "notify", members: true }];
+    assert.equal((await prism.post("/api/v1/policies", { name, steps })).status, 201);
+  }
+  const policiesOf = async (channels: readonly string[]): Promise<string[]> => {
+    const { id, pingUrl } = await create(prism, { channels });
+    await ping(prism, `${pathOf(pingUrl)}/fail`);
+    const { body } = await prism.get<{ data: { id: string; sourceId: string }[] }>("/api/v1/alerts?source=heartbeat");
+    const alert = body.data.find(({ sourceId }) => sourceId === id);
+    const { body: found } = await prism.get<{ incidents: { id: string }[] }>(`/api/v1/alerts/${alert?.id}`);
+    const incidents = await Promise.all(
+      found.incidents.map((each) => prism.get<{ policy: { name: string } }>(`/api/v1/incidents/${each.id}`)),
+    );
+    return incidents.map(({ body: incident }) => incident.policy.name).sort();
+  };
+  assert.deepEqual(await policiesOf(["Database", "Web", "gone"]), ["Database", "Web"]);
+  assert.deepEqual(await policiesOf(["gone"]), ["default"]);
+  assert.deepEqual(await policiesOf([]), ["default"]);
+  const labels = { alertname: "A", channels: "Web,default" };
+  const { body } = await prism.post<{ matches: { policy: { name: string }; groupKey: string }[] }>(
+    "/api/v1/routes/test",
+    { labels },
+  );
+  assert.deepEqual(
+    body.matches.map(({ policy, groupKey }) => `${policy.name} ${groupKey}`),
+    ["Web", "default"].map((name) => `${name} {}/{channels="Web,default"}:{alertname="A"}`),
+  );
+  const document = { route: { policy: "default", groupBy: ["alertname"], groupWaitMs: 0 } };
+  assert.equal((await prism.put("/api/v1/routes", document)).status, 200);
+  assert.deepEqual(await policiesOf(["Web"]), ["default"], "a document decides by itself");
+});

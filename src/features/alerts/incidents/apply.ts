@@ -33,16 +33,26 @@ const LEVELS: Readonly<Record<string, Level>> = { "incident.exhausted": "error",
 /** A timeline row names this many alerts and users of a list. */
 const LISTED = 100;
 
+/** What facts are read from, besides the rows. */
+export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "withheldBy"> {
+  readonly alerts: () => Pick<ReturnType<IncidentParts["alerts"]>, "find">;
+}
+
 /** The facts of a decision; labels are read only if something may withhold them. */
 export class IncidentFacts implements Facts {
   readonly members: readonly Member[];
   readonly acks: Facts["acks"];
-  readonly #parts: IncidentParts;
-  readonly #row: IncidentRow;
+  readonly #parts: FactParts;
+  readonly #row: Pick<IncidentRow, "projectId" | "route">;
   readonly #now: EpochMs;
   readonly #withheld = new Map<string, Withheld | null>();
 
-  constructor(parts: IncidentParts, row: IncidentRow, facts: Pick<Facts, "members" | "acks">, now: EpochMs) {
+  constructor(
+    parts: FactParts,
+    row: Pick<IncidentRow, "projectId" | "route">,
+    facts: Pick<Facts, "members" | "acks">,
+    now: EpochMs,
+  ) {
     this.#parts = parts;
     this.#row = row;
     this.#now = now;
@@ -190,7 +200,13 @@ class Change {
   /** A step notifies its users, without those who acknowledged. */
   async #page(action: Extract<Action, { kind: "page" }>): Promise<void> {
     const { step, round, notify } = action;
-    const { users, through, empty } = await targetsOf(this.#parts, this.#trx, this.#row, action, this.#options.now);
+    const { users, through, shifts, empty } = await targetsOf(
+      this.#parts,
+      this.#trx,
+      this.#row,
+      action,
+      this.#options.now,
+    );
     const wanted = this.#withoutAcks(users);
     if (empty.length > 0 || wanted.length === 0)
       this.#log.push({ kind: "no-targets", data: { step, round, empty, acknowledged: users.length - wanted.length } });
@@ -208,7 +224,7 @@ class Change {
     const users100 = wanted.slice(0, LISTED);
     const why = Object.fromEntries(users100.map((id) => [id, through.get(id)]));
     const data = { reason: "step", step, round, urgency: notify.urgency, users: users100, count: wanted.length };
-    this.#log.push({ kind: "notified", data: { ...data, through: why, ...sent } });
+    this.#log.push({ kind: "notified", data: { ...data, through: why, shifts, ...sent } });
     this.#events.push(incidentEvent(this.#row, "incident.escalated", "warn", { step, round, users: users100 }));
     this.#count("step", wanted.length);
   }
@@ -259,10 +275,12 @@ class Change {
     );
     await this.#parts.recordHits(this.#trx, hits, now);
     const distinct = (name: keyof Withheld): string[] => [...new Set(reasons.flatMap((each) => each[name]))].sort();
+    const inhibited = reasons.filter(({ inhibitedBy }) => inhibitedBy.length > 0).slice(0, LISTED);
     const by = {
       silences: distinct("silencedBy"),
       inhibitedBy: distinct("inhibitedBy"),
       intervals: distinct("mutedBy"),
+      inhibited: Object.fromEntries(inhibited.map((each) => [each.alertId, each.inhibitedBy])),
     };
     const data = { holds, alerts: alertIds.length, alertIds: alertIds.slice(0, LISTED), ...by };
     const last = await lastLog(this.#trx, this.#row.id, ["withheld", "notified"]);

@@ -2,7 +2,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { SteadyClock } from "../../../core/due-times.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { Metrics } from "../../../core/metrics.ts";
-import type { Database, Trx } from "../../../store/database.ts";
+import type { Database, ReadDb, Trx } from "../../../store/database.ts";
 import type { Projects, UserDirectory } from "../../access/index.ts";
 import type { AuditTrail } from "../../audit/index.ts";
 import type { JobRunner, JobService } from "../../jobs/index.ts";
@@ -57,7 +57,7 @@ export interface IncidentParts {
     hits: readonly { readonly silenceId: string; readonly alertId: string; readonly incidentId: string }[],
     now: EpochMs,
   ) => Promise<void>;
-  readonly onCall: (trx: Trx, scheduleId: string, at: EpochMs) => Promise<OnCall>;
+  readonly onCall: (db: ReadDb | Trx, scheduleId: string, at: EpochMs) => Promise<OnCall>;
   /** Posts to an address that a user named. @throws PermanentError if it is refused */
   readonly callWebhook: (
     url: string,

@@ -6,7 +6,7 @@ import { COMPLETED, type RunningJob } from "../../jobs/index.ts";
 import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
-import { type AudienceMember, acksOf, findIncident, type IncidentRow, lastLog, membersOf } from "./store.ts";
+import { type AudienceMember, acksOf, addLog, findIncident, type IncidentRow, lastLog, membersOf } from "./store.ts";
 
 /* Notifications of incidents: contact rules, and the jobs of delayed ones. */
 
@@ -184,10 +184,14 @@ async function sendDelayed(parts: IncidentParts, job: RunningJob): Promise<typeo
     const row = await findIncident(trx, incidentId);
     const isWanted = row !== undefined && (await isStillWanted(parts, trx, row, userId, logSeq));
     await parts.jobs.complete(job, trx, { sent: isWanted });
-    if (!isWanted) return;
-    const alerts = await firingOf(parts, trx, row.id);
+    if (row === undefined) return;
+    const now = parts.clock.now();
+    const alerts = isWanted ? await firingOf(parts, trx, row.id) : [];
     const notice: Notice = { reason: "step", urgency, cause, alerts, lateSince: null, resolvedBy: null, number };
-    await storeNotices(parts, trx, row, [{ userId, channels, afterMs: 0 }], notice, parts.clock.now());
+    const contact = { userId, channels, afterMs: 0 };
+    const notificationIds = isWanted ? await storeNotices(parts, trx, row, [contact], notice, now) : [];
+    const data = { users: [userId], channels, urgency, cause, notificationIds };
+    await addLog(trx, row.id, [{ kind: isWanted ? "contact-notified" : "contact-dropped", data }], now);
   });
   return COMPLETED;
 }

@@ -29,10 +29,10 @@ export function findIncident(db: ReadDb | Trx, id: string): Promise<IncidentRow 
 
 /** The incident that alerts of this group join. */
 export function unresolvedOf(
-  trx: Trx,
+  db: ReadDb | Trx,
   { projectId, policyId, groupKey }: Pick<IncidentRow, "projectId" | "policyId" | "groupKey">,
 ): Promise<IncidentRow | undefined> {
-  return trx
+  return db
     .selectFrom("incidents")
     .selectAll()
     .where("projectId", "=", projectId)
@@ -260,7 +260,8 @@ type Held = ReadonlySet<"flush" | "step" | "repeat">;
 
 const UNTOLD = `select 1 from incident_alerts m join alerts a on a.id = m.alertId where m.incidentId = @id
   and m.toldFiringAt is null and m.addedAt <= @lastFlushAt and a.state = 'firing' limit 1`;
-const LAST = "select kind, data from incident_log where incidentId = @id and kind <> 'note' order by seq desc limit 1";
+const LAST = `select kind, data from incident_log where incidentId = @id
+  and kind not in ('note', 'contact-notified', 'contact-dropped') order by seq desc limit 1`;
 
 /** What waited for withheld alerts when the process stopped, as the members and the timeline show. */
 export function heldReader(reader: Sqlite): (row: IncidentRow) => Held {

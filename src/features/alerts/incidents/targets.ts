@@ -1,5 +1,5 @@
 import type { EpochMs } from "../../../core/clock.ts";
-import type { Trx } from "../../../store/database.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
 import { projectPeople } from "../../access/index.ts";
 import type { IncidentParts } from "./context.ts";
 import type { Action } from "./machine.ts";
@@ -10,11 +10,15 @@ export interface Targets {
   readonly users: readonly string[];
   /** Such as `schedule:<id>:current`, `role:<id>`, `user`, `members`. */
   readonly through: ReadonlyMap<string, string>;
+  /** The shift that put the current users of a schedule on call, by schedule. */
+  readonly shifts: Readonly<Record<string, string>>;
   /** Targets that named no user who can be notified. */
   readonly empty: readonly string[];
 }
 
 type Page = Extract<Action, { kind: "page" }>;
+
+type TargetParts = Pick<IncidentParts, "users" | "projects" | "onCall">;
 
 /** The users of a step at this instant: active, and members of the project. */
 export async function targetsOf(
@@ -24,7 +28,21 @@ export async function targetsOf(
   { notify, step }: Page,
   now: EpochMs,
 ): Promise<Targets> {
+  const targets = await candidatesOf(parts, trx, projectId, notify, now);
+  const users = notify.roundRobin ? await nextOf(trx, policyId, step, targets.users) : targets.users;
+  return { ...targets, users };
+}
+
+/** {@link targetsOf} without the choice of one user by `roundRobin`. Nothing is stored. */
+export async function candidatesOf(
+  parts: TargetParts,
+  db: ReadDb | Trx,
+  projectId: string,
+  notify: Page["notify"],
+  now: EpochMs,
+): Promise<Targets> {
   const through = new Map<string, string>();
+  const shifts: Record<string, string> = {};
   const empty: string[] = [];
   const add = (source: string, ids: readonly string[]): void => {
     const reachable = parts.users.reachable(ids, projectId);
@@ -33,25 +51,24 @@ export async function targetsOf(
   };
   for (const id of notify.users) add("user", [id]);
   for (const { id, who } of notify.schedules) {
-    const { current, next } = await parts.onCall(trx, id, now);
+    const { current, next, shift } = await parts.onCall(db, id, now);
+    if (shift !== null) shifts[id] = shift;
     if (who !== "next") add(`schedule:${id}:current`, current);
     if (who !== "current") add(`schedule:${id}:next`, next);
   }
-  for (const id of notify.roles) add(`role:${id}`, await holdersOf(trx, id));
+  for (const id of notify.roles) add(`role:${id}`, await holdersOf(db, id));
   if (notify.members) {
-    const people = await projectPeople(trx, projectId, parts.projects.defaultId);
+    const people = await projectPeople(db, projectId, parts.projects.defaultId);
     add(
       "members",
       people.map(({ id }) => id),
     );
   }
-  const users = [...through.keys()].sort();
-  const chosen = notify.roundRobin ? await nextOf(trx, policyId, step, users) : users;
-  return { users: chosen, through, empty };
+  return { users: [...through.keys()].sort(), through, shifts, empty };
 }
 
-async function holdersOf(trx: Trx, roleId: string): Promise<string[]> {
-  const rows = await trx.selectFrom("user_roles").select("userId").where("roleId", "=", roleId).execute();
+async function holdersOf(db: ReadDb | Trx, roleId: string): Promise<string[]> {
+  const rows = await db.selectFrom("user_roles").select("userId").where("roleId", "=", roleId).execute();
   return rows.map(({ userId }) => userId);
 }
 

@@ -5,7 +5,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { PoliciesTable } from "../../../store/schema.ts";
 import { nextChange, isWithin as within } from "../model/time-intervals.ts";
 import { BUILT_IN_POLICY, DEFAULT_POLICY, type PolicyDefinition } from "./policy.ts";
-import { BUILT_IN_ROUTING, type CompiledRouting, compileRouting, type RoutingDocument } from "./routing.ts";
+import { builtInRouting, type CompiledRouting, compileRouting, type RoutingDocument } from "./routing.ts";
 
 export type PolicyRow = Selectable<PoliciesTable>;
 
@@ -17,7 +17,6 @@ export interface PolicyRef {
 }
 
 const KEPT_DEFINITIONS = 2000;
-const BUILT_IN = compileRouting(BUILT_IN_ROUTING, 0);
 
 /**
  * Policies and routing of all projects: copies of tables, compiled at the first use and forgotten
@@ -57,7 +56,9 @@ export class Policies {
     const known = this.#routing.get(projectId);
     if (known) return known;
     const row = this.#readRouting.get(projectId);
-    const compiled = row ? compileRouting(JSON.parse(row.document) as RoutingDocument, row.version) : BUILT_IN;
+    const compiled = row
+      ? compileRouting(JSON.parse(row.document) as RoutingDocument, row.version)
+      : builtInRouting((name) => this.of(projectId).has(name));
     this.#routing.set(projectId, compiled);
     return compiled;
   }

@@ -309,6 +309,24 @@ function problem(path: string, message: string): ErrorDetail {
   return { path, code: "VALUE", message };
 }
 
+/**
+ * The routing of a project without a document: alerts with the label `channels`, names separated by
+ * commas, go to the policies of these names, all others to `default`.
+ * @param isPolicy whether the project has a policy of this name
+ */
+export function builtInRouting(isPolicy: (name: string) => boolean): CompiledRouting {
+  const builtIn = compileRouting(BUILT_IN_ROUTING, 0);
+  const [root = ROOT_SETTINGS] = builtIn.routes;
+  const match = (record: LabelRecord): RouteMatch[] => {
+    const { channels: value = "" } = record;
+    const policies = [...new Set(value.split(","))].filter(isPolicy);
+    const path = [...root.path, matchersText([{ name: "channels", operator: "=", value }])];
+    if (policies.length === 0) return builtIn.match(record);
+    return policies.map((policy) => groupOf({ ...root, policy, path }, labelsOf(record)));
+  };
+  return { ...builtIn, match };
+}
+
 /** Depth first; a node itself takes what none of its children takes. */
 function matchesOf(route: CompiledRoute, alert: Labels): RouteMatch[] {
   const matches: RouteMatch[] = [];

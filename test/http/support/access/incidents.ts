@@ -13,7 +13,7 @@ const act: InProject = { from: "editor", or: "incidents:act", hidden: HIDDEN };
 const write: Omit<InProject, "hidden"> = { from: "owner", or: "policies:write" };
 
 /** An open incident of the shop. */
-async function makeIncident({ prism, shop }: AccessWorld): Promise<string> {
+export async function makeIncident({ prism, shop }: AccessWorld): Promise<string> {
   const { alerts } = prism.parts.services.alerting;
   const key = uuidv7();
   const input = {

@@ -1,0 +1,136 @@
+import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import type { ReadDb } from "../../../store/database.ts";
+import { StoredAlert } from "../book/alert-book.ts";
+import { fingerprintOf } from "../model/fingerprint.ts";
+import { checkLabels, type LabelRecord, sortedLabels } from "../model/labels.ts";
+import type { PolicyRef } from "../policies/policies.ts";
+import type { StepSettings } from "../policies/policy.ts";
+import type { RouteMatch } from "../policies/routing.ts";
+import type { Withheld } from "../silences/withholding.ts";
+import type { AlertView } from "../types.ts";
+import { type FactParts, IncidentFacts } from "./apply.ts";
+import type { IncidentParts } from "./context.ts";
+import { type Action, dueAt, type Facts, type Incident, joined, opened } from "./machine.ts";
+import { acksOf, type IncidentRow, membersOf, settingsOf, unresolvedOf } from "./store.ts";
+import { turn } from "./turn.ts";
+
+/* What incidents would do if nothing changes. Nothing is stored. */
+
+/** An action that the incident takes if nothing changes. */
+export interface Forecast {
+  readonly at: EpochMs;
+  readonly action: Action;
+}
+
+const MAX_TURNS = 200;
+const MAX_ACTIONS = 50;
+const AHEAD_MS = 7 * DAY_MS;
+/** What follows only repeats it. */
+const LAST: ReadonlySet<string> = new Set(["withheld", "incident.exhausted", "incident.resolved"]);
+
+interface ForecastParts extends Omit<FactParts, "alerts">, Pick<IncidentParts, "policies"> {
+  readonly db: ReadDb;
+  readonly alerts: ReturnType<FactParts["alerts"]>;
+}
+
+/** The next actions of a stored incident. */
+export async function forecastOf(parts: ForecastParts, row: IncidentRow): Promise<Forecast[]> {
+  const now = parts.clock.now();
+  const known = { members: await membersOf(parts.db, row.id), acks: await acksOf(parts.db, row.id) };
+  const facts = new IncidentFacts({ ...parts, alerts: () => parts.alerts }, row, known, now);
+  return forecast(row, facts, settingsOf(parts.policies, row), now);
+}
+
+/** What one route would do with an alert. */
+export interface Trial {
+  readonly match: RouteMatch;
+  readonly policy: PolicyRef;
+  /** The unresolved incident that it would join; null: it would open one. */
+  readonly incident: IncidentRow | null;
+  readonly withheld: Withheld;
+  readonly actions: readonly Forecast[];
+}
+
+/** An alert that is not stored. @throws VALIDATION_FAILED */
+export function trialAlert(projectId: string, given: LabelRecord, now: EpochMs): AlertView {
+  const labels = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ""));
+  checkLabels(labels);
+  const fingerprint = fingerprintOf(sortedLabels(labels));
+  const times = { startsAt: now, firesAt: null, endsAt: null, lastAt: now, resolvedAt: null };
+  const events = { openEventId: null, resolveEventId: null, timedOut: 0, isTimeoutEnd: 0, count: 1 } as const;
+  return new StoredAlert({
+    ...{ id: uuidv7(), projectId, key: `api:${fingerprint}`, fingerprint, source: "api", sourceId: null },
+    ...{ labels: JSON.stringify(labels), annotations: "{}", generatorUrl: null, severity: null, state: "firing" },
+    ...times,
+    ...events,
+  });
+}
+
+/** What each route that takes the alert would do with it now. */
+export async function tryAlert(parts: ForecastParts, alert: AlertView): Promise<Trial[]> {
+  const matches = parts.policies.routingOf(alert.projectId).match(alert.labels);
+  return Promise.all(matches.map((match) => tryRoute(parts, alert, match)));
+}
+
+async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatch): Promise<Trial> {
+  const { db, policies, clock } = parts;
+  const { projectId } = alert;
+  const now = clock.now();
+  const policy = policies.named(projectId, match.settings.policy);
+  const group = { projectId, policyId: policy.id, groupKey: match.groupKey };
+  const incident = (await unresolvedOf(db, group)) ?? null;
+  const settings = incident
+    ? settingsOf(policies, incident)
+    : { ...policies.definitionOf(policy), ...timesOf(match.settings) };
+  const route = incident?.route ?? JSON.stringify(match.settings);
+  const own = { alertId: alert.id, isFiring: true, addedAt: now, toldFiringAt: null, toldResolvedAt: null };
+  const known = {
+    members: [...(incident ? await membersOf(db, incident.id) : []), own],
+    acks: incident ? await acksOf(db, incident.id) : [],
+  };
+  const alerts = { find: (id: string) => (id === alert.id ? alert : parts.alerts.find(id)) };
+  const facts = new IncidentFacts({ ...parts, alerts: () => alerts }, { projectId, route }, known, now);
+  const start = incident ? joined(incident, settings, now) : opened(now, settings, now);
+  const { muteIntervals, activeIntervals } = match.settings;
+  const withheld = parts.withheldBy(alert, { projectId, muteIntervals, activeIntervals }, now);
+  return { match, policy, incident, withheld, actions: forecast(start, facts, settings, now) };
+}
+
+function timesOf({ groupWaitMs, groupIntervalMs, repeatMs }: RouteMatch["settings"]) {
+  return { groupWaitMs, groupIntervalMs, repeatMs };
+}
+
+/**
+ * What an incident does within the next week if no person acts and no alert changes: the machine
+ * runs ahead of time. It ends with the first repetition of the last notification.
+ */
+function forecast(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Forecast[] {
+  const found: Forecast[] = [];
+  let [current, acks, members] = [incident, facts.acks, facts.members];
+  for (let left = MAX_TURNS; left > 0 && found.length < MAX_ACTIONS; left -= 1) {
+    const due = dueAt(current);
+    if (due === null || due > now + AHEAD_MS) break;
+    const at = Math.max(due, now);
+    const next = turn(current, { ...bound(facts), members, acks }, settings, at);
+    found.push(...next.actions.map((action) => ({ at, action })));
+    if (next.actions.some(isLast)) break;
+    const told = new Set(next.toldFiring);
+    members = members.map((each) => (told.has(each.alertId) ? { ...each, toldFiringAt: at } : each));
+    [current, acks] = [next.incident, next.acks];
+  }
+  return found;
+}
+
+function bound(facts: Facts): Pick<Facts, "isWithheld" | "isWithin" | "opensAt"> {
+  return {
+    isWithheld: (alertId) => facts.isWithheld(alertId),
+    isWithin: (interval, at) => facts.isWithin(interval, at),
+    opensAt: (interval, after) => facts.opensAt(interval, after),
+  };
+}
+
+function isLast(action: Action): boolean {
+  if (action.kind === "tell") return action.reason === "repeat";
+  return LAST.has(action.kind) || (action.kind === "event" && LAST.has(action.type));
+}

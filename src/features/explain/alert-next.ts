@@ -1,0 +1,117 @@
+import { toRfc3339 } from "../../core/clock.ts";
+import type { SteadyClock } from "../../core/due-times.ts";
+import type { ReadDb } from "../../store/database.ts";
+import type { Projects, UserDirectory } from "../access/index.ts";
+import { type Alerts, candidatesOf, type Forecast, type Policies, type Withholding } from "../alerts/index.ts";
+import { onCall } from "../oncall/index.ts";
+import * as queries from "./alert-queries.ts";
+import type { Line } from "./alert-schema.ts";
+import { forecastText, type LogRow, labelsText, type Names, sentenceOf } from "./alert-sentences.ts";
+
+/* What sentences about alerts are made of: the services they read, names, and the steps to come. */
+
+/** The services of alerts. */
+export interface AlertingParts {
+  readonly clock: SteadyClock;
+  readonly alerts: Alerts;
+  readonly policies: Policies;
+  readonly withholding: Withholding;
+}
+
+export interface AlertExplainContext {
+  readonly db: { readonly scan: ReadDb };
+  readonly projects: Projects;
+  readonly users: UserDirectory;
+  readonly alerting: AlertingParts;
+}
+
+/** What the machine reads to run ahead. */
+export function forecastParts({ db, alerting }: AlertExplainContext) {
+  const { clock, alerts, policies, withholding } = alerting;
+  const withheldBy: Withholding["withheldBy"] = (...parameters) => withholding.withheldBy(...parameters);
+  return { db: db.scan, clock, alerts, policies, withheldBy };
+}
+
+/** The next actions of an incident as sentences, with the people on call at the time of each. */
+export async function nextLines(
+  context: AlertExplainContext,
+  projectId: string,
+  actions: readonly Forecast[],
+): Promise<Line[]> {
+  const { users, projects, db } = context;
+  const ports = { users, projects, onCall: onCall.bind(undefined, users) };
+  const lines: Line[] = [];
+  for (const forecast of actions) {
+    const { at, action } = forecast;
+    if (action.kind === "page") {
+      const { users: found, ...more } = await candidatesOf(ports, db.scan, projectId, action.notify, at);
+      const data = { reason: "step", step: action.step, round: action.round, urgency: action.notify.urgency };
+      const through = Object.fromEntries(more.through);
+      const [kind, row] =
+        found.length === 0
+          ? ["no-targets", { ...data, empty: more.empty }]
+          : ["notified", { ...data, users: found, through, shifts: more.shifts }];
+      const log: LogRow = { at, kind: kind as string, actor: null, data: row as LogRow["data"] };
+      const names = await namesOf(context, projectId, [log]);
+      const one = action.notify.roundRobin && found.length > 1 ? " Only one of them, another with each incident." : "";
+      lines.push({
+        at: toRfc3339(at),
+        kind: log.kind,
+        text: sentenceOf(log, names).replace("notified", "notifies") + one,
+      });
+      continue;
+    }
+    const names = await namesOf(context, projectId, []);
+    const text = forecastText(forecast, names);
+    if (text !== undefined) lines.push({ at: toRfc3339(at), kind: kindOf(forecast), text });
+  }
+  return lines;
+}
+
+function kindOf({ action }: Forecast): string {
+  if (action.kind === "log") return action.entry;
+  return action.kind === "tell" ? action.reason : action.kind;
+}
+
+/** The names of everything that rows refer to. */
+export async function namesOf(
+  context: AlertExplainContext,
+  projectId: string,
+  rows: readonly LogRow[],
+): Promise<Names> {
+  const { db, alerting } = context;
+  const sources = rows.flatMap(({ data }) => [...Object.values(data.through ?? {}), ...(data.empty ?? [])]);
+  const schedules = sources.flatMap((source) => (source.startsWith("schedule:") ? [source.split(":")[1] ?? ""] : []));
+  const people = rows.flatMap(({ actor, data }) => [
+    ...(data.users ?? []),
+    ...Object.keys(data.delayed ?? {}),
+    ...[actor, data.by].filter((id) => typeof id === "string"),
+  ]);
+  const shifts = rows.flatMap(({ data }) => Object.values(data.shifts ?? {}));
+  const silences = rows.flatMap(({ data }) => data.silences ?? []);
+  const inhibitors = new Set(rows.flatMap(({ data }) => [...(data.inhibitedBy ?? [])]));
+  const [users, roles, ofSchedule, ofShift, comments] = await Promise.all([
+    queries.userNames(db.scan, [...new Set(people)]),
+    sources.some((source) => source.startsWith("role:")) ? queries.roleNames(db.scan) : new Map<string, string>(),
+    queries.scheduleNames(db.scan, [...new Set(schedules)]),
+    queries.shiftNames(db.scan, [...new Set(shifts)]),
+    queries.silenceComments(db.scan, [...new Set(silences)]),
+  ]);
+  const firing =
+    inhibitors.size === 0 ? [] : alerting.alerts.list(projectId, (each) => inhibitors.has(each.fingerprint));
+  const labels = new Map(firing.map((each) => [each.fingerprint, labelsText(each.labels)]));
+  return {
+    user: (id) => users.get(id) ?? actorText(id),
+    role: (id) => roles.get(id) ?? id,
+    schedule: (id) => ofSchedule.get(id) ?? `the deleted schedule ${id}`,
+    shift: (id) => ofShift.get(id) ?? id,
+    silence: (id) => (comments.has(id) ? `${id} ("${comments.get(id)}")` : id),
+    inhibitor: (fingerprint) => labels.get(fingerprint) ?? fingerprint,
+  };
+}
+
+function actorText(id: string): string {
+  if (id === "operator") return "The operator";
+  if (id.startsWith("key:")) return "An API key";
+  return id.startsWith("integration:") ? "An integration" : id;
+}

@@ -1,0 +1,112 @@
+import * as v from "valibot";
+import { doc, example, named, object, selfChanging, text } from "../../http/shapes.ts";
+
+export const IncidentParams = object({ id: doc(v.string(), "Id of the incident") });
+export const AlertParams = object({ id: doc(v.string(), "Id of the alert") });
+
+const Line = v.object({
+  at: doc(v.nullable(v.string()), "When it happened, or will happen; null: now"),
+  kind: doc(v.string(), "Kind of the timeline's row, or of the step to come"),
+  text: doc(v.string(), "One sentence"),
+});
+export type Line = v.InferOutput<typeof Line>;
+
+const PersonView = v.object({
+  userId: v.string(),
+  name: v.string(),
+  reasons: doc(v.array(v.string()), "Why the user was notified, and what kept channels from reaching the user"),
+});
+export type PersonView = v.InferOutput<typeof PersonView>;
+
+const AlertStory = v.object({
+  id: v.string(),
+  state: v.picklist(["pending", "firing", "resolved"]),
+  labels: v.record(v.string(), v.string()),
+  source: v.string(),
+  sourceId: v.nullable(v.string()),
+  eventId: doc(v.nullable(v.string()), "The event whose rule opened it; null without one"),
+  startsAt: v.string(),
+  resolvedAt: v.nullable(v.string()),
+  lines: doc(v.array(Line), "What opened it, whether its incidents notified of it, and why not"),
+});
+export type AlertStory = v.InferOutput<typeof AlertStory>;
+
+const IncidentStory = v.object({
+  id: v.string(),
+  number: v.number(),
+  projectId: v.string(),
+  title: v.string(),
+  state: v.picklist(["open", "acknowledged", "resolved"]),
+  isSnoozed: v.boolean(),
+  policy: v.object({ id: v.string(), name: v.string(), version: v.number() }),
+  route: doc(v.array(v.string()), "Matchers from the root to the route"),
+  groupKey: v.string(),
+  answer: doc(v.string(), "Who was notified, or why no one was"),
+  lines: doc(v.array(Line), "The timeline"),
+  people: doc(v.array(PersonView), "Users who were notified, or whose contact rules delay it"),
+  next: selfChanging(doc(v.array(Line), "What happens next if no one acts and no alert changes")),
+});
+export type IncidentStory = v.InferOutput<typeof IncidentStory>;
+
+export const AlertExplanation = named(
+  "AlertExplanation",
+  "Why people were notified of an alert or incident, or were not",
+  v.object({
+    subject: v.object({ kind: v.picklist(["alert", "incident"]), id: v.string() }),
+    answer: doc(v.string(), "Summary in one sentence"),
+    alerts: doc(v.array(AlertStory), "At most 20"),
+    alertsLeftOut: v.number(),
+    incidents: doc(v.array(IncidentStory), "At most 20, the newest first"),
+  }),
+);
+export type AlertExplanation = v.InferOutput<typeof AlertExplanation>;
+
+export const TrialBody = example(
+  object({
+    projectId: v.optional(doc(text(128, 1), "Id or slug of the project; default: the default project")),
+    labels: doc(
+      v.pipe(
+        v.record(v.string(), v.pipe(v.string(), v.maxLength(16_384))),
+        v.check((labels) => Object.values(labels).some((value) => value !== ""), "must have at least one label"),
+      ),
+      "Labels of the alert",
+    ),
+  }),
+  { labels: { alertname: "DiskFull", instance: "db-2", severity: "critical" } },
+);
+export type TrialBody = v.InferOutput<typeof TrialBody>;
+
+const TrialRoute = v.object({
+  route: doc(v.array(v.string()), "Matchers from the root to the route"),
+  policy: v.object({ id: v.string(), name: v.string(), version: v.number() }),
+  groupKey: v.string(),
+  incident: doc(
+    v.nullable(v.object({ id: v.string(), number: v.number(), state: v.picklist(["open", "acknowledged"]) })),
+    "The incident that the alert would join; null: it would open one",
+  ),
+  withheld: doc(v.array(Line), "Silences, inhibiting alerts and time intervals that withhold it now"),
+  next: doc(v.array(Line), "What would happen, with the people on call at that time"),
+});
+export type TrialRoute = v.InferOutput<typeof TrialRoute>;
+
+export const AlertTrial = named(
+  "AlertTrial",
+  "What would happen to an alert now",
+  v.object({
+    projectId: v.string(),
+    fingerprint: v.string(),
+    alertId: doc(v.nullable(v.string()), "A live alert with these labels; null: there is none"),
+    answer: doc(v.string(), "Summary in one sentence"),
+    routes: doc(v.array(TrialRoute), "In the order of the tree; each is an incident of its own"),
+  }),
+);
+export type AlertTrial = v.InferOutput<typeof AlertTrial>;
+
+/** The way from an alert to a notification. */
+export const NotificationCause = v.object({
+  incidentId: v.string(),
+  number: v.number(),
+  title: v.string(),
+  projectId: v.string(),
+  lines: doc(v.array(Line), "Alert, route, incident, policy and step, schedule and shift, contact rules"),
+});

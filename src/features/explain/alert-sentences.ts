@@ -1,0 +1,226 @@
+import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
+import type { AlertView, Forecast, Withheld } from "../alerts/index.ts";
+import { countText } from "./rule-outcomes.ts";
+
+/* Sentences about rows of an incident's timeline, and about what an incident does next. */
+
+/** Names of what timelines refer to by id. An unknown id is its own name. */
+export interface Names {
+  user(id: string): string;
+  role(id: string): string;
+  schedule(id: string): string;
+  shift(id: string): string;
+  /** Its comment and id. */
+  silence(id: string): string;
+  /** The labels of the firing alert with a fingerprint. */
+  inhibitor(fingerprint: string): string;
+}
+
+/** A row of the timeline with its data. */
+export interface LogRow {
+  readonly at: EpochMs;
+  readonly kind: string;
+  readonly actor: string | null;
+  readonly data: LogData;
+}
+
+/** The members that rows of the timeline have, by kind (docs/alerts.md). */
+export interface LogData {
+  readonly [member: string]: unknown;
+  readonly reason?: string;
+  readonly step?: number;
+  readonly round?: number;
+  readonly urgency?: string;
+  readonly users?: readonly string[];
+  readonly count?: number;
+  readonly through?: Readonly<Record<string, string>>;
+  readonly shifts?: Readonly<Record<string, string>>;
+  readonly delayed?: Readonly<Record<string, readonly number[]>>;
+  readonly channels?: readonly string[];
+  readonly notificationIds?: readonly string[];
+  readonly empty?: readonly string[];
+  readonly acknowledged?: number;
+  readonly alerts?: number;
+  readonly alertIds?: readonly string[];
+  readonly silences?: readonly string[];
+  readonly inhibitedBy?: readonly string[];
+  readonly intervals?: readonly string[];
+  readonly inhibited?: Readonly<Record<string, readonly string[]>>;
+  readonly added?: number;
+  readonly firing?: number;
+  readonly until?: EpochMs;
+  readonly dueAt?: EpochMs;
+  readonly by?: string;
+  readonly via?: string;
+  readonly given?: number;
+  readonly quorum?: number;
+  readonly interval?: string;
+  readonly otherwise?: string;
+  readonly wanted?: number;
+  readonly host?: string;
+  readonly rounds?: number;
+  readonly text?: string;
+}
+
+const LISTED = 10;
+
+/** Such as `anna, ben and 3 more`. */
+export function listText(names: readonly string[], total = names.length): string {
+  const shown = names.slice(0, LISTED);
+  return total > shown.length ? `${shown.join(", ")} and ${total - shown.length} more` : shown.join(", ");
+}
+
+export function labelsText(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return `{${pairs.join(", ")}}`;
+}
+
+/** Why a step notified a user. @param source such as `schedule:<id>:current`, `role:<id>`, `members` */
+export function throughText(source: string, shifts: LogData["shifts"], names: Names): string {
+  const [kind = "", id = "", who] = source.split(":");
+  if (kind === "role") return `holds the role ${names.role(id)}`;
+  if (kind === "members") return "is a member of the project";
+  if (kind !== "schedule") return "is named in the step";
+  if (who === "next") return `is next on call on ${names.schedule(id)}`;
+  const shift = shifts?.[id];
+  return `is on call on ${names.schedule(id)}${shift === undefined ? "" : `, shift ${names.shift(shift)}`}`;
+}
+
+/** A target of a step that named no user who can be notified. */
+function emptyText(source: string, names: Names): string {
+  const [kind = "", id = "", who] = source.split(":");
+  if (kind === "schedule")
+    return `no active member is ${who === "next" ? "next on call" : "on call"} on ${names.schedule(id)}`;
+  if (kind === "role") return `no active member of the project holds the role ${names.role(id)}`;
+  return kind === "members" ? "the project has no active members" : "a named user is not an active member";
+}
+
+/** What withholds alerts: at least one part. */
+export function withheldParts({ silencedBy, inhibitedBy, mutedBy }: Withheld, names: Names): string[] {
+  return [
+    ...silencedBy.map((id) => `the silence ${names.silence(id)}`),
+    ...inhibitedBy.map((fingerprint) => `the firing alert ${names.inhibitor(fingerprint)}, which inhibits it`),
+    ...mutedBy.map((name) => `the time interval ${name}`),
+  ];
+}
+
+export function withheldOf({ silences = [], inhibitedBy = [], intervals = [] }: LogData): Withheld {
+  return { silencedBy: silences, inhibitedBy, mutedBy: intervals };
+}
+
+const NOTICES: Readonly<Record<string, string>> = {
+  "new-alerts": "Because further alerts joined",
+  repeat: "Because no one acknowledged it",
+  resolved: "It is resolved: everyone notified before",
+};
+
+const CLOSED_BY: Readonly<Record<string, string>> = {
+  alerts: "all its alerts are resolved",
+  auto: "the policy resolves it after this time",
+  policy: "a step of the policy resolves it",
+};
+
+type Sentence = (data: LogData, who: string, names: Names) => string;
+
+const SENTENCES: Readonly<Record<string, Sentence>> = {
+  opened: ({ alerts = 1 }) => `The incident was opened by ${countText(alerts, "alert")}.`,
+  "alerts-joined": ({ added = 1, firing }) => `${countText(added, "alert")} joined; ${firing} fire now.`,
+  "alerts-resolved": ({ firing }) => `Alerts were resolved; ${firing} fire now.`,
+  "some-resolved": ({ alerts = 1, firing }) =>
+    `${countText(alerts, "alert")} of those notified ended; ${firing} still fire. Only webhooks report that.`,
+  late: ({ dueAt = 0 }) => `What follows was due at ${toRfc3339(dueAt)}: the server did not run then.`,
+  withheld: (data, _who, names) =>
+    `Not notified: ${countText(data.alerts ?? 1, "alert")} withheld by ` +
+    `${listText(withheldParts(withheldOf(data), names))}.`,
+  notified: noticeText,
+  "contact-notified": ({ users = [], channels = [] }, _who, names) =>
+    `The contact rules of ${names.user(users[0] ?? "")} sent a further notification by ${channels.join(", ")}.`,
+  "contact-dropped": ({ users = [], channels = [] }, _who, names) =>
+    `A further notification of ${names.user(users[0] ?? "")} by ${channels.join(", ")} was no longer needed.`,
+  "no-targets": noTargetsText,
+  "not-notified": ({ reason, alerts = 1 }) =>
+    `Not notified of ${countText(alerts, "alert")}: ` +
+    (reason === "renotifyOnNew" ? "the policy does not notify of alerts that join later." : `it is ${reason}.`),
+  webhook: ({ step = 0, host, format }) =>
+    `Step ${step + 1} called the webhook at ${host}${format === "alertmanager" ? " in Alertmanager's form" : ""}.`,
+  acknowledged: ({ given = 1, quorum = 1 }, who) =>
+    given < quorum
+      ? `${who} acknowledged it, ${given} of ${quorum}: only this user receives nothing more.`
+      : `${who} acknowledged it: the steps stop.`,
+  unacknowledged: (_data, who) => `${who} removed the acknowledgements: the steps start again.`,
+  "ack-expired": ({ users = [] }, _who, names) =>
+    `The acknowledgements of ${listText(users.map((id) => names.user(id)))} expired.`,
+  snoozed: ({ until = 0 }, who) => `${who} snoozed it until ${toRfc3339(until)}: no step runs until then.`,
+  unsnoozed: (_data, who) => `${who} ended the snooze: the steps start again.`,
+  "snooze-ended": () => "The snooze ended: the steps start again.",
+  escalated: ({ step = 0 }, who) => `${who} escalated it: step ${step + 1} runs now.`,
+  "too-few-alerts": ({ step = 0, wanted }) => `Step ${step + 1} waits until ${wanted} alerts have joined.`,
+  "outside-interval": ({ step = 0, interval, otherwise }) =>
+    `Step ${step + 1}: the time is outside of the interval ${interval}, so the next step ` +
+    `${otherwise === "hold" ? "waits" : "is passed over"}.`,
+  exhausted: () => "All rounds of the policy are over, and no one acknowledged it.",
+  resolved: ({ by = "" }, who, names) => `Resolved: ${CLOSED_BY[by] ?? `by ${who || names.user(by)}`}.`,
+  note: ({ text = "" }, who) => `${who} noted: ${text}`,
+};
+
+/** One sentence about a row of the timeline. */
+export function sentenceOf({ kind, actor, data }: LogRow, names: Names): string {
+  const who = actor === null ? "" : names.user(actor);
+  return SENTENCES[kind]?.(data, who, names) ?? `${kind}.`;
+}
+
+function noticeText({ reason, step = 0, round = 0, urgency, users = [], ...data }: LogData, _: string, names: Names) {
+  const { count = users.length, through = {}, shifts, delayed = {} } = data;
+  const named = users.map((id) => names.user(id));
+  if (reason !== "step") return `${NOTICES[reason ?? ""] ?? "Notified"}: ${listText(named, count)} notified.`;
+  const why = users.map((id, at) => {
+    const source = through[id];
+    return source === undefined ? named[at] : `${named[at]} (${throughText(source, shifts, names)})`;
+  });
+  const later = Object.keys(delayed).map((id) => names.user(id));
+  const more = later.length === 0 ? "" : ` Contact rules delay further notifications of ${listText(later)}.`;
+  const head = `Step ${step + 1}${round === 0 ? "" : `, round ${round + 1},`} notified with ${urgency} urgency`;
+  return `${head}: ${listText(why as string[], count)}.${more}`;
+}
+
+function noTargetsText({ step = 0, empty = [], acknowledged = 0 }: LogData, _: string, names: Names): string {
+  const reasons = empty.map((source) => emptyText(source, names));
+  if (acknowledged > 0) reasons.push(`${countText(acknowledged, "user")} had acknowledged it`);
+  return `Step ${step + 1} had targets without users: ${reasons.length > 0 ? listText(reasons) : "it names no one"}.`;
+}
+
+/** What an incident does next, without the steps that notify. Undefined: nothing that people see. */
+export function forecastText({ action }: Forecast, names: Names): string | undefined {
+  switch (action.kind) {
+    case "tell":
+      if (action.reason === "repeat") return "If no one acknowledges it, those notified before are notified again.";
+      return `Those notified before are notified${action.reason === "resolved" ? " of its end" : " of the new alert"}.`;
+    case "webhook":
+      return `Step ${action.step + 1} calls its webhook.`;
+    case "withheld":
+      return "Nothing is sent while its alerts are withheld; it is looked at again then.";
+    case "log":
+      return sentenceOf({ at: 0, kind: action.entry, actor: null, data: action.data }, names);
+    default:
+      return undefined;
+  }
+}
+
+/** What a source means for a person. @param name of the rule, heartbeat or integration */
+export function sourceText({ source }: Pick<AlertView, "source">, name: string | undefined): string {
+  const known = name === undefined ? "" : ` ${name}`;
+  switch (source) {
+    case "rule":
+      return `The rule${known} opened it`;
+    case "heartbeat":
+      return `The heartbeat${known} is down`;
+    case "pagerduty":
+      return `A client of PagerDuty's API sent it (integration${known})`;
+    case "opsgenie":
+      return `A client of Opsgenie's API sent it (integration${known})`;
+    case "alertmanager":
+      return "A client of Alertmanager's API, such as Prometheus, sent it";
+    default:
+      return "A client of the native API sent it";
+  }
+}

@@ -1,0 +1,362 @@
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
+import type { ReadDb } from "../../store/database.ts";
+import { type AlertView, forecastOf, type IncidentRow, type Trial, trialAlert, tryAlert } from "../alerts/index.ts";
+import { type AlertExplainContext, forecastParts, namesOf, nextLines } from "./alert-next.ts";
+import * as queries from "./alert-queries.ts";
+import type {
+  AlertExplanation,
+  AlertStory,
+  AlertTrial,
+  IncidentStory,
+  Line,
+  PersonView,
+  TrialBody,
+} from "./alert-schema.ts";
+import {
+  type LogRow,
+  labelsText,
+  listText,
+  type Names,
+  sentenceOf,
+  sourceText,
+  throughText,
+  withheldOf,
+  withheldParts,
+} from "./alert-sentences.ts";
+import { countText } from "./rule-outcomes.ts";
+
+/* Why people were notified of alerts and incidents, or not, and what would happen. Nothing is stored. */
+
+const SHOWN = 20;
+const SHOWN_PEOPLE = 50;
+
+/** @throws INCIDENT_NOT_FOUND */
+export async function explainIncident(
+  context: AlertExplainContext,
+  principal: PermissionHolder,
+  id: string,
+): Promise<AlertExplanation> {
+  const { scan } = context.db;
+  const row = isUuid(id) ? await queries.findIncident(scan, id) : undefined;
+  if (!row || !context.projects.has(principal, row.projectId, "events:read"))
+    throw new PrismError("INCIDENT_NOT_FOUND", "No such incident");
+  const members = await queries.membersOf(scan, id, SHOWN);
+  const alerts = await context.alerting.alerts.read(members.map(({ alertId }) => alertId));
+  const story = await incidentStory(context, principal, row);
+  const stories = await Promise.all(alerts.map((alert) => alertStory(context, alert, [row])));
+  const total = await queries.countMembers(scan, id);
+  const subject = { kind: "incident", id } as const;
+  return { subject, answer: story.answer, alerts: stories, alertsLeftOut: total - stories.length, incidents: [story] };
+}
+
+/** @throws ALERT_NOT_FOUND */
+export async function explainAlert(
+  context: AlertExplainContext,
+  principal: PermissionHolder,
+  id: string,
+): Promise<AlertExplanation> {
+  const [alert] = isUuid(id) ? await context.alerting.alerts.read([id]) : [];
+  if (!alert || !context.projects.has(principal, alert.projectId, "events:read"))
+    throw new PrismError("ALERT_NOT_FOUND", "No such alert");
+  const rows = await queries.incidentsOfAlert(context.db.scan, id, SHOWN);
+  const incidents = await Promise.all(rows.map((row) => incidentStory(context, principal, row)));
+  const story = await alertStory(context, alert, rows);
+  const last = story.lines.at(-1);
+  const answer =
+    alert.state === "pending"
+      ? "The alert is pending: its condition has not held for long enough, so no one was notified."
+      : (incidents.map(({ number, answer }) => `Incident ${number}: ${answer}`)[0] ?? last?.text ?? "");
+  return { subject: { kind: "alert", id }, answer, alerts: [story], alertsLeftOut: 0, incidents };
+}
+
+/** What led to a notification of an incident. @param userId the only user of whom it says why; null: all */
+export async function notificationCause(
+  context: AlertExplainContext,
+  incidentId: string,
+  { notificationId, userId }: { readonly notificationId: string; readonly userId: string | null },
+) {
+  const { scan } = context.db;
+  const row = await queries.findIncident(scan, incidentId);
+  if (!row) return null;
+  const timeline = await queries.timelineOf(scan, incidentId);
+  const entry = timeline.find(({ data }) => data.notificationIds?.includes(notificationId));
+  const members = await queries.membersOf(scan, incidentId, SHOWN);
+  const known = members.filter(({ addedAt }) => entry === undefined || addedAt <= entry.at);
+  const alerts = await context.alerting.alerts.read(known.map(({ alertId }) => alertId).slice(0, 3));
+  const stories = await Promise.all(alerts.map((alert) => alertStory(context, alert, [])));
+  const policy = policyOf(context, row);
+  const opening = { at: toRfc3339(row.openedAt), kind: "opened" };
+  const lines: Line[] = [
+    ...stories.flatMap(({ lines: [first] }) => (first ? [first] : [])),
+    { ...opening, kind: "route", text: routeText(row, policy) },
+    { ...opening, text: `It was opened as incident ${row.number}, group ${row.groupKey}.` },
+  ];
+  if (entry) {
+    const own = userId === null ? entry : ofUser(entry, userId);
+    const names = await namesOf(context, row.projectId, [own]);
+    lines.push({ at: toRfc3339(own.at), kind: own.kind, text: sentenceOf(own, names) });
+  }
+  const { id, number, title, projectId } = row;
+  return { incidentId: id, number, title, projectId, lines };
+}
+
+/** Without the other users of the row. */
+function ofUser(row: LogRow, userId: string): LogRow {
+  const delayed = row.data.delayed?.[userId];
+  const data = { ...row.data, users: [userId], count: 1, delayed: delayed === undefined ? {} : { [userId]: delayed } };
+  return { ...row, data };
+}
+
+/** What would happen to an alert with these labels now. @throws PROJECT_NOT_FOUND, VALIDATION_FAILED */
+export async function explainLabels(
+  context: AlertExplainContext,
+  principal: PermissionHolder,
+  { projectId: ref, labels }: TrialBody,
+): Promise<AlertTrial> {
+  const { projects, alerting } = context;
+  const projectId = projects.require(principal, ref ?? projects.defaultId, "events:read");
+  const trial = trialAlert(projectId, labels, alerting.clock.now());
+  const [live] = alerting.alerts.list(projectId, ({ fingerprint }) => fingerprint === trial.fingerprint);
+  const trials = await tryAlert(forecastParts(context), live ?? trial);
+  const routes = await Promise.all(trials.map((each) => trialRoute(context, projectId, each)));
+  const { fingerprint } = trial;
+  return { projectId, fingerprint, alertId: live?.id ?? null, answer: trialAnswer(routes, live), routes };
+}
+
+async function trialRoute(context: AlertExplainContext, projectId: string, trial: Trial) {
+  const { match, policy, incident, withheld, actions } = trial;
+  const names = await namesOf(context, projectId, [
+    { at: 0, kind: "withheld", actor: null, data: { silences: withheld.silencedBy } },
+  ]);
+  const lines = await nextLines(context, projectId, actions);
+  return {
+    route: [...match.settings.path],
+    policy: { id: policy.id, name: policy.name, version: policy.version },
+    groupKey: match.groupKey,
+    incident: incident && {
+      id: incident.id,
+      number: incident.number,
+      state: incident.state === "acknowledged" ? ("acknowledged" as const) : ("open" as const),
+    },
+    withheld: withheldParts(withheld, names).map((part) => ({
+      at: null,
+      kind: "withheld",
+      text: `Withheld by ${part}.`,
+    })),
+    next: lines,
+  };
+}
+
+function trialAnswer(routes: AlertTrial["routes"], live: AlertView | undefined): string {
+  const [route] = routes;
+  if (!route) return "No route takes the alert.";
+  const { incident, withheld, next, policy } = route;
+  const where = incident ? `join incident ${incident.number}` : "open an incident";
+  const first = next.find(({ kind }) => kind === "notified");
+  const what =
+    withheld.length > 0
+      ? `No one would be notified: ${lower(withheld[0]?.text ?? "")}`
+      : (first?.text ?? next[0]?.text ?? "No one would be notified: the policy has no step that notifies.");
+  const head = live ? "An alert with these labels fires already; it" : "The alert";
+  const others = routes.length === 1 ? "" : ` ${countText(routes.length - 1, "further route")} would take it, too.`;
+  return `${head} would ${where} of the policy ${policy.name}. ${what}${others}`;
+}
+
+function lower(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+function policyOf({ alerting: { policies } }: AlertExplainContext, { policyId, policyVersion }: IncidentRow) {
+  const { name } = policies.definitionOf({ id: policyId, version: policyVersion });
+  return { id: policyId, name, version: policyVersion };
+}
+
+function pathOf({ route }: IncidentRow): string[] {
+  return [...(JSON.parse(route) as { path: readonly string[] }).path];
+}
+
+function routeText(row: IncidentRow, { name, version }: { readonly name: string; readonly version: number }): string {
+  const built = version === 0 ? "built in" : `version ${version}`;
+  return `The route ${pathOf(row).join(" / ")} led it to the policy ${name} (${built}).`;
+}
+
+async function incidentStory(
+  context: AlertExplainContext,
+  principal: PermissionHolder,
+  row: IncidentRow,
+): Promise<IncidentStory> {
+  const { scan } = context.db;
+  const timeline = await queries.timelineOf(scan, row.id);
+  const names = await namesOf(context, row.projectId, timeline);
+  const policy = policyOf(context, row);
+  const lines = timeline.map((each) => ({ at: toRfc3339(each.at), kind: each.kind, text: sentenceOf(each, names) }));
+  lines.splice(1, 0, { at: toRfc3339(row.openedAt), kind: "route", text: routeText(row, policy) });
+  const people = await peopleOf(context, principal, row, timeline, names);
+  const next =
+    row.state === "resolved"
+      ? []
+      : await nextLines(context, row.projectId, await forecastOf(forecastParts(context), row));
+  return {
+    id: row.id,
+    number: row.number,
+    projectId: row.projectId,
+    title: row.title,
+    state: row.state,
+    isSnoozed: row.snoozedUntil !== null,
+    policy,
+    route: pathOf(row),
+    groupKey: row.groupKey,
+    answer: incidentAnswer(row, timeline, people, lines, next),
+    lines,
+    people,
+    next,
+  };
+}
+
+/** The reasons that keep people from being notified, worst last. */
+const REASONS: ReadonlySet<string> = new Set(["withheld", "no-targets", "not-notified", "outside-interval"]);
+
+function incidentAnswer(
+  row: IncidentRow,
+  timeline: readonly LogRow[],
+  people: readonly PersonView[],
+  lines: readonly Line[],
+  next: readonly Line[],
+): string {
+  const last = lines.findLast(({ kind }) => REASONS.has(kind));
+  const state = stateText(row, lines, next);
+  if (people.length > 0) {
+    const open = row.state === "open" && last && timeline.at(-1)?.kind === last.kind ? ` Since then: ${last.text}` : "";
+    return `${countText(people.length, "person was", "people were")} notified: ${listText(people.map(({ name }) => name))}. ${state}${open}`;
+  }
+  if (last) return `No one was notified. ${last.text} ${state}`;
+  if (row.state === "resolved") return `No one was notified: it ended before the first notification was due. ${state}`;
+  return `No one was notified yet. ${state}`;
+}
+
+function stateText(row: IncidentRow, lines: readonly Line[], next: readonly Line[]): string {
+  if (row.state === "resolved") return lines.findLast(({ kind }) => kind === "resolved")?.text ?? "It is resolved.";
+  if (row.snoozedUntil !== null) return `It is snoozed until ${toRfc3339(row.snoozedUntil)}.`;
+  if (row.state === "acknowledged") return lines.findLast(({ kind }) => kind === "acknowledged")?.text ?? "";
+  const [then] = next;
+  return then?.at ? `It is open; next, at ${then.at}: ${then.text}` : "It is open; nothing follows.";
+}
+
+/** Who was notified, why, and what kept their channels from reaching them. */
+async function peopleOf(
+  { db: { scan } }: AlertExplainContext,
+  principal: PermissionHolder,
+  { id }: IncidentRow,
+  timeline: readonly LogRow[],
+  names: Names,
+): Promise<PersonView[]> {
+  const reasons = new Map<string, Set<string>>();
+  for (const { kind, data } of timeline) {
+    if (kind !== "notified" && kind !== "contact-notified") continue;
+    for (const user of data.users ?? []) {
+      const own = reasons.get(user) ?? new Set<string>();
+      reasons.set(user, own);
+      const source = data.through?.[user];
+      if (source !== undefined) own.add(`Step ${(data.step ?? 0) + 1}: ${throughText(source, data.shifts, names)}`);
+      for (const ms of data.delayed?.[user] ?? []) own.add(`A contact rule delays a notification by ${ms / 1000} s`);
+    }
+  }
+  const users = [...reasons.keys()].slice(0, SHOWN_PEOPLE);
+  const seesAll = principal.permissions.has("notifications:read_all");
+  const readable = seesAll ? users : users.filter((user) => user === principal.userId);
+  if (readable.length > 0) {
+    const deliveries = await queries.deliveriesOf(scan, id, readable);
+    const notices = await queries.noticesTo(scan, id, readable);
+    for (const user of readable)
+      for (const text of reachText(
+        deliveries.filter(({ userId }) => userId === user),
+        notices.filter(({ userId }) => userId === user),
+      ))
+        reasons.get(user)?.add(text);
+  }
+  return users.map((userId) => ({ userId, name: names.user(userId), reasons: [...(reasons.get(userId) ?? [])] }));
+}
+
+type Deliveries = Awaited<ReturnType<typeof queries.deliveriesOf>>;
+type Notices = Awaited<ReturnType<typeof queries.noticesTo>>;
+
+function reachText(deliveries: Deliveries, notices: Notices): string[] {
+  const lines = deliveries.map(({ channel, state, reason, lastError }) => {
+    const why = reason ?? lastError;
+    return `${channel} is ${state}${why === null || state === "delivered" ? "" : `: ${why}`}`;
+  });
+  const isInApp = notices.some(({ channels }) => channels === null || channels.includes('"in_app"'));
+  const isLive = notices.some(({ delivered }) => delivered === 1);
+  const count = (is: (notice: Notices[number]) => boolean): number => notices.filter(is).length;
+  if (notices.length === 0) lines.push("The first notification is not due yet");
+  else if (deliveries.length === 0 && !isInApp) lines.push("No channel of the contact rules has an address or device");
+  else if (deliveries.length === 0 && !isLive) lines.push("No channel outside of the app; not connected to the app");
+  const read = count(({ readAt }) => readAt !== null);
+  const acknowledged = count(({ acknowledgedAt }) => acknowledgedAt !== null);
+  if (notices.length > 0)
+    lines.push(`Read ${read} and acknowledged ${acknowledged} of ${countText(notices.length, "notification")}`);
+  return lines;
+}
+
+/** What opened an alert, and what its incidents did with it. */
+async function alertStory(
+  context: AlertExplainContext,
+  alert: AlertView,
+  incidents: readonly IncidentRow[],
+): Promise<AlertStory> {
+  const { scan } = context.db;
+  const { id, state, labels, source, sourceId } = alert;
+  const name = await queries.sourceName(scan, source, sourceId);
+  const match = source === "rule" && sourceId !== null ? await openingMatchOf(scan, sourceId, alert.key) : undefined;
+  const cause = match ? `: the event ${match.type} (${match.id}) matched its version ${match.ruleVersion}` : "";
+  const opened = { at: toRfc3339(alert.startsAt), kind: "alert" };
+  const lines: Line[] = [{ ...opened, text: `${sourceText(alert, name)}${cause}. Labels: ${labelsText(labels)}.` }];
+  for (const row of incidents) lines.push(...(await alertLines(context, alert, row)));
+  if (alert.resolvedAt !== null) {
+    const how = alert.timedOut ? "timed out: its source did not repeat it" : "was resolved";
+    lines.push({ at: toRfc3339(alert.resolvedAt), kind: "alert-resolved", text: `The alert ${how}.` });
+  }
+  const times = { startsAt: toRfc3339(alert.startsAt), resolvedAt: toRfc3339OrNull(alert.resolvedAt) };
+  return { id, state, labels, source, sourceId, eventId: match?.id ?? null, ...times, lines };
+}
+
+/** The key of a rule's alert is `rule:<ruleId>:<key>`. */
+function openingMatchOf(db: ReadDb, ruleId: string, key: string) {
+  return queries.openingMatch(db, ruleId, key.slice(`rule:${ruleId}:`.length));
+}
+
+/** Whether an incident notified of an alert, and what withheld it. */
+async function alertLines(context: AlertExplainContext, { id }: AlertView, row: IncidentRow): Promise<Line[]> {
+  const { scan } = context.db;
+  const member = await queries.membershipOf(scan, row.id, id);
+  if (!member) return [];
+  const hits = await queries.silenceHits(scan, row.id, id);
+  const withheld = (await queries.timelineOf(scan, row.id)).filter(
+    ({ kind, data }) => kind === "withheld" && data.alertIds?.includes(id),
+  );
+  const own: LogRow[] = withheld.map((each) => {
+    const silences = hits.filter(({ at }) => at <= each.at).map(({ silenceId }) => silenceId);
+    const mine = (each.data.silences ?? []).filter((silence) => silences.includes(silence));
+    const inhibitedBy = each.data.inhibited?.[id] ?? [];
+    return { ...each, data: { silences: mine, inhibitedBy, intervals: each.data.intervals ?? [] } };
+  });
+  const names = await namesOf(context, row.projectId, own);
+  const lines: Line[] = own.map(({ at, kind, data }) => ({
+    at: toRfc3339(at),
+    kind,
+    text: `Incident ${row.number} did not notify of it: withheld by ${listText(withheldParts(withheldOf(data), names))}.`,
+  }));
+  const told = member.toldFiringAt;
+  const policy = policyOf(context, row);
+  lines.unshift({
+    at: toRfc3339(member.addedAt),
+    kind: "route",
+    text: `${routeText(row, policy).slice(0, -1)}, incident ${row.number}.`,
+  });
+  if (told !== null)
+    lines.push({ at: toRfc3339(told), kind: "notified", text: `Incident ${row.number} counts it as notified.` });
+  return lines;
+}

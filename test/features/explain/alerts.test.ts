@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import type { AlertExplanation, AlertTrial } from "../../../src/features/explain/alert-schema.ts";
+import type { ExplainView } from "../../../src/features/explain/schema.ts";
+import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";
+
+const HOUR_MS = 60 * MINUTE;
+
+class ExplainWorld {
+  readonly world: IncidentWorld;
+
+  constructor(world: IncidentWorld) {
+    this.world = world;
+  }
+
+  static async start(t: TestContext): Promise<ExplainWorld> {
+    return new ExplainWorld(await IncidentWorld.start(t));
+  }
+
+  async made<T = { id: string }>(path: string, body: unknown, method: "post" | "put" = "post"): Promise<T> {
+    const { status, body: answer, text } = await this.world.prism[method]<T>(`/api/v1${path}`, body);
+    assert.ok(status < 300, text);
+    return answer;
+  }
+
+  async explain<T = AlertExplanation>(path: string, token?: string): Promise<T> {
+    const { status, body, text } = await this.world.prism.get<T>(
+      `/api/v1/explain/${path}`,
+      token === undefined ? {} : { token },
+    );
+    assert.equal(status, 200, text);
+    return body;
+  }
+
+  /** A policy whose first step asks a schedule, and the route that leads everything to it. */
+  async nightPolicy(users: readonly string[]): Promise<{ policy: string; schedule: string }> {
+    const schedule = await this.made("/oncall/schedules", { name: "Database", timezone: "UTC" });
+    if (users.length > 0)
+      await this.made(`/oncall/schedules/${schedule.id}/shifts`, {
+        name: "Weeks",
+        start: new Date(this.world.clock.now() - HOUR_MS).toISOString().slice(0, 19),
+        durationMs: 7 * 24 * HOUR_MS,
+        turns: [users],
+      });
+    const policy = await this.made("/policies", {
+      name: "Night",
+      steps: [
+        { type: "notify", schedules: [{ id: schedule.id }] },
+        { type: "wait", ms: 5 * MINUTE },
+        { type: "notify", members: true, urgency: "low" },
+      ],
+    });
+    await this.made("/routes", { route: { policy: "Night", groupBy: ["alertname"], groupWaitMs: 0 } }, "put");
+    return { policy: policy.id, schedule: schedule.id };
+  }
+}
+
+const texts = (lines: readonly { text: string }[]): string => lines.map(({ text }) => text).join("\n");
+
+test("explain says why people were notified of an incident: schedule, shift, step, delivery", async (t) => {
+  const at = await ExplainWorld.start(t);
+  const { world } = at;
+  const anna = await world.member("anna");
+  await world.member("ben");
+  await at.nightPolicy(["anna"]);
+  await world.fire("DiskFull");
+  const incident = await world.only();
+
+  await t.test("the incident, with what follows", async () => {
+    const { answer, alerts, incidents } = await at.explain(`incident/${incident.id}`);
+    assert.match(answer, /^1 person was notified: anna\. It is open; next, at .*: Step 3 notifies with low urgency/);
+    const [story] = incidents;
+    assert.ok(story);
+    assert.match(texts(story.lines), /The route \{\} led it to the policy Night \(version 1\)\./);
+    assert.match(
+      texts(story.lines),
+      /Step 1 notified with high urgency: anna \(is on call on Database, shift Weeks \(single\)\)\./,
+    );
+    const reasons = story.people[0]?.reasons ?? [];
+    assert.ok(reasons.includes("Step 1: is on call on Database, shift Weeks (single)"), reasons.join());
+    assert.match(story.next[0]?.text ?? "", /^Step 3 notifies with low urgency: .*ben \(is a member of the project\)/);
+    assert.equal(Date.parse(story.next[0]?.at ?? ""), world.clock.now() + 5 * MINUTE);
+    assert.match(texts(alerts[0]?.lines ?? []), /A client of the native API sent it\. Labels: \{.*DiskFull/);
+  });
+
+  await t.test("the notification", async () => {
+    const { id } = await world.db.read
+      .selectFrom("notifications")
+      .select("id")
+      .where("incidentId", "=", incident.id)
+      .executeTakeFirstOrThrow();
+    const view = await at.explain<ExplainView>(`notification/${id}`);
+    assert.match(
+      view.answer,
+      /^Step 1 notified with high urgency: anna .* It is of incident 1, and it went to 1 person/,
+    );
+    assert.match(texts(view.incident?.lines ?? []), /Labels: .*\nThe route .*\nIt was opened as incident 1/);
+    const own = await at.explain<ExplainView>(`notification/${id}`, anna.token);
+    assert.equal(own.scope, "own");
+    assert.match(own.user?.reasons.join() ?? "", /\[FIRING:1\] DiskFull/);
+  });
+
+  await t.test("an acknowledgement and its end", async () => {
+    await world.incidents.acknowledge(incident.id, { id: anna.id, via: "api" });
+    const { answer } = await at.explain(`incident/${incident.id}`);
+    assert.match(answer, /anna acknowledged it: the steps stop\.$/);
+    await world.resolveAlert("DiskFull");
+    await world.pass(10 * MINUTE);
+    const ended = await at.explain(`incident/${incident.id}`);
+    assert.match(ended.answer, /Resolved: all its alerts are resolved\.$/);
+    assert.deepEqual(ended.incidents[0]?.next, []);
+  });
+});
+
+test("explain says why no one was notified", async (t) => {
+  const at = await ExplainWorld.start(t);
+  const { world } = at;
+  await world.member("anna");
+  const { schedule } = await at.nightPolicy([]);
+
+  await t.test("a schedule without anyone on call", async () => {
+    await world.fire("DiskFull");
+    const [incident] = await world.rows();
+    const { answer } = await at.explain(`incident/${incident?.id}`);
+    assert.match(
+      answer,
+      /^No one was notified\. Step 1 had targets without users: no active member is on call on Database\./,
+    );
+    assert.ok(schedule);
+  });
+
+  await t.test("a silence, with its comment, of the incident and of the alert", async () => {
+    const silence = await at.made("/silences", {
+      matchers: ['alertname="Quiet"'],
+      durationMs: HOUR_MS,
+      comment: "Disks are exchanged",
+    });
+    await world.fire("Quiet");
+    const incident = (await world.rows()).at(-1);
+    const { answer, alerts } = await at.explain(`incident/${incident?.id}`);
+    const expected = `withheld by the silence ${silence.id} ("Disks are exchanged")`;
+    assert.ok(answer.startsWith(`No one was notified. Not notified: 1 alert ${expected}`), answer);
+    const alert = await at.explain(`alert/${alerts[0]?.id}`);
+    assert.ok(texts(alert.alerts[0]?.lines ?? []).includes(expected));
+    assert.equal(alert.incidents[0]?.number, incident?.number);
+  });
+
+  await t.test("an alert that inhibits it, and a snooze", async () => {
+    const inhibitRules = [
+      { sourceMatchers: ['alertname="NodeDown"'], targetMatchers: ['alertname="Slow"'], equal: [] },
+    ];
+    const { version } = (await world.prism.get<{ version: number }>("/api/v1/routes")).body;
+    const document = { route: { policy: "Night", groupBy: ["alertname"], groupWaitMs: 0 }, inhibitRules };
+    const put = await world.prism.put("/api/v1/routes", document, { headers: { "If-Match": `"${version}"` } });
+    assert.equal(put.status, 200, put.text);
+    await world.fire("NodeDown");
+    await world.fire("Slow");
+    const slow = (await world.rows()).at(-1);
+    const { answer } = await at.explain(`incident/${slow?.id}`);
+    assert.match(answer, /withheld by the firing alert \{.*alertname="NodeDown".*\}, which inhibits it/);
+    await world.incidents.snooze(slow?.id ?? "", world.clock.now() + HOUR_MS, { id: "operator", via: "api" });
+    const snoozed = await at.explain(`incident/${slow?.id}`);
+    assert.match(snoozed.answer, /It is snoozed until /);
+    assert.match(texts(snoozed.incidents[0]?.lines ?? []), /The operator snoozed it until/);
+  });
+
+  await t.test("unknown ids", async () => {
+    for (const [path, code] of [
+      ["incident/0198c0de-0000-7000-8000-000000000000", "INCIDENT_NOT_FOUND"],
+      ["alert/x", "ALERT_NOT_FOUND"],
+    ] as const) {
+      const { status, body } = await world.prism.get<{ error: { code: string } }>(`/api/v1/explain/${path}`);
+      assert.deepEqual([status, body.error.code], [404, code]);
+    }
+  });
+});
+
+test("explain shows what would happen to labels, and stores nothing", async (t) => {
+  const at = await ExplainWorld.start(t);
+  const { world } = at;
+  await world.member("anna");
+  await at.nightPolicy(["anna"]);
+  const labels = { alertname: "DiskFull", instance: "db-2" };
+  const explain = () => at.made<AlertTrial>("/explain/alert", { labels });
+  const count = async () => (await world.db.read.selectFrom("alerts").select("id").execute()).length;
+
+  const fresh = await explain();
+  assert.match(
+    fresh.answer,
+    /^The alert would open an incident of the policy Night\. Step 1 notifies with high urgency: anna/,
+  );
+  const [route] = fresh.routes;
+  assert.deepEqual([route?.route, route?.groupKey, route?.incident], [["{}"], '{}:{alertname="DiskFull"}', null]);
+  const steps = route?.next.map(
+    ({ at: time, kind }) => `${(Date.parse(time ?? "") - world.clock.now()) / MINUTE} ${kind}`,
+  );
+  assert.deepEqual(steps, ["0 notified", "5 notified", "6 exhausted"]);
+  assert.equal(await count(), 0);
+
+  await at.made("/silences", { matchers: ['instance="db-2"'], durationMs: HOUR_MS, comment: "Move" });
+  assert.match((await explain()).answer, /No one would be notified: withheld by the silence .* \("Move"\)\.$/);
+
+  await world.fire("DiskFull");
+  const joining = await explain();
+  assert.equal(joining.routes[0]?.incident?.number, 1);
+  assert.equal(await count(), 1);
+  const refused = await world.prism.post("/api/v1/explain/alert", { labels: {} });
+  assert.equal(refused.status, 400);
+});
