@@ -10,6 +10,7 @@ import {
 } from "../../../src/features/oncall/model/recurrence.ts";
 
 const MINUTE = 60_000;
+const QUARTER = 15 * MINUTE;
 const HOUR = 3_600_000;
 const DAY = 86_400_000;
 const WEEKDAYS = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"];
@@ -42,8 +43,11 @@ function clockOf(zone: string, from: number, to: number): Map<number, number> {
 function readClock(zone: string, from: number, to: number): Map<number, number> {
   const instants = new Map<number, number>();
   let expected: number | null = null;
+  let offset = IANAZone.create(zone).offset(from);
   for (let at = from; at < to; at += MINUTE) {
-    const wall = at + IANAZone.create(zone).offset(at) * MINUTE;
+    // Every zone changes at a quarter of an hour.
+    if (at % QUARTER === 0) offset = IANAZone.create(zone).offset(at);
+    const wall = at + offset * MINUTE;
     // A skipped time comes as long after the last shown one as if nothing had been skipped.
     if (expected !== null)
       for (let skipped = expected, then = at; skipped < wall; skipped += MINUTE, then += MINUTE)
