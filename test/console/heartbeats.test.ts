@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Page } from "playwright-core";
+import { assertAccessible, startConsole } from "./helpers.ts";
+
+const press = (scope: Pick<Page, "getByRole">, name: string) =>
+  scope.getByRole("button", { name, exact: true }).click();
+
+test("a heartbeat is created, pinged, watched, changed, paused and deleted", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const page = await console.open("/heartbeats");
+  const dialog = page.getByRole("dialog");
+  // The preview of a plan that is not valid yet.
+  console.expected.push(/status of 400 .*\/heartbeats\/preview/);
+  const ping = async (path: string, body?: string) => {
+    const reply = await fetch(prism.url + path, { method: "POST", ...(body === undefined ? {} : { body }) });
+    assert.ok(reply.ok, `${path}: ${reply.status}`);
+  };
+
+  await t.test("the command of the empty page works", async () => {
+    await page.getByText("No job is watched").waitFor();
+    await press(page, "Show a command to try");
+    const command = (await page.getByText(/^curl /).textContent()) ?? "";
+    const url = new URL(command.match(/"(.*)"/)?.[1] ?? "");
+    await ping(url.pathname + url.search);
+    await page.reload();
+    await page.getByRole("link", { name: /nightly-backup/ }).waitFor();
+    await page.getByText(/No heartbeat is down/).waitFor();
+  });
+
+  let pingPath = "";
+  await t.test("one is created in one step, with its next due times and then its ping URL", async () => {
+    await page.locator(".page-head").getByRole("button", { name: "New heartbeat" }).click();
+    await dialog.getByLabel("Name").fill("Weekly report");
+    await dialog.getByRole("radio", { name: "OnCalendar" }).check();
+    await dialog.getByLabel("Calendar events").fill("Mon 08:00");
+    await dialog
+      .getByText(/^Mon, .* 08:00:00/)
+      .first()
+      .waitFor();
+    await dialog.getByLabel("Calendar events").fill("Foo 08:00");
+    await dialog.getByText(/weekday/i).waitFor();
+    await dialog.getByLabel("Calendar events").fill("Mon 08:00");
+    await press(dialog, "Create heartbeat");
+    await page.getByText("It waits for its first ping.").waitFor();
+    const line =
+      (await page
+        .getByText(/\/ping\/[0-9a-f-]{36}$/)
+        .first()
+        .textContent()) ?? "";
+    pingPath = new URL(line).pathname;
+    await page.getByRole("radio", { name: "cron" }).check();
+    await page.getByText(/backup && curl/).waitFor();
+    await assertAccessible(page, "new heartbeat");
+  });
+
+  await t.test("pings appear with their bodies, and the state follows", async () => {
+    await ping(`${pingPath}/start`);
+    await ping(`${pingPath}/3`, "The disk is full\n<img src=x>");
+    await page.getByText("It is down", { exact: false }).waitFor();
+    await page.getByText("exit 3").waitFor();
+    await page.getByRole("row").filter({ hasText: "exit 3" }).click();
+    await dialog.getByText("The disk is full").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByText("it reported a failure").waitFor();
+    const badge = page.getByRole("img", { name: "Badge of Weekly report: down" });
+    await badge.waitFor();
+    assert.ok(await badge.evaluate((image) => (image as HTMLImageElement).naturalWidth > 0));
+    await assertAccessible(page, "heartbeat");
+  });
+
+  await t.test("the plan is changed, and the heartbeat paused and resumed", async () => {
+    await page.locator(".page-tabs").getByRole("link", { name: "Settings" }).click();
+    await page.getByRole("radio", { name: "Cron" }).check();
+    await page.getByLabel("Cron pattern").fill("0 6 * * 1");
+    await press(page, "Save");
+    await page.getByText("Saved.").waitFor();
+    const { body } = await prism.get<{ data: { kind: string; schedule: string }[] }>("/api/v1/heartbeats?q=Weekly");
+    assert.deepEqual([body.data[0]?.kind, body.data[0]?.schedule], ["cron", "0 6 * * 1"]);
+    await press(page, "Pause");
+    await page.getByText("It is paused: nothing is expected.").waitFor();
+    await press(page, "Resume");
+    await page.getByText("It waits for its first ping.").waitFor();
+  });
+
+  await t.test("a user without the right sees neither ping URLs nor changes; the list works on a phone", async () => {
+    await console.person("vera", ["Viewer"]);
+    const phone = await console.open("/heartbeats", { as: "vera", width: 360, theme: "dark" });
+    await phone.getByRole("link", { name: /Weekly report/ }).click();
+    await phone.getByText("Pings", { exact: true }).first().waitFor();
+    assert.equal(await phone.getByText("Ping URLs").count(), 0);
+    assert.equal(await phone.getByRole("button", { name: "Pause" }).count(), 0);
+    await assertAccessible(phone, "heartbeat of a viewer");
+    await phone.close();
+  });
+
+  await t.test("it is deleted after a question that counts its pings", async () => {
+    await press(page, "More for Weekly report");
+    await page.getByRole("menuitem", { name: "Delete" }).click();
+    await dialog.getByText(/2 pings and its changes are deleted/).waitFor();
+    await press(dialog, "Delete");
+    await page.getByRole("link", { name: /nightly-backup/ }).waitFor();
+    await page.getByRole("link", { name: /Weekly report/ }).waitFor({ state: "detached" });
+  });
+  console.assertClean();
+});

@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { build } from "esbuild";
+import type { Page } from "playwright-core";
+import { eventually } from "../helpers/eventually.ts";
+import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const press = (scope: Pick<Page, "getByRole">, name: string) =>
+  scope.getByRole("button", { name, exact: true }).click();
+
+/** The console's functions, which the tests' build leaves out. */
+async function calendarTime(): Promise<typeof import("../../console/pages/oncall/calendar-time.ts")> {
+  const entryPoints = ["console/pages/oncall/calendar-time.ts"];
+  const { outputFiles } = await build({ entryPoints, bundle: true, write: false, format: "esm", platform: "node" });
+  const code = Buffer.from(outputFiles[0]?.contents ?? "").toString("base64");
+  return await import(`data:text/javascript;base64,${code}`);
+}
+
+test("days of a calendar have the hours of their zone, also when the clocks change", async () => {
+  const { daysOf, snapped, step } = await calendarTime();
+  const week = daysOf("2026-10-21", "week", "Europe/Berlin");
+  assert.deepEqual(
+    week.map(({ date, hours }) => [date, hours]),
+    [
+      ...["2026-10-19", "2026-10-20", "2026-10-21", "2026-10-22", "2026-10-23", "2026-10-24"].map((day) => [day, null]),
+      ["2026-10-25", 25],
+    ],
+  );
+  assert.equal(new Date(week[6]?.end ?? 0).toISOString(), "2026-10-25T23:00:00.000Z");
+  const march = daysOf("2026-03-15", "month", "Europe/Berlin");
+  assert.deepEqual([march.length, march.find(({ hours }) => hours !== null)?.hours], [31, 23]);
+  // Lord Howe's clocks move by half an hour.
+  assert.equal(daysOf("2026-04-05", "week", "Australia/Lord_Howe")[6]?.hours, 24.5);
+  for (const day of march) assert.equal(day.start, march[march.indexOf(day) - 1]?.end ?? day.start);
+  assert.equal(
+    snapped(Date.parse("2026-10-25T00:20:00Z"), "week", "Europe/Berlin"),
+    Date.parse("2026-10-25T00:00:00Z"),
+  );
+  assert.equal(snapped(Date.parse("2026-10-25T20:00:00Z"), "month", "Europe/Berlin"), week[6]?.end);
+  assert.deepEqual(
+    [step("2026-12-31", "month", 1), step("2026-03-31", "month", -1), step("2026-11-25", "week", -1)],
+    ["2027-01-01", "2026-02-01", "2026-11-16"],
+  );
+});
+
+interface World {
+  readonly schedule: string;
+  readonly monday: string;
+  readonly wednesday: string;
+}
+
+/** A schedule in Berlin: Ada and Grace take turns by week from next Monday at 09:00. */
+async function makeSchedule({ prism }: ConsoleTest): Promise<World> {
+  const { addDays, firstDay } = await calendarTime();
+  const monday = addDays(firstDay(new Date().toISOString().slice(0, 10), "week"), 7);
+  const { body } = await prism.post<{ id: string }>("/api/v1/oncall/schedules", {
+    name: "Database",
+    timezone: "Europe/Berlin",
+  });
+  const shift = {
+    name: "Weeks",
+    start: `${monday}T09:00:00`,
+    durationMs: 7 * DAY,
+    recurrence: { frequency: "weekly" },
+    turns: [["ada"], ["grace"]],
+  };
+  const reply = await prism.post(`/api/v1/oncall/schedules/${body.id}/shifts`, shift);
+  assert.equal(reply.status, 201, reply.text);
+  return { schedule: body.id, monday, wednesday: addDays(monday, 2) };
+}
+
+test("who is on call: a schedule is made, shown as a calendar, and changed by drag, form and swap", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const ada = await console.person("ada", ["User"]);
+  await console.person("grace", ["User"]);
+  const page = await console.open("/oncall");
+  const dialog = page.getByRole("dialog");
+
+  await t.test("the empty page shows a command, and a schedule is made with a rotation", async () => {
+    await page.getByText("There is no on-call schedule").waitFor();
+    await page.getByText("/api/v1/oncall/schedules").waitFor();
+    await page.locator(".page-head").getByRole("button", { name: "New schedule" }).click();
+    await dialog.getByLabel("Name").fill("Network");
+    await press(dialog, "Create schedule");
+    await page.getByText("There is no rotation").waitFor();
+    await page.getByRole("button", { name: "New rotation" }).first().click();
+    await dialog.getByLabel("Name", { exact: false }).first().fill("Everyone");
+    const field = dialog.getByLabel("Users of turn 1");
+    await field.fill("ada");
+    await page.getByRole("option", { name: /ada/ }).click();
+    await press(dialog, "Save rotation");
+    await page.getByText(/every week for 7/).waitFor();
+    await assertAccessible(page, "rotations");
+  });
+
+  const { schedule, monday, wednesday } = await makeSchedule(console);
+  const path = `/api/v1/oncall/schedules/${schedule}`;
+  const final = page.locator(".oc-final");
+
+  await t.test("the calendar has the result on top, the layers below, and marks gaps", async () => {
+    await console.visit(page, `/oncall/${schedule}?at=${monday}`);
+    await final.getByRole("button", { name: /^Gap, / }).waitFor();
+    await final.getByRole("button", { name: /^ada, / }).waitFor();
+    await page.locator(".oc-row").filter({ hasText: "Weeks" }).getByText("ada").waitFor();
+    await page.locator(".oc-head").getByText("Europe/Berlin").waitFor();
+    await assertAccessible(page, "calendar");
+  });
+
+  await t.test("a drag over the calendar makes an override, in full hours of the schedule's zone", async () => {
+    const box = await final.locator(".oc-track").boundingBox();
+    assert.ok(box);
+    const at = (hours: number) => box.x + (box.width * hours) / 168;
+    const y = box.y + box.height / 2;
+    await page.mouse.move(at(48.2), y);
+    await page.mouse.down();
+    await page.mouse.move(at(60), y, { steps: 4 });
+    await page.mouse.move(at(72.2), y);
+    await page.mouse.up();
+    await dialog.getByText("New override").waitFor();
+    await dialog.getByLabel("On call").fill("grace");
+    await page.getByRole("option", { name: /grace/ }).click();
+    await dialog.getByLabel("Reason", { exact: false }).fill("Dentist");
+    await press(dialog, "Save override");
+    await final.getByRole("button", { name: /^grace \(override\)/ }).waitFor();
+    const { body } = await prism.get<{ data: { start: string; end: string; reason: string }[] }>(`${path}/overrides`);
+    const [found] = body.data;
+    assert.ok(found);
+    assert.deepEqual([Date.parse(found.end) - Date.parse(found.start), found.reason], [DAY, "Dentist"]);
+    const clock = new Intl.DateTimeFormat("en-GB", {
+      timeZone: "Europe/Berlin",
+      timeStyle: "short",
+      dateStyle: "short",
+    });
+    const day = wednesday.split("-").toReversed().join("/");
+    assert.equal(clock.format(Date.parse(found.start)), `${day}, 00:00`);
+  });
+
+  await t.test("the keyboard does the same: a shift opens the form with its time", async () => {
+    await final
+      .getByRole("button", { name: /^ada, / })
+      .first()
+      .press("Enter");
+    await dialog.getByText("New override").waitFor();
+    assert.match(await dialog.getByLabel("From").inputValue(), new RegExp(`^${monday}T09:00`));
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+  });
+
+  await t.test("overrides are listed and deleted; gaps are reported", async () => {
+    await console.visit(page, `/oncall/${schedule}?tab=changes`);
+    await page.getByText("Dentist").waitFor();
+    await press(page, "Delete");
+    await press(dialog, "Delete");
+    await page.getByText("No override").waitFor();
+    await console.visit(page, `/oncall/${schedule}?tab=gaps`);
+    await page.getByText("1 gap", { exact: true }).waitFor();
+  });
+
+  await t.test("a calendar link is shown once", async () => {
+    await console.visit(page, `/oncall/${schedule}?tab=settings`);
+    await press(page, "Create a link");
+    const link = (await page.locator(".secret code").textContent()) ?? "";
+    assert.match(link, /calendar\.ics\?token=prc_/);
+    await press(page, "I have stored it");
+    await page.getByText("A link exists.").waitFor();
+    assert.equal(await page.locator(".secret").count(), 0);
+    await assertAccessible(page, "settings of a schedule");
+  });
+
+  await t.test("a user sees the own shifts on a phone and asks for a swap, which another one takes", async () => {
+    const phone = await console.open("/oncall/mine", { as: "ada", width: 360 });
+    await phone.getByRole("button", { name: "Ask for a swap" }).first().waitFor();
+    await assertAccessible(phone, "own shifts");
+    await phone
+      .getByRole("row")
+      .filter({ hasText: "Database" })
+      .first()
+      .getByRole("button", { name: "Ask for a swap" })
+      .click();
+    await phone.getByRole("dialog").getByLabel("Reason", { exact: false }).fill("Family");
+    await press(phone.getByRole("dialog"), "Ask");
+    await phone.getByText("The swap is requested.").waitFor();
+    const other = await console.open(`/oncall/${schedule}?tab=changes`, { as: "grace" });
+    await press(other, "Take");
+    await press(other.getByRole("dialog"), "Take");
+    await other.getByText("taken", { exact: true }).waitFor();
+    await eventually("grace is on call in place of ada", async () => {
+      const query = `from=${monday}T12:00:00Z&to=${monday}T13:00:00Z`;
+      const { text } = await prism.get(`${path}/final-shifts?${query}`);
+      return text.includes("grace") && !text.includes(ada.id);
+    });
+    await phone.close();
+    await other.close();
+  });
+
+  await t.test("on a phone the calendar is a list by day, with the hours of a clock change", async () => {
+    const phone = await console.open(`/oncall/${schedule}?at=2027-03-28`, { width: 360, theme: "dark" });
+    const list = phone.getByRole("list", { name: "On call by day" });
+    await list.getByText("clocks change: 23 h").waitFor();
+    await list.getByText("all day").first().waitFor();
+    await assertAccessible(phone, "calendar on a phone");
+    await phone.close();
+  });
+  console.assertClean();
+});
