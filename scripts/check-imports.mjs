@@ -55,6 +55,7 @@ const FEATURES = {
     "notifications",
     "rules",
     "schedules",
+    "statuspage",
     "streams",
   ],
   alerts: ["access", "audit", "events", "jobs", "notifications", "rules", "schedules"],
@@ -69,6 +70,7 @@ const FEATURES = {
   overview: ["access", "delivery", "jobs", "plugins"],
   settings: ["audit", "delivery"],
   heartbeats: ["access", "alerts", "audit", "schedules"],
+  statuspage: ["access", "alerts", "audit", "delivery", "jobs"],
   console: [],
   status: ["access", "audit", "delivery", "events", "jobs", "plugins", "pusher", "retention", "rules", "streams"],
 };

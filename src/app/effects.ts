@@ -3,7 +3,7 @@ import type { QueueName } from "../core/queues.ts";
 import { storedEvent } from "../features/rules/index.ts";
 import { announceEntry } from "../features/streams/index.ts";
 import { applyEffect, type EffectTable } from "../store/effect.ts";
-import { alertsChanged, policiesChanged } from "./open-alerts.ts";
+import { alertsChanged, policiesChanged, silencesChanged } from "./open-alerts.ts";
 import type { Services } from "./open-services.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
@@ -29,7 +29,8 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting,
       alertsChanged(alerting, rows);
     },
     "integrations-changed": (change) => alerting.integrations.changed(change),
-    "silences-changed": ({ silences }) => alerting.silences.changed(silences),
+    "silences-changed": ({ silences }) => silencesChanged(alerting, silences),
+    "status-pages-changed": (change) => alerting.statusPages.changed(change),
     "incidents-changed": (effect) => alerting.incidents.changed(effect),
     "policies-changed": ({ projectIds }) => policiesChanged(alerting, projectIds),
     "rights-changed"(change) {

@@ -11,6 +11,7 @@ import { alertmanagerFeature } from "../features/alertmanager/routes.ts";
 import { alertsFeature } from "../features/alerts/book/routes.ts";
 import { errorAlertFeature } from "../features/alerts/errors/routes.ts";
 import { incidentsFeature } from "../features/alerts/incidents/routes.ts";
+import { silenceAt } from "../features/alerts/index.ts";
 import { policiesFeature } from "../features/alerts/policies/routes.ts";
 import { silencesFeature } from "../features/alerts/silences/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
@@ -43,10 +44,12 @@ import { schedulesFeature } from "../features/schedules/routes.ts";
 import { settingsFeature } from "../features/settings/routes.ts";
 import { soundsFeature } from "../features/sounds/routes.ts";
 import { operationsFeature } from "../features/status/routes.ts";
+import { statusPageFeature } from "../features/statuspage/routes.ts";
 import { realtimeFeature } from "../features/streams/routes.ts";
 import { tasksFeature } from "../features/tasks/routes.ts";
 import { scheduledRoutes } from "../features/timers/index.ts";
 import { timeFeature } from "../features/timers/routes.ts";
+import { RateLimiter } from "../http/rate-limiter.ts";
 import type { Feature } from "../module/feature.ts";
 import { reloadSources } from "./listen.ts";
 import { withheldNow } from "./open-alerts.ts";
@@ -63,6 +66,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
     ...eventFeatures(parts),
     ...alertFeatures(parts),
     onCall(parts),
+    statusPage(parts),
     ...notificationFeatures(parts),
     ...liveFeatures(parts),
     ...jobFeatures(parts),
@@ -170,6 +174,26 @@ function alertFeatures({ base, core, http, services }: Parts): Feature[] {
     integrationsFeature({ db, clock, kernel, projects, alerts, integrations, incidents }),
   ];
 }
+
+function statusPage({ base, core, services }: Parts): Feature {
+  const { database: db, clock, settings, box, listening } = base;
+  const { projects } = core.access;
+  const { statusPages: pages, silences } = services.alerting;
+  const { jobs, runner } = core.jobs;
+  const mails = { db, clock, box, jobs, runner, pages, config: () => settings.current };
+  const limiter = new RateLimiter(clock, MAX_SUBSCRIPTION_BUCKETS, HOUR_MS);
+  return statusPageFeature({
+    ...{ db, clock, projects, pages, mails },
+    subscribers: { db, clock, mails, settings, limiter },
+    publicUrl: () => publicUrlOf(settings.current, listening.port),
+    maintenanceOf: (projectId, now) =>
+      silences.live(projectId).flatMap(({ row }) => (row.kind === "maintenance" ? silenceAt(row, now) : [])),
+  });
+}
+
+const HOUR_MS = 3_600_000;
+/** Addresses of the network and of subscribers, whose requests are counted. */
+const MAX_SUBSCRIPTION_BUCKETS = 50_000;
 
 function onCall({ base, core, services }: Parts): Feature {
   const { database: db, clock, config, storage, publicUrl } = base;

@@ -15,6 +15,8 @@ import { Integrations } from "../features/integrations/index.ts";
 import { PermanentError } from "../features/jobs/index.ts";
 import type { Notifier } from "../features/notifications/index.ts";
 import { onCall } from "../features/oncall/index.ts";
+import { StatusPages } from "../features/statuspage/index.ts";
+import type { EffectOf } from "../store/effect.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
 
@@ -27,6 +29,7 @@ export interface AlertServices {
   readonly policies: Policies;
   readonly silences: Silences;
   readonly integrations: Integrations;
+  readonly statusPages: StatusPages;
   /** Why an alert is not sent now: silences, inhibition, time intervals. */
   readonly withholding: Withholding;
   /** Checks whether requests to a URL are permitted. @throws URL_REFUSED */
@@ -59,8 +62,22 @@ export function openAlerts(base: Base, core: Core, notify: Notifier): AlertServi
   const requireUrl = (url: string): Promise<void> => outside.check(url);
   const withholding = openWithholding(base, core, notify, { clock, alerts, incidents, policies });
   const integrations = new Integrations({ db, reader, clock: wall, log, metrics, projects: core.access.projects });
-  const services: AlertServices = { clock, alerts, incidents, policies, integrations, requireUrl, ...withholding };
+  const statusPages = new StatusPages({
+    ...{ db, reader, clock, log, metrics, jobs: core.jobs.jobs },
+    alertsOf: (projectId) => alerts.list(projectId),
+    findAlert: (id) => alerts.find(id),
+    isInMaintenance: (alert, now) => isInMaintenance(withholding.silences, alert, now),
+  });
+  const sources = { clock, alerts, incidents, policies, integrations };
+  const services: AlertServices = { ...sources, statusPages, requireUrl, ...withholding };
   return services;
+}
+
+/** Whether a maintenance window withholds the alert now. */
+function isInMaintenance(silences: Silences, alert: AlertView, now: number): boolean {
+  const silencing = silences.silencing(alert.projectId, alert, now);
+  if (silencing.length === 0) return false;
+  return silences.live(alert.projectId).some(({ id, row }) => row.kind === "maintenance" && silencing.includes(id));
 }
 
 interface IncidentDependencies {
@@ -150,21 +167,35 @@ export function withheldNow({ withholding, policies, clock }: AlertServices, ale
 }
 
 /** Builds the memory from the tables, before the server answers. */
-export function loadAlerts({ alerts, silences, incidents, integrations }: AlertServices, { reader }: Base): void {
+export function loadAlerts(
+  { alerts, silences, incidents, integrations, statusPages }: AlertServices,
+  { reader }: Base,
+): void {
   integrations.load();
   alerts.load();
   silences.load();
   incidents.load(reader);
+  statusPages.load();
 }
 
 /** Alerts that a commit has changed. */
-export function alertsChanged({ alerts, withholding }: AlertServices, rows: readonly AlertRow[]): void {
+export function alertsChanged({ alerts, withholding, statusPages }: AlertServices, rows: readonly AlertRow[]): void {
   alerts.changed(rows);
   for (const row of rows) {
     const alert = row.state === "firing" ? alerts.find(row.id) : null;
     if (alert) withholding.fired(alert);
     else if (row.state === "resolved") withholding.resolved(row);
   }
+  statusPages.alertsChanged(rows);
+}
+
+/** Silences that a commit has changed. */
+export function silencesChanged(
+  { silences, statusPages }: AlertServices,
+  rows: EffectOf<"silences-changed">["silences"],
+): void {
+  silences.changed(rows);
+  statusPages.silencesChanged(new Set(rows.map(({ projectId }) => projectId)));
 }
 
 /** Projects with policies or routing that a commit has changed. */
@@ -174,7 +205,8 @@ export function policiesChanged({ policies, incidents }: AlertServices, projectI
 }
 
 /** Starts what happens by time. */
-export function startAlerts({ alerts, incidents, silences, integrations }: AlertServices): void {
+export function startAlerts({ alerts, incidents, silences, integrations, statusPages }: AlertServices): void {
+  statusPages.start();
   integrations.start();
   alerts.start();
   silences.start();
@@ -182,9 +214,11 @@ export function startAlerts({ alerts, incidents, silences, integrations }: Alert
 }
 
 /** Stops it, and stores what only memory has. */
-export async function stopAlerts({ alerts, incidents, silences, integrations }: AlertServices): Promise<void> {
+export async function stopAlerts(services: AlertServices): Promise<void> {
+  const { alerts, incidents, silences, integrations, statusPages } = services;
   await integrations.stop();
   await incidents.stop();
   await silences.stop();
   await alerts.stop();
+  await statusPages.stop();
 }

@@ -5,6 +5,7 @@ import { factorSealContext } from "../features/access/index.ts";
 import type { AuditService } from "../features/audit/index.ts";
 import { mailSealContext, secretSealContext } from "../features/delivery/index.ts";
 import { contentPlace } from "../features/messages/index.ts";
+import { addressSealContext } from "../features/statuspage/index.ts";
 import type { Database, ReadDb, Trx } from "../store/database.ts";
 import type { Schema } from "../store/schema.ts";
 import { SEALED_SETTINGS, settingSealContext } from "../store/sealed-settings.ts";
@@ -40,6 +41,7 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     where: sql`previousSecret is not null`,
   }),
   sealedColumn("sealed_mails", "content", mailSealContext),
+  sealedColumn("status_subscribers", "address", addressSealContext),
 ];
 
 interface ColumnOptions {

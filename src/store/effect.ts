@@ -9,6 +9,7 @@ import type {
   JobState,
   OutsideChannel,
   SilencesTable,
+  StatusPagesTable,
 } from "./schema.ts";
 
 /**
@@ -55,6 +56,11 @@ interface EffectData {
   "integrations-changed": {
     readonly changed?: readonly Selectable<IntegrationsTable>[];
     readonly deleted?: readonly string[];
+  };
+  /** Status pages that are new or changed, and projects with pages that show something different. */
+  "status-pages-changed": {
+    readonly rows?: readonly Selectable<StatusPagesTable>[];
+    readonly touched?: readonly string[];
   };
   "jobs-added": { readonly jobs: readonly EnqueuedRow[] };
   /** Jobs that no longer wait in the queue. */

@@ -5,6 +5,7 @@ import type {
   AlertSource,
   AlertState,
   AlertsTable,
+  ComponentState,
   ContactRulesTable,
   HeartbeatFlipsTable,
   HeartbeatKeysTable,
@@ -29,6 +30,12 @@ import type {
   PolicyVersionsTable,
   SilenceHitsTable,
   SilencesTable,
+  StatusChangesTable,
+  StatusNoticesTable,
+  StatusNoticeUpdatesTable,
+  StatusPagesTable,
+  StatusSentTable,
+  StatusSubscribersTable,
 } from "./schema/alerts.ts";
 import type {
   DecisionOutcome,
@@ -100,6 +107,7 @@ export type {
   AlertState,
   AlertsTable,
   AuditLogTable,
+  ComponentState,
   DecisionOutcome,
   DecisionsTable,
   DeliveriesTable,
@@ -137,6 +145,10 @@ export type {
   SilenceHitsTable,
   SilencesTable,
   SoundsTable,
+  StatusNoticesTable,
+  StatusPagesTable,
+  StatusSentTable,
+  StatusSubscribersTable,
   StreamGapsTable,
   SuppressedBatchesTable,
   SuppressedKeysTable,
@@ -188,6 +200,12 @@ export interface Schema {
   notification_recipients: NotificationRecipientsTable;
   alerts: AlertsTable;
   integrations: IntegrationsTable;
+  status_pages: StatusPagesTable;
+  status_changes: StatusChangesTable;
+  status_sent: StatusSentTable;
+  status_notices: StatusNoticesTable;
+  status_notice_updates: StatusNoticeUpdatesTable;
+  status_subscribers: StatusSubscribersTable;
   alert_signals: AlertSignalsTable;
   alert_routing: AlertRoutingTable;
   alert_routing_versions: AlertRoutingVersionsTable;

@@ -15,7 +15,7 @@ const QUEUE = "notification-delivery";
 const PRIORITY = 500;
 
 /** A mail without a notification, such as one with a link for an account. */
-export interface DirectMail extends Pick<Mail, "to" | "subject" | "text"> {
+export interface DirectMail extends Pick<Mail, "to" | "subject" | "text" | "headers"> {
   /** Expiry of its link. After that it is not sent, and its text is deleted. */
   readonly expiresAt: EpochMs;
 }

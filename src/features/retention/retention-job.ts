@@ -15,6 +15,7 @@ import { MESSAGE_SWEEPS } from "../messages/index.ts";
 import { notificationSweep } from "../notifications/index.ts";
 import { SUPPRESSION_SWEEPS } from "../rules/index.ts";
 import type { Schedules } from "../schedules/index.ts";
+import { statusSweeps } from "../statuspage/index.ts";
 import { STREAM_SWEEPS } from "../streams/index.ts";
 import type { ClockTrust } from "./clock-trust.ts";
 
@@ -66,6 +67,7 @@ export function allSweeps({ audit, dataDir, settings }: SweepsParts): NamedSweep
   return [
     ...FIXED_SWEEPS,
     silenceSweep(() => settings.retention.silenceDays),
+    ...statusSweeps(() => settings.retention.alertDays),
     auditSweep({ audit, dataDir, days: () => settings.retention.auditDays }),
     incidentSweep(() => settings.retention.alertDays),
     alertSweep(() => settings.retention.alertDays),

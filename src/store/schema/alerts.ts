@@ -377,3 +377,69 @@ export interface IntegrationsTable {
   lastUsedAt: number | null;
   version: Generated<number>;
 }
+
+/** What a status page shows of a component, from best to worst. */
+export type ComponentState = "operational" | "maintenance" | "degraded" | "partial" | "outage";
+
+export interface StatusPagesTable {
+  projectId: string;
+  document: string;
+  version: number;
+  updatedBy: string | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+/** From `at` on a component has this state. */
+export interface StatusChangesTable {
+  componentId: string;
+  at: number;
+  projectId: string;
+  state: ComponentState;
+}
+
+/** The state of a component that subscribers know. */
+export interface StatusSentTable {
+  componentId: string;
+  projectId: string;
+  state: ComponentState;
+  at: number;
+}
+
+export interface StatusNoticesTable {
+  id: string;
+  projectId: string;
+  kind: "incident" | "maintenance";
+  title: string;
+  /** JSON: ids of components. */
+  components: Generated<string>;
+  startsAt: number;
+  /** The planned end of a maintenance. */
+  endsAt: number | null;
+  resolvedAt: number | null;
+  createdBy: string | null;
+  createdAt: number;
+  updatedAt: number;
+  version: Generated<number>;
+}
+
+export interface StatusNoticeUpdatesTable {
+  noticeId: string;
+  n: number;
+  at: number;
+  state: string;
+  text: string;
+}
+
+export interface StatusSubscribersTable {
+  id: string;
+  projectId: string;
+  /** Keyed hash of the address: one subscription per page and address. */
+  hash: string;
+  /** Sealed. */
+  address: Uint8Array;
+  createdAt: number;
+  /** When the last mail that asks for a confirmation was sent. */
+  mailedAt: number;
+  confirmedAt: number | null;
+}

@@ -26,6 +26,7 @@ import { SCHEDULES } from "./schedules.ts";
 import { SETTINGS } from "./settings.ts";
 import { SILENCES } from "./silences.ts";
 import { SOUNDS } from "./sounds.ts";
+import { STATUS_PAGE } from "./status-page.ts";
 import { TASKS } from "./tasks.ts";
 import { TIME } from "./time.ts";
 import { USERS } from "./users.ts";
@@ -54,6 +55,7 @@ export const ACCESS: Table = {
   ...JOBS,
   ...HEARTBEATS,
   ...INTEGRATIONS,
+  ...STATUS_PAGE,
   ...SCHEDULES,
   ...WEBHOOKS,
   ...WORKERS,

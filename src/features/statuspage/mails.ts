@@ -1,0 +1,257 @@
+import { createHmac, hkdfSync } from "node:crypto";
+import type { Selectable } from "kysely";
+import type { Config } from "../../config/load.ts";
+import { type Clock, DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { isUuid } from "../../core/ids.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
+import { secretsEqual } from "../../core/tokens.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import type { StatusSentTable } from "../../store/schema.ts";
+import { enqueueMail } from "../delivery/index.ts";
+import { COMPLETED, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
+import type { PageDocument } from "./schema.ts";
+import { type NoticeRow, type NoticeUpdate, PENDING_MS, type SubscriberRow } from "./table.ts";
+import { COMPONENT_WORDS, NOTICE_WORDS } from "./words.ts";
+
+/** Mails about one component are at least this far apart. */
+const COMPONENT_EVERY_MS = 300_000;
+const QUEUE = "notification-delivery";
+const CHANGE_JOB = "status-change";
+const MAIL_JOB = "status-mail";
+/** Mails per transaction. */
+const BATCH = 200;
+const PRIORITY = 400;
+
+export interface MailParts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly box: SealedBox;
+  readonly jobs: JobService;
+  readonly runner: JobRunner;
+  readonly pages: { of(projectId: string): { readonly document: PageDocument } | null };
+  /** Follows the configuration. */
+  readonly config: () => Pick<Config, "publicUrl" | "secrets" | "smtp">;
+}
+
+export function addressSealContext(id: string): string {
+  return `status_subscribers.address.${id}`;
+}
+
+/** Subscribing needs a mail server, and a public address for the links. */
+export function canMail({ config }: Pick<MailParts, "config">): boolean {
+  const { publicUrl, smtp } = config();
+  return publicUrl !== undefined && smtp.host !== undefined;
+}
+
+type LinkUse = "confirm" | "unsubscribe";
+
+/** The key has no other use. */
+function keyed({ secrets }: Pick<Config, "secrets">, text: string): string {
+  const key = Buffer.from(hkdfSync("sha256", secrets.access, "", "prism status page subscriptions", 32));
+  return createHmac("sha256", key).update(text).digest("base64url");
+}
+
+export function addressHash({ config }: Pick<MailParts, "config">, address: string): string {
+  return keyed(config(), `address ${address.toLowerCase()}`);
+}
+
+export function readToken({ config }: Pick<MailParts, "config">, use: LinkUse, token: string): string | null {
+  const [id = "", signature = ""] = token.split(".");
+  return isUuid(id) && secretsEqual(signature, keyed(config(), `${use} ${id}`)) ? id : null;
+}
+
+function linkOf({ config }: Pick<MailParts, "config">, slug: string, use: LinkUse, id: string): string {
+  return `${pageUrl(config().publicUrl, slug)}/${use}?token=${id}.${keyed(config(), `${use} ${id}`)}`;
+}
+
+export function pageUrl(publicUrl: string | undefined, slug: string): string {
+  return `${(publicUrl ?? "").replace(/\/+$/, "")}/status/${slug}`;
+}
+
+/** Asks the holder of an address to confirm it. */
+export async function mailConfirmation(
+  parts: MailParts,
+  trx: Trx,
+  row: SubscriberRow,
+  page: { slug: string; title: string },
+) {
+  const link = linkOf(parts, page.slug, "confirm", row.id);
+  const text = `There was a request to send status updates of ${page.title} to this address.
+
+Confirm it here, within seven days:
+${link}
+
+If it was not you, ignore this mail: nothing more is sent.
+`;
+  const mail = { to: addressOf(parts, row), subject: `Confirm: status updates of ${page.title}`, text };
+  await enqueueMail(parts, { ...mail, expiresAt: row.createdAt + PENDING_MS }, trx);
+}
+
+export function addressOf(
+  { box }: Pick<MailParts, "box">,
+  { id, address }: Pick<SubscriberRow, "id" | "address">,
+): string {
+  return box.open(addressSealContext(id), address).toString();
+}
+
+interface ChangePayload {
+  readonly projectId: string;
+  readonly componentId: string;
+}
+
+/** Enqueues the mails about a component's state, or lets a job that waits send the latest one. */
+export async function enqueueChange(
+  { jobs, clock }: Pick<MailParts, "jobs" | "clock">,
+  trx: Trx,
+  payload: ChangePayload,
+): Promise<void> {
+  const { componentId } = payload;
+  const sent = await trx
+    .selectFrom("status_sent")
+    .select("at")
+    .where("componentId", "=", componentId)
+    .executeTakeFirst();
+  const now = clock.now();
+  const runAt = sent ? Math.min(Math.max(now, sent.at + COMPONENT_EVERY_MS), now + COMPONENT_EVERY_MS) : now;
+  const dedupeKey = `status:${componentId}`;
+  await jobs.enqueue({ queue: QUEUE, kind: CHANGE_JOB, payload, runAt, priority: PRIORITY, dedupeKey }, { trx });
+}
+
+interface MailPayload {
+  readonly projectId: string;
+  readonly subject: string;
+  readonly text: string;
+  /** Subscribers up to this id have their mail. */
+  readonly after: string;
+  readonly expiresAt: EpochMs;
+}
+
+/** Mails about a new notice or an update of one. */
+export async function enqueueNotice(
+  parts: MailParts,
+  trx: Trx,
+  notice: NoticeRow,
+  update: NoticeUpdate,
+): Promise<void> {
+  const page = parts.pages.of(notice.projectId);
+  if (!page?.document.enabled || !page.document.subscriptions) return;
+  const when =
+    notice.kind === "maintenance" && notice.endsAt !== null
+      ? `\nPlanned: ${instantText(notice.startsAt)} to ${instantText(notice.endsAt)}\n`
+      : "";
+  const subject = `${page.document.title}: ${notice.title} (${NOTICE_WORDS[update.state]})`;
+  await enqueueMails(parts, trx, notice.projectId, subject, `${update.text}\n${when}`);
+}
+
+function instantText(at: EpochMs): string {
+  return `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+async function enqueueMails({ jobs, clock }: MailParts, trx: Trx, projectId: string, subject: string, text: string) {
+  const payload: MailPayload = { projectId, subject, text, after: "", expiresAt: clock.now() + DAY_MS };
+  await jobs.enqueue({ queue: QUEUE, kind: MAIL_JOB, payload, runAt: clock.now(), priority: PRIORITY }, { trx });
+}
+
+export function handleMails(parts: MailParts): void {
+  parts.runner.handle(CHANGE_JOB, (job) => sendChange(parts, job));
+  parts.runner.handle(MAIL_JOB, (job) => sendBatch(parts, job));
+}
+
+async function sendChange(parts: MailParts, job: RunningJob): Promise<typeof COMPLETED> {
+  const { db, jobs, clock, pages } = parts;
+  const { projectId, componentId } = job.payload as ChangePayload;
+  await db.write(async (trx) => {
+    const { last, known } = await statesOf(trx, componentId);
+    const document = pages.of(projectId)?.document;
+    const name = document?.groups.flatMap(({ components }) => components).find(({ id }) => id === componentId)?.name;
+    if (last && name !== undefined && document?.enabled && document.subscriptions && last.state !== known) {
+      await noteSent(trx, { componentId, projectId, state: last.state, at: clock.now() });
+      const [now, before] = [COMPONENT_WORDS[last.state], COMPONENT_WORDS[known]];
+      await enqueueMails(
+        parts,
+        trx,
+        projectId,
+        `${document.title}: ${name} (${now})`,
+        `${name}: ${now}\nBefore: ${before}\n`,
+      );
+    }
+    await jobs.complete(job, trx);
+  });
+  return COMPLETED;
+}
+
+/** The latest state of a component, and the one that subscribers know. */
+async function statesOf(trx: Trx, componentId: string) {
+  const last = await trx
+    .selectFrom("status_changes")
+    .select("state")
+    .where("componentId", "=", componentId)
+    .orderBy("at", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  const sent = await trx
+    .selectFrom("status_sent")
+    .select("state")
+    .where("componentId", "=", componentId)
+    .executeTakeFirst();
+  return { last, known: sent?.state ?? "operational" };
+}
+
+async function noteSent(trx: Trx, row: Selectable<StatusSentTable>): Promise<void> {
+  await trx
+    .insertInto("status_sent")
+    .values(row)
+    .onConflict((conflict) => conflict.column("componentId").doUpdateSet(row))
+    .execute();
+}
+
+async function sendBatch(parts: MailParts, job: RunningJob): Promise<typeof COMPLETED> {
+  const { db, jobs, clock, pages } = parts;
+  const { projectId, after, subject, text, expiresAt } = job.payload as MailPayload;
+  await db.write(async (trx) => {
+    const project = await trx
+      .selectFrom("projects")
+      .select("slug")
+      .where("id", "=", projectId)
+      .where("deletedAt", "is", null)
+      .executeTakeFirst();
+    const document = pages.of(projectId)?.document;
+    const isWanted = project && document?.enabled && document.subscriptions && clock.now() < expiresAt;
+    const rows = isWanted
+      ? await trx
+          .selectFrom("status_subscribers")
+          .selectAll()
+          .where("projectId", "=", projectId)
+          .where("confirmedAt", "is not", null)
+          .where("id", ">", after)
+          .orderBy("id")
+          .limit(BATCH)
+          .execute()
+      : [];
+    for (const row of rows) await mailUpdate(parts, trx, row, project?.slug ?? "", { subject, text, expiresAt });
+    const last = rows.length === BATCH ? rows.at(-1) : undefined;
+    const next = { ...(job.payload as MailPayload), after: last?.id ?? "" };
+    if (last)
+      await jobs.enqueue(
+        { queue: QUEUE, kind: MAIL_JOB, payload: next, runAt: clock.now(), priority: PRIORITY },
+        { trx },
+      );
+    await jobs.complete(job, trx, { mails: rows.length });
+  });
+  return COMPLETED;
+}
+
+async function mailUpdate(
+  parts: MailParts,
+  trx: Trx,
+  row: SubscriberRow,
+  slug: string,
+  { subject, text, expiresAt }: Pick<MailPayload, "subject" | "text" | "expiresAt">,
+): Promise<void> {
+  const unsubscribe = linkOf(parts, slug, "unsubscribe", row.id);
+  const body = `${text}\n${pageUrl(parts.config().publicUrl, slug)}\n\nTo receive no more of these mails: ${unsubscribe}\n`;
+  // RFC 8058 section 3.1 requires https for one click.
+  const oneClick = unsubscribe.startsWith("https:") ? { "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" } : {};
+  const headers = { "List-Unsubscribe": `<${unsubscribe}>`, ...oneClick };
+  await enqueueMail(parts, { to: addressOf(parts, row), subject, text: body, headers, expiresAt }, trx);
+}

@@ -1,0 +1,152 @@
+import { randomBytes } from "node:crypto";
+import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
+import { requireVersion } from "../../http/negotiation.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
+import { addEffect, type Database } from "../../store/database.ts";
+import type { Projects } from "../access/index.ts";
+import type { AuditTrail } from "../audit/index.ts";
+import { addressOf, canMail, type MailParts, pageUrl } from "./mails.ts";
+import type { StatusPages } from "./pages.ts";
+import type { PageDocument, StatusPageView } from "./schema.ts";
+import { worst } from "./state.ts";
+import { countSubscribers, type PageRow } from "./table.ts";
+
+export interface ManageContext {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly projects: Projects;
+  readonly pages: StatusPages;
+  readonly audit: AuditTrail;
+  readonly mails: MailParts;
+  readonly publicUrl: () => string;
+}
+
+const MAX_COMPONENTS = 100;
+
+function emptyDocument(title: string): PageDocument {
+  const shown = { historyDays: 90, showIncidents: true, showMaintenance: true };
+  return { enabled: false, title, description: "", timezone: "UTC", ...shown, subscriptions: false, groups: [] };
+}
+
+/** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
+export async function getStatusPage(context: ManageContext, principal: PermissionHolder, ref: string | undefined) {
+  const { projects } = context;
+  const projectId = projects.require(principal, ref ?? projects.defaultId, "events:read");
+  const page = context.pages.of(projectId);
+  return view(context, projectId, page?.row ?? null, page?.document ?? null);
+}
+
+async function view(
+  context: ManageContext,
+  projectId: string,
+  row: PageRow | null,
+  document: PageDocument | null,
+): Promise<StatusPageView> {
+  const { db, pages, mails, publicUrl } = context;
+  const project = await db.read
+    .selectFrom("projects")
+    .select(["slug", "name"])
+    .where("id", "=", projectId)
+    .executeTakeFirstOrThrow();
+  const states = pages.statesOf(projectId);
+  return {
+    projectId,
+    ...(document ?? emptyDocument(project.name.slice(0, 100))),
+    url: pageUrl(publicUrl(), project.slug),
+    state: worst(states.values()),
+    states: Object.fromEntries(states),
+    subscribers: await countSubscribers(db.read, projectId),
+    canSubscribe: canMail(mails),
+    version: row?.version ?? 0,
+    updatedAt: toRfc3339OrNull(row?.updatedAt ?? null),
+  };
+}
+
+/** Components without an id are new. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT, VALIDATION_FAILED */
+export async function putStatusPage(
+  context: ManageContext,
+  principal: PermissionHolder,
+  {
+    projectId: ref,
+    ifMatch,
+    body,
+  }: { readonly projectId: string | undefined; readonly ifMatch: string; readonly body: PageDocument },
+): Promise<StatusPageView> {
+  const { db, clock, projects, audit } = context;
+  const projectId = projects.require(principal, ref ?? projects.defaultId, "policies:write");
+  const { row, document } = await db.write(async (trx) => {
+    const old = await trx.selectFrom("status_pages").selectAll().where("projectId", "=", projectId).executeTakeFirst();
+    requireVersion(ifMatch, old?.version ?? 0);
+    const wanted = withIds(body, old ? (JSON.parse(old.document) as PageDocument) : null);
+    const now = clock.now();
+    const times = { createdAt: old?.createdAt ?? now, updatedAt: now, updatedBy: principal.userId };
+    const next: PageRow = { projectId, document: JSON.stringify(wanted), version: (old?.version ?? 0) + 1, ...times };
+    await trx
+      .insertInto("status_pages")
+      .values(next)
+      .onConflict((conflict) => conflict.column("projectId").doUpdateSet(next))
+      .execute();
+    const metadata = { enabled: wanted.enabled, components: wanted.groups.flatMap((group) => group.components).length };
+    await audit.record(
+      { action: "status_page.update", resourceType: "project", resourceId: projectId, metadata },
+      { trx },
+    );
+    addEffect(trx, { type: "status-pages-changed", rows: [next] });
+    return { row: next, document: wanted };
+  });
+  await context.pages.flush();
+  return view(context, projectId, row, document);
+}
+
+/** @throws VALIDATION_FAILED for ids that are not of this page, or occur twice */
+function withIds(body: PageDocument, old: PageDocument | null): PageDocument {
+  const known = new Set(old?.groups.flatMap(({ components }) => components.map(({ id }) => id)));
+  let count = 0;
+  const groups = body.groups.map((group, g) => ({
+    ...group,
+    components: group.components.map((component, c) => {
+      if (++count > MAX_COMPONENTS) throw invalid("groups", `must have at most ${MAX_COMPONENTS} components`);
+      if (component.id !== undefined && !known.delete(component.id))
+        throw invalid(`groups.${g}.components.${c}.id`, "is not the id of a component of this page, or occurs twice");
+      return { ...component, id: component.id ?? randomBytes(6).toString("hex") };
+    }),
+  }));
+  return { ...body, groups };
+}
+
+function invalid(path: string, message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The status page is not valid", {
+    details: [{ path, code: "VALUE", message }],
+  });
+}
+
+/** Newest first. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
+export async function listSubscribers(
+  { db, projects, mails }: ManageContext,
+  principal: PermissionHolder,
+  query: Parameters<typeof readPage>[0] & { readonly projectId?: string | undefined },
+) {
+  const projectId = projects.require(principal, query.projectId ?? projects.defaultId, "policies:write");
+  const page = readPage(query, ["string"]);
+  const all = db.read.selectFrom("status_subscribers").selectAll().where("projectId", "=", projectId);
+  const rows = await (page.after ? all.where("id", "<", String(page.after[0])) : all)
+    .orderBy("id", "desc")
+    .limit(page.limit + 1)
+    .offset(page.offset)
+    .execute();
+  const counts = page.wantsTotal ? await countSubscribers(db.read, projectId) : undefined;
+  return pageBody(
+    page,
+    rows,
+    (row) => ({
+      id: row.id,
+      address: addressOf(mails, row),
+      confirmedAt: toRfc3339OrNull(row.confirmedAt),
+      createdAt: toRfc3339(row.createdAt),
+    }),
+    ({ id }) => [id],
+    counts && counts.confirmed + counts.pending,
+  );
+}

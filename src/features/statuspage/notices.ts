@@ -1,0 +1,206 @@
+import { type Clock, type EpochMs, parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { limitReached, PrismError } from "../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../core/ids.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import { requireVersion } from "../../http/negotiation.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import type { Projects } from "../access/index.ts";
+import type { AuditTrail } from "../audit/index.ts";
+import { enqueueNotice, type MailParts } from "./mails.ts";
+import type { CreateNotice, NoticeState, NoticeView, UpdateNotice } from "./schema.ts";
+import { type Notice, type NoticeRow, type NoticeUpdate, withUpdates } from "./table.ts";
+
+export interface NoticesContext {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly projects: Projects;
+  readonly audit: AuditTrail;
+  readonly mails: MailParts;
+}
+
+const MAX_NOTICES = 2000;
+const MAX_UPDATES = 200;
+const OF_INCIDENT: readonly NoticeState[] = ["investigating", "identified", "monitoring", "resolved"];
+const OF_MAINTENANCE: readonly NoticeState[] = ["scheduled", "in_progress", "completed"];
+
+/** Of a maintenance, time decides until it is completed. */
+export function stateOfNotice({ row, updates }: Notice, now: EpochMs): NoticeState {
+  const said = updates.at(-1)?.state ?? "investigating";
+  if (row.kind === "incident") return said;
+  if (said === "completed" || (row.endsAt !== null && now >= row.endsAt)) return "completed";
+  return now >= row.startsAt ? "in_progress" : said;
+}
+
+export function noticeView(notice: Notice, now: EpochMs): NoticeView {
+  const { row, updates } = notice;
+  return {
+    id: row.id,
+    projectId: row.projectId,
+    kind: row.kind,
+    title: row.title,
+    state: stateOfNotice(notice, now),
+    components: JSON.parse(row.components) as string[],
+    startsAt: toRfc3339(row.startsAt),
+    endsAt: toRfc3339OrNull(row.endsAt),
+    resolvedAt: toRfc3339OrNull(row.resolvedAt),
+    updates: updates.map(({ at, state, text }) => ({ at: toRfc3339(at), state, text })),
+    createdAt: toRfc3339(row.createdAt),
+    version: row.version,
+  };
+}
+
+/** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VALIDATION_FAILED, LIMIT_REACHED */
+export async function createNotice(
+  context: NoticesContext,
+  principal: PermissionHolder,
+  input: CreateNotice,
+): Promise<NoticeView> {
+  const { db, clock, projects } = context;
+  const projectId = projects.require(principal, input.projectId ?? projects.defaultId, "policies:write");
+  const now = clock.now();
+  const startsAt = instantOf("startsAt", input.startsAt) ?? now;
+  const endsAt = instantOf("endsAt", input.endsAt) ?? null;
+  const first: NoticeState = input.kind === "incident" ? "investigating" : startsAt > now ? "scheduled" : "in_progress";
+  const state = input.state ?? first;
+  const row: NoticeRow = {
+    id: uuidv7(),
+    projectId,
+    kind: input.kind,
+    title: input.title,
+    components: JSON.stringify(input.components ?? []),
+    startsAt,
+    endsAt,
+    resolvedAt: isOver(state) ? now : null,
+    createdBy: principal.userId,
+    createdAt: now,
+    updatedAt: now,
+    version: 1,
+  };
+  check(row, state);
+  const update = { at: now, state, text: input.text };
+  return db.write(async (trx) => {
+    await requireRoom(trx, projectId);
+    await trx.insertInto("status_notices").values(row).execute();
+    await addUpdate(trx, row, update, 1);
+    if (input.notify !== false) await enqueueNotice(context.mails, trx, row, update);
+    await record(context, trx, "create", row, { kind: row.kind, state });
+    return noticeView({ row, updates: [update] }, now);
+  });
+}
+
+/** Absent members keep their values. @throws STATUS_NOTICE_NOT_FOUND, VERSION_CONFLICT, VALIDATION_FAILED, LIMIT_REACHED */
+export function updateNotice(
+  context: NoticesContext,
+  principal: PermissionHolder,
+  id: string,
+  ifMatch: string,
+  input: UpdateNotice,
+): Promise<NoticeView> {
+  return context.db.write(async (trx) => {
+    const { row: old, updates } = await writableNotice(context, trx, principal, id);
+    requireVersion(ifMatch, old.version);
+    const now = context.clock.now();
+    const state = input.state ?? stateOfNotice({ row: old, updates }, now);
+    const row: NoticeRow = {
+      ...old,
+      title: input.title ?? old.title,
+      components: input.components ? JSON.stringify(input.components) : old.components,
+      startsAt: instantOf("startsAt", input.startsAt) ?? old.startsAt,
+      endsAt: instantOf("endsAt", input.endsAt) ?? old.endsAt,
+      resolvedAt: isOver(state) ? (old.resolvedAt ?? now) : null,
+      updatedAt: now,
+      version: old.version + 1,
+    };
+    check(row, state);
+    await trx.updateTable("status_notices").set(row).where("id", "=", id).execute();
+    const isNew = input.text !== undefined || input.state !== undefined;
+    const update: NoticeUpdate = { at: now, state, text: input.text ?? "" };
+    if (isNew) {
+      if (updates.length >= MAX_UPDATES) throw limitReached("A notice has too many updates", "updates", MAX_UPDATES);
+      await addUpdate(trx, row, update, updates.length + 1);
+      if (input.notify !== false) await enqueueNotice(context.mails, trx, row, update);
+    }
+    await record(context, trx, "update", row, { state });
+    return noticeView({ row, updates: isNew ? [...updates, update] : updates }, now);
+  });
+}
+
+/** @throws STATUS_NOTICE_NOT_FOUND */
+export async function deleteNotice(context: NoticesContext, principal: PermissionHolder, id: string): Promise<void> {
+  await context.db.write(async (trx) => {
+    const { row } = await writableNotice(context, trx, principal, id);
+    await trx.deleteFrom("status_notice_updates").where("noticeId", "=", id).execute();
+    await trx.deleteFrom("status_notices").where("id", "=", id).execute();
+    await record(context, trx, "delete", row, { kind: row.kind });
+  });
+}
+
+async function writableNotice(
+  { projects }: NoticesContext,
+  trx: Trx,
+  principal: PermissionHolder,
+  id: string,
+): Promise<Notice> {
+  const row = isUuid(id)
+    ? await trx.selectFrom("status_notices").selectAll().where("id", "=", id).executeTakeFirst()
+    : undefined;
+  if (!row || !projects.exists(row.projectId) || !projects.has(principal, row.projectId, "project:read"))
+    throw new PrismError("STATUS_NOTICE_NOT_FOUND", "No such notice");
+  if (!projects.has(principal, row.projectId, "policies:write")) throw missingPermission("policies:write");
+  const [notice] = await withUpdates(trx, [row]);
+  return notice ?? { row, updates: [] };
+}
+
+async function addUpdate(trx: Trx, { id }: NoticeRow, update: NoticeUpdate, n: number): Promise<void> {
+  await trx
+    .insertInto("status_notice_updates")
+    .values({ noticeId: id, n, ...update })
+    .execute();
+}
+
+async function record(
+  { audit }: NoticesContext,
+  trx: Trx,
+  action: string,
+  { id, projectId }: NoticeRow,
+  metadata: Readonly<Record<string, string>>,
+): Promise<void> {
+  const entry = { action: `status_notice.${action}`, resourceType: "status_notice", resourceId: id };
+  await audit.record({ ...entry, metadata: { projectId, ...metadata } }, { trx });
+  addEffect(trx, { type: "status-pages-changed", touched: [projectId] });
+}
+
+async function requireRoom(trx: Trx, projectId: string): Promise<void> {
+  const { count } = await trx
+    .selectFrom("status_notices")
+    .select((e) => e.fn.countAll<number>().as("count"))
+    .where("projectId", "=", projectId)
+    .executeTakeFirstOrThrow();
+  if (count >= MAX_NOTICES) throw limitReached("A status page has too many notices", "notices", MAX_NOTICES);
+}
+
+function isOver(state: NoticeState): boolean {
+  return state === "resolved" || state === "completed";
+}
+
+/** @throws VALIDATION_FAILED */
+function check({ kind, startsAt, endsAt }: NoticeRow, state: NoticeState): void {
+  if (!(kind === "incident" ? OF_INCIDENT : OF_MAINTENANCE).includes(state))
+    throw invalid("state", `is not a state of this kind: ${kind}`);
+  if (kind === "maintenance" && endsAt === null) throw invalid("endsAt", "a maintenance needs its planned end");
+  if (endsAt !== null && endsAt <= startsAt) throw invalid("endsAt", "must be after startsAt");
+}
+
+function instantOf(path: string, given: string | undefined): EpochMs | undefined {
+  if (given === undefined) return undefined;
+  const at = parseRfc3339(given);
+  if (at === undefined) throw invalid(path, "must be an RFC 3339 date and time");
+  return at;
+}
+
+function invalid(path: string, message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The notice is not valid", {
+    details: [{ path, code: "VALUE", message }],
+  });
+}

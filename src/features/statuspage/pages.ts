@@ -1,0 +1,257 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock, EpochMs } from "../../core/clock.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Metrics } from "../../core/metrics.ts";
+import { addEffect, type Database } from "../../store/database.ts";
+import type { EffectOf } from "../../store/effect.ts";
+import type { ComponentState } from "../../store/schema.ts";
+import { type AlertRow, type AlertView, compileMatchers, parseMatcher } from "../alerts/index.ts";
+import { enqueueChange, type MailParts } from "./mails.ts";
+import type { PageComponent, PageDocument } from "./schema.ts";
+import { type Effect, worst } from "./state.ts";
+import { insertChange, lastChanges, type PageRow } from "./table.ts";
+
+export interface StatusPagesParts {
+  readonly db: Database;
+  readonly reader: Sqlite;
+  /** Never goes back. */
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly jobs: MailParts["jobs"];
+  readonly alertsOf: (projectId: string) => readonly AlertView[];
+  readonly findAlert: (id: string) => AlertView | null;
+  /** Whether a maintenance window withholds the alert now. */
+  readonly isInMaintenance: (alert: AlertView, now: EpochMs) => boolean;
+}
+
+/** A component in memory, with the firing alerts that concern it. */
+interface LiveComponent {
+  readonly id: string;
+  readonly effectOf: (alert: AlertView) => Effect | null;
+  readonly alerts: Map<string, ComponentState>;
+  /** The state that the last row of its history has, or will have; null: none. */
+  recorded: ComponentState | null;
+}
+
+export interface LivePage {
+  readonly row: PageRow;
+  readonly document: PageDocument;
+  readonly components: ReadonlyMap<string, LiveComponent>;
+}
+
+interface PendingChange {
+  readonly projectId: string;
+  readonly componentId: string;
+  readonly at: EpochMs;
+  readonly state: ComponentState;
+}
+
+const RETRY_MS = 1000;
+
+/**
+ * The status pages of all projects. The state of each component follows from the firing alerts in
+ * memory, and changes by the effects of commits only; each change is stored as a row of its history.
+ */
+export class StatusPages {
+  readonly #parts: StatusPagesParts;
+  readonly #pages = new Map<string, LivePage>();
+  /** Changes with each effect that a public page shows. */
+  readonly #revisions = new Map<string, number>();
+  readonly #changes;
+  #pending: PendingChange[] = [];
+  #storing: Promise<void> | null = null;
+  #retry: NodeJS.Timeout | null = null;
+  #isRunning = false;
+
+  constructor(parts: StatusPagesParts) {
+    this.#parts = parts;
+    this.#changes = parts.metrics.counter(
+      "prism_status_changes_total",
+      "Changes of status page components by new state",
+    );
+    parts.metrics.gauge("prism_status_pages", "Status pages that answer", () => this.publicCount);
+  }
+
+  get publicCount(): number {
+    let count = 0;
+    for (const { document } of this.#pages.values()) if (document.enabled) count++;
+    return count;
+  }
+
+  /** Builds the memory from the tables, after the alerts and silences. */
+  load(): void {
+    const rows = this.#parts.reader.prepare<[], PageRow>("select * from status_pages").all();
+    for (const row of rows) this.#put(row);
+  }
+
+  /** Stores changes from now on; those of a down time have the time of the start. */
+  start(): void {
+    this.#isRunning = true;
+    void this.flush();
+  }
+
+  async stop(): Promise<void> {
+    await this.flush();
+    this.#isRunning = false;
+    if (this.#retry) clearTimeout(this.#retry);
+    this.#retry = null;
+  }
+
+  of(projectId: string): LivePage | null {
+    return this.#pages.get(projectId) ?? null;
+  }
+
+  /** Counts what a page of this project may show differently. */
+  revision(projectId: string): number {
+    return this.#revisions.get(projectId) ?? 0;
+  }
+
+  /** The current states by component id. */
+  statesOf(projectId: string): ReadonlyMap<string, ComponentState> {
+    const components = this.#pages.get(projectId)?.components ?? new Map<string, LiveComponent>();
+    return new Map(Array.from(components.values(), (each) => [each.id, worst(each.alerts.values())]));
+  }
+
+  /** A commit has changed pages, or what they show. */
+  changed({ rows = [], touched = [] }: Omit<EffectOf<"status-pages-changed">, "type">): void {
+    for (const row of rows) this.#put(row);
+    for (const projectId of touched) this.#touch(projectId);
+  }
+
+  /** A commit has changed these alerts. Call it when the alerts in memory are current. */
+  alertsChanged(rows: readonly AlertRow[]): void {
+    const now = this.#parts.clock.now();
+    for (const { id, projectId } of rows) {
+      const page = this.#pages.get(projectId);
+      if (!page) continue;
+      const alert = this.#parts.findAlert(id);
+      for (const component of page.components.values()) {
+        const state = alert?.state === "firing" ? this.#stateBy(component, alert, now) : null;
+        if (state === null) component.alerts.delete(id);
+        else component.alerts.set(id, state);
+        this.#record(projectId, component, now);
+      }
+    }
+    void this.flush();
+  }
+
+  /** A commit has changed silences of these projects, or one has started or ended. */
+  silencesChanged(projectIds: ReadonlySet<string>): void {
+    const now = this.#parts.clock.now();
+    for (const projectId of projectIds) {
+      const page = this.#pages.get(projectId);
+      if (!page) continue;
+      this.#touch(projectId);
+      for (const component of page.components.values()) {
+        for (const id of [...component.alerts.keys()]) {
+          const alert = this.#parts.findAlert(id);
+          const state = alert && this.#stateBy(component, alert, now);
+          if (state) component.alerts.set(id, state);
+        }
+        this.#record(projectId, component, now);
+      }
+    }
+    void this.flush();
+  }
+
+  /** Resolves when every change is on disk. */
+  async flush(): Promise<void> {
+    while (this.#isRunning && (this.#storing || this.#pending.length > 0)) {
+      this.#storing ??= this.#store().finally(() => {
+        this.#storing = null;
+      });
+      await this.#storing;
+      if (this.#retry) return;
+    }
+  }
+
+  #put(row: PageRow): void {
+    const { projectId } = row;
+    const document = JSON.parse(row.document) as PageDocument;
+    const before = this.#pages.get(projectId)?.components;
+    const listed = document.groups.flatMap(({ components }) => components);
+    const recorded = lastChanges(
+      this.#parts.reader,
+      listed.flatMap(({ id }) => id ?? []),
+    );
+    const alerts = this.#parts.alertsOf(projectId);
+    const now = this.#parts.clock.now();
+    const components = new Map<string, LiveComponent>();
+    for (const each of listed) {
+      if (each.id === undefined) continue;
+      const component = liveComponent(each.id, each, before?.get(each.id)?.recorded ?? recorded.get(each.id) ?? null);
+      for (const alert of alerts) {
+        const state = this.#stateBy(component, alert, now);
+        if (state !== null) component.alerts.set(alert.id, state);
+      }
+      components.set(component.id, component);
+      this.#record(projectId, component, now);
+    }
+    this.#pages.set(projectId, { row, document, components });
+    this.#touch(projectId);
+    void this.flush();
+  }
+
+  #stateBy(component: LiveComponent, alert: AlertView, now: EpochMs): ComponentState | null {
+    const effect = component.effectOf(alert);
+    if (effect === null) return null;
+    return this.#parts.isInMaintenance(alert, now) ? "maintenance" : effect;
+  }
+
+  #record(projectId: string, component: LiveComponent, at: EpochMs): void {
+    const state = worst(component.alerts.values());
+    if (state === component.recorded) return;
+    component.recorded = state;
+    this.#pending.push({ projectId, componentId: component.id, at, state });
+    this.#touch(projectId);
+  }
+
+  #touch(projectId: string): void {
+    this.#revisions.set(projectId, this.revision(projectId) + 1);
+  }
+
+  async #store(): Promise<void> {
+    const changes = this.#pending;
+    this.#pending = [];
+    try {
+      await this.#parts.db.write(async (trx) => {
+        for (const change of changes) await insertChange(trx, change);
+        for (const { projectId, componentId } of changes)
+          if (this.#pages.get(projectId)?.document.subscriptions)
+            await enqueueChange(this.#parts, trx, { projectId, componentId });
+        addEffect(trx, { type: "status-pages-changed", touched: changes.map(({ projectId }) => projectId) });
+      });
+      for (const { state } of changes) this.#changes({ state }).add();
+    } catch (error) {
+      this.#pending = [...changes, ...this.#pending];
+      this.#parts.log.warn({ err: error }, "changes of status pages could not be stored, retrying");
+      this.#retry ??= setTimeout(() => {
+        this.#retry = null;
+        void this.flush();
+      }, RETRY_MS).unref();
+    }
+  }
+}
+
+function liveComponent(id: string, { sources = [] }: PageComponent, recorded: ComponentState | null): LiveComponent {
+  const tests = sources.map(({ heartbeats, tag, matchers, effect }) => {
+    const test = matchers ? compileMatchers(matchers.map(parseMatcher)) : null;
+    return (alert: AlertView): Effect | null => {
+      if (test) return test(alert.labelSet) ? effect : null;
+      if (alert.source !== "heartbeat") return null;
+      if (heartbeats) return heartbeats.includes(alert.sourceId ?? "") ? effect : null;
+      return alert
+        .label("tags")
+        .split(" ")
+        .includes(tag ?? "")
+        ? effect
+        : null;
+    };
+  });
+  const effectOf = (alert: AlertView): Effect | null => {
+    const found = tests.flatMap((test) => test(alert) ?? []);
+    return found.length === 0 ? null : (worst(found) as Effect);
+  };
+  return { id, effectOf, alerts: new Map(), recorded };
+}

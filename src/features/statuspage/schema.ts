@@ -1,0 +1,216 @@
+import * as v from "valibot";
+import { isTimezone } from "../../core/clock.ts";
+import { doc, example, integer, named, object, text, uuid } from "../../http/shapes.ts";
+import { compileMatchers, parseMatcher } from "../alerts/index.ts";
+import { STATES } from "./state.ts";
+
+const projectId = v.optional(
+  doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of the project; default: the default project"),
+);
+const line = (max: number, min = 1) => text(max, min);
+
+function isMatcher(value: string): boolean {
+  try {
+    compileMatchers([parseMatcher(value)]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const EFFECTS = ["degraded", "partial", "outage"] as const;
+
+const Source = object({
+  heartbeats: v.optional(doc(v.pipe(v.array(uuid), v.maxLength(100)), "Ids: while one of them is down")),
+  tag: v.optional(doc(text(100, 1), "While a heartbeat with this tag is down")),
+  matchers: v.optional(
+    doc(
+      v.pipe(
+        v.array(v.pipe(text(1000, 1), v.check(isMatcher, 'must be a matcher such as team="db"'))),
+        v.minLength(1),
+        v.maxLength(20),
+      ),
+      "While an alert fires that all of these match",
+    ),
+  ),
+  effect: doc(v.picklist(EFFECTS), "The component's state meanwhile"),
+});
+
+const Component = object({
+  id: v.optional(doc(v.pipe(v.string(), v.regex(/^[a-z0-9]{12}$/, "must be an id of this page")), "Absent: new")),
+  name: doc(line(100), "Public"),
+  description: v.optional(doc(line(300, 0), "Public")),
+  sources: v.optional(
+    doc(
+      v.pipe(
+        v.array(
+          v.pipe(
+            Source,
+            v.check(
+              ({ heartbeats, tag, matchers }) =>
+                [heartbeats, tag, matchers].filter((each) => each !== undefined).length === 1,
+              "needs one of heartbeats, tag, matchers",
+            ),
+          ),
+        ),
+        v.maxLength(20),
+      ),
+      "What decides its state; none: it is always operational",
+    ),
+  ),
+});
+
+const Group = object({
+  name: doc(line(100, 0), "Public; empty: no heading"),
+  components: doc(v.pipe(v.array(Component), v.maxLength(50)), "In this order"),
+});
+
+const documentEntries = {
+  enabled: doc(v.boolean(), "Whether the public addresses answer"),
+  title: doc(line(100), "Public"),
+  description: v.optional(doc(line(1000, 0), "Public"), ""),
+  timezone: v.optional(doc(v.pipe(v.string(), v.check(isTimezone, "must be a time zone")), "Of days and times"), "UTC"),
+  historyDays: v.optional(doc(integer(1, 90), "Days of history to show"), 90),
+  showIncidents: v.optional(doc(v.boolean(), "Whether past disturbances and notices are listed"), true),
+  showMaintenance: v.optional(
+    doc(
+      v.boolean(),
+      "Whether maintenance windows are announced; of a silence only its annotation `status_page` is shown",
+    ),
+    true,
+  ),
+  subscriptions: v.optional(doc(v.boolean(), "Whether visitors may subscribe by mail"), false),
+  groups: v.optional(doc(v.pipe(v.array(Group), v.maxLength(20)), "Components in groups"), []),
+};
+
+export const PageDocument = object(documentEntries);
+export type PageDocument = v.InferOutput<typeof PageDocument>;
+export type PageComponent = v.InferOutput<typeof Component>;
+
+export const StatusPageQuery = object({ projectId });
+
+export const PutStatusPage = example(object(documentEntries), {
+  enabled: true,
+  title: "Shop",
+  description: "Availability of the shop and its checkout",
+  timezone: "Europe/Berlin",
+  groups: [
+    {
+      name: "Shop",
+      components: [
+        { name: "Website", sources: [{ matchers: ['service="web"'], effect: "outage" }] },
+        { name: "Nightly import", sources: [{ tag: "import", effect: "degraded" }] },
+      ],
+    },
+  ],
+});
+
+const state = v.picklist(STATES as readonly ["operational", "maintenance", "degraded", "partial", "outage"]);
+
+export const StatusPageView = named(
+  "StatusPage",
+  "The public status page of a project, as its operators see it",
+  v.object({
+    projectId: v.string(),
+    ...documentEntries,
+    url: doc(v.string(), "The public address"),
+    state: doc(state, "The worst state of its components"),
+    states: doc(v.record(v.string(), state), "State by component id"),
+    subscribers: doc(v.object({ confirmed: v.number(), pending: v.number() }), "Numbers of subscribers"),
+    canSubscribe: doc(v.boolean(), "Whether mail works: a mail server and `publicUrl` are set"),
+    version: doc(v.number(), "0: nothing is stored yet"),
+    updatedAt: v.nullable(v.string()),
+  }),
+);
+export type StatusPageView = v.InferOutput<typeof StatusPageView>;
+
+export const NOTICE_STATES = [
+  "investigating",
+  "identified",
+  "monitoring",
+  "resolved",
+  "scheduled",
+  "in_progress",
+  "completed",
+] as const;
+export type NoticeState = (typeof NOTICE_STATES)[number];
+
+const noticeState = doc(
+  v.picklist(NOTICE_STATES),
+  "Of an incident: `investigating`, `identified`, `monitoring`, `resolved`; of a maintenance: `scheduled`, `in_progress`, `completed`",
+);
+const noticeText = doc(line(5000), "Public");
+const noticeTitle = doc(line(200), "Public");
+const components = doc(v.pipe(v.array(v.string()), v.maxLength(100)), "Ids of the components in question");
+const instant = (what: string) => doc(v.pipe(v.string(), v.isoTimestamp()), what);
+const sends = v.optional(doc(v.boolean(), "Whether subscribers receive a mail; default true"));
+
+export const NoticeParams = object({ id: doc(uuid, "Id of the notice") });
+
+export const CreateNotice = example(
+  object({
+    projectId,
+    kind: doc(v.picklist(["incident", "maintenance"] as const), "A disturbance, or planned work"),
+    title: noticeTitle,
+    text: noticeText,
+    state: v.optional(noticeState),
+    components: v.optional(components),
+    startsAt: v.optional(instant("Start; default: now")),
+    endsAt: v.optional(instant("Planned end of a maintenance, which needs one")),
+    notify: sends,
+  }),
+  {
+    kind: "incident",
+    title: "Payments fail",
+    text: "We are looking into failed card payments.",
+    state: "investigating",
+  },
+);
+export type CreateNotice = v.InferOutput<typeof CreateNotice>;
+
+export const UpdateNotice = example(
+  object({
+    title: v.optional(noticeTitle),
+    components: v.optional(components),
+    startsAt: v.optional(instant("Start")),
+    endsAt: v.optional(instant("Planned end of a maintenance")),
+    state: v.optional(noticeState),
+    text: v.optional(doc(line(5000), "Adds an update; public")),
+    notify: sends,
+  }),
+  { text: "The provider has fixed it.", state: "resolved" },
+);
+export type UpdateNotice = v.InferOutput<typeof UpdateNotice>;
+
+export const NoticeView = named(
+  "StatusNotice",
+  "An announcement of a status page",
+  v.object({
+    id: v.string(),
+    projectId: v.string(),
+    kind: v.picklist(["incident", "maintenance"] as const),
+    title: v.string(),
+    state: v.picklist(NOTICE_STATES),
+    components: v.array(v.string()),
+    startsAt: v.string(),
+    endsAt: v.nullable(v.string()),
+    resolvedAt: v.nullable(v.string()),
+    updates: v.array(v.object({ at: v.string(), state: v.picklist(NOTICE_STATES), text: v.string() })),
+    createdAt: v.string(),
+    version: v.number(),
+  }),
+);
+export type NoticeView = v.InferOutput<typeof NoticeView>;
+
+export const SubscriberParams = object({ id: doc(uuid, "Id of the subscriber") });
+
+export const SubscriberView = named(
+  "StatusSubscriber",
+  "A subscriber of a status page",
+  v.object({
+    id: v.string(),
+    address: doc(v.string(), "The mail address"),
+    confirmedAt: v.nullable(v.string()),
+    createdAt: v.string(),
+  }),
+);

@@ -1,0 +1,139 @@
+import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
+import { type RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import type { AuditTrail } from "../audit/index.ts";
+import { addressHash, addressSealContext, canMail, type MailParts, mailConfirmation, readToken } from "./mails.ts";
+import { countSubscribers, PENDING_MS, type SubscriberRow } from "./table.ts";
+
+export interface SubscriberContext {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly mails: MailParts;
+  readonly settings: LiveSettings;
+  /** By the hour: requests of an address of the network, and mails to a mail address. */
+  readonly limiter: RateLimiter;
+}
+
+/** Of one page, confirmed or not. */
+const MAX_SUBSCRIBERS = 10_000;
+const REQUESTS_PER_HOUR = 20;
+/** To one mail address, for all pages. */
+const MAILS_PER_HOUR = 3;
+const HOUR_MS = 3_600_000;
+/** Enough to find mistakes; the confirmation shows whether it is one. No header can be made of it. */
+const ADDRESS = /^[^\s@<>",;:\\()[\]]{1,64}@[^\s@<>",;:\\()[\]]+\.[^\s@<>",;:\\()[\]]+$/;
+
+/**
+ * Takes a request for mails, and asks the holder of the address. The answer is the same for known
+ * addresses. @throws NOT_FOUND, RATE_LIMITED, VALIDATION_FAILED, LIMIT_REACHED
+ */
+export async function subscribe(
+  context: SubscriberContext,
+  exchange: Exchange,
+  { projectId, slug, body }: { readonly projectId: string; readonly slug: string; readonly body: Buffer },
+): Promise<void> {
+  const { db, clock, mails, settings, limiter } = context;
+  const document = mails.pages.of(projectId)?.document;
+  if (!document?.subscriptions || !canMail(mails)) throw new PrismError("NOT_FOUND", "No such page");
+  const address = (new URLSearchParams(body.toString()).get("email") ?? "").trim();
+  if (address.length > 254 || !ADDRESS.test(address))
+    throw new PrismError("VALIDATION_FAILED", "The mail address is not valid", {
+      details: [{ path: "email", code: "VALUE", message: "must be a mail address" }],
+    });
+  const hash = addressHash(mails, address);
+  if (settings.rateLimit.enabled)
+    requireAllowed(limiter.take(`ip ${exchange.clientAddress}`, REQUESTS_PER_HOUR), "Too many subscriptions");
+  // Without an error: it would say that the address is known.
+  if (!limiter.take(`mail ${hash}`, MAILS_PER_HOUR).isAllowed) return;
+  await db.write(async (trx) => {
+    const now = clock.now();
+    const known = await byHash(trx, projectId, hash);
+    if (known?.confirmedAt != null || (known && now - known.mailedAt < HOUR_MS / MAILS_PER_HOUR)) return;
+    const row = known
+      ? { ...known, createdAt: now, mailedAt: now }
+      : newSubscriber(mails, projectId, { hash, address }, now);
+    if (known) await trx.updateTable("status_subscribers").set(row).where("id", "=", known.id).execute();
+    else {
+      const { confirmed, pending } = await countSubscribers(trx, projectId);
+      if (confirmed + pending >= MAX_SUBSCRIBERS)
+        throw new PrismError("LIMIT_REACHED", "This page takes no further subscriptions");
+      await trx.insertInto("status_subscribers").values(row).execute();
+    }
+    await mailConfirmation(mails, trx, row, { slug, title: document.title });
+  });
+}
+
+function newSubscriber(
+  { box }: Pick<MailParts, "box">,
+  projectId: string,
+  { hash, address }: { readonly hash: string; readonly address: string },
+  now: number,
+): SubscriberRow {
+  const id = uuidv7();
+  const sealed = box.seal(addressSealContext(id), Buffer.from(address));
+  return { id, projectId, hash, address: sealed, createdAt: now, mailedAt: now, confirmedAt: null };
+}
+
+function byHash(trx: Trx, projectId: string, hash: string) {
+  return trx
+    .selectFrom("status_subscribers")
+    .selectAll()
+    .where("projectId", "=", projectId)
+    .where("hash", "=", hash)
+    .executeTakeFirst();
+}
+
+/** @returns false for a link that has expired, or was not made by this server for this page */
+export async function confirmSubscription(
+  { db, clock, mails }: SubscriberContext,
+  projectId: string,
+  token: string,
+): Promise<boolean> {
+  const id = readToken(mails, "confirm", token);
+  if (id === null) return false;
+  return db.write(async (trx) => {
+    const row = await trx
+      .selectFrom("status_subscribers")
+      .select(["confirmedAt", "createdAt"])
+      .where("id", "=", id)
+      .where("projectId", "=", projectId)
+      .executeTakeFirst();
+    if (!row) return false;
+    if (row.confirmedAt !== null) return true;
+    const now = clock.now();
+    if (now - row.createdAt >= PENDING_MS) return false;
+    await trx.updateTable("status_subscribers").set({ confirmedAt: now }).where("id", "=", id).execute();
+    return true;
+  });
+}
+
+/** Idempotent. Works without the page, too. @returns false for a link that this server did not make */
+export async function unsubscribe({ db, mails }: SubscriberContext, token: string): Promise<boolean> {
+  const id = readToken(mails, "unsubscribe", token);
+  if (id === null) return false;
+  await db.write((trx) => trx.deleteFrom("status_subscribers").where("id", "=", id).execute());
+  return true;
+}
+
+/** Removes a subscriber for an operator. @returns whether there was one */
+export function removeSubscriber(
+  { db, audit }: { readonly db: Database; readonly audit: AuditTrail },
+  projectId: string,
+  id: string,
+): Promise<boolean> {
+  return db.write(async (trx) => {
+    const { numDeletedRows } = await trx
+      .deleteFrom("status_subscribers")
+      .where("id", "=", id)
+      .where("projectId", "=", projectId)
+      .executeTakeFirst();
+    if (numDeletedRows === 0n) return false;
+    const entry = { action: "status_page.unsubscribe", resourceType: "status_subscriber", resourceId: id };
+    await audit.record({ ...entry, metadata: { projectId } }, { trx });
+    return true;
+  });
+}

@@ -1,0 +1,185 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Selectable } from "kysely";
+import { DAY_MS, type EpochMs } from "../../core/clock.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { daysBefore, type NamedSweep, sweepOf } from "../../store/retention.ts";
+import type {
+  ComponentState,
+  StatusNoticesTable,
+  StatusPagesTable,
+  StatusSubscribersTable,
+} from "../../store/schema.ts";
+import type { NoticeState } from "./schema.ts";
+import type { Change } from "./state.ts";
+
+export type PageRow = Selectable<StatusPagesTable>;
+export type NoticeRow = Selectable<StatusNoticesTable>;
+export type SubscriberRow = Selectable<StatusSubscribersTable>;
+
+/** The history that pages can show, and a day for time zones. */
+const KEPT_DAYS = 92;
+/** An address that is not confirmed is removed after this. */
+export const PENDING_MS = 7 * DAY_MS;
+
+/** The last state of each component, if it has a history. */
+export function lastChanges(reader: Sqlite, ids: readonly string[]): ReadonlyMap<string, ComponentState> {
+  const last = reader.prepare<[string], { state: ComponentState }>(
+    "select state from status_changes where componentId = ? order by at desc limit 1",
+  );
+  return new Map(
+    ids.flatMap((id) => {
+      const row = last.get(id);
+      return row ? [[id, row.state] as const] : [];
+    }),
+  );
+}
+
+export async function insertChange(
+  trx: Trx,
+  change: {
+    readonly componentId: string;
+    readonly projectId: string;
+    readonly at: EpochMs;
+    readonly state: ComponentState;
+  },
+): Promise<void> {
+  await trx
+    .insertInto("status_changes")
+    .values(change)
+    // Within one millisecond the last state counts.
+    .onConflict((conflict) => conflict.columns(["componentId", "at"]).doUpdateSet({ state: change.state }))
+    .execute();
+}
+
+/** The changes of each component of a project that are kept, in order. */
+export async function changesOf(db: ReadDb, projectId: string): Promise<Map<string, Change[]>> {
+  const rows = await db
+    .selectFrom("status_changes")
+    .select(["componentId", "at", "state"])
+    .where("projectId", "=", projectId)
+    .orderBy("at")
+    .execute();
+  const found = new Map<string, Change[]>();
+  for (const { componentId, at, state } of rows)
+    found.set(componentId, [...(found.get(componentId) ?? []), { at, state }]);
+  return found;
+}
+
+export interface NoticeUpdate {
+  readonly at: EpochMs;
+  readonly state: NoticeState;
+  readonly text: string;
+}
+
+export interface Notice {
+  readonly row: NoticeRow;
+  readonly updates: readonly NoticeUpdate[];
+}
+
+export async function withUpdates(db: ReadDb | Trx, rows: readonly NoticeRow[]): Promise<Notice[]> {
+  if (rows.length === 0) return [];
+  const updates = await db
+    .selectFrom("status_notice_updates")
+    .selectAll()
+    .where(
+      "noticeId",
+      "in",
+      rows.map(({ id }) => id),
+    )
+    .orderBy("n")
+    .execute();
+  return rows.map((row) => ({
+    row,
+    updates: updates
+      .filter(({ noticeId }) => noticeId === row.id)
+      .map(({ at, state, text }) => ({ at, state: state as NoticeState, text })),
+  }));
+}
+
+/** Notices that are open, and the newest others, newest first. */
+export async function shownNotices(db: ReadDb, projectId: string, limit: number): Promise<Notice[]> {
+  const of = db.selectFrom("status_notices").selectAll().where("projectId", "=", projectId);
+  const open = await of.where("resolvedAt", "is", null).execute();
+  const newest = await of.orderBy("id", "desc").limit(limit).execute();
+  const seen = new Set(open.map(({ id }) => id));
+  const rows = [...open, ...newest.filter(({ id }) => !seen.has(id))];
+  return withUpdates(
+    db,
+    rows.sort((a, b) => b.startsAt - a.startsAt || (a.id < b.id ? 1 : -1)),
+  );
+}
+
+export async function countSubscribers(db: ReadDb | Trx, projectId: string) {
+  const { all, confirmed } = await db
+    .selectFrom("status_subscribers")
+    .select((e) => [e.fn.countAll<number>().as("all"), e.fn.count<number>("confirmedAt").as("confirmed")])
+    .where("projectId", "=", projectId)
+    .executeTakeFirstOrThrow();
+  return { confirmed, pending: all - confirmed };
+}
+
+/** @param days of resolved notices; 0 keeps all */
+export function statusSweeps(days: () => number): readonly NamedSweep[] {
+  return [
+    sweepOf<{ componentId: string; at: number }>({
+      name: "status_changes",
+      async find(scan, now, limit) {
+        const old = daysBefore(now, KEPT_DAYS);
+        // The last change before the history says with which state it starts.
+        return scan
+          .selectFrom("status_changes as c")
+          .select(["c.componentId", "c.at"])
+          .where("c.at", "<", old)
+          .where(({ exists, selectFrom, ref }) =>
+            exists(
+              selectFrom("status_changes as later")
+                .select("later.at")
+                .where("later.componentId", "=", ref("c.componentId"))
+                .where("later.at", ">", ref("c.at"))
+                .where("later.at", "<", old),
+            ),
+          )
+          .limit(limit)
+          .execute();
+      },
+      async remove(trx, keys) {
+        for (const { componentId, at } of keys)
+          await trx.deleteFrom("status_changes").where("componentId", "=", componentId).where("at", "=", at).execute();
+        return keys.length;
+      },
+    }),
+    sweepOf<string>({
+      name: "status_notices",
+      async find(scan, now, limit) {
+        if (days() === 0) return [];
+        const old = scan.selectFrom("status_notices").select("id").where("resolvedAt", "<", daysBefore(now, days()));
+        return (await old.limit(limit).execute()).map(({ id }) => id);
+      },
+      async remove(trx, ids) {
+        await trx.deleteFrom("status_notice_updates").where("noticeId", "in", ids).execute();
+        const { numDeletedRows } = await trx.deleteFrom("status_notices").where("id", "in", ids).executeTakeFirst();
+        return Number(numDeletedRows);
+      },
+    }),
+    sweepOf<string>({
+      name: "status_subscribers",
+      async find(scan, now, limit) {
+        const old = pendingBefore(scan, now - PENDING_MS);
+        return (await old.limit(limit).execute()).map(({ id }) => id);
+      },
+      async remove(trx, ids, now) {
+        const gone = (
+          await pendingBefore(trx, now - PENDING_MS)
+            .where("id", "in", ids)
+            .execute()
+        ).map(({ id }) => id);
+        if (gone.length > 0) await trx.deleteFrom("status_subscribers").where("id", "in", gone).execute();
+        return gone.length;
+      },
+    }),
+  ];
+}
+
+function pendingBefore(db: ReadDb | Trx, at: EpochMs) {
+  return db.selectFrom("status_subscribers").select("id").where("createdAt", "<", at).where("confirmedAt", "is", null);
+}

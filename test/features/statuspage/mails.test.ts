@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import { statusSweeps } from "../../../src/features/statuspage/index.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
+import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { rowsOf } from "../../helpers/tables.ts";
+import { MailServer } from "../access/sessions/support/mail-server.ts";
+import { fire, PATH, PUBLIC, putPage, resolve, shows, type View, visit, WEBSITE } from "./support.ts";
+
+const FORM = { headers: { "Content-Type": "application/x-www-form-urlencoded" }, token: null };
+const DAY_MS = 86_400_000;
+
+async function start(t: TestContext) {
+  const mail = await MailServer.start(t);
+  const clock = new FakeClock();
+  const settings = { "smtp.host": "127.0.0.1", "smtp.port": String(mail.port), publicUrl: "https://status.example" };
+  const prism = await startPrism(t, { clock, settings });
+  await putPage(prism, { ...WEBSITE, subscriptions: true });
+  return { mail, clock, prism };
+}
+
+const ask = (prism: TestPrism, email: string) =>
+  prism.post(`${PUBLIC}/subscribe`, `email=${encodeURIComponent(email)}`, FORM);
+
+/** The path of a link in the latest mail. */
+function linkIn({ mails }: MailServer, use: string): string {
+  const raw = (mails.at(-1)?.raw ?? "").replaceAll(/=\r?\n/g, "").replaceAll("=3D", "=");
+  const [, path = ""] = new RegExp(`https://status\\.example(/status/default/${use}\\?token=[\\w.-]+)`).exec(raw) ?? [];
+  return path;
+}
+
+const received = (mail: MailServer, count: number) =>
+  eventually(`${count} mails`, () => mail.mails.length >= count).then(() => assert.equal(mail.mails.length, count));
+
+test("a subscription is confirmed by a link, receives changes and notices, and ends with one click", async (t) => {
+  const { mail, clock, prism } = await start(t);
+  assert.equal((await ask(prism, "ann@example.org")).status, 200);
+  await received(mail, 1);
+  assert.deepEqual(mail.mails[0]?.to, ["ann@example.org"]);
+  const confirm = linkIn(mail, "confirm");
+  assert.notEqual(confirm, "");
+  assert.equal((await prism.get(confirm, { token: null })).status, 200);
+  const counts = async () => (await prism.get<View>(PATH)).body.subscribers;
+  assert.deepEqual(await counts(), { confirmed: 0, pending: 1 }, "following the link changes nothing");
+  assert.match((await prism.post(`${confirm}x`, "", FORM)).text, /does not work/);
+  assert.match((await prism.post(confirm, "", FORM)).text, /Subscribed/);
+  assert.deepEqual(await counts(), { confirmed: 1, pending: 0 });
+
+  await fire(prism, "a", { service: "web" });
+  await received(mail, 2);
+  const { raw = "" } = mail.mails[1] ?? {};
+  assert.match(raw, /Subject: Shop: Website \(Outage\)/);
+  assert.match(raw, /List-Unsubscribe: <https:\/\/status\.example\/status\/default\/unsubscribe\?token=/);
+  assert.match(raw, /List-Unsubscribe-Post: List-Unsubscribe=One-Click/);
+  const unsubscribe = linkIn(mail, "unsubscribe");
+
+  // Within five minutes changes wait, and the last state counts: nothing is sent for a return.
+  await resolve(prism, "a");
+  await shows(prism, "operational");
+  await fire(prism, "b", { service: "web" });
+  await shows(prism, "outage");
+  clock.advance(301_000);
+  await eventually(
+    "the job has found nothing new",
+    () =>
+      rowsOf(prism, "select id from jobs where kind = 'status-change' and state in ('waiting', 'active', 'delayed')")
+        .length === 0,
+  );
+  assert.equal(mail.mails.length, 2);
+
+  const end = new Date(clock.now() + 2 * DAY_MS).toISOString();
+  const startsAt = new Date(clock.now() + DAY_MS).toISOString();
+  const notice = { kind: "maintenance", title: "Move", text: "New rack", startsAt, endsAt: end };
+  await prism.post(`${PATH}/notices`, { ...notice, notify: false });
+  assert.equal((await prism.post(`${PATH}/notices`, notice)).status, 201);
+  await received(mail, 3);
+  assert.match(mail.mails[2]?.raw ?? "", /Subject: Shop: Move \(Scheduled\)/);
+
+  const oneClick = await prism.post(unsubscribe, "List-Unsubscribe=One-Click", FORM);
+  assert.match(oneClick.text, /Unsubscribed/);
+  assert.deepEqual(await counts(), { confirmed: 0, pending: 0 });
+  await resolve(prism, "b");
+  await shows(prism, "operational");
+  assert.equal(mail.mails.length, 3);
+});
+
+test("an address is sealed, is asked once, is listed for operators, and is removed after seven days", async (t) => {
+  const { mail, clock, prism } = await start(t);
+  for (const bad of ["", "no address", "a@b", "x@example.org\r\nBcc: y@example.org"])
+    assert.equal((await ask(prism, bad)).status, 400, bad);
+  assert.equal((await ask(prism, "bob@example.org")).status, 200);
+  assert.equal((await ask(prism, "BOB@example.org")).status, 200);
+  await received(mail, 1);
+  const [row] = rowsOf<{ address: Uint8Array; hash: string }>(prism, "select address, hash from status_subscribers");
+  assert.ok(
+    !Buffer.from(row?.address ?? [])
+      .toString("latin1")
+      .includes("bob"),
+  );
+  const { body } = await prism.get<{ data: { id: string; address: string; confirmedAt: null }[] }>(
+    `${PATH}/subscribers`,
+  );
+  assert.deepEqual(
+    body.data.map(({ address, confirmedAt }) => [address, confirmedAt]),
+    [["bob@example.org", null]],
+  );
+  const confirm = linkIn(mail, "confirm");
+  clock.advance(7 * DAY_MS + 1000);
+  assert.match((await prism.post(confirm, "", FORM)).text, /does not work/);
+  const rows = () => rowsOf(prism, "select id from status_subscribers").length;
+  for (const { name, sweep } of statusSweeps(() => 90))
+    if (name === "status_subscribers") await sweep(prism.parts.base.database, clock.now(), () => false);
+  assert.equal(rows(), 0);
+});
+
+test("without a mail server, without the setting, or without the page there is no subscription", async (t) => {
+  const { prism } = await start(t);
+  await putPage(prism, WEBSITE);
+  assert.equal((await ask(prism, "ann@example.org")).status, 404);
+  assert.ok(!(await visit(prism, "")).text.includes("<form"));
+  const bare = await startPrism(t);
+  await putPage(bare, { ...WEBSITE, subscriptions: true });
+  assert.equal((await ask(bare, "ann@example.org")).status, 404);
+  assert.ok(!(await visit(bare, "")).text.includes("<form"));
+});
