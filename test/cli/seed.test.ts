@@ -37,6 +37,10 @@ const DEMO_MADE = {
   publications: 1,
   invitations: 1,
   backups: 1,
+  policies: 2,
+  routes: 1,
+  "contact rules": 1,
+  silences: 4,
 };
 
 /** Tables with data of users and producers only, in any state. */
@@ -56,6 +60,9 @@ const TABLES = [
   "messages",
   "schedules",
   "sounds",
+  "policies",
+  "alert_routing",
+  "silences",
 ] as const;
 
 /** Rows by table. */
@@ -150,6 +157,9 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
       ["a job is dead", "select 1 from jobs where state = 'dead'"],
       ["a job is cancelled", "select 1 from jobs where state = 'cancelled'"],
       ["a timer is pending", "select 1 from jobs where state = 'scheduled' and queue = 'timers'"],
+      ["a silence is active", "select 1 from silences where startsAt <= updatedAt and endsAt > updatedAt limit 1"],
+      ["a silence recurs", "select 1 from silences where recurrence is not null"],
+      ["routes name policies", "select 1 from alert_routing where document like '%Database on call%'"],
       ["a channel has an entry", "select 1 from stream_log where stream = 'channel:news'"],
     ] as const)
       assert.equal(one(sql), 1, what);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
 import type { Page, ServerClient } from "../../server-client.ts";
+import { seedRespond } from "./demo-respond.ts";
 import * as demo from "./demo-samples.ts";
 import { counted, type Filled, type PastClock, type SeededKind, type SeedFill } from "./fill.ts";
 import * as samples from "./samples.ts";
@@ -78,6 +79,7 @@ export class DemoFill {
         await this.#publication(apiKey !== null),
         await this.#invitation(apiKey !== null),
         await this.#backup(),
+        ...(await seedRespond(this.#fill)),
       ],
       apiKey,
     };
@@ -318,13 +320,14 @@ export class DemoFill {
 
   /** Timers that die: their user has been disabled since. */
   async #lostReminders(): Promise<SeededKind> {
+    const kind = (isMade: boolean) =>
+      counted(
+        "dead jobs",
+        demo.LOST_REMINDERS.map(() => isMade),
+      );
     const id = await this.#fill.idOf(demo.FORMER);
     const { status } = await this.#fill.operator.get<{ status: string }>(`/api/v1/users/${id}`);
-    if (status === "disabled")
-      return counted(
-        "dead jobs",
-        demo.LOST_REMINDERS.map(() => false),
-      );
+    if (status === "disabled") return kind(false);
     const admin = await this.#admin();
     const runAt = toRfc3339(Date.now() + 1500);
     for (const label of demo.LOST_REMINDERS) {
@@ -339,10 +342,7 @@ export class DemoFill {
       });
       return total >= demo.LOST_REMINDERS.length;
     });
-    return counted(
-      "dead jobs",
-      demo.LOST_REMINDERS.map(() => true),
-    );
+    return kind(true);
   }
 
   #backup(): Promise<SeededKind> {
