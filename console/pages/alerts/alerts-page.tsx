@@ -1,7 +1,7 @@
 import { BellRing } from "lucide";
 import { useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
-import { MatcherField } from "../../app/matcher-field.tsx";
+import { LabelChips, MatcherField } from "../../app/matcher-field.tsx";
 import { type Matcher, matcherText, readMatchers } from "../../app/matchers.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
@@ -25,7 +25,6 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
-import { LabelLinks } from "../incidents/label-links.tsx";
 import { type Alert, isResolvable, nameOf, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
 import { WithheldText } from "./withheld.tsx";
 
@@ -37,47 +36,47 @@ const STATES = [
 /** Labels that take most of a row are in the detail. */
 const SHOWN_LABELS = 6;
 
-function columnsOf(project: string): readonly Column<Alert>[] {
-  return [
-    {
-      key: "alert",
-      label: "Alert",
-      card: "title",
-      width: "wide",
-      cell: (alert) => (
-        <div class="silence-what">
-          <UserText lines={1}>{nameOf(alert)}</UserText>
-          <LabelLinks
-            labels={Object.fromEntries(Object.entries(alert.labels).slice(0, SHOWN_LABELS))}
-            project={project}
-          />
-        </div>
-      ),
-    },
-    {
-      key: "state",
-      label: "State",
-      card: "aside",
-      width: "min",
-      cell: (alert) => <Badge tone={stateOf(alert).tone}>{stateOf(alert).text}</Badge>,
-    },
-    {
-      key: "why",
-      label: "Notes",
-      card: "meta",
-      priority: 2,
-      cell: ({ withheld, severity, timedOut }) =>
-        withheld !== null ? <WithheldText withheld={withheld} /> : timedOut ? "timed out" : (severity ?? ""),
-    },
-    {
-      key: "since",
-      label: "Since",
-      card: "meta",
-      width: "min",
-      cell: ({ startsAt, resolvedAt }) => <Time at={resolvedAt ?? startsAt} />,
-    },
-  ];
-}
+const COLUMNS: readonly Column<Alert>[] = [
+  {
+    key: "alert",
+    label: "Alert",
+    card: "title",
+    width: "wide",
+    cell: (alert) => (
+      <div class="silence-what">
+        <UserText lines={1}>{nameOf(alert)}</UserText>
+        <LabelChips labels={Object.fromEntries(Object.entries(alert.labels).slice(0, SHOWN_LABELS))} />
+      </div>
+    ),
+  },
+  {
+    key: "state",
+    label: "State",
+    card: "aside",
+    width: "min",
+    cell: (alert) => <Badge tone={stateOf(alert).tone}>{stateOf(alert).text}</Badge>,
+  },
+  {
+    key: "why",
+    label: "Notes",
+    card: "meta",
+    priority: 2,
+    cell: ({ withheld, severity, timedOut }) => (
+      <>
+        {severity}
+        {severity !== null && (withheld !== null || timedOut) && ", "}
+        {withheld !== null ? <WithheldText withheld={withheld} /> : timedOut && "timed out"}
+      </>
+    ),
+  },
+  {
+    key: "since",
+    label: "Since",
+    card: "meta",
+    width: "min",
+    cell: ({ startsAt, resolvedAt }) => <Time at={resolvedAt ?? startsAt} />,
+  },
+];
 
 interface Group {
   readonly value: string;
@@ -123,7 +122,7 @@ export function AlertsPage() {
       rows={rows}
       rowKey={({ id }) => id}
       rowHref={({ id }) => href(`/alerts/${id}`)}
-      columns={columnsOf(project)}
+      columns={COLUMNS}
       rowTone={(alert) => (stateOf(alert).tone === "bad" ? "bad" : undefined)}
       rowActions={(alert) => <RowActions alert={alert} project={project} />}
       hotkeys={{

@@ -15,7 +15,7 @@ export function WithheldText({ withheld }: { readonly withheld: NonNullable<Aler
     ...mutedBy.map((name) => <span key={`interval ${name}`}>the time interval “{name}”</span>),
   ];
   return (
-    <>
+    <span class="in-text">
       {"withheld by "}
       {parts.map((part, at) => (
         <span key={part.key}>
@@ -23,6 +23,6 @@ export function WithheldText({ withheld }: { readonly withheld: NonNullable<Aler
           {part}
         </span>
       ))}
-    </>
+    </span>
   );
 }

@@ -2,6 +2,7 @@ import type { Notification } from "../../../src/client/views.ts";
 import { api } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
 import { ask, confirm, plural, toast } from "../../ui/index.ts";
+import { countSoon } from "../incidents/open-incidents.ts";
 import { unread } from "./unread.ts";
 
 /** A notification after an acknowledge, before the server has answered. */
@@ -27,6 +28,10 @@ export async function acknowledge(
     change(await api.put<Notification>(`/notifications/${notification.id}/acknowledge`, body));
     toast.ok(note === null ? "Acknowledged." : "Acknowledged with your note.");
     invalidate("/attention", "/explain/");
+    if (notification.kind === "incident") {
+      invalidate("/incidents");
+      countSoon();
+    }
   } catch (error) {
     change(notification);
     throw error;

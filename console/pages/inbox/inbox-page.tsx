@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import type { Notification } from "../../../src/client/views.ts";
 import { href } from "../../app/base.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
+import { invalidate } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
   Badge,
@@ -19,8 +20,10 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { ExplainDrawer } from "../explain/index.ts";
+import { useAlertingChanges } from "../incidents/changes.ts";
 import { AllNotifications } from "./all-notifications.tsx";
 import { acknowledge, askNote, readAll, remove } from "./inbox-actions.ts";
+import { IncidentState, incidentIdOf } from "./incident-state.tsx";
 import { type Filter, replace, useInbox } from "./live-inbox.ts";
 import { stateOf, textOf, URGENT } from "./notification-types.ts";
 import { playsSounds, setPlaysSounds } from "./sounds.ts";
@@ -51,7 +54,12 @@ const COLUMNS: readonly Column<Notification>[] = [
     label: "State",
     cell: (notification) => {
       const { text, tone } = stateOf(notification);
-      return <Badge tone={tone}>{text}</Badge>;
+      return (
+        <span class="inline">
+          <IncidentState notification={notification} />
+          <Badge tone={tone}>{text}</Badge>
+        </span>
+      );
     },
     card: "aside",
     width: "min",
@@ -116,6 +124,11 @@ export default function InboxPage() {
   );
 }
 
+function incidentEntry(notification: Notification) {
+  const id = incidentIdOf(notification);
+  return id === null ? [] : [{ label: "Show the incident", href: href(`/incidents/${id}`) }];
+}
+
 function subtitleOf(isEveryone: boolean): string {
   if (isEveryone) return "What all users were notified of, and who has seen it.";
   const count = unread.value;
@@ -124,6 +137,7 @@ function subtitleOf(isEveryone: boolean): string {
 
 function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; readonly onShowAll: () => void }) {
   const list = useInbox(filter, true);
+  useAlertingChanges(() => invalidate("/incidents"));
   const [explained, setExplained] = useState<string | null>(null);
   const change = (next: Notification) => replace(list, next);
   const acknowledgeWithNote = async (notification: Notification) => {
@@ -141,6 +155,7 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
         label={`More actions for ${notification.title}`}
         small
         items={[
+          ...incidentEntry(notification),
           { label: "Explain", keys: "e", onSelect: () => setExplained(notification.id) },
           {
             label: notification.me.acknowledgedAt === null ? "Acknowledge with a note…" : "Change the note…",

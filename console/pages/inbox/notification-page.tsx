@@ -30,6 +30,7 @@ import {
 import { Story } from "../explain/story.tsx";
 import { channelName, deliveryWords } from "../explain/words.ts";
 import { acknowledge, askNote, remove } from "./inbox-actions.ts";
+import { IncidentState, incidentIdOf } from "./incident-state.tsx";
 import { kindName, type NotificationDetail, safeLink, stateOf, textOf } from "./notification-types.ts";
 
 /** `/inbox/:id`: a notification, who knows about it, and why it was sent. */
@@ -58,14 +59,33 @@ export default function NotificationPage({ params }: PageProps) {
       documentTitle={notification?.title ?? "Notification"}
       subtitle={notification && <Subtitle notification={notification} isMine={isMine} />}
       breadcrumb={[{ label: "Inbox", href: href("/inbox") }]}
-      badge={state && <Badge tone={state.tone}>{state.text}</Badge>}
-      actions={notification && isMine && <Actions notification={notification} change={change} />}
+      badge={
+        notification && (
+          <span class="inline">
+            <IncidentState notification={notification} />
+            {state && <Badge tone={state.tone}>{state.text}</Badge>}
+          </span>
+        )
+      }
+      actions={
+        notification && (
+          <>
+            <IncidentButton notification={notification} />
+            {isMine && <Actions notification={notification} change={change} />}
+          </>
+        )
+      }
     >
       <Loaded query={query} skeleton={<Skeleton kind="form" />}>
         {(each) => <Body notification={each} isMine={isMine} />}
       </Loaded>
     </Page>
   );
+}
+
+function IncidentButton({ notification }: { readonly notification: NotificationDetail }) {
+  const id = incidentIdOf(notification);
+  return id === null ? null : <Button href={href(`/incidents/${id}`)}>Show the incident</Button>;
 }
 
 /** Looking at a notification reads it. */
@@ -150,7 +170,7 @@ function Body({ notification, isMine }: Props) {
           <p class="inbox-body">
             <UserText>{textOf(notification)}</UserText>
           </p>
-          {action && <ActionLink notification={notification} />}
+          {action && incidentIdOf(notification) === null && <ActionLink notification={notification} />}
         </Card>
         {data && Object.keys(data).length > 0 && (
           <Card title="Data">

@@ -1,6 +1,7 @@
 import { useStreams } from "../../app/live.ts";
 import { streamsOf, useProjects } from "../../app/projects.ts";
 import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
+import { countSoon } from "./open-incidents.ts";
 
 const EVERY_MS = 500;
 const TYPES = /^(incident|alert|silence)\./;
@@ -13,6 +14,9 @@ export function useAlertingChanges(reload: () => void, projectId = ""): void {
   const projects = useProjects();
   const refresh = useRefresh(reload, EVERY_MS, IDLE_MS);
   useStreams(streamsOf(projects, projectId), ({ data }) => {
-    if (TYPES.test((data as { readonly type?: string } | null)?.type ?? "")) refresh();
+    const type = (data as { readonly type?: string } | null)?.type ?? "";
+    if (!TYPES.test(type)) return;
+    refresh();
+    if (type.startsWith("incident.")) countSoon();
   });
 }

@@ -16,12 +16,14 @@ import {
   toWallClock,
 } from "../../ui/index.ts";
 import type { Incident } from "./incident-types.ts";
+import { countSoon } from "./open-incidents.ts";
 
 type Named = Pick<Incident, "id" | "number" | "title">;
 
 /** What shows incidents and what they contain. */
 function changed(): void {
   invalidate("/incidents", "/alerts", "/attention", "/notifications", "/silences");
+  countSoon();
 }
 
 async function act({ id }: Named, action: string, body: object = {}): Promise<void> {

@@ -246,7 +246,7 @@ function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readon
       {Object.entries(others).map(([name, value]) => (
         <Annotation key={name} name={name} value={value} />
       ))}
-      <p class="muted small">
+      <p class="muted small in-text">
         since <Time at={startsAt} />
         {resolvedAt !== null && (
           <>
@@ -271,7 +271,7 @@ function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readon
 export function Annotation({ name, value }: { readonly name: string; readonly value: string }) {
   const link = safeLink(value);
   return (
-    <p class="small">
+    <p class="small in-text">
       <span class="muted">
         <bdi>{name}</bdi>:{" "}
       </span>
@@ -308,7 +308,7 @@ function People({ incident }: Props) {
       items={audience.map(({ userId, name, notifications, firstAt, lastAt }) => {
         const ack = acknowledgements.find((each) => each.userId === userId);
         return {
-          label: userId === me.value?.id ? `${name} (you)` : name,
+          label: userId === me.value?.id ? `${name} (you)`.trim() : name || userId.slice(-12),
           value:
             ack === undefined ? (
               <StatusDot tone="plain">not acknowledged</StatusDot>

@@ -49,7 +49,7 @@ export function NextSteps({ incident }: { readonly incident: IncidentDetail }) {
         </p>
       ) : planned.length === 0 ? (
         <p>
-          {nextDueAt === null ? "Nothing follows." : "All steps of this round are done. Next: "}
+          {nextDueAt === null ? "Nothing follows." : "All steps of this round are done. It continues "}
           {nextDueAt !== null && <Time at={nextDueAt} />}
         </p>
       ) : null}

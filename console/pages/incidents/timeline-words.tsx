@@ -24,10 +24,17 @@ export function namesOf({ audience, acknowledgements }: IncidentDetail): Names {
   return new Map([...audience.map(({ userId, name }) => [userId, name] as const), ...acknowledgers]);
 }
 
-function Person({ id, names }: { readonly id: string | null; readonly names: Names }) {
-  if (id !== null && id === me.value?.id) return <span>You</span>;
+interface PersonProps {
+  readonly id: string | null;
+  readonly names: Names;
+  /** It does not start the sentence. */
+  readonly isWithin?: boolean;
+}
+
+function Person({ id, names, isWithin = false }: PersonProps) {
+  if (id !== null && id === me.value?.id) return <span>{isWithin ? "you" : "You"}</span>;
   const name = id === null ? undefined : names.get(id);
-  if (name !== undefined) return <bdi>{name}</bdi>;
+  if (name) return <bdi>{name}</bdi>;
   if (id?.startsWith("key:")) return <span>An API key</span>;
   if (id?.startsWith("integration:")) return <span>An integration</span>;
   return id === "operator" ? <span>An operator</span> : <PersonName id={id} isPlain />;
@@ -38,8 +45,8 @@ function People({ ids, names }: { readonly ids: readonly string[]; readonly name
     <>
       {ids.map((id, at) => (
         <span key={id}>
-          {at > 0 && ", "}
-          <Person id={id} names={names} />
+          {at > 0 && (at === ids.length - 1 ? " and " : ", ")}
+          <Person id={id} names={names} isWithin={at > 0} />
         </span>
       ))}
     </>

@@ -3,13 +3,16 @@ import type { Notification } from "../../../src/client/views.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
-import { useGet } from "../../app/query.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { invalidate, useGet } from "../../app/query.ts";
 import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
 import { can, me } from "../../app/session.ts";
 import { Attention, Button, confirm, plural, Time, toast } from "../../ui/index.ts";
 import { ExplainDrawer } from "../explain/index.ts";
 import { plainText } from "../explain/words.ts";
 import { acknowledge } from "../inbox/inbox-actions.ts";
+import { useAlertingChanges } from "../incidents/changes.ts";
+import { countSoon } from "../incidents/open-incidents.ts";
 import type { AttentionItem, AttentionView } from "./overview-types.ts";
 
 const SHOWN = 5;
@@ -32,6 +35,7 @@ export function useAttention(): AttentionState {
   const changed = useRefresh(query.reload, EVERY_MS, IDLE_MS);
   useStream("user:me", ({ type }) => type.startsWith("notification") && changed());
   useStream(can("system:status") ? "system" : null, changed);
+  useAlertingChanges(changed);
   const done = (key: string) => {
     setMended((keys) => [...keys, key]);
     setTimeout(() => {
@@ -70,6 +74,7 @@ export function AttentionList({ attention: { items = [], done } }: { readonly at
 
 const TONES = { critical: "bad", warning: "warn", info: "info" } as const;
 const TAGS: Readonly<Record<AttentionItem["kind"], string>> = {
+  incident: "incident",
   notification: "critical",
   channel: "delivery",
   jobs: "jobs",
@@ -91,7 +96,9 @@ interface RowProps {
 function AttentionRow({ item, onChange, onExplain }: RowProps) {
   const { kind, severity, detail, at, until } = item;
   const actions =
-    kind === "notification" ? (
+    kind === "incident" ? (
+      <IncidentActions item={item} onChange={onChange} />
+    ) : kind === "notification" ? (
       <NotificationActions item={item} onChange={onChange} onExplain={onExplain} />
     ) : (
       <OtherActions item={item} onChange={onChange} />
@@ -125,13 +132,34 @@ function AttentionRow({ item, onChange, onExplain }: RowProps) {
 
 /** Titles of the server may contain ids and start in the middle of a sentence. */
 function titleOf({ kind, title }: AttentionItem): string {
-  if (kind === "notification") return title;
+  if (kind === "notification" || kind === "incident") return title;
   return kind === "config" ? title.charAt(0).toUpperCase() + title.slice(1) : plainText(title);
 }
 
 function pathOf({ kind, ids, link }: AttentionItem): string {
   if (kind === "notification") return `/inbox/${ids[0] ?? ""}`;
   return kind === "approvals" ? "/people/pending" : link;
+}
+
+function IncidentActions({ item, onChange }: { readonly item: AttentionItem; readonly onChange: () => void }) {
+  const id = item.ids[0] ?? "";
+  const take = async () => {
+    await api.post(`/incidents/${id}/acknowledge`, {});
+    toast.ok(`${item.title}: acknowledged.`);
+    invalidate("/incidents");
+    countSoon();
+    onChange();
+  };
+  return (
+    <>
+      <Button href={href(item.link)}>Show</Button>
+      {canInProject("incidents:act") && (
+        <Button variant="primary" onClick={take}>
+          Acknowledge
+        </Button>
+      )}
+    </>
+  );
 }
 
 function NotificationActions({ item, onChange, onExplain }: RowProps) {

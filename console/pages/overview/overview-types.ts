@@ -19,6 +19,7 @@ export interface Stats {
 
 export interface AttentionItem {
   readonly kind:
+    | "incident"
     | "notification"
     | "channel"
     | "jobs"

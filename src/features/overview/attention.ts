@@ -6,6 +6,7 @@ import { hasTokenScope } from "../../http/access.ts";
 import type { Database } from "../../store/database.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
+import type { Projects } from "../access/index.ts";
 import { type CircuitFacts, type Circuits, openByChannel } from "../delivery/index.ts";
 import type { JobCount, JobRunner } from "../jobs/index.ts";
 import type { LoadedModules } from "../plugins/index.ts";
@@ -15,6 +16,7 @@ import type { AttentionItem, AttentionView } from "./schema.ts";
 export interface AttentionParts {
   readonly db: Database;
   readonly clock: Clock;
+  readonly projects: Pick<Projects, "readable">;
   readonly runner: JobRunner;
   readonly circuits: Circuits;
   readonly loaded: LoadedModules;
@@ -42,8 +44,10 @@ const CHANNEL_NAMES: Readonly<Record<OutsideChannel, string>> = {
 /** What the caller may see of what needs attention, the most severe first. */
 export async function attentionFor(parts: AttentionParts, caller: PermissionHolder): Promise<AttentionView> {
   const may = (permission: Permission): boolean => caller.permissions.has(permission);
+  const incidents = await incidentItems(parts, caller);
   const found = await Promise.all([
-    notificationItems(parts, caller),
+    incidents,
+    notificationItems(parts, caller, new Set(incidents.flatMap(({ ids }) => ids))),
     may("system:status") ? channelItems(parts) : [],
     may("system:status") ? stateItems(parts) : [],
     may("jobs:read") ? jobItems(parts) : [],
@@ -74,13 +78,41 @@ function item(given: Item): AttentionItem {
   return { at: null, ids: [], counts: {}, until: null, ...given };
 }
 
-async function notificationItems({ db, clock }: AttentionParts, caller: PermissionHolder): Promise<AttentionItem[]> {
+async function incidentItems({ db, projects }: AttentionParts, caller: PermissionHolder): Promise<AttentionItem[]> {
+  if (!hasTokenScope(caller, ["events:read"])) return [];
+  const readable = projects.readable(caller, "events:read") ?? (await queries.projectIds(db.scan));
+  if (readable.length === 0) return [];
+  return (await queries.openIncidents(db.scan, readable)).map(incidentItem);
+}
+
+function incidentItem(row: queries.OpenIncidentRow): AttentionItem {
+  const { id, number, title, urgency, alerts, firing, openedAt } = row;
+  return item({
+    kind: "incident",
+    severity: urgency === "high" ? "critical" : "warning",
+    key: `incident:${id}`,
+    title: `#${number} ${title}`,
+    detail: `${firing === 1 ? "1 alert fires" : `${firing} alerts fire`}, not acknowledged`,
+    link: `/incidents/${id}`,
+    at: toRfc3339(openedAt),
+    ids: [id],
+    counts: { alerts, firing },
+  });
+}
+
+/** @param incidents are listed themselves */
+async function notificationItems(
+  { db, clock }: AttentionParts,
+  caller: PermissionHolder,
+  incidents: ReadonlySet<string>,
+): Promise<AttentionItem[]> {
   const since = clock.now() - DAY_MS;
   if (caller.permissions.has("notifications:read_all"))
     return (await queries.unacknowledged(db.scan, since)).map((row) => notificationItem(row, seenText(row)));
   if (caller.userId === null || !hasTokenScope(caller, ["notifications:own"])) return [];
   const own = await queries.ownUnacknowledged(db.scan, caller.userId, since);
-  return own.map((row) => notificationItem(row, "You have not acknowledged it"));
+  const others = own.filter(({ incidentId }) => incidentId === null || !incidents.has(incidentId));
+  return others.map((row) => notificationItem(row, "You have not acknowledged it"));
 }
 
 function notificationItem(row: queries.UrgentRow, detail: string): AttentionItem {

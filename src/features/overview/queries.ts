@@ -220,19 +220,40 @@ export interface UrgentRow {
   readonly recipients: number;
   readonly seen: number;
   readonly suppressed: number;
+  readonly incidentId: string | null;
 }
 
-/** Urgent notifications since a time that no recipient has acknowledged. */
+export interface OpenIncidentRow {
+  readonly id: string;
+  readonly number: number;
+  readonly title: string;
+  readonly urgency: "high" | "low";
+  readonly alerts: number;
+  readonly firing: number;
+  readonly openedAt: number;
+}
+
+/** Incidents that wait for an acknowledgement, the latest first. */
+export async function openIncidents(db: ReadDb, projects: readonly string[]): Promise<OpenIncidentRow[]> {
+  const { rows } = await sql<OpenIncidentRow>`
+    select i.id, i.number, i.title, i.urgency, i.alerts, i.firing, i.openedAt
+    from json_each(${JSON.stringify(projects)}) p
+    cross join incidents i on i.projectId = p.value and i.state = 'open'
+    where i.snoozedUntil is null order by i.openedAt desc limit ${LISTED}`.execute(db);
+  return rows;
+}
+
+/** Urgent notifications since a time that no recipient has acknowledged, without those of incidents. */
 export async function unacknowledged(db: ReadDb, since: number): Promise<UrgentRow[]> {
   const { rows } = await sql<UrgentRow>`
-    select recent.id, recent.title, recent.createdAt, recent.aggregateCount, count(*) as recipients, count(r.readAt) as seen,
+    select recent.id, recent.title, recent.createdAt, recent.aggregateCount, null as incidentId, count(*) as recipients, count(r.readAt) as seen,
       (select name from rules where id = recent.ruleId) as rule,
       coalesce((select sum(count) from suppressed_batches where ruleId = recent.ruleId and closedAt is null), 0) as suppressed
     from (
       select * from (
-        select id, ruleId, title, createdAt, aggregateCount, priority from notifications
+        select id, ruleId, title, createdAt, aggregateCount, priority, incidentId from notifications
         where id >= ${firstIdAt(since)} order by id desc limit ${WINDOW}
-      ) where priority >= ${URGENT_PRIORITY} order by id desc limit ${CHECKED}
+      ) where priority >= ${URGENT_PRIORITY} and incidentId is null order by id desc limit ${CHECKED}
     ) recent
     cross join notification_recipients r on r.notificationId = recent.id and r.deletedAt is null
     group by recent.id having count(r.acknowledgedAt) = 0 order by recent.id desc limit ${LISTED}`.execute(db);
@@ -242,14 +263,15 @@ export async function unacknowledged(db: ReadDb, since: number): Promise<UrgentR
 /** {@link unacknowledged} by the user; of the other recipients nothing is read. */
 export async function ownUnacknowledged(db: ReadDb, userId: string, since: number): Promise<UrgentRow[]> {
   const { rows } = await sql<UrgentRow>`
-    select n.id, n.title, n.createdAt, n.aggregateCount, 1 as recipients, readAt is not null as seen,
+    select n.id, n.title, n.createdAt, n.aggregateCount, n.incidentId, 1 as recipients, readAt is not null as seen,
       null as rule, 0 as suppressed
     from (
       select notificationId, readAt, seq from notification_recipients
       where userId = ${userId} and acknowledgedAt is null and deletedAt is null order by seq desc limit ${OWN_WINDOW}
     ) recent
     cross join notifications n on n.id = recent.notificationId
-    where n.priority >= ${URGENT_PRIORITY} and n.createdAt >= ${since}
+    where n.priority >= ${URGENT_PRIORITY} and n.createdAt >= ${since} and (n.incidentId is null
+      or exists (select 1 from incidents i where i.id = n.incidentId and i.state = 'open' and i.snoozedUntil is null))
     order by recent.seq desc limit ${LISTED}`.execute(db);
   return rows;
 }

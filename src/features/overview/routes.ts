@@ -40,11 +40,18 @@ export function overviewFeature(own: OverviewOwn): Feature {
         path: "/api/v1/attention",
         id: "getAttention",
         summary:
-          "List what needs attention first: unacknowledged notifications, paused channels, dead jobs and the like",
+          "List what needs attention first: open incidents, unacknowledged notifications, paused channels, dead jobs and the like",
         details: "Only what the caller may see. `streams` names the live entries after which to ask again.",
         tag,
         access: {
-          tokenScopes: ["notifications:own", "notifications:read_all", "jobs:read", "system:status", "users:approve"],
+          tokenScopes: [
+            "events:read",
+            "notifications:own",
+            "notifications:read_all",
+            "jobs:read",
+            "system:status",
+            "users:approve",
+          ],
         },
         response: AttentionView,
         handle: (exchange) => attentionFor(parts, holderOf(exchange)),

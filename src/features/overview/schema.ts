@@ -63,6 +63,7 @@ export const StatsView = named(
 export type StatsView = v.InferOutput<typeof StatsView>;
 
 export const ATTENTION_KINDS = [
+  "incident",
   "notification",
   "channel",
   "jobs",
@@ -100,7 +101,7 @@ export const AttentionView = named(
     items: v.array(AttentionItem),
     streams: doc(
       v.array(v.object({ stream: v.string(), types: v.array(v.string()) })),
-      "Entries of live streams after which the answer may differ",
+      "Entries of live streams after which the answer may differ, besides the `incident.*` events of projects",
     ),
   }),
 );

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Page } from "playwright-core";
+import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
+
+/** Fires alerts of the default project, of which the administrator is a member. */
+async function fire(console: ConsoleTest, alerts: readonly (readonly [alertname: string, instance: string])[]) {
+  const body = {
+    alerts: alerts.map(([alertname, instance]) => ({
+      labels: { alertname, instance, severity: "critical" },
+      annotations: { summary: `${alertname} on ${instance}`, runbook_url: "https://wiki.example.org/disk" },
+    })),
+  };
+  const reply = await console.prism.post("/api/v1/alerts", body);
+  assert.equal(reply.status, 200, reply.text);
+}
+
+function row(page: Page, title: string) {
+  return page.getByRole("row").filter({ hasText: title });
+}
+
+function button(page: Page, name: string) {
+  return page.locator(".page-actions").getByRole("button", { name: new RegExp(`^${name}`) });
+}
+
+test("an incident at work: it appears at once, is acknowledged, snoozed, escalated and resolved", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/incidents");
+  await page.getByText("All is quiet").waitFor();
+  await page.getByText("Live", { exact: true }).waitFor();
+
+  await t.test("it appears at once, with the number of open ones in the navigation", async () => {
+    await fire(console, [
+      ["DiskFull", "db-1"],
+      ["DiskFull", "db-2"],
+      ["HighLatency", "web-1"],
+    ]);
+    await row(page, "DiskFull").getByText("2 of 2").waitFor();
+    await page.getByText("2 incidents wait for an acknowledgement.").waitFor();
+    const nav = page.getByRole("navigation", { name: "Main", exact: true });
+    await nav.getByRole("link", { name: "Incidents 2" }).waitFor();
+  });
+
+  await t.test("j and a acknowledge the current row; a filter is part of the link", async () => {
+    await page.keyboard.press("j");
+    await page.keyboard.press("a");
+    await row(page, "HighLatency").getByText("by you").waitFor();
+    await page.getByRole("radio", { name: "Acknowledged" }).click();
+    await row(page, "DiskFull").waitFor({ state: "detached" });
+    assert.match(page.url(), /state=acknowledged/);
+    await console.visit(page, "/incidents?state=open");
+    await row(page, "HighLatency").waitFor({ state: "detached" });
+    await assertAccessible(page, "the list");
+  });
+
+  await t.test("the page of one shows alerts, who was notified, and what follows", async () => {
+    await row(page, "DiskFull").getByRole("link", { name: "DiskFull" }).first().click();
+    await page.getByRole("heading", { name: "DiskFull" }).waitFor();
+    await page.getByText("DiskFull on db-2").waitFor();
+    await page.getByRole("list", { name: "Timeline" }).getByText("Opened by 2 alerts").waitFor();
+    await page.getByRole("list", { name: "Timeline" }).getByText("notified").first().waitFor();
+    await assertAccessible(page, "the incident");
+  });
+
+  await t.test("acknowledge, unacknowledge, snooze and escalate", async () => {
+    const timeline = page.getByRole("list", { name: "Timeline" });
+    await button(page, "Acknowledge").click();
+    await timeline.getByText("You acknowledged").waitFor();
+    await button(page, "Unacknowledge").click();
+    await timeline.getByText("removed the acknowledgements").waitFor();
+    await button(page, "Snooze").click();
+    await page.getByRole("menuitem", { name: "1 hour" }).click();
+    await timeline.getByText("snoozed it").waitFor();
+    await button(page, "Escalate now").click();
+    await page.getByRole("dialog").getByRole("button", { name: "Escalate" }).click();
+    await timeline.getByText("escalated to step 1").waitFor();
+  });
+
+  await t.test("a note is text; a label leads to the alerts with it", async () => {
+    await button(page, "Note").click();
+    await page.getByRole("dialog").getByRole("textbox").fill("<b>Disk ordered</b>");
+    await page.getByRole("dialog").getByRole("button", { name: "Add" }).click();
+    await page.getByText("<b>Disk ordered</b>").waitFor();
+    await page.getByTitle('Alerts with instance="db-1"').click();
+    await row(page, "DiskFull on db-1").waitFor();
+    assert.equal(await row(page, "DiskFull on db-2").count(), 0);
+  });
+
+  await t.test("resolved, it tells everyone of the end and leaves the list", async () => {
+    await page.goBack();
+    await button(page, "Resolve").click();
+    await page.getByRole("dialog").getByRole("button", { name: "Resolve" }).click();
+    await page.getByRole("list", { name: "Timeline" }).getByText("You resolved it").waitFor();
+    await console.visit(page, "/incidents");
+    await row(page, "DiskFull").waitFor({ state: "detached" });
+  });
+
+  await t.test("several at once", async () => {
+    await fire(console, [["BackupFailed", "db-3"]]);
+    await row(page, "BackupFailed").getByRole("checkbox").check();
+    await row(page, "HighLatency").getByRole("checkbox").check();
+    await page.getByRole("button", { name: "Resolve", exact: true }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Resolve 2" }).click();
+    await page.getByText("All is quiet").waitFor();
+  });
+  console.assertClean();
+});
+
+test("alerts are grouped and filtered, say what withholds them, and are resolved by hand", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  await fire(console, [
+    ["DiskFull", "db-1"],
+    ["DiskFull", "db-2"],
+    ["HighLatency", "web-1"],
+  ]);
+  const silence = { matchers: ['instance="db-2"'], durationMs: 3_600_000, comment: "Disks are exchanged" };
+  assert.equal((await console.prism.post("/api/v1/silences", silence)).status, 201);
+  const page = await console.open("/alerts?group=alertname");
+  await page.getByRole("heading", { name: "alertname=DiskFull" }).waitFor();
+  await page.getByText("3 firing, 1 of them withheld.").waitFor();
+  await assertAccessible(page, "grouped alerts");
+  await console.visit(page, "/alerts?matcher=instance%3D~%22db-.%2A%22");
+  await row(page, "DiskFull on db-2").getByText("withheld", { exact: true }).waitFor();
+  assert.equal(await row(page, "HighLatency").count(), 0);
+  await row(page, "DiskFull on db-2").getByRole("link", { name: "DiskFull on db-2" }).click();
+  await page.getByText("No one is notified of it now").waitFor();
+  await assertAccessible(page, "an alert");
+  await button(page, "Resolve").click();
+  await page.getByRole("dialog").getByRole("button", { name: "Resolve" }).click();
+  await page.getByText("resolved", { exact: true }).first().waitFor();
+  await fire(console, [["DiskFull", "db-2"]]);
+  await console.visit(page, "/alerts?matcher=instance%3D%22db-2%22");
+  await row(page, "DiskFull on db-2").getByRole("link", { name: "DiskFull on db-2" }).click();
+  await page.getByRole("table", { name: "Earlier alerts" }).getByRole("row").nth(1).waitFor();
+  await button(page, "Silence").click();
+  await page.getByRole("heading", { name: "New silence" }).waitFor();
+  console.assertClean();
+});
+
+test("with one hand at night: overview, inbox and incident on a phone", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  await fire(console, [["DiskFull", "db-1"]]);
+  const page = await console.open("/", { width: 360, theme: "dark" });
+  await page.getByText("#1 DiskFull").waitFor();
+  await console.visit(page, "/inbox?show=all");
+  await page.getByText("DiskFull (db-1) is firing").first().waitFor();
+  await page.getByText("incident open").waitFor();
+  await page.getByRole("button", { name: "Acknowledge", exact: true }).click();
+  await page.getByText("incident acknowledged").waitFor();
+  const { body } = await console.prism.get<{ data: { id: string; state: string }[] }>("/api/v1/incidents");
+  assert.equal(body.data[0]?.state, "acknowledged");
+  await console.visit(page, `/incidents/${body.data[0]?.id}`);
+  const bar = page.getByRole("group", { name: "Actions in reach" });
+  await assertAccessible(page, "the incident on a phone");
+  await bar.getByRole("button", { name: "Unacknowledge" }).click();
+  await bar.getByRole("button", { name: "Acknowledge", exact: true }).waitFor();
+  await bar.getByRole("button", { name: "Snooze" }).click();
+  await page.getByRole("dialog").getByText("4 hours").click();
+  await page.getByRole("dialog").getByRole("button", { name: "Snooze" }).click();
+  await page.getByText("snoozed", { exact: true }).waitFor();
+  console.assertClean();
+});
