@@ -1,6 +1,7 @@
 /** Where every thread of the program starts; `workerData.role` says which it is. */
 import { workerData } from "node:worker_threads";
 import type { ThreadRole } from "./core/runtime.ts";
+import type { CalendarThreadData } from "./features/oncall/calendar-thread.ts";
 import type { WatchdogThreadData } from "./features/plugins/watchdog-thread.ts";
 import type { BacktestThreadData } from "./features/rules/backtest.ts";
 import { runWriterThread, type WriterThreadData } from "./store/commit/thread-writer.ts";
@@ -14,6 +15,10 @@ else if (role === "snapshot") runSnapshotThread(data as SnapshotThreadData);
 else if (role === "backtest")
   void import("./features/rules/backtest-thread.ts").then(({ runBacktestThread }) =>
     runBacktestThread(data as BacktestThreadData),
+  );
+else if (role === "calendar")
+  void import("./features/oncall/calendar-thread.ts").then(({ runCalendarThread }) =>
+    runCalendarThread(data as CalendarThreadData),
   );
 else if (role === "watchdog")
   void import("./features/plugins/watchdog-thread.ts").then(({ runWatchdogThread }) =>

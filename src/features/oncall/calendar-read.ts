@@ -27,6 +27,11 @@ type Rule = InstanceType<Library["Recur"]>;
 const MAX_EVENTS = 20_000;
 /** Steps of all recurrences together: about a second of work. */
 const MAX_STEPS = 200_000;
+/** As of shifts. */
+const MAX_INTERVAL = 1000;
+/** Of a summary; longer names are no user's. */
+const MAX_USERS = 50;
+const MAX_NAME = 320;
 
 /** A calendar that cannot be read, with a text for its owner. */
 export class CalendarUnreadable extends Error {
@@ -116,12 +121,16 @@ class CalendarReader {
       const until = rule.until ? this.#untilOf(property, rule.until) : Number.POSITIVE_INFINITY;
       let left = rule.count ?? Number.POSITIVE_INFINITY;
       for (const wall of wallTimes(first.wall, rule, to + 2 * DAY_MS)) {
-        if (++this.#steps > MAX_STEPS) throw new CalendarUnreadable("its events repeat too often");
+        this.#countStep();
         const time = { ...first, wall };
         if (left-- <= 0 || this.#instantOf(property, time) > until) break;
         yield time;
       }
     }
+  }
+
+  #countStep(): void {
+    if (++this.#steps > MAX_STEPS) throw new CalendarUnreadable("its events repeat too often");
   }
 
   #skipped(component: Component, exceptions: ReadonlySet<EpochMs>): ReadonlySet<EpochMs> {
@@ -182,9 +191,18 @@ class CalendarReader {
     const rule = part.getFirstPropertyValue("rrule") as Rule | null;
     const until = rule?.until ? fieldsOf(rule.until).wall + change.from : Number.POSITIVE_INFINITY;
     const first = fieldsOf(start).wall;
-    const walls = rule ? [...wallTimes(first, rule, this.#options.to + 2 * DAY_MS)] : [first];
+    const walls = rule ? this.#onsetWalls(first, rule) : [first];
     const dates = part.getAllProperties("rdate").flatMap((rdate) => timesOf(rdate).map((time) => fieldsOf(time).wall));
     return [...walls, ...dates].filter((wall) => wall <= until).map((wall) => ({ wall, ...change }));
+  }
+
+  #onsetWalls(first: number, rule: Rule): number[] {
+    const walls: number[] = [];
+    for (const wall of wallTimes(first, rule, this.#options.to + 2 * DAY_MS)) {
+      this.#countStep();
+      walls.push(wall);
+    }
+    return walls;
   }
 }
 
@@ -219,6 +237,7 @@ function recurrenceOf(rule: Rule): Recurrence {
   const unsupported = UNSUPPORTED.find((name) => parts[name]);
   if (unsupported !== undefined) throw new CalendarUnreadable(`recurrences with ${unsupported} are not supported`);
   const interval = rule.interval ?? 1;
+  if (interval > MAX_INTERVAL) throw new CalendarUnreadable(`an interval is at most ${MAX_INTERVAL}`);
   const by = {
     byDay: parts["BYDAY"]?.map((day) => String(day).replace(/^\+/, "")),
     byMonth: parts["BYMONTH"]?.map(Number),
@@ -265,5 +284,7 @@ function uidOf(component: Component): string {
 function readSummary(summary: string): { level: number; names: string[] } {
   const level = /\[L(\d)\]/i.exec(summary);
   const names = summary.replaceAll(/\[L\d\]/gi, "").split(/[,;]/);
-  return { level: Number(level?.[1] ?? 0), names: names.map((name) => name.trim()).filter((name) => name !== "") };
+  const given = names.map((name) => name.trim().slice(0, MAX_NAME)).filter((name) => name !== "");
+  if (given.length > MAX_USERS) throw new CalendarUnreadable(`an event names more than ${MAX_USERS} users`);
+  return { level: Number(level?.[1] ?? 0), names: given };
 }

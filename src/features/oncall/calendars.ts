@@ -1,7 +1,8 @@
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import type { Trx } from "../../store/database.ts";
-import { CalendarUnreadable, type ReadEvent, readCalendar } from "./calendar-read.ts";
+import { CalendarUnreadable, type ReadEvent } from "./calendar-read.ts";
+import { readInThread } from "./calendar-thread.ts";
 import { editorsOf } from "./hand-overs.ts";
 import type { CalendarRow, ScheduleRow } from "./queries.ts";
 import * as queries from "./queries.ts";
@@ -9,6 +10,8 @@ import { type CalendarSpan, pastOf, spansOf } from "./roster.ts";
 import { KEPT_MS, noteChange, type OnCallContext } from "./schedules.ts";
 
 const EVERY_MS = 600_000;
+/** Names in one calendar; each is looked up. */
+const MAX_NAMES = 1000;
 /** Events are stored this far ahead; they are read again each day. */
 const AHEAD_MS = 400 * DAY_MS;
 /** Of a calendar file. */
@@ -64,7 +67,9 @@ async function fetchCalendar(
     const hash = sha256Hex(body);
     if (isFresh && hash === row.hash) return { state: "unchanged" };
     const options = { timezone: schedule.timezone, from: now - KEPT_MS, to: now + AHEAD_MS };
-    const events = await readCalendar(body.toString("utf8"), options);
+    const events = await readInThread({ text: body.toString("utf8"), options });
+    if (new Set(events.flatMap(({ names }) => names)).size > MAX_NAMES)
+      return { state: "failed", error: `it names more than ${MAX_NAMES} users` };
     return { state: "read", etag: typeof given["etag"] === "string" ? given["etag"] : null, hash, events };
   } catch (error) {
     if (error instanceof CalendarUnreadable) return { state: "failed", error: error.message };

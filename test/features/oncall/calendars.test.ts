@@ -107,6 +107,13 @@ TZOFFSETTO:+0300\nEND:STANDARD\nEND:VTIMEZONE`;
   });
 });
 
+/** A zone that changes its clocks each hour since 1601. */
+function hourlyZone(): string {
+  const part = "BEGIN:STANDARD\nDTSTART:16010101T000000\nRRULE:FREQ=HOURLY\nTZOFFSETFROM:+0300\nTZOFFSETTO:+0300";
+  const zone = `BEGIN:VTIMEZONE\nTZID:Office\n${part}\nEND:STANDARD\nEND:VTIMEZONE\n`.replaceAll("\n", "\r\n");
+  return calendar("DTSTART;TZID=Office:20260105T080000\nSUMMARY:ada").replace("BEGIN:VEVENT", `${zone}BEGIN:VEVENT`);
+}
+
 test("calendars that cannot be read are refused with a reason, and soon", async () => {
   const start = "DTSTART:20260105T080000Z\nDURATION:PT1H\nSUMMARY:ada";
   for (const [text, reason] of [
@@ -115,6 +122,11 @@ test("calendars that cannot be read are refused with a reason, and soon", async 
     [calendar(`${start}\nRRULE:FREQ=MINUTELY`), /the shortest is hourly/],
     [calendar(`${start}\nRRULE:FREQ=MONTHLY;BYDAY=MO;BYSETPOS=1`), /BYSETPOS/],
     [calendar("DTSTART;TZID=Mars/Olympus:20260105T080000\nDURATION:PT1H\nSUMMARY:ada"), /time zone Mars\/Olympus/],
+    [calendar(`${start}\nRRULE:FREQ=MONTHLY;INTERVAL=100000000`), /an interval is at most 1000/],
+    [calendar(`${start}\nRRULE:FREQ=YEARLY;INTERVAL=10000000`), /an interval is at most 1000/],
+    [calendar(`${start}\nRRULE:FREQ=HOURLY\nUID:b`).replace("20260105T", "16010105T"), /repeat too often/],
+    [hourlyZone(), /repeat too often/],
+    [calendar(start.replace("ada", Array(51).fill("ada").join(","))), /more than 50 users/],
   ] as const)
     await assert.rejects(readCalendar(text, SPAN), reason, text);
 });

@@ -209,3 +209,23 @@ test("an occurrence far from the start is found at once", () => {
   assert.deepEqual(first(shift, "2099-07-01T00:00:00Z", 1), ["2099-07-01T00:00:00.000Z 1 h"]);
   assert.equal(wallTimeOf(Date.parse("2026-07-01T00:00:00Z"), "Europe/Berlin"), Date.parse("2026-07-01T02:00:00Z"));
 });
+
+test("a filtered rotation far from its start counts every period before it", () => {
+  const rules: Recurrence[] = [
+    { frequency: "hourly", interval: 5, byDay: ["MO", "SA"] },
+    { frequency: "hourly", interval: 7, byMonth: [2, 12], byMonthDay: [29, -1] },
+    { frequency: "daily", interval: 3, byMonth: [1, 6] },
+  ];
+  for (const recurrence of rules) {
+    const shift = berlin("2020-01-30T05:00", HOUR, recurrence);
+    const to = Date.parse("2026-01-01T00:00:00Z");
+    const all = [...occurrences(shift, Date.parse("2020-01-01T00:00:00Z"), to)];
+    assert.deepEqual(
+      all.map(({ period }) => period),
+      all.map((_, at) => at),
+    );
+    const late = [...occurrences(shift, Date.parse("2023-06-01T00:00:00Z"), to)];
+    assert.deepEqual(late, all.slice(-late.length), recurrence.frequency);
+    assert.ok(late.length > 0);
+  }
+});

@@ -135,11 +135,32 @@ function* steps(
   const first = isFiltered ? 0 : Math.max(0, Math.floor((from - start) / stepMs));
   let period = first;
   const last = Math.max(start, from) + HORIZON_MS;
-  for (let wall = start + first * stepMs; wall < last; wall += stepMs) {
-    if (isFiltered && !isAllowed(recurrence, wall)) continue;
-    if (wall >= from) yield { wall, period };
-    period++;
+  let wall = start + first * stepMs;
+  while (wall < last) {
+    // Filters name days and months, so the rest of a day or month is passed at once.
+    const skipped = isFiltered ? skippedUntil(recurrence, wall) : wall;
+    if (skipped > wall) wall += stepsTo(skipped, wall, stepMs) * stepMs;
+    else if (wall < from) {
+      const passed = stepsTo(Math.min(startOfDay(wall) + DAY_MS, from), wall, stepMs);
+      period += passed;
+      wall += passed * stepMs;
+    } else {
+      yield { wall, period };
+      period++;
+      wall += stepMs;
+    }
   }
+}
+
+function stepsTo(end: WallTime, wall: WallTime, stepMs: number): number {
+  return Math.ceil((end - wall) / stepMs);
+}
+
+/** The end of the month or day that a filter excludes; the time itself if it is allowed. */
+function skippedUntil(recurrence: Recurrence, wall: WallTime): WallTime {
+  const date = new Date(wall);
+  if (!isInMonths(recurrence, date)) return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1);
+  return isAllowed(recurrence, date) ? wall : startOfDay(wall) + DAY_MS;
 }
 
 /** Weekly and monthly: the days of each period. */
@@ -154,7 +175,8 @@ function* periods(
   let period = 0;
   for (let index = 0; ; index++) {
     const { days, first } = daysOf(index);
-    if (first > last) return;
+    // Past the last date that a number can be, the first day is NaN.
+    if (!(first <= last)) return;
     const walls = days
       .map((day) => day + timeOfDay)
       .filter((wall) => wall >= start && isInMonths(recurrence, new Date(wall)));
@@ -186,10 +208,7 @@ function daysOfMonth(start: WallTime, { interval, byDay, byMonthDay }: Recurrenc
   return { first, days };
 }
 
-function isAllowed(recurrence: Recurrence, wall: WallTime): boolean {
-  const { byDay, byMonthDay } = recurrence;
-  const date = new Date(wall);
-  if (!isInMonths(recurrence, date)) return false;
+function isAllowed({ byDay, byMonthDay }: Recurrence, date: Date): boolean {
   if (byDay && !byDay.includes(weekdayOf(date))) return false;
   return !byMonthDay || isMonthDay(byMonthDay, date, lengthOfMonth(date));
 }
