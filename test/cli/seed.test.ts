@@ -34,6 +34,8 @@ const DEMO_MADE = {
   messages: 5,
   timers: 3,
   "dead jobs": 3,
+  "on-call schedules": 2,
+  heartbeats: 5,
   publications: 1,
   invitations: 1,
   backups: 1,

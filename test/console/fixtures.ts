@@ -23,6 +23,8 @@ export interface Filled {
   readonly schedule: string;
   readonly message: string;
   readonly delivery: string;
+  readonly onCall: string;
+  readonly heartbeat: string;
   readonly silence: string;
   readonly policy: string;
 }
@@ -107,6 +109,14 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
     comment: text,
     recurrence: { cron: "0 22 * * 6", durationMs: 3_600_000, timezone: "Europe/Berlin" },
   });
+  const onCall = await make("/oncall/schedules", { name: text.slice(0, 100), description: text });
+  const duty = await make("/users", { email: `d${Date.now()}@prism.example`, name: text, status: "active" });
+  const shift = { name: text.slice(0, 100), durationMs: 86_400_000, recurrence: { frequency: "daily" } };
+  await make(`/oncall/schedules/${onCall.id}/shifts`, { ...shift, start: "2026-01-01T09:00:00", turns: [[duty.id]] });
+  const span = { start: "2030-01-01T00:00:00Z", end: "2030-01-02T00:00:00Z", reason: text.slice(0, 200) };
+  await make(`/oncall/schedules/${onCall.id}/overrides`, { ...span, users: [duty.id] });
+  await make(`/oncall/schedules/${onCall.id}/swaps`, { ...span, userId: duty.id });
+  const heartbeat = await make("/heartbeats", { name: text.slice(0, 100), description: text, severity: short });
   const token = await tokenOf(console);
   const first = async (path: string) => {
     const reply = await prism.get<{ data: readonly { id: string }[] }>(`/api/v1${path}`, { token });
@@ -129,6 +139,8 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
     schedule: schedule.id,
     message: message.id,
     delivery,
+    onCall: onCall.id,
+    heartbeat: heartbeat.id,
     silence: silence.id,
     policy: policy.id,
   };
@@ -183,6 +195,15 @@ export function allPages(ids: Filled): readonly string[] {
     "/messages",
     `/messages/${ids.message}`,
     "/buckets",
+    "/oncall",
+    "/oncall/mine",
+    `/oncall/${ids.onCall}`,
+    `/oncall/${ids.onCall}?tab=rotations`,
+    `/oncall/${ids.onCall}?tab=changes`,
+    `/oncall/${ids.onCall}?tab=settings`,
+    "/heartbeats",
+    `/heartbeats/${ids.heartbeat}`,
+    `/heartbeats/${ids.heartbeat}?tab=settings`,
     "/people",
     "/people/pending",
     "/people/roles",

@@ -1,16 +1,16 @@
 import { createServer, type Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { toRfc3339 } from "../../../core/clock.ts";
+import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
 import type { Page, ServerClient } from "../../server-client.ts";
 import { seedRespond } from "./demo-respond.ts";
 import * as demo from "./demo-samples.ts";
+import { seedWatch } from "./demo-watch.ts";
 import { counted, type Filled, type PastClock, type SeededKind, type SeedFill } from "./fill.ts";
 import * as samples from "./samples.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 const POLL_MS = 5;
 const LONGEST_WAIT_MS = 10_000;
 /** How long after its receipt people read a notification. */
@@ -76,6 +76,7 @@ export class DemoFill {
         await this.#messages(),
         await this.#timers(),
         await this.#lostReminders(),
+        ...(await seedWatch(this.#fill, this.#usernames)),
         await this.#publication(apiKey !== null),
         await this.#invitation(apiKey !== null),
         await this.#backup(),
@@ -251,8 +252,7 @@ export class DemoFill {
 
   /** People read what is new, and acknowledge what is urgent with a note. */
   async #read(): Promise<void> {
-    const names = [...new Set([this.#name("operator"), samples.ADMIN.username])];
-    for (const username of names) {
+    for (const username of new Set([this.#name("operator"), samples.ADMIN.username])) {
       const query = { userId: await this.#fill.idOf(username), status: "unread", limit: 50 };
       const { data } = await this.#fill.operator.get<Page<Notification>>("/api/v1/notifications", query);
       // Without a past of its own only the older half has been read.
