@@ -21,6 +21,7 @@ const PER_SECOND = 5000;
 const REPEATED = Math.min(ALERTS, PER_SECOND * 20);
 /** Alerts of one request of Prometheus, at most. */
 const BATCH = 64;
+const NEW_SILENCES = 20;
 const SETTLE_MS = 5000;
 /** As Prometheus sends them. */
 const PATH = "/alertmanager/bench/api/v2/alerts";
@@ -102,10 +103,39 @@ async function measureRepeats(): Promise<void> {
   });
   rows.push({ figure: "one event a request at the same pace: p99 ms", value: round(reference.answers.p99Ms, 1) });
   rows.push({ figure: "events written by repetitions", value: countAlertEvents() - events });
+  const silenced = await measureSilences(server);
+  rows.push({ figure: "a new silence counts, median ms", value: round(median(silenced)) });
+  rows.push({ figure: "a new silence counts, longest ms", value: round(Math.max(...silenced)) });
   rows.push({ figure: "events/s beside the alerts", value: round(median(await ingest(server))) });
   rows.push({ figure: "events/s while all are repeated", value: round(median(await ingestBesideRepeats(server))) });
   rows.push({ figure: "memory after that, MiB", value: round(residentMiB(server.pid)) });
   await server.stop();
+}
+
+/** Milliseconds from the request of a new silence until a list of alerts shows one as suppressed. */
+async function measureSilences(server: Server): Promise<number[]> {
+  const base = `${server.url}/alertmanager/bench/api/v2`;
+  const times: number[] = [];
+  for (let i = 0; i < NEW_SILENCES; i++) {
+    const pod = `mark-${i * 7 + 1};`;
+    const startedAt = performance.now();
+    const body = JSON.stringify({
+      matchers: [{ name: "pod", value: pod, isRegex: false, isEqual: true }],
+      startsAt: new Date().toISOString(),
+      endsAt: new Date(Date.now() + 3_600_000).toISOString(),
+      createdBy: "bench",
+      comment: "bench",
+    });
+    const made = await fetch(`${base}/silences`, { method: "POST", headers: headers(), body });
+    if (!made.ok) throw new Error(await made.text());
+    const query = new URLSearchParams({ filter: `pod="${pod}"`, active: "false" });
+    for (;;) {
+      const reply = await fetch(`${base}/alerts?${query}`, { headers: headers() });
+      if (((await reply.json()) as unknown[]).length > 0) break;
+    }
+    times.push(performance.now() - startedAt);
+  }
+  return times;
 }
 
 async function ingestBesideRepeats(server: Server): Promise<number[]> {
@@ -212,7 +242,7 @@ function fill(file: string, projectId: string): void {
         id,
       );
     }
-    for (let i = 0; i < SILENCES; i++) {
+    for (let i = NEW_SILENCES; i < SILENCES; i++) {
       const matchers = JSON.stringify([{ name: "pod", operator: "=", value: `mark-${i * 7};` }]);
       silence.run(uuidv7(now), projectId, matchers, now, now + 86_400_000, now, now, now);
     }
