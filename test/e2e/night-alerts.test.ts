@@ -83,10 +83,44 @@ test("the night: the first on call does not answer, the second acknowledges, eve
   assert.equal((await call<Incident>("GET", `/incidents/${id}`)).state, "resolved");
   assert.equal((await call<{ state: string }>("GET", `/silences/${windowId}`)).state, "active");
   assert.equal(mail.mails.length, 4, "each of the two received the firing and the end, and nothing of the lag");
+  await explain(call, { paged: id, withheld: lag.id });
 });
 
 interface Timeline {
   readonly timeline: readonly { readonly kind: string }[];
+}
+
+interface Explanation {
+  readonly answer: string;
+  readonly incidents: readonly {
+    readonly lines: readonly { readonly text: string }[];
+    readonly people: readonly { readonly name: string; readonly reasons: readonly string[] }[];
+  }[];
+}
+
+interface Trial {
+  readonly routes: readonly {
+    readonly policy: { readonly name: string };
+    readonly withheld: readonly { readonly text: string }[];
+  }[];
+}
+
+/** Why was I paged, why was no one notified, and what would happen now. */
+async function explain(call: Call, { paged, withheld }: Readonly<Record<"paged" | "withheld", string>>): Promise<void> {
+  const [why] = (await call<Explanation>("GET", `/explain/incident/${paged}`)).incidents;
+  assert.deepEqual(why?.people.map(({ name }) => name).sort(), PEOPLE);
+  for (const { name, reasons } of why.people)
+    assert.match(reasons.join(), /Nights/, `${name} is on call by a schedule`);
+  const [whyNot] = (await call<Explanation>("GET", `/explain/incident/${withheld}`)).incidents;
+  assert.deepEqual(whyNot?.people, []);
+  assert.match(whyNot.lines.map(({ text }) => text).join(), /The database moves/);
+  const labels = { alertname: "DiskFull", team: "db" };
+  const { routes } = await call<Trial>("POST", "/explain/alert", { labels });
+  assert.deepEqual(
+    routes.map(({ policy }) => policy.name),
+    ["Database"],
+  );
+  assert.match(routes[0]?.withheld.map(({ text }) => text).join() ?? "", /The database moves/);
 }
 
 type Call = <T = unknown>(method: string, path: string, body?: object) => Promise<T>;
