@@ -20,6 +20,8 @@ const LINES = [
   { line: "prism rules list --js", offers: ["--json"], not: ["--project"] },
   { line: "prism send --severity ", offers: ["debug", "fatal"], not: ["rules"] },
   { line: "prism completion ", offers: ["bash", "zsh", "fish"], not: ["rules"] },
+  { line: "prism incidents sn", offers: ["snooze"], not: ["resolve"] },
+  { line: "prism incidents list --state ", offers: ["unresolved", "snoozed"], not: ["--mine"] },
   { line: "prism key rotate --gr", offers: ["--grace"], not: ["--json"] },
 ] as const;
 

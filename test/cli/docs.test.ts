@@ -17,6 +17,7 @@ const manual = [
   "docs/cli-backup.md",
   "docs/cli-rules.md",
   "docs/cli-projects.md",
+  "docs/cli-alerts.md",
 ]
   .map((page) => readFileSync(join(root, page), "utf8"))
   .join("\n");

@@ -1,0 +1,128 @@
+import type { Command } from "commander";
+import { isUuid } from "../../../core/ids.ts";
+import { everyItem } from "../../on-server.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { type Output, printable } from "../../output/output.ts";
+import { localTime, withLocalTimes } from "../../output/text.ts";
+import type { ServerClient } from "../../server-client.ts";
+
+/* What the commands about alerts, incidents and on-call share. */
+
+export const OF_PROJECT = ["--project <project>", "project: id or slug"] as const;
+const WIDTH = 80;
+/** Number of things searched for a prefix or name. */
+export const SEARCHED = 1000;
+
+export interface ProjectFlag {
+  readonly project?: string;
+}
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Line {
+  readonly at: string | null;
+  readonly text: string;
+}
+
+/** Labels of arguments such as `team=db`. @throws CommandError 2 */
+export function labelsOf(given: readonly string[]): Labels {
+  return Object.fromEntries(
+    given.map((text) => {
+      const at = text.indexOf("=");
+      if (at < 1) throw new CommandError(EXIT.usage, `${text} is not a label such as team=db`);
+      return [text.slice(0, at), text.slice(at + 1)];
+    }),
+  );
+}
+
+/** @throws CommandError 2 */
+export function requireOne(given: readonly (string | undefined)[], flags: string): void {
+  if (given.filter((each) => each !== undefined).length !== 1)
+    throw new CommandError(EXIT.usage, `give one of ${flags}`);
+}
+
+export function labelText(labels: Labels): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");
+}
+
+/** A time in this terminal's zone, to the minute. */
+export function shortTime(rfc3339: string | null): string {
+  return rfc3339 === null ? "-" : localTime(rfc3339).slice(0, 16);
+}
+
+/** A cell that leaves room for the others on a line of 80 characters. */
+export function cut(text: string, width = 36): string {
+  const clean = printable(text);
+  return clean.length <= width ? clean : `${clean.slice(0, width - 1)}…`;
+}
+
+/** Text on lines of at most 80 characters; a longer word has a line of its own. */
+export function wrapped(text: string, indent = ""): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of printable(withLocalTimes(text)).split(" ")) {
+    const isFull = line !== "" && indent.length + line.length + 1 + word.length > WIDTH;
+    if (isFull) lines.push(indent + line);
+    line = line === "" || isFull ? word : `${line} ${word}`;
+  }
+  return line === "" ? lines : [...lines, indent + line];
+}
+
+/** Sentences with their times. */
+export function timelineText(lines: readonly Line[], out: Output): string[] {
+  return lines.flatMap(({ at, text }) => [
+    out.dim(at === null ? "  now" : `  ${localTime(at)}`),
+    ...wrapped(text, "    "),
+  ]);
+}
+
+export interface Incident {
+  readonly id: string;
+  readonly number: number;
+  readonly projectId: string;
+  readonly title: string;
+  readonly state: string;
+  readonly isSnoozed: boolean;
+  readonly firing: number;
+  readonly openedAt: string;
+}
+
+/** The incident of a number, an id, or a number with `#`. @throws CommandError 2, 6, 7 */
+export async function findIncident(server: ServerClient, ref: string, { project }: ProjectFlag): Promise<Incident> {
+  if (isUuid(ref)) return server.get<Incident>(`/api/v1/incidents/${ref}`);
+  const number = /^#?([1-9]\d{0,14})$/.exec(ref)?.[1];
+  if (number === undefined)
+    throw new CommandError(EXIT.usage, `${printable(ref)} is not the number or id of an incident`);
+  const found = await everyItem<Incident>(
+    server,
+    "/api/v1/incidents",
+    { projectId: project, number: Number(number) },
+    20,
+  );
+  const [first] = found;
+  if (first && found.length === 1) return first;
+  if (!first) throw new CommandError(EXIT.notFound, `there is no incident ${number}`);
+  const lines = found.map((each) => `  ${each.id}  ${cut(each.title)}  project ${each.projectId}`);
+  throw new CommandError(
+    EXIT.conflict,
+    [`several projects have an incident ${number}; give --project:`, ...lines].join("\n"),
+  );
+}
+
+/** A command of a group with its text of help and examples. */
+export function subcommand(
+  group: Command,
+  name: string,
+  description: string,
+  examples: readonly string[],
+  text = "",
+): Command {
+  const lines = examples.map((example) => `  $ prism ${group.name()} ${name}${example === "" ? "" : ` ${example}`}`);
+  const head = text === "" ? "" : `\n${text}\n`;
+  return group
+    .command(name)
+    .description(description)
+    .addHelpText("after", `${head}\n${lines.length === 1 ? "Example" : "Examples"}:\n${lines.join("\n")}`);
+}

@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { runCli, runJson } from "./run-cli.ts";
+
+test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes", async (t) => {
+  const prism = await startPrism(t);
+  const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
+  const run = async (command: string, ...more: string[]): Promise<string> => {
+    const { status, stdout, stderr } = await runCli([...command.split(" "), ...more], options);
+    assert.equal(status, 0, `${command}: ${stderr}`);
+    for (const line of stdout.split("\n")) assert.ok(line.length <= 80, `${command}: ${line}`);
+    return stdout;
+  };
+
+  await t.test("an alert opens an incident, which is explained, acknowledged and resolved by its number", async () => {
+    assert.match(await run("alerts fire alertname=DiskFull instance=db-2", "--key", "disk"), /opened\n$/);
+    await eventually("notified", async () => (await run("incidents show 1")).includes("Step 1 notified"));
+    assert.match(await run("alerts list"), /instance=db-2/);
+    assert.match(await run("alerts show disk"), /incident 1, open: DiskFull/);
+    assert.match(await run("incidents list"), /^1 +open +.* DiskFull$/m);
+    assert.match(await run("incidents explain 1"), /is a member of the project[\s\S]*1 person was notified/);
+    assert.match(await run("alerts explain disk"), /Incident 1: 1 person was\s+notified/);
+    assert.match(await run("alerts explain alertname=Other"), /would open an incident/);
+    assert.match(await run("incidents ack 1", "--note", "I am on it"), /^1 {2}acknowledged/);
+    assert.match(await run("incidents unack #1"), /^1 {2}open/);
+    assert.match(await run("incidents snooze 1 --for 1h"), /^1 {2}snoozed/);
+    assert.match(await run("incidents unsnooze 1"), /^1 {2}open/);
+    await run("incidents escalate 1");
+    await run("incidents note 1", "Called the data centre");
+    assert.match(await run("incidents show 1"), /noted: Called the data centre/);
+    const silence = await runJson<{ id: string }>(
+      ["silences", "add", "--incident", "1", "--comment", "New disks"],
+      options,
+    );
+    assert.match(await run("silences list"), /active/);
+    assert.match(await run(`silences show ${silence.id}`), /New disks/);
+    assert.match(await run("silences preview", 'instance="db-2"'), /1 firing alerts match/);
+    await run(`silences expire ${silence.id}`);
+    assert.match(await run("incidents resolve --all-open --yes"), /^1 incidents changed/);
+    assert.equal(await run("incidents list"), "no incidents\n");
+    assert.equal(await run("alerts list"), "no alerts\n");
+  });
+
+  await t.test("who is on call", async () => {
+    const made = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Database", timezone: "UTC" });
+    assert.equal(made.status, 201, made.text);
+    assert.match(await run("oncall now"), /^Database +no one/m);
+    await run("oncall override Database --user me --to 8h");
+    assert.doesNotMatch(await run("oncall now"), /no one/);
+    assert.match(await run("oncall next"), /^Database +no one/m);
+    assert.match(await run("oncall schedules"), /UTC +Database/);
+    assert.match(await run("oncall shifts Database"), /^FROM/);
+    assert.match(await run("oncall gaps Database"), /^FROM/);
+  });
+
+  await t.test("heartbeats, policies and routes", async () => {
+    assert.match(await run("heartbeats create", "Nightly backup", "--every", "1h"), /\/ping\//);
+    assert.match(await run("heartbeats ping nightly-backup"), / {2}up {2}/);
+    assert.match(await run("heartbeats ping nightly-backup --as fail"), / {2}down {2}/);
+    assert.match(await run("heartbeats pause nightly-backup"), / {2}paused {2}/);
+    await run("heartbeats resume nightly-backup");
+    assert.match(await run("heartbeats list"), /Nightly backup/);
+    assert.match(await run("heartbeats show nightly-backup"), /slug nightly-backup/);
+    await run("heartbeats delete nightly-backup --yes");
+    const file = join(prism.dir, "policies.json");
+    writeFileSync(file, JSON.stringify({ name: "Night", steps: [{ type: "notify", members: true }] }));
+    assert.equal(await run(`policies import ${file}`), "Night  version 1\n");
+    writeFileSync(file, await run("policies export"));
+    assert.match(await run(`policies import ${file}`), /^Night {2}version 1$/m);
+    assert.match(await run("policies list"), /notify +Night/);
+    assert.match(await run("policies show Night"), /"name": "Night"/);
+    const routes = join(prism.dir, "routes.json");
+    writeFileSync(routes, JSON.stringify({ route: { policy: "Night", groupBy: ["alertname"] } }));
+    assert.equal(await run(`routes set ${routes}`), "version 1\n");
+    writeFileSync(routes, await run("routes show"));
+    assert.equal(await run(`routes set ${routes}`), "version 1\n");
+    assert.match(await run("routes test team=db"), /^Night: \{\}\n/);
+  });
+
+  await t.test("exit codes", async () => {
+    for (const [args, status] of [
+      ["incidents show 99", 6],
+      ["incidents ack x", 2],
+      ["incidents ack", 2],
+      ["silences add", 2],
+      ["alerts fire nothing", 2],
+      ["alerts show nothing", 6],
+      ["policies show nothing", 6],
+      ["incidents snooze 1 --for 1h", 7],
+    ] as const)
+      assert.equal((await runCli(args.split(" "), options)).status, status, args);
+  });
+});
