@@ -200,18 +200,8 @@ function onCall({ base, core, services }: Parts): Feature {
   const { principals, projects, users } = core.access;
   const hosts = new OutsideHosts(outsideRulesOf(config));
   const fetch = new SafeFetch(hosts, { maxBodyBytes: MAX_CALENDAR_BYTES });
-  return onCallFeature({
-    db,
-    clock,
-    config,
-    projects,
-    principals,
-    users,
-    storage,
-    notify: services.notify,
-    fetch,
-    publicUrl,
-  });
+  const { notify } = services;
+  return onCallFeature({ db, clock, config, projects, principals, users, storage, notify, fetch, publicUrl });
 }
 
 /** Notifications, sounds, messages, tasks and the like. */

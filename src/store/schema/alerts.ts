@@ -1,4 +1,4 @@
-/** Alerts, incidents, silences, policies and routing. */
+/** Alerts, incidents, silences, policies and routing; heartbeats, integrations, status pages. */
 import type { Generated } from "kysely";
 import type { Flag } from "./system.ts";
 
@@ -188,98 +188,6 @@ export interface ContactRulesTable {
   channels: string;
 }
 
-export interface OnCallSchedulesTable {
-  id: string;
-  projectId: string;
-  name: string;
-  description: Generated<string>;
-  /** Of new shifts, and of the texts about this schedule. */
-  timezone: string;
-  /** How long before a shift its users are notified; null: they are not. */
-  handoverLeadMs: number | null;
-  /** Whether users are notified when their shift ends. */
-  notifiesOff: Generated<Flag>;
-  reportsGaps: Generated<Flag>;
-  tokenHash: string | null;
-  /** JSON: the users last reported as on call. */
-  onCall: Generated<string>;
-  /** Up to here hand-overs are reported. */
-  checkedAt: number | null;
-  /** When gaps are searched next. */
-  gapsAt: number | null;
-  dueAt: number | null;
-  version: Generated<number>;
-  createdBy: string | null;
-  createdAt: number;
-  updatedAt: number;
-}
-
-export interface OnCallShiftsTable {
-  id: string;
-  scheduleId: string;
-  kind: "rotation" | "single" | "override" | "swap";
-  /** The name of a shift, the reason of an override or swap. */
-  name: Generated<string>;
-  level: number;
-  /** Such as `2026-11-23T09:00:00`, by the clocks of `timezone`. */
-  startLocal: string;
-  durationMs: number;
-  timezone: string;
-  recurrence: string | null;
-  /** JSON: user ids of each turn. */
-  turns: string;
-  startTurn: Generated<number>;
-  /** The user who is replaced. */
-  swapFor: string | null;
-  /** A changed shift is in effect from its change on; null: always. */
-  validFrom: number | null;
-  validUntil: number | null;
-  /** An earlier form of this shift. */
-  currentId: string | null;
-  version: Generated<number>;
-  createdBy: string | null;
-  createdAt: number;
-  updatedAt: number;
-}
-
-/** Calendars that schedules import. */
-export interface OnCallCalendarsTable {
-  scheduleId: string;
-  /** Null: no longer imported; what it said of the past stays. */
-  url: string | null;
-  etag: string | null;
-  /** JSON: the spans of its events. */
-  content: string | null;
-  /** Of the last text. */
-  hash: string | null;
-  checkedAt: number | null;
-  changedAt: number | null;
-  error: string | null;
-  dueAt: number | null;
-}
-
-/** Shifts whose user has been notified. */
-export interface OnCallNoticesTable {
-  scheduleId: string;
-  userId: string;
-  startsAt: number;
-  sentAt: number;
-}
-
-export interface OnCallGapsTable {
-  scheduleId: string;
-  startsAt: number;
-  endsAt: number;
-  reportedAt: number;
-}
-
-export interface OnCallUsersTable {
-  userId: string;
-  /** Null: that of the schedule. */
-  handoverLeadMs: number | null;
-  tokenHash: string | null;
-}
-
 export type HeartbeatStatus = "new" | "up" | "down" | "paused";
 export type PingKind = "success" | "start" | "fail" | "log" | "ignored";
 
@@ -384,7 +292,7 @@ export type ComponentState = "operational" | "maintenance" | "degraded" | "parti
 export interface StatusPagesTable {
   projectId: string;
   document: string;
-  version: number;
+  version: Generated<number>;
   updatedBy: string | null;
   createdAt: number;
   updatedAt: number;

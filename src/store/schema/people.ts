@@ -1,4 +1,4 @@
-/** Users and their rights: accounts, roles, tokens, sessions, projects and their keys. */
+/** Users and their rights: accounts, roles, tokens, sessions, projects and their keys, on-call schedules. */
 import type { Generated } from "kysely";
 import type { Flag } from "./system.ts";
 
@@ -167,4 +167,96 @@ export interface ProjectInvitationsTable {
   endedAt: number | null;
   /** The member who accepted; null while it is open, and when it was revoked or declined. */
   acceptedBy: string | null;
+}
+
+export interface OnCallSchedulesTable {
+  id: string;
+  projectId: string;
+  name: string;
+  description: Generated<string>;
+  /** Of new shifts, and of the texts about this schedule. */
+  timezone: string;
+  /** How long before a shift its users are notified; null: they are not. */
+  handoverLeadMs: number | null;
+  /** Whether users are notified when their shift ends. */
+  notifiesOff: Generated<Flag>;
+  reportsGaps: Generated<Flag>;
+  tokenHash: string | null;
+  /** JSON: the users last reported as on call. */
+  onCall: Generated<string>;
+  /** Up to here hand-overs are reported. */
+  checkedAt: number | null;
+  /** When gaps are searched next. */
+  gapsAt: number | null;
+  dueAt: number | null;
+  version: Generated<number>;
+  createdBy: string | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export interface OnCallShiftsTable {
+  id: string;
+  scheduleId: string;
+  kind: "rotation" | "single" | "override" | "swap";
+  /** The name of a shift, the reason of an override or swap. */
+  name: Generated<string>;
+  level: number;
+  /** Such as `2026-11-23T09:00:00`, by the clocks of `timezone`. */
+  startLocal: string;
+  durationMs: number;
+  timezone: string;
+  recurrence: string | null;
+  /** JSON: user ids of each turn. */
+  turns: string;
+  startTurn: Generated<number>;
+  /** The user who is replaced. */
+  swapFor: string | null;
+  /** A changed shift is in effect from its change on; null: always. */
+  validFrom: number | null;
+  validUntil: number | null;
+  /** An earlier form of this shift. */
+  currentId: string | null;
+  version: Generated<number>;
+  createdBy: string | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+/** Calendars that schedules import. */
+export interface OnCallCalendarsTable {
+  scheduleId: string;
+  /** Null: no longer imported; what it said of the past stays. */
+  url: string | null;
+  etag: string | null;
+  /** JSON: the spans of its events. */
+  content: string | null;
+  /** Of the last text. */
+  hash: string | null;
+  checkedAt: number | null;
+  changedAt: number | null;
+  error: string | null;
+  dueAt: number | null;
+}
+
+/** Shifts whose user has been notified. */
+export interface OnCallNoticesTable {
+  scheduleId: string;
+  userId: string;
+  startsAt: number;
+  sentAt: number;
+}
+
+export interface OnCallGapsTable {
+  scheduleId: string;
+  startsAt: number;
+  endsAt: number;
+  reportedAt: number;
+}
+
+export interface OnCallUsersTable {
+  userId: string;
+  /** Null: that of the schedule. */
+  handoverLeadMs: number | null;
+  tokenHash: string | null;
 }
