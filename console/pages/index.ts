@@ -25,6 +25,7 @@ import { schedules } from "./schedules/index.ts";
 import { settings } from "./settings/index.ts";
 import { silences } from "./silences/index.ts";
 import { sounds } from "./sounds/index.ts";
+import { statuspage } from "./statuspage/index.ts";
 import { tasks } from "./tasks/index.ts";
 
 /** All page modules, in the order of the navigation. */
@@ -40,6 +41,7 @@ export const pages: readonly PageModule[] = [
   incidents,
   alerts,
   silences,
+  statuspage,
   jobs,
   schedules,
   deliveries,

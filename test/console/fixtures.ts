@@ -173,6 +173,7 @@ export function allPages(ids: Filled): readonly string[] {
     `/rules/${ids.rule}?tab=activity`,
     `/rules/${ids.rule}?tab=versions`,
     "/silences",
+    "/status-page",
     "/silences/new?labels=team%3Ddb",
     `/silences/${ids.silence}`,
     `/silences/${ids.silence}/edit`,

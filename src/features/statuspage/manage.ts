@@ -9,7 +9,7 @@ import type { Projects } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import { addressOf, canMail, type MailParts, pageUrl } from "./mails.ts";
 import type { StatusPages } from "./pages.ts";
-import type { PageDocument, StatusPageView } from "./schema.ts";
+import { documentOf, type PageDocument, type StatusPageView } from "./schema.ts";
 import { worst } from "./state.ts";
 import { countSubscribers, type PageRow } from "./table.ts";
 
@@ -24,11 +24,6 @@ export interface ManageContext {
 }
 
 const MAX_COMPONENTS = 100;
-
-function emptyDocument(title: string): PageDocument {
-  const shown = { historyDays: 90, showIncidents: true, showMaintenance: true };
-  return { enabled: false, title, description: "", timezone: "UTC", ...shown, subscriptions: false, groups: [] };
-}
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
 export async function getStatusPage(context: ManageContext, principal: PermissionHolder, ref: string | undefined) {
@@ -53,7 +48,7 @@ async function view(
   const states = pages.statesOf(projectId);
   return {
     projectId,
-    ...(document ?? emptyDocument(project.name.slice(0, 100))),
+    ...(document ?? documentOf({ enabled: false, title: project.name.slice(0, 100) })),
     url: pageUrl(publicUrl(), project.slug),
     state: worst(states.values()),
     states: Object.fromEntries(states),

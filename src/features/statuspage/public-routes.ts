@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
@@ -189,11 +190,14 @@ function historyOf({ title, timezone, groups, past, showsIncidents }: PublicPage
   };
 }
 
+const Form = v.object({ email: v.optional(v.string()) });
+
 /** Subscribing and the links of its mails. GET changes nothing: programs that scan mails follow links. */
 function subscriptionRoutes(context: PublicContext, texts: PublicTexts): Route[] {
   const form = {
     ...COMMON,
     method: "POST",
+    body: Form,
     raw: { types: ["application/x-www-form-urlencoded", "multipart/form-data"], gzip: false },
     maxBodyBytes: MAX_FORM_BYTES,
   } as const;
@@ -257,6 +261,7 @@ function subscriptionRoutes(context: PublicContext, texts: PublicTexts): Route[]
   ];
 }
 
+/** With `raw` the body is bytes. */
 function bytesOf(body: unknown): Buffer {
   return Buffer.from(body as Uint8Array);
 }

@@ -67,7 +67,7 @@ function servePage(server: FeatureServer, context: Context): void {
     response: s.StatusPageView,
     errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
     async handle(exchange, { query, body }) {
-      const request = { projectId: query.projectId, ifMatch: exchange.header("if-match"), body };
+      const request = { projectId: query.projectId, ifMatch: exchange.header("if-match"), body: s.documentOf(body) };
       return answer(await putStatusPage(context, holderOf(exchange), request));
     },
   });

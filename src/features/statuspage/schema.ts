@@ -68,23 +68,42 @@ const Group = object({
 const documentEntries = {
   enabled: doc(v.boolean(), "Whether the public addresses answer"),
   title: doc(line(100), "Public"),
-  description: v.optional(doc(line(1000, 0), "Public"), ""),
-  timezone: v.optional(doc(v.pipe(v.string(), v.check(isTimezone, "must be a time zone")), "Of days and times"), "UTC"),
-  historyDays: v.optional(doc(integer(1, 90), "Days of history to show"), 90),
-  showIncidents: v.optional(doc(v.boolean(), "Whether past disturbances and notices are listed"), true),
+  description: v.optional(doc(line(1000, 0), "Public")),
+  timezone: v.optional(
+    doc(v.pipe(v.string(), v.check(isTimezone, "must be a time zone")), "Of days and times; default UTC"),
+  ),
+  historyDays: v.optional(doc(integer(1, 90), "Days of history to show; default 90")),
+  showIncidents: v.optional(doc(v.boolean(), "Whether past disturbances and notices are listed; default true")),
   showMaintenance: v.optional(
     doc(
       v.boolean(),
       "Whether maintenance windows are announced; of a silence only its annotation `status_page` is shown",
     ),
-    true,
   ),
-  subscriptions: v.optional(doc(v.boolean(), "Whether visitors may subscribe by mail"), false),
-  groups: v.optional(doc(v.pipe(v.array(Group), v.maxLength(20)), "Components in groups"), []),
+  subscriptions: v.optional(doc(v.boolean(), "Whether visitors may subscribe by mail; default false")),
+  groups: v.optional(doc(v.pipe(v.array(Group), v.maxLength(20)), "Components in groups")),
 };
 
-export const PageDocument = object(documentEntries);
-export type PageDocument = v.InferOutput<typeof PageDocument>;
+type GivenDocument = v.InferOutput<v.StrictObjectSchema<typeof documentEntries, undefined>>;
+
+/** A page as it is stored. */
+export type PageDocument = { readonly [K in keyof GivenDocument]-?: Exclude<GivenDocument[K], undefined> };
+
+/** Absent members have their defaults. */
+export function documentOf(given: GivenDocument): PageDocument {
+  return {
+    enabled: given.enabled,
+    title: given.title,
+    description: given.description ?? "",
+    timezone: given.timezone ?? "UTC",
+    historyDays: given.historyDays ?? 90,
+    showIncidents: given.showIncidents ?? true,
+    showMaintenance: given.showMaintenance ?? true,
+    subscriptions: given.subscriptions ?? false,
+    groups: given.groups ?? [],
+  };
+}
+
 export type PageComponent = v.InferOutput<typeof Component>;
 
 export const StatusPageQuery = object({ projectId });
@@ -107,12 +126,25 @@ export const PutStatusPage = example(object(documentEntries), {
 
 const state = v.picklist(STATES as readonly ["operational", "maintenance", "degraded", "partial", "outage"]);
 
+/** Every member is in the answer. */
+const viewEntries = {
+  enabled: v.boolean(),
+  title: v.string(),
+  description: v.string(),
+  timezone: v.string(),
+  historyDays: v.number(),
+  showIncidents: v.boolean(),
+  showMaintenance: v.boolean(),
+  subscriptions: v.boolean(),
+  groups: v.array(Group),
+};
+
 export const StatusPageView = named(
   "StatusPage",
   "The public status page of a project, as its operators see it",
   v.object({
     projectId: v.string(),
-    ...documentEntries,
+    ...viewEntries,
     url: doc(v.string(), "The public address"),
     state: doc(state, "The worst state of its components"),
     states: doc(v.record(v.string(), state), "State by component id"),

@@ -1,0 +1,181 @@
+import { Megaphone } from "lucide";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { useList } from "../../app/query.ts";
+import {
+  ask,
+  Badge,
+  Button,
+  Card,
+  confirm,
+  DateTimeInput,
+  Dialog,
+  EmptyState,
+  ErrorState,
+  Field,
+  Input,
+  Segmented,
+  Textarea,
+  Time,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import type { Notice } from "./status-types.ts";
+
+interface Props {
+  readonly projectId: string;
+  readonly mayWrite: boolean;
+}
+
+const STEPS = ["identified", "monitoring", "resolved"];
+
+function isOver({ state }: Notice): boolean {
+  return state === "resolved" || state === "completed";
+}
+
+/** Announcements of the page. */
+export function Notices({ projectId, mayWrite }: Props) {
+  const [isOpen, setOpen] = useState(false);
+  const list = useList<Notice>("/status-page/notices", { projectId, limit: 20 });
+  const update = async (notice: Notice, state: string) => {
+    const text = await ask({
+      title: notice.title,
+      label: "Text for visitors",
+      action: "Post",
+      required: true,
+      multiline: true,
+    });
+    if (text === undefined) return;
+    await api.patch(`/status-page/notices/${notice.id}`, { state, text });
+    toast.ok("The update is posted.");
+    list.reload();
+  };
+  const remove = async (notice: Notice) => {
+    const text = "The notice and its updates disappear from the page. Mails that were sent stay sent.";
+    if (!(await confirm({ title: `Remove "${notice.title}"?`, text, action: "Remove", danger: true }))) return;
+    await api.del(`/status-page/notices/${notice.id}`);
+    list.reload();
+  };
+  return (
+    <Card
+      title="Notices"
+      actions={
+        mayWrite && (
+          <Button small icon={Megaphone} onClick={() => setOpen(true)}>
+            New notice
+          </Button>
+        )
+      }
+    >
+      <div class="stack">
+        {list.error && <ErrorState small error={list.error} retry={list.reload} />}
+        {list.items?.length === 0 && (
+          <EmptyState
+            small
+            title="No notices"
+            text="Announce a disturbance or planned work to visitors and subscribers."
+          />
+        )}
+        {list.items?.map((notice) => (
+          <div class="stack s2" key={notice.id}>
+            <div class="spread">
+              <strong>
+                <UserText>{notice.title}</UserText>
+              </strong>
+              <Badge tone={isOver(notice) ? "plain" : notice.kind === "incident" ? "bad" : "info"}>
+                {notice.state.replace("_", " ")}
+              </Badge>
+            </div>
+            <UserText lines={3}>{notice.updates.at(-1)?.text ?? ""}</UserText>
+            <span class="muted small">
+              <Time at={notice.startsAt} />
+            </span>
+            {mayWrite && (
+              <div class="inline">
+                {!isOver(notice) &&
+                  (notice.kind === "incident" ? STEPS : ["completed"])
+                    .filter((state) => state !== notice.state)
+                    .map((state) => (
+                      <Button small key={state} onClick={() => update(notice, state)}>
+                        {state}
+                      </Button>
+                    ))}
+                <Button small variant="danger" onClick={() => remove(notice)}>
+                  Remove
+                </Button>
+              </div>
+            )}
+          </div>
+        ))}
+      </div>
+      <NoticeDialog projectId={projectId} open={isOpen} onClose={() => setOpen(false)} onPosted={list.reload} />
+    </Card>
+  );
+}
+
+interface DialogProps {
+  readonly projectId: string;
+  readonly open: boolean;
+  readonly onClose: () => void;
+  readonly onPosted: () => void;
+}
+
+function NoticeDialog({ projectId, open, onClose, onPosted }: DialogProps) {
+  const [kind, setKind] = useState("incident");
+  const [title, setTitle] = useState("");
+  const [text, setText] = useState("");
+  const [startsAt, setStart] = useState("");
+  const [endsAt, setEnd] = useState("");
+  const post = async () => {
+    const times =
+      kind === "incident" ? {} : { ...(startsAt === "" ? {} : { startsAt }), ...(endsAt === "" ? {} : { endsAt }) };
+    await api.post("/status-page/notices", { projectId, kind, title, text, ...times });
+    toast.ok("The notice is posted.");
+    setTitle("");
+    setText("");
+    onClose();
+    onPosted();
+  };
+  return (
+    <Dialog
+      open={open}
+      onClose={onClose}
+      title="New notice"
+      subtitle="Visitors see it at once; subscribers receive a mail."
+      onSubmit={post}
+      footer={
+        <Button type="submit" variant="primary">
+          Post
+        </Button>
+      }
+    >
+      <div class="stack">
+        <Segmented
+          label="Kind"
+          value={kind}
+          onChange={setKind}
+          options={[
+            { value: "incident", label: "Disturbance" },
+            { value: "maintenance", label: "Planned maintenance" },
+          ]}
+        />
+        <Field label="Title" required>
+          <Input value={title} onChange={setTitle} maxLength={200} />
+        </Field>
+        <Field label="Text" required>
+          <Textarea value={text} onChange={setText} maxLength={5000} />
+        </Field>
+        {kind === "maintenance" && (
+          <div class="inline">
+            <Field label="Start">
+              <DateTimeInput value={startsAt} onChange={setStart} />
+            </Field>
+            <Field label="End" required>
+              <DateTimeInput value={endsAt} onChange={setEnd} />
+            </Field>
+          </div>
+        )}
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,187 @@
+import { ExternalLink } from "lucide";
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { SERVER_URL } from "../../app/base.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { useQueryState } from "../../app/navigate.ts";
+import { useProjects } from "../../app/projects.ts";
+import { useGet } from "../../app/query.ts";
+import {
+  Badge,
+  Banner,
+  Button,
+  Card,
+  Field,
+  Form,
+  Input,
+  Loaded,
+  Page,
+  plural,
+  Select,
+  Switch,
+  Textarea,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { ComponentsEditor } from "./components-editor.tsx";
+import { Notices } from "./notices.tsx";
+import { type Document, documentOf, STATES, type StatusPageView } from "./status-types.ts";
+
+/** The public status page of a project. */
+export function StatusPage() {
+  const projects = useProjects();
+  const [chosen, choose] = useQueryState("project");
+  const project = projects.find(({ id, slug }) => id === chosen || slug === chosen) ?? projects[0];
+  const projectId = project?.id ?? "default";
+  const query = useGet<StatusPageView>("/status-page", { projectId });
+  const address = `${SERVER_URL}/status/${project?.slug ?? "default"}`;
+  const view = query.data;
+  return (
+    <Page
+      title="Status page"
+      subtitle={subtitleOf(view)}
+      actions={
+        view?.enabled ? (
+          <Button icon={ExternalLink} href={address}>
+            Open the page
+          </Button>
+        ) : undefined
+      }
+    >
+      {projects.length > 1 && (
+        <Select
+          label="Project"
+          value={projectId}
+          onChange={choose}
+          options={projects.map(({ id, name }) => ({ value: id, label: name }))}
+        />
+      )}
+      <Loaded query={query}>
+        {(data) => <Editor key={`${data.projectId} ${data.version}`} view={data} reload={query.reload} />}
+      </Loaded>
+    </Page>
+  );
+}
+
+function subtitleOf(view: StatusPageView | undefined): string {
+  if (!view) return "What visitors see of the state of a project.";
+  if (!view.enabled) return "Off: its address answers 404.";
+  const count = view.groups.flatMap(({ components }) => components).length;
+  return `${STATES[view.state].text} · ${plural(count, "component")} · ${plural(view.subscribers.confirmed, "subscriber")}`;
+}
+
+interface EditorProps {
+  readonly view: StatusPageView;
+  readonly reload: () => void;
+}
+
+function Editor({ view, reload }: EditorProps) {
+  const [draft, setDraft] = useState<Document>(() => documentOf(view));
+  const mayWrite = canInProject("policies:write") === true;
+  useEffect(() => setDraft(documentOf(view)), [view.version]);
+  const set = (change: Partial<Document>): void => setDraft({ ...draft, ...change });
+  const save = async () => {
+    await api.put(`/status-page?projectId=${encodeURIComponent(view.projectId)}`, draft);
+    toast.ok(draft.enabled ? "Saved. Visitors see it now." : "Saved.");
+    reload();
+  };
+  return (
+    <div class="two">
+      <Form onSubmit={save} label="Status page">
+        <Card title="Page">
+          <div class="stack">
+            <Switch
+              checked={draft.enabled}
+              onChange={(enabled) => set({ enabled })}
+              label="Public"
+              hint="Anyone with the address sees it, without a login."
+              disabled={!mayWrite}
+            />
+            <Field label="Title" required>
+              <Input value={draft.title} onChange={(title) => set({ title })} maxLength={100} />
+            </Field>
+            <Field label="Description" optional>
+              <Textarea value={draft.description} onChange={(description) => set({ description })} maxLength={1000} />
+            </Field>
+            <Field label="Time zone" hint="Of days and times, such as Europe/Berlin.">
+              <Input value={draft.timezone} onChange={(timezone) => set({ timezone })} />
+            </Field>
+            <Field label="History">
+              <Input
+                type="number"
+                value={String(draft.historyDays)}
+                onChange={(days) => set({ historyDays: Number(days) })}
+                min={1}
+                max={90}
+                suffix="days"
+              />
+            </Field>
+            <Switch
+              checked={draft.showIncidents}
+              onChange={(showIncidents) => set({ showIncidents })}
+              label="Show past disturbances and notices"
+            />
+            <Switch
+              checked={draft.showMaintenance}
+              onChange={(showMaintenance) => set({ showMaintenance })}
+              label="Announce maintenance windows"
+              hint="Of a silence only its times and the annotation status_page are shown."
+            />
+            <Switch
+              checked={draft.subscriptions}
+              onChange={(subscriptions) => set({ subscriptions })}
+              label="Subscriptions by mail"
+            />
+            {draft.subscriptions && !view.canSubscribe && (
+              <Banner tone="warn">Set a mail server and the public URL in the settings first.</Banner>
+            )}
+          </div>
+        </Card>
+        <ComponentsEditor groups={draft.groups} onChange={(groups) => set({ groups })} />
+        {mayWrite && (
+          <div>
+            <Button type="submit" variant="primary">
+              Save
+            </Button>
+          </div>
+        )}
+      </Form>
+      <div class="stack">
+        <Preview view={view} draft={draft} />
+        <Notices projectId={view.projectId} mayWrite={mayWrite} />
+      </div>
+    </div>
+  );
+}
+
+/** The draft with the states of now. */
+function Preview({ view, draft }: { readonly view: StatusPageView; readonly draft: Document }) {
+  return (
+    <Card title="Preview" sub="What visitors see, with the states of now">
+      <div class="stack">
+        <strong>
+          <UserText>{draft.title}</UserText>
+        </strong>
+        {draft.groups.map((group, g) => (
+          <div class="stack s2" key={g}>
+            {group.name !== "" && (
+              <span class="strong">
+                <UserText>{group.name}</UserText>
+              </span>
+            )}
+            {group.components.map(({ id, name }, c) => {
+              const { text, tone } = STATES[view.states[id ?? ""] ?? "operational"];
+              return (
+                <div class="spread" key={c}>
+                  <UserText>{name}</UserText>
+                  <Badge tone={tone}>{text}</Badge>
+                </div>
+              );
+            })}
+          </div>
+        ))}
+        {draft.groups.length === 0 && <span class="muted">No components yet.</span>}
+      </div>
+    </Card>
+  );
+}
