@@ -77,7 +77,6 @@ const CONDITIONS: Readonly<Record<string, readonly string[]>> = {
     "PI > 3",
     "sqrt(4) == 2",
     "random() > 0.5",
-    "count(event.a) > 1",
     "sum(event.a) > 1",
     "event.a == True",
     "eval('1') == 1",
@@ -110,6 +109,7 @@ const CONDITIONS: Readonly<Record<string, readonly string[]>> = {
     `coalesce(${"event.a,".repeat(8)}true)`,
   ],
   TYPE: [
+    "count(event.a) > 1",
     "event.amount + 1",
     "'yes'",
     "5",
