@@ -35,7 +35,8 @@ type Handler = (projectId: string, exchange: Exchange, body: Buffer) => unknown;
  */
 export function alertmanagerFeature(own: AlertmanagerOwn & { readonly kernel: HttpKernel }): Feature {
   return {
-    name: "alertmanager",
+    // Not "alertmanager": the example module has that name, and modules may not share one.
+    name: "alertmanager-api",
     version: "1.0.0",
     register(server) {
       own.kernel.addDialect({ prefix: `${BASE}/`, errorBody: errorBodyOf });
