@@ -15,8 +15,13 @@ import { unprocessable, unreadable } from "./replies.ts";
 /** `resolve_timeout` of Alertmanager: an alert without an end is over after this time. */
 export const RESOLVE_TIMEOUT_MS = 300_000;
 
+/** Alerts of one request. Prometheus sends at most 256. */
+const MAX_ALERTS = 20_000;
+/** As of every alert; checked before the labels are sorted and hashed. */
+const MAX_LABELS = 100;
+
 /** An alert as posted: its shape is checked, its content is not. */
-interface PostedAlert {
+export interface PostedAlert {
   readonly labels: LabelRecord;
   readonly annotations: LabelRecord;
   readonly generatorUrl: string | null;
@@ -34,6 +39,7 @@ export function readPostedAlerts(
     const value = parseJson(body);
     if (value === null) return { alerts: [] };
     if (!Array.isArray(value)) throw new Misshapen("it is not an array of alerts");
+    if (value.length > MAX_ALERTS) throw new Misshapen(`it has more than ${MAX_ALERTS} alerts`);
     return { alerts: value.map(readAlert) };
   } catch (error) {
     if (error instanceof Missing) return { refusal: unprocessable(error.kind, error.message) };
@@ -110,6 +116,9 @@ export function inputOf(alert: PostedAlert, projectId: string, now: EpochMs): Al
   const startsAt = alert.startsAt ?? alert.endsAt ?? now;
   const endsAt = alert.endsAt ?? now + RESOLVE_TIMEOUT_MS;
   if (endsAt < startsAt) throw new PrismError("VALIDATION_FAILED", "start time must be before end time");
+  const texts = Object.values(alert.labels);
+  if (texts.length > MAX_LABELS && texts.filter((text) => text !== "").length > MAX_LABELS)
+    throw new PrismError("VALIDATION_FAILED", `an alert has at most ${MAX_LABELS} labels`);
   const labels = labelsOf(alert.labels);
   if (labels.length === 0) throw new PrismError("VALIDATION_FAILED", "at least one label pair required");
   requireNames("label set", alert.labels);

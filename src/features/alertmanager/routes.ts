@@ -1,4 +1,6 @@
+import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
+import type { EpochMs } from "../../core/clock.ts";
 import type { KeyScope, Permission } from "../../core/permissions.ts";
 import { callerOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
@@ -9,7 +11,7 @@ import type { ProjectRight } from "../access/index.ts";
 import type { AlertInput } from "../alerts/index.ts";
 import type { AlertmanagerOwn } from "./context.ts";
 import { listAlerts, listGroups } from "./get-alerts.ts";
-import { inputOf, readPostedAlerts } from "./post-alerts.ts";
+import { inputOf, type PostedAlert, readPostedAlerts } from "./post-alerts.ts";
 import { Query } from "./query.ts";
 import { BASE, empty, errorBodyOf, messageOf, orRefused, refused } from "./replies.ts";
 import { deleteSilence, getSilence, listSilences, postSilence } from "./silences.ts";
@@ -121,6 +123,9 @@ function mounted(method: Method, path: string, rest: Pick<Route, "access" | "han
   );
 }
 
+/** Alerts of a body that are read before other requests may run. */
+const SLICE = 500;
+
 /** `POST /api/v2/alerts`: valid alerts are stored, whatever the others of the batch are. */
 async function postAlerts(
   own: AlertmanagerOwn,
@@ -133,15 +138,30 @@ async function postAlerts(
   const now = own.clock.now();
   const inputs: AlertInput[] = [];
   const problems: string[] = [];
-  for (const alert of posted.alerts) {
-    const input = orRefused("", () => inputOf(alert, projectId, now));
-    if ("value" in input) inputs.push(input.value);
-    else problems.push(String(input.refusal.body));
+  for (let from = 0; from < posted.alerts.length; from += SLICE) {
+    if (from > 0) await setImmediate();
+    const read = inputsOf(posted.alerts.slice(from, from + SLICE), projectId, now, problems);
+    const outcomes = read.length === 0 ? [] : await own.alerts.submit(read);
+    for (const outcome of outcomes) if (outcome.status === "refused") problems.push(messageOf(outcome.error));
+    inputs.push(...read);
   }
-  const outcomes = inputs.length === 0 ? [] : await own.alerts.submit(inputs);
-  for (const outcome of outcomes) if (outcome.status === "refused") problems.push(messageOf(outcome.error));
   const counts = received.of(projectId);
   counts.invalid += problems.length;
   for (const { endsAt } of inputs) counts[endsAt != null && endsAt > now ? "firing" : "resolved"] += 1;
   return problems.length === 0 ? empty() : refused(400, problems.join("\n"));
+}
+
+function inputsOf(
+  alerts: readonly PostedAlert[],
+  projectId: string,
+  now: EpochMs,
+  problems: string[],
+): readonly AlertInput[] {
+  const inputs: AlertInput[] = [];
+  for (const alert of alerts) {
+    const input = orRefused("", () => inputOf(alert, projectId, now));
+    if ("value" in input) inputs.push(input.value);
+    else problems.push(String(input.refusal.body));
+  }
+  return inputs;
 }

@@ -46,6 +46,18 @@ test("a project's key or a user's token is accepted as bearer token and as basic
   assert.deepEqual([code, error.code, message.length > 0], [403, "UNAUTHORIZED_ROLE", true]);
 });
 
+test("a large request is stored in parts, and each of its problems is in the answer", async (t) => {
+  const { prism } = await start(t);
+  const alerts = Array.from({ length: 1200 }, (_, at) => ({
+    labels: at % 400 === 0 ? {} : { alertname: "A", at: `${at}` },
+  }));
+  const reply = await prism.post(ALERTS, alerts);
+  const problem = "at least one label pair required";
+  assert.deepEqual([reply.status, reply.body], [400, [problem, problem, problem].join("\n")]);
+  const { body } = await prism.get<readonly unknown[]>(ALERTS);
+  assert.equal(body.length, 1197);
+});
+
 test("refusals have Alertmanager's statuses and bodies", async (t) => {
   const { prism } = await start(t);
   const matcher = { name: "a", value: "b", isRegex: false };
@@ -70,6 +82,20 @@ test("refusals have Alertmanager's statuses and bodies", async (t) => {
       [{ labels: { a: "b" }, startsAt: "2099-01-02", endsAt: "2099-01-01" }],
       400,
       "start time must be before end time",
+    ],
+    [
+      "POST",
+      ALERTS,
+      Array(20_001).fill({ labels: { a: "b" } }),
+      400,
+      framework(400, 'parsing alerts body from "" failed, because it has more than 20000 alerts'),
+    ],
+    [
+      "POST",
+      ALERTS,
+      [{ labels: Object.fromEntries(Array.from({ length: 101 }, (_, at) => [`l${at}`, "x"])) }],
+      400,
+      "an alert has at most 100 labels",
     ],
     ["GET", `${ALERTS}?filter=bad`, undefined, 400, "bad matcher format: bad"],
     [
@@ -96,7 +122,8 @@ test("refusals have Alertmanager's statuses and bodies", async (t) => {
     const given = reply.text === "" ? null : (JSON.parse(reply.text) as object | string);
     const { error: _, ...members } = Object(given) as { error?: unknown };
     const shown = typeof given === "object" && given !== null ? members : given;
-    assert.deepEqual([reply.status, shown], [status, expected], `${method} ${path} ${JSON.stringify(body)}`);
+    const label = `${method} ${path} ${JSON.stringify(body)?.slice(0, 200)}`;
+    assert.deepEqual([reply.status, shown], [status, expected], label);
   }
   const text = await prism.request("POST", ALERTS, "x", { headers: { "Content-Type": "text/plain" } });
   assert.deepEqual(
