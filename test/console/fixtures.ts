@@ -27,6 +27,8 @@ export interface Filled {
   readonly heartbeat: string;
   readonly silence: string;
   readonly policy: string;
+  readonly alert: string;
+  readonly incident: string;
 }
 
 /** Puts a text into every field that a user can fill, over the API. @param text up to 240 characters */
@@ -129,6 +131,7 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
     return ids.every((id) => id !== undefined) ? (ids as [string, string, string]) : undefined;
   });
   const [notification, job, delivery] = found;
+  const [alert = "", incident = ""] = [await first("/alerts"), await first("/incidents")];
   return {
     user: user.id,
     project: project.id,
@@ -142,6 +145,8 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
     onCall: onCall.id,
     heartbeat: heartbeat.id,
     silence: silence.id,
+    alert,
+    incident,
     policy: policy.id,
   };
 }
@@ -172,6 +177,10 @@ export function allPages(ids: Filled): readonly string[] {
     `/rules/${ids.rule}`,
     `/rules/${ids.rule}?tab=activity`,
     `/rules/${ids.rule}?tab=versions`,
+    "/incidents",
+    `/incidents/${ids.incident}`,
+    "/alerts?group=team",
+    `/alerts/${ids.alert}`,
     "/silences",
     "/status-page",
     "/silences/new?labels=team%3Ddb",

@@ -99,3 +99,21 @@ test("a dead job needs attention until it is retried", async (t) => {
   const [item] = ofKind(await itemsOf(prism), "jobs");
   assert.deepEqual([item?.title, item?.link], ["1 job failed in timers", "/jobs?state=dead&queue=timers"]);
 });
+
+test("an incident needs attention while it is open; its notifications are not listed beside it", async (t) => {
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma", ["Admin"]);
+  const alerts = [{ labels: { alertname: "DiskFull", instance: "db-1" } }];
+  assert.equal((await prism.post("/api/v1/alerts", { alerts })).status, 200);
+  const items = await eventually("the incident", async () => {
+    const found = await itemsOf(prism, uma.token);
+    return ofKind(found, "incident").length === 1 ? found : undefined;
+  });
+  const [item] = ofKind(items, "incident");
+  const id = item?.ids[0];
+  assert.deepEqual([item?.severity, item?.title, item?.link], ["critical", "#1 DiskFull", `/incidents/${id}`]);
+  assert.equal(item?.detail, "1 alert fires, not acknowledged");
+  assert.deepEqual(ofKind(items, "notification"), []);
+  await prism.post(`/api/v1/incidents/${id}/acknowledge`, {}, { token: uma.token });
+  assert.deepEqual(ofKind(await itemsOf(prism, uma.token), "incident"), []);
+});
