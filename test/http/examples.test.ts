@@ -243,6 +243,7 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
       made("/api/v1/heartbeats", "createHeartbeat"),
     ]),
   ),
+  updateStatusNotice: made("/api/v1/status-page/notices", "createStatusNotice"),
   updateIntegration: made("/api/v1/integrations", "createIntegration"),
   rotateIntegration: made("/api/v1/integrations", "createIntegration"),
   resumeHeartbeat: async (seeded) => {

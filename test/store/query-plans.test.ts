@@ -12,6 +12,7 @@ import { useJobs } from "./support/use-jobs.ts";
 import { useSchedules } from "./support/use-schedules.ts";
 import { useSilences } from "./support/use-silences.ts";
 import { useSounds } from "./support/use-sounds.ts";
+import { useStatusPage } from "./support/use-status-page.ts";
 import { useTimers } from "./support/use-timers.ts";
 import { useWebhooks } from "./support/use-webhooks.ts";
 
@@ -199,6 +200,7 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
   await useSilences(prism);
   await useBuckets(prism);
   await useHeartbeats(prism);
+  await useStatusPage(prism);
   await useSounds(prism);
   await useWebhooks(prism);
   await ok(prism.get<Made>("/metrics"));
@@ -240,7 +242,10 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     why: "holds what waits, runs or is dead",
   },
   { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a requested total" },
-  { plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|integrations)\b/, why: "as many as a user has created" },
+  {
+    plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|integrations|status_pages)\b/,
+    why: "as many as a user has created",
+  },
   { plan: /^SCAN deliveries USING INDEX deliveries_open$/, why: "those that are not finished, up to a limit" },
   {
     plan: /^SCAN (deliveries( USING INDEX deliveries_updated)?|d|notifications)$/,

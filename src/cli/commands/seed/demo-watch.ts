@@ -54,9 +54,32 @@ const JOBS = [
   { job: { name: "Export to the old system", tags: ["db"] }, runs: [12_000, 11_700], isPaused: true },
 ] as const;
 
-/** On-call schedules and heartbeats, in the project `default`. @param usernames `admin` first */
+const STATUS_PAGE = {
+  enabled: true,
+  title: "Web shop",
+  description: "Availability of the shop and of what it needs",
+  timezone: "Europe/Berlin",
+  groups: [
+    {
+      name: "Shop",
+      components: [
+        { name: "Website", sources: [{ matchers: ['service="web"'], effect: "outage" }] },
+        { name: "Checkout", sources: [{ tag: "shop", effect: "partial" }] },
+      ],
+    },
+    {
+      name: "Behind the scenes",
+      components: [
+        { name: "Certificates", sources: [{ tag: "web", effect: "degraded" }] },
+        { name: "Databases", sources: [{ tag: "db", effect: "degraded" }] },
+      ],
+    },
+  ],
+};
+
+/** On-call schedules, heartbeats and the status page, in the project `default`. @param usernames `admin` first */
 export async function seedWatch(fill: SeedFill, usernames: readonly string[]): Promise<readonly SeededKind[]> {
-  return [await onCallSchedules(fill, usernames.slice(0, 3)), await heartbeats(fill)];
+  return [await onCallSchedules(fill, usernames.slice(0, 3)), await heartbeats(fill), await statusPage(fill)];
 }
 
 async function onCallSchedules(fill: SeedFill, users: readonly string[]): Promise<SeededKind> {
@@ -89,6 +112,25 @@ async function heartbeats(fill: SeedFill): Promise<SeededKind> {
       await admin.get(path, report);
     }
     if ("isPaused" in more) await admin.post(`${HEARTBEATS}/${id}/pause`, {});
+    return true;
+  });
+}
+
+async function statusPage(fill: SeedFill): Promise<SeededKind> {
+  const path = "/api/v1/status-page";
+  return fill.each("status pages", [STATUS_PAGE], async (page) => {
+    const admin = await fill.as(samples.ADMIN.username);
+    if ((await admin.get<{ version: number }>(path)).version > 0) return false;
+    await admin.change("PUT", path, page);
+    const inDays = (days: number) => toRfc3339(Math.floor(Date.now() / HOUR_MS) * HOUR_MS + days * DAY_MS);
+    const move = { title: "Move to new hardware", text: "The shop is slower for an hour." };
+    await admin.post(`${path}/notices`, { kind: "maintenance", startsAt: inDays(3), endsAt: inDays(3.1), ...move });
+    const { id } = await admin.post<{ id: string }>(`${path}/notices`, {
+      kind: "incident",
+      title: "Card payments fail",
+      text: "We are looking into failed payments.",
+    });
+    await admin.change("PATCH", `${path}/notices/${id}`, { state: "resolved", text: "The provider has fixed it." });
     return true;
   });
 }

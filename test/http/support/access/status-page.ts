@@ -38,10 +38,14 @@ export const STATUS_PATHS = [...GET, ...POST].map((rest) => `/status/:page${rest
 
 /** The project has no page; the links that end a subscription work without one. */
 const visit = (method: string, rest: string): [string, Row[]] => {
-  const closed: Refusal = [404, "NOT_FOUND"];
   const path = `/status/shop${rest}`;
-  const row = { ...open(path), request: method === "POST" ? at(path, new Uint8Array()) : at(path) };
-  return [`${method} /status/:page${rest}`, [rest === "/unsubscribe" ? row : { ...row, served: closed }]];
+  // Forms only: the callers send JSON.
+  const refused: Refusal = method === "POST" ? [415, "UNSUPPORTED_MEDIA_TYPE"] : [404, "NOT_FOUND"];
+  const row = { ...open(path), request: method === "POST" ? at(path, {}) : at(path) };
+  return [
+    `${method} /status/:page${rest}`,
+    [method === "GET" && rest === "/unsubscribe" ? row : { ...row, served: refused }],
+  ];
 };
 
 export const STATUS_PAGE: Table = {
