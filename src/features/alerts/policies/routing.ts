@@ -14,9 +14,11 @@ import { DEFAULT_POLICY, type GroupTimes } from "./policy.ts";
  */
 
 const DAY_MS = 86_400_000;
-const MAX_ROUTES = 5000;
+const MAX_ROUTES = 1000;
 const MAX_DEPTH = 32;
 const MAX_ITEMS = 1000;
+/** Each look at an alert asks every rule. */
+const MAX_INHIBIT_RULES = 100;
 const MAX_CHILD_BYTES = 1_048_576;
 const ALL_LABELS = "...";
 
@@ -80,7 +82,9 @@ export const RoutingDocument = named(
   "How alerts of a project reach policies",
   object({
     route: doc(Route, "The root: it takes every alert that no child takes"),
-    inhibitRules: v.optional(doc(v.pipe(v.array(InhibitRule), v.maxLength(MAX_ITEMS)), "Alerts that mute others")),
+    inhibitRules: v.optional(
+      doc(v.pipe(v.array(InhibitRule), v.maxLength(MAX_INHIBIT_RULES)), "Alerts that mute others"),
+    ),
     timeIntervals: v.optional(doc(v.pipe(v.array(NamedInterval), v.maxLength(MAX_ITEMS)), "Named time intervals")),
   }),
 );

@@ -60,7 +60,7 @@ export async function createSilence(
     annotations: (input.annotations ?? {}) as LabelRecord,
   };
   const mayBeBroad = projects.has(principal, projectId, "silences:broad");
-  return (await silences.set(draft, { trx, mayBeBroad })).silence;
+  return (await silences.set(draft, { trx, mayBeBroad, at: now })).silence;
 }
 
 /** Members that are missing stay. @throws as `Silences.set` */

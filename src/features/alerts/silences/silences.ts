@@ -46,6 +46,8 @@ export interface SetOptions extends InTransaction {
   readonly mayBeBroad: boolean;
   /** The caller sees a recurring silence as its current window: only that one is replaced. */
   readonly seesWindow?: boolean;
+  /** The instant that the draft's times were computed from; default: now. */
+  readonly at?: EpochMs;
 }
 
 export interface SetResult {
@@ -156,7 +158,7 @@ export class Silences {
    */
   set(given: SilenceDraft, options: SetOptions): Promise<SetResult> {
     return this.#parts.db.writeIn(options, async (trx) => {
-      const now = this.#parts.wall.now();
+      const now = options.at ?? this.#parts.wall.now();
       const old = options.id === undefined ? null : await this.#require(trx, given.projectId, options.id);
       const draft = old && options.seesWindow ? withRecurrence(given, old, now) : given;
       checkDraft(draft, now);

@@ -91,6 +91,11 @@ test("a refused document names each error; versions are kept and compared", asyn
     "route.routes.0.muteIntervals.0",
     "timeIntervals.0.intervals.0",
   ]);
+  const many = { inhibitRules: Array(101).fill({ sourceMatchers: ["a=b"], targetMatchers: ["c=d"] }) };
+  assert.equal(
+    (await prism.put<Refused>("/api/v1/routes", { route: {}, ...many })).body.error.details?.[0]?.path,
+    "inhibitRules",
+  );
   const unknown = await prism.put<Refused>("/api/v1/routes", { route: { routes: [{ policy: "Nobody" }] } });
   assert.deepEqual(unknown.body.error.details?.[0]?.path, "route.routes.0.policy");
   const nested = await prism.put<Refused>("/api/v1/routes", { route: { routes: [{ routes: [{ polcy: "x" }] }] } });
