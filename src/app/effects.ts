@@ -41,6 +41,7 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting,
     "answers-changed": ({ of, userId }) => (of === "tasks" ? reads.tasks : reads.profiles).changed(userId),
     "rules-changed"({ ruleIds }) {
       for (const id of ruleIds) rules.changed(id);
+      alerting.alerts.rulesChanged(ruleIds);
     },
     "absences-fired": ({ keys, at }) => absences.fired(keys, at),
     "signals-taken": ({ signals }) => alertLink.taken(signals),

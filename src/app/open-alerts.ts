@@ -53,6 +53,7 @@ export function openAlerts(base: Base, core: Core, notify: Notifier): AlertServi
     joinIncidents: incidents.join,
     maxAlerts: () => base.settings.limits.alertsPerProject,
     projectExists: (id) => core.access.projects.exists(id),
+    ruleOpensAlerts: (ruleId, projectId) => core.pipeline.rules.opensAlerts(ruleId, projectId),
   });
   core.pipeline.alertLink.connect({
     isLive: (projectId, key) => alerts.byKey(projectId, key) !== null,

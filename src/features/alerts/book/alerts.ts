@@ -30,6 +30,8 @@ export interface AlertsParts {
   maxAlerts(): number;
   /** Whether a project is not deleted. */
   projectExists(projectId: string): boolean;
+  /** Whether a rule is active and opens alerts in this project. */
+  ruleOpensAlerts(ruleId: string, projectId: string): boolean;
 }
 
 /** Selects alerts of {@link Alerts.list}. */
@@ -37,7 +39,7 @@ export type AlertFilter = (alert: AlertView) => boolean;
 
 /** After a start or a jump of the clock, senders have at least this long to repeat their alerts. */
 const GRACE_MS = 300_000;
-/** Alerts of a deleted project that one transaction ends. */
+/** Alerts of a deleted project or rule that one transaction ends. */
 const ENDED_AT_ONCE = 200;
 
 /**
@@ -56,8 +58,10 @@ export class Alerts {
   /** Their time-outs are being stored: inputs for them wait for that. */
   readonly #ending = new Set<StoredAlert>();
   readonly #transactions = new WeakMap<Trx, AlertTransaction>();
-  /** A commit that deletes the project calls it from inside its transaction. */
-  readonly #endOutside = AsyncResource.bind((projectId: string) => this.#endAll(projectId));
+  /** A commit that deletes the project or rule calls it from inside its transaction. */
+  readonly #endOutside = AsyncResource.bind((next: () => string[]) => this.#endAll(next));
+  /** Rules that commits have changed in this turn of the loop: one search finds their alerts. */
+  #changedRules = new Set<string>();
 
   constructor(parts: AlertsParts) {
     const { db, clock, wall, log } = parts;
@@ -83,6 +87,7 @@ export class Alerts {
   /** Times out alerts and takes the signals of rules from now on. */
   start(): void {
     for (const projectId of this.#book.projects()) this.projectChanged(projectId);
+    this.rulesChanged(Array.from(this.#book.all()).flatMap((alert) => ruleOf(alert) ?? []));
     this.#due.start();
     this.#signals.read();
   }
@@ -161,7 +166,14 @@ export class Alerts {
 
   /** The alerts of a deleted project are over. */
   projectChanged(projectId: string): void {
-    if (!this.#parts.projectExists(projectId)) void this.#endOutside(projectId);
+    if (!this.#parts.projectExists(projectId)) void this.#endOutside(() => this.#firstOf(projectId));
+  }
+
+  /** The alerts of a rule that is deleted, disabled or no longer opens alerts are over. */
+  rulesChanged(ruleIds: readonly string[]): void {
+    if (ruleIds.length === 0) return;
+    if (this.#changedRules.size === 0) setImmediate(() => this.#searchOrphans());
+    for (const id of ruleIds) this.#changedRules.add(id);
   }
 
   /** Handles what is due now, and stores what only memory has. */
@@ -195,14 +207,31 @@ export class Alerts {
     return { status: "refused", alert: null, error };
   }
 
-  async #endAll(projectId: string): Promise<void> {
+  async #endAll(next: () => string[]): Promise<void> {
     const { db, log } = this.#parts;
     try {
-      for (let ids = this.#firstOf(projectId); ids.length > 0; ids = this.#firstOf(projectId))
-        await db.write((trx) => this.resolve(trx, ids));
+      for (let ids = next(); ids.length > 0; ids = next()) await db.write((trx) => this.resolve(trx, ids));
     } catch (error) {
-      log.warn({ err: error, projectId }, "alerts of a deleted project could not be ended; the next start ends them");
+      log.warn({ err: error }, "alerts of a deleted project or rule could not be ended; the next start ends them");
     }
+  }
+
+  #searchOrphans(): void {
+    const ruleIds = this.#changedRules;
+    this.#changedRules = new Set();
+    const isOfRule = (alert: StoredAlert): boolean => ruleIds.has(ruleOf(alert) ?? "") && this.#isOrphan(alert);
+    const orphans = Array.from(this.#book.all()).filter(isOfRule);
+    if (orphans.length === 0) return;
+    // A rule that was enabled again meanwhile keeps its alerts.
+    const next = (): string[] =>
+      orphans.splice(0, ENDED_AT_ONCE).flatMap((alert) => (this.#isOrphan(alert) ? alert.id : []));
+    void this.#endOutside(next);
+  }
+
+  /** No rule can resolve it. */
+  #isOrphan(alert: Pick<AlertView, "source" | "sourceId" | "projectId">): boolean {
+    const ruleId = ruleOf(alert);
+    return ruleId !== null && !this.#parts.ruleOpensAlerts(ruleId, alert.projectId);
   }
 
   #firstOf(projectId: string): string[] {
@@ -213,7 +242,7 @@ export class Alerts {
     const transaction = this.#transactionOf(trx);
     const outcomes = checked.map((each): AlertOutcome => {
       if (each instanceof PrismError) return { status: "refused", alert: null, error: each };
-      return outcomeOf(transaction.take(each, "input"));
+      return outcomeOf(this.#takeOne(transaction, each, "input"));
     });
     await transaction.store();
     return outcomes;
@@ -221,9 +250,15 @@ export class Alerts {
 
   async #take(trx: Trx, inputs: readonly CheckedInput[], reason: TransitionReason): Promise<readonly Taken[]> {
     const transaction = this.#transactionOf(trx);
-    const taken = inputs.map((input) => transaction.take(input, reason));
+    const taken = inputs.map((input) => this.#takeOne(transaction, input, reason));
     await transaction.store();
     return taken;
+  }
+
+  /** A rule may have decided before it was deleted or disabled. */
+  #takeOne(transaction: AlertTransaction, input: CheckedInput, reason: TransitionReason): Taken {
+    if (!input.resolves && this.#isOrphan(input)) return { verdict: "ignore", alert: null };
+    return transaction.take(input, reason);
   }
 
   #takeSignals(trx: Trx, inputs: readonly CheckedInput[]): Promise<readonly Taken[]> {
@@ -299,6 +334,10 @@ export class Alerts {
     for (const alert of this.#book.ofProject(projectId)) if (alert.state === state && filter(alert)) found.push(alert);
     return found;
   }
+}
+
+function ruleOf({ source, sourceId }: Pick<AlertView, "source" | "sourceId">): string | null {
+  return source === "rule" ? sourceId : null;
 }
 
 function attemptCheck(input: AlertInput, wall: EpochMs): CheckedInput | PrismError {

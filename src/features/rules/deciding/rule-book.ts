@@ -120,6 +120,7 @@ export class RuleBook {
   readonly #overTime: RuleBookParts["overTime"];
   readonly #active;
   readonly #one;
+  readonly #opensAlerts;
   readonly #holders;
   readonly #holdersInProject;
   readonly #named;
@@ -135,6 +136,12 @@ export class RuleBook {
       "select id, version from rules where active = 1 and deletedAt is null",
     );
     this.#one = reader.prepare<[string], RuleRow>("select * from rules where id = ?");
+    this.#opensAlerts = reader
+      .prepare<[string, string], 1>(
+        `select 1 from rules where id = ? and active = 1 and deletedAt is null and alert is not null
+           and (projectId is null or projectId = ?)`,
+      )
+      .pluck();
     this.#holders = reader.prepare<Page & { role: string }, { id: string }>(HOLDERS);
     this.#holdersInProject = reader.prepare<Page & { role: string }, { id: string }>(HOLDERS_IN_PROJECT);
     this.#named = reader.prepare<Page & { users: string }, { id: string }>(NAMED);
@@ -197,6 +204,11 @@ export class RuleBook {
       // Valid when stored, so it comes from another version. The other rules continue.
       this.#break(row, reasonOf(error));
     }
+  }
+
+  /** Whether a rule is active, with an alert, in this project. */
+  opensAlerts(id: string, projectId: string): boolean {
+    return this.#opensAlerts.get(id, projectId) === 1;
   }
 
   remove(id: string): void {

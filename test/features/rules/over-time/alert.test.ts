@@ -224,3 +224,45 @@ test("a trial shows the alert of a rule: its key and labels, and whether the eve
   });
   assert.equal(refused.status, 422);
 });
+
+test("a deleted, disabled or changed rule resolves the alerts that it opened, and those of other rules fire", async (t) => {
+  const world = await timedWorld(t);
+  const { prism } = world;
+  const alert = { key: "{{event.host}}" };
+  const ids: string[] = [];
+  for (const name of ["deleted", "disabled", "changed", "kept"]) ids.push(await timedRule(world, { name, alert }));
+  const [deleted = "", disabled = "", changed = "", kept = ""] = ids;
+  await send(world, "x", { host: "a" });
+  await send(world, "x", { host: "b" });
+  await taken(world);
+  const firing = () =>
+    new Set(alertsOf(world).flatMap(({ key, state }) => (state === "firing" ? key.split(":")[1] : [])));
+  assert.deepEqual(firing(), new Set(ids));
+
+  assert.equal((await prism.delete(`/api/v1/rules/${deleted}`)).status, 204);
+  await eventually("its alerts are resolved", () => !firing().has(deleted));
+  const change = async (id: string, body: object) => {
+    const { status, text } = await prism.patch(`/api/v1/rules/${id}`, body, { headers: { "if-match": "*" } });
+    assert.equal(status, 200, text);
+  };
+  await change(disabled, { active: false });
+  await change(changed, { alert: null, targetRoles: ["Admin"] });
+  await eventually("only those of the last rule fire", () => firing().size === 1);
+  await change(kept, { name: "renamed" });
+  await send(world, "x", { host: "c" });
+  await taken(world);
+  assert.deepEqual(firing(), new Set([kept]));
+  const reasons = rowsOf(
+    prism,
+    "select distinct payload ->> '$.reason' as r from events where type = 'alert.resolved'",
+  );
+  assert.deepEqual(reasons, [{ r: "person" }]);
+  assert.equal(countOf(prism, "alerts where state = 'firing'"), 3);
+
+  // As a server that stopped between the change and the end of the alerts.
+  await prism.parts.base.database.write((trx) =>
+    trx.updateTable("rules").set({ active: 0 }).where("id", "=", kept).execute(),
+  );
+  await prism.restart();
+  await eventually("the next start resolves them", () => firing().size === 0);
+});
