@@ -37,6 +37,6 @@ create table status_subscribers (
   createdAt integer not null, mailedAt integer not null, confirmedAt integer
 ) strict, without rowid;
 create unique index status_subscribers_hash on status_subscribers (projectId, hash);
-create index status_subscribers_confirmed on status_subscribers (projectId, id) where confirmedAt is not null;
+create index status_subscribers_project on status_subscribers (projectId, id);
 create index status_subscribers_pending on status_subscribers (createdAt) where confirmedAt is null;
 `;
