@@ -22,10 +22,6 @@ export function fingerprintOf(labels: Labels): string {
   return high.toString(16).padStart(8, "0") + low.toString(16).padStart(8, "0");
 }
 
-export function isFingerprint(text: string): boolean {
-  return /^[0-9a-f]{16}$/.test(text);
-}
-
 /** Hashes the UTF-8 bytes of a well-formed string. */
 function hashText(text: string): void {
   for (let at = 0; at < text.length; at++) {

@@ -10,8 +10,6 @@ export type Labels = readonly string[] & { readonly [isLabels]: true };
 
 export type LabelRecord = Readonly<Record<string, string>>;
 
-export const NO_LABELS = [] as unknown as Labels;
-
 /** Drops empty values, sorts by name, and shares the strings. Unpaired surrogates become U+FFFD. */
 export function labelsOf(record: LabelRecord): Labels {
   return sortedLabels(record).map(shared) as readonly string[] as Labels;
@@ -67,11 +65,6 @@ export function labelsText(labels: Labels): string {
   const parts: string[] = [];
   for (let at = 0; at < labels.length; at += 2) parts.push(`${labels[at]}=${goQuoted(labels[at + 1] ?? "")}`);
   return `{${parts.join(", ")}}`;
-}
-
-/** Names that every version of Prometheus accepts. */
-export function isClassicLabelName(name: string): boolean {
-  return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
 }
 
 /** Prometheus 3 and Alertmanager 0.27 accept any name that is not empty and valid UTF-8. */

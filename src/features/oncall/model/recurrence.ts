@@ -54,10 +54,6 @@ export function instantOf(wall: WallTime, timezone: string): EpochMs {
   return zoneOffsetMs(timezone, wall - after) === after ? wall - after : wall - before;
 }
 
-export function wallTimeOf(at: EpochMs, timezone: string): WallTime {
-  return at + zoneOffsetMs(timezone, at);
-}
-
 const MAX_OFFSETS = 20_000;
 const offsets = new Map<string, number>();
 
