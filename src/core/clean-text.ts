@@ -11,6 +11,19 @@ export function cleanText(text: string): string {
   return text.replace(LONE_SURROGATE, "").replace(REMOVED, "").normalize("NFC");
 }
 
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/** Escapes text for element content, quoted attributes and XML. */
+export function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
+}
+
 /** Length in Unicode code points, the unit of every limit on texts. */
 export function codePointLength(text: string): number {
   let length = text.length;

@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { escapeHtml } from "../../core/clean-text.ts";
 import type { EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
@@ -154,19 +155,15 @@ function badgeSvg(label: string, status: BadgeStatus): string {
   const left = [...text].length * CHARACTER_WIDTH + PADDING;
   const right = status.length * CHARACTER_WIDTH + PADDING;
   const word = (value: string, x: number): string =>
-    `<text x="${x}" y="14" fill="#fff" text-anchor="middle">${escaped(value)}</text>`;
+    `<text x="${x}" y="14" fill="#fff" text-anchor="middle">${escapeHtml(value)}</text>`;
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${left + right}" height="20" role="img">` +
-    `<title>${escaped(text)}: ${status}</title>` +
+    `<title>${escapeHtml(text)}: ${status}</title>` +
     `<rect rx="3" width="${left + right}" height="20" fill="#555"/>` +
     `<rect rx="3" x="${left}" width="${right}" height="20" fill="${COLOURS[status].svg}"/>` +
     `<g font-family="DejaVu Sans,Verdana,Geneva,sans-serif" font-size="11">` +
     `${word(text, left / 2)}${word(status, left + right / 2)}</g></svg>`
   );
-}
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (each) => `&#${each.charCodeAt(0)};`);
 }
 
 /** Prometheus metrics of a project, with the names of Healthchecks. */

@@ -1,5 +1,5 @@
 import type { Selectable } from "kysely";
-import type { EpochMs } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import type { HeartbeatStatus, HeartbeatsTable, PingKind } from "../../store/schema.ts";
 import { Recurrence } from "../schedules/index.ts";
 import { nextElapse, readOnCalendar } from "./on-calendar.ts";
@@ -34,7 +34,7 @@ export interface Change {
   readonly durationMs: number | null;
 }
 
-export const DEFAULT_TIMEOUT_MS = 86_400_000;
+export const DEFAULT_TIMEOUT_MS = DAY_MS;
 export const DEFAULT_GRACE_MS = 3_600_000;
 export const MIN_PERIOD_MS = 60_000;
 export const MAX_PERIOD_MS = 31_536_000_000;

@@ -1,10 +1,9 @@
 import * as v from "valibot";
-import { isTimezone } from "../../core/clock.ts";
+import { DAY_MS, isTimezone } from "../../core/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { doc, example, instant, integer, named, object, pattern, selfChanging, text } from "../../http/shapes.ts";
 import { FREQUENCIES, WEEKDAYS } from "./model/recurrence.ts";
 
-const DAY_MS = 86_400_000;
 const MAX_LEAD_MS = 7 * DAY_MS;
 
 const flag = v.boolean("must be true or false");

@@ -1,8 +1,8 @@
 import { Marked, type Tokens } from "marked";
+import { escapeHtml } from "../../core/clean-text.ts";
 import { anchors, INDEX, imageNamed, linkedTopic } from "./manual.ts";
 
 const STYLE = "/docs/manual.css";
-const ESCAPES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 /** Shorter pages need no list of their sections. */
 const SECTIONS_LISTED = 4;
 
@@ -95,8 +95,4 @@ ${main}</main>
 </body>
 </html>
 `;
-}
-
-function escapeHtml(text: string): string {
-  return text.replaceAll(/[&<>"]/g, (character) => ESCAPES[character] ?? character);
 }

@@ -1,4 +1,4 @@
-import { escaped } from "./html.ts";
+import { escapeHtml } from "../../core/clean-text.ts";
 import type { PublicPage } from "./public-page.ts";
 import { COMPONENT_WORDS, NOTICE_WORDS } from "./words.ts";
 
@@ -17,13 +17,13 @@ export function feedXml(page: PublicPage, url: string): string {
     .sort((a, b) => (a.updated < b.updated ? 1 : -1))
     .slice(0, MAX_ENTRIES);
   const items = entries.map(
-    ({ id, title, updated, text }) => `<entry><id>${escaped(`${url}#${id}`)}</id><title>${escaped(title)}</title>
-<updated>${updated}</updated><link href="${escaped(url)}"/><content type="text">${escaped(text)}</content></entry>`,
+    ({ id, title, updated, text }) => `<entry><id>${escapeHtml(`${url}#${id}`)}</id><title>${escapeHtml(title)}</title>
+<updated>${updated}</updated><link href="${escapeHtml(url)}"/><content type="text">${escapeHtml(text)}</content></entry>`,
   );
   return `<?xml version="1.0" encoding="utf-8"?>
-<feed xmlns="http://www.w3.org/2005/Atom"><id>${escaped(url)}</id><title>${escaped(page.title)}</title>
-<updated>${entries[0]?.updated ?? "1970-01-01T00:00:00.000Z"}</updated><author><name>${escaped(page.title)}</name></author>
-<link href="${escaped(url)}"/><link rel="self" href="${escaped(url)}/feed.atom"/>
+<feed xmlns="http://www.w3.org/2005/Atom"><id>${escapeHtml(url)}</id><title>${escapeHtml(page.title)}</title>
+<updated>${entries[0]?.updated ?? "1970-01-01T00:00:00.000Z"}</updated><author><name>${escapeHtml(page.title)}</name></author>
+<link href="${escapeHtml(url)}"/><link rel="self" href="${escapeHtml(url)}/feed.atom"/>
 ${items.join("\n")}
 </feed>
 `;

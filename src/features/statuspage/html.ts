@@ -1,3 +1,4 @@
+import { escapeHtml } from "../../core/clean-text.ts";
 import { zoneOffsetMs } from "../../core/clock.ts";
 import type { ComponentState } from "../../store/schema.ts";
 import type { PublicComponent, PublicNotice, PublicPage, PublicWindow } from "./public-page.ts";
@@ -9,27 +10,14 @@ interface Links {
   readonly version: string;
 }
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-/** Escapes text for element content, quoted attributes and XML. */
-export function escaped(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
-}
-
 /** Text of an operator: its direction cannot change that of its surroundings. */
 function given(text: string): string {
-  return `<bdi>${escaped(text)}</bdi>`;
+  return `<bdi>${escapeHtml(text)}</bdi>`;
 }
 
 /** The page. It needs no script; one refreshes it. */
 export function pageHtml(page: PublicPage, { slug, version }: Links): string {
-  const base = escaped(slug);
+  const base = escapeHtml(slug);
   const main = [
     overall(page),
     ...page.current.map((notice) => noticeHtml(page, notice, "h2")),
@@ -41,7 +29,7 @@ export function pageHtml(page: PublicPage, { slug, version }: Links): string {
   return documentHtml({
     title: `${page.title}: ${OVERALL_WORDS[page.state]}`,
     head: `<link rel="stylesheet" href="${base}/style.css?v=${version}">
-<link rel="alternate" type="application/atom+xml" title="${escaped(page.title)}" href="${base}/feed.atom">
+<link rel="alternate" type="application/atom+xml" title="${escapeHtml(page.title)}" href="${base}/feed.atom">
 <script src="${base}/live.js?v=${version}" defer></script>`,
     body: `<header><h1>${given(page.title)}</h1>
 ${page.description === "" ? "" : `<p class="muted">${given(page.description)}</p>`}</header>
@@ -49,18 +37,18 @@ ${page.description === "" ? "" : `<p class="muted">${given(page.description)}</p
 ${main.filter((part) => part !== "").join("\n")}
 </main>
 <footer><a href="${base}/feed.atom">Feed</a> <a href="${base}.json">JSON</a>
-<span class="muted">Times in ${escaped(page.timezone)}</span></footer>`,
+<span class="muted">Times in ${escapeHtml(page.timezone)}</span></footer>`,
   });
 }
 
 /** A page with one message, such as the answer to a subscription. @param body HTML */
 export function messageHtml(title: string, body: string, { slug, version }: Links): string {
   const head = `<link rel="stylesheet" href="style.css?v=${version}">`;
-  const back = `<p><a href="../${escaped(slug)}">Back to the status page</a></p>`;
+  const back = `<p><a href="../${escapeHtml(slug)}">Back to the status page</a></p>`;
   return documentHtml({
     title,
     head,
-    body: `<header><h1>${escaped(title)}</h1></header>\n<main>${body}\n${back}</main>`,
+    body: `<header><h1>${escapeHtml(title)}</h1></header>\n<main>${body}\n${back}</main>`,
   });
 }
 
@@ -75,7 +63,7 @@ function documentHtml({
 }): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>${escaped(title)}</title>
+<meta name="color-scheme" content="light dark"><title>${escapeHtml(title)}</title>
 ${head}</head>
 <body>
 ${body}
@@ -91,7 +79,7 @@ function groupHtml(page: PublicPage, { name, components }: PublicPage["groups"][
   if (components.length === 0) return "";
   const heading = name === "" ? `<h2 class="hidden">Components</h2>` : `<h2>${given(name)}</h2>`;
   const rows = components.map((component) => componentHtml(page, component)).join("\n");
-  return `<section aria-label="${escaped(name === "" ? `Components ${i + 1}` : name)}">${heading}
+  return `<section aria-label="${escapeHtml(name === "" ? `Components ${i + 1}` : name)}">${heading}
 <ul class="card">
 ${rows}
 </ul></section>`;

@@ -5,6 +5,7 @@ import type { PermissionHolder } from "../../core/principal.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { addEffect, type Database } from "../../store/database.ts";
+import { newestFirst } from "../../store/sqlite/list-queries.ts";
 import type { Projects } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import { addressOf, canMail, type MailParts, pageUrl } from "./mails.ts";
@@ -126,11 +127,7 @@ export async function listSubscribers(
   const projectId = projects.require(principal, query.projectId ?? projects.defaultId, "policies:write");
   const page = readPage(query, ["string"]);
   const all = db.read.selectFrom("status_subscribers").selectAll().where("projectId", "=", projectId);
-  const rows = await (page.after ? all.where("id", "<", String(page.after[0])) : all)
-    .orderBy("id", "desc")
-    .limit(page.limit + 1)
-    .offset(page.offset)
-    .execute();
+  const rows = await newestFirst(all, page).execute();
   const counts = page.wantsTotal ? await countSubscribers(db.read, projectId) : undefined;
   return pageBody(
     page,

@@ -5,6 +5,7 @@ import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import { versioned } from "../../http/route.ts";
 import { object, pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
+import { countOf, newestFirst } from "../../store/sqlite/list-queries.ts";
 import { handleMails } from "./mails.ts";
 import { getStatusPage, listSubscribers, type ManageContext, putStatusPage } from "./manage.ts";
 import { createNotice, deleteNotice, noticeView, updateNotice } from "./notices.ts";
@@ -88,12 +89,8 @@ function serveNotices(server: FeatureServer, context: Context): void {
       const projectId = projects.require(holderOf(exchange), query.projectId ?? projects.defaultId, "events:read");
       const page = readPage(query, ["string"]);
       const all = db.read.selectFrom("status_notices").selectAll().where("projectId", "=", projectId);
-      const rows = await (page.after ? all.where("id", "<", String(page.after[0])) : all)
-        .orderBy("id", "desc")
-        .limit(page.limit + 1)
-        .offset(page.offset)
-        .execute();
-      const total = page.wantsTotal ? (await all.select("id").execute()).length : undefined;
+      const rows = await newestFirst(all, page).execute();
+      const total = page.wantsTotal ? await countOf(all) : undefined;
       const notices = await withUpdates(db.read, rows);
       const now = clock.now();
       return pageBody(

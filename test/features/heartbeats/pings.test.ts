@@ -224,7 +224,7 @@ test("badges show one heartbeat, a tag or the project, as SVG, JSON and for shie
   const badge = pathOf((await prism.get<{ badgeUrl: string }>(`${PATH}/${heartbeat.id}`)).body.badgeUrl);
   const svg = await ping(prism, badge);
   assert.deepEqual([svg.status, svg.headers.get("content-type")], [200, "image/svg+xml"]);
-  assert.match(svg.text, /&#60;job&#62;.*: up.*#4c1/s);
+  assert.match(svg.text, /&lt;job&gt;.*: up.*#4c1/s);
   await ping(prism, `${pathOf(heartbeat.pingUrl)}/fail`);
   assert.match((await ping(prism, badge)).text, /#e05d44/);
   const json = await ping(prism, all.replace(".svg", ".json"));

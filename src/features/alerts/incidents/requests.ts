@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import * as v from "valibot";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { Principal } from "../../../core/principal.ts";
@@ -37,7 +37,7 @@ import { IncidentView, incidentView } from "./view.ts";
 
 /* Reading incidents, and what people do with them, with the rights of the caller. */
 
-const MAX_SNOOZE_MS = 365 * 86_400_000;
+const MAX_SNOOZE_MS = 365 * DAY_MS;
 const SHOWN_ALERTS = 100;
 const SHOWN_TIMELINE = 500;
 const MAX_BULK = 100;

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { DAY_MS } from "../../../core/clock.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../../core/errors.ts";
 import { checkShape } from "../../../http/input.ts";
 import { doc, integer, jsonObject, named, object, text } from "../../../http/shapes.ts";
@@ -13,7 +14,6 @@ import { DEFAULT_POLICY, type GroupTimes } from "./policy.ts";
  * and `time_intervals`: https://prometheus.io/docs/alerting/latest/configuration/
  */
 
-const DAY_MS = 86_400_000;
 const MAX_ROUTES = 1000;
 const MAX_DEPTH = 32;
 const MAX_ITEMS = 1000;

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { toRfc3339 } from "../../../core/clock.ts";
+import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import { deliveryQueue, isModuleQueue, parseQueueName, type QueueName } from "../../../core/queues.ts";
@@ -12,8 +12,6 @@ import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
 import type { WorkerChannels } from "../view.ts";
 import { isRemoteQueue, type LeasedJob, type WorkerLeases } from "../worker-leases.ts";
-
-const DAY_MS = 86_400_000;
 
 const remoteQueue = v.pipe(
   v.string(),

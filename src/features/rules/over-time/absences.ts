@@ -1,5 +1,5 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock, EpochMs } from "../../../core/clock.ts";
+import { type Clock, DAY_MS, type EpochMs } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
@@ -24,7 +24,7 @@ const LATE_EVENTS = 20_000;
 const MAX_KEYS_OF_RULE = 10_000;
 const MAX_KEYS = 100_000;
 /** A key that stays away for this time after the rule has fired is forgotten; retention removes its row. */
-const FORGET_MS = 30 * 86_400_000;
+const FORGET_MS = 30 * DAY_MS;
 
 type AwaitingRule = Pick<ActiveRule, "row" | "title" | "message" | "overTime"> & {
   readonly condition: { readonly source: string };

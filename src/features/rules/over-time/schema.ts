@@ -1,7 +1,7 @@
 import * as v from "valibot";
+import { DAY_MS } from "../../../core/clock.ts";
 import { doc, integer, jsonObject, named, object, text } from "../../../http/shapes.ts";
 
-const DAY_MS = 86_400_000;
 const KEY_LENGTH = 256;
 /** Alertmanager and Prometheus show labels in one line. */
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]{0,99}$/;

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
+import { escapeHtml } from "../../../../core/clean-text.ts";
 import type { Clock, EpochMs } from "../../../../core/clock.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import type { Exchange } from "../../../../http/exchange.ts";
@@ -9,7 +10,6 @@ import { doc, example, object } from "../../../../http/shapes.ts";
 import type { Database } from "../../../../store/database.ts";
 import type { Notifier } from "../../../notifications/index.ts";
 import { acknowledgeToken, readAcknowledgeToken } from "../webpush/message.ts";
-import { escapeHtml } from "./message.ts";
 
 const ACKNOWLEDGE_PATH = "/account/acknowledge";
 const MAX_BODY_BYTES = 1024;

@@ -1,3 +1,4 @@
+import { escapeHtml } from "../../../../core/clean-text.ts";
 import { zoneOffsetMs } from "../../../../core/clock.ts";
 import type { NotificationFacts } from "../../channel.ts";
 import type { Mail } from "./client.ts";
@@ -94,17 +95,4 @@ function htmlOf(title: string, message: string, links: readonly Link[]): string 
 ${paragraphs}${anchors}
 </body></html>
 `;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-/** Escapes text for element content and quoted attributes. */
-export function escapeHtml(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }
