@@ -134,10 +134,11 @@ export class Projects {
   }
 
   /**
-   * @returns the projects where the caller has the right; null for all of them. @throws SCOPE_MISSING
-   * for a key that lacks it in its own
+   * @param ref the only project, if given. @returns the projects where the caller has the right; null
+   * for all of them. @throws as {@link require}; SCOPE_MISSING for a key that lacks it in its own
    */
-  readable(principal: Principal, right: ProjectRight): readonly string[] | null {
+  readable(principal: Principal, right: ProjectRight, ref?: string): readonly string[] | null {
+    if (ref !== undefined) return [this.require(principal, ref, right)];
     if (principal.kind === "apiKey") return [this.require(principal, principal.projectId, right)];
     const isGlobal = !GLOBAL.has(right) || principal.permissions.has(right as Permission);
     if (principal.permissions.has("projects:all") && isGlobal && isInScope(principal, right)) return null;

@@ -67,10 +67,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     async handle(exchange, { query: { projectId, pings, ...filter } }) {
       const principal = callerOf(exchange);
       const page = readPage(filter, ["string"]);
-      const projectIds =
-        projectId === undefined
-          ? projects.readable(principal, "events:read")
-          : [projects.require(principal, projectId, "events:read")];
+      const projectIds = projects.readable(principal, "events:read", projectId);
       const { rows, total } = await table.listHeartbeats(db.scan, { ...filter, projectIds }, page);
       const recent = new Map<string, readonly table.PingListRow[]>();
       for (const row of pings === undefined ? [] : rows.slice(0, page.limit))

@@ -1,6 +1,7 @@
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import type { Trx } from "../../store/database.ts";
+import { activeUserByEmail } from "../access/index.ts";
 import { CalendarUnreadable, type ReadEvent } from "./calendar-read.ts";
 import { readInThread } from "./calendar-thread.ts";
 import { editorsOf } from "./hand-overs.ts";
@@ -119,7 +120,7 @@ function futureOf(spans: readonly CalendarSpan[], now: EpochMs): CalendarSpan[] 
 async function toSpans(context: OnCallContext, trx: Trx, events: readonly ReadEvent[]) {
   const ids = new Map<string, string | undefined>();
   for (const name of new Set(events.flatMap(({ names }) => names)))
-    ids.set(name, context.users.find(name) ?? (await queries.activeUserByEmail(trx, name)));
+    ids.set(name, context.users.find(name) ?? (await activeUserByEmail(trx, name)));
   const spans = events.flatMap(({ id, start, end, level, names }): CalendarSpan[] => {
     const users = names.flatMap((name) => ids.get(name) ?? []);
     return users.length === 0 ? [] : [{ id, start, end, level, users }];

@@ -147,17 +147,6 @@ export async function editorsOf(db: Db, projectId: string, defaultProjectId: str
   return rows.map(({ id }) => id);
 }
 
-export async function activeUserByEmail(db: Db, email: string): Promise<string | undefined> {
-  const user = await db
-    .selectFrom("users")
-    .select("id")
-    .where("email", "=", email.toLowerCase())
-    .where("status", "=", "active")
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-  return user?.id;
-}
-
 export function dueCalendars(db: ReadDb) {
   return db.selectFrom("oncall_calendars").select(["scheduleId", "dueAt"]).where("dueAt", "is not", null).execute();
 }

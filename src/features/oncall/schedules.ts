@@ -212,8 +212,7 @@ export function projectsOf(
   principal: Principal,
   ref: string | undefined,
 ): readonly string[] | null {
-  if (ref !== undefined) return [projects.require(principal, ref, "events:read")];
-  const readable = projects.readable(principal, "events:read");
+  const readable = projects.readable(principal, "events:read", ref);
   if (readable?.length === 0) throw missingPermission("events:read");
   return readable;
 }

@@ -139,17 +139,6 @@ export async function hasProjectBesides(db: Trx, projectId: string): Promise<boo
   return (await query.limit(1).executeTakeFirst()) !== undefined;
 }
 
-export async function activeUserByEmail(db: Trx, email: string): Promise<string | undefined> {
-  const user = await db
-    .selectFrom("users")
-    .select("id")
-    .where("email", "=", email.toLowerCase())
-    .where("status", "=", "active")
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-  return user?.id;
-}
-
 /** Ids and names of all roles; there are few. */
 export async function roleNames(db: ReadDb | Trx): Promise<ReadonlyMap<string, string>> {
   const roles = await db.selectFrom("roles").select(["id", "name"]).execute();

@@ -209,3 +209,14 @@ export async function rolesOfUsers(db: ReadDb, userIds: readonly string[]) {
     return { roles: held.map(({ name }) => name), permissions: PERMISSIONS.filter((each) => allowed.has(each)) };
   };
 }
+
+export async function activeUserByEmail(db: ReadDb | Trx, email: string): Promise<string | undefined> {
+  const user = await db
+    .selectFrom("users")
+    .select("id")
+    .where("email", "=", email.toLowerCase())
+    .where("status", "=", "active")
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  return user?.id;
+}

@@ -180,10 +180,7 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
   const { projectId, state, policy, number, q, mine, ...paging } = given;
   const { db, projects, policies } = context;
   const page = readPage(paging, ["string"]);
-  const projectIds =
-    projectId === undefined
-      ? projects.readable(principal, "events:read")
-      : [projects.require(principal, projectId, "events:read")];
+  const projectIds = projects.readable(principal, "events:read", projectId);
   const userId = mine && principal.kind !== "apiKey" ? requireAccount(principal).userId : null;
   const filtered = (scan: ReadDb) => {
     let query = scan.selectFrom("incidents");
