@@ -53,6 +53,7 @@ create table incidents (
 create unique index incidents_number on incidents (projectId, number);
 create unique index incidents_open on incidents (projectId, policyId, groupKey) where state <> 'resolved';
 create index incidents_state on incidents (projectId, state, openedAt, id);
+create index incidents_waiting on incidents (openedAt) where state = 'open' and snoozedUntil is null;
 create index incidents_resolved_at on incidents (resolvedAt) where state = 'resolved';
 
 create table incident_alerts (

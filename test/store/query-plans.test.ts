@@ -228,6 +228,7 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
 
 /** Why a statement may read a whole table, or part of an index from end to end. */
 const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
+  { plan: /^SCAN incidents USING INDEX incidents_waiting$/, why: "the latest open incidents, up to the limit" },
   {
     plan: /^SCAN (sqlite_schema|sqlite_sequence|migrations|roles|projects|modules)\b/,
     why: "as small as an installation is",

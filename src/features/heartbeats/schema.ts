@@ -62,7 +62,7 @@ const entries = {
 export const CreateHeartbeat = example(
   object({ projectId: v.optional(doc(text(128, 1), "Id or slug; default: the default project")), ...entries }),
   {
-    name: "Nightly backup",
+    name: "Nightly export",
     tags: ["backup"],
     schedule: "30 2 * * *",
     timezone: "Europe/Berlin",

@@ -236,10 +236,10 @@ export interface OpenIncidentRow {
 /** Incidents that wait for an acknowledgement, the latest first. */
 export async function openIncidents(db: ReadDb, projects: readonly string[]): Promise<OpenIncidentRow[]> {
   const { rows } = await sql<OpenIncidentRow>`
-    select i.id, i.number, i.title, i.urgency, i.alerts, i.firing, i.openedAt
-    from json_each(${JSON.stringify(projects)}) p
-    cross join incidents i on i.projectId = p.value and i.state = 'open'
-    where i.snoozedUntil is null order by i.openedAt desc limit ${LISTED}`.execute(db);
+    select id, number, title, urgency, alerts, firing, openedAt
+    from incidents indexed by incidents_waiting
+    where state = 'open' and snoozedUntil is null and projectId in (select value from json_each(${JSON.stringify(projects)}))
+    order by openedAt desc limit ${LISTED}`.execute(db);
   return rows;
 }
 
