@@ -47,7 +47,7 @@ create table incidents (
   openedAt integer not null, acknowledgedAt integer, resolvedAt integer, resolvedBy text, snoozedUntil integer,
   step integer not null default 0, round integer not null default 0, notices integer not null default 0,
   alerts integer not null default 0, firing integer not null default 0,
-  lastFlushAt integer, toldAt integer, flushAt integer, stepAt integer, repeatAt integer, ackExpiresAt integer, autoResolveAt integer,
+  lastFlushAt integer, notifiedAt integer, flushAt integer, stepAt integer, repeatAt integer, ackExpiresAt integer, autoResolveAt integer,
   version integer not null default 1, updatedAt integer not null
 ) strict, without rowid;
 create unique index incidents_number on incidents (projectId, number);
@@ -57,7 +57,7 @@ create index incidents_waiting on incidents (openedAt) where state = 'open' and 
 create index incidents_resolved_at on incidents (resolvedAt) where state = 'resolved';
 
 create table incident_alerts (
-  incidentId text not null, alertId text not null, addedAt integer not null, toldFiringAt integer, toldResolvedAt integer,
+  incidentId text not null, alertId text not null, addedAt integer not null, firingNotifiedAt integer, resolvedNotifiedAt integer,
   primary key (incidentId, alertId)
 ) strict, without rowid;
 create index incident_alerts_alert on incident_alerts (alertId);

@@ -141,7 +141,7 @@ interface IncidentRow {
   readonly title: string;
   readonly step: number;
   readonly round: number;
-  readonly toldAt: number | null;
+  readonly notifiedAt: number | null;
 }
 
 interface Notified {
@@ -194,7 +194,9 @@ class Ledger {
 }
 
 function checkLedger(ledger: Ledger, t: TestContext): void {
-  const incidents = ledger.rows<IncidentRow>("select id, title, step, round, toldAt from incidents order by number");
+  const incidents = ledger.rows<IncidentRow>(
+    "select id, title, step, round, notifiedAt from incidents order by number",
+  );
   for (const name of LASTING)
     assert.equal(incidents.filter(({ title }) => title === name).length, 1, `${name} has fired once`);
   assert.ok(incidents.length > LASTING.length, "others have fired, too");
@@ -209,13 +211,13 @@ function checkLedger(ledger: Ledger, t: TestContext): void {
   assert.equal(ledger.count(duplicates), 0);
 }
 
-function checkIncident(ledger: Ledger, { id, title, step, round, toldAt }: IncidentRow): void {
+function checkIncident(ledger: Ledger, { id, title, step, round, notifiedAt }: IncidentRow): void {
   const notified = ledger.timeline(id, "notified");
   const steps = notified.filter(({ data }) => data.reason === "step");
   const expected = STEPS.flatMap(({ type }, index) => (type === "notify" && index < step ? [index] : []));
   assert.equal(round, 0);
   const ofSteps = steps.map(({ data }) => data.step);
-  assert.deepEqual(ofSteps, toldAt === null ? [] : expected, `${title}: each step that has begun, once`);
+  assert.deepEqual(ofSteps, notifiedAt === null ? [] : expected, `${title}: each step that has begun, once`);
   if (LASTING.includes(title)) assert.equal(steps.length, PEOPLE.length);
   const [acknowledged, ...more] = ledger.timeline(id, "acknowledged");
   assert.equal(more.length, 0, `${title}: one acknowledgement`);

@@ -24,7 +24,7 @@ export function membersOf(db: ReadDb, incidentId: string, limit: number) {
   return db
     .selectFrom("incident_alerts as m")
     .innerJoin("alerts as a", "a.id", "m.alertId")
-    .select(["m.alertId", "m.addedAt", "m.toldFiringAt", "m.toldResolvedAt"])
+    .select(["m.alertId", "m.addedAt", "m.firingNotifiedAt", "m.resolvedNotifiedAt"])
     .where("m.incidentId", "=", incidentId)
     .orderBy("a.state")
     .orderBy("m.alertId", "desc")
@@ -45,7 +45,7 @@ export async function countMembers(db: ReadDb, incidentId: string): Promise<numb
 export function membershipOf(db: ReadDb, incidentId: string, alertId: string) {
   return db
     .selectFrom("incident_alerts")
-    .select(["addedAt", "toldFiringAt", "toldResolvedAt"])
+    .select(["addedAt", "firingNotifiedAt", "resolvedNotifiedAt"])
     .where("incidentId", "=", incidentId)
     .where("alertId", "=", alertId)
     .executeTakeFirst();

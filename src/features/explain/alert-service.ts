@@ -349,14 +349,14 @@ async function alertLines(context: AlertExplainContext, { id }: AlertView, row: 
     kind,
     text: `Incident ${row.number} did not notify of it: withheld by ${listText(withheldParts(withheldOf(data), names))}.`,
   }));
-  const told = member.toldFiringAt;
+  const notified = member.firingNotifiedAt;
   const policy = policyOf(context, row);
   lines.unshift({
     at: toRfc3339(member.addedAt),
     kind: "route",
     text: `${routeText(row, policy).slice(0, -1)}, incident ${row.number}.`,
   });
-  if (told !== null)
-    lines.push({ at: toRfc3339(told), kind: "notified", text: `Incident ${row.number} counts it as notified.` });
+  if (notified !== null)
+    lines.push({ at: toRfc3339(notified), kind: "notified", text: `Incident ${row.number} counts it as notified.` });
   return lines;
 }

@@ -115,7 +115,7 @@ export interface IncidentsTable {
   alerts: Generated<number>;
   firing: Generated<number>;
   lastFlushAt: number | null;
-  toldAt: number | null;
+  notifiedAt: number | null;
   flushAt: number | null;
   stepAt: number | null;
   repeatAt: number | null;
@@ -129,8 +129,8 @@ export interface IncidentAlertsTable {
   incidentId: string;
   alertId: string;
   addedAt: number;
-  toldFiringAt: number | null;
-  toldResolvedAt: number | null;
+  firingNotifiedAt: number | null;
+  resolvedNotifiedAt: number | null;
 }
 
 export interface IncidentAcksTable {

@@ -115,7 +115,7 @@ export async function applyTurn(
   options: ApplyOptions,
 ): Promise<IncidentRow> {
   const isSame = turn.actions.length === 0 && isDeepStrictEqual(columnsOf(row), columnsOf(turn.incident));
-  if (isSame && turn.toldFiring.length + turn.toldResolved.length === 0) return row;
+  if (isSame && turn.firingNotified.length + turn.resolvedNotified.length === 0) return row;
   const change = new Change(parts, trx, { ...row, ...turn.incident }, turn, options);
   const { notices } = await change.store();
   const { now, actor } = options;
@@ -320,7 +320,7 @@ class Change {
   #shownAlerts(): AlertView[] {
     const { members } = this.#options.facts;
     const firing = members.filter(({ isFiring }) => isFiring);
-    const isNew = new Set(this.#turn.toldFiring);
+    const isNew = new Set(this.#turn.firingNotified);
     const sorted = [
       ...firing.filter(({ alertId }) => isNew.has(alertId)),
       ...firing.filter(({ alertId }) => !isNew.has(alertId)),

@@ -84,7 +84,7 @@ async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatc
     ? settingsOf(policies, incident)
     : { ...policies.definitionOf(policy), ...timesOf(match.settings) };
   const route = incident?.route ?? JSON.stringify(match.settings);
-  const own = { alertId: alert.id, isFiring: true, addedAt: now, toldFiringAt: null, toldResolvedAt: null };
+  const own = { alertId: alert.id, isFiring: true, addedAt: now, firingNotifiedAt: null, resolvedNotifiedAt: null };
   const known = {
     members: [...(incident ? await membersOf(db, incident.id) : []), own],
     acks: incident ? await acksOf(db, incident.id) : [],
@@ -115,8 +115,8 @@ function forecast(incident: Incident, facts: Facts, settings: StepSettings, now:
     const next = turn(current, { ...bound(facts), members, acks }, settings, at);
     found.push(...next.actions.map((action) => ({ at, action })));
     if (next.actions.some(isLast)) break;
-    const told = new Set(next.toldFiring);
-    members = members.map((each) => (told.has(each.alertId) ? { ...each, toldFiringAt: at } : each));
+    const notified = new Set(next.firingNotified);
+    members = members.map((each) => (notified.has(each.alertId) ? { ...each, firingNotifiedAt: at } : each));
     [current, acks] = [next.incident, next.acks];
   }
   return found;

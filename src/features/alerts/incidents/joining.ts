@@ -30,7 +30,7 @@ const MAX_FLAP_SEARCH = 1000;
 interface Draft {
   row: IncidentRow;
   readonly isNew: boolean;
-  readonly members: { alertId: string; toldFiringAt: EpochMs | null }[];
+  readonly members: { alertId: string; firingNotifiedAt: EpochMs | null }[];
 }
 
 /** Transitions of one kind in a row share their incidents' rows. */
@@ -59,9 +59,9 @@ class Joining {
       const isFirst = draft.isNew && draft.members.length === 0;
       const machine = isFirst ? draft.row : joined(draft.row, settings, this.#now);
       const counts = { alerts: draft.row.alerts + 1, firing: draft.row.firing + 1 };
-      const toldFiringAt = await this.#toldFiringAt(draft.row, alert);
+      const firingNotifiedAt = await this.#firingNotifiedAt(draft.row, alert);
       draft.row = { ...draft.row, ...columnsOf(machine), ...counts };
-      draft.members.push({ alertId: alert.id, toldFiringAt });
+      draft.members.push({ alertId: alert.id, firingNotifiedAt });
     }
   }
 
@@ -98,7 +98,7 @@ class Joining {
           .values(
             members
               .slice(at, at + ROWS_AT_ONCE)
-              .map((each) => ({ ...each, incidentId: id, addedAt: this.#now, toldResolvedAt: null })),
+              .map((each) => ({ ...each, incidentId: id, addedAt: this.#now, resolvedNotifiedAt: null })),
           )
           .execute();
       await this.#log(row, isNew, members.length);
@@ -162,9 +162,12 @@ class Joining {
     };
   }
 
-  /** An alert that fires again before its end was told continues the earlier one. */
-  async #toldFiringAt({ id, toldAt, alerts, firing }: IncidentRow, { key }: AlertView): Promise<EpochMs | null> {
-    if (toldAt === null || alerts === firing || alerts > MAX_FLAP_SEARCH) return null;
+  /** An alert that fires again before its end was notified continues the earlier one. */
+  async #firingNotifiedAt(
+    { id, notifiedAt, alerts, firing }: IncidentRow,
+    { key }: AlertView,
+  ): Promise<EpochMs | null> {
+    if (notifiedAt === null || alerts === firing || alerts > MAX_FLAP_SEARCH) return null;
     return toldBefore(this.#trx, id, key);
   }
 }

@@ -25,7 +25,7 @@ export interface Incident {
   readonly round: number;
   readonly lastFlushAt: EpochMs | null;
   /** When recipients were first notified, or would have been if it had any. */
-  readonly toldAt: EpochMs | null;
+  readonly notifiedAt: EpochMs | null;
   readonly flushAt: EpochMs | null;
   readonly stepAt: EpochMs | null;
   readonly repeatAt: EpochMs | null;
@@ -38,8 +38,8 @@ export interface Member {
   readonly alertId: string;
   readonly isFiring: boolean;
   readonly addedAt: EpochMs;
-  readonly toldFiringAt: EpochMs | null;
-  readonly toldResolvedAt: EpochMs | null;
+  readonly firingNotifiedAt: EpochMs | null;
+  readonly resolvedNotifiedAt: EpochMs | null;
 }
 
 export interface Ack {
@@ -89,8 +89,8 @@ export interface Turn {
   readonly acks: readonly Ack[];
   readonly actions: readonly Action[];
   /** Alerts that count as notified from now on. */
-  readonly toldFiring: readonly string[];
-  readonly toldResolved: readonly string[];
+  readonly firingNotified: readonly string[];
+  readonly resolvedNotified: readonly string[];
 }
 
 type Draft = { -readonly [K in keyof Incident]: Incident[K] };
@@ -100,8 +100,8 @@ export class Work {
   readonly incident: Draft;
   acks: readonly Ack[];
   readonly actions: Action[] = [];
-  readonly toldFiring: string[] = [];
-  readonly toldResolved: string[] = [];
+  readonly firingNotified: string[] = [];
+  readonly resolvedNotified: string[] = [];
   readonly facts: Facts;
   readonly settings: StepSettings;
   readonly now: EpochMs;
@@ -132,24 +132,24 @@ export class Work {
     return this.facts.members.filter(({ isFiring }) => isFiring);
   }
 
-  /** Firing alerts that were not told and that nothing withholds. */
+  /** Firing alerts that were not notified and that nothing withholds. */
   get fresh(): readonly Member[] {
-    return this.firing.filter((each) => !this.isTold(each) && !this.facts.isWithheld(each.alertId));
+    return this.firing.filter((each) => !this.isNotified(each) && !this.facts.isWithheld(each.alertId));
   }
 
-  isTold({ alertId, toldFiringAt }: Member): boolean {
-    return toldFiringAt !== null || this.#told.has(alertId);
+  isNotified({ alertId, firingNotifiedAt }: Member): boolean {
+    return firingNotifiedAt !== null || this.#notified.has(alertId);
   }
 
-  tellFiring(members: readonly Member[]): void {
+  markFiringNotified(members: readonly Member[]): void {
     for (const { alertId } of members) {
-      this.#told.add(alertId);
-      this.toldFiring.push(alertId);
+      this.#notified.add(alertId);
+      this.firingNotified.push(alertId);
     }
   }
 
-  tellResolved(members: readonly Member[]): void {
-    for (const { alertId } of members) this.toldResolved.push(alertId);
+  markResolvedNotified(members: readonly Member[]): void {
+    for (const { alertId } of members) this.resolvedNotified.push(alertId);
   }
 
   /** Notifies the recipients and webhooks so far. */
@@ -178,11 +178,11 @@ export class Work {
   }
 
   done(): Turn {
-    const { incident, acks, actions, toldFiring, toldResolved } = this;
-    return { incident, acks, actions, toldFiring, toldResolved };
+    const { incident, acks, actions, firingNotified, resolvedNotified } = this;
+    return { incident, acks, actions, firingNotified, resolvedNotified };
   }
 
-  readonly #told = new Set<string>();
+  readonly #notified = new Set<string>();
 }
 
 /** The earliest due time; null for none. */
@@ -205,7 +205,7 @@ export function opened(startsAt: EpochMs, settings: StepSettings, now: EpochMs):
     step: 0,
     round: 0,
     lastFlushAt: null,
-    toldAt: null,
+    notifiedAt: null,
     // A start in the future must not delay the first notification.
     flushAt: Math.max(now, Math.min(startsAt, now) + settings.groupWaitMs),
     stepAt: null,
@@ -232,7 +232,7 @@ export function memberResolved(
 ): Incident {
   const autoResolveAt = autoResolve(settings, now);
   if (firing > 0) return { ...flushAgain(incident, settings, now), autoResolveAt };
-  const flushAt = incident.toldAt === null || atOnce ? now : now + settings.groupIntervalMs;
+  const flushAt = incident.notifiedAt === null || atOnce ? now : now + settings.groupIntervalMs;
   return { ...incident, flushAt, autoResolveAt };
 }
 
@@ -254,7 +254,7 @@ export function reopen({ incident, now }: Work): void {
   incident.snoozedUntil = null;
   incident.step = 0;
   incident.round = 0;
-  if (incident.toldAt === null) incident.flushAt = now;
+  if (incident.notifiedAt === null) incident.flushAt = now;
   else incident.stepAt = now;
 }
 
@@ -265,11 +265,11 @@ export function close(work: Work, by: string): void {
   Object.assign(incident, { ...times, state: "resolved", resolvedAt: now, resolvedBy: by, snoozedUntil: null });
   work.log("resolved", { by });
   work.event("incident.resolved", { by });
-  const told = facts.members.filter(
-    ({ toldFiringAt, toldResolvedAt }) => toldFiringAt !== null && toldResolvedAt === null,
+  const notified = facts.members.filter(
+    ({ firingNotifiedAt, resolvedNotifiedAt }) => firingNotifiedAt !== null && resolvedNotifiedAt === null,
   );
-  work.tellResolved(told);
-  if (incident.toldAt === null || !settings.sendResolved) return;
+  work.markResolvedNotified(notified);
+  if (incident.notifiedAt === null || !settings.sendResolved) return;
   work.actions.push({ kind: "tell", reason: "resolved", urgency: incident.urgency });
   work.actions.push({ kind: "webhooks", reason: "resolved" });
 }

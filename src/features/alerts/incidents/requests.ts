@@ -257,17 +257,17 @@ async function alertsOf({ db, alerts }: IncidentsContext, incidentId: string) {
   const members = await db.read
     .selectFrom("incident_alerts as m")
     .innerJoin("alerts as a", "a.id", "m.alertId")
-    .select(["m.alertId", "m.addedAt", "m.toldFiringAt"])
+    .select(["m.alertId", "m.addedAt", "m.firingNotifiedAt"])
     .where("m.incidentId", "=", incidentId)
     .orderBy("a.state")
     .orderBy("m.alertId", "desc")
     .limit(SHOWN_ALERTS)
     .execute();
   const byId = new Map((await alerts.read(members.map(({ alertId }) => alertId))).map((alert) => [alert.id, alert]));
-  return members.flatMap(({ alertId, addedAt, toldFiringAt }) => {
+  return members.flatMap(({ alertId, addedAt, firingNotifiedAt }) => {
     const alert = byId.get(alertId);
     return alert
-      ? [{ ...alertView(alert), addedAt: toRfc3339(addedAt), notifiedAt: toRfc3339OrNull(toldFiringAt) }]
+      ? [{ ...alertView(alert), addedAt: toRfc3339(addedAt), notifiedAt: toRfc3339OrNull(firingNotifiedAt) }]
       : [];
   });
 }

@@ -109,7 +109,7 @@ export async function membersOf(db: ReadDb | Trx, incidentId: string): Promise<M
   const rows = await db
     .selectFrom("incident_alerts as m")
     .innerJoin("alerts as a", "a.id", "m.alertId")
-    .select(["m.alertId", "m.addedAt", "m.toldFiringAt", "m.toldResolvedAt", "a.state"])
+    .select(["m.alertId", "m.addedAt", "m.firingNotifiedAt", "m.resolvedNotifiedAt", "a.state"])
     .where("m.incidentId", "=", incidentId)
     .execute();
   return rows.map(({ state, ...row }) => ({ ...row, isFiring: state === "firing" }));
@@ -120,35 +120,35 @@ export async function acksOf(db: ReadDb | Trx, incidentId: string): Promise<AckR
 }
 
 /**
- * When an alert with this key was told in the incident and has ended since, without its end being
- * told: one that fires again continues it.
+ * When the incident notified of an alert with this key that has ended since, without a notification
+ * of its end: one that fires again continues it.
  */
 export async function toldBefore(trx: Trx, incidentId: string, key: string): Promise<EpochMs | null> {
   const row = await trx
     .selectFrom("incident_alerts as m")
     .innerJoin("alerts as a", "a.id", "m.alertId")
-    .select("m.toldFiringAt")
+    .select("m.firingNotifiedAt")
     .where("m.incidentId", "=", incidentId)
     .where("a.key", "=", key)
     .where("a.state", "=", "resolved")
-    .where("m.toldFiringAt", "is not", null)
-    .where("m.toldResolvedAt", "is", null)
+    .where("m.firingNotifiedAt", "is not", null)
+    .where("m.resolvedNotifiedAt", "is", null)
     .limit(1)
     .executeTakeFirst();
-  return row?.toldFiringAt ?? null;
+  return row?.firingNotifiedAt ?? null;
 }
 
 /** Stores what a change decided, without its notifications. @param via how acknowledgements came */
 export async function saveTurn(
   trx: Trx,
   row: IncidentRow,
-  { incident, acks, toldFiring, toldResolved }: Turn,
+  { incident, acks, firingNotified, resolvedNotified }: Turn,
   { notices, via, now }: { readonly notices: number; readonly via: string; readonly now: EpochMs },
 ): Promise<IncidentRow> {
   const changes = { ...columnsOf(incident), notices, version: row.version + 1, updatedAt: now };
   await trx.updateTable("incidents").set(changes).where("id", "=", row.id).execute();
-  await markTold(trx, row.id, "toldFiringAt", toldFiring, now);
-  await markTold(trx, row.id, "toldResolvedAt", toldResolved, now);
+  await markNotified(trx, row.id, "firingNotifiedAt", firingNotified, now);
+  await markNotified(trx, row.id, "resolvedNotifiedAt", resolvedNotified, now);
   await saveAcks(trx, row.id, acks, via);
   return { ...row, ...changes };
 }
@@ -156,15 +156,15 @@ export async function saveTurn(
 /** The columns that the machine decides about. */
 export function columnsOf(incident: Incident): Incident {
   const { state, urgency, openedAt, acknowledgedAt, resolvedAt, resolvedBy, snoozedUntil, step, round } = incident;
-  const { lastFlushAt, toldAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt } = incident;
-  const times = { lastFlushAt, toldAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt };
+  const { lastFlushAt, notifiedAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt } = incident;
+  const times = { lastFlushAt, notifiedAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt };
   return { state, urgency, openedAt, acknowledgedAt, resolvedAt, resolvedBy, snoozedUntil, step, round, ...times };
 }
 
-async function markTold(
+async function markNotified(
   trx: Trx,
   incidentId: string,
-  column: "toldFiringAt" | "toldResolvedAt",
+  column: "firingNotifiedAt" | "resolvedNotifiedAt",
   ids: readonly string[],
   now: EpochMs,
 ): Promise<void> {
@@ -258,20 +258,20 @@ export async function audienceOf(db: ReadDb | Trx, incidentId: string): Promise<
 
 type Held = ReadonlySet<"flush" | "step" | "repeat">;
 
-const UNTOLD = `select 1 from incident_alerts m join alerts a on a.id = m.alertId where m.incidentId = @id
-  and m.toldFiringAt is null and m.addedAt <= @lastFlushAt and a.state = 'firing' limit 1`;
+const UNNOTIFIED = `select 1 from incident_alerts m join alerts a on a.id = m.alertId where m.incidentId = @id
+  and m.firingNotifiedAt is null and m.addedAt <= @lastFlushAt and a.state = 'firing' limit 1`;
 const LAST = `select kind, data from incident_log where incidentId = @id
   and kind not in ('note', 'contact-notified', 'contact-dropped') order by seq desc limit 1`;
 
 /** What waited for withheld alerts when the process stopped, as the members and the timeline show. */
 export function heldReader(reader: Sqlite): (row: IncidentRow) => Held {
-  const untold = reader.prepare(UNTOLD);
+  const unnotified = reader.prepare(UNNOTIFIED);
   const last = reader.prepare<{ id: string }, { kind: string; data: string }>(LAST);
   return ({ id, lastFlushAt, flushAt }) => {
     if (lastFlushAt === null) return new Set();
     const entry = last.get({ id });
     const logged = entry?.kind === "withheld" ? [(JSON.parse(entry.data) as { holds: "step" }).holds] : [];
-    const isFlushHeld = flushAt !== null && untold.get({ id, lastFlushAt }) !== undefined;
+    const isFlushHeld = flushAt !== null && unnotified.get({ id, lastFlushAt }) !== undefined;
     return new Set([...(isFlushHeld ? (["flush"] as const) : []), ...logged]);
   };
 }

@@ -48,52 +48,53 @@ function flush(work: Work): void {
   }
   const { fresh } = work;
   const isFresh = new Set(fresh);
-  const withheld = work.firing.filter((each) => !work.isTold(each) && !isFresh.has(each));
+  const withheld = work.firing.filter((each) => !work.isNotified(each) && !isFresh.has(each));
   if (withheld.length > 0) {
     work.actions.push({ kind: "withheld", alertIds: withheld.map(({ alertId }) => alertId), holds: "flush" });
     incident.flushAt = now + settings.groupIntervalMs;
   }
-  tellPartlyResolved(work);
+  notifyPartlyResolved(work);
   if (fresh.length === 0) return;
-  if (incident.toldAt === null) tellFirst(work, fresh);
-  else tellNew(work, fresh);
+  if (incident.notifiedAt === null) notifyFirst(work, fresh);
+  else notifyNew(work, fresh);
 }
 
-function tellFirst(work: Work, fresh: readonly Member[]): void {
+function notifyFirst(work: Work, fresh: readonly Member[]): void {
   const { incident, now } = work;
   if (!work.isEscalating) {
     work.log("not-notified", { reason: work.pausedBy, alerts: fresh.length });
     return;
   }
-  incident.toldAt = now;
+  incident.notifiedAt = now;
   incident.step = 0;
   incident.round = 0;
   incident.stepAt = now;
-  work.tellFiring(fresh);
+  work.markFiringNotified(fresh);
 }
 
 /** Alerts that joined after the first notification. */
-function tellNew(work: Work, fresh: readonly Member[]): void {
+function notifyNew(work: Work, fresh: readonly Member[]): void {
   const { incident, settings, now } = work;
   const isAcknowledged = incident.state === "acknowledged" && incident.snoozedUntil === null;
   if (!settings.renotifyOnNew || !(work.isEscalating || isAcknowledged)) {
     work.log("not-notified", { reason: work.pausedBy ?? "renotifyOnNew", alerts: fresh.length });
-    if (work.isEscalating || isAcknowledged) work.tellFiring(fresh);
+    if (work.isEscalating || isAcknowledged) work.markFiringNotified(fresh);
   } else {
     work.tell("new-alerts", isAcknowledged ? "low" : incident.urgency);
-    work.tellFiring(fresh);
+    work.markFiringNotified(fresh);
   }
   if (!work.isEscalating) return;
   // The step `ifCount` waits for more alerts.
   if (incident.stepAt === null && incident.step < settings.steps.length) incident.stepAt = now;
 }
 
-function tellPartlyResolved(work: Work): void {
+function notifyPartlyResolved(work: Work): void {
   const resolved = work.facts.members.filter(
-    ({ isFiring, toldFiringAt, toldResolvedAt }) => !isFiring && toldFiringAt !== null && toldResolvedAt === null,
+    ({ isFiring, firingNotifiedAt, resolvedNotifiedAt }) =>
+      !isFiring && firingNotifiedAt !== null && resolvedNotifiedAt === null,
   );
   if (resolved.length === 0) return;
-  work.tellResolved(resolved);
+  work.markResolvedNotified(resolved);
   work.log("some-resolved", { alerts: resolved.length, firing: work.firing.length });
   if (work.isEscalating) work.actions.push({ kind: "webhooks", reason: "some-resolved" });
 }
@@ -102,8 +103,8 @@ function tellPartlyResolved(work: Work): void {
 function runSteps(work: Work): void {
   const { incident, settings } = work;
   if (!work.isEscalating || !work.isDue(incident.stepAt) || isHeld(work, "step")) return;
-  work.tellFiring(work.fresh);
-  incident.toldAt ??= work.now;
+  work.markFiringNotified(work.fresh);
+  incident.notifiedAt ??= work.now;
   // A round that ends starts the next one at once; the limit stops rounds without any wait.
   for (let left = 2 * settings.steps.length + 2; left > 0 && work.isDue(incident.stepAt); left -= 1) runStep(work);
 }

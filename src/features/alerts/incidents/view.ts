@@ -97,7 +97,7 @@ export function incidentView(policies: Policies, row: IncidentRow): IncidentView
     snoozedUntil: toRfc3339OrNull(row.snoozedUntil),
     resolvedAt: toRfc3339OrNull(row.resolvedAt),
     resolvedBy: row.resolvedBy,
-    notifiedAt: toRfc3339OrNull(row.toldAt),
+    notifiedAt: toRfc3339OrNull(row.notifiedAt),
     step: row.step,
     round: row.round,
     nextStepAt: toRfc3339OrNull(row.state === "resolved" ? null : row.stepAt),

@@ -114,8 +114,8 @@ async function alertsFor({ db, alerts }: IncidentParts, { id }: IncidentRow, at:
     .selectFrom("incident_alerts")
     .select("alertId")
     .where("incidentId", "=", id)
-    .where("toldFiringAt", "is not", null)
-    .where((e) => e.or([e("toldResolvedAt", "is", null), e("toldResolvedAt", ">=", at)]))
+    .where("firingNotifiedAt", "is not", null)
+    .where((e) => e.or([e("resolvedNotifiedAt", "is", null), e("resolvedNotifiedAt", ">=", at)]))
     .orderBy("addedAt")
     .limit(MAX_ALERTS)
     .execute();

@@ -73,7 +73,7 @@ class World {
   }
 
   #member(alertId: string): Member {
-    return { alertId, isFiring: true, addedAt: this.now, toldFiringAt: null, toldResolvedAt: null };
+    return { alertId, isFiring: true, addedAt: this.now, firingNotifiedAt: null, resolvedNotifiedAt: null };
   }
 
   fire(id: string): void {
@@ -87,13 +87,13 @@ class World {
     this.incident = memberResolved(this.incident, { firing, atOnce }, this.settings, this.now);
   }
 
-  apply({ incident, acks, actions, toldFiring, toldResolved }: Turn): void {
+  apply({ incident, acks, actions, firingNotified, resolvedNotified }: Turn): void {
     this.incident = incident;
     this.acks = acks;
     this.members = this.members.map((each) => ({
       ...each,
-      toldFiringAt: each.toldFiringAt ?? (toldFiring.includes(each.alertId) ? this.now : null),
-      toldResolvedAt: each.toldResolvedAt ?? (toldResolved.includes(each.alertId) ? this.now : null),
+      firingNotifiedAt: each.firingNotifiedAt ?? (firingNotified.includes(each.alertId) ? this.now : null),
+      resolvedNotifiedAt: each.resolvedNotifiedAt ?? (resolvedNotified.includes(each.alertId) ? this.now : null),
     }));
     this.did.push(...actions.map(textOf));
   }
@@ -267,7 +267,7 @@ test("sendResolved false: no one is notified of the end", () => {
   assert.deepEqual(world.take(), ["log resolved", "incident.resolved"]);
 });
 
-test("withheld alerts stay untold, are looked at again after the group interval, and told when they are free", () => {
+test("withheld alerts are not notified, are checked again after the group interval, and notified when they are free", () => {
   const world = new World({ groupWaitMs: 0, steps: [notify()] });
   world.withheld.add("a1");
   world.pass(0);
@@ -584,7 +584,7 @@ test("whatever happens, nobody is paged while paused or withheld, and the end is
         if (state !== "open" || snoozedUntil !== null) assert.deepEqual([stepAt, repeatAt], [null, null]);
         if (state === "acknowledged") assert.ok(world.acks.length >= world.settings.ackQuorum);
         // Anything that fires has a due time, or everyone was notified, or a person took over.
-        const isQuiet = state === "resolved" || world.incident.toldAt !== null || dueAt(world.incident) !== null;
+        const isQuiet = state === "resolved" || world.incident.notifiedAt !== null || dueAt(world.incident) !== null;
         assert.ok(isQuiet || state === "acknowledged", "an alert was lost");
       }
       if (world.incident.state === "resolved")

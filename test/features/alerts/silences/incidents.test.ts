@@ -30,7 +30,7 @@ async function worldWith(t: TestContext) {
       assert.equal(status, 200, text);
     },
     /** What was withheld is looked at again without a wait. */
-    async isTold(expected: readonly string[]): Promise<void> {
+    async isNotified(expected: readonly string[]): Promise<void> {
       await silences.flush();
       await eventually(`told: ${expected.join("; ")}`, async () => {
         await world.incidents.check();
@@ -41,14 +41,14 @@ async function worldWith(t: TestContext) {
 }
 
 test("a silenced alert notifies no user, is a hit of the silence, and is notified when the silence ends", async (t) => {
-  const { world, silence, get, isTold } = await worldWith(t);
+  const { world, silence, get, isNotified } = await worldWith(t);
   const { id } = await silence();
   await world.fire("A", DB);
   assert.deepEqual(await world.told(), []);
   await world.pass(10 * MINUTE);
   assert.deepEqual(await world.told(), []);
   const incident = await world.only();
-  assert.deepEqual([incident.state, incident.toldAt], ["open", null]);
+  assert.deepEqual([incident.state, incident.notifiedAt], ["open", null]);
   const { hits, withheld } = await get(id);
   assert.equal(hits, 1, "however often it is looked at");
   assert.deepEqual(
@@ -56,17 +56,17 @@ test("a silenced alert notifies no user, is a hit of the silence, and is notifie
     [[DB.labels, incident.id]],
   );
   world.clock.advance(50 * MINUTE);
-  await isTold(["step ann"]);
+  await isNotified(["step ann"]);
 });
 
 test("a silence that is ended lets its alerts through at once", async (t) => {
-  const { world, silence, isTold } = await worldWith(t);
+  const { world, silence, isNotified } = await worldWith(t);
   const { id } = await silence();
   await world.fire("A", DB);
   await world.fire("B", { labels: { alertname: "B", team: "web" } });
-  await isTold(["step ann"]);
+  await isNotified(["step ann"]);
   assert.equal((await world.prism.delete(`${PATH}/${id}`)).status, 204);
-  await isTold(["step ann", "step ann"]);
+  await isNotified(["step ann", "step ann"]);
 });
 
 test("after kill -9 right after a silence was ended, its alerts are let through at the start", async (t) => {
@@ -91,9 +91,9 @@ test("after kill -9 right after a silence was ended, its alerts are let through 
 });
 
 test("a repetition that a silence withheld is sent at the start if the silence was ended before kill -9", async (t) => {
-  const { world, silence, isTold } = await worldWith(t);
+  const { world, silence, isNotified } = await worldWith(t);
   await world.fire("A", DB);
-  await isTold(["step ann"]);
+  await isNotified(["step ann"]);
   const { id } = await silence({ durationMs: 10 * HOUR });
   await world.pass(4 * HOUR);
   const [row] = await world.rows();
@@ -112,9 +112,9 @@ test("a repetition that a silence withheld is sent at the start if the silence w
 });
 
 test("an alert that resolves while it is silenced is notified as resolved to those who know that it fires", async (t) => {
-  const { world, silence, isTold } = await worldWith(t);
+  const { world, silence, isNotified } = await worldWith(t);
   await world.fire("A", DB);
-  await isTold(["step ann"]);
+  await isNotified(["step ann"]);
   await silence();
   await world.resolveAlert("A", DB);
   await world.pass(MINUTE);
@@ -136,7 +136,7 @@ test("an alert that fires and resolves within a maintenance window notifies no u
 });
 
 test("an inhibited alert is notified when its source resolves", async (t) => {
-  const { world, route, isTold } = await worldWith(t);
+  const { world, route, isNotified } = await worldWith(t);
   await route({
     route: { policy: "default", groupBy: ["alertname"], groupWaitMs: 0 },
     inhibitRules: [
@@ -145,10 +145,10 @@ test("an inhibited alert is notified when its source resolves", async (t) => {
   });
   const source = { labels: { alertname: "Down", severity: "critical", instance: "i" } };
   await world.fire("Down", source);
-  await isTold(["step ann"]);
+  await isNotified(["step ann"]);
   await world.fire("Slow", { labels: { alertname: "Slow", severity: "warning", instance: "i" } });
   await world.pass(MINUTE);
-  await isTold(["step ann"]);
+  await isNotified(["step ann"]);
   await world.resolveAlert("Down", source);
   await eventually("the target is notified", async () => {
     await world.incidents.check();
