@@ -23,7 +23,7 @@ const DEMO_MADE = {
   colleagues: 5,
   projects: 2,
   sounds: 2,
-  rules: 10,
+  rules: 11,
   buckets: 5,
   webhooks: 3,
   schedules: 5,
@@ -36,6 +36,7 @@ const DEMO_MADE = {
   "dead jobs": 3,
   "on-call schedules": 2,
   heartbeats: 5,
+  "status pages": 1,
   publications: 1,
   invitations: 1,
   backups: 1,
@@ -43,6 +44,7 @@ const DEMO_MADE = {
   routes: 1,
   "contact rules": 1,
   silences: 4,
+  incidents: 6,
 };
 
 /** Tables with data of users and producers only, in any state. */
@@ -65,6 +67,8 @@ const TABLES = [
   "policies",
   "alert_routing",
   "silences",
+  "alerts",
+  "incidents",
 ] as const;
 
 /** Rows by table. */
@@ -105,7 +109,7 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
 
   await t.test("--demo adds what is missing, and also again nothing", async () => {
     const demo = await runJson<Seeded>(["seed", "--demo", "--events", "200", "--users", "6"], { cwd, env });
-    assert.deepEqual(demo.made, { ...DEMO_MADE, accounts: 5, rules: 7, buckets: 3, tasks: 20, events: 200 });
+    assert.deepEqual(demo.made, { ...DEMO_MADE, accounts: 5, rules: 8, buckets: 3, tasks: 20, events: 200 });
     assert.match(demo.apiKey ?? "", /^prk_/);
     assert.deepEqual(
       demo.accounts.map(({ role, password }) => [role, password !== null]),
@@ -162,6 +166,13 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
       ["a silence is active", "select 1 from silences where startsAt <= updatedAt and endsAt > updatedAt limit 1"],
       ["a silence recurs", "select 1 from silences where recurrence is not null"],
       ["routes name policies", "select 1 from alert_routing where document like '%Database on call%'"],
+      ["an incident is open", "select 1 from incidents where state = 'open' and snoozedUntil is null limit 1"],
+      ["one is acknowledged", "select 1 from incidents where state = 'acknowledged' limit 1"],
+      ["one is snoozed", "select 1 from incidents where snoozedUntil is not null"],
+      ["one is resolved", "select 1 from incidents where state = 'resolved'"],
+      ["one is withheld by a silence", "select 1 from incident_log where kind = 'withheld' limit 1"],
+      ["one has a note", "select 1 from incident_log where kind = 'note' limit 1"],
+      ["a rule has opened an alert", "select 1 from alerts where source = 'rule'"],
       ["a channel has an entry", "select 1 from stream_log where stream = 'channel:news'"],
     ] as const)
       assert.equal(one(sql), 1, what);

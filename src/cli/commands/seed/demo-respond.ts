@@ -1,11 +1,14 @@
 import { toRfc3339 } from "../../../core/clock.ts";
-import { ON_CALL } from "./demo-samples.ts";
-import { counted, type SeededKind, type SeedFill } from "./fill.ts";
+import { FAILED_CHECKOUTS, ON_CALL } from "./demo-samples.ts";
+import { counted, type SeededKind, type SeedFill, until } from "./fill.ts";
 import * as samples from "./samples.ts";
 
+const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const PROJECT = "default";
 const ROUTING = "/api/v1/routes";
+const ALERTS = "/api/v1/alerts";
+const INCIDENTS = "/api/v1/incidents";
 
 const POLICIES = [
   {
@@ -80,7 +83,116 @@ function silences(now: number) {
   ];
 }
 
-/** Silences, policies with routes, and contact rules, in the project `default`. */
+interface DemoIncident {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** One alert each; none: a rule opens it. */
+  readonly instances: readonly string[];
+  readonly summary?: string;
+  readonly startedMs?: number;
+  readonly act?: { readonly action: "acknowledge" | "snooze"; readonly durationMs?: number; readonly note: string };
+  readonly note?: string;
+  readonly isOver?: boolean;
+}
+
+/** In each state. Those that stay open have no further step within the next five minutes. */
+const DEMO_INCIDENTS: readonly DemoIncident[] = [
+  {
+    name: "ReplicationLag",
+    labels: { severity: "critical", team: "db", cluster: "main" },
+    instances: ["db-3:5432", "db-4:5432"],
+    summary: "The replicas are over 5 minutes late",
+    startedMs: 4 * MINUTE_MS,
+  },
+  {
+    // A silence withholds it.
+    name: "DiskFull",
+    labels: { severity: "critical", team: "db", cluster: "main" },
+    instances: ["db-1:9100"],
+    summary: "96 % of /var/lib/postgresql are used",
+    startedMs: 50 * MINUTE_MS,
+  },
+  {
+    name: "HostDown",
+    labels: { severity: "critical", team: "web" },
+    instances: ["web-3"],
+    summary: "No answer to any of 3 monitors",
+    startedMs: 25 * MINUTE_MS,
+    act: { action: "acknowledge", note: "The provider replaces the power supply" },
+    note: "A technician is in the data centre, back at about noon",
+  },
+  {
+    // That host inhibits the first one.
+    name: "HighLatency",
+    labels: { severity: "warning", team: "web" },
+    instances: ["web-3", "web-4", "web-5"],
+    summary: "The 95th percentile is above 2 s",
+    startedMs: 20 * MINUTE_MS,
+    act: { action: "snooze", durationMs: 8 * HOUR_MS, note: "Until the host is back" },
+  },
+  {
+    name: "QueueBacklog",
+    labels: { severity: "warning", team: "shop" },
+    instances: ["worker-1"],
+    summary: "18 000 orders wait",
+    startedMs: 3 * HOUR_MS,
+    act: { action: "acknowledge", note: "A second worker is started" },
+    note: "Cause: the nightly import ran during the day",
+    isOver: true,
+  },
+  {
+    name: "CheckoutFails",
+    labels: {},
+    instances: [],
+    act: { action: "acknowledge", note: "The payment provider knows" },
+  },
+];
+
+/** Fires the alerts, waits for the first notification, and acts like a person on call. */
+async function seedIncidents(fill: SeedFill): Promise<SeededKind> {
+  const idOf = async (name: string): Promise<string | undefined> => {
+    const found = fill.operator.list<{ id: string; title: string }>(INCIDENTS, { projectId: PROJECT, q: name });
+    for await (const { id, title } of found) if (title.includes(name)) return id;
+    return undefined;
+  };
+  return fill.each("incidents", DEMO_INCIDENTS, async (incident) => {
+    const { name, instances, act, note, isOver } = incident;
+    if ((await idOf(name)) !== undefined) return false;
+    const admin = await fill.as(samples.ADMIN.username);
+    const alerts = alertsOf(incident, Date.now());
+    if (instances.length > 0) await admin.post(ALERTS, { projectId: PROJECT, alerts });
+    else await fill.events(FAILED_CHECKOUTS);
+    let id: string | undefined;
+    await until(async () => {
+      id = await idOf(name);
+      if (id === undefined) return false;
+      const { timeline } = await admin.get<{ timeline: readonly { kind: string }[] }>(`${INCIDENTS}/${id}`);
+      return timeline.some(({ kind }) => kind === "notified" || kind === "withheld" || kind === "no-targets");
+    });
+    if (id === undefined) return false;
+    if (act) {
+      const { action, ...body } = act;
+      await admin.post(`${INCIDENTS}/${id}/${action}`, body);
+    }
+    if (note !== undefined) await admin.post(`${INCIDENTS}/${id}/notes`, { text: note });
+    if (isOver)
+      await admin.post(ALERTS, {
+        projectId: PROJECT,
+        alerts: alerts.map((alert) => ({ ...alert, status: "resolved" })),
+      });
+    return true;
+  });
+}
+
+function alertsOf({ name, labels, instances, summary = "", startedMs = 0 }: DemoIncident, now: number) {
+  return instances.map((instance) => ({
+    labels: { alertname: name, instance, ...labels },
+    annotations: { summary, runbook_url: `https://wiki.prism.example/runbooks/${name}` },
+    startsAt: toRfc3339(now - startedMs),
+  }));
+}
+
+/** Silences, policies with routes, contact rules and incidents, in the project `default`. */
 export async function seedRespond(fill: SeedFill): Promise<readonly SeededKind[]> {
   const admin = () => fill.as(samples.ADMIN.username);
   const { version } = await fill.operator.get<{ version: number }>(ROUTING);
@@ -104,5 +216,5 @@ export async function seedRespond(fill: SeedFill): Promise<readonly SeededKind[]
     if (isEnded) await (await admin()).delete(`/api/v1/silences/${id}`);
     return true;
   });
-  return [policies, counted("routes", [isFirst]), counted("contact rules", [isFirst]), made];
+  return [policies, counted("routes", [isFirst]), counted("contact rules", [isFirst]), made, await seedIncidents(fill)];
 }

@@ -122,7 +122,31 @@ export const RULES = [
     active: false,
     projectId: INFRA.slug,
   },
+  {
+    name: "CheckoutFails",
+    description: "Three failed checkouts within ten minutes, until one works",
+    condition: "event.type == 'checkout.failed'",
+    titleTemplate: "The checkout in {{ event.country }} fails",
+    messageTemplate: "{{ event.reason }}",
+    threshold: { count: 3, windowMs: 10 * MINUTE_MS, key: "{{ event.country }}" },
+    alert: {
+      key: "{{ event.country }}",
+      labels: { team: "shop", country: "{{ event.country }}" },
+      severity: "critical",
+      resolve: "event.type == 'checkout.worked'",
+    },
+    projectId: "default",
+  },
 ] as const;
+
+/** They pass the rule about checkouts. */
+export const FAILED_CHECKOUTS = [1, 2, 3].map((n) => ({
+  type: "checkout.failed",
+  level: "warn",
+  source: "webshop",
+  dedupeKey: `seed-checkout-${n}`,
+  payload: { country: "CH", reason: "The payment provider answers 503" },
+}));
 
 /** Later versions of rules, by name. */
 export const RULE_CHANGES = [

@@ -1,18 +1,15 @@
 import { createServer, type Server } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
 import type { Page, ServerClient } from "../../server-client.ts";
 import { seedRespond } from "./demo-respond.ts";
 import * as demo from "./demo-samples.ts";
 import { seedWatch } from "./demo-watch.ts";
-import { counted, type Filled, type PastClock, type SeededKind, type SeedFill } from "./fill.ts";
+import { counted, type Filled, type PastClock, type SeededKind, type SeedFill, until } from "./fill.ts";
 import * as samples from "./samples.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
-const POLL_MS = 5;
-const LONGEST_WAIT_MS = 10_000;
 /** How long after its receipt people read a notification. */
 const READ_AFTER_MS = 4 * MINUTE_MS;
 /** From this priority on they acknowledge it. */
@@ -239,15 +236,10 @@ export class DemoFill {
 
   /** Waits until the rules have decided about all events. */
   #decided(): Promise<void> {
-    return this.#until(async () => {
+    return until(async () => {
       const query = { processed: "false", projectId: "*", limit: 1 };
       return (await this.#fill.operator.get<Page<object>>("/api/v1/events", query)).data.length === 0;
     });
-  }
-
-  async #until(isReached: () => Promise<boolean>): Promise<void> {
-    const deadline = performance.now() + LONGEST_WAIT_MS;
-    while (performance.now() < deadline && !(await isReached())) await sleep(POLL_MS);
   }
 
   /** People read what is new, and acknowledge what is urgent with a note. */
@@ -296,7 +288,7 @@ export class DemoFill {
       if (!("isRead" in more) || !more.isRead) return true;
       const state = async () =>
         (await sender.get<{ status: string }>(`/api/v1/messages/${id}/status`)).status === "delivered";
-      await this.#until(state);
+      await until(state);
       await (await this.#fill.as(this.#name(to))).change("PATCH", `/api/v1/messages/${id}/read`, {});
       return true;
     });
@@ -335,7 +327,7 @@ export class DemoFill {
       await admin.post("/api/v1/time/trigger", { label, runAt, action });
     }
     await admin.change("PATCH", `/api/v1/users/${id}`, { status: "disabled" });
-    await this.#until(async () => {
+    await until(async () => {
       const { total } = await this.#fill.operator.get<{ total: number }>("/api/v1/jobs/counts", {
         queue: "timers",
         state: "dead",
@@ -350,7 +342,7 @@ export class DemoFill {
     return this.#fill.each("backups", [path], async () => {
       if ((await this.#fill.operator.get<Pick<Page<object>, "data">>(path)).data.length > 0) return false;
       const { jobId } = await (await this.#admin()).post<{ jobId: string }>(path, {});
-      await this.#until(async () => {
+      await until(async () => {
         const { state } = await this.#fill.operator.get<{ state: string }>(`/api/v1/jobs/${jobId}`);
         return state !== "ready" && state !== "running";
       });

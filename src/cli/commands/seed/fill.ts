@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Clock, systemClock, toRfc3339 } from "../../../core/clock.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
 import type { Output } from "../../output/output.ts";
@@ -11,6 +12,8 @@ const PASSWORD_BYTES = 12;
 /** Events per request. */
 const BATCH = 500;
 const HOUR_MS = 3_600_000;
+const POLL_MS = 5;
+const LONGEST_WAIT_MS = 10_000;
 const USERS = "/api/v1/operator/users";
 const TOKENS = "/api/v1/operator/tokens";
 
@@ -218,6 +221,12 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);
   return all;
+}
+
+/** Waits for the server, but not for ever. */
+export async function until(isReached: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + LONGEST_WAIT_MS;
+  while (performance.now() < deadline && !(await isReached())) await sleep(POLL_MS);
 }
 
 export function counted(kind: string, made: readonly boolean[]): SeededKind {
