@@ -2,7 +2,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { type Matcher, matcherText, parseMatchers } from "../../../features/alerts/model/matchers.ts";
 import { compileMatchers } from "../../../features/alerts/model/matching.ts";
 import { parseTimeInterval } from "../../../features/alerts/model/time-intervals.ts";
-import { parseDuration } from "../../../features/alerts/model/times.ts";
+import { parsePrometheusDuration } from "../../../features/alerts/model/times.ts";
 import type { RouteNode } from "../../../features/alerts/policies/routing.ts";
 import { type ImportedReceiver, readReceiver } from "./read-receiver.ts";
 import {
@@ -185,7 +185,7 @@ function durationOf<K extends string>(
 ): Partial<Record<K, number>> {
   const text = textOf(route[member], `${path}.${member}`, findings);
   if (text === undefined) return {};
-  const ms = parseDuration(text);
+  const ms = parsePrometheusDuration(text);
   if (ms === undefined) findings.problem(`${path}.${member}`, `${JSON.stringify(text)} is not a duration`);
   const used = Math.min(Math.max(ms ?? min, min), max);
   if (ms !== undefined && used !== ms) findings.change(`${path}.${member}`, `${text} becomes ${used / 1000} s`);
@@ -206,7 +206,7 @@ function noteGlobal(value: unknown, findings: Findings): void {
   for (const [name, setting] of Object.entries((value ?? {}) as YamlObject)) {
     if (name !== "resolve_timeout")
       findings.leave(`global.${name}`, "is a setting of receivers that Prism does not have");
-    else if (parseDuration(String(setting)) !== 300_000)
+    else if (parsePrometheusDuration(String(setting)) !== 300_000)
       findings.change("global.resolve_timeout", `${String(setting)} becomes 5m, for alerts without an end`);
   }
 }

@@ -13,7 +13,7 @@ const UNITS = [
 const DURATION = /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/;
 
 /** Reads a duration of Prometheus, such as `1h30m` or `0`; undefined if invalid. */
-export function parseDuration(text: string): number | undefined {
+export function parsePrometheusDuration(text: string): number | undefined {
   if (text === "0") return 0;
   const match = DURATION.exec(text);
   if (!match || text === "") return undefined;

@@ -7,7 +7,7 @@ import {
   parseTimeInterval,
   parseTimeIntervals,
 } from "../../../../src/features/alerts/model/time-intervals.ts";
-import { durationText, parseAlertTime, parseDuration } from "../../../../src/features/alerts/model/times.ts";
+import { durationText, parseAlertTime, parsePrometheusDuration } from "../../../../src/features/alerts/model/times.ts";
 
 test("durations are those of Prometheus", () => {
   const cases: [string, number | undefined][] = [
@@ -25,7 +25,7 @@ test("durations are those of Prometheus", () => {
     ["-1m", undefined],
     ["99999999999999y", undefined],
   ];
-  for (const [text, ms] of cases) assert.equal(parseDuration(text), ms, text);
+  for (const [text, ms] of cases) assert.equal(parsePrometheusDuration(text), ms, text);
   for (const [ms, text] of [
     [0, "0s"],
     [90_000, "1m30s"],
@@ -35,7 +35,7 @@ test("durations are those of Prometheus", () => {
     [1, "1ms"],
   ] as const)
     assert.equal(durationText(ms), text);
-  fc.assert(fc.property(fc.nat(1e12), (ms) => parseDuration(durationText(ms)) === ms));
+  fc.assert(fc.property(fc.nat(1e12), (ms) => parsePrometheusDuration(durationText(ms)) === ms));
 });
 
 test("times are read in every form that Alertmanager accepts", () => {
