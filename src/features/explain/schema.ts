@@ -10,7 +10,7 @@ export const Query = object({
   ),
 });
 
-export const OUTCOMES = [
+const OUTCOMES = [
   "fired",
   "suppressed",
   "deduped",

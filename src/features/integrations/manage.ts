@@ -196,7 +196,7 @@ function checkedLabels(labels: LabelRecord = {}): LabelRecord {
   return labels;
 }
 
-export function integrationView({ integrations }: ManageContext, row: IntegrationRow): IntegrationView {
+function integrationView({ integrations }: ManageContext, row: IntegrationRow): IntegrationView {
   return {
     id: row.id,
     projectId: row.projectId,

@@ -112,7 +112,7 @@ export function tagList({ tags = "" }: LabelRecord): string[] {
 }
 
 /** A short decimal number of an alert, which people read. */
-export function tinyIdOf({ id }: Pick<AlertView, "id">): string {
+function tinyIdOf({ id }: Pick<AlertView, "id">): string {
   return String(Number.parseInt(id.slice(-9), 16));
 }
 

@@ -23,7 +23,7 @@ export async function rosterOf(db: ReadDb | Trx, scheduleId: string): Promise<Ro
   return toRoster(rows, calendar ? calendarLayers(calendar) : []);
 }
 
-export function toRoster(rows: readonly ShiftRow[], imported: readonly Layer[] = []): Roster {
+function toRoster(rows: readonly ShiftRow[], imported: readonly Layer[] = []): Roster {
   const substitutions = rows.filter(({ swapFor }) => swapFor !== null).flatMap(substitutionOf);
   return { layers: [...rows.filter(({ swapFor }) => swapFor === null).map(layerOf), ...imported], substitutions };
 }

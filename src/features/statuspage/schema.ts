@@ -156,7 +156,7 @@ export const StatusPageView = named(
 );
 export type StatusPageView = v.InferOutput<typeof StatusPageView>;
 
-export const NOTICE_STATES = [
+const NOTICE_STATES = [
   "investigating",
   "identified",
   "monitoring",

@@ -92,7 +92,7 @@ function unescapedQuote(raw: string): PrismError {
 }
 
 /** @throws VALIDATION_FAILED */
-export function parseClassicMatchers(text: string): readonly Matcher[] {
+function parseClassicMatchers(text: string): readonly Matcher[] {
   return splitClassic(text.replace(/^\{/, "").replace(/\}$/, "")).map(parseClassicMatcher);
 }
 

@@ -109,7 +109,7 @@ export async function expireSilence(
 }
 
 /** @throws SILENCE_NOT_FOUND, also for one that the caller may not see */
-export async function visibleSilence(
+async function visibleSilence(
   { silences, projects }: SilencesContext,
   principal: Principal,
   id: string,

@@ -148,7 +148,7 @@ function inputOf({ projectId: _, ...input }: RuleAlert): string {
 }
 
 /** A rule for every project counts in each of them. */
-export function countKey({ row, overTime: { threshold, absence, alert } }: TimedRule, event: RuleEvent): string {
+function countKey({ row, overTime: { threshold, absence, alert } }: TimedRule, event: RuleEvent): string {
   const template = threshold?.key ?? absence?.key ?? alert?.key ?? null;
   const key = keyOf(template, event);
   return row.projectId === null ? `${event.projectId} ${key}` : key;
