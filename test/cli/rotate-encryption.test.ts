@@ -260,6 +260,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     "features/delivery/channels/webhook/message.ts",
     "features/delivery/mails.ts",
     "features/messages/queries.ts",
+    "features/statuspage/subscribers.ts",
     "store/own-secret.ts",
     "store/sealed-settings.ts",
   ]);
@@ -269,6 +270,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     "sealed_mails.content",
     "second_factors.secret",
     "settings.value",
+    "status_subscribers.address",
     "webhooks.previousSecret",
     "webhooks.secret",
   ]);
