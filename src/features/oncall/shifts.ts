@@ -36,7 +36,7 @@ export async function createShift(context: OnCallContext, principal: PermissionH
     const { level = 0, name = "" } = input;
     const row = {
       ...blank(schedule, principal, now),
-      ...(await shiftColumns(context, trx, schedule, input, input.turns)),
+      ...shiftColumns(context, schedule, input, input.turns),
       level,
       name,
     };
@@ -61,7 +61,7 @@ export async function updateShift(
     const old = await currentShift(trx, params, SHIFT_KINDS);
     requireVersion(ifMatch, old.version);
     const { level = old.level, name = old.name, turns = null } = input;
-    const next = { ...old, ...(await shiftColumns(context, trx, schedule, merged(old, input), turns)), level, name };
+    const next = { ...old, ...shiftColumns(context, schedule, merged(old, input), turns), level, name };
     requireTimes(next);
     await change(context, trx, old, next, now);
   });
@@ -99,7 +99,7 @@ export async function createOverride(
 ) {
   const shiftId = await changeSchedule(context, principal, id, "events:read", async (trx, schedule, now) => {
     const row = { ...blank(schedule, principal, now), kind: "override", level: OVERRIDE_LEVEL } as const;
-    const next = await overrideOf(context, principal, trx, schedule, { ...row, swapFor: null }, input);
+    const next = overrideOf(context, principal, schedule, { ...row, swapFor: null }, input);
     return insert(context, trx, next, now);
   });
   return readShift(context, principal, { id, shiftId }, ["override"], overrideView);
@@ -117,7 +117,7 @@ export async function updateOverride(
     const old = await currentShift(trx, params, ["override"]);
     requireVersion(ifMatch, old.version);
     if (old.swapFor !== principal.userId) requireWriter(context, principal, schedule);
-    await change(context, trx, old, await overrideOf(context, principal, trx, schedule, old, input), now);
+    await change(context, trx, old, overrideOf(context, principal, schedule, old, input), now);
   });
   return readShift(context, principal, params, ["override"], overrideView);
 }
@@ -125,7 +125,7 @@ export async function updateOverride(
 /** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, LIMIT_REACHED */
 export async function createSwap(context: OnCallContext, principal: PermissionHolder, id: string, input: CreateSwap) {
   const shiftId = await changeSchedule(context, principal, id, "events:read", async (trx, schedule, now) => {
-    const user = await oneOf(context, principal, trx, schedule, input.userId);
+    const user = oneOf(context, principal, schedule, input.userId);
     const row = {
       ...blank(schedule, principal, now),
       ...spanColumns(input.start, input.end),
@@ -149,7 +149,7 @@ export async function takeSwap(
 ) {
   await changeSchedule(context, principal, params.id, "events:read", async (trx, schedule, now) => {
     const old = await currentShift(trx, params, ["swap"]);
-    const user = await oneOf(context, principal, trx, schedule, input.userId);
+    const user = oneOf(context, principal, schedule, input.userId);
     const { state } = swapView(old, now);
     if (state !== "open") throw new PrismError("INVALID_STATE", `The swap is ${state}`);
     if (user === old.swapFor) throw new PrismError("INVALID_STATE", "Users cannot take their own shifts");
@@ -233,16 +233,13 @@ function merged(row: ShiftRow, input: UpdateShift): CreateShift {
 }
 
 /** @param given the turns of the request; null: stored ones, whose users are not checked again */
-async function shiftColumns(
+function shiftColumns(
   { users }: OnCallContext,
-  trx: Trx,
   schedule: ScheduleRow,
   input: CreateShift,
   given: CreateShift["turns"] | null,
 ) {
-  const resolved: string[][] = [];
-  for (const [at, refs] of (given ?? []).entries())
-    resolved.push(await users.recipients(refs, trx, schedule.projectId, `turns.${at}`));
+  const resolved = (given ?? []).map((refs, at) => users.existing(refs, schedule.projectId, `turns.${at}`));
   const recurrence: Recurrence | null = input.recurrence
     ? { ...input.recurrence, interval: input.recurrence.interval ?? 1 }
     : null;
@@ -273,39 +270,37 @@ function spanColumns(start: EpochMs, end: EpochMs) {
 }
 
 /** Members may only replace themselves. */
-async function overrideOf(
+function overrideOf(
   context: OnCallContext,
   principal: PermissionHolder,
-  trx: Trx,
   schedule: ScheduleRow,
   old: ShiftRow,
   input: UpdateOverride,
-): Promise<ShiftRow> {
+): ShiftRow {
   const { projectId } = schedule;
   const ref = input.replaces === undefined ? old.swapFor : input.replaces;
   if (ref === null || context.users.find(ref) !== principal.userId) requireWriter(context, principal, schedule);
   const isNew = input.replaces !== undefined && ref !== null;
-  const replaced = isNew ? await context.users.recipient(ref, trx, projectId, "replaces") : ref;
+  const replaced = isNew ? context.users.existingOne(ref, projectId, "replaces") : ref;
   const stored = old.startLocal === "" ? { start: 0, end: 0 } : spanOf(old);
   const { start = stored.start, end = stored.end, reason = old.name } = input;
   if (start >= end) throw invalid("end", "must be after start");
-  const users = input.users && (await context.users.recipients(input.users, trx, projectId, "users"));
+  const users = input.users && context.users.existing(input.users, projectId, "users");
   const turns = users ? JSON.stringify([users]) : old.turns;
   return { ...old, ...spanColumns(start, end), swapFor: replaced, turns, name: reason };
 }
 
 /** The user of a swap: the caller, or another one for callers who may change the schedule. */
-async function oneOf(
+function oneOf(
   context: OnCallContext,
   principal: PermissionHolder,
-  trx: Trx,
   schedule: ScheduleRow,
   ref: string | undefined,
-): Promise<string> {
+): string {
   const { users } = context;
   if (ref === undefined) return requireAccount(principal).userId;
   if (users.find(ref) !== principal.userId) requireWriter(context, principal, schedule);
-  return users.recipient(ref, trx, schedule.projectId, "userId");
+  return users.existingOne(ref, schedule.projectId, "userId");
 }
 
 function requireWriter({ projects }: OnCallContext, principal: PermissionHolder, { projectId }: ScheduleRow): void {

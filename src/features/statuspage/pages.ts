@@ -5,7 +5,14 @@ import type { Metrics } from "../../core/metrics.ts";
 import { addEffect, type Database } from "../../store/database.ts";
 import type { EffectOf } from "../../store/effect.ts";
 import type { ComponentState } from "../../store/schema.ts";
-import { type AlertRow, type AlertView, compileMatchers, parseMatcher } from "../alerts/index.ts";
+import {
+  type AlertRow,
+  type AlertView,
+  compileMatchers,
+  labelsOf,
+  type Matcher,
+  parseMatcher,
+} from "../alerts/index.ts";
 import { enqueueChange, type MailParts } from "./mails.ts";
 import type { PageComponent, PageDocument } from "./schema.ts";
 import { type Effect, worst } from "./state.ts";
@@ -30,6 +37,8 @@ interface LiveComponent {
   readonly id: string;
   readonly effectOf: (alert: AlertView) => Effect | null;
   readonly alerts: Map<string, ComponentState>;
+  /** The matchers of its sources. */
+  readonly matchers: readonly (readonly Matcher[])[];
   /** The state that the last row of its history has, or will have; null: none. */
   recorded: ComponentState | null;
 }
@@ -111,6 +120,19 @@ export class StatusPages {
   statesOf(projectId: string): ReadonlyMap<string, ComponentState> {
     const components = this.#pages.get(projectId)?.components ?? new Map<string, LiveComponent>();
     return new Map(Array.from(components.values(), (each) => [each.id, worst(each.alerts.values())]));
+  }
+
+  /** Whether a silence with these matchers may withhold alerts of a component of the page. */
+  concerns({ components }: LivePage, matchers: readonly Matcher[]): boolean {
+    const test = compileMatchers(matchers);
+    return [...components.values()].some(
+      (component) =>
+        component.matchers.some((own) => mayShareAlerts(own, matchers)) ||
+        [...component.alerts.keys()].some((id) => {
+          const alert = this.#parts.findAlert(id);
+          return alert !== null && test(alert.labelSet);
+        }),
+    );
   }
 
   /** A commit has changed pages, or what they show. */
@@ -235,8 +257,10 @@ export class StatusPages {
 }
 
 function liveComponent(id: string, { sources = [] }: PageComponent, recorded: ComponentState | null): LiveComponent {
-  const tests = sources.map(({ heartbeats, tag, matchers, effect }) => {
-    const test = matchers ? compileMatchers(matchers.map(parseMatcher)) : null;
+  const parsed = sources.map((source) => source.matchers?.map(parseMatcher));
+  const tests = sources.map(({ heartbeats, tag, effect }, at) => {
+    const matchers = parsed[at];
+    const test = matchers ? compileMatchers(matchers) : null;
     return (alert: AlertView): Effect | null => {
       if (test) return test(alert.labelSet) ? effect : null;
       if (alert.source !== "heartbeat") return null;
@@ -253,5 +277,15 @@ function liveComponent(id: string, { sources = [] }: PageComponent, recorded: Co
     const found = tests.flatMap((test) => test(alert) ?? []);
     return found.length === 0 ? null : (worst(found) as Effect);
   };
-  return { id, effectOf, alerts: new Map(), recorded };
+  return { id, effectOf, alerts: new Map(), matchers: parsed.flatMap((each) => (each ? [each] : [])), recorded };
+}
+
+/** Both have a label in common, and no common label excludes an alert that both match. */
+function mayShareAlerts(left: readonly Matcher[], right: readonly Matcher[]): boolean {
+  const pairs = left.flatMap((one) => right.filter(({ name }) => name === one.name).map((other) => [one, other]));
+  return pairs.length > 0 && pairs.every(([one, other]) => one && other && accepts(one, other) && accepts(other, one));
+}
+
+function accepts(one: Matcher, { name, operator, value }: Matcher): boolean {
+  return operator !== "=" || compileMatchers([one])(labelsOf({ [name]: value }));
 }

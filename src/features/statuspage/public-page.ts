@@ -106,7 +106,7 @@ export async function publicPage(
     current,
     planned,
     past,
-    maintenance: document.showMaintenance ? windowsOf(parts.maintenanceOf(projectId, now), now) : [],
+    maintenance: document.showMaintenance ? windowsOf(shownSilences(parts, page, now), now) : [],
     showsIncidents: document.showIncidents,
     hasSubscriptions: document.subscriptions && options.canMail,
   };
@@ -171,6 +171,13 @@ function sorted(
 /** For feeds, which need an id that stays. */
 function publicId(id: string): string {
   return createHash("sha256").update(`status notice ${id}`).digest("hex").slice(0, 16);
+}
+
+/** Silences with a public text, and those that concern a component of the page. */
+function shownSilences({ pages, maintenanceOf }: PublicParts, page: LivePage, now: EpochMs): SilenceAt[] {
+  return maintenanceOf(page.row.projectId, now).filter(
+    ({ annotations, matchers }) => annotations[PUBLIC_TEXT] !== undefined || pages.concerns(page, matchers),
+  );
 }
 
 function windowsOf(silences: readonly SilenceAt[], now: EpochMs): PublicWindow[] {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { countOf } from "../../helpers/tables.ts";
 import { DAY, finalTexts, HOUR, iso, local, made, makeSchedule, makeShift, onCallWorld, PATH } from "./support.ts";
 
 test("a rotation takes turns, a higher level wins, and a lower one fills what it leaves", async (t) => {
@@ -199,6 +200,32 @@ test("a swap is asked for, taken and cancelled; only the requested span is repla
   assert.equal((await prism.delete(`${path}/${swap.id}`, { token: grace.token })).status, 403);
   assert.equal((await prism.delete(`${path}/${swap.id}`, { token: ada.token })).status, 204);
   assert.deepEqual(await finalTexts(world, schedule, now, 6), ["ada 0-2", "grace 2-3", "ada 3-6"]);
+});
+
+test("shifts, overrides and swaps refuse unknown users, and create no account", async (t) => {
+  const world = await onCallWorld(t, { "notifications.unknownRecipient": "provision" });
+  const { prism, clock } = world;
+  const schedule = await makeSchedule(world);
+  const users = countOf(prism, "users");
+  const span = { start: iso(clock.now()), end: iso(clock.now() + HOUR) };
+  const shift = { start: local(clock.now()), durationMs: HOUR };
+  for (const [path, body, at] of [
+    ["shifts", { ...shift, turns: [["ada"], ["grace", "zoe"]] }, "turns.1.1"],
+    ["overrides", { ...span, users: ["zoe"] }, "users.0"],
+    ["overrides", { ...span, users: ["ada"], replaces: "zoe" }, "replaces"],
+    ["swaps", { ...span, userId: "zoe" }, "userId"],
+  ] as const) {
+    const reply = await prism.post<{ error: { code: string; details: { path: string }[] } }>(
+      `${PATH}/schedules/${schedule}/${path}`,
+      body,
+    );
+    assert.deepEqual([reply.status, reply.body.error?.code], [422, "RECIPIENT_NOT_FOUND"], reply.text);
+    assert.deepEqual(
+      reply.body.error.details.map((detail) => detail.path),
+      [at],
+    );
+  }
+  assert.equal(countOf(prism, "users"), users);
 });
 
 test("schedules are refused with a reason", async (t) => {

@@ -94,6 +94,20 @@ test("an alert in a maintenance window is maintenance, and the window is announc
   const html = await visit(prism, "");
   assert.match(html.text, /We move the shop/);
   assert.ok(!html.text.includes("private-comment"));
+  const others = [
+    { matchers: ['team="db"'] },
+    { matchers: ['service="db"'] },
+    { matchers: ['service=~"web|db"', 'team="db"'], annotations: { status_page: "We move the database" } },
+    { matchers: ['region="eu"'], annotations: { status_page: "We move to the EU" } },
+  ];
+  for (const other of others)
+    await prism.post("/api/v1/silences", { ...body, durationMs: 60_000, kind: "maintenance", ...other });
+  const shown = await visit<{ planned: { title: string }[] }>(prism, ".json");
+  assert.deepEqual(
+    shown.body.planned.map(({ title }) => title).sort(),
+    ["We move the database", "We move the shop", "We move to the EU"],
+    "silences without a public text and without a component are not shown",
+  );
   await prism.delete(`/api/v1/silences/${window.body.id}`);
   await shows(prism, "outage");
 });

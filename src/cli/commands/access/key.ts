@@ -88,7 +88,11 @@ function addCreateKey(key: Command): void {
     .description("create an API key; it is printed once, alone on stdout")
     .option("--project <project>", "id or slug of the project", "default")
     .option("--name <name>", "name that shows what it is for", "cli")
-    .option("--scopes <list>", "comma separated (default: events:write,events:read)", listFlag(KEY_SCOPES))
+    .option(
+      "--scopes <list>",
+      "comma separated (default: events:write,events:read,silences:write)",
+      listFlag(KEY_SCOPES),
+    )
     .option(
       "--expires <time>",
       "expiry: a time, a day, or a duration from now such as 30d (default: never)",

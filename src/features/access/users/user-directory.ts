@@ -77,7 +77,23 @@ export class UserDirectory {
 
   /** {@link recipients} for one reference. @param path its member. @throws RECIPIENT_NOT_FOUND */
   async recipient(ref: string, trx: Trx, projectId: string | null, path: string): Promise<string> {
-    const id = this.find(ref) ?? (await this.#provision(ref, trx));
+    return this.#requireReachable(this.find(ref) ?? (await this.#provision(ref, trx)), projectId, path);
+  }
+
+  /**
+   * {@link recipients} that creates no users: a policy or shift that names an unknown user would
+   * notify an account without an address. @throws RECIPIENT_NOT_FOUND
+   */
+  existing(refs: readonly string[], projectId: string, path: string): string[] {
+    return [...new Set(refs.map((ref, at) => this.existingOne(ref, projectId, `${path}.${at}`)))];
+  }
+
+  /** {@link existing} for one reference. @throws RECIPIENT_NOT_FOUND */
+  existingOne(ref: string, projectId: string, path: string): string {
+    return this.#requireReachable(this.find(ref), projectId, path);
+  }
+
+  #requireReachable(id: string | undefined, projectId: string | null, path: string): string {
     if (id !== undefined && this.#isReachable(id, projectId)) return id;
     throw new PrismError("RECIPIENT_NOT_FOUND", "No such recipient", {
       details: [{ path, code: "RECIPIENT_NOT_FOUND", message: "is no active user that you can reach" }],

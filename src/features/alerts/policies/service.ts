@@ -19,6 +19,7 @@ import {
   definitionEntries,
   type PolicyDefinition,
   type PolicyStep,
+  type ScheduleTarget,
   Step,
   type StepInput,
   UNSET,
@@ -133,7 +134,10 @@ export async function createPolicy(context: PolicyContext, principal: Permission
       .where("deletedAt", "is", null)
       .executeTakeFirstOrThrow();
     if (n >= MAX_POLICIES) throw limitReached("A project has too many policies", "policies", MAX_POLICIES);
-    const definition = await definitionFrom(context, trx, projectId, input, { ...UNSET, name: input.name });
+    const definition = await definitionFrom(context, trx, { principal, projectId }, input, {
+      ...UNSET,
+      name: input.name,
+    });
     await requireFreeName(trx, projectId, definition.name, null);
     const now = clock.now();
     const made = { projectId, name: definition.name, createdBy: principal.userId, createdAt: now, deletedAt: null };
@@ -158,7 +162,7 @@ export async function updatePolicy(
     const old = await writablePolicy(context, principal, id, trx);
     requireVersion(ifMatch, old.version);
     const before = JSON.parse(old.definition) as PolicyDefinition;
-    const definition = await definitionFrom(context, trx, old.projectId, input, before);
+    const definition = await definitionFrom(context, trx, { principal, projectId: old.projectId }, input, before);
     if (isDeepStrictEqual(definition, before)) return old;
     if (definition.name !== before.name) await requireRenamable(context, trx, old, definition.name);
     const now = clock.now();
@@ -255,7 +259,7 @@ function implicit(projectId: string): Stored {
 async function definitionFrom(
   context: PolicyContext,
   trx: Trx,
-  projectId: string,
+  { principal, projectId }: { readonly principal: PermissionHolder; readonly projectId: string },
   input: UpdatePolicy,
   old: PolicyDefinition,
 ): Promise<PolicyDefinition> {
@@ -268,15 +272,36 @@ async function definitionFrom(
   for (const [at, step] of input.steps.map(completeStep).entries()) {
     const path = `steps.${at}`;
     if (step.type === "onlyIn") requireInterval(context, projectId, step.interval, `${path}.interval`);
-    if (step.type !== "notify") steps.push(step);
-    else
-      steps.push({
-        ...step,
-        users: await context.users.recipients(step.users, trx, projectId, `${path}.users`),
-        roles: step.roles.map((ref, i) => roleIdOf(roles, ref, `${path}.roles.${i}`)),
-      });
+    if (step.type !== "notify") {
+      steps.push(step);
+      continue;
+    }
+    await requireSchedules(context, principal, trx, step.schedules, `${path}.schedules`);
+    steps.push({
+      ...step,
+      users: context.users.existing(step.users, projectId, `${path}.users`),
+      roles: step.roles.map((ref, i) => roleIdOf(roles, ref, `${path}.roles.${i}`)),
+    });
   }
   return { ...old, ...given, steps };
+}
+
+/** A policy may notify the schedules of other projects that the caller reads. @throws RECIPIENT_NOT_FOUND */
+async function requireSchedules(
+  { projects }: PolicyContext,
+  principal: PermissionHolder,
+  trx: Trx,
+  targets: readonly ScheduleTarget[],
+  path: string,
+): Promise<void> {
+  for (const [at, { id }] of targets.entries()) {
+    const found = await trx.selectFrom("oncall_schedules").select("projectId").where("id", "=", id).executeTakeFirst();
+    if (found && projects.has(principal, found.projectId, "events:read")) continue;
+    const message = "is no on-call schedule that you can read";
+    throw new PrismError("RECIPIENT_NOT_FOUND", "No such on-call schedule", {
+      details: [{ path: `${path}.${at}.id`, code: "RECIPIENT_NOT_FOUND", message }],
+    });
+  }
 }
 
 function requireInterval({ policies }: PolicyContext, projectId: string, interval: string, path: string): void {

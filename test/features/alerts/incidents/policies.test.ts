@@ -6,6 +6,7 @@ import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism } from "../../../helpers/prism.ts";
+import { countOf } from "../../../helpers/tables.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
 interface Refused {
@@ -108,6 +109,27 @@ test("a refused document names each error; versions are kept and compared", asyn
     body.data.map(({ version }) => version),
     [1],
   );
+});
+
+test("steps refuse unknown users and schedules, and create no account", async (t) => {
+  const world = await IncidentWorld.start(t, { "notifications.unknownRecipient": "provision" });
+  const { prism } = world;
+  await world.member("ann");
+  const users = countOf(prism, "users");
+  const id = "00000000-0000-7000-8000-000000000000";
+  for (const [step, at] of [
+    [{ users: ["ann", "annna"] }, "steps.1.users.1"],
+    [{ schedules: [{ id }] }, "steps.1.schedules.0.id"],
+  ] as const) {
+    const steps = [
+      { type: "notify", members: true },
+      { type: "notify", ...step },
+    ];
+    const { status, body } = await prism.post<Refused>("/api/v1/policies", { name: "Typo", steps });
+    assert.deepEqual([status, body.error.code], [422, "RECIPIENT_NOT_FOUND"]);
+    assert.equal(body.error.details?.[0]?.path, at);
+  }
+  assert.equal(countOf(prism, "users"), users);
 });
 
 test("the built-in policy can be changed and not deleted; running incidents keep their version", async (t) => {
