@@ -9,6 +9,7 @@ import { authFeature } from "../features/access/sessions/routes.ts";
 import { usersFeature } from "../features/access/users/routes.ts";
 import { alertmanagerFeature } from "../features/alertmanager/routes.ts";
 import { alertsFeature } from "../features/alerts/book/routes.ts";
+import type { AlertsOwn } from "../features/alerts/book/service.ts";
 import { errorAlertFeature } from "../features/alerts/errors/routes.ts";
 import { incidentsFeature } from "../features/alerts/incidents/routes.ts";
 import { silenceAt } from "../features/alerts/index.ts";
@@ -162,9 +163,10 @@ function alertFeatures({ base, core, http, services }: Parts): Feature[] {
   const { alerts, incidents, policies, silences, integrations, withholding, clock: steadyClock, requireUrl } = alerting;
   const { kernel } = http;
   const warnHits = (): number => settings.silences.warnHits;
+  const withheldBy: AlertsOwn["withheldBy"] = (alert) => withheldNow(alerting, alert);
   return [
-    alertsFeature({ db, clock, projects, alerts, withheldBy: (alert) => withheldNow(alerting, alert) }),
-    incidentsFeature({ db, clock, projects, policies, incidents, alerts }),
+    alertsFeature({ db, clock, projects, alerts, withheldBy }),
+    incidentsFeature({ db, clock, projects, policies, incidents, alerts, withheldBy }),
     policiesFeature({ db, clock, projects, users, policies, requireUrl }),
     silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),
     alertmanagerFeature({

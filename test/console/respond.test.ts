@@ -107,6 +107,29 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
   console.assertClean();
 });
 
+test("an incident of withheld alerts says what withholds it and until when, and announces no step", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const silence = { matchers: ['instance="db-2"'], durationMs: 3_600_000, comment: "Disks are exchanged" };
+  assert.equal((await console.prism.post("/api/v1/silences", silence)).status, 201);
+  await fire(console, [
+    ["DiskFull", "db-2"],
+    ["HighLatency", "web-1"],
+  ]);
+  const page = await console.open("/incidents");
+  await row(page, "DiskFull").getByText("withheld", { exact: true }).waitFor();
+  assert.equal(await row(page, "HighLatency").getByText("withheld").count(), 0);
+  await row(page, "DiskFull").getByRole("link", { name: "DiskFull" }).first().click();
+  await page.getByText(/Nothing is sent: its firing alert is withheld by a silence until/).waitFor();
+  await page.locator(".alert-card").getByText("withheld", { exact: true }).waitFor();
+  assert.equal(await page.getByText("The steps start").count(), 0);
+  assert.equal(await page.getByRole("list", { name: "Next steps" }).count(), 0);
+  await assertAccessible(page, "a withheld incident");
+  await console.visit(page, "/");
+  await page.getByText(/acknowledged or snoozed · 2 alerts/).waitFor();
+  assert.equal(await page.getByText("There is no rule yet").count(), 0);
+});
+
 test("alerts are grouped and filtered, say what withholds them, and are resolved by hand", async (t) => {
   const console = await startConsole(t);
   if (!console) return;
@@ -124,6 +147,9 @@ test("alerts are grouped and filtered, say what withholds them, and are resolved
   await console.visit(page, "/alerts?matcher=instance%3D~%22db-.%2A%22");
   await row(page, "DiskFull on db-2").getByText("withheld", { exact: true }).waitFor();
   assert.equal(await row(page, "HighLatency").count(), 0);
+  await row(page, "DiskFull on db-2")
+    .getByText(/a silence until/)
+    .waitFor();
   await row(page, "DiskFull on db-2").getByRole("link", { name: "DiskFull on db-2" }).click();
   await page.getByText("No one is notified of it now").waitFor();
   await assertAccessible(page, "an alert");

@@ -24,7 +24,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { CreateDialog } from "./create-dialog.tsx";
-import { type Heartbeat, planOf, STATUS, titleOf } from "./heartbeat-types.ts";
+import { type Heartbeat, planOf, type RecentPing, STATUS, titleOf } from "./heartbeat-types.ts";
 import { useHeartbeatsLive } from "./live.ts";
 import { PingBars } from "./ping-bars.tsx";
 
@@ -89,10 +89,17 @@ const COLUMNS: readonly Column<Heartbeat>[] = [
   {
     key: "next",
     label: "Next due",
-    cell: ({ nextPingAt, status }) => <Time at={nextPingAt} empty={status === "down" ? "overdue" : "—"} />,
+    cell: ({ nextPingAt, status, recentPings = [] }) => (
+      <Time at={nextPingAt} empty={status !== "down" ? "—" : hasFailed(recentPings) ? "failed" : "overdue"} />
+    ),
     align: "end",
   },
 ];
+
+/** @param pings the latest first */
+function hasFailed(pings: readonly RecentPing[]): boolean {
+  return pings.find(({ kind }) => kind === "success" || kind === "fail")?.kind === "fail";
+}
 
 /** Jobs that report that they ran. */
 export default function Heartbeats() {

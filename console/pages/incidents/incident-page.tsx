@@ -22,6 +22,8 @@ import {
   Timeline,
   UserText,
 } from "../../ui/index.ts";
+import { stateOf as stateOfAlert } from "../alerts/alert-types.ts";
+import { WithheldText } from "../alerts/withheld.tsx";
 import { safeLink } from "../inbox/notification-types.ts";
 import { useAlertingChanges } from "./changes.ts";
 import {
@@ -227,10 +229,8 @@ function Alerts({ incident: { alertList, alerts, projectId } }: Props) {
   );
 }
 
-const ALERT_TONES = { firing: "bad", pending: "warn", resolved: "ok" } as const;
-
 function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readonly project: string }) {
-  const { id, state, labels, annotations, startsAt, resolvedAt, notifiedAt, generatorUrl } = alert;
+  const { id, state, labels, annotations, startsAt, resolvedAt, notifiedAt, generatorUrl, withheld } = alert;
   const { summary, description, ...others } = annotations;
   const link = safeLink(generatorUrl);
   return (
@@ -239,7 +239,7 @@ function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readon
         <Link href={href(`/alerts/${id}`)}>
           <UserText lines={2}>{summary || labels["alertname"] || "Alert"}</UserText>
         </Link>
-        <StatusDot tone={ALERT_TONES[state]}>{state}</StatusDot>
+        <StatusDot tone={stateOfAlert(alert).tone}>{stateOfAlert(alert).text}</StatusDot>
       </div>
       {description && <UserText lines={6}>{description}</UserText>}
       <LabelLinks labels={labels} project={project} />
@@ -251,6 +251,12 @@ function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readon
         {resolvedAt !== null && (
           <>
             , resolved <Time at={resolvedAt} />
+          </>
+        )}
+        {withheld !== null && (
+          <>
+            {" · "}
+            <WithheldText withheld={withheld} />
           </>
         )}
         {notifiedAt === null && state === "firing" && " · no one was notified of it yet"}

@@ -1,4 +1,5 @@
 import type { Labels } from "../../app/matchers.ts";
+import type { Alert } from "../alerts/alert-types.ts";
 
 export interface Incident {
   readonly id: string;
@@ -26,11 +27,12 @@ export interface Incident {
 
 export interface ListedIncident extends Incident {
   readonly acknowledgedBy: readonly { readonly userId: string; readonly name: string | null }[];
+  /** No firing alert of it notifies now. */
+  readonly isWithheld: boolean;
 }
 
-export interface AlertOfIncident {
+export interface AlertOfIncident extends Pick<Alert, "state" | "withheld"> {
   readonly id: string;
-  readonly state: "pending" | "firing" | "resolved";
   readonly severity: string | null;
   readonly labels: Labels;
   readonly annotations: Labels;
@@ -95,6 +97,18 @@ export function stateOf({ state, isSnoozed, urgency }: Pick<Incident, "state" | 
   if (isSnoozed) return { text: "snoozed", tone: "plain" } as const;
   if (state === "acknowledged") return { text: "acknowledged", tone: "info" } as const;
   return { text: "open", tone: urgency === "high" ? "bad" : "warn" } as const;
+}
+
+/** What withholds all firing alerts of an incident; null: one of them notifies, or none fires. */
+export function withheldOf({ alertList, firing }: IncidentDetail): Alert["withheld"] {
+  const alerts = alertList.filter(({ state }) => state === "firing");
+  const all = alerts.flatMap(({ withheld }) => withheld ?? []);
+  if (all.length === 0 || all.length < firing) return null;
+  return {
+    silencedBy: [...new Set(all.flatMap(({ silencedBy }) => silencedBy))],
+    inhibitedBy: [...new Set(all.flatMap(({ inhibitedBy }) => inhibitedBy))],
+    mutedBy: [...new Set(all.flatMap(({ mutedBy }) => mutedBy))],
+  };
 }
 
 export function isOpen({ state, isSnoozed }: Pick<Incident, "state" | "isSnoozed">): boolean {

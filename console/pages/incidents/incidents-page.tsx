@@ -91,7 +91,7 @@ const COLUMNS: readonly Column<ListedIncident>[] = [
 
 /** Who has it, or what happens next. */
 function Next({ incident }: { readonly incident: ListedIncident }) {
-  const { acknowledgedBy, isSnoozed, snoozedUntil, nextStepAt, resolvedAt, state } = incident;
+  const { acknowledgedBy, isSnoozed, isWithheld, snoozedUntil, nextStepAt, resolvedAt, state } = incident;
   if (state === "resolved")
     return (
       <span>
@@ -106,6 +106,7 @@ function Next({ incident }: { readonly incident: ListedIncident }) {
     );
   const names = acknowledgedBy.map(({ userId, name }) => (userId === me.value?.id ? "you" : (name ?? "a user")));
   if (state === "acknowledged") return <UserText lines={1}>{`by ${names.join(", ")}`}</UserText>;
+  if (isWithheld) return <span class="muted">withheld</span>;
   return nextStepAt === null ? (
     <span class="muted">waits for people</span>
   ) : (

@@ -1,7 +1,8 @@
 import { href } from "../../app/base.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { formatDuration, Link, plural, Time, Timeline } from "../../ui/index.ts";
-import { type IncidentDetail, isOpen, type PolicyStep } from "./incident-types.ts";
+import { WithheldText } from "../alerts/withheld.tsx";
+import { type IncidentDetail, isOpen, type PolicyStep, withheldOf } from "./incident-types.ts";
 import { ScheduleName } from "./timeline-words.tsx";
 
 interface Planned {
@@ -29,6 +30,7 @@ function plannedOf({ steps, step: next, nextStepAt }: IncidentDetail): readonly 
 export function NextSteps({ incident }: { readonly incident: IncidentDetail }) {
   const { policy, notifiedAt, nextDueAt, snoozedUntil, isSnoozed, state } = incident;
   const planned = plannedOf(incident);
+  const withheld = withheldOf(incident);
   return (
     <div class="stack s2">
       <p>
@@ -42,6 +44,11 @@ export function NextSteps({ incident }: { readonly incident: IncidentDetail }) {
         </p>
       ) : state === "acknowledged" ? (
         <p>No step runs while it is acknowledged.</p>
+      ) : withheld !== null ? (
+        <p>
+          Nothing is sent: {incident.firing === 1 ? "its firing alert is " : "its firing alerts are "}
+          <WithheldText withheld={withheld} />.
+        </p>
       ) : notifiedAt === null ? (
         <p>
           {nextDueAt === null ? "No one was notified." : "The steps start with the first notification, "}
@@ -53,7 +60,7 @@ export function NextSteps({ incident }: { readonly incident: IncidentDetail }) {
           {nextDueAt !== null && <Time at={nextDueAt} />}
         </p>
       ) : null}
-      {isOpen(incident) && planned.length > 0 && (
+      {isOpen(incident) && withheld === null && planned.length > 0 && (
         <Timeline
           label="Next steps"
           items={planned.map(({ index, step, at }) => ({

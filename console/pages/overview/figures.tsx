@@ -78,7 +78,7 @@ function IncidentsCard() {
     <StatCard
       label="Open incidents"
       value={formatNumber(open)}
-      sub={`${formatNumber(incidents.length - open)} acknowledged or snoozed · ${formatNumber(firing)} alerts`}
+      sub={`${formatNumber(incidents.length - open)} acknowledged or snoozed · ${plural(firing, "alert")}`}
       tone={open > 0 ? "bad" : "accent"}
       href={href("/incidents")}
     />

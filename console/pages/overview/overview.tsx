@@ -1,5 +1,6 @@
 import { useMemo } from "preact/hooks";
 import { href } from "../../app/base.ts";
+import { canInProject } from "../../app/memberships.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { streamsOf, useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
@@ -109,10 +110,12 @@ function useFigures(stats: Stats | undefined, range: Range) {
   );
 }
 
-/** Events without rules notify no user. */
+/** Events without rules notify no user; alerts need none. */
 function NoRuleYet({ isShown }: { readonly isShown: boolean }) {
   const rules = useGet<{ data: readonly unknown[] }>(isShown && can("rules:write") ? "/rules" : null, { limit: 1 });
-  if (rules.data?.data.length !== 0) return null;
+  const mayRead = rules.data?.data.length === 0 && canInProject("events:read") === true;
+  const incidents = useGet<{ data: readonly unknown[] }>(mayRead ? "/incidents" : null, { limit: 1 });
+  if (rules.data?.data.length !== 0 || (mayRead && incidents.data?.data.length !== 0)) return null;
   return (
     <Banner tone="info" title="There is no rule yet" action={<Button href={href("/rules/new")}>Create a rule</Button>}>
       Events are stored, but no user is notified.

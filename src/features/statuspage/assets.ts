@@ -10,7 +10,7 @@ export const STYLE = `:root{color-scheme:light dark;--bg:light-dark(#f7f7f8,#0f0
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:820px;padding:32px 16px;background:var(--bg);color:var(--text);overflow-wrap:anywhere;
 font:14px/1.5 "Inter var","Inter",ui-sans-serif,system-ui,"Segoe UI",Roboto,sans-serif}
-h1{font-size:26px;line-height:1.25;margin:0}h2{font-size:16px;margin:32px 0 8px}h3{font-size:14px;margin:0}
+h1{font-size:26px;line-height:1.25;margin:0}h2{font-size:16px;margin:32px 0 8px}h3{font-size:14px;margin:0}.row h2{margin:0}
 p{margin:4px 0}a{color:var(--accent)}header{margin-bottom:24px}footer{margin-top:32px;display:flex;gap:16px;flex-wrap:wrap}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .muted{color:var(--muted)}.small{font-size:13px}

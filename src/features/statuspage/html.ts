@@ -27,7 +27,7 @@ export function pageHtml(page: PublicPage, { slug, version }: Links): string {
     page.hasSubscriptions ? subscribeHtml(base) : "",
   ];
   return documentHtml({
-    title: `${page.title}: ${OVERALL_WORDS[page.state]}`,
+    title: `${page.title}: ${overallOf(page).text}`,
     head: `<link rel="stylesheet" href="${base}/style.css?v=${version}">
 <link rel="alternate" type="application/atom+xml" title="${escapeHtml(page.title)}" href="${base}/feed.atom">
 <script src="${base}/live.js?v=${version}" defer></script>`,
@@ -71,8 +71,17 @@ ${body}
 `;
 }
 
-function overall({ state }: PublicPage): string {
-  return `<p class="overall ${state}" role="status"><span class="dot" aria-hidden="true"></span>${OVERALL_WORDS[state]}</p>`;
+function overall(page: PublicPage): string {
+  const { state, text } = overallOf(page);
+  return `<p class="overall ${state}" role="status"><span class="dot" aria-hidden="true"></span>${text}</p>`;
+}
+
+/** The headline: a notice changes no component, but must not contradict it. */
+function overallOf({ state, current }: PublicPage): { readonly state: ComponentState; readonly text: string } {
+  const isOpen = (kind: PublicNotice["kind"]) => state === "operational" && current.some((each) => each.kind === kind);
+  if (isOpen("incident")) return { state: "degraded", text: "Incident in progress" };
+  const shown = isOpen("maintenance") ? "maintenance" : state;
+  return { state: shown, text: OVERALL_WORDS[shown] };
 }
 
 function groupHtml(page: PublicPage, { name, components }: PublicPage["groups"][number], i: number): string {

@@ -217,6 +217,8 @@ test("notices have updates, states by kind, and planned maintenance follows the 
     endsAt: later(120_000),
   });
   assert.deepEqual([incident.body.state, planned.body.state], ["investigating", "scheduled"]);
+  const html = async () => (await fetch(prism.url + PUBLIC)).text();
+  assert.match(await html(), /<title>[^<]*: Incident in progress<[\s\S]*overall degraded/);
   const one = `${PATH}/notices/${incident.body.id}`;
   const fixed = await prism.patch<{ state: string; updates: unknown[] }>(one, { state: "resolved", text: "Fixed" });
   assert.deepEqual([fixed.body.state, fixed.body.updates.length], ["resolved", 2]);
@@ -225,6 +227,7 @@ test("notices have updates, states by kind, and planned maintenance follows the 
     return [body.notices.map(({ title }) => title), body.planned.map(({ title }) => title)];
   };
   assert.deepEqual(await read(), [[], ["Move"]]);
+  assert.doesNotMatch(await html(), /Incident in progress/);
   clock.advance(61_000);
   assert.deepEqual(await read(), [["Move"], []]);
   clock.advance(60_000);

@@ -83,6 +83,19 @@ export const PostAlerts = example(
 );
 export type PostAlerts = v.InferOutput<typeof PostAlerts>;
 
+export const WithheldNow = selfChanging(
+  doc(
+    v.nullable(
+      v.object({
+        silencedBy: doc(v.array(v.string()), "Ids of silences"),
+        inhibitedBy: doc(v.array(v.string()), "Fingerprints of alerts"),
+        mutedBy: doc(v.array(v.string()), "Time intervals, if all its routes are muted now"),
+      }),
+    ),
+    "What withholds its notifications now; null: nothing, or it does not fire",
+  ),
+);
+
 const alertEntries = {
   id: doc(v.string(), "Also the id of the event `alert.opened`"),
   projectId: v.string(),
@@ -101,18 +114,7 @@ const alertEntries = {
   count: doc(v.number(), "Number of inputs"),
   resolvedAt: v.nullable(v.string()),
   timedOut: doc(v.boolean(), "It was resolved because it was not sent again in time"),
-  withheld: selfChanging(
-    doc(
-      v.nullable(
-        v.object({
-          silencedBy: doc(v.array(v.string()), "Ids of silences"),
-          inhibitedBy: doc(v.array(v.string()), "Fingerprints of alerts"),
-          mutedBy: doc(v.array(v.string()), "Time intervals, if all its routes are muted now"),
-        }),
-      ),
-      "What withholds its notifications now; null: nothing, or it does not fire",
-    ),
-  ),
+  withheld: WithheldNow,
 };
 
 export const AlertShape = named("Alert", "An alert", v.object(alertEntries));

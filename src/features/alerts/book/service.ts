@@ -223,10 +223,15 @@ function resolvedRows(
 
 /** With what withholds it. */
 function liveView({ withheldBy }: AlertsContext, alert: AlertView) {
-  if (alert.state !== "firing") return alertView(alert);
+  return { ...alertView(alert), withheld: withheldNow(withheldBy, alert) };
+}
+
+/** What withholds an alert now; null: nothing, or it does not fire. */
+export function withheldNow(withheldBy: AlertsOwn["withheldBy"], alert: AlertView) {
+  if (alert.state !== "firing") return null;
   const { silencedBy, inhibitedBy, mutedBy } = withheldBy(alert);
   const isWithheld = silencedBy.length + inhibitedBy.length + mutedBy.length > 0;
-  return { ...alertView(alert), withheld: isWithheld ? { silencedBy, inhibitedBy, mutedBy } : null };
+  return isWithheld ? { silencedBy, inhibitedBy, mutedBy } : null;
 }
 
 function alertView(alert: AlertView) {

@@ -15,6 +15,7 @@ import {
   object,
   queryBoolean,
   queryInteger,
+  selfChanging,
   text,
   uuid,
 } from "../../../http/shapes.ts";
@@ -28,6 +29,8 @@ import {
   type RowBytes,
 } from "../../../store/sqlite/list-queries.ts";
 import type { Projects } from "../../access/index.ts";
+import { WithheldNow } from "../book/schema.ts";
+import { type AlertsOwn, withheldNow } from "../book/service.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { AlertView } from "../types.ts";
 import type { Actor, AlertsOfIncidents } from "./context.ts";
@@ -41,6 +44,8 @@ const MAX_SNOOZE_MS = 365 * DAY_MS;
 const SHOWN_ALERTS = 100;
 const SHOWN_TIMELINE = 500;
 const MAX_BULK = 100;
+/** Firing alerts of an incident in a list that are examined. */
+const LOOKED_AT = 20;
 
 const STATES = ["open", "acknowledged", "snoozed", "resolved", "unresolved"] as const;
 
@@ -105,7 +110,8 @@ const AlertOfIncident = v.object({
   startsAt: v.string(),
   resolvedAt: v.nullable(v.string()),
   addedAt: v.string(),
-  notifiedAt: doc(v.nullable(v.string()), "Null: it was withheld or came while nobody was notified"),
+  notifiedAt: doc(v.nullable(v.string()), "Null: it was withheld, or no user was notified"),
+  withheld: WithheldNow,
 });
 
 export const IncidentDetail = named(
@@ -159,6 +165,7 @@ export interface IncidentsContext {
   readonly policies: Policies;
   readonly incidents: Incidents;
   readonly alerts: AlertsOfIncidents;
+  readonly withheldBy: AlertsOwn["withheldBy"];
 }
 
 export const ListedIncident = named(
@@ -169,6 +176,9 @@ export const ListedIncident = named(
     acknowledgedBy: doc(
       v.array(v.object({ userId: v.string(), name: v.nullable(v.string()) })),
       "Users with a valid acknowledgement, the earliest first",
+    ),
+    isWithheld: selfChanging(
+      doc(v.boolean(), `Whether all its firing alerts are withheld now; false with more than ${LOOKED_AT} of them`),
     ),
   }),
 );
@@ -207,10 +217,15 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
     db.scan,
     rows.map(({ id }) => id),
   );
+  const withheld = await withheldOf(context, rows);
   return pageBody(
     { ...page, isCut },
     rows,
-    (row) => ({ ...incidentView(policies, row), acknowledgedBy: acknowledgers.get(row.id) ?? [] }),
+    (row) => ({
+      ...incidentView(policies, row),
+      acknowledgedBy: acknowledgers.get(row.id) ?? [],
+      isWithheld: withheld.has(row.id),
+    }),
     ({ id }) => [id],
     total,
   );
@@ -228,6 +243,28 @@ async function acknowledgersOf(db: ReadDb, ids: readonly string[]): Promise<Read
   for (const { incidentId, userId, name } of rows)
     byIncident.set(incidentId, [...(byIncident.get(incidentId) ?? []), { userId, name }]);
   return byIncident;
+}
+
+/** The incidents without a firing alert that notifies now. */
+async function withheldOf(
+  { db, alerts, withheldBy }: IncidentsContext,
+  rows: readonly IncidentRow[],
+): Promise<ReadonlySet<string>> {
+  const examined = rows.filter(({ state, firing }) => state !== "resolved" && firing > 0 && firing <= LOOKED_AT);
+  const ids = new Set(examined.map(({ id }) => id));
+  if (ids.size === 0) return ids;
+  const members = await db.scan
+    .selectFrom("incident_alerts as m")
+    .innerJoin("alerts as a", "a.id", "m.alertId")
+    .select(["m.incidentId", "m.alertId"])
+    .where("m.incidentId", "in", [...ids])
+    .where("a.state", "=", "firing")
+    .execute();
+  for (const { incidentId, alertId } of members) {
+    const alert = alerts.find(alertId);
+    if (alert && withheldNow(withheldBy, alert) === null) ids.delete(incidentId);
+  }
+  return ids;
 }
 
 export async function getIncident(context: IncidentsContext, principal: Principal, id: string) {
@@ -253,7 +290,7 @@ function originOf(url: string): string {
   return URL.canParse(url) ? `${new URL(url).origin}/…` : "";
 }
 
-async function alertsOf({ db, alerts }: IncidentsContext, incidentId: string) {
+async function alertsOf({ db, alerts, withheldBy }: IncidentsContext, incidentId: string) {
   const members = await db.read
     .selectFrom("incident_alerts as m")
     .innerJoin("alerts as a", "a.id", "m.alertId")
@@ -266,9 +303,9 @@ async function alertsOf({ db, alerts }: IncidentsContext, incidentId: string) {
   const byId = new Map((await alerts.read(members.map(({ alertId }) => alertId))).map((alert) => [alert.id, alert]));
   return members.flatMap(({ alertId, addedAt, firingNotifiedAt }) => {
     const alert = byId.get(alertId);
-    return alert
-      ? [{ ...alertView(alert), addedAt: toRfc3339(addedAt), notifiedAt: toRfc3339OrNull(firingNotifiedAt) }]
-      : [];
+    if (!alert) return [];
+    const times = { addedAt: toRfc3339(addedAt), notifiedAt: toRfc3339OrNull(firingNotifiedAt) };
+    return [{ ...alertView(alert), ...times, withheld: withheldNow(withheldBy, alert) }];
   });
 }
 
