@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { localTime, withLocalTimes } from "../../src/cli/output/text.ts";
 import type { ExplainView } from "../../src/features/explain/schema.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { runCli, runJson } from "./run-cli.ts";
@@ -77,10 +78,21 @@ test("prism explain", async (t) => {
     assert.equal(alone.split(direct.body.id).length, 2, `named once in\n${alone}`);
   });
 
+  await t.test("takes an incident and an alert", async () => {
+    await prism.post("/api/v1/alerts", { alerts: [{ labels: { alertname: "DiskFull" } }] });
+    const first = async (path: string) => (await prism.get<{ data: { id: string }[] }>(path)).body.data[0]?.id ?? "";
+    for (const path of ["/api/v1/incidents", "/api/v1/alerts"]) {
+      await eventually("the alert has an incident", async () => (await first(path)) !== "");
+      const { status, stdout } = await run(await first(path));
+      assert.equal(status, 0, path);
+      assert.match(stdout, /DiskFull/, path);
+    }
+  });
+
   await t.test("an unknown object exits 6, and an invalid token 5", async () => {
     const missing = await run("0198c0de-0000-7000-8000-000000000000");
     assert.deepEqual([missing.status, missing.stdout], [6, ""]);
-    assert.match(missing.stderr, /^prism: there is no event and no notification 0198c0de-/);
+    assert.match(missing.stderr, /^prism: there is no event, notification, incident or alert 0198c0de-/);
     assert.equal((await runCli(["explain", id], { cwd, env: { PRISM_URL: prism.url } })).status, 5);
   });
 });

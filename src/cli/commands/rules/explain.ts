@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { AlertExplanation } from "../../../features/explain/alert-schema.ts";
 import type {
   DeliveryView,
   ExplainView,
@@ -16,8 +17,10 @@ import type { ServerClient } from "../../server-client.ts";
 export function addExplain(program: Command): void {
   program
     .command("explain")
-    .description("show what an event or a notification led to, and why a user was notified or not")
-    .argument("<id>", "id of an event or a notification")
+    .description(
+      "show what an event, a notification, an incident or an alert led to, and why a user was notified or not",
+    )
+    .argument("<id>", "id of an event, a notification, an incident or an alert")
     .option("--user <user>", "also show why this user was notified or not: id, username or me")
     .addHelpText(
       "after",
@@ -29,8 +32,10 @@ Examples:
   $ prism explain 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --user anna`,
     )
     .action(async (id: string, { user }: { user?: string }, command: Command) => {
-      await online(command, async (server, { out }) => {
+      await online(command, async (server, context) => {
+        const { out } = context;
         const view = await explained(server, id, user);
+        if ("incidents" in view) return (await import("../alerts/alerts.ts")).showExplanation(context, view);
         const project = out.json || !view.event ? "" : await slugOf(server, view.event.projectId);
         out.result(view, () => explainText(view, project, out));
       });
@@ -47,22 +52,38 @@ async function slugOf(server: ServerClient, projectId: string): Promise<string> 
   }
 }
 
-/** An id does not show its type: tries an event first. */
-async function explained(server: ServerClient, id: string, userId: string | undefined): Promise<ExplainView> {
-  const path = (kind: string) => `/api/v1/explain/${kind}/${encodeURIComponent(id)}`;
-  try {
-    return await server.get<ExplainView>(path("event"), { userId });
-  } catch (error) {
-    if (!isRefusal(error, "EVENT_NOT_FOUND")) throw error;
-    return server.get<ExplainView>(path("notification"), { userId }).catch((second: unknown) => {
-      if (!isRefusal(second, "NOTIFICATION_NOT_FOUND")) throw second;
-      throw new CommandError(EXIT.notFound, `there is no event and no notification ${id}, or none that you may see`);
-    });
-  }
+/** An id does not show its type: tries each, an event first. */
+async function explained(
+  server: ServerClient,
+  id: string,
+  userId: string | undefined,
+): Promise<ExplainView | AlertExplanation> {
+  const get = <T>(kind: string, query?: { userId: string | undefined }) =>
+    // Recipients may not read incidents and alerts.
+    found(server.get<T>(`/api/v1/explain/${kind}/${encodeURIComponent(id)}`, query), query ? [404] : [403, 404]);
+  const alert = () => get<AlertExplanation>("alert");
+  const event = await get<ExplainView>("event", { userId });
+  // The event of its opening has the id of the alert.
+  if (event?.event?.type === "alert.opened" && userId === undefined) return (await alert()) ?? event;
+  const view =
+    event ??
+    (await get<ExplainView>("notification", { userId })) ??
+    (await get<AlertExplanation>("incident")) ??
+    (await alert());
+  if (view) return view;
+  const message = `there is no event, notification, incident or alert ${id}, or none that you may see`;
+  throw new CommandError(EXIT.notFound, message);
 }
 
-function isRefusal(error: unknown, code: string): boolean {
-  return error instanceof ServerRefused && error.code === code;
+/** Undefined if the server refuses with one of these statuses, though not because of the user. */
+async function found<T>(answer: Promise<T>, statuses: readonly number[]): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    const isHidden = error instanceof ServerRefused && statuses.includes(error.status);
+    if (isHidden && error.code !== "USER_NOT_FOUND") return undefined;
+    throw error;
+  }
 }
 
 /** Limit of recipients in the text of one notification; `--json` has more. */
