@@ -37,7 +37,7 @@ import {
   unacknowledge,
   unsnooze,
 } from "./incident-actions.tsx";
-import { type AlertOfIncident, type IncidentDetail, stateOf } from "./incident-types.ts";
+import { type AlertOfIncident, actorName, type IncidentDetail, stateOf } from "./incident-types.ts";
 import { LabelLinks } from "./label-links.tsx";
 import { NextSteps } from "./next-steps.tsx";
 import { namesOf, sentenceOf } from "./timeline-words.tsx";
@@ -123,7 +123,7 @@ function mayAcknowledge(incident: IncidentDetail): boolean {
 function Subtitle({ incident }: Props) {
   const { number, firing, alerts, openedAt, resolvedAt, acknowledgements, ackQuorum, isSnoozed, snoozedUntil } =
     incident;
-  const who = acknowledgements.map(({ userId, name }) => (userId === me.value?.id ? "you" : (name ?? "a user")));
+  const who = acknowledgements.map(actorName);
   const count = firing === alerts ? plural(firing, "alert fires", "alerts fire") : `${firing} of ${alerts} alerts fire`;
   if (resolvedAt !== null)
     return (

@@ -1,4 +1,5 @@
 import type { Labels } from "../../app/matchers.ts";
+import { me } from "../../app/session.ts";
 import type { Alert } from "../alerts/alert-types.ts";
 
 export interface Incident {
@@ -97,6 +98,12 @@ export function stateOf({ state, isSnoozed, urgency }: Pick<Incident, "state" | 
   if (isSnoozed) return { text: "snoozed", tone: "plain" } as const;
   if (state === "acknowledged") return { text: "acknowledged", tone: "info" } as const;
   return { text: "open", tone: urgency === "high" ? "bad" : "warn" } as const;
+}
+
+/** Who acknowledged, within a sentence. */
+export function actorName({ userId, name }: { readonly userId: string; readonly name: string | null }): string {
+  if (userId === me.value?.id) return "you";
+  return name ?? (userId.startsWith("integration:") ? "an integration" : "a user");
 }
 
 /** What withholds all firing alerts of an incident; null: one of them notifies, or none fires. */

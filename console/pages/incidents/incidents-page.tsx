@@ -5,7 +5,6 @@ import { canInProject } from "../../app/memberships.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { useProjects } from "../../app/projects.ts";
 import { useList } from "../../app/query.ts";
-import { me } from "../../app/session.ts";
 import {
   Badge,
   Button,
@@ -34,7 +33,7 @@ import {
   silence,
   snoozeEntries,
 } from "./incident-actions.tsx";
-import { isOpen, type ListedIncident, stateOf } from "./incident-types.ts";
+import { actorName, isOpen, type ListedIncident, stateOf } from "./incident-types.ts";
 
 const FILTERS = [
   { value: "unresolved", label: "Unresolved" },
@@ -104,7 +103,7 @@ function Next({ incident }: { readonly incident: ListedIncident }) {
         open again <Time at={snoozedUntil} />
       </span>
     );
-  const names = acknowledgedBy.map(({ userId, name }) => (userId === me.value?.id ? "you" : (name ?? "a user")));
+  const names = acknowledgedBy.map(actorName);
   if (state === "acknowledged") return <UserText lines={1}>{`by ${names.join(", ")}`}</UserText>;
   if (isWithheld) return <span class="muted">withheld</span>;
   return nextStepAt === null ? (

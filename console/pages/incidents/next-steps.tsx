@@ -1,5 +1,6 @@
 import { href } from "../../app/base.ts";
 import { PersonName } from "../../app/person-name.tsx";
+import { me } from "../../app/session.ts";
 import { formatDuration, Link, plural, Time, Timeline } from "../../ui/index.ts";
 import { WithheldText } from "../alerts/withheld.tsx";
 import { type IncidentDetail, isOpen, type PolicyStep, withheldOf } from "./incident-types.ts";
@@ -101,7 +102,7 @@ function NotifyText({ step }: { readonly step: Extract<PolicyStep, { type: "noti
         <ScheduleName id={id} />
       </span>
     )),
-    ...users.map((id) => <PersonName key={id} id={id} isPlain />),
+    ...users.map((id) => (id === me.value?.id ? <span key={id}>you</span> : <PersonName key={id} id={id} isPlain />)),
     ...(roles.length > 0 ? [<span key="roles">{plural(roles.length, "role")}</span>] : []),
     ...(members ? [<span key="members">members of the project</span>] : []),
   ];

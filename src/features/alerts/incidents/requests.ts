@@ -15,7 +15,6 @@ import {
   object,
   queryBoolean,
   queryInteger,
-  selfChanging,
   text,
   uuid,
 } from "../../../http/shapes.ts";
@@ -29,23 +28,25 @@ import {
   type RowBytes,
 } from "../../../store/sqlite/list-queries.ts";
 import type { Projects } from "../../access/index.ts";
-import { WithheldNow } from "../book/schema.ts";
 import { type AlertsOwn, withheldNow } from "../book/service.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { AlertView } from "../types.ts";
 import type { Actor, AlertsOfIncidents } from "./context.ts";
 import type { Incidents } from "./engine.ts";
 import { acksOf, findIncident, type IncidentRow } from "./store.ts";
-import { IncidentView, incidentView } from "./view.ts";
+import {
+  type IncidentView,
+  incidentView,
+  type ListedIncident,
+  LOOKED_AT,
+  SHOWN_ALERTS,
+  SHOWN_TIMELINE,
+} from "./view.ts";
 
 /* Reading incidents, and what people do with them, with the rights of the caller. */
 
 const MAX_SNOOZE_MS = 365 * DAY_MS;
-const SHOWN_ALERTS = 100;
-const SHOWN_TIMELINE = 500;
 const MAX_BULK = 100;
-/** Firing alerts of an incident in a list that are examined. */
-const LOOKED_AT = 20;
 
 const STATES = ["open", "acknowledged", "snoozed", "resolved", "unresolved"] as const;
 
@@ -99,66 +100,6 @@ export const BulkView = named(
   }),
 );
 
-const AlertOfIncident = v.object({
-  id: v.string(),
-  fingerprint: v.string(),
-  state: v.picklist(["pending", "firing", "resolved"]),
-  severity: v.nullable(v.string()),
-  labels: v.record(v.string(), v.string()),
-  annotations: v.record(v.string(), v.string()),
-  generatorUrl: v.nullable(v.string()),
-  startsAt: v.string(),
-  resolvedAt: v.nullable(v.string()),
-  addedAt: v.string(),
-  notifiedAt: doc(v.nullable(v.string()), "Null: it was withheld, or no user was notified"),
-  withheld: WithheldNow,
-});
-
-export const IncidentDetail = named(
-  "IncidentDetail",
-  "An incident with its alerts, people and timeline",
-  v.object({
-    ...IncidentView.entries,
-    alertList: doc(v.array(AlertOfIncident), `The last ${SHOWN_ALERTS} alerts, firing ones first`),
-    acknowledgements: v.array(
-      v.object({
-        userId: v.string(),
-        name: v.nullable(v.string()),
-        at: v.string(),
-        expiresAt: v.nullable(v.string()),
-        via: v.string(),
-      }),
-    ),
-    ackQuorum: doc(v.number(), "Acknowledgements that stop the steps"),
-    audience: doc(
-      v.array(
-        v.object({
-          userId: v.string(),
-          name: v.string(),
-          notifications: v.number(),
-          firstAt: v.string(),
-          lastAt: v.string(),
-          acknowledged: doc(v.boolean(), "Whether the user acknowledged one of them"),
-        }),
-      ),
-      "Who was notified, and when",
-    ),
-    steps: doc(v.array(v.unknown()), "The steps of the policy as the incident keeps them"),
-    timeline: doc(
-      v.array(
-        v.object({
-          seq: v.number(),
-          at: v.string(),
-          kind: v.string(),
-          actor: doc(v.nullable(v.string()), "Id of the user; null: the server"),
-          data: v.record(v.string(), v.unknown()),
-        }),
-      ),
-      `The last ${SHOWN_TIMELINE} entries, oldest first`,
-    ),
-  }),
-);
-
 export interface IncidentsContext {
   readonly db: Database;
   readonly projects: Projects;
@@ -168,20 +109,6 @@ export interface IncidentsContext {
   readonly withheldBy: AlertsOwn["withheldBy"];
 }
 
-export const ListedIncident = named(
-  "ListedIncident",
-  "An incident in a list",
-  v.object({
-    ...IncidentView.entries,
-    acknowledgedBy: doc(
-      v.array(v.object({ userId: v.string(), name: v.nullable(v.string()) })),
-      "Users with a valid acknowledgement, the earliest first",
-    ),
-    isWithheld: selfChanging(
-      doc(v.boolean(), `Whether all its firing alerts are withheld now; false with more than ${LOOKED_AT} of them`),
-    ),
-  }),
-);
 type Acknowledger = v.InferOutput<typeof ListedIncident>["acknowledgedBy"][number];
 
 const INCIDENT_BYTES: RowBytes = { bytes: bytesOf("groupKey", "groupLabels", "route", "title"), largest: 262_144 };

@@ -8,7 +8,7 @@ import type { Database, ReadDb } from "../../../store/database.ts";
 import type { AuditTrail } from "../../audit/index.ts";
 import { CONTACT_CHANNELS, type ContactChannel } from "./notices.ts";
 import * as s from "./requests.ts";
-import { IncidentView } from "./view.ts";
+import { IncidentDetail, IncidentView, ListedIncident } from "./view.ts";
 
 const PATH = "/api/v1/incidents";
 const tag = "Incidents";
@@ -42,7 +42,7 @@ function serveIncidents(server: FeatureServer, context: IncidentsOwn): void {
     id: "listIncidents",
     summary: "List incidents, newest first",
     query: s.ListIncidents,
-    response: pageOf(s.ListedIncident),
+    response: pageOf(ListedIncident),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => s.listIncidents(context, callerOf(exchange), query),
   });
@@ -53,7 +53,7 @@ function serveIncidents(server: FeatureServer, context: IncidentsOwn): void {
     id: "getIncident",
     summary: "Get an incident with its alerts, people and timeline",
     params: s.IncidentParams,
-    response: s.IncidentDetail,
+    response: IncidentDetail,
     errors: ["INCIDENT_NOT_FOUND"],
     async handle(exchange, { params }) {
       const { body } = await s.getIncident(context, callerOf(exchange), params.id);

@@ -4,6 +4,7 @@ import type { Level } from "../../../core/vocabulary.ts";
 import { doc, named, selfChanging } from "../../../http/shapes.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { EventDraft } from "../../events/index.ts";
+import { WithheldNow } from "../book/schema.ts";
 import type { Policies } from "../policies/policies.ts";
 import { dueAt, type NoticeReason } from "./machine.ts";
 import type { IncidentRow } from "./store.ts";
@@ -76,6 +77,86 @@ export const IncidentView = named(
   }),
 );
 export type IncidentView = v.InferOutput<typeof IncidentView>;
+
+export const SHOWN_TIMELINE = 500;
+export const SHOWN_ALERTS = 100;
+const AlertOfIncident = v.object({
+  id: v.string(),
+  fingerprint: v.string(),
+  state: v.picklist(["pending", "firing", "resolved"]),
+  severity: v.nullable(v.string()),
+  labels: v.record(v.string(), v.string()),
+  annotations: v.record(v.string(), v.string()),
+  generatorUrl: v.nullable(v.string()),
+  startsAt: v.string(),
+  resolvedAt: v.nullable(v.string()),
+  addedAt: v.string(),
+  notifiedAt: doc(v.nullable(v.string()), "Null: it was withheld, or no user was notified"),
+  withheld: WithheldNow,
+});
+
+export const IncidentDetail = named(
+  "IncidentDetail",
+  "An incident with its alerts, people and timeline",
+  v.object({
+    ...IncidentView.entries,
+    alertList: doc(v.array(AlertOfIncident), `The last ${SHOWN_ALERTS} alerts, firing ones first`),
+    acknowledgements: v.array(
+      v.object({
+        userId: v.string(),
+        name: v.nullable(v.string()),
+        at: v.string(),
+        expiresAt: v.nullable(v.string()),
+        via: v.string(),
+      }),
+    ),
+    ackQuorum: doc(v.number(), "Acknowledgements that stop the steps"),
+    audience: doc(
+      v.array(
+        v.object({
+          userId: v.string(),
+          name: v.string(),
+          notifications: v.number(),
+          firstAt: v.string(),
+          lastAt: v.string(),
+          acknowledged: doc(v.boolean(), "Whether the user acknowledged one of them"),
+        }),
+      ),
+      "Who was notified, and when",
+    ),
+    steps: doc(v.array(v.unknown()), "The steps of the policy as the incident keeps them"),
+    timeline: doc(
+      v.array(
+        v.object({
+          seq: v.number(),
+          at: v.string(),
+          kind: v.string(),
+          actor: doc(v.nullable(v.string()), "Id of the user; null: the server"),
+          data: v.record(v.string(), v.unknown()),
+        }),
+      ),
+      `The last ${SHOWN_TIMELINE} entries, oldest first`,
+    ),
+  }),
+);
+
+/** Firing alerts of an incident in a list that are examined. */
+export const LOOKED_AT = 20;
+
+export const ListedIncident = named(
+  "ListedIncident",
+  "An incident in a list",
+  v.object({
+    ...IncidentView.entries,
+    acknowledgedBy: doc(
+      v.array(v.object({ userId: v.string(), name: v.nullable(v.string()) })),
+      "Users with a valid acknowledgement, the earliest first",
+    ),
+    isWithheld: selfChanging(
+      doc(v.boolean(), `Whether all its firing alerts are withheld now; false with more than ${LOOKED_AT} of them`),
+    ),
+  }),
+);
 
 export function incidentView(policies: Policies, row: IncidentRow): IncidentView {
   const { name } = policies.definitionOf({ id: row.policyId, version: row.policyVersion });
