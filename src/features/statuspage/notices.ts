@@ -101,7 +101,8 @@ export function updateNotice(
     const { row: old, updates } = await writableNotice(context, trx, principal, id);
     requireVersion(ifMatch, old.version);
     const now = context.clock.now();
-    const state = input.state ?? stateOfNotice({ row: old, updates }, now);
+    const before = stateOfNotice({ row: old, updates }, now);
+    const state = input.state ?? before;
     const row: NoticeRow = {
       ...old,
       title: input.title ?? old.title,
@@ -114,7 +115,7 @@ export function updateNotice(
     };
     check(row, state);
     await trx.updateTable("status_notices").set(row).where("id", "=", id).execute();
-    const isNew = input.text !== undefined || input.state !== undefined;
+    const isNew = (input.text ?? "") !== "" || state !== before;
     const update: NoticeUpdate = { at: now, state, text: input.text ?? "" };
     if (isNew) {
       if (updates.length >= MAX_UPDATES) throw limitReached("A notice has too many updates", "updates", MAX_UPDATES);
