@@ -9,7 +9,6 @@ import { authFeature } from "../features/access/sessions/routes.ts";
 import { usersFeature } from "../features/access/users/routes.ts";
 import { alertmanagerFeature } from "../features/alertmanager/routes.ts";
 import { alertsFeature } from "../features/alerts/book/routes.ts";
-import type { AlertsOwn } from "../features/alerts/book/service.ts";
 import { errorAlertFeature } from "../features/alerts/errors/routes.ts";
 import { incidentsFeature } from "../features/alerts/incidents/routes.ts";
 import { silenceAt } from "../features/alerts/index.ts";
@@ -163,7 +162,7 @@ function alertFeatures({ base, core, http, services }: Parts): Feature[] {
   const { alerts, incidents, policies, silences, integrations, withholding, clock: steadyClock, requireUrl } = alerting;
   const { kernel } = http;
   const warnHits = (): number => settings.silences.warnHits;
-  const withheldBy: AlertsOwn["withheldBy"] = (alert) => withheldNow(alerting, alert);
+  const withheldBy: Parameters<typeof alertsFeature>[0]["withheldBy"] = (alert) => withheldNow(alerting, alert);
   return [
     alertsFeature({ db, clock, projects, alerts, withheldBy }),
     incidentsFeature({ db, clock, projects, policies, incidents, alerts, withheldBy }),

@@ -2,11 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { DateTime, IANAZone } from "luxon";
-import {
-  occurrences,
-  type Recurrence,
-  type ShiftTimes,
-} from "../../../src/features/oncall/model/recurrence.ts";
+import { occurrences, type Recurrence, type ShiftTimes } from "../../../src/features/oncall/model/recurrence.ts";
 
 const MINUTE = 60_000;
 const QUARTER = 15 * MINUTE;
