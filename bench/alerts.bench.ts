@@ -217,7 +217,7 @@ function fill(file: string, projectId: string): void {
   });
   const alert = db.prepare(
     `insert into alerts (id, projectId, key, fingerprint, labels, annotations, severity, source, state, startsAt,
-     endsAt, lastAt, openEventId) values (?, ?, ?, ?, ?, ?, ?, 'alertmanager', 'firing', ?, ?, ?, ?)`,
+     endsAt, lastAt) values (?, ?, ?, ?, ?, ?, ?, 'alertmanager', 'firing', ?, ?, ?)`,
   );
   const silence = db.prepare(
     `insert into silences (id, projectId, kind, matchers, startsAt, endsAt, createdBy, comment, createdAt, updatedAt, reportedUntil)
@@ -239,7 +239,6 @@ function fill(file: string, projectId: string): void {
         now,
         now + 86_400_000,
         now,
-        id,
       );
     }
     for (let i = NEW_SILENCES; i < SILENCES; i++) {

@@ -9,7 +9,7 @@ create table alerts (
   generatorUrl text, severity text, source text not null, sourceId text,
   state text not null check (state in ('pending', 'firing', 'resolved')),
   startsAt integer not null, firesAt integer, endsAt integer, isTimeoutEnd integer not null default 0, timedOut integer not null default 0,
-  lastAt integer not null, count integer not null default 1, resolvedAt integer, openEventId text, resolveEventId text
+  lastAt integer not null, count integer not null default 1, resolvedAt integer
 ) strict, without rowid;
 create unique index alerts_live on alerts (projectId, key) where state <> 'resolved';
 create index alerts_resolved on alerts (projectId, resolvedAt, id) where state = 'resolved';

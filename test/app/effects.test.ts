@@ -65,8 +65,6 @@ const alertRow = (projectId: string): AlertRow => ({
   lastAt: 0,
   count: 1,
   resolvedAt: null,
-  openEventId: null,
-  resolveEventId: null,
 });
 
 const CASES: readonly Case[] = [

@@ -32,8 +32,6 @@ export interface AlertsTable {
   lastAt: number;
   count: Generated<number>;
   resolvedAt: number | null;
-  openEventId: string | null;
-  resolveEventId: string | null;
 }
 
 /** What a rule decided about an alert, until the alerts have taken it. */

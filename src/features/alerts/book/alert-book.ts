@@ -127,9 +127,6 @@ export class StoredAlert implements AlertView {
       lastAt: this.lastAt,
       count: this.count,
       resolvedAt: this.resolvedAt,
-      // An alert has the id of the event that opens it.
-      openEventId: this.state === "pending" ? null : this.id,
-      resolveEventId: null,
     };
   }
 }

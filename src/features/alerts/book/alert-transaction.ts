@@ -24,7 +24,6 @@ interface Draft {
   isInTable: boolean;
   /** A pending alert that has never fired leaves no row. */
   isDropped: boolean;
-  resolveEventId: string | null;
 }
 
 export interface Taken {
@@ -169,10 +168,9 @@ export class AlertTransaction {
     const { alert } = draft;
     alert.state = "resolved";
     alert.resolvedAt = this.#now;
-    draft.resolveEventId = uuidv7();
     this.#current.set(indexOf(alert.projectId, alert.key), null);
     this.#transition("resolved", alert, reason, isAtOnce);
-    this.#event(alert, { id: draft.resolveEventId, type: "alert.resolved", level: "info", reason });
+    this.#event(alert, { id: uuidv7(), type: "alert.resolved", level: "info", reason });
   }
 
   #drop(draft: Draft): void {
@@ -184,6 +182,7 @@ export class AlertTransaction {
   #opened(alert: StoredAlert, reason: TransitionReason): void {
     this.#transition("opened", alert, reason, false);
     const level = SEVERE.has(alert.severity?.toLowerCase() ?? "") ? "error" : "warn";
+    // An alert has the id of the event that opens it.
     this.#event(alert, { id: alert.id, type: "alert.opened", level, reason });
   }
 
@@ -200,11 +199,11 @@ export class AlertTransaction {
 }
 
 function newDraft(alert: StoredAlert, isInTable: boolean): Draft {
-  return { alert, isInTable, isDropped: false, resolveEventId: null };
+  return { alert, isInTable, isDropped: false };
 }
 
-function rowOf({ alert, resolveEventId }: Draft): AlertRow {
-  return { ...alert.toRow(), resolveEventId };
+function rowOf({ alert }: Draft): AlertRow {
+  return alert.toRow();
 }
 
 function indexOf(projectId: string, key: string): string {
@@ -234,8 +233,6 @@ function newAlert(input: CheckedInput, now: EpochMs): StoredAlert {
     lastAt: now,
     count: 1,
     resolvedAt: null,
-    openEventId: null,
-    resolveEventId: null,
   });
 }
 

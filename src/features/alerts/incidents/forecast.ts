@@ -58,12 +58,10 @@ export function trialAlert(projectId: string, given: LabelRecord, now: EpochMs):
   checkLabels(labels);
   const fingerprint = fingerprintOf(sortedLabels(labels));
   const times = { startsAt: now, firesAt: null, endsAt: null, lastAt: now, resolvedAt: null };
-  const events = { openEventId: null, resolveEventId: null, timedOut: 0, isTimeoutEnd: 0, count: 1 } as const;
   return new StoredAlert({
     ...{ id: uuidv7(), projectId, key: `api:${fingerprint}`, fingerprint, source: "api", sourceId: null },
     ...{ labels: JSON.stringify(labels), annotations: "{}", generatorUrl: null, severity: null, state: "firing" },
-    ...times,
-    ...events,
+    ...{ ...times, timedOut: 0, isTimeoutEnd: 0, count: 1 },
   });
 }
 

@@ -16,8 +16,11 @@ test("an alert opens, repeats and resolves", async (t) => {
   const [resolved] = await alerts().submit([input("A", { endsAt: clock.now() })]);
   assert.deepEqual([resolved?.status, alerts().counts()], ["resolved", { firing: 0, pending: 0 }]);
   assert.deepEqual(await events(), ["alert.opened api:A", "alert.resolved api:A"]);
-  const row = await prism.services.db.read.selectFrom("alerts").selectAll().executeTakeFirstOrThrow();
-  assert.deepEqual([row.state, row.count, row.openEventId, row.timedOut], ["resolved", 3, row.id, 0]);
+  const { read } = prism.services.db;
+  const row = await read.selectFrom("alerts").selectAll().executeTakeFirstOrThrow();
+  assert.deepEqual([row.state, row.count, row.timedOut], ["resolved", 3, 0]);
+  const openEvent = read.selectFrom("events").select("id").where("type", "=", "alert.opened");
+  assert.deepEqual(await openEvent.execute(), [{ id: row.id }]);
   const [again] = await alerts().submit([input("A")]);
   assert.notEqual(again?.alert?.id, opened.alert?.id, "the next occurrence is another alert");
 });
