@@ -1,7 +1,7 @@
 import { X } from "lucide";
 import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
-import { FormBusy, IconButton } from "./button.tsx";
+import { Button, FormBusy, IconButton } from "./button.tsx";
 import { cx } from "./dom.ts";
 import { FormFailure, useSubmit } from "./field.tsx";
 
@@ -11,7 +11,11 @@ export interface DialogProps {
   readonly title: string;
   readonly subtitle?: ComponentChildren;
   readonly size?: "sm" | "md" | "lg" | undefined;
-  /** Buttons at the bottom, the main one last. */
+  /** The verb on the main button of a form. */
+  readonly action?: string | undefined;
+  /** The form cannot be sent yet. */
+  readonly blocked?: boolean | undefined;
+  /** Other buttons at the bottom, the main one last. */
   readonly footer?: ComponentChildren;
   /** Makes the dialog a form. A rejection is shown inside; closing is the caller's. */
   readonly onSubmit?: (() => unknown) | undefined;
@@ -45,7 +49,13 @@ function isOutside(event: MouseEvent, dialog: HTMLDialogElement): boolean {
 }
 
 function Sheet({ kind, ...props }: DialogProps & { readonly kind: "dialog" | "drawer" }) {
-  const { onClose, title, subtitle, size = "md", footer, onSubmit, children } = props;
+  const { onClose, title, subtitle, size = "md", action, blocked, onSubmit, children } = props;
+  const submitButton = action !== undefined && (
+    <Button variant="primary" type="submit" disabled={blocked}>
+      {action}
+    </Button>
+  );
+  const footer = props.footer ?? (submitButton || undefined);
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   const { busy, failure, submit } = useSubmit(onSubmit);

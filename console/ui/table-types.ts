@@ -31,10 +31,23 @@ export interface Selection {
   readonly bulk: (ids: readonly string[]) => ComponentChildren;
 }
 
+/** What `useList` returns, or `useGet` of one page: rows and the state of their request. */
+export interface TableList<T> {
+  readonly items?: readonly T[] | undefined;
+  readonly data?: { readonly data: readonly T[] } | undefined;
+  readonly error: unknown;
+  readonly loading: boolean;
+  reload(): void;
+  readonly hasMore?: boolean;
+  more?(): void;
+}
+
 export interface DataTableProps<T> {
   readonly label: string;
+  /** Gives `rows`, `loading`, `error`, `retry` and `more`; those that are given, too, come first. */
+  readonly list?: TableList<T> | undefined;
   /** Undefined while they load for the first time. */
-  readonly rows: readonly T[] | undefined;
+  readonly rows?: readonly T[] | undefined;
   readonly rowKey: (row: T) => string;
   readonly columns: readonly Column<T>[];
   readonly rowHref?: ((row: T) => string | undefined) | undefined;
@@ -48,8 +61,10 @@ export interface DataTableProps<T> {
   readonly error?: unknown;
   readonly retry?: Action | undefined;
   readonly empty?: ComponentChildren;
+  /** Null: none, although `list` has more. */
   readonly more?:
     | { readonly has: boolean; readonly load: Action; readonly shown?: number; readonly total?: number | undefined }
+    | null
     | undefined;
   /** A coloured edge. */
   readonly rowTone?: ((row: T) => Tone | undefined) | undefined;

@@ -9,7 +9,7 @@ import { formatNumber } from "./format.ts";
 import { Icon } from "./icon.tsx";
 import { Banner, EmptyState, ErrorState, Skeleton } from "./status.tsx";
 import { useTableKeys } from "./table-keys.ts";
-import type { Column, DataTableProps, Selection } from "./table-types.ts";
+import type { Column, DataTableProps, Selection, TableList } from "./table-types.ts";
 import { useRowWindow } from "./table-window.ts";
 import { InList } from "./time.tsx";
 import type { Action } from "./types.ts";
@@ -18,7 +18,8 @@ import type { Action } from "./types.ts";
  * A list: a table on wide screens, cards below 640 px, from the same markup. j and k move between
  * rows, Enter opens, x selects.
  */
-export function DataTable<T>(props: DataTableProps<T>) {
+export function DataTable<T>({ list, ...own }: DataTableProps<T>) {
+  const props = list ? { ...propsOf(list), ...own } : own;
   const { label, rows, selection, loading, error, retry, empty, more, bare, dense } = props;
   const body = useRef<HTMLTableSectionElement>(null);
   const lastSelected = useRef<number | undefined>(undefined);
@@ -66,6 +67,12 @@ export function DataTable<T>(props: DataTableProps<T>) {
       {more && <Pager {...more} shown={more.shown ?? rows.length} />}
     </div>
   );
+}
+
+function propsOf<T>(list: TableList<T>): Partial<DataTableProps<T>> {
+  const { items, data, loading, error, more, hasMore = false } = list;
+  const pager = more && { more: { has: hasMore, load: () => more() } };
+  return { rows: items ?? data?.data, loading, error, retry: () => list.reload(), ...pager };
 }
 
 /** Known rows stay when they cannot be refreshed. */

@@ -98,11 +98,8 @@ function EnableDialog({ onClose }: DialogProps) {
         onClose={onClose}
         title="Scan the code with your app"
         onSubmit={confirmCode}
-        footer={
-          <Button variant="primary" type="submit" disabled={code.trim() === ""}>
-            Turn on
-          </Button>
-        }
+        action="Turn on"
+        blocked={code.trim() === ""}
       >
         <div class="account-qr">
           <QrCode text={pending.uri} />
@@ -131,11 +128,8 @@ function EnableDialog({ onClose }: DialogProps) {
       size="sm"
       title="Turn on the second factor"
       onSubmit={start}
-      footer={
-        <Button variant="primary" type="submit" disabled={password === ""}>
-          Continue
-        </Button>
-      }
+      action="Continue"
+      blocked={password === ""}
     >
       <Field label="Your password">
         <Input type="password" value={password} onChange={setPassword} autocomplete="current-password" autoFocus />
@@ -232,11 +226,8 @@ function NewCodesDialog({ onClose }: DialogProps) {
       title="New recovery codes"
       subtitle="The earlier codes no longer work."
       onSubmit={async () => setCodes((await api.post<Codes>(`${PATH}/recovery-codes`, proof)).recoveryCodes)}
-      footer={
-        <Button variant="primary" type="submit" disabled={!isComplete}>
-          Create new codes
-        </Button>
-      }
+      action="Create new codes"
+      blocked={!isComplete}
     >
       {fields}
     </Dialog>

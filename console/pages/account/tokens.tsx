@@ -55,12 +55,8 @@ export default function Tokens() {
     <AccountPage tab="tokens" subtitle={subtitle} actions={make}>
       <DataTable<Token>
         label="Service tokens"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             icon={KeyRound}
@@ -144,11 +140,8 @@ function NewToken({ onClose }: { readonly onClose: () => void }) {
       title="New service token"
       subtitle="It acts as you, with the permissions that you choose."
       onSubmit={create}
-      footer={
-        <Button variant="primary" type="submit" disabled={name.trim() === "" || scopes.length === 0}>
-          Create token
-        </Button>
-      }
+      action="Create token"
+      blocked={name.trim() === "" || scopes.length === 0}
     >
       <div class="stack">
         <Field label="Name" hint="What it is for, such as deploy script.">

@@ -119,6 +119,7 @@ export function AlertsPage() {
   const table = (rows: readonly Alert[] | undefined, label: string, isPart = false) => (
     <DataTable<Alert>
       label={label}
+      list={list}
       rows={rows}
       rowKey={({ id }) => id}
       rowHref={({ id }) => href(`/alerts/${id}`)}
@@ -129,10 +130,7 @@ export function AlertsPage() {
         s: (alert) => navigate(silencePath(alert, project)),
         e: (alert) => void (mayResolve(alert) && resolveAlert(alert)),
       }}
-      loading={list.loading}
-      error={list.error}
-      retry={list.reload}
-      {...(isPart ? { bare: true } : { more: { has: list.hasMore, load: list.more } })}
+      {...(isPart && { bare: true, more: null })}
       empty={<NoAlert state={state} isFiltered={matcher !== "" || text !== ""} onClear={clear} />}
     />
   );

@@ -145,14 +145,10 @@ export default function Audit() {
       </Toolbar>
       <DataTable<Row>
         label="Audit trail"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         onOpen={setShown}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title="No entry matches"

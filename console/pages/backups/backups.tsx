@@ -144,7 +144,7 @@ export default function BackupsPage() {
       )}
       <DataTable<Backup>
         label="Backups"
-        rows={query.data?.data}
+        list={query}
         rowKey={({ name }) => name}
         columns={COLUMNS}
         rowActions={(backup) => (
@@ -166,9 +166,6 @@ export default function BackupsPage() {
             />
           </>
         )}
-        loading={query.loading}
-        error={query.error}
-        retry={query.reload}
         empty={
           <EmptyState
             title="There is no backup yet"

@@ -106,15 +106,11 @@ export default function Buckets() {
       </Toolbar>
       <DataTable<Bucket>
         label="Transfer buckets"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         rowTone={(bucket) => (bucket.state === "below" ? "bad" : undefined)}
         rowActions={(bucket) => <BucketMenu bucket={bucket} onDone={list.reload} />}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title={isFiltered ? "No bucket matches" : "No balance is watched"}
@@ -179,18 +175,7 @@ function NewBucket({ isOpen, onClose, onDone }: NewProps) {
     onClose();
   };
   return (
-    <Dialog
-      open={isOpen}
-      onClose={onClose}
-      title="New bucket"
-      size="sm"
-      onSubmit={create}
-      footer={
-        <Button variant="primary" type="submit">
-          Create bucket
-        </Button>
-      }
-    >
+    <Dialog open={isOpen} onClose={onClose} title="New bucket" size="sm" onSubmit={create} action="Create bucket">
       <Field label="Name" required>
         <Input value={name} onChange={setName} maxLength={255} autoFocus />
       </Field>

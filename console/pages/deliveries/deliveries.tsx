@@ -88,15 +88,11 @@ export default function Deliveries() {
       </Toolbar>
       <DataTable<Delivery>
         label="Deliveries"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/deliveries/${id}`)}
         rowTone={(delivery) => (delivery.state === "dead" ? "bad" : undefined)}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title={isFiltered ? "No delivery matches" : "Nothing was sent yet"}

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { useProjects } from "../../app/projects.ts";
-import { Button, Dialog, Field, Input, Select } from "../../ui/index.ts";
+import { Dialog, Field, Input, Select } from "../../ui/index.ts";
 
 /** A webhook, as `GET /api/v1/webhooks` lists it. */
 export interface Webhook {
@@ -58,11 +58,7 @@ export function WebhookDialog({ webhook, onClose, onSaved, onSecret }: Props) {
       onClose={onClose}
       title={known ? "Change the webhook" : "New webhook"}
       onSubmit={save}
-      footer={
-        <Button variant="primary" type="submit">
-          Save
-        </Button>
-      }
+      action="Save"
     >
       <Field label="URL" hint="With https. Private addresses need webhooks.allowPrivateCidrs." required>
         <Input type="url" value={url} onChange={setUrl} placeholder="https://example.org/hook" autoFocus />

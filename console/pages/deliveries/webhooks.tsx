@@ -93,15 +93,11 @@ export default function Webhooks() {
       )}
       <DataTable<Webhook>
         label="Webhooks"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         onOpen={setEditing}
         rowActions={(webhook) => <Actions webhook={webhook} onDone={list.reload} onSecret={setSecret} />}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title="There is no webhook"

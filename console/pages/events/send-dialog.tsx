@@ -3,7 +3,7 @@ import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import type { Project } from "../../app/projects.ts";
 import { invalidate } from "../../app/query.ts";
-import { Button, Dialog, Field, Input, Select, Textarea, toast } from "../../ui/index.ts";
+import { Dialog, Field, Input, Select, Textarea, toast } from "../../ui/index.ts";
 import { LEVELS } from "./event-types.ts";
 
 const EXAMPLE = `{
@@ -40,11 +40,8 @@ export function SendDialog({ isOpen, onClose, projects }: Props) {
       title="Send a test event"
       subtitle="It is stored and evaluated like any other event."
       onSubmit={send}
-      footer={
-        <Button variant="primary" type="submit" disabled={!parsed || type === ""}>
-          Send
-        </Button>
-      }
+      action="Send"
+      blocked={!parsed || type === ""}
     >
       <div class="stack">
         <Field label="Type" hint="A dotted name, such as payment.failed" required>

@@ -4,7 +4,7 @@ import { navigate } from "../../app/navigate.ts";
 import { useProjects } from "../../app/projects.ts";
 import { invalidate } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
-import { Button, Dialog, Field, Input, MultiCombobox, Select } from "../../ui/index.ts";
+import { Dialog, Field, Input, MultiCombobox, Select } from "../../ui/index.ts";
 import type { Heartbeat } from "./heartbeat-types.ts";
 import { type Plan, PlanForm, planBody } from "./plan-form.tsx";
 
@@ -40,11 +40,7 @@ export function CreateDialog({ isOpen, onClose }: Props) {
       title="New heartbeat"
       subtitle="Its ping URL is shown next."
       onSubmit={create}
-      footer={
-        <Button variant="primary" type="submit">
-          Create heartbeat
-        </Button>
-      }
+      action="Create heartbeat"
     >
       <Field label="Name" required>
         <Input value={name} onChange={setName} maxLength={100} autoFocus placeholder="Nightly backup" />

@@ -136,15 +136,11 @@ export default function Heartbeats() {
       </Toolbar>
       <DataTable<Heartbeat>
         label="Heartbeats"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/heartbeats/${id}`)}
         rowTone={(heartbeat) => (heartbeat.status === "down" ? "bad" : undefined)}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           isFiltered ? (
             <EmptyState title="No heartbeat matches" text="Change the search, the state or the project." />

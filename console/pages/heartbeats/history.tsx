@@ -64,14 +64,10 @@ export function Pings({ id }: { readonly id: string }) {
         bare
         dense
         label="Pings"
-        rows={list.items}
+        list={list}
         rowKey={({ n }) => String(n)}
         columns={COLUMNS}
         onOpen={(ping) => ping.hasBody && setShown(ping)}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={<EmptyState small title="No ping yet" text="Call the ping URL; the ping appears here." />}
       />
       <Dialog

@@ -94,15 +94,11 @@ export function AllNotifications() {
       </Toolbar>
       <DataTable<SentNotification>
         label="Notifications of all users"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/inbox/${id}`)}
         rowTone={({ priority, counts }) => (priority >= URGENT && counts.acknowledged === 0 ? "bad" : undefined)}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             icon={Inbox}

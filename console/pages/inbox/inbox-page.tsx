@@ -171,7 +171,7 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
     <>
       <DataTable<Notification>
         label="Notifications"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/inbox/${id}`)}
@@ -182,10 +182,6 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
           a: (notification) => acknowledge(notification, change),
           e: ({ id }) => setExplained(id),
         }}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             icon={filter === "unread" ? BellOff : InboxIcon}

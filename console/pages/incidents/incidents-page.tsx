@@ -155,7 +155,7 @@ export function IncidentsPage() {
       </Toolbar>
       <DataTable<ListedIncident>
         label="Incidents"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         rowHref={({ id }) => href(`/incidents/${id}`)}
         columns={COLUMNS}
@@ -178,10 +178,6 @@ export function IncidentsPage() {
               },
             }
           : {})}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={isFiltered ? <NoMatch onClear={() => setFilter("unresolved")} /> : <NoIncident />}
       />
       <SnoozeDialog incident={snoozed} onClose={() => setSnoozed(null)} />

@@ -108,7 +108,7 @@ export default function Jobs() {
       </Toolbar>
       <DataTable<Job>
         label="Jobs"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/jobs/${id}`)}
@@ -122,10 +122,6 @@ export default function Jobs() {
               },
             }
           : {})}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title={isFiltered ? "No job matches" : "No job has run yet"}

@@ -88,15 +88,11 @@ export default function Messages() {
       </Toolbar>
       <DataTable<Message>
         label="Messages"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={columns(box)}
         rowHref={({ id }) => href(`/messages/${id}`)}
         isUnread={(message) => box === "inbox" && message.status === "delivered"}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title={status === "" ? "No message" : "No message has this status"}
@@ -133,11 +129,7 @@ function NewMessage({ isOpen, onClose, onSent }: NewProps) {
       onClose={onClose}
       title="New message"
       onSubmit={send}
-      footer={
-        <Button variant="primary" type="submit">
-          {sendAt === "" ? "Send" : "Schedule"}
-        </Button>
-      }
+      action={sendAt === "" ? "Send" : "Schedule"}
     >
       <Field label="To" hint={can("users:read") ? undefined : "The id of an account."} required>
         <Combobox

@@ -96,7 +96,7 @@ function Overrides({ schedule, people }: Props) {
       <DataTable<Override>
         bare
         label="Overrides"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={columns}
         rowActions={(override) =>
@@ -111,10 +111,6 @@ function Overrides({ schedule, people }: Props) {
             </span>
           )
         }
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState small title="No override" text="Drag over the calendar to put others on call for a while." />
         }
@@ -183,7 +179,7 @@ function Swaps({ schedule, people }: Props) {
       <DataTable<Swap>
         bare
         label="Swaps"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={columns}
         rowActions={(swap) => (
@@ -200,10 +196,6 @@ function Swaps({ schedule, people }: Props) {
             )}
           </span>
         )}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState small title="No swap is requested" text="Users who cannot be on call ask the others here." />
         }
@@ -253,11 +245,7 @@ export function AskForSwap({ scheduleId, projectId, zone, people, isOpen, span, 
       title="Ask for a swap"
       subtitle={`Times by the clocks of ${zone}.`}
       onSubmit={ask}
-      footer={
-        <Button variant="primary" type="submit">
-          Ask
-        </Button>
-      }
+      action="Ask"
     >
       <div class="grid2">
         <Field label="From" required>

@@ -3,7 +3,7 @@ import { api } from "../../app/api.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { invalidate } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
-import { Button, DateTimeInput, Dialog, Field, Input, MultiCombobox, Select, toast } from "../../ui/index.ts";
+import { DateTimeInput, Dialog, Field, Input, MultiCombobox, Select, toast } from "../../ui/index.ts";
 import type { Chosen } from "./calendar.tsx";
 import { memberFinder } from "./members.ts";
 import { nameOf, type Override, type Person, type Schedule, schedulePath } from "./oncall-types.ts";
@@ -58,11 +58,8 @@ function OverrideForm({ schedule, chosen, people, zone, onClose }: Props & { rea
       title={known ? "Change the override" : "New override"}
       subtitle={`Times by the clocks of ${zone}.`}
       onSubmit={save}
-      footer={
-        <Button variant="primary" type="submit" disabled={users.length === 0}>
-          Save override
-        </Button>
-      }
+      action="Save override"
+      blocked={users.length === 0}
     >
       <div class="grid2">
         <Field label="From" required>

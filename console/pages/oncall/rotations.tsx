@@ -99,7 +99,7 @@ export function Rotations({ schedule, people }: Props) {
       <DataTable<Shift>
         bare
         label="Rotations"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={columns}
         rowActions={(shift) =>
@@ -114,10 +114,6 @@ export function Rotations({ schedule, people }: Props) {
             </span>
           ) : null
         }
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             small

@@ -3,7 +3,7 @@ import { api } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
 import { useProjects } from "../../app/projects.ts";
 import { me } from "../../app/session.ts";
-import { Button, Combobox, Dialog, Field, Input, Select, Textarea } from "../../ui/index.ts";
+import { Combobox, Dialog, Field, Input, Select, Textarea } from "../../ui/index.ts";
 import type { Schedule } from "./oncall-types.ts";
 
 export const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
@@ -30,17 +30,7 @@ export function ScheduleDialog({ isOpen, onClose }: Props) {
     navigate(`/oncall/${id}?tab=rotations`);
   };
   return (
-    <Dialog
-      open={isOpen}
-      onClose={onClose}
-      title="New on-call schedule"
-      onSubmit={create}
-      footer={
-        <Button variant="primary" type="submit">
-          Create schedule
-        </Button>
-      }
-    >
+    <Dialog open={isOpen} onClose={onClose} title="New on-call schedule" onSubmit={create} action="Create schedule">
       <Field label="Name" required>
         <Input value={name} onChange={setName} maxLength={100} autoFocus placeholder="Database" />
       </Field>

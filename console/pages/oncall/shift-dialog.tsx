@@ -167,11 +167,8 @@ export function ShiftDialog({ schedule, shift, people, onClose }: Props) {
       subtitle={known ? "The past stays as it was." : undefined}
       size="lg"
       onSubmit={save}
-      footer={
-        <Button variant="primary" type="submit" disabled={draft.turns.flat().length === 0}>
-          Save rotation
-        </Button>
-      }
+      action="Save rotation"
+      blocked={draft.turns.flat().length === 0}
     >
       <div class="two">
         <div class="stack">

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
-import { Button, Dialog, Field, Input, MultiCombobox, Secret, toast } from "../../ui/index.ts";
+import { Dialog, Field, Input, MultiCombobox, Secret, toast } from "../../ui/index.ts";
 import type { Role } from "./person-types.ts";
 
 interface Props {
@@ -49,18 +49,7 @@ export function InviteDialog({ isOpen, onClose, onDone }: Props) {
     hint: role.description,
   }));
   return (
-    <Dialog
-      open={isOpen}
-      onClose={onClose}
-      title="Invite a person"
-      size="sm"
-      onSubmit={invite}
-      footer={
-        <Button variant="primary" type="submit">
-          Invite
-        </Button>
-      }
-    >
+    <Dialog open={isOpen} onClose={onClose} title="Invite a person" size="sm" onSubmit={invite} action="Invite">
       <Field label="Mail address" required>
         <Input type="email" value={email} onChange={setEmail} autocomplete="off" autoFocus />
       </Field>

@@ -43,14 +43,10 @@ export default function Pending() {
     >
       <DataTable<Person>
         label="Pending accounts"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         rowActions={(person) => <Decide person={person} small />}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title="No account is pending"
@@ -122,11 +118,7 @@ function ApproveDialog({ isOpen, person, onClose, onDone }: ApproveProps) {
       subtitle="The account becomes active with these roles."
       size="sm"
       onSubmit={approve}
-      footer={
-        <Button variant="primary" type="submit">
-          Approve
-        </Button>
-      }
+      action="Approve"
     >
       <Field label="Roles">
         <MultiCombobox values={roles} onChange={setRoles} options={options} />

@@ -90,14 +90,10 @@ export default function PeopleList() {
       </Toolbar>
       <DataTable<Person>
         label="People"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/people/${id}`)}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title={isFiltered ? "No account matches" : "There is no account yet"}

@@ -55,7 +55,7 @@ export function PersonSessions({ person }: { readonly person: Person }) {
       <DataTable<Session>
         bare
         label="Sessions"
-        rows={query.data?.data}
+        list={query}
         rowKey={({ id }) => id}
         columns={SESSION_COLUMNS}
         rowActions={(session) => (
@@ -63,9 +63,6 @@ export function PersonSessions({ person }: { readonly person: Person }) {
             End
           </Button>
         )}
-        loading={query.loading}
-        error={query.error}
-        retry={query.reload}
         empty={
           <EmptyState small title="Signed in nowhere" text="Sessions appear here with their device and address." />
         }
@@ -89,7 +86,7 @@ export function PersonTokens({ person }: { readonly person: Person }) {
       <DataTable<Token>
         bare
         label="Service tokens"
-        rows={query.data?.data}
+        list={query}
         rowKey={({ id }) => id}
         columns={TOKEN_COLUMNS}
         rowActions={(token) => (
@@ -97,9 +94,6 @@ export function PersonTokens({ person }: { readonly person: Person }) {
             Revoke
           </Button>
         )}
-        loading={query.loading}
-        error={query.error}
-        retry={query.reload}
         empty={<EmptyState small title="No service token" text="The account's owner makes tokens for programs." />}
       />
     </Card>

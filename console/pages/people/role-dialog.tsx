@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { can } from "../../app/session.ts";
-import { Button, Checkbox, Drawer, Field, Input, toast } from "../../ui/index.ts";
+import { Checkbox, Drawer, Field, Input, toast } from "../../ui/index.ts";
 import type { Role } from "./person-types.ts";
 
 interface Props {
@@ -43,11 +43,7 @@ export function RoleDialog({ role, permissions, onClose, onDone }: Props) {
       onClose={onClose}
       title={known ? `Role ${known.name}` : "New role"}
       onSubmit={save}
-      footer={
-        <Button variant="primary" type="submit">
-          Save
-        </Button>
-      }
+      action="Save"
     >
       <Field label="Name" required>
         <Input value={name} onChange={setName} maxLength={50} disabled={known?.builtin} />

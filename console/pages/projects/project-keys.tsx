@@ -78,7 +78,7 @@ export function ProjectKeys({ project, isOwner }: Props) {
       <DataTable<ApiKey>
         bare
         label="API keys"
-        rows={query.data?.data}
+        list={query}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         rowActions={(key) =>
@@ -93,9 +93,6 @@ export function ProjectKeys({ project, isOwner }: Props) {
             </>
           ) : null
         }
-        loading={query.loading}
-        error={query.error}
-        retry={query.reload}
         empty={<EmptyState small title="This project has no key" text="Programs need one to send events." />}
       />
       <NewKey isOpen={isMaking} path={path} onClose={() => setMaking(false)} onMade={setSecret} reload={query.reload} />
@@ -138,11 +135,8 @@ function NewKey({ isOpen, path, onClose, onMade, reload }: NewProps) {
       title="New API key"
       size="sm"
       onSubmit={create}
-      footer={
-        <Button variant="primary" type="submit" disabled={scopes.length === 0}>
-          Create key
-        </Button>
-      }
+      action="Create key"
+      blocked={scopes.length === 0}
     >
       <Field label="Name" hint="The program that will use it." required>
         <Input value={name} onChange={setName} maxLength={100} autocomplete="off" autoFocus />

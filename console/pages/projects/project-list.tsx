@@ -55,14 +55,10 @@ export default function ProjectList() {
       </Toolbar>
       <DataTable<Project>
         label="Projects"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/projects/${id}`)}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title={text === "" ? "You are a member of no project" : "No project matches"}
@@ -105,18 +101,7 @@ function NewProject({ isOpen, onClose, onDone }: NewProps) {
     );
   }
   return (
-    <Dialog
-      open={isOpen}
-      onClose={onClose}
-      title="New project"
-      size="sm"
-      onSubmit={create}
-      footer={
-        <Button variant="primary" type="submit">
-          Create project
-        </Button>
-      }
-    >
+    <Dialog open={isOpen} onClose={onClose} title="New project" size="sm" onSubmit={create} action="Create project">
       <Field label="Name" hint="You can change it later." required>
         <Input value={name} onChange={setName} maxLength={255} autocomplete="off" autoFocus />
       </Field>

@@ -43,7 +43,7 @@ export function ProjectMembers({ project, isOwner }: Props) {
         <DataTable<Member>
           bare
           label="Members"
-          rows={list.items}
+          list={list}
           rowKey={({ userId }) => userId}
           columns={columns(project, isOwner, list.reload)}
           rowActions={(member) =>
@@ -51,10 +51,6 @@ export function ProjectMembers({ project, isOwner }: Props) {
               <RemoveMember project={project} member={member} onDone={list.reload} />
             ) : null
           }
-          loading={list.loading}
-          error={list.error}
-          retry={list.reload}
-          more={{ has: list.hasMore, load: list.more }}
           empty={<EmptyState small title="This project has no members" text="Add people who may see its events." />}
         />
       </Card>
@@ -143,7 +139,7 @@ function Invitations({ project }: { readonly project: ProjectDetail }) {
       <DataTable<Invitation>
         bare
         label="Open invitations"
-        rows={query.data?.data}
+        list={query}
         rowKey={({ id }) => id}
         columns={INVITATION_COLUMNS}
         rowActions={(invitation) => (
@@ -151,9 +147,6 @@ function Invitations({ project }: { readonly project: ProjectDetail }) {
             Revoke
           </Button>
         )}
-        loading={query.loading}
-        error={query.error}
-        retry={query.reload}
       />
     </Card>
   );
@@ -203,11 +196,7 @@ function AddMember({ isOpen, project, onClose, onDone }: AddProps) {
       title={`Add a member to ${project.name}`}
       size="sm"
       onSubmit={add}
-      footer={
-        <Button variant="primary" type="submit">
-          {way === "account" ? "Add" : "Invite"}
-        </Button>
-      }
+      action={way === "account" ? "Add" : "Invite"}
     >
       {canPick && (
         <Segmented

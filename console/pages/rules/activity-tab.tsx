@@ -72,7 +72,7 @@ function Notifications({ rule }: { readonly rule: Rule }) {
       <DataTable<Fired>
         bare
         label="Notifications of this rule"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         rowHref={({ id }) => href(`/inbox/${id}`)}
         columns={[
@@ -96,10 +96,6 @@ function Notifications({ rule }: { readonly rule: Rule }) {
             : []),
           { key: "at", label: "When", cell: ({ createdAt }) => <Time at={createdAt} />, card: "aside", width: "min" },
         ]}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState small icon={Bell} title="No notifications yet" text="They appear here when the rule fires." />
         }

@@ -128,7 +128,7 @@ export default function RulesPage() {
       )}
       <DataTable<Rule>
         label="Rules"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         rowHref={({ id }) => href(`/rules/${id}`)}
         columns={columnsOf((id) => projectName(projects, id))}
@@ -150,9 +150,6 @@ export default function RulesPage() {
           onChange: (by, isDescending) => setSort(isDescending ? `-${by}` : by),
         }}
         rowTone={({ active: isOn, broken }) => (isOn && broken ? "bad" : undefined)}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
         more={{
           has: list.hasMore,
           load: list.more,

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api, errorText } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
-import { Button, Combobox, Dialog, Field, Input, RadioGroup, Select, Textarea } from "../../ui/index.ts";
+import { Combobox, Dialog, Field, Input, RadioGroup, Select, Textarea } from "../../ui/index.ts";
 import { NextRuns } from "./next-runs.tsx";
 import type { NextRun, Schedule } from "./schedule-types.ts";
 
@@ -74,11 +74,7 @@ export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
       title={known ? `Change ${known.name}` : "New schedule"}
       size="lg"
       onSubmit={save}
-      footer={
-        <Button variant="primary" type="submit">
-          Save
-        </Button>
-      }
+      action="Save"
     >
       <div class="two">
         <div class="stack">

@@ -107,7 +107,7 @@ export default function Schedules() {
     >
       <DataTable<Schedule>
         label="Schedules"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={columns(list.reload)}
         rowHref={({ id }) => href(`/schedules/${id}`)}
@@ -118,10 +118,6 @@ export default function Schedules() {
             </Button>
           ) : null
         }
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title="There is no schedule"

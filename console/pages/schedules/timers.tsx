@@ -96,7 +96,7 @@ export default function Timers() {
     >
       <DataTable<Timer>
         label="Timers"
-        rows={list.items}
+        list={list}
         rowKey={({ jobId }) => jobId}
         columns={COLUMNS}
         rowActions={(timer) => (
@@ -104,10 +104,6 @@ export default function Timers() {
             Cancel
           </Button>
         )}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title="No timer is pending"
@@ -149,11 +145,8 @@ function NewTimer({ isOpen, onClose, onDone }: NewProps) {
       subtitle="It notifies you."
       size="sm"
       onSubmit={create}
-      footer={
-        <Button variant="primary" type="submit" disabled={label.trim() === "" || message.trim() === "" || runAt === ""}>
-          Set timer
-        </Button>
-      }
+      action="Set timer"
+      blocked={label.trim() === "" || message.trim() === "" || runAt === ""}
     >
       <Field label="Title" required>
         <Input value={label} onChange={setLabel} maxLength={100} autoFocus />

@@ -122,7 +122,7 @@ export default function SilencesPage() {
       </Toolbar>
       <DataTable<Silence>
         label="Silences"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         rowHref={({ id }) => href(`/silences/${id}`)}
         columns={COLUMNS}
@@ -132,10 +132,6 @@ export default function SilencesPage() {
               hotkeys: { e: (silence: Silence) => void expire(silence) },
             }
           : {})}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           filter === "live" ? (
             <EmptyState

@@ -66,7 +66,7 @@ export default function SoundsPage() {
         )}
         <DataTable<Sound>
           label="Sounds"
-          rows={list.items}
+          list={list}
           rowKey={({ id }) => id}
           columns={[
             {
@@ -99,9 +99,6 @@ export default function SoundsPage() {
               )}
             </span>
           )}
-          loading={list.loading}
-          error={list.error}
-          retry={list.reload}
           more={{ has: list.hasMore, load: list.more, shown }}
           empty={
             <EmptyState

@@ -143,11 +143,7 @@ function NoticeDialog({ projectId, open, onClose, onPosted }: DialogProps) {
       title="New notice"
       subtitle="Visitors see it at once; subscribers receive a mail."
       onSubmit={post}
-      footer={
-        <Button type="submit" variant="primary">
-          Post
-        </Button>
-      }
+      action="Post"
     >
       <div class="stack">
         <Segmented

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
-import { Button, DateTimeInput, Dialog, Field, Input, Select, Textarea } from "../../ui/index.ts";
+import { DateTimeInput, Dialog, Field, Input, Select, Textarea } from "../../ui/index.ts";
 
 export interface Task {
   readonly id: string;
@@ -52,11 +52,7 @@ export function TaskDialog({ task, onClose, onSaved }: Props) {
       onClose={onClose}
       title={known ? "Change the task" : "New task"}
       onSubmit={save}
-      footer={
-        <Button variant="primary" type="submit">
-          Save
-        </Button>
-      }
+      action="Save"
     >
       <Field label="Title" required>
         <Input value={title} onChange={setTitle} maxLength={255} autoFocus />

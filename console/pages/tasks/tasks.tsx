@@ -89,7 +89,7 @@ export default function Tasks() {
       </Toolbar>
       <DataTable<Task>
         label="Tasks"
-        rows={list.items}
+        list={list}
         rowKey={({ id }) => id}
         columns={COLUMNS}
         onOpen={setEditing}
@@ -105,10 +105,6 @@ export default function Tasks() {
             </Button>
           </>
         )}
-        loading={list.loading}
-        error={list.error}
-        retry={list.reload}
-        more={{ has: list.hasMore, load: list.more }}
         empty={
           <EmptyState
             title={isFiltered ? "No task matches" : "You have no task"}
