@@ -73,11 +73,17 @@ export function usePath(): string {
  */
 export function useQueryState(name: string, fallback = ""): [string, (value: string) => void] {
   const { query } = useLocation();
-  const set = (value: string) => {
-    const url = new URL(location.href);
-    if (value === fallback) url.searchParams.delete(name);
+  return [query[name] ?? fallback, (value) => setParameters({ [name]: value }, { [name]: fallback })];
+}
+
+type Parameters = Readonly<Record<string, string | undefined>>;
+
+/** Replaces parameters of the address. @param absent the values with which one is left out */
+export function setParameters(changes: Parameters, absent: Parameters): void {
+  const url = new URL(location.href);
+  for (const [name, value = ""] of Object.entries(changes)) {
+    if (value === absent[name]) url.searchParams.delete(name);
     else url.searchParams.set(name, value);
-    route(url.pathname + url.search, true);
-  };
-  return [query[name] ?? fallback, set];
+  }
+  route(url.pathname + url.search, true);
 }

@@ -1,4 +1,5 @@
-import { Select } from "../ui/index.ts";
+import { useState } from "preact/hooks";
+import { Field, Select } from "../ui/index.ts";
 import { useQueryState } from "./navigate.ts";
 import { type Project, useProjects } from "./projects.ts";
 
@@ -32,8 +33,56 @@ export function ProjectChoice({ value, onChange, projects }: Props) {
   );
 }
 
+/** A filter by project, with all of them as its default; nothing where there is only one. */
+export function ProjectFilter({ by = "id", ...props }: FilterProps) {
+  const projects = useProjects();
+  if (projects.length < 2) return null;
+  const options = projects.map((project) => ({ value: project[by], label: project.name }));
+  return <Select label="Project" {...props} options={[{ value: "", label: "All projects" }, ...options]} />;
+}
+
+interface FilterProps {
+  readonly value: string;
+  readonly onChange: (project: string) => void;
+  readonly small?: boolean;
+  /** What the value is. */
+  readonly by?: "id" | "slug";
+}
+
+/** The project of what a form creates: the default one until the user chooses. */
+export function useProjectOfNew(): [id: string | undefined, choose: (id: string) => void] {
+  const [chosen, choose] = useState("");
+  const projects = useProjects();
+  return [chosen || (projects.find(({ slug }) => slug === DEFAULT) ?? projects[0])?.id, choose];
+}
+
+interface FieldProps {
+  readonly value: string | undefined;
+  readonly onChange: (id: string) => void;
+  readonly hint?: string;
+}
+
+/** The field for {@link useProjectOfNew}; nothing where there is only one project. */
+export function ProjectField({ value = "", onChange, hint }: FieldProps) {
+  const projects = useProjects();
+  if (projects.length < 2) return null;
+  return (
+    <Field label="Project" hint={hint}>
+      <Select
+        value={value}
+        onChange={onChange}
+        options={projects.map(({ id, name }) => ({ value: id, label: name }))}
+      />
+    </Field>
+  );
+}
+
+export function projectIdOf(projects: readonly Project[], ref: string): string | undefined {
+  return projects.find(({ id, slug }) => slug === ref || id === ref)?.id;
+}
+
 /** The live stream of a project that is known by id or slug. */
 export function streamOf(projects: readonly Project[], ref: string): string | null {
-  const found = projects.find(({ id, slug }) => slug === ref || id === ref);
-  return found ? `project:${found.id}` : null;
+  const id = projectIdOf(projects, ref);
+  return id === undefined ? null : `project:${id}`;
 }

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
-import { useReconnected } from "./live.ts";
+import { useReconnected, useStreams } from "./live.ts";
+import { streamsOf, useProjects } from "./projects.ts";
 
 /** For figures that change with time alone, such as those of the last hour: no stream has them. */
 export const IDLE_MS = 60_000;
@@ -38,4 +39,25 @@ export function useRefresh(work: () => void, everyMs = 3000, idleMs?: number): (
     if (current.timer !== undefined) return;
     current.timer = setTimeout(run, Math.max(0, current.lastAt + everyMs - Date.now()));
   };
+}
+
+interface Changes {
+  /** Default: all projects of the user. */
+  readonly projectId?: string | undefined;
+  readonly everyMs?: number;
+  readonly idleMs?: number;
+  /** Called with the type of each matching entry, at once. */
+  readonly onType?: (type: string) => void;
+}
+
+/** {@link useRefresh} after entries of projects' streams. @param types such as `/^oncall\./` */
+export function useProjectChanges(types: RegExp, work: () => void, options: Changes = {}): void {
+  const { projectId = "", everyMs = 1000, idleMs = IDLE_MS, onType } = options;
+  const refresh = useRefresh(work, everyMs, idleMs);
+  useStreams(streamsOf(useProjects(), projectId), ({ type: entryType, data }) => {
+    const type = (data as { readonly type?: string } | null)?.type ?? entryType;
+    if (!types.test(type) && !types.test(entryType)) return;
+    refresh();
+    onType?.(type);
+  });
 }

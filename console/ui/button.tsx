@@ -1,3 +1,4 @@
+import { Plus } from "lucide";
 import { type ComponentChildren, createContext } from "preact";
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { cx } from "./dom.ts";
@@ -105,6 +106,11 @@ export function Button(props: ButtonProps) {
       {content}
     </button>
   );
+}
+
+/** The main button of a list: opens the form of a new one. */
+export function NewButton(props: Pick<ButtonProps, "onClick" | "children">) {
+  return <Button variant="primary" icon={Plus} {...props} />;
 }
 
 export interface IconButtonProps {

@@ -1,4 +1,4 @@
-export { Button, IconButton } from "./button.tsx";
+export { Button, IconButton, NewButton } from "./button.tsx";
 export { ChartCard } from "./chart.tsx";
 export { Checkbox, RadioGroup, Segmented, Switch } from "./choices.tsx";
 export { displayZone, formatInstant, formatRelative, fromWallClock, now, toWallClock } from "./clock.ts";
@@ -15,7 +15,7 @@ export { Icon } from "./icon.tsx";
 export { DateTimeInput, Input, SearchInput, Select, Textarea } from "./inputs.tsx";
 export { Menu, type MenuEntry } from "./menu.tsx";
 export { Card, DescriptionList, Page, Stepper, Tabs, Toolbar } from "./page.tsx";
-export { Secret } from "./secret.tsx";
+export { Secret, SecretDialog } from "./secret.tsx";
 export { StatCard } from "./stat.tsx";
 export {
   Attention,
@@ -38,4 +38,4 @@ export { Bytes, Duration, Num, Percent, Time } from "./time.tsx";
 export { Answer, Condition, Timeline, type TimelineItem } from "./timeline.tsx";
 export { Tooltip } from "./tips.tsx";
 export { toast } from "./toast-store.ts";
-export type { IconNode, Option, Tone } from "./types.ts";
+export { type IconNode, type Option, optionsOf, type Tone } from "./types.ts";

@@ -1,21 +1,20 @@
 import { KeyRound } from "lucide";
+import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { Button } from "./button.tsx";
+import { Dialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import { CopyButton } from "./text.tsx";
 
-/** A secret that is shown this once: value, copy, and the promise that it is stored. */
-export function Secret({
-  label,
-  value,
-  hint,
-  onStored,
-}: {
+export interface SecretProps {
   readonly label: string;
   readonly value: string;
   readonly hint?: string | undefined;
   readonly onStored?: (() => void) | undefined;
-}) {
+}
+
+/** A secret that is shown this once: value, copy, and the promise that it is stored. */
+export function Secret({ label, value, hint, onStored }: SecretProps) {
   const [copied, setCopied] = useState(false);
   const output = useRef<HTMLElement>(null);
   const selectAll = () => {
@@ -41,5 +40,25 @@ export function Secret({
         </Button>
       )}
     </section>
+  );
+}
+
+interface SecretDialogProps extends Omit<SecretProps, "value" | "onStored"> {
+  /** Undefined: closed. */
+  readonly value: string | undefined;
+  readonly title: string;
+  readonly size?: "sm" | "md";
+  readonly onClose: () => void;
+  /** Above the secret. */
+  readonly children?: ComponentChildren;
+}
+
+/** A new secret, shown once: open while it has a value. */
+export function SecretDialog({ value, title, size = "sm", onClose, children, ...secret }: SecretDialogProps) {
+  return (
+    <Dialog open={value !== undefined} onClose={onClose} title={title} size={size}>
+      {children}
+      <Secret {...secret} value={value ?? ""} onStored={onClose} />
+    </Dialog>
   );
 }

@@ -15,6 +15,18 @@ export interface Option {
   readonly icon?: IconNode | undefined;
 }
 
+/** Options of a filter. @param first the label of "", which filters nothing */
+export function optionsOf(
+  first: string,
+  labels: Readonly<Record<string, string | { readonly text: string }>>,
+): Option[] {
+  const named = Object.entries(labels).map(([value, label]) => ({
+    value,
+    label: typeof label === "string" ? label : label.text,
+  }));
+  return [{ value: "", label: first }, ...named];
+}
+
 /** The data of an icon, as the package lucide exports it. */
 export type IconNode = readonly (readonly [tag: string, attrs: Record<string, string | number | undefined>])[];
 

@@ -13,7 +13,7 @@ import {
   Input,
   MultiCombobox,
   plural,
-  Secret,
+  SecretDialog,
   Select,
   Time,
   toast,
@@ -117,11 +117,7 @@ function NewToken({ onClose }: { readonly onClose: () => void }) {
   const [days, setDays] = useState("90");
   const [secret, setSecret] = useState<string>();
   if (secret !== undefined) {
-    return (
-      <Dialog open onClose={onClose} title="Copy the token now">
-        <Secret label={name} value={secret} onStored={onClose} />
-      </Dialog>
-    );
+    return <SecretDialog title="Copy the token now" size="md" label={name} value={secret} onClose={onClose} />;
   }
   const permissions = (me.value?.permissions ?? []).map((value) => ({ value, label: value }));
   const create = async () => {

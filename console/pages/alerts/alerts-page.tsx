@@ -1,11 +1,12 @@
 import { BellRing } from "lucide";
 import { useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
+import { useFilters } from "../../app/filters.ts";
 import { LabelChips, MatcherField } from "../../app/matcher-field.tsx";
 import { type Matcher, matcherText, readMatchers } from "../../app/matchers.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
-import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
+import { ProjectChoice, projectIdOf, useProjectChoice } from "../../app/project-choice.tsx";
 import { useList } from "../../app/query.ts";
 import {
   Badge,
@@ -98,22 +99,14 @@ function groupsOf(alerts: readonly Alert[], label: string): readonly Group[] {
 /** What fires, and what withholds it. */
 export function AlertsPage() {
   const [project, setProject, projects] = useProjectChoice();
-  const [state, setState] = useQueryState("state", "firing");
-  const [matcher, setMatcher] = useQueryState("matcher");
-  const [text, setText] = useQueryState("q");
+  const filters = useFilters({ state: "firing", matcher: "", q: "" });
+  const { state, matcher, q } = filters.values;
   const [group, setGroup] = useQueryState("group");
   const [isWide, setWide] = useState(matcher !== "");
   const matchers: readonly Matcher[] = readMatchers(matcher) ?? [];
-  const query = {
-    projectId: project,
-    state,
-    ...(matcher === "" ? {} : { matcher }),
-    ...(text === "" ? {} : { q: text }),
-    limit: 100,
-  };
-  const list = useList<Alert>("/alerts", query);
-  useAlertingChanges(list.reload, projects.find(({ slug, id }) => slug === project || id === project)?.id);
-  const change = (next: readonly Matcher[]) => setMatcher(next.map(matcherText).join(","));
+  const list = useList<Alert>("/alerts", { projectId: project, ...filters.values, limit: 100 });
+  useAlertingChanges(list.reload, projectIdOf(projects, project));
+  const change = (next: readonly Matcher[]) => filters.set({ matcher: next.map(matcherText).join(",") });
   const names = [...new Set((list.items ?? []).flatMap(({ labels }) => Object.keys(labels)))].sort();
   const clear = () => navigate(`/alerts?project=${project}`, { replace: true });
   const table = (rows: readonly Alert[] | undefined, label: string, isPart = false) => (
@@ -131,19 +124,14 @@ export function AlertsPage() {
         e: (alert) => void (mayResolve(alert) && resolveAlert(alert)),
       }}
       {...(isPart && { bare: true, more: null })}
-      empty={<NoAlert state={state} isFiltered={matcher !== "" || text !== ""} onClear={clear} />}
+      empty={<NoAlert state={state} isFiltered={matcher !== "" || q !== ""} onClear={clear} />}
     />
   );
   return (
     <Page title="Alerts" subtitle={subtitleOf(list.items, state, list.hasMore)}>
       <div class="stack">
-        <Toolbar end={<Segmented small label="State" value={state} onChange={setState} options={STATES} />}>
-          <SearchInput
-            value={text}
-            onChange={setText}
-            label="Search alerts"
-            placeholder="Text in labels or annotations"
-          />
+        <Toolbar end={<Segmented small label="State" {...filters.bind("state")} options={STATES} />}>
+          <SearchInput {...filters.bind("q")} label="Search alerts" placeholder="Text in labels or annotations" />
           <ProjectChoice value={project} onChange={setProject} projects={projects} />
           <Select
             small

@@ -2,7 +2,7 @@ import { Download } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
-import { useQueryState } from "../../app/navigate.ts";
+import { useFilters } from "../../app/filters.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { useList } from "../../app/query.ts";
 import { saveFile } from "../../app/save-file.ts";
@@ -103,13 +103,11 @@ function Actor({ row }: { readonly row: Row }) {
 
 /** Who did what, in a chain of hashes. */
 export default function Audit() {
-  const [action, setAction] = useQueryState("action");
-  const [resource, setResource] = useQueryState("resource");
-  const [from, setFrom] = useQueryState("from");
-  const [to, setTo] = useQueryState("to");
+  const filters = useFilters({ action: "", resource: "", from: "", to: "" });
   const [shown, setShown] = useState<Row>();
   const [verified, setVerified] = useState<Verified>();
-  const filter = { action, resourceId: resource, from, to };
+  const { resource, ...others } = filters.values;
+  const filter = { ...others, resourceId: resource };
   const list = useList<Row>("/audit", { ...filter, limit: 50 });
   const verify = async () => setVerified(await api.get<Verified>("/audit/verify"));
   const download = async () => saveFile(await api.blob("/audit/export", filter, "text/csv"), "audit.csv");
@@ -132,16 +130,10 @@ export default function Audit() {
     >
       {verified && <VerifyResult result={verified} onDismiss={() => setVerified(undefined)} />}
       <Toolbar>
-        <SearchInput value={action} onChange={setAction} placeholder="Action, such as rule.update" label="Action" />
-        <SearchInput
-          value={resource}
-          onChange={setResource}
-          placeholder="Id of a resource"
-          label="Resource"
-          slash={false}
-        />
-        <DateTimeInput value={from} onChange={setFrom} label="From" />
-        <DateTimeInput value={to} onChange={setTo} label="To" />
+        <SearchInput {...filters.bind("action")} placeholder="Action, such as rule.update" label="Action" />
+        <SearchInput {...filters.bind("resource")} placeholder="Id of a resource" label="Resource" slash={false} />
+        <DateTimeInput {...filters.bind("from")} label="From" />
+        <DateTimeInput {...filters.bind("to")} label="To" />
       </Toolbar>
       <DataTable<Row>
         label="Audit trail"

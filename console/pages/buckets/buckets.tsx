@@ -1,13 +1,11 @@
-import { Plus } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
-import { useQueryState } from "../../app/navigate.ts";
+import { useFilters } from "../../app/filters.ts";
 import { useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
   ask,
   Badge,
-  Button,
   type Column,
   confirm,
   DataTable,
@@ -17,6 +15,7 @@ import {
   Input,
   Menu,
   type MenuEntry,
+  NewButton,
   Page,
   plural,
   SearchInput,
@@ -79,17 +78,12 @@ const STATES = [
 
 /** Balances that are watched against a threshold. */
 export default function Buckets() {
-  const [text, setText] = useQueryState("q");
-  const [state, setState] = useQueryState("state");
+  const filters = useFilters({ q: "", state: "" });
   const [isMaking, setMaking] = useState(false);
-  const list = useList<Bucket>("/transfer-buckets", { q: text, state, limit: 50 });
+  const list = useList<Bucket>("/transfer-buckets", { ...filters.values, limit: 50 });
   const below = list.items?.filter((bucket) => bucket.state === "below").length ?? 0;
-  const make = can("buckets:balance") ? (
-    <Button variant="primary" icon={Plus} onClick={() => setMaking(true)}>
-      New bucket
-    </Button>
-  ) : undefined;
-  const isFiltered = text !== "" || state !== "";
+  const make = can("buckets:balance") ? <NewButton onClick={() => setMaking(true)}>New bucket</NewButton> : undefined;
+  const { isFiltered } = filters;
   return (
     <Page
       title="Transfer buckets"
@@ -101,8 +95,8 @@ export default function Buckets() {
       actions={make}
     >
       <Toolbar>
-        <SearchInput value={text} onChange={setText} placeholder="Name" label="Search buckets" />
-        <Segmented label="State" value={state} onChange={setState} options={STATES} />
+        <SearchInput {...filters.bind("q")} placeholder="Name" label="Search buckets" />
+        <Segmented label="State" {...filters.bind("state")} options={STATES} />
       </Toolbar>
       <DataTable<Bucket>
         label="Transfer buckets"

@@ -1,7 +1,7 @@
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { useFilters } from "../../app/filters.ts";
 import { useStream } from "../../app/live.ts";
-import { useQueryState } from "../../app/navigate.ts";
 import { invalidate, useGet, useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
@@ -12,6 +12,7 @@ import {
   DataTable,
   DateTimeInput,
   EmptyState,
+  optionsOf,
   Page,
   plural,
   Select,
@@ -48,24 +49,14 @@ const COLUMNS: readonly Column<Delivery>[] = [
   { key: "at", label: "Time", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end" },
 ];
 
-const STATE_OPTIONS = [
-  { value: "", label: "Any state" },
-  { value: "waiting", label: "not over yet" },
-  ...Object.entries(STATES).map(([value, { text }]) => ({ value, label: text })),
-];
-const CHANNEL_OPTIONS = [
-  { value: "", label: "All channels" },
-  ...Object.entries(CHANNELS).map(([value, label]) => ({ value, label })),
-];
+const STATE_OPTIONS = optionsOf("Any state", { waiting: "not over yet", ...STATES });
+const CHANNEL_OPTIONS = optionsOf("All channels", CHANNELS);
 
 /** What was sent outside: mails, pushes, webhooks. */
 export default function Deliveries() {
-  const [state, setState] = useQueryState("state");
-  const [channel, setChannel] = useQueryState("channel");
-  const [from, setFrom] = useQueryState("from");
-  const [notificationId] = useQueryState("notification");
-  const [webhookId] = useQueryState("webhook");
-  const filter = { state, channel, from, notificationId, webhookId };
+  const filters = useFilters({ state: "", channel: "", from: "", notification: "", webhook: "" });
+  const { notification: notificationId, webhook: webhookId, ...others } = filters.values;
+  const filter = { ...others, notificationId, webhookId };
   const list = useList<Delivery>("/deliveries", { ...filter, limit: 50 });
   const channels = useGet<{ channels: readonly Channel[] }>(can("system:status") ? "/channels" : null);
   useStream(can("system:status") ? "system" : null, ({ type }) => {
@@ -73,7 +64,7 @@ export default function Deliveries() {
     list.reload();
     channels.reload();
   });
-  const isFiltered = Object.values(filter).some((value) => value !== "");
+  const { isFiltered } = filters;
   return (
     <Page
       title="Deliveries"
@@ -82,9 +73,9 @@ export default function Deliveries() {
     >
       {channels.data && <ChannelCards channels={channels.data.channels} />}
       <Toolbar>
-        <Select value={state} onChange={setState} options={STATE_OPTIONS} label="State" />
-        <Select value={channel} onChange={setChannel} options={CHANNEL_OPTIONS} label="Channel" />
-        <DateTimeInput value={from} onChange={setFrom} label="From" />
+        <Select {...filters.bind("state")} options={STATE_OPTIONS} label="State" />
+        <Select {...filters.bind("channel")} options={CHANNEL_OPTIONS} label="Channel" />
+        <DateTimeInput {...filters.bind("from")} label="From" />
       </Toolbar>
       <DataTable<Delivery>
         label="Deliveries"

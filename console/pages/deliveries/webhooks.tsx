@@ -1,4 +1,3 @@
-import { Plus } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
@@ -10,12 +9,12 @@ import {
   type Column,
   confirm,
   DataTable,
-  Dialog,
   EmptyState,
   Menu,
+  NewButton,
   Page,
   plural,
-  Secret,
+  SecretDialog,
   Segmented,
   Time,
   Toolbar,
@@ -62,11 +61,7 @@ export default function Webhooks() {
   const [editing, setEditing] = useState<Webhook | "new">();
   const [secret, setSecret] = useState<string>();
   const list = useList<Webhook>("/webhooks", { scope: scope === "own" ? "" : scope, include: "result", limit: 50 });
-  const add = (
-    <Button variant="primary" icon={Plus} onClick={() => setEditing("new")}>
-      New webhook
-    </Button>
-  );
+  const add = <NewButton onClick={() => setEditing("new")}>New webhook</NewButton>;
   const failing = list.items?.filter(({ disabledAt }) => disabledAt !== null).length ?? 0;
   return (
     <Page
@@ -112,19 +107,13 @@ export default function Webhooks() {
         onSaved={list.reload}
         onSecret={setSecret}
       />
-      <Dialog
-        open={secret !== undefined}
-        onClose={() => setSecret(undefined)}
+      <SecretDialog
         title="The secret of the webhook"
-        size="sm"
-      >
-        <Secret
-          label="Secret"
-          value={secret ?? ""}
-          hint="The receiver checks signatures with it (Standard Webhooks). It is not shown again."
-          onStored={() => setSecret(undefined)}
-        />
-      </Dialog>
+        label="Secret"
+        value={secret}
+        hint="The receiver checks signatures with it (Standard Webhooks). It is not shown again."
+        onClose={() => setSecret(undefined)}
+      />
     </Page>
   );
 }

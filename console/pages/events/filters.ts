@@ -1,4 +1,4 @@
-import { useQueryState } from "../../app/navigate.ts";
+import { useFilters as useAddressFilters } from "../../app/filters.ts";
 import type { ListedEvent } from "./event-types.ts";
 
 /** The filters of the list, as they are in the address. Empty: not filtered. */
@@ -18,20 +18,21 @@ export interface Filters {
 
 export type SetFilter = (name: keyof Filters, value: string) => void;
 
+const NONE: Filters = {
+  project: "",
+  type: "",
+  level: "",
+  source: "",
+  q: "",
+  outcome: "",
+  from: "",
+  to: "",
+  processed: "",
+};
+
 export function useFilters(): [Filters, SetFilter] {
-  const states = {
-    project: useQueryState("project"),
-    type: useQueryState("type"),
-    level: useQueryState("level"),
-    source: useQueryState("source"),
-    q: useQueryState("q"),
-    outcome: useQueryState("outcome"),
-    from: useQueryState("from"),
-    to: useQueryState("to"),
-    processed: useQueryState("processed"),
-  };
-  const values = Object.fromEntries(Object.entries(states).map(([name, [value]]) => [name, value]));
-  return [values as unknown as Filters, (name, value) => states[name][1](value)];
+  const { values, set } = useAddressFilters<keyof Filters>(NONE);
+  return [values, (name, value) => set({ [name]: value })];
 }
 
 /** Filters that the server applies. */

@@ -1,10 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
-import { useProjects } from "../../app/projects.ts";
+import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { invalidate } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
-import { Dialog, Field, Input, MultiCombobox, Select } from "../../ui/index.ts";
+import { Dialog, Field, Input, MultiCombobox } from "../../ui/index.ts";
 import type { Heartbeat } from "./heartbeat-types.ts";
 import { type Plan, PlanForm, planBody } from "./plan-form.tsx";
 
@@ -17,13 +17,11 @@ interface Props {
 
 /** Creates a heartbeat and opens its page, which shows the ping URL. */
 export function CreateDialog({ isOpen, onClose }: Props) {
-  const projects = useProjects();
   const [name, setName] = useState("");
   const [tags, setTags] = useState<readonly string[]>([]);
-  const [chosen, setProject] = useState("");
+  const [projectId, setProject] = useProjectOfNew();
   const [plan, setPlan] = useState<Plan>(emptyPlan);
   useEffect(() => setPlan(emptyPlan()), [isOpen]);
-  const projectId = chosen || (projects.find(({ slug }) => slug === "default") ?? projects[0])?.id;
   const create = async () => {
     const body = { name, tags, ...planBody(plan), ...(projectId === undefined ? {} : { projectId }) };
     const { id } = await api.post<Heartbeat>("/heartbeats", body);
@@ -45,15 +43,7 @@ export function CreateDialog({ isOpen, onClose }: Props) {
       <Field label="Name" required>
         <Input value={name} onChange={setName} maxLength={100} autoFocus placeholder="Nightly backup" />
       </Field>
-      {projects.length > 1 && (
-        <Field label="Project">
-          <Select
-            value={projectId ?? ""}
-            onChange={setProject}
-            options={projects.map(({ id, name: label }) => ({ value: id, label }))}
-          />
-        </Field>
-      )}
+      <ProjectField value={projectId} onChange={setProject} />
       <PlanForm plan={plan} projectId={projectId} onChange={setPlan} />
       <Field label="Tags" hint="Words for badges and lists." optional>
         <MultiCombobox values={tags} onChange={setTags} custom placeholder="backup" />

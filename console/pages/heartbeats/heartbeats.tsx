@@ -1,11 +1,11 @@
-import { HeartPulse, Plus } from "lucide";
+import { HeartPulse } from "lucide";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { useFilters } from "../../app/filters.ts";
 import { canInProject } from "../../app/memberships.ts";
-import { useQueryState } from "../../app/navigate.ts";
-import { useProjects } from "../../app/projects.ts";
+import { ProjectFilter } from "../../app/project-choice.tsx";
 import { useList } from "../../app/query.ts";
 import {
   Badge,
@@ -14,11 +14,11 @@ import {
   DataTable,
   EmptyState,
   formatDuration,
+  NewButton,
   Page,
   plural,
   SearchInput,
   Segmented,
-  Select,
   Time,
   Toolbar,
   UserText,
@@ -103,36 +103,20 @@ function hasFailed(pings: readonly RecentPing[]): boolean {
 
 /** Jobs that report that they ran. */
 export default function Heartbeats() {
-  const [text, setText] = useQueryState("q");
-  const [status, setStatus] = useQueryState("status");
-  const [projectId, setProject] = useQueryState("project");
+  const filters = useFilters({ q: "", status: "", project: "" });
   const [isMaking, setMaking] = useState(false);
-  const projects = useProjects();
-  const list = useList<Heartbeat>("/heartbeats", { q: text, status, projectId, pings: 20, limit: 50 });
+  const { project: projectId, ...others } = filters.values;
+  const list = useList<Heartbeat>("/heartbeats", { ...others, projectId, pings: 20, limit: 50 });
   useHeartbeatsLive();
   const isWriter = canInProject("heartbeats:write") === true;
-  const make = isWriter ? (
-    <Button variant="primary" icon={Plus} onClick={() => setMaking(true)}>
-      New heartbeat
-    </Button>
-  ) : undefined;
-  const isFiltered = text + status + projectId !== "";
+  const make = isWriter ? <NewButton onClick={() => setMaking(true)}>New heartbeat</NewButton> : undefined;
+  const { isFiltered } = filters;
   return (
     <Page title="Heartbeats" subtitle={subtitleOf(list.items, isFiltered)} actions={make}>
       <Toolbar>
-        <SearchInput value={text} onChange={setText} placeholder="Name or tag" label="Search heartbeats" />
-        <Segmented label="State" value={status} onChange={setStatus} options={STATUSES} />
-        {projects.length > 1 && (
-          <Select
-            label="Project"
-            value={projectId}
-            onChange={setProject}
-            options={[
-              { value: "", label: "All projects" },
-              ...projects.map(({ id, name }) => ({ value: id, label: name })),
-            ]}
-          />
-        )}
+        <SearchInput {...filters.bind("q")} placeholder="Name or tag" label="Search heartbeats" />
+        <Segmented label="State" {...filters.bind("status")} options={STATUSES} />
+        <ProjectFilter {...filters.bind("project")} />
       </Toolbar>
       <DataTable<Heartbeat>
         label="Heartbeats"

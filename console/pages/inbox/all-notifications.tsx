@@ -1,7 +1,7 @@
 import { Inbox } from "lucide";
 import { href } from "../../app/base.ts";
+import { useFilters } from "../../app/filters.ts";
 import { useStream } from "../../app/live.ts";
-import { useQueryState } from "../../app/navigate.ts";
 import { useList } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
 import { can } from "../../app/session.ts";
@@ -78,19 +78,17 @@ const EVERY_MS = 5000;
 
 /** The notifications of all users, for operators. Its filters are part of the address. */
 export function AllNotifications() {
-  const [q, setQ] = useQueryState("q");
-  const [state, setState] = useQueryState("state");
-  const [kind, setKind] = useQueryState("kind");
-  const list = useList<SentNotification>("/notifications/all", { q, state, kind, limit: 50 });
+  const filters = useFilters({ q: "", state: "", kind: "" });
+  const list = useList<SentNotification>("/notifications/all", { ...filters.values, limit: 50 });
   const announce = useRefresh(list.reload, EVERY_MS);
   useStream("user:me", announce);
   useStream(can("system:status") ? "system" : null, announce);
   return (
     <div class="stack">
       <Toolbar>
-        <SearchInput value={q} onChange={setQ} placeholder="Title or message" />
-        <Select label="State" value={state} onChange={setState} options={STATES} />
-        <Select label="Kind" value={kind} onChange={setKind} options={KINDS} />
+        <SearchInput {...filters.bind("q")} placeholder="Title or message" />
+        <Select label="State" {...filters.bind("state")} options={STATES} />
+        <Select label="Kind" {...filters.bind("kind")} options={KINDS} />
       </Toolbar>
       <DataTable<SentNotification>
         label="Notifications of all users"
@@ -102,7 +100,7 @@ export function AllNotifications() {
         empty={
           <EmptyState
             icon={Inbox}
-            title={q + state + kind === "" ? "No notifications yet" : "No notification matches these filters"}
+            title={filters.isFiltered ? "No notification matches these filters" : "No notifications yet"}
             text={
               list.hasMore
                 ? "Older ones may match: load more."

@@ -1,8 +1,9 @@
 import { Siren } from "lucide";
 import { useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
+import { useFilters } from "../../app/filters.ts";
 import { canInProject } from "../../app/memberships.ts";
-import { useQueryState } from "../../app/navigate.ts";
+import { ProjectFilter, projectIdOf } from "../../app/project-choice.tsx";
 import { useProjects } from "../../app/projects.ts";
 import { useList } from "../../app/query.ts";
 import {
@@ -17,7 +18,6 @@ import {
   plural,
   SearchInput,
   Segmented,
-  Select,
   Time,
   Toolbar,
   UserText,
@@ -117,41 +117,31 @@ function Next({ incident }: { readonly incident: ListedIncident }) {
 
 /** What people are notified of, and who has it. */
 export function IncidentsPage() {
-  const [filter, setFilter] = useQueryState("state", "unresolved");
-  const [text, setText] = useQueryState("q");
-  const [project, setProject] = useQueryState("project");
-  const [mine, setMine] = useQueryState("mine");
+  const filters = useFilters({ state: "unresolved", q: "", project: "", mine: "" });
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [snoozed, setSnoozed] = useState<ListedIncident | null>(null);
+  const { state: filter, q, project, mine } = filters.values;
   const projects = useProjects();
   const query = {
-    ...(filter === "all" ? {} : { state: filter }),
-    ...(text === "" ? {} : { q: text }),
-    ...(project === "" ? {} : { projectId: project }),
-    ...(mine === "" ? {} : { mine: true }),
+    state: filter === "all" ? "" : filter,
+    q,
+    projectId: project,
+    mine,
     limit: 50,
   };
   const list = useList<ListedIncident>("/incidents", query);
-  useAlertingChanges(list.reload, projects.find(({ slug, id }) => slug === project || id === project)?.id);
+  useAlertingChanges(list.reload, projectIdOf(projects, project));
   const mayAct = canInProject("incidents:act") === true;
-  const isFiltered = text !== "" || mine !== "" || project !== "" || filter !== "unresolved";
   return (
     <Page title="Incidents" subtitle={subtitleOf(list.items, filter)}>
-      <Toolbar end={<Segmented small label="State" value={filter} onChange={setFilter} options={FILTERS} />}>
-        <SearchInput value={text} onChange={setText} label="Search incidents" placeholder="Part of the title" />
-        {projects.length > 1 && (
-          <Select
-            small
-            label="Project"
-            value={project}
-            onChange={setProject}
-            options={[
-              { value: "", label: "All projects" },
-              ...projects.map(({ slug, name }) => ({ value: slug, label: name })),
-            ]}
-          />
-        )}
-        <Checkbox checked={mine !== ""} onChange={(isOn) => setMine(isOn ? "true" : "")} label="I was notified" />
+      <Toolbar end={<Segmented small label="State" {...filters.bind("state")} options={FILTERS} />}>
+        <SearchInput {...filters.bind("q")} label="Search incidents" placeholder="Part of the title" />
+        <ProjectFilter small by="slug" {...filters.bind("project")} />
+        <Checkbox
+          checked={mine !== ""}
+          onChange={(isOn) => filters.set({ mine: isOn ? "true" : "" })}
+          label="I was notified"
+        />
       </Toolbar>
       <DataTable<ListedIncident>
         label="Incidents"
@@ -178,7 +168,7 @@ export function IncidentsPage() {
               },
             }
           : {})}
-        empty={isFiltered ? <NoMatch onClear={() => setFilter("unresolved")} /> : <NoIncident />}
+        empty={filters.isFiltered ? <NoMatch onClear={() => filters.set({ state: "unresolved" })} /> : <NoIncident />}
       />
       <SnoozeDialog incident={snoozed} onClose={() => setSnoozed(null)} />
     </Page>

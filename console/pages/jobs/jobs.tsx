@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
+import { useFilters } from "../../app/filters.ts";
 import { useStream } from "../../app/live.ts";
-import { useQueryState } from "../../app/navigate.ts";
 import { useGet, useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
@@ -12,6 +12,7 @@ import {
   EmptyState,
   formatNumber,
   Menu,
+  optionsOf,
   Page,
   SearchInput,
   Select,
@@ -64,20 +65,15 @@ function JobTime({ job }: { readonly job: Job }) {
   return <Time at={job.finishedAt ?? job.startedAt ?? job.runAt} />;
 }
 
-const STATE_OPTIONS = [
-  { value: "", label: "Any state" },
-  ...Object.entries(STATES).map(([value, { text }]) => ({ value, label: text })),
-];
+const STATE_OPTIONS = optionsOf("Any state", STATES);
 
 /** Jobs by state and queue, with a search in payloads and errors. */
 export default function Jobs() {
-  const [text, setText] = useQueryState("q");
-  const [state, setState] = useQueryState("state");
-  const [queue, setQueue] = useQueryState("queue");
+  const filters = useFilters({ q: "", state: "", queue: "" });
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const query = { q: text, state, queue };
-  const list = useList<Job>("/jobs", { ...query, limit: 50 });
-  const counts = useGet<Counts>("/jobs/counts", { q: text, queue });
+  const { q, state, queue } = filters.values;
+  const list = useList<Job>("/jobs", { ...filters.values, limit: 50 });
+  const counts = useGet<Counts>("/jobs/counts", { q, queue });
   const queues = useGet<{ queues: readonly Queue[] }>("/queues");
   useStream("system", ({ type }) => {
     if (type !== "jobs.changed" && type !== "job.dead") return;
@@ -91,9 +87,9 @@ export default function Jobs() {
   const filter: JobFilter = {
     ...(queue === "" ? {} : { queue }),
     ...(state === "" ? {} : { state: [state] }),
-    ...(text === "" ? {} : { q: text }),
+    ...(q === "" ? {} : { q }),
   };
-  const isFiltered = text !== "" || state !== "" || queue !== "";
+  const { isFiltered } = filters;
   return (
     <Page
       title="Jobs"
@@ -102,9 +98,9 @@ export default function Jobs() {
       tabs={<JobTabs value="jobs" />}
     >
       <Toolbar>
-        <SearchInput value={text} onChange={setText} placeholder="Text in payload or error" label="Search jobs" />
-        <Select value={state} onChange={setState} options={countedStates(counts.data)} label="State" />
-        <Select value={queue} onChange={setQueue} options={options} label="Queue" />
+        <SearchInput {...filters.bind("q")} placeholder="Text in payload or error" label="Search jobs" />
+        <Select {...filters.bind("state")} options={countedStates(counts.data)} label="State" />
+        <Select {...filters.bind("queue")} options={options} label="Queue" />
       </Toolbar>
       <DataTable<Job>
         label="Jobs"

@@ -1,16 +1,14 @@
-import { Plus } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { useFilters } from "../../app/filters.ts";
 import { useStream } from "../../app/live.ts";
-import { useQueryState } from "../../app/navigate.ts";
 import { findUsers } from "../../app/people.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
   Badge,
-  Button,
   type Column,
   Combobox,
   DataTable,
@@ -18,6 +16,8 @@ import {
   Dialog,
   EmptyState,
   Field,
+  NewButton,
+  optionsOf,
   Page,
   Segmented,
   Select,
@@ -34,10 +34,7 @@ const BOXES = [
   { value: "sent", label: "Sent" },
 ];
 
-const STATUS_OPTIONS = [
-  { value: "", label: "Any status" },
-  ...Object.entries(STATUS).map(([value, { text }]) => ({ value, label: text })),
-];
+const STATUS_OPTIONS = optionsOf("Any status", STATUS);
 
 function columns(box: string): readonly Column<Message>[] {
   return [
@@ -66,16 +63,12 @@ function columns(box: string): readonly Column<Message>[] {
 
 /** Messages between users, sent now or later. */
 export default function Messages() {
-  const [box, setBox] = useQueryState("box", "inbox");
-  const [status, setStatus] = useQueryState("status");
+  const filters = useFilters({ box: "inbox", status: "" });
+  const { box } = filters.values;
   const [isWriting, setWriting] = useState(false);
-  const list = useList<Message>("/messages", { box, status, limit: 50 });
+  const list = useList<Message>("/messages", { ...filters.values, limit: 50 });
   useStream("messages:me", list.reload);
-  const write = (
-    <Button variant="primary" icon={Plus} onClick={() => setWriting(true)}>
-      New message
-    </Button>
-  );
+  const write = <NewButton onClick={() => setWriting(true)}>New message</NewButton>;
   return (
     <Page
       title="Messages"
@@ -83,8 +76,8 @@ export default function Messages() {
       actions={write}
     >
       <Toolbar>
-        <Segmented label="Box" value={box} onChange={setBox} options={BOXES} />
-        <Select value={status} onChange={setStatus} options={STATUS_OPTIONS} label="Status" />
+        <Segmented label="Box" {...filters.bind("box")} options={BOXES} />
+        <Select {...filters.bind("status")} options={STATUS_OPTIONS} label="Status" />
       </Toolbar>
       <DataTable<Message>
         label="Messages"
@@ -95,7 +88,7 @@ export default function Messages() {
         isUnread={(message) => box === "inbox" && message.status === "delivered"}
         empty={
           <EmptyState
-            title={status === "" ? "No message" : "No message has this status"}
+            title={filters.values.status === "" ? "No message" : "No message has this status"}
             text={box === "sent" ? "Send one now, or for a later time." : "Messages appear here when they are due."}
           />
         }

@@ -1,4 +1,4 @@
-import { CalendarDays, PhoneCall, Plus } from "lucide";
+import { CalendarDays, PhoneCall } from "lucide";
 import { useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { canInProject } from "../../app/memberships.ts";
@@ -12,6 +12,7 @@ import {
   Card,
   EmptyState,
   Loaded,
+  NewButton,
   Page,
   plural,
   Skeleton,
@@ -33,9 +34,7 @@ export default function OnCallNow() {
   useOnCallLive();
   const make =
     canInProject("oncall:write") === true ? (
-      <Button variant="primary" icon={Plus} onClick={() => setMaking(true)}>
-        New schedule
-      </Button>
+      <NewButton onClick={() => setMaking(true)}>New schedule</NewButton>
     ) : undefined;
   return (
     <Page

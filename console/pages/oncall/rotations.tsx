@@ -1,4 +1,3 @@
-import { Plus } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { canInProject } from "../../app/memberships.ts";
@@ -12,6 +11,7 @@ import {
   DataTable,
   EmptyState,
   formatDuration,
+  NewButton,
   plural,
   UserText,
 } from "../../ui/index.ts";
@@ -84,11 +84,7 @@ export function Rotations({ schedule, people }: Props) {
       width: "min",
     },
   ];
-  const make = isWriter ? (
-    <Button variant="primary" icon={Plus} onClick={() => setEdited("new")}>
-      New rotation
-    </Button>
-  ) : undefined;
+  const make = isWriter ? <NewButton onClick={() => setEdited("new")}>New rotation</NewButton> : undefined;
   return (
     <Card
       title="Rotations and shifts"

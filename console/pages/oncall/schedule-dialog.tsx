@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
-import { useProjects } from "../../app/projects.ts";
+import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { me } from "../../app/session.ts";
-import { Combobox, Dialog, Field, Input, Select, Textarea } from "../../ui/index.ts";
+import { Combobox, Dialog, Field, Input, Textarea } from "../../ui/index.ts";
 import type { Schedule } from "./oncall-types.ts";
 
 export const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
@@ -14,16 +14,13 @@ interface Props {
 }
 
 export function ScheduleDialog({ isOpen, onClose }: Props) {
-  const projects = useProjects();
   const [name, setName] = useState("");
   const [description, setDescription] = useState("");
-  const [projectId, setProject] = useState("");
+  const [projectId, setProject] = useProjectOfNew();
   const [timezone, setZone] = useState("");
   useEffect(() => setZone(me.value?.timezone ?? "UTC"), [isOpen]);
-  const first = projects.find(({ slug }) => slug === "default") ?? projects[0];
   const create = async () => {
-    const project = projectId || first?.id;
-    const body = { name, description, timezone, ...(project === undefined ? {} : { projectId: project }) };
+    const body = { name, description, timezone, ...(projectId === undefined ? {} : { projectId }) };
     const { id } = await api.post<Schedule>("/oncall/schedules", body);
     setName("");
     onClose();
@@ -34,15 +31,7 @@ export function ScheduleDialog({ isOpen, onClose }: Props) {
       <Field label="Name" required>
         <Input value={name} onChange={setName} maxLength={100} autoFocus placeholder="Database" />
       </Field>
-      {projects.length > 1 && (
-        <Field label="Project" hint="Its members can be on call.">
-          <Select
-            value={projectId || (first?.id ?? "")}
-            onChange={setProject}
-            options={projects.map(({ id, name: label }) => ({ value: id, label }))}
-          />
-        </Field>
-      )}
+      <ProjectField value={projectId} onChange={setProject} hint="Its members can be on call." />
       <Field label="Time zone" hint="Shifts start by its clocks." required>
         <Combobox value={timezone} onChange={setZone} options={ZONES} />
       </Field>

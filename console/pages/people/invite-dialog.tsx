@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
-import { Dialog, Field, Input, MultiCombobox, Secret, toast } from "../../ui/index.ts";
+import { Dialog, Field, Input, MultiCombobox, SecretDialog, toast } from "../../ui/index.ts";
 import type { Role } from "./person-types.ts";
 
 interface Props {
@@ -37,10 +37,15 @@ export function InviteDialog({ isOpen, onClose, onDone }: Props) {
   };
   if (link !== undefined) {
     return (
-      <Dialog open={isOpen} onClose={onClose} title="The account is created" size="sm">
+      <SecretDialog
+        title="The account is created"
+        label="Invitation link"
+        value={link}
+        hint="It works once and is not shown again."
+        onClose={onClose}
+      >
         <p>Mail is not set up, so pass this link on yourself. Its owner chooses a password with it.</p>
-        <Secret label="Invitation link" value={link} hint="It works once and is not shown again." onStored={onClose} />
-      </Dialog>
+      </SecretDialog>
     );
   }
   const options = (known.data?.data ?? []).map((role) => ({

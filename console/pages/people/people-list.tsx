@@ -2,7 +2,7 @@ import { UserPlus } from "lucide";
 import { useState } from "preact/hooks";
 import type { Page as ListPage } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
-import { useQueryState } from "../../app/navigate.ts";
+import { useFilters } from "../../app/filters.ts";
 import { personName } from "../../app/people.ts";
 import { useGet, useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
@@ -13,6 +13,7 @@ import {
   type Column,
   DataTable,
   EmptyState,
+  optionsOf,
   Page,
   plural,
   SearchInput,
@@ -55,16 +56,12 @@ const COLUMNS: readonly Column<Person>[] = [
   },
 ];
 
-const STATUS_OPTIONS = [
-  { value: "", label: "Any status" },
-  ...Object.entries(STATUS).map(([value, { text }]) => ({ value, label: text })),
-];
+const STATUS_OPTIONS = optionsOf("Any status", STATUS);
 
 export default function PeopleList() {
-  const [text, setText] = useQueryState("q");
-  const [status, setStatus] = useQueryState("status");
+  const filters = useFilters({ q: "", status: "" });
   const [isInviting, setInviting] = useState(false);
-  const list = useList<Person>("/users", { q: text, status, limit: 50 });
+  const list = useList<Person>("/users", { ...filters.values, limit: 50 });
   const pending = useGet<ListPage<Person>>(can("users:approve") ? "/users/pending" : null, { limit: 100 });
   const waiting = pending.data?.data.length ?? 0;
   const invite = (
@@ -72,7 +69,7 @@ export default function PeopleList() {
       Invite
     </Button>
   );
-  const isFiltered = text !== "" || status !== "";
+  const { isFiltered } = filters;
   return (
     <Page
       title="People"
@@ -85,8 +82,8 @@ export default function PeopleList() {
       tabs={<PeopleTabs value="people" pending={waiting} />}
     >
       <Toolbar>
-        <SearchInput value={text} onChange={setText} placeholder="Name, address or username" label="Search people" />
-        <Select value={status} onChange={setStatus} options={STATUS_OPTIONS} label="Status" />
+        <SearchInput {...filters.bind("q")} placeholder="Name, address or username" label="Search people" />
+        <Select {...filters.bind("status")} options={STATUS_OPTIONS} label="Status" />
       </Toolbar>
       <DataTable<Person>
         label="People"

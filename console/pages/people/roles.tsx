@@ -1,9 +1,9 @@
-import { Check, Plus } from "lucide";
+import { Check } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import { Button, Card, confirm, Icon, Loaded, Menu, Page, plural, toast, UserText } from "../../ui/index.ts";
+import { Card, confirm, Icon, Loaded, Menu, NewButton, Page, plural, toast, UserText } from "../../ui/index.ts";
 import { PeopleTabs } from "./people-tabs.tsx";
 import type { Role } from "./person-types.ts";
 import { RoleDialog } from "./role-dialog.tsx";
@@ -35,11 +35,7 @@ export default function Roles() {
       permissions.reload();
     },
   };
-  const add = (
-    <Button variant="primary" icon={Plus} onClick={() => setEditing("new")}>
-      New role
-    </Button>
-  );
+  const add = <NewButton onClick={() => setEditing("new")}>New role</NewButton>;
   return (
     <Page
       title="Roles"

@@ -1,11 +1,21 @@
 import "./policies.css";
-import { Plus } from "lucide";
 import { href } from "../../app/base.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
 import { useGet } from "../../app/query.ts";
-import { Badge, Button, type Column, DataTable, Page, plural, Tabs, Time, Toolbar, UserText } from "../../ui/index.ts";
+import {
+  Badge,
+  type Column,
+  DataTable,
+  NewButton,
+  Page,
+  plural,
+  Tabs,
+  Time,
+  Toolbar,
+  UserText,
+} from "../../ui/index.ts";
 import { useTargetNames } from "./names.ts";
 import { type Names, type Policy, stepText } from "./policy-types.ts";
 
@@ -46,9 +56,7 @@ export default function PoliciesPage() {
       tabs={<PolicyTabs value="policies" project={project} />}
       actions={
         isWritable ? (
-          <Button variant="primary" icon={Plus} onClick={() => navigate(`/policies/new?project=${project}`)}>
-            New policy
-          </Button>
+          <NewButton onClick={() => navigate(`/policies/new?project=${project}`)}>New policy</NewButton>
         ) : undefined
       }
     >

@@ -13,7 +13,7 @@ import {
   EmptyState,
   Field,
   Input,
-  Secret,
+  SecretDialog,
   Time,
   toast,
   UserText,
@@ -96,14 +96,13 @@ export function ProjectKeys({ project, isOwner }: Props) {
         empty={<EmptyState small title="This project has no key" text="Programs need one to send events." />}
       />
       <NewKey isOpen={isMaking} path={path} onClose={() => setMaking(false)} onMade={setSecret} reload={query.reload} />
-      <Dialog open={secret !== undefined} onClose={() => setSecret(undefined)} title="The secret of the key" size="sm">
-        <Secret
-          label="API key"
-          value={secret ?? ""}
-          hint="It is not shown again."
-          onStored={() => setSecret(undefined)}
-        />
-      </Dialog>
+      <SecretDialog
+        title="The secret of the key"
+        label="API key"
+        value={secret}
+        hint="It is not shown again."
+        onClose={() => setSecret(undefined)}
+      />
     </Card>
   );
 }

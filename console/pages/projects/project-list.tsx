@@ -1,4 +1,3 @@
-import { Plus } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
@@ -7,16 +6,16 @@ import { useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
   Badge,
-  Button,
   type Column,
   DataTable,
   Dialog,
   EmptyState,
   Field,
   Input,
+  NewButton,
   Page,
   SearchInput,
-  Secret,
+  SecretDialog,
   Time,
   Toolbar,
   UserText,
@@ -39,11 +38,7 @@ export default function ProjectList() {
   const [text, setText] = useQueryState("q");
   const [isMaking, setMaking] = useState(false);
   const list = useList<Project>("/projects", { q: text, limit: 50 });
-  const make = (
-    <Button variant="primary" icon={Plus} onClick={() => setMaking(true)}>
-      New project
-    </Button>
-  );
+  const make = <NewButton onClick={() => setMaking(true)}>New project</NewButton>;
   return (
     <Page
       title="Projects"
@@ -94,10 +89,15 @@ function NewProject({ isOpen, onClose, onDone }: NewProps) {
   };
   if (made?.apiKey !== undefined) {
     return (
-      <Dialog open={isOpen} onClose={close} title="The project is created" size="sm">
+      <SecretDialog
+        title="The project is created"
+        label="API key"
+        value={made.apiKey}
+        hint="It is not shown again."
+        onClose={close}
+      >
         <p>Programs send events with this key.</p>
-        <Secret label="API key" value={made.apiKey} hint="It is not shown again." onStored={close} />
-      </Dialog>
+      </SecretDialog>
     );
   }
   return (

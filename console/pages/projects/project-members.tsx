@@ -14,7 +14,7 @@ import {
   EmptyState,
   Field,
   Input,
-  Secret,
+  SecretDialog,
   Segmented,
   Select,
   Time,
@@ -183,10 +183,9 @@ function AddMember({ isOpen, project, onClose, onDone }: AddProps) {
   };
   if (link !== undefined) {
     return (
-      <Dialog open={isOpen} onClose={close} title="The invitation is created" size="sm">
+      <SecretDialog title="The invitation is created" label="Invitation link" value={link} onClose={close}>
         <p>Mail is not set up, so pass this link on yourself.</p>
-        <Secret label="Invitation link" value={link} onStored={close} />
-      </Dialog>
+      </SecretDialog>
     );
   }
   return (

@@ -1,6 +1,7 @@
 import "./rules.css";
-import { Download, Plus, SlidersHorizontal, Upload, X } from "lucide";
+import { Download, SlidersHorizontal, Upload, X } from "lucide";
 import { href } from "../../app/base.ts";
+import { useFilters } from "../../app/filters.ts";
 import { useStream } from "../../app/live.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import { useProjects } from "../../app/projects.ts";
@@ -12,6 +13,7 @@ import {
   type Column,
   DataTable,
   Menu,
+  NewButton,
   Num,
   Page,
   plural,
@@ -41,19 +43,16 @@ interface Counted {
 
 /** All rules that the caller may read. */
 export default function RulesPage() {
-  const [q, setQ] = useQueryState("q");
-  const [state, setState] = useQueryState("state", "all");
-  const [project, setProject] = useQueryState("project");
-  const [role, setRole] = useQueryState("role");
-  const [sound, setSound] = useQueryState("sound");
+  const filters = useFilters({ q: "", state: "all", project: "", role: "", sound: "" });
+  const { q, state, project, role, sound } = filters.values;
   const [sort, setSort] = useQueryState("sort", "-createdAt");
   const projects = useProjects();
   const filter = {
     q,
     active: state === "all" ? undefined : state === "enabled",
-    projectId: project || undefined,
-    targetRole: role || undefined,
-    sound: sound || undefined,
+    projectId: project,
+    targetRole: role,
+    sound,
     sort,
   };
   const list = useList<Rule>("/rules", { ...filter, include: "activity", limit: 50 });
@@ -62,7 +61,7 @@ export default function RulesPage() {
   const refreshSoon = useRefresh(list.reload);
   useStream("user:me", refreshSoon);
   const isWritable = can("rules:write");
-  const isFiltered = q !== "" || state !== "all" || project !== "" || role !== "" || sound !== "";
+  const { isFiltered } = filters;
   const total = counts.data?.total;
   const toggle = async (rule: Rule, isActive: boolean) => {
     const show = (shown: boolean) =>
@@ -99,8 +98,7 @@ export default function RulesPage() {
             <Segmented
               small
               label="State"
-              value={state}
-              onChange={setState}
+              {...filters.bind("state")}
               options={[
                 { value: "all", label: "All" },
                 { value: "enabled", label: "Enabled" },
@@ -109,18 +107,17 @@ export default function RulesPage() {
             />
           }
         >
-          <SearchInput value={q} onChange={setQ} label="Search rules" />
+          <SearchInput {...filters.bind("q")} label="Search rules" />
           <Select
             small
             label="Project"
-            value={project}
-            onChange={setProject}
+            {...filters.bind("project")}
             placeholder="Any project"
             options={projects.map(({ id, name }) => ({ value: id, label: name }))}
           />
-          <RoleFilter value={role} onChange={setRole} />
+          <RoleFilter {...filters.bind("role")} />
           {sound !== "" && (
-            <Button small iconEnd={X} onClick={() => setSound("")}>
+            <Button small iconEnd={X} onClick={() => filters.set({ sound: "" })}>
               Sound {sound}
             </Button>
           )}
@@ -258,11 +255,7 @@ function Actions({ isWritable, filter }: ActionsProps) {
           ...(isWritable ? [{ label: "Import rules from a file", icon: Upload, onSelect: chooseFile }] : []),
         ]}
       />
-      {isWritable && (
-        <Button variant="primary" icon={Plus} onClick={() => navigate("/rules/new")}>
-          New rule
-        </Button>
-      )}
+      {isWritable && <NewButton onClick={() => navigate("/rules/new")}>New rule</NewButton>}
     </>
   );
 }

@@ -1,4 +1,3 @@
-import { Plus } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
@@ -12,6 +11,7 @@ import {
   DataTable,
   EmptyState,
   formatRelative,
+  NewButton,
   Page,
   Switch,
   Time,
@@ -88,11 +88,7 @@ export default function Schedules() {
     toast.ok(`${schedule.name} runs now.`);
     list.reload();
   };
-  const make = can("jobs:manage") ? (
-    <Button variant="primary" icon={Plus} onClick={() => setMaking(true)}>
-      New schedule
-    </Button>
-  ) : undefined;
+  const make = can("jobs:manage") ? <NewButton onClick={() => setMaking(true)}>New schedule</NewButton> : undefined;
   const upcoming = (list.items ?? []).filter(({ active, nextRunAt }) => active && nextRunAt !== null);
   const [first] = upcoming.sort((a, b) => (a.nextRunAt ?? "").localeCompare(b.nextRunAt ?? ""));
   return (

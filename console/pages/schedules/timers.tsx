@@ -1,4 +1,3 @@
-import { Plus } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { PersonName } from "../../app/person-name.tsx";
@@ -15,6 +14,7 @@ import {
   Field,
   formatRelative,
   Input,
+  NewButton,
   Page,
   Textarea,
   Time,
@@ -76,11 +76,7 @@ export default function Timers() {
     toast.ok("The timer is cancelled.");
     list.reload();
   };
-  const make = (
-    <Button variant="primary" icon={Plus} onClick={() => setMaking(true)}>
-      New timer
-    </Button>
-  );
+  const make = <NewButton onClick={() => setMaking(true)}>New timer</NewButton>;
   const [next] = (list.items ?? [])
     .filter(({ runAt }) => runAt !== null)
     .sort((a, b) => (a.runAt ?? "").localeCompare(b.runAt ?? ""));

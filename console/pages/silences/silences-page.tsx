@@ -1,4 +1,4 @@
-import { BellOff, Plus } from "lucide";
+import { BellOff } from "lucide";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
 import { MatcherChips } from "../../app/matcher-field.tsx";
@@ -16,6 +16,7 @@ import {
   EmptyState,
   formatRelative,
   Menu,
+  NewButton,
   Num,
   Page,
   plural,
@@ -110,11 +111,7 @@ export default function SilencesPage() {
   const refreshSoon = useRefresh(list.reload, 1000, IDLE_MS);
   useStream(streamOf(projects, project), refreshSoon);
   const isWritable = canInProject("silences:write") === true;
-  const make = (
-    <Button variant="primary" icon={Plus} onClick={() => navigate(`/silences/new?project=${project}`)}>
-      New silence
-    </Button>
-  );
+  const make = <NewButton onClick={() => navigate(`/silences/new?project=${project}`)}>New silence</NewButton>;
   return (
     <Page title="Silences" subtitle={summary(list.items, filter)} actions={isWritable ? make : undefined}>
       <Toolbar end={<Segmented small label="State" value={filter} onChange={setFilter} options={FILTERS} />}>

@@ -1,8 +1,7 @@
-import { Plus } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { useFilters } from "../../app/filters.ts";
 import { useStream } from "../../app/live.ts";
-import { useQueryState } from "../../app/navigate.ts";
 import { useList } from "../../app/query.ts";
 import {
   Badge,
@@ -11,6 +10,8 @@ import {
   confirm,
   DataTable,
   EmptyState,
+  NewButton,
+  optionsOf,
   Page,
   plural,
   SearchInput,
@@ -44,17 +45,13 @@ function Due({ task: { dueAt, status } }: { readonly task: Task }) {
   );
 }
 
-const STATUS_OPTIONS = [
-  { value: "", label: "Any status" },
-  ...Object.entries(STATUS).map(([value, { text }]) => ({ value, label: text })),
-];
+const STATUS_OPTIONS = optionsOf("Any status", STATUS);
 
 /** The user's own tasks. */
 export default function Tasks() {
-  const [text, setText] = useQueryState("q");
-  const [status, setStatus] = useQueryState("status");
+  const filters = useFilters({ q: "", status: "" });
   const [editing, setEditing] = useState<Task | "new">();
-  const list = useList<Task>("/tasks", { q: text, status, limit: 50 });
+  const list = useList<Task>("/tasks", { ...filters.values, limit: 50 });
   useStream("tasks:me", list.reload);
   const open = list.items?.filter((task) => task.status === "TODO" || task.status === "IN_PROGRESS").length ?? 0;
   const finish = async (task: Task) => {
@@ -71,12 +68,8 @@ export default function Tasks() {
     await api.del(`/tasks/${task.id}`);
     list.reload();
   };
-  const add = (
-    <Button variant="primary" icon={Plus} onClick={() => setEditing("new")}>
-      New task
-    </Button>
-  );
-  const isFiltered = text !== "" || status !== "";
+  const add = <NewButton onClick={() => setEditing("new")}>New task</NewButton>;
+  const { isFiltered } = filters;
   return (
     <Page
       title="Tasks"
@@ -84,8 +77,8 @@ export default function Tasks() {
       actions={add}
     >
       <Toolbar>
-        <SearchInput value={text} onChange={setText} placeholder="Title or description" label="Search tasks" />
-        <Select value={status} onChange={setStatus} options={STATUS_OPTIONS} label="Status" />
+        <SearchInput {...filters.bind("q")} placeholder="Title or description" label="Search tasks" />
+        <Select {...filters.bind("status")} options={STATUS_OPTIONS} label="Status" />
       </Toolbar>
       <DataTable<Task>
         label="Tasks"
