@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { reloadMe } from "../../app/session.ts";
 import {
   Button,
   Card,
   Combobox,
-  confirm,
   DescriptionList,
   Field,
   Form,
@@ -158,9 +158,11 @@ function Invitations() {
   };
   const decline = async ({ id, projectName }: Invitation) => {
     const title = `Decline the invitation to ${projectName}?`;
-    if (!(await confirm({ title, text: "The owner can invite you again.", action: "Decline", danger: true }))) return;
-    await api.del(`/users/me/invitations/${id}`);
-    query.reload();
+    await confirmDelete(
+      `/users/me/invitations/${id}`,
+      { title, text: "The owner can invite you again.", action: "Decline" },
+      query.reload,
+    );
   };
   return (
     <Card title="Project invitations" tone="info">

@@ -1,11 +1,11 @@
 import { KeyRound } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useList } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import {
   Button,
-  confirm,
   DataTable,
   Dialog,
   EmptyState,
@@ -36,10 +36,10 @@ export default function Tokens() {
   const revoke = async ({ id, name }: Token) => {
     const title = `Revoke the token ${name}?`;
     const text = "The next request with it is refused. Programs that use it stop working.";
-    if (!(await confirm({ title, text, action: "Revoke", danger: true }))) return;
-    await api.del(`/users/me/tokens/${id}`);
-    list.reload();
-    toast.ok(`The token ${name} is revoked.`);
+    await confirmDelete(`/users/me/tokens/${id}`, { title, text, action: "Revoke" }, () => {
+      list.reload();
+      toast.ok(`The token ${name} is revoked.`);
+    });
   };
   const count = list.items?.length;
   const subtitle =

@@ -2,6 +2,7 @@ import { Download } from "lucide";
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { SERVER_URL } from "../../app/base.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useStream } from "../../app/live.ts";
 import { useGet } from "../../app/query.ts";
 import {
@@ -12,7 +13,6 @@ import {
   Card,
   CodeBlock,
   type Column,
-  confirm,
   DataTable,
   EmptyState,
   formatBytes,
@@ -109,10 +109,11 @@ export default function BackupsPage() {
   const remove = async ({ name, bytes, createdAt }: Backup) => {
     const isLast = query.data?.data.length === 1;
     const text = `Its ${formatBytes(bytes)} of ${formatRelative(createdAt)} are deleted from the disk for good.${isLast ? " It is the only archive here: without it, this server has nothing to restore from." : ""}`;
-    if (!(await confirm({ title: `Delete ${name}?`, text, action: "Delete", danger: true }))) return;
-    await api.del(`/backups/${encodeURIComponent(name)}`);
-    toast.ok("The archive is deleted.");
-    query.reload();
+    await confirmDelete(
+      `/backups/${encodeURIComponent(name)}`,
+      { title: `Delete ${name}?`, text, done: "The archive is deleted." },
+      query.reload,
+    );
   };
   return (
     <Page

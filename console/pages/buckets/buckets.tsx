@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useFilters } from "../../app/filters.ts";
 import { useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
@@ -7,7 +8,6 @@ import {
   ask,
   Badge,
   type Column,
-  confirm,
   DataTable,
   Dialog,
   EmptyState,
@@ -138,9 +138,7 @@ function BucketMenu({ bucket, onDone }: { readonly bucket: Bucket; readonly onDo
   };
   const remove = async () => {
     const text = "Its balance is no longer watched.";
-    if (!(await confirm({ title: `Delete ${bucket.name}?`, text, action: "Delete", danger: true }))) return;
-    await api.del(`/transfer-buckets/${bucket.id}`);
-    onDone();
+    await confirmDelete(`/transfer-buckets/${bucket.id}`, { title: `Delete ${bucket.name}?`, text }, onDone);
   };
   const entries: MenuEntry[] = [];
   if (can("buckets:balance"))

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import { useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
@@ -148,9 +149,7 @@ function Actions({ webhook, onDone, onSecret }: ActionProps) {
   };
   const remove = async () => {
     const text = "Deliveries that wait are cancelled.";
-    if (!(await confirm({ title: "Delete this webhook?", text, action: "Delete", danger: true }))) return;
-    await api.del(path);
-    onDone();
+    await confirmDelete(path, { title: "Delete this webhook?", text }, onDone);
   };
   const isOn = webhook.active && webhook.disabledAt === null;
   return (

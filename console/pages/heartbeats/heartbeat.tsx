@@ -2,6 +2,7 @@ import { Pause, Play } from "lucide";
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
@@ -151,9 +152,7 @@ function Actions({ heartbeat }: { readonly heartbeat: Heartbeat }) {
   };
   const remove = async () => {
     const text = `Its ping URL stops working; ${plural(pingCount, "ping")} and its changes are deleted. An open alert is resolved.`;
-    if (!(await confirm({ title: `Delete ${name}?`, text, action: "Delete", danger: true }))) return;
-    await api.del(path);
-    navigate("/heartbeats");
+    await confirmDelete(path, { title: `Delete ${name}?`, text }, () => navigate("/heartbeats"));
   };
   return (
     <span class="inline">

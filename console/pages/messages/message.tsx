@@ -1,24 +1,13 @@
 import { useEffect } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import type { PageProps } from "../../app/page-module.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
-import {
-  Badge,
-  Button,
-  Card,
-  confirm,
-  DescriptionList,
-  Loaded,
-  Page,
-  Time,
-  Timeline,
-  toast,
-  UserText,
-} from "../../ui/index.ts";
+import { Badge, Button, Card, DescriptionList, Loaded, Page, Time, Timeline, UserText } from "../../ui/index.ts";
 import { CANCELLABLE, type Message, STATUS } from "./message-types.ts";
 
 interface History {
@@ -46,11 +35,14 @@ function MessageView({ message, reload }: { readonly message: Message; readonly 
   }, [message.id]);
   const cancel = async () => {
     const text = "The recipient does not get it.";
-    if (!(await confirm({ title: "Cancel this message?", text, action: "Cancel message", danger: true }))) return;
-    await api.del(`/messages/${message.id}`);
-    toast.ok("The message is cancelled.");
-    invalidate("/messages");
-    reload();
+    await confirmDelete(
+      `/messages/${message.id}`,
+      { title: "Cancel this message?", text, action: "Cancel message", done: "The message is cancelled." },
+      () => {
+        invalidate("/messages");
+        reload();
+      },
+    );
   };
   const isCancellable = isSender && CANCELLABLE.has(message.status);
   return (

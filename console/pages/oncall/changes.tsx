@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { invalidate, useList } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
@@ -59,9 +60,7 @@ function Overrides({ schedule, people }: Props) {
   const name = namer(people);
   const remove = async (override: Override) => {
     const text = `${spanLabel(Date.parse(override.start), Date.parse(override.end), zone)}. The rotations apply again.`;
-    if (!(await confirm({ title: "Delete the override?", text, action: "Delete", danger: true }))) return;
-    await api.del(`${path}/${override.id}`);
-    invalidate("/oncall");
+    await confirmDelete(`${path}/${override.id}`, { title: "Delete the override?", text }, () => invalidate("/oncall"));
   };
   const columns: readonly Column<Override>[] = [
     {
@@ -144,9 +143,9 @@ function Swaps({ schedule, people }: Props) {
   };
   const cancel = async (swap: Swap) => {
     const text = `${name(swap.userId)} is on call again from now on.`;
-    if (!(await confirm({ title: "Cancel the swap?", text, action: "Cancel the swap", danger: true }))) return;
-    await api.del(`${path}/${swap.id}`);
-    invalidate("/oncall");
+    await confirmDelete(`${path}/${swap.id}`, { title: "Cancel the swap?", text, action: "Cancel the swap" }, () =>
+      invalidate("/oncall"),
+    );
   };
   const columns: readonly Column<Swap>[] = [
     { key: "who", label: "Asked by", cell: ({ userId }) => <UserText>{name(userId)}</UserText>, card: "title" },

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useGet } from "../../app/query.ts";
 import {
   Button,
@@ -169,10 +170,10 @@ export function CalendarLink({ path, has, onChanged }: LinkProps) {
   };
   const revoke = async () => {
     const text = "Calendar programs that use it get no more changes.";
-    if (!(await confirm({ title: "End the link?", text, action: "End the link", danger: true }))) return;
-    await api.del(path);
-    setUrl("");
-    onChanged();
+    await confirmDelete(path, { title: "End the link?", text, action: "End the link" }, () => {
+      setUrl("");
+      onChanged();
+    });
   };
   return (
     <div class="stack s2">

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { invalidate, useList } from "../../app/query.ts";
 import {
@@ -7,7 +7,6 @@ import {
   Button,
   Card,
   type Column,
-  confirm,
   DataTable,
   EmptyState,
   formatDuration,
@@ -54,10 +53,9 @@ export function Rotations({ schedule, people }: Props) {
   };
   const remove = async (shift: Shift) => {
     const text = `It ends now for ${plural(new Set(shift.turns.flat()).size, "user")}; the past stays. Lower levels fill its time.`;
-    if (!(await confirm({ title: `Delete ${shift.name || "the shift"}?`, text, action: "Delete", danger: true })))
-      return;
-    await api.del(`${path}/${shift.id}`);
-    invalidate("/oncall");
+    await confirmDelete(`${path}/${shift.id}`, { title: `Delete ${shift.name || "the shift"}?`, text }, () =>
+      invalidate("/oncall"),
+    );
   };
   const columns: readonly Column<Shift>[] = [
     {

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import { invalidate } from "../../app/query.ts";
@@ -8,7 +9,6 @@ import {
   Button,
   Card,
   Combobox,
-  confirm,
   DescriptionList,
   Field,
   Form,
@@ -73,9 +73,7 @@ function Facts({ schedule }: { readonly schedule: Schedule }) {
 async function remove({ id, name }: Schedule): Promise<void> {
   const { data } = await api.get<{ data: readonly object[] }>(`${schedulePath(id)}/shifts`, { limit: 100 });
   const text = `Its ${data.length} shifts, its overrides, swaps and past are deleted. Policies that name it notify no one.`;
-  if (!(await confirm({ title: `Delete ${name}?`, text, action: "Delete", danger: true, typed: name }))) return;
-  await api.del(schedulePath(id));
-  navigate("/oncall");
+  await confirmDelete(schedulePath(id), { title: `Delete ${name}?`, text, typed: name }, () => navigate("/oncall"));
 }
 
 function General({ schedule }: { readonly schedule: Schedule }) {

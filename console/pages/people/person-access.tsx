@@ -1,6 +1,7 @@
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useGet } from "../../app/query.ts";
-import { Button, Card, type Column, confirm, DataTable, EmptyState, Time, toast, UserText } from "../../ui/index.ts";
+import { Button, Card, type Column, DataTable, EmptyState, Time, toast, UserText } from "../../ui/index.ts";
 import { deviceName } from "../account/device-name.ts";
 import type { Person } from "./person-types.ts";
 
@@ -76,10 +77,11 @@ export function PersonTokens({ person }: { readonly person: Person }) {
   const query = useGet<{ data: readonly Token[] }>(`/users/${person.id}/tokens`);
   const revoke = async (token: Token) => {
     const text = "Programs that use it are refused from the next request on.";
-    if (!(await confirm({ title: `Revoke the token ${token.name}?`, text, action: "Revoke", danger: true }))) return;
-    await api.del(`/users/${person.id}/tokens/${token.id}`);
-    toast.ok("The token is revoked.");
-    query.reload();
+    await confirmDelete(
+      `/users/${person.id}/tokens/${token.id}`,
+      { title: `Revoke the token ${token.name}?`, text, action: "Revoke", done: "The token is revoked." },
+      query.reload,
+    );
   };
   return (
     <Card title="Service tokens" flush>

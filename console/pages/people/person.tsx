@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
@@ -189,12 +190,14 @@ function PersonActions({ person, changed }: { readonly person: Person; readonly 
     const text =
       "The account, its sessions, tokens and devices are deleted. Its past actions stay in the audit trail without a name.";
     const typed = loginOf(person);
-    if (!(await confirm({ title: `Delete ${personName(person)}?`, text, action: "Delete", danger: true, typed })))
-      return;
-    await api.del(`/users/${person.id}`);
-    toast.ok("The account is deleted.");
-    invalidate("/users");
-    navigate("/people");
+    await confirmDelete(
+      `/users/${person.id}`,
+      { title: `Delete ${personName(person)}?`, text, typed, done: "The account is deleted." },
+      () => {
+        invalidate("/users");
+        navigate("/people");
+      },
+    );
   };
   const name = personName(person);
   const path = `/users/${person.id}`;
@@ -212,10 +215,11 @@ function PersonActions({ person, changed }: { readonly person: Person; readonly 
   const resetFactor = async () => {
     const text = "The password alone is enough to sign in then. Be sure that it is the owner who asks.";
     const title = `Remove the second factor of ${name}?`;
-    if (!(await confirm({ title, text, action: "Remove", danger: true }))) return;
-    await api.del(`${path}/second-factor`);
-    toast.ok(`${name} signs in without a second factor now.`);
-    changed();
+    await confirmDelete(
+      `${path}/second-factor`,
+      { title, text, action: "Remove", done: `${name} signs in without a second factor now.` },
+      changed,
+    );
   };
   const items: MenuEntry[] = [
     { label: "Sign out everywhere", onSelect: signOut },

@@ -1,9 +1,9 @@
 import { Check } from "lucide";
 import { useState } from "preact/hooks";
-import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import { Card, confirm, Icon, Loaded, Menu, NewButton, Page, plural, toast, UserText } from "../../ui/index.ts";
+import { Card, Icon, Loaded, Menu, NewButton, Page, plural, UserText } from "../../ui/index.ts";
 import { PeopleTabs } from "./people-tabs.tsx";
 import type { Role } from "./person-types.ts";
 import { RoleDialog } from "./role-dialog.tsx";
@@ -126,10 +126,11 @@ function RoleMenu({ role, onEdit }: { readonly role: Role; readonly onEdit: (rol
   if (!can("roles:manage") || role.name === "Admin") return null;
   const remove = async () => {
     const text = "People who hold it lose its permissions at once. A role that a rule notifies cannot be deleted.";
-    if (!(await confirm({ title: `Delete the role ${role.name}?`, text, action: "Delete", danger: true }))) return;
-    await api.del(`/roles/${role.id}`);
-    toast.ok(`The role ${role.name} is deleted.`);
-    invalidate("/roles", "/users");
+    await confirmDelete(
+      `/roles/${role.id}`,
+      { title: `Delete the role ${role.name}?`, text, done: `The role ${role.name} is deleted.` },
+      () => invalidate("/roles", "/users"),
+    );
   };
   const items = [{ label: "Edit", onSelect: () => onEdit(role) }];
   return (

@@ -4,6 +4,7 @@ import { Fragment } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { api, PrismError } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate, useLeaveGuard, useQueryState } from "../../app/navigate.ts";
@@ -100,10 +101,10 @@ function Shown({ policy }: { readonly policy: Policy }) {
 function Actions({ policy }: { readonly policy: Policy }) {
   const remove = async () => {
     const text = "Its open incidents continue. A policy that routes name cannot be deleted.";
-    if (!(await confirm({ title: `Delete “${policy.name}”?`, text, action: "Delete", danger: true }))) return;
-    await api.del(`/policies/${policy.id}`);
-    invalidate("/policies");
-    navigate("/policies");
+    await confirmDelete(`/policies/${policy.id}`, { title: `Delete “${policy.name}”?`, text }, () => {
+      invalidate("/policies");
+      navigate("/policies");
+    });
   };
   return <Menu label="More actions" items={[{ label: "Delete", icon: Trash2, danger: true, onSelect: remove }]} />;
 }

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useGet } from "../../app/query.ts";
 import {
   Button,
@@ -15,7 +16,6 @@ import {
   Input,
   SecretDialog,
   Time,
-  toast,
   UserText,
 } from "../../ui/index.ts";
 import type { ApiKey, ProjectDetail } from "./project-types.ts";
@@ -63,10 +63,11 @@ export function ProjectKeys({ project, isOwner }: Props) {
   };
   const revoke = async (key: ApiKey) => {
     const text = "Programs that use it are refused from the next request on.";
-    if (!(await confirm({ title: `Revoke the key ${key.name}?`, text, action: "Revoke", danger: true }))) return;
-    await api.del(`${path}/${key.id}`);
-    toast.ok("The key is revoked.");
-    query.reload();
+    await confirmDelete(
+      `${path}/${key.id}`,
+      { title: `Revoke the key ${key.name}?`, text, action: "Revoke", done: "The key is revoked." },
+      query.reload,
+    );
   };
   const make = (
     <Button small variant="primary" onClick={() => setMaking(true)}>

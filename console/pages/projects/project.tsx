@@ -1,11 +1,11 @@
-import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import { Badge, Button, confirm, formatRelative, Page, plural, Tabs, toast } from "../../ui/index.ts";
+import { Badge, Button, formatRelative, Page, plural, Tabs } from "../../ui/index.ts";
 import { ProjectKeys } from "./project-keys.tsx";
 import { ProjectMembers } from "./project-members.tsx";
 import { ProjectSettingsForm } from "./project-settings.tsx";
@@ -65,11 +65,14 @@ function DeleteProject({ project }: { readonly project: ProjectDetail }) {
   const remove = async () => {
     const text = `Its ${plural(project.eventCount, "event")}, its API keys and its rules are deleted. Programs that use the keys are refused.`;
     const title = `Delete the project ${project.name}?`;
-    if (!(await confirm({ title, text, action: "Delete", danger: true, typed: project.slug }))) return;
-    await api.del(`/projects/${project.id}`);
-    toast.ok("The project is deleted.");
-    invalidate("/projects");
-    navigate("/projects");
+    await confirmDelete(
+      `/projects/${project.id}`,
+      { title, text, typed: project.slug, done: "The project is deleted." },
+      () => {
+        invalidate("/projects");
+        navigate("/projects");
+      },
+    );
   };
   return (
     <Button variant="danger" onClick={remove}>

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useStream } from "../../app/live.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate } from "../../app/navigate.ts";
@@ -13,7 +14,6 @@ import {
   Card,
   Code,
   type Column,
-  confirm,
   DataTable,
   DescriptionList,
   Duration,
@@ -172,10 +172,10 @@ function Actions({ schedule, changed, onEdit }: ActionProps) {
   };
   const remove = async () => {
     const text = "Jobs that it enqueued continue.";
-    if (!(await confirm({ title: `Delete ${schedule.name}?`, text, action: "Delete", danger: true }))) return;
-    await api.del(path);
-    changed();
-    navigate("/schedules");
+    await confirmDelete(path, { title: `Delete ${schedule.name}?`, text }, () => {
+      changed();
+      navigate("/schedules");
+    });
   };
   return (
     <>

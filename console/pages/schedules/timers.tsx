@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { useList } from "../../app/query.ts";
 import {
   Badge,
   Button,
   type Column,
-  confirm,
   DataTable,
   DateTimeInput,
   Dialog,
@@ -71,10 +71,11 @@ export default function Timers() {
   const list = useList<Timer>("/timers", { limit: 50 });
   const cancel = async (timer: Timer) => {
     const text = timer.cron === null ? "It does not fire." : "It does not fire any more.";
-    if (!(await confirm({ title: `Cancel ${nameOf(timer)}?`, text, action: "Cancel timer", danger: true }))) return;
-    await api.del(`/timers/${timer.scheduleId ?? timer.jobId}`);
-    toast.ok("The timer is cancelled.");
-    list.reload();
+    await confirmDelete(
+      `/timers/${timer.scheduleId ?? timer.jobId}`,
+      { title: `Cancel ${nameOf(timer)}?`, text, action: "Cancel timer", done: "The timer is cancelled." },
+      list.reload,
+    );
   };
   const make = <NewButton onClick={() => setMaking(true)}>New timer</NewButton>;
   const [next] = (list.items ?? [])

@@ -1,13 +1,13 @@
 import { Megaphone } from "lucide";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useList } from "../../app/query.ts";
 import {
   ask,
   Badge,
   Button,
   Card,
-  confirm,
   DateTimeInput,
   Dialog,
   EmptyState,
@@ -52,9 +52,11 @@ export function Notices({ projectId, mayWrite }: Props) {
   };
   const remove = async (notice: Notice) => {
     const text = "The notice and its updates disappear from the page. Mails that were sent stay sent.";
-    if (!(await confirm({ title: `Remove "${notice.title}"?`, text, action: "Remove", danger: true }))) return;
-    await api.del(`/status-page/notices/${notice.id}`);
-    list.reload();
+    await confirmDelete(
+      `/status-page/notices/${notice.id}`,
+      { title: `Remove "${notice.title}"?`, text, action: "Remove" },
+      list.reload,
+    );
   };
   return (
     <Card

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useFilters } from "../../app/filters.ts";
 import { useStream } from "../../app/live.ts";
 import { useList } from "../../app/query.ts";
@@ -7,7 +8,6 @@ import {
   Badge,
   Button,
   type Column,
-  confirm,
   DataTable,
   EmptyState,
   NewButton,
@@ -64,9 +64,7 @@ export default function Tasks() {
     list.reload();
   };
   const remove = async (task: Task) => {
-    if (!(await confirm({ title: "Delete this task?", text: task.title, action: "Delete", danger: true }))) return;
-    await api.del(`/tasks/${task.id}`);
-    list.reload();
+    await confirmDelete(`/tasks/${task.id}`, { title: "Delete this task?", text: task.title }, list.reload);
   };
   const add = <NewButton onClick={() => setEditing("new")}>New task</NewButton>;
   const { isFiltered } = filters;
