@@ -11,7 +11,7 @@ import { alertmanagerFeature } from "../features/alertmanager/routes.ts";
 import { alertsFeature } from "../features/alerts/book/routes.ts";
 import { errorAlertFeature } from "../features/alerts/errors/routes.ts";
 import { incidentsFeature } from "../features/alerts/incidents/routes.ts";
-import { silenceAt } from "../features/alerts/index.ts";
+import { policiesWithSchedule, silenceAt } from "../features/alerts/index.ts";
 import { policiesFeature } from "../features/alerts/policies/routes.ts";
 import { silencesFeature } from "../features/alerts/silences/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
@@ -202,7 +202,10 @@ function onCall({ base, core, services }: Parts): Feature {
   const hosts = new OutsideHosts(outsideRulesOf(config));
   const fetch = new SafeFetch(hosts, { maxBodyBytes: MAX_CALENDAR_BYTES });
   const { notify } = services;
-  return onCallFeature({ db, clock, config, projects, principals, users, storage, notify, fetch, publicUrl });
+  return onCallFeature({
+    ...{ db, clock, config, projects, principals, users, storage, notify, fetch, publicUrl },
+    policiesWith: policiesWithSchedule,
+  });
 }
 
 /** Notifications, sounds, messages, tasks and the like. */

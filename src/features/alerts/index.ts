@@ -14,6 +14,7 @@ export { compileMatchers, type LabelsTest, matchesEmpty, patternTest } from "./m
 export { durationText, parseAlertTime } from "./model/times.ts";
 export { Policies } from "./policies/policies.ts";
 export type { RouteMatch, RouteNode, RoutingDocument } from "./policies/routing.ts";
+export { policiesWithSchedule } from "./policies/service.ts";
 export { type SilenceAt, type SilenceDraft, silenceAt } from "./silences/live-silence.ts";
 export { silenceSweep } from "./silences/queries.ts";
 export { Silences } from "./silences/silences.ts";

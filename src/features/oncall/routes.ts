@@ -98,10 +98,13 @@ function serveSchedules(server: FeatureServer, context: OnCallContext): void {
     method: "DELETE",
     path: one.path,
     id: "deleteOnCallSchedule",
-    summary: "Delete an on-call schedule with its shifts and its past",
-    errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "VERSION_CONFLICT"],
-    handle: (exchange, { params }) =>
-      schedules.deleteSchedule(context, holderOf(exchange), params.id, exchange.header("if-match")),
+    summary: "Delete an on-call schedule with its shifts and its past, if no policy names it",
+    query: s.DeleteSchedule,
+    errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "VERSION_CONFLICT", "ON_CALL_SCHEDULE_IN_USE"],
+    handle(exchange, { params, query }) {
+      const ifMatch = exchange.header("if-match");
+      return schedules.deleteSchedule(context, holderOf(exchange), params.id, ifMatch, query.force === true);
+    },
   });
 }
 

@@ -44,6 +44,11 @@ export interface OnCallOwn {
   readonly notify: Notifier;
   /** For answers of at most 1 MiB. */
   readonly fetch: OutsideFetch;
+  /** The policies of all projects that name a schedule. */
+  policiesWith(
+    trx: Trx,
+    scheduleId: string,
+  ): Promise<readonly { readonly id: string; readonly projectId: string; readonly name: string }[]>;
   publicUrl(): string;
 }
 
@@ -161,17 +166,21 @@ export async function updateSchedule(
   return readSchedule(context, principal, id);
 }
 
-/** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT */
+/** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT, ON_CALL_SCHEDULE_IN_USE */
 export function deleteSchedule(
   context: OnCallContext,
   principal: PermissionHolder,
   id: string,
   ifMatch: string,
+  force: boolean,
 ): Promise<void> {
   return changeSchedule(context, principal, id, "oncall:write", async (trx, old) => {
     requireVersion(ifMatch, old.version);
+    const policies = await context.policiesWith(trx, id);
+    if (policies.length > 0 && !force) throw inUse(context, principal, policies);
     await trx.deleteFrom("oncall_schedules").where("id", "=", id).execute();
-    await recordChange(context, "oncall_schedule.delete", id, { projectId: old.projectId, version: old.version }, trx);
+    const metadata = { projectId: old.projectId, version: old.version, policies: policies.map((each) => each.id) };
+    await recordChange(context, "oncall_schedule.delete", id, metadata, trx);
     addEffect(trx, { type: "announced", event: DUE_EVENT, data: { id } });
   });
 }
@@ -274,6 +283,24 @@ function viewsFor({ projects }: OnCallContext, principal: Principal) {
     createdAt: toRfc3339(row.createdAt),
     updatedAt: toRfc3339(row.updatedAt),
   });
+}
+
+/** Policies of projects that the caller does not read are counted, but not named. */
+function inUse(
+  { projects }: OnCallContext,
+  principal: PermissionHolder,
+  policies: Awaited<ReturnType<OnCallOwn["policiesWith"]>>,
+): PrismError {
+  const code = "ON_CALL_SCHEDULE_IN_USE";
+  const shown = policies.filter(({ projectId }) => projects.has(principal, projectId, "events:read"));
+  const details: { readonly code: string; readonly message: string; readonly policyId?: string }[] = shown.map(
+    ({ id, name }) => ({ code, message: `the policy ${name} names the schedule`, policyId: id }),
+  );
+  const hidden = policies.length - shown.length;
+  if (hidden > 0) details.push({ code, message: `policies of other projects that name the schedule: ${hidden}` });
+  const named = [...shown.map(({ name }) => name), ...(hidden > 0 ? [`${hidden} of other projects`] : [])].join(", ");
+  const message = `Policies name this schedule: ${named}. Change them first; force=true deletes it all the same`;
+  return new PrismError(code, message, { details });
 }
 
 async function requireFreeName(trx: Trx, projectId: string, name: string): Promise<void> {

@@ -1,7 +1,18 @@
 import * as v from "valibot";
 import { DAY_MS, isTimezone } from "../../core/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { doc, example, instant, integer, named, object, pattern, selfChanging, text } from "../../http/shapes.ts";
+import {
+  doc,
+  example,
+  instant,
+  integer,
+  named,
+  object,
+  pattern,
+  queryBoolean,
+  selfChanging,
+  text,
+} from "../../http/shapes.ts";
 import { FREQUENCIES, WEEKDAYS } from "./model/recurrence.ts";
 
 const MAX_LEAD_MS = 7 * DAY_MS;
@@ -42,6 +53,10 @@ export const UpdateSchedule = example(object({ name: v.optional(doc(text(100, 1)
   notifiesOff: true,
 });
 export type UpdateSchedule = v.InferOutput<typeof UpdateSchedule>;
+
+export const DeleteSchedule = object({
+  force: v.optional(doc(queryBoolean, "Delete it although policies name it")),
+});
 
 export const ListSchedules = object({
   projectId: v.optional(doc(text(64, 1), "Id or slug of the project; default: every project that the caller reads")),

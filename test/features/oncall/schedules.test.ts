@@ -1,7 +1,20 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { makeUser } from "../../helpers/people.ts";
 import { countOf } from "../../helpers/tables.ts";
-import { DAY, finalTexts, HOUR, iso, local, made, makeSchedule, makeShift, onCallWorld, PATH } from "./support.ts";
+import {
+  DAY,
+  finalTexts,
+  HOUR,
+  iso,
+  join,
+  local,
+  made,
+  makeSchedule,
+  makeShift,
+  onCallWorld,
+  PATH,
+} from "./support.ts";
 
 test("a rotation takes turns, a higher level wins, and a lower one fills what it leaves", async (t) => {
   const world = await onCallWorld(t);
@@ -257,4 +270,41 @@ test("schedules are refused with a reason", async (t) => {
     const reply = await prism.post<{ error: { code: string } }>(`${PATH}/schedules${path}`, body);
     assert.deepEqual([reply.status, reply.body.error?.code], [status, code], JSON.stringify(body));
   }
+});
+
+interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly details: readonly { readonly policyId?: string }[];
+}
+
+test("a schedule that policies name is deleted only with force=true", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, projectId } = world;
+  const { body: other } = await prism.post<{ id: string }>("/api/v1/projects", { name: "Other", slug: "other" });
+  const schedule = await makeSchedule(world);
+  const steps = [{ type: "notify", schedules: [{ id: schedule }] }];
+  const { id: policyId } = await made(prism.post("/api/v1/policies", { projectId, name: "Night", steps }));
+  await made(prism.post("/api/v1/policies", { projectId: other.id, name: "Secret", steps }));
+  const free = await made(
+    prism.post("/api/v1/policies", { projectId, name: "Free", description: schedule, steps: [] }),
+  );
+  const editor = await makeUser(prism, "editor");
+  await join(prism, projectId, editor.id, "owner");
+
+  const path = `${PATH}/schedules/${schedule}`;
+  const refused = await prism.delete<{ error: Refusal }>(path, { token: editor.token });
+  const { code, message, details } = refused.body.error;
+  assert.deepEqual([refused.status, code], [409, "ON_CALL_SCHEDULE_IN_USE"]);
+  assert.match(message, /Night, 1 of other projects\. .*force=true/);
+  assert.deepEqual(
+    details.map((each) => each.policyId),
+    [policyId, undefined],
+  );
+  assert.ok(!refused.text.includes("Secret") && !refused.text.includes(free.id), refused.text);
+  assert.equal((await prism.get(path)).status, 200);
+  assert.equal((await prism.delete(`${path}?force=true`, { token: editor.token })).status, 204);
+
+  const unused = await makeSchedule(world, { name: "Unused" });
+  assert.equal((await prism.delete(`${PATH}/schedules/${unused}`)).status, 204);
 });

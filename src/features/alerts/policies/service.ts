@@ -9,6 +9,7 @@ import { requireVersion } from "../../../http/negotiation.ts";
 import { type PageRequest, pageBody } from "../../../http/pagination.ts";
 import { doc, example, named, object, text, uuid } from "../../../http/shapes.ts";
 import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
+import { holdsText } from "../../../store/sqlite/list-queries.ts";
 import type { Projects, UserDirectory } from "../../access/index.ts";
 import type { AuditTrail } from "../../audit/index.ts";
 import type { Policies, PolicyRow } from "./policies.ts";
@@ -225,6 +226,27 @@ function versions(db: ReadDb, id: string, { after, limit, offset }: PageRequest)
     .limit(limit + 1)
     .offset(offset)
     .execute();
+}
+
+const MAX_NAMED_POLICIES = 100;
+
+/** The policies of all projects that name an on-call schedule in a step, at most 100. */
+export async function policiesWithSchedule(
+  trx: Trx,
+  scheduleId: string,
+): Promise<readonly Pick<PolicyRow, "id" | "projectId" | "name">[]> {
+  const rows = await trx
+    .selectFrom("policies")
+    .select(["id", "projectId", "name", "definition"])
+    .where("deletedAt", "is", null)
+    .where(holdsText("definition", scheduleId))
+    .orderBy("name")
+    .limit(MAX_NAMED_POLICIES)
+    .execute();
+  return rows.filter(({ definition }) => {
+    const { steps } = JSON.parse(definition) as PolicyDefinition;
+    return steps.some((step) => step.type === "notify" && step.schedules.some(({ id }) => id === scheduleId));
+  });
 }
 
 /** @throws NOT_FOUND, also for a policy that the caller may not see. */
