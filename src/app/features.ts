@@ -165,8 +165,8 @@ function alertFeatures({ base, core, http, services }: Parts): Feature[] {
   const withheldBy: Parameters<typeof alertsFeature>[0]["withheldBy"] = (alert) => withheldNow(alerting, alert);
   return [
     alertsFeature({ db, clock, projects, alerts, withheldBy }),
-    incidentsFeature({ db, clock, projects, policies, incidents, alerts, withheldBy }),
-    policiesFeature({ db, clock, projects, users, policies, requireUrl }),
+    incidentsFeature({ db, clock, projects, policies, incidents, alerts, idempotency, withheldBy }),
+    policiesFeature({ db, clock, projects, users, policies, idempotency, requireUrl }),
     silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),
     alertmanagerFeature({
       ...{ config, clock, steadyClock, startedAt, kernel: http.kernel },
@@ -201,9 +201,9 @@ function onCall({ base, core, services }: Parts): Feature {
   const { principals, projects, users } = core.access;
   const hosts = new OutsideHosts(outsideRulesOf(config));
   const fetch = new SafeFetch(hosts, { maxBodyBytes: MAX_CALENDAR_BYTES });
-  const { notify } = services;
+  const { notify, idempotency } = services;
   return onCallFeature({
-    ...{ db, clock, config, projects, principals, users, storage, notify, fetch, publicUrl },
+    ...{ db, clock, config, projects, principals, users, storage, notify, idempotency, fetch, publicUrl },
     policiesWith: policiesWithSchedule,
   });
 }

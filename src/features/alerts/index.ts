@@ -12,9 +12,8 @@ export { checkLabels, compareLabels, compareText, type LabelRecord, type Labels,
 export { isSameMatcher, type Matcher, parseMatcher } from "./model/matchers.ts";
 export { compileMatchers, type LabelsTest, matchesEmpty, patternTest } from "./model/matching.ts";
 export { durationText, parseAlertTime } from "./model/times.ts";
-export { Policies } from "./policies/policies.ts";
+export { Policies, policiesWithSchedule } from "./policies/policies.ts";
 export type { RouteMatch, RouteNode, RoutingDocument } from "./policies/routing.ts";
-export { policiesWithSchedule } from "./policies/service.ts";
 export { type SilenceAt, type SilenceDraft, silenceAt } from "./silences/live-silence.ts";
 export { silenceSweep } from "./silences/queries.ts";
 export { Silences } from "./silences/silences.ts";

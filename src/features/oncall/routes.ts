@@ -1,8 +1,11 @@
 import { callerOf, holderOf } from "../../http/access.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { stateOf } from "../../http/negotiation.ts";
-import { versioned } from "../../http/route.ts";
+import { type Reply, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
+import type { Trx } from "../../store/database.ts";
 import { serveCalendars, servePreferences, serveReading } from "./reading-routes.ts";
 import type { OnCallContext, OnCallOwn } from "./schedules.ts";
 import * as schedules from "./schedules.ts";
@@ -63,10 +66,13 @@ function serveSchedules(server: FeatureServer, context: OnCallContext): void {
     body: s.CreateSchedule,
     status: 201,
     response: s.ScheduleView,
-    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED"],
+    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED", ...IDEMPOTENCY_ERRORS],
     async handle(exchange, { body }) {
-      const made = await schedules.createSchedule(context, holderOf(exchange), body);
-      return versioned(made.version, made.body, { status: 201 });
+      const principal = holderOf(exchange);
+      const calendarUrl = await schedules.newCalendarUrl(context, principal, body);
+      return createOnce(context, exchange, body, (trx) =>
+        schedules.createSchedule(context, principal, body, calendarUrl, trx),
+      );
     },
   });
   server.route({
@@ -108,6 +114,20 @@ function serveSchedules(server: FeatureServer, context: OnCallContext): void {
   });
 }
 
+/** Answers a repeated Idempotency-Key with the first answer. @param request all that the key is for */
+function createOnce<V>(
+  { db, idempotency }: OnCallContext,
+  exchange: Exchange,
+  request: unknown,
+  create: (trx: Trx) => Promise<{ readonly version: number; readonly body: V }>,
+): Promise<Reply> {
+  const effect = async (trx: Trx): Promise<Reply> => {
+    const { version, body } = await create(trx);
+    return versioned(version, body, { status: 201 });
+  };
+  return idempotency.run(exchange, holderOf(exchange), request, db, effect, {});
+}
+
 /** The state of the calendar and its link change without a new version. */
 function scheduleReply({ version, body }: Awaited<ReturnType<typeof schedules.readSchedule>>) {
   const { calendar, hasCalendarLink, calendarUrl } = body;
@@ -140,10 +160,12 @@ function serveShifts(server: FeatureServer, context: OnCallContext): void {
     body: s.CreateShift,
     status: 201,
     response: s.ShiftView,
-    errors: [...CHANGE_ERRORS, "LIMIT_REACHED"],
-    async handle(exchange, { params, body }) {
-      const made = await shifts.createShift(context, holderOf(exchange), params.id, body);
-      return versioned(made.version, made.body, { status: 201 });
+    errors: [...CHANGE_ERRORS, "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
+    handle(exchange, { params: { id }, body }) {
+      const principal = holderOf(exchange);
+      return createOnce(context, exchange, { id, body }, (trx) =>
+        shifts.createShift(context, principal, id, body, trx),
+      );
     },
   });
   server.route({
@@ -213,10 +235,12 @@ function serveOverrides(server: FeatureServer, context: OnCallContext): void {
     body: s.CreateOverride,
     status: 201,
     response: s.OverrideView,
-    errors: [...CHANGE_ERRORS, "LIMIT_REACHED"],
-    async handle(exchange, { params, body }) {
-      const made = await shifts.createOverride(context, holderOf(exchange), params.id, body);
-      return versioned(made.version, made.body, { status: 201 });
+    errors: [...CHANGE_ERRORS, "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
+    handle(exchange, { params: { id }, body }) {
+      const principal = holderOf(exchange);
+      return createOnce(context, exchange, { id, body }, (trx) =>
+        shifts.createOverride(context, principal, id, body, trx),
+      );
     },
   });
   server.route({
@@ -284,10 +308,10 @@ function serveSwaps(server: FeatureServer, context: OnCallContext): void {
     body: s.CreateSwap,
     status: 201,
     response: s.SwapView,
-    errors: [...CHANGE_ERRORS, "LIMIT_REACHED"],
-    async handle(exchange, { params, body }) {
-      const made = await shifts.createSwap(context, holderOf(exchange), params.id, body);
-      return versioned(made.version, made.body, { status: 201 });
+    errors: [...CHANGE_ERRORS, "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
+    handle(exchange, { params: { id }, body }) {
+      const principal = holderOf(exchange);
+      return createOnce(context, exchange, { id, body }, (trx) => shifts.createSwap(context, principal, id, body, trx));
     },
   });
   server.route({

@@ -5,10 +5,11 @@ import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { createToken } from "../../core/tokens.ts";
 import { missingPermission } from "../../http/access.ts";
+import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import type { CoreServices } from "../../module/module-api.ts";
-import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
+import { addEffect, type Database, type InTransaction, type ReadDb, type Trx } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import { type Principals, type Projects, reauthorize, type UserDirectory } from "../access/index.ts";
 import type { Notifier } from "../notifications/index.ts";
@@ -44,6 +45,7 @@ export interface OnCallOwn {
   readonly notify: Notifier;
   /** For answers of at most 1 MiB. */
   readonly fetch: OutsideFetch;
+  readonly idempotency: Idempotency;
   /** The policies of all projects that name a schedule. */
   policiesWith(
     trx: Trx,
@@ -84,12 +86,13 @@ export async function changeSchedule<T>(
   id: string,
   right: "oncall:write" | "events:read",
   change: (trx: Trx, schedule: ScheduleRow, now: EpochMs) => Promise<T>,
+  options: InTransaction = {},
 ): Promise<T> {
   const { db, clock, storage, projects } = context;
   storage.requireSpace();
   const { projectId } = await visibleSchedule(context, principal, id, db.read);
   if (!projects.has(principal, projectId, right)) throw missingPermission(right);
-  return db.write(async (trx) => {
+  return db.writeIn(options, async (trx) => {
     await reauthorize(context, principal, projectId, right, trx);
     const schedule = await visibleSchedule(context, principal, id, trx);
     return change(trx, schedule, clock.now());
@@ -102,37 +105,49 @@ export async function noteChange(trx: Trx, id: string, now: EpochMs): Promise<vo
   addEffect(trx, { type: "announced", event: DUE_EVENT, data: { id } });
 }
 
-/** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN, URL_REFUSED */
-export async function createSchedule(context: OnCallContext, principal: PermissionHolder, input: CreateSchedule) {
-  const { db, projects, storage, config, clock } = context;
+/** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED */
+export async function newCalendarUrl(context: OnCallContext, principal: PermissionHolder, input: CreateSchedule) {
+  const { projects } = context;
+  projects.require(principal, projects.refOf(principal, input.projectId), "oncall:write");
+  return checkedUrl(context, input.calendarUrl ?? null);
+}
+
+/**
+ * @param calendarUrl as {@link newCalendarUrl} returns it
+ * @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN
+ */
+export async function createSchedule(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  input: CreateSchedule,
+  calendarUrl: string | null,
+  trx: Trx,
+) {
+  const { projects, storage, config, clock } = context;
   storage.requireSpace();
   const projectId = projects.require(principal, projects.refOf(principal, input.projectId), "oncall:write");
-  const calendarUrl = await checkedUrl(context, input.calendarUrl ?? null);
-  const id = await db.write(async (trx) => {
-    await reauthorize(context, principal, projectId, "oncall:write", trx);
-    await requireFreeName(trx, projectId, input.name);
-    const now = clock.now();
-    const row = {
-      id: uuidv7(),
-      projectId,
-      name: input.name,
-      description: input.description ?? "",
-      timezone: input.timezone ?? config.timezone,
-      handoverLeadMs: input.handoverLeadMs === undefined ? 0 : input.handoverLeadMs,
-      notifiesOff: input.notifiesOff ? 1 : 0,
-      reportsGaps: input.reportsGaps === false ? 0 : 1,
-      checkedAt: now,
-      createdBy: principal.userId,
-      createdAt: now,
-      updatedAt: now,
-    } as const;
-    await trx.insertInto("oncall_schedules").values(row).execute();
-    await putCalendar(trx, row.id, calendarUrl, now);
-    await recordChange(context, "oncall_schedule.create", row.id, { projectId, version: 1 }, trx);
-    await noteChange(trx, row.id, now);
-    return row.id;
-  });
-  return readSchedule(context, principal, id);
+  await reauthorize(context, principal, projectId, "oncall:write", trx);
+  await requireFreeName(trx, projectId, input.name);
+  const now = clock.now();
+  const row = {
+    id: uuidv7(),
+    projectId,
+    name: input.name,
+    description: input.description ?? "",
+    timezone: input.timezone ?? config.timezone,
+    handoverLeadMs: input.handoverLeadMs === undefined ? 0 : input.handoverLeadMs,
+    notifiesOff: input.notifiesOff ? 1 : 0,
+    reportsGaps: input.reportsGaps === false ? 0 : 1,
+    checkedAt: now,
+    createdBy: principal.userId,
+    createdAt: now,
+    updatedAt: now,
+  } as const;
+  await trx.insertInto("oncall_schedules").values(row).execute();
+  await putCalendar(trx, row.id, calendarUrl, now);
+  await recordChange(context, "oncall_schedule.create", row.id, { projectId, version: 1 }, trx);
+  await noteChange(trx, row.id, now);
+  return readSchedule(context, principal, row.id, trx);
 }
 
 /** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT, NAME_TAKEN, URL_REFUSED */
@@ -186,11 +201,11 @@ export function deleteSchedule(
 }
 
 /** @throws SCHEDULE_NOT_FOUND */
-export async function readSchedule(context: OnCallContext, principal: Principal, id: string) {
-  const { db } = context;
-  const row = await visibleSchedule(context, principal, id, db.read);
+export async function readSchedule(context: OnCallContext, principal: Principal, id: string, trx?: Trx) {
+  const db = trx ?? context.db.read;
+  const row = await visibleSchedule(context, principal, id, db);
   const view = viewsFor(context, principal);
-  return { version: row.version, body: view(row, await queries.calendarOf(db.read, id)) };
+  return { version: row.version, body: view(row, await queries.calendarOf(db, id)) };
 }
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */

@@ -31,8 +31,14 @@ export const SHIFT_KINDS = ["rotation", "single"] as const;
 type Kinds = readonly ShiftRow["kind"][];
 
 /** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, LIMIT_REACHED */
-export async function createShift(context: OnCallContext, principal: PermissionHolder, id: string, input: CreateShift) {
-  const shiftId = await changeSchedule(context, principal, id, "oncall:write", async (trx, schedule, now) => {
+export async function createShift(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  id: string,
+  input: CreateShift,
+  trx: Trx,
+) {
+  const shiftId = await addShift(context, principal, id, "oncall:write", trx, (schedule, now) => {
     const { level = 0, name = "" } = input;
     const row = {
       ...blank(schedule, principal, now),
@@ -41,9 +47,22 @@ export async function createShift(context: OnCallContext, principal: PermissionH
       name,
     };
     requireTimes(row);
-    return insert(context, trx, row, now);
+    return row;
   });
-  return readShift(context, principal, { id, shiftId }, SHIFT_KINDS, shiftView);
+  return readShift(context, principal, { id, shiftId }, SHIFT_KINDS, shiftView, trx);
+}
+
+/** Inserts a row in the caller's transaction. */
+function addShift(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  id: string,
+  right: "oncall:write" | "events:read",
+  trx: Trx,
+  rowOf: (schedule: ScheduleRow, now: EpochMs) => ShiftRow,
+): Promise<string> {
+  const add = (_trx: Trx, schedule: ScheduleRow, now: EpochMs) => insert(context, trx, rowOf(schedule, now), now);
+  return changeSchedule(context, principal, id, right, add, { trx });
 }
 
 /**
@@ -96,13 +115,13 @@ export async function createOverride(
   principal: PermissionHolder,
   id: string,
   input: CreateOverride,
+  trx: Trx,
 ) {
-  const shiftId = await changeSchedule(context, principal, id, "events:read", async (trx, schedule, now) => {
+  const shiftId = await addShift(context, principal, id, "events:read", trx, (schedule, now) => {
     const row = { ...blank(schedule, principal, now), kind: "override", level: OVERRIDE_LEVEL } as const;
-    const next = overrideOf(context, principal, schedule, { ...row, swapFor: null }, input);
-    return insert(context, trx, next, now);
+    return overrideOf(context, principal, schedule, { ...row, swapFor: null }, input);
   });
-  return readShift(context, principal, { id, shiftId }, ["override"], overrideView);
+  return readShift(context, principal, { id, shiftId }, ["override"], overrideView, trx);
 }
 
 /** @throws SHIFT_NOT_FOUND, VERSION_CONFLICT, and as {@link createOverride} */
@@ -123,21 +142,23 @@ export async function updateOverride(
 }
 
 /** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, LIMIT_REACHED */
-export async function createSwap(context: OnCallContext, principal: PermissionHolder, id: string, input: CreateSwap) {
-  const shiftId = await changeSchedule(context, principal, id, "events:read", async (trx, schedule, now) => {
-    const user = oneOf(context, principal, schedule, input.userId);
-    const row = {
-      ...blank(schedule, principal, now),
-      ...spanColumns(input.start, input.end),
-      kind: "swap",
-      level: OVERRIDE_LEVEL,
-      name: input.reason ?? "",
-      swapFor: user,
-      turns: "[[]]",
-    } as const;
-    return insert(context, trx, row, now);
-  });
-  return readShift(context, principal, { id, shiftId }, ["swap"], (row) => swapView(row, context.clock.now()));
+export async function createSwap(
+  context: OnCallContext,
+  principal: PermissionHolder,
+  id: string,
+  input: CreateSwap,
+  trx: Trx,
+) {
+  const shiftId = await addShift(context, principal, id, "events:read", trx, (schedule, now) => ({
+    ...blank(schedule, principal, now),
+    ...spanColumns(input.start, input.end),
+    kind: "swap",
+    level: OVERRIDE_LEVEL,
+    name: input.reason ?? "",
+    swapFor: oneOf(context, principal, schedule, input.userId),
+    turns: "[[]]",
+  }));
+  return readShift(context, principal, { id, shiftId }, ["swap"], (row) => swapView(row, context.clock.now()), trx);
 }
 
 /** @throws SHIFT_NOT_FOUND, INVALID_STATE, RECIPIENT_NOT_FOUND, UNAUTHORIZED_ROLE */
@@ -169,10 +190,11 @@ export async function readShift<V>(
   params: ShiftParams,
   kinds: Kinds,
   view: (row: ShiftRow) => V,
+  trx?: Trx,
 ): Promise<{ version: number; body: V }> {
-  const { db } = context;
-  await visibleSchedule(context, principal, params.id, db.read);
-  const row = await anyShift(db.read, params, kinds);
+  const db = trx ?? context.db.read;
+  await visibleSchedule(context, principal, params.id, db);
+  const row = await anyShift(db, params, kinds);
   return { version: row.version, body: view(row) };
 }
 

@@ -2,9 +2,11 @@ import * as v from "valibot";
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { callerOf, userOf } from "../../../http/access.ts";
+import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.ts";
+import { Reply } from "../../../http/route.ts";
 import { doc, example, integer, object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
-import type { Database, ReadDb } from "../../../store/database.ts";
+import type { Database, ReadDb, Trx } from "../../../store/database.ts";
 import type { AuditTrail } from "../../audit/index.ts";
 import { CONTACT_CHANNELS, type ContactChannel } from "./notices.ts";
 import * as s from "./requests.ts";
@@ -15,6 +17,7 @@ const tag = "Incidents";
 
 interface IncidentsOwn extends s.IncidentsContext {
   readonly clock: Clock;
+  readonly idempotency: Idempotency;
 }
 
 /** Incidents, and how people want to be notified of them. */
@@ -127,9 +130,15 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
     id: "addIncidentNote",
     summary: "Add a note to the timeline of an incident",
     body: s.NoteBody,
-    errors: ["INCIDENT_NOT_FOUND"],
-    handle: (exchange, { params, body }) =>
-      s.act(context, callerOf(exchange), params.id, (incidents, each, actor) => incidents.note(each, body.text, actor)),
+    errors: ["INCIDENT_NOT_FOUND", ...IDEMPOTENCY_ERRORS],
+    handle(exchange, { params: { id }, body }) {
+      const principal = callerOf(exchange);
+      const addNote = async (trx: Trx): Promise<Reply> => {
+        const change: s.Act = (incidents, each, actor) => incidents.note(each, body.text, actor, { trx });
+        return new Reply(200, await s.act(context, principal, id, change));
+      };
+      return context.idempotency.run(exchange, principal, { id, body }, context.db, addNote, {});
+    },
   });
 }
 

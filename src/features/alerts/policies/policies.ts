@@ -2,7 +2,9 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
 import { LRUCache } from "lru-cache";
 import type { EpochMs } from "../../../core/clock.ts";
+import type { Trx } from "../../../store/database.ts";
 import type { PoliciesTable } from "../../../store/schema.ts";
+import { holdsText } from "../../../store/sqlite/list-queries.ts";
 import { nextChange, isWithin as within } from "../model/time-intervals.ts";
 import { BUILT_IN_POLICY, DEFAULT_POLICY, type PolicyDefinition } from "./policy.ts";
 import { builtInRouting, type CompiledRouting, compileRouting, type RoutingDocument } from "./routing.ts";
@@ -101,4 +103,25 @@ export class Policies {
   nextChange(projectId: string, interval: string, at: EpochMs): EpochMs {
     return nextChange(this.routingOf(projectId).timeIntervals.get(interval) ?? [], at);
   }
+}
+
+const MAX_NAMED_POLICIES = 100;
+
+/** The policies of all projects that name an on-call schedule in a step, at most 100. */
+export async function policiesWithSchedule(
+  trx: Trx,
+  scheduleId: string,
+): Promise<readonly Pick<PolicyRow, "id" | "projectId" | "name">[]> {
+  const rows = await trx
+    .selectFrom("policies")
+    .select(["id", "projectId", "name", "definition"])
+    .where("deletedAt", "is", null)
+    .where(holdsText("definition", scheduleId))
+    .orderBy("name")
+    .limit(MAX_NAMED_POLICIES)
+    .execute();
+  return rows.filter(({ definition }) => {
+    const { steps } = JSON.parse(definition) as PolicyDefinition;
+    return steps.some((step) => step.type === "notify" && step.schedules.some(({ id }) => id === scheduleId));
+  });
 }

@@ -1,9 +1,11 @@
 import * as v from "valibot";
 import { holderOf } from "../../../http/access.ts";
+import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.ts";
 import { pageEntries, readPage } from "../../../http/pagination.ts";
-import { versioned } from "../../../http/route.ts";
+import { type Reply, versioned } from "../../../http/route.ts";
 import { doc, object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
+import type { Trx } from "../../../store/database.ts";
 import * as r from "./routing-service.ts";
 import * as s from "./service.ts";
 
@@ -17,7 +19,9 @@ const paging = { limit: pageEntries().limit, cursor: pageEntries().cursor };
 const VersionsQuery = object(paging);
 const RoutingVersionsQuery = object({ projectId, ...paging });
 
-type PoliciesOwn = Omit<s.PolicyContext, "audit">;
+interface PoliciesOwn extends Omit<s.PolicyContext, "audit"> {
+  readonly idempotency: Idempotency;
+}
 
 /** Policies, and the routes that lead alerts to them. */
 export function policiesFeature(own: PoliciesOwn): Feature {
@@ -25,7 +29,7 @@ export function policiesFeature(own: PoliciesOwn): Feature {
     name: "policies",
     version: "1.0.0",
     register(server, { audit }) {
-      servePolicies(server, { ...own, audit });
+      servePolicies(server, { ...own, audit }, own);
       serveRouting(server, { ...own, audit });
     },
   };
@@ -34,7 +38,7 @@ export function policiesFeature(own: PoliciesOwn): Feature {
 const read = { permission: "events:read", within: "project" } as const;
 const write = { permission: "policies:write", within: "project" } as const;
 
-function servePolicies(server: FeatureServer, context: s.PolicyContext): void {
+function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, idempotency }: PoliciesOwn): void {
   const tag = "Incidents";
   const one = { tag, path: `${PATH}/:id`, params: s.PolicyParams };
   const invalid = ["RECIPIENT_NOT_FOUND", "ROLE_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED"] as const;
@@ -63,10 +67,16 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext): void {
     body: s.CreatePolicy,
     status: 201,
     response: s.PolicyView,
-    errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...invalid],
+    errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...invalid, ...IDEMPOTENCY_ERRORS],
     async handle(exchange, { body }) {
-      const policy = await s.createPolicy(context, holderOf(exchange), body);
-      return versioned(policy.version, policy, { status: 201 });
+      const principal = holderOf(exchange);
+      context.projects.require(principal, body.projectId ?? context.projects.defaultId, "policies:write");
+      await s.requireUrls(context, body.steps);
+      const create = async (trx: Trx): Promise<Reply> => {
+        const policy = await s.createPolicy(context, principal, body, trx);
+        return versioned(policy.version, policy, { status: 201 });
+      };
+      return idempotency.run(exchange, principal, body, db, create, {});
     },
   });
   server.route({

@@ -9,7 +9,6 @@ import { requireVersion } from "../../../http/negotiation.ts";
 import { type PageRequest, pageBody } from "../../../http/pagination.ts";
 import { doc, example, named, object, text, uuid } from "../../../http/shapes.ts";
 import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
-import { holdsText } from "../../../store/sqlite/list-queries.ts";
 import type { Projects, UserDirectory } from "../../access/index.ts";
 import type { AuditTrail } from "../../audit/index.ts";
 import type { Policies, PolicyRow } from "./policies.ts";
@@ -123,30 +122,25 @@ export async function getPolicy(context: PolicyContext, principal: PermissionHol
   return viewOf(context, principal, await visiblePolicy(context, principal, id, context.db.read));
 }
 
-export async function createPolicy(context: PolicyContext, principal: PermissionHolder, input: CreatePolicy) {
-  const { db, projects, clock } = context;
+/** The URLs of webhooks are checked by {@link requireUrls}, outside of the transaction. */
+export async function createPolicy(context: PolicyContext, principal: PermissionHolder, input: CreatePolicy, trx: Trx) {
+  const { projects, clock } = context;
   const projectId = projects.require(principal, input.projectId ?? projects.defaultId, "policies:write");
-  await requireUrls(context, input.steps);
-  const row = await db.write(async (trx) => {
-    const { n } = await trx
-      .selectFrom("policies")
-      .select((e) => e.fn.countAll<number>().as("n"))
-      .where("projectId", "=", projectId)
-      .where("deletedAt", "is", null)
-      .executeTakeFirstOrThrow();
-    if (n >= MAX_POLICIES) throw limitReached("A project has too many policies", "policies", MAX_POLICIES);
-    const definition = await definitionFrom(context, trx, { principal, projectId }, input, {
-      ...UNSET,
-      name: input.name,
-    });
-    await requireFreeName(trx, projectId, definition.name, null);
-    const now = clock.now();
-    const made = { projectId, name: definition.name, createdBy: principal.userId, createdAt: now, deletedAt: null };
-    const row = { ...made, id: uuidv7(), definition: JSON.stringify(definition), version: 1, updatedAt: now };
-    await trx.insertInto("policies").values(row).execute();
-    await recordVersion(context, trx, row, principal, "policy.create");
-    return row;
-  });
+  const { n } = await trx
+    .selectFrom("policies")
+    .select((e) => e.fn.countAll<number>().as("n"))
+    .where("projectId", "=", projectId)
+    .where("deletedAt", "is", null)
+    .executeTakeFirstOrThrow();
+  if (n >= MAX_POLICIES) throw limitReached("A project has too many policies", "policies", MAX_POLICIES);
+  const unset = { ...UNSET, name: input.name };
+  const definition = await definitionFrom(context, trx, { principal, projectId }, input, unset);
+  await requireFreeName(trx, projectId, definition.name, null);
+  const now = clock.now();
+  const made = { projectId, name: definition.name, createdBy: principal.userId, createdAt: now, deletedAt: null };
+  const row = { ...made, id: uuidv7(), definition: JSON.stringify(definition), version: 1, updatedAt: now };
+  await trx.insertInto("policies").values(row).execute();
+  await recordVersion(context, trx, row, principal, "policy.create");
   return viewOf(context, principal, row);
 }
 
@@ -226,27 +220,6 @@ function versions(db: ReadDb, id: string, { after, limit, offset }: PageRequest)
     .limit(limit + 1)
     .offset(offset)
     .execute();
-}
-
-const MAX_NAMED_POLICIES = 100;
-
-/** The policies of all projects that name an on-call schedule in a step, at most 100. */
-export async function policiesWithSchedule(
-  trx: Trx,
-  scheduleId: string,
-): Promise<readonly Pick<PolicyRow, "id" | "projectId" | "name">[]> {
-  const rows = await trx
-    .selectFrom("policies")
-    .select(["id", "projectId", "name", "definition"])
-    .where("deletedAt", "is", null)
-    .where(holdsText("definition", scheduleId))
-    .orderBy("name")
-    .limit(MAX_NAMED_POLICIES)
-    .execute();
-  return rows.filter(({ definition }) => {
-    const { steps } = JSON.parse(definition) as PolicyDefinition;
-    return steps.some((step) => step.type === "notify" && step.schedules.some(({ id }) => id === scheduleId));
-  });
 }
 
 /** @throws NOT_FOUND, also for a policy that the caller may not see. */
@@ -333,7 +306,7 @@ function requireInterval({ policies }: PolicyContext, projectId: string, interva
   });
 }
 
-async function requireUrls({ requireUrl }: PolicyContext, steps: readonly StepInput[] = []): Promise<void> {
+export async function requireUrls({ requireUrl }: PolicyContext, steps: readonly StepInput[] = []): Promise<void> {
   for (const step of steps) if (step.type === "webhook") await requireUrl(step.url);
 }
 
