@@ -38,6 +38,7 @@ export function openHttp({ config, settings, clock, log, metrics }: Base, { prin
     ...(listener.isTls ? { transportHeaders: HSTS_LINE } : {}),
     cors: () => settings.cors,
     limits: () => settings.rateLimit,
+    faces: () => settings.faces,
   });
   return { listener, router, bodies, kernel, forwards };
 }

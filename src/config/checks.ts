@@ -135,6 +135,20 @@ export function checkProviders({ storage, pusher, env }: Pick<ConfigValues, "sto
   return problems;
 }
 
+/** Checks that each host has one API. @returns the problems */
+export function checkFaces({ ntfy, gotify, publicUrl }: Pick<ConfigValues, "ntfy" | "gotify" | "publicUrl">): string[] {
+  const isIn = (hosts: readonly string[], name: string): boolean =>
+    hosts.some((host) => host.toLowerCase() === name.toLowerCase());
+  const problems = gotify.hosts
+    .filter((host) => isIn(ntfy.hosts, host))
+    .map((host) => `ntfy.hosts and gotify.hosts both contain ${host}; a host serves one of them`);
+  const own = publicUrl === undefined ? "" : new URL(publicUrl).hostname;
+  for (const [key, { hosts }] of Object.entries({ ntfy, gotify }))
+    if (isIn(hosts, own))
+      problems.push(`${key}.hosts contains ${own}, the host of publicUrl; give it a host of its own`);
+  return problems;
+}
+
 /** Warnings about settings that are set but have no effect. */
 export function unusedProviders({ storage, pusher }: Pick<ConfigValues, "storage" | "pusher">): string[] {
   const unused: string[] = [];

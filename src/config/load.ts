@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { SealedBox } from "../core/sealed-box.ts";
 import {
+  checkFaces,
   checkLimits,
   checkProduction,
   checkProviders,
@@ -129,7 +130,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   problems.push(...checkSecretsFor(use, given, missing, secretsFile));
   if ((given.tls.certFile === undefined) !== (given.tls.keyFile === undefined))
     problems.push("tls.certFile and tls.keyFile belong together; set both, or neither");
-  problems.push(...checkLimits(given), ...checkProviders(given), ...checkTrusted(given));
+  problems.push(...checkLimits(given), ...checkProviders(given), ...checkFaces(given), ...checkTrusted(given));
   if (problems.length > 0) throw new ConfigRefused(problems);
 
   const at: PathResolver = (key, path) => resolve(origins.get(key) === "file" ? file.baseDir : workingDir, path);

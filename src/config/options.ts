@@ -1,5 +1,6 @@
 import { WORKER_CHANNELS } from "../core/vocabulary.ts";
 import { AUTH_OPTIONS } from "./auth-options.ts";
+import { GOTIFY_OPTIONS, NTFY_OPTIONS } from "./face-options.ts";
 import * as k from "./kinds.ts";
 import { INGEST_OPTIONS, LIMIT_OPTIONS, QUEUE_OPTIONS, RATE_LIMIT_OPTIONS, REALTIME_OPTIONS } from "./limit-options.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
@@ -94,6 +95,8 @@ export const OPTIONS = {
     allowPlain: option(k.boolean(), false, "allows mail and password without TLS to a server on another machine", LIVE),
   },
   pusher: PUSHER_OPTIONS,
+  ntfy: NTFY_OPTIONS,
+  gotify: GOTIFY_OPTIONS,
   storage: STORAGE_OPTIONS,
   fcm: {
     credentials: optional(

@@ -115,6 +115,15 @@ export class CorsPolicy {
     exchange.extraHeaders += "Access-Control-Allow-Origin: *\r\nVary: Origin\r\n";
   }
 
+  /** Answers OPTIONS of any path for any web page. */
+  static preflightAny(exchange: Exchange, headers: string): void {
+    exchange.send(200, "", {
+      "Access-Control-Allow-Methods": "GET, PUT, POST, PATCH, DELETE",
+      "Access-Control-Allow-Headers": headers,
+      "Access-Control-Max-Age": "600",
+    });
+  }
+
   /** Answers OPTIONS of an existing path. An unlisted origin gets no permission. */
   preflight(exchange: Exchange, allowed: readonly string[]): void {
     exchange.send(204, null, {

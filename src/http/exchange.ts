@@ -110,19 +110,21 @@ export class Exchange {
     this.givenCorrelationId = ID.test(correlationId) ? correlationId : null;
   }
 
+  /** @param face prefix of the path, see `faces.ts`. */
   static read(
     res: HttpResponse,
     req: HttpRequest,
     readAddress: AddressReader,
     onEnd: EndListener,
     isControl = false,
+    face = "",
   ): Exchange {
     const headers: string[] = [];
     collecting = headers;
     req.forEach(collectHeader);
     const parts = {
       method: req.getCaseSensitiveMethod(),
-      path: req.getUrl(),
+      path: face === "" ? req.getUrl() : face + req.getUrl(),
       queryText: req.getQuery() ?? "",
       headers,
     };

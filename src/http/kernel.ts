@@ -10,6 +10,7 @@ import { addressGroup, coarseAddressGroup } from "./client-address.ts";
 import { type Authenticator, readCredential, requestCaller, ticketOf } from "./credentials.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
 import { type AddressReader, Exchange } from "./exchange.ts";
+import type { Faces } from "./faces.ts";
 import { checkShape, mayRepeat, parseJson, parseQuery, withoutRepeated } from "./input.ts";
 import { ActiveRequests } from "./listener.ts";
 import { isAmongTags } from "./negotiation.ts";
@@ -35,6 +36,7 @@ export interface KernelParts {
   readonly transportHeaders?: string;
   cors(): CorsPolicy;
   limits(): RequestLimits;
+  faces(): Faces;
 }
 
 /**
@@ -61,6 +63,9 @@ export class HttpKernel implements BodySink {
     return this.#dialects.find(({ prefix }) => path.startsWith(prefix));
   }
 
+  /** The prefix of the face whose host the request names; '' for Prism's own hosts. */
+  readonly faceOf = (req: HttpRequest): string => this.#parts.faces().of(req);
+
   /** The path for the router. */
   #pathOf(exchange: Exchange): string {
     return this.#dialectOf(exchange) ? exchange.path.replace(/\/$/, "") : exchange.path;
@@ -80,7 +85,8 @@ export class HttpKernel implements BodySink {
   /** Reads a request of another protocol (WebSocket upgrades); the caller answers or upgrades. */
   open(res: HttpResponse, req: HttpRequest, isControl = false): Exchange {
     this.requests.began();
-    const exchange = Exchange.read(res, req, this.#parts.readAddress, this.#onEnd, isControl);
+    const face = isControl ? "" : this.faceOf(req);
+    const exchange = Exchange.read(res, req, this.#parts.readAddress, this.#onEnd, isControl, face);
     if (!isControl && this.#parts.transportHeaders !== undefined) exchange.extraHeaders = this.#parts.transportHeaders;
     return exchange;
   }
@@ -107,6 +113,11 @@ export class HttpKernel implements BodySink {
     const { router, cors } = this.#parts;
     if (exchange.method === "OPTIONS") {
       this.#countUnrouted(exchange);
+      const { allowsHeaders } = this.#dialectOf(exchange) ?? {};
+      if (allowsHeaders !== undefined) {
+        CorsPolicy.preflightAny(exchange, allowsHeaders);
+        return;
+      }
       const allowed = router.allowed(this.#pathOf(exchange));
       if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
       cors().preflight(exchange, allowed);

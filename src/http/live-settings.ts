@@ -2,23 +2,27 @@ import { withReloadable } from "../config/changes.ts";
 import type { Config } from "../config/load.ts";
 import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../core/queues.ts";
 import { CorsPolicy } from "./access.ts";
+import { Faces } from "./faces.ts";
 
 /** The settings that SIGHUP or the console changes while the server runs. Read them at each use. */
 export class LiveSettings {
   readonly #started: Config;
   #config: Config;
   #cors: CorsPolicy;
+  #faces: Faces;
 
   constructor(config: Config) {
     this.#started = config;
     this.#config = config;
     this.#cors = corsOf(config);
+    this.#faces = facesOf(config);
   }
 
   /** Settings that are not reloadable keep their values of the start. */
   reload(config: Config): void {
     this.#config = withReloadable(this.#started, config);
     this.#cors = corsOf(config);
+    this.#faces = facesOf(config);
   }
 
   /** The settings in use. */
@@ -28,6 +32,10 @@ export class LiveSettings {
 
   get cors(): CorsPolicy {
     return this.#cors;
+  }
+
+  get faces(): Faces {
+    return this.#faces;
   }
 
   get limits(): Config["limits"] {
@@ -78,4 +86,8 @@ export class LiveSettings {
 
 function corsOf(config: Config): CorsPolicy {
   return new CorsPolicy(config.cors.origins, config.env === "development");
+}
+
+function facesOf({ ntfy, gotify }: Config): Faces {
+  return new Faces({ "/ntfy": ntfy.hosts, "/gotify": gotify.hosts });
 }

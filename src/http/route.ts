@@ -133,6 +133,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
  */
 export interface Dialect {
   readonly prefix: string;
+  /** Answers every OPTIONS with 200 and these headers, which its pages may send. */
+  readonly allowsHeaders?: string;
   /**
    * Members for its clients, besides Prism's own, or in place of one of the same name.
    * @param allowed the methods of an existing path.

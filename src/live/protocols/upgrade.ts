@@ -13,6 +13,8 @@ export interface UpgradeParts {
   readonly connections: Connections;
   /** Requests come over the control socket. */
   readonly isControl?: boolean;
+  /** The socket belongs to a face and is served by `serveFaceSocket`. */
+  readonly isOfFace?: true;
   /** Whether pages of this origin may open live connections. */
   allowsOrigin(origin: string): boolean;
 }
@@ -61,6 +63,11 @@ export function upgrade<T extends object, P extends Principal | null>(
   prepare: (exchange: Exchange, upgraded: Upgraded<P>) => T,
 ): void {
   const { kernel, connections } = parts;
+  if (parts.isOfFace !== true && kernel.faceOf(req) !== "") {
+    // Left to the sockets of that face.
+    req.setYield(true);
+    return;
+  }
   const exchange = kernel.open(res, req, parts.isControl);
   try {
     exchange.refuseBadHead();

@@ -6,6 +6,7 @@ import { AccessLog } from "../../../src/http/access-log.ts";
 import { BodyReader, type BodyTimes } from "../../../src/http/body.ts";
 import { clientAddressReader } from "../../../src/http/client-address.ts";
 import type { Authenticator } from "../../../src/http/credentials.ts";
+import { type FaceHosts, Faces } from "../../../src/http/faces.ts";
 import { HttpKernel, type RequestLimits } from "../../../src/http/kernel.ts";
 import { HttpListener } from "../../../src/http/listener.ts";
 import { RateLimiter } from "../../../src/http/rate-limiter.ts";
@@ -24,11 +25,13 @@ export interface BareKernelOptions {
   readonly corsOrigins?: readonly string[];
   readonly maxBuckets?: number;
   readonly acceptsChunked?: boolean;
+  readonly faces?: FaceHosts;
 }
 
 export interface BareKernel {
   readonly port: number;
   readonly kernel: HttpKernel;
+  readonly listener: HttpListener;
   readonly bodies: BodyReader;
   readonly log: LogLines;
   readonly clock: FakeClock;
@@ -43,6 +46,7 @@ export function startBareKernel(t: TestContext, options: BareKernelOptions): Bar
   const bodies = new BodyReader(options.maxBufferedBytes ?? 67_108_864, options.bodyTimes);
   const limits = { global: undefined, enabled: true, ip: 600, user: 6000, key: 6_000_000, ...options.limits };
   const cors = new CorsPolicy(options.corsOrigins, true);
+  const faces = new Faces(options.faces ?? {});
   const kernel = new HttpKernel({
     router,
     authenticator: { authenticate: options.authenticate ?? (() => testUser()) },
@@ -53,12 +57,13 @@ export function startBareKernel(t: TestContext, options: BareKernelOptions): Bar
     ...(options.acceptsChunked === undefined ? {} : { acceptsChunked: options.acceptsChunked }),
     cors: () => cors,
     limits: () => limits,
+    faces: () => faces,
   });
   const listener = new HttpListener();
   listener.serve((res, req) => kernel.handle(res, req));
   const port = listener.listen("127.0.0.1", 0);
   t.after(() => listener.close());
-  return { port, kernel, bodies, log, clock };
+  return { port, kernel, listener, bodies, log, clock };
 }
 
 export function testUser(userId = "someone"): Principal {

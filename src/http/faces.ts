@@ -1,0 +1,56 @@
+import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocketBehavior } from "uWebSockets.js";
+
+/** Hosts by the prefix of their routes, such as `/ntfy`. */
+export type FaceHosts = Readonly<Record<string, readonly string[]>>;
+
+/**
+ * Faces: another program's API at the root of a host, for clients that accept no path in the
+ * address of their server. A request with such a host is routed as if its path had the prefix of
+ * the face, so Prism's own routes cannot be reached there. The routes are always available below
+ * the prefix on all other hosts.
+ */
+export class Faces {
+  readonly #prefixes: ReadonlyMap<string, string>;
+
+  constructor(hosts: FaceHosts) {
+    const pairs = Object.entries(hosts).flatMap(([prefix, names]) =>
+      names.map((name) => [name.toLowerCase(), prefix] as const),
+    );
+    this.#prefixes = new Map(pairs);
+  }
+
+  /** The prefix of the face that a request belongs to; '' for Prism's own hosts. */
+  of(req: Pick<HttpRequest, "getHeader">): string {
+    return this.#prefixes.size === 0 ? "" : this.ofHost(req.getHeader("host"));
+  }
+
+  /** @param host value of the field `Host`, with or without a port. */
+  ofHost(host: string): string {
+    const name = host.replace(/\.?(?::\d*)?$/, "").toLowerCase();
+    return this.#prefixes.get(name) ?? "";
+  }
+}
+
+type Upgrade = (res: HttpResponse, req: HttpRequest, context: us_socket_context_t) => void;
+
+/**
+ * Serves the WebSockets of a face: at `<prefix><path>`, and at `<path>` on its hosts. The request's
+ * exchange has the path with the prefix in both cases.
+ * @param faceOf the face of a request.
+ */
+export function serveFaceSocket<T>(
+  app: Pick<TemplatedApp, "ws">,
+  faceOf: (req: HttpRequest) => string,
+  { prefix, path }: { readonly prefix: string; readonly path: string },
+  behavior: WebSocketBehavior<T> & { readonly upgrade: Upgrade },
+): void {
+  const on = (pattern: string, face: string): void => {
+    const upgrade: Upgrade = (res, req, context) => {
+      if (faceOf(req) === face) behavior.upgrade(res, req, context);
+      else req.setYield(true);
+    };
+    app.ws<T>(pattern, { ...behavior, upgrade });
+  };
+  on(`${prefix}${path}`, "");
+  on(path, prefix);
+}
