@@ -8,13 +8,14 @@ interface Membership {
 }
 
 /** What roles in a project allow; the server checks it again. */
+const EDITOR = [
+  ...["events:read", "rules:read", "incidents:act", "silences:write", "heartbeats:write"],
+  ...["receivers:write", "channels:write"],
+];
 const RIGHTS: Readonly<Record<string, readonly string[]>> = {
   viewer: ["events:read"],
-  editor: ["events:read", "rules:read", "incidents:act", "silences:write", "heartbeats:write"],
-  owner: [
-    ...["events:read", "rules:read", "incidents:act", "silences:write", "heartbeats:write"],
-    ...["rules:write", "silences:broad", "policies:write", "oncall:write"],
-  ],
+  editor: EDITOR,
+  owner: [...EDITOR, "rules:write", "silences:broad", "policies:write", "oncall:write"],
 };
 
 /** The roles of the user in projects; null until they are loaded. */

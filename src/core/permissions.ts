@@ -39,6 +39,8 @@ export const PERMISSIONS = [
   "policies:write",
   "oncall:write",
   "heartbeats:write",
+  "receivers:write",
+  "channels:write",
   "modules:manage",
   "system:status",
   "system:manage",
@@ -87,6 +89,8 @@ export const PERMISSION_TEXTS: Readonly<Record<Permission, string>> = {
   "policies:write": "Change policies, routes and integrations of those projects",
   "oncall:write": "Change on-call schedules, overrides and swaps of those projects",
   "heartbeats:write": "Create, change and delete heartbeats of those projects",
+  "receivers:write": "Create, change and delete receivers of those projects, and read their requests",
+  "channels:write": "Create, change and delete channels of those projects",
   "modules:manage": "Enable, disable and configure modules",
   "system:status": "See the state of the server, its queues and connections",
   "system:manage": "See and change the settings of the server",
@@ -145,6 +149,8 @@ export const PROJECT_SCOPES: readonly TokenScope[] = [
   "policies:write",
   "oncall:write",
   "heartbeats:write",
+  "receivers:write",
+  "channels:write",
 ];
 
 /** Scopes of an API key of a project. */
@@ -186,6 +192,8 @@ export const BUILT_IN_ROLES: Readonly<Record<string, readonly Permission[]>> = {
     "policies:write",
     "oncall:write",
     "heartbeats:write",
+    "receivers:write",
+    "channels:write",
     "system:status",
   ],
   Operator: [
@@ -213,6 +221,8 @@ export const BUILT_IN_ROLES: Readonly<Record<string, readonly Permission[]>> = {
     "silences:write",
     "oncall:write",
     "heartbeats:write",
+    "receivers:write",
+    "channels:write",
     "system:status",
   ],
   User: [

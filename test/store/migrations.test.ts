@@ -135,7 +135,8 @@ test("an upgrade gives the roles of earlier versions the permissions for alerts,
   assert.deepEqual(connection.prepare("select name, permissions from roles order by id").all(), [
     {
       name: "Operator",
-      permissions: '["jobs:read","incidents:act","silences:write","oncall:write","heartbeats:write"]',
+      permissions:
+        '["jobs:read","incidents:act","silences:write","oncall:write","heartbeats:write","receivers:write","channels:write"]',
     },
     { name: "Own", permissions: '["jobs:read"]' },
   ]);

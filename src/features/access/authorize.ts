@@ -23,7 +23,9 @@ export type ProjectRight =
   | "silences:broad"
   | "policies:write"
   | "oncall:write"
-  | "heartbeats:write";
+  | "heartbeats:write"
+  | "receivers:write"
+  | "channels:write";
 
 const VIEWER: readonly ProjectRight[] = ["project:read", "events:read"];
 const EDITOR: readonly ProjectRight[] = [
@@ -34,6 +36,8 @@ const EDITOR: readonly ProjectRight[] = [
   "incidents:act",
   "silences:write",
   "heartbeats:write",
+  "receivers:write",
+  "channels:write",
 ];
 const OWNER: readonly ProjectRight[] = [
   ...EDITOR,
@@ -64,6 +68,8 @@ const GLOBAL: ReadonlySet<string> = new Set<Permission & ProjectRight>([
   "policies:write",
   "oncall:write",
   "heartbeats:write",
+  "receivers:write",
+  "channels:write",
 ]);
 
 /** The scope a service token needs to act as an owner or to see keys; no permission has it. */

@@ -45,6 +45,8 @@ export const HOLDERS = {
   "policies:write": ["Admin", "RuleManager"],
   "oncall:write": ["Admin", "RuleManager", "Operator"],
   "heartbeats:write": ["Admin", "RuleManager", "Operator"],
+  "receivers:write": ["Admin", "RuleManager", "Operator"],
+  "channels:write": ["Admin", "RuleManager", "Operator"],
   "modules:manage": ["Admin"],
   "system:status": ["Admin", "RuleManager", "Operator", "Viewer", "Auditor"],
   "system:manage": ["Admin"],
