@@ -1,0 +1,67 @@
+import type { ChannelPreset } from "../preset.ts";
+
+/** https://docs.ntfy.sh/publish/#publish-as-json */
+export const ntfy = {
+  name: "ntfy",
+  title: "ntfy",
+  group: "push",
+  docs: "ntfy",
+  setup: [
+    "Choose a topic on ntfy.sh or your own server; the name of a public topic is its password.",
+    "Subscribe to it in the app.",
+    "Create the channel with the server's URL, the topic and, if the server asks for it, a token.",
+  ],
+  fields: [
+    {
+      key: "url",
+      title: "Server",
+      type: "url",
+      default: "https://ntfy.sh",
+      required: false,
+      example: "https://ntfy.sh",
+    },
+    { key: "topic", title: "Topic", pattern: "^[-_A-Za-z0-9]{1,64}$", secret: true, example: "prism-alerts-4kq" },
+    {
+      key: "token",
+      title: "Access token",
+      pattern: "^tk_[a-z0-9]{29}$",
+      secret: true,
+      required: false,
+      example: "tk_…",
+    },
+  ],
+  send: {
+    method: "POST",
+    url: "{{ field.url }}/",
+    headers: { "Authorization?": "{{ field.token | prefix:'Bearer ' }}" },
+    body: {
+      topic: "{{ field.topic }}",
+      title: "{{ n.title }}",
+      message: "{{ n.message | default:n.title }}",
+      priority: { $map: "n.severity", critical: 5, error: 4, warning: 3, $else: 3 },
+      tags: [{ $map: "n.status", resolved: "white_check_mark", acknowledged: "eyes", $else: "rotating_light" }],
+      "click?": "{{ n.url }}",
+      sequence_id: "{{ key | hash:32 }}",
+      actions: [{ $if: "n.ackUrl", action: "view", label: "Acknowledge", url: "{{ n.ackUrl }}" }],
+    },
+  },
+  ok: [{ status: 200, path: "$.id" }],
+  ref: { id: "$.id" },
+  errors: [
+    { status: 429, path: "$.code", equals: 42908, class: "wait", after: ["3600s"], hint: "the daily quota is used up" },
+    { status: 429, class: "wait", after: ["header:retry-after", "10s"] },
+    { status: 507, class: "retry" },
+    { status: [401, 403], class: "disable", hint: "the token may not publish to this topic" },
+    { status: 413, class: "shorten" },
+  ],
+  cut: { title: 250, message: 4000 },
+  unit: "bytes",
+  maxBytes: 8192,
+  rate: { perSecond: 1, burst: 20 },
+  recorded: [
+    { status: 200, body: { id: "hwQ2YpKdmg", event: "message" }, class: "ok", ref: { id: "hwQ2YpKdmg" } },
+    { status: 429, body: { code: 42901, http: 429, error: "limit reached" }, class: "wait", afterMs: 10_000 },
+    { status: 403, body: { code: 40301, http: 403, error: "forbidden" }, class: "disable" },
+    { name: "200 but failed", status: 200, body: {}, class: "dead" },
+  ],
+} satisfies ChannelPreset;
