@@ -65,6 +65,7 @@ const FEATURES = {
   receivers: ["access", "alerts", "audit", "events", "rules"],
   tasks: ["access"],
   buckets: ["access", "events", "jobs", "schedules"],
+  channels: ["access", "audit", "delivery", "jobs", "notifications", "rules"],
   digest: ["access", "delivery", "events", "jobs", "notifications", "rules", "schedules"],
   oncall: ["access", "audit", "events", "notifications"],
   explain: ["access", "alerts", "oncall", "rules"],
