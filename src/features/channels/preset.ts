@@ -51,7 +51,6 @@ const match = {
 
 /** The step of a message's life that a request makes. */
 export const STEPS = ["send", "update", "thread", "acknowledge", "resolve", "remove"] as const;
-export type Step = (typeof STEPS)[number];
 
 /**
  * What an answer means. `ok`: accepted. `wait`: send again after the time that it names. `retry`:
@@ -61,7 +60,6 @@ export type Step = (typeof STEPS)[number];
  * so it is sent as a new one.
  */
 export const CLASSES = ["ok", "wait", "retry", "dead", "disable", "gone", "shorten", "plain", "resend"] as const;
-export type OutcomeClass = (typeof CLASSES)[number];
 
 const okRow = v.strictObject({ ...match, for: v.optional(v.array(v.picklist(STEPS))) });
 
@@ -95,7 +93,6 @@ const requestTemplate = v.strictObject({
   /** Strings in it are templates. `"@send"` is the body of `send`. */
   body: v.optional(tree),
 });
-export type RequestTemplate = v.InferInput<typeof requestTemplate>;
 
 const field = v.strictObject({
   key: v.pipe(v.string(), v.regex(FIELD)),
@@ -125,7 +122,6 @@ const recorded = v.strictObject({
   afterMs: v.optional(v.number()),
   ref: v.optional(v.record(v.string(), v.string())),
 });
-export type RecordedAnswer = v.InferInput<typeof recorded>;
 
 export const GROUPS = ["chat", "push", "paging", "sms", "relay", "generic"] as const;
 
@@ -191,13 +187,9 @@ const preset = v.strictObject({
 export type ChannelPreset = v.InferInput<typeof preset>;
 /** A preset with its defaults. */
 export type Preset = v.InferOutput<typeof preset>;
-export type Field = Preset["fields"][number];
-export type ErrorRow = Preset["errors"][number];
-export type OkRow = Preset["ok"][number];
-export type RequestOf = NonNullable<Preset["update"]>;
 
 /** The message as presets see it, root `n`. Texts are plain and unescaped. */
-export interface NoticeText {
+interface NoticeText {
   readonly title: string;
   readonly message: string;
   /** Title and message together. */
