@@ -5,7 +5,7 @@ import * as v from "valibot";
  * tables that read the answers. Presets are plain JSON, so operators add or replace them with files.
  * docs/channels.md describes every member.
  *
- * Templates: `{{ path | filter | filter:arg }}`. Roots: `n` (the message, {@link NoticeText}),
+ * Templates: `{{ path | filter | filter:arg }}`. Roots: `n` (the message),
  * `field` (the channel's fields), `ref` (ids kept from an earlier answer), `id` (the id of the
  * delivery, equal in every attempt), `key` (the preset's `key`), `ms` and `s` (the time now),
  * `sign` (the preset's `sign`).
@@ -187,35 +187,6 @@ const preset = v.strictObject({
 export type ChannelPreset = v.InferInput<typeof preset>;
 /** A preset with its defaults. */
 export type Preset = v.InferOutput<typeof preset>;
-
-/** The message as presets see it, root `n`. Texts are plain and unescaped. */
-interface NoticeText {
-  readonly title: string;
-  readonly message: string;
-  /** Title and message together. */
-  readonly text: string;
-  readonly severity: "critical" | "error" | "warning" | "info";
-  readonly level: string;
-  readonly status: "firing" | "acknowledged" | "escalated" | "resolved" | "event";
-  /** `#rrggbb` of the status and severity, and the same as a number. */
-  readonly color: string;
-  readonly colorNumber: number;
-  readonly emoji: string;
-  /** 0–1000, as in notifications. */
-  readonly priority: number;
-  /** Equal for all messages about one alert. */
-  readonly key: string;
-  /** Link into the console; empty without `publicUrl`. */
-  readonly url: string;
-  readonly ackUrl: string;
-  readonly labels: readonly string[];
-  readonly facts: readonly { readonly title: string; readonly value: string }[];
-  readonly project: string;
-  /** RFC 3339. */
-  readonly at: string;
-  readonly atText: string;
-  readonly atMs: number;
-}
 
 /** @throws ValiError */
 export function readPreset(input: unknown): Preset {
