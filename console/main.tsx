@@ -1,5 +1,6 @@
 import "./styles/index.css";
 import "./app/shell.css";
+import "./app/shared.ts";
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { LocationProvider } from "preact-iso/router";

@@ -39,7 +39,7 @@ export async function buildConsole({ isDevelopment = false } = {}) {
     format: "esm",
     splitting: true,
     metafile: true,
-    plugins: [withoutGrammars],
+    plugins: [withoutGrammars, withSharedParts],
   });
   const scripts = await esbuild.build({
     ...common,
@@ -83,6 +83,18 @@ const withoutGrammars = {
       namespace: "no-grammar",
     }));
     build.onLoad({ filter: /./, namespace: "no-grammar" }, () => ({ contents }));
+  },
+};
+
+/** Every file of a page imports console/app/shared.ts, which says why. */
+const withSharedParts = {
+  name: "with-shared-parts",
+  setup(build) {
+    const statement = `import ${JSON.stringify(join(source, "app/shared.ts"))};\n`;
+    build.onLoad({ filter: /[\\/]console[\\/]pages[\\/].*\.tsx?$/ }, ({ path }) => ({
+      contents: statement + readFileSync(path, "utf8"),
+      loader: path.endsWith("x") ? "tsx" : "ts",
+    }));
   },
 };
 

@@ -61,6 +61,11 @@ export const api = {
   },
 };
 
+/** For a request that is refused when another version is stored by now. */
+export function ifMatch({ version }: { readonly version: number }) {
+  return { headers: { "If-Match": `"${version}"` } };
+}
+
 /** A text for people: the message and the details of an error. */
 export function errorText(error: unknown): string {
   if (!(error instanceof PrismError)) return error instanceof Error ? error.message : String(error);

@@ -1,17 +1,18 @@
 import "./policies.css";
 import { Trash2 } from "lucide";
 import { Fragment } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { api, PrismError } from "../../app/api.ts";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { ConflictBanner, useDraft } from "../../app/draft.tsx";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { canInProject } from "../../app/memberships.ts";
-import { navigate, useLeaveGuard, useQueryState } from "../../app/navigate.ts";
+import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { useProjectChoice } from "../../app/project-choice.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
-import { Banner, Button, confirm, Form, formatRelative, Menu, Page, Tabs, toast } from "../../ui/index.ts";
+import { Button, Form, formatRelative, Menu, Page, Tabs, toast } from "../../ui/index.ts";
 import { PolicyForm } from "./policy-form.tsx";
 import {
   changedMembers,
@@ -111,60 +112,29 @@ function Actions({ policy }: { readonly policy: Policy }) {
 
 /** Saves with the version that the edits started from: a newer one is shown first. */
 function Editor({ policy, readOnly }: { readonly policy: Policy; readonly readOnly: boolean }) {
-  const [base, setBase] = useState(policy);
-  const [draft, setDraft] = useState<Definition>(() => definitionOf(policy));
-  const [hasConflict, setConflict] = useState(false);
+  const edit = useDraft({
+    stored: policy,
+    draftOf: definitionOf,
+    isChanged: (before, after) => changedMembers(before, after).length > 0 && !readOnly,
+    reload: () => invalidate(`/policies/${policy.id}`),
+  });
+  const { base, draft, setDraft, isDirty, start } = edit;
   const changed = changedMembers(definitionOf(base), draft);
-  const isDirty = changed.length > 0 && !readOnly;
+  const changes = Object.fromEntries(changed.map((member) => [member, draft[member]]));
+  const labels = changed.map((member) => LABELS[member]).join(", ");
   const problem = problemOf(draft);
-  const start = (from: Policy) => {
-    setBase(from);
-    setDraft(definitionOf(from));
-    setConflict(false);
-  };
-  useEffect(() => {
-    if (policy.version !== base.version && !isDirty) start(policy);
-  }, [policy]);
-  useLeaveGuard(isDirty ? () => confirm({ title: "Leave without saving?", action: "Leave" }) : null);
   const save = async () => {
-    const changes = Object.fromEntries(changed.map((member) => [member, draft[member]]));
-    const headers = { "If-Match": `"${base.version}"` };
-    try {
-      start(await api.patch<Policy>(`/policies/${base.id}`, changes, { headers }));
-      invalidate("/policies");
-      toast.ok("Saved. Incidents that are open keep their version.");
-    } catch (error) {
-      if (!(error instanceof PrismError) || error.code !== "VERSION_CONFLICT") throw error;
-      invalidate(`/policies/${base.id}`);
-      setConflict(true);
-    }
+    const isSaved = await edit.save((extra) => api.patch<Policy>(`/policies/${base.id}`, changes, extra));
+    if (!isSaved) return;
+    invalidate("/policies");
+    toast.ok("Saved. Incidents that are open keep their version.");
   };
-  const keepMine = () => {
-    const mine = Object.fromEntries(changed.map((member) => [member, draft[member]]));
-    setBase(policy);
-    setDraft({ ...definitionOf(policy), ...mine });
-    setConflict(false);
-  };
+  const keepMine = () => start(policy, { ...definitionOf(policy), ...changes });
   return (
     <Form onSubmit={save} label="Policy">
-      {hasConflict && policy.version !== base.version && (
-        <Banner
-          tone="warn"
-          title={`Version ${policy.version} was saved meanwhile`}
-          action={
-            <>
-              <Button small onClick={() => start(policy)}>
-                Show theirs
-              </Button>
-              <Button small onClick={keepMine}>
-                Keep mine on top
-              </Button>
-            </>
-          }
-        >
-          You started from version {base.version}. Yours changes {changed.map((member) => LABELS[member]).join(", ")}.
-        </Banner>
-      )}
+      <ConflictBanner edit={edit} mine={{ label: "Keep mine on top", onClick: keepMine }}>
+        {` Yours changes ${labels}.`}
+      </ConflictBanner>
       <PolicyForm draft={draft} onChange={setDraft} projectId={base.projectId} readOnly={readOnly} />
       {isDirty ? (
         <div class="inline">
@@ -173,7 +143,7 @@ function Editor({ policy, readOnly }: { readonly policy: Policy; readonly readOn
           </Button>
           <Button onClick={() => start(policy)}>Discard</Button>
           <span class="muted" role="status">
-            {problem ?? `Changed: ${changed.map((member) => LABELS[member]).join(", ")}`}
+            {problem ?? `Changed: ${labels}`}
           </span>
         </div>
       ) : (

@@ -1,24 +1,11 @@
 import "./policies.css";
-import { useEffect, useState } from "preact/hooks";
-import { api, PrismError } from "../../app/api.ts";
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { ConflictBanner, useDraft } from "../../app/draft.tsx";
 import { canInProject } from "../../app/memberships.ts";
-import { useLeaveGuard } from "../../app/navigate.ts";
 import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
 import { useGet } from "../../app/query.ts";
-import {
-  Banner,
-  Button,
-  Card,
-  confirm,
-  Form,
-  formatRelative,
-  Loaded,
-  Page,
-  plural,
-  Skeleton,
-  Toolbar,
-  toast,
-} from "../../ui/index.ts";
+import { Button, Card, Form, formatRelative, Loaded, Page, plural, Skeleton, Toolbar, toast } from "../../ui/index.ts";
 import { InhibitRules, TimeIntervals } from "./interval-forms.tsx";
 import { PolicyTabs } from "./policies-page.tsx";
 import type { Policy } from "./policy-types.ts";
@@ -57,32 +44,21 @@ function summary({ route, version, updatedAt }: Routing): string {
 
 /** Edits are kept until they are saved with the version that they started from. */
 function Editor({ routing, reload }: { readonly routing: Routing; readonly reload: () => void }) {
-  const [base, setBase] = useState(routing);
-  const [draft, setDraft] = useState<RoutingDocument>(() => documentOf(routing));
-  const [hits, setHits] = useState<readonly RouteMatch[]>([]);
-  const [hasConflict, setConflict] = useState(false);
-  const policies = useGet<{ readonly data: readonly Policy[] }>("/policies", { projectId: base.projectId }).data?.data;
   const readOnly = canInProject("policies:write") !== true;
-  const isDirty = JSON.stringify(draft) !== JSON.stringify(documentOf(base));
-  const start = (from: Routing) => {
-    setBase(from);
-    setDraft(documentOf(from));
-    setConflict(false);
-  };
-  useEffect(() => {
-    if (routing.version !== base.version && !isDirty) start(routing);
-  }, [routing]);
-  useLeaveGuard(isDirty ? () => confirm({ title: "Leave without saving?", action: "Leave" }) : null);
-  const save = async (version = base.version) => {
-    try {
-      start(await putRouting(base.projectId, draft, version));
-      reload();
-      toast.ok("The routes are saved. Open incidents keep the settings of their route.");
-    } catch (error) {
-      if (!(error instanceof PrismError) || error.code !== "VERSION_CONFLICT") throw error;
-      setConflict(true);
-      reload();
-    }
+  const edit = useDraft<Routing, RoutingDocument>({
+    stored: routing,
+    draftOf: documentOf,
+    isChanged: (before, after) => JSON.stringify(before) !== JSON.stringify(after),
+    reload,
+  });
+  const { base, draft, setDraft, isDirty } = edit;
+  const [hits, setHits] = useState<readonly RouteMatch[]>([]);
+  const policies = useGet<{ readonly data: readonly Policy[] }>("/policies", { projectId: base.projectId }).data?.data;
+  const save = async (replaced?: Routing) => {
+    const query = { projectId: base.projectId };
+    if (!(await edit.save((extra) => api.put<Routing>("/routes", draft, query, extra), replaced))) return;
+    reload();
+    toast.ok("The routes are saved. Open incidents keep the settings of their route.");
   };
   const change = (part: Partial<RoutingDocument>) => setDraft({ ...draft, ...part });
   const intervals = draft.timeIntervals.map(({ name }) => name);
@@ -95,24 +71,7 @@ function Editor({ routing, reload }: { readonly routing: Routing; readonly reloa
         onMatches={setHits}
       />
       <Form onSubmit={() => save()} label="Routes">
-        {hasConflict && routing.version !== base.version && (
-          <Banner
-            tone="warn"
-            title={`Version ${routing.version} was saved meanwhile`}
-            action={
-              <>
-                <Button small onClick={() => start(routing)}>
-                  Show theirs
-                </Button>
-                <Button small onClick={() => save(routing.version)}>
-                  Replace it with mine
-                </Button>
-              </>
-            }
-          >
-            You started from version {base.version}.
-          </Banner>
-        )}
+        <ConflictBanner edit={edit} mine={{ label: "Replace it with mine", onClick: () => save(routing) }} />
         <fieldset class="plain-set stack" disabled={readOnly}>
           <RouteTree
             root={draft.route}
@@ -147,15 +106,11 @@ function Editor({ routing, reload }: { readonly routing: Routing; readonly reloa
             <Button variant="primary" type="submit">
               Save routes
             </Button>
-            <Button onClick={() => start(routing)}>Discard</Button>
+            <Button onClick={() => edit.start(routing)}>Discard</Button>
             <span class="muted">The test above uses the unsaved routes.</span>
           </div>
         )}
       </Form>
     </div>
   );
-}
-
-function putRouting(projectId: string, document: RoutingDocument, version: number): Promise<Routing> {
-  return api.put<Routing>("/routes", document, { projectId }, { headers: { "If-Match": `"${version}"` } });
 }

@@ -1,4 +1,4 @@
-import { api, type Page } from "../../app/api.ts";
+import { api, ifMatch, type Page } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
 import type { Project } from "../../app/projects.ts";
 import { invalidate } from "../../app/query.ts";
@@ -24,13 +24,9 @@ export async function createRule(definition: Definition): Promise<Rule> {
 /** Saves the changed members. @throws PrismError VERSION_CONFLICT when another version is stored */
 export async function saveRule(base: Rule, definition: Definition): Promise<Rule> {
   const body = bodyOf(changesOf(base, definition));
-  const rule = await api.patch<Rule>(`${PATH}/${base.id}`, body, { headers: ifMatch(base) });
+  const rule = await api.patch<Rule>(`${PATH}/${base.id}`, body, ifMatch(base));
   invalidate(PATH);
   return rule;
-}
-
-function ifMatch({ version }: Rule): Readonly<Record<string, string>> {
-  return { "If-Match": `"${version}"` };
 }
 
 /** Without a version: the last switch wins. */
@@ -48,8 +44,7 @@ export async function restoreVersion(rule: Rule, version: number): Promise<void>
     action: "Restore",
   });
   if (!isSure) return;
-  const headers = ifMatch(rule);
-  await api.post(`${PATH}/${rule.id}/versions/${version}/restore`, {}, {}, { headers });
+  await api.post(`${PATH}/${rule.id}/versions/${version}/restore`, {}, {}, ifMatch(rule));
   invalidate(PATH);
   toast.ok(`Version ${version} is the current content again`);
 }

@@ -1,7 +1,7 @@
-import { api } from "../../app/api.ts";
+import { api, ifMatch } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
 import { confirm, displayZone, formatInstant, type MenuEntry, plural, toast } from "../../ui/index.ts";
-import { HOUR, ifMatch, nameOf, type Preview, type Silence, tomorrowAtNine } from "./silence-types.ts";
+import { HOUR, nameOf, type Preview, type Silence, tomorrowAtNine } from "./silence-types.ts";
 
 function changed(): void {
   invalidate("/silences");

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { api } from "../../app/api.ts";
+import { api, ifMatch } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { MatcherField } from "../../app/matcher-field.tsx";
@@ -10,7 +10,7 @@ import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
 import { invalidate, useQuery } from "../../app/query.ts";
 import { Button, Card, Field, Form, Page, Textarea, toast } from "../../ui/index.ts";
 import { PreviewView, usePreview } from "./preview.tsx";
-import { ifMatch, nameOf, type Preview, type SilenceDetail } from "./silence-types.ts";
+import { nameOf, type Preview, type SilenceDetail } from "./silence-types.ts";
 import { type Times, TimesFields, timesBody, timesOf } from "./times.tsx";
 
 /** A silence of matchers, from an incident (`?incident=`), labels (`?labels=`) or another one (`?copy=`). */

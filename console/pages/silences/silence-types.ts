@@ -82,8 +82,3 @@ export function nameOf({ comment, matchers }: Silence): string {
   const [line = ""] = comment.trim().split("\n");
   return line === "" ? matchers.map(matcherText).join(", ") : line;
 }
-
-/** As in `GET /silences/:id` of a version that must not have changed. */
-export function ifMatch({ version }: Silence): { readonly headers: Readonly<Record<string, string>> } {
-  return { headers: { "If-Match": `"${version}"` } };
-}
