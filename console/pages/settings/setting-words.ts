@@ -1,5 +1,3 @@
-import { PrismError } from "../../app/api.ts";
-
 interface Words {
   readonly label: string;
   readonly hint?: string;
@@ -74,20 +72,5 @@ export function inLabels(text: string): string {
   );
 }
 
-/** What the server refused, by key: shown at the field. */
-export type FieldErrors = ReadonlyMap<string, string>;
-export const NO_ERRORS: FieldErrors = new Map();
-
-/**
- * The refused fields of a failed change.
- * @throws the error itself, unless all of its details are about these fields
- */
-export function fieldErrors(error: unknown, keys: readonly string[]): FieldErrors {
-  const details = error instanceof PrismError ? error.details : [];
-  const found = details.map(({ path = "", message = "is not valid" }): [string, string] => {
-    const text = inLabels(message);
-    return [path.replace(/^values\./, ""), text.charAt(0).toUpperCase() + text.slice(1)];
-  });
-  if (found.length === 0 || !found.every(([key]) => keys.includes(key))) throw error;
-  return new Map(found);
-}
+/** For useFieldErrors of `PUT /settings`. */
+export const SETTING_ERRORS = { prefix: "values.", textOf: inLabels } as const;

@@ -1,9 +1,10 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { useFieldErrors } from "../../app/field-errors.ts";
 import { me } from "../../app/session.ts";
 import { ask, Banner, Button, CodeBlock, Field, Form, Input, Select, Switch, toast } from "../../ui/index.ts";
 import { fieldText, fieldValue, type MailTest, originText, type Setting, type Settings } from "./setting-types.ts";
-import { fieldErrors, hintOf, inLabels, labelOf, NO_ERRORS, valueWords } from "./setting-words.ts";
+import { hintOf, inLabels, labelOf, SETTING_ERRORS, valueWords } from "./setting-words.ts";
 
 interface Props {
   readonly settings: readonly Setting[];
@@ -15,8 +16,10 @@ interface Props {
 export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
   const [texts, setTexts] = useState<Readonly<Record<string, string>>>({});
   const [test, setTest] = useState<MailTest>();
-  const [errors, setErrors] = useState(NO_ERRORS);
-  const keys = settings.map(({ key }) => key);
+  const errors = useFieldErrors(
+    settings.map(({ key }) => key),
+    SETTING_ERRORS,
+  );
   const values = Object.fromEntries(
     settings.flatMap((setting) => {
       const text = texts[setting.key];
@@ -25,10 +28,7 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
   );
   const isChanged = Object.keys(values).length > 0;
   const save = async () => {
-    setErrors(NO_ERRORS);
-    const saved = await api.put<Settings>("/settings", { values }).catch((error: unknown) => {
-      setErrors(fieldErrors(error, keys));
-    });
+    const saved = await errors.attempt(() => api.put<Settings>("/settings", { values }));
     if (!saved) return;
     toast.ok(
       saved.restartRequired.length > 0
@@ -42,11 +42,8 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
     const label = "Send a test mail to";
     const to = await ask({ title: "Test mail", label, action: "Send", value: me.value?.email ?? "", required: true });
     if (to === undefined) return;
-    setErrors(NO_ERRORS);
     setTest(undefined);
-    const found = await api.post<MailTest>("/settings/mail-test", { to, values }).catch((error: unknown) => {
-      setErrors(fieldErrors(error, keys));
-    });
+    const found = await errors.attempt(() => api.post<MailTest>("/settings/mail-test", { to, values }));
     if (found) setTest(found);
   };
   return (
@@ -57,7 +54,7 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
             key={setting.key}
             setting={setting}
             text={texts[setting.key] ?? shownText(setting)}
-            error={errors.get(setting.key)}
+            error={errors.of(setting.key)}
             onChange={(text) => setTexts({ ...texts, [setting.key]: text })}
           />
         ))}

@@ -1,9 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../../app/api.ts";
 import { SERVER_URL } from "../../../app/base.ts";
+import { useFieldErrors } from "../../../app/field-errors.ts";
 import { invalidate } from "../../../app/query.ts";
 import { Banner, Button, Field, Form, Input } from "../../../ui/index.ts";
-import { fieldErrors, inLabels, NO_ERRORS } from "../../settings/setting-words.ts";
+import { inLabels, SETTING_ERRORS } from "../../settings/setting-words.ts";
 import { fixedText, type Setting } from "./settings.ts";
 
 interface Check {
@@ -20,21 +21,13 @@ interface AddressProps {
 export function AddressStep({ setting, onDone }: AddressProps) {
   const isFixed = setting !== undefined && !setting.isFree;
   const [url, setUrl] = useState(typeof setting?.value === "string" ? setting.value : SERVER_URL);
-  const [refused, setRefused] = useState(NO_ERRORS);
-  const problem = useAddressCheck(url, !isFixed) ?? refused.get("publicUrl");
+  const refused = useFieldErrors(["publicUrl"], SETTING_ERRORS);
+  const problem = useAddressCheck(url, !isFixed) ?? refused.of("publicUrl");
   const change = (next: string) => {
-    setRefused(NO_ERRORS);
+    refused.clear();
     setUrl(next);
   };
-  const store = async () => {
-    try {
-      await api.put("/settings", { values: { publicUrl: url.trim() } });
-      return true;
-    } catch (error) {
-      setRefused(fieldErrors(error, ["publicUrl"]));
-      return false;
-    }
-  };
+  const store = () => refused.attempt(() => api.put<object>("/settings", { values: { publicUrl: url.trim() } }));
   const save = async () => {
     if (!isFixed && !(await store())) return;
     invalidate("/settings");

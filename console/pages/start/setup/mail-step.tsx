@@ -1,9 +1,10 @@
 import { useState } from "preact/hooks";
 import { api } from "../../../app/api.ts";
+import { useFieldErrors } from "../../../app/field-errors.ts";
 import { invalidate } from "../../../app/query.ts";
 import { me } from "../../../app/session.ts";
 import { Banner, Button, Checkbox, CodeBlock, Field, Form, Input } from "../../../ui/index.ts";
-import { fieldErrors, inLabels, labelOf, NO_ERRORS } from "../../settings/setting-words.ts";
+import { inLabels, labelOf, SETTING_ERRORS } from "../../settings/setting-words.ts";
 import { fixedText, type Setting, type SettingValues } from "./settings.ts";
 import { type MailNote, noteMail } from "./skip.ts";
 
@@ -29,7 +30,7 @@ export function MailStep({ setting, onDone }: MailProps) {
   const [allowPlain, setAllowPlain] = useState(setting("smtp.allowPlain")?.value === true);
   const [to, setTo] = useState(me.value?.email ?? "");
   const [test, setTest] = useState<MailTest & { readonly of: string }>();
-  const [errors, setErrors] = useState(NO_ERRORS);
+  const errors = useFieldErrors(KEYS, SETTING_ERRORS);
   const [isOffered, setOffered] = useState(false);
   const fixed = TEXT_KEYS.map((key) => setting(key)).find((each) => each !== undefined && !each.isFree);
   const hasPassword = setting("smtp.pass")?.value != null;
@@ -42,23 +43,15 @@ export function MailStep({ setting, onDone }: MailProps) {
     ...(password !== "" && { "smtp.pass": password }),
   };
   const tried = JSON.stringify(values);
-  /** @returns undefined when the server refused a value, which is shown at its field */
-  const attempt = async <T,>(work: Promise<T>): Promise<T | undefined> => {
-    setErrors(NO_ERRORS);
-    return work.catch((error: unknown) => {
-      setErrors(fieldErrors(error, KEYS));
-      return undefined;
-    });
-  };
   const tryMail = async () => {
     setTest(undefined);
     const body = fixed ? { to: to.trim() } : { to: to.trim(), values };
-    const found = await attempt(api.post<MailTest>("/settings/mail-test", body));
+    const found = await errors.attempt(() => api.post<MailTest>("/settings/mail-test", body));
     if (found) setTest({ ...found, of: tried });
     return found?.ok === true;
   };
   const store = async (stored: SettingValues, note: MailNote) => {
-    if (!fixed && !(await attempt(api.put<object>("/settings", { values: stored })))) return;
+    if (!fixed && !(await errors.attempt(() => api.put<object>("/settings", { values: stored })))) return;
     noteMail(note);
     invalidate("/settings");
     onDone();
@@ -79,10 +72,7 @@ export function MailStep({ setting, onDone }: MailProps) {
     onChange: (value: string) => setTexts(new Map(texts).set(key, value)),
     readOnly: fixed !== undefined,
   });
-  const field = (key: (typeof KEYS)[number]) => ({
-    label: labelOf(key),
-    ...(errors.has(key) && { error: errors.get(key) ?? "" }),
-  });
+  const field = (key: (typeof KEYS)[number]) => ({ label: labelOf(key), error: errors.of(key) });
   const hasHost = values["smtp.host"] !== null;
   return (
     <Form onSubmit={save} label="Mail">

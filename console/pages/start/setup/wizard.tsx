@@ -1,8 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { href } from "../../../app/base.ts";
-import { useQueryState } from "../../../app/navigate.ts";
 import { useGet } from "../../../app/query.ts";
 import { can, session, signOut } from "../../../app/session.ts";
+import { useSteps } from "../../../app/steps.ts";
 import { Banner, Button, ErrorState, Link, Skeleton, Stepper } from "../../../ui/index.ts";
 import { StartFrame } from "../frame.tsx";
 import { type Setup, useSetup } from "../requests.ts";
@@ -82,9 +82,9 @@ const SUBS: Readonly<Record<Step, string>> = {
 function SignedIn() {
   const { setting, data, error, reload } = useSettings();
   const rules = useGet<{ readonly data: readonly unknown[] }>("/rules", { limit: 1 });
-  const [wanted, setWanted] = useQueryState("step");
   // The steps that are left are decided once: what a step stores must not take it away.
   const [first, setFirst] = useState<Step>();
+  const { step, next, go } = useSteps(STEPS, first);
   useEffect(() => {
     if (first !== undefined || !data || !rules.data) return;
     if (setting("publicUrl")?.value == null) setFirst("address");
@@ -98,17 +98,14 @@ function SignedIn() {
         <ErrorState error={failure} retry={reload} />
       </Frame>
     );
-  const step = STEPS.find(({ name }) => name === wanted)?.name ?? first;
   if (step === undefined || !data)
     return (
       <Frame step="address">
         <Skeleton kind="form" />
       </Frame>
     );
-  const at = STEPS.findIndex(({ name }) => name === step);
-  const next = () => setWanted(STEPS[at + 1]?.name ?? "done");
   return (
-    <Frame step={step} sub={SUBS[step]} onStep={(index) => index > 0 && setWanted(STEPS[index]?.name ?? "")}>
+    <Frame step={step} sub={SUBS[step]} onStep={(index) => index > 0 && go(index)}>
       {step === "address" && <AddressStep setting={setting("publicUrl")} onDone={next} />}
       {step === "mail" && <MailStep setting={setting} onDone={next} />}
       {step === "rule" && <RuleStep hasMail={setting("smtp.host")?.value != null} onDone={next} />}
