@@ -30,7 +30,7 @@ async function leaveFor(url: string, replace?: boolean): Promise<void> {
 
 /**
  * Asks before links, keys and the closing of the tab leave a page with unsaved work. The back
- * button cannot be asked: keep the work, too.
+ * button cannot be intercepted: keep the work, too.
  * @param ask null while nothing is unsaved
  */
 export function useLeaveGuard(ask: (() => Promise<boolean>) | null): void {

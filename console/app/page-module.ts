@@ -49,8 +49,8 @@ export interface PaletteEntry {
 }
 
 /**
- * A group of pages. Each folder of `pages/` exports one and is listed in `pages/index.ts`; nothing
- * else of the console knows it.
+ * A group of pages. Each folder of `pages/` exports one and is listed in `pages/index.ts`; no other
+ * file of the console names it.
  */
 export interface PageModule {
   readonly routes: readonly PageRoute[];

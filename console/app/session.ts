@@ -29,7 +29,7 @@ interface Login {
 /** Serialises renewals of all tabs: a refresh token works once. */
 const RENEWAL_LOCK = "prism-refresh";
 const ME_KEY = "prism.me";
-/** In place of the user, for a session that ends with the browser: nothing of it stays here. */
+/** Replaces the user's id for a session that ends with the browser: nothing of it is kept. */
 const BRIEF = "brief";
 /** Set while the server does not know of a logout: the cookie of its session is still there. */
 const LOGOUT_KEY = "prism.logout";

@@ -21,7 +21,7 @@ export function Shell() {
   useHotkeys({ "?": () => setHelpOpen(true) });
   // Keeps the connection open, so that its state is shown on every page.
   useStream("user:me", () => undefined);
-  // Roles may have changed meanwhile.
+  // Roles may have changed since.
   useRefresh(() => void reloadMe().catch(() => undefined));
   useEffect(() => {
     const openPalette = (event: KeyboardEvent) => {

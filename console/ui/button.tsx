@@ -7,7 +7,7 @@ import { KeyHint } from "./text.tsx";
 import { toast } from "./toast-store.ts";
 import type { Action, IconNode } from "./types.ts";
 
-/** How loud a button is; one primary a view. `danger-solid` belongs into dialogs. */
+/** The emphasis of a button; one primary a view. `danger-solid` is for dialogs. */
 export type ButtonVariant = "primary" | "default" | "danger" | "danger-solid" | "quiet";
 
 /** Whether the surrounding form is being submitted. */

@@ -83,7 +83,7 @@ export interface CardProps {
   readonly title?: string | undefined;
   readonly sub?: ComponentChildren;
   readonly actions?: ComponentChildren;
-  /** A link at the right of the title: to all of what the card shows a part of. */
+  /** A link at the right of the title: to the full list. */
   readonly link?: { readonly href: string; readonly text: string } | undefined;
   /** No padding around the content: tables. */
   readonly flush?: boolean | undefined;

@@ -80,7 +80,7 @@ export function Banner({
   );
 }
 
-/** A row of "needs attention": what happened, who knows, what to do. */
+/** A row of "needs attention": what happened, who was notified, what to do. */
 export function Attention({
   tone,
   tag,

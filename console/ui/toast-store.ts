@@ -42,7 +42,7 @@ function actionOf({ undo, href, linkText }: ToastOptions): ToastEntry["action"] 
 
 /** Messages about something that just happened; screen readers announce them. */
 export const toast = {
-  /** Success; with `undo` it stays long enough to think. */
+  /** Success; with `undo` it is shown longer. */
   ok(text: string, options: ToastOptions = {}): void {
     add({ tone: "ok", text, action: actionOf(options), shownForMs: options.undo === undefined ? 4000 : 8000 });
   },

@@ -67,7 +67,7 @@ test("an administrator decides about accounts, roles, projects and keys", async 
     await page.getByRole("menuitem", { name: "Sign out everywhere" }).click();
     await dialog.getByText(/All its sessions and live connections end now/).waitFor();
     await press(dialog, "Sign out everywhere");
-    await page.getByText("Signed in nowhere").waitFor();
+    await page.getByText("No session").waitFor();
     await press(page, "Disable");
     await dialog.getByText(/Nothing is deleted/).waitFor();
     await press(dialog, "Disable");

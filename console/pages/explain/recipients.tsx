@@ -12,7 +12,7 @@ interface Props {
   readonly notification: ExplainedNotification;
   /** Start of the story, epoch ms. */
   readonly from: number;
-  /** The user in question comes first. */
+  /** The user of the page comes first. */
   readonly userId: string | null;
   readonly onAsk: ((userId: string) => void) | undefined;
 }
@@ -144,7 +144,7 @@ function DeliveryLine({ delivery, from }: { readonly delivery: ExplainedDelivery
   const { channel, state, deliveredAt, updatedAt, history } = delivery;
   const { tone, state: word, why } = deliveryWords(delivery);
   const failures = history.filter(({ error }) => error !== null);
-  // One failure is what the line says already.
+  // The line already names a single failure.
   const listed = failures.length > 1 || (failures.length === 1 && state === "delivered") ? failures : [];
   return (
     <li>

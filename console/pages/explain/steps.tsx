@@ -21,7 +21,7 @@ const UNMATCHED: ReadonlySet<string> = new Set(["condition false", "inactive", "
 /** Rules that did not match are folded when there are more; the second limit: and none matched. */
 const UNMATCHED_SHOWN = { besideOthers: 3, alone: 8 };
 
-/** Rules that the story leaves out until they are asked for. */
+/** Rules that the story omits until the user requests them. */
 export function foldedRules({ rules }: Explanation): number {
   const unmatched = rules.filter(({ outcome }) => UNMATCHED.has(outcome)).length;
   const { alone, besideOthers } = UNMATCHED_SHOWN;

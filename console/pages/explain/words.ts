@@ -117,7 +117,7 @@ export function recipientWords(recipient: ExplainedRecipient): { readonly tone: 
   return { tone: "warn", text: "has it in the inbox, was not reached yet" };
 }
 
-/** Why a rule did what it did, without its condition; null when the title says all. */
+/** The reason of a rule's outcome, without its condition; null when the title has it. */
 export function ruleReason(rule: ExplainedRule): string | null {
   const { outcome, suppression, earlier, trace, reason } = rule;
   if (outcome === "condition false") return null;

@@ -145,7 +145,7 @@ function Actions({ heartbeat }: { readonly heartbeat: Heartbeat }) {
     toast.ok(action === "pause" ? `${name} is paused.` : `${name} is watched from its next ping on.`);
   };
   const rotate = async () => {
-    const text = "Jobs that call the current URL are no longer noted until they have the new one.";
+    const text = "Jobs that call the current URL are not recorded until they have the new one.";
     if (!(await confirm({ title: "Replace the ping URL?", text, action: "Replace", danger: true }))) return;
     await api.post(`${path}/rotate`);
     invalidate("/heartbeats");

@@ -25,7 +25,7 @@ function add(list: ListResult<Notification>, filter: Filter, notification: Notif
   list.change((items) => [notification, ...items.filter(({ id }) => id !== notification.id)].slice(0, MAX_ROWS));
 }
 
-/** A row stays where it is until the list is loaded again: nothing moves under the pointer. */
+/** A row keeps its position until the list is loaded again: nothing moves under the pointer. */
 export function replace(list: Pick<ListResult<Notification>, "change">, next: Notification): void {
   list.change((items) => items.map((each) => (each.id === next.id ? { ...each, ...next } : each)));
 }

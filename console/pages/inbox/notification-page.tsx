@@ -33,7 +33,7 @@ import { acknowledge, askNote, remove } from "./inbox-actions.ts";
 import { IncidentState, incidentIdOf } from "./incident-state.tsx";
 import { kindName, type NotificationDetail, safeLink, stateOf, textOf } from "./notification-types.ts";
 
-/** `/inbox/:id`: a notification, who knows about it, and why it was sent. */
+/** `/inbox/:id`: a notification, who has seen it, and why it was sent. */
 export default function NotificationPage({ params }: PageProps) {
   const id = params["id"] ?? "";
   const path = `/notifications/${encodeURIComponent(id)}`;

@@ -56,7 +56,7 @@ interface Props {
   readonly onChoose: (chosen: Chosen) => void;
 }
 
-/** Who is on call when: the result on top, the layers it comes from below. */
+/** Who is on call when: the result on top, its layers below. */
 export function Calendar({ schedule, onChoose }: Props) {
   const [zoneChoice, setZone] = useQueryState("zone");
   const zone = zoneChoice === "own" ? displayZone.value : schedule.timezone;

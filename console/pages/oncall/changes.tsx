@@ -242,7 +242,7 @@ export function AskForSwap({ scheduleId, projectId, zone, people, isOpen, span, 
       open={isOpen}
       onClose={onClose}
       title="Ask for a swap"
-      subtitle={`Times by the clocks of ${zone}.`}
+      subtitle={`Times in ${zone}.`}
       onSubmit={ask}
       action="Ask"
     >

@@ -56,7 +56,7 @@ function OverrideForm({ schedule, chosen, people, zone, onClose }: Props & { rea
       open
       onClose={onClose}
       title={known ? "Change the override" : "New override"}
-      subtitle={`Times by the clocks of ${zone}.`}
+      subtitle={`Times in ${zone}.`}
       onSubmit={save}
       action="Save override"
       blocked={users.length === 0}

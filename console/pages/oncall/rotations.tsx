@@ -19,7 +19,7 @@ import { ShiftDialog } from "./shift-dialog.tsx";
 
 const UNITS = { hourly: "hour", daily: "day", weekly: "week", monthly: "month" } as const;
 
-/** In words when a shift takes place. */
+/** The times of a shift, in words. */
 export function rhythmOf({ recurrence, durationMs, start, timezone }: Shift): string {
   const at = `${start.slice(0, 10)} ${start.slice(11, 16)}, ${timezone}`;
   const length = formatDuration(durationMs);

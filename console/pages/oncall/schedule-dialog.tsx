@@ -32,7 +32,7 @@ export function ScheduleDialog({ isOpen, onClose }: Props) {
         <Input value={name} onChange={setName} maxLength={100} autoFocus placeholder="Database" />
       </Field>
       <ProjectField value={projectId} onChange={setProject} hint="Its members can be on call." />
-      <Field label="Time zone" hint="Shifts start by its clocks." required>
+      <Field label="Time zone" hint="Shifts start in this time zone." required>
         <Combobox value={timezone} onChange={setZone} options={ZONES} />
       </Field>
       <Field label="Description" optional>

@@ -222,7 +222,7 @@ export function JobChart({ stats, range }: Props) {
   return (
     <ChartCard
       title="Finished jobs"
-      sub="Work that Prism does after it answered"
+      sub="Work that Prism does in the background"
       x={timesIfAny(stats, stats.jobs)}
       emptyText={`No job finished in the ${RANGES[range].text}`}
       kind="bars"

@@ -64,9 +64,7 @@ export function PersonSessions({ person }: { readonly person: Person }) {
             End
           </Button>
         )}
-        empty={
-          <EmptyState small title="Signed in nowhere" text="Sessions appear here with their device and address." />
-        }
+        empty={<EmptyState small title="No session" text="Sessions appear here with their device and address." />}
       />
     </Card>
   );

@@ -75,7 +75,7 @@ export function PolicyForm({ draft, onChange, projectId, readOnly }: Props) {
               />
               <Optional
                 label="Resolve by itself"
-                hint="So long after its last alert."
+                hint="This long after its last alert."
                 value={draft.autoResolveMs}
                 initial={86_400_000}
                 onChange={(autoResolveMs) => change({ autoResolveMs })}

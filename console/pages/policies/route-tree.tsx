@@ -269,7 +269,7 @@ function NodeForm({ node, isRoot, onNode, policies, intervals, projectId, readOn
           <Switch
             checked={node.continue ?? false}
             onChange={(isOn) => change({ continue: isOn })}
-            label="Continue: its siblings are asked, too"
+            label="Continue: its siblings are tried, too"
             disabled={readOnly}
           />
         </>

@@ -165,7 +165,7 @@ export function keepDraft(id: string, draft: Draft | null): void {
     if (draft === null) sessionStorage.removeItem(keyOf(id));
     else sessionStorage.setItem(keyOf(id), JSON.stringify(draft));
   } catch {
-    // Without room the draft lives as long as the page.
+    // With a full storage the draft lives as long as the page.
   }
 }
 

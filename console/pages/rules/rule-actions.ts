@@ -9,7 +9,7 @@ import type { Definition, Rule } from "./types.ts";
 
 const PATH = "/rules";
 
-/** An empty template would be refused: the server has its own for what is absent. */
+/** The server refuses an empty template, and has a default for an absent one. */
 function bodyOf(definition: Partial<Definition>): Partial<Definition> {
   const { titleTemplate, messageTemplate, ...rest } = definition;
   return { ...rest, ...(titleTemplate ? { titleTemplate } : {}), ...(messageTemplate ? { messageTemplate } : {}) };

@@ -153,7 +153,7 @@ interface BodyProps {
   readonly rule: Rule | null;
   readonly eventId: string;
   readonly readOnly: boolean;
-  /** What is below the form. @param problem why it cannot be saved */
+  /** Content below the form. @param problem why it cannot be saved */
   readonly children: (problem: string | undefined) => preact.ComponentChildren;
 }
 

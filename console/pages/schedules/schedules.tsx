@@ -117,7 +117,7 @@ export default function Schedules() {
         empty={
           <EmptyState
             title="There is no schedule"
-            text="A schedule enqueues a job again and again, right through changes of the clock."
+            text="A schedule enqueues a job repeatedly, also across changes of the clock."
             action={make}
           />
         }

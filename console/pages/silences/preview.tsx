@@ -16,7 +16,7 @@ export interface PreviewState {
   readonly isLoading: boolean;
 }
 
-/** What a silence would hit, asked again when the typing pauses. @param body null: nothing to ask */
+/** What a silence would match, requested when the typing pauses. @param body null: no request */
 export function usePreview(body: object | null): PreviewState {
   const [state, setState] = useState<PreviewState>({ data: undefined, error: undefined, isLoading: body !== null });
   const key = JSON.stringify(body);

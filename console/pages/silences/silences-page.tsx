@@ -103,7 +103,7 @@ export function Creator({ name }: { readonly name: string }) {
   return name.startsWith("key:") ? <span>an API key</span> : <UserText lines={1}>{name}</UserText>;
 }
 
-/** What is withheld now, and what will be. */
+/** Current and coming silences. */
 export default function SilencesPage() {
   const [filter, setFilter] = useQueryState("state", "live");
   const [project, setProject, projects] = useProjectChoice();

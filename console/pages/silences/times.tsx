@@ -56,7 +56,7 @@ export function timesBody(times: Times, silence?: Silence): Readonly<Record<stri
   if (length === "morning") return { ...once, ...start, endsAt: tomorrowAtNine(displayZone.value) };
   const ms = LENGTHS[length];
   if (ms === undefined) return endsAt === "" ? undefined : { ...once, ...start, endsAt };
-  // Whole minutes, so that the preview is not asked again at each look.
+  // Whole minutes, so that the preview is not requested at each render.
   if (silence) return { ...once, ...start, endsAt: new Date(Math.ceil((from + ms) / MINUTE) * MINUTE).toISOString() };
   return { ...start, durationMs: ms };
 }

@@ -12,7 +12,7 @@ import { register } from "./register.tsx";
 import { send, useSetup } from "./requests.ts";
 import { useNext, withNext } from "./sign-in.tsx";
 
-/** The end of a link's work: what was done, and where to go. */
+/** The result of a link, and where to go next. */
 function Done({ text, title }: { readonly title: string; readonly text?: string }) {
   const isIn = session.value === "signedIn";
   const action = (

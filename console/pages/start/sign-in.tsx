@@ -10,7 +10,7 @@ import { type Challenge, plainError, type Setup, send, signIn, useSetup } from "
 /** Paths that only lead to the sign-in page. */
 export const SIGN_IN_PATHS = ["/sign-in", "/register", "/forgot-password"];
 
-/** Where a visitor goes after signing in: the page that was asked for. */
+/** Where a visitor goes after signing in: the requested page. */
 export function useNext(): string {
   const path = usePath();
   const [next] = useQueryState("next");
@@ -18,7 +18,7 @@ export function useNext(): string {
   return SIGN_IN_PATHS.includes(path) ? "/" : path + location.search;
 }
 
-/** A link to another page of visitors, which comes back to the page that was asked for. */
+/** A link to another page of visitors, which returns to the requested page. */
 export function withNext(path: string, next: string): string {
   return href(next === "/" ? path : `${path}?next=${encodeURIComponent(next)}`);
 }

@@ -154,10 +154,10 @@ function Editor({ view, reload }: EditorProps) {
   );
 }
 
-/** The draft with the states of now. */
+/** The draft with the current states. */
 function Preview({ view, draft }: { readonly view: StatusPageView; readonly draft: Document }) {
   return (
-    <Card title="Preview" sub="What visitors see, with the states of now">
+    <Card title="Preview" sub="As visitors see it, with the current states">
       <div class="stack">
         <strong>
           <UserText>{draft.title}</UserText>

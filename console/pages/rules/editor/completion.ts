@@ -54,7 +54,7 @@ function pathOptions(paths: readonly KnownPath[]): readonly Completion[] {
     type: "property",
     detail: types.map(typeWord).join(" or "),
     info: ENVELOPE[path] ?? (count === 0 ? "not in recent events" : suchAs(examples)),
-    // The order of the list: what most events have comes first.
+    // The order of the list: the most frequent first.
     boost: Math.max(-50, 40 - index),
   }));
 }

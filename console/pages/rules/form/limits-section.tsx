@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000;
 export function LimitsSection({ draft, onChange, readOnly }: SectionProps) {
   const { suppression, dedupe, cooldownMs } = draft;
   return (
-    <Card title="How often" sub="What is withheld is still counted, and explained with each event.">
+    <Card title="How often" sub="Withheld events are still counted, and explained with each event.">
       <div class="form">
         <Limit
           label="Repeats join the first notification"

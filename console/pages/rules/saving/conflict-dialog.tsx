@@ -19,7 +19,7 @@ export interface ConflictDialogProps {
   readonly onMine: (stored: Rule, merged: Definition) => void;
 }
 
-/** Another person saved the rule meanwhile: their changes beside the own ones. */
+/** Another person saved the rule: their changes beside the user's own. */
 export function ConflictDialog(props: ConflictDialogProps) {
   const { base, onClose } = props;
   const stored = useQuery<Rule>(`/rules/${base.id} conflict`, () => api.get<Rule>(`/rules/${base.id}`));

@@ -6,12 +6,12 @@ import type { Definition, TestResult } from "../types.ts";
 /** An event to test on: a stored one, or one written by the author. */
 export type Subject = { readonly eventId: string } | { readonly event: object };
 
-/** What the server says about a draft. */
+/** The server's answer about a draft. */
 export interface Trial {
   readonly result: TestResult | undefined;
   /** Errors and warnings of the condition. */
   readonly problems: readonly Problem[];
-  /** What is wrong with a template, by its member. */
+  /** Errors of templates, by member. */
   readonly templateErrors: Readonly<Partial<Record<"titleTemplate" | "messageTemplate", string>>>;
   /** A failure that is not about the draft. */
   readonly failure: unknown;

@@ -35,7 +35,7 @@ interface TestProps {
   readonly onDone: () => void;
 }
 
-/** Sends the event of a template and shows what becomes of it, as it happens. */
+/** Sends the event of a template and shows its result live. */
 export function TestNotification({ template, ruleName, onDone }: TestProps) {
   const [event, setEvent] = useState<Sent>();
   const [arrived, setArrived] = useState<Notification>();
@@ -159,7 +159,7 @@ const ASK_AGAIN_MS = 1000;
 const MAX_QUESTIONS = 120;
 
 /**
- * The deliveries outside the browser; asked again until each has a result. A job plans them after
+ * The deliveries outside the browser; requested until each has a result. A job plans them after
  * the notification has arrived here, so none at first does not mean that there will be none.
  */
 function useDeliveries(id: string | undefined): readonly Delivery[] {

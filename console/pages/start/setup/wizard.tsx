@@ -82,7 +82,7 @@ const SUBS: Readonly<Record<Step, string>> = {
 function SignedIn() {
   const { setting, data, error, reload } = useSettings();
   const rules = useGet<{ readonly data: readonly unknown[] }>("/rules", { limit: 1 });
-  // The steps that are left are decided once: what a step stores must not take it away.
+  // The remaining steps are decided once: a step stays although its result is stored.
   const [first, setFirst] = useState<Step>();
   const { step, next, go } = useSteps(STEPS, first);
   useEffect(() => {
