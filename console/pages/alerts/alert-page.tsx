@@ -224,6 +224,7 @@ function History({ alert }: Props) {
     <Card title="Before" sub="Alerts with the same labels, the latest first." flush>
       <DataTable<Alert>
         label="Earlier alerts"
+        list={query}
         rows={path === null ? [] : earlier}
         rowKey={(each) => each.id}
         rowHref={(each) => href(`/alerts/${each.id}`)}
@@ -237,9 +238,6 @@ function History({ alert }: Props) {
             align: "end",
           },
         ]}
-        loading={query.loading}
-        error={query.error}
-        retry={query.reload}
         bare
         empty={<p class="muted small card-body">It has not fired before, as far as is kept.</p>}
       />

@@ -117,17 +117,14 @@ export default function EventsPage() {
           <NewEvents events={events} />
           <DataTable<ListedEvent>
             label="Events"
+            list={events}
             rows={rows}
             rowKey={({ id }) => id}
             columns={COLUMNS}
             rowHref={({ id }) => href(`/events/${id}`)}
             rowTone={({ level }) => (level === "error" || level === "fatal" ? "bad" : undefined)}
             hotkeys={{ e: ({ id }) => setExplained(id) }}
-            loading={events.loading}
-            error={events.error}
-            retry={events.reload}
             dense
-            more={{ has: events.hasMore, load: events.more }}
             empty={<NoEvents isFiltered={isFiltered(filters)} onClear={clear} onSend={() => setSending(true)} />}
           />
           <OlderEvents rows={rows} onOlder={(to) => setFilter("to", to)} />

@@ -70,6 +70,7 @@ export default function MyShifts() {
           <DataTable<OwnShift>
             bare
             label="My shifts"
+            list={query}
             rows={shifts}
             rowKey={({ scheduleId, start }) => `${scheduleId} ${start}`}
             columns={columns}
@@ -79,9 +80,6 @@ export default function MyShifts() {
                 Ask for a swap
               </Button>
             )}
-            loading={query.loading}
-            error={query.error}
-            retry={query.reload}
             empty={
               <EmptyState small title="You are not on call" text="Shifts of all schedules that name you appear here." />
             }

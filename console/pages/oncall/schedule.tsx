@@ -138,13 +138,10 @@ function Gaps({ schedule, gaps }: GapsProps) {
       <DataTable<Gap>
         bare
         label="Gaps"
-        rows={gaps.data?.data}
+        list={gaps}
         rowKey={({ start }) => start}
         columns={columns}
         rowHref={({ start }) => href(`/oncall/${schedule.id}?at=${start.slice(0, 10)}`)}
-        loading={gaps.loading}
-        error={gaps.error}
-        retry={gaps.reload}
         empty={<EmptyState small title="Every hour is covered" text={`For ${GAP_DAYS} days someone is on call.`} />}
       />
     </Card>

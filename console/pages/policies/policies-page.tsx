@@ -67,13 +67,11 @@ export default function PoliciesPage() {
       )}
       <DataTable<Policy>
         label="Policies"
+        list={query}
         rows={rows}
         rowKey={({ id }) => id}
         rowHref={({ id }) => href(`/policies/${id}`)}
         columns={columnsOf(names)}
-        loading={query.loading}
-        error={query.error}
-        retry={query.reload}
       />
     </Page>
   );

@@ -111,14 +111,10 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
           <DataTable<Run>
             bare
             label="Runs"
-            rows={runs.items}
+            list={runs}
             rowKey={(run) => `${run.at} ${run.jobId} ${run.state}`}
             columns={COLUMNS}
             onOpen={(run) => run.jobId !== null && navigate(`/jobs/${run.jobId}`)}
-            loading={runs.loading}
-            error={runs.error}
-            retry={runs.reload}
-            more={{ has: runs.hasMore, load: runs.more }}
             empty={
               <EmptyState
                 small
