@@ -152,6 +152,14 @@ export class PrismError extends Error {
   }
 }
 
+/**
+ * A field that its schema alone cannot refuse. @param input what holds it, such as "body" or "query"
+ * @param path as in {@link ErrorDetail} @param message what the value must be
+ */
+export function invalidField(input: string, path: string, message: string, code = "VALUE"): PrismError {
+  return new PrismError("VALIDATION_FAILED", `The ${input} is not valid`, { details: [{ path, code, message }] });
+}
+
 /** Ends a `switch` over a union, so that a new member compiles only once it is handled. */
 export function assertNever(value: never): never {
   throw new TypeError(`unexpected value ${JSON.stringify(value)}`);

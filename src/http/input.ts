@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { type Caller, runAs } from "../core/caller.ts";
-import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
+import { type ErrorDetail, invalidField, MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
 import { decodeUtf8, jsonErrorPosition, scanJson } from "../core/json-text.ts";
 import { requireAccess } from "./access.ts";
 import type { Exchange } from "./exchange.ts";
@@ -159,9 +159,7 @@ export function parseQuery(text: string): Readonly<Record<string, string>> {
     const [name, value] = equals < 0 ? [part, ""] : [part.slice(0, equals), part.slice(equals + 1)];
     const decoded = decode(name);
     if (decoded in query) {
-      throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
-        details: [{ path: decoded, code: "REPEATED", message: "is given more than once" }],
-      });
+      throw invalidField("query", decoded, "is given more than once", "REPEATED");
     }
     query[decoded] = decode(value);
   }

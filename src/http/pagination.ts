@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { PrismError } from "../core/errors.ts";
+import { invalidField, PrismError } from "../core/errors.ts";
 import { doc, pattern, queryInteger } from "./shapes.ts";
 
 /** The query members of a list: `page`+`limit`, `limit`+`offset`, or `cursor`. */
@@ -53,9 +53,7 @@ type Position = readonly ("number" | "string")[];
 export function readPage(query: PageQuery, position: Position, defaultLimit = DEFAULT_LIMIT): PageRequest {
   const kinds = [query.page, query.offset, query.cursor].filter((value) => value !== undefined);
   if (kinds.length > 1) {
-    throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
-      details: [{ path: "page", code: "VALUE", message: "use one of page, offset and cursor" }],
-    });
+    throw invalidField("query", "page", "use one of page, offset and cursor");
   }
   const limit = query.limit ?? defaultLimit;
   if (query.cursor !== undefined)

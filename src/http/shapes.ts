@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Config } from "../config/load.ts";
 import { cleanText, codePointLength } from "../core/clean-text.ts";
 import { parseRfc3339 } from "../core/clock.ts";
-import { MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
+import { invalidField, MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
 import { isUuid } from "../core/ids.ts";
 
 /**
@@ -295,13 +295,5 @@ export function requireLink(url: string | undefined, path: string, { notificatio
   if (url === undefined) return;
   const scheme = URL.canParse(url) ? new URL(url).protocol.slice(0, -1) : "";
   if (scheme === "http" || scheme === "https" || notifications.appSchemes.includes(scheme)) return;
-  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [
-      {
-        path,
-        code: "VALUE",
-        message: "must be an http or https URL, or one of the schemes in notifications.appSchemes",
-      },
-    ],
-  });
+  throw invalidField("body", path, "must be an http or https URL, or one of the schemes in notifications.appSchemes");
 }

@@ -1,4 +1,4 @@
-import { PrismError } from "../core/errors.ts";
+import { invalidField } from "../core/errors.ts";
 import type { Hub, Listener, PageReader } from "./hub.ts";
 import type { StreamEntry, StreamGap, StreamRef } from "./stream.ts";
 
@@ -195,7 +195,5 @@ export function parseFrom(text: string | undefined): From {
   if (text === "earliest") return "earliest";
   const offset = Number(text);
   if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(offset)) return offset;
-  throw new PrismError("VALIDATION_FAILED", "The offset to resume from is not valid", {
-    details: [{ path: "from", code: "VALUE", message: "must be an offset, latest or earliest" }],
-  });
+  throw invalidField("offset to resume from", "from", "must be an offset, latest or earliest");
 }

@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import type { Config } from "../../config/load.ts";
 import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { QueueName } from "../../core/queues.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
@@ -330,7 +330,5 @@ async function requireBucket(db: ReadDb | Trx, id: string, ifMatch?: string): Pr
 function sum(balance: string, delta: string): string {
   const units = moneyOf(balance) + moneyOf(delta);
   if (isMoney(units)) return moneyText(units);
-  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [{ path: "delta", code: "VALUE", message: "would take the balance beyond 999999999999999.9999" }],
-  });
+  throw invalidField("body", "delta", "would take the balance beyond 999999999999999.9999");
 }

@@ -1,7 +1,7 @@
 import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
 import { csvLine } from "../../core/csv.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { BodyReader } from "../../http/body.ts";
@@ -128,9 +128,7 @@ async function searchWindow(
 /** @throws VALIDATION_FAILED */
 function requireNoNumber({ wantsTotal }: PageRequest): void {
   if (!wantsTotal) return;
-  throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
-    details: [{ path: "page", code: "VALUE", message: "follow nextCursor when searching" }],
-  });
+  throw invalidField("query", "page", "follow nextCursor when searching");
 }
 
 const RANKS: ReadonlyMap<string, number> = new Map(EVENT_OUTCOMES.map((outcome, rank) => [outcome, rank]));

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField } from "../../core/errors.ts";
 import type { QueueName } from "../../core/queues.ts";
 import { holderOf } from "../../http/access.ts";
 import { Reply, route } from "../../http/route.ts";
@@ -67,9 +67,7 @@ const BULK_SUMMARIES: Readonly<Record<BulkAction, string>> = {
 /** @throws VALIDATION_FAILED unless there is a filter or a list of ids */
 function requireOne({ filter, ids }: Pick<BulkRequest, "filter" | "ids">): void {
   if ((filter === undefined) !== (ids === undefined)) return;
-  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [{ path: "filter", code: "VALUE", message: "give a filter or ids, not both" }],
-  });
+  throw invalidField("body", "filter", "give a filter or ids, not both");
 }
 
 /** Queues and jobs for those who operate the server. */

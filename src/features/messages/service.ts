@@ -1,6 +1,6 @@
 import { currentCaller } from "../../core/caller.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
@@ -137,9 +137,7 @@ function delayOf(context: MessagesContext, { sendAt, delayMs }: SendBody, now: n
   const wanted = sendAt === undefined ? (delayMs ?? 0) : Math.max(0, sendAt - now);
   if (wanted <= maxDelayMs) return wanted;
   const path = sendAt === undefined ? "delayMs" : "sendAt";
-  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [{ path, code: "VALUE", message: `must be at most ${maxDelayMs} ms from now` }],
-  });
+  throw invalidField("body", path, `must be at most ${maxDelayMs} ms from now`);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Config } from "../../config/load.ts";
 import { type Clock, parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
@@ -291,9 +291,7 @@ function readSince(since: string | undefined): { seq: number } | { at: number } 
   if (/^\d{1,16}$/.test(since)) return { seq: Number(since) };
   const at = parseRfc3339(since);
   if (at === undefined) {
-    throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
-      details: [{ path: "since", code: "VALUE", message: "must be an offset or an RFC 3339 date-time" }],
-    });
+    throw invalidField("query", "since", "must be an offset or an RFC 3339 date-time");
   }
   return { at };
 }

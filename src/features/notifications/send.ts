@@ -1,5 +1,5 @@
 import { toRfc3339 } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { Reply } from "../../http/route.ts";
@@ -69,9 +69,7 @@ async function asSenderSees(trx: Trx, id: string, principal: Principal, context:
 function readWhen({ sendAt, delayMs }: Pick<SendBody, "sendAt" | "delayMs">, now: number): When | null {
   if (sendAt === undefined && delayMs === undefined) return null;
   if (sendAt !== undefined && sendAt > now + MAX_DELAY_MS) {
-    throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-      details: [{ path: "sendAt", code: "VALUE", message: "must be within 365 days" }],
-    });
+    throw invalidField("body", "sendAt", "must be within 365 days");
   }
   return { at: sendAt, delayMs };
 }

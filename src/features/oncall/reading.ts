@@ -1,5 +1,5 @@
 import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { requireAccount } from "../../http/access.ts";
@@ -213,9 +213,7 @@ function requireUser({ users }: OnCallContext, ref: string): string {
 /** @throws VALIDATION_FAILED */
 function spanOf({ clock }: OnCallContext, { from = clock.now(), to = from + 14 * DAY_MS }: Range): Span {
   if (to > from && to - from <= MAX_RANGE_MS) return { from, to };
-  throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
-    details: [{ path: "to", code: "VALUE", message: "must be after from, by at most 366 days" }],
-  });
+  throw invalidField("query", "to", "must be after from, by at most 366 days");
 }
 
 function shown({ from, to }: Span) {

@@ -1,5 +1,5 @@
 import { type EpochMs, parseRfc3339 } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { missingPermission, requireAccount } from "../../http/access.ts";
@@ -278,13 +278,9 @@ function shiftColumns(
 
 /** @throws VALIDATION_FAILED for a day that does not exist, and for a recurrence without a shift */
 function requireTimes(row: ShiftRow): void {
-  if (row.startLocal === "") throw invalid("start", "is no date and time of the calendar from 2000 on");
+  if (row.startLocal === "") throw invalidField("body", "start", "is no date and time of the calendar from 2000 on");
   const [first] = occurrences(timesOf(row), Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
-  if (!first) throw invalid("recurrence", "names no day that ever comes");
-}
-
-function invalid(path: string, message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The body is not valid", { details: [{ path, code: "VALUE", message }] });
+  if (!first) throw invalidField("body", "recurrence", "names no day that ever comes");
 }
 
 function spanColumns(start: EpochMs, end: EpochMs) {
@@ -306,7 +302,7 @@ function overrideOf(
   const replaced = isNew ? context.users.existingOne(ref, projectId, "replaces") : ref;
   const stored = old.startLocal === "" ? { start: 0, end: 0 } : spanOf(old);
   const { start = stored.start, end = stored.end, reason = old.name } = input;
-  if (start >= end) throw invalid("end", "must be after start");
+  if (start >= end) throw invalidField("body", "end", "must be after start");
   const users = input.users && context.users.existing(input.users, projectId, "users");
   const turns = users ? JSON.stringify([users]) : old.turns;
   return { ...old, ...spanColumns(start, end), swapFor: replaced, turns, name: reason };

@@ -1,5 +1,5 @@
 import { type Clock, toRfc3339 } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { LEVELS } from "../../core/vocabulary.ts";
 import { hasTokenScope } from "../../http/access.ts";
@@ -183,20 +183,16 @@ function periodOf({ from, to, stepMs }: StatsQuery, now: number): Period {
   // A whole second, so that callers who ask at the same time share the reading.
   const end = to ?? Math.ceil(now / SHARED_MS) * SHARED_MS;
   const start = from ?? end - HOUR_MS;
-  if (start >= end) throw invalid("from", "must lie before to");
+  if (start >= end) throw invalidField("query", "from", "must lie before to");
   const step = stepMs ?? defaultStep(end - start);
   const period = { from: Math.floor(start / step) * step, to: end, stepMs: step };
-  if (pointsOf(period) > MAX_POINTS + 1) throw invalid("stepMs", `gives more than ${MAX_POINTS} points`);
+  if (pointsOf(period) > MAX_POINTS + 1) throw invalidField("query", "stepMs", `gives more than ${MAX_POINTS} points`);
   return period;
 }
 
 function defaultStep(lengthMs: number): number {
   const seconds = STEPS.find((each) => lengthMs / (each * 1000) <= DEFAULT_POINTS);
   return seconds === undefined ? Math.ceil(lengthMs / DEFAULT_POINTS / 1000) * 1000 : seconds * 1000;
-}
-
-function invalid(path: string, message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The query is not valid", { details: [{ path, code: "VALUE", message }] });
 }
 
 /** The period of the same length before, as one bucket. */

@@ -1,6 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { type Deferred, deferred } from "../../core/promises.ts";
 import { startThread } from "../../core/runtime.ts";
@@ -258,10 +258,7 @@ async function prepare(context: RulesContext, principal: PermissionHolder, input
   const projectId = projects.require(principal, ref, "rules:read");
   projects.require(principal, ref, "events:read");
   const to = Math.min(input.to ?? Number.POSITIVE_INFINITY, clock.now() + DAY_MS);
-  if (input.from !== undefined && input.from >= to)
-    throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-      details: [{ path: "from", code: "VALUE", message: "must lie before to" }],
-    });
+  if (input.from !== undefined && input.from >= to) throw invalidField("body", "from", "must lie before to");
   const defaults = settings.defaultSuppression;
   const texts = {
     name: rule?.name ?? "backtest",

@@ -1,6 +1,6 @@
 import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
-import { limitReached, PrismError } from "../../core/errors.ts";
+import { invalidField, limitReached, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { DEFAULT_CHANNELS, requireLink, requireServed, type ServedChannels } from "../../http/shapes.ts";
@@ -247,9 +247,7 @@ async function resolveTargets(
   };
   const hasAlert = (given.alert === undefined ? old?.alert : given.alert) ?? null;
   if (targets.targetRoles !== "[]" || targets.targetUsers !== "[]" || hasAlert !== null) return targets;
-  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [{ path: "targetRoles", code: "REQUIRED", message: "name at least one role or user, or an alert" }],
-  });
+  throw invalidField("body", "targetRoles", "name at least one role or user, or an alert", "REQUIRED");
 }
 
 async function roleIds(trx: Trx, refs: readonly string[]): Promise<string[]> {

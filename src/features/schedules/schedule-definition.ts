@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
 import { isTimezone } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import type { QueueName } from "../../core/queues.ts";
 import type { SchedulesTable } from "../../store/schema.ts";
 import { MAX_PAYLOAD_BYTES } from "../jobs/index.ts";
@@ -88,15 +88,16 @@ export function definitionOf(input: ScheduleChanges, old: ScheduleRow | null, ti
 function timesOf(input: ScheduleChanges, old: ScheduleRow | null): Pick<ScheduleRow, "cron" | "everyMs"> {
   const cron = input.cron ?? null;
   const everyMs = input.everyMs ?? null;
-  if (cron !== null && everyMs !== null) throw invalid("everyMs", "give either this or cron");
+  if (cron !== null && everyMs !== null) throw invalidField("schedule", "everyMs", "give either this or cron");
   if (everyMs !== null && !(Number.isInteger(everyMs) && everyMs >= MIN_EVERY_MS && everyMs <= MAX_EVERY_MS))
-    throw invalid("everyMs", `must be a whole number from ${MIN_EVERY_MS} to ${MAX_EVERY_MS}`);
+    throw invalidField("schedule", "everyMs", `must be a whole number from ${MIN_EVERY_MS} to ${MAX_EVERY_MS}`);
   if (cron !== null || everyMs !== null) return { cron, everyMs };
   const kept = {
     cron: input.cron === undefined ? (old?.cron ?? null) : null,
     everyMs: input.everyMs === undefined ? (old?.everyMs ?? null) : null,
   };
-  if (kept.cron === null && kept.everyMs === null) throw invalid("cron", "give either this or everyMs");
+  if (kept.cron === null && kept.everyMs === null)
+    throw invalidField("schedule", "cron", "give either this or everyMs");
   return kept;
 }
 
@@ -138,10 +139,4 @@ export function readableTimes(times: Times, from: EpochMs): Recurrence | null {
   } catch {
     return null;
   }
-}
-
-function invalid(path: string, message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The schedule is not valid", {
-    details: [{ path, code: "VALUE", message }],
-  });
 }

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import { tooLarge } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
@@ -192,9 +192,7 @@ function parameterOf(disposition: string, name: string): string | undefined {
 }
 
 function formRefused(message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [{ path: "", code: "VALUE", message }],
-  });
+  return invalidField("body", "", message);
 }
 
 /** Size of a part's head and two boundaries. */

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
@@ -103,19 +103,18 @@ function withIds(body: PageDocument, old: PageDocument | null): PageDocument {
   const groups = body.groups.map((group, g) => ({
     ...group,
     components: group.components.map((component, c) => {
-      if (++count > MAX_COMPONENTS) throw invalid("groups", `must have at most ${MAX_COMPONENTS} components`);
+      if (++count > MAX_COMPONENTS)
+        throw invalidField("status page", "groups", `must have at most ${MAX_COMPONENTS} components`);
       if (component.id !== undefined && !known.delete(component.id))
-        throw invalid(`groups.${g}.components.${c}.id`, "is not the id of a component of this page, or occurs twice");
+        throw invalidField(
+          "status page",
+          `groups.${g}.components.${c}.id`,
+          "is not the id of a component of this page, or occurs twice",
+        );
       return { ...component, id: component.id ?? randomBytes(6).toString("hex") };
     }),
   }));
   return { ...body, groups };
-}
-
-function invalid(path: string, message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The status page is not valid", {
-    details: [{ path, code: "VALUE", message }],
-  });
 }
 
 /** Newest first. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */

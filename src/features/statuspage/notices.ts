@@ -1,5 +1,5 @@
 import { type Clock, type EpochMs, parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { limitReached, PrismError } from "../../core/errors.ts";
+import { invalidField, limitReached, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
@@ -188,20 +188,15 @@ function isOver(state: NoticeState): boolean {
 /** @throws VALIDATION_FAILED */
 function check({ kind, startsAt, endsAt }: NoticeRow, state: NoticeState): void {
   if (!(kind === "incident" ? OF_INCIDENT : OF_MAINTENANCE).includes(state))
-    throw invalid("state", `is not a state of this kind: ${kind}`);
-  if (kind === "maintenance" && endsAt === null) throw invalid("endsAt", "a maintenance needs its planned end");
-  if (endsAt !== null && endsAt <= startsAt) throw invalid("endsAt", "must be after startsAt");
+    throw invalidField("notice", "state", `is not a state of this kind: ${kind}`);
+  if (kind === "maintenance" && endsAt === null)
+    throw invalidField("notice", "endsAt", "a maintenance needs its planned end");
+  if (endsAt !== null && endsAt <= startsAt) throw invalidField("notice", "endsAt", "must be after startsAt");
 }
 
 function instantOf(path: string, given: string | undefined): EpochMs | undefined {
   if (given === undefined) return undefined;
   const at = parseRfc3339(given);
-  if (at === undefined) throw invalid(path, "must be an RFC 3339 date and time");
+  if (at === undefined) throw invalidField("notice", path, "must be an RFC 3339 date and time");
   return at;
-}
-
-function invalid(path: string, message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The notice is not valid", {
-    details: [{ path, code: "VALUE", message }],
-  });
 }

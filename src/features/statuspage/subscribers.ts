@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
@@ -41,9 +41,7 @@ export async function subscribe(
   if (!document?.subscriptions || !canMail(mails)) throw new PrismError("NOT_FOUND", "No such page");
   const address = (new URLSearchParams(body.toString()).get("email") ?? "").trim();
   if (address.length > 254 || !ADDRESS.test(address))
-    throw new PrismError("VALIDATION_FAILED", "The mail address is not valid", {
-      details: [{ path: "email", code: "VALUE", message: "must be a mail address" }],
-    });
+    throw invalidField("mail address", "email", "must be a mail address");
   const hash = addressHash(mails, address);
   if (settings.rateLimit.enabled)
     requireAllowed(limiter.take(`ip ${exchange.clientAddress}`, REQUESTS_PER_HOUR), "Too many subscriptions");

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { parseMoment, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { callerOf, holderOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
@@ -100,15 +100,11 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
 function readDatetime(text: string): Date {
   const at = parseMoment(text);
   if (at !== undefined) return new Date(at);
-  throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
-    details: [
-      {
-        path: "datetime",
-        code: "VALUE",
-        message: "must be an RFC 3339 date-time such as 2026-01-31T08:00:00Z; in a URL the + of an offset is %2B",
-      },
-    ],
-  });
+  throw invalidField(
+    "query",
+    "datetime",
+    "must be an RFC 3339 date-time such as 2026-01-31T08:00:00Z; in a URL the + of an offset is %2B",
+  );
 }
 
 /** Making timers, seeing them, and calling them off. */

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import * as v from "valibot";
 import type { Config } from "../../config/load.ts";
 import type { EpochMs } from "../../core/clock.ts";
-import { limitReached, PrismError } from "../../core/errors.ts";
+import { invalidField, limitReached, PrismError } from "../../core/errors.ts";
 import type { Permission } from "../../core/permissions.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
@@ -213,9 +213,7 @@ function requireOne<T>(members: Readonly<Record<string, T | undefined>>, other: 
   const [first] = given;
   if (first !== undefined && given.length === 1) return first;
   const [name] = Object.keys(members);
-  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [{ path: `action.payload.${name}`, code: "REQUIRED", message: `give either this or ${other}` }],
-  });
+  throw invalidField("body", `action.payload.${name}`, `give either this or ${other}`, "REQUIRED");
 }
 
 /** An event that sends a notification needs the notification's rights. @throws UNAUTHORIZED_ROLE */

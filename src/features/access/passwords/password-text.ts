@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 
 /** bcrypt ignores further bytes. */
 const BCRYPT_BYTES = 72;
@@ -58,9 +58,7 @@ export function requireStrong(
 }
 
 function invalid(message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The password is not valid", {
-    details: [{ path: "password", code: "VALUE", message }],
-  });
+  return invalidField("password", "password", message);
 }
 
 function weak(message: string): PrismError {

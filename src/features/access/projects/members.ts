@@ -1,5 +1,5 @@
 import { toRfc3339 } from "../../../core/clock.ts";
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
@@ -136,9 +136,7 @@ async function requireOtherOwner(trx: Trx, { projectId, userId, role }: queries.
 }
 
 function oneOfBoth(): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [{ path: "email", code: "VALUE", message: "give either email or userId" }],
-  });
+  return invalidField("body", "email", "give either email or userId");
 }
 
 function userNotFound(): PrismError {

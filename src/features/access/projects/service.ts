@@ -2,7 +2,7 @@ import type { Selectable } from "kysely";
 import type { Config } from "../../../config/load.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES, type KeyScope, type Permission } from "../../../core/permissions.ts";
 import type { PermissionHolder, Principal } from "../../../core/principal.ts";
@@ -54,9 +54,7 @@ function mergedSettings(stored: string, given: Settings = {}): string {
   const members = Object.entries({ ...(JSON.parse(stored) as Settings), ...given });
   const merged = JSON.stringify(Object.fromEntries(members.filter(([, value]) => value !== null)));
   if (Buffer.byteLength(merged) <= MAX_BYTES) return merged;
-  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [{ path: "settings", code: "VALUE", message: `must be at most ${MAX_BYTES} bytes together` }],
-  });
+  throw invalidField("body", "settings", `must be at most ${MAX_BYTES} bytes together`);
 }
 
 type ProjectRow = Selectable<Schema["projects"]>;

@@ -1,5 +1,5 @@
 import type * as v from "valibot";
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { accountError } from "../authenticate/principals.ts";
@@ -126,9 +126,7 @@ async function requireInvitation(
 ): Promise<OpenInvitation> {
   const invitation = await invitationOfToken(ctx, token, db);
   if (plainName(email) === invitation.email) return invitation;
-  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [{ path: "email", code: "VALUE", message: "must be the address that was invited" }],
-  });
+  throw invalidField("body", "email", "must be the address that was invited");
 }
 
 /** The account of an invitation; it may have been disabled since. @throws LINK_EXPIRED */

@@ -1,6 +1,6 @@
 import { cleanText } from "../../../core/clean-text.ts";
 import { isTimezone } from "../../../core/clock.ts";
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { TOKEN_SCOPES, type TokenScope } from "../../../core/permissions.ts";
 import { createToken } from "../../../core/tokens.ts";
@@ -44,9 +44,7 @@ export function loginNameOf(names: LoginNames): LoginName {
   const [kind] = given;
   if (given.length !== 1 || kind === undefined) {
     const message = "give one of login, email, username and phone";
-    throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-      details: [{ path: "login", code: "VALUE", message }],
-    });
+    throw invalidField("body", "login", message);
   }
   const text = String(names[kind]);
   const phone = plainPhone(text);

@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { OWN_SCOPES } from "../../../core/permissions.ts";
 import { holderOf, userOf } from "../../../http/access.ts";
@@ -40,9 +40,7 @@ function ownRoutes(context: UsersContext): Route[] {
     // A person who finds an open session must not be able to take the account over.
     if (patch.email !== undefined && (await isOther(patch.email, principal.userId))) {
       if (currentPassword === undefined) {
-        throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-          details: [{ path: "currentPassword", code: "REQUIRED", message: "is required to change the mail address" }],
-        });
+        throw invalidField("body", "currentPassword", "is required to change the mail address", "REQUIRED");
       }
       await requirePassword(accounts, principal.userId, currentPassword, clientOf(exchange));
     }

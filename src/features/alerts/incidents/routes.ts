@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Clock } from "../../../core/clock.ts";
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField } from "../../../core/errors.ts";
 import { callerOf, userOf } from "../../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.ts";
 import { Reply } from "../../../http/route.ts";
@@ -116,10 +116,7 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
     handle(exchange, { params, body }) {
       const now = context.clock.now();
       const until = body.until ?? now + (body.durationMs ?? 0);
-      if (until <= now)
-        throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-          details: [{ path: "until", code: "VALUE", message: "must be in the future" }],
-        });
+      if (until <= now) throw invalidField("body", "until", "must be in the future");
       const change: s.Act = (incidents, each, actor) => incidents.snooze(each, until, actor);
       return s.act(context, callerOf(exchange), params.id, change, body.note);
     },

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
-import { limitReached, PrismError } from "../../../core/errors.ts";
+import { invalidField, limitReached, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
@@ -301,9 +301,7 @@ async function requireSchedules(
 
 function requireInterval({ policies }: PolicyContext, projectId: string, interval: string, path: string): void {
   if (policies.routingOf(projectId).timeIntervals.has(interval)) return;
-  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-    details: [{ path, code: "VALUE", message: `no time interval of the project has the name ${interval}` }],
-  });
+  throw invalidField("body", path, `no time interval of the project has the name ${interval}`);
 }
 
 export async function requireUrls({ requireUrl }: PolicyContext, steps: readonly StepInput[] = []): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Selectable } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { SilencesTable } from "../../../store/schema.ts";
 import { checkLabels, type LabelRecord } from "../model/labels.ts";
 import { type Matcher, matchersText, sortedMatchers } from "../model/matchers.ts";
@@ -117,37 +117,34 @@ export function checkDraft(draft: SilenceDraft, now: EpochMs): void {
   checkMatchers(draft.matchers);
   const { recurrence, endsAt } = draft;
   if (draft.startsAt !== null && draft.startsAt >= endsAt)
-    throw invalid("endsAt", "ORDER", "start time must be before end time");
-  if (endsAt <= now) throw invalid("endsAt", "PAST", "end time can't be in the past");
+    throw invalidField("silence", "endsAt", "start time must be before end time", "ORDER");
+  if (endsAt <= now) throw invalidField("silence", "endsAt", "end time can't be in the past", "PAST");
   if (recurrence !== null) {
     const startsAt = Math.max(draft.startsAt ?? now, now);
     requireWindows(recurrence, startsAt);
     if (spanAt({ startsAt, endsAt, recurrence }, startsAt) === null)
-      throw invalid("recurrence.cron", "VALUE", "no window starts before endsAt");
+      throw invalidField("silence", "recurrence.cron", "no window starts before endsAt");
   }
   const bytes = Buffer.byteLength(JSON.stringify([draft.matchers, draft.comment, draft.annotations]));
-  if (bytes > MAX_BYTES) throw invalid("", "SIZE", `must be at most ${MAX_BYTES} bytes`);
+  if (bytes > MAX_BYTES) throw invalidField("silence", "", `must be at most ${MAX_BYTES} bytes`, "SIZE");
 }
 
 /** @throws VALIDATION_FAILED */
 export function checkMatchers(matchers: readonly Matcher[]): void {
-  if (matchers.length > MAX_MATCHERS) throw invalid("matchers", "SIZE", `must be at most ${MAX_MATCHERS} matchers`);
-  if (matchers.length === 0) throw invalid("matchers", "SIZE", "must be at least one matcher");
+  if (matchers.length > MAX_MATCHERS)
+    throw invalidField("silence", "matchers", `must be at most ${MAX_MATCHERS} matchers`, "SIZE");
+  if (matchers.length === 0) throw invalidField("silence", "matchers", "must be at least one matcher", "SIZE");
   for (const [at, matcher] of matchers.entries()) {
     try {
       checkLabels({ [matcher.name]: matcher.value });
       compiled([matcher]);
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;
-      throw invalid(`matchers.${at}`, "VALUE", error.message);
+      throw invalidField("silence", `matchers.${at}`, error.message);
     }
   }
   if (matchesEmpty(matchers))
-    throw invalid("matchers", "MATCHES_EMPTY", "at least one matcher must not match the empty string");
-}
-
-function invalid(path: string, code: string, message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The silence is not valid", { details: [{ path, code, message }] });
+    throw invalidField("silence", "matchers", "at least one matcher must not match the empty string", "MATCHES_EMPTY");
 }
 
 /** The stored members of a draft. Matchers are sorted and without duplicates, as in Alertmanager. */

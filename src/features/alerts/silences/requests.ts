@@ -1,5 +1,5 @@
 import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { Principal } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
@@ -211,7 +211,7 @@ async function selected(
   trx?: Trx,
 ): Promise<{ readonly projectId: string; readonly matchers: readonly Matcher[] }> {
   if ([matchers, incidentId, notificationId].filter((each) => each !== undefined).length !== 1)
-    throw invalid("matchers", "give matchers, incidentId or notificationId");
+    throw invalidField("body", "matchers", "give matchers, incidentId or notificationId");
   if (matchers) {
     const id = projects.require(principal, projects.refOf(principal, projectId), right);
     return { projectId: id, matchers: readMatchers(matchers) };
@@ -221,7 +221,8 @@ async function selected(
   if (!isVisible || (projectId !== undefined && projects.find(projectId) !== incident.projectId))
     throw new PrismError("INCIDENT_NOT_FOUND", "No such incident");
   const common = commonLabels(await queries.labelsOfIncident(trx ?? db.read, incident.id));
-  if (common.length === 0) throw invalid("incidentId", "its alerts have no label in common; give matchers");
+  if (common.length === 0)
+    throw invalidField("body", "incidentId", "its alerts have no label in common; give matchers");
   return { projectId: incident.projectId, matchers: common };
 }
 
@@ -241,7 +242,7 @@ function readMatchers(given: readonly GivenMatcher[]): Matcher[] {
       return parseMatcher(matcher);
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;
-      throw invalid(`matchers.${at}`, error.message);
+      throw invalidField("body", `matchers.${at}`, error.message);
     }
   });
 }
@@ -252,14 +253,11 @@ function endOf(
   startsAt: EpochMs,
   open: EpochMs | null,
 ): EpochMs {
-  if (durationMs !== undefined && typeof endsAt === "number") throw invalid("durationMs", "give either this or endsAt");
+  if (durationMs !== undefined && typeof endsAt === "number")
+    throw invalidField("body", "durationMs", "give either this or endsAt");
   const end = endsAt ?? (durationMs === undefined ? open : startsAt + durationMs);
-  if (end === null) throw invalid("endsAt", "give endsAt or durationMs, or a recurrence");
+  if (end === null) throw invalidField("body", "endsAt", "give endsAt or durationMs, or a recurrence");
   return Math.min(end, NO_END);
-}
-
-function invalid(path: string, message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The body is not valid", { details: [{ path, code: "VALUE", message }] });
 }
 
 function creatorOf(principal: Principal): string {

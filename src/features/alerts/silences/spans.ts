@@ -1,5 +1,5 @@
 import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, type PrismError } from "../../../core/errors.ts";
 import { Recurrence, recurrenceOf } from "../../schedules/index.ts";
 
 /** A time in which a silence is active; the end is exclusive. */
@@ -86,9 +86,7 @@ export function requireWindows(rule: WindowRule, now: EpochMs): void {
 
 function overlapping(): PrismError {
   const message = "is not shorter than the time between two windows; use a silence without recurrence";
-  return new PrismError("VALIDATION_FAILED", "The silence is not valid", {
-    details: [{ path: "recurrence.durationMs", code: "VALUE", message }],
-  });
+  return invalidField("silence", "recurrence.durationMs", message);
 }
 
 /** An instant that is reported as an event. `expiring`: some time before the end of a long span. */

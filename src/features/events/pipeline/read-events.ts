@@ -1,5 +1,5 @@
 import { DAY_MS } from "../../../core/clock.ts";
-import { PrismError, shownPath } from "../../../core/errors.ts";
+import { invalidField, PrismError, shownPath } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { type JsonSpans, jsonValueEnd, minifyJson, replaceLoneSurrogates, scanJson } from "../../../core/json-text.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
@@ -56,7 +56,7 @@ export function requireItemLength(text: string, { maxEventBytes }: EventLimits):
 /** Checked before parsing; a repeated name counts each time. @throws VALIDATION_FAILED */
 function requireFewMembers({ kind, keyStarts }: JsonSpans): void {
   if (kind !== "object" || keyStarts.length <= MAX_UNKNOWN_MEMBERS + OWN_MEMBERS) return;
-  throw invalid("", `has more than ${MAX_UNKNOWN_MEMBERS} members that belong into its payload`);
+  throw invalidField("event", "", `has more than ${MAX_UNKNOWN_MEMBERS} members that belong into its payload`);
 }
 
 /**
@@ -70,7 +70,8 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
   const given = readEnvelope(value, limits.lenient);
   const foreignAt = given.unknown && limits.lenient ? foreignTime(value, receivedAt, DAY_MS) : undefined;
   const occurredAt = given.occurredAt ?? foreignAt ?? receivedAt;
-  if (occurredAt > receivedAt + DAY_MS) throw invalid("occurredAt", "must not be more than 24 hours ahead");
+  if (occurredAt > receivedAt + DAY_MS)
+    throw invalidField("event", "occurredAt", "must not be more than 24 hours ahead");
   if (given.unknown && !limits.lenient) throw unknownMembers(given.unknown);
   const sentText = readPayloadText(source, given.payload, given.unknown);
   const payloadText = source.outline.unicodeEscape ? replaceLoneSurrogates(sentText) : sentText;
@@ -111,10 +112,6 @@ function payloadTooLarge(maxEventBytes: number): PrismError {
   return new PrismError("PAYLOAD_TOO_LARGE", `The payload is larger than ${maxEventBytes} bytes`, {
     details: [{ path: "payload", code: "PAYLOAD_TOO_LARGE", message: `must be at most ${maxEventBytes} bytes` }],
   });
-}
-
-function invalid(path: string, message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The event is not valid", { details: [{ path, code: "VALUE", message }] });
 }
 
 function unknownMembers(names: readonly string[]): PrismError {

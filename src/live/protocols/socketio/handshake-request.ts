@@ -1,4 +1,4 @@
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { Principal } from "../../../core/principal.ts";
 import { type Authenticator, fromSecret, readCredential } from "../../../http/credentials.ts";
 import type { Exchange } from "../../../http/exchange.ts";
@@ -75,5 +75,5 @@ export function readSessionId(exchange: Exchange, transport: "polling" | "websoc
 
 /** The error for a request that Engine.IO does not define. */
 export function queryRefused(path: string, message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The query is not valid", { details: [{ path, code: "VALUE", message }] });
+  return invalidField("query", path, message);
 }

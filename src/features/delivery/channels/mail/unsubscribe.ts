@@ -2,7 +2,7 @@ import { createHmac, hkdfSync } from "node:crypto";
 import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
 import type { Clock } from "../../../../core/clock.ts";
-import { PrismError } from "../../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../../core/errors.ts";
 import { secretsEqual } from "../../../../core/tokens.ts";
 import type { Exchange } from "../../../../http/exchange.ts";
 import { type Route, route } from "../../../../http/route.ts";
@@ -108,9 +108,7 @@ async function requireOneClick(exchange: Exchange, body: Uint8Array): Promise<vo
   const headers = { "Content-Type": exchange.header("content-type") ?? "" };
   const form = await new Response(body as Uint8Array<ArrayBuffer>, { headers }).formData().catch(() => null);
   if (form?.get("List-Unsubscribe") !== "One-Click")
-    throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-      details: [{ path: "List-Unsubscribe", code: "REQUIRED", message: "must be One-Click" }],
-    });
+    throw invalidField("body", "List-Unsubscribe", "must be One-Click", "REQUIRED");
 }
 
 /** Idempotent; has no effect for a deleted account. */
