@@ -139,6 +139,11 @@ export class Projects {
     return id;
   }
 
+  /** As {@link require}, of the project of {@link refOf}. */
+  requireOrDefault(principal: Principal, ref: string | undefined, right: ProjectRight): string {
+    return this.require(principal, this.refOf(principal, ref), right);
+  }
+
   /**
    * @param ref the only project, if given. @returns the projects where the caller has the right; null
    * for all of them. @throws as {@link require}; SCOPE_MISSING for a key that lacks it in its own

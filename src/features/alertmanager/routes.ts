@@ -51,7 +51,7 @@ function routesOf(own: AlertmanagerOwn): Route[] {
   const received = new ReceivedAlerts();
   const project = (exchange: Exchange, right: ProjectRight): string => {
     const caller = callerOf(exchange);
-    return own.projects.require(caller, own.projects.refOf(caller, exchange.params["project"]), right);
+    return own.projects.requireOrDefault(caller, exchange.params["project"], right);
   };
   const api = (method: Method, path: string, right: Right, handle: Handler): Route[] =>
     mounted(method, path, {

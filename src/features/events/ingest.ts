@@ -147,7 +147,7 @@ function readItem(
       receivedAt,
       newId,
       correlationId: exchange.givenCorrelationId,
-      projectOf: (given) => projects.require(principal, projects.refOf(principal, given), "events:write"),
+      projectOf: (given) => projects.requireOrDefault(principal, given, "events:write"),
     },
     config.ingest,
   );

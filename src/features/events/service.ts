@@ -248,7 +248,7 @@ async function readableEvent({ db, projects }: EventsContext, principal: Princip
 /** @returns a project, several, or all of them: null */
 function projectsOf({ projects }: EventsContext, principal: Principal, ref: string | undefined) {
   if (ref === EVERY_PROJECT) return projects.readable(principal, "events:read");
-  return projects.require(principal, projects.refOf(principal, ref), "events:read");
+  return projects.requireOrDefault(principal, ref, "events:read");
 }
 
 function filtersOf(query: EventFilters): EventFilters {

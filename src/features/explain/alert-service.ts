@@ -117,7 +117,7 @@ export async function explainLabels(
   { projectId: ref, labels }: TrialBody,
 ): Promise<AlertTrial> {
   const { projects, alerting } = context;
-  const projectId = projects.require(principal, ref ?? projects.defaultId, "events:read");
+  const projectId = projects.requireOrDefault(principal, ref, "events:read");
   const trial = trialAlert(projectId, labels, alerting.clock.now());
   const [live] = alerting.alerts.list(projectId, ({ fingerprint }) => fingerprint === trial.fingerprint);
   const trials = await tryAlert(forecastParts(context), live ?? trial);

@@ -89,7 +89,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     response: s.PlanPreview,
     errors: ["PROJECT_NOT_FOUND", "INVALID_CRON", "INVALID_TIMEZONE"],
     handle(exchange, { body: { projectId, ...plan } }) {
-      projects.require(callerOf(exchange), projectId ?? projects.defaultId, "events:read");
+      projects.requireOrDefault(callerOf(exchange), projectId, "events:read");
       return manage.previewPlan(plan, context.heartbeats.clock.now());
     },
   });
@@ -106,7 +106,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     handle(exchange, { body }) {
       const principal = holderOf(exchange);
       const { projectId: ref, ...input } = body;
-      const projectId = projects.require(principal, ref ?? projects.defaultId, "heartbeats:write");
+      const projectId = projects.requireOrDefault(principal, ref, "heartbeats:write");
       const definition = s.definitionOf(input);
       return idempotency.run(exchange, principal, body, db, async (trx) => {
         await requireFreeSlug(trx, projectId, definition.slug);
@@ -281,7 +281,7 @@ function serveKeys(server: FeatureServer, context: Context): void {
     errors: ["PROJECT_NOT_FOUND"],
     async handle(exchange, { query }) {
       const principal = holderOf(exchange);
-      const projectId = projects.require(principal, query.projectId ?? projects.defaultId, "heartbeats:write");
+      const projectId = projects.requireOrDefault(principal, query.projectId, "heartbeats:write");
       return view(projectId, await table.findKeys(db.read, projectId));
     },
   });
@@ -296,7 +296,7 @@ function serveKeys(server: FeatureServer, context: Context): void {
     errors: ["PROJECT_NOT_FOUND"],
     async handle(exchange, { body }) {
       const principal = holderOf(exchange);
-      const projectId = projects.require(principal, body.projectId ?? projects.defaultId, "heartbeats:write");
+      const projectId = projects.requireOrDefault(principal, body.projectId, "heartbeats:write");
       return view(projectId, await db.write((trx) => manage.rotatePingKey(context, trx, projectId)));
     },
   });

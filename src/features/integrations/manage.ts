@@ -26,7 +26,7 @@ const MAX_INTEGRATIONS = 500;
 /** By name. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
 export async function listIntegrations(context: ManageContext, principal: PermissionHolder, query: ListIntegrations) {
   const { db, projects } = context;
-  const projectId = projects.require(principal, query.projectId ?? projects.defaultId, "events:read");
+  const projectId = projects.requireOrDefault(principal, query.projectId, "events:read");
   const request = readPage(query, ["string"]);
   const filtered = db.read.selectFrom("integrations").where("projectId", "=", projectId);
   const { after, limit, offset } = request;
@@ -54,7 +54,7 @@ export async function getIntegration(context: ManageContext, principal: Permissi
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN, LIMIT_REACHED, VALIDATION_FAILED */
 export async function createIntegration(context: ManageContext, principal: PermissionHolder, input: CreateIntegration) {
   const { db, projects, clock } = context;
-  const projectId = projects.require(principal, input.projectId ?? projects.defaultId, "policies:write");
+  const projectId = projects.requireOrDefault(principal, input.projectId, "policies:write");
   const labels = JSON.stringify(checkedLabels(input.labels));
   const { key, prefix, hash } = createIntegrationKey();
   const now = clock.now();

@@ -108,7 +108,7 @@ export async function noteChange(trx: Trx, id: string, now: EpochMs): Promise<vo
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED */
 export async function newCalendarUrl(context: OnCallContext, principal: PermissionHolder, input: CreateSchedule) {
   const { projects } = context;
-  projects.require(principal, projects.refOf(principal, input.projectId), "oncall:write");
+  projects.requireOrDefault(principal, input.projectId, "oncall:write");
   return checkedUrl(context, input.calendarUrl ?? null);
 }
 
@@ -125,7 +125,7 @@ export async function createSchedule(
 ) {
   const { projects, storage, config, clock } = context;
   storage.requireSpace();
-  const projectId = projects.require(principal, projects.refOf(principal, input.projectId), "oncall:write");
+  const projectId = projects.requireOrDefault(principal, input.projectId, "oncall:write");
   await reauthorize(context, principal, projectId, "oncall:write", trx);
   await requireFreeName(trx, projectId, input.name);
   const now = clock.now();

@@ -29,7 +29,7 @@ const MAX_COMPONENTS = 100;
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
 export async function getStatusPage(context: ManageContext, principal: PermissionHolder, ref: string | undefined) {
   const { projects } = context;
-  const projectId = projects.require(principal, ref ?? projects.defaultId, "events:read");
+  const projectId = projects.requireOrDefault(principal, ref, "events:read");
   const page = context.pages.of(projectId);
   return view(context, projectId, page?.row ?? null, page?.document ?? null);
 }
@@ -71,7 +71,7 @@ export async function putStatusPage(
   }: { readonly projectId: string | undefined; readonly ifMatch: string; readonly body: PageDocument },
 ): Promise<StatusPageView> {
   const { db, clock, projects, audit } = context;
-  const projectId = projects.require(principal, ref ?? projects.defaultId, "policies:write");
+  const projectId = projects.requireOrDefault(principal, ref, "policies:write");
   const { row, document } = await db.write(async (trx) => {
     const old = await trx.selectFrom("status_pages").selectAll().where("projectId", "=", projectId).executeTakeFirst();
     requireVersion(ifMatch, old?.version ?? 0);
@@ -123,7 +123,7 @@ export async function listSubscribers(
   principal: PermissionHolder,
   query: Parameters<typeof readPage>[0] & { readonly projectId?: string | undefined },
 ) {
-  const projectId = projects.require(principal, query.projectId ?? projects.defaultId, "policies:write");
+  const projectId = projects.requireOrDefault(principal, query.projectId, "policies:write");
   const page = readPage(query, ["string"]);
   const all = db.read.selectFrom("status_subscribers").selectAll().where("projectId", "=", projectId);
   const rows = await newestFirst(all, page).execute();

@@ -57,7 +57,7 @@ export async function createNotice(
   input: CreateNotice,
 ): Promise<NoticeView> {
   const { db, clock, projects } = context;
-  const projectId = projects.require(principal, input.projectId ?? projects.defaultId, "policies:write");
+  const projectId = projects.requireOrDefault(principal, input.projectId, "policies:write");
   const now = clock.now();
   const startsAt = instantOf("startsAt", input.startsAt) ?? now;
   const endsAt = instantOf("endsAt", input.endsAt) ?? null;

@@ -86,7 +86,7 @@ function serveNotices(server: FeatureServer, context: Context): void {
     response: pageOf(s.NoticeView),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     async handle(exchange, { query }) {
-      const projectId = projects.require(holderOf(exchange), query.projectId ?? projects.defaultId, "events:read");
+      const projectId = projects.requireOrDefault(holderOf(exchange), query.projectId, "events:read");
       const page = readPage(query, ["string"]);
       const all = db.read.selectFrom("status_notices").selectAll().where("projectId", "=", projectId);
       const rows = await newestFirst(all, page).execute();
@@ -185,7 +185,7 @@ function serveSubscribers(server: FeatureServer, context: Context): void {
     errors: ["PROJECT_NOT_FOUND", "SUBSCRIBER_NOT_FOUND"],
     async handle(exchange, { params, query }) {
       const { projects } = context;
-      const projectId = projects.require(holderOf(exchange), query.projectId ?? projects.defaultId, "policies:write");
+      const projectId = projects.requireOrDefault(holderOf(exchange), query.projectId, "policies:write");
       if (!(await removeSubscriber(context, projectId, params.id)))
         throw new PrismError("SUBSCRIBER_NOT_FOUND", "No such subscriber");
     },

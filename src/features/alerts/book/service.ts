@@ -37,7 +37,7 @@ const SLICE_ROWS = 500;
 /** A page of alerts. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
 export async function listAlerts(context: AlertsContext, principal: Principal, query: ListAlerts) {
   const { alerts, projects } = context;
-  const projectId = projects.require(principal, projects.refOf(principal, query.projectId), "events:read");
+  const projectId = projects.requireOrDefault(principal, query.projectId, "events:read");
   const request = readPage(query, ["number", "string"], DEFAULT_LIMIT);
   const isWanted = filterOf(query);
   if (query.state === "resolved") return resolvedPage(context.db.scan, projectId, query, request, isWanted);
@@ -60,7 +60,7 @@ export async function getAlert(context: AlertsContext, principal: Principal, id:
 
 /** Takes alerts of the native API. @throws VALIDATION_FAILED if none is valid */
 export async function postAlerts({ alerts, clock, projects }: AlertsContext, principal: Principal, body: PostAlerts) {
-  const projectId = projects.require(principal, projects.refOf(principal, body.projectId), "events:write");
+  const projectId = projects.requireOrDefault(principal, body.projectId, "events:write");
   const now = clock.now();
   const outcomes = await alerts.submit(body.alerts.map((posted) => inputOf(posted, projectId, now)));
   const [first] = outcomes;

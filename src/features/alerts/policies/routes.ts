@@ -54,8 +54,7 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
     query: ProjectQuery,
     response: v.object({ data: v.array(s.PolicyView) }),
     errors: ["PROJECT_NOT_FOUND"],
-    handle: (exchange, { query }) =>
-      s.listPolicies(context, holderOf(exchange), query.projectId ?? context.projects.defaultId),
+    handle: (exchange, { query }) => s.listPolicies(context, holderOf(exchange), query.projectId),
   });
   server.route({
     method: "POST",
@@ -136,9 +135,6 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
 
 function serveRouting(server: FeatureServer, context: s.PolicyContext): void {
   const tag = "Incidents";
-  const projectOf = (query: { readonly projectId?: string | undefined }): string =>
-    query.projectId ?? context.projects.defaultId;
-
   server.route({
     method: "GET",
     path: ROUTES,
@@ -150,7 +146,7 @@ function serveRouting(server: FeatureServer, context: s.PolicyContext): void {
     response: r.RoutingView,
     errors: ["PROJECT_NOT_FOUND"],
     async handle(exchange, { query }) {
-      const routing = await r.getRouting(context, holderOf(exchange), projectOf(query));
+      const routing = await r.getRouting(context, holderOf(exchange), query.projectId);
       return versioned(routing.version, routing);
     },
   });
@@ -168,7 +164,7 @@ function serveRouting(server: FeatureServer, context: s.PolicyContext): void {
     errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
     async handle(exchange, { query, body }) {
       const ifMatch = exchange.header("if-match");
-      const routing = await r.putRouting(context, holderOf(exchange), projectOf(query), ifMatch, body);
+      const routing = await r.putRouting(context, holderOf(exchange), query.projectId, ifMatch, body);
       return versioned(routing.version, routing);
     },
   });
@@ -182,8 +178,8 @@ function serveRouting(server: FeatureServer, context: s.PolicyContext): void {
     query: RoutingVersionsQuery,
     response: pageOf(r.RoutingVersion),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-    handle: (exchange, { query: { projectId: _project, ...query }, query: all }) =>
-      r.listRoutingVersions(context, holderOf(exchange), projectOf(all), readPage(query, ["number"])),
+    handle: (exchange, { query: { projectId, ...query } }) =>
+      r.listRoutingVersions(context, holderOf(exchange), projectId, readPage(query, ["number"])),
   });
   server.route({
     method: "POST",
@@ -196,6 +192,6 @@ function serveRouting(server: FeatureServer, context: s.PolicyContext): void {
     body: r.TestRoutes,
     response: r.TestedRoutes,
     errors: ["PROJECT_NOT_FOUND"],
-    handle: (exchange, { query, body }) => r.testRoutes(context, holderOf(exchange), projectOf(query), body),
+    handle: (exchange, { query, body }) => r.testRoutes(context, holderOf(exchange), query.projectId, body),
   });
 }

@@ -106,18 +106,22 @@ function contentOf(document: string) {
   return { route, inhibitRules, timeIntervals };
 }
 
-export async function getRouting({ db, projects }: PolicyContext, principal: PermissionHolder, ref: string) {
-  const projectId = projects.require(principal, ref, "events:read");
+export async function getRouting(
+  { db, projects }: PolicyContext,
+  principal: PermissionHolder,
+  ref: string | undefined,
+) {
+  const projectId = projects.requireOrDefault(principal, ref, "events:read");
   return viewOf(projectId, (await storedRouting(db.read, projectId)) ?? BUILT_IN);
 }
 
 export function testRoutes(
   { projects, policies, clock }: PolicyContext,
   principal: PermissionHolder,
-  ref: string,
+  ref: string | undefined,
   { labels: given, document }: TestRoutes,
 ) {
-  const projectId = projects.require(principal, ref, "events:read");
+  const projectId = projects.requireOrDefault(principal, ref, "events:read");
   const now = clock.now();
   const routing = document ? compileRouting(checkedRouting(document), 0) : policies.routingOf(projectId);
   const isIn = (name: string): boolean => within(routing.timeIntervals.get(name) ?? [], now);
@@ -138,12 +142,12 @@ async function storedRouting(db: ReadDb | Trx, projectId: string) {
 export async function putRouting(
   context: PolicyContext,
   principal: PermissionHolder,
-  ref: string,
+  ref: string | undefined,
   ifMatch: string,
   given: RoutingDocument,
 ) {
   const { db, projects, policies, clock, audit } = context;
-  const projectId = projects.require(principal, ref, "policies:write");
+  const projectId = projects.requireOrDefault(principal, ref, "policies:write");
   const document = checkedRouting(given);
   const known = policies.of(projectId);
   const unknown = policiesIn(document).filter((each) => !known.has(each.name));
@@ -183,10 +187,10 @@ export async function putRouting(
 export async function listRoutingVersions(
   { db, projects }: PolicyContext,
   principal: PermissionHolder,
-  ref: string,
+  ref: string | undefined,
   page: PageRequest,
 ) {
-  const projectId = projects.require(principal, ref, "events:read");
+  const projectId = projects.requireOrDefault(principal, ref, "events:read");
   let query = db.read.selectFrom("alert_routing_versions").selectAll().where("projectId", "=", projectId);
   if (page.after) query = query.where("version", "<", Number(page.after[0]));
   const rows = await query

@@ -104,9 +104,9 @@ type Stored = Omit<PolicyRow, "createdAt" | "updatedAt"> & {
   readonly updatedAt: number | null;
 };
 
-export async function listPolicies(context: PolicyContext, principal: PermissionHolder, ref: string) {
+export async function listPolicies(context: PolicyContext, principal: PermissionHolder, ref: string | undefined) {
   const { db, projects } = context;
-  const projectId = projects.require(principal, ref, "events:read");
+  const projectId = projects.requireOrDefault(principal, ref, "events:read");
   const rows = await db.read
     .selectFrom("policies")
     .selectAll()
@@ -125,7 +125,7 @@ export async function getPolicy(context: PolicyContext, principal: PermissionHol
 /** The URLs of webhooks are checked by {@link requireUrls}, outside of the transaction. */
 export async function createPolicy(context: PolicyContext, principal: PermissionHolder, input: CreatePolicy, trx: Trx) {
   const { projects, clock } = context;
-  const projectId = projects.require(principal, input.projectId ?? projects.defaultId, "policies:write");
+  const projectId = projects.requireOrDefault(principal, input.projectId, "policies:write");
   const { n } = await trx
     .selectFrom("policies")
     .select((e) => e.fn.countAll<number>().as("n"))

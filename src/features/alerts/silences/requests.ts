@@ -213,7 +213,7 @@ async function selected(
   if ([matchers, incidentId, notificationId].filter((each) => each !== undefined).length !== 1)
     throw invalidField("body", "matchers", "give matchers, incidentId or notificationId");
   if (matchers) {
-    const id = projects.require(principal, projects.refOf(principal, projectId), right);
+    const id = projects.requireOrDefault(principal, projectId, right);
     return { projectId: id, matchers: readMatchers(matchers) };
   }
   const incident = await queries.incidentOf(trx ?? db.read, { incidentId, notificationId });
@@ -266,7 +266,7 @@ function creatorOf(principal: Principal): string {
 
 export async function listSilences(context: SilencesContext, principal: Principal, query: ListSilences) {
   const { db, clock, projects, silences } = context;
-  const projectId = projects.require(principal, projects.refOf(principal, query.projectId), "events:read");
+  const projectId = projects.requireOrDefault(principal, query.projectId, "events:read");
   const request = readPage(query, ["number", "string"]);
   const now = clock.now();
   const active = silences.live(projectId).flatMap((each) => (each.isActive(now) ? [each.id] : []));
