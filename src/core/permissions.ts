@@ -1,55 +1,8 @@
-/** Every permission. An active user's own resources (notifications:own) need none of them. */
-export const PERMISSIONS = [
-  "users:read",
-  "users:approve",
-  "users:manage",
-  "roles:read",
-  "roles:manage",
-  "rules:read",
-  "rules:write",
-  "events:read",
-  "events:write",
-  "events:delete",
-  "projects:create",
-  "projects:all",
-  "notifications:send",
-  "notifications:read_all",
-  "audit:read",
-  "audit:export",
-  "buckets:read",
-  "buckets:write",
-  "buckets:balance",
-  "sounds:read",
-  "sounds:write",
-  "timers:create",
-  "timers:any",
-  "events:emit",
-  "jobs:read",
-  "jobs:manage",
-  "jobs:work",
-  "messages:own",
-  "messages:read_all",
-  "tasks:own",
-  "tasks:all",
-  "realtime:publish",
-  "webhooks:manage",
-  "incidents:act",
-  "silences:write",
-  "silences:broad",
-  "policies:write",
-  "oncall:write",
-  "heartbeats:write",
-  "receivers:write",
-  "channels:write",
-  "modules:manage",
-  "system:status",
-  "system:manage",
-] as const;
-
-export type Permission = (typeof PERMISSIONS)[number];
-
-/** One line for each, for people who edit roles. */
-export const PERMISSION_TEXTS: Readonly<Record<Permission, string>> = {
+/**
+ * Every permission, with a line for people who edit roles. An active user's own resources
+ * (notifications:own) need none of them.
+ */
+export const PERMISSION_TEXTS = {
   "users:read": "See the accounts of all users",
   "users:approve": "Approve and reject pending accounts",
   "users:manage": "Create, change, disable and delete accounts; end sessions, revoke tokens, reset second factors",
@@ -94,7 +47,31 @@ export const PERMISSION_TEXTS: Readonly<Record<Permission, string>> = {
   "modules:manage": "Enable, disable and configure modules",
   "system:status": "See the state of the server, its queues and connections",
   "system:manage": "See and change the settings of the server",
-};
+} as const;
+
+export type Permission = keyof typeof PERMISSION_TEXTS;
+
+export const PERMISSIONS = Object.keys(PERMISSION_TEXTS) as readonly Permission[];
+
+/** Permissions that a user has only in the default project and in projects of which it is a member. */
+export const PROJECT_PERMISSIONS = [
+  "events:read",
+  "events:write",
+  "events:delete",
+  "rules:read",
+  "rules:write",
+  "realtime:publish",
+  "incidents:act",
+  "silences:write",
+  "silences:broad",
+  "policies:write",
+  "oncall:write",
+  "heartbeats:write",
+  "receivers:write",
+  "channels:write",
+] as const satisfies readonly Permission[];
+
+export type ProjectPermission = (typeof PROJECT_PERMISSIONS)[number];
 
 /** Prefix of an unknown permission that a role stores. No permission of Prism starts with it. */
 const CUSTOM = "custom:";
@@ -134,24 +111,7 @@ export const TOKEN_SCOPES = [...PERMISSIONS, ...OWN_SCOPES] as const;
 export type TokenScope = (typeof TOKEN_SCOPES)[number];
 
 /** Scopes that let a service token read the projects of its user, and their members. */
-export const PROJECT_SCOPES: readonly TokenScope[] = [
-  "projects:create",
-  "projects:all",
-  "events:read",
-  "events:write",
-  "events:delete",
-  "rules:read",
-  "rules:write",
-  "realtime:publish",
-  "incidents:act",
-  "silences:write",
-  "silences:broad",
-  "policies:write",
-  "oncall:write",
-  "heartbeats:write",
-  "receivers:write",
-  "channels:write",
-];
+export const PROJECT_SCOPES: readonly TokenScope[] = ["projects:create", "projects:all", ...PROJECT_PERMISSIONS];
 
 /** Scopes of an API key of a project. */
 export const KEY_SCOPES = [

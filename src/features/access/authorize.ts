@@ -1,6 +1,11 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { PrismError } from "../../core/errors.ts";
-import { isCustomPermission, type Permission } from "../../core/permissions.ts";
+import {
+  isCustomPermission,
+  type Permission,
+  PROJECT_PERMISSIONS,
+  type ProjectPermission,
+} from "../../core/permissions.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
@@ -8,24 +13,7 @@ import type { ProjectRole } from "../../store/schema.ts";
 import * as queries from "./projects/queries.ts";
 
 /** Rights inside a project. Those that are also global permissions have the same name. */
-export type ProjectRight =
-  | "project:read"
-  | "project:manage"
-  | "keys:read"
-  | "events:read"
-  | "events:write"
-  | "events:delete"
-  | "rules:read"
-  | "rules:write"
-  | "realtime:publish"
-  | "incidents:act"
-  | "silences:write"
-  | "silences:broad"
-  | "policies:write"
-  | "oncall:write"
-  | "heartbeats:write"
-  | "receivers:write"
-  | "channels:write";
+export type ProjectRight = ProjectPermission | "project:read" | "project:manage" | "keys:read";
 
 const VIEWER: readonly ProjectRight[] = ["project:read", "events:read"];
 const EDITOR: readonly ProjectRight[] = [
@@ -55,22 +43,7 @@ const BY_ROLE: Readonly<Record<ProjectRole, ReadonlySet<ProjectRight>>> = {
   owner: new Set(OWNER),
 };
 
-const GLOBAL: ReadonlySet<string> = new Set<Permission & ProjectRight>([
-  "events:read",
-  "events:write",
-  "events:delete",
-  "rules:read",
-  "rules:write",
-  "realtime:publish",
-  "incidents:act",
-  "silences:write",
-  "silences:broad",
-  "policies:write",
-  "oncall:write",
-  "heartbeats:write",
-  "receivers:write",
-  "channels:write",
-]);
+const GLOBAL: ReadonlySet<string> = new Set(PROJECT_PERMISSIONS);
 
 /** The scope a service token needs to act as an owner or to see keys; no permission has it. */
 const MANAGING_SCOPE = "projects:create";
