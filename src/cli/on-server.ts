@@ -47,7 +47,7 @@ interface Kind<T> {
   readonly one: string;
   /** The names that people use for it. */
   namesOf(thing: T): readonly (string | null)[];
-  /** One line that tells it from others of the same name. */
+  /** One line that distinguishes it from others of the same name. */
   lineOf(thing: T): string;
 }
 

@@ -23,7 +23,7 @@ export interface PrismClientOptions extends CredentialOptions {
   readonly environment?: Environment;
 }
 
-/** A problem. The code tells what the client does about it, see {@link PrismError}. */
+/** A problem. The code decides what the client does about it, see {@link PrismError}. */
 export interface Problem {
   readonly error: PrismError;
   /** The affected stream. */
@@ -85,11 +85,11 @@ export class PrismClient {
       reconnect: options.reconnect ?? {},
       environment: this.#environment,
       tryToken: (token) => this.api.tryToken(token),
-      changed: (state) => this.#listeners.tell("state", state),
+      changed: (state) => this.#listeners.emit("state", state),
       welcome: (userId) => this.#welcome(userId),
       message: (message, length) => this.#message(message, length),
       lost: () => this.#lost(),
-      problem: (error) => this.#listeners.tell("error", { error }),
+      problem: (error) => this.#listeners.emit("error", { error }),
     });
   }
 
@@ -126,7 +126,7 @@ export class PrismClient {
       storage: this.#options.storage,
       maxQueued: this.#options.maxQueued ?? DEFAULT_MAX_QUEUED,
       keyOf: (name) => `prism:${this.#url}:${name}`,
-      problem: (error, about) => this.#listeners.tell("error", { error, ...about }),
+      problem: (error, about) => this.#listeners.emit("error", { error, ...about }),
       restart: (error) => this.#connection.restart(error),
       closed: () => this.#forget(stream),
     });
@@ -193,7 +193,7 @@ export class PrismClient {
     if (before && before !== subscription) {
       // The server has one subscription per stream: two would take each other's entries.
       const error = new PrismError("VALIDATION_FAILED", `${subscription.stream} and ${before.stream} are one stream`);
-      this.#listeners.tell("error", { error, stream });
+      this.#listeners.emit("error", { error, stream });
       this.#subscriptions.delete(subscription.stream);
       subscription.disconnected();
       // The earlier subscription was replaced: it subscribes again over another connection.
@@ -202,13 +202,13 @@ export class PrismClient {
     }
     this.#byResolved.set(stream, subscription);
     subscription.answered(message);
-    this.#listeners.tell("subscribed", { stream, offset });
+    this.#listeners.emit("subscribed", { stream, offset });
   }
 
   #refused(message: Extract<ServerMessage, { op: "error" }>): void {
     const subscription = message.id === undefined ? undefined : this.#askerOf(message.id);
     if (subscription) subscription.answered(message);
-    else this.#listeners.tell("error", { error: errorFrom(message) });
+    else this.#listeners.emit("error", { error: errorFrom(message) });
   }
 
   #askerOf(id: string): Subscription | undefined {
@@ -251,7 +251,7 @@ class Listeners<Events> {
   }
 
   /** A listener that throws does not affect the others: its error is rethrown asynchronously. */
-  tell<Name extends keyof Events>(name: Name, value: Events[Name]): void {
+  emit<Name extends keyof Events>(name: Name, value: Events[Name]): void {
     for (const listener of [...(this.#byName.get(name) ?? [])]) {
       try {
         (listener as (value: Events[Name]) => void)(value);

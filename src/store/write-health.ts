@@ -86,7 +86,7 @@ const MESSAGES: Readonly<Record<WriteProblem, string>> = {
 export class WriteHealth {
   readonly #parts: WriteHealthParts;
   readonly #identity: string;
-  #told: WriteProblem | null = null;
+  #reported: WriteProblem | null = null;
 
   constructor(parts: WriteHealthParts) {
     this.#parts = parts;
@@ -96,7 +96,7 @@ export class WriteHealth {
   /** The known state, without writing. A change is logged. */
   known(): WriteProblem | null {
     const problem = this.#isGone() ? "gone" : problemOf(this.#parts.record.failure);
-    if (problem !== this.#told) this.#tell(problem);
+    if (problem !== this.#reported) this.#report(problem);
     return problem;
   }
 
@@ -113,9 +113,9 @@ export class WriteHealth {
     return identityOf(this.#parts.file) !== this.#identity;
   }
 
-  #tell(problem: WriteProblem | null): void {
+  #report(problem: WriteProblem | null): void {
     const { log } = this.#parts;
-    this.#told = problem;
+    this.#reported = problem;
     if (problem === null) log.info({}, "the database can be written again");
     else log.error({ problem }, MESSAGES[problem]);
   }

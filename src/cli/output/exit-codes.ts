@@ -33,7 +33,7 @@ export class CommandError extends Error {
   }
 }
 
-/** A server's refusal of a request, as its error body tells it. */
+/** A server's refusal of a request, as in its error body. */
 export class ServerRefused extends Error {
   readonly status: number;
   readonly code: string;

@@ -74,8 +74,8 @@ function judge(bucket: BucketRow, now: EpochMs): Verdict {
   if (moneyOf(bucket.currentBalance) >= moneyOf(bucket.threshold))
     return { state: "ok", lastAlertAt: null, event: state === "below" ? "bucket.recovered" : null };
   // Also when the clock was set back in between.
-  const isTold = state === "below" && lastAlertAt !== null && Math.abs(now - lastAlertAt) < renotifyMs;
-  return isTold
+  const isNotified = state === "below" && lastAlertAt !== null && Math.abs(now - lastAlertAt) < renotifyMs;
+  return isNotified
     ? { state: "below", lastAlertAt, event: null }
     : { state: "below", lastAlertAt: now, event: "bucket.below_threshold" };
 }
@@ -98,13 +98,13 @@ export type TransferBucketsContext = TransferBucketsOwn & Pick<CoreServices, "au
 
 const QUEUE: QueueName = "bucket-monitoring";
 const CHECK = "bucket.check";
-const TELL = "bucket.event";
+const EVENT = "bucket.event";
 const SCHEDULE = "prism:bucket-monitoring";
 const PAGE = 500;
 /** An event that cannot be stored now (a full disk) is retried for longer than minutes. */
-const TELL_ATTEMPTS = 20;
+const EVENT_ATTEMPTS = 20;
 
-interface TellPayload {
+interface EventPayload {
   readonly type: BucketEvent;
   readonly bucket: { readonly bucketId: string; readonly name: string; readonly [amount: string]: string };
 }
@@ -116,7 +116,7 @@ interface TellPayload {
 export async function startMonitoring(context: TransferBucketsContext): Promise<void> {
   const { db, runner } = context;
   runner.handle(CHECK, (_job, signal) => checkAll(context, signal));
-  runner.handle(TELL, (job) => notifyCrossing(context, job));
+  runner.handle(EVENT, (job) => notifyCrossing(context, job));
   if (await hasBuckets(db.read)) await startChecks(context, {});
 }
 
@@ -139,11 +139,11 @@ async function judged(context: TransferBucketsContext, bucket: BucketRow, trx: T
   const row: BucketRow = { ...bucket, ...verdict };
   if (event) {
     const { threshold, currency } = row;
-    const payload: TellPayload = {
+    const payload: EventPayload = {
       type: event,
       bucket: { bucketId: row.id, name: row.name, balance: row.currentBalance, threshold, currency },
     };
-    await jobs.enqueue({ queue: QUEUE, kind: TELL, payload, runAt: now, maxAttempts: TELL_ATTEMPTS }, { trx });
+    await jobs.enqueue({ queue: QUEUE, kind: EVENT, payload, runAt: now, maxAttempts: EVENT_ATTEMPTS }, { trx });
   }
   return row;
 }
@@ -182,7 +182,7 @@ function checkOne(context: TransferBucketsContext, id: string): Promise<boolean>
 
 async function notifyCrossing(context: TransferBucketsContext, job: RunningJob): Promise<typeof COMPLETED> {
   const { ingest, projects, runner, clock } = context;
-  const { type, bucket } = job.payload as TellPayload;
+  const { type, bucket } = job.payload as EventPayload;
   const end = finishOf(job.claimed, runner.workerId, clock.now(), { outcome: "succeeded", result: null });
   await ingest.ingest(
     {

@@ -70,7 +70,7 @@ export async function nextLines(
 
 function kindOf({ action }: Forecast): string {
   if (action.kind === "log") return action.entry;
-  return action.kind === "tell" ? action.reason : action.kind;
+  return action.kind === "renotify" ? action.reason : action.kind;
 }
 
 /** The names of everything that rows refer to. */

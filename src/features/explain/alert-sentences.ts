@@ -192,7 +192,7 @@ function noTargetsText({ step = 0, empty = [], acknowledged = 0 }: LogData, _: s
 /** What an incident does next, without the steps that notify. Undefined: nothing that people see. */
 export function forecastText({ action }: Forecast, names: Names): string | undefined {
   switch (action.kind) {
-    case "tell":
+    case "renotify":
       if (action.reason === "repeat") return "If no one acknowledges it, those notified before are notified again.";
       return `Those notified before are notified${action.reason === "resolved" ? " of its end" : " of the new alert"}.`;
     case "webhook":

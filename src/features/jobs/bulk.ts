@@ -179,7 +179,7 @@ const CHANGES: Readonly<Record<BulkAction, Change>> = {
     if (DEAD_LETTER_QUEUES.has(queue)) return [];
     const seqs = jobs.map(({ seq }) => seq);
     const cancelled = await cancelWaiting(trx, queue, seqs, clock.now());
-    for (const { id, kind } of cancelled) await hooks.tell(trx, kind, { jobId: id, state: "cancelled", error: null });
+    for (const { id, kind } of cancelled) await hooks.notify(trx, kind, { jobId: id, state: "cancelled", error: null });
     addEffect(trx, { type: "jobs-removed", queue, count: cancelled.length });
     return cancelled;
   },

@@ -32,7 +32,7 @@ export class JobHooks {
     };
   }
 
-  async tell(trx: Trx, kind: string, job: MovedJob): Promise<void> {
+  async notify(trx: Trx, kind: string, job: MovedJob): Promise<void> {
     await this.#hooks.get(kind)?.(trx, job);
   }
 }
@@ -80,7 +80,7 @@ export async function requeueLostJobs(
     const end = endOfFailure(job, LOST_LAST_ATTEMPT, settingsOf, now);
     await endLost(trx, job, finish(end));
     const { outcome: state, error } = end;
-    await hooks.tell(trx, kind, { jobId: id, state, error });
+    await hooks.notify(trx, kind, { jobId: id, state, error });
     if (end.outcome === "dead") dead.push({ id, queue: end.queue, kind, label, error });
     else waiting.push({ queue: end.queue, state: "retrying", runAt: end.runAt });
   }

@@ -87,7 +87,7 @@ async function cancelJob(context: OperatorContext, jobId: string, options: InTra
       throw new PrismError("JOB_NOT_CANCELLABLE", "The job is running; only waiting jobs can be cancelled");
     requireState(job, ["scheduled", "ready", "retrying"], "cancelled");
     await cancelWaiting(trx, job.queue, [job.seq], context.clock.now());
-    await context.hooks.tell(trx, job.kind, { jobId, state: "cancelled", error: null });
+    await context.hooks.notify(trx, job.kind, { jobId, state: "cancelled", error: null });
     addEffect(trx, { type: "jobs-removed", queue: job.queue, count: 1 });
   });
 }
@@ -106,7 +106,7 @@ async function retryJob(context: OperatorContext, jobId: string, options: InTran
     if (job.dedupeKey !== null) await requireFreeKey(trx, queue, job.dedupeKey);
     const runAt = clock.now();
     await restartJobs(trx, [job.seq], { queue, runAt, maxAttempts: settingsOf(queue).maxAttempts });
-    await hooks.tell(trx, job.kind, { jobId, state: "ready", error: null });
+    await hooks.notify(trx, job.kind, { jobId, state: "ready", error: null });
     addEffect(trx, jobsAdded([{ queue, state: "ready", runAt }]));
   });
 }
@@ -249,7 +249,7 @@ export async function restartFree(
   if (free.length === 0) return free;
   const runAt = clock.now();
   await restartJobs(trx, seqsOf(free), { queue: target, runAt, maxAttempts: settingsOf(target).maxAttempts });
-  for (const { id, kind } of free) await hooks.tell(trx, kind, { jobId: id, state: "ready", error: null });
+  for (const { id, kind } of free) await hooks.notify(trx, kind, { jobId: id, state: "ready", error: null });
   addEffect(trx, jobsAdded(free.map(() => ({ queue: target, state: "ready", runAt }))));
   return free;
 }
@@ -315,7 +315,7 @@ async function cancelSlice(
   return database.write(async (trx) => {
     const jobs = await cancelWaiting(trx, queue, seqsOf(found), clock.now());
     if (jobs.length === 0) return 0;
-    for (const { id, kind } of jobs) await hooks.tell(trx, kind, { jobId: id, state: "cancelled", error: null });
+    for (const { id, kind } of jobs) await hooks.notify(trx, kind, { jobId: id, state: "cancelled", error: null });
     await recordQueue(audit, trx, "job.drain", queue, { cancelled: jobs.length });
     addEffect(trx, { type: "jobs-removed", queue, count: jobs.length });
     return jobs.length;

@@ -195,9 +195,9 @@ function openBatch(trx: Trx, id: string): Promise<Batch | undefined> {
 async function remember(
   trx: Trx,
   { id }: Batch,
-  told: Partial<Pick<Batch, "noticeId" | "toldCount" | "closedAt">>,
+  change: Partial<Pick<Batch, "noticeId" | "toldCount" | "closedAt">>,
 ): Promise<void> {
-  await trx.updateTable("suppressed_batches").set(told).where("id", "=", id).execute();
+  await trx.updateTable("suppressed_batches").set(change).where("id", "=", id).execute();
 }
 
 /** Dedupe keys held back by the storm, up to one over the limit; none if it has a single key. */

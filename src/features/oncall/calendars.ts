@@ -99,7 +99,7 @@ async function storeAnswer(
   }
   const { spans, unknown } = await toSpans(context, trx, answer.events);
   const error = unknown.length === 0 ? null : `it names unknown users: ${unknown.slice(0, 20).join(", ")}`;
-  // A calendar that is new tells the past, too; later the past is what was in effect.
+  // The first answer also gives the past; later the stored past is kept.
   const past = pastOf(row.hash === null && row.content === null ? spans : spansOf(row), now);
   const content = JSON.stringify([...past.filter(({ end }) => end > now - KEPT_MS), ...futureOf(spans, now)]);
   const { etag, hash } = answer;

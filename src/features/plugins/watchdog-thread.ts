@@ -32,7 +32,7 @@ export function runWatchdogThread({ cells, name, blockedMs }: WatchdogThreadData
   parentPort?.postMessage("watching");
   let beat = Atomics.load(cells, CELL.beat);
   let stillMs = 0;
-  let isTold = false;
+  let isReported = false;
   let lookedAt = performance.now();
   while (Atomics.load(cells, CELL.stop) === 0) {
     Atomics.wait(cells, CELL.stop, 0, LOOK_MS);
@@ -41,10 +41,10 @@ export function runWatchdogThread({ cells, name, blockedMs }: WatchdogThreadData
     // After the machine slept, at most one interval counts.
     stillMs = next === beat ? stillMs + Math.min(now - lookedAt, 2 * LOOK_MS) : 0;
     lookedAt = now;
-    if (next !== beat) isTold = false;
+    if (next !== beat) isReported = false;
     beat = next;
-    if (stillMs < blockedMs || isTold) continue;
-    isTold = true;
+    if (stillMs < blockedMs || isReported) continue;
+    isReported = true;
     const bytes = Atomics.load(cells, CELL.nameBytes);
     say(bytes === 0 ? undefined : Buffer.from(name.slice(0, bytes)).toString(), stillMs);
   }

@@ -29,15 +29,15 @@ export function runBacktestThread({ file, plan }: BacktestThreadData): void {
   const port = parentPort;
   if (!port) throw new TypeError("backtests run in a thread of their own");
   yieldToOthers();
-  const tell = (message: BacktestMessage): void => port.postMessage(message);
+  const post = (message: BacktestMessage): void => port.postMessage(message);
   const connection = openForReading(file);
   try {
     const outcome = backtest(new EventPages(connection, plan.projectId), plan, (progress) =>
-      tell({ kind: "progress", progress }),
+      post({ kind: "progress", progress }),
     );
-    tell({ kind: "outcome", outcome });
+    post({ kind: "outcome", outcome });
   } catch (error) {
-    tell({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
+    post({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   } finally {
     connection.close();
   }
@@ -59,10 +59,10 @@ function backtest(
   const total = events.count(range);
   const tally = new Tally(plan, inForce !== null);
   let seen = 0;
-  let toldAt = Number.NEGATIVE_INFINITY;
+  let postedAt = Number.NEGATIVE_INFINITY;
   for (const page of events.pages(range, to)) {
-    if (performance.now() - toldAt >= PROGRESS_EVERY_MS) {
-      toldAt = performance.now();
+    if (performance.now() - postedAt >= PROGRESS_EVERY_MS) {
+      postedAt = performance.now();
       onProgress({ scanned: seen, total });
     }
     for (const row of page) {

@@ -17,7 +17,7 @@ interface Condition {
 
 const LOOK_EVERY_MS = 1000;
 /** Limit of dead jobs reported individually per second; the rest is counted. */
-const MAX_DEAD_TOLD = 50;
+const MAX_DEAD_REPORTED = 50;
 /** While nothing can be written the oldest are dropped. */
 const MAX_WAITING = 1000;
 
@@ -44,7 +44,7 @@ export class SystemNotices {
   readonly #log: Logger;
   #known = new Map<string, Condition>();
   #waiting: Notice[] = [];
-  #deadUntold = 0;
+  #deadUnreported = 0;
   #deadWaiting = 0;
   #timer: NodeJS.Timeout | null = null;
   #writing: Promise<void> | null = null;
@@ -62,8 +62,8 @@ export class SystemNotices {
   }
 
   #died(job: unknown): void {
-    if (this.#deadWaiting >= MAX_DEAD_TOLD) {
-      this.#deadUntold++;
+    if (this.#deadWaiting >= MAX_DEAD_REPORTED) {
+      this.#deadUnreported++;
       return;
     }
     const { id, queue, kind } = Object(job) as { id?: unknown; queue?: unknown; kind?: unknown };
@@ -114,8 +114,8 @@ export class SystemNotices {
   }
 
   async #writeWaiting(): Promise<void> {
-    if (this.#deadUntold > 0) this.#waiting.push(["jobs.dead", { more: this.#deadUntold }]);
-    this.#deadUntold = 0;
+    if (this.#deadUnreported > 0) this.#waiting.push(["jobs.dead", { more: this.#deadUnreported }]);
+    this.#deadUnreported = 0;
     this.#deadWaiting = 0;
     const notices = this.#waiting;
     if (notices.length === 0) return;

@@ -151,7 +151,7 @@ export class StreamRequests {
 }
 
 /**
- * The same for streams that do not exist, so that a client without rights cannot tell them apart.
+ * The same for streams that do not exist, so that a client without rights cannot distinguish them.
  */
 function forbidden(): PrismError {
   return new PrismError("CHANNEL_FORBIDDEN", "You may not follow this stream, or it does not exist");

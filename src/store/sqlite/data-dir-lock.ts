@@ -14,7 +14,7 @@ export interface LockedPaths {
 export interface HeldLock {
   /** As words for a message. */
   readonly what: string;
-  /** Undefined where the kernel does not tell, such as in another container. */
+  /** Undefined where the kernel does not give it, such as in another container. */
   readonly pid: number | undefined;
 }
 

@@ -56,13 +56,13 @@ export async function makeBackup(context: Context, given: string | undefined, fl
   requireNew(file);
   const passphrase = await passphraseOf(flags, true);
   const progress = out.progress("backing up, MiB");
-  const tell = (bytes: number, ofBytes: number): void => progress.update(mebibytes(bytes), mebibytes(ofBytes));
+  const onBytes = (bytes: number, ofBytes: number): void => progress.update(mebibytes(bytes), mebibytes(ofBytes));
   const made = await cleaningUp(
     () => rmSync(workDirOf(file), { recursive: true, force: true }),
     () => {
       const verify = flags.verify === true;
       const record = (entry: BackupRecord) => recordBackup(context, loaded, entry);
-      return createBackup({ config, clock: systemClock, file, passphrase, verify, record, onBytes: tell });
+      return createBackup({ config, clock: systemClock, file, passphrase, verify, record, onBytes });
     },
   )
     .catch((error: unknown) => {

@@ -152,7 +152,7 @@ export class WorkerLoop {
     this.#hands.set(job.id, { job, controller });
     const startedAt = performance.now();
     const end = this.#isStopping ? this.#releasing(job) : await this.#attempt(job, signal, startedAt);
-    await this.#tell(job, end);
+    await this.#report(job, end);
     this.#hands.delete(job.id);
     this.#freed.resolve();
     this.#freed = deferred<void>();
@@ -189,7 +189,7 @@ export class WorkerLoop {
   }
 
   /** Repeats until the server has the report: no other process knows the result. */
-  async #tell(job: LeasedJob, end: (() => Promise<void>) | null): Promise<void> {
+  async #report(job: LeasedJob, end: (() => Promise<void>) | null): Promise<void> {
     const { log } = this.#parts;
     for (let failures = 0; end !== null; ) {
       try {

@@ -79,7 +79,7 @@ function spelledDuration(ms: number): string {
 }
 
 const QUEUE: QueueName = "alert";
-const TELL = "alert";
+const ALERT_JOB = "alert";
 /** High enough for a phone to make a sound at night. */
 const PRIORITY = 500;
 
@@ -115,7 +115,7 @@ export class ErrorAlert {
   constructor(context: AlertsContext) {
     this.#context = context;
     this.#watch = new ErrorWatch(context, (projectId, burst) => this.#raise(projectId, burst));
-    context.runner.handle(TELL, (job) => this.#tell(job));
+    context.runner.handle(ALERT_JOB, (job) => this.#notify(job));
   }
 
   start(): void {
@@ -127,16 +127,16 @@ export class ErrorAlert {
     const payload: AlertPayload = { projectId, windowMs: settings.alert.windowMs, ...burst };
     // A separate key: an alert that is due now must not wait for the end of a silence.
     const dedupeKey = burst.isFollowUp ? `alert:${projectId}:silence` : `alert:${projectId}`;
-    await jobs.enqueue({ queue: QUEUE, kind: TELL, payload, runAt, dedupeKey });
+    await jobs.enqueue({ queue: QUEUE, kind: ALERT_JOB, payload, runAt, dedupeKey });
   }
 
-  async #tell(job: RunningJob): Promise<typeof COMPLETED> {
+  async #notify(job: RunningJob): Promise<typeof COMPLETED> {
     const { db, jobs, clock, settings } = this.#context;
     const payload = job.payload as AlertPayload;
     const { projectId } = payload;
     const reported = await this.#reported(payload, await markOf(db.read, projectId));
     try {
-      const told = await db.write(async (trx) => {
+      const latest = await db.write(async (trx) => {
         const now = clock.now();
         const { cooldownMs } = settings.alert;
         const mark = await markOf(trx, projectId);
@@ -155,7 +155,7 @@ export class ErrorAlert {
         await jobs.complete(job, trx, result);
         return made;
       });
-      if (told) this.#watch.told(projectId, told.at, told.upToSeq);
+      if (latest) this.#watch.notified(projectId, latest.at, latest.upToSeq);
     } catch (error) {
       this.#watch.released(projectId);
       throw error;

@@ -179,7 +179,7 @@ export class ErrorWatch implements Observer {
   /** Errors up to this offset are reported and no longer count. */
   readonly #reported = new Map<string, number>();
   /** Time of each project's last alert, for the silence after it. */
-  readonly #toldAt = new Map<string, EpochMs>();
+  readonly #notifiedAt = new Map<string, EpochMs>();
   /** Projects whose alert is being sent, and since when. */
   readonly #busy = new Map<string, EpochMs>();
   /** Errors before the past was loaded; null since then. */
@@ -237,9 +237,9 @@ export class ErrorWatch implements Observer {
   notifications(): void {}
 
   /** The project was notified of errors up to an offset: only later ones count. */
-  told(projectId: string, at: EpochMs, upToSeq: number): void {
+  notified(projectId: string, at: EpochMs, upToSeq: number): void {
     this.#busy.delete(projectId);
-    this.#toldAt.set(projectId, at);
+    this.#notifiedAt.set(projectId, at);
     this.#reported.set(projectId, upToSeq);
     this.#counts.forgetKey(RULE, projectId);
     this.#look(projectId);
@@ -274,11 +274,11 @@ export class ErrorWatch implements Observer {
     const now = clock.now();
     const { windowMs, cooldownMs } = settings.alert;
     for (const [id, { receivedAt }] of this.#newest) {
-      const isRecent = receivedAt > now - windowMs || isSilent(now, this.#toldAt.get(id) ?? 0, cooldownMs);
+      const isRecent = receivedAt > now - windowMs || isSilent(now, this.#notifiedAt.get(id) ?? 0, cooldownMs);
       if (isRecent || this.#busy.has(id)) continue;
       this.#newest.delete(id);
       this.#reported.delete(id);
-      this.#toldAt.delete(id);
+      this.#notifiedAt.delete(id);
       this.#counts.forgetKey(RULE, id);
     }
   }
@@ -290,9 +290,9 @@ export class ErrorWatch implements Observer {
     const window = this.#windowOf(projectId);
     if (this.#counts.sum(RULE, projectId, window, newest.receivedAt) < window.count) return;
     const now = clock.now();
-    const toldAt = this.#toldAt.get(projectId) ?? Number.NEGATIVE_INFINITY;
+    const notifiedAt = this.#notifiedAt.get(projectId) ?? Number.NEGATIVE_INFINITY;
     const { cooldownMs } = settings.alert;
-    const isFollowUp = isSilent(now, toldAt, cooldownMs);
+    const isFollowUp = isSilent(now, notifiedAt, cooldownMs);
     // Uses the distance: after the clock was set back, a lost job must not silence the project
     // until that time comes again.
     if (Math.abs(now - (this.#busy.get(projectId) ?? Number.NEGATIVE_INFINITY)) < BUSY_MS) return;
@@ -302,7 +302,7 @@ export class ErrorWatch implements Observer {
       lastAt: newest.receivedAt,
       lastSeq: newest.seq,
       isFollowUp,
-      runAt: isFollowUp ? toldAt + cooldownMs : now,
+      runAt: isFollowUp ? notifiedAt + cooldownMs : now,
     });
     // Must not write inside the commit that announces the error.
     this.#wakeUp.resolve();
@@ -327,7 +327,7 @@ export class ErrorWatch implements Observer {
     const { db, clock, settings } = this.#context;
     const { windowMs } = settings.alert;
     const marks = await allMarks(db.read);
-    for (const [projectId, { at }] of marks) this.#toldAt.set(projectId, at);
+    for (const [projectId, { at }] of marks) this.#notifiedAt.set(projectId, at);
     const since = clock.now() - windowMs;
     // Usually nothing is recent: then nothing is read and no thread is started.
     if (!last || last.receivedAt < since) return;
@@ -341,8 +341,8 @@ export class ErrorWatch implements Observer {
 }
 
 /** Whether an alert still silences its project; also after the clock was set back. */
-export function isSilent(now: EpochMs, toldAt: EpochMs, cooldownMs: number): boolean {
-  return Math.abs(now - toldAt) < cooldownMs;
+export function isSilent(now: EpochMs, notifiedAt: EpochMs, cooldownMs: number): boolean {
+  return Math.abs(now - notifiedAt) < cooldownMs;
 }
 
 /** Keeping the event itself would keep its payload. */

@@ -171,8 +171,8 @@ class Change {
     switch (action.kind) {
       case "page":
         return this.#page(action);
-      case "tell":
-        return this.#tell(action);
+      case "renotify":
+        return this.#renotify(action);
       case "webhook":
         return this.#webhook(action.step, "step");
       case "webhooks":
@@ -230,7 +230,7 @@ class Change {
   }
 
   /** Those who received earlier notifications are notified again. */
-  async #tell({ reason, urgency }: Extract<Action, { kind: "tell" }>): Promise<void> {
+  async #renotify({ reason, urgency }: Extract<Action, { kind: "renotify" }>): Promise<void> {
     const audience = await audienceOf(this.#trx, this.#row.id);
     const left = new Set(
       reason === "resolved"

@@ -129,6 +129,6 @@ function bound(facts: Facts): Pick<Facts, "isWithheld" | "isWithin" | "opensAt">
 }
 
 function isLast(action: Action): boolean {
-  if (action.kind === "tell") return action.reason === "repeat";
+  if (action.kind === "renotify") return action.reason === "repeat";
   return LAST.has(action.kind) || (action.kind === "event" && LAST.has(action.type));
 }

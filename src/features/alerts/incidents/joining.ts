@@ -13,8 +13,8 @@ import {
   columnsOf,
   type IncidentRow,
   nextNumber,
+  notifiedBefore,
   settingsOf,
-  toldBefore,
   unresolvedOf,
   unresolvedWith,
 } from "./store.ts";
@@ -168,7 +168,7 @@ class Joining {
     { key }: AlertView,
   ): Promise<EpochMs | null> {
     if (notifiedAt === null || alerts === firing || alerts > MAX_FLAP_SEARCH) return null;
-    return toldBefore(this.#trx, id, key);
+    return notifiedBefore(this.#trx, id, key);
   }
 }
 

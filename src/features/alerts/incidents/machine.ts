@@ -73,7 +73,7 @@ export type Action =
     }
   /** To everyone who received an earlier notification of the incident, without those who acknowledged it. */
   | {
-      readonly kind: "tell";
+      readonly kind: "renotify";
       readonly reason: Exclude<NoticeReason, "step" | "some-resolved">;
       readonly urgency: Urgency;
     }
@@ -153,8 +153,8 @@ export class Work {
   }
 
   /** Notifies the recipients and webhooks so far. */
-  tell(reason: "new-alerts" | "repeat", urgency: Urgency): void {
-    this.actions.push({ kind: "tell", reason, urgency }, { kind: "webhooks", reason });
+  renotify(reason: "new-alerts" | "repeat", urgency: Urgency): void {
+    this.actions.push({ kind: "renotify", reason, urgency }, { kind: "webhooks", reason });
     this.notified();
   }
 
@@ -270,7 +270,7 @@ export function close(work: Work, by: string): void {
   );
   work.markResolvedNotified(notified);
   if (incident.notifiedAt === null || !settings.sendResolved) return;
-  work.actions.push({ kind: "tell", reason: "resolved", urgency: incident.urgency });
+  work.actions.push({ kind: "renotify", reason: "resolved", urgency: incident.urgency });
   work.actions.push({ kind: "webhooks", reason: "resolved" });
 }
 

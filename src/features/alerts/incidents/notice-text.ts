@@ -10,7 +10,7 @@ const TITLE_LENGTH = 255;
 const MESSAGE_LENGTH = 4000;
 const LINE_LENGTH = 300;
 const SHOWN_ALERTS = 10;
-/** Labels that name what an alert is about, the most telling first. */
+/** Labels that name what an alert is about, the most specific first. */
 const SUBJECT_LABELS = ["instance", "host", "hostname", "node", "pod", "service", "job"] as const;
 
 type Labels = Readonly<Record<string, string>>;

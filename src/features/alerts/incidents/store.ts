@@ -123,7 +123,7 @@ export async function acksOf(db: ReadDb | Trx, incidentId: string): Promise<AckR
  * When the incident notified of an alert with this key that has ended since, without a notification
  * of its end: one that fires again continues it.
  */
-export async function toldBefore(trx: Trx, incidentId: string, key: string): Promise<EpochMs | null> {
+export async function notifiedBefore(trx: Trx, incidentId: string, key: string): Promise<EpochMs | null> {
   const row = await trx
     .selectFrom("incident_alerts as m")
     .innerJoin("alerts as a", "a.id", "m.alertId")

@@ -80,7 +80,7 @@ function notifyNew(work: Work, fresh: readonly Member[]): void {
     work.log("not-notified", { reason: work.pausedBy ?? "renotifyOnNew", alerts: fresh.length });
     if (work.isEscalating || isAcknowledged) work.markFiringNotified(fresh);
   } else {
-    work.tell("new-alerts", isAcknowledged ? "low" : incident.urgency);
+    work.renotify("new-alerts", isAcknowledged ? "low" : incident.urgency);
     work.markFiringNotified(fresh);
   }
   if (!work.isEscalating) return;
@@ -179,7 +179,7 @@ function endRound(work: Work): void {
 function repeat(work: Work): void {
   const { incident } = work;
   if (!work.isEscalating || !work.isDue(incident.repeatAt) || isHeld(work, "repeat")) return;
-  work.tell("repeat", incident.urgency);
+  work.renotify("repeat", incident.urgency);
 }
 
 /** While no alert fires, or all that fire are withheld, the incident notifies no one. */

@@ -27,7 +27,7 @@ export function incidentEvent(
 /** Whether alerts were withheld when the incident was last looked at, by what waited for them. */
 export type Holds = Partial<Readonly<Record<"flush" | "step" | "repeat", boolean>>>;
 
-/** Tells the memory about incidents that the transaction changes. */
+/** Updates the memory with incidents that the transaction changes. */
 export function noteChanged(
   trx: Trx,
   rows: readonly IncidentRow[],

@@ -18,7 +18,7 @@ test("a first alert reaches the members of a project that configured nothing, at
     [1, "DiskFull", "open", '{}:{alertname="DiskFull"}'],
   );
   assert.deepEqual([row.alerts, row.firing], [1, 1]);
-  assert.deepEqual(await world.told(), ["step ann, bob"]);
+  assert.deepEqual(await world.notified(), ["step ann, bob"]);
   assert.deepEqual(await world.log(row.id), ["opened", "notified"]);
   assert.deepEqual(await world.events(), ["incident.opened", "incident.escalated"]);
   const notification = await world.db.read.selectFrom("notifications").selectAll().executeTakeFirstOrThrow();
@@ -86,7 +86,7 @@ test("alerts of a group share an incident; another group is another one", async 
     ],
   );
   await world.pass(MINUTE);
-  assert.deepEqual(await world.told(), ["step ann", "step ann", "new-alerts ann"]);
+  assert.deepEqual(await world.notified(), ["step ann", "step ann", "new-alerts ann"]);
 });
 
 test("everyone who received firing receives resolved, after the group interval", async (t) => {
@@ -101,7 +101,7 @@ test("everyone who received firing receives resolved, after the group interval",
   await world.pass(MINUTE);
   const row = await world.only();
   assert.deepEqual([row.state, row.resolvedBy, row.firing], ["resolved", "alerts", 0]);
-  assert.deepEqual(await world.told(), ["step ann, bob", "resolved ann, bob"]);
+  assert.deepEqual(await world.notified(), ["step ann, bob", "resolved ann, bob"]);
   assert.deepEqual(await world.events(), ["incident.opened", "incident.escalated", "incident.resolved"]);
   await world.fire("A");
   assert.equal((await world.rows()).length, 2, "the key is free again");
@@ -118,7 +118,7 @@ test("an alert that fires again before its end was sent continues, without a not
   await world.pass(10 * MINUTE);
   const row = await world.only();
   assert.deepEqual([row.state, row.alerts, row.firing], ["open", 2, 1]);
-  assert.deepEqual(await world.told(), ["step ann"]);
+  assert.deepEqual(await world.notified(), ["step ann"]);
 });
 
 test("acknowledging a notification acknowledges its incident as that user, in one step", async (t) => {
@@ -136,7 +136,7 @@ test("acknowledging a notification acknowledges its incident as that user, in on
     [[ann.id, "notification"]],
   );
   await world.pass(24 * 60 * MINUTE);
-  assert.deepEqual(await world.told(), ["step ann"]);
+  assert.deepEqual(await world.notified(), ["step ann"]);
 });
 
 test("what is due survives a restart, and runs once", async (t) => {
@@ -148,7 +148,7 @@ test("what is due survives a restart, and runs once", async (t) => {
   await world.prism.restart();
   await world.incidents.check();
   await world.incidents.check();
-  assert.deepEqual(await world.told(), ["step ann", "new-alerts ann"]);
+  assert.deepEqual(await world.notified(), ["step ann", "new-alerts ann"]);
   const row = await world.only();
   assert.ok((await world.log(row.id)).includes("late"));
 });

@@ -120,13 +120,13 @@ class World {
 
   /** What went out to people and webhooks since the last call. */
   sent(): string[] {
-    return this.take().filter((each) => /^(page|tell|webhook)/.test(each));
+    return this.take().filter((each) => /^(page|renotify|webhook)/.test(each));
   }
 }
 
 function textOf(action: Action): string {
   if (action.kind === "page") return `page ${action.round}.${action.step} ${action.notify.urgency}`;
-  if (action.kind === "tell") return `tell ${action.reason} ${action.urgency}`;
+  if (action.kind === "renotify") return `renotify ${action.reason} ${action.urgency}`;
   if (action.kind === "webhook") return `webhook ${action.step}`;
   if (action.kind === "webhooks") return `webhooks ${action.reason}`;
   if (action.kind === "withheld") return `withheld ${action.holds} ${action.alertIds.join(",")}`;
@@ -176,7 +176,7 @@ test("the audience is notified again when nobody acknowledged for the repeat int
   world.pass(60 * MINUTE - 1);
   assert.deepEqual(world.sent(), []);
   world.pass(1);
-  assert.deepEqual(world.sent(), ["tell repeat high", "webhooks repeat"]);
+  assert.deepEqual(world.sent(), ["renotify repeat high", "webhooks repeat"]);
   world.apply(acknowledge(world.incident, "u1", world.facts, world.settings, world.now));
   world.pass(300 * MINUTE);
   assert.deepEqual(world.sent(), []);
@@ -192,7 +192,7 @@ test("alerts that join later are notified after the group interval, once for all
   world.pass(3 * MINUTE - 1);
   assert.deepEqual(world.sent(), []);
   world.pass(1);
-  assert.deepEqual(world.sent(), ["tell new-alerts high", "webhooks new-alerts"]);
+  assert.deepEqual(world.sent(), ["renotify new-alerts high", "webhooks new-alerts"]);
   world.pass(10 * MINUTE);
   assert.deepEqual(world.sent(), []);
   const quiet = new World({ steps: [notify()], groupWaitMs: 0, renotifyOnNew: false });
@@ -225,7 +225,7 @@ test("the incident resolves a group interval after its last alert, and those who
   world.pass(5 * MINUTE - 1);
   assert.deepEqual(world.take(), []);
   world.pass(1);
-  assert.deepEqual(world.take(), ["log resolved", "incident.resolved", "tell resolved high", "webhooks resolved"]);
+  assert.deepEqual(world.take(), ["log resolved", "incident.resolved", "renotify resolved high", "webhooks resolved"]);
   assert.equal(dueAt(world.incident), null);
 });
 
@@ -246,7 +246,7 @@ test("a final resolution of the source does not wait", () => {
   world.resolveAlert("a1", true);
   world.pass(0);
   assert.equal(world.incident.state, "resolved");
-  assert.deepEqual(world.sent(), ["tell resolved high", "webhooks resolved"]);
+  assert.deepEqual(world.sent(), ["renotify resolved high", "webhooks resolved"]);
 });
 
 test("an incident that ends before its first notification ends silently", () => {
@@ -290,7 +290,7 @@ test("steps and repeats wait while everything that fires is withheld; the resolu
   world.pass(MINUTE);
   world.resolveAlert("a1", true);
   world.pass(0);
-  assert.deepEqual(world.sent(), ["tell resolved high", "webhooks resolved"]);
+  assert.deepEqual(world.sent(), ["renotify resolved high", "webhooks resolved"]);
 });
 
 test("steps wait while no alert fires, and continue when one fires again", () => {
@@ -304,7 +304,7 @@ test("steps wait while no alert fires, and continue when one fires again", () =>
   world.pass(5 * MINUTE);
   assert.deepEqual(world.sent(), [
     "webhooks some-resolved",
-    "tell new-alerts high",
+    "renotify new-alerts high",
     "webhooks new-alerts",
     "page 0.2 low",
   ]);
@@ -335,7 +335,7 @@ test("a new alert of an acknowledged incident is notified with low urgency; it s
   world.take();
   world.fire("a2");
   world.pass(60 * MINUTE);
-  assert.deepEqual(world.sent(), ["tell new-alerts low", "webhooks new-alerts"]);
+  assert.deepEqual(world.sent(), ["renotify new-alerts low", "webhooks new-alerts"]);
   assert.equal(world.incident.state, "acknowledged");
 });
 
@@ -400,7 +400,7 @@ test("a person resolves: the audience is notified, nothing is due any more", () 
   world.pass(0);
   world.take();
   world.apply(resolve(world.incident, "u1", world.facts, world.settings, world.now));
-  assert.deepEqual(world.take(), ["log resolved", "incident.resolved", "tell resolved high", "webhooks resolved"]);
+  assert.deepEqual(world.take(), ["log resolved", "incident.resolved", "renotify resolved high", "webhooks resolved"]);
   assert.deepEqual([world.incident.resolvedBy, dueAt(world.incident)], ["u1", null]);
   world.apply(resolve(world.incident, "u2", world.facts, world.settings, world.now));
   world.apply(acknowledge(world.incident, "u2", world.facts, world.settings, world.now));
@@ -455,7 +455,7 @@ test("ifCount stops the steps until enough alerts have joined within the window"
   world.pass(6 * MINUTE);
   world.fire("a2");
   world.pass(0);
-  assert.deepEqual(world.sent(), ["tell new-alerts high", "webhooks new-alerts", "page 0.1 high"]);
+  assert.deepEqual(world.sent(), ["renotify new-alerts high", "webhooks new-alerts", "page 0.1 high"]);
 });
 
 test("a resolve step ends the incident, a webhook step is called", () => {
@@ -535,14 +535,14 @@ test("whatever happens, nobody is paged while paused or withheld, and the end is
       const check = (): void => {
         const isHeld = [...model.firing].every((each) => world.withheld.has(model.ids.get(each) ?? ""));
         for (const each of world.take()) {
-          if (each.startsWith("tell resolved")) {
+          if (each.startsWith("renotify resolved")) {
             // Without an earlier notification it has no recipients.
             if (model.notified) model.ended += 1;
-          } else if (each.startsWith("page") || each.startsWith("tell repeat")) {
+          } else if (each.startsWith("page") || each.startsWith("renotify repeat")) {
             assert.equal(world.incident.state, "open", each);
             assert.equal(isHeld, false, `${each} while everything is withheld or resolved`);
             model.notified = true;
-          } else if (each.startsWith("tell new-alerts")) assert.equal(isHeld, false, each);
+          } else if (each.startsWith("renotify new-alerts")) assert.equal(isHeld, false, each);
         }
       };
       const step = (each: Input): void => {

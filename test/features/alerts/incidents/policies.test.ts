@@ -40,9 +40,9 @@ test("routes lead alerts to policies with groups, waits and inheritance as in Al
   });
   await world.fire("A", { labels: { alertname: "A", team: "db", cluster: "x" } });
   await world.pass(29_999);
-  assert.deepEqual(await world.told(), []);
+  assert.deepEqual(await world.notified(), []);
   await world.pass(1);
-  assert.deepEqual((await world.told()).sort(), ["step ann", "step bob"]);
+  assert.deepEqual((await world.notified()).sort(), ["step ann", "step bob"]);
   assert.deepEqual(
     (await world.rows()).map(({ groupKey, title, urgency }) => [groupKey, title, urgency]),
     [
@@ -148,7 +148,7 @@ test("the built-in policy can be changed and not deleted; running incidents keep
   assert.deepEqual([step?.users, step?.roles], [[ann.id], ["Admin"]]);
   await world.fire("A2", { labels: { alertname: "A", host: "2" } });
   await world.pass(MINUTE);
-  assert.deepEqual(await world.told(), ["step ann", "new-alerts ann"], "by version 0");
+  assert.deepEqual(await world.notified(), ["step ann", "new-alerts ann"], "by version 0");
   assert.equal((await prism.delete<Refused>(path)).body.error.code, "INVALID_STATE");
   const { id } = await putPolicy(world, { name: "Other" });
   await putRoutes(world, { route: { routes: [{ matchers: ["a=b"], policy: "Other" }] } });
@@ -163,7 +163,7 @@ test("round robin takes another user with each incident, and acknowledgements le
   const steps = [{ type: "notify", members: true, roundRobin: true }];
   await world.prism.patch(`/api/v1/policies/${world.projectId}`, { steps, ackQuorum: 2, repeat: 9 });
   for (const name of ["A", "B", "C"]) await world.fire(name);
-  assert.deepEqual(await world.told(), ["step ann", "step bob", "step ann"]);
+  assert.deepEqual(await world.notified(), ["step ann", "step bob", "step ann"]);
   const [first] = await world.rows();
   const path = `/api/v1/incidents/${first?.id}`;
   const reply = await world.prism.post(`${path}/acknowledge`, { note: "on it" }, { token: ann.token });
@@ -270,7 +270,7 @@ test("resolving as a person ends alerts of sources without an end of their own, 
     { key: "api:A", state: "resolved" },
     { key: "fp:b", state: "firing" },
   ]);
-  assert.deepEqual(await world.told(), ["step ann", "resolved ann"]);
+  assert.deepEqual(await world.notified(), ["step ann", "resolved ann"]);
   const again = await world.prism.post<Refused>(
     `/api/v1/incidents/${id}/snooze`,
     { durationMs: MINUTE },
@@ -297,7 +297,7 @@ test("kill -9 at any step repeats no notification and loses none", async (t) => 
   await world.prism.patch(`/api/v1/policies/${world.projectId}`, { steps });
   const images: { dir: string; at: number; told: string[] }[] = [];
   const image = async (): Promise<void> => {
-    images.push({ dir: await crashImage(t, world.prism), at: world.clock.now(), told: await world.told() });
+    images.push({ dir: await crashImage(t, world.prism), at: world.clock.now(), told: await world.notified() });
   };
   await world.fire("A");
   await image();
@@ -308,14 +308,14 @@ test("kill -9 at any step repeats no notification and loses none", async (t) => 
   await world.pass(MINUTE);
   await image();
   const expected = ["step ann", "step ann", "resolved ann"];
-  assert.deepEqual(await world.told(), expected);
+  assert.deepEqual(await world.notified(), expected);
   for (const [i, { dir, at, told }] of images.entries()) {
     const clock = new FakeClock(at);
     const other = world.of(await startPrism(t, { dir, clock }), clock);
     await other.incidents.check();
-    assert.deepEqual(await other.told(), told, "nothing twice after the start");
+    assert.deepEqual(await other.notified(), told, "nothing twice after the start");
     await other.pass(10 * MINUTE);
-    assert.deepEqual(await other.told(), expected.slice(0, i < 2 ? 2 : 3));
+    assert.deepEqual(await other.notified(), expected.slice(0, i < 2 ? 2 : 3));
   }
 });
 

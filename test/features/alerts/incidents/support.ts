@@ -102,7 +102,7 @@ export class IncidentWorld {
   }
 
   /** Notifications of incidents with their recipients, in order: `reason user, user`. */
-  async told(): Promise<string[]> {
+  async notified(): Promise<string[]> {
     const rows = await this.db.read
       .selectFrom("notifications as n")
       .innerJoin("notification_recipients as r", "r.notificationId", "n.id")

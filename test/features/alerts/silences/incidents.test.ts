@@ -32,9 +32,9 @@ async function worldWith(t: TestContext) {
     /** What was withheld is looked at again without a wait. */
     async isNotified(expected: readonly string[]): Promise<void> {
       await silences.flush();
-      await eventually(`told: ${expected.join("; ")}`, async () => {
+      await eventually(`notified: ${expected.join("; ")}`, async () => {
         await world.incidents.check();
-        return (await world.told()).join("; ") === expected.join("; ");
+        return (await world.notified()).join("; ") === expected.join("; ");
       });
     },
   };
@@ -44,9 +44,9 @@ test("a silenced alert notifies no user, is a hit of the silence, and is notifie
   const { world, silence, get, isNotified } = await worldWith(t);
   const { id } = await silence();
   await world.fire("A", DB);
-  assert.deepEqual(await world.told(), []);
+  assert.deepEqual(await world.notified(), []);
   await world.pass(10 * MINUTE);
-  assert.deepEqual(await world.told(), []);
+  assert.deepEqual(await world.notified(), []);
   const incident = await world.only();
   assert.deepEqual([incident.state, incident.notifiedAt], ["open", null]);
   const { hits, withheld } = await get(id);
@@ -75,7 +75,7 @@ test("after kill -9 right after a silence was ended, its alerts are let through 
   await world.fire("A", DB);
   await world.fire("B", { labels: { alertname: "B", team: "db" } });
   await world.pass(MINUTE);
-  assert.deepEqual(await world.told(), []);
+  assert.deepEqual(await world.notified(), []);
   // The rows of the ended silence are stored; no incident has been looked at since.
   await world.prism.services.db.write((trx) =>
     trx.updateTable("silences").set({ endsAt: world.clock.now() }).where("id", "=", id).execute(),
@@ -85,9 +85,9 @@ test("after kill -9 right after a silence was ended, its alerts are let through 
   const again = world.of(await startPrism(t, { dir, clock }), clock);
   await eventually("both incidents are notified", async () => {
     await again.incidents.check();
-    return (await again.told()).length === 2;
+    return (await again.notified()).length === 2;
   });
-  assert.deepEqual(await again.told(), ["step ann", "step ann"]);
+  assert.deepEqual(await again.notified(), ["step ann", "step ann"]);
 });
 
 test("a repetition that a silence withheld is sent at the start if the silence was ended before kill -9", async (t) => {
@@ -106,9 +106,9 @@ test("a repetition that a silence withheld is sent at the start if the silence w
   const again = world.of(await startPrism(t, { dir, clock }), clock);
   await eventually("the repetition is sent", async () => {
     await again.incidents.check();
-    return (await again.told()).length === 2;
+    return (await again.notified()).length === 2;
   });
-  assert.deepEqual(await again.told(), ["step ann", "repeat ann"]);
+  assert.deepEqual(await again.notified(), ["step ann", "repeat ann"]);
 });
 
 test("an alert that resolves while it is silenced is notified as resolved to those who know that it fires", async (t) => {
@@ -119,8 +119,8 @@ test("an alert that resolves while it is silenced is notified as resolved to tho
   await world.resolveAlert("A", DB);
   await world.pass(MINUTE);
   assert.equal((await world.only()).state, "resolved");
-  assert.deepEqual((await world.told()).at(-1)?.split(" ")[1], "ann");
-  assert.equal((await world.told()).length, 2);
+  assert.deepEqual((await world.notified()).at(-1)?.split(" ")[1], "ann");
+  assert.equal((await world.notified()).length, 2);
 });
 
 test("an alert that fires and resolves within a maintenance window notifies no user", async (t) => {
@@ -132,7 +132,7 @@ test("an alert that fires and resolves within a maintenance window notifies no u
   await world.fire("A", DB);
   await world.resolveAlert("A", DB);
   await world.pass(MINUTE);
-  assert.deepEqual([(await world.only()).state, await world.told()], ["resolved", []]);
+  assert.deepEqual([(await world.only()).state, await world.notified()], ["resolved", []]);
 });
 
 test("an inhibited alert is notified when its source resolves", async (t) => {
@@ -152,7 +152,7 @@ test("an inhibited alert is notified when its source resolves", async (t) => {
   await world.resolveAlert("Down", source);
   await eventually("the target is notified", async () => {
     await world.incidents.check();
-    return (await world.told()).filter((each) => each.startsWith("step")).length === 2;
+    return (await world.notified()).filter((each) => each.startsWith("step")).length === 2;
   });
 });
 
@@ -176,7 +176,7 @@ test("an alert in a mute interval is notified at the next group interval after i
   });
   await world.fire("A", DB);
   await world.pass(29 * MINUTE);
-  assert.deepEqual(await world.told(), []);
+  assert.deepEqual(await world.notified(), []);
   await world.pass(6 * MINUTE);
-  assert.deepEqual(await world.told(), ["step ann"]);
+  assert.deepEqual(await world.notified(), ["step ann"]);
 });
