@@ -54,7 +54,7 @@ interface Kind<T> {
 const SHOWN_CANDIDATES = 10;
 
 /**
- * The thing that a reference means: an id, a name, or the beginning of one, in this order.
+ * The thing that a reference means: an id, a name, or a prefix of one, in this order.
  * @throws CommandError 6 where there is none, 7 with the candidates where there are several
  */
 export function pick<T extends { readonly id: string }>(

@@ -24,7 +24,7 @@ const AlertStory = v.object({
   labels: v.record(v.string(), v.string()),
   source: v.string(),
   sourceId: v.nullable(v.string()),
-  eventId: doc(v.nullable(v.string()), "The event whose rule opened it; null without one"),
+  eventId: doc(v.nullable(v.string()), "The event on which a rule opened it; null without one"),
   startsAt: v.string(),
   resolvedAt: v.nullable(v.string()),
   lines: doc(v.array(Line), "What opened it, whether its incidents notified of it, and why not"),
@@ -43,7 +43,7 @@ const IncidentStory = v.object({
   groupKey: v.string(),
   answer: doc(v.string(), "Who was notified, or why no one was"),
   lines: doc(v.array(Line), "The timeline"),
-  people: doc(v.array(PersonView), "Users who were notified, or whose contact rules delay it"),
+  people: doc(v.array(PersonView), "Users who were notified, or will be after the delay of their contact rules"),
   next: selfChanging(doc(v.array(Line), "What happens next if no one acts and no alert changes")),
 });
 export type IncidentStory = v.InferOutput<typeof IncidentStory>;

@@ -8,7 +8,7 @@ import { nameOf } from "./user-reasons.ts";
 const LISTED_RECIPIENTS = 50;
 
 /** Selects the recipients of a notification that are shown. */
-export interface Whose {
+export interface ShownRecipients {
   /** Only this user; null: all. */
   readonly only: string | null;
   /** Shown even if only the first ones are. */
@@ -19,7 +19,7 @@ export interface Whose {
 export async function notificationTimeline(
   db: ReadDb,
   notification: queries.Notification,
-  { only, also }: Whose,
+  { only, also }: ShownRecipients,
 ): Promise<NotificationView> {
   const { id } = notification;
   const [counts, channels, first, asked, storm] = await Promise.all([

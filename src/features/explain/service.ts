@@ -11,7 +11,7 @@ import type { Projects, UserDirectory } from "../access/index.ts";
 import { storedEvent } from "../rules/index.ts";
 import type { AlertingParts } from "./alert-next.ts";
 import { notificationCause } from "./alert-service.ts";
-import { notificationTimeline } from "./notification-timeline.ts";
+import { notificationTimeline, type ShownRecipients } from "./notification-timeline.ts";
 import * as queries from "./queries.ts";
 import { countText, decidedRule, type ExplainedRule, OUT_OF_REACH, silentRule } from "./rule-outcomes.ts";
 import type { ExplainView, NotificationView } from "./schema.ts";
@@ -131,13 +131,13 @@ async function explainEach<Row>(
 async function notificationsOf(
   { db: { scan } }: ExplainOwn,
   rules: readonly ExplainedRule[],
-  whose: { readonly only: string | null; readonly also: string | null },
+  shown: ShownRecipients,
 ): Promise<NotificationView[]> {
   const ids = rules.flatMap(({ view }) => (view.notificationId === null ? [] : [view.notificationId]));
   const rows = ids.length === 0 ? [] : await queries.findNotifications(scan, [...new Set(ids)]);
   const timelines: NotificationView[] = [];
-  for (const row of rows) timelines.push(await notificationTimeline(scan, row, whose));
-  if (whose.only === null) return timelines;
+  for (const row of rows) timelines.push(await notificationTimeline(scan, row, shown));
+  if (shown.only === null) return timelines;
   return timelines.filter(({ recipients }) => recipients.some(({ deletedAt }) => deletedAt === null));
 }
 
@@ -150,10 +150,10 @@ async function explain(
   const { scan } = context.db;
   const { event, only, userId } = asked;
   const state = event ? await stateOf(scan, event) : null;
-  const whose = { only, also: userId };
+  const shown = { only, also: userId };
   const notifications = notification
-    ? [await notificationTimeline(scan, notification, whose)]
-    : await notificationsOf(context, decided, whose);
+    ? [await notificationTimeline(scan, notification, shown)]
+    : await notificationsOf(context, decided, shown);
   const isWhole = asked.kind === "event" && only === null;
   const all = event && state && isWhole ? await withSilent(context, event, state.state, decided) : null;
   const rules = all?.rules ?? (only === null ? decided : ownPart(decided, notifications));

@@ -217,7 +217,7 @@ function old(db: ReadDb | Trx, now: number) {
  * Messages of a deleted account that no other account has: they never reached anyone, or the
  * recipient was deleted as well. Messages received or sent by another user stay.
  */
-function nobodys(db: ReadDb | Trx, now: number) {
+function orphaned(db: ReadDb | Trx, now: number) {
   const removed = db.selectFrom("users").select("id").where("deletedAt", "<=", daysBefore(now, REMOVED_USER_DAYS));
   return ended(db)
     .select("m.id")
@@ -225,4 +225,4 @@ function nobodys(db: ReadDb | Trx, now: number) {
     .where((e) => e.or([e("m.deliveredAt", "is", null), e("m.recipientId", "in", removed)]));
 }
 
-export const MESSAGE_SWEEPS = [sweepRows("messages", old), sweepRows("messages", nobodys)];
+export const MESSAGE_SWEEPS = [sweepRows("messages", old), sweepRows("messages", orphaned)];

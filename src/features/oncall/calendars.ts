@@ -30,7 +30,7 @@ type Answer =
     };
 
 /**
- * Reads the calendar of a schedule and stores its events. What it said of the past stays.
+ * Reads the calendar of a schedule and stores its events. Its stored past shifts are kept.
  * @returns when to read it next; null: the schedule imports none
  */
 export async function importCalendar(context: OnCallContext, scheduleId: string): Promise<EpochMs | null> {

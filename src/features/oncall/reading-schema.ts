@@ -117,14 +117,14 @@ export const Preferences = named(
   v.object({
     handoverLeadMs: doc(
       v.nullable(v.number()),
-      "How long before a shift the user is notified; null: as the schedule says",
+      "How long before a shift the user is notified; null: as set in the schedule",
     ),
     hasCalendarLink: selfChanging(v.boolean()),
   }),
 );
 
 export const UpdatePreferences = example(
-  object({ handoverLeadMs: doc(leadMs, "How long before a shift the user is notified; null: as the schedule says") }),
+  object({ handoverLeadMs: doc(leadMs, "How long before a shift the user is notified; null: as set in the schedule") }),
   { handoverLeadMs: 3_600_000 },
 );
 export type UpdatePreferences = v.InferOutput<typeof UpdatePreferences>;

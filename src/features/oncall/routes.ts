@@ -186,7 +186,7 @@ function serveShifts(server: FeatureServer, context: OnCallContext): void {
     ...one,
     method: "PUT",
     id: "updateOnCallShift",
-    summary: "Change a shift or a rotation from now on; its past stays",
+    summary: "Change a shift or a rotation from now on; past times do not change",
     body: s.UpdateShift,
     errors: [...CHANGE_ERRORS, "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
     async handle(exchange, { params, body }) {
@@ -201,7 +201,7 @@ function serveShifts(server: FeatureServer, context: OnCallContext): void {
     method: "DELETE",
     path: one.path,
     id: "deleteOnCallShift",
-    summary: "Delete a shift or a rotation from now on; its past stays",
+    summary: "Delete a shift or a rotation from now on; past times do not change",
     errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
     handle: (exchange, { params }) =>
       shifts.deleteShift(context, holderOf(exchange), params, shifts.SHIFT_KINDS, exchange.header("if-match")),
@@ -260,7 +260,7 @@ function serveOverrides(server: FeatureServer, context: OnCallContext): void {
     ...one,
     method: "PUT",
     id: "updateOnCallOverride",
-    summary: "Change an override from now on; its past stays",
+    summary: "Change an override from now on; past times do not change",
     body: s.UpdateOverride,
     errors: [...CHANGE_ERRORS, "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
     async handle(exchange, { params, body }) {
@@ -275,7 +275,7 @@ function serveOverrides(server: FeatureServer, context: OnCallContext): void {
     method: "DELETE",
     path: one.path,
     id: "deleteOnCallOverride",
-    summary: "Delete an override from now on; its past stays",
+    summary: "Delete an override from now on; past times do not change",
     errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
     handle: (exchange, { params }) =>
       shifts.deleteShift(context, holderOf(exchange), params, ["override"], exchange.header("if-match")),

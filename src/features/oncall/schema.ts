@@ -37,7 +37,7 @@ const scheduleEntries = {
     doc(flag, "Whether times of the next 14 days without anyone on call are reported; default true"),
   ),
   calendarUrl: v.optional(
-    doc(v.nullable(text(2048, 1)), "iCalendar file whose events are shifts, read every 10 minutes; null: none"),
+    doc(v.nullable(text(2048, 1)), "iCalendar file with shifts as events, read every 10 minutes; null: none"),
   ),
 };
 
@@ -260,7 +260,7 @@ export type UpdateOverride = v.InferOutput<typeof UpdateOverride>;
 
 export const OverrideView = named(
   "OnCallOverride",
-  "Users who are on call for a span of time in place of others",
+  "Users who replace others on call for a span of time",
   v.object({
     id: v.string(),
     scheduleId: v.string(),
@@ -278,7 +278,7 @@ export const CreateSwap = example(
   v.pipe(
     object({
       ...span,
-      userId: v.optional(doc(text(128, 1), "Whose shifts; default: the caller's. Others need `oncall:write`")),
+      userId: v.optional(doc(text(128, 1), "User of the shifts; default: the caller. Other users need `oncall:write`")),
       reason,
     }),
     v.check(({ start, end }) => isOrdered(start, end), ORDER),

@@ -66,7 +66,7 @@ function addShift(
 }
 
 /**
- * Ends the shift's earlier form now and begins the new one, so that the past stays as it was.
+ * Ends the earlier form of the shift now and starts the new one: past times do not change.
  * @throws SHIFT_NOT_FOUND, VERSION_CONFLICT, and as {@link createShift}
  */
 export async function updateShift(
@@ -88,7 +88,7 @@ export async function updateShift(
 }
 
 /**
- * Deletes a shift, override or swap from now on; its past stays. A member may delete what concerns
+ * Deletes a shift, override or swap from now on; past times do not change. A member may delete what concerns
  * only the member's own shifts. @throws SHIFT_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT
  */
 export function deleteShift(
@@ -330,7 +330,7 @@ async function insert(context: OnCallContext, trx: Trx, row: ShiftRow, now: Epoc
   const current = (await queries.shiftsOf(trx, row.scheduleId)).filter(({ validUntil }) => validUntil === null);
   if (current.length >= MAX_SHIFTS)
     throw new PrismError("LIMIT_REACHED", `A schedule has at most ${MAX_SHIFTS} shifts, overrides and swaps`);
-  // A shift of last week is in effect from now on: the past stays as it was.
+  // A shift of last week is in effect from now on: past times do not change.
   await queries.insertShift(trx, { ...row, validFrom: startOf(row, now) });
   await recordChange(context, "oncall_shift.create", row.id, facts(row), trx);
   await noteChange(trx, row.scheduleId, now);

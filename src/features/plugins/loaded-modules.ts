@@ -216,11 +216,11 @@ export class LoadedModules {
     const { slots } = this.#lifecycle;
     const other = slots.find((each) => each !== slot && each.isNamed && each.name === module.name);
     if (this.#lifecycle.isBuiltIn(module.name) || other) {
-      const whose = other ? `that of the folder ${other.folder.folder}` : "one of Prism's own";
+      const owner = other ? `that of the folder ${other.folder.folder}` : "one of Prism's own";
       slot.name = `folder:${slot.folder.folder}`;
       this.#lifecycle.failed(
         slot,
-        new ModuleFailure(`the name ${module.name} is ${whose}; each module needs one of its own`),
+        new ModuleFailure(`the name ${module.name} is ${owner}; each module needs one of its own`),
       );
       return;
     }

@@ -226,7 +226,7 @@ export interface OnCallShiftsTable {
 /** Calendars that schedules import. */
 export interface OnCallCalendarsTable {
   scheduleId: string;
-  /** Null: no longer imported; what it said of the past stays. */
+  /** Null: no longer imported; its stored past shifts are kept. */
   url: string | null;
   etag: string | null;
   /** JSON: the spans of its events. */

@@ -99,13 +99,13 @@ function show({ out }: Context, alert: Alert): void {
 
 function addOne(alerts: Command): void {
   subcommand(alerts, "show", "show an alert with its incidents", ["DiskFull"])
-    .argument("<alert>", "id, or the beginning of the id, key or name of a firing alert")
+    .argument("<alert>", "id, key or name of a firing alert, or a prefix")
     .option(...OF_PROJECT)
     .action((ref: string, flags: ProjectFlag, command: Command) =>
       online(command, async (server, context) => show(context, await findAlert(server, ref, flags))),
     );
-  subcommand(alerts, "resolve", "resolve an alert whose source sends no end", ["DiskFull --project ops"])
-    .argument("<alert>", "id, or the beginning of the id, key or name of a firing alert")
+  subcommand(alerts, "resolve", "resolve an alert that its source does not resolve", ["DiskFull --project ops"])
+    .argument("<alert>", "id, key or name of a firing alert, or a prefix")
     .option(...OF_PROJECT)
     .action((ref: string, flags: ProjectFlag, command: Command) =>
       online(command, async (server, context) => {

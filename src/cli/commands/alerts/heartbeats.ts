@@ -7,7 +7,7 @@ import type { ServerClient } from "../../server-client.ts";
 import { cut, OF_PROJECT, type ProjectFlag, shortTime, subcommand } from "./things.ts";
 
 const PATH = "/api/v1/heartbeats";
-const ONE = ["<heartbeat>", "id, slug or name, or the beginning of one"] as const;
+const ONE = ["<heartbeat>", "id, slug or name, or a prefix"] as const;
 const PINGS = ["success", "start", "fail", "log"];
 
 interface Heartbeat {

@@ -90,7 +90,7 @@ function addRanges(oncall: Command): void {
     ["gaps", "gaps", "list times without anyone on call"],
   ] as const)
     subcommand(oncall, name, `${description}, by default for 14 days`, ["Database --to 30d"])
-      .argument("<schedule>", "id or name, or the beginning of one")
+      .argument("<schedule>", "id or name, or a prefix")
       .option(...OF_PROJECT)
       .option("--from <time>", "start (default: now)", futureFlag)
       .option("--to <time>", "end (default: 14 days after the start)", futureFlag)
@@ -119,7 +119,7 @@ interface OverrideFlags extends RangeFlags {
 
 function addOverride(oncall: Command): void {
   subcommand(oncall, "override", "put a user on call for a time", ["Database --user ann --to 8h --reason Dentist"])
-    .argument("<schedule>", "id or name, or the beginning of one")
+    .argument("<schedule>", "id or name, or a prefix")
     .option(...OF_PROJECT)
     .requiredOption("--user <user>", "who is on call: id, external id or username")
     .option("--for <user>", "replace only this user (default: all who are on call)")

@@ -77,7 +77,7 @@ export function addPolicies(program: Command): void {
       }),
     );
   subcommand(policies, "show", "print a policy as JSON", ["Database"])
-    .argument("<policy>", "id or name, or the beginning of one")
+    .argument("<policy>", "id or name, or a prefix")
     .option(...OF_PROJECT)
     .action((ref: string, flags: ProjectFlag, command: Command) =>
       online(command, async (server, { out }) => {

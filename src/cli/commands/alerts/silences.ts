@@ -81,7 +81,7 @@ function addRead(silences: Command): void {
       }),
     );
   subcommand(silences, "show", "show a silence", ["0198c1de"])
-    .argument("<silence>", "id or comment, or the beginning of one")
+    .argument("<silence>", "id or comment, or a prefix")
     .option(...OF_PROJECT)
     .action((ref: string, flags: ProjectFlag, command: Command) =>
       online(command, async (server, { out }) => {
@@ -150,7 +150,7 @@ function addWrite(silences: Command): void {
     });
   });
   subcommand(silences, "expire", "end a silence now", ["0198c1de"])
-    .argument("<silence>", "id or comment, or the beginning of one")
+    .argument("<silence>", "id or comment, or a prefix")
     .option(...OF_PROJECT)
     .action((ref: string, flags: ProjectFlag, command: Command) =>
       online(command, async (server, { out }) => {

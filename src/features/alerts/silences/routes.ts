@@ -96,7 +96,7 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
     id: "updateSilence",
     summary: "Change a silence; absent members keep their values",
     details:
-      "Comment, annotations and end change in place, as do the times of a pending silence. Any other change " +
+      "A new comment, annotations or end, or times of a pending silence, keep the `id`. Any other change " +
       "creates a silence with a new `id`, which is in the answer, and ends the old one.",
     body: s.UpdateSilence,
     response: s.SilenceView,

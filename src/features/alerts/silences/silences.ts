@@ -67,8 +67,8 @@ const BORDERS = 100;
 
 /**
  * Silences of all projects. A state is computed from the times and never stored. A change follows
- * the rules of Alertmanager: comment, end and annotations change in place, as do the times of a
- * pending one; any other change creates a silence with a new id and expires the old one.
+ * the rules of Alertmanager: a new comment, end or annotations, or times of a pending silence, keep
+ * the id; any other change creates a silence with a new id and expires the old one.
  */
 export class Silences {
   readonly #parts: SilencesParts;

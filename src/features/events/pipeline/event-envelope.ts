@@ -22,7 +22,7 @@ const anyUuid = v.pipe(
 /** Selects events of one type, or of all types with a prefix. */
 export const EventTypePattern = v.pipe(
   text(TYPE_LENGTH + 1, 1),
-  v.regex(/^[^*]*\*?$/, "must be an event type, or the beginning of one followed by *"),
+  v.regex(/^[^*]*\*?$/, "must be an event type, or a prefix of one followed by *"),
 );
 
 /**
