@@ -12,7 +12,7 @@ import type { RuleEvent } from "../language/language.ts";
 import type { RuleRow } from "../queries.ts";
 import { type AlertLink, firing } from "./alert-link.ts";
 import type { SeenMatches } from "./over-time.ts";
-import { keyOf, type OverTimeSettings } from "./settings.ts";
+import { keyOf, type OverTimeSettings, seriesKey } from "./settings.ts";
 
 /** How often new last matches are stored; a crash loses none of them: decisions have them too. */
 const FLUSH_MS = 5000;
@@ -169,7 +169,7 @@ export class Absences implements SeenMatches {
   /** The rule has fired for these keys. */
   fired(keys: readonly AbsenceKey[], at: EpochMs): void {
     for (const { ruleId, projectId, key } of keys) {
-      const awaited = this.#awaited.get(ruleId)?.get(nameOf(projectId, key));
+      const awaited = this.#awaited.get(ruleId)?.get(seriesKey(projectId, key));
       if (!awaited) continue;
       awaited.firedAt = at;
       this.#due.delete(awaited);
@@ -187,21 +187,21 @@ export class Absences implements SeenMatches {
   #of(ruleId: string, projectId: string, key: string, at: EpochMs): Awaited | null {
     const ofRule = this.#awaited.get(ruleId) ?? new Map<string, Awaited>();
     this.#awaited.set(ruleId, ofRule);
-    const known = ofRule.get(nameOf(projectId, key));
+    const known = ofRule.get(seriesKey(projectId, key));
     if (known) return known;
     if (ofRule.size >= MAX_KEYS_OF_RULE || this.#size >= MAX_KEYS) {
       this.#parts.log.warn({ ruleId, keys: ofRule.size }, "a rule awaits too many keys; a new one is not awaited");
       return null;
     }
     const made: Awaited = { ruleId, projectId, key, lastAt: at, lastSeq: 0, firedAt: null };
-    ofRule.set(nameOf(projectId, key), made);
+    ofRule.set(seriesKey(projectId, key), made);
     this.#size++;
     return made;
   }
 
   /** Without a key the first match is awaited from now on. */
   #awaitFirst(projectId: string, id: string, forMs: number): void {
-    if (this.#awaited.get(id)?.has(nameOf(projectId, ""))) return;
+    if (this.#awaited.get(id)?.has(seriesKey(projectId, ""))) return;
     const awaited = this.#of(id, projectId, "", this.#parts.clock.now());
     if (!awaited) return;
     this.#dirty.add(awaited);
@@ -389,8 +389,4 @@ function isOther(before: AwaitingRule, after: AwaitingRule): boolean {
     keyOfRule(before) !== keyOfRule(after) ||
     before.row.projectId !== after.row.projectId
   );
-}
-
-function nameOf(projectId: string, key: string): string {
-  return `${projectId} ${key}`;
 }

@@ -4,7 +4,7 @@ import type { Logger } from "../../../core/log.ts";
 import type { AlertSignalRow } from "../../../store/commit/write-set.ts";
 import type { InTransaction } from "../../../store/database.ts";
 import type { RuleEvent } from "../language/language.ts";
-import { type AlertTemplates, keyOf, overTimeSettings } from "./settings.ts";
+import { type AlertTemplates, keyOf, overTimeSettings, seriesKey } from "./settings.ts";
 
 /** What a rule reports about an alert; an `AlertInput` of the alerts. */
 export interface RuleAlert {
@@ -120,24 +120,24 @@ export class AlertLink {
       )
       .all();
     for (const { eventSeq, action, projectId, key } of rows)
-      this.#signals.set(nameOf(projectId, key), { action, eventSeq });
+      this.#signals.set(seriesKey(projectId, key), { action, eventSeq });
   }
 
   isLive(projectId: string, key: string): boolean {
-    const signal = this.#signals.get(nameOf(projectId, key));
+    const signal = this.#signals.get(seriesKey(projectId, key));
     if (signal) return signal.action === "fire";
     return this.#port?.isLive(projectId, key) ?? false;
   }
 
   /** A signal will be written with its event. */
   sent(row: AlertSignalRow, key: string): void {
-    this.#signals.set(nameOf(row.projectId, key), row);
+    this.#signals.set(seriesKey(row.projectId, key), row);
   }
 
   /** The alerts have taken these signals, or the database has refused them. */
   taken(signals: readonly Pick<AlertSignalRow, "eventSeq" | "projectId" | "input">[]): void {
     for (const { eventSeq, projectId, input } of signals) {
-      const name = nameOf(projectId, (JSON.parse(input) as RuleAlert).key);
+      const name = seriesKey(projectId, (JSON.parse(input) as RuleAlert).key);
       if (this.#signals.get(name)?.eventSeq === eventSeq) this.#signals.delete(name);
     }
   }
@@ -158,8 +158,4 @@ export class AlertLink {
       this.#log.warn({ err: error, count: repeats.length }, "matches of firing alerts were not counted");
     });
   }
-}
-
-function nameOf(projectId: string, key: string): string {
-  return `${projectId} ${key}`;
 }

@@ -1,5 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { EpochMs } from "../../../core/clock.ts";
+import { seriesKey } from "./settings.ts";
 
 export interface Window {
   readonly count: number;
@@ -100,7 +101,7 @@ export class MatchCounts {
 
   /** The matches of a key are read again when they are needed. */
   forgetKey(ruleId: string, key: string): void {
-    this.#delete(nameOf(ruleId, key));
+    this.#delete(seriesKey(ruleId, key));
   }
 
   reset(): void {
@@ -109,7 +110,7 @@ export class MatchCounts {
   }
 
   #of(ruleId: string, key: string, window: Window): Counted {
-    const name = nameOf(ruleId, key);
+    const name = seriesKey(ruleId, key);
     const known = this.#counted.get(name);
     if (known) return known;
     const earlier = this.#earlier(ruleId, key, window.count);
@@ -124,7 +125,7 @@ export class MatchCounts {
 
   #touch(ruleId: string, key: string, counted: Counted, seq: number): void {
     counted.lastSeq = Math.max(counted.lastSeq, seq);
-    const name = nameOf(ruleId, key);
+    const name = seriesKey(ruleId, key);
     this.#counted.delete(name);
     this.#counted.set(name, counted);
   }
@@ -144,10 +145,6 @@ export class MatchCounts {
     this.#size -= counted.instants.length + 1;
     this.#counted.delete(name);
   }
-}
-
-function nameOf(ruleId: string, key: string): string {
-  return `${ruleId} ${key}`;
 }
 
 /** Entries that are skipped at the head before the array is shortened. */

@@ -116,6 +116,11 @@ export function keyOf(template: Template | null, event: RuleEvent): string {
   return template === null ? "" : template.render(event, MAX_KEY_LENGTH);
 }
 
+/** Key of a map by project or rule and the rendered key. */
+export function seriesKey(ownerId: string, key: string): string {
+  return `${ownerId} ${key}`;
+}
+
 function compiled(texts: Readonly<Record<string, string>>, field: string): (readonly [string, Template])[] {
   return Object.entries(texts).map(([name, text]) => [name, compileTemplate(text, `${field}.${name}`)] as const);
 }

@@ -27,7 +27,7 @@ export class LastFired {
   }
 
   last(ruleId: string, dedupeKey: string | null): Firing | null {
-    const name = nameOf(ruleId, dedupeKey);
+    const name = firingKey(ruleId, dedupeKey);
     let firing = this.#known.get(name);
     if (firing === undefined) {
       firing = this.#earlier(ruleId, dedupeKey);
@@ -42,7 +42,7 @@ export class LastFired {
    * current all the same: the rule may need them again.
    */
   note(ruleId: string, dedupeKey: string | null, firing: Firing, isAsked: boolean): void {
-    const name = nameOf(ruleId, dedupeKey);
+    const name = firingKey(ruleId, dedupeKey);
     const known = this.#known.get(name);
     if ((isAsked || known !== undefined) && (known?.seq ?? 0) <= firing.seq) this.#put(name, firing);
     // A rule without a key needs its firings of all keys.
@@ -51,7 +51,7 @@ export class LastFired {
 
   /** A firing was not written. Earlier ones are stored by now. */
   forget(ruleId: string, dedupeKey: string | null, notificationId: string): void {
-    const name = nameOf(ruleId, dedupeKey);
+    const name = firingKey(ruleId, dedupeKey);
     if (this.#known.get(name)?.notificationId === notificationId) this.#known.delete(name);
     if (dedupeKey !== null) this.forget(ruleId, null, notificationId);
   }
@@ -68,7 +68,7 @@ export class LastFired {
   }
 }
 
-function nameOf(ruleId: string, dedupeKey: string | null): string {
+function firingKey(ruleId: string, dedupeKey: string | null): string {
   return dedupeKey === null ? ruleId : `${ruleId} ${dedupeKey}`;
 }
 

@@ -161,7 +161,7 @@ export class Throttle {
     if (!suppression || countsAt === null) return null;
     const state = this.#stateOf(ruleId, key, suppression.windowMs);
     // Moves it to the end: recent counts may not be in the tables yet and must not be evicted.
-    const name = nameOf(ruleId, key);
+    const name = stateKey(ruleId, key);
     this.#states.delete(name);
     this.#states.set(name, state);
     if (state.window.isBehind(countsAt)) this.#resetWindow(ruleId, key);
@@ -210,7 +210,7 @@ export class Throttle {
 
   /** The storm is over and its notification is on disk. */
   closed(ruleId: string, key: string): void {
-    const state = this.#states.get(nameOf(ruleId, key));
+    const state = this.#states.get(stateKey(ruleId, key));
     if (state) state.storm = null;
   }
 
@@ -248,25 +248,25 @@ export class Throttle {
     state.storm = storm;
     this.#storms.set(storm.id, storm);
     if (dedupeKey !== null && dedupeKey !== key)
-      this.#stormKeys.set(nameOf(storm.id, dedupeKey), { batchId: storm.id, key: dedupeKey });
+      this.#stormKeys.set(stateKey(storm.id, dedupeKey), { batchId: storm.id, key: dedupeKey });
     return before ? null : storm;
   }
 
   /** The clock was set back: deletes the stored counts of the key along with its window. */
   #resetWindow(ruleId: string, key: string): void {
     for (const [name, sum] of this.#windows) if (sum.ruleId === ruleId && sum.key === key) this.#windows.delete(name);
-    this.#resetWindows.set(nameOf(ruleId, key), { ruleId, key });
+    this.#resetWindows.set(stateKey(ruleId, key), { ruleId, key });
   }
 
   #count(ruleId: string, key: string, bucketStart: EpochMs): void {
-    const name = `${nameOf(ruleId, key)} ${bucketStart}`;
+    const name = `${stateKey(ruleId, key)} ${bucketStart}`;
     const sum = this.#windows.get(name);
     if (sum) sum.count++;
     else this.#windows.set(name, { ruleId, key, bucketStart, count: 1 });
   }
 
   #stateOf(ruleId: string, key: string, windowMs: number): KeyState {
-    const name = nameOf(ruleId, key);
+    const name = stateKey(ruleId, key);
     const known = this.#states.get(name);
     if (known?.windowMs === windowMs) return known;
     const state: KeyState = {
@@ -282,7 +282,7 @@ export class Throttle {
   }
 }
 
-function nameOf(ruleId: string, key: string): string {
+function stateKey(ruleId: string, key: string): string {
   return `${ruleId} ${key}`;
 }
 
