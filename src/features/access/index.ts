@@ -13,5 +13,5 @@ export { linksIdle } from "./sessions/account-links.ts";
 export { DevGate } from "./sessions/dev-token.ts";
 export { factorSealContext } from "./sessions/second-factor.ts";
 export { createSignInLink, type SignInLink } from "./sessions/sign-in.ts";
-export { activeUserByEmail } from "./users/queries.ts";
+export { activeUserByEmail, type UserName, userNames } from "./users/queries.ts";
 export { UserDirectory } from "./users/user-directory.ts";

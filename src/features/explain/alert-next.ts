@@ -1,7 +1,7 @@
 import { toRfc3339 } from "../../core/clock.ts";
 import type { SteadyClock } from "../../core/due-times.ts";
 import type { ReadDb } from "../../store/database.ts";
-import type { Projects, UserDirectory } from "../access/index.ts";
+import { type Projects, type UserDirectory, userNames } from "../access/index.ts";
 import { type Alerts, candidatesOf, type Forecast, type Policies, type Withholding } from "../alerts/index.ts";
 import { onCall } from "../oncall/index.ts";
 import * as queries from "./alert-queries.ts";
@@ -91,7 +91,7 @@ export async function namesOf(
   const silences = rows.flatMap(({ data }) => data.silences ?? []);
   const inhibitors = new Set(rows.flatMap(({ data }) => [...(data.inhibitedBy ?? [])]));
   const [users, roles, ofSchedule, ofShift, comments] = await Promise.all([
-    queries.userNames(db.scan, [...new Set(people)]),
+    userNames(db.scan, [...new Set(people)]),
     sources.some((source) => source.startsWith("role:")) ? queries.roleNames(db.scan) : new Map<string, string>(),
     queries.scheduleNames(db.scan, [...new Set(schedules)]),
     queries.shiftNames(db.scan, [...new Set(shifts)]),
@@ -101,7 +101,7 @@ export async function namesOf(
     inhibitors.size === 0 ? [] : alerting.alerts.list(projectId, (each) => inhibitors.has(each.fingerprint));
   const labels = new Map(firing.map((each) => [each.fingerprint, labelsText(each.labels)]));
   return {
-    user: (id) => users.get(id) ?? actorText(id),
+    user: (id) => users.get(id)?.username ?? users.get(id)?.name ?? actorText(id),
     role: (id) => roles.get(id) ?? id,
     schedule: (id) => ofSchedule.get(id) ?? `the deleted schedule ${id}`,
     shift: (id) => ofShift.get(id) ?? id,

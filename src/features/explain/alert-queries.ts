@@ -134,11 +134,6 @@ export async function sourceName(db: ReadDb, source: string, id: string | null):
 
 type Named = ReadonlyMap<string, string>;
 
-export async function userNames(db: ReadDb, ids: readonly string[]): Promise<Named> {
-  const rows = await db.selectFrom("users").select(["id", "name", "username"]).where("id", "in", ids).execute();
-  return new Map(rows.map(({ id, name, username }) => [id, username ?? name]));
-}
-
 export async function roleNames(db: ReadDb): Promise<Named> {
   const rows = await db.selectFrom("roles").select(["id", "name"]).execute();
   return new Map(rows.map(({ id, name }) => [id, name]));

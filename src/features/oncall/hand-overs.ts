@@ -1,8 +1,9 @@
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import type { Trx } from "../../store/database.ts";
+import { type UserName, userNames } from "../access/index.ts";
 import { appendEvents, type EventDraft } from "../events/index.ts";
 import { type Counts, type FinalShift, finalShifts, type Gap, gapsOf, type Roster } from "./model/layers.ts";
-import type { NamedUser, ScheduleRow } from "./queries.ts";
+import type { ScheduleRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import { dutiesOf } from "./reading.ts";
 import { countsIn, rosterOf, spanOf } from "./roster.ts";
@@ -56,7 +57,7 @@ async function reportChange(context: OnCallContext, look: Look): Promise<readonl
   const users = current?.users ?? [];
   const before = JSON.parse(schedule.onCall) as string[];
   if (JSON.stringify([...before].sort()) === JSON.stringify(users)) return users;
-  const names = await queries.namesOf(trx, [...users, ...before]);
+  const names = await userNames(trx, [...users, ...before]);
   const event: EventDraft = {
     projectId: schedule.projectId,
     type: "oncall.changed",
@@ -226,11 +227,11 @@ async function send(
   );
 }
 
-function shownUser(names: ReadonlyMap<string, NamedUser>, id: string) {
+function shownUser(names: ReadonlyMap<string, UserName>, id: string) {
   return { id, username: names.get(id)?.username ?? null };
 }
 
-function listed(names: ReadonlyMap<string, NamedUser>, ids: readonly string[]): string {
+function listed(names: ReadonlyMap<string, UserName>, ids: readonly string[]): string {
   return ids.map((id) => names.get(id)?.name ?? names.get(id)?.username ?? id).join(", ");
 }
 

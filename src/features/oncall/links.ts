@@ -3,6 +3,7 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { createToken, hashToken, secretsEqual } from "../../core/tokens.ts";
+import type { UserName } from "../access/index.ts";
 import { calendarText } from "./calendar-text.ts";
 import * as queries from "./queries.ts";
 import { peopleOf, plannedShifts, shiftsOfUser } from "./reading.ts";
@@ -110,6 +111,6 @@ function spanOf({ clock }: OnCallContext) {
   return { from: today - BACK_MS, to: today + AHEAD_MS };
 }
 
-function nameOf({ id, username, name }: queries.NamedUser): string {
+function nameOf({ id, username, name }: UserName): string {
   return username ?? name ?? id;
 }

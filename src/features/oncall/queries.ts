@@ -121,19 +121,6 @@ export function calendarOf(db: Db, scheduleId: string): Promise<CalendarRow | un
   return db.selectFrom("oncall_calendars").selectAll().where("scheduleId", "=", scheduleId).executeTakeFirst();
 }
 
-export interface NamedUser {
-  readonly id: string;
-  readonly username: string | null;
-  readonly name: string | null;
-}
-
-/** Also disabled and deleted users: they were on call once. */
-export async function namesOf(db: Db, ids: readonly string[]): Promise<Map<string, NamedUser>> {
-  if (ids.length === 0) return new Map();
-  const rows = await db.selectFrom("users").select(["id", "username", "name"]).where("id", "in", ids).execute();
-  return new Map(rows.map((row) => [row.id, row]));
-}
-
 /** The active users who may change schedules of the project. */
 export async function editorsOf(db: Db, projectId: string, defaultProjectId: string): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`

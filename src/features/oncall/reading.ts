@@ -4,6 +4,7 @@ import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { requireAccount } from "../../http/access.ts";
 import type { ReadDb } from "../../store/database.ts";
+import { userNames } from "../access/index.ts";
 import {
   type FinalShift,
   finalShifts,
@@ -200,7 +201,7 @@ export function dutiesOf(shifts: readonly FinalShift[], userId: string): Gap[] {
 
 /** Names of the users of these shifts. */
 export async function peopleOf(db: ReadDb, shifts: readonly Pick<FinalShift, "users">[]) {
-  const names = await queries.namesOf(db, [...new Set(shifts.flatMap(({ users }) => users))]);
+  const names = await userNames(db, [...new Set(shifts.flatMap(({ users }) => users))]);
   return (ids: readonly string[]) => ids.map((id) => names.get(id) ?? { id, username: null, name: null });
 }
 

@@ -220,3 +220,16 @@ export async function activeUserByEmail(db: ReadDb | Trx, email: string): Promis
     .executeTakeFirst();
   return user?.id;
 }
+
+export interface UserName {
+  readonly id: string;
+  readonly username: string | null;
+  readonly name: string | null;
+}
+
+/** The names of users by id, also of disabled and deleted ones. */
+export async function userNames(db: ReadDb | Trx, ids: readonly string[]): Promise<ReadonlyMap<string, UserName>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db.selectFrom("users").select(["id", "username", "name"]).where("id", "in", ids).execute();
+  return new Map(rows.map((row) => [row.id, row]));
+}

@@ -27,7 +27,7 @@ import {
   newestFirst,
   type RowBytes,
 } from "../../../store/sqlite/list-queries.ts";
-import type { Projects } from "../../access/index.ts";
+import { type Projects, userNames } from "../../access/index.ts";
 import { type AlertsOwn, withheldNow } from "../book/service.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { AlertView } from "../types.ts";
@@ -244,22 +244,17 @@ function alertView(alert: AlertView) {
 
 async function acknowledgementsOf(db: ReadDb, incidentId: string) {
   const acks = await acksOf(db, incidentId);
-  const names = await namesOf(
+  const names = await userNames(
     db,
     acks.map(({ userId }) => userId),
   );
   return acks.map(({ userId, at, expiresAt, via }) => ({
     userId,
-    name: names.get(userId) ?? null,
+    name: names.get(userId)?.name ?? null,
     at: toRfc3339(at),
     expiresAt: toRfc3339OrNull(expiresAt),
     via,
   }));
-}
-
-async function namesOf(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const rows = await db.selectFrom("users").select(["id", "name"]).where("id", "in", ids).execute();
-  return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
 async function audienceView(db: ReadDb, incidentId: string) {
