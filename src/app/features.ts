@@ -1,6 +1,7 @@
 import { serverWarnings } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
 import { ownOrigins, publicUrlOf } from "../config/public-url.ts";
+import { HOUR_MS } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import { operatorFeature } from "../features/access/operator/routes.ts";
 import { projectsFeature } from "../features/access/projects/routes.ts";
@@ -192,7 +193,6 @@ function statusPage({ base, core, services }: Parts): Feature {
   });
 }
 
-const HOUR_MS = 3_600_000;
 /** Addresses of the network and of subscribers, whose requests are counted. */
 const MAX_SUBSCRIPTION_BUCKETS = 50_000;
 

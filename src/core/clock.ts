@@ -4,6 +4,8 @@ import { PrismError } from "./errors.ts";
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type EpochMs = number;
 
+export const MINUTE_MS = 60_000;
+export const HOUR_MS = 3_600_000;
 export const DAY_MS = 86_400_000;
 
 /** Source of time. Injected, so that tests can advance it by an hour or a day. */

@@ -1,8 +1,7 @@
 import { Bucket } from "../core/bucket.ts";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, MINUTE_MS } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 
-const MINUTE_MS = 60_000;
 const MAX_BUCKETS = 200_000;
 const SWEEP_EVERY_MS = 1000;
 

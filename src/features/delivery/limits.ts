@@ -1,9 +1,8 @@
 import type { Config } from "../../config/load.ts";
 import { Bucket } from "../../core/bucket.ts";
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, MINUTE_MS } from "../../core/clock.ts";
 import { recentlyUsed } from "../../core/ttl-cache.ts";
 
-const MINUTE_MS = 60_000;
 /** Notifications with a longer wait are merged. */
 export const MAX_WAIT_MS = 5 * MINUTE_MS;
 /** Limit of buckets in memory; least recently used ones are dropped and count as full. */

@@ -1,4 +1,4 @@
-import { type Clock, toRfc3339 } from "../../core/clock.ts";
+import { type Clock, HOUR_MS, toRfc3339 } from "../../core/clock.ts";
 import { invalidField } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { LEVELS } from "../../core/vocabulary.ts";
@@ -33,7 +33,6 @@ export interface StatsParts {
   countJobs(): Promise<readonly JobCount[]>;
 }
 
-const HOUR_MS = 3_600_000;
 const DEFAULT_POINTS = 120;
 /** In seconds. */
 const STEPS = [1, 5, 10, 30, 60, 300, 600, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_592_000];

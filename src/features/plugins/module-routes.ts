@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, MINUTE_MS } from "../../core/clock.ts";
 import { ERROR_CODES, type ErrorCode, PrismError } from "../../core/errors.ts";
 import { KEY_SCOPES, PERMISSIONS } from "../../core/permissions.ts";
 import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
@@ -14,7 +14,6 @@ const PATH = /^(\/([A-Za-z0-9._~-]+|:[A-Za-z_]\w*))+$/;
 const MAX_PATH = 512;
 /** `type/subtype` as RFC 6838 allows them, in lower case. */
 const BODY_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]*\/[a-z0-9][a-z0-9!#$&^_.+-]*$/;
-const MINUTE_MS = 60_000;
 const OPTION_NAMES = new Set([
   "public",
   "permission",

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, MINUTE_MS } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { DOCUMENT_HEADERS, JSON_TYPE } from "../../http/headers.ts";
@@ -28,7 +28,6 @@ interface Cached {
   readonly texts: Map<string, { readonly body: Buffer; readonly tag: string }>;
 }
 
-const MINUTE_MS = 60_000;
 const MAX_FORM_BYTES = 4096;
 const HTML = "text/html; charset=utf-8";
 const COMMON = { tag: "Status pages", access: "public", quiet: true, undocumented: true } as const;

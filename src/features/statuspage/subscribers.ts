@@ -1,4 +1,4 @@
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, HOUR_MS } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Exchange } from "../../http/exchange.ts";
@@ -23,7 +23,6 @@ const MAX_SUBSCRIBERS = 10_000;
 const REQUESTS_PER_HOUR = 20;
 /** To one mail address, for all pages. */
 const MAILS_PER_HOUR = 3;
-const HOUR_MS = 3_600_000;
 /** Enough to find mistakes; the confirmation shows whether it is one. No header can be made of it. */
 const ADDRESS = /^[^\s@<>",;:\\()[\]]{1,64}@[^\s@<>",;:\\()[\]]+\.[^\s@<>",;:\\()[\]]+$/;
 

@@ -1,10 +1,8 @@
-import { toRfc3339 } from "../../../core/clock.ts";
+import { HOUR_MS, MINUTE_MS, toRfc3339 } from "../../../core/clock.ts";
 import { FAILED_CHECKOUTS, ON_CALL } from "./demo-samples.ts";
 import { counted, type SeededKind, type SeedFill, until } from "./fill.ts";
 import * as samples from "./samples.ts";
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
 const PROJECT = "default";
 const ROUTING = "/api/v1/routes";
 const ALERTS = "/api/v1/alerts";

@@ -1,10 +1,7 @@
-import { DAY_MS } from "../../../core/clock.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../../core/clock.ts";
 import { MAIL_DOMAIN, PROJECT } from "./samples.ts";
 
 /** What `prism seed --demo` adds: a small company with a web shop and a few servers. */
-
-const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
 
 export const SHOP = { name: "Web shop", slug: PROJECT.shop } as const;
 export const INFRA = { name: "Infrastructure", slug: PROJECT.infra } as const;

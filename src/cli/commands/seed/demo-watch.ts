@@ -1,8 +1,7 @@
-import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
+import { DAY_MS, HOUR_MS, toRfc3339 } from "../../../core/clock.ts";
 import type { SeededKind, SeedFill } from "./fill.ts";
 import * as samples from "./samples.ts";
 
-const HOUR_MS = 3_600_000;
 const SCHEDULES = "/api/v1/oncall/schedules";
 const HEARTBEATS = "/api/v1/heartbeats";
 

@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:http";
-import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../../core/clock.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
 import type { Page, ServerClient } from "../../server-client.ts";
 import { seedRespond } from "./demo-respond.ts";
@@ -8,8 +8,6 @@ import { seedWatch } from "./demo-watch.ts";
 import { counted, type Filled, type PastClock, type SeededKind, type SeedFill, until } from "./fill.ts";
 import * as samples from "./samples.ts";
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
 /** How long after its receipt people read a notification. */
 const READ_AFTER_MS = 4 * MINUTE_MS;
 /** From this priority on they acknowledge it. */

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Clock, systemClock, toRfc3339 } from "../../../core/clock.ts";
+import { type Clock, HOUR_MS, systemClock, toRfc3339 } from "../../../core/clock.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
 import type { Output } from "../../output/output.ts";
 import type { Query, ServerClient } from "../../server-client.ts";
@@ -11,7 +11,6 @@ import * as samples from "./samples.ts";
 const PASSWORD_BYTES = 12;
 /** Events per request. */
 const BATCH = 500;
-const HOUR_MS = 3_600_000;
 const POLL_MS = 5;
 const LONGEST_WAIT_MS = 10_000;
 const USERS = "/api/v1/operator/users";

@@ -1,6 +1,4 @@
-import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
-
-const HOUR_MS = 3_600_000;
+import { DAY_MS, HOUR_MS, toRfc3339 } from "../../../core/clock.ts";
 
 /**
  * What `prism seed` puts into a database. Everything has a name by which it is known again, so that

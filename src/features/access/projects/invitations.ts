@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Clock, toRfc3339 } from "../../../core/clock.ts";
+import { type Clock, HOUR_MS, toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { PermissionHolder, UserPrincipal } from "../../../core/principal.ts";
@@ -156,7 +156,6 @@ function openInvitations(ctx: RecordContext, db: ReadDb | Trx) {
     .where("u.status", "=", "active");
 }
 
-const HOUR_MS = 3_600_000;
 const PER_INVITER = 20;
 const PER_ADDRESS = 5;
 const MAX_CALLERS = 10_000;

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Clock, EpochMs } from "../../../core/clock.ts";
+import { type Clock, type EpochMs, HOUR_MS, MINUTE_MS } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
 import { hashToken } from "../../../core/tokens.ts";
@@ -11,8 +11,6 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
  */
 export type OneTimeKind = "verify_email" | "reset_password" | "invite" | "sign_in" | "second_factor";
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
 export const LINK_LIFE_MS: Readonly<Record<OneTimeKind, number>> = {
   verify_email: 24 * HOUR_MS,
   reset_password: HOUR_MS,

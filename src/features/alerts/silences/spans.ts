@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, HOUR_MS } from "../../../core/clock.ts";
 import { invalidField, type PrismError } from "../../../core/errors.ts";
 import { Recurrence, recurrenceOf } from "../../schedules/index.ts";
 
@@ -96,7 +96,6 @@ export interface Border {
   readonly span: Span;
 }
 
-const HOUR_MS = 3_600_000;
 /** A span that is longer than `longerMs` is reported this long before its end. */
 const WARNINGS = [
   { beforeMs: DAY_MS, longerMs: 2 * DAY_MS },

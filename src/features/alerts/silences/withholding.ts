@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../core/clock.ts";
+import { type EpochMs, MINUTE_MS } from "../../../core/clock.ts";
 import type { SteadyClock } from "../../../core/due-times.ts";
 import type { Matcher } from "../model/matchers.ts";
 import { isWithin, type TimeInterval } from "../model/time-intervals.ts";
@@ -204,8 +204,6 @@ class InhibitRule {
 function keyPart(value: string): string {
   return `${value.length}:${value}`;
 }
-
-const MINUTE_MS = 60_000;
 
 /** A named time interval. Its result is kept for the minute: it has no shorter parts. */
 class Interval {

@@ -1,6 +1,4 @@
-import { DAY_MS, type EpochMs, zoneOffsetMs } from "../../../core/clock.ts";
-
-const HOUR_MS = 3_600_000;
+import { DAY_MS, type EpochMs, HOUR_MS, zoneOffsetMs } from "../../../core/clock.ts";
 
 export const FREQUENCIES = ["hourly", "daily", "weekly", "monthly"] as const;
 export const WEEKDAYS = ["SU", "MO", "TU", "WE", "TH", "FR", "SA"] as const;

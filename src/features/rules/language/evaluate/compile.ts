@@ -1,4 +1,4 @@
-import { DAY_MS, zoneOffsetMs } from "../../../../core/clock.ts";
+import { DAY_MS, HOUR_MS, zoneOffsetMs } from "../../../../core/clock.ts";
 import { compileExists, compileMember, compileMemberExists, compilePath, type Read } from "../event.ts";
 import { constantOf, type Node, type NodeOf, nodesOf } from "../parse/tree.ts";
 import { mayBe } from "../types.ts";
@@ -133,7 +133,6 @@ function compileQuantifier({ name, list, each }: NodeOf<"quantifier">, compile: 
   };
 }
 
-const HOUR_MS = 3_600_000;
 /** Offsets of time zones change at whole quarters of an hour. */
 const OFFSET_SPAN_MS = 900_000;
 /** 1970-01-01 was a Thursday. */
