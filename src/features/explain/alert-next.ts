@@ -1,5 +1,6 @@
 import { toRfc3339 } from "../../core/clock.ts";
 import type { SteadyClock } from "../../core/due-times.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import type { ReadDb } from "../../store/database.ts";
 import { type Projects, type UserDirectory, userNames } from "../access/index.ts";
 import { type Alerts, candidatesOf, type Forecast, type Policies, type Withholding } from "../alerts/index.ts";
@@ -7,8 +8,11 @@ import { onCall } from "../oncall/index.ts";
 import * as queries from "./alert-queries.ts";
 import type { Line } from "./alert-schema.ts";
 import { forecastText, type LogRow, labelsText, type Names, sentenceOf } from "./alert-sentences.ts";
+import { unreachableOf } from "./user-reasons.ts";
 
 /* What sentences about alerts are made of: the services they read, names, and the steps to come. */
+
+const SHOWN_PEOPLE = 50;
 
 /** The services of alerts. */
 export interface AlertingParts {
@@ -35,6 +39,7 @@ export function forecastParts({ db, alerting }: AlertExplainContext) {
 /** The next actions of an incident as sentences, with the people on call at the time of each. */
 export async function nextLines(
   context: AlertExplainContext,
+  principal: PermissionHolder,
   projectId: string,
   actions: readonly Forecast[],
 ): Promise<Line[]> {
@@ -54,10 +59,13 @@ export async function nextLines(
       const log: LogRow = { at, kind: kind as string, actor: null, data: row as LogRow["data"] };
       const names = await namesOf(context, projectId, [log]);
       const one = action.notify.roundRobin && found.length > 1 ? " Only one of them, another with each incident." : "";
+      const unreachable = await unreachableIn(context, principal, found, names);
+      const none = unreachable.map(({ name, text }) => ` ${name}: ${text}.`).join("");
       lines.push({
         at: toRfc3339(at),
         kind: log.kind,
-        text: sentenceOf(log, names).replace("notified", "notifies") + one,
+        text: sentenceOf(log, names).replace("notified", "notifies") + one + none,
+        ...(unreachable.length > 0 ? { unreachable } : {}),
       });
       continue;
     }
@@ -66,6 +74,19 @@ export async function nextLines(
     if (text !== undefined) lines.push({ at: toRfc3339(at), kind: kindOf(forecast), text });
   }
   return lines;
+}
+
+/** Of these users, those whom no channel reaches, as far as the caller may read it. */
+async function unreachableIn(
+  { db }: AlertExplainContext,
+  principal: PermissionHolder,
+  users: readonly string[],
+  names: Names,
+): Promise<NonNullable<Line["unreachable"]>> {
+  const seesAll = principal.permissions.has("notifications:read_all");
+  const readable = users.filter((id) => seesAll || id === principal.userId).slice(0, SHOWN_PEOPLE);
+  const found = await unreachableOf(db.scan, readable);
+  return [...found].map(([userId, why]) => ({ userId, name: names.user(userId), ...why }));
 }
 
 function kindOf({ action }: Forecast): string {

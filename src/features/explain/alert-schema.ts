@@ -4,10 +4,25 @@ import { doc, example, named, object, selfChanging, text } from "../../http/shap
 export const IncidentParams = object({ id: doc(v.string(), "Id of the incident") });
 export const AlertParams = object({ id: doc(v.string(), "Id of the alert") });
 
+/** A user whom no channel reaches. */
+const UnreachableView = v.object({
+  code: doc(v.literal("no-channel"), "No channel reaches the user"),
+  lacks: doc(v.array(v.picklist(["address", "device", "webhook", "login"])), "What the user has none of"),
+  text: doc(v.string(), "One sentence"),
+});
+export type UnreachableView = v.InferOutput<typeof UnreachableView>;
+export const unreachable = doc(v.nullable(UnreachableView), "Why no channel reaches the user; null: one can");
+
 const Line = v.object({
   at: doc(v.nullable(v.string()), "When it happened, or will happen; null: now"),
   kind: doc(v.string(), "Kind of the timeline's row, or of the step to come"),
-  text: doc(v.string(), "One sentence"),
+  text: doc(v.string(), "One sentence, or several"),
+  unreachable: v.optional(
+    doc(
+      v.array(v.object({ userId: v.string(), name: v.string(), ...UnreachableView.entries })),
+      "Users of a step to come whom no channel reaches; with `notifications:read_all`, otherwise only the caller",
+    ),
+  ),
 });
 export type Line = v.InferOutput<typeof Line>;
 
@@ -15,6 +30,7 @@ const PersonView = v.object({
   userId: v.string(),
   name: v.string(),
   reasons: doc(v.array(v.string()), "Why the user was notified, and what kept channels from reaching the user"),
+  unreachable,
 });
 export type PersonView = v.InferOutput<typeof PersonView>;
 

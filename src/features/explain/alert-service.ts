@@ -14,6 +14,7 @@ import type {
   Line,
   PersonView,
   TrialBody,
+  UnreachableView,
 } from "./alert-schema.ts";
 import {
   type LogRow,
@@ -27,6 +28,7 @@ import {
   withheldParts,
 } from "./alert-sentences.ts";
 import { countText } from "./rule-outcomes.ts";
+import { unreachableOf } from "./user-reasons.ts";
 
 /* Why people were notified of alerts and incidents, or not, and what would happen. Nothing is stored. */
 
@@ -121,17 +123,17 @@ export async function explainLabels(
   const trial = trialAlert(projectId, labels, alerting.clock.now());
   const [live] = alerting.alerts.list(projectId, ({ fingerprint }) => fingerprint === trial.fingerprint);
   const trials = await tryAlert(forecastParts(context), live ?? trial);
-  const routes = await Promise.all(trials.map((each) => trialRoute(context, projectId, each)));
+  const routes = await Promise.all(trials.map((each) => trialRoute(context, principal, projectId, each)));
   const { fingerprint } = trial;
   return { projectId, fingerprint, alertId: live?.id ?? null, answer: trialAnswer(routes, live), routes };
 }
 
-async function trialRoute(context: AlertExplainContext, projectId: string, trial: Trial) {
+async function trialRoute(context: AlertExplainContext, principal: PermissionHolder, projectId: string, trial: Trial) {
   const { match, policy, incident, withheld, actions } = trial;
   const names = await namesOf(context, projectId, [
     { at: 0, kind: "withheld", actor: null, data: { silences: withheld.silencedBy } },
   ]);
-  const lines = await nextLines(context, projectId, actions);
+  const lines = await nextLines(context, principal, projectId, actions);
   return {
     route: [...match.settings.path],
     policy: { id: policy.id, name: policy.name, version: policy.version },
@@ -198,7 +200,7 @@ async function incidentStory(
   const next =
     row.state === "resolved"
       ? []
-      : await nextLines(context, row.projectId, await forecastOf(forecastParts(context), row));
+      : await nextLines(context, principal, row.projectId, await forecastOf(forecastParts(context), row));
   return {
     id: row.id,
     number: row.number,
@@ -267,17 +269,30 @@ async function peopleOf(
   const users = [...reasons.keys()].slice(0, SHOWN_PEOPLE);
   const seesAll = principal.permissions.has("notifications:read_all");
   const readable = seesAll ? users : users.filter((user) => user === principal.userId);
+  const unreachable = new Map<string, UnreachableView>();
   if (readable.length > 0) {
     const deliveries = await queries.deliveriesOf(scan, id, readable);
     const notices = await queries.noticesTo(scan, id, readable);
-    for (const user of readable)
-      for (const text of reachText(
-        deliveries.filter(({ userId }) => userId === user),
-        notices.filter(({ userId }) => userId === user),
-      ))
-        reasons.get(user)?.add(text);
+    const found = await unreachableOf(scan, readable);
+    for (const user of readable) {
+      const own = deliveries.filter(({ userId }) => userId === user);
+      const received = notices.filter(({ userId }) => userId === user);
+      for (const text of reachText(own, received)) reasons.get(user)?.add(text);
+      const isReached =
+        own.some(({ state }) => state === "delivered") ||
+        received.some(({ delivered, readAt }) => delivered === 1 || readAt !== null);
+      const none = isReached ? undefined : found.get(user);
+      if (!none) continue;
+      unreachable.set(user, none);
+      reasons.get(user)?.add(none.text);
+    }
   }
-  return users.map((userId) => ({ userId, name: names.user(userId), reasons: [...(reasons.get(userId) ?? [])] }));
+  return users.map((userId) => ({
+    userId,
+    name: names.user(userId),
+    reasons: [...(reasons.get(userId) ?? [])],
+    unreachable: unreachable.get(userId) ?? null,
+  }));
 }
 
 type Deliveries = Awaited<ReturnType<typeof queries.deliveriesOf>>;

@@ -3,7 +3,7 @@ import type { ReadDb } from "../../store/database.ts";
 import * as queries from "./queries.ts";
 import { stormView } from "./rule-outcomes.ts";
 import type { DeliveryView, NotificationView, RecipientView } from "./schema.ts";
-import { nameOf } from "./user-reasons.ts";
+import { nameOf, unreachableOf } from "./user-reasons.ts";
 
 const LISTED_RECIPIENTS = 50;
 
@@ -72,6 +72,11 @@ async function withDeliveries(
   const userIds = rows.map(({ userId }) => userId);
   const deliveries = userIds.length === 0 ? [] : await queries.deliveriesTo(db, notificationId, userIds);
   const jobIds = deliveries.flatMap(({ jobId }) => (jobId === null ? [] : [jobId]));
+  const unreachable = await unreachableOf(db, userIds);
+  const isReached = (row: queries.Recipient): boolean =>
+    row.delivered === 1 ||
+    row.readAt !== null ||
+    deliveries.some(({ userId, state }) => userId === row.userId && state === "delivered");
   const attempts = jobIds.length === 0 ? [] : await queries.attemptsOfJobs(db, [...new Set(jobIds)]);
   return rows.map((row) => ({
     userId: row.userId,
@@ -85,6 +90,7 @@ async function withDeliveries(
     openedAt: toRfc3339OrNull(row.openedAt),
     deletedAt: toRfc3339OrNull(row.deletedAt),
     deliveries: deliveries.filter(({ userId }) => userId === row.userId).map((each) => deliveryView(each, attempts)),
+    unreachable: isReached(row) ? null : (unreachable.get(row.userId) ?? null),
   }));
 }
 

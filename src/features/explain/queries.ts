@@ -336,3 +336,30 @@ export function devicesOf(db: ReadDb, userId: string) {
     .limit(LISTED)
     .execute();
 }
+
+/** What channels need of users: an address, an active device or webhook, a login. */
+export function reachOf(db: ReadDb, userIds: readonly string[]) {
+  return db
+    .selectFrom("users as u")
+    .select((e) => [
+      "u.id",
+      "u.email",
+      "u.lastLoginAt",
+      e
+        .exists(
+          e
+            .selectFrom("push_devices as d")
+            .select("d.id")
+            .whereRef("d.userId", "=", "u.id")
+            .where("d.disabledAt", "is", null),
+        )
+        .as("hasDevice"),
+      e
+        .exists(
+          e.selectFrom("webhooks as w").select("w.id").whereRef("w.userId", "=", "u.id").where("w.active", "=", 1),
+        )
+        .as("hasWebhook"),
+    ])
+    .where("u.id", "in", userIds)
+    .execute();
+}

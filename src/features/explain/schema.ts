@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { doc, named, object, text } from "../../http/shapes.ts";
 import { evaluation } from "../rules/index.ts";
-import { NotificationCause } from "./alert-schema.ts";
+import { NotificationCause, unreachable } from "./alert-schema.ts";
 
 export const Params = object({ id: doc(v.string(), "Id of the event or notification") });
 export const Query = object({
@@ -115,6 +115,7 @@ const RecipientView = v.object({
   openedAt: time,
   deletedAt: time,
   deliveries: v.array(DeliveryView),
+  unreachable,
 });
 
 const NotificationView = v.object({

@@ -1,5 +1,6 @@
 import { toRfc3339 } from "../../core/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
+import type { UnreachableView } from "./alert-schema.ts";
 import * as queries from "./queries.ts";
 import { type Definition, type ExplainedRule, OUT_OF_REACH } from "./rule-outcomes.ts";
 import type { ExplainView, NotificationView, RecipientView, RuleView } from "./schema.ts";
@@ -35,6 +36,10 @@ export async function reasonsFor(
     reasons.push(`${notification.title}: ${mine ? readText(mine) : "is not one of its recipients"}`);
     if (mine) reasons.push(...deliveryReasons(mine).map((line) => `${notification.title}: ${line}`));
   }
+  const unreachable = notifications
+    .flatMap(({ recipients }) => recipients)
+    .find((each) => each.userId === id && each.unreachable !== null)?.unreachable;
+  if (unreachable) reasons.push(unreachable.text);
   const toldDirectly = others.some(({ recipients }) => recipients.some(({ userId }) => userId === id));
   const told = toldDirectly || [...byRule.values()].some((each) => each.told);
   if (reasons.length === 0) reasons.push("no rule applied to it");
@@ -199,6 +204,22 @@ function channelReasons(
     lines.push("email: the user has no address");
   return lines;
 }
+
+/** Users whom no channel reaches now: without an address, a device, a webhook and any login. */
+export async function unreachableOf(
+  db: ReadDb,
+  userIds: readonly string[],
+): Promise<ReadonlyMap<string, UnreachableView>> {
+  const rows = userIds.length === 0 ? [] : await queries.reachOf(db, userIds);
+  const found = rows.filter((row) => !row.email && row.lastLoginAt === null && !row.hasDevice && !row.hasWebhook);
+  return new Map(found.map(({ id }) => [id, UNREACHABLE]));
+}
+
+const UNREACHABLE: UnreachableView = {
+  code: "no-channel",
+  lacks: ["address", "device", "webhook", "login"],
+  text: "No channel reaches this user: no mail address, no active device, no webhook, and no login ever",
+};
 
 export function nameOf(person: Pick<queries.Recipient, "name" | "username" | "email">): string {
   return person.username ?? (person.name || person.email) ?? "a user without a name";

@@ -207,3 +207,39 @@ test("explain shows what would happen to labels, and stores nothing", async (t) 
   const refused = await world.prism.post("/api/v1/explain/alert", { labels: {} });
   assert.equal(refused.status, 400);
 });
+
+test("explain says that no channel reaches a user without address, device and login", async (t) => {
+  const at = await ExplainWorld.start(t);
+  const { world } = at;
+  const anna = await world.member("anna");
+  await at.nightPolicy(["anna"]);
+  const trial = await at.made<AlertTrial>("/explain/alert", { labels: { alertname: "DiskFull" } });
+  const [step] = trial.routes[0]?.next ?? [];
+  const lacks = ["address", "device", "webhook", "login"];
+  assert.deepEqual(
+    step?.unreachable?.map((each) => [each.name, each.code, each.lacks]),
+    [["anna", "no-channel", lacks]],
+  );
+  assert.match(step?.text ?? "", /anna: No channel reaches this user: no mail address, no active device/);
+
+  await world.fire("DiskFull");
+  const { id } = await world.only();
+  const person = async (token?: string) => (await at.explain(`incident/${id}`, token)).incidents[0]?.people[0];
+  const seen = await person();
+  assert.deepEqual(seen?.unreachable?.lacks, lacks);
+  assert.ok(seen?.reasons.some((text) => text.startsWith("No channel reaches this user")));
+  const viewer = await world.member("ben");
+  assert.equal((await person(viewer.token))?.unreachable, null, "not for others");
+
+  const notices = await world.db.read.selectFrom("notifications").select("id").where("incidentId", "=", id).execute();
+  const path = `notification/${notices[0]?.id}?userId=anna`;
+  const view = await at.explain<ExplainView>(path);
+  assert.equal(view.notifications[0]?.recipients[0]?.unreachable?.code, "no-channel");
+  assert.ok(view.user?.reasons.some((text) => text.startsWith("No channel reaches this user")));
+
+  await world.db.write((trx) =>
+    trx.updateTable("users").set({ email: "anna@example.org" }).where("id", "=", anna.id).execute(),
+  );
+  assert.equal((await person())?.unreachable, null);
+  assert.equal((await at.explain<ExplainView>(path)).notifications[0]?.recipients[0]?.unreachable, null);
+});

@@ -189,7 +189,8 @@ function notificationLines(notification: NotificationView, out: Output): string[
 }
 
 function recipientLines(recipient: RecipientView): string[] {
-  const { name, delivered, deliveredAt, readAt, acknowledgedAt, acknowledgeNote, deletedAt, deliveries } = recipient;
+  const { name, delivered, deliveredAt, readAt, acknowledgedAt, acknowledgeNote, deletedAt, deliveries, unreachable } =
+    recipient;
   const note = acknowledgeNote === null ? "" : `: ${printable(acknowledgeNote)}`;
   const marks = [
     delivered ? `reached live${at(deliveredAt)}` : "not reached live",
@@ -197,7 +198,8 @@ function recipientLines(recipient: RecipientView): string[] {
     ...(acknowledgedAt === null ? [] : [`acknowledged${at(acknowledgedAt)}${note}`]),
     ...(deletedAt === null ? [] : [`deleted${at(deletedAt)}`]),
   ];
-  return [`    ${printable(name)}: ${marks.join(", ")}`, ...deliveries.flatMap(deliveryLines)];
+  const reach = unreachable === null ? [] : [`      ${unreachable.text}`];
+  return [`    ${printable(name)}: ${marks.join(", ")}`, ...reach, ...deliveries.flatMap(deliveryLines)];
 }
 
 function deliveryLines({ channel, state, reason, attempts, lastError, updatedAt, history }: DeliveryView): string[] {
