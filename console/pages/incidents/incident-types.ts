@@ -27,6 +27,8 @@ export interface Incident {
 }
 
 export interface ListedIncident extends Incident {
+  /** What its first alert says. */
+  readonly summary: string | null;
   readonly acknowledgedBy: readonly { readonly userId: string; readonly name: string | null }[];
   /** No firing alert of it notifies now. */
   readonly isWithheld: boolean;

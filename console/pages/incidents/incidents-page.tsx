@@ -54,9 +54,14 @@ const COLUMNS: readonly Column<ListedIncident>[] = [
   {
     key: "title",
     label: "Incident",
-    cell: ({ title, urgency }) => (
+    cell: ({ title, summary, urgency }) => (
       <span class="inline">
         <UserText lines={2}>{title}</UserText>
+        {summary && summary !== title && (
+          <span class="muted small">
+            <UserText lines={2}>{summary}</UserText>
+          </span>
+        )}
         {urgency === "low" && <Badge tone="plain">low urgency</Badge>}
       </span>
     ),

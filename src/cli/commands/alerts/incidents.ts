@@ -22,6 +22,8 @@ import {
 const PATH = "/api/v1/incidents";
 const STATES = ["open", "acknowledged", "snoozed", "resolved", "unresolved"];
 const MAX_BULK = 100;
+/** Width of a list without the titles. */
+const OTHER_COLUMNS = 46;
 const ONE = "number in the project, or id";
 
 function stateOf({ state, isSnoozed }: Incident): string {
@@ -44,12 +46,13 @@ function addRead(incidents: Command): void {
       online(command, async (server, { out }) => {
         const query = { projectId: project, state, mine: mine ? "true" : undefined, limit: Math.min(limit, 100) };
         const found = await everyItem<Incident>(server, PATH, query, limit);
+        const width = Math.max(36, (process.stdout.columns || 0) - OTHER_COLUMNS);
         const row = (each: Incident) => [
           each.number,
           stateOf(each),
           shortTime(each.openedAt),
           each.firing,
-          cut(each.title),
+          cut(each.summary && each.summary !== each.title ? `${each.title}: ${each.summary}` : each.title, width),
         ];
         out.result({ incidents: found }, () =>
           found.length === 0 ? "no incidents" : table(["NO", "STATE", "OPENED", "FIRING", "TITLE"], found.map(row)),

@@ -83,6 +83,8 @@ export interface Incident {
   readonly number: number;
   readonly projectId: string;
   readonly title: string;
+  /** What its first alert says; in lists only. */
+  readonly summary?: string | null;
   readonly state: string;
   readonly isSnoozed: boolean;
   readonly firing: number;

@@ -41,6 +41,7 @@ import {
   LOOKED_AT,
   SHOWN_ALERTS,
   SHOWN_TIMELINE,
+  SUMMARY_LENGTH,
 } from "./view.ts";
 
 /* Reading incidents, and what people do with them, with the rights of the caller. */
@@ -145,11 +146,16 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
     rows.map(({ id }) => id),
   );
   const withheld = await withheldOf(context, rows);
+  const summaries = await summariesOf(
+    db.scan,
+    rows.map(({ id }) => id),
+  );
   return pageBody(
     { ...page, isCut },
     rows,
     (row) => ({
       ...incidentView(policies, row),
+      summary: summaries.get(row.id) ?? null,
       acknowledgedBy: acknowledgers.get(row.id) ?? [],
       isWithheld: withheld.has(row.id),
     }),
@@ -170,6 +176,21 @@ async function acknowledgersOf(db: ReadDb, ids: readonly string[]): Promise<Read
   for (const { incidentId, userId, name } of rows)
     byIncident.set(incidentId, [...(byIncident.get(incidentId) ?? []), { userId, name }]);
   return byIncident;
+}
+
+/** What the first alert of each incident says; ids of alerts grow with time. */
+async function summariesOf(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const text = sql<string | null>`substr(coalesce(nullif(a.annotations ->> '$.summary', ''),
+    nullif(a.annotations ->> '$.description', ''), a.annotations ->> '$.message'), 1, ${SUMMARY_LENGTH})`;
+  const rows = await db
+    .selectFrom("incidents as i")
+    .innerJoin("alerts as a", (on) =>
+      on.on("a.id", "=", sql<string>`(select min(m.alertId) from incident_alerts m where m.incidentId = i.id)`),
+    )
+    .select(["i.id", text.as("summary")])
+    .where("i.id", "in", ids)
+    .execute();
+  return new Map(rows.flatMap(({ id, summary }) => (summary ? [[id, summary]] : [])));
 }
 
 /** The incidents without a firing alert that notifies now. */

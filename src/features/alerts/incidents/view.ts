@@ -143,11 +143,17 @@ export const IncidentDetail = named(
 /** Firing alerts of an incident in a list that are examined. */
 export const LOOKED_AT = 20;
 
+export const SUMMARY_LENGTH = 300;
+
 export const ListedIncident = named(
   "ListedIncident",
   "An incident in a list",
   v.object({
     ...IncidentView.entries,
+    summary: doc(
+      v.nullable(v.string()),
+      `Annotation \`summary\`, \`description\` or \`message\` of its first alert, at most ${SUMMARY_LENGTH} characters`,
+    ),
     acknowledgedBy: doc(
       v.array(v.object({ userId: v.string(), name: v.nullable(v.string()) })),
       "Users with a valid acknowledgement, the earliest first",

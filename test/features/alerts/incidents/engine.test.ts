@@ -89,6 +89,20 @@ test("alerts of a group share an incident; another group is another one", async 
   assert.deepEqual(await world.notified(), ["step ann", "step ann", "new-alerts ann"]);
 });
 
+test("a list shows what the first alert of each incident says", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const labels = { alertname: "A" };
+  await world.fire("A1", { labels: { ...labels, host: "1" }, annotations: { summary: "Disk of 1 is full" } });
+  await world.fire("A2", { labels: { ...labels, host: "2" }, annotations: { summary: "Disk of 2 is full" } });
+  await world.fire("B", { annotations: { summary: "", message: "m".repeat(400) } });
+  await world.fire("C");
+  const { body } = await world.prism.get<{ data: { summary: string | null }[] }>("/api/v1/incidents");
+  assert.deepEqual(
+    body.data.map(({ summary }) => summary),
+    [null, "m".repeat(300), "Disk of 1 is full"],
+  );
+});
+
 test("everyone who received firing receives resolved, after the group interval", async (t) => {
   const world = await IncidentWorld.start(t);
   await world.member("ann");
