@@ -3,6 +3,13 @@ import test from "node:test";
 import type { Page } from "playwright-core";
 import { assertAccessible, startConsole } from "./helpers.ts";
 
+interface Stored {
+  readonly kind: string;
+  readonly schedule: string;
+  readonly labels: object;
+  readonly filters: object;
+}
+
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
   scope.getByRole("button", { name, exact: true }).click();
 
@@ -82,10 +89,17 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     await page.locator(".page-tabs").getByRole("link", { name: "Settings" }).click();
     await page.getByRole("radio", { name: "Cron" }).check();
     await page.getByLabel("Cron pattern").fill("0 6 * * 1");
+    await page.getByLabel("Labels").fill("team=db\nhost = a=b");
+    await page.getByLabel("Keywords in the body decide").check();
+    await page.getByLabel("Failure keywords").fill("ERROR,refused");
+    await page.getByLabel("A ping without a keyword is a failure").check();
     await press(page, "Save");
     await page.getByText("Saved.").waitFor();
-    const { body } = await prism.get<{ data: { kind: string; schedule: string }[] }>("/api/v1/heartbeats?q=Weekly");
-    assert.deepEqual([body.data[0]?.kind, body.data[0]?.schedule], ["cron", "0 6 * * 1"]);
+    const { body } = await prism.get<{ data: Stored[] }>("/api/v1/heartbeats?q=Weekly");
+    const [stored] = body.data;
+    assert.deepEqual([stored?.kind, stored?.schedule], ["cron", "0 6 * * 1"]);
+    assert.deepEqual(stored?.labels, { team: "db", host: "a=b" });
+    assert.deepEqual(stored?.filters, { httpBody: true, failureKeywords: "ERROR,refused", defaultFail: true });
     await press(page, "Pause");
     await page.getByText("It is paused: nothing is expected.").waitFor();
     await press(page, "Resume");

@@ -11,6 +11,14 @@ export interface RecentPing {
   readonly durationMs: number | null;
 }
 
+export interface Filters {
+  readonly httpBody?: boolean;
+  readonly startKeywords?: string;
+  readonly successKeywords?: string;
+  readonly failureKeywords?: string;
+  readonly defaultFail?: boolean;
+}
+
 export interface Heartbeat {
   readonly id: string;
   readonly projectId: string;
@@ -25,6 +33,10 @@ export interface Heartbeat {
   readonly timezone: string;
   readonly methods: string;
   readonly manualResume: boolean;
+  readonly filters: Filters;
+  /** Names of policies. */
+  readonly channels: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
   readonly severity: string | null;
   readonly status: Status;
   readonly isStarted: boolean;

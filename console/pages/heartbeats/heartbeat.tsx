@@ -31,7 +31,7 @@ import {
   toast,
 } from "../../ui/index.ts";
 import { Badges } from "./badges.tsx";
-import { type Heartbeat, planOf, STATUS, titleOf } from "./heartbeat-types.ts";
+import { type Filters, type Heartbeat, planOf, STATUS, titleOf } from "./heartbeat-types.ts";
 import { Flips, Pings } from "./history.tsx";
 import { HowTo } from "./how-to.tsx";
 import { useHeartbeatsLive } from "./live.ts";
@@ -181,6 +181,67 @@ function planFrom({ kind, timeoutMs, graceMs, schedule, timezone }: Heartbeat): 
   return { kind, timeoutMs, graceMs, schedule: schedule ?? "", timezone };
 }
 
+function labelLines(labels: Heartbeat["labels"]): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join("\n");
+}
+
+/** The server refuses what is no name of a label. */
+function labelsIn(text: string): Record<string, string> {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  return Object.fromEntries(
+    lines.map((line) => {
+      const [name = "", ...value] = line.split("=");
+      return [name.trim(), value.join("=").trim()];
+    }),
+  );
+}
+
+const KEYWORDS = [
+  ["startKeywords", "Start keywords"],
+  ["successKeywords", "Success keywords"],
+  ["failureKeywords", "Failure keywords"],
+] as const;
+
+/** What a ping means by words in its body. */
+function FilterFields({
+  filters,
+  onChange,
+}: {
+  readonly filters: Filters;
+  readonly onChange: (next: Filters) => void;
+}) {
+  return (
+    <>
+      <Switch
+        label="Keywords in the body decide"
+        hint="They replace the meaning of the URL; texts are separated by commas, case counts."
+        checked={filters.httpBody === true}
+        onChange={(httpBody) => onChange({ ...filters, httpBody })}
+      />
+      {filters.httpBody === true && (
+        <>
+          {KEYWORDS.map(([key, label]) => (
+            <Field key={key} label={label} optional>
+              <Input
+                value={filters[key] ?? ""}
+                onChange={(text) => onChange({ ...filters, [key]: text })}
+                maxLength={200}
+              />
+            </Field>
+          ))}
+          <Switch
+            label="A ping without a keyword is a failure"
+            checked={filters.defaultFail === true}
+            onChange={(defaultFail) => onChange({ ...filters, defaultFail })}
+          />
+        </>
+      )}
+    </>
+  );
+}
+
 function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
   const [name, setName] = useState(heartbeat.name);
   const [slug, setSlug] = useState(heartbeat.slug);
@@ -189,6 +250,9 @@ function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
   const [severity, setSeverity] = useState(heartbeat.severity ?? "");
   const [postOnly, setPostOnly] = useState(heartbeat.methods === "POST");
   const [manualResume, setManual] = useState(heartbeat.manualResume);
+  const [filters, setFilters] = useState(heartbeat.filters);
+  const [channels, setChannels] = useState<readonly string[]>(heartbeat.channels);
+  const [labels, setLabels] = useState(() => labelLines(heartbeat.labels));
   const [plan, setPlan] = useState<Plan>(() => planFrom(heartbeat));
   useEffect(() => setSlug(heartbeat.slug), [heartbeat.slug]);
   const save = async () => {
@@ -200,6 +264,9 @@ function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
       severity: severity === "" ? null : severity,
       methods: postOnly ? "POST" : "",
       manualResume,
+      filters,
+      channels,
+      labels: labelsIn(labels),
       ...planBody(plan),
     });
     invalidate("/heartbeats");
@@ -235,6 +302,13 @@ function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
               onChange={setPostOnly}
             />
             <Switch label="A ping does not end a pause" checked={manualResume} onChange={setManual} />
+            <Field label="Labels" hint="Of its alert, for routes and silences: name=value, one per line." optional>
+              <Textarea value={labels} onChange={setLabels} rows={2} mono />
+            </Field>
+            <Field label="Policies" hint="Names, as the alert's label channels." optional>
+              <MultiCombobox values={channels} onChange={setChannels} custom />
+            </Field>
+            <FilterFields filters={filters} onChange={setFilters} />
           </div>
         </Card>
       </div>
