@@ -14,7 +14,15 @@ import { shownName } from "./heartbeats.ts";
 import { type ManageContext, uniqueKeyOf } from "./manage.ts";
 import { openToPages } from "./pings.ts";
 import { shownStatus } from "./status.ts";
-import { findByBadgeUuid, findKeysByBadgeKey, type HeartbeatRow, heartbeatsOf, type KeysRow } from "./table.ts";
+import {
+  countStates,
+  findByBadgeUuid,
+  findKeysByBadgeKey,
+  type HeartbeatRow,
+  heartbeatsOf,
+  type KeysRow,
+  runningOf,
+} from "./table.ts";
 
 /** A badge's signature: the first 8 characters of the HMAC over the project's badge key and tag. */
 export function signatureOf({ badgeKey, badgeSecret }: KeysRow, tag: string | null): string {
@@ -60,13 +68,15 @@ function summaryOf(rows: readonly HeartbeatRow[], now: EpochMs): Summary {
   return { total: rows.length, grace: countOf("grace"), down: countOf("down") };
 }
 
+function added(one: Summary, other: Summary): Summary {
+  return { total: one.total + other.total, grace: one.grace + other.grace, down: one.down + other.down };
+}
+
 /** Badge files: each answers `<name>.<format>`; `-2` after the signature means two states. */
 export function badgeRoutes(context: Pick<ManageContext, "db" | "heartbeats">): Route[] {
   const { db, heartbeats } = context;
   const common = { method: "GET", tag: "Heartbeats", access: "public", quiet: true, undocumented: true } as const;
   const summary = "Badge of heartbeats";
-  const send = (exchange: Exchange, label: string, rows: readonly HeartbeatRow[], file: BadgeFile) =>
-    sendBadge(exchange, label, summaryOf(rows, heartbeats.clock.now()), file);
 
   const ofProject = async (
     exchange: Exchange,
@@ -79,9 +89,13 @@ export function badgeRoutes(context: Pick<ManageContext, "db" | "heartbeats">): 
     const isShort = signature.endsWith("-2");
     const keys = await findKeysByBadgeKey(db.read, badgeKey);
     if (!named || !keys || !isSigned(keys, tag, isShort ? signature.slice(0, -2) : signature)) throw noBadge();
-    const all = await heartbeatsOf(db.read, keys.projectId);
-    const rows = tag === null ? all : all.filter((row) => row.tags.split(" ").includes(tag));
-    return send(exchange, tag ?? "all", rows, { format: named.format, isShort });
+    const now = heartbeats.clock.now();
+    const [idle, rows] = await Promise.all([
+      countStates(db.scan, keys.projectId, tag, now),
+      runningOf(db.scan, keys.projectId, tag),
+    ]);
+    const summary = added(idle, summaryOf(rows, now));
+    return sendBadge(exchange, tag ?? "all", summary, { format: named.format, isShort });
   };
 
   return [
@@ -112,7 +126,8 @@ export function badgeRoutes(context: Pick<ManageContext, "db" | "heartbeats">): 
         const named = fileOf(file);
         const row = named && isUuid(named.name) ? await findByBadgeUuid(db.read, named.name) : undefined;
         if (!named || !row || (states !== "2" && states !== "3")) throw noBadge();
-        return send(exchange, shownName(row), [row], { format: named.format, isShort: states === "2" });
+        const summary = summaryOf([row], heartbeats.clock.now());
+        return sendBadge(exchange, shownName(row), summary, { format: named.format, isShort: states === "2" });
       },
     }),
   ];

@@ -52,7 +52,7 @@ export type PingTarget =
   | { readonly pingKey: string; readonly slug: string; readonly creates: boolean };
 
 export interface PingResult {
-  readonly outcome: "ok" | "created" | "not-found" | "ambiguous";
+  readonly outcome: "ok" | "created" | "not-found" | "ambiguous" | "too-many";
   readonly isIgnored: boolean;
 }
 
@@ -173,7 +173,8 @@ export class Heartbeats {
     const [row, second] = await table.findBySlug(trx, keys.projectId, target.slug);
     if (second) return "ambiguous";
     if (row) return { row, isNew: false };
-    if (!target.creates || (await table.countHeartbeats(trx, keys.projectId)) >= MAX_HEARTBEATS) return "not-found";
+    if (!target.creates) return "not-found";
+    if ((await table.countHeartbeats(trx, keys.projectId)) >= MAX_HEARTBEATS) return "too-many";
     return {
       row: newHeartbeat(keys.projectId, { name: target.slug, slug: target.slug }, this.clock.now()),
       isNew: true,

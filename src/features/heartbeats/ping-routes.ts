@@ -5,7 +5,7 @@ import type { HttpKernel } from "../../http/kernel.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, type Method, type Route, route } from "../../http/route.ts";
-import type { Heartbeats, PingResult, PingTarget } from "./heartbeats.ts";
+import { type Heartbeats, MAX_HEARTBEATS, type PingResult, type PingTarget } from "./heartbeats.ts";
 import { actionOf, openToPages, PING_BODY_BYTES, type PingAction, readStart, userAgentOf } from "./pings.ts";
 
 export interface PingContext {
@@ -52,11 +52,15 @@ interface Protocol {
 
 const NOT_FOUND: Answer = { status: 404, text: "not found" };
 const INVALID_URL: Answer = { status: 400, text: "invalid url format" };
+/** As in the native API. */
+const MAX_SLUG_LENGTH = 100;
+const LONG_SLUG: Answer = { status: 400, text: `a slug has at most ${MAX_SLUG_LENGTH} characters` };
 const ANSWERS: Readonly<Record<PingResult["outcome"], Answer>> = {
   ok: { status: 200, text: "OK" },
   created: { status: 201, text: "Created" },
   "not-found": NOT_FOUND,
   ambiguous: { status: 409, text: "ambiguous slug" },
+  "too-many": { status: 409, text: `the project has ${MAX_HEARTBEATS} heartbeats, the most it may have` },
 };
 
 /** The ping URLs of Healthchecks, and the heartbeat URLs of other systems. */
@@ -184,6 +188,7 @@ const healthchecks: Protocol = {
     if (UUID.test(target)) return action === undefined ? withAction({ uuid: target }, slug, rid) : NOT_FOUND;
     if (slug === undefined || !/^[A-Za-z0-9_-]+$/.test(slug)) return NOT_FOUND;
     if (slug !== slug.toLowerCase()) return INVALID_URL;
+    if (create === "1" && slug.length > MAX_SLUG_LENGTH) return LONG_SLUG;
     return withAction({ pingKey: target, slug, creates: create === "1" }, action, rid);
   },
   answer: ({ outcome }) => ANSWERS[outcome],

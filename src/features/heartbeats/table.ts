@@ -1,4 +1,4 @@
-import type { Insertable, Selectable } from "kysely";
+import { type Insertable, type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
@@ -46,6 +46,33 @@ export function findBySlug(db: Db, projectId: string, slug: string): Promise<Hea
 
 export function heartbeatsOf(db: Db, projectId: string): Promise<HeartbeatRow[]> {
   return db.selectFrom("heartbeats").selectAll().where("projectId", "=", projectId).orderBy("id").execute();
+}
+
+/**
+ * Counts those in which no job runs. Their due time is the end of the grace time of the expected
+ * ping, so the schedule is not evaluated. @param tag null: all
+ */
+export async function countStates(db: Db, projectId: string, tag: string | null, now: EpochMs) {
+  const isDown = sql<boolean>`status = 'down' or (status = 'up' and dueAt <= ${now})`;
+  const isLate = sql<boolean>`status = 'up' and dueAt > ${now} and dueAt - graceMs <= ${now}`;
+  return await ofTag(db, projectId, tag)
+    .select((e) => [
+      e.fn.countAll<number>().as("total"),
+      sql<number>`coalesce(sum(${isDown}), 0)`.as("down"),
+      sql<number>`coalesce(sum(${isLate}), 0)`.as("grace"),
+    ])
+    .where("lastStartAt", "is", null)
+    .executeTakeFirstOrThrow();
+}
+
+/** The heartbeats of which a job runs now. */
+export function runningOf(db: Db, projectId: string, tag: string | null): Promise<HeartbeatRow[]> {
+  return ofTag(db, projectId, tag).selectAll().where("lastStartAt", "is not", null).execute();
+}
+
+function ofTag(db: Db, projectId: string, tag: string | null) {
+  const all = db.selectFrom("heartbeats").where("projectId", "=", projectId);
+  return tag === null ? all : all.where(sql<boolean>`instr(' ' || tags || ' ', ${` ${tag} `}) > 0`);
 }
 
 export function countHeartbeats(db: Db, projectId: string): Promise<number> {

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test from "node:test";
+import { sql } from "kysely";
+import { badgeUrlOf } from "../../../src/features/heartbeats/badges.ts";
+import { MAX_HEARTBEATS } from "../../../src/features/heartbeats/heartbeats.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
@@ -71,6 +74,8 @@ test("ping URLs are answered as at Healthchecks", async (t) => {
     [`/ping/${key.pingKey}/made?create=1`, 201, "Created"],
     [`/ping/${key.pingKey}/made?create=1`, 200, "OK"],
     [`/ping/${key.pingKey}/broken/fail?create=1`, 201, "Created"],
+    [`/ping/${key.pingKey}/${"x".repeat(101)}?create=1`, 400, "a slug has at most 100 characters"],
+    [`/ping/${key.pingKey}/a.b?create=1`, 404, "not found"],
   ] as const) {
     const reply = await ping(prism, path);
     assert.deepEqual([reply.status, reply.text], [status, text], path);
@@ -236,6 +241,20 @@ test("badges show one heartbeat, a tag or the project, as SVG, JSON and for shie
     message: "down",
     color: "critical",
   });
+  const [keys] = await prism.services.db.read.selectFrom("heartbeat_keys").selectAll().execute();
+  assert.ok(keys);
+  const ofTag = pathOf(badgeUrlOf(prism.url, keys, "db", { format: "json" }));
+  await create(prism, { name: "other", tags: ["dbx"] });
+  const running = await create(prism, { name: "running", tags: ["a", "db"] });
+  await ping(prism, `${pathOf(running.pingUrl)}/start`);
+  assert.deepEqual(JSON.parse((await ping(prism, ofTag)).text), { status: "down", total: 2, grace: 0, down: 1 });
+  const now = Date.now();
+  const set = (id: string, columns: object) =>
+    prism.services.db.write((trx) => trx.updateTable("heartbeats").set(columns).where("id", "=", id).execute());
+  await set(heartbeat.id, { status: "up", dueAt: now + 1_800_000 });
+  await set(running.id, { dueAt: now - 1 });
+  const late = JSON.parse((await ping(prism, all.replace(".svg", ".json"))).text);
+  assert.deepEqual(late, { status: "late", total: 3, grace: 1, down: 0 }, "a run is judged by its start");
   assert.equal((await ping(prism, all.replace(/.\.svg$/, "!.svg"))).status, 404);
   assert.equal((await ping(prism, all.replace(".svg", "/db.svg"))).status, 404);
 });
@@ -294,4 +313,21 @@ test("without a routing document the alert goes to the policies that the heartbe
   const document = { route: { policy: "default", groupBy: ["alertname"], groupWaitMs: 0 } };
   assert.equal((await prism.put("/api/v1/routes", document)).status, 200);
   assert.deepEqual(await policiesOf(["Web"]), ["default"], "a document decides by itself");
+});
+
+test("a ping creates no heartbeat in a project that has the most it may have", async (t) => {
+  const prism = await startPrism(t);
+  const heartbeat = await create(prism);
+  const { body: key } = await prism.post<{ pingKey: string }>(`${PATH}/key/rotate`, {});
+  await prism.services.db.write((trx) =>
+    sql`with recursive n(i) as (select 2 union all select i + 1 from n where i < ${MAX_HEARTBEATS})
+      insert into heartbeats (id, projectId, pingUuid, badgeUuid, name, slug, kind, timeoutMs, graceMs, timezone,
+        status, createdAt, updatedAt)
+      select 'h' || i, projectId, 'p' || i, 'b' || i, 'h', 'h' || i, kind, timeoutMs, graceMs, timezone,
+        status, 0, 0
+      from heartbeats, n where id = ${heartbeat.id}`.execute(trx),
+  );
+  const reply = await ping(prism, `/ping/${key.pingKey}/one-more?create=1`);
+  assert.deepEqual([reply.status, reply.text], [409, "the project has 20000 heartbeats, the most it may have"]);
+  assert.equal((await ping(prism, `/ping/${key.pingKey}/h7?create=1`)).status, 200);
 });
