@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { sql } from "kysely";
 import { eventually } from "../helpers/eventually.ts";
 import { column, openBeside, openTestStore, type TestStore } from "../helpers/store.ts";
 import { TestSource } from "./support/write-sets.ts";
@@ -53,6 +54,21 @@ test("the writer moves to a thread when there is much to do, and nothing is lost
     Array.from({ length: (bursts + 1) * BUSY }, (_, i) => i + 1),
   );
   assert.deepEqual(column(beside, "select count(*) from settings where key like 'test.%'"), [count]);
+});
+
+test("transactions that block the event loop for long move it as well", async (t) => {
+  const store = openTestStore(t, { writer: "adaptive" });
+  let steps = 100_000;
+  // Longer each time, so that one is long enough on any machine.
+  await eventually("the writer has moved", async () => {
+    const count = sql`with recursive n (i) as (select 1 union all select i + 1 from n where i < ${steps})
+      select count(*) from n`;
+    await store.database.write((trx) => count.execute(trx));
+    steps *= 2;
+    return hasMoved(store);
+  });
+  await beBusy(store, 1);
+  assert.deepEqual(column(openBeside(t, store.file), "select count(*) from events"), [1]);
 });
 
 test("it stays in the main thread while there is little to do", async (t) => {

@@ -15,10 +15,10 @@ export interface AlertInput {
   /** Id of the rule, heartbeat or integration. */
   readonly sourceId: string | null;
   /**
-   * The identity at the source: `fp:<fingerprint>`, `rule:<ruleId>:<key>`, `hb:<id>`,
+   * The identity at the source; default: `fp:<fingerprint>`. Others are `rule:<ruleId>:<key>`, `hb:<id>`,
    * `pd:<integrationId>:<dedup_key>`, `og:<integrationId>:<alias>`, `api:<key>`.
    */
-  readonly key: string;
+  readonly key?: string;
   /** Empty values are removed. An input that resolves needs none. */
   readonly labels: LabelRecord;
   readonly annotations?: LabelRecord;

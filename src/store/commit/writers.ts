@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import type { Effect } from "../effect.ts";
 import type { QueryRows } from "../sqlite/connection.ts";
 import type { CommitOutcome, WriteSet } from "./write-set.ts";
@@ -143,6 +144,8 @@ export class NoWriter extends WriterPort {
 
 /** Events per second that justify a thread and its 8 MB. */
 const BUSY_EVENTS = 200;
+/** So do writes that block the event loop for this long within a second. */
+const BUSY_MS = 100;
 /** A commit that blocks the event loop for this long moves the writer, whatever the load. */
 const SLOW_COMMIT_MS = 10;
 const WINDOW_MS = 1000;
@@ -163,7 +166,7 @@ export interface AdaptiveParts {
 
 /**
  * Starts with the writing connection in the main thread, which starts quickly and needs little
- * memory, and moves it to a thread after the first busy second or slow commit. It does not move
+ * memory, and moves it to a thread after the first busy second or slow write set. It does not move
  * back.
  */
 export class AdaptiveWriter extends WriterPort {
@@ -175,6 +178,9 @@ export class AdaptiveWriter extends WriterPort {
   /** Set as soon as the move starts. */
   #thread: WriterPort | null = null;
   #windowEvents = 0;
+  #windowMs = 0;
+  /** A write may be busy in the context of a request. */
+  readonly #moveOutside = AsyncResource.bind(() => this.#startMove());
 
   constructor(parts: AdaptiveParts) {
     super();
@@ -207,14 +213,21 @@ export class AdaptiveWriter extends WriterPort {
     const startedAt = performance.now();
     let isFirst = true;
     this.#port.commitSet(set, (outcome) => {
-      if (isFirst && this.#isBusy(set.events.seq.length, startedAt)) this.#startMove();
+      const tookMs = performance.now() - startedAt;
+      const isBusy = isFirst && (this.#isBusy(tookMs, set.events.seq.length) || tookMs >= SLOW_COMMIT_MS);
+      if (isBusy) this.#moveOutside();
       isFirst = false;
       done(outcome);
     });
   }
 
   ask(request: WriterRequest): Promise<unknown> {
-    return this.#port.ask(request);
+    if (this.#move || request.op === "checkpoint") return this.#port.ask(request);
+    const startedAt = performance.now();
+    // The main thread's writer has run it when the call returns.
+    const answer = this.#port.ask(request);
+    if (this.#isBusy(performance.now() - startedAt)) this.#moveOutside();
+    return answer;
   }
 
   override async close(): Promise<void> {
@@ -226,14 +239,16 @@ export class AdaptiveWriter extends WriterPort {
     this.#thread?.unref();
   }
 
-  #isBusy(events: number, startedAt: number): boolean {
+  #isBusy(tookMs: number, events = 0): boolean {
     const now = performance.now();
     if (now - this.#windowStart > WINDOW_MS) {
       this.#windowStart = now;
       this.#windowEvents = 0;
+      this.#windowMs = 0;
     }
     this.#windowEvents += events;
-    return this.#windowEvents >= BUSY_EVENTS || now - startedAt >= SLOW_COMMIT_MS;
+    this.#windowMs += tookMs;
+    return this.#windowEvents >= BUSY_EVENTS || this.#windowMs >= BUSY_MS;
   }
 
   #startMove(): void {

@@ -108,9 +108,7 @@ export class Alerts {
     if (!trx) this.#parts.db.requireOutside();
     const wall = this.#parts.wall.now();
     const checked = inputs.map((input) => attemptCheck(input, wall));
-    const outcomes = trx
-      ? await this.#submitIn(trx, checked)
-      : await Promise.all(checked.map((each) => this.#submit(each)));
+    const outcomes = trx ? await this.#submitIn(trx, checked) : await this.#submitAll(checked);
     for (const [i, { status }] of outcomes.entries()) this.#countInput(inputs[i]?.source ?? "api", status);
     return outcomes;
   }
@@ -182,9 +180,16 @@ export class Alerts {
     await this.#repetitions.flush();
   }
 
-  async #submit(checked: CheckedInput | PrismError): Promise<AlertOutcome> {
-    if (checked instanceof PrismError) return { status: "refused", alert: null, error: checked };
-    return this.#atOnce(checked) ?? outcomeOf(await this.#queue.add(checked));
+  /** Waits only if an input does: promises take more time than a repetition. */
+  async #submitAll(checked: readonly (CheckedInput | PrismError)[]): Promise<AlertOutcome[]> {
+    let waits = false;
+    const outcomes = checked.map((each): AlertOutcome | Promise<AlertOutcome> => {
+      if (each instanceof PrismError) return { status: "refused", alert: null, error: each };
+      const outcome = this.#atOnce(each);
+      waits ||= outcome === null;
+      return outcome ?? this.#queue.add(each).then(outcomeOf);
+    });
+    return waits ? await Promise.all(outcomes) : (outcomes as AlertOutcome[]);
   }
 
   /** @returns null if the input changes a state, or must wait for another one */

@@ -45,13 +45,14 @@ export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
   if (input.startsAt !== undefined && endsAt !== null && endsAt < input.startsAt)
     throw invalid("start time must be before end time");
   checkSizes(input, labelSet);
+  const fingerprint = fingerprintOf(labelSet);
   return {
     projectId: input.projectId,
     source: input.source,
     sourceId: input.sourceId,
-    key: input.key,
+    key: input.key ?? `fp:${fingerprint}`,
     labelSet,
-    fingerprint: fingerprintOf(labelSet),
+    fingerprint,
     annotations: input.annotations === undefined ? null : JSON.stringify(input.annotations),
     generatorUrl: input.generatorUrl,
     severity: input.severity || labelValue(labelSet, "severity") || null,
@@ -67,15 +68,16 @@ export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
 function checkSizes(input: AlertInput, labelSet: Labels): void {
   if (labelSet.length > 2 * MAX_LABELS) throw invalid(`an alert has at most ${MAX_LABELS} labels`);
   if (sizeOf(labelSet) > MAX_LABEL_TEXT) throw invalid(`labels have at most ${MAX_LABEL_TEXT} characters in all`);
-  if (input.key.length > MAX_KEY) throw invalid(`the key of an alert has at most ${MAX_KEY} characters`);
+  if ((input.key?.length ?? 0) > MAX_KEY) throw invalid(`the key of an alert has at most ${MAX_KEY} characters`);
   if ((input.generatorUrl?.length ?? 0) > MAX_URL) throw invalid(`a URL has at most ${MAX_URL} characters`);
-  const { annotations = {} } = input;
-  if (sizeOf(textsOf(annotations)) > MAX_ANNOTATION_TEXT)
+  if (recordSizeOf(input.annotations ?? {}) > MAX_ANNOTATION_TEXT)
     throw invalid(`annotations have at most ${MAX_ANNOTATION_TEXT} characters in all`);
 }
 
-function textsOf(record: LabelRecord): string[] {
-  return Object.entries(record).flat();
+function recordSizeOf(record: LabelRecord): number {
+  let size = 0;
+  for (const name of Object.keys(record)) size += name.length + (record[name]?.length ?? 0);
+  return size;
 }
 
 function sizeOf(texts: readonly string[]): number {
