@@ -20,25 +20,33 @@ export function parseCidr(text: string): Cidr | undefined {
 
 /** A set of address ranges. IPv4-mapped IPv6 addresses count as IPv4. */
 export class CidrSet {
-  readonly #blocks = new BlockList();
+  readonly #ranges: readonly Cidr[];
+  #blocks: BlockList | null = null;
   readonly isEmpty: boolean;
 
   /** @throws TypeError for an invalid range; the configuration is checked earlier. */
   constructor(ranges: readonly string[]) {
     this.isEmpty = ranges.length === 0;
-    for (const range of ranges) {
+    this.#ranges = ranges.map((range) => {
       const cidr = parseCidr(range);
       if (!cidr) throw new TypeError(`${range} is not an address range`);
-      this.#blocks.addSubnet(cidr.address, cidr.prefix, cidr.family);
-    }
+      return cidr;
+    });
   }
 
   /** @returns false for an invalid address, for example from a header. */
   has(address: string): boolean {
     const plain = unmapIpv4(address);
     if (this.isEmpty || isIP(plain) === 0) return false;
+    this.#blocks ??= blockListOf(this.#ranges);
     return this.#blocks.check(plain, isIPv4(plain) ? "ipv4" : "ipv6");
   }
+}
+
+function blockListOf(ranges: readonly Cidr[]): BlockList {
+  const blocks = new BlockList();
+  for (const { address, prefix, family } of ranges) blocks.addSubnet(address, prefix, family);
+  return blocks;
 }
 
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
@@ -70,7 +78,7 @@ export function addressText(bytes: Uint8Array): string {
  * Special-purpose addresses of the IANA registry (RFC 6890), and public addresses that clouds
  * reserve for their own machines.
  */
-const NOT_PUBLIC_V4 = new CidrSet([
+const NOT_PUBLIC_V4 = [
   "0.0.0.0/8",
   "10.0.0.0/8",
   "100.64.0.0/10",
@@ -89,21 +97,40 @@ const NOT_PUBLIC_V4 = new CidrSet([
   "240.0.0.0/4",
   // Azure's platform address, reachable from each virtual machine.
   "168.63.129.16",
-]);
+];
 
 /**
  * Global unicast (RFC 4291 section 2.4). Excludes loopback, link-local, unique local, multicast,
  * mapped and translated IPv4.
  */
-const GLOBAL_UNICAST_V6 = new CidrSet(["2000::/3"]);
+const GLOBAL_UNICAST_V6 = ["2000::/3"];
 
 /** Teredo and other protocol assignments, documentation, and 6to4, which embeds an IPv4 address. */
-const NOT_PUBLIC_V6 = new CidrSet(["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"]);
+const NOT_PUBLIC_V6 = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"];
+
+interface PublicRanges {
+  readonly notV4: CidrSet;
+  readonly v6: CidrSet;
+  readonly notV6: CidrSet;
+}
+
+let ranges: PublicRanges | null = null;
+
+/** Made when it is first needed: it takes 5 ms of a start. */
+function publicRanges(): PublicRanges {
+  ranges ??= {
+    notV4: new CidrSet(NOT_PUBLIC_V4),
+    v6: new CidrSet(GLOBAL_UNICAST_V6),
+    notV6: new CidrSet(NOT_PUBLIC_V6),
+  };
+  return ranges;
+}
 
 /** Whether the address is public. @returns false for an invalid one and for IPv4-mapped IPv6. */
 export function isPublicAddress(address: string): boolean {
   // A zone (fe80::1%eth0) names an interface of this machine.
   if (address.includes("%")) return false;
-  if (isIPv4(address)) return !NOT_PUBLIC_V4.has(address);
-  return isIPv6(address) && GLOBAL_UNICAST_V6.has(address) && !NOT_PUBLIC_V6.has(address);
+  const { notV4, v6, notV6 } = publicRanges();
+  if (isIPv4(address)) return !notV4.has(address);
+  return isIPv6(address) && v6.has(address) && !notV6.has(address);
 }
