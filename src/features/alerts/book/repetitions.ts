@@ -1,11 +1,16 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { Logger } from "../../../core/log.ts";
 import type { Database } from "../../../store/database.ts";
 import type { StoredAlert } from "./alert-book.ts";
 import { storeRepetitions } from "./alert-rows.ts";
 
-const FLUSH_EVERY_MS = 5000;
+const FLUSH_AFTER_MS = 4000;
 /** Rows of one transaction: it holds the writer for about 3 ms. */
 const FLUSH_ROWS = 250;
+/** Pause between them, in which requests are answered. */
+const PAUSE_MS = 10;
+/** All pauses of a flush. */
+const PAUSES_MS = 1000;
 
 /** Alerts with repetitions that only memory has yet. After a crash they are at most 5 s old. */
 export class Repetitions {
@@ -26,8 +31,8 @@ export class Repetitions {
     if (this.#timer || this.#isStopped) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      void this.flush();
-    }, FLUSH_EVERY_MS);
+      void this.#flush(PAUSE_MS);
+    }, FLUSH_AFTER_MS);
     this.#timer.unref();
   }
 
@@ -37,8 +42,12 @@ export class Repetitions {
   }
 
   /** Writes them in transactions of bounded size. Those that fail wait for the next flush. */
-  async flush(): Promise<void> {
-    this.#flushing ??= this.#storeAll().finally(() => {
+  flush(): Promise<void> {
+    return this.#flush(0);
+  }
+
+  async #flush(pauseMs: number): Promise<void> {
+    this.#flushing ??= this.#storeAll(pauseMs).finally(() => {
       this.#flushing = null;
     });
     await this.#flushing;
@@ -51,10 +60,13 @@ export class Repetitions {
     await this.flush();
   }
 
-  async #storeAll(): Promise<void> {
+  async #storeAll(pauseMs: number): Promise<void> {
     const alerts = [...this.#unstored];
     this.#unstored = new Set();
+    const longestMs = PAUSES_MS / Math.ceil(alerts.length / FLUSH_ROWS);
     for (let at = 0; at < alerts.length; at += FLUSH_ROWS) {
+      const isPaced = at > 0 && pauseMs > 0 && !this.#isStopped;
+      if (isPaced) await wait(Math.min(pauseMs, longestMs), undefined, { ref: false });
       const some = alerts.slice(at, at + FLUSH_ROWS);
       try {
         await this.#db.write((trx) => storeRepetitions(trx, some), { sharesCommit: true });
