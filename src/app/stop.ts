@@ -66,6 +66,8 @@ export async function stopCommand({ base, core, http, services, upkeep }: Parts,
   await core.pipeline.channels.close();
   base.storage.stop();
   core.live.presence.close();
+  // No job runs; it closes its file.
+  await core.jobs.runner.stop(0);
   await base.store.committer.settled();
   if (!base.readsOnly) await upkeep.auditHead.noteSince(auditSeq);
   http.listener.close();
