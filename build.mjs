@@ -84,13 +84,16 @@ const { firstLoad, total } = await buildConsole();
 const natives = findNatives();
 await bundle(natives);
 const bundledAt = Date.now();
-await pack({
+const assets = {
   ...natives,
   ...Object.fromEntries(
     Object.entries({ ...ASSETS, ...consoleFiles() }).map(([name, file]) => [name, join(root, file)]),
   ),
   "worker.js": join(work, "worker.js"),
-});
+};
+// For tests that run the bundle outside the executable.
+writeFileSync(join(work, "assets.json"), JSON.stringify(assets));
+await pack(assets);
 report();
 
 /**
@@ -161,7 +164,8 @@ async function bundle(natives) {
     ...common,
     banner,
     stdin: {
-      contents: 'import { main } from "./src/cli/main.ts"; void main(process.argv);',
+      // Exported for a host that runs several commands (test/cli/command-host.ts).
+      contents: 'import { main } from "./src/cli/main.ts"; export const ended = main(process.argv);',
       resolveDir: root,
       loader: "ts",
     },

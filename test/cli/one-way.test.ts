@@ -289,7 +289,9 @@ test("many commands at once without a server take turns, as long as that takes",
   const cwd = temporaryDir(t);
   await makeDatabase({ cwd });
   const names = Array.from({ length: 16 }, (_, at) => `user${at}`);
-  const ends = await Promise.all(names.map((name) => runCli(["user", "create", "--username", name], { cwd })));
+  // Commands that wait notice a turn by the process that holds the lock.
+  const options = { cwd, ownProcess: true };
+  const ends = await Promise.all(names.map((name) => runCli(["user", "create", "--username", name], options)));
   assert.deepEqual(
     ends.filter(({ status }) => status !== 0).map(({ stderr }) => stderr),
     [],

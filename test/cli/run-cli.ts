@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ChildOutput } from "../helpers/child-output.ts";
+import { runHosted } from "./command-hosts.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const built = join(root, "dist/prism");
@@ -12,6 +14,16 @@ const built = join(root, "dist/prism");
  * sources, as scripts/test.mjs has compiled them.
  */
 const PROGRAM = isCurrent() ? [built] : [process.execPath, ...sources()];
+
+/** Starts a process for several commands; null where none can check that a command left nothing. */
+const HOST = hostProgram();
+
+function hostProgram(): readonly string[] | null {
+  const compiled = process.env["TEST_COMPILED"];
+  if (compiled === undefined || PROGRAM[0] !== built || process.platform !== "linux") return null;
+  if (!existsSync(join(root, ".build/assets.json"))) return null;
+  return [process.execPath, join(compiled, "test/cli/command-host.js"), root, built];
+}
 
 function sources(): readonly string[] {
   const compiled = process.env["TEST_COMPILED"];
@@ -32,6 +44,8 @@ export interface CliOptions {
   readonly input?: string;
   /** Default: the executable of this checkout, or its sources. */
   readonly executable?: string;
+  /** The process is the subject of the test: its id, its end, its locks beside those of others. */
+  readonly ownProcess?: boolean;
 }
 
 export interface CliResult {
@@ -42,12 +56,26 @@ export interface CliResult {
 
 /** Runs a command to its end, with nothing of this shell's settings. */
 export async function runCli(args: readonly string[], options: CliOptions): Promise<CliResult> {
+  if (HOST !== null && canBeHosted(args, options)) {
+    const { cwd, input = "" } = options;
+    return runHosted([...HOST, nativeCache()], { args, cwd, env: environment(built, options), input });
+  }
   const child = spawnCli(args, options);
   const output = new ChildOutput(child);
   // A command that never reads it closes it first.
   child.stdin?.on("error", () => undefined).end(options.input ?? "");
   const { code: status } = await output.ended;
   return { status, stdout: output.stdout, stderr: output.stderr };
+}
+
+/** Commands that run until they are stopped end their process themselves. */
+const LONG_RUNNING = /^(serve|tail|worker)$/;
+/** What Node and libraries read as a process starts. */
+const READ_AT_START = /^(NODE_(?!ENV$)|LD_|SSL_|UV_|OPENSSL_|PRISM_CACHE_DIR|XDG_CACHE_HOME|LANG|LC_|TZ)/;
+
+function canBeHosted(args: readonly string[], { env, executable, ownProcess }: CliOptions): boolean {
+  if (ownProcess || executable !== undefined || args.some((argument) => LONG_RUNNING.test(argument))) return false;
+  return !Object.keys(env ?? {}).some((name) => READ_AT_START.test(name));
 }
 
 /** The JSON document that a command printed. @throws when it failed or printed something else */
@@ -127,26 +155,40 @@ export function commandLine(args: readonly string[]): [string, string[]] {
   return [program, [...first, ...args]];
 }
 
-function spawnCli(args: readonly string[], { cwd, env, executable }: CliOptions): ChildProcess {
+function spawnCli(args: readonly string[], options: CliOptions): ChildProcess {
+  const { cwd, executable } = options;
   const [program, all] = executable ? [executable, args] : commandLine(args);
-  return spawn(program, all, {
-    cwd,
-    // The configuration of the machine that runs the tests is not theirs.
-    env: {
-      // As where Prism is installed: messages then name commands as `prism …`.
-      PATH: `${dirname(program)}:${process.env["PATH"]}`,
-      HOME: cwd,
-      PRISM_CONFIG_DIR: join(cwd, "etc"),
-      PRISM_MIN_FREE_BYTES: "0",
-      ...env,
-    },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
+  return spawn(program, all, { cwd, env: environment(program, options), stdio: ["pipe", "pipe", "pipe"] });
+}
+
+/** The configuration of the machine that runs the tests is not theirs. */
+function environment(program: string, { cwd, env }: CliOptions): Record<string, string> {
+  return {
+    // As where Prism is installed: messages then name commands as `prism …`.
+    PATH: `${dirname(program)}:${process.env["PATH"]}`,
+    HOME: cwd,
+    PRISM_CONFIG_DIR: join(cwd, "etc"),
+    PRISM_MIN_FREE_BYTES: "0",
+    // Otherwise each folder gets the addons, 9 MB.
+    PRISM_CACHE_DIR: nativeCache(),
+    ...env,
+  };
 }
 
 /** How the file of a data directory's database is called. */
 export function databaseIn(dataDir: string): string {
   return join(dataDir, "prism.db");
+}
+
+let cache: string | undefined;
+
+/** The folder into which the executable unpacks its addons, one for each process of tests. */
+function nativeCache(): string {
+  if (cache !== undefined) return cache;
+  const made = mkdtempSync(join(tmpdir(), "prism-cache-"));
+  process.once("exit", () => rmSync(made, { recursive: true, force: true }));
+  cache = made;
+  return made;
 }
 
 /** As scripts/ready.mjs sees it, which has built it before `npm test` comes here. */
