@@ -1,6 +1,6 @@
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import type { TestContext } from "node:test";
+import { after, type TestContext } from "node:test";
 import { type Browser, chromium, type Page } from "playwright-core";
 
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -8,8 +8,13 @@ const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrom
 /** A browser that starts on a busy machine is slow: its own limits of 30 s are too short. */
 const PATIENCE_MS = 120_000;
 
+/** One for all tests of this process: its start takes as long as many pages. */
+let shared: Promise<Browser> | undefined;
+// At the root, after all tests; in a test it would end with that.
+after(async () => (await shared)?.close());
+
 /**
- * A browser that ends with the test. @returns undefined where none is installed, which the test's
+ * A browser, in which the pages of a test end with it. @returns undefined where none is installed, which the test's
  * output says. @throws where `CI` is set and none is installed
  */
 export async function startBrowser(t: TestContext): Promise<Browser | undefined> {
@@ -20,12 +25,9 @@ export async function startBrowser(t: TestContext): Promise<Browser | undefined>
     return undefined;
   }
   // Test machines run as root, where the browser's own sandbox does not start; the pages are ours.
-  const browser = await chromium.launch({
-    executablePath,
-    args: ["--no-sandbox", "--disable-gpu"],
-    timeout: PATIENCE_MS,
-  });
-  t.after(() => browser.close());
+  shared ??= chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"], timeout: PATIENCE_MS });
+  const browser = await shared;
+  t.after(() => Promise.all(browser.contexts().map((context) => context.close())));
   return browser;
 }
 
