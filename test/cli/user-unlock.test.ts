@@ -8,7 +8,8 @@ const PASSWORD = "a long enough password";
 
 test("prism user unlock lets an address that tried too often log in at once, limits of requests included", async (t) => {
   const cwd = temporaryDir(t);
-  const env = { PRISM_AUTH_BCRYPT_COST: "4" };
+  // One attempt per minute: more of them could take so long that the limit forgets the first.
+  const env = { PRISM_AUTH_BCRYPT_COST: "4", PRISM_RATE_LIMIT_AUTH: "1" };
   await makeDatabase({ cwd, env });
   const made = await runCli(["user", "create", "--username", "ann", "--role", "Admin", "--password", "--stdin"], {
     cwd,
@@ -23,8 +24,8 @@ test("prism user unlock lets an address that tried too often log in at once, lim
     const headers = { "Content-Type": "application/json" };
     return (await fetch(`${url}/api/v1/auth/login`, { method: "POST", headers, body })).status;
   };
-  // As clients of a proxy that is not in trustedProxies look: one address, many names.
-  for (let n = 0; n < 20; n++) assert.equal(await login(`name${n}`, "wrong"), 401);
+  // As clients of a proxy that is not in trustedProxies look: one address, several names.
+  assert.equal(await login("name", "wrong"), 401);
   assert.equal(await login("ann", PASSWORD), 429);
   const unlocked = await runCli(["user", "unlock"], { cwd, env });
   assert.equal(unlocked.status, 0, unlocked.stderr);

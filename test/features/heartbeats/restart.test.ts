@@ -17,12 +17,13 @@ async function fill({ parts }: TestPrism, count: number, now: number): Promise<v
   const { defaultProjectId } = parts.core.access;
   for (let at = 0; at < count; at += 500)
     await database.write(async (trx) => {
-      for (let i = at; i < Math.min(count, at + 500); i++) {
-        const made = newHeartbeat(defaultProjectId, { name: `h${i}`, slug: `h${i}` }, now);
+      const rows = Array.from({ length: Math.min(count - at, 500) }, (_, i) => {
+        const name = `h${at + i}`;
         const plan = { timeoutMs: HOUR_MS, graceMs: 600_000, status: "up", lastPingAt: now } as const;
-        const row = { ...made, ...plan, dueAt: now + HOUR_MS + 600_000 };
-        await trx.insertInto("heartbeats").values(row).execute();
-      }
+        const made = newHeartbeat(defaultProjectId, { name, slug: name }, now);
+        return { ...made, ...plan, dueAt: now + HOUR_MS + 600_000 };
+      });
+      await trx.insertInto("heartbeats").values(rows).execute();
     });
 }
 
