@@ -205,5 +205,19 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
     await assertAccessible(phone, "calendar on a phone");
     await phone.close();
   });
+  await t.test("a schedule that a policy names is deleted after a second question", async () => {
+    const steps = [{ type: "notify", schedules: [{ id: schedule }] }];
+    const made = await prism.post("/api/v1/policies", { name: "Night", steps });
+    assert.equal(made.status, 201, made.text);
+    console.expected.push(/status of 409/);
+    await console.visit(page, `/oncall/${schedule}?tab=settings`);
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await dialog.getByLabel("Type Database to confirm").fill("Database");
+    await press(dialog, "Delete");
+    await dialog.getByText("The policy Night names the schedule.").waitFor();
+    await press(dialog, "Delete anyway");
+    await page.waitForURL(/\/oncall$/);
+    assert.equal((await prism.get(path)).status, 404);
+  });
   console.assertClean();
 });

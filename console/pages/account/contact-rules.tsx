@@ -4,14 +4,7 @@ import { api } from "../../app/api.ts";
 import { DurationInput } from "../../app/duration-input.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { Button, Card, Checkbox, Form, IconButton, Loaded, Skeleton, toast } from "../../ui/index.ts";
-
-const CHANNELS = [
-  { value: "in_app", label: "Live" },
-  { value: "push", label: "Push" },
-  { value: "email", label: "Mail" },
-  { value: "webhook", label: "Webhook" },
-] as const;
-type Channel = (typeof CHANNELS)[number]["value"];
+import { CHANNELS, type Channel } from "./channels.ts";
 
 interface Rule {
   readonly afterMs: number;

@@ -4,15 +4,9 @@ import { invalidate, useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { Button, Card, Checkbox, Field, Form, Input, Loaded, Select, Skeleton, Switch, toast } from "../../ui/index.ts";
 import { AccountPage } from "./account-page.tsx";
+import { CHANNELS, type Channel } from "./channels.ts";
 import { ContactRules } from "./contact-rules.tsx";
 
-const CHANNELS = [
-  { value: "in_app", label: "Live" },
-  { value: "push", label: "Push" },
-  { value: "email", label: "Mail" },
-  { value: "webhook", label: "Webhook" },
-] as const;
-type Channel = (typeof CHANNELS)[number]["value"];
 const ALL = CHANNELS.map(({ value }) => value);
 
 const KINDS = [

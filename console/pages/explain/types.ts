@@ -1,3 +1,5 @@
+import type { Delivery } from "../inbox/notification-types.ts";
+
 /** What `GET /api/v1/explain/…` returns, as far as the story shows it (docs/explain.md). */
 export interface Explanation {
   readonly subject: { readonly kind: "event" | "notification"; readonly id: string };
@@ -119,16 +121,7 @@ export interface ExplainedRecipient {
   readonly deliveries: readonly ExplainedDelivery[];
 }
 
-export interface ExplainedDelivery {
-  readonly id: string;
-  readonly channel: string;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly attempts: number;
-  readonly lastError: string | null;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-  readonly deliveredAt: string | null;
+export interface ExplainedDelivery extends Delivery {
   readonly history: readonly {
     readonly attempt: number;
     readonly startedAt: string;

@@ -72,8 +72,11 @@ function Facts({ schedule }: { readonly schedule: Schedule }) {
 
 async function remove({ id, name }: Schedule): Promise<void> {
   const { data } = await api.get<{ data: readonly object[] }>(`${schedulePath(id)}/shifts`, { limit: 100 });
-  const text = `Its ${data.length} shifts, its overrides, swaps and past are deleted. Policies that name it notify no one.`;
-  await confirmDelete(schedulePath(id), { title: `Delete ${name}?`, text, typed: name }, () => navigate("/oncall"));
+  const text = `Its ${data.length} shifts, its overrides, swaps and past are deleted.`;
+  const inUse = { code: "ON_CALL_SCHEDULE_IN_USE", text: "Their steps then notify without it." };
+  await confirmDelete(schedulePath(id), { title: `Delete ${name}?`, text, typed: name, inUse }, () =>
+    navigate("/oncall"),
+  );
 }
 
 function General({ schedule }: { readonly schedule: Schedule }) {
