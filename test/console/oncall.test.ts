@@ -211,7 +211,7 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
     assert.equal(made.status, 201, made.text);
     console.expected.push(/status of 409/);
     await console.visit(page, `/oncall/${schedule}?tab=settings`);
-    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await press(page, "Delete the schedule");
     await dialog.getByLabel("Type Database to confirm").fill("Database");
     await press(dialog, "Delete");
     await dialog.getByText("The policy Night names the schedule.").waitFor();
