@@ -85,7 +85,7 @@ async function take(browser, url, password) {
 }
 
 /** The pictures of README and docs/console.md. */
-function shown({ overview, explain, rule, events, jobs, inbox }) {
+function shown({ overview, explain, incident, rule, events, jobs, inbox }) {
   const wide = [
     ["-light", "light", WIDE],
     ["-dark", "dark", WIDE],
@@ -93,6 +93,7 @@ function shown({ overview, explain, rule, events, jobs, inbox }) {
   return [
     ["overview", overview, wide],
     ["explain", explain, wide],
+    ["incident", incident, wide],
     ["rule", rule, wide.slice(0, 1)],
     ["events", events, wide.slice(0, 1)],
     ["jobs", jobs, wide.slice(0, 1)],
@@ -110,7 +111,7 @@ function shown({ overview, explain, rule, events, jobs, inbox }) {
 /** Paths of all pages by name, below /dashboard. */
 async function pagesOf(api) {
   const first = async (path, isWanted = () => true) => (await api(path)).data.find(isWanted)?.id;
-  const notification = await first("/notifications/all?q=is%20down");
+  const notification = await first("/notifications/all?q=is%20down", ({ kind }) => kind === "rule");
   const rules = await api("/rules?limit=100");
   const rule = rules.data.find(({ name }) => name === "Host is down").id;
   const person = await first("/users?limit=100", ({ username }) => username === "operator");
@@ -122,6 +123,13 @@ async function pagesOf(api) {
     events: "/events",
     event: `/events/${await first("/events?projectId=*&type=host.down")}`,
     explain: `/explain/notification/${notification}`,
+    incidents: "/incidents",
+    incident: `/incidents/${await first("/incidents?state=acknowledged")}`,
+    alerts: "/alerts",
+    silences: "/silences",
+    oncall: "/oncall",
+    policies: "/policies",
+    heartbeats: "/heartbeats",
     rules: "/rules",
     "rule-new": "/rules/new",
     rule: `/rules/${rule}`,
