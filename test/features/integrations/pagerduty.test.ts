@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { eventually } from "../../helpers/eventually.ts";
 import { makeProject } from "../../helpers/people.ts";
 import { IntegrationTest, type Made } from "./support.ts";
 
@@ -59,22 +60,23 @@ test("a trigger fires an alert, a repetition counts, a resolve ends it, and the 
 test("an acknowledgement acknowledges the incident, and a later trigger does not open it again", async (t) => {
   const it = await IntegrationTest.start(t, "pagerduty");
   const event = { routing_key: it.integration.key, dedup_key: "a", payload: PAYLOAD };
+  // The incident follows its alert, after the answer.
+  const becomes = (state: string) =>
+    eventually(`the incident is ${state}`, async () => {
+      const states = (await it.incidents()).map((incident) => incident.state);
+      return states.length === 1 && states[0] === state;
+    });
   await it.send(ENQUEUE, { ...event, event_action: "trigger" });
-  assert.deepEqual(
-    (await it.incidents()).map(({ state }) => state),
-    ["open"],
-  );
+  await becomes("open");
   await it.send(ENQUEUE, { ...event, event_action: "acknowledge" });
+  await becomes("acknowledged");
   await it.send(ENQUEUE, { ...event, event_action: "trigger" });
   assert.deepEqual(
     (await it.incidents()).map(({ state }) => state),
     ["acknowledged"],
   );
   await it.send(ENQUEUE, { ...event, event_action: "resolve" });
-  assert.deepEqual(
-    (await it.incidents()).map(({ state }) => state),
-    ["resolved"],
-  );
+  await becomes("resolved");
 });
 
 test("a key is made if none is given; times, links and details are kept", async (t) => {
