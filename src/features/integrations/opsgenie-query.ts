@@ -4,17 +4,24 @@ import type { OpsgenieAlert } from "./opsgenie-alerts.ts";
 type Test = (alert: OpsgenieAlert) => boolean;
 
 /**
- * A filter of Opsgenie's search language: `field: value` terms joined by AND, `NOT` before a term,
- * and words that the message or the description contains. @throws VALIDATION_FAILED
+ * A filter of Opsgenie's search language: `field: value` terms joined by AND, alternatives by OR,
+ * which binds less, `NOT` before a term, and words that the message or the description contains.
+ * @throws VALIDATION_FAILED
  */
 export function alertFilter(query: string): Test {
   const terms = query.match(TERM) ?? [];
-  const tests: Test[] = [];
+  let tests: Test[] = [];
+  const alternatives = [tests];
   let isNegated = false;
   for (const term of terms) {
     const word = term.trim();
+    if (/[()]/.test(word.replace(/"[^"]*"/g, ""))) throw refused("Parentheses are not supported; quote them in words");
     if (/^and$/i.test(word)) continue;
-    if (/^or$/i.test(word)) throw refused("OR is not supported; send one request per alternative");
+    if (/^or$/i.test(word)) {
+      tests = [];
+      alternatives.push(tests);
+      continue;
+    }
     if (/^not$/i.test(word)) {
       isNegated = true;
       continue;
@@ -23,7 +30,9 @@ export function alertFilter(query: string): Test {
     tests.push(isNegated ? (alert) => !test(alert) : test);
     isNegated = false;
   }
-  return (alert) => tests.every((test) => test(alert));
+  if (alternatives.length > 1 && alternatives.some((each) => each.length === 0))
+    throw refused("OR needs a term on both sides");
+  return (alert) => alternatives.some((each) => each.every((test) => test(alert)));
 }
 
 /** A field with its value, or a word; values may be quoted. */

@@ -137,6 +137,7 @@ test("lists and counts take Opsgenie's queries, pages and order", async (t) => {
   assert.deepEqual(await listed(""), ["alias-0", "alias-1", "alias-2"]);
   assert.deepEqual(await listed("status: open"), ["alias-1", "alias-2"]);
   assert.deepEqual(await listed("status=open AND tag: a"), ["alias-2"]);
+  assert.deepEqual(await listed("status: none OR status=open AND tag: a"), ["alias-2"]);
   assert.deepEqual(await listed("NOT status: open"), ["alias-0"]);
   assert.deepEqual(await listed('message: "alert 1"'), ["alias-1"]);
   assert.deepEqual(await listed("alias: alias-*"), ["alias-0", "alias-1", "alias-2"]);
@@ -167,7 +168,8 @@ test("each error has Opsgenie's form and status", async (t) => {
   assert.deepEqual(await refused(it.genie("GET", `${PATH}/requests/${uuidv7()}`)), [404, []]);
   assert.deepEqual(await refused(it.genie("GET", `${PATH}/x?identifierType=name`)), [400, ["identifierType"]]);
   assert.deepEqual(await refused(it.genie("GET", `${PATH}?query=owner%3Aann`)), [400, ["query"]]);
-  assert.deepEqual(await refused(it.genie("GET", `${PATH}?query=a%20OR%20b`)), [400, ["query"]]);
+  assert.deepEqual(await refused(it.genie("GET", `${PATH}?query=a%20OR`)), [400, ["query"]]);
+  assert.deepEqual(await refused(it.genie("GET", `${PATH}?query=(a%20OR%20b)%20AND%20c`)), [400, ["query"]]);
   assert.deepEqual(await refused(it.genie("DELETE", `${PATH}/x`)), [405, []]);
   await it.genie("POST", PATH, NEW);
   assert.deepEqual(await refused(it.genie("POST", one("/snooze"), { endTime: "yesterday" })), [400, ["endTime"]]);
