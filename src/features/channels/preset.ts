@@ -52,6 +52,8 @@ const match = {
 /** The step of a message's life that a request makes. */
 export const STEPS = ["send", "update", "thread", "acknowledge", "resolve", "remove"] as const;
 
+export type Step = (typeof STEPS)[number];
+
 /**
  * What an answer means. `ok`: accepted. `wait`: send again after the time that it names. `retry`:
  * with backoff. `dead`: this message is refused for good. `disable`: the channel no longer works.
@@ -60,6 +62,8 @@ export const STEPS = ["send", "update", "thread", "acknowledge", "resolve", "rem
  * so it is sent as a new one.
  */
 export const CLASSES = ["ok", "wait", "retry", "dead", "disable", "gone", "shorten", "plain", "resend"] as const;
+
+export type OutcomeClass = (typeof CLASSES)[number];
 
 const okRow = v.strictObject({ ...match, for: v.optional(v.array(v.picklist(STEPS))) });
 
@@ -78,7 +82,7 @@ const errorRow = v.strictObject({
   set: v.optional(v.record(v.string(), text)),
 });
 
-const requestTemplate = v.strictObject({
+export const requestTemplate = v.strictObject({
   method: v.optional(v.picklist(["GET", "POST", "PUT", "PATCH", "DELETE"]), "POST"),
   /** Placeholders are percent-encoded, except those of fields of type `url`. */
   url: text,
@@ -187,6 +191,11 @@ const preset = v.strictObject({
 export type ChannelPreset = v.InferInput<typeof preset>;
 /** A preset with its defaults. */
 export type Preset = v.InferOutput<typeof preset>;
+
+export type Field = Preset["fields"][number];
+export type ErrorRow = Preset["errors"][number];
+export type OkRow = Preset["ok"][number];
+export type RequestTemplate = v.InferOutput<typeof requestTemplate>;
 
 /** @throws ValiError */
 export function readPreset(input: unknown): Preset {

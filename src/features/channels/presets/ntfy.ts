@@ -20,11 +20,11 @@ export const ntfy = {
       required: false,
       example: "https://ntfy.sh",
     },
-    { key: "topic", title: "Topic", pattern: "^[-_A-Za-z0-9]{1,64}$", secret: true, example: "prism-alerts-4kq" },
+    { key: "topic", title: "Topic", pattern: "[-_A-Za-z0-9]{1,64}", secret: true, example: "prism-alerts-4kq" },
     {
       key: "token",
       title: "Access token",
-      pattern: "^tk_[a-z0-9]{29}$",
+      pattern: "tk_[A-Za-z0-9]+",
       secret: true,
       required: false,
       example: "tk_…",

@@ -1,0 +1,64 @@
+import { createHash } from "node:crypto";
+import { escapeHtml } from "../../core/clean-text.ts";
+import { cutTo, toGsm } from "./measure.ts";
+
+/** What a filter gets besides the text: its argument, filled in. */
+export type Filter = (text: string, argument: string) => string;
+
+/** Filters of the value itself. */
+export const FILTERS: Readonly<Record<string, Filter>> = {
+  upper: (text) => text.toUpperCase(),
+  lower: (text) => text.toLowerCase(),
+  trim: (text) => text.trim(),
+  line: (text) => text.replace(/\s*[\r\n\t]+\s*/g, " ").trim(),
+  default: (text, other) => (text === "" ? other : text),
+  prefix: (text, before) => (text === "" ? "" : before + text),
+  suffix: (text, after) => (text === "" ? "" : text + after),
+  cut: (text, limit) => cutTo(text, numberOf(limit), "codepoints"),
+  first: (text, count) => Array.from(text).slice(0, numberOf(count)).join(""),
+  date: (text) => dateText(text),
+  gsm: toGsm,
+  hash: (text, length) =>
+    createHash("sha256")
+      .update(text)
+      .digest("hex")
+      .slice(0, length === "" ? 64 : numberOf(length)),
+  uuid: uuidOf,
+  raw: (text) => text,
+};
+
+/** Filters that escape: a text is shortened before them. */
+export const ESCAPES: Readonly<Record<string, Filter>> = {
+  html: escapeHtml,
+  mrkdwn: (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"),
+  md: (text) => text.replace(/[\\`*_[\]~|<>#]/g, "\\$&"),
+  md2: (text) => text.replace(/[\\_*[\]()~`>#+\-=|{}.!]/g, "\\$&"),
+  json: (text) => JSON.stringify(text),
+  b64: (text) => Buffer.from(text).toString("base64"),
+  url: encodeURIComponent,
+};
+
+export const FILTER_NAMES: readonly string[] = [...Object.keys(FILTERS), ...Object.keys(ESCAPES)];
+/** Filters that need an argument. */
+export const WITH_ARGUMENT: ReadonlySet<string> = new Set(["default", "prefix", "suffix", "cut", "first"]);
+
+function numberOf(text: string): number {
+  const number = Number.parseInt(text, 10);
+  return Number.isNaN(number) ? 0 : Math.max(0, number);
+}
+
+function dateText(text: string): string {
+  const at = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
+  if (Number.isNaN(at) || Math.abs(at) > 8.64e15) return text;
+  const iso = new Date(at).toISOString();
+  return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
+}
+
+/** RFC 9562 section 5.8: a version 8 UUID from a hash, so that equal texts give equal ids. */
+function uuidOf(text: string): string {
+  const bytes = createHash("sha256").update(text).digest().subarray(0, 16);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  const hex = bytes.toString("hex");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}

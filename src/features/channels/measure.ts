@@ -1,0 +1,82 @@
+/** The unit in which a service counts its texts. */
+export type TextUnit = "utf16" | "codepoints" | "bytes" | "gsm";
+
+/** GSM 03.38: one septet each, and those of the extension table, which take two. */
+const GSM = new Set(
+  "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
+);
+const GSM_EXTENDED = new Set("^{}\\[~]|€");
+/** A part of a long SMS holds 153 septets, or 67 units of UCS-2. */
+const UCS2_SEPTETS = 153 / 67;
+const SEGMENTER = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+export function measure(text: string, unit: TextUnit): number {
+  switch (unit) {
+    case "utf16":
+      return text.length;
+    case "bytes":
+      return Buffer.byteLength(text);
+    case "gsm":
+      return septets(text);
+    case "codepoints": {
+      let count = 0;
+      for (const _ of text) count += 1;
+      return count;
+    }
+  }
+}
+
+function septets(text: string): number {
+  let count = 0;
+  for (const char of text) {
+    if (GSM.has(char)) count += 1;
+    else if (GSM_EXTENDED.has(char)) count += 2;
+    else return Math.ceil(text.length * UCS2_SEPTETS);
+  }
+  return count;
+}
+
+/**
+ * Shortens a text to `limit` units, at a word where one is near, never within a character that
+ * readers see as one (an emoji with its modifiers).
+ */
+export function cutTo(text: string, limit: number, unit: TextUnit): string {
+  if (measure(text, unit) <= limit) return text;
+  const end = unit === "gsm" ? "..." : "…";
+  // A code point has two units of UTF-16 at most, so more of them never fit.
+  const chars = Array.from(SEGMENTER.segment(text.slice(0, 2 * limit + 2)), ({ segment }) => segment);
+  let [low, high] = [0, chars.length];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (measure(chars.slice(0, middle).join("") + end, unit) <= limit) low = middle;
+    else high = middle - 1;
+  }
+  if (low === 0) return "";
+  const kept = chars.slice(0, low).join("");
+  const word = kept.search(/\s\S*$/);
+  return (word > kept.length * 0.8 ? kept.slice(0, word) : kept).trimEnd() + end;
+}
+
+const TRANSLITERATED: Readonly<Record<string, string>> = {
+  "…": "...",
+  "–": "-",
+  "—": "-",
+  "‘": "'",
+  "’": "'",
+  "“": '"',
+  "”": '"',
+  "„": '"',
+  "•": "-",
+  "→": "->",
+  "\t": " ",
+  "`": "'",
+};
+
+/** Letters of an SMS of 160 characters, for those that have a near equivalent. */
+export function toGsm(text: string): string {
+  return Array.from(text, (char) => {
+    if (GSM.has(char) || GSM_EXTENDED.has(char)) return char;
+    const plain = TRANSLITERATED[char] ?? char.normalize("NFD").replace(/\p{M}/gu, "");
+    return [...plain].every((each) => GSM.has(each) || GSM_EXTENDED.has(each)) ? plain : char;
+  }).join("");
+}

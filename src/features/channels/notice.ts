@@ -1,0 +1,134 @@
+import { cutTo } from "./measure.ts";
+
+/** The message as presets see it, root `n`. Texts are plain and unescaped. */
+export interface NoticeText {
+  readonly title: string;
+  readonly message: string;
+  /** Title and message together. */
+  readonly text: string;
+  readonly severity: Severity;
+  readonly level: string;
+  readonly status: NoticeStatus;
+  /** `#rrggbb` of the status and severity, and the same as a number. */
+  readonly color: string;
+  readonly colorNumber: number;
+  readonly emoji: string;
+  /** 0–1000, as in notifications. */
+  readonly priority: number;
+  /** Equal for all messages about one alert. */
+  readonly key: string;
+  /** Link into the console; empty without `publicUrl`. */
+  readonly url: string;
+  readonly ackUrl: string;
+  readonly labels: readonly string[];
+  /** At most ten. */
+  readonly facts: readonly { readonly title: string; readonly value: string }[];
+  readonly project: string;
+  /** RFC 3339. */
+  readonly at: string;
+  readonly atText: string;
+  readonly atMs: number;
+}
+
+export type Severity = "critical" | "error" | "warning" | "info";
+export type NoticeStatus = "firing" | "acknowledged" | "escalated" | "resolved" | "event";
+
+/** The parts of a message that its sender knows; the others follow from them. */
+export interface NoticeParts {
+  readonly title: string;
+  readonly message: string;
+  readonly severity: Severity;
+  readonly status: NoticeStatus;
+  readonly priority: number;
+  readonly key: string;
+  readonly atMs: number;
+  readonly url?: string | undefined;
+  readonly ackUrl?: string | undefined;
+  readonly labels?: readonly string[];
+  readonly facts?: readonly { readonly title: string; readonly value: string }[];
+  readonly project?: string | undefined;
+}
+
+const COLORS: Readonly<Record<Severity | "resolved" | "acknowledged", string>> = {
+  critical: "#b91c1c",
+  error: "#dc2626",
+  warning: "#d97706",
+  info: "#2563eb",
+  acknowledged: "#6b7280",
+  resolved: "#16a34a",
+};
+
+const EMOJI: Readonly<Record<Severity | "resolved" | "acknowledged", string>> = {
+  critical: "🔥",
+  error: "🔴",
+  warning: "🟠",
+  info: "🔵",
+  acknowledged: "👀",
+  resolved: "✅",
+};
+
+const MAX_FACTS = 10;
+/** Code points. No service shows more, and presets have less to shorten. */
+const LONGEST = { title: 1000, message: 20_000, name: 200, value: 2000 } as const;
+
+export function noticeOf(parts: NoticeParts): NoticeText {
+  const { severity, status, atMs } = parts;
+  const [title, message] = [short(parts.title, LONGEST.title), short(parts.message, LONGEST.message)];
+  const shown = status === "resolved" || status === "acknowledged" ? status : severity;
+  const color = COLORS[shown];
+  const at = new Date(atMs).toISOString();
+  return {
+    title,
+    message,
+    text: message === "" || message === title ? title : `${title}\n${message}`,
+    severity,
+    level: severity,
+    status,
+    color,
+    colorNumber: Number.parseInt(color.slice(1), 16),
+    emoji: EMOJI[shown],
+    priority: parts.priority,
+    key: parts.key,
+    url: parts.url ?? "",
+    ackUrl: parts.ackUrl ?? "",
+    labels: parts.labels ?? [],
+    facts: (parts.facts ?? [])
+      .filter(({ title: name, value }) => name !== "" && value !== "")
+      .slice(0, MAX_FACTS)
+      .map(({ title: name, value }) => ({ title: short(name, LONGEST.name), value: short(value, LONGEST.value) })),
+    project: short(parts.project ?? "", LONGEST.name),
+    at,
+    atText: `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`,
+    atMs,
+  };
+}
+
+function short(text: string, limit: number): string {
+  return cutTo(text, limit, "codepoints");
+}
+
+/** A priority of notifications as a severity. */
+export function severityOf(priority: number): Severity {
+  if (priority >= 800) return "critical";
+  if (priority >= 500) return "error";
+  return priority >= 250 ? "warning" : "info";
+}
+
+const AT = /(^|[^\p{L}\p{N}_.])@(?=[\p{L}*_])/gu;
+const ANGLE = /<(?=[!@#&]|users\/)/g;
+
+/** The message without mentions that a service would send to people; a space of no width parts them. */
+export function withoutMentions(n: NoticeText, kind: "at" | "angle" | undefined): NoticeText {
+  if (kind === undefined) return n;
+  const harmless = (text: string): string =>
+    kind === "at" ? text.replace(AT, "$1@\u200b") : text.replace(ANGLE, "<\u200b");
+  return {
+    ...n,
+    title: harmless(n.title),
+    message: harmless(n.message),
+    text: harmless(n.text),
+    project: harmless(n.project),
+    labels: n.labels.map(harmless),
+    facts: n.facts.map(({ title, value }) => ({ title: harmless(title), value: harmless(value) })),
+  };
+}

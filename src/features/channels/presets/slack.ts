@@ -1,0 +1,192 @@
+import type { ChannelPreset } from "../preset.ts";
+
+const TITLE = "{{ n.emoji }} *{{ n.title | line | mrkdwn }}*";
+
+/** https://docs.slack.dev/reference/block-kit/blocks */
+const body = {
+  text: TITLE,
+  unfurl_links: false,
+  unfurl_media: false,
+  attachments: [
+    {
+      color: "{{ n.color }}",
+      fallback: "{{ n.title | line | mrkdwn }}",
+      blocks: [
+        { $if: "n.message", type: "section", text: { type: "mrkdwn", text: "{{ n.message | mrkdwn }}" } },
+        {
+          $if: "n.facts",
+          type: "section",
+          fields: [
+            {
+              $each: "n.facts",
+              $do: { type: "mrkdwn", text: "*{{ item.title | line | mrkdwn }}*\n{{ item.value | mrkdwn }}" },
+            },
+          ],
+        },
+        {
+          type: "context",
+          elements: [
+            {
+              type: "mrkdwn",
+              text: "{{ n.severity }} · {{ n.status }} · {{ n.atText }}{{ n.project | mrkdwn | prefix:' · ' }}",
+            },
+          ],
+        },
+        {
+          $if: "n.url",
+          type: "actions",
+          elements: [
+            { type: "button", text: { type: "plain_text", text: "Open" }, url: "{{ n.url }}" },
+            {
+              $if: "n.ackUrl",
+              type: "button",
+              text: { type: "plain_text", text: "Acknowledge" },
+              url: "{{ n.ackUrl }}",
+            },
+          ],
+        },
+      ],
+    },
+  ],
+} as const;
+
+const limits = {
+  cut: {
+    text: 1000,
+    "attachments.0.fallback": 1000,
+    "attachments.0.blocks.*.text.text": 3000,
+    "attachments.0.blocks.*.fields.*.text": 2000,
+    "attachments.0.blocks.*.elements.0.text": 2000,
+  },
+  unit: "utf16",
+  counts: "escaped",
+  rate: { perSecond: 1, burst: 5 },
+} as const;
+
+/** https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks */
+export const slack = {
+  name: "slack",
+  title: "Slack (incoming webhook)",
+  group: "chat",
+  docs: "slack",
+  setup: [
+    "Create a Slack app at api.slack.com/apps and switch Incoming Webhooks on.",
+    "Add a webhook to a channel and copy its URL.",
+    "Create the channel with that URL. To change sent messages, use the preset slack-api.",
+  ],
+  fields: [
+    {
+      key: "url",
+      title: "Webhook URL",
+      type: "url",
+      secret: true,
+      pattern: "https://hooks\\.slack(-gov)?\\.com/(services|triggers|workflows)/[\\w/]+",
+      hint: "copy the whole URL, which starts with https://hooks.slack.com/services/",
+      example: "https://hooks.slack.com/services/T000/B000/XXXXXXXX",
+    },
+  ],
+  hosts: ["hooks.slack.com", "hooks.slack-gov.com"],
+  send: { url: "{{ field.url }}", body },
+  ok: [{ status: 200, text: "^ok" }],
+  errors: [
+    { status: 429, class: "wait", after: ["header:retry-after"] },
+    { text: "channel_is_archived|no_service|no_team|invalid_token|channel_not_found", class: "disable" },
+    { status: [403, 404, 410], class: "disable", hint: "Slack no longer takes messages at this URL: create a new one" },
+    { status: 400, class: "dead" },
+  ],
+  ...limits,
+  recorded: [
+    { status: 200, body: "ok", class: "ok" },
+    { status: 429, headers: { "retry-after": "30" }, body: "rate_limited", class: "wait", afterMs: 30_000 },
+    { status: 400, body: "no_text", class: "dead" },
+    { status: 404, body: "no_service", class: "disable" },
+    { status: 410, body: "channel_is_archived", class: "disable" },
+    { status: 500, body: "rollup_error", class: "retry" },
+  ],
+} satisfies ChannelPreset;
+
+/** https://docs.slack.dev/reference/methods/chat.postMessage */
+export const slackApi = {
+  name: "slack-api",
+  title: "Slack (bot)",
+  group: "chat",
+  docs: "slack",
+  setup: [
+    "Create a Slack app with the scope chat:write, install it and copy the bot token.",
+    "Invite the bot to the channel: /invite @your-app.",
+    "Create the channel with the token and the channel's id (in its details, C…).",
+  ],
+  fields: [
+    { key: "token", title: "Bot token", secret: true, pattern: "xox[bpe]-[\\w-]+", example: "xoxb-1234-abcd" },
+    { key: "channel", title: "Channel id", pattern: "[CDGU][A-Z0-9]+|#[^\\s]+", example: "C0123456789" },
+  ],
+  hosts: ["slack.com"],
+  send: {
+    url: "https://slack.com/api/chat.postMessage",
+    auth: { bearer: "{{ field.token }}" },
+    body: { $extend: body, channel: "{{ field.channel }}" },
+  },
+  update: {
+    url: "https://slack.com/api/chat.update",
+    auth: { bearer: "{{ field.token }}" },
+    body: { $extend: "@send", channel: "{{ ref.channel }}", ts: "{{ ref.ts }}" },
+  },
+  thread: {
+    url: "https://slack.com/api/chat.postMessage",
+    auth: { bearer: "{{ field.token }}" },
+    body: { $extend: "@send", channel: "{{ ref.channel }}", thread_ts: "{{ ref.ts }}" },
+  },
+  remove: {
+    url: "https://slack.com/api/chat.delete",
+    auth: { bearer: "{{ field.token }}" },
+    body: { channel: "{{ ref.channel }}", ts: "{{ ref.ts }}" },
+  },
+  // The status is 200 for most errors.
+  ok: [{ status: 200, path: "$.ok", equals: true }],
+  ref: { channel: "$.channel", ts: "$.ts" },
+  errors: [
+    { status: 429, class: "wait", after: ["header:retry-after"] },
+    { path: "$.error", equals: ["ratelimited", "rate_limited"], class: "wait", after: ["header:retry-after", "30s"] },
+    { path: "$.error", equals: ["message_not_found", "cant_update_message", "edit_window_closed"], class: "resend" },
+    {
+      path: "$.error",
+      equals: ["invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"],
+      class: "disable",
+      hint: "the bot token is not valid: install the app again and copy its token",
+    },
+    { path: "$.error", equals: ["missing_scope", "no_permission"], class: "disable", hint: "the app needs chat:write" },
+    {
+      path: "$.error",
+      equals: ["channel_not_found", "not_in_channel", "is_archived", "restricted_action"],
+      class: "disable",
+      hint: "invite the bot to the channel, or choose another one",
+    },
+    { path: "$.error", equals: "msg_too_long", class: "shorten" },
+    {
+      path: "$.error",
+      equals: ["internal_error", "fatal_error", "request_timeout", "service_unavailable"],
+      class: "retry",
+    },
+    { path: "$.error", class: "dead" },
+  ],
+  ...limits,
+  recorded: [
+    {
+      status: 200,
+      body: { ok: true, channel: "C0123456789", ts: "1712000000.000100", message: { text: "…" } },
+      class: "ok",
+      ref: { channel: "C0123456789", ts: "1712000000.000100" },
+    },
+    {
+      status: 429,
+      headers: { "retry-after": "30" },
+      body: { ok: false, error: "ratelimited" },
+      class: "wait",
+      afterMs: 30_000,
+    },
+    { name: "200 but failed", status: 200, body: { ok: false, error: "channel_not_found" }, class: "disable" },
+    { name: "200 but failed", status: 200, body: { ok: false, error: "invalid_blocks" }, class: "dead" },
+    { for: "update", status: 200, body: { ok: false, error: "message_not_found" }, class: "resend" },
+    { status: 200, body: { ok: false, error: "internal_error" }, class: "retry" },
+  ],
+} satisfies ChannelPreset;

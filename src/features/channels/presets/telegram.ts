@@ -1,0 +1,141 @@
+import type { ChannelPreset } from "../preset.ts";
+
+const BASE = "https://api.telegram.org/bot{{ field.token }}";
+const TEXT =
+  "<b>{{ n.emoji }} {{ n.title | line | html }}</b>\n{{ n.message | html }}" + "{{ n.project | html | prefix:'\n' }}";
+
+const keyboard = {
+  $if: "n.url",
+  inline_keyboard: [
+    [
+      { text: "Open", url: "{{ n.url }}" },
+      { $if: "n.ackUrl", text: "Acknowledge", url: "{{ n.ackUrl }}" },
+    ],
+  ],
+} as const;
+
+const body = {
+  chat_id: "{{ field.chat }}",
+  "message_thread_id?": "{{ field.topic }}",
+  text: TEXT,
+  parse_mode: "HTML",
+  link_preview_options: { is_disabled: true },
+  reply_markup: keyboard,
+} as const;
+
+/** https://core.telegram.org/bots/api#sendmessage */
+export const telegram = {
+  name: "telegram",
+  title: "Telegram",
+  group: "chat",
+  docs: "telegram",
+  setup: [
+    "Write /newbot to @BotFather and copy the token.",
+    "Write a message to the bot, or add it to a group; the chat's id is in api.telegram.org/bot<token>/getUpdates.",
+    "Create the channel with the token and the chat's id.",
+  ],
+  fields: [
+    {
+      key: "token",
+      title: "Bot token",
+      secret: true,
+      pattern: "\\d+:[\\w-]{20,}",
+      example: "123456:ABC-DEF1234ghIkl-zyx57W2v",
+    },
+    { key: "chat", title: "Chat id or @channel", pattern: "-?\\d+|@\\w+", example: "-1001234567890" },
+    { key: "topic", title: "Topic id of a forum", pattern: "\\d+", required: false, example: "42" },
+  ],
+  hosts: ["api.telegram.org"],
+  mentions: "at",
+  send: { url: `${BASE}/sendMessage`, body },
+  update: {
+    url: `${BASE}/editMessageText`,
+    body: {
+      chat_id: "{{ ref.chat }}",
+      message_id: "{{ ref.id }}",
+      text: TEXT,
+      parse_mode: "HTML",
+      link_preview_options: { is_disabled: true },
+      reply_markup: keyboard,
+    },
+  },
+  thread: {
+    url: `${BASE}/sendMessage`,
+    body: { $extend: "@send", reply_parameters: { message_id: "{{ ref.id }}", allow_sending_without_reply: true } },
+  },
+  remove: { url: `${BASE}/deleteMessage`, body: { chat_id: "{{ ref.chat }}", message_id: "{{ ref.id }}" } },
+  plain: {
+    url: `${BASE}/sendMessage`,
+    body: { chat_id: "{{ field.chat }}", "message_thread_id?": "{{ field.topic }}", text: "{{ n.text }}" },
+  },
+  ok: [{ status: 200, path: "$.ok", equals: true }],
+  ref: { id: "$.result.message_id", chat: "$.result.chat.id" },
+  errors: [
+    { status: 429, class: "wait", after: ["$.parameters.retry_after", "header:retry-after"] },
+    {
+      path: "$.parameters.migrate_to_chat_id",
+      class: "retry",
+      set: { chat: "$.parameters.migrate_to_chat_id" },
+      hint: "the group has become a supergroup; its new id is stored",
+    },
+    { text: "message is not modified", class: "ok" },
+    { text: "message to edit not found|message can't be edited|MESSAGE_ID_INVALID", class: "resend" },
+    { text: "can't parse entities|BUTTON_URL_INVALID|wrong HTTP URL", class: "plain" },
+    { text: "message is too long", class: "shorten" },
+    { status: 401, class: "disable", hint: "the bot token is not valid" },
+    { status: 404, class: "disable", hint: "the bot token is not valid" },
+    { status: 403, class: "disable", hint: "the bot was blocked or removed from the chat" },
+    {
+      text: "chat not found|message thread not found|not enough rights|PEER_ID_INVALID",
+      class: "disable",
+      hint: "write to the bot first, or add it to the group and check the chat's id",
+    },
+    { status: 400, class: "dead" },
+  ],
+  cut: { text: 4096 },
+  unit: "utf16",
+  rate: { perSecond: 0.33, burst: 5 },
+  recorded: [
+    {
+      status: 200,
+      body: { ok: true, result: { message_id: 17, chat: { id: -100123, type: "supergroup" }, date: 1712000000 } },
+      class: "ok",
+      ref: { id: "17", chat: "-100123" },
+    },
+    {
+      status: 429,
+      body: {
+        ok: false,
+        error_code: 429,
+        description: "Too Many Requests: retry after 8",
+        parameters: { retry_after: 8 },
+      },
+      class: "wait",
+      afterMs: 8000,
+    },
+    {
+      status: 403,
+      body: { ok: false, error_code: 403, description: "Forbidden: bot was blocked by the user" },
+      class: "disable",
+    },
+    { status: 400, body: { ok: false, error_code: 400, description: "Bad Request: chat not found" }, class: "disable" },
+    {
+      status: 400,
+      body: { ok: false, error_code: 400, description: "Bad Request: can't parse entities: unclosed start tag" },
+      class: "plain",
+    },
+    {
+      for: "update",
+      status: 400,
+      body: { ok: false, error_code: 400, description: "Bad Request: message is not modified" },
+      class: "ok",
+    },
+    {
+      for: "update",
+      status: 400,
+      body: { ok: false, error_code: 400, description: "Bad Request: message to edit not found" },
+      class: "resend",
+    },
+    { name: "200 but failed", status: 200, body: { ok: false, description: "Bad Request" }, class: "dead" },
+  ],
+} satisfies ChannelPreset;

@@ -1,0 +1,201 @@
+import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { HostUnknown, type SafeFetch } from "../delivery/index.ts";
+import { classify, type Verdict } from "./answers.ts";
+import type { NoticeText } from "./notice.ts";
+import type { OutcomeClass, Preset, RequestTemplate, Step } from "./preset.ts";
+import type { Rates } from "./rates.ts";
+import { type Redact, redactorOf } from "./redact.ts";
+import { BadRequest, type BuiltRequest, buildRequest } from "./request.ts";
+
+/** A channel with its secrets open, ready to send. */
+export interface OpenChannel {
+  readonly id: string;
+  readonly preset: Preset;
+  /** With defaults. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** The channel's own request, for presets that let it have one. */
+  readonly request?: RequestTemplate | undefined;
+}
+
+export interface SendOptions {
+  readonly n: NoticeText;
+  /** Equal in every attempt, so that services that know it drop repetitions. */
+  readonly id: string;
+  readonly ref?: Readonly<Record<string, string>> | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The result of one step. Its texts hold no secret. */
+export interface Outcome {
+  readonly class: OutcomeClass;
+  readonly step: Step;
+  /** Null without an answer. */
+  readonly status: number | null;
+  readonly error: string | null;
+  readonly hint: string | null;
+  readonly afterMs: number;
+  readonly ref: Readonly<Record<string, string>> | null;
+  /** New values of fields. */
+  readonly set: Readonly<Record<string, string>> | null;
+  readonly request: ShownRequest | null;
+  readonly answer: string | null;
+  readonly cut: readonly string[];
+  readonly ms: number;
+}
+
+/** A request as its owner may see it. */
+export interface ShownRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+}
+
+const ANSWER_LENGTH = 1024;
+/** Attempts within one step: shortened, without markup, with a new value of a field. */
+const MAX_ROUNDS = 4;
+
+export interface SenderParts {
+  readonly fetch: SafeFetch;
+  readonly clock: Clock;
+  readonly rates: Rates;
+  readonly count: (preset: string, outcome: OutcomeClass) => void;
+}
+
+/** The request that a step makes. */
+export function templateOf({ preset, request }: OpenChannel, step: Step): RequestTemplate | undefined {
+  if (step === "send") return (preset.custom ? request : undefined) ?? preset.send;
+  return preset[step];
+}
+
+/** Texts of a request may hold these. */
+export function redactorFor({ preset, fields }: OpenChannel, built?: BuiltRequest): Redact {
+  const secrets = preset.fields.flatMap(({ key, secret }) => (secret && fields[key] ? [fields[key]] : []));
+  const authorization = built?.headers.Authorization?.replace(/^\w+ /, "");
+  return redactorOf(secrets, authorization === undefined || secrets.length === 0 ? [] : [authorization]);
+}
+
+/** What the step would send. @throws BadRequest */
+export function previewOf(
+  channel: OpenChannel,
+  step: Step,
+  options: SendOptions,
+  now: number,
+): { readonly request: ShownRequest; readonly cut: readonly string[] } | undefined {
+  const template = templateOf(channel, step);
+  if (!template) return undefined;
+  const built = buildRequest(channel.preset, template, { ...options, field: channel.fields, now });
+  return { request: shown(built, redactorFor(channel, built)), cut: built.cut };
+}
+
+/** Makes one step and classifies its answer; repeats it at once where the preset says so. */
+export async function perform(
+  parts: SenderParts,
+  channel: OpenChannel,
+  step: Step,
+  options: SendOptions,
+): Promise<Outcome> {
+  let template = templateOf(channel, step) ?? channel.preset.send;
+  let current = channel;
+  let shortened = false;
+  let set: Readonly<Record<string, string>> | null = null;
+  for (let round = 1; ; round++) {
+    const outcome: Outcome = await once(parts, current, step, template, options, shortened);
+    const result: Outcome = set === null ? outcome : { ...outcome, set };
+    if (round >= MAX_ROUNDS) return final(result);
+    if (outcome.set) {
+      set = { ...(set ?? {}), ...outcome.set };
+      current = { ...current, fields: { ...current.fields, ...set } };
+    } else if (outcome.class === "shorten" && !shortened) shortened = true;
+    else if (outcome.class === "plain" && current.preset.plain && template !== current.preset.plain)
+      template = current.preset.plain;
+    else return final(result);
+  }
+}
+
+/** A repetition that did not help either. */
+function final(outcome: Outcome): Outcome {
+  return outcome.class === "shorten" || outcome.class === "plain" ? { ...outcome, class: "dead" } : outcome;
+}
+
+async function once(
+  { fetch, clock, rates, count }: SenderParts,
+  channel: OpenChannel,
+  step: Step,
+  template: RequestTemplate,
+  options: SendOptions,
+  shortened: boolean,
+): Promise<Outcome> {
+  const { preset, fields, id } = channel;
+  const startedAt = clock.now();
+  let built: BuiltRequest | undefined;
+  let verdict: Verdict;
+  let answer: { status: number; text: string } | null = null;
+  let error: string | null = null;
+  try {
+    built = buildRequest(preset, template, { ...options, field: fields, now: startedAt }, { shortened });
+    const waitMs = await rates.take(id, preset.rate, options.signal);
+    if (waitMs > 0) return waiting(step, waitMs);
+    const { method, url, headers, body } = built;
+    const reply = await fetch.request(url, {
+      method,
+      headers: { "User-Agent": "Prism", ...headers },
+      ...(body === undefined ? {} : { body: Buffer.from(body) }),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    answer = { status: reply.status, text: reply.body.toString("utf8") };
+    verdict = classify(preset, step, { status: reply.status, headers: reply.headers, body: answer.text }, clock.now());
+    if (verdict.class === "wait") rates.pause(id, verdict.afterMs ?? 0);
+    if (verdict.class !== "ok") error = `${preset.title} answered ${reply.status}`;
+  } catch (thrown) {
+    if (options.signal?.aborted) throw thrown;
+    error = thrown instanceof Error ? thrown.message : String(thrown);
+    verdict = { class: isRefused(thrown) ? "dead" : "retry" };
+  }
+  count(preset.name, verdict.class);
+  const redact = redactorFor(channel, built);
+  const text = answer && redact(answer.text).slice(0, ANSWER_LENGTH);
+  return {
+    class: verdict.class,
+    step,
+    status: answer?.status ?? null,
+    error: error === null ? null : redact(withReason(error, text)),
+    hint: verdict.hint ?? null,
+    afterMs: verdict.afterMs ?? 0,
+    ref: verdict.ref ?? null,
+    set: verdict.set ?? null,
+    request: built ? shown(built, redact) : null,
+    answer: text,
+    cut: built?.cut ?? [],
+    ms: clock.now() - startedAt,
+  };
+}
+
+const REASON_LENGTH = 200;
+
+function withReason(error: string, answer: string | null): string {
+  const reason = answer?.replace(/\s+/g, " ").trim().slice(0, REASON_LENGTH);
+  return reason ? `${error}: ${reason}` : error;
+}
+
+/** The URL stays refused, except when its name does not resolve at the moment. */
+function isRefused(error: unknown): boolean {
+  if (error instanceof BadRequest) return true;
+  return error instanceof PrismError && error.code === "URL_REFUSED" && !(error.cause instanceof HostUnknown);
+}
+
+function waiting(step: Step, afterMs: number): Outcome {
+  const none = { status: null, hint: null, ref: null, set: null, request: null, answer: null };
+  return { ...none, class: "wait", step, afterMs, error: "the channel's rate is used up", cut: [], ms: 0 };
+}
+
+function shown({ method, url, headers, body }: BuiltRequest, redact: Redact): ShownRequest {
+  const shownHeaders = Object.entries(headers).map(([name, value]) => [name, redact(value)]);
+  return {
+    method,
+    url: redact(url),
+    headers: Object.fromEntries(shownHeaders) as Record<string, string>,
+    body: body === undefined ? null : redact(body),
+  };
+}
