@@ -184,7 +184,7 @@ test("S2-100: every GET answers HEAD with the same head, served or refused, and 
     await t.test(mount.path, async (t) => {
       const [row] = ACCESS[`GET ${mount.route.path}`] ?? [];
       const request = await row?.request(world, admin, true);
-      const isStream = request?.method === "HEAD" && mount.path.endsWith("/sse");
+      const isStream = request?.method === "HEAD" && /\/(sse|stream)$/.test(mount.path);
       const target = mount.isAlias ? filled(mount.path) : (request?.path ?? "");
       const connection = await RawConnection.open(t, prism.app.port);
       for (const fields of [[credential], [], ["Authorization: Bearer nonsense"], [credential, 'If-None-Match: "1"']]) {

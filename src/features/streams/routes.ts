@@ -4,19 +4,20 @@ import { type Clock, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { Principal } from "../../core/principal.ts";
-import { callerOf } from "../../http/access.ts";
+import { callerOf, userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
 import { ANSWERS_LATER, Reply, type Route, route } from "../../http/route.ts";
-import { doc, example, jsonValue, object, text } from "../../http/shapes.ts";
+import { doc, example, jsonValue, object, queryBoolean, text } from "../../http/shapes.ts";
 import type { Connections, RealtimeAccess } from "../../live/connections.ts";
 import type { Hub } from "../../live/hub.ts";
-import { serveEventStream } from "../../live/protocols/event-stream.ts";
+import { type EventStreamParts, serveEventStream } from "../../live/protocols/event-stream.ts";
 import { requireOrigin } from "../../live/protocols/upgrade.ts";
 import {
   type LoggedStream,
   MAX_STREAM_LENGTH,
   type ProjectNames,
   resolveStreamName,
+  type StreamEntry,
   type StreamRef,
   streamName,
 } from "../../live/stream.ts";
@@ -152,6 +153,46 @@ const StreamQuery = object({
   from: v.optional(doc(v.string(), "Offset after which to start")),
 });
 
+const OwnStreamQuery = object({
+  ...StreamQuery.entries,
+  changes: v.optional(doc(queryBoolean, "Also changes of notifications, with their types as event names")),
+});
+
+/** `GET /notifications/stream`: the caller's notifications, for `curl -N` and `EventSource`. */
+function ownStreamRoute(context: RealtimeContext, parts: EventStreamParts): Route {
+  return route({
+    method: "GET",
+    path: "/api/v1/notifications/stream",
+    id: "streamNotifications",
+    summary: "Stream the caller's notifications as server-sent events; resume with Last-Event-ID",
+    details: "A comment every 15 seconds keeps the connection open. Without a position it starts with new entries.",
+    tag: "Notifications",
+    access: { tokenScopes: ["notifications:own"], queryToken: true },
+    query: OwnStreamQuery,
+    response: {
+      contentType: "text/event-stream",
+      description:
+        "Notifications as `id: <offset>` and `data: <notification>`; also `event: gap`, `event: auth_expired`",
+    },
+    errors: ["ORIGIN_REFUSED", "CHANNEL_FORBIDDEN"],
+    handle(exchange, { query }) {
+      requireOrigin(context, exchange);
+      const principal = userOf(exchange);
+      const stream = { kind: "user", userId: principal.userId } as const;
+      requireTicketFor(principal, stream);
+      const from = parseFrom(exchange.header("last-event-id") || query.lastEventId || query.from);
+      const isNew = ({ type }: StreamEntry): boolean => type === "notification";
+      serveEventStream(parts, exchange, principal, {
+        stream,
+        from,
+        accepts: (entry) => query.changes === true || isNew(entry),
+        nameOf: (entry) => (isNew(entry) ? undefined : entry.type),
+      });
+      return ANSWERS_LATER;
+    },
+  });
+}
+
 /** Live streams over HTTP (docs/realtime.md); WebSocket protocols are in src/live. */
 export function realtimeFeature(own: RealtimeOwn): Feature {
   return {
@@ -162,8 +203,8 @@ export function realtimeFeature(own: RealtimeOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: RealtimeContext): void {
-  const { hub, realtimeAccess, connections, projects } = context;
-  const log = context.log.namespace("realtime");
+  const { hub, realtimeAccess, connections, projects, clock } = context;
+  const parts = { hub, access: realtimeAccess, connections, clock, log: context.log.namespace("realtime") };
   server.route(ticketRoute(context));
   server.route(publishRoute(context));
   server.route(
@@ -192,18 +233,12 @@ function serve(server: FeatureServer, context: RealtimeContext): void {
         const projectId = projects.require(principal, params.projectId, "events:read");
         requireTicketFor(principal, { kind: "project", projectId });
         const from = parseFrom(exchange.header("last-event-id") || query.lastEventId || query.from);
-        const parts = {
-          hub: hub,
-          access: realtimeAccess,
-          connections: connections,
-          clock: context.clock,
-          log,
-        };
-        serveEventStream(parts, exchange, principal, { kind: "project", projectId }, from);
+        serveEventStream(parts, exchange, principal, { stream: { kind: "project", projectId }, from });
         return ANSWERS_LATER;
       },
     }),
   );
+  server.route(ownStreamRoute(context, parts));
 
   const isPusherServed = context.config.pusher.mode === "embedded";
   for (const [path, aliases] of [

@@ -20,6 +20,16 @@ export interface EventStreamParts {
   readonly log: Logger;
 }
 
+/** What a stream of server-sent events sends. */
+export interface EventStreamOptions {
+  readonly stream: StreamRef;
+  readonly from: From;
+  /** Default: all entries. */
+  accepts?(entry: StreamEntry): boolean;
+  /** The event name of an entry; default: none, so that `EventSource.onmessage` receives it. */
+  nameOf?(entry: StreamEntry): string | undefined;
+}
+
 /**
  * Responds with server-sent events of one stream (WHATWG HTML, section 9.2). @throws OVERLOADED,
  * RATE_LIMITED
@@ -28,14 +38,13 @@ export function serveEventStream(
   parts: EventStreamParts,
   exchange: Exchange,
   principal: Principal,
-  stream: StreamRef,
-  from: From,
+  options: EventStreamOptions,
 ): void {
   parts.connections.requireRoom(principal, exchange.clientAddress);
   exchange.startStream(200, { "Content-Type": "text/event-stream", "X-Accel-Buffering": "no" });
   // The response to HEAD is complete.
   if (exchange.isOver) return;
-  const connection = new EventStream(parts, exchange, principal, stream, from);
+  const connection = new EventStream(parts, exchange, principal, options);
   parts.connections.add(connection);
   connection.start();
 }
@@ -57,7 +66,8 @@ class EventStream implements Connection {
   /** Since when the library buffers, or when it last wrote some of the buffer. */
   #blockedSince: number | null = null;
 
-  constructor(parts: EventStreamParts, exchange: Exchange, principal: Principal, stream: StreamRef, from: From) {
+  constructor(parts: EventStreamParts, exchange: Exchange, principal: Principal, options: EventStreamOptions) {
+    const { stream, from, accepts, nameOf } = options;
     this.#parts = parts;
     this.#exchange = exchange;
     this.#stream = stream;
@@ -67,14 +77,14 @@ class EventStream implements Connection {
     const sink: Sink = {
       connection: this,
       isReady: () => this.#isReady(),
-      entry: (entry) => this.#isReady() && this.#write(entryText(entry)),
+      entry: (entry) => this.#isReady() && this.#write(entryText(entry, nameOf?.(entry))),
       gap: (gap) => void this.#write(gapText(gap)),
       failed: (error) => {
         parts.log.error({ requestId: exchange.requestId, err: error }, "reading the history of a stream failed");
         this.#end();
       },
     };
-    this.#subscription = new Subscription(parts.hub, stream, from, sink);
+    this.#subscription = new Subscription(parts.hub, stream, from, sink, accepts);
   }
 
   start(): void {
@@ -162,12 +172,9 @@ class EventStream implements Connection {
   }
 }
 
-/**
- * Without an event name, so that `EventSource.onmessage` receives it; only gaps and expiry have
- * one.
- */
-function entryText(entry: StreamEntry): string {
-  return `id: ${entry.offset}\ndata: ${entry.data}\n\n`;
+function entryText(entry: StreamEntry, name: string | undefined): string {
+  const named = name === undefined ? "" : `event: ${name}\n`;
+  return `id: ${entry.offset}\n${named}data: ${entry.data}\n\n`;
 }
 
 /** It has an id, so that a client which reconnects after it resumes after the gap. */

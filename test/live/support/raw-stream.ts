@@ -5,6 +5,8 @@ import { eventually } from "../../helpers/eventually.ts";
 import type { Target } from "./live-client.ts";
 
 export interface RawStreamOptions {
+  /** Default: that of the project's events. */
+  readonly path?: string;
   readonly query?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -29,8 +31,9 @@ export class RawStream {
   }
 
   /** `GET /realtime/:projectId/sse` with the target's token. */
-  static async open(t: TestContext, target: Target, { query = "", headers = {} }: RawStreamOptions = {}) {
-    const sent = get(`${target.url}/realtime/${target.projectId}/sse${query}`, {
+  static async open(t: TestContext, target: Target, options: RawStreamOptions = {}) {
+    const { path = `/realtime/${target.projectId}/sse`, query = "", headers = {} } = options;
+    const sent = get(`${target.url}${path}${query}`, {
       headers: { Authorization: `Bearer ${target.token}`, ...headers },
       agent: false,
     });

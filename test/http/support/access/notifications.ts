@@ -81,6 +81,9 @@ export const NOTIFICATIONS: Table = {
     },
   ],
   "GET /api/v1/notifications/missed": [{ refusal: own, request: at("/api/v1/notifications/missed") }],
+  "GET /api/v1/notifications/stream": [
+    { refusal: own, request: () => ({ path: "/api/v1/notifications/stream", method: "HEAD" }) },
+  ],
   "GET /api/v1/notifications/export": [{ refusal: ownOrAll, request: at("/api/v1/notifications/export") }],
   "GET /api/v1/notifications/unread-count": [{ refusal: own, request: at("/api/v1/notifications/unread-count") }],
   "POST /api/v1/notifications/read-all": [{ refusal: own, request: at("/api/v1/notifications/read-all", {}) }],
