@@ -18,6 +18,18 @@ export function checkLimits({ ingest }: ConfigValues): string[] {
   ];
 }
 
+/** Checks settings of which one needs the other. @returns the problems */
+export function checkPairs({ tls, smtp, mailIn }: Pick<ConfigValues, "tls" | "smtp" | "mailIn">): string[] {
+  const pairs = [
+    ["tls.certFile", tls.certFile, "tls.keyFile", tls.keyFile],
+    ["smtp.dkim.domain", smtp.dkim.domain, "smtp.dkim.keyFile", smtp.dkim.keyFile],
+    ["mailIn.certFile", mailIn.certFile, "mailIn.keyFile", mailIn.keyFile],
+  ] as const;
+  return pairs
+    .filter(([, one, , other]) => (one === undefined) !== (other === undefined))
+    .map(([one, , other]) => `${one} and ${other} belong together; set both, or neither`);
+}
+
 /** Warnings about valid but risky settings. `serve` logs each once, `doctor` shows each as WARN. */
 export function serverWarnings(
   config: Pick<Config, "env" | "host" | "publicUrl" | "smtp" | "tls" | "trustedProxies" | "rateLimit">,

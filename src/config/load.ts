@@ -4,6 +4,7 @@ import { SealedBox } from "../core/sealed-box.ts";
 import {
   checkFaces,
   checkLimits,
+  checkPairs,
   checkProduction,
   checkProviders,
   checkTrusted,
@@ -128,9 +129,13 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const given = nest(OPTIONS, values) as unknown as ConfigValues;
   const missing = missingSecrets(given).filter((key) => origins.get(key) === "default");
   problems.push(...checkSecretsFor(use, given, missing, secretsFile));
-  if ((given.tls.certFile === undefined) !== (given.tls.keyFile === undefined))
-    problems.push("tls.certFile and tls.keyFile belong together; set both, or neither");
-  problems.push(...checkLimits(given), ...checkProviders(given), ...checkFaces(given), ...checkTrusted(given));
+  problems.push(
+    ...checkPairs(given),
+    ...checkLimits(given),
+    ...checkProviders(given),
+    ...checkFaces(given),
+    ...checkTrusted(given),
+  );
   if (problems.length > 0) throw new ConfigRefused(problems);
 
   const at: PathResolver = (key, path) => resolve(origins.get(key) === "file" ? file.baseDir : workingDir, path);
@@ -205,13 +210,19 @@ export function sourceOf(key: string, { origins, files }: Pick<LoadedConfig, "or
 function derive(given: ConfigValues, dataDir: string, at: PathResolver, secrets: Secrets): Config {
   const isProduction = given.env === "production";
   const url = given.databaseUrl;
-  const { fcm, apns, tls } = given;
+  const { fcm, apns, tls, smtp, mailIn } = given;
   const usesUrl = url !== undefined && foreignDatabaseUrl(url) === undefined;
   const fileAt = (key: string, path: string | undefined) => (path === undefined ? undefined : at(key, path));
   return deepFreeze({
     ...given,
     dataDir,
     tls: { certFile: fileAt("tls.certFile", tls.certFile), keyFile: fileAt("tls.keyFile", tls.keyFile) },
+    smtp: { ...smtp, dkim: { ...smtp.dkim, keyFile: fileAt("smtp.dkim.keyFile", smtp.dkim.keyFile) } },
+    mailIn: {
+      ...mailIn,
+      certFile: fileAt("mailIn.certFile", mailIn.certFile) ?? fileAt("tls.certFile", tls.certFile),
+      keyFile: fileAt("mailIn.keyFile", mailIn.keyFile) ?? fileAt("tls.keyFile", tls.keyFile),
+    },
     fcm: { ...fcm, credentials: fileAt("fcm.credentials", fcm.credentials) },
     apns: { ...apns, keyFile: fileAt("apns.keyFile", apns.keyFile) },
     host: given.host ?? (isProduction ? "0.0.0.0" : "127.0.0.1"),

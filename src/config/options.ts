@@ -3,6 +3,7 @@ import { AUTH_OPTIONS } from "./auth-options.ts";
 import { GOTIFY_OPTIONS, NTFY_OPTIONS } from "./face-options.ts";
 import * as k from "./kinds.ts";
 import { INGEST_OPTIONS, LIMIT_OPTIONS, QUEUE_OPTIONS, RATE_LIMIT_OPTIONS, REALTIME_OPTIONS } from "./limit-options.ts";
+import { DKIM_OPTIONS, MAIL_IN_OPTIONS } from "./mail-options.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
 import { PUSHER_OPTIONS, STORAGE_OPTIONS } from "./provider-options.ts";
 
@@ -93,7 +94,9 @@ export const OPTIONS = {
     from: optional(k.sender(), "sender address of all mails", { seed: ["SMTP_FROM"], ...LIVE }),
     secure: optional(k.boolean(), "TLS from the first byte; by default true if smtp.port is 465", LIVE),
     allowPlain: option(k.boolean(), false, "allows mail and password without TLS to a server on another machine", LIVE),
+    dkim: DKIM_OPTIONS,
   },
+  mailIn: MAIL_IN_OPTIONS,
   pusher: PUSHER_OPTIONS,
   ntfy: NTFY_OPTIONS,
   gotify: GOTIFY_OPTIONS,

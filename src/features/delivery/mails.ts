@@ -5,6 +5,7 @@ import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import { COMPLETED, PermanentError, type RunningJob } from "../jobs/index.ts";
 import { callWithin, ProviderDown, TargetGone } from "./channel.ts";
 import type { Mail } from "./channels/mail/client.ts";
+import { mailHtml } from "./channels/mail/html.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
 import { limitsOf } from "./target-queues.ts";
@@ -73,8 +74,9 @@ async function attemptMail(
   const waitMs = circuit.waitMs();
   if (waitMs > 0) return postpone(context, job, clock.now() + waitMs);
   job.begun();
+  const html = mailHtml({ title: mail.subject, text: mail.text });
   try {
-    await callWithin((limit) => channel.call({ ...mail, id: job.id }, limit), signal);
+    await callWithin((limit) => channel.call({ ...mail, html, id: job.id }, limit), signal);
   } catch (error) {
     if (signal.aborted) throw error;
     return await failed(context, job, circuit, error);

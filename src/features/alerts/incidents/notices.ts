@@ -136,7 +136,7 @@ function contentOf(parts: IncidentParts, row: IncidentRow, notice: Notice) {
     title: noticeTitle(row, notice),
     message: noticeMessage(row, notice),
     action: url === undefined ? null : JSON.stringify(action),
-    data: JSON.stringify({ incidentId: id, number, reason, urgency, state: row.state, firing }),
+    data: JSON.stringify({ incidentId: id, number, title: row.title, reason, urgency, state: row.state, firing }),
   } as const;
 }
 

@@ -49,7 +49,7 @@ async function prepare({ database, settings, clock }: MailContext, { delivery, n
   const message = notification.message + postscript;
   const of = { userId, notificationId: notification.id };
   const acknowledgeUrl = mayAcknowledge(notification) ? acknowledgeLink(config, of, clock.now()) : undefined;
-  const reader = { timezone: user.timezone, serverUrl: config.publicUrl, acknowledgeUrl };
+  const reader = { timezone: user.timezone, publicUrl: config.publicUrl, acknowledgeUrl };
   const mail = mailOf({ ...notification, message }, delivery.id, reader);
   const unsubscribe = unsubscribeHeaders(config, { userId, kind }, isDigest ? unsubscribeAddress(config) : undefined);
   return { to: user.email, ...mail, headers: { ...mail.headers, ...unsubscribe } };

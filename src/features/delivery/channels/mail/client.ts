@@ -1,3 +1,5 @@
+import { createPrivateKey } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type { Transporter } from "nodemailer";
 import type { Config } from "../../../../config/load.ts";
 import { PrismError } from "../../../../core/errors.ts";
@@ -14,15 +16,25 @@ export interface SmtpOptions {
   readonly secure: boolean;
   /** Permits credentials and mails without TLS. */
   readonly allowPlain: boolean;
+  /** Signs every mail (RFC 6376). */
+  readonly dkim?: DkimKey | undefined;
   /** For connecting, the greeting and each answer. */
   readonly timeoutMs?: number;
+}
+
+interface DkimKey {
+  readonly domain: string;
+  readonly selector: string;
+  /** RSA, in PEM. */
+  readonly keyFile: string;
 }
 
 const SMTPS_PORT = 465;
 
 /** @returns null when no mail server is configured. */
 export function smtpOptionsOf({ smtp }: Pick<Config, "smtp">): SmtpOptions | null {
-  const { host, port, user, pass, allowPlain } = smtp;
+  const { host, port, user, pass, allowPlain, dkim } = smtp;
+  const { domain, selector, keyFile } = dkim;
   if (host === undefined) return null;
   return {
     host,
@@ -32,6 +44,7 @@ export function smtpOptionsOf({ smtp }: Pick<Config, "smtp">): SmtpOptions | nul
     allowPlain,
     from: smtp.from ?? `prism@${host}`,
     secure: smtp.secure ?? port === SMTPS_PORT,
+    ...(domain !== undefined && keyFile !== undefined && { dkim: { domain, selector, keyFile } }),
   };
 }
 
@@ -47,6 +60,8 @@ export interface Mail {
   readonly html?: string;
   /** The part before the @ of its Message-ID; default: random. */
   readonly id?: string;
+  /** Mails with the same name form a thread: the part before the @ of a Message-ID they refer to. */
+  readonly thread?: string;
   /** Further headers, never with text from users. */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -84,16 +99,18 @@ export class MailClient implements ChannelCalls<Mail> {
   }
 
   /** Sends a mail and resolves to its Message-ID. @throws NOT_CONFIGURED, and SMTP errors */
-  async send({ id, to: address, ...mail }: Mail): Promise<string> {
+  async send({ id, thread, to: address, ...mail }: Mail): Promise<string> {
     const transport = await this.#connect();
     // As an object: a text would be parsed as a list, and a comma would add a recipient.
     const to = { name: "", address };
     const messageId = id === undefined ? {} : { messageId: `<${id}@${this.#domain}>` };
+    const root = thread === undefined ? undefined : `<${thread}@${this.#domain}>`;
+    const reference = root === undefined ? {} : { inReplyTo: root, references: root };
     // A line break in a subject would start another header; do not rely on the library here.
     const subject = mail.subject.replaceAll(/\s+/g, " ").trim();
     const headers = { ...AUTOMATIC, ...mail.headers };
     const from = this.#read()?.from;
-    const sent = (await transport.sendMail({ ...mail, ...messageId, headers, subject, to, from })) as {
+    const sent = (await transport.sendMail({ ...mail, ...messageId, ...reference, headers, subject, to, from })) as {
       messageId: string;
     };
     return sent.messageId;
@@ -122,7 +139,8 @@ export class MailClient implements ChannelCalls<Mail> {
     const of = JSON.stringify(options);
     // The settings have changed. Mails on their way keep their connections; queued ones are retried.
     if (this.#open && this.#open.of !== of) this.close();
-    this.#open ??= { of, transport: createTransport({ pool: true, maxConnections: 2, ...transportOptions(options) }) };
+    const pooled = { pool: true, maxConnections: 2, ...transportOptions(options), ...dkimOptions(options) };
+    this.#open ??= { of, transport: createTransport(pooled) };
     return this.#open.transport;
   }
 }
@@ -145,6 +163,27 @@ export function transportOptions({ timeoutMs = TIMEOUT_MS, ...options }: SmtpOpt
     disableFileAccess: true,
     disableUrlAccess: true,
   };
+}
+
+/** Both headers of one-click unsubscription must be signed (RFC 8058 section 4). */
+const SIGNED_HEADERS =
+  "From:Reply-To:Subject:Date:Message-ID:To:MIME-Version:Content-Type:Content-Transfer-Encoding:In-Reply-To:" +
+  "References:List-Unsubscribe:List-Unsubscribe-Post:Auto-Submitted";
+
+/** Reads the key at each call. @throws ProviderDown if it cannot be used */
+export function dkimOptions({ dkim }: SmtpOptions) {
+  if (!dkim) return {};
+  const { domain, selector, keyFile } = dkim;
+  let privateKey: string;
+  try {
+    privateKey = readFileSync(keyFile, "utf8");
+    const { asymmetricKeyType } = createPrivateKey(privateKey);
+    if (asymmetricKeyType !== "rsa") throw new Error(`it is a key of the type ${asymmetricKeyType}, not rsa`);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new ProviderDown(`smtp.dkim.keyFile cannot be used: ${message}`, { cause: error });
+  }
+  return { dkim: { domainName: domain, keySelector: selector, privateKey, headerFieldNames: SIGNED_HEADERS } };
 }
 
 /** nodemailer's error of a failed SMTP session. */

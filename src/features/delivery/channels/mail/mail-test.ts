@@ -1,6 +1,6 @@
 import { format } from "node:util";
 import { withinOr } from "../../../../core/promises.ts";
-import { type SmtpOptions, transportOptions } from "./client.ts";
+import { dkimOptions, type SmtpOptions, transportOptions } from "./client.ts";
 
 export const MAIL_TEST_RESULTS = [
   "accepted",
@@ -13,6 +13,7 @@ export const MAIL_TEST_RESULTS = [
   "sender",
   "recipient",
   "refused",
+  "dkim",
 ] as const;
 
 /** The result of a test mail, for the operator. */
@@ -39,8 +40,15 @@ export async function testMail(options: SmtpOptions | null, to: string): Promise
     return { ok: false, result: "not_configured", message: "No mail server is set (smtp.host).", transcript: [] };
   const { createTransport } = await import("nodemailer");
   const conversation = new Conversation(options);
+  let signing: ReturnType<typeof dkimOptions>;
+  try {
+    signing = dkimOptions(options);
+  } catch (error) {
+    return { ok: false, result: "dkim", message: `${(error as Error).message}.`, transcript: [] };
+  }
   const transport = createTransport({
     ...transportOptions({ ...options, timeoutMs: TIMEOUT_MS }),
+    ...signing,
     debug: true,
     logger: conversation.logger,
   } as Parameters<typeof createTransport>[0]);

@@ -1,7 +1,7 @@
-import { escapeHtml } from "../../../../core/clean-text.ts";
 import { zoneOffsetMs } from "../../../../core/clock.ts";
 import type { NotificationFacts } from "../../channel.ts";
 import type { Mail } from "./client.ts";
+import { type Link, mailHtml } from "./html.ts";
 
 /** Mails of this priority and above are marked as important. Quiet hours use the same limit. */
 const IMPORTANT_PRIORITY = 500;
@@ -14,32 +14,56 @@ const INSTANT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 export interface MailReader {
   /** IANA time zone. */
   readonly timezone: string;
-  /** Address of the server for the link at the end; undefined: no link. */
-  readonly serverUrl?: string | undefined;
+  /** URL of this server; undefined: no link into the console. */
+  readonly publicUrl?: string | undefined;
   /** Acknowledges the notification without a login; undefined: no link. */
   readonly acknowledgeUrl?: string | undefined;
 }
 
-type Shown = Pick<NotificationFacts, "title" | "message" | "action" | "kind" | "priority">;
+type Shown = Pick<NotificationFacts, "id" | "title" | "message" | "action" | "kind" | "priority" | "data">;
 
 /**
- * A notification as a mail: its title is the subject, its message the text. Links to its action and
- * to the server follow.
+ * A notification as a mail. The title is the subject; all mails of an incident have its name as
+ * their subject and refer to one thread (RFC 5322 section 3.6.4), as mail programs group by both.
+ * @param id of the delivery
  */
-export function mailOf(
-  { title, message, action, kind, priority }: Shown,
-  id: string,
-  reader: MailReader,
-): Omit<Mail, "to"> {
+export function mailOf(notification: Shown, id: string, reader: MailReader): Omit<Mail, "to"> {
+  const { title, message, kind, priority } = notification;
   const shown = OWN_KINDS.has(kind) ? inZone(message, reader.timezone) : message;
-  const links = [linkOf(action), acknowledgeLink(reader), serverLink(reader)].filter((link) => link !== null);
-  const text = [shown, ...links.map(({ label, url }) => `${label}: ${url}`)].join("\n\n");
+  const links = [linkOf(notification), acknowledgeLink(reader), consoleLink(notification, reader)].filter(
+    (link) => link !== null,
+  );
+  const incident = incidentOf(notification);
+  // The subject of a thread does not have the state that the title has.
+  const text = [
+    ...(incident === null ? [] : [title]),
+    shown.trimEnd(),
+    ...links.map(({ label, url }) => `${label}: ${url}`),
+  ];
   return {
-    subject: title,
-    text: `${text}\n`,
-    html: htmlOf(title, shown, links),
+    subject: incident?.subject ?? title,
+    text: `${text.join("\n\n")}\n`,
+    html: mailHtml({ title, text: shown, links, ...(incident && { color: incident.color }) }),
     id,
+    ...(incident && { thread: incident.thread }),
     ...(priority >= IMPORTANT_PRIORITY ? { headers: IMPORTANT } : {}),
+  };
+}
+
+const RED = "#d5383f";
+const AMBER = "#c77700";
+const GREEN = "#2c9a52";
+
+/** What all mails of an incident have in common, and the color of its state. */
+function incidentOf({ kind, data }: Shown) {
+  if (kind !== "incident") return null;
+  const { incidentId, number, title, reason, urgency } = JSON.parse(data ?? "{}") as Readonly<Record<string, unknown>>;
+  if (typeof incidentId !== "string") return null;
+  return {
+    thread: `incident.${incidentId}`,
+    // Notifications of earlier versions do not have the title.
+    subject: typeof title === "string" ? `Incident ${String(number)}: ${title}` : undefined,
+    color: reason === "resolved" ? GREEN : urgency === "high" ? RED : AMBER,
   };
 }
 
@@ -64,35 +88,15 @@ function acknowledgeLink({ acknowledgeUrl }: MailReader): Link | null {
   return acknowledgeUrl === undefined ? null : { url: acknowledgeUrl, label: "Acknowledge" };
 }
 
-function serverLink({ serverUrl }: MailReader): Link | null {
-  return serverUrl === undefined ? null : { url: serverUrl, label: "Prism" };
+/** The page of the notification in the console; for a digest the overview. */
+function consoleLink({ id, kind }: Shown, { publicUrl }: MailReader): Link | null {
+  if (publicUrl === undefined) return null;
+  const page = kind === "digest" ? "" : `/inbox/${id}`;
+  return { url: `${publicUrl.replace(/\/+$/, "")}/dashboard${page}`, label: "Open in Prism" };
 }
 
-interface Link {
-  readonly url: string;
-  readonly label: string;
-}
-
-function linkOf(action: string | null): Link | null {
+function linkOf({ action }: Shown): Link | null {
   const { url, label } = Object(action === null ? null : JSON.parse(action)) as { url?: unknown; label?: unknown };
   if (typeof url !== "string") return null;
   return { url, label: typeof label === "string" && label !== "" ? label : "Open" };
-}
-
-/** One column with no style but a width: every mail client shows it, without images or network. */
-function htmlOf(title: string, message: string, links: readonly Link[]): string {
-  const paragraphs = message
-    .split(/\n{2,}/)
-    .map((paragraph) => `<p>${escapeHtml(paragraph).replaceAll("\n", "<br>")}</p>`)
-    .join("\n");
-  const anchors = links
-    .map(({ url, label }) => `\n<p><a href="${escapeHtml(url)}">${escapeHtml(label)}</a></p>`)
-    .join("");
-  return `<!doctype html>
-<html><head><meta charset="utf-8"><title>${escapeHtml(title)}</title></head>
-<body style="max-width: 40em; overflow-wrap: anywhere; font-family: sans-serif">
-<h1 style="font-size: 1.2em">${escapeHtml(title)}</h1>
-${paragraphs}${anchors}
-</body></html>
-`;
 }

@@ -90,10 +90,12 @@ export class MailServer {
   }
 }
 
-/** The text of a mail with one part, decoded (RFC 2045 section 6). */
+/** The plain text of a mail: its first part, decoded (RFC 2045 section 6). */
 function bodyOf(raw: string): string {
   const [head = "", ...rest] = raw.split("\r\n\r\n");
   const body = rest.join("\r\n\r\n");
+  const boundary = /^content-type: multipart\/alternative;\s+boundary="([^"]+)"/im.exec(head)?.[1];
+  if (boundary !== undefined) return bodyOf(body.split(`--${boundary}`)[1]?.trimStart() ?? "");
   if (/^content-transfer-encoding: base64$/im.test(head)) return Buffer.from(body, "base64").toString();
   if (!/^content-transfer-encoding: quoted-printable$/im.test(head)) return body;
   const bytes = body
