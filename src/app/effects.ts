@@ -29,6 +29,7 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting,
       alertsChanged(alerting, rows);
     },
     "integrations-changed": (change) => alerting.integrations.changed(change),
+    "receivers-changed": (change) => alerting.receivers.changed(change),
     "silences-changed": ({ silences }) => silencesChanged(alerting, silences),
     "status-pages-changed": (change) => alerting.statusPages.changed(change),
     "incidents-changed": (effect) => alerting.incidents.changed(effect),

@@ -40,6 +40,7 @@ import { overviewFeature } from "../features/overview/routes.ts";
 import { modulesFeature } from "../features/plugins/routes.ts";
 import type { PusherOwn } from "../features/pusher/index.ts";
 import { pusherFeature } from "../features/pusher/routes.ts";
+import { receiversFeature } from "../features/receivers/routes.ts";
 import { rulesFeature } from "../features/rules/routes.ts";
 import { schedulesFeature } from "../features/schedules/routes.ts";
 import { settingsFeature } from "../features/settings/routes.ts";
@@ -56,6 +57,7 @@ import { reloadSources } from "./listen.ts";
 import { withheldNow } from "./open-alerts.ts";
 import { maintenanceFeature } from "./operator-routes.ts";
 import type { Parts } from "./parts.ts";
+import { receiversOwn } from "./receivers.ts";
 
 /**
  * The built-in features with their dependencies. They are registered in the order of their names,
@@ -156,7 +158,8 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
 }
 
 /** Alerts, incidents and silences. */
-function alertFeatures({ base, core, http, services }: Parts): Feature[] {
+function alertFeatures(parts: Parts): Feature[] {
+  const { base, core, http, services } = parts;
   const { database: db, clock, config, settings, startedAt } = base;
   const { projects, users } = core.access;
   const { idempotency, alerting } = services;
@@ -174,6 +177,7 @@ function alertFeatures({ base, core, http, services }: Parts): Feature[] {
       ...{ projects, alerts, silences, policies, withholding },
     }),
     integrationsFeature({ db, clock, kernel, projects, alerts, integrations, incidents }),
+    receiversFeature(receiversOwn(parts)),
   ];
 }
 

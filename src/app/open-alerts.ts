@@ -15,6 +15,7 @@ import { Integrations } from "../features/integrations/index.ts";
 import { PermanentError } from "../features/jobs/index.ts";
 import type { Notifier } from "../features/notifications/index.ts";
 import { onCall } from "../features/oncall/index.ts";
+import { Presets, Receivers } from "../features/receivers/index.ts";
 import { StatusPages } from "../features/statuspage/index.ts";
 import type { EffectOf } from "../store/effect.ts";
 import type { Base } from "./open-store.ts";
@@ -29,6 +30,8 @@ export interface AlertServices {
   readonly policies: Policies;
   readonly silences: Silences;
   readonly integrations: Integrations;
+  readonly receivers: Receivers;
+  readonly receiverPresets: Presets;
   readonly statusPages: StatusPages;
   /** Why an alert is not sent now: silences, inhibition, time intervals. */
   readonly withholding: Withholding;
@@ -63,13 +66,18 @@ export function openAlerts(base: Base, core: Core, notify: Notifier): AlertServi
   const requireUrl = (url: string): Promise<void> => outside.check(url);
   const withholding = openWithholding(base, core, notify, { clock, alerts, incidents, policies });
   const integrations = new Integrations({ db, reader, clock: wall, log, metrics, projects: core.access.projects });
+  const receiverPresets = new Presets({ dataDir: base.config.dataDir, log: base.log.namespace("receivers") });
+  const receivers = new Receivers({
+    ...{ reader, clock: wall, metrics, box: base.box },
+    ...{ presets: receiverPresets, projects: core.access.projects },
+  });
   const statusPages = new StatusPages({
     ...{ db, reader, clock, log, metrics, jobs: core.jobs.jobs },
     alertsOf: (projectId) => alerts.list(projectId),
     findAlert: (id) => alerts.find(id),
     isInMaintenance: (alert, now) => isInMaintenance(withholding.silences, alert, now),
   });
-  const sources = { clock, alerts, incidents, policies, integrations };
+  const sources = { clock, alerts, incidents, policies, integrations, receivers, receiverPresets };
   const services: AlertServices = { ...sources, statusPages, requireUrl, ...withholding };
   return services;
 }
@@ -169,10 +177,12 @@ export function withheldNow({ withholding, policies, clock }: AlertServices, ale
 
 /** Builds the memory from the tables, before the server answers. */
 export function loadAlerts(
-  { alerts, silences, incidents, integrations, statusPages }: AlertServices,
+  { alerts, silences, incidents, integrations, receivers, receiverPresets, statusPages }: AlertServices,
   { reader }: Base,
 ): void {
   integrations.load();
+  receivers.load();
+  receiverPresets.reload();
   alerts.load();
   silences.load();
   incidents.load(reader);

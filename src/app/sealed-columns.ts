@@ -5,6 +5,7 @@ import { factorSealContext } from "../features/access/index.ts";
 import type { AuditService } from "../features/audit/index.ts";
 import { mailSealContext, secretSealContext } from "../features/delivery/index.ts";
 import { contentPlace } from "../features/messages/index.ts";
+import { receiverSealContext } from "../features/receivers/index.ts";
 import { addressSealContext } from "../features/statuspage/index.ts";
 import type { Database, ReadDb, Trx } from "../store/database.ts";
 import type { Schema } from "../store/schema.ts";
@@ -38,6 +39,10 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   sealedColumn("messages", "content", contentPlace),
   sealedColumn("webhooks", "secret", (id) => secretSealContext("secret", id)),
   sealedColumn("webhooks", "previousSecret", (id) => secretSealContext("previousSecret", id), {
+    where: sql`previousSecret is not null`,
+  }),
+  sealedColumn("receivers", "secret", (id) => receiverSealContext("secret", id), { where: sql`secret is not null` }),
+  sealedColumn("receivers", "previousSecret", (id) => receiverSealContext("previousSecret", id), {
     where: sql`previousSecret is not null`,
   }),
   sealedColumn("sealed_mails", "content", mailSealContext),

@@ -110,6 +110,16 @@ export function jsonValueEnd(text: string, start: number): number {
   return text.length;
 }
 
+/** Parses JSON text; undefined for invalid text, and for values nested deeper than `depth`. */
+export function parseJsonWithin(text: string, depth: number): unknown {
+  if (scanJson(text, depth).depth > depth) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Decodes UTF-8; undefined if invalid or with a byte order mark (RFC 8259 section 8.1). */
 export function decodeUtf8(bytes: Buffer): string | undefined {
   if (bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return undefined;

@@ -80,7 +80,9 @@ const DEFAULT_BODY_BYTES = 1_048_576;
 /** Limit of a public route: logins are small. Public routes of modules have the general limit. */
 const PUBLIC_BODY_BYTES = 16_384;
 
-export function bodyLimitOf(route: Route): number {
+/** @param exchange may have a lower limit of its own */
+export function bodyLimitOf(route: Route, exchange?: Exchange): number {
+  if (exchange && exchange.maxBodyBytes !== null) return exchange.maxBodyBytes;
   if (route.maxBodyBytes !== undefined) return route.maxBodyBytes;
   return route.access === "public" && !route.described ? PUBLIC_BODY_BYTES : DEFAULT_BODY_BYTES;
 }
@@ -171,7 +173,7 @@ export class BodyReader {
    * UNSUPPORTED_MEDIA_TYPE based on the head
    */
   read(exchange: Exchange, route: Route, sink: BodySink): void {
-    const limit = bodyLimitOf(route);
+    const limit = bodyLimitOf(route, exchange);
     if (Number(exchange.header("content-length")) > limit) throw tooLarge(limit);
     requireBodyType(exchange, route);
     const reading = new Reading(this, exchange, route, sink);
@@ -262,7 +264,7 @@ class Reading {
     this.#reader = reader;
     this.#exchange = exchange;
     this.#route = route;
-    this.#limitBytes = bodyLimitOf(route);
+    this.#limitBytes = bodyLimitOf(route, exchange);
     this.#sink = sink;
   }
 
@@ -325,4 +327,15 @@ export function tooLarge(limitBytes: number): PrismError {
 
 function tooMuchAtOnce(): PrismError {
   return new PrismError("OVERLOADED", "Too much is being received at once", { retryAfterMs: 1000 });
+}
+
+/** The library reads and drops the rest of a body that is too large up to this length. */
+const MAX_DROPPED_BYTES = 33_554_432;
+
+/**
+ * Whether the connection stays open after a 413. Closing it with unread data would reset it, and a
+ * proxy that is still sending would answer 502 instead (RFC 9112 section 9.6).
+ */
+export function isRestDropped(exchange: Exchange, status: number): boolean {
+  return status === 413 && !exchange.isChunked && Number(exchange.header("content-length")) <= MAX_DROPPED_BYTES;
 }

@@ -71,6 +71,8 @@ export class Exchange {
   mount: FoundRoute | null = null;
   params: Readonly<Record<string, string>> = NO_PARAMS;
   principal: Principal | null = null;
+  /** Limit of this request's body, below that of its route. */
+  maxBodyBytes: number | null = null;
   /** Rate limit key of a signed request. */
   signerKey: string | null = null;
   rate: Bucket | null = null;

@@ -261,3 +261,15 @@ function filledIn(path: string, params: Members): string {
 function isMembers(value: unknown): value is Members {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+const EMPTY_OBJECT = Buffer.from("{}");
+
+/**
+ * The unchecked value of the body, or its bytes for a route that reads those. A missing body counts
+ * as `{}`. @throws MALFORMED_JSON
+ */
+export function bodyValue(route: Route, body: Buffer): unknown {
+  if (route.raw) return body.length === 0 && route.raw.exact !== true ? EMPTY_OBJECT : body;
+  if (!route.body) return undefined;
+  return body.length === 0 ? {} : parseJson(body);
+}

@@ -5,13 +5,13 @@ import { PrismError, STATUS_OF } from "../core/errors.ts";
 import { OPERATOR, type Principal } from "../core/principal.ts";
 import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
-import { type BodyReader, type BodySink, bodyLimitOf, hasBody } from "./body.ts";
+import { type BodyReader, type BodySink, bodyLimitOf, hasBody, isRestDropped } from "./body.ts";
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
 import { type Authenticator, readCredential, requestCaller, ticketOf } from "./credentials.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
 import { type AddressReader, Exchange } from "./exchange.ts";
 import type { Faces } from "./faces.ts";
-import { checkShape, mayRepeat, parseJson, parseQuery, withoutRepeated } from "./input.ts";
+import { bodyValue, checkShape, mayRepeat, parseQuery, withoutRepeated } from "./input.ts";
 import { ActiveRequests } from "./listener.ts";
 import { isAmongTags } from "./negotiation.ts";
 import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
@@ -113,6 +113,11 @@ export class HttpKernel implements BodySink {
     const { router, cors } = this.#parts;
     if (exchange.method === "OPTIONS") {
       this.#countUnrouted(exchange);
+      const answered = this.#ownOptions(exchange);
+      if (answered !== null) {
+        exchange.send(200, "", answered);
+        return;
+      }
       const { allowsHeaders } = this.#dialectOf(exchange) ?? {};
       if (allowsHeaders !== undefined) {
         CorsPolicy.preflightAny(exchange, allowsHeaders);
@@ -160,6 +165,13 @@ export class HttpKernel implements BodySink {
     this.#limitPrincipal(exchange, principal);
     route.limit?.(exchange);
     this.#receive(exchange, route);
+  }
+
+  /** Headers of the answer to OPTIONS, if a route of this path has its own. */
+  #ownOptions(exchange: Exchange): Readonly<Record<string, string>> | null {
+    const match = this.#parts.router.find("POST", this.#pathOf(exchange));
+    if (match && "mount" in match) exchange.params = match.params;
+    return match && "mount" in match ? (match.mount.route.options?.(exchange) ?? null) : null;
   }
 
   /** @throws LENGTH_REQUIRED for a chunked body that the settings or the method do not allow. */
@@ -286,7 +298,7 @@ export class HttpKernel implements BodySink {
         return;
       }
       // The bytes are only valid until this returns.
-      this.#parts.bodies.inflate(exchange, Buffer.from(body), bodyLimitOf(route)).then(
+      this.#parts.bodies.inflate(exchange, Buffer.from(body), bodyLimitOf(route, exchange)).then(
         (inflated) => this.#guard(exchange, () => this.#run(exchange, route, inflated)),
         (error: unknown) => this.fail(exchange, error),
       );
@@ -385,26 +397,4 @@ export class HttpKernel implements BodySink {
   }
 }
 
-/** The library reads and drops the rest of a body that is too large up to this length. */
-const MAX_DROPPED_BYTES = 33_554_432;
-
-/**
- * Whether the connection stays open after a 413. Closing it with unread data would reset it, and a
- * proxy that is still sending would answer 502 instead (RFC 9112 section 9.6).
- */
-function isRestDropped(exchange: Exchange, status: number): boolean {
-  return status === 413 && !exchange.isChunked && Number(exchange.header("content-length")) <= MAX_DROPPED_BYTES;
-}
-
 const EMPTY_BODY = Buffer.alloc(0);
-const EMPTY_OBJECT = Buffer.from("{}");
-
-/**
- * The unchecked value of the body, or its bytes for a route that reads those. A missing body counts
- * as `{}`. @throws MALFORMED_JSON
- */
-function bodyValue(route: Route, body: Buffer): unknown {
-  if (route.raw) return body.length === 0 && route.raw.exact !== true ? EMPTY_OBJECT : body;
-  if (!route.body) return undefined;
-  return body.length === 0 ? {} : parseJson(body);
-}

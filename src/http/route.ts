@@ -101,6 +101,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly unlimited?: boolean;
   /** Counts a request before reading its body; replaces the address limit. @throws RATE_LIMITED */
   readonly limit?: (exchange: Exchange) => void;
+  /** Headers of the answer to OPTIONS, for POST routes; null: that to a preflight. */
+  readonly options?: (exchange: Exchange) => Readonly<Record<string, string>> | null;
   /**
    * Login attempts and similar: counted by address, with `name` also by the account's name. Counted
    * by the handler; documented here.

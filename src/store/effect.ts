@@ -8,6 +8,7 @@ import type {
   IntegrationsTable,
   JobState,
   OutsideChannel,
+  ReceiversTable,
   SilencesTable,
   StatusPagesTable,
 } from "./schema.ts";
@@ -55,6 +56,11 @@ interface EffectData {
   /** Integrations that are new or changed, and ids of deleted ones. */
   "integrations-changed": {
     readonly changed?: readonly Selectable<IntegrationsTable>[];
+    readonly deleted?: readonly string[];
+  };
+  /** Receivers that are new or changed, and ids of deleted ones. */
+  "receivers-changed": {
+    readonly changed?: readonly Selectable<ReceiversTable>[];
     readonly deleted?: readonly string[];
   };
   /** Status pages that are new or changed, and projects with pages that show something different. */

@@ -85,6 +85,7 @@ import type {
   UserStatus,
   UsersTable,
 } from "./schema/people.ts";
+import type { ReceiverReplaysTable, ReceiverRequestsTable, ReceiversTable, RequestResult } from "./schema/receivers.ts";
 import type {
   AuditLogTable,
   Flag,
@@ -139,6 +140,9 @@ export type {
   PingKind,
   PoliciesTable,
   ProjectRole,
+  ReceiverRequestsTable,
+  ReceiversTable,
+  RequestResult,
   RuleStatsTable,
   RulesTable,
   SchedulesTable,
@@ -200,6 +204,9 @@ export interface Schema {
   notification_recipients: NotificationRecipientsTable;
   alerts: AlertsTable;
   integrations: IntegrationsTable;
+  receivers: ReceiversTable;
+  receiver_requests: ReceiverRequestsTable;
+  receiver_replays: ReceiverReplaysTable;
   status_pages: StatusPagesTable;
   status_changes: StatusChangesTable;
   status_sent: StatusSentTable;

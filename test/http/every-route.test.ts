@@ -7,6 +7,7 @@ import { TestPrism } from "../helpers/prism.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { INTEGRATION_PATHS } from "./support/access/integrations.ts";
 import type { Known } from "./support/access/known.ts";
+import { DOOR_PATHS } from "./support/access/receivers.ts";
 import { STATUS_PATHS } from "./support/access/status-page.ts";
 import { type AccessWorld, adminOf, makeAccessWorld } from "./support/access/world.ts";
 import { ALERTMANAGER_PATHS } from "./support/alertmanager-paths.ts";
@@ -133,6 +134,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     "/ws/updates",
     ...ALERTMANAGER_PATHS,
     ...INTEGRATION_PATHS,
+    ...DOOR_PATHS,
     ...STATUS_PATHS,
   ];
   assert.deepEqual(absolute.sort(), listed.sort());

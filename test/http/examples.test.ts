@@ -244,6 +244,9 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
     ]),
   ),
   updateStatusNotice: made("/api/v1/status-page/notices", "createStatusNotice"),
+  ...Object.fromEntries(
+    ["updateReceiver", "rotateReceiver", "testReceiver"].map((id) => [id, made("/api/v1/receivers", "createReceiver")]),
+  ),
   updateIntegration: made("/api/v1/integrations", "createIntegration"),
   rotateIntegration: made("/api/v1/integrations", "createIntegration"),
   resumeHeartbeat: async (seeded) => {

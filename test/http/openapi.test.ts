@@ -7,6 +7,7 @@ import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { INTEGRATION_PATHS } from "./support/access/integrations.ts";
 import { ANYBODY, SCOPES } from "./support/access/known.ts";
+import { DOOR_PATHS } from "./support/access/receivers.ts";
 import { STATUS_PATHS } from "./support/access/status-page.ts";
 import { makeAccessWorld } from "./support/access/world.ts";
 import { ALERTMANAGER_PATHS } from "./support/alertmanager-paths.ts";
@@ -166,6 +167,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/ws/updates",
       ...ALERTMANAGER_PATHS,
       ...INTEGRATION_PATHS,
+      ...DOOR_PATHS,
       ...STATUS_PATHS,
     ].sort(),
     "what is left out: protocols of their own, routes of the operator, and the parts of the page",

@@ -9,6 +9,7 @@ import { planOf, recordSql } from "./support/recorded-sql.ts";
 import { useBuckets } from "./support/use-buckets.ts";
 import { useHeartbeats } from "./support/use-heartbeats.ts";
 import { useJobs } from "./support/use-jobs.ts";
+import { useReceivers } from "./support/use-receivers.ts";
 import { useSchedules } from "./support/use-schedules.ts";
 import { useSilences } from "./support/use-silences.ts";
 import { useSounds } from "./support/use-sounds.ts";
@@ -199,6 +200,7 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
   await useSchedules(prism);
   await useSilences(prism);
   await useBuckets(prism);
+  await useReceivers(prism);
   await useHeartbeats(prism);
   await useStatusPage(prism);
   await useSounds(prism);
@@ -244,7 +246,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   },
   { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a requested total" },
   {
-    plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|integrations|status_pages)\b/,
+    plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|integrations|receivers|status_pages)\b/,
     why: "as many as a user has created",
   },
   { plan: /^SCAN deliveries USING INDEX deliveries_open$/, why: "those that are not finished, up to a limit" },

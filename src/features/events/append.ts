@@ -13,6 +13,10 @@ export interface EventDraft {
   readonly level: Level;
   readonly payload: Readonly<Record<string, unknown>>;
   readonly correlationId?: string;
+  /** Default: that of the call. */
+  readonly source?: string;
+  /** Default: now. */
+  readonly occurredAt?: EpochMs;
 }
 
 /** Rows per statement, so that few different statements are prepared. */
@@ -31,14 +35,14 @@ export async function appendEvents(
   if (events.length === 0) return [];
   const rows = events.map((event): EventsTable => {
     const { id = uuidv7(), projectId, type, level, payload, correlationId = null } = event;
-    const at = { occurredAt: now, receivedAt: now, processedAt: null };
+    const at = { occurredAt: event.occurredAt ?? now, receivedAt: now, processedAt: null };
     return {
       seq: nextEventSeq(trx),
       id,
       projectId,
       type,
       level,
-      source,
+      source: event.source ?? source,
       payload: JSON.stringify(payload),
       dedupeKey: null,
       ...at,

@@ -2,6 +2,7 @@
 
 export { appendEvents, type EventDraft } from "./append.ts";
 export { EventBus, IngestService, notifyBus, trialEvent } from "./bus.ts";
+export { cloudEventsConsent } from "./consent.ts";
 export { EventConsumers } from "./consumers.ts";
 export { Backlog, handleEventJobs } from "./pipeline/backlog.ts";
 export { EventTypePattern } from "./pipeline/event-envelope.ts";

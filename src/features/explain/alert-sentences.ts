@@ -218,6 +218,8 @@ export function sourceText({ source }: Pick<AlertView, "source">, name: string |
       return `A client of PagerDuty's API sent it (integration${known})`;
     case "opsgenie":
       return `A client of Opsgenie's API sent it (integration${known})`;
+    case "receiver":
+      return `A request at the receiver${known} reported it`;
     case "alertmanager":
       return "A client of Alertmanager's API, such as Prometheus, sent it";
     default:

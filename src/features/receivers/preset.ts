@@ -11,7 +11,7 @@ import * as v from "valibot";
  *
  * They read these names (a missing member is null):
  * - `body`: the parsed body: JSON, the `payload` or `payload_json` of a form, else the form
- * - `text`: the body as text, up to 64 KiB
+ * - `text`: the body as text, up to 64 KiB; of a form its members as JSON
  * - `headers`, `query`, `form`: objects of texts; header names are lower case
  * - `files`: `{name, filename, type, bytes}` of each file of a multipart body
  * - `method`: of the request
@@ -43,14 +43,14 @@ const FIELDS = {
   labels: v.optional(
     v.pipe(
       v.record(labelName, v.nullable(text(4096, "Text of the label"))),
-      v.maxEntries(64),
+      v.check((record) => Object.keys(record).length <= 64, "must have at most 64 members"),
       v.description("Texts by name. The name * is an expression of an object: its members are labels"),
     ),
   ),
   annotations: v.optional(
     v.pipe(
       v.record(labelName, v.nullable(text(4096, "Text of the annotation"))),
-      v.maxEntries(32),
+      v.check((record) => Object.keys(record).length <= 32, "must have at most 32 members"),
       v.description("Texts by name, for alerts; summary and description are the title and the message"),
     ),
   ),
@@ -77,7 +77,7 @@ export const mappingSchema = v.strictObject({
   let: v.optional(
     v.pipe(
       v.record(name, text(4096, "Text of the name")),
-      v.maxEntries(16),
+      v.check((record) => Object.keys(record).length <= 16, "must have at most 16 members"),
       v.description('Names for values, in order; such as {alarm: "= parseJson(body.Message)"}'),
     ),
   ),
@@ -90,7 +90,11 @@ export const mappingSchema = v.strictObject({
   ),
 });
 
-const header = v.pipe(v.string(), v.regex(/^[a-z0-9!#$%&'*+.^_`|~-]{1,100}$/, "must be a header's name in lower case"));
+const header = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9!#$%&'*+.^_`|~-]{1,100}$/, "must be a header's name in lower case"),
+  v.description("Name of a header in lower case"),
+);
 const parts = v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.minLength(1), v.maxLength(12));
 
 /** Where a signature is, and over what it is made. */
@@ -98,42 +102,67 @@ const SIGNED = {
   header,
   prefix: v.optional(text(30, "Of each signature in the header, such as sha256= or v1,")),
   separator: v.optional(text(3, "Between several signatures in the header")),
-  encoding: v.picklist(["hex", "base64"]),
+  encoding: v.pipe(v.picklist(["hex", "base64"]), v.description("Of the signature")),
   signed: v.pipe(parts, v.description("Joined: {body}, {ts}, {id} or constants. Default: {body}")),
   timestampHeader: v.optional(v.pipe(header, v.description("{ts} is its value"))),
   timestampPrefix: v.optional(text(30, "{ts} is the element of the signature header with this prefix, such as t=")),
   idHeader: v.optional(v.pipe(header, v.description("{id} is its value, and the id against replays"))),
-  toleranceS: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(86_400))),
+  allowRepeats: v.optional(
+    v.pipe(v.boolean(), v.description("Equal requests are stored each time: the body has neither id nor time")),
+  ),
+  toleranceS: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(1),
+      v.maxValue(86_400),
+      v.description("Age of {ts} in seconds; default 300"),
+    ),
+  ),
 } as const;
 
 /** How a request proves that its sender knows the receiver's secret. */
-const verifyRow = v.variant("scheme", [
+export const verifyRow = v.variant("scheme", [
   v.strictObject({
-    scheme: v.literal("hmac"),
+    scheme: v.pipe(v.literal("hmac"), v.description("A signature with a shared secret")),
     ...SIGNED,
-    algorithm: v.picklist(["sha1", "sha256", "sha512"]),
+    algorithm: v.pipe(v.picklist(["sha1", "sha256", "sha512"]), v.description("Of the HMAC")),
     keyForm: v.pipe(
       v.picklist(["text", "whsec"]),
       v.description("text: the bytes of the secret. whsec: base64 after whsec_, as Standard Webhooks has it"),
     ),
   }),
   v.strictObject({
-    scheme: v.literal("ed25519"),
+    scheme: v.pipe(v.literal("ed25519"), v.description("A signature with a public key")),
     ...SIGNED,
     keyForm: v.pipe(
       v.picklist(["hex", "whpk"]),
       v.description("The secret is the public key: hex, or base64 after whpk_"),
     ),
   }),
-  v.strictObject({ scheme: v.literal("header"), header, prefix: v.optional(text(30, "Before the secret")) }),
-  v.strictObject({ scheme: v.literal("query"), name: text(64, "Name of the query parameter") }),
-  v.strictObject({ scheme: v.literal("form"), name: text(64, "Name of the form's or the JSON body's member") }),
-  /** Basic (the password), Bearer, X-Api-Key, X-Token, `?token=` or `?access_token=`. */
-  v.strictObject({ scheme: v.literal("credential") }),
-  /** The signature of the form's parameters and the URL that Twilio makes. */
-  v.strictObject({ scheme: v.literal("twilio") }),
-  /** Amazon's certificate; the receiver's secret is the topic's ARN. */
-  v.strictObject({ scheme: v.literal("sns") }),
+  v.strictObject({
+    scheme: v.pipe(v.literal("header"), v.description("The secret in a header")),
+    header,
+    prefix: v.optional(text(30, "Before the secret")),
+  }),
+  v.strictObject({
+    scheme: v.pipe(v.literal("query"), v.description("The secret in the query")),
+    name: text(64, "Name of the query parameter"),
+  }),
+  v.strictObject({
+    scheme: v.pipe(v.literal("form"), v.description("The secret as a member of the form or the JSON body")),
+    name: text(64, "Name of the form's or the JSON body's member"),
+  }),
+  v.strictObject({
+    scheme: v.pipe(
+      v.literal("credential"),
+      v.description("Basic (the password), Bearer, X-Api-Key, X-Token, ?token= or ?access_token="),
+    ),
+  }),
+  v.strictObject({ scheme: v.pipe(v.literal("twilio"), v.description("Twilio's signature of the URL and the form")) }),
+  v.strictObject({
+    scheme: v.pipe(v.literal("sns"), v.description("Amazon's certificate; the secret is the topic's ARN")),
+  }),
 ]);
 
 const answerSchema = v.strictObject({
@@ -160,6 +189,13 @@ export const presetSchema = v.strictObject({
     v.description("Rows of which one must hold if the receiver has a secret: the first one with its header present"),
   ),
   replayId: v.optional(text(300, "Text of a mapping: the sender's id of the delivery. A repeated one is not stored")),
+  redact: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.maxLength(100))),
+      v.maxLength(20),
+      v.description("Members to mask, besides secrets"),
+    ),
+  ),
   hook: v.optional(
     v.pipe(v.picklist(["slack", "discord", "sns"]), v.description("Code that makes `parsed` of the request")),
   ),

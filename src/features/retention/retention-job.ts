@@ -13,6 +13,7 @@ import { HEARTBEAT_SWEEPS } from "../heartbeats/index.ts";
 import { JOB_SWEEPS, type JobRunner } from "../jobs/index.ts";
 import { MESSAGE_SWEEPS } from "../messages/index.ts";
 import { notificationSweep } from "../notifications/index.ts";
+import { RECEIVER_SWEEPS } from "../receivers/index.ts";
 import { SUPPRESSION_SWEEPS } from "../rules/index.ts";
 import type { Schedules } from "../schedules/index.ts";
 import { statusSweeps } from "../statuspage/index.ts";
@@ -56,6 +57,7 @@ export const FIXED_SWEEPS: readonly NamedSweep[] = [
   ...MESSAGE_SWEEPS,
   ...DELIVERY_SWEEPS,
   ...HEARTBEAT_SWEEPS,
+  ...RECEIVER_SWEEPS,
 ];
 
 interface SweepsParts extends Omit<AuditSweepParts, "days"> {

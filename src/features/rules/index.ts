@@ -8,12 +8,18 @@ export { DELIVER_JOB, deliverJob, recipientsJob, STORM_JOB, stormJob } from "./d
 export { type PipelineMetrics, pipelineMetrics, RuleStats } from "./deciding/rule-stats.ts";
 export { Budget } from "./deciding/turn-limits.ts";
 export {
+  type CompiledText,
+  ConditionTooCostly,
   compileCondition,
   compileTemplate,
+  compileTest,
+  compileText,
   cutText,
   patternPool,
   type RuleEvent,
   type RulePosition,
+  valuesOf,
+  withinBudget,
 } from "./language/language.ts";
 export { Absences } from "./over-time/absences.ts";
 export { AlertLink, previewAlert } from "./over-time/alert-link.ts";

@@ -2,7 +2,7 @@
 import type { Generated } from "kysely";
 import type { Flag } from "./system.ts";
 
-export type AlertSource = "alertmanager" | "rule" | "heartbeat" | "pagerduty" | "opsgenie" | "api";
+export type AlertSource = "alertmanager" | "rule" | "heartbeat" | "pagerduty" | "opsgenie" | "receiver" | "api";
 /** `pending`: the condition has to hold for some time before the alert fires. */
 export type AlertState = "pending" | "firing" | "resolved";
 export type IncidentState = "open" | "acknowledged" | "resolved";

@@ -288,6 +288,12 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
       "features/integrations/manage.test.ts",
     ]),
   ),
+  ...Object.fromEntries(
+    ["create", "update", "delete", "rotate", "pause", "resume", "replay"].map((act) => [
+      `receiver.${act}`,
+      "features/receivers/manage.test.ts",
+    ]),
+  ),
   "alert.resolve": "features/alerts/audit.test.ts",
   "routing.update": "features/alerts/audit.test.ts",
   "policy.create": "features/alerts/audit.test.ts",

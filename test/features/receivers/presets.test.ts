@@ -1,19 +1,17 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as v from "valibot";
-import {
-  type Mapping,
-  type PresetAnswer,
-  presetSchema,
-  type VerifyRow,
-} from "../../../src/features/receivers/preset.ts";
+import { compileMapping, compilePlain } from "../../../src/features/receivers/mapping.ts";
+import { type PresetAnswer, presetSchema, type VerifyRow } from "../../../src/features/receivers/preset.ts";
 import { BUILT_IN_PRESETS } from "../../../src/features/receivers/presets/index.ts";
 
 for (const preset of BUILT_IN_PRESETS)
-  test(`the preset ${preset.name} is valid`, () => {
-    const { mapping, answer, verify } = v.parse(presetSchema, preset);
-    const parts: [Mapping, PresetAnswer | undefined, readonly VerifyRow[]] = [mapping, answer, verify];
-    assert.equal(parts.length, 3);
+  test(`the preset ${preset.name} is valid, and its texts compile`, () => {
+    const { mapping, answer, verify, replayId } = v.parse(presetSchema, preset);
+    const parts: [PresetAnswer | undefined, readonly VerifyRow[]] = [answer, verify];
+    assert.equal(parts.length, 2);
+    compileMapping(mapping);
+    if (replayId !== undefined) compilePlain(replayId, "replayId");
   });
 
 test("names of presets differ", () => {

@@ -19,6 +19,7 @@ const SOURCES = [
   "heartbeat",
   "pagerduty",
   "opsgenie",
+  "receiver",
   "api",
 ] as const satisfies readonly AlertSource[];
 const STATES = ["pending", "firing", "resolved"] as const;

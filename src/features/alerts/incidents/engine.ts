@@ -24,7 +24,7 @@ const FEW_HELD = 50;
 /** What is due again at once within one transaction. */
 const MAX_TURNS = 10;
 /** These sources send no end of their own, or not reliably: a resolved incident ends their alerts. */
-const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set(["pagerduty", "opsgenie", "api", "rule"]);
+const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set(["pagerduty", "opsgenie", "receiver", "api", "rule"]);
 
 type Changed = EffectOf<"incidents-changed">["incidents"][number];
 

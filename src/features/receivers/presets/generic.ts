@@ -23,8 +23,9 @@ export const generic = {
     output: "both",
     type: "= first(body.type, query.type, headers['x-event-type'], 'message')",
     level: "= first(body.level, body.severity, body.priority, query.level, query.severity, query.priority)",
-    title: "= first(body.title, body.subject, body.summary, body.name, query.title, firstLine(text))",
-    message: "= first(body.message, body.text, body.body, body.description, query.message, text)",
+    title:
+      "= first(body.title, body.subject, body.summary, body.name, query.title, body == null ? firstLine(text) : null)",
+    message: "= first(body.message, body.text, body.body, body.description, query.message, body == null ? text : null)",
     key: "= first(body.key, body.dedupeKey, body.dedup_key, body.id, query.key)",
     status:
       "= lookup(state, 'firing', 'firing', 'alerting', 'firing', 'problem', 'firing', 'down', 'firing', 'open', 'firing', " +

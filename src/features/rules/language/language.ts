@@ -3,6 +3,13 @@ export { InvalidCondition, InvalidTemplate } from "./errors.ts";
 export { ConditionTooCostly } from "./evaluate/evaluation-budget.ts";
 export { cutText } from "./evaluate/values.ts";
 export type { RuleEvent } from "./event.ts";
+export {
+  type CompiledText,
+  compileTest,
+  compileText,
+  valuesOf,
+  withinBudget,
+} from "./expression.ts";
 export type { RuleWalk } from "./lookup/rule-index.ts";
 export { inRuleOrder, RULES_START, RuleIndex, type RulePosition } from "./lookup/rule-index.ts";
 export { patternPool } from "./patterns.ts";

@@ -3,7 +3,7 @@ import { scalarText } from "./evaluate/functions.ts";
 import { cutText, timestampText, toEpochMs, type Value, wellFormed } from "./evaluate/values.ts";
 import { compilePath, type Read, type RuleEvent } from "./event.ts";
 import { LIMITS } from "./limits.ts";
-import { readPath } from "./parse/path.ts";
+import { type Names, readPath } from "./parse/path.ts";
 import { type TokenList, tokenize } from "./parse/tokens.ts";
 
 type Part = string | Fill;
@@ -13,10 +13,13 @@ const LEAST_UNITS = 128;
 const OPENING = "{{";
 const CLOSING = "}}";
 
-/** @param field name of the template's member, for the error. @throws InvalidTemplate */
-export function compileTemplate(source: string, field: string): Template {
+/**
+ * @param field name of the template's member, for the error.
+ * @param names of paths, in place of `event`. @throws InvalidTemplate
+ */
+export function compileTemplate(source: string, field: string, names?: Names): Template {
   try {
-    return new Template(source, readParts(source));
+    return new Template(source, readParts(source, names));
   } catch (error) {
     throw error instanceof Refusal ? new InvalidTemplate(field, source, error) : error;
   }
@@ -49,7 +52,7 @@ export class Template {
   }
 }
 
-function readParts(source: string): readonly Part[] {
+function readParts(source: string, names: Names | undefined): readonly Part[] {
   const parts: Part[] = [];
   let count = 0;
   let at = 0;
@@ -59,7 +62,7 @@ function readParts(source: string): readonly Part[] {
       throw new Refusal("LIMIT", opening, `a template has at most ${LIMITS.placeholders} placeholders`);
     }
     const tokens = tokenize(source, opening + OPENING.length, CLOSING);
-    const read = readPlaceholder(tokens);
+    const read = readPlaceholder(tokens, names);
     const end = tokens.at(tokens.length).start;
     if (!source.startsWith(CLOSING, end)) {
       throw new Refusal("SYNTAX", opening, "this placeholder is not closed by }}", [CLOSING]);
@@ -75,8 +78,8 @@ function readParts(source: string): readonly Part[] {
 type Fill = (event: RuleEvent, limitUnits: number) => string;
 
 /** Reads the content of the braces. @throws Refusal SYNTAX, UNKNOWN_NAME, UNSAFE_NAME, LIMIT */
-function readPlaceholder(tokens: TokenList): Fill {
-  const { path, next } = readPath(tokens, 0);
+function readPlaceholder(tokens: TokenList, names: Names | undefined): Fill {
+  const { path, next } = readPath(tokens, 0, false, names);
   const read = compilePath(path);
   const asJson = tokens.isSymbol(next, "|") && isJson(tokens, next + 1);
   const filters = readFilters(tokens, next, asJson);

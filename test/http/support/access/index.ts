@@ -19,6 +19,7 @@ import { OPERATOR } from "./operator.ts";
 import { PROJECTS } from "./projects.ts";
 import { PUSHER } from "./pusher.ts";
 import { REALTIME } from "./realtime.ts";
+import { RECEIVERS } from "./receivers.ts";
 import { ROLES } from "./roles.ts";
 import type { Table } from "./row.ts";
 import { RULES } from "./rules.ts";
@@ -55,6 +56,7 @@ export const ACCESS: Table = {
   ...JOBS,
   ...HEARTBEATS,
   ...INTEGRATIONS,
+  ...RECEIVERS,
   ...STATUS_PAGE,
   ...SCHEDULES,
   ...WEBHOOKS,

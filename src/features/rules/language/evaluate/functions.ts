@@ -1,3 +1,5 @@
+import { parseJsonWithin } from "../../../../core/json-text.ts";
+import { plainText } from "../../../../core/text/plain-text.ts";
 import { LIMITS } from "../limits.ts";
 import type { ArithmeticSymbol } from "../parse/tokens.ts";
 import type { PlainFunctionName } from "../parse/tree.ts";
@@ -7,10 +9,12 @@ import {
   addDecimals,
   decimalText,
   isList,
+  type JsonObject,
   multiplyDecimals,
   subtractDecimals,
   toDecimal,
   toEpochMs,
+  toValue,
   type Value,
 } from "./values.ts";
 
@@ -180,6 +184,104 @@ function split(text: Value, separator: Value): Value {
   return whole.split(between, LIMITS.splitParts);
 }
 
+/** With every `part` replaced by `other`, also by a shorter or empty one. */
+function replace(text: Value, part: Value, other: Value): Value {
+  if (!isInspected(text) || !isInspected(part) || typeof other !== "string" || part === "") return null;
+  evaluationBudget.charge(text.length);
+  const pieces = text.split(part);
+  evaluationBudget.charge(Math.ceil((pieces.length - 1) * other.length));
+  return pieces.join(other);
+}
+
+/** The texts, numbers and booleans of a list; other elements are left out. */
+function join(list: Value, separator: Value): Value {
+  if (!isElements(list) || typeof separator !== "string") return null;
+  let made = "";
+  for (const element of list) {
+    const text = scalarText(toValue(element));
+    if (text === null) continue;
+    evaluationBudget.charge(1 + text.length + separator.length);
+    made = made === "" ? text : made + separator + text;
+  }
+  return made;
+}
+
+/** The first line that is not empty, trimmed. */
+function firstLine(text: Value): Value {
+  if (typeof text !== "string") return null;
+  const [line = ""] = text
+    .slice(0, LIMITS.inspectedUnits)
+    .trimStart()
+    .split(/[\r\n]/, 1);
+  evaluationBudget.charge(line.length);
+  return line.trimEnd();
+}
+
+/** Text of HTML: without tags, with line breaks for blocks, and the common character references. */
+function stripHtml(text: Value): Value {
+  if (typeof text !== "string") return null;
+  const read = text.slice(0, LIMITS.inspectedUnits);
+  evaluationBudget.charge(4 * read.length);
+  return plainText(read);
+}
+
+/** Longest text that `parseJson` reads. */
+const JSON_UNITS = 262_144;
+const JSON_DEPTH = 32;
+
+/** A value of JSON text; null for any other text, and for one that nests deeper than a payload may. */
+function parseJson(text: Value): Value {
+  if (typeof text !== "string" || text.length > JSON_UNITS) return null;
+  evaluationBudget.charge(text.length);
+  return toValue(parseJsonWithin(text, JSON_DEPTH) ?? null);
+}
+
+/** An element of a list by its index, from the end for a negative one, or a member of an object. */
+function at(value: Value, key: Value): Value {
+  if (isElements(value)) return typeof key === "number" ? toValue(value.at(Math.trunc(key))) : null;
+  if (!isMembers(value) || typeof key !== "string") return null;
+  return Object.hasOwn(value, key) ? toValue(value[key]) : null;
+}
+
+/** The member of each object of a list; objects without it are left out. */
+function pluck(list: Value, name: Value): Value {
+  if (!isElements(list)) return null;
+  evaluationBudget.charge(list.length);
+  return list.map((element) => at(toValue(element), name)).filter((value) => value !== null);
+}
+
+/** An object of `[{name, value}]` or `[[name, value]]`; `pairs(list, 'key', 'text')` names members. */
+function pairs(list: Value, name: Value = "name", value: Value = "value"): Value {
+  if (!isElements(list)) return null;
+  evaluationBudget.charge(2 * list.length);
+  const entries = list.flatMap((given): [string, Value][] => {
+    const element = toValue(given);
+    const isPair = isElements(element);
+    const text = scalarText(at(element, isPair ? 0 : name));
+    return text === null ? [] : [[text, at(element, isPair ? 1 : value)]];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** The first argument that is neither null nor empty text. */
+function first(...values: readonly Value[]): Value {
+  return values.find((value) => value !== null && value !== "") ?? null;
+}
+
+/** `lookup(x, 'a', 1, 'b', 2, 3)`: 1 if x is 'a', 2 if it is 'b', else 3 (null without a default). */
+function lookup(value: Value, ...cases: readonly Value[]): Value {
+  for (let i = 0; i + 1 < cases.length; i += 2) if (cases[i] === value) return cases[i + 1] ?? null;
+  return cases.length % 2 === 1 ? (cases.at(-1) ?? null) : null;
+}
+
+function isElements(value: Value): value is readonly unknown[] {
+  return typeof value === "object" && value !== null && isList(value);
+}
+
+function isMembers(value: Value): value is JsonObject {
+  return typeof value === "object" && value !== null && !isList(value);
+}
+
 /** Whether a function that reads every unit accepts this value. */
 export function isInspected(value: Value): value is string {
   return typeof value === "string" && value.length <= LIMITS.inspectedUnits;
@@ -197,6 +299,16 @@ export const FUNCTIONS: Readonly<Record<Exclude<PlainFunctionName, "now">, Langu
   concat,
   substr,
   split,
+  replace,
+  join,
+  firstLine,
+  stripHtml,
+  parseJson,
+  at,
+  pluck,
+  pairs,
+  first,
+  lookup,
   abs,
   min,
   max,

@@ -4,8 +4,9 @@ import { unitsOfCodePoints } from "../evaluate/values.ts";
 import { LIMITS } from "../limits.ts";
 import { mayBe } from "../types.ts";
 import { buildTree } from "./build-tree.ts";
+import type { Names } from "./path.ts";
 import { checkSequence } from "./sequence.ts";
-import { tokenize } from "./tokens.ts";
+import { type TokenList, tokenize } from "./tokens.ts";
 import { type Node, type NodeOf, nodesOf } from "./tree.ts";
 
 /**
@@ -14,14 +15,9 @@ import { type Node, type NodeOf, nodesOf } from "./tree.ts";
  * {@link measurePatterns}.
  * @throws InvalidCondition for an invalid condition, and nothing else. Takes linear time.
  */
-export function parseCondition(source: string): Node {
+export function parseCondition(source: string, names?: Names): Node {
   return refusing(source, () => {
-    const tooLong = unitsOfCodePoints(source, LIMITS.sourceCharacters);
-    if (tooLong !== -1) {
-      throw new Refusal("LIMIT", tooLong, `a condition has at most ${LIMITS.sourceCharacters} characters`);
-    }
-    const tokens = tokenize(source);
-    const root = buildTree(tokens, checkSequence(tokens));
+    const { tokens, root } = parse(source, names);
     if (!mayBe("boolean", root)) {
       throw new Refusal("TYPE", tokens.at(0).start, "this is not a condition: it can never be true or false", [
         "condition",
@@ -29,6 +25,20 @@ export function parseCondition(source: string): Node {
     }
     return root;
   });
+}
+
+/** Parses an expression whose value has any type. @throws InvalidCondition */
+export function parseExpression(source: string, names: Names): Node {
+  return refusing(source, () => parse(source, names).root);
+}
+
+function parse(source: string, names?: Names): { readonly tokens: TokenList; readonly root: Node } {
+  const tooLong = unitsOfCodePoints(source, LIMITS.sourceCharacters);
+  if (tooLong !== -1) {
+    throw new Refusal("LIMIT", tooLong, `a condition has at most ${LIMITS.sourceCharacters} characters`);
+  }
+  const tokens = tokenize(source);
+  return { tokens, root: buildTree(tokens, checkSequence(tokens, names)) };
 }
 
 /**

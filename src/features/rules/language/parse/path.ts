@@ -13,14 +13,20 @@ interface PathReading {
 }
 
 /**
+ * First names of the paths of an expression that reads no event; their values are the members of
+ * the payload.
+ */
+export type Names = ReadonlySet<string>;
+
+/**
  * Reads `event`, or `item` where a list is searched, and any number of `.name` and `[key]`.
- * @param hasItem whether `item` is bound here.
+ * @param hasItem whether `item` is bound here. @param names allowed in place of `event`
  * @throws Refusal UNKNOWN_NAME for another name, UNSAFE_NAME, LIMIT past 16 segments, SYNTAX for an
  * invalid key.
  */
-export function readPath(tokens: TokenList, index: number, hasItem = false): PathReading {
-  const isOfItem = isItem(tokens, index);
-  checkRoot(tokens, index, hasItem);
+export function readPath(tokens: TokenList, index: number, hasItem = false, names?: Names): PathReading {
+  const isOfItem = isItem(tokens, index) && (hasItem || names === undefined);
+  const root = checkRoot(tokens, index, hasItem, names);
   const segments: Segment[] = [];
   let next = index + 1;
   for (;;) {
@@ -34,7 +40,8 @@ export function readPath(tokens: TokenList, index: number, hasItem = false): Pat
     segments.push(segment);
     next += isMember ? 2 : 3;
   }
-  return { path: isOfItem ? segments : canonical(segments), isOfItem, next };
+  if (isOfItem) return { path: segments, isOfItem, next };
+  return { path: root === "event" ? canonical(segments) : ["payload", root, ...segments], isOfItem, next };
 }
 
 /** A canonical name of a path: equal for equal paths only. */
@@ -52,14 +59,17 @@ function isItem(tokens: TokenList, index: number): boolean {
   return token.kind === "name" && token.name === ITEM;
 }
 
-function checkRoot(tokens: TokenList, index: number, hasItem: boolean): void {
+/** @returns the name */
+function checkRoot(tokens: TokenList, index: number, hasItem: boolean, names: Names | undefined): string {
   const token = tokens.at(index);
   if (token.kind !== "name") {
-    throw new Refusal("SYNTAX", token.start, `a path must begin with event, not with ${tokens.quote(index)}`, [
-      "event",
-    ]);
+    const allowed = names ? [...names] : ["event"];
+    const message = `a path must begin with ${allowed.join(", ")}, not with ${tokens.quote(index)}`;
+    throw new Refusal("SYNTAX", token.start, message, allowed);
   }
-  if (token.name === "event" || (hasItem && token.name === ITEM)) return;
+  if (hasItem && token.name === ITEM) return token.name;
+  if (names?.has(token.name) ?? token.name === "event") return token.name;
+  if (names) throw unknownName(tokens, index, names);
   if (token.name === ITEM) {
     const message = "item is the element in the second argument of any, all and count; write event.item for a member";
     throw new Refusal("UNKNOWN_NAME", token.start, message, ["event"]);
@@ -73,6 +83,12 @@ function checkRoot(tokens: TokenList, index: number, hasItem: boolean): void {
     ? `keywords are lower-case: ${token.name.toLowerCase()}`
     : `write event.${tokens.quote(index)} to read it from the event`;
   throw new Refusal("UNKNOWN_NAME", token.start, `unknown name ${tokens.quote(index)}; ${hint}`, ["event"]);
+}
+
+function unknownName(tokens: TokenList, index: number, names: Names): Refusal {
+  const known = [...names];
+  const message = `unknown name ${tokens.quote(index)}; known are ${known.join(", ")}`;
+  return new Refusal("UNKNOWN_NAME", tokens.at(index).start, message, known);
 }
 
 function readMember(tokens: TokenList, index: number): Segment {

@@ -2,9 +2,9 @@ import { nearestName } from "../../../../config/nearest.ts";
 import { Refusal } from "../errors.ts";
 import type { Path } from "../event.ts";
 import { LIMITS } from "../limits.ts";
-import { dashedName, readPath } from "./path.ts";
+import { dashedName, type Names, readPath } from "./path.ts";
 import { isRefusedName, type SymbolName, type TokenList } from "./tokens.ts";
-import { FUNCTION_NAMES, ITEM, isFunctionName, isQuantifier, type Literal, OTHER_NAMES } from "./tree.ts";
+import { FUNCTION_NAMES, ITEM, isFunctionName, isQuantifier, type Literal, OTHER_NAMES, signatureOf } from "./tree.ts";
 
 /** An operand without an expression inside. `last` is the index of its last token. */
 export type Operand = { readonly last: number } & (
@@ -30,6 +30,7 @@ interface Frame {
   /** Index of the token the closing bracket belongs to in `closings`. */
   readonly opener: number;
   items: number;
+  readonly mostItems: number;
   /** Number of `?` without their `:` yet. */
   choices: number;
   /** A call that binds `item` in its second argument. */
@@ -55,23 +56,25 @@ export const BINARY: ReadonlySet<SymbolName> = new Set<SymbolName>([
  * expectation.
  * @throws Refusal at the first invalid token.
  */
-export function checkSequence(tokens: TokenList): Sequence {
-  return new SequenceReader(tokens).read();
+export function checkSequence(tokens: TokenList, names?: Names): Sequence {
+  return new SequenceReader(tokens, names).read();
 }
 
 class SequenceReader {
   readonly #tokens: TokenList;
+  readonly #names: Names | undefined;
   readonly #operands = new Map<number, Operand>();
   readonly #closings = new Map<number, number>();
   readonly #groups = new Set<number>();
   readonly #words: string[] = [];
   readonly #frames: Frame[] = [];
-  #frame: Frame = { kind: "condition", opener: -1, items: 1, choices: 0, isQuantifier: false };
+  #frame: Frame = { kind: "condition", opener: -1, items: 1, mostItems: 1, choices: 0, isQuantifier: false };
   #index = 0;
   #nodes = 0;
 
-  constructor(tokens: TokenList) {
+  constructor(tokens: TokenList, names: Names | undefined) {
     this.#tokens = tokens;
+    this.#names = names;
   }
 
   read(): Sequence {
@@ -137,7 +140,7 @@ class SequenceReader {
   }
 
   #addPath(): boolean {
-    const { path, isOfItem, next } = readPath(this.#tokens, this.#index, this.#hasItem());
+    const { path, isOfItem, next } = readPath(this.#tokens, this.#index, this.#hasItem(), this.#names);
     return this.#addOperand({ kind: isOfItem ? "item" : "path", path, last: next - 1 });
   }
 
@@ -162,7 +165,8 @@ class SequenceReader {
     }
     this.#countNode();
     this.#take(`t${index}`);
-    this.#open("call", index, isQuantifier(name));
+    const mostItems = Math.max(LIMITS.arguments, signatureOf(name).max);
+    this.#open("call", index, { mostItems, isQuantifier: isQuantifier(name) });
     this.#take("(");
     if (!this.#tokens.isSymbol(this.#index, ")")) return true;
     this.#close();
@@ -207,12 +211,12 @@ class SequenceReader {
     }
   }
 
-  #open(kind: Frame["kind"], opener: number, isQuantifier = false): void {
+  #open(kind: Frame["kind"], opener: number, call: Partial<Pick<Frame, "mostItems" | "isQuantifier">> = {}): void {
     if (this.#frames.length === LIMITS.depth) {
       throw new Refusal("LIMIT", this.#position(), `brackets nest at most ${LIMITS.depth} deep`);
     }
     this.#frames.push(this.#frame);
-    this.#frame = { kind, opener, items: 1, choices: 0, isQuantifier };
+    this.#frame = { kind, opener, items: 1, mostItems: LIMITS.listElements, choices: 0, isQuantifier: false, ...call };
   }
 
   #close(): void {
@@ -224,7 +228,7 @@ class SequenceReader {
   /** Counts the item after a comma. */
   #nextItem(frame: Frame): void {
     frame.items += 1;
-    const most = frame.kind === "list" ? LIMITS.listElements : LIMITS.arguments;
+    const most = frame.mostItems;
     if (frame.items > most) {
       const message =
         frame.kind === "list" ? `a list has at most ${most} elements` : `a call has at most ${most} arguments`;

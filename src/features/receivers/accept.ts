@@ -1,0 +1,335 @@
+import type { Clock } from "../../core/clock.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { Level } from "../../core/vocabulary.ts";
+import type { Database, InTransaction, Trx } from "../../store/database.ts";
+import type { RequestResult } from "../../store/schema.ts";
+import type { AlertInput, Alerts } from "../alerts/index.ts";
+import { appendEvents, type EventDraft } from "../events/index.ts";
+import { ConditionTooCostly } from "../rules/index.ts";
+import { parsedBy } from "./hooks.ts";
+import type { ItemStatus, MappedItem } from "./mapped-item.ts";
+import { applyMapping, type CompiledMapping, type Mapped, type MappingInput, plainTextOf } from "./mapping.ts";
+import { type Content, MAX_TEXT, type RawRequest } from "./read-request.ts";
+import type { Receiver, ReceiverRow } from "./receivers.ts";
+import type { Redaction } from "./redaction.ts";
+import { type LogEntry, writeLogEntry } from "./request-log.ts";
+
+/** Acknowledges an incident, in the transaction of the request. */
+interface IncidentActions {
+  acknowledge(
+    id: string,
+    actor: { readonly id: string; readonly via: string },
+    options?: InTransaction,
+  ): Promise<unknown>;
+}
+
+export interface AcceptContext {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly alerts: Alerts;
+  readonly incidents: IncidentActions;
+}
+
+/** What a request stores. */
+export interface Plan {
+  readonly result: Extract<RequestResult, "accepted" | "unmapped" | "ignored">;
+  readonly events: readonly EventDraft[];
+  readonly alerts: readonly AlertPlan[];
+  /** Elements that the mapping leaves out. */
+  readonly ignored: number;
+  /** Why the mapping was stopped. */
+  readonly problem: string | null;
+}
+
+/** What happens with one alert. */
+export interface AlertPlan {
+  readonly key: string;
+  readonly status: Exclude<ItemStatus, "event">;
+  readonly input: AlertInput & { readonly key: string };
+  /** Stored in its place if it is refused, so that nothing is lost. */
+  readonly fallback: EventDraft;
+}
+
+export const UNMAPPED_TYPE = "receiver.unmapped";
+/** Longer content is left out of events. */
+const MAX_CONTENT = 131_072;
+
+/** The values that mappings read, without secrets. */
+export function mappingInput(
+  receiver: Pick<Receiver, "preset" | "row">,
+  request: Pick<RawRequest, "method" | "query" | "headers">,
+  content: Content,
+  redaction: Redaction,
+): MappingInput {
+  const { row, preset } = receiver;
+  const body = redaction.value(content.body);
+  return {
+    body,
+    text: textOf(content, body, redaction),
+    headers: redaction.record(request.headers),
+    query: redaction.record(request.query),
+    form: content.form && redaction.record(content.form),
+    files: content.files,
+    method: request.method,
+    receiver: { id: row.id, name: row.name, labels: JSON.parse(row.labels) as unknown },
+    parsed: parsedBy(preset.hook, { ...content, body }),
+  };
+}
+
+/** Members of a body are masked by name, so its text is made of them again. */
+function textOf({ text }: Content, body: unknown, redaction: Redaction): string | null {
+  if (body === null) return text === null ? null : redaction.text(text);
+  return JSON.stringify(body).slice(0, MAX_TEXT);
+}
+
+/** Decides what a request stores; stores nothing. */
+export function planRequest(
+  { row, preset }: Pick<Receiver, "row" | "preset">,
+  mapping: CompiledMapping,
+  input: MappingInput,
+  now: number,
+): Plan {
+  const whole = { row, preset: preset.name, now };
+  let mapped: Mapped;
+  try {
+    mapped = applyMapping(mapping, input, now);
+  } catch (error) {
+    if (!(error instanceof ConditionTooCostly)) throw error;
+    return { result: "unmapped", events: [unmappedEvent(row, input)], alerts: [], ignored: 0, problem: error.message };
+  }
+  const { items, ignored } = mapped;
+  const found = items.filter((item) => !item.isUnmapped);
+  const problem = null;
+  if (items.length > 0 && found.length === 0)
+    return { result: "unmapped", events: [unmappedEvent(row, input)], alerts: [], ignored, problem };
+  const alerts = found.flatMap((item) => alertOf(item, whole) ?? []);
+  const events = found.flatMap((item) => (item.output === "both" || !isAlert(item) ? [eventOf(item, whole)] : []));
+  return { result: found.length === 0 ? "ignored" : "accepted", events, alerts, ignored, problem };
+}
+
+/** The ids of a request that refuse its repetition. */
+export function replayIdsOf(receiver: Receiver, input: MappingInput, signed: string | null, now: number): string[] {
+  const given = receiver.replayId === null ? null : plainTextOf(receiver.replayId, input, now);
+  return [...(given === null ? [] : [`given:${given.slice(0, 200)}`]), ...(signed === null ? [] : [signed])];
+}
+
+interface Whole {
+  readonly row: ReceiverRow;
+  readonly preset: string;
+  readonly now: number;
+}
+
+type AlertItem = MappedItem & { readonly key: string; readonly status: AlertPlan["status"] };
+
+function isAlert(item: MappedItem): item is AlertItem {
+  return item.output !== "events" && item.key !== null && item.status !== "event";
+}
+
+function eventOf(item: MappedItem, { row, preset, now }: Whole): EventDraft {
+  const { status, title, message, key, link, labels } = item;
+  const made = {
+    receiver: { id: row.id, name: row.name },
+    title: title ?? row.name,
+    message,
+    status,
+    key,
+    link,
+    labels: { ...labels, ...labelsOf(row) },
+    ...contentOf(item.content),
+  };
+  return {
+    projectId: row.projectId,
+    type: item.type ?? `${preset}.${status}`,
+    level: item.level ?? (status === "firing" ? "error" : "info"),
+    source: item.source ?? row.name.slice(0, 100),
+    occurredAt: item.time ?? now,
+    payload: item.payload !== null && sizeOf(item.payload) <= MAX_CONTENT ? item.payload : made,
+  };
+}
+
+function unmappedEvent(row: ReceiverRow, { body, text, headers, query, method }: MappingInput): EventDraft {
+  const payload = { receiver: { id: row.id, name: row.name }, method, headers, query, ...contentOf(body ?? text) };
+  return {
+    projectId: row.projectId,
+    type: UNMAPPED_TYPE,
+    level: "warn",
+    source: row.name.slice(0, 100),
+    payload,
+  };
+}
+
+function contentOf(content: unknown): { readonly body: unknown; readonly bodyOmitted?: true } {
+  return sizeOf(content) <= MAX_CONTENT ? { body: content } : { body: null, bodyOmitted: true };
+}
+
+function sizeOf(value: unknown): number {
+  return JSON.stringify(value ?? null).length;
+}
+
+function labelsOf(row: ReceiverRow): Record<string, string> {
+  return JSON.parse(row.labels) as Record<string, string>;
+}
+
+const SEVERITY_OF: Readonly<Record<Level, string>> = {
+  debug: "info",
+  info: "info",
+  warn: "warning",
+  error: "error",
+  fatal: "critical",
+};
+
+/** @returns null for an element that is no alert */
+function alertOf(item: MappedItem, whole: Whole): AlertPlan | null {
+  if (!isAlert(item)) return null;
+  const { row, now } = whole;
+  const { key, status } = item;
+  const base = { projectId: row.projectId, source: "receiver", sourceId: row.id, key: `rc:${row.id}:${key}` } as const;
+  const input: AlertPlan["input"] =
+    status === "resolved"
+      ? { ...base, labels: {}, endsAt: Math.min(item.endsAt ?? now, now), resolvesAtOnce: true }
+      : { ...base, ...firingOf(item, row, now) };
+  return { key, status, input, fallback: eventOf(item, whole) };
+}
+
+function firingOf(item: AlertItem, row: ReceiverRow, now: number) {
+  const { title, message, level, link, startsAt, endsAt } = item;
+  const severity = level === null ? {} : { severity: SEVERITY_OF[level] };
+  const labels = { alertname: title ?? row.name, receiver: row.name, ...severity, ...item.labels, ...labelsOf(row) };
+  const annotations = {
+    ...item.annotations,
+    ...(title !== null && { summary: title }),
+    ...(message !== null && { description: message }),
+  };
+  return {
+    labels,
+    annotations,
+    ...(link !== null && { generatorUrl: link }),
+    ...(startsAt !== null && startsAt <= now && { startsAt }),
+    ...(endsAt !== null && endsAt > now && { endsAt }),
+  };
+}
+
+/** What was stored, for the log of requests and for answers. */
+export interface Stored {
+  readonly result: RequestResult;
+  readonly eventIds: readonly string[];
+  readonly alerts: readonly { readonly key: string; readonly outcome: string; readonly alertId: string | null }[];
+}
+
+/**
+ * Stores the ids against replays, the events, the alerts and the entry of the log in one
+ * transaction: after a crash the sender's repetition finds all of them or nothing.
+ * @throws STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN
+ */
+export function storeRequest(
+  context: AcceptContext,
+  receiver: Receiver,
+  plan: Plan,
+  { replayIds, entry }: { readonly replayIds: readonly string[]; readonly entry: LogEntry },
+): Promise<Stored> {
+  const { db, clock } = context;
+  const write = async (trx: Trx): Promise<Stored> => {
+    const now = clock.now();
+    const isNew = await keepReplayIds(trx, receiver.row.id, replayIds, now);
+    const stored: Stored = isNew
+      ? await storePlan(context, trx, receiver, plan, now)
+      : { result: "replayed", eventIds: [], alerts: [] };
+    await writeLogEntry(trx, { ...entry, result: stored.result, outcome: outcomeOf(plan, stored) });
+    return stored;
+  };
+  // Alerts are decided by memory, which changes after each commit.
+  return db.write(write, { sharesCommit: plan.alerts.length === 0 });
+}
+
+const MAX_SHOWN = 20;
+
+function outcomeOf({ ignored, problem }: Plan, { eventIds, alerts }: Stored): Record<string, unknown> {
+  return {
+    events: eventIds.length,
+    eventIds: eventIds.slice(0, MAX_SHOWN),
+    alerts: alerts.slice(0, MAX_SHOWN),
+    ...(ignored > 0 && { ignored }),
+    ...(problem !== null && { problem }),
+  };
+}
+
+/** @returns false if one of them is known */
+async function keepReplayIds(trx: Trx, receiverId: string, ids: readonly string[], at: number): Promise<boolean> {
+  let isNew = true;
+  for (const replayId of ids) {
+    const { numInsertedOrUpdatedRows } = await trx
+      .insertInto("receiver_replays")
+      .values({ receiverId, replayId, at })
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirstOrThrow();
+    if (numInsertedOrUpdatedRows === 0n) isNew = false;
+  }
+  return isNew;
+}
+
+async function storePlan(
+  context: AcceptContext,
+  trx: Trx,
+  receiver: Receiver,
+  plan: Plan,
+  now: number,
+): Promise<Stored> {
+  const { alerts } = context;
+  const refused: EventDraft[] = [];
+  const shown: Stored["alerts"][number][] = [];
+  const inputs = plan.alerts.map((each) => (each.status === "firing" ? withKeptLabels(alerts, each) : each));
+  const submitted = inputs.filter(({ status }) => status !== "acknowledged");
+  const outcomes =
+    submitted.length === 0
+      ? []
+      : await alerts.submit(
+          submitted.map(({ input }) => input),
+          { trx },
+        );
+  for (const [i, outcome] of outcomes.entries()) {
+    const { key, fallback } = submitted[i] ?? { key: "", fallback: undefined };
+    if (outcome.status === "refused" && fallback) refused.push(withProblem(fallback, outcome.error.message));
+    shown.push({ key, outcome: outcome.status, alertId: outcome.alert?.id ?? null });
+  }
+  for (const each of inputs.filter(({ status }) => status === "acknowledged")) {
+    const alertId = await acknowledge(context, trx, receiver.row, each);
+    if (alertId === null) refused.push(each.fallback);
+    shown.push({ key: each.key, outcome: alertId === null ? "unknown" : "acknowledged", alertId });
+  }
+  const source = receiver.row.name.slice(0, 100);
+  const eventIds = await appendEvents(trx, [...plan.events, ...refused], { source, now });
+  return { result: plan.result, eventIds, alerts: shown };
+}
+
+/** Another label would move a firing alert to another incident: all but the severity stay. */
+function withKeptLabels(alerts: Alerts, plan: AlertPlan): AlertPlan {
+  const live = alerts.byKey(plan.input.projectId, plan.input.key);
+  if (!live) return plan;
+  const { severity } = plan.input.labels;
+  const labels = { ...live.labels, ...(severity !== undefined && { severity }) };
+  return { ...plan, input: { ...plan.input, labels, startsAt: live.startsAt } };
+}
+
+function withProblem(event: EventDraft, problem: string): EventDraft {
+  return { ...event, id: uuidv7(), payload: { ...event.payload, problem } };
+}
+
+/** @returns the alert's id; null if it does not fire */
+async function acknowledge(
+  { alerts, incidents }: AcceptContext,
+  trx: Trx,
+  row: ReceiverRow,
+  { input }: AlertPlan,
+): Promise<string | null> {
+  const live = alerts.byKey(row.projectId, input.key);
+  if (!live) return null;
+  const open = await trx
+    .selectFrom("incident_alerts as m")
+    .innerJoin("incidents as i", "i.id", "m.incidentId")
+    .select("i.id")
+    .where("m.alertId", "=", live.id)
+    .where("i.state", "<>", "resolved")
+    .execute();
+  for (const { id } of open) await incidents.acknowledge(id, { id: `receiver:${row.id}`, via: "receiver" }, { trx });
+  return live.id;
+}

@@ -1,0 +1,4 @@
+/** The part of `receivers` that other features may use. */
+export { Presets } from "./presets.ts";
+export { Receivers, receiverSealContext } from "./receivers.ts";
+export { RECEIVER_SWEEPS } from "./retention.ts";

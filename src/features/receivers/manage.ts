@@ -1,0 +1,336 @@
+import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { limitReached, PrismError } from "../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../core/ids.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
+import { missingPermission } from "../../http/access.ts";
+import { requireVersion } from "../../http/negotiation.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
+import { countOf } from "../../store/sqlite/list-queries.ts";
+import type { Projects } from "../access/index.ts";
+import { checkLabels } from "../alerts/index.ts";
+import type { AuditTrail } from "../audit/index.ts";
+import { compileMapping } from "./mapping.ts";
+import type { Presets } from "./presets.ts";
+import { createReceiverToken, mergedMapping, type ReceiverRow, receiverSealContext } from "./receivers.ts";
+import type { CreateReceiver, ListReceivers, ReceiverView, RotateReceiver, UpdateReceiver } from "./schema.ts";
+
+export interface ManageContext {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly box: SealedBox;
+  readonly projects: Projects;
+  readonly presets: Presets;
+  readonly audit: AuditTrail;
+  /** The URL of this server for clients. */
+  publicUrl(): string;
+}
+
+const MAX_RECEIVERS = 500;
+const DEFAULTS = { maxBodyBytes: 1_048_576, perSecond: 60, burst: 600 };
+
+/** By name. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
+export async function listReceivers(context: ManageContext, principal: PermissionHolder, query: ListReceivers) {
+  const { db, projects } = context;
+  const projectId = projects.require(principal, query.projectId ?? projects.defaultId, "events:read");
+  const request = readPage(query, ["string"]);
+  const filtered = db.read.selectFrom("receivers").where("projectId", "=", projectId);
+  const { after, limit, offset } = request;
+  const rows = await (after ? filtered.where("name", ">", String(after[0])) : filtered)
+    .selectAll()
+    .orderBy("name")
+    .limit(limit + 1)
+    .offset(offset)
+    .execute();
+  const total = request.wantsTotal ? await countOf(filtered) : undefined;
+  const lasts = await lastRequests(db.read, rows);
+  return pageBody(
+    request,
+    rows,
+    (row) => receiverView(row, lasts.get(row.id) ?? null),
+    (row) => [row.name],
+    total,
+  );
+}
+
+/** @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
+export async function getReceiver(context: ManageContext, principal: PermissionHolder, id: string) {
+  const row = await findReceiver(context, principal, id, context.db.read);
+  return shown(context.db.read, row);
+}
+
+/**
+ * @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN, LIMIT_REACHED, VALIDATION_FAILED,
+ * INVALID_CONDITION, INVALID_TEMPLATE
+ */
+export async function createReceiver(context: ManageContext, principal: PermissionHolder, input: CreateReceiver) {
+  const { db, projects, clock } = context;
+  const projectId = projects.require(principal, input.projectId ?? projects.defaultId, "receivers:write");
+  await checkSettings(context, input.preset, input, { mapping: null, hasSecret: false });
+  const { token, prefix, hash } = createReceiverToken();
+  const now = clock.now();
+  const id = uuidv7();
+  const row: ReceiverRow = {
+    ...{ id, projectId, name: input.name, preset: input.preset, mapping: null, verify: null, labels: "{}" },
+    ...{ prefix, hash, previousHash: null, previousUntil: null },
+    ...{ secret: null, previousSecret: null, previousSecretUntil: null, isActive: 1 },
+    ...DEFAULTS,
+    ...{ createdBy: principal.userId, createdAt: now, updatedAt: now, version: 1 },
+    ...settingsOf(context, id, input),
+  };
+  await db.write(async (trx) => {
+    await requireRoom(trx, projectId);
+    await requireFreeName(trx, projectId, input.name, null);
+    await trx.insertInto("receivers").values(row).execute();
+    await changed(context, trx, "create", row, { preset: row.preset, name: row.name });
+  });
+  return { ...receiverView(row, null), url: urlOf(context, token) };
+}
+
+/** Absent members keep their values. @throws as above, RECEIVER_NOT_FOUND, VERSION_CONFLICT */
+export async function updateReceiver(
+  context: ManageContext,
+  principal: PermissionHolder,
+  id: string,
+  ifMatch: string,
+  input: UpdateReceiver,
+): Promise<ReceiverView> {
+  const known = await findReceiver(context, principal, id, context.db.read);
+  const state = { mapping: known.mapping, hasSecret: known.secret !== null };
+  await checkSettings(context, input.preset ?? known.preset, input, state);
+  return context.db.write(async (trx) => {
+    const old = await writableReceiver(context, principal, id, trx);
+    requireVersion(ifMatch, old.version);
+    const { name = old.name, preset = old.preset } = input;
+    if (name !== old.name) await requireFreeName(trx, old.projectId, name, id);
+    const row = await replace(context, trx, { ...old, name, preset, ...settingsOf(context, id, input) });
+    await changed(context, trx, "update", row, { name, members: Object.keys(input) });
+    return shown(trx, row);
+  });
+}
+
+/** @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
+export function setActive(context: ManageContext, principal: PermissionHolder, id: string, isActive: boolean) {
+  return context.db.write(async (trx) => {
+    const old = await writableReceiver(context, principal, id, trx);
+    if ((old.isActive === 1) === isActive) return shown(trx, old);
+    const row = await replace(context, trx, { ...old, isActive: isActive ? 1 : 0 });
+    await changed(context, trx, isActive ? "resume" : "pause", row, { name: row.name });
+    return shown(trx, row);
+  });
+}
+
+/**
+ * Replaces the URL, or the secret if one is given; the old one works for `graceMs` more.
+ * @returns with `url` if that is new. @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE
+ */
+export function rotateReceiver(
+  context: ManageContext,
+  principal: PermissionHolder,
+  id: string,
+  { graceMs = 0, secret }: RotateReceiver,
+) {
+  return context.db.write(async (trx) => {
+    const old = await writableReceiver(context, principal, id, trx);
+    const until = context.clock.now() + graceMs;
+    if (secret !== undefined) {
+      const row = await replace(context, trx, { ...old, ...replacedSecret(context, old, secret, graceMs, until) });
+      await changed(context, trx, "rotate", row, { graceMs, of: "secret" });
+      return { ...(await shown(trx, row)), url: null };
+    }
+    const { token, prefix, hash } = createReceiverToken();
+    const previous = graceMs === 0 ? NO_PREVIOUS : { previousHash: old.hash, previousUntil: until };
+    const row = await replace(context, trx, { ...old, prefix, hash, ...previous });
+    await changed(context, trx, "rotate", row, { graceMs, of: "url" });
+    return { ...(await shown(trx, row)), url: urlOf(context, token) };
+  });
+}
+
+const NO_PREVIOUS = { previousHash: null, previousUntil: null };
+
+/** Its alerts and events stay. @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
+export async function deleteReceiver(context: ManageContext, principal: PermissionHolder, id: string): Promise<void> {
+  await context.db.write(async (trx) => {
+    const row = await writableReceiver(context, principal, id, trx);
+    await trx.deleteFrom("receivers").where("id", "=", id).execute();
+    await trx.deleteFrom("receiver_requests").where("receiverId", "=", id).execute();
+    addEffect(trx, { type: "receivers-changed", deleted: [id] });
+    await record(context, trx, "delete", row, { preset: row.preset, name: row.name });
+  });
+}
+
+/** @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
+export async function writableReceiver(
+  context: Pick<ManageContext, "projects">,
+  principal: PermissionHolder,
+  id: string,
+  db: ReadDb | Trx,
+): Promise<ReceiverRow> {
+  const row = await findReceiver(context, principal, id, db);
+  if (!context.projects.has(principal, row.projectId, "receivers:write")) throw missingPermission("receivers:write");
+  return row;
+}
+
+type Settings = Omit<CreateReceiver, "projectId" | "name" | "preset">;
+
+/** Columns of the given settings. */
+function settingsOf({ box }: ManageContext, id: string, input: Settings): Partial<ReceiverRow> {
+  const { secret, mapping, verify, labels, maxBodyBytes, perSecond, burst, active } = input;
+  const json = (value: unknown) => (value === null ? null : JSON.stringify(value));
+  const none = { previousSecret: null, previousSecretUntil: null };
+  return {
+    ...(secret !== undefined && { secret: sealed(box, "secret", id, secret), ...none }),
+    ...(mapping !== undefined && { mapping: json(mapping) }),
+    ...(verify !== undefined && { verify: json(verify) }),
+    ...(labels !== undefined && { labels: JSON.stringify(labels) }),
+    ...(maxBodyBytes !== undefined && { maxBodyBytes }),
+    ...(perSecond !== undefined && { perSecond }),
+    ...(burst !== undefined && { burst }),
+    ...(active !== undefined && { isActive: active ? (1 as const) : (0 as const) }),
+  };
+}
+
+function sealed(box: SealedBox, column: "secret" | "previousSecret", id: string, text: string | null): Buffer | null {
+  return text === null ? null : box.seal(receiverSealContext(column, id), Buffer.from(text));
+}
+
+function replacedSecret({ box }: ManageContext, old: ReceiverRow, secret: string, graceMs: number, until: number) {
+  const { id } = old;
+  const current = old.secret && box.open(receiverSealContext("secret", id), old.secret).toString("utf8");
+  const isKept = graceMs > 0 && current !== null;
+  return {
+    secret: sealed(box, "secret", id, secret),
+    previousSecret: isKept ? sealed(box, "previousSecret", id, current) : null,
+    previousSecretUntil: isKept ? until : null,
+  };
+}
+
+/** @throws VALIDATION_FAILED, INVALID_CONDITION, INVALID_TEMPLATE */
+async function checkSettings(
+  { presets }: ManageContext,
+  name: string,
+  { mapping, labels, secret }: Settings,
+  old: { readonly mapping: string | null; readonly hasSecret: boolean },
+): Promise<void> {
+  const preset = (await presets.all()).get(name);
+  if (!preset) throw invalid("preset", `there is no preset ${name}; GET /api/v1/receivers/presets lists them`);
+  const hasSecret = secret === undefined ? old.hasSecret : secret !== null;
+  if (preset.secret === "required" && !hasSecret)
+    throw invalid("secret", `${preset.title} needs one: ${preset.secretTitle ?? "the secret of its signatures"}`);
+  if (labels) checkLabels(labels);
+  const own = mapping === undefined ? old.mapping && (JSON.parse(old.mapping) as typeof mapping) : mapping;
+  compileMapping(mergedMapping(preset.mapping, own || null));
+}
+
+function invalid(path: string, message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The body is not valid", { details: [{ path, code: "VALUE", message }] });
+}
+
+async function replace({ clock }: ManageContext, trx: Trx, next: ReceiverRow): Promise<ReceiverRow> {
+  const row = { ...next, updatedAt: clock.now(), version: next.version + 1 };
+  await trx.updateTable("receivers").set(row).where("id", "=", row.id).execute();
+  return row;
+}
+
+async function changed(
+  context: ManageContext,
+  trx: Trx,
+  action: string,
+  row: ReceiverRow,
+  metadata: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  addEffect(trx, { type: "receivers-changed", changed: [row] });
+  await record(context, trx, action, row, metadata);
+}
+
+function record(
+  { audit }: ManageContext,
+  trx: Trx,
+  action: string,
+  { id, projectId }: ReceiverRow,
+  metadata: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
+  const entry = { action: `receiver.${action}`, resourceType: "receiver", resourceId: id };
+  return audit.record({ ...entry, metadata: { projectId, ...metadata } }, { trx });
+}
+
+async function findReceiver(
+  { projects }: Pick<ManageContext, "projects">,
+  principal: PermissionHolder,
+  id: string,
+  db: ReadDb | Trx,
+): Promise<ReceiverRow> {
+  const row = isUuid(id)
+    ? await db.selectFrom("receivers").selectAll().where("id", "=", id).executeTakeFirst()
+    : undefined;
+  if (!row || !projects.exists(row.projectId) || !projects.has(principal, row.projectId, "project:read"))
+    throw new PrismError("RECEIVER_NOT_FOUND", "No such receiver");
+  projects.require(principal, row.projectId, "events:read");
+  return row;
+}
+
+async function requireRoom(trx: Trx, projectId: string): Promise<void> {
+  const count = await countOf(trx.selectFrom("receivers").where("projectId", "=", projectId));
+  if (count >= MAX_RECEIVERS) throw limitReached("A project has too many receivers", "receivers", MAX_RECEIVERS);
+}
+
+async function requireFreeName(trx: Trx, projectId: string, name: string, except: string | null): Promise<void> {
+  const taken = await trx
+    .selectFrom("receivers")
+    .select("id")
+    .where("projectId", "=", projectId)
+    .where("name", "=", name)
+    .executeTakeFirst();
+  if (taken && taken.id !== except)
+    throw new PrismError("NAME_TAKEN", "The project has a receiver with this name already");
+}
+
+function urlOf({ publicUrl }: ManageContext, token: string): string {
+  return `${publicUrl().replace(/\/$/, "")}/in/${token}`;
+}
+
+async function shown(db: ReadDb | Trx, row: ReceiverRow): Promise<ReceiverView> {
+  return receiverView(row, (await lastRequests(db, [row])).get(row.id) ?? null);
+}
+
+/** When the last request of each receiver arrived, as its log knows. */
+async function lastRequests(db: ReadDb | Trx, rows: readonly ReceiverRow[]): Promise<ReadonlyMap<string, number>> {
+  const lasts = new Map<string, number>();
+  for (const { id } of rows) {
+    const last = await db
+      .selectFrom("receiver_requests")
+      .select("at")
+      .where("receiverId", "=", id)
+      .orderBy("id", "desc")
+      .limit(1)
+      .executeTakeFirst();
+    if (last) lasts.set(id, last.at);
+  }
+  return lasts;
+}
+
+function receiverView(row: ReceiverRow, lastRequestAt: number | null): ReceiverView {
+  return {
+    id: row.id,
+    projectId: row.projectId,
+    name: row.name,
+    preset: row.preset,
+    active: row.isActive === 1,
+    mapping: row.mapping === null ? null : (JSON.parse(row.mapping) as Record<string, unknown>),
+    verify: row.verify === null ? null : (JSON.parse(row.verify) as Record<string, unknown>[]),
+    labels: JSON.parse(row.labels) as Record<string, string>,
+    hasSecret: row.secret !== null,
+    previousSecretUntil: toRfc3339OrNull(row.previousSecretUntil),
+    prefix: row.prefix,
+    previousUntil: toRfc3339OrNull(row.previousUntil),
+    maxBodyBytes: row.maxBodyBytes,
+    perSecond: row.perSecond,
+    burst: row.burst,
+    lastRequestAt: toRfc3339OrNull(lastRequestAt),
+    createdBy: row.createdBy,
+    createdAt: toRfc3339(row.createdAt),
+    updatedAt: toRfc3339(row.updatedAt),
+    version: row.version,
+  };
+}

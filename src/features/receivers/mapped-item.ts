@@ -1,0 +1,198 @@
+import { cleanText } from "../../core/clean-text.ts";
+import { sha256Hex } from "../../core/tokens.ts";
+import type { Level } from "../../core/vocabulary.ts";
+
+export type Output = "events" | "alerts" | "both";
+export type ItemStatus = "firing" | "resolved" | "acknowledged" | "event";
+
+/** What a mapping makes of a request, or of one element of its list. */
+export interface MappedItem {
+  readonly output: Output;
+  readonly status: ItemStatus;
+  /** null: `<preset>.<status>` */
+  readonly type: string | null;
+  /** null: the mapping has none. */
+  readonly level: Level | null;
+  readonly title: string | null;
+  readonly message: string | null;
+  readonly key: string | null;
+  readonly time: number | null;
+  readonly startsAt: number | null;
+  readonly endsAt: number | null;
+  readonly link: string | null;
+  readonly source: string | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** null: made of the members above. */
+  readonly payload: Readonly<Record<string, unknown>> | null;
+  /** The element, or the whole body. */
+  readonly content: unknown;
+  /** The mapping found nothing in it. */
+  readonly isUnmapped: boolean;
+}
+
+/** Values of the texts of a mapping. */
+interface MappedValues {
+  readonly output: Output;
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly labels: readonly (readonly [string, unknown])[];
+  readonly annotations: readonly (readonly [string, unknown])[];
+  readonly payload: unknown;
+  readonly content: unknown;
+}
+
+const MAX_TITLE = 250;
+const MAX_MESSAGE = 16_384;
+const MAX_KEY = 512;
+const MAX_NAME = 100;
+const MAX_URL = 4096;
+const MAX_LABEL = 1024;
+const MAX_LABELS = 64;
+const MAX_LABEL_TEXT = 8192;
+const MAX_ANNOTATIONS = 32;
+const MAX_ANNOTATION_TEXT = 32_768;
+
+/** Checks and limits the values of a mapping: too long ones are cut, wrong ones left out. */
+export function checkedItem({ output, fields, labels, annotations, payload, content }: MappedValues, now: number) {
+  const text = (name: string, length: number) => cut(textOf(fields[name]), length);
+  const item: Omit<MappedItem, "isUnmapped"> = {
+    output,
+    status: statusOf(textOf(fields["status"])),
+    type: oneLine(text("type", MAX_NAME)),
+    level: levelOf(textOf(fields["level"])),
+    title: oneLine(text("title", MAX_TITLE)),
+    message: text("message", MAX_MESSAGE),
+    key: keyOf(textOf(fields["key"])),
+    time: instantOf(fields["time"]),
+    startsAt: instantOf(fields["startsAt"]),
+    endsAt: instantOf(fields["endsAt"]),
+    link: linkOf(textOf(fields["link"])),
+    source: oneLine(text("source", MAX_NAME)),
+    labels: recordOf(labels, { entries: MAX_LABELS, text: MAX_LABEL, all: MAX_LABEL_TEXT }),
+    annotations: recordOf(annotations, { entries: MAX_ANNOTATIONS, text: MAX_MESSAGE, all: MAX_ANNOTATION_TEXT }),
+    payload: isObject(payload) ? payload : null,
+    content,
+  };
+  const isUnmapped = [item.title, item.message, item.key, item.payload].every((each) => each === null);
+  return { ...item, time: notLaterThan(item.time, now), isUnmapped };
+}
+
+/** A text of any value: lists and objects as JSON; null for nothing and empty text. */
+export function textOf(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const clean = cleanText(text).trim();
+  return clean === "" ? null : clean;
+}
+
+function cut(text: string | null, length: number): string | null {
+  if (text === null || text.length <= length) return text;
+  return `${text.slice(0, length - 1).replace(/[\ud800-\udbff]$/, "")}…`;
+}
+
+function oneLine(text: string | null): string | null {
+  return text === null ? null : text.replace(/[\s\p{Cc}]+/gu, " ").trim() || null;
+}
+
+/** A long key by its hash: two long keys with the same start differ. */
+function keyOf(text: string | null): string | null {
+  if (text === null || text.length <= MAX_KEY) return text;
+  return `${text.slice(0, MAX_KEY - 65)}:${sha256Hex(text)}`;
+}
+
+function statusOf(text: string | null): ItemStatus {
+  return text === "firing" || text === "resolved" || text === "acknowledged" ? text : "event";
+}
+
+const LEVEL_WORDS: Readonly<Record<Level, readonly string[]>> = {
+  debug: ["debug", "trace", "verbose"],
+  info: [
+    "info",
+    "information",
+    "informational",
+    "notice",
+    "normal",
+    "success",
+    "ok",
+    "good",
+    "low",
+    "p4",
+    "p5",
+    "none",
+  ],
+  warn: ["warn", "warning", "average", "medium", "moderate", "minor", "p3"],
+  error: ["error", "err", "high", "major", "failure", "failed", "danger", "p2"],
+  fatal: ["fatal", "critical", "crit", "emergency", "emerg", "alert", "disaster", "panic", "p1", "p0"],
+};
+const LEVEL_OF: ReadonlyMap<string, Level> = new Map(
+  Object.entries(LEVEL_WORDS).flatMap(([level, words]) => words.map((word) => [word, level as Level] as const)),
+);
+
+/** The level of a usual word for a severity; null for another one. */
+function levelOf(text: string | null): Level | null {
+  return text === null ? null : (LEVEL_OF.get(text.toLowerCase()) ?? null);
+}
+
+const EARLIEST = Date.UTC(2000, 0, 1);
+const LATEST = Date.UTC(2100, 0, 1);
+/** Numbers below are seconds. */
+const FIRST_MS = 1e11;
+const FIRST_US = 1e14;
+
+/** Epoch ms of an ISO 8601 text, or of seconds, ms or µs since 1970; null out of 2000 to 2099. */
+function instantOf(value: unknown): number | null {
+  const text = textOf(value);
+  if (text === null) return null;
+  const number = /^\d{9,16}(\.\d{1,9})?$/.test(text) ? Number(text) : null;
+  const ms =
+    number === null
+      ? Date.parse(text)
+      : number < FIRST_MS
+        ? number * 1000
+        : number >= FIRST_US
+          ? number / 1000
+          : number;
+  return ms >= EARLIEST && ms < LATEST ? Math.round(ms) : null;
+}
+
+/** Clocks of senders may run ahead. */
+function notLaterThan(time: number | null, now: number): number | null {
+  return time === null || time > now ? null : time;
+}
+
+/** A URL that a browser opens. */
+function linkOf(text: string | null): string | null {
+  if (text === null || text.length > MAX_URL || !/^https?:\/\//i.test(text)) return null;
+  return URL.canParse(text) ? text : null;
+}
+
+interface RecordLimits {
+  readonly entries: number;
+  readonly text: number;
+  readonly all: number;
+}
+
+/** Texts by name; the members of an object under `*` come first, so that named ones override them. */
+function recordOf(given: readonly (readonly [string, unknown])[], limits: RecordLimits): Record<string, string> {
+  const spread = given
+    .filter(([name]) => name === "*")
+    .flatMap(([, value]) => (isObject(value) ? Object.entries(value) : []));
+  const named = given.filter(([name]) => name !== "*");
+  const texts = new Map<string, string>();
+  for (const [name, value] of [...spread, ...named]) {
+    const text = cut(textOf(value), limits.text);
+    const known = cut(textOf(name), MAX_NAME);
+    if (known !== null && text !== null) texts.set(known, text);
+  }
+  const kept: [string, string][] = [];
+  let size = 0;
+  for (const [name, text] of texts) {
+    size += name.length + text.length;
+    if (kept.length < limits.entries && size <= limits.all) kept.push([name, text]);
+  }
+  return Object.fromEntries(kept);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

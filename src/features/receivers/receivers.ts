@@ -1,0 +1,173 @@
+import { randomBytes } from "node:crypto";
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Selectable } from "kysely";
+import { Bucket } from "../../core/bucket.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Metrics } from "../../core/metrics.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
+import { hashToken } from "../../core/tokens.ts";
+import type { EffectOf } from "../../store/effect.ts";
+import type { ReceiversTable, RequestResult } from "../../store/schema.ts";
+import { type CompiledMapping, compileMapping, compilePlain } from "./mapping.ts";
+import type { Mapping, VerifyRow } from "./preset.ts";
+import type { Preset, Presets } from "./presets.ts";
+
+export type ReceiverRow = Selectable<ReceiversTable>;
+
+interface ReceiversParts {
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly box: SealedBox;
+  readonly presets: Presets;
+  readonly projects: { exists(id: string): boolean };
+}
+
+/** A receiver as its requests see it, ready for use. */
+export interface Receiver {
+  readonly row: ReceiverRow;
+  readonly preset: Preset;
+  readonly mapping: CompiledMapping;
+  readonly replayId: ReturnType<typeof compilePlain> | null;
+  readonly verify: readonly VerifyRow[];
+  /** The current secret, and a replaced one until its grace period ends. */
+  readonly secrets: readonly string[];
+}
+
+const TOKEN_BYTES = 24;
+const PREFIX_LENGTH = 6;
+const TOKEN = /^[A-Za-z0-9_-]{32}$/;
+
+/** A new token of 192 bits; the database stores its hash. */
+export function createReceiverToken(): { readonly token: string; readonly prefix: string; readonly hash: string } {
+  const token = randomBytes(TOKEN_BYTES).toString("base64url");
+  return { token, prefix: token.slice(0, PREFIX_LENGTH), hash: hashToken(token) };
+}
+
+export function receiverSealContext(column: "secret" | "previousSecret", id: string): string {
+  return `receivers.${column}.${id}`;
+}
+
+/** The mapping of a preset with the members that a receiver overrides; null removes a member. */
+export function mergedMapping(preset: Mapping, own: Mapping | null): Mapping {
+  return own === null ? preset : { ...preset, ...own };
+}
+
+interface Known {
+  readonly row: ReceiverRow;
+  /** Built at the first request. */
+  ready: Promise<Receiver> | null;
+  bucket: Bucket | null;
+}
+
+/** How a request ended, as the metric shows it. */
+type CountedResult = RequestResult | "limited";
+
+/**
+ * The receivers of all projects in memory, by the hashes of their tokens: a request reads no table
+ * to find its receiver. Effects of commits keep it current.
+ */
+export class Receivers {
+  readonly #parts: ReceiversParts;
+  readonly #byId = new Map<string, Known>();
+  readonly #byHash = new Map<string, Known>();
+  readonly #requests;
+
+  constructor(parts: ReceiversParts) {
+    this.#parts = parts;
+    this.#requests = parts.metrics.counter(
+      "prism_receiver_requests_total",
+      "Requests at receivers, by preset and result",
+    );
+  }
+
+  /** Builds the memory from the table, before the server answers. */
+  load(): void {
+    this.changed({ changed: this.#parts.reader.prepare<[], ReceiverRow>("select * from receivers").all() });
+  }
+
+  /** A commit has changed receivers. */
+  changed({ changed = [], deleted = [] }: Omit<EffectOf<"receivers-changed">, "type">): void {
+    for (const id of [...changed.map((row) => row.id), ...deleted]) this.#forget(id);
+    for (const row of changed) {
+      const known: Known = { row, ready: null, bucket: null };
+      this.#byId.set(row.id, known);
+      this.#byHash.set(row.hash, known);
+      if (row.previousHash !== null) this.#byHash.set(row.previousHash, known);
+    }
+  }
+
+  /** The row of the receiver with this token; null for an unknown or replaced one. */
+  find(token: string): ReceiverRow | null {
+    if (!TOKEN.test(token)) return null;
+    const hash = hashToken(token);
+    const row = this.#byHash.get(hash)?.row;
+    if (!row || !this.#parts.projects.exists(row.projectId)) return null;
+    const isValid = row.hash === hash || this.#parts.clock.now() < (row.previousUntil ?? 0);
+    return isValid ? row : null;
+  }
+
+  /** The receiver of a row, with its preset and compiled mapping. @throws NOT_CONFIGURED */
+  async ready(id: string): Promise<Receiver | null> {
+    const known = this.#byId.get(id);
+    if (!known) return null;
+    known.ready ??= this.build(known.row);
+    const receiver = await known.ready.catch((error: unknown) => {
+      // A preset file may be mended meanwhile.
+      known.ready = null;
+      throw error;
+    });
+    return { ...receiver, secrets: this.#secretsOf(known.row) };
+  }
+
+  /** @throws NOT_CONFIGURED for a preset that is gone */
+  async build(row: ReceiverRow): Promise<Receiver> {
+    const preset = await this.#parts.presets.require(row.preset);
+    const own = row.mapping === null ? null : (JSON.parse(row.mapping) as Mapping);
+    return {
+      row,
+      preset,
+      mapping: compileMapping(mergedMapping(preset.mapping, own)),
+      replayId: preset.replayId === undefined ? null : compilePlain(preset.replayId, "replayId"),
+      verify: row.verify === null ? preset.verify : (JSON.parse(row.verify) as readonly VerifyRow[]),
+      secrets: this.#secretsOf(row),
+    };
+  }
+
+  /** The presets may have changed. */
+  presetsChanged(): void {
+    for (const known of this.#byId.values()) known.ready = null;
+  }
+
+  /** Takes one request of a receiver's rate. @returns the bucket */
+  takeRate({ id, perSecond, burst }: ReceiverRow): Bucket {
+    const known = this.#byId.get(id);
+    const now = this.#parts.clock.elapsed();
+    const bucket = known?.bucket ?? new Bucket(burst, (burst * 1000) / perSecond, now);
+    if (known) known.bucket = bucket;
+    bucket.take(1, now);
+    return bucket;
+  }
+
+  count(preset: string, result: CountedResult): void {
+    this.#requests({ preset, result }).add(1);
+  }
+
+  #secretsOf(row: ReceiverRow): string[] {
+    const { box, clock } = this.#parts;
+    const { id, secret, previousSecret, previousSecretUntil } = row;
+    const isKept = previousSecret !== null && clock.now() < (previousSecretUntil ?? 0);
+    return [
+      ...(secret === null ? [] : [box.open(receiverSealContext("secret", id), secret)]),
+      ...(isKept ? [box.open(receiverSealContext("previousSecret", id), previousSecret)] : []),
+    ].map((bytes) => bytes.toString("utf8"));
+  }
+
+  #forget(id: string): void {
+    const known = this.#byId.get(id);
+    if (!known) return;
+    this.#byId.delete(id);
+    for (const hash of [known.row.hash, known.row.previousHash])
+      if (hash !== null && this.#byHash.get(hash) === known) this.#byHash.delete(hash);
+  }
+}

@@ -1,0 +1,96 @@
+import { toRfc3339 } from "../../core/clock.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { Trx } from "../../store/database.ts";
+import type { ReceiverRequestsTable, RequestResult } from "../../store/schema.ts";
+import type { RawRequest } from "./read-request.ts";
+import type { Redaction } from "./redaction.ts";
+
+/** A request of the log, before its result is known. */
+export type LogEntry = Omit<ReceiverRequestsTable, "result" | "outcome">;
+
+export interface FinishedEntry extends LogEntry {
+  readonly result: RequestResult;
+  readonly outcome: Readonly<Record<string, unknown>>;
+}
+
+/** Bytes of a body that are kept. */
+export const KEPT_BYTES = 65_536;
+/** Requests of a receiver that are kept. */
+const KEPT_REQUESTS = 100;
+
+/** What the log keeps of a request: without secrets, and the start of a long body. */
+export function logEntryOf(
+  receiverId: string,
+  request: RawRequest,
+  { redaction, at, status }: { readonly redaction: Redaction; readonly at: number; readonly status: number },
+): LogEntry {
+  const body = redactedBody(request, redaction);
+  const isCut = body.length > KEPT_BYTES;
+  return {
+    id: uuidv7(),
+    receiverId,
+    at,
+    status,
+    method: request.method,
+    query: new URLSearchParams(redaction.record(request.query)).toString(),
+    headers: JSON.stringify(redaction.record(request.headers)),
+    bytes: request.bytes.length,
+    body: body.length === 0 ? null : body.subarray(0, KEPT_BYTES),
+    isCut: isCut ? 1 : 0,
+  };
+}
+
+function redactedBody({ bytes, headers }: RawRequest, redaction: Redaction): Buffer {
+  const type = headers["content-type"] ?? "";
+  if (bytes.length === 0) return bytes;
+  const text = bytes.toString("utf8");
+  try {
+    if (/^\s*[[{]/.test(text)) return Buffer.from(JSON.stringify(redaction.value(JSON.parse(text))));
+  } catch {
+    // Not JSON, or it nests too deeply: by value only.
+  }
+  if (type.startsWith("application/x-www-form-urlencoded") && text.includes("=")) {
+    const form = Object.fromEntries(new URLSearchParams(text));
+    return Buffer.from(new URLSearchParams(redaction.record(form)).toString());
+  }
+  return Buffer.from(redaction.text(text));
+}
+
+/** Adds an entry, and removes the oldest ones of its receiver. */
+export async function writeLogEntry(trx: Trx, { outcome, ...entry }: FinishedEntry): Promise<void> {
+  await trx
+    .insertInto("receiver_requests")
+    .values({ ...entry, outcome: JSON.stringify(outcome) })
+    .execute();
+  await trx
+    .deleteFrom("receiver_requests")
+    .where("receiverId", "=", entry.receiverId)
+    .where("id", "<=", (e) =>
+      e
+        .selectFrom("receiver_requests")
+        .select("id")
+        .where("receiverId", "=", entry.receiverId)
+        .orderBy("id", "desc")
+        .limit(1)
+        .offset(KEPT_REQUESTS),
+    )
+    .execute();
+}
+
+/** A request of the log as the API shows it. */
+export function requestView(row: ReceiverRequestsTable) {
+  return {
+    id: row.id,
+    receiverId: row.receiverId,
+    at: toRfc3339(row.at),
+    result: row.result,
+    status: row.status,
+    method: row.method,
+    query: row.query,
+    headers: JSON.parse(row.headers) as Record<string, string>,
+    bytes: row.bytes,
+    body: row.body === null ? "" : Buffer.from(row.body).toString("utf8"),
+    isCut: row.isCut === 1,
+    outcome: JSON.parse(row.outcome) as Record<string, unknown>,
+  };
+}

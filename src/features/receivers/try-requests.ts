@@ -1,0 +1,161 @@
+import { toRfc3339OrNull } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
+import { parseQuery } from "../../http/input.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
+import type { ReceiverRequestsTable } from "../../store/schema.ts";
+import { countOf } from "../../store/sqlite/list-queries.ts";
+import { type AcceptContext, mappingInput, type Plan, planRequest, storeRequest } from "./accept.ts";
+import { type ManageContext, writableReceiver } from "./manage.ts";
+import { compileMapping } from "./mapping.ts";
+import type { Preset } from "./presets.ts";
+import { type RawRequest, readContent } from "./read-request.ts";
+import { mergedMapping, type Receiver, type Receivers } from "./receivers.ts";
+import { Redaction } from "./redaction.ts";
+import { logEntryOf, requestView } from "./request-log.ts";
+import type { GivenRequest, ListRequests, TestReceiver } from "./schema.ts";
+
+export type TryContext = ManageContext & AcceptContext & { readonly receivers: Receivers };
+
+/** The last requests of a receiver, newest first. @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
+export async function listRequests(context: TryContext, principal: PermissionHolder, id: string, query: ListRequests) {
+  const { db } = context;
+  await writableReceiver(context, principal, id, db.read);
+  const request = readPage(query, ["string"]);
+  const filtered = db.read.selectFrom("receiver_requests").where("receiverId", "=", id);
+  const { after, limit, offset } = request;
+  const rows = await (after ? filtered.where("id", "<", String(after[0])) : filtered)
+    .selectAll()
+    .orderBy("id", "desc")
+    .limit(limit + 1)
+    .offset(offset)
+    .execute();
+  const total = request.wantsTotal ? await countOf(filtered) : undefined;
+  return pageBody(request, rows, requestView, (row) => [row.id], total);
+}
+
+/** What a request would store; nothing is. @throws RECEIVER_NOT_FOUND, RECEIVER_REQUEST_NOT_FOUND … */
+export async function testReceiver(context: TryContext, principal: PermissionHolder, id: string, input: TestReceiver) {
+  const receiver = await readyReceiver(context, principal, id);
+  const logged = input.requestId === undefined ? null : await findRequest(context, id, input.requestId);
+  const { preset } = receiver;
+  const request = logged
+    ? rawOfLog(logged)
+    : rawOfGiven(input.request ?? sampleOf(preset), preset.sample.headers ?? {});
+  const mapping =
+    input.mapping === undefined ? receiver.mapping : compileMapping(mergedMapping(preset.mapping, input.mapping));
+  return planView(planOf(receiver, mapping, request, context.clock.now()).plan);
+}
+
+/** Stores a request of the log as if it arrived now. @throws as above */
+export async function replayRequest(context: TryContext, principal: PermissionHolder, id: string, requestId: string) {
+  const receiver = await readyReceiver(context, principal, id);
+  const logged = await findRequest(context, id, requestId);
+  if (logged.isCut === 1)
+    throw new PrismError(
+      "INVALID_STATE",
+      "The log has only the start of this request's body, so it cannot be replayed",
+    );
+  const request = rawOfLog(logged);
+  const now = context.clock.now();
+  const { plan, redaction } = planOf(receiver, receiver.mapping, request, now);
+  const entry = logEntryOf(id, request, { redaction, at: now, status: 200 });
+  const { result, eventIds, alerts } = await storeRequest(context, receiver, plan, { replayIds: [], entry });
+  const metadata = { projectId: receiver.row.projectId, requestId, result };
+  await context.audit.record({ action: "receiver.replay", resourceType: "receiver", resourceId: id, metadata });
+  return { result, eventIds: [...eventIds], alerts: [...alerts] };
+}
+
+async function readyReceiver(context: TryContext, principal: PermissionHolder, id: string): Promise<Receiver> {
+  await writableReceiver(context, principal, id, context.db.read);
+  const receiver = await context.receivers.ready(id);
+  if (!receiver) throw new PrismError("RECEIVER_NOT_FOUND", "No such receiver");
+  return receiver;
+}
+
+async function findRequest({ db }: TryContext, id: string, requestId: string): Promise<ReceiverRequestsTable> {
+  const row = await db.read
+    .selectFrom("receiver_requests")
+    .selectAll()
+    .where("id", "=", requestId)
+    .where("receiverId", "=", id)
+    .executeTakeFirst();
+  if (!row) throw new PrismError("RECEIVER_REQUEST_NOT_FOUND", "The log of the receiver has no such request");
+  return row;
+}
+
+function planOf(receiver: Receiver, mapping: Receiver["mapping"], request: RawRequest, now: number) {
+  const redaction = new Redaction(receiver.secrets, receiver.preset.redact);
+  const input = mappingInput(receiver, request, readContent(request), redaction);
+  return { plan: planRequest(receiver, mapping, input, now), redaction };
+}
+
+function rawOfLog({ method, query, headers, body }: ReceiverRequestsTable): RawRequest {
+  return {
+    method,
+    url: "",
+    query: { ...parseQuery(query) },
+    headers: JSON.parse(headers) as Record<string, string>,
+    bytes: Buffer.from(body ?? []),
+  };
+}
+
+function rawOfGiven(given: GivenRequest, sampleHeaders: Readonly<Record<string, string>>): RawRequest {
+  const { method = "POST", query = "", headers = sampleHeaders, contentType = "application/json", body = "" } = given;
+  const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+  return {
+    method,
+    url: "",
+    query: { ...parseQuery(query) },
+    headers: { "content-type": contentType, ...lower },
+    bytes: Buffer.from(body),
+  };
+}
+
+function sampleOf({ sample }: Preset): GivenRequest {
+  const { method, query, headers, contentType, body } = sample;
+  return {
+    ...(method !== undefined && { method }),
+    ...(query !== undefined && { query }),
+    ...(headers !== undefined && { headers }),
+    ...(contentType !== undefined && { contentType }),
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  };
+}
+
+function planView({ result, ignored, problem, events, alerts }: Plan) {
+  return {
+    result,
+    ignored,
+    problem,
+    events: events.map(({ type, level, source = null, occurredAt = null, payload }) => ({
+      ...{ type, level, source, occurredAt: toRfc3339OrNull(occurredAt), payload: { ...payload } },
+    })),
+    alerts: alerts.map(({ key, status, input }) => ({
+      key,
+      status,
+      labels: { ...input.labels },
+      annotations: { ...input.annotations },
+      generatorUrl: input.generatorUrl ?? null,
+      startsAt: toRfc3339OrNull(input.startsAt ?? null),
+      endsAt: toRfc3339OrNull(input.endsAt ?? null),
+    })),
+  };
+}
+
+/** Presets as the API shows them. */
+export function presetView(preset: Preset) {
+  const { name, title, group, docs, secret, secretTitle = null, setup, methods, mapping, sample } = preset;
+  return {
+    name,
+    title,
+    group,
+    docs,
+    secret,
+    secretTitle,
+    setup,
+    methods,
+    mapping: { ...mapping },
+    sample: { ...sample },
+  };
+}

@@ -1,0 +1,75 @@
+import { compileTree, fixedSteps } from "./evaluate/compile.ts";
+import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
+import type { Value } from "./evaluate/values.ts";
+import type { Read, RuleEvent } from "./event.ts";
+import { LIMITS } from "./limits.ts";
+import { measurePatterns, parseCondition, parseExpression } from "./parse/parse-condition.ts";
+import type { Names } from "./parse/path.ts";
+import { compileTemplate } from "./template.ts";
+
+/** Values by the names that expressions read. */
+type NamedValues = Readonly<Record<string, unknown>>;
+
+/** An expression, a template or a constant over named values. */
+export type CompiledText = (values: RuleEvent) => Value;
+
+const MAX_TEMPLATE_CHARACTERS = 65_536;
+
+/**
+ * Compiles a text: an expression after `=`, a template with `{{ }}`, or a constant. @param names
+ * that it may read; unlike a condition it reads no event. @throws INVALID_CONDITION,
+ * INVALID_TEMPLATE
+ */
+export function compileText(source: string, field: string, names: Names): CompiledText {
+  const trimmed = source.trimStart();
+  if (trimmed.startsWith("=")) return compileExpression(trimmed.slice(1), names, "any");
+  if (!source.includes("{{")) return () => source;
+  const template = compileTemplate(source, field, names);
+  return (values) => template.render(values, MAX_TEMPLATE_CHARACTERS);
+}
+
+/** Compiles a condition over named values, with or without `=`. @throws INVALID_CONDITION */
+export function compileTest(source: string, names: Names): CompiledText {
+  const trimmed = source.trimStart();
+  const isMarked = trimmed.startsWith("=") && !trimmed.startsWith("==");
+  return compileExpression(isMarked ? trimmed.slice(1) : source, names, "condition");
+}
+
+function compileExpression(source: string, names: Names, kind: "any" | "condition"): CompiledText {
+  const root = kind === "any" ? parseExpression(source, names) : parseCondition(source, names);
+  if (source.includes("matches")) measurePatterns(source, root);
+  const read: Read = compileTree(root);
+  const steps = fixedSteps(root);
+  return (values) => {
+    evaluationBudget.charge(steps);
+    return read(values);
+  };
+}
+
+/** Work of all expressions over one input, in steps: about 50 ms at worst. */
+const STEPS_OF_ONE_INPUT = 4 * LIMITS.evaluationSteps;
+
+/** Runs evaluations with a limit of their work. @throws ConditionTooCostly */
+export function withinBudget<T>(evaluate: () => T): T {
+  evaluationBudget.begin(STEPS_OF_ONE_INPUT);
+  try {
+    return evaluate();
+  } finally {
+    evaluationBudget.begin();
+  }
+}
+
+/** Named values as the language reads them. @param now epoch ms, for `now()` and `hour()` */
+export function valuesOf(values: NamedValues, now: number): RuleEvent {
+  return {
+    id: "",
+    type: "",
+    source: null,
+    level: "info",
+    projectId: "",
+    occurredAt: now,
+    receivedAt: now,
+    payload: values,
+    correlationId: "",
+  };
+}

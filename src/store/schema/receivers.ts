@@ -1,0 +1,64 @@
+/** Receivers, the log of their requests, and the ids that refuse replays. */
+import type { Generated } from "kysely";
+import type { Flag } from "./system.ts";
+
+export interface ReceiversTable {
+  id: string;
+  projectId: string;
+  name: string;
+  preset: string;
+  /** JSON: members that override those of the preset's mapping. */
+  mapping: string | null;
+  /** JSON: rows in place of those of the preset. */
+  verify: string | null;
+  labels: Generated<string>;
+  /** The first characters of the token. */
+  prefix: string;
+  hash: string;
+  /** A replaced token, valid until `previousUntil`. */
+  previousHash: string | null;
+  previousUntil: number | null;
+  /** Sealed. */
+  secret: Uint8Array | null;
+  previousSecret: Uint8Array | null;
+  previousSecretUntil: number | null;
+  isActive: Generated<Flag>;
+  maxBodyBytes: number;
+  perSecond: number;
+  burst: number;
+  createdBy: string | null;
+  createdAt: number;
+  updatedAt: number;
+  version: Generated<number>;
+}
+
+/**
+ * accepted: stored; replayed: known before, so not stored; unmapped: stored as an event without
+ * meaning; ignored: the mapping leaves it out; handshake: a check of the URL; refused: not stored.
+ */
+export type RequestResult = "accepted" | "replayed" | "unmapped" | "ignored" | "handshake" | "refused";
+
+export interface ReceiverRequestsTable {
+  id: string;
+  receiverId: string;
+  at: number;
+  result: RequestResult;
+  /** HTTP status of the answer. */
+  status: number;
+  method: string;
+  query: string;
+  /** JSON, without secrets. */
+  headers: string;
+  /** Length of the whole body. */
+  bytes: number;
+  body: Uint8Array | null;
+  isCut: Flag;
+  /** JSON: what was stored, or the error. */
+  outcome: string;
+}
+
+export interface ReceiverReplaysTable {
+  receiverId: string;
+  replayId: string;
+  at: number;
+}
