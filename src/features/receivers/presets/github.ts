@@ -10,7 +10,8 @@ const NAMES = {
     "body.check_run.check_suite.head_branch, body.branches[0].name, body.sha)",
   number: "= string(first(body.issue.number, body.pull_request.number, body.discussion.number, body.alert.number))",
   subject:
-    "= first(body.issue.title, body.pull_request.title, body.discussion.title, body.release.name, body.release.tag_name, " +
+    "= first(body.issue.title, body.pull_request.title, body.discussion.title, body.release.name, " +
+    "body.release.tag_name, " +
     "body.milestone.title, body.label.name, firstLine(body.head_commit.message), body.team.name, body.package.name, " +
     "body.security_advisory.summary, body.alert.security_advisory.summary, body.alert.rule.description, " +
     "body.alert.affected_package_name, body.workflow_run.name, " +
@@ -25,7 +26,8 @@ const NAMES = {
     "= first(body.comment.html_url, body.review.html_url, body.alert.html_url, body.workflow_run.html_url, " +
     "body.workflow_job.html_url, body.check_run.html_url, body.pull_request.html_url, body.issue.html_url, " +
     "body.discussion.html_url, body.release.html_url, body.compare, body.package.html_url, body.target_url, " +
-    "first(body.deployment_status.target_url, body.milestone.html_url, body.repository.html_url, body.sender.html_url))",
+    "first(body.deployment_status.target_url, body.milestone.html_url, body.repository.html_url, " +
+    "body.sender.html_url))",
 } as const;
 
 const LABELS = {
@@ -46,12 +48,13 @@ type Case = NonNullable<Mapping["cases"]>[number];
 /** Runs, checks, statuses and deployments end well or badly: an alert per branch or environment. */
 function runCase(event: string, names: { readonly state: string; readonly name: string; readonly key: string }): Case {
   const { state, name, key } = names;
+  const target = event === "deployment_status" ? "body.deployment.environment" : "branch";
   return {
     when: `hook == '${event}' and exists(${state}) and ${state} != null`,
     output: "alerts",
     status: `= lookup(${state}, ${RUN_STATUS}`,
     level: `= lookup(${state}, ${RUN_LEVEL}`,
-    title: `= concat(who, ': ', ${name}, ' ', ${state}, ' on ', ${event === "deployment_status" ? "body.deployment.environment" : "branch"})`,
+    title: `= concat(who, ': ', ${name}, ' ', ${state}, ' on ', ${target})`,
     key: `= concat('${event}/', who, '/', ${key})`,
   };
 }
@@ -116,7 +119,8 @@ const MAPPING: Mapping = {
   type: "= concat('github.', hook, body.action == null ? '' : concat('.', body.action))",
   level: "= first(body.security_advisory.severity, 'info')",
   title:
-    "= concat(who, ': ', replace(hook, '_', ' '), body.action == null ? '' : concat(' ', replace(body.action, '_', ' ')), " +
+    "= concat(who, ': ', replace(hook, '_', ' '), body.action == null ? '' : concat(' ', replace(body.action, " +
+    "'_', ' ')), " +
     "number == null ? '' : concat(' #', number), subject == null ? '' : concat(': ', subject))",
   message: "= said",
   status: "event",
@@ -214,7 +218,8 @@ const forgejo: ReceiverPreset = {
       hook: "= first(headers['x-forgejo-event'], headers['x-gitea-event'], 'event')",
       ...NAMES,
       branch:
-        "= first(body.run.prettyref, body.workflow_run.head_branch, body.workflow_job.head_branch, body.branches[0].name)",
+        "= first(body.run.prettyref, body.workflow_run.head_branch, body.workflow_job.head_branch, " +
+        "body.branches[0].name)",
     },
     type: "= concat('forgejo.', hook, body.action == null ? '' : concat('.', body.action))",
     key: "= first(headers['x-forgejo-delivery'], headers['x-gitea-delivery'])",
@@ -228,7 +233,8 @@ const forgejo: ReceiverPreset = {
           "'action_run_success', 'resolved', 'event')",
         level: "= hook == 'action_run_failure' ? 'error' : 'info'",
         title:
-          "= concat(who, ': ', first(body.run.title, body.run.workflow_id, 'run'), ' ', replace(hook, 'action_run_', ''))",
+          "= concat(who, ': ', first(body.run.title, body.run.workflow_id, 'run'), ' ', replace(hook, " +
+          "'action_run_', ''))",
         key: "= concat('action_run/', who, '/', body.run.workflow_id, '/', branch)",
         link: "= body.run.html_url",
       },

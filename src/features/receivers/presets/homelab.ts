@@ -58,7 +58,8 @@ const truenas = {
     output: "events",
     type: "truenas.alerts",
     level:
-      "= contains(lower(block), 'new alert') ? 'warning' : contains(lower(block), 'current alert') ? 'warning' : 'info'",
+      "= contains(lower(block), 'new alert') ? 'warning' : contains(lower(block), " +
+      "'current alert') ? 'warning' : 'info'",
     title: "= firstLine(stripHtml(block))",
     message: "= stripHtml(block)",
   },
@@ -102,7 +103,8 @@ const unraid = {
     contentType: "application/x-www-form-urlencoded",
     headers: { "user-agent": "curl/8.5.0" },
     body:
-      "event=Unraid+array+errors&subject=Warning+%5BTOWER%5D+-+array+has+errors&description=Array+has+1+disk+with+read+errors" +
+      "event=Unraid+array+errors&subject=Warning+%5BTOWER%5D+-+array+has+errors" +
+      "&description=Array+has+1+disk+with+read+errors" +
       "&importance=warning&content=Disk+2+-+WDC_WD80+%28sdc%29+%28errors+4%29&timestamp=1769846405&host=tower",
   },
 } as const satisfies ReceiverPreset;

@@ -39,7 +39,8 @@ export const pagerduty = {
     message: "= first(data.content, data.message, data.description)",
     key: "= first(data.incident.id, data.id)",
     status:
-      "= lookup(kind, 'incident.triggered', 'firing', 'incident.reopened', 'firing', 'incident.unacknowledged', 'firing', " +
+      "= lookup(kind, 'incident.triggered', 'firing', 'incident.reopened', 'firing', 'incident.unacknowledged', " +
+      "'firing', " +
       "'incident.acknowledged', 'acknowledged', 'incident.resolved', 'resolved', 'event')",
     time: "= body.event.occurred_at",
     startsAt: "= data.created_at",

@@ -42,7 +42,9 @@ const cloudwatch = {
         key: "= first(alarm.AlarmArn, alarm.AlarmName)",
         status: "= lookup(alarm.NewStateValue, 'ALARM', 'firing', 'OK', 'resolved', 'event')",
         startsAt: "= alarm.StateChangeTime",
-        link: "= concat('https://console.aws.amazon.com/cloudwatch/home?region=', region, '#alarmsV2:alarm/', alarm.AlarmName)",
+        link:
+          "= concat('https://console.aws.amazon.com/cloudwatch/home?region=', region, '#alarmsV2:alarm/', " +
+          "alarm.AlarmName)",
         labels: {
           "*": "= pairs(alarm.Trigger.Dimensions)",
           alarm: "= alarm.AlarmName",
@@ -80,7 +82,8 @@ const cloudwatch = {
       Message:
         '{"AlarmName":"CPU of web-1","AlarmDescription":"CPU above 90 %","AWSAccountId":"123456789012",' +
         '"NewStateValue":"ALARM","OldStateValue":"OK","NewStateReason":"Threshold Crossed: 1 datapoint [96.2] was ' +
-        'greater than the threshold (90.0).","StateChangeTime":"2026-01-31T08:00:05.123+0000","Region":"EU (Frankfurt)",' +
+        "g" +
+        'reater than the threshold (90.0).","StateChangeTime":"2026-01-31T08:00:05.123+0000","Region":"EU (Frankfurt)",' +
         '"AlarmArn":"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:CPU of web-1","Trigger":{"MetricName":' +
         '"CPUUtilization","Namespace":"AWS/EC2","Dimensions":[{"name":"InstanceId","value":"i-0abc"}],"Threshold":90}}',
       Timestamp: "2026-01-31T08:00:05.456Z",

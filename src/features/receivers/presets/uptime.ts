@@ -142,8 +142,8 @@ const uptimerobot = {
   secretTitle: "Parameter token of the URL",
   setup: [
     "Integrations, Webhook, Add: URL to notify {url}, and switch on Send as JSON.",
-    'POST value: {"monitorID":"*monitorID*","monitorURL":"*monitorURL*","monitorFriendlyName":"*monitorFriendlyName*", …}',
-    "The page of the documentation has all of it; choose up and down events, and your monitors.",
+    "POST value: the JSON of the documentation, of *monitorID*, *monitorURL*, *alertType* and others.",
+    "Choose up and down events, and your monitors.",
   ],
   methods: ["POST", "PUT", "GET"],
   verify: [{ scheme: "credential" }],
