@@ -23,14 +23,15 @@ interface VerifyContext {
 }
 
 /**
- * Checks that the sender knows the secret. The first row with its header in the request decides.
+ * Checks that the sender knows the secret. The first row decides that has its headers in the request
+ * and its form of secret.
  * @returns an id of the request that refuses its repetition; null where repetitions are allowed
  * @throws SIGNATURE_INVALID
  */
 export async function verifyRequest(request: RawRequest, context: VerifyContext): Promise<string | null> {
   const { rows, secrets } = context;
   if (secrets.length === 0) return null;
-  const row = rows.find((each) => isPresent(each, request));
+  const row = rows.find((each) => isPresent(each, request) && secrets.some((secret) => isKeyOf(each, secret)));
   if (!row) throw invalid(`the request has no ${expectedOf(rows)}`);
   switch (row.scheme) {
     case "hmac":
@@ -63,7 +64,7 @@ function isPresent(row: VerifyRow, request: RawRequest): boolean {
   switch (row.scheme) {
     case "hmac":
     case "ed25519":
-      return (request.headers[row.header] ?? "") !== "";
+      return isSignaturePresent(row, request);
     case "sns":
       return (request.headers["x-amz-sns-message-type"] ?? "") !== "";
     case "twilio":
@@ -71,6 +72,19 @@ function isPresent(row: VerifyRow, request: RawRequest): boolean {
     default:
       return credentialsOf(row, request).length > 0;
   }
+}
+
+function isSignaturePresent(row: SignedRow, { headers }: RawRequest): boolean {
+  const { header, timestampHeader, prefix = "" } = row;
+  if (timestampHeader !== undefined && (headers[timestampHeader] ?? "") === "") return false;
+  const signatures = headers[header] ?? "";
+  return signatures !== "" && elementsOf(row, signatures).some((element) => element.startsWith(prefix));
+}
+
+/** Public and shared keys are never taken for each other: anyone may know a public one. */
+function isKeyOf(row: VerifyRow, secret: string): boolean {
+  if (row.scheme === "ed25519") return row.keyForm === "hex" || secret.startsWith("whpk_");
+  return row.scheme !== "hmac" || row.keyForm === "text" || !secret.startsWith("whpk_");
 }
 
 type CredentialRow = Exclude<VerifyRow, SignedRow | RowOf<"sns"> | RowOf<"twilio">>;
@@ -121,10 +135,7 @@ function formMember(headers: RawRequest["headers"], bytes: Buffer, name: string)
 
 /** @throws SIGNATURE_INVALID */
 function checkSigned(row: SignedRow, request: RawRequest, context: VerifyContext): string | null {
-  const elements = (request.headers[row.header] ?? "")
-    .split(row.separator ?? "\0")
-    .slice(0, MAX_SIGNATURES)
-    .map((element) => element.trim());
+  const elements = elementsOf(row, request.headers[row.header] ?? "");
   const { prefix = "", encoding } = row;
   const signatures = elements
     .filter((element) => element.startsWith(prefix))
@@ -132,7 +143,8 @@ function checkSigned(row: SignedRow, request: RawRequest, context: VerifyContext
   const timestamp = timestampOf(row, request, elements);
   const id = row.idHeader === undefined ? "" : (request.headers[row.idHeader] ?? "");
   const signed = signedBytes(row, { timestamp, id, body: request.bytes });
-  const isSigned = context.secrets.some((secret) => {
+  const keys = context.secrets.filter((secret) => isKeyOf(row, secret));
+  const isSigned = keys.some((secret) => {
     const fits = signerOf(row, secret, signed);
     // All are compared, so that the time does not tell which one fits.
     return signatures.filter((signature) => signature !== null && fits(signature)).length > 0;
@@ -143,6 +155,10 @@ function checkSigned(row: SignedRow, request: RawRequest, context: VerifyContext
   if (row.allowRepeats) return null;
   if (covers("{id}") && id !== "") return `id:${id.slice(0, 200)}`;
   return `sha256:${createHash("sha256").update(signed).digest("hex")}`;
+}
+
+function elementsOf({ separator = "\0" }: SignedRow, signatures: string): string[] {
+  return signatures.split(separator, MAX_SIGNATURES).map((element) => element.trim());
 }
 
 function decodeSignature(text: string, encoding: "hex" | "base64"): Buffer | null {
