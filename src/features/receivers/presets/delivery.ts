@@ -21,7 +21,7 @@ const jenkins = {
       state: "= upper(body.build.status)",
       name: "= first(body.display_name, body.name)",
     },
-    output: "alerts",
+    output: "both",
     type: "= concat('jenkins.', lower(first(state, body.build.phase)))",
     level: "= lookup(state, 'FAILURE', 'error', 'UNSTABLE', 'warning', 'info')",
     title: "= concat(name, ' #', string(body.build.number), ': ', lower(first(state, body.build.phase)))",
@@ -78,7 +78,7 @@ const argocd = {
   detect: "body.source == 'argocd'",
   mapping: {
     let: { isFailed: "= body.health == 'Degraded' or body.phase in ['Failed', 'Error']" },
-    output: "alerts",
+    output: "both",
     type: "= isFailed ? 'argocd.failed' : 'argocd.changed'",
     level: "= isFailed ? 'error' : body.health == 'Missing' ? 'warning' : 'info'",
     title: "= concat(body.id, ': ', first(body.health, 'Unknown'), ', ', first(body.sync, 'Unknown'))",

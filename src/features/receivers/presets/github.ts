@@ -51,7 +51,7 @@ function runCase(event: string, names: { readonly state: string; readonly name: 
   const target = event === "deployment_status" ? "body.deployment.environment" : "branch";
   return {
     when: `hook == '${event}' and exists(${state}) and ${state} != null`,
-    output: "alerts",
+    output: "both",
     status: `= lookup(${state}, ${RUN_STATUS}`,
     level: `= lookup(${state}, ${RUN_LEVEL}`,
     title: `= concat(who, ': ', ${name}, ' ', ${state}, ' on ', ${target})`,
@@ -64,7 +64,7 @@ const SECURITY_CASE: Case = {
   when:
     "hook in ['dependabot_alert', 'code_scanning_alert', 'secret_scanning_alert', 'repository_vulnerability_alert'] " +
     "and exists(body.alert)",
-  output: "alerts",
+  output: "both",
   status:
     "= lookup(body.action, 'created', 'firing', 'create', 'firing', 'reopened', 'firing', 'reintroduced', 'firing', " +
     "'appeared_in_branch', 'firing', 'auto_reopened', 'firing', 'reopen', 'firing', 'fixed', 'resolved', " +
@@ -228,7 +228,7 @@ const forgejo: ReceiverPreset = {
       // Runs of Forgejo Actions.
       {
         when: "startsWith(hook, 'action_run_')",
-        output: "alerts",
+        output: "both",
         status:
           "= lookup(hook, 'action_run_failure', 'firing', 'action_run_recover', 'resolved', " +
           "'action_run_success', 'resolved', 'event')",

@@ -40,7 +40,7 @@ export const gitlab = {
       state: "= first(body.build_status, kind == 'pipeline' ? object.status : body.status)",
       subject: "= first(object.title, object.name, body.name, body.tag, body.ref, object.note, body.build_name)",
     },
-    output: "alerts",
+    output: "both",
     type: "= concat('gitlab.', kind)",
     level: "= kind in ['pipeline', 'build', 'deployment'] and state == 'failed' ? 'error' : 'info'",
     title:
