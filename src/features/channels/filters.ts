@@ -10,7 +10,7 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   upper: (text) => text.toUpperCase(),
   lower: (text) => text.toLowerCase(),
   trim: (text) => text.trim(),
-  line: (text) => text.replace(/\s*[\r\n\t]+\s*/g, " ").trim(),
+  line: (text) => text.replace(/\s*[\r\n\t]+\s*|\s{4,}/g, " ").trim(),
   default: (text, other) => (text === "" ? other : text),
   prefix: (text, before) => (text === "" ? "" : before + text),
   suffix: (text, after) => (text === "" ? "" : text + after),
@@ -31,6 +31,7 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
 export const ESCAPES: Readonly<Record<string, Filter>> = {
   html: escapeHtml,
   mrkdwn: (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"),
+  br: (text) => text.replace(/\r?\n/g, "<br>"),
   md: (text) => text.replace(/[\\`*_[\]~|<>#]/g, "\\$&"),
   md2: (text) => text.replace(/[\\_*[\]()~`>#+\-=|{}.!]/g, "\\$&"),
   json: (text) => JSON.stringify(text),

@@ -115,7 +115,7 @@ export function severityOf(priority: number): Severity {
 }
 
 const AT = /(^|[^\p{L}\p{N}_.])@(?=[\p{L}*_])/gu;
-const ANGLE = /<(?=[!@#&]|users\/)/g;
+const ANGLE = /<(?=[!@#&]|users\/|at\b)/g;
 
 /** The message without mentions that a service would send to people; a space of no width parts them. */
 export function withoutMentions(n: NoticeText, kind: "at" | "angle" | undefined): NoticeText {

@@ -171,9 +171,14 @@ const preset = v.strictObject({
   rate: v.strictObject({ perSecond: v.pipe(v.number(), v.minValue(0.001)), burst: v.pipe(v.number(), v.minValue(1)) }),
   /** The service's key of a message, as `{{ key }}`; default: the message's own. */
   key: v.optional(text),
-  /** HMAC as `{{ sign }}`, base64 unless said. */
+  /** HMAC-SHA-256 as `{{ sign }}`, base64 unless said; empty while the path `when` has no value. */
   sign: v.optional(
-    v.strictObject({ key: text, text: text, encoding: v.optional(v.picklist(["base64", "hex"]), "base64") }),
+    v.strictObject({
+      key: text,
+      text: text,
+      encoding: v.optional(v.picklist(["base64", "hex"]), "base64"),
+      when: v.optional(text),
+    }),
   ),
   /**
    * Fixed hosts, `*.example.com` for those under a name. Such a preset gets an optional field

@@ -2,8 +2,8 @@ import { createHmac } from "node:crypto";
 import { cutTo, measure } from "./measure.ts";
 import { type NoticeText, withoutMentions } from "./notice.ts";
 import type { Preset, RequestTemplate } from "./preset.ts";
-import { compile, render, type Scope, type TextLimit } from "./template.ts";
-import { type Filled, fillTree } from "./tree.ts";
+import { compile, readPath, render, type Scope, type TextLimit, valueAt } from "./template.ts";
+import { type Filled, fillTree, isPresent } from "./tree.ts";
 
 /** The values of a request besides the preset. */
 export interface RequestValues {
@@ -64,7 +64,8 @@ function scopeOf(preset: Preset, { n, field, ref = {}, id, now }: RequestValues,
   const timed = { ...scope, s: Math.floor(now / 1000), key: n.key };
   const keyed = preset.key === undefined ? timed : { ...timed, key: render(compile(preset.key), timed).text };
   if (!preset.sign) return keyed;
-  const { key, text, encoding } = preset.sign;
+  const { key, text, encoding, when } = preset.sign;
+  if (when !== undefined && !isPresent(valueAt(keyed, readPath(when)))) return { ...keyed, sign: "" };
   const hmac = createHmac("sha256", render(compile(key), keyed).text).update(render(compile(text), keyed).text);
   return { ...keyed, sign: hmac.digest(encoding) };
 }

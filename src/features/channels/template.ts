@@ -194,9 +194,13 @@ function shorten(pieces: Piece[], scope: Scope, { limit, unit, counts }: TextLim
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const excess = lengthOf() - limit;
     if (excess <= 0) return isCut;
-    const longest = pieces.filter(isMessage).sort((a, b) => b.text.length - a.text.length)[0];
-    if (!longest || longest.text === "") return isCut;
+    const longest = longestOf(pieces);
+    if (!longest) return isCut;
     isCut = true;
+    if (isLink(longest)) {
+      longest.text = "";
+      continue;
+    }
     const size = measure(counts === "escaped" ? escapedText(longest, scope) : longest.text, unit);
     const share = Math.max(0, size - excess) / size;
     longest.text = cutTo(longest.text, Math.floor(measure(longest.text, unit) * share), unit);
@@ -205,6 +209,13 @@ function shorten(pieces: Piece[], scope: Scope, { limit, unit, counts }: TextLim
 }
 
 /** Values of the message are shortened; keys, ids and fields are not. */
-function isMessage({ fill }: Piece): boolean {
-  return fill !== null && (fill.path[0] === "n" || fill.path[0] === "item");
+function longestOf(pieces: readonly Piece[]): Piece | undefined {
+  const values = pieces.filter(({ fill, text }) => text !== "" && (fill?.path[0] === "n" || fill?.path[0] === "item"));
+  const texts = values.filter((piece) => !isLink(piece));
+  return (texts.length > 0 ? texts : values).sort((a, b) => b.text.length - a.text.length)[0];
+}
+
+/** A part of a link leads nowhere, so it is left out instead. */
+function isLink({ fill }: Piece): boolean {
+  return fill?.path[0] === "n" && (fill.path[1] === "url" || fill.path[1] === "ackUrl");
 }

@@ -86,6 +86,7 @@ class Filling {
     if (typeof members.$if === "string") return this.#if(members, members.$if, scope, path);
     if (typeof members.$each === "string") return this.#each(members, members.$each, scope, path);
     if (typeof members.$value === "string") return jsonOf(valueAt(scope, readPath(members.$value)));
+    if (typeof members.$number === "string") return numberAt(scope, readPath(members.$number));
     if (members.$json !== undefined) {
       const inner = this.of(members.$json, scope, path);
       return inner === NOTHING || inner instanceof Spread ? NOTHING : JSON.stringify(inner);
@@ -100,10 +101,11 @@ class Filling {
       if (isObject(base)) Object.assign(object, base);
     }
     for (const [written, value] of Object.entries(members)) {
-      if (written.startsWith("$")) continue;
-      const name = written.replace(/\?$/, "");
+      if (/^\$(?!\$)/.test(written)) continue;
+      // `$$name` is a member `$name` of the service.
+      const name = written.replace(/^\$\$/, "$").replace(/\?$/, "");
       const result = this.of(value, scope, join(path, name));
-      if (result === NOTHING || (written !== name && isEmpty(result))) continue;
+      if (result === NOTHING || (written.endsWith("?") && isEmpty(result))) continue;
       object[name] = result instanceof Spread ? [...result.items] : result;
     }
     return object;
@@ -160,6 +162,12 @@ function isEmpty(value: Filled | Spread): boolean {
   return typeof value === "object" && Object.keys(value).length === 0;
 }
 
+function numberAt(scope: Scope, path: readonly string[]): Result {
+  const text = textOf(valueAt(scope, path));
+  const number = Number(text);
+  return text === "" || !Number.isFinite(number) ? NOTHING : number;
+}
+
 function jsonOf(value: unknown): Result {
   return value === undefined ? NOTHING : (JSON.parse(JSON.stringify(value)) as Filled);
 }
@@ -205,12 +213,14 @@ export function checkTree(tree: Tree, onPath: (path: readonly string[]) => void)
 }
 
 function checkMember(name: string, value: Tree, onPath: (path: readonly string[]) => void): void {
-  if (name === "$map" || name === "$each" || name === "$value") onPath(readPath(String(value)));
+  if (PATHS.has(name)) onPath(readPath(String(value)));
   else if (name === "$if") readCondition(String(value));
-  else if (name.startsWith("$") && !KNOWN.has(name)) throw new BadTemplate(`there is no ${name}`);
+  else if (/^\$(?!\$)/.test(name) && !KNOWN.has(name)) throw new BadTemplate(`there is no ${name}`);
   else checkTree(value, onPath);
 }
 
+/** Members that hold a path. */
+const PATHS = new Set(["$map", "$each", "$value", "$number"]);
 const KNOWN = new Set(["$else", "$then", "$do", "$max", "$json", "$extend"]);
 
 export function checkText(source: string, onPath: (path: readonly string[]) => void): void {

@@ -27,7 +27,7 @@ export const ntfy = {
       pattern: "tk_[A-Za-z0-9]+",
       secret: true,
       required: false,
-      example: "tk_…",
+      example: "tk_abcdefghijklmnopqrstuvwxyz012",
     },
   ],
   send: {

@@ -1,0 +1,148 @@
+import type { ChannelPreset } from "../preset.ts";
+
+const EMERGENCY =
+  "field.emergency == 'on' && n.severity == 'critical' && n.status != 'resolved' && n.status != 'acknowledged'";
+
+const cancel = {
+  url: "https://api.pushover.net/1/receipts/cancel_by_tag/{{ key }}.json",
+  body: { token: "{{ field.token }}" },
+} as const;
+
+/** https://pushover.net/api, https://pushover.net/api/receipts */
+export const pushover = {
+  name: "pushover",
+  title: "Pushover",
+  group: "push",
+  docs: "pushover",
+  setup: [
+    "At pushover.net create an application and copy its API token.",
+    "Copy the user key of the recipient, or the key of a group.",
+    "Create the channel with both. Critical alerts repeat every minute until someone acknowledges them.",
+  ],
+  fields: [
+    {
+      key: "token",
+      title: "API token of the application",
+      secret: true,
+      pattern: "[A-Za-z0-9]{30}",
+      example: "azGDORePK8gMaC0QOYAMyEEuzJnyUi",
+    },
+    {
+      key: "user",
+      title: "User or group key",
+      secret: true,
+      pattern: "[A-Za-z0-9]{30}",
+      example: "uQiRzpo4DXghDmr9QzzfQu27cmVRsG",
+    },
+    { key: "device", title: "Device", pattern: "[\\w,-]{1,100}", required: false, example: "phone" },
+    { key: "sound", title: "Sound", pattern: "[\\w-]{1,40}", required: false, example: "siren" },
+    {
+      key: "emergency",
+      title: "Critical alerts repeat until they are acknowledged",
+      type: "choice",
+      choices: ["on", "off"],
+      default: "on",
+      required: false,
+      example: "on",
+    },
+  ],
+  hosts: ["api.pushover.net"],
+  key: "{{ n.key | hash:32 }}",
+  send: {
+    url: "https://api.pushover.net/1/messages.json",
+    body: {
+      token: "{{ field.token }}",
+      user: "{{ field.user }}",
+      "device?": "{{ field.device }}",
+      "sound?": "{{ field.sound }}",
+      title: "{{ n.emoji }} {{ n.title | line }}",
+      message: "{{ n.message | default:n.title }}",
+      "url?": { $if: "n.ackUrl", $then: "{{ n.ackUrl }}", $else: "{{ n.url }}" },
+      "url_title?": { $if: "n.ackUrl", $then: "Acknowledge", $else: { $if: "n.url", $then: "Open", $else: "" } },
+      priority: {
+        $if: EMERGENCY,
+        $then: 2,
+        $else: {
+          $map: "n.status",
+          resolved: 0,
+          acknowledged: -1,
+          $else: { $map: "n.severity", critical: 1, error: 1, warning: 0, $else: -1 },
+        },
+      },
+      retry: { $if: EMERGENCY, $then: 60 },
+      expire: { $if: EMERGENCY, $then: 10_800 },
+      tags: { $if: EMERGENCY, $then: "{{ key }}" },
+    },
+  },
+  acknowledge: cancel,
+  resolve: cancel,
+  ok: [{ status: 200, path: "$.status", equals: 1 }],
+  ref: { receipt: "$.receipt" },
+  errors: [
+    // No emergency was open, so the recipient gets a message.
+    { status: 200, path: "$.canceled", equals: 0, for: ["resolve"], class: "resend" },
+    {
+      status: 429,
+      class: "wait",
+      after: ["header:x-limit-app-reset epoch", "header:retry-after", "3600s"],
+      hint: "the application's messages of this month are used up",
+    },
+    {
+      status: "4xx",
+      text: "application token is invalid|token is invalid",
+      class: "disable",
+      hint: "the API token is not valid",
+    },
+    {
+      status: "4xx",
+      text: "user identifier is not a valid|user key is invalid|no active devices|device name is not valid",
+      class: "disable",
+      hint: "the user key or the device is not valid, or the user has no active device",
+    },
+    // Repeating a refused request gets a sender blocked.
+    { status: "4xx", class: "dead" },
+    { path: "$.status", equals: 0, class: "dead" },
+  ],
+  cut: { title: 250, message: 1024 },
+  unit: "codepoints",
+  rate: { perSecond: 0.5, burst: 10 },
+  recorded: [
+    {
+      status: 200,
+      body: { status: 1, request: "647d2300-702c-4b38-8b2f-d56326ae460b", receipt: "KAWXTswy4cekx6vZbHBKbCKk1c1fdf" },
+      class: "ok",
+      ref: { receipt: "KAWXTswy4cekx6vZbHBKbCKk1c1fdf" },
+    },
+    { name: "not an emergency", status: 200, body: { status: 1, request: "647d2300" }, class: "ok" },
+    {
+      status: 429,
+      headers: { "retry-after": "86000" },
+      body: { status: 0, errors: ["your application is over its quota"] },
+      class: "wait",
+      afterMs: 86_000_000,
+    },
+    {
+      status: 400,
+      body: { token: "invalid", errors: ["application token is invalid"], status: 0, request: "5042853c" },
+      class: "disable",
+    },
+    {
+      status: 400,
+      body: {
+        user: "invalid",
+        errors: ["user identifier is not a valid user, group, or subscribed user key"],
+        status: 0,
+      },
+      class: "disable",
+    },
+    {
+      status: 400,
+      body: { message: "cannot be blank", errors: ["message cannot be blank"], status: 0 },
+      class: "dead",
+    },
+    { for: "resolve", status: 200, body: { status: 1, canceled: 1, request: "5042853c" }, class: "ok" },
+    { for: "resolve", status: 200, body: { status: 1, canceled: 0, request: "5042853c" }, class: "resend" },
+    { name: "200 but failed", status: 200, body: { status: 0, errors: ["…"] }, class: "dead" },
+    { status: 500, body: "", class: "retry" },
+  ],
+} satisfies ChannelPreset;

@@ -1,0 +1,111 @@
+import type { ChannelPreset } from "../preset.ts";
+
+const MARKDOWN =
+  "{{ n.emoji }} **{{ n.title | line | md }}**{{ n.message | md | prefix:'\n\n' }}" +
+  "{{ n.url | prefix:'\n\n[Open](' | suffix:')' }}{{ n.ackUrl | prefix:' [Acknowledge](' | suffix:')' }}";
+
+/** https://developer.webex.com/messaging/docs/api/v1/messages/create-a-message */
+export const webex = {
+  name: "webex",
+  title: "Webex",
+  group: "chat",
+  docs: "webex",
+  setup: [
+    "At developer.webex.com create a bot and copy its access token.",
+    "Add the bot to a space (or write to a person by mail address).",
+    "Create the channel with the token and the space's id, which GET /v1/rooms lists.",
+  ],
+  fields: [
+    {
+      key: "token",
+      title: "Bot access token",
+      secret: true,
+      pattern: "[\\w.-]{40,300}",
+      example: "ZDI3MGEyYzQtNmFlNS00NDNhLWFlNzAtZGVjNjE0MGU1OGZmZWNk",
+    },
+    {
+      key: "room",
+      title: "Space id",
+      pattern: "[\\w=+/-]{20,200}",
+      required: false,
+      hint: "give the id of a space, or a mail address",
+      example: "Y2lzY29zcGFyazovL3VzL1JPT00vYWJj",
+    },
+    {
+      key: "email",
+      title: "Or the mail address of a person",
+      pattern: "[^@\\s]+@[^@\\s]+",
+      required: false,
+      example: "ada@example.com",
+    },
+  ],
+  hosts: ["webexapis.com"],
+  send: {
+    url: "https://webexapis.com/v1/messages",
+    auth: { bearer: "{{ field.token }}" },
+    body: {
+      "roomId?": "{{ field.room }}",
+      "toPersonEmail?": { $if: "!field.room", $then: "{{ field.email }}" },
+      markdown: MARKDOWN,
+    },
+  },
+  // A message can be edited ten times.
+  update: {
+    method: "PUT",
+    url: "https://webexapis.com/v1/messages/{{ ref.id }}",
+    auth: { bearer: "{{ field.token }}" },
+    body: { roomId: "{{ ref.room }}", markdown: MARKDOWN },
+  },
+  thread: {
+    url: "https://webexapis.com/v1/messages",
+    auth: { bearer: "{{ field.token }}" },
+    body: { roomId: "{{ ref.room }}", parentId: "{{ ref.id }}", markdown: MARKDOWN },
+  },
+  remove: {
+    method: "DELETE",
+    url: "https://webexapis.com/v1/messages/{{ ref.id }}",
+    auth: { bearer: "{{ field.token }}" },
+  },
+  ok: [
+    { status: 200, path: "$.id" },
+    { status: 204, for: ["remove"] },
+  ],
+  ref: { id: "$.id", room: "$.roomId" },
+  errors: [
+    { status: [423, 429], class: "wait", after: ["header:retry-after", "30s"] },
+    { status: 401, class: "disable", hint: "the access token is not valid" },
+    { status: [400, 404], for: ["update", "thread"], class: "resend" },
+    { status: 400, text: "length|too (large|long)", class: "shorten" },
+    { status: [403, 404], class: "disable", hint: "the bot is not in the space, or the person cannot be found" },
+    { status: 400, class: "dead" },
+  ],
+  cut: { markdown: 7000 },
+  unit: "bytes",
+  counts: "escaped",
+  rate: { perSecond: 1, burst: 5 },
+  mentions: "angle",
+  recorded: [
+    {
+      status: 200,
+      body: { id: "Y2lzY29zcGFyazovL3VzL01FU1NBR0UvMQ", roomId: "Y2lzY29zcGFyazovL3VzL1JPT00vYWJj", markdown: "…" },
+      class: "ok",
+      ref: { id: "Y2lzY29zcGFyazovL3VzL01FU1NBR0UvMQ", room: "Y2lzY29zcGFyazovL3VzL1JPT00vYWJj" },
+    },
+    {
+      status: 429,
+      headers: { "retry-after": "9" },
+      body: { message: "Too Many Requests" },
+      class: "wait",
+      afterMs: 9000,
+    },
+    {
+      status: 401,
+      body: { message: "The request requires a valid access token set in the Authorization request header." },
+      class: "disable",
+    },
+    { status: 404, body: { message: "Could not find a room with provided ID." }, class: "disable" },
+    { for: "update", status: 400, body: { message: "Unable to edit message" }, class: "resend" },
+    { status: 400, body: { message: "One of the following must be non-empty: toPersonId, roomId" }, class: "dead" },
+    { name: "200 but failed", status: 200, body: {}, class: "dead" },
+  ],
+} satisfies ChannelPreset;

@@ -1,0 +1,116 @@
+import type { ChannelPreset } from "../preset.ts";
+
+const CONTENT =
+  "{{ n.emoji }} **{{ n.title | line | md }}**{{ n.message | md | prefix:'\n' }}" +
+  "{{ n.url | prefix:'\n[Open](' | suffix:')' }}{{ n.ackUrl | prefix:' [Acknowledge](' | suffix:')' }}";
+
+/** https://zulip.com/api/send-message */
+export const zulip = {
+  name: "zulip",
+  title: "Zulip",
+  group: "chat",
+  docs: "zulip",
+  setup: [
+    "In Zulip open Settings, Bots, add an incoming webhook bot, and copy its address and API key.",
+    "Choose the Zulip channel (stream) that it writes to.",
+    "Create the channel with the organisation's URL, the bot's address, its key and the stream.",
+  ],
+  fields: [
+    { key: "url", title: "Organisation", type: "url", example: "https://example.zulipchat.com" },
+    {
+      key: "email",
+      title: "Address of the bot",
+      pattern: "[^@\\s]+@[^@\\s]+",
+      example: "prism-bot@example.zulipchat.com",
+    },
+    {
+      key: "token",
+      title: "API key",
+      secret: true,
+      pattern: "[A-Za-z0-9]{32}",
+      example: "abcdefghijklmnopqrstuvwxyz012345",
+    },
+    { key: "stream", title: "Stream", pattern: ".{1,60}", example: "alerts" },
+    {
+      key: "topic",
+      title: "Topic; without, one for each title",
+      pattern: ".{1,60}",
+      required: false,
+      example: "Prism",
+    },
+  ],
+  send: {
+    url: "{{ field.url }}/api/v1/messages",
+    auth: { basic: ["{{ field.email }}", "{{ field.token }}"] },
+    type: "form",
+    body: {
+      type: "stream",
+      to: "{{ field.stream }}",
+      topic: { $if: "field.topic", $then: "{{ field.topic }}", $else: "{{ n.title | line }}" },
+      content: CONTENT,
+    },
+  },
+  update: {
+    method: "PATCH",
+    url: "{{ field.url }}/api/v1/messages/{{ ref.id }}",
+    auth: { basic: ["{{ field.email }}", "{{ field.token }}"] },
+    type: "form",
+    body: { content: CONTENT },
+  },
+  remove: {
+    method: "DELETE",
+    url: "{{ field.url }}/api/v1/messages/{{ ref.id }}",
+    auth: { basic: ["{{ field.email }}", "{{ field.token }}"] },
+  },
+  ok: [
+    { status: 200, path: "$.id" },
+    { status: 200, path: "$.result", equals: "success", for: ["update", "remove"] },
+  ],
+  ref: { id: "$.id" },
+  errors: [
+    { status: 429, class: "wait", after: ["$.retry-after", "header:retry-after", "60s"] },
+    { path: "$.code", equals: "RATE_LIMIT_HIT", class: "wait", after: ["$.retry-after", "60s"] },
+    {
+      path: "$.code",
+      equals: ["INVALID_API_KEY", "UNAUTHORIZED", "UNAUTHENTICATED_USER", "USER_DEACTIVATED", "REALM_DEACTIVATED"],
+      class: "disable",
+      hint: "the bot's address or its API key is not valid",
+    },
+    { status: 401, class: "disable", hint: "the bot's address or its API key is not valid" },
+    // Organisations limit for how long a message can be edited.
+    { status: [400, 403, 404], for: ["update"], class: "resend" },
+    { path: "$.code", equals: "STREAM_DOES_NOT_EXIST", class: "disable", hint: "there is no such stream" },
+    { path: "$.code", equals: "NONEXISTENT_SUBDOMAIN", class: "disable", hint: "there is no such organisation" },
+    { status: 400, text: "not authorized to send", class: "disable", hint: "subscribe the bot to the stream" },
+    { status: 413, class: "shorten" },
+  ],
+  cut: { topic: 60, content: 9000 },
+  unit: "codepoints",
+  counts: "escaped",
+  rate: { perSecond: 2, burst: 20 },
+  mentions: "at",
+  recorded: [
+    { status: 200, body: { id: 42, msg: "", result: "success" }, class: "ok", ref: { id: "42" } },
+    {
+      status: 429,
+      headers: { "retry-after": "28.7" },
+      body: { code: "RATE_LIMIT_HIT", msg: "API usage exceeded rate limit", result: "error", "retry-after": 28.7 },
+      class: "wait",
+      afterMs: 28_700,
+    },
+    { status: 401, body: { code: "INVALID_API_KEY", msg: "Invalid API key", result: "error" }, class: "disable" },
+    {
+      status: 400,
+      body: { code: "STREAM_DOES_NOT_EXIST", msg: "Stream 'x' does not exist", result: "error", stream: "x" },
+      class: "disable",
+    },
+    { status: 400, body: { code: "BAD_REQUEST", msg: "Message must not be empty", result: "error" }, class: "dead" },
+    {
+      for: "update",
+      status: 400,
+      body: { code: "BAD_REQUEST", msg: "The time limit for editing this message has passed", result: "error" },
+      class: "resend",
+    },
+    { name: "200 but failed", status: 200, body: { result: "error", msg: "…" }, class: "dead" },
+  ],
+} satisfies ChannelPreset;
