@@ -44,17 +44,27 @@ export function cutTo(text: string, limit: number, unit: TextUnit): string {
   if (measure(text, unit) <= limit) return text;
   const end = unit === "gsm" ? "..." : "…";
   // A code point has two units of UTF-16 at most, so more of them never fit.
-  const chars = Array.from(SEGMENTER.segment(text.slice(0, 2 * limit + 2)), ({ segment }) => segment);
-  let [low, high] = [0, chars.length];
+  let [low, high] = [0, Math.min(text.length, 2 * limit + 2)];
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (measure(chars.slice(0, middle).join("") + end, unit) <= limit) low = middle;
+    if (measure(text.slice(0, middle) + end, unit) <= limit) low = middle;
     else high = middle - 1;
   }
-  if (low === 0) return "";
-  const kept = chars.slice(0, low).join("");
+  const kept = text.slice(0, boundaryAt(text, low));
+  if (kept === "") return "";
   const word = kept.search(/\s\S*$/);
   return (word > kept.length * 0.8 ? kept.slice(0, word) : kept).trimEnd() + end;
+}
+
+/** Characters that are read as one are shorter than this. */
+const WINDOW = 128;
+
+/** The last position at or before `index` that is not within a character as readers see it. */
+function boundaryAt(text: string, index: number): number {
+  if (index >= text.length) return text.length;
+  const start = Math.max(0, index - WINDOW);
+  const around = text.slice(start, index + WINDOW);
+  return start + (SEGMENTER.segment(around).containing(index - start)?.index ?? 0);
 }
 
 const TRANSLITERATED: Readonly<Record<string, string>> = {

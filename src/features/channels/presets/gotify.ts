@@ -49,7 +49,7 @@ export const gotify = {
     { status: [401, 403], class: "disable", hint: "the token is not one of an application of this server" },
     { status: 404, class: "disable", hint: "there is no Gotify at this URL" },
   ],
-  cut: { title: 250, message: 20_000 },
+  cut: { title: 250, message: 8000 },
   unit: "codepoints",
   rate: { perSecond: 5, burst: 20 },
   recorded: [

@@ -19,8 +19,8 @@ const attachments = [
 const limitsAt = (path: string) => ({
   [`${path}.0.fallback`]: 250,
   [`${path}.0.title`]: 250,
-  [`${path}.0.text`]: 4000,
-  [`${path}.0.fields.*.title`]: 60,
+  [`${path}.0.text`]: 3500,
+  [`${path}.0.fields.*.title`]: 50,
   [`${path}.0.fields.*.value`]: 200,
   [`${path}.0.footer`]: 250,
 });
@@ -81,6 +81,7 @@ export const mattermost = {
   ],
   cut: limitsAt("attachments"),
   unit: "codepoints",
+  counts: "escaped",
   drop: ["attachments.0.fields"],
   rate: { perSecond: 5, burst: 10 },
   mentions: "at",
@@ -155,6 +156,7 @@ export const mattermostApi = {
   ],
   cut: limitsAt("props.attachments"),
   unit: "codepoints",
+  counts: "escaped",
   drop: ["props.attachments.0.fields"],
   rate: { perSecond: 5, burst: 10 },
   mentions: "at",

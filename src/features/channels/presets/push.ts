@@ -330,10 +330,7 @@ export const simplepush = {
     body: { key: "{{ field.key }}", title: TITLE, msg: TEXT, "event?": "{{ field.event }}" },
   },
   ok: [{ status: 200, path: "$.status", equals: "OK" }],
-  errors: [
-    { text: "key not found|no such key|invalid key", class: "disable", hint: "no device has this key" },
-    { status: 200, path: "$.status", class: "dead" },
-  ],
+  errors: [{ text: "key not found|no such key|invalid key", class: "disable", hint: "no device has this key" }],
   cut: { title: 250, msg: 5000 },
   unit: "codepoints",
   rate: { perSecond: 1, burst: 5 },

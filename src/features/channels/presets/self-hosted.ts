@@ -122,7 +122,7 @@ export const nextcloudTalk = {
     { status: 412, class: "disable", hint: "the conversation's lobby is open: make the account a moderator" },
     { status: 413, class: "shorten" },
   ],
-  cut: { message: 30_000 },
+  cut: { message: 8000 },
   unit: "codepoints",
   rate: { perSecond: 1, burst: 10 },
   mentions: "at",

@@ -113,11 +113,10 @@ export const teams = {
     "attachments.0.content.body.1.text": 8000,
     "attachments.0.content.body.*.text": 8000,
     "attachments.0.content.body.*.facts.*.title": 80,
-    "attachments.0.content.body.*.facts.*.value": 800,
+    "attachments.0.content.body.*.facts.*.value": 200,
   },
   unit: "utf16",
   maxBytes: 27_000,
-  drop: ["attachments.0.content.body.2.facts"],
   rate: { perSecond: 3, burst: 4 },
   recorded: [
     { status: 202, class: "ok" },

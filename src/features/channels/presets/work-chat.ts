@@ -126,7 +126,6 @@ export const lark = {
   },
   unit: "codepoints",
   maxBytes: 19_000,
-  drop: ["card.elements.1.fields"],
   rate: { perSecond: 1.5, burst: 5 },
   mentions: "angle",
   recorded: [
