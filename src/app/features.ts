@@ -18,6 +18,7 @@ import { silencesFeature } from "../features/alerts/silences/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
 import { backupsFeature } from "../features/backup/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
+import { channelsFeature } from "../features/channels/routes.ts";
 import { consoleFeature } from "../features/console/routes.ts";
 import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
 import { deliveriesFeature } from "../features/delivery/operate/routes.ts";
@@ -219,7 +220,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
   const { runner, jobs, jobControl } = core.jobs;
   const { channels, rules } = core.pipeline;
   const { sounds } = core.live;
-  const { idempotency, notify, pendingTimers, realtime, circuits } = services;
+  const { idempotency, notify, pendingTimers, realtime, circuits, serviceChannels } = services;
   return [
     messagesFeature({ db, clock, box, runner, jobControl, jobs, users, storage, settings, idempotency, realtime }),
     notificationsFeature({
@@ -241,6 +242,10 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
     deliveriesFeature({ db, clock, channels, circuits, jobs, jobControl, rules }),
     preferencesFeature({ db, clock, config, box, channels, notify, webPush: core.webPush }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),
+    channelsFeature({
+      ...{ ...serviceChannels.context, fetch: serviceChannels.fetch, projects, storage, live: settings },
+      policiesWith: async () => [],
+    }),
   ];
 }
 

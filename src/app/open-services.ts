@@ -1,3 +1,4 @@
+import { openServiceChannels, type ServiceChannels } from "../features/channels/index.ts";
 import { type Circuits, type DeliveryMemory, type DeliveryServices, openDelivery } from "../features/delivery/index.ts";
 import { appendEvents } from "../features/events/index.ts";
 import { Heartbeats } from "../features/heartbeats/index.ts";
@@ -33,6 +34,7 @@ export interface Services {
   readonly realtime: RealtimeService;
   readonly circuits: Circuits;
   readonly delivery: DeliveryMemory;
+  readonly serviceChannels: ServiceChannels;
   readonly idempotency: Idempotency;
   readonly onCall: OnCallPort;
   readonly alerting: AlertServices;
@@ -47,12 +49,14 @@ type Notifying = Pick<Services, "schedules" | "time" | "notify" | "timer" | "pen
 export function openServices(base: Base, core: Core, http: Http): Services {
   const notifying = openNotifying(base, core);
   const channels = openChannels(base, core, notifying);
+  const serviceChannels = openServiceSending(base, core, notifying);
   const features: Feature[] = [];
   const alerting = openAlerts(base, core, notifying.notify);
   return {
     ...notifying,
     circuits: channels.circuits,
     delivery: channels.memory,
+    serviceChannels,
     alerting,
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
     onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
@@ -169,6 +173,15 @@ function openChannels(
   });
   handleStorms({ database, clock, bus, jobs, runner, jobControl, realtime, notifier: notify, rules, throttle });
   return delivery;
+}
+
+function openServiceSending(base: Base, { jobs: queues, pipeline }: Core, { notify }: Notifying): ServiceChannels {
+  const { database, clock, log, box, audit, metrics, bus, settings } = base;
+  const { runner, jobs } = queues;
+  return openServiceChannels({
+    ...{ database, clock, log, box, audit, metrics, bus, runner, jobs, notify, channels: pipeline.channels },
+    settings: () => settings.current,
+  });
 }
 
 function openModuleFolder(

@@ -3,6 +3,7 @@ import type { SealedBox } from "../core/sealed-box.ts";
 import { KEY_ID_BYTES, UnsealError } from "../core/sealed-box.ts";
 import { factorSealContext } from "../features/access/index.ts";
 import type { AuditService } from "../features/audit/index.ts";
+import { channelSealContext, refSealContext } from "../features/channels/index.ts";
 import { mailSealContext, secretSealContext } from "../features/delivery/index.ts";
 import { contentPlace } from "../features/messages/index.ts";
 import { receiverSealContext } from "../features/receivers/index.ts";
@@ -45,6 +46,8 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   sealedColumn("receivers", "previousSecret", (id) => receiverSealContext("previousSecret", id), {
     where: sql`previousSecret is not null`,
   }),
+  sealedColumn("channels", "secrets", channelSealContext),
+  sealedColumn("channel_messages", "ref", refSealContext, { where: sql`ref is not null` }),
   sealedColumn("sealed_mails", "content", mailSealContext),
   sealedColumn("status_subscribers", "address", addressSealContext),
 ];

@@ -159,6 +159,12 @@ export const LIMIT_OPTIONS = {
     "webhooks per user and per project; each notification checks all of them",
     { reloadable: true },
   ),
+  channelsPerOwner: option(
+    k.integer(1, 10_000),
+    100,
+    "channels to services per user and per project; each notification checks all of them",
+    { reloadable: true },
+  ),
   ruleStepsPerMinute: option(
     k.integer(1_000_000, 1e12),
     500_000_000,

@@ -244,10 +244,10 @@ export function pageOf<T extends v.GenericSchema>(item: T) {
 }
 
 /** Channels. `in_app`: the live streams and the list; the others need a device or provider. */
-export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "webpush", "email", "webhook"] as const;
+export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "webpush", "email", "webhook", "service"] as const;
 export type Channel = (typeof CHANNELS)[number];
 
-export const DEFAULT_CHANNELS: readonly Channel[] = ["in_app", "pusher", "fcm", "apns", "webpush"];
+export const DEFAULT_CHANNELS: readonly Channel[] = ["in_app", "pusher", "fcm", "apns", "webpush", "service"];
 
 /** Notifications of this priority and above ignore quiet hours, and a push is immediate. */
 export const URGENT_PRIORITY = 500;

@@ -103,7 +103,7 @@ export interface TimeService {
   isValidZone(zone: string): boolean;
 }
 
-export type Channel = "in_app" | "pusher" | "fcm" | "apns" | "webpush" | "email" | "webhook";
+export type Channel = "in_app" | "pusher" | "fcm" | "apns" | "webpush" | "email" | "webhook" | "service";
 
 export interface NotifyInput {
   /** An id, an external id or a username. Either `userId` or `recipients`. */

@@ -53,6 +53,7 @@ export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): Named
 
 type SweptTable =
   | "api_keys"
+  | "channel_messages"
   | "deliveries"
   | "messages"
   | "project_invitations"

@@ -32,6 +32,8 @@ import type {
   StatusSubscribersTable,
 } from "./schema/alerts.ts";
 import type {
+  ChannelMessagesTable,
+  ChannelsTable,
   DecisionOutcome,
   DecisionsTable,
   DeliveriesTable,
@@ -108,6 +110,8 @@ export type {
   AlertState,
   AlertsTable,
   AuditLogTable,
+  ChannelMessagesTable,
+  ChannelsTable,
   ComponentState,
   DecisionOutcome,
   DecisionsTable,
@@ -197,6 +201,8 @@ export interface Schema {
   suppressed_keys: SuppressedKeysTable;
   deliveries: DeliveriesTable;
   sealed_mails: SealedMailsTable;
+  channels: ChannelsTable;
+  channel_messages: ChannelMessagesTable;
   webhooks: WebhooksTable;
   transfer_buckets: TransferBucketsTable;
   sounds: SoundsTable;

@@ -232,7 +232,7 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   },
   updateWebhook: made("/api/v1/webhooks", "createWebhook"),
   retryDelivery: async (seeded) => ({ params: { id: await seeded.deadDelivery() } }),
-  resumeChannel: async () => ({ params: { name: "email" } }),
+  resumeDeliveryChannel: async () => ({ params: { name: "email" } }),
   updateTask: made("/api/v1/tasks", "createTask"),
   patchTask: made("/api/v1/tasks", "createTask"),
   setBucketThreshold: made("/api/v1/transfer-buckets", "createTransferBucket"),

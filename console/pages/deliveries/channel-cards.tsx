@@ -21,9 +21,9 @@ function ChannelCard({ channel }: { readonly channel: Channel }) {
   const { name, state, waiting, pausedUntil, lastSuccessAt, lastError } = channel;
   const { tone, text } = CHANNEL_STATES[state];
   const resume = async () => {
-    const { attempted } = await api.post<{ attempted: number }>(`/channels/${name}/resume`);
+    const { attempted } = await api.post<{ attempted: number }>(`/deliveries/channels/${name}/resume`);
     toast.ok(`${CHANNELS[name]}: ${attempted} deliveries are attempted now.`);
-    invalidate("/channels", "/deliveries", "/attention");
+    invalidate("/deliveries", "/attention");
   };
   const isStopped = state === "paused" || state === "failing";
   return (

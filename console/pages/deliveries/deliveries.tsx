@@ -58,7 +58,7 @@ export default function Deliveries() {
   const { notification: notificationId, webhook: webhookId, ...others } = filters.values;
   const filter = { ...others, notificationId, webhookId };
   const list = useList<Delivery>("/deliveries", { ...filter, limit: 50 });
-  const channels = useGet<{ channels: readonly Channel[] }>(can("system:status") ? "/channels" : null);
+  const channels = useGet<{ channels: readonly Channel[] }>(can("system:status") ? "/deliveries/channels" : null);
   useStream(can("system:status") ? "system" : null, ({ type }) => {
     if (type !== "jobs.changed" && !type.startsWith("provider.")) return;
     list.reload();
@@ -128,5 +128,5 @@ async function retryDead({ channel, from, notificationId, webhookId }: Filter): 
   if (!(await confirm({ title, text, action: `Retry ${matched}` }))) return;
   const { retried } = await api.post<{ retried: number }>("/deliveries/retry", { filter });
   toast.ok(`${plural(retried, "delivery is", "deliveries are")} attempted again.`);
-  invalidate("/deliveries", "/channels", "/attention");
+  invalidate("/deliveries", "/attention");
 }

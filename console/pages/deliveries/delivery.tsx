@@ -58,7 +58,7 @@ function DeliveryView({ delivery }: { readonly delivery: Detail }) {
   const retry = async () => {
     await api.post(`/deliveries/${delivery.id}/retry`);
     toast.ok("It is attempted again now.");
-    invalidate("/deliveries", "/channels", "/attention");
+    invalidate("/deliveries", "/attention");
   };
   return (
     <Page

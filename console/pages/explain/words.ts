@@ -65,6 +65,7 @@ const REASONS: Readonly<Record<string, string>> = {
   "quiet hours": "until the quiet hours end",
   connected: "the person is connected and may see it live",
   "rate limited": "over the limit of this person, merged with others",
+  "asked to wait": "the service asked to wait",
   "provider paused": "the provider is paused after failures",
   "behind earlier ones": "after earlier calls of the same target",
   "for a worker": "for a remote worker",

@@ -216,7 +216,7 @@ function workOf({ kind, ids, counts, title }: AttentionItem): Work | null {
         label: "Retry now",
         async run() {
           const only = target === undefined || ids.length > 2 ? {} : { target };
-          await api.post(`/channels/${path}/resume`, only);
+          await api.post(`/deliveries/channels/${path}/resume`, only);
           toast.ok("The next delivery is tried now.");
           return true;
         },

@@ -36,7 +36,7 @@ export const EMPTY: Definition = {
   condition: "",
   targetRoles: [],
   targetUsers: [],
-  channels: ["in_app", "pusher", "fcm", "apns", "webpush"],
+  channels: ["in_app", "pusher", "fcm", "apns", "webpush", "service"],
   titleTemplate: "",
   messageTemplate: "",
   sound: null,

@@ -82,7 +82,7 @@ const errorRow = v.strictObject({
   set: v.optional(v.record(v.string(), text)),
 });
 
-export const requestTemplate = v.strictObject({
+const requestTemplate = v.strictObject({
   method: v.optional(v.picklist(["GET", "POST", "PUT", "PATCH", "DELETE"]), "POST"),
   /** Placeholders are percent-encoded, except those of fields of type `url`. */
   url: text,
@@ -201,6 +201,11 @@ export type Field = Preset["fields"][number];
 export type ErrorRow = Preset["errors"][number];
 export type OkRow = Preset["ok"][number];
 export type RequestTemplate = v.InferOutput<typeof requestTemplate>;
+
+/** A request as a channel has it itself. @throws ValiError */
+export function requestOf(input: unknown): RequestTemplate {
+  return v.parse(requestTemplate, input);
+}
 
 /** @throws ValiError */
 export function readPreset(input: unknown): Preset {

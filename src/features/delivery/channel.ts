@@ -3,6 +3,7 @@ import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { unlessAborted } from "../../core/promises.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationsTable, OutsideChannel } from "../../store/schema.ts";
+import { RetryLater } from "../jobs/index.ts";
 
 export type NotificationFacts = Selectable<NotificationsTable>;
 
@@ -38,8 +39,8 @@ export type Answer = { readonly accepted: Accepted } | { readonly failure: unkno
  * message, `call` sends it to the provider, `interpret` handles what the answer says about the
  * target. One contract suite runs over all channels (test/features/delivery/contract-*.test.ts).
  *
- * `call` resolves when the provider has taken responsibility. It throws RetryLater when the
- * provider names a time, PermanentError when a retry cannot help, {@link TargetGone} when the
+ * `call` resolves when the provider has taken responsibility. It throws RetryLater, or
+ * {@link Throttled}, when the provider names a time, PermanentError when a retry cannot help, {@link TargetGone} when the
  * target no longer exists, {@link ProviderDown} when the problem is not this message, and any other
  * error for a retry with backoff. Several such errors in a row open the circuit; RetryLater and
  * other answers about one message do not. The delivery id is sent as the message id, the same for
@@ -121,6 +122,11 @@ export class TargetGone extends Error {
 /** The host did not answer: unreachable or too slow. */
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
+}
+
+/** The provider named a time: the message waits for it without using up attempts. */
+export class Throttled extends RetryLater {
+  override readonly name = "Throttled";
 }
 
 /** The provider is misconfigured or refuses everything: it is paused, and the message waits. */

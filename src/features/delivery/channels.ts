@@ -7,7 +7,7 @@ import type { Channel } from "./channel.ts";
 export type AnyChannel = OutsideChannel | "in_app";
 
 /** Accepted on every server: rules without channels use them, unconfigured ones have no effect. */
-const ALWAYS_ACCEPTED: ReadonlySet<string> = new Set(["in_app", "pusher", "fcm", "apns", "webpush"]);
+const ALWAYS_ACCEPTED: ReadonlySet<string> = new Set(["in_app", "pusher", "fcm", "apns", "webpush", "service"]);
 
 /** The external channels by name. All are added before the server listens. */
 export class Channels {
@@ -89,5 +89,5 @@ export class Channels {
   }
 }
 
-/** Only few orders of the seven names are in use. */
+/** Only few orders of the eight names are in use. */
 const MAX_REMEMBERED = 1000;

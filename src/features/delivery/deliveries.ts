@@ -17,6 +17,8 @@ export type DeliveryReason =
   | "rate limited"
   /** Waits for a paused provider. */
   | "provider paused"
+  /** Waits for the time that the service named, or for the channel's rate. */
+  | "asked to wait"
   /** Waits for earlier calls of the same target, or for a worker that its host or owner may use. */
   | "behind earlier ones"
   /** Waits for a remote worker to claim it. */

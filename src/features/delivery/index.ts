@@ -1,6 +1,20 @@
 /** The part of `delivery` that other features may use. */
+export {
+  type Answer,
+  type Attempt,
+  type Channel,
+  NoAnswer,
+  type NotificationFacts,
+  PROJECT_RECIPIENT,
+  type Target,
+  TargetGone,
+  type TargetSource,
+  Throttled,
+} from "./channel.ts";
+export { acknowledgeLink } from "./channels/mail/acknowledge.ts";
 export { smtpOptionsOf } from "./channels/mail/client.ts";
 export { MAIL_TEST_RESULTS, testMail } from "./channels/mail/mail-test.ts";
+export { inZone } from "./channels/mail/message.ts";
 export { secretSealContext } from "./channels/webhook/message.ts";
 export { HostUnknown, OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 export { SafeFetch } from "./channels/webhook/safe-fetch.ts";

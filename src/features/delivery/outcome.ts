@@ -4,7 +4,7 @@ import { addEffect, type Trx } from "../../store/database.ts";
 import type { DeliveriesTable, OutsideChannel } from "../../store/schema.ts";
 import { PermanentError, type AttemptFacts as RunnerFacts, type RunningJob } from "../jobs/index.ts";
 import { markNotificationDelivered } from "../notifications/index.ts";
-import { type Accepted, type Channel, ProviderDown, TargetGone } from "./channel.ts";
+import { type Accepted, type Channel, ProviderDown, TargetGone, Throttled } from "./channel.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
 import { type DeliveryFacts, type DeliveryReason, updateDelivery } from "./deliveries.ts";
@@ -79,6 +79,7 @@ export async function recordFailure(
   context.log.warn(facts, "a delivery failed");
   if (error instanceof ProviderDown)
     return waitForProvider(context, job, found, context.clock.now() + circuit.waitMs(), error);
+  if (error instanceof Throttled) return waitAsAsked(context, job, found, error);
   if (!(error instanceof TargetGone)) return fail(context, job, found, error);
   const permanent = new PermanentError(error.message, { cause: error });
   return fail(context, job, found, permanent, async (trx) => channel.disable?.(target, trx));
@@ -95,6 +96,18 @@ export async function waitForProvider(
   if (context.clock.now() - found.delivery.createdAt < LONGEST_PAUSE_MS)
     return postpone(context, job, found, until, "provider paused", error);
   return fail(context, job, found, new PermanentError("the provider was paused for a day", { cause: error }));
+}
+
+function waitAsAsked(
+  context: OutcomeContext,
+  job: AttemptJob,
+  found: DeliveryFacts,
+  error: Throttled,
+): Promise<AttemptOutcome> {
+  const now = context.clock.now();
+  if (now - found.delivery.createdAt < LONGEST_PAUSE_MS)
+    return postpone(context, job, found, now + error.retryAfterMs, "asked to wait", error);
+  return fail(context, job, found, new PermanentError("the service asked to wait for a day", { cause: error }));
 }
 
 export async function postpone(

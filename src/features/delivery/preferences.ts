@@ -9,8 +9,8 @@ const clockTime = doc(
   pattern(/^([01]\d|2[0-3]):[0-5]\d$/, "must be a time of day such as 22:30"),
   "Local time such as 22:30",
 );
-const CHANNELS = ["in_app", "push", "email", "webhook"] as const;
-const channels = v.optional(doc(v.pipe(v.array(v.picklist(CHANNELS)), v.maxLength(4)), "Channels for this kind"));
+const CHANNELS = ["in_app", "push", "email", "webhook", "service"] as const;
+const channels = v.optional(doc(v.pipe(v.array(v.picklist(CHANNELS)), v.maxLength(5)), "Channels for this kind"));
 const channelsByKind = {
   rule: channels,
   direct: channels,
@@ -34,7 +34,7 @@ export const Preferences = example(
       quietHours: v.optional(
         doc(
           v.nullable(object({ from: clockTime, to: clockTime })),
-          "Local times between which push and email wait; priority 500 and above is sent",
+          "Local times between which push, email and services wait; priority 500 and above is sent",
         ),
       ),
       minPriority: v.optional(doc(integer(0, 1000), "Lower priorities are only listed, not sent")),
@@ -57,6 +57,7 @@ const NAMED = {
   webpush: "push",
   email: "email",
   webhook: "webhook",
+  service: "service",
 } as const satisfies Record<OutsideChannel, string>;
 
 type Facts = Pick<NotificationFacts, "kind" | "priority">;
@@ -91,7 +92,7 @@ export function heldUntil(
   { priority }: Facts,
   at: EpochMs,
 ): EpochMs | null {
-  const isHeld = (isPush(channel) || channel === "email") && priority < URGENT;
+  const isHeld = (isPush(channel) || channel === "email" || channel === "service") && priority < URGENT;
   return isHeld && prefs.quietHours ? quietUntil(at, timezone, prefs.quietHours) : null;
 }
 

@@ -20,8 +20,9 @@ interface LaneFacts {
  */
 const SHARES: ReadonlyMap<string, number> = new Map([
   ["webhook", 3 / 8],
-  ["email", 1 / 4],
-  ["pusher", 1 / 4],
+  ["email", 3 / 16],
+  ["service", 3 / 16],
+  ["pusher", 1 / 8],
   ["fcm", 3 / 4],
   ["apns", 3 / 4],
   ["webpush", 1 / 2],

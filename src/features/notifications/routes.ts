@@ -148,7 +148,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       method: "GET",
       path: `${PATH}/:id`,
       id: "getNotification",
-      summary: "Get a notification with the caller's deliveries by push, email and webhook",
+      summary: "Get a notification with the caller's deliveries by push, email, webhook and service",
       ...ofAnyone,
       params: s.Params,
       response: s.NotificationDetail,

@@ -102,8 +102,8 @@ export const DeliveryView = named(
   "A delivery of a notification by one channel",
   v.object({
     id: v.string(),
-    channel: v.picklist(["pusher", "fcm", "apns", "webpush", "email", "webhook"]),
-    target: doc(v.string(), "Id of the device or webhook; empty for channels with a single target"),
+    channel: v.picklist(["pusher", "fcm", "apns", "webpush", "email", "webhook", "service"]),
+    target: doc(v.string(), "Id of the device, webhook or channel; empty for channels with a single target"),
     state: v.picklist(["queued", "sending", "delivered", "failed", "dead", "skipped"]),
     reason: doc(v.nullable(v.string()), "Reason why it is pending or skipped"),
     attempts: v.number(),

@@ -35,6 +35,7 @@ const LISTED_TARGETS = 3;
 const CHANNEL_NAMES: Readonly<Record<OutsideChannel, string>> = {
   email: "Mail",
   webhook: "Webhook",
+  service: "Channel",
   fcm: "Push by FCM",
   apns: "Push by APNs",
   webpush: "Push to browsers",

@@ -7,6 +7,7 @@ import { type NamedSweep, type RetentionRule, sweepAll, sweepOf } from "../../st
 import { ACCOUNT_SWEEPS } from "../access/index.ts";
 import { alertSweep, incidentSweep, silenceSweep } from "../alerts/index.ts";
 import { type AuditSweepParts, auditSweep } from "../audit/index.ts";
+import { CHANNEL_SWEEPS } from "../channels/index.ts";
 import { DELIVERY_SWEEPS } from "../delivery/index.ts";
 import { EVENT_SWEEPS, eventSweep } from "../events/index.ts";
 import { HEARTBEAT_SWEEPS } from "../heartbeats/index.ts";
@@ -55,6 +56,7 @@ export const FIXED_SWEEPS: readonly NamedSweep[] = [
   ...SUPPRESSION_SWEEPS,
   ...ACCOUNT_SWEEPS,
   ...MESSAGE_SWEEPS,
+  ...CHANNEL_SWEEPS,
   ...DELIVERY_SWEEPS,
   ...HEARTBEAT_SWEEPS,
   ...RECEIVER_SWEEPS,

@@ -269,7 +269,7 @@ export interface TasksTable {
 // Deliveries, and what is watched besides events
 
 /** External channels; `in_app` is the recipient's row itself. */
-export type OutsideChannel = "pusher" | "fcm" | "apns" | "webpush" | "email" | "webhook";
+export type OutsideChannel = "pusher" | "fcm" | "apns" | "webpush" | "email" | "webhook" | "service";
 export type DeliveryState = "queued" | "sending" | "delivered" | "failed" | "dead" | "skipped";
 
 export interface DeliveriesTable {
@@ -311,6 +311,50 @@ export interface WebhooksTable {
   disabledAt: number | null;
   createdBy: string | null;
   version: Generated<number>;
+  createdAt: number;
+  updatedAt: number;
+}
+
+/** A way to a chat, push or paging service, of a user or a project. */
+export interface ChannelsTable {
+  id: string;
+  name: string;
+  preset: string;
+  projectId: string | null;
+  userId: string | null;
+  /** JSON of the fields that are not secret. */
+  fields: string;
+  /** Sealed JSON of the secret ones. */
+  secrets: Uint8Array;
+  eventTypes: string;
+  minPriority: Generated<number>;
+  sendResolved: Generated<Flag>;
+  /** JSON of the channel's own templates. */
+  template: string | null;
+  active: Generated<Flag>;
+  failures: Generated<number>;
+  disabledAt: number | null;
+  disabledReason: string | null;
+  createdBy: string | null;
+  version: Generated<number>;
+  createdAt: number;
+  updatedAt: number;
+}
+
+/** The last message about one alert in a channel. */
+export interface ChannelMessagesTable {
+  id: string;
+  channelId: string;
+  key: string;
+  /** Sealed JSON: ids of the message at the service. */
+  ref: Uint8Array | null;
+  /** Status of the message as it was last sent. */
+  state: string;
+  /** JSON of the message to send, and its version. */
+  wanted: string | null;
+  wantedVersion: Generated<number>;
+  sentVersion: Generated<number>;
+  error: string | null;
   createdAt: number;
   updatedAt: number;
 }

@@ -140,7 +140,9 @@ test("many are retried by a filter; a dry run counts them and changes nothing", 
 test("resuming a channel ends the pause and attempts what waits for it", async (t) => {
   const { prism, peer, webhook } = await withWebhook(t);
   const channel = async (): Promise<Channel | undefined> =>
-    (await prism.get<{ channels: Channel[] }>("/api/v1/channels")).body.channels.find(({ name }) => name === "webhook");
+    (await prism.get<{ channels: Channel[] }>("/api/v1/deliveries/channels")).body.channels.find(
+      ({ name }) => name === "webhook",
+    );
   assert.deepEqual([(await channel())?.state, (await channel())?.targets], ["ok", []]);
   const sender = prism.parts.core.pipeline.channels.get("webhook");
   assert.ok(sender);
@@ -155,11 +157,11 @@ test("resuming a channel ends the pause and attempts what waits for it", async (
     ["paused", 1, "the host refused five connections", webhook],
   );
   assert.equal(peer.received.length, 0);
-  const resumed = await prism.post<{ attempted: number }>("/api/v1/channels/webhook/resume");
+  const resumed = await prism.post<{ attempted: number }>("/api/v1/deliveries/channels/webhook/resume");
   assert.deepEqual([resumed.status, resumed.body.attempted], [200, 1]);
   await eventually("it is delivered", async () => (await list(prism, "state=delivered")).length === 1);
   assert.equal((await channel())?.state, "ok");
-  const unknown = await prism.post("/api/v1/channels/pigeon/resume");
+  const unknown = await prism.post("/api/v1/deliveries/channels/pigeon/resume");
   assert.equal(unknown.status, 404);
   const find = "select action, resourceType, resourceId, metadata from audit_log where action like 'channel.%'";
   assert.deepEqual(

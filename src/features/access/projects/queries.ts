@@ -95,6 +95,11 @@ export function deleteWebhooks(trx: Trx, projectId: string) {
   return trx.deleteFrom("webhooks").where("projectId", "=", projectId).returning(["id", "version"]).execute();
 }
 
+/** What is known of their messages expires by itself. */
+export function deleteChannels(trx: Trx, projectId: string) {
+  return trx.deleteFrom("channels").where("projectId", "=", projectId).returning(["id", "version"]).execute();
+}
+
 /** With their shifts and calendars, by the foreign keys. */
 export function deleteOnCallSchedules(trx: Trx, projectId: string) {
   return trx.deleteFrom("oncall_schedules").where("projectId", "=", projectId).returning(["id", "version"]).execute();

@@ -311,7 +311,7 @@ function issuedView({ expiresAt, ...key }: IssuedKey) {
 const MAX_ROWS = 100;
 
 /**
- * Deletes a project with its keys, rules and webhooks in one transaction; a job removes its events.
+ * Deletes a project with its keys, rules, webhooks and channels in one transaction; a job removes its events.
  * Each has an audit row; with more than 100 keys or rules, the project's own row has the number and
  * the first 100 ids instead.
  * @throws PROJECT_NOT_FOUND, also for the second of two concurrent deletions; DEFAULT_PROJECT
@@ -326,6 +326,7 @@ export async function deleteProject(context: ProjectsContext, principal: Permiss
     const keys = await queries.revokeKeys(trx, id, now);
     const deleted = await queries.deleteRules(trx, id, now);
     const webhooks = await queries.deleteWebhooks(trx, id);
+    const channels = await queries.deleteChannels(trx, id);
     const schedules = await queries.deleteOnCallSchedules(trx, id);
     const by = { by: "project.delete" };
     for (const entry of [
@@ -346,6 +347,12 @@ export async function deleteProject(context: ProjectsContext, principal: Permiss
         resourceType: "webhook",
         resourceId: webhook.id,
         metadata: { version: webhook.version, projectId: id, ...by },
+      })),
+      ...rowsOf(channels, (channel) => ({
+        action: "channel.delete",
+        resourceType: "channel",
+        resourceId: channel.id,
+        metadata: { version: channel.version, projectId: id, ...by },
       })),
       ...rowsOf(schedules, (schedule) => ({
         action: "oncall_schedule.delete",

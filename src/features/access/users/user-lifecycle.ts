@@ -124,6 +124,7 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
     await trx.deleteFrom("second_factors").where("userId", "=", id).execute();
     await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
     await trx.deleteFrom("webhooks").where("userId", "=", id).execute();
+    await trx.deleteFrom("channels").where("userId", "=", id).execute();
     await recordChange(ctx, "user.update", "user", id, { changed: ["deletedAt"] }, trx);
   });
 }

@@ -18,6 +18,7 @@ export const CONTACT_CHANNELS = {
   push: ["fcm", "apns", "webpush"],
   email: ["email"],
   webhook: ["webhook"],
+  service: ["service"],
 } as const;
 export type ContactChannel = keyof typeof CONTACT_CHANNELS;
 

@@ -7,7 +7,7 @@ import type { DeliveriesContext, DeliveriesOwn } from "./service.ts";
 import * as service from "./service.ts";
 
 const PATH = "/api/v1/deliveries";
-const CHANNELS_PATH = "/api/v1/channels";
+const CHANNELS_PATH = "/api/v1/deliveries/channels";
 const tag = "Deliveries";
 const reads = { tag, access: { permission: "notifications:read_all" } } as const;
 const acts = { tag, access: { permission: "jobs:manage" } } as const;
@@ -30,7 +30,7 @@ function routesOf(context: DeliveriesContext) {
       method: "GET",
       path: PATH,
       id: "listDeliveries",
-      summary: "List deliveries by push, email and webhook, newest first",
+      summary: "List deliveries by push, email, webhook and service, newest first",
       details: "A filtered page may hold fewer entries than the limit: `nextCursor` is null on the last one.",
       query: s.ListDeliveries,
       response: pageOf(s.DeliveryItem),
@@ -90,7 +90,7 @@ function routesOf(context: DeliveriesContext) {
       access: { permission: "system:status" },
       method: "GET",
       path: CHANNELS_PATH,
-      id: "listChannels",
+      id: "listDeliveryChannels",
       summary: "List the channels that lead out, with their state and waiting deliveries",
       returns: "All channels",
       response: v.object({ channels: v.array(s.ChannelView) }),
@@ -100,7 +100,7 @@ function routesOf(context: DeliveriesContext) {
       ...acts,
       method: "POST",
       path: `${CHANNELS_PATH}/:name/resume`,
-      id: "resumeChannel",
+      id: "resumeDeliveryChannel",
       summary: "End the pause of a channel and attempt the deliveries that wait for it",
       params: s.ChannelParams,
       body: s.ResumeChannel,

@@ -40,8 +40,8 @@ export const WEBHOOKS: Table = {
   "POST /api/v1/deliveries/retry": [
     { refusal: operate, request: at("/api/v1/deliveries/retry", { filter: {}, dryRun: true }) },
   ],
-  "GET /api/v1/channels": [{ refusal: may("system:status"), request: at("/api/v1/channels") }],
-  "POST /api/v1/channels/:name/resume": [{ refusal: operate, request: at("/api/v1/channels/email/resume") }],
+  "GET /api/v1/deliveries/channels": [{ refusal: may("system:status"), request: at("/api/v1/deliveries/channels") }],
+  "POST /api/v1/deliveries/channels/:name/resume": [{ refusal: operate, request: at("/api/v1/deliveries/channels/email/resume") }],
   "GET /api/v1/webhooks": [
     { refusal: (who) => manage(who) ?? may("projects:all")(who), request: at(`${PATH}?scope=all&include=result`) },
     { refusal: manage, request: at(PATH) },

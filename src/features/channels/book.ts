@@ -1,0 +1,75 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Logger } from "../../core/log.ts";
+import { type Preset, readPreset } from "./preset.ts";
+import { checkedPreset } from "./preset-checks.ts";
+
+const MAX_FILE_BYTES = 262_144;
+
+/**
+ * All presets by name: the built-in ones, those of modules, and those in files of the operator,
+ * which replace others of the same name. Loaded at the first use.
+ */
+export class PresetBook {
+  readonly #folder: string;
+  readonly #log: Logger;
+  readonly #ofModules = new Map<string, Preset>();
+  #loaded: Promise<ReadonlyMap<string, Preset>> | null = null;
+
+  /** @param folder of JSON files, one preset each; it may be missing */
+  constructor(folder: string, log: Logger) {
+    this.#folder = folder;
+    this.#log = log;
+  }
+
+  async get(name: string): Promise<Preset | undefined> {
+    return (await this.#all()).get(name);
+  }
+
+  /** By name. */
+  async list(): Promise<readonly Preset[]> {
+    return [...(await this.#all()).values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Reads the files again at the next use. */
+  reload(): void {
+    this.#loaded = null;
+  }
+
+  /** @throws TypeError if a preset of a module has this name */
+  addOfModule(preset: Preset): void {
+    if (this.#ofModules.has(preset.name)) throw new TypeError(`the channel ${preset.name} was added already`);
+    this.#ofModules.set(preset.name, preset);
+    this.reload();
+  }
+
+  #all(): Promise<ReadonlyMap<string, Preset>> {
+    this.#loaded ??= this.#load();
+    return this.#loaded;
+  }
+
+  async #load(): Promise<ReadonlyMap<string, Preset>> {
+    const { PRESETS } = await import("./presets/index.ts");
+    const presets = new Map<string, Preset>();
+    for (const input of PRESETS) presets.set(input.name, checkedPreset(readPreset(input)));
+    for (const preset of this.#ofModules.values()) presets.set(preset.name, preset);
+    for (const preset of await this.#ofOperator()) presets.set(preset.name, preset);
+    return presets;
+  }
+
+  async #ofOperator(): Promise<Preset[]> {
+    const names = await readdir(this.#folder).catch(() => []);
+    const presets: Preset[] = [];
+    for (const name of names.filter((each) => each.endsWith(".json")).sort()) {
+      const path = join(this.#folder, name);
+      try {
+        const text = await readFile(path, "utf8");
+        if (Buffer.byteLength(text) > MAX_FILE_BYTES) throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`);
+        presets.push(checkedPreset(readPreset(JSON.parse(text))));
+      } catch (error) {
+        this.#log.warn({ path, err: error }, "a preset of channels cannot be used");
+      }
+    }
+    return presets;
+  }
+}

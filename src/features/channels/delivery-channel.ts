@@ -1,0 +1,187 @@
+import { matchesType } from "../../live/stream.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import {
+  type Answer,
+  type Attempt,
+  acknowledgeLink,
+  type Channel,
+  inZone,
+  type NotificationFacts,
+  PROJECT_RECIPIENT,
+  type Target,
+  TargetGone,
+  type TargetSource,
+  Throttled,
+} from "../delivery/index.ts";
+import type { ChannelsContext } from "./context.ts";
+import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
+import { continuationOf, errorOf, openChannel, opened, recordSent, sendMessage } from "./messages.ts";
+import { type NoticeText, noticeOf, severityOf } from "./notice.ts";
+import { channelsOfProject, channelsOfUsers, findChannel } from "./store.ts";
+
+/** Event type that selects channels for notifications without an event. */
+const WITHOUT_EVENT = "notification";
+/** Kinds with Prism's own text, whose times are instants. */
+const OWN_KINDS: ReadonlySet<string> = new Set(["alert", "digest", "aggregate", "incident"]);
+
+/** A message on its way: no secret is in it. */
+export interface ServiceMessage {
+  readonly channelId: string;
+  readonly id: string;
+  readonly n: NoticeText;
+}
+
+/**
+ * The channel `service` of deliveries: chat, push and paging services. A user's channels get each
+ * of the user's notifications, a project's one message per notification of the project. Incidents
+ * reach a project's channels by the steps of policies, not by the notifications of their readers.
+ */
+export function serviceChannel(context: ChannelsContext, isUsed: () => boolean): Channel<ServiceMessage> {
+  /** Why channels are about to be disabled, until the transaction that records it. */
+  const reasons = new Map<string, string>();
+  return {
+    name: "service",
+    get isConfigured() {
+      return isUsed();
+    },
+    perTargetCircuit: true,
+    targets: targetsOf,
+    prepare: (attempt) => prepare(context, attempt),
+    call: async (message, signal) => {
+      const result = await call(context, message, signal);
+      if (!(result instanceof Error)) return result;
+      if (result instanceof TargetGone) reasons.set(message.channelId, result.message);
+      throw result;
+    },
+    interpret: (attempt, answer) => interpret(context, attempt, answer),
+    sourceOf: (target) => sourceOf(context, target),
+    disable: async (target, trx) => {
+      const row = await findChannel(trx, target);
+      if (row)
+        await disableChannel(context, target, reasons.get(target) ?? "the service no longer takes messages", trx);
+      reasons.delete(target);
+    },
+  };
+}
+
+async function targetsOf(
+  userIds: readonly string[],
+  { projectId, eventId, priority, kind }: NotificationFacts,
+  db: ReadDb | Trx,
+): Promise<readonly Target[]> {
+  const channels = [
+    ...(await channelsOfUsers(db, userIds)),
+    ...(projectId === null || kind === "incident" ? [] : await channelsOfProject(db, projectId)),
+  ];
+  if (channels.length === 0) return [];
+  const type = (eventId === null ? undefined : await typeOfEvent(db, eventId)) ?? WITHOUT_EVENT;
+  return channels
+    .filter(({ eventTypes, minPriority }) => {
+      const patterns = JSON.parse(eventTypes) as string[];
+      return priority >= minPriority && patterns.some((pattern) => matchesType(pattern, type));
+    })
+    .map(({ id, userId }) => ({ userId: userId ?? PROJECT_RECIPIENT, target: id }));
+}
+
+async function typeOfEvent(db: ReadDb | Trx, eventId: string): Promise<string | undefined> {
+  const row = await db.selectFrom("events").select("type").where("id", "=", eventId).executeTakeFirst();
+  return row?.type;
+}
+
+async function sourceOf(context: ChannelsContext, target: string): Promise<TargetSource | undefined> {
+  const row = await findChannel(context.database.read, target);
+  if (!row) return undefined;
+  const owner = row.userId ?? `project ${row.projectId}`;
+  return { host: await hostOf(context, target), owner };
+}
+
+/** The host whose slowness the channels of one service share. */
+async function hostOf(context: ChannelsContext, target: string): Promise<string> {
+  const row = await findChannel(context.database.read, target);
+  if (!row) return target;
+  const { fields, preset } = await opened(context, row).catch(() => ({ fields: {}, preset: null }));
+  const url = (fields as Readonly<Record<string, string>>).api ?? (fields as Readonly<Record<string, string>>).url;
+  if (url !== undefined && URL.canParse(url)) return new URL(url).host;
+  return preset?.hosts?.[0] ?? row.preset;
+}
+
+async function prepare(context: ChannelsContext, { delivery, notification }: Attempt): Promise<ServiceMessage> {
+  const { row } = await openChannel(context, delivery.target);
+  const reader = row.userId === null ? null : await readerOf(context, delivery.userId);
+  const n = await noticeOfNotification(context, notification, reader);
+  return { channelId: row.id, id: delivery.id, n };
+}
+
+interface Reader {
+  readonly userId: string;
+  readonly timezone: string;
+}
+
+async function readerOf({ database }: ChannelsContext, userId: string): Promise<Reader | null> {
+  const user = await database.read.selectFrom("users").select("timezone").where("id", "=", userId).executeTakeFirst();
+  return user ? { userId, timezone: user.timezone } : null;
+}
+
+async function noticeOfNotification(
+  context: ChannelsContext,
+  notification: NotificationFacts,
+  reader: Reader | null,
+): Promise<NoticeText> {
+  const { id, kind, title, message, priority, createdAt, projectId } = notification;
+  const config = context.settings();
+  const data = Object(JSON.parse(notification.data ?? "{}")) as { reason?: unknown; incidentId?: unknown };
+  const isIncident = kind === "incident" && typeof data.incidentId === "string";
+  const status = isIncident ? (data.reason === "resolved" ? "resolved" : "firing") : "event";
+  const mayAcknowledge = isIncident && status === "firing" && reader !== null;
+  const base = config.publicUrl?.replace(/\/+$/, "");
+  const shown = OWN_KINDS.has(kind) && reader ? inZone(message, reader.timezone) : message;
+  return noticeOf({
+    title,
+    message: shown,
+    severity: severityOf(priority),
+    status,
+    priority,
+    key: isIncident ? `incident:${String(data.incidentId)}` : `notification:${id}`,
+    atMs: createdAt,
+    url: linkOf(notification.action) ?? (base === undefined ? undefined : `${base}/dashboard/`),
+    ackUrl: mayAcknowledge
+      ? acknowledgeLink(config, { userId: reader.userId, notificationId: id }, context.clock.now())
+      : undefined,
+    project: projectId === null ? undefined : await projectName(context, projectId),
+  });
+}
+
+function linkOf(action: string | null): string | undefined {
+  const { url } = Object(action === null ? null : JSON.parse(action)) as { url?: unknown };
+  return typeof url === "string" && /^https?:\/\//.test(url) ? url : undefined;
+}
+
+async function projectName({ database }: ChannelsContext, id: string): Promise<string | undefined> {
+  const row = await database.read.selectFrom("projects").select("name").where("id", "=", id).executeTakeFirst();
+  return row?.name;
+}
+
+async function call(context: ChannelsContext, { channelId, id, n }: ServiceMessage, signal: AbortSignal) {
+  const channel = await openChannel(context, channelId);
+  const continues = await continuationOf(context, channelId, n.key);
+  const outcome = await sendMessage(context, channel, n, { id, continues, signal });
+  if (outcome === null) return {};
+  if (outcome.class !== "ok") return errorOf(outcome);
+  await context.database.write((trx) => recordSent(context, channel, n, outcome, trx));
+  const [first] = Object.values(outcome.ref ?? {});
+  return first === undefined ? {} : { providerId: first };
+}
+
+/** Counts failures of the channel, except answers with a time or that it is gone. */
+async function interpret(context: ChannelsContext, { delivery }: Attempt, answer: Answer): Promise<Answer> {
+  const { target } = delivery;
+  if ("accepted" in answer) {
+    await recordSuccess(context, target);
+    return answer;
+  }
+  const { failure } = answer;
+  if (failure instanceof Throttled || failure instanceof TargetGone) return answer;
+  const error = failure instanceof Error ? failure.message : String(failure);
+  const isDisabled = await recordFailure(context, target, error);
+  return isDisabled ? { failure: new TargetGone(`the channel has failed too often: ${error}`) } : answer;
+}

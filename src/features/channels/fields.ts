@@ -1,0 +1,111 @@
+import { type ErrorDetail, PrismError } from "../../core/errors.ts";
+import { openWith } from "./messages.ts";
+import { noticeOf } from "./notice.ts";
+import { type Field, type Preset, readPreset, requestOf } from "./preset.ts";
+import { checkRequest } from "./preset-checks.ts";
+import { maskOf } from "./redact.ts";
+import { previewOf } from "./sender.ts";
+import type { ChannelRow, Texts } from "./store.ts";
+import { BadTemplate } from "./template.ts";
+import { checkText } from "./tree.ts";
+
+const MAX_URL = 2048;
+
+export type GivenFields = Readonly<Record<string, string | number | null>>;
+
+/**
+ * The fields of a channel after a change.
+ * @throws VALIDATION_FAILED for every field that does not fit the preset
+ */
+export function fieldsAfter(preset: Preset, given: GivenFields, before: Texts = {}): Texts {
+  const problems: ErrorDetail[] = [];
+  const known = new Map(preset.fields.map((field) => [field.key, field]));
+  for (const key of Object.keys(given))
+    if (!known.has(key)) problems.push(problem(`fields.${key}`, `the preset ${preset.name} has no field ${key}`));
+  const after: Record<string, string> = {};
+  for (const field of preset.fields) {
+    const value = valueAfter(field, given, before);
+    if (value !== "") after[field.key] = value;
+    const wrong = value === "" ? missing(field) : problemWith(field, value);
+    if (wrong !== undefined) problems.push(problem(`fields.${field.key}`, wrong));
+  }
+  if (problems.length > 0) throw refused(problems);
+  return after;
+}
+
+function valueAfter({ key, secret }: Field, given: GivenFields, before: Texts): string {
+  const old = before[key] ?? "";
+  const value = given[key];
+  if (value === undefined) return old;
+  // A client that sends back what it was shown changes nothing.
+  if (secret && old !== "" && value === maskOf(old)) return old;
+  return value === null ? "" : String(value).trim();
+}
+
+function missing({ required, default: value, title }: Field): string | undefined {
+  return required && value === undefined ? `is required: ${title}` : undefined;
+}
+
+function problemWith({ type, pattern, choices, hint }: Field, value: string): string | undefined {
+  const more = hint === undefined ? "" : `; ${hint}`;
+  if (type !== "long" && /[\p{Cc}]/u.test(value)) return "must be one line";
+  if (type === "number" && !/^-?\d+(\.\d+)?$/.test(value)) return `must be a number${more}`;
+  if (type === "choice" && choices && !choices.includes(value)) return `must be one of ${choices.join(", ")}`;
+  if (type === "url" && (!URL.canParse(value) || value.length > MAX_URL || !/^https?:/i.test(value)))
+    return `must be a URL${more}`;
+  if (pattern !== undefined && !new RegExp(`^(?:${pattern})$`, "u").test(value)) return `does not fit${more}`;
+  return undefined;
+}
+
+const SAMPLE = noticeOf({
+  ...{ title: "Test", message: "Prism can reach this channel.", severity: "info", status: "event", priority: 0 },
+  ...{ key: "test", atMs: 0, url: "https://prism.example.com/", project: "Test" },
+});
+
+/** Checks that the channel can make a request, and its own templates. @throws VALIDATION_FAILED */
+export function requireUsable(preset: Preset, row: ChannelRow, fields: Texts): void {
+  try {
+    checkOwn(preset, row);
+    previewOf(openWith(preset, row, fields), "send", { n: SAMPLE, id: row.id }, 0);
+  } catch (error) {
+    const path = error instanceof Error && error.name === "BadRequest" ? "fields" : "template";
+    throw refused([problem(path, error instanceof Error ? error.message : String(error))]);
+  }
+}
+
+const OWN = ["title", "message"] as const;
+const CUSTOM = ["request", "ok", "errors"] as const;
+
+function checkOwn(preset: Preset, { template }: ChannelRow): void {
+  if (template === null) return;
+  const own = JSON.parse(template) as Record<string, unknown>;
+  for (const name of Object.keys(own)) {
+    const isText = (OWN as readonly string[]).includes(name);
+    const isCustom = (CUSTOM as readonly string[]).includes(name);
+    if (!isText && !isCustom) throw new BadTemplate(`${name} is not a member of a template`);
+    if (isCustom && !preset.custom)
+      throw new BadTemplate(`the preset ${preset.name} has no ${name} of a channel's own`);
+  }
+  const onlyMessage = ([root]: readonly string[]): void => {
+    if (root !== "n") throw new BadTemplate(`texts of messages may use n only, not ${root}`);
+  };
+  for (const name of OWN) {
+    const text = own[name];
+    if (text !== undefined && typeof text !== "string") throw new BadTemplate(`${name} must be a string`);
+    if (text !== undefined) checkText(text, onlyMessage);
+  }
+  if (own.request !== undefined) checkRequest(requestOf(own.request), preset, () => undefined);
+  // The rows are checked with the rest of a preset.
+  const { ok = preset.ok, errors = preset.errors } = own as Partial<Preset>;
+  readPreset({ ...preset, ok, errors });
+}
+
+function problem(path: string, message: string): ErrorDetail {
+  return { path, code: "INVALID", message };
+}
+
+function refused(details: readonly ErrorDetail[]): PrismError {
+  const [first] = details;
+  const text = first ? `The channel is not valid: ${first.path} ${first.message}` : "The channel is not valid";
+  return new PrismError("VALIDATION_FAILED", text, { details });
+}

@@ -1,0 +1,179 @@
+import { UnsealError } from "../../core/sealed-box.ts";
+import type { Trx } from "../../store/database.ts";
+import { NoAnswer, TargetGone, Throttled } from "../delivery/index.ts";
+import { PermanentError } from "../jobs/index.ts";
+import type { ChannelsContext } from "./context.ts";
+import type { NoticeText } from "./notice.ts";
+import { noticeOf } from "./notice.ts";
+import { type Preset, requestOf, type Step } from "./preset.ts";
+import { type OpenChannel, type Outcome, perform } from "./sender.ts";
+import {
+  type ChannelRow,
+  findChannel,
+  findMessage,
+  openFields,
+  openRef,
+  requireMessage,
+  sealRef,
+  sealSecrets,
+  type Texts,
+  updateChannel,
+  updateMessage,
+} from "./store.ts";
+import { compile, render } from "./template.ts";
+
+/* One message to one channel: which request it needs, and what is kept of the answer. */
+
+/** The templates that a channel has itself. */
+export interface OwnTemplate {
+  readonly title?: string | undefined;
+  readonly message?: string | undefined;
+  readonly request?: unknown;
+  readonly ok?: Preset["ok"] | undefined;
+  readonly errors?: Preset["errors"] | undefined;
+}
+
+export interface OpenedChannel extends OpenChannel {
+  readonly row: ChannelRow;
+  readonly own: OwnTemplate;
+}
+
+/** A channel with its secrets. @throws TargetGone, PermanentError */
+export async function openChannel(context: ChannelsContext, id: string): Promise<OpenedChannel> {
+  const row = await findChannel(context.database.read, id);
+  if (!row) throw new TargetGone("the channel has been deleted");
+  if (row.active === 0) throw new TargetGone("the channel is disabled");
+  return opened(context, row);
+}
+
+/** @throws PermanentError without its preset, or if no key opens its secrets */
+export async function opened({ book, box }: ChannelsContext, row: ChannelRow): Promise<OpenedChannel> {
+  const preset = await book.get(row.preset);
+  if (!preset) throw new PermanentError(`there is no preset ${row.preset}`);
+  try {
+    return openWith(preset, row, openFields(box, row));
+  } catch (error) {
+    throw error instanceof UnsealError ? new PermanentError(error.message, { cause: error }) : error;
+  }
+}
+
+export function openWith(preset: Preset, row: ChannelRow, given: Texts): OpenedChannel {
+  const own = (row.template === null ? {} : JSON.parse(row.template)) as OwnTemplate;
+  const defaults = preset.fields.flatMap(({ key, default: value }) => (value === undefined ? [] : [[key, value]]));
+  const fields = { ...(Object.fromEntries(defaults) as Texts), ...given };
+  const { ok = preset.ok, errors = preset.errors } = preset.custom ? own : {};
+  const request = preset.custom && own.request !== undefined ? requestOf(own.request) : undefined;
+  return { id: row.id, preset: { ...preset, ok, errors }, fields, request, row, own };
+}
+
+/** The message with the channel's own texts. */
+export function ownTexts({ own }: OpenedChannel, n: NoticeText): NoticeText {
+  if (own.title === undefined && own.message === undefined) return n;
+  const filled = (source: string | undefined, otherwise: string): string =>
+    source === undefined ? otherwise : render(compile(source), { n }).text;
+  return noticeOf({ ...n, title: filled(own.title, n.title), message: filled(own.message, n.message) });
+}
+
+/** How a message continues an earlier one. */
+export interface Continuation {
+  /** Ids of the earlier message. */
+  readonly ref: Texts | undefined;
+  /** Whether an earlier message about the same alert was sent. */
+  readonly isKnown: boolean;
+  /** A change of the earlier message is enough: readers need no new one. */
+  readonly isChange: boolean;
+}
+
+/** The steps that bring a message to a channel: the first, and the one if its message is missing. */
+export function stepsOf(
+  preset: Preset,
+  { status }: Pick<NoticeText, "status">,
+  { ref, isKnown, isChange }: Continuation,
+  sendResolved: boolean,
+): readonly Step[] {
+  const hasRef = ref !== undefined;
+  const later: Step[] = [];
+  if (hasRef && preset.update) later.push("update");
+  else if (hasRef && preset.thread) later.push("thread");
+  switch (status) {
+    case "acknowledged":
+      return preset.acknowledge ? (isKnown ? ["acknowledge"] : []) : later;
+    case "resolved":
+      if (preset.resolve) return ["resolve"];
+      return sendResolved ? [...later, "send"] : later;
+    case "escalated":
+      return preset.acknowledge ? ["send"] : [...later, "send"];
+    default:
+      return isChange ? [...later, "send"] : ["send"];
+  }
+}
+
+/** Sends a message by its steps. @returns null if there is nothing to send */
+export async function sendMessage(
+  { sender }: ChannelsContext,
+  channel: OpenedChannel,
+  n: NoticeText,
+  options: { readonly id: string; readonly continues: Continuation; readonly signal?: AbortSignal },
+): Promise<Outcome | null> {
+  const { id, continues, signal } = options;
+  const steps = stepsOf(channel.preset, n, continues, channel.row.sendResolved === 1);
+  let outcome: Outcome | null = null;
+  for (const step of steps) {
+    outcome = await perform(sender, channel, step, { n: ownTexts(channel, n), id, ref: continues.ref, signal });
+    if (outcome.class !== "resend") return outcome;
+  }
+  return outcome;
+}
+
+/** What is known of the earlier message with this key. */
+export async function continuationOf(
+  { database, box }: ChannelsContext,
+  channelId: string,
+  key: string,
+  isChange = false,
+): Promise<Continuation> {
+  const row = await findMessage(database.read, channelId, key);
+  return { ref: openRef(box, row), isKnown: row !== undefined && row.state !== "", isChange };
+}
+
+/** Keeps what the answer says: ids of the message, and new values of fields. */
+export async function recordSent(
+  { box, clock }: Pick<ChannelsContext, "box" | "clock">,
+  channel: OpenedChannel,
+  n: NoticeText,
+  outcome: Outcome,
+  trx: Trx,
+): Promise<void> {
+  const now = clock.now();
+  if (outcome.set) await storeFields(box, channel, outcome.set, trx);
+  const row = await requireMessage(trx, channel.id, n.key, now);
+  const ref = outcome.ref && outcome.step === "send" ? { ref: sealRef(box, row.id, outcome.ref) } : {};
+  await updateMessage(trx, row.id, { state: n.status, error: null, updatedAt: now, ...ref });
+}
+
+async function storeFields(box: ChannelsContext["box"], channel: OpenedChannel, set: Texts, trx: Trx): Promise<void> {
+  const row = await findChannel(trx, channel.id);
+  if (!row) return;
+  const all = { ...openFields(box, row), ...set };
+  const isSecret = (key: string): boolean => channel.preset.fields.some((field) => field.key === key && field.secret);
+  const part = (secret: boolean): Texts =>
+    Object.fromEntries(Object.entries(all).filter(([key]) => isSecret(key) === secret));
+  const secrets = sealSecrets(box, row.id, part(true));
+  await updateChannel(trx, row.id, { fields: JSON.stringify(part(false)), secrets, version: row.version + 1 });
+}
+
+/** The error of a message that was not accepted. */
+export function errorOf({ class: name, error, hint, afterMs, status }: Outcome): Error {
+  const message = [error ?? "the message was not accepted", ...(hint === null ? [] : [hint])].join("; ");
+  switch (name) {
+    case "wait":
+      return new Throttled(message, afterMs);
+    case "retry":
+      return status === null ? new NoAnswer(message) : new Error(message);
+    case "disable":
+    case "gone":
+      return new TargetGone(message);
+    default:
+      return new PermanentError(message);
+  }
+}

@@ -1,0 +1,140 @@
+import type { Insertable, Selectable, Updateable } from "kysely";
+import type { EpochMs } from "../../core/clock.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
+import type { PageRequest } from "../../http/pagination.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { daysBefore, sweepRows } from "../../store/retention.ts";
+import type { ChannelMessagesTable, ChannelsTable } from "../../store/schema.ts";
+import { countOf, newestFirst } from "../../store/sqlite/list-queries.ts";
+
+/* The tables `channels` and `channel_messages`. */
+
+export type ChannelRow = Selectable<ChannelsTable>;
+export type MessageRow = Selectable<ChannelMessagesTable>;
+export type ChannelOwner = { readonly projectId: string } | { readonly userId: string };
+export type Texts = Readonly<Record<string, string>>;
+
+/** Consecutive failures after which a channel is disabled. */
+export const MAX_FAILURES = 50;
+const MESSAGE_DAYS = 30;
+
+/** Seal context of a channel's secret fields. */
+export function channelSealContext(channelId: string): string {
+  return `channels.secrets.${channelId}`;
+}
+
+/** Seal context of the ids of a message. */
+export function refSealContext(messageId: string): string {
+  return `channel_messages.ref.${messageId}`;
+}
+
+export function sealSecrets(box: SealedBox, channelId: string, secrets: Texts): Buffer {
+  return box.seal(channelSealContext(channelId), Buffer.from(JSON.stringify(secrets)));
+}
+
+/** All fields of a channel. @throws UnsealError */
+export function openFields(box: SealedBox, { id, fields, secrets }: ChannelRow): Texts {
+  const opened = JSON.parse(box.open(channelSealContext(id), secrets).toString()) as Texts;
+  return { ...(JSON.parse(fields) as Texts), ...opened };
+}
+
+export function findChannel(db: ReadDb | Trx, id: string): Promise<ChannelRow | undefined> {
+  return db.selectFrom("channels").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+/** The fields that decide whether a notification goes to a channel. */
+export function channelsOfUsers(db: ReadDb | Trx, userIds: readonly string[]) {
+  return activeChannels(db).where("userId", "in", userIds).execute();
+}
+
+export function channelsOfProject(db: ReadDb | Trx, projectId: string) {
+  return activeChannels(db).where("projectId", "=", projectId).execute();
+}
+
+function activeChannels(db: ReadDb | Trx) {
+  return db.selectFrom("channels").select(["id", "userId", "eventTypes", "minPriority"]).where("active", "=", 1);
+}
+
+export async function hasActiveChannel(db: ReadDb | Trx): Promise<boolean> {
+  const row = await db.selectFrom("channels").select("id").where("active", "=", 1).limit(1).executeTakeFirst();
+  return row !== undefined;
+}
+
+export function listChannels(db: ReadDb, owner: ChannelOwner | null, page: PageRequest): Promise<ChannelRow[]> {
+  return newestFirst(ownedBy(db, owner).selectAll(), page).execute();
+}
+
+export function countChannels(db: ReadDb | Trx, owner: ChannelOwner | null): Promise<number> {
+  return countOf(ownedBy(db, owner));
+}
+
+/** @param owner null: all channels */
+function ownedBy(db: ReadDb | Trx, owner: ChannelOwner | null) {
+  const query = db.selectFrom("channels");
+  if (owner === null) return query;
+  return "projectId" in owner
+    ? query.where("projectId", "=", owner.projectId)
+    : query.where("userId", "=", owner.userId);
+}
+
+export async function insertChannel(trx: Trx, channel: Insertable<ChannelsTable>): Promise<void> {
+  await trx.insertInto("channels").values(channel).execute();
+}
+
+export async function updateChannel(trx: Trx, id: string, values: Updateable<ChannelsTable>): Promise<void> {
+  await trx.updateTable("channels").set(values).where("id", "=", id).execute();
+}
+
+/** With what is known of its messages. */
+export async function deleteChannel(trx: Trx, id: string): Promise<void> {
+  await trx.deleteFrom("channel_messages").where("channelId", "=", id).execute();
+  await trx.deleteFrom("channels").where("id", "=", id).execute();
+}
+
+export function findMessage(db: ReadDb | Trx, channelId: string, key: string): Promise<MessageRow | undefined> {
+  return db
+    .selectFrom("channel_messages")
+    .selectAll()
+    .where("channelId", "=", channelId)
+    .where("key", "=", key)
+    .executeTakeFirst();
+}
+
+/** The row of a message, added if it is new. */
+export async function requireMessage(trx: Trx, channelId: string, key: string, now: EpochMs): Promise<MessageRow> {
+  const values = { id: uuidv7(), channelId, key, state: "", createdAt: now, updatedAt: now };
+  await trx
+    .insertInto("channel_messages")
+    .values({ ...values, ref: null, wanted: null, error: null })
+    .onConflict((conflict) => conflict.columns(["channelId", "key"]).doNothing())
+    .execute();
+  const row = await findMessage(trx, channelId, key);
+  if (!row) throw new TypeError("a row that was inserted is missing");
+  return row;
+}
+
+export async function updateMessage(trx: Trx, id: string, values: Updateable<ChannelMessagesTable>): Promise<void> {
+  await trx.updateTable("channel_messages").set(values).where("id", "=", id).execute();
+}
+
+/** The ids of a message. @returns undefined without, or when no key opens them */
+export function openRef(box: SealedBox, row: Pick<MessageRow, "id" | "ref"> | undefined): Texts | undefined {
+  if (!row?.ref) return undefined;
+  try {
+    return JSON.parse(box.open(refSealContext(row.id), row.ref).toString()) as Texts;
+  } catch {
+    return undefined;
+  }
+}
+
+export function sealRef(box: SealedBox, messageId: string, ref: Texts): Buffer {
+  return box.seal(refSealContext(messageId), Buffer.from(JSON.stringify(ref)));
+}
+
+/** Services no longer change messages that old. */
+export const CHANNEL_SWEEPS = [
+  sweepRows("channel_messages", (db, now) =>
+    db.selectFrom("channel_messages").select("id").where("updatedAt", "<=", daysBefore(now, MESSAGE_DAYS)),
+  ),
+];

@@ -1,0 +1,97 @@
+import { PrismError } from "../../core/errors.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
+import { opened, ownTexts } from "./messages.ts";
+import { type NoticeText, noticeOf, type Severity } from "./notice.ts";
+import { BadRequest } from "./request.ts";
+import type { TestChannel, TestResult } from "./schema.ts";
+import { type Outcome, perform, previewOf } from "./sender.ts";
+import { channelToTest, type ManageContext } from "./service.ts";
+import { textOf } from "./template.ts";
+
+/** Limit of concurrent tests: each holds a request open for some seconds. */
+const MAX_TESTS = 8;
+const RETRY_AFTER_MS = 1000;
+const SEVERITIES: readonly string[] = ["critical", "error", "warning", "info"];
+const STATUSES: readonly string[] = ["firing", "acknowledged", "escalated", "resolved", "event"];
+
+/** Sends test messages for users. They count against the channel's rate, not its failures. */
+export class ChannelTester {
+  readonly #context: ManageContext;
+  #running = 0;
+
+  constructor(context: ManageContext) {
+    this.#context = context;
+  }
+
+  /** @throws CHANNEL_NOT_FOUND, UNAUTHORIZED_ROLE, OVERLOADED */
+  async run(principal: PermissionHolder, id: string, input: TestChannel): Promise<TestResult> {
+    if (this.#running >= MAX_TESTS)
+      throw new PrismError("OVERLOADED", "Too many channels are being tested", { retryAfterMs: RETRY_AFTER_MS });
+    this.#running++;
+    try {
+      return await this.#test(principal, id, input);
+    } finally {
+      this.#running--;
+    }
+  }
+
+  async #test(principal: PermissionHolder, id: string, { dryRun, update, event }: TestChannel): Promise<TestResult> {
+    const context = this.#context;
+    const row = await channelToTest(context, principal, id, dryRun === true);
+    const channel = await opened(context, row).catch((error: unknown) => error as Error);
+    if (channel instanceof Error) return { ...NOTHING, class: "dead", error: channel.message, update: null };
+    const testId = uuidv7();
+    const n = ownTexts(channel, testNotice(event ?? {}, testId, context.clock.now()));
+    if (dryRun) return dry(channel, n, testId, context.clock.now());
+    const outcome = await perform(context.sender, channel, "send", { n, id: testId });
+    const mayUpdate = update === true && outcome.class === "ok" && outcome.ref !== null && channel.preset.update;
+    if (!mayUpdate) return { ...shownOutcome(outcome), update: null };
+    const resolved = noticeOf({ ...n, title: `Resolved: ${n.title}`, status: "resolved" });
+    const changed = await perform(context.sender, channel, "update", {
+      n: resolved,
+      id: testId,
+      ref: outcome.ref ?? {},
+    });
+    return { ...shownOutcome(outcome), update: shownOutcome(changed) };
+  }
+}
+
+const NOTHING = {
+  ...{ class: null, status: null, error: null, hint: null, request: null, answer: null, ref: null },
+  cut: [] as string[],
+  ms: 0,
+};
+
+function dry(channel: Parameters<typeof previewOf>[0], n: NoticeText, id: string, now: number): TestResult {
+  try {
+    const preview = previewOf(channel, "send", { n, id }, now);
+    return { ...NOTHING, request: preview?.request ?? null, cut: [...(preview?.cut ?? [])], update: null };
+  } catch (error) {
+    if (!(error instanceof BadRequest)) throw error;
+    return { ...NOTHING, class: "dead", error: error.message, update: null };
+  }
+}
+
+function shownOutcome({ class: name, status, error, hint, request, answer, ref, cut, ms }: Outcome) {
+  return {
+    ...{ class: name, status, error, hint, answer, ms, cut: [...cut] },
+    request: request && { ...request, headers: { ...request.headers } },
+    ref: ref && { ...ref },
+  };
+}
+
+/** The message of a test: its members, or those of an event. */
+function testNotice(event: Readonly<Record<string, unknown>>, id: string, now: number): NoticeText {
+  const { title, message, severity, status, type, payload, priority, key } = event;
+  const [level, state] = [textOf(severity), textOf(status)];
+  return noticeOf({
+    title: textOf(title ?? type) || "Test",
+    message: textOf(message ?? payload) || "Prism can reach this channel.",
+    severity: (SEVERITIES.includes(level) ? level : "info") as Severity,
+    status: (STATUSES.includes(state) ? state : "event") as NoticeText["status"],
+    priority: typeof priority === "number" ? priority : 0,
+    key: textOf(key) || `test:${id}`,
+    atMs: now,
+  });
+}
