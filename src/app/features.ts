@@ -242,10 +242,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
     deliveriesFeature({ db, clock, channels, circuits, jobs, jobControl, rules }),
     preferencesFeature({ db, clock, config, box, channels, notify, webPush: core.webPush }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),
-    channelsFeature({
-      ...{ ...serviceChannels.context, fetch: serviceChannels.fetch, projects, storage, live: settings },
-      policiesWith: async () => [],
-    }),
+    channelsFeature({ ...serviceChannels.context, projects, storage, live: settings, policiesWith: async () => [] }),
   ];
 }
 

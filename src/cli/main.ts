@@ -19,6 +19,7 @@ import { addRules } from "./commands/rules/rules.ts";
 import { addSend } from "./commands/rules/send.ts";
 import { addTrigger } from "./commands/rules/trigger.ts";
 import { addBackup, addRestore, addVacuum } from "./commands/server/backup.ts";
+import { addChannels } from "./commands/server/channels.ts";
 import { addCompletion } from "./commands/server/completion.ts";
 import { addConfig } from "./commands/server/config.ts";
 import { addDocs } from "./commands/server/docs.ts";
@@ -127,6 +128,7 @@ Examples:
   addExplain(program);
   addRules(program);
   addNotifications(program);
+  addChannels(program);
   addWebhooks(program);
   addImport(program);
   program.commandsGroup("Alerts:");

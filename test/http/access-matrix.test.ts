@@ -149,6 +149,8 @@ const ABOUT_ME = new Set([
   "GET /api/v1/users/me/tokens",
   "POST /api/v1/users/me/tokens",
   "DELETE /api/v1/users/me/tokens/:tokenId",
+  "GET /api/v1/channels",
+  "POST /api/v1/channels",
   "GET /api/v1/webhooks",
   "POST /api/v1/webhooks",
 ]);

@@ -230,6 +230,8 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
     const span = { start: "2099-01-01T00:00:00Z", end: "2099-01-02T00:00:00Z", userId };
     return { params: { id, shiftId: await seeded.create(`/api/v1/oncall/schedules/${id}/swaps`, span) } };
   },
+  updateChannel: made("/api/v1/channels", "createChannel"),
+  testChannel: made("/api/v1/channels", "createChannel"),
   updateWebhook: made("/api/v1/webhooks", "createWebhook"),
   retryDelivery: async (seeded) => ({ params: { id: await seeded.deadDelivery() } }),
   resumeDeliveryChannel: async () => ({ params: { name: "email" } }),

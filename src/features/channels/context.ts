@@ -7,7 +7,7 @@ import type { AuditService } from "../audit/index.ts";
 import type { JobService } from "../jobs/index.ts";
 import type { Notifier } from "../notifications/index.ts";
 import type { PresetBook } from "./book.ts";
-import type { SenderParts } from "./sender.ts";
+import type { SenderParts } from "./sending/sender.ts";
 
 /** What sending to channels needs. */
 export interface ChannelsContext {

@@ -3,11 +3,11 @@ import { openWith } from "./messages.ts";
 import { noticeOf } from "./notice.ts";
 import { type Field, type Preset, readPreset, requestOf } from "./preset.ts";
 import { checkRequest } from "./preset-checks.ts";
-import { maskOf } from "./redact.ts";
-import { previewOf } from "./sender.ts";
+import { maskOf } from "./sending/redact.ts";
+import { previewOf } from "./sending/sender.ts";
 import type { ChannelRow, Texts } from "./store.ts";
-import { BadTemplate } from "./template.ts";
-import { checkText } from "./tree.ts";
+import { BadTemplate } from "./templates/template.ts";
+import { checkText } from "./templates/tree.ts";
 
 const MAX_URL = 2048;
 

@@ -6,7 +6,7 @@ import type { ChannelsContext } from "./context.ts";
 import type { NoticeText } from "./notice.ts";
 import { noticeOf } from "./notice.ts";
 import { type Preset, requestOf, type Step } from "./preset.ts";
-import { type OpenChannel, type Outcome, perform } from "./sender.ts";
+import { type OpenChannel, type Outcome, perform } from "./sending/sender.ts";
 import {
   type ChannelRow,
   findChannel,
@@ -20,7 +20,7 @@ import {
   updateChannel,
   updateMessage,
 } from "./store.ts";
-import { compile, render } from "./template.ts";
+import { compile, render } from "./templates/template.ts";
 
 /* One message to one channel: which request it needs, and what is kept of the answer. */
 

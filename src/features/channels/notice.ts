@@ -1,4 +1,4 @@
-import { cutTo } from "./measure.ts";
+import { cutTo } from "./templates/measure.ts";
 
 /** The message as presets see it, root `n`. Texts are plain and unescaped. */
 export interface NoticeText {

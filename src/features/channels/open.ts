@@ -7,7 +7,7 @@ import { PresetBook } from "./book.ts";
 import type { ChannelsContext } from "./context.ts";
 import { serviceChannel } from "./delivery-channel.ts";
 import { ChannelOutbox } from "./outbox.ts";
-import { Rates } from "./rates.ts";
+import { Rates } from "./sending/rates.ts";
 import { hasActiveChannel } from "./store.ts";
 
 interface ServiceParts extends Omit<ChannelsContext, "book" | "sender" | "changed"> {
@@ -22,7 +22,6 @@ interface ServiceParts extends Omit<ChannelsContext, "book" | "sender" | "change
 export interface ServiceChannels {
   readonly context: ChannelsContext;
   readonly outbox: ChannelOutbox;
-  readonly fetch: SafeFetch;
 }
 
 export function openServiceChannels(parts: ServiceParts): ServiceChannels {
@@ -56,5 +55,5 @@ export function openServiceChannels(parts: ServiceParts): ServiceChannels {
   };
   channels.add(serviceChannel(context, () => isUsed));
   changed();
-  return { context, outbox: new ChannelOutbox(context, parts.runner), fetch };
+  return { context, outbox: new ChannelOutbox(context, parts.runner) };
 }

@@ -1,6 +1,6 @@
 import type { Field, Preset, RequestTemplate } from "./preset.ts";
-import { BadTemplate, compile, readPath } from "./template.ts";
-import { checkText, checkTree } from "./tree.ts";
+import { BadTemplate, compile, readPath } from "./templates/template.ts";
+import { checkText, checkTree } from "./templates/tree.ts";
 
 const ROOTS = new Set(["n", "field", "ref", "id", "key", "ms", "s", "sign", "item", "index"]);
 const API: Field = {

@@ -4,7 +4,7 @@ import { pageEntries } from "../../http/pagination.ts";
 import { doc, example, integer, jsonObject, named, object, selfChanging, text } from "../../http/shapes.ts";
 import { EventTypePattern } from "../events/index.ts";
 import { CLASSES, GROUPS, type Preset } from "./preset.ts";
-import { maskOf } from "./redact.ts";
+import { maskOf } from "./sending/redact.ts";
 import { type ChannelRow, MAX_FAILURES, type Texts } from "./store.ts";
 
 const MAX_PATTERNS = 50;

@@ -9,7 +9,6 @@ import { pageBody, readPage } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import { findProject, type Projects } from "../access/index.ts";
-import type { SafeFetch } from "../delivery/index.ts";
 import type { ChannelsContext } from "./context.ts";
 import { fieldsAfter, requireUsable } from "./fields.ts";
 import type { Preset } from "./preset.ts";
@@ -22,7 +21,6 @@ export interface ManageContext extends ChannelsContext {
   readonly projects: Projects;
   readonly storage: StorageGuard;
   readonly live: LiveSettings;
-  readonly fetch: SafeFetch;
   /** Names of the policies that send to a channel. */
   readonly policiesWith: (db: ReadDb | Trx, channelId: string) => Promise<readonly string[]>;
 }
@@ -192,7 +190,7 @@ async function requireReachable(context: ManageContext, preset: Preset, row: Cha
   requireUsable(preset, row, fields);
   const isFixed = preset.hosts !== undefined;
   const urls = preset.fields.filter(({ key, type }) => type === "url" && (!isFixed || key === "api"));
-  for (const { key } of urls) if (fields[key]) await context.fetch.check(fields[key]);
+  for (const { key } of urls) if (fields[key]) await context.sender.fetch.check(fields[key]);
 }
 
 async function requireRoom({ live }: ManageContext, owner: ChannelOwner, trx: Trx): Promise<void> {

@@ -3,11 +3,11 @@ import { uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { opened, ownTexts } from "./messages.ts";
 import { type NoticeText, noticeOf, type Severity } from "./notice.ts";
-import { BadRequest } from "./request.ts";
 import type { TestChannel, TestResult } from "./schema.ts";
-import { type Outcome, perform, previewOf } from "./sender.ts";
+import { BadRequest } from "./sending/request.ts";
+import { type Outcome, perform, previewOf } from "./sending/sender.ts";
 import { channelToTest, type ManageContext } from "./service.ts";
-import { textOf } from "./template.ts";
+import { textOf } from "./templates/template.ts";
 
 /** Limit of concurrent tests: each holds a request open for some seconds. */
 const MAX_TESTS = 8;

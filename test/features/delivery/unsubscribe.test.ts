@@ -61,7 +61,7 @@ test("one click in a mail program ends mails of the kind; preferences show it an
   const link = await linkOf(opened);
   const answer = await post(link, ONE_CLICK, FORM);
   assert.deepEqual([answer.status, await answer.json()], [200, { kind: "direct", mail: false }]);
-  assert.deepEqual((await preferencesOf(opened)).channels, { direct: ["in_app", "push", "webhook"] });
+  assert.deepEqual((await preferencesOf(opened)).channels, { direct: ["in_app", "push", "webhook", "service"] });
   const sent = peer.accepted.length;
   const skipped = await world.only(await world.notify([ann.id], ["email"]), "skipped");
   assert.deepEqual([skipped.reason, peer.accepted.length], ["channel off", sent]);
@@ -122,5 +122,5 @@ test("the page ends the mails when its button is pressed, and not before", async
   assert.deepEqual((await preferencesOf(opened)).channels, {});
   await tab.getByRole("button", { name: "Stop these mails" }).click();
   await tab.getByText("No more such mails are sent to you").waitFor();
-  assert.deepEqual((await preferencesOf(opened)).channels, { direct: ["in_app", "push", "webhook"] });
+  assert.deepEqual((await preferencesOf(opened)).channels, { direct: ["in_app", "push", "webhook", "service"] });
 });

@@ -82,7 +82,7 @@ test("S2-09: a rule with all its members, and with their defaults", async (t) =>
     condition: RULE.condition,
     targetRoles: [],
     targetUsers: [me],
-    channels: ["in_app", "pusher", "fcm", "apns", "webpush"],
+    channels: ["in_app", "pusher", "fcm", "apns", "webpush", "service"],
     titleTemplate: "a { {b}} { {",
     messageTemplate: "{{event.type}}",
     sound: null,

@@ -4,8 +4,13 @@ import { type NoticeParts, noticeOf } from "../../../../src/features/channels/no
 import { type ChannelPreset, type Preset, readPreset, type STEPS } from "../../../../src/features/channels/preset.ts";
 import { checkedPreset } from "../../../../src/features/channels/preset-checks.ts";
 import { PRESETS } from "../../../../src/features/channels/presets/index.ts";
-import { Rates } from "../../../../src/features/channels/rates.ts";
-import { type OpenChannel, type Outcome, perform, type SenderParts } from "../../../../src/features/channels/sender.ts";
+import { Rates } from "../../../../src/features/channels/sending/rates.ts";
+import {
+  type OpenChannel,
+  type Outcome,
+  perform,
+  type SenderParts,
+} from "../../../../src/features/channels/sending/sender.ts";
 import { OutsideHosts, SafeFetch } from "../../../../src/features/delivery/index.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { isBroken, type Reply, type Service, type StandIn, startStandIn } from "./stand-in.ts";

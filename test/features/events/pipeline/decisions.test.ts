@@ -149,7 +149,7 @@ test("S2-32: what a firing rule leaves: decision, totals, notification, recipien
       sound: null,
       action: { type: "open", url: "https://example.test/p", extra: { kept: true } },
       data: null,
-      channels: '["in_app","pusher","fcm","apns","webpush"]',
+      channels: '["in_app","pusher","fcm","apns","webpush","service"]',
       priority: 7,
       dedupeKey: null,
       aggregateCount: 1,

@@ -4,6 +4,7 @@ import { AUDIT } from "./audit.ts";
 import { AUTH } from "./auth.ts";
 import { BACKUPS } from "./backups.ts";
 import { BUCKETS } from "./buckets.ts";
+import { CHANNELS } from "./channels.ts";
 import { EVENTS } from "./events.ts";
 import { EXPLAIN } from "./explain.ts";
 import { HEARTBEATS } from "./heartbeats.ts";
@@ -59,6 +60,7 @@ export const ACCESS: Table = {
   ...RECEIVERS,
   ...STATUS_PAGE,
   ...SCHEDULES,
+  ...CHANNELS,
   ...WEBHOOKS,
   ...WORKERS,
   ...MODULES,

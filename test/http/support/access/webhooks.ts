@@ -41,7 +41,9 @@ export const WEBHOOKS: Table = {
     { refusal: operate, request: at("/api/v1/deliveries/retry", { filter: {}, dryRun: true }) },
   ],
   "GET /api/v1/deliveries/channels": [{ refusal: may("system:status"), request: at("/api/v1/deliveries/channels") }],
-  "POST /api/v1/deliveries/channels/:name/resume": [{ refusal: operate, request: at("/api/v1/deliveries/channels/email/resume") }],
+  "POST /api/v1/deliveries/channels/:name/resume": [
+    { refusal: operate, request: at("/api/v1/deliveries/channels/email/resume") },
+  ],
   "GET /api/v1/webhooks": [
     { refusal: (who) => manage(who) ?? may("projects:all")(who), request: at(`${PATH}?scope=all&include=result`) },
     { refusal: manage, request: at(PATH) },

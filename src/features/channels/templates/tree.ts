@@ -1,4 +1,4 @@
-import type { Tree } from "./preset.ts";
+import type { Tree } from "../preset.ts";
 import {
   BadTemplate,
   compile,

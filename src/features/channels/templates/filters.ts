@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { escapeHtml } from "../../core/clean-text.ts";
+import { escapeHtml } from "../../../core/clean-text.ts";
 import { cutTo, toGsm } from "./measure.ts";
 
 /** What a filter gets besides the text: its argument, filled in. */

@@ -1,7 +1,7 @@
-import { DAY_MS, type EpochMs } from "../../core/clock.ts";
-import type { ErrorRow, OkRow, OutcomeClass, Preset, Step } from "./preset.ts";
-import { readPath, textOf, valueAt } from "./template.ts";
-import { isPresent } from "./tree.ts";
+import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
+import type { ErrorRow, OkRow, OutcomeClass, Preset, Step } from "../preset.ts";
+import { readPath, textOf, valueAt } from "../templates/template.ts";
+import { isPresent } from "../templates/tree.ts";
 
 /** An answer of a service. */
 export interface ServiceAnswer {

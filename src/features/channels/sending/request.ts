@@ -1,9 +1,9 @@
 import { createHmac } from "node:crypto";
-import { cutTo, measure } from "./measure.ts";
-import { type NoticeText, withoutMentions } from "./notice.ts";
-import type { Preset, RequestTemplate } from "./preset.ts";
-import { compile, readPath, render, type Scope, type TextLimit, valueAt } from "./template.ts";
-import { type Filled, fillTree, isPresent } from "./tree.ts";
+import { type NoticeText, withoutMentions } from "../notice.ts";
+import type { Preset, RequestTemplate } from "../preset.ts";
+import { cutTo, measure } from "../templates/measure.ts";
+import { compile, readPath, render, type Scope, type TextLimit, valueAt } from "../templates/template.ts";
+import { type Filled, fillTree, isPresent } from "../templates/tree.ts";
 
 /** The values of a request besides the preset. */
 export interface RequestValues {

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { Bucket } from "../../core/bucket.ts";
-import type { Clock } from "../../core/clock.ts";
+import { Bucket } from "../../../core/bucket.ts";
+import type { Clock } from "../../../core/clock.ts";
 
 /** A call waits this long for its turn; a longer wait is another attempt. */
 const MAX_WAIT_MS = 5000;
