@@ -89,10 +89,13 @@ const assets = {
   ...Object.fromEntries(
     Object.entries({ ...ASSETS, ...consoleFiles() }).map(([name, file]) => [name, join(root, file)]),
   ),
-  "worker.js": join(work, "worker.js"),
+  ...Object.fromEntries(
+    ["start.js", "main.js", "main.js.cache", "worker.js", "worker.js.cache"].map((name) => [name, join(work, name)]),
+  ),
 };
-// For tests that run the bundle outside the executable.
+// For runs of the bundle outside the executable: the one below, and those of tests.
 writeFileSync(join(work, "assets.json"), JSON.stringify(assets));
+execFileSync(process.execPath, [join(root, "scripts/code-cache.mjs"), work], { stdio: "inherit" });
 await pack(assets);
 report();
 
@@ -147,22 +150,21 @@ async function bundle(natives) {
       DIGEST: JSON.stringify(digest),
     },
   };
-  const prelude = await esbuild.build({
+  await esbuild.build({
     ...common,
     format: "iife",
     entryPoints: [join(root, "src/prelude.cjs")],
-    write: false,
+    outfile: join(work, "start.js"),
   });
-  const banner = { js: prelude.outputFiles[0].text };
-  await esbuild.build({
+  // Functions for the script above.
+  const wrapped = {
     ...common,
-    banner,
-    entryPoints: [join(root, "src/worker.ts")],
-    outfile: join(work, "worker.js"),
-  });
+    banner: { js: "(function (exports, require, module, __filename, __dirname) {'use strict';" },
+    footer: { js: "})" },
+  };
+  await esbuild.build({ ...wrapped, entryPoints: [join(root, "src/worker.ts")], outfile: join(work, "worker.js") });
   await esbuild.build({
-    ...common,
-    banner,
+    ...wrapped,
     stdin: {
       // Exported for a host that runs several commands (test/cli/command-host.ts).
       contents: 'import { main } from "./src/cli/main.ts"; export const ended = main(process.argv);',
@@ -187,7 +189,7 @@ async function pack(assets) {
   process.env.PATH = [dirname(process.execPath), join(root, "node_modules/.bin"), process.env.PATH].join(delimiter);
   process.env.TMPDIR = work;
   const platform = { darwin: "macos", win32: "win" }[process.platform] ?? "linux";
-  await sea(join(work, "main.js"), {
+  await sea(join(work, "start.js"), {
     targets: [{ nodeRange: `node${process.versions.node}`, platform, arch: process.arch, output: temporary }],
     useLocalNode: true,
     signature: true,
@@ -198,7 +200,7 @@ async function pack(assets) {
       assets,
       // Relative to pkg's own folder .build/pkg-sea/<n>, so that the executable contains no path of
       // this machine.
-      main: "../../main.js",
+      main: "../../start.js",
     },
   });
   // pkg ignores a failed injection and leaves a copy of plain Node, so the executable is run to

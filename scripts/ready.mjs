@@ -79,6 +79,7 @@ function buildIfStale() {
     "scripts/adapt-uws.mjs",
     "scripts/build-console.mjs",
     "scripts/client-package.mjs",
+    "scripts/code-cache.mjs",
     "scripts/collect.mjs",
     "scripts/module-types.mjs",
   ];

@@ -1,6 +1,6 @@
 /*
- * Runs first in the packed executable, in the main thread and in every worker: gives the bundle its
- * assets and native addons. An addon cannot be loaded from memory, so it is unpacked once, by its
+ * The script of the packed executable, in the main thread and in every worker: gives the bundle its
+ * assets and native addons, and runs it. An addon cannot be loaded from memory, so it is unpacked once, by its
  * content's hash, into a private cache folder. Before it is loaded, every folder above it must be
  * safe from other users, and the file must have the hash that the build has noted.
  * DIGEST is put in by build.mjs.
@@ -121,4 +121,15 @@ process.emitWarning = function (warning, ...rest) {
   emitWarning.call(this, warning, ...rest);
 };
 
-globalThis.__packed = { asset: (name) => Buffer.from(sea.getRawAsset(name)), native, importFile };
+const asset = (name) => Buffer.from(sea.getRawAsset(name));
+
+globalThis.__packed = { asset, native, importFile };
+runBundle(worker.isMainThread ? "main.js" : "worker.js");
+
+/** With the compiled functions of a run at the build. Under other flags of V8, it compiles them itself. */
+function runBundle(name) {
+  const cachedData = asset(`${name}.cache`);
+  const script = new vm.Script(asset(name).toString("utf8"), { filename: process.execPath, cachedData });
+  const module = { exports: {} };
+  script.runInThisContext()(module.exports, require, module, process.execPath, path.dirname(process.execPath));
+}

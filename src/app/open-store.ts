@@ -24,6 +24,7 @@ export interface BaseOptions {
   readonly warnings?: readonly string[];
   /** Why nothing may be stored: a core without the encryption key only reads. */
   readonly readsOnly?: Error | null;
+  readonly scansIn?: "thread" | "main";
   /** Called when the store has failed and the process should exit. */
   readonly onFatal: (error: Error) => void;
 }
@@ -104,7 +105,7 @@ function limitOf({ maxDbBytes }: Config, store: Store) {
  * when the encryption key is another one
  */
 function openServerStore(
-  { loaded: { config }, log, onFatal, readsOnly = null }: BaseOptions,
+  { loaded: { config }, log, onFatal, readsOnly = null, scansIn = "thread" }: BaseOptions,
   box: SealedBox,
   metrics: Metrics,
 ): Store {
@@ -124,6 +125,7 @@ function openServerStore(
     writer: config.store.writer === "auto" ? (availableParallelism() > 1 ? "adaptive" : "main") : config.store.writer,
     isOwner: true,
     readsOnly,
+    scansIn,
     beatFile: beatFileOf(config.dataDir),
     maxBytes: config.maxDbBytes,
     log: log.namespace("store"),

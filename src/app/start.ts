@@ -104,6 +104,7 @@ export async function startCommandApp(options: BaseOptions, socket: string): Pro
   const parts = await openParts({
     ...options,
     readsOnly,
+    scansIn: "main",
     loaded: { ...loaded, config: { ...config, ...forOne, secrets: secrets.orRandom() } },
   });
   await registerFeature(exclusiveFeature(parts), parts);

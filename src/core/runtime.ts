@@ -56,7 +56,7 @@ export type ThreadRole = "writer" | "scan" | "snapshot" | "hash" | "watchdog" | 
 
 export function startThread(role: ThreadRole, data: unknown): Worker {
   const workerData = { role, data };
-  const code = packed ? packed.asset("worker.js").toString("utf8") : sourceWorker();
+  const code = packed ? packed.asset("start.js").toString("utf8") : sourceWorker();
   return new Worker(code, { eval: true, workerData });
 }
 

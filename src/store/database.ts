@@ -29,7 +29,8 @@ export interface WriteOptions {
 
 export interface DatabaseParts extends WriteParts {
   readonly reader: StatementCache;
-  readonly scanner: Scanner;
+  /** Null: scans run on the reader. */
+  readonly scanner: Scanner | null;
 }
 
 /**
@@ -46,11 +47,14 @@ export class Database {
   #onEffect: (effect: Effect) => void = () => undefined;
 
   constructor(parts: DatabaseParts) {
+    const { reader, scanner } = parts;
     this.#committer = parts.committer;
-    this.read = kyselyOver(new ReadDriver((sql, parameters) => parts.reader.run(sql, parameters)));
-    this.scan = kyselyOver(
-      new ReadDriver(async (sql, parameters) => ({ rows: await parts.scanner.query(sql, parameters), changes: 0 })),
-    );
+    this.read = kyselyOver(new ReadDriver((sql, parameters) => reader.run(sql, parameters)));
+    this.scan = scanner
+      ? kyselyOver(
+          new ReadDriver(async (sql, parameters) => ({ rows: await scanner.query(sql, parameters), changes: 0 })),
+        )
+      : this.read;
     const onEffect = (effect: Effect): void => this.#onEffect(effect);
     this.#writer = kyselyOver(new WriteDriver(parts, () => this.#running.get(), onEffect));
   }

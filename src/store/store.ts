@@ -29,6 +29,8 @@ export interface StoreOptions {
    * restore, which prepares a file that no core has opened.
    */
   readonly isOwner: boolean;
+  /** Where reads of many rows run; a short command has no one to delay. */
+  readonly scansIn?: "thread" | "main";
   /** Why nothing may be written; null or absent: everything may. Without it the box is never used. */
   readonly readsOnly?: Error | null;
   /** File outside the database in which the server records its progress. */
@@ -92,7 +94,7 @@ export function openStore(options: StoreOptions): Store {
   const committer: Committer = new Committer(port, sequences, onCommit);
   const reader = openForReading(file);
   const usage = new PageUsage(reader);
-  const scanner = new Scanner(file);
+  const scanner = options.scansIn === "main" ? null : new Scanner(file);
   const database = new Database({ committer, port, reader: new StatementCache(reader), scanner, log });
   const writes = new SmallWrites(committer, port);
   const health = new WriteHealth({ file, record: committer.record, log, probe: () => writes.probe() });
@@ -123,7 +125,7 @@ export function openStore(options: StoreOptions): Store {
       const closing = (async () => {
         await committer.close();
         await beats?.stop();
-        await scanner.close();
+        await scanner?.close();
         reader.close();
         if (isOwner && !isOver) await port.checkpoint().catch(() => undefined);
         // Closing the last connection would move the WAL too.

@@ -2,18 +2,19 @@
 // and the compilation of 4 MB cost a new process more than most commands do. The script is evaluated
 // for each command, so none has state of another. The host restores what a process shares. It ends
 // with a command that leaves something open or calls process.exit, as that command's process would.
-import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { globalAgent } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
-import { compileFunction, constants } from "node:vm";
+import vm, { compileFunction, Script } from "node:vm";
 import type { HostedCommand } from "./command-hosts.ts";
 
 type Listener = (...given: unknown[]) => void;
+type Bundle = (exports: object, require: unknown, module: BundleModule, ...paths: string[]) => void;
+type BundleModule = { exports: { ended?: Promise<void> } };
 type Listeners = Map<string | symbol, readonly Listener[]>;
 
 const DISPATCHER = Symbol.for("undici.globalDispatcher.1");
@@ -21,23 +22,31 @@ const LONGEST_PAUSE_MS = 10;
 /** Memory of earlier commands is freed late. */
 const MOST_RSS_BYTES = 500 * 2 ** 20;
 
-const [, , root = "", executable = "", cache = ""] = process.argv;
+const [, , root = "", executable = ""] = process.argv;
 const build = join(root, ".build");
 const assets = JSON.parse(readFileSync(join(build, "assets.json"), "utf8")) as Record<string, string>;
 const builtins = createRequire(join(build, "main.js"));
-const sea = { isSea: () => true, getRawAsset: (name: string) => readFileSync(assets[name] ?? name) };
+/** For the threads of a command: the start of their script. */
+const threadAssets = `{ const load = require("node:module")._load, files = ${JSON.stringify(assets)};
+const sea = { getRawAsset: (name) => require("node:fs").readFileSync(files[name]) };
+require("node:module")._load = (name, ...rest) => (name === "node:sea" ? sea : load(name, ...rest)); }\n`;
+const sea = {
+  isSea: () => true,
+  getRawAsset: (name: string) =>
+    name === "start.js" ? Buffer.from(threadAssets + textOf(name)) : readFileSync(assets[name] ?? name),
+};
 const { emitWarning } = process;
 // Node 20 prints a notice about the loader constant.
 process.emitWarning = () => undefined;
-const script = compileFunction(
-  readFileSync(join(build, "main.js"), "utf8"),
-  ["exports", "require", "module", "__filename", "__dirname", "setTimeout", "setInterval"],
-  { filename: executable, importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER } as object,
-) as (...given: unknown[]) => void;
 process.execPath = executable;
-unpackAddons();
+const start = compileFunction(textOf("start.js"), ["require"]) as (require: (name: string) => unknown) => void;
+const bundle = new Script(textOf("main.js"), {
+  filename: executable,
+  cachedData: readFileSync(join(build, "main.js.cache")),
+}).runInThisContext() as Bundle;
 const emitters: readonly NodeJS.EventEmitter[] = [process, process.stdout, process.stderr];
 const umask = process.umask();
+const starters = { setTimeout, setInterval };
 let timers: NodeJS.Timeout[] = [];
 
 // Node starts its threads for files together: a thread that is there later is one of a command.
@@ -51,9 +60,8 @@ async function runOne({ args, cwd, env, input, mark }: HostedCommand): Promise<v
   const listeners = emitters.map(listenersOf);
   const resources = process.getActiveResourcesInfo().length;
   prepare(args, cwd, env, input);
-  const module: { exports: { ended?: Promise<void> } } = { exports: {} };
-  script(module.exports, requireOne, module, executable, build, noted(setTimeout), noted(setInterval));
-  await module.exports.ended;
+  Object.assign(globalThis, { setTimeout: noted(starters.setTimeout), setInterval: noted(starters.setInterval) });
+  await started();
   await nothingKeepsIt(resources);
   const status = Number(process.exitCode ?? 0);
   for (const listener of process.listeners("exit")) listener.call(process, status);
@@ -65,8 +73,30 @@ async function runOne({ args, cwd, env, input, mark }: HostedCommand): Promise<v
   process.send?.(status);
 }
 
+/** Runs the script of the executable. @returns what it waits for */
+function started(): Promise<void> | undefined {
+  let ended: Promise<void> | undefined;
+  const run: Bundle = (exports, _require, module, ...paths) => {
+    bundle(exports, requireOne, module, ...paths);
+    ended = module.exports.ended;
+  };
+  // It would read the code cache for each command.
+  const compiled = {
+    ...vm,
+    Script: class {
+      runInThisContext = () => run;
+    },
+  };
+  start((name) => (name === "node:vm" ? compiled : requireOne(name)));
+  return ended;
+}
+
 function requireOne(name: string): unknown {
   return name === "node:sea" ? sea : builtins(name);
+}
+
+function textOf(name: string): string {
+  return readFileSync(join(build, name), "utf8");
 }
 
 function prepare(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>, input: string): void {
@@ -76,18 +106,6 @@ function prepare(args: readonly string[], cwd: string, env: Readonly<Record<stri
   process.argv = [executable, executable, ...args];
   const stdin = Readable.from(input === "" ? [] : [Buffer.from(input)]);
   Object.defineProperty(process, "stdin", { configurable: true, value: stdin });
-}
-
-/** As the executable unpacks them (src/prelude.cjs). Its threads have no assets here. */
-function unpackAddons(): void {
-  for (const [name, file] of Object.entries(assets).filter(([name]) => name.endsWith(".node"))) {
-    const bytes = readFileSync(file);
-    const folder = join(cache, "prism-native", createHash("sha256").update(bytes).digest("hex").slice(0, 16));
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const aside = join(folder, `${name}.${process.pid}`);
-    writeFileSync(aside, bytes, { mode: 0o700 });
-    renameSync(aside, join(folder, name));
-  }
 }
 
 /** Timers that do not keep a process end with it. */
@@ -114,6 +132,7 @@ async function nothingKeepsIt(resources: number): Promise<void> {
 }
 
 function restore(listeners: readonly Listeners[]): void {
+  Object.assign(globalThis, starters);
   for (const timer of timers) clearTimeout(timer);
   timers = [];
   emitters.forEach((emitter, index) => {

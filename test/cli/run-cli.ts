@@ -58,7 +58,7 @@ export interface CliResult {
 export async function runCli(args: readonly string[], options: CliOptions): Promise<CliResult> {
   if (HOST !== null && canBeHosted(args, options)) {
     const { cwd, input = "" } = options;
-    return runHosted([...HOST, nativeCache()], { args, cwd, env: environment(built, options), input });
+    return runHosted(HOST, { args, cwd, env: environment(built, options), input });
   }
   const child = spawnCli(args, options);
   const output = new ChildOutput(child);

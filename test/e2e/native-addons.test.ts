@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { Script } from "node:vm";
 import { temporaryDir } from "../helpers/store.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
@@ -86,4 +87,15 @@ test("where every folder can be changed by others the executable ends with 4 and
   assert.equal(status, 4);
   assert.match(stderr, /PRISM_CACHE_DIR/);
   assert.match(stderr, /can be written by others; chmod go-w/);
+});
+
+test("the functions that the build has compiled are taken by the Node that it packs", () => {
+  const build = join(import.meta.dirname, "../../.build");
+  for (const name of ["main.js", "worker.js"]) {
+    const cachedData = readFileSync(join(build, `${name}.cache`));
+    const script = new Script(readFileSync(join(build, name), "utf8"), { cachedData });
+    assert.equal(script.cachedDataRejected, false, name);
+    // A build that compiled nothing but the outermost functions would have a few kilobytes.
+    assert.ok(cachedData.length > 100_000, `${name}: ${cachedData.length} bytes`);
+  }
 });

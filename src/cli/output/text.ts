@@ -22,7 +22,7 @@ export function requireFuture(at: number | undefined): void {
 }
 
 /** `prism` before a command, but not the user of `sudo -u prism`. */
-const COMMAND = /(?<![\w./-]|-u )prism (?=[a-z…])/g;
+const COMMAND = /(?<![\w./-]|-u )prism (?=[a-z\u2026])/g;
 
 /**
  * Replaces commands in a message by their form in the reader's shell: `./dist/prism tail` in a

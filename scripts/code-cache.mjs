@@ -1,0 +1,96 @@
+// Runs the bundles in .build as the executable does, with a server and some commands, and writes the
+// functions that V8 compiled meanwhile: main.js.cache and worker.js.cache. With them dist/prism
+// starts without compiling. V8 ignores them under another version or other flags.
+// Usage: node scripts/code-cache.mjs <folder of the bundles>
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { compileFunction } from "node:vm";
+
+const COMMANDS = [
+  ["migrate"],
+  ["user", "list"],
+  ["serve", "--port", "0"],
+  ["status"],
+  ["user", "list", "--json"],
+  ["send", "start.warm", "--json"],
+  // They end their process after a second.
+  ["--help"],
+  ["--version"],
+];
+
+const require = createRequire(import.meta.url);
+const work = resolve(process.argv[2]);
+const folder = mkdtempSync(join(tmpdir(), "prism-cache-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+process.chdir(folder);
+for (const name of Object.keys(process.env)) if (name.startsWith("PRISM_")) delete process.env[name];
+Object.assign(process.env, {
+  PRISM_CACHE_DIR: folder,
+  PRISM_CONFIG_DIR: folder,
+  PRISM_STORE_WRITER: "thread",
+  PRISM_MIN_FREE_BYTES: "0",
+  PRISM_LOG_LEVEL: "error",
+});
+process.stdout.write = () => true;
+const scripts = emulate(require, work, emulate.toString());
+compileFunction(readFileSync(join(work, "start.js"), "utf8"), ["require"])(require);
+const [script] = scripts;
+for (const command of COMMANDS) await run(command);
+save(script, "main.js.cache");
+process.exit();
+
+async function run(command) {
+  process.argv = [process.execPath, process.execPath, ...command];
+  const module = { exports: {} };
+  script.runInThisContext()(module.exports, require, module, process.execPath, work);
+  await module.exports.ended;
+  if (process.exitCode) {
+    console.error(`prism ${command.join(" ")} ended with ${process.exitCode}`);
+    process.exit(1);
+  }
+}
+
+function save(script, name) {
+  writeFileSync(join(work, `${name}.tmp`), script.createCachedData());
+  renameSync(join(work, `${name}.tmp`), join(work, name));
+}
+
+/**
+ * Gives this thread the assets of the executable, and its threads the same. @returns the scripts
+ * that it compiles; the main thread does not run it yet. Evaluated in each thread from its text.
+ */
+function emulate(require, work, text) {
+  const fs = require("node:fs");
+  const vm = require("node:vm");
+  const { join } = require("node:path");
+  const { isMainThread, parentPort, workerData } = require("node:worker_threads");
+  const files = JSON.parse(fs.readFileSync(join(work, "assets.json"), "utf8"));
+  const start = `const made = (${text})(require, ${JSON.stringify(work)}, ${JSON.stringify(text)});`;
+  const scripts = [];
+  const sea = {
+    getRawAsset(name) {
+      if (name.endsWith(".cache")) return Buffer.alloc(0);
+      const bytes = fs.readFileSync(files[name]);
+      return name === "start.js" ? Buffer.concat([Buffer.from(start), bytes]) : bytes;
+    },
+  };
+  const module = require("node:module");
+  const load = module._load;
+  module._load = (name, ...rest) => (name === "node:sea" ? sea : load(name, ...rest));
+  const Script = vm.Script;
+  vm.Script = function compile(source, { filename }) {
+    const script = new Script(source, { filename });
+    scripts.push(script);
+    return isMainThread ? { runInThisContext: () => () => undefined } : script;
+  };
+  // The writer uses most of what threads share.
+  if (!isMainThread && workerData.role === "writer")
+    parentPort.on("message", () => {
+      const path = join(work, "worker.js.cache");
+      fs.writeFileSync(`${path}.tmp`, scripts[0].createCachedData());
+      fs.renameSync(`${path}.tmp`, path);
+    });
+  return scripts;
+}
