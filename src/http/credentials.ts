@@ -25,7 +25,7 @@ export const MAX_SECRET_LENGTH = 8192;
 
 /**
  * The credential of a request: `Authorization`, `X-API-Key`, and with `allowQuery` also `?token=`,
- * `?ticket=` or the WebSocket subprotocol `bearer.<token>`. With `allowBasic` the password of basic
+ * `?access_token=`, `?ticket=` or the WebSocket subprotocol `bearer.<token>`. With `allowBasic` the password of basic
  * authentication too. @returns null without one. @throws AMBIGUOUS_CREDENTIALS, UNAUTHENTICATED for
  * an unknown scheme.
  */
@@ -88,7 +88,8 @@ function passwordOf(encoded: string): string {
 }
 
 function tokensBesideHeaders(exchange: Exchange): string[] {
-  const inQuery = exchange.queryText.includes("token=") ? parseQuery(exchange.queryText)["token"] : undefined;
+  const query = exchange.queryText.includes("token=") ? parseQuery(exchange.queryText) : {};
+  const inQuery = query["token"] ?? query["access_token"];
   const inProtocols = exchange
     .header("sec-websocket-protocol")
     .split(",")

@@ -7,6 +7,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../rules/index.ts";
+import { foreignEvents } from "./foreign-bodies.ts";
 import { BatchIngest, endIdempotent, type IngestRequest, SingleIngest } from "./ingest-requests.ts";
 import type { EventPipeline } from "./pipeline/pipeline.ts";
 import {
@@ -32,7 +33,7 @@ export function openIngest(context: EventsContext): IngestContext {
   return { ...context, gate: new BatchGate(bodies, pipeline), limiter: new RateLimiter(clock) };
 }
 
-/** POST /events: one object, an array, or NDJSON. */
+/** POST /events: one object, an array, NDJSON, CloudEvents, or text. */
 export function ingest(
   context: IngestContext,
   exchange: Exchange,
@@ -62,11 +63,14 @@ function receive(
 ): unknown {
   const { pipeline, gate } = context;
   pipeline.requireRoom(body.length);
-  const text = decodeUtf8(body);
+  const foreign = foreignEvents(request.exchange, body);
+  if (foreign === "[]") return new Reply(202, NOTHING_STORED);
+  const text = foreign ?? decodeUtf8(body);
   if (text === undefined)
     throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
   const type = request.exchange.header("content-type");
-  const isNdjson = type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
+  const isNdjson =
+    foreign === null && type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
   if (!isNdjson && !text.trimStart().startsWith("[")) return receiveSingle(context, request, text);
   const free = pipeline.reserve(aboutPendingBytes(body));
   const read = () => receiveBatch(context, request, text, isNdjson, results, free);
@@ -76,6 +80,9 @@ function receive(
     throw error;
   });
 }
+
+/** An empty batch of CloudEvents is valid. */
+const NOTHING_STORED = { accepted: 0, duplicates: 0, rejected: 0, firstSeq: null, lastSeq: null, results: [] };
 
 function receiveSingle(context: IngestContext, request: IngestRequest, text: string): typeof ANSWERS_LATER {
   const { pipeline } = context;

@@ -1,10 +1,12 @@
 import * as v from "valibot";
 import { callerOf, holderOf } from "../../http/access.ts";
+import type { Exchange } from "../../http/exchange.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { streamReply } from "../../http/replies.ts";
 import { Reply } from "../../http/route.ts";
 import { doc, object, pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
+import { cloudEventsConsent } from "./consent.ts";
 import { ingest, openIngest } from "./ingest.ts";
 import { DELETE_EVENTS_KIND, deleteProjectEvents, runDeletion } from "./retention.ts";
 import * as s from "./schema.ts";
@@ -18,8 +20,17 @@ import {
   reprocessEvent,
 } from "./service.ts";
 
-const MAX_RAW = { types: ["application/json", "application/x-ndjson"], gzip: true } as const;
+/** The last one is for CloudEvents, whose binary mode has any type. */
+const RAW_TYPES = ["application/json", "application/x-ndjson", "text/plain", "*"] as const;
+const MAX_RAW = { types: RAW_TYPES, gzip: true, exact: true } as const;
 const tag = "Events";
+
+/** The consent of CloudEvents' abuse protection, for callers with a valid credential. */
+function consentOf({ kernel, settings }: EventsContext, exchange: Exchange) {
+  if (exchange.header("webhook-request-origin") === "") return null;
+  kernel.authenticate(exchange, true);
+  return cloudEventsConsent(exchange, settings.rateLimit.keyEvents);
+}
 
 /** Taking events in, reading and exporting them. */
 export function eventsFeature(own: EventsOwn): Feature {
@@ -56,10 +67,14 @@ function serve(server: FeatureServer, context: EventsContext): void {
     path: "/api/v1/events",
     aliases: ["/events", "/ingest", "/api/ingest", "/api/v1/ingest"],
     id: "sendEvents",
-    summary: "Send events: one object, an array, or NDJSON",
+    summary: "Send events: one object, an array, NDJSON, CloudEvents in three modes, or text",
+    details:
+      "CloudEvents: source and id are the dedupe key, data is the payload, the attributes are its member `cloudevent`. " +
+      "Text is the message of an event; its members are in the query.",
     returns: "What was stored, rejected or known before",
     tag,
-    access: { permission: "events:write", within: "project", keyScope: "events:write" },
+    access: { permission: "events:write", within: "project", keyScope: "events:write", queryToken: true },
+    options: (exchange) => consentOf(context, exchange),
     query: s.IngestQuery,
     body: s.IngestBody,
     raw: MAX_RAW,

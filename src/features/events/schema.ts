@@ -92,6 +92,13 @@ export const ReprocessBody = example(
 
 export const IngestQuery = object({
   results: v.optional(doc(v.picklist(["all", "errors"]), "Results in the answer to a batch; default `all`")),
+  type: v.optional(doc(text(100, 1), "Type of a text; default `message`")),
+  level: v.optional(doc(text(20), "Level of a text")),
+  source: v.optional(doc(text(100), "Source of a text")),
+  projectId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of the project of a text")),
+  dedupeKey: v.optional(doc(text(256, 1), "Dedupe key of a text")),
+  token: v.optional(doc(v.string(), "API key or token, for programs that cannot set headers")),
+  access_token: v.optional(doc(v.string(), "As `token`, as CloudEvents' senders name it")),
 });
 
 /** One event, or an array of events; as NDJSON one event per line. */

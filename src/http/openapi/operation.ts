@@ -189,7 +189,13 @@ function requestBody(route: Route, context: DocumentContext): Json {
     if (text) return { schema: { type: "string", description: text.form }, ...shownExample(text.write(given)) };
     return { schema: shown, ...shownExample(given) };
   };
-  return { required, content: Object.fromEntries((raw?.types ?? ["application/json"]).map((t) => [t, media(t)])) };
+  return {
+    required,
+    // The types of other protocols are in the text of the route.
+    content: Object.fromEntries(
+      (raw?.types ?? ["application/json"]).flatMap((t) => (t === "*" ? [] : [[t, media(t)]])),
+    ),
+  };
 }
 
 function shownExample(value: unknown): Json {

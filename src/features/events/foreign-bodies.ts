@@ -1,0 +1,149 @@
+import { PrismError } from "../../core/errors.ts";
+import { decodeUtf8 } from "../../core/json-text.ts";
+import { sha256Hex } from "../../core/tokens.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { parseJson, parseQuery } from "../../http/input.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const CLOUD_EVENT = "application/cloudevents";
+const BATCH = "application/cloudevents-batch";
+const MAX_KEY = 256;
+const MAX_NAME = 100;
+const LEVELS: Readonly<Record<string, string>> = {
+  ...{ debug: "debug", info: "info", notice: "info", warn: "warn", warning: "warn", error: "error", high: "error" },
+  ...{ critical: "fatal", fatal: "fatal", emergency: "fatal" },
+};
+
+/**
+ * Events in another form than Prism's: CloudEvents 1.0 in the binary, structured and batched mode
+ * of its HTTP binding, and plain text.
+ * @returns JSON text of one event, or of an array of them; null for a body in Prism's form
+ * @throws UNSUPPORTED_MEDIA_TYPE, VALIDATION_FAILED, MALFORMED_JSON
+ */
+export function foreignEvents(exchange: Exchange, body: Buffer): string | null {
+  const header = exchange.header("content-type").toLowerCase();
+  const isBinary = exchange.header("ce-specversion") !== "";
+  if (header === "application/json" && !isBinary) return null;
+  const [type = "", ...parameters] = header.split(";").map((part) => part.trim());
+  // The prefix of a batch is the longer one.
+  if (type.startsWith(BATCH)) return JSON.stringify(batched(type, body));
+  if (type.startsWith(CLOUD_EVENT)) return JSON.stringify(structured(type, body));
+  if (isBinary) return JSON.stringify(eventOf(binary(exchange, type, body), ""));
+  if (body.length === 0) return "{}";
+  requireUtf8(parameters);
+  if (type === "text/plain") return JSON.stringify(textEvent(exchange, body));
+  if (type === "application/json" || type === "application/x-ndjson") return null;
+  throw unsupported("Send application/json, application/x-ndjson, text/plain or CloudEvents, in UTF-8");
+}
+
+function requireUtf8(parameters: readonly string[]): void {
+  const charset = parameters.find((parameter) => parameter.startsWith("charset="));
+  if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset)) throw unsupported("Send the body in UTF-8");
+}
+
+function unsupported(message: string): PrismError {
+  return new PrismError("UNSUPPORTED_MEDIA_TYPE", message);
+}
+
+function batched(type: string, body: Buffer): Json[] {
+  if (type !== `${BATCH}+json`) throw unsupported("CloudEvents are read as JSON: application/cloudevents-batch+json");
+  const events = parseJson(body);
+  if (!Array.isArray(events)) throw invalid("", "must be an array of CloudEvents");
+  return events.map((event: unknown, i) => eventOf(requireObject(event, `${i}`), `${i}.`));
+}
+
+function structured(type: string, body: Buffer): Json {
+  if (type !== `${CLOUD_EVENT}+json`) throw unsupported("CloudEvents are read as JSON: application/cloudevents+json");
+  return eventOf(requireObject(parseJson(body), ""), "");
+}
+
+function requireObject(value: unknown, path: string): Json {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Json;
+  throw invalid(path, "must be a CloudEvent, a JSON object");
+}
+
+/** Attributes from `ce-` headers, data from the body. */
+function binary(exchange: Exchange, type: string, body: Buffer): Json {
+  const attributes = exchange.headerNames().flatMap((name): [string, string][] => {
+    const attribute = /^ce-([a-z0-9]{1,64})$/.exec(name)?.[1];
+    return attribute === undefined ? [] : [[attribute, headerText(name, exchange.header(name))]];
+  });
+  const known = { ...Object.fromEntries(attributes), ...(type !== "" && { datacontenttype: type }) };
+  if (body.length === 0) return known;
+  if (type === "" || /[/+]json$/.test(type)) return { ...known, data: parseJson(body) };
+  const text = type.startsWith("text/") || type.endsWith("xml") ? decodeUtf8(body) : undefined;
+  return text === undefined ? { ...known, data_base64: body.toString("base64") } : { ...known, data: text };
+}
+
+/** Unquotes a value and decodes its percent escapes once. @throws VALIDATION_FAILED */
+function headerText(name: string, value: string): string {
+  const quoted = /^"((?:[^"\\]|\\.)*)"$/.exec(value)?.[1];
+  const text = quoted === undefined ? value : quoted.replace(/\\(.)/g, "$1");
+  try {
+    return decodeURIComponent(text.replace(/%(?![0-9a-f]{2})/gi, "%25"));
+  } catch {
+    throw invalid(name, "has escapes that are not UTF-8");
+  }
+}
+
+const ATTRIBUTES = new Set(["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"]);
+
+/** @param at of the event in its batch @throws VALIDATION_FAILED, UNSUPPORTED_MEDIA_TYPE */
+function eventOf(given: Json, at: string): Json {
+  const required = (name: string): string => {
+    const value = given[name];
+    if (typeof value === "string" && value !== "") return value;
+    throw invalid(`${at}${name}`, "is required, as text that is not empty");
+  };
+  const version = required("specversion");
+  if (version !== "1.0") throw unsupported(`CloudEvents ${version.slice(0, 20)} is not read; send specversion 1.0`);
+  const [id, source, type] = [required("id"), required("source"), required("type")];
+  if (given["data"] !== undefined && given["data_base64"] !== undefined)
+    throw invalid(`${at}data`, "must not be sent together with data_base64");
+  const extensions = Object.entries(given).filter(([name]) => !ATTRIBUTES.has(name) && !/^data(_base64)?$/.test(name));
+  const { subject, time, datacontenttype, dataschema } = given;
+  const { data } = given;
+  const isMembers = typeof data === "object" && data !== null && !Array.isArray(data);
+  const bytes = given["data_base64"] === undefined ? {} : { data_base64: given["data_base64"] };
+  const content = data === undefined ? bytes : isMembers ? (data as Json) : { data };
+  const cloudevent = {
+    ...{ id, source, type, subject, time, datacontenttype, dataschema },
+    ...Object.fromEntries(extensions),
+  };
+  const identity = `${source} ${id}`;
+  return {
+    type: type.slice(0, MAX_NAME),
+    source: source.slice(0, MAX_NAME),
+    level: levelOf(Object.fromEntries(extensions)["severity"] ?? (isMembers ? (data as Json)["severity"] : undefined)),
+    dedupeKey: identity.length <= MAX_KEY ? identity : `sha256:${sha256Hex(identity)}`,
+    ...(typeof time === "string" && { occurredAt: time }),
+    payload: { ...content, cloudevent },
+  };
+}
+
+function levelOf(severity: unknown): string {
+  return (typeof severity === "string" && LEVELS[severity.toLowerCase()]) || "info";
+}
+
+/** A text is the message of an event whose type is in the query. */
+function textEvent(exchange: Exchange, body: Buffer): Json {
+  const message = decodeUtf8(body);
+  if (message === undefined) throw unsupported("Send the body in UTF-8");
+  const { type, level, source, projectId, dedupeKey } = parseQuery(exchange.queryText);
+  const title = message.trimStart().split(/[\r\n]/, 1)[0] ?? "";
+  return {
+    type: type ?? "message",
+    ...(level !== undefined && { level }),
+    ...(source !== undefined && { source }),
+    ...(projectId !== undefined && { projectId }),
+    ...(dedupeKey !== undefined && { dedupeKey }),
+    payload: { title: title.slice(0, 250).trimEnd(), message },
+  };
+}
+
+function invalid(path: string, message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The event is not valid", {
+    details: [{ path, code: "VALUE", message }],
+  });
+}
