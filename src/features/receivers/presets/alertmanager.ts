@@ -51,7 +51,7 @@ export const alertmanager = {
         {
           status: "firing",
           labels: { alertname: "HighLoad", instance: "web-1:9100", job: "node", severity: "critical" },
-          annotations: { summary: "Load of web-1 is high", description: "Load is 12.4 for 5 minutes" },
+          annotations: { summary: "Load of web-1 is high", description: "12.4 for 5 minutes" },
           startsAt: "2026-01-31T08:00:05.123Z",
           endsAt: "0001-01-01T00:00:00Z",
           generatorURL: "http://prometheus.example:9090/graph?g0.expr=node_load1+%3E+10&g0.tab=1",
@@ -60,7 +60,7 @@ export const alertmanager = {
       ],
       groupLabels: { alertname: "HighLoad" },
       commonLabels: { alertname: "HighLoad", instance: "web-1:9100", job: "node", severity: "critical" },
-      commonAnnotations: { summary: "Load of web-1 is high", description: "Load is 12.4 for 5 minutes" },
+      commonAnnotations: { summary: "Load of web-1 is high", description: "12.4 for 5 minutes" },
       externalURL: "http://alertmanager.example:9093",
       version: "4",
       groupKey: '{}:{alertname="HighLoad"}',

@@ -15,7 +15,7 @@ const slack = {
   name: "slack",
   title: "Slack-compatible URL",
   group: "chat",
-  docs: "slack",
+  docs: "slack-compatible",
   secret: "none",
   setup: [
     "Choose Slack as the target in the program.",
@@ -53,7 +53,7 @@ const discord = {
   name: "discord",
   title: "Discord-compatible URL",
   group: "chat",
-  docs: "discord",
+  docs: "discord-compatible",
   secret: "none",
   setup: [
     "Choose Discord as the target in the program.",

@@ -128,7 +128,7 @@ const apprise = {
   name: "apprise",
   title: "Apprise",
   group: "formats",
-  docs: "apprise",
+  docs: "apprise-cli",
   secret: "optional",
   secretTitle: "Password in Apprise's URL",
   setup: [

@@ -67,7 +67,7 @@ const truenas = {
   errors: "slack",
   sample: {
     body: {
-      text: "TrueNAS @ nas.example\n\nNew alerts:\n* Pool tank state is DEGRADED: One or more devices are faulted.\n",
+      text: "TrueNAS @ nas.example\n\nNew alerts:\n* Pool tank is DEGRADED\n",
     },
   },
 } as const satisfies ReceiverPreset;

@@ -5,7 +5,7 @@ export const pagerduty = {
   name: "pagerduty",
   title: "PagerDuty",
   group: "platforms",
-  docs: "pagerduty",
+  docs: "pagerduty-webhooks",
   secret: "required",
   secretTitle: "Signing secret of the subscription",
   setup: [

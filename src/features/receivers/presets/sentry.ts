@@ -111,7 +111,7 @@ export const sentry = {
             ["release", "1.4.2"],
           ],
           url: "https://sentry.io/api/0/projects/example/shop/events/e4874d664c3540c1a32eab185f12c5ab/",
-          web_url: "https://sentry.io/organizations/example/issues/1117540176/events/e4874d664c3540c1a32eab185f12c5ab/",
+          web_url: "https://sentry.io/organizations/example/issues/1117540176/",
           issue_url: "https://sentry.io/api/0/issues/1117540176/",
         },
         triggered_rule: "Errors in production",
