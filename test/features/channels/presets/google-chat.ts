@@ -1,4 +1,4 @@
-import { allTexts, angleMentions, bytes, listAt, show } from "../support/services.ts";
+import { angleMentions, bytes, listAt, show, textsOfCard } from "../support/services.ts";
 import {
   at,
   type Reply,
@@ -50,7 +50,7 @@ export function googleChatWebhook(): Service {
       if (!/^[0-9a-f-]{36}$/.test(requestId)) return failed(400, "INVALID_ARGUMENT", "requestId");
       const repeated = requests.get(requestId);
       if (repeated !== undefined) return { status: 200, body: { name: repeated } };
-      const shown = unescapeHtml(allTexts([at(card, "header"), widgets]));
+      const shown = unescapeHtml(textsOfCard([at(card, "header"), widgets]));
       const mentions = angleMentions(textAt(json, "text") + textAt(json, "fallbackText"));
       const { id } = show(seen, { id: `spaces/AAAA/messages/m${seen.length + 1}`, text: shown, mentions });
       requests.set(requestId, id);

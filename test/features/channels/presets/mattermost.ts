@@ -17,11 +17,11 @@ function shownBy(attachments: readonly unknown[]): { text: string; mentions: str
   for (const attachment of attachments) {
     if (!hasOnly(attachment, MEMBERS)) return failed(400, "api.context.invalid_body_param.app_error");
     if (!/^#[0-9a-f]{6}$/.test(textAt(attachment, "color"))) return failed(400, "color");
+    parts.push(textAt(attachment, "title"), textAt(attachment, "text"));
     for (const field of listAt(attachment, "fields")) {
       if (typeof at(field, "short") !== "boolean") return failed(400, "web.incoming_webhook.decode.app_error");
       parts.push(textAt(field, "title"), textAt(field, "value"));
     }
-    parts.push(textAt(attachment, "title"), textAt(attachment, "text"));
   }
   const markdown = parts.join("\n");
   // Older servers keep 8,000 characters of properties.

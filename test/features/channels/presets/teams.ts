@@ -1,4 +1,4 @@
-import { allTexts, bytes, hasOnly, listAt, show } from "../support/services.ts";
+import { bytes, hasOnly, listAt, show, textsOfCard } from "../support/services.ts";
 import { at, type Reply, type Seen, type Service, type StandInRequest, textAt } from "../support/stand-in.ts";
 
 const SIGNATURE = "sigSecret-abcdefghijklmnopqrstuvwxyz_0123456";
@@ -47,7 +47,7 @@ export function teamsWorkflow(): Service {
       const type = "application/vnd.microsoft.card.adaptive";
       if (!isMessage || at(attachment, "contentType") !== type || !isCard(at(attachment, "content")))
         return failed(400, "TriggerInputSchemaMismatch");
-      show(seen, { id: String(seen.length + 1), text: allTexts(at(attachment, "content")) });
+      show(seen, { id: String(seen.length + 1), text: textsOfCard(at(attachment, "content")) });
       return { status: 202 };
     },
   };

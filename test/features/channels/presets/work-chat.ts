@@ -1,12 +1,12 @@
 import { createHmac } from "node:crypto";
 import {
-  allTexts,
   angleMentions,
   atMentions,
   bytes,
   hasOnly,
   listAt,
   show,
+  textsOfCard,
   unescapeMarkdown,
 } from "../support/services.ts";
 import { at, type Reply, type Seen, type Service, type StandInRequest, textAt } from "../support/stand-in.ts";
@@ -44,7 +44,7 @@ export function larkBot(): Service {
       const elements = listAt(at(json, "card"), "elements");
       if (at(json, "msg_type") !== "interactive" || !elements.every(isLarkElement))
         return larkAnswer(9499, "Bad Request");
-      const shown = allTexts([at(json, "card", "header"), elements]);
+      const shown = textsOfCard([at(json, "card", "header"), elements]);
       show(seen, {
         id: String(seen.length + 1),
         text: shown,
@@ -77,7 +77,8 @@ export function dingtalkRobot(): Service {
       if (!listAt(card, "btns").every((button) => hasOnly(button, ["title", "actionURL"])))
         return answer(40_035, "参数异常");
       const markdown = textAt(card, "text");
-      show(seen, { id: String(seen.length + 1), text: unescapeMarkdown(markdown), mentions: atMentions(markdown) });
+      const shown = [unescapeMarkdown(markdown), ...listAt(card, "btns").map(textsOfCard)].join("\n");
+      show(seen, { id: String(seen.length + 1), text: shown, mentions: atMentions(markdown) });
       return answer(0, "ok");
     },
   };

@@ -16,9 +16,20 @@ export function hasOnly(value: unknown, members: readonly string[]): boolean {
   return Object.keys(Object(value)).every((name) => members.includes(name));
 }
 
-export function allTexts(value: unknown): string {
-  if (typeof value === "string") return value;
-  return typeof value === "object" && value !== null ? Object.values(value).map(allTexts).join("\n") : "";
+const SHOWN = new Set(["title", "subtitle", "text", "content", "value", "topLabel"]);
+
+/** The texts of a card in the order of its parts, one a line; a button's label in brackets. */
+export function textsOfCard(part: unknown): string {
+  if (Array.isArray(part)) return part.map(textsOfCard).filter(Boolean).join("\n");
+  if (typeof part !== "object" || part === null) return "";
+  const entries = Object.entries(part as Record<string, unknown>);
+  const isButton = ["url", "onClick", "actionURL"].some((name) => Object.hasOwn(part, name));
+  const texts = entries.map(([name, value]) => {
+    if (typeof value !== "string") return textsOfCard(value);
+    return SHOWN.has(name) ? value : "";
+  });
+  const text = texts.filter(Boolean).join(Object.hasOwn(part, "value") ? ": " : "\n");
+  return isButton && text !== "" ? `[${text}]` : text;
 }
 
 export function codePoints(text: string): number {
@@ -31,7 +42,8 @@ export function bytes(text: string): number {
 
 /** Markdown as its readers see it: escaped characters, links and emphasis. */
 export function unescapeMarkdown(text: string): string {
-  return text.replace(/(?<!\\)\*\*|(?<!\\)\[(Open|Acknowledge)\]\(/g, "").replace(/\\([\\`*_[\]~|<>#])/g, "$1");
+  const readable = text.replace(/(?<!\\)\*\*/g, "").replace(/(?<!\\)\[(Open|Acknowledge)\]\([^)]*\)/g, "[$1]");
+  return readable.replace(/\\([\\`*_[\]~|<>#])/g, "$1");
 }
 
 /** `@name` and `@**name**` outside words. */
