@@ -99,7 +99,8 @@ export function stepsOf(
     case "acknowledged":
       return preset.acknowledge ? (isKnown ? ["acknowledge"] : []) : later;
     case "resolved":
-      if (preset.resolve) return ["resolve"];
+      // A service may have nothing open to resolve; readers get a message then.
+      if (preset.resolve) return sendResolved ? ["resolve", "send"] : ["resolve"];
       return sendResolved ? [...later, "send"] : later;
     case "escalated":
       return preset.acknowledge ? ["send"] : [...later, "send"];
@@ -117,12 +118,11 @@ export async function sendMessage(
 ): Promise<Outcome | null> {
   const { id, continues, signal } = options;
   const steps = stepsOf(channel.preset, n, continues, channel.row.sendResolved === 1);
-  let outcome: Outcome | null = null;
   for (const step of steps) {
-    outcome = await perform(sender, channel, step, { n: ownTexts(channel, n), id, ref: continues.ref, signal });
+    const outcome = await perform(sender, channel, step, { n: ownTexts(channel, n), id, ref: continues.ref, signal });
     if (outcome.class !== "resend") return outcome;
   }
-  return outcome;
+  return null;
 }
 
 /** What is known of the earlier message with this key. */

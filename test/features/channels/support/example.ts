@@ -1,7 +1,7 @@
 import type { TestContext } from "node:test";
 import { type NoticeParts, noticeOf } from "../../../../src/features/channels/notice.ts";
-import { Rates } from "../../../../src/features/channels/rates.ts";
-import { perform } from "../../../../src/features/channels/sender.ts";
+import { Rates } from "../../../../src/features/channels/sending/rates.ts";
+import { perform } from "../../../../src/features/channels/sending/sender.ts";
 import { OutsideHosts, SafeFetch } from "../../../../src/features/delivery/index.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { presetOf } from "./contract.ts";
