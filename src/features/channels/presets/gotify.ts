@@ -29,7 +29,7 @@ export const gotify = {
     body: {
       title: "{{ n.emoji }} {{ n.title | line }}",
       message:
-        "{{ n.message | default:n.title | md }}{{ n.url | prefix:'\n\n[Open](' | suffix:')' }}" +
+        "{{ n.message | default:n.title | md | br:'  \n' }}{{ n.url | prefix:'\n\n[Open](' | suffix:')' }}" +
         "{{ n.ackUrl | prefix:' [Acknowledge](' | suffix:')' }}",
       priority: {
         $map: "n.status",

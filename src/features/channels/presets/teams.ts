@@ -63,7 +63,7 @@ export const teams = {
                 wrap: true,
                 color: COLOR,
               },
-              { $if: "n.message", type: "TextBlock", text: "{{ n.message }}", wrap: true },
+              { $if: "n.message", type: "TextBlock", text: "{{ n.message | br:'\n\n' }}", wrap: true },
               {
                 $if: "n.facts",
                 type: "FactSet",

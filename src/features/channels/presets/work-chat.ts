@@ -195,7 +195,7 @@ export const dingtalk = {
       actionCard: {
         title: "{{ n.title | line }}",
         text:
-          "### {{ n.emoji }} {{ n.title | line | md }}\n\n{{ n.message | md | suffix:'\n\n' }}" +
+          "### {{ n.emoji }} {{ n.title | line | md }}\n\n{{ n.message | md | br:'  \n' | suffix:'\n\n' }}" +
           "Prism · {{ n.severity }} · {{ n.status }} · {{ n.atText }}",
         btnOrientation: "1",
         btns: [

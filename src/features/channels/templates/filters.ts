@@ -31,7 +31,7 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
 export const ESCAPES: Readonly<Record<string, Filter>> = {
   html: escapeHtml,
   mrkdwn: (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"),
-  br: (text) => text.replace(/\r?\n/g, "<br>"),
+  br: (text, by) => text.replace(/\r?\n/g, by === "" ? "<br>" : by),
   md: (text) => text.replace(/[\\`*_[\]~|<>#]/g, "\\$&"),
   md2: (text) => text.replace(/[\\_*[\]()~`>#+\-=|{}.!]/g, "\\$&"),
   json: (text) => JSON.stringify(text),

@@ -194,7 +194,7 @@ function shorten(pieces: Piece[], scope: Scope, { limit, unit, counts }: TextLim
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const excess = lengthOf() - limit;
     if (excess <= 0) return isCut;
-    const longest = longestOf(pieces);
+    const longest = pieces.find((piece) => isLink(piece) && measure(piece.text, unit) > limit / 2) ?? longestOf(pieces);
     if (!longest) return isCut;
     isCut = true;
     if (isLink(longest)) {
@@ -215,7 +215,7 @@ function longestOf(pieces: readonly Piece[]): Piece | undefined {
   return (texts.length > 0 ? texts : values).sort((a, b) => b.text.length - a.text.length)[0];
 }
 
-/** A part of a link leads nowhere, so it is left out instead. */
+/** A part of a link leads nowhere, so it is left out instead: last, or first if it is most of the text. */
 function isLink({ fill }: Piece): boolean {
   return fill?.path[0] === "n" && (fill.path[1] === "url" || fill.path[1] === "ackUrl");
 }

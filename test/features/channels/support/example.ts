@@ -1,11 +1,11 @@
 import type { TestContext } from "node:test";
 import { type NoticeParts, noticeOf } from "../../../../src/features/channels/notice.ts";
 import { Rates } from "../../../../src/features/channels/sending/rates.ts";
-import { perform } from "../../../../src/features/channels/sending/sender.ts";
+import { type Outcome, perform } from "../../../../src/features/channels/sending/sender.ts";
 import { OutsideHosts, SafeFetch } from "../../../../src/features/delivery/index.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { presetOf } from "./contract.ts";
-import { type Service, startStandIn } from "./stand-in.ts";
+import { type Service, type StandIn, startStandIn } from "./stand-in.ts";
 
 /** The alert of docs/integrations. */
 const ALERT: NoticeParts = {
@@ -22,15 +22,33 @@ const ALERT: NoticeParts = {
   project: "Shop",
 };
 
+type Fields = Readonly<Record<string, string>>;
+
+/** Sends the example with some fields and parts changed. */
+export async function sendExample(
+  t: TestContext,
+  service: Service,
+  changed: (fields: Fields) => Fields = () => ({}),
+  parts: Partial<NoticeParts> = {},
+): Promise<Outcome> {
+  return (await sent(await startStandIn(t, service), changed, parts)).outcome;
+}
+
 /** What the readers of a service see of the example, by the record of its stand-in. */
 export async function exampleOf(t: TestContext, service: Service): Promise<string> {
-  const standIn = await startStandIn(t, service);
-  const preset = presetOf(service.preset);
+  const { standIn } = await sent(await startStandIn(t, service), () => ({}), {});
+  return (standIn.seen[0]?.text ?? "").replace(/\n{2,}/g, "\n").trim();
+}
+
+async function sent(standIn: StandIn, changed: (fields: Fields) => Fields, parts: Partial<NoticeParts>) {
+  const preset = presetOf(standIn.service.preset);
   const clock = new FakeClock();
   const hosts = new OutsideHosts({ allowsHttp: false, allowPorts: [], allowPrivateCidrs: ["127.0.0.1/32"] });
   const defaults = preset.fields.flatMap(({ key, default: value }) => (value === undefined ? [] : [[key, value]]));
-  const fields = { ...(Object.fromEntries(defaults) as Record<string, string>), ...service.fields(standIn.url) };
-  const parts = { fetch: new SafeFetch(hosts), clock, rates: new Rates(clock), count: () => undefined };
-  await perform(parts, { id: "c", preset, fields }, "send", { n: noticeOf(ALERT), id: "0190-id" });
-  return (standIn.seen[0]?.text ?? "").replace(/\n{2,}/g, "\n").trim();
+  const given = standIn.service.fields(standIn.url);
+  const fields = { ...(Object.fromEntries(defaults) as Fields), ...given, ...changed(given) };
+  const senderParts = { fetch: new SafeFetch(hosts), clock, rates: new Rates(clock), count: () => undefined };
+  const n = noticeOf({ ...ALERT, ...parts });
+  const outcome = await perform(senderParts, { id: "c", preset, fields }, "send", { n, id: "0190-id" });
+  return { standIn, outcome };
 }
