@@ -12,17 +12,20 @@ import { dirname, join, relative } from "node:path";
 import { compileTests } from "./compile-tests.mjs";
 
 /**
- * Test files of one process: loading the program costs each process half a second of processor
- * time. The last processes get fewer, so that no processor is idle at the end.
+ * Test files of one process: loading the program costs each process a second of processor time. The
+ * last processes get fewer, so that no processor is idle at the end.
  */
-const MOST_FILES = 12;
+const MOST_FILES = 20;
 const FEWEST_FILES = 3;
-/** Files of these folders wait for processes, browsers and clocks, so they start first, a few per process. */
+/**
+ * Files of these folders wait for processes, browsers and clocks, so they start first, a few per
+ * process.
+ */
 const SLOW_FOLDERS = ["test/e2e/", "test/console/", "test/live/", "test/cli/", "test/features/plugins/"];
-const MOST_SLOW_FILES = 3;
+const MOST_SLOW_FILES = 5;
 const STRIDE = 16;
-/** For all files of a process together: a test that hangs fails before CI times out. */
-const LIMIT = "--test-timeout=540000";
+/** For all files of a process together, also on a busy machine: ends a test that hangs. */
+const LIMIT = "--test-timeout=900000";
 const REPORTER = `--test-reporter=${join(import.meta.dirname, "test-reporter.mjs")}`;
 const PRELOAD = `--require=${join(import.meta.dirname, "test-resources.cjs")}`;
 const NEEDED_BYTES = 2 ** 30;
@@ -116,8 +119,8 @@ function writeGroups() {
 }
 
 /**
- * Cuts a list into groups of at most `most`, which become smaller towards the end. Neighbours, which
- * take about as long as each other, get into different groups.
+ * Cuts a list into groups of at most `most`, which become smaller towards the end. Neighbours,
+ * which take about as long as each other, get into different groups.
  */
 function grouped(files, most) {
   const groups = [];

@@ -326,12 +326,19 @@ function deepFreeze<T extends object>(value: T): T {
   return Object.freeze(value);
 }
 
+/** A configuration is frozen, and each feature is given its settings. */
+const shownSettings = new WeakMap<Config, Readonly<Record<string, unknown>>>();
+
 /**
  * The current settings without secrets, nested as in prism.config.json and frozen, for code of
  * modules.
  */
-export function publicConfig(config: Config, tree: OptionTree = OPTIONS): Readonly<Record<string, unknown>> {
-  return publicPart(config as unknown as Record<string, unknown>, tree);
+export function publicConfig(config: Config): Readonly<Record<string, unknown>> {
+  const known = shownSettings.get(config);
+  if (known) return known;
+  const shown = publicPart(config as unknown as Record<string, unknown>, OPTIONS);
+  shownSettings.set(config, shown);
+  return shown;
 }
 
 function publicPart(values: Readonly<Record<string, unknown>>, tree: OptionTree): Readonly<Record<string, unknown>> {

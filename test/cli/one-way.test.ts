@@ -288,7 +288,7 @@ test("root gives no file of the system to the owner of a data directory that has
 test("many commands at once without a server take turns, as long as that takes", async (t) => {
   const cwd = temporaryDir(t);
   await makeDatabase({ cwd });
-  const names = Array.from({ length: 16 }, (_, at) => `user${at}`);
+  const names = Array.from({ length: 10 }, (_, at) => `user${at}`);
   // Commands that wait notice a turn by the process that holds the lock.
   const options = { cwd, ownProcess: true };
   const ends = await Promise.all(names.map((name) => runCli(["user", "create", "--username", name], options)));

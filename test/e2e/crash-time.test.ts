@@ -6,7 +6,7 @@ import { chanceOf } from "../helpers/chance.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
-const KILLS = 30;
+const KILLS = process.env["TEST_ALL_RUNS"] ? 30 : 12;
 const MAX_DELAY_MS = 400;
 const CLIENTS = 4;
 const SCHEDULE = "every second";

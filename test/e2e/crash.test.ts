@@ -7,7 +7,7 @@ import { chanceOf } from "../helpers/chance.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
-const KILLS = 50;
+const KILLS = process.env["TEST_ALL_RUNS"] ? 50 : 20;
 const CLIENTS = 6;
 
 interface Outgoing {

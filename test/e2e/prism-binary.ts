@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, linkSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -10,6 +10,19 @@ const built = join(import.meta.dirname, "../../dist/prism");
 export interface BinaryOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+}
+
+let copy: string | undefined;
+
+/** A copy for all tests of the process, in the file system of their folders: it has 115 MB. */
+function copyOfBuilt(): string {
+  if (copy !== undefined) return copy;
+  const folder = mkdtempSync(join(tmpdir(), "prism-e2e-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, "prism");
+  copyFileSync(built, path);
+  copy = path;
+  return path;
 }
 
 /** The executable in an otherwise empty folder, as after a download. */
@@ -25,7 +38,7 @@ export class PrismBinary {
     if (!existsSync(built)) throw new Error("dist/prism is not built; run npm run build, or npm test which does");
     this.#options = options;
     this.dir = mkdtempSync(join(tmpdir(), "prism-e2e-"));
-    copyFileSync(built, join(this.dir, "prism"));
+    linkSync(copyOfBuilt(), join(this.dir, "prism"));
     t.after(async () => {
       await this.kill();
       rmSync(this.dir, { recursive: true, force: true });
