@@ -64,6 +64,7 @@ const FEATURES = {
   alertmanager: ["access", "alerts"],
   integrations: ["access", "alerts", "audit", "events"],
   receivers: ["access", "alerts", "audit", "events", "rules"],
+  "mail-in": ["receivers"],
   tasks: ["access"],
   buckets: ["access", "events", "jobs", "schedules"],
   channels: ["access", "audit", "delivery", "events", "jobs", "notifications"],

@@ -11,7 +11,7 @@ import type { Parts } from "./parts.ts";
 /**
  * Starts active parts in order: modules before requests, requests before jobs. @returns once
  * everything runs
- * @throws ListenRefused
+ * @throws ListenRefused, ConfigRefused
  */
 export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> {
   const { base, core, http, services, upkeep } = parts;
@@ -22,6 +22,7 @@ export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> 
   if (reclaimed > 0) log.info({ jobs: reclaimed }, "jobs of a process that is gone will run again");
   await services.modules.loaded.start();
   base.listening.port = await openPort(parts);
+  await openMailPort(parts);
   openControl(parts);
   noteCertificate(http.listener.certificate, log);
   upkeep.descriptors.start();
@@ -56,6 +57,17 @@ async function openPort({ base: { config, store }, http: { listener } }: Parts):
   }
 }
 
+/** @throws ConfigRefused */
+async function openMailPort({ base: { store }, http: { listener }, services: { mailIn } }: Parts): Promise<void> {
+  try {
+    await mailIn.start();
+  } catch (error) {
+    listener.close();
+    void store.close();
+    throw error;
+  }
+}
+
 /** A file system without sockets does not prevent the ports from being used. */
 function openControl({ base: { config, log }, http: { listener } }: Parts): void {
   const path = join(config.dataDir, CONTROL_SOCKET);
@@ -67,10 +79,11 @@ function openControl({ base: { config, log }, http: { listener } }: Parts): void
 }
 
 /** Applies reloadable settings and a renewed certificate. */
-export function reload({ base, core, http: { listener } }: Parts, config: Config): void {
+export function reload({ base, core, http: { listener }, services }: Parts, config: Config): void {
   const tls = tlsFilesOf(config);
   if (tls && listener.isTls && listener.renewCertificate(tls)) noteCertificate(listener.certificate, base.log);
   base.settings.reload(config);
+  services.mailIn.reload();
   core.jobs.runner.reload();
   core.pipeline.channels.reload();
   base.log.reload?.({ level: config.log.level, debug: config.debug });

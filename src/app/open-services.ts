@@ -2,6 +2,7 @@ import { openServiceChannels, type ServiceChannels } from "../features/channels/
 import { type Circuits, type DeliveryMemory, type DeliveryServices, openDelivery } from "../features/delivery/index.ts";
 import { appendEvents } from "../features/events/index.ts";
 import { Heartbeats } from "../features/heartbeats/index.ts";
+import { MailListener } from "../features/mail-in/index.ts";
 import { handleStorms, Notifier } from "../features/notifications/index.ts";
 import { type OnCallPort, onCall } from "../features/oncall/index.ts";
 import { type ModulesServices, openModules } from "../features/plugins/index.ts";
@@ -39,6 +40,7 @@ export interface Services {
   readonly onCall: OnCallPort;
   readonly alerting: AlertServices;
   readonly heartbeats: Heartbeats;
+  readonly mailIn: MailListener;
   readonly modules: ModulesServices;
   /** The built-in features, once they are registered. */
   readonly features: Feature[];
@@ -61,9 +63,23 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
     onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
     heartbeats: openHeartbeats(base, alerting),
+    mailIn: openMailIn(base, alerting),
     modules: openModuleFolder(base, core, http, notifying, features),
     features,
   };
+}
+
+function openMailIn(
+  { database: db, clock, metrics, log, settings, storage }: Base,
+  alerting: AlertServices,
+): MailListener {
+  const { alerts, incidents, receivers } = alerting;
+  const config = () => settings.current;
+  return new MailListener({
+    ...{ db, clock, metrics, config, alerts, incidents, receivers },
+    log: log.namespace("mail-in"),
+    requireSpace: () => storage.requireSpace(),
+  });
 }
 
 function openNotifying(base: Base, core: Core): Notifying {

@@ -32,7 +32,11 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   const answered = kernel.requests.drain();
   const quiet = lastRequests(kernel.requests, listener, shutdownMs);
   // An event stream is a running request that ends with the sockets: no waiting for requests.
-  await Promise.all([within(left(), answered), connections.drain(Math.min(1000, left()))]);
+  await Promise.all([
+    within(left(), answered),
+    connections.drain(Math.min(1000, left())),
+    services.mailIn.stop(left()),
+  ]);
   upkeep.retention.stop();
   await within(left(), services.schedules.stop());
   await within(lastLeft(), core.pipeline.absences.stop());

@@ -32,7 +32,7 @@ test("each of the five walks is at most 12 files, which exist, none twice", () =
 
 test("S4-09: the page and the tree name the same features", () => {
   const [, list = ""] = page.split("  features/\n");
-  const named = [...(list.split("  cli/ ")[0] ?? "").matchAll(/^ {4}([a-z]+)\/ /gm)].map(([, name]) => name);
+  const named = [...(list.split("  cli/ ")[0] ?? "").matchAll(/^ {4}([a-z-]+)\/ /gm)].map(([, name]) => name);
   assert.deepEqual(named, readdirSync(join(root, "src/features")).sort());
 });
 

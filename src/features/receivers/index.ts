@@ -1,4 +1,5 @@
 /** The part of `receivers` that other features may use. */
+export { acceptMail, type MailContext, mailReceiver } from "./mail.ts";
 export { Presets } from "./presets.ts";
 export { Receivers, receiverSealContext } from "./receivers.ts";
 export { RECEIVER_SWEEPS } from "./retention.ts";

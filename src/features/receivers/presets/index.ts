@@ -8,6 +8,7 @@ import { GIT_PRESETS } from "./github.ts";
 import { gitlab } from "./gitlab.ts";
 import { grafana } from "./grafana.ts";
 import { HOMELAB_PRESETS } from "./homelab.ts";
+import { mail } from "./mail.ts";
 import { MONITORING_PRESETS } from "./monitoring.ts";
 import { pagerduty } from "./pagerduty.ts";
 import { sentry } from "./sentry.ts";
@@ -29,5 +30,6 @@ export const BUILT_IN_PRESETS: readonly ReceiverPreset[] = [
   ...SERVICE_PRESETS,
   ...FORMAT_PRESETS,
   ...CHAT_PRESETS,
+  mail,
   generic,
 ];

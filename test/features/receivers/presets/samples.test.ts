@@ -6,7 +6,7 @@ import { newestOutcome } from "./support/outcome.ts";
 import { signerOf } from "./support/sign.ts";
 
 /** Senders whose secret proves nothing here: none, or a certificate of Amazon's. */
-const UNSIGNED = ["slack", "discord", "truenas", "cloudwatch"];
+const UNSIGNED = ["mail", "slack", "discord", "truenas", "cloudwatch"];
 
 test("the sample of each preset gets in with its secret, once, and not with a wrong one", async (t) => {
   const it = await ReceiverTest.start(t);

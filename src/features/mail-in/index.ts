@@ -1,0 +1,2 @@
+/** The part of `mail-in` that the application uses. */
+export { MailListener } from "./listener.ts";

@@ -1,0 +1,159 @@
+import { createHash } from "node:crypto";
+import type { Address, Attachment, Email } from "postal-mime";
+import { cleanText } from "../../core/clean-text.ts";
+import { plainText } from "../../core/text/plain-text.ts";
+import { readSubject, type SubjectState } from "./subject.ts";
+
+/** A mail as mappings read it: `body`, besides its `key`. */
+interface MailBody extends SubjectState {
+  readonly subject: string;
+  readonly text: string;
+  readonly from: { readonly name: string; readonly address: string };
+  /** Null for a mail with neither Message-ID nor date: any other may be the same. */
+  readonly messageId: string | null;
+  /** Message-ID of the first mail of the thread that it belongs to. */
+  readonly thread: string | null;
+  readonly date: string | null;
+  readonly isImportant: boolean;
+  /** Why it is not from a person or a program with news. Such mails are ignored. */
+  readonly automatic: "reply" | "bounce" | "loop" | null;
+  /** Files that begin within what is read. */
+  readonly attachments: readonly { readonly filename: string | null; readonly type: string }[];
+  /** Only the start of the mail was read. */
+  readonly isCut: boolean;
+}
+
+export interface ReadMail {
+  readonly body: MailBody;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What mails about one problem have in common: a key that the sender gave, or the subject. */
+  readonly keys: { readonly given: string | null; readonly subject: string };
+}
+
+/** Facts of the SMTP session. */
+export interface Envelope {
+  /** Empty for the null sender of bounces (RFC 5321 section 4.5.5). */
+  readonly sender: string;
+}
+
+const READ_BYTES = 524_288;
+const READ_LINES = 8192;
+const LINE_FEED = 0x0a;
+const MAX_TEXT = 65_536;
+const MAX_LINE = 1000;
+const MAX_HEADERS = 60;
+const MAX_ATTACHMENTS = 50;
+/** A mail that passed more servers is in a loop (RFC 5321 section 6.3). */
+const MAX_HOPS = 50;
+const LIMITS = { maxNestingDepth: 32, maxHeadersSize: 262_144, maxRfc822NestingDepth: 2 } as const;
+/** Of no use in mappings, and long. */
+const LEFT_OUT = /^(?:received|dkim-|arc-|authentication-results|x-google-|x-ms-exchange-|x-microsoft-)/;
+const HEADER_NAME = /^[a-z0-9-]{1,80}$/;
+
+/**
+ * Reads a mail (RFC 5322, MIME). Bytes that are not of their encoding become U+FFFD.
+ * @throws Error if it is nested too deep or its headers are too large
+ */
+export async function readMail(raw: Uint8Array, envelope: Envelope): Promise<ReadMail> {
+  // Loaded with the first mail.
+  const { default: PostalMime, decodeWords } = await import("postal-mime");
+  const start = startOf(raw);
+  const email = await PostalMime.parse(start, LIMITS);
+  const all = new Map<string, string>();
+  for (const { key, value } of email.headers) if (!all.has(key)) all.set(key, line(decodeWords(value)));
+  const header = (name: string) => all.get(name) ?? "";
+  const subject = line(email.subject ?? "");
+  const text = textOf(email);
+  const messageId = idIn(header("message-id")) ?? contentId(header("date"), subject, text);
+  const state = readSubject(subject === "" ? (text.split("\n", 1)[0] ?? "") : subject);
+  const isImportant = importance(header);
+  const body: MailBody = {
+    ...state,
+    title: state.title.slice(0, MAX_LINE),
+    level: state.level ?? (isImportant ? "error" : null),
+    ...{ subject, text, messageId, isImportant },
+    from: mailboxOf(email.from),
+    thread: idIn(header("references")) ?? idIn(header("in-reply-to")),
+    date: email.date === undefined ? null : line(email.date),
+    automatic: automaticOf(email, envelope, header),
+    attachments: email.attachments.slice(0, MAX_ATTACHMENTS).map(attachmentView),
+    isCut: start.length < raw.length,
+  };
+  const shown = [...all].filter(([name]) => HEADER_NAME.test(name) && !LEFT_OUT.test(name)).slice(0, MAX_HEADERS);
+  const keys = { given: header("x-alert-key") || null, subject: state.title.toLowerCase() };
+  return { body, headers: Object.fromEntries(shown), keys };
+}
+
+/**
+ * The part of a mail that is read: the parser takes microseconds for each line on the main thread,
+ * and texts come before files.
+ */
+function startOf(raw: Uint8Array): Uint8Array {
+  let end = 0;
+  for (let i = 0; i < READ_LINES; i++) {
+    const next = raw.indexOf(LINE_FEED, end) + 1;
+    if (next === 0 || next > READ_BYTES) return raw.subarray(0, READ_BYTES);
+    end = next;
+  }
+  return raw.subarray(0, end);
+}
+
+function attachmentView({ filename, mimeType }: Attachment): MailBody["attachments"][number] {
+  return {
+    filename: filename === null ? null : line(filename).slice(0, 255),
+    type: line(mimeType).slice(0, 100),
+  };
+}
+
+function line(text: string): string {
+  return cleanText(text.replaceAll(/\s+/g, " ")).trim().slice(0, MAX_LINE);
+}
+
+/** The plain text; of a mail with HTML only, the text of that. */
+function textOf({ text, html }: Email): string {
+  const found = text !== undefined && text.trim() !== "" ? text : plainText((html ?? "").slice(0, 8 * MAX_TEXT));
+  return cleanText(found.slice(0, 2 * MAX_TEXT).replaceAll("\r\n", "\n"))
+    .slice(0, MAX_TEXT)
+    .trim();
+}
+
+/** The first Message-ID in a header (RFC 5322 section 3.6.4), without its brackets. */
+function idIn(value: string): string | null {
+  return /<([^<>\s]{1,250})>/.exec(value)?.[1] ?? null;
+}
+
+/** For a mail without a Message-ID: the same when a server sends it again. */
+function contentId(date: string, subject: string, text: string): string | null {
+  if (date === "") return null;
+  return `sha256:${createHash("sha256").update([date, subject, text].join("\0")).digest("base64url")}`;
+}
+
+function mailboxOf(address: Address | undefined): MailBody["from"] {
+  const mailbox = address?.group ? address.group[0] : address;
+  return { name: line(mailbox?.name ?? "").slice(0, 255), address: line(mailbox?.address ?? "").slice(0, 320) };
+}
+
+function importance(header: (name: string) => string): boolean {
+  return (
+    /^[12]\b/.test(header("x-priority")) || /^high/i.test(header("importance")) || /^urgent/i.test(header("priority"))
+  );
+}
+
+/**
+ * Holiday replies and the like (RFC 3834 section 5), not `auto-generated`, which cron and monitoring
+ * programs set; bounces; and mails that go around.
+ */
+function automaticOf(
+  { headers }: Email,
+  { sender }: Envelope,
+  header: (name: string) => string,
+): MailBody["automatic"] {
+  if (headers.filter(({ key }) => key === "received").length > MAX_HOPS) return "loop";
+  if (sender === "" || /^multipart\/report\b/i.test(header("content-type"))) return "bounce";
+  const isReply =
+    /^auto-(?:replied|notified)/i.test(header("auto-submitted")) ||
+    /^auto[_-]?reply/i.test(header("precedence")) ||
+    header("x-autoreply") !== "" ||
+    header("x-autorespond") !== "";
+  return isReply ? "reply" : null;
+}

@@ -1,0 +1,82 @@
+import { PrismError } from "../../core/errors.ts";
+import type { RequestResult } from "../../store/schema.ts";
+import { type AcceptContext, mappingInput, planRequest, replayIdsOf, storeRequest } from "./accept.ts";
+import { readContent } from "./read-request.ts";
+import type { ReceiverRow, Receivers } from "./receivers.ts";
+import { Redaction } from "./redaction.ts";
+import { logEntryOf } from "./request-log.ts";
+
+export type MailContext = AcceptContext & { readonly receivers: Receivers };
+
+/** A mail as a request. */
+export interface IncomingMail {
+  /** Members of `body`, besides its `key`. */
+  readonly body: { readonly thread: string | null };
+  readonly headers: Readonly<Record<string, string>>;
+  readonly keys: {
+    /** The sender's own key. */
+    readonly given: string | null;
+    readonly subject: string;
+  };
+}
+
+/** RFC 5321 section 4.2.2: completed. */
+const ACCEPTED = 250;
+
+/** The receiver that takes mail at this token; null for an unknown token and other receivers. */
+export function mailReceiver(receivers: Receivers, token: string): ReceiverRow | null {
+  const row = receivers.find(token);
+  return row?.preset === "mail" ? row : null;
+}
+
+/**
+ * Stores what a mail is for the receiver, in one transaction. @throws NOT_FOUND, FORBIDDEN for a
+ * paused receiver, RATE_LIMITED, STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN
+ */
+export async function acceptMail(
+  context: MailContext,
+  token: string,
+  { body, headers, keys }: IncomingMail,
+): Promise<RequestResult> {
+  const { receivers, clock } = context;
+  const row = mailReceiver(receivers, token);
+  const receiver = row && (await receivers.ready(row.id));
+  if (!receiver) throw new PrismError("NOT_FOUND", "There is no receiver at this address");
+  if (row.isActive === 0) throw new PrismError("FORBIDDEN", "The receiver is paused");
+  if (!receivers.takeRate(row).isAllowed) {
+    receivers.count(row.preset, "limited");
+    throw new PrismError("RATE_LIMITED", "Too many mails to this receiver");
+  }
+  const thread = body.thread !== null && !(await isKnown(context, row.id, body.thread)) ? body.thread : null;
+  const content = { ...body, key: keys.given ?? thread ?? keys.subject };
+  const request = {
+    method: "MAIL",
+    url: "",
+    query: {},
+    headers: { ...headers, "content-type": "application/json" },
+    bytes: Buffer.from(JSON.stringify(content)),
+  };
+  const now = clock.now();
+  const redaction = new Redaction([...receiver.secrets, token], receiver.preset.redact);
+  const input = mappingInput(receiver, request, readContent(request), redaction);
+  const plan = planRequest(receiver, receiver.mapping, input, now);
+  const replayIds = replayIdsOf(receiver, input, null, now);
+  const entry = logEntryOf(row.id, request, { redaction, at: now, status: ACCEPTED });
+  const { result } = await storeRequest(context, receiver, plan, { replayIds, entry });
+  receivers.count(row.preset, result);
+  return result;
+}
+
+/**
+ * Whether the first mail of a thread arrived here: then it had no thread of its own, and its key was
+ * its subject.
+ */
+async function isKnown({ db }: MailContext, receiverId: string, messageId: string): Promise<boolean> {
+  const row = await db.read
+    .selectFrom("receiver_replays")
+    .select("at")
+    .where("receiverId", "=", receiverId)
+    .where("replayId", "=", `given:${messageId.slice(0, 200)}`)
+    .executeTakeFirst();
+  return row !== undefined;
+}
