@@ -5,12 +5,17 @@ import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { EventFeed, type Feed } from "./support/feeds.ts";
 import { gapsOf, type LiveClient, type LiveProtocol, numbersOf, offsetsOf } from "./support/live-client.ts";
-import { LiveServer, RESUMING_PROTOCOLS, range } from "./support/live-server.ts";
+import { LiveServer, RESUMING_PROTOCOLS, range, UNLIKE_PROTOCOLS } from "./support/live-server.ts";
 
 /** More than one page of the history, so that a replay takes several. */
 const SEVERAL_PAGES = 250;
 
-for (const protocol of RESUMING_PROTOCOLS) {
+/** Each way of Socket.IO with one of the two streams, unless all runs are wanted. */
+const RESUMING = RESUMING_PROTOCOLS.filter(
+  (protocol) => process.env["TEST_ALL_RUNS"] || UNLIKE_PROTOCOLS.includes(protocol),
+);
+
+for (const protocol of RESUMING) {
   describe(`${protocol.name}: resume`, () => {
     for (const from of [undefined, "latest"] as const) {
       test(`from ${from ?? "nowhere, which means latest,"} only what comes after is sent`, async (t) => {
