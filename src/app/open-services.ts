@@ -64,7 +64,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
     heartbeats: openHeartbeats(base, alerting),
     mailIn: openMailIn(base, alerting),
-    modules: openModuleFolder(base, core, http, notifying, features),
+    modules: openModuleFolder(base, core, http, notifying, serviceChannels, features),
     features,
   };
 }
@@ -205,12 +205,14 @@ function openModuleFolder(
   { access, live, jobs: queues, pipeline }: Core,
   { router, bodies }: Http,
   { schedules, time, notify, timer, realtime }: Notifying,
+  { addModuleChannel: addChannel }: ServiceChannels,
   features: readonly Feature[],
 ): ModulesServices {
   const { config, log, clock, database, reader, bus, audit } = base;
   const { runner, jobs, jobControl } = queues;
   return openModules({
     config,
+    addChannel,
     log,
     clock,
     database,

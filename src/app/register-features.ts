@@ -42,12 +42,13 @@ export function servicesOf(name: string, { base, services }: Parts): CoreService
   };
 }
 
-function serverOf(name: string, { base, http: { router, bodies } }: Parts): FeatureServer {
+function serverOf(name: string, { base, http: { router, bodies }, services }: Parts): FeatureServer {
   const server = moduleServer({
     module: name,
     clock: base.clock,
     hold: (exchange, bytes) => bodies.hold(exchange, bytes),
     add: (route) => router.add(route),
+    addChannel: (channel) => services.serviceChannels.addModuleChannel(channel),
     enter: (work) => work(),
     call: (code) => code(),
   });

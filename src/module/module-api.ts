@@ -13,7 +13,11 @@ import type { Schema } from "../store/schema.ts";
 import type { ConsumeOptions, EventBus, EventInput, StoredEvent } from "./module-events-api.ts";
 import type {
   AnySchema,
+  ModuleChannel,
+  ModuleChannelField,
+  ModuleChannelMessage,
   ModuleRequest,
+  ModuleSendOptions,
   ModuleServer,
   Principal,
   Reply,
@@ -34,7 +38,11 @@ export type {
   KeyScope,
   Level,
   Logger,
+  ModuleChannel,
+  ModuleChannelField,
+  ModuleChannelMessage,
   ModuleRequest,
+  ModuleSendOptions,
   ModuleServer,
   Permission,
   Principal,

@@ -14,6 +14,75 @@ export interface ModuleServer {
   patch<T>(path: string, options: RouteOptions, handler: RouteHandler<T>): void;
   delete<T>(path: string, handler: RouteHandler<T>): void;
   delete<T>(path: string, options: RouteOptions, handler: RouteHandler<T>): void;
+  /**
+   * Adds a service to which channels send, with the code that sends. Users make channels of it as
+   * of the built-in ones. @throws TypeError for a name that another module has
+   */
+  channel(channel: ModuleChannel): void;
+}
+
+/** A service of channels. */
+export interface ModuleChannel {
+  /** `^[a-z][a-z0-9-]{1,39}$` */
+  readonly name: string;
+  readonly title: string;
+  readonly fields: readonly ModuleChannelField[];
+  /** Messages of one channel. Default: one a second, five at once. */
+  readonly rate?: { readonly perSecond: number; readonly burst: number };
+  /**
+   * Sends a message. `ref` names it at the service: a later message about the same alert gets it, to
+   * change the earlier one. An error is retried with backoff, with `permanent: true` on it never,
+   * with `retryAfterMs` not earlier, with `disable: true` the channel is disabled.
+   */
+  send(
+    message: ModuleChannelMessage,
+    fields: Readonly<Record<string, string>>,
+    options: ModuleSendOptions,
+  ): Promise<{ readonly ref?: string } | undefined | void>;
+}
+
+export interface ModuleSendOptions {
+  /** Equal in every attempt. */
+  readonly id: string;
+  /** Of the earlier message about the same alert. */
+  readonly ref: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface ModuleChannelField {
+  readonly key: string;
+  readonly title: string;
+  readonly example: string;
+  /** Sealed in the database and never shown again. */
+  readonly secret?: boolean;
+  readonly type?: "text" | "url" | "number" | "choice" | "long";
+  readonly choices?: string[];
+  /** Regular expression that the whole value fits. */
+  readonly pattern?: string;
+  readonly hint?: string;
+  /** Default: true. */
+  readonly required?: boolean;
+  readonly default?: string;
+}
+
+/** A message of Prism to a service. Texts are plain. */
+export interface ModuleChannelMessage {
+  readonly title: string;
+  readonly message: string;
+  readonly text: string;
+  readonly severity: "critical" | "error" | "warning" | "info";
+  readonly status: "firing" | "acknowledged" | "escalated" | "resolved" | "event";
+  readonly color: string;
+  readonly emoji: string;
+  readonly priority: number;
+  /** Equal for all messages about one alert. */
+  readonly key: string;
+  readonly url: string;
+  readonly ackUrl: string;
+  readonly labels: readonly string[];
+  readonly facts: readonly { readonly title: string; readonly value: string }[];
+  readonly project: string;
+  readonly at: string;
 }
 
 /**

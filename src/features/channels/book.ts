@@ -36,11 +36,16 @@ export class PresetBook {
     this.#loaded = null;
   }
 
-  /** @throws TypeError if a preset of a module has this name */
-  addOfModule(preset: Preset): void {
-    if (this.#ofModules.has(preset.name)) throw new TypeError(`the channel ${preset.name} was added already`);
-    this.#ofModules.set(preset.name, preset);
+  /** @returns the removal. @throws TypeError if a preset of a module has this name */
+  addOfModule(preset: Preset): () => void {
+    const { name } = preset;
+    if (this.#ofModules.has(name)) throw new TypeError(`the channel ${name} was added already`);
+    this.#ofModules.set(name, preset);
     this.reload();
+    return () => {
+      if (this.#ofModules.get(name) === preset) this.#ofModules.delete(name);
+      this.reload();
+    };
   }
 
   #all(): Promise<ReadonlyMap<string, Preset>> {

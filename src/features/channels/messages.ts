@@ -91,6 +91,8 @@ export function stepsOf(
   { ref, isKnown, isChange }: Continuation,
   sendResolved: boolean,
 ): readonly Step[] {
+  // A module decides by the message's status and the ref.
+  if (preset.code) return ["send"];
   const hasRef = ref !== undefined;
   const later: Step[] = [];
   if (hasRef && preset.update) later.push("update");

@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import type { Bus } from "../../core/bus.ts";
 import type { Metrics } from "../../core/metrics.ts";
+import type { ModuleChannel } from "../../module/module-api.ts";
 import { type Channels, OutsideHosts, outsideRulesOf, SafeFetch } from "../delivery/index.ts";
 import type { JobRunner } from "../jobs/index.ts";
 import { PresetBook } from "./book.ts";
 import type { ChannelsContext } from "./context.ts";
 import { serviceChannel } from "./delivery-channel.ts";
+import { presetOfModule } from "./module-channel.ts";
 import { ChannelOutbox } from "./outbox.ts";
 import { Rates } from "./sending/rates.ts";
 import { hasActiveChannel } from "./store.ts";
@@ -22,6 +24,8 @@ interface ServiceParts extends Omit<ChannelsContext, "book" | "sender" | "change
 export interface ServiceChannels {
   readonly context: ChannelsContext;
   readonly outbox: ChannelOutbox;
+  /** @returns its removal. @throws TypeError, ValiError */
+  addModuleChannel(channel: ModuleChannel): () => void;
 }
 
 export function openServiceChannels(parts: ServiceParts): ServiceChannels {
@@ -55,5 +59,9 @@ export function openServiceChannels(parts: ServiceParts): ServiceChannels {
   };
   channels.add(serviceChannel(context, () => isUsed));
   changed();
-  return { context, outbox: new ChannelOutbox(context, parts.runner) };
+  return {
+    context,
+    outbox: new ChannelOutbox(context, parts.runner),
+    addModuleChannel: (channel) => book.addOfModule(presetOfModule(channel)),
+  };
 }

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { ModuleChannel } from "../../module/module-api.ts";
 
 /**
  * A preset describes how to send to one service, as data: requests with templates in them, and
@@ -195,7 +196,10 @@ const preset = v.strictObject({
 /** A preset as written in a file. */
 export type ChannelPreset = v.InferInput<typeof preset>;
 /** A preset with its defaults. */
-export type Preset = v.InferOutput<typeof preset>;
+export type Preset = v.InferOutput<typeof preset> & {
+  /** Sends in place of the requests: a channel of a module. */
+  readonly code?: ModuleChannel["send"];
+};
 
 export type Field = Preset["fields"][number];
 export type ErrorRow = Preset["errors"][number];

@@ -5,7 +5,7 @@ import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { within } from "../../core/promises.ts";
 import type { Route } from "../../http/route.ts";
-import type { AppModule, CoreServices } from "../../module/module-api.ts";
+import type { AppModule, CoreServices, ModuleChannel } from "../../module/module-api.ts";
 import { failureText, ModuleFailure, withinLimit } from "./module-failure.ts";
 import { moduleServer, type RouteCaps, type RouteParts } from "./module-routes.ts";
 import type { Watchdog } from "./watchdog.ts";
@@ -71,6 +71,8 @@ export interface InstanceParts {
   readonly log: Logger;
   readonly caps: RouteCaps;
   readonly hold: RouteParts["hold"];
+  /** Adds a service of channels. @returns its removal */
+  addChannel(channel: ModuleChannel): () => void;
   /** @throws ModuleFailure when the path is taken. */
   assertRoutesFree(path: string): void;
   services(instance: ModuleInstance): CoreServices;
@@ -118,6 +120,7 @@ export class ModuleInstance {
       caps,
       hold,
       add: (route) => this.#addRoute(route),
+      addChannel: (channel) => this.#addChannel(channel),
       enter: (work) => this.within(work),
       call: (code) => this.call(code),
     });
@@ -217,6 +220,12 @@ export class ModuleInstance {
 
   #hasEnded(): boolean {
     return this.#state === "ended" || this.#state === "closed";
+  }
+
+  #addChannel(channel: ModuleChannel): void {
+    if (this.#state !== "registering") throw new ModuleFailure("channels are added while register runs, not later");
+    const send: ModuleChannel["send"] = (...given) => this.within(() => channel.send(...given));
+    this.added(this.#parts.addChannel({ ...channel, send }));
   }
 
   #addRoute(route: Route): void {

@@ -180,6 +180,7 @@ export class ModuleLifecycle {
       clock,
       caps: services.config.modules,
       hold,
+      addChannel: services.addChannel,
       assertRoutesFree: (path) => assertRoutesFree(path, slot, this.slots, router),
       services: (each) => moduleServices(each, services, durable),
     });

@@ -6,7 +6,7 @@ import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import type { Access, BodyType, Method, Route } from "../../http/route.ts";
-import type { ModuleServer, RouteHandler, RouteOptions } from "../../module/module-api.ts";
+import type { ModuleChannel, ModuleServer, RouteHandler, RouteOptions } from "../../module/module-api.ts";
 import { isSchema, JSON_TYPES, ModuleBody, moduleAnswer, readModuleRequest } from "./module-request.ts";
 
 /** A path of letters, digits and `-._~`, with whole segments as parameters. */
@@ -48,6 +48,8 @@ export interface RouteParts {
   hold(exchange: Exchange, bytes: number): () => void;
   /** Adds a route of the module. @throws for a path that is reserved, taken or malformed */
   add(route: Route): void;
+  /** Adds a service of channels. @throws TypeError for a name that is taken */
+  addChannel(channel: ModuleChannel): void;
   /** Runs what a request of the module's is answered by. */
   enter(work: () => Promise<unknown>): Promise<unknown>;
   call<T>(code: () => T): T;
@@ -64,7 +66,10 @@ export function moduleServer(parts: RouteParts): ModuleServer {
       const [options, handler] = rest.length === 1 ? [{}, rest[0]] : rest;
       parts.add(moduleRoute(parts, method, path, checkOptions(options, method, parts.caps), checkHandler(handler)));
     };
-  return { get: on("GET"), post: on("POST"), put: on("PUT"), patch: on("PATCH"), delete: on("DELETE") };
+  return {
+    ...{ get: on("GET"), post: on("POST"), put: on("PUT"), patch: on("PATCH"), delete: on("DELETE") },
+    channel: (channel) => parts.addChannel(channel),
+  };
 }
 
 function moduleRoute(

@@ -30,6 +30,8 @@ const STREAM_TYPE = /^[\w.:-]{1,64}$/;
 
 export interface ModuleServiceParts extends ModuleJobParts {
   readonly config: Config;
+  /** Adds a service of channels. @returns its removal */
+  readonly addChannel: (channel: api.ModuleChannel) => () => void;
   readonly log: Logger;
   readonly clock: Clock;
   readonly database: Database;

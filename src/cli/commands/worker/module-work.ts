@@ -72,7 +72,7 @@ export function workerServices(name: string, config: Config, log: Logger) {
     ),
   };
   const pass = (): void => undefined;
-  const server: ModuleServer = { get: pass, post: pass, put: pass, patch: pass, delete: pass };
+  const server: ModuleServer = { get: pass, post: pass, put: pass, patch: pass, delete: pass, channel: pass };
   return {
     server,
     services: services as unknown as CoreServices,

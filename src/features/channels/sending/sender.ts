@@ -1,6 +1,7 @@
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { HostUnknown, type SafeFetch } from "../../delivery/index.ts";
+import { sendByModule } from "../module-channel.ts";
 import type { NoticeText } from "../notice.ts";
 import type { OutcomeClass, Preset, RequestTemplate, Step } from "../preset.ts";
 import { classify, type Verdict } from "./answers.ts";
@@ -84,7 +85,7 @@ export function previewOf(
   now: number,
 ): { readonly request: ShownRequest; readonly cut: readonly string[] } | undefined {
   const template = templateOf(channel, step);
-  if (!template) return undefined;
+  if (!template || channel.preset.code) return undefined;
   const built = buildRequest(channel.preset, template, { ...options, field: channel.fields, now });
   return { request: shown(built, redactorFor(channel, built)), cut: built.cut };
 }
@@ -119,7 +120,41 @@ function final(outcome: Outcome): Outcome {
   return outcome.class === "shorten" || outcome.class === "plain" ? { ...outcome, class: "dead" } : outcome;
 }
 
+/** As a request, with the code of a module. */
+async function byModule(
+  { clock, rates, count }: SenderParts,
+  channel: OpenChannel,
+  code: NonNullable<Preset["code"]>,
+  step: Step,
+  options: SendOptions,
+): Promise<Outcome> {
+  const { id, preset, fields } = channel;
+  const startedAt = clock.now();
+  const waitMs = await rates.take(id, preset.rate, options.signal);
+  if (waitMs > 0) return waiting(step, waitMs);
+  const result = await sendByModule(code, options, fields);
+  if (result.class === "wait") rates.pause(id, result.afterMs);
+  count(preset.name, result.class);
+  const error = result.error === null ? null : redactorFor(channel)(result.error);
+  const none = { status: null, hint: null, set: null, request: null, answer: null, cut: [] };
+  return { ...none, ...result, error, step, ms: clock.now() - startedAt };
+}
+
 async function once(
+  parts: SenderParts,
+  channel: OpenChannel,
+  step: Step,
+  template: RequestTemplate,
+  options: SendOptions,
+  shortened: boolean,
+): Promise<Outcome> {
+  const { code } = channel.preset;
+  return code
+    ? byModule(parts, channel, code, step, options)
+    : byRequest(parts, channel, step, template, options, shortened);
+}
+
+async function byRequest(
   { fetch, clock, rates, count }: SenderParts,
   channel: OpenChannel,
   step: Step,
