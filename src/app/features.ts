@@ -1,7 +1,6 @@
 import { serverWarnings } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
 import { ownOrigins, publicUrlOf } from "../config/public-url.ts";
-import { HOUR_MS } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import { operatorFeature } from "../features/access/operator/routes.ts";
 import { projectsFeature } from "../features/access/projects/routes.ts";
@@ -12,7 +11,7 @@ import { alertmanagerFeature } from "../features/alertmanager/routes.ts";
 import { alertsFeature } from "../features/alerts/book/routes.ts";
 import { errorAlertFeature } from "../features/alerts/errors/routes.ts";
 import { incidentsFeature } from "../features/alerts/incidents/routes.ts";
-import { policiesWithSchedule, silenceAt } from "../features/alerts/index.ts";
+import { policiesWithSchedule } from "../features/alerts/index.ts";
 import { policiesFeature } from "../features/alerts/policies/routes.ts";
 import { silencesFeature } from "../features/alerts/silences/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
@@ -52,13 +51,13 @@ import { realtimeFeature } from "../features/streams/routes.ts";
 import { tasksFeature } from "../features/tasks/routes.ts";
 import { scheduledRoutes } from "../features/timers/index.ts";
 import { timeFeature } from "../features/timers/routes.ts";
-import { RateLimiter } from "../http/rate-limiter.ts";
 import type { Feature } from "../module/feature.ts";
 import { reloadSources } from "./listen.ts";
 import { withheldNow } from "./open-alerts.ts";
 import { maintenanceFeature } from "./operator-routes.ts";
 import type { Parts } from "./parts.ts";
 import { receiversOwn } from "./receivers.ts";
+import { statusPageOwn } from "./status-page.ts";
 
 /**
  * The built-in features with their dependencies. They are registered in the order of their names,
@@ -70,7 +69,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
     ...eventFeatures(parts),
     ...alertFeatures(parts),
     onCall(parts),
-    statusPage(parts),
+    statusPageFeature(statusPageOwn(parts)),
     ...notificationFeatures(parts),
     ...liveFeatures(parts),
     ...jobFeatures(parts),
@@ -181,25 +180,6 @@ function alertFeatures(parts: Parts): Feature[] {
     receiversFeature(receiversOwn(parts)),
   ];
 }
-
-function statusPage({ base, core, services }: Parts): Feature {
-  const { database: db, clock, settings, box, listening } = base;
-  const { projects } = core.access;
-  const { statusPages: pages, silences } = services.alerting;
-  const { jobs, runner } = core.jobs;
-  const mails = { db, clock, box, jobs, runner, pages, config: () => settings.current };
-  const limiter = new RateLimiter(clock, MAX_SUBSCRIPTION_BUCKETS, HOUR_MS);
-  return statusPageFeature({
-    ...{ db, clock, projects, pages, mails },
-    subscribers: { db, clock, mails, settings, limiter },
-    publicUrl: () => publicUrlOf(settings.current, listening.port),
-    maintenanceOf: (projectId, now) =>
-      silences.live(projectId).flatMap(({ row }) => (row.kind === "maintenance" ? silenceAt(row, now) : [])),
-  });
-}
-
-/** Addresses of the network and of subscribers, whose requests are counted. */
-const MAX_SUBSCRIPTION_BUCKETS = 50_000;
 
 function onCall({ base, core, services }: Parts): Feature {
   const { database: db, clock, config, storage, publicUrl } = base;

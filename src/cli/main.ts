@@ -14,6 +14,7 @@ import { addSilences } from "./commands/alerts/silences.ts";
 import { addImport } from "./commands/import/import-alertmanager.ts";
 import { addQueue } from "./commands/jobs/queue.ts";
 import { addSchedules, addTimers } from "./commands/jobs/timers.ts";
+import { addReceivers } from "./commands/receivers/receivers.ts";
 import { addExplain } from "./commands/rules/explain.ts";
 import { addRules } from "./commands/rules/rules.ts";
 import { addSend } from "./commands/rules/send.ts";
@@ -137,6 +138,7 @@ Examples:
   addSilences(program);
   addOnCall(program);
   addHeartbeats(program);
+  addReceivers(program);
   addPolicies(program);
   addRoutes(program);
   program.commandsGroup("Jobs:");

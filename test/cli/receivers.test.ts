@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { startPrism } from "../helpers/prism.ts";
+import { runCli, runJson } from "./run-cli.ts";
+
+test("prism receivers: create, deliver, requests, test, replay, rotate, delete", async (t) => {
+  const prism = await startPrism(t);
+  const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
+  const run = async (command: string, ...more: string[]): Promise<string> => {
+    const { status, stdout, stderr } = await runCli(["receivers", ...command.split(" "), ...more], options);
+    assert.equal(status, 0, `${command}: ${stderr}`);
+    return stdout;
+  };
+  const deliver = (url: string, body: object) =>
+    fetch(`${prism.url}${new URL(url.trim()).pathname}`, { method: "POST", body: JSON.stringify(body) });
+
+  assert.equal(await run("list"), "no receivers\n");
+  assert.match(await run("presets"), /^generic +generic +optional +Generic$/m);
+  const url = await run("create Backups");
+  assert.match(url, /\/in\/[\w-]{32}\n$/);
+  assert.match(await run("list"), /generic +yes +- +Backups/);
+  assert.equal((await deliver(url, { headline: "From the sender" })).status, 200);
+  assert.match(await run("requests Backups"), /unmapped 200 {2}POST/);
+  const { requests } = await runJson<{ requests: { id: string }[] }>(["receivers", "requests", "Backups"], options);
+  const id = requests[0]?.id ?? "";
+  writeFileSync(join(prism.dir, "mapping.json"), '{"title":"= body.headline","type":"sender.said"}');
+  assert.match(
+    await run(`test Backups --request ${id} --mapping @mapping.json`),
+    /^accepted\n {2}event sender.said info: From the sender\n/,
+  );
+  assert.match(await run("test Backups"), /alert disk\/var firing: Disk almost full/);
+  assert.match(await run("test Backups --body", '{"title":"Given","key":"k","status":"up"}'), /alert k resolved/);
+  await run("update Backups --mapping @mapping.json");
+  assert.equal(await run(`replay Backups ${id}`), "accepted: events 1, alerts 0\n");
+  assert.match(await run("pause Backups"), / {2}paused {2}Backups/);
+  assert.equal((await deliver(url, {})).status, 403);
+  await run("resume Backups");
+  const next = await run("rotate Backups");
+  assert.equal((await deliver(url, {})).status, 404);
+  assert.equal((await deliver(next, { headline: "x" })).status, 200);
+  assert.match(await run("rotate Backups --secret", "a new secret", "--grace", "1h"), /Backups\n$/);
+  assert.match(await run("show Backups"), /with a secret/);
+  await run("delete Backups --yes");
+  assert.equal(await run("list"), "no receivers\n");
+  const wrong = await runCli(["receivers", "update", "Backups", "--mapping", "{"], options);
+  assert.equal(wrong.status, 6);
+  const unknown = await runCli(["receivers", "create", "X", "--preset", "nothing"], options);
+  assert.equal(unknown.status, 7);
+});
