@@ -25,7 +25,12 @@ const text = (length: number, description: string) =>
 
 /** An expression has at most 4096 characters; so has any other text of a mapping. */
 const value = (description: string) => v.optional(v.nullable(text(4096, description)));
-const name = v.pipe(v.string(), v.regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,63}$/, "must be a name of letters, digits and _"));
+const name = v.pipe(
+  v.string(),
+  v.regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,63}$/, "must be a name of letters, digits and _"),
+  // It would be read as the event of a condition.
+  v.notValue("event", "must not be event"),
+);
 const labelName = v.pipe(v.string(), v.minLength(1), v.maxLength(128));
 
 const FIELDS = {

@@ -52,6 +52,7 @@ test("settings that cannot work are refused with their path", async (t) => {
     [{ preset: "nothing" }, 400, "preset"],
     [{ mapping: { title: "= body." } }, 422, "mapping.title"],
     [{ mapping: { titel: "x" } }, 400, "mapping.titel"],
+    [{ mapping: { let: { event: "= body" } } }, 400, "mapping.let.event"],
     [{ mapping: { key: "{{ event.x }}" } }, 422, "mapping.key"],
     [{ verify: [{ scheme: "magic" }] }, 400, "verify.0.scheme"],
     [{ secret: "short" }, 400, "secret"],
