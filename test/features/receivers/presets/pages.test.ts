@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { ReceiverPreset } from "../../../../src/features/receivers/preset.ts";
@@ -93,6 +93,14 @@ test("the index of docs/integrations equals the presets", () => {
   const script = join(root, "scripts/integrations-index.mjs");
   const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", script, "--check"], { cwd: root });
   assert.equal(status, 0, stderr.toString());
+});
+
+test("each page that the index names is there, and each page is named", () => {
+  const directory = join(root, "docs/integrations");
+  const index = readFileSync(join(directory, "README.md"), "utf8");
+  const named = [...index.matchAll(/\]\(([a-z0-9-]+\.md)\)/g)].map(([, name = ""]) => name);
+  const pages = readdirSync(directory).filter((name) => name !== "README.md");
+  assert.deepEqual([...new Set(named)].sort(), pages.sort());
 });
 
 test("the script of the page for Zabbix sends what the page shows", () => {
